@@ -1,0 +1,12 @@
+"""Training of U-Nets for membranes in electron-microscopy stacks, on MindSpore.
+
+This package computes: networks, data, loop, evaluation, distributed start. It knows no
+window, and needs only MindSpore, what MindSpore installs, and tifffile, so that its folder
+can be copied to a server without internet and run there.
+
+Modules that never import MindSpore, and so may be used by the window: ``config``,
+``errors``, ``events``, ``folds``, ``metrics``, ``model_card``, ``onnx_graph``,
+``run_directory``, ``scaling``, ``stacks``, ``synthetic`` and ``tiling``.
+"""
+
+__version__ = "0.1.0"

@@ -1,0 +1,228 @@
+"""The complete configuration of a run: one frozen dataclass.
+
+The metadata of its fields (title, help, range, choices) builds the form in the window, the
+options on the command line and the check of a file alike.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from training import __version__
+from training.errors import UserError
+
+FOLDS = 5
+DEVICE_PATTERN = re.compile(r"auto|cpu|ascend(:\d+)?")
+
+
+def _option(
+    default: Any,
+    title: str,
+    help: str,
+    *,
+    minimum: float | None = None,
+    maximum: float | None = None,
+    choices: tuple[str, ...] = (),
+    is_advanced: bool = False,
+) -> Any:
+    metadata = {
+        "title": title,
+        "help": help,
+        "minimum": minimum,
+        "maximum": maximum,
+        "choices": choices,
+        "is_advanced": is_advanced,
+    }
+    return field(default=default, metadata=metadata)
+
+
+def _advanced(default: Any, title: str, help: str, **metadata: Any) -> Any:
+    return _option(default, title, help, is_advanced=True, **metadata)
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Everything that decides a run. The defaults are the model zoo's, as are the names.
+
+    Take a preset's configuration with :func:`preset_config`, not this class's defaults.
+
+    Raises
+    ------
+    UserError
+        If a value is of the wrong type, out of its range, or none of its choices.
+    """
+
+    preset: str = _option(
+        "medical",
+        "Network",
+        "compact: small and fast, for a CPU. medical: the model zoo's UNetMedical, for an NPU.",
+        choices=("compact", "medical"),
+    )
+    data_url: str = _option(
+        "", "Data folder", "Folder with train-volume.tif and train-labels.tif."
+    )
+    image: str = _advanced(
+        "", "Image stack", "TIF of the images; empty: train-volume.tif in the data folder."
+    )
+    labels: str = _advanced(
+        "", "Label stack", "TIF of the labels; empty: train-labels.tif in the data folder."
+    )
+    label_convention: str = _option(
+        "isbi",
+        "Labels",
+        "isbi: 0 is membrane. membrane: every other value than 0 is membrane.",
+        choices=("isbi", "membrane"),
+    )
+    device: str = _option(
+        "auto", "Device", "auto (an NPU if there is one), cpu, ascend, or ascend:ID."
+    )
+    cross_valid_ind: int = _option(
+        1,
+        "Fold",
+        "Which fifth of the slices is held out for validation.",
+        minimum=0,
+        maximum=FOLDS - 1,
+    )
+    epochs: int = _option(
+        400, "Epochs", "Passes over the training slices, on one device.", minimum=1
+    )
+    distribute_epochs: int = _advanced(
+        1600, "Epochs, distributed", "Passes over the training slices, on several devices.", minimum=1
+    )
+    steps: int = _option(
+        0, "Steps", "End after this many optimizer steps; 0: after the epochs.", minimum=0
+    )
+    seed: int = _option(
+        1, "Seed", "Of the initial weights and the augmentation.", minimum=0, maximum=2**31 - 1
+    )
+    batchsize: int = _advanced(16, "Batch size", "Images a step, over all devices.", minimum=1)
+    lr: float = _advanced(1e-4, "Learning rate", "Of Adam; the peak of it for compact.", minimum=0)
+    weight_decay: float = _advanced(5e-4, "Weight decay", "Of the weights.", minimum=0)
+    loss_scale: float = _advanced(
+        1024.0, "Loss scale", "Factor that the optimizer takes out of the gradients.", minimum=1
+    )
+    FixedLossScaleManager: float = _advanced(
+        1024.0, "Loss scale manager", "Factor on the loss, against underflow in half precision.", minimum=1
+    )
+    num_classes: int = _advanced(2, "Classes", "Membrane and inside.", minimum=2, maximum=2)
+    num_channels: int = _advanced(1, "Channels", "Of the input image.", minimum=1, maximum=1)
+    keep_checkpoint_max: int = _advanced(
+        10, "Checkpoints kept", "The newest ones, beside the best.", minimum=1
+    )
+    eval_interval: int = _advanced(1, "Validate every", "Epochs between validations.", minimum=1)
+    resume: bool = _advanced(False, "Start from weights", "Start this new run from resume_ckpt.")
+    resume_ckpt: str = _advanced(
+        "", "Weights", "A .ckpt or .safetensors file that a new run starts from."
+    )
+
+    def __post_init__(self) -> None:
+        for option in fields(self):
+            _check(option.name, getattr(self, option.name), option)
+        if not DEVICE_PATTERN.fullmatch(self.device):
+            raise UserError(
+                f"The device '{self.device}' is unknown.", "Use auto, cpu, ascend or ascend:ID."
+            )
+        if self.resume and not self.resume_ckpt:
+            raise UserError(
+                "resume is on, but resume_ckpt names no file.", "Give the weights to start from."
+            )
+
+    def replace(self, **changes: Any) -> TrainingConfig:
+        """Copy with some options changed; unknown names raise a UserError."""
+        _refuse_unknown(changes)
+        return dataclasses.replace(self, **changes)
+
+    def to_json(self) -> str:
+        """Text of a config.json: every option, and the version that wrote it."""
+        document = {"version": __version__, **dataclasses.asdict(self)}
+        return json.dumps(document, indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str, source: str = "the configuration") -> TrainingConfig:
+        """Read what :meth:`to_json` wrote.
+
+        Parameters
+        ----------
+        text : str
+            The document.
+        source : str
+            Where it comes from, for the message of an error.
+
+        Raises
+        ------
+        UserError
+            If it is not JSON, or has an unknown option or a bad value.
+        """
+        try:
+            document = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise UserError(f"{source} is not valid JSON: {error}.") from error
+        if not isinstance(document, dict):
+            raise UserError(f"{source} holds no configuration.", "It must be a JSON object.")
+        document.pop("version", None)
+        try:
+            _refuse_unknown(document)
+            return cls(**document)
+        except UserError as error:
+            raise UserError(f"{source}: {error.problem}", error.remedy) from error
+
+
+# compact's figures are those of benchmarks: time to quality on fold 1 of ISBI, two cores.
+PRESETS: Mapping[str, TrainingConfig] = {
+    "compact": TrainingConfig(
+        preset="compact",
+        epochs=25,
+        distribute_epochs=25,
+        batchsize=4,
+        lr=5e-3,
+        weight_decay=1e-4,
+        loss_scale=1.0,
+        FixedLossScaleManager=1.0,
+    ),
+    "medical": TrainingConfig(preset="medical"),
+}
+
+
+def preset_config(preset: str, **changes: Any) -> TrainingConfig:
+    """A preset's configuration with some options changed.
+
+    Raises
+    ------
+    UserError
+        If there is no such preset or option, or a value is out of its range.
+    """
+    if preset not in PRESETS:
+        raise UserError(
+            f"The preset '{preset}' is unknown.", f"Choose one of: {', '.join(PRESETS)}."
+        )
+    return PRESETS[preset].replace(**changes)
+
+
+def _refuse_unknown(options: Mapping[str, Any]) -> None:
+    known = {option.name for option in fields(TrainingConfig)}
+    unknown = sorted(set(options) - known)
+    if unknown:
+        raise UserError(
+            f"Unknown option: {', '.join(unknown)}.", f"Known are: {', '.join(sorted(known))}."
+        )
+
+
+def _check(name: str, value: Any, option: dataclasses.Field[Any]) -> None:
+    kind = type(option.default)
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    fits = is_number and math.isfinite(value) if kind is float else type(value) is kind
+    if not fits:
+        raise UserError(f"{name} is {value!r}, but must be of type {kind.__name__}.")
+    minimum, maximum = option.metadata["minimum"], option.metadata["maximum"]
+    if (minimum is not None and value < minimum) or (maximum is not None and value > maximum):
+        upper = "" if maximum is None else f" and at most {maximum}"
+        raise UserError(f"{name} is {value}, but must be at least {minimum}{upper}.")
+    choices = option.metadata["choices"]
+    if choices and value not in choices:
+        raise UserError(f"{name} is '{value}'.", f"Choose one of: {', '.join(choices)}.")
