@@ -5,7 +5,7 @@ window, and needs only MindSpore, what MindSpore installs, and tifffile, so that
 can be copied to a server without internet and run there.
 
 Modules that never import MindSpore, and so may be used by the window: ``config``,
-``errors``, ``events``, ``folds``, ``metrics``, ``model_card``, ``onnx_graph``,
+``errors``, ``events``, ``folds``, ``metrics``, ``model_card``, ``npus``, ``onnx_graph``,
 ``run_directory``, ``scaling``, ``stacks``, ``synthetic`` and ``tiling``.
 """
 
