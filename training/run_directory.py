@@ -36,6 +36,7 @@ class RunDirectory:
         self.evaluation_json = self.path / "evaluation.json"
         self.evaluation_csv = self.path / "evaluation.csv"
         self.stop_request = self.path / "stop"
+        self.process = self.path / "process.json"
         self._lock = self.path / "lock"
 
     def __repr__(self) -> str:
