@@ -1,0 +1,85 @@
+"""What a model must tell so that its predictions can be repeated anywhere."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from training import __version__
+from training.errors import UserError
+from training.metrics import DEFAULT_THRESHOLD
+from training.scaling import Scaling
+from training.tiling import GEOMETRIES, Geometry
+
+METADATA_KEY = "napari_unet"
+MEDICAL_LENGTH = 388
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """Written into the metadata of ``model.onnx``, as JSON.
+
+    Parameters
+    ----------
+    preset : str
+        ``compact`` or ``medical``.
+    scaling : Scaling
+        Of the stack that it was trained on.
+    zoom : tuple of float
+        Factors (Y, X) by which a slice is resized before the network sees it.
+    fold : int
+        Whose validation slices the network has not seen.
+    data : str
+        Name of the stack that it was trained on.
+    num_classes : int
+        Of the network.
+    threshold : float
+        Probability from which on a pixel is membrane.
+    version : str
+        Of this package.
+    """
+
+    preset: str
+    scaling: Scaling
+    zoom: tuple[float, float] = (1.0, 1.0)
+    fold: int = 1
+    data: str = ""
+    num_classes: int = 2
+    threshold: float = DEFAULT_THRESHOLD
+    version: str = __version__
+
+    @property
+    def geometry(self) -> Geometry:
+        return GEOMETRIES[self.preset]
+
+    def to_json(self) -> str:
+        return json.dumps(dataclasses.asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str, source: str = "The model") -> ModelCard:
+        """Read what :meth:`to_json` wrote; a UserError naming ``source`` if it can't be."""
+        try:
+            values: dict[str, Any] = json.loads(text)
+            values["scaling"] = Scaling(**values["scaling"])
+            height, width = values["zoom"]
+            values["zoom"] = (float(height), float(width))
+            card = cls(**values)
+            _ = card.geometry
+        except (ValueError, TypeError, KeyError) as error:
+            raise UserError(
+                f"{source} has metadata that this version can't read: {error}.",
+                "Export the model again with this version.",
+            ) from error
+        return card
+
+
+def preset_zoom(preset: str, shape: tuple[int, int]) -> tuple[float, float]:
+    """Factors (Y, X) that a preset resizes slices of a training stack by.
+
+    The zoo's medical network sees a whole slice as 388 x 388 pixels.
+    """
+    if preset == "medical":
+        return MEDICAL_LENGTH / shape[0], MEDICAL_LENGTH / shape[1]
+    return 1.0, 1.0

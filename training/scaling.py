@@ -1,0 +1,121 @@
+"""From the pixels of any dtype to a network's input in [-1, 1]."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.errors import UserError
+
+INTEGER_RANGES = (255, 4095, 65535)
+FLOAT_RANGES = (1.0, 255.0, 65535.0)
+SAMPLED_SLICES = 16
+LEVELS = 65535
+
+
+class Slices(Protocol):
+    """A stack: an array (Z, Y, X), a list of slices, or a file read slice by slice."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: int, /) -> Any: ...
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """The range of intensities that becomes [-1, 1], and the dtype that it was chosen for.
+
+    Parameters
+    ----------
+    dtype : str
+        NumPy name of the stack's dtype, such as ``uint8``.
+    low, high : float
+        Intensities that become -1 and 1.
+    """
+
+    dtype: str
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, stack: Slices) -> Scaling:
+        """The scaling of a stack by the rule.
+
+        8-bit: 0..255. Other integers: 0 to the smallest of 255, 4095 and 65535 that holds the
+        maximum. Floats: 0 to the smallest of 1, 255 and 65535. A stack that is not 8-bit and
+        has negative values, larger ones, or fills less than a quarter of that range: its own
+        minimum to its maximum. Hence the same image as uint8, uint16 (times 1 or 257) and
+        float (over 1 or 255) gives the same input to the network.
+
+        Parameters
+        ----------
+        stack : sequence of arrays (Y, X), or array (Z, Y, X)
+            Up to 16 slices, evenly spread, are looked at.
+
+        Raises
+        ------
+        UserError
+            If it is empty, not of real numbers, or has infinite values or NaN.
+        """
+        dtype, minimum, maximum = _extent(stack)
+        if dtype == np.uint8:
+            return cls("uint8", 0.0, 255.0)
+        ranges = FLOAT_RANGES if dtype.kind == "f" else INTEGER_RANGES
+        nominal = next((top for top in ranges if maximum <= top), None)
+        if nominal is None or minimum < 0 or maximum - minimum < nominal / 4:
+            return cls(dtype.name, minimum, maximum)
+        return cls(dtype.name, 0.0, float(nominal))
+
+    def for_stack(self, stack: Slices) -> Scaling:
+        """The scaling to predict a stack with: this one, if dtype and values fit it.
+
+        Another dtype gets its own scaling by the rule.
+        """
+        dtype, minimum, maximum = _extent(stack)
+        is_fitting = dtype.name == self.dtype and self.low <= minimum and maximum <= self.high
+        return self if is_fitting else Scaling.of(stack)
+
+    def apply(self, image: NDArray[Any]) -> NDArray[np.float32]:
+        """Scale to float32 in [-1, 1]; values out of the range are clipped.
+
+        Intensities are rounded to 16 bits of the range, so that rounding errors of a float
+        image don't make its input differ from the integer one's in the last bit.
+
+        Parameters
+        ----------
+        image : array of any shape
+        """
+        span = (self.high - self.low) or 1.0  # of a stack of one value
+        level = (image.astype(np.float64) - self.low) * (LEVELS / span)
+        level = np.rint(np.clip(level, 0, LEVELS))
+        scaled: NDArray[np.float32] = (level * (2.0 / LEVELS) - 1.0).astype(np.float32)
+        return scaled
+
+
+def _extent(stack: Slices) -> tuple[np.dtype[Any], float, float]:
+    """dtype, minimum and maximum of up to 16 slices."""
+    if len(stack) == 0:
+        raise UserError("The stack has no slices.")
+    picked = np.unique(np.linspace(0, len(stack) - 1, SAMPLED_SLICES).round().astype(int))
+    extents = []
+    for index in picked:
+        image = np.asarray(stack[int(index)])
+        check_pixels(image, f"Slice {index}")
+        extents.append((image.min(), image.max()))
+    minimum = float(min(low for low, _ in extents))
+    maximum = float(max(high for _, high in extents))
+    return image.dtype, minimum, maximum
+
+
+def check_pixels(image: NDArray[Any], name: str) -> None:
+    """Refuse an image that is empty, not of real numbers, or has NaN or infinite values."""
+    if image.dtype.kind not in "buif":
+        raise UserError(f"{name} has pixels of type {image.dtype}, not numbers.")
+    if image.size == 0:
+        raise UserError(f"{name} has no pixels.")
+    if image.dtype.kind == "f" and not np.isfinite(image).all():
+        raise UserError(
+            f"{name} has NaN or infinite pixels.", "Replace them with finite values first."
+        )
