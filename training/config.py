@@ -173,6 +173,30 @@ class TrainingConfig:
             raise UserError(f"{source}: {error.problem}", error.remedy) from error
 
 
+def _refuse_unknown(options: Mapping[str, Any]) -> None:
+    known = {option.name for option in fields(TrainingConfig)}
+    unknown = sorted(set(options) - known)
+    if unknown:
+        raise UserError(
+            f"Unknown option: {', '.join(unknown)}.", f"Known are: {', '.join(sorted(known))}."
+        )
+
+
+def _check(name: str, value: Any, option: dataclasses.Field[Any]) -> None:
+    kind = type(option.default)
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    fits = is_number and math.isfinite(value) if kind is float else type(value) is kind
+    if not fits:
+        raise UserError(f"{name} is {value!r}, but must be of type {kind.__name__}.")
+    minimum, maximum = option.metadata["minimum"], option.metadata["maximum"]
+    if (minimum is not None and value < minimum) or (maximum is not None and value > maximum):
+        upper = "" if maximum is None else f" and at most {maximum}"
+        raise UserError(f"{name} is {value}, but must be at least {minimum}{upper}.")
+    choices = option.metadata["choices"]
+    if choices and value not in choices:
+        raise UserError(f"{name} is '{value}'.", f"Choose one of: {', '.join(choices)}.")
+
+
 # compact's figures are those of benchmarks: time to quality on fold 1 of ISBI, two cores.
 PRESETS: Mapping[str, TrainingConfig] = {
     "compact": TrainingConfig(
@@ -202,27 +226,3 @@ def preset_config(preset: str, **changes: Any) -> TrainingConfig:
             f"The preset '{preset}' is unknown.", f"Choose one of: {', '.join(PRESETS)}."
         )
     return PRESETS[preset].replace(**changes)
-
-
-def _refuse_unknown(options: Mapping[str, Any]) -> None:
-    known = {option.name for option in fields(TrainingConfig)}
-    unknown = sorted(set(options) - known)
-    if unknown:
-        raise UserError(
-            f"Unknown option: {', '.join(unknown)}.", f"Known are: {', '.join(sorted(known))}."
-        )
-
-
-def _check(name: str, value: Any, option: dataclasses.Field[Any]) -> None:
-    kind = type(option.default)
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    fits = is_number and math.isfinite(value) if kind is float else type(value) is kind
-    if not fits:
-        raise UserError(f"{name} is {value!r}, but must be of type {kind.__name__}.")
-    minimum, maximum = option.metadata["minimum"], option.metadata["maximum"]
-    if (minimum is not None and value < minimum) or (maximum is not None and value > maximum):
-        upper = "" if maximum is None else f" and at most {maximum}"
-        raise UserError(f"{name} is {value}, but must be at least {minimum}{upper}.")
-    choices = option.metadata["choices"]
-    if choices and value not in choices:
-        raise UserError(f"{name} is '{value}'.", f"Choose one of: {', '.join(choices)}.")
