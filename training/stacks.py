@@ -18,6 +18,8 @@ from training.scaling import Slices, check_pixels
 DEFAULT_IMAGES = "train-volume.tif"
 DEFAULT_LABELS = "train-labels.tif"
 DEFAULT_TEST = "test-volume.tif"
+# ImageJ stacks saved without naming their axes have a C axis too, but a longer one.
+MOST_CHANNELS = 4
 DAMAGED_REMEDY = "The file may be truncated; copy it again."
 
 
@@ -220,10 +222,9 @@ def _only_series(file: tifffile.TiffFile, path: Path) -> Any:
         )
     series = file.series[0]
     page = series.keyframe
-    channels = any(
-        length > 1 and axis in "CS" for axis, length in zip(series.axes, series.shape, strict=True)
-    )
-    if channels or page.samplesperpixel > 1:
+    axes = dict(zip(series.axes, series.shape, strict=True))
+    is_multichannel = page.samplesperpixel > 1 or 1 < axes.get("C", 1) <= MOST_CHANNELS
+    if is_multichannel:
         raise UserError(
             f"{path} is a colour or multichannel image (axes {series.axes}, shape {series.shape}).",
             "Convert it to 8-bit grey, one channel, and save it as a stack of slices.",
