@@ -1,0 +1,75 @@
+"""compact: a U-Net of half a million parameters, made for CPUs."""
+
+from __future__ import annotations
+
+from mindspore import nn, ops
+from mindspore.common.initializer import HeNormal
+
+from training.networks.convolution import Conv3x3
+
+WIDTHS = (16, 32, 64, 128)
+
+
+class Compact(nn.Cell):
+    """U-Net at half resolution: (N, 1, H, W) to one logit (N, 1, H, W).
+
+    Thin layers at full resolution cost the most on a CPU and give the least, so the image is
+    folded 2x2 into channels first, and the logits are unfolded last (pixel shuffle, Shi et
+    al. 2016). Padded convolutions with batch norm, three poolings. H and W are multiples of
+    16.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        first, second, third, fourth = WIDTHS
+        self.fold = nn.PixelUnshuffle(2)
+        self.down0 = DoubleConv(4, first)
+        self.down1 = DoubleConv(first, second)
+        self.down2 = DoubleConv(second, third)
+        self.down3 = DoubleConv(third, fourth)
+        self.up2 = _up(fourth, third)
+        self.merge2 = DoubleConv(2 * third, third)
+        self.up1 = _up(third, second)
+        self.merge1 = DoubleConv(2 * second, second)
+        self.up0 = _up(second, first)
+        self.merge0 = DoubleConv(2 * first, first)
+        self.logits = nn.Conv2d(first, 4, kernel_size=1, has_bias=True, weight_init=HeNormal())
+        self.unfold = nn.PixelShuffle(2)
+        self.pool = nn.MaxPool2d(kernel_size=2, stride=2)
+        self.concat = ops.Concat(axis=1)
+
+    def construct(self, image):  # type: ignore[no-untyped-def]
+        level0 = self.down0(self.fold(image))  # (N, 16, H/2, W/2)
+        level1 = self.down1(self.pool(level0))  # (N, 32, H/4, W/4)
+        level2 = self.down2(self.pool(level1))  # (N, 64, H/8, W/8)
+        level3 = self.down3(self.pool(level2))  # (N, 128, H/16, W/16)
+        level2 = self.merge2(self.concat((self.up2(level3), level2)))
+        level1 = self.merge1(self.concat((self.up1(level2), level1)))
+        level0 = self.merge0(self.concat((self.up0(level1), level0)))
+        return self.unfold(self.logits(level0))
+
+
+class DoubleConv(nn.Cell):
+    """Twice: padded 3x3 convolution, batch norm, ReLU."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.conv1 = _conv(in_channels, out_channels)
+        self.norm1 = nn.BatchNorm2d(out_channels)
+        self.conv2 = _conv(out_channels, out_channels)
+        self.norm2 = nn.BatchNorm2d(out_channels)
+        self.relu = nn.ReLU()
+
+    def construct(self, x):  # type: ignore[no-untyped-def]
+        x = self.relu(self.norm1(self.conv1(x)))
+        return self.relu(self.norm2(self.conv2(x)))
+
+
+def _conv(in_channels: int, out_channels: int) -> Conv3x3:
+    return Conv3x3(in_channels, out_channels, padding=1, weight_init=HeNormal(), has_bias=False)
+
+
+def _up(in_channels: int, out_channels: int) -> nn.Conv2dTranspose:
+    return nn.Conv2dTranspose(
+        in_channels, out_channels, kernel_size=2, stride=2, pad_mode="valid", weight_init=HeNormal()
+    )

@@ -1,0 +1,74 @@
+"""The 3x3 convolution that both networks are made of."""
+
+from __future__ import annotations
+
+import mindspore
+from mindspore import Parameter, nn, ops
+from mindspore.common.initializer import Initializer, initializer
+from mindspore.ops.operations._grad_ops import Conv2DBackpropFilter
+
+
+class Conv3x3(nn.Cell):
+    """3x3 convolution (N, C, H, W) to (N, C', H - 2 + 2 * padding, W - 2 + 2 * padding).
+
+    Parameters
+    ----------
+    in_channels, out_channels : int
+    padding : int
+        Zeros added on each side: 0 or 1.
+    weight_init : Initializer
+    has_bias : bool
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        padding: int,
+        weight_init: Initializer,
+        has_bias: bool,
+    ) -> None:
+        super().__init__()
+        shape = (out_channels, in_channels, 3, 3)
+        self.weight = Parameter(initializer(weight_init, shape), name="weight")
+        self.has_bias = has_bias
+        if has_bias:
+            self.bias = Parameter(initializer("zeros", (out_channels,)), name="bias")
+            self.add_bias = ops.BiasAdd()
+        if mindspore.get_context("device_target") == "CPU":
+            self.convolve = _CpuConvolution(in_channels, out_channels, padding)
+        else:
+            self.convolve = ops.Conv2D(out_channels, 3, pad_mode="pad", pad=padding)
+
+    def construct(self, x):  # type: ignore[no-untyped-def]
+        y = self.convolve(x, self.weight)
+        if self.has_bias:
+            y = self.add_bias(y, self.bias)
+        return y
+
+
+class _CpuConvolution(nn.Cell):
+    """Computes the gradient of its input as a forward convolution.
+
+    The input gradient is the convolution of the output gradient with the flipped, transposed
+    weights. oneDNN's forward kernel does that in half the time of its backward-data kernel
+    in MindSpore's plain layout; a whole training step of compact takes a fifth less.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, padding: int) -> None:
+        super().__init__()
+        self.forward = ops.Conv2D(out_channels, 3, pad_mode="pad", pad=padding)
+        self.input_gradient = ops.Conv2D(in_channels, 3, pad_mode="pad", pad=2 - padding)
+        self.weight_gradient = Conv2DBackpropFilter(out_channels, 3, pad_mode="pad", pad=padding)
+        self.flip = ops.ReverseV2((2, 3))
+        self.transpose = ops.Transpose()
+        self.shape = ops.Shape()
+
+    def construct(self, x, weight):  # type: ignore[no-untyped-def]
+        return self.forward(x, weight)
+
+    def bprop(self, x, weight, out, dout):  # type: ignore[no-untyped-def]
+        flipped = self.transpose(self.flip(weight), (1, 0, 2, 3))
+        dx = self.input_gradient(dout, flipped)
+        dweight = self.weight_gradient(dout, x, self.shape(weight))
+        return dx, dweight
