@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -70,7 +71,7 @@ class StackFile:
             raise UserError(
                 f"Slice {index} of {self.path} can't be read: {error}.", DAMAGED_REMEDY
             ) from error
-        image = np.array(image, dtype=self.dtype)
+        image = np.array(image, dtype=self.dtype).reshape(self.shape[1:])
         check_pixels(image, f"Slice {index} of {self.path}")
         return image
 
@@ -255,14 +256,32 @@ def _byteorder(file: tifffile.TiffFile) -> Any:
 
 
 def _pages(file: tifffile.TiffFile, series: Any, path: Path) -> Slices:
-    """A sequence of pages, or an array mapped from the file where its pixels lie in a row."""
+    """Pages, or raw pixels where they lie in a row: some stacks have but one page for all."""
     height, width = series.keyframe.shape[-2:]
     shape = (series.size // (height * width), height, width)
-    if series.dataoffset is None or not series.keyframe.is_memmappable:
-        if len(series.pages) == shape[0]:
-            return series.pages  # type: ignore[no-any-return]
-        return series.asarray().reshape(shape)  # type: ignore[no-any-return]
+    if series.dataoffset is None or not series.keyframe.is_final:
+        pages: Slices = series.pages
+        return pages if len(pages) == shape[0] else series.asarray().reshape(shape)
     if series.dataoffset + series.size * series.dtype.itemsize > file.filehandle.size:
         raise UserError(f"{path} ends in the middle of its pixels.", DAMAGED_REMEDY)
     dtype = series.dtype.newbyteorder(file.byteorder)
-    return np.memmap(path, dtype, mode="r", offset=series.dataoffset, shape=shape)
+    return _Contiguous(path, series.dataoffset, dtype, shape)
+
+
+@dataclass(frozen=True)
+class _Contiguous:
+    """Slices that lie in a row in a file. Read, not mapped: a mapping would fill the memory."""
+
+    path: Path
+    offset: int
+    dtype: np.dtype[Any]
+    shape: tuple[int, int, int]
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, index: int) -> NDArray[Any]:
+        pixels = self.shape[1] * self.shape[2]
+        start = self.offset + range(len(self))[index] * pixels * self.dtype.itemsize
+        flat = np.fromfile(self.path, self.dtype, count=pixels, offset=start)
+        return flat.reshape(self.shape[1:])

@@ -1,0 +1,254 @@
+"""Writing masks and probabilities as multi-page TIF, slice by slice, with pixel sizes."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+
+from napari_unet.pixel_size import PixelSize, read_pixel_size
+from training.errors import UserError
+
+__all__ = [
+    "CONVENTIONS",
+    "PixelSize",
+    "TifWriter",
+    "check_output",
+    "mask_page",
+    "read_pixel_size",
+    "submission_page",
+    "write_mask",
+    "write_probability",
+]
+
+CONVENTIONS = ("isbi", "membrane")
+CLASSIC_LIMIT = 2**32 - 2**25  # bytes: above it a TIF needs the 64-bit form
+
+
+def mask_page(membrane: NDArray[Any], convention: str = "isbi") -> NDArray[np.uint8]:
+    """A slice of a mask as it is written: 0 and 255.
+
+    Parameters
+    ----------
+    membrane : array (Y, X)
+        Other values than 0 are membrane.
+    convention : str
+        ``isbi``: membrane is 0. ``membrane``: membrane is 255.
+    """
+    is_white = membrane != 0 if convention == "membrane" else membrane == 0
+    return np.where(is_white, np.uint8(255), np.uint8(0))
+
+
+def submission_page(probability: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A slice in the form of the ISBI 2012 challenge: 0 is surely membrane, 1 surely not."""
+    return np.float32(1) - probability
+
+
+def check_output(path: Path, overwrite: bool = False) -> None:
+    """Refuse a path that can't be written, or is there already; call before any long work.
+
+    Raises
+    ------
+    UserError
+    """
+    if path.is_dir():
+        raise UserError(f"{path} is a folder.", "Give the name of a file.")
+    if path.exists() and not overwrite:
+        raise UserError(f"{path} exists already.", "Choose another name, or use --overwrite.")
+    if not path.parent.is_dir():
+        raise UserError(
+            f"{path} can't be written: there is no folder {path.parent}.", "Make the folder first."
+        )
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise UserError(
+            f"{path} can't be written: the folder is read-only.",
+            "Choose a folder that you may write to.",
+        )
+
+
+class TifWriter:
+    """Writes a stack of ``slices`` pages, one at a time. Use it in a ``with`` statement.
+
+    The file appears under its name when it is complete; before that, and after an error,
+    whatever was there is kept. ImageJ reads it as a stack, with pixel sizes.
+
+    Parameters
+    ----------
+    path : Path
+        The file to write.
+    shape : tuple of int
+        (Z, Y, X) of the stack.
+    dtype : dtype
+        Of the pages.
+    compression : str or None
+        ``zlib``, or None for uncompressed pages.
+    pixel_size : PixelSize, optional
+        Recorded in the file.
+    overwrite : bool
+        Replace a file that is there.
+
+    Raises
+    ------
+    UserError
+        As :func:`check_output`, before anything is written; while writing, if the disk is full.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        shape: tuple[int, int, int],
+        dtype: Any,
+        *,
+        compression: str | None = "zlib",
+        pixel_size: PixelSize | None = None,
+        overwrite: bool = False,
+    ) -> None:
+        self._path = Path(path)
+        check_output(self._path, overwrite)
+        self._shape = shape
+        self._dtype = np.dtype(dtype)
+        self._compression = compression
+        self._description = _imagej_description(shape[0], pixel_size)
+        self._resolution = (
+            (1 / pixel_size.x, 1 / pixel_size.y) if pixel_size is not None else (1, 1)
+        )
+        self._written = 0
+        try:
+            descriptor, self._temporary = tempfile.mkstemp(
+                dir=self._path.parent, prefix=f".{self._path.name}."
+            )
+        except OSError as error:
+            raise UserError(
+                f"{path} can't be written: {error.strerror}.",
+                "Choose a folder that you may write to.",
+            ) from error
+        os.close(descriptor)
+        size = int(np.prod(shape, dtype=np.int64)) * self._dtype.itemsize
+        self._file = tifffile.TiffWriter(self._temporary, bigtiff=size > CLASSIC_LIMIT)
+
+    def write(self, page: NDArray[Any]) -> None:
+        """Append one slice (Y, X)."""
+        if page.shape != self._shape[1:]:
+            raise ValueError(f"A page of shape {page.shape} is none of a stack {self._shape}.")
+        try:
+            self._file.write(
+                np.ascontiguousarray(page, dtype=self._dtype),
+                photometric="minisblack",
+                compression=self._compression,
+                description=self._description if self._written == 0 else None,
+                resolution=self._resolution,
+                resolutionunit="none",
+                metadata=None,
+            )
+        except OSError as error:
+            raise UserError(
+                f"{self._path} can't be written: {error.strerror}.", "Is the disk full?"
+            ) from error
+        self._written += 1
+
+    def __enter__(self) -> TifWriter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._file.close()
+        if kind is not None:
+            Path(self._temporary).unlink()
+            return
+        Path(self._temporary).chmod(0o644)
+        Path(self._temporary).replace(self._path)
+
+
+def write_mask(
+    path: str | Path,
+    membrane: Iterable[NDArray[Any]] | NDArray[Any],
+    shape: tuple[int, int, int] | None = None,
+    *,
+    convention: str = "isbi",
+    compression: str | None = "zlib",
+    pixel_size: PixelSize | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Write a whole mask as 8-bit pages.
+
+    Parameters
+    ----------
+    membrane : array (Z, Y, X) or (Y, X), or iterable of arrays (Y, X)
+        Other values than 0 are membrane.
+    shape : tuple of int, optional
+        (Z, Y, X); needed where ``membrane`` is an iterable that has no shape.
+    convention : str
+        See :func:`mask_page`.
+    compression, pixel_size, overwrite
+        See :class:`TifWriter`.
+    """
+    stack, shape = _stack(membrane, shape)
+    with TifWriter(
+        Path(path),
+        shape,
+        np.uint8,
+        compression=compression,
+        pixel_size=pixel_size,
+        overwrite=overwrite,
+    ) as writer:
+        for page in stack:
+            writer.write(mask_page(np.asarray(page), convention))
+
+
+def write_probability(
+    path: str | Path,
+    probability: Iterable[NDArray[Any]] | NDArray[Any],
+    shape: tuple[int, int, int] | None = None,
+    *,
+    is_submission: bool = False,
+    compression: str | None = "zlib",
+    pixel_size: PixelSize | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Write a whole probability of membrane as float32 pages; parameters as :func:`write_mask`.
+
+    With ``is_submission`` it is written in the challenge's form, see :func:`submission_page`.
+    """
+    stack, shape = _stack(probability, shape)
+    with TifWriter(
+        Path(path),
+        shape,
+        np.float32,
+        compression=compression,
+        pixel_size=pixel_size,
+        overwrite=overwrite,
+    ) as writer:
+        for page in stack:
+            image = np.asarray(page, dtype=np.float32)
+            writer.write(submission_page(image) if is_submission else image)
+
+
+def _stack(
+    pages: Iterable[NDArray[Any]] | NDArray[Any], shape: tuple[int, int, int] | None
+) -> tuple[Iterable[NDArray[Any]], tuple[int, int, int]]:
+    found = shape if shape is not None else getattr(pages, "shape", None)
+    if found is None:
+        raise ValueError("Give the shape of a stack that does not know its own.")
+    if len(found) == 2:
+        return [np.asarray(pages)], (1, found[0], found[1])
+    return pages, (found[0], found[1], found[2])
+
+
+def _imagej_description(slices: int, pixel_size: PixelSize | None) -> str:
+    lines = ["ImageJ=1.54f", f"images={slices}", f"slices={slices}", "loop=false"]
+    if pixel_size is not None:
+        lines.append("unit=nm")
+        if pixel_size.z is not None:
+            lines.append(f"spacing={pixel_size.z}")
+    return "\n".join(lines) + "\n"
