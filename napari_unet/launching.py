@@ -12,6 +12,7 @@ from typing import Protocol
 from napari_unet.processes import find_process, kill_tree, start_detached
 from training.config import TrainingConfig
 from training.errors import UserError
+from training.npus import find_npus
 from training.run_directory import RunDirectory
 
 _NAME_PATTERN = re.compile(r"[^/\0.][^/\0]*")
@@ -75,7 +76,7 @@ class LocalLauncher:
         self.runs_folder = runs_folder
 
     def list_devices(self) -> list[str]:
-        return ["cpu"]
+        return [*(f"ascend:{place}" for place, _ in enumerate(find_npus())), "cpu"]
 
     def start(self, config: TrainingConfig, name: str) -> RunDirectory:
         run = RunDirectory(self.runs_folder.absolute() / check_run_name(name))
