@@ -31,9 +31,7 @@ def soft_dice(probability: NDArray[np.float32], membrane: NDArray[np.bool_]) -> 
     return float(2 * overlap / (squares + 1e-6))
 
 
-def overlap_figures(
-    predicted: NDArray[np.bool_], membrane: NDArray[np.bool_]
-) -> dict[str, float]:
+def overlap_figures(predicted: NDArray[np.bool_], membrane: NDArray[np.bool_]) -> dict[str, float]:
     """Dice, IoU, precision and recall of the membrane pixels of one slice.
 
     A figure whose denominator is empty is 1 when there was nothing to find and nothing was
@@ -83,9 +81,11 @@ def mean_figures(slices: Sequence[Mapping[str, float]]) -> dict[str, float]:
     return {name: float(np.mean([one[name] for one in slices])) for name in FIGURES}
 
 
-def format_table(slices: Iterable[Mapping[str, float]], mean: Mapping[str, float]) -> str:
-    """Table of slices for a terminal: a line each, and their mean."""
-    header = f"{'slice':>5}  " + "  ".join(f"{name:>9}" for name in FIGURES)
+def format_table(
+    slices: Iterable[Mapping[str, float]], mean: Mapping[str, float], title: str = "slice"
+) -> str:
+    """Table of slices, or of what else has an ``index``, for a terminal, and their mean."""
+    header = f"{title:>5}  " + "  ".join(f"{name:>9}" for name in FIGURES)
     rows = [(f"{one['index']:>5}", one) for one in slices] + [(f"{'mean':>5}", mean)]
     lines = [f"{label}  " + "  ".join(f"{row[n]:>9.4f}" for n in FIGURES) for label, row in rows]
     rule = "-" * len(header)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 if TYPE_CHECKING:
     from training.model_card import ModelCard
@@ -145,6 +144,8 @@ def mirror(image: NDArray[np.float32], shape: tuple[int, int], margin: int) -> N
 
 def resize_bilinear(image: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
     """Resize as OpenCV's INTER_LINEAR: centres of pixels at halves, no antialiasing."""
+    from scipy import ndimage  # here, since it takes long and compact does without
+
     factors = [wanted / length for wanted, length in zip(shape, image.shape, strict=True)]
     resized: NDArray[np.float32] = ndimage.zoom(
         image, factors, order=1, mode="nearest", grid_mode=True

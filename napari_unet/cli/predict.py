@@ -1,0 +1,130 @@
+"""``napari-unet predict``: the membrane mask of a stack, from a run or a portable model."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from napari_unet.cli.options import device_option, precision_option
+from napari_unet.pixel_size import read_pixel_size
+from napari_unet.prediction import load_predictor
+from napari_unet.tif import CONVENTIONS, TifWriter, check_output, mask_page, submission_page
+from training.errors import UserError
+from training.stacks import StackFile
+
+
+@click.command()
+@click.argument("model", metavar="RUN_OR_ONNX", type=click.Path(path_type=Path))
+@click.argument("stack", metavar="STACK.tif", type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    metavar="MASK.tif",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="The mask: 8-bit TIF, a page a slice.",
+)
+@click.option(
+    "--probability",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write the probability of membrane too: 32-bit float TIF, 0 to 1.",
+)
+@click.option(
+    "--submission",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write the ISBI 2012 challenge's form too: 32-bit float TIF, 0 = surely membrane.",
+)
+@click.option(
+    "--threshold",
+    type=click.FloatRange(0, 1),
+    help="Probability from which on a pixel is membrane.  [default: the model's, 0.5]",
+)
+@click.option(
+    "--convention",
+    type=click.Choice(CONVENTIONS),
+    default="isbi",
+    show_default=True,
+    help="isbi: membrane is 0 and the rest 255. membrane: membrane is 255 and the rest 0.",
+)
+@click.option(
+    "--compression",
+    type=click.Choice(["zlib", "none"]),
+    default="zlib",
+    show_default=True,
+    help="Of the files that are written.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace files that exist.")
+@device_option
+@precision_option
+def command(
+    model: Path,
+    stack: Path,
+    output: Path,
+    probability: Path | None,
+    submission: Path | None,
+    threshold: float | None,
+    convention: str,
+    compression: str,
+    overwrite: bool,
+    device: str,
+    precision: str,
+) -> None:
+    """Predict the membrane mask of a stack or a 2-D image.
+
+    RUN_OR_ONNX is the folder of a training, or a model.onnx. No MindSpore is needed. Slices
+    are read and written one at a time, so that the stack may be larger than the memory.
+
+    \b
+    Example:
+      napari-unet predict runs/first test-volume.tif -o mask.tif --probability prob.tif
+    """
+    outputs = {"mask": output, "probability": probability, "submission": submission}
+    paths = {kind: path for kind, path in outputs.items() if path is not None}
+    _check_outputs(stack, list(paths.values()), overwrite)
+    with ExitStack() as cleanup:
+        slices = cleanup.enter_context(StackFile(stack))
+        predictor = load_predictor(model, device, precision)
+        cut = predictor.card.threshold if threshold is None else threshold
+        options: dict[str, Any] = {
+            "compression": None if compression == "none" else compression,
+            "pixel_size": read_pixel_size(stack),
+            "overwrite": overwrite,
+        }
+        writers = {
+            kind: cleanup.enter_context(
+                TifWriter(path, slices.shape, "uint8" if kind == "mask" else "float32", **options)
+            )
+            for kind, path in paths.items()
+        }
+        predictions = predictor.predict(slices)
+        for _, predicted in tqdm(predictions, total=len(slices), desc="Predicting", unit="slice"):
+            for kind, writer in writers.items():
+                writer.write(_page(kind, predicted, cut, convention))
+    for kind, path in paths.items():
+        click.echo(f"{kind}: {path}")
+
+
+def _check_outputs(stack: Path, paths: list[Path], overwrite: bool) -> None:
+    for path in paths:
+        check_output(path, overwrite)
+        if path.resolve() == stack.resolve():
+            raise UserError(f"{path} is the stack itself.", "Choose another name for the result.")
+    if len({path.resolve() for path in paths}) < len(paths):
+        raise UserError("Two results have the same name.", "Choose a name for each.")
+
+
+def _page(
+    kind: str, probability: NDArray[np.float32], threshold: float, convention: str
+) -> NDArray[Any]:
+    """A slice of one of the results, as it is written."""
+    if kind == "mask":
+        return mask_page(probability >= threshold, convention)
+    return submission_page(probability) if kind == "submission" else probability
