@@ -1,0 +1,132 @@
+"""A mask compared with the ground truth, slice by slice, as either is edited."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_unet.layers import FALSE_NEGATIVE, FALSE_POSITIVE
+from training.errors import UserError
+from training.metrics import overlap_figures
+
+FIGURES = ("dice", "iou", "precision", "recall")
+Figures = dict[str, float]
+
+
+class Comparison:
+    """Figures of every slice of a mask, kept up to date by telling it what was edited.
+
+    Parameters
+    ----------
+    predicted, truth : arrays (Z, Y, X) or (Y, X) of int
+        Pixels other than 0 are membrane. They are looked at anew whenever a slice is
+        computed; dask arrays will do.
+    predicted_name, truth_name : str
+        Of the layers, for messages.
+
+    Raises
+    ------
+    UserError
+        If they differ in shape, or have another number of axes.
+    """
+
+    def __init__(
+        self, predicted: Any, truth: Any, predicted_name: str = "mask", truth_name: str = "truth"
+    ) -> None:
+        if predicted.shape != truth.shape:
+            raise UserError(
+                f"'{predicted_name}' has the shape {predicted.shape}, but '{truth_name}' has "
+                f"{truth.shape}.",
+                "Choose two layers of the same stack.",
+            )
+        if predicted.ndim not in (2, 3):
+            raise UserError(
+                f"'{predicted_name}' has {predicted.ndim} axes.", "Choose a stack of slices."
+            )
+        self._predicted, self._truth = predicted, truth
+        length = predicted.shape[0] if predicted.ndim == 3 else 1
+        self._figures: list[Figures | None] = [None] * length
+
+    def __len__(self) -> int:
+        return len(self._figures)
+
+    def __getitem__(self, index: int) -> Figures | None:
+        """Figures of a slice, or None if it was not computed yet."""
+        return self._figures[index]
+
+    @property
+    def is_complete(self) -> bool:
+        return all(figures is not None for figures in self._figures)
+
+    def update(self, index: int) -> bool:
+        """Compute a slice anew; whether its figures changed."""
+        figures = overlap_figures(*self.membranes(index))
+        has_changed = figures != self._figures[index]
+        self._figures[index] = figures
+        return has_changed
+
+    def membranes(self, index: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Predicted and true membrane of a slice, each (Y, X)."""
+        return _slice(self._predicted, index) != 0, _slice(self._truth, index) != 0
+
+    def errors(self, index: int) -> NDArray[np.uint8]:
+        """Wrong pixels of a slice (Y, X): ``FALSE_POSITIVE``, ``FALSE_NEGATIVE``, else 0."""
+        predicted, truth = self.membranes(index)
+        wrong = np.zeros(predicted.shape, np.uint8)
+        wrong[predicted & ~truth] = FALSE_POSITIVE
+        wrong[truth & ~predicted] = FALSE_NEGATIVE
+        return wrong
+
+    def worst_first(self) -> list[int]:
+        """Computed slices from the lowest Dice to the highest."""
+        return sorted(
+            (index for index, _ in self._computed()),
+            key=lambda index: (self._figures[index] or {})["dice"],
+        )
+
+    def next_worst(self, index: int) -> int:
+        """The slice after ``index`` in :meth:`worst_first`; after the best comes the worst."""
+        order = self.worst_first()
+        if index not in order:
+            return order[0] if order else index
+        return order[(order.index(index) + 1) % len(order)]
+
+    def mean(self) -> Figures:
+        """Mean of each figure over the slices computed so far; empty if there are none."""
+        return self._over_slices(np.mean)
+
+    def spread(self) -> Figures:
+        """Standard deviation of each figure over the slices computed so far."""
+        return self._over_slices(np.std)
+
+    def to_csv(self, delimiter: str = ",") -> str:
+        """A line a slice, then mean and standard deviation."""
+        text = io.StringIO()
+        writer = csv.writer(text, delimiter=delimiter, lineterminator="\n")
+        writer.writerow(["index", *FIGURES])
+        rows: list[tuple[Any, Figures]] = [
+            *self._computed(),
+            ("mean", self.mean()),
+            ("sd", self.spread()),
+        ]
+        for name, figures in rows:
+            writer.writerow([name, *(f"{figures[figure]:.6f}" for figure in FIGURES)])
+        return text.getvalue()
+
+    def _computed(self) -> Iterator[tuple[int, Figures]]:
+        return ((i, figures) for i, figures in enumerate(self._figures) if figures is not None)
+
+    def _over_slices(self, statistic: Any) -> Figures:
+        computed = [figures for _, figures in self._computed()]
+        if not computed:
+            return {}
+        return {name: float(statistic([one[name] for one in computed])) for name in FIGURES}
+
+
+def _slice(stack: Any, index: int) -> NDArray[Any]:
+    return np.asarray(stack[index] if stack.ndim == 3 else stack)

@@ -1,0 +1,122 @@
+"""Every layer that this plugin adds to a viewer: its place, its colours, its name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.utils.colormaps import DirectLabelColormap
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from napari import Viewer
+    from napari.layers import Image, Labels, Layer
+
+# Of Okabe and Ito's palette, which colour-blind people tell apart: what only the prediction
+# has (false positives) looks like the prediction, what only the truth has like the truth.
+PREDICTION_COLOR = "#E69F00"
+TRUTH_COLOR = "#56B4E9"
+OTHER_COLOR = "#CC79A7"
+MASK_OPACITY = 0.5
+FALSE_POSITIVE, FALSE_NEGATIVE = 1, 2
+ERROR_SUFFIX = "errors"
+# In a layer's metadata: how the file of a mask told membrane from inside.
+CONVENTION_KEY = "label_convention"
+
+
+def mask_colormap(color: str) -> DirectLabelColormap:
+    """Colours of a mask: 0 is transparent, 1 = membrane has the given colour."""
+    return DirectLabelColormap(color_dict={None: OTHER_COLOR, 0: "transparent", 1: color})
+
+
+def error_colormap() -> DirectLabelColormap:
+    """Colours of the error layer: :data:`FALSE_POSITIVE` and :data:`FALSE_NEGATIVE`."""
+    return DirectLabelColormap(
+        color_dict={
+            None: "transparent",
+            FALSE_POSITIVE: PREDICTION_COLOR,
+            FALSE_NEGATIVE: TRUTH_COLOR,
+        }
+    )
+
+
+def placement(layer: Layer) -> dict[str, Any]:
+    """Arguments that put a new layer of the same shape right over ``layer``."""
+    return {
+        "scale": layer.scale,
+        "translate": layer.translate,
+        "rotate": layer.rotate,
+        "shear": layer.shear,
+        "affine": layer.affine,
+        "units": layer.units,
+        "axis_labels": layer.axis_labels,
+    }
+
+
+def add_probability(viewer: Viewer, data: NDArray[np.float32], over: Image, name: str) -> Image:
+    """Add a probability of membrane, hidden, for the mask over the image shows more.
+
+    Parameters
+    ----------
+    data : array of float32, 0..1
+        As the image's data, (Z, Y, X) or (Y, X).
+    over : Image
+        What was predicted.
+    """
+    return viewer.add_image(
+        data,
+        name=name,
+        colormap="magma",
+        contrast_limits=(0.0, 1.0),
+        opacity=MASK_OPACITY,
+        visible=False,
+        **placement(over),
+    )
+
+
+def add_mask(viewer: Viewer, data: NDArray[np.uint8], over: Image, name: str) -> Labels:
+    """Add a predicted mask, 1 = membrane, over its image."""
+    return viewer.add_labels(
+        data,
+        name=name,
+        colormap=mask_colormap(PREDICTION_COLOR),
+        opacity=MASK_OPACITY,
+        **placement(over),
+    )
+
+
+def add_errors(viewer: Viewer, data: NDArray[np.uint8], over: Labels) -> Labels:
+    """Add the layer of false positives and false negatives of a mask."""
+    layer = viewer.add_labels(
+        data,
+        name=f"{over.name} {ERROR_SUFFIX}",
+        colormap=error_colormap(),
+        opacity=0.9,
+        **placement(over),
+    )
+    layer.editable = False
+    return layer
+
+
+def lay_labels_over(viewer: Viewer, image: Image) -> None:
+    """Put an image that was just added under the labels of the same shape.
+
+    Files that are dropped together are opened in the order of their names, labels before the
+    volume; an image over its labels would hide them. Labels from files without a pixel size
+    take the image's.
+    """
+    from napari.layers import Labels
+
+    matching = [
+        layer
+        for layer in viewer.layers
+        if isinstance(layer, Labels) and layer.data.shape == image.data.shape
+    ]
+    if not matching:
+        return
+    lowest = min(viewer.layers.index(layer) for layer in matching)
+    if viewer.layers.index(image) > lowest:
+        viewer.layers.move(viewer.layers.index(image), lowest)
+    for layer in matching:
+        if np.all(layer.scale == 1):
+            layer.scale, layer.units = image.scale, image.units
