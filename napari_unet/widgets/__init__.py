@@ -1,0 +1,1 @@
+"""The docks: one coordinator each, and views that only emit signals."""
