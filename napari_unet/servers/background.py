@@ -1,0 +1,37 @@
+"""One event loop in a thread of its own, that the launchers' ordinary methods wait for."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import threading
+from collections.abc import Coroutine
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+Result = TypeVar("Result")
+
+
+@functools.cache
+def _event_loop() -> asyncio.AbstractEventLoop:
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, name="servers", daemon=True).start()
+    return loop
+
+
+def begin(coroutine: Coroutine[Any, Any, Result]) -> Future[Result]:
+    """Start a coroutine in the background."""
+    return asyncio.run_coroutine_threadsafe(coroutine, _event_loop())
+
+
+def wait_for(coroutine: Coroutine[Any, Any, Result]) -> Result:
+    """Run a coroutine in the background and wait for its result, or raise its exception.
+
+    An interruption of the waiting, such as Ctrl-C, cancels the coroutine.
+    """
+    future = begin(coroutine)
+    try:
+        return future.result()
+    except BaseException:
+        future.cancel()
+        raise

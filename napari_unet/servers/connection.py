@@ -1,0 +1,260 @@
+"""An SSH connection to a server that is made anew, in growing pauses, when it breaks."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shlex
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_unet.servers.host_keys import HostKeyCheck, known_hosts_path
+from napari_unet.servers.profiles import Profile
+from training.errors import UserError
+
+if TYPE_CHECKING:
+    import asyncssh
+
+CONNECT_SECONDS = 20
+# A dead line is noticed after KEEPALIVE_SECONDS * (KEEPALIVE_COUNT + 1) at the latest.
+KEEPALIVE_SECONDS, KEEPALIVE_COUNT = 10, 2
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
+# What comes before it was printed by the login's own scripts.
+_BEGINNING = "--napari-unet-output--"
+
+
+class ConnectionLostError(UserError):
+    """The server can't be reached now; trying again later may help."""
+
+
+class CommandError(UserError):
+    """A command on the server failed."""
+
+
+class Server:
+    """One server of a profile. Its coroutines belong to one event loop.
+
+    Parameters
+    ----------
+    profile : Profile
+        How to reach it; its ``nodes`` are not looked at.
+    """
+
+    def __init__(self, profile: Profile) -> None:
+        self.profile = profile
+        self._connection: asyncssh.SSHClientConnection | None = None
+        self._sftp: asyncssh.SFTPClient | None = None
+        self._lock = asyncio.Lock()
+        self._pause = FIRST_PAUSE
+        self._retry_time = 0.0
+        self._last_problem = ""
+
+    async def connect(self, *, is_patient: bool = False) -> asyncssh.SSHClientConnection:
+        """The open connection, or a new one.
+
+        Parameters
+        ----------
+        is_patient : bool
+            Whether to leave growing pauses between tries, as one who only watches should.
+
+        Raises
+        ------
+        ConnectionLostError
+            If the server can't be reached, or it isn't time yet to try again.
+        UserError
+            If the host key or the person's key is refused.
+        """
+        async with self._lock:
+            if self._connection is not None and not self._connection.is_closed():
+                return self._connection
+            wait = self._retry_time - time.monotonic()
+            if is_patient and wait > 0:
+                raise self._lost(wait)
+            try:
+                self._connection, self._sftp = await open_connection(self.profile), None
+            except ConnectionLostError as error:
+                wait, self._pause = self._pause, min(2 * self._pause, LONGEST_PAUSE)
+                self._retry_time = time.monotonic() + wait
+                self._last_problem = error.problem
+                if is_patient:
+                    raise self._lost(wait) from error
+                raise
+            self._pause = FIRST_PAUSE
+            return self._connection
+
+    async def run(self, script: str, timeout: float = 60, *, is_patient: bool = False) -> str:
+        """Run a bash script as at login, and return what it printed.
+
+        The script goes through bash's input, so the account's own shell never reads it.
+
+        Raises
+        ------
+        CommandError
+            If it ends with another code than 0, with its last words.
+        ConnectionLostError
+            If the connection breaks meanwhile, or the time is over.
+        """
+        connection = await self.connect(is_patient=is_patient)
+        # The function is read whole before it runs, so no command can swallow its rest.
+        with_marks = f"echo {_BEGINNING}\nmain() {{\n{script}\n}}\nmain </dev/null\nexit\n"
+        async with self._translated():
+            done = await connection.run(
+                "exec bash -l", input=os.fsencode(with_marks), encoding=None, timeout=timeout
+            )
+        printed: Any = done.stdout
+        complaints: Any = done.stderr
+        output: bytes = printed.rpartition(f"{_BEGINNING}\n".encode())[2]
+        if done.returncode != 0:
+            words = (complaints + output).decode(errors="replace").strip()
+            last = words.splitlines()[-1] if words else f"exit code {done.returncode}"
+            raise CommandError(f"A command on {self.profile.name} failed: {last}.")
+        return output.decode(errors="surrogateescape")
+
+    @asynccontextmanager
+    async def files(self, *, is_patient: bool = False) -> AsyncIterator[asyncssh.SFTPClient]:
+        """The server's files. Their errors leave it as :class:`UserError`."""
+        connection = await self.connect(is_patient=is_patient)
+        async with self._translated():
+            if self._sftp is None:
+                self._sftp = await connection.start_sftp_client(
+                    path_encoding="utf-8", path_errors="surrogateescape"
+                )
+            yield self._sftp
+
+    async def close(self) -> None:
+        """Close the connection, if there is one."""
+        if self._connection is not None:
+            self._connection.close()
+            await self._connection.wait_closed()
+
+    @asynccontextmanager
+    async def _translated(self) -> AsyncIterator[None]:
+        """Turn what asyncssh raises into sentences; what breaks the connection drops it."""
+        import asyncssh
+
+        name = self.profile.name
+        try:
+            yield
+        except (asyncssh.SFTPNoSpaceOnFilesystem, asyncssh.SFTPQuotaExceeded) as error:
+            raise disk_full(name) from error
+        except (asyncssh.SFTPNoConnection, asyncssh.SFTPConnectionLost) as error:
+            await self._drop()
+            raise ConnectionLostError(f"The connection to {name} was lost.") from error
+        except asyncssh.SFTPFailure as error:
+            raise await self._explain_failure(error) from error
+        except asyncssh.SFTPError as error:
+            raise CommandError(f"A file on {name} can't be used: {error.reason}.") from error
+        except TimeoutError as error:
+            await self._drop()
+            raise ConnectionLostError(f"{name} did not answer in time.") from error
+        except (asyncssh.Error, ConnectionError) as error:
+            await self._drop()
+            raise ConnectionLostError(f"The connection to {name} was lost: {error}.") from error
+
+    async def _explain_failure(self, error: asyncssh.SFTPError) -> UserError:
+        """SFTP's version 3 says "Failure" for a full disk too, so it is looked at."""
+        free = await self.run(f"df -P -k -- {shlex.quote(self.profile.folder)} | tail -n 1")
+        if free.split()[3:4] == ["0"]:
+            return disk_full(self.profile.name)
+        return CommandError(f"A file on {self.profile.name} can't be used: {error.reason}.")
+
+    async def _drop(self) -> None:
+        if self._connection is not None:
+            self._connection.abort()
+        self._connection = self._sftp = None
+
+    def _lost(self, wait: float) -> ConnectionLostError:
+        return ConnectionLostError(
+            self._last_problem or f"The connection to {self.profile.name} was lost.",
+            f"Trying again in {max(1, round(wait))} s.",
+        )
+
+
+async def open_connection(profile: Profile) -> asyncssh.SSHClientConnection:
+    """Open a connection, with ``~/.ssh/config``, the agent and ``known_hosts`` looked at.
+
+    Raises
+    ------
+    UnknownHostKeyError, ChangedHostKeyError
+        If the server's key isn't the accepted one.
+    UserError
+        If the server refuses this person's key.
+    ConnectionLostError
+        If the server can't be reached.
+    """
+    import asyncssh
+
+    check = HostKeyCheck([known_hosts_path(), Path("/etc/ssh/ssh_known_hosts")])
+    options = _options(profile, check)
+    place = f"{profile.name} ({profile.host})"
+    try:
+        try:
+            return await asyncssh.connect(profile.host, **options)
+        except (asyncssh.KeyExchangeFailed, asyncssh.ConnectionLost, ConnectionError):
+            # A server without a key of the accepted kind hangs up: look at what it has.
+            if not check.has_known_keys:
+                raise
+            return await asyncssh.connect(profile.host, **options, server_host_key_algs="default")
+    except asyncssh.HostKeyNotVerifiable as error:
+        if check.offered is None:
+            raise _jump_refused(profile, str(error)) from error
+        raise check.refusal() from error
+    except asyncssh.PermissionDenied as error:
+        raise UserError(
+            f"{place} refused your key ({error.reason}).",
+            "Add the key to the agent (ssh-add), name it in the profile, or have your public "
+            "key put into the server's ~/.ssh/authorized_keys.",
+        ) from error
+    except (asyncssh.KeyImportError, asyncssh.ConfigParseError, FileNotFoundError) as error:
+        raise UserError(
+            f"The key or the SSH configuration for {place} can't be used: {error}.",
+            "A key with a passphrase must be in the agent: ssh-add.",
+        ) from error
+    except (asyncssh.Error, OSError) as error:
+        reason = "it did not answer in time" if isinstance(error, TimeoutError) else error
+        raise ConnectionLostError(f"{place} can't be reached: {reason}.") from error
+
+
+def _options(profile: Profile, check: HostKeyCheck) -> dict[str, Any]:
+    import asyncssh
+
+    class Client(asyncssh.SSHClient):
+        def validate_host_public_key(self, host: str, addr: str, port: int, key: Any) -> bool:
+            check.offered = key
+            return False
+
+    options: dict[str, Any] = {
+        "known_hosts": check.match,
+        "client_factory": Client,
+        "connect_timeout": CONNECT_SECONDS,
+        "login_timeout": CONNECT_SECONDS,
+        "keepalive_interval": KEEPALIVE_SECONDS,
+        "keepalive_count_max": KEEPALIVE_COUNT,
+        "password_auth": False,
+        "kbdint_auth": False,
+        "ignore_encrypted": not profile.key,
+    }
+    if profile.port:
+        options["port"] = profile.port
+    if profile.user:
+        options["username"] = profile.user
+    if profile.key:
+        options["client_keys"] = [str(Path(profile.key).expanduser())]
+    return options
+
+
+def _jump_refused(profile: Profile, reason: str) -> UserError:
+    return UserError(
+        f"The host key of a server on the way to {profile.host} is not accepted: {reason}.",
+        "Connect to that server once with ssh, and check its key there.",
+    )
+
+
+def disk_full(name: str) -> UserError:
+    """The disk of a server is full."""
+    return UserError(
+        f"The disk of {name} is full.", "Free some space in its working folder, then try again."
+    )

@@ -1,0 +1,108 @@
+"""Host keys against ``known_hosts``: an unknown one is for a person, a changed one is refused."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from training.errors import UserError
+
+if TYPE_CHECKING:
+    import asyncssh
+
+DEFAULT_PORT = 22
+
+
+class UnknownHostKeyError(UserError):
+    """A server shows a key that nobody has accepted yet.
+
+    Parameters
+    ----------
+    host, port
+        The server, as ``known_hosts`` names it.
+    key_line : str
+        The public key in OpenSSH's form.
+    fingerprint : str
+        Its SHA-256 fingerprint, to be compared with the server's own.
+    """
+
+    def __init__(self, host: str, port: int, key_line: str, fingerprint: str) -> None:
+        super().__init__(
+            f"The host key of {known_name(host, port)} is unknown: {fingerprint}.",
+            "Compare it with the server's own, then accept it: napari-unet servers test.",
+        )
+        self.host, self.port = host, port
+        self.key_line, self.fingerprint = key_line, fingerprint
+
+
+class ChangedHostKeyError(UserError):
+    """A server shows another key than the accepted one."""
+
+    def __init__(self, host: str, port: int, shown: str) -> None:
+        name = known_name(host, port)
+        super().__init__(
+            f"The host key of {name} has changed ({shown}): the connection is refused, "
+            "somebody may be listening in.",
+            f"If the server was set up anew, remove its old key: ssh-keygen -R '{name}'.",
+        )
+
+
+class HostKeyCheck:
+    """Looks a server's keys up, and remembers what the server showed.
+
+    It compares by name alone, with the port unless it is 22, as OpenSSH does.
+
+    Parameters
+    ----------
+    files : sequence of Path
+        Files in OpenSSH's ``known_hosts`` form; missing ones are passed over.
+    """
+
+    def __init__(self, files: list[Path]) -> None:
+        self._files = files
+        self.host, self.port = "", DEFAULT_PORT
+        self.has_known_keys = False
+        self.offered: asyncssh.SSHKey | None = None
+
+    def match(self, host: str, address: str, port: int | None) -> Any:
+        """What asyncssh asks for: the trusted and the revoked keys of a host."""
+        import asyncssh
+
+        text = "\n".join(file.read_text() for file in self._files if os.access(file, os.R_OK))
+        self.host, self.port = host, port or DEFAULT_PORT
+        known = asyncssh.import_known_hosts(text)
+        found = known.match(known_name(host, self.port), "", None)
+        self.has_known_keys = any(found)
+        return found
+
+    def refusal(self) -> UserError:
+        """Why the server that was asked last isn't trusted."""
+        assert self.offered is not None
+        shown = self.offered.get_fingerprint()
+        if self.has_known_keys:
+            return ChangedHostKeyError(self.host, self.port, shown)
+        line = self.offered.export_public_key().decode().strip()
+        return UnknownHostKeyError(self.host, self.port, line, shown)
+
+
+def known_name(host: str, port: int) -> str:
+    """How ``known_hosts`` calls a server."""
+    return host if port == DEFAULT_PORT else f"[{host}]:{port}"
+
+
+def accept_host_key(unknown: UnknownHostKeyError) -> None:
+    """Write a key that a person has accepted into ``~/.ssh/known_hosts``."""
+    path = known_hosts_path()
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    kind, key, *_comment = unknown.key_line.split()
+    is_open_ended = path.exists() and not path.read_bytes().endswith(b"\n")
+    with path.open("a") as file:
+        if is_open_ended and path.stat().st_size:
+            file.write("\n")
+        file.write(f"{known_name(unknown.host, unknown.port)} {kind} {key}\n")
+
+
+def known_hosts_path() -> Path:
+    """The person's own file of accepted keys."""
+    return Path.home() / ".ssh" / "known_hosts"

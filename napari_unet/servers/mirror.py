@@ -1,0 +1,189 @@
+"""Keeps a run's copy on this machine up to date, from the byte where it stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import hashlib
+import os
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from posixpath import join
+from typing import IO, Any
+
+from napari_unet.servers import scripts
+from napari_unet.servers.connection import CommandError, Server
+from napari_unet.servers.record import read_record, update_record
+from napari_unet.servers.upload import CHUNK, hash_file
+from training.events import complete_length, read_events
+from training.run_directory import RunDirectory
+
+FETCH_TRIES = 5
+
+
+class Mirror:
+    """One run on a server and its copy here.
+
+    Parameters
+    ----------
+    run : RunDirectory
+        The copy.
+    server : Server
+        The one whose directory is copied: the first node.
+    path : str
+        The run's directory there.
+    """
+
+    def __init__(self, run: RunDirectory, server: Server, path: str) -> None:
+        self.run = run
+        self.server = server
+        self.path = path
+        self._seen: dict[str, tuple[int | None, int | None]] = {}
+        self._events_read = 0
+
+    async def copy_events(self) -> None:
+        """Append the server's new events and log to the copy, and fetch new previews.
+
+        Only finished lines are copied, since a resumed training cuts off an unfinished one.
+        """
+        with self._held() as is_mine:
+            if not is_mine:
+                return  # another window or command is copying them just now
+            async with self._files() as sftp:
+                await self._append(sftp, self.run.log)
+                await self._append(sftp, self.run.events, only_lines=True)
+                await self._fetch_previews(sftp)
+
+    async def copy_device_log(self, rank: int) -> Path:
+        """Bring the log of one device up to date; its path here."""
+        log = self.run.device_log(rank)
+        async with self._files() as sftp:
+            await self._append(sftp, log)
+        return log
+
+    async def fetch_results(self) -> None:
+        """Fetch the best checkpoint, the model and the figures, where they have changed.
+
+        Raises
+        ------
+        CommandError
+            If a file does not arrive as it is on the server, in several tries.
+        """
+        run = self.run
+        for path in (run.evaluation_json, run.evaluation_csv, run.onnx, run.best):
+            await self._fetch_if_changed(path)
+
+    async def _fetch_if_changed(self, path: Path) -> None:
+        name = self._name(path)
+        for _ in range(FETCH_TRIES):
+            async with self._files() as sftp:
+                if not await sftp.exists(join(self.path, name)):
+                    return
+                attributes = await sftp.stat(join(self.path, name))
+            seen = (attributes.size, attributes.mtime)
+            if self._seen.get(name) == seen:
+                return
+            wanted = await self._hash(name)
+            if (path.exists() and hash_file(path) == wanted) or await self._fetch(path, wanted):
+                self._seen[name] = seen
+                hashes = read_record(self.run).hashes
+                update_record(self.run, hashes={**hashes, name: wanted})
+                return
+        raise CommandError(
+            f"{name} keeps changing or is damaged on its way from {self.server.profile.name}.",
+            "Fetch it again later: napari-unet fetch.",
+        )
+
+    async def _fetch(self, path: Path, wanted: str) -> bool:
+        """Fetch a file; it takes its place only if its hash is the wanted one."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            digest = hashlib.sha256()
+            with os.fdopen(descriptor, "wb") as file:
+                async for chunk in self._read(self._name(path)):
+                    file.write(chunk)
+                    digest.update(chunk)
+            if digest.hexdigest() != wanted:
+                return False
+            Path(temporary).chmod(0o644)
+            Path(temporary).replace(path)
+            return True
+        finally:
+            Path(temporary).unlink(missing_ok=True)
+
+    async def _hash(self, name: str) -> str:
+        script = scripts.hash_files([join(self.path, name)])
+        return (await self.server.run(script, timeout=600, is_patient=True)).strip()
+
+    async def _read(self, name: str) -> AsyncIterator[bytes]:
+        async with (
+            self._files() as sftp,
+            sftp.open(join(self.path, name), "rb", encoding=None) as file,
+        ):
+            while chunk := await file.read(CHUNK):
+                yield chunk
+
+    async def _append(self, sftp: Any, path: Path, *, only_lines: bool = False) -> None:
+        """Append what the server's file has beyond the copy; a shorter file is begun anew."""
+        source = join(self.path, self._name(path))
+        if not await sftp.exists(source):
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab") as copy:
+            size = (await sftp.stat(source)).size
+            if size < copy.tell():
+                copy.truncate(0)
+            offset = os.fstat(copy.fileno()).st_size
+            async with sftp.open(source, "rb", encoding=None) as file:
+                while chunk := await file.read(CHUNK, offset):
+                    whole = complete_length(chunk) if only_lines else len(chunk)
+                    copy.write(chunk[:whole])
+                    offset += whole
+                    if whole == 0:
+                        break
+
+    async def _fetch_previews(self, sftp: Any) -> None:
+        is_first_look = self._events_read == 0
+        events, self._events_read = read_events(self.run.events, self._events_read)
+        for event in events:
+            if event["kind"] != "preview":
+                continue
+            path = self.run.path / event["path"]
+            if is_first_look and path.exists():
+                continue
+            source = join(self.path, event["path"])
+            if _is_inside(path, self.run.path) and await sftp.exists(source):
+                path.parent.mkdir(exist_ok=True)
+                async with sftp.open(source, "rb", encoding=None) as file:
+                    content = await file.read()
+                await asyncio.to_thread(path.write_bytes, content)
+
+    def _name(self, path: Path) -> str:
+        return path.relative_to(self.run.path).as_posix()
+
+    @asynccontextmanager
+    async def _files(self) -> AsyncIterator[Any]:
+        async with self.server.files(is_patient=True) as sftp:
+            yield sftp
+
+    @contextmanager
+    def _held(self) -> Iterator[bool]:
+        """Keep others on this machine from appending to the copy at the same time."""
+        with (self.run.path / "mirror.lock").open("a") as lock:
+            yield _try_lock(lock)
+
+
+def _is_inside(path: Path, folder: Path) -> bool:
+    """Whether a path that a server named stays in the run's own folder."""
+    return path.resolve().is_relative_to(folder.resolve())
+
+
+def _try_lock(lock: IO[str]) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
