@@ -6,7 +6,8 @@ can be copied to a server without internet and run there.
 
 Modules that never import MindSpore, and so may be used by the window: ``config``,
 ``errors``, ``evaluation``, ``events``, ``folds``, ``metrics``, ``model_card``, ``npus``,
-``onnx_graph``, ``run_directory``, ``scaling``, ``stacks``, ``synthetic`` and ``tiling``.
+``onnx_graph``, ``run_directory``, ``scaling``, ``stack_file``, ``stacks``, ``synthetic`` and
+``tiling``.
 """
 
 __version__ = "0.1.0"

@@ -16,7 +16,7 @@ from napari_unet.pixel_size import read_pixel_size
 from napari_unet.prediction import load_predictor
 from napari_unet.tif import CONVENTIONS, TifWriter, check_output, mask_page, submission_page
 from training.errors import UserError
-from training.stacks import StackFile
+from training.stack_file import StackFile
 
 
 @click.command()
