@@ -22,13 +22,8 @@ from napari_unet.layers import (
 )
 from napari_unet.pixel_size import PixelSize, read_pixel_size
 from training.errors import UserError
-from training.stacks import (
-    DAMAGED_REMEDY,
-    DEFAULT_IMAGES,
-    DEFAULT_LABELS,
-    StackFile,
-    to_membrane,
-)
+from training.stack_file import DAMAGED_REMEDY, StackFile
+from training.stacks import DEFAULT_IMAGES, DEFAULT_LABELS, to_membrane
 
 LayerTuple = tuple[Any, dict[str, Any], str]
 Reader = Callable[[Any], list[LayerTuple]]

@@ -13,18 +13,6 @@ from training.folds import MINIMUM_SLICES
 from training.scaling import check_pixels
 from training.stack_file import StackFile
 
-__all__ = [
-    "DEFAULT_IMAGES",
-    "DEFAULT_LABELS",
-    "DEFAULT_TEST",
-    "StackFile",
-    "check_pair",
-    "find_pair",
-    "read_stack",
-    "read_training_pair",
-    "to_membrane",
-]
-
 DEFAULT_IMAGES = "train-volume.tif"
 DEFAULT_LABELS = "train-labels.tif"
 DEFAULT_TEST = "test-volume.tif"
