@@ -64,9 +64,7 @@ class TrainingConfig:
         "compact: small and fast, for a CPU. medical: the model zoo's UNetMedical, for an NPU.",
         choices=("compact", "medical"),
     )
-    data_url: str = _option(
-        "", "Data folder", "Folder with train-volume.tif and train-labels.tif."
-    )
+    data_url: str = _option("", "Data folder", "Folder with train-volume.tif and train-labels.tif.")
     image: str = _advanced(
         "", "Image stack", "TIF of the images; empty: train-volume.tif in the data folder."
     )
@@ -93,7 +91,10 @@ class TrainingConfig:
         400, "Epochs", "Passes over the training slices, on one device.", minimum=1
     )
     distribute_epochs: int = _advanced(
-        1600, "Epochs, distributed", "Passes over the training slices, on several devices.", minimum=1
+        1600,
+        "Epochs, distributed",
+        "Passes over the training slices, on several devices.",
+        minimum=1,
     )
     steps: int = _option(
         0, "Steps", "End after this many optimizer steps; 0: after the epochs.", minimum=0
@@ -101,21 +102,37 @@ class TrainingConfig:
     seed: int = _option(
         1, "Seed", "Of the initial weights and the augmentation.", minimum=0, maximum=2**31 - 1
     )
-    batchsize: int = _advanced(16, "Batch size", "Images a step, over all devices.", minimum=1)
-    lr: float = _advanced(1e-4, "Learning rate", "Of Adam; the peak of it for compact.", minimum=0)
+    batchsize: int = _advanced(16, "Batch size", "Images a step on each device.", minimum=1)
+    lr: float = _advanced(1e-4, "Learning rate", "Of Adam; the highest of its schedule.", minimum=0)
+    lr_schedule: str = _advanced(
+        "constant",
+        "Schedule",
+        "constant: the same rate throughout. one_cycle: up to the rate, then down by a cosine.",
+        choices=("constant", "one_cycle"),
+    )
+    ema_decay: float = _advanced(
+        0.0,
+        "Weight averaging",
+        "Decay a step of the averaged weights that are validated and kept; 0: the weights as is.",
+        minimum=0,
+        maximum=0.9999,
+    )
     weight_decay: float = _advanced(5e-4, "Weight decay", "Of the weights.", minimum=0)
     loss_scale: float = _advanced(
         1024.0, "Loss scale", "Factor that the optimizer takes out of the gradients.", minimum=1
     )
     FixedLossScaleManager: float = _advanced(
-        1024.0, "Loss scale manager", "Factor on the loss, against underflow in half precision.", minimum=1
+        1024.0,
+        "Loss scale manager",
+        "Factor on the loss, against underflow in half precision.",
+        minimum=1,
     )
     num_classes: int = _advanced(2, "Classes", "Membrane and inside.", minimum=2, maximum=2)
     num_channels: int = _advanced(1, "Channels", "Of the input image.", minimum=1, maximum=1)
     keep_checkpoint_max: int = _advanced(
         10, "Checkpoints kept", "The newest ones, beside the best.", minimum=1
     )
-    eval_interval: int = _advanced(1, "Validate every", "Epochs between validations.", minimum=1)
+    eval_interval: int = _advanced(20, "Validate every", "Epochs between validations.", minimum=1)
     resume: bool = _advanced(False, "Start from weights", "Start this new run from resume_ckpt.")
     resume_ckpt: str = _advanced(
         "", "Weights", "A .ckpt or .safetensors file that a new run starts from."
@@ -204,7 +221,10 @@ PRESETS: Mapping[str, TrainingConfig] = {
         epochs=25,
         distribute_epochs=25,
         batchsize=4,
-        lr=5e-3,
+        lr=1e-2,
+        lr_schedule="one_cycle",
+        ema_decay=0.98,
+        eval_interval=2,
         weight_decay=1e-4,
         loss_scale=1.0,
         FixedLossScaleManager=1.0,

@@ -121,8 +121,8 @@ class RunState:
         done = self.step - int(self.started["first_step"])
         if done < 2:
             return None
-        pace = (self.last_time - self.started["time"]) / done
-        return max(0.0, pace * (self.total_steps - self.step))
+        pace = (self.last_time - float(self.started["time"])) / done
+        return pace * max(0, self.total_steps - self.step)
 
 
 def fold(state: RunState, events: Iterable[Event]) -> RunState:

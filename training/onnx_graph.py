@@ -57,9 +57,7 @@ class _Graph:
         self._nodes: list[Any] = []
         self._initializers: list[Any] = []
 
-    def node(
-        self, operation: str, inputs: list[str], output: str = "", **attributes: Any
-    ) -> str:
+    def node(self, operation: str, inputs: list[str], output: str = "", **attributes: Any) -> str:
         output = output or f"{operation.lower()}{len(self._nodes)}"
         self._nodes.append(helper.make_node(operation, inputs, [output], **attributes))
         return output

@@ -37,6 +37,7 @@ class RunDirectory:
         self.evaluation_csv = self.path / "evaluation.csv"
         self.stop_request = self.path / "stop"
         self.process = self.path / "process.json"
+        self.data = self.path / "data"
         self._lock = self.path / "lock"
 
     def __repr__(self) -> str:
@@ -52,9 +53,9 @@ class RunDirectory:
         Raises
         ------
         UserError
-            If there is a run or anything else already, or it can't be made.
+            If there is anything else than the run's data already, or it can't be made.
         """
-        if self.path.is_dir() and any(self.path.iterdir()):
+        if self.path.is_dir() and any(path != self.data for path in self.path.iterdir()):
             raise UserError(
                 f"{self.path} exists and is not empty.",
                 "Choose another folder for the run, or resume the run in it.",
@@ -79,6 +80,10 @@ class RunDirectory:
                 "Give the folder that a training wrote.",
             ) from error
         return TrainingConfig.from_json(text, source=str(self.config))
+
+    def relative(self, path: Path) -> str:
+        """A path of the run, as its events tell it."""
+        return path.relative_to(self.path).as_posix()
 
     def device_log(self, rank: int) -> Path:
         """What the process of one device printed, in a run of several."""
@@ -154,8 +159,8 @@ def write_atomically(path: Path, content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
     except BaseException:
-        os.unlink(temporary)
+        Path(temporary).unlink()
         raise

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from mindspore import nn, ops
-from mindspore.common.initializer import HeNormal
+from mindspore.common.initializer import Constant, HeNormal
 
 from training.networks.convolution import Conv3x3
 
 WIDTHS = (16, 32, 64, 128)
+USUAL_LOGIT = -1.27  # of 22 % membrane: training need not find that out first
 
 
 class Compact(nn.Cell):
@@ -33,7 +34,14 @@ class Compact(nn.Cell):
         self.merge1 = DoubleConv(2 * second, second)
         self.up0 = _up(second, first)
         self.merge0 = DoubleConv(2 * first, first)
-        self.logits = nn.Conv2d(first, 4, kernel_size=1, has_bias=True, weight_init=HeNormal())
+        self.logits = nn.Conv2d(
+            first,
+            4,
+            kernel_size=1,
+            has_bias=True,
+            weight_init=HeNormal(),
+            bias_init=Constant(USUAL_LOGIT),
+        )
         self.unfold = nn.PixelShuffle(2)
         self.pool = nn.MaxPool2d(kernel_size=2, stride=2)
         self.concat = ops.Concat(axis=1)
@@ -66,7 +74,9 @@ class DoubleConv(nn.Cell):
 
 
 def _conv(in_channels: int, out_channels: int) -> Conv3x3:
-    return Conv3x3(in_channels, out_channels, padding=1, weight_init=HeNormal(), has_bias=False)
+    return Conv3x3(
+        in_channels, out_channels, pad_mode="same", weight_init=HeNormal(), has_bias=False
+    )
 
 
 def _up(in_channels: int, out_channels: int) -> nn.Conv2dTranspose:

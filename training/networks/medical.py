@@ -114,5 +114,9 @@ class OutConv(nn.Cell):
 
 def _conv(in_channels: int, out_channels: int) -> Conv3x3:
     return Conv3x3(
-        in_channels, out_channels, padding=0, weight_init=TruncatedNormal(0.06), has_bias=True
+        in_channels,
+        out_channels,
+        pad_mode="valid",
+        weight_init=TruncatedNormal(0.06),
+        has_bias=True,
     )

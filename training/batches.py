@@ -1,0 +1,163 @@
+"""Batches of augmented training images, made ready in a thread beside the step.
+
+A run's samples are numbered 0, 1, 2, ... through all its epochs. Sample ``i`` depends on the
+seed and on ``i`` alone: so a resumed run sees what an uninterrupted one would have seen,
+without saving a random state, and several devices share the samples out without overlap.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.config import TrainingConfig
+from training.model_card import ModelCard
+from training.tiling import mirror, resize_bilinear
+
+Image = NDArray[np.float32]
+MEDICAL_INPUT, MEDICAL_OUTPUT = 572, 388
+COMPACT_CROP = 256
+
+
+class Sampler(Protocol):
+    """Makes one training sample of a slice."""
+
+    samples_per_slice: int
+
+    def __call__(self, index: int, random: np.random.Generator) -> tuple[Image, Image]:
+        """Input (H, W) in [-1, 1] and wanted probability of membrane (h, w)."""
+
+
+class MedicalSampler:
+    """The zoo's preprocessing and augmentation: flips, crop and resize, brightness."""
+
+    samples_per_slice = 1
+
+    def __init__(self, images: Sequence[NDArray[Any]], membrane: Sequence[NDArray[Any]]) -> None:
+        self._images = [_pad_medical(image) for image in images]
+        self._inside = [_pad_medical(1.0 - mask.astype(np.float32)) for mask in membrane]
+
+    def __call__(self, index: int, random: np.random.Generator) -> tuple[Image, Image]:
+        image, inside = self._images[index], self._inside[index]
+        for axis in (0, 1):
+            if random.random() > 0.5:
+                image, inside = np.flip(image, axis), np.flip(inside, axis)
+        left, top = (int(random.random() * 0.3 * MEDICAL_INPUT) for _ in range(2))
+        right, bottom = (int((1 - random.random() * 0.3) * MEDICAL_INPUT) for _ in range(2))
+        image, inside = image[top:bottom, left:right], inside[top:bottom, left:right]
+        image = np.clip(image + np.float32(random.uniform(-0.2, 0.2)), -1.0, 1.0)
+        whole = (MEDICAL_INPUT, MEDICAL_INPUT)
+        border = (MEDICAL_INPUT - MEDICAL_OUTPUT) // 2
+        centre = slice(border, border + MEDICAL_OUTPUT)
+        wanted = resize_bilinear(inside, whole)[centre, centre] <= 0.5
+        return resize_bilinear(image, whole), wanted.astype(np.float32)
+
+
+def _pad_medical(image: NDArray[np.float32]) -> Image:
+    """Resize to 388 x 388 and pad with zeros to 572 x 572, as the zoo does."""
+    resized = resize_bilinear(image, (MEDICAL_OUTPUT, MEDICAL_OUTPUT))
+    return np.pad(resized, (MEDICAL_INPUT - MEDICAL_OUTPUT) // 2)
+
+
+class CompactSampler:
+    """Random crops, flipped and turned by right angles."""
+
+    def __init__(self, images: Sequence[NDArray[Any]], membrane: Sequence[NDArray[Any]]) -> None:
+        shortest = min(images[0].shape)
+        self._crop = min(COMPACT_CROP, 16 * math.ceil(shortest / 16))
+        height, width = (max(length, self._crop) for length in images[0].shape)
+        self._images = [mirror(image, (height, width), 0) for image in images]
+        self._membrane = [mirror(mask.astype(np.float32), (height, width), 0) for mask in membrane]
+        self.samples_per_slice = max(1, round(height * width / self._crop**2))
+
+    def __call__(self, index: int, random: np.random.Generator) -> tuple[Image, Image]:
+        image, wanted = self._images[index], self._membrane[index]
+        top, left = (int(random.integers(length - self._crop + 1)) for length in image.shape)
+        window = slice(top, top + self._crop), slice(left, left + self._crop)
+        image, wanted = image[window], wanted[window]
+        if random.random() < 0.5:
+            image, wanted = np.flip(image, 1), np.flip(wanted, 1)
+        turns = int(random.integers(4))
+        return np.rot90(image, turns), np.rot90(wanted, turns)
+
+
+class Batches:
+    """The batches of one process of a run.
+
+    Parameters
+    ----------
+    images : array (Z, Y, X)
+        The training slices, of the stack's own dtype.
+    membrane : array (Z, Y, X) of bool
+        Their ground truth.
+    card : ModelCard
+        Whose preset and scaling are used.
+    config : TrainingConfig
+    rank, world_size : int
+        Of this process.
+    """
+
+    def __init__(
+        self,
+        images: NDArray[Any],
+        membrane: NDArray[np.bool_],
+        card: ModelCard,
+        config: TrainingConfig,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        scaled = [card.scaling.apply(image) for image in images]
+        sampler = MedicalSampler if config.preset == "medical" else CompactSampler
+        self._sample: Sampler = sampler(scaled, list(membrane))
+        self._slices = len(images)
+        self._seed = config.seed
+        self._batch = config.batchsize
+        self._rank, self._world_size = rank, world_size
+        self.samples_per_epoch = self._slices * self._sample.samples_per_slice
+        epochs = config.epochs if world_size == 1 else config.distribute_epochs
+        self.samples_per_step = self._batch * world_size
+        # The last step goes on into the next epoch rather than leave samples out.
+        self.total_steps = config.steps or math.ceil(
+            epochs * self.samples_per_epoch / self.samples_per_step
+        )
+
+    def epoch(self, step: int) -> int:
+        """Epoch, from 1, that the last sample of a step, from 1, belongs to."""
+        return (step * self.samples_per_step - 1) // self.samples_per_epoch + 1
+
+    def epochs_finished(self, step: int) -> int:
+        """Epochs whose samples have all been trained on after a step."""
+        return step * self.samples_per_step // self.samples_per_epoch
+
+    def sample_numbers(self, step: int) -> range:
+        """Numbers of the samples that this process trains on in a step, from 1."""
+        first = ((step - 1) * self._world_size + self._rank) * self._batch
+        return range(first, first + self._batch)
+
+    def batch(self, step: int) -> tuple[Image, Image]:
+        """Images (N, 1, H, W) in [-1, 1] and wanted probability (N, 1, h, w) of a step."""
+        images, wanted = zip(
+            *(self._make_sample(number) for number in self.sample_numbers(step)), strict=True
+        )
+        return np.stack(images)[:, np.newaxis], np.stack(wanted)[:, np.newaxis]
+
+    def from_step(self, first: int) -> Iterator[tuple[int, Image, Image]]:
+        """Steps from ``first`` to the last with their batches, the next one being prepared."""
+        with ThreadPoolExecutor(1, thread_name_prefix="batches") as thread:
+            coming = thread.submit(self.batch, first)
+            for step in range(first, self.total_steps + 1):
+                images, wanted = coming.result()
+                if step < self.total_steps:
+                    coming = thread.submit(self.batch, step + 1)
+                yield step, images, wanted
+
+    def _make_sample(self, number: int) -> tuple[Image, Image]:
+        epoch, place = divmod(number, self.samples_per_epoch)
+        order = np.random.default_rng([self._seed, epoch]).permutation(self.samples_per_epoch)
+        random = np.random.default_rng([self._seed, epoch, place + 1])
+        return self._sample(int(order[place]) % self._slices, random)

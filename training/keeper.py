@@ -1,0 +1,92 @@
+"""Validation during a run, and what is kept of it: the best model and the newest checkpoints."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from training.checkpoints import load_weights, prune_checkpoints
+from training.config import TrainingConfig
+from training.data import Data
+from training.evaluation import Evaluation, evaluate_slices, zoo_line
+from training.learner import Learner
+from training.networks import MODEL_NAMES
+from training.report import Report
+from training.run_directory import RunDirectory, write_atomically
+
+
+class Keeper:
+    """Validates the averaged weights, and writes what is worth keeping.
+
+    Files are written before the events that tell of them, and the best model before the
+    checkpoint: a process killed in between goes on from the checkpoint before, finds the same
+    best again and writes it again.
+    """
+
+    def __init__(
+        self,
+        learner: Learner,
+        run: RunDirectory,
+        config: TrainingConfig,
+        data: Data,
+        report: Report,
+    ) -> None:
+        self._learner = learner
+        self._run = run
+        self._config = config
+        self._data = data
+        self._report = report
+        self._best = _best_soft_dice(run)
+
+    def validate_and_save(self, step: int, epoch: int) -> None:
+        """Validate after a step; keep the model if it is the best, and a checkpoint."""
+        self._learner.settle()
+        probabilities = {
+            index: self._learner.predict(self._data.images[index])
+            for index in self._data.valid_slices
+        }
+        evaluation = evaluate_slices(
+            self._config.cross_valid_ind, probabilities, self._data.membrane
+        )
+        is_best = evaluation.mean["soft_dice"] >= self._best
+        if is_best:
+            self._keep_best(evaluation)
+        checkpoint = self._run.checkpoint(MODEL_NAMES[self._config.preset], epoch, step)
+        self._learner.save(checkpoint, step)
+        prune_checkpoints(self._run, self._config.keep_checkpoint_max)
+        shown = self._data.valid_slices[0]
+        preview = self._run.preview_image(epoch)
+        write_atomically(preview, _png(probabilities[shown]))
+
+        print(zoo_line(evaluation.mean), flush=True)
+        event = self._report.event
+        event("evaluated", step=step, epoch=epoch, slices=evaluation.slices, mean=evaluation.mean)
+        event("checkpoint", step=step, path=self._run.relative(checkpoint), is_best=False)
+        if is_best:
+            event("checkpoint", step=step, path=self._run.relative(self._run.best), is_best=True)
+        event("preview", epoch=epoch, slice=shown, path=self._run.relative(preview))
+
+    def _keep_best(self, evaluation: Evaluation) -> None:
+        self._best = evaluation.mean["soft_dice"]
+        self._learner.export(self._run.best, self._run.onnx, self._best)
+        write_atomically(self._run.evaluation_json, evaluation.to_json().encode())
+        write_atomically(self._run.evaluation_csv, evaluation.to_csv().encode())
+
+
+def _best_soft_dice(run: RunDirectory) -> float:
+    """Of the best model so far; 0 if there is none yet."""
+    if not run.best.exists():
+        return 0.0
+    _, metadata = load_weights(run.best)
+    return float(metadata["soft_dice"])
+
+
+def _png(probability: NDArray[np.float32]) -> bytes:
+    """8-bit grey PNG of a probability (Y, X)."""
+    content = io.BytesIO()
+    levels = np.rint(probability * 255).astype(np.uint8)
+    Image.fromarray(levels).save(content, format="PNG")
+    return content.getvalue()

@@ -1,0 +1,152 @@
+"""The network that learns, its average that is validated, and how both are saved."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import mindspore
+import numpy as np
+from mindspore import Tensor
+from numpy.typing import NDArray
+
+from training.checkpoints import (
+    Weights,
+    load_weights,
+    parameters_of,
+    put_weights,
+    save_weights,
+)
+from training.config import TrainingConfig
+from training.device import Device
+from training.model_card import ModelCard
+from training.networks import MembraneProbability, build_network
+from training.onnx_graph import build_onnx
+from training.run_directory import write_atomically
+from training.step import (
+    TrainStep,
+    WeightAverage,
+    averaging_share,
+    build_optimizer,
+    learning_rates,
+)
+from training.tiling import predict_slice
+
+AVERAGE_PREFIX = "average."
+
+
+class Learner:
+    """Learns step by step.
+
+    Two networks of the preset: one is trained; the other holds the exponential moving average
+    of its weights (or just its weights, where ``ema_decay`` is 0), is validated and kept.
+
+    Parameters
+    ----------
+    config : TrainingConfig
+    card : ModelCard
+        Of the model that comes out.
+    device : Device
+    total_steps : int
+        Length of the learning rate's schedule.
+    """
+
+    def __init__(
+        self, config: TrainingConfig, card: ModelCard, device: Device, total_steps: int
+    ) -> None:
+        self.card = card
+        self._config = config
+        self.rates = learning_rates(config, total_steps)
+        self._network = build_network(config.preset)
+        self._network.set_train()
+        self._average = build_network(config.preset)
+        self._average.set_train(False)
+        self._average.update_parameters_name(AVERAGE_PREFIX)
+        if device.target == "Ascend" and config.preset == "medical":
+            for network in (self._network, self._average):
+                network.to_float(mindspore.float16)  # the zoo's level O3
+        self._optimizer = build_optimizer(self._network, config, self.rates)
+        self._cells = (self._network, self._optimizer, self._average)
+        self._step = TrainStep(
+            self._network, self._optimizer, config.FixedLossScaleManager, device.world_size
+        )
+        self._follow = WeightAverage(self._network, self._average)
+        self._probability = MembraneProbability(self._average)
+        self._follow(Tensor(1.0, mindspore.float32))
+
+    def step(
+        self, step: int, images: NDArray[np.float32], wanted: NDArray[np.float32], stop: bool
+    ) -> tuple[float, bool]:
+        """Train on one batch.
+
+        Parameters
+        ----------
+        step : int
+            Its number, from 1.
+        images, wanted : arrays (N, 1, H, W) and (N, 1, h, w) of float32
+            As ``Batches`` gives them.
+        stop : bool
+            Whether this process was asked to stop.
+
+        Returns
+        -------
+        loss : float
+            Mean over all devices.
+        stop : bool
+            Whether any process of the run was asked to stop.
+        """
+        vote = Tensor(float(stop), mindspore.float32)
+        loss, votes = self._step(Tensor(images), Tensor(wanted), vote).asnumpy()
+        if self._config.ema_decay:
+            share = averaging_share(self._config, step)
+            self._follow(Tensor(share, mindspore.float32))
+        return float(loss), bool(votes > 0)
+
+    def predict(self, image: NDArray[Any]) -> NDArray[np.float32]:
+        """Probability of membrane (Y, X) of a raw slice (Y, X), by the averaged weights."""
+        return predict_slice(self._forward, image, self.card)
+
+    def settle(self) -> None:
+        """Bring the average up to date before a validation."""
+        if not self._config.ema_decay:
+            self._follow(Tensor(1.0, mindspore.float32))
+
+    def start_from(self, path: Path) -> None:
+        """Take the weights of a new run from a checkpoint, whoever saved it.
+
+        Raises
+        ------
+        UserError
+            If it can't be read or is of another network.
+        """
+        weights, _ = load_weights(path)
+        put_weights(self._network, weights, path)
+        self._follow(Tensor(1.0, mindspore.float32))
+
+    def save(self, path: Path, step: int) -> None:
+        """Write all that :meth:`resume_from` needs to go on after ``step``."""
+        state: Weights = {}
+        for cell in self._cells:
+            state |= parameters_of(cell)
+        save_weights(path, state, {"step": str(step), "model_card": self.card.to_json()})
+
+    def resume_from(self, path: Path) -> int:
+        """Take up a run where :meth:`save` left it; returns the steps done."""
+        state, metadata = load_weights(path)
+        for cell in self._cells:
+            put_weights(cell, state, path)
+        return int(metadata["step"])
+
+    def export(self, best: Path, onnx: Path, soft_dice: float) -> None:
+        """Write the averaged weights as safetensors and as a portable model."""
+        weights = {
+            name.removeprefix(AVERAGE_PREFIX): value
+            for name, value in parameters_of(self._average).items()
+        }
+        metadata = {"model_card": self.card.to_json(), "soft_dice": repr(soft_dice)}
+        save_weights(best, weights, metadata)
+        write_atomically(onnx, build_onnx(weights, self.card))
+
+    def _forward(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
+        probability: NDArray[np.float32] = self._probability(Tensor(image)).asnumpy()
+        return probability.astype(np.float32)

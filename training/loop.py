@@ -1,0 +1,112 @@
+"""A training from its start to its end, in phases."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import mindspore
+import numpy as np
+
+from training import __version__
+from training.batches import Batches
+from training.config import TrainingConfig
+from training.data import Data, describe_model, load_data
+from training.device import Device
+from training.errors import UserError
+from training.keeper import Keeper
+from training.learner import Learner
+from training.model_card import ModelCard
+from training.report import Report
+from training.run_directory import RunDirectory
+from training.stop import StopRequest
+
+
+def train(run: RunDirectory, config: TrainingConfig, device: Device, stop: StopRequest) -> None:
+    """Train, or go on with, the run in a directory, to its end or until asked to stop.
+
+    Every process of a run of several devices calls this; the one of rank 0 writes.
+
+    Raises
+    ------
+    UserError
+        If the data or a checkpoint can't be used, or the loss becomes infinite.
+    """
+    data = load_data(config)
+    card = describe_model(config, data)
+    batches = make_batches(data, card, config, device)
+    learner = Learner(config, card, device, batches.total_steps)
+    done = restore_weights(learner, run, config)
+    report = Report(run, device)
+    keeper = Keeper(learner, run, config, data, report)
+    announce(report, config, data, batches, done)
+
+    step, is_stopped = done, False
+    for step, images, wanted in batches.from_step(done + 1):
+        loss, is_stopped = learner.step(step, images, wanted, stop.is_requested())
+        if not math.isfinite(loss):
+            raise UserError(
+                f"The loss became {loss} at step {step}.",
+                "Start a new run with a lower learning rate.",
+            )
+        epoch, rate = batches.epoch(step), float(learner.rates[step - 1])
+        report.step(step, epoch, loss, batches.samples_per_step, rate)
+        if report.is_writing and (is_stopped or is_validation_due(step, batches, config)):
+            keeper.validate_and_save(step, epoch)
+            report.resume_clock()
+        if is_stopped:
+            break
+
+    report.ended("stopped" if is_stopped else "finished", step)
+    if report.is_writing:
+        run.stop_request.unlink(missing_ok=True)
+
+
+def make_batches(data: Data, card: ModelCard, config: TrainingConfig, device: Device) -> Batches:
+    """The share of this process in the training samples."""
+    return Batches(
+        data.images[data.train_slices],
+        data.membrane[data.train_slices],
+        card,
+        config,
+        device.rank,
+        device.world_size,
+    )
+
+
+def restore_weights(learner: Learner, run: RunDirectory, config: TrainingConfig) -> int:
+    """Go on from the newest checkpoint, or start from given weights; returns the steps done."""
+    checkpoints = run.list_checkpoints()
+    if checkpoints:
+        return learner.resume_from(checkpoints[-1])
+    if config.resume:
+        learner.start_from(Path(config.resume_ckpt))
+    return 0
+
+
+def announce(
+    report: Report, config: TrainingConfig, data: Data, batches: Batches, done: int
+) -> None:
+    """Tell the run's totals."""
+    versions = {
+        "napari-unet-mindspore": __version__,
+        "mindspore": mindspore.__version__,
+        "numpy": np.__version__,
+    }
+    report.started(
+        versions,
+        preset=config.preset,
+        first_step=done,
+        total_steps=batches.total_steps,
+        steps_per_epoch=math.ceil(batches.samples_per_epoch / batches.samples_per_step),
+        train_slices=data.train_slices,
+        valid_slices=data.valid_slices,
+    )
+
+
+def is_validation_due(step: int, batches: Batches, config: TrainingConfig) -> bool:
+    """After the last step, and where an interval of epochs ends."""
+    if step == batches.total_steps:
+        return True
+    intervals = [batches.epochs_finished(one) // config.eval_interval for one in (step - 1, step)]
+    return intervals[1] > intervals[0]

@@ -1,0 +1,62 @@
+"""What a run tells while it goes on: the zoo's lines, and the events of the run directory."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from typing import Any
+
+from training.device import Device
+from training.events import EventLog
+from training.run_directory import RunDirectory
+
+
+class Report:
+    """Prints on every rank; writes events on rank 0 alone."""
+
+    def __init__(self, run: RunDirectory, device: Device) -> None:
+        self._run = run
+        self._device = device
+        self._events = EventLog(run.events) if device.rank == 0 else None
+        self._start = self._last_step = time.monotonic()
+
+    @property
+    def is_writing(self) -> bool:
+        """Whether this process writes the run directory."""
+        return self._events is not None
+
+    def event(self, kind: str, **values: Any) -> None:
+        if self._events is not None:
+            self._events.append(kind, **values)
+
+    def started(self, versions: dict[str, str], **totals: Any) -> None:
+        """Tell the run's totals, and begin to measure its pace."""
+        self.event(
+            "started",
+            device=self._device.label,
+            world_size=self._device.world_size,
+            versions=versions,
+            pid=os.getpid(),
+            hostname=socket.gethostname(),
+            **totals,
+        )
+        self._last_step = time.monotonic()
+
+    def step(self, step: int, epoch: int, loss: float, images: int, rate: float) -> None:
+        """Tell one step of ``images`` images over all devices."""
+        now = time.monotonic()
+        pace = images / max(now - self._last_step, 1e-6)
+        self._last_step = now
+        print(f"step: {step}, loss is {loss:.7g}, fps is {pace:.2f}", flush=True)
+        self.event("step", step=step, epoch=epoch, loss=loss, images_per_second=pace, lr=rate)
+
+    def resume_clock(self) -> None:
+        """Leave the time since the last step out of the next one's pace."""
+        self._last_step = time.monotonic()
+
+    def ended(self, kind: str, step: int) -> None:
+        """Tell the end: ``finished`` or ``stopped``."""
+        self.event(kind, step=step, seconds=time.monotonic() - self._start)
+        if self._events is not None:
+            self._events.close()

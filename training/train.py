@@ -1,0 +1,132 @@
+"""Train a U-Net: the process that a launcher starts, and the model zoo's command.
+
+New run, with the zoo's names::
+
+    python -m training.train --data_url=DIR [--preset medical] [--epochs 400] [...]
+
+The run in a directory: a new one that holds but its config.json, or one that was stopped or
+killed, which goes on from its newest checkpoint::
+
+    python -m training.train --run_dir RUN
+
+Exit codes: 0 finished or stopped, 2 bad input, 1 anything else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+import time
+import traceback
+from typing import Any
+
+from training.config import TrainingConfig, preset_config
+from training.device import choose_device, prepare_environment, set_up_mindspore
+from training.errors import UserError
+from training.events import EventLog
+from training.run_directory import RunDirectory
+from training.stop import StopRequest
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; returns its exit code."""
+    options = vars(build_parser().parse_args(arguments))
+    run_dir = options.pop("run_dir")
+    try:
+        if run_dir and not options.keys() - {"output_path"}:
+            run = RunDirectory(run_dir)
+        else:
+            run = create_run(run_dir or default_run_dir(options), options)
+        return train_run(run)
+    except UserError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return 2
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Parser with an option for every field of the configuration."""
+    parser = argparse.ArgumentParser(
+        prog="python -m training.train",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        argument_default=argparse.SUPPRESS,
+    )
+    parser.add_argument(
+        "--run_dir",
+        default="",
+        help="folder of the run; alone: train, or go on with, the run that is there",
+    )
+    add_config_options(parser)
+    return parser
+
+
+def add_config_options(parser: argparse.ArgumentParser) -> None:
+    """Add an option for every field of the configuration, under the zoo's name."""
+    for option in dataclasses.fields(TrainingConfig):
+        kind = type(option.default)
+        parser.add_argument(
+            f"--{option.name}",
+            type=_parse_bool if kind is bool else kind,
+            choices=option.metadata["choices"] or None,
+            metavar=None if option.metadata["choices"] else kind.__name__.upper(),
+            help=option.metadata["help"],
+        )
+
+
+def create_run(run_dir: str, options: dict[str, Any]) -> RunDirectory:
+    """Make the directory of a new run from options by name."""
+    preset = options.pop("preset", "medical")
+    config = preset_config(preset, **options)
+    run = RunDirectory(run_dir)
+    run.create(config)
+    print(f"The run is in {run.path}.", flush=True)
+    return run
+
+
+def default_run_dir(options: dict[str, Any]) -> str:
+    preset = options.get("preset", "medical")
+    return f"runs/{preset}-{time.strftime('%Y-%m-%d-%H%M%S')}"
+
+
+def train_run(run: RunDirectory) -> int:
+    """Train the run in a directory; failures are told in its events as well."""
+    config = run.read_config()
+    stop = StopRequest(run)
+    with run.held():
+        try:
+            device = choose_device(config.device)
+            prepare_environment()
+            set_up_mindspore(device, config.seed)
+            from training.loop import train
+
+            train(run, config, device, stop)
+        except UserError as error:
+            tell_failure(run, error.problem, error.remedy)
+            raise
+        except Exception as error:
+            traceback.print_exc()
+            tell_failure(
+                run,
+                f"The training ended with an error: {type(error).__name__}: {error}.",
+                f"The log {run.log.name} tells more; resume the run to try again.",
+            )
+            return 1
+    return 0
+
+
+def tell_failure(run: RunDirectory, message: str, remedy: str) -> None:
+    log = EventLog(run.events)
+    log.append("failed", message=message, remedy=remedy, traceback=traceback.format_exc())
+    log.close()
+
+
+def _parse_bool(text: str) -> bool:
+    values = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+    if text.lower() not in values:
+        raise argparse.ArgumentTypeError(f"'{text}' is neither True nor False")
+    return values[text.lower()]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
