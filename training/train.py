@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import os
 import sys
 import time
 import traceback
@@ -92,8 +93,11 @@ def default_run_dir(options: dict[str, Any]) -> str:
 def train_run(run: RunDirectory) -> int:
     """Train the run in a directory; failures are told in its events as well."""
     config = run.read_config()
+    if os.environ.get("MS_ROLE") == "MS_SCHED":
+        return serve_as_scheduler(config)
     stop = StopRequest(run)
-    with run.held():
+    is_first = os.environ.get("RANK_ID", "0") == "0"
+    with run.held() if is_first else nullcontext():
         try:
             device = choose_device(config.device)
             prepare_environment()
@@ -102,16 +106,25 @@ def train_run(run: RunDirectory) -> int:
 
             train(run, config, device, stop)
         except UserError as error:
-            tell_failure(run, error.problem, error.remedy)
+            if is_first:
+                tell_failure(run, error.problem, error.remedy)
             raise
         except Exception as error:
             traceback.print_exc()
-            tell_failure(
-                run,
-                f"The training ended with an error: {type(error).__name__}: {error}.",
-                f"The log {run.log.name} tells more; resume the run to try again.",
-            )
+            if is_first:
+                tell_failure(
+                    run,
+                    f"The training ended with an error: {type(error).__name__}: {error}.",
+                    f"The log {run.log.name} tells more; resume the run to try again.",
+                )
             return 1
+    return 0
+
+
+def serve_as_scheduler(config: TrainingConfig) -> int:
+    """Be msrun's scheduler, which runs this program too: it ends when the others have."""
+    prepare_environment()
+    set_up_mindspore(choose_device(config.device), config.seed)
     return 0
 
 

@@ -6,9 +6,8 @@ import shlex
 
 from napari_unet.servers.profiles import Profile
 from training.npus import CANN_PLACES, SMI_PLACES
+from training.run_processes import RUN_MARK
 
-# In the environment of every process of a run; RUN_MARK=<id> finds them all.
-RUN_MARK = "NAPARI_UNET_RUN"
 _KILL_ROUNDS = 50
 _ASCEND_FOLDERS = ("/usr/local/Ascend", "$HOME/Ascend")
 

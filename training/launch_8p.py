@@ -1,0 +1,138 @@
+"""Train on several devices of this machine, or of several machines, with MindSpore's msrun.
+
+Train on all eight NPUs, or on four workers of a CPU::
+
+    python -m training.launch_8p --data_url=DIR
+    python -m training.launch_8p --data_url=DIR --devices 4 --device cpu --preset compact
+
+Go on with a run, on as many devices as you like::
+
+    python -m training.launch_8p --run_dir RUN --devices 4
+
+A job on two servers, started on each with its own ``--node_rank``::
+
+    python -m training.launch_8p --data_url=DIR --devices 16 --nodes 2 --node_rank 0 \\
+        --master_addr 10.0.0.1
+
+The log of each device is ``RUN/logs/device<k>/log.log``. Rank 0 alone writes the events and
+the checkpoints. SIGTERM, Ctrl-C or the file ``RUN/stop`` end it after the current step; a
+second signal ends it at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from training.devices import choose_npus
+from training.errors import UserError
+from training.job import Job, free_port
+from training.npus import find_npus
+from training.run_directory import RunDirectory
+from training.supervisor import Supervisor
+from training.train import add_config_options, create_run, default_run_dir
+
+DEFAULT_DEVICES = 8
+DEFAULT_PORT = 8118
+JOB_OPTIONS = ("devices", "device_ids", "nodes", "node_rank", "master_addr", "master_port")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; returns its exit code: 0, 2 for a person's mistake, 1 for the rest."""
+    options = vars(_parser().parse_args(arguments))
+    job_options = {name: options.pop(name) for name in JOB_OPTIONS}
+    run_dir = options.pop("run_dir")
+    try:
+        run = _prepare_run(run_dir, options)
+        return Supervisor(run, _plan(run, **job_options)).run()
+    except UserError as error:
+        print(f"Error: {error}", file=sys.stderr, flush=True)
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m training.launch_8p",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        argument_default=argparse.SUPPRESS,
+    )
+    add = parser.add_argument
+    add("--run_dir", default="", help="the run's folder; alone: go on with the run there")
+    add("--devices", type=int, default=0, help="how many, over all nodes (default: 8)")
+    add("--device_ids", default="", help="which NPUs, as npu-smi shows them: 0,1,4,5")
+    add("--nodes", type=int, default=1, help="how many machines")
+    add("--node_rank", type=int, default=0, help="which of them this is, from 0")
+    add("--master_addr", default="127.0.0.1", help="address of node 0")
+    add("--master_port", type=int, default=0, help="msrun's port; the next one is used too")
+    add_config_options(parser)
+    return parser
+
+
+def _prepare_run(run_dir: str, options: dict[str, Any]) -> RunDirectory:
+    """The run's directory: the one given, or a new one."""
+    run = RunDirectory(Path(run_dir).absolute())
+    if run_dir and run.config.exists():
+        if options:
+            raise UserError(
+                f"The run in {run_dir} has its own configuration.",
+                f"Leave out: {', '.join(f'--{name}' for name in options)}.",
+            )
+        return run
+    if not options.get("data_url") and not options.get("image"):
+        raise UserError("There is no data to train on.", "Name its folder: --data_url=DIR.")
+    return create_run(str(Path(run_dir or default_run_dir(options)).absolute()), options)
+
+
+def _plan(
+    run: RunDirectory,
+    *,
+    devices: int,
+    device_ids: str,
+    nodes: int,
+    node_rank: int,
+    master_addr: str,
+    master_port: int,
+) -> Job:
+    """Which devices, which processes, which port.
+
+    Raises
+    ------
+    UserError
+        If there are not enough free devices, or the nodes don't fit together.
+    """
+    ids = _parse_ids(device_ids)
+    devices = devices or (len(ids) * nodes if ids else DEFAULT_DEVICES)
+    if devices < 1 or nodes < 1 or devices % nodes:
+        raise UserError(
+            f"{devices} devices can't be divided among {nodes} machines.",
+            "Give a multiple of the number of machines.",
+        )
+    if not 0 <= node_rank < nodes:
+        raise UserError(
+            f"The node rank {node_rank} is out of range.",
+            f"Number the machines from 0 to {nodes - 1}.",
+        )
+    requested = run.read_config().device
+    npus = [] if requested == "cpu" else find_npus()
+    chosen = None
+    if npus or requested not in ("cpu", "auto"):
+        chosen = tuple(choose_npus(npus, devices // nodes, ids, requested))
+    default_port = free_port() if nodes == 1 else DEFAULT_PORT
+    port = master_port or default_port
+    return Job(devices, nodes, node_rank, master_addr, port, chosen)
+
+
+def _parse_ids(text: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",")] if text else []
+    except ValueError as error:
+        raise UserError(
+            f"'{text}' is no list of devices.", "Give numbers with commas: --device_ids 0,1,4,5."
+        ) from error
+
+
+if __name__ == "__main__":
+    sys.exit(main())
