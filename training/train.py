@@ -20,10 +20,18 @@ import os
 import sys
 import time
 import traceback
+from contextlib import nullcontext
 from typing import Any
 
 from training.config import TrainingConfig, preset_config
-from training.device import choose_device, prepare_environment, set_up_mindspore
+from training.device import (
+    choose_device,
+    is_scheduler,
+    place_in_run,
+    prepare_environment,
+    serve_as_scheduler,
+    set_up_mindspore,
+)
 from training.errors import UserError
 from training.events import EventLog
 from training.run_directory import RunDirectory
@@ -93,45 +101,72 @@ def default_run_dir(options: dict[str, Any]) -> str:
 def train_run(run: RunDirectory) -> int:
     """Train the run in a directory; failures are told in its events as well."""
     config = run.read_config()
-    if os.environ.get("MS_ROLE") == "MS_SCHED":
-        return serve_as_scheduler(config)
+    prepare_environment()
+    if is_scheduler():
+        serve_as_scheduler()
+        return 0
     stop = StopRequest(run)
-    is_first = os.environ.get("RANK_ID", "0") == "0"
-    with run.held() if is_first else nullcontext():
+    rank, _ = place_in_run()
+    if rank > 0:
+        train_as_member(run, config, stop)
+        return 0
+    with run.held(), log_output(run):
         try:
-            device = choose_device(config.device)
-            prepare_environment()
-            set_up_mindspore(device, config.seed)
-            from training.loop import train
-
-            train(run, config, device, stop)
+            train_as_member(run, config, stop)
         except UserError as error:
-            if is_first:
-                tell_failure(run, error.problem, error.remedy)
+            tell_failure(run, error.problem, error.remedy)
             raise
         except Exception as error:
             traceback.print_exc()
-            if is_first:
-                tell_failure(
-                    run,
-                    f"The training ended with an error: {type(error).__name__}: {error}.",
-                    f"The log {run.log.name} tells more; resume the run to try again.",
-                )
+            tell_failure(
+                run,
+                f"The training ended with an error: {type(error).__name__}: {error}.",
+                f"The log {run.log.name} tells more; resume the run to try again.",
+            )
             return 1
     return 0
 
 
-def serve_as_scheduler(config: TrainingConfig) -> int:
-    """Be msrun's scheduler, which runs this program too: it ends when the others have."""
-    prepare_environment()
-    set_up_mindspore(choose_device(config.device), config.seed)
-    return 0
+def train_as_member(run: RunDirectory, config: TrainingConfig, stop: StopRequest) -> None:
+    """Do this process's part of a run; there are several on several devices."""
+    device = choose_device(config.device)
+    set_up_mindspore(device, config.seed)
+    from training.loop import train
+
+    train(run, config, device, stop)
+
+
+@contextmanager
+def log_output(run: RunDirectory) -> Iterator[None]:
+    """Write what this process prints to the run's log as well, unless it goes there already."""
+    with run.log.open("a", encoding="utf-8") as log:
+        if os.path.sameopenfile(sys.stdout.fileno(), log.fileno()):
+            yield
+            return
+        with redirect_stdout(_Tee(sys.stdout, log)), redirect_stderr(_Tee(sys.stderr, log)):
+            yield
 
 
 def tell_failure(run: RunDirectory, message: str, remedy: str) -> None:
     log = EventLog(run.events)
     log.append("failed", message=message, remedy=remedy, traceback=traceback.format_exc())
     log.close()
+
+
+class _Tee(io.TextIOBase):
+    """Writes to two files."""
+
+    def __init__(self, *files: TextIO) -> None:
+        self._files = files
+
+    def write(self, text: str) -> int:
+        for file in self._files:
+            file.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        for file in self._files:
+            file.flush()
 
 
 def _parse_bool(text: str) -> bool:
