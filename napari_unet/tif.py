@@ -13,20 +13,8 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from napari_unet.pixel_size import PixelSize, read_pixel_size
+from napari_unet.pixel_size import PixelSize
 from training.errors import UserError
-
-__all__ = [
-    "CONVENTIONS",
-    "PixelSize",
-    "TifWriter",
-    "check_output",
-    "mask_page",
-    "read_pixel_size",
-    "submission_page",
-    "write_mask",
-    "write_probability",
-]
 
 CONVENTIONS = ("isbi", "membrane")
 CLASSIC_LIMIT = 2**32 - 2**25  # bytes: above it a TIF needs the 64-bit form

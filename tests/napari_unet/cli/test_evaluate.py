@@ -1,0 +1,123 @@
+import csv
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from training.folds import split_fold
+from training.metrics import FIGURES
+
+WriteModel = Callable[..., Path]
+
+
+def evaluate(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [Path(sys.executable).with_name("napari-unet"), "evaluate", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def data(tmp_path: Path, images: np.ndarray, membrane: np.ndarray) -> Path:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    tifffile.imwrite(folder / "train-volume.tif", images)
+    labels = np.where(membrane, 0, 255).astype(np.uint8)
+    tifffile.imwrite(folder / "train-labels.tif", labels)
+    return folder
+
+
+def test_one_run(write_model: WriteModel, data: Path, tmp_path: Path) -> None:
+    files = tmp_path / "figures.json", tmp_path / "figures.csv"
+    result = evaluate(write_model(fold=2), "--data", data, "--json", files[0], "--csv", files[1])
+    assert result.returncode == 0, result.stderr
+    document = json.loads(files[0].read_text())
+    assert set(document) == {"fold", "slices", "mean"}
+    assert document["fold"] == 2
+    assert [one["index"] for one in document["slices"]] == split_fold(7, 2)[1]
+    assert set(document["mean"]) == set(FIGURES)
+    assert document["mean"]["dice"] > 0.8
+    lines = result.stdout.splitlines()
+    soft_dice = document["mean"]["soft_dice"]
+    assert lines[-1] == (f"============== Cross valid dice coeff is: {{'dice_coeff': {soft_dice}}}")
+    assert lines[-2].split()[0] == "mean"
+    rows = list(csv.DictReader(files[1].read_text().splitlines()))
+    assert rows[-1]["index"] == "mean"
+
+
+def test_all_folds(write_model: WriteModel, data: Path, tmp_path: Path) -> None:
+    path = tmp_path / "figures.json"
+    result = evaluate(write_model(fold=2), "--data", data, "--fold", "all", "--json", path)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count("SEEN IN TRAINING") == 4
+    document = json.loads(path.read_text())
+    assert len(document["folds"]) == 5
+    assert document["held_out_mean"] == document["folds"][2]["mean"]
+
+
+def test_a_run_of_each_fold(write_model: WriteModel, data: Path) -> None:
+    models = [write_model(f"fold{fold}.onnx", fold=fold) for fold in range(5)]
+    result = evaluate(*models, "--data", data)
+    assert result.returncode == 0, result.stderr
+    assert "SEEN IN TRAINING" not in result.stdout
+    assert result.stdout.count("Cross valid dice coeff") == 1
+
+
+def test_other_names_and_convention(write_model: WriteModel, data: Path) -> None:
+    labels = data / "train-labels.tif"
+    tifffile.imwrite(data / "mine.tif", 255 - tifffile.imread(labels))
+    labels.unlink()
+    result = evaluate(
+        write_model(), "--data", data, "--labels", "mine.tif", "--convention", "membrane"
+    )
+    assert result.returncode == 0, result.stderr
+
+
+def test_existing_results_are_kept(write_model: WriteModel, data: Path, tmp_path: Path) -> None:
+    path = tmp_path / "figures.json"
+    path.write_text("mine")
+    arguments = (write_model(), "--data", data, "--json", path)
+    assert evaluate(*arguments).returncode == 2
+    assert path.read_text() == "mine"
+    assert evaluate(*arguments, "--overwrite").returncode == 0
+    assert "mean" in json.loads(path.read_text())
+
+
+@pytest.mark.parametrize("fold", ["5", "-1", "some"])
+def test_fold_out_of_range(write_model: WriteModel, data: Path, fold: str) -> None:
+    result = evaluate(write_model(), "--data", data, "--fold", fold)
+    assert result.returncode == 2
+    assert f"Error: There is no fold {fold}. Choose one from 0 to 4, or all." in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        ("folder", "does not exist"),
+        ("names", "holds no train-volume.tif"),
+        ("shape", "has the shape"),
+        ("one value", "All pixels of"),
+        ("few", "at least 5 slices"),
+    ],
+)
+def test_bad_data(
+    write_model: WriteModel, data: Path, images: np.ndarray, bad: str, message: str
+) -> None:
+    if bad == "folder":
+        data = data / "none"
+    elif bad == "names":
+        (data / "train-volume.tif").unlink()
+    elif bad == "shape":
+        tifffile.imwrite(data / "train-labels.tif", images[:, 1:])
+    elif bad == "one value":
+        tifffile.imwrite(data / "train-labels.tif", np.zeros_like(images))
+    elif bad == "few":
+        for name in ("train-volume.tif", "train-labels.tif"):
+            tifffile.imwrite(data / name, images[:3], photometric="minisblack")
+    result = evaluate(write_model(), "--data", data)
+    assert result.returncode == 2
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr

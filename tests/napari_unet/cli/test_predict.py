@@ -1,0 +1,150 @@
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from napari_unet.pixel_size import read_pixel_size
+
+WriteModel = Callable[..., Path]
+
+
+def predict(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [Path(sys.executable).with_name("napari-unet"), "predict", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def stack(tmp_path: Path, images: np.ndarray) -> Path:
+    path = tmp_path / "stack.tif"
+    tifffile.imwrite(
+        path, images, imagej=True, resolution=(0.25, 0.25),
+        metadata={"axes": "ZYX", "unit": "nm", "spacing": 50},
+    )  # fmt: skip
+    return path
+
+
+def test_all_results(
+    write_model: WriteModel, stack: Path, tmp_path: Path, membrane: np.ndarray
+) -> None:
+    paths = [tmp_path / name for name in ("mask.tif", "probability.tif", "submission.tif")]
+    result = predict(
+        write_model(), stack, "-o", paths[0], "--probability", paths[1], "--submission", paths[2]
+    )
+    assert result.returncode == 0, result.stderr
+    assert all(str(path) in result.stdout for path in paths)
+    assert "7/7" in result.stderr
+    mask, probability, submission = map(tifffile.imread, paths)
+    assert (mask.dtype, probability.dtype, submission.dtype) == ("uint8", "float32", "float32")
+    np.testing.assert_array_equal(mask == 0, probability >= 0.5)
+    np.testing.assert_array_equal(submission, 1 - probability)
+    assert (membrane == (mask == 0)).mean() > 0.9
+    assert {read_pixel_size(path) for path in paths} == {read_pixel_size(stack)}
+
+
+def test_options_of_the_mask(write_model: WriteModel, stack: Path, tmp_path: Path) -> None:
+    mask = tmp_path / "mask.tif"
+    result = predict(
+        write_model(), stack, "-o", mask, "--convention", "membrane", "--threshold", 0.9,
+        "--compression", "none", "--probability", tmp_path / "p.tif", "--precision", "f32",
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    probability = tifffile.imread(tmp_path / "p.tif")
+    np.testing.assert_array_equal(tifffile.imread(mask) == 255, probability >= 0.9)
+    with tifffile.TiffFile(mask) as file:
+        assert file.pages[0].compression == 1
+
+
+def test_a_2d_image(write_model: WriteModel, tmp_path: Path, images: np.ndarray) -> None:
+    tifffile.imwrite(tmp_path / "image.tif", images[0])
+    result = predict(write_model(), tmp_path / "image.tif", "-o", tmp_path / "mask.tif")
+    assert result.returncode == 0, result.stderr
+    assert tifffile.imread(tmp_path / "mask.tif").shape == images[0].shape
+
+
+def test_memory_does_not_grow_with_the_stack(write_model: WriteModel, tmp_path: Path) -> None:
+    path = tmp_path / "large.tif"
+    shape = (2000, 1024, 1024)  # 2 GB, of which the file system stores nothing
+    tifffile.memmap(path, shape=shape, dtype=np.uint8, bigtiff=True).flush()
+    code = """
+import resource, sys
+from pathlib import Path
+from napari_unet.prediction import load_predictor
+from training.stack_file import StackFile
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # kilobytes
+
+predictions = load_predictor(sys.argv[2]).predict(StackFile(Path(sys.argv[1])))
+for _ in range(3):
+    next(predictions)
+early = peak()
+for _ in range(40):
+    next(predictions)
+print(early, peak() - early)
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", code, str(path), str(write_model())],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    early, growth = map(int, result.stdout.split())
+    assert early < 700_000
+    assert growth < 50_000  # 40 slices kept would be 40 MB of images, 160 MB of probability
+
+
+@pytest.mark.parametrize("bad", ["missing", "not a TIF", "truncated", "RGB", "NaN"])
+def test_bad_stacks(write_model: WriteModel, tmp_path: Path, images: np.ndarray, bad: str) -> None:
+    path = tmp_path / "bad.tif"
+    if bad == "not a TIF":
+        path.write_text("text")
+    elif bad == "truncated":
+        tifffile.imwrite(path, images)
+        path.write_bytes(path.read_bytes()[:-500])
+    elif bad == "RGB":
+        tifffile.imwrite(path, np.stack([images] * 3, -1), photometric="rgb")
+    elif bad == "NaN":
+        tifffile.imwrite(path, np.full((5, 8, 8), np.nan, np.float32))
+    result = predict(write_model(), path, "-o", tmp_path / "mask.tif")
+    assert result.returncode == 2
+    assert result.stderr.splitlines()[-1].startswith("Error: ")
+    assert "bad.tif" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not (tmp_path / "mask.tif").exists()
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_existing_results_are_kept(write_model: WriteModel, stack: Path, tmp_path: Path) -> None:
+    mask = tmp_path / "mask.tif"
+    mask.write_text("mine")
+    arguments = (write_model(), stack, "-o", mask)
+    result = predict(*arguments)
+    assert (result.returncode, mask.read_text()) == (2, "mine")
+    assert "exists already" in result.stderr
+    assert predict(*arguments, "--overwrite").returncode == 0
+    assert tifffile.imread(mask).ndim == 3
+
+
+def test_the_stack_is_not_overwritten(write_model: WriteModel, stack: Path) -> None:
+    content = stack.read_bytes()
+    result = predict(write_model(), stack, "-o", stack, "--overwrite")
+    assert result.returncode == 2
+    assert "is the stack itself" in result.stderr
+    assert stack.read_bytes() == content
+
+
+def test_two_results_of_one_name(write_model: WriteModel, stack: Path, tmp_path: Path) -> None:
+    name = tmp_path / "same.tif"
+    result = predict(write_model(), stack, "-o", name, "--probability", name)
+    assert result.returncode == 2
+    assert "the same name" in result.stderr
+
+
+def test_outputs_are_checked_before_the_model_is_loaded(stack: Path, tmp_path: Path) -> None:
+    result = predict(tmp_path / "none.onnx", stack, "-o", tmp_path / "none" / "mask.tif")
+    assert result.returncode == 2
+    assert "there is no folder" in result.stderr
