@@ -88,9 +88,13 @@ class Scaling:
         image : array of any shape
         """
         span = (self.high - self.low) or 1.0  # of a stack of one value
-        level = (image.astype(np.float64) - self.low) * (LEVELS / span)
-        level = np.rint(np.clip(level, 0, LEVELS))
-        scaled: NDArray[np.float32] = (level * (2.0 / LEVELS) - 1.0).astype(np.float32)
+        level = image.astype(np.float64)
+        level -= self.low
+        level *= LEVELS / span
+        np.rint(np.clip(level, 0, LEVELS, out=level), out=level)
+        level *= 2.0 / LEVELS
+        level -= 1.0
+        scaled: NDArray[np.float32] = level.astype(np.float32)
         return scaled
 
 
