@@ -51,13 +51,7 @@ def v_rand(segments: Labels, truth: Labels) -> float:
     float
         1 if there is no true neuron to get wrong.
     """
-    table = _Overlap.of(segments, truth)
-    if not table.pixels:
-        return 1.0
-    singles = table.singles / table.pixels**2
-    both = _sum_of_squares(table.joint) + singles
-    split = _sum_of_squares(table.segments) + singles
-    return float(2 * both / (split + _sum_of_squares(table.truth)))
+    return _rand_score(_Overlap.of(segments, truth))
 
 
 def v_info(segments: Labels, truth: Labels) -> float:
@@ -66,16 +60,7 @@ def v_info(segments: Labels, truth: Labels) -> float:
     ``I(S; T) / (0.5 H(S) + 0.5 H(T))``: the harmonic mean of the split score ``I / H(S)`` and
     the merge score ``I / H(T)``. Parameters and conventions are those of :func:`v_rand`.
     """
-    table = _Overlap.of(segments, truth)
-    if not table.pixels:
-        return 1.0
-    singles = table.singles / table.pixels * np.log(table.pixels)
-    of_segments = _entropy(table.segments) + singles
-    of_truth = _entropy(table.truth)
-    if of_segments + of_truth == 0:
-        return 1.0
-    mutual = of_segments + of_truth - (_entropy(table.joint) + singles)
-    return float(2 * mutual / (of_segments + of_truth))
+    return _information_score(_Overlap.of(segments, truth))
 
 
 def label_neurons(inside: NDArray[np.bool_]) -> Labels:
@@ -157,7 +142,8 @@ def _scores(
     found = []
     for threshold in thresholds:
         segments = grow_neurons(label_neurons(probability < threshold))
-        found.append((v_rand(segments, truth), v_info(segments, truth)))
+        table = _Overlap.of(segments, truth)
+        found.append((_rand_score(table), _information_score(table)))
     return found
 
 
@@ -177,10 +163,13 @@ class _Overlap:
 
     @classmethod
     def of(cls, segments: Labels, truth: Labels) -> _Overlap:
-        s = segments[truth > 0].astype(np.int64)
-        t = truth[truth > 0].astype(np.int64)
+        from scipy.sparse import coo_array
+
+        s, t = segments[truth > 0], truth[truth > 0]
         inner_s, inner_t = s[s > 0], t[s > 0]
-        pairs = np.unique(inner_s * (int(truth.max()) + 1) + inner_t, return_counts=True)[1]
+        ones = np.ones(inner_s.size, dtype=np.int64)
+        shape = (int(segments.max()) + 1, int(truth.max()) + 1)
+        pairs = coo_array((ones, (inner_s, inner_t)), shape).tocsr().data  # sums duplicates
         total = max(s.size, 1)
         return cls(
             pixels=int(s.size),
@@ -189,6 +178,27 @@ class _Overlap:
             segments=np.bincount(inner_s) / total,
             truth=np.bincount(t) / total,
         )
+
+
+def _rand_score(table: _Overlap) -> float:
+    if not table.pixels:
+        return 1.0
+    singles = table.singles / table.pixels**2
+    both = _sum_of_squares(table.joint) + singles
+    split = _sum_of_squares(table.segments) + singles
+    return float(2 * both / (split + _sum_of_squares(table.truth)))
+
+
+def _information_score(table: _Overlap) -> float:
+    if not table.pixels:
+        return 1.0
+    singles = table.singles / table.pixels * np.log(table.pixels)
+    of_segments = _entropy(table.segments) + singles
+    of_truth = _entropy(table.truth)
+    if of_segments + of_truth == 0:
+        return 1.0
+    mutual = of_segments + of_truth - (_entropy(table.joint) + singles)
+    return float(2 * mutual / (of_segments + of_truth))
 
 
 def _sum_of_squares(fractions: NDArray[np.float64]) -> float:
