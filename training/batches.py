@@ -21,7 +21,7 @@ from training.tiling import mirror, resize_bilinear
 
 Image = NDArray[np.float32]
 MEDICAL_INPUT, MEDICAL_OUTPUT = 572, 388
-COMPACT_CROP = 256
+COMPACT_CROP = 128
 
 
 class Sampler(Protocol):

@@ -51,6 +51,16 @@ def prepare_environment() -> None:
     os.environ.setdefault("GLOG_v", "3")
 
 
+def place_in_run() -> tuple[int, int]:
+    """Rank of this process and number of processes, as ``msrun`` tells them."""
+    return int(os.environ.get("RANK_ID", "0")), int(os.environ.get("RANK_SIZE", "1"))
+
+
+def is_scheduler() -> bool:
+    """Whether this is the extra process of ``msrun`` that brings the others together."""
+    return os.environ.get("MS_ROLE") == "MS_SCHED"
+
+
 def choose_device(requested: str) -> Device:
     """The device that a configuration's ``device`` means on this machine.
 
@@ -66,8 +76,7 @@ def choose_device(requested: str) -> Device:
     UserError
         If an NPU is asked for that is not there.
     """
-    rank = int(os.environ.get("RANK_ID", "0"))
-    world_size = int(os.environ.get("RANK_SIZE", "1"))
+    rank, world_size = place_in_run()
     npus = [] if requested == "cpu" else find_npus()
     if requested == "cpu" or (requested == "auto" and not npus):
         return Device("CPU", 0, rank, world_size)
@@ -82,14 +91,21 @@ def choose_device(requested: str) -> Device:
     return Device("Ascend", device_id, rank, world_size)
 
 
+def serve_as_scheduler(device: Device) -> None:
+    """Bring the processes of a run together; the process ends when they have ended."""
+    import mindspore
+    from mindspore import communication
+
+    mindspore.set_device(device.target, device.id)
+    communication.init()
+
+
 def set_up_mindspore(device: Device, seed: int) -> None:
     """Choose the device, join the other processes of the run, and seed the initial weights."""
     import mindspore
     from mindspore import communication
 
-    mindspore.set_device(device.target, device.id) if device.target == "Ascend" else (
-        mindspore.set_device("CPU")
-    )
+    mindspore.set_device(device.target, device.id)
     mindspore.set_context(mode=mindspore.GRAPH_MODE, jit_config={"jit_level": "O0"})
     if device.world_size > 1:
         communication.init()

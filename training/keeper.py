@@ -11,7 +11,7 @@ from PIL import Image
 from training.checkpoints import load_weights, prune_checkpoints
 from training.config import TrainingConfig
 from training.data import Data
-from training.evaluation import Evaluation, evaluate_slices, zoo_line
+from training.evaluation import Evaluation, zoo_line
 from training.learner import Learner
 from training.networks import MODEL_NAMES
 from training.report import Report
@@ -44,12 +44,8 @@ class Keeper:
     def validate_and_save(self, step: int, epoch: int) -> None:
         """Validate after a step; keep the model if it is the best, and a checkpoint."""
         self._learner.settle()
-        probabilities = {
-            index: self._learner.predict(self._data.images[index])
-            for index in self._data.valid_slices
-        }
-        evaluation = evaluate_slices(
-            self._config.cross_valid_ind, probabilities, self._data.membrane
+        evaluation, probabilities = self._learner.inference.validate(
+            self._data, self._config.cross_valid_ind
         )
         is_best = evaluation.mean["soft_dice"] >= self._best
         if is_best:

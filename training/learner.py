@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import mindspore
 import numpy as np
@@ -19,8 +18,9 @@ from training.checkpoints import (
 )
 from training.config import TrainingConfig
 from training.device import Device
+from training.inference import Inference
 from training.model_card import ModelCard
-from training.networks import MembraneProbability, build_network
+from training.networks import build_network
 from training.onnx_graph import build_onnx
 from training.run_directory import write_atomically
 from training.step import (
@@ -30,7 +30,6 @@ from training.step import (
     build_optimizer,
     learning_rates,
 )
-from training.tiling import predict_slice
 
 AVERAGE_PREFIX = "average."
 
@@ -49,6 +48,13 @@ class Learner:
     device : Device
     total_steps : int
         Length of the learning rate's schedule.
+
+    Attributes
+    ----------
+    inference : Inference
+        Predicts by the averaged weights.
+    rates : array (total_steps,) of float32
+        The learning rate of every step.
     """
 
     def __init__(
@@ -60,7 +66,6 @@ class Learner:
         self._network = build_network(config.preset)
         self._network.set_train()
         self._average = build_network(config.preset)
-        self._average.set_train(False)
         self._average.update_parameters_name(AVERAGE_PREFIX)
         if device.target == "Ascend" and config.preset == "medical":
             for network in (self._network, self._average):
@@ -71,7 +76,7 @@ class Learner:
             self._network, self._optimizer, config.FixedLossScaleManager, device.world_size
         )
         self._follow = WeightAverage(self._network, self._average)
-        self._probability = MembraneProbability(self._average)
+        self.inference = Inference(self._average, card)
         self._follow(Tensor(1.0, mindspore.float32))
 
     def step(
@@ -101,10 +106,6 @@ class Learner:
             share = averaging_share(self._config, step)
             self._follow(Tensor(share, mindspore.float32))
         return float(loss), bool(votes > 0)
-
-    def predict(self, image: NDArray[Any]) -> NDArray[np.float32]:
-        """Probability of membrane (Y, X) of a raw slice (Y, X), by the averaged weights."""
-        return predict_slice(self._forward, image, self.card)
 
     def settle(self) -> None:
         """Bring the average up to date before a validation."""
@@ -146,7 +147,3 @@ class Learner:
         metadata = {"model_card": self.card.to_json(), "soft_dice": repr(soft_dice)}
         save_weights(best, weights, metadata)
         write_atomically(onnx, build_onnx(weights, self.card))
-
-    def _forward(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
-        probability: NDArray[np.float32] = self._probability(Tensor(image)).asnumpy()
-        return probability.astype(np.float32)

@@ -16,12 +16,14 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import io
 import os
 import sys
 import time
 import traceback
-from contextlib import nullcontext
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from typing import Any, TextIO
 
 from training.config import TrainingConfig, preset_config
 from training.device import (
@@ -103,7 +105,7 @@ def train_run(run: RunDirectory) -> int:
     config = run.read_config()
     prepare_environment()
     if is_scheduler():
-        serve_as_scheduler()
+        serve_as_scheduler(choose_device(config.device))
         return 0
     stop = StopRequest(run)
     rank, _ = place_in_run()

@@ -1,0 +1,138 @@
+"""``napari-unet train``: start or resume a training on this machine."""
+
+from __future__ import annotations
+
+import os
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from napari_unet.launching import new_run_name
+from training.config import PRESETS, TrainingConfig, preset_config
+from training.errors import UserError
+from training.events import load_state
+from training.run_directory import RunDirectory
+
+RUNS_FOLDER = Path("runs")
+
+
+@click.command()
+@click.option(
+    "--data",
+    metavar="DIR",
+    help="Folder with train-volume.tif and train-labels.tif.",
+)
+@click.option("--image", metavar="FILE", help="Another image stack.")
+@click.option("--labels", metavar="FILE", help="Another label stack.")
+@click.option(
+    "--convention",
+    type=click.Choice(["isbi", "membrane"]),
+    help="Of the labels. isbi: 0 is membrane. membrane: every other value is.  [default: isbi]",
+)
+@click.option(
+    "--preset",
+    type=click.Choice(list(PRESETS)),
+    help="compact is fast on a CPU; medical is the model zoo's, for an NPU.  [default: compact]",
+)
+@click.option("--fold", type=int, metavar="0-4", help="Fifth of the slices held out.  [default: 1]")
+@click.option("--epochs", type=int, help="Passes over the training slices.")
+@click.option("--steps", type=int, help="End after so many steps instead.")
+@click.option("--device", help="auto, cpu, ascend or ascend:ID.  [default: auto]")
+@click.option("--seed", type=int, help="Of weights and augmentation.  [default: 1]")
+@click.option(
+    "--config",
+    "config_file",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="JSON with any options, such as another run's config.json; those given here go first.",
+)
+@click.option(
+    "--out", metavar="RUN", type=click.Path(path_type=Path), help="New folder for the run."
+)
+@click.option(
+    "--resume",
+    metavar="RUN",
+    type=click.Path(path_type=Path),
+    help="Go on with a run that was stopped or killed, as it was configured.",
+)
+def command(
+    config_file: Path | None, out: Path | None, resume: Path | None, **options: Any
+) -> None:
+    """Train a U-Net on a stack and its labels.
+
+    Ctrl-C ends after the current step and keeps the model; so does making a file named stop
+    in the run's folder.
+
+    \b
+    Examples:
+      napari-unet train --data isbi --out runs/first
+      napari-unet train --resume runs/first
+    """
+    given = {_FIELDS[name]: value for name, value in options.items() if value is not None}
+    if resume is not None:
+        if given or config_file or out:
+            raise UserError(
+                "--resume goes on with a run as it was configured.", "Give no other option."
+            )
+        _train(_resumable(resume))
+    config = _configure(config_file, given)
+    if not config.data_url and not (config.image and config.labels):
+        raise UserError("No data is given.", "Give --data DIR, or --image and --labels.")
+    run = RunDirectory(
+        out or RUNS_FOLDER / new_run_name(config, RUNS_FOLDER, datetime.now().astimezone())
+    )
+    run.create(config)
+    _train(run)
+
+
+_FIELDS = {
+    "data": "data_url",
+    "image": "image",
+    "labels": "labels",
+    "convention": "label_convention",
+    "preset": "preset",
+    "fold": "cross_valid_ind",
+    "epochs": "epochs",
+    "steps": "steps",
+    "device": "device",
+    "seed": "seed",
+}
+
+
+def _configure(config_file: Path | None, given: dict[str, Any]) -> TrainingConfig:
+    """The configuration of a new run: from a file or a preset, with the options given."""
+    for name in ("data_url", "image", "labels"):
+        if name in given:
+            given[name] = os.path.abspath(given[name])  # noqa: PTH100 (keeps links as they are)
+    if config_file is None:
+        return preset_config(given.pop("preset", "compact"), **given)
+    try:
+        text = config_file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{config_file} can't be read: {error.strerror}.") from error
+    return TrainingConfig.from_json(text, source=str(config_file)).replace(**given)
+
+
+def _resumable(path: Path) -> RunDirectory:
+    run = RunDirectory(path)
+    run.read_config()
+    if run.is_running():
+        raise UserError(f"The run {path} is training now.", "Stop it first.")
+    if load_state(run.events).status == "finished":
+        raise UserError(
+            f"The run {path} has finished; there is nothing to resume.",
+            "Start a new run, from its weights if you like: see resume_ckpt in its config.json.",
+        )
+    run.stop_request.unlink(missing_ok=True)
+    return run
+
+
+def _train(run: RunDirectory) -> None:
+    """Become the process that trains, so that signals and the exit code are its own."""
+    click.echo(f"The run is in {run.path}.")
+    sys.stdout.flush()
+    training = [sys.executable, "-P", "-m", "training.train", "--run_dir", str(run.path)]
+    os.execv(sys.executable, training)  # noqa: S606 (no shell is meant)

@@ -1,0 +1,66 @@
+"""Evaluate a checkpoint on the held-out slices of a fold: the model zoo's command.
+
+python -m training.eval --data_url=DIR --ckpt_path=FILE [--preset medical] [...]
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from training.config import TrainingConfig, preset_config
+from training.data import describe_model, load_data
+from training.device import choose_device, prepare_environment, set_up_mindspore
+from training.errors import UserError
+from training.evaluation import Evaluation, zoo_line
+from training.model_card import ModelCard
+from training.train import add_config_options
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; returns its exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m training.eval",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        argument_default=argparse.SUPPRESS,
+    )
+    parser.add_argument("--ckpt_path", required=True, help="a .ckpt or .safetensors file")
+    add_config_options(parser)
+    options = vars(parser.parse_args(arguments))
+    ckpt_path = Path(options.pop("ckpt_path"))
+    try:
+        config = preset_config(options.pop("preset", "medical"), **options)
+        device = choose_device(config.device)
+        prepare_environment()
+        set_up_mindspore(device, config.seed)
+        evaluation = evaluate_checkpoint(ckpt_path, config)
+    except UserError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return 2
+    print(evaluation.table())
+    print(zoo_line(evaluation.mean))
+    return 0
+
+
+def evaluate_checkpoint(path: Path, config: TrainingConfig) -> Evaluation:
+    """Figures of a checkpoint on the validation slices of the configuration's fold."""
+    from training.checkpoints import load_weights, put_weights
+    from training.inference import Inference
+    from training.networks import build_network
+
+    data = load_data(config)
+    weights, metadata = load_weights(path)
+    saved_card = metadata.get("model_card")
+    card = (
+        ModelCard.from_json(saved_card, str(path)) if saved_card else describe_model(config, data)
+    )
+    network = build_network(card.preset)
+    put_weights(network, weights, path)
+    evaluation, _ = Inference(network, card).validate(data, config.cross_valid_ind)
+    return evaluation
+
+
+if __name__ == "__main__":
+    sys.exit(main())

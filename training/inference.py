@@ -1,0 +1,37 @@
+"""Prediction by MindSpore itself, as validation and ``training.eval`` need it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from mindspore import Tensor, nn
+from numpy.typing import NDArray
+
+from training.data import Data
+from training.evaluation import Evaluation, evaluate_slices
+from training.model_card import ModelCard
+from training.networks import MembraneProbability
+from training.tiling import predict_slice
+
+
+class Inference:
+    """A network in evaluation mode, with what its card says of scaling and tiling."""
+
+    def __init__(self, network: nn.Cell, card: ModelCard) -> None:
+        network.set_train(False)
+        self._probability = MembraneProbability(network)
+        self._card = card
+
+    def predict(self, image: NDArray[Any]) -> NDArray[np.float32]:
+        """Probability of membrane (Y, X) of a raw slice (Y, X)."""
+        return predict_slice(self._forward, image, self._card)
+
+    def validate(self, data: Data, fold: int) -> tuple[Evaluation, dict[int, NDArray[np.float32]]]:
+        """Figures of the validation slices, and their probabilities (Y, X) by index."""
+        probabilities = {index: self.predict(data.images[index]) for index in data.valid_slices}
+        return evaluate_slices(fold, probabilities, data.membrane), probabilities
+
+    def _forward(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
+        probability: NDArray[np.float32] = self._probability(Tensor(image)).asnumpy()
+        return probability.astype(np.float32)
