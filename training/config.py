@@ -218,13 +218,13 @@ def _check(name: str, value: Any, option: dataclasses.Field[Any]) -> None:
 PRESETS: Mapping[str, TrainingConfig] = {
     "compact": TrainingConfig(
         preset="compact",
-        epochs=25,
-        distribute_epochs=25,
-        batchsize=4,
+        epochs=10,
+        distribute_epochs=10,
+        batchsize=8,
         lr=1e-2,
         lr_schedule="one_cycle",
         ema_decay=0.98,
-        eval_interval=2,
+        eval_interval=1,
         weight_decay=1e-4,
         loss_scale=1.0,
         FixedLossScaleManager=1.0,
