@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 from tqdm import tqdm
 
-from napari_unet.cli.options import device_option, precision_option
+from napari_unet.cli.options import device_option
 from napari_unet.cross_validation import (
     CrossValidation,
     assign_folds,
@@ -54,7 +54,6 @@ from training.stacks import find_pair, read_training_pair
 )
 @click.option("--overwrite", is_flag=True, help="Replace files that exist.")
 @device_option
-@precision_option
 def command(
     runs: tuple[Path, ...],
     data: Path,
@@ -66,7 +65,6 @@ def command(
     csv_path: Path | None,
     overwrite: bool,
     device: str,
-    precision: str,
 ) -> None:
     """Compare a model's masks with the ground truth, slice by slice.
 
@@ -85,7 +83,8 @@ def command(
         if path is not None:
             check_output(path, overwrite)
     images, membrane = read_training_pair(*find_pair(data, image, labels), convention)
-    predictors = {str(run): load_predictor(run, device, precision) for run in runs}
+    # In full precision the figures are those that training told.
+    predictors = {str(run): load_predictor(run, device, precision="f32") for run in runs}
     assignment = assign_folds(predictors, chosen)
     total = sum(len(split_fold(len(images), index)[1]) for index, _ in assignment)
     with tqdm(total=total, desc="Evaluating", unit="slice", leave=False) as bar:

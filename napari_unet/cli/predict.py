@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from napari_unet.cli.options import device_option, precision_option
+from napari_unet.cli.options import device_option
 from napari_unet.pixel_size import read_pixel_size
-from napari_unet.prediction import load_predictor
+from napari_unet.prediction import PRECISIONS, load_predictor
 from napari_unet.tif import CONVENTIONS, TifWriter, check_output, mask_page, submission_page
 from training.errors import UserError
 from training.stack_file import StackFile
@@ -63,7 +63,13 @@ from training.stack_file import StackFile
 )
 @click.option("--overwrite", is_flag=True, help="Replace files that exist.")
 @device_option
-@precision_option
+@click.option(
+    "--precision",
+    type=click.Choice(PRECISIONS),
+    default="auto",
+    show_default=True,
+    help="Arithmetic of the network. auto: bf16 where the processor computes in it, else f32.",
+)
 def command(
     model: Path,
     stack: Path,

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -6,7 +8,7 @@ from scipy import ndimage
 
 from training.model_card import ModelCard, preset_zoom
 from training.scaling import Scaling
-from training.tiling import GEOMETRIES, Geometry, predict_slice, predict_tiles, resize_bilinear
+from training.tiling import GEOMETRIES, predict_slice, predict_tiles, resize_bilinear
 
 UINT8 = Scaling("uint8", 0, 255)
 
@@ -38,14 +40,8 @@ def noise(shape: tuple[int, int], seed: int = 0) -> np.ndarray:
 @given(shape=st.tuples(st.integers(1, 700), st.integers(1, 700)))
 def test_tiles_give_what_the_whole_image_gives(preset: str, shape: tuple[int, int]) -> None:
     geometry = GEOMETRIES[preset]
-    small = Geometry(
-        geometry.margin,
-        geometry.halo,
-        geometry.divisor,
-        geometry.remainder,
-        320 + geometry.remainder,
-    )
-    whole = Geometry(geometry.margin, geometry.halo, geometry.divisor, geometry.remainder, 10_000)
+    small = dataclasses.replace(geometry, largest=320 + geometry.remainder)
+    whole = dataclasses.replace(geometry, largest=10_000)
     image = noise(shape)
     tiled = predict_tiles(NETWORKS[preset], image, small)
     assert tiled.shape == shape
@@ -91,10 +87,24 @@ def test_a_slice_within_the_limit_is_one_tile_of_compact() -> None:
         return tile
 
     predict_slice(forward, np.zeros((1024, 500), np.uint8), ModelCard("compact", UINT8))
-    assert shapes == [(1, 1, 1024, 512)]
+    assert shapes == [(1, 1, 1088, 576)]
 
 
-def test_margins_are_mirrored() -> None:
+def test_compact_sees_a_mirrored_frame() -> None:
+    seen = []
+
+    def forward(tile: np.ndarray) -> np.ndarray:
+        seen.append(tile[0, 0])
+        return tile
+
+    image = noise((64, 90))
+    np.testing.assert_array_equal(predict_tiles(forward, image, GEOMETRIES["compact"]), image)
+    np.testing.assert_array_equal(seen[0][32:96, 32:122], image)
+    np.testing.assert_array_equal(seen[0][:32, 32:122], image[32:0:-1])
+    np.testing.assert_array_equal(seen[0][32:96, 122:], image[:, -2 : -2 - 38 : -1])
+
+
+def test_margins_of_medical_are_mirrored() -> None:
     seen = []
 
     def forward(tile: np.ndarray) -> np.ndarray:
