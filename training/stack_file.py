@@ -17,6 +17,7 @@ from training.scaling import Slices, check_pixels
 
 # ImageJ stacks saved without naming their axes have a C axis too, but a longer one.
 MOST_CHANNELS = 4
+CODEC_REMEDY = "Install it, or save the stack uncompressed."
 DAMAGED_REMEDY = "The file may be truncated; copy it again."
 
 
@@ -64,9 +65,9 @@ class StackFile:
         try:
             image = source if isinstance(source, np.ndarray) else source.asarray()
         except Exception as error:  # each of the many codecs has exceptions of its own
-            raise UserError(
-                f"Slice {index} of {self.path} can't be read: {error}.", DAMAGED_REMEDY
-            ) from error
+            remedy = CODEC_REMEDY if "imagecodecs" in str(error) else DAMAGED_REMEDY
+            problem = f"Slice {index} of {self.path} can't be read: {str(error).rstrip('.')}."
+            raise UserError(problem, remedy) from error
         image = np.array(image, dtype=self.dtype).reshape(self.shape[1:])
         check_pixels(image, f"Slice {index} of {self.path}")
         return image

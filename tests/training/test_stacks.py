@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -138,6 +140,20 @@ def test_truncated_isbi_like_file_is_refused(tmp_path: Path, stack: np.ndarray) 
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(UserError, match=r"cut\.tif ends in the middle.*truncated"):
         read_stack(path)
+
+
+def test_a_compression_that_needs_a_package(tmp_path: Path, stack: np.ndarray) -> None:
+    path = tmp_path / "lzw.tif"
+    tifffile.imwrite(path, stack, compression="lzw")
+    np.testing.assert_array_equal(read_stack(path), stack)
+    code = (
+        "import sys; sys.modules['imagecodecs'] = None;"
+        "from training.stacks import read_stack; read_stack(sys.argv[1])"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=False
+    )
+    assert "requires the 'imagecodecs' package. Install it, or save" in result.stderr
 
 
 @pytest.mark.parametrize("shape", [(20, 30, 3), (6, 20, 30, 3), (20, 30, 4)])
