@@ -19,9 +19,11 @@ TRUTH_COLOR = "#56B4E9"
 OTHER_COLOR = "#CC79A7"
 MASK_OPACITY = 0.5
 FALSE_POSITIVE, FALSE_NEGATIVE = 1, 2
-ERROR_SUFFIX = "errors"
 # In a layer's metadata: how the file of a mask told membrane from inside.
 CONVENTION_KEY = "label_convention"
+# In the metadata of the layers made here: which of them it is.
+ROLE_KEY = "napari_unet_role"
+PROBABILITY, MASK, ERRORS = "probability", "mask", "errors"
 
 
 def mask_colormap(color: str) -> DirectLabelColormap:
@@ -70,8 +72,15 @@ def add_probability(viewer: Viewer, data: NDArray[np.float32], over: Image, name
         contrast_limits=(0.0, 1.0),
         opacity=MASK_OPACITY,
         visible=False,
+        metadata={ROLE_KEY: PROBABILITY},
         **placement(over),
     )
+
+
+def role(layer: Layer) -> str | None:
+    """:data:`PROBABILITY`, :data:`MASK` or :data:`ERRORS`; None of layers made elsewhere."""
+    found: str | None = layer.metadata.get(ROLE_KEY)
+    return found
 
 
 def add_mask(viewer: Viewer, data: NDArray[np.uint8], over: Image, name: str) -> Labels:
@@ -81,17 +90,20 @@ def add_mask(viewer: Viewer, data: NDArray[np.uint8], over: Image, name: str) ->
         name=name,
         colormap=mask_colormap(PREDICTION_COLOR),
         opacity=MASK_OPACITY,
+        metadata={ROLE_KEY: MASK},
         **placement(over),
     )
 
 
-def add_errors(viewer: Viewer, data: NDArray[np.uint8], over: Labels) -> Labels:
-    """Add the layer of false positives and false negatives of a mask."""
+def add_errors(viewer: Viewer, data: Any, over: Labels) -> Labels:
+    """Add the layer of wrong pixels of a mask; ``data`` as :class:`comparison.Errors`."""
     layer = viewer.add_labels(
         data,
-        name=f"{over.name} {ERROR_SUFFIX}",
+        name=f"{over.name} errors",
         colormap=error_colormap(),
         opacity=0.9,
+        metadata={ROLE_KEY: ERRORS},
+        cache=False,  # it changes with the masks
         **placement(over),
     )
     layer.editable = False
@@ -120,3 +132,34 @@ def lay_labels_over(viewer: Viewer, image: Image) -> None:
     for layer in matching:
         if np.all(layer.scale == 1):
             layer.scale, layer.units = image.scale, image.units
+
+
+def displayed_slice(viewer: Viewer, layer: Layer) -> int | None:
+    """Index along Z of the slice that the slider is at; None if it is outside of the layer."""
+    if layer.ndim < 3:
+        return 0
+    point = layer.world_to_data(viewer.dims.point[-layer.ndim :])
+    index = round(float(point[-3]))
+    return index if 0 <= index < layer.data.shape[-3] else None
+
+
+def show_slice(viewer: Viewer, layer: Layer, index: int) -> None:
+    """Move the slider to a slice of a stack."""
+    if layer.ndim < 3:
+        return
+    point = list(layer.world_to_data(viewer.dims.point[-layer.ndim :]))
+    point[-3] = index
+    axis = viewer.dims.ndim - 3
+    viewer.dims.set_point(axis, layer.data_to_world(point)[-3])
+
+
+def edited_slices(event: Any) -> set[int]:
+    """Slices along Z that a ``paint`` event of a Labels layer (Z, Y, X) tells of."""
+    edited: set[int] = set()
+    for atom in event.value:
+        along_z = atom[0][0]  # napari: a slice of the edited box, or an array of indices
+        if isinstance(along_z, slice):
+            edited.update(range(along_z.start, along_z.stop))
+        else:
+            edited.update(int(index) for index in np.unique(along_z))
+    return edited

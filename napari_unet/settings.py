@@ -9,6 +9,7 @@ from typing import Any
 
 import platformdirs
 
+from training.metrics import DEFAULT_THRESHOLD
 from training.run_directory import write_atomically
 
 
@@ -26,6 +27,10 @@ class Settings:
         Directory of the run that was left running when the window was closed, or "".
     is_advanced_open, is_loss_logarithmic : bool
         State of the train dock.
+    model : str
+        Folder of a run or ONNX file of the last prediction, or "".
+    threshold : float
+        Of the last prediction.
     """
 
     runs_folder: str = ""
@@ -33,6 +38,8 @@ class Settings:
     followed_run: str = ""
     is_advanced_open: bool = False
     is_loss_logarithmic: bool = True
+    model: str = ""
+    threshold: float = DEFAULT_THRESHOLD
 
 
 def settings_path() -> Path:

@@ -74,8 +74,9 @@ def pixel_size_of(attributes: Attributes) -> PixelSize | None:
 
 def _write_labels(path: str, data: Any, attributes: Attributes, convention: str) -> list[str]:
     target, stack = _prepare(path, data, attributes)
-    largest = int(stack.max())
-    if int(stack.min()) < 0:
+    extents = [(int(page.min()), int(page.max())) for page in map(np.asarray, stack)]
+    largest = max(high for _, high in extents)
+    if min(low for low, _ in extents) < 0:
         raise UserError(
             f"'{attributes.get('name', path)}' has negative labels.", "Give them other values."
         )
@@ -112,4 +113,4 @@ def _prepare(path: str, data: Any, attributes: Attributes) -> tuple[Path, Any]:
             f"'{attributes.get('name', path)}' is no stack of grey slices.",
             "Save it with napari's own writer.",
         )
-    return target, data if data.ndim == 3 else data[np.newaxis]
+    return target, data if data.ndim == 3 else np.asarray(data)[np.newaxis]

@@ -9,6 +9,8 @@ from napari.layers import Layer
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QSizePolicy, QWidget
 
+from napari_unet.widgets.connections import Connections
+
 
 class LayerChoice(QComboBox):
     """Offers the layers that pass a test; the chosen one stays chosen while it is there.
@@ -38,9 +40,9 @@ class LayerChoice(QComboBox):
         # Long names must not widen the dock.
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.setMinimumContentsLength(12)
-        events = viewer.layers.events
+        events, connections = viewer.layers.events, Connections(self)
         for event in (events.inserted, events.removed, events.reordered, events.renamed):
-            event.connect(self._refresh)
+            connections.add(event, self._refresh)
         self.activated.connect(self._on_activated)
         self._refresh()
 
@@ -75,7 +77,7 @@ class LayerChoice(QComboBox):
         return candidates[0] if candidates else None
 
     def _take(self, layer: Layer | None) -> None:
-        if layer is not self._chosen:
+        if layer != self._chosen:  # napari may give each widget proxies of its own
             self._chosen = layer
             self.layer_changed.emit()
 

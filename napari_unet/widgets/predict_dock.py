@@ -1,0 +1,270 @@
+"""The predict dock: a model, an image, and a mask that follows a threshold."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from napari import Viewer
+from napari.layers import Image, Labels, Layer
+from napari.qt.threading import create_worker
+from qtpy.QtWidgets import QFormLayout, QLabel, QVBoxLayout
+
+from napari_unet.layers import (
+    PROBABILITY,
+    add_mask,
+    add_probability,
+    displayed_slice,
+    edited_slices,
+    role,
+)
+from napari_unet.live_prediction import LivePrediction, predict_slices
+from napari_unet.progress_text import progress_text
+from napari_unet.runs import list_runs
+from napari_unet.settings import load_settings, remember
+from napari_unet.widgets.background import run_in_thread
+from napari_unet.widgets.connections import Connections
+from napari_unet.widgets.dock import Dock
+from napari_unet.widgets.layer_choice import LayerChoice
+from napari_unet.widgets.messages import report
+from napari_unet.widgets.predict_form import ModelChoice, PredictionProgress, ThresholdView
+from napari_unet.widgets.save_buttons import SaveButtons
+
+MINIMUM_WIDTH = 290
+
+
+class PredictDock(Dock):
+    """Coordinates the views below with the viewer.
+
+    Parameters
+    ----------
+    napari_viewer : Viewer
+        Whose images are predicted; napari gives it by this name.
+    """
+
+    def __init__(self, napari_viewer: Viewer) -> None:
+        super().__init__()
+        viewer = napari_viewer
+        self._viewer = viewer
+        self._result: _Result | None = None
+        self._worker: Any = None
+        self._is_thresholding = False
+        self._events = Connections(self)
+        self._model = ModelChoice()
+        self._image = LayerChoice(viewer, _is_predictable, prefers=_is_selected(viewer))
+        self._progress = PredictionProgress()
+        self._threshold = ThresholdView(load_settings().threshold)
+        self._save = SaveButtons(viewer)
+        self._lay_out()
+        self._connect()
+        self._refresh_runs()
+        self._on_choice_changed()
+
+    def use_model(self, path: Path) -> None:
+        """Choose a model: folder of a run, or an ONNX file."""
+        self._model.choose(path)
+
+    def _lay_out(self) -> None:
+        self._image.setToolTip("The image layer to predict.")
+        form = QFormLayout()
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        form.addRow("Model", self._model)
+        form.addRow("Image", self._image)
+        layout = QVBoxLayout(self)
+        layout.addLayout(form)
+        layout.addWidget(self._progress)
+        layout.addSpacing(8)
+        layout.addWidget(QLabel("Threshold"))
+        layout.addWidget(self._threshold)
+        layout.addSpacing(8)
+        layout.addWidget(self._save)
+        layout.addStretch(1)
+        self.setMinimumWidth(MINIMUM_WIDTH)
+
+    def _connect(self) -> None:
+        self._model.model_changed.connect(self._on_choice_changed)
+        self._image.layer_changed.connect(self._on_choice_changed)
+        self._progress.all_requested.connect(self._on_all_requested)
+        self._progress.slice_requested.connect(self._on_slice_requested)
+        self._progress.cancel_requested.connect(self._on_cancel_requested)
+        self._threshold.threshold_changed.connect(self._on_threshold_changed)
+        self._threshold.release_requested.connect(self._on_release_requested)
+        self._events.add(self._viewer.layers.events.removed, self._on_layer_removed)
+
+    def _refresh_runs(self) -> None:
+        folder = Path(load_settings().runs_folder)
+        run_in_thread(partial(list_runs, folder), self._on_runs_listed)
+
+    def _on_runs_listed(self, summaries: list[Any]) -> None:
+        for summary in summaries:
+            if summary.has_model:
+                dice = summary.best_soft_dice
+                figure = f" · {dice:.3f}" if dice is not None else ""
+                title = f"{summary.run.name} · {summary.preset}{figure}"
+                self._model.offer(title, summary.run.path)
+        last = Path(load_settings().model)
+        if self._model.model is None and load_settings().model and last.exists():
+            self._model.choose(last)
+
+    def _on_choice_changed(self) -> None:
+        can_predict = self._model.model is not None and self._image.layer is not None
+        self._progress.enable(can_predict)
+
+    def _on_all_requested(self) -> None:
+        image: Any = self._image.layer
+        self._start(range(image.data.shape[0] if image.ndim == 3 else 1))
+
+    def _on_slice_requested(self) -> None:
+        index = displayed_slice(self._viewer, self._image.layer)
+        if index is None:
+            self._progress.end("The slider is outside of this image.")
+        else:
+            self._start([index])
+
+    def _start(self, indices: Sequence[int]) -> None:
+        result = self._result_for(self._image.layer, self._model.model)
+        self._progress.begin(len(indices))
+        self._begin = time.monotonic()
+        self._done, self._total = 0, len(indices)
+        self._worker = create_worker(
+            predict_slices,
+            result.model,
+            result.image.data,
+            indices,
+            result.prediction,
+            _progress={"total": len(indices), "desc": f"Predicting {result.image.name}"},
+            _ignore_errors=True,
+        )
+        self._worker.yielded.connect(self._on_slice_done)
+        self._worker.errored.connect(self._on_failed)
+        self._worker.finished.connect(self._on_finished)
+        self.destroyed.connect(self._worker.quit)
+        self._worker.start()
+
+    def _result_for(self, image: Any, model: Any) -> _Result:
+        """Layers of what was predicted with this model, or new ones."""
+        old = self._result
+        if old is not None and (old.image, old.model) == (image, model):
+            return old
+        _remember(model=str(model))
+        prediction = LivePrediction(image.data.shape, self._threshold.threshold)
+        probability = add_probability(
+            self._viewer, prediction.probability, image, f"{image.name} probability"
+        )
+        mask = add_mask(self._viewer, prediction.mask, image, f"{image.name} mask")
+        self._events.add(mask.events.paint, self._on_painted)
+        self._result = _Result(image, model, prediction, mask, probability)
+        self._save.offer(mask, probability)
+        self._threshold.show_kept([])
+        return self._result
+
+    def _on_slice_done(self, index: int) -> None:
+        self._done += 1
+        elapsed = time.monotonic() - self._begin
+        self._progress.show_progress(self._done, progress_text(self._done, self._total, elapsed))
+        for layer in self._result.layers if self._result else ():
+            if displayed_slice(self._viewer, layer) == index:
+                layer.refresh()
+
+    def _on_failed(self, error: Exception) -> None:
+        self._worker = None
+        self._progress.end("The prediction failed.")
+        report(error)
+
+    def _on_finished(self) -> None:
+        if self._worker is None:  # it failed
+            return
+        self._worker = None
+        seconds = time.monotonic() - self._begin
+        if self._done == self._total:
+            text = "1 slice" if self._total == 1 else f"{self._total} slices"
+            self._progress.end(f"{text} in {seconds:.1f} s.")
+        else:
+            self._progress.end(f"Cancelled after {self._done} of {self._total} slices.")
+        self._tell_mask_changed()
+
+    def _on_cancel_requested(self) -> None:
+        if self._worker is not None:
+            self._worker.quit()
+
+    def _on_threshold_changed(self, threshold: float) -> None:
+        if self._result is None:
+            return
+        self._result.prediction.threshold = threshold
+        index = displayed_slice(self._viewer, self._result.mask)
+        if index is not None:
+            self._result.prediction.threshold_slice(index)
+            self._result.mask.refresh()
+        self._threshold_others()
+
+    def _threshold_others(self) -> None:
+        if not self._is_thresholding and self._result is not None:
+            self._is_thresholding = True
+            run_in_thread(self._result.prediction.threshold_all, self._on_thresholded)
+
+    def _on_thresholded(self, threshold: float) -> None:
+        self._is_thresholding = False
+        if self._result is None:
+            return
+        if threshold == self._result.prediction.threshold:
+            _remember(threshold=threshold)
+            self._tell_mask_changed()
+        else:
+            self._threshold_others()
+
+    def _on_release_requested(self) -> None:
+        if self._result is not None:
+            self._result.prediction.release()
+            self._threshold.show_kept([])
+            self._on_threshold_changed(self._threshold.threshold)
+
+    def _on_painted(self, event: Any) -> None:
+        result = self._result
+        if result is not None and event.source == result.mask:
+            result.prediction.keep(edited_slices(event) if result.mask.ndim == 3 else {0})
+            self._threshold.show_kept(result.prediction.kept_slices)
+
+    def _on_layer_removed(self, event: Any) -> None:
+        if self._result is not None and event.value in self._result.layers:
+            self._result = None
+            self._on_cancel_requested()
+
+    def _tell_mask_changed(self) -> None:
+        """For whoever compares it: its pixels changed without being painted."""
+        if self._result is not None:
+            mask = self._result.mask
+            mask.refresh()
+            mask.events.data(value=mask.data)
+
+
+@dataclass(frozen=True, eq=False)
+class _Result:
+    """What was predicted, and the layers that show it."""
+
+    image: Image
+    model: Path
+    prediction: LivePrediction
+    mask: Labels
+    probability: Image
+
+    @property
+    def layers(self) -> tuple[Labels, Image]:
+        return self.mask, self.probability
+
+
+def _is_predictable(layer: Layer) -> bool:
+    is_stack = isinstance(layer, Image) and not layer.multiscale and layer.ndim in (2, 3)
+    return is_stack and not layer.rgb and role(layer) != PROBABILITY
+
+
+def _is_selected(viewer: Viewer) -> Any:
+    return lambda layer: layer in viewer.layers.selection
+
+
+def _remember(**choices: Any) -> None:
+    """In a thread, for it waits for the disk."""
+    run_in_thread(partial(remember, **choices), lambda _: None)
