@@ -59,28 +59,26 @@ class Comparison:
         """Figures of a slice, or None if it was not computed yet."""
         return self._figures[index]
 
+    def is_of(self, predicted: Any, truth: Any) -> bool:
+        """Whether these are the very arrays that are compared."""
+        return self._predicted is predicted and self._truth is truth
+
     @property
     def is_complete(self) -> bool:
         return all(figures is not None for figures in self._figures)
 
+    def update_all(self) -> None:
+        """Compute all slices."""
+        for index in range(len(self)):
+            self.update(index)
+
     def update(self, index: int) -> bool:
         """Compute a slice anew; whether its figures changed."""
-        figures = overlap_figures(*self.membranes(index))
+        predicted, truth = _slice(self._predicted, index), _slice(self._truth, index)
+        figures = overlap_figures(predicted != 0, truth != 0)
         has_changed = figures != self._figures[index]
         self._figures[index] = figures
         return has_changed
-
-    def membranes(self, index: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        """Predicted and true membrane of a slice, each (Y, X)."""
-        return _slice(self._predicted, index) != 0, _slice(self._truth, index) != 0
-
-    def errors(self, index: int) -> NDArray[np.uint8]:
-        """Wrong pixels of a slice (Y, X): ``FALSE_POSITIVE``, ``FALSE_NEGATIVE``, else 0."""
-        predicted, truth = self.membranes(index)
-        wrong = np.zeros(predicted.shape, np.uint8)
-        wrong[predicted & ~truth] = FALSE_POSITIVE
-        wrong[truth & ~predicted] = FALSE_NEGATIVE
-        return wrong
 
     def worst_first(self) -> list[int]:
         """Computed slices from the lowest Dice to the highest."""
@@ -126,6 +124,40 @@ class Comparison:
         if not computed:
             return {}
         return {name: float(statistic([one[name] for one in computed])) for name in FIGURES}
+
+
+class Errors:
+    """Wrong pixels of a mask, as an array that is worked out where it is looked at.
+
+    ``FALSE_POSITIVE``, ``FALSE_NEGATIVE``, else 0. It follows edits of either mask, and costs
+    no memory.
+
+    Parameters
+    ----------
+    predicted, truth : arrays of one shape
+        Pixels other than 0 are membrane.
+    """
+
+    dtype = np.dtype(np.uint8)
+
+    def __init__(self, predicted: Any, truth: Any) -> None:
+        self._predicted, self._truth = predicted, truth
+        self.shape: tuple[int, ...] = predicted.shape
+        self.ndim = len(self.shape)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, key: Any) -> NDArray[np.uint8]:
+        predicted = np.asarray(self._predicted[key]) != 0
+        truth = np.asarray(self._truth[key]) != 0
+        wrong = np.zeros(predicted.shape, self.dtype)
+        wrong[predicted & ~truth] = FALSE_POSITIVE
+        wrong[truth & ~predicted] = FALSE_NEGATIVE
+        return wrong
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return self[...].astype(dtype or self.dtype)
 
 
 def _slice(stack: Any, index: int) -> NDArray[Any]:
