@@ -43,16 +43,24 @@ def read_pixel_size(path: str | Path) -> PixelSize | None:
 
     OME metadata go first, then ImageJ's, then the resolution tags.
     """
-    with tifffile.TiffFile(path) as file:
-        if file.is_ome and file.ome_metadata:
-            size = _from_ome(file.ome_metadata)
-        elif file.is_imagej:
-            size = _from_imagej(file)
-        else:
-            size = _from_tags(file, _tag_unit(file))
+    try:
+        size = _read(path)
+    except OSError:
+        raise
+    except Exception:  # what damaged metadata say is unknown, as if they were not there
+        return None
     if size is None or max(size.x, size.y) > LARGEST:
         return None
     return size
+
+
+def _read(path: str | Path) -> PixelSize | None:
+    with tifffile.TiffFile(path) as file:
+        if file.is_ome and file.ome_metadata:
+            return _from_ome(file.ome_metadata)
+        if file.is_imagej:
+            return _from_imagej(file)
+        return _from_tags(file, _tag_unit(file))
 
 
 def _from_ome(xml: str) -> PixelSize | None:

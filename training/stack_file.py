@@ -46,9 +46,11 @@ class StackFile:
         try:
             self._series = _only_series(self._file, self.path)
             self._slices = _pages(self._file, self._series, self.path)
-        except BaseException:
+        except BaseException as error:
             self._file.close()
-            raise
+            if isinstance(error, UserError) or not isinstance(error, Exception):
+                raise
+            raise _damaged(self.path, error) from error
         self.dtype: np.dtype[Any] = self._series.dtype.newbyteorder("=")
 
     @property
@@ -61,14 +63,12 @@ class StackFile:
         return len(self._slices)
 
     def __getitem__(self, index: int) -> NDArray[Any]:
-        source = self._slices[index]
         try:
-            image = source if isinstance(source, np.ndarray) else source.asarray()
+            source = self._slices[index]
+            page = source if isinstance(source, np.ndarray) else source.asarray()
+            image = np.array(page, dtype=self.dtype).reshape(self.shape[1:])
         except Exception as error:  # each of the many codecs has exceptions of its own
-            remedy = CODEC_REMEDY if "imagecodecs" in str(error) else DAMAGED_REMEDY
-            problem = f"Slice {index} of {self.path} can't be read: {str(error).rstrip('.')}."
-            raise UserError(problem, remedy) from error
-        image = np.array(image, dtype=self.dtype).reshape(self.shape[1:])
+            raise _damaged(self.path, error, f"Slice {index} of ") from error
         check_pixels(image, f"Slice {index} of {self.path}")
         return image
 
@@ -96,8 +96,14 @@ def _open(path: Path, what: str) -> tifffile.TiffFile:
         raise UserError(f"{path} is a folder.", f"Give a TIF of the {what}.") from None
     except OSError as error:
         raise UserError(f"{path} can't be read: {error.strerror}.") from error
-    except tifffile.TiffFileError as error:
+    except Exception as error:  # tifffile has no common one for what it stumbles over
         raise UserError(f"{path} is not a TIF, or damaged: {error}.", DAMAGED_REMEDY) from error
+
+
+def _damaged(path: Path, error: Exception, part: str = "") -> UserError:
+    remedy = CODEC_REMEDY if "imagecodecs" in str(error) else DAMAGED_REMEDY
+    reason = str(error).rstrip(".") or type(error).__name__
+    return UserError(f"{part}{path} can't be read: {reason}.", remedy)
 
 
 def _only_series(file: tifffile.TiffFile, path: Path) -> Any:

@@ -73,6 +73,13 @@ def test_no_tags_at_all(tmp_path: Path) -> None:
     assert read_pixel_size(tmp_path / "a.tif") is None
 
 
+def test_damaged_metadata_tell_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "a.ome.tif"
+    tifffile.imwrite(path, STACK, ome=True, metadata={"axes": "ZYX", "PhysicalSizeX": 4})
+    path.write_bytes(path.read_bytes().replace(b"<Pixels", b"<Pix<ls"))
+    assert read_pixel_size(path) is None
+
+
 @pytest.mark.isbi
 def test_isbi_tells_none(isbi: Path) -> None:
     assert read_pixel_size(isbi / "train-volume.tif") is None

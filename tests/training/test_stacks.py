@@ -1,3 +1,4 @@
+import contextlib
 import subprocess
 import sys
 from pathlib import Path
@@ -154,6 +155,22 @@ def test_a_compression_that_needs_a_package(tmp_path: Path, stack: np.ndarray) -
         [sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=False
     )
     assert "requires the 'imagecodecs' package. Install it, or save" in result.stderr
+
+
+@settings(max_examples=150, deadline=None)
+@given(writer=st.sampled_from(sorted(WRITERS)), places=st.lists(st.floats(0, 1), max_size=4),
+       data=st.data())  # fmt: skip
+def test_damaged_files_give_a_message_or_pixels(
+    tmp_path_factory: pytest.TempPathFactory, writer: str, places: list[float], data: st.DataObject
+) -> None:
+    path = tmp_path_factory.mktemp("damaged") / "damaged.tif"
+    WRITERS[writer](path, np.full((6, 20, 30), 7, np.uint8))
+    content = bytearray(path.read_bytes())
+    for place in places:
+        content[int(place**3 * (len(content) - 1))] = data.draw(st.integers(0, 255))
+    path.write_bytes(content)
+    with contextlib.suppress(UserError):
+        assert read_stack(path).ndim == 3
 
 
 @pytest.mark.parametrize("shape", [(20, 30, 3), (6, 20, 30, 3), (20, 30, 4)])
