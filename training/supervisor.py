@@ -125,8 +125,7 @@ class Supervisor:
 
     def _read(self, process: subprocess.Popen[str]) -> None:
         """Pass msrun's output on, and note which worker it reports dead."""
-        assert process.stdout is not None
-        for line in process.stdout:
+        for line in process.stdout or ():
             print(line, end="", flush=True)
             if self._death is None and (match := _DEATH.search(line)):
                 self._death = int(match[1]), int(match[2])

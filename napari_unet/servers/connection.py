@@ -104,6 +104,8 @@ class Server:
             done = await connection.run(
                 "exec bash -l", input=os.fsencode(with_marks), encoding=None, timeout=timeout
             )
+            if done.returncode is None:
+                raise ConnectionError("it broke during a command")
         printed: Any = done.stdout
         complaints: Any = done.stderr
         output: bytes = printed.rpartition(f"{_BEGINNING}\n".encode())[2]
@@ -201,7 +203,7 @@ async def open_connection(profile: Profile) -> asyncssh.SSHClientConnection:
     except asyncssh.HostKeyNotVerifiable as error:
         if check.offered is None:
             raise _jump_refused(profile, str(error)) from error
-        raise check.refusal() from error
+        raise check.refusal(check.offered) from error
     except asyncssh.PermissionDenied as error:
         raise UserError(
             f"{place} refused your key ({error.reason}).",

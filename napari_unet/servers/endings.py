@@ -43,6 +43,9 @@ def _explain(facts: str, server: str) -> UserError:
             f"Python on {server} could not start the training: {log.splitlines()[-1]}.",
             "Test the connection: napari-unet servers test.",
         )
+    last = log.splitlines()[-1] if log else ""
+    if last.startswith("Error: ") or "Traceback (most recent call last)" in log:
+        return UserError(f"The training on {server} ended: {last.removeprefix('Error: ')}", RESUME)
     return UserError(
         f"The run's processes on {server} were killed, perhaps for lack of memory.", RESUME
     )

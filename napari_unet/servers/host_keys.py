@@ -76,13 +76,12 @@ class HostKeyCheck:
         self.has_known_keys = any(found)
         return found
 
-    def refusal(self) -> UserError:
-        """Why the server that was asked last isn't trusted."""
-        assert self.offered is not None
-        shown = self.offered.get_fingerprint()
+    def refusal(self, offered: asyncssh.SSHKey) -> UserError:
+        """Why the server that was asked last, and showed this key, isn't trusted."""
+        shown = offered.get_fingerprint()
         if self.has_known_keys:
             return ChangedHostKeyError(self.host, self.port, shown)
-        line = self.offered.export_public_key().decode().strip()
+        line = offered.export_public_key().decode().strip()
         return UnknownHostKeyError(self.host, self.port, line, shown)
 
 

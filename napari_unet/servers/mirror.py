@@ -21,6 +21,7 @@ from training.events import complete_length, read_events
 from training.run_directory import RunDirectory
 
 FETCH_TRIES = 5
+ENDINGS = ("finished", "stopped", "failed")
 
 
 class Mirror:
@@ -42,6 +43,7 @@ class Mirror:
         self.path = path
         self._seen: dict[str, tuple[int | None, int | None]] = {}
         self._events_read = 0
+        self.has_ending = False  # whether the last event copied says that the run ended
 
     async def copy_events(self) -> None:
         """Append the server's new events and log to the copy, and fetch new previews.
@@ -54,7 +56,7 @@ class Mirror:
             async with self._files() as sftp:
                 await self._append(sftp, self.run.log)
                 await self._append(sftp, self.run.events, only_lines=True)
-                await self._fetch_previews(sftp)
+                await self._look_at_events(sftp)
 
     async def copy_device_log(self, rank: int) -> Path:
         """Bring the log of one device up to date; its path here."""
@@ -145,10 +147,12 @@ class Mirror:
                     if whole == 0:
                         break
 
-    async def _fetch_previews(self, sftp: Any) -> None:
+    async def _look_at_events(self, sftp: Any) -> None:
+        """Fetch the previews that new events tell of, and note whether they end the run."""
         is_first_look = self._events_read == 0
         events, self._events_read = read_events(self.run.events, self._events_read)
         for event in events:
+            self.has_ending = event["kind"] in ENDINGS
             if event["kind"] != "preview":
                 continue
             path = self.run.path / event["path"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import secrets
 import shutil
@@ -202,16 +203,16 @@ class RemoteLauncher:
             return
         mirror = self._mirror(run, record)
         # Asked first: a run that ends meanwhile has then told all in its events.
-        is_running = record.is_running and await self._is_alive(run, record)
+        is_running = record.is_running and await self._is_alive(run, record, mirror)
         await mirror.copy_events()
         await self._continue_fetching(run, mirror, is_running=is_running)
         if record.is_running and not is_running:
             await self._note_ending(run, record, mirror)
             update_record(run, is_running=False)
 
-    async def _is_alive(self, run: RunDirectory, record: RemoteRecord) -> bool:
+    async def _is_alive(self, run: RunDirectory, record: RemoteRecord, mirror: Mirror) -> bool:
         """Whether processes of the run are alive on the first node; looked at now and then."""
-        if time.monotonic() < self._alive_times.get(run.path, 0):
+        if time.monotonic() < self._alive_times.get(run.path, 0) and not mirror.has_ending:
             return True
         count = await self._nodes[0].run(scripts.are_running(record.run_id), is_patient=True)
         self._alive_times[run.path] = time.monotonic() + ALIVE_SECONDS
@@ -224,7 +225,8 @@ class RemoteLauncher:
         task = self._results.get(run.path)
         if task is not None and (task.done() or not is_running):
             del self._results[run.path]
-            await task
+            with contextlib.suppress(ConnectionLostError):  # it is begun anew
+                await task
         if not is_running:
             await mirror.fetch_results()
         elif run.path not in self._results:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import os
 import shutil
@@ -27,7 +28,7 @@ def free_port() -> int:
 def make_key(path: Path) -> Path:
     """A new key pair; the public one is at ``<path>.pub``."""
     subprocess.run(
-        ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", path],  # noqa: S607
+        ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", path],
         check=True,
         stdin=subprocess.DEVNULL,
     )
@@ -91,10 +92,10 @@ class Sshd:
     def cut_connections(self) -> None:
         """Kill the processes that serve connections; what they started detached lives on."""
         assert self._process is not None
-        children = psutil.Process(self._process.pid).children(recursive=True)
-        for child in children:
-            if "sshd" in child.name():
-                child.kill()
+        for child in psutil.Process(self._process.pid).children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if "sshd" in child.name():
+                    child.kill()
 
     def change_host_key(self) -> None:
         for path in (self.host_key, self.host_key.with_suffix(".pub")):
