@@ -1,3 +1,4 @@
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -63,6 +64,33 @@ def test_a_2d_image(write_model: WriteModel, tmp_path: Path, images: np.ndarray)
     result = predict(write_model(), tmp_path / "image.tif", "-o", tmp_path / "mask.tif")
     assert result.returncode == 0, result.stderr
     assert tifffile.imread(tmp_path / "mask.tif").shape == images[0].shape
+
+
+def test_neither_mindspore_nor_a_window_is_needed(
+    write_model: WriteModel, stack: Path, tmp_path: Path
+) -> None:
+    code = (
+        "import sys; sys.modules |= dict.fromkeys(['mindspore', 'napari', 'qtpy', 'imagecodecs']);"
+        "from napari_unet.cli import main; main()"
+    )
+    arguments = ["predict", write_model(), stack, "-o", tmp_path / "mask.tif"]
+    subprocess.run([sys.executable, "-c", code, *map(str, arguments)], check=True)
+    assert tifffile.imread(tmp_path / "mask.tif").ndim == 3
+
+
+def test_interrupting_leaves_no_file(write_model: WriteModel, tmp_path: Path) -> None:
+    path = tmp_path / "long.tif"
+    tifffile.memmap(path, shape=(2000, 512, 512), dtype=np.uint8, bigtiff=True).flush()
+    command = [Path(sys.executable).with_name("napari-unet"), "predict", write_model(), path]
+    command += ["-o", tmp_path / "mask.tif"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
+        assert process.stderr is not None
+        while b"/2000" not in process.stderr.read(40):
+            pass
+        process.send_signal(signal.SIGINT)
+        process.stderr.read()
+    assert process.returncode == 1
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["long.tif", "model.onnx"]
 
 
 def test_memory_does_not_grow_with_the_stack(write_model: WriteModel, tmp_path: Path) -> None:
