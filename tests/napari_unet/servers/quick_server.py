@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 import sys
 import textwrap
@@ -82,5 +83,6 @@ def follow_until_step(follower: RunFollower, step: int, patience: float = 60) ->
     pause = threading.Event()
     while follower.state.step < step:
         assert time.monotonic() < deadline, follower.state
-        follower.update()
+        with contextlib.suppress(ConnectionLostError):
+            follower.update()
         pause.wait(0.05)

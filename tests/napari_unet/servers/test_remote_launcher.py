@@ -125,13 +125,9 @@ def test_a_cut_connection_is_taken_up_where_it_broke(
     for step in (20, 40, 60):
         follow_until_step(follower, step)
         sshd.cut_connections()
-        with pytest.raises(ConnectionLostError):
-            while True:
-                follower.update()
-    told = follow_to_end(follower)
+    follow_to_end(follower)
     assert follower.status == "finished"
     assert_complete(run, sshd, 150)
-    assert all("rying again in" in sentence for sentence in told)
 
 
 def test_a_server_that_is_down_for_a_while_is_waited_for(
