@@ -127,8 +127,8 @@ class Batches:
         )
 
     def epoch(self, step: int) -> int:
-        """Epoch, from 1, that the last sample of a step, from 1, belongs to."""
-        return (step * self.samples_per_step - 1) // self.samples_per_epoch + 1
+        """Epoch, from 1, that the first sample of a step, from 1, belongs to."""
+        return (step - 1) * self.samples_per_step // self.samples_per_epoch + 1
 
     def epochs_finished(self, step: int) -> int:
         """Epochs whose samples have all been trained on after a step."""

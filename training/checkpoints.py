@@ -26,7 +26,7 @@ def parameters_of(cell: nn.Cell) -> Weights:
 
 def save_weights(path: Path, weights: Weights, metadata: Mapping[str, str]) -> None:
     """Write a safetensors file, whole or not at all."""
-    contiguous = {name: np.ascontiguousarray(value) for name, value in weights.items()}
+    contiguous = {name: np.asarray(value, order="C") for name, value in weights.items()}
     write_atomically(path, save(contiguous, metadata=dict(metadata)))
 
 

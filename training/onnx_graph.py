@@ -63,7 +63,7 @@ class _Graph:
         return output
 
     def constant(self, name: str, value: NDArray[Any]) -> str:
-        self._initializers.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
+        self._initializers.append(numpy_helper.from_array(value, name))
         return name
 
     def weight(self, name: str) -> str:

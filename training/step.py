@@ -112,4 +112,4 @@ _move = ops.MultitypeFuncGraph("move")
 
 @_move.register("Tensor", "Tensor", "Tensor")
 def _move_tensor(share, source, average):  # type: ignore[no-untyped-def]
-    return ops.assign(average, average + share * (source - average))
+    return ops.assign(average, (1 - share) * average + share * source)

@@ -1,0 +1,89 @@
+"""Which samples a step trains on, and what they look like."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.training.conftest import small_stack
+from training.batches import Batches
+from training.config import preset_config
+from training.model_card import ModelCard
+from training.scaling import Scaling
+
+IMAGES, LABELS = small_stack()
+CARD = ModelCard("compact", Scaling("uint8", 0, 255))
+
+
+def make(rank: int = 0, world_size: int = 1, **options: object) -> Batches:
+    config = preset_config("compact", epochs=3, distribute_epochs=3, **options)
+    return Batches(IMAGES, LABELS == 0, CARD, config, rank, world_size)
+
+
+def test_a_batch_is_scaled_and_of_the_networks_shape() -> None:
+    images, wanted = make(batchsize=3).batch(1)
+    assert images.shape == wanted.shape == (3, 1, 64, 64)
+    assert images.dtype == wanted.dtype == np.float32
+    assert images.min() >= -1
+    assert images.max() <= 1
+    assert set(np.unique(wanted)) == {0, 1}
+
+
+def test_labels_are_augmented_as_their_images() -> None:
+    config = preset_config("compact")
+    batches = Batches(LABELS, LABELS == 0, CARD, config)
+    for step in range(1, 6):
+        images, wanted = batches.batch(step)
+        np.testing.assert_array_equal(images, np.where(wanted == 1, -1, 1))
+
+
+def test_a_batch_depends_on_seed_and_step_alone() -> None:
+    first, again, other = make(seed=3), make(seed=3), make(seed=4)
+    first.batch(1)
+    np.testing.assert_array_equal(first.batch(5)[0], again.batch(5)[0])
+    assert (first.batch(5)[0] != other.batch(5)[0]).any()
+
+
+def test_steps_come_with_their_own_batches() -> None:
+    batches = make(batchsize=2)
+    for step, images, wanted in batches.from_step(4):
+        expected = batches.batch(step)
+        np.testing.assert_array_equal(images, expected[0])
+        np.testing.assert_array_equal(wanted, expected[1])
+    assert step == batches.total_steps == 9
+
+
+@settings(max_examples=50, deadline=None)
+@given(world_size=st.integers(1, 8), batchsize=st.integers(1, 5), step=st.integers(1, 20))
+def test_processes_share_the_samples_without_overlap(
+    world_size: int, batchsize: int, step: int
+) -> None:
+    shares = [
+        make(rank, world_size, batchsize=batchsize).sample_numbers(step)
+        for rank in range(world_size)
+    ]
+    numbers = [number for share in shares for number in share]
+    first = (step - 1) * world_size * batchsize
+    assert numbers == list(range(first, first + world_size * batchsize))
+
+
+@pytest.mark.parametrize("world_size", [1, 2])
+def test_no_sample_of_the_last_epoch_is_left_out(world_size: int) -> None:
+    batches = make(world_size=world_size, batchsize=4)
+    assert batches.total_steps * batches.samples_per_step >= 3 * batches.samples_per_epoch
+    assert (batches.total_steps - 1) * batches.samples_per_step < 3 * batches.samples_per_epoch
+
+
+def test_medical_samples_are_as_in_the_zoo() -> None:
+    config = preset_config("medical", batchsize=2)
+    batches = Batches(IMAGES, LABELS == 0, CARD, config)
+    images, wanted = batches.batch(1)
+    assert images.shape == (2, 1, 572, 572)
+    assert wanted.shape == (2, 1, 388, 388)
+    assert set(np.unique(wanted)) == {0, 1}
+
+
+def test_the_zoo_s_400_epochs_of_24_sections_are_600_steps() -> None:
+    images = np.repeat(IMAGES, 4, axis=0)
+    batches = Batches(images, images < 0, CARD, preset_config("medical"))
+    assert batches.total_steps == 600

@@ -1,0 +1,79 @@
+"""The configuration: defaults, checks, and its file."""
+
+import dataclasses
+import json
+
+import pytest
+
+from training.config import PRESETS, TrainingConfig, preset_config
+from training.errors import UserError
+
+
+def test_medical_has_the_zoo_s_defaults() -> None:
+    config = PRESETS["medical"]
+    zoo = {
+        "lr": 1e-4,
+        "epochs": 400,
+        "distribute_epochs": 1600,
+        "batchsize": 16,
+        "cross_valid_ind": 1,
+        "num_classes": 2,
+        "num_channels": 1,
+        "keep_checkpoint_max": 10,
+        "weight_decay": 5e-4,
+        "loss_scale": 1024.0,
+        "FixedLossScaleManager": 1024.0,
+        "resume": False,
+    }
+    assert {name: getattr(config, name) for name in zoo} == zoo
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_file_gives_the_same_configuration_back(preset: str) -> None:
+    config = preset_config(preset, seed=7, data_url="some/folder")
+    assert TrainingConfig.from_json(config.to_json()) == config
+
+
+def test_a_file_holds_every_option_and_the_version() -> None:
+    document = json.loads(preset_config("compact").to_json())
+    names = {option.name for option in dataclasses.fields(TrainingConfig)}
+    assert document.keys() == names | {"version"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"cross_valid_ind": 5}, "cross_valid_ind is 5, but must be at least 0 and at most 4."),
+        ({"epochs": 0}, "epochs is 0, but must be at least 1."),
+        ({"epochs": 2.5}, "epochs is 2.5, but must be of type int."),
+        ({"lr": float("nan")}, "lr is nan, but must be of type float."),
+        ({"lr": True}, "lr is True, but must be of type float."),
+        ({"device": "gpu"}, "The device 'gpu' is unknown. Use auto, cpu, ascend or ascend:ID."),
+        ({"resume": True}, "resume is on, but resume_ckpt names no file."),
+        ({"learning_rate": 1.0}, "Unknown option: learning_rate."),
+    ],
+)
+def test_a_bad_option_is_named(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(UserError) as caught:
+        preset_config("compact", **changes)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "run/config.json is not valid JSON"),
+        ("[]", "run/config.json holds no configuration."),
+        ('{"speed": 3}', "run/config.json: Unknown option: speed."),
+        ('{"seed": -1}', "run/config.json: seed is -1, but must be at least 0"),
+    ],
+)
+def test_a_bad_file_is_named(text: str, message: str) -> None:
+    with pytest.raises(UserError) as caught:
+        TrainingConfig.from_json(text, source="run/config.json")
+    assert message in str(caught.value)
+
+
+def test_an_unknown_preset_is_told() -> None:
+    with pytest.raises(UserError, match="The preset 'huge' is unknown"):
+        preset_config("huge")

@@ -1,0 +1,85 @@
+"""Events and the state that they fold into."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from training.events import EventLog, RunState, fold, load_state, read_events
+
+STARTED = {"kind": "started", "time": 10.0, "first_step": 0, "total_steps": 10}
+
+
+def step(number: int) -> dict[str, object]:
+    return {"kind": "step", "time": 10.0 + number, "step": number, "epoch": 1, "loss": 1 / number}
+
+
+def evaluated(number: int, soft_dice: float) -> dict[str, object]:
+    return {
+        "kind": "evaluated",
+        "time": 10.0 + number,
+        "step": number,
+        "mean": {"soft_dice": soft_dice},
+    }
+
+
+def test_steps_and_the_best_evaluation_are_kept() -> None:
+    events = [STARTED, step(1), step(2), evaluated(2, 0.9), step(3), evaluated(3, 0.8)]
+    state = fold(RunState(), events)
+    assert state.status == "running"
+    assert state.step == 3
+    assert state.best_soft_dice == 0.9
+    assert state.seconds_left == pytest.approx(7.0)
+
+
+def test_folding_in_parts_gives_the_same_state() -> None:
+    events = [STARTED, *(step(number) for number in range(1, 6)), evaluated(5, 0.7)]
+    state = RunState()
+    for event in events:
+        before = state
+        state = fold(state, [event])
+        assert before != state
+    assert state == fold(RunState(), events)
+
+
+def test_a_resumed_run_tells_nothing_twice() -> None:
+    killed = [STARTED, *(step(number) for number in range(1, 6)), evaluated(3, 0.9)]
+    resumed = [STARTED | {"first_step": 3, "time": 50.0}, step(4), step(5), step(6)]
+    state = fold(fold(RunState(), killed), resumed)
+    assert [one["step"] for one in state.steps] == [1, 2, 3, 4, 5, 6]
+    assert [one["step"] for one in state.evaluations] == [3]
+    assert state.started_time == 10.0
+
+
+def test_a_failure_is_told_until_the_run_goes_on() -> None:
+    failed = {"kind": "failed", "time": 12.0, "message": "No.", "remedy": "", "traceback": ""}
+    state = fold(RunState(), [STARTED, failed])
+    assert (state.status, state.failure) == ("failed", failed)
+    state = fold(state, [STARTED])
+    assert (state.status, state.failure) == ("running", None)
+
+
+def test_an_unfinished_line_and_unknown_kinds_are_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    lines = [json.dumps(STARTED), json.dumps({"kind": "new", "time": 0}), "not JSON", '{"kind"']
+    path.write_text("\n".join(lines))
+    assert load_state(path).status == "running"
+    events, offset = read_events(path)
+    assert [event["kind"] for event in events] == ["started", "new"]
+    with path.open("a") as file:
+        file.write(': "finished", "time": 3}\n')
+    events, _ = read_events(path, offset)
+    assert [event["kind"] for event in events] == ["finished"]
+
+
+def test_the_log_cuts_off_what_a_killed_process_left(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    path.write_text(json.dumps(STARTED) + '\n{"kind": "st')
+    log = EventLog(path)
+    log.append("finished", step=3, seconds=1.0)
+    log.close()
+    assert [event["kind"] for event in read_events(path)[0]] == ["started", "finished"]
+
+
+def test_no_file_has_no_events(tmp_path: Path) -> None:
+    assert read_events(tmp_path / "none.jsonl", 7) == ([], 7)

@@ -1,0 +1,211 @@
+"""Trainings of a few steps, in real processes, through the command line."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from safetensors.numpy import load_file, save_file
+
+from tests.training.conftest import SIDE, SLICES, train, training_command
+from training.events import RunState, load_state
+from training.run_directory import RunDirectory
+
+STEPS = 8
+# An epoch is 5 slices, 3 steps; validation after steps 3, 5 and 8.
+OPTIONS = ("--preset", "compact", "--batchsize", 2, "--steps", STEPS, "--device", "cpu")
+
+
+@pytest.fixture(scope="module")
+def finished(small_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
+    """A run that nothing interrupted."""
+    run = RunDirectory(tmp_path_factory.mktemp("runs") / "finished")
+    result = train("--data_url", small_folder, *OPTIONS, "--run_dir", run.path)
+    assert result.returncode == 0, result.stderr
+    assert f"step: {STEPS}, loss is " in result.stdout
+    assert "============== Cross valid dice coeff is: {'dice_coeff': 0." in result.stdout
+    assert run.log.read_text() in result.stdout
+    return run
+
+
+def losses(state: RunState) -> list[float]:
+    return [step["loss"] for step in state.steps]
+
+
+def wait_for_step(run: RunDirectory, process: "subprocess.Popen[bytes]", step: int) -> None:
+    while load_state(run.events).step < step:
+        assert process.poll() is None
+        time.sleep(0.005)
+
+
+def assert_whole(run: RunDirectory) -> None:
+    """No file of the run is half-written, whatever happened to the process."""
+    json.loads(run.config.read_text())
+    for path in run.checkpoints.glob("*.safetensors"):
+        load_file(path)
+    for path in run.preview.glob("*.png"):
+        with Image.open(path) as image:
+            image.load()
+
+
+def test_run_directory_is_complete(finished: RunDirectory) -> None:
+    state = load_state(finished.events)
+    assert state.status == "finished"
+    assert [step["step"] for step in state.steps] == list(range(1, STEPS + 1))
+    assert [one["step"] for one in state.evaluations] == [3, 5, 8]
+    assert state.total_steps == STEPS
+    assert state.started is not None
+    assert sorted(state.started["train_slices"] + state.started["valid_slices"]) == list(
+        range(SLICES)
+    )
+    evaluation = json.loads(finished.evaluation_json.read_text())
+    assert evaluation["mean"] == state.best_evaluation["mean"]
+    assert len(finished.evaluation_csv.read_text().splitlines()) == 1 + 1 + 1
+    with Image.open(finished.path / state.preview["path"]) as preview:
+        assert preview.size == (SIDE, SIDE)
+    assert [path.name for path in finished.list_checkpoints()] == [
+        "ckpt_unet_compact_adam-1_3.safetensors",
+        "ckpt_unet_compact_adam-2_5.safetensors",
+        "ckpt_unet_compact_adam-3_8.safetensors",
+    ]
+    assert finished.onnx.exists()
+    assert not finished.is_running()
+
+
+def test_loss_falls(finished: RunDirectory) -> None:
+    values = losses(load_state(finished.events))
+    assert np.mean(values[-2:]) < np.mean(values[:2])
+
+
+@pytest.mark.parametrize("step", [1, 6])
+def test_a_killed_run_resumes_as_if_nothing_had_been(
+    finished: RunDirectory, small_folder: Path, tmp_path: Path, step: int
+) -> None:
+    run = RunDirectory(tmp_path / "killed")
+    options = ("--data_url", small_folder, *OPTIONS, "--run_dir", run.path)
+    process = subprocess.Popen(training_command(*options), stdout=subprocess.DEVNULL)
+    wait_for_step(run, process, step)
+    process.kill()
+    process.wait()
+    assert_whole(run)
+    assert not run.is_running()
+
+    assert train("--run_dir", run.path).returncode == 0
+    expected, state = load_state(finished.events), load_state(run.events)
+    assert state.status == "finished"
+    assert [step["step"] for step in state.steps] == list(range(1, STEPS + 1))
+    np.testing.assert_allclose(losses(state), losses(expected), rtol=1e-4)
+    assert state.best_evaluation["mean"] == pytest.approx(
+        expected.best_evaluation["mean"], rel=1e-3
+    )
+    weights, others = load_file(run.best), load_file(finished.best)
+    for name, weight in weights.items():
+        np.testing.assert_allclose(weight, others[name], rtol=1e-2, atol=1e-3)
+
+
+def start(run: RunDirectory, folder: Path) -> "subprocess.Popen[bytes]":
+    """A training long enough to be stopped in the middle."""
+    options = ("--data_url", folder, *OPTIONS, "--steps", 1000, "--run_dir", run.path)
+    return subprocess.Popen(training_command(*options), stdout=subprocess.DEVNULL)
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT, "file"])
+def test_a_stop_request_keeps_the_model(
+    small_folder: Path, tmp_path: Path, how: signal.Signals | str
+) -> None:
+    run = RunDirectory(tmp_path / "stopped")
+    process = start(run, small_folder)
+    wait_for_step(run, process, 1)
+    assert run.is_running()
+    if isinstance(how, signal.Signals):
+        process.send_signal(how)
+    else:
+        run.request_stop()
+    assert process.wait(timeout=60) == 0
+    state = load_state(run.events)
+    assert state.status == "stopped"
+    assert state.step == state.evaluations[-1]["step"] < 1000
+    assert run.onnx.exists()
+    assert run.list_checkpoints()[-1].name.endswith(f"_{state.step}.safetensors")
+    assert not run.stop_request.exists()
+
+
+def test_a_run_starts_from_given_weights(
+    finished: RunDirectory, small_folder: Path, tmp_path: Path
+) -> None:
+    run = RunDirectory(tmp_path / "second")
+    options = ("--data_url", small_folder, *OPTIONS, "--steps", 1, "--lr", 0, "--run_dir", run.path)
+    result = train(*options, "--resume", "True", "--resume_ckpt", finished.best)
+    assert result.returncode == 0, result.stderr
+    weights, others = load_file(run.best), load_file(finished.best)
+    name = "merge0.conv2.weight"
+    np.testing.assert_allclose(weights[name], others[name], rtol=1e-6)
+
+
+def test_weights_of_another_network_are_refused(small_folder: Path, tmp_path: Path) -> None:
+    foreign = tmp_path / "foreign.safetensors"
+    save_file({"down0.conv1.weight": np.zeros((2, 4, 3, 3), np.float32)}, foreign)
+    run = RunDirectory(tmp_path / "run")
+    options = ("--data_url", small_folder, *OPTIONS, "--run_dir", run.path)
+    result = train(*options, "--resume", "True", "--resume_ckpt", foreign)
+    assert result.returncode == 2
+    assert f"{foreign} is a checkpoint of another network" in result.stderr
+    assert "has shape (2, 4, 3, 3), but must have shape (16, 4, 3, 3)" in result.stderr
+    state = load_state(run.events)
+    assert state.status == "failed"
+    assert "another network" in state.failure["message"]
+
+
+@pytest.mark.parametrize("content", [None, b"no checkpoint"])
+@pytest.mark.parametrize("suffix", [".ckpt", ".safetensors"])
+def test_unreadable_weights_are_refused(
+    small_folder: Path, tmp_path: Path, content: bytes | None, suffix: str
+) -> None:
+    path = tmp_path / f"weights{suffix}"
+    if content is not None:
+        path.write_bytes(content)
+    options = ("--data_url", small_folder, *OPTIONS, "--run_dir", tmp_path / "run")
+    result = train(*options, "--resume", "True", "--resume_ckpt", path)
+    assert result.returncode == 2
+    assert str(path) in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_data_that_can_not_be_used_is_told(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path / "run")
+    result = train("--data_url", tmp_path, *OPTIONS, "--run_dir", run.path)
+    assert result.returncode == 2
+    assert "train-volume.tif" in result.stderr
+    assert load_state(run.events).failure["message"] in result.stderr
+
+
+def test_an_existing_run_is_not_overwritten(finished: RunDirectory, small_folder: Path) -> None:
+    before = finished.events.read_bytes()
+    result = train("--data_url", small_folder, *OPTIONS, "--run_dir", finished.path)
+    assert result.returncode == 2
+    assert "exists and is not empty" in result.stderr
+    assert finished.events.read_bytes() == before
+
+
+def test_an_npu_that_is_not_there_is_told(small_folder: Path, tmp_path: Path) -> None:
+    options = ("--data_url", small_folder, *OPTIONS, "--device", "ascend:7")
+    result = train(*options, "--run_dir", tmp_path / "run")
+    assert result.returncode == 2
+    assert "There is no Ascend NPU 7" in result.stderr
+
+
+def test_an_evaluation_gives_the_run_s_own_figures(
+    finished: RunDirectory, small_folder: Path
+) -> None:
+    command = [sys.executable, "-m", "training.eval", "--data_url", str(small_folder)]
+    command += ["--ckpt_path", str(finished.best), "--device", "cpu"]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    expected = json.loads(finished.evaluation_json.read_text())["mean"]["soft_dice"]
+    line = "============== Cross valid dice coeff is: {'dice_coeff': "
+    found = result.stdout.strip().splitlines()[-1].removeprefix(line).removesuffix("}")
+    assert float(found) == pytest.approx(expected, abs=1e-6)
