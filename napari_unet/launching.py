@@ -31,6 +31,10 @@ class Launcher(Protocol):
     def name(self) -> str:
         """The place, as a person calls it."""
 
+    @property
+    def runs_folder(self) -> Path:
+        """Folder on this machine in which the directories of new runs are made."""
+
     def list_devices(self) -> list[str]:
         """What ``TrainingConfig.device`` may be there, the best first."""
 
