@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -113,10 +113,7 @@ class TifWriter:
                 dir=self._path.parent, prefix=f".{self._path.name}."
             )
         except OSError as error:
-            raise UserError(
-                f"{path} can't be written: {error.strerror}.",
-                "Choose a folder that you may write to.",
-            ) from error
+            raise self._refused(error) from error
         os.close(descriptor)
         size = int(np.prod(shape, dtype=np.int64)) * self._dtype.itemsize
         self._file = tifffile.TiffWriter(self._temporary, bigtiff=size > CLASSIC_LIMIT)
@@ -136,9 +133,7 @@ class TifWriter:
                 metadata=None,
             )
         except OSError as error:
-            raise UserError(
-                f"{self._path} can't be written: {error.strerror}.", "Is the disk full?"
-            ) from error
+            raise self._refused(error) from error
         self._written += 1
 
     def __enter__(self) -> TifWriter:
@@ -150,87 +145,63 @@ class TifWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._file.close()
-        if kind is not None:
-            Path(self._temporary).unlink()
-            return
-        Path(self._temporary).chmod(0o644)
-        Path(self._temporary).replace(self._path)
+        temporary = Path(self._temporary)
+        try:
+            self._file.close()
+            if kind is not None:
+                return
+            if self._written != self._shape[0]:
+                raise ValueError(f"{self._written} pages are no stack {self._shape}.")
+            temporary.chmod(0o644)
+            temporary.replace(self._path)
+        except OSError as failure:
+            raise self._refused(failure) from failure
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def _refused(self, error: OSError) -> UserError:
+        return UserError(
+            f"{self._path} can't be written: {error.strerror}.",
+            "Make room on the disk, or choose a folder that you may write to.",
+        )
 
 
-def write_mask(
-    path: str | Path,
-    membrane: Iterable[NDArray[Any]] | NDArray[Any],
-    shape: tuple[int, int, int] | None = None,
-    *,
-    convention: str = "isbi",
-    compression: str | None = "zlib",
-    pixel_size: PixelSize | None = None,
-    overwrite: bool = False,
-) -> None:
+def write_mask(path: str | Path, membrane: Any, convention: str = "isbi", **options: Any) -> None:
     """Write a whole mask as 8-bit pages.
 
     Parameters
     ----------
-    membrane : array (Z, Y, X) or (Y, X), or iterable of arrays (Y, X)
-        Other values than 0 are membrane.
-    shape : tuple of int, optional
-        (Z, Y, X); needed where ``membrane`` is an iterable that has no shape.
+    membrane : array (Z, Y, X) or (Y, X)
+        Other values than 0 are membrane. May be a dask array.
     convention : str
         See :func:`mask_page`.
-    compression, pixel_size, overwrite
-        See :class:`TifWriter`.
+    **options
+        ``compression``, ``pixel_size`` and ``overwrite`` of :class:`TifWriter`.
     """
-    stack, shape = _stack(membrane, shape)
-    with TifWriter(
-        Path(path),
-        shape,
-        np.uint8,
-        compression=compression,
-        pixel_size=pixel_size,
-        overwrite=overwrite,
-    ) as writer:
-        for page in stack:
-            writer.write(mask_page(np.asarray(page), convention))
+    _write(path, membrane, np.uint8, lambda page: mask_page(page, convention), options)
 
 
 def write_probability(
-    path: str | Path,
-    probability: Iterable[NDArray[Any]] | NDArray[Any],
-    shape: tuple[int, int, int] | None = None,
-    *,
-    is_submission: bool = False,
-    compression: str | None = "zlib",
-    pixel_size: PixelSize | None = None,
-    overwrite: bool = False,
+    path: str | Path, probability: Any, *, is_submission: bool = False, **options: Any
 ) -> None:
-    """Write a whole probability of membrane as float32 pages; parameters as :func:`write_mask`.
+    """Write a whole probability of membrane as float32 pages; options as :func:`write_mask`.
 
     With ``is_submission`` it is written in the challenge's form, see :func:`submission_page`.
     """
-    stack, shape = _stack(probability, shape)
-    with TifWriter(
-        Path(path),
-        shape,
-        np.float32,
-        compression=compression,
-        pixel_size=pixel_size,
-        overwrite=overwrite,
-    ) as writer:
-        for page in stack:
-            image = np.asarray(page, dtype=np.float32)
-            writer.write(submission_page(image) if is_submission else image)
+    _write(path, probability, np.float32, submission_page if is_submission else np.asarray, options)
 
 
-def _stack(
-    pages: Iterable[NDArray[Any]] | NDArray[Any], shape: tuple[int, int, int] | None
-) -> tuple[Iterable[NDArray[Any]], tuple[int, int, int]]:
-    found = shape if shape is not None else getattr(pages, "shape", None)
-    if found is None:
-        raise ValueError("Give the shape of a stack that does not know its own.")
-    if len(found) == 2:
-        return [np.asarray(pages)], (1, found[0], found[1])
-    return pages, (found[0], found[1], found[2])
+def _write(
+    path: str | Path,
+    stack: Any,
+    dtype: Any,
+    to_page: Callable[[NDArray[Any]], NDArray[Any]],
+    options: dict[str, Any],
+) -> None:
+    pages = stack if stack.ndim == 3 else stack[np.newaxis]
+    with TifWriter(Path(path), pages.shape, dtype, **options) as writer:
+        for page in pages:
+            writer.write(to_page(np.asarray(page)))
 
 
 def _imagej_description(slices: int, pixel_size: PixelSize | None) -> str:

@@ -1,5 +1,8 @@
+import resource
+import signal
 from pathlib import Path
 
+import dask.array
 import numpy as np
 import pytest
 import skimage.io
@@ -58,8 +61,8 @@ def test_submission_is_0_where_membrane_is_sure(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read.squeeze(), [0, 0.75])
 
 
-def test_pages_may_come_one_by_one(tmp_path: Path, membrane: np.ndarray) -> None:
-    write_mask(tmp_path / "mask.tif", (page for page in membrane), membrane.shape)
+def test_a_stack_that_is_computed_page_by_page(tmp_path: Path, membrane: np.ndarray) -> None:
+    write_mask(tmp_path / "mask.tif", dask.array.from_array(membrane, chunks=(1, -1, -1)))
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "mask.tif") == 0, membrane)
 
 
@@ -133,3 +136,25 @@ def test_a_page_of_another_shape_is_a_mistake_of_the_program(tmp_path: Path) -> 
         TifWriter(tmp_path / "mask.tif", (1, 4, 4), np.uint8) as writer,
     ):
         writer.write(np.zeros((4, 5), np.uint8))
+
+
+def test_missing_pages_are_a_mistake_of_the_program(tmp_path: Path) -> None:
+    with (
+        pytest.raises(ValueError, match="1 pages are no stack"),
+        TifWriter(tmp_path / "mask.tif", (2, 4, 4), np.uint8) as writer,
+    ):
+        writer.write(np.zeros((4, 4), np.uint8))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk(tmp_path: Path) -> None:
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limit[1]))
+    try:
+        with pytest.raises(UserError, match=r"mask\.tif can't be written.*room on the disk"):
+            write_mask(tmp_path / "mask.tif", np.eye(500, dtype=bool), compression=None)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert not list(tmp_path.iterdir())
