@@ -1,0 +1,28 @@
+"""What all tests share."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+ISBI_FILES = ("train-volume.tif", "train-labels.tif", "test-volume.tif")
+
+
+@pytest.fixture(scope="session")
+def isbi() -> Path:
+    """Folder of the real ISBI stacks, which are not ours to pass on."""
+    beside = Path(__file__).parents[2] / "shared" / "isbi"
+    folder = Path(os.environ.get("NAPARI_UNET_ISBI", beside))
+    if not all((folder / name).is_file() for name in ISBI_FILES):
+        pytest.skip(f"the ISBI stacks are not in {folder}: NAPARI_UNET_ISBI can name their folder")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home of its own for every test: none reads or writes the user's."""
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("HOME", str(home))
+    for name, folder in (("CONFIG", ".config"), ("CACHE", ".cache"), ("DATA", ".local/share")):
+        monkeypatch.setenv(f"XDG_{name}_HOME", str(home / folder))
+    return home

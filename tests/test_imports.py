@@ -1,0 +1,54 @@
+"""Which package may import what: each checked in a fresh interpreter."""
+
+import pkgutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import napari_unet
+import training
+
+HEAVY = {"mindspore", "openvino", "torch"}
+WINDOW = {"napari", "napari_unet", "qtpy", "PyQt5", "PyQt6", "magicgui"}
+# Those that MindSpore computes in; every other module of training serves the window as well.
+COMPUTING = {"checkpoints", "inference", "keeper", "learner", "loop", "networks", "step"}
+
+
+def modules_of(package: object) -> list[str]:
+    path, prefix = package.__path__, f"{package.__name__}."
+    return [module.name for module in pkgutil.walk_packages(path, prefix)]
+
+
+def imported_by(modules: list[str]) -> set[str]:
+    """Top-level packages that a fresh interpreter has after importing some modules."""
+    code = f"import sys, importlib\nfor m in {modules}: importlib.import_module(m)\n"
+    code += "print(*{name.partition('.')[0] for name in sys.modules})"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    return set(result.stdout.split())
+
+
+def test_the_window_s_package_imports_no_engine() -> None:
+    assert not imported_by(modules_of(napari_unet)) & HEAVY
+
+
+@pytest.mark.parametrize("is_computing", [False, True])
+def test_the_training_package_imports_no_window(is_computing: bool) -> None:
+    modules = [
+        name for name in modules_of(training) if (name.split(".")[1] in COMPUTING) == is_computing
+    ]
+    imported = imported_by(modules)
+    assert not imported & WINDOW
+    assert is_computing or not imported & HEAVY
+
+
+def test_the_command_line_s_help_needs_no_napari() -> None:
+    assert not imported_by(["napari_unet.cli"]) & (HEAVY | {"napari", "qtpy", "numpy"})
+
+
+def test_the_training_package_lists_its_modules_without_mindspore() -> None:
+    listed = {word.strip("`,.") for word in (training.__doc__ or "").split() if "``" in word}
+    found = {path.stem for path in Path(training.__file__).parent.glob("*.py")}
+    assert listed <= found | {"networks"}
