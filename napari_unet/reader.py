@@ -10,7 +10,6 @@ from typing import Any
 
 import dask.array as da
 import numpy as np
-import tifffile
 from numpy.typing import NDArray
 
 from napari_unet.layers import (
@@ -45,28 +44,33 @@ def get_reader(path: str | list[str]) -> Reader | None:
     paths = [Path(one) for one in ([path] if isinstance(path, str) else path)]
     if len(paths) == 1 and paths[0].is_dir():
         paths = [paths[0] / DEFAULT_IMAGES, paths[0] / DEFAULT_LABELS]
-    if not all(one.is_file() and _is_grey_stack(one) for one in paths):
+        if not all(one.is_file() for one in paths):
+            return None
+    files = []
+    for one in paths:
+        try:
+            files.append(StackFile(one))
+        except UserError as error:
+            return _raiser(error) if error.remedy == DAMAGED_REMEDY else None
+    if any(file.series.is_pyramidal for file in files):
         return None
-    return lambda _: read_layers(paths)
+    return lambda _: read_layers(files)
 
 
-def read_layers(paths: list[Path]) -> list[LayerTuple]:
+def read_layers(files: list[StackFile]) -> list[LayerTuple]:
     """Layers of some stacks, images first, so that labels lie over them.
+
+    Labels without a pixel size of their own take that of an image of the same shape, be it
+    among the files or in the viewer.
 
     Parameters
     ----------
-    paths : list of Path
-        TIF files. Labels without a pixel size of their own take that of an image of the same
-        shape, be it among the files or in the viewer.
-
-    Raises
-    ------
-    UserError
-        If a file is damaged.
+    files : list of StackFile
+        They stay open as long as their pixels are needed.
     """
-    stacks = [OpenedStack.read(path) for path in paths]
-    images = [stack for stack in stacks if stack.convention is None and not stack.is_labels]
-    labels = [stack for stack in stacks if stack not in images]
+    stacks = [OpenedStack.of(file) for file in files]
+    images = [stack for stack in stacks if not stack.is_labels]
+    labels = [stack for stack in stacks if stack.is_labels]
     if images:
         _arrange_after_adding(images)
     return [stack.as_layer(images) for stack in images + labels]
@@ -97,16 +101,16 @@ class OpenedStack:
     convention: str | None
 
     @classmethod
-    def read(cls, path: Path) -> OpenedStack:
-        with StackFile(path) as stack:
-            picked = np.linspace(0, len(stack) - 1, SAMPLED_SLICES).round().astype(int)
-            sample = np.stack([stack[int(index)] for index in np.unique(picked)])
-            data = _lazy_pixels(path, stack.shape)
+    def of(cls, file: StackFile) -> OpenedStack:
+        """Look at a few slices to recognize what is in a file."""
+        picked = np.linspace(0, len(file) - 1, SAMPLED_SLICES).round().astype(int)
+        sample = np.stack([file[int(index)] for index in np.unique(picked)])
         convention = mask_convention(sample)
         is_labels = convention is not None or (
-            LABEL_NAME.search(path.stem) is not None and _is_even(sample)
+            LABEL_NAME.search(file.path.stem) is not None and _is_even(sample)
         )
-        return cls(path, data, read_pixel_size(path), is_labels, convention)
+        size = read_pixel_size(file.path)
+        return cls(file.path, _lazy_pixels(file), size, is_labels, convention)
 
     def as_layer(self, images: list[OpenedStack]) -> LayerTuple:
         """A layer tuple for napari; labels may take their scale from one of the images."""
@@ -122,8 +126,8 @@ class OpenedStack:
             "metadata": {CONVENTION_KEY: self.convention},
         }
         convention = self.convention
-        chunks = (1,) * (self.data.ndim - 2) + self.data.shape[-2:]
-        membrane = da.from_array(self.data, chunks=chunks).map_blocks(
+        pixels = da.asarray(self.data, chunks=_page_chunks(self.data.shape))
+        membrane = pixels.map_blocks(
             lambda block: to_membrane(block, convention).astype(np.uint8), dtype=np.uint8
         )
         return _editable(membrane), metadata, "labels"
@@ -165,31 +169,33 @@ def _is_even(sample: NDArray[Any]) -> bool:
     return bool(np.mean(sample[..., 1:] == sample[..., :-1]) >= EVEN_SHARE)
 
 
-def _is_grey_stack(path: Path) -> bool:
-    """Whether it is a stack for us. A damaged file is, so that reading it tells what is wrong."""
-    try:
-        with StackFile(path):
-            pass
-    except UserError as error:
-        return error.remedy == DAMAGED_REMEDY
-    with tifffile.TiffFile(path) as file:
-        return not file.series[0].is_pyramidal
+def _raiser(error: UserError) -> Reader:
+    """A reader that says what is wrong with a file, as other readers would not."""
+
+    def read(_: Any) -> list[LayerTuple]:
+        raise error
+
+    return read
 
 
-def _lazy_pixels(path: Path, shape: tuple[int, int, int]) -> Any:
+def _lazy_pixels(file: StackFile) -> Any:
     """Pixels mapped from the file where they lie in a row, else decoded page by page."""
-    squeezed = shape if shape[0] > 1 else shape[1:]
-    try:
-        pixels: Any = tifffile.memmap(path, mode="r").reshape(squeezed)
-    except ValueError:  # compressed or scattered
-        import zarr
+    shape = file.shape if len(file) > 1 else file.shape[1:]
+    series = file.series
+    if series.dataoffset is not None and series.keyframe.is_final:
+        dtype = series.dtype.newbyteorder(series.keyframe.parent.byteorder)
+        pixels: Any = np.memmap(file.path, dtype, "r", series.dataoffset, shape)
+        if dtype.isnative:
+            return pixels
+        return da.from_array(pixels, chunks=_page_chunks(shape)).astype(file.dtype)
+    import zarr
 
-        store = tifffile.imread(path, aszarr=True, chunkmode="page")
-        pixels = da.from_zarr(zarr.open(store, mode="r")).reshape(squeezed)
-    if pixels.dtype.isnative:
-        return pixels
-    chunks = (1,) * (len(squeezed) - 2) + squeezed[-2:]
-    return da.asarray(pixels, chunks=chunks).astype(pixels.dtype.newbyteorder("="))
+    store = series.aszarr(chunkmode="page")
+    return da.from_zarr(zarr.open(store, mode="r")).reshape(shape).astype(file.dtype)
+
+
+def _page_chunks(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return (1,) * (len(shape) - 2) + shape[-2:]
 
 
 def _editable(labels: Any) -> Any:

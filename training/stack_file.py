@@ -54,6 +54,11 @@ class StackFile:
         self.dtype: np.dtype[Any] = self._series.dtype.newbyteorder("=")
 
     @property
+    def series(self) -> Any:
+        """tifffile's series of the slices, for whoever maps its pixels or reads it in parallel."""
+        return self._series
+
+    @property
     def shape(self) -> tuple[int, int, int]:
         """(Z, Y, X)."""
         page = self._series.keyframe
