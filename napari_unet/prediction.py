@@ -20,7 +20,7 @@ PRECISIONS = ("auto", "f32", "bf16")
 
 
 class Predictor:
-    """A loaded model.
+    """A loaded model, for one thread at a time.
 
     Parameters
     ----------
