@@ -14,7 +14,6 @@ from training.events import RunState, Status, fold, load_state, read_events
 from training.run_directory import RunDirectory
 
 RunStatus = Status | Literal["interrupted", "unreadable"]
-ENDED: frozenset[RunStatus] = frozenset({"finished", "stopped", "failed", "interrupted"})
 
 
 def run_status(state: RunState, is_running: bool) -> RunStatus:
@@ -22,6 +21,11 @@ def run_status(state: RunState, is_running: bool) -> RunStatus:
     if state.status in ("waiting", "running") and not is_running:
         return "interrupted"
     return state.status
+
+
+def can_resume(status: RunStatus) -> bool:
+    """Whether a run in this state has ended before its time."""
+    return status in ("stopped", "failed", "interrupted")
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,8 @@ class RunSummary:
         From its first start to its last event.
     date : datetime
         When it was made, in local time.
+    is_running : bool
+        Whether its process is alive.
     problem : str
         Why it failed, or why it can't be read.
     """
@@ -54,6 +60,7 @@ class RunSummary:
     best_soft_dice: float | None
     seconds: float | None
     date: datetime
+    is_running: bool
     problem: str = ""
 
     @property
@@ -62,7 +69,7 @@ class RunSummary:
 
     @property
     def can_resume(self) -> bool:
-        return self.status in ("stopped", "failed", "interrupted")
+        return can_resume(self.status)
 
 
 def list_runs(folder: Path) -> list[RunSummary]:
@@ -78,7 +85,8 @@ def summarize(run: RunDirectory) -> RunSummary:
     if state.started_time is not None and state.last_time is not None:
         seconds = state.last_time - state.started_time
     mean = state.best_evaluation["mean"] if state.best_evaluation else {}
-    status = run_status(state, LocalLauncher(run.path.parent).is_running(run))
+    is_running = LocalLauncher(run.path.parent).is_running(run)
+    status = run_status(state, is_running)
     problem = state.failure["message"] if state.failure else ""
     preset = device = ""
     try:
@@ -95,6 +103,7 @@ def summarize(run: RunDirectory) -> RunSummary:
         best_soft_dice=mean.get("soft_dice"),
         seconds=seconds,
         date=datetime.fromtimestamp(date),
+        is_running=is_running,
         problem=problem,
     )
 

@@ -25,6 +25,7 @@ from qtpy.QtWidgets import (
 from superqt import QElidingLabel
 
 from napari_unet.layers import TRUTH_COLOR
+from napari_unet.preview_layer import is_preview
 from napari_unet.training_data import (
     FolderData,
     LayerData,
@@ -74,6 +75,12 @@ class TrainingDataView(QWidget):
     def convention(self) -> str:
         """``isbi``: 0 is membrane; ``membrane``: every other value is."""
         return self._convention
+
+    @property
+    def images_layer(self) -> Image | None:
+        """The layer of images, if layers are trained on."""
+        layer = self._images.layer if self._source.currentIndex() == 0 else None
+        return layer if isinstance(layer, Image) else None
 
     def data(self) -> TrainingData | None:
         """What is chosen; None if something is missing."""
@@ -217,7 +224,7 @@ def _layer_stack(layer: Layer) -> LayerStack:
 
 def _is_grey_stack(layer: Layer) -> bool:
     is_grey = isinstance(layer, Image) and not layer.rgb and not layer.multiscale
-    return is_grey and layer.ndim in (2, 3)
+    return is_grey and layer.ndim in (2, 3) and not is_preview(layer)
 
 
 def _is_labels(layer: Layer) -> bool:

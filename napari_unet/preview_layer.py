@@ -1,0 +1,84 @@
+"""The layer that shows the prediction of a held-out slice while a training goes on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from napari.components import ViewerModel
+from napari.layers import Image, Layer
+
+from napari_unet.layers import MASK_OPACITY, placement
+from napari_unet.run_progress import PreviewImage
+
+PREVIEW_KEY = "is_training_preview"
+_NAME = "training preview"
+
+
+class PreviewLayer:
+    """Adds the layer with the first preview, and refreshes it with the next ones.
+
+    A layer that a person removed stays away until :meth:`reveal`.
+
+    Parameters
+    ----------
+    viewer : ViewerModel
+        Where it is shown.
+    """
+
+    def __init__(self, viewer: ViewerModel) -> None:
+        self._viewer = viewer
+        self._layer: Image | None = None
+        self._shown: PreviewImage | None = None
+
+    def forget(self) -> None:
+        """Begin anew with the next run; the old run's layer is left to the person."""
+        self._layer = self._shown = None
+
+    def show(self, preview: PreviewImage, over: Image | None) -> None:
+        """Show a preview, over the images that are trained on where they are known."""
+        if self._shown is not None and self._shown.epoch == preview.epoch:
+            return
+        if self._layer is None and self._shown is None:
+            self._add(preview, over)
+        elif self._layer is not None and self._layer in self._viewer.layers:
+            self._layer.data = preview.probability[np.newaxis]
+        self._shown = preview
+
+    def reveal(self, over: Image | None) -> None:
+        """Go to the slice, and show the layer even if it was removed or hidden."""
+        if self._shown is None:
+            return
+        if self._layer is None or self._layer not in self._viewer.layers:
+            self._add(self._shown, over)
+        if self._layer is not None:
+            self._layer.visible = True
+            self._viewer.dims.set_point(0, float(self._layer.translate[0]))
+
+    def _add(self, preview: PreviewImage, over: Image | None) -> None:
+        self._layer = Image(
+            preview.probability[np.newaxis],
+            name=_NAME,
+            colormap="magma",
+            contrast_limits=(0, 255),
+            opacity=MASK_OPACITY,
+            metadata={PREVIEW_KEY: True},
+            **_placement(preview, over),
+        )
+        self._viewer.add_layer(self._layer)
+
+
+def is_preview(layer: Layer) -> bool:
+    """Whether a layer is the preview of a training."""
+    return PREVIEW_KEY in layer.metadata
+
+
+def _placement(preview: PreviewImage, over: Image | None) -> dict[str, Any]:
+    if over is None or over.ndim != 3:
+        return {"translate": (preview.slice, 0, 0)}
+    place = placement(over)
+    slice_offset = np.array([preview.slice * over.scale[0], 0, 0])
+    place["translate"] = np.asarray(over.translate) + slice_offset
+    pixels = np.array([1, *preview.probability.shape])
+    place["scale"] = np.asarray(over.scale) * [1, *(np.array(over.data.shape[1:]) / pixels[1:])]
+    return place

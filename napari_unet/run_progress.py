@@ -1,0 +1,221 @@
+"""A run's state as the window shows it: curves, figures and texts. No Qt."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_unet.runs import RunFollower, RunStatus
+from training.events import RunState
+
+_TAIL_BYTES = 16_384
+_SMOOTHED_STEPS = 25
+
+
+@dataclass(frozen=True)
+class Curves:
+    """What is plotted over the steps.
+
+    Parameters
+    ----------
+    steps, loss, smoothed_loss : arrays (N,) of float
+        One entry a step.
+    evaluated_steps, soft_dice, dice : arrays (M,) of float
+        Means over the validation slices, one entry a validation.
+    best : int or None
+        Index of the best validation, by soft Dice.
+    """
+
+    steps: NDArray[np.float64]
+    loss: NDArray[np.float64]
+    smoothed_loss: NDArray[np.float64]
+    evaluated_steps: NDArray[np.float64]
+    soft_dice: NDArray[np.float64]
+    dice: NDArray[np.float64]
+    best: int | None
+
+    @classmethod
+    def of(cls, state: RunState) -> Curves:
+        """The curves of a run so far."""
+        loss = _column(state.steps, "loss")
+        means = [event["mean"] for event in state.evaluations]
+        soft_dice = _column(means, "soft_dice")
+        return cls(
+            steps=_column(state.steps, "step"),
+            loss=loss,
+            smoothed_loss=trailing_mean(loss, _SMOOTHED_STEPS),
+            evaluated_steps=_column(state.evaluations, "step"),
+            soft_dice=soft_dice,
+            dice=_column(means, "dice"),
+            best=int(np.argmax(soft_dice)) if len(soft_dice) else None,
+        )
+
+
+@dataclass(frozen=True)
+class PreviewImage:
+    """Probability of a held-out slice after an epoch.
+
+    Parameters
+    ----------
+    probability : array (Y, X) of uint8
+        255 = surely membrane.
+    slice : int
+        Index in the stack.
+    epoch : int
+        After which it was predicted.
+    """
+
+    probability: NDArray[np.uint8]
+    slice: int
+    epoch: int
+
+
+@dataclass(frozen=True)
+class RunProgress:
+    """A run at one moment.
+
+    Parameters
+    ----------
+    name : str
+        Of the run.
+    status : str
+        A ``RunStatus``.
+    is_running : bool
+        Whether its process is alive.
+    state : RunState
+        What its events tell.
+    curves : Curves
+        To plot.
+    log_tail : str
+        The end of what its process printed.
+    preview : PreviewImage or None
+        The newest, if there is one.
+    """
+
+    name: str
+    status: RunStatus
+    is_running: bool
+    state: RunState
+    curves: Curves
+    log_tail: str
+    preview: PreviewImage | None
+
+    @property
+    def fraction(self) -> float:
+        """Share of the steps that are done, 0..1."""
+        return self.state.step / self.state.total_steps if self.state.total_steps else 0.0
+
+    @property
+    def headline(self) -> str:
+        """What is going on, in a few words."""
+        if self.is_running and self.state.status == "waiting":
+            return "Starting: importing and compiling"
+        if self.status == "running":
+            left = self.state.seconds_left
+            return "Training" if left is None else f"Training, {format_seconds(left)} left"
+        return self.status.capitalize()
+
+    def figures(self) -> dict[str, str]:
+        """Figures by their titles, as texts."""
+        state, curves = self.state, self.curves
+        started, last = state.started or {}, (state.steps[-1] if state.steps else {})
+        epochs = started.get("total_steps", 0) / max(started.get("steps_per_epoch", 1), 1)
+        figures = {
+            "Epoch": f"{state.epoch} of {np.ceil(epochs):.0f}" if started else "",
+            "Step": f"{state.step} of {state.total_steps}" if started else "",
+            "Loss": f"{curves.smoothed_loss[-1]:.4f}" if len(curves.loss) else "",
+            "Learning rate": f"{last['lr']:.2g}" if last else "",
+            "Images/s": f"{_recent_pace(state):.1f}" if last else "",
+            "Device": _device(started),
+            "Soft Dice": "",
+            "Dice": "",
+        }
+        if curves.best is not None:
+            best = curves.best
+            figures["Soft Dice"] = f"{curves.soft_dice[-1]:.4f}"
+            figures["Dice"] = f"{curves.dice[-1]:.4f}"
+            figures["Best"] = (
+                f"{curves.soft_dice[best]:.4f} after epoch {state.evaluations[best]['epoch']}"
+            )
+        return figures
+
+
+class ProgressReader:
+    """Makes a :class:`RunProgress` of what a follower read; call it in a thread."""
+
+    def __init__(self, follower: RunFollower) -> None:
+        self._follower = follower
+        self._preview: PreviewImage | None = None
+
+    def read(self) -> RunProgress:
+        follower = self._follower
+        return RunProgress(
+            name=follower.run.name,
+            status=follower.status,
+            is_running=follower.is_running,
+            state=follower.state,
+            curves=Curves.of(follower.state),
+            log_tail=read_tail(follower.run.log),
+            preview=self._read_preview(),
+        )
+
+    def _read_preview(self) -> PreviewImage | None:
+        event = self._follower.state.preview
+        if event is not None and (self._preview is None or self._preview.epoch != event["epoch"]):
+            path = self._follower.run.path / event["path"]
+            if path.exists():  # a server's may come after its event
+                self._preview = PreviewImage(_read_png(path), event["slice"], event["epoch"])
+        return self._preview
+
+
+def trailing_mean(values: NDArray[np.float64], width: int) -> NDArray[np.float64]:
+    """Mean of each value and those before it, ``width`` in all; of fewer at the beginning."""
+    sums = np.concatenate([[0.0], np.cumsum(values)])
+    ends = np.arange(1, len(values) + 1)
+    starts = np.maximum(ends - width, 0)
+    return np.asarray((sums[ends] - sums[starts]) / (ends - starts))
+
+
+def read_tail(log: Path) -> str:
+    """The last lines of a text file; empty if there is no file."""
+    try:
+        with log.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - _TAIL_BYTES))
+            text = file.read().decode(errors="replace")
+    except FileNotFoundError:
+        return ""
+    return text if size <= _TAIL_BYTES else text.partition("\n")[2]
+
+
+def format_seconds(seconds: float) -> str:
+    """A duration in its two largest units: "45 s", "2 min 5 s", "1 h 10 min"."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def _column(events: list[Any], name: str) -> NDArray[np.float64]:
+    return np.array([event[name] for event in events], dtype=np.float64)
+
+
+def _recent_pace(state: RunState) -> float:
+    return float(np.median([step["images_per_second"] for step in state.steps[-_SMOOTHED_STEPS:]]))
+
+
+def _device(started: dict[str, Any]) -> str:
+    count = started.get("world_size", 1)
+    return f"{count} x {started['device']}" if count > 1 else str(started.get("device", ""))
+
+
+def _read_png(path: Path) -> NDArray[np.uint8]:
+    import imageio.v3
+
+    return np.asarray(imageio.v3.imread(path))

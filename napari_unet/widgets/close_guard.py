@@ -1,0 +1,68 @@
+"""Asks before napari is closed while a training goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from qtpy.QtCore import QEvent, QObject
+from qtpy.QtWidgets import QMainWindow, QMessageBox, QWidget
+
+
+class CloseGuard(QObject):
+    """Lets a window close only if the callback agrees.
+
+    Parameters
+    ----------
+    may_close : callable
+        Asked for each attempt to close the window; may show a dialog.
+    parent : QWidget
+        Part of the window, found when it is first shown.
+    """
+
+    def __init__(self, may_close: Callable[[], bool], parent: QWidget) -> None:
+        super().__init__(parent)
+        self._may_close = may_close
+        self._guarded: QMainWindow | None = None
+        parent.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
+        if event is None:
+            return False
+        if event.type() == QEvent.Type.Show and self._guarded is None:
+            self._guard_window(watched)
+        is_closing = watched is self._guarded and event.type() == QEvent.Type.Close
+        if is_closing and self._is_whole() and not self._may_close():
+            event.ignore()
+            return True
+        return False
+
+    def _guard_window(self, widget: QObject | None) -> None:
+        while widget is not None and not isinstance(widget, QMainWindow):
+            widget = widget.parent()
+        if widget is not None:
+            self._guarded = widget
+            widget.installEventFilter(self)
+
+    def _is_whole(self) -> bool:
+        """A program's ``viewer.close()`` has taken the canvas away: it's too late to ask."""
+        canvas = self._guarded.centralWidget() if self._guarded is not None else None
+        return canvas is not None and canvas.isVisible()
+
+
+def ask_to_leave(parent: QWidget, run_name: str) -> str:
+    """Ask what shall become of a training when napari is closed: "leave", "stop" or "stay"."""
+    box = QMessageBox(
+        QMessageBox.Icon.Question, "U-Net", f"'{run_name}' is still training.", parent=parent
+    )
+    box.setInformativeText(
+        "Left running, it can be followed when napari is opened again. Stopped, it ends after "
+        "its current step and keeps its model."
+    )
+    leave = box.addButton("Leave it running", QMessageBox.ButtonRole.AcceptRole)
+    stop = box.addButton("Stop it", QMessageBox.ButtonRole.AcceptRole)
+    stay = box.addButton("Don't close napari", QMessageBox.ButtonRole.RejectRole)
+    box.setDefaultButton(leave)
+    box.setEscapeButton(stay)
+    box.exec_()
+    answers = {leave: "leave", stop: "stop"}
+    return answers.get(box.clickedButton(), "stay")

@@ -1,0 +1,104 @@
+"""Live curves of a training: loss above, validation Dice below."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyqtgraph
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QCheckBox, QSizePolicy, QVBoxLayout, QWidget
+
+from napari_unet.run_progress import Curves
+from napari_unet.widgets.plot_theme import (
+    DICE_COLOR,
+    LOSS_COLOR,
+    SOFT_DICE_COLOR,
+    apply_theme,
+    color,
+)
+
+_AXIS_WIDTH = 46
+
+
+class CurvesView(QWidget):
+    """Loss, raw and smoothed, and validation Dice over the steps, the best one marked.
+
+    Parameters
+    ----------
+    theme : str
+        Name of napari's theme.
+    is_logarithmic : bool
+        Whether the loss begins on a logarithmic scale.
+    """
+
+    scale_changed = Signal(bool)
+
+    def __init__(self, theme: str, is_logarithmic: bool, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._curves: Curves | None = None
+        self._loss_plot = _plot("loss", "Loss of the training steps, and its mean over 25 steps.")
+        self._dice_plot = _plot("Dice", "Mean over the held-out slices; the best is starred.")
+        self._dice_plot.setXLink(self._loss_plot)
+        self._dice_plot.setLabel("bottom", "step")
+        self._raw = self._loss_plot.plot(name="raw")
+        self._smoothed = self._loss_plot.plot(pen=pyqtgraph.mkPen(LOSS_COLOR, width=2), name="mean")
+        self._soft_dice = _dotted(self._dice_plot, SOFT_DICE_COLOR, "soft Dice")
+        self._dice = _dotted(self._dice_plot, DICE_COLOR, "Dice")
+        self._best = pyqtgraph.ScatterPlotItem(symbol="star", size=15)
+        self._dice_plot.addItem(self._best)
+        self._logarithmic = QCheckBox("Logarithmic loss")
+        self._logarithmic.setToolTip("Show the loss on a logarithmic scale.")
+        self._logarithmic.setChecked(is_logarithmic)
+        self._logarithmic.toggled.connect(self._on_scale_toggled)
+        self._loss_plot.setLogMode(y=is_logarithmic)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(2)
+        layout.addWidget(self._loss_plot, 1)
+        layout.addWidget(self._dice_plot, 1)
+        layout.addWidget(self._logarithmic)
+        self.set_theme(theme)
+
+    def set_theme(self, theme: str) -> None:
+        for plot in (self._loss_plot, self._dice_plot):
+            apply_theme(plot, theme)
+            plot.getPlotItem().legend.setLabelTextColor(color(theme, "text"))
+        self._raw.setPen(color(theme, "highlight"))
+        self._best.setBrush(color(theme, "text"))
+        self._best.setPen(color(theme, "background"))
+
+    def show_curves(self, curves: Curves) -> None:
+        """Draw a run's curves."""
+        self._raw.setData(curves.steps, curves.loss)
+        self._smoothed.setData(curves.steps, curves.smoothed_loss)
+        self._soft_dice.setData(curves.evaluated_steps, curves.soft_dice)
+        self._dice.setData(curves.evaluated_steps, curves.dice)
+        best = slice(0, 0) if curves.best is None else slice(curves.best, curves.best + 1)
+        self._best.setData(curves.evaluated_steps[best], curves.soft_dice[best])
+
+    def _on_scale_toggled(self, is_logarithmic: bool) -> None:
+        self._loss_plot.setLogMode(y=is_logarithmic)
+        self.scale_changed.emit(is_logarithmic)
+
+
+def _plot(label: str, tooltip: str) -> Any:
+    plot = pyqtgraph.PlotWidget()
+    plot.setToolTip(tooltip)
+    plot.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Expanding)
+    plot.setMinimumHeight(110)
+    plot.setMenuEnabled(False)
+    plot.setLabel("left", label)
+    plot.getAxis("left").setWidth(_AXIS_WIDTH)
+    for name in ("left", "bottom"):
+        plot.getAxis(name).enableAutoSIPrefix(False)
+    plot.addLegend(offset=(-4, 2), labelTextSize="8pt", verSpacing=-6)
+    plot.showGrid(y=True, alpha=0.2)
+    # Long runs have more steps than pixels.
+    plot.setDownsampling(auto=True, mode="peak")
+    plot.setClipToView(True)
+    return plot
+
+
+def _dotted(plot: Any, dots: str, name: str) -> Any:
+    look = {"symbol": "o", "symbolSize": 4, "symbolPen": None, "symbolBrush": dots}
+    return plot.plot(pen=dots, name=name, **look)

@@ -1,0 +1,270 @@
+"""The train dock: puts choosing, starting, following and ending of a training together."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from napari import Viewer
+from napari.layers import Image
+from napari.utils.notifications import show_info
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QFrame, QScrollArea, QTabWidget, QVBoxLayout, QWidget
+
+from napari_unet.launching import LocalLauncher, new_run_name
+from napari_unet.preview_layer import PreviewLayer
+from napari_unet.run_progress import RunProgress
+from napari_unet.runs import RunSummary, list_runs
+from napari_unet.settings import load_settings, remember
+from napari_unet.starting import start_training
+from napari_unet.training_data import Preview, TrainingData, preview
+from napari_unet.widgets.background import run_in_thread
+from napari_unet.widgets.banner import Banner
+from napari_unet.widgets.close_guard import CloseGuard, ask_to_leave
+from napari_unet.widgets.connections import Connections
+from napari_unet.widgets.dock import Dock
+from napari_unet.widgets.messages import confirm, report
+from napari_unet.widgets.run_buttons import RunButtons
+from napari_unet.widgets.run_watcher import RunWatcher
+from napari_unet.widgets.training_data_view import TrainingDataView
+from napari_unet.widgets.training_form import TrainingForm
+from napari_unet.widgets.training_progress_view import TrainingProgressView
+from training.errors import UserError
+from training.run_directory import RunDirectory
+
+_MINIMUM_WIDTH = 330
+
+
+class TrainDock(Dock):
+    """Train a U-Net on layers or files, and watch it.
+
+    Parameters
+    ----------
+    napari_viewer : Viewer
+        Whose layers are trained on; napari gives it by this name.
+    """
+
+    def __init__(self, napari_viewer: Viewer) -> None:
+        super().__init__()
+        settings = load_settings()
+        self._viewer = napari_viewer
+        self._launcher = LocalLauncher(Path(settings.runs_folder))
+        self._run: RunDirectory | None = None
+        self._images: Image | None = None
+        self._previewed: TrainingData | None = None
+        self._preview_layer = PreviewLayer(napari_viewer)
+        self._banner = Banner()
+        self._data = TrainingDataView(napari_viewer)
+        self._form = TrainingForm(settings.training)
+        self._form.open_advanced(settings.is_advanced_open)
+        self._progress = TrainingProgressView(napari_viewer.theme, settings.is_loss_logarithmic)
+        self._buttons = RunButtons()
+        self._watcher = RunWatcher(self)
+        self._guard = CloseGuard(self._may_close, self)
+        self._lay_out()
+        self._connect()
+        self._on_data_changed()
+        run_in_thread(self._launcher.list_devices, self._form.set_devices)
+        run_in_thread(lambda: list_runs(self._launcher.runs_folder), self._on_runs_listed)
+
+    def follow(self, run: RunDirectory) -> None:
+        """Watch a run that is going on, or show one that has ended."""
+        self._run = run
+        self._preview_layer.forget()
+        self._banner.hide()
+        self._buttons.show_busy()
+        self._tabs.setCurrentIndex(1)
+        self._watcher.watch(run, self._launcher)
+
+    def resume(self, run: RunDirectory) -> None:
+        """Go on with a run that ended before its time, and watch it."""
+        self._buttons.show_busy()
+        self._tabs.setCurrentIndex(1)
+        self._progress.show_headline(f"Resuming <b>{run.name}</b>")
+        run_in_thread(lambda: self._resumed(run), self.follow, self._on_refused)
+
+    def _lay_out(self) -> None:
+        setup = QWidget()
+        rows = QVBoxLayout(setup)
+        rows.setContentsMargins(4, 4, 4, 4)
+        rows.addWidget(self._data)
+        rows.addWidget(self._form, 1)
+        scroll = QScrollArea()
+        scroll.setWidget(setup)
+        scroll.setWidgetResizable(True)
+        scroll.setFrameShape(QFrame.Shape.NoFrame)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self._tabs = QTabWidget()
+        self._tabs.addTab(scroll, "Set up")
+        self._tabs.addTab(self._progress, "Progress")
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(4, 4, 4, 4)
+        layout.addWidget(self._banner)
+        layout.addWidget(self._tabs, 1)
+        layout.addWidget(self._buttons)
+        self.setMinimumWidth(_MINIMUM_WIDTH)
+
+    def _connect(self) -> None:
+        self._data.data_changed.connect(self._on_data_changed)
+        self._form.advanced_toggled.connect(self._on_advanced_toggled)
+        self._progress.curves.scale_changed.connect(self._on_scale_changed)
+        self._progress.preview_requested.connect(self._on_preview_requested)
+        self._buttons.start_requested.connect(self._on_start_requested)
+        self._buttons.stop_requested.connect(self._on_stop_requested)
+        self._buttons.cancel_requested.connect(self._on_cancel_requested)
+        self._buttons.resume_requested.connect(self._on_resume_requested)
+        self._watcher.progressed.connect(self._on_progressed)
+        self._watcher.ended.connect(self._on_ended)
+        self._watcher.disturbed.connect(self._on_disturbed)
+        Connections(self).add(self._viewer.events.theme, self._on_theme_changed)
+        self.destroyed.connect(self._watcher.leave)
+
+    def _on_data_changed(self) -> None:
+        data = self._previewed = self._data.data()
+        if data is None:
+            self._data.show_preview(None, "Open a stack and its labels, or choose a folder.")
+            return
+        self._data.show_preview(None, "Reading…")
+        run_in_thread(
+            lambda: (data, preview(data)),
+            self._on_previewed,
+            lambda error: self._data.show_preview(None, str(error)),
+        )
+
+    def _on_previewed(self, result: tuple[TrainingData, Preview]) -> None:
+        data, shown = result
+        if data is self._previewed:
+            self._data.show_preview(shown)
+
+    def _on_start_requested(self) -> None:
+        try:
+            config = self._form.config().replace(label_convention=self._data.convention)
+            data = self._data.data()
+            if data is None:
+                raise UserError(
+                    "There is nothing to train on.",
+                    "Open a stack of images and its labels, or choose a folder.",
+                )
+        except UserError as error:
+            report(error)
+            return
+        remember(training=self._form.values())
+        self._images = self._data.images_layer
+        name = new_run_name(config, self._launcher.runs_folder, datetime.now())
+        self._buttons.show_busy()
+        self._progress.show_headline(f"Starting <b>{name}</b>")
+        run_in_thread(
+            lambda: start_training(self._launcher, data, config, name),
+            self.follow,
+            self._on_refused,
+        )
+
+    def _on_refused(self, error: Exception) -> None:
+        self._progress.show_headline("The training was not started.")
+        self._buttons.show_ended(None)
+        report(error)
+
+    def _on_stop_requested(self) -> None:
+        run = self._run
+        if run is None:
+            return
+        self._buttons.show_busy()
+        self._progress.show_headline(f"Stopping <b>{run.name}</b> after its current step")
+        run_in_thread(lambda: self._launcher.stop(run), lambda _: None)
+
+    def _on_cancel_requested(self) -> None:
+        run = self._run
+        if run is None or not confirm(
+            self,
+            f"Cancel '{run.name}'?",
+            "The training ends at once, and its model, curves and log are deleted.",
+            "Cancel and delete",
+        ):
+            return
+        self._buttons.show_busy()
+        self._watcher.leave()
+        run_in_thread(lambda: self._launcher.cancel(run, delete=True), self._on_cancelled)
+
+    def _on_cancelled(self, _: Any) -> None:
+        self._run = None
+        self._progress.show_headline("The training was cancelled, and its run deleted.")
+        self._buttons.show_ended(None)
+
+    def _on_resume_requested(self) -> None:
+        if self._run is not None:
+            self.resume(self._run)
+
+    def _resumed(self, run: RunDirectory) -> RunDirectory:
+        self._launcher.resume(run)
+        return run
+
+    def _on_progressed(self, progress: RunProgress) -> None:
+        self._progress.show_progress(progress)
+        if progress.preview is not None:
+            self._preview_layer.show(progress.preview, self._images)
+        if progress.is_running:
+            self._buttons.show_running()
+
+    def _on_ended(self, progress: RunProgress) -> None:
+        self._buttons.show_ended(progress.status)
+        run = self._run
+        if run is None:
+            return
+        if progress.status == "interrupted":
+            self._banner.offer(
+                f"The process of '{run.name}' ended without a word: it was killed, or the memory "
+                f"ran out. It can go on from its newest checkpoint. Its log is {run.log}.",
+                "Resume",
+                partial(self.resume, run),
+            )
+        elif progress.status == "failed" and progress.state.failure is not None:
+            failure = progress.state.failure
+            report(UserError(failure["message"], f"{failure['remedy']} The log is {run.log}."))
+        else:
+            dice = progress.state.best_soft_dice
+            figure = "" if dice is None else f": best soft Dice {dice:.4f}"
+            show_info(f"{run.name} {progress.status}{figure}")
+
+    def _on_disturbed(self, error: UserError) -> None:
+        self._progress.show_headline(f"{error} Trying again.")
+
+    def _on_preview_requested(self) -> None:
+        self._preview_layer.reveal(self._images)
+
+    def _on_runs_listed(self, summaries: list[RunSummary]) -> None:
+        """Offer to follow what was left running, or was interrupted unseen."""
+        left = load_settings().followed_run
+        for summary in summaries:
+            run = summary.run
+            if self._run is not None:
+                return
+            if summary.is_running:
+                text = f"'{run.name}' is still training."
+                self._banner.offer(text, "Follow", partial(self.follow, run))
+                return
+            if str(run.path) == left:
+                text = f"'{run.name}', left running, has meanwhile {summary.status}."
+                self._banner.offer(text, "Show", partial(self.follow, run))
+        remember(followed_run="")
+
+    def _on_advanced_toggled(self, is_open: bool) -> None:
+        remember(is_advanced_open=is_open)
+
+    def _on_scale_changed(self, is_logarithmic: bool) -> None:
+        remember(is_loss_logarithmic=is_logarithmic)
+
+    def _on_theme_changed(self, event: Any) -> None:
+        self._progress.curves.set_theme(self._viewer.theme)
+
+    def _may_close(self) -> bool:
+        run = self._run
+        if run is None or not self._watcher.is_watching:
+            return True
+        answer = ask_to_leave(self, run.name)
+        if answer == "stop":
+            self._launcher.stop(run)
+        elif answer == "leave":
+            remember(followed_run=str(run.path))
+        return answer != "stay"
