@@ -65,7 +65,10 @@ class PreviewLayer:
             metadata={PREVIEW_KEY: True},
             **_placement(preview, over),
         )
+        selected = set(self._viewer.layers.selection)
         self._viewer.add_layer(self._layer)
+        if selected:
+            self._viewer.layers.selection = selected
 
 
 def is_preview(layer: Layer) -> bool:

@@ -14,7 +14,7 @@ from napari_unet.runs import RunFollower, RunStatus
 from training.events import RunState
 
 _TAIL_BYTES = 16_384
-_SMOOTHED_STEPS = 25
+_PACE_STEPS = 25
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Curves:
         return cls(
             steps=_column(state.steps, "step"),
             loss=loss,
-            smoothed_loss=trailing_mean(loss, _SMOOTHED_STEPS),
+            smoothed_loss=trailing_mean(loss, int(np.clip(len(loss) / 15, 4, 40))),
             evaluated_steps=_column(state.evaluations, "step"),
             soft_dice=soft_dice,
             dice=_column(means, "dice"),
@@ -207,7 +207,7 @@ def _column(events: list[Any], name: str) -> NDArray[np.float64]:
 
 
 def _recent_pace(state: RunState) -> float:
-    return float(np.median([step["images_per_second"] for step in state.steps[-_SMOOTHED_STEPS:]]))
+    return float(np.median([step["images_per_second"] for step in state.steps[-_PACE_STEPS:]]))
 
 
 def _device(started: dict[str, Any]) -> str:

@@ -36,12 +36,18 @@ class CurvesView(QWidget):
     def __init__(self, theme: str, is_logarithmic: bool, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._curves: Curves | None = None
-        self._loss_plot = _plot("loss", "Loss of the training steps, and its mean over 25 steps.")
+        self._loss_plot = _plot(
+            "loss", "Loss of every training step, and its trailing mean."
+        )
         self._dice_plot = _plot("Dice", "Mean over the held-out slices; the best is starred.")
         self._dice_plot.setXLink(self._loss_plot)
         self._dice_plot.setLabel("bottom", "step")
+        for plot, corner in ((self._loss_plot, (-4, 2)), (self._dice_plot, (-4, -4))):
+            plot.addLegend(offset=corner, labelTextSize="8pt", verSpacing=-6)
         self._raw = self._loss_plot.plot(name="raw")
-        self._smoothed = self._loss_plot.plot(pen=pyqtgraph.mkPen(LOSS_COLOR, width=2), name="mean")
+        self._smoothed = self._loss_plot.plot(
+            pen=pyqtgraph.mkPen(LOSS_COLOR, width=2), name="smoothed"
+        )
         self._soft_dice = _dotted(self._dice_plot, SOFT_DICE_COLOR, "soft Dice")
         self._dice = _dotted(self._dice_plot, DICE_COLOR, "Dice")
         self._best = pyqtgraph.ScatterPlotItem(symbol="star", size=15)
@@ -81,8 +87,16 @@ class CurvesView(QWidget):
         self.scale_changed.emit(is_logarithmic)
 
 
+class _ValueAxis(pyqtgraph.AxisItem):  # type: ignore[misc]
+    """An axis that writes 1, 2 and 5 of each decade on a logarithmic scale, not all nine."""
+
+    def logTickStrings(self, values: Any, scale: Any, spacing: Any) -> list[str]:  # noqa: N802
+        numbers = [10.0**value for value in values]
+        return [f"{one:g}" if f"{one:.0e}"[0] in "125" else "" for one in numbers]
+
+
 def _plot(label: str, tooltip: str) -> Any:
-    plot = pyqtgraph.PlotWidget()
+    plot = pyqtgraph.PlotWidget(axisItems={"left": _ValueAxis("left")})
     plot.setToolTip(tooltip)
     plot.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Expanding)
     plot.setMinimumHeight(110)
@@ -91,7 +105,6 @@ def _plot(label: str, tooltip: str) -> Any:
     plot.getAxis("left").setWidth(_AXIS_WIDTH)
     for name in ("left", "bottom"):
         plot.getAxis(name).enableAutoSIPrefix(False)
-    plot.addLegend(offset=(-4, 2), labelTextSize="8pt", verSpacing=-6)
     plot.showGrid(y=True, alpha=0.2)
     # Long runs have more steps than pixels.
     plot.setDownsampling(auto=True, mode="peak")

@@ -13,7 +13,7 @@ from napari_unet.widgets.connections import Connections
 
 
 class LayerChoice(QComboBox):
-    """Offers the layers that pass a test; the chosen one stays chosen while it is there.
+    """Offers the layers that pass a test; the one a person chose stays while it is there.
 
     Parameters
     ----------
@@ -22,7 +22,7 @@ class LayerChoice(QComboBox):
     accepts : callable
         Whether a layer is offered.
     prefers : callable, optional
-        Which layer to take by itself, when none is chosen yet; any by default.
+        Which layer to take by itself, until a person chooses one; any by default.
     """
 
     layer_changed = Signal()
@@ -37,6 +37,7 @@ class LayerChoice(QComboBox):
         super().__init__(parent)
         self._viewer, self._accepts, self._prefers = viewer, accepts, prefers
         self._chosen: Layer | None = None
+        self._is_by_person = False
         # Long names must not widen the dock.
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.setMinimumContentsLength(12)
@@ -54,6 +55,7 @@ class LayerChoice(QComboBox):
     def choose(self, layer: Layer) -> None:
         """Choose a layer, if it is offered."""
         if layer in self._offered():
+            self._is_by_person = True
             self._take(layer)
             self._refresh()
 
@@ -66,10 +68,17 @@ class LayerChoice(QComboBox):
         self.clear()
         self.addItems([layer.name for layer in offered])
         self.blockSignals(False)
-        chosen = self._chosen if self._chosen in offered else self._preferred(offered)
+        chosen = self._chosen if self._stays(offered) else self._preferred(offered)
         self.setCurrentIndex(offered.index(chosen) if chosen is not None else -1)
         self.setEnabled(bool(offered))
         self._take(chosen)
+
+    def _stays(self, offered: list[Layer]) -> bool:
+        if self._chosen is None or self._chosen not in offered:
+            self._is_by_person = False
+            return False
+        is_preferred = self._prefers is None or self._prefers(self._chosen)
+        return self._is_by_person or is_preferred
 
     def _preferred(self, offered: list[Layer]) -> Layer | None:
         preferred = [layer for layer in offered if self._prefers is None or self._prefers(layer)]
@@ -82,4 +91,5 @@ class LayerChoice(QComboBox):
             self.layer_changed.emit()
 
     def _on_activated(self, index: int) -> None:
+        self._is_by_person = True
         self._take(self._offered()[index])
