@@ -11,7 +11,7 @@ from PIL import Image
 from training.checkpoints import load_weights, prune_checkpoints
 from training.config import TrainingConfig
 from training.data import Data
-from training.evaluation import Evaluation, zoo_line
+from training.evaluation import Evaluation
 from training.learner import Learner
 from training.networks import MODEL_NAMES
 from training.report import Report
@@ -57,9 +57,8 @@ class Keeper:
         preview = self._run.preview_image(epoch)
         write_atomically(preview, _png(probabilities[shown]))
 
-        print(zoo_line(evaluation.mean), flush=True)
+        self._report.validated(step, epoch, evaluation, self._best)
         event = self._report.event
-        event("evaluated", step=step, epoch=epoch, slices=evaluation.slices, mean=evaluation.mean)
         event("checkpoint", step=step, path=self._run.relative(checkpoint), is_best=False)
         if is_best:
             event("checkpoint", step=step, path=self._run.relative(self._run.best), is_best=True)

@@ -8,6 +8,7 @@ import time
 from typing import Any
 
 from training.device import Device
+from training.evaluation import Evaluation, zoo_line
 from training.events import EventLog
 from training.run_directory import RunDirectory
 
@@ -20,6 +21,7 @@ class Report:
         self._device = device
         self._events = EventLog(run.events) if device.rank == 0 else None
         self._start = self._last_step = time.monotonic()
+        self._first_step = self._total_steps = 0
 
     @property
     def is_writing(self) -> bool:
@@ -30,7 +32,9 @@ class Report:
         if self._events is not None:
             self._events.append(kind, **values)
 
-    def started(self, versions: dict[str, str], **totals: Any) -> None:
+    def started(
+        self, versions: dict[str, str], first_step: int, total_steps: int, **totals: Any
+    ) -> None:
         """Tell the run's totals, and begin to measure its pace."""
         self.event(
             "started",
@@ -39,9 +43,12 @@ class Report:
             versions=versions,
             pid=os.getpid(),
             hostname=socket.gethostname(),
+            first_step=first_step,
+            total_steps=total_steps,
             **totals,
         )
-        self._last_step = time.monotonic()
+        self._first_step, self._total_steps = first_step, total_steps
+        self._start = self._last_step = time.monotonic()
 
     def step(self, step: int, epoch: int, loss: float, images: int, rate: float) -> None:
         """Tell one step of ``images`` images over all devices."""
@@ -51,12 +58,24 @@ class Report:
         print(f"step: {step}, loss is {loss:.7g}, fps is {pace:.2f}", flush=True)
         self.event("step", step=step, epoch=epoch, loss=loss, images_per_second=pace, lr=rate)
 
-    def resume_clock(self) -> None:
-        """Leave the time since the last step out of the next one's pace."""
+    def validated(self, step: int, epoch: int, evaluation: Evaluation, best: float) -> None:
+        """Tell a validation. Its time is left out of the next step's pace."""
+        mean = evaluation.mean
+        self.event("evaluated", step=step, epoch=epoch, slices=evaluation.slices, mean=mean)
         self._last_step = time.monotonic()
+        pace = (self._last_step - self._start) / max(step - self._first_step, 1)
+        minutes, seconds = divmod(round(pace * (self._total_steps - step)), 60)
+        print(zoo_line(mean))
+        print(
+            f"epoch: {epoch}, step {step} of {self._total_steps}, "
+            f"soft Dice {mean['soft_dice']:.4f} (best {best:.4f}), Dice {mean['dice']:.4f}, "
+            f"{minutes}:{seconds:02} left",
+            flush=True,
+        )
 
     def ended(self, kind: str, step: int) -> None:
         """Tell the end: ``finished`` or ``stopped``."""
+        print(f"The run is {kind}.", flush=True)
         self.event(kind, step=step, seconds=time.monotonic() - self._start)
         if self._events is not None:
             self._events.close()
