@@ -53,10 +53,11 @@ def train(run: RunDirectory, config: TrainingConfig, device: Device, stop: StopR
         report.step(step, epoch, loss, batches.samples_per_step, rate)
         if report.is_writing and (is_stopped or is_validation_due(step, batches, config)):
             keeper.validate_and_save(step, epoch)
-            report.resume_clock()
         if is_stopped:
             break
 
+    if device.world_size > 1:
+        print(f"The weights' SHA-256 is {learner.fingerprint()}", flush=True)
     report.ended("stopped" if is_stopped else "finished", step)
     if report.is_writing:
         run.stop_request.unlink(missing_ok=True)
