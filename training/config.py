@@ -218,8 +218,8 @@ def _check(name: str, value: Any, option: dataclasses.Field[Any]) -> None:
 PRESETS: Mapping[str, TrainingConfig] = {
     "compact": TrainingConfig(
         preset="compact",
-        epochs=10,
-        distribute_epochs=10,
+        epochs=12,
+        distribute_epochs=12,
         batchsize=8,
         lr=1e-2,
         lr_schedule="one_cycle",

@@ -101,6 +101,10 @@ class _Graph:
         inputs = [x, self.weight(f"{prefix}.weight")]
         return self.node("ConvTranspose", inputs, kernel_shape=[2, 2], strides=[2, 2])
 
+    def unfold(self, x: str) -> str:
+        """Pixel shuffle."""
+        return self.node("DepthToSpace", [x], blocksize=2, mode="CRD")
+
     def crop(self, x: str, border: int) -> str:
         """Take a border off each side."""
         limits = {"starts": [border] * 2, "ends": [-border] * 2, "axes": [2, 3]}
@@ -144,10 +148,10 @@ def _compact(graph: _Graph) -> str:
         x = double_conv(graph.pool(x), f"down{level}")
         skips.append(x)
     for level in (2, 1, 0):
-        joined = graph.node("Concat", [graph.up(x, f"up{level}"), skips[level]], axis=1)
+        joined = graph.node("Concat", [graph.unfold(x), skips[level]], axis=1)
         x = double_conv(joined, f"merge{level}")
     logits = graph.conv(x, "logits", padding=0, size=1)
-    return graph.node("DepthToSpace", [logits], blocksize=2, mode="CRD")
+    return graph.unfold(logits)
 
 
 def _medical(graph: _Graph) -> str:
