@@ -150,7 +150,8 @@ class TrainDock(Dock):
         except UserError as error:
             report(error)
             return
-        remember(training=self._form.values())
+        settings = remember(training=self._form.values())
+        self._launcher = LocalLauncher(Path(settings.runs_folder))
         self._images = self._data.images_layer
         name = new_run_name(config, self._launcher.runs_folder, datetime.now())
         self._buttons.show_busy()

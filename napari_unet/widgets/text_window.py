@@ -1,0 +1,32 @@
+"""A window that shows a text, such as a log."""
+
+from __future__ import annotations
+
+from qtpy.QtCore import Qt
+from qtpy.QtGui import QFontDatabase, QTextCursor
+from qtpy.QtWidgets import QDialog, QPlainTextEdit, QVBoxLayout, QWidget
+
+
+class TextWindow(QDialog):
+    """Stays open beside napari until it is closed.
+
+    Parameters
+    ----------
+    title, text : str
+        What is shown.
+    """
+
+    def __init__(self, title: str, text: str, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.setWindowTitle(title)
+        self._text = QPlainTextEdit(text)
+        self._text.setReadOnly(True)
+        self._text.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
+        self._text.moveCursor(QTextCursor.MoveOperation.End)
+        layout = QVBoxLayout(self)
+        layout.addWidget(self._text)
+        self.resize(700, 480)
+
+    def text(self) -> str:
+        return self._text.toPlainText()
