@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -80,12 +79,14 @@ class Comparison:
         self._figures[index] = figures
         return has_changed
 
+    def by_slice(self) -> dict[int, Figures]:
+        """Figures of the slices computed so far."""
+        return {i: figures for i, figures in enumerate(self._figures) if figures is not None}
+
     def worst_first(self) -> list[int]:
         """Computed slices from the lowest Dice to the highest."""
-        return sorted(
-            (index for index, _ in self._computed()),
-            key=lambda index: (self._figures[index] or {})["dice"],
-        )
+        computed = self.by_slice()
+        return sorted(computed, key=lambda index: computed[index]["dice"])
 
     def next_worst(self, index: int) -> int:
         """The slice after ``index`` in :meth:`worst_first`; after the best comes the worst."""
@@ -108,7 +109,7 @@ class Comparison:
         writer = csv.writer(text, delimiter=delimiter, lineterminator="\n")
         writer.writerow(["index", *FIGURES])
         rows: list[tuple[Any, Figures]] = [
-            *self._computed(),
+            *self.by_slice().items(),
             ("mean", self.mean()),
             ("sd", self.spread()),
         ]
@@ -116,11 +117,8 @@ class Comparison:
             writer.writerow([name, *(f"{figures[figure]:.6f}" for figure in FIGURES)])
         return text.getvalue()
 
-    def _computed(self) -> Iterator[tuple[int, Figures]]:
-        return ((i, figures) for i, figures in enumerate(self._figures) if figures is not None)
-
     def _over_slices(self, statistic: Any) -> Figures:
-        computed = [figures for _, figures in self._computed()]
+        computed = list(self.by_slice().values())
         if not computed:
             return {}
         return {name: float(statistic([one[name] for one in computed])) for name in FIGURES}

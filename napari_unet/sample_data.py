@@ -15,7 +15,9 @@ LayerTuple = tuple[Any, dict[str, Any], str]
 
 def open_synthetic() -> list[LayerTuple]:
     """Image and ground truth (Z, Y, X) = (30, 256, 256) of drawn cells with membranes."""
-    images, labels = synthetic_stack()
+    from napari_unet.widgets.background import wait_in_thread
+
+    images, labels = wait_in_thread(synthetic_stack, "Drawing cells")
     membrane = to_membrane(labels, "isbi").astype(np.uint8)
     truth = {
         "name": "synthetic-labels",

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from napari.utils import progress
+from qtpy.QtCore import QEventLoop, QTimer
+from qtpy.QtWidgets import QApplication
 from superqt.utils import FunctionWorker, create_worker
 
 from napari_unet.widgets.messages import report
+
+POLL_INTERVAL = 20  # milliseconds
 
 
 def run_in_thread(
@@ -32,3 +38,27 @@ def run_in_thread(
     worker.errored.connect(on_error)
     worker.start()
     return worker
+
+
+def wait_in_thread(function: Callable[[], Any], description: str) -> Any:
+    """The result of a function that takes seconds, while the window stays alive.
+
+    For callers that must return it, such as napari's hooks; without a window it is just called.
+
+    Parameters
+    ----------
+    function : callable
+        Must touch no widget and no layer.
+    description : str
+        Shown beside napari's progress bar.
+    """
+    if QApplication.instance() is None:
+        return function()
+    loop = QEventLoop()
+    with ThreadPoolExecutor(1) as executor, progress(total=0, desc=description):
+        future = executor.submit(function)
+        timer = QTimer()
+        timer.timeout.connect(lambda: loop.quit() if future.done() else None)
+        timer.start(POLL_INTERVAL)
+        loop.exec_()
+        return future.result()

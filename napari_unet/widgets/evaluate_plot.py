@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pyqtgraph
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QSizePolicy, QWidget
@@ -55,18 +54,13 @@ class DicePlot(pyqtgraph.PlotWidget):  # type: ignore[misc]
     def show_comparison(self, comparison: Comparison | None) -> None:
         """Draw what is computed so far."""
         self._length = len(comparison) if comparison else 0
-        dice = np.full(self._length, np.nan)
-        for index in range(self._length):
-            figures = comparison[index] if comparison else None
-            if figures is not None:
-                dice[index] = figures["dice"]
-        self._curve.setData(np.arange(self._length), dice, connect="finite")
-        has_figures = bool(np.isfinite(dice).any())
-        self._mean.setVisible(has_figures)
-        if has_figures:
-            self._mean.setValue(float(np.nanmean(dice)))
-            low = float(np.nanmin(dice))
-            self.setYRange(max(0.0, low - 0.05), min(1.0, float(np.nanmax(dice)) + 0.05))
+        computed = comparison.by_slice() if comparison else {}
+        dice = [figures["dice"] for figures in computed.values()]
+        self._curve.setData(list(computed), dice)
+        self._mean.setVisible(bool(dice))
+        if dice:
+            self._mean.setValue(sum(dice) / len(dice))
+            self.setYRange(max(0.0, min(dice) - 0.05), min(1.0, max(dice) + 0.05))
         self.setXRange(-0.5, max(self._length - 0.5, 0.5), padding=0.01)
 
     def mark(self, index: int) -> None:

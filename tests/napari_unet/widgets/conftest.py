@@ -1,0 +1,26 @@
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from napari import Viewer
+from qtpy.QtWidgets import QPushButton, QWidget
+
+Button = Callable[[QWidget, str], QPushButton]
+
+
+@pytest.fixture
+def button() -> Button:
+    """``button(dock, text)`` finds the button that a person would click."""
+
+    def find(dock: QWidget, text: str) -> QPushButton:
+        return next(one for one in dock.findChildren(QPushButton) if one.text() == text)
+
+    return find
+
+
+@pytest.fixture
+def viewer(make_napari_viewer: Callable[..., Viewer], images: np.ndarray) -> Viewer:
+    """A window with the images of 7 slices in it."""
+    viewer = make_napari_viewer(show=True)
+    viewer.add_image(images, name="tissue", scale=(50, 4, 4), units=("nm",) * 3)
+    return viewer
