@@ -1,0 +1,106 @@
+"""``napari-unet train``: new runs, resumed ones, and what it refuses."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from training.config import preset_config
+from training.events import load_state
+from training.run_directory import RunDirectory
+
+
+def train(*arguments: object, folder: Path | None = None) -> "subprocess.CompletedProcess[str]":
+    command = [Path(sys.executable).with_name("napari-unet"), "train", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """A folder with a stack that is quick to train on."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    random = np.random.default_rng(0)
+    labels = np.where(random.random((5, 32, 32)) < 0.2, 0, 255).astype(np.uint8)
+    tifffile.imwrite(folder / "train-volume.tif", labels // 2, photometric="minisblack")
+    tifffile.imwrite(folder / "train-labels.tif", labels, photometric="minisblack")
+    return folder
+
+
+def test_a_run_is_made_trained_and_not_resumed_after_its_end(data: Path, tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path / "run")
+    result = train("--data", "data", "--steps", 2, "--out", run.path, "--seed", 5, folder=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert f"The run is in {run.path}." in result.stdout
+    assert "step: 2, loss is " in result.stdout
+    assert "step 2 of 2, soft Dice 0." in result.stdout
+    assert run.onnx.exists()
+    config = run.read_config()
+    assert (config.preset, config.seed, config.steps) == ("compact", 5, 2)
+    assert config.data_url == str(data)
+
+    again = train("--resume", run.path)
+    assert again.returncode == 2
+    assert "has finished; there is nothing to resume." in again.stderr
+
+
+def test_a_stopped_run_is_resumed(data: Path, tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path / "run")
+    run.create(preset_config("compact", data_url=str(data), steps=2))
+    run.request_stop()
+    subprocess.run([sys.executable, "-m", "training.train", "--run_dir", run.path], check=True)
+    assert load_state(run.events).status == "stopped"
+    assert load_state(run.events).step == 1
+    result = train("--resume", run.path)
+    assert result.returncode == 0, result.stderr
+    assert load_state(run.events).status == "finished"
+
+
+def test_a_configuration_file_is_taken_and_options_go_first(data: Path, tmp_path: Path) -> None:
+    file = tmp_path / "config.json"
+    file.write_text(preset_config("compact", steps=1, lr=0.5, seed=9).to_json())
+    run = RunDirectory(tmp_path / "run")
+    result = train("--config", file, "--data", data, "--seed", 4, "--out", run.path)
+    assert result.returncode == 0, result.stderr
+    config = run.read_config()
+    assert (config.lr, config.seed) == (0.5, 4)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "No data is given. Give --data DIR"),
+        (("--data", "data", "--fold", 7), "cross_valid_ind is 7, but must be at least 0"),
+        (("--data", "data", "--device", "gpu"), "The device 'gpu' is unknown."),
+        (("--data", "data", "--out", "data"), "exists and is not empty"),
+        (("--data", "data", "--out", "data/train-labels.tif"), "can't be written to"),
+        (("--data", "data", "--config", "none.json"), "none.json can't be read"),
+        (("--data", "data", "--config", "odd.json"), "odd.json: Unknown option: speed."),
+        (("--resume", "data"), "data is no run: it has no readable config.json."),
+        (("--resume", "data", "--seed", 3), "Give no other option."),
+        (("--data", "nowhere", "--out", "run"), "nowhere"),
+    ],
+)
+def test_bad_input_gives_one_sentence(
+    data: Path, tmp_path: Path, arguments: tuple[object, ...], message: str
+) -> None:
+    (tmp_path / "odd.json").write_text(json.dumps({"speed": 3}))
+    before = sorted(path.name for path in data.iterdir())
+    result = train(*arguments, folder=tmp_path)
+    assert result.returncode == 2
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
+    assert sorted(path.name for path in data.iterdir()) == before
+
+
+def test_an_image_with_nan_is_refused(data: Path, tmp_path: Path) -> None:
+    images = np.ones((5, 32, 32), np.float32)
+    images[3, 2, 1] = np.nan
+    tifffile.imwrite(data / "train-volume.tif", images, photometric="minisblack")
+    result = train("--data", data, "--out", tmp_path / "run")
+    assert result.returncode == 2
+    assert "has NaN or infinite pixels" in result.stderr
