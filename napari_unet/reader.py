@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,13 +47,15 @@ def get_reader(path: str | list[str]) -> Reader | None:
         paths = [paths[0] / DEFAULT_IMAGES, paths[0] / DEFAULT_LABELS]
         if not all(one.is_file() for one in paths):
             return None
-    files = []
-    for one in paths:
-        try:
-            files.append(StackFile(one))
-        except UserError as error:
-            return _raiser(error) if error.remedy == DAMAGED_REMEDY else None
-    if any(file.series.is_pyramidal for file in files):
+    files: list[StackFile] = []
+    try:
+        files.extend(StackFile(one) for one in paths)
+        is_ours = not any(file.series.is_pyramidal for file in files)
+    except UserError as error:
+        _close(files)
+        return _raiser(error) if error.remedy == DAMAGED_REMEDY else None
+    if not is_ours:
+        _close(files)
         return None
     return lambda _: read_layers(files)
 
@@ -66,9 +69,13 @@ def read_layers(files: list[StackFile]) -> list[LayerTuple]:
     Parameters
     ----------
     files : list of StackFile
-        They stay open as long as their pixels are needed.
+        They are closed as soon as their pixels are no longer needed.
     """
-    stacks = [OpenedStack.of(file) for file in files]
+    try:
+        stacks = [OpenedStack.of(file) for file in files]
+    except UserError:
+        _close(files)
+        raise
     images = [stack for stack in stacks if not stack.is_labels]
     labels = [stack for stack in stacks if stack.is_labels]
     if images:
@@ -178,12 +185,18 @@ def _raiser(error: UserError) -> Reader:
     return read
 
 
+def _close(files: list[StackFile]) -> None:
+    for file in files:
+        file.close()
+
+
 def _lazy_pixels(file: StackFile) -> Any:
     """Pixels mapped from the file where they lie in a row, else decoded page by page."""
     shape = file.shape if len(file) > 1 else file.shape[1:]
     series = file.series
     if series.dataoffset is not None and series.keyframe.is_final:
         dtype = series.dtype.newbyteorder(series.keyframe.parent.byteorder)
+        file.close()
         pixels: Any = np.memmap(file.path, dtype, "r", series.dataoffset, shape)
         if dtype.isnative:
             return pixels
@@ -191,6 +204,7 @@ def _lazy_pixels(file: StackFile) -> Any:
     import zarr
 
     store = series.aszarr(chunkmode="page")
+    weakref.finalize(store, file.close)
     return da.from_zarr(zarr.open(store, mode="r")).reshape(shape).astype(file.dtype)
 
 

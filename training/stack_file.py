@@ -89,6 +89,10 @@ class StackFile:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file; slices can't be read any more."""
         self._file.close()
 
 
