@@ -43,6 +43,9 @@ RUNS_FOLDER = Path("runs")
 @click.option("--device", help="auto, cpu, ascend or ascend:ID.  [default: auto]")
 @click.option("--seed", type=int, help="Of weights and augmentation.  [default: 1]")
 @click.option(
+    "--weights", metavar="FILE", help="Start from these: a .safetensors file, or a zoo's .ckpt."
+)
+@click.option(
     "--config",
     "config_file",
     metavar="FILE",
@@ -99,14 +102,17 @@ _FIELDS = {
     "steps": "steps",
     "device": "device",
     "seed": "seed",
+    "weights": "resume_ckpt",
 }
 
 
 def _configure(config_file: Path | None, given: dict[str, Any]) -> TrainingConfig:
     """The configuration of a new run: from a file or a preset, with the options given."""
-    for name in ("data_url", "image", "labels"):
+    for name in ("data_url", "image", "labels", "resume_ckpt"):
         if name in given:
             given[name] = os.path.abspath(given[name])  # noqa: PTH100 (keeps links as they are)
+    if "resume_ckpt" in given:
+        given["resume"] = True
     if config_file is None:
         return preset_config(given.pop("preset", "compact"), **given)
     try:
@@ -124,7 +130,7 @@ def _resumable(path: Path) -> RunDirectory:
     if load_state(run.events).status == "finished":
         raise UserError(
             f"The run {path} has finished; there is nothing to resume.",
-            "Start a new run, from its weights if you like: see resume_ckpt in its config.json.",
+            f"Start a new run, from its weights if you like: --weights {run.best}.",
         )
     run.stop_request.unlink(missing_ok=True)
     return run

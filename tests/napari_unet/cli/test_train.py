@@ -80,6 +80,7 @@ def test_a_configuration_file_is_taken_and_options_go_first(data: Path, tmp_path
         (("--data", "data", "--out", "data/train-labels.tif"), "can't be written to"),
         (("--data", "data", "--config", "none.json"), "none.json can't be read"),
         (("--data", "data", "--config", "odd.json"), "odd.json: Unknown option: speed."),
+        (("--data", "data", "--weights", "none.ckpt", "--out", "run"), "There is no checkpoint"),
         (("--resume", "data"), "data is no run: it has no readable config.json."),
         (("--resume", "data", "--seed", 3), "Give no other option."),
         (("--data", "nowhere", "--out", "run"), "nowhere"),
