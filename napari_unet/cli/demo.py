@@ -1,0 +1,105 @@
+"""``napari-unet demo``: the whole job on a stack."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+
+import click
+from tqdm import tqdm
+
+from napari_unet.demo import INTERRUPTIONS, Demo
+from napari_unet.progress_text import duration
+from napari_unet.runs import RunFollower
+from training.evaluation import zoo_line
+from training.stack_file import StackFile
+
+
+@click.command()
+@click.option(
+    "--data",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Folder with train-volume.tif, train-labels.tif and, if you like, test-volume.tif.  "
+    "[default: a synthetic stack]",
+)
+@click.option(
+    "--out",
+    metavar="DIR",
+    default="demo",
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="Folder for the results.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace the results of an earlier demo.")
+def command(data: Path | None, out: Path, overwrite: bool) -> None:
+    """Do the whole job on a stack: train, predict, evaluate, export.
+
+    Without --data it draws a synthetic stack first, and takes a minute or two. Ctrl-C ends it
+    and leaves nothing behind.
+
+    \b
+    Examples:
+      napari-unet demo
+      napari-unet demo --data isbi --out demo-isbi
+    """
+    # A closed terminal or a plain kill must end the training as well, which is a process of
+    # a session of its own.
+    for kind in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(kind, lambda number, _: sys.exit(128 + number))
+    demo = Demo(out, data)
+    click.echo("Drawing a synthetic stack." if data is None else f"Training on {data}.")
+    demo.prepare(overwrite)
+    try:
+        run_phases(demo)
+    except INTERRUPTIONS:
+        demo.clean_up()
+        raise
+
+
+def run_phases(demo: Demo) -> None:
+    """Train, predict and evaluate, with progress bars; then tell the results."""
+    _train(demo)
+    with StackFile(demo.predicted_stack()) as stack:
+        total = len(stack)
+    with tqdm(total=total, desc="Predicting", unit="slice", leave=False) as bar:
+        demo.predict(bar.update)
+    evaluation = demo.evaluate()
+    click.echo(f"\nSlices that were held out from training (fold {evaluation.fold}):")
+    click.echo(evaluation.table())
+    click.echo(zoo_line(evaluation.mean) + "\n")
+    for name, path in (
+        ("Contact sheet", demo.files.sheet),
+        ("Mask", demo.files.mask),
+        ("Probability", demo.files.probability),
+        ("Figures", demo.files.evaluation_json),
+        ("", demo.files.evaluation_csv),
+        ("Model", demo.files.run / "model.onnx"),
+        ("Run", demo.files.run),
+        ("Data", demo.data),
+    ):
+        click.echo(f"{name:<14} {path}")
+    click.echo(f"\nMask and probability are of {demo.predicted_stack()}.")
+
+
+def _train(demo: Demo) -> None:
+    layout = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} steps, {elapsed}{postfix}"
+    with tqdm(total=0, desc="Training", bar_format=layout) as bar:
+        bar.set_postfix_str("starting MindSpore")
+        demo.train(demo.config(), lambda follower: _show(bar, follower))
+
+
+def _show(bar: tqdm, follower: RunFollower) -> None:
+    state = follower.state
+    if state.started is None:
+        return
+    bar.total, bar.n = state.total_steps, state.step
+    texts = ["compiling the network"] if not state.steps else []
+    if state.steps:
+        texts.append(f"loss {state.steps[-1]['loss']:.3f}")
+    if state.evaluations:
+        texts.append(f"soft Dice {state.evaluations[-1]['mean']['soft_dice']:.4f}")
+    if state.seconds_left is not None:
+        texts.append(f"{duration(state.seconds_left)} left")
+    bar.set_postfix_str(", ".join(texts))

@@ -1,0 +1,235 @@
+"""The whole job in one go: train, predict, evaluate and export. Without a window."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from napari_unet.contact_sheet import SheetRow, contact_sheet
+from napari_unet.launching import LocalLauncher
+from napari_unet.pixel_size import read_pixel_size
+from napari_unet.prediction import load_predictor
+from napari_unet.runs import RunFollower
+from napari_unet.tif import TifWriter, mask_page
+from training.config import TrainingConfig, preset_config
+from training.errors import UserError
+from training.evaluation import Evaluation, evaluate_slices
+from training.folds import split_fold
+from training.run_directory import RunDirectory, write_atomically
+from training.stack_file import StackFile
+from training.stacks import find_pair, read_training_pair
+from training.synthetic import write_synthetic
+
+# Enough for the synthetic stack, and the whole demo stays under two minutes on two cores.
+SYNTHETIC_OPTIONS = {"steps": 200, "eval_interval": 4}
+TEST_VOLUME = "test-volume.tif"
+# What ends a demo from outside, by Ctrl-C or a signal.
+INTERRUPTIONS = (KeyboardInterrupt, SystemExit)
+_UPDATE_SECONDS = 0.2
+
+
+class DemoFiles:
+    """Names every path that a demo writes.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder for all of them.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.synthetic = folder / "synthetic"
+        self.run = folder / "run"
+        self.mask = folder / "mask.tif"
+        self.probability = folder / "probability.tif"
+        self.evaluation_json = folder / "evaluation.json"
+        self.evaluation_csv = folder / "evaluation.csv"
+        self.sheet = folder / "contact-sheet.png"
+
+    def all(self) -> list[Path]:
+        return [
+            self.synthetic,
+            self.run,
+            self.mask,
+            self.probability,
+            self.evaluation_json,
+            self.evaluation_csv,
+            self.sheet,
+        ]
+
+
+class Demo:
+    """The phases of the job, in their order; each writes its results.
+
+    Parameters
+    ----------
+    out : Path
+        Folder for the results.
+    data : Path, optional
+        Folder with train-volume.tif, train-labels.tif and, if there is one, test-volume.tif.
+        By default a synthetic stack is written.
+    """
+
+    def __init__(self, out: Path, data: Path | None = None) -> None:
+        self.files = DemoFiles(out.absolute())
+        self.is_synthetic = data is None
+        self.data = self.files.synthetic if data is None else data.absolute()
+        self._launcher = LocalLauncher(self.files.folder)
+
+    def prepare(self, overwrite: bool = False, slices: int = 30, size: int = 256) -> None:
+        """Make room for the results, and write the synthetic stack.
+
+        Parameters
+        ----------
+        overwrite : bool
+            Replace what an earlier demo wrote to the folder; other files are left alone.
+        slices, size : int
+            Of the synthetic stack.
+
+        Raises
+        ------
+        UserError
+            If there are results already, a demo runs there, the folder can't be written, or
+            the data are no pair of stacks to train on.
+        """
+        if not self.is_synthetic:
+            read_training_pair(*find_pair(self.data))
+        self._make_room(overwrite)
+        try:
+            self.files.folder.mkdir(parents=True, exist_ok=True)
+            if self.is_synthetic:
+                write_synthetic(self.data, slices, size)
+        except INTERRUPTIONS:
+            self.clean_up()
+            raise
+        except OSError as error:
+            raise UserError(
+                f"{self.files.folder} can't be written: {error.strerror}.",
+                "Choose another folder: --out.",
+            ) from error
+
+    def config(self) -> TrainingConfig:
+        """Compact's configuration: a short training for the synthetic stack."""
+        options = SYNTHETIC_OPTIONS if self.is_synthetic else {}
+        return preset_config("compact", data_url=str(self.data), **options)
+
+    def train(self, config: TrainingConfig, on_update: Callable[[RunFollower], object]) -> None:
+        """Train in another process, and end it if this one is interrupted.
+
+        Parameters
+        ----------
+        config : TrainingConfig
+            Usually that of :meth:`config`.
+        on_update : callable
+            Called with the follower when there is news.
+
+        Raises
+        ------
+        UserError
+            If the training failed.
+        """
+        run = RunDirectory(self.files.run)
+        try:
+            follower = RunFollower(self._launcher.start(config, run.name), self._launcher)
+            while not follower.has_ended:
+                if follower.update():
+                    on_update(follower)
+                time.sleep(_UPDATE_SECONDS)
+        except BaseException:
+            if run.config.exists():
+                self._launcher.cancel(run)
+            raise
+        if follower.status != "finished":
+            raise _training_error(follower)
+
+    def predict(self, on_slice: Callable[[], object] = lambda: None) -> None:
+        """Write mask and probability of the stack :meth:`predicted_stack`."""
+        path = self.predicted_stack()
+        predictor = load_predictor(self.files.run)
+        pixel_size = read_pixel_size(path)
+        with StackFile(path) as stack:
+            shape = stack.shape
+            with (
+                TifWriter(self.files.mask, shape, np.uint8, pixel_size=pixel_size) as masks,
+                TifWriter(
+                    self.files.probability, shape, np.float32, pixel_size=pixel_size
+                ) as probabilities,
+            ):
+                for _, probability in predictor.predict(stack):
+                    masks.write(mask_page(probability >= predictor.card.threshold))
+                    probabilities.write(probability)
+                    on_slice()
+
+    def predicted_stack(self) -> Path:
+        """The test volume, or the training volume where there is none."""
+        test_volume = self.data / TEST_VOLUME
+        return test_volume if test_volume.exists() else find_pair(self.data)[0]
+
+    def evaluate(self) -> Evaluation:
+        """Figures of the slices that the training held out; writes them and the picture."""
+        images, membrane = read_training_pair(*find_pair(self.data))
+        # In full precision the figures are those that training told.
+        predictor = load_predictor(self.files.run, precision="f32")
+        card = predictor.card
+        scaling = card.scaling.for_stack(images)
+        probabilities = {}
+        for index in split_fold(len(images), card.fold)[1]:
+            probabilities[index] = predictor.predict_slice(images[index], scaling)
+        evaluation = evaluate_slices(card.fold, probabilities, membrane, card.threshold)
+        write_atomically(self.files.evaluation_json, evaluation.to_json().encode())
+        write_atomically(self.files.evaluation_csv, evaluation.to_csv().encode())
+        rows = [
+            SheetRow(index, images[index], membrane[index], probability >= card.threshold)
+            for index, probability in probabilities.items()
+        ]
+        title = f"Held-out slices of {self._name()}, fold {card.fold}"
+        write_atomically(self.files.sheet, contact_sheet(rows, title))
+        return evaluation
+
+    def clean_up(self) -> None:
+        """Remove what this demo wrote, and its folder if nothing else is in it."""
+        for path in self.files.all():
+            _remove(path)
+        if self.files.folder.is_dir() and not any(self.files.folder.iterdir()):
+            self.files.folder.rmdir()
+
+    def _name(self) -> str:
+        return "the synthetic stack" if self.is_synthetic else str(self.data)
+
+    def _make_room(self, overwrite: bool) -> None:
+        existing = [path for path in self.files.all() if path.exists()]
+        if existing and not overwrite:
+            raise UserError(
+                f"{existing[0]} exists already.", "Choose another folder, or use --overwrite."
+            )
+        if self.data in existing and not self.is_synthetic:
+            raise UserError(
+                f"{self.data} would be overwritten.", "Choose another folder for the results."
+            )
+        run = RunDirectory(self.files.run)
+        if run.path.exists():
+            run.read_config()  # else it is something of the user's own
+            if self._launcher.is_running(run):
+                raise UserError(f"A demo is running in {self.files.folder}.", "Wait for its end.")
+        for path in existing:
+            _remove(path)
+
+
+def _training_error(follower: RunFollower) -> UserError:
+    failure = follower.state.failure
+    log = f"Its log: {follower.run.log}."
+    if failure is not None:
+        return UserError(failure["message"], f"{failure['remedy']} {log}".strip())
+    return UserError("The training was stopped before its end.", log)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
