@@ -126,6 +126,14 @@ class RunDirectory:
                 raise UserError(f"Another process is training in {self.path}.", "Stop it first.")
             yield
 
+    def remove_leftovers(self) -> None:
+        """Delete what a killed training had begun to write under temporary names."""
+        leftovers = [*self.checkpoints.glob(".*"), *self.preview.glob(".*")]
+        for path in (self.onnx, self.evaluation_json, self.evaluation_csv):
+            leftovers += self.path.glob(f".{path.name}.*")
+        for path in leftovers:
+            path.unlink()
+
     def is_running(self) -> bool:
         """Whether a process on this machine is training in this directory now."""
         if not self._lock.exists():

@@ -113,6 +113,7 @@ def train_run(run: RunDirectory) -> int:
         train_as_member(run, config, stop)
         return 0
     with run.held(), log_output(run):
+        run.remove_leftovers()
         try:
             train_as_member(run, config, stop)
         except UserError as error:
