@@ -52,8 +52,16 @@ class Job:
     def is_head(self) -> bool:
         return self.node_rank == 0
 
-    def command(self, run: RunDirectory) -> list[str]:
-        """The command line that trains: msrun's, or a plain one for a single device."""
+    def command(self, run: RunDirectory, *, is_tailing: bool = True) -> list[str]:
+        """The command line that trains: msrun's, or a plain one for a single device.
+
+        Parameters
+        ----------
+        run : RunDirectory
+            What to train.
+        is_tailing : bool
+            Whether msrun prints the log of rank 0.
+        """
         train = ["-P", "-m", "training.train", "--run_dir", str(run.path)]
         if self.devices == 1:
             return [sys.executable, *train]
@@ -67,7 +75,7 @@ class Job:
             f"--log_dir={msrun_logs(run)}",
             f"--cluster_time_out={CLUSTER_SECONDS}",
             "--join=True",
-            "--tail_worker_log=0",
+            f"--tail_worker_log={0 if is_tailing else self.devices}",  # none has that rank
             _python_name(),
             *train,
         ]

@@ -32,7 +32,7 @@ from training.job import Job, free_port
 from training.npus import find_npus
 from training.run_directory import RunDirectory
 from training.supervisor import Supervisor
-from training.train import add_config_options, create_run, default_run_dir
+from training.train import add_config_options, create_run, default_run_dir, tell_failure
 
 DEFAULT_DEVICES = 8
 DEFAULT_PORT = 8118
@@ -46,7 +46,13 @@ def main(arguments: list[str] | None = None) -> int:
     run_dir = options.pop("run_dir")
     try:
         run = _prepare_run(run_dir, options)
-        return Supervisor(run, _plan(run, **job_options)).run()
+        if run.is_running():
+            raise UserError(f"The run {run.name} is running already.", "Follow it instead.")
+        try:
+            return Supervisor(run, _plan(run, **job_options)).run()
+        except UserError as error:
+            tell_failure(run, error.problem, error.remedy)
+            raise
     except UserError as error:
         print(f"Error: {error}", file=sys.stderr, flush=True)
         return 2

@@ -84,9 +84,6 @@ class Supervisor:
         return 1
 
     def _check(self) -> None:
-        self._run.read_config()
-        if self._run.is_running():
-            raise UserError(f"The run {self._run.name} is running already.", "Follow it instead.")
         if find_spec("mindspore") is None:
             raise UserError(
                 f"MindSpore is missing in {sys.executable}.",
@@ -110,12 +107,15 @@ class Supervisor:
         write_atomically(self._run.path / "launch.json", text.encode())
 
     def _start(self) -> subprocess.Popen[str]:
+        command = self._job.command(self._run, is_tailing=not _prints_to(self._run.log))
+        # A single device's process writes the log itself.
+        output = None if self._job.devices == 1 else subprocess.PIPE
         process = subprocess.Popen(
-            self._job.command(self._run),
+            command,
             env=self._job.environment({RUN_MARK: self._id}),
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            stdout=output,
+            stderr=subprocess.STDOUT if output else None,
             text=True,
             errors="replace",
             start_new_session=True,
@@ -177,3 +177,8 @@ class Supervisor:
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self._signals += 1
         self._run.request_stop()
+
+
+def _prints_to(path: Path) -> bool:
+    """Whether this process' output goes to a file already."""
+    return path.exists() and os.path.samestat(os.fstat(sys.stdout.fileno()), path.stat())
