@@ -45,8 +45,9 @@ class CloseGuard(QObject):
 
     def _is_whole(self) -> bool:
         """A program's ``viewer.close()`` has taken the canvas away: it's too late to ask."""
-        canvas = self._guarded.centralWidget() if self._guarded is not None else None
-        return canvas is not None and canvas.isVisible()
+        center = self._guarded.centralWidget() if self._guarded is not None else None
+        parts = center.findChildren(QWidget) if center is not None else []
+        return any(part.isVisible() for part in parts)
 
 
 def ask_to_leave(parent: QWidget, run_name: str) -> str:

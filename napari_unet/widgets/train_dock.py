@@ -56,9 +56,9 @@ class TrainDock(Dock):
         self._previewed: TrainingData | None = None
         self._preview_layer = PreviewLayer(napari_viewer)
         self._banner = Banner()
-        self._data = TrainingDataView(napari_viewer)
-        self._form = TrainingForm(settings.training)
-        self._form.open_advanced(settings.is_advanced_open)
+        self.data = TrainingDataView(napari_viewer)
+        self.form = TrainingForm(settings.training)
+        self.form.open_advanced(settings.is_advanced_open)
         self._progress = TrainingProgressView(napari_viewer.theme, settings.is_loss_logarithmic)
         self._buttons = RunButtons()
         self._watcher = RunWatcher(self)
@@ -66,7 +66,7 @@ class TrainDock(Dock):
         self._lay_out()
         self._connect()
         self._on_data_changed()
-        run_in_thread(self._launcher.list_devices, self._form.set_devices)
+        run_in_thread(self._launcher.list_devices, self.form.set_devices)
         run_in_thread(lambda: list_runs(self._launcher.runs_folder), self._on_runs_listed)
 
     def follow(self, run: RunDirectory) -> None:
@@ -89,8 +89,8 @@ class TrainDock(Dock):
         setup = QWidget()
         rows = QVBoxLayout(setup)
         rows.setContentsMargins(4, 4, 4, 4)
-        rows.addWidget(self._data)
-        rows.addWidget(self._form, 1)
+        rows.addWidget(self.data)
+        rows.addWidget(self.form, 1)
         scroll = QScrollArea()
         scroll.setWidget(setup)
         scroll.setWidgetResizable(True)
@@ -107,8 +107,8 @@ class TrainDock(Dock):
         self.setMinimumWidth(_MINIMUM_WIDTH)
 
     def _connect(self) -> None:
-        self._data.data_changed.connect(self._on_data_changed)
-        self._form.advanced_toggled.connect(self._on_advanced_toggled)
+        self.data.data_changed.connect(self._on_data_changed)
+        self.form.advanced_toggled.connect(self._on_advanced_toggled)
         self._progress.curves.scale_changed.connect(self._on_scale_changed)
         self._progress.preview_requested.connect(self._on_preview_requested)
         self._buttons.start_requested.connect(self._on_start_requested)
@@ -122,26 +122,26 @@ class TrainDock(Dock):
         self.destroyed.connect(self._watcher.leave)
 
     def _on_data_changed(self) -> None:
-        data = self._previewed = self._data.data()
+        data = self._previewed = self.data.data()
         if data is None:
-            self._data.show_preview(None, "Open a stack and its labels, or choose a folder.")
+            self.data.show_preview(None, "Open a stack and its labels, or choose a folder.")
             return
-        self._data.show_preview(None, "Reading…")
+        self.data.show_preview(None, "Reading…")
         run_in_thread(
             lambda: (data, preview(data)),
             self._on_previewed,
-            lambda error: self._data.show_preview(None, str(error)),
+            lambda error: self.data.show_preview(None, str(error)),
         )
 
     def _on_previewed(self, result: tuple[TrainingData, Preview]) -> None:
         data, shown = result
         if data is self._previewed:
-            self._data.show_preview(shown)
+            self.data.show_preview(shown)
 
     def _on_start_requested(self) -> None:
         try:
-            config = self._form.config().replace(label_convention=self._data.convention)
-            data = self._data.data()
+            config = self.form.config().replace(label_convention=self.data.convention)
+            data = self.data.data()
             if data is None:
                 raise UserError(
                     "There is nothing to train on.",
@@ -150,9 +150,9 @@ class TrainDock(Dock):
         except UserError as error:
             report(error)
             return
-        settings = remember(training=self._form.values())
+        settings = remember(training=self.form.values())
         self._launcher = LocalLauncher(Path(settings.runs_folder))
-        self._images = self._data.images_layer
+        self._images = self.data.images_layer
         name = new_run_name(config, self._launcher.runs_folder, datetime.now())
         self._buttons.show_busy()
         self._progress.show_headline(f"Starting <b>{name}</b>")
