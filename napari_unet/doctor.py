@@ -1,155 +1,242 @@
-"""What is installed, which devices there are, what is missing, and how to get it."""
+"""What is installed, which devices there are, what is missing and how to get it."""
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import platform
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Literal
 
-from training.npus import Npu, find_cann, find_npus
+import psutil
 
-State = Literal["ok", "absent", "missing"]
+from training.npus import find_cann, find_npus
 
-# What each is for; those of the second group are needed for a part of the work only.
-NEEDED = ("numpy", "scipy", "tifffile", "scikit-image", "onnx", "openvino")
-WINDOW = ("napari", "magicgui", "superqt", "pyqtgraph")
+DISTRIBUTION = "napari-unet-mindspore"
+PACKAGES = ("openvino", "onnx", "numpy", "scipy", "tifffile", "safetensors", "asyncssh")
 QT_BINDINGS = ("PyQt5", "PyQt6", "PySide6")
-IMPORT_SECONDS = 120
+WINDOW_LIBRARIES = (
+    "apt-get install libgl1 libegl1 libdbus-1-3 libxkbcommon-x11-0 libxcb-cursor0 libxcb-icccm4 "
+    "libxcb-image0 libxcb-keysyms1 libxcb-randr0 libxcb-render-util0 libxcb-shape0 "
+    "libxcb-xfixes0 libxcb-xinerama0"
+)
+_GIB = 2**30
+_PROBE_SECONDS = 120
+# In processes of their own: MindSpore must not come into this one, and Qt ends the process
+# that it finds no screen in.
+_MINDSPORE_PROBE = """
+from training.device import prepare_environment
+prepare_environment()
+import mindspore
+mindspore.set_device("CPU")
+(mindspore.Tensor([1.0]) + 1).asnumpy()
+"""
+_WINDOW_PROBE = "from qtpy.QtWidgets import QApplication; app = QApplication([])"
+
+State = Literal["ok", "missing", "note"]
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at.
+    """One line of the report.
 
     Parameters
     ----------
     topic : str
-        What it is about.
-    state : str
-        ``ok``; ``absent``: not there, and not needed for training, prediction and evaluation
-        on this machine; ``missing``: they do not work without.
-    detail : str
+        The section that it belongs to.
+    name : str
+        What was looked at.
+    text : str
         What was found.
+    state : str
+        ``ok``, ``missing``, or ``note``: absent, and only some need it.
     remedy : str
-        What to do about it; empty where there is nothing to do.
+        How to get what is missing.
+    is_needed : bool
+        Whether the main job, training and prediction on this machine, can't do without.
     """
 
     topic: str
-    state: State
-    detail: str
+    name: str
+    text: str
+    state: State = "ok"
     remedy: str = ""
+    is_needed: bool = False
 
 
 def examine() -> Iterator[Finding]:
-    """Look at everything, one finding after the other; MindSpore's import takes seconds."""
-    yield _examine_python()
-    for name in NEEDED:
-        yield _examine_package(name, "missing")
+    """Look at everything, in the order of the report. Takes some seconds."""
+    yield from _examine_system()
+    yield from _examine_packages()
     yield _examine_mindspore()
-    npus = find_npus()
-    yield _examine_npus(npus)
-    yield _examine_cann(bool(npus))
-    for name in WINDOW:
-        yield _examine_package(name, "absent")
-    yield _examine_qt()
-    yield _examine_display()
+    yield from _examine_devices()
+    yield from _examine_window()
 
 
-def can_train(findings: list[Finding]) -> bool:
-    """Whether training, prediction and evaluation work on this machine."""
-    return all(finding.state != "missing" for finding in findings)
+def can_run(findings: Sequence[Finding]) -> bool:
+    """Whether the main job can run on this machine: training and prediction."""
+    return not any(one.is_needed and one.state == "missing" for one in findings)
 
 
-def _examine_python() -> Finding:
-    version = f"{platform.python_version()} in {sys.prefix}, {platform.machine()}"
-    if (3, 11) <= sys.version_info[:2] <= (3, 12):
-        return Finding("Python", "ok", version)
-    return Finding("Python", "missing", version, "Make an environment with Python 3.11 or 3.12.")
+def format_report(findings: Sequence[Finding]) -> str:
+    """Aligned lines under the topics; below what is missing, how to get it."""
+    width = max(len(one.name) for one in findings)
+    marks = {"ok": "ok", "missing": "MISSING", "note": "-"}
+    lines: list[str] = []
+    topic = ""
+    for one in findings:
+        if one.topic != topic:
+            topic = one.topic
+            lines += ["", topic] if lines else [topic]
+        lines.append(f"  {marks[one.state]:<7}  {one.name:<{width}}  {one.text}")
+        if one.remedy:
+            lines.append(f"{'':<{13 + width}}{one.remedy}")
+    return "\n".join(lines)
 
 
-def _examine_package(name: str, otherwise: State) -> Finding:
-    version = _version(name)
-    if version is not None:
-        return Finding(name, "ok", version)
-    return Finding(name, otherwise, "not installed", f"pip install {name}")
+def _examine_system() -> Iterator[Finding]:
+    topic = "System"
+    yield _package(topic, DISTRIBUTION)
+    is_supported = (3, 11) <= sys.version_info[:2] <= (3, 12)
+    yield Finding(
+        topic,
+        "Python",
+        platform.python_version(),
+        "ok" if is_supported else "note",
+        "" if is_supported else "Python 3.11 and 3.12 are supported.",
+    )
+    yield Finding(topic, "Platform", platform.platform())
+    total, free = (amount / _GIB for amount in psutil.virtual_memory()[:2])
+    yield Finding(topic, "Memory", f"{total:.1f} GiB, {free:.1f} GiB available")
+
+
+def _examine_packages() -> Iterator[Finding]:
+    for name in PACKAGES:
+        yield _package("Prediction and files", name)
 
 
 def _examine_mindspore() -> Finding:
-    """MindSpore is imported in a process of its own: it may crash, and it sets global state."""
-    version = _version("mindspore")
-    if version is None:
-        remedy = "pip install 'napari-unet-mindspore[mindspore]'; prediction works without."
-        return Finding("MindSpore", "missing", "not installed", remedy)
-    numpy = _version("numpy") or ""
-    if not numpy.startswith("1."):
-        detail = f"{version}, but NumPy {numpy}: it needs NumPy 1"
-        return Finding("MindSpore", "missing", detail, "pip install 'numpy<2'")
+    topic = "Training"
+    install = f'pip install "{DISTRIBUTION}[mindspore]"'
+    installed = _version("mindspore")
+    if installed is None:
+        return Finding(topic, "MindSpore", "not installed", "missing", install, True)
+    numpy = _version("numpy") or "0"
+    if int(numpy.split(".")[0]) >= 2:
+        text = f"{installed}, but NumPy {numpy} is too new for it"
+        return Finding(topic, "MindSpore", text, "missing", 'pip install "numpy<2"', True)
+    problem = run_probe(_MINDSPORE_PROBE)
+    if problem:
+        text = f"{installed} does not work: {problem}"
+        return Finding(topic, "MindSpore", text, "missing", install, True)
+    return Finding(topic, "MindSpore", f"{installed}, with NumPy {numpy}", is_needed=True)
+
+
+def _examine_devices() -> Iterator[Finding]:
+    topic = "Devices"
+    cores = len(psutil.Process().cpu_affinity()) if sys.platform == "linux" else os.cpu_count()
+    yield Finding(topic, "CPU", f"{cores} cores, {_processor()}")
+    npus = find_npus()
+    for place, npu in enumerate(npus):
+        memory = f", {npu.memory_used} of {npu.memory_total} MiB used" if npu.memory_total else ""
+        text = f"{npu.name or 'Ascend NPU'}, {'busy' if npu.is_busy else 'idle'}{memory}"
+        yield Finding(topic, f"ascend:{place}", text)
+    if not npus:
+        text = "none (npu-smi and /dev/davinci* tell of none)"
+        yield Finding(topic, "Ascend NPUs", text, "note")
+    yield _examine_cann(bool(npus))
+    yield Finding(topic, "OpenVINO", _openvino_devices())
+
+
+def _examine_cann(is_needed: bool) -> Finding:
+    set_env = find_cann()
+    if set_env is not None:
+        is_set = "ASCEND_HOME_PATH" in os.environ
+        hint = "" if is_set else f"Before training on an NPU: source {set_env}"
+        return Finding("Devices", "CANN", str(set_env.parent), "ok", hint)
+    if not is_needed:
+        return Finding("Devices", "CANN", "none (only NPUs need it)", "note")
+    remedy = "Install the CANN toolkit and kernels that your MindSpore asks for: hiascend.com."
+    return Finding("Devices", "CANN", "not found, so the NPUs can't be used", "missing", remedy)
+
+
+def _examine_window() -> Iterator[Finding]:
+    topic = "Window"
+    yield _package(topic, "napari")
+    bindings = [f"{name} {found}" for name in QT_BINDINGS if (found := _version(name))]
+    if not bindings:
+        install = f'pip install "{DISTRIBUTION}[pyqt5]"'
+        yield Finding(topic, "Qt binding", "none", "note", install)
+    else:
+        yield Finding(topic, "Qt binding", ", ".join(bindings))
+    if not has_display():
+        remedy = "On a server: apt-get install xvfb, then xvfb-run napari."
+        yield Finding(topic, "Screen", "none; the command line needs none", "note", remedy)
+    elif bindings:
+        problem = run_probe(_WINDOW_PROBE)
+        state: State = "note" if problem else "ok"
+        text = f"no window can be opened: {problem}" if problem else "a window can be opened"
+        yield Finding(topic, "Screen", text, state, WINDOW_LIBRARIES if problem else "")
+
+
+def has_display() -> bool:
+    """Whether there is a screen for a window; elsewhere than on Linux there always is."""
+    if sys.platform != "linux":
+        return True
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def run_probe(code: str) -> str:
+    """Run Python code in another process; the last thing it says if it fails, else nothing."""
     try:
-        imported = subprocess.run(
-            [sys.executable, "-c", "import mindspore"],
+        done = subprocess.run(
+            [sys.executable, "-P", "-c", code],
             capture_output=True,
             text=True,
-            timeout=IMPORT_SECONDS,
-            env={**os.environ, "GLOG_v": "3"},
+            errors="replace",
+            timeout=_PROBE_SECONDS,
         )
     except subprocess.TimeoutExpired:
-        detail = f"{version}, but its import does not end"
-        return Finding("MindSpore", "missing", detail, "Install it anew.")
-    if imported.returncode == 0:
-        return Finding("MindSpore", "ok", version)
-    reason = (imported.stderr.strip().splitlines() or [f"exit code {imported.returncode}"])[-1]
-    detail = f"{version}, but it can't be imported: {reason}"
-    return Finding("MindSpore", "missing", detail, "pip install --force-reinstall mindspore")
+        return f"no answer within {_PROBE_SECONDS} s"
+    if done.returncode == 0:
+        return ""
+    said = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+    return said[-1] if said else f"exit code {done.returncode}"
 
 
-def _examine_npus(npus: list[Npu]) -> Finding:
-    if not npus:
-        remedy = "On a machine with NPUs, install the Ascend driver; see npu-smi info."
-        return Finding("Ascend NPUs", "absent", "none; training uses the CPU", remedy)
-    names = [f"{npu.id} {npu.name}".strip() + (" (busy)" if npu.is_busy else "") for npu in npus]
-    return Finding("Ascend NPUs", "ok", ", ".join(names))
-
-
-def _examine_cann(has_npus: bool) -> Finding:
-    script = find_cann()
-    active = os.environ.get("ASCEND_HOME_PATH") or os.environ.get("ASCEND_TOOLKIT_HOME")
-    if script is None and not active:
-        state: State = "missing" if has_npus else "absent"
-        remedy = (
-            "Install the CANN toolkit that fits MindSpore's version, or train with --device cpu."
-        )
-        return Finding("CANN", state, "no set_env.sh below /usr/local/Ascend or ~/Ascend", remedy)
-    if active:
-        return Finding("CANN", "ok", f"set up for this shell: {active}")
-    state = "missing" if has_npus else "absent"
-    return Finding("CANN", state, f"{script}, but not set up for this shell", f"source {script}")
-
-
-def _examine_qt() -> Finding:
-    found = [f"{name} {version}" for name in QT_BINDINGS if (version := _version(name))]
-    if found:
-        return Finding("Qt", "ok", ", ".join(found))
-    remedy = "pip install 'napari-unet-mindspore[pyqt5]'; only the window needs it."
-    return Finding("Qt", "absent", "no binding is installed", remedy)
-
-
-def _examine_display() -> Finding:
-    if sys.platform != "linux":
-        return Finding("Display", "ok", f"{platform.system()}'s own")
-    display = os.environ.get("WAYLAND_DISPLAY") or os.environ.get("DISPLAY")
-    if display:
-        return Finding("Display", "ok", display)
-    remedy = "The command line needs none. For the window: ssh -X, or xvfb-run napari."
-    return Finding("Display", "absent", "none", remedy)
+def _package(topic: str, name: str) -> Finding:
+    found = _version(name)
+    if found is None:
+        install = f"pip install {DISTRIBUTION}"
+        return Finding(topic, name, "not installed", "missing", install, is_needed=True)
+    return Finding(topic, name, found, is_needed=True)
 
 
 def _version(name: str) -> str | None:
     try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
+        return version(name)
+    except PackageNotFoundError:
         return None
+
+
+def _openvino_devices() -> str:
+    if _version("openvino") is None:
+        return "not installed"
+    import openvino
+
+    core = openvino.Core()
+    return ", ".join(core.available_devices)
+
+
+def _processor() -> str:
+    """The processor's name, as Linux tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except FileNotFoundError:
+        return platform.processor() or platform.machine()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()

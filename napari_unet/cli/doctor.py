@@ -6,30 +6,20 @@ import sys
 
 import click
 
-from napari_unet import __version__
-from napari_unet.doctor import can_train, examine
-
-_MARKS = {"ok": ("ok", "green"), "absent": ("-", "yellow"), "missing": ("MISSING", "red")}
+from napari_unet.doctor import can_run, examine, format_report
 
 
 @click.command()
 def command() -> None:
     """Tell what is installed, which devices there are, and what is missing.
 
-    The exit code is 0 when training, prediction and evaluation work here. A dash marks what
-    they do not need: NPUs, and what only the window uses.
+    The exit code is 0 if a model can be trained and used on this machine, else 1.
     """
-    click.echo(f"napari-unet {__version__}\n")
-    findings = []
-    for finding in examine():
-        findings.append(finding)
-        mark, color = _MARKS[finding.state]
-        click.echo(f"{click.style(f'{mark:>7}', fg=color)}  {finding.topic:<13} {finding.detail}")
-        if finding.state != "ok" and finding.remedy:
-            click.echo(f"{'':>24}{finding.remedy}")
-    click.echo()
-    if can_train(findings):
-        click.echo("All that training, prediction and evaluation need is here.")
+    findings = list(examine())
+    click.echo(format_report(findings))
+    if can_run(findings):
+        click.echo("\nTraining and prediction can run here.")
         return
-    click.echo("Something is missing for training, prediction or evaluation: see above.")
+    missing = [one.name for one in findings if one.is_needed and one.state == "missing"]
+    click.echo(f"\nTraining and prediction can't both run here yet: {', '.join(missing)}.")
     sys.exit(1)
