@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from napari_unet.launching import Launcher, LocalLauncher
+from napari_unet.servers.record import is_remote, read_record
 from training.errors import UserError
 from training.events import RunState, Status, fold, load_state, read_events
 from training.run_directory import RunDirectory
@@ -85,7 +86,10 @@ def summarize(run: RunDirectory) -> RunSummary:
     if state.started_time is not None and state.last_time is not None:
         seconds = state.last_time - state.started_time
     mean = state.best_evaluation["mean"] if state.best_evaluation else {}
-    is_running = LocalLauncher(run.path.parent).is_running(run)
+    if is_remote(run):
+        is_running = read_record(run).is_running
+    else:
+        is_running = LocalLauncher(run.path.parent).is_running(run)
     status = run_status(state, is_running)
     problem = state.failure["message"] if state.failure else ""
     preset = device = ""

@@ -14,6 +14,11 @@ _COMMANDS = {
     "train": "Train a U-Net on a stack and its labels.",
     "evaluate": "Compare a model's masks with the ground truth, slice by slice.",
     "predict": "Predict the membrane mask of a stack.",
+    "runs": "List the runs of this machine or of a server.",
+    "follow": "Watch a run, wherever it is.",
+    "stop": "End a run after its current step, and keep its model.",
+    "fetch": "Bring a server's run and its best model home.",
+    "servers": "Add, list, test or remove servers to train on.",
     "demo": "Do the whole job on a stack: train, predict, evaluate, export.",
     "doctor": "Tell what is installed, which devices there are, and what is missing.",
 }

@@ -10,7 +10,9 @@ from typing import Any
 
 import click
 
+from napari_unet.cli.remote import resume_remotely, train_remotely
 from napari_unet.launching import new_run_name
+from napari_unet.servers.record import is_remote
 from training.config import PRESETS, TrainingConfig, preset_config
 from training.errors import UserError
 from training.events import load_state
@@ -61,8 +63,15 @@ RUNS_FOLDER = Path("runs")
     type=click.Path(path_type=Path),
     help="Go on with a run that was stopped or killed, as it was configured.",
 )
+@click.option("--remote", metavar="PROFILE", help="Train on this server; Ctrl-C then detaches.")
+@click.option("--devices", type=int, default=0, help="How many on the server.")
 def command(
-    config_file: Path | None, out: Path | None, resume: Path | None, **options: Any
+    config_file: Path | None,
+    out: Path | None,
+    resume: Path | None,
+    remote: str | None,
+    devices: int,
+    **options: Any,
 ) -> None:
     """Train a U-Net on a stack and its labels.
 
@@ -73,6 +82,7 @@ def command(
     Examples:
       napari-unet train --data isbi --out runs/first
       napari-unet train --resume runs/first
+      napari-unet train --data isbi --remote lab --devices 8
     """
     given = {_FIELDS[name]: value for name, value in options.items() if value is not None}
     if resume is not None:
@@ -80,13 +90,23 @@ def command(
             raise UserError(
                 "--resume goes on with a run as it was configured.", "Give no other option."
             )
+        if is_remote(RunDirectory(resume)):
+            resume_remotely(RunDirectory(resume.absolute()), devices)
+            return
         _train(_resumable(resume))
     config = _configure(config_file, given)
     if not config.data_url and not (config.image and config.labels):
         raise UserError("No data is given.", "Give --data DIR, or --image and --labels.")
-    run = RunDirectory(
-        out or RUNS_FOLDER / new_run_name(config, RUNS_FOLDER, datetime.now().astimezone())
-    )
+    path = out or RUNS_FOLDER / new_run_name(config, RUNS_FOLDER, datetime.now().astimezone())
+    if remote is not None:
+        train_remotely(config, remote, devices, path)
+        return
+    if devices:
+        raise UserError(
+            "--devices is for a server.",
+            "Name it with --remote, or use python -m training.launch_8p on this machine.",
+        )
+    run = RunDirectory(path)
     run.create(config)
     _train(run)
 

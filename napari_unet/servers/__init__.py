@@ -9,6 +9,8 @@ from napari_unet.servers.record import current_profile, is_remote, read_record
 from napari_unet.servers.remote_launcher import RemoteLauncher
 from training.run_directory import RunDirectory
 
+__all__ = ["RemoteLauncher", "launcher_for"]
+
 
 def launcher_for(run: RunDirectory) -> Launcher:
     """The launcher of the place where a run is: this machine, or a server."""

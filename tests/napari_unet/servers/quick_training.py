@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 import os
 import sys
 import time
@@ -34,6 +35,8 @@ def number_in(name: str) -> int:
 for rank in range(options.devices):
     run.device_log(rank).parent.mkdir(parents=True, exist_ok=True)
     run.device_log(rank).write_text(f"log of device {rank}\n")
+launch = {"id": os.environ["NAPARI_UNET_RUN"], "devices": options.devices, "boot_id": ""}
+(run.path / "launch.json").write_text(json.dumps(launch))
 log = EventLog(run.events)
 log.append("started", first_step=done, total_steps=config.steps, world_size=options.devices)
 for step in range(done + 1, config.steps + 1):

@@ -1,0 +1,41 @@
+"""``napari-unet fetch``: bring a server's run home."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from napari_unet.cli.remote import confirm_host_keys, find_run
+from napari_unet.servers import RemoteLauncher, launcher_for
+from napari_unet.servers.profiles import find_profile
+from training.errors import UserError
+from training.run_directory import RunDirectory
+
+
+@click.command()
+@click.argument("run")
+@click.option("--remote", metavar="PROFILE", help="Make the copy of a run that isn't here yet.")
+@click.option("--log", metavar="DEVICE", type=int, help="Fetch and print this device's log.")
+def command(run: str, remote: str | None, log: int | None) -> None:
+    """Fetch a run's events, figures and best model; each file's hash is compared.
+
+    RUN is its name or the folder of its copy.
+    """
+    found = find_run(run) if remote is None else _adopt(run, remote)
+    launcher = launcher_for(found)
+    if not isinstance(launcher, RemoteLauncher):
+        raise UserError(f"{found.path} is a run of this machine.", "It is here already.")
+    if log is not None:
+        text = confirm_host_keys(lambda: launcher.fetch_device_log(found, log)).read_text()
+        click.echo(text, nl=False)
+        return
+    for name, digest in confirm_host_keys(lambda: launcher.fetch(found)).items():
+        click.echo(f"{digest}  {found.path / name}")
+
+
+def _adopt(name: str, profile: str) -> RunDirectory:
+    from napari_unet.servers.listing import adopt_run
+
+    server = find_profile(profile)
+    return confirm_host_keys(lambda: adopt_run(server, name, Path("runs").absolute()))

@@ -1,0 +1,21 @@
+"""``napari-unet follow``: watch a run, wherever it is."""
+
+from __future__ import annotations
+
+import click
+
+from napari_unet.cli.remote import find_run, follow
+from napari_unet.runs import RunFollower
+from napari_unet.servers import launcher_for
+
+
+@click.command()
+@click.argument("run")
+def command(run: str) -> None:
+    """Watch a run until it ends; Ctrl-C leaves it running.
+
+    RUN is its name or its folder. After an interruption, however long, it goes on where it
+    stopped, and the best model comes to this machine as soon as there is a better one.
+    """
+    found = find_run(run)
+    follow(found, RunFollower(found, launcher_for(found)))

@@ -1,0 +1,41 @@
+"""``napari-unet runs``: the runs of this machine, or those of a server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from napari_unet.cli.remote import confirm_host_keys, runs_folders
+from napari_unet.runs import list_runs
+from napari_unet.servers.profiles import find_profile
+from napari_unet.servers.record import is_remote, read_record
+
+
+@click.command()
+@click.option("--remote", metavar="PROFILE", help="List those on this server instead.")
+def command(remote: str | None) -> None:
+    """List runs: name, state, best soft Dice, and where they are.
+
+    Runs are looked for in ./runs and in the window's folder.
+    """
+    if remote is not None:
+        _list_remote(remote)
+        return
+    for folder in dict.fromkeys(folder.absolute() for folder in runs_folders()):
+        for summary in list_runs(folder):
+            place = read_record(summary.run).profile.name if is_remote(summary.run) else "here"
+            _print_row(summary.run.path.name, summary.status, summary.best_soft_dice, place)
+
+
+def _list_remote(name: str) -> None:
+    from napari_unet.servers.listing import list_remote_runs
+
+    profile = find_profile(name)
+    for run in confirm_host_keys(lambda: list_remote_runs(profile)):
+        _print_row(run.name, run.status, run.best_soft_dice, str(Path(profile.folder) / "runs"))
+
+
+def _print_row(name: str, status: str, soft_dice: float | None, place: str) -> None:
+    figure = "-" if soft_dice is None else f"{soft_dice:.4f}"
+    click.echo(f"{name:<40}  {status:<11}  {figure:>6}  {place}")

@@ -1,0 +1,27 @@
+"""``napari-unet stop``: end a run, wherever it is."""
+
+from __future__ import annotations
+
+import click
+
+from napari_unet.cli.remote import confirm_host_keys, find_run
+from napari_unet.servers import launcher_for
+
+
+@click.command()
+@click.argument("run")
+@click.option("--now", is_flag=True, help="Kill every process of it instead of waiting.")
+def command(run: str, now: bool) -> None:
+    """End a run after its current step, and keep its model.
+
+    RUN is its name or its folder. With --now its processes are killed; what it had saved by
+    then stays, and it can be resumed.
+    """
+    found = find_run(run)
+    launcher = launcher_for(found)
+    if now:
+        confirm_host_keys(lambda: launcher.cancel(found))
+        click.echo(f"No process of {found.name} is left.")
+    else:
+        confirm_host_keys(lambda: launcher.stop(found))
+        click.echo(f"{found.name} ends after its current step.")
