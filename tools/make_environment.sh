@@ -11,12 +11,18 @@ usable() { # whether a Python is 3.11 or 3.12 and can make environments
         2>/dev/null
 }
 
+install() { # pip install, told by a line a download, without the addresses
+    "$folder/bin/python" -m pip --disable-pip-version-check install "$@" |
+        sed -un -e '/\.metadata/d' -e 's#^ *\(Downloading\|Using cached\) \(.*/\)\?#  #p' \
+            -e 's/^Installing collected.*/  Unpacking all, which takes a minute or two/p'
+}
+
 for python in python3.12 python3.11 python3; do
     if usable "$python"; then
         echo "Making $folder with $("$python" --version), and installing some 2 GB of packages."
         "$python" -m venv "$folder"
-        "$folder/bin/python" -m pip install --quiet --upgrade pip
-        "$folder/bin/python" -m pip install --quiet --progress-bar on -e ".[$extras]"
+        install --upgrade pip
+        install -e ".[$extras]"
         exit 0
     fi
 done
