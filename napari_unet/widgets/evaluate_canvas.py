@@ -18,7 +18,7 @@ class DiceOverlay:
 
     def __init__(self, viewer: Viewer) -> None:
         self._overlay: Any = viewer.canvas.overlays.text
-        self._overlay.font_size = 14
+        self._overlay.font_size = 12
         self._overlay.box = True
         self._overlay.position = "bottom_left"
 

@@ -33,7 +33,7 @@ class DicePlot(pyqtgraph.PlotWidget):  # type: ignore[misc]
         self.setMouseEnabled(x=False, y=False)
         self.setLabel("bottom", "slice")
         self.setLabel("left", "Dice")
-        self.getAxis("left").setWidth(44)
+        self.getAxis("left").setWidth(58)
         for name in ("left", "bottom"):
             self.getAxis(name).enableAutoSIPrefix(False)
         self._curve = self.plot(pen=DICE_COLOR, symbol="o", symbolSize=5, symbolPen=None)

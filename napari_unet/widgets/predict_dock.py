@@ -52,7 +52,7 @@ class PredictDock(Dock):
         self._viewer = viewer
         self._result: _Result | None = None
         self._worker: Any = None
-        self._is_thresholding = False
+        self._is_thresholding = self._is_stale = False
         self._events = Connections(self)
         self._model = ModelChoice()
         self._image = LayerChoice(viewer, _is_predictable, prefers=_is_selected(viewer))
@@ -202,19 +202,19 @@ class PredictDock(Dock):
         self._threshold_others()
 
     def _threshold_others(self) -> None:
-        if not self._is_thresholding and self._result is not None:
-            self._is_thresholding = True
+        if self._is_thresholding:
+            self._is_stale = True
+        elif self._result is not None:
+            self._is_thresholding, self._is_stale = True, False
             run_in_thread(self._result.prediction.threshold_all, self._on_thresholded)
 
     def _on_thresholded(self, threshold: float) -> None:
         self._is_thresholding = False
-        if self._result is None:
-            return
-        if threshold == self._result.prediction.threshold:
+        if self._is_stale:
+            self._threshold_others()
+        else:
             _remember(threshold=threshold)
             self._tell_mask_changed()
-        else:
-            self._threshold_others()
 
     def _on_release_requested(self) -> None:
         if self._result is not None:
