@@ -25,7 +25,7 @@ from training.stacks import find_pair, read_training_pair
 from training.synthetic import write_synthetic
 
 # Enough for the synthetic stack, and the whole demo stays under two minutes on two cores.
-SYNTHETIC_OPTIONS = {"steps": 200, "eval_interval": 4}
+SYNTHETIC_OPTIONS = {"steps": 150, "eval_interval": 4}
 TEST_VOLUME = "test-volume.tif"
 # What ends a demo from outside, by Ctrl-C or a signal.
 INTERRUPTIONS = (KeyboardInterrupt, SystemExit)

@@ -29,7 +29,9 @@ class Sampler(Protocol):
 
     samples_per_slice: int
 
-    def __call__(self, index: int, random: np.random.Generator) -> tuple[Image, Image]:
+    def __call__(
+        self, index: int, random: np.random.Generator, has_flips: bool
+    ) -> tuple[Image, Image]:
         """Input (H, W) in [-1, 1] and wanted probability of membrane (h, w)."""
 
 
@@ -42,10 +44,12 @@ class MedicalSampler:
         self._images = [_pad_medical(image) for image in images]
         self._inside = [_pad_medical(1.0 - mask.astype(np.float32)) for mask in membrane]
 
-    def __call__(self, index: int, random: np.random.Generator) -> tuple[Image, Image]:
+    def __call__(
+        self, index: int, random: np.random.Generator, has_flips: bool
+    ) -> tuple[Image, Image]:
         image, inside = self._images[index], self._inside[index]
         for axis in (0, 1):
-            if random.random() > 0.5:
+            if has_flips and random.random() > 0.5:
                 image, inside = np.flip(image, axis), np.flip(inside, axis)
         left, top = (int(random.random() * 0.3 * MEDICAL_INPUT) for _ in range(2))
         right, bottom = (int((1 - random.random() * 0.3) * MEDICAL_INPUT) for _ in range(2))
@@ -65,7 +69,7 @@ def _pad_medical(image: NDArray[np.float32]) -> Image:
 
 
 class CompactSampler:
-    """Random crops, flipped and turned by right angles."""
+    """Random crops, which may be flipped and turned by right angles."""
 
     def __init__(self, images: Sequence[NDArray[Any]], membrane: Sequence[NDArray[Any]]) -> None:
         shortest = min(images[0].shape)
@@ -75,11 +79,15 @@ class CompactSampler:
         self._membrane = [mirror(mask.astype(np.float32), (height, width), 0) for mask in membrane]
         self.samples_per_slice = max(1, round(height * width / self._crop**2))
 
-    def __call__(self, index: int, random: np.random.Generator) -> tuple[Image, Image]:
+    def __call__(
+        self, index: int, random: np.random.Generator, has_flips: bool
+    ) -> tuple[Image, Image]:
         image, wanted = self._images[index], self._membrane[index]
         top, left = (int(random.integers(length - self._crop + 1)) for length in image.shape)
         window = slice(top, top + self._crop), slice(left, left + self._crop)
         image, wanted = image[window], wanted[window]
+        if not has_flips:
+            return image, wanted
         if random.random() < 0.5:
             image, wanted = np.flip(image, 1), np.flip(wanted, 1)
         turns = int(random.integers(4))
@@ -125,6 +133,7 @@ class Batches:
         self.total_steps = config.steps or math.ceil(
             epochs * self.samples_per_epoch / self.samples_per_step
         )
+        self._flipped_samples = round(config.flips * self.total_steps) * self.samples_per_step
 
     def epoch(self, step: int) -> int:
         """Epoch, from 1, that the first sample of a step, from 1, belongs to."""
@@ -160,4 +169,5 @@ class Batches:
         epoch, place = divmod(number, self.samples_per_epoch)
         order = np.random.default_rng([self._seed, epoch]).permutation(self.samples_per_epoch)
         random = np.random.default_rng([self._seed, epoch, place + 1])
-        return self._sample(int(order[place]) % self._slices, random)
+        has_flips = number < self._flipped_samples
+        return self._sample(int(order[place]) % self._slices, random, has_flips)

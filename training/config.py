@@ -129,6 +129,14 @@ class TrainingConfig:
     )
     num_classes: int = _advanced(2, "Classes", "Membrane and inside.", minimum=2, maximum=2)
     num_channels: int = _advanced(1, "Channels", "Of the input image.", minimum=1, maximum=1)
+    flips: float = _advanced(
+        1.0,
+        "Flips",
+        "Share of the steps, from the first on, whose images are flipped and turned at random. "
+        "Labels that lie a little beside their image are learned as they lie without flips.",
+        minimum=0,
+        maximum=1,
+    )
     keep_checkpoint_max: int = _advanced(
         10, "Checkpoints kept", "The newest ones, beside the best.", minimum=1
     )
@@ -224,6 +232,7 @@ PRESETS: Mapping[str, TrainingConfig] = {
         lr=1e-2,
         lr_schedule="one_cycle",
         ema_decay=0.98,
+        flips=0.0,
         eval_interval=1,
         weight_decay=1e-4,
         loss_scale=1.0,

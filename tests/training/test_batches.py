@@ -29,8 +29,9 @@ def test_a_batch_is_scaled_and_of_the_networks_shape() -> None:
     assert set(np.unique(wanted)) == {0, 1}
 
 
-def test_labels_are_augmented_as_their_images() -> None:
-    config = preset_config("compact")
+@pytest.mark.parametrize("flips", [0.0, 0.5, 1.0])
+def test_labels_are_augmented_as_their_images(flips: float) -> None:
+    config = preset_config("compact", flips=flips, steps=6)
     batches = Batches(LABELS, LABELS == 0, CARD, config)
     for step in range(1, 6):
         images, wanted = batches.batch(step)
@@ -42,6 +43,17 @@ def test_a_batch_depends_on_seed_and_step_alone() -> None:
     first.batch(1)
     np.testing.assert_array_equal(first.batch(5)[0], again.batch(5)[0])
     assert (first.batch(5)[0] != other.batch(5)[0]).any()
+
+
+def test_flips_end_after_their_share_of_the_steps() -> None:
+    slices = {image.tobytes() for image in CARD.scaling.apply(IMAGES)}
+    batches = make(batchsize=5, flips=0.5, steps=4)
+    unflipped = [
+        sum(image.tobytes() in slices for image in batches.batch(step)[0][:, 0])
+        for step in range(1, 5)
+    ]
+    assert max(unflipped[:2]) < 5
+    assert unflipped[2:] == [5, 5]
 
 
 def test_steps_come_with_their_own_batches() -> None:
