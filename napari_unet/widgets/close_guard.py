@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 
 from qtpy.QtCore import QEvent, QObject
@@ -22,32 +23,28 @@ class CloseGuard(QObject):
     def __init__(self, may_close: Callable[[], bool], parent: QWidget) -> None:
         super().__init__(parent)
         self._may_close = may_close
-        self._guarded: QMainWindow | None = None
+        # Weak: a window that is closed must not stay in memory for its guard's sake.
+        self._window: weakref.ref[QMainWindow] | None = None
         parent.installEventFilter(self)
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
         if event is None:
             return False
-        if event.type() == QEvent.Type.Show and self._guarded is None:
+        if event.type() == QEvent.Type.Show and self._window is None:
             self._guard_window(watched)
-        is_closing = watched is self._guarded and event.type() == QEvent.Type.Close
-        if is_closing and self._is_whole() and not self._may_close():
+        if event.type() != QEvent.Type.Close or not isinstance(watched, QMainWindow):
+            return False
+        is_refused = _is_whole(watched) and not self._may_close()
+        if is_refused:
             event.ignore()
-            return True
-        return False
+        return is_refused
 
     def _guard_window(self, widget: QObject | None) -> None:
         while widget is not None and not isinstance(widget, QMainWindow):
             widget = widget.parent()
         if widget is not None:
-            self._guarded = widget
+            self._window = weakref.ref(widget)
             widget.installEventFilter(self)
-
-    def _is_whole(self) -> bool:
-        """A program's ``viewer.close()`` has taken the canvas away: it's too late to ask."""
-        center = self._guarded.centralWidget() if self._guarded is not None else None
-        parts = center.findChildren(QWidget) if center is not None else []
-        return any(part.isVisible() for part in parts)
 
 
 def ask_to_leave(parent: QWidget, run_name: str) -> str:
@@ -67,3 +64,10 @@ def ask_to_leave(parent: QWidget, run_name: str) -> str:
     box.exec_()
     answers = {leave: "leave", stop: "stop"}
     return answers.get(box.clickedButton(), "stay")
+
+
+def _is_whole(window: QMainWindow) -> bool:
+    """A program's ``viewer.close()`` has taken the canvas away: it's too late to ask."""
+    center = window.centralWidget()
+    parts = center.findChildren(QWidget) if center is not None else []
+    return any(part.isVisible() for part in parts)

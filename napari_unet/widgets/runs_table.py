@@ -38,7 +38,8 @@ class RunsTable(QWidget):
         self._sorted = QSortFilterProxyModel(self)
         self._sorted.setSourceModel(self._model)
         self._sorted.setSortRole(SORT_ROLE)
-        self._table: Any = QTableView()  # Any: PyQt5's stubs take all of its parts for optional
+        # Any: PyQt5's stubs take all of its parts for optional.
+        self._table: Any = QTableView()
         self._table.setModel(self._sorted)
         self._table.setSortingEnabled(True)
         self._table.sortByColumn(_DATE_COLUMN, Qt.SortOrder.DescendingOrder)
