@@ -38,8 +38,7 @@ class RunsTable(QWidget):
         self._sorted = QSortFilterProxyModel(self)
         self._sorted.setSourceModel(self._model)
         self._sorted.setSortRole(SORT_ROLE)
-        # Any: PyQt5's stubs take all of its parts for optional.
-        self._table: Any = QTableView()
+        self._table = _new_table()
         self._table.setModel(self._sorted)
         self._table.setSortingEnabled(True)
         self._table.sortByColumn(_DATE_COLUMN, Qt.SortOrder.DescendingOrder)
@@ -109,3 +108,8 @@ class RunsTable(QWidget):
             self._widgets["Predict"].setEnabled(chosen.has_model)
             self._widgets["Resume"].setEnabled(chosen.can_resume)
             self._widgets["Delete"].setEnabled(not chosen.is_running)
+
+
+def _new_table() -> Any:
+    """Any, for PyQt5's stubs take all of its parts for optional."""
+    return QTableView()
