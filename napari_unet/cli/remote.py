@@ -12,8 +12,8 @@ import click
 
 from napari_unet.runs import RunFollower
 from napari_unet.servers import RemoteLauncher, launcher_for
-from napari_unet.servers.connection import ConnectionLostError
 from napari_unet.servers.host_keys import UnknownHostKeyError, accept_host_key
+from napari_unet.servers.opening import ConnectionLostError
 from napari_unet.servers.profiles import find_profile
 from napari_unet.servers.upload import Progress
 from napari_unet.settings import load_settings

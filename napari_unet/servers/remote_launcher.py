@@ -16,9 +16,15 @@ from typing import Any, TypeVar
 from napari_unet.launching import check_run_name
 from napari_unet.servers import scripts
 from napari_unet.servers.background import wait_for
-from napari_unet.servers.connection import CommandError, ConnectionLostError, Server
+from napari_unet.servers.connection import CommandError, Server
 from napari_unet.servers.endings import ending_event
 from napari_unet.servers.mirror import Mirror
+from napari_unet.servers.opening import ConnectionLostError
+from napari_unet.servers.preparation import (
+    make_run_folder,
+    share_checkpoint,
+    upload_inputs,
+)
 from napari_unet.servers.profiles import Profile
 from napari_unet.servers.record import RemoteRecord, read_record, update_record, write_record
 from napari_unet.servers.upload import OnProgress, Store
@@ -151,24 +157,12 @@ class RemoteLauncher:
         paths = []
         for node in self._nodes:
             store = await Store.open(node, self._on_progress)
-            paths.append(await self._make_run(store, run))
+            config = await upload_inputs(store, run.read_config())
+            paths.append(await make_run_folder(store, run.name, config))
         await self._launch(run, update_record(run, paths=tuple(paths)))
 
-    async def _make_run(self, store: Store, run: RunDirectory) -> str:
-        config = await upload_inputs(store, run.read_config(), self.profile)
-        path = join(store.root, "runs", run.name)
-        async with store.server.files() as sftp:
-            if await sftp.exists(join(path, "events.jsonl")):
-                raise UserError(
-                    f"{self.name} has a run {run.name} already.", "Choose another name."
-                )
-            for folder in ("checkpoints", "preview"):
-                await sftp.makedirs(join(path, folder), exist_ok=True)
-            async with sftp.open(join(path, "config.json"), "wb", encoding=None) as file:
-                await file.write(config.to_json().encode())
-        return path
-
     async def _launch(self, run: RunDirectory, record: RemoteRecord) -> None:
+        await share_checkpoint(self._nodes, record.paths)
         for rank, (node, path) in enumerate(zip(self._nodes, record.paths, strict=True)):
             source = await (await Store.open(node, self._on_progress)).put_source()
             arguments = [f"--devices={record.devices}"]
@@ -258,23 +252,3 @@ class RemoteLauncher:
                 f"The copy of the run can't be written: {error}.",
                 f"Free some space in {self.runs_folder}.",
             ) from error
-
-
-async def upload_inputs(store: Store, config: TrainingConfig, profile: Profile) -> TrainingConfig:
-    """Send the files that a configuration names; the configuration with their paths there."""
-    from training.stacks import find_pair
-
-    image, labels = find_pair(Path(config.data_url), config.image, config.labels)
-    changes = {
-        "data_url": join(store.root, "store"),
-        "image": await store.put_data(image),
-        "labels": await store.put_data(labels),
-    }
-    if config.resume:
-        changes["resume_ckpt"] = await store.put_data(Path(config.resume_ckpt))
-    if config.device == "auto":
-        changes["device"] = profile.device
-    return config.replace(**changes)
-
-
-__all__ = ["ConnectionLostError", "RemoteLauncher"]

@@ -15,7 +15,8 @@ import tifffile
 
 from napari_unet.runs import RunFollower
 from napari_unet.servers.background import wait_for
-from napari_unet.servers.connection import ConnectionLostError, Server
+from napari_unet.servers.connection import Server
+from napari_unet.servers.opening import ConnectionLostError
 from napari_unet.servers.remote_launcher import RemoteLauncher
 from tests.napari_unet.servers.sshd import Sshd
 from training.config import TrainingConfig, preset_config

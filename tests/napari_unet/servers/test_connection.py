@@ -5,12 +5,13 @@ from pathlib import Path
 import pytest
 
 from napari_unet.servers.background import wait_for
-from napari_unet.servers.connection import CommandError, ConnectionLostError, Server
+from napari_unet.servers.connection import CommandError, Server
 from napari_unet.servers.host_keys import (
     ChangedHostKeyError,
     UnknownHostKeyError,
     accept_host_key,
 )
+from napari_unet.servers.opening import ConnectionLostError
 from tests.napari_unet.servers.sshd import Sshd, make_key
 from training.errors import UserError
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from napari_unet.runs import RunFollower
-from napari_unet.servers.connection import ConnectionLostError
+from napari_unet.servers.opening import ConnectionLostError
 from napari_unet.servers.record import read_record
 from napari_unet.servers.remote_launcher import RemoteLauncher
 from napari_unet.servers.upload import Progress
