@@ -29,6 +29,7 @@ from typing import Any
 from training.devices import choose_npus
 from training.errors import UserError
 from training.job import Job, free_port
+from training.node_link import tell_head
 from training.npus import find_npus
 from training.run_directory import RunDirectory
 from training.supervisor import Supervisor
@@ -51,7 +52,11 @@ def main(arguments: list[str] | None = None) -> int:
         try:
             return Supervisor(run, _plan(run, **job_options)).run()
         except UserError as error:
-            tell_failure(run, error.problem, error.remedy)
+            if job_options["node_rank"] == 0:
+                tell_failure(run, error.problem, error.remedy)
+            else:
+                port = job_options["master_port"] or DEFAULT_PORT
+                tell_head(job_options["master_addr"], port, error)
             raise
     except UserError as error:
         print(f"Error: {error}", file=sys.stderr, flush=True)

@@ -135,6 +135,7 @@ class Learner:
     def resume_from(self, path: Path) -> int:
         """Take up a run where :meth:`save` left it; returns the steps done."""
         state, metadata = load_weights(path)
+        state["learning_rate"] = self.rates  # another number of devices has its own schedule
         for cell in self._cells:
             put_weights(cell, state, path)
         return int(metadata["step"])

@@ -15,6 +15,7 @@ from training.errors import UserError
 from training.job import CLUSTER_SECONDS, Job
 
 _RETRY_SECONDS = 1.0
+_HEAD_SECONDS = 60.0  # node 0 may still be importing what it needs
 _LOST = "Look at that machine, then resume the run on all of them."
 
 
@@ -158,6 +159,20 @@ class _Line:
 
     def close(self) -> None:
         self._connection.close()
+
+
+def tell_head(address: str, master_port: int, failure: UserError) -> None:
+    """Tell node 0 that this node can't even begin, so that it need not wait."""
+    deadline = time.monotonic() + _HEAD_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            line = _Line(socket.create_connection((address, master_port + 1), timeout=5), address)
+        except OSError:
+            time.sleep(_RETRY_SECONDS)
+            continue
+        line.send(failure)
+        line.close()
+        return
 
 
 def make_link(job: Job) -> NodeLink:

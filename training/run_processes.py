@@ -22,8 +22,16 @@ def find_workers(run_id: str) -> dict[int, int]:
     return {
         process.pid: int(environment["RANK_ID"])
         for process, environment in _marked(run_id)
-        if environment.get("MS_ROLE") == "MS_WORKER" and environment.get("RANK_ID", "").isdigit()
+        if environment.get("MS_ROLE") == "MS_WORKER" and _is_training(process)
     }
+
+
+def _is_training(process: psutil.Process) -> bool:
+    """Whether it trains; msrun's ``tail -f`` of a log has the worker's environment too."""
+    try:
+        return "training.train" in process.cmdline()
+    except psutil.NoSuchProcess:
+        return False
 
 
 def kill_processes(run_id: str, patience: float = 10.0) -> list[psutil.Process]:

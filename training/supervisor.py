@@ -162,6 +162,8 @@ class Supervisor:
     def _tell(self, failure: UserError, start: float) -> None:
         """Write the failure into the events, unless the training has told its own."""
         print(f"Error: {failure}", file=sys.stderr, flush=True)
+        if not self._job.is_head:
+            return  # node 0 has been told, and may share this disk
         state = load_state(self._run.events)
         if state.failure is not None and state.failure["time"] >= start:
             return

@@ -38,14 +38,26 @@ def make_key(path: Path) -> Path:
 class Sshd:
     """A server that can be stopped, started again, given another host key, or cut off."""
 
-    def __init__(self, folder: Path, authorized: Path, address: str = "127.0.0.1") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        authorized: Path,
+        address: str = "127.0.0.1",
+        port: int = 0,
+        namespace: str = "",
+        disk: Path | None = None,
+    ) -> None:
         self.folder = folder
         self.address = address
-        self.port = free_port()
+        self.port = port or free_port()
         self.host_key = make_key(folder / "host_key")
         self.work = folder / "work"
         self._config = folder / "sshd_config"
-        self._command_prefix: list[str] = []
+        self._command_prefix: list[str | Path] = []
+        if namespace and disk is not None:  # a network and a disk of its own
+            mount = 'mount --bind "$1" "$2" && shift 2 && exec "$@"'
+            inside = ["ip", "netns", "exec", namespace, "sh", "-c", mount, "sh"]
+            self._command_prefix = [*inside, folder, disk]
         self._process: subprocess.Popen[bytes] | None = None
         shutil.copy(authorized, folder / "authorized_keys")
         self._config.write_text(
