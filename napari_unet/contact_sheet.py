@@ -97,7 +97,7 @@ def contact_sheet(rows: Sequence[SheetRow], title: str = "") -> bytes:
 
 
 def _panel_size(shape: tuple[int, ...]) -> tuple[int, int]:
-    """Width and height of a panel: never larger than the image itself needs to be seen."""
+    """Width and height of a panel for slices of a shape (Y, X)."""
     scale = PANEL / max(shape)
     return max(1, round(shape[1] * scale)), max(1, round(shape[0] * scale))
 

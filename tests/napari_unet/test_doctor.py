@@ -60,6 +60,28 @@ def test_numpy_too_new_for_mindspore(pretend: dict[str, str | None]) -> None:
     assert "2.3.1" in mindspore.text and "numpy<2" in mindspore.remedy
 
 
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("raise ImportError('libascend.so: no such file')", "libascend.so"),
+        ("import os; os.abort()", "exit code -6"),
+    ],
+)
+def test_mindspore_that_does_not_work(
+    content: str,
+    told: str,
+    pretend: dict[str, str | None],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pretend |= {"mindspore": "2.10.0", "numpy": "1.26.4"}
+    (tmp_path / "mindspore.py").write_text(content)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    mindspore = examined("MindSpore")
+    assert mindspore.state == "missing"
+    assert told in mindspore.text
+
+
 @pytest.mark.usefixtures("without_mindspore")
 def test_npus_without_cann(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install_npu_smi(tmp_path, ids=[0, 1], busy=[1])
