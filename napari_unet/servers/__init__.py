@@ -12,10 +12,21 @@ from training.run_directory import RunDirectory
 __all__ = ["RemoteLauncher", "launcher_for"]
 
 
-def launcher_for(run: RunDirectory) -> Launcher:
-    """The launcher of the place where a run is: this machine, or a server."""
+def launcher_for(run: RunDirectory, current: Launcher | None = None) -> Launcher:
+    """The launcher of the place where a run is: this machine, or a server.
+
+    Parameters
+    ----------
+    run : RunDirectory
+        The run, or the copy of a server's.
+    current : Launcher, optional
+        Taken if it is of that place, for its connection is open already.
+    """
     folder = Path(run.path).absolute().parent
     if not is_remote(run):
         return LocalLauncher(folder)
     record = read_record(run)
-    return RemoteLauncher(current_profile(record), folder, record.devices)
+    profile = current_profile(record)
+    if isinstance(current, RemoteLauncher) and current.profile == profile:
+        return current
+    return RemoteLauncher(profile, folder, record.devices)

@@ -10,9 +10,9 @@ from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QVBoxLayout
 from superqt import QElidingLabel
 
-from napari_unet.launching import LocalLauncher
 from napari_unet.run_progress import read_tail
 from napari_unet.runs import RunSummary, list_runs
+from napari_unet.servers import launcher_for
 from napari_unet.settings import load_settings, remember
 from napari_unet.widgets.background import run_in_thread
 from napari_unet.widgets.dock import Dock
@@ -128,7 +128,7 @@ class RunsDock(Dock):
             f"{run.path} is deleted, with its model, its curves and its log.",
             "Delete",
         ):
-            launcher = LocalLauncher(self._folder)
+            launcher = launcher_for(run)
             run_in_thread(lambda: launcher.cancel(run, delete=True), lambda _: self.refresh())
 
     def _open_dock(self, name: str) -> Any:
