@@ -10,27 +10,28 @@ from typing import Any
 from napari import Viewer
 from napari.layers import Image
 from napari.utils.notifications import show_info
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QFrame, QScrollArea, QTabWidget, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QTabWidget, QVBoxLayout
 
-from napari_unet.launching import LocalLauncher, new_run_name
+from napari_unet.launching import Launcher, LocalLauncher, new_run_name
 from napari_unet.preview_layer import PreviewLayer
 from napari_unet.run_progress import RunProgress
 from napari_unet.runs import RunSummary, list_runs
+from napari_unet.servers import launcher_for
+from napari_unet.servers.host_keys import UnknownHostKeyError, accept_host_key
+from napari_unet.servers.upload import Progress
 from napari_unet.settings import load_settings, remember
 from napari_unet.starting import start_training
-from napari_unet.training_data import Preview, TrainingData, preview
 from napari_unet.widgets.background import run_in_thread
 from napari_unet.widgets.banner import Banner
 from napari_unet.widgets.close_guard import CloseGuard, ask_to_leave
 from napari_unet.widgets.connections import Connections
 from napari_unet.widgets.dock import Dock
 from napari_unet.widgets.messages import confirm, report
+from napari_unet.widgets.place_choice import PlaceChoice
 from napari_unet.widgets.run_buttons import RunButtons
 from napari_unet.widgets.run_watcher import RunWatcher
-from napari_unet.widgets.training_data_view import TrainingDataView
-from napari_unet.widgets.training_form import TrainingForm
 from napari_unet.widgets.training_progress_view import TrainingProgressView
+from napari_unet.widgets.training_setup_view import TrainingSetupView
 from training.errors import UserError
 from training.run_directory import RunDirectory
 
@@ -50,22 +51,21 @@ class TrainDock(Dock):
         super().__init__()
         settings = load_settings()
         self._viewer = napari_viewer
-        self._launcher = LocalLauncher(Path(settings.runs_folder))
+        self._launcher: Launcher = LocalLauncher(Path(settings.runs_folder))
         self._run: RunDirectory | None = None
         self._images: Image | None = None
-        self._previewed: TrainingData | None = None
         self._preview_layer = PreviewLayer(napari_viewer)
         self._banner = Banner()
-        self.data = TrainingDataView(napari_viewer)
-        self.form = TrainingForm(settings.training)
+        setup = TrainingSetupView(napari_viewer, settings.training)
+        self._setup, self.data, self.form = setup, setup.data, setup.form
         self.form.open_advanced(settings.is_advanced_open)
         self._progress = TrainingProgressView(napari_viewer.theme, settings.is_loss_logarithmic)
+        self.place = PlaceChoice()
         self._buttons = RunButtons()
         self._watcher = RunWatcher(self)
         self._guard = CloseGuard(self._may_close, self)
         self._lay_out()
         self._connect()
-        self._on_data_changed()
         run_in_thread(self._launcher.list_devices, self.form.set_devices)
         run_in_thread(lambda: list_runs(self._launcher.runs_folder), self._on_runs_listed)
 
@@ -74,6 +74,7 @@ class TrainDock(Dock):
         self._run = run
         self._preview_layer.forget()
         self._banner.hide()
+        self._launcher = launcher_for(run, self._launcher)
         self._buttons.show_busy()
         self._tabs.setCurrentIndex(1)
         self._watcher.watch(run, self._launcher)
@@ -86,28 +87,18 @@ class TrainDock(Dock):
         run_in_thread(lambda: self._resumed(run), self.follow, self._on_refused)
 
     def _lay_out(self) -> None:
-        setup = QWidget()
-        rows = QVBoxLayout(setup)
-        rows.setContentsMargins(4, 4, 4, 4)
-        rows.addWidget(self.data)
-        rows.addWidget(self.form, 1)
-        scroll = QScrollArea()
-        scroll.setWidget(setup)
-        scroll.setWidgetResizable(True)
-        scroll.setFrameShape(QFrame.Shape.NoFrame)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._tabs = QTabWidget()
-        self._tabs.addTab(scroll, "Set up")
+        self._tabs.addTab(self._setup, "Set up")
         self._tabs.addTab(self._progress, "Progress")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
         layout.addWidget(self._banner)
         layout.addWidget(self._tabs, 1)
+        layout.addWidget(self.place)
         layout.addWidget(self._buttons)
         self.setMinimumWidth(_MINIMUM_WIDTH)
 
     def _connect(self) -> None:
-        self.data.data_changed.connect(self._on_data_changed)
         self.form.advanced_toggled.connect(self._on_advanced_toggled)
         self._progress.curves.scale_changed.connect(self._on_scale_changed)
         self._progress.preview_requested.connect(self._on_preview_requested)
@@ -115,43 +106,25 @@ class TrainDock(Dock):
         self._buttons.stop_requested.connect(self._on_stop_requested)
         self._buttons.cancel_requested.connect(self._on_cancel_requested)
         self._buttons.resume_requested.connect(self._on_resume_requested)
+        self.place.upload_progressed.connect(self._on_upload_progressed)
         self._watcher.progressed.connect(self._on_progressed)
         self._watcher.ended.connect(self._on_ended)
         self._watcher.disturbed.connect(self._on_disturbed)
         Connections(self).add(self._viewer.events.theme, self._on_theme_changed)
         self.destroyed.connect(self._watcher.leave)
 
-    def _on_data_changed(self) -> None:
-        data = self._previewed = self.data.data()
-        if data is None:
-            self.data.show_preview(None, "Open a stack and its labels, or choose a folder.")
-            return
-        self.data.show_preview(None, "Reading…")
-        run_in_thread(
-            lambda: (data, preview(data)),
-            self._on_previewed,
-            lambda error: self.data.show_preview(None, str(error)),
-        )
-
-    def _on_previewed(self, result: tuple[TrainingData, Preview]) -> None:
-        data, shown = result
-        if data is self._previewed:
-            self.data.show_preview(shown)
-
     def _on_start_requested(self) -> None:
         try:
-            config = self.form.config().replace(label_convention=self.data.convention)
-            data = self.data.data()
-            if data is None:
-                raise UserError(
-                    "There is nothing to train on.",
-                    "Open a stack of images and its labels, or choose a folder.",
-                )
+            data, config = self._setup.choices()
         except UserError as error:
             report(error)
             return
         settings = remember(training=self.form.values())
-        self._launcher = LocalLauncher(Path(settings.runs_folder))
+        try:
+            self._launcher = self.place.launcher(Path(settings.runs_folder))
+        except UserError as error:
+            report(error)
+            return
         self._images = self.data.images_layer
         name = new_run_name(config, self._launcher.runs_folder, datetime.now())
         self._buttons.show_busy()
@@ -165,7 +138,15 @@ class TrainDock(Dock):
     def _on_refused(self, error: Exception) -> None:
         self._progress.show_headline("The training was not started.")
         self._buttons.show_ended(None)
-        report(error)
+        if not isinstance(error, UnknownHostKeyError):
+            report(error)
+        elif confirm(self, "Is this server what it says?", error.problem, "Accept its key"):
+            accept_host_key(error)
+            self._on_start_requested()
+
+    def _on_upload_progressed(self, progress: Progress) -> None:
+        percent = 100 * progress.done // max(1, progress.total)
+        self._progress.show_headline(f"Uploading {progress.what}: {percent} %")
 
     def _on_stop_requested(self) -> None:
         run = self._run
@@ -198,6 +179,7 @@ class TrainDock(Dock):
             self.resume(self._run)
 
     def _resumed(self, run: RunDirectory) -> RunDirectory:
+        self._launcher = launcher_for(run, self._launcher)
         self._launcher.resume(run)
         return run
 

@@ -1,0 +1,159 @@
+"""Makes the README's pictures of the window, by clicks in a real one.
+
+    xvfb-run -a -s "-screen 0 1280x800x24" python docs/screenshots.py [FOLDER OF THE ISBI STACKS]
+
+Without a folder, the synthetic stack is trained on. Settings and runs of the user are left
+alone. Pictures go to docs/images.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+IMAGES = Path(__file__).parent / "images"
+SIZE = (1280, 800)
+PLUGIN = "napari-unet-mindspore"
+PATIENCE = 900  # seconds
+EPOCHS = 25
+
+
+def main() -> None:
+    home = tempfile.TemporaryDirectory(prefix="screenshots-", ignore_cleanup_errors=True)
+    for name in ("CONFIG", "DATA", "CACHE"):
+        os.environ[f"XDG_{name}_HOME"] = home.name
+    IMAGES.mkdir(exist_ok=True)
+    viewer = open_window()
+    open_data(viewer, Path(sys.argv[1]) if len(sys.argv) > 1 else None)
+    train(viewer)
+    predict(viewer)
+    evaluate(viewer)
+    viewer.close()
+    home.cleanup()
+
+
+def open_window() -> Any:
+    """An empty viewer of the pictures' size, without napari's own notices."""
+    import napari
+    from napari.settings import get_settings
+
+    get_settings().application.gui_notification_level = "error"
+    viewer = napari.Viewer(show=True, show_welcome_screen=False)
+    viewer.window.resize(*SIZE)
+    return viewer
+
+
+def open_data(viewer: Any, folder: Path | None) -> None:
+    """Open volume and labels as a person does, and show all of the slice."""
+    if folder is None:
+        viewer.open_sample(PLUGIN, "synthetic")
+    else:
+        paths = [str(folder / name) for name in ("train-volume.tif", "train-labels.tif")]
+        viewer.open(paths, plugin=PLUGIN)
+    viewer.dims.set_current_step(0, 6)  # held out in fold 1
+    viewer.reset_view()
+
+
+def train(viewer: Any) -> None:
+    """Train to the end; a picture before, and one near the end."""
+    dock = open_dock(viewer, "Train")
+    wait_until(lambda: "Membrane" in all_text(dock))
+    save(viewer, "train-setup.png")
+    dock.form.set_value("epochs", EPOCHS)
+    dock.form.set_value("eval_interval", 1)
+    click(dock, "Start")
+    wait_until(lambda: f"{EPOCHS - 2} of {EPOCHS}" in all_text(dock))
+    viewer.layers["training preview"].visible = True
+    save(viewer, "train.png")
+    wait_until(lambda: "Finished" in all_text(dock) and button(dock, "Start").isEnabled())
+    viewer.layers.remove("training preview")
+    close_docks(viewer)
+
+
+def predict(viewer: Any) -> None:
+    """Predict all slices with the run's model."""
+    from napari_unet.runs import list_runs
+    from napari_unet.settings import load_settings
+
+    (run,) = list_runs(Path(load_settings().runs_folder))
+    dock = open_dock(viewer, "Predict")
+    dock.use_model(run.run.path)
+    click(dock, "Predict all slices")
+    wait_until(lambda: any(layer.name.endswith(" mask") for layer in viewer.layers))
+    wait_until(lambda: button(dock, "Predict all slices").isEnabled())
+    save(viewer, "predict.png")
+    close_docks(viewer)
+
+
+def evaluate(viewer: Any) -> None:
+    """Compare: errors on the canvas, then image, truth and prediction side by side."""
+    dock = open_dock(viewer, "Evaluate")
+    wait_until(lambda: "Dice" in viewer.text_overlay.text and "±" in all_text(dock))
+    click(dock, "Errors")
+    for layer in viewer.layers:
+        if layer.name.endswith(("mask", "labels")):
+            layer.visible = False
+    save(viewer, "evaluate.png")
+    click(dock, "Errors")
+    for layer in viewer.layers:
+        layer.visible = not layer.name.endswith("probability")
+    click(dock, "Side by side")
+    save(viewer, "side-by-side.png")
+
+
+def open_dock(viewer: Any, name: str) -> Any:
+    _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, name)
+    viewer.window.resize(*SIZE)
+    return dock
+
+
+def close_docks(viewer: Any) -> None:
+    viewer.window.remove_dock_widget("all")
+
+
+def all_text(widget: Any) -> str:
+    from qtpy.QtWidgets import QLabel
+
+    return "\n".join(label.text() for label in widget.findChildren(QLabel))
+
+
+def button(widget: Any, text: str) -> Any:
+    from qtpy.QtWidgets import QPushButton
+
+    return next(one for one in widget.findChildren(QPushButton) if one.text() == text)
+
+
+def click(widget: Any, text: str) -> None:
+    from qtpy.QtCore import Qt
+    from qtpy.QtTest import QTest
+
+    wait_until(lambda: button(widget, text).isEnabled())
+    QTest.mouseClick(button(widget, text), Qt.MouseButton.LeftButton)
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    """Keep the window alive until something is so."""
+    from qtpy.QtTest import QTest
+
+    deadline = time.monotonic() + PATIENCE
+    while not is_so():
+        if time.monotonic() > deadline:
+            raise TimeoutError("The window did not get there; see the run's train.log.")
+        QTest.qWait(50)
+
+
+def save(viewer: Any, name: str) -> None:
+    """Draw what is pending, and write the whole window."""
+    from qtpy.QtTest import QTest
+
+    QTest.qWait(500)
+    viewer.screenshot(IMAGES / name, canvas_only=False, flash=False)
+
+
+if __name__ == "__main__":
+    main()
