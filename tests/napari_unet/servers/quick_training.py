@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import io
 import json
 import os
 import sys
 import time
 from pathlib import Path
+
+from PIL import Image
 
 from training.events import EventLog
 from training.run_directory import RunDirectory, write_atomically
@@ -38,7 +41,20 @@ for rank in range(options.devices):
 launch = {"id": os.environ["NAPARI_UNET_RUN"], "devices": options.devices, "boot_id": ""}
 (run.path / "launch.json").write_text(json.dumps(launch))
 log = EventLog(run.events)
-log.append("started", first_step=done, total_steps=config.steps, world_size=options.devices)
+log.append(
+    "started",
+    device="CPU",
+    world_size=options.devices,
+    versions={},
+    pid=os.getpid(),
+    hostname="quick",
+    preset=config.preset,
+    first_step=done,
+    total_steps=config.steps,
+    steps_per_epoch=1,
+    train_slices=[0, 1],
+    valid_slices=[2],
+)
 for step in range(done + 1, config.steps + 1):
     time.sleep(0.02)
     while number_in("hold-at") == step:
@@ -53,9 +69,11 @@ for step in range(done + 1, config.steps + 1):
         content = hashlib.sha256(str(step).encode()).digest() * 10_000
         for path in (run.best, run.onnx):
             write_atomically(path, content)
-        write_atomically(run.preview_image(step), content[:100])
+        image = io.BytesIO()
+        Image.new("L", (32, 32), step % 256).save(image, "PNG")
+        write_atomically(run.preview_image(step), image.getvalue())
         log.append("checkpoint", step=step, path="checkpoints/best.safetensors", is_best=True)
-        log.append("preview", epoch=step, slice=0, path=f"preview/{run.preview_image(step).name}")
+        log.append("preview", epoch=step, slice=2, path=f"preview/{run.preview_image(step).name}")
     if run.stop_request.exists():
         log.append("stopped", step=step, seconds=1.0)
         sys.exit()
