@@ -1,11 +1,20 @@
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pytest
 from napari import Viewer
+from pytestqt.qtbot import QtBot
 from qtpy.QtWidgets import QPushButton, QWidget
 
 Button = Callable[[QWidget, str], QPushButton]
+
+
+@pytest.fixture
+def qtbot(qtbot: QtBot) -> QtBot:
+    """Waits longer than five seconds: the machine that tests may be busy."""
+    qtbot.waitUntil = partial(qtbot.waitUntil, timeout=60_000)
+    return qtbot
 
 
 @pytest.fixture
