@@ -20,7 +20,7 @@ IMAGES = Path(__file__).parent / "images"
 SIZE = (1280, 800)
 PLUGIN = "napari-unet-mindspore"
 PATIENCE = 900  # seconds
-EPOCHS = 25
+EPOCHS = 12
 
 
 def main() -> None:
@@ -67,7 +67,7 @@ def train(viewer: Any) -> None:
     dock.form.set_value("epochs", EPOCHS)
     dock.form.set_value("eval_interval", 1)
     click(dock, "Start")
-    wait_until(lambda: f"{EPOCHS - 2} of {EPOCHS}" in all_text(dock))
+    wait_until(lambda: f"{EPOCHS - 1} of {EPOCHS}" in all_text(dock))
     viewer.layers["training preview"].visible = True
     save(viewer, "train.png")
     wait_until(lambda: "Finished" in all_text(dock) and button(dock, "Start").isEnabled())

@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet.runs import RunFollower, RunStatus
+from training.errors import UserError
 from training.events import RunState
+from training.run_directory import RunDirectory
 
 _TAIL_BYTES = 16_384
 _PACE_STEPS = 25
@@ -120,6 +122,12 @@ class RunProgress:
             return "Training" if left is None else f"Training, {format_seconds(left)} left"
         return self.status.capitalize()
 
+    @property
+    def best_figure(self) -> str:
+        """The best soft Dice, to go after a status; empty before the first validation."""
+        dice = self.state.best_soft_dice
+        return "" if dice is None else f": best soft Dice {dice:.4f}"
+
     def figures(self) -> dict[str, str]:
         """Figures by their titles, as texts."""
         state, curves = self.state, self.curves
@@ -171,6 +179,20 @@ class ProgressReader:
             if path.exists():  # a server's may come after its event
                 self._preview = PreviewImage(_read_png(path), event["slice"], event["epoch"])
         return self._preview
+
+
+def interruption(run: RunDirectory) -> str:
+    """What to say of a run whose process ended without telling why."""
+    return (
+        f"The process of '{run.name}' ended without a word: it was killed, or the memory ran out. "
+        f"It can go on from its newest checkpoint. Its log is {run.log}."
+    )
+
+
+def failure(progress: RunProgress, run: RunDirectory) -> UserError:
+    """What a run that failed told, and where to read more."""
+    told = progress.state.failure or {"message": f"{run.name} failed.", "remedy": ""}
+    return UserError(told["message"], f"{told['remedy']} The log is {run.log}.".strip())
 
 
 def trailing_mean(values: NDArray[np.float64], width: int) -> NDArray[np.float64]:

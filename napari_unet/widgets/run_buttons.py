@@ -43,6 +43,10 @@ class RunButtons(QWidget):
     def show_running(self) -> None:
         self._enable(self._stop, self._cancel)
 
+    def show_stopping(self) -> None:
+        """A training that takes long to stop can still be cancelled."""
+        self._enable(self._cancel)
+
     def show_ended(self, status: RunStatus | None) -> None:
         """No run is going on; ``status`` is that of the last one, None without one."""
         can_go_on = status is not None and can_resume(status)

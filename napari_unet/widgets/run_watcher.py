@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from qtpy.QtCore import QObject, Signal
@@ -29,11 +30,14 @@ class RunWatcher(QObject):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._quit: threading.Event | None = None
+        self._started: list[threading.Event] = []
+        self.destroyed.connect(partial(_set_all, self._started))  # there is no self by then
 
     def watch(self, run: RunDirectory, launcher: Launcher) -> None:
         """Watch a run, instead of any other."""
         self.leave()
         self._quit = threading.Event()
+        self._started[:] = [self._quit]
         worker: Any = create_worker(
             _watch, RunFollower(run, launcher), self._quit, _ignore_errors=True
         )
@@ -63,6 +67,11 @@ class RunWatcher(QObject):
         if not what.is_running:
             self._quit = None
             self.ended.emit(what)
+
+
+def _set_all(requests: list[threading.Event], _: QObject | None = None) -> None:
+    for request in requests:
+        request.set()
 
 
 def _watch(

@@ -14,7 +14,7 @@ from qtpy.QtWidgets import QTabWidget, QVBoxLayout
 
 from napari_unet.launching import Launcher, LocalLauncher, new_run_name
 from napari_unet.preview_layer import PreviewLayer
-from napari_unet.run_progress import RunProgress
+from napari_unet.run_progress import RunProgress, failure, interruption
 from napari_unet.runs import RunSummary, list_runs
 from napari_unet.servers import launcher_for
 from napari_unet.servers.host_keys import UnknownHostKeyError, accept_host_key
@@ -53,6 +53,7 @@ class TrainDock(Dock):
         self._viewer = napari_viewer
         self._launcher: Launcher = LocalLauncher(Path(settings.runs_folder))
         self._run: RunDirectory | None = None
+        self._is_stopping = False
         self._images: Image | None = None
         self._preview_layer = PreviewLayer(napari_viewer)
         self._banner = Banner()
@@ -71,7 +72,7 @@ class TrainDock(Dock):
 
     def follow(self, run: RunDirectory) -> None:
         """Watch a run that is going on, or show one that has ended."""
-        self._run = run
+        self._run, self._is_stopping = run, False
         self._preview_layer.forget()
         self._banner.hide()
         self._launcher = launcher_for(run, self._launcher)
@@ -111,16 +112,11 @@ class TrainDock(Dock):
         self._watcher.ended.connect(self._on_ended)
         self._watcher.disturbed.connect(self._on_disturbed)
         Connections(self).add(self._viewer.events.theme, self._on_theme_changed)
-        self.destroyed.connect(self._watcher.leave)
 
     def _on_start_requested(self) -> None:
         try:
             data, config = self._setup.choices()
-        except UserError as error:
-            report(error)
-            return
-        settings = remember(training=self.form.values())
-        try:
+            settings = remember(training=self.form.values())
             self._launcher = self.place.launcher(Path(settings.runs_folder))
         except UserError as error:
             report(error)
@@ -152,9 +148,18 @@ class TrainDock(Dock):
         run = self._run
         if run is None:
             return
-        self._buttons.show_busy()
-        self._progress.show_headline(f"Stopping <b>{run.name}</b> after its current step")
-        run_in_thread(lambda: self._launcher.stop(run), lambda _: None)
+        self._is_stopping = True
+        self._show_stopping()
+        run_in_thread(lambda: self._launcher.stop(run), lambda _: None, self._on_not_ended)
+
+    def _show_stopping(self) -> None:
+        self._buttons.show_stopping()
+        self._progress.show_headline("Stopping after the current step")
+
+    def _on_not_ended(self, error: Exception) -> None:
+        report(error)
+        if self._run is not None:
+            self.follow(self._run)
 
     def _on_cancel_requested(self) -> None:
         run = self._run
@@ -167,7 +172,9 @@ class TrainDock(Dock):
             return
         self._buttons.show_busy()
         self._watcher.leave()
-        run_in_thread(lambda: self._launcher.cancel(run, delete=True), self._on_cancelled)
+        run_in_thread(
+            lambda: self._launcher.cancel(run, delete=True), self._on_cancelled, self._on_not_ended
+        )
 
     def _on_cancelled(self, _: Any) -> None:
         self._run = None
@@ -187,7 +194,9 @@ class TrainDock(Dock):
         self._progress.show_progress(progress)
         if progress.preview is not None:
             self._preview_layer.show(progress.preview, self._images)
-        if progress.is_running:
+        if progress.is_running and self._is_stopping:
+            self._show_stopping()
+        elif progress.is_running:
             self._buttons.show_running()
 
     def _on_ended(self, progress: RunProgress) -> None:
@@ -196,19 +205,11 @@ class TrainDock(Dock):
         if run is None:
             return
         if progress.status == "interrupted":
-            self._banner.offer(
-                f"The process of '{run.name}' ended without a word: it was killed, or the memory "
-                f"ran out. It can go on from its newest checkpoint. Its log is {run.log}.",
-                "Resume",
-                partial(self.resume, run),
-            )
-        elif progress.status == "failed" and progress.state.failure is not None:
-            failure = progress.state.failure
-            report(UserError(failure["message"], f"{failure['remedy']} The log is {run.log}."))
+            self._banner.offer(interruption(run), "Resume", partial(self.resume, run))
+        elif progress.status == "failed":
+            report(failure(progress, run))
         else:
-            dice = progress.state.best_soft_dice
-            figure = "" if dice is None else f": best soft Dice {dice:.4f}"
-            show_info(f"{run.name} {progress.status}{figure}")
+            show_info(f"{run.name} {progress.status}{progress.best_figure}")
 
     def _on_disturbed(self, error: UserError) -> None:
         self._progress.show_headline(f"{error} Trying again.")
@@ -228,7 +229,7 @@ class TrainDock(Dock):
                 self._banner.offer(text, "Follow", partial(self.follow, run))
                 return
             if str(run.path) == left:
-                text = f"'{run.name}', left running, has meanwhile {summary.status}."
+                text = f"'{run.name}', which was left running, is {summary.status} now."
                 self._banner.offer(text, "Show", partial(self.follow, run))
         remember(followed_run="")
 

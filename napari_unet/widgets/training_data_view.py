@@ -136,7 +136,7 @@ class TrainingDataView(QWidget):
         shown.addWidget(self._picture)
         shown.addLayout(words, 1)
         source = QFormLayout()
-        source.addRow("Train on", self._source)
+        source.addRow("Data", self._source)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(source)
