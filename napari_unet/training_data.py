@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,11 +20,11 @@ from training.stacks import (
     DEFAULT_LABELS,
     check_pair,
     find_pair,
-    read_stack,
     to_membrane,
 )
 
 _PREVIEW_PIXELS = 256
+_PREVIEW_SLICES = 32
 
 
 @dataclass(frozen=True)
@@ -34,13 +34,16 @@ class Pair:
     Parameters
     ----------
     images, labels : arrays (Z, Y, X)
-        As they are, before any convention.
+        As they are, before any convention; evenly picked slices if fewer were asked for.
+    shape : tuple of int
+        Of all the images.
     """
 
     images: NDArray[Any]
     labels: NDArray[Any]
     images_name: str
     labels_name: str
+    shape: tuple[int, ...]
 
     def problems(self) -> list[UserError]:
         """What keeps the pair from being trained on; empty if nothing does."""
@@ -50,8 +53,8 @@ class Pair:
 class TrainingData(Protocol):
     """Where a pair comes from."""
 
-    def read(self) -> Pair:
-        """The pair; a UserError if it can't be read."""
+    def read(self, most_slices: int | None = None) -> Pair:
+        """The pair, or some slices of it; a UserError if it can't be read."""
 
     def prepare(self, config: TrainingConfig, run: RunDirectory) -> TrainingConfig:
         """The configuration with the data's paths; writes below ``run.data`` what has no file."""
@@ -94,12 +97,13 @@ class LayerData:
     images: LayerStack
     labels: LayerStack
 
-    def read(self) -> Pair:
+    def read(self, most_slices: int | None = None) -> Pair:
         return Pair(
-            np.asarray(self.images.data),
-            np.asarray(self.labels.data),
+            _pick(self.images.data, most_slices),
+            _pick(self.labels.data, most_slices),
             f"The layer '{self.images.name}'",
             f"The layer '{self.labels.name}'",
+            tuple(self.images.data.shape),
         )
 
     def prepare(self, config: TrainingConfig, run: RunDirectory) -> TrainingConfig:
@@ -132,11 +136,16 @@ class FolderData:
 
     folder: Path
 
-    def read(self) -> Pair:
-        images, labels = find_pair(self.folder)
-        return Pair(
-            read_stack(images, "images"), read_stack(labels, "labels"), str(images), str(labels)
-        )
+    def read(self, most_slices: int | None = None) -> Pair:
+        images_path, labels_path = find_pair(self.folder)
+        with StackFile(images_path, "images") as images, StackFile(labels_path, "labels") as labels:
+            return Pair(
+                _pick(images, most_slices),
+                _pick(labels, most_slices),
+                str(images_path),
+                str(labels_path),
+                images.shape,
+            )
 
     def prepare(self, config: TrainingConfig, run: RunDirectory) -> TrainingConfig:
         return config.replace(data_url=str(self.folder.absolute()), image="", labels="")
@@ -177,14 +186,24 @@ class Preview:
 
 
 def preview(data: TrainingData) -> Preview:
-    """Read and check a pair; its middle slice for the window."""
-    pair = data.read()
+    """Look at some slices of a pair, enough to show it and to find most problems."""
+    pair = data.read(_PREVIEW_SLICES)
     problems = tuple(pair.problems())
     image, labels = (_middle(stack) for stack in (pair.images, pair.labels))
     low, high = np.nanpercentile(image, (0.5, 99.5)) if image.size else (0, 1)
     scaled = np.clip((image - low) / max(high - low, 1e-6), 0, 1)
     nonzero = float(np.count_nonzero(pair.labels)) / max(pair.labels.size, 1)
-    return Preview(scaled.astype(np.float32), labels, nonzero, pair.images.shape, problems)
+    return Preview(scaled.astype(np.float32), labels, nonzero, pair.shape, problems)
+
+
+def _pick(stack: Any, most_slices: int | None) -> NDArray[Any]:
+    length = len(stack)
+    picked: Sequence[int]
+    if most_slices is None or length <= most_slices or len(stack.shape) < 3:
+        picked = range(length)
+    else:
+        picked = [round(place) for place in np.linspace(0, length - 1, most_slices)]
+    return np.stack([np.asarray(stack[index]) for index in picked])
 
 
 def _middle(stack: NDArray[Any]) -> NDArray[Any]:
