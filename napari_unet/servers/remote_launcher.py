@@ -158,6 +158,7 @@ class RemoteLauncher:
         for node in self._nodes:
             store = await Store.open(node, self._on_progress)
             config = await upload_inputs(store, run.read_config())
+            await store.put_source()
             paths.append(await make_run_folder(store, run.name, config))
         await self._launch(run, update_record(run, paths=tuple(paths)))
 

@@ -145,3 +145,8 @@ rm -f -- {packed}
 def request_stop(run: str) -> str:
     """Ask a run to end after its current step."""
     return f"touch -- {shlex.quote(run + '/stop')}"
+
+
+def remove(path: str) -> str:
+    """Remove a file, if it is there."""
+    return f"rm -f -- {shlex.quote(path)}"

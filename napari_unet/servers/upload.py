@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
 import io
@@ -15,6 +16,7 @@ from posixpath import join
 
 from napari_unet.servers import scripts
 from napari_unet.servers.connection import CommandError, Server
+from training.errors import UserError
 
 CHUNK = 1 << 20
 
@@ -87,23 +89,33 @@ class Store:
     async def _put(self, what: str, source: io.BufferedIOBase, total: int, target: str) -> None:
         """Send to a temporary name, compare the hash there, and rename."""
         temporary = f"{target}.part-{secrets.token_hex(4)}"
+        try:
+            sent = await self._send(what, source, total, temporary)
+            arrived = await self.server.run(scripts.hash_files([temporary]), timeout=600)
+        except UserError:
+            with contextlib.suppress(UserError):
+                await self.server.run(scripts.remove(temporary))
+            raise
+        if arrived.strip() != sent:
+            raise CommandError(f"{what} was damaged on its way to {self.server.profile.name}.")
+        async with self.server.files() as sftp:
+            await sftp.posix_rename(temporary, target)
+
+    async def _send(self, what: str, source: io.BufferedIOBase, total: int, target: str) -> str:
+        """Write to a file there; returns the SHA-256 of what was sent."""
         digest = hashlib.sha256()
         done = 0
-        with source:
-            async with (
-                self.server.files() as sftp,
-                sftp.open(temporary, "wb", encoding=None) as file,
-            ):
+        async with (
+            self.server.files() as sftp,
+            sftp.open(target, "wb", encoding=None) as file,
+        ):
+            with source:
                 for chunk in iter(lambda: source.read(CHUNK), b""):
                     await file.write(chunk)
                     digest.update(chunk)
                     done += len(chunk)
                     self._on_progress(Progress(what, done, total))
-        arrived = await self.server.run(scripts.hash_files([temporary]), timeout=600)
-        if arrived.strip() != digest.hexdigest():
-            raise CommandError(f"{what} was damaged on its way to {self.server.profile.name}.")
-        async with self.server.files() as sftp:
-            await sftp.posix_rename(temporary, target)
+        return digest.hexdigest()
 
 
 def hash_file(path: Path) -> str:

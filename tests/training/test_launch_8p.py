@@ -193,6 +193,19 @@ def test_msruns_port_is_taken(run: RunDirectory, launch: Callable[..., Launch]) 
     assert failure is not None and "--master_port" in failure["remedy"]
 
 
+def test_mindspore_is_missing(data: Path, tmp_path: Path) -> None:
+    program = (
+        "import sys; sys.modules['mindspore'] = None; from training.launch_8p import main; "
+        "sys.exit(main(sys.argv[1:]))"
+    )
+    run = RunDirectory(tmp_path / "run")
+    options = [f"--data_url={data}", "--device=cpu", "--run_dir", run.path]
+    done = subprocess.run([sys.executable, "-c", program, *options], capture_output=True, text=True)
+    assert "MindSpore is missing" in done.stderr
+    assert done.returncode == 2
+    assert load_state(run.events).status == "failed"
+
+
 @pytest.mark.parametrize(
     ("npus", "busy", "arguments", "sentence"),
     [

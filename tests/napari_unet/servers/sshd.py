@@ -54,10 +54,13 @@ class Sshd:
         self.work = folder / "work"
         self._config = folder / "sshd_config"
         self._command_prefix: list[str | Path] = []
-        if namespace and disk is not None:  # a network and a disk of its own
+        self._end_signal = signal.SIGTERM
+        if namespace and disk is not None:  # a network, processes and a disk of its own
             mount = 'mount --bind "$1" "$2" && shift 2 && exec "$@"'
-            inside = ["ip", "netns", "exec", namespace, "sh", "-c", mount, "sh"]
-            self._command_prefix = [*inside, folder, disk]
+            network = ["ip", "netns", "exec", namespace]
+            processes = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
+            self._command_prefix = [*network, *processes, "sh", "-c", mount, "sh", folder, disk]
+            self._end_signal = signal.SIGKILL  # unshare ignores others, and takes all with it
         self._process: subprocess.Popen[bytes] | None = None
         shutil.copy(authorized, folder / "authorized_keys")
         self._config.write_text(
@@ -98,7 +101,7 @@ class Sshd:
         """End the server and cut the connections that it holds."""
         assert self._process is not None
         self.cut_connections()
-        self._process.send_signal(signal.SIGTERM)
+        self._process.send_signal(self._end_signal)
         self._process.wait()
 
     def cut_connections(self) -> None:

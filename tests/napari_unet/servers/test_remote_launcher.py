@@ -273,3 +273,18 @@ def test_a_start_that_fails_leaves_nothing_here(
     assert os.listdir(tmp_path / "elsewhere") == []  # noqa: PTH208
     launcher.close()
     other.close()
+
+
+def test_a_full_disk_is_told(
+    sshd: Sshd, launcher: RemoteLauncher, data: Path, tmp_path: Path
+) -> None:
+    sshd.work.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(sshd.work)]
+    if subprocess.run(mount, capture_output=True).returncode != 0:
+        pytest.skip("a small disk can't be mounted here")
+    try:
+        with pytest.raises(UserError, match="The disk of loopback is full"):
+            launcher.start(quick_config(data, 1), "first")
+        assert list((tmp_path / "copies").iterdir()) == []
+    finally:
+        subprocess.run(["umount", "-l", str(sshd.work)], check=True)

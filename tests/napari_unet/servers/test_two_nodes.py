@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -19,9 +20,9 @@ from napari_unet.servers.remote_launcher import RemoteLauncher
 from tests.napari_unet.servers.quick_server import follow_to_end, follow_until_step, write_data
 from tests.napari_unet.servers.sshd import SSHD, Sshd, free_port
 from training.config import preset_config
-from training.events import parse_events
+from training.events import load_state, parse_events
 from training.run_directory import RunDirectory
-from training.run_processes import find_processes, find_workers
+from training.run_processes import find_processes, find_workers, kill_processes
 
 SUBNET = "10.213.77"
 PATIENCE = 240.0
@@ -77,6 +78,8 @@ def nodes(
     lines = [server.known_hosts_line() for server in servers]
     (home / ".ssh" / "known_hosts").write_text("".join(lines))
     yield servers
+    for record in tmp_path.glob("copies/*/remote.json"):
+        kill_processes(read_record(RunDirectory(record.parent)).run_id)
     for server in servers:
         server.stop()
 
@@ -96,10 +99,14 @@ def test_two_servers_train_one_model_and_fall_together(nodes: list[Sshd], tmp_pa
         folder=str(tmp_path / "disk" / "my work"),
         activate=f"export PATH={python}:$PATH",
     )
-    launcher = RemoteLauncher(profile, tmp_path / "copies")
+    with closing(RemoteLauncher(profile, tmp_path / "copies")) as launcher:
+        check_two_nodes(launcher, nodes, tmp_path)
+
+
+def check_two_nodes(launcher: RemoteLauncher, nodes: list[Sshd], tmp_path: Path) -> None:
     data = write_data(tmp_path / "data")
     config = preset_config("compact", data_url=str(data), batchsize=1, distribute_epochs=5000)
-    run = launcher.start(config, "first")
+    run = launcher.start(config.replace(eval_interval=1000), "first")
     follower = RunFollower(run, launcher)
     follow_until_step(follower, 3, PATIENCE)
     assert follower.state.started is not None
@@ -110,9 +117,9 @@ def test_two_servers_train_one_model_and_fall_together(nodes: list[Sshd], tmp_pa
     first, second = fingerprints(launcher, run)
     assert first == second
 
+    done = load_state(run.events).step
     launcher.resume(run)
     follower = RunFollower(run, launcher)
-    done = follower.state.step
     follow_until_step(follower, done + 3, PATIENCE)
     run_id = read_record(run).run_id
     for process in find_processes(run_id):
@@ -132,5 +139,4 @@ def test_two_servers_train_one_model_and_fall_together(nodes: list[Sshd], tmp_pa
         assert time.monotonic() < deadline
         time.sleep(0.1)
     starts = [one for one in parse_events(run.events.read_bytes()) if one["kind"] == "started"]
-    assert starts[1]["first_step"] >= 3
-    launcher.close()
+    assert starts[1]["first_step"] == done >= 3
