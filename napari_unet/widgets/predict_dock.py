@@ -12,6 +12,7 @@ from typing import Any
 from napari import Viewer
 from napari.layers import Image, Labels, Layer
 from napari.qt.threading import create_worker
+from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QFormLayout, QLabel, QVBoxLayout
 
 from napari_unet.layers import (
@@ -24,7 +25,7 @@ from napari_unet.layers import (
 )
 from napari_unet.live_prediction import LivePrediction, predict_slices
 from napari_unet.progress_text import progress_text
-from napari_unet.runs import list_runs
+from napari_unet.runs import RunSummary, list_runs
 from napari_unet.settings import load_settings, remember
 from napari_unet.widgets.background import run_in_thread
 from napari_unet.widgets.connections import Connections
@@ -61,7 +62,6 @@ class PredictDock(Dock):
         self._save = SaveButtons(viewer)
         self._lay_out()
         self._connect()
-        self._refresh_runs()
         self._on_choice_changed()
 
     def use_model(self, path: Path) -> None:
@@ -99,20 +99,30 @@ class PredictDock(Dock):
         folder = Path(load_settings().runs_folder)
         run_in_thread(partial(list_runs, folder), self._on_runs_listed)
 
-    def _on_runs_listed(self, summaries: list[Any]) -> None:
-        for summary in summaries:
-            if summary.has_model:
-                dice = summary.best_soft_dice
-                figure = f" · {dice:.3f}" if dice is not None else ""
-                title = f"{summary.run.name} · {summary.preset}{figure}"
-                self._model.offer(title, summary.run.path)
-        last = Path(load_settings().model)
-        if self._model.model is None and load_settings().model and last.exists():
-            self._model.choose(last)
+    def _on_runs_listed(self, summaries: list[RunSummary]) -> None:
+        ready = [summary for summary in summaries if summary.has_model]
+        for summary in ready:
+            dice = summary.best_soft_dice
+            figure = f" · {dice:.3f}" if dice is not None else ""
+            self._model.offer(f"{summary.run.name} · {summary.preset}{figure}", summary.run.path)
+        if self._model.model is None:
+            last = Path(load_settings().model or "-")
+            newest = [summary.run.path for summary in ready[:1]]
+            for path in [last] if last.exists() else newest:
+                self._model.choose(path)
+
+    def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802
+        """Trainings may have made models since the dock was last seen."""
+        super().showEvent(event)
+        self._refresh_runs()
 
     def _on_choice_changed(self) -> None:
-        can_predict = self._model.model is not None and self._image.layer is not None
-        self._progress.enable(can_predict)
+        if self._image.layer is None:
+            self._progress.tell_missing("Open an image stack first.")
+        elif self._model.model is None:
+            self._progress.tell_missing("Train a model first, or open a run or an ONNX file.")
+        else:
+            self._progress.tell_missing("")
 
     def _on_all_requested(self) -> None:
         image: Any = self._image.layer

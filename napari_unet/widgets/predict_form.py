@@ -48,20 +48,23 @@ class ModelChoice(QWidget):
         """Folder of a run, or an ONNX file."""
         return self._models.currentData()  # type: ignore[no-any-return]
 
-    def offer(self, title: str, path: Path, tooltip: str = "") -> int:
-        """Add a model, unless it is there already; its place in the list."""
-        for index in range(self._models.count()):
-            if self._models.itemData(index) == path:
-                return index
-        self._models.addItem(title, path)
-        index = self._models.count() - 1
-        self._models.setItemData(index, tooltip or str(path), Qt.ItemDataRole.ToolTipRole)
-        return index
+    def offer(self, title: str, path: Path) -> None:
+        """Add a model, or name it anew if it is there already."""
+        known = self._offered()
+        if path in known:
+            self._models.setItemText(known.index(path), title)
+        else:
+            self._models.addItem(title, path)
+            self._models.setItemData(len(known), str(path), Qt.ItemDataRole.ToolTipRole)
 
     def choose(self, path: Path) -> None:
         """Take this model, adding it where it isn't offered yet."""
-        name = path.name if path.is_dir() else f"{path.parent.name}/{path.name}"
-        self._models.setCurrentIndex(self.offer(name, path))
+        if path not in self._offered():
+            self.offer(path.name if path.is_dir() else f"{path.parent.name}/{path.name}", path)
+        self._models.setCurrentIndex(self._offered().index(path))
+
+    def _offered(self) -> list[Path]:
+        return [self._models.itemData(index) for index in range(self._models.count())]
 
     def _on_folder_requested(self) -> None:
         folder = QFileDialog.getExistingDirectory(self, "Folder of a run", self._start())
@@ -96,8 +99,9 @@ class PredictionProgress(QWidget):
         self._cancel.setToolTip("Stop after the slice under way; finished slices are kept.")
         self._cancel.clicked.connect(self.cancel_requested)
         self._bar = QProgressBar()
-        self._state = QLabel()
+        self._state, self._missing = QLabel(), QLabel()
         self._state.setWordWrap(True)
+        self._missing.setWordWrap(True)
         buttons = QHBoxLayout()
         buttons.addWidget(self._all, stretch=1)
         buttons.addWidget(self._slice)
@@ -105,14 +109,17 @@ class PredictionProgress(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(buttons)
+        layout.addWidget(self._missing)
         layout.addWidget(self._bar)
         layout.addWidget(self._state)
         self.end("")
 
-    def enable(self, can_predict: bool) -> None:
-        """Whether there is all that a prediction needs."""
-        self._all.setEnabled(can_predict)
-        self._slice.setEnabled(can_predict)
+    def tell_missing(self, missing: str) -> None:
+        """What a prediction still needs; nothing if it can begin."""
+        self._all.setEnabled(not missing)
+        self._slice.setEnabled(not missing)
+        self._missing.setText(missing)
+        self._missing.setVisible(bool(missing))
 
     def begin(self, total: int) -> None:
         """A prediction of ``total`` slices has begun."""

@@ -157,7 +157,26 @@ def test_runs_with_a_model_are_offered(
     _, dock = viewer.window.add_plugin_dock_widget("napari-unet-mindspore", "Predict")
     models = dock.findChildren(QComboBox)[0]
     qtbot.waitUntil(lambda: models.count() == 1)
-    assert models.itemText(0).startswith("ready · compact")
+    assert models.currentText().startswith("ready · compact")
+    dock.use_model(default_runs_folder() / "ready")
+    assert models.count() == 1
+
+
+def test_what_is_missing_is_told(
+    make_napari_viewer: Callable[..., Viewer],
+    images: np.ndarray,
+    write_model: WriteModel,
+    button: Button,
+) -> None:
+    viewer = make_napari_viewer()
+    _, dock = viewer.window.add_plugin_dock_widget("napari-unet-mindspore", "Predict")
+    assert "Open an image stack first" in texts(dock)
+    viewer.add_image(images)
+    assert "Train a model first" in texts(dock)
+    assert not button(dock, PREDICT).isEnabled()
+    dock.use_model(write_model())
+    assert "first" not in texts(dock)
+    assert button(dock, PREDICT).isEnabled()
 
 
 @pytest.mark.parametrize(("form", "membrane"), [("ISBI", 0), ("255", 255)])
