@@ -11,7 +11,7 @@ WIDTHS = (64, 128, 256, 512, 1024)
 
 def run_case(name: str, *arguments: object) -> str:
     command = [sys.executable, "-m", "tests.training.network_cases", name, *map(str, arguments)]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=550, check=False)
     assert result.returncode == 0, result.stderr
     return result.stdout.strip()
 
