@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-SECONDS = 30
+SECONDS = 20
 PATIENCE = 300  # seconds
 TICK = 5  # milliseconds
 SLIDER = 100  # milliseconds
@@ -166,13 +166,13 @@ def predict(viewer: Any, data: Path, home: Path) -> Iterator[None]:
     dock.use_model(home / "model")
     start = button(dock, "Predict all slices")
     wait_until(start.isEnabled)
-    again = QTimer()
-    again.timeout.connect(lambda: start.click() if start.isEnabled() else None)
+    again = QTimer()  # the button is hidden while a prediction goes on
+    again.timeout.connect(lambda: start.click() if start.isVisible() else None)
     start.click()
     again.start(50)
     yield
     again.stop()
-    wait_until(start.isEnabled)
+    wait_until(start.isVisible)
 
 
 @contextmanager

@@ -68,8 +68,10 @@ def train(viewer: Any) -> None:
     dock.form.set_value("eval_interval", 1)
     click(dock, "Start")
     wait_until(lambda: f"{EPOCHS - 1} of {EPOCHS}" in all_text(dock))
-    viewer.layers["training preview"].visible = True
+    labels = viewer.layers[1]
+    labels.visible = False
     save(viewer, "train.png")
+    labels.visible = True
     wait_until(lambda: "Finished" in all_text(dock) and button(dock, "Start").isEnabled())
     viewer.layers.remove("training preview")
     close_docks(viewer)
@@ -84,8 +86,8 @@ def predict(viewer: Any) -> None:
     dock = open_dock(viewer, "Predict")
     dock.use_model(run.run.path)
     click(dock, "Predict all slices")
-    wait_until(lambda: any(layer.name.endswith(" mask") for layer in viewer.layers))
-    wait_until(lambda: button(dock, "Predict all slices").isEnabled())
+    wait_until(button(dock, "Cancel").isVisible)
+    wait_until(button(dock, "Predict all slices").isVisible)
     save(viewer, "predict.png")
     close_docks(viewer)
 

@@ -8,7 +8,7 @@ import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Image, Layer
 
-from napari_unet.layers import MASK_OPACITY, placement
+from napari_unet.layers import placement
 from napari_unet.run_progress import PreviewImage
 
 PREVIEW_KEY = "is_training_preview"
@@ -61,7 +61,7 @@ class PreviewLayer:
             name=_NAME,
             colormap="magma",
             contrast_limits=(0, 255),
-            opacity=MASK_OPACITY,
+            blending="additive",  # membranes are dark, and the rest stays as it is
             metadata={PREVIEW_KEY: True},
             **_placement(preview, over),
         )

@@ -36,14 +36,12 @@ class CurvesView(QWidget):
     def __init__(self, theme: str, is_logarithmic: bool, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._curves: Curves | None = None
-        self._loss_plot = _plot(
-            "loss", "Loss of every training step, and its trailing mean."
-        )
+        self._loss_plot = _plot("loss", "Loss of every training step, and its trailing mean.")
         self._dice_plot = _plot("Dice", "Mean over the held-out slices; the best is starred.")
         self._dice_plot.setXLink(self._loss_plot)
         self._dice_plot.setLabel("bottom", "step")
-        for plot, corner in ((self._loss_plot, (-4, 2)), (self._dice_plot, (-4, -4))):
-            plot.addLegend(offset=corner, labelTextSize="8pt", verSpacing=-6)
+        _add_legend(self._loss_plot, 0.0)
+        _add_legend(self._dice_plot, 0.5)
         self._raw = self._loss_plot.plot(name="raw")
         self._smoothed = self._loss_plot.plot(
             pen=pyqtgraph.mkPen(LOSS_COLOR, width=2), name="smoothed"
@@ -110,6 +108,12 @@ def _plot(label: str, tooltip: str) -> Any:
     plot.setDownsampling(auto=True, mode="peak")
     plot.setClipToView(True)
     return plot
+
+
+def _add_legend(plot: Any, height: float) -> None:
+    """At the right; ``height`` 0 is the top, 0.5 the middle, between the two kinds of Dice."""
+    legend = plot.addLegend(labelTextSize="8pt", verSpacing=-6)
+    legend.anchor((1, height), (1, height), offset=(-4, 2))
 
 
 def _dotted(plot: Any, dots: str, name: str) -> Any:
