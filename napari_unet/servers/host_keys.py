@@ -60,7 +60,7 @@ class HostKeyCheck:
     """
 
     def __init__(self, files: list[Path]) -> None:
-        self._files = files
+        self.files = files
         self.host, self.port = "", DEFAULT_PORT
         self.has_known_keys = False
         self.offered: asyncssh.SSHKey | None = None
@@ -69,7 +69,7 @@ class HostKeyCheck:
         """What asyncssh asks for: the trusted and the revoked keys of a host."""
         import asyncssh
 
-        text = "\n".join(file.read_text() for file in self._files if os.access(file, os.R_OK))
+        text = "\n".join(file.read_text() for file in self.files if os.access(file, os.R_OK))
         self.host, self.port = host, port or DEFAULT_PORT
         known = asyncssh.import_known_hosts(text)
         found = known.match(known_name(host, self.port), "", None)

@@ -36,9 +36,11 @@ async def open_connection(profile: Profile) -> asyncssh.SSHClientConnection:
     import asyncssh
 
     check = HostKeyCheck([known_hosts_path(), Path("/etc/ssh/ssh_known_hosts")])
-    options = _options(profile, check)
+    options = _options(profile)
     place = f"{profile.name} ({profile.host})"
     try:
+        check.files += await _configured_known_hosts(profile, options)
+        options |= {"known_hosts": check.match, "client_factory": _client_of(check)}
         try:
             return await asyncssh.connect(profile.host, **options)
         except (asyncssh.KeyExchangeFailed, asyncssh.ConnectionLost, ConnectionError):
@@ -66,7 +68,8 @@ async def open_connection(profile: Profile) -> asyncssh.SSHClientConnection:
         raise ConnectionLostError(f"{place} can't be reached: {reason}.") from error
 
 
-def _options(profile: Profile, check: HostKeyCheck) -> dict[str, Any]:
+def _client_of(check: HostKeyCheck) -> type[asyncssh.SSHClient]:
+    """A client that refuses every key that isn't known, and notes it."""
     import asyncssh
 
     class Client(asyncssh.SSHClient):
@@ -74,9 +77,22 @@ def _options(profile: Profile, check: HostKeyCheck) -> dict[str, Any]:
             check.offered = key
             return False
 
+    return Client
+
+
+async def _configured_known_hosts(profile: Profile, options: dict[str, Any]) -> list[Path]:
+    """The files that ``UserKnownHostsFile`` and the like in ``~/.ssh/config`` name."""
+    import asyncssh
+
+    configured = await asyncssh.SSHClientConnectionOptions.construct(
+        host=profile.host, config=(), **options
+    )
+    files = configured.known_hosts
+    return [Path(file).expanduser() for file in files] if isinstance(files, list) else []
+
+
+def _options(profile: Profile) -> dict[str, Any]:
     options: dict[str, Any] = {
-        "known_hosts": check.match,
-        "client_factory": Client,
         "connect_timeout": CONNECT_SECONDS,
         "login_timeout": CONNECT_SECONDS,
         "keepalive_interval": KEEPALIVE_SECONDS,

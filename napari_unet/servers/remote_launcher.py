@@ -78,8 +78,7 @@ class RemoteLauncher:
         return self.profile.name
 
     def list_devices(self) -> list[str]:
-        devices = ["auto", "ascend", "cpu"]
-        return sorted(devices, key=lambda device: device != self.profile.device)
+        return ["cpu", "ascend"] if self.profile.device == "cpu" else ["ascend", "cpu"]
 
     def start(self, config: TrainingConfig, name: str) -> RunDirectory:
         run = RunDirectory(self.runs_folder.absolute() / check_run_name(name))

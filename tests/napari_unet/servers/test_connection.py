@@ -76,7 +76,9 @@ def test_ssh_config_names_host_port_and_key(sshd: Sshd, home: Path) -> None:
     (home / ".ssh" / "config").write_text(
         f"Host lab\n  HostName 127.0.0.1\n  Port {sshd.port}\n"
         f'  IdentityFile "{home}/key for the lab"\n'
+        f'  UserKnownHostsFile "{home}/hosts of the lab"\n'
     )
+    (home / ".ssh" / "known_hosts").rename(home / "hosts of the lab")
     profile = sshd.profile(host="lab", port=0, user="")
     assert run(Server(profile), "echo here") == "here\n"
 
