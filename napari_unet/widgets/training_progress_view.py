@@ -11,6 +11,7 @@ from qtpy.QtWidgets import (
     QPlainTextEdit,
     QProgressBar,
     QPushButton,
+    QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
@@ -48,8 +49,8 @@ class TrainingProgressView(QWidget):
         self._bar.setRange(0, _PROGRESS_PARTS)
         self._bar.setTextVisible(False)
         self._bar.setFixedHeight(8)
-        self._values = {title: QLabel() for title in _TITLES}
-        self._best = QLabel()
+        self._values = {title: _value() for title in _TITLES}
+        self._best = _value()
         self._log = QPlainTextEdit()
         self._log.setReadOnly(True)
         self._log.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
@@ -115,6 +116,13 @@ class TrainingProgressView(QWidget):
         bar = self._log.verticalScrollBar()
         if bar is not None:
             bar.setValue(bar.maximum())
+
+
+def _value() -> QLabel:
+    label = QLabel()
+    # Else every new text would have the whole window laid out anew.
+    label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+    return label
 
 
 def _faint(text: str) -> QLabel:
