@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from napari import Viewer
-from napari.layers import Image, Labels, Layer
+from napari.layers import Image, Layer
 from napari.qt.threading import create_worker
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QFormLayout, QLabel, QVBoxLayout
 
 from napari_unet.layers import (
     PROBABILITY,
-    add_mask,
-    add_probability,
     displayed_slice,
     edited_slices,
     role,
 )
-from napari_unet.live_prediction import LivePrediction, predict_slices
+from napari_unet.live_prediction import predict_slices
 from napari_unet.progress_text import progress_text
 from napari_unet.runs import RunSummary, list_runs
 from napari_unet.settings import load_settings, remember
@@ -33,6 +30,7 @@ from napari_unet.widgets.dock import Dock
 from napari_unet.widgets.layer_choice import LayerChoice
 from napari_unet.widgets.messages import report
 from napari_unet.widgets.predict_form import ModelChoice, PredictionProgress, ThresholdView
+from napari_unet.widgets.predicted_layers import PredictedLayers
 from napari_unet.widgets.save_buttons import SaveButtons
 
 MINIMUM_WIDTH = 290
@@ -51,7 +49,7 @@ class PredictDock(Dock):
         super().__init__()
         viewer = napari_viewer
         self._viewer = viewer
-        self._result: _Result | None = None
+        self._result: PredictedLayers | None = None
         self._worker: Any = None
         self._is_thresholding = self._is_stale = False
         self._events = Connections(self)
@@ -155,30 +153,25 @@ class PredictDock(Dock):
         self.destroyed.connect(self._worker.quit)
         self._worker.start()
 
-    def _result_for(self, image: Any, model: Any) -> _Result:
+    def _result_for(self, image: Any, model: Any) -> PredictedLayers:
         """Layers of what was predicted with this model, or new ones."""
         old = self._result
         if old is not None and (old.image, old.model) == (image, model):
             return old
         _remember(model=str(model))
-        prediction = LivePrediction(image.data.shape, self._threshold.threshold)
-        probability = add_probability(
-            self._viewer, prediction.probability, image, f"{image.name} probability"
-        )
-        mask = add_mask(self._viewer, prediction.mask, image, f"{image.name} mask")
-        self._events.add(mask.events.paint, self._on_painted)
-        self._result = _Result(image, model, prediction, mask, probability)
-        self._save.offer(mask, probability)
+        new = PredictedLayers.add(self._viewer, image, model, self._threshold.threshold)
+        self._events.add(new.mask.events.paint, self._on_painted)
+        self._result = new
+        self._save.offer(new.mask, new.probability)
         self._threshold.show_kept([])
-        return self._result
+        return new
 
     def _on_slice_done(self, index: int) -> None:
         self._done += 1
         elapsed = time.monotonic() - self._begin
         self._progress.show_progress(self._done, progress_text(self._done, self._total, elapsed))
-        for layer in self._result.layers if self._result else ():
-            if displayed_slice(self._viewer, layer) == index:
-                layer.refresh()
+        if self._result is not None:
+            self._result.refresh(self._viewer, index)
 
     def _on_failed(self, error: Exception) -> None:
         self._worker = None
@@ -244,26 +237,8 @@ class PredictDock(Dock):
             self._on_cancel_requested()
 
     def _tell_mask_changed(self) -> None:
-        """For whoever compares it: its pixels changed without being painted."""
         if self._result is not None:
-            mask = self._result.mask
-            mask.refresh()
-            mask.events.data(value=mask.data)
-
-
-@dataclass(frozen=True, eq=False)
-class _Result:
-    """What was predicted, and the layers that show it."""
-
-    image: Image
-    model: Path
-    prediction: LivePrediction
-    mask: Labels
-    probability: Image
-
-    @property
-    def layers(self) -> tuple[Labels, Image]:
-        return self.mask, self.probability
+            self._result.tell_mask_changed()
 
 
 def _is_predictable(layer: Layer) -> bool:
