@@ -75,7 +75,9 @@ class CrossValidation:
         """Tables for a terminal, and the means where there are several folds."""
         parts = [f"{fold.title()}\n{fold.evaluation.table()}" for fold in self.folds]
         if len(self.folds) > 1:
-            means = [{"index": f.evaluation.fold, **f.evaluation.mean} for f in self.folds]
+            means: list[Mapping[str, Any]] = [
+                {"index": fold.evaluation.fold, **fold.evaluation.mean} for fold in self.folds
+            ]
             parts.append(f"All folds\n{format_table(means, self.mean(), title='fold')}")
             parts.append(self._held_out_sentence())
         return "\n\n".join(parts)

@@ -23,19 +23,19 @@ from training.metrics import (
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Figures of the slices of one fold.
+    """Figures of slices, as a rule those of one fold.
 
     Parameters
     ----------
-    fold : int
-        The zoo's ``cross_valid_ind``.
+    fold : int or None
+        The zoo's ``cross_valid_ind``; None: the slices are not of one fold.
     slices : list of dict
         Per slice: ``index`` in the stack, and the figures of :mod:`training.metrics`.
     mean : dict
         Of each figure over the slices.
     """
 
-    fold: int
+    fold: int | None
     slices: list[dict[str, float]]
     mean: dict[str, float]
 
@@ -63,7 +63,7 @@ class Evaluation:
 
 
 def evaluate_slices(
-    fold: int,
+    fold: int | None,
     probabilities: Mapping[int, NDArray[np.float32]],
     membrane: NDArray[np.bool_],
     threshold: float = DEFAULT_THRESHOLD,
@@ -72,7 +72,7 @@ def evaluate_slices(
 
     Parameters
     ----------
-    fold : int
+    fold : int or None
         Whose slices they are.
     probabilities : mapping of int to array (Y, X) of float32
         By the slice's index in the stack; their order is kept.

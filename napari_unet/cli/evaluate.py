@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
+import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from napari_unet.cli.options import device_option
@@ -17,10 +20,10 @@ from napari_unet.prediction import load_predictor
 from napari_unet.tif import check_output
 from training.config import FOLDS
 from training.errors import UserError
-from training.evaluation import zoo_line
+from training.evaluation import Evaluation, evaluate_slices, zoo_line
 from training.folds import split_fold
 from training.run_directory import write_atomically
-from training.stacks import find_pair, read_training_pair
+from training.stacks import find_pair, read_stack, read_training_pair, to_membrane
 
 
 @click.command()
@@ -42,9 +45,16 @@ from training.stacks import find_pair, read_training_pair
     help="Of the labels. isbi: 0 is membrane. membrane: every other value is.",
 )
 @click.option(
+    "--mask-convention",
+    type=click.Choice(["isbi", "membrane"]),
+    default="isbi",
+    show_default=True,
+    help="The same of a mask that is evaluated.",
+)
+@click.option(
     "--fold",
     metavar="0-4|all",
-    help="Fold whose validation slices are evaluated.  [default: the run's own]",
+    help="Fold whose validation slices are evaluated.  [default: the run's own; a mask's all]",
 )
 @click.option(
     "--json", "json_path", metavar="FILE", type=click.Path(path_type=Path), help="Write JSON."
@@ -60,6 +70,7 @@ def command(
     image: str,
     labels: str,
     convention: str,
+    mask_convention: str,
     fold: str | None,
     json_path: Path | None,
     csv_path: Path | None,
@@ -71,31 +82,64 @@ def command(
     RUN is the folder of a training, or a model.onnx. Every run was trained without the slices
     of one fold, and is evaluated on those. Give five runs, one a fold, for a cross-validation.
     With --fold all and fewer runs, slices that were seen in training are marked, and left out
-    of the held-out mean.
+    of the held-out mean. A mask as TIF, such as one corrected by hand, is evaluated as it is.
 
     \b
     Examples:
       napari-unet evaluate runs/first --data isbi --json figures.json
       napari-unet evaluate runs/fold0 runs/fold1 runs/fold2 --data isbi
+      napari-unet evaluate corrected-mask.tif --data isbi
     """
     chosen = _parse_fold(fold)
     for path in (json_path, csv_path):
         if path is not None:
             check_output(path, overwrite)
     images, membrane = read_training_pair(*find_pair(data, image, labels), convention)
+    if len(runs) == 1 and runs[0].suffix.lower() in (".tif", ".tiff"):
+        of_mask = _evaluate_mask(runs[0], mask_convention, membrane, chosen)
+        report, mean = of_mask.table(), of_mask.mean
+        as_json, as_csv = of_mask.to_json(), of_mask.to_csv()
+    else:
+        result = _evaluate_models(runs, device, chosen, images, membrane)
+        report, mean = result.report(), result.mean()
+        as_json, as_csv = result.to_json(), result.to_csv()
+    click.echo(report)
+    click.echo(zoo_line(mean))
+    if json_path is not None:
+        write_atomically(json_path, as_json.encode())
+    if csv_path is not None:
+        write_atomically(csv_path, as_csv.encode())
+
+
+def _evaluate_models(
+    runs: tuple[Path, ...],
+    device: str,
+    fold: int | str | None,
+    images: NDArray[Any],
+    membrane: NDArray[np.bool_],
+) -> CrossValidation:
     # In full precision the figures are those that training told.
     predictors = {str(run): load_predictor(run, device, precision="f32") for run in runs}
-    assignment = assign_folds(predictors, chosen)
+    assignment = assign_folds(predictors, fold)
     total = sum(len(split_fold(len(images), index)[1]) for index, _ in assignment)
     with tqdm(total=total, desc="Evaluating", unit="slice", leave=False) as bar:
         folds = list(evaluate_folds(predictors, assignment, images, membrane, bar.update))
-    result = CrossValidation(folds)
-    click.echo(result.report())
-    click.echo(zoo_line(result.mean()))
-    if json_path is not None:
-        write_atomically(json_path, result.to_json().encode())
-    if csv_path is not None:
-        write_atomically(csv_path, result.to_csv().encode())
+    return CrossValidation(folds)
+
+
+def _evaluate_mask(
+    path: Path, convention: str, membrane: NDArray[np.bool_], fold: int | str | None
+) -> Evaluation:
+    mask = to_membrane(read_stack(path, "mask"), convention)
+    if mask.shape != membrane.shape:
+        raise UserError(
+            f"{path} has the shape {mask.shape}, but the labels have {membrane.shape}.",
+            "Give a mask of the same stack.",
+        )
+    number = fold if isinstance(fold, int) else None
+    slices = range(len(mask)) if number is None else split_fold(len(mask), number)[1]
+    certain = {index: mask[index].astype(np.float32) for index in slices}
+    return evaluate_slices(number, certain, membrane)
 
 
 def _parse_fold(text: str | None) -> int | str | None:

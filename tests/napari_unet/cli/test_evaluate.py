@@ -48,6 +48,31 @@ def test_one_run(write_model: WriteModel, data: Path, tmp_path: Path) -> None:
     assert rows[-1]["index"] == "mean"
 
 
+@pytest.mark.parametrize("convention", ["isbi", "membrane"])
+def test_a_mask(data: Path, tmp_path: Path, membrane: np.ndarray, convention: str) -> None:
+    mask = membrane.copy()
+    mask[3, :, ::2] = False
+    path, figures = tmp_path / "mask.tif", tmp_path / "figures.json"
+    tifffile.imwrite(path, np.where(mask == (convention == "isbi"), 0, 255).astype(np.uint8))
+    options = ("--data", data, "--mask-convention", convention, "--json", figures)
+    result = evaluate(path, *options)
+    assert result.returncode == 0, result.stderr
+    document = json.loads(figures.read_text())
+    dices = [one["dice"] for one in document["slices"]]
+    assert document["fold"] is None
+    assert dices[:3] + dices[4:] == [1.0] * 6
+    hits, wanted = (mask[3] & membrane[3]).sum(), membrane[3].sum()
+    assert dices[3] == pytest.approx(2 * hits / (mask[3].sum() + wanted))
+
+
+def test_a_mask_of_another_stack(data: Path, tmp_path: Path) -> None:
+    path = tmp_path / "mask.tif"
+    tifffile.imwrite(path, np.zeros((3, 8, 8), np.uint8), photometric="minisblack")
+    result = evaluate(path, "--data", data)
+    assert result.returncode == 2
+    assert f"{path} has the shape (3, 8, 8)" in result.stderr
+
+
 def test_all_folds(write_model: WriteModel, data: Path, tmp_path: Path) -> None:
     path = tmp_path / "figures.json"
     result = evaluate(write_model(fold=2), "--data", data, "--fold", "all", "--json", path)
