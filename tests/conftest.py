@@ -1,11 +1,17 @@
 """What all tests share."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
 
 ISBI_FILES = ("train-volume.tif", "train-labels.tif", "test-volume.tif")
+
+
+def pytest_configure() -> None:
+    """Let tests of Ctrl-C work in background jobs, which shells start with SIGINT ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
