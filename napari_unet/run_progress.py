@@ -148,7 +148,7 @@ class RunProgress:
             figures["Soft Dice"] = f"{curves.soft_dice[-1]:.4f}"
             figures["Dice"] = f"{curves.dice[-1]:.4f}"
             figures["Best"] = (
-                f"{curves.soft_dice[best]:.4f} after epoch {state.evaluations[best]['epoch']}"
+                f"soft Dice {curves.soft_dice[best]:.4f} after epoch {state.evaluations[best]['epoch']}"
             )
         return figures
 

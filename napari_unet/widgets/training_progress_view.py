@@ -90,9 +90,9 @@ class TrainingProgressView(QWidget):
             row, column = divmod(place, _COLUMNS)
             grid.addWidget(_faint(title), row, 2 * column)
             grid.addWidget(value, row, 2 * column + 1)
-            grid.setColumnStretch(2 * column + 1, 1)
+            grid.setColumnStretch(2 * column + 1, 2 + column)  # steps need more room
         last = len(self._values) // _COLUMNS
-        grid.addWidget(_faint("Best soft Dice"), last, 0)
+        grid.addWidget(_faint("Best"), last, 0)
         grid.addWidget(self._best, last, 1, 1, 2 * _COLUMNS - 1)
         buttons = QHBoxLayout()
         buttons.addWidget(self._preview_button)

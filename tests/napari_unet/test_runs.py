@@ -81,7 +81,7 @@ def test_progress_has_curves_figures_and_the_log(run: RunDirectory) -> None:
     assert progress.log_tail == "step: 1\nstep: 2\n"
     figures = progress.figures()
     assert figures["Epoch"] == "1 of 2"
-    assert figures["Best"] == "0.9000 after epoch 1"
+    assert figures["Best"] == "soft Dice 0.9000 after epoch 1"
     assert Curves.of(progress.state).loss.tolist() == [0.8, 0.4]
 
 
