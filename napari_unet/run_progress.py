@@ -147,9 +147,8 @@ class RunProgress:
             best = curves.best
             figures["Soft Dice"] = f"{curves.soft_dice[-1]:.4f}"
             figures["Dice"] = f"{curves.dice[-1]:.4f}"
-            figures["Best"] = (
-                f"soft Dice {curves.soft_dice[best]:.4f} after epoch {state.evaluations[best]['epoch']}"
-            )
+            epoch = state.evaluations[best]["epoch"]
+            figures["Best"] = f"soft Dice {curves.soft_dice[best]:.4f} after epoch {epoch}"
         return figures
 
 
