@@ -7,6 +7,7 @@ import fcntl
 import hashlib
 import os
 import tempfile
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -21,6 +22,8 @@ from training.events import complete_length, read_events
 from training.run_directory import RunDirectory
 
 FETCH_TRIES = 5
+# SFTP tells times in whole seconds: a file may change again and look as it did.
+SETTLING_SECONDS = 2.0
 ENDINGS = ("finished", "stopped", "failed")
 
 
@@ -41,7 +44,8 @@ class Mirror:
         self.run = run
         self.server = server
         self.path = path
-        self._seen: dict[str, tuple[int | None, int | None]] = {}
+        self._sighted: dict[tuple[str, int | None, int | None], float] = {}
+        self._settled: set[tuple[str, int | None, int | None]] = set()
         self._events_read = 0
         self.has_ending = False  # whether the last event copied says that the run ended
 
@@ -84,12 +88,15 @@ class Mirror:
                 if not await sftp.exists(join(self.path, name)):
                     return
                 attributes = await sftp.stat(join(self.path, name))
-            seen = (attributes.size, attributes.mtime)
-            if self._seen.get(name) == seen:
+            state = (name, attributes.size, attributes.mtime)
+            now = time.monotonic()
+            first_sight = self._sighted.setdefault(state, now)
+            if state in self._settled:
                 return
             wanted = await self._hash(name)
             if (path.exists() and hash_file(path) == wanted) or await self._fetch(path, wanted):
-                self._seen[name] = seen
+                if now - first_sight > SETTLING_SECONDS:
+                    self._settled.add(state)
                 hashes = read_record(self.run).hashes
                 update_record(self.run, hashes={**hashes, name: wanted})
                 return
