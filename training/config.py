@@ -170,7 +170,7 @@ class TrainingConfig:
 
     @classmethod
     def from_json(cls, text: str, source: str = "the configuration") -> TrainingConfig:
-        """Read what :meth:`to_json` wrote.
+        """Read what :meth:`to_json` wrote, or a part of it: the rest is the preset's.
 
         Parameters
         ----------
@@ -192,8 +192,7 @@ class TrainingConfig:
             raise UserError(f"{source} holds no configuration.", "It must be a JSON object.")
         document.pop("version", None)
         try:
-            _refuse_unknown(document)
-            return cls(**document)
+            return preset_config(document.pop("preset", "compact"), **document)
         except UserError as error:
             raise UserError(f"{source}: {error.problem}", error.remedy) from error
 

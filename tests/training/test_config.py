@@ -34,6 +34,12 @@ def test_a_file_gives_the_same_configuration_back(preset: str) -> None:
     assert TrainingConfig.from_json(config.to_json()) == config
 
 
+def test_a_file_may_hold_a_part() -> None:
+    text = '{"preset": "medical", "seed": 4}'
+    assert TrainingConfig.from_json(text) == preset_config("medical", seed=4)
+    assert TrainingConfig.from_json("{}") == preset_config("compact")
+
+
 def test_a_file_holds_every_option_and_the_version() -> None:
     document = json.loads(preset_config("compact").to_json())
     names = {option.name for option in dataclasses.fields(TrainingConfig)}
