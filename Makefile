@@ -13,10 +13,10 @@ demo: $(INSTALLED)
 	$(BIN)/napari-unet demo $(if $(DATA),--data "$(DATA)") --out demo --overwrite
 
 test: $(INSTALLED)
-	tools/with_screen.sh $(BIN)/python -m pytest $(ARGS)
+	tools/run_tests.sh $(BIN)/python $(ARGS)
 
 test-pyqt6: .venv-pyqt6/installed
-	tools/with_screen.sh .venv-pyqt6/bin/python -m pytest tests/napari_unet/widgets $(ARGS)
+	tools/run_tests.sh .venv-pyqt6/bin/python $(or $(ARGS),tests/napari_unet/widgets)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
