@@ -101,9 +101,9 @@ class _Graph:
         inputs = [x, self.weight(f"{prefix}.weight")]
         return self.node("ConvTranspose", inputs, kernel_shape=[2, 2], strides=[2, 2])
 
-    def unfold(self, x: str) -> str:
+    def unfold(self, x: str, size: int) -> str:
         """Pixel shuffle."""
-        return self.node("DepthToSpace", [x], blocksize=2, mode="CRD")
+        return self.node("DepthToSpace", [x], blocksize=size, mode="CRD")
 
     def crop(self, x: str, border: int) -> str:
         """Take a border off each side."""
@@ -142,16 +142,16 @@ def _compact(graph: _Graph) -> str:
         x = graph.conv_norm_relu(x, f"{prefix}.conv1", f"{prefix}.norm1")
         return graph.conv_norm_relu(x, f"{prefix}.conv2", f"{prefix}.norm2")
 
-    x = double_conv(graph.node("SpaceToDepth", ["image"], blocksize=2), "down0")
+    x = double_conv(graph.node("SpaceToDepth", ["image"], blocksize=4), "down0")
     skips = [x]
-    for level in (1, 2, 3):
+    for level in (1, 2):
         x = double_conv(graph.pool(x), f"down{level}")
         skips.append(x)
-    for level in (2, 1, 0):
-        joined = graph.node("Concat", [graph.unfold(x), skips[level]], axis=1)
+    for level in (1, 0):
+        joined = graph.node("Concat", [graph.unfold(x, 2), skips[level]], axis=1)
         x = double_conv(joined, f"merge{level}")
     logits = graph.conv(x, "logits", padding=0, size=1)
-    return graph.unfold(logits)
+    return graph.unfold(logits, 4)
 
 
 def _medical(graph: _Graph) -> str:

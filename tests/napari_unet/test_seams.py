@@ -31,13 +31,13 @@ def up(name: str, inputs: int, outputs: int) -> Parameters:
 
 
 def compact_parameters() -> Parameters:
-    widths = (16, 32, 64, 128)
-    blocks = [("down0", 4, 16), ("down1", 16, 32), ("down2", 32, 64), ("down3", 64, 128)]
+    widths = (32, 64, 128)
+    blocks = [("down0", 16, 32), ("down1", 32, 64), ("down2", 64, 128)]
     blocks += [
         (f"merge{level}", widths[level] + widths[level + 1] // 4, widths[level])
-        for level in range(3)
+        for level in range(2)
     ]
-    parameters = conv("logits", 16, 4, size=1)
+    parameters = conv("logits", 32, 16, size=1)
     for name, inputs, outputs in blocks:
         parameters |= conv(f"{name}.conv1", inputs, outputs) | norm(f"{name}.norm1", outputs)
         parameters |= conv(f"{name}.conv2", outputs, outputs) | norm(f"{name}.norm2", outputs)

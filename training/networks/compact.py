@@ -7,51 +7,49 @@ from mindspore.common.initializer import Constant, HeNormal
 
 from training.networks.convolution import Conv3x3
 
-WIDTHS = (16, 32, 64, 128)
+WIDTHS = (32, 64, 128)
+FOLD = 4
 USUAL_LOGIT = -1.27  # of 22 % membrane: training need not find that out first
 
 
 class Compact(nn.Cell):
-    """U-Net at half resolution: (N, 1, H, W) to one logit (N, 1, H, W).
+    """U-Net at a quarter of the resolution: (N, 1, H, W) to one logit (N, 1, H, W).
 
     Thin layers at full resolution cost the most on a CPU and give the least, so the image is
-    folded 2x2 into channels first, and the logits are unfolded last (pixel shuffle, Shi et
+    folded 4x4 into channels first, and the logits are unfolded last (pixel shuffle, Shi et
     al. 2016). Pixel shuffles are its up-convolutions too: they have no weights, make a step a
-    fifth faster, and cost no quality. Padded convolutions with batch norm, three poolings. H
+    fifth faster, and cost no quality. Padded convolutions with batch norm, two poolings. H
     and W are multiples of 16.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        first, second, third, fourth = WIDTHS
-        self.fold = nn.PixelUnshuffle(2)
-        self.down0 = DoubleConv(4, first)
+        first, second, third = WIDTHS
+        self.fold = nn.PixelUnshuffle(FOLD)
+        self.down0 = DoubleConv(FOLD**2, first)
         self.down1 = DoubleConv(first, second)
         self.down2 = DoubleConv(second, third)
-        self.down3 = DoubleConv(third, fourth)
-        self.merge2 = DoubleConv(fourth // 4 + third, third)
+        self.up = nn.PixelShuffle(2)
         self.merge1 = DoubleConv(third // 4 + second, second)
         self.merge0 = DoubleConv(second // 4 + first, first)
         self.logits = nn.Conv2d(
             first,
-            4,
+            FOLD**2,
             kernel_size=1,
             has_bias=True,
             weight_init=HeNormal(),
             bias_init=Constant(USUAL_LOGIT),
         )
-        self.unfold = nn.PixelShuffle(2)
+        self.unfold = nn.PixelShuffle(FOLD)
         self.pool = nn.MaxPool2d(kernel_size=2, stride=2)
         self.concat = ops.Concat(axis=1)
 
     def construct(self, image):  # type: ignore[no-untyped-def]
-        level0 = self.down0(self.fold(image))  # (N, 16, H/2, W/2)
-        level1 = self.down1(self.pool(level0))  # (N, 32, H/4, W/4)
-        level2 = self.down2(self.pool(level1))  # (N, 64, H/8, W/8)
-        level3 = self.down3(self.pool(level2))  # (N, 128, H/16, W/16)
-        level2 = self.merge2(self.concat((self.unfold(level3), level2)))
-        level1 = self.merge1(self.concat((self.unfold(level2), level1)))
-        level0 = self.merge0(self.concat((self.unfold(level1), level0)))
+        level0 = self.down0(self.fold(image))  # (N, 32, H/4, W/4)
+        level1 = self.down1(self.pool(level0))  # (N, 64, H/8, W/8)
+        level2 = self.down2(self.pool(level1))  # (N, 128, H/16, W/16)
+        level1 = self.merge1(self.concat((self.up(level2), level1)))
+        level0 = self.merge0(self.concat((self.up(level1), level0)))
         return self.unfold(self.logits(level0))
 
 
