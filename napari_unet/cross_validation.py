@@ -17,7 +17,7 @@ from training.config import FOLDS
 from training.errors import UserError
 from training.evaluation import Evaluation, evaluate_slices
 from training.folds import split_fold
-from training.metrics import FIGURES, format_table, mean_figures
+from training.metrics import format_table, mean_figures
 
 Predictors = Mapping[str, Predictor]
 
@@ -86,7 +86,7 @@ class CrossValidation:
         mean = self.held_out_mean()
         if mean is None:
             return "Every slice was seen in training: give the runs that held them out."
-        figures = ", ".join(f"{name} {mean[name]:.4f}" for name in FIGURES)
+        figures = ", ".join(f"{name} {figure:.4f}" for name, figure in mean.items())
         return f"Of the slices that were not seen in training: {figures}"
 
     def to_json(self) -> str:
@@ -105,7 +105,7 @@ class CrossValidation:
         if len(self.folds) == 1:
             return self.folds[0].evaluation.to_csv()
         text = io.StringIO()
-        columns = ["fold", "model", "index", *FIGURES, "seen_in_training"]
+        columns = ["fold", "model", "index", *self.mean(), "seen_in_training"]
         writer = csv.DictWriter(text, columns, lineterminator="\n")
         writer.writeheader()
         for fold in self.folds:
@@ -183,5 +183,6 @@ def evaluate_folds(
         for index in validation:
             probabilities[index] = predictor.predict_slice(images[index], scaling)
             on_slice()
-        evaluation = evaluate_slices(fold, probabilities, membrane, predictor.card.threshold)
+        pixels = evaluate_slices(fold, probabilities, membrane, predictor.card.threshold)
+        evaluation = pixels.with_neuron_figures(probabilities, membrane)
         yield FoldEvaluation(name, evaluation, [i for i in validation if i in set(trained)])

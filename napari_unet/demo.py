@@ -180,7 +180,8 @@ class Demo:
         probabilities = {}
         for index in split_fold(len(images), card.fold)[1]:
             probabilities[index] = predictor.predict_slice(images[index], scaling)
-        evaluation = evaluate_slices(card.fold, probabilities, membrane, card.threshold)
+        pixels = evaluate_slices(card.fold, probabilities, membrane, card.threshold)
+        evaluation = pixels.with_neuron_figures(probabilities, membrane)
         write_atomically(self.files.evaluation_json, evaluation.to_json().encode())
         write_atomically(self.files.evaluation_csv, evaluation.to_csv().encode())
         rows = [

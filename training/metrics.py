@@ -62,14 +62,14 @@ def slice_figures(
     membrane: NDArray[np.bool_],
     threshold: float = DEFAULT_THRESHOLD,
 ) -> dict[str, float]:
-    """All :data:`FIGURES` of one slice, and its ``index`` in the stack."""
+    """All :data:`FIGURES` of one slice or some of its pixels, and its ``index`` in the stack."""
     figures = overlap_figures(probability >= threshold, membrane)
     figures["soft_dice"] = soft_dice(probability, membrane)
     return {"index": index, **{name: figures[name] for name in FIGURES}}
 
 
 def mean_figures(slices: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """Mean of every figure over slices.
+    """Mean of every figure of slices, that is of all they have but their ``index``.
 
     Raises
     ------
@@ -78,15 +78,22 @@ def mean_figures(slices: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """
     if not slices:
         raise ValueError("There are no slices to take the mean of.")
-    return {name: float(np.mean([one[name] for one in slices])) for name in FIGURES}
+    names = [name for name in slices[0] if name != "index"]
+    return {name: float(np.mean([one[name] for one in slices])) for name in names}
 
 
 def format_table(
     slices: Iterable[Mapping[str, float]], mean: Mapping[str, float], title: str = "slice"
 ) -> str:
-    """Table of slices, or of what else has an ``index``, for a terminal, and their mean."""
-    header = f"{title:>5}  " + "  ".join(f"{name:>9}" for name in FIGURES)
+    """Table of slices, or of what else has an ``index``, for a terminal, and their mean.
+
+    Its columns are the figures that the mean has.
+    """
+    header = f"{title:>5}  " + "  ".join(f"{name:>6}" for name in mean)
     rows = [(f"{one['index']:>5}", one) for one in slices] + [(f"{'mean':>5}", mean)]
-    lines = [f"{label}  " + "  ".join(f"{row[n]:>9.4f}" for n in FIGURES) for label, row in rows]
+    lines = [
+        f"{label}  " + "  ".join(f"{row[name]:>{max(6, len(name))}.4f}" for name in mean)
+        for label, row in rows
+    ]
     rule = "-" * len(header)
     return "\n".join([header, rule, *lines[:-1], rule, lines[-1]])

@@ -22,6 +22,7 @@ from training.config import FOLDS
 from training.errors import UserError
 from training.evaluation import Evaluation, evaluate_slices, zoo_line
 from training.folds import split_fold
+from training.metrics import DEFAULT_THRESHOLD
 from training.run_directory import write_atomically
 from training.stacks import find_pair, read_stack, read_training_pair, to_membrane
 
@@ -84,6 +85,9 @@ def command(
     With --fold all and fewer runs, slices that were seen in training are marked, and left out
     of the held-out mean. A mask as TIF, such as one corrected by hand, is evaluated as it is.
 
+    v_rand and v_info judge neurons rather than pixels, as the ISBI 2012 challenge does; of a
+    model each is taken at the threshold that is best for the slices.
+
     \b
     Examples:
       napari-unet evaluate runs/first --data isbi --json figures.json
@@ -139,7 +143,8 @@ def _evaluate_mask(
     number = fold if isinstance(fold, int) else None
     slices = range(len(mask)) if number is None else split_fold(len(mask), number)[1]
     certain = {index: mask[index].astype(np.float32) for index in slices}
-    return evaluate_slices(number, certain, membrane)
+    pixels = evaluate_slices(number, certain, membrane)
+    return pixels.with_neuron_figures(certain, membrane, thresholds=[DEFAULT_THRESHOLD])
 
 
 def _parse_fold(text: str | None) -> int | str | None:

@@ -12,6 +12,7 @@ from napari_unet.prediction import Predictor, load_predictor
 from training.errors import UserError
 from training.folds import split_fold
 from training.metrics import FIGURES, mean_figures
+from training.neuron_metrics import NEURON_FIGURES
 
 Load = Callable[[int], Predictor]
 
@@ -85,8 +86,10 @@ def test_json_and_csv_of_all_folds(load: Load, images: np.ndarray, membrane: np.
     document = json.loads(result.to_json())
     assert set(document) == {"folds", "mean", "held_out_mean"}
     assert [fold["fold"] for fold in document["folds"]] == [0, 1, 2, 3, 4]
-    assert {"fold", "slices", "mean", "model", "seen_in_training"} == set(document["folds"][0])
-    assert set(document["mean"]) == set(FIGURES)
+    assert {"fold", "slices", "mean", "neuron_thresholds", "model", "seen_in_training"} == set(
+        document["folds"][0]
+    )
+    assert set(document["mean"]) == {*FIGURES, *NEURON_FIGURES}
     rows = list(csv.DictReader(io.StringIO(result.to_csv())))
     assert len(rows) == 5
     assert [row["seen_in_training"] for row in rows] == ["True", "False", "True", "True", "True"]

@@ -7,6 +7,7 @@ import pytest
 
 from training.evaluation import Evaluation, evaluate_slices, zoo_line
 from training.metrics import FIGURES
+from training.neuron_metrics import NEURON_FIGURES
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ def test_slices_keep_their_order_and_truth(evaluation: Evaluation) -> None:
 
 def test_json(evaluation: Evaluation) -> None:
     document = json.loads(evaluation.to_json())
-    assert set(document) == {"fold", "slices", "mean"}
+    assert set(document) == {"fold", "slices", "mean", "neuron_thresholds"}
     assert document["fold"] == 2
     assert set(document["slices"][0]) == {"index", *FIGURES}
     assert set(document["mean"]) == set(FIGURES)
@@ -43,6 +44,25 @@ def test_csv(evaluation: Evaluation) -> None:
 
 def test_table(evaluation: Evaluation) -> None:
     assert evaluation.table().splitlines()[-1].split()[0] == "mean"
+
+
+def test_figures_of_neurons_are_added() -> None:
+    """Two rooms: a perfect slice, and one whose wall has a hole at 0.6 and above."""
+    membrane = np.zeros((2, 9, 9), bool)
+    membrane[:, :, 4] = True
+    leaky = membrane[1] * np.float32(0.9)
+    leaky[4, 4] = 0.55
+    probabilities = {1: leaky, 0: membrane[0].astype(np.float32)}
+    pixels = evaluate_slices(2, probabilities, membrane)
+    evaluation = pixels.with_neuron_figures(probabilities, membrane, thresholds=[0.5, 0.6])
+    assert evaluation.mean == {**pixels.mean, "v_rand": 1, "v_info": 1}
+    assert evaluation.neuron_thresholds == {"v_rand": 0.5, "v_info": 0.5}
+    merged = pixels.with_neuron_figures(probabilities, membrane, thresholds=[0.6])
+    assert [one["v_rand"] for one in merged.slices] == pytest.approx([2 / 3, 1])
+    assert merged.mean["v_info"] == 0.5
+    columns = merged.to_csv().splitlines()[0].split(",")
+    assert columns == ["index", *FIGURES, *NEURON_FIGURES]
+    assert merged.table().splitlines()[0].split() == ["slice", *FIGURES, *NEURON_FIGURES]
 
 
 def test_the_zoos_line() -> None:

@@ -11,6 +11,7 @@ from training.neuron_metrics import (
     grow_neurons,
     label_neurons,
     neuron_figures,
+    neuron_figures_of_mask,
     v_info,
     v_rand,
 )
@@ -99,6 +100,28 @@ def test_borders_are_thinned_to_one_pixel():
     assert sorted(np.unique(grown)) == [0, 1, 2]
 
 
+@given(arrays(np.bool_, (12, 15)), st.integers(0, 1))
+def test_grown_neurons_are_parted_wherever_they_meet(inside, flipped):
+    seeds = label_neurons(inside.T if flipped else inside)
+    grown = grow_neurons(seeds)
+    assert (grown[seeds > 0] >= 0).all()
+    for one, other in ((grown[1:], grown[:-1]), (grown[:, 1:], grown[:, :-1])):
+        assert ((one == other) | (one == 0) | (other == 0)).all()
+
+
+def test_neurons_grow_as_by_a_watershed_of_a_flat_image():
+    from skimage.segmentation import watershed
+
+    seeds = np.zeros((60, 80), np.int32)
+    places = np.random.default_rng(0).integers(0, (60, 80), (12, 2))
+    seeds[tuple(places.T)] = np.arange(1, 13)
+    flooded = watershed(np.zeros(seeds.shape, np.uint8), seeds, watershed_line=True)
+    grown = grow_neurons(seeds)
+    inner = (grown > 0) & (flooded > 0)
+    assert inner.mean() > 0.8
+    assert (grown == flooded)[inner].mean() > 0.995
+
+
 def test_a_slice_of_membrane_alone_is_one_region():
     assert (grow_neurons(np.zeros((3, 4), dtype=np.int32)) == 1).all()
 
@@ -134,8 +157,22 @@ def test_the_threshold_is_the_best_for_all_slices_together():
     assert both.v_info == pytest.approx(1 / 2)
 
 
+def test_every_slice_is_told_at_the_threshold_that_is_best_for_all():
+    leaky = probability_of(two_rooms())
+    leaky[10, WALL] = 0.35
+    figures = neuron_figures([leaky, probability_of(two_rooms())], [two_rooms()] * 2, [0.5])
+    assert np.ravel(figures.slices) == pytest.approx([2 / 3, 0, 1, 1])
+
+
+def test_a_mask_is_measured_as_it_is():
+    gap = two_rooms()
+    gap[10, :] = False
+    figures = neuron_figures_of_mask(gap, two_rooms())
+    assert figures == pytest.approx({"v_rand": 2 / 3, "v_info": 0})
+
+
 @pytest.mark.parametrize("membranes", [[], [two_rooms()]])
 def test_slices_must_be_given_in_pairs(membranes):
     probabilities = [] if not membranes else [probability_of(two_rooms())] * 2
-    with pytest.raises(ValueError, match=r"no slices|zip"):
+    with pytest.raises(ValueError, match="slices"):
         neuron_figures(probabilities, membranes)

@@ -11,6 +11,7 @@ import tifffile
 
 from training.folds import split_fold
 from training.metrics import FIGURES
+from training.neuron_metrics import NEURON_FIGURES
 
 WriteModel = Callable[..., Path]
 
@@ -35,10 +36,10 @@ def test_one_run(write_model: WriteModel, data: Path, tmp_path: Path) -> None:
     result = evaluate(write_model(fold=2), "--data", data, "--json", files[0], "--csv", files[1])
     assert result.returncode == 0, result.stderr
     document = json.loads(files[0].read_text())
-    assert set(document) == {"fold", "slices", "mean"}
+    assert set(document) == {"fold", "slices", "mean", "neuron_thresholds"}
     assert document["fold"] == 2
     assert [one["index"] for one in document["slices"]] == split_fold(7, 2)[1]
-    assert set(document["mean"]) == set(FIGURES)
+    assert set(document["mean"]) == {*FIGURES, *NEURON_FIGURES}
     assert document["mean"]["dice"] > 0.8
     lines = result.stdout.splitlines()
     soft_dice = document["mean"]["soft_dice"]
@@ -63,6 +64,9 @@ def test_a_mask(data: Path, tmp_path: Path, membrane: np.ndarray, convention: st
     assert dices[:3] + dices[4:] == [1.0] * 6
     hits, wanted = (mask[3] & membrane[3]).sum(), membrane[3].sum()
     assert dices[3] == pytest.approx(2 * hits / (mask[3].sum() + wanted))
+    rands = [one["v_rand"] for one in document["slices"]]
+    assert rands[:3] + rands[4:] == pytest.approx([1.0] * 6, abs=0.05)
+    assert rands[3] < min(rands[:3])
 
 
 def test_a_mask_of_another_stack(data: Path, tmp_path: Path) -> None:
