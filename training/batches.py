@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +20,28 @@ from training.model_card import ModelCard
 from training.tiling import mirror, resize_bilinear
 
 Image = NDArray[np.float32]
+Sample = tuple[Image, Image, Image]
 MEDICAL_INPUT, MEDICAL_OUTPUT = 572, 388
 COMPACT_CROP = 128
+
+
+class Batch(NamedTuple):
+    """What a step trains on.
+
+    Parameters
+    ----------
+    images : array (N, 1, H, W) of float32
+        In [-1, 1].
+    wanted : array (N, 1, h, w) of float32
+        Probability of membrane, 0 or 1.
+    weights : array (N, 1, h, w) of float32
+        Of the pixels' losses, 0 where no label is known. Their mean is 1, so that the mean of
+        the weighted losses is the weighted mean.
+    """
+
+    images: Image
+    wanted: Image
+    weights: Image
 
 
 class Sampler(Protocol):
@@ -29,10 +49,8 @@ class Sampler(Protocol):
 
     samples_per_slice: int
 
-    def __call__(
-        self, index: int, random: np.random.Generator, has_flips: bool
-    ) -> tuple[Image, Image]:
-        """Input (H, W) in [-1, 1] and wanted probability of membrane (h, w)."""
+    def __call__(self, index: int, random: np.random.Generator, has_flips: bool) -> Sample:
+        """Input (H, W) in [-1, 1], wanted probability of membrane and weights, both (h, w)."""
 
 
 class MedicalSampler:
@@ -40,26 +58,33 @@ class MedicalSampler:
 
     samples_per_slice = 1
 
-    def __init__(self, images: Sequence[NDArray[Any]], membrane: Sequence[NDArray[Any]]) -> None:
+    def __init__(
+        self,
+        images: Sequence[NDArray[Any]],
+        membrane: Sequence[NDArray[Any]],
+        weights: Sequence[Image] | None,
+    ) -> None:
         self._images = [_pad_medical(image) for image in images]
         self._inside = [_pad_medical(1.0 - mask.astype(np.float32)) for mask in membrane]
+        self._weights = None if weights is None else [_pad_medical(weight) for weight in weights]
 
-    def __call__(
-        self, index: int, random: np.random.Generator, has_flips: bool
-    ) -> tuple[Image, Image]:
+    def __call__(self, index: int, random: np.random.Generator, has_flips: bool) -> Sample:
         image, inside = self._images[index], self._inside[index]
+        weight = np.ones_like(inside) if self._weights is None else self._weights[index]
         for axis in (0, 1):
             if has_flips and random.random() > 0.5:
-                image, inside = np.flip(image, axis), np.flip(inside, axis)
+                image, inside, weight = (np.flip(one, axis) for one in (image, inside, weight))
         left, top = (int(random.random() * 0.3 * MEDICAL_INPUT) for _ in range(2))
         right, bottom = (int((1 - random.random() * 0.3) * MEDICAL_INPUT) for _ in range(2))
-        image, inside = image[top:bottom, left:right], inside[top:bottom, left:right]
-        image = np.clip(image + np.float32(random.uniform(-0.2, 0.2)), -1.0, 1.0)
+        window = slice(top, bottom), slice(left, right)
+        image = np.clip(image[window] + np.float32(random.uniform(-0.2, 0.2)), -1.0, 1.0)
         whole = (MEDICAL_INPUT, MEDICAL_INPUT)
         border = (MEDICAL_INPUT - MEDICAL_OUTPUT) // 2
         centre = slice(border, border + MEDICAL_OUTPUT)
-        wanted = resize_bilinear(inside, whole)[centre, centre] <= 0.5
-        return resize_bilinear(image, whole), wanted.astype(np.float32)
+        wanted = resize_bilinear(inside[window], whole)[centre, centre] <= 0.5
+        if self._weights is not None:
+            weight = resize_bilinear(weight[window], whole)
+        return resize_bilinear(image, whole), wanted.astype(np.float32), weight[centre, centre]
 
 
 def _pad_medical(image: NDArray[np.float32]) -> Image:
@@ -69,29 +94,51 @@ def _pad_medical(image: NDArray[np.float32]) -> Image:
 
 
 class CompactSampler:
-    """Random crops, which may be flipped and turned by right angles."""
+    """Random crops, which may be flipped and turned by right angles.
 
-    def __init__(self, images: Sequence[NDArray[Any]], membrane: Sequence[NDArray[Any]]) -> None:
+    Where some pixels have no label, every crop holds at least one that has.
+    """
+
+    def __init__(
+        self,
+        images: Sequence[NDArray[Any]],
+        membrane: Sequence[NDArray[Any]],
+        weights: Sequence[Image] | None,
+    ) -> None:
         shortest = min(images[0].shape)
         self._crop = min(COMPACT_CROP, 16 * math.ceil(shortest / 16))
         height, width = (max(length, self._crop) for length in images[0].shape)
         self._images = [mirror(image, (height, width), 0) for image in images]
         self._membrane = [mirror(mask.astype(np.float32), (height, width), 0) for mask in membrane]
+        self._weights = None
+        self._labelled: list[NDArray[np.intp]] | None = None
+        if weights is not None:
+            self._weights = [mirror(weight, (height, width), 0) for weight in weights]
+            if any((weight == 0).any() for weight in weights):
+                self._labelled = [np.argwhere(weight) for weight in self._weights]
         self.samples_per_slice = max(1, round(height * width / self._crop**2))
 
-    def __call__(
-        self, index: int, random: np.random.Generator, has_flips: bool
-    ) -> tuple[Image, Image]:
-        image, wanted = self._images[index], self._membrane[index]
-        top, left = (int(random.integers(length - self._crop + 1)) for length in image.shape)
-        window = slice(top, top + self._crop), slice(left, left + self._crop)
-        image, wanted = image[window], wanted[window]
+    def __call__(self, index: int, random: np.random.Generator, has_flips: bool) -> Sample:
+        window = self._draw_window(index, random)
+        image, wanted = self._images[index][window], self._membrane[index][window]
+        weight = np.ones_like(wanted) if self._weights is None else self._weights[index][window]
         if not has_flips:
-            return image, wanted
+            return image, wanted, weight
+        planes = np.stack((image, wanted, weight))
         if random.random() < 0.5:
-            image, wanted = np.flip(image, 1), np.flip(wanted, 1)
-        turns = int(random.integers(4))
-        return np.rot90(image, turns), np.rot90(wanted, turns)
+            planes = np.flip(planes, 2)
+        image, wanted, weight = np.rot90(planes, int(random.integers(4)), (1, 2))
+        return image, wanted, weight
+
+    def _draw_window(self, index: int, random: np.random.Generator) -> tuple[slice, slice]:
+        rooms = [length - self._crop for length in self._images[index].shape]
+        if self._labelled is None:
+            corner = [int(random.integers(room + 1)) for room in rooms]
+        else:
+            pixels = self._labelled[index]
+            corner = pixels[random.integers(len(pixels))] - random.integers(self._crop, size=2)
+        top, left = np.clip(corner, 0, rooms)
+        return slice(top, top + self._crop), slice(left, left + self._crop)
 
 
 class Batches:
@@ -103,6 +150,8 @@ class Batches:
         The training slices, of the stack's own dtype.
     membrane : array (Z, Y, X) of bool
         Their ground truth.
+    weights : array (Z, Y, X) of float32 or None
+        Of the pixels' losses, 0 where no label is known; None: all the same.
     card : ModelCard
         Whose preset and scaling are used.
     config : TrainingConfig
@@ -114,6 +163,7 @@ class Batches:
         self,
         images: NDArray[Any],
         membrane: NDArray[np.bool_],
+        weights: NDArray[np.float32] | None,
         card: ModelCard,
         config: TrainingConfig,
         rank: int = 0,
@@ -121,7 +171,9 @@ class Batches:
     ) -> None:
         scaled = [card.scaling.apply(image) for image in images]
         sampler = MedicalSampler if config.preset == "medical" else CompactSampler
-        self._sample: Sampler = sampler(scaled, list(membrane))
+        self._sample: Sampler = sampler(
+            scaled, list(membrane), None if weights is None else list(weights)
+        )
         self._slices = len(images)
         self._seed = config.seed
         self._batch = config.batchsize
@@ -148,24 +200,26 @@ class Batches:
         first = ((step - 1) * self._world_size + self._rank) * self._batch
         return range(first, first + self._batch)
 
-    def batch(self, step: int) -> tuple[Image, Image]:
-        """Images (N, 1, H, W) in [-1, 1] and wanted probability (N, 1, h, w) of a step."""
-        images, wanted = zip(
-            *(self._make_sample(number) for number in self.sample_numbers(step)), strict=True
+    def batch(self, step: int) -> Batch:
+        """What this process trains on in a step, from 1."""
+        samples = [self._make_sample(number) for number in self.sample_numbers(step)]
+        images, wanted, weights = (
+            np.stack(planes)[:, np.newaxis] for planes in zip(*samples, strict=True)
         )
-        return np.stack(images)[:, np.newaxis], np.stack(wanted)[:, np.newaxis]
+        mean = weights.mean(dtype=np.float64)
+        return Batch(images, wanted, weights / np.float32(mean) if mean else weights)
 
-    def from_step(self, first: int) -> Iterator[tuple[int, Image, Image]]:
+    def from_step(self, first: int) -> Iterator[tuple[int, Batch]]:
         """Steps from ``first`` to the last with their batches, the next one being prepared."""
         with ThreadPoolExecutor(1, thread_name_prefix="batches") as thread:
             coming = thread.submit(self.batch, first)
             for step in range(first, self.total_steps + 1):
-                images, wanted = coming.result()
+                batch = coming.result()
                 if step < self.total_steps:
                     coming = thread.submit(self.batch, step + 1)
-                yield step, images, wanted
+                yield step, batch
 
-    def _make_sample(self, number: int) -> tuple[Image, Image]:
+    def _make_sample(self, number: int) -> Sample:
         epoch, place = divmod(number, self.samples_per_epoch)
         order = np.random.default_rng([self._seed, epoch]).permutation(self.samples_per_epoch)
         random = np.random.default_rng([self._seed, epoch, place + 1])

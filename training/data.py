@@ -17,13 +17,32 @@ from training.stacks import find_pair, read_training_pair
 
 @dataclass(frozen=True)
 class Data:
-    """Images (Z, Y, X) of the file's dtype, their membrane (Z, Y, X) of bool, and the split."""
+    """What is trained and validated on.
+
+    Parameters
+    ----------
+    name : str
+        Of the image stack.
+    images : array (Z, Y, X)
+        Of the file's dtype.
+    membrane : array (Z, Y, X) of bool
+        The ground truth.
+    train_slices, valid_slices : list of int
+        The split.
+    weights : array (Z, Y, X) of float32 or None
+        Of the losses of pixels that are trained on, 0 where no label is known; None: all the
+        same.
+    held_out : array (Z, Y, X) of bool or None
+        Pixels of the validation slices that figures are of; None: all.
+    """
 
     name: str
     images: NDArray[Any]
     membrane: NDArray[np.bool_]
     train_slices: list[int]
     valid_slices: list[int]
+    weights: NDArray[np.float32] | None = None
+    held_out: NDArray[np.bool_] | None = None
 
 
 def load_data(config: TrainingConfig) -> Data:

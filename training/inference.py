@@ -30,7 +30,8 @@ class Inference:
     def validate(self, data: Data, fold: int) -> tuple[Evaluation, dict[int, NDArray[np.float32]]]:
         """Figures of the validation slices, and their probabilities (Y, X) by index."""
         probabilities = {index: self.predict(data.images[index]) for index in data.valid_slices}
-        return evaluate_slices(fold, probabilities, data.membrane), probabilities
+        evaluation = evaluate_slices(fold, probabilities, data.membrane, known=data.held_out)
+        return evaluation, probabilities
 
     def _forward(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
         probability: NDArray[np.float32] = self._probability(Tensor(image)).asnumpy()

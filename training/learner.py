@@ -6,10 +6,9 @@ import hashlib
 from pathlib import Path
 
 import mindspore
-import numpy as np
 from mindspore import Tensor
-from numpy.typing import NDArray
 
+from training.batches import Batch
 from training.checkpoints import (
     Weights,
     load_weights,
@@ -80,17 +79,14 @@ class Learner:
         self.inference = Inference(self._average, card)
         self._follow(Tensor(1.0, mindspore.float32))
 
-    def step(
-        self, step: int, images: NDArray[np.float32], wanted: NDArray[np.float32], stop: bool
-    ) -> tuple[float, bool]:
+    def step(self, step: int, batch: Batch, stop: bool) -> tuple[float, bool]:
         """Train on one batch.
 
         Parameters
         ----------
         step : int
             Its number, from 1.
-        images, wanted : arrays (N, 1, H, W) and (N, 1, h, w) of float32
-            As ``Batches`` gives them.
+        batch : Batch
         stop : bool
             Whether this process was asked to stop.
 
@@ -102,7 +98,7 @@ class Learner:
             Whether any process of the run was asked to stop.
         """
         vote = Tensor(float(stop), mindspore.float32)
-        loss, votes = self._step(Tensor(images), Tensor(wanted), vote).asnumpy()
+        loss, votes = self._step(*map(Tensor, batch), vote).asnumpy()
         if self._config.ema_decay:
             share = averaging_share(self._config, step)
             self._follow(Tensor(share, mindspore.float32))

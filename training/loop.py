@@ -42,8 +42,8 @@ def train(run: RunDirectory, config: TrainingConfig, device: Device, stop: StopR
     announce(report, config, data, batches, done)
 
     step, is_stopped = done, False
-    for step, images, wanted in batches.from_step(done + 1):
-        loss, is_stopped = learner.step(step, images, wanted, stop.is_requested())
+    for step, batch in batches.from_step(done + 1):
+        loss, is_stopped = learner.step(step, batch, stop.is_requested())
         if not math.isfinite(loss):
             raise UserError(
                 f"The loss became {loss} at step {step}.",
@@ -68,6 +68,7 @@ def make_batches(data: Data, card: ModelCard, config: TrainingConfig, device: De
     return Batches(
         data.images[data.train_slices],
         data.membrane[data.train_slices],
+        None if data.weights is None else data.weights[data.train_slices],
         card,
         config,
         device.rank,

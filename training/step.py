@@ -47,9 +47,10 @@ def build_optimizer(
 class TrainStep(nn.Cell):
     """Forward, loss, gradients, their mean over devices, and the optimizer's update.
 
-    Called with images (N, 1, H, W) float32 in [-1, 1], the wanted probability of membrane
-    (N, 1, h, w) float32, and this process's vote to stop: () float32, 0 or 1. Returns (2,)
-    float32: mean loss, and share of the processes that vote to stop.
+    Called with images (N, 1, H, W) float32 in [-1, 1], the wanted probability of membrane and
+    the pixels' weights, of mean 1, both (N, 1, h, w) float32, and this process's vote to stop:
+    () float32, 0 or 1. Returns (2,) float32: mean loss, and share of the processes that vote
+    to stop.
 
     On Ascend all but the loss is computed in half precision, the zoo's level O3; the zoo sums
     the gradients of its eight devices, here is their mean.
@@ -72,13 +73,13 @@ class TrainStep(nn.Cell):
             self.sum_over_devices = ops.AllReduce()
         self.value_and_grad = mindspore.value_and_grad(self.scaled_loss, None, optimizer.parameters)
 
-    def scaled_loss(self, images, wanted):  # type: ignore[no-untyped-def]
+    def scaled_loss(self, images, wanted, weights):  # type: ignore[no-untyped-def]
         logit = ops.cast(self.logit(images), mindspore.float32)
-        weight = ops.ones_like(wanted)
-        return self.cross_entropy(logit, wanted, weight, weight) * self.loss_scale
+        alike = ops.ones_like(wanted)  # both classes count the same
+        return self.cross_entropy(logit, wanted, weights, alike) * self.loss_scale
 
-    def construct(self, images, wanted, stop_vote):  # type: ignore[no-untyped-def]
-        loss, gradients = self.value_and_grad(images, wanted)
+    def construct(self, images, wanted, weights, stop_vote):  # type: ignore[no-untyped-def]
+        loss, gradients = self.value_and_grad(images, wanted, weights)
         report = ops.stack((loss / self.loss_scale, stop_vote))
         if self.is_distributed:
             gradients = self.mean_gradients(gradients)

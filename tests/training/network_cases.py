@@ -51,6 +51,7 @@ def same_as_onnx(preset: str, size: int) -> None:
 
 def one_medical_step() -> None:
     """Print the loss of one step on a batch."""
+    from training.batches import Batch
     from training.learner import Learner
 
     config = preset_config("medical", batchsize=1)
@@ -58,7 +59,7 @@ def one_medical_step() -> None:
     random = np.random.default_rng(0)
     images = random.uniform(-1, 1, (1, 1, 572, 572)).astype(np.float32)
     wanted = (random.random((1, 1, 388, 388)) < 0.2).astype(np.float32)
-    loss, _ = learner.step(1, images, wanted, stop=False)
+    loss, _ = learner.step(1, Batch(images, wanted, np.ones_like(wanted)), stop=False)
     print(loss)
 
 

@@ -17,24 +17,25 @@ CARD = ModelCard("compact", Scaling("uint8", 0, 255))
 
 def make(rank: int = 0, world_size: int = 1, **options: object) -> Batches:
     config = preset_config("compact", epochs=3, distribute_epochs=3, **options)
-    return Batches(IMAGES, LABELS == 0, CARD, config, rank, world_size)
+    return Batches(IMAGES, LABELS == 0, None, CARD, config, rank, world_size)
 
 
 def test_a_batch_is_scaled_and_of_the_networks_shape() -> None:
-    images, wanted = make(batchsize=3).batch(1)
+    images, wanted, weights = make(batchsize=3).batch(1)
     assert images.shape == wanted.shape == (3, 1, 64, 64)
     assert images.dtype == wanted.dtype == np.float32
     assert images.min() >= -1
     assert images.max() <= 1
     assert set(np.unique(wanted)) == {0, 1}
+    np.testing.assert_array_equal(weights, np.ones((3, 1, 64, 64), np.float32), strict=True)
 
 
 @pytest.mark.parametrize("flips", [0.0, 0.5, 1.0])
 def test_labels_are_augmented_as_their_images(flips: float) -> None:
     config = preset_config("compact", flips=flips, steps=6)
-    batches = Batches(LABELS, LABELS == 0, CARD, config)
+    batches = Batches(LABELS, LABELS == 0, None, CARD, config)
     for step in range(1, 6):
-        images, wanted = batches.batch(step)
+        images, wanted, _ = batches.batch(step)
         np.testing.assert_array_equal(images, np.where(wanted == 1, -1, 1))
 
 
@@ -58,10 +59,9 @@ def test_flips_end_after_their_share_of_the_steps() -> None:
 
 def test_steps_come_with_their_own_batches() -> None:
     batches = make(batchsize=2)
-    for step, images, wanted in batches.from_step(4):
-        expected = batches.batch(step)
-        np.testing.assert_array_equal(images, expected[0])
-        np.testing.assert_array_equal(wanted, expected[1])
+    for step, batch in batches.from_step(4):
+        for array, expected in zip(batch, batches.batch(step), strict=True):
+            np.testing.assert_array_equal(array, expected)
     assert step == batches.total_steps == 9
 
 
@@ -88,14 +88,42 @@ def test_no_sample_of_the_last_epoch_is_left_out(world_size: int) -> None:
 
 def test_medical_samples_are_as_in_the_zoo() -> None:
     config = preset_config("medical", batchsize=2)
-    batches = Batches(IMAGES, LABELS == 0, CARD, config)
-    images, wanted = batches.batch(1)
+    batches = Batches(IMAGES, LABELS == 0, None, CARD, config)
+    images, wanted, weights = batches.batch(1)
     assert images.shape == (2, 1, 572, 572)
-    assert wanted.shape == (2, 1, 388, 388)
+    assert wanted.shape == weights.shape == (2, 1, 388, 388)
     assert set(np.unique(wanted)) == {0, 1}
+    assert (weights == 1).all()
 
 
 def test_the_zoo_s_400_epochs_of_24_sections_are_600_steps() -> None:
     images = np.repeat(IMAGES, 4, axis=0)
-    batches = Batches(images, images < 0, CARD, preset_config("medical"))
+    batches = Batches(images, images < 0, None, CARD, preset_config("medical"))
     assert batches.total_steps == 600
+
+
+@pytest.mark.parametrize("preset", ["compact", "medical"])
+@pytest.mark.parametrize("flips", [0.0, 1.0])
+def test_unknown_pixels_have_no_weight_and_the_mean_is_one(preset: str, flips: float) -> None:
+    known = np.zeros(LABELS.shape, np.float32)
+    known[:, 20:30, 30:50] = 1
+    config = preset_config(preset, flips=flips, steps=3, batchsize=3)
+    # The images show where labels are known, so that they must coincide after augmentation.
+    batches = Batches((255 * known).astype(np.uint8), known > 0, known, CARD, config)
+    for step in (1, 2, 3):
+        images, wanted, weights = batches.batch(step)
+        assert weights.mean() == pytest.approx(1, rel=1e-5)
+        assert 0 < np.count_nonzero(weights) < weights.size / 2
+        if preset == "compact":
+            np.testing.assert_array_equal(wanted == 1, weights > 0)
+            np.testing.assert_array_equal(images == 1, weights > 0)
+
+
+def test_every_crop_holds_a_label() -> None:
+    images = np.zeros((5, 1024, 1024), np.uint8)
+    weights = np.zeros(images.shape, np.float32)
+    weights[:, 1000, 3] = weights[:, 500:502, 600] = 1
+    config = preset_config("compact", steps=20)
+    batches = Batches(images, weights > 0, weights, CARD, config)
+    for step in range(1, 21):
+        assert (batches.batch(step).weights.max(axis=(1, 2, 3)) > 0).all()
