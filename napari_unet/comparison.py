@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import math
+import time
 from typing import Any
 
 import numpy as np
@@ -12,13 +14,18 @@ from numpy.typing import NDArray
 from napari_unet.layers import FALSE_NEGATIVE, FALSE_POSITIVE
 from training.errors import UserError
 from training.metrics import overlap_figures
+from training.neuron_metrics import NEURON_FIGURES, neuron_figures_of_mask
 
-FIGURES = ("dice", "iou", "precision", "recall")
+PIXEL_FIGURES = ("dice", "iou", "precision", "recall")
+FIGURES = (*PIXEL_FIGURES, *NEURON_FIGURES)
 Figures = dict[str, float]
 
 
 class Comparison:
     """Figures of every slice of a mask, kept up to date by telling it what was edited.
+
+    Those of pixels take milliseconds a slice; those of neurons ten times as long, so that they
+    are computed apart, and are missing until then.
 
     Parameters
     ----------
@@ -50,38 +57,68 @@ class Comparison:
         self._predicted, self._truth = predicted, truth
         length = predicted.shape[0] if predicted.ndim == 3 else 1
         self._figures: list[Figures | None] = [None] * length
+        self._neurons: list[Figures] = [{}] * length
+        self._edits = [0] * length
 
     def __len__(self) -> int:
         return len(self._figures)
 
     def __getitem__(self, index: int) -> Figures | None:
         """Figures of a slice, or None if it was not computed yet."""
-        return self._figures[index]
+        figures = self._figures[index]
+        return None if figures is None else {**figures, **self._neurons[index]}
 
     def is_of(self, predicted: Any, truth: Any) -> bool:
         """Whether these are the very arrays that are compared."""
         return self._predicted is predicted and self._truth is truth
 
     @property
-    def is_complete(self) -> bool:
-        return all(figures is not None for figures in self._figures)
+    def has_neurons(self) -> bool:
+        """Whether the figures of neurons are there, and up to date, of every slice."""
+        return all(self._neurons)
 
     def update_all(self) -> None:
-        """Compute all slices."""
+        """Compute the figures of pixels of all slices."""
         for index in range(len(self)):
             self.update(index)
 
     def update(self, index: int) -> bool:
-        """Compute a slice anew; whether its figures changed."""
+        """Compute the figures of pixels of a slice anew; whether they changed."""
         predicted, truth = _slice(self._predicted, index), _slice(self._truth, index)
         figures = overlap_figures(predicted != 0, truth != 0)
         has_changed = figures != self._figures[index]
+        if has_changed:
+            self._edits[index] += 1
+            self._neurons[index] = {}
         self._figures[index] = figures
         return has_changed
 
+    def update_neurons(self, seconds: float = math.inf) -> None:
+        """Compute the figures of neurons where they are missing, edited slices first.
+
+        May run in a thread while another one updates slices: of a slice that changes meanwhile
+        they stay missing.
+
+        Parameters
+        ----------
+        seconds : float
+            After this time it ends with the slice under way.
+        """
+        end = time.monotonic() + seconds
+        missing = [index for index, known in enumerate(self._neurons) if not known]
+        for index in sorted(missing, key=lambda index: -self._edits[index]):
+            if time.monotonic() > end:
+                break
+            edits = self._edits[index]
+            predicted, truth = _slice(self._predicted, index), _slice(self._truth, index)
+            figures = neuron_figures_of_mask(predicted != 0, truth != 0)
+            if self._edits[index] == edits:
+                self._neurons[index] = figures
+
     def by_slice(self) -> dict[int, Figures]:
         """Figures of the slices computed so far."""
-        return {i: figures for i, figures in enumerate(self._figures) if figures is not None}
+        every = ((index, self[index]) for index in range(len(self)))
+        return {index: figures for index, figures in every if figures is not None}
 
     def worst_first(self) -> list[int]:
         """Computed slices from the lowest Dice to the highest."""
@@ -96,7 +133,10 @@ class Comparison:
         return order[(order.index(index) + 1) % len(order)]
 
     def mean(self) -> Figures:
-        """Mean of each figure over the slices computed so far; empty if there are none."""
+        """Mean of each figure over the slices computed so far; empty if there are none.
+
+        Figures that some of these slices lack are left out.
+        """
         return self._over_slices(np.mean)
 
     def spread(self) -> Figures:
@@ -114,14 +154,16 @@ class Comparison:
             ("sd", self.spread()),
         ]
         for name, figures in rows:
-            writer.writerow([name, *(f"{figures[figure]:.6f}" for figure in FIGURES)])
+            cells = [f"{figures[one]:.6f}" if one in figures else "" for one in FIGURES]
+            writer.writerow([name, *cells])
         return text.getvalue()
 
     def _over_slices(self, statistic: Any) -> Figures:
         computed = list(self.by_slice().values())
         if not computed:
             return {}
-        return {name: float(statistic([one[name] for one in computed])) for name in FIGURES}
+        names = [name for name in FIGURES if all(name in one for one in computed)]
+        return {name: float(statistic([one[name] for one in computed])) for name in names}
 
 
 class Errors:

@@ -11,15 +11,14 @@ from napari.layers import Labels, Layer
 from napari.utils.notifications import show_info
 from qtpy.QtWidgets import QApplication, QFileDialog, QFormLayout, QLabel, QVBoxLayout
 
-from napari_unet.comparison import FIGURES, Comparison
 from napari_unet.layers import ERRORS, MASK, displayed_slice, role, show_slice
 from napari_unet.widgets.background import run_in_thread
-from napari_unet.widgets.connections import Connections
+from napari_unet.widgets.connections import Connections, when_deleted
 from napari_unet.widgets.dock import Dock
 from napari_unet.widgets.evaluate_buttons import EvaluateButtons
 from napari_unet.widgets.evaluate_canvas import DiceOverlay, ErrorLayer, SideBySide
 from napari_unet.widgets.evaluate_plot import DicePlot
-from napari_unet.widgets.evaluate_table import FiguresTable
+from napari_unet.widgets.evaluate_table import FiguresTable, summary_table
 from napari_unet.widgets.layer_choice import LayerChoice
 from napari_unet.widgets.live_comparison import LiveComparison
 from training.run_directory import write_atomically
@@ -95,8 +94,7 @@ class EvaluateDock(Dock):
             ("Shift-W", self._on_next_worst_requested),
         ):
             viewer_events.bind_key(self._viewer, key, callback)
-        overlay = self._overlay
-        self.destroyed.connect(lambda: overlay.show(""))
+        when_deleted(self, partial(self._overlay.show, ""))
 
     def _part_choices(self) -> None:
         """Where both choices fell on one layer, take another: a prediction for the mask."""
@@ -125,7 +123,7 @@ class EvaluateDock(Dock):
         comparison = self._live.comparison
         if comparison is None or not comparison.mean():
             return
-        self._summary.setText(_summary(comparison))
+        self._summary.setText(summary_table(comparison))
         self._table.tell_changed(first, last)
         self._plot.show_comparison(comparison)
         self._errors.refresh()
@@ -207,15 +205,3 @@ def _is_predicted(layer: Layer) -> bool:
 
 def _is_no_prediction(layer: Layer) -> bool:
     return not _is_predicted(layer)
-
-
-def _summary(comparison: Comparison) -> str:
-    """Mean and standard deviation of the figures, as rich text."""
-    mean, spread = comparison.mean(), comparison.spread()
-    cells = [
-        ("", *(name.capitalize().replace("Iou", "IoU") for name in FIGURES)),
-        ("mean", *(f"{mean[name]:.3f}" for name in FIGURES)),
-        ("± sd", *(f"{spread[name]:.3f}" for name in FIGURES)),
-    ]
-    rows = ("".join(f"<td align=right>{cell}</td>" for cell in row) for row in cells)
-    return "<table cellpadding=3>" + "".join(f"<tr>{row}</tr>" for row in rows) + "</table>"

@@ -9,13 +9,16 @@ from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidget
 
 from napari_unet.comparison import FIGURES, Comparison
 
-TITLES = ("Slice", "Dice", "IoU", "Prec.", "Recall")
+TITLES = ("Slice", "Dice", "IoU", "Prec.", "Recall", "V rand", "V info")
+PENDING = "…"
 HELP = (
     "Place in the stack",
     "Twice the intersection over the sum of areas, of the membrane pixels",
     "Intersection over union of the membrane pixels",
     "Precision: share of the predicted membrane that is membrane",
     "Recall: share of the true membrane that was predicted",
+    "Rand score of the neurons between the membranes: 1 where none is split or merged",
+    "Information score of the neurons: as V rand, but large neurons count for less",
 )
 ROW_HEIGHT = 22
 
@@ -63,9 +66,11 @@ class FiguresModel(QAbstractTableModel):
         if index.column() == 0:
             return index.row()
         figures = self._comparison[index.row()]
-        if figures is None:
-            return "" if role == Qt.ItemDataRole.DisplayRole else -1.0
-        value = figures[FIGURES[index.column() - 1]]
+        name = FIGURES[index.column() - 1]
+        if figures is None or name not in figures:
+            missing = "" if figures is None else PENDING
+            return missing if role == Qt.ItemDataRole.DisplayRole else -1.0
+        value = figures[name]
         return f"{value:.3f}" if role == Qt.ItemDataRole.DisplayRole else value
 
 
@@ -114,3 +119,13 @@ class FiguresTable(QTableView):
     def _on_row_changed(self, current: QModelIndex, previous: QModelIndex) -> None:
         if current.isValid() and not self._is_selecting:
             self.slice_requested.emit(self._sorted.mapToSource(current).row())
+
+
+def summary_table(comparison: Comparison) -> str:
+    """Mean and standard deviation of the figures, as rich text."""
+    rows = [["", *TITLES[1:]]]
+    for title, figures in (("mean", comparison.mean()), ("± sd", comparison.spread())):
+        cells = [f"{figures[name]:.3f}" if name in figures else PENDING for name in FIGURES]
+        rows.append([title, *cells])
+    lines = ("".join(f"<td align=right>{cell}</td>" for cell in row) for row in rows)
+    return "<table cellpadding=2>" + "".join(f"<tr>{line}</tr>" for line in lines) + "</table>"

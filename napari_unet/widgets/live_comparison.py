@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from napari import Viewer
@@ -12,14 +13,17 @@ from napari_unet.comparison import Comparison
 from napari_unet.layers import displayed_slice, edited_slices
 from napari_unet.widgets.background import run_in_thread
 from napari_unet.widgets.connections import Connections
+from napari_unet.widgets.messages import report
 from training.errors import UserError
 
 EDIT_DELAY = 60  # milliseconds from a brush's movement to new figures
+NEURONS_DELAY = 400  # milliseconds of rest until the figures of neurons are computed
+NEURONS_SECONDS = 0.5  # until those that are done are shown
 MOST_AT_ONCE = 4  # slices that an edit may make the window's thread compute
 
 
 class LiveComparison(QObject):
-    """Computes all slices in a thread, and edited ones anew.
+    """Computes all slices in a thread, and edited ones anew; neurons after a pause, in a thread.
 
     Parameters
     ----------
@@ -43,6 +47,11 @@ class LiveComparison(QObject):
         self._timer.setSingleShot(True)
         self._timer.setInterval(EDIT_DELAY)
         self._timer.timeout.connect(self._on_edit_settled)
+        self._is_measuring = False
+        self._pause = QTimer(self)
+        self._pause.setSingleShot(True)
+        self._pause.setInterval(NEURONS_DELAY)
+        self._pause.timeout.connect(self._measure_neurons)
 
     def watch(self, mask: Labels | None, truth: Labels | None) -> None:
         """Compare these two layers from now on."""
@@ -81,6 +90,26 @@ class LiveComparison(QObject):
             self._compute_all()
         if self.comparison is not None:
             self.figures_changed.emit(0, len(self.comparison) - 1)
+            self._pause.start()
+
+    def _measure_neurons(self) -> None:
+        if self._is_measuring:
+            self._pause.start()
+        elif self.comparison is not None and not self.comparison.has_neurons:
+            self._is_measuring = True
+            measure = partial(self.comparison.update_neurons, NEURONS_SECONDS)
+            run_in_thread(measure, self._on_measured, self._on_unmeasured)
+
+    def _on_measured(self, _: None) -> None:
+        self._is_measuring = False
+        if self.comparison is not None:
+            self.figures_changed.emit(0, len(self.comparison) - 1)
+        if not self._pause.isActive():
+            self._measure_neurons()
+
+    def _on_unmeasured(self, error: Exception) -> None:
+        self._is_measuring = False
+        report(error)
 
     def _update(self, slices: set[int]) -> None:
         if self.comparison is None:
@@ -91,6 +120,7 @@ class LiveComparison(QObject):
         changed = [index for index in slices if self.comparison.update(index)]
         if changed:
             self.figures_changed.emit(min(changed), max(changed))
+            self._pause.start()
 
     def _on_painted(self, event: Any) -> None:
         """napari tells of a single dab before the pixels are there; the timer waits for them."""

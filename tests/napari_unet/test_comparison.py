@@ -8,6 +8,7 @@ from sklearn.metrics import f1_score, jaccard_score, precision_score, recall_sco
 from napari_unet.comparison import Comparison, Errors
 from napari_unet.layers import FALSE_NEGATIVE, FALSE_POSITIVE
 from training.errors import UserError
+from training.neuron_metrics import neuron_figures_of_mask
 
 
 @pytest.fixture
@@ -73,6 +74,36 @@ def test_an_edit_changes_its_slice_alone(predicted: np.ndarray, truth: np.ndarra
     assert [comparison[i] for i in (0, 2, 3)] == [before[i] for i in (0, 2, 3)]
 
 
+def test_neurons_are_measured_apart(predicted: np.ndarray, truth: np.ndarray) -> None:
+    comparison = Comparison(predicted, truth)
+    comparison.update_all()
+    assert not comparison.has_neurons and "v_rand" not in comparison.mean()
+    comparison.update_neurons(seconds=-1)
+    assert not comparison.has_neurons
+    comparison.update_neurons()
+    assert comparison.has_neurons
+    expected = [neuron_figures_of_mask(predicted[i] != 0, truth[i] != 0) for i in range(4)]
+    for index in range(4):
+        assert expected[index].items() <= comparison[index].items()
+    assert comparison.mean()["v_rand"] == pytest.approx(np.mean([e["v_rand"] for e in expected]))
+
+
+def test_an_edit_makes_the_figures_of_neurons_missing(
+    predicted: np.ndarray, truth: np.ndarray
+) -> None:
+    comparison = Comparison(predicted, truth)
+    comparison.update_all()
+    comparison.update_neurons()
+    predicted[2] = truth[2]
+    comparison.update(2)
+    assert "v_info" not in comparison[2] and "v_info" in comparison[1]
+    assert "v_info" not in comparison.mean()
+    [pending, mean] = [comparison.to_csv().splitlines()[row].split(",") for row in (3, 5)]
+    assert pending[-2:] == mean[-2:] == ["", ""]
+    comparison.update_neurons()
+    assert comparison[2]["v_rand"] == neuron_figures_of_mask(truth[2] != 0, truth[2] != 0)["v_rand"]
+
+
 def test_csv_has_a_line_a_slice_then_mean_and_deviation(
     predicted: np.ndarray, truth: np.ndarray
 ) -> None:
@@ -83,7 +114,7 @@ def test_csv_has_a_line_a_slice_then_mean_and_deviation(
     assert float(rows[2]["dice"]) == pytest.approx(comparison[2]["dice"], abs=1e-6)
     assert float(rows[4]["recall"]) == pytest.approx(comparison.mean()["recall"], abs=1e-6)
     tabbed = list(csv.reader(io.StringIO(comparison.to_csv(delimiter="\t")), delimiter="\t"))
-    assert tabbed[0] == ["index", "dice", "iou", "precision", "recall"]
+    assert tabbed[0] == ["index", "dice", "iou", "precision", "recall", "v_rand", "v_info"]
 
 
 def test_a_single_image_is_a_stack_of_one(predicted: np.ndarray, truth: np.ndarray) -> None:

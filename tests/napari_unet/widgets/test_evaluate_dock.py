@@ -14,6 +14,7 @@ from qtpy.QtWidgets import QApplication, QFileDialog, QLabel, QTableView
 from napari_unet.layers import add_mask
 from napari_unet.widgets.evaluate_dock import EvaluateDock
 from training.metrics import overlap_figures
+from training.neuron_metrics import neuron_figures_of_mask
 
 Button = Callable[..., object]
 
@@ -114,6 +115,22 @@ def test_a_brush_stroke_updates_its_slice(
     assert on_canvas(viewer) == f"slice 4   Dice {after[4]}"
     layer.undo()
     qtbot.waitUntil(lambda: column(dock, 1) == before)
+
+
+def test_neurons_are_measured_after_a_pause(
+    viewer: Viewer, dock: EvaluateDock, mask: Labels, truth: Labels, qtbot: QtBot
+) -> None:
+    def expected() -> list[str]:
+        pairs = zip(mask.data != 0, truth.data != 0, strict=True)
+        return [f"{neuron_figures_of_mask(*pair)['v_rand']:.3f}" for pair in pairs]
+
+    qtbot.waitUntil(lambda: column(dock, 5) == expected())
+    qtbot.waitUntil(lambda: "…" not in summary(dock))
+    viewer.dims.set_current_step(0, 4)
+    mask.brush_size = 20
+    mask.paint((4, 30, 60), 1)
+    qtbot.waitUntil(lambda: column(dock, 5)[4] == "…")
+    qtbot.waitUntil(lambda: column(dock, 5) == expected())
 
 
 def test_a_stroke_through_all_slices_updates_them(
