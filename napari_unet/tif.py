@@ -79,6 +79,8 @@ class TifWriter:
         ``zlib``, or None for uncompressed pages.
     pixel_size : PixelSize, optional
         Recorded in the file.
+    note : str
+        A line for the file's ImageDescription, below ImageJ's.
     overwrite : bool
         Replace a file that is there.
 
@@ -96,6 +98,7 @@ class TifWriter:
         *,
         compression: str | None = "zlib",
         pixel_size: PixelSize | None = None,
+        note: str = "",
         overwrite: bool = False,
     ) -> None:
         self._path = Path(path)
@@ -103,7 +106,7 @@ class TifWriter:
         self._shape = shape
         self._dtype = np.dtype(dtype)
         self._compression = compression
-        self._description = _imagej_description(shape[0], pixel_size)
+        self._description = _imagej_description(shape[0], pixel_size, note)
         self._resolution = (
             (1 / pixel_size.x, 1 / pixel_size.y) if pixel_size is not None else (1, 1)
         )
@@ -204,10 +207,12 @@ def _write(
             writer.write(to_page(np.asarray(page)))
 
 
-def _imagej_description(slices: int, pixel_size: PixelSize | None) -> str:
+def _imagej_description(slices: int, pixel_size: PixelSize | None, note: str) -> str:
     lines = ["ImageJ=1.54f", f"images={slices}", f"slices={slices}", "loop=false"]
     if pixel_size is not None:
         lines.append("unit=nm")
         if pixel_size.z is not None:
             lines.append(f"spacing={pixel_size.z}")
+    if note:
+        lines.append(note)
     return "\n".join(lines) + "\n"

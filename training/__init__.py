@@ -6,8 +6,8 @@ can be copied to a server without internet and run there.
 
 Modules that never import MindSpore, and so may be used by the window: ``config``,
 ``errors``, ``evaluation``, ``events``, ``folds``, ``metrics``, ``model_card``,
-``neuron_metrics``, ``npus``, ``onnx_graph``, ``run_directory``, ``scaling``, ``stack_file``,
-``stacks``, ``synthetic`` and ``tiling``.
+``neuron_metrics``, ``npus``, ``onnx_graph``, ``run_directory``, ``scaling``, ``sparse``,
+``stack_file``, ``stacks``, ``synthetic`` and ``tiling``.
 """
 
 __version__ = "0.1.0"
