@@ -1,9 +1,11 @@
-"""Connections from a viewer to a widget that end with the widget."""
+"""What ends with a widget: its connections to a viewer, its threads."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from inspect import ismethod
 from typing import Any
+from weakref import WeakMethod
 
 from qtpy.QtCore import QObject
 
@@ -22,7 +24,7 @@ class Connections:
 
     def __init__(self, widget: QObject) -> None:
         self._ends: list[Callable[[], None]] = []
-        widget.destroyed.connect(lambda: self.clear())
+        when_deleted(widget, self.clear)
 
     def add(self, emitter: Any, callback: Callable[..., None]) -> None:
         """Connect an emitter, such as ``viewer.layers.events.removed``."""
@@ -39,3 +41,25 @@ class Connections:
         for end in self._ends:
             end()
         self._ends = []
+
+
+_waiting: set[Callable[..., None]] = set()
+
+
+def when_deleted(watched: QObject, callback: Callable[[], None]) -> None:
+    """Call back once Qt has deleted an object.
+
+    Python may collect a closed widget before Qt deletes it, with all that only the widget's
+    connections refer to; PyQt would then call a function that is no more, and crash. So the
+    callback is kept here until it is called; a bound method as long as its object lives.
+    """
+    method: Any = WeakMethod(callback) if ismethod(callback) else lambda: callback
+
+    def _on_destroyed(_: object = None) -> None:
+        _waiting.discard(_on_destroyed)
+        found = method()
+        if found is not None:
+            found()
+
+    _waiting.add(_on_destroyed)
+    watched.destroyed.connect(_on_destroyed)

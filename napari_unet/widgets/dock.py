@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from qtpy.QtCore import QEvent, QTimer
 from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
+
+from napari_unet.widgets.connections import when_deleted
+
+_closed: set[Dock] = set()  # not to be collected by Python before they are deleted by Qt
 
 
 class Dock(QWidget):
@@ -19,6 +25,8 @@ class Dock(QWidget):
         if event is None or event.type() != QEvent.Type.ParentChange:
             return
         if self.parent() is None:
+            _closed.add(self)
+            when_deleted(self, partial(_closed.discard, self))
             self.deleteLater()
         else:
             QTimer.singleShot(0, self._join_tabs)

@@ -13,6 +13,7 @@ from superqt.utils import create_worker
 from napari_unet.launching import Launcher
 from napari_unet.run_progress import ProgressReader, RunProgress
 from napari_unet.runs import RunFollower
+from napari_unet.widgets.connections import when_deleted
 from napari_unet.widgets.messages import report
 from training.errors import UserError
 from training.run_directory import RunDirectory
@@ -31,7 +32,7 @@ class RunWatcher(QObject):
         super().__init__(parent)
         self._quit: threading.Event | None = None
         self._started: list[threading.Event] = []
-        self.destroyed.connect(partial(_set_all, self._started))  # there is no self by then
+        when_deleted(self, partial(_set_all, self._started))
 
     def watch(self, run: RunDirectory, launcher: Launcher) -> None:
         """Watch a run, instead of any other."""
@@ -69,7 +70,7 @@ class RunWatcher(QObject):
             self.ended.emit(what)
 
 
-def _set_all(requests: list[threading.Event], _: QObject | None = None) -> None:
+def _set_all(requests: list[threading.Event]) -> None:
     for request in requests:
         request.set()
 
