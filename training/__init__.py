@@ -5,7 +5,7 @@ window, and needs only MindSpore, what MindSpore installs, and tifffile, so that
 can be copied to a server without internet and run there.
 
 Modules that never import MindSpore, and so may be used by the window: ``config``,
-``errors``, ``evaluation``, ``events``, ``folds``, ``metrics``, ``model_card``,
+``errors``, ``evaluation``, ``events``, ``folds``, ``holdout``, ``metrics``, ``model_card``,
 ``neuron_metrics``, ``npus``, ``onnx_graph``, ``run_directory``, ``scaling``, ``sparse``,
 ``stack_file``, ``stacks``, ``synthetic`` and ``tiling``.
 """

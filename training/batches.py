@@ -23,6 +23,8 @@ Image = NDArray[np.float32]
 Sample = tuple[Image, Image, Image]
 MEDICAL_INPUT, MEDICAL_OUTPUT = 572, 388
 COMPACT_CROP = 128
+# An epoch of sparse labels: the few slices that have any are not worth validating after.
+FEWEST_SAMPLES = 160
 
 
 class Batch(NamedTuple):
@@ -31,7 +33,7 @@ class Batch(NamedTuple):
     Parameters
     ----------
     images : array (N, 1, H, W) of float32
-        In [-1, 1].
+        In [-1, 1], or a little beyond where contrast and brightness are varied.
     wanted : array (N, 1, h, w) of float32
         Probability of membrane, 0 or 1.
     weights : array (N, 1, h, w) of float32
@@ -117,6 +119,9 @@ class CompactSampler:
             if any((weight == 0).any() for weight in weights):
                 self._labelled = [np.argwhere(weight) for weight in self._weights]
         self.samples_per_slice = max(1, round(height * width / self._crop**2))
+        if self._labelled is not None:
+            fewest = math.ceil(FEWEST_SAMPLES / len(images))
+            self.samples_per_slice = max(self.samples_per_slice, fewest)
 
     def __call__(self, index: int, random: np.random.Generator, has_flips: bool) -> Sample:
         window = self._draw_window(index, random)
@@ -176,6 +181,7 @@ class Batches:
         )
         self._slices = len(images)
         self._seed = config.seed
+        self._contrast, self._brightness = config.contrast, config.brightness
         self._batch = config.batchsize
         self._rank, self._world_size = rank, world_size
         self.samples_per_epoch = self._slices * self._sample.samples_per_slice
@@ -224,4 +230,15 @@ class Batches:
         order = np.random.default_rng([self._seed, epoch]).permutation(self.samples_per_epoch)
         random = np.random.default_rng([self._seed, epoch, place + 1])
         has_flips = number < self._flipped_samples
-        return self._sample(int(order[place]) % self._slices, random, has_flips)
+        image, wanted, weights = self._sample(int(order[place]) % self._slices, random, has_flips)
+        return self._vary(image, random), wanted, weights
+
+    def _vary(self, image: Image, random: np.random.Generator) -> Image:
+        """Change contrast and brightness at random, as other sections and stains have them."""
+        if self._contrast:
+            factor = np.float32(math.exp(random.uniform(-self._contrast, self._contrast)))
+            mean = image.mean()
+            image = mean + factor * (image - mean)
+        if self._brightness:
+            image = image + np.float32(random.uniform(-self._brightness, self._brightness))
+        return image

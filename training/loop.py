@@ -103,7 +103,9 @@ def announce(
         steps_per_epoch=math.ceil(batches.samples_per_epoch / batches.samples_per_step),
         train_slices=data.train_slices,
         valid_slices=data.valid_slices,
+        validation=data.sentence,
     )
+    print(data.sentence, flush=True)
 
 
 def is_validation_due(step: int, batches: Batches, config: TrainingConfig) -> bool:

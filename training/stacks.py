@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from training.errors import UserError
 from training.folds import MINIMUM_SLICES
-from training.scaling import check_pixels
+from training.holdout import hold_out
+from training.scaling import Slices, check_pixels
+from training.sparse import INSIDE, MEMBRANE, UNKNOWN, is_sparse, read_label_note
 from training.stack_file import StackFile
 
 DEFAULT_IMAGES = "train-volume.tif"
@@ -49,7 +51,7 @@ def find_pair(data_folder: str | Path, image: str = "", labels: str = "") -> tup
 def read_training_pair(
     image_path: Path, labels_path: Path, label_convention: str = "isbi"
 ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """Read and check images and labels.
+    """Read and check images and finished labels.
 
     Parameters
     ----------
@@ -64,30 +66,67 @@ def read_training_pair(
     Raises
     ------
     UserError
-        For the first problem found, see :func:`check_pair` and :class:`StackFile`.
+        As :func:`read_pair`.
     """
-    images, labels = read_stack(image_path, "images"), read_stack(labels_path, "labels")
-    problems = check_pair(images, labels, str(image_path), str(labels_path))
-    if problems:
-        raise problems[0]
+    images, labels = read_pair(image_path, labels_path, label_convention)
     return images, to_membrane(labels, label_convention)
 
 
+def read_pair(
+    image_path: Path, labels_path: Path, label_convention: str
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Read and check images and labels of any convention; labels (Z, Y, X) as the file has them.
+
+    Raises
+    ------
+    UserError
+        For the first problem found, see :func:`check_pair` and :class:`StackFile`.
+    """
+    note = read_label_note(labels_path)
+    if note is not None and note.convention == "sparse" != label_convention:
+        raise UserError(
+            f"{labels_path} holds sparse labels: 0 is unknown, 1 membrane, 2 inside.",
+            "Choose the convention sparse to train on them; give finished labels otherwise.",
+        )
+    images, labels = read_stack(image_path, "images"), read_stack(labels_path, "labels")
+    names = str(image_path), str(labels_path)
+    problems = check_pair(images, labels, *names, label_convention)
+    if problems:
+        raise problems[0]
+    return images, labels
+
+
 def to_membrane(labels: NDArray[Any], label_convention: str) -> NDArray[np.bool_]:
-    """Labels of either convention as True = membrane."""
+    """Labels of a convention as True = membrane; of sparse ones the unknown are not."""
+    if label_convention == "sparse":
+        return np.asarray(labels == MEMBRANE)
     return np.asarray(labels == 0 if label_convention == "isbi" else labels != 0)
 
 
+def guess_convention(labels: Slices) -> str:
+    """Sparse labels by their values; else membrane is the rarer kind, a fifth of a section."""
+    if is_sparse(labels):
+        return "sparse"
+    pages = (np.asarray(labels[index]) for index in range(len(labels)))
+    nonzero = [np.count_nonzero(page) / page.size for page in pages]
+    return "isbi" if np.mean(nonzero) > 0.5 else "membrane"
+
+
 def check_pair(
-    images: NDArray[Any], labels: NDArray[Any], images_name: str, labels_name: str
+    images: NDArray[Any],
+    labels: NDArray[Any],
+    images_name: str,
+    labels_name: str,
+    label_convention: str = "isbi",
 ) -> list[UserError]:
     """What keeps a pair of arrays (Z, Y, X) from being trained on; empty if nothing does."""
     problems = []
-    if images.ndim != 3 or len(images) < MINIMUM_SLICES:
+    fewest = 1 if label_convention == "sparse" else MINIMUM_SLICES
+    if images.ndim != 3 or len(images) < fewest:
         problems.append(
             UserError(
                 f"{images_name} has the shape {images.shape}, but training needs a stack of at "
-                f"least {MINIMUM_SLICES} slices, to hold some out.",
+                f"least {fewest} slices, to hold some out.",
                 "Give a stack with more slices.",
             )
         )
@@ -99,19 +138,39 @@ def check_pair(
                 "Give labels with as many slices, rows and columns as the images.",
             )
         )
-    if labels.size and labels.min() == labels.max():
-        problems.append(
-            UserError(
-                f"All pixels of {labels_name} are {labels.min()}.",
-                "Give labels that tell membrane from inside.",
-            )
-        )
+    problems += _check_labels(labels, labels_name, label_convention)
     for array, name in ((images, images_name), (labels, labels_name)):
         try:
             check_pixels(array, name)
         except UserError as error:
             problems.append(error)
     return problems
+
+
+def _check_labels(labels: NDArray[Any], name: str, label_convention: str) -> list[UserError]:
+    if not labels.size:
+        return []
+    if label_convention != "sparse":
+        if labels.min() != labels.max():
+            return []
+        return [
+            UserError(
+                f"All pixels of {name} are {labels.min()}.",
+                "Give labels that tell membrane from inside.",
+            )
+        ]
+    if labels.dtype.kind not in "iu" or labels.min() < UNKNOWN or labels.max() > INSIDE:
+        return [
+            UserError(
+                f"{name} has other values than sparse labels have.",
+                "Label with 0 = unknown, 1 = membrane, 2 = inside, or choose another convention.",
+            )
+        ]
+    try:
+        hold_out(labels, 0, (), name)
+    except UserError as error:
+        return [error]
+    return []
 
 
 def _find(folder: Path, name: str, default: str) -> Path:
