@@ -15,7 +15,9 @@ from napari_unet.cli.options import device_option
 from napari_unet.pixel_size import read_pixel_size
 from napari_unet.prediction import PRECISIONS, load_predictor
 from napari_unet.tif import CONVENTIONS, TifWriter, check_output, mask_page, submission_page
+from napari_unet.uncertainty import slice_uncertainty, uncertainty_csv
 from training.errors import UserError
+from training.run_directory import write_atomically
 from training.stack_file import StackFile
 
 
@@ -41,6 +43,12 @@ from training.stack_file import StackFile
     metavar="FILE",
     type=click.Path(path_type=Path),
     help="Write the ISBI 2012 challenge's form too: 32-bit float TIF, 0 = surely membrane.",
+)
+@click.option(
+    "--uncertainty",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write where the model is least sure: CSV of slices and regions, the worst first.",
 )
 @click.option(
     "--threshold",
@@ -76,6 +84,7 @@ def command(
     output: Path,
     probability: Path | None,
     submission: Path | None,
+    uncertainty: Path | None,
     threshold: float | None,
     convention: str,
     compression: str,
@@ -94,7 +103,9 @@ def command(
     """
     outputs = {"mask": output, "probability": probability, "submission": submission}
     paths = {kind: path for kind, path in outputs.items() if path is not None}
-    _check_outputs(stack, list(paths.values()), overwrite)
+    tables = [uncertainty] if uncertainty is not None else []
+    _check_outputs(stack, [*paths.values(), *tables], overwrite)
+    unsure = []
     with ExitStack() as cleanup:
         slices = cleanup.enter_context(StackFile(stack))
         predictor = load_predictor(model, device, precision)
@@ -111,9 +122,14 @@ def command(
             for kind, path in paths.items()
         }
         predictions = predictor.predict(slices)
-        for _, predicted in tqdm(predictions, total=len(slices), desc="Predicting", unit="slice"):
+        for z, predicted in tqdm(predictions, total=len(slices), desc="Predicting", unit="slice"):
             for kind, writer in writers.items():
                 writer.write(_page(kind, predicted, cut, convention))
+            if tables:
+                unsure.append(slice_uncertainty(predicted, z))
+    for path in tables:
+        write_atomically(path, uncertainty_csv(unsure).encode())
+        paths["uncertainty"] = path
     for kind, path in paths.items():
         click.echo(f"{kind}: {path}")
 

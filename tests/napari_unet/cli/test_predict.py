@@ -32,11 +32,18 @@ def test_all_results(
     write_model: WriteModel, stack: Path, tmp_path: Path, membrane: np.ndarray
 ) -> None:
     paths = [tmp_path / name for name in ("mask.tif", "probability.tif", "submission.tif")]
+    table = tmp_path / "unsure.csv"
     result = predict(
-        write_model(), stack, "-o", paths[0], "--probability", paths[1], "--submission", paths[2]
-    )
+        write_model(), stack, "-o", paths[0], "--probability", paths[1], "--submission", paths[2],
+        "--uncertainty", table,
+    )  # fmt: skip
     assert result.returncode == 0, result.stderr
-    assert all(str(path) in result.stdout for path in paths)
+    assert all(str(path) in result.stdout for path in [*paths, table])
+    lines = table.read_text().splitlines()
+    assert lines[0] == "kind,z,y,x,height,width,score"
+    assert sorted(line.split(",")[1] for line in lines if line.startswith("slice,")) == list(
+        "0123456"
+    )
     assert "7/7" in result.stderr
     mask, probability, submission = map(tifffile.imread, paths)
     assert (mask.dtype, probability.dtype, submission.dtype) == ("uint8", "float32", "float32")
