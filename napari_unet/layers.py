@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.utils.colormaps import DirectLabelColormap
 from numpy.typing import NDArray
+
+from training.sparse import INSIDE, MEMBRANE, UNKNOWN
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -17,10 +20,14 @@ if TYPE_CHECKING:
 PREDICTION_COLOR = "#E69F00"
 TRUTH_COLOR = "#56B4E9"
 OTHER_COLOR = "#CC79A7"
+INSIDE_COLOR = "#F0E442"
 MASK_OPACITY = 0.5
 FALSE_POSITIVE, FALSE_NEGATIVE = 1, 2
 # In a layer's metadata: how the file of a mask told membrane from inside.
 CONVENTION_KEY = "label_convention"
+SPARSE = "sparse"  # the convention of labels with 0 = unknown, 1 = membrane, 2 = inside
+# In a layer's metadata: list of the slices that a person corrected throughout.
+CORRECTED_KEY = "corrected_slices"
 # In the metadata of the layers made here: which of them it is.
 ROLE_KEY = "napari_unet_role"
 PROBABILITY, MASK, ERRORS = "probability", "mask", "errors"
@@ -29,6 +36,18 @@ PROBABILITY, MASK, ERRORS = "probability", "mask", "errors"
 def mask_colormap(color: str) -> DirectLabelColormap:
     """Colours of a mask: 0 is transparent, 1 = membrane has the given colour."""
     return DirectLabelColormap(color_dict={None: OTHER_COLOR, 0: "transparent", 1: color})
+
+
+def sparse_colormap() -> DirectLabelColormap:
+    """Colours of sparse labels: unknown is transparent, membrane blue, inside yellow."""
+    return DirectLabelColormap(
+        color_dict={
+            None: OTHER_COLOR,
+            UNKNOWN: "transparent",
+            MEMBRANE: TRUTH_COLOR,
+            INSIDE: INSIDE_COLOR,
+        }
+    )
 
 
 def error_colormap() -> DirectLabelColormap:
@@ -93,6 +112,36 @@ def add_mask(viewer: Viewer, data: NDArray[np.uint8], over: Image, name: str) ->
         metadata={ROLE_KEY: MASK},
         **placement(over),
     )
+
+
+def add_sparse_labels(
+    viewer: Viewer, data: NDArray[np.uint8], over: Layer, name: str, corrected: Iterable[int] = ()
+) -> Labels:
+    """Add labels to paint on: 0 = unknown, 1 = membrane, 2 = inside.
+
+    Parameters
+    ----------
+    corrected : iterable of int
+        Slices that a person corrected throughout.
+    """
+    return viewer.add_labels(
+        data,
+        name=name,
+        colormap=sparse_colormap(),
+        opacity=MASK_OPACITY,
+        metadata={CONVENTION_KEY: SPARSE, CORRECTED_KEY: sorted(corrected)},
+        **placement(over),
+    )
+
+
+def is_sparse_layer(layer: Layer) -> bool:
+    """Whether a layer holds sparse labels."""
+    return bool(layer.metadata.get(CONVENTION_KEY) == SPARSE)
+
+
+def corrected_slices(layer: Layer) -> list[int]:
+    """Slices of a mask or of labels that a person corrected throughout."""
+    return sorted(layer.metadata.get(CORRECTED_KEY, []))
 
 
 def add_errors(viewer: Viewer, data: Any, over: Labels) -> Labels:

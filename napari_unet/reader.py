@@ -15,13 +15,17 @@ from numpy.typing import NDArray
 
 from napari_unet.layers import (
     CONVENTION_KEY,
+    CORRECTED_KEY,
     MASK_OPACITY,
+    SPARSE,
     TRUTH_COLOR,
     lay_labels_over,
     mask_colormap,
+    sparse_colormap,
 )
 from napari_unet.pixel_size import PixelSize, read_pixel_size
 from training.errors import UserError
+from training.sparse import LabelNote, read_label_note
 from training.stack_file import DAMAGED_REMEDY, StackFile
 from training.stacks import DEFAULT_IMAGES, DEFAULT_LABELS, to_membrane
 
@@ -99,6 +103,8 @@ class OpenedStack:
         Whether its pixels are labels.
     convention : str or None
         Of a mask of two values: ``isbi`` (0 is membrane) or ``membrane``.
+    note : LabelNote or None
+        What the file says of its labels.
     """
 
     path: Path
@@ -106,18 +112,22 @@ class OpenedStack:
     pixel_size: PixelSize | None
     is_labels: bool
     convention: str | None
+    note: LabelNote | None = None
 
     @classmethod
     def of(cls, file: StackFile) -> OpenedStack:
         """Look at a few slices to recognize what is in a file."""
         picked = np.linspace(0, len(file) - 1, SAMPLED_SLICES).round().astype(int)
         sample = np.stack([file[int(index)] for index in np.unique(picked)])
+        note = read_label_note(file.path)
         convention = mask_convention(sample)
-        is_labels = convention is not None or (
-            LABEL_NAME.search(file.path.stem) is not None and _is_even(sample)
+        is_labels = (
+            note is not None
+            or convention is not None
+            or (LABEL_NAME.search(file.path.stem) is not None and _is_even(sample))
         )
         size = read_pixel_size(file.path)
-        return cls(file.path, _lazy_pixels(file), size, is_labels, convention)
+        return cls(file.path, _lazy_pixels(file), size, is_labels, convention, note)
 
     def as_layer(self, images: list[OpenedStack]) -> LayerTuple:
         """A layer tuple for napari; labels may take their scale from one of the images."""
@@ -125,6 +135,16 @@ class OpenedStack:
         metadata |= self._scale(images)
         if not self.is_labels:
             return self.data, metadata, "image"
+        if self.note is not None and self.note.convention == SPARSE:
+            metadata |= {
+                "colormap": sparse_colormap(),
+                "opacity": MASK_OPACITY,
+                "metadata": {
+                    CONVENTION_KEY: SPARSE,
+                    CORRECTED_KEY: list(self.note.corrected_slices),
+                },
+            }
+            return _editable(self.data), metadata, "labels"
         if self.convention is None:
             return _editable(self.data), metadata, "labels"
         metadata |= {

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pint
 
-from napari_unet.layers import CONVENTION_KEY
+from napari_unet.layers import CONVENTION_KEY, CORRECTED_KEY, SPARSE
 from napari_unet.pixel_size import PixelSize
+from napari_unet.sparse_labels import write_sparse_labels
 from napari_unet.tif import TifWriter, write_mask, write_probability
 from training.errors import UserError
 
@@ -20,9 +21,15 @@ def write_labels(path: str, data: Any, attributes: Attributes) -> list[str]:
     """Save a Labels layer; napari's hook.
 
     A mask (values 0 and 1) is written in the convention of the file that it was opened from,
-    else in ISBI's: membrane is 0, inside is 255. Other labels keep their values.
+    else in ISBI's: membrane is 0, inside is 255. Sparse labels keep their values, with a note
+    that says what they are; other labels keep theirs.
     """
     metadata = attributes.get("metadata", {})
+    if metadata.get(CONVENTION_KEY) == SPARSE:
+        target, stack = _prepare(path, data, attributes)
+        size, corrected = pixel_size_of(attributes), metadata.get(CORRECTED_KEY, [])
+        write_sparse_labels(target, stack, corrected, pixel_size=size, overwrite=True)
+        return [str(target)]
     return _write_labels(path, data, attributes, metadata.get(CONVENTION_KEY, "isbi"))
 
 
