@@ -29,7 +29,7 @@ def start_training(
         For the first problem of the data, or if the run can't be started; nothing is left
         behind then.
     """
-    problems = data.read().problems()
+    problems = data.read().problems(config.label_convention)
     if problems:
         raise problems[0]
     run = RunDirectory(launcher.runs_folder.absolute() / check_run_name(name))

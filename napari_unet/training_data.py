@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -10,16 +10,19 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_unet.sparse_labels import write_sparse_labels
 from napari_unet.tif import TifWriter, mask_page
 from training.config import TrainingConfig
 from training.errors import UserError
 from training.run_directory import RunDirectory
+from training.sparse import MEMBRANE, labelled_slices, read_label_note
 from training.stack_file import StackFile
 from training.stacks import (
     DEFAULT_IMAGES,
     DEFAULT_LABELS,
     check_pair,
     find_pair,
+    guess_convention,
     to_membrane,
 )
 
@@ -45,9 +48,10 @@ class Pair:
     labels_name: str
     shape: tuple[int, ...]
 
-    def problems(self) -> list[UserError]:
+    def problems(self, convention: str) -> list[UserError]:
         """What keeps the pair from being trained on; empty if nothing does."""
-        return check_pair(self.images, self.labels, self.images_name, self.labels_name)
+        names = self.images_name, self.labels_name
+        return check_pair(self.images, self.labels, *names, convention)
 
 
 class TrainingData(Protocol):
@@ -72,11 +76,14 @@ class LayerStack:
         May be lazy.
     path : Path or None
         The file that it was opened from, if any.
+    corrected_slices : tuple of int
+        Of sparse labels: slices that a person corrected throughout.
     """
 
     name: str
     data: Any
     path: Path | None = None
+    corrected_slices: tuple[int, ...] = ()
 
     @property
     def has_file(self) -> bool:
@@ -98,9 +105,10 @@ class LayerData:
     labels: LayerStack
 
     def read(self, most_slices: int | None = None) -> Pair:
+        picked = _indices(self.images.data, self.labels.data, most_slices)
         return Pair(
-            _pick(self.images.data, most_slices),
-            _pick(self.labels.data, most_slices),
+            _pick(self.images.data, picked),
+            _pick(self.labels.data, picked),
             f"The layer '{self.images.name}'",
             f"The layer '{self.labels.name}'",
             tuple(self.images.data.shape),
@@ -116,17 +124,20 @@ class LayerData:
         # Always written: a person may have edited the labels since they were opened.
         labels_path = run.data / DEFAULT_LABELS
         convention = config.label_convention
-        _write(
-            labels_path,
-            self.labels.data,
-            lambda page: mask_page(to_membrane(page, convention), "isbi"),
-            np.uint8,
-        )
+        if convention == "sparse":
+            write_sparse_labels(labels_path, self.labels.data, self.labels.corrected_slices)
+        else:
+            _write(
+                labels_path,
+                self.labels.data,
+                lambda page: mask_page(to_membrane(page, convention), "isbi"),
+                np.uint8,
+            )
         return config.replace(
             data_url=str(run.data.absolute()),
             image=str(images_path.absolute()),
             labels=str(labels_path.absolute()),
-            label_convention="isbi",
+            label_convention="sparse" if convention == "sparse" else "isbi",
         )
 
 
@@ -139,9 +150,11 @@ class FolderData:
     def read(self, most_slices: int | None = None) -> Pair:
         images_path, labels_path = find_pair(self.folder)
         with StackFile(images_path, "images") as images, StackFile(labels_path, "labels") as labels:
+            is_sparse = read_label_note(labels_path) is not None
+            picked = _indices(images, labels, most_slices, is_sparse)
             return Pair(
-                _pick(images, most_slices),
-                _pick(labels, most_slices),
+                _pick(images, picked),
+                _pick(labels, picked),
                 str(images_path),
                 str(labels_path),
                 images.shape,
@@ -161,8 +174,10 @@ class Preview:
         The middle slice, thinned out.
     labels : array (Y, X)
         The same of the labels, before any convention.
-    nonzero_share : float
-        Share of the labels' pixels that are not 0, 0..1.
+    guessed_convention : str
+        Of the labels, see :func:`training.stacks.guess_convention`.
+    shares : mapping of str to float
+        Share of the labelled pixels that are membrane under each convention, 0..1.
     shape : tuple of int
         (Z, Y, X) of the images.
     problems : tuple of UserError
@@ -171,39 +186,51 @@ class Preview:
 
     image: NDArray[np.float32]
     labels: NDArray[Any]
-    nonzero_share: float
+    guessed_convention: str
+    shares: Mapping[str, float]
     shape: tuple[int, ...]
     problems: tuple[UserError, ...]
 
-    @property
-    def guessed_convention(self) -> str:
-        """Membrane is the rarer kind of pixels: about a fifth of a section."""
-        return "isbi" if self.nonzero_share > 0.5 else "membrane"
-
     def membrane_share(self, convention: str) -> float:
-        """Share of the pixels that are membrane under a convention, 0..1."""
-        return 1 - self.nonzero_share if convention == "isbi" else self.nonzero_share
+        """Share of the labelled pixels that are membrane under a convention, 0..1."""
+        return self.shares[convention]
 
 
 def preview(data: TrainingData) -> Preview:
     """Look at some slices of a pair, enough to show it and to find most problems."""
     pair = data.read(_PREVIEW_SLICES)
-    problems = tuple(pair.problems())
+    convention = guess_convention(pair.labels) if pair.labels.size else "isbi"
+    problems = tuple(pair.problems(convention))
     image, labels = (_middle(stack) for stack in (pair.images, pair.labels))
     low, high = np.nanpercentile(image, (0.5, 99.5)) if image.size else (0, 1)
     scaled = np.clip((image - low) / max(high - low, 1e-6), 0, 1)
+    known = max(np.count_nonzero(pair.labels), 1)
     nonzero = float(np.count_nonzero(pair.labels)) / max(pair.labels.size, 1)
-    return Preview(scaled.astype(np.float32), labels, nonzero, pair.shape, problems)
+    shares = {
+        "isbi": 1 - nonzero,
+        "membrane": nonzero,
+        "sparse": float(np.count_nonzero(pair.labels == MEMBRANE)) / known,
+    }
+    return Preview(scaled.astype(np.float32), labels, convention, shares, pair.shape, problems)
 
 
-def _pick(stack: Any, most_slices: int | None) -> NDArray[Any]:
-    length = len(stack)
-    picked: Sequence[int]
-    if most_slices is None or length <= most_slices or len(stack.shape) < 3:
-        picked = range(length)
-    else:
-        picked = [round(place) for place in np.linspace(0, length - 1, most_slices)]
-    return np.stack([np.asarray(stack[index]) for index in picked])
+def _indices(
+    images: Any, labels: Any, most_slices: int | None, is_sparse: bool = False
+) -> Sequence[int] | None:
+    """Evenly picked slices, of those with a label where labels are sparse or at hand; or all."""
+    length = len(labels)
+    if most_slices is None or length <= most_slices or images.shape != labels.shape:
+        return None
+    candidates: Sequence[int] = range(length)
+    if is_sparse or isinstance(labels, np.ndarray):
+        candidates = labelled_slices(labels) or candidates
+    places = np.linspace(0, len(candidates) - 1, min(most_slices, len(candidates)))
+    return [candidates[round(place)] for place in places]
+
+
+def _pick(stack: Any, picked: Sequence[int] | None) -> NDArray[Any]:
+    indices = range(len(stack)) if picked is None else picked
+    return np.stack([np.asarray(stack[index]) for index in indices])
 
 
 def _middle(stack: NDArray[Any]) -> NDArray[Any]:

@@ -14,6 +14,7 @@ from napari_unet.training_data import FolderData, LayerData, LayerStack, preview
 from training.config import preset_config
 from training.errors import UserError
 from training.run_directory import RunDirectory
+from training.sparse import LabelNote, read_label_note
 from training.stacks import read_stack
 from training.synthetic import synthetic_stack
 
@@ -38,6 +39,45 @@ def test_a_preview_tells_size_share_and_convention(layers: LayerData) -> None:
 def test_labels_of_insides_are_taken_the_other_way_round(layers: LayerData) -> None:
     insides = LayerStack("truth", 255 * (layers.labels.data == 0))
     assert preview(LayerData(layers.images, insides)).guessed_convention == "isbi"
+
+
+@pytest.fixture
+def strokes(layers: LayerData) -> LayerData:
+    """Strokes on two slices of fifty; the second is corrected."""
+    images = np.concatenate([layers.images.data] * 9)[:50]
+    labels = np.zeros(images.shape, np.uint8)
+    for z in (11, 38):
+        labels[z, ::9] = np.where(layers.labels.data[z % 6, ::9] == 1, 1, 2)
+    return LayerData(
+        LayerStack("sections", images), LayerStack("strokes", labels, corrected_slices=(38,))
+    )
+
+
+def test_strokes_on_a_few_of_many_slices_are_seen(strokes: LayerData) -> None:
+    shown = preview(strokes)
+    assert shown.guessed_convention == "sparse"
+    assert shown.problems == ()
+    assert shown.shape == (50, 64, 64)
+    assert set(np.unique(shown.labels)) == {0, 1, 2}
+    painted = strokes.labels.data
+    expected = np.count_nonzero(painted == 1) / np.count_nonzero(painted)
+    assert shown.membrane_share("sparse") == pytest.approx(expected)
+
+
+def test_too_few_strokes_are_told(strokes: LayerData) -> None:
+    strokes.labels.data[38] = 0
+    strokes.labels.data[11, 1:] = 0
+    strokes.labels.data[11, 0] = [2] * 60 + [0] * 2 + [1] * 2
+    (problem,) = preview(strokes).problems
+    assert "'strokes' has but one stroke of membrane" in problem.problem
+
+
+def test_strokes_are_written_as_such(strokes: LayerData, tmp_path: Path) -> None:
+    config = preset_config("compact", label_convention="sparse")
+    prepared = strokes.prepare(config, RunDirectory(tmp_path / "run"))
+    assert prepared.label_convention == "sparse"
+    assert np.array_equal(read_stack(prepared.labels), strokes.labels.data)
+    assert read_label_note(Path(prepared.labels)) == LabelNote("sparse", (38,))
 
 
 def test_what_has_no_file_is_written_below_the_run(layers: LayerData, tmp_path: Path) -> None:
