@@ -293,6 +293,13 @@ SPARSE_RECIPES: Mapping[str, Mapping[str, Any]] = {
 }
 
 
+# What a model learns on with: it must not forget what it knows.
+LEARN_ON_RECIPES: Mapping[str, Mapping[str, Any]] = {
+    "compact": {"lr": 3e-3},
+    "medical": {"lr": 3e-5},
+}
+
+
 def preset_config(preset: str, **changes: Any) -> TrainingConfig:
     """A preset's configuration with some options changed.
 

@@ -58,8 +58,10 @@ def evaluate_checkpoint(path: Path, config: TrainingConfig) -> Evaluation:
     )
     network = build_network(card.preset)
     put_weights(network, weights, path)
-    evaluation, _ = Inference(network, card).validate(data, config.cross_valid_ind)
-    return evaluation
+    evaluation, probabilities = Inference(network, card).validate(data, config.cross_valid_ind)
+    if data.held_out is not None:  # neurons can't be told where labels are missing
+        return evaluation
+    return evaluation.with_neuron_figures(probabilities, data.membrane)
 
 
 if __name__ == "__main__":

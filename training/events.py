@@ -4,12 +4,15 @@ Every event has ``kind`` and ``time`` (seconds since 1970). Kinds and their othe
 
 ============  ======================================================================
 started       device, world_size, versions, pid, hostname, preset, first_step,
-              total_steps, steps_per_epoch, train_slices, valid_slices (lists of int)
+              total_steps, steps_per_epoch, train_slices, valid_slices (lists of int),
+              validation (what is held out, in a sentence); of a run that began from
+              another's weights, initial_model: its path, and mean (its figures here)
 step          step, epoch, loss, images_per_second, lr
 evaluated     step, epoch, slices (per-slice figures, see ``metrics``), mean
 checkpoint    step, path (relative to the run), is_best
 preview       epoch, slice, path (relative to the run)
 warning       message
+compared      initial_model (path), slices, before and after (figures), is_better
 finished      step, seconds
 stopped       step, seconds (a person asked for it; the model is kept)
 failed        message, remedy, traceback
@@ -95,6 +98,7 @@ class RunState:
     best_evaluation: Event | None = None
     preview: Event | None = None
     warnings: list[str] = field(default_factory=list)
+    comparison: Event | None = None
     failure: Event | None = None
 
     @property
@@ -112,6 +116,12 @@ class RunState:
     @property
     def best_soft_dice(self) -> float | None:
         return _soft_dice(self.best_evaluation) if self.best_evaluation else None
+
+    @property
+    def initial_soft_dice(self) -> float | None:
+        """Of the model that the run began from, on this run's held-out slices; None: fresh."""
+        initial = self.started.get("initial_model") if self.started else None
+        return float(initial["mean"]["soft_dice"]) if initial else None
 
     @property
     def seconds_left(self) -> float | None:
@@ -152,6 +162,8 @@ def fold(state: RunState, events: Iterable[Event]) -> RunState:
                 changes["preview"] = event
             case "warning":
                 warnings.append(event["message"])
+            case "compared":
+                changes["comparison"] = event
             case "finished" | "stopped" as ending:
                 changes["status"] = ending
             case "failed":

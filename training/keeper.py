@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from training.checkpoints import load_weights, prune_checkpoints
+from training.comparison import compare, initial_figures, told_initial_figures
 from training.config import TrainingConfig
 from training.data import Data
 from training.evaluation import Evaluation
@@ -16,6 +18,8 @@ from training.learner import Learner
 from training.networks import MODEL_NAMES
 from training.report import Report
 from training.run_directory import RunDirectory, write_atomically
+
+Probabilities = dict[int, NDArray[np.float32]]
 
 
 class Keeper:
@@ -40,6 +44,7 @@ class Keeper:
         self._data = data
         self._report = report
         self._best = _best_soft_dice(run)
+        self._best_validation: tuple[Evaluation, Probabilities] | None = None
 
     def validate_and_save(self, step: int, epoch: int) -> None:
         """Validate after a step; keep the model if it is the best, and a checkpoint."""
@@ -49,6 +54,7 @@ class Keeper:
         )
         is_best = evaluation.mean["soft_dice"] >= self._best
         if is_best:
+            self._best_validation = evaluation, probabilities
             self._keep_best(evaluation)
         checkpoint = self._run.checkpoint(MODEL_NAMES[self._config.preset], epoch, step)
         self._learner.save(checkpoint, step)
@@ -64,9 +70,35 @@ class Keeper:
             event("checkpoint", step=step, path=self._run.relative(self._run.best), is_best=True)
         event("preview", epoch=epoch, slice=shown, path=self._run.relative(preview))
 
+    def measure_initial(self, done: int) -> dict[str, Any] | None:
+        """Figures of the weights that the run begins from; None if they are fresh."""
+        if not self._config.resume:
+            return None
+        if done:
+            return told_initial_figures(self._run)
+        fold = self._config.cross_valid_ind
+        evaluation, _ = self._learner.inference.validate(self._data, fold)
+        return initial_figures(self._config, evaluation)
+
+    def compare(self, initial: dict[str, Any]) -> dict[str, Any]:
+        """The run's best model beside the one that it began from."""
+        return compare(initial, Evaluation.from_json(self._run.evaluation_json.read_text()))
+
+    def measure_neurons(self) -> None:
+        """Add the figures of neurons to the evaluation of the best model.
+
+        Once, for they take longer than a validation; and only where every pixel has a label.
+        """
+        if self._best_validation is not None and self._data.held_out is None:
+            evaluation, probabilities = self._best_validation
+            self._write(evaluation.with_neuron_figures(probabilities, self._data.membrane))
+
     def _keep_best(self, evaluation: Evaluation) -> None:
         self._best = evaluation.mean["soft_dice"]
         self._learner.export(self._run.best, self._run.onnx, self._best)
+        self._write(evaluation)
+
+    def _write(self, evaluation: Evaluation) -> None:
         write_atomically(self._run.evaluation_json, evaluation.to_json().encode())
         write_atomically(self._run.evaluation_csv, evaluation.to_csv().encode())
 

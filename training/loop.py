@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import mindspore
 import numpy as np
@@ -39,7 +40,8 @@ def train(run: RunDirectory, config: TrainingConfig, device: Device, stop: StopR
     done = restore_weights(learner, run, config)
     report = Report(run, device)
     keeper = Keeper(learner, run, config, data, report)
-    announce(report, config, data, batches, done)
+    initial = keeper.measure_initial(done) if report.is_writing else None
+    announce(report, config, data, batches, done, initial)
 
     step, is_stopped = done, False
     for step, batch in batches.from_step(done + 1):
@@ -58,6 +60,10 @@ def train(run: RunDirectory, config: TrainingConfig, device: Device, stop: StopR
 
     if device.world_size > 1:
         print(f"The weights' SHA-256 is {learner.fingerprint()}", flush=True)
+    if report.is_writing:
+        keeper.measure_neurons()
+    if initial is not None:
+        report.compared(keeper.compare(initial))
     report.ended("stopped" if is_stopped else "finished", step)
     if report.is_writing:
         run.stop_request.unlink(missing_ok=True)
@@ -87,9 +93,14 @@ def restore_weights(learner: Learner, run: RunDirectory, config: TrainingConfig)
 
 
 def announce(
-    report: Report, config: TrainingConfig, data: Data, batches: Batches, done: int
+    report: Report,
+    config: TrainingConfig,
+    data: Data,
+    batches: Batches,
+    done: int,
+    initial: dict[str, Any] | None,
 ) -> None:
-    """Tell the run's totals."""
+    """Tell the run's totals, and the figures of the model that it begins from, if any."""
     versions = {
         "napari-unet-mindspore": __version__,
         "mindspore": mindspore.__version__,
@@ -104,6 +115,7 @@ def announce(
         train_slices=data.train_slices,
         valid_slices=data.valid_slices,
         validation=data.sentence,
+        **({} if initial is None else {"initial_model": initial}),
     )
     print(data.sentence, flush=True)
 

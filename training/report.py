@@ -7,6 +7,7 @@ import socket
 import time
 from typing import Any
 
+from training.comparison import comparison_line
 from training.device import Device
 from training.evaluation import Evaluation, zoo_line
 from training.events import EventLog
@@ -72,6 +73,11 @@ class Report:
             f"{minutes}:{seconds:02} left",
             flush=True,
         )
+
+    def compared(self, comparison: dict[str, Any]) -> None:
+        """Tell how the run's model compares with the one that it began from."""
+        print(comparison_line(comparison), flush=True)
+        self.event("compared", **comparison)
 
     def ended(self, kind: str, step: int) -> None:
         """Tell the end: ``finished`` or ``stopped``."""

@@ -36,6 +36,7 @@ class RunDirectory:
         self.evaluation_json = self.path / "evaluation.json"
         self.evaluation_csv = self.path / "evaluation.csv"
         self.stop_request = self.path / "stop"
+        self.accepted = self.path / "accepted"
         self.process = self.path / "process.json"
         self.data = self.path / "data"
         self._lock = self.path / "lock"

@@ -103,6 +103,15 @@ def to_membrane(labels: NDArray[Any], label_convention: str) -> NDArray[np.bool_
     return np.asarray(labels == 0 if label_convention == "isbi" else labels != 0)
 
 
+def holds_sparse_labels(path: Path) -> bool:
+    """Whether a TIF says that its labels are sparse, or looks so; errors as :class:`StackFile`."""
+    note = read_label_note(path)
+    if note is not None:
+        return note.convention == "sparse"
+    with StackFile(path, "labels") as labels:
+        return is_sparse(labels)
+
+
 def guess_convention(labels: Slices) -> str:
     """Sparse labels by their values; else membrane is the rarer kind, a fifth of a section."""
     if is_sparse(labels):

@@ -12,11 +12,15 @@ import click
 
 from napari_unet.cli.remote import resume_remotely, train_remotely
 from napari_unet.launching import new_run_name
+from napari_unet.learning import learn_on_config
 from napari_unet.servers.record import is_remote
 from training.config import PRESETS, TrainingConfig, preset_config
 from training.errors import UserError
 from training.events import load_state
 from training.run_directory import RunDirectory
+from training.sparse import labelled_slices
+from training.stack_file import StackFile
+from training.stacks import find_pair, holds_sparse_labels
 
 RUNS_FOLDER = Path("runs")
 
@@ -31,8 +35,9 @@ RUNS_FOLDER = Path("runs")
 @click.option("--labels", metavar="FILE", help="Another label stack.")
 @click.option(
     "--convention",
-    type=click.Choice(["isbi", "membrane"]),
-    help="Of the labels. isbi: 0 is membrane. membrane: every other value is.  [default: isbi]",
+    type=click.Choice(["isbi", "membrane", "sparse"]),
+    help="Of the labels. isbi: 0 is membrane. membrane: every other value is. sparse: 1 is "
+    "membrane, 2 inside, 0 unknown.  [default: sparse where they look so, else isbi]",
 )
 @click.option(
     "--preset",
@@ -46,6 +51,13 @@ RUNS_FOLDER = Path("runs")
 @click.option("--seed", type=int, help="Of weights and augmentation.  [default: 1]")
 @click.option(
     "--weights", metavar="FILE", help="Start from these: a .safetensors file, or a zoo's .ckpt."
+)
+@click.option(
+    "--from",
+    "source",
+    metavar="RUN",
+    type=click.Path(path_type=Path),
+    help="Learn on from this run's best model, and compare the two on held-out slices.",
 )
 @click.option(
     "--config",
@@ -66,6 +78,7 @@ RUNS_FOLDER = Path("runs")
 @click.option("--remote", metavar="PROFILE", help="Train on this server; Ctrl-C then detaches.")
 @click.option("--devices", type=int, default=0, help="How many on the server.")
 def command(
+    source: Path | None,
     config_file: Path | None,
     out: Path | None,
     resume: Path | None,
@@ -82,11 +95,12 @@ def command(
     Examples:
       napari-unet train --data isbi --out runs/first
       napari-unet train --resume runs/first
+      napari-unet train --data isbi --labels corrected.tif --from runs/first
       napari-unet train --data isbi --remote lab --devices 8
     """
     given = {_FIELDS[name]: value for name, value in options.items() if value is not None}
     if resume is not None:
-        if given or config_file or out:
+        if given or source or config_file or out:
             raise UserError(
                 "--resume goes on with a run as it was configured.", "Give no other option."
             )
@@ -94,7 +108,7 @@ def command(
             resume_remotely(RunDirectory(resume.absolute()), devices)
             return
         _train(_resumable(resume))
-    config = _configure(config_file, given)
+    config = _configure(source, config_file, given)
     if not config.data_url and not (config.image and config.labels):
         raise UserError("No data is given.", "Give --data DIR, or --image and --labels.")
     path = out or RUNS_FOLDER / new_run_name(config, RUNS_FOLDER, datetime.now().astimezone())
@@ -126,20 +140,53 @@ _FIELDS = {
 }
 
 
-def _configure(config_file: Path | None, given: dict[str, Any]) -> TrainingConfig:
+def _configure(
+    source: Path | None, config_file: Path | None, given: dict[str, Any]
+) -> TrainingConfig:
     """The configuration of a new run: from a file or a preset, with the options given."""
     for name in ("data_url", "image", "labels", "resume_ckpt"):
         if name in given:
             given[name] = os.path.abspath(given[name])  # noqa: PTH100 (keeps links as they are)
     if "resume_ckpt" in given:
         given["resume"] = True
-    if config_file is None:
+    if config_file is not None:
+        if source is not None:
+            raise UserError("--from and --config both tell the options.", "Give one of them.")
+        try:
+            text = config_file.read_text(encoding="utf-8")
+        except OSError as error:
+            raise UserError(f"{config_file} can't be read: {error.strerror}.") from error
+        return TrainingConfig.from_json(text, source=str(config_file)).replace(**given)
+    pair = _pair(given)
+    if pair is not None and "label_convention" not in given and holds_sparse_labels(pair[1]):
+        given["label_convention"] = "sparse"
+    if source is None:
         return preset_config(given.pop("preset", "compact"), **given)
+    if "resume_ckpt" in given:
+        raise UserError("--from and --weights both tell where to start.", "Give one of them.")
+    return learn_on_config(source, _labelled(source, pair), **given)
+
+
+def _pair(given: dict[str, Any]) -> tuple[Path, Path] | None:
+    """Files of the images and of the labels, if data are given."""
+    if not given.get("data_url") and not ("image" in given and "labels" in given):
+        return None
+    return find_pair(given.get("data_url", ""), given.get("image", ""), given.get("labels", ""))
+
+
+def _labelled(source: Path, pair: tuple[Path, Path] | None) -> list[int] | None:
+    """Slices with labels, if the images are those that the other run was trained on."""
+    if pair is None:
+        return None
+    former = RunDirectory(source).read_config()
     try:
-        text = config_file.read_text(encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"{config_file} can't be read: {error.strerror}.") from error
-    return TrainingConfig.from_json(text, source=str(config_file)).replace(**given)
+        images, _ = find_pair(former.data_url, former.image, former.labels)
+    except UserError:  # they are gone, or on another machine
+        return None
+    if not images.samefile(pair[0]):
+        return None
+    with StackFile(pair[1], "labels") as labels:
+        return labelled_slices(labels)
 
 
 def _resumable(path: Path) -> RunDirectory:
