@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.config import TrainingConfig
+from training.displacement import Displacement, moved, turned
 from training.model_card import ModelCard
 from training.tiling import mirror, resize_bilinear
 
@@ -98,7 +99,8 @@ def _pad_medical(image: NDArray[np.float32]) -> Image:
 class CompactSampler:
     """Random crops, which may be flipped and turned by right angles.
 
-    Where some pixels have no label, every crop holds at least one that has.
+    Where some pixels have no label, every crop holds at least one that has. Labels that lie
+    beside their image, as the displacement tells, lie the same way beside a turned one.
     """
 
     def __init__(
@@ -106,36 +108,53 @@ class CompactSampler:
         images: Sequence[NDArray[Any]],
         membrane: Sequence[NDArray[Any]],
         weights: Sequence[Image] | None,
+        displacement: Displacement,
     ) -> None:
         shortest = min(images[0].shape)
         self._crop = min(COMPACT_CROP, 16 * math.ceil(shortest / 16))
         height, width = (max(length, self._crop) for length in images[0].shape)
+        self._displacement = displacement
+        self._border = math.ceil(2 * max(map(abs, displacement)))
         self._images = [mirror(image, (height, width), 0) for image in images]
-        self._membrane = [mirror(mask.astype(np.float32), (height, width), 0) for mask in membrane]
+        self._membrane = [self._bordered(mask.astype(np.float32)) for mask in membrane]
         self._weights = None
         self._labelled: list[NDArray[np.intp]] | None = None
         if weights is not None:
-            self._weights = [mirror(weight, (height, width), 0) for weight in weights]
+            self._weights = [self._bordered(weight) for weight in weights]
             if any((weight == 0).any() for weight in weights):
-                self._labelled = [np.argwhere(weight) for weight in self._weights]
+                whole = [mirror(weight, (height, width), 0) for weight in weights]
+                self._labelled = [np.argwhere(weight) for weight in whole]
         self.samples_per_slice = max(1, round(height * width / self._crop**2))
         if self._labelled is not None:
             fewest = math.ceil(FEWEST_SAMPLES / len(images))
             self.samples_per_slice = max(self.samples_per_slice, fewest)
 
     def __call__(self, index: int, random: np.random.Generator, has_flips: bool) -> Sample:
-        window = self._draw_window(index, random)
-        image, wanted = self._images[index][window], self._membrane[index][window]
+        top, left = self._draw_corner(index, random)
+        image = self._images[index][top : top + self._crop, left : left + self._crop]
+        window = (
+            slice(top, top + self._crop + 2 * self._border),
+            slice(left, left + self._crop + 2 * self._border),
+        )
+        wanted = self._membrane[index][window]
         weight = np.ones_like(wanted) if self._weights is None else self._weights[index][window]
-        if not has_flips:
-            return image, wanted, weight
-        planes = np.stack((image, wanted, weight))
-        if random.random() < 0.5:
-            planes = np.flip(planes, 2)
-        image, wanted, weight = np.rot90(planes, int(random.integers(4)), (1, 2))
+        labels, shift = np.stack((wanted, weight)), (0.0, 0.0)
+        if has_flips:
+            is_flipped, quarters = random.random() < 0.5, int(random.integers(4))
+            if is_flipped:
+                image, labels = np.flip(image, 1), np.flip(labels, 2)
+            image, labels = np.rot90(image, quarters), np.rot90(labels, quarters, (1, 2))
+            lies, turns = self._displacement, turned(self._displacement, is_flipped, quarters)
+            shift = lies[0] - turns[0], lies[1] - turns[1]
+        wanted, weight = moved(labels, shift, self._border)
         return image, wanted, weight
 
-    def _draw_window(self, index: int, random: np.random.Generator) -> tuple[slice, slice]:
+    def _bordered(self, labels: Image) -> Image:
+        """Labels of the images' size, and a mirrored border that they may be moved by."""
+        height, width = self._images[0].shape
+        return mirror(labels, (height, width), self._border)
+
+    def _draw_corner(self, index: int, random: np.random.Generator) -> tuple[int, int]:
         rooms = [length - self._crop for length in self._images[index].shape]
         if self._labelled is None:
             corner = [int(random.integers(room + 1)) for room in rooms]
@@ -143,7 +162,7 @@ class CompactSampler:
             pixels = self._labelled[index]
             corner = pixels[random.integers(len(pixels))] - random.integers(self._crop, size=2)
         top, left = np.clip(corner, 0, rooms)
-        return slice(top, top + self._crop), slice(left, left + self._crop)
+        return int(top), int(left)
 
 
 class Batches:
@@ -158,7 +177,7 @@ class Batches:
     weights : array (Z, Y, X) of float32 or None
         Of the pixels' losses, 0 where no label is known; None: all the same.
     card : ModelCard
-        Whose preset and scaling are used.
+        Whose preset, scaling and displacement are used.
     config : TrainingConfig
     rank, world_size : int
         Of this process.
@@ -175,10 +194,12 @@ class Batches:
         world_size: int = 1,
     ) -> None:
         scaled = [card.scaling.apply(image) for image in images]
-        sampler = MedicalSampler if config.preset == "medical" else CompactSampler
-        self._sample: Sampler = sampler(
-            scaled, list(membrane), None if weights is None else list(weights)
-        )
+        planes = scaled, list(membrane), None if weights is None else list(weights)
+        self._sample: Sampler
+        if config.preset == "medical":
+            self._sample = MedicalSampler(*planes)
+        else:
+            self._sample = CompactSampler(*planes, card.displacement)
         self._slices = len(images)
         self._seed = config.seed
         self._contrast, self._brightness = config.contrast, config.brightness

@@ -29,6 +29,8 @@ class ModelCard:
         Of the stack that it was trained on.
     zoom : tuple of float
         Factors (Y, X) by which a slice is resized before the network sees it.
+    displacement : tuple of float
+        (Y, X), in pixels: how far beside a membrane its labels lay, and its prediction lies.
     fold : int
         Whose validation slices the network has not seen.
     data : str
@@ -44,6 +46,7 @@ class ModelCard:
     preset: str
     scaling: Scaling
     zoom: tuple[float, float] = (1.0, 1.0)
+    displacement: tuple[float, float] = (0.0, 0.0)
     fold: int = 1
     data: str = ""
     num_classes: int = 2
@@ -63,8 +66,9 @@ class ModelCard:
         try:
             values: dict[str, Any] = json.loads(text)
             values["scaling"] = Scaling(**values["scaling"])
-            height, width = values["zoom"]
-            values["zoom"] = (float(height), float(width))
+            for name in ("zoom", "displacement"):
+                height, width = values[name]
+                values[name] = (float(height), float(width))
             card = cls(**values)
             _ = card.geometry
         except (ValueError, TypeError, KeyError) as error:

@@ -1,5 +1,7 @@
 """Which samples a step trains on, and what they look like."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,8 +10,10 @@ from hypothesis import strategies as st
 from tests.training.conftest import small_stack
 from training.batches import Batches
 from training.config import preset_config
+from training.displacement import measure_displacement
 from training.model_card import ModelCard
 from training.scaling import Scaling
+from training.synthetic import synthetic_stack
 
 IMAGES, LABELS = small_stack()
 CARD = ModelCard("compact", Scaling("uint8", 0, 255))
@@ -37,6 +41,16 @@ def test_labels_are_augmented_as_their_images(flips: float) -> None:
     for step in range(1, 6):
         images, wanted, _ = batches.batch(step)
         np.testing.assert_array_equal(images, np.where(wanted == 1, -1, 1))
+
+
+def test_labels_lie_beside_turned_images_as_beside_others() -> None:
+    images, labels = synthetic_stack(slices=4, size=128)
+    membrane = np.roll(labels == 0, (-2, 1), (1, 2))
+    card = dataclasses.replace(CARD, displacement=(-2.0, 1.0))
+    config = preset_config("compact", flips=1.0, batchsize=16)
+    batch = Batches(images, membrane, None, card, config).batch(1)
+    measured = measure_displacement(batch.images[:, 0], batch.wanted[:, 0] > 0.5)
+    assert measured == pytest.approx((-2, 1), abs=0.1)
 
 
 def test_a_batch_depends_on_seed_and_step_alone() -> None:

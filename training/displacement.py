@@ -1,0 +1,112 @@
+"""How far labels lie beside what they label.
+
+ISBI's labels lie 0.6 pixels above and 0.1 pixels left of their membranes, in every slice.
+Images that are flipped or turned would take that displacement with them, and a network that
+sees it on all sides can but blur. So it is measured, and training moves turned labels to where
+they'd lie beside an image that wasn't turned.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+SAMPLED_SLICES = 8
+SEARCH = 4  # pixels
+FINE, COARSE = 1.0, 8.0  # sigmas of the band-pass: a membrane's width, a cell's
+Displacement = tuple[float, float]
+
+
+def measure_displacement(
+    images: NDArray[Any] | Sequence[NDArray[Any]],
+    membrane: NDArray[np.bool_] | Sequence[NDArray[np.bool_]],
+) -> Displacement:
+    """Displacement of labels against their images, in pixels (y, x).
+
+    The mean over up to 8 slices of the peak of their band-passed cross-correlation, to a
+    fraction of a pixel by parabolas (phase correlation's usual refinement, Foroosh et al.
+    2002). Membranes may be dark or bright. (0, 0) where no peak lies within 4 pixels.
+
+    Parameters
+    ----------
+    images : array (Z, Y, X) or sequence of array (Y, X)
+        Any real dtype.
+    membrane : array (Z, Y, X) or sequence of array (Y, X), of bool
+    """
+    picked = np.unique(np.linspace(0, len(images) - 1, SAMPLED_SLICES).round().astype(int))
+    correlation = sum(_correlation(images[index], membrane[index]) for index in picked)
+    magnitude = np.abs(correlation)
+    y, x = (int(place) for place in np.unravel_index(magnitude.argmax(), magnitude.shape))
+    if not (0 < y < 2 * SEARCH and 0 < x < 2 * SEARCH):
+        return 0.0, 0.0
+    return (
+        y - SEARCH + _peak(magnitude[y - 1 : y + 2, x]),
+        x - SEARCH + _peak(magnitude[y, x - 1 : x + 2]),
+    )
+
+
+def _correlation(image: NDArray[Any], membrane: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Cross-correlation at shifts of up to SEARCH pixels, (2 * SEARCH + 1,) * 2."""
+    spectra = [np.fft.rfft2(plane.astype(np.float64)) for plane in (image, membrane)]
+    correlation = np.fft.irfft2(
+        np.conj(spectra[0]) * spectra[1] * _band(image.shape), s=image.shape
+    )
+    near = np.arange(-SEARCH, SEARCH + 1)
+    window = correlation[np.ix_(near % image.shape[0], near % image.shape[1])]
+    norm = np.sqrt(np.square(correlation).mean())
+    found: NDArray[np.float64] = window / norm if norm else window
+    return found
+
+
+def _band(shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Power of a difference of Gaussians, for ``rfft2``'s frequencies."""
+    y, x = np.fft.fftfreq(shape[0])[:, np.newaxis], np.fft.rfftfreq(shape[1])
+    exponent = -2 * math.pi**2 * (y**2 + x**2)
+    band: NDArray[np.float64] = np.exp(FINE**2 * exponent) - np.exp(COARSE**2 * exponent)
+    return band**2
+
+
+def _peak(values: NDArray[np.float64]) -> float:
+    """Offset of a parabola's top from the middle of three values, in -0.5..0.5."""
+    before, middle, after = (float(value) for value in values)
+    curvature = before - 2 * middle + after
+    return (before - after) / (2 * curvature) if curvature else 0.0
+
+
+def turned(displacement: Displacement, is_flipped: bool, quarters: int) -> Displacement:
+    """Where a displacement points once its image is flipped along x, then turned.
+
+    Parameters
+    ----------
+    displacement : (float, float)
+        In pixels (y, x).
+    is_flipped : bool
+    quarters : int
+        Quarter turns of ``numpy.rot90``.
+    """
+    y, x = displacement
+    if is_flipped:
+        x = -x
+    for _ in range(quarters % 4):
+        y, x = -x, y
+    return y, x
+
+
+def moved(planes: NDArray[np.float32], shift: Displacement, border: int) -> NDArray[np.float32]:
+    """Planes (C, Y, X) moved by a shift (y, x) in pixels, without their border.
+
+    Bilinear. The border must be at least as wide as the shift.
+    """
+    for axis, length in ((1, shift[0]), (2, shift[1])):
+        whole = math.floor(border - length)
+        share = np.float32(border - length - whole)
+        size = planes.shape[axis] - 2 * border
+        near = planes.take(range(whole, whole + size), axis)
+        if share:
+            near = near + share * (planes.take(range(whole + 1, whole + 1 + size), axis) - near)
+        planes = near
+    return planes
