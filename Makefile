@@ -26,10 +26,10 @@ lint: $(INSTALLED)
 system:
 	tools/install_system_packages.sh
 
-$(INSTALLED): pyproject.toml | system
+$(INSTALLED): pyproject.toml napari.yaml | system
 	tools/make_environment.sh .venv
 	touch $@
 
-.venv-pyqt6/installed: pyproject.toml | system
+.venv-pyqt6/installed: pyproject.toml napari.yaml | system
 	tools/make_environment.sh .venv-pyqt6 pyqt6,mindspore,test
 	touch $@

@@ -36,11 +36,11 @@ def darkest_path(image: NDArray[Any], start: Point, end: Point) -> Pixels:
         From start to end, both included; a straight line where they are more than
         :data:`LONGEST` apart.
     """
-    from skimage.draw import line
-    from skimage.graph import route_through_array
+    from skimage import draw, graph
 
     ends = np.array([start, end])
     if np.hypot(*(ends[1] - ends[0])) > LONGEST:
+        line: Any = draw.line  # it has no types, nor has the next one
         rows, columns = line(*start, *end)
         return np.asarray(rows), np.asarray(columns)
     low = np.maximum(ends.min(axis=0) - REACH, 0)
@@ -51,7 +51,8 @@ def darkest_path(image: NDArray[Any], start: Point, end: Point) -> Pixels:
     cost = np.where(
         _distance_to_line(window.shape, *(ends - low)) <= REACH, DETOUR + brightness**2, -1
     )
-    path, _ = route_through_array(cost, *(ends - low), fully_connected=True, geometric=True)
+    find_route: Any = graph.route_through_array
+    path, _ = find_route(cost, *(ends - low), fully_connected=True, geometric=True)
     pixels = np.array(path) + low
     return pixels[:, 0], pixels[:, 1]
 
@@ -71,7 +72,7 @@ def widened(path: Pixels, width: int, shape: tuple[int, int]) -> Pixels:
     """Pixels within half a width of a path, inside of a slice of this shape (Y, X)."""
     radius = width / 2
     reach = int(radius)
-    offsets = np.stack(np.mgrid[-reach : reach + 1, -reach : reach + 1]).reshape(2, -1)
+    offsets = np.indices((2 * reach + 1, 2 * reach + 1)).reshape(2, -1) - reach
     offsets = offsets[:, np.hypot(*offsets) <= radius]
     rows, columns = ((axis[:, None] + off).ravel() for axis, off in zip(path, offsets, strict=True))
     is_inside = (rows >= 0) & (columns >= 0) & (rows < shape[0]) & (columns < shape[1])

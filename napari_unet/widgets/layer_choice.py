@@ -43,9 +43,9 @@ class LayerChoice(QComboBox):
         self.setMinimumContentsLength(12)
         events, connections = viewer.layers.events, Connections(self)
         for event in (events.inserted, events.removed, events.reordered, events.renamed):
-            connections.add(event, self._refresh)
+            connections.add(event, self.refresh)
         self.activated.connect(self._on_activated)
-        self._refresh()
+        self.refresh()
 
     @property
     def layer(self) -> Layer | None:
@@ -57,12 +57,13 @@ class LayerChoice(QComboBox):
         if layer in self._offered():
             self._is_by_person = True
             self._take(layer)
-            self._refresh()
+            self.refresh()
 
     def _offered(self) -> list[Layer]:
         return [layer for layer in self._viewer.layers if self._accepts(layer)]
 
-    def _refresh(self, event: object = None) -> None:
+    def refresh(self, event: object = None) -> None:
+        """Offer what passes the test now."""
         offered = self._offered()
         self.blockSignals(True)
         self.clear()

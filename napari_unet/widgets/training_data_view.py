@@ -100,6 +100,12 @@ class TrainingDataView(QWidget):
         else:
             self._source.setCurrentIndex(1)
 
+    def choose_layers(self, images: Layer, labels: Layer) -> None:
+        """Take two layers as the source."""
+        self._source.setCurrentIndex(0)
+        self._images.choose(images)
+        self._labels.choose(labels)
+
     def show_preview(self, preview: Preview | None, message: str = "") -> None:
         """Show a pair, or why there is none to show."""
         self._preview = preview

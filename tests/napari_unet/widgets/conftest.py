@@ -4,10 +4,14 @@ from functools import partial
 import numpy as np
 import pytest
 from napari import Viewer
+from napari.layers import Layer
 from pytestqt.qtbot import QtBot
-from qtpy.QtWidgets import QPushButton, QWidget
+from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
+from qtpy.QtGui import QMouseEvent
+from qtpy.QtWidgets import QApplication, QPushButton, QWidget
 
 Button = Callable[[QWidget, str], QPushButton]
+Pixel = tuple[float, float]
 
 
 @pytest.fixture
@@ -33,3 +37,48 @@ def viewer(make_napari_viewer: Callable[..., Viewer], images: np.ndarray) -> Vie
     viewer = make_napari_viewer(show=True)
     viewer.add_image(images, name="tissue", scale=(50, 4, 4), units=("nm",) * 3)
     return viewer
+
+
+@pytest.fixture
+def drag(viewer: Viewer, qtbot: QtBot) -> Callable[..., None]:
+    """``drag(layer, (y, x), (y, x))`` moves the pressed mouse over the canvas in pixels of a layer.
+
+    A click where both are the same.
+    """
+
+    def press_move_release(layer: Layer, start: Pixel, end: Pixel) -> None:
+        canvas = viewer.window._qt_viewer.canvas
+        native = canvas.native
+        left = Qt.MouseButton.LeftButton
+        places = [on_canvas(viewer, layer, pixel) for pixel in (start, end)]
+        qtbot.mouseMove(native, places[0])
+        qtbot.mousePress(native, left, pos=places[0])
+        for step in np.linspace(0, 1, 6):
+            qtbot.wait(15)  # vispy passes over movements within 10 ms of another
+            middle = places[0] + (places[1] - places[0]) * float(step)
+            event = QMouseEvent(
+                QEvent.Type.MouseMove,
+                QPointF(middle),
+                QPointF(native.mapToGlobal(middle)),
+                left,
+                left,
+                Qt.KeyboardModifier.NoModifier,
+            )
+            QApplication.sendEvent(native, event)
+        qtbot.mouseRelease(native, left, pos=places[1])
+
+    return press_move_release
+
+
+def on_canvas(viewer: Viewer, layer: Layer, pixel: Pixel) -> QPoint:
+    """Where a pixel of the displayed slice is on the canvas."""
+    native = viewer.window._qt_viewer.canvas.native
+    point = list(layer.world_to_data(viewer.dims.point[-layer.ndim :]))
+    point[-2:] = pixel
+    y, x = layer.data_to_world(point)[-2:]
+    zoom = viewer.scene.camera.zoom / native.devicePixelRatioF()
+    _, center_y, center_x = viewer.scene.camera.center
+    middle = native.rect().center()
+    return QPoint(
+        round(middle.x() + (x - center_x) * zoom), round(middle.y() + (y - center_y) * zoom)
+    )

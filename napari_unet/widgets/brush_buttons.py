@@ -1,0 +1,73 @@
+"""Big buttons that choose a brush of napari, and its size."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from qtpy.QtCore import QSize, Qt, Signal
+from qtpy.QtGui import QColor, QIcon, QPixmap
+from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+from superqt import QLabeledSlider
+
+HEIGHT = 40
+LARGEST_BRUSH = 60
+
+
+@dataclass(frozen=True)
+class Brush:
+    """A way to paint: name, key, label that it paints (0 erases) and its colour."""
+
+    name: str
+    key: str
+    label: int
+    color: str
+
+
+class BrushButtons(QWidget):
+    """One button a brush, and a slider of its size.
+
+    Parameters
+    ----------
+    brushes : sequence of Brush
+        The buttons, from left to right.
+    """
+
+    brush_requested = Signal(object)  # Brush
+    size_changed = Signal(int)
+
+    def __init__(self, brushes: Sequence[Brush], parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.brushes = brushes
+        self._buttons = {brush: self._button(brush) for brush in brushes}
+        self._size = QLabeledSlider(Qt.Orientation.Horizontal)
+        self._size.setRange(1, LARGEST_BRUSH)
+        self._size.setToolTip("Diameter of the brush in pixels ([ and ] on the canvas).")
+        self._size.valueChanged.connect(self.size_changed)
+        row = QHBoxLayout()
+        for button in self._buttons.values():
+            row.addWidget(button, 1)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addLayout(row)
+        layout.addWidget(self._size)
+
+    def show_brush(self, label: int | None, size: int) -> None:
+        """Which brush is in hand, None for none, and how large it is."""
+        for brush, button in self._buttons.items():
+            button.setChecked(brush.label == label)
+        self._size.blockSignals(True)
+        self._size.setValue(min(size, LARGEST_BRUSH))
+        self._size.blockSignals(False)
+
+    def _button(self, brush: Brush) -> QPushButton:
+        button = QPushButton(f"{brush.name}  ({brush.key})")
+        button.setCheckable(True)
+        button.setMinimumHeight(HEIGHT)
+        button.setIconSize(QSize(14, 14))
+        swatch = QPixmap(14, 14)
+        swatch.fill(QColor(brush.color))
+        button.setIcon(QIcon(swatch))
+        button.setToolTip(f"Paint with this brush; {brush.key} on the canvas.")
+        button.clicked.connect(lambda _: self.brush_requested.emit(brush))
+        return button
