@@ -202,7 +202,8 @@ class Batches:
             self._sample = CompactSampler(*planes, card.displacement)
         self._slices = len(images)
         self._seed = config.seed
-        self._contrast, self._brightness = config.contrast, config.brightness
+        self._gamma, self._contrast = config.gamma, config.contrast
+        self._brightness = config.brightness
         self._batch = config.batchsize
         self._rank, self._world_size = rank, world_size
         self.samples_per_epoch = self._slices * self._sample.samples_per_slice
@@ -255,7 +256,10 @@ class Batches:
         return self._vary(image, random), wanted, weights
 
     def _vary(self, image: Image, random: np.random.Generator) -> Image:
-        """Change contrast and brightness at random, as other sections and stains have them."""
+        """Change the intensities at random, as other sections and stains have them."""
+        if self._gamma:
+            power = np.float32(math.exp(random.uniform(-self._gamma, self._gamma)))
+            image = 2 * ((image + 1) / 2) ** power - 1
         if self._contrast:
             factor = np.float32(math.exp(random.uniform(-self._contrast, self._contrast)))
             mean = image.mean()

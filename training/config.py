@@ -152,6 +152,13 @@ class TrainingConfig:
         minimum=0,
         maximum=1,
     )
+    gamma: float = _advanced(
+        0.0,
+        "Gamma",
+        "Every image is raised to a power of up to e to this, and down to its inverse.",
+        minimum=0,
+        maximum=2,
+    )
     contrast: float = _advanced(
         0.0,
         "Contrast",
@@ -288,7 +295,7 @@ PRESETS: Mapping[str, TrainingConfig] = {
 # What makes a model of a few strokes within a minute: more of one's own variety, for there is
 # little in the labels.
 SPARSE_RECIPES: Mapping[str, Mapping[str, Any]] = {
-    "compact": {"epochs": 8, "flips": 1.0, "contrast": 0.3, "brightness": 0.2},
+    "compact": {"epochs": 8, "flips": 1.0, "gamma": 0.3, "contrast": 0.3, "brightness": 0.2},
     "medical": {},
 }
 

@@ -93,14 +93,16 @@ def stroke_weights(labels: NDArray[Any], held_out: NDArray[np.bool_]) -> NDArray
     """Weights (Z, Y, X) of sparse labels that train: 0 where nothing is known or it is held out.
 
     A person paints about as many strokes on membranes as inside cells, but membranes are the
-    rarer: each kind counts by its usual share.
+    rarer: each kind counts by its usual share. Slices that are labelled throughout tell it.
     """
     is_training = (labels != UNKNOWN) & ~held_out
     weights: NDArray[np.float32] = is_training.astype(np.float32)
-    membrane = is_training & (labels == MEMBRANE)
-    share = np.count_nonzero(membrane) / np.count_nonzero(is_training)
-    weights *= (1 - USUAL_SHARE) / (1 - share)
-    weights[membrane] = USUAL_SHARE / share
+    is_stroke = is_training & ~(labels != UNKNOWN).all((1, 2), keepdims=True)
+    membrane = is_stroke & (labels == MEMBRANE)
+    share = np.count_nonzero(membrane) / max(np.count_nonzero(is_stroke), 1)
+    if 0 < share < 1:
+        weights[is_stroke] = (1 - USUAL_SHARE) / (1 - share)
+        weights[membrane] = USUAL_SHARE / share
     return weights
 
 

@@ -141,3 +141,15 @@ def test_every_crop_holds_a_label() -> None:
     batches = Batches(images, weights > 0, weights, CARD, config)
     for step in range(1, 21):
         assert (batches.batch(step).weights.max(axis=(1, 2, 3)) > 0).all()
+
+
+def test_intensities_vary_and_labels_stay() -> None:
+    plain, varied = make(batchsize=4), make(batchsize=4, gamma=0.3, contrast=0.3, brightness=0.2)
+    for before, after in zip(plain.batch(1)[1:], varied.batch(1)[1:], strict=True):
+        np.testing.assert_array_equal(before, after)
+    before, after = plain.batch(1).images, varied.batch(1).images
+    assert after.dtype == np.float32
+    for image, other in zip(before, after, strict=True):
+        assert np.corrcoef(image.ravel(), other.ravel())[0, 1] > 0.9
+    shifts = (after - before).mean(axis=(1, 2, 3))
+    assert np.ptp(shifts) > 0.05

@@ -81,6 +81,15 @@ def test_membranes_weigh_their_usual_share(folder: Path) -> None:
     assert share == pytest.approx(0.22, rel=1e-4)
 
 
+def test_slices_labelled_throughout_tell_their_own_share(folder: Path) -> None:
+    strokes = tifffile.imread(folder / "train-labels.tif")
+    strokes[2] = np.where(small_stack()[1][2] == 0, 1, 2)
+    write_sparse_labels(folder / "train-labels.tif", strokes, overwrite=True)
+    data = load(folder, valid_slices="4")
+    assert (data.weights[2] == 1).all()
+    assert not (data.weights[1] == 1).any()
+
+
 def test_strokes_are_not_mistaken_for_finished_labels(folder: Path) -> None:
     with pytest.raises(UserError, match=r"holds sparse labels.*Choose the convention sparse"):
         load_data(preset_config("compact", data_url=str(folder)))

@@ -1,0 +1,177 @@
+"""What a few strokes give within a minute, and what corrections add.
+
+    python benchmarks/scribbles.py FOLDER [SEED] [SECONDS]
+
+FOLDER holds train-volume.tif and train-labels.tif, such as ISBI's. Strokes are drawn from the
+ground truth as a person paints them: on three training slices of fold 1, at most 1 % of their
+pixels. A model is trained on them for at most a minute, process start included, and compared
+with the whole ground truth of the fold's validation slices. Then the three worst of the
+training slices without strokes are corrected, by the ground truth, and the model learns on for
+as long again: all other slices show what that gave.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from skimage.morphology import skeletonize
+
+from napari_unet.prediction import load_predictor
+from napari_unet.sparse_labels import write_sparse_labels
+from training.events import load_state
+from training.folds import split_fold
+from training.metrics import soft_dice
+from training.run_directory import RunDirectory
+from training.sparse import INSIDE, MEMBRANE, UNKNOWN
+from training.stacks import find_pair, read_training_pair
+
+FOLD = 1
+PAINTED_SLICES = CORRECTED_SLICES = 3
+SHARE = 0.01  # of a slice's pixels that are painted
+STROKE_LENGTH = 25, 60  # pixels
+LEAST = 0.88
+_NEIGHBOURS = [(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1) if (y, x) != (0, 0)]
+
+
+def main() -> None:
+    data, *numbers = sys.argv[1:]
+    seed = int(numbers[0]) if numbers else 0
+    seconds = float(numbers[1]) if len(numbers) > 1 else 60
+    images, membrane = read_training_pair(*find_pair(data))
+    training, validation = split_fold(len(images), FOLD)
+    order = sorted(training)
+    painted = [order[round(place)] for place in np.linspace(2, len(order) - 4, PAINTED_SLICES)]
+    random = np.random.default_rng(seed)
+    labels = np.zeros(images.shape, np.uint8)
+    for z in painted:
+        labels[z] = scribble(membrane[z], random)
+    share = np.count_nonzero(labels[painted]) / labels[painted].size
+    print(f"Strokes on slices {painted}, {share:.2%} of their pixels")
+    with tempfile.TemporaryDirectory(prefix="scribbles-") as name:
+        first, second = RunDirectory(Path(name) / "first"), RunDirectory(Path(name) / "second")
+        train(Path(data), labels, [], first, seconds)
+        before = figures(first, images, membrane)
+        show("After strokes", first, before, validation)
+        free = [z for z in training if z not in painted]
+        worst = sorted(free, key=lambda z: before[z])[:CORRECTED_SLICES]
+        labels[worst] = np.where(membrane[worst], MEMBRANE, INSIDE)
+        train(Path(data), labels, worst, second, seconds, "--from", str(first.path))
+        after = figures(second, images, membrane)
+        show(f"After correcting slices {worst}", second, after, validation)
+        print(json.dumps(load_state(second.events).comparison))
+    others = [z for z in range(len(images)) if z not in {*painted, *worst}]
+    told = [float(np.mean([found[z] for z in others])) for found in (before, after)]
+    print(f"Mean soft Dice of the {len(others)} other slices: {told[0]:.4f}, then {told[1]:.4f}")
+    reached = float(np.mean([before[z] for z in validation]))
+    print("Reached" if reached >= LEAST and told[1] > told[0] else "Missed")
+
+
+def train(
+    data: Path,
+    labels: NDArray[np.uint8],
+    corrected: list[int],
+    run: RunDirectory,
+    seconds: float,
+    *options: str,
+) -> None:
+    """Train as a person does, and stop when the time is up; tells how long it took."""
+    file = run.path.with_suffix(".tif")
+    write_sparse_labels(file, labels, corrected)
+    command = [str(Path(sys.executable).with_name("napari-unet")), "train", "--device", "cpu"]
+    command += ["--data", str(data), "--labels", str(file), "--out", str(run.path), *options]
+    start = time.monotonic()
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+        try:
+            process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            run.request_stop()
+            process.wait()
+    took = time.monotonic() - start
+    used = os.times()
+    state = load_state(run.events)
+    assert state.started is not None, f"see {run.log}"
+    print(state.started["validation"])
+    print(
+        f"{state.status} after {state.step} of {state.total_steps} steps, {took:.1f} s; "
+        f"processor seconds so far {used.children_user + used.children_system:.0f}"
+    )
+
+
+def figures(
+    run: RunDirectory, images: NDArray[np.uint8], membrane: NDArray[np.bool_]
+) -> list[float]:
+    """Soft Dice of every slice against the whole ground truth."""
+    predicted = load_predictor(run.path, precision="f32").predict(images)
+    return [soft_dice(probability, membrane[z]) for z, probability in predicted]
+
+
+def show(title: str, run: RunDirectory, found: list[float], validation: list[int]) -> None:
+    told = load_state(run.events).best_soft_dice
+    mean = np.mean([found[z] for z in validation])
+    print(f"{title}: soft Dice {mean:.4f} on fold {FOLD}; {told:.4f} on what was held out")
+
+
+def scribble(
+    membrane: NDArray[np.bool_], random: np.random.Generator, share: float = SHARE
+) -> NDArray[np.uint8]:
+    """Paint strokes two pixels wide on a slice (Y, X): half along membranes, half in cells.
+
+    Parameters
+    ----------
+    share : float
+        Most of the pixels that may be painted.
+    """
+    labels = np.zeros(membrane.shape, np.uint8)
+    middle = skeletonize(membrane)
+    room = ndimage.distance_transform_edt(~membrane) > 2
+    most = share * labels.size
+    for value, ground, limit in ((MEMBRANE, middle, most / 2), (INSIDE, room, most)):
+        kind = membrane if value == MEMBRANE else ~membrane
+        while True:
+            stroke = _walk(ground & (labels == UNKNOWN), random)
+            painted = ndimage.binary_dilation(stroke, np.ones((2, 2)))
+            painted &= (labels == UNKNOWN) & kind
+            if np.count_nonzero(labels) + np.count_nonzero(painted) > limit:
+                break
+            labels[painted] = value
+    return labels
+
+
+def _walk(ground: NDArray[np.bool_], random: np.random.Generator) -> NDArray[np.bool_]:
+    """A way of some length over the ground, turning but little."""
+    stroke = np.zeros_like(ground)
+    y, x = random.choice(np.argwhere(ground))
+    angle = random.uniform(0, 2 * np.pi)
+    for _ in range(int(random.integers(*STROKE_LENGTH))):
+        stroke[y, x] = True
+        angle += random.normal(0, 0.2)
+        places = [
+            (float(np.cos(np.arctan2(dy, dx) - angle)), y + dy, x + dx)
+            for dy, dx in _NEIGHBOURS
+            if 0 <= y + dy < ground.shape[0] and 0 <= x + dx < ground.shape[1]
+        ]
+        ahead = [
+            (straight, row, column)
+            for straight, row, column in places
+            if ground[row, column] and not stroke[row, column] and straight > -0.2
+        ]
+        if not ahead:
+            break
+        _, row, column = max(ahead)
+        turn = np.arctan2(row - y, column - x) - angle
+        angle += 0.5 * float(np.angle(np.exp(1j * turn)))
+        y, x = row, column
+    return stroke
+
+
+if __name__ == "__main__":
+    main()
