@@ -180,8 +180,8 @@ def evaluate_folds(
         _, validation = split_fold(len(images), fold)
         trained, _ = split_fold(len(images), predictor.card.fold)
         probabilities = {}
-        for index in validation:
-            probabilities[index] = predictor.predict_slice(images[index], scaling)
+        for place, probability in predictor.predict(images[validation], scaling):
+            probabilities[validation[place]] = probability
             on_slice()
         pixels = evaluate_slices(fold, probabilities, membrane, predictor.card.threshold)
         evaluation = pixels.with_neuron_figures(probabilities, membrane)

@@ -16,6 +16,7 @@ from numpy.typing import DTypeLike, NDArray
 
 if TYPE_CHECKING:
     from napari_unet.prediction import Predictor
+    from training.scaling import Scaling
 
 IN_MEMORY_BYTES = 2**30
 LOWER_PRIORITY = 10
@@ -41,8 +42,8 @@ class LivePrediction:
 
     def __init__(self, shape: tuple[int, ...], threshold: float) -> None:
         self.threshold = threshold
-        self.probability = _allocate(shape, np.float32)
-        self.mask = _allocate(shape, np.uint8)
+        self.probability = allocate(shape, np.float32)
+        self.mask = allocate(shape, np.uint8)
         self._probabilities = self.probability.reshape((-1, *shape[-2:]))
         self._masks = self.mask.reshape((-1, *shape[-2:]))
         self._predicted: set[int] = set()
@@ -50,6 +51,10 @@ class LivePrediction:
 
     def __len__(self) -> int:
         return len(self._masks)
+
+    def has(self, index: int) -> bool:
+        """Whether a slice was predicted."""
+        return index in self._predicted
 
     @property
     def kept_slices(self) -> list[int]:
@@ -93,12 +98,26 @@ class LivePrediction:
 
 
 def predict_slices(
-    model: Path, stack: Any, indices: Iterable[int], prediction: LivePrediction
+    model: Path,
+    stack: Any,
+    indices: Iterable[int],
+    prediction: LivePrediction,
+    tta: bool = False,
 ) -> Iterator[int]:
     """Predict slices into ``prediction``; yields the index of each when it is there.
 
+    Parameters and errors as :class:`StackPrediction`; ``indices`` are taken in their order.
+    """
+    with StackPrediction(model, stack, prediction, tta) as work:
+        for index in indices:
+            yield work.predict(index)
+
+
+class StackPrediction:
+    """Predicts single slices of a stack, and loads the model with the first.
+
     The work is done in a thread of its own at a lower priority, so that a window beside it
-    stays smooth.
+    stays smooth. Use it in a ``with`` statement, or close it.
 
     Parameters
     ----------
@@ -106,42 +125,64 @@ def predict_slices(
         Folder of a run, or an ONNX file.
     stack : array (Z, Y, X) or (Y, X)
         Of any real dtype; dask arrays will do.
-    indices : iterable of int
-        Which slices, in this order.
-
-    Raises
-    ------
-    UserError
-        If the model can't be used, or pixels are NaN or infinite.
+    prediction : LivePrediction
+        Takes what is predicted.
+    tta : bool
+        As of :class:`prediction.Predictor`.
     """
-    slices = stack if stack.ndim == 3 else stack[np.newaxis]
-    with ThreadPoolExecutor(1, "prediction", initializer=_lower_priority) as executor:
-        predictor = executor.submit(_load, model).result()
-        scaling = executor.submit(predictor.card.scaling.for_stack, slices).result()
 
-        def predict(index: int) -> None:
-            image = np.asarray(slices[index])
-            prediction.store(index, predictor.predict_slice(image, scaling))
+    def __init__(
+        self, model: Path, stack: Any, prediction: LivePrediction, tta: bool = False
+    ) -> None:
+        self._model, self._tta = model, tta
+        self._slices = stack if stack.ndim == 3 else stack[np.newaxis]
+        self._prediction = prediction
+        self._scaling: Scaling | None = None
+        self._executor = ThreadPoolExecutor(1, "prediction", initializer=_lower_priority)
 
-        for index in indices:
-            executor.submit(predict, index).result()
-            yield index
+    def predict(self, index: int) -> int:
+        """Predict a slice; returns its index when it is there.
+
+        Raises
+        ------
+        UserError
+            If the model can't be used, or pixels are NaN or infinite.
+        """
+        return self._executor.submit(self._predict, index).result()
+
+    def close(self) -> None:
+        """Let go of the thread, once its slice is done."""
+        self._executor.shutdown(wait=False)
+
+    def _predict(self, index: int) -> int:
+        predictor = _load(self._model, self._tta)
+        if self._scaling is None:
+            self._scaling = predictor.card.scaling.for_stack(self._slices)
+        image = np.asarray(self._slices[index])
+        self._prediction.store(index, predictor.predict_slice(image, self._scaling))
+        return index
+
+    def __enter__(self) -> StackPrediction:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
-def _load(model: Path) -> Predictor:
+def _load(model: Path, tta: bool) -> Predictor:
     from training.run_directory import RunDirectory
 
     file = RunDirectory(model).onnx if model.is_dir() else model
     changed = file.stat().st_mtime_ns if file.exists() else 0
-    return _load_once(model, changed)
+    return _load_once(model, changed, tta)
 
 
 @lru_cache(maxsize=1)
-def _load_once(model: Path, changed: int) -> Predictor:
+def _load_once(model: Path, changed: int, tta: bool) -> Predictor:
     """``changed`` is there so that a model that trained on is loaded anew."""
     from napari_unet.prediction import load_predictor
 
-    return load_predictor(model)
+    return load_predictor(model, tta=tta, is_parallel=False)
 
 
 def _lower_priority() -> None:
@@ -152,7 +193,7 @@ def _lower_priority() -> None:
         os.setpriority(os.PRIO_PROCESS, identity, min(lowered, 19))
 
 
-def _allocate(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+def allocate(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
     """Zeros; large ones in a file without a name, so that memory is not needed for all."""
     size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
     if size <= IN_MEMORY_BYTES:

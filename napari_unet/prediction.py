@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
+import queue
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_unet.compiled_models import compile_network
 from training.errors import UserError
 from training.model_card import METADATA_KEY, ModelCard
 from training.run_directory import RunDirectory
 from training.scaling import Scaling, Slices, check_pixels
+from training.symmetries import mean_over_symmetries
 from training.tiling import predict_slice
 
 PRECISIONS = ("auto", "f32", "bf16")
@@ -30,7 +36,12 @@ class Predictor:
         OpenVINO's name of the device, such as CPU or GPU.
     precision : str
         ``f32``, ``bf16``, or ``auto``: bf16 where the processor computes in it. It takes half
-        the time, and turned 0.04 % of the pixels of ISBI's masks.
+        the time, and changed the Dice of ISBI's 30 slices by 0.00002.
+    tta : bool
+        Test-time augmentation: take the mean over flips and quarter turns, eight times the work.
+    is_parallel : bool
+        Predict several slices at once, each on some of the cores: the most slices a second.
+        Else all cores work at one slice, which is there the soonest.
 
     Raises
     ------
@@ -38,28 +49,38 @@ class Predictor:
         If the file is no such model, or there is no such device.
     """
 
-    def __init__(self, model: Path, device: str = "CPU", precision: str = "auto") -> None:
+    def __init__(
+        self,
+        model: Path,
+        device: str = "CPU",
+        precision: str = "auto",
+        tta: bool = False,
+        is_parallel: bool = True,
+    ) -> None:
         import openvino
 
         core = openvino.Core()
         network = _read(core, model)
         self.card = _read_card(network, model)
-        # Compiled for any size of tile: as fast as for one, measured on both presets. And it
-        # takes half a second at most, so that nothing is kept on disk to save it.
-        compiled = core.compile_model(
-            network,
-            _check_device(core, device),
-            {
-                "PERFORMANCE_HINT": "LATENCY",
-                "INFERENCE_PRECISION_HINT": _precision(core, device, precision),
-            },
-        )
-        self._request = compiled.create_infer_request()
+        self.tta = tta
+        device = _check_device(core, device)
+        # Compiled for any size of tile: as fast as for one, measured on both presets.
+        options = {
+            "PERFORMANCE_HINT": "THROUGHPUT" if is_parallel else "LATENCY",
+            "INFERENCE_PRECISION_HINT": _precision(core, device, precision),
+        }
+        compiled = compile_network(core, network, device, options)
+        self._parallel = 1
+        if is_parallel:
+            self._parallel = compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
+        self._requests: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        for _ in range(self._parallel):
+            self._requests.put(compiled.create_infer_request())
 
     def predict(
         self, stack: Slices, scaling: Scaling | None = None
     ) -> Iterator[tuple[int, NDArray[np.float32]]]:
-        """Probability of membrane, slice by slice; one slice is in memory at a time.
+        """Probability of membrane, slice by slice; few slices are in memory at a time.
 
         Parameters
         ----------
@@ -78,11 +99,17 @@ class Predictor:
         UserError
             For NaN or infinite pixels.
         """
-        card = self._card_for(stack, scaling)
-        for index in range(len(stack)):
-            image = np.asarray(stack[index])
-            check_pixels(image, f"Slice {index}")
-            yield index, predict_slice(self._forward, image, card)
+        predict = partial(self._predict_slice, self._card_for(stack, scaling))
+        waiting: deque[tuple[int, Future[NDArray[np.float32]]]] = deque()
+        with ThreadPoolExecutor(self._parallel) as executor:
+            for index in range(len(stack)):
+                image = np.asarray(stack[index])
+                check_pixels(image, f"Slice {index}")
+                waiting.append((index, executor.submit(predict, image)))
+                if len(waiting) > self._parallel:
+                    yield _first(waiting)
+            while waiting:
+                yield _first(waiting)
 
     def predict_slice(
         self, image: NDArray[Any], scaling: Scaling | None = None
@@ -95,15 +122,29 @@ class Predictor:
         chosen = self.card.scaling.for_stack(stack) if scaling is None else scaling
         return dataclasses.replace(self.card, scaling=chosen)
 
+    def _predict_slice(self, card: ModelCard, image: NDArray[Any]) -> NDArray[np.float32]:
+        def predict(seen: NDArray[Any]) -> NDArray[np.float32]:
+            return predict_slice(self._forward, seen, card)
+
+        return (
+            mean_over_symmetries(predict, image, card.displacement) if self.tta else predict(image)
+        )
+
     def _forward(self, tile: NDArray[np.float32]) -> NDArray[np.float32]:
-        output: NDArray[np.float32] = self._request.infer({0: tile}, share_inputs=True)[0]
-        return output
+        request = self._requests.get()
+        try:
+            return np.array(request.infer({0: tile}, share_inputs=True)[0])
+        finally:
+            self._requests.put(request)
 
 
-def load_predictor(
-    run_or_onnx: str | Path, device: str = "CPU", precision: str = "auto"
-) -> Predictor:
-    """The model of a run's folder, or of an ONNX file; parameters as :class:`Predictor`.
+def _first(waiting: deque[tuple[int, Future[NDArray[np.float32]]]]) -> Any:
+    index, future = waiting.popleft()
+    return index, future.result()
+
+
+def load_predictor(run_or_onnx: str | Path, **options: Any) -> Predictor:
+    """The model of a run's folder, or of an ONNX file; options as :class:`Predictor`.
 
     Raises
     ------
@@ -114,14 +155,14 @@ def load_predictor(
     if not path.exists():
         raise UserError(f"There is no run or model {path}.", "Give a run's folder or model.onnx.")
     if not path.is_dir():
-        return Predictor(path, device, precision)
+        return Predictor(path, **options)
     run = RunDirectory(path)
     if not run.onnx.exists():
         run.read_config()
         raise UserError(
             f"The run {path} has no model yet.", "Wait until its training has validated once."
         )
-    return Predictor(run.onnx, device, precision)
+    return Predictor(run.onnx, **options)
 
 
 def _read(core: Any, path: Path) -> Any:
@@ -159,5 +200,5 @@ def _check_device(core: Any, device: str) -> str:
 def _precision(core: Any, device: str, precision: str) -> str:
     if precision != "auto":
         return precision
-    can_bf16 = "BF16" in core.get_property(device.upper(), "OPTIMIZATION_CAPABILITIES")
+    can_bf16 = "BF16" in core.get_property(device, "OPTIMIZATION_CAPABILITIES")
     return "bf16" if can_bf16 else "f32"

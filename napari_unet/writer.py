@@ -91,11 +91,11 @@ def _write_labels(path: str, data: Any, attributes: Attributes, convention: str)
         size = pixel_size_of(attributes)
         write_mask(target, stack, convention=convention, pixel_size=size, overwrite=True)
     else:
-        _write_pages(target, stack, _label_dtype(stack.dtype, largest), attributes)
+        _write_pages(target, stack, label_dtype(stack.dtype, largest), attributes)
     return [str(target)]
 
 
-def _label_dtype(dtype: np.dtype[Any], largest: int) -> np.dtype[Any]:
+def label_dtype(dtype: np.dtype[Any], largest: int) -> np.dtype[Any]:
     """8 and 16 bits as they are; wider ones as 16 bits if they fit, which more programs read."""
     if dtype in (np.uint8, np.uint16):
         return dtype

@@ -102,23 +102,35 @@ def grow_neurons(neurons: Labels) -> Labels:
         return np.ones_like(neurons)
     is_seed = neurons > 0
     _, (y, x) = distance_transform_cdt(~is_seed, metric="taxicab", return_indices=True)
-    grown: Labels = neurons[y, x]
-    border = np.zeros(grown.shape, dtype=bool)
-    for one, other in _NEIGHBOURS:
-        # Of two neighbours the lower number gives way, so that borders are not drawn twice.
-        is_border = grown[one] != grown[other]
-        first = is_border & (((grown[one] < grown[other]) & ~is_seed[one]) | is_seed[other])
-        border[one] |= first
-        border[other] |= is_border & ~first
-    grown[border] = 0
-    return grown
+    return part_neurons(neurons[y, x], is_seed)
 
 
 _ALL = slice(None)
-_NEIGHBOURS = (
+# The pixels of a slice (Y, X) that have a right or a lower neighbour, and those neighbours.
+NEIGHBOURS = (
     ((_ALL, slice(None, -1)), (_ALL, slice(1, None))),
     ((slice(None, -1), _ALL), (slice(1, None), _ALL)),
 )
+
+
+def part_neurons(regions: Labels, is_kept: NDArray[np.bool_] | None = None) -> Labels:
+    """Draw borders one pixel wide, 0, between numbered regions that touch.
+
+    Parameters
+    ----------
+    regions : array (Y, X) of int
+    is_kept : array (Y, X) of bool, optional
+        Pixels that no border is drawn on; different regions of them do not touch.
+    """
+    kept = np.zeros(regions.shape, dtype=bool) if is_kept is None else is_kept
+    border = np.zeros(regions.shape, dtype=bool)
+    for one, other in NEIGHBOURS:
+        # Of two neighbours the lower number gives way, so that borders are not drawn twice.
+        is_border = regions[one] != regions[other]
+        first = is_border & (((regions[one] < regions[other]) & ~kept[one]) | kept[other])
+        border[one] |= first
+        border[other] |= is_border & ~first
+    return np.where(border, np.int32(0), regions)
 
 
 def neuron_figures(

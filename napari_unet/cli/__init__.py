@@ -14,6 +14,7 @@ _COMMANDS = {
     "train": "Train a U-Net on a stack and its labels.",
     "evaluate": "Compare a model's masks with the ground truth, slice by slice.",
     "predict": "Predict the membrane mask of a stack.",
+    "segment": "Find the neurons of a stack, each with a number.",
     "runs": "List the runs of this machine or of a server.",
     "follow": "Watch a run, wherever it is.",
     "stop": "End a run after its current step, and keep its model.",

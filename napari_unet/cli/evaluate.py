@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from napari_unet.cli.options import device_option
+from napari_unet.cli.options import data_options, device_option, tta_option
 from napari_unet.cross_validation import (
     CrossValidation,
     assign_folds,
     evaluate_folds,
 )
-from napari_unet.prediction import load_predictor
+from napari_unet.prediction import Predictor, load_predictor
 from napari_unet.tif import check_output
 from training.config import FOLDS
 from training.errors import UserError
@@ -36,15 +36,7 @@ from training.stacks import find_pair, read_stack, read_training_pair, to_membra
     type=click.Path(path_type=Path),
     help="Folder with train-volume.tif and train-labels.tif.",
 )
-@click.option("--image", default="", metavar="FILE", help="Another image stack.")
-@click.option("--labels", default="", metavar="FILE", help="Another label stack.")
-@click.option(
-    "--convention",
-    type=click.Choice(["isbi", "membrane"]),
-    default="isbi",
-    show_default=True,
-    help="Of the labels. isbi: 0 is membrane. membrane: every other value is.",
-)
+@data_options
 @click.option(
     "--mask-convention",
     type=click.Choice(["isbi", "membrane"]),
@@ -64,6 +56,7 @@ from training.stacks import find_pair, read_stack, read_training_pair, to_membra
     "--csv", "csv_path", metavar="FILE", type=click.Path(path_type=Path), help="Write CSV."
 )
 @click.option("--overwrite", is_flag=True, help="Replace files that exist.")
+@tta_option
 @device_option
 def command(
     runs: tuple[Path, ...],
@@ -76,6 +69,7 @@ def command(
     json_path: Path | None,
     csv_path: Path | None,
     overwrite: bool,
+    tta: bool,
     device: str,
 ) -> None:
     """Compare a model's masks with the ground truth, slice by slice.
@@ -104,7 +98,10 @@ def command(
         report, mean = of_mask.table(), of_mask.mean
         as_json, as_csv = of_mask.to_json(), of_mask.to_csv()
     else:
-        result = _evaluate_models(runs, device, chosen, images, membrane)
+        # In full precision the figures are those that training told.
+        options = {"device": device, "precision": "f32", "tta": tta}
+        predictors = {str(run): load_predictor(run, **options) for run in runs}
+        result = _evaluate_models(predictors, chosen, images, membrane)
         report, mean = result.report(), result.mean()
         as_json, as_csv = result.to_json(), result.to_csv()
     click.echo(report)
@@ -116,14 +113,11 @@ def command(
 
 
 def _evaluate_models(
-    runs: tuple[Path, ...],
-    device: str,
+    predictors: dict[str, Predictor],
     fold: int | str | None,
     images: NDArray[Any],
     membrane: NDArray[np.bool_],
 ) -> CrossValidation:
-    # In full precision the figures are those that training told.
-    predictors = {str(run): load_predictor(run, device, precision="f32") for run in runs}
     assignment = assign_folds(predictors, fold)
     total = sum(len(split_fold(len(images), index)[1]) for index, _ in assignment)
     with tqdm(total=total, desc="Evaluating", unit="slice", leave=False) as bar:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import click
+
+from napari_unet.prediction import PRECISIONS
 
 device_option = click.option(
     "--device",
@@ -10,3 +15,41 @@ device_option = click.option(
     show_default=True,
     help="Device for OpenVINO, such as cpu or gpu.",
 )
+
+precision_option = click.option(
+    "--precision",
+    type=click.Choice(PRECISIONS),
+    default="auto",
+    show_default=True,
+    help="Arithmetic of the network. auto: bf16 where the processor computes in it, else f32.",
+)
+tta_option = click.option(
+    "--tta",
+    is_flag=True,
+    help="Take the mean over flips and quarter turns of each slice: eight times the work.",
+)
+compression_option = click.option(
+    "--compression",
+    type=click.Choice(["zlib", "none"]),
+    default="zlib",
+    show_default=True,
+    help="Of the files that are written.",
+)
+_DATA_OPTIONS = (
+    click.option("--image", default="", metavar="FILE", help="Another image stack."),
+    click.option("--labels", default="", metavar="FILE", help="Another label stack."),
+    click.option(
+        "--convention",
+        type=click.Choice(["isbi", "membrane"]),
+        default="isbi",
+        show_default=True,
+        help="Of the labels. isbi: 0 is membrane. membrane: every other value is.",
+    ),
+)
+
+
+def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Names and convention of a training stack, beside its folder in ``--data``."""
+    for option in reversed(_DATA_OPTIONS):
+        command = option(command)
+    return command

@@ -11,9 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from napari_unet.cli.options import device_option
+from napari_unet.cli.options import (
+    compression_option,
+    device_option,
+    precision_option,
+    tta_option,
+)
 from napari_unet.pixel_size import read_pixel_size
-from napari_unet.prediction import PRECISIONS, load_predictor
+from napari_unet.prediction import load_predictor
 from napari_unet.tif import CONVENTIONS, TifWriter, check_output, mask_page, submission_page
 from napari_unet.uncertainty import slice_uncertainty, uncertainty_csv
 from training.errors import UserError
@@ -62,22 +67,11 @@ from training.stack_file import StackFile
     show_default=True,
     help="isbi: membrane is 0 and the rest 255. membrane: membrane is 255 and the rest 0.",
 )
-@click.option(
-    "--compression",
-    type=click.Choice(["zlib", "none"]),
-    default="zlib",
-    show_default=True,
-    help="Of the files that are written.",
-)
+@compression_option
 @click.option("--overwrite", is_flag=True, help="Replace files that exist.")
+@tta_option
 @device_option
-@click.option(
-    "--precision",
-    type=click.Choice(PRECISIONS),
-    default="auto",
-    show_default=True,
-    help="Arithmetic of the network. auto: bf16 where the processor computes in it, else f32.",
-)
+@precision_option
 def command(
     model: Path,
     stack: Path,
@@ -89,6 +83,7 @@ def command(
     convention: str,
     compression: str,
     overwrite: bool,
+    tta: bool,
     device: str,
     precision: str,
 ) -> None:
@@ -108,7 +103,7 @@ def command(
     unsure = []
     with ExitStack() as cleanup:
         slices = cleanup.enter_context(StackFile(stack))
-        predictor = load_predictor(model, device, precision)
+        predictor = load_predictor(model, device=device, precision=precision, tta=tta)
         cut = predictor.card.threshold if threshold is None else threshold
         options: dict[str, Any] = {
             "compression": None if compression == "none" else compression,

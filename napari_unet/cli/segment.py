@@ -1,0 +1,141 @@
+"""``napari-unet segment``: the neurons of a stack, from a run or a portable model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import numpy as np
+from tqdm import tqdm
+
+from napari_unet.cli.options import (
+    compression_option,
+    data_options,
+    device_option,
+    precision_option,
+    tta_option,
+)
+from napari_unet.live_prediction import allocate
+from napari_unet.pixel_size import read_pixel_size
+from napari_unet.prediction import Predictor, load_predictor
+from napari_unet.segmentation import METHODS, Segmentation, number_neurons, segment_slice
+from napari_unet.segmentation_choice import choose_on_training_slices
+from napari_unet.tif import TifWriter, check_output
+from napari_unet.writer import label_dtype
+from training.errors import UserError
+from training.stack_file import StackFile
+from training.stacks import find_pair, read_training_pair
+
+
+@click.command()
+@click.argument("model", metavar="RUN_OR_ONNX", type=click.Path(path_type=Path))
+@click.argument("stack", metavar="STACK.tif", type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    metavar="NEURONS.tif",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="The neurons: TIF of 16-bit numbers, 32-bit where there are more; 0 is a border.",
+)
+@click.option(
+    "--data",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Folder of the stack that the model was trained on; the threshold is chosen there.",
+)
+@data_options
+@click.option(
+    "--method",
+    type=click.Choice(METHODS),
+    default="watershed",
+    show_default=True,
+    help="watershed: bridges gaps in membranes. components: regions below the threshold.",
+)
+@click.option(
+    "--threshold",
+    type=click.FloatRange(0, 1),
+    help="Probability from which on something is membrane: a border between neurons, or a "
+    "pixel of components.  [default: chosen on --data, else 0.5]",
+)
+@click.option(
+    "--seeds",
+    type=click.FloatRange(0, 1),
+    help="Probability below which the watershed starts.  [default: chosen on --data, else 0.03]",
+)
+@click.option(
+    "--link", is_flag=True, help="Give a neuron one number in all slices, where it overlaps itself."
+)
+@compression_option
+@click.option("--overwrite", is_flag=True, help="Replace a file that exists.")
+@tta_option
+@device_option
+@precision_option
+def command(
+    model: Path,
+    stack: Path,
+    output: Path,
+    data: Path | None,
+    image: str,
+    labels: str,
+    convention: str,
+    method: str,
+    threshold: float | None,
+    seeds: float | None,
+    link: bool,
+    compression: str,
+    overwrite: bool,
+    tta: bool,
+    device: str,
+    precision: str,
+) -> None:
+    """Find the neurons of a stack or a 2-D image: the regions between membranes.
+
+    Neurons are found slice by slice. With --data, threshold and seeds are those with the best
+    v_rand on slices that the model was trained on; its validation slices are not touched.
+
+    \b
+    Examples:
+      napari-unet segment runs/first test-volume.tif -o neurons.tif --data isbi
+      napari-unet segment runs/first test-volume.tif -o neurons.tif --threshold 0.6 --link
+      napari-unet evaluate neurons.tif --data isbi
+    """
+    check_output(output, overwrite)
+    if output.resolve() == stack.resolve():
+        raise UserError(f"{output} is the stack itself.", "Choose another name for the result.")
+    with StackFile(stack) as slices:
+        predictor = load_predictor(model, device=device, precision=precision, tta=tta)
+        how = Segmentation(method)
+        if data is not None and (threshold is None or seeds is None):
+            how = _choose(predictor, data, image, labels, convention, method)
+        threshold = how.threshold if threshold is None else threshold
+        seeds = how.seeds if seeds is None else seeds
+        how = Segmentation(method, threshold, seeds)
+        shape = slices.shape
+        neurons = allocate(shape, np.int32)
+        found = (segment_slice(one, how) for _, one in predictor.predict(slices))
+        numbered = number_neurons(found, link)
+        bar = tqdm(numbered, total=len(slices), desc="Finding neurons", unit="slice")
+        for index, page in enumerate(bar):
+            neurons[index] = page
+        size = read_pixel_size(stack)
+    largest = int(neurons.max(initial=0))
+    kept = None if compression == "none" else compression
+    dtype = label_dtype(neurons.dtype, largest)
+    with TifWriter(
+        output, shape, dtype, compression=kept, pixel_size=size, overwrite=overwrite
+    ) as writer:
+        for page in neurons:
+            writer.write(page)
+    click.echo(f"{largest} neurons: {output}")
+
+
+def _choose(
+    predictor: Predictor, data: Path, image: str, labels: str, convention: str, method: str
+) -> Segmentation:
+    pair = read_training_pair(*find_pair(data, image, labels), convention)
+    with tqdm(desc="Choosing the threshold", unit="slice", leave=False) as bar:
+        how, score = choose_on_training_slices(predictor, *pair, method, bar.update)
+    seeds = f", seeds {how.seeds:g}" if method == "watershed" else ""
+    click.echo(f"threshold {how.threshold:g}{seeds}: v_rand {score:.4f} on training slices")
+    return how
