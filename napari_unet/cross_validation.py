@@ -178,7 +178,7 @@ def evaluate_folds(
         predictor = predictors[name]
         scaling = predictor.card.scaling.for_stack(images)
         _, validation = split_fold(len(images), fold)
-        trained, _ = split_fold(len(images), predictor.card.fold)
+        trained = predictor.card.seen_slices(len(images))
         probabilities = {}
         for place, probability in predictor.predict(images[validation], scaling):
             probabilities[validation[place]] = probability

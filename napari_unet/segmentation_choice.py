@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from napari_unet.prediction import Predictor
 from napari_unet.segmentation import Segmentation, choose_segmentation
-from training.folds import split_fold
 
 MOST_SLICES = 24
 
@@ -33,7 +32,7 @@ def choose_on_training_slices(
     on_slice : callable
         Called after each slice that is predicted.
     """
-    trained, _ = split_fold(len(images), predictor.card.fold)
+    trained = predictor.card.seen_slices(len(images))
     chosen = sorted(trained)[:: -(-len(trained) // MOST_SLICES)]
     scaling = predictor.card.scaling.for_stack(images)
     probabilities = []

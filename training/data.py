@@ -134,6 +134,7 @@ def describe_model(config: TrainingConfig, data: Data) -> ModelCard:
         zoom=preset_zoom(config.preset, (height, width)),
         displacement=_displacement(config, data),
         fold=config.cross_valid_ind,
+        train_slices=tuple(sorted(data.train_slices)),
         data=data.name,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import mindspore
@@ -117,9 +118,10 @@ class Learner:
         UserError
             If it can't be read or is of another network.
         """
-        weights, _ = load_weights(path)
+        weights, metadata = load_weights(path)
         put_weights(self._network, weights, path)
         self._follow(Tensor(1.0, mindspore.float32))
+        self._note_learned(metadata, path)
 
     def save(self, path: Path, step: int) -> None:
         """Write all that :meth:`resume_from` needs to go on after ``step``."""
@@ -134,7 +136,14 @@ class Learner:
         state["learning_rate"] = self.rates  # another number of devices has its own schedule
         for cell in self._cells:
             put_weights(cell, state, path)
+        self._note_learned(metadata, path)
         return int(metadata["step"])
+
+    def _note_learned(self, metadata: Mapping[str, str], path: Path) -> None:
+        """Tell in the card what the weights have seen before this run, or before its break."""
+        if "model_card" in metadata:
+            former = ModelCard.from_json(metadata["model_card"], str(path))
+            self.card = self.card.having_learned(former)
 
     def export(self, best: Path, onnx: Path, soft_dice: float) -> None:
         """Write the averaged weights as safetensors and as a portable model."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from training import __version__
 from training.errors import UserError
+from training.folds import split_fold
 from training.metrics import DEFAULT_THRESHOLD
 from training.scaling import Scaling
 from training.tiling import GEOMETRIES, Geometry
@@ -32,7 +33,9 @@ class ModelCard:
     displacement : tuple of float
         (Y, X), in pixels: how far beside a membrane its labels lay, and its prediction lies.
     fold : int
-        Whose validation slices the network has not seen.
+        Whose validation slices the network has not seen, unless it was told which to see.
+    train_slices : tuple of int
+        Slices of that stack that the network has seen; empty: those of the fold.
     data : str
         Name of the stack that it was trained on.
     num_classes : int
@@ -48,6 +51,7 @@ class ModelCard:
     zoom: tuple[float, float] = (1.0, 1.0)
     displacement: tuple[float, float] = (0.0, 0.0)
     fold: int = 1
+    train_slices: tuple[int, ...] = ()
     data: str = ""
     num_classes: int = 2
     threshold: float = DEFAULT_THRESHOLD
@@ -56,6 +60,19 @@ class ModelCard:
     @property
     def geometry(self) -> Geometry:
         return GEOMETRIES[self.preset]
+
+    def seen_slices(self, length: int) -> list[int]:
+        """Slices of a stack of some length that the network was trained on."""
+        if self.train_slices:
+            return list(self.train_slices)
+        return split_fold(length, self.fold)[0]
+
+    def having_learned(self, former: ModelCard) -> ModelCard:
+        """This card for a network that began from another's weights: it has seen what that has."""
+        if former.data != self.data:
+            return self
+        seen = {*self.train_slices, *former.train_slices}
+        return dataclasses.replace(self, train_slices=tuple(sorted(seen)))
 
     def to_json(self) -> str:
         return json.dumps(dataclasses.asdict(self))
@@ -69,6 +86,7 @@ class ModelCard:
             for name in ("zoom", "displacement"):
                 height, width = values[name]
                 values[name] = (float(height), float(width))
+            values["train_slices"] = tuple(int(one) for one in values["train_slices"])
             card = cls(**values)
             _ = card.geometry
         except (ValueError, TypeError, KeyError) as error:

@@ -1,8 +1,10 @@
 import json
+from dataclasses import replace
 
 import pytest
 
 from training.errors import UserError
+from training.folds import split_fold
 from training.model_card import ModelCard, preset_zoom
 from training.scaling import Scaling
 
@@ -11,6 +13,15 @@ CARD = ModelCard("medical", Scaling("uint16", 0, 4095), (0.75, 0.5), fold=3, dat
 
 def test_round_trip() -> None:
     assert ModelCard.from_json(CARD.to_json()) == CARD
+
+
+def test_a_model_that_learned_on_has_seen_what_the_other_had() -> None:
+    first = replace(CARD, train_slices=(1, 4))
+    second = replace(CARD, train_slices=(2, 4)).having_learned(first)
+    assert ModelCard.from_json(second.to_json()).seen_slices(30) == [1, 2, 4]
+    elsewhere = replace(CARD, data="b.tif", train_slices=(3,)).having_learned(first)
+    assert elsewhere.seen_slices(30) == [3]
+    assert CARD.seen_slices(30) == split_fold(30, 3)[0]
 
 
 def test_zoom_of_presets() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import tifffile
 
+from napari_unet.prediction import load_predictor
 from napari_unet.sparse_labels import write_sparse_labels
 from tests.training.conftest import small_stack
 from training.events import load_state
@@ -48,6 +49,8 @@ def test_a_model_learns_on_from_corrections(tmp_path: Path) -> None:
     assert state.comparison["slices"] == held_out
     assert state.comparison["is_better"] == (state.best_soft_dice > state.initial_soft_dice)
     assert "by the model that it began from." in result.stdout
+    seen = set(former.started["train_slices"]) | set(state.started["train_slices"])
+    assert load_predictor(second.path).card.seen_slices(6) == sorted(seen)
     assert {path: path.read_bytes() for path in before} == before
 
 
