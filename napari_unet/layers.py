@@ -30,7 +30,7 @@ SPARSE = "sparse"  # the convention of labels with 0 = unknown, 1 = membrane, 2 
 CORRECTED_KEY = "corrected_slices"
 # In the metadata of the layers made here: which of them it is.
 ROLE_KEY = "napari_unet_role"
-PROBABILITY, MASK, ERRORS = "probability", "mask", "errors"
+PROBABILITY, MASK, ERRORS, NEURONS = "probability", "mask", "errors", "neurons"
 
 
 def mask_colormap(color: str) -> DirectLabelColormap:
@@ -97,7 +97,7 @@ def add_probability(viewer: Viewer, data: NDArray[np.float32], over: Image, name
 
 
 def role(layer: Layer) -> str | None:
-    """:data:`PROBABILITY`, :data:`MASK` or :data:`ERRORS`; None of layers made elsewhere."""
+    """:data:`PROBABILITY`, :data:`MASK`, :data:`ERRORS` or :data:`NEURONS`; None of others."""
     found: str | None = layer.metadata.get(ROLE_KEY)
     return found
 
@@ -142,6 +142,46 @@ def is_sparse_layer(layer: Layer) -> bool:
 def corrected_slices(layer: Layer) -> list[int]:
     """Slices of a mask or of labels that a person corrected throughout."""
     return sorted(layer.metadata.get(CORRECTED_KEY, []))
+
+
+def image_under(viewer: Viewer, mask: Labels) -> Image | None:
+    """The image that a mask is of: the lowest one of its shape that is no prediction."""
+    from napari.layers import Image
+
+    for layer in viewer.layers:
+        is_image = isinstance(layer, Image) and role(layer) != PROBABILITY
+        if is_image and layer.data.shape == mask.data.shape:
+            return layer
+    return None
+
+
+def probability_of(viewer: Viewer, mask: Labels) -> Image | None:
+    """The newest probability of a mask's shape."""
+    found = None
+    for layer in viewer.layers:
+        if role(layer) == PROBABILITY and layer.data.shape == mask.data.shape:
+            found = layer
+    return found
+
+
+def labels_over(viewer: Viewer, image: Layer) -> Labels | None:
+    """The topmost sparse labels of an image's shape."""
+    found = None
+    for layer in viewer.layers:
+        if is_sparse_layer(layer) and layer.data.shape == image.data.shape:
+            found = layer
+    return found
+
+
+def add_neurons(viewer: Viewer, data: NDArray[np.int32], over: Image, name: str) -> Labels:
+    """Add neurons, each with a number and a colour, over their image."""
+    return viewer.add_labels(
+        data,
+        name=name,
+        opacity=MASK_OPACITY,
+        metadata={ROLE_KEY: NEURONS},
+        **placement(over),
+    )
 
 
 def add_errors(viewer: Viewer, data: Any, over: Labels) -> Labels:

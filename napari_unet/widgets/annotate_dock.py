@@ -112,7 +112,7 @@ class AnnotateDock(Dock):
         return is_ours and image is not None and layer.data.shape == image.data.shape
 
     def _is_active(self, layer: Layer) -> bool:
-        return layer is self._viewer.layers.selection.active
+        return bool(layer == self._viewer.layers.selection.active)
 
     def _on_image_changed(self) -> None:
         self._labels.refresh()

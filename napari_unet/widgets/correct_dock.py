@@ -1,0 +1,290 @@
+"""The correct dock: mend a predicted mask, say which slices are right, and learn on from them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from napari import Viewer
+from napari.layers import Labels, Layer
+from napari.utils.notifications import show_info
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QFormLayout,
+    QGroupBox,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_unet.correction import as_ground_truth
+from napari_unet.layers import (
+    CORRECTED_KEY,
+    ERRORS,
+    MASK,
+    PREDICTION_COLOR,
+    add_sparse_labels,
+    corrected_slices,
+    displayed_slice,
+    edited_slices,
+    image_under,
+    is_sparse_layer,
+    labels_over,
+    probability_of,
+    role,
+    show_slice,
+)
+from napari_unet.widgets.brush_buttons import Brush, BrushButtons
+from napari_unet.widgets.brush_hand import BrushHand
+from napari_unet.widgets.canvas_tools import CanvasTool, GapTool, SnapBrush
+from napari_unet.widgets.connections import Connections
+from napari_unet.widgets.correct_specks import SpecksView
+from napari_unet.widgets.corrected_view import CorrectedView
+from napari_unet.widgets.dock import Dock
+from napari_unet.widgets.layer_choice import LayerChoice
+from napari_unet.widgets.learn_on_view import LearnOnView
+from napari_unet.widgets.next_region import NextRegion
+
+BRUSHES = (Brush("Membrane", "A", 1, PREDICTION_COLOR), Brush("Erase", "E", 0, "#808080"))
+WIDEST_LINE = 15
+MINIMUM_WIDTH = 310
+
+
+class CorrectDock(Dock):
+    """Coordinates the tools and views below with the viewer.
+
+    Parameters
+    ----------
+    napari_viewer : Viewer
+        Whose masks are corrected; napari gives it by this name.
+    """
+
+    def __init__(self, napari_viewer: Viewer) -> None:
+        super().__init__()
+        self._viewer = napari_viewer
+        self._edited: set[int] = set()
+        self._events = Connections(self)
+        self._mask = LayerChoice(self._viewer, _is_mask, prefers=_is_predicted)
+        self._brushes = BrushButtons(BRUSHES)
+        self._hand = BrushHand(self._viewer, self._brushes)
+        self._gap, self._snap = GapTool(self), SnapBrush(self)
+        self._snaps = QCheckBox("Snap to the prediction")
+        self._close = QPushButton("Close gap  (G)")
+        self._width = QSpinBox()
+        self._hint = QLabel()
+        self._specks = SpecksView(self._viewer)
+        self._corrected = CorrectedView()
+        self._next = NextRegion(self._viewer)
+        self._learn = LearnOnView(self._viewer)
+        self._lay_out()
+        self._connect()
+        self._on_mask_changed()
+
+    def _lay_out(self) -> None:
+        self._mask.setToolTip("The mask to correct: a prediction.")
+        self._snaps.setToolTip(
+            "The brush paints only where the probability agrees: membrane where it is over a "
+            "half, or the ridge under the brush where nothing is."
+        )
+        self._close.setCheckable(True)
+        self._close.setToolTip(
+            "Click both ends of a gap: a line is drawn along the darkest path between them."
+        )
+        self._width.setRange(1, WIDEST_LINE)
+        self._width.setValue(self._gap.width)
+        self._width.setSuffix(" px wide")
+        self._hint.setWordWrap(True)
+        form = QFormLayout()
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        form.addRow("Mask", self._mask)
+        gap = QHBoxLayout()
+        gap.addWidget(self._close, 1)
+        gap.addWidget(self._width)
+        layout = QVBoxLayout(self)
+        layout.addLayout(form)
+        for one in (self._brushes, self._snaps):
+            layout.addWidget(one)
+        layout.addLayout(gap)
+        layout.addWidget(self._hint)
+        layout.addWidget(self._specks)
+        for title, view in (
+            ("Corrected slices", self._corrected),
+            ("Where to look next", self._next),
+            ("Learn on", self._learn),
+        ):
+            layout.addWidget(_box(title, view))
+        layout.addStretch(1)
+        self.setMinimumWidth(MINIMUM_WIDTH)
+
+    def _connect(self) -> None:
+        self._mask.layer_changed.connect(self._on_mask_changed)
+        self._brushes.brush_requested.connect(self._on_brush_requested)
+        self._brushes.size_changed.connect(self._on_size_changed)
+        self._snaps.toggled.connect(self._on_snap_toggled)
+        self._close.clicked.connect(self._on_gap_requested)
+        self._width.valueChanged.connect(self._on_width_changed)
+        self._gap.said.connect(self._hint.setText)
+        self._gap.dropped.connect(self._on_gap_dropped)
+        self._corrected.mark_toggled.connect(self._mark)
+        self._corrected.slice_requested.connect(self._show_slice)
+        self._corrected.truth_requested.connect(self._on_truth_requested)
+        self._learn.learn_requested.connect(self._on_learn_requested)
+        events = Connections(self)
+        events.add(self._viewer.dims.events.current_step, self._show_slices)
+        for event in (self._viewer.layers.events.inserted, self._viewer.layers.events.removed):
+            events.add(event, self._on_layers_changed)
+
+    def _on_mask_changed(self) -> None:
+        layer: Any = self._mask.layer
+        self._drop_tools()
+        self._events.clear()
+        self._edited = set()
+        self._hand.hold(layer)
+        self._specks.watch(layer)
+        for widget in (self._snaps, self._close, self._width):
+            widget.setEnabled(layer is not None)
+        self._hint.setText("" if layer is not None else "Predict a mask first, or open one.")
+        if layer is not None:
+            self._events.add(layer.events.paint, self._on_painted)
+            self._events.bind_key(layer, "g", self._on_gap_key)
+            self._events.bind_key(layer, "c", self._on_mark_key)
+            for brush in BRUSHES:
+                self._events.bind_key(layer, brush.key, self._brush_key(brush))
+        self._on_layers_changed()
+
+    def _on_layers_changed(self, event: Any = None) -> None:
+        """The image and the probability of the mask may have come or gone."""
+        layer: Any = self._mask.layer
+        self._gap.image = image_under(self._viewer, layer) if layer is not None else None
+        self._snap.probability = probability_of(self._viewer, layer) if layer is not None else None
+        self._next.watch(self._snap.probability)
+        self._snaps.setEnabled(self._snap.probability is not None)
+        self._show_slices()
+
+    def _brush_key(self, brush: Brush) -> Any:
+        def take_brush(_: object) -> None:
+            self._on_brush_requested(brush)
+
+        return take_brush
+
+    def _on_brush_requested(self, brush: Brush) -> None:
+        layer: Any = self._mask.layer
+        self._drop_tools()
+        self._hand.take(brush)
+        if self._snaps.isChecked() and self._snap.probability is not None:
+            self._snap.label = brush.label
+            self._snap.take(layer, "circle", int(layer.brush_size))
+            self._brushes.show_brush(brush.label, int(layer.brush_size))
+
+    def _on_size_changed(self, size: int) -> None:
+        layer = self._mask.layer
+        if self._snap.is_in_hand and layer is not None:
+            layer.cursor_size = size
+
+    def _on_snap_toggled(self, is_on: bool) -> None:
+        layer: Any = self._mask.layer
+        labels = {"paint": 1, "erase": 0}
+        label = self._snap.label if self._snap.is_in_hand else labels.get(str(layer.mode))
+        if label is not None:
+            self._on_brush_requested(BRUSHES[0] if label else BRUSHES[1])
+
+    def _on_gap_key(self, _: object) -> None:
+        self._on_gap_requested(not self._gap.is_in_hand)
+
+    def _on_gap_requested(self, is_wanted: bool) -> None:
+        layer: Any = self._mask.layer
+        self._drop_tools()
+        if is_wanted and self._gap.image is not None:
+            self._viewer.layers.selection.active = layer
+            self._gap.take(layer)
+        self._close.setChecked(self._gap.is_in_hand)
+
+    def _on_gap_dropped(self) -> None:
+        self._close.setChecked(False)
+        self._hint.setText("")
+
+    def _on_width_changed(self, width: int) -> None:
+        self._gap.width = width
+
+    def _drop_tools(self) -> None:
+        tools: tuple[CanvasTool, ...] = (self._gap, self._snap)
+        for tool in tools:
+            tool.drop()
+
+    def _on_painted(self, event: Any) -> None:
+        self._edited |= edited_slices(event) if event.source.ndim == 3 else {0}
+        self._show_slices()
+
+    def _on_mark_key(self, _: object) -> None:
+        layer: Any = self._mask.layer
+        self._mark(displayed_slice(self._viewer, layer) not in corrected_slices(layer))
+
+    def _mark(self, is_right: bool) -> None:
+        layer: Any = self._mask.layer
+        index = displayed_slice(self._viewer, layer) if layer is not None else None
+        if index is not None:
+            others = set(corrected_slices(layer)) - {index}
+            layer.metadata[CORRECTED_KEY] = sorted(others | ({index} if is_right else set()))
+        self._show_slices()
+
+    def _show_slices(self, event: Any = None) -> None:
+        layer = self._mask.layer
+        if layer is None:
+            self._corrected.show_slices(None, [], set())
+        else:
+            shown = displayed_slice(self._viewer, layer)
+            self._corrected.show_slices(shown, corrected_slices(layer), self._edited)
+
+    def _show_slice(self, index: int) -> None:
+        if self._mask.layer is not None:
+            show_slice(self._viewer, self._mask.layer, index)
+
+    def _on_truth_requested(self) -> None:
+        labels = self._ground_truth()
+        if labels is not None:
+            count = len(corrected_slices(labels))
+            show_info(f"'{labels.name}' has {count} corrected slices now; Train can take it.")
+
+    def _ground_truth(self) -> Labels | None:
+        """The labels of the mask's image, with its corrected slices in them."""
+        mask: Any = self._mask.layer
+        image = image_under(self._viewer, mask)
+        corrected = corrected_slices(mask)
+        labels: Any = labels_over(self._viewer, mask)
+        if labels is None:
+            truth = as_ground_truth(mask.data, corrected)
+            name = f"{(image or mask).name} truth"
+            return add_sparse_labels(self._viewer, truth, image or mask, name, corrected)
+        truth = as_ground_truth(mask.data, corrected, np.asarray(labels.data))
+        changed = np.nonzero(truth != labels.data)
+        labels.metadata[CORRECTED_KEY] = sorted({*corrected_slices(labels), *corrected})
+        labels.data_setitem(changed, truth[changed])  # so that it can be undone
+        return labels
+
+    def _on_learn_requested(self) -> None:
+        mask: Any = self._mask.layer
+        if mask is None:
+            return
+        image, labels = image_under(self._viewer, mask), self._ground_truth()
+        if image is not None and labels is not None:
+            self._learn.start(image, labels)
+
+
+def _box(title: str, view: QWidget) -> QGroupBox:
+    box = QGroupBox(title)
+    layout = QVBoxLayout(box)
+    layout.setContentsMargins(6, 4, 6, 4)
+    layout.addWidget(view)
+    return box
+
+
+def _is_mask(layer: Layer) -> bool:
+    is_stack = isinstance(layer, Labels) and layer.ndim in (2, 3) and not layer.multiscale
+    return is_stack and role(layer) != ERRORS and not is_sparse_layer(layer)
+
+
+def _is_predicted(layer: Layer) -> bool:
+    return role(layer) == MASK

@@ -1,0 +1,55 @@
+"""Which slices of a mask a person has corrected throughout."""
+
+from __future__ import annotations
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+
+
+class CorrectedView(QWidget):
+    """A button that marks the slice that is shown, and the list of those that are marked."""
+
+    mark_toggled = Signal(bool)
+    slice_requested = Signal(int)
+    truth_requested = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._mark = QPushButton()
+        self._mark.setCheckable(True)
+        self._mark.setToolTip(
+            "Say that every pixel of this slice is right now, edited or not; C on the canvas."
+        )
+        self._mark.clicked.connect(self.mark_toggled)
+        self._use = QPushButton("Use as ground truth")
+        self._use.setToolTip(
+            "Put the corrected slices into the layer of labels, beside the strokes on other slices."
+        )
+        self._use.clicked.connect(lambda: self.truth_requested.emit())
+        self._list = QLabel()
+        self._list.setWordWrap(True)
+        self._list.setTextInteractionFlags(Qt.TextInteractionFlag.LinksAccessibleByMouse)
+        self._list.linkActivated.connect(lambda link: self.slice_requested.emit(int(link)))
+        row = QHBoxLayout()
+        row.addWidget(self._mark)
+        row.addWidget(self._use)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addLayout(row)
+        layout.addWidget(self._list)
+
+    def show_slices(self, shown: int | None, corrected: list[int], edited: set[int]) -> None:
+        """Show which slices are corrected, and which were edited without being marked."""
+        self._mark.setEnabled(shown is not None)
+        self._mark.setChecked(shown in corrected)
+        self._mark.setText("This slice is right" if shown is None else f"Slice {shown} is right")
+        self._use.setEnabled(bool(corrected))
+        lines = [f"Corrected: {_links(corrected)}" if corrected else "No slice is corrected yet."]
+        unmarked = sorted(edited - set(corrected))
+        if unmarked:
+            lines.append(f"Edited, but not marked: {_links(unmarked)}")
+        self._list.setText("<br>".join(lines))
+
+
+def _links(slices: list[int]) -> str:
+    return ", ".join(f'<a href="{one}">{one}</a>' for one in slices)
