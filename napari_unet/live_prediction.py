@@ -57,6 +57,11 @@ class LivePrediction:
         return index in self._predicted
 
     @property
+    def predicted_slices(self) -> list[int]:
+        """Slices that were predicted so far."""
+        return sorted(self._predicted)
+
+    @property
     def kept_slices(self) -> list[int]:
         """Slices that were corrected by hand."""
         return sorted(self._kept)
@@ -138,7 +143,7 @@ class StackPrediction:
         self._slices = stack if stack.ndim == 3 else stack[np.newaxis]
         self._prediction = prediction
         self._scaling: Scaling | None = None
-        self._executor = ThreadPoolExecutor(1, "prediction", initializer=_lower_priority)
+        self._executor = ThreadPoolExecutor(1, "prediction", initializer=lower_priority)
 
     def predict(self, index: int) -> int:
         """Predict a slice; returns its index when it is there.
@@ -185,7 +190,7 @@ def _load_once(model: Path, changed: int, tta: bool) -> Predictor:
     return load_predictor(model, tta=tta, is_parallel=False)
 
 
-def _lower_priority() -> None:
+def lower_priority() -> None:
     """Of this thread, and of those that a library starts in it. Linux only knows threads'."""
     if hasattr(os, "setpriority"):
         identity = threading.get_native_id()

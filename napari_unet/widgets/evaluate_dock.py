@@ -11,7 +11,7 @@ from napari.layers import Labels, Layer
 from napari.utils.notifications import show_info
 from qtpy.QtWidgets import QApplication, QFileDialog, QFormLayout, QLabel, QVBoxLayout
 
-from napari_unet.layers import ERRORS, MASK, displayed_slice, role, show_slice
+from napari_unet.layers import ERRORS, MASK, NEURONS, displayed_slice, role, show_slice
 from napari_unet.widgets.background import run_in_thread
 from napari_unet.widgets.connections import Connections, when_deleted
 from napari_unet.widgets.dock import Dock
@@ -196,7 +196,7 @@ class EvaluateDock(Dock):
 
 def _is_mask(layer: Layer) -> bool:
     is_stack = isinstance(layer, Labels) and layer.ndim in (2, 3) and not layer.multiscale
-    return is_stack and role(layer) != ERRORS
+    return is_stack and role(layer) not in (ERRORS, NEURONS)
 
 
 def _is_predicted(layer: Layer) -> bool:

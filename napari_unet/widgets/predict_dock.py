@@ -22,14 +22,20 @@ from napari_unet.layers import (
 )
 from napari_unet.live_prediction import predict_slices
 from napari_unet.progress_text import progress_text
-from napari_unet.runs import RunSummary, list_runs
 from napari_unet.settings import load_settings, remember
-from napari_unet.widgets.background import run_in_thread
+from napari_unet.widgets.background import run_in_thread, start
 from napari_unet.widgets.connections import Connections
 from napari_unet.widgets.dock import Dock
 from napari_unet.widgets.layer_choice import LayerChoice
 from napari_unet.widgets.messages import report
-from napari_unet.widgets.predict_form import ModelChoice, PredictionProgress, ThresholdView
+from napari_unet.widgets.predict_form import (
+    ModelChoice,
+    PredictionOptions,
+    PredictionProgress,
+    ThresholdView,
+)
+from napari_unet.widgets.predict_neurons import NeuronsView
+from napari_unet.widgets.predict_scroll import SliceFollower
 from napari_unet.widgets.predicted_layers import PredictedLayers
 from napari_unet.widgets.save_buttons import SaveButtons
 
@@ -56,8 +62,11 @@ class PredictDock(Dock):
         self._model = ModelChoice()
         self._image = LayerChoice(viewer, _is_predictable, prefers=_is_selected(viewer))
         self._progress = PredictionProgress()
+        self._options = PredictionOptions()
+        self._follower = SliceFollower(self)
         self._threshold = ThresholdView(load_settings().threshold)
         self._save = SaveButtons(viewer)
+        self._neurons = NeuronsView(viewer)
         self._lay_out()
         self._connect()
         self._on_choice_changed()
@@ -74,12 +83,15 @@ class PredictDock(Dock):
         form.addRow("Image", self._image)
         layout = QVBoxLayout(self)
         layout.addLayout(form)
+        layout.addWidget(self._options)
         layout.addWidget(self._progress)
         layout.addSpacing(8)
         layout.addWidget(QLabel("Threshold"))
         layout.addWidget(self._threshold)
         layout.addSpacing(8)
         layout.addWidget(self._save)
+        layout.addSpacing(8)
+        layout.addWidget(self._neurons)
         layout.addStretch(1)
         self.setMinimumWidth(MINIMUM_WIDTH)
 
@@ -91,28 +103,16 @@ class PredictDock(Dock):
         self._progress.cancel_requested.connect(self._on_cancel_requested)
         self._threshold.threshold_changed.connect(self._on_threshold_changed)
         self._threshold.release_requested.connect(self._on_release_requested)
+        self._options.scroll_toggled.connect(self._follow_slider)
+        self._follower.predicted.connect(self._on_slice_followed)
+        self._follower.failed.connect(self._options.stop_scrolling)
+        self._events.add(self._viewer.dims.events.current_step, self._follow_slider)
         self._events.add(self._viewer.layers.events.removed, self._on_layer_removed)
-
-    def _refresh_runs(self) -> None:
-        folder = Path(load_settings().runs_folder)
-        run_in_thread(partial(list_runs, folder), self._on_runs_listed)
-
-    def _on_runs_listed(self, summaries: list[RunSummary]) -> None:
-        ready = [summary for summary in summaries if summary.has_model]
-        for summary in ready:
-            dice = summary.best_soft_dice
-            figure = f" · {dice:.3f}" if dice is not None else ""
-            self._model.offer(f"{summary.run.name} · {summary.preset}{figure}", summary.run.path)
-        if self._model.model is None:
-            last = Path(load_settings().model or "-")
-            newest = [summary.run.path for summary in ready[:1]]
-            for path in [last] if last.exists() else newest:
-                self._model.choose(path)
 
     def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802
         """Trainings may have made models since the dock was last seen."""
         super().showEvent(event)
-        self._refresh_runs()
+        self._model.refresh_runs()
 
     def _on_choice_changed(self) -> None:
         if self._image.layer is None:
@@ -121,6 +121,7 @@ class PredictDock(Dock):
             self._progress.tell_missing("Train a model first, or open a run or an ONNX file.")
         else:
             self._progress.tell_missing("")
+            self._follow_slider()
 
     def _on_all_requested(self) -> None:
         image: Any = self._image.layer
@@ -133,6 +134,21 @@ class PredictDock(Dock):
         else:
             self._start([index])
 
+    def _follow_slider(self, _: object = None) -> None:
+        """Predict the slice that is shown, where that is wanted and nothing else goes on."""
+        image, model = self._image.layer, self._model.model
+        is_idle = self._options.is_scrolling and self._worker is None
+        index = displayed_slice(self._viewer, image) if is_idle and image and model else None
+        if index is None:
+            return
+        result = self._result_for(image, model)
+        if not result.prediction.has(index):
+            self._follower.request(result, index, self._options.has_tta)
+
+    def _on_slice_followed(self, index: int) -> None:
+        if self._result is not None:
+            self._result.refresh(self._viewer, index)
+
     def _start(self, indices: Sequence[int]) -> None:
         result = self._result_for(self._image.layer, self._model.model)
         self._progress.begin(len(indices))
@@ -144,6 +160,7 @@ class PredictDock(Dock):
             result.image.data,
             indices,
             result.prediction,
+            self._options.has_tta,
             _progress={"total": len(indices), "desc": f"Predicting {result.image.name}"},
             _ignore_errors=True,
         )
@@ -151,7 +168,7 @@ class PredictDock(Dock):
         self._worker.errored.connect(self._on_failed)
         self._worker.finished.connect(self._on_finished)
         self.destroyed.connect(self._worker.quit)
-        self._worker.start()
+        start(self._worker)
 
     def _result_for(self, image: Any, model: Any) -> PredictedLayers:
         """Layers of what was predicted with this model, or new ones."""
@@ -163,6 +180,7 @@ class PredictDock(Dock):
         self._events.add(new.mask.events.paint, self._on_painted)
         self._result = new
         self._save.offer(new.mask, new.probability)
+        self._neurons.offer(new)
         self._threshold.show_kept([])
         return new
 
@@ -188,21 +206,17 @@ class PredictDock(Dock):
             self._progress.end(f"{text} in {seconds:.1f} s.")
         else:
             self._progress.end(f"Cancelled after {self._done} of {self._total} slices.")
-        self._tell_mask_changed()
+        if self._result is not None:
+            self._result.tell_mask_changed()
 
     def _on_cancel_requested(self) -> None:
         if self._worker is not None:
             self._worker.quit()
 
     def _on_threshold_changed(self, threshold: float) -> None:
-        if self._result is None:
-            return
-        self._result.prediction.threshold = threshold
-        index = displayed_slice(self._viewer, self._result.mask)
-        if index is not None:
-            self._result.prediction.threshold_slice(index)
-            self._result.mask.refresh()
-        self._threshold_others()
+        if self._result is not None:
+            self._result.threshold_shown(self._viewer, threshold)
+            self._threshold_others()
 
     def _threshold_others(self) -> None:
         if self._is_thresholding:
@@ -217,7 +231,8 @@ class PredictDock(Dock):
             self._threshold_others()
         else:
             _remember(threshold=threshold)
-            self._tell_mask_changed()
+            if self._result is not None:
+                self._result.tell_mask_changed()
 
     def _on_release_requested(self) -> None:
         if self._result is not None:
@@ -235,10 +250,6 @@ class PredictDock(Dock):
         if self._result is not None and event.value in self._result.layers:
             self._result = None
             self._on_cancel_requested()
-
-    def _tell_mask_changed(self) -> None:
-        if self._result is not None:
-            self._result.tell_mask_changed()
 
 
 def _is_predictable(layer: Layer) -> bool:

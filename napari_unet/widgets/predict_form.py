@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
+    QCheckBox,
     QComboBox,
     QFileDialog,
     QHBoxLayout,
@@ -18,6 +20,10 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 from superqt import QLabeledDoubleSlider
+
+from napari_unet.runs import RunSummary, list_runs
+from napari_unet.settings import load_settings
+from napari_unet.widgets.background import run_in_thread
 
 
 class ModelChoice(QWidget):
@@ -57,11 +63,28 @@ class ModelChoice(QWidget):
             self._models.addItem(title, path)
             self._models.setItemData(len(known), str(path), Qt.ItemDataRole.ToolTipRole)
 
+    def refresh_runs(self) -> None:
+        """Offer the runs that have a model by now; a person's first choice is the last one's."""
+        folder = Path(load_settings().runs_folder)
+        run_in_thread(partial(list_runs, folder), self._on_runs_listed)
+
     def choose(self, path: Path) -> None:
         """Take this model, adding it where it isn't offered yet."""
         if path not in self._offered():
             self.offer(path.name if path.is_dir() else f"{path.parent.name}/{path.name}", path)
         self._models.setCurrentIndex(self._offered().index(path))
+
+    def _on_runs_listed(self, summaries: list[RunSummary]) -> None:
+        ready = [summary for summary in summaries if summary.has_model]
+        for summary in ready:
+            dice = summary.best_soft_dice
+            figure = f" · {dice:.3f}" if dice is not None else ""
+            self.offer(f"{summary.run.name} · {summary.preset}{figure}", summary.run.path)
+        if self.model is None:
+            last = Path(load_settings().model or "-")
+            newest = [summary.run.path for summary in ready[:1]]
+            for path in [last] if last.exists() else newest:
+                self.choose(path)
 
     def _offered(self) -> list[Path]:
         return [self._models.itemData(index) for index in range(self._models.count())]
@@ -78,6 +101,38 @@ class ModelChoice(QWidget):
 
     def _start(self) -> str:
         return str(self.model.parent) if self.model else ""
+
+
+class PredictionOptions(QWidget):
+    """How slices are predicted, and whether that follows the slider."""
+
+    scroll_toggled = Signal(bool)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._scroll = QCheckBox("Predict as I scroll")
+        self._scroll.setToolTip("Predict the slice that is shown while the slider moves.")
+        self._scroll.toggled.connect(self.scroll_toggled)
+        self._tta = QCheckBox("Flips and turns")
+        self._tta.setToolTip(
+            "Take the mean over flips and quarter turns: better, and eight times the work."
+        )
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._scroll)
+        layout.addWidget(self._tta)
+        layout.addStretch(1)
+
+    @property
+    def is_scrolling(self) -> bool:
+        return self._scroll.isChecked()
+
+    @property
+    def has_tta(self) -> bool:
+        return self._tta.isChecked()
+
+    def stop_scrolling(self) -> None:
+        self._scroll.setChecked(False)
 
 
 class PredictionProgress(QWidget):

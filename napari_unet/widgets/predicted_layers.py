@@ -42,6 +42,14 @@ class PredictedLayers:
             if displayed_slice(viewer, layer) == index:
                 layer.refresh()
 
+    def threshold_shown(self, viewer: Viewer, threshold: float) -> None:
+        """Threshold the slice that is displayed; the others are for a thread."""
+        self.prediction.threshold = threshold
+        index = displayed_slice(viewer, self.mask)
+        if index is not None:
+            self.prediction.threshold_slice(index)
+            self.mask.refresh()
+
     def tell_mask_changed(self) -> None:
         """For whoever compares it: its pixels changed without being painted."""
         self.mask.refresh()

@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import pytest
@@ -7,11 +8,22 @@ import tifffile
 from napari import Viewer
 from napari.utils.notifications import notification_manager
 from pytestqt.qtbot import QtBot
-from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QComboBox, QFileDialog, QLabel
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtWidgets import (
+    QApplication,
+    QCheckBox,
+    QComboBox,
+    QDoubleSpinBox,
+    QFileDialog,
+    QLabel,
+    QWidget,
+)
 from superqt import QLabeledDoubleSlider
 
+from napari_unet.live_prediction import LivePrediction
 from napari_unet.prediction import load_predictor
+from napari_unet.segmentation import Segmentation, number_neurons, segment_slice
+from napari_unet.segmentation_choice import choose_on_training_slices
 from napari_unet.settings import default_runs_folder, load_settings
 from napari_unet.widgets.predict_dock import PredictDock
 from training.config import preset_config
@@ -214,3 +226,139 @@ def test_a_closed_dock_leaves_the_viewer_alone(
         QTimer.singleShot(0, lambda: viewer.window.remove_dock_widget(dock))
     mask.paint((1, 30, 30), 1)
     viewer.layers.clear()
+
+
+def box(dock: PredictDock, text: str) -> QCheckBox:
+    return next(one for one in dock.findChildren(QCheckBox) if one.text() == text)
+
+
+def predicted(viewer: Viewer) -> list[int]:
+    probability = viewer.layers["tissue probability"].data
+    return [index for index in range(len(probability)) if probability[index].any()]
+
+
+def slider_of(viewer: Viewer) -> QWidget:
+    return viewer.window._qt_viewer.dims.slider_widgets[0].slider
+
+
+def test_the_slice_that_is_shown_is_predicted_as_the_slider_moves(
+    viewer: Viewer, dock: PredictDock, qtbot: QtBot, write_model: WriteModel, images: np.ndarray
+) -> None:
+    viewer.dims.set_current_step(0, 2)
+    qtbot.mouseClick(box(dock, "Predict as I scroll"), Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: predicted(viewer) == [2])
+    slider = slider_of(viewer)
+    qtbot.keyClick(slider, Qt.Key.Key_Right)
+    shown = viewer.dims.current_step[0]
+    assert shown != 2
+    qtbot.waitUntil(lambda: predicted(viewer) == sorted([2, shown]))
+    expected = load_predictor(write_model()).predict_slice(images[shown])
+    probability, mask = viewer.layers["tissue probability"], viewer.layers["tissue mask"]
+    np.testing.assert_allclose(probability.data[shown], expected, atol=1e-3)
+    np.testing.assert_array_equal(mask.data[shown], probability.data[shown] >= 0.5)
+    qtbot.mouseClick(box(dock, "Predict as I scroll"), Qt.MouseButton.LeftButton)
+    qtbot.keyClick(slider, Qt.Key.Key_Right)
+    QApplication.processEvents()
+    assert viewer.dims.current_step[0] not in predicted(viewer)
+
+
+def test_of_slices_that_are_scrolled_past_only_the_last_is_predicted(
+    viewer: Viewer, dock: PredictDock, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on, order = Event(), []
+    predict = LivePrediction.store
+
+    def store(prediction: LivePrediction, index: int, probability: np.ndarray) -> None:
+        order.append(index)
+        go_on.wait()
+        predict(prediction, index, probability)
+
+    monkeypatch.setattr(LivePrediction, "store", store)
+    box(dock, "Predict as I scroll").click()
+    qtbot.waitUntil(lambda: len(order) == 1)
+    slider = slider_of(viewer)
+    for _ in range(3):
+        qtbot.keyClick(slider, Qt.Key.Key_Left)
+    last = viewer.dims.current_step[0]
+    go_on.set()
+    qtbot.waitUntil(lambda: last in predicted(viewer))
+    assert order == [order[0], last]
+
+
+def test_a_bad_model_ends_the_following(
+    viewer: Viewer, dock: PredictDock, qtbot: QtBot, tmp_path: Path
+) -> None:
+    bad = tmp_path / "bad.onnx"
+    bad.write_bytes(b"no model")
+    dock.use_model(bad)
+    box(dock, "Predict as I scroll").click()
+    qtbot.waitUntil(lambda: not box(dock, "Predict as I scroll").isChecked())
+    assert "bad.onnx is not an ONNX model" in notification_manager.records[-1].message
+
+
+def test_flips_and_turns_are_averaged(
+    viewer: Viewer,
+    dock: PredictDock,
+    predict: Callable[..., None],
+    write_model: WriteModel,
+    images: np.ndarray,
+) -> None:
+    box(dock, "Flips and turns").click()
+    predict("This slice")
+    index = viewer.dims.current_step[0]
+    expected = load_predictor(write_model(), tta=True).predict_slice(images[index])
+    found = viewer.layers["tissue probability"].data[index]
+    np.testing.assert_allclose(found, expected, atol=1e-3)
+
+
+def test_neurons_are_found(
+    viewer: Viewer,
+    dock: PredictDock,
+    predict: Callable[..., None],
+    qtbot: QtBot,
+    button: Button,
+    tmp_path: Path,
+) -> None:
+    assert not button(dock, "Find neurons").isEnabled()
+    predict()
+    dock.findChild(QDoubleSpinBox).setValue(0.45)
+    button(dock, "Find neurons").click()
+    qtbot.waitUntil(lambda: "neurons (threshold 0.45" in texts(dock))
+    layer, probability = viewer.layers["tissue neurons"], viewer.layers["tissue probability"]
+    slices = (segment_slice(one, Segmentation(threshold=0.45)) for one in probability.data)
+    np.testing.assert_array_equal(layer.data, np.stack(list(number_neurons(slices))))
+    np.testing.assert_array_equal(layer.scale, (50, 4, 4))
+    target = tmp_path / "neurons.tif"
+    layer.save(str(target), plugin="napari-unet-mindspore")
+    saved = tifffile.imread(target)
+    assert saved.dtype == np.uint16
+    np.testing.assert_array_equal(saved, layer.data)
+    button(dock, "Find neurons").click()
+    button(dock, "Cancel").click()
+    qtbot.waitUntil(lambda: button(dock, "Find neurons").isVisibleTo(dock))
+    assert len(viewer.layers) == 4, "the same layer is filled again"
+
+
+def test_the_threshold_of_neurons_is_chosen_on_the_run_s_training_slices(
+    viewer: Viewer,
+    dock: PredictDock,
+    predict: Callable[..., None],
+    qtbot: QtBot,
+    button: Button,
+    tmp_path: Path,
+    write_model: WriteModel,
+    images: np.ndarray,
+    membrane: np.ndarray,
+) -> None:
+    tifffile.imwrite(tmp_path / "train-volume.tif", images)
+    tifffile.imwrite(tmp_path / "train-labels.tif", np.where(membrane, 0, 255).astype(np.uint8))
+    run = RunDirectory(tmp_path / "run")
+    run.create(preset_config("compact", data_url=str(tmp_path)))
+    model = load_predictor(write_model("run/model.onnx"))
+    dock.use_model(run.path)
+    predict()
+    button(dock, "Find neurons").click()
+    expected, _ = choose_on_training_slices(model, images, membrane)
+    told = f"neurons (threshold {expected.threshold:g}, seeds {expected.seeds:g})"
+    qtbot.waitUntil(lambda: told in texts(dock))
+    assert viewer.layers["tissue neurons"].data.any()
