@@ -125,15 +125,24 @@ class TifWriter:
         """Append one slice (Y, X)."""
         if page.shape != self._shape[1:]:
             raise ValueError(f"A page of shape {page.shape} is none of a stack {self._shape}.")
+        self._append(np.ascontiguousarray(page, dtype=self._dtype))
+
+    def write_compressed(self, page: bytes) -> None:
+        """Append one slice that is compressed with zlib already."""
+        rows = self._shape[1]
+        self._append(iter([page]), shape=self._shape[1:], dtype=self._dtype, rowsperstrip=rows)
+
+    def _append(self, page: Any, **layout: Any) -> None:
         try:
             self._file.write(
-                np.ascontiguousarray(page, dtype=self._dtype),
+                page,
                 photometric="minisblack",
                 compression=self._compression,
                 description=self._description if self._written == 0 else None,
                 resolution=self._resolution,
                 resolutionunit="none",
                 metadata=None,
+                **layout,
             )
         except OSError as error:
             raise self._refused(error) from error
