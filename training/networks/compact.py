@@ -5,6 +5,7 @@ from __future__ import annotations
 from mindspore import nn, ops
 from mindspore.common.initializer import Constant, HeNormal
 
+from training.networks.batch_norm import BatchNorm
 from training.networks.convolution import Conv3x3
 
 WIDTHS = (32, 64, 128)
@@ -59,9 +60,9 @@ class DoubleConv(nn.Cell):
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
         self.conv1 = _conv(in_channels, out_channels)
-        self.norm1 = nn.BatchNorm2d(out_channels)
+        self.norm1 = BatchNorm(out_channels)
         self.conv2 = _conv(out_channels, out_channels)
-        self.norm2 = nn.BatchNorm2d(out_channels)
+        self.norm2 = BatchNorm(out_channels)
         self.relu = nn.ReLU()
 
     def construct(self, x):  # type: ignore[no-untyped-def]
