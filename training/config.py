@@ -125,12 +125,11 @@ class TrainingConfig:
         "constant: the same rate throughout. one_cycle: up to the rate, then down by a cosine.",
         choices=("constant", "one_cycle"),
     )
-    ema_decay: float = _advanced(
-        0.0,
-        "Weight averaging",
-        "Decay a step of the averaged weights that are validated and kept; 0: the weights as is.",
-        minimum=0,
-        maximum=0.9999,
+    average_weights: bool = _advanced(
+        False,
+        "Average the weights",
+        "Validate and keep the mean of the weights over the last tenth of the steps, "
+        "exponentially weighted.",
     )
     weight_decay: float = _advanced(5e-4, "Weight decay", "Of the weights.", minimum=0)
     loss_scale: float = _advanced(
@@ -147,8 +146,7 @@ class TrainingConfig:
     flips: float = _advanced(
         1.0,
         "Flips",
-        "Share of the steps, from the first on, whose images are flipped and turned at random. "
-        "Labels that lie a little beside their image are learned as they lie without flips.",
+        "Share of the steps, from the first on, whose images are flipped and turned at random.",
         minimum=0,
         maximum=1,
     )
@@ -176,7 +174,12 @@ class TrainingConfig:
     keep_checkpoint_max: int = _advanced(
         10, "Checkpoints kept", "The newest ones, beside the best.", minimum=1
     )
-    eval_interval: int = _advanced(20, "Validate every", "Epochs between validations.", minimum=1)
+    eval_interval: int = _advanced(
+        20,
+        "Validate every",
+        "Epochs between validations; 0: so many that there are about 24 in a run.",
+        minimum=0,
+    )
     resume: bool = _advanced(False, "Start from weights", "Start this new run from resume_ckpt.")
     resume_ckpt: str = _advanced(
         "", "Weights", "A .ckpt or .safetensors file that a new run starts from."
@@ -281,9 +284,8 @@ PRESETS: Mapping[str, TrainingConfig] = {
         batchsize=8,
         lr=1e-2,
         lr_schedule="one_cycle",
-        ema_decay=0.98,
-        flips=0.0,
-        eval_interval=1,
+        average_weights=True,
+        eval_interval=0,
         weight_decay=1e-4,
         loss_scale=1.0,
         FixedLossScaleManager=1.0,

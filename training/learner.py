@@ -39,7 +39,7 @@ class Learner:
     """Learns step by step.
 
     Two networks of the preset: one is trained; the other holds the exponential moving average
-    of its weights (or just its weights, where ``ema_decay`` is 0), is validated and kept.
+    of its weights (or just its weights, unless ``average_weights``), is validated and kept.
 
     Parameters
     ----------
@@ -100,14 +100,14 @@ class Learner:
         """
         vote = Tensor(float(stop), mindspore.float32)
         loss, votes = self._step(*map(Tensor, batch), vote).asnumpy()
-        if self._config.ema_decay:
-            share = averaging_share(self._config, step)
+        if self._config.average_weights:
+            share = averaging_share(step)
             self._follow(Tensor(share, mindspore.float32))
         return float(loss), bool(votes > 0)
 
     def settle(self) -> None:
         """Bring the average up to date before a validation."""
-        if not self._config.ema_decay:
+        if not self._config.average_weights:
             self._follow(Tensor(1.0, mindspore.float32))
 
     def start_from(self, path: Path) -> None:

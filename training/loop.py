@@ -22,6 +22,9 @@ from training.report import Report
 from training.run_directory import RunDirectory
 from training.stop import StopRequest
 
+USUAL_VALIDATIONS = 24  # in a run
+LONGEST_INTERVAL = 10  # epochs: however long a run, one sees how it goes
+
 
 def train(run: RunDirectory, config: TrainingConfig, device: Device, stop: StopRequest) -> None:
     """Train, or go on with, the run in a directory, to its end or until asked to stop.
@@ -124,5 +127,9 @@ def is_validation_due(step: int, batches: Batches, config: TrainingConfig) -> bo
     """After the last step, and where an interval of epochs ends."""
     if step == batches.total_steps:
         return True
-    intervals = [batches.epochs_finished(one) // config.eval_interval for one in (step - 1, step)]
+    interval = config.eval_interval
+    if not interval:
+        epochs = batches.epochs_finished(batches.total_steps)
+        interval = min(max(1, round(epochs / USUAL_VALIDATIONS)), LONGEST_INTERVAL)
+    intervals = [batches.epochs_finished(one) // interval for one in (step - 1, step)]
     return intervals[1] > intervals[0]

@@ -103,9 +103,13 @@ class WeightAverage(nn.Cell):
         return self.map(ops.partial(_move, share), self.source, self.average)
 
 
-def averaging_share(config: TrainingConfig, step: int) -> float:
-    """How far the average moves after a step: quickly at first, when the weights are fresh."""
-    return max(1 - config.ema_decay, 9 / (10 + step))
+def averaging_share(step: int) -> float:
+    """How far the average moves after a step.
+
+    It spans about a ninth of the steps so far: quick at first, when the weights are fresh, and
+    as good for a short run as for a long one.
+    """
+    return 9 / (10 + step)
 
 
 _move = ops.MultitypeFuncGraph("move")
