@@ -23,6 +23,7 @@ from types import FrameType
 from training.errors import UserError
 from training.events import EventLog, load_state
 from training.failures import explain_death, has_space
+from training.guard import guarded
 from training.job import Job, prepare_logs
 from training.node_link import NodeLink, make_link
 from training.run_directory import RunDirectory, write_atomically
@@ -68,7 +69,7 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         start = time.time()
-        with make_link(self._job) as link:
+        with guarded(self._id), make_link(self._job) as link:
             try:
                 failure = self._watch(self._start(), link)
             finally:

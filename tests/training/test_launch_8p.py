@@ -106,15 +106,21 @@ def events(run: RunDirectory) -> list[Event]:
     return parse_events(run.events.read_bytes())
 
 
+def losses(run: RunDirectory) -> list[float]:
+    return [event["loss"] for event in events(run) if event["kind"] == "step"]
+
+
 def fingerprints(run: RunDirectory, devices: int) -> set[str]:
     logs = [run.device_log(rank).read_text() for rank in range(devices)]
     return {re.findall(r"weights' SHA-256 is (\w{64})", log)[-1] for log in logs}
 
 
 @pytest.mark.heavy
-def test_eight_workers_train_one_model(run: RunDirectory, launch: Callable[..., Launch]) -> None:
-    """Then two go on with it: the number of devices may change."""
-    first = launch("--devices=8", "--device=cpu", "--distribute_epochs=3")
+def test_eight_workers_train_one_model(
+    run: RunDirectory, data: Path, launch: Callable[..., Launch], tmp_path: Path
+) -> None:
+    """And step by step the one that a single process trains with the same global batch."""
+    first = launch("--devices=8", "--device=cpu", "--steps=5")
     output = first.wait()
     assert first.process.returncode == 0, output
     state = load_state(run.events)
@@ -125,6 +131,12 @@ def test_eight_workers_train_one_model(run: RunDirectory, launch: Callable[..., 
         assert "step: 1, loss is" in run.device_log(rank).read_text()
     assert run.onnx.exists() and run.best.exists()
     assert first.left() == []
+
+    single = RunDirectory(tmp_path / "single")
+    options = [f"--data_url={data}", "--preset=compact", "--device=cpu", "--steps=5"]
+    command = [sys.executable, "-P", "-m", "training.train", "--run_dir", single.path]
+    subprocess.run([*command, *options, "--batchsize=8"], check=True)
+    assert losses(run) == pytest.approx(losses(single), rel=1e-3)
 
 
 @pytest.mark.heavy
@@ -160,17 +172,20 @@ def test_a_worker_that_dies_is_told_and_the_rest_ends(
 
 
 @pytest.mark.heavy
-def test_a_second_signal_ends_every_process_at_once(
-    run: RunDirectory, launch: Callable[..., Launch]
+@pytest.mark.parametrize(
+    ("signals", "code"), [([signal.SIGINT] * 2, 1), ([signal.SIGKILL], -signal.SIGKILL)]
+)
+def test_a_launcher_that_is_cancelled_or_killed_leaves_no_process(
+    signals: list[int], code: int, launch: Callable[..., Launch]
 ) -> None:
     first = launch("--devices=2", "--device=cpu", "--distribute_epochs=5000")
     wait_until(lambda: len(find_workers(first.id)) == 2)
-    for _ in range(2):
-        first.process.send_signal(signal.SIGINT)
+    for number in signals:
+        first.process.send_signal(number)
         time.sleep(0.2)  # two signals at the same instant are one
     first.wait()
-    assert first.process.returncode == 1
-    assert first.left() == []
+    assert first.process.returncode == code
+    wait_until(lambda: first.left() == [])
 
 
 def test_one_device_needs_no_msrun(run: RunDirectory, launch: Callable[..., Launch]) -> None:
