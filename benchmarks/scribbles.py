@@ -1,17 +1,19 @@
 """What a few strokes give within a minute, and what corrections add.
 
-    python benchmarks/scribbles.py FOLDER [SEED] [SECONDS]
+    python benchmarks/scribbles.py FOLDER [--seed N] [--width PIXELS] [--seconds S]
 
 FOLDER holds train-volume.tif and train-labels.tif, such as ISBI's. Strokes are drawn from the
 ground truth as a person paints them: on three training slices of fold 1, at most 1 % of their
-pixels. A model is trained on them for at most a minute, process start included, and compared
-with the whole ground truth of the fold's validation slices. Then the three worst of the
-training slices without strokes are corrected, by the ground truth, and the model learns on for
-as long again: all other slices show what that gave.
+pixels, by a brush of size 1 unless told otherwise. A model is trained on them for at most a
+minute, process start included, and compared with the whole ground truth of the fold's
+validation slices. Then the three worst of the training slices without strokes are corrected, by
+the ground truth, and the model learns on for as long again: all other slices show what that
+gave.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import subprocess
@@ -43,28 +45,26 @@ _NEIGHBOURS = [(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1) if (y, x) != (0, 0
 
 
 def main() -> None:
-    data, *numbers = sys.argv[1:]
-    seed = int(numbers[0]) if numbers else 0
-    seconds = float(numbers[1]) if len(numbers) > 1 else 60
-    images, membrane = read_training_pair(*find_pair(data))
+    options = parse_options()
+    images, membrane = read_training_pair(*find_pair(options.folder))
     training, validation = split_fold(len(images), FOLD)
     order = sorted(training)
     painted = [order[round(place)] for place in np.linspace(2, len(order) - 4, PAINTED_SLICES)]
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(options.seed)
     labels = np.zeros(images.shape, np.uint8)
     for z in painted:
-        labels[z] = scribble(membrane[z], random)
+        labels[z] = scribble(membrane[z], random, options.width)
     share = np.count_nonzero(labels[painted]) / labels[painted].size
     print(f"Strokes on slices {painted}, {share:.2%} of their pixels")
     with tempfile.TemporaryDirectory(prefix="scribbles-") as name:
         first, second = RunDirectory(Path(name) / "first"), RunDirectory(Path(name) / "second")
-        train(Path(data), labels, [], first, seconds)
+        train(options, labels, [], first)
         before = figures(first, images, membrane)
         show("After strokes", first, before, validation)
         free = [z for z in training if z not in painted]
         worst = sorted(free, key=lambda z: before[z])[:CORRECTED_SLICES]
         labels[worst] = np.where(membrane[worst], MEMBRANE, INSIDE)
-        train(Path(data), labels, worst, second, seconds, "--from", str(first.path))
+        train(options, labels, worst, second, "--from", str(first.path))
         after = figures(second, images, membrane)
         show(f"After correcting slices {worst}", second, after, validation)
         print(json.dumps(load_state(second.events).comparison))
@@ -75,31 +75,38 @@ def main() -> None:
     print("Reached" if reached >= LEAST and told[1] > told[0] else "Missed")
 
 
+def parse_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--seed", type=int, default=0, help="of the strokes")
+    parser.add_argument("--width", type=int, default=1, help="of the strokes, in pixels")
+    parser.add_argument("--seconds", type=float, default=60, help="most that a training takes")
+    return parser.parse_args()
+
+
 def train(
-    data: Path,
+    options: argparse.Namespace,
     labels: NDArray[np.uint8],
     corrected: list[int],
     run: RunDirectory,
-    seconds: float,
-    *options: str,
+    *start_from: str,
 ) -> None:
     """Train as a person does, and stop when the time is up; tells how long it took."""
     file = run.path.with_suffix(".tif")
     write_sparse_labels(file, labels, corrected)
     command = [str(Path(sys.executable).with_name("napari-unet")), "train", "--device", "cpu"]
-    command += ["--data", str(data), "--labels", str(file), "--out", str(run.path), *options]
+    command += ["--data", str(options.folder), "--labels", str(file), "--out", str(run.path)]
     start = time.monotonic()
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+    with subprocess.Popen([*command, *start_from], stdout=subprocess.DEVNULL) as process:
         try:
-            process.wait(seconds)
+            process.wait(options.seconds)
         except subprocess.TimeoutExpired:
             run.request_stop()
             process.wait()
     took = time.monotonic() - start
     used = os.times()
     state = load_state(run.events)
-    assert state.started is not None, f"see {run.log}"
-    print(state.started["validation"])
+    print(state.started["validation"] if state.started else run.log.read_text())
     print(
         f"{state.status} after {state.step} of {state.total_steps} steps, {took:.1f} s; "
         f"processor seconds so far {used.children_user + used.children_system:.0f}"
@@ -121,24 +128,24 @@ def show(title: str, run: RunDirectory, found: list[float], validation: list[int
 
 
 def scribble(
-    membrane: NDArray[np.bool_], random: np.random.Generator, share: float = SHARE
+    membrane: NDArray[np.bool_], random: np.random.Generator, width: int = 1
 ) -> NDArray[np.uint8]:
-    """Paint strokes two pixels wide on a slice (Y, X): half along membranes, half in cells.
+    """Paint strokes on a slice (Y, X): half along membranes, half inside cells.
 
     Parameters
     ----------
-    share : float
-        Most of the pixels that may be painted.
+    width : int
+        Of the strokes, in pixels.
     """
     labels = np.zeros(membrane.shape, np.uint8)
     middle = skeletonize(membrane)
     room = ndimage.distance_transform_edt(~membrane) > 2
-    most = share * labels.size
+    most = SHARE * labels.size
     for value, ground, limit in ((MEMBRANE, middle, most / 2), (INSIDE, room, most)):
         kind = membrane if value == MEMBRANE else ~membrane
         while True:
             stroke = _walk(ground & (labels == UNKNOWN), random)
-            painted = ndimage.binary_dilation(stroke, np.ones((2, 2)))
+            painted = ndimage.binary_dilation(stroke, np.ones((width, width)))
             painted &= (labels == UNKNOWN) & kind
             if np.count_nonzero(labels) + np.count_nonzero(painted) > limit:
                 break
