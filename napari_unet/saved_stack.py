@@ -67,7 +67,7 @@ class SavedStack:
         changed = [self._take(index, data) for index in places]
         if not any(changed) and self._written == (note, pixel_size):
             return False
-        shape = (len(self._checksums), *self.shape[-2:])
+        shape = (len(self._checksums), self.shape[-2], self.shape[-1])
         self._written = None  # so that a failure is tried again
         with TifWriter(
             self.path, shape, self.dtype, pixel_size=pixel_size, note=note, overwrite=True
@@ -84,9 +84,10 @@ class SavedStack:
             raise UserError(
                 f"The stack of {self.path.name} has another shape now.", "Save it as a new layer."
             )
-        checksum = zlib.crc32(page)
+        pixels = page.data.cast("B")
+        checksum = zlib.crc32(pixels)
         if checksum == self._checksums[index]:
             return False
-        self._compressed[index] = zlib.compress(page, 1)
+        self._compressed[index] = zlib.compress(pixels, 1)
         self._checksums[index] = checksum
         return True

@@ -31,6 +31,10 @@ class Settings:
         Folder of a run or ONNX file of the last prediction, or "".
     threshold : float
         Of the last prediction.
+    project : str
+        Folder of the project that is open, or was when napari ended; or "".
+    runs_folder_outside : str
+        Folder of the runs while no project is open, kept until then; or "".
     """
 
     runs_folder: str = ""
@@ -40,6 +44,8 @@ class Settings:
     is_loss_logarithmic: bool = True
     model: str = ""
     threshold: float = DEFAULT_THRESHOLD
+    project: str = ""
+    runs_folder_outside: str = ""
 
 
 def settings_path() -> Path:

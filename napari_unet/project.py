@@ -1,0 +1,221 @@
+"""A project: a folder of plain files that opens as it was left. No Qt, no napari.
+
+project.json     layers, view and choices; stacks by reference, with their hashes
+labels/*.tif     every layer of labels
+images/*.tif     images that have no file of their own: probabilities, samples
+runs/            trainings that were started while the project was open
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from training import __version__
+from training.errors import UserError
+from training.run_directory import write_atomically
+
+DOCUMENT = "project.json"
+LABELS, IMAGES, RUNS = "labels", "images", "runs"
+_BLOCK = 2**22
+
+
+@dataclass(frozen=True)
+class StackReference:
+    """A stack that a project points to.
+
+    Parameters
+    ----------
+    path : str
+        Absolute.
+    size, modified : int
+        Bytes, and nanoseconds since the epoch, when it was last seen.
+    sha256 : str
+        Of its content.
+    """
+
+    path: str
+    size: int
+    modified: int
+    sha256: str
+
+    @classmethod
+    def of(cls, path: Path) -> StackReference:
+        """Look at a file; its hash is computed once for as long as it does not change."""
+        state = path.stat()
+        digest = _sha256(str(path), state.st_size, state.st_mtime_ns)
+        return cls(str(path.absolute()), state.st_size, state.st_mtime_ns, digest)
+
+    def problem(self) -> UserError | None:
+        """What is wrong with the file now: it is gone, or has another content."""
+        path = Path(self.path)
+        if not path.is_file():
+            return UserError(
+                f"The stack {path} is missing.",
+                "Put it back, or open it from where it is now; its labels are kept.",
+            )
+        state = path.stat()
+        is_seen = (state.st_size, state.st_mtime_ns) == (self.size, self.modified)
+        if is_seen or StackReference.of(path).sha256 == self.sha256:
+            return None
+        return UserError(
+            f"The stack {path} has changed since the project was saved.",
+            "Check that the labels still lie over it.",
+        )
+
+
+@dataclass(frozen=True)
+class LayerRecord:
+    """A layer as it was left.
+
+    Parameters
+    ----------
+    kind : str
+        ``image`` or ``labels``.
+    file : str
+        Within the project; empty for a stack by reference.
+    stack : StackReference or None
+        What it shows, where that isn't a file of the project.
+    attributes : dict
+        napari's: name, visible, contrast_limits...
+    metadata : dict
+        This plugin's: convention, role, corrected slices.
+    """
+
+    kind: str
+    file: str
+    attributes: dict[str, Any]
+    metadata: dict[str, Any] = field(default_factory=dict)
+    stack: StackReference | None = None
+
+
+@dataclass(frozen=True)
+class ProjectState:
+    """All that ``project.json`` holds.
+
+    Parameters
+    ----------
+    layers : tuple of LayerRecord
+        From the lowest to the topmost.
+    view : dict
+        Slider, camera, active layer.
+    settings : dict
+        Choices that belong to the project: options of the training, threshold, model.
+    """
+
+    layers: tuple[LayerRecord, ...] = ()
+    view: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> str:
+        document = {"version": __version__, **dataclasses.asdict(self)}
+        return json.dumps(document, indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str, source: str) -> ProjectState:
+        """Read what :meth:`to_json` wrote; a UserError naming ``source`` if it isn't that."""
+        try:
+            document = json.loads(text)
+            layers = []
+            for record in document["layers"]:
+                stack = record.pop("stack")
+                reference = None if stack is None else StackReference(**stack)
+                layers.append(LayerRecord(stack=reference, **record))
+            return cls(tuple(layers), dict(document["view"]), dict(document["settings"]))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise UserError(
+                f"{source} is damaged: {error}.",
+                "Its labels are whole: open them one by one, or take the file from a backup.",
+            ) from error
+
+
+class Project:
+    """A project's folder.
+
+    Parameters
+    ----------
+    folder : Path
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.absolute()
+
+    @property
+    def document(self) -> Path:
+        return self.folder / DOCUMENT
+
+    @property
+    def runs(self) -> Path:
+        return self.folder / RUNS
+
+    @classmethod
+    def create(cls, folder: Path) -> Project:
+        """Make a project in a folder that is new or empty.
+
+        Raises
+        ------
+        UserError
+            If there is something in the folder, or it can't be written.
+        """
+        project = cls(folder)
+        if project.document.exists():
+            raise UserError(f"{folder} holds a project already.", "Open it, or choose another.")
+        if folder.is_dir() and any(folder.iterdir()):
+            raise UserError(f"{folder} is not empty.", "Choose a new or an empty folder.")
+        try:
+            for name in (LABELS, IMAGES, RUNS):
+                (folder / name).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(
+                f"{folder} can't be made: {error.strerror}.",
+                "Choose a folder that you may write to.",
+            ) from error
+        project.write(ProjectState())
+        return project
+
+    @classmethod
+    def open(cls, folder: Path) -> Project:
+        """A project that is there already; a UserError if there is none."""
+        project = cls(folder)
+        if not project.document.is_file():
+            raise UserError(f"{folder} holds no {DOCUMENT}.", "Choose the folder of a project.")
+        for name in (LABELS, IMAGES, RUNS):
+            (folder / name).mkdir(exist_ok=True)
+        return project
+
+    def read(self) -> ProjectState:
+        return ProjectState.from_json(self.document.read_text(), str(self.document))
+
+    def write(self, state: ProjectState) -> None:
+        """Replace ``project.json`` as a whole."""
+        try:
+            write_atomically(self.document, state.to_json().encode())
+        except OSError as error:
+            raise UserError(
+                f"{self.document} can't be written: {error.strerror}.",
+                "Make room on the disk, or see that the folder is there and can be written.",
+            ) from error
+
+    def new_file(self, kind: str, name: str, taken: set[str]) -> str:
+        """A file of the project for a layer of this name that is neither there nor taken."""
+        folder = LABELS if kind == "labels" else IMAGES
+        stem = "".join(one if one.isalnum() or one in "-_" else "-" for one in name) or "layer"
+        candidate, counter = f"{folder}/{stem}.tif", 2
+        while candidate in taken or (self.folder / candidate).exists():
+            candidate, counter = f"{folder}/{stem}-{counter}.tif", counter + 1
+        return candidate
+
+
+@lru_cache(maxsize=64)
+def _sha256(path: str, size: int, modified: int) -> str:
+    """``size`` and ``modified`` are there so that a file that changed is read anew."""
+    digest = hashlib.sha256()
+    with Path(path).open("rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
