@@ -152,6 +152,7 @@ def fold(state: RunState, events: Iterable[Event]) -> RunState:
                 steps = [step for step in steps if step["step"] <= first]
                 evaluations = [one for one in evaluations if one["step"] <= first]
                 changes |= {"status": "running", "started": event, "failure": None}
+                changes["comparison"] = None
                 if state.started_time is None:
                     changes.setdefault("started_time", event["time"])
             case "step":

@@ -59,6 +59,16 @@ def test_a_failure_is_told_until_the_run_goes_on() -> None:
     assert (state.status, state.failure) == ("running", None)
 
 
+def test_a_comparison_is_told_until_the_run_goes_on() -> None:
+    figures = {"mean": {"soft_dice": 0.8}}
+    started = STARTED | {"initial_model": {"path": "best.safetensors", **figures}}
+    compared = {"kind": "compared", "time": 13.0, "is_better": True}
+    state = fold(RunState(), [started, step(1), compared])
+    assert (state.initial_soft_dice, state.comparison) == (0.8, compared)
+    assert fold(state, [started]).comparison is None
+    assert fold(RunState(), [STARTED]).initial_soft_dice is None
+
+
 def test_an_unfinished_line_and_unknown_kinds_are_passed_over(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     lines = [json.dumps(STARTED), json.dumps({"kind": "new", "time": 0}), "not JSON", '{"kind"']
