@@ -196,12 +196,21 @@ class Preview:
         return self.shares[convention]
 
 
-def preview(data: TrainingData) -> Preview:
-    """Look at some slices of a pair, enough to show it and to find most problems."""
+def preview(data: TrainingData, convention: str = "") -> Preview:
+    """Look at some slices of a pair, enough to show it and to find most problems.
+
+    Parameters
+    ----------
+    convention : str
+        Of the labels, where it is known; else it is guessed.
+    """
     pair = data.read(_PREVIEW_SLICES)
-    convention = guess_convention(pair.labels) if pair.labels.size else "isbi"
+    if not convention:
+        convention = guess_convention(pair.labels) if pair.labels.size else "isbi"
     problems = tuple(pair.problems(convention))
-    image, labels = (_middle(stack) for stack in (pair.images, pair.labels))
+    image, labels = (
+        _example(stack, pair.labels, convention) for stack in (pair.images, pair.labels)
+    )
     low, high = np.nanpercentile(image, (0.5, 99.5)) if image.size else (0, 1)
     scaled = np.clip((image - low) / max(high - low, 1e-6), 0, 1)
     known = max(np.count_nonzero(pair.labels), 1)
@@ -233,8 +242,12 @@ def _pick(stack: Any, picked: Sequence[int] | None) -> NDArray[Any]:
     return np.stack([np.asarray(stack[index]) for index in indices])
 
 
-def _middle(stack: NDArray[Any]) -> NDArray[Any]:
-    page = stack[len(stack) // 2] if stack.ndim == 3 else stack
+def _example(stack: NDArray[Any], labels: NDArray[Any], convention: str) -> NDArray[Any]:
+    """The middle one of the slices, of sparse labels that of the labelled ones, thinned out."""
+    places = list(range(len(stack)))
+    if convention == "sparse" and labels.ndim == stack.ndim == 3:
+        places = [one for one in labelled_slices(labels) if one < len(stack)] or places
+    page = stack[places[len(places) // 2]] if stack.ndim == 3 else stack
     stride = max(1, max(page.shape) // _PREVIEW_PIXELS)
     return page[::stride, ::stride]
 

@@ -24,7 +24,7 @@ from qtpy.QtWidgets import (
 )
 from superqt import QElidingLabel
 
-from napari_unet.layers import TRUTH_COLOR
+from napari_unet.layers import SPARSE, TRUTH_COLOR, corrected_slices, is_sparse_layer
 from napari_unet.preview_layer import is_preview
 from napari_unet.training_data import (
     FolderData,
@@ -62,7 +62,7 @@ class TrainingDataView(QWidget):
         self._images = LayerChoice(viewer, _is_grey_stack)
         self._images.setToolTip("Stack of images to train on.")
         self._labels = LayerChoice(viewer, _can_be_labels, prefers=_is_labels)
-        self._labels.setToolTip("Ground truth for every slice of the images.")
+        self._labels.setToolTip("Ground truth for the images, or strokes on a few of them.")
         self._folder = Path()
         self._preview: Preview | None = None
         self._convention = "membrane"
@@ -73,8 +73,14 @@ class TrainingDataView(QWidget):
 
     @property
     def convention(self) -> str:
-        """``isbi``: 0 is membrane; ``membrane``: every other value is."""
+        """``isbi``: 0 is membrane; ``membrane``: every other value is; ``sparse``: 1 is."""
         return self._convention
+
+    @property
+    def known_convention(self) -> str:
+        """``sparse`` where the layer says so; else empty: the values must tell."""
+        labels = self._labels.layer if self._source.currentIndex() == 0 else None
+        return SPARSE if labels is not None and is_sparse_layer(labels) else ""
 
     @property
     def images_layer(self) -> Image | None:
@@ -109,7 +115,8 @@ class TrainingDataView(QWidget):
     def show_preview(self, preview: Preview | None, message: str = "") -> None:
         """Show a pair, or why there is none to show."""
         self._preview = preview
-        self._invert.setVisible(preview is not None)
+        is_dense = preview is not None and preview.guessed_convention != SPARSE
+        self._invert.setVisible(is_dense)
         self._picture.setVisible(preview is not None)
         if preview is None:
             self._text.setText(message)
@@ -214,6 +221,11 @@ def _describe(preview: Preview, convention: str) -> str:
     warning = ""
     if share > 0.5:
         warning = "<br><b>That is much for membrane: invert?</b>"
+    if convention == SPARSE:
+        return (
+            f"{size} pixels<br>Membrane, in blue: {share:.0%} of what is labelled; the rest counts "
+            "as unknown."
+        )
     return f"{size} pixels<br>Membrane, in blue: {share:.0%}{warning}"
 
 
@@ -225,7 +237,8 @@ def _pixmap(rgb: NDArray[np.uint8]) -> QPixmap:
 
 def _layer_stack(layer: Layer) -> LayerStack:
     path = layer.source.path
-    return LayerStack(layer.name, layer.data, Path(path) if path is not None else None)
+    file = Path(path) if path is not None else None
+    return LayerStack(layer.name, layer.data, file, tuple(corrected_slices(layer)))
 
 
 def _is_grey_stack(layer: Layer) -> bool:

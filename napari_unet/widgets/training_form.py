@@ -12,7 +12,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFormLayout, QLabel, QVBoxLayout, QWidget
 from superqt import QCollapsible
 
-from training.config import PRESETS, TrainingConfig, preset_config
+from training.config import PRESETS, SPARSE_RECIPES, TrainingConfig, preset_config
 from training.errors import UserError
 
 # Told by the choice of data, and by resume_ckpt.
@@ -34,6 +34,7 @@ class TrainingForm(QWidget):
 
     def __init__(self, remembered: Mapping[str, Any], parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._convention = "isbi"
         options = [option for option in fields(TrainingConfig) if _is_offered(option)]
         # Any: what create_widget gives depends on the option.
         self._widgets: dict[str, Any] = {one.name: _option_widget(one) for one in options}
@@ -56,6 +57,16 @@ class TrainingForm(QWidget):
     def set_devices(self, devices: Sequence[str]) -> None:
         """Offer these devices, and "auto"; the chosen one stays chosen if it is among them."""
         _offer(self._widgets["device"], ["auto", *devices])
+
+    def follow_convention(self, convention: str) -> None:
+        """Take the recipe for few labels where labels are sparse, and leave it where not."""
+        former, self._convention = self._convention, convention
+        if (former == "sparse") == (convention == "sparse"):
+            return
+        preset = self._widgets["preset"].value
+        config = preset_config(preset, label_convention=convention)
+        for name in SPARSE_RECIPES[preset]:
+            self._widgets[name].value = getattr(config, name)
 
     def values(self) -> dict[str, Any]:
         """The options by name.
@@ -97,8 +108,9 @@ class TrainingForm(QWidget):
 
     def _on_preset_changed(self, preset: str) -> None:
         """Take the new preset's values of those options in which presets differ."""
+        config = preset_config(preset, label_convention=self._convention)
         for name in _differing_options():
-            self._widgets[name].value = getattr(PRESETS[preset], name)
+            self._widgets[name].value = getattr(config, name)
 
     def _rows(self, is_advanced: bool) -> QWidget:
         rows = QWidget(self)

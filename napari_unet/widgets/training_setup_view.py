@@ -69,12 +69,16 @@ class TrainingSetupView(QScrollArea):
             self.data.show_preview(None, "Open a stack and its labels, or choose a folder.")
             return
         self.data.show_preview(None, "Reading…")
-        run_in_thread(lambda: (data, preview(data)), self._on_previewed, self._on_unreadable)
+        convention = self.data.known_convention
+        run_in_thread(
+            lambda: (data, preview(data, convention)), self._on_previewed, self._on_unreadable
+        )
 
     def _on_previewed(self, result: tuple[TrainingData, Preview]) -> None:
         data, shown = result
         if data is self._previewed:
             self.data.show_preview(shown)
+            self.form.follow_convention(self.data.convention)
 
     def _on_unreadable(self, error: Exception) -> None:
         self.data.show_preview(None, str(error))
