@@ -1,0 +1,50 @@
+"""What contestants share: a model with fresh weights, and a batch to train on.
+
+python -m benchmarks.material PRESET DATA FOLDER [BATCHSIZE]
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.side_by_side import ROOT
+
+
+def prepare(preset: str, data: Path, folder: Path, batchsize: int = 0) -> Path:
+    """Write model.onnx and batch.npz into a folder, in a process with MindSpore."""
+    folder.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "benchmarks.material", preset, str(data), str(folder)]
+    command += [str(batchsize)] if batchsize else []
+    subprocess.run(command, cwd=ROOT, check=True)
+    return folder
+
+
+def main() -> None:
+    preset, data_folder, folder = sys.argv[1], sys.argv[2], Path(sys.argv[3])
+    from training.config import preset_config
+    from training.device import choose_device, prepare_environment, set_up_mindspore
+
+    prepare_environment()
+    device = choose_device("cpu")
+    set_up_mindspore(device, seed=0)
+    from training.checkpoints import parameters_of
+    from training.data import describe_model, load_data
+    from training.loop import make_batches
+    from training.networks import build_network
+    from training.onnx_graph import build_onnx
+
+    changes = {"batchsize": int(sys.argv[4])} if len(sys.argv) > 4 else {}
+    config = preset_config(preset, data_url=data_folder, **changes)
+    data = load_data(config)
+    card = describe_model(config, data)
+    (folder / "model.onnx").write_bytes(build_onnx(parameters_of(build_network(preset)), card))
+    _, batch = next(iter(make_batches(data, card, config, device).from_step(1)))
+    np.savez(folder / "batch.npz", **batch._asdict())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,41 @@
+"""A training step of each preset, here and in PyTorch."""
+
+from __future__ import annotations
+
+from benchmarks.material import prepare
+from benchmarks.report import Settings, Table, compare, comparison_header
+from benchmarks.side_by_side import Contestant, run_in_turn
+
+# Repetitions, steps before them, and the batch's size; 0: the preset's own.
+CASES = {"compact": (15, 2, 0), "medical": (2, 1, 1)}
+
+
+def run(settings: Settings) -> list[Table]:
+    return [_table(settings, preset) for preset in (["compact"] if settings.is_quick else CASES)]
+
+
+def _table(settings: Settings, preset: str) -> Table:
+    repetitions, warm_up, batchsize = CASES[preset]
+    folder = str(prepare(preset, settings.data, settings.folder / f"step-{preset}", batchsize))
+    options = {"material": folder, "preset": preset}
+    if settings.is_quick:
+        warm_up = 0
+    results = run_in_turn(
+        [
+            Contestant("MindSpore, here", "mindspore_step", warm_up=warm_up, **options),
+            *(
+                Contestant(
+                    f"PyTorch {name}", "torch_step", True, precision=precision,
+                    warm_up=warm_up, **options,
+                )
+                for name, precision in (("float32", "f32"), ("bfloat16", "bf16"))
+            ),
+        ],
+        settings.repetitions(repetitions),
+    )  # fmt: skip
+    of = "one image" if batchsize == 1 else "the preset's batch"
+    how = (
+        f"Forward, loss, gradients and Adam's update on {of}, data ready in memory; PyTorch with "
+        "channels last."
+    )
+    return Table(f"Training step of {preset}", how, comparison_header("step"), compare(results))

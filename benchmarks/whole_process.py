@@ -1,0 +1,60 @@
+"""Prediction of stacks on the command line, from the start of the process to the file."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import tifffile
+
+from benchmarks.material import prepare
+from benchmarks.report import Settings, Table
+
+PREDICT = [str(Path(sys.executable).with_name("napari-unet")), "predict"]
+REPETITIONS = 5
+SLICES = (1, 10, 30, 100, 300)
+
+
+def run(settings: Settings) -> list[Table]:
+    folder = prepare("compact", settings.data, settings.folder / "whole", 1)
+    rows = []
+    for count in SLICES[:3] if settings.is_quick else SLICES:
+        stack = write_stack(folder / f"{count}.tif", (count, 512, 512))
+        command = [*PREDICT, str(folder / "model.onnx"), str(stack), "-o", str(folder / "m.tif")]
+        command += ["--overwrite"]
+        run_process(command)  # so that all are measured with files in memory
+        found = [run_process(command) for _ in range(settings.repetitions(REPETITIONS))]
+        seconds = statistics.median(one[0] for one in found)
+        rows.append([str(count), f"{seconds:.2f}", f"{max(one[1] for one in found):.0f}"])
+    how = (
+        "`napari-unet predict` with `compact` on slices of 512 x 512 pixels: seconds from the "
+        "start of the process to the compressed mask's file, median."
+    )
+    return [Table("Prediction of a stack", how, ["slices", "s", "peak memory, MB"], rows)]
+
+
+def run_process(command: Sequence[str]) -> tuple[float, float]:
+    """Seconds that a process takes, and the most memory in MB."""
+    start = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - start
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}.")
+    return seconds, usage.ru_maxrss / 1024
+
+
+def write_stack(path: Path, shape: tuple[int, int, int]) -> Path:
+    random = np.random.default_rng(0)
+    with tifffile.TiffWriter(path, bigtiff=True) as writer:
+        for _ in range(shape[0]):
+            page = random.integers(0, 256, shape[1:], dtype=np.uint8)
+            writer.write(page, photometric="minisblack", contiguous=True)
+    return path
