@@ -31,6 +31,8 @@ class Curves:
         Means over the validation slices, one entry a validation.
     best : int or None
         Index of the best validation, by soft Dice.
+    initial_soft_dice : float or None
+        Of the model that the run began from; None of fresh weights.
     """
 
     steps: NDArray[np.float64]
@@ -40,6 +42,7 @@ class Curves:
     soft_dice: NDArray[np.float64]
     dice: NDArray[np.float64]
     best: int | None
+    initial_soft_dice: float | None
 
     @classmethod
     def of(cls, state: RunState) -> Curves:
@@ -55,6 +58,7 @@ class Curves:
             soft_dice=soft_dice,
             dice=_column(means, "dice"),
             best=int(np.argmax(soft_dice)) if len(soft_dice) else None,
+            initial_soft_dice=state.initial_soft_dice,
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pyqtgraph
-from qtpy.QtCore import Signal
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QCheckBox, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_unet.run_progress import Curves
@@ -22,6 +22,8 @@ _AXIS_WIDTH = 46
 
 class CurvesView(QWidget):
     """Loss, raw and smoothed, and validation Dice over the steps, the best one marked.
+
+    A run that learned on has a line where it began.
 
     Parameters
     ----------
@@ -50,6 +52,11 @@ class CurvesView(QWidget):
         self._dice = _dotted(self._dice_plot, DICE_COLOR, "Dice")
         self._best = pyqtgraph.ScatterPlotItem(symbol="star", size=15)
         self._dice_plot.addItem(self._best)
+        self._began = pyqtgraph.InfiniteLine(
+            angle=0, label="began at {value:.3f}", labelOpts={"position": 0.25}
+        )
+        self._began.hide()
+        self._dice_plot.addItem(self._began)
         self._logarithmic = QCheckBox("Logarithmic loss")
         self._logarithmic.setToolTip("Show the loss on a logarithmic scale.")
         self._logarithmic.setChecked(is_logarithmic)
@@ -70,6 +77,9 @@ class CurvesView(QWidget):
         self._raw.setPen(color(theme, "highlight"))
         self._best.setBrush(color(theme, "text"))
         self._best.setPen(color(theme, "background"))
+        text = color(theme, "text")
+        self._began.setPen(pyqtgraph.mkPen(text, style=Qt.PenStyle.DashLine))
+        self._began.label.setColor(text)
 
     def show_curves(self, curves: Curves) -> None:
         """Draw a run's curves."""
@@ -77,6 +87,8 @@ class CurvesView(QWidget):
         self._smoothed.setData(curves.steps, curves.smoothed_loss)
         self._soft_dice.setData(curves.evaluated_steps, curves.soft_dice)
         self._dice.setData(curves.evaluated_steps, curves.dice)
+        self._began.setVisible(curves.initial_soft_dice is not None)
+        self._began.setValue(curves.initial_soft_dice or 0.0)
         best = slice(0, 0) if curves.best is None else slice(curves.best, curves.best + 1)
         self._best.setData(curves.evaluated_steps[best], curves.soft_dice[best])
 
