@@ -140,6 +140,28 @@ def save_profile(profile: Profile) -> None:
     _write({**load_profiles(), profile.name: profile})
 
 
+def put_profile(profile: Profile, former: str = "") -> None:
+    """Save a profile that a person has edited, perhaps under another name than before.
+
+    Parameters
+    ----------
+    profile : Profile
+        The profile.
+    former : str
+        Name of the one that it replaces; empty for a new one.
+
+    Raises
+    ------
+    UserError
+        If another profile has its name.
+    """
+    profiles = load_profiles()
+    if profile.name in profiles and profile.name != former:
+        raise UserError(f"There is a server '{profile.name}' already.", "Choose another name.")
+    replaced = {profile.name if name == former else name: one for name, one in profiles.items()}
+    _write({**replaced, profile.name: profile})
+
+
 def remove_profile(name: str) -> None:
     """Forget a profile; its runs stay where they are."""
     find_profile(name)

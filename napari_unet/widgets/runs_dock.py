@@ -10,11 +10,11 @@ from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QVBoxLayout
 from superqt import QElidingLabel
 
-from napari_unet.run_progress import read_tail
 from napari_unet.runs import RunSummary, list_runs
 from napari_unet.servers import launcher_for
 from napari_unet.settings import load_settings, remember
 from napari_unet.widgets.background import run_in_thread
+from napari_unet.widgets.device_log import DeviceLogWindow
 from napari_unet.widgets.dock import Dock
 from napari_unet.widgets.messages import confirm, report
 from napari_unet.widgets.runs_table import RunsTable
@@ -113,8 +113,7 @@ class RunsDock(Dock):
         self._open_dock("Train").resume(summary.run)
 
     def _on_log_requested(self, summary: RunSummary) -> None:
-        text = read_tail(summary.run.log) or "Nothing was printed yet."
-        TextWindow(f"Log of {summary.run.name}", text, self).show()
+        DeviceLogWindow(summary.run, self).show()
 
     def _on_config_requested(self, summary: RunSummary) -> None:
         text = summary.run.config.read_text()

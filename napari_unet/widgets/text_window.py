@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QFontDatabase, QTextCursor
-from qtpy.QtWidgets import QDialog, QPlainTextEdit, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QDialog, QLayout, QPlainTextEdit, QVBoxLayout, QWidget
 
 
 class TextWindow(QDialog):
@@ -24,9 +24,22 @@ class TextWindow(QDialog):
         self._text.setReadOnly(True)
         self._text.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
         self._text.moveCursor(QTextCursor.MoveOperation.End)
-        layout = QVBoxLayout(self)
-        layout.addWidget(self._text)
+        self._layout = QVBoxLayout(self)
+        self._layout.addWidget(self._text)
         self.resize(700, 480)
 
     def text(self) -> str:
         return self._text.toPlainText()
+
+    def show_text(self, text: str) -> None:
+        """Take another text; the last line stays in sight if it is now."""
+        bar = self._text.verticalScrollBar()
+        if text == self.text() or bar is None:
+            return
+        place, is_at_end = bar.value(), bar.value() == bar.maximum()
+        self._text.setPlainText(text)
+        bar.setValue(bar.maximum() if is_at_end else place)
+
+    def insert_row(self, row: QLayout) -> None:
+        """Put something above the text."""
+        self._layout.insertLayout(0, row)

@@ -39,6 +39,7 @@ class TrainingProgressView(QWidget):
     """
 
     preview_requested = Signal()
+    device_logs_requested = Signal()
 
     def __init__(self, theme: str, is_logarithmic: bool, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -60,6 +61,10 @@ class TrainingProgressView(QWidget):
         self._log_button.setToolTip("Show or hide the end of what the training printed.")
         self._log_button.setCheckable(True)
         self._log_button.toggled.connect(self._on_log_toggled)
+        self._devices_button = QPushButton("Devices…")
+        self._devices_button.setToolTip("Open the log of any device in a window.")
+        self._devices_button.setEnabled(False)
+        self._devices_button.clicked.connect(self.device_logs_requested)
         self._preview_button = QPushButton("Show preview")
         self._preview_button.setToolTip("Go to the held-out slice that is predicted as it trains.")
         self._preview_button.setEnabled(False)
@@ -76,6 +81,7 @@ class TrainingProgressView(QWidget):
         self._best.setText(figures.get("Best", ""))
         self.curves.show_curves(progress.curves)
         self._show_log(progress.log_tail)
+        self._devices_button.setEnabled(True)
         self._preview_button.setEnabled(progress.preview is not None)
 
     def show_headline(self, text: str) -> None:
@@ -97,6 +103,7 @@ class TrainingProgressView(QWidget):
         buttons = QHBoxLayout()
         buttons.addWidget(self._preview_button)
         buttons.addWidget(self._log_button)
+        buttons.addWidget(self._devices_button)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
         layout.addWidget(self._headline)
