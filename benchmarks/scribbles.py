@@ -41,6 +41,7 @@ PAINTED_SLICES = CORRECTED_SLICES = 3
 SHARE = 0.01  # of a slice's pixels that are painted
 STROKE_LENGTH = 25, 60  # pixels
 LEAST = 0.88
+ENDING_SECONDS = 4  # from a request to stop to the end of a training
 _NEIGHBOURS = [(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1) if (y, x) != (0, 0)]
 
 
@@ -91,7 +92,7 @@ def train(
     run: RunDirectory,
     *start_from: str,
 ) -> None:
-    """Train as a person does, and stop when the time is up; tells how long it took."""
+    """Train as a person does, and end when the time is up; tells how long it took."""
     file = run.path.with_suffix(".tif")
     write_sparse_labels(file, labels, corrected)
     command = [str(Path(sys.executable).with_name("napari-unet")), "train", "--device", "cpu"]
@@ -99,7 +100,7 @@ def train(
     start = time.monotonic()
     with subprocess.Popen([*command, *start_from], stdout=subprocess.DEVNULL) as process:
         try:
-            process.wait(options.seconds)
+            process.wait(options.seconds - ENDING_SECONDS)
         except subprocess.TimeoutExpired:
             run.request_stop()
             process.wait()
