@@ -61,7 +61,7 @@ class BrushButtons(QWidget):
         self._size.blockSignals(False)
 
     def _button(self, brush: Brush) -> QPushButton:
-        button = QPushButton(f"{brush.name}  ({brush.key})")
+        button = QPushButton(f"{brush.name}\n{brush.key}")
         button.setCheckable(True)
         button.setMinimumHeight(HEIGHT)
         button.setIconSize(QSize(14, 14))

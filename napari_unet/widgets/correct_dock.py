@@ -41,7 +41,7 @@ from napari_unet.widgets.brush_buttons import Brush, BrushButtons
 from napari_unet.widgets.brush_hand import BrushHand
 from napari_unet.widgets.canvas_tools import CanvasTool, GapTool, SnapBrush
 from napari_unet.widgets.connections import Connections
-from napari_unet.widgets.correct_specks import SpecksView
+from napari_unet.widgets.correct_specks import SPIN_WIDTH, SpecksView
 from napari_unet.widgets.corrected_view import CorrectedView
 from napari_unet.widgets.dock import Dock
 from napari_unet.widgets.layer_choice import LayerChoice
@@ -95,7 +95,9 @@ class CorrectDock(Dock):
         )
         self._width.setRange(1, WIDEST_LINE)
         self._width.setValue(self._gap.width)
-        self._width.setSuffix(" px wide")
+        self._width.setSuffix(" px")
+        self._width.setMinimumWidth(SPIN_WIDTH)
+        self._width.setToolTip("Width of the line.")
         self._hint.setWordWrap(True)
         form = QFormLayout()
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)

@@ -19,6 +19,7 @@ from napari_unet.widgets.edit_watch import EditWatch
 from napari_unet.widgets.messages import report
 
 LARGEST = 10_000
+SPIN_WIDTH = 96
 PREVIEW_DELAY = 200  # milliseconds
 
 
@@ -40,6 +41,7 @@ class SpecksView(QWidget):
         self._size.setRange(1, LARGEST)
         self._size.setValue(40)
         self._size.setSuffix(" px")
+        self._size.setMinimumWidth(SPIN_WIDTH)
         self._size.setToolTip("Islands of membrane with fewer pixels than this are specks.")
         self._count = QLabel()
         self._here, self._all = QPushButton("Remove here"), QPushButton("In all slices")
@@ -85,7 +87,7 @@ class SpecksView(QWidget):
         if self._is_stale:
             self._preview()
         count = found[1]
-        self._count.setText("1 on this slice" if count == 1 else f"{count} on this slice")
+        self._count.setText(f"{count} here")
 
     def _page(self) -> Any:
         if self._layer is None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+
+LINK_COLOR = "#4A90D9"
 
 
 class CorrectedView(QWidget):
@@ -44,12 +48,15 @@ class CorrectedView(QWidget):
         self._mark.setChecked(shown in corrected)
         self._mark.setText("This slice is right" if shown is None else f"Slice {shown} is right")
         self._use.setEnabled(bool(corrected))
-        lines = [f"Corrected: {_links(corrected)}" if corrected else "No slice is corrected yet."]
+        lines = [
+            f"Corrected: {slice_links(corrected)}" if corrected else "No slice is corrected yet."
+        ]
         unmarked = sorted(edited - set(corrected))
         if unmarked:
-            lines.append(f"Edited, but not marked: {_links(unmarked)}")
+            lines.append(f"Edited, but not marked: {slice_links(unmarked)}")
         self._list.setText("<br>".join(lines))
 
 
-def _links(slices: list[int]) -> str:
-    return ", ".join(f'<a href="{one}">{one}</a>' for one in slices)
+def slice_links(slices: Iterable[int]) -> str:
+    """Numbers of slices as links, in a colour to be read on dark and light ground."""
+    return ", ".join(f'<a href="{one}" style="color: {LINK_COLOR}">{one}</a>' for one in slices)

@@ -9,12 +9,13 @@ import numpy as np
 from napari import Viewer
 from napari.layers import Image
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
 
 from napari_unet.layers import show_slice
 from napari_unet.uncertainty import Region, SliceUncertainty, rank_uncertainty
 from napari_unet.widgets.background import run_in_thread
 from napari_unet.widgets.connections import Connections
+from napari_unet.widgets.corrected_view import slice_links
 from napari_unet.widgets.messages import report
 
 ROOM = 3.0  # a region takes a third of the canvas, to be seen with its surroundings
@@ -45,13 +46,10 @@ class NextRegion(QWidget):
         self._slices.setWordWrap(True)
         self._slices.setTextInteractionFlags(Qt.TextInteractionFlag.LinksAccessibleByMouse)
         self._slices.linkActivated.connect(self._on_link)
-        row = QHBoxLayout()
-        row.addWidget(self._button)
-        row.addWidget(self._where, 1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addLayout(row)
-        layout.addWidget(self._slices)
+        for one in (self._button, self._where, self._slices):
+            layout.addWidget(one)
         Connections(self).bind_key(viewer, "n", self.go)
 
     def watch(self, probability: Image | None) -> None:
@@ -82,8 +80,8 @@ class NextRegion(QWidget):
         if probability != self._probability:
             return
         self._regions, self._next = regions, 0
-        worst = [f'<a href="{one.z}">{one.z}</a>' for one in slices[:TOLD_SLICES]]
-        self._slices.setText(f"Most uncertain slices: {', '.join(worst)}")
+        worst = slice_links(one.z for one in slices[:TOLD_SLICES])
+        self._slices.setText(f"Most uncertain slices: {worst}")
         self.go()
 
     def _on_failed(self, error: Exception) -> None:
@@ -106,7 +104,7 @@ class NextRegion(QWidget):
         total = len(self._regions)
         self._where.setText(
             f"{self._regions.index(region) + 1} of {total}: slice {region.z}, "
-            f"{region.score:.2f} bits"
+            f"uncertainty {region.score:.2f} bits"
         )
 
     def _on_link(self, link: str) -> None:

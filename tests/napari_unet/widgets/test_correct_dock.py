@@ -77,10 +77,10 @@ def test_specks_are_counted_and_removed_here_and_everywhere(
     dock: CorrectDock, mask: Labels, button: Button, qtbot: QtBot
 ) -> None:
     before = mask.data.copy()
-    qtbot.waitUntil(lambda: "1 on this slice" in text(dock))
+    qtbot.waitUntil(lambda: "1 here" in text(dock))
     qtbot.mouseClick(button(dock, "Remove here"), Qt.MouseButton.LeftButton)
     assert not mask.data[3, 50:52, 5:7].any() and mask.data[4, 50:52, 5:7].all()
-    qtbot.waitUntil(lambda: "0 on this slice" in text(dock))
+    qtbot.waitUntil(lambda: "0 here" in text(dock))
     mask.undo()
     qtbot.mouseClick(button(dock, "In all slices"), Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: not mask.data[4, 50:52, 5:7].any())
@@ -117,7 +117,7 @@ def test_corrected_slices_become_ground_truth(
     press(viewer, qtbot, Qt.Key.Key_A)
     mask.brush_size = 5
     drag(mask, (36, 44), (44, 44))
-    assert 'Edited, but not marked: <a href="3">3</a>' in text(dock)
+    assert 'Edited, but not marked: <a href="3"' in text(dock)
     press(viewer, qtbot, Qt.Key.Key_C)
     assert corrected_slices(mask) == [3]
     assert button(dock, "Slice 3 is right").isChecked()
@@ -137,7 +137,7 @@ def test_next_region_goes_where_the_model_is_unsure(
     press(viewer, qtbot, Qt.Key.Key_N)
     qtbot.waitUntil(lambda: "1 of" in text(dock))
     assert viewer.dims.current_step[0] == 5
-    assert 'Most uncertain slices: <a href="5">5</a>' in text(dock)
+    assert 'Most uncertain slices: <a href="5"' in text(dock)
     _, y, x = viewer.scene.camera.center
     assert 30 <= y / 4 <= 50 and 0 <= x / 4 <= 60
     press(viewer, qtbot, Qt.Key.Key_N)
