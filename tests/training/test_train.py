@@ -157,7 +157,7 @@ def test_weights_of_another_network_are_refused(small_folder: Path, tmp_path: Pa
     result = train(*options, "--resume", "True", "--resume_ckpt", foreign)
     assert result.returncode == 2
     assert f"{foreign} is a checkpoint of another network" in result.stderr
-    assert "has shape (2, 4, 3, 3), but must have shape (16, 4, 3, 3)" in result.stderr
+    assert "has shape (2, 4, 3, 3), but must have shape (32, 16, 3, 3)" in result.stderr
     state = load_state(run.events)
     assert state.status == "failed"
     assert "another network" in state.failure["message"]
