@@ -41,13 +41,13 @@ def _settings_of_run(path: Path, changed: int) -> Segmentation:
     from napari_unet.segmentation_choice import choose_on_training_slices
     from training.stacks import find_pair, read_training_pair
 
-    config = RunDirectory(path).read_config()
-    if config.label_convention == "sparse":
-        return Segmentation()
     try:
+        config = RunDirectory(path).read_config()
+        if config.label_convention == "sparse":
+            return Segmentation()
         paths = find_pair(Path(config.data_url), config.image, config.labels)
         pair = read_training_pair(*paths, config.label_convention)
-    except UserError:  # a server's, or moved
+    except UserError:  # on a server, moved, or of another version
         return Segmentation()
     how, _ = choose_on_training_slices(load_predictor(path), *pair)
     return how
