@@ -16,20 +16,22 @@ def report(error: BaseException) -> None:
         notification_manager.receive_error(type(error), error, error.__traceback__)
 
 
-def confirm(parent: QWidget, question: str, consequence: str, action: str) -> bool:
+def confirm(
+    parent: QWidget, question: str, consequence: str, action: str, refusal: str = "Keep"
+) -> bool:
     """Ask before something that can't be undone.
 
     Parameters
     ----------
     question, consequence : str
         What is asked, and what happens on yes.
-    action : str
-        Text of the button that does it; the other is "Keep".
+    action, refusal : str
+        Texts of the button that does it, and of the one that does not.
     """
     box = QMessageBox(QMessageBox.Icon.Question, "U-Net", question, parent=parent)
     box.setInformativeText(consequence)
     accept = box.addButton(action, QMessageBox.ButtonRole.DestructiveRole)
-    keep = box.addButton("Keep", QMessageBox.ButtonRole.RejectRole)
+    keep = box.addButton(refusal, QMessageBox.ButtonRole.RejectRole)
     box.setDefaultButton(keep)
     box.setEscapeButton(keep)
     box.exec_()

@@ -88,6 +88,7 @@ class ServerChecks(QWidget):
             "Is this server what it says?",
             f"{unknown.problem}\nCompare it with what the server's administrator tells you.",
             "Accept its key",
+            "Refuse it",
         ):
             accept_host_key(unknown)
             self.test(self._profile)
