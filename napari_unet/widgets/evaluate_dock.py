@@ -23,7 +23,7 @@ from napari_unet.widgets.layer_choice import LayerChoice
 from napari_unet.widgets.live_comparison import LiveComparison
 from training.run_directory import write_atomically
 
-MINIMUM_WIDTH = 310
+MINIMUM_WIDTH = 330
 
 
 class EvaluateDock(Dock):
