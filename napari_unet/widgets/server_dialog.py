@@ -40,18 +40,18 @@ class ServerDialog(QDialog):
         super().__init__(parent)
         self.setWindowTitle("Servers to train on")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self._former = ""  # name of the profile that is edited; empty for a new one
+        self.former = ""  # name of the profile that is edited; empty for a new one
         self._list = QListWidget()
         self._list.setFixedWidth(_LIST_WIDTH)
-        self._form = ServerForm()
-        self._checks = ServerChecks()
+        self.form = ServerForm()
+        self.checks = ServerChecks()
         self._new = _button("New", "Begin another server.", self._on_new)
         self._remove = _button("Remove", "Forget the server; its runs stay.", self._on_remove)
         self._save = _button("Save", "Keep what the fields say.", self._on_save)
         self._close = _button("Close", "", self.close)
         self._lay_out()
         self._list.currentTextChanged.connect(self._on_chosen)
-        self._checks.requested.connect(self._on_test)
+        self.checks.requested.connect(self._on_test)
         self._show_list(chosen)
 
     def _lay_out(self) -> None:
@@ -59,8 +59,8 @@ class ServerDialog(QDialog):
         left.addWidget(self._list, 1)
         for button in (self._new, self._remove):
             left.addWidget(button)
-        right.addWidget(self._form)
-        right.addWidget(self._checks, 1)
+        right.addWidget(self.form)
+        right.addWidget(self.checks, 1)
         ends.addStretch(1)
         for button in (self._save, self._close):
             button.setAutoDefault(False)
@@ -85,39 +85,39 @@ class ServerDialog(QDialog):
         self._on_chosen(chosen if chosen in names else "")
 
     def _on_chosen(self, name: str) -> None:
-        self._former = name
+        self.former = name
         self._remove.setEnabled(bool(name))
-        self._checks.clear()
+        self.checks.clear()
         if name:
-            self._form.show_profile(load_profiles()[name])
+            self.form.show_profile(load_profiles()[name])
         else:
-            self._form.clear()
+            self.form.clear()
 
     def _on_new(self) -> None:
         self._show_list("")
 
     def _on_save(self) -> None:
         try:
-            profile = self._form.profile()
-            put_profile(profile, self._former)
+            profile = self.form.profile()
+            put_profile(profile, self.former)
         except UserError as error:
             report(error)
             return
-        if profile.name != self._former:
+        if profile.name != self.former:
             self._show_list(profile.name)
         self.saved.emit(profile.name)
 
     def _on_remove(self) -> None:
         if confirm(
-            self, f"Forget '{self._former}'?", "Its runs, there and here, stay.", "Forget it"
+            self, f"Forget '{self.former}'?", "Its runs, there and here, stay.", "Forget it"
         ):
-            remove_profile(self._former)
+            remove_profile(self.former)
             self._show_list("")
             self.saved.emit("")
 
     def _on_test(self) -> None:
         try:
-            self._checks.test(self._form.profile())
+            self.checks.test(self.form.profile())
         except UserError as error:
             report(error)
 

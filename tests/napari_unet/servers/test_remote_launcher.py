@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import signal
 import subprocess
@@ -240,6 +241,21 @@ def test_a_run_that_dies_without_a_word_is_told_as_failed(
     follow_to_end(follower)
     assert follower.status == "finished"
     assert_complete(run, sshd, 30)
+
+
+def test_a_server_that_was_rebooted_says_so(
+    launcher: RemoteLauncher, sshd: Sshd, data: Path
+) -> None:
+    """A machine that tests can't be rebooted: the run was started in another boot than this."""
+    run = launcher.start(quick_config(data, 400), "first")
+    follower = RunFollower(run, launcher)
+    follow_until_step(follower, 1)
+    launch = sshd.work / "runs" / "first" / "launch.json"
+    launch.write_text(json.dumps(json.loads(launch.read_text()) | {"boot_id": "another"}, indent=2))
+    (sshd.work / "runs" / "first" / "die-at").write_text(str(follower.state.step + 50))
+    follow_to_end(follower)
+    assert follower.state.failure is not None
+    assert "was rebooted" in follower.state.failure["message"]
 
 
 def test_two_watchers_on_one_machine_write_one_copy(
