@@ -139,10 +139,7 @@ class OpenedStack:
             metadata |= {
                 "colormap": sparse_colormap(),
                 "opacity": MASK_OPACITY,
-                "metadata": {
-                    CONVENTION_KEY: SPARSE,
-                    CORRECTED_KEY: list(self.note.corrected_slices),
-                },
+                "metadata": {CONVENTION_KEY: SPARSE} | self._corrected,
             }
             return _editable(self.data), metadata, "labels"
         if self.convention is None:
@@ -150,7 +147,7 @@ class OpenedStack:
         metadata |= {
             "colormap": mask_colormap(TRUTH_COLOR),
             "opacity": MASK_OPACITY,
-            "metadata": {CONVENTION_KEY: self.convention},
+            "metadata": {CONVENTION_KEY: self.convention} | self._corrected,
         }
         convention = self.convention
         pixels = da.asarray(self.data, chunks=_page_chunks(self.data.shape))
@@ -158,6 +155,10 @@ class OpenedStack:
             lambda block: to_membrane(block, convention).astype(np.uint8), dtype=np.uint8
         )
         return _editable(membrane), metadata, "labels"
+
+    @property
+    def _corrected(self) -> dict[str, list[int]]:
+        return {} if self.note is None else {CORRECTED_KEY: list(self.note.corrected_slices)}
 
     def _scale(self, images: list[OpenedStack]) -> dict[str, Any]:
         size = self.pixel_size

@@ -13,6 +13,7 @@ from napari_unet.pixel_size import PixelSize
 from napari_unet.sparse_labels import write_sparse_labels
 from napari_unet.tif import TifWriter, write_mask, write_probability
 from training.errors import UserError
+from training.sparse import LabelNote
 
 Attributes = dict[str, Any]
 
@@ -89,7 +90,9 @@ def _write_labels(path: str, data: Any, attributes: Attributes, convention: str)
         )
     if largest <= 1:
         size = pixel_size_of(attributes)
-        write_mask(target, stack, convention=convention, pixel_size=size, overwrite=True)
+        corrected = attributes.get("metadata", {}).get(CORRECTED_KEY, [])
+        note = LabelNote(convention, tuple(corrected)).line() if corrected else ""
+        write_mask(target, stack, convention, pixel_size=size, note=note, overwrite=True)
     else:
         _write_pages(target, stack, label_dtype(stack.dtype, largest), attributes)
     return [str(target)]

@@ -54,6 +54,12 @@ class EditWatch(QObject):
         self._events.add(layer.events.data, self._on_data_changed)
         self._note(None)
 
+    def flush(self) -> None:
+        """Tell at once what is waiting to be told."""
+        if self._timer.isActive():
+            self._timer.stop()
+            self._tell()
+
     def _on_painted(self, event: Any) -> None:
         self._note(edited_slices(event) if event.source.ndim == 3 else {0})
 

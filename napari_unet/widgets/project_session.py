@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from napari import Viewer
@@ -28,7 +29,9 @@ from napari_unet.saved_stack import SavedStack
 from napari_unet.widgets.background import run_in_thread
 from napari_unet.widgets.connections import Connections
 from napari_unet.widgets.edit_watch import EditWatch
+from napari_unet.widgets.messages import report
 from napari_unet.writer import pixel_size_of
+from training.errors import UserError
 
 EDIT_DELAY = 1000  # milliseconds from a stroke to its saving
 VIEW_INTERVAL = 2000  # milliseconds between looks at what else has changed
@@ -89,6 +92,7 @@ class ProjectSession(QObject):
         self._state: ProjectState | None = None
         self._looks: Any = None
         self._is_saving = self._is_stale = False
+        self._lock = Lock()
         self._events = Connections(self)
         self._events.add(viewer.layers.events.inserted, self._on_layers_changed)
         self._events.add(viewer.layers.events.removed, self._on_layers_changed)
@@ -108,18 +112,28 @@ class ProjectSession(QObject):
         """Save what is not saved yet, and save no more."""
         self._timer.stop()
         self._events.clear()
+        self._save_now()
         for watch in self._watches.values():
             watch.watch(None)
-        if not self._is_saving:
-            self._save_now()
         self.setParent(None)
         self.deleteLater()
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
         is_closing = event is not None and event.type() == QEvent.Type.Close
-        if is_closing and not self._is_saving and len(self._viewer.layers):
+        if is_closing and len(self._viewer.layers):  # a program's viewer.close() removes them first
             self._save_now()
         return False
+
+    def _save_now(self) -> None:
+        """What waits for its second, too; here, for no thread may outlive the window."""
+        is_saving, self._is_saving = self._is_saving, True
+        for watch in self._watches.values():
+            watch.flush()
+        try:
+            self._state = self._prepared()()
+        except UserError as error:
+            report(error)
+        self._is_saving = is_saving
 
     def save(self) -> None:
         """Save in a thread what has changed."""
@@ -129,15 +143,18 @@ class ProjectSession(QObject):
         self._is_saving, self._is_stale = True, False
         run_in_thread(self._prepared(), self._on_saved, self._on_failed)
 
-    def _save_now(self) -> None:
-        self._state = self._prepared()()
-
     def _prepared(self) -> Any:
         """A function that saves, and touches no layer's events."""
         layers = [layer for layer in self._viewer.layers if is_kept(layer)]
         jobs = [self._job(layer) for layer in layers]
         view = view_of(self._viewer)
-        return partial(_save, self.project, jobs, self._missing, view, self._state)
+        save = partial(_save, self.project, jobs, self._missing, view, self._state)
+
+        def save_alone() -> ProjectState:
+            with self._lock:
+                return save()
+
+        return save_alone
 
     def _job(self, layer: Layer) -> _Job:
         kind = "labels" if isinstance(layer, Labels) else "image"

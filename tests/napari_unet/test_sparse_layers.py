@@ -25,3 +25,16 @@ def test_sparse_labels_come_back_as_they_were(tmp_path: Path, values: tuple[int,
     assert attributes["metadata"] == metadata
     np.testing.assert_array_equal(data, labels)
     data[0, 0, 0] = 1  # a brush can paint on them
+
+
+@pytest.mark.parametrize("convention", ["isbi", "membrane"])
+def test_a_mask_keeps_which_slices_were_corrected(tmp_path: Path, convention: str) -> None:
+    mask = np.zeros((5, 20, 30), np.uint8)
+    mask[:, 4] = 1
+    metadata = {CONVENTION_KEY: convention, CORRECTED_KEY: [1, 3]}
+    (written,) = write_labels(str(tmp_path / "mask"), mask, {"metadata": metadata})
+    reader = get_reader(written)
+    assert reader is not None
+    ((data, attributes, _),) = reader(written)
+    assert attributes["metadata"] == metadata
+    np.testing.assert_array_equal(data, mask)

@@ -109,7 +109,7 @@ def test_a_project_opens_as_it_was_left(
 
 
 def test_an_undo_and_a_removed_layer_are_saved(
-    viewer: Viewer, tmp_path: Path, open_dock: OpenDock, qtbot: QtBot
+    viewer: Viewer, tmp_path: Path, open_dock: OpenDock, button: Button, qtbot: QtBot
 ) -> None:
     tissue = viewer.layers["tissue"]
     strokes = add_sparse_labels(viewer, np.zeros((7, 61, 83), np.uint8), tissue, "strokes")
@@ -122,10 +122,15 @@ def test_an_undo_and_a_removed_layer_are_saved(
     viewer.dims.set_current_step(0, 6)
     strokes.undo()
     wait_for_pixels(qtbot, file, np.zeros_like(strokes.data))
+    more = add_sparse_labels(viewer, np.zeros((7, 61, 83), np.uint8), tissue, "more")
     viewer.layers.remove(strokes)
     document = tmp_path / "project/project.json"
     qtbot.waitUntil(lambda: "strokes.tif" not in document.read_text())
     assert file.exists()  # nothing that was painted is deleted
+    more.paint((3, 20, 20), 2)
+    button(dock, "Close project").click()  # it waits for no second
+    saved = tifffile.imread(tmp_path / "project/labels/more.tif")
+    np.testing.assert_array_equal(saved, more.data)
 
 
 @pytest.mark.parametrize("change", ["is missing", "has changed"])
