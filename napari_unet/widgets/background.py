@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 from napari.utils import progress
 from qtpy.QtCore import QEventLoop, QTimer
 from qtpy.QtWidgets import QApplication
-from superqt.utils import FunctionWorker, create_worker
+from superqt.utils import FunctionWorker, GeneratorWorker, create_worker
 
 from napari_unet.widgets.messages import report
 
 POLL_INTERVAL = 20  # milliseconds
+_working: set[Any] = set()  # their signals must live until all of them have come
 
 
 def run_in_thread(
@@ -36,8 +39,22 @@ def run_in_thread(
     worker: FunctionWorker[Any] = create_worker(function, _ignore_errors=True, _start_thread=False)
     worker.returned.connect(on_result)
     worker.errored.connect(on_error)
-    worker.start()
+    start(worker)
     return worker
+
+
+def start(worker: Any) -> None:
+    """Start a worker in a thread of its own; connect its signals before.
+
+    ``worker.start()`` would take a thread of Qt's own pool, which has one a core. Qt scales
+    pictures with that pool too, and the window's thread waits for them with Python's lock in
+    hand: where workers fill the pool, all of them wait forever.
+    """
+    _working.add(worker)
+    worker.finished.connect(partial(_working.discard, worker))
+    # What can't be quit, such as the writing of a file, is finished before Python exits.
+    can_be_quit = isinstance(worker, GeneratorWorker)
+    threading.Thread(target=worker.run, name="napari-unet", daemon=can_be_quit).start()
 
 
 def wait_in_thread(function: Callable[[], Any], description: str) -> Any:

@@ -13,6 +13,7 @@ from superqt.utils import create_worker
 from napari_unet.launching import Launcher
 from napari_unet.run_progress import ProgressReader, RunProgress
 from napari_unet.runs import RunFollower
+from napari_unet.widgets.background import start
 from napari_unet.widgets.connections import when_deleted
 from napari_unet.widgets.messages import report
 from training.errors import UserError
@@ -40,11 +41,15 @@ class RunWatcher(QObject):
         self._quit = threading.Event()
         self._started[:] = [self._quit]
         worker: Any = create_worker(
-            _watch, RunFollower(run, launcher), self._quit, _ignore_errors=True
+            _watch,
+            RunFollower(run, launcher),
+            self._quit,
+            _ignore_errors=True,
+            _start_thread=False,
         )
         worker.yielded.connect(self._on_yielded)
         worker.errored.connect(report)
-        worker.start()
+        start(worker)
 
     def leave(self) -> None:
         """Watch no longer; the run goes on."""
