@@ -93,7 +93,7 @@ def test_a_server_is_added_and_tested(
     assert "SHA256:" in asked[0] and not known_hosts.exists()
     answer(qtbot, "Accept its key")
     click(qtbot, dialog, "Test connection")
-    qtbot.waitUntil(lambda: "ok clock" in dialog.checks.text(), timeout=PATIENCE)
+    qtbot.waitUntil(lambda: "clock: agrees" in dialog.checks.text(), timeout=PATIENCE)
     assert known_hosts.read_text() == unknown_sshd.known_hosts_line()
 
     dialog.form.show_profile(replace(server, name="renamed"))
