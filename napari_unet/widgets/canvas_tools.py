@@ -151,7 +151,13 @@ def set_pixels(layer: Labels, index: int | None, pixels: Pixels, label: int) -> 
     indices: tuple[NDArray[Any], ...] = (rows, columns)
     if index is not None:
         indices = (np.full(len(rows), index), rows, columns)
-    layer.data_setitem(indices, label)
+    set_labels(layer, indices, label)
+
+
+def set_labels(layer: Labels, indices: tuple[NDArray[Any], ...], values: Any) -> None:
+    """Set pixels as one step of napari's history; shows the layer, for a hidden one refuses it."""
+    layer.visible = True
+    layer.data_setitem(indices, values)
 
 
 def _pixel(layer: Labels, position: Any) -> tuple[int | None, Point] | None:

@@ -39,7 +39,7 @@ from napari_unet.layers import (
 )
 from napari_unet.widgets.brush_buttons import Brush, BrushButtons
 from napari_unet.widgets.brush_hand import BrushHand
-from napari_unet.widgets.canvas_tools import CanvasTool, GapTool, SnapBrush
+from napari_unet.widgets.canvas_tools import CanvasTool, GapTool, SnapBrush, set_labels
 from napari_unet.widgets.connections import Connections
 from napari_unet.widgets.correct_specks import SPIN_WIDTH, SpecksView
 from napari_unet.widgets.corrected_view import CorrectedView
@@ -263,7 +263,7 @@ class CorrectDock(Dock):
         truth = as_ground_truth(mask.data, corrected, np.asarray(labels.data))
         changed = np.nonzero(truth != labels.data)
         labels.metadata[CORRECTED_KEY] = sorted({*corrected_slices(labels), *corrected})
-        labels.data_setitem(changed, truth[changed])  # so that it can be undone
+        set_labels(labels, changed, truth[changed])  # so that it can be undone
         return labels
 
     def _on_learn_requested(self) -> None:

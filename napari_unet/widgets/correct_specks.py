@@ -14,7 +14,7 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSpinBox, QVBoxLayo
 from napari_unet.correction import find_specks
 from napari_unet.layers import displayed_slice
 from napari_unet.widgets.background import run_in_thread
-from napari_unet.widgets.canvas_tools import set_pixels
+from napari_unet.widgets.canvas_tools import set_labels, set_pixels
 from napari_unet.widgets.edit_watch import EditWatch
 from napari_unet.widgets.messages import report
 
@@ -114,7 +114,7 @@ class SpecksView(QWidget):
     def _on_found(self, result: tuple[Labels, tuple[NDArray[np.intp], ...]]) -> None:
         self._all.setEnabled(True)
         layer, indices = result
-        layer.data_setitem(indices, 0)
+        set_labels(layer, indices, 0)
 
     def _on_failed(self, error: Exception) -> None:
         self._all.setEnabled(True)

@@ -129,6 +129,11 @@ def test_corrected_slices_become_ground_truth(
     np.testing.assert_array_equal(labels.data[3] == 1, mask.data[3] == 1)
     assert set(np.unique(labels.data[3])) == {1, 2}
     assert not np.delete(labels.data, 3, 0).any()
+    labels.visible = False
+    button(dock, "Slice 5 is right").click()
+    button(dock, "Use as ground truth").click()
+    np.testing.assert_array_equal(labels.data[5] == 1, mask.data[5] == 1)
+    assert corrected_slices(labels) == [3, 5]
 
 
 def test_next_region_goes_where_the_model_is_unsure(
