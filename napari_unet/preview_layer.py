@@ -30,6 +30,7 @@ class PreviewLayer:
         self._viewer = viewer
         self._layer: Image | None = None
         self._shown: PreviewImage | None = None
+        self._over: Image | None = None
 
     def forget(self) -> None:
         """Begin anew with the next run; the old run's layer is left to the person."""
@@ -37,25 +38,26 @@ class PreviewLayer:
 
     def show(self, preview: PreviewImage, over: Image | None) -> None:
         """Show a preview, over the images that are trained on where they are known."""
+        self._over = over
         if self._shown is not None and self._shown.epoch == preview.epoch:
             return
         if self._layer is None and self._shown is None:
-            self._add(preview, over)
+            self._add(preview)
         elif self._layer is not None and self._layer in self._viewer.layers:
             self._layer.data = preview.probability[np.newaxis]
         self._shown = preview
 
-    def reveal(self, over: Image | None) -> None:
+    def reveal(self) -> None:
         """Go to the slice, and show the layer even if it was removed or hidden."""
         if self._shown is None:
             return
         if self._layer is None or self._layer not in self._viewer.layers:
-            self._add(self._shown, over)
+            self._add(self._shown)
         if self._layer is not None:
             self._layer.visible = True
             self._viewer.dims.set_point(0, float(self._layer.translate[0]))
 
-    def _add(self, preview: PreviewImage, over: Image | None) -> None:
+    def _add(self, preview: PreviewImage) -> None:
         self._layer = Image(
             preview.probability[np.newaxis],
             name=_NAME,
@@ -63,7 +65,7 @@ class PreviewLayer:
             contrast_limits=(0, 255),
             blending="additive",  # membranes are dark, and the rest stays as it is
             metadata={PREVIEW_KEY: True},
-            **_placement(preview, over),
+            **_placement(preview, self._over),
         )
         selected = set(self._viewer.layers.selection)
         self._viewer.add_layer(self._layer)

@@ -80,6 +80,10 @@ class PreviewImage:
     slice: int
     epoch: int
 
+    def fits(self, shape: tuple[int, ...]) -> bool:
+        """Whether it can be that of a slice of a stack (Z, Y, X)."""
+        return shape[-2:] == self.probability.shape and self.slice < shape[0]
+
 
 @dataclass(frozen=True)
 class RunProgress:

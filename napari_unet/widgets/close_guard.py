@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
 
+from napari.utils.notifications import show_info
 from qtpy.QtCore import QEvent, QObject
 from qtpy.QtWidgets import QMainWindow, QMessageBox, QWidget
 
+from napari_unet.settings import remember
+from napari_unet.widgets.run_control import RunControl
+
 
 class CloseGuard(QObject):
-    """Lets a window close only if the callback agrees.
+    """Lets a window close only once it is clear what becomes of the training.
 
     Parameters
     ----------
-    may_close : callable
-        Asked for each attempt to close the window; may show a dialog.
+    control : RunControl
+        Of the training.
     parent : QWidget
         Part of the window, found when it is first shown.
     """
 
-    def __init__(self, may_close: Callable[[], bool], parent: QWidget) -> None:
+    def __init__(self, control: RunControl, parent: QWidget) -> None:
         super().__init__(parent)
-        self._may_close = may_close
+        self._control = control
+        self._part = parent
+        self._is_closing = False  # as soon as the run has been told to stop
+        control.stop_told.connect(self._on_stop_told)
+        control.followed.connect(self._on_followed)
         # Weak: a window that is closed must not stay in memory for its guard's sake.
         self._window: weakref.ref[QMainWindow] | None = None
         parent.installEventFilter(self)
@@ -45,6 +52,32 @@ class CloseGuard(QObject):
         if widget is not None:
             self._window = weakref.ref(widget)
             widget.installEventFilter(self)
+
+    def _may_close(self) -> bool:
+        run = self._control.watched
+        if run is None:
+            return True
+        if self._is_closing:
+            return False
+        answer = ask_to_leave(self._part, run.name)
+        if answer == "leave":
+            remember(followed_run=str(run.path))
+        elif answer == "stop":
+            # A server may take seconds to be told, which the window must not wait for.
+            self._is_closing = True
+            show_info(f"Telling '{run.name}' to stop; napari closes then.")
+            self._control.stop()
+        return answer == "leave"
+
+    def _on_stop_told(self) -> None:
+        window = self._window() if self._window is not None else None
+        if self._is_closing and window is not None:
+            window.removeEventFilter(self)
+            window.close()
+
+    def _on_followed(self, _: object) -> None:
+        """Anew, for it could not be told to stop; or another one."""
+        self._is_closing = False
 
 
 def ask_to_leave(parent: QWidget, run_name: str) -> str:

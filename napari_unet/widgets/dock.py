@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from qtpy.QtCore import QEvent, QTimer
+from qtpy.QtCore import QEvent, QTimer, Signal
 from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
 
 from napari_unet.widgets.connections import when_deleted
@@ -20,11 +20,14 @@ class Dock(QWidget):
     to the viewer, unseen.
     """
 
+    closed = Signal()  # the dock alone, not the window with it
+
     def changeEvent(self, event: QEvent | None) -> None:  # noqa: N802
         super().changeEvent(event)
         if event is None or event.type() != QEvent.Type.ParentChange:
             return
         if self.parent() is None:
+            self.closed.emit()
             _closed.add(self)
             when_deleted(self, partial(_closed.discard, self))
             self.deleteLater()

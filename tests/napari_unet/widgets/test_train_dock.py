@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 from napari.layers import Image, Labels
+from napari.utils.notifications import notification_manager
 from pytestqt.qtbot import QtBot
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QApplication, QMessageBox, QPushButton
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtWidgets import QApplication, QLabel, QMessageBox, QPushButton
 
 from napari_unet.launching import LocalLauncher
 from napari_unet.processes import find_process
@@ -54,8 +55,6 @@ def open_dock(make_napari_viewer: Any, runs_folder: Path, qtbot: QtBot) -> OpenD
 
 
 def visible_text(dock: TrainDock) -> str:
-    from qtpy.QtWidgets import QLabel
-
     return "\n".join(label.text() for label in dock.findChildren(QLabel))
 
 
@@ -81,6 +80,11 @@ def wait_for_end(qtbot: QtBot, dock: TrainDock, text: str) -> None:
 def only_run(folder: Path) -> RunDirectory:
     (summary,) = list_runs(folder)
     return summary.run
+
+
+def told(text: str) -> bool:
+    """Whether one of napari's notifications said so."""
+    return any(text in one.message for one in notification_manager.records)
 
 
 def set_options(dock: TrainDock, **options: Any) -> None:
@@ -167,8 +171,6 @@ def test_a_killed_process_is_told_and_can_be_resumed(
 
 
 def test_cancel_asks_and_deletes(open_dock: OpenDock, runs_folder: Path, qtbot: QtBot) -> None:
-    from qtpy.QtCore import QTimer
-
     _, dock = open_dock()
     set_options(dock, steps=100_000)
     click(qtbot, dock, "Start")
@@ -188,8 +190,6 @@ def test_cancel_asks_and_deletes(open_dock: OpenDock, runs_folder: Path, qtbot: 
 def test_a_run_left_running_is_followed_after_a_restart(
     open_dock: OpenDock, runs_folder: Path, qtbot: QtBot
 ) -> None:
-    from qtpy.QtCore import QTimer
-
     viewer, dock = open_dock()
     set_options(dock, steps=100_000)
     click(qtbot, dock, "Start")
@@ -205,11 +205,44 @@ def test_a_run_left_running_is_followed_after_a_restart(
     viewer.close()
 
     _, again = open_dock()
-    wait_for_text(qtbot, again, "is still training")
-    click(qtbot, again, "Follow")
     wait_for_text(qtbot, again, "of 100000")
+    assert load_settings().followed_run == ""
     click(qtbot, again, "Stop")
     wait_for_end(qtbot, again, "Stopped")
+
+
+def test_a_training_whose_dock_is_closed_goes_on_and_is_followed_by_the_next_dock(
+    open_dock: OpenDock, runs_folder: Path, qtbot: QtBot
+) -> None:
+    viewer, dock = open_dock()
+    set_options(dock, steps=100_000, eval_interval=1)
+    click(qtbot, dock, "Start")
+    wait_for_text(qtbot, dock, "of 100000")
+    with qtbot.waitSignal(dock.destroyed):
+        QTimer.singleShot(0, lambda: viewer.window.remove_dock_widget(dock))
+    assert summarize(only_run(runs_folder)).is_running
+    again = TrainDock(viewer)
+    viewer.window.add_dock_widget(again, name="Train")
+    wait_for_text(qtbot, again, "of 100000")
+    assert told("goes on training") and told("is followed again")
+    click(qtbot, again, "Stop")
+    wait_for_end(qtbot, again, "Stopped")
+
+
+def test_a_training_is_stopped_before_the_window_closes(
+    open_dock: OpenDock, runs_folder: Path, qtbot: QtBot
+) -> None:
+    _, dock = open_dock()
+    set_options(dock, steps=100_000)
+    click(qtbot, dock, "Start")
+    wait_for_text(qtbot, dock, "of 100000")
+    window, run = dock.window(), only_run(runs_folder)
+    window.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose, False)  # the fixture deletes it
+    QTimer.singleShot(300, answer("Stop it", qtbot))
+    assert not window.close()
+    qtbot.waitUntil(lambda: not window.isVisible())
+    assert told("napari closes then")
+    qtbot.waitUntil(lambda: summarize(run).status == "stopped", timeout=PATIENCE)
 
 
 def test_labels_of_another_shape_are_refused_in_words(
