@@ -64,7 +64,7 @@ class SideBySide:
     def __init__(self, viewer: Viewer) -> None:
         self._viewer = viewer
         self._hidden: list[Layer] = []
-        self._named: list[Layer] = []
+        self._opacities: dict[Layer, float] = {}
 
     def show(self, mask: Labels, truth: Labels, errors: Labels | None) -> None:
         """Show only these layers and their image, each in a cell with its name."""
@@ -74,14 +74,16 @@ class SideBySide:
         ]
         for layer in self._hidden:
             layer.visible = False
+        self._opacities = {layer: layer.opacity for layer in shown}
         for layer in shown:
             layer.visible = True
+            layer.opacity = 1.0  # nothing lies below it
             layer.name_overlay.visible = True
             layer.name_overlay.font_size = NAME_SIZE
-        self._named = shown
+        extent = mask.data.shape[-2:] * mask.scale[-2:]
         grid = self._viewer.canvas.grid
         grid.stride = 1
-        grid.shape = (-1, -1)
+        grid.shape = grid_shape(len(shown), tuple(extent), self._viewer.canvas.size)
         grid.enabled = True
         self._viewer.reset_view()
 
@@ -90,10 +92,29 @@ class SideBySide:
         self._viewer.canvas.grid.enabled = False
         for layer in self._hidden:
             layer.visible = True
-        for layer in self._named:
+        for layer, opacity in self._opacities.items():
+            layer.opacity = opacity
             layer.name_overlay.visible = False
-        self._hidden, self._named = [], []
+        self._hidden, self._opacities = [], {}
         self._viewer.reset_view()
+
+
+def grid_shape(count: int, image: tuple[float, float], canvas: tuple[int, int]) -> tuple[int, int]:
+    """Rows and columns without an empty cell, in which images are as large as can be.
+
+    Parameters
+    ----------
+    count : int
+        Images.
+    image, canvas : pair
+        Height and width of each of them, and of all the cells together.
+    """
+    shapes = [(rows, count // rows) for rows in range(1, count + 1) if count % rows == 0]
+
+    def enlargement(shape: tuple[int, int]) -> float:
+        return min(canvas[axis] / shape[axis] / image[axis] for axis in (0, 1))
+
+    return max(shapes, key=enlargement)
 
 
 def _image_of(viewer: Viewer, mask: Labels) -> Image | None:

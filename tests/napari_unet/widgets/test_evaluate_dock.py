@@ -12,6 +12,7 @@ from qtpy.QtCore import QPoint, Qt, QTimer
 from qtpy.QtWidgets import QApplication, QFileDialog, QLabel, QTableView
 
 from napari_unet.layers import add_mask
+from napari_unet.widgets.evaluate_canvas import grid_shape
 from napari_unet.widgets.evaluate_dock import EvaluateDock
 from training.metrics import overlap_figures
 from training.neuron_metrics import neuron_figures_of_mask
@@ -168,12 +169,26 @@ def test_side_by_side_shows_three_cells_and_puts_all_back(
     viewer: Viewer, dock: EvaluateDock, button: Button
 ) -> None:
     other = viewer.add_image(np.zeros((7, 9, 9)), name="other")
+    opacity = viewer.layers["mask"].opacity
     button(dock, "Side by side").click()
-    assert viewer.canvas.grid.enabled and viewer.canvas.grid.actual_shape(viewer.layers) == (2, 2)
+    assert viewer.canvas.grid.enabled
+    assert sorted(viewer.canvas.grid.actual_shape(viewer.layers)) == [1, 3]
+    assert viewer.layers["mask"].opacity == 1
     assert [layer.name for layer in viewer.layers if layer.visible] == ["tissue", "truth", "mask"]
     button(dock, "Side by side").click()
     assert not viewer.canvas.grid.enabled
     assert other.visible
+    assert viewer.layers["mask"].opacity == opacity
+
+
+@pytest.mark.parametrize(
+    ("count", "canvas", "expected"),
+    [(3, (720, 508), (3, 1)), (3, (500, 1400), (1, 3)), (4, (720, 508), (2, 2))],
+)
+def test_cells_fill_the_canvas(
+    count: int, canvas: tuple[int, int], expected: tuple[int, int]
+) -> None:
+    assert grid_shape(count, (512.0, 512.0), canvas) == expected
 
 
 def test_figures_are_saved_and_copied(
