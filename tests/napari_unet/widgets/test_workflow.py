@@ -11,17 +11,61 @@ import pytest
 import tifffile
 from napari import Viewer
 from pytestqt.qtbot import QtBot
-from qtpy.QtWidgets import QFileDialog, QTableView
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QFileDialog, QLabel, QPushButton, QTableView, QWidget
 from sklearn.metrics import f1_score
 
 PLUGIN = "napari-unet-mindspore"
 WriteModel = Callable[..., Path]
-Button = Callable[..., object]
+Click = Callable[[QWidget, str], None]
+Save = Callable[[QWidget], Path]
 
 
 def napari_unet(*arguments: object) -> None:
     command = [Path(sys.executable).with_name("napari-unet"), *map(str, arguments)]
     subprocess.run(command, check=True, capture_output=True)
+
+
+def told_dice(mask: Path, data: Path) -> list[float]:
+    """What the command line tells of a mask, slice by slice."""
+    figures = mask.with_suffix(".json")
+    napari_unet("evaluate", mask, "--data", data, "--json", figures)
+    return [one["dice"] for one in json.loads(figures.read_text())["slices"]]
+
+
+def shown_dice(evaluate: QWidget) -> list[float]:
+    """What the evaluate dock's table shows; 0 where nothing is computed yet."""
+    table = evaluate.findChild(QTableView).model()
+    return [float(table.index(row, 1).data() or 0) for row in range(table.rowCount())]
+
+
+def text(widget: QWidget) -> str:
+    return "\n".join(label.text() for label in widget.findChildren(QLabel))
+
+
+@pytest.fixture
+def click(qtbot: QtBot, button: Callable[[QWidget, str], QPushButton]) -> Click:
+    """``click(dock, text)`` presses a button with the mouse, once it can be pressed."""
+
+    def press(dock: QWidget, name: str) -> None:
+        qtbot.waitUntil(button(dock, name).isEnabled)
+        qtbot.mouseClick(button(dock, name), Qt.MouseButton.LeftButton)
+
+    return press
+
+
+@pytest.fixture
+def save_mask(click: Click, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Save:
+    """``save_mask(dock)`` exports by the button, and gives the file."""
+
+    def save(predict: QWidget) -> Path:
+        exported, form = tmp_path / "exported.tif", "Mask, 0 = membrane as ISBI (*.tif)"
+        monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(exported), form))
+        click(predict, "Save mask…")
+        qtbot.waitUntil(exported.exists)
+        return exported
+
+    return save
 
 
 @pytest.fixture
@@ -38,55 +82,60 @@ def test_open_predict_compare_export(
     data: Path,
     write_model: WriteModel,
     qtbot: QtBot,
-    button: Button,
+    click: Click,
+    save_mask: Save,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    model = write_model(fold=1)
-    exported, expected, figures = (tmp_path / name for name in ("a.tif", "b.tif", "f.json"))
-    viewer = make_napari_viewer()
+    model, expected = write_model(fold=1), tmp_path / "expected.tif"
+    viewer = make_napari_viewer(show=True)
     viewer.open(data, plugin=PLUGIN)
     _, predict = viewer.window.add_plugin_dock_widget(PLUGIN, "Predict")
     _, evaluate = viewer.window.add_plugin_dock_widget(PLUGIN, "Evaluate")
     predict.use_model(model)
-    button(predict, "Predict all slices").click()
-    table = evaluate.findChild(QTableView).model()
-
-    def shown() -> list[float]:
-        return [float(table.index(row, 1).data() or 0) for row in range(table.rowCount())]
-
-    qtbot.waitUntil(lambda: len(shown()) == 7 and min(shown()) > 0.8, timeout=30_000)
-    form = "Mask, 0 = membrane as ISBI (*.tif)"
-    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(exported), form))
-    button(predict, "Save mask…").click()
-    qtbot.waitUntil(exported.exists)
+    click(predict, "Predict all slices")
+    qtbot.waitUntil(lambda: len(shown_dice(evaluate)) == 7 and min(shown_dice(evaluate)) > 0.8)
+    exported = save_mask(predict)
 
     napari_unet("predict", model, data / "train-volume.tif", "-o", expected)
     mask, truth = tifffile.imread(exported), tifffile.imread(data / "train-labels.tif")
     np.testing.assert_array_equal(mask, tifffile.imread(expected))
     dice = [f1_score(truth[i].ravel() == 0, mask[i].ravel() == 0) for i in range(7)]
-    np.testing.assert_allclose(shown(), dice, atol=6e-4)
-    napari_unet("evaluate", exported, "--data", data, "--json", figures)
-    told = [one["dice"] for one in json.loads(figures.read_text())["slices"]]
-    np.testing.assert_allclose(told, dice, rtol=1e-12)
+    np.testing.assert_allclose(shown_dice(evaluate), dice, atol=6e-4)
+    np.testing.assert_allclose(told_dice(exported, data), dice, rtol=1e-12)
 
 
 @pytest.mark.isbi
-def test_isbis_own_stack(
+def test_isbi_by_clicks_open_train_predict_compare_export(
     make_napari_viewer: Callable[..., Viewer],
     isbi: Path,
-    write_model: WriteModel,
     qtbot: QtBot,
-    button: Button,
+    click: Click,
+    save_mask: Save,
 ) -> None:
-    viewer = make_napari_viewer()
+    viewer = make_napari_viewer(show=True)
     viewer.open(isbi, plugin=PLUGIN)
     assert [layer.name for layer in viewer.layers] == ["train-volume", "train-labels"]
+
+    _, train = viewer.window.add_plugin_dock_widget(PLUGIN, "Train")
+    qtbot.waitUntil(lambda: "Membrane" in text(train))
+    train.form.set_value("steps", 40)
+    click(train, "Start")
+    qtbot.waitUntil(lambda: "Finished" in text(train))
+
     _, predict = viewer.window.add_plugin_dock_widget(PLUGIN, "Predict")
-    predict.use_model(write_model())
-    button(predict, "Predict all slices").click()
-    qtbot.waitUntil(lambda: button(predict, "Save mask…").isEnabled())
-    qtbot.waitUntil(
-        lambda: button(predict, "Predict all slices").isVisibleTo(predict), timeout=60_000
-    )
-    assert all(page.any() for page in viewer.layers["train-volume mask"].data)
+    click(predict, "Predict all slices")
+    qtbot.waitUntil(lambda: "30 slices in" in text(predict))
+
+    _, evaluate = viewer.window.add_plugin_dock_widget(PLUGIN, "Evaluate")
+    qtbot.waitUntil(lambda: len(shown_dice(evaluate)) == 30 and min(shown_dice(evaluate)) > 0)
+    shown = shown_dice(evaluate)
+    click(evaluate, "Worst")
+    worst = int(np.argmin(shown))
+    assert viewer.dims.current_step[0] == worst
+    assert viewer.canvas.overlays.text.text == f"slice {worst}   Dice {shown[worst]:.3f}"
+    click(evaluate, "Side by side")
+    click(evaluate, "Side by side")
+
+    told = told_dice(save_mask(predict), isbi)
+    np.testing.assert_allclose(shown, told, atol=6e-4)
+    assert f"{np.mean(told):.3f}" in text(evaluate)
