@@ -131,6 +131,11 @@ class RunProgress:
         return self.status.capitalize()
 
     @property
+    def validation(self) -> str:
+        """What is held out, in a sentence; empty before the start."""
+        return str((self.state.started or {}).get("validation", ""))
+
+    @property
     def best_figure(self) -> str:
         """The best soft Dice, to go after a status; empty before the first validation."""
         dice = self.state.best_soft_dice

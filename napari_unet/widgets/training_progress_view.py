@@ -52,6 +52,8 @@ class TrainingProgressView(QWidget):
         self._bar.setFixedHeight(8)
         self._values = {title: _value() for title in _TITLES}
         self._best = _value()
+        self._validation = _faint("")
+        self._validation.setWordWrap(True)
         self._log = QPlainTextEdit()
         self._log.setReadOnly(True)
         self._log.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
@@ -79,6 +81,7 @@ class TrainingProgressView(QWidget):
         for title, value in self._values.items():
             value.setText(figures[title])
         self._best.setText(figures.get("Best", ""))
+        self._validation.setText(progress.validation)
         self.curves.show_curves(progress.curves)
         self._show_log(progress.log_tail)
         self._devices_button.setEnabled(True)
@@ -109,6 +112,7 @@ class TrainingProgressView(QWidget):
         layout.addWidget(self._headline)
         layout.addWidget(self._bar)
         layout.addLayout(grid)
+        layout.addWidget(self._validation)
         layout.addWidget(self.curves, 3)
         layout.addLayout(buttons)
         layout.addWidget(self._log, 2)

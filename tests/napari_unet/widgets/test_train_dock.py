@@ -114,6 +114,7 @@ def test_a_training_started_by_a_click_is_watched_to_its_end(
     run = only_run(runs_folder)
     assert run.onnx.exists()
     assert "4 of 4" in visible_text(dock)
+    assert "held out for validation" in visible_text(dock)
     assert not button(dock, "Stop").isEnabled()
     preview = next(one for one in viewer.layers if one.name == "training preview")
     assert isinstance(preview, Image)
