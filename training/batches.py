@@ -47,6 +47,21 @@ class Batch(NamedTuple):
     weights: Image
 
 
+class Done(NamedTuple):
+    """How far a run has come, on whatever number of devices.
+
+    Parameters
+    ----------
+    steps : int
+        Taken by the optimizer.
+    samples : int
+        Trained on, by all devices.
+    """
+
+    steps: int = 0
+    samples: int = 0
+
+
 class Sampler(Protocol):
     """Makes one training sample of a slice."""
 
@@ -181,6 +196,8 @@ class Batches:
     config : TrainingConfig
     rank, world_size : int
         Of this process.
+    done : Done
+        Where the run goes on from.
     """
 
     def __init__(
@@ -192,6 +209,7 @@ class Batches:
         config: TrainingConfig,
         rank: int = 0,
         world_size: int = 1,
+        done: Done = Done(),  # noqa: B008 (immutable)
     ) -> None:
         scaled = [card.scaling.apply(image) for image in images]
         planes = scaled, list(membrane), None if weights is None else list(weights)
@@ -210,22 +228,26 @@ class Batches:
         epochs = config.epochs if world_size == 1 else config.distribute_epochs
         self.samples_per_step = self._batch * world_size
         # The last step goes on into the next epoch rather than leave samples out.
-        self.total_steps = config.steps or math.ceil(
-            epochs * self.samples_per_epoch / self.samples_per_step
-        )
-        self._flipped_samples = round(config.flips * self.total_steps) * self.samples_per_step
+        self._done = done
+        left = math.ceil((epochs * self.samples_per_epoch - done.samples) / self.samples_per_step)
+        self.total_steps = config.steps or done.steps + max(left, 0)
+        self._flipped_samples = round(config.flips * self.samples_after(self.total_steps))
+
+    def samples_after(self, step: int) -> int:
+        """Samples that all devices have trained on after a step."""
+        return self._done.samples + (step - self._done.steps) * self.samples_per_step
 
     def epoch(self, step: int) -> int:
         """Epoch, from 1, that the first sample of a step, from 1, belongs to."""
-        return (step - 1) * self.samples_per_step // self.samples_per_epoch + 1
+        return self.samples_after(step - 1) // self.samples_per_epoch + 1
 
     def epochs_finished(self, step: int) -> int:
         """Epochs whose samples have all been trained on after a step."""
-        return step * self.samples_per_step // self.samples_per_epoch
+        return self.samples_after(step) // self.samples_per_epoch
 
     def sample_numbers(self, step: int) -> range:
         """Numbers of the samples that this process trains on in a step, from 1."""
-        first = ((step - 1) * self._world_size + self._rank) * self._batch
+        first = self.samples_after(step - 1) + self._rank * self._batch
         return range(first, first + self._batch)
 
     def batch(self, step: int) -> Batch:

@@ -48,9 +48,28 @@ def load_weights(path: Path) -> tuple[Weights, dict[str, str]]:
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             return weights, file.metadata() or {}
     except (SafetensorError, ValueError, OSError) as error:
-        raise UserError(
-            f"{path} is no checkpoint that can be read.", "Give a .ckpt or .safetensors file."
-        ) from error
+        raise _unreadable(path) from error
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """A ``.safetensors`` file's metadata alone.
+
+    Raises
+    ------
+    UserError
+        If the file can't be read.
+    """
+    try:
+        with safe_open(path, framework="numpy") as file:
+            return file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise _unreadable(path) from error
+
+
+def _unreadable(path: Path) -> UserError:
+    return UserError(
+        f"{path} is no checkpoint that can be read.", "Give a .ckpt or .safetensors file."
+    )
 
 
 def put_weights(cell: nn.Cell, weights: Mapping[str, NDArray[Any]], source: Path) -> None:

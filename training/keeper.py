@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from training.checkpoints import load_weights, prune_checkpoints
+from training.batches import Done
+from training.checkpoints import prune_checkpoints, read_metadata
 from training.comparison import compare, initial_figures, told_initial_figures
 from training.config import TrainingConfig
 from training.data import Data
@@ -46,7 +47,7 @@ class Keeper:
         self._best = _best_soft_dice(run)
         self._best_validation: tuple[Evaluation, Probabilities] | None = None
 
-    def validate_and_save(self, step: int, epoch: int) -> None:
+    def validate_and_save(self, done: Done, epoch: int) -> None:
         """Validate after a step; keep the model if it is the best, and a checkpoint."""
         self._learner.settle()
         evaluation, probabilities = self._learner.inference.validate(
@@ -56,8 +57,9 @@ class Keeper:
         if is_best:
             self._best_validation = evaluation, probabilities
             self._keep_best(evaluation)
+        step = done.steps
         checkpoint = self._run.checkpoint(MODEL_NAMES[self._config.preset], epoch, step)
-        self._learner.save(checkpoint, step)
+        self._learner.save(checkpoint, done)
         prune_checkpoints(self._run, self._config.keep_checkpoint_max)
         shown = self._data.valid_slices[0]
         preview = self._run.preview_image(epoch)
@@ -107,8 +109,7 @@ def _best_soft_dice(run: RunDirectory) -> float:
     """Of the best model so far; 0 if there is none yet."""
     if not run.best.exists():
         return 0.0
-    _, metadata = load_weights(run.best)
-    return float(metadata["soft_dice"])
+    return float(read_metadata(run.best)["soft_dice"])
 
 
 def _png(probability: NDArray[np.float32]) -> bytes:

@@ -9,16 +9,18 @@ from pathlib import Path
 import mindspore
 from mindspore import Tensor
 
-from training.batches import Batch
+from training.batches import Batch, Done
 from training.checkpoints import (
     Weights,
     load_weights,
     parameters_of,
     put_weights,
+    read_metadata,
     save_weights,
 )
 from training.config import TrainingConfig
 from training.device import Device
+from training.errors import UserError
 from training.inference import Inference
 from training.model_card import ModelCard
 from training.networks import build_network
@@ -123,21 +125,21 @@ class Learner:
         self._follow(Tensor(1.0, mindspore.float32))
         self._note_learned(metadata, path)
 
-    def save(self, path: Path, step: int) -> None:
-        """Write all that :meth:`resume_from` needs to go on after ``step``."""
+    def save(self, path: Path, done: Done) -> None:
+        """Write all that :meth:`resume_from` and :func:`read_done` need to go on."""
         state: Weights = {}
         for cell in self._cells:
             state |= parameters_of(cell)
-        save_weights(path, state, {"step": str(step), "model_card": self.card.to_json()})
+        progress = {name: str(value) for name, value in done._asdict().items()}
+        save_weights(path, state, {**progress, "model_card": self.card.to_json()})
 
-    def resume_from(self, path: Path) -> int:
-        """Take up a run where :meth:`save` left it; returns the steps done."""
+    def resume_from(self, path: Path) -> None:
+        """Take up a run where :meth:`save` left it."""
         state, metadata = load_weights(path)
         state["learning_rate"] = self.rates  # another number of devices has its own schedule
         for cell in self._cells:
             put_weights(cell, state, path)
         self._note_learned(metadata, path)
-        return int(metadata["step"])
 
     def _note_learned(self, metadata: Mapping[str, str], path: Path) -> None:
         """Tell in the card what the weights have seen before this run, or before its break."""
@@ -161,3 +163,21 @@ class Learner:
         for parameter in self._network.trainable_params():
             digest.update(parameter.asnumpy().tobytes())
         return digest.hexdigest()
+
+
+def read_done(path: Path) -> Done:
+    """How far the run had come when :meth:`Learner.save` wrote a checkpoint.
+
+    Raises
+    ------
+    UserError
+        If it is no checkpoint of a run.
+    """
+    metadata = read_metadata(path)
+    try:
+        return Done(*(int(metadata[name]) for name in Done._fields))
+    except (KeyError, ValueError) as error:
+        raise UserError(
+            f"{path} does not tell how far its run had come.",
+            "Start a new run from its weights.",
+        ) from error

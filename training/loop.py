@@ -10,13 +10,13 @@ import mindspore
 import numpy as np
 
 from training import __version__
-from training.batches import Batches
+from training.batches import Batches, Done
 from training.config import TrainingConfig
 from training.data import Data, describe_model, load_data
 from training.device import Device
 from training.errors import UserError
 from training.keeper import Keeper
-from training.learner import Learner
+from training.learner import Learner, read_done
 from training.model_card import ModelCard
 from training.report import Report
 from training.run_directory import RunDirectory
@@ -38,16 +38,21 @@ def train(run: RunDirectory, config: TrainingConfig, device: Device, stop: StopR
     """
     data = load_data(config)
     card = describe_model(config, data)
-    batches = make_batches(data, card, config, device)
+    checkpoint = next(reversed(run.list_checkpoints()), None)
+    done = Done() if checkpoint is None else read_done(checkpoint)
+    batches = make_batches(data, card, config, device, done)
     learner = Learner(config, card, device, batches.total_steps)
-    done = restore_weights(learner, run, config)
+    if checkpoint is not None:
+        learner.resume_from(checkpoint)
+    elif config.resume:
+        learner.start_from(Path(config.resume_ckpt))
     report = Report(run, device)
     keeper = Keeper(learner, run, config, data, report)
-    initial = keeper.measure_initial(done) if report.is_writing else None
-    announce(report, config, data, batches, done, initial)
+    initial = keeper.measure_initial(done.steps) if report.is_writing else None
+    announce(report, config, data, batches, done.steps, initial)
 
-    step, is_stopped = done, False
-    for step, batch in batches.from_step(done + 1):
+    step, is_stopped = done.steps, False
+    for step, batch in batches.from_step(done.steps + 1):
         loss, is_stopped = learner.step(step, batch, stop.is_requested())
         if not math.isfinite(loss):
             raise UserError(
@@ -57,7 +62,7 @@ def train(run: RunDirectory, config: TrainingConfig, device: Device, stop: StopR
         epoch, rate = batches.epoch(step), float(learner.rates[step - 1])
         report.step(step, epoch, loss, batches.samples_per_step, rate)
         if report.is_writing and (is_stopped or is_validation_due(step, batches, config)):
-            keeper.validate_and_save(step, epoch)
+            keeper.validate_and_save(Done(step, batches.samples_after(step)), epoch)
         if is_stopped:
             break
 
@@ -72,7 +77,9 @@ def train(run: RunDirectory, config: TrainingConfig, device: Device, stop: StopR
         run.stop_request.unlink(missing_ok=True)
 
 
-def make_batches(data: Data, card: ModelCard, config: TrainingConfig, device: Device) -> Batches:
+def make_batches(
+    data: Data, card: ModelCard, config: TrainingConfig, device: Device, done: Done
+) -> Batches:
     """The share of this process in the training samples."""
     return Batches(
         data.images[data.train_slices],
@@ -82,17 +89,8 @@ def make_batches(data: Data, card: ModelCard, config: TrainingConfig, device: De
         config,
         device.rank,
         device.world_size,
+        done,
     )
-
-
-def restore_weights(learner: Learner, run: RunDirectory, config: TrainingConfig) -> int:
-    """Go on from the newest checkpoint, or start from given weights; returns the steps done."""
-    checkpoints = run.list_checkpoints()
-    if checkpoints:
-        return learner.resume_from(checkpoints[-1])
-    if config.resume:
-        learner.start_from(Path(config.resume_ckpt))
-    return 0
 
 
 def announce(

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.training.conftest import small_stack
-from training.batches import Batches
+from training.batches import Batches, Done
 from training.config import preset_config
 from training.displacement import measure_displacement
 from training.model_card import ModelCard
@@ -77,6 +77,21 @@ def test_steps_come_with_their_own_batches() -> None:
         for array, expected in zip(batch, batches.batch(step), strict=True):
             np.testing.assert_array_equal(array, expected)
     assert step == batches.total_steps == 9
+
+
+def test_a_run_goes_on_with_the_next_samples_on_another_number_of_devices() -> None:
+    config = preset_config("compact", epochs=4, distribute_epochs=4, batchsize=2)
+    stack = IMAGES, LABELS == 0, None, CARD, config
+    before = [Batches(*stack, rank=rank, world_size=4) for rank in range(4)]
+    seen = [number for step in (1, 2) for one in before for number in one.sample_numbers(step)]
+    done = Done(2, before[0].samples_after(2))
+    after = [Batches(*stack, rank=rank, world_size=2, done=done) for rank in range(2)]
+    for step in range(3, after[0].total_steps + 1):
+        seen += [number for one in after for number in one.sample_numbers(step)]
+    assert seen == list(range(len(seen)))
+    epochs = len(seen) / after[0].samples_per_epoch
+    assert 4 <= epochs < 4 + 4 / after[0].samples_per_epoch
+    assert after[0].epoch(after[0].total_steps) >= 4
 
 
 @settings(max_examples=50, deadline=None)
