@@ -96,6 +96,7 @@ def evaluate(viewer: Any) -> None:
     """Compare: errors on the canvas, then image, truth and prediction side by side."""
     dock = open_dock(viewer, "Evaluate")
     wait_until(lambda: "Dice" in viewer.canvas.overlays.text.text and "±" in all_text(dock))
+    wait_until(lambda: "…" not in all_text(dock))
     click(dock, "Errors")
     for layer in viewer.layers:
         if layer.name.endswith(("mask", "labels")):

@@ -17,7 +17,7 @@ from napari_unet.widgets.plot_theme import (
     color,
 )
 
-_AXIS_WIDTH = 46
+_AXIS_WIDTH = 54
 
 
 class CurvesView(QWidget):
@@ -43,7 +43,7 @@ class CurvesView(QWidget):
         self._dice_plot.setXLink(self._loss_plot)
         self._dice_plot.setLabel("bottom", "step")
         _add_legend(self._loss_plot, 0.0)
-        _add_legend(self._dice_plot, 0.5)
+        _add_legend(self._dice_plot, 1.0)
         self._raw = self._loss_plot.plot(name="raw")
         self._smoothed = self._loss_plot.plot(
             pen=pyqtgraph.mkPen(LOSS_COLOR, width=2), name="smoothed"
@@ -123,9 +123,9 @@ def _plot(label: str, tooltip: str) -> Any:
 
 
 def _add_legend(plot: Any, height: float) -> None:
-    """At the right; ``height`` 0 is the top, 0.5 the middle, between the two kinds of Dice."""
-    legend = plot.addLegend(labelTextSize="8pt", verSpacing=-6)
-    legend.anchor((1, height), (1, height), offset=(-4, 2))
+    """A line at the right; ``height`` 0 is the top, 1 the bottom: where curves rarely go."""
+    legend = plot.addLegend(labelTextSize="8pt", colCount=2)
+    legend.anchor((1, height), (1, height), offset=(-4, 2 - 4 * height))
 
 
 def _dotted(plot: Any, dots: str, name: str) -> Any:

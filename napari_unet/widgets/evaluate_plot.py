@@ -34,6 +34,7 @@ class DicePlot(pyqtgraph.PlotWidget):  # type: ignore[misc]
         self.setLabel("bottom", "slice")
         self.setLabel("left", "Dice")
         self.getAxis("left").setWidth(58)
+        self.getPlotItem().setContentsMargins(0, 8, 4, 0)  # else the topmost number is cut
         for name in ("left", "bottom"):
             self.getAxis(name).enableAutoSIPrefix(False)
         self._curve = self.plot(pen=DICE_COLOR, symbol="o", symbolSize=5, symbolPen=None)
