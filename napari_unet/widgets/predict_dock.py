@@ -16,6 +16,7 @@ from qtpy.QtWidgets import QFormLayout, QLabel, QVBoxLayout
 
 from napari_unet.layers import (
     PROBABILITY,
+    corrected_slices,
     displayed_slice,
     edited_slices,
     role,
@@ -174,6 +175,7 @@ class PredictDock(Dock):
         """Layers of what was predicted with this model, or new ones."""
         old = self._result
         if old is not None and (old.image, old.model) == (image, model):
+            self._keep_corrected(old)
             return old
         _remember(model=str(model))
         new = PredictedLayers.add(self._viewer, image, model, self._threshold.threshold)
@@ -215,8 +217,14 @@ class PredictDock(Dock):
 
     def _on_threshold_changed(self, threshold: float) -> None:
         if self._result is not None:
+            self._keep_corrected(self._result)
             self._result.threshold_shown(self._viewer, threshold)
             self._threshold_others()
+
+    def _keep_corrected(self, result: PredictedLayers) -> None:
+        """Leave slices alone that a person said are right."""
+        result.prediction.keep(corrected_slices(result.mask))
+        self._threshold.show_kept(result.prediction.kept_slices)
 
     def _threshold_others(self) -> None:
         if self._is_thresholding:
@@ -237,7 +245,6 @@ class PredictDock(Dock):
     def _on_release_requested(self) -> None:
         if self._result is not None:
             self._result.prediction.release()
-            self._threshold.show_kept([])
             self._on_threshold_changed(self._threshold.threshold)
 
     def _on_painted(self, event: Any) -> None:

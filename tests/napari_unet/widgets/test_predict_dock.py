@@ -20,6 +20,7 @@ from qtpy.QtWidgets import (
 )
 from superqt import QLabeledDoubleSlider
 
+from napari_unet.layers import CORRECTED_KEY
 from napari_unet.live_prediction import LivePrediction
 from napari_unet.prediction import load_predictor
 from napari_unet.segmentation import Segmentation, number_neurons, segment_slice
@@ -113,6 +114,20 @@ def test_corrected_slices_keep_their_corrections(
     button(dock, "Drop corrections").click()
     qtbot.waitUntil(lambda: bool((mask.data == (probability.data >= 0.8)).all()))
     assert "thresholded" not in texts(dock)
+
+
+def test_slices_that_a_person_said_are_right_are_left_alone(
+    viewer: Viewer, dock: PredictDock, predict: Callable[..., None], qtbot: QtBot
+) -> None:
+    predict()
+    probability, mask = viewer.layers["tissue probability"], viewer.layers["tissue mask"]
+    mask.metadata[CORRECTED_KEY] = [2]
+    right = mask.data[2].copy()
+    dock.findChild(QLabeledDoubleSlider).setValue(0.95)
+    qtbot.waitUntil(lambda: bool((mask.data[6] == (probability.data[6] >= 0.95)).all()))
+    np.testing.assert_array_equal(mask.data[2], right)
+    assert (right != (probability.data[2] >= 0.95)).any()
+    assert "not thresholded: 2" in texts(dock)
 
 
 def test_cancel_keeps_the_finished_slices(
