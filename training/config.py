@@ -118,7 +118,12 @@ class TrainingConfig:
         1, "Seed", "Of the initial weights and the augmentation.", minimum=0, maximum=2**31 - 1
     )
     batchsize: int = _advanced(16, "Batch size", "Images a step on each device.", minimum=1)
-    lr: float = _advanced(1e-4, "Learning rate", "Of Adam; the highest of its schedule.", minimum=0)
+    lr: float = _advanced(
+        1e-4,
+        "Learning rate",
+        "Of Adam; the highest of its schedule. 0: by the number of steps.",
+        minimum=0,
+    )
     lr_schedule: str = _advanced(
         "constant",
         "Schedule",
@@ -282,7 +287,7 @@ PRESETS: Mapping[str, TrainingConfig] = {
         epochs=12,
         distribute_epochs=12,
         batchsize=8,
-        lr=1e-2,
+        lr=0.0,
         lr_schedule="one_cycle",
         average_weights=True,
         eval_interval=0,

@@ -63,6 +63,13 @@ def one_medical_step() -> None:
     print(loss)
 
 
+def highest_rates(*totals: str) -> None:
+    """Print the highest learning rate of compact's runs of so many steps."""
+    from training.step import learning_rates
+
+    print(*(learning_rates(preset_config("compact"), int(total)).max() for total in totals))
+
+
 def medical_parameters() -> None:
     """Print name and shape of every parameter."""
     from training.networks import build_network

@@ -54,3 +54,9 @@ def test_medical_learns_from_a_batch() -> None:
 @pytest.mark.parametrize(("preset", "size"), [("compact", 96), ("medical", 252)])
 def test_the_portable_model_gives_mindspore_s_output(preset: str, size: int) -> None:
     assert float(run_case("same_as_onnx", preset, size)) < 1e-4
+
+
+def test_a_long_run_learns_at_a_lower_rate() -> None:
+    short, usual, long = map(float, run_case("highest_rates", 60, 576, 4 * 576).split())
+    assert short == usual == pytest.approx(1e-2)
+    assert long == pytest.approx(usual / 2)
