@@ -143,7 +143,7 @@ def test_eight_workers_train_one_model(
 def test_a_worker_that_dies_is_told_and_the_rest_ends(
     run: RunDirectory, launch: Callable[..., Launch]
 ) -> None:
-    first = launch("--devices=2", "--device=cpu", "--distribute_epochs=5000")
+    first = launch("--devices=2", "--device=cpu", "--distribute_epochs=5000", "--eval_interval=1")
     first.wait_for_step(8)
     first.worker(1).kill()
     killed = time.monotonic()
