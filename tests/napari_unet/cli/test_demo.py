@@ -20,6 +20,7 @@ from training.errors import UserError
 from training.events import load_state
 from training.folds import split_fold
 from training.metrics import FIGURES
+from training.neuron_metrics import NEURON_FIGURES
 from training.run_directory import RunDirectory
 from training.synthetic import write_synthetic
 
@@ -60,7 +61,7 @@ def test_writes_all_results(out: Path) -> None:
     assert np.array_equal(mask == 0, probability >= 0.5)
     figures = json.loads((out / "evaluation.json").read_text())
     assert [one["index"] for one in figures["slices"]] == split_fold(6, 1)[1]
-    assert set(figures["mean"]) == set(FIGURES)
+    assert set(figures["mean"]) == {*FIGURES, *NEURON_FIGURES}
     assert (out / "contact-sheet.png").read_bytes().startswith(b"\x89PNG")
     assert load_state(RunDirectory(out / "run").events).status == "finished"
 
