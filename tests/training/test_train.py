@@ -141,7 +141,17 @@ def test_a_run_starts_from_given_weights(
     finished: RunDirectory, small_folder: Path, tmp_path: Path
 ) -> None:
     run = RunDirectory(tmp_path / "second")
-    options = ("--data_url", small_folder, *OPTIONS, "--steps", 1, "--lr", 0, "--run_dir", run.path)
+    options = (
+        "--data_url",
+        small_folder,
+        *OPTIONS,
+        "--steps",
+        1,
+        "--lr",
+        1e-12,
+        "--run_dir",
+        run.path,
+    )
     result = train(*options, "--resume", "True", "--resume_ckpt", finished.best)
     assert result.returncode == 0, result.stderr
     weights, others = load_file(run.best), load_file(finished.best)
