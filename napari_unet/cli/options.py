@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
 
 from napari_unet.prediction import PRECISIONS
 
+model_argument = click.argument("model", metavar="RUN_OR_ONNX", type=click.Path(path_type=Path))
+stack_argument = click.argument("stack", metavar="STACK.tif", type=click.Path(path_type=Path))
 device_option = click.option(
     "--device",
     default="cpu",

@@ -14,7 +14,9 @@ from tqdm import tqdm
 from napari_unet.cli.options import (
     compression_option,
     device_option,
+    model_argument,
     precision_option,
+    stack_argument,
     tta_option,
 )
 from napari_unet.pixel_size import read_pixel_size
@@ -27,8 +29,8 @@ from training.stack_file import StackFile
 
 
 @click.command()
-@click.argument("model", metavar="RUN_OR_ONNX", type=click.Path(path_type=Path))
-@click.argument("stack", metavar="STACK.tif", type=click.Path(path_type=Path))
+@model_argument
+@stack_argument
 @click.option(
     "-o",
     "--output",

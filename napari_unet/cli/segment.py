@@ -12,7 +12,9 @@ from napari_unet.cli.options import (
     compression_option,
     data_options,
     device_option,
+    model_argument,
     precision_option,
+    stack_argument,
     tta_option,
 )
 from napari_unet.live_prediction import allocate
@@ -28,8 +30,8 @@ from training.stacks import find_pair, read_training_pair
 
 
 @click.command()
-@click.argument("model", metavar="RUN_OR_ONNX", type=click.Path(path_type=Path))
-@click.argument("stack", metavar="STACK.tif", type=click.Path(path_type=Path))
+@model_argument
+@stack_argument
 @click.option(
     "-o",
     "--output",
