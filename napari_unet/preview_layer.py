@@ -16,9 +16,11 @@ _NAME = "training preview"
 
 
 class PreviewLayer:
-    """Adds the layer with the first preview, and refreshes it with the next ones.
+    """Adds a blank layer as a run starts, and shows one preview after the other in it.
 
-    A layer that a person removed stays away until :meth:`reveal`.
+    Adding a layer blocks the window for some 0.2 s, where a person works while a training goes
+    on; new data in a layer takes next to nothing. A layer that a person removed stays away until
+    :meth:`reveal`.
 
     Parameters
     ----------
@@ -35,6 +37,19 @@ class PreviewLayer:
     def forget(self) -> None:
         """Begin anew with the next run; the old run's layer is left to the person."""
         self._layer = self._shown = None
+
+    def prepare(self, slice_index: int, over: Image) -> None:
+        """Add the layer, blank, at the slice that is going to be shown."""
+        if self._layer is None and self._shown is None:
+            blank = np.zeros(over.data.shape[1:], np.uint8)
+            self._over = over
+            self._add(PreviewImage(blank, slice_index, epoch=0))
+
+    def remove_blank(self) -> None:
+        """Take away a layer in which nothing was shown."""
+        if self._shown is None and self._layer is not None and self._layer in self._viewer.layers:
+            self._viewer.layers.remove(self._layer)
+            self._layer = None
 
     def show(self, preview: PreviewImage, over: Image | None) -> None:
         """Show a preview, over the images that are trained on where they are known."""

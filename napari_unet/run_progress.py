@@ -136,6 +136,11 @@ class RunProgress:
         return str((self.state.started or {}).get("validation", ""))
 
     @property
+    def held_out_slice(self) -> int | None:
+        """Index in the stack of the slice that previews show; None before the start."""
+        return int(self.state.started["valid_slices"][0]) if self.state.started else None
+
+    @property
     def best_figure(self) -> str:
         """The best soft Dice, to go after a status; empty before the first validation."""
         dice = self.state.best_soft_dice

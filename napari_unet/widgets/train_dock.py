@@ -169,15 +169,22 @@ class TrainDock(Dock):
         self._progress.show_headline("Stopping after the current step")
 
     def _on_cancelled(self) -> None:
+        self._preview_layer.remove_blank()
         self._progress.show_headline("The training was cancelled, and its run deleted.")
         self._buttons.show_ended(None)
 
     def _on_progressed(self, progress: RunProgress) -> None:
         self._progress.show_progress(progress)
-        if progress.preview is not None:
-            self._preview_layer.show(progress.preview, self._images_of(progress.preview))
+        self._show_preview(progress)
         if progress.is_running:
             self._buttons.show_running()
+
+    def _show_preview(self, progress: RunProgress) -> None:
+        preview, slice_index = progress.preview, progress.held_out_slice
+        if preview is not None:
+            self._preview_layer.show(preview, self._images_of(preview))
+        elif slice_index is not None and self._images is not None and progress.is_running:
+            self._preview_layer.prepare(slice_index, self._images)
 
     def _images_of(self, preview: PreviewImage) -> Image | None:
         """What was trained on here; of a run from elsewhere, what is chosen now if it fits."""
@@ -188,6 +195,7 @@ class TrainDock(Dock):
 
     def _on_ended(self, progress: RunProgress) -> None:
         self._buttons.show_ended(progress.status)
+        self._preview_layer.remove_blank()
         run = self._control.run
         if run is None:
             return

@@ -119,6 +119,7 @@ def test_a_training_started_by_a_click_is_watched_to_its_end(
     preview = next(one for one in viewer.layers if one.name == "training preview")
     assert isinstance(preview, Image)
     assert preview.data.shape == (1, 64, 64)
+    assert preview.data.any()
     assert load_settings().training["seed"] == 5
 
 
