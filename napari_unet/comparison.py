@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.layers import FALSE_NEGATIVE, FALSE_POSITIVE
 from training.errors import UserError
 from training.metrics import overlap_figures
 from training.neuron_metrics import NEURON_FIGURES, neuron_figures_of_mask
 
 PIXEL_FIGURES = ("dice", "iou", "precision", "recall")
 FIGURES = (*PIXEL_FIGURES, *NEURON_FIGURES)
+FALSE_POSITIVE, FALSE_NEGATIVE = 1, 2  # pixels of :class:`Errors`; 0 elsewhere
 Figures = dict[str, float]
 
 

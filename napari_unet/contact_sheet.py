@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageColor, ImageDraw, ImageFont
 
-from napari_unet.layers import PREDICTION_COLOR, TRUTH_COLOR
+from napari_unet.colors import PREDICTION_COLOR, TRUTH_COLOR
 from training.metrics import overlap_figures
 
 COLUMNS = ("Image", "Ground truth", "Prediction", "Errors")

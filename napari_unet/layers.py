@@ -1,4 +1,4 @@
-"""Every layer that this plugin adds to a viewer: its place, its colours, its name."""
+"""Every layer that this plugin adds to a viewer, and how to tell and find them again."""
 
 from __future__ import annotations
 
@@ -6,23 +6,17 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from napari.utils.colormaps import DirectLabelColormap
 from numpy.typing import NDArray
 
-from training.sparse import INSIDE, MEMBRANE, UNKNOWN
+from napari_unet.colormaps import error_colormap, mask_colormap, sparse_colormap
+from napari_unet.colors import PREDICTION_COLOR
 
 if TYPE_CHECKING:
     from napari import Viewer
     from napari.layers import Image, Labels, Layer
 
-# Of Okabe and Ito's palette, which colour-blind people tell apart: what only the prediction
-# has (false positives) looks like the prediction, what only the truth has like the truth.
-PREDICTION_COLOR = "#E69F00"
-TRUTH_COLOR = "#56B4E9"
-OTHER_COLOR = "#CC79A7"
-INSIDE_COLOR = "#F0E442"
+AXIS_LABELS = ("z", "y", "x")  # as napari names the sliders
 MASK_OPACITY = 0.5
-FALSE_POSITIVE, FALSE_NEGATIVE = 1, 2
 # In a layer's metadata: how the file of a mask told membrane from inside.
 CONVENTION_KEY = "label_convention"
 SPARSE = "sparse"  # the convention of labels with 0 = unknown, 1 = membrane, 2 = inside
@@ -31,34 +25,6 @@ CORRECTED_KEY = "corrected_slices"
 # In the metadata of the layers made here: which of them it is.
 ROLE_KEY = "napari_unet_role"
 PROBABILITY, MASK, ERRORS, NEURONS = "probability", "mask", "errors", "neurons"
-
-
-def mask_colormap(color: str) -> DirectLabelColormap:
-    """Colours of a mask: 0 is transparent, 1 = membrane has the given colour."""
-    return DirectLabelColormap(color_dict={None: OTHER_COLOR, 0: "transparent", 1: color})
-
-
-def sparse_colormap() -> DirectLabelColormap:
-    """Colours of sparse labels: unknown is transparent, membrane blue, inside yellow."""
-    return DirectLabelColormap(
-        color_dict={
-            None: OTHER_COLOR,
-            UNKNOWN: "transparent",
-            MEMBRANE: TRUTH_COLOR,
-            INSIDE: INSIDE_COLOR,
-        }
-    )
-
-
-def error_colormap() -> DirectLabelColormap:
-    """Colours of the error layer: :data:`FALSE_POSITIVE` and :data:`FALSE_NEGATIVE`."""
-    return DirectLabelColormap(
-        color_dict={
-            None: "transparent",
-            FALSE_POSITIVE: PREDICTION_COLOR,
-            FALSE_NEGATIVE: TRUTH_COLOR,
-        }
-    )
 
 
 def placement(layer: Layer) -> dict[str, Any]:
@@ -197,58 +163,3 @@ def add_errors(viewer: Viewer, data: Any, over: Labels) -> Labels:
     )
     layer.editable = False
     return layer
-
-
-def lay_labels_over(viewer: Viewer, image: Image) -> None:
-    """Put an image that was just added under the labels of the same shape.
-
-    Files that are dropped together are opened in the order of their names, labels before the
-    volume; an image over its labels would hide them. Labels from files without a pixel size
-    take the image's.
-    """
-    from napari.layers import Labels
-
-    matching = [
-        layer
-        for layer in viewer.layers
-        if isinstance(layer, Labels) and layer.data.shape == image.data.shape
-    ]
-    if not matching:
-        return
-    lowest = min(viewer.layers.index(layer) for layer in matching)
-    if viewer.layers.index(image) > lowest:
-        viewer.layers.move(viewer.layers.index(image), lowest)
-    for layer in matching:
-        if np.all(layer.scale == 1):
-            layer.scale, layer.units = image.scale, image.units
-
-
-def displayed_slice(viewer: Viewer, layer: Layer) -> int | None:
-    """Index along Z of the slice that the slider is at; None if it is outside of the layer."""
-    if layer.ndim < 3:
-        return 0
-    point = layer.world_to_data(viewer.dims.point[-layer.ndim :])
-    index = round(float(point[-3]))
-    return index if 0 <= index < layer.data.shape[-3] else None
-
-
-def show_slice(viewer: Viewer, layer: Layer, index: int) -> None:
-    """Move the slider to a slice of a stack."""
-    if layer.ndim < 3:
-        return
-    point = list(layer.world_to_data(viewer.dims.point[-layer.ndim :]))
-    point[-3] = index
-    axis = viewer.dims.ndim - 3
-    viewer.dims.set_point(axis, layer.data_to_world(point)[-3])
-
-
-def edited_slices(event: Any) -> set[int]:
-    """Slices along Z that a ``paint`` event of a Labels layer (Z, Y, X) tells of."""
-    edited: set[int] = set()
-    for atom in event.value:
-        along_z = atom[0][0]  # napari: a slice of the edited box, or an array of indices
-        if isinstance(along_z, slice):
-            edited.update(range(along_z.start, along_z.stop))
-        else:
-            edited.update(int(index) for index in np.unique(along_z))
-    return edited

@@ -10,20 +10,18 @@ from napari import Viewer
 from napari.layers import Image, Labels, Layer
 from numpy.typing import NDArray
 
+from napari_unet.colormaps import mask_colormap, sparse_colormap
+from napari_unet.colors import PREDICTION_COLOR, TRUTH_COLOR
 from napari_unet.layers import (
     CONVENTION_KEY,
     CORRECTED_KEY,
     ERRORS,
     MASK,
-    PREDICTION_COLOR,
     ROLE_KEY,
     SPARSE,
-    TRUTH_COLOR,
     corrected_slices,
     is_sparse_layer,
-    mask_colormap,
     role,
-    sparse_colormap,
 )
 from napari_unet.preview_layer import is_preview
 from napari_unet.project import LayerRecord
@@ -57,6 +55,7 @@ def attributes_of(layer: Layer) -> dict[str, Any]:
     found = {name: _plain(getattr(layer, name)) for name in names}
     found |= {"scale": _plain(layer.scale), "translate": _plain(layer.translate)}
     found["units"] = [str(unit) for unit in layer.units]
+    found["axis_labels"] = list(layer.axis_labels)
     if isinstance(layer, Image):
         found["contrast_limits"] = _plain(layer.contrast_limits)
         found["colormap"] = layer.colormap.name

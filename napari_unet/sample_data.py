@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from napari_unet.layers import CONVENTION_KEY, MASK_OPACITY, TRUTH_COLOR, mask_colormap
+from napari_unet.colormaps import mask_colormap
+from napari_unet.colors import TRUTH_COLOR
+from napari_unet.layers import AXIS_LABELS, CONVENTION_KEY, MASK_OPACITY
 from training.stacks import to_membrane
 from training.synthetic import synthetic_stack
 
@@ -19,10 +21,12 @@ def open_synthetic() -> list[LayerTuple]:
 
     images, labels = wait_in_thread(synthetic_stack, "Drawing cells")
     membrane = to_membrane(labels, "isbi").astype(np.uint8)
+    volume = {"name": "synthetic-volume", "axis_labels": AXIS_LABELS}
     truth = {
         "name": "synthetic-labels",
+        "axis_labels": AXIS_LABELS,
         "colormap": mask_colormap(TRUTH_COLOR),
         "opacity": MASK_OPACITY,
         "metadata": {CONVENTION_KEY: "isbi"},
     }
-    return [(images, {"name": "synthetic-volume"}, "image"), (membrane, truth, "labels")]
+    return [(images, volume, "image"), (membrane, truth, "labels")]

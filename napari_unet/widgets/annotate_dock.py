@@ -11,16 +11,10 @@ from napari.layers import Image, Labels, Layer
 from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QPushButton, QVBoxLayout
 
 from napari_unet.annotation import LabelCounts
-from napari_unet.layers import (
-    INSIDE_COLOR,
-    PROBABILITY,
-    TRUTH_COLOR,
-    add_sparse_labels,
-    is_sparse_layer,
-    role,
-    show_slice,
-)
+from napari_unet.colors import INSIDE_COLOR, TRUTH_COLOR
+from napari_unet.layers import PROBABILITY, add_sparse_labels, is_sparse_layer, role
 from napari_unet.preview_layer import is_preview
+from napari_unet.slices import show_slice
 from napari_unet.widgets.annotate_table import LabelledTable
 from napari_unet.widgets.background import run_in_thread
 from napari_unet.widgets.brush_buttons import Brush, BrushButtons

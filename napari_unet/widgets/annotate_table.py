@@ -16,7 +16,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_unet.annotation import LabelCounts
-from napari_unet.layers import INSIDE_COLOR, TRUTH_COLOR
+from napari_unet.colors import INSIDE_COLOR, TRUTH_COLOR
 
 TITLES = ("Slice", "Membrane", "Inside")
 COLORS = (None, TRUTH_COLOR, INSIDE_COLOR)

@@ -20,23 +20,21 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_unet.colors import PREDICTION_COLOR
 from napari_unet.correction import as_ground_truth
 from napari_unet.layers import (
     CORRECTED_KEY,
     ERRORS,
     MASK,
-    PREDICTION_COLOR,
     add_sparse_labels,
     corrected_slices,
-    displayed_slice,
-    edited_slices,
     image_under,
     is_sparse_layer,
     labels_over,
     probability_of,
     role,
-    show_slice,
 )
+from napari_unet.slices import displayed_slice, edited_slices, show_slice
 from napari_unet.widgets.brush_buttons import Brush, BrushButtons
 from napari_unet.widgets.brush_hand import BrushHand
 from napari_unet.widgets.canvas_tools import CanvasTool, GapTool, SnapBrush, set_labels

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSpinBox, QVBoxLayout, QWidget
 
 from napari_unet.correction import find_specks
-from napari_unet.layers import displayed_slice
+from napari_unet.slices import displayed_slice
 from napari_unet.widgets.background import run_in_thread
 from napari_unet.widgets.canvas_tools import set_labels, set_pixels
 from napari_unet.widgets.edit_watch import EditWatch

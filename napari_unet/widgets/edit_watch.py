@@ -8,7 +8,7 @@ from napari import Viewer
 from napari.layers import Labels
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_unet.layers import displayed_slice, edited_slices
+from napari_unet.slices import displayed_slice, edited_slices
 from napari_unet.widgets.connections import Connections
 
 

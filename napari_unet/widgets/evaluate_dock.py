@@ -11,7 +11,8 @@ from napari.layers import Labels, Layer
 from napari.utils.notifications import show_info
 from qtpy.QtWidgets import QApplication, QFileDialog, QFormLayout, QLabel, QVBoxLayout
 
-from napari_unet.layers import ERRORS, MASK, NEURONS, displayed_slice, role, show_slice
+from napari_unet.layers import ERRORS, MASK, NEURONS, role
+from napari_unet.slices import displayed_slice, show_slice
 from napari_unet.widgets.background import run_in_thread
 from napari_unet.widgets.connections import Connections, when_deleted
 from napari_unet.widgets.dock import Dock

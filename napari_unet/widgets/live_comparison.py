@@ -10,7 +10,7 @@ from napari.layers import Labels
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_unet.comparison import Comparison
-from napari_unet.layers import displayed_slice, edited_slices
+from napari_unet.slices import displayed_slice, edited_slices
 from napari_unet.widgets.background import run_in_thread
 from napari_unet.widgets.connections import Connections
 from napari_unet.widgets.messages import report

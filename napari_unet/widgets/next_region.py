@@ -11,7 +11,7 @@ from napari.layers import Image
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
 
-from napari_unet.layers import show_slice
+from napari_unet.slices import pixels_in_world, show_slice, slider_in_pixels
 from napari_unet.uncertainty import Region, SliceUncertainty, rank_uncertainty
 from napari_unet.widgets.background import run_in_thread
 from napari_unet.widgets.connections import Connections
@@ -92,13 +92,14 @@ class NextRegion(QWidget):
     def _show(self, region: Region) -> None:
         layer: Any = self._probability
         show_slice(self._viewer, layer, region.z)
-        place = list(layer.world_to_data(self._viewer.dims.point[-layer.ndim :]))
-        place[-2] = region.y + region.height / 2
-        place[-1] = region.x + region.width / 2
-        center = layer.data_to_world(place)
+        place = slider_in_pixels(self._viewer, layer)
+        place[-2:] = region.y, region.x
+        start = pixels_in_world(self._viewer, layer, place)
+        place[-2:] = region.y + region.height, region.x + region.width
+        end = pixels_in_world(self._viewer, layer, place)
         camera = self._viewer.scene.camera
-        camera.center = (0.0, center[-2], center[-1])
-        size = region.height * float(layer.scale[-2])
+        camera.center = (0.0, *(start + end)[-2:] / 2)
+        size = float(end[-2] - start[-2])
         height = min(self._viewer.canvas.size)
         camera.zoom = height / (ROOM * size)
         total = len(self._regions)

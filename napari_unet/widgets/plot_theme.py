@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyqtgraph
 from napari.utils.theme import get_theme
 
-from napari_unet.layers import PREDICTION_COLOR, TRUTH_COLOR
+from napari_unet.colors import PREDICTION_COLOR, TRUTH_COLOR
 
 LOSS_COLOR = TRUTH_COLOR
 SOFT_DICE_COLOR = TRUTH_COLOR

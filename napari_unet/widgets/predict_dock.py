@@ -14,16 +14,11 @@ from napari.qt.threading import create_worker
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QFormLayout, QLabel, QVBoxLayout
 
-from napari_unet.layers import (
-    PROBABILITY,
-    corrected_slices,
-    displayed_slice,
-    edited_slices,
-    role,
-)
+from napari_unet.layers import PROBABILITY, corrected_slices, role
 from napari_unet.live_prediction import predict_slices
 from napari_unet.progress_text import progress_text
 from napari_unet.settings import load_settings, remember
+from napari_unet.slices import displayed_slice, edited_slices
 from napari_unet.widgets.background import run_in_thread, start
 from napari_unet.widgets.connections import Connections
 from napari_unet.widgets.dock import Dock

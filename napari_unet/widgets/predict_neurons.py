@@ -21,11 +21,12 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_unet.layers import add_neurons, displayed_slice
+from napari_unet.layers import add_neurons
 from napari_unet.live_neurons import find_neurons, settings_of_model
 from napari_unet.live_prediction import allocate
 from napari_unet.progress_text import progress_text
 from napari_unet.segmentation import Segmentation
+from napari_unet.slices import displayed_slice
 from napari_unet.widgets.background import run_in_thread
 from napari_unet.widgets.connections import Connections
 from napari_unet.widgets.messages import report

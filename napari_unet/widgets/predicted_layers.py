@@ -8,8 +8,9 @@ from pathlib import Path
 from napari import Viewer
 from napari.layers import Image, Labels
 
-from napari_unet.layers import add_mask, add_probability, displayed_slice
+from napari_unet.layers import add_mask, add_probability
 from napari_unet.live_prediction import LivePrediction
+from napari_unet.slices import displayed_slice
 
 
 @dataclass(frozen=True, eq=False)

@@ -24,7 +24,8 @@ from qtpy.QtWidgets import (
 )
 from superqt import QElidingLabel
 
-from napari_unet.layers import SPARSE, TRUTH_COLOR, corrected_slices, is_sparse_layer
+from napari_unet.colors import TRUTH_COLOR
+from napari_unet.layers import SPARSE, corrected_slices, is_sparse_layer
 from napari_unet.preview_layer import is_preview
 from napari_unet.training_data import (
     FolderData,

@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score, jaccard_score, precision_score, recall_score
 
-from napari_unet.comparison import Comparison, Errors
-from napari_unet.layers import FALSE_NEGATIVE, FALSE_POSITIVE
+from napari_unet.comparison import FALSE_NEGATIVE, FALSE_POSITIVE, Comparison, Errors
 from training.errors import UserError
 from training.neuron_metrics import neuron_figures_of_mask
 

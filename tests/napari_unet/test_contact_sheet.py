@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageColor
 
+from napari_unet.colors import PREDICTION_COLOR, TRUTH_COLOR
 from napari_unet.contact_sheet import HIT_COLOR, PANEL, SheetRow, contact_sheet
-from napari_unet.layers import PREDICTION_COLOR, TRUTH_COLOR
 
 
 def sheet_row(index: int = 3, shape: tuple[int, int] = (256, 256)) -> SheetRow:

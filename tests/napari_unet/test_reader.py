@@ -8,8 +8,12 @@ import pytest
 import tifffile
 from napari.layers import Image, Labels
 
-from napari_unet.reader import get_reader, mask_convention
+from napari_unet.label_recognition import mask_convention
+from napari_unet.pixel_size import PixelSize
+from napari_unet.reader import get_reader
+from napari_unet.tif import TifWriter, write_mask
 from training.errors import UserError
+from training.sparse import LabelNote
 
 LayerTuple = tuple[Any, dict[str, Any], str]
 
@@ -65,8 +69,9 @@ def test_stacks_open_lazily_with_the_files_pixels(
 
 def test_a_single_image_opens_in_two_dimensions(tmp_path: Path, images: np.ndarray) -> None:
     tifffile.imwrite(tmp_path / "one.tiff", images[0])
-    [(data, _, kind)] = read(tmp_path / "one.tiff")
+    [(data, attributes, kind)] = read(tmp_path / "one.tiff")
     assert kind == "image" and data.shape == images[0].shape
+    assert attributes["axis_labels"] == ("y", "x")
 
 
 def test_pixel_sizes_become_the_scale(tmp_path: Path, images: np.ndarray) -> None:
@@ -82,6 +87,7 @@ def test_pixel_sizes_become_the_scale(tmp_path: Path, images: np.ndarray) -> Non
     layer = Image(data, **attributes)
     np.testing.assert_allclose(layer.scale, (50, 4, 4))
     assert [str(unit) for unit in layer.units] == ["nanometer"] * 3
+    assert layer.axis_labels == ("z", "y", "x")
 
 
 @pytest.mark.parametrize("inside", [1, 255, 7])
@@ -138,6 +144,31 @@ def test_convention_of_a_mask(sample: np.ndarray, convention: str | None) -> Non
     assert mask_convention(sample) == convention
 
 
+def test_what_a_file_says_of_its_labels_goes_before_what_they_look_like(
+    tmp_path: Path, membrane: np.ndarray
+) -> None:
+    path = tmp_path / "mask.tif"
+    note = LabelNote("membrane", (2,)).line()
+    write_mask(path, np.ones_like(membrane), "membrane", note=note)
+    [(data, attributes, _)] = read(path)
+    assert np.all(data == 1)
+    assert attributes["metadata"] == {"label_convention": "membrane", "corrected_slices": [2]}
+
+
+@pytest.mark.parametrize("sized", ["volume", "labels"])
+def test_volume_and_labels_share_the_pixel_size_that_one_has(
+    tmp_path: Path, images: np.ndarray, isbi_labels: np.ndarray, sized: str
+) -> None:
+    for name, stack in (("volume", images), ("labels", isbi_labels)):
+        size = PixelSize(50.0, 4.0, 4.0) if name == sized else None
+        with TifWriter(tmp_path / f"{name}.tif", stack.shape, stack.dtype, pixel_size=size) as tif:
+            for page in stack:
+                tif.write(page)
+    for _, attributes, _ in read(tmp_path / "volume.tif", tmp_path / "labels.tif"):
+        np.testing.assert_allclose(attributes["scale"], (50, 4, 4))
+        assert attributes["units"] == ("nm",) * 3
+
+
 def test_a_folder_gives_volume_and_labels_over_it(
     tmp_path: Path, images: np.ndarray, isbi_labels: np.ndarray
 ) -> None:
@@ -166,7 +197,7 @@ def test_files_dropped_together_come_images_first(
 def test_large_labels_stay_lazy(
     tmp_path: Path, isbi_labels: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("napari_unet.reader.EDITABLE_BYTES", 1000)
+    monkeypatch.setattr("napari_unet.lazy_pixels.EDITABLE_BYTES", 1000)
     tifffile.imwrite(tmp_path / "labels.tif", isbi_labels)
     [(data, _, kind)] = read(tmp_path / "labels.tif")
     assert kind == "labels" and isinstance(data, da.Array)

@@ -10,12 +10,7 @@ from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QCheckBox, QLabel, QPushButton
 
-from napari_unet.layers import (
-    add_mask,
-    add_probability,
-    corrected_slices,
-    is_sparse_layer,
-)
+from napari_unet.layers import add_mask, add_probability, corrected_slices, is_sparse_layer
 from napari_unet.widgets.correct_dock import CorrectDock
 
 PLUGIN = "napari-unet-mindspore"

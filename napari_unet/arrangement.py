@@ -1,0 +1,78 @@
+"""Where stacks that are opened lie among the layers that are open already."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from napari import Viewer, current_viewer
+from napari.layers import Image, Labels
+
+
+def scale_in_viewer(shape: tuple[int, ...], is_labels: bool) -> dict[str, Any]:
+    """Scale and units of the image that labels are of, or of the labels that an image has.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of what is opened; its partner has the same.
+    is_labels : bool
+        Whether labels are opened.
+
+    Returns
+    -------
+    dict
+        Arguments of a layer; empty without a partner.
+    """
+    viewer = current_viewer()
+    partner = Image if is_labels else Labels
+    for layer in viewer.layers if viewer else ():
+        if isinstance(layer, partner) and layer.data.shape == shape:
+            return {"scale": layer.scale, "units": layer.units}
+    return {}
+
+
+def arrange_after_adding(images: Iterable[Any]) -> None:
+    """Once napari has added these images, put them under labels that are there already.
+
+    Parameters
+    ----------
+    images : iterable of array
+        Data of the layers to be.
+    """
+    viewer = current_viewer()
+    if viewer is None:
+        return
+    waiting = [id(data) for data in images]
+
+    def _on_inserted(event: Any) -> None:
+        if id(event.value.data) in waiting:
+            waiting.remove(id(event.value.data))
+            lay_labels_over(viewer, event.value)
+        if not waiting:
+            viewer.layers.events.inserted.disconnect(_on_inserted)
+
+    viewer.layers.events.inserted.connect(_on_inserted, position="last")
+
+
+def lay_labels_over(viewer: Viewer, image: Image) -> None:
+    """Put an image that was just added under the labels of the same shape.
+
+    Files that are dropped together are opened in the order of their names, labels before the
+    volume; an image over its labels would hide them. Labels from files without a pixel size
+    take the image's.
+    """
+    matching = [
+        layer
+        for layer in viewer.layers
+        if isinstance(layer, Labels) and layer.data.shape == image.data.shape
+    ]
+    if not matching:
+        return
+    lowest = min(viewer.layers.index(layer) for layer in matching)
+    if viewer.layers.index(image) > lowest:
+        viewer.layers.move(viewer.layers.index(image), lowest)
+    for layer in matching:
+        if np.all(layer.scale == 1):
+            layer.scale, layer.units = image.scale, image.units

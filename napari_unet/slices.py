@@ -1,0 +1,74 @@
+"""Which slice of a stack the slider is at, and which ones were painted on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pint
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from napari import Viewer
+    from napari.layers import Layer
+
+
+def slider_in_pixels(viewer: Viewer, layer: Layer) -> NDArray[np.float64]:
+    """Where the sliders are, in pixels of a layer along each of its axes."""
+    point = np.asarray(viewer.dims.point[-layer.ndim :]) / _world_units_per_unit(viewer, layer)
+    return np.asarray(layer.world_to_data(point))
+
+
+def pixels_in_world(
+    viewer: Viewer, layer: Layer, pixels: Sequence[float] | NDArray[Any]
+) -> NDArray[np.float64]:
+    """A place in a layer's pixels as sliders and camera count it."""
+    return np.asarray(layer.data_to_world(pixels)) * _world_units_per_unit(viewer, layer)
+
+
+def displayed_slice(viewer: Viewer, layer: Layer) -> int | None:
+    """Index along Z of the slice that the slider is at; None if it is outside of the layer."""
+    if layer.ndim < 3:
+        return 0
+    index = round(float(slider_in_pixels(viewer, layer)[-3]))
+    return index if 0 <= index < layer.data.shape[-3] else None
+
+
+def show_slice(viewer: Viewer, layer: Layer, index: int) -> None:
+    """Move the slider to a slice of a stack."""
+    if layer.ndim < 3:
+        return
+    place = slider_in_pixels(viewer, layer)
+    place[-3] = index
+    axis = viewer.dims.ndim - 3
+    viewer.dims.set_point(axis, pixels_in_world(viewer, layer, place)[-3])
+
+
+def edited_slices(event: Any) -> set[int]:
+    """Slices along Z that a ``paint`` event of a Labels layer (Z, Y, X) tells of."""
+    edited: set[int] = set()
+    for atom in event.value:
+        along_z = atom[0][0]  # napari: a slice of the edited box, or an array of indices
+        if isinstance(along_z, slice):
+            edited.update(range(along_z.start, along_z.stop))
+        else:
+            edited.update(int(index) for index in np.unique(along_z))
+    return edited
+
+
+def _world_units_per_unit(viewer: Viewer, layer: Layer) -> NDArray[np.float64]:
+    """What a layer's units are in the viewer's, which are the smallest ones of any layer.
+
+    ``Layer.world_to_data`` takes no notice of the difference.
+    """
+    world = viewer.dims.units
+    if world is None or len(world) < layer.ndim or world[-layer.ndim :] == layer.units:
+        return np.ones(layer.ndim)
+    registry = pint.get_application_registry()
+    return np.array(
+        [
+            registry.Quantity(1.0, unit).to(other).magnitude
+            for unit, other in zip(layer.units, world[-layer.ndim :], strict=True)
+        ]
+    )
