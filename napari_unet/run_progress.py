@@ -26,9 +26,10 @@ class Curves:
     Parameters
     ----------
     steps, loss, smoothed_loss : arrays (N,) of float
-        One entry a step.
+        One entry a step; of a run that has more of them than a screen has columns, the lowest
+        and the highest loss of equally many steps.
     evaluated_steps, soft_dice, dice : arrays (M,) of float
-        Means over the validation slices, one entry a validation.
+        Means over the validation slices, one entry a validation, or a few of them.
     best : int or None
         Index of the best validation, by soft Dice.
     initial_soft_dice : float or None
@@ -47,17 +48,25 @@ class Curves:
     @classmethod
     def of(cls, state: RunState) -> Curves:
         """The curves of a run so far."""
-        loss = _column(state.steps, "loss")
-        means = [event["mean"] for event in state.evaluations]
-        soft_dice = _column(means, "soft_dice")
+        loss = state.loss
+        smoothed = trailing_mean(loss.means, _smoothing_width(len(loss)))
+        steps, extremes = loss.steps, loss.means
+        if loss.stride > 1:
+            steps, smoothed = np.repeat(steps, 2), np.repeat(smoothed, 2)
+            extremes = np.column_stack([loss.lowest, loss.highest]).ravel()
+        soft_dice, best = state.soft_dice.means, None
+        if state.best_evaluation is not None and len(soft_dice):
+            place = np.searchsorted(state.soft_dice.steps, state.best_evaluation["step"])
+            best = min(int(place), len(soft_dice) - 1)
+            soft_dice[best] = state.best_soft_dice
         return cls(
-            steps=_column(state.steps, "step"),
-            loss=loss,
-            smoothed_loss=trailing_mean(loss, int(np.clip(len(loss) / 15, 4, 40))),
-            evaluated_steps=_column(state.evaluations, "step"),
+            steps=steps,
+            loss=extremes,
+            smoothed_loss=smoothed,
+            evaluated_steps=state.soft_dice.steps,
             soft_dice=soft_dice,
-            dice=_column(means, "dice"),
-            best=int(np.argmax(soft_dice)) if len(soft_dice) else None,
+            dice=state.dice.means,
+            best=best,
             initial_soft_dice=state.initial_soft_dice,
         )
 
@@ -148,25 +157,24 @@ class RunProgress:
 
     def figures(self) -> dict[str, str]:
         """Figures by their titles, as texts."""
-        state, curves = self.state, self.curves
+        state = self.state
         started, last = state.started or {}, (state.steps[-1] if state.steps else {})
         epochs = started.get("total_steps", 0) / max(started.get("steps_per_epoch", 1), 1)
         figures = {
             "Epoch": f"{state.epoch} of {np.ceil(epochs):.0f}" if started else "",
             "Step": f"{state.step} of {state.total_steps}" if started else "",
-            "Loss": f"{curves.smoothed_loss[-1]:.4f}" if len(curves.loss) else "",
+            "Loss": f"{_recent_loss(state):.4f}" if last else "",
             "Learning rate": f"{last['lr']:.2g}" if last else "",
             "Images/s": f"{_recent_pace(state):.1f}" if last else "",
             "Device": _device(started),
             "Soft Dice": "",
             "Dice": "",
         }
-        if curves.best is not None:
-            best = curves.best
-            figures["Soft Dice"] = f"{curves.soft_dice[-1]:.4f}"
-            figures["Dice"] = f"{curves.dice[-1]:.4f}"
-            epoch = state.evaluations[best]["epoch"]
-            figures["Best"] = f"soft Dice {curves.soft_dice[best]:.4f} after epoch {epoch}"
+        if state.evaluations and state.best_evaluation is not None:
+            mean, best = state.evaluations[-1]["mean"], state.best_evaluation
+            figures["Soft Dice"] = f"{mean['soft_dice']:.4f}"
+            figures["Dice"] = f"{mean['dice']:.4f}"
+            figures["Best"] = f"soft Dice {state.best_soft_dice:.4f} after epoch {best['epoch']}"
         return figures
 
 
@@ -241,8 +249,13 @@ def format_seconds(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
-def _column(events: list[Any], name: str) -> NDArray[np.float64]:
-    return np.array([event[name] for event in events], dtype=np.float64)
+def _smoothing_width(count: int) -> int:
+    return int(np.clip(count / 15, 4, 40))
+
+
+def _recent_loss(state: RunState) -> float:
+    newest = state.steps[-_smoothing_width(state.loss.count) :]
+    return float(np.mean([step["loss"] for step in newest]))
 
 
 def _recent_pace(state: RunState) -> float:

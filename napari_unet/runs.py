@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from threading import Lock
+from typing import Literal, NamedTuple
 
 from napari_unet.launching import Launcher, LocalLauncher
 from napari_unet.servers.record import is_remote, read_record
+from training.config import TrainingConfig
 from training.errors import UserError
-from training.events import RunState, Status, fold, load_state, read_events
+from training.events import RunState, Status, read_state
 from training.run_directory import RunDirectory
 
 RunStatus = Status | Literal["interrupted", "unreadable"]
@@ -74,42 +76,80 @@ class RunSummary:
 
 
 def list_runs(folder: Path) -> list[RunSummary]:
-    """The runs in a folder, newest first. A folder that does not exist has none."""
-    return sorted(_summaries(folder), key=lambda summary: summary.date, reverse=True)
+    """The runs in a folder, newest first. A folder that does not exist has none.
+
+    What was read is kept: to list a folder again costs only what is new in it.
+    """
+    with _listing:
+        return sorted(_summaries(folder), key=lambda summary: summary.date, reverse=True)
 
 
 def summarize(run: RunDirectory) -> RunSummary:
     """One run's row; what can't be read of it is told in ``problem``."""
-    state = load_state(run.events)
-    date = state.started_time or run.config.stat().st_mtime
-    seconds = None
-    if state.started_time is not None and state.last_time is not None:
-        seconds = state.last_time - state.started_time
-    mean = state.best_evaluation["mean"] if state.best_evaluation else {}
-    if is_remote(run):
-        is_running = read_record(run).is_running
-    else:
-        is_running = LocalLauncher(run.path.parent).is_running(run)
-    status = run_status(state, is_running)
-    problem = state.failure["message"] if state.failure else ""
-    preset = device = ""
-    try:
-        config = run.read_config()
-        preset, device = config.preset, config.device
-    except UserError as error:
-        status, problem = "unreadable", str(error)
-    return RunSummary(
-        run=run,
-        status=status,
-        preset=preset,
-        device=device,
-        best_dice=mean.get("dice"),
-        best_soft_dice=mean.get("soft_dice"),
-        seconds=seconds,
-        date=datetime.fromtimestamp(date),
-        is_running=is_running,
-        problem=problem,
-    )
+    return _RunReader(run).summarize()
+
+
+class _RunReader:
+    """Summarizes a run again and again."""
+
+    def __init__(self, run: RunDirectory) -> None:
+        self._run = run
+        self._state = RunState()
+        self._offset = 0
+        self._config: TrainingConfig | UserError | None = None
+        self._config_seen: _FileMark | None = None
+        self._events_seen: _FileMark | None = None
+
+    def summarize(self) -> RunSummary:
+        run = self._run
+        config_mark = _mark(run.config)
+        if config_mark is None:
+            raise FileNotFoundError(run.config)
+        self._read_config(config_mark)
+        self._read_events()
+        state, config = self._state, self._config
+        is_running = _is_running(run)
+        status, problem = run_status(state, is_running), ""
+        if isinstance(config, UserError):
+            status, problem = "unreadable", str(config)
+        elif state.failure is not None:
+            problem = state.failure["message"]
+        seconds = None
+        if state.started_time is not None and state.last_time is not None:
+            seconds = state.last_time - state.started_time
+        mean = state.best_evaluation["mean"] if state.best_evaluation else {}
+        return RunSummary(
+            run=run,
+            status=status,
+            preset=config.preset if isinstance(config, TrainingConfig) else "",
+            device=config.device if isinstance(config, TrainingConfig) else "",
+            best_dice=mean.get("dice"),
+            best_soft_dice=mean.get("soft_dice"),
+            seconds=seconds,
+            date=datetime.fromtimestamp(state.started_time or config_mark.seconds),
+            is_running=is_running,
+            problem=problem,
+        )
+
+    def _read_config(self, mark: _FileMark) -> None:
+        if mark == self._config_seen:
+            return
+        self._config_seen = mark
+        try:
+            self._config = self._run.read_config()
+        except UserError as error:
+            self._config = error
+
+    def _read_events(self) -> None:
+        """What is new; all of it if the file is another one than before."""
+        mark = _mark(self._run.events)
+        if mark == self._events_seen:
+            return
+        before, self._events_seen = self._events_seen, mark
+        if before is None or mark is None or before.inode != mark.inode or mark.size < before.size:
+            self._state, self._offset = RunState(), 0
+        events = self._run.events
+        self._state, self._offset = read_state(events, self._state, self._offset, "last")
 
 
 class RunFollower:
@@ -142,10 +182,9 @@ class RunFollower:
         # Asked first: a process that ends meanwhile has then told all in its events.
         self.is_running = self.launcher.is_running(self.run)
         self.launcher.refresh(self.run)
-        events, self._offset = read_events(self.run.events, self._offset)
-        if events:
-            self.state = fold(self.state, events)
-        return bool(events) or was_running != self.is_running
+        before = self._offset
+        self.state, self._offset = read_state(self.run.events, self.state, before)
+        return self._offset != before or was_running != self.is_running
 
     @property
     def status(self) -> RunStatus:
@@ -156,9 +195,43 @@ class RunFollower:
         return not self.is_running
 
 
+class _FileMark(NamedTuple):
+    """By which a file is known to be the same as before."""
+
+    inode: int
+    size: int
+    nanoseconds: int
+
+    @property
+    def seconds(self) -> float:
+        return self.nanoseconds / 1e9
+
+
+_listing = Lock()  # several docks list the same folder, each in a thread
+_readers: dict[Path, _RunReader] = {}  # of the folder listed last
+
+
 def _summaries(folder: Path) -> Iterator[RunSummary]:
-    for config in folder.glob("*/config.json"):
+    paths = [config.parent for config in folder.glob("*/config.json")]
+    for gone in _readers.keys() - set(paths):
+        del _readers[gone]
+    for path in paths:
+        reader = _readers.setdefault(path, _RunReader(RunDirectory(path)))
         try:
-            yield summarize(RunDirectory(config.parent))
+            yield reader.summarize()
         except FileNotFoundError:
             continue  # deleted while the folder was read
+
+
+def _mark(path: Path) -> _FileMark | None:
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return _FileMark(status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+def _is_running(run: RunDirectory) -> bool:
+    if is_remote(run):
+        return read_record(run).is_running
+    return LocalLauncher(run.path.parent).is_running(run)

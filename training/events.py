@@ -18,7 +18,8 @@ stopped       step, seconds (a person asked for it; the model is kept)
 failed        message, remedy, traceback
 ============  ======================================================================
 
-Readers ignore unknown kinds and an unfinished last line.
+Readers ignore unknown kinds and an unfinished last line. A run of days has a million events: they
+are read in pieces, and folded into a state that is no larger than that of an hour's.
 """
 
 from __future__ import annotations
@@ -29,9 +30,11 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Any, Literal
 
-Event = dict[str, Any]
+from training.event_reading import KEPT_EVENTS, PIECE, Detail, Event, complete_length, read_pieces
+from training.thinned_curve import ThinnedCurve
+
 Status = Literal["waiting", "running", "finished", "stopped", "failed"]
 
 
@@ -39,9 +42,8 @@ class EventLog:
     """Appends events to a file. A line that a killed process left unfinished is cut off."""
 
     def __init__(self, path: Path) -> None:
-        self._file = path.open("ab")
-        complete = complete_length(path.read_bytes())
-        self._file.truncate(complete)
+        self._file = path.open("ab+")
+        self._file.truncate(_complete_size(self._file))
 
     def append(self, kind: str, **values: Any) -> None:
         line = json.dumps({"kind": kind, "time": time.time(), **values}, allow_nan=False)
@@ -53,41 +55,13 @@ class EventLog:
         self._file.close()
 
 
-def complete_length(content: bytes) -> int:
-    """Length in bytes of the finished lines at the start of ``content``."""
-    return content.rfind(b"\n") + 1
-
-
-def parse_events(content: bytes) -> list[Event]:
-    """The events in the finished lines of ``content``; anything else is passed over."""
-    events = []
-    for line in content[: complete_length(content)].splitlines():
-        try:
-            event = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(event, dict) and "kind" in event:
-            events.append(event)
-    return events
-
-
-def read_events(path: Path, offset: int = 0) -> tuple[list[Event], int]:
-    """Events from a byte offset on, and the offset to go on from next time.
-
-    A file that does not exist yet has no events.
-    """
-    try:
-        with path.open("rb") as file:
-            file.seek(offset)
-            content = file.read()
-    except FileNotFoundError:
-        return [], offset
-    return parse_events(content), offset + complete_length(content)
-
-
 @dataclass(frozen=True)
 class RunState:
-    """A run as its events tell it so far. Lists hold events, in the order of their steps."""
+    """A run as its events tell it so far.
+
+    Lists hold the newest events, ``KEPT_EVENTS`` at most, in the order of their steps; the curves
+    tell the whole run.
+    """
 
     status: Status = "waiting"
     started: Event | None = None
@@ -100,10 +74,15 @@ class RunState:
     warnings: list[str] = field(default_factory=list)
     comparison: Event | None = None
     failure: Event | None = None
+    loss: ThinnedCurve = field(default_factory=ThinnedCurve)
+    soft_dice: ThinnedCurve = field(default_factory=ThinnedCurve)
+    dice: ThinnedCurve = field(default_factory=ThinnedCurve)
 
     @property
     def step(self) -> int:
-        return int(self.steps[-1]["step"]) if self.steps else 0
+        if self.steps:
+            return int(self.steps[-1]["step"])
+        return int(self.started["first_step"]) if self.started else 0
 
     @property
     def epoch(self) -> int:
@@ -141,22 +120,22 @@ def fold(state: RunState, events: Iterable[Event]) -> RunState:
     A ``started`` event of a resumed run takes back the steps after the checkpoint from which
     it goes on: they are trained again, and told again.
     """
-    steps, evaluations = list(state.steps), list(state.evaluations)
+    steps: list[Event] = []
+    evaluations: list[Event] = []
     warnings = list(state.warnings)
     changes: dict[str, Any] = {}
     for event in events:
         changes["last_time"] = event.get("time")
         match event["kind"]:
+            case "step" | "loss":
+                steps.append(event)
             case "started":
-                first = event["first_step"]
-                steps = [step for step in steps if step["step"] <= first]
-                evaluations = [one for one in evaluations if one["step"] <= first]
+                state = _taken_back(_added(state, steps, evaluations), event["first_step"])
+                steps, evaluations = [], []
                 changes |= {"status": "running", "started": event, "failure": None}
                 changes["comparison"] = None
                 if state.started_time is None:
                     changes.setdefault("started_time", event["time"])
-            case "step":
-                steps.append(event)
             case "evaluated":
                 evaluations.append(event)
             case "preview":
@@ -169,21 +148,74 @@ def fold(state: RunState, events: Iterable[Event]) -> RunState:
                 changes["status"] = ending
             case "failed":
                 changes |= {"status": "failed", "failure": event}
-    return replace(
-        state,
-        steps=steps,
-        evaluations=evaluations,
-        best_evaluation=max(evaluations, key=_soft_dice, default=None),
-        warnings=warnings,
-        **changes,
-    )
+    state = _added(state, steps, evaluations)
+    return replace(state, warnings=warnings[-KEPT_EVENTS:], **changes)
+
+
+def read_state(
+    path: Path, state: RunState, offset: int, detail: Detail = "losses"
+) -> tuple[RunState, int]:
+    """The state after what a file tells from a byte offset on, and the offset to go on from."""
+    for events, after in read_pieces(path, offset, detail):
+        state, offset = fold(state, events), after
+    return state, offset
 
 
 def load_state(path: Path) -> RunState:
     """The state that a whole event file tells."""
-    events, _ = read_events(path)
-    return fold(RunState(), events)
+    return read_state(path, RunState(), 0)[0]
+
+
+def _added(state: RunState, steps: list[Event], evaluations: list[Event]) -> RunState:
+    """The state after some more steps and evaluations."""
+    if not steps and not evaluations:
+        return state
+    newest = [event for event in steps[-KEPT_EVENTS:] if event["kind"] == "step"]
+    best = [] if state.best_evaluation is None else [state.best_evaluation]
+    evaluated = [event["step"] for event in evaluations]
+    means = [event["mean"] for event in evaluations]
+    return replace(
+        state,
+        steps=[*state.steps, *newest][-KEPT_EVENTS:],
+        evaluations=[*state.evaluations, *evaluations][-KEPT_EVENTS:],
+        best_evaluation=max([*best, *evaluations], key=_soft_dice, default=None),
+        loss=state.loss.extended(
+            [event["step"] for event in steps], [event["loss"] for event in steps]
+        ),
+        soft_dice=state.soft_dice.extended(evaluated, [mean["soft_dice"] for mean in means]),
+        dice=state.dice.extended(evaluated, [mean["dice"] for mean in means]),
+    )
+
+
+def _taken_back(state: RunState, step: int) -> RunState:
+    """The state as it was after a step; its best evaluation is the best of those still kept."""
+    best = state.best_evaluation
+    evaluations = [event for event in state.evaluations if event["step"] <= step]
+    if best is not None and best["step"] > step:
+        best = max(evaluations, key=_soft_dice, default=None)
+    return replace(
+        state,
+        steps=[event for event in state.steps if event["step"] <= step],
+        evaluations=evaluations,
+        best_evaluation=best,
+        loss=state.loss.until(step),
+        soft_dice=state.soft_dice.until(step),
+        dice=state.dice.until(step),
+    )
 
 
 def _soft_dice(evaluation: Event) -> float:
     return float(evaluation["mean"]["soft_dice"])
+
+
+def _complete_size(file: IO[bytes]) -> int:
+    """Length of the finished lines of a file, found from its end."""
+    end = file.seek(0, os.SEEK_END)
+    while end:
+        begin = max(0, end - PIECE)
+        file.seek(begin)
+        whole = complete_length(file.read(end - begin))
+        if whole:
+            return begin + whole
+        end = begin
+    return 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from training.errors import UserError
-from training.events import Event
+from training.event_reading import Event
 
 RESUME = "Resume the run: it goes on from its newest checkpoint."
 

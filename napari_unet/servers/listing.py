@@ -18,7 +18,8 @@ from napari_unet.servers.record import RemoteRecord, write_record
 from napari_unet.servers.upload import Store
 from training.config import TrainingConfig
 from training.errors import UserError
-from training.events import RunState, fold, parse_events
+from training.event_reading import parse_events
+from training.events import RunState, fold
 from training.run_directory import RunDirectory
 
 
@@ -59,7 +60,8 @@ async def _list(profile: Profile) -> list[RemoteRun]:
 
 
 async def _summarize(server: Server, path: str) -> RemoteRun:
-    state = fold(RunState(), parse_events(await _read(server, join(path, "events.jsonl"))))
+    content = await _read(server, join(path, "events.jsonl"))
+    state = fold(RunState(), parse_events(content, "last"))
     run_id = (await _read_launch(server, path)).get("id", "")
     count = await server.run(scripts.are_running(run_id)) if run_id else "0"
     return RemoteRun(

@@ -18,7 +18,7 @@ from napari_unet.servers import scripts
 from napari_unet.servers.connection import CommandError, Server
 from napari_unet.servers.record import read_record, update_record
 from napari_unet.servers.upload import CHUNK, hash_file
-from training.events import complete_length, read_events
+from training.event_reading import complete_length, read_pieces
 from training.run_directory import RunDirectory
 
 FETCH_TRIES = 5
@@ -157,20 +157,23 @@ class Mirror:
     async def _look_at_events(self, sftp: Any) -> None:
         """Fetch the previews that new events tell of, and note whether they end the run."""
         is_first_look = self._events_read == 0
-        events, self._events_read = read_events(self.run.events, self._events_read)
-        for event in events:
-            self.has_ending = event["kind"] in ENDINGS
-            if event["kind"] != "preview":
-                continue
-            path = self.run.path / event["path"]
-            if is_first_look and path.exists():
-                continue
-            source = join(self.path, event["path"])
-            if _is_inside(path, self.run.path) and await sftp.exists(source):
-                path.parent.mkdir(exist_ok=True)
-                async with sftp.open(source, "rb", encoding=None) as file:
-                    content = await file.read()
-                await asyncio.to_thread(path.write_bytes, content)
+        for events, offset in read_pieces(self.run.events, self._events_read, "last"):
+            self._events_read = offset
+            for event in events:
+                self.has_ending = event["kind"] in ENDINGS
+                if event["kind"] == "preview":
+                    await self._fetch_preview(sftp, event["path"], is_first_look)
+
+    async def _fetch_preview(self, sftp: Any, name: str, is_first_look: bool) -> None:
+        path = self.run.path / name
+        if is_first_look and path.exists():
+            return
+        source = join(self.path, name)
+        if _is_inside(path, self.run.path) and await sftp.exists(source):
+            path.parent.mkdir(exist_ok=True)
+            async with sftp.open(source, "rb", encoding=None) as file:
+                content = await file.read()
+            await asyncio.to_thread(path.write_bytes, content)
 
     def _name(self, path: Path) -> str:
         return path.relative_to(self.run.path).as_posix()

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from training.events import EventLog, RunState, fold, load_state, read_events
+from training import event_reading
+from training.event_reading import KEPT_EVENTS, read_events
+from training.events import EventLog, RunState, fold, load_state, read_state
 
 STARTED = {"kind": "started", "time": 10.0, "first_step": 0, "total_steps": 10}
 
@@ -19,7 +21,7 @@ def evaluated(number: int, soft_dice: float) -> dict[str, object]:
         "kind": "evaluated",
         "time": 10.0 + number,
         "step": number,
-        "mean": {"soft_dice": soft_dice},
+        "mean": {"soft_dice": soft_dice, "dice": 0.5},
     }
 
 
@@ -93,3 +95,43 @@ def test_the_log_cuts_off_what_a_killed_process_left(tmp_path: Path) -> None:
 
 def test_no_file_has_no_events(tmp_path: Path) -> None:
     assert read_events(tmp_path / "none.jsonl", 7) == ([], 7)
+
+
+def write_events(path: Path, steps: int) -> None:
+    log = EventLog(path)
+    log.append("started", first_step=0, total_steps=steps)
+    for number in range(1, steps + 1):
+        log.append("step", step=number, epoch=1, loss=1 / number, images_per_second=9.0, lr=1e-5)
+        if number % 10 == 0:
+            log.append("evaluated", step=number, mean={"soft_dice": number / steps, "dice": 0.5})
+    log.close()
+
+
+def test_a_file_of_many_pieces_gives_the_same_state(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "events.jsonl"
+    write_events(path, steps=3000)
+    expected = fold(RunState(), read_events(path)[0])
+    assert len(expected.steps) == KEPT_EVENTS
+    assert expected.loss.means.tolist() == [1 / number for number in range(1, 3001)]
+    assert load_state(path) == expected
+    monkeypatch.setattr(event_reading, "PIECE", 70)  # less than a line
+    assert load_state(path) == expected
+
+
+def test_of_the_steps_the_last_alone_can_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    write_events(path, steps=30)
+    state, offset = read_state(path, RunState(), 0, "last")
+    assert (state.step, len(state.steps), offset) == (30, 1, path.stat().st_size)
+    assert state.best_soft_dice == 1.0
+
+
+def test_a_run_taken_back_beyond_the_newest_steps_knows_where_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    write_events(path, steps=3000)
+    resumed = [STARTED | {"first_step": 100, "time": 50.0}]
+    state = fold(load_state(path), resumed)
+    assert (state.step, state.steps) == (100, [])
+    assert state.loss.steps[-1] == 100

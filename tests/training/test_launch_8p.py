@@ -20,7 +20,8 @@ import pytest
 import tifffile
 
 from tests.training.fake_npu_smi import install_npu_smi
-from training.events import Event, load_state, parse_events
+from training.event_reading import Event, parse_events
+from training.events import load_state
 from training.run_directory import RunDirectory
 from training.run_processes import RUN_MARK, find_processes, find_workers, kill_processes
 

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from tests.napari_unet.servers.sshd import Sshd
-from training.events import parse_events
+from training.event_reading import parse_events
 from training.run_directory import RunDirectory
 from training.run_processes import find_processes
 

@@ -27,7 +27,7 @@ from tests.napari_unet.servers.quick_server import (
 )
 from tests.napari_unet.servers.sshd import Sshd
 from training.errors import UserError
-from training.events import parse_events
+from training.event_reading import parse_events
 from training.run_directory import RunDirectory
 
 

@@ -20,7 +20,8 @@ from napari_unet.servers.remote_launcher import RemoteLauncher
 from tests.napari_unet.servers.quick_server import follow_to_end, follow_until_step, write_data
 from tests.napari_unet.servers.sshd import SSHD, Sshd, free_port
 from training.config import preset_config
-from training.events import load_state, parse_events
+from training.event_reading import parse_events
+from training.events import load_state
 from training.run_directory import RunDirectory
 from training.run_processes import find_processes, find_workers, kill_processes
 
