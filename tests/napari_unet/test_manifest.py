@@ -8,7 +8,11 @@ import pytest
 import tifffile
 from napari import Viewer
 from napari.layers import Image, Labels
+from napari.settings import get_settings
 from npe2 import PluginManifest
+from qtpy.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
+from qtpy.QtGui import QDragEnterEvent, QDropEvent
+from qtpy.QtWidgets import QApplication
 
 PLUGIN = "napari-unet-mindspore"
 
@@ -57,6 +61,44 @@ def test_a_later_image_of_another_shape_stays_on_top(
     tifffile.imwrite(tmp_path / "other.tif", other, photometric="minisblack")
     viewer.open(tmp_path / "other.tif", plugin=PLUGIN)
     assert [layer.name for layer in viewer.layers] == ["train-volume", "train-labels", "other"]
+
+
+def test_a_real_drop_of_two_files_opens_both(
+    make_napari_viewer: Callable[..., Viewer], pair: list[str]
+) -> None:
+    viewer = make_napari_viewer(show=True)
+    get_settings().plugins.extension2reader = {"*.tif": PLUGIN}  # else napari asks
+    canvas = viewer.window._qt_viewer.canvas.native
+    mime = QMimeData()
+    mime.setUrls([QUrl.fromLocalFile(path) for path in sorted(pair)])
+    action, button = Qt.DropAction.CopyAction, Qt.MouseButton.LeftButton
+    place, keys = QPoint(50, 50), Qt.KeyboardModifier.NoModifier
+    QApplication.sendEvent(canvas, QDragEnterEvent(place, action, mime, button, keys))
+    QApplication.sendEvent(canvas, QDropEvent(QPointF(place), action, mime, button, keys))
+    assert [layer.name for layer in viewer.layers] == ["train-volume", "train-labels"]
+    assert viewer.dims.axis_labels == ("z", "y", "x")
+
+
+def test_what_is_not_ours_opens_as_with_napari_alone(
+    make_napari_viewer: Callable[..., Viewer], tmp_path: Path
+) -> None:
+    tifffile.imwrite(tmp_path / "photo.tif", np.zeros((4, 5, 3), np.uint8), photometric="rgb")
+    for name, axes in (("channels", "ZCYX"), ("series", "TZYX")):
+        stack = np.zeros((4, 3, 5, 6), np.uint8)
+        tifffile.imwrite(tmp_path / f"{name}.tif", stack, imagej=True, metadata={"axes": axes})
+    with tifffile.TiffWriter(tmp_path / "pyramid.tif") as writer:
+        writer.write(np.zeros((512, 512), np.uint8), subifds=1, tile=(64, 64))
+        writer.write(np.zeros((256, 256), np.uint8), subfiletype=1, tile=(64, 64))
+    (tmp_path / "folder").mkdir()
+    for index in range(2):
+        tifffile.imwrite(tmp_path / "folder" / f"{index}.tif", np.zeros((4, 5), np.uint8))
+    viewer = make_napari_viewer()
+    for path in sorted(tmp_path.iterdir()):
+        for plugin in (PLUGIN, "napari"):
+            viewer.open(path, plugin=plugin)
+        ours, theirs = viewer.layers[-2:]
+        assert (type(ours), ours.rgb, ours.multiscale) == (type(theirs), theirs.rgb, False)
+        assert ours.data.shape == theirs.data.shape
 
 
 def test_file_save_uses_our_writers(
