@@ -1,13 +1,24 @@
 # make demo [DATA=folder]    train, predict, evaluate and export on a stack; needs no screen
 # make test [ARGS=...]       all tests, in a virtual screen where there is none
 # make test-pyqt6            those of the window, with PyQt6
+# make test-lowest           what touches other packages, with the lowest versions allowed
+# make test-newest           the same with the newest, without MindSpore and so with NumPy 2
 # make lint                  ruff and mypy
+# make audit                 known weaknesses of the packages installed; asks a service on the net
 # Each sets up what it needs: system libraries (as root), and an environment in .venv.
 
 BIN := .venv/bin
 INSTALLED := .venv/installed
+SETUP := pyproject.toml napari.yaml tools/make_environment.sh
 
-.PHONY: demo test test-pyqt6 lint system
+# Each package that we depend on is used by one of these.
+AT_BOUNDS := tests/test_imports.py tests/test_packaging.py \
+	$(addprefix tests/napari_unet/, test_manifest.py test_prediction.py test_reader.py \
+		test_segmentation.py test_tif.py test_writer.py \
+		servers/test_connection.py widgets/test_dock.py widgets/test_runs_dock.py)
+ONE_TRAINING := tests/napari_unet/cli/test_train.py::test_a_stopped_run_is_resumed
+
+.PHONY: demo test test-pyqt6 test-lowest test-newest lint audit system
 
 demo: $(INSTALLED)
 	$(BIN)/napari-unet demo $(if $(DATA),--data "$(DATA)") --out demo --overwrite
@@ -18,18 +29,36 @@ test: $(INSTALLED)
 test-pyqt6: .venv-pyqt6/installed
 	tools/run_tests.sh .venv-pyqt6/bin/python $(or $(ARGS),tests/napari_unet/widgets)
 
+test-lowest: .venv-lowest/installed
+	tools/run_tests.sh .venv-lowest/bin/python $(or $(ARGS),$(AT_BOUNDS) $(ONE_TRAINING))
+
+test-newest: .venv-newest/installed
+	tools/run_tests.sh .venv-newest/bin/python $(or $(ARGS),$(AT_BOUNDS))
+
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+audit: $(INSTALLED)
+	$(BIN)/uv pip freeze --quiet --python $(BIN)/python --exclude-editable >.venv/audited.txt
+	$(BIN)/uvx "pip-audit>=2.7,<3" --strict --no-deps --disable-pip -r .venv/audited.txt
+
 system:
 	tools/install_system_packages.sh
 
-$(INSTALLED): pyproject.toml napari.yaml | system
+$(INSTALLED): $(SETUP) | system
 	tools/make_environment.sh .venv
 	touch $@
 
-.venv-pyqt6/installed: pyproject.toml napari.yaml | system
+.venv-pyqt6/installed: $(SETUP) | system
 	tools/make_environment.sh .venv-pyqt6 pyqt6,mindspore,test
+	touch $@
+
+.venv-lowest/installed: $(SETUP) | system
+	tools/make_environment.sh .venv-lowest pyqt5,mindspore,test lowest-direct
+	touch $@
+
+.venv-newest/installed: $(SETUP) | system
+	tools/make_environment.sh .venv-newest pyqt6,test
 	touch $@

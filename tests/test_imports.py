@@ -1,9 +1,10 @@
 """Which package may import what: each checked in a fresh interpreter."""
 
-import pkgutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -16,9 +17,11 @@ WINDOW = {"napari", "napari_unet", "qtpy", "PyQt5", "PyQt6", "magicgui"}
 COMPUTING = {"checkpoints", "inference", "keeper", "learner", "loop", "networks", "step"}
 
 
-def modules_of(package: object) -> list[str]:
-    path, prefix = package.__path__, f"{package.__name__}."
-    return [module.name for module in pkgutil.walk_packages(path, prefix)]
+def modules_of(package: ModuleType) -> list[str]:
+    folder = Path(str(package.__file__)).parent
+    files = [path.relative_to(folder.parent) for path in folder.rglob("*.py")]
+    names = {".".join(path.with_suffix("").parts).removesuffix(".__init__") for path in files}
+    return sorted(names - {package.__name__})
 
 
 def imported_by(modules: list[str]) -> set[str]:
@@ -36,6 +39,8 @@ def test_the_window_s_package_imports_no_engine() -> None:
 
 @pytest.mark.parametrize("is_computing", [False, True])
 def test_the_training_package_imports_no_window(is_computing: bool) -> None:
+    if is_computing and find_spec("mindspore") is None:
+        pytest.skip("without MindSpore")
     modules = [
         name for name in modules_of(training) if (name.split(".")[1] in COMPUTING) == is_computing
     ]

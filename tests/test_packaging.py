@@ -1,8 +1,7 @@
-"""The wheel that people install, and the manifest that napari reads."""
+"""The manifest that napari reads, and the command, as installed from the source tree."""
 
 import subprocess
 import sys
-import zipfile
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -12,37 +11,6 @@ from npe2 import PluginManifest
 from training import __version__
 
 ROOT = Path(__file__).parents[1]
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
-    folder = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
-    (path,) = folder.glob("*.whl")
-    assert path.name == f"napari_unet_mindspore-{__version__}-py3-none-any.whl"
-    with zipfile.ZipFile(path) as archive:
-        yield archive
-
-
-def test_the_wheel_holds_both_packages_and_the_manifest(wheel: zipfile.ZipFile) -> None:
-    names = set(wheel.namelist())
-    for name in (
-        "napari_unet/__init__.py",
-        "napari_unet_manifest/napari.yaml",
-        "training/train.py",
-        "training/scripts/run_standalone_train.sh",
-        "training/scripts/run_standalone_eval.sh",
-        "training/scripts/run_distribute_train.sh",
-    ):
-        assert name in names
-    tops = {name.partition("/")[0] for name in names}
-    assert tops == {
-        "napari_unet",
-        "napari_unet_manifest",
-        f"napari_unet_mindspore-{__version__}.dist-info",
-        "training",
-    }
 
 
 def test_the_manifest_is_valid_and_its_commands_exist() -> None:

@@ -111,7 +111,7 @@ def test_same_image_in_any_dtype_gives_the_same_mask(
 ) -> None:
     images[0, 0, :2] = 0, 255
     predictor = load_predictor(write_model(), precision=precision)
-    other = (images * factor).astype(dtype)
+    other = (images * np.float64(factor)).astype(dtype)
     for (_, first), (_, second) in zip(
         predictor.predict(images), predictor.predict(other), strict=True
     ):
