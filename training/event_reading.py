@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Literal
 
-KEPT_EVENTS = 1000  # the newest of each kind
+KEPT_EVENTS = 500  # the newest of each kind
 PIECE = 4 * 2**20  # bytes that are read at once
 
 Event = dict[str, Any]
@@ -16,9 +17,7 @@ Event = dict[str, Any]
 Detail = Literal["all", "losses", "last"]
 
 _STEP_START = b'{"kind": "step",'
-_LOSS = re.compile(
-    rb'\{"kind": "step", "time": [^,{}"]+, "step": (\d+), "epoch": \d+, "loss": ([-+.\de]+), '
-)
+_LOSS = re.compile(rb'"loss": (\d+\.?\d*(?:e[-+]\d+)?), ')
 
 
 def complete_length(content: bytes) -> int:
@@ -29,20 +28,22 @@ def complete_length(content: bytes) -> int:
 def parse_events(content: bytes, detail: Detail = "all") -> list[Event]:
     """The events in the finished lines of ``content``; anything else is passed over.
 
-    Of steps that are not parsed wholly there is the kind ``loss``, with step and loss, or nothing.
+    Of steps that are not parsed wholly there is the kind ``losses``, with the lists ``steps`` and
+    ``losses``, or nothing.
     """
     lines = content[: complete_length(content)].splitlines()
     if detail == "all":
         return list(_parsed(lines))
-    is_step = [line.startswith(_STEP_START) for line in lines]
-    places = [place for place, is_one in enumerate(is_step) if is_one]
-    newest = places[-(1 if detail == "last" else KEPT_EVENTS) :]
-    begin = newest[0] if newest else 0
-    older: Iterable[bytes] = lines[:begin]
-    if detail == "last":
-        older = (line for line in older if not line.startswith(_STEP_START))
-        return [*_parsed(older), *_parsed(lines[begin:])]
-    return [*_losses(older), *_parsed(lines[begin:])]
+    others = [place for place, line in enumerate(lines) if not line.startswith(_STEP_START)]
+    begin = _begin_of_newest(len(lines), others, 1 if detail == "last" else KEPT_EVENTS)
+    events: list[Event] = []
+    done = 0
+    for place in [*takewhile(lambda one: one < begin, others), begin]:
+        if detail == "losses":
+            events += _losses(lines[done:place])
+        events += _parsed(lines[place : place + 1])
+        done = place + 1
+    return [*events, *_parsed(lines[done:])]
 
 
 def read_events(path: Path, offset: int = 0) -> tuple[list[Event], int]:
@@ -91,11 +92,22 @@ def _parsed(lines: Iterable[bytes]) -> Iterator[Event]:
             yield event
 
 
-def _losses(lines: Iterable[bytes]) -> Iterator[Event]:
-    """Of a step as :class:`EventLog` writes it only step and loss, which is a few times faster."""
-    for line in lines:
-        found = _LOSS.match(line)
-        if found is None:
-            yield from _parsed([line])
-        else:
-            yield {"kind": "loss", "step": int(found[1]), "loss": float(found[2])}
+def _begin_of_newest(count: int, others: list[int], wanted: int) -> int:
+    """From which line on there are so many steps, given the places of the lines that are none."""
+    begin = count
+    for place in [*reversed(others), -1]:
+        if begin - place - 1 >= wanted:
+            return begin - wanted
+        wanted -= begin - place - 1
+        begin = place
+    return 0
+
+
+def _losses(steps: list[bytes]) -> Iterable[Event]:
+    """Only the losses of steps that ``EventLog`` wrote one after the other: that is quick."""
+    ends = [event.get("step") for event in _parsed(steps[:1] + steps[-1:])]
+    losses = [float(text) for text in _LOSS.findall(b"\n".join(steps))]
+    match ends:
+        case [int(first), int(last)] if last - first + 1 == len(steps) == len(losses):
+            return [{"kind": "losses", "steps": range(first, last + 1), "losses": losses}]
+    return _parsed(steps)

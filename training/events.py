@@ -120,24 +120,28 @@ def fold(state: RunState, events: Iterable[Event]) -> RunState:
     A ``started`` event of a resumed run takes back the steps after the checkpoint from which
     it goes on: they are trained again, and told again.
     """
-    steps: list[Event] = []
-    evaluations: list[Event] = []
+    news = _News()
     warnings = list(state.warnings)
     changes: dict[str, Any] = {}
     for event in events:
         changes["last_time"] = event.get("time")
         match event["kind"]:
-            case "step" | "loss":
-                steps.append(event)
+            case "step":
+                news.steps.append(event)
+                news.numbers.append(event["step"])
+                news.losses.append(event["loss"])
+            case "losses":
+                news.numbers += event["steps"]
+                news.losses += event["losses"]
             case "started":
-                state = _taken_back(_added(state, steps, evaluations), event["first_step"])
-                steps, evaluations = [], []
+                state = _taken_back(news.added_to(state), event["first_step"])
+                news = _News()
                 changes |= {"status": "running", "started": event, "failure": None}
                 changes["comparison"] = None
                 if state.started_time is None:
                     changes.setdefault("started_time", event["time"])
             case "evaluated":
-                evaluations.append(event)
+                news.evaluations.append(event)
             case "preview":
                 changes["preview"] = event
             case "warning":
@@ -148,8 +152,7 @@ def fold(state: RunState, events: Iterable[Event]) -> RunState:
                 changes["status"] = ending
             case "failed":
                 changes |= {"status": "failed", "failure": event}
-    state = _added(state, steps, evaluations)
-    return replace(state, warnings=warnings[-KEPT_EVENTS:], **changes)
+    return replace(news.added_to(state), warnings=warnings[-KEPT_EVENTS:], **changes)
 
 
 def read_state(
@@ -166,25 +169,30 @@ def load_state(path: Path) -> RunState:
     return read_state(path, RunState(), 0)[0]
 
 
-def _added(state: RunState, steps: list[Event], evaluations: list[Event]) -> RunState:
-    """The state after some more steps and evaluations."""
-    if not steps and not evaluations:
-        return state
-    newest = [event for event in steps[-KEPT_EVENTS:] if event["kind"] == "step"]
-    best = [] if state.best_evaluation is None else [state.best_evaluation]
-    evaluated = [event["step"] for event in evaluations]
-    means = [event["mean"] for event in evaluations]
-    return replace(
-        state,
-        steps=[*state.steps, *newest][-KEPT_EVENTS:],
-        evaluations=[*state.evaluations, *evaluations][-KEPT_EVENTS:],
-        best_evaluation=max([*best, *evaluations], key=_soft_dice, default=None),
-        loss=state.loss.extended(
-            [event["step"] for event in steps], [event["loss"] for event in steps]
-        ),
-        soft_dice=state.soft_dice.extended(evaluated, [mean["soft_dice"] for mean in means]),
-        dice=state.dice.extended(evaluated, [mean["dice"] for mean in means]),
-    )
+@dataclass
+class _News:
+    """Steps and evaluations to come to a state; of older steps only the numbers and losses."""
+
+    steps: list[Event] = field(default_factory=list)
+    numbers: list[float] = field(default_factory=list)
+    losses: list[float] = field(default_factory=list)
+    evaluations: list[Event] = field(default_factory=list)
+
+    def added_to(self, state: RunState) -> RunState:
+        if not self.numbers and not self.evaluations:
+            return state
+        best = [] if state.best_evaluation is None else [state.best_evaluation]
+        evaluated = [event["step"] for event in self.evaluations]
+        means = [event["mean"] for event in self.evaluations]
+        return replace(
+            state,
+            steps=[*state.steps, *self.steps][-KEPT_EVENTS:],
+            evaluations=[*state.evaluations, *self.evaluations][-KEPT_EVENTS:],
+            best_evaluation=max([*best, *self.evaluations], key=_soft_dice, default=None),
+            loss=state.loss.extended(self.numbers, self.losses),
+            soft_dice=state.soft_dice.extended(evaluated, [mean["soft_dice"] for mean in means]),
+            dice=state.dice.extended(evaluated, [mean["dice"] for mean in means]),
+        )
 
 
 def _taken_back(state: RunState, step: int) -> RunState:

@@ -135,3 +135,13 @@ def test_a_run_taken_back_beyond_the_newest_steps_knows_where_it_is(tmp_path: Pa
     state = fold(load_state(path), resumed)
     assert (state.step, state.steps) == (100, [])
     assert state.loss.steps[-1] == 100
+
+
+def test_steps_that_are_not_as_we_write_them_are_read_as_well(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    write_events(path, steps=2000)
+    lines = path.read_text().splitlines()
+    lines[3] = '{"kind": "step", "step": 3, "loss": 1, "epoch": 1}'
+    lines[4] = '{"kind": "step", "step'
+    path.write_text("\n".join(lines) + "\n")
+    assert load_state(path) == fold(RunState(), read_events(path)[0])
