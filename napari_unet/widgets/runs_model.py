@@ -39,12 +39,24 @@ class RunsModel(QAbstractTableModel):
         super().__init__(parent)
         self._runs: list[RunSummary] = []
 
-    def show_runs(self, runs: Sequence[RunSummary]) -> None:
-        """Take new rows; told to the views only where something changed."""
-        if list(runs) != self._runs:
+    def show_runs(self, runs: Sequence[RunSummary]) -> bool:
+        """Take new rows; told to the views only where something changed.
+
+        Returns
+        -------
+        bool
+            Whether anything did.
+        """
+        if [one.run.path for one in runs] != [one.run.path for one in self._runs]:
             self.beginResetModel()
             self._runs = list(runs)
             self.endResetModel()
+            return True
+        changed = [row for row, one in enumerate(runs) if one != self._runs[row]]
+        for row in changed:
+            self._runs[row] = runs[row]
+            self.dataChanged.emit(self.index(row, 0), self.index(row, len(_COLUMNS) - 1))
+        return bool(changed)
 
     def summary(self, row: int) -> RunSummary:
         return self._runs[row]

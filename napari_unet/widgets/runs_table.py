@@ -10,6 +10,7 @@ from qtpy.QtWidgets import (
     QAbstractItemView,
     QGridLayout,
     QPushButton,
+    QSizePolicy,
     QTableView,
     QVBoxLayout,
     QWidget,
@@ -45,8 +46,12 @@ class RunsTable(QWidget):
         self._table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self._table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self._table.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        self._table.setToolTip(
+            "Double-click a training to see its curves; click a title to sort."
+        )
         self._table.verticalHeader().hide()
         self._table.horizontalHeader().setStretchLastSection(True)
+        self._table.horizontalHeader().setResizeContentsPrecision(0)  # the rows in sight
         self._table.doubleClicked.connect(lambda _: self._emit(self.curves_requested))
         self._table.selectionModel().selectionChanged.connect(self._enable_buttons)
         self._buttons = {
@@ -59,13 +64,14 @@ class RunsTable(QWidget):
         }
         self._widgets = {name: QPushButton(name) for name in self._buttons}
         self._lay_out()
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         self._enable_buttons()
 
     def show_runs(self, runs: Sequence[RunSummary]) -> None:
         """Take new rows; the chosen run stays chosen."""
         chosen = self.chosen()
-        self._model.show_runs(runs)
-        self._table.resizeColumnsToContents()
+        if self._model.show_runs(runs):
+            self._table.resizeColumnsToContents()
         if chosen is not None and self.chosen() is None:
             self.choose(chosen.run.name)
         self._enable_buttons()
