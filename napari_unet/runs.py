@@ -106,12 +106,17 @@ class _RunReader:
         if config_mark is None:
             raise FileNotFoundError(run.config)
         self._read_config(config_mark)
-        self._read_events()
+        unreadable = self._config if isinstance(self._config, UserError) else None
+        is_running = False
+        try:
+            self._read_events()
+            is_running = _is_running(run)
+        except UserError as error:
+            unreadable = unreadable or error
         state, config = self._state, self._config
-        is_running = _is_running(run)
         status, problem = run_status(state, is_running), ""
-        if isinstance(config, UserError):
-            status, problem = "unreadable", str(config)
+        if unreadable is not None:
+            status, problem = "unreadable", str(unreadable)
         elif state.failure is not None:
             problem = state.failure["message"]
         seconds = None
@@ -226,7 +231,7 @@ def _summaries(folder: Path) -> Iterator[RunSummary]:
 def _mark(path: Path) -> _FileMark | None:
     try:
         status = path.stat()
-    except FileNotFoundError:
+    except OSError:  # there is none, or none that can be reached
         return None
     return _FileMark(status.st_ino, status.st_size, status.st_mtime_ns)
 

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
 from training import __version__
+from training.documents import parse_json
 from training.errors import UserError
 
 FOLDS = 5
-DEVICE_PATTERN = re.compile(r"auto|cpu|ascend(:\d+)?")
+DEVICE_PATTERN = re.compile(r"auto|cpu|ascend(:\d{1,4})?")
+LARGEST_INTEGER, LARGEST_FLOAT = 2**31 - 1, 1e300
+_TEXT = re.compile(r"[^\0\ud800-\udc7f\udd00-\udfff]*")  # what a file can be called
 
 
 def _option(
@@ -231,8 +233,8 @@ class TrainingConfig:
             If it is not JSON, or has an unknown option or a bad value.
         """
         try:
-            document = json.loads(text)
-        except json.JSONDecodeError as error:
+            document = parse_json(text)
+        except ValueError as error:
             raise UserError(f"{source} is not valid JSON: {error}.") from error
         if not isinstance(document, dict):
             raise UserError(f"{source} holds no configuration.", "It must be a JSON object.")
@@ -255,13 +257,17 @@ def _refuse_unknown(options: Mapping[str, Any]) -> None:
 def _check(name: str, value: Any, option: dataclasses.Field[Any]) -> None:
     kind = type(option.default)
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    fits = is_number and math.isfinite(value) if kind is float else type(value) is kind
+    fits = is_number if kind is float else type(value) is kind
+    if is_number:
+        fits = fits and abs(value) <= (LARGEST_FLOAT if kind is float else LARGEST_INTEGER)
     if not fits:
-        raise UserError(f"{name} is {value!r}, but must be of type {kind.__name__}.")
+        raise UserError(f"{name} is {value!r:.99}, but must be of type {kind.__name__}.")
+    if isinstance(value, str) and not _TEXT.fullmatch(value):
+        raise UserError(f"{name} is {value!r:.99}.", "Leave out what is no character.")
     minimum, maximum = option.metadata["minimum"], option.metadata["maximum"]
     if (minimum is not None and value < minimum) or (maximum is not None and value > maximum):
         upper = "" if maximum is None else f" and at most {maximum}"
-        raise UserError(f"{name} is {value}, but must be at least {minimum}{upper}.")
+        raise UserError(f"{name} is {value!r:.99}, but must be at least {minimum}{upper}.")
     choices = option.metadata["choices"]
     if choices and value not in choices:
         raise UserError(f"{name} is '{value}'.", f"Choose one of: {', '.join(choices)}.")
@@ -270,8 +276,8 @@ def _check(name: str, value: Any, option: dataclasses.Field[Any]) -> None:
 def parse_slices(text: str, name: str = "The list") -> list[int]:
     """Indices from a text such as "3,9"; a UserError naming ``name`` if it is none."""
     parts = [part.strip() for part in text.split(",")] if text else []
-    if not all(part.isdecimal() for part in parts):
-        raise UserError(f"{name} is '{text}'.", "Give indices of slices, from 0, such as 3,9.")
+    if not all(part.isdecimal() and len(part) < 10 for part in parts):
+        raise UserError(f"{name} is '{text:.99}'.", "Give indices of slices, from 0, such as 3,9.")
     return [int(part) for part in parts]
 
 
@@ -324,9 +330,9 @@ def preset_config(preset: str, **changes: Any) -> TrainingConfig:
     UserError
         If there is no such preset or option, or a value is out of its range.
     """
-    if preset not in PRESETS:
+    if not isinstance(preset, str) or preset not in PRESETS:
         raise UserError(
-            f"The preset '{preset}' is unknown.", f"Choose one of: {', '.join(PRESETS)}."
+            f"The preset '{preset!s:.99}' is unknown.", f"Choose one of: {', '.join(PRESETS)}."
         )
     recipe = SPARSE_RECIPES[preset] if changes.get("label_convention") == "sparse" else {}
     return PRESETS[preset].replace(**{**recipe, **changes})

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-import json
+import math
 import re
 from collections.abc import Iterable, Iterator
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, Literal
 
+from training.documents import open_regular, parse_json
+from training.errors import UserError
+from training.event_fields import is_event
+
 KEPT_EVENTS = 500  # the newest of each kind
 PIECE = 4 * 2**20  # bytes that are read at once
+LONGEST_LINE = 64 * 2**20
 
 Event = dict[str, Any]
 # What is parsed of a piece's steps: all, the losses of all but the newest, the last step alone.
@@ -61,12 +66,20 @@ def read_events(path: Path, offset: int = 0) -> tuple[list[Event], int]:
 def read_pieces(path: Path, offset: int, detail: Detail) -> Iterator[tuple[list[Event], int]]:
     """Events from a byte offset on, piece by piece, each with the offset after it.
 
-    A file that does not exist yet has no pieces.
+    A file that does not exist yet has no pieces. Nothing is read beyond a line that is longer
+    than ``LONGEST_LINE``.
+
+    Raises
+    ------
+    UserError
+        If it can't be read, or is no file.
     """
     try:
-        file = path.open("rb")
+        file = open_regular(path)
     except FileNotFoundError:
         return
+    except OSError as error:
+        raise UserError(f"{path} can't be read: {error.strerror}.") from error
     with file:
         size = PIECE
         while True:
@@ -76,7 +89,7 @@ def read_pieces(path: Path, offset: int, detail: Detail) -> Iterator[tuple[list[
             if whole:
                 offset, size = offset + whole, PIECE
                 yield parse_events(content, detail), offset
-            elif len(content) < size:
+            elif len(content) < size or size >= LONGEST_LINE:
                 return
             else:
                 size *= 2  # a line that is longer than a piece
@@ -85,10 +98,10 @@ def read_pieces(path: Path, offset: int, detail: Detail) -> Iterator[tuple[list[
 def _parsed(lines: Iterable[bytes]) -> Iterator[Event]:
     for line in lines:
         try:
-            event = json.loads(line)
+            event = parse_json(line)
         except ValueError:
             continue
-        if isinstance(event, dict) and "kind" in event:
+        if is_event(event):
             yield event
 
 
@@ -109,5 +122,7 @@ def _losses(steps: list[bytes]) -> Iterable[Event]:
     losses = [float(text) for text in _LOSS.findall(b"\n".join(steps))]
     match ends:
         case [int(first), int(last)] if last - first + 1 == len(steps) == len(losses):
+            if max(losses) == math.inf:
+                return _parsed(steps)
             return [{"kind": "losses", "steps": range(first, last + 1), "losses": losses}]
     return _parsed(steps)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 
 from napari_unet.servers.profiles import Profile
+from training.errors import UserError
 from training.npus import CANN_PLACES, SMI_PLACES
 from training.run_processes import RUN_MARK
 
@@ -49,7 +51,7 @@ def start(profile: Profile, source: str, run: str, run_id: str, arguments: list[
 {activation(profile, source)}
 cd -- {shlex.quote(run)} || return
 rm -f stop
-export {RUN_MARK}={run_id}
+export {RUN_MARK}={_checked(run_id)}
 setsid nohup "$python" {command} >>train.log 2>&1 &
 """
 
@@ -124,10 +126,17 @@ timeout 120 "$python" -c 'import mindspore; print(mindspore.__version__)' | tail
 true"""
 
 
+def _checked(run_id: object) -> str:
+    """A run's id, which a file tells: it must not be more than that."""
+    if not isinstance(run_id, str) or not re.fullmatch(r"\w{1,64}", run_id, re.ASCII):
+        raise UserError("The run's record is damaged: its id is none.", "Fetch the run anew.")
+    return run_id
+
+
 def _find(run_id: str) -> str:
     return f"""
 find_processes() {{
-  grep -lsz '^{RUN_MARK}={run_id}$' /proc/[0-9]*/environ | cut -d / -f 3
+  grep -lsz '^{RUN_MARK}={_checked(run_id)}$' /proc/[0-9]*/environ | cut -d / -f 3
 }}"""
 
 
