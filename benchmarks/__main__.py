@@ -3,9 +3,9 @@
     python -m benchmarks --data DIR [--quick] [--only NAME ...] [--out benchmarks/RESULTS.md]
 
 DIR holds train-volume.tif and train-labels.tif: the ISBI 2012 stacks for the figures that are
-quoted. Without it a synthetic stack is written. The peers are those of the extra ``bench``;
+quoted; without it a synthetic stack is written. The peers are those of the extra ``bench``;
 where PyTorch and ONNX Runtime are installed in another environment, with onnx and NumPy, the
-variable NAPARI_UNET_TORCH names its Python.
+variable NAPARI_UNET_TORCH names its Python. Tables that are not made anew stay in the file.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.report import Settings, document
+from benchmarks.report import Settings, Table, document
 
 NAMES = (
     "time_to_quality",
@@ -27,6 +27,7 @@ NAMES = (
     "opening",
     "stalls",
 )
+LONG = ("quality",)  # an hour and more: only when asked for
 
 
 def main() -> None:
@@ -35,7 +36,8 @@ def main() -> None:
         folder = Path(name)
         data = options.data.absolute() if options.data else write_data(folder / "data")
         settings = Settings(data, folder, options.quick)
-        tables = []
+        former = options.out.read_text() if options.out.exists() else ""
+        tables: list[Table] = []
         for benchmark in options.only or NAMES:
             start = time.monotonic()
             module = importlib.import_module(f"benchmarks.{benchmark}")
@@ -44,7 +46,7 @@ def main() -> None:
                 print(table.markdown(), flush=True)
             print(f"({benchmark}: {time.monotonic() - start:.0f} s)\n", flush=True)
             tables += found
-            options.out.write_text(document(tables, settings))
+            options.out.write_text(document(tables, former, settings))
     print(f"Written to {options.out}.")
 
 
@@ -56,6 +58,7 @@ def write_data(folder: Path) -> Path:
 
 
 def parse_options() -> argparse.Namespace:
+    names = f"{', '.join(NAMES)}; or {', '.join(LONG)}, which takes long"
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
         description=__doc__,
@@ -63,7 +66,7 @@ def parse_options() -> argparse.Namespace:
     )
     parser.add_argument("--data", type=Path, help="folder of the training stack")
     parser.add_argument("--quick", action="store_true", help="only see that all of it runs")
-    parser.add_argument("--only", nargs="+", choices=NAMES, metavar="NAME", help=", ".join(NAMES))
+    parser.add_argument("--only", nargs="+", choices=NAMES + LONG, metavar="NAME", help=names)
     parser.add_argument(
         "--out",
         type=Path,

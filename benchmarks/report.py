@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
+import re
 import subprocess
 import time
 from collections.abc import Sequence
@@ -30,7 +31,8 @@ class Table:
     def markdown(self) -> str:
         lines = [f"| {' | '.join(row)} |" for row in (self.header, ["---"] * len(self.header))]
         lines += [f"| {' | '.join(row)} |" for row in self.rows]
-        return "\n".join([f"## {self.title}", "", self.how, "", *lines, ""])
+        how = f"{self.how} ({time.strftime('%Y-%m-%d')})"
+        return "\n".join([f"## {self.title}", "", how, "", *lines, "", ""])
 
 
 @dataclass(frozen=True)
@@ -78,18 +80,27 @@ def milliseconds(seconds: float) -> str:
     return f"{1000 * seconds:.0f}" if seconds >= 0.1 else f"{1000 * seconds:.1f}"
 
 
-def document(tables: Sequence[Table], settings: Settings) -> str:
+def document(tables: Sequence[Table], former: str, settings: Settings) -> str:
+    """Text of RESULTS.md: the tables, and those of the former text that were not made anew."""
     head = [
         "# Results of the benchmarks",
         "",
-        f"`python -m benchmarks --data DIR{' --quick' if settings.is_quick else ''}` on "
-        f"{time.strftime('%Y-%m-%d')}; DIR holds the ISBI 2012 stacks. "
+        f"`python -m benchmarks --data DIR{' --quick' if settings.is_quick else ''}`, and with "
+        "`--only quality`; DIR holds the ISBI 2012 stacks. "
         "Contestants of a table take turns, each in a process of its own.",
         "",
         *(f"- {line}" for line in _machine()),
-        "",
+        "\n",
     ]
-    return "\n".join([*head, *(table.markdown() for table in tables)])
+    sections = _sections(former)
+    sections |= _sections("".join(table.markdown() for table in tables))
+    return "\n".join(head) + "".join(sections.values())
+
+
+def _sections(text: str) -> dict[str, str]:
+    """Parts of a document by their titles."""
+    parts = re.split(r"^(?=## )", text, flags=re.MULTILINE)[1:]
+    return {part.partition("\n")[0]: part.rstrip() + "\n\n" for part in parts}
 
 
 def _machine() -> list[str]:
