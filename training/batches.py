@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 
 from training.config import TrainingConfig
 from training.displacement import Displacement, moved, turned
-from training.model_card import ModelCard
+from training.model_card import MEDICAL_LENGTH, ModelCard
 from training.tiling import mirror, resize_bilinear
 
 Image = NDArray[np.float32]
 Sample = tuple[Image, Image, Image]
-MEDICAL_INPUT, MEDICAL_OUTPUT = 572, 388
+MEDICAL_INPUT = 572  # pixels a side, of which the network predicts the inner MEDICAL_LENGTH
 COMPACT_CROP = 128
 # An epoch of sparse labels: the few slices that have any are not worth validating after.
 FEWEST_SAMPLES = 160
@@ -97,8 +97,8 @@ class MedicalSampler:
         window = slice(top, bottom), slice(left, right)
         image = np.clip(image[window] + np.float32(random.uniform(-0.2, 0.2)), -1.0, 1.0)
         whole = (MEDICAL_INPUT, MEDICAL_INPUT)
-        border = (MEDICAL_INPUT - MEDICAL_OUTPUT) // 2
-        centre = slice(border, border + MEDICAL_OUTPUT)
+        border = (MEDICAL_INPUT - MEDICAL_LENGTH) // 2
+        centre = slice(border, border + MEDICAL_LENGTH)
         wanted = resize_bilinear(inside[window], whole)[centre, centre] <= 0.5
         if self._weights is not None:
             weight = resize_bilinear(weight[window], whole)
@@ -107,8 +107,8 @@ class MedicalSampler:
 
 def _pad_medical(image: NDArray[np.float32]) -> Image:
     """Resize to 388 x 388 and pad with zeros to 572 x 572, as the zoo does."""
-    resized = resize_bilinear(image, (MEDICAL_OUTPUT, MEDICAL_OUTPUT))
-    return np.pad(resized, (MEDICAL_INPUT - MEDICAL_OUTPUT) // 2)
+    resized = resize_bilinear(image, (MEDICAL_LENGTH, MEDICAL_LENGTH))
+    return np.pad(resized, (MEDICAL_INPUT - MEDICAL_LENGTH) // 2)
 
 
 class CompactSampler:
