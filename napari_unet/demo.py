@@ -15,11 +15,12 @@ from napari_unet.pixel_size import read_pixel_size
 from napari_unet.prediction import load_predictor
 from napari_unet.runs import RunFollower
 from napari_unet.tif import TifWriter, mask_page
+from training.atomic_files import write_atomically
 from training.config import TrainingConfig, preset_config
 from training.errors import UserError
 from training.evaluation import Evaluation, evaluate_slices
 from training.folds import split_fold
-from training.run_directory import RunDirectory, write_atomically
+from training.run_directory import RunDirectory
 from training.stack_file import StackFile
 from training.stacks import find_pair, read_training_pair
 from training.synthetic import write_synthetic

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import psutil
 
-from training.run_directory import write_atomically
+from training.atomic_files import write_atomically
+from training.documents import parse_json, read_document
 
 _NICENESS = 10
 
@@ -44,13 +45,13 @@ def start_detached(command: Sequence[str], log: Path, record: Path) -> None:
 def find_process(record: Path) -> psutil.Process | None:
     """The recorded process if it is still alive; its number may be another's by now."""
     try:
-        identity = json.loads(record.read_text())
+        identity = parse_json(read_document(record))
         process = psutil.Process(identity["pid"])
         if abs(process.create_time() - identity["created"]) > 1:
             return None
         return None if process.status() == psutil.STATUS_ZOMBIE else process
-    except (FileNotFoundError, psutil.NoSuchProcess):
-        return None
+    except (OSError, ValueError, TypeError, KeyError, OverflowError, psutil.Error):
+        return None  # no record, a damaged one, or a process that is not this person's
 
 
 def kill_tree(process: psutil.Process, patience: float = 5.0) -> None:

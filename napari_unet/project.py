@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from training import __version__
+from training.atomic_files import UnwritableError, remove_leftovers, write_atomically
+from training.documents import parse_json
 from training.errors import UserError
-from training.run_directory import write_atomically
 
 DOCUMENT = "project.json"
 LABELS, IMAGES, RUNS = "labels", "images", "runs"
@@ -120,7 +121,7 @@ class ProjectState:
     def from_json(cls, text: str, source: str) -> ProjectState:
         """Read what :meth:`to_json` wrote; a UserError naming ``source`` if it isn't that."""
         try:
-            document = json.loads(text)
+            document = parse_json(text)
             layers = []
             for record in document["layers"]:
                 stack = record.pop("stack")
@@ -184,8 +185,13 @@ class Project:
         project = cls(folder)
         if not project.document.is_file():
             raise UserError(f"{folder} holds no {DOCUMENT}.", "Choose the folder of a project.")
-        for name in (LABELS, IMAGES, RUNS):
-            (folder / name).mkdir(exist_ok=True)
+        try:
+            for name in (LABELS, IMAGES, RUNS):
+                (folder / name).mkdir(exist_ok=True)
+        except OSError as error:
+            raise UnwritableError(folder, error) from error
+        for part in (folder, folder / LABELS, folder / IMAGES):
+            remove_leftovers(part)
         return project
 
     def read(self) -> ProjectState:
@@ -193,13 +199,7 @@ class Project:
 
     def write(self, state: ProjectState) -> None:
         """Replace ``project.json`` as a whole."""
-        try:
-            write_atomically(self.document, state.to_json().encode())
-        except OSError as error:
-            raise UserError(
-                f"{self.document} can't be written: {error.strerror}.",
-                "Make room on the disk, or see that the folder is there and can be written.",
-            ) from error
+        write_atomically(self.document, state.to_json().encode())
 
     def new_file(self, kind: str, name: str, taken: set[str]) -> str:
         """A file of the project for a layer of this name that is neither there nor taken."""

@@ -9,8 +9,9 @@ from typing import Any
 
 import platformdirs
 
+from training.atomic_files import write_atomically
+from training.documents import parse_json, read_document
 from training.metrics import DEFAULT_THRESHOLD
-from training.run_directory import write_atomically
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def load_settings() -> Settings:
     convenience, and must never keep the window from opening.
     """
     try:
-        document = json.loads(settings_path().read_text())
+        document = parse_json(read_document(settings_path()))
     except (OSError, ValueError):
         document = {}
     defaults = Settings(runs_folder=str(default_runs_folder()))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -14,6 +14,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from napari_unet.pixel_size import PixelSize
+from training.atomic_files import UnwritableError, replacing
 from training.errors import UserError
 
 CONVENTIONS = ("isbi", "membrane")
@@ -111,15 +112,14 @@ class TifWriter:
             (1 / pixel_size.x, 1 / pixel_size.y) if pixel_size is not None else (1, 1)
         )
         self._written = 0
-        try:
-            descriptor, self._temporary = tempfile.mkstemp(
-                dir=self._path.parent, prefix=f".{self._path.name}."
-            )
-        except OSError as error:
-            raise self._refused(error) from error
-        os.close(descriptor)
         size = int(np.prod(shape, dtype=np.int64)) * self._dtype.itemsize
-        self._file = tifffile.TiffWriter(self._temporary, bigtiff=size > CLASSIC_LIMIT)
+        with ExitStack() as opened:
+            file = opened.enter_context(replacing(self._path))
+            try:
+                self._file = tifffile.TiffWriter(file, bigtiff=size > CLASSIC_LIMIT)
+            except OSError as error:
+                raise UnwritableError(self._path, error) from error
+            self._opened = opened.pop_all()
 
     def write(self, page: NDArray[Any]) -> None:
         """Append one slice (Y, X)."""
@@ -145,7 +145,7 @@ class TifWriter:
                 **layout,
             )
         except OSError as error:
-            raise self._refused(error) from error
+            raise UnwritableError(self._path, error) from error
         self._written += 1
 
     def __enter__(self) -> TifWriter:
@@ -157,25 +157,16 @@ class TifWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        temporary = Path(self._temporary)
-        try:
-            self._file.close()
-            if kind is not None:
-                return
+        if kind is not None:
+            self._opened.__exit__(kind, error, trace)
+            return
+        with self._opened:
+            try:
+                self._file.close()
+            except OSError as failure:
+                raise UnwritableError(self._path, failure) from failure
             if self._written != self._shape[0]:
                 raise ValueError(f"{self._written} pages are no stack {self._shape}.")
-            temporary.chmod(0o644)
-            temporary.replace(self._path)
-        except OSError as failure:
-            raise self._refused(failure) from failure
-        finally:
-            temporary.unlink(missing_ok=True)
-
-    def _refused(self, error: OSError) -> UserError:
-        return UserError(
-            f"{self._path} can't be written: {error.strerror}.",
-            "Make room on the disk, or choose a folder that you may write to.",
-        )
 
 
 def write_mask(path: str | Path, membrane: Any, convention: str = "isbi", **options: Any) -> None:

@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from training.errors import UserError
-from training.run_directory import RunDirectory, write_atomically
+from training.run_directory import RunDirectory
 
 Weights = dict[str, NDArray[Any]]
 
@@ -24,10 +24,10 @@ def parameters_of(cell: nn.Cell) -> Weights:
     return {parameter.name: parameter.asnumpy() for parameter in cell.get_parameters()}
 
 
-def save_weights(path: Path, weights: Weights, metadata: Mapping[str, str]) -> None:
-    """Write a safetensors file, whole or not at all."""
+def pack_weights(weights: Weights, metadata: Mapping[str, str]) -> bytes:
+    """The content of a safetensors file."""
     contiguous = {name: np.asarray(value, order="C") for name, value in weights.items()}
-    write_atomically(path, save(contiguous, metadata=dict(metadata)))
+    return save(contiguous, metadata=dict(metadata))
 
 
 def load_weights(path: Path) -> tuple[Weights, dict[str, str]]:
@@ -98,6 +98,12 @@ def put_weights(cell: nn.Cell, weights: Mapping[str, NDArray[Any]], source: Path
 
 
 def prune_checkpoints(run: RunDirectory, keep: int) -> None:
-    """Delete all but the newest ``keep`` checkpoints; the best is not among them."""
+    """Delete all but the newest ``keep`` checkpoints; the best is not among them.
+
+    Raises
+    ------
+    OSError
+        If one can't be deleted.
+    """
     for path in run.list_checkpoints()[:-keep]:
-        path.unlink()
+        path.unlink(missing_ok=True)

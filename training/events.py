@@ -27,32 +27,68 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any, Literal
 
+from training.atomic_files import UnwritableError
 from training.event_reading import KEPT_EVENTS, PIECE, Detail, Event, complete_length, read_pieces
 from training.thinned_curve import ThinnedCurve
 
+MOST_WAITING = 10_000  # events, while the disk is full
 Status = Literal["waiting", "running", "finished", "stopped", "failed"]
 
 
 class EventLog:
-    """Appends events to a file. A line that a killed process left unfinished is cut off."""
+    """Appends events to a file. A line that a killed process left unfinished is cut off.
+
+    Parameters
+    ----------
+    path : Path
+
+    Raises
+    ------
+    UnwritableError
+        If it can't be opened for writing.
+    """
 
     def __init__(self, path: Path) -> None:
-        self._file = path.open("ab+")
-        self._file.truncate(_complete_size(self._file))
+        try:
+            self._file = path.open("ab+", buffering=0)
+            self._file.truncate(_complete_size(self._file))
+        except OSError as error:
+            raise UnwritableError(path, error) from error
+        self._waiting: deque[bytes] = deque(maxlen=MOST_WAITING)
 
     def append(self, kind: str, **values: Any) -> None:
+        """Write an event, after those that could not be written before.
+
+        Raises
+        ------
+        OSError
+            If it can't be written: it waits for the next call.
+        """
         line = json.dumps({"kind": kind, "time": time.time(), **values}, allow_nan=False)
-        self._file.write(line.encode() + b"\n")
-        self._file.flush()
+        self._waiting.append(line.encode() + b"\n")
+        self._write(b"".join(self._waiting))
+        self._waiting.clear()
+
+    def _write(self, content: bytes) -> None:
+        size = os.fstat(self._file.fileno()).st_size
+        try:
+            rest = content
+            while rest:
+                rest = rest[self._file.write(rest) :]
+        except OSError:
+            self._file.truncate(size)
+            raise
 
     def close(self) -> None:
-        os.fsync(self._file.fileno())
-        self._file.close()
+        """Have the file safe on the disk, and close it."""
+        with self._file:
+            os.fsync(self._file.fileno())
 
 
 @dataclass(frozen=True)

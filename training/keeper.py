@@ -15,10 +15,11 @@ from training.comparison import compare, initial_figures, told_initial_figures
 from training.config import TrainingConfig
 from training.data import Data
 from training.evaluation import Evaluation
+from training.kept_files import KeptFiles
 from training.learner import Learner
 from training.networks import MODEL_NAMES
 from training.report import Report
-from training.run_directory import RunDirectory, write_atomically
+from training.run_directory import RunDirectory
 
 Probabilities = dict[int, NDArray[np.float32]]
 
@@ -28,7 +29,8 @@ class Keeper:
 
     Files are written before the events that tell of them, and the best model before the
     checkpoint: a process killed in between goes on from the checkpoint before, finds the same
-    best again and writes it again.
+    best again and writes it again. What can't be written, for the disk is full, is tried again
+    after the next validation; the training goes on.
     """
 
     def __init__(
@@ -44,11 +46,18 @@ class Keeper:
         self._config = config
         self._data = data
         self._report = report
+        self._files = KeptFiles(run, report)
         self._best = _best_soft_dice(run)
         self._best_validation: tuple[Evaluation, Probabilities] | None = None
 
     def validate_and_save(self, done: Done, epoch: int) -> None:
-        """Validate after a step; keep the model if it is the best, and a checkpoint."""
+        """Validate after a step; keep the model if it is the best, and a checkpoint.
+
+        Raises
+        ------
+        UserError
+            If the run's folder has vanished.
+        """
         self._learner.settle()
         evaluation, probabilities = self._learner.inference.validate(
             self._data, self._config.cross_valid_ind
@@ -59,18 +68,32 @@ class Keeper:
             self._keep_best(evaluation)
         step = done.steps
         checkpoint = self._run.checkpoint(MODEL_NAMES[self._config.preset], epoch, step)
-        self._learner.save(checkpoint, done)
-        prune_checkpoints(self._run, self._config.keep_checkpoint_max)
+        self._files.put("checkpoint", checkpoint, self._learner.checkpoint(done))
         shown = self._data.valid_slices[0]
         preview = self._run.preview_image(epoch)
-        write_atomically(preview, _png(probabilities[shown]))
+        self._files.put("preview", preview, _png(probabilities[shown]))
+        written = self._files.write()
 
         self._report.validated(step, epoch, evaluation, self._best)
         event = self._report.event
-        event("checkpoint", step=step, path=self._run.relative(checkpoint), is_best=False)
-        if is_best:
+        if checkpoint in written:
+            self._prune()
+            event("checkpoint", step=step, path=self._run.relative(checkpoint), is_best=False)
+        if self._run.best in written:
             event("checkpoint", step=step, path=self._run.relative(self._run.best), is_best=True)
-        event("preview", epoch=epoch, slice=shown, path=self._run.relative(preview))
+        if preview in written:
+            event("preview", epoch=epoch, slice=shown, path=self._run.relative(preview))
+
+    def finish(self) -> None:
+        """Write what could not be written so far.
+
+        Raises
+        ------
+        UserError
+            If the model, its figures or the checkpoint still can't be.
+        """
+        self._files.write()
+        self._files.check()
 
     def measure_initial(self, done: int) -> dict[str, Any] | None:
         """Figures of the weights that the run begins from; None if they are fresh."""
@@ -93,16 +116,24 @@ class Keeper:
         """
         if self._best_validation is not None and self._data.held_out is None:
             evaluation, probabilities = self._best_validation
-            self._write(evaluation.with_neuron_figures(probabilities, self._data.membrane))
+            self._put_figures(evaluation.with_neuron_figures(probabilities, self._data.membrane))
 
     def _keep_best(self, evaluation: Evaluation) -> None:
         self._best = evaluation.mean["soft_dice"]
-        self._learner.export(self._run.best, self._run.onnx, self._best)
-        self._write(evaluation)
+        best, onnx = self._learner.export(self._best)
+        self._files.put("best model", self._run.best, best)
+        self._files.put("portable model", self._run.onnx, onnx)
+        self._put_figures(evaluation)
 
-    def _write(self, evaluation: Evaluation) -> None:
-        write_atomically(self._run.evaluation_json, evaluation.to_json().encode())
-        write_atomically(self._run.evaluation_csv, evaluation.to_csv().encode())
+    def _put_figures(self, evaluation: Evaluation) -> None:
+        self._files.put("figures", self._run.evaluation_json, evaluation.to_json().encode())
+        self._files.put("table", self._run.evaluation_csv, evaluation.to_csv().encode())
+
+    def _prune(self) -> None:
+        try:
+            prune_checkpoints(self._run, self._config.keep_checkpoint_max)
+        except OSError as error:
+            self._report.warn(f"An old checkpoint can't be deleted: {error}.")
 
 
 def _best_soft_dice(run: RunDirectory) -> float:

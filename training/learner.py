@@ -13,10 +13,10 @@ from training.batches import Batch, Done
 from training.checkpoints import (
     Weights,
     load_weights,
+    pack_weights,
     parameters_of,
     put_weights,
     read_metadata,
-    save_weights,
 )
 from training.config import TrainingConfig
 from training.device import Device
@@ -25,7 +25,6 @@ from training.inference import Inference
 from training.model_card import ModelCard
 from training.networks import build_network
 from training.onnx_graph import build_onnx
-from training.run_directory import write_atomically
 from training.step import (
     TrainStep,
     WeightAverage,
@@ -125,16 +124,16 @@ class Learner:
         self._follow(Tensor(1.0, mindspore.float32))
         self._note_learned(metadata, path)
 
-    def save(self, path: Path, done: Done) -> None:
-        """Write all that :meth:`resume_from` and :func:`read_done` need to go on."""
+    def checkpoint(self, done: Done) -> bytes:
+        """The content of a file with all that :meth:`resume_from` and :func:`read_done` need."""
         state: Weights = {}
         for cell in self._cells:
             state |= parameters_of(cell)
         progress = {name: str(value) for name, value in done._asdict().items()}
-        save_weights(path, state, {**progress, "model_card": self.card.to_json()})
+        return pack_weights(state, {**progress, "model_card": self.card.to_json()})
 
     def resume_from(self, path: Path) -> None:
-        """Take up a run where :meth:`save` left it."""
+        """Take up a run from a :meth:`checkpoint`."""
         state, metadata = load_weights(path)
         state["learning_rate"] = self.rates  # another number of devices has its own schedule
         for cell in self._cells:
@@ -147,15 +146,14 @@ class Learner:
             former = ModelCard.from_json(metadata["model_card"], str(path))
             self.card = self.card.having_learned(former)
 
-    def export(self, best: Path, onnx: Path, soft_dice: float) -> None:
-        """Write the averaged weights as safetensors and as a portable model."""
+    def export(self, soft_dice: float) -> tuple[bytes, bytes]:
+        """The averaged weights as the contents of a safetensors file and of a portable model."""
         weights = {
             name.removeprefix(AVERAGE_PREFIX): value
             for name, value in parameters_of(self._average).items()
         }
         metadata = {"model_card": self.card.to_json(), "soft_dice": repr(soft_dice)}
-        save_weights(best, weights, metadata)
-        write_atomically(onnx, build_onnx(weights, self.card))
+        return pack_weights(weights, metadata), build_onnx(weights, self.card)
 
     def fingerprint(self) -> str:
         """SHA-256 of the trained weights; on several devices it is the same on all."""
@@ -166,7 +164,7 @@ class Learner:
 
 
 def read_done(path: Path) -> Done:
-    """How far the run had come when :meth:`Learner.save` wrote a checkpoint.
+    """How far the run had come at a :meth:`Learner.checkpoint`.
 
     Raises
     ------

@@ -51,6 +51,7 @@ def train(run: RunDirectory, config: TrainingConfig, device: Device, stop: StopR
     initial = keeper.measure_initial(done.steps) if report.is_writing else None
     announce(report, config, data, batches, done.steps, initial)
 
+    interval = validation_interval(batches, config)
     step, is_stopped = done.steps, False
     for step, batch in batches.from_step(done.steps + 1):
         loss, is_stopped = learner.step(step, batch, stop.is_requested())
@@ -61,7 +62,7 @@ def train(run: RunDirectory, config: TrainingConfig, device: Device, stop: StopR
             )
         epoch, rate = batches.epoch(step), float(learner.rates[step - 1])
         report.step(step, epoch, loss, batches.samples_per_step, rate)
-        if report.is_writing and (is_stopped or is_validation_due(step, batches, config)):
+        if report.is_writing and (is_stopped or is_validation_due(step, batches, interval)):
             keeper.validate_and_save(Done(step, batches.samples_after(step)), epoch)
         if is_stopped:
             break
@@ -70,11 +71,12 @@ def train(run: RunDirectory, config: TrainingConfig, device: Device, stop: StopR
         print(f"The weights' SHA-256 is {learner.fingerprint()}", flush=True)
     if report.is_writing:
         keeper.measure_neurons()
+        keeper.finish()
     if initial is not None:
         report.compared(keeper.compare(initial))
     report.ended("stopped" if is_stopped else "finished", step)
     if report.is_writing:
-        run.stop_request.unlink(missing_ok=True)
+        run.take_back_stop_request()
 
 
 def make_batches(
@@ -121,13 +123,15 @@ def announce(
     print(data.sentence, flush=True)
 
 
-def is_validation_due(step: int, batches: Batches, config: TrainingConfig) -> bool:
+def validation_interval(batches: Batches, config: TrainingConfig) -> int:
+    """Epochs between validations."""
+    if config.eval_interval:
+        return config.eval_interval
+    epochs = batches.epochs_finished(batches.total_steps)
+    return min(max(1, round(epochs / USUAL_VALIDATIONS)), LONGEST_INTERVAL)
+
+
+def is_validation_due(step: int, batches: Batches, interval: int) -> bool:
     """After the last step, and where an interval of epochs ends."""
-    if step == batches.total_steps:
-        return True
-    interval = config.eval_interval
-    if not interval:
-        epochs = batches.epochs_finished(batches.total_steps)
-        interval = min(max(1, round(epochs / USUAL_VALIDATIONS)), LONGEST_INTERVAL)
-    intervals = [batches.epochs_finished(one) // interval for one in (step - 1, step)]
-    return intervals[1] > intervals[0]
+    before, after = (batches.epochs_finished(one) // interval for one in (step - 1, step))
+    return after > before or step == batches.total_steps

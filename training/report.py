@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 import time
 from typing import Any
 
@@ -23,6 +24,7 @@ class Report:
         self._events = EventLog(run.events) if device.rank == 0 else None
         self._start = self._last_step = time.monotonic()
         self._first_step = self._total_steps = 0
+        self._is_event_lost = False
 
     @property
     def is_writing(self) -> bool:
@@ -30,8 +32,22 @@ class Report:
         return self._events is not None
 
     def event(self, kind: str, **values: Any) -> None:
-        if self._events is not None:
+        """Tell something in the events; where the disk is full, as soon as it has room."""
+        if self._events is None:
+            return
+        try:
             self._events.append(kind, **values)
+        except OSError as error:
+            if not self._is_event_lost:
+                print(f"Events can't be written: {error}.", file=sys.stderr, flush=True)
+            self._is_event_lost = True
+        else:
+            self._is_event_lost = False
+
+    def warn(self, message: str) -> None:
+        """Tell what is wrong but doesn't end the run."""
+        print(f"Warning: {message}", file=sys.stderr, flush=True)
+        self.event("warning", message=message)
 
     def started(
         self, versions: dict[str, str], first_step: int, total_steps: int, **totals: Any

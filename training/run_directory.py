@@ -5,13 +5,14 @@ from __future__ import annotations
 import fcntl
 import os
 import re
-import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from training.atomic_files import UnwritableError, remove_leftovers, write_atomically
 from training.config import TrainingConfig
+from training.documents import open_regular, read_document
 from training.errors import UserError
 
 
@@ -64,18 +65,18 @@ class RunDirectory:
         try:
             self.checkpoints.mkdir(parents=True)
             self.preview.mkdir()
-            write_atomically(self.config, config.to_json().encode())
         except OSError as error:
             raise UserError(
                 f"The run can't be written to {self.path}: {error.strerror}.",
                 "Choose a folder that you may write to.",
             ) from error
+        write_atomically(self.config, config.to_json().encode())
 
     def read_config(self) -> TrainingConfig:
         """The run's configuration; a UserError if this is no run."""
         try:
-            text = self.config.read_text()
-        except OSError as error:
+            text = read_document(self.config)
+        except (OSError, ValueError) as error:
             raise UserError(
                 f"{self.path} is no run: it has no readable config.json.",
                 "Give the folder that a training wrote.",
@@ -111,6 +112,11 @@ class RunDirectory:
         """Ask the training to end after its current step, keeping the model."""
         self.stop_request.touch()
 
+    def take_back_stop_request(self) -> None:
+        """Forget it; where the disk is read-only, the next start does."""
+        with suppress(OSError):
+            self.stop_request.unlink(missing_ok=True)
+
     @contextmanager
     def held(self) -> Iterator[None]:
         """Mark the run as running for as long as this process lives.
@@ -120,26 +126,29 @@ class RunDirectory:
         Raises
         ------
         UserError
-            If another process is training in this directory.
+            If another process is training in this directory, or it can't be written.
         """
-        with self._lock.open("a") as lock:
+        try:
+            opened = self._lock.open("a")
+        except OSError as error:
+            raise UnwritableError(self._lock, error) from error
+        with opened as lock:
             if not _try_lock(lock.fileno()):
                 raise UserError(f"Another process is training in {self.path}.", "Stop it first.")
             yield
 
     def remove_leftovers(self) -> None:
         """Delete what a killed training had begun to write under temporary names."""
-        leftovers = [*self.checkpoints.glob(".*"), *self.preview.glob(".*")]
-        for path in (self.onnx, self.evaluation_json, self.evaluation_csv):
-            leftovers += self.path.glob(f".{path.name}.*")
-        for path in leftovers:
-            path.unlink()
+        for folder in (self.path, self.checkpoints, self.preview):
+            remove_leftovers(folder)
 
     def is_running(self) -> bool:
         """Whether a process on this machine is training in this directory now."""
-        if not self._lock.exists():
+        try:
+            lock = open_regular(self._lock)
+        except OSError:  # there is none, or none that a training can have taken
             return False
-        with self._lock.open("r") as lock:
+        with lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except OSError:
@@ -158,18 +167,3 @@ def _try_lock(descriptor: int, patience: float = 1.0) -> bool:
             if time.monotonic() > deadline:
                 return False
             time.sleep(0.02)
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that it is either the old or the new one, whole, whatever happens."""
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink()
-        raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from types import FrameType
 
@@ -21,7 +22,7 @@ class StopRequest:
             signal.signal(number, self._on_signal)
 
     def is_requested(self) -> bool:
-        return self._has_signal or self._run.stop_request.exists()
+        return self._has_signal or os.access(self._run.stop_request, os.F_OK)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self._has_signal = True

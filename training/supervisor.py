@@ -20,13 +20,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 
+from training.atomic_files import write_atomically
 from training.errors import UserError
 from training.events import EventLog, load_state
 from training.failures import explain_death, has_space
 from training.guard import guarded
 from training.job import Job, prepare_logs
 from training.node_link import NodeLink, make_link
-from training.run_directory import RunDirectory, write_atomically
+from training.run_directory import RunDirectory
 from training.run_processes import RUN_MARK, find_workers, kill_processes
 
 POLL_SECONDS = 0.5

@@ -22,9 +22,10 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from typing import Any, TextIO
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
+from typing import Any
 
+from training.atomic_files import UnwritableError
 from training.config import TrainingConfig, preset_config
 from training.device import (
     choose_device,
@@ -142,34 +143,41 @@ def train_as_member(run: RunDirectory, config: TrainingConfig, stop: StopRequest
 @contextmanager
 def log_output(run: RunDirectory) -> Iterator[None]:
     """Write what this process prints to the run's log as well, unless it goes there already."""
-    with run.log.open("a", encoding="utf-8") as log:
-        if os.path.sameopenfile(sys.stdout.fileno(), log.fileno()):
-            yield
-            return
-        with redirect_stdout(_Tee(sys.stdout, log)), redirect_stderr(_Tee(sys.stderr, log)):
+    try:
+        log = run.log.open("ab", buffering=0)
+    except OSError as error:
+        raise UnwritableError(run.log, error) from error
+    with log:
+        is_log = os.path.sameopenfile(sys.stdout.fileno(), log.fileno())
+        logs = [] if is_log else [log.fileno()]
+        output, errors = (_Tee(one.fileno(), *logs) for one in (sys.stdout, sys.stderr))
+        with redirect_stdout(output), redirect_stderr(errors):
             yield
 
 
 def tell_failure(run: RunDirectory, message: str, remedy: str) -> None:
-    log = EventLog(run.events)
-    log.append("failed", message=message, remedy=remedy, traceback=traceback.format_exc())
-    log.close()
+    """Write a failure into the run's events, if they can be written still."""
+    told = {"message": message, "remedy": remedy, "traceback": traceback.format_exc()}
+    try:
+        log = EventLog(run.events)
+        log.append("failed", **told)
+        log.close()
+    except (OSError, UnwritableError) as error:
+        print(f"The events can't tell it: {error}", file=sys.stderr, flush=True)
 
 
 class _Tee(io.TextIOBase):
-    """Writes to two files."""
+    """Writes to files at once. A full disk or a closed terminal loses lines, and ends no run."""
 
-    def __init__(self, *files: TextIO) -> None:
-        self._files = files
+    def __init__(self, *descriptors: int) -> None:
+        self._descriptors = descriptors
 
     def write(self, text: str) -> int:
-        for file in self._files:
-            file.write(text)
+        content = text.encode(errors="replace")
+        for descriptor in self._descriptors:
+            with suppress(OSError):
+                os.write(descriptor, content)
         return len(text)
-
-    def flush(self) -> None:
-        for file in self._files:
-            file.flush()
 
 
 def _parse_bool(text: str) -> bool:

@@ -18,12 +18,12 @@ from napari_unet.cross_validation import (
 )
 from napari_unet.prediction import Predictor, load_predictor
 from napari_unet.tif import check_output
+from training.atomic_files import write_atomically
 from training.config import FOLDS
 from training.errors import UserError
 from training.evaluation import Evaluation, evaluate_slices, zoo_line
 from training.folds import split_fold
 from training.metrics import DEFAULT_THRESHOLD
-from training.run_directory import write_atomically
 from training.stacks import find_pair, read_stack, read_training_pair, to_membrane
 
 

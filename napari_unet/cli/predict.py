@@ -23,8 +23,8 @@ from napari_unet.pixel_size import read_pixel_size
 from napari_unet.prediction import load_predictor
 from napari_unet.tif import CONVENTIONS, TifWriter, check_output, mask_page, submission_page
 from napari_unet.uncertainty import slice_uncertainty, uncertainty_csv
+from training.atomic_files import write_atomically
 from training.errors import UserError
-from training.run_directory import write_atomically
 from training.stack_file import StackFile
 
 

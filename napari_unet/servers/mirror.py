@@ -6,7 +6,6 @@ import asyncio
 import fcntl
 import hashlib
 import os
-import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -18,6 +17,7 @@ from napari_unet.servers import scripts
 from napari_unet.servers.connection import CommandError, Server
 from napari_unet.servers.record import read_record, update_record
 from napari_unet.servers.upload import CHUNK, hash_file
+from training.atomic_files import replacing, write_atomically
 from training.event_reading import complete_length, read_pieces
 from training.run_directory import RunDirectory
 
@@ -25,6 +25,10 @@ FETCH_TRIES = 5
 # SFTP tells times in whole seconds: a file may change again and look as it did.
 SETTLING_SECONDS = 2.0
 ENDINGS = ("finished", "stopped", "failed")
+
+
+class _DamagedError(Exception):
+    """A file did not arrive as it is on the server."""
 
 
 class Mirror:
@@ -47,6 +51,7 @@ class Mirror:
         self._sighted: dict[tuple[str, int | None, int | None], float] = {}
         self._settled: set[tuple[str, int | None, int | None]] = set()
         self._events_read = 0
+        run.remove_leftovers()
         self.has_ending = False  # whether the last event copied says that the run ended
 
     async def copy_events(self) -> None:
@@ -108,20 +113,17 @@ class Mirror:
     async def _fetch(self, path: Path, wanted: str) -> bool:
         """Fetch a file; it takes its place only if its hash is the wanted one."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        digest = hashlib.sha256()
         try:
-            digest = hashlib.sha256()
-            with os.fdopen(descriptor, "wb") as file:
+            with replacing(path) as file:
                 async for chunk in self._read(self._name(path)):
                     file.write(chunk)
                     digest.update(chunk)
-            if digest.hexdigest() != wanted:
-                return False
-            Path(temporary).chmod(0o644)
-            Path(temporary).replace(path)
-            return True
-        finally:
-            Path(temporary).unlink(missing_ok=True)
+                if digest.hexdigest() != wanted:
+                    raise _DamagedError
+        except _DamagedError:
+            return False
+        return True
 
     async def _hash(self, name: str) -> str:
         script = scripts.hash_files([join(self.path, name)])
@@ -173,7 +175,7 @@ class Mirror:
             path.parent.mkdir(exist_ok=True)
             async with sftp.open(source, "rb", encoding=None) as file:
                 content = await file.read()
-            await asyncio.to_thread(path.write_bytes, content)
+            await asyncio.to_thread(write_atomically, path, content)
 
     def _name(self, path: Path) -> str:
         return path.relative_to(self.run.path).as_posix()

@@ -10,8 +10,9 @@ from typing import Any
 
 import platformdirs
 
+from training.atomic_files import write_atomically
+from training.documents import parse_json, read_document
 from training.errors import UserError
-from training.run_directory import write_atomically
 
 _HOST = re.compile(r"[^\s/@\x00-\x1f-][^\s/@\x00-\x1f]*")
 
@@ -112,7 +113,7 @@ def load_profiles() -> dict[str, Profile]:
     """
     path = profiles_path()
     try:
-        documents = json.loads(path.read_text())
+        documents = parse_json(read_document(path))
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:

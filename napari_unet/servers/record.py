@@ -7,8 +7,10 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from napari_unet.servers.profiles import Profile, load_profiles, profile_from_json
+from training.atomic_files import write_atomically
+from training.documents import parse_json, read_document
 from training.errors import UserError
-from training.run_directory import RunDirectory, write_atomically
+from training.run_directory import RunDirectory
 
 FILE_NAME = "remote.json"
 
@@ -54,7 +56,7 @@ def read_record(run: RunDirectory) -> RemoteRecord:
     """A run's record; a UserError if it has none, or a damaged one."""
     path = run.path / FILE_NAME
     try:
-        document: dict[str, Any] = json.loads(path.read_text())
+        document: dict[str, Any] = parse_json(read_document(path))
         profile = profile_from_json(document.pop("profile"))
         paths = tuple(document.pop("paths"))
         return RemoteRecord(profile=profile, paths=paths, **document)

@@ -1,6 +1,8 @@
 """Events and the state that they fold into."""
 
 import json
+import resource
+import signal
 from pathlib import Path
 
 import pytest
@@ -145,3 +147,24 @@ def test_steps_that_are_not_as_we_write_them_are_read_as_well(tmp_path: Path) ->
     lines[4] = '{"kind": "step", "step'
     path.write_text("\n".join(lines) + "\n")
     assert load_state(path) == fold(RunState(), read_events(path)[0])
+
+
+def test_an_event_that_finds_no_room_is_written_later(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    log = EventLog(path)
+    log.append("warning", message="first")
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 20, limit[1]))
+    try:
+        for message in ("second", "third"):
+            with pytest.raises(OSError, match="File too large"):
+                log.append("warning", message=message)
+            assert load_state(path).warnings == ["first"]
+            assert path.read_bytes().endswith(b"\n")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+        signal.signal(signal.SIGXFSZ, handler)
+    log.append("warning", message="fourth")
+    log.close()
+    assert load_state(path).warnings == ["first", "second", "third", "fourth"]

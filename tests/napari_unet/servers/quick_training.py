@@ -19,7 +19,8 @@ from pathlib import Path
 from PIL import Image
 
 from training.events import EventLog
-from training.run_directory import RunDirectory, write_atomically
+from training.atomic_files import write_atomically
+from training.run_directory import RunDirectory
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--run_dir")
