@@ -33,7 +33,6 @@ BRUSHES = (
     Brush("Erase", "E", 0, "#808080"),
 )
 FIRST_BRUSH_SIZE = 4
-MINIMUM_WIDTH = 300
 
 
 class AnnotateDock(Dock):
@@ -82,14 +81,13 @@ class AnnotateDock(Dock):
         ends = QHBoxLayout()
         ends.addWidget(self._save)
         ends.addWidget(self._train)
-        layout = QVBoxLayout(self)
+        layout = QVBoxLayout(self.content)
         layout.addLayout(form)
         layout.addWidget(self._brushes)
         layout.addWidget(self._summary)
         layout.addWidget(self._table, 1)
         layout.addWidget(self._advice)
         layout.addLayout(ends)
-        self.setMinimumWidth(MINIMUM_WIDTH)
 
     def _connect(self) -> None:
         self._image.layer_changed.connect(self._on_image_changed)

@@ -9,18 +9,12 @@ from napari import Viewer
 from napari.layers import Labels, Layer
 from napari.utils.notifications import show_info
 from qtpy.QtWidgets import (
-    QCheckBox,
     QFormLayout,
     QGroupBox,
-    QHBoxLayout,
-    QLabel,
-    QPushButton,
-    QSpinBox,
     QVBoxLayout,
     QWidget,
 )
 
-from napari_unet.colors import PREDICTION_COLOR
 from napari_unet.correction import as_ground_truth
 from napari_unet.layers import (
     CORRECTED_KEY,
@@ -35,20 +29,15 @@ from napari_unet.layers import (
     role,
 )
 from napari_unet.slices import displayed_slice, edited_slices, show_slice
-from napari_unet.widgets.brush_buttons import Brush, BrushButtons
-from napari_unet.widgets.brush_hand import BrushHand
-from napari_unet.widgets.canvas_tools import CanvasTool, GapTool, SnapBrush, set_labels
+from napari_unet.widgets.canvas_tools import set_labels
 from napari_unet.widgets.connections import Connections
-from napari_unet.widgets.correct_specks import SPIN_WIDTH, SpecksView
+from napari_unet.widgets.correct_specks import SpecksView
+from napari_unet.widgets.correct_tools import CorrectTools
 from napari_unet.widgets.corrected_view import CorrectedView
 from napari_unet.widgets.dock import Dock
 from napari_unet.widgets.layer_choice import LayerChoice
 from napari_unet.widgets.learn_on_view import LearnOnView
 from napari_unet.widgets.next_region import NextRegion
-
-BRUSHES = (Brush("Membrane", "A", 1, PREDICTION_COLOR), Brush("Erase", "E", 0, "#808080"))
-WIDEST_LINE = 15
-MINIMUM_WIDTH = 310
 
 
 class CorrectDock(Dock):
@@ -66,13 +55,7 @@ class CorrectDock(Dock):
         self._edited: set[int] = set()
         self._events = Connections(self)
         self._mask = LayerChoice(self._viewer, _is_mask, prefers=_is_predicted)
-        self._brushes = BrushButtons(BRUSHES)
-        self._hand = BrushHand(self._viewer, self._brushes)
-        self._gap, self._snap = GapTool(self), SnapBrush(self)
-        self._snaps = QCheckBox("Snap to the prediction")
-        self._close = QPushButton("Close gap  (G)")
-        self._width = QSpinBox()
-        self._hint = QLabel()
+        self._tools = CorrectTools(self._viewer)
         self._specks = SpecksView(self._viewer)
         self._corrected = CorrectedView()
         self._next = NextRegion(self._viewer)
@@ -83,32 +66,12 @@ class CorrectDock(Dock):
 
     def _lay_out(self) -> None:
         self._mask.setToolTip("The mask to correct: a prediction.")
-        self._snaps.setToolTip(
-            "The brush paints only where the probability agrees: membrane where it is over a "
-            "half, or the ridge under the brush where nothing is."
-        )
-        self._close.setCheckable(True)
-        self._close.setToolTip(
-            "Click both ends of a gap: a line is drawn along the darkest path between them."
-        )
-        self._width.setRange(1, WIDEST_LINE)
-        self._width.setValue(self._gap.width)
-        self._width.setSuffix(" px")
-        self._width.setMinimumWidth(SPIN_WIDTH)
-        self._width.setToolTip("Width of the line.")
-        self._hint.setWordWrap(True)
         form = QFormLayout()
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         form.addRow("Mask", self._mask)
-        gap = QHBoxLayout()
-        gap.addWidget(self._close, 1)
-        gap.addWidget(self._width)
-        layout = QVBoxLayout(self)
+        layout = QVBoxLayout(self.content)
         layout.addLayout(form)
-        for one in (self._brushes, self._snaps):
-            layout.addWidget(one)
-        layout.addLayout(gap)
-        layout.addWidget(self._hint)
+        layout.addWidget(self._tools)
         layout.addWidget(self._specks)
         for title, view in (
             ("Corrected slices", self._corrected),
@@ -117,17 +80,9 @@ class CorrectDock(Dock):
         ):
             layout.addWidget(_box(title, view))
         layout.addStretch(1)
-        self.setMinimumWidth(MINIMUM_WIDTH)
 
     def _connect(self) -> None:
         self._mask.layer_changed.connect(self._on_mask_changed)
-        self._brushes.brush_requested.connect(self._on_brush_requested)
-        self._brushes.size_changed.connect(self._on_size_changed)
-        self._snaps.toggled.connect(self._on_snap_toggled)
-        self._close.clicked.connect(self._on_gap_requested)
-        self._width.valueChanged.connect(self._on_width_changed)
-        self._gap.said.connect(self._hint.setText)
-        self._gap.dropped.connect(self._on_gap_dropped)
         self._corrected.mark_toggled.connect(self._mark)
         self._corrected.slice_requested.connect(self._show_slice)
         self._corrected.truth_requested.connect(self._on_truth_requested)
@@ -139,80 +94,23 @@ class CorrectDock(Dock):
 
     def _on_mask_changed(self) -> None:
         layer: Any = self._mask.layer
-        self._drop_tools()
         self._events.clear()
         self._edited = set()
-        self._hand.hold(layer)
+        self._tools.hold(layer)
         self._specks.watch(layer)
-        for widget in (self._snaps, self._close, self._width):
-            widget.setEnabled(layer is not None)
-        self._hint.setText("" if layer is not None else "Predict a mask first, or open one.")
         if layer is not None:
             self._events.add(layer.events.paint, self._on_painted)
-            self._events.bind_key(layer, "g", self._on_gap_key)
             self._events.bind_key(layer, "c", self._on_mark_key)
-            for brush in BRUSHES:
-                self._events.bind_key(layer, brush.key, self._brush_key(brush))
         self._on_layers_changed()
 
     def _on_layers_changed(self, event: Any = None) -> None:
         """The image and the probability of the mask may have come or gone."""
         layer: Any = self._mask.layer
-        self._gap.image = image_under(self._viewer, layer) if layer is not None else None
-        self._snap.probability = probability_of(self._viewer, layer) if layer is not None else None
-        self._next.watch(self._snap.probability)
-        self._snaps.setEnabled(self._snap.probability is not None)
+        image = image_under(self._viewer, layer) if layer is not None else None
+        probability = probability_of(self._viewer, layer) if layer is not None else None
+        self._tools.follow(image, probability)
+        self._next.watch(probability)
         self._show_slices()
-
-    def _brush_key(self, brush: Brush) -> Any:
-        def take_brush(_: object) -> None:
-            self._on_brush_requested(brush)
-
-        return take_brush
-
-    def _on_brush_requested(self, brush: Brush) -> None:
-        layer: Any = self._mask.layer
-        self._drop_tools()
-        self._hand.take(brush)
-        if self._snaps.isChecked() and self._snap.probability is not None:
-            self._snap.label = brush.label
-            self._snap.take(layer, "circle", int(layer.brush_size))
-            self._brushes.show_brush(brush.label, int(layer.brush_size))
-
-    def _on_size_changed(self, size: int) -> None:
-        layer = self._mask.layer
-        if self._snap.is_in_hand and layer is not None:
-            layer.cursor_size = size
-
-    def _on_snap_toggled(self, is_on: bool) -> None:
-        layer: Any = self._mask.layer
-        labels = {"paint": 1, "erase": 0}
-        label = self._snap.label if self._snap.is_in_hand else labels.get(str(layer.mode))
-        if label is not None:
-            self._on_brush_requested(BRUSHES[0] if label else BRUSHES[1])
-
-    def _on_gap_key(self, _: object) -> None:
-        self._on_gap_requested(not self._gap.is_in_hand)
-
-    def _on_gap_requested(self, is_wanted: bool) -> None:
-        layer: Any = self._mask.layer
-        self._drop_tools()
-        if is_wanted and self._gap.image is not None:
-            self._viewer.layers.selection.active = layer
-            self._gap.take(layer)
-        self._close.setChecked(self._gap.is_in_hand)
-
-    def _on_gap_dropped(self) -> None:
-        self._close.setChecked(False)
-        self._hint.setText("")
-
-    def _on_width_changed(self, width: int) -> None:
-        self._gap.width = width
-
-    def _drop_tools(self) -> None:
-        tools: tuple[CanvasTool, ...] = (self._gap, self._snap)
-        for tool in tools:
-            tool.drop()
 
     def _on_painted(self, event: Any) -> None:
         self._edited |= edited_slices(event) if event.source.ndim == 3 else {0}

@@ -4,23 +4,45 @@ from __future__ import annotations
 
 from functools import partial
 
-from qtpy.QtCore import QEvent, QTimer, Signal
-from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
+from qtpy.QtCore import QEvent, QSize, Qt, QTimer, Signal
+from qtpy.QtWidgets import QDockWidget, QFrame, QMainWindow, QScrollArea, QTabBar, QWidget
 
 from napari_unet.widgets.connections import when_deleted
 
+WIDTH = 330  # pixels, at least: all alike, so that the canvas keeps its size from tab to tab
+TAB_STYLE = "QTabBar::tab {font-size: 11px; padding: 3px 4px; min-width: 0}"
 _closed: set[Dock] = set()  # not to be collected by Python before they are deleted by Qt
 
 
-class Dock(QWidget):
+class Dock(QScrollArea):
     """A widget that shares its place with the other docks, and is deleted when it is closed.
 
     napari puts every dock below the last one, where two of them already leave too little
     height for each. And it only takes the widget out of a closed dock; it would go on listening
     to the viewer, unseen.
+
+    Attributes
+    ----------
+    content : QWidget
+        Holds the views; scrolled up and down where the window is too low for them, which would
+        be made higher than the screen otherwise.
     """
 
     closed = Signal()  # the dock alone, not the window with it
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.content = QWidget()
+        self.setWidget(self.content)
+        self.setWidgetResizable(True)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+
+    def minimumSizeHint(self) -> QSize:  # noqa: N802
+        return fitting_width(self, super().minimumSizeHint()).expandedTo(QSize(WIDTH, 0))
+
+    def sizeHint(self) -> QSize:  # noqa: N802
+        return QSize(self.minimumSizeHint().width(), self.content.sizeHint().height())
 
     def changeEvent(self, event: QEvent | None) -> None:  # noqa: N802
         super().changeEvent(event)
@@ -47,5 +69,23 @@ class Dock(QWidget):
             if is_ours and other.isVisible() and not other.isFloating():
                 window.tabifyDockWidget(other, frame)
                 frame.show()
-                QTimer.singleShot(0, frame.raise_)  # the tabs are there only then
+                QTimer.singleShot(0, partial(_show_tab, window, frame))  # there are tabs only then
                 return
+
+
+def fitting_width(area: QScrollArea, size: QSize) -> QSize:
+    """A size of an area that scrolls up and down, wide enough for its content and the bar."""
+    content, bar = area.widget(), area.verticalScrollBar()
+    if content is None or bar is None:
+        return size
+    width = content.minimumSizeHint().width() + bar.sizeHint().width()
+    return QSize(max(size.width(), width), size.height())
+
+
+def _show_tab(window: QMainWindow, frame: QDockWidget) -> None:
+    """Bring a dock to the front, with room on the tabs for the names of all docks."""
+    frame.raise_()
+    for bar in window.findChildren(QTabBar):
+        if frame.windowTitle() in [bar.tabText(index) for index in range(bar.count())]:
+            bar.setStyleSheet(TAB_STYLE)
+            bar.setElideMode(Qt.TextElideMode.ElideNone)

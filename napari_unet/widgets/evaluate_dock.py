@@ -22,9 +22,7 @@ from napari_unet.widgets.evaluate_plot import DicePlot
 from napari_unet.widgets.evaluate_table import FiguresTable, summary_table
 from napari_unet.widgets.layer_choice import LayerChoice
 from napari_unet.widgets.live_comparison import LiveComparison
-from training.run_directory import write_atomically
-
-MINIMUM_WIDTH = 330
+from training.atomic_files import write_atomically
 
 
 class EvaluateDock(Dock):
@@ -64,13 +62,12 @@ class EvaluateDock(Dock):
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         form.addRow("Mask", self._mask)
         form.addRow("Truth", self._truth)
-        layout = QVBoxLayout(self)
+        layout = QVBoxLayout(self.content)
         layout.addLayout(form)
         layout.addWidget(self._summary)
         layout.addWidget(self._plot)
         layout.addWidget(self._table, stretch=1)
         layout.addWidget(self._buttons)
-        self.setMinimumWidth(MINIMUM_WIDTH)
 
     def _connect(self) -> None:
         self._mask.layer_changed.connect(self._on_layers_changed)

@@ -35,8 +35,6 @@ from napari_unet.widgets.predict_scroll import SliceFollower
 from napari_unet.widgets.predicted_layers import PredictedLayers
 from napari_unet.widgets.save_buttons import SaveButtons
 
-MINIMUM_WIDTH = 290
-
 
 class PredictDock(Dock):
     """Coordinates the views below with the viewer.
@@ -77,7 +75,7 @@ class PredictDock(Dock):
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         form.addRow("Model", self._model)
         form.addRow("Image", self._image)
-        layout = QVBoxLayout(self)
+        layout = QVBoxLayout(self.content)
         layout.addLayout(form)
         layout.addWidget(self._options)
         layout.addWidget(self._progress)
@@ -89,7 +87,6 @@ class PredictDock(Dock):
         layout.addSpacing(8)
         layout.addWidget(self._neurons)
         layout.addStretch(1)
-        self.setMinimumWidth(MINIMUM_WIDTH)
 
     def _connect(self) -> None:
         self._model.model_changed.connect(self._on_choice_changed)

@@ -30,7 +30,6 @@ from napari_unet.widgets.other_docks import PLUGIN
 from napari_unet.widgets.project_session import ProjectSession
 from training.errors import UserError
 
-MINIMUM_WIDTH = 280
 Loaded = tuple[Project, ProjectState, dict[str, NDArray[Any]], dict[str, UserError]]
 
 
@@ -85,7 +84,7 @@ class ProjectDock(Dock):
         row = QHBoxLayout()
         row.addWidget(self._new)
         row.addWidget(self._open)
-        layout = QVBoxLayout(self)
+        layout = QVBoxLayout(self.content)
         layout.addWidget(self._title)
         layout.addWidget(self._problems)
         layout.addWidget(self._status)
@@ -93,7 +92,6 @@ class ProjectDock(Dock):
         layout.addWidget(self._again)
         layout.addWidget(self._close)
         layout.addStretch(1)
-        self.setMinimumWidth(MINIMUM_WIDTH)
 
     def showEvent(self, event: Any) -> None:  # noqa: N802
         """Only now the window is known that may have a project open already."""

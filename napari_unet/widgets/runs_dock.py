@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from napari import Viewer
 from qtpy.QtCore import Qt, QTimer
@@ -17,10 +16,10 @@ from napari_unet.widgets.background import run_in_thread
 from napari_unet.widgets.device_log import DeviceLogWindow
 from napari_unet.widgets.dock import Dock
 from napari_unet.widgets.messages import confirm, report
+from napari_unet.widgets.other_docks import open_dock
 from napari_unet.widgets.runs_table import RunsTable
 from napari_unet.widgets.text_window import TextWindow
 
-_PLUGIN = "napari-unet-mindspore"
 _REFRESH_INTERVAL = 3000  # milliseconds
 
 
@@ -69,7 +68,7 @@ class RunsDock(Dock):
         row = QHBoxLayout()
         row.addWidget(self._folder_label, 1)
         row.addWidget(self._choose)
-        layout = QVBoxLayout(self)
+        layout = QVBoxLayout(self.content)
         layout.setContentsMargins(4, 4, 4, 4)
         layout.addLayout(row)
         layout.addWidget(self._table, 1)
@@ -104,13 +103,13 @@ class RunsDock(Dock):
             self.set_folder(Path(folder))
 
     def _on_curves_requested(self, summary: RunSummary) -> None:
-        self._open_dock("Train").follow(summary.run)
+        open_dock(self._viewer, "Train").follow(summary.run)
 
     def _on_prediction_requested(self, summary: RunSummary) -> None:
-        self._open_dock("Predict").use_model(summary.run.path)
+        open_dock(self._viewer, "Predict").use_model(summary.run.path)
 
     def _on_resume_requested(self, summary: RunSummary) -> None:
-        self._open_dock("Train").resume(summary.run)
+        open_dock(self._viewer, "Train").resume(summary.run)
 
     def _on_log_requested(self, summary: RunSummary) -> None:
         DeviceLogWindow(summary.run, self).show()
@@ -129,7 +128,3 @@ class RunsDock(Dock):
         ):
             launcher = launcher_for(run)
             run_in_thread(lambda: launcher.cancel(run, delete=True), lambda _: self.refresh())
-
-    def _open_dock(self, name: str) -> Any:
-        _, widget = self._viewer.window.add_plugin_dock_widget(_PLUGIN, name)
-        return widget

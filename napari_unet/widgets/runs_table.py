@@ -46,9 +46,7 @@ class RunsTable(QWidget):
         self._table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self._table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self._table.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
-        self._table.setToolTip(
-            "Double-click a training to see its curves; click a title to sort."
-        )
+        self._table.setToolTip("Double-click a training to see its curves; click a title to sort.")
         self._table.verticalHeader().hide()
         self._table.horizontalHeader().setStretchLastSection(True)
         self._table.horizontalHeader().setResizeContentsPrecision(0)  # the rows in sight

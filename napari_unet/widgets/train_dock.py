@@ -34,8 +34,6 @@ from napari_unet.widgets.training_setup_view import TrainingSetupView
 from training.errors import UserError
 from training.run_directory import RunDirectory
 
-_MINIMUM_WIDTH = 330
-
 
 class TrainDock(Dock):
     """Train a U-Net on layers or files, and watch it.
@@ -80,13 +78,12 @@ class TrainDock(Dock):
         self._tabs = QTabWidget()
         self._tabs.addTab(self._setup, "Set up")
         self._tabs.addTab(self._progress, "Progress")
-        layout = QVBoxLayout(self)
+        layout = QVBoxLayout(self.content)
         layout.setContentsMargins(4, 4, 4, 4)
         layout.addWidget(self._banner)
         layout.addWidget(self._tabs, 1)
         layout.addWidget(self.place)
         layout.addWidget(self._buttons)
-        self.setMinimumWidth(_MINIMUM_WIDTH)
 
     def _connect(self) -> None:
         self.form.advanced_toggled.connect(self._on_advanced_toggled)

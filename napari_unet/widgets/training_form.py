@@ -40,6 +40,7 @@ class TrainingForm(QWidget):
         self._widgets: dict[str, Any] = {one.name: _option_widget(one) for one in options}
         self._collapsible = QCollapsible("Advanced", parent=self)
         self._collapsible.addWidget(self._rows(is_advanced=True))
+        self._collapsible.toggleButton().setToolTip("Options that are seldom changed.")
         self._collapsible.toggled.connect(self.advanced_toggled)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -121,6 +122,9 @@ class TrainingForm(QWidget):
         for option in fields(TrainingConfig):
             if option.name in self._widgets and option.metadata["is_advanced"] == is_advanced:
                 widget = self._widgets[option.name]
+                if isinstance(option.default, bool):
+                    layout.addRow(widget.native)  # a box says itself what it is
+                    continue
                 label = QLabel(widget.label)
                 label.setToolTip(widget.tooltip)
                 layout.addRow(label, widget.native)

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from napari.components import ViewerModel
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QSize, Qt
 from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
 from napari_unet.training_data import Preview, TrainingData, preview
 from napari_unet.widgets.background import run_in_thread
+from napari_unet.widgets.dock import fitting_width
 from napari_unet.widgets.training_data_view import TrainingDataView
 from napari_unet.widgets.training_form import TrainingForm
 from training.config import TrainingConfig
@@ -47,6 +48,10 @@ class TrainingSetupView(QScrollArea):
         self.data.data_changed.connect(self._on_data_changed)
         self._on_data_changed()
 
+    def minimumSizeHint(self) -> QSize:  # noqa: N802
+        """Wide enough for all of its content, since it doesn't scroll sideways."""
+        return fitting_width(self, super().minimumSizeHint())
+
     def choices(self) -> tuple[TrainingData, TrainingConfig]:
         """What to train on, and how.
 
@@ -61,14 +66,14 @@ class TrainingSetupView(QScrollArea):
                 "There is nothing to train on.",
                 "Open a stack of images and its labels, or choose a folder.",
             )
-        return data, self.form.config().replace(label_convention=self.data.convention)
+        return data, self.form.config().replace(label_convention=self.data.pair.convention)
 
     def _on_data_changed(self) -> None:
         data = self._previewed = self.data.data()
         if data is None:
-            self.data.show_preview(None, "Open a stack and its labels, or choose a folder.")
+            self.data.pair.show_preview(None, "Open a stack and its labels, or choose a folder.")
             return
-        self.data.show_preview(None, "Reading…")
+        self.data.pair.show_preview(None, "Reading…")
         convention = self.data.known_convention
         run_in_thread(
             lambda: (data, preview(data, convention)), self._on_previewed, self._on_unreadable
@@ -77,8 +82,8 @@ class TrainingSetupView(QScrollArea):
     def _on_previewed(self, result: tuple[TrainingData, Preview]) -> None:
         data, shown = result
         if data is self._previewed:
-            self.data.show_preview(shown)
-            self.form.follow_convention(self.data.convention)
+            self.data.pair.show_preview(shown)
+            self.form.follow_convention(self.data.pair.convention)
 
     def _on_unreadable(self, error: Exception) -> None:
-        self.data.show_preview(None, str(error))
+        self.data.pair.show_preview(None, str(error))

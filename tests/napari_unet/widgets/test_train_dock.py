@@ -264,9 +264,9 @@ def test_a_folder_can_be_trained_on_and_inverted(
     _, dock = open_dock()
     dock.data.choose_folder(tmp_path / "data")
     wait_for_text(qtbot, dock, "30 x 256 x 256")
-    assert dock.data.convention == "isbi"
+    assert dock.data.pair.convention == "isbi"
     click(qtbot, dock, "Invert")
-    assert dock.data.convention == "membrane"
+    assert dock.data.pair.convention == "membrane"
     assert "much for membrane" in visible_text(dock)
 
 
