@@ -14,7 +14,7 @@ if [ $# -gt 0 ]; then
     run "$@"
     exit
 fi
-window=(tests/napari_unet/widgets tests/napari_unet/servers/test_window.py)
+window=(tests/napari_unet/widgets tests/napari_unet/servers/test_window.py tests/faults/window)
 output=$(mktemp)
 failed=0
 echo "The window's tests run beside the others; what they say comes last."
