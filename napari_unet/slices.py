@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 
 def slider_in_pixels(viewer: Viewer, layer: Layer) -> NDArray[np.float64]:
     """Where the sliders are, in pixels of a layer along each of its axes."""
-    point = np.asarray(viewer.dims.point[-layer.ndim :]) / _world_units_per_unit(viewer, layer)
-    return np.asarray(layer.world_to_data(point))
+    point = np.zeros(layer.ndim)
+    shown = viewer.dims.point[-layer.ndim :]  # fewer while the last layer is being removed
+    point[-len(shown) :] = shown
+    return np.asarray(layer.world_to_data(point / _world_units_per_unit(viewer, layer)))
 
 
 def pixels_in_world(

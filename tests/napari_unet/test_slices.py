@@ -52,6 +52,19 @@ def test_a_slice_is_found_beside_a_layer_in_other_units(unit: str) -> None:
     assert viewer.dims.axis_labels == ("z", "y", "x")
 
 
+def test_a_slice_is_asked_for_while_the_last_layer_goes() -> None:
+    viewer = ViewerModel()
+    layer = viewer.add_image(STACK)
+    shown: list[int | None] = []
+
+    def on_moved(event: Event) -> None:
+        shown.append(displayed_slice(viewer, layer))
+
+    viewer.dims.events.connect(on_moved)
+    viewer.layers.clear()
+    assert shown
+
+
 def test_a_single_image_is_its_only_slice() -> None:
     viewer = ViewerModel()
     single = viewer.add_image(STACK[0])
