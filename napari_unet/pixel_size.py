@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import tifffile
+
+from training.errors import UserError
+from training.tif_structure import open_tif
 
 NANOMETRES = {
     "nm": 1.0,
@@ -27,6 +31,7 @@ NANOMETRES = {
 }
 # Larger pixels are a printer's resolution (72 to 600 dpi), no microscope's.
 LARGEST = 1e4
+SMALLEST = 1e-6
 
 
 @dataclass(frozen=True)
@@ -42,20 +47,29 @@ def read_pixel_size(path: str | Path) -> PixelSize | None:
     """The pixel size that a TIF tells, or None.
 
     OME metadata go first, then ImageJ's, then the resolution tags.
+
+    Raises
+    ------
+    UserError
+        If the file can't be opened, or is no TIF.
     """
     try:
         size = _read(path)
-    except OSError:
+    except UserError:
         raise
     except Exception:  # what damaged metadata say is unknown, as if they were not there
         return None
-    if size is None or max(size.x, size.y) > LARGEST:
+    if size is None or not all(_is_length(one) and one <= LARGEST for one in (size.y, size.x)):
         return None
-    return size
+    return size if size.z is None or _is_length(size.z) else PixelSize(None, size.y, size.x)
+
+
+def _is_length(length: float) -> bool:
+    return SMALLEST <= length < math.inf
 
 
 def _read(path: str | Path) -> PixelSize | None:
-    with tifffile.TiffFile(path) as file:
+    with open_tif(Path(path)) as file:
         if file.is_ome and file.ome_metadata:
             return _from_ome(file.ome_metadata)
         if file.is_imagej:

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tifffile
 
+from training.documents import parse_json
+from training.errors import UserError
 from training.scaling import Slices
+from training.tif_structure import open_tif
 
 UNKNOWN, MEMBRANE, INSIDE = 0, 1, 2
 _LINE_START = "labels="
@@ -64,10 +66,10 @@ class LabelNote:
         for line in description.splitlines():
             if line.startswith(_LINE_START):
                 try:
-                    content: dict[str, Any] = json.loads(line.removeprefix(_LINE_START))
+                    content: dict[str, Any] = parse_json(line.removeprefix(_LINE_START))
                     corrected: Iterable[Any] = content["corrected_slices"]
                     return cls(str(content["convention"]), tuple(int(one) for one in corrected))
-                except (ValueError, TypeError, KeyError):
+                except (ValueError, TypeError, KeyError, OverflowError):
                     return None
         return None
 
@@ -75,7 +77,7 @@ class LabelNote:
 def read_label_note(path: Path) -> LabelNote | None:
     """The note of a TIF; None if it has none, or is no TIF."""
     try:
-        with tifffile.TiffFile(path) as file:
+        with open_tif(path) as file:
             return LabelNote.find(file.pages.first.description)
-    except (OSError, tifffile.TiffFileError, IndexError):
+    except (UserError, IndexError):
         return None

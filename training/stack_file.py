@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,14 +12,17 @@ from typing import Any
 import numpy as np
 import tifffile
 from numpy.typing import NDArray
+from tifffile import TIFF
 
 from training.errors import UserError
 from training.scaling import Slices, check_pixels
+from training.tif_structure import DAMAGED_REMEDY, check_memory, check_ome, open_tif
 
 # ImageJ stacks saved without naming their axes have a C axis too, but a longer one.
 MOST_CHANNELS = 4
+# Others say only within their pixels how many there are.
+_JPEG = (6, 7)
 CODEC_REMEDY = "Install it, or save the stack uncompressed."
-DAMAGED_REMEDY = "The file may be truncated; copy it again."
 
 
 class StackFile:
@@ -42,7 +46,7 @@ class StackFile:
 
     def __init__(self, path: Path, what: str = "images") -> None:
         self.path = Path(path)
-        self._file = _open(self.path, what)
+        self._file = open_tif(self.path, what)
         try:
             self._series = _only_series(self._file, self.path)
             self._slices = _pages(self._file, self._series, self.path)
@@ -96,19 +100,6 @@ class StackFile:
         self._file.close()
 
 
-def _open(path: Path, what: str) -> tifffile.TiffFile:
-    try:
-        return tifffile.TiffFile(path)
-    except FileNotFoundError:
-        raise UserError(f"There is no file {path}.", f"Give a TIF of the {what}.") from None
-    except IsADirectoryError:
-        raise UserError(f"{path} is a folder.", f"Give a TIF of the {what}.") from None
-    except OSError as error:
-        raise UserError(f"{path} can't be read: {error.strerror}.") from error
-    except Exception as error:  # tifffile has no common one for what it stumbles over
-        raise UserError(f"{path} is not a TIF, or damaged: {error}.", DAMAGED_REMEDY) from error
-
-
 def _damaged(path: Path, error: Exception, part: str = "") -> UserError:
     remedy = CODEC_REMEDY if "imagecodecs" in str(error) else DAMAGED_REMEDY
     reason = str(error).rstrip(".") or type(error).__name__
@@ -116,7 +107,8 @@ def _damaged(path: Path, error: Exception, part: str = "") -> UserError:
 
 
 def _only_series(file: tifffile.TiffFile, path: Path) -> Any:
-    _refuse_truncated(file, path)
+    if file.is_ome:
+        check_ome(file, path)
     if len(file.series) == 0:
         raise UserError(f"{path} holds no images.", DAMAGED_REMEDY)
     if len(file.series) > 1:
@@ -143,28 +135,23 @@ def _only_series(file: tifffile.TiffFile, path: Path) -> Any:
     return series
 
 
-def _refuse_truncated(file: tifffile.TiffFile, path: Path) -> None:
-    """tifffile passes over pages that lie after the end of the file; this does not."""
-    len(file.pages)  # walks the chain of pages to its last link
-    handle = file.filehandle
-    handle.seek(file.pages.next_page_offset or 0)
-    link = handle.read(file.tiff.offsetsize)
-    if len(link) < file.tiff.offsetsize or int.from_bytes(link, _byteorder(file)) >= handle.size:
-        raise UserError(f"{path} ends in the middle of its pages.", DAMAGED_REMEDY)
-
-
-def _byteorder(file: tifffile.TiffFile) -> Any:
-    return "little" if file.byteorder == "<" else "big"
-
-
 def _pages(file: tifffile.TiffFile, series: Any, path: Path) -> Slices:
     """Pages, or raw pixels where they lie in a row: some stacks have but one page for all."""
-    height, width = series.keyframe.imagelength, series.keyframe.imagewidth
+    page = series.keyframe
+    if page.compression in TIFF.IMAGE_COMPRESSIONS and page.compression not in _JPEG:
+        raise UserError(f"{path} is compressed as {page.compression.name}.", "Save it with zlib.")
+    itemsize = series.dtype.itemsize
+    for pixels in (page.shaped, page.chunks):
+        check_memory(math.prod(pixels) * itemsize, path, "A slice")
+    height, width = page.imagelength, page.imagewidth
     shape = (series.size // (height * width), height, width)
     if series.dataoffset is None or not series.keyframe.is_final:
         pages: Slices = series.pages
-        return pages if len(pages) == shape[0] else series.asarray().reshape(shape)
-    if series.dataoffset + series.size * series.dtype.itemsize > file.filehandle.size:
+        if len(pages) == shape[0]:
+            return pages
+        check_memory(series.size * itemsize, path, "The stack")
+        return series.asarray().reshape(shape)
+    if series.dataoffset + series.size * itemsize > file.filehandle.size:
         raise UserError(f"{path} ends in the middle of its pixels.", DAMAGED_REMEDY)
     dtype = series.dtype.newbyteorder(file.byteorder)
     return _Contiguous(path, series.dataoffset, dtype, shape)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from training.holdout import hold_out
 from training.scaling import Slices, check_pixels
 from training.sparse import INSIDE, MEMBRANE, UNKNOWN, is_sparse, read_label_note
 from training.stack_file import StackFile
+from training.tif_structure import check_memory
 
 DEFAULT_IMAGES = "train-volume.tif"
 DEFAULT_LABELS = "train-labels.tif"
@@ -23,7 +25,11 @@ DEFAULT_TEST = "test-volume.tif"
 def read_stack(path: str | Path, what: str = "images") -> NDArray[Any]:
     """All slices of a TIF as an array (Z, Y, X) of its own dtype; errors as :class:`StackFile`."""
     with StackFile(Path(path), what) as stack:
-        return np.stack(list(stack))
+        check_memory(math.prod(stack.shape) * stack.dtype.itemsize, stack.path, "The stack")
+        pages = np.empty(stack.shape, stack.dtype)
+        for index, page in enumerate(stack):
+            pages[index] = page
+    return pages
 
 
 def find_pair(data_folder: str | Path, image: str = "", labels: str = "") -> tuple[Path, Path]:
