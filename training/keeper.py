@@ -94,6 +94,7 @@ class Keeper:
         """
         self._files.write()
         self._files.check()
+        self._prune()
 
     def measure_initial(self, done: int) -> dict[str, Any] | None:
         """Figures of the weights that the run begins from; None if they are fresh."""
