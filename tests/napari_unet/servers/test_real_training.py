@@ -57,8 +57,8 @@ def test_a_run_whose_local_side_is_killed_comes_home(
         *("servers", "add", "lab", f"--host={sshd.address}", f"--port={sshd.port}"),
         *(f"--folder={sshd.work}", "--device=cpu", f"--activate={activate}"),
     )
-    train = ("train", "--data", str(isbi), "--remote=lab", "--devices=8", "--config=one.json")
-    local = start(tmp_path, *train, f"--steps={STEPS}", "--out=runs/first")
+    train = ("train", "--data", str(isbi), "--remote=lab", "--config=one.json")
+    local = start(tmp_path, *train, "--devices=8", f"--steps={STEPS}", "--out=runs/first")
     run = RunDirectory(tmp_path / "runs" / "first")
     deadline = time.monotonic() + PATIENCE
     while len(count_steps(run)) < 3:
@@ -79,7 +79,7 @@ def test_a_run_whose_local_side_is_killed_comes_home(
         assert hashlib.sha256(path.read_bytes()).hexdigest() == digest
         assert digest in fetched
 
-    local = start(tmp_path, *train, "--steps=5000", "--out=runs/second")
+    local = start(tmp_path, *train, "--devices=2", "--steps=5000", "--out=runs/second")
     second = RunDirectory(tmp_path / "runs" / "second")
     while not (second.path / "remote.json").exists() or not workers_of(second):
         assert local.poll() is None and time.monotonic() < deadline
