@@ -24,7 +24,8 @@ class Connections:
 
     def __init__(self, widget: QObject) -> None:
         self._ends: list[Callable[[], None]] = []
-        when_deleted(widget, self.clear)
+        # Not the method itself: nobody else may keep the connections until then.
+        when_deleted(widget, lambda: self.clear())
 
     def add(self, emitter: Any, callback: Callable[..., None]) -> None:
         """Connect an emitter, such as ``viewer.layers.events.removed``."""

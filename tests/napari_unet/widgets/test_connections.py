@@ -6,10 +6,11 @@ import gc
 from collections.abc import Callable
 
 import pytest
+from napari.utils.events import EventEmitter
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import QObject
 
-from napari_unet.widgets.connections import when_deleted
+from napari_unet.widgets.connections import Connections, when_deleted
 
 
 class Owner(QObject):
@@ -45,3 +46,12 @@ def test_a_method_is_not_kept_beyond_its_object(qtbot: QtBot) -> None:
     del listener
     with qtbot.waitSignal(owner.part.destroyed):
         owner.deleteLater()
+
+
+def test_connections_that_nobody_keeps_end_with_their_widget(qtbot: QtBot) -> None:
+    emitter, owner = EventEmitter(type_name="moved"), Owner(lambda: None)
+    Connections(owner).add(emitter, lambda: None)
+    assert len(emitter.callbacks) == 1
+    with qtbot.waitSignal(owner.destroyed):
+        owner.deleteLater()
+    assert len(emitter.callbacks) == 0
