@@ -31,7 +31,7 @@ def _table(settings: Settings, preset: str) -> Table:
         settings.repetitions(repetitions),
     )
     how = (
-        "Scaling, mirrored border, network and sigmoid of one slice of 512 x 512 pixels; all but "
+        "Scaling, tiling, network and sigmoid of one slice of 512 x 512 pixels; all but "
         "the network is the same code. Of a stack: a slice's share of several."
     )
     title = f"Prediction of a slice by {preset}"

@@ -27,9 +27,6 @@ class Geometry:
     margin : int
         Border that the network's unpadded convolutions take off each side. It is mirrored in
         at the edges of the image (Ronneberger et al. 2015, overlap-tile strategy).
-    mirror : int
-        Border that is mirrored in beyond that, and dropped from the output: padded convolutions
-        do better with a mirror image around them than with zeros.
     halo : int
         Border of a tile's output that is dropped, for the padding of the network's
         convolutions reaches in that far.
@@ -40,7 +37,6 @@ class Geometry:
     """
 
     margin: int
-    mirror: int
     halo: int
     divisor: int
     remainder: int
@@ -89,11 +85,11 @@ class Span:
 
 
 # The halo of compact holds its receptive field, so that no seam can be seen or measured. Its
-# mirror raised the membrane dice of a 32 pixel wide frame of ISBI's slices from 0.727 to 0.731;
-# more than 32 brought no more.
+# slices have zeros around them, as its crops had in training: with a mirrored frame instead, the
+# Dice of ISBI's validation slices was 0.8276 for 0.8302 (fold 1, 120 epochs).
 GEOMETRIES = {
-    "compact": Geometry(margin=0, mirror=32, halo=96, divisor=16, remainder=0, largest=1088),
-    "medical": Geometry(margin=92, mirror=0, halo=0, divisor=16, remainder=4, largest=516),
+    "compact": Geometry(margin=0, halo=96, divisor=16, remainder=0, largest=1024),
+    "medical": Geometry(margin=92, halo=0, divisor=16, remainder=4, largest=516),
 }
 
 
@@ -130,17 +126,13 @@ def predict_tiles(
     forward: Forward, scaled: NDArray[np.float32], geometry: Geometry
 ) -> NDArray[np.float32]:
     """Probability (Y, X) of a scaled image (Y, X), tile by tile."""
-    height, width = (
-        geometry.output_length(length + 2 * geometry.mirror) for length in scaled.shape
-    )
-    inner = height - 2 * geometry.mirror, width - 2 * geometry.mirror
-    padded = mirror(scaled, inner, geometry.margin + geometry.mirror)
+    height, width = map(geometry.output_length, scaled.shape)
+    padded = mirror(scaled, (height, width), geometry.margin)
     probability = np.empty((height, width), dtype=np.float32)
     for source, kept, target in _grid(geometry, height, width):
         tile = np.ascontiguousarray(padded[source])[np.newaxis, np.newaxis]
         probability[target] = forward(tile)[0, 0][kept]
-    rows, columns = (slice(geometry.mirror, geometry.mirror + length) for length in scaled.shape)
-    return probability[rows, columns]
+    return probability[: scaled.shape[0], : scaled.shape[1]]
 
 
 def mirror(image: NDArray[np.float32], shape: tuple[int, int], margin: int) -> NDArray[np.float32]:

@@ -20,10 +20,16 @@ from training.scaling import Scaling
 WriteModel = Callable[..., Path]
 
 
-def expected(image: np.ndarray) -> np.ndarray:
-    """What the model of the fixture computes, with the image mirrored at its edges."""
-    blurred = ndimage.uniform_filter(image / 127.5 - 1, 5, mode="mirror")
-    return np.asarray(1 / (1 + np.exp(8 * blurred)))
+def expected(image: np.ndarray, preset: str = "compact") -> np.ndarray:
+    """What the model of the fixture computes of an image in the frame that the preset gives it."""
+    scaled = image / 127.5 - 1
+    if preset == "medical":
+        blurred = ndimage.uniform_filter(scaled, 5, mode="mirror")
+    else:
+        blocks = np.pad(scaled, [(0, -length % 16) for length in image.shape], mode="reflect")
+        blurred = ndimage.uniform_filter(blocks, 5, mode="constant")
+    height, width = image.shape
+    return np.asarray(1 / (1 + np.exp(8 * blurred[:height, :width])))
 
 
 def test_figures_are_those_of_the_network(write_model: WriteModel, images: np.ndarray) -> None:
@@ -51,8 +57,9 @@ def test_slices_come_in_their_order(write_model: WriteModel, images: np.ndarray)
 
 def test_flips_and_turns_are_averaged(write_model: WriteModel, images: np.ndarray) -> None:
     """The fixture's model sees no direction; scaled as the whole, the mean is the same."""
-    plain = load_predictor(write_model(), precision="f32").predict_slice(images[0])
-    mean = load_predictor(write_model(), precision="f32", tta=True).predict_slice(images[0])
+    image = images[0, :80, :48]  # whole blocks, which need no padding at one end
+    plain = load_predictor(write_model(), precision="f32").predict_slice(image)
+    mean = load_predictor(write_model(), precision="f32", tta=True).predict_slice(image)
     np.testing.assert_allclose(mean, plain, atol=1e-5)
 
 
@@ -92,7 +99,7 @@ def test_large_images_have_no_seams(write_model: WriteModel, preset: str) -> Non
     image = np.random.default_rng(0).integers(0, 256, (1100, 1300), dtype=np.uint8)
     predictor = load_predictor(write_model(preset=preset), precision="f32")
     probability = predictor.predict_slice(image)
-    np.testing.assert_allclose(probability, expected(image), atol=1e-4)
+    np.testing.assert_allclose(probability, expected(image, preset), atol=1e-4)
 
 
 def test_medical_sees_a_resized_slice(write_model: WriteModel, images: np.ndarray) -> None:
