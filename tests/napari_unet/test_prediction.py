@@ -57,7 +57,7 @@ def test_slices_come_in_their_order(write_model: WriteModel, images: np.ndarray)
 
 def test_flips_and_turns_are_averaged(write_model: WriteModel, images: np.ndarray) -> None:
     """The fixture's model sees no direction; scaled as the whole, the mean is the same."""
-    image = images[0, :80, :48]  # whole blocks, which need no padding at one end
+    image = images[0, :48, :80]  # whole blocks, which need no padding at one end
     plain = load_predictor(write_model(), precision="f32").predict_slice(image)
     mean = load_predictor(write_model(), precision="f32", tta=True).predict_slice(image)
     np.testing.assert_allclose(mean, plain, atol=1e-5)
