@@ -15,7 +15,7 @@ SETUP := pyproject.toml napari.yaml tools/make_environment.sh
 AT_BOUNDS := tests/test_imports.py tests/test_packaging.py \
 	$(addprefix tests/napari_unet/, test_contact_sheet.py test_manifest.py test_prediction.py \
 		test_preview_layer.py test_reader.py test_segmentation.py test_tif.py test_writer.py \
-		cli/test_predict.py servers/test_connection.py widgets/test_dock.py \
+		cli/test_predict.py::test_all_results servers/test_connection.py widgets/test_dock.py \
 		widgets/test_runs_dock.py)
 ONE_TRAINING := tests/napari_unet/cli/test_train.py::test_a_stopped_run_is_resumed
 
