@@ -78,18 +78,21 @@ def train(viewer: Any) -> None:
 
 
 def predict(viewer: Any) -> None:
-    """Predict all slices with the run's model."""
+    predict_with_newest(viewer)
+    save(viewer, "predict.png")
+    close_docks(viewer)
+
+
+def predict_with_newest(viewer: Any) -> None:
+    """Predict all slices with the model of the newest run."""
     from napari_unet.runs import list_runs
     from napari_unet.settings import load_settings
 
-    (run,) = list_runs(Path(load_settings().runs_folder))
+    newest = list_runs(Path(load_settings().runs_folder))[0]
     dock = open_dock(viewer, "Predict")
-    dock.use_model(run.run.path)
+    dock.use_model(newest.run.path)
     click(dock, "Predict all slices")
-    wait_until(button(dock, "Cancel").isVisible)
-    wait_until(button(dock, "Predict all slices").isVisible)
-    save(viewer, "predict.png")
-    close_docks(viewer)
+    wait_until(lambda: "slices in" in all_text(dock))
 
 
 def evaluate(viewer: Any) -> None:

@@ -24,6 +24,7 @@ from screenshots import (
     open_data,
     open_dock,
     open_window,
+    predict_with_newest,
     save,
     wait_until,
 )
@@ -47,7 +48,8 @@ def main() -> None:
     strokes = annotate(viewer, truth)
     train(viewer)
     strokes.visible = False
-    predict(viewer)
+    predict_with_newest(viewer)
+    close_docks(viewer)
     correct(viewer, truth)
     viewer.close()
     home.cleanup()
@@ -88,18 +90,6 @@ def train(viewer: Any) -> None:
     click(dock, "Start")
     wait_until(lambda: "Finished" in all_text(dock))
     viewer.layers.remove("training preview")
-    close_docks(viewer)
-
-
-def predict(viewer: Any) -> None:
-    from napari_unet.runs import list_runs
-    from napari_unet.settings import load_settings
-
-    (run,) = list_runs(Path(load_settings().runs_folder))
-    dock = open_dock(viewer, "Predict")
-    dock.use_model(run.run.path)
-    click(dock, "Predict all slices")
-    wait_until(lambda: "slices in" in all_text(dock))
     close_docks(viewer)
 
 

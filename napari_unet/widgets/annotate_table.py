@@ -7,8 +7,6 @@ from typing import Any
 from qtpy.QtCore import QAbstractTableModel, QModelIndex, QRectF, Qt, Signal
 from qtpy.QtGui import QColor, QPainter
 from qtpy.QtWidgets import (
-    QAbstractItemView,
-    QHeaderView,
     QStyledItemDelegate,
     QStyleOptionViewItem,
     QTableView,
@@ -17,6 +15,7 @@ from qtpy.QtWidgets import (
 
 from napari_unet.annotation import LabelCounts
 from napari_unet.colors import INSIDE_COLOR, TRUTH_COLOR
+from napari_unet.widgets.table_looks import choose_rows
 
 TITLES = ("Slice", "Membrane", "Inside")
 COLORS = (None, TRUTH_COLOR, INSIDE_COLOR)
@@ -89,14 +88,7 @@ class LabelledTable(QTableView):
         self._slices = LabelledSlices(self)
         self.setModel(self._slices)
         self.setItemDelegate(_Bars(self))
-        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        rows: Any = self.verticalHeader()
-        rows.hide()
-        rows.setDefaultSectionSize(ROW_HEIGHT)
-        columns: Any = self.horizontalHeader()
-        columns.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
-        self.setMinimumHeight(4 * ROW_HEIGHT)
+        choose_rows(self, ROW_HEIGHT, visible_rows=4)
         self.setToolTip("Labelled pixels of every slice that has any. Click a row to go there.")
         self.clicked.connect(self._on_clicked)
 

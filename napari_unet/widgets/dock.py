@@ -5,16 +5,17 @@ from __future__ import annotations
 from functools import partial
 
 from qtpy.QtCore import QEvent, QSize, Qt, QTimer, Signal
-from qtpy.QtWidgets import QDockWidget, QFrame, QMainWindow, QScrollArea, QTabBar, QWidget
+from qtpy.QtWidgets import QDockWidget, QMainWindow, QTabBar, QWidget
 
 from napari_unet.widgets.connections import when_deleted
+from napari_unet.widgets.vertical_scroll import VerticalScrollArea
 
-WIDTH = 330  # pixels, at least: all alike, so that the canvas keeps its size from tab to tab
+WIDTH = 354  # pixels, at least: all alike, so that the canvas keeps its size from tab to tab
 TAB_STYLE = "QTabBar::tab {font-size: 11px; padding: 3px 4px; min-width: 0}"
 _closed: set[Dock] = set()  # not to be collected by Python before they are deleted by Qt
 
 
-class Dock(QScrollArea):
+class Dock(VerticalScrollArea):
     """A widget that shares its place with the other docks, and is deleted when it is closed.
 
     napari puts every dock below the last one, where two of them already leave too little
@@ -31,15 +32,10 @@ class Dock(QScrollArea):
     closed = Signal()  # the dock alone, not the window with it
 
     def __init__(self) -> None:
-        super().__init__()
-        self.content = QWidget()
-        self.setWidget(self.content)
-        self.setWidgetResizable(True)
-        self.setFrameShape(QFrame.Shape.NoFrame)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        super().__init__(QWidget())
 
     def minimumSizeHint(self) -> QSize:  # noqa: N802
-        return fitting_width(self, super().minimumSizeHint()).expandedTo(QSize(WIDTH, 0))
+        return super().minimumSizeHint().expandedTo(QSize(WIDTH, 0))
 
     def sizeHint(self) -> QSize:  # noqa: N802
         return QSize(self.minimumSizeHint().width(), self.content.sizeHint().height())
@@ -71,15 +67,6 @@ class Dock(QScrollArea):
                 frame.show()
                 QTimer.singleShot(0, partial(_show_tab, window, frame))  # there are tabs only then
                 return
-
-
-def fitting_width(area: QScrollArea, size: QSize) -> QSize:
-    """A size of an area that scrolls up and down, wide enough for its content and the bar."""
-    content, bar = area.widget(), area.verticalScrollBar()
-    if content is None or bar is None:
-        return size
-    width = content.minimumSizeHint().width() + bar.sizeHint().width()
-    return QSize(max(size.width(), width), size.height())
 
 
 def _show_tab(window: QMainWindow, frame: QDockWidget) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from qtpy.QtCore import QAbstractTableModel, QModelIndex, QSortFilterProxyModel, Qt, Signal
-from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidget
+from qtpy.QtWidgets import QTableView, QWidget
 
 from napari_unet.comparison import FIGURES, Comparison
+from napari_unet.widgets.table_looks import choose_rows
 
 TITLES = ("Slice", "Dice", "IoU", "Prec.", "Recall", "Rand", "Info")
 PENDING = "…"
@@ -92,15 +93,8 @@ class FiguresTable(QTableView):
         self.setModel(self._sorted)
         self.setSortingEnabled(True)
         self.sortByColumn(0, Qt.SortOrder.AscendingOrder)
-        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        rows: Any = self.verticalHeader()
-        rows.hide()
-        rows.setDefaultSectionSize(ROW_HEIGHT)
-        columns: Any = self.horizontalHeader()
-        columns.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+        choose_rows(self, ROW_HEIGHT, visible_rows=6)
         self.setStyleSheet(STYLE)
-        self.setMinimumHeight(6 * ROW_HEIGHT)
         self.setToolTip("Click a row to see its slice; click a title to sort by it.")
         selection: Any = self.selectionModel()
         selection.currentRowChanged.connect(self._on_row_changed)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -10,16 +9,13 @@ from typing import Any
 
 from napari import Viewer
 from napari.layers import Image, Layer
-from napari.qt.threading import create_worker
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QFormLayout, QLabel, QVBoxLayout
 
 from napari_unet.layers import PROBABILITY, corrected_slices, role
-from napari_unet.live_prediction import predict_slices
-from napari_unet.progress_text import progress_text
 from napari_unet.settings import load_settings, remember
 from napari_unet.slices import displayed_slice, edited_slices
-from napari_unet.widgets.background import run_in_thread, start
+from napari_unet.widgets.background import run_in_thread
 from napari_unet.widgets.connections import Connections
 from napari_unet.widgets.dock import Dock
 from napari_unet.widgets.layer_choice import LayerChoice
@@ -32,6 +28,7 @@ from napari_unet.widgets.predict_form import (
 )
 from napari_unet.widgets.predict_neurons import NeuronsView
 from napari_unet.widgets.predict_scroll import SliceFollower
+from napari_unet.widgets.predict_worker import PredictionWorker
 from napari_unet.widgets.predicted_layers import PredictedLayers
 from napari_unet.widgets.save_buttons import SaveButtons
 
@@ -50,7 +47,7 @@ class PredictDock(Dock):
         viewer = napari_viewer
         self._viewer = viewer
         self._result: PredictedLayers | None = None
-        self._worker: Any = None
+        self._worker = PredictionWorker(self)
         self._is_thresholding = self._is_stale = False
         self._events = Connections(self)
         self._model = ModelChoice()
@@ -93,7 +90,10 @@ class PredictDock(Dock):
         self._image.layer_changed.connect(self._on_choice_changed)
         self._progress.all_requested.connect(self._on_all_requested)
         self._progress.slice_requested.connect(self._on_slice_requested)
-        self._progress.cancel_requested.connect(self._on_cancel_requested)
+        self._progress.cancel_requested.connect(self._worker.cancel)
+        self._worker.slice_done.connect(self._on_slice_done)
+        self._worker.failed.connect(self._on_failed)
+        self._worker.ended.connect(self._on_ended)
         self._threshold.threshold_changed.connect(self._on_threshold_changed)
         self._threshold.release_requested.connect(self._on_release_requested)
         self._options.scroll_toggled.connect(self._follow_slider)
@@ -130,7 +130,7 @@ class PredictDock(Dock):
     def _follow_slider(self, _: object = None) -> None:
         """Predict the slice that is shown, where that is wanted and nothing else goes on."""
         image, model = self._image.layer, self._model.model
-        is_idle = self._options.is_scrolling and self._worker is None
+        is_idle = self._options.is_scrolling and not self._worker.is_busy
         index = displayed_slice(self._viewer, image) if is_idle and image and model else None
         if index is None:
             return
@@ -145,23 +145,7 @@ class PredictDock(Dock):
     def _start(self, indices: Sequence[int]) -> None:
         result = self._result_for(self._image.layer, self._model.model)
         self._progress.begin(len(indices))
-        self._begin = time.monotonic()
-        self._done, self._total = 0, len(indices)
-        self._worker = create_worker(
-            predict_slices,
-            result.model,
-            result.image.data,
-            indices,
-            result.prediction,
-            self._options.has_tta,
-            _progress={"total": len(indices), "desc": f"Predicting {result.image.name}"},
-            _ignore_errors=True,
-        )
-        self._worker.yielded.connect(self._on_slice_done)
-        self._worker.errored.connect(self._on_failed)
-        self._worker.finished.connect(self._on_finished)
-        self.destroyed.connect(self._worker.quit)
-        start(self._worker)
+        self._worker.predict(result, indices, self._options.has_tta)
 
     def _result_for(self, image: Any, model: Any) -> PredictedLayers:
         """Layers of what was predicted with this model, or new ones."""
@@ -178,34 +162,19 @@ class PredictDock(Dock):
         self._threshold.show_kept([])
         return new
 
-    def _on_slice_done(self, index: int) -> None:
-        self._done += 1
-        elapsed = time.monotonic() - self._begin
-        self._progress.show_progress(self._done, progress_text(self._done, self._total, elapsed))
+    def _on_slice_done(self, index: int, done: int, progress: str) -> None:
+        self._progress.show_progress(done, progress)
         if self._result is not None:
             self._result.refresh(self._viewer, index)
 
     def _on_failed(self, error: Exception) -> None:
-        self._worker = None
         self._progress.end("The prediction failed.")
         report(error)
 
-    def _on_finished(self) -> None:
-        if self._worker is None:  # it failed
-            return
-        self._worker = None
-        seconds = time.monotonic() - self._begin
-        if self._done == self._total:
-            text = "1 slice" if self._total == 1 else f"{self._total} slices"
-            self._progress.end(f"{text} in {seconds:.1f} s.")
-        else:
-            self._progress.end(f"Cancelled after {self._done} of {self._total} slices.")
+    def _on_ended(self, outcome: str) -> None:
+        self._progress.end(outcome)
         if self._result is not None:
             self._result.tell_mask_changed()
-
-    def _on_cancel_requested(self) -> None:
-        if self._worker is not None:
-            self._worker.quit()
 
     def _on_threshold_changed(self, threshold: float) -> None:
         if self._result is not None:
@@ -248,7 +217,7 @@ class PredictDock(Dock):
     def _on_layer_removed(self, event: Any) -> None:
         if self._result is not None and event.value in self._result.layers:
             self._result = None
-            self._on_cancel_requested()
+            self._worker.cancel()
 
 
 def _is_predictable(layer: Layer) -> bool:

@@ -77,6 +77,7 @@ class ProjectDock(Dock):
     def _lay_out(self) -> None:
         self._new.setToolTip("Save what is open as a project, in a new or an empty folder.")
         self._open.setToolTip("Open a project as it was left.")
+        self._again.setToolTip("Open the last project as it was left.")
         self._close.setToolTip("Save for the last time; the layers stay open.")
         for text in (self._title, self._problems, self._status):
             text.setWordWrap(True)

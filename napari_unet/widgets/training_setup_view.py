@@ -6,19 +6,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from napari.components import ViewerModel
-from qtpy.QtCore import QSize, Qt
-from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_unet.training_data import Preview, TrainingData, preview
 from napari_unet.widgets.background import run_in_thread
-from napari_unet.widgets.dock import fitting_width
 from napari_unet.widgets.training_data_view import TrainingDataView
 from napari_unet.widgets.training_form import TrainingForm
+from napari_unet.widgets.vertical_scroll import VerticalScrollArea
 from training.config import TrainingConfig
 from training.errors import UserError
 
 
-class TrainingSetupView(QScrollArea):
+class TrainingSetupView(VerticalScrollArea):
     """Data above, options below; the data are read and shown as soon as they are chosen.
 
     Parameters
@@ -32,25 +31,16 @@ class TrainingSetupView(QScrollArea):
     def __init__(
         self, viewer: ViewerModel, remembered: Mapping[str, Any], parent: QWidget | None = None
     ) -> None:
-        super().__init__(parent)
+        super().__init__(QWidget(), parent)
         self.data = TrainingDataView(viewer)
         self.form = TrainingForm(remembered)
         self._previewed: TrainingData | None = None
-        content = QWidget()
-        rows = QVBoxLayout(content)
+        rows = QVBoxLayout(self.content)
         rows.setContentsMargins(4, 4, 4, 4)
         rows.addWidget(self.data)
         rows.addWidget(self.form, 1)
-        self.setWidget(content)
-        self.setWidgetResizable(True)
-        self.setFrameShape(QFrame.Shape.NoFrame)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.data.data_changed.connect(self._on_data_changed)
         self._on_data_changed()
-
-    def minimumSizeHint(self) -> QSize:  # noqa: N802
-        """Wide enough for all of its content, since it doesn't scroll sideways."""
-        return fitting_width(self, super().minimumSizeHint())
 
     def choices(self) -> tuple[TrainingData, TrainingConfig]:
         """What to train on, and how.

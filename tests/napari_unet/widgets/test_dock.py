@@ -1,18 +1,94 @@
+from collections.abc import Iterator
+from functools import partial
+
+import numpy as np
+import pytest
 from napari import Viewer
 from pytestqt.qtbot import QtBot
-from qtpy.QtWidgets import QTabBar
+from qtpy.QtCore import QPoint
+from qtpy.QtWidgets import (
+    QAbstractButton,
+    QAbstractItemView,
+    QAbstractSlider,
+    QAbstractSpinBox,
+    QComboBox,
+    QLineEdit,
+    QScrollBar,
+    QTabBar,
+    QWidget,
+)
 
 PLUGIN = "napari-unet-mindspore"
+NAMES = ("Project", "Annotate", "Train", "Runs", "Predict", "Correct", "Evaluate")
+CONTROLS = (
+    QAbstractButton,
+    QAbstractItemView,
+    QAbstractSlider,
+    QAbstractSpinBox,
+    QComboBox,
+    QLineEdit,
+)
 
 
-def test_docks_are_tabs_of_one_place_with_the_newest_in_front(viewer: Viewer, qtbot: QtBot) -> None:
-    for name in ("Train", "Runs", "Predict", "Evaluate"):
-        frame, _ = viewer.window.add_plugin_dock_widget(PLUGIN, name)
+@pytest.fixture
+def usual_window(viewer: Viewer, membrane: np.ndarray) -> Viewer:
+    """1280 x 800 pixels, with an image and a mask."""
+    viewer.add_labels(membrane.astype(np.uint8), name="mask")
+    viewer.window.resize(1280, 800)
+    return viewer
+
+
+def test_docks_are_tabs_of_one_place_with_the_newest_in_front(
+    usual_window: Viewer, qtbot: QtBot
+) -> None:
+    for name in NAMES:
+        frame, _ = usual_window.window.add_plugin_dock_widget(PLUGIN, name)
     window = frame.parent()
-    qtbot.waitUntil(lambda: len(window.tabifiedDockWidgets(frame)) == 3)
+    qtbot.waitUntil(lambda: len(window.tabifiedDockWidgets(frame)) == len(NAMES) - 1)
 
     def front() -> list[str]:
-        bars = [bar for bar in window.findChildren(QTabBar) if bar.count() == 4]
+        bars = [bar for bar in window.findChildren(QTabBar) if bar.count() == len(NAMES)]
         return [bar.tabText(bar.currentIndex()) for bar in bars]
 
-    qtbot.waitUntil(lambda: front() == ["Evaluate"])
+    qtbot.waitUntil(lambda: front() == [NAMES[-1]])
+    assert (window.width(), window.height()) == (1280, 800), "no dock makes the window larger"
+
+
+def test_every_control_tells_what_it_does_and_has_room(usual_window: Viewer, qtbot: QtBot) -> None:
+    silent = []
+    for name in NAMES:
+        frame, dock = usual_window.window.add_plugin_dock_widget(PLUGIN, name)
+        qtbot.waitUntil(dock.isVisible)
+        qtbot.waitUntil(partial(assert_nothing_is_cut_off, dock))
+        silent += [describe(one) for one in controls(dock) if not has_tooltip(one, dock)]
+        frame.close()
+    assert not silent
+
+
+def assert_nothing_is_cut_off(dock: QWidget) -> None:
+    room = range(dock.viewport().width() + 1)
+    for control in controls(dock):
+        left = control.mapTo(dock, QPoint(0, 0)).x()
+        has_room = left in room and left + control.width() in room
+        assert has_room or not control.isVisible(), describe(control)
+
+
+def describe(control: QWidget) -> str:
+    return f"{type(control).__name__} {getattr(control, 'text', str)()!r}"
+
+
+def controls(dock: QWidget) -> Iterator[QWidget]:
+    """What a person clicks, without the parts that Qt makes of it."""
+    for widget in dock.findChildren(QWidget):
+        is_control = isinstance(widget, CONTROLS) and not isinstance(widget, QScrollBar)
+        if is_control and not isinstance(widget.parent(), (*CONTROLS, QTabBar)):
+            yield widget
+
+
+def has_tooltip(widget: QWidget, dock: QWidget) -> bool:
+    """Its own, or that of what it is a part of, which Qt shows then."""
+    while widget is not dock:
+        if widget.toolTip():
+            return True
+        widget = widget.parentWidget()
+    return False
