@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from qtpy.QtWidgets import QFrame, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
-
-from napari_unet.widgets.plain_labels import plain_label
+from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 
 class Banner(QFrame):
@@ -16,7 +14,7 @@ class Banner(QFrame):
         super().__init__(parent)
         self.setFrameShape(QFrame.Shape.StyledPanel)
         self._action: Callable[[], None] = self.hide
-        self._text = plain_label()
+        self._text = QLabel()
         self._text.setWordWrap(True)
         self._accept = QPushButton()
         self._accept.clicked.connect(self._on_accepted)
