@@ -106,7 +106,10 @@ def remove_leftovers(folder: Path, name: str = "") -> None:
     What another process is writing just now is left alone.
     """
     wanted = glob.escape(name) if name else "*"
-    for path in folder.glob(f".{wanted}.{_RANDOM}{_SUFFIX}"):
+    left: list[Path] = []
+    with contextlib.suppress(OSError):  # too many open files: it is tidied up another time
+        left += folder.glob(f".{wanted}.{_RANDOM}{_SUFFIX}")
+    for path in left:
         # Locked by its writer, renamed meanwhile, or not ours to remove: it harms nobody.
         with contextlib.suppress(OSError), path.open("r+b") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -27,10 +27,10 @@ Probabilities = dict[int, NDArray[np.float32]]
 class Keeper:
     """Validates the averaged weights, and writes what is worth keeping.
 
-    Files are written before the events that tell of them, and the best model before the
-    checkpoint: a process killed in between goes on from the checkpoint before, finds the same
-    best again and writes it again. What can't be written, for the disk is full, is tried again
-    after the next validation; the training goes on.
+    A validation is told, and the best model written, before the checkpoint: a process killed in
+    between goes on from the checkpoint before, and finds, tells and writes the same again. What
+    can't be written, for the disk is full, is tried again after the next validation; the
+    training goes on.
     """
 
     def __init__(
@@ -72,9 +72,9 @@ class Keeper:
         shown = self._data.valid_slices[0]
         preview = self._run.preview_image(epoch)
         self._files.put("preview", preview, _png(probabilities[shown]))
+        self._report.validated(step, epoch, evaluation, self._best)
         written = self._files.write()
 
-        self._report.validated(step, epoch, evaluation, self._best)
         event = self._report.event
         if checkpoint in written:
             self._prune()

@@ -10,8 +10,8 @@ from training.errors import UserError
 from training.report import Report
 from training.run_directory import RunDirectory
 
-# The best model before the checkpoint, the preview last: nothing needs it.
-What = Literal["best model", "portable model", "figures", "table", "checkpoint", "preview"]
+# In the order of writing: the checkpoint last, since a resumed run begins after it.
+What = Literal["best model", "portable model", "figures", "table", "preview", "checkpoint"]
 
 
 class KeptFiles:
@@ -34,7 +34,7 @@ class KeptFiles:
         self._waiting[what] = path, content
 
     def write(self) -> set[Path]:
-        """Write what waits, up to the first that can't be written.
+        """Write what waits, up to the first but a preview that can't be written.
 
         Returns
         -------
@@ -55,14 +55,16 @@ class KeptFiles:
             except UnwritableError as error:
                 self._check_folder()
                 self._report.warn(f"The {what} waits to be written: {error.problem}")
-                break
+                if what != "preview":
+                    break
+                continue
             del self._waiting[what]
             written.add(path)
         return written
 
     def check(self) -> None:
         """Raise a UserError if anything but the preview still waits."""
-        left = [what for what in get_args(What)[:-1] if what in self._waiting]
+        left = [what for what in get_args(What) if what in self._waiting and what != "preview"]
         if left:
             raise UserError(
                 f"The training came to its end, but its {', '.join(left)} can't be written "

@@ -120,6 +120,10 @@ def train_run(run: RunDirectory) -> int:
         except UserError as error:
             tell_failure(run, error.problem, error.remedy)
             raise
+        except OSError as error:
+            problem = f"The training ended, for a file can't be used: {error}."
+            tell_failure(run, problem, "Resume the run to try again.")
+            raise UserError(problem, "Resume the run to try again.") from error
         except Exception as error:
             traceback.print_exc()
             tell_failure(

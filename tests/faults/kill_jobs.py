@@ -38,7 +38,7 @@ from training.run_directory import RunDirectory
 from training.scaling import Scaling
 
 SHAPE = (3, 48, 40)
-CARD = ModelCard("compact", Scaling("range", 0, 255))
+CARD = ModelCard("compact", Scaling("uint8", 0, 255))
 
 
 def stack(seed: int) -> np.ndarray:
@@ -112,10 +112,9 @@ class Training:
         image = io.BytesIO()
         Image.new("L", (32, 32), step).save(image, "PNG")
         files.put("preview", run.preview_image(step), image.getvalue())
+        figures = {"soft_dice": dice, "dice": dice}
+        report.event("evaluated", step=step, epoch=step, slices=[], mean=figures)
         files.write()
-        report.event("evaluated", step=step, epoch=step, slices=[], mean={
-            "soft_dice": dice, "dice": dice,
-        })  # fmt: skip
         for path in run.list_checkpoints()[:-2]:
             path.unlink()
         return best
@@ -126,7 +125,8 @@ class Training:
         assert [one["step"] for one in state.steps] == list(range(1, self.steps + 1))
         losses = [[step["loss"] for step in one.steps] for one in (state, wanted)]
         np.testing.assert_allclose(*losses, rtol=1e-4)
-        assert state.best_soft_dice == wanted.best_soft_dice
+        dice = [[event["mean"] for event in one.evaluations] for one in (state, wanted)]
+        assert dice[0] == dice[1]
 
 
 class Prediction:
@@ -286,12 +286,14 @@ def _metadata(path: Path) -> dict[str, str]:
         return dict(file.metadata())
 
 
-def main(name: str, place: str, count: str, *rest: str) -> None:
-    jobs: dict[str, Job] = {
-        job.name: job for job in (Training(), Prediction(), Export(), ProjectSaving())
-    }
-    job = jobs[name] if name in jobs else Fetching(*map(Path, rest))
-    counts = Campaign(job, Path(place)).run(int(count))
+def job_of(name: str, *options: str) -> Job:
+    """The job of a name; fetching has options."""
+    jobs: list[Job] = [Training(), Prediction(), Export(), ProjectSaving()]
+    return next((job for job in jobs if job.name == name), None) or Fetching(*map(Path, options))
+
+
+def main(name: str, place: str, count: str, *options: str) -> None:
+    counts = Campaign(job_of(name, *options), Path(place)).run(int(count))
     print(json.dumps(dataclasses.asdict(counts)))
 
 

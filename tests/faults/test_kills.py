@@ -36,7 +36,7 @@ def test_a_training_that_is_killed_again_and_again(small_folder: Path, tmp_path:
     assert start(whole, 0, *options).returncode == 0
     moments = random.Random(0)
     told = options
-    for _ in range(scaled(2)):
+    for _ in range(scaled(1)):
         assert start(killed, moments.randint(12, 60), *told).returncode in (-9, 0)
         told = ()
         assert_whole(files_of(killed.path))
