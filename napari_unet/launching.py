@@ -90,6 +90,7 @@ class LocalLauncher:
 
     def resume(self, run: RunDirectory) -> None:
         run.read_config()
+        run.check_links()
         if self.is_running(run):
             raise UserError(f"The run {run.name} is running already.", "Follow it instead.")
         run.stop_request.unlink(missing_ok=True)

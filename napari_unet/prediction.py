@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet.compiled_models import compile_network
+from napari_unet.model_check import check_onnx
 from training.errors import UserError
 from training.model_card import METADATA_KEY, ModelCard
 from training.run_directory import RunDirectory
@@ -69,7 +70,11 @@ class Predictor:
             "PERFORMANCE_HINT": "THROUGHPUT" if is_parallel else "LATENCY",
             "INFERENCE_PRECISION_HINT": _precision(core, device, precision),
         }
-        compiled = compile_network(core, network, device, options)
+        try:
+            compiled = compile_network(core, network, device, options)
+        except RuntimeError as error:
+            raise _unusable(model) from error
+        self._model = model
         self._parallel = 1
         if is_parallel:
             self._parallel = compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
@@ -133,9 +138,16 @@ class Predictor:
     def _forward(self, tile: NDArray[np.float32]) -> NDArray[np.float32]:
         request = self._requests.get()
         try:
-            return np.array(request.infer({0: tile}, share_inputs=True)[0])
+            probability = np.array(request.infer({0: tile}, share_inputs=True)[0])
+        except RuntimeError as error:
+            raise _unusable(self._model) from error
         finally:
             self._requests.put(request)
+        margin = 2 * self.card.geometry.margin
+        expected = (1, 1, tile.shape[2] - margin, tile.shape[3] - margin)
+        if probability.shape != expected or not np.isfinite(probability).all():
+            raise _unusable(self._model)
+        return probability
 
 
 def _first(waiting: deque[tuple[int, Future[NDArray[np.float32]]]]) -> Any:
@@ -170,12 +182,21 @@ def _read(core: Any, path: Path) -> Any:
         raise UserError(
             f"{path} is a checkpoint, not a portable model.", "Give its run's folder or model.onnx."
         )
+    check_onnx(path)
     try:
-        return core.read_model(path)
+        network = core.read_model(path)
+        if (len(network.inputs), len(network.outputs)) == (1, 1):
+            return network
     except RuntimeError as error:
-        raise UserError(
-            f"{path} is not an ONNX model, or damaged.", "Give a run's folder or model.onnx."
-        ) from error
+        raise _unusable(path) from error
+    raise _unusable(path)
+
+
+def _unusable(path: Path) -> UserError:
+    return UserError(
+        f"{path} is a network that can't be used: it is damaged, or none of ours.",
+        "Give a model that napari-unet exported.",
+    )
 
 
 def _read_card(network: Any, path: Path) -> ModelCard:

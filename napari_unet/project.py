@@ -11,6 +11,8 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import os
+import re
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -18,12 +20,13 @@ from typing import Any
 
 from training import __version__
 from training.atomic_files import UnwritableError, remove_leftovers, write_atomically
-from training.documents import parse_json
+from training.documents import parse_json, read_document
 from training.errors import UserError
 
 DOCUMENT = "project.json"
 LABELS, IMAGES, RUNS = "labels", "images", "runs"
 _BLOCK = 2**22
+_OWN_FILE = re.compile(rf"({LABELS}|{IMAGES})/[^/\0.][^/\0]*\.tif")
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,18 @@ class LayerRecord:
     metadata: dict[str, Any] = field(default_factory=dict)
     stack: StackReference | None = None
 
+    def check(self) -> None:
+        """Raise a ValueError for a record that no project writes, a TypeError for no record."""
+        if self.kind not in ("image", "labels"):
+            raise ValueError(f"a layer is {self.kind!r:.50}")
+        if not isinstance(self.metadata, dict) or not isinstance(self.attributes, dict):
+            raise TypeError("a layer has no attributes")
+        if self.stack is None:
+            if not isinstance(self.file, str) or not _OWN_FILE.fullmatch(self.file):
+                raise ValueError(f"a layer's file is {self.file!r:.50}, outside the project")
+        elif not isinstance(self.stack.path, str) or "\0" in self.stack.path:
+            raise ValueError(f"a stack is {self.stack.path!r:.50}")
+
 
 @dataclass(frozen=True)
 class ProjectState:
@@ -126,7 +141,9 @@ class ProjectState:
             for record in document["layers"]:
                 stack = record.pop("stack")
                 reference = None if stack is None else StackReference(**stack)
-                layers.append(LayerRecord(stack=reference, **record))
+                layer = LayerRecord(stack=reference, **record)
+                layer.check()
+                layers.append(layer)
             return cls(tuple(layers), dict(document["view"]), dict(document["settings"]))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise UserError(
@@ -195,7 +212,27 @@ class Project:
         return project
 
     def read(self) -> ProjectState:
-        return ProjectState.from_json(self.document.read_text(), str(self.document))
+        """The project as it was left; a UserError if its document is damaged."""
+        try:
+            text = read_document(self.document)
+        except (OSError, ValueError) as error:
+            raise UserError(f"{self.document} can't be read: {error}.") from error
+        return ProjectState.from_json(text, str(self.document))
+
+    def own_file(self, record: LayerRecord) -> Path:
+        """The file of a layer that the project itself holds.
+
+        Raises
+        ------
+        UserError
+            If it is not within the project's folder.
+        """
+        path = self.folder / record.file
+        if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(self.folder)):
+            raise UserError(
+                f"{path} is a link to outside of the project.", "Put in its place what it links to."
+            )
+        return path
 
     def write(self, state: ProjectState) -> None:
         """Replace ``project.json`` as a whole."""

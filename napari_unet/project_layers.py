@@ -31,6 +31,8 @@ from training.stack_file import StackFile
 COMMON = ("name", "visible", "opacity", "blending")
 OF_IMAGES = ("gamma",)
 OF_LABELS = ("brush_size", "selected_label")
+OF_PLACE = ("scale", "translate", "units", "axis_labels")
+KNOWN = {*COMMON, *OF_IMAGES, *OF_LABELS, *OF_PLACE, "contrast_limits", "colormap"}
 KEPT_METADATA = (CONVENTION_KEY, CORRECTED_KEY, ROLE_KEY)
 
 
@@ -110,10 +112,10 @@ def read_pixels(path: Path, is_single: bool) -> NDArray[Any]:
 
 def add_layer(viewer: Viewer, record: LayerRecord, data: NDArray[Any]) -> Layer:
     """Add a layer from a file of the project."""
-    attributes = dict(record.attributes)
+    attributes = _known(record.attributes)
     if record.kind == "image":
         return viewer.add_image(data, metadata=dict(record.metadata), **attributes)
-    selected, brush = attributes.pop("selected_label"), attributes.pop("brush_size")
+    brush, selected = (attributes.pop(name, 1) for name in OF_LABELS)
     convention = record.metadata.get(CONVENTION_KEY)
     if convention == SPARSE:
         attributes["colormap"] = sparse_colormap()
@@ -128,8 +130,13 @@ def add_layer(viewer: Viewer, record: LayerRecord, data: NDArray[Any]) -> Layer:
 
 def dress(layer: Layer, record: LayerRecord) -> None:
     """Give a layer that was opened from a stack the looks that it had."""
-    for name, value in record.attributes.items():
+    for name, value in _known(record.attributes).items():
         setattr(layer, name, value)
+
+
+def _known(attributes: dict[str, Any]) -> dict[str, Any]:
+    """Those that :func:`attributes_of` tells; a document from elsewhere may name any others."""
+    return {name: value for name, value in attributes.items() if name in KNOWN}
 
 
 def _plain(value: Any) -> Any:

@@ -11,8 +11,9 @@ import npe2
 from napari_unet.arrangement import arrange_after_adding
 from napari_unet.opened_stack import LayerTuple, OpenedStack
 from training.errors import UserError
-from training.stack_file import DAMAGED_REMEDY, StackFile
+from training.stack_file import StackFile
 from training.stacks import DEFAULT_IMAGES, DEFAULT_LABELS
+from training.tif_structure import DAMAGED_REMEDY
 
 Reader = Callable[[Any], list[Any]]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet.runs import RunFollower, RunStatus
+from training.documents import open_regular
 from training.errors import UserError
 from training.events import RunState
 from training.run_directory import RunDirectory
 
 _TAIL_BYTES = 16_384
+_MOST_PIXELS = 2**26
 _PACE_STEPS = 25
 
 
@@ -201,8 +204,9 @@ class ProgressReader:
         event = self._follower.state.preview
         if event is not None and (self._preview is None or self._preview.epoch != event["epoch"]):
             path = self._follower.run.path / event["path"]
-            if path.exists():  # a server's may come after its event
-                self._preview = PreviewImage(_read_png(path), event["slice"], event["epoch"])
+            pixels = _read_png(path)
+            if pixels is not None:
+                self._preview = PreviewImage(pixels, event["slice"], event["epoch"])
         return self._preview
 
 
@@ -231,11 +235,11 @@ def trailing_mean(values: NDArray[np.float64], width: int) -> NDArray[np.float64
 def read_tail(log: Path) -> str:
     """The last lines of a text file; empty if there is no file."""
     try:
-        with log.open("rb") as file:
+        with open_regular(log) as file:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - _TAIL_BYTES))
             text = file.read().decode(errors="replace")
-    except FileNotFoundError:
+    except OSError:  # there is none, or what is there is no file
         return ""
     return text if size <= _TAIL_BYTES else text.partition("\n")[2]
 
@@ -267,7 +271,14 @@ def _device(started: dict[str, Any]) -> str:
     return f"{count} x {started['device']}" if count > 1 else str(started.get("device", ""))
 
 
-def _read_png(path: Path) -> NDArray[np.uint8]:
-    import imageio.v3
+def _read_png(path: Path) -> NDArray[np.uint8] | None:
+    """An 8-bit grey picture; None as long as there is none: a server's comes after its event."""
+    from PIL import Image
 
-    return np.asarray(imageio.v3.imread(path))
+    try:
+        with open_regular(path) as file, Image.open(file, formats=["PNG"]) as picture:
+            if picture.mode != "L" or math.prod(picture.size) > _MOST_PIXELS:
+                return None
+            return np.asarray(picture)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return None  # a damaged one is none; PIL raises these

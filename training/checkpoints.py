@@ -10,7 +10,7 @@ import mindspore
 import numpy as np
 from mindspore import nn
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.numpy import save
 
 from training.errors import UserError
@@ -47,7 +47,7 @@ def load_weights(path: Path) -> tuple[Weights, dict[str, str]]:
         with safe_open(path, framework="numpy") as file:
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             return weights, file.metadata() or {}
-    except (SafetensorError, ValueError, OSError) as error:
+    except Exception as error:  # MindSpore and safetensors have no common one
         raise _unreadable(path) from error
 
 
@@ -59,10 +59,12 @@ def read_metadata(path: Path) -> dict[str, str]:
     UserError
         If the file can't be read.
     """
+    if not path.is_file():
+        raise _unreadable(path)
     try:
         with safe_open(path, framework="numpy") as file:
             return file.metadata() or {}
-    except (SafetensorError, OSError) as error:
+    except Exception as error:
         raise _unreadable(path) from error
 
 

@@ -197,7 +197,7 @@ class TrainingConfig:
             _check(option.name, getattr(self, option.name), option)
         if not DEVICE_PATTERN.fullmatch(self.device):
             raise UserError(
-                f"The device '{self.device}' is unknown.", "Use auto, cpu, ascend or ascend:ID."
+                f"The device '{self.device:.99}' is unknown.", "Use auto, cpu, ascend or ascend:ID."
             )
         for name in ("corrected_slices", "valid_slices"):
             parse_slices(getattr(self, name), name)
@@ -250,7 +250,7 @@ def _refuse_unknown(options: Mapping[str, Any]) -> None:
     unknown = sorted(set(options) - known)
     if unknown:
         raise UserError(
-            f"Unknown option: {', '.join(unknown)}.", f"Known are: {', '.join(sorted(known))}."
+            f"Unknown option: {', '.join(unknown):.99}.", f"Known are: {', '.join(sorted(known))}."
         )
 
 
@@ -270,7 +270,7 @@ def _check(name: str, value: Any, option: dataclasses.Field[Any]) -> None:
         raise UserError(f"{name} is {value!r:.99}, but must be at least {minimum}{upper}.")
     choices = option.metadata["choices"]
     if choices and value not in choices:
-        raise UserError(f"{name} is '{value}'.", f"Choose one of: {', '.join(choices)}.")
+        raise UserError(f"{name} is '{value:.99}'.", f"Choose one of: {', '.join(choices)}.")
 
 
 def parse_slices(text: str, name: str = "The list") -> list[int]:

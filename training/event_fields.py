@@ -75,7 +75,13 @@ def _is_preview(value: Any) -> bool:
 
 _NEEDED: Mapping[str, Mapping[str, Check]] = {
     "started": {"time": _is_time, "first_step": is_count, "total_steps": is_count},
-    "step": {"step": is_count, "epoch": is_count, "loss": is_number},
+    "step": {
+        "step": is_count,
+        "epoch": is_count,
+        "loss": is_number,
+        "images_per_second": is_number,
+        "lr": is_number,
+    },
     "evaluated": {"step": is_count, "mean": _are_figures("soft_dice", "dice")},
     "preview": {"epoch": is_count, "slice": is_count, "path": _is_preview},
     "warning": {"message": _is_text},
@@ -94,8 +100,6 @@ _OPTIONAL: Mapping[str, Check] = {
     "step": is_count,
     "epoch": is_count,
     "seconds": is_number,
-    "images_per_second": is_number,
-    "lr": is_number,
     "device": _is_text,
     "world_size": is_count,
     "steps_per_epoch": is_number,

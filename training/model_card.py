@@ -8,14 +8,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from training import __version__
+from training.documents import parse_json
 from training.errors import UserError
-from training.folds import split_fold
+from training.event_fields import LARGEST_COUNT, is_number
+from training.folds import MINIMUM_SLICES, split_fold
 from training.metrics import DEFAULT_THRESHOLD
 from training.scaling import Scaling
 from training.tiling import GEOMETRIES, Geometry
 
 METADATA_KEY = "napari_unet"
 MEDICAL_LENGTH = 388
+# Slices to 388 pixels, from those of a test to those of a hundred thousand.
+SMALLEST_ZOOM, LARGEST_ZOOM = 1e-3, 32.0
+LARGEST_SHIFT = 100.0  # pixels
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,23 @@ class ModelCard:
         seen = {*self.train_slices, *former.train_slices}
         return dataclasses.replace(self, train_slices=tuple(sorted(seen)))
 
+    def check(self) -> None:
+        """Raise a ValueError, TypeError or KeyError for what no training writes."""
+        _ = self.geometry
+        self.scaling.check()
+        split_fold(MINIMUM_SLICES, self.fold)
+        limits = {
+            "zoom": (self.zoom, SMALLEST_ZOOM, LARGEST_ZOOM),
+            "displacement": (self.displacement, -LARGEST_SHIFT, LARGEST_SHIFT),
+            "threshold": ((self.threshold,), 0.0, 1.0),
+            "train_slices": (self.train_slices, 0, LARGEST_COUNT),
+        }
+        for name, (numbers, least, most) in limits.items():
+            if not all(is_number(one) and least <= one <= most for one in numbers):
+                raise ValueError(f"{name} is {numbers!r:.50}")
+        if not all(isinstance(text, str) for text in (self.data, self.version)):
+            raise ValueError("data or version is no text")
+
     def to_json(self) -> str:
         return json.dumps(dataclasses.asdict(self))
 
@@ -81,17 +103,17 @@ class ModelCard:
     def from_json(cls, text: str, source: str = "The model") -> ModelCard:
         """Read what :meth:`to_json` wrote; a UserError naming ``source`` if it can't be."""
         try:
-            values: dict[str, Any] = json.loads(text)
+            values: dict[str, Any] = parse_json(text)
             values["scaling"] = Scaling(**values["scaling"])
             for name in ("zoom", "displacement"):
                 height, width = values[name]
                 values[name] = (float(height), float(width))
             values["train_slices"] = tuple(int(one) for one in values["train_slices"])
             card = cls(**values)
-            _ = card.geometry
-        except (ValueError, TypeError, KeyError) as error:
+            card.check()
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
             raise UserError(
-                f"{source} has metadata that this version can't read: {error}.",
+                f"{source} has metadata that this version can't read: {error!s:.99}.",
                 "Export the model again with this version.",
             ) from error
         return card

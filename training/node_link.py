@@ -11,10 +11,12 @@ import socket
 import time
 from types import TracebackType
 
+from training.documents import parse_json
 from training.errors import UserError
 from training.job import CLUSTER_SECONDS, Job
 
 _RETRY_SECONDS = 1.0
+_LONGEST = 2**20  # bytes of what a node says
 _HEAD_SECONDS = 60.0  # node 0 may still be importing what it needs
 _LOST = "Look at that machine, then resume the run on all of them."
 
@@ -142,12 +144,17 @@ class _Line:
             return UserError(f"The run on the node {self._peer} ended without a word.", _LOST)
         self._received += chunk
         if not self._received.endswith(b"\n"):
+            if len(self._received) > _LONGEST:
+                return UserError(f"The node {self._peer} said what can't be understood.", _LOST)
             return None
-        told = json.loads(self._received)
-        if told is None:
-            self._is_done = True
-            return None
-        return UserError(f"On the node {self._peer}: {told['problem']}", told["remedy"])
+        try:
+            told = parse_json(self._received)
+            if told is None:
+                self._is_done = True
+                return None
+            return UserError(f"On the node {self._peer}: {told['problem']}", str(told["remedy"]))
+        except (ValueError, TypeError, KeyError):
+            return UserError(f"The node {self._peer} said what can't be understood.", _LOST)
 
     def send(self, failure: UserError | None) -> None:
         told = failure and {"problem": failure.problem, "remedy": failure.remedy}

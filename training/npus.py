@@ -15,15 +15,16 @@ CANN_PLACES = ("cann/set_env.sh", "ascend-toolkit/set_env.sh")
 SMI_SECONDS = 30
 # An idle 910B holds about 5 % of its memory, an idle 910A up to 10 %.
 IDLE_MEMORY = 0.15
+MOST_CHIPS = 64  # of a card; they have one or two
 
-_DEVICE = re.compile(r"\|\s*(?P<id>\d+)\s+(?P<name>[^|]*?\S)\s*\|\s*[A-Za-z]+\s*\|")
+_DEVICE = re.compile(r"\|\s*(?P<id>\d{1,9})\s+(?P<name>[^|]{0,99}?\S)\s*\|\s*[A-Za-z]+\s*\|")
 _CHIP = re.compile(
-    r"\|\s*(?P<chip>\d+)(\s+(?P<physical>\d+))?\s*\|\s*([\da-fA-F]+:)?[\da-fA-F]+:\w+\.\w+\s*"
+    r"\|\s*(?P<chip>\d{1,9})(\s+(?P<physical>\d{1,9}))?\s*\|\s*([\da-fA-F]+:)?[\da-fA-F]+:\w+\.\w+\s*"
     r"\|\s*(?P<load>\d+|-)?(?P<memories>[^|]*)\|"
 )
 _PROCESS = re.compile(r"\|\s*(?P<id>\d+)\s+(?P<chip>\d+)\s*\|\s*\d+\s*\|")
-_MEMORY = re.compile(r"(\d+)\s*/\s*(\d+)")
-_LISTED = re.compile(r"NPU ID\s*:\s*(\d+)|Product Name\s*:\s*(.+)|Chip Count\s*:\s*(\d+)")
+_MEMORY = re.compile(r"(?<!\d)(\d{1,12})\s*/\s*(\d{1,12})(?!\d)")
+_LISTED = re.compile(r"NPU ID\s*:\s*(\d{1,9})|Product Name\s*:\s*(.+)|Chip Count\s*:\s*(\d{1,9})")
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ def parse_list(text: str) -> list[Npu]:
         elif product:
             name = product.strip()
         else:
-            count = int(chips)
+            count = min(int(chips), MOST_CHIPS)
             ids = range(card * count, (card + 1) * count)
             npus += [Npu(id, name, False, 0, 0) for id in ids]
     return npus
@@ -127,12 +128,10 @@ def _run_smi(*arguments: str) -> str:
     if command is None:
         return ""
     try:
-        done = subprocess.run(
-            [command, *arguments], capture_output=True, text=True, timeout=SMI_SECONDS
-        )
+        done = subprocess.run([command, *arguments], capture_output=True, timeout=SMI_SECONDS)
     except (OSError, subprocess.TimeoutExpired):
         return ""
-    return done.stdout if done.returncode == 0 else ""
+    return done.stdout.decode(errors="replace") if done.returncode == 0 else ""
 
 
 def _list_device_files(folder: Path) -> list[Npu]:

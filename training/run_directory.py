@@ -108,8 +108,24 @@ class RunDirectory:
         """Probability of the held-out slice after an epoch: 8-bit PNG, 255 = membrane."""
         return self.preview / f"epoch-{epoch:04d}.png"
 
+    def check_links(self) -> None:
+        """Refuse a run from someone else that would have files written outside its folder.
+
+        Raises
+        ------
+        UserError
+            If one of its files or folders is a link to somewhere else.
+        """
+        home = Path(os.path.realpath(self.path))
+        for path in (*vars(self).values(), self.path / "logs"):
+            if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(home):
+                raise UserError(
+                    f"{path} is a link to outside of the run.", "Put in its place what it links to."
+                )
+
     def request_stop(self) -> None:
         """Ask the training to end after its current step, keeping the model."""
+        self.check_links()
         self.stop_request.touch()
 
     def take_back_stop_request(self) -> None:
@@ -128,6 +144,7 @@ class RunDirectory:
         UserError
             If another process is training in this directory, or it can't be written.
         """
+        self.check_links()
         try:
             opened = self._lock.open("a")
         except OSError as error:

@@ -14,6 +14,7 @@ INTEGER_RANGES = (255, 4095, 65535)
 FLOAT_RANGES = (1.0, 255.0, 65535.0)
 SAMPLED_SLICES = 16
 LEVELS = 65535
+LARGEST = 1e300  # what LEVELS times is still a number
 
 
 class Slices(Protocol):
@@ -67,6 +68,16 @@ class Scaling:
         if nominal is None or minimum < 0 or maximum - minimum < nominal / 4:
             return cls(dtype.name, minimum, maximum)
         return cls(dtype.name, 0.0, float(nominal))
+
+    def check(self) -> None:
+        """Raise a ValueError or TypeError for a range or dtype that no stack has."""
+        if np.dtype(self.dtype).kind not in "buif" or not isinstance(self.dtype, str):
+            raise ValueError(f"dtype is {self.dtype!r:.50}")
+        limits = self.low, self.high
+        if not all(type(one) in (int, float) and abs(one) <= LARGEST for one in limits):
+            raise ValueError(f"low and high are {limits!r:.50}")
+        if self.low > self.high:
+            raise ValueError(f"low is {self.low}, above high, which is {self.high}")
 
     def for_stack(self, stack: Slices) -> Scaling:
         """The scaling to predict a stack with: this one, if dtype and values fit it.

@@ -150,7 +150,8 @@ def _pages(file: tifffile.TiffFile, series: Any, path: Path) -> Slices:
         if len(pages) == shape[0]:
             return pages
         check_memory(series.size * itemsize, path, "The stack")
-        return series.asarray().reshape(shape)
+        whole: Slices = series.asarray().reshape(shape)
+        return whole
     if series.dataoffset + series.size * itemsize > file.filehandle.size:
         raise UserError(f"{path} ends in the middle of its pixels.", DAMAGED_REMEDY)
     dtype = series.dtype.newbyteorder(file.byteorder)

@@ -23,7 +23,9 @@ LARGEST_RATIO = 1100
 ALWAYS_FINE = 16 * 2**20
 
 # Formats of other files, which hold or name several: napari's own reader knows them.
-_OTHER_FORMATS = {"is_mmstack": False, "is_ndtiff": False, "is_micromanager": False}
+_OTHER_FORMATS: dict[str, Any] = dict.fromkeys(
+    ("is_mmstack", "is_ndtiff", "is_micromanager"), False
+)
 _PLANE_AXES = ("SizeZ", "SizeC", "SizeT")
 
 
@@ -39,6 +41,8 @@ def open_tif(path: Path, what: str = "images") -> tifffile.TiffFile:
     ------
     UserError
     """
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise UserError(f"{path} is a pipe or a device, no file.", DAMAGED_REMEDY)
     if path.is_dir():
         raise UserError(f"{path} is a folder.", f"Give a TIF of the {what}.")
     try:

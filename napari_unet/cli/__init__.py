@@ -8,6 +8,7 @@ import sys
 import click
 
 from napari_unet import __version__
+from napari_unet.plain_text import printable
 from training.errors import UserError
 
 _COMMANDS = {
@@ -57,5 +58,5 @@ def main() -> None:
     try:
         _cli()
     except UserError as error:
-        click.echo(f"Error: {error}", err=True)
+        click.echo(printable(f"Error: {error}"), err=True)
         sys.exit(2)

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from napari_unet.cli.remote import confirm_host_keys, find_run
+from napari_unet.plain_text import printable
 from napari_unet.servers import RemoteLauncher, launcher_for
 from napari_unet.servers.profiles import find_profile
 from training.errors import UserError
@@ -27,8 +28,8 @@ def command(run: str, remote: str | None, log: int | None) -> None:
     if not isinstance(launcher, RemoteLauncher):
         raise UserError(f"{found.path} is a run of this machine.", "It is here already.")
     if log is not None:
-        text = confirm_host_keys(lambda: launcher.fetch_device_log(found, log)).read_text()
-        click.echo(text, nl=False)
+        text = confirm_host_keys(lambda: launcher.fetch_device_log(found, log))
+        click.echo(printable(text.read_text(errors="replace")), nl=False)
         return
     for name, digest in confirm_host_keys(lambda: launcher.fetch(found)).items():
         click.echo(f"{digest}  {found.path / name}")

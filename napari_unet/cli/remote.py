@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import click
 
+from napari_unet.plain_text import printable
 from napari_unet.runs import RunFollower
 from napari_unet.servers import RemoteLauncher, launcher_for
 from napari_unet.servers.host_keys import UnknownHostKeyError, accept_host_key
@@ -118,7 +119,7 @@ def follow(run: RunDirectory, follower: RunFollower) -> None:
             except ConnectionLostError as error:
                 line = str(error)
             if line != shown:
-                click.echo(line)
+                click.echo(printable(line))
                 shown = line
             if follower.has_ended:
                 break
@@ -149,5 +150,5 @@ def _tell_end(run: RunDirectory, follower: RunFollower) -> None:
         click.echo(f"Its best model: {run.onnx}")
     failure = follower.state.failure
     if follower.status == "failed" and failure is not None:
-        click.echo(f"Error: {failure['message']} {failure['remedy']}", err=True)
+        click.echo(printable(f"Error: {failure['message']} {failure['remedy']}"), err=True)
         sys.exit(1)

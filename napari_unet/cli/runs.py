@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from napari_unet.cli.remote import confirm_host_keys, runs_folders
+from napari_unet.plain_text import line
 from napari_unet.runs import list_runs
 from napari_unet.servers.profiles import find_profile
 from napari_unet.servers.record import is_remote, read_record
@@ -38,4 +39,4 @@ def _list_remote(name: str) -> None:
 
 def _print_row(name: str, status: str, soft_dice: float | None, place: str) -> None:
     figure = "-" if soft_dice is None else f"{soft_dice:.4f}"
-    click.echo(f"{name:<40}  {status:<11}  {figure:>6}  {place}")
+    click.echo(f"{line(name):<40}  {status:<11}  {figure:>6}  {line(place)}")

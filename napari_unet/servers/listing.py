@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from posixpath import join
@@ -17,6 +16,7 @@ from napari_unet.servers.profiles import Profile
 from napari_unet.servers.record import RemoteRecord, write_record
 from napari_unet.servers.upload import Store
 from training.config import TrainingConfig
+from training.documents import parse_json
 from training.errors import UserError
 from training.event_reading import parse_events
 from training.events import RunState, fold
@@ -80,7 +80,11 @@ async def _adopt(profile: Profile, name: str, run: RunDirectory) -> RunDirectory
             raise UserError(
                 f"{profile.name} has no run {name}.", "List them: napari-unet runs --remote."
             )
-        run.create(TrainingConfig.from_json(text.decode(), source=f"{name} on {profile.name}"))
+        run.create(
+            TrainingConfig.from_json(
+                text.decode(errors="replace"), source=f"{name} on {profile.name}"
+            )
+        )
         write_record(run, RemoteRecord(profile, launch["id"], launch["devices"], paths))
         return run
     finally:
@@ -89,8 +93,16 @@ async def _adopt(profile: Profile, name: str, run: RunDirectory) -> RunDirectory
 
 
 async def _read_launch(server: Server, path: str) -> dict[str, Any]:
-    text = await _read(server, join(path, "launch.json"))
-    return dict(json.loads(text)) if text else {}
+    place = join(path, "launch.json")
+    text = await _read(server, place)
+    try:
+        launch: dict[str, Any] = parse_json(text) if text else {}
+        if launch and (not isinstance(launch["id"], str) or type(launch["devices"]) is not int):
+            raise TypeError("id or devices is of another type")
+    except (ValueError, TypeError, KeyError) as error:
+        name = f"{place} on {server.profile.name}"
+        raise UserError(f"{name} is damaged: {error!s:.99}.", "Delete that run.") from error
+    return launch
 
 
 async def _read(server: Server, path: str) -> bytes:

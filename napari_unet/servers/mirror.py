@@ -45,6 +45,7 @@ class Mirror:
     """
 
     def __init__(self, run: RunDirectory, server: Server, path: str) -> None:
+        run.check_links()
         self.run = run
         self.server = server
         self.path = path

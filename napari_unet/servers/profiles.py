@@ -66,17 +66,19 @@ class Profile:
         for option in fields(self):
             _check_type(option.name, getattr(self, option.name))
         if not self.name.strip() or not self.name.isprintable():
-            raise UserError(f"A server can't be called {self.name!r}.", "Choose a readable name.")
+            name = f"{self.name!r:.99}"
+            raise UserError(f"A server can't be called {name}.", "Choose a readable name.")
         for host in (self.host, *self.nodes):
             if not _HOST.fullmatch(host):
                 raise UserError(
-                    f"{host!r} is no address of a server.",
+                    f"{host!r:.99} is no address of a server.",
                     "Give a host name, an IP address or a Host of ~/.ssh/config.",
                 )
         if not 0 <= self.port <= 65535:
             raise UserError(f"The port {self.port} is out of range.", "Use 1 to 65535.")
         if self.device not in ("auto", "cpu", "ascend"):
-            raise UserError(f"The device '{self.device}' is unknown.", "Use auto, cpu or ascend.")
+            device = f"{self.device:.99}"
+            raise UserError(f"The device '{device}' is unknown.", "Use auto, cpu or ascend.")
         if self.devices < 1 or self.devices % (1 + len(self.nodes)):
             raise UserError(
                 f"{self.devices} devices can't be divided among {1 + len(self.nodes)} servers.",
@@ -175,7 +177,7 @@ def profile_from_json(document: Any) -> Profile:
         raise UserError("A server needs a name and a host.")
     unknown = document.keys() - {option.name for option in fields(Profile)}
     if unknown:
-        raise UserError(f"Unknown option of a server: {', '.join(sorted(unknown))}.")
+        raise UserError(f"Unknown option of a server: {', '.join(sorted(unknown)):.99}.")
     nodes = document.get("nodes", [])
     return Profile(**{**document, "nodes": tuple(nodes) if isinstance(nodes, list) else nodes})
 
@@ -192,4 +194,4 @@ def _check_type(name: str, value: object) -> None:
     if type(value) is not kind or (
         isinstance(value, tuple) and not all(isinstance(host, str) for host in value)
     ):
-        raise UserError(f"{name} is {value!r}, but must be of type {kind.__name__}.")
+        raise UserError(f"{name} is {value!r:.99}, but must be of type {kind.__name__}.")

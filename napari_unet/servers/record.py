@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import PurePosixPath
 from typing import Any
 
 from napari_unet.servers.profiles import Profile, load_profiles, profile_from_json
@@ -13,6 +15,8 @@ from training.errors import UserError
 from training.run_directory import RunDirectory
 
 FILE_NAME = "remote.json"
+MOST_DEVICES = 10_000
+RUN_ID = re.compile(r"\w{1,64}", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -42,9 +46,30 @@ class RemoteRecord:
     is_running: bool = True
     hashes: dict[str, str] = field(default_factory=dict)
 
+    def check(self) -> None:
+        """Raise a ValueError or TypeError for what no start of a run writes."""
+        if not RUN_ID.fullmatch(self.run_id):
+            raise ValueError("the run's id is none")
+        if type(self.devices) is not int or not 1 <= self.devices <= MOST_DEVICES:
+            raise ValueError(f"devices is {self.devices!r:.50}")
+        if self.devices % max(1, len(self.paths)):
+            raise ValueError(f"{self.devices} devices on {len(self.paths)} servers")
+        if not all(isinstance(path, str) and _is_run_folder(path) for path in self.paths):
+            raise ValueError(f"the run's folders are {self.paths!r:.99}")
+        if type(self.is_running) is not bool or not isinstance(self.hashes, dict):
+            raise TypeError("is_running or hashes is of another type")
+        if not all(isinstance(digest, str) for digest in self.hashes.values()):
+            raise TypeError("a hash is no text")
+
     def node_of(self, rank: int) -> int:
         """Index of the node that a rank's process runs on."""
         return rank // (self.devices // max(1, len(self.paths)))
+
+
+def _is_run_folder(path: str) -> bool:
+    """Whether a path can be a run's on a server: a run is deleted there with all that is in it."""
+    parts = PurePosixPath(path).parts
+    return len(parts) > 2 and parts[-2] == "runs" and ".." not in parts and "\0" not in path
 
 
 def is_remote(run: RunDirectory) -> bool:
@@ -59,7 +84,9 @@ def read_record(run: RunDirectory) -> RemoteRecord:
         document: dict[str, Any] = parse_json(read_document(path))
         profile = profile_from_json(document.pop("profile"))
         paths = tuple(document.pop("paths"))
-        return RemoteRecord(profile=profile, paths=paths, **document)
+        record = RemoteRecord(profile=profile, paths=paths, **document)
+        record.check()
+        return record
     except FileNotFoundError as error:
         raise UserError(f"{run.path} is no run on a server.", "Give another run.") from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFrame, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+
+from napari_unet.widgets.plain_labels import plain_label
 
 
 class Banner(QFrame):
@@ -14,7 +16,7 @@ class Banner(QFrame):
         super().__init__(parent)
         self.setFrameShape(QFrame.Shape.StyledPanel)
         self._action: Callable[[], None] = self.hide
-        self._text = QLabel()
+        self._text = plain_label()
         self._text.setWordWrap(True)
         self._accept = QPushButton()
         self._accept.clicked.connect(self._on_accepted)

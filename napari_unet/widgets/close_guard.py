@@ -9,6 +9,7 @@ from qtpy.QtCore import QEvent, QObject
 from qtpy.QtWidgets import QMainWindow, QMessageBox, QWidget
 
 from napari_unet.settings import remember
+from napari_unet.widgets.plain_labels import plain_question
 from napari_unet.widgets.run_control import RunControl
 
 
@@ -82,9 +83,7 @@ class CloseGuard(QObject):
 
 def ask_to_leave(parent: QWidget, run_name: str) -> str:
     """Ask what shall become of a training when napari is closed: "leave", "stop" or "stay"."""
-    box = QMessageBox(
-        QMessageBox.Icon.Question, "U-Net", f"'{run_name}' is still training.", parent=parent
-    )
+    box = plain_question(f"'{run_name}' is still training.", parent)
     box.setInformativeText(
         "Left running, it can be followed when napari is opened again. Stopped, it ends after "
         "its current step and keeps its model."

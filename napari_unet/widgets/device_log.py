@@ -11,6 +11,7 @@ from napari_unet.servers import launcher_for
 from napari_unet.servers.device_logs import count_device_logs, read_device_log
 from napari_unet.widgets.background import run_in_thread
 from napari_unet.widgets.messages import report
+from napari_unet.widgets.plain_labels import plain_label
 from napari_unet.widgets.text_window import TextWindow
 from training.errors import UserError
 from training.run_directory import RunDirectory
@@ -43,7 +44,7 @@ class DeviceLogWindow(TextWindow):
             self._sources.addItem(f"Device {rank}", rank)
         self._sources.setToolTip("Whose log is shown. Those on a server are fetched.")
         self._sources.currentIndexChanged.connect(lambda _: self._on_source_changed())
-        self._state = QLabel()
+        self._state = plain_label()
         self._state.setWordWrap(True)
         self._timer = QTimer(self)
         self._timer.setInterval(_INTERVAL)

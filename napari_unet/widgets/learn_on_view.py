@@ -10,7 +10,7 @@ from napari import Viewer
 from napari.layers import Image, Labels
 from qtpy.QtCore import Signal
 from qtpy.QtGui import QShowEvent
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from napari_unet.launching import LocalLauncher, new_run_name
 from napari_unet.layers import corrected_slices
@@ -23,6 +23,7 @@ from napari_unet.training_data import LayerData, LayerStack
 from napari_unet.widgets.background import run_in_thread
 from napari_unet.widgets.messages import report
 from napari_unet.widgets.other_docks import open_dock
+from napari_unet.widgets.plain_labels import plain_label
 from napari_unet.widgets.run_watcher import RunWatcher
 from training.errors import UserError
 from training.run_directory import RunDirectory
@@ -52,7 +53,7 @@ class LearnOnView(QWidget):
         )
         self._use = QPushButton("Predict with the new one")
         self._use.hide()
-        self._text = QLabel()
+        self._text = plain_label()
         self._text.setWordWrap(True)
         row = QHBoxLayout()
         row.addWidget(self._begin)

@@ -5,13 +5,15 @@ from __future__ import annotations
 from napari.utils.notifications import notification_manager, show_error
 from qtpy.QtWidgets import QMessageBox, QWidget
 
+from napari_unet.plain_text import printable
+from napari_unet.widgets.plain_labels import plain_question
 from training.errors import UserError
 
 
 def report(error: BaseException) -> None:
     """Show an error: a person's in its own words, any other with its traceback."""
     if isinstance(error, UserError):
-        show_error(str(error))
+        show_error(printable(str(error)))
     else:
         notification_manager.receive_error(type(error), error, error.__traceback__)
 
@@ -28,7 +30,7 @@ def confirm(
     action, refusal : str
         Texts of the button that does it, and of the one that does not.
     """
-    box = QMessageBox(QMessageBox.Icon.Question, "U-Net", question, parent=parent)
+    box = plain_question(question, parent)
     box.setInformativeText(consequence)
     accept = box.addButton(action, QMessageBox.ButtonRole.DestructiveRole)
     keep = box.addButton(refusal, QMessageBox.ButtonRole.RejectRole)

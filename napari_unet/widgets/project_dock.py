@@ -19,6 +19,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_unet.plain_text import as_html
 from napari_unet.project import LayerRecord, Project, ProjectState
 from napari_unet.project_choices import enter_project, leave_project
 from napari_unet.project_layers import add_layer, dress, read_pixels, restore_view
@@ -118,7 +119,7 @@ class ProjectDock(Dock):
         self._again.setText(f"Open '{last.name}' again")
         if self._session is not None:
             folder = self._session.project.folder
-            self._title.setText(f"<b>{folder.name}</b><br>{folder}")
+            self._title.setText(f"<b>{as_html(folder.name)}</b><br>{as_html(str(folder))}")
             self._say("Strokes are saved a second after they are painted.")
         else:
             self._title.setText("<b>No project is open</b>")
@@ -166,7 +167,34 @@ class ProjectDock(Dock):
         return session
 
     def _on_loaded(self, loaded: Loaded) -> None:
-        project, state, arrays, problems = loaded
+        project, state, _, problems = loaded
+        try:
+            own, missing = self._add_layers(loaded)
+            restore_view(self._viewer, state.view)
+        except Exception as error:  # whatever napari says of values that no layer has
+            leave_project()
+            self._on_failed(
+                error
+                if isinstance(error, UserError)
+                else UserError(
+                    f"{project.document} is damaged: {error!s:.99}.",
+                    "Its labels are whole: open them one by one.",
+                )
+            )
+            return
+        session = self._begin(project, tuple(missing))
+        for layer, name in own:
+            session.adopt(layer, name)
+        for problem in problems.values():
+            show_warning(str(problem))
+        self._problems.setText(
+            "<br>".join(f"⚠ {as_html(str(problem))}" for problem in problems.values())
+        )
+        self._problems.setVisible(bool(problems))
+
+    def _add_layers(self, loaded: Loaded) -> tuple[list[tuple[Any, str]], list[LayerRecord]]:
+        """Layers of the project's own files, with their names, and records of missing stacks."""
+        _, state, arrays, _ = loaded
         self._viewer.layers.clear()
         missing: list[LayerRecord] = []
         own: list[tuple[Any, str]] = []
@@ -178,20 +206,13 @@ class ProjectDock(Dock):
                 dress(layer, record)
             else:
                 missing.append(record)
-        restore_view(self._viewer, state.view)
-        session = self._begin(project, tuple(missing))
-        for layer, name in own:
-            session.adopt(layer, name)
-        for problem in problems.values():
-            show_warning(str(problem))
-        self._problems.setText("<br>".join(f"⚠ {problem}" for problem in problems.values()))
-        self._problems.setVisible(bool(problems))
+        return own, missing
 
     def _on_saved(self, moment: datetime) -> None:
         self._say(f"Saved at {moment:%H:%M:%S}.")
 
     def _on_save_failed(self, error: Exception) -> None:
-        self._say(f"<b>Not saved:</b> {error}")
+        self._say(f"<b>Not saved:</b> {as_html(str(error))}")
 
 
 def _create(folder: Path) -> Project:
@@ -208,8 +229,8 @@ def _load(folder: Path) -> Loaded:
     problems: dict[str, UserError] = {}
     for record in state.layers:
         if record.stack is None:
-            is_single = len(record.attributes["scale"]) == 2
-            arrays[record.file] = read_pixels(project.folder / record.file, is_single)
+            is_single = len(record.attributes.get("scale", ())) == 2
+            arrays[record.file] = read_pixels(project.own_file(record), is_single)
         elif (problem := record.stack.problem()) is not None:
             problems[record.stack.path] = problem
     enter_project(project, state.settings)

@@ -19,6 +19,8 @@ from napari_unet.widgets.messages import confirm, report
 from napari_unet.widgets.other_docks import open_dock
 from napari_unet.widgets.runs_table import RunsTable
 from napari_unet.widgets.text_window import TextWindow
+from training.documents import read_document
+from training.errors import UserError
 
 _REFRESH_INTERVAL = 3000  # milliseconds
 
@@ -115,7 +117,11 @@ class RunsDock(Dock):
         DeviceLogWindow(summary.run, self).show()
 
     def _on_config_requested(self, summary: RunSummary) -> None:
-        text = summary.run.config.read_text()
+        try:
+            text = read_document(summary.run.config)
+        except (OSError, ValueError) as error:
+            report(UserError(f"{summary.run.config} can't be read: {error}."))
+            return
         TextWindow(f"Configuration of {summary.run.name}", text, self).show()
 
     def _on_deletion_requested(self, summary: RunSummary) -> None:

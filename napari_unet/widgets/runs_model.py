@@ -10,6 +10,7 @@ from qtpy.QtCore import QAbstractTableModel, QModelIndex, QObject, Qt
 
 from napari_unet.run_progress import format_seconds
 from napari_unet.runs import RunSummary
+from napari_unet.widgets.plain_labels import plain_tooltip
 
 SORT_ROLE = Qt.ItemDataRole.UserRole
 _ROOT = QModelIndex()
@@ -72,7 +73,7 @@ class RunsModel(QAbstractTableModel):
         if role == Qt.ItemDataRole.DisplayRole:
             return column.text(run)
         if role == Qt.ItemDataRole.ToolTipRole:
-            return describe(run)
+            return plain_tooltip(describe(run))
         if role == SORT_ROLE:
             return column.sort_key(run)
         return None

@@ -16,8 +16,10 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_unet.plain_text import as_html
 from napari_unet.run_progress import RunProgress
 from napari_unet.widgets.curves_view import CurvesView
+from napari_unet.widgets.plain_labels import plain_label
 
 _COLUMNS = 2
 _TITLES = (
@@ -75,7 +77,7 @@ class TrainingProgressView(QWidget):
 
     def show_progress(self, progress: RunProgress) -> None:
         """Show a run at one moment."""
-        self._headline.setText(f"<b>{progress.name}</b><br>{progress.headline}")
+        self._headline.setText(f"<b>{as_html(progress.name)}</b><br>{as_html(progress.headline)}")
         self._bar.setValue(round(progress.fraction * _PROGRESS_PARTS))
         figures = progress.figures()
         for title, value in self._values.items():
@@ -89,7 +91,7 @@ class TrainingProgressView(QWidget):
 
     def show_headline(self, text: str) -> None:
         """Say something else than what the run tells, until it tells more."""
-        self._headline.setText(text)
+        self._headline.setText(as_html(text))
 
     def _lay_out(self) -> None:
         grid = QGridLayout()
@@ -130,14 +132,14 @@ class TrainingProgressView(QWidget):
 
 
 def _value() -> QLabel:
-    label = QLabel()
+    label = plain_label()
     # Else every new text would have the whole window laid out anew.
     label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
     return label
 
 
 def _faint(text: str) -> QLabel:
-    label = QLabel(text)
+    label = plain_label(text)
     label.setEnabled(False)
     label.setTextInteractionFlags(Qt.TextInteractionFlag.NoTextInteraction)
     return label

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-SECONDS = 20  # of one input, on a busy machine; most take milliseconds
+SECONDS = 60  # of one input, on a busy machine; most take milliseconds
 MEMORY_FACTOR, MEMORY_CONSTANT = 5000, 120 * 2**20
 
 

@@ -113,9 +113,11 @@ def card() -> Reader:
 def model() -> Reader:
     """An ONNX model: loaded, and an image predicted with it."""
     import numpy as np
+    import openvino
 
     from napari_unet.prediction import load_predictor
 
+    openvino.Core()
     image = np.arange(48 * 48, dtype=np.uint8).reshape(48, 48)
 
     def read(path: Path) -> Any:

@@ -143,7 +143,7 @@ def test_steps_that_are_not_as_we_write_them_are_read_as_well(tmp_path: Path) ->
     path = tmp_path / "events.jsonl"
     write_events(path, steps=2000)
     lines = path.read_text().splitlines()
-    lines[3] = '{"kind": "step", "step": 3, "loss": 1, "epoch": 1}'
+    lines[3] = '{"kind": "step", "lr": 1, "images_per_second": 9, "step": 3, "loss": 1, "epoch": 1}'
     lines[4] = '{"kind": "step", "step'
     path.write_text("\n".join(lines) + "\n")
     assert load_state(path) == fold(RunState(), read_events(path)[0])

@@ -95,7 +95,7 @@ def test_profiles_come_back_as_they_were_or_are_refused(
         assert find_profile(name) == profile
         assert load_profiles() == {name: profile}
         run = RunDirectory(config)
-        record = RemoteRecord(profile, "id", 8, (folder,))
+        record = RemoteRecord(profile, "id", 8, (f"/{folder.replace('..', '')}/runs/a",))
         write_record(run, record)
         assert read_record(run) == record
 
