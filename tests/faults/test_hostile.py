@@ -157,7 +157,7 @@ def test_previews_are_only_taken_from_the_previews(tmp_path: Path, path: str) ->
 
 def write_project(folder: Path, **changes: Any) -> Project:
     project = Project.create(folder)
-    tifffile.imwrite(folder / "labels" / "a.tif", np.zeros((3, 8, 8), np.uint8))
+    tifffile.imwrite(folder / "labels" / "a.tif", np.zeros((5, 8, 8), np.uint8))
     layer = {"kind": "labels", "file": "labels/a.tif", "attributes": {}, "metadata": {},
              "stack": None}  # fmt: skip
     document = {"layers": [{**layer, **changes}], "view": {}, "settings": {}}
