@@ -40,7 +40,7 @@ def compare(initial: Mapping[str, Any], best: Evaluation) -> dict[str, Any]:
     """
     before, after = initial["mean"], {name: best.mean[name] for name in initial["mean"]}
     return {
-        "initial_model": initial["path"],
+        "initial_path": initial["path"],
         "slices": [one["index"] for one in best.slices],
         "before": before,
         "after": after,

@@ -12,7 +12,7 @@ evaluated     step, epoch, slices (per-slice figures, see ``metrics``), mean
 checkpoint    step, path (relative to the run), is_best
 preview       epoch, slice, path (relative to the run)
 warning       message
-compared      initial_model (path), slices, before and after (figures), is_better
+compared      initial_path, slices, before and after (figures), is_better
 finished      step, seconds
 stopped       step, seconds (a person asked for it; the model is kept)
 failed        message, remedy, traceback

@@ -47,7 +47,7 @@ EVENTS = [
     {"kind": "checkpoint", "time": 41.0, "step": 10, "path": "checkpoints/x", "is_best": True},
     {"kind": "preview", "time": 42.0, "epoch": 1, "slice": 2, "path": "preview/epoch-0001.png"},
     {"kind": "warning", "time": 42.0, "message": "Slow."},
-    {"kind": "compared", "time": 43.0, "initial_model": "x", "slices": [2], "before": FIGURES,
+    {"kind": "compared", "time": 43.0, "initial_path": "x", "slices": [2], "before": FIGURES,
      "after": FIGURES, "is_better": True},
     {"kind": "failed", "time": 44.0, "message": "No.", "remedy": "Yes.", "traceback": ""},
 ]  # fmt: skip
