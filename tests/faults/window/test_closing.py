@@ -1,0 +1,178 @@
+"""Closing napari in every state of a run; tests of the train dock close it while one trains."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from napari import Viewer
+from pytestqt.qtbot import QtBot
+from qtpy.QtCore import QEvent, Qt, QTimer
+from qtpy.QtWidgets import QApplication, QLabel, QMessageBox, QPushButton, QWidget
+
+from napari_unet.live_prediction import LivePrediction
+from napari_unet.processes import find_process, kill_tree, start_detached
+from napari_unet.runs import summarize
+from napari_unet.settings import load_settings, remember
+from napari_unet.widgets.train_dock import TrainDock
+from tests.faults.window.census import wait_for_threads
+from training.config import preset_config
+from training.run_directory import RunDirectory
+
+PROGRAM = Path(__file__).with_name("phased_training.py")
+PLUGIN = "napari-unet-mindspore"
+LEAVE, STOP = "Leave it running", "Stop it"
+HEADLINES = {
+    "starting": "Starting: importing",
+    "validating": "Training",
+    "lingering": "Training",
+    "finished": "Finished",
+    "failed": "Failed",
+}
+StartRun = Callable[[str], RunDirectory]
+
+
+@pytest.fixture
+def start_run(tmp_path: Path) -> Iterator[StartRun]:
+    """``start_run(phase)`` starts a training that stays in a phase; it is ended by its number."""
+    remember(runs_folder=str(tmp_path / "runs"))
+    run = RunDirectory(tmp_path / "runs" / "one")
+
+    def start(phase: str) -> RunDirectory:
+        run.create(preset_config("compact"))
+        command = [sys.executable, str(PROGRAM), str(run.path), phase]
+        start_detached(command, run.log, run.process)
+        return run
+
+    yield start
+    process = find_process(run.process)
+    if process is not None:
+        kill_tree(process)
+
+
+def open_train(viewer: Viewer) -> TrainDock:
+    dock: TrainDock = viewer.window.add_plugin_dock_widget(PLUGIN, "Train")[1]
+    return dock
+
+
+def wait_for_text(qtbot: QtBot, dock: QWidget, text: str) -> None:
+    qtbot.waitUntil(lambda: any(text in one.text() for one in dock.findChildren(QLabel)))
+
+
+def close(viewer: Viewer, qtbot: QtBot, answer: str = "") -> list[str]:
+    """Close the window as a person does, and let it be deleted; returns what was asked."""
+    window = viewer.window._qt_window
+    window.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose, False)
+    asked: list[str] = []
+
+    def press() -> None:
+        box = QApplication.activeModalWidget()
+        if isinstance(box, QMessageBox):
+            asked.append(box.text())
+            choice = next(one for one in box.buttons() if one.text() == answer)
+            qtbot.mouseClick(choice, Qt.MouseButton.LeftButton)
+        elif not asked:
+            timer.start()
+
+    timer = QTimer(singleShot=True, interval=20)
+    timer.timeout.connect(press)
+    if answer:
+        timer.start()
+    window.close()
+    qtbot.waitUntil(lambda: not window.isVisible())
+    timer.stop()
+    viewer.close()
+    QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+    return asked
+
+
+def wait_until_nothing_is_left(qtbot: QtBot) -> None:
+    """No thread of ours, no child that works, none that is a zombie."""
+    wait_for_threads(qtbot)
+    qtbot.waitUntil(lambda: psutil.Process().children(recursive=True) == [])
+    waiters = [one for one in threading.enumerate() if one.name.startswith("wait-")]
+    assert not any(one.is_alive() for one in waiters)
+
+
+@pytest.mark.parametrize("phase", ["starting", "validating"])
+def test_a_run_is_stopped_in_any_phase(
+    make_napari_viewer: Any, start_run: StartRun, qtbot: QtBot, phase: str
+) -> None:
+    viewer, run = make_napari_viewer(show=True), start_run(phase)
+    dock = open_train(viewer)
+    dock.follow(run)
+    wait_for_text(qtbot, dock, HEADLINES[phase])
+    assert close(viewer, qtbot, STOP) == ["'one' is still training."]
+    wait_until_nothing_is_left(qtbot)
+    assert summarize(run).status == "stopped"
+
+
+@pytest.mark.parametrize("phase", ["starting", "validating", "lingering"])
+def test_a_run_is_left_in_any_phase_and_followed_again(
+    make_napari_viewer: Any, start_run: StartRun, qtbot: QtBot, phase: str
+) -> None:
+    viewer, run = make_napari_viewer(show=True), start_run(phase)
+    dock = open_train(viewer)
+    dock.follow(run)
+    wait_for_text(qtbot, dock, HEADLINES[phase])
+    if phase == "lingering":
+        stop = next(one for one in dock.findChildren(QPushButton) if one.text() == "Stop")
+        qtbot.waitUntil(stop.isEnabled)
+        qtbot.mouseClick(stop, Qt.MouseButton.LeftButton)
+        qtbot.waitUntil(run.stop_request.exists)
+    assert close(viewer, qtbot, LEAVE) == ["'one' is still training."]
+    wait_for_threads(qtbot)
+    process = find_process(run.process)
+    assert process is not None
+    assert load_settings().followed_run == str(run.path)
+
+    again = make_napari_viewer(show=True)
+    wait_for_text(qtbot, open_train(again), "<b>one</b>")
+    kill_tree(process)
+    wait_for_text(qtbot, open_train(again), "Interrupted")
+    assert close(again, qtbot) == []
+    wait_until_nothing_is_left(qtbot)
+
+
+@pytest.mark.parametrize("phase", ["", "finished", "failed"])
+def test_without_a_run_that_goes_on_nothing_is_asked(
+    make_napari_viewer: Any, start_run: StartRun, qtbot: QtBot, phase: str
+) -> None:
+    viewer = make_napari_viewer(show=True)
+    dock = open_train(viewer)
+    if phase:
+        dock.follow(start_run(phase))
+        wait_for_text(qtbot, dock, HEADLINES[phase])
+    assert close(viewer, qtbot) == []
+    wait_until_nothing_is_left(qtbot)
+
+
+def test_a_prediction_ends_with_the_window(
+    viewer: Viewer, write_model: Callable[..., Path], qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on, stored = threading.Event(), threading.Event(), []
+    store = LivePrediction.store
+
+    def store_slowly(prediction: LivePrediction, index: int, probability: Any) -> None:
+        begun.set()
+        go_on.wait()
+        stored.append(index)
+        store(prediction, index, probability)
+
+    monkeypatch.setattr(LivePrediction, "store", store_slowly)
+    dock = viewer.window.add_plugin_dock_widget(PLUGIN, "Predict")[1]
+    dock.use_model(write_model())
+    button = next(
+        one for one in dock.findChildren(QPushButton) if one.text() == "Predict all slices"
+    )
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(begun.is_set)
+    assert close(viewer, qtbot) == []
+    go_on.set()
+    wait_until_nothing_is_left(qtbot)
+    assert stored == [0]
