@@ -26,7 +26,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     """A small disk of its own."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(folder)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(folder)]
     result = subprocess.run(mount, capture_output=True, text=True)
     if result.returncode:
         pytest.skip(f"a disk can't be mounted here: {result.stderr.strip()}")
@@ -80,7 +80,8 @@ def test_a_training_goes_on_while_the_disk_is_full(small_folder: Path, disk: Pat
 
     ballast.unlink()
     resume = [sys.executable, "-m", "training.train", "--run_dir", str(run.path)]
-    subprocess.run(resume, check=True, capture_output=True)
+    result = subprocess.run(resume, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
     state = load_state(run.events)
     assert state.status == "finished"
     assert [step["step"] for step in state.steps] == list(range(1, 13))
