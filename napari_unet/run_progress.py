@@ -150,7 +150,8 @@ class RunProgress:
     @property
     def held_out_slice(self) -> int | None:
         """Index in the stack of the slice that previews show; None before the start."""
-        return int(self.state.started["valid_slices"][0]) if self.state.started else None
+        held_out = (self.state.started or {}).get("valid_slices")
+        return int(held_out[0]) if held_out else None
 
     @property
     def best_figure(self) -> str:

@@ -90,6 +90,7 @@ def run() -> Reader:
 def card() -> Reader:
     """The metadata of a model, used on an image."""
     import numpy as np
+    import scipy.ndimage  # noqa: F401 (its import asks lscpu)
 
     from training.model_card import ModelCard
     from training.tiling import predict_slice
