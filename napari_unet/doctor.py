@@ -14,6 +14,7 @@ from typing import Literal
 
 import psutil
 
+from napari_unet.openvino_runtime import import_openvino
 from training.npus import find_cann, find_npus
 
 DISTRIBUTION = "napari-unet-mindspore"
@@ -226,7 +227,7 @@ def _version(name: str) -> str | None:
 def _openvino_devices() -> str:
     if _version("openvino") is None:
         return "not installed"
-    import openvino
+    openvino = import_openvino()
 
     core = openvino.Core()
     return ", ".join(core.available_devices)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from napari_unet.compiled_models import compile_network
 from napari_unet.model_check import check_onnx
+from napari_unet.openvino_runtime import import_openvino
 from training.errors import UserError
 from training.model_card import METADATA_KEY, ModelCard
 from training.run_directory import RunDirectory
@@ -58,7 +59,7 @@ class Predictor:
         tta: bool = False,
         is_parallel: bool = True,
     ) -> None:
-        import openvino
+        openvino = import_openvino()
 
         core = openvino.Core()
         network = _read(core, model)
