@@ -52,6 +52,7 @@ class LearnOnView(QWidget):
             "shows it. The old model stays."
         )
         self._use = QPushButton("Predict with the new one")
+        self._use.setToolTip("Open the Predict dock with the new model.")
         self._use.hide()
         self._text = plain_label()
         self._text.setWordWrap(True)

@@ -67,6 +67,7 @@ class NeuronsView(QWidget):
         self._link = QCheckBox("Link slices")
         self._link.setToolTip("One number and colour for a neuron that overlaps in two slices.")
         self._cancel = QPushButton("Cancel")
+        self._cancel.setToolTip("End the search; neurons found so far are kept.")
         self._bar, self._state = QProgressBar(), QLabel()
         self._state.setWordWrap(True)
         settings = QHBoxLayout()
