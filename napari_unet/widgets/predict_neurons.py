@@ -27,7 +27,7 @@ from napari_unet.live_prediction import allocate
 from napari_unet.progress_text import progress_text
 from napari_unet.segmentation import Segmentation
 from napari_unet.slices import displayed_slice
-from napari_unet.widgets.background import run_in_thread
+from napari_unet.widgets.background import run_in_thread, start
 from napari_unet.widgets.connections import Connections
 from napari_unet.widgets.messages import report
 from napari_unet.widgets.predicted_layers import PredictedLayers
@@ -129,12 +129,13 @@ class NeuronsView(QWidget):
             self._link.isChecked(),
             self._layer.data,
             _ignore_errors=True,
+            _start_thread=False,
         )
         self._worker.yielded.connect(self._on_slice_done)
         self._worker.errored.connect(self._on_failed)
         self._worker.finished.connect(self._on_finished)
         self.destroyed.connect(self._worker.quit)
-        self._worker.start()
+        start(self._worker)
 
     def _on_slice_done(self, found: tuple[int, int]) -> None:
         index, most = found
