@@ -26,7 +26,7 @@ from training.run_directory import RunDirectory
 
 PROGRAM = Path(__file__).with_name("phased_training.py")
 PLUGIN = "napari-unet-mindspore"
-LEAVE, STOP = "Leave it running", "Stop it"
+LEAVE, STOP, STAY = "Leave it running", "Stop it", "Don't close napari"
 HEADLINES = {
     "starting": "Starting: importing",
     "validating": "Training",
@@ -64,7 +64,11 @@ def wait_for_text(qtbot: QtBot, dock: QWidget, text: str) -> None:
     qtbot.waitUntil(lambda: any(text in one.text() for one in dock.findChildren(QLabel)))
 
 
-def close(viewer: Viewer, qtbot: QtBot, answer: str = "") -> list[str]:
+def button(dock: QWidget, text: str) -> QPushButton:
+    return next(one for one in dock.findChildren(QPushButton) if one.text() == text)
+
+
+def close(viewer: Viewer, qtbot: QtBot, answer: str = STAY) -> list[str]:
     """Close the window as a person does, and let it be deleted; returns what was asked."""
     window = viewer.window._qt_window
     window.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose, False)
@@ -81,8 +85,7 @@ def close(viewer: Viewer, qtbot: QtBot, answer: str = "") -> list[str]:
 
     timer = QTimer(singleShot=True, interval=20)
     timer.timeout.connect(press)
-    if answer:
-        timer.start()
+    timer.start()
     window.close()
     qtbot.waitUntil(lambda: not window.isVisible())
     timer.stop()
@@ -121,7 +124,7 @@ def test_a_run_is_left_in_any_phase_and_followed_again(
     dock.follow(run)
     wait_for_text(qtbot, dock, HEADLINES[phase])
     if phase == "lingering":
-        stop = next(one for one in dock.findChildren(QPushButton) if one.text() == "Stop")
+        stop = button(dock, "Stop")
         qtbot.waitUntil(stop.isEnabled)
         qtbot.mouseClick(stop, Qt.MouseButton.LeftButton)
         qtbot.waitUntil(run.stop_request.exists)
@@ -134,7 +137,7 @@ def test_a_run_is_left_in_any_phase_and_followed_again(
     again = make_napari_viewer(show=True)
     wait_for_text(qtbot, open_train(again), "<b>one</b>")
     kill_tree(process)
-    wait_for_text(qtbot, open_train(again), "Interrupted")
+    qtbot.waitUntil(button(open_train(again), "Start").isEnabled)
     assert close(again, qtbot) == []
     wait_until_nothing_is_left(qtbot)
 
@@ -148,6 +151,7 @@ def test_without_a_run_that_goes_on_nothing_is_asked(
     if phase:
         dock.follow(start_run(phase))
         wait_for_text(qtbot, dock, HEADLINES[phase])
+        qtbot.waitUntil(button(dock, "Start").isEnabled)  # its process has ended as well
     assert close(viewer, qtbot) == []
     wait_until_nothing_is_left(qtbot)
 
@@ -167,10 +171,7 @@ def test_a_prediction_ends_with_the_window(
     monkeypatch.setattr(LivePrediction, "store", store_slowly)
     dock = viewer.window.add_plugin_dock_widget(PLUGIN, "Predict")[1]
     dock.use_model(write_model())
-    button = next(
-        one for one in dock.findChildren(QPushButton) if one.text() == "Predict all slices"
-    )
-    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(button(dock, "Predict all slices"), Qt.MouseButton.LeftButton)
     qtbot.waitUntil(begun.is_set)
     assert close(viewer, qtbot) == []
     go_on.set()
