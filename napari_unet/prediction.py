@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from napari_unet.compiled_models import compile_network
 from napari_unet.model_check import check_onnx
-from napari_unet.openvino_runtime import import_openvino
+from napari_unet.openvino_runtime import import_openvino, infer
 from training.errors import UserError
 from training.model_card import METADATA_KEY, ModelCard
 from training.run_directory import RunDirectory
@@ -139,7 +139,7 @@ class Predictor:
     def _forward(self, tile: NDArray[np.float32]) -> NDArray[np.float32]:
         request = self._requests.get()
         try:
-            probability = np.array(request.infer({0: tile}, share_inputs=True)[0])
+            probability = infer(request, tile)
         except RuntimeError as error:
             raise _unusable(self._model) from error
         finally:
