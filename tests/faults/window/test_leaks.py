@@ -59,4 +59,8 @@ def test_docks_leave_nothing_behind(viewer: Viewer, run: RunDirectory, qtbot: Qt
     before = take_census(viewer, qtbot)
     for _ in range(scaled(1)):
         open_and_close(viewer, run, qtbot)
-    assert growth(before, take_census(viewer, qtbot)) == {}
+
+    def nothing_has_grown() -> None:
+        assert growth(before, take_census(viewer, qtbot)) == {}
+
+    qtbot.waitUntil(nothing_has_grown)
