@@ -42,7 +42,7 @@ async def make_run_folder(store: Store, name: str, config: TrainingConfig) -> st
     """
     path = join(store.root, "runs", name)
     async with store.server.files() as sftp:
-        if await sftp.exists(join(path, "events.jsonl")):
+        if await sftp.exists(join(path, "train.log")):  # there from the launch on
             raise UserError(
                 f"{store.server.profile.name} has a run {name} already.", "Choose another name."
             )
