@@ -128,7 +128,7 @@ print(early, peak() - early)
         check=True,
     )
     early, growth = map(int, result.stdout.split())
-    assert early < 700_000
+    assert early < 1_000_000
     assert growth < 50_000  # 40 slices kept would be 40 MB of images, 160 MB of probability
 
 
