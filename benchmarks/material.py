@@ -31,6 +31,7 @@ def main() -> None:
     prepare_environment()
     device = choose_device("cpu")
     set_up_mindspore(device, seed=0)
+    from training.batches import Done
     from training.checkpoints import parameters_of
     from training.data import describe_model, load_data
     from training.loop import make_batches
@@ -42,7 +43,7 @@ def main() -> None:
     data = load_data(config)
     card = describe_model(config, data)
     (folder / "model.onnx").write_bytes(build_onnx(parameters_of(build_network(preset)), card))
-    _, batch = next(iter(make_batches(data, card, config, device).from_step(1)))
+    _, batch = next(iter(make_batches(data, card, config, device, Done()).from_step(1)))
     np.savez(folder / "batch.npz", **batch._asdict())
 
 
