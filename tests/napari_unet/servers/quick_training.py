@@ -18,8 +18,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from training.events import EventLog
 from training.atomic_files import write_atomically
+from training.events import EventLog
 from training.run_directory import RunDirectory
 
 parser = argparse.ArgumentParser()
