@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -43,9 +44,7 @@ def infer(request: Any, image: NDArray[np.float32]) -> NDArray[np.float32]:
         If the network can't compute it.
     """
     global _is_first_over
-    if _is_first_over:
-        return np.array(request.infer({0: image}, share_inputs=True)[0])
-    with _first_inference:
+    with nullcontext() if _is_first_over else _first_inference:
         output = np.array(request.infer({0: image}, share_inputs=True)[0])
         _is_first_over = True
     return output

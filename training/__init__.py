@@ -8,8 +8,8 @@ Modules that never import MindSpore, and so may be used by the window: ``atomic_
 ``comparison``, ``config``, ``displacement``, ``documents``, ``errors``, ``evaluation``,
 ``event_fields``, ``event_reading``, ``events``, ``folds``, ``holdout``, ``metrics``,
 ``model_card``, ``neuron_metrics``, ``npus``, ``onnx_graph``, ``run_directory``, ``scaling``,
-``sparse``, ``stack_file``, ``stacks``, ``symmetries``, ``synthetic``, ``thinned_curve`` and
-``tiling``.
+``sparse``, ``stack_file``, ``stacks``, ``symmetries``, ``synthetic``, ``thinned_curve``,
+``tif_structure`` and ``tiling``.
 """
 
 __version__ = "0.1.0"
