@@ -102,14 +102,20 @@ def wait_until_nothing_is_left(qtbot: QtBot) -> None:
     assert not any(one.is_alive() for one in waiters)
 
 
+def follow_in(viewer: Viewer, run: RunDirectory, qtbot: QtBot, headline: str) -> TrainDock:
+    """The Train dock, once it tells of a run what it must."""
+    dock = open_train(viewer)
+    dock.follow(run)
+    wait_for_text(qtbot, dock, headline)
+    return dock
+
+
 @pytest.mark.parametrize("phase", ["starting", "validating"])
 def test_a_run_is_stopped_in_any_phase(
     make_napari_viewer: Any, start_run: StartRun, qtbot: QtBot, phase: str
 ) -> None:
     viewer, run = make_napari_viewer(show=True), start_run(phase)
-    dock = open_train(viewer)
-    dock.follow(run)
-    wait_for_text(qtbot, dock, HEADLINES[phase])
+    follow_in(viewer, run, qtbot, HEADLINES[phase])
     assert close(viewer, qtbot, STOP) == ["'one' is still training."]
     wait_until_nothing_is_left(qtbot)
     assert summarize(run).status == "stopped"
@@ -120,9 +126,7 @@ def test_a_run_is_left_in_any_phase_and_followed_again(
     make_napari_viewer: Any, start_run: StartRun, qtbot: QtBot, phase: str
 ) -> None:
     viewer, run = make_napari_viewer(show=True), start_run(phase)
-    dock = open_train(viewer)
-    dock.follow(run)
-    wait_for_text(qtbot, dock, HEADLINES[phase])
+    dock = follow_in(viewer, run, qtbot, HEADLINES[phase])
     if phase == "lingering":
         stop = button(dock, "Stop")
         qtbot.waitUntil(stop.isEnabled)
