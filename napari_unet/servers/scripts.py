@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 
 from napari_unet.servers.profiles import Profile
+from napari_unet.servers.record import RUN_ID
 from training.errors import UserError
 from training.npus import CANN_PLACES, SMI_PLACES
 from training.run_processes import RUN_MARK
@@ -128,7 +128,7 @@ true"""
 
 def _checked(run_id: object) -> str:
     """A run's id, which a file tells: it must not be more than that."""
-    if not isinstance(run_id, str) or not re.fullmatch(r"\w{1,64}", run_id, re.ASCII):
+    if not isinstance(run_id, str) or not RUN_ID.fullmatch(run_id):
         raise UserError("The run's record is damaged: its id is none.", "Fetch the run anew.")
     return run_id
 
