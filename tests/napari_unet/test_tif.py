@@ -1,5 +1,3 @@
-import resource
-import signal
 from pathlib import Path
 
 import dask.array
@@ -14,6 +12,7 @@ from PIL import Image, ImageSequence
 
 from napari_unet.pixel_size import PixelSize, read_pixel_size
 from napari_unet.tif import TifWriter, check_output, write_mask, write_probability
+from tests.limits import no_file_longer_than
 from training.errors import UserError
 
 
@@ -148,13 +147,9 @@ def test_missing_pages_are_a_mistake_of_the_program(tmp_path: Path) -> None:
 
 
 def test_a_full_disk(tmp_path: Path) -> None:
-    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limit[1]))
-    try:
-        with pytest.raises(UserError, match=r"mask\.tif can't be written.*room on the disk"):
-            write_mask(tmp_path / "mask.tif", np.eye(500, dtype=bool), compression=None)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
-        signal.signal(signal.SIGXFSZ, handler)
+    with (
+        no_file_longer_than(10_000),
+        pytest.raises(UserError, match=r"mask\.tif can't be written.*room on the disk"),
+    ):
+        write_mask(tmp_path / "mask.tif", np.eye(500, dtype=bool), compression=None)
     assert not list(tmp_path.iterdir())

@@ -1,29 +1,16 @@
 import errno
 import fcntl
-import resource
-import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.limits import no_file_longer_than
 from training.atomic_files import (
     UnwritableError,
     remove_leftovers,
     replacing,
     write_atomically,
 )
-
-
-@pytest.fixture
-def limit() -> Iterator[None]:
-    """No file may be longer than 10,000 bytes: the next one fails, as on a full disk."""
-    former = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, former[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, former)
-    signal.signal(signal.SIGXFSZ, handler)
 
 
 def test_a_file_is_replaced(tmp_path: Path) -> None:
@@ -44,10 +31,13 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [10_001, 1_000_000])
-def test_a_full_disk_leaves_the_old_file(tmp_path: Path, size: int, limit: None) -> None:
+def test_a_full_disk_leaves_the_old_file(tmp_path: Path, size: int) -> None:
     path = tmp_path / "file"
     write_atomically(path, b"old")
-    with pytest.raises(UnwritableError, match=f"{path} can't be written: File too large"):
+    with (
+        no_file_longer_than(10_000),
+        pytest.raises(UnwritableError, match=f"{path} can't be written: File too large"),
+    ):
         write_atomically(path, bytes(size))
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]

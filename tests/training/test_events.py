@@ -1,12 +1,11 @@
 """Events and the state that they fold into."""
 
 import json
-import resource
-import signal
 from pathlib import Path
 
 import pytest
 
+from tests.limits import no_file_longer_than
 from training import event_reading
 from training.event_reading import KEPT_EVENTS, read_events
 from training.events import EventLog, RunState, fold, load_state, read_state
@@ -153,18 +152,12 @@ def test_an_event_that_finds_no_room_is_written_later(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     log = EventLog(path)
     log.append("warning", message="first")
-    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 20, limit[1]))
-    try:
+    with no_file_longer_than(path.stat().st_size + 20):
         for message in ("second", "third"):
             with pytest.raises(OSError, match="File too large"):
                 log.append("warning", message=message)
             assert load_state(path).warnings == ["first"]
             assert path.read_bytes().endswith(b"\n")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
-        signal.signal(signal.SIGXFSZ, handler)
     log.append("warning", message="fourth")
     log.close()
     assert load_state(path).warnings == ["first", "second", "third", "fourth"]
