@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import mindspore
-from mindspore import Parameter, nn, ops
+from mindspore import Parameter, Tensor, nn, ops
 from mindspore.common.initializer import Initializer, initializer
 from mindspore.ops.operations._grad_ops import Conv2DBackpropFilter
 
@@ -60,7 +60,9 @@ class _CpuConvolution(nn.Cell):
         self.forward = ops.Conv2D(out_channels, 3, pad_mode="same")
         self.input_gradient = ops.Conv2D(in_channels, 3, pad_mode="same")
         self.weight_gradient = Conv2DBackpropFilter(out_channels, 3, pad_mode="same")
-        self.flip = ops.ReverseV2((2, 3))
+        # Of the 9 points of a kernel.
+        self.backwards = Tensor(list(range(9))[::-1], mindspore.int32)
+        self.gather = ops.Gather()
         self.transpose = ops.Transpose()
         self.shape = ops.Shape()
 
@@ -68,7 +70,9 @@ class _CpuConvolution(nn.Cell):
         return self.forward(x, weight)
 
     def bprop(self, x, weight, out, dout):  # type: ignore[no-untyped-def]
-        flipped = self.transpose(self.flip(weight), (1, 0, 2, 3))
-        dx = self.input_gradient(dout, flipped)
-        dweight = self.weight_gradient(dout, x, self.shape(weight))
+        shape = self.shape(weight)
+        # Several times as fast as MindSpore's ReverseV2.
+        flipped = self.gather(weight.reshape((shape[0], shape[1], 9)), self.backwards, 2)
+        dx = self.input_gradient(dout, self.transpose(flipped.reshape(shape), (1, 0, 2, 3)))
+        dweight = self.weight_gradient(dout, x, shape)
         return dx, dweight
