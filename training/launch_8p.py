@@ -46,6 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
     job_options = {name: options.pop(name) for name in JOB_OPTIONS}
     run_dir = options.pop("run_dir")
     try:
+        _check_nodes(job_options["nodes"], job_options["node_rank"])
         run = _prepare_run(run_dir, options)
         if run.is_running():
             raise UserError(f"The run {run.name} is running already.", "Follow it instead.")
@@ -82,6 +83,16 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _check_nodes(nodes: int, node_rank: int) -> None:
+    if nodes < 1:
+        raise UserError(f"{nodes} machines can't train.", "Give --nodes=1 or more.")
+    if not 0 <= node_rank < nodes:
+        raise UserError(
+            f"The node rank {node_rank} is out of range.",
+            f"Number the machines from 0 to {nodes - 1}.",
+        )
+
+
 def _prepare_run(run_dir: str, options: dict[str, Any]) -> RunDirectory:
     """The run's directory: the one given, or a new one."""
     run = RunDirectory(Path(run_dir).absolute())
@@ -116,15 +127,10 @@ def _plan(
     """
     ids = _parse_ids(device_ids)
     devices = devices or (len(ids) * nodes if ids else DEFAULT_DEVICES)
-    if devices < 1 or nodes < 1 or devices % nodes:
+    if devices < 1 or devices % nodes:
         raise UserError(
             f"{devices} devices can't be divided among {nodes} machines.",
             "Give a multiple of the number of machines.",
-        )
-    if not 0 <= node_rank < nodes:
-        raise UserError(
-            f"The node rank {node_rank} is out of range.",
-            f"Number the machines from 0 to {nodes - 1}.",
         )
     requested = run.read_config().device
     npus = [] if requested == "cpu" else find_npus()

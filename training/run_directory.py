@@ -55,22 +55,29 @@ class RunDirectory:
         Raises
         ------
         UserError
-            If there is anything else than the run's data already, or it can't be made.
+            If there are other files than the run's data already, or it can't be made.
         """
-        if self.path.is_dir() and any(path != self.data for path in self.path.iterdir()):
+        self.remove_leftovers()
+        if not self._is_free():
             raise UserError(
                 f"{self.path} exists and is not empty.",
                 "Choose another folder for the run, or resume the run in it.",
             )
         try:
-            self.checkpoints.mkdir(parents=True)
-            self.preview.mkdir()
+            self.checkpoints.mkdir(parents=True, exist_ok=True)
+            self.preview.mkdir(exist_ok=True)
         except OSError as error:
             raise UserError(
                 f"The run can't be written to {self.path}: {error.strerror}.",
                 "Choose a folder that you may write to.",
             ) from error
         write_atomically(self.config, config.to_json().encode())
+
+    def _is_free(self) -> bool:
+        """Whether there is nothing yet, or what a killed process had begun."""
+        own = {self.checkpoints, self.preview}
+        found = {path for folder in (self.path, *own) for path in folder.glob("*")}
+        return found <= own | {self.data}
 
     def read_config(self) -> TrainingConfig:
         """The run's configuration; a UserError if this is no run."""

@@ -13,7 +13,7 @@ from napari_unet.servers import scripts
 from napari_unet.servers.background import wait_for
 from napari_unet.servers.connection import Server
 from napari_unet.servers.profiles import Profile
-from napari_unet.servers.record import RemoteRecord, write_record
+from napari_unet.servers.record import RemoteRecord, is_remote, read_record, write_record
 from napari_unet.servers.upload import Store
 from training.config import TrainingConfig
 from training.documents import parse_json
@@ -39,6 +39,8 @@ def list_remote_runs(profile: Profile) -> list[RemoteRun]:
 
 def adopt_run(profile: Profile, name: str, folder: Path) -> RunDirectory:
     """Make a copy, still empty, of a server's run, to be followed or fetched.
+
+    A copy of that run that is here already is taken as it is.
 
     Raises
     ------
@@ -80,16 +82,23 @@ async def _adopt(profile: Profile, name: str, run: RunDirectory) -> RunDirectory
             raise UserError(
                 f"{profile.name} has no run {name}.", "List them: napari-unet runs --remote."
             )
-        run.create(
-            TrainingConfig.from_json(
-                text.decode(errors="replace"), source=f"{name} on {profile.name}"
-            )
-        )
+        source = f"{name} on {profile.name}"
+        config = TrainingConfig.from_json(text.decode(errors="replace"), source=source)
+        if is_remote(run) and read_record(run).run_id == launch["id"]:
+            return run
+        if not _is_begun(run, config):
+            run.create(config)
         write_record(run, RemoteRecord(profile, launch["id"], launch["devices"], paths))
         return run
     finally:
         for node in nodes:
             await node.close()
+
+
+def _is_begun(run: RunDirectory, config: TrainingConfig) -> bool:
+    """Whether a process was killed while it made this very copy."""
+    has_more = is_remote(run) or run.events.exists() or run.process.exists()
+    return run.config.exists() and not has_more and run.read_config() == config
 
 
 async def _read_launch(server: Server, path: str) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 ::
 
-    python -m tests.faults.disk_faults JOB PLACE FAULT... [-- PROFILE.json SERVER'S-RUN]
+    python -m tests.faults.disk_faults JOB PLACE FAULT... -- [PROFILE.json SERVER'S-RUN]
 
 PLACE is a mounted tmpfs. The jobs are those that are killed. Each has to raise a ``UserError``,
 to leave its old files as they were, and to succeed when the fault is over.
@@ -19,7 +19,7 @@ import shutil
 import subprocess
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from tests.faults.kill_jobs import job_of
 from tests.faults.wholeness import assert_whole, files_of, snapshot, temporaries_of
 from training.errors import UserError
 
+FAULTS = ("full", "read-only", "no-permission", "vanished")
 MOST_FREE_FILES = 8  # descriptors that a job is left with, in turn
 
 
@@ -154,11 +155,22 @@ def leave_files(count: int) -> None:
         os.close(descriptor)
 
 
+def break_disk(job: str, disk: Path, faults: Sequence[str], *options: object) -> None:
+    """Try a job under faults, in a process of its own, and look at what it says."""
+    command = [sys.executable, "-m", "tests.faults.disk_faults", job, disk, *faults, "--", *options]
+    result = subprocess.run([*map(str, command)], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    told = json.loads(result.stdout.splitlines()[-1])
+    for fault in faults:
+        assert told[fault], fault
+        for message in told[fault]:
+            assert str(disk) in message
+            assert len(message.splitlines()) == 1
+
+
 def main(name: str, place: str, *rest: str) -> None:
-    names, options = rest, ()
-    if "--" in rest:
-        cut = rest.index("--")
-        names, options = rest[:cut], rest[cut + 1 :]
+    cut = rest.index("--")
+    names, options = rest[:cut], rest[cut + 1 :]
     faults = Faults(job_of(name, *options), Path(place))
     print(json.dumps({fault: faults.refuse(fault) for fault in names}))
 

@@ -13,7 +13,9 @@ import dataclasses
 import io
 import json
 import os
+import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -238,7 +240,8 @@ class Fetching:
     def prepare(self, folder: Path) -> None:
         import asyncssh  # noqa: F401  (once, for all that are forked)
 
-        from napari_unet.servers import listing, remote_launcher  # noqa: F401
+        from napari_unet.cli import fetch  # noqa: F401
+        from napari_unet.servers import listing  # noqa: F401
 
         self._train(4)
         launch = {"id": "0123456789abcdef", "devices": 1, "boot_id": ""}
@@ -262,16 +265,15 @@ class Fetching:
 
         profile = profile_from_json(json.loads(self._profile.read_text()))
         adopt_run(profile, self._there.name, folder)
-        self.run(folder)
+        self._fetch(folder)
 
     def run(self, folder: Path) -> None:
-        from napari_unet.servers import RemoteLauncher, launcher_for
+        self._fetch(folder)
 
-        run = RunDirectory(folder / self._there.name)
-        launcher = launcher_for(run)
-        assert isinstance(launcher, RemoteLauncher)
-        launcher.fetch(run)
-        launcher.close()
+    def _fetch(self, folder: Path) -> None:
+        from napari_unet.cli.fetch import command
+
+        command.main([str(folder / self._there.name)], standalone_mode=False)
 
     def check(self, folder: Path, expected: Path) -> None:
         """The copy is the server's run."""
@@ -281,15 +283,35 @@ class Fetching:
             assert getattr(copy, one).read_bytes() == getattr(there, one).read_bytes(), one
 
 
+class Adopting(Fetching):
+    """``napari-unet fetch --remote`` of a run that this machine has no copy of."""
+
+    name = "adopting"
+
+    def prepare(self, folder: Path) -> None:
+        super().prepare(folder)
+        shutil.rmtree(folder / self._there.name)
+
+    def run(self, folder: Path) -> None:
+        self._adopt(folder)
+
+
 def _metadata(path: Path) -> dict[str, str]:
     with safe_open(path, framework="numpy") as file:
         return dict(file.metadata())
 
 
 def job_of(name: str, *options: str) -> Job:
-    """The job of a name; fetching has options."""
-    jobs: list[Job] = [Training(), Prediction(), Export(), ProjectSaving()]
-    return next((job for job in jobs if job.name == name), None) or Fetching(*map(Path, options))
+    """The job of a name; those of a server's run have options."""
+    kinds: dict[str, Callable[..., Job]] = {
+        "training": Training,
+        "prediction": Prediction,
+        "export": Export,
+        "project": ProjectSaving,
+        "fetching": Fetching,
+        "adopting": Adopting,
+    }
+    return kinds[name](*map(Path, options))
 
 
 def main(name: str, place: str, count: str, *options: str) -> None:

@@ -2,50 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-from tests.faults.disk_faults import fill
+from tests.faults.disk_faults import FAULTS, break_disk, fill
 from tests.faults.wholeness import assert_whole, files_of, temporaries_of
 from training.events import load_state
 from training.run_directory import RunDirectory
 
-FAULTS = ("full", "read-only", "no-permission", "vanished")
 OF_OUTPUTS = ("too-large", "too-many-files")
 needs_mindspore = pytest.mark.skipif(find_spec("mindspore") is None, reason="without MindSpore")
-
-
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Path]:
-    """A small disk of its own."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(folder)]
-    result = subprocess.run(mount, capture_output=True, text=True)
-    if result.returncode:
-        pytest.skip(f"a disk can't be mounted here: {result.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 @pytest.mark.parametrize("job", ["training", "prediction", "export", "project"])
 def test_a_disk_that_fails_is_told_and_nothing_is_lost(job: str, disk: Path) -> None:
     faults = FAULTS + (OF_OUTPUTS if job in ("export", "project") else ())
-    command = [sys.executable, "-m", "tests.faults.disk_faults", job, str(disk), *faults]
-    result = subprocess.run(command, capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr
-    told = json.loads(result.stdout.splitlines()[-1])
-    for fault in faults:
-        assert told[fault], fault
-        for message in told[fault]:
-            assert str(disk) in message
-            assert len(message.splitlines()) == 1
+    break_disk(job, disk, faults)
 
 
 def training(folder: Path, run: RunDirectory) -> subprocess.Popen[str]:

@@ -29,6 +29,24 @@ def test_a_run_is_not_made_where_something_is(run: RunDirectory) -> None:
     assert run.read_config().seed == 3
 
 
+def test_a_run_is_made_where_a_killed_process_had_begun_to(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path / "run")
+    run.checkpoints.mkdir(parents=True)
+    (run.path / ".config.json.a1b2c3d4.part").write_text("{")
+    run.create(preset_config("compact"))
+    assert not list(run.path.glob("*.part"))
+    assert run.read_config() == preset_config("compact")
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "checkpoints/best.safetensors"])
+def test_a_run_is_not_made_over_files(name: str, tmp_path: Path) -> None:
+    file = tmp_path / "run" / name
+    file.parent.mkdir(parents=True)
+    file.touch()
+    with pytest.raises(UserError, match="exists and is not empty"):
+        RunDirectory(tmp_path / "run").create(preset_config("compact"))
+
+
 def test_a_run_is_not_made_below_a_file(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="can't be written to"):
