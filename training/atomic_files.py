@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from training.errors import UserError
+from training.errors import OPEN_FILES_REMEDY, UserError
 
 _SUFFIX = ".part"
 _RANDOM = "?" * 8  # of tempfile's names
@@ -30,7 +30,7 @@ _REMEDIES = {
     errno.EPERM: _RIGHTS,
     errno.EROFS: _RIGHTS,
     errno.ENOENT: "See that its folder is there.",
-    errno.EMFILE: "Raise the limit of open files: ulimit -n 4096.",
+    errno.EMFILE: OPEN_FILES_REMEDY,
 }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+OPEN_FILES_REMEDY = "Raise the limit of open files: ulimit -n 4096."
+
 
 class UserError(Exception):
     """A problem that the person can mend: bad input, a missing file, a busy device.

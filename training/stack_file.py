@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ import tifffile
 from numpy.typing import NDArray
 from tifffile import TIFF
 
-from training.errors import UserError
+from training.errors import OPEN_FILES_REMEDY, UserError
 from training.scaling import Slices, check_pixels
 from training.tif_structure import DAMAGED_REMEDY, check_memory, check_ome, open_tif
 
@@ -102,6 +103,8 @@ class StackFile:
 
 def _damaged(path: Path, error: Exception, part: str = "") -> UserError:
     remedy = CODEC_REMEDY if "imagecodecs" in str(error) else DAMAGED_REMEDY
+    if isinstance(error, OSError) and error.errno == errno.EMFILE:
+        remedy = OPEN_FILES_REMEDY
     reason = str(error).rstrip(".") or type(error).__name__
     return UserError(f"{part}{path} can't be read: {reason}.", remedy)
 

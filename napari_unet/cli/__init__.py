@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from typing import NoReturn
 
 import click
 
@@ -58,5 +59,11 @@ def main() -> None:
     try:
         _cli()
     except UserError as error:
-        click.echo(printable(f"Error: {error}"), err=True)
-        sys.exit(2)
+        _end(str(error))
+    except OSError as error:  # of the system: too many open files, a disk that fails
+        _end(f"A file can't be used: {error}.")
+
+
+def _end(problem: str) -> NoReturn:
+    click.echo(printable(f"Error: {problem}"), err=True)
+    sys.exit(2)

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.napari_unet.conftest import write_model
 from tests.training.conftest import small_folder
 
-__all__ = ["disk", "small_folder"]
+__all__ = ["disk", "small_folder", "write_model"]
 
 
 @pytest.fixture

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import resource
 import subprocess
 import sys
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tifffile
 
 from tests.faults.disk_faults import FAULTS, break_disk, fill
 from tests.faults.wholeness import assert_whole, files_of, temporaries_of
+from tests.napari_unet.conftest import WriteModel
 from training.events import load_state
 from training.run_directory import RunDirectory
 
@@ -24,10 +29,14 @@ def test_a_disk_that_fails_is_told_and_nothing_is_lost(job: str, disk: Path) -> 
     break_disk(job, disk, faults)
 
 
-def training(folder: Path, run: RunDirectory) -> subprocess.Popen[str]:
+def training_command(folder: Path, run: RunDirectory, steps: int) -> list[str]:
     options = ("--data_url", folder, "--preset", "compact", "--batchsize", 2, "--device", "cpu")
-    command = [sys.executable, "-m", "training.train", "--run_dir", run.path]
-    arguments = [*map(str, command), *map(str, options), "--steps", "12"]
+    command = [sys.executable, "-m", "training.train", "--run_dir", run.path, *options]
+    return [*map(str, command), "--steps", str(steps)]
+
+
+def training(folder: Path, run: RunDirectory) -> subprocess.Popen[str]:
+    arguments = training_command(folder, run, 12)
     return subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -63,6 +72,43 @@ def test_a_training_goes_on_while_the_disk_is_full(small_folder: Path, disk: Pat
     assert [step["step"] for step in state.steps] == list(range(1, 13))
     assert run.onnx.exists()
     assert not temporaries_of(run.path)
+
+
+@pytest.mark.parametrize("count", [5, 6, 7, 8, 20])
+def test_a_prediction_with_few_descriptors(
+    count: int, write_model: WriteModel, tmp_path: Path
+) -> None:
+    stack, mask = tmp_path / "stack.tif", tmp_path / "mask.tif"
+    tifffile.imwrite(stack, np.zeros((5, 40, 48), np.uint8))
+    program = Path(sys.executable).with_name("napari-unet")
+    command = [program, "predict", write_model(), stack, "-o", mask]
+    check_few_descriptors(count, command, tmp_path, mask)
+
+
+@needs_mindspore
+def test_a_training_with_few_descriptors(small_folder: Path, tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path / "run")
+    check_few_descriptors(6, training_command(small_folder, run, 2), run.path, run.onnx)
+
+
+def check_few_descriptors(
+    count: int, command: Sequence[object], folder: Path, result: Path
+) -> None:
+    """A process that may open ``count`` files does its work, or says what it lacks."""
+    limit = (count, count)
+    process = subprocess.run(
+        [*map(str, command)],
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, limit),
+    )
+    assert process.returncode in (0, 2), process.stderr
+    assert result.exists() == (process.returncode == 0)
+    assert not temporaries_of(folder)
+    if process.returncode:
+        told = process.stderr.splitlines()[-1]
+        assert told.startswith("Error: ") and "ulimit -n" in told, process.stderr
+    assert "Traceback" not in process.stderr
 
 
 @needs_mindspore
