@@ -5,9 +5,11 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 import pytest
 from napari import Viewer
@@ -15,12 +17,29 @@ from pytestqt.qtbot import QtBot
 from qtpy.QtCore import QEvent, Qt, QTimer
 from qtpy.QtWidgets import QApplication, QLabel, QMessageBox, QPushButton, QWidget
 
+from napari_unet.launching import LocalLauncher
+from napari_unet.layers import add_mask
 from napari_unet.live_prediction import LivePrediction
 from napari_unet.processes import find_process, kill_tree, start_detached
 from napari_unet.runs import summarize
+from napari_unet.servers import RemoteLauncher
+from napari_unet.servers.profiles import save_profile
 from napari_unet.settings import load_settings, remember
 from napari_unet.widgets.train_dock import TrainDock
 from tests.faults.window.census import wait_for_threads
+from tests.napari_unet.servers.conftest import (  # noqa: F401  (fixtures)
+    client_key,
+    home,
+    sshd,
+    unknown_sshd,
+)
+from tests.napari_unet.servers.quick_server import (
+    install_quick_python,
+    processes_on,
+    quick_config,
+    write_data,
+)
+from tests.napari_unet.servers.sshd import Sshd
 from training.config import preset_config
 from training.run_directory import RunDirectory
 
@@ -158,6 +177,73 @@ def test_without_a_run_that_goes_on_nothing_is_asked(
         qtbot.waitUntil(button(dock, "Start").isEnabled)  # its process has ended as well
     assert close(viewer, qtbot) == []
     wait_until_nothing_is_left(qtbot)
+
+
+@pytest.mark.parametrize("answer", [LEAVE, STOP])
+def test_a_run_on_a_server_is_left_or_stopped(
+    make_napari_viewer: Any,
+    sshd: Sshd,  # noqa: F811
+    tmp_path: Path,
+    qtbot: QtBot,
+    answer: str,
+) -> None:
+    activate = install_quick_python(tmp_path / "quick python")
+    profile = sshd.profile(name="the lab", activate=activate)
+    save_profile(profile)
+    remember(runs_folder=str(tmp_path / "runs"))
+    with closing(RemoteLauncher(profile, tmp_path / "runs")) as launcher:
+        run = launcher.start(quick_config(write_data(tmp_path / "data"), 5000), "one")
+        viewer = make_napari_viewer(show=True)
+        follow_in(viewer, run, qtbot, "Training")
+        assert close(viewer, qtbot, answer) == ["'one' is still training."]
+        wait_for_threads(qtbot)
+        if answer == LEAVE:
+            assert processes_on(sshd, launcher, run)
+            again = make_napari_viewer(show=True)
+            wait_for_text(qtbot, open_train(again), "<b>one</b>")
+            launcher.stop(run)
+            qtbot.waitUntil(button(open_train(again), "Start").isEnabled)
+            assert close(again, qtbot) == []
+            wait_for_threads(qtbot)
+        qtbot.waitUntil(lambda: not processes_on(sshd, launcher, run))
+        launcher.refresh(run)
+        assert summarize(run).status == "stopped"
+
+
+@pytest.mark.parametrize("answer", [LEAVE, STOP])
+def test_learning_on_is_left_or_stopped(
+    viewer: Viewer,
+    images: np.ndarray,
+    membrane: np.ndarray,
+    start_run: StartRun,
+    qtbot: QtBot,
+    monkeypatch: pytest.MonkeyPatch,
+    answer: str,
+) -> None:
+    monkeypatch.setattr(LocalLauncher, "start", lambda *_: start_run("validating"))
+    source = RunDirectory(Path(load_settings().runs_folder) / "source")
+    source.create(preset_config("compact"))
+    source.best.touch()
+    mask = add_mask(viewer, membrane.astype(np.uint8), viewer.layers["tissue"], "mask")
+    viewer.layers.selection.active = mask
+    correct = viewer.window.add_plugin_dock_widget(PLUGIN, "Correct")[1]
+    for z in (0, 3):
+        viewer.dims.set_current_step(0, z)
+        qtbot.keyClick(viewer.window._qt_viewer.canvas.native, Qt.Key.Key_C)
+    qtbot.waitUntil(button(correct, "Learn on").isEnabled)
+    qtbot.mouseClick(button(correct, "Learn on"), Qt.MouseButton.LeftButton)
+    train = open_train(viewer)
+    wait_for_text(qtbot, train, "<b>one</b>")
+    wait_for_text(qtbot, train, "Training")
+    assert close(viewer, qtbot, answer) == ["'one' is still training."]
+    wait_for_threads(qtbot)
+    run = RunDirectory(Path(load_settings().runs_folder) / "one")
+    if answer == LEAVE:
+        process = find_process(run.process)
+        assert process is not None
+        kill_tree(process)
+    wait_until_nothing_is_left(qtbot)
+    assert summarize(run).status == ("stopped" if answer == STOP else "interrupted")
 
 
 def test_a_prediction_ends_with_the_window(
