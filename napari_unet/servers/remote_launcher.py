@@ -25,7 +25,7 @@ from napari_unet.servers.preparation import (
     share_checkpoint,
     upload_inputs,
 )
-from napari_unet.servers.profiles import Profile
+from napari_unet.servers.profiles import Profile, find_profile
 from napari_unet.servers.record import RemoteRecord, read_record, update_record, write_record
 from napari_unet.servers.upload import OnProgress, Store
 from training.config import TrainingConfig
@@ -93,7 +93,16 @@ class RemoteLauncher:
         return run
 
     def resume(self, run: RunDirectory, devices: int = 0) -> None:
-        """Go on from the newest checkpoint, on another number of devices if one is given."""
+        """Go on from the newest checkpoint, on another number of devices if one is given.
+
+        Raises
+        ------
+        UserError
+            If its data has not been uploaded yet, and the server is none of this machine's: a
+            run folder from someone else must not send files anywhere.
+        """
+        if not read_record(run).paths:
+            find_profile(self.name)
         self.refresh(run)
         if self.is_running(run):
             raise UserError(f"The run {run.name} is running already.", "Follow it instead.")

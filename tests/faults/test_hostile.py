@@ -22,7 +22,7 @@ from napari_unet.plain_text import as_html, line, printable
 from napari_unet.project import DOCUMENT, Project
 from napari_unet.run_progress import ProgressReader
 from napari_unet.runs import RunFollower, list_runs
-from napari_unet.servers import scripts
+from napari_unet.servers import launcher_for, scripts
 from napari_unet.servers.profiles import Profile
 from napari_unet.servers.record import RemoteRecord, read_record, write_record
 from tests.faults.reading import read_all
@@ -142,6 +142,14 @@ def test_nothing_is_written_through_links_out_of_a_run(run: RunDirectory, name: 
         run.request_stop()
     assert [one.name for one in outside.iterdir()] == [".profile"]
     assert (outside / ".profile").read_text() == "mine"
+
+
+def test_a_run_uploads_nothing_to_a_server_that_it_brings(run: RunDirectory) -> None:
+    """Its configuration may name any file of this machine."""
+    theirs = Profile(name="theirs", host="127.0.0.1", port=1)
+    write_record(run, RemoteRecord(theirs, "0123456789abcdef", 1))
+    with pytest.raises(UserError, match="There is no server 'theirs'"):
+        launcher_for(run).resume(run)
 
 
 @pytest.mark.parametrize("path", ["../../secret.png", "/etc/passwd", "model.onnx", "remote.json",
