@@ -117,18 +117,18 @@ def fingerprints(run: RunDirectory, devices: int) -> set[str]:
 
 
 @pytest.mark.heavy
-def test_eight_workers_train_one_model(
+def test_four_workers_train_one_model(
     run: RunDirectory, data: Path, launch: Callable[..., Launch], tmp_path: Path
 ) -> None:
     """And step by step the one that a single process trains with the same global batch."""
-    first = launch("--devices=8", "--device=cpu", "--steps=5")
+    first = launch("--devices=4", "--device=cpu", "--steps=5")
     output = first.wait()
     assert first.process.returncode == 0, output
     state = load_state(run.events)
     assert state.status == "finished"
-    assert state.started is not None and state.started["world_size"] == 8
-    assert len(fingerprints(run, 8)) == 1
-    for rank in range(8):
+    assert state.started is not None and state.started["world_size"] == 4
+    assert len(fingerprints(run, 4)) == 1
+    for rank in range(4):
         assert "step: 1, loss is" in run.device_log(rank).read_text()
     assert run.onnx.exists() and run.best.exists()
     assert first.left() == []
@@ -136,7 +136,7 @@ def test_eight_workers_train_one_model(
     single = RunDirectory(tmp_path / "single")
     options = [f"--data_url={data}", "--preset=compact", "--device=cpu", "--steps=5"]
     command = [sys.executable, "-P", "-m", "training.train", "--run_dir", single.path]
-    subprocess.run([*command, *options, "--batchsize=8"], check=True)
+    subprocess.run([*command, *options, "--batchsize=4"], check=True)
     assert losses(run) == pytest.approx(losses(single), rel=1e-3)
 
 

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-import psutil
 import pytest
 
 from tests.napari_unet.servers.sshd import Sshd
 from training.event_reading import parse_events
 from training.run_directory import RunDirectory
-from training.run_processes import find_processes
 
 PROGRAM = [str(Path(sys.executable).with_name("napari-unet"))]
 STEPS, PATIENCE = 12, 400
@@ -78,18 +75,3 @@ def test_a_run_whose_local_side_is_killed_comes_home(
         digest = hashlib.sha256((there / path.relative_to(run.path)).read_bytes()).hexdigest()
         assert hashlib.sha256(path.read_bytes()).hexdigest() == digest
         assert digest in fetched
-
-    local = start(tmp_path, *train, "--devices=2", "--steps=5000", "--out=runs/second")
-    second = RunDirectory(tmp_path / "runs" / "second")
-    while not (second.path / "remote.json").exists() or not workers_of(second):
-        assert local.poll() is None and time.monotonic() < deadline
-        time.sleep(0.1)
-    told = run_to_end(tmp_path, "stop", "second", "--now")
-    assert told == "No process of second is left.\n"
-    assert workers_of(second) == []
-    local.communicate(timeout=PATIENCE)
-
-
-def workers_of(run: RunDirectory) -> list[psutil.Process]:
-    record = json.loads((run.path / "remote.json").read_text())
-    return find_processes(record["run_id"])
