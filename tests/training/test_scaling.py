@@ -74,6 +74,14 @@ def test_a_stack_of_one_value_has_a_finite_input() -> None:
     assert np.isfinite(Scaling.of(stack).apply(stack[0])).all()
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "uint16", "int16", ">i2"])
+def test_every_small_integer_is_scaled_as_the_float_of_its_value(dtype: str) -> None:
+    limits = np.iinfo(dtype)
+    pixels = np.arange(limits.min, limits.max + 1).astype(dtype)[::-1]
+    scaling = Scaling(dtype, -50, 100)
+    np.testing.assert_array_equal(scaling.apply(pixels), scaling.apply(pixels.astype(float)))
+
+
 def test_values_beyond_the_range_are_clipped() -> None:
     scaled = Scaling("float32", 0, 1).apply(np.array([-5, 7], np.float32))
     np.testing.assert_array_equal(scaled, [-1, 1])
