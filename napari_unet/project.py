@@ -11,7 +11,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
 import re
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -20,7 +19,7 @@ from typing import Any
 
 from training import __version__
 from training.atomic_files import UnwritableError, remove_leftovers, write_atomically
-from training.documents import parse_json, read_document
+from training.documents import is_inside, parse_json, read_document
 from training.errors import UserError
 
 DOCUMENT = "project.json"
@@ -228,7 +227,7 @@ class Project:
             If it is not within the project's folder.
         """
         path = self.folder / record.file
-        if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(self.folder)):
+        if not is_inside(path, self.folder):
             raise UserError(
                 f"{path} is a link to outside of the project.", "Put in its place what it links to."
             )

@@ -47,6 +47,11 @@ def read_document(path: Path, most_bytes: int = MOST_BYTES) -> str:
     return content.decode()
 
 
+def is_inside(path: Path, folder: Path) -> bool:
+    """Whether a path stays in a folder when all links are followed."""
+    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
+
+
 def parse_json(text: str | bytes) -> Any:
     """A JSON document.
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from training.atomic_files import UnwritableError, remove_leftovers, write_atomically
 from training.config import TrainingConfig
-from training.documents import open_regular, read_document
+from training.documents import is_inside, open_regular, read_document
 from training.errors import UserError
 
 
@@ -123,9 +123,8 @@ class RunDirectory:
         UserError
             If one of its files or folders is a link to somewhere else.
         """
-        home = Path(os.path.realpath(self.path))
         for path in (*vars(self).values(), self.path / "logs"):
-            if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(home):
+            if path.is_symlink() and not is_inside(path, self.path):
                 raise UserError(
                     f"{path} is a link to outside of the run.", "Put in its place what it links to."
                 )

@@ -18,6 +18,7 @@ from napari_unet.servers.connection import CommandError, Server
 from napari_unet.servers.record import read_record, update_record
 from napari_unet.servers.upload import CHUNK, hash_file
 from training.atomic_files import replacing, write_atomically
+from training.documents import is_inside
 from training.event_reading import complete_length, read_pieces
 from training.run_directory import RunDirectory
 
@@ -172,7 +173,7 @@ class Mirror:
         if is_first_look and path.exists():
             return
         source = join(self.path, name)
-        if _is_inside(path, self.run.path) and await sftp.exists(source):
+        if is_inside(path, self.run.path) and await sftp.exists(source):
             path.parent.mkdir(exist_ok=True)
             async with sftp.open(source, "rb", encoding=None) as file:
                 content = await file.read()
@@ -191,11 +192,6 @@ class Mirror:
         """Keep others on this machine from appending to the copy at the same time."""
         with (self.run.path / "mirror.lock").open("a") as lock:
             yield _try_lock(lock)
-
-
-def _is_inside(path: Path, folder: Path) -> bool:
-    """Whether a path that a server named stays in the run's own folder."""
-    return path.resolve().is_relative_to(folder.resolve())
 
 
 def _try_lock(lock: IO[str]) -> bool:

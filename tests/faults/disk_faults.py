@@ -20,7 +20,7 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tests.faults.campaign import Job
@@ -90,29 +90,23 @@ class Faults:
 
     @contextmanager
     def _holding(self, fault: str) -> Iterator[None]:
-        folders = [self.work, *(path for path in self.work.rglob("*") if path.is_dir())]
-        gone = self._place / "gone"
-        if fault == "full":
-            fill(self._place)
-        elif fault == "read-only":
-            subprocess.run(["mount", "-o", "remount,ro", self._place], check=True)
-        elif fault == "no-permission":
-            for folder in folders:
-                folder.chmod(0o555)
-        elif fault == "vanished":
-            self.work.rename(gone)
-        try:
-            yield
-        finally:
+        """Have the fault, and afterwards none."""
+        work, gone = self.work, self._place / "gone"
+        folders = [work, *(path for path in work.rglob("*") if path.is_dir())]
+        with ExitStack() as after:
             if fault == "full":
-                (self._place / "ballast").unlink()
+                after.callback(fill(self._place).unlink)
             elif fault == "read-only":
-                subprocess.run(["mount", "-o", "remount,rw", self._place], check=True)
+                remount(self._place, "ro")
+                after.callback(remount, self._place, "rw")
             elif fault == "no-permission":
                 for folder in folders:
-                    folder.chmod(0o755)
+                    folder.chmod(0o555)
+                    after.callback(folder.chmod, 0o755)
             elif fault == "vanished":
-                gone.rename(self.work)
+                work.rename(gone)
+                after.callback(gone.rename, work)
+            yield
 
     def _fork(self, prepare: Callable[[], None]) -> int:
         """The exit code of the job, in a process of its own."""
@@ -132,6 +126,10 @@ class Faults:
             finally:
                 os._exit(code)
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def remount(disk: Path, mode: str) -> None:
+    subprocess.run(["mount", "-o", f"remount,{mode}", disk], check=True)
 
 
 def drop_capabilities() -> None:
