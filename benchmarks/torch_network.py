@@ -30,11 +30,12 @@ class OnnxNetwork(nn.Module):
             one.name: torch.from_numpy(numpy_helper.to_array(one).copy())
             for one in graph.initializer
         }
+        fixed = {node.input[1] for node in graph.node if _folds_pixels(node)}
         self._weights = nn.ParameterDict(
             {
                 _key(name): nn.Parameter(value)
                 for name, value in self._constants.items()
-                if value.is_floating_point()
+                if value.is_floating_point() and name not in fixed
             }
         )
         self._nodes = [node for node in graph.node if node.op_type != "Sigmoid"]
@@ -59,6 +60,8 @@ class OnnxNetwork(nn.Module):
         return result
 
     def _conv(self, node: Any, values: dict[str, Tensor], attributes: dict[str, Any]) -> Tensor:
+        if _folds_pixels(node):
+            return functional.pixel_unshuffle(values[node.input[0]], attributes["strides"][0])
         x, weight = values[node.input[0]], self._weights[_key(node.input[1])]
         norm = _key(node.output[0])
         padding = attributes.get("pads", [0])[0]
@@ -76,12 +79,6 @@ class OnnxNetwork(nn.Module):
 
     def _maxpool(self, node: Any, values: dict[str, Tensor], _: dict[str, Any]) -> Tensor:
         return functional.max_pool2d(values[node.input[0]], 2)
-
-    def _spacetodepth(
-        self, node: Any, values: dict[str, Tensor], attributes: dict[str, Any]
-    ) -> Tensor:
-        """Of one channel, where its order of channels is that of PyTorch."""
-        return functional.pixel_unshuffle(values[node.input[0]], attributes["blocksize"])
 
     def _depthtospace(
         self, node: Any, values: dict[str, Tensor], attributes: dict[str, Any]
@@ -101,6 +98,11 @@ class OnnxNetwork(nn.Module):
 
     def _sub(self, node: Any, values: dict[str, Tensor], _: dict[str, Any]) -> Tensor:
         return values[node.input[0]] - values[node.input[1]]
+
+
+def _folds_pixels(node: Any) -> bool:
+    """Whether it is the convolution, the only one with strides, that is a pixel unshuffle."""
+    return node.op_type == "Conv" and any(one.name == "strides" for one in node.attribute)
 
 
 def _key(name: str) -> str:

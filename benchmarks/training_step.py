@@ -6,8 +6,8 @@ from benchmarks.material import prepare
 from benchmarks.report import Settings, Table, compare, comparison_header
 from benchmarks.side_by_side import Contestant, run_in_turn
 
-# Repetitions, steps before them, and the batch's size; 0: the preset's own.
-CASES = {"compact": (15, 2, 0), "medical": (2, 1, 1)}
+# Turns, steps in each, steps before them, and the batch's size; 0: the preset's own.
+CASES = {"compact": (15, 10, 2, 0), "medical": (2, 1, 1, 1)}
 
 
 def run(settings: Settings) -> list[Table]:
@@ -15,11 +15,11 @@ def run(settings: Settings) -> list[Table]:
 
 
 def _table(settings: Settings, preset: str) -> Table:
-    repetitions, warm_up, batchsize = CASES[preset]
+    repetitions, steps, warm_up, batchsize = CASES[preset]
     folder = str(prepare(preset, settings.data, settings.folder / f"step-{preset}", batchsize))
-    options = {"material": folder, "preset": preset}
     if settings.is_quick:
-        warm_up = 0
+        steps, warm_up = 1, 0
+    options = {"material": folder, "preset": preset, "steps": steps}
     results = run_in_turn(
         [
             Contestant("MindSpore, here", "mindspore_step", warm_up=warm_up, **options),
@@ -34,8 +34,8 @@ def _table(settings: Settings, preset: str) -> Table:
         settings.repetitions(repetitions),
     )  # fmt: skip
     of = "one image" if batchsize == 1 else "the preset's batch"
-    how = (
-        f"Forward, loss, gradients and Adam's update on {of}, data ready in memory; PyTorch with "
-        "channels last."
-    )
+    parts = "Forward, loss, gradients, Adam's update"
+    parts += " and the averaged weights" if preset == "compact" else ""
+    in_turn = "in each turn a step" if steps == 1 else f"in each turn the mean of {steps} steps"
+    how = f"{parts} on {of}, data ready in memory; {in_turn}. PyTorch with channels last."
     return Table(f"Training step of {preset}", how, comparison_header("step"), compare(results))

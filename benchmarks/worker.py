@@ -20,8 +20,8 @@ Measure = Callable[[], float]
 WARM_UP = 2
 
 
-def mindspore_step(material: str, preset: str, warm_up: int = WARM_UP) -> Measure:
-    """A training step as the training makes it."""
+def mindspore_step(material: str, preset: str, steps: int, warm_up: int = WARM_UP) -> Measure:
+    """A training step as the training makes it: the mean of some."""
     from training.config import preset_config
     from training.device import choose_device, prepare_environment, set_up_mindspore
 
@@ -37,13 +37,16 @@ def mindspore_step(material: str, preset: str, warm_up: int = WARM_UP) -> Measur
     batch = Batch(**arrays)
     config = preset_config(preset, batchsize=len(batch.images))
     learner = Learner(config, ModelCard(preset, Scaling("uint8", 0.0, 255.0)), device, 1000)
-    steps = iter(range(1, 1000))
-    return timed(lambda: learner.step(next(steps), batch, False), warm_up)
+    numbers = iter(range(1, 1000))
+    return timed(lambda: learner.step(next(numbers), batch, False), warm_up, steps)
 
 
-def torch_step(material: str, preset: str, precision: str, warm_up: int = WARM_UP) -> Measure:
-    """The same step in PyTorch: binary cross entropy, Adam, channels last."""
+def torch_step(
+    material: str, preset: str, precision: str, steps: int, warm_up: int = WARM_UP
+) -> Measure:
+    """The same in PyTorch: binary cross entropy, Adam, averaged weights, channels last."""
     import torch
+    from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
     from benchmarks.torch_network import OnnxNetwork
 
@@ -51,6 +54,7 @@ def torch_step(material: str, preset: str, precision: str, warm_up: int = WARM_U
     network = OnnxNetwork(folder / "model.onnx", has_norms=preset == "compact")
     network.train().to(memory_format=torch.channels_last)
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-4, weight_decay=1e-4)
+    average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(), use_buffers=True)
     arrays = np.load(folder / "batch.npz")
     images, wanted, weights = (torch.from_numpy(arrays[name]) for name in arrays)
     images = images.to(memory_format=torch.channels_last)
@@ -62,9 +66,11 @@ def torch_step(material: str, preset: str, precision: str, warm_up: int = WARM_U
         loss = torch.nn.functional.binary_cross_entropy_with_logits(logits.float(), wanted, weights)
         loss.backward()
         optimizer.step()
+        if preset == "compact":
+            average.update_parameters(network)
         loss.item()
 
-    return timed(step, warm_up)
+    return timed(step, warm_up, steps)
 
 
 def torch_slice(model: str, side: int, precision: str, warm_up: int = WARM_UP) -> Measure:
@@ -108,6 +114,8 @@ def our_slice(
 
     predictor = load_predictor(model, precision=precision, is_parallel=is_parallel)
     stack = random_stack(side, count)
+    if not is_parallel:
+        return timed(lambda: predictor.predict_slice(stack[0]), warm_up)
     measure = timed(lambda: list(predictor.predict(stack)), warm_up)
     return lambda: measure() / count
 
@@ -151,15 +159,16 @@ def torch_precision(precision: str) -> Any:
     return torch.autocast("cpu", torch.bfloat16) if precision == "bf16" else nullcontext()
 
 
-def timed(function: Callable[[], object], warm_up: int) -> Measure:
-    """Seconds that a call takes, after some that are not measured."""
+def timed(function: Callable[[], object], warm_up: int, calls: int = 1) -> Measure:
+    """Seconds that a call takes, the mean of some; after others that are not measured."""
     for _ in range(warm_up):
         function()
 
     def measure() -> float:
         start = time.perf_counter()
-        function()
-        return time.perf_counter() - start
+        for _ in range(calls):
+            function()
+        return (time.perf_counter() - start) / calls
 
     return measure
 

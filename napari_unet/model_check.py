@@ -20,7 +20,6 @@ OPERATIONS = frozenset(
         "Relu",
         "Sigmoid",
         "Slice",
-        "SpaceToDepth",
         "Sub",
     }
 )

@@ -120,9 +120,12 @@ class Predictor:
     def predict_slice(
         self, image: NDArray[Any], scaling: Scaling | None = None
     ) -> NDArray[np.float32]:
-        """Probability (Y, X) of one image (Y, X); parameters and errors as :meth:`predict`."""
-        [(_, probability)] = self.predict([image], scaling)
-        return probability
+        """Probability (Y, X) of one image (Y, X), in the caller's thread.
+
+        Parameters and errors as :meth:`predict`.
+        """
+        check_pixels(image, "The image")
+        return self._predict_slice(self._card_for([image], scaling), image)
 
     def _card_for(self, stack: Slices, scaling: Scaling | None) -> ModelCard:
         chosen = self.card.scaling.for_stack(stack) if scaling is None else scaling

@@ -101,6 +101,12 @@ class _Graph:
         inputs = [x, self.weight(f"{prefix}.weight")]
         return self.node("ConvTranspose", inputs, kernel_shape=[2, 2], strides=[2, 2])
 
+    def fold(self, x: str, size: int) -> str:
+        """Pixel unshuffle of one channel; as a convolution, OpenVINO does it in half the time."""
+        pixels = np.eye(size**2, dtype=np.float32).reshape(size**2, 1, size, size)
+        inputs = [x, self.constant("fold.weight", pixels)]
+        return self.node("Conv", inputs, kernel_shape=[size] * 2, strides=[size] * 2)
+
     def unfold(self, x: str, size: int) -> str:
         """Pixel shuffle."""
         return self.node("DepthToSpace", [x], blocksize=size, mode="CRD")
@@ -142,7 +148,7 @@ def _compact(graph: _Graph) -> str:
         x = graph.conv_norm_relu(x, f"{prefix}.conv1", f"{prefix}.norm1")
         return graph.conv_norm_relu(x, f"{prefix}.conv2", f"{prefix}.norm2")
 
-    x = double_conv(graph.node("SpaceToDepth", ["image"], blocksize=4), "down0")
+    x = double_conv(graph.fold("image", 4), "down0")
     skips = [x]
     for level in (1, 2):
         x = double_conv(graph.pool(x), f"down{level}")

@@ -128,10 +128,14 @@ def predict_tiles(
     """Probability (Y, X) of a scaled image (Y, X), tile by tile."""
     height, width = map(geometry.output_length, scaled.shape)
     padded = mirror(scaled, (height, width), geometry.margin)
-    probability = np.empty((height, width), dtype=np.float32)
-    for source, kept, target in _grid(geometry, height, width):
-        tile = np.ascontiguousarray(padded[source])[np.newaxis, np.newaxis]
-        probability[target] = forward(tile)[0, 0][kept]
+    tiles = list(_grid(geometry, height, width))
+    if len(tiles) == 1:
+        probability: NDArray[np.float32] = forward(padded[np.newaxis, np.newaxis])[0, 0]
+    else:
+        probability = np.empty((height, width), dtype=np.float32)
+        for source, kept, target in tiles:
+            tile = np.ascontiguousarray(padded[source])[np.newaxis, np.newaxis]
+            probability[target] = forward(tile)[0, 0][kept]
     return probability[: scaled.shape[0], : scaled.shape[1]]
 
 
@@ -141,6 +145,8 @@ def mirror(image: NDArray[np.float32], shape: tuple[int, int], margin: int) -> N
         (margin, wanted - length + margin)
         for length, wanted in zip(image.shape, shape, strict=True)
     ]
+    if not np.any(widths):
+        return image
     return np.pad(image, widths, mode="reflect")
 
 
