@@ -117,8 +117,7 @@ def test_the_sdist_holds_what_the_wheel_is_made_of(sdist: Path) -> None:
 
 
 def test_the_sdist_builds_the_same_wheel(sdist: Path, wheel: Path, tmp_path: Path) -> None:
-    with tarfile.open(sdist) as archive:
-        archive.extractall(tmp_path, filter="data")
+    subprocess.run(["tar", "-xf", sdist, "-C", tmp_path], check=True)
     again = build(tmp_path / NAME, "wheel", tmp_path / "wheel")
     assert checksums(again) == checksums(wheel)
 
