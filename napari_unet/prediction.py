@@ -210,7 +210,11 @@ def _read_card(network: Any, path: Path) -> ModelCard:
             f"{path} is a model of another program: it has no {METADATA_KEY} metadata.",
             "Give a model that napari-unet exported.",
         )
-    return ModelCard.from_json(network.get_rt_info(location).astype(str), source=str(path))
+    try:
+        text = network.get_rt_info(location).astype(str)
+    except UnicodeDecodeError as error:
+        raise _unusable(path) from error
+    return ModelCard.from_json(text, source=str(path))
 
 
 def _check_device(core: Any, device: str) -> str:

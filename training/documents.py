@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import os
 import re
 import stat
@@ -61,12 +62,12 @@ def parse_json(text: str | bytes) -> Any:
         If it isn't one, has NaN or infinite numbers, texts that are neither Unicode nor a file's
         name, or is nested too deeply.
     """
+    text = text if isinstance(text, str) else text.decode()
     try:
-        document = json.loads(text, parse_constant=_refuse, parse_float=_finite)
+        document = _DECODER.decode(text)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
-    escapes = text if isinstance(text, str) else text.decode()
-    if _SURROGATE.search(escapes):
+    if "\\u" in text and _SURROGATE.search(text):
         json.dumps(document, ensure_ascii=False).encode(
             errors="surrogateescape"
         )  # as names of files
@@ -79,6 +80,10 @@ def _refuse(constant: str) -> Any:
 
 def _finite(text: str) -> float:
     number = float(text)
-    if number in (float("inf"), float("-inf")):
+    if math.isinf(number):
         raise ValueError(f"{text[:20]} is too large a number")
     return number
+
+
+# Made once: a run has events by the hundred thousand.
+_DECODER = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite)

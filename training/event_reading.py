@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, Literal
@@ -15,6 +17,7 @@ from training.event_fields import is_event
 
 KEPT_EVENTS = 500  # the newest of each kind
 PIECE = 4 * 2**20  # bytes that are read at once
+NEWEST_BYTES = 2 * PIECE  # of a file; the newest steps are sought there
 LONGEST_LINE = 64 * 2**20
 
 Event = dict[str, Any]
@@ -22,7 +25,9 @@ Event = dict[str, Any]
 Detail = Literal["all", "losses", "last"]
 
 _STEP_START = b'{"kind": "step",'
-_LOSS = re.compile(rb'"loss": (\d+\.?\d*(?:e[-+]\d+)?), ')
+_PREVIEW_START = b'{"kind": "preview",'
+_STEP = re.compile(rb'"step": (\d{1,15}),')
+_LOSS = re.compile(rb'"loss": ([^,]+),')
 
 
 def complete_length(content: bytes) -> int:
@@ -30,23 +35,28 @@ def complete_length(content: bytes) -> int:
     return content.rfind(b"\n") + 1
 
 
-def parse_events(content: bytes, detail: Detail = "all") -> list[Event]:
+def parse_events(content: bytes, detail: Detail = "all", newest: int = KEPT_EVENTS) -> list[Event]:
     """The events in the finished lines of ``content``; anything else is passed over.
 
     Of steps that are not parsed wholly there is the kind ``losses``, with the lists ``steps`` and
-    ``losses``, or nothing.
+    ``losses``, or nothing. With the detail ``losses``, ``newest`` is how many steps are parsed,
+    and of the previews there is the last.
     """
     lines = content[: complete_length(content)].splitlines()
     if detail == "all":
         return list(_parsed(lines))
-    others = [place for place, line in enumerate(lines) if not line.startswith(_STEP_START)]
-    begin = _begin_of_newest(len(lines), others, 1 if detail == "last" else KEPT_EVENTS)
+    length = len(_STEP_START)
+    others = [place for place, line in enumerate(lines) if line[:length] != _STEP_START]
+    previews = [place for place in others if lines[place].startswith(_PREVIEW_START)]
+    outdated = set(previews[:-1]) if detail == "losses" else set()
+    begin = _begin_of_newest(len(lines), others, 1 if detail == "last" else newest)
     events: list[Event] = []
     done = 0
     for place in [*takewhile(lambda one: one < begin, others), begin]:
-        if detail == "losses":
+        if detail == "losses" and done < place:
             events += _losses(lines[done:place])
-        events += _parsed(lines[place : place + 1])
+        if place not in outdated:
+            events += _parsed(lines[place : place + 1])
         done = place + 1
     return [*events, *_parsed(lines[done:])]
 
@@ -82,13 +92,15 @@ def read_pieces(path: Path, offset: int, detail: Detail) -> Iterator[tuple[list[
         raise UserError(f"{path} can't be read: {error.strerror}.") from error
     with file:
         size = PIECE
+        length = os.fstat(file.fileno()).st_size
         while True:
             file.seek(offset)
             content = file.read(size)
             whole = complete_length(content)
             if whole:
                 offset, size = offset + whole, PIECE
-                yield parse_events(content, detail), offset
+                is_old = length - offset > NEWEST_BYTES
+                yield parse_events(content, detail, 1 if is_old else KEPT_EVENTS), offset
             elif len(content) < size or size >= LONGEST_LINE:
                 return
             else:
@@ -118,11 +130,12 @@ def _begin_of_newest(count: int, others: list[int], wanted: int) -> int:
 
 def _losses(steps: list[bytes]) -> Iterable[Event]:
     """Only the losses of steps that ``EventLog`` wrote one after the other: that is quick."""
-    ends = [event.get("step") for event in _parsed(steps[:1] + steps[-1:])]
-    losses = [float(text) for text in _LOSS.findall(b"\n".join(steps))]
-    match ends:
-        case [int(first), int(last)] if last - first + 1 == len(steps) == len(losses):
-            if max(losses) == math.inf:
-                return _parsed(steps)
-            return [{"kind": "losses", "steps": range(first, last + 1), "losses": losses}]
+    ends = _STEP.findall(b"\n".join(steps[:1] + steps[-1:]))
+    texts = _LOSS.findall(b"\n".join(steps))
+    if len(texts) == len(steps) and len(ends) == 2:
+        first, last = int(ends[0]), int(ends[-1])
+        with suppress(ValueError):
+            losses = list(map(float, texts))
+            if last - first + 1 == len(losses) and math.isfinite(sum(losses)):
+                return [{"kind": "losses", "steps": range(first, last + 1), "losses": losses}]
     return _parsed(steps)

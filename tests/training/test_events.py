@@ -105,6 +105,7 @@ def write_events(path: Path, steps: int) -> None:
         log.append("step", step=number, epoch=1, loss=1 / number, images_per_second=9.0, lr=1e-5)
         if number % 10 == 0:
             log.append("evaluated", step=number, mean={"soft_dice": number / steps, "dice": 0.5})
+            log.append("preview", epoch=1, slice=2, path=f"preview/epoch-{number:04}.png")
     log.close()
 
 
@@ -118,6 +119,9 @@ def test_a_file_of_many_pieces_gives_the_same_state(
     assert expected.loss.means.tolist() == [1 / number for number in range(1, 3001)]
     assert load_state(path) == expected
     monkeypatch.setattr(event_reading, "PIECE", 70)  # less than a line
+    assert load_state(path) == expected
+    monkeypatch.setattr(event_reading, "PIECE", 5_000)
+    monkeypatch.setattr(event_reading, "NEWEST_BYTES", 100_000)  # of some 400,000
     assert load_state(path) == expected
 
 
