@@ -62,7 +62,8 @@ def _check_operators(model: Any, path: Path) -> None:
     graph = model.graph
     domains = {one.domain for one in (*model.opset_import, *graph.node)}
     kinds = {node.op_type for node in graph.node}
-    foreign = sorted(domains.difference(_DOMAINS)) or sorted(kinds - OPERATIONS)
+    # As text, for a name that is damaged comes as bytes.
+    foreign = sorted(map(str, domains.difference(_DOMAINS) or kinds - OPERATIONS))
     if foreign or model.functions or graph.sparse_initializer or model.training_info:
         named = ", ".join(foreign)[:99] or "functions"
         raise UserError(f"{path} has operators that our networks don't use: {named}.", _OURS)
