@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import statistics
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.report import Settings, Table
-from benchmarks.whole_process import run_process
+from benchmarks.whole_process import NAPARI_UNET, run_process
 from training.config import FOLDS
 from training.evaluation import Evaluation
 from training.run_directory import RunDirectory
 
-NAPARI_UNET = str(Path(sys.executable).with_name("napari-unet"))
 EPOCHS = 110
 PIXELS = ("soft_dice", "dice")
 NEURONS = ("v_rand", "v_info")

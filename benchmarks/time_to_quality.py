@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 import time
-from pathlib import Path
 
 from benchmarks.report import Settings, Table
+from benchmarks.whole_process import NAPARI_UNET
 from training.events import load_state
 from training.run_directory import RunDirectory
 
@@ -18,7 +17,7 @@ QUICK = ("--steps", "10")
 
 def run(settings: Settings) -> list[Table]:
     folder = RunDirectory(settings.folder / "quality")
-    command = [str(Path(sys.executable).with_name("napari-unet")), "train", "--fold", "1"]
+    command = [NAPARI_UNET, "train", "--fold", "1"]
     command += ["--data", str(settings.data), "--out", str(folder.path)]
     command += QUICK if settings.is_quick else ()
     start = time.monotonic()

@@ -34,8 +34,8 @@ def _table(settings: Settings, preset: str) -> Table:
         settings.repetitions(repetitions),
     )  # fmt: skip
     of = "one image" if batchsize == 1 else "the preset's batch"
-    parts = "Forward, loss, gradients, Adam's update"
-    parts += " and the averaged weights" if preset == "compact" else ""
+    last = "Adam's update and the averaged weights" if preset == "compact" else "and Adam's update"
     in_turn = "in each turn a step" if steps == 1 else f"in each turn the mean of {steps} steps"
-    how = f"{parts} on {of}, data ready in memory; {in_turn}. PyTorch with channels last."
+    how = f"Forward, loss, gradients, {last} on {of}, data ready in memory; {in_turn}. "
+    how += "PyTorch with channels last."
     return Table(f"Training step of {preset}", how, comparison_header("step"), compare(results))

@@ -16,7 +16,7 @@ import tifffile
 from benchmarks.material import prepare
 from benchmarks.report import Settings, Table
 
-PREDICT = [str(Path(sys.executable).with_name("napari-unet")), "predict"]
+NAPARI_UNET = str(Path(sys.executable).with_name("napari-unet"))
 REPETITIONS = 5
 SLICES = (1, 10, 30, 100, 300)
 
@@ -26,8 +26,8 @@ def run(settings: Settings) -> list[Table]:
     rows = []
     for count in SLICES[:3] if settings.is_quick else SLICES:
         stack = write_stack(folder / f"{count}.tif", (count, 512, 512))
-        command = [*PREDICT, str(folder / "model.onnx"), str(stack), "-o", str(folder / "m.tif")]
-        command += ["--overwrite"]
+        command = [NAPARI_UNET, "predict", str(folder / "model.onnx"), str(stack)]
+        command += ["-o", str(folder / "m.tif"), "--overwrite"]
         run_process(command)  # so that all are measured with files in memory
         found = [run_process(command) for _ in range(settings.repetitions(REPETITIONS))]
         seconds = statistics.median(one[0] for one in found)

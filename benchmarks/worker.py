@@ -54,7 +54,9 @@ def torch_step(
     network = OnnxNetwork(folder / "model.onnx", has_norms=preset == "compact")
     network.train().to(memory_format=torch.channels_last)
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-4, weight_decay=1e-4)
-    average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(), use_buffers=True)
+    average = None
+    if preset == "compact":
+        average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(), use_buffers=True)
     arrays = np.load(folder / "batch.npz")
     images, wanted, weights = (torch.from_numpy(arrays[name]) for name in arrays)
     images = images.to(memory_format=torch.channels_last)
@@ -66,7 +68,7 @@ def torch_step(
         loss = torch.nn.functional.binary_cross_entropy_with_logits(logits.float(), wanted, weights)
         loss.backward()
         optimizer.step()
-        if preset == "compact":
+        if average is not None:
             average.update_parameters(network)
         loss.item()
 

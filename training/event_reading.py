@@ -27,7 +27,7 @@ Detail = Literal["all", "losses", "last"]
 _STEP_START = b'{"kind": "step",'
 _PREVIEW_START = b'{"kind": "preview",'
 _STEP = re.compile(rb'"step": (\d{1,15}),')
-_LOSS = re.compile(rb'"loss": ([^,]+),')
+_LOSS = re.compile(rb'"loss": ([\d.e+-]+), ')
 
 
 def complete_length(content: bytes) -> int:

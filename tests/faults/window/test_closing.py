@@ -213,7 +213,6 @@ def test_a_run_on_a_server_is_left_or_stopped(
 @pytest.mark.parametrize("answer", [LEAVE, STOP])
 def test_learning_on_is_left_or_stopped(
     viewer: Viewer,
-    images: np.ndarray,
     membrane: np.ndarray,
     start_run: StartRun,
     qtbot: QtBot,
