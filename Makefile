@@ -13,10 +13,11 @@ SETUP := pyproject.toml napari.yaml tools/make_environment.sh
 
 # Each package that we depend on is used by one of these.
 AT_BOUNDS := tests/test_imports.py tests/test_packaging.py \
-	$(addprefix tests/napari_unet/, test_contact_sheet.py test_manifest.py test_prediction.py \
-		test_preview_layer.py test_reader.py test_segmentation.py test_tif.py test_writer.py \
-		cli/test_predict.py::test_all_results servers/test_connection.py widgets/test_dock.py \
-		widgets/test_runs_dock.py)
+	$(addprefix tests/napari_unet/, test_manifest.py evaluation/test_contact_sheet.py \
+		neurons/test_segmentation.py prediction/test_predictor.py stacks/test_mask_files.py \
+		stacks/test_napari_reader.py stacks/test_napari_writer.py \
+		cli/test_predict.py::test_all_results launchers/servers/test_connection.py \
+		widgets/common/test_dock.py widgets/runs/test_dock.py widgets/train/test_preview_layer.py)
 ONE_TRAINING := tests/napari_unet/cli/test_train.py::test_a_stopped_run_is_resumed
 
 .PHONY: demo test test-pyqt6 test-lowest test-newest lint audit system

@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def write_data(folder: Path) -> Path:
-    from training.synthetic import write_synthetic
+    from training.stacks.synthetic import write_synthetic
 
     write_synthetic(folder)
     return folder

@@ -57,7 +57,7 @@ def main() -> None:
 
 
 def write_data(folder: Path) -> Path:
-    from training.synthetic import write_synthetic
+    from training.stacks.synthetic import write_synthetic
 
     write_synthetic(folder)
     return folder
@@ -66,7 +66,7 @@ def write_data(folder: Path) -> Path:
 def train_model(home: Path, data: Path) -> None:
     """A short training, for the cases that predict."""
     from training.config import preset_config
-    from training.run_directory import RunDirectory
+    from training.runs.run_directory import RunDirectory
 
     run = RunDirectory(home / "model")
     run.create(preset_config("compact", data_url=str(data), steps=12, device="cpu"))
@@ -139,9 +139,9 @@ def train(viewer: Any, data: Path, home: Path) -> Iterator[None]:
 @contextmanager
 def train_bare(viewer: Any, data: Path, home: Path) -> Iterator[None]:
     """The same training, without a dock; the layer of its preview is there too."""
-    from napari_unet.launching import LocalLauncher
+    from napari_unet.launchers.local_launcher import LocalLauncher
     from training.config import preset_config
-    from training.events import load_state
+    from training.runs.run_state import load_state
 
     images = viewer.layers[0]
     viewer.add_image(
@@ -183,8 +183,8 @@ def predict_bare(viewer: Any, data: Path, home: Path) -> Iterator[None]:
     viewer.add_labels(np.zeros(images.data.shape, np.uint8), scale=images.scale)
     code = (
         "import sys; from pathlib import Path\n"
-        "from napari_unet.prediction import load_predictor\n"
-        "from training.stacks import read_stack\n"
+        "from napari_unet.prediction.predictor import load_predictor\n"
+        "from training.stacks.training_pair import read_stack\n"
         "predictor, stack = load_predictor(Path(sys.argv[1])), read_stack(sys.argv[2])\n"
         "while True:\n    list(predictor.predict(stack))\n"
     )

@@ -26,17 +26,19 @@ def prepare(preset: str, data: Path, folder: Path, batchsize: int = 0) -> Path:
 def main() -> None:
     preset, data_folder, folder = sys.argv[1], sys.argv[2], Path(sys.argv[3])
     from training.config import preset_config
-    from training.device import choose_device, prepare_environment, set_up_mindspore
+    from training.devices.placement import choose_device, prepare_environment
+    from training.learning.mindspore_setup import set_up_mindspore
 
     prepare_environment()
     device = choose_device("cpu")
     set_up_mindspore(device, seed=0)
-    from training.batches import Done
-    from training.checkpoints import parameters_of
-    from training.data import describe_model, load_data
-    from training.loop import make_batches
-    from training.networks import build_network
-    from training.onnx_graph import build_onnx
+    from training.learning.batches import Done
+    from training.learning.checkpoints import parameters_of
+    from training.learning.loop import make_batches
+    from training.model.model_card import describe_model
+    from training.model.onnx_graph import build_onnx
+    from training.networks.membrane_network import build_network
+    from training.stacks.training_set import load_data
 
     changes = {"batchsize": int(sys.argv[4])} if len(sys.argv) > 4 else {}
     config = preset_config(preset, data_url=data_folder, **changes)

@@ -9,8 +9,8 @@ from pathlib import Path
 from benchmarks.report import Settings, Table
 from benchmarks.whole_process import NAPARI_UNET, run_process
 from training.config import FOLDS
-from training.evaluation import Evaluation
-from training.run_directory import RunDirectory
+from training.metrics.evaluation_report import Evaluation
+from training.runs.run_directory import RunDirectory
 
 EPOCHS = 110
 PIXELS = ("soft_dice", "dice")

@@ -27,14 +27,14 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.morphology import skeletonize
 
-from napari_unet.prediction import load_predictor
-from napari_unet.sparse_labels import write_sparse_labels
-from training.events import load_state
-from training.folds import split_fold
-from training.metrics import soft_dice
-from training.run_directory import RunDirectory
-from training.sparse import INSIDE, MEMBRANE, UNKNOWN
-from training.stacks import find_pair, read_training_pair
+from napari_unet.prediction.predictor import load_predictor
+from napari_unet.stacks.mask_files import write_sparse_labels
+from training.metrics.pixel_metrics import soft_dice
+from training.runs.run_directory import RunDirectory
+from training.runs.run_state import load_state
+from training.stacks.holdout import split_fold
+from training.stacks.sparse_labels import INSIDE, MEMBRANE, UNKNOWN
+from training.stacks.training_pair import find_pair, read_training_pair
 
 FOLD = 1
 PAINTED_SLICES = CORRECTED_SLICES = 3

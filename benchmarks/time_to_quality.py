@@ -7,8 +7,8 @@ import time
 
 from benchmarks.report import Settings, Table
 from benchmarks.whole_process import NAPARI_UNET
-from training.events import load_state
-from training.run_directory import RunDirectory
+from training.runs.run_directory import RunDirectory
+from training.runs.run_state import load_state
 
 PUBLISHED = 0.9086
 POLL = 0.05  # seconds

@@ -23,15 +23,16 @@ WARM_UP = 2
 def mindspore_step(material: str, preset: str, steps: int, warm_up: int = WARM_UP) -> Measure:
     """A training step as the training makes it: the mean of some."""
     from training.config import preset_config
-    from training.device import choose_device, prepare_environment, set_up_mindspore
+    from training.devices.placement import choose_device, prepare_environment
+    from training.learning.mindspore_setup import set_up_mindspore
 
     prepare_environment()
     device = choose_device("cpu")
     set_up_mindspore(device, seed=0)
-    from training.batches import Batch
-    from training.learner import Learner
-    from training.model_card import ModelCard
-    from training.scaling import Scaling
+    from training.learning.batches import Batch
+    from training.learning.learner import Learner
+    from training.model.model_card import ModelCard
+    from training.stacks.scaling import Scaling
 
     arrays = np.load(Path(material) / "batch.npz")
     batch = Batch(**arrays)
@@ -112,7 +113,7 @@ def our_slice(
     warm_up: int = WARM_UP,
 ) -> Measure:
     """Prediction of slices as the window does it, or several at once as the command line does."""
-    from napari_unet.prediction import load_predictor
+    from napari_unet.prediction.predictor import load_predictor
 
     predictor = load_predictor(model, precision=precision, is_parallel=is_parallel)
     stack = random_stack(side, count)
@@ -126,7 +127,7 @@ def open_stack(path: str, reader: str) -> Measure:
     """Opening of a stack until its middle slice is there; the first time is not measured."""
     import tifffile
 
-    from napari_unet.reader import get_reader
+    from napari_unet.stacks.napari_reader import get_reader
 
     def ours() -> None:
         [(data, *_)] = get_reader(path)(path)
@@ -142,8 +143,8 @@ def open_stack(path: str, reader: str) -> Measure:
 def slices_by(forward: Any, model: Path, side: int, warm_up: int) -> Measure:
     import onnx
 
-    from training.model_card import METADATA_KEY, ModelCard
-    from training.tiling import predict_slice
+    from training.model.model_card import METADATA_KEY, ModelCard
+    from training.model.slice_prediction import predict_slice
 
     properties = {one.key: one.value for one in onnx.load(model).metadata_props}
     card = ModelCard.from_json(properties[METADATA_KEY])

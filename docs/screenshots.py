@@ -85,7 +85,7 @@ def predict(viewer: Any) -> None:
 
 def predict_with_newest(viewer: Any) -> None:
     """Predict all slices with the model of the newest run."""
-    from napari_unet.runs import list_runs
+    from napari_unet.runs.run_list import list_runs
     from napari_unet.settings import load_settings
 
     newest = list_runs(Path(load_settings().runs_folder))[0]

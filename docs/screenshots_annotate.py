@@ -109,7 +109,7 @@ def correct(viewer: Any, truth: Any) -> None:
     viewer.reset_view()
     click(dock, "Learn on")
     wait_until(lambda: "held-out" in all_text(dock))
-    from napari_unet.widgets.other_docks import open_dock as raise_dock
+    from napari_unet.widgets.common.dock import open_dock as raise_dock
 
     viewer.layers["training preview"].visible = False
     picture(viewer, "learn-on.png")

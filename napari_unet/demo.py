@@ -9,21 +9,22 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_unet.contact_sheet import SheetRow, contact_sheet
-from napari_unet.launching import LocalLauncher
-from napari_unet.pixel_size import read_pixel_size
-from napari_unet.prediction import load_predictor
-from napari_unet.runs import RunFollower
-from napari_unet.tif import TifWriter, mask_page
-from training.atomic_files import write_atomically
+from napari_unet.evaluation.contact_sheet import SheetRow, contact_sheet
+from napari_unet.launchers.local_launcher import LocalLauncher
+from napari_unet.prediction.predictor import load_predictor
+from napari_unet.runs.run_follower import RunFollower
+from napari_unet.stacks.mask_files import mask_page
+from napari_unet.stacks.pixel_size import read_pixel_size
+from napari_unet.stacks.tif_writer import TifWriter
 from training.config import TrainingConfig, preset_config
 from training.errors import UserError
-from training.evaluation import Evaluation, evaluate_slices
-from training.folds import split_fold
-from training.run_directory import RunDirectory
-from training.stack_file import StackFile
-from training.stacks import find_pair, read_training_pair
-from training.synthetic import write_synthetic
+from training.files.atomic_files import write_atomically
+from training.metrics.evaluation_report import Evaluation, evaluate_slices
+from training.runs.run_directory import RunDirectory
+from training.stacks.holdout import split_fold
+from training.stacks.stack_file import StackFile
+from training.stacks.synthetic import write_synthetic
+from training.stacks.training_pair import find_pair, read_training_pair
 
 # Enough for the synthetic stack, and the whole demo stays under two minutes on two cores.
 SYNTHETIC_OPTIONS = {"steps": 150, "eval_interval": 4}

@@ -14,8 +14,8 @@ from typing import Literal
 
 import psutil
 
-from napari_unet.openvino_runtime import import_openvino
-from training.npus import find_cann, find_npus
+from napari_unet.prediction.openvino_runtime import import_openvino
+from training.devices.npus import find_cann, find_npus
 
 DISTRIBUTION = "napari-unet-mindspore"
 PACKAGES = ("openvino", "onnx", "numpy", "scipy", "tifffile", "safetensors", "asyncssh")

@@ -9,9 +9,9 @@ from typing import Any
 
 import platformdirs
 
-from training.atomic_files import write_atomically
-from training.documents import parse_json, read_document
-from training.metrics import DEFAULT_THRESHOLD
+from training.files.atomic_files import write_atomically
+from training.files.untrusted_files import parse_json, read_document
+from training.metrics.pixel_metrics import DEFAULT_THRESHOLD
 
 
 @dataclass(frozen=True)

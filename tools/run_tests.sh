@@ -14,7 +14,7 @@ if [ $# -gt 0 ]; then
     run "$@"
     exit
 fi
-window=(tests/napari_unet/widgets tests/napari_unet/servers/test_window.py tests/faults/window)
+window=(tests/napari_unet/widgets tests/faults/window)
 failed=0
 run "${window[@]}" || failed=1
 run "${window[@]/#/--ignore=}" || failed=1

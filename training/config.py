@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from training import __version__
-from training.documents import parse_json
 from training.errors import UserError
+from training.files.untrusted_files import parse_json
 
 FOLDS = 5
 DEVICE_PATTERN = re.compile(r"auto|cpu|ascend(:\d{1,4})?")

@@ -10,11 +10,12 @@ import sys
 from pathlib import Path
 
 from training.config import TrainingConfig, preset_config
-from training.data import describe_model, load_data
-from training.device import choose_device, prepare_environment, set_up_mindspore
+from training.devices.placement import choose_device, prepare_environment
 from training.errors import UserError
-from training.evaluation import Evaluation, zoo_line
-from training.model_card import ModelCard
+from training.learning.mindspore_setup import set_up_mindspore
+from training.metrics.evaluation_report import Evaluation, zoo_line
+from training.model.model_card import ModelCard, describe_model
+from training.stacks.training_set import load_data
 from training.train import add_config_options
 
 
@@ -46,9 +47,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 def evaluate_checkpoint(path: Path, config: TrainingConfig) -> Evaluation:
     """Figures of a checkpoint on the validation slices of the configuration's fold."""
-    from training.checkpoints import load_weights, put_weights
-    from training.inference import Inference
-    from training.networks import build_network
+    from training.learning.checkpoints import load_weights, put_weights
+    from training.learning.inference import Inference
+    from training.networks.membrane_network import build_network
 
     data = load_data(config)
     weights, metadata = load_weights(path)

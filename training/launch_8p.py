@@ -26,13 +26,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from training.devices import choose_npus
+from training.devices.msrun_job import Job, free_port
+from training.devices.node_link import tell_head
+from training.devices.npus import choose_npus, find_npus
+from training.devices.supervisor import Supervisor
 from training.errors import UserError
-from training.job import Job, free_port
-from training.node_link import tell_head
-from training.npus import find_npus
-from training.run_directory import RunDirectory
-from training.supervisor import Supervisor
+from training.runs.run_directory import RunDirectory
 from training.train import add_config_options, create_run, default_run_dir, tell_failure
 
 DEFAULT_DEVICES = 8

@@ -25,20 +25,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from typing import Any
 
-from training.atomic_files import UnwritableError
 from training.config import TrainingConfig, preset_config
-from training.device import (
+from training.devices.placement import (
     choose_device,
     is_scheduler,
     place_in_run,
     prepare_environment,
-    serve_as_scheduler,
-    set_up_mindspore,
 )
 from training.errors import UserError
-from training.events import EventLog
-from training.run_directory import RunDirectory
-from training.stop import StopRequest
+from training.files.atomic_files import UnwritableError
+from training.learning.mindspore_setup import serve_as_scheduler, set_up_mindspore
+from training.learning.stop_request import StopRequest
+from training.runs.event_log import EventLog
+from training.runs.run_directory import RunDirectory
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -139,7 +138,7 @@ def train_as_member(run: RunDirectory, config: TrainingConfig, stop: StopRequest
     """Do this process's part of a run; there are several on several devices."""
     device = choose_device(config.device)
     set_up_mindspore(device, config.seed)
-    from training.loop import train
+    from training.learning.loop import train
 
     train(run, config, device, stop)
 

@@ -10,10 +10,10 @@ import click
 from tqdm import tqdm
 
 from napari_unet.demo import INTERRUPTIONS, Demo
-from napari_unet.progress_text import duration
-from napari_unet.runs import RunFollower
-from training.evaluation import zoo_line
-from training.stack_file import StackFile
+from napari_unet.runs.run_follower import RunFollower
+from napari_unet.text import duration
+from training.metrics.evaluation_report import zoo_line
+from training.stacks.stack_file import StackFile
 
 
 @click.command()

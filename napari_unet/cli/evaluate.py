@@ -11,20 +11,16 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from napari_unet.cli.options import data_options, device_option, tta_option
-from napari_unet.cross_validation import (
-    CrossValidation,
-    assign_folds,
-    evaluate_folds,
-)
-from napari_unet.prediction import Predictor, load_predictor
-from napari_unet.tif import check_output
-from training.atomic_files import write_atomically
+from napari_unet.evaluation.cross_validation import CrossValidation, assign_folds, evaluate_folds
+from napari_unet.prediction.predictor import Predictor, load_predictor
+from napari_unet.stacks.tif_writer import check_output
 from training.config import FOLDS
 from training.errors import UserError
-from training.evaluation import Evaluation, evaluate_slices, zoo_line
-from training.folds import split_fold
-from training.metrics import DEFAULT_THRESHOLD
-from training.stacks import find_pair, read_stack, read_training_pair, to_membrane
+from training.files.atomic_files import write_atomically
+from training.metrics.evaluation_report import Evaluation, evaluate_slices, zoo_line
+from training.metrics.pixel_metrics import DEFAULT_THRESHOLD
+from training.stacks.holdout import split_fold
+from training.stacks.training_pair import find_pair, read_stack, read_training_pair, to_membrane
 
 
 @click.command()

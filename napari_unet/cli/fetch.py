@@ -6,12 +6,13 @@ from pathlib import Path
 
 import click
 
-from napari_unet.cli.remote import confirm_host_keys, find_run
-from napari_unet.plain_text import printable
-from napari_unet.servers import RemoteLauncher, launcher_for
-from napari_unet.servers.profiles import find_profile
+from napari_unet.cli.run_access import confirm_host_keys, find_run
+from napari_unet.launchers.servers.profiles import find_profile
+from napari_unet.launchers.servers.remote_launcher import RemoteLauncher
+from napari_unet.runs.launcher_of_run import launcher_for
+from napari_unet.text import printable
 from training.errors import UserError
-from training.run_directory import RunDirectory
+from training.runs.run_directory import RunDirectory
 
 
 @click.command()
@@ -36,7 +37,7 @@ def command(run: str, remote: str | None, log: int | None) -> None:
 
 
 def _adopt(name: str, profile: str) -> RunDirectory:
-    from napari_unet.servers.listing import adopt_run
+    from napari_unet.launchers.servers.listing import adopt_run
 
     server = find_profile(profile)
     return confirm_host_keys(lambda: adopt_run(server, name, Path("runs").absolute()))

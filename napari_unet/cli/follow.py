@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from napari_unet.cli.remote import find_run, follow
-from napari_unet.runs import RunFollower
-from napari_unet.servers import launcher_for
+from napari_unet.cli.run_access import find_run, follow
+from napari_unet.runs.launcher_of_run import launcher_for
+from napari_unet.runs.run_follower import RunFollower
 
 
 @click.command()

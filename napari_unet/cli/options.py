@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from napari_unet.prediction import PRECISIONS
+from napari_unet.prediction.predictor import PRECISIONS
 
 model_argument = click.argument("model", metavar="RUN_OR_ONNX", type=click.Path(path_type=Path))
 stack_argument = click.argument("stack", metavar="STACK.tif", type=click.Path(path_type=Path))

@@ -19,13 +19,14 @@ from napari_unet.cli.options import (
     stack_argument,
     tta_option,
 )
-from napari_unet.pixel_size import read_pixel_size
-from napari_unet.prediction import load_predictor
-from napari_unet.tif import CONVENTIONS, TifWriter, check_output, mask_page, submission_page
-from napari_unet.uncertainty import slice_uncertainty, uncertainty_csv
-from training.atomic_files import write_atomically
+from napari_unet.labelling.uncertainty import slice_uncertainty, uncertainty_csv
+from napari_unet.prediction.predictor import load_predictor
+from napari_unet.stacks.mask_files import CONVENTIONS, mask_page, submission_page
+from napari_unet.stacks.pixel_size import read_pixel_size
+from napari_unet.stacks.tif_writer import TifWriter, check_output
 from training.errors import UserError
-from training.stack_file import StackFile
+from training.files.atomic_files import write_atomically
+from training.stacks.stack_file import StackFile
 
 
 @click.command()

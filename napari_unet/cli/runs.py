@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
-from napari_unet.cli.remote import confirm_host_keys, runs_folders
-from napari_unet.plain_text import line
-from napari_unet.runs import list_runs
-from napari_unet.servers.profiles import find_profile
-from napari_unet.servers.record import is_remote, read_record
+from napari_unet.cli.run_access import confirm_host_keys, runs_folders
+from napari_unet.launchers.servers.profiles import find_profile
+from napari_unet.launchers.servers.record import is_remote, read_record
+from napari_unet.runs.run_list import list_runs
+from napari_unet.text import line
 
 
 @click.command()
@@ -30,7 +30,7 @@ def command(remote: str | None) -> None:
 
 
 def _list_remote(name: str) -> None:
-    from napari_unet.servers.listing import list_remote_runs
+    from napari_unet.launchers.servers.listing import list_remote_runs
 
     profile = find_profile(name)
     for run in confirm_host_keys(lambda: list_remote_runs(profile)):

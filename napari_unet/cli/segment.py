@@ -17,16 +17,16 @@ from napari_unet.cli.options import (
     stack_argument,
     tta_option,
 )
-from napari_unet.live_prediction import allocate
-from napari_unet.pixel_size import read_pixel_size
-from napari_unet.prediction import Predictor, load_predictor
-from napari_unet.segmentation import METHODS, Segmentation, number_neurons, segment_slice
-from napari_unet.segmentation_choice import choose_on_training_slices
-from napari_unet.tif import TifWriter, check_output
-from napari_unet.writer import label_dtype
+from napari_unet.neurons.segmentation import METHODS, Segmentation, number_neurons, segment_slice
+from napari_unet.neurons.segmentation_choice import choose_on_training_slices
+from napari_unet.prediction.live_prediction import allocate
+from napari_unet.prediction.predictor import Predictor, load_predictor
+from napari_unet.stacks.napari_writer import label_dtype
+from napari_unet.stacks.pixel_size import read_pixel_size
+from napari_unet.stacks.tif_writer import TifWriter, check_output
 from training.errors import UserError
-from training.stack_file import StackFile
-from training.stacks import find_pair, read_training_pair
+from training.stacks.stack_file import StackFile
+from training.stacks.training_pair import find_pair, read_training_pair
 
 
 @click.command()

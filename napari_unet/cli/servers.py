@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
-from napari_unet.cli.remote import confirm_host_keys
-from napari_unet.servers.background import wait_for
-from napari_unet.servers.profiles import (
+from napari_unet.cli.run_access import confirm_host_keys
+from napari_unet.launchers.servers.event_loop import wait_for
+from napari_unet.launchers.servers.profiles import (
     Profile,
     find_profile,
     load_profiles,
@@ -79,7 +79,7 @@ def list_servers() -> None:
 @click.option("--accept", metavar="FINGERPRINT", help="Accept the host key that has it.")
 def test(name: str, accept: str | None) -> None:
     """Test a server: a line each for what training needs, ok or what to do."""
-    from napari_unet.servers.checks import check_server
+    from napari_unet.launchers.servers.checks import check_server
 
     profile = find_profile(name)
     checks = confirm_host_keys(lambda: wait_for(check_server(profile)), accept)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from napari_unet.cli.remote import confirm_host_keys, find_run
-from napari_unet.servers import launcher_for
+from napari_unet.cli.run_access import confirm_host_keys, find_run
+from napari_unet.runs.launcher_of_run import launcher_for
 
 
 @click.command()

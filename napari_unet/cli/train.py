@@ -10,17 +10,17 @@ from typing import Any
 
 import click
 
-from napari_unet.cli.remote import resume_remotely, train_remotely
-from napari_unet.launching import new_run_name
-from napari_unet.learning import learn_on_config
-from napari_unet.servers.record import is_remote
+from napari_unet.cli.run_access import resume_remotely, train_remotely
+from napari_unet.launchers.launcher import new_run_name
+from napari_unet.launchers.servers.record import is_remote
+from napari_unet.runs.learning_on import learn_on_config
 from training.config import PRESETS, TrainingConfig, preset_config
 from training.errors import UserError
-from training.events import load_state
-from training.run_directory import RunDirectory
-from training.sparse import labelled_slices
-from training.stack_file import StackFile
-from training.stacks import find_pair, holds_sparse_labels
+from training.runs.run_directory import RunDirectory
+from training.runs.run_state import load_state
+from training.stacks.sparse_labels import labelled_slices
+from training.stacks.stack_file import StackFile
+from training.stacks.training_pair import find_pair, holds_sparse_labels
 
 RUNS_FOLDER = Path("runs")
 

@@ -24,20 +24,21 @@ from PIL import Image
 from safetensors import safe_open
 from safetensors.numpy import load_file, save
 
-from napari_unet import writer
-from napari_unet.project import LayerRecord, Project, ProjectState
-from napari_unet.saved_stack import SavedStack
+from napari_unet.projects.project import Project
+from napari_unet.projects.records import LayerRecord, ProjectState
 from napari_unet.settings import remember
+from napari_unet.stacks import napari_writer as writer
+from napari_unet.stacks.incremental_tif import SavedStack
 from tests.faults.campaign import Campaign, Job
 from tests.napari_unet.conftest import dark_is_membrane
 from training.config import preset_config
-from training.device import Device
-from training.events import load_state
-from training.kept_files import KeptFiles
-from training.model_card import ModelCard
-from training.report import Report
-from training.run_directory import RunDirectory
-from training.scaling import Scaling
+from training.devices.placement import Device
+from training.learning.kept_files import KeptFiles
+from training.learning.report import Report
+from training.model.model_card import ModelCard
+from training.runs.run_directory import RunDirectory
+from training.runs.run_state import load_state
+from training.stacks.scaling import Scaling
 
 SHAPE = (3, 48, 40)
 CARD = ModelCard("compact", Scaling("uint8", 0, 255))
@@ -241,7 +242,7 @@ class Fetching:
         import asyncssh  # noqa: F401  (once, for all that are forked)
 
         from napari_unet.cli import fetch  # noqa: F401
-        from napari_unet.servers import listing  # noqa: F401
+        from napari_unet.launchers.servers import listing  # noqa: F401
 
         self._train(4)
         launch = {"id": "0123456789abcdef", "devices": 1, "boot_id": ""}
@@ -260,8 +261,8 @@ class Fetching:
         training.run(self._there.parent)
 
     def _adopt(self, folder: Path) -> None:
-        from napari_unet.servers.listing import adopt_run
-        from napari_unet.servers.profiles import profile_from_json
+        from napari_unet.launchers.servers.listing import adopt_run
+        from napari_unet.launchers.servers.profiles import profile_from_json
 
         profile = profile_from_json(json.loads(self._profile.read_text()))
         adopt_run(profile, self._there.name, folder)

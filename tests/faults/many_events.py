@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from training.config import preset_config
-from training.events import EventLog
-from training.run_directory import RunDirectory
+from training.runs.event_log import EventLog
+from training.runs.run_directory import RunDirectory
 
 EPOCH = 100  # steps
 START = 1_700_000_000.0  # seconds since 1970

@@ -12,9 +12,9 @@ Reader = Callable[[Path], Any]
 
 def stack() -> Reader:
     """A TIF as training, evaluation and the command line read it."""
-    from napari_unet.pixel_size import read_pixel_size
-    from training.sparse import read_label_note
-    from training.stacks import read_stack
+    from napari_unet.stacks.pixel_size import read_pixel_size
+    from training.stacks.sparse_labels import read_label_note
+    from training.stacks.training_pair import read_stack
 
     def read(path: Path) -> Any:
         pages = read_stack(path)
@@ -29,8 +29,8 @@ def layers() -> Reader:
     """A TIF as napari opens it, with the pixels of its first and last slice."""
     import numpy as np
 
-    from napari_unet.opened_stack import OpenedStack
-    from training.stack_file import StackFile
+    from napari_unet.stacks.stack_recognition import OpenedStack
+    from training.stacks.stack_file import StackFile
 
     def read(path: Path) -> Any:
         opened = OpenedStack.of(StackFile(path))
@@ -43,7 +43,7 @@ def layers() -> Reader:
 
 def config() -> Reader:
     """A configuration, which is written again."""
-    from training.run_directory import RunDirectory
+    from training.runs.run_directory import RunDirectory
 
     def read(path: Path) -> Any:
         run = RunDirectory(path.parent)
@@ -55,10 +55,10 @@ def config() -> Reader:
 
 def events() -> Reader:
     """Events as the window folds and shows them, wholly and in the list of runs."""
-    from napari_unet.learning_source import comparison_text
-    from napari_unet.run_progress import Curves, RunProgress
-    from training.event_reading import read_events
-    from training.events import RunState, fold, load_state, read_state
+    from napari_unet.runs.learning_on import comparison_text
+    from napari_unet.runs.run_progress import Curves, RunProgress
+    from training.runs.event_reading import read_events
+    from training.runs.run_state import RunState, fold, load_state, read_state
 
     def read(path: Path) -> Any:
         read_state(path, RunState(), 0, "last")
@@ -73,10 +73,11 @@ def events() -> Reader:
 
 def run() -> Reader:
     """A run's folder in the list of runs, and followed by the window."""
-    from napari_unet.launching import LocalLauncher
-    from napari_unet.run_progress import ProgressReader
-    from napari_unet.runs import RunFollower, list_runs
-    from training.run_directory import RunDirectory
+    from napari_unet.launchers.local_launcher import LocalLauncher
+    from napari_unet.runs.run_follower import RunFollower
+    from napari_unet.runs.run_list import list_runs
+    from napari_unet.runs.run_progress import ProgressReader
+    from training.runs.run_directory import RunDirectory
 
     def read(path: Path) -> Any:
         list_runs(path.parent)
@@ -92,8 +93,8 @@ def card() -> Reader:
     import numpy as np
     import scipy.ndimage  # noqa: F401 (its import asks lscpu)
 
-    from training.model_card import ModelCard
-    from training.tiling import predict_slice
+    from training.model.model_card import ModelCard
+    from training.model.slice_prediction import predict_slice
 
     def read(path: Path) -> Any:
         text = path.read_text(errors="replace")
@@ -116,7 +117,7 @@ def model() -> Reader:
     import numpy as np
     import openvino
 
-    from napari_unet.prediction import load_predictor
+    from napari_unet.prediction.predictor import load_predictor
 
     openvino.Core()
     image = np.arange(48 * 48, dtype=np.uint8).reshape(48, 48)
@@ -133,8 +134,8 @@ def weights() -> Reader:
     import mindspore
     from mindspore import nn
 
-    from training.checkpoints import load_weights, put_weights
-    from training.learner import read_done
+    from training.learning.checkpoints import load_weights, put_weights
+    from training.learning.learner import read_done
 
     mindspore.set_context(mode=mindspore.PYNATIVE_MODE)
     cell = nn.Conv2d(1, 4, 3, has_bias=True)
@@ -149,7 +150,7 @@ def weights() -> Reader:
 
 def npus() -> Reader:
     """What npu-smi prints."""
-    from training.npus import parse_list, parse_table
+    from training.devices.npus import parse_list, parse_table
 
     def read(path: Path) -> Any:
         text = path.read_bytes().decode(errors="replace")
@@ -160,7 +161,7 @@ def npus() -> Reader:
 
 def project() -> Reader:
     """A project's folder, with the pixels of its own files."""
-    from napari_unet.project import Project
+    from napari_unet.projects.project import Project
 
     def read(path: Path) -> Any:
         opened = Project(path)
@@ -172,7 +173,7 @@ def project() -> Reader:
 
 def profiles() -> Reader:
     """The file of servers."""
-    from napari_unet.servers import profiles as module
+    from napari_unet.launchers.servers import profiles as module
 
     def read(path: Path) -> Any:
         module.profiles_path = lambda: path
@@ -183,8 +184,8 @@ def profiles() -> Reader:
 
 def record() -> Reader:
     """What a run's copy knows of its server."""
-    from napari_unet.servers.record import FILE_NAME, read_record
-    from training.run_directory import RunDirectory
+    from napari_unet.launchers.servers.record import FILE_NAME, read_record
+    from training.runs.run_directory import RunDirectory
 
     def read(path: Path) -> Any:
         assert path.name == FILE_NAME

@@ -16,8 +16,8 @@ import tifffile
 from tests.faults.disk_faults import FAULTS, break_disk, fill
 from tests.faults.wholeness import assert_whole, files_of, temporaries_of
 from tests.napari_unet.conftest import WriteModel
-from training.events import load_state
-from training.run_directory import RunDirectory
+from training.runs.run_directory import RunDirectory
+from training.runs.run_state import load_state
 
 OF_OUTPUTS = ("too-large", "too-many-files")
 needs_mindspore = pytest.mark.skipif(find_spec("mindspore") is None, reason="without MindSpore")

@@ -12,13 +12,13 @@ import pytest
 from tests.faults.campaign import run_campaign
 from tests.faults.disk_faults import FAULTS, break_disk
 from tests.faults.scale import scaled
-from tests.napari_unet.servers.conftest import (  # noqa: F401  (fixtures)
+from tests.napari_unet.launchers.servers.conftest import (  # noqa: F401  (fixtures)
     client_key,
     home,
     sshd,
     unknown_sshd,
 )
-from tests.napari_unet.servers.sshd import Sshd
+from tests.napari_unet.launchers.servers.sshd import Sshd
 
 
 @pytest.fixture

@@ -14,17 +14,17 @@ import pytest
 from onnx import TensorProto, helper
 from safetensors.numpy import save
 
-from napari_unet.project import LayerRecord, ProjectState, StackReference
-from napari_unet.servers.profiles import Profile
+from napari_unet.launchers.servers.profiles import Profile
+from napari_unet.projects.records import LayerRecord, ProjectState, StackReference
 from napari_unet.settings import Settings
 from tests.faults.mutations import mutated, truncated
 from tests.faults.reading import read_all
 from tests.faults.scale import scaled
 from tests.napari_unet.conftest import dark_is_membrane
-from tests.training.test_npus import A3_TABLE
+from tests.training.devices.test_npus import A3_TABLE
 from training.config import preset_config
-from training.model_card import ModelCard
-from training.scaling import Scaling
+from training.model.model_card import ModelCard
+from training.stacks.scaling import Scaling
 
 SEED = 20150518
 CARD = ModelCard("compact", Scaling("uint8", 0.0, 255.0), train_slices=(1, 2), data="stack")

@@ -17,21 +17,24 @@ import tifffile
 from click.testing import CliRunner
 
 from napari_unet.cli.runs import command as list_command
-from napari_unet.launching import LocalLauncher
-from napari_unet.plain_text import as_html, line, printable
-from napari_unet.project import DOCUMENT, Project
-from napari_unet.run_progress import ProgressReader
-from napari_unet.runs import RunFollower, list_runs
-from napari_unet.servers import launcher_for, scripts
-from napari_unet.servers.profiles import Profile
-from napari_unet.servers.record import RemoteRecord, read_record, write_record
+from napari_unet.launchers.local_launcher import LocalLauncher
+from napari_unet.launchers.servers import scripts
+from napari_unet.launchers.servers.profiles import Profile
+from napari_unet.launchers.servers.record import RemoteRecord, read_record, write_record
+from napari_unet.projects.project import DOCUMENT, Project
+from napari_unet.runs.launcher_of_run import launcher_for
+from napari_unet.runs.run_follower import RunFollower
+from napari_unet.runs.run_list import list_runs
+from napari_unet.runs.run_progress import ProgressReader
+from napari_unet.text import as_html, line, printable
 from tests.faults.reading import read_all
 from training.config import preset_config
+from training.devices.msrun_job import Job
+from training.devices.node_link import HeadLink
 from training.errors import UserError
-from training.events import EventLog, load_state
-from training.job import Job
-from training.node_link import HeadLink
-from training.run_directory import RunDirectory
+from training.runs.event_log import EventLog
+from training.runs.run_directory import RunDirectory
+from training.runs.run_state import load_state
 
 ROOT = Path(__file__).parents[2]
 ESCAPES = "\x1b[2J\x1b]0;owned\x07\u202e\r"

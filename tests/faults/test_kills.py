@@ -14,8 +14,8 @@ import pytest
 from tests.faults.campaign import run_campaign
 from tests.faults.scale import scaled
 from tests.faults.wholeness import assert_whole, files_of, temporaries_of
-from training.events import load_state
-from training.run_directory import RunDirectory
+from training.runs.run_directory import RunDirectory
+from training.runs.run_state import load_state
 
 STEPS = 8
 

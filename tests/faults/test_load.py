@@ -11,14 +11,15 @@ from pathlib import Path
 import psutil
 import pytest
 
-from napari_unet.launching import LocalLauncher
-from napari_unet.run_progress import ProgressReader
-from napari_unet.runs import RunFollower, list_runs
+from napari_unet.launchers.local_launcher import LocalLauncher
+from napari_unet.runs.run_follower import RunFollower
+from napari_unet.runs.run_list import list_runs
+from napari_unet.runs.run_progress import ProgressReader
 from tests.faults.many_events import EPOCH, append_steps, new_run
 from tests.faults.scale import scaled
-from training.event_reading import KEPT_EVENTS, PIECE
-from training.events import load_state
-from training.thinned_curve import MAX_POINTS
+from training.runs.event_reading import KEPT_EVENTS, PIECE
+from training.runs.run_state import load_state
+from training.runs.thinned_curve import MAX_POINTS
 
 MB = 2**20
 UPDATE = 80  # steps that come between two looks at a run

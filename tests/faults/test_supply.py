@@ -15,7 +15,7 @@ import tifffile
 
 from tests.napari_unet.conftest import UINT8, dark_is_membrane
 from training import __version__
-from training.model_card import ModelCard
+from training.model.model_card import ModelCard
 
 ROOT = Path(__file__).parents[2]
 NAME = f"napari_unet_mindspore-{__version__}"

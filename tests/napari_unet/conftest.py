@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from training.model_card import METADATA_KEY, ModelCard
-from training.scaling import Scaling
+from training.model.model_card import METADATA_KEY, ModelCard
+from training.stacks.scaling import Scaling
 
 REACH = 2
 UINT8 = Scaling("uint8", 0.0, 255.0)

@@ -7,7 +7,7 @@ import pytest
 
 from napari_unet import doctor
 from napari_unet.doctor import Finding, can_run, examine, format_report, run_probe
-from tests.training.fake_npu_smi import install_npu_smi
+from tests.training.devices.fake_npu_smi import install_npu_smi
 
 
 def examined(name: str) -> Finding:

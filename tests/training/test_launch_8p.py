@@ -19,11 +19,11 @@ import psutil
 import pytest
 import tifffile
 
-from tests.training.fake_npu_smi import install_npu_smi
-from training.event_reading import Event, parse_events
-from training.events import load_state
-from training.run_directory import RunDirectory
-from training.run_processes import RUN_MARK, find_processes, find_workers, kill_processes
+from tests.training.devices.fake_npu_smi import install_npu_smi
+from training.devices.run_processes import RUN_MARK, find_processes, find_workers, kill_processes
+from training.runs.event_reading import Event, parse_events
+from training.runs.run_directory import RunDirectory
+from training.runs.run_state import load_state
 
 PATIENCE = 240.0
 SCRIPT = Path(__file__).parents[2] / "training" / "scripts" / "run_distribute_train.sh"

@@ -14,11 +14,11 @@ from PIL import Image
 from safetensors.numpy import load_file, save_file
 
 from tests.training.conftest import SIDE, SLICES, train, training_command
-from training.checkpoints import load_weights
 from training.errors import UserError
-from training.events import RunState, load_state
-from training.neuron_metrics import NEURON_FIGURES
-from training.run_directory import RunDirectory
+from training.learning.checkpoints import load_weights
+from training.metrics.neuron_metrics import NEURON_FIGURES
+from training.runs.run_directory import RunDirectory
+from training.runs.run_state import RunState, load_state
 
 STEPS = 8
 # An epoch is 5 slices, 3 steps; validation after steps 3, 5 and 8.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mindspore import nn, ops
 
-from training.device import place_in_run
+from training.devices.placement import place_in_run
 
 
 class BatchNorm(nn.BatchNorm2d):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 import time
 
-from training.events import EventLog
-from training.run_directory import RunDirectory
+from training.runs.event_log import EventLog
+from training.runs.run_directory import RunDirectory
 
 run, rank, lines = RunDirectory(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 

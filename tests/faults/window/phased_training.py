@@ -10,8 +10,8 @@ import sys
 import time
 from pathlib import Path
 
-from training.events import EventLog
-from training.run_directory import RunDirectory
+from training.runs.event_log import EventLog
+from training.runs.run_directory import RunDirectory
 
 run, phase = RunDirectory(sys.argv[1]), sys.argv[2]
 

@@ -17,31 +17,35 @@ from pytestqt.qtbot import QtBot
 from qtpy.QtCore import QEvent, Qt, QTimer
 from qtpy.QtWidgets import QApplication, QLabel, QMessageBox, QPushButton, QWidget
 
-from napari_unet.launching import LocalLauncher
-from napari_unet.layers import add_mask
-from napari_unet.live_prediction import LivePrediction
-from napari_unet.processes import find_process, kill_tree, start_detached
-from napari_unet.runs import summarize
-from napari_unet.servers import RemoteLauncher
-from napari_unet.servers.profiles import save_profile
+from napari_unet.launchers.local_launcher import (
+    LocalLauncher,
+    find_process,
+    kill_tree,
+    start_detached,
+)
+from napari_unet.launchers.servers.profiles import save_profile
+from napari_unet.launchers.servers.remote_launcher import RemoteLauncher
+from napari_unet.layers.plugin_layers import add_mask
+from napari_unet.prediction.live_prediction import LivePrediction
+from napari_unet.runs.run_list import summarize
 from napari_unet.settings import load_settings, remember
-from napari_unet.widgets.train_dock import TrainDock
+from napari_unet.widgets.train.dock import TrainDock
 from tests.faults.window.census import wait_for_threads
-from tests.napari_unet.servers.conftest import (  # noqa: F401  (fixtures)
+from tests.napari_unet.launchers.servers.conftest import (  # noqa: F401  (fixtures)
     client_key,
     home,
     sshd,
     unknown_sshd,
 )
-from tests.napari_unet.servers.quick_server import (
+from tests.napari_unet.launchers.servers.quick_server import (
     install_quick_python,
     processes_on,
     quick_config,
     write_data,
 )
-from tests.napari_unet.servers.sshd import Sshd
+from tests.napari_unet.launchers.servers.sshd import Sshd
 from training.config import preset_config
-from training.run_directory import RunDirectory
+from training.runs.run_directory import RunDirectory
 
 PROGRAM = Path(__file__).with_name("phased_training.py")
 PLUGIN = "napari-unet-mindspore"

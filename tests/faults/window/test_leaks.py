@@ -11,12 +11,12 @@ from pytestqt.qtbot import QtBot
 from qtpy.QtCore import QTimer
 
 from napari_unet.settings import remember
-from napari_unet.widgets.device_log import DeviceLogWindow
-from napari_unet.widgets.server_dialog import ServerDialog
+from napari_unet.widgets.runs.device_log import DeviceLogWindow
+from napari_unet.widgets.servers.dialog import ServerDialog
 from tests.faults.many_events import append_steps, new_run
 from tests.faults.scale import scaled
 from tests.faults.window.census import growth, take_census, wait_for_threads
-from training.run_directory import RunDirectory
+from training.runs.run_directory import RunDirectory
 
 PLUGIN = "napari-unet-mindspore"
 DOCKS = ("Project", "Annotate", "Train", "Runs", "Predict", "Correct", "Evaluate")

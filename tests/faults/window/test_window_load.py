@@ -16,9 +16,9 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication, QLabel, QTableView
 
 from napari_unet.settings import remember
-from napari_unet.widgets.device_log import DeviceLogWindow
-from napari_unet.widgets.runs_dock import RunsDock
-from napari_unet.widgets.train_dock import TrainDock
+from napari_unet.widgets.runs.device_log import DeviceLogWindow
+from napari_unet.widgets.runs.dock import RunsDock
+from napari_unet.widgets.train.dock import TrainDock
 from tests.faults.many_events import append_steps, new_run
 from tests.faults.scale import scaled
 

@@ -17,12 +17,12 @@ from napari_unet.cli.demo import command, run_phases
 from napari_unet.demo import Demo
 from training.config import TrainingConfig
 from training.errors import UserError
-from training.events import load_state
-from training.folds import split_fold
-from training.metrics import FIGURES
-from training.neuron_metrics import NEURON_FIGURES
-from training.run_directory import RunDirectory
-from training.synthetic import write_synthetic
+from training.metrics.neuron_metrics import NEURON_FIGURES
+from training.metrics.pixel_metrics import FIGURES
+from training.runs.run_directory import RunDirectory
+from training.runs.run_state import load_state
+from training.stacks.holdout import split_fold
+from training.stacks.synthetic import write_synthetic
 
 RESULTS = {
     "contact-sheet.png",

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import tifffile
 
-from training.folds import split_fold
-from training.metrics import FIGURES
-from training.neuron_metrics import NEURON_FIGURES
+from training.metrics.neuron_metrics import NEURON_FIGURES
+from training.metrics.pixel_metrics import FIGURES
+from training.stacks.holdout import split_fold
 
 WriteModel = Callable[..., Path]
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import tifffile
 
-from napari_unet.prediction import load_predictor
-from napari_unet.sparse_labels import write_sparse_labels
+from napari_unet.prediction.predictor import load_predictor
+from napari_unet.stacks.mask_files import write_sparse_labels
 from tests.training.conftest import small_stack
-from training.events import load_state
-from training.run_directory import RunDirectory
+from training.runs.run_directory import RunDirectory
+from training.runs.run_state import load_state
 
 
 def train(*arguments: object) -> "subprocess.CompletedProcess[str]":

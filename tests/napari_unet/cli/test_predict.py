@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from napari_unet.pixel_size import read_pixel_size
+from napari_unet.stacks.pixel_size import read_pixel_size
 
 WriteModel = Callable[..., Path]
 
@@ -78,7 +78,7 @@ def test_neither_mindspore_nor_a_window_is_needed(
 ) -> None:
     code = (
         "import sys; sys.modules |= dict.fromkeys(['mindspore', 'napari', 'qtpy', 'imagecodecs']);"
-        "from napari_unet.cli import main; main()"
+        "from napari_unet.cli.main import main; main()"
     )
     arguments = ["predict", write_model(), stack, "-o", tmp_path / "mask.tif"]
     subprocess.run([sys.executable, "-c", code, *map(str, arguments)], check=True)

@@ -10,8 +10,8 @@ import pytest
 import tifffile
 
 from training.config import preset_config
-from training.events import load_state
-from training.run_directory import RunDirectory
+from training.runs.run_directory import RunDirectory
+from training.runs.run_state import load_state
 
 
 def train(*arguments: object, folder: Path | None = None) -> "subprocess.CompletedProcess[str]":

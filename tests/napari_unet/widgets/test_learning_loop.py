@@ -13,13 +13,13 @@ from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel, QPushButton, QWidget
 
-from napari_unet.launching import LocalLauncher
-from napari_unet.layers import corrected_slices
-from napari_unet.runs import list_runs
+from napari_unet.launchers.local_launcher import LocalLauncher
+from napari_unet.layers.plugin_layers import corrected_slices
+from napari_unet.runs.run_list import list_runs
 from napari_unet.settings import remember
-from training.events import load_state
-from training.sparse import read_label_note
-from training.synthetic import synthetic_stack
+from training.runs.run_state import load_state
+from training.stacks.sparse_labels import read_label_note
+from training.stacks.synthetic import synthetic_stack
 
 PLUGIN = "napari-unet-mindspore"
 PATIENCE = 120_000  # milliseconds; processes that import MindSpore on a busy machine

@@ -1,0 +1,155 @@
+"""What the commands on runs share: finding a run, following it, asking about host keys."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import click
+
+from napari_unet.launchers.servers.host_keys import UnknownHostKeyError, accept_host_key
+from napari_unet.launchers.servers.opening import ConnectionLostError
+from napari_unet.launchers.servers.profiles import find_profile
+from napari_unet.launchers.servers.remote_launcher import RemoteLauncher
+from napari_unet.launchers.servers.store import Progress
+from napari_unet.runs.launcher_of_run import launcher_for
+from napari_unet.runs.run_follower import RunFollower
+from napari_unet.settings import load_settings
+from napari_unet.text import printable
+from training.config import TrainingConfig
+from training.errors import UserError
+from training.runs.run_directory import RunDirectory
+from training.runs.run_state import RunState
+
+UPDATE_SECONDS = 0.5
+Result = TypeVar("Result")
+
+
+def runs_folders() -> list[Path]:
+    """Where runs are looked for: ``runs`` here, then the window's folder."""
+    return [Path("runs"), Path(load_settings().runs_folder)]
+
+
+def find_run(text: str) -> RunDirectory:
+    """The run of a folder or a name; a UserError if there is none."""
+    for path in (Path(text), *(folder / text for folder in runs_folders())):
+        if (path / "config.json").exists():
+            return RunDirectory(path.absolute())
+    raise UserError(
+        f"There is no run '{text}'.",
+        "List them with napari-unet runs; fetch a server's with napari-unet fetch --remote.",
+    )
+
+
+def confirm_host_keys(action: Callable[[], Result], accepted: str | None = None) -> Result:
+    """Do something on servers; a person is asked about each unknown host key meanwhile.
+
+    Parameters
+    ----------
+    action : callable
+        Called again after each key that was accepted.
+    accepted : str or None
+        A fingerprint that the person has accepted on the command line.
+
+    Raises
+    ------
+    UnknownHostKeyError
+        If nobody is there to be asked, or the answer is no.
+    """
+    while True:
+        try:
+            return action()
+        except UnknownHostKeyError as unknown:
+            if unknown.fingerprint != accepted:
+                click.echo(unknown.problem, err=True)
+                is_asked = sys.stdin.isatty()
+                if not is_asked or not click.confirm("Is it the server's own? Accept it"):
+                    raise
+            accept_host_key(unknown)
+
+
+def show_progress(progress: Progress) -> None:
+    """Print how far an upload is, on one line of a terminal; else only its end."""
+    is_done = progress.done == progress.total
+    if sys.stderr.isatty() or is_done:
+        share = 100 * progress.done // max(1, progress.total)
+        click.echo(f"\rUploading {progress.what}: {share} %", nl=is_done, err=True)
+
+
+def train_remotely(config: TrainingConfig, profile: str, devices: int, run: Path) -> None:
+    """Start a run on a server, print its name, and follow it until Ctrl-C or its end.
+
+    Parameters
+    ----------
+    config : TrainingConfig
+        Its paths are of this machine.
+    profile : str
+        Name of the server's profile.
+    devices : int
+        How many; 0: as many as the profile says.
+    run : Path
+        New folder on this machine for the run's copy.
+    """
+    launcher = RemoteLauncher(find_profile(profile), run.parent, devices, show_progress)
+    started = confirm_host_keys(lambda: launcher.start(config, run.name))
+    click.echo(f"The run is {started.name}, on {launcher.name}; its copy is in {started.path}.")
+    follow(started, RunFollower(started, launcher))
+
+
+def resume_remotely(run: RunDirectory, devices: int) -> None:
+    """Go on with a server's run there, and follow it."""
+    launcher = launcher_for(run)
+    if not isinstance(launcher, RemoteLauncher):
+        raise UserError(f"{run.path} is no run on a server.", "Leave --devices out.")
+    confirm_host_keys(lambda: launcher.resume(run, devices))
+    follow(run, RunFollower(run, launcher))
+
+
+def follow(run: RunDirectory, follower: RunFollower) -> None:
+    """Print what a run does until it ends, or Ctrl-C; exit with 1 if it failed."""
+    pause = threading.Event()
+    shown = ""
+    try:
+        while True:
+            try:
+                confirm_host_keys(follower.update)
+                line = _progress_line(follower.state)
+            except ConnectionLostError as error:
+                line = str(error)
+            if line != shown:
+                click.echo(printable(line))
+                shown = line
+            if follower.has_ended:
+                break
+            pause.wait(UPDATE_SECONDS)
+    except KeyboardInterrupt:
+        click.echo(
+            f"\nThe run goes on. Follow it again: napari-unet follow {run.name}; "
+            f"end it: napari-unet stop {run.name}"
+        )
+        return
+    _tell_end(run, follower)
+
+
+def _progress_line(state: RunState) -> str:
+    if state.started is None:
+        return "Waiting for the first step."
+    line = f"step {state.step} of {state.total_steps}"
+    if state.steps:
+        line += f"  loss {state.steps[-1]['loss']:.4f}"
+    if state.best_soft_dice is not None:
+        line += f"  best soft Dice {state.best_soft_dice:.4f}"
+    return line
+
+
+def _tell_end(run: RunDirectory, follower: RunFollower) -> None:
+    click.echo(f"The run {run.name} is {follower.status}.")
+    if run.onnx.exists():
+        click.echo(f"Its best model: {run.onnx}")
+    failure = follower.state.failure
+    if follower.status == "failed" and failure is not None:
+        click.echo(printable(f"Error: {failure['message']} {failure['remedy']}"), err=True)
+        sys.exit(1)

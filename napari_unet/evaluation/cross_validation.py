@@ -1,0 +1,188 @@
+"""Evaluation of models on the folds of a stack: which model judges which, and their sum."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_unet.prediction.predictor import Predictor
+from training.config import FOLDS
+from training.errors import UserError
+from training.metrics.evaluation_report import Evaluation, evaluate_slices
+from training.metrics.pixel_metrics import format_table, mean_figures
+from training.stacks.holdout import split_fold
+
+Predictors = Mapping[str, Predictor]
+
+
+@dataclass(frozen=True)
+class FoldEvaluation:
+    """Figures of a fold's validation slices.
+
+    Parameters
+    ----------
+    model : str
+        Name of the model that predicted them.
+    evaluation : Evaluation
+    seen : list of int
+        Those slices that the model was trained on: their figures flatter it.
+    """
+
+    model: str
+    evaluation: Evaluation
+    seen: list[int]
+
+    def title(self) -> str:
+        """One line that says what was evaluated, and whether that was fair."""
+        start = f"Fold {self.evaluation.fold}, {self.model}: "
+        total = len(self.evaluation.slices)
+        if not self.seen:
+            return f"{start}{total} slices that it was not trained on"
+        return (
+            f"{start}{len(self.seen)} of {total} slices WERE SEEN IN TRAINING "
+            f"({', '.join(map(str, self.seen))}); their figures flatter"
+        )
+
+
+@dataclass(frozen=True)
+class CrossValidation:
+    """Figures of several folds."""
+
+    folds: list[FoldEvaluation]
+
+    def mean(self) -> dict[str, float]:
+        """Of each figure, over the slices of all folds."""
+        return mean_figures([one for fold in self.folds for one in fold.evaluation.slices])
+
+    def held_out_mean(self) -> dict[str, float] | None:
+        """Mean over the slices that their model was not trained on; None if there are none."""
+        slices = [
+            one
+            for fold in self.folds
+            for one in fold.evaluation.slices
+            if one["index"] not in fold.seen
+        ]
+        return mean_figures(slices) if slices else None
+
+    def report(self) -> str:
+        """Tables for a terminal, and the means where there are several folds."""
+        parts = [f"{fold.title()}\n{fold.evaluation.table()}" for fold in self.folds]
+        if len(self.folds) > 1:
+            means: list[Mapping[str, Any]] = [
+                {"index": fold.evaluation.fold, **fold.evaluation.mean} for fold in self.folds
+            ]
+            parts.append(f"All folds\n{format_table(means, self.mean(), title='fold')}")
+            parts.append(self._held_out_sentence())
+        return "\n\n".join(parts)
+
+    def _held_out_sentence(self) -> str:
+        mean = self.held_out_mean()
+        if mean is None:
+            return "Every slice was seen in training: give the runs that held them out."
+        figures = ", ".join(f"{name} {figure:.4f}" for name, figure in mean.items())
+        return f"Of the slices that were not seen in training: {figures}"
+
+    def to_json(self) -> str:
+        """The folds and their means; of one fold alone, its evaluation."""
+        if len(self.folds) == 1:
+            return self.folds[0].evaluation.to_json()
+        folds = [
+            {**fold.evaluation.to_dict(), "model": fold.model, "seen_in_training": fold.seen}
+            for fold in self.folds
+        ]
+        document = {"folds": folds, "mean": self.mean(), "held_out_mean": self.held_out_mean()}
+        return json.dumps(document, indent=2) + "\n"
+
+    def to_csv(self) -> str:
+        """A line a slice, of all folds; of one fold alone, its evaluation."""
+        if len(self.folds) == 1:
+            return self.folds[0].evaluation.to_csv()
+        text = io.StringIO()
+        columns = ["fold", "model", "index", *self.mean(), "seen_in_training"]
+        writer = csv.DictWriter(text, columns, lineterminator="\n")
+        writer.writeheader()
+        for fold in self.folds:
+            known: dict[str, Any] = {"fold": fold.evaluation.fold, "model": fold.model}
+            for one in fold.evaluation.slices:
+                writer.writerow({**known, **one, "seen_in_training": one["index"] in fold.seen})
+        return text.getvalue()
+
+
+def assign_folds(predictors: Predictors, fold: int | str | None) -> list[tuple[int, str]]:
+    """Which folds to evaluate, each with the name of the model for it.
+
+    Parameters
+    ----------
+    predictors : mapping of str to Predictor
+        By name, in the order given.
+    fold : int, "all" or None
+        None: of each model the fold that it was not trained on. A fold, or all: each with
+        the model that was not trained on it, or with the first where there is none.
+
+    Raises
+    ------
+    UserError
+        If two models hold out the same fold, or there are too many for one fold.
+    """
+    holding_out: dict[int, str] = {}
+    for name, predictor in predictors.items():
+        own = predictor.card.fold
+        if own in holding_out:
+            raise UserError(
+                f"{holding_out[own]} and {name} both hold out fold {own}.",
+                "Give one run of each fold.",
+            )
+        holding_out[own] = name
+    if fold is None:
+        return sorted(holding_out.items())
+    if fold != "all" and len(predictors) > 1:
+        raise UserError(
+            f"Fold {fold} needs one model, but {len(predictors)} were given.",
+            "Give one run, or leave out --fold.",
+        )
+    first = next(iter(predictors))
+    folds = range(FOLDS) if fold == "all" else [int(fold)]
+    return [(index, holding_out.get(index, first)) for index in folds]
+
+
+def evaluate_folds(
+    predictors: Predictors,
+    assignment: Iterable[tuple[int, str]],
+    images: NDArray[Any],
+    membrane: NDArray[np.bool_],
+    on_slice: Callable[[], object] = lambda: None,
+) -> Iterator[FoldEvaluation]:
+    """Predict and evaluate the validation slices of folds.
+
+    Parameters
+    ----------
+    assignment : iterable of (int, str)
+        See :func:`assign_folds`.
+    images : array (Z, Y, X)
+    membrane : array (Z, Y, X) of bool
+    on_slice : callable
+        Called after each slice, for a progress bar.
+
+    Yields
+    ------
+    FoldEvaluation
+    """
+    for fold, name in assignment:
+        predictor = predictors[name]
+        scaling = predictor.card.scaling.for_stack(images)
+        _, validation = split_fold(len(images), fold)
+        trained = predictor.card.seen_slices(len(images))
+        probabilities = {}
+        for place, probability in predictor.predict(images[validation], scaling):
+            probabilities[validation[place]] = probability
+            on_slice()
+        pixels = evaluate_slices(fold, probabilities, membrane, predictor.card.threshold)
+        evaluation = pixels.with_neuron_figures(probabilities, membrane)
+        yield FoldEvaluation(name, evaluation, [i for i in validation if i in set(trained)])

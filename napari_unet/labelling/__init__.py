@@ -1,0 +1,1 @@
+"""Painting and mending labels: counts, corrections, where to look next."""

@@ -1,0 +1,78 @@
+"""How much of a stack is labelled, and whether that is enough to train on. No Qt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.stacks.sparse_labels import INSIDE, MEMBRANE
+
+CLASSES = {MEMBRANE: "membrane", INSIDE: "inside"}
+FEW_PIXELS = 400  # of a class: a handful of strokes
+
+
+class LabelCounts:
+    """Labelled pixels of every slice and class, kept up to date by telling what was edited.
+
+    Parameters
+    ----------
+    labels : array (Z, Y, X) or (Y, X) of int
+        Sparse labels. They are looked at anew whenever a slice is counted.
+
+    Attributes
+    ----------
+    membrane, inside : arrays (Z,) of int
+        Pixels.
+    """
+
+    def __init__(self, labels: Any) -> None:
+        self._labels = labels
+        length = labels.shape[0] if labels.ndim == 3 else 1
+        self.membrane: NDArray[np.int64] = np.zeros(length, np.int64)
+        self.inside: NDArray[np.int64] = np.zeros(length, np.int64)
+
+    def is_of(self, labels: Any) -> bool:
+        """Whether it counts this array."""
+        return self._labels is labels
+
+    def update(self, slices: Iterable[int] | None = None) -> None:
+        """Count some slices, or all; half a millisecond for each of 1024 x 1024 pixels."""
+        for index in range(len(self.membrane)) if slices is None else slices:
+            page = np.asarray(self._labels[index] if self._labels.ndim == 3 else self._labels)
+            self.membrane[index] = np.count_nonzero(page == MEMBRANE)
+            self.inside[index] = np.count_nonzero(page == INSIDE)
+
+    @property
+    def labelled(self) -> list[int]:
+        """Slices that have a label."""
+        return [int(index) for index in np.flatnonzero(self.membrane + self.inside)]
+
+    def summary(self) -> str:
+        """How much is labelled, in a line."""
+        slices = len(self.labelled)
+        if not slices:
+            return "Nothing is labelled yet."
+        pixels = int(self.membrane.sum()), int(self.inside.sum())
+        where = "1 slice" if slices == 1 else f"{slices} slices"
+        return f"{pixels[0]:,} pixels of membrane and {pixels[1]:,} of inside, on {where}."
+
+    def advice(self) -> str:
+        """What to paint next; empty where there is enough."""
+        totals = {"membrane": int(self.membrane.sum()), "inside": int(self.inside.sum())}
+        missing = [name for name, pixels in totals.items() if not pixels]
+        if len(missing) == len(totals):
+            return "Paint some membranes and some insides on a slice: a few strokes of each do."
+        if missing:
+            return f"There is no {missing[0]} yet: a model must see both kinds."
+        few = [name for name, pixels in totals.items() if pixels < FEW_PIXELS]
+        if few:
+            return f"Little {' and '.join(few)} yet: paint a few more strokes."
+        if len(self.labelled) == 1 and len(self.membrane) > 1:
+            return (
+                "Only one slice is labelled. Strokes on a second one, far from it, make the model "
+                "steadier and its validation honest."
+            )
+        return ""

@@ -1,0 +1,144 @@
+"""The launcher that trains on this machine, in a process that outlives the window."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+import psutil
+
+from napari_unet.launchers.launcher import check_run_name
+from training.config import TrainingConfig
+from training.devices.npus import find_npus
+from training.errors import UserError
+from training.files.atomic_files import write_atomically
+from training.files.untrusted_files import parse_json, read_document
+from training.runs.run_directory import RunDirectory
+
+_NICENESS = 10
+
+
+def start_detached(command: Sequence[str], log: Path, record: Path) -> None:
+    """Start a process in a session of its own, at lower priority, that outlives this one.
+
+    Parameters
+    ----------
+    command : sequence of str
+        Program and arguments.
+    log : Path
+        File that the process's output is appended to.
+    record : Path
+        File to write the process's identity to, for :func:`find_process`.
+    """
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            ["nice", "-n", str(_NICENESS), *command],  # noqa: S607 (found on PATH everywhere)
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    created = psutil.Process(process.pid).create_time()
+    identity = {"pid": process.pid, "created": created}
+    write_atomically(record, json.dumps(identity).encode() + b"\n")
+    threading.Thread(target=process.wait, name=f"wait-{process.pid}", daemon=True).start()
+
+
+def find_process(record: Path) -> psutil.Process | None:
+    """The recorded process if it is still alive; its number may be another's by now."""
+    try:
+        identity = parse_json(read_document(record))
+        process = psutil.Process(identity["pid"])
+        if abs(process.create_time() - identity["created"]) > 1:
+            return None
+        return None if process.status() == psutil.STATUS_ZOMBIE else process
+    except (OSError, ValueError, TypeError, KeyError, OverflowError, psutil.Error):
+        return None  # no record, a damaged one, or a process that is not this person's
+
+
+def kill_tree(process: psutil.Process, patience: float = 5.0) -> None:
+    """End a process and its descendants at once, in whatever sessions they are.
+
+    Parameters
+    ----------
+    process : psutil.Process
+        The root.
+    patience : float
+        Seconds to wait for them to be gone.
+    """
+    try:
+        family = [process, *process.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return
+    for member in family:
+        try:
+            member.kill()
+        except psutil.NoSuchProcess:
+            continue
+    psutil.wait_procs(family, timeout=patience)
+
+
+class LocalLauncher:
+    """Trains on this machine, in a process that outlives the one that started it.
+
+    Parameters
+    ----------
+    runs_folder : Path
+        Folder that new runs are made in.
+    """
+
+    name = "This computer"
+
+    def __init__(self, runs_folder: Path) -> None:
+        self.runs_folder = runs_folder
+
+    def list_devices(self) -> list[str]:
+        return [*(f"ascend:{place}" for place, _ in enumerate(find_npus())), "cpu"]
+
+    def start(self, config: TrainingConfig, name: str) -> RunDirectory:
+        run = RunDirectory(self.runs_folder.absolute() / check_run_name(name))
+        run.create(config)
+        _start_training(run)
+        return run
+
+    def resume(self, run: RunDirectory) -> None:
+        run.read_config()
+        run.check_links()
+        if self.is_running(run):
+            raise UserError(f"The run {run.name} is running already.", "Follow it instead.")
+        run.stop_request.unlink(missing_ok=True)
+        _start_training(run)
+
+    def stop(self, run: RunDirectory) -> None:
+        if self.is_running(run):
+            run.request_stop()
+
+    def cancel(self, run: RunDirectory, *, delete: bool = False) -> None:
+        run.read_config()
+        process = find_process(run.process)
+        if process is not None:
+            kill_tree(process)
+        if run.is_running():
+            raise UserError(
+                f"The run {run.name} was started elsewhere and is still running.",
+                "Stop it where it was started.",
+            )
+        if delete:
+            shutil.rmtree(run.path)
+
+    def is_running(self, run: RunDirectory) -> bool:
+        return run.is_running() or find_process(run.process) is not None
+
+    def refresh(self, run: RunDirectory) -> None:
+        """Nothing to do: the directory is the run's own."""
+
+
+def _start_training(run: RunDirectory) -> None:
+    # -P: the folder where napari was started must not hide the standard library's modules.
+    command = [sys.executable, "-P", "-m", "training.train", "--run_dir", str(run.path)]
+    start_detached(command, log=run.log, record=run.process)

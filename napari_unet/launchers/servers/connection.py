@@ -1,0 +1,174 @@
+"""An SSH connection to a server that is made anew, in growing pauses, when it breaks."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shlex
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from napari_unet.launchers.servers.opening import ConnectionLostError, open_connection
+from napari_unet.launchers.servers.profiles import Profile
+from training.errors import UserError
+
+if TYPE_CHECKING:
+    import asyncssh
+
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
+# What comes before it was printed by the login's own scripts.
+_BEGINNING = "--napari-unet-output--"
+
+
+class CommandError(UserError):
+    """A command on the server failed."""
+
+
+class Server:
+    """One server of a profile. Its coroutines belong to one event loop.
+
+    Parameters
+    ----------
+    profile : Profile
+        How to reach it; its ``nodes`` are not looked at.
+    """
+
+    def __init__(self, profile: Profile) -> None:
+        self.profile = profile
+        self._connection: asyncssh.SSHClientConnection | None = None
+        self._sftp: asyncssh.SFTPClient | None = None
+        self._lock = asyncio.Lock()
+        self._pause = FIRST_PAUSE
+        self._retry_time = 0.0
+        self._last_problem = ""
+
+    async def connect(self, *, is_patient: bool = False) -> asyncssh.SSHClientConnection:
+        """The open connection, or a new one.
+
+        Parameters
+        ----------
+        is_patient : bool
+            Whether to leave growing pauses between tries, as one who only watches should.
+
+        Raises
+        ------
+        ConnectionLostError
+            If the server can't be reached, or it isn't time yet to try again.
+        UserError
+            If the host key or the person's key is refused.
+        """
+        async with self._lock:
+            if self._connection is not None and not self._connection.is_closed():
+                return self._connection
+            wait = self._retry_time - time.monotonic()
+            if is_patient and wait > 0:
+                raise self._lost(wait)
+            try:
+                self._connection, self._sftp = await open_connection(self.profile), None
+            except ConnectionLostError as error:
+                wait, self._pause = self._pause, min(2 * self._pause, LONGEST_PAUSE)
+                self._retry_time = time.monotonic() + wait
+                self._last_problem = error.problem
+                if is_patient:
+                    raise self._lost(wait) from error
+                raise
+            self._pause = FIRST_PAUSE
+            return self._connection
+
+    async def run(self, script: str, timeout: float = 60, *, is_patient: bool = False) -> str:
+        """Run a bash script as at login, and return what it printed.
+
+        The script goes through bash's input, so the account's own shell never reads it.
+
+        Raises
+        ------
+        CommandError
+            If it ends with another code than 0, with its last words.
+        ConnectionLostError
+            If the connection breaks meanwhile, or the time is over.
+        """
+        connection = await self.connect(is_patient=is_patient)
+        # The function is read whole before it runs, so no command can swallow its rest.
+        with_marks = f"echo {_BEGINNING}\nmain() {{\n{script}\n}}\nmain </dev/null\nexit\n"
+        async with self._translated():
+            done = await connection.run(
+                "exec bash -l", input=os.fsencode(with_marks), encoding=None, timeout=timeout
+            )
+            if done.returncode is None:
+                raise ConnectionError("it broke during a command")
+        printed: Any = done.stdout
+        complaints: Any = done.stderr
+        output: bytes = printed.rpartition(f"{_BEGINNING}\n".encode())[2]
+        if done.returncode != 0:
+            words = (complaints + output).decode(errors="replace").strip()
+            last = words.splitlines()[-1] if words else f"exit code {done.returncode}"
+            raise CommandError(f"A command on {self.profile.name} failed: {last}.")
+        return output.decode(errors="surrogateescape")
+
+    @asynccontextmanager
+    async def files(self, *, is_patient: bool = False) -> AsyncIterator[asyncssh.SFTPClient]:
+        """The server's files. Their errors leave it as :class:`UserError`."""
+        connection = await self.connect(is_patient=is_patient)
+        async with self._translated():
+            if self._sftp is None:
+                self._sftp = await connection.start_sftp_client(
+                    path_encoding="utf-8", path_errors="surrogateescape"
+                )
+            yield self._sftp
+
+    async def close(self) -> None:
+        """Close the connection, if there is one."""
+        if self._connection is not None:
+            self._connection.close()
+            await self._connection.wait_closed()
+
+    @asynccontextmanager
+    async def _translated(self) -> AsyncIterator[None]:
+        """Turn what asyncssh raises into sentences; what breaks the connection drops it."""
+        import asyncssh
+
+        name = self.profile.name
+        try:
+            yield
+        except (asyncssh.SFTPNoSpaceOnFilesystem, asyncssh.SFTPQuotaExceeded) as error:
+            raise disk_full(name) from error
+        except (asyncssh.SFTPNoConnection, asyncssh.SFTPConnectionLost) as error:
+            await self._drop()
+            raise ConnectionLostError(f"The connection to {name} was lost.") from error
+        except asyncssh.SFTPFailure as error:
+            raise await self._explain_failure(error) from error
+        except asyncssh.SFTPError as error:
+            raise CommandError(f"A file on {name} can't be used: {error.reason}.") from error
+        except TimeoutError as error:
+            await self._drop()
+            raise ConnectionLostError(f"{name} did not answer in time.") from error
+        except (asyncssh.Error, ConnectionError) as error:
+            await self._drop()
+            raise ConnectionLostError(f"The connection to {name} was lost: {error}.") from error
+
+    async def _explain_failure(self, error: asyncssh.SFTPError) -> UserError:
+        """SFTP's version 3 says "Failure" for a full disk too, so it is looked at."""
+        free = await self.run(f"df -P -k -- {shlex.quote(self.profile.folder)} | tail -n 1")
+        if free.split()[3:4] == ["0"]:
+            return disk_full(self.profile.name)
+        return CommandError(f"A file on {self.profile.name} can't be used: {error.reason}.")
+
+    async def _drop(self) -> None:
+        if self._connection is not None:
+            self._connection.abort()
+        self._connection = self._sftp = None
+
+    def _lost(self, wait: float) -> ConnectionLostError:
+        return ConnectionLostError(
+            self._last_problem or f"The connection to {self.profile.name} was lost.",
+            f"Trying again in {max(1, round(wait))} s.",
+        )
+
+
+def disk_full(name: str) -> UserError:
+    """The disk of a server is full."""
+    return UserError(
+        f"The disk of {name} is full.", "Free some space in its working folder, then try again."
+    )

@@ -1,0 +1,55 @@
+"""Why a run on a server ended without a word, from what the server still knows."""
+
+from __future__ import annotations
+
+from training.errors import UserError
+from training.runs.event_reading import Event
+
+RESUME = "Resume the run: it goes on from its newest checkpoint."
+
+
+def ending_event(facts: str, server: str, time: float) -> Event:
+    """A ``failed`` event for a run whose processes are gone.
+
+    Parameters
+    ----------
+    facts : str
+        What :func:`scripts.why_it_ended` printed.
+    server : str
+        The server's name.
+    time : float
+        Now, in seconds since 1970.
+    """
+    error = _explain(facts, server)
+    return {
+        "kind": "failed",
+        "time": time,
+        "message": error.problem,
+        "remedy": error.remedy,
+        "traceback": _log(facts),
+    }
+
+
+def _explain(facts: str, server: str) -> UserError:
+    values = dict(line.split(" ", 1) for line in facts.splitlines()[:3] if line.count(" ") == 1)
+    log = _log(facts)
+    started_at, boot = values.get("started-at", ""), values.get("boot", "")
+    if started_at and started_at != boot:
+        return UserError(f"{server} was rebooted while the run was going on.", RESUME)
+    if values.get("free") == "0" or "No space left on device" in log:
+        return UserError(f"The disk of {server} is full.", f"Free some space. {RESUME}")
+    if "There is no python" in log or "No module named" in log:
+        return UserError(
+            f"Python on {server} could not start the training: {log.splitlines()[-1]}.",
+            "Test the connection: napari-unet servers test.",
+        )
+    last = log.splitlines()[-1] if log else ""
+    if last.startswith("Error: ") or "Traceback (most recent call last)" in log:
+        return UserError(f"The training on {server} ended: {last.removeprefix('Error: ')}", RESUME)
+    return UserError(
+        f"The run's processes on {server} were killed, perhaps for lack of memory.", RESUME
+    )
+
+
+def _log(facts: str) -> str:
+    return "\n".join(facts.splitlines()[3:]).strip()

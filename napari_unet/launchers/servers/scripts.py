@@ -1,0 +1,161 @@
+"""The bash scripts that run on a server. Every name in them is quoted."""
+
+from __future__ import annotations
+
+import shlex
+
+from napari_unet.launchers.servers.profiles import Profile
+from napari_unet.launchers.servers.record import RUN_ID
+from training.devices.npus import CANN_PLACES, SMI_PLACES
+from training.devices.run_processes import RUN_MARK
+from training.errors import UserError
+
+_KILL_ROUNDS = 50
+_ASCEND_FOLDERS = ("/usr/local/Ascend", "$HOME/Ascend")
+
+
+def activation(profile: Profile, source: str = "") -> str:
+    """Set ``$python`` to the server's Python, with CANN and the training source to be found.
+
+    Parameters
+    ----------
+    profile : Profile
+        Tells the command line that activates Python, and where CANN is.
+    source : str
+        Folder of the uploaded source. Its own tifffile is used where Python has none.
+    """
+    places = [shlex.quote(profile.cann)] if profile.cann else []
+    if profile.device != "cpu" and not places:
+        places = [f'"{folder}"/{place}' for folder in _ASCEND_FOLDERS for place in CANN_PLACES]
+    cann = f"""
+cann=
+for place in {" ".join(places)}; do
+  if [ -r "$place" ]; then cann=$place; . "$place" >/dev/null; break; fi
+done"""
+    path = f"""
+PYTHONPATH={shlex.quote(source)}
+if ! "$python" -P -c 'import importlib.util as u, sys; sys.exit(not u.find_spec("tifffile"))'
+then PYTHONPATH=$PYTHONPATH:{shlex.quote(source + "/without-tifffile")}; fi
+export PYTHONPATH"""
+    return f"""{cann if places else "cann="}
+{profile.activate}
+python=$(command -v python || command -v python3) ||
+  {{ echo "There is no python on the PATH" >&2; return 1; }}
+{path if source else ""}"""
+
+
+def start(profile: Profile, source: str, run: str, run_id: str, arguments: list[str]) -> str:
+    """Start a run's launcher in a session of its own, which outlives the connection."""
+    command = shlex.join(["-P", "-m", "training.launch_8p", "--run_dir", run, *arguments])
+    return f"""
+{activation(profile, source)}
+cd -- {shlex.quote(run)} || return
+rm -f stop
+export {RUN_MARK}={_checked(run_id)}
+setsid nohup "$python" {command} >>train.log 2>&1 &
+"""
+
+
+def are_running(run_id: str) -> str:
+    """Print how many processes the run has on the server now."""
+    return f"{_find(run_id)}\nfind_processes | wc -l"
+
+
+def kill(run_id: str) -> str:
+    """Kill every process of the run, look again until there is none, and print what is left."""
+    return f"""
+{_find(run_id)}
+round=0
+while [ $round -lt {_KILL_ROUNDS} ]; do
+  pids=$(find_processes)
+  [ -z "$pids" ] && break
+  kill -KILL $pids 2>/dev/null
+  sleep 0.1
+  round=$((round + 1))
+done
+find_processes | wc -l"""
+
+
+def why_it_ended(run: str) -> str:
+    """Print what may tell why a run ended without a word: boot, free disk, last lines."""
+    return f"""
+cd -- {shlex.quote(run)} || return
+echo "boot $(cat /proc/sys/kernel/random/boot_id)"
+echo "started-at $(sed -n 's/.*"boot_id": "\\([^"]*\\)".*/\\1/p' launch.json 2>/dev/null)"
+echo "free $(df -P -k . | tail -n 1 | awk '{{print $4}}')"
+tail -n 20 train.log 2>/dev/null
+true"""
+
+
+def append_line(path: str, line: str) -> str:
+    """Append a line to a file, after ending a line that a killed process left unfinished."""
+    quoted = shlex.quote(path)
+    return f"""
+[ -s {quoted} ] && [ -n "$(tail -c 1 -- {quoted})" ] && echo >> {quoted}
+printf '%s\\n' {shlex.quote(line)} >> {quoted}"""
+
+
+def hash_files(paths: list[str]) -> str:
+    """Print SHA-256 of files, one a line, in their order."""
+    # Through its input: sha256sum escapes hostile names in what it prints.
+    lines = [f"sha256sum < {shlex.quote(path)} | cut -c 1-64" for path in paths]
+    return "\n".join(lines)
+
+
+def inspect(profile: Profile, folder: str) -> str:
+    """Print a server's facts in sections that begin with ``@@<name>``."""
+    smi = " ".join(f'"{place}"' for place in ("npu-smi", *SMI_PLACES))
+    return f"""
+echo @@clock; date +%s
+echo @@disk; df -P -k -- {shlex.quote(folder)} | tail -n 1
+smi=
+for place in {smi}; do
+  if command -v "$place" >/dev/null; then smi=$place; break; fi
+done
+echo @@npus; [ -n "$smi" ] && timeout 30 "$smi" info 2>/dev/null
+echo @@npu-list; [ -n "$smi" ] && timeout 30 "$smi" info -l 2>/dev/null
+echo @@npu-files; ls /dev 2>/dev/null | grep '^davinci[0-9][0-9]*$'
+echo @@activation
+(
+{activation(profile)}
+echo @@cann; echo "$cann"
+echo @@python; "$python" -c 'import platform; print(platform.python_version())'
+echo @@mindspore
+timeout 120 "$python" -c 'import mindspore; print(mindspore.__version__)' | tail -n 1
+) 2>&1
+true"""
+
+
+def _checked(run_id: object) -> str:
+    """A run's id, which a file tells: it must not be more than that."""
+    if not isinstance(run_id, str) or not RUN_ID.fullmatch(run_id):
+        raise UserError("The run's record is damaged: its id is none.", "Fetch the run anew.")
+    return run_id
+
+
+def _find(run_id: str) -> str:
+    return f"""
+find_processes() {{
+  grep -lsz '^{RUN_MARK}={_checked(run_id)}$' /proc/[0-9]*/environ | cut -d / -f 3
+}}"""
+
+
+def unpack(archive: str, folder: str) -> str:
+    """Unpack a ``.tar.gz`` so that its folder is there whole or not at all."""
+    target, packed = shlex.quote(folder), shlex.quote(archive)
+    return f"""
+temporary=$(mktemp -d {target}.XXXXXX) || return
+tar -xzf {packed} -C "$temporary" && chmod 755 "$temporary" || return
+mv -T -- "$temporary" {target} 2>/dev/null || rm -rf -- "$temporary"
+rm -f -- {packed}
+[ -d {target} ]"""
+
+
+def request_stop(run: str) -> str:
+    """Ask a run to end after its current step."""
+    return f"touch -- {shlex.quote(run + '/stop')}"
+
+
+def remove(path: str) -> str:
+    """Remove a file, if it is there."""
+    return f"rm -f -- {shlex.quote(path)}"

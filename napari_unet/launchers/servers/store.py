@@ -1,0 +1,214 @@
+"""Sends files to a server's store, where their content's hash names them: once, not twice."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import hashlib
+import io
+import re
+import secrets
+import tarfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from posixpath import join
+from typing import Any
+
+from napari_unet.launchers.servers import scripts
+from napari_unet.launchers.servers.connection import CommandError, Server
+from training.config import TrainingConfig
+from training.errors import UserError
+from training.stacks.training_pair import find_pair
+
+CHUNK = 1 << 20
+_CHECKPOINT = re.compile(r"ckpt_.*-\d+_(\d+)\.safetensors")
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far an upload is: of what, and how many bytes of how many."""
+
+    what: str
+    done: int
+    total: int
+
+
+OnProgress = Callable[[Progress], None]
+
+
+class Store:
+    """A server's working folder: ``store/`` of data, ``source/`` of programs, ``runs/``.
+
+    Parameters
+    ----------
+    server : Server
+        The server.
+    root : str
+        The working folder's absolute path there.
+    on_progress : callable
+        Called with a :class:`Progress` as bytes go out; never for what is there already.
+    """
+
+    def __init__(self, server: Server, root: str, on_progress: OnProgress) -> None:
+        self.server = server
+        self.root = root
+        self._on_progress = on_progress
+
+    @classmethod
+    async def open(cls, server: Server, on_progress: OnProgress) -> Store:
+        """Make the working folder if need be, and find its absolute path."""
+        async with server.files() as sftp:
+            folder = server.profile.folder.removeprefix("~/")
+            for name in ("store", "source", "runs"):
+                await sftp.makedirs(join(folder, name), exist_ok=True)
+            root = str(await sftp.realpath(folder))
+        return cls(server, root, on_progress)
+
+    async def put_data(self, path: Path) -> str:
+        """Send a data file unless the server has its content; its path there."""
+        name = hash_file(path) + path.suffix
+        target = join(self.root, "store", name)
+        if not await self._has(target):
+            await self._put(path.name, path.open("rb"), path.stat().st_size, target)
+        return target
+
+    async def put_source(self) -> str:
+        """Send the ``training`` source, with a tifffile beside it; its folder there.
+
+        The server needs neither internet nor rights to install anything.
+        """
+        archive = pack_source()
+        folder = join(self.root, "source", hashlib.sha256(archive).hexdigest())
+        if not await self._has(folder):
+            packed = f"{folder}.tar.gz"
+            await self._put("training source", io.BytesIO(archive), len(archive), packed)
+            await self.server.run(scripts.unpack(packed, folder))
+        return folder
+
+    async def _has(self, path: str) -> bool:
+        async with self.server.files() as sftp:
+            return bool(await sftp.exists(path))
+
+    async def _put(self, what: str, source: io.BufferedIOBase, total: int, target: str) -> None:
+        """Send to a temporary name, compare the hash there, and rename."""
+        temporary = f"{target}.part-{secrets.token_hex(4)}"
+        try:
+            sent = await self._send(what, source, total, temporary)
+            arrived = await self.server.run(scripts.hash_files([temporary]), timeout=600)
+        except UserError:
+            with contextlib.suppress(UserError):
+                await self.server.run(scripts.remove(temporary))
+            raise
+        if arrived.strip() != sent:
+            raise CommandError(f"{what} was damaged on its way to {self.server.profile.name}.")
+        async with self.server.files() as sftp:
+            await sftp.posix_rename(temporary, target)
+
+    async def _send(self, what: str, source: io.BufferedIOBase, total: int, target: str) -> str:
+        """Write to a file there; returns the SHA-256 of what was sent."""
+        digest = hashlib.sha256()
+        done = 0
+        async with (
+            self.server.files() as sftp,
+            sftp.open(target, "wb", encoding=None) as file,
+        ):
+            with source:
+                for chunk in iter(lambda: source.read(CHUNK), b""):
+                    await file.write(chunk)
+                    digest.update(chunk)
+                    done += len(chunk)
+                    self._on_progress(Progress(what, done, total))
+        return digest.hexdigest()
+
+
+def hash_file(path: Path) -> str:
+    """SHA-256 of a file's content, in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def pack_source() -> bytes:
+    """The ``training`` package, and tifffile below ``without-tifffile/``, as a ``.tar.gz``.
+
+    The same source gives the same bytes, whatever its files' dates and owners.
+    """
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w:") as archive:
+        for name, path in _source_files():
+            data = path.read_bytes()
+            entry = tarfile.TarInfo(name)
+            entry.size = len(data)
+            entry.mode = 0o755 if path.suffix == ".sh" else 0o644
+            archive.addfile(entry, io.BytesIO(data))
+    return gzip.compress(content.getvalue(), mtime=0)
+
+
+def _source_files() -> Iterator[tuple[str, Path]]:
+    for package, prefix in (("training", ""), ("tifffile", "without-tifffile/")):
+        with resources.as_file(resources.files(package)) as folder:
+            for path in sorted(folder.rglob("*")):
+                if path.suffix in (".py", ".sh"):
+                    yield f"{prefix}{package}/{path.relative_to(folder)}", path
+
+
+async def upload_inputs(store: Store, config: TrainingConfig) -> TrainingConfig:
+    """Send the files that a configuration names; the configuration with their paths there."""
+    image, labels = find_pair(Path(config.data_url), config.image, config.labels)
+    changes = {
+        "data_url": join(store.root, "store"),
+        "image": await store.put_data(image),
+        "labels": await store.put_data(labels),
+    }
+    if config.resume:
+        changes["resume_ckpt"] = await store.put_data(Path(config.resume_ckpt))
+    if config.device == "auto":
+        changes["device"] = store.server.profile.device
+    return config.replace(**changes)
+
+
+async def make_run_folder(store: Store, name: str, config: TrainingConfig) -> str:
+    """Make a new run's directory on a server; its path there.
+
+    Raises
+    ------
+    UserError
+        If there is a run of that name.
+    """
+    path = join(store.root, "runs", name)
+    async with store.server.files() as sftp:
+        if await sftp.exists(join(path, "train.log")):  # there from the launch on
+            raise UserError(
+                f"{store.server.profile.name} has a run {name} already.", "Choose another name."
+            )
+        for folder in ("checkpoints", "preview"):
+            await sftp.makedirs(join(path, folder), exist_ok=True)
+        async with sftp.open(join(path, "config.json"), "wb", encoding=None) as file:
+            await file.write(config.to_json().encode())
+    return path
+
+
+async def share_checkpoint(nodes: Sequence[Server], paths: Sequence[str]) -> None:
+    """Give the first node's newest checkpoint to the others, which write none.
+
+    All nodes must go on from the same weights, and they may have disks of their own.
+    """
+    if len(nodes) < 2:
+        return
+    folders = [join(path, "checkpoints") for path in paths]
+    async with nodes[0].files() as sftp:
+        names = [str(name) for name in await sftp.listdir(folders[0])]
+        steps = {int(match[1]): name for name in names if (match := _CHECKPOINT.fullmatch(name))}
+        if not steps:
+            return
+        newest = steps[max(steps)]
+        async with sftp.open(join(folders[0], newest), "rb", encoding=None) as file:
+            content: Any = await file.read()
+    for node, folder in zip(nodes[1:], folders[1:], strict=True):
+        async with node.files() as sftp:
+            if await sftp.exists(join(folder, newest)):
+                continue  # a disk that the nodes share
+            async with sftp.open(join(folder, f".{newest}"), "wb", encoding=None) as file:
+                await file.write(content)
+            await sftp.posix_rename(join(folder, f".{newest}"), join(folder, newest))

@@ -1,0 +1,1 @@
+"""Layers in a viewer: added, found, coloured, arranged."""

@@ -1,0 +1,172 @@
+"""Every layer that this plugin adds to a viewer, and how to tell and find them again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_unet.layers.colormaps import error_colormap, mask_colormap, sparse_colormap
+from napari_unet.layers.colors import PREDICTION_COLOR
+
+if TYPE_CHECKING:
+    from napari import Viewer
+    from napari.layers import Image, Labels, Layer
+from napari.layers import Image, Layer
+
+AXIS_LABELS = ("z", "y", "x")  # as napari names the sliders
+MASK_OPACITY = 0.5
+# In a layer's metadata: how the file of a mask told membrane from inside.
+CONVENTION_KEY = "label_convention"
+SPARSE = "sparse"  # the convention of labels with 0 = unknown, 1 = membrane, 2 = inside
+# In a layer's metadata: list of the slices that a person corrected throughout.
+CORRECTED_KEY = "corrected_slices"
+# In the metadata of the layers made here: which of them it is.
+ROLE_KEY = "napari_unet_role"
+PROBABILITY, MASK, ERRORS, NEURONS = "probability", "mask", "errors", "neurons"
+PREVIEW_KEY = "is_training_preview"
+
+
+def placement(layer: Layer) -> dict[str, Any]:
+    """Arguments that put a new layer of the same shape right over ``layer``."""
+    return {
+        "scale": layer.scale,
+        "translate": layer.translate,
+        "rotate": layer.rotate,
+        "shear": layer.shear,
+        "affine": layer.affine,
+        "units": layer.units,
+        "axis_labels": layer.axis_labels,
+    }
+
+
+def add_probability(viewer: Viewer, data: NDArray[np.float32], over: Image, name: str) -> Image:
+    """Add a probability of membrane, hidden, for the mask over the image shows more.
+
+    Parameters
+    ----------
+    data : array of float32, 0..1
+        As the image's data, (Z, Y, X) or (Y, X).
+    over : Image
+        What was predicted.
+    """
+    return viewer.add_image(
+        data,
+        name=name,
+        colormap="magma",
+        contrast_limits=(0.0, 1.0),
+        opacity=MASK_OPACITY,
+        visible=False,
+        metadata={ROLE_KEY: PROBABILITY},
+        **placement(over),
+    )
+
+
+def role(layer: Layer) -> str | None:
+    """:data:`PROBABILITY`, :data:`MASK`, :data:`ERRORS` or :data:`NEURONS`; None of others."""
+    found: str | None = layer.metadata.get(ROLE_KEY)
+    return found
+
+
+def add_mask(viewer: Viewer, data: NDArray[np.uint8], over: Image, name: str) -> Labels:
+    """Add a predicted mask, 1 = membrane, over its image."""
+    return viewer.add_labels(
+        data,
+        name=name,
+        colormap=mask_colormap(PREDICTION_COLOR),
+        opacity=MASK_OPACITY,
+        metadata={ROLE_KEY: MASK},
+        **placement(over),
+    )
+
+
+def add_sparse_labels(
+    viewer: Viewer, data: NDArray[np.uint8], over: Layer, name: str, corrected: Iterable[int] = ()
+) -> Labels:
+    """Add labels to paint on: 0 = unknown, 1 = membrane, 2 = inside.
+
+    Parameters
+    ----------
+    corrected : iterable of int
+        Slices that a person corrected throughout.
+    """
+    return viewer.add_labels(
+        data,
+        name=name,
+        colormap=sparse_colormap(),
+        opacity=MASK_OPACITY,
+        metadata={CONVENTION_KEY: SPARSE, CORRECTED_KEY: sorted(corrected)},
+        **placement(over),
+    )
+
+
+def is_sparse_layer(layer: Layer) -> bool:
+    """Whether a layer holds sparse labels."""
+    return bool(layer.metadata.get(CONVENTION_KEY) == SPARSE)
+
+
+def corrected_slices(layer: Layer) -> list[int]:
+    """Slices of a mask or of labels that a person corrected throughout."""
+    return sorted(layer.metadata.get(CORRECTED_KEY, []))
+
+
+def image_under(viewer: Viewer, mask: Labels) -> Image | None:
+    """The image that a mask is of: the lowest one of its shape that is no prediction."""
+    from napari.layers import Image
+
+    for layer in viewer.layers:
+        is_image = isinstance(layer, Image) and role(layer) != PROBABILITY
+        if is_image and layer.data.shape == mask.data.shape:
+            return layer
+    return None
+
+
+def probability_of(viewer: Viewer, mask: Labels) -> Image | None:
+    """The newest probability of a mask's shape."""
+    found = None
+    for layer in viewer.layers:
+        if role(layer) == PROBABILITY and layer.data.shape == mask.data.shape:
+            found = layer
+    return found
+
+
+def labels_over(viewer: Viewer, image: Layer) -> Labels | None:
+    """The topmost sparse labels of an image's shape."""
+    found = None
+    for layer in viewer.layers:
+        if is_sparse_layer(layer) and layer.data.shape == image.data.shape:
+            found = layer
+    return found
+
+
+def add_neurons(viewer: Viewer, data: NDArray[np.int32], over: Image, name: str) -> Labels:
+    """Add neurons, each with a number and a colour, over their image."""
+    return viewer.add_labels(
+        data,
+        name=name,
+        opacity=MASK_OPACITY,
+        metadata={ROLE_KEY: NEURONS},
+        **placement(over),
+    )
+
+
+def add_errors(viewer: Viewer, data: Any, over: Labels) -> Labels:
+    """Add the layer of wrong pixels of a mask; ``data`` as :class:`comparison.Errors`."""
+    layer = viewer.add_labels(
+        data,
+        name=f"{over.name} errors",
+        colormap=error_colormap(),
+        opacity=0.9,
+        metadata={ROLE_KEY: ERRORS},
+        cache=False,  # it changes with the masks
+        **placement(over),
+    )
+    layer.editable = False
+    return layer
+
+
+def is_preview(layer: Layer) -> bool:
+    """Whether a layer is the preview of a training."""
+    return PREVIEW_KEY in layer.metadata

@@ -1,0 +1,44 @@
+"""The pixels where a mask and the ground truth differ."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+FALSE_POSITIVE, FALSE_NEGATIVE = 1, 2  # pixels of :class:`Errors`; 0 elsewhere
+
+
+class Errors:
+    """Wrong pixels of a mask, as an array that is worked out where it is looked at.
+
+    ``FALSE_POSITIVE``, ``FALSE_NEGATIVE``, else 0. It follows edits of either mask, and costs
+    no memory.
+
+    Parameters
+    ----------
+    predicted, truth : arrays of one shape
+        Pixels other than 0 are membrane.
+    """
+
+    dtype = np.dtype(np.uint8)
+
+    def __init__(self, predicted: Any, truth: Any) -> None:
+        self._predicted, self._truth = predicted, truth
+        self.shape: tuple[int, ...] = predicted.shape
+        self.ndim = len(self.shape)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, key: Any) -> NDArray[np.uint8]:
+        predicted = np.asarray(self._predicted[key]) != 0
+        truth = np.asarray(self._truth[key]) != 0
+        wrong = np.zeros(predicted.shape, self.dtype)
+        wrong[predicted & ~truth] = FALSE_POSITIVE
+        wrong[truth & ~predicted] = FALSE_NEGATIVE
+        return wrong
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return self[...].astype(dtype or self.dtype)

@@ -1,0 +1,1 @@
+"""From the probability of membrane to numbered neurons."""

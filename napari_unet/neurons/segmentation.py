@@ -1,0 +1,170 @@
+"""From the probability of membrane to neurons: numbered regions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_unet.neurons.region_merging import merge_regions
+from training.metrics.neuron_metrics import (
+    Labels,
+    grow_neurons,
+    label_neurons,
+    part_neurons,
+    v_rand,
+)
+
+METHODS = ("watershed", "components")
+THRESHOLDS = (0.3, 0.4, 0.45, 0.5, 0.55, 0.6, 0.7)
+SEED_LEVELS = (0.03, 0.05, 0.1)
+LEAST_OVERLAP = 0.5
+
+Probability = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """How neurons are found.
+
+    Parameters
+    ----------
+    method : str
+        ``watershed``: seeds are flooded along the probability of membrane, and then neighbours
+        are merged whose common border is no membrane. It bridges gaps in membranes.
+        ``components``: connected regions below the threshold, grown until they touch.
+    threshold : float
+        Probability of membrane. ``watershed``: neighbours are merged while the mean along their
+        border is below it. ``components``: pixels below it are inside.
+    seeds : float
+        Connected regions below this probability are seeds of the watershed.
+    """
+
+    method: str = "watershed"
+    threshold: float = 0.5
+    seeds: float = 0.03
+
+
+def segment_slice(probability: Probability, how: Segmentation) -> Labels:
+    """Neurons of one slice.
+
+    Parameters
+    ----------
+    probability : array (Y, X) of float32
+        Of membrane.
+
+    Returns
+    -------
+    array (Y, X) of int32
+        Numbered from 1; 0 are the borders, one pixel wide.
+    """
+    [neurons] = _at_thresholds(probability, how, [how.threshold])
+    return neurons
+
+
+def choose_segmentation(
+    probabilities: Sequence[Probability],
+    membranes: Sequence[NDArray[np.bool_]],
+    method: str = "watershed",
+) -> tuple[Segmentation, float]:
+    """The threshold and the level of seeds that give the best mean ``v_rand`` of slices.
+
+    Give slices that the network was trained on, so that its validation slices stay fair. It is
+    surer of those than of others; hence of all settings that are within one standard error of
+    the best (the rule of Breiman et al., "Classification and regression trees", 1984), that
+    with the threshold nearest to 0.5 is taken.
+
+    Parameters
+    ----------
+    probabilities : sequence of arrays (Y, X) of float32
+    membranes : sequence of arrays (Y, X) of bool
+        Ground truth, True = membrane.
+    method : str
+        One of :data:`METHODS`.
+
+    Returns
+    -------
+    how : Segmentation
+    v_rand : float
+    """
+    found: dict[Segmentation, NDArray[np.float64]] = {}  # (slices,)
+    for seeds in SEED_LEVELS if method == "watershed" else SEED_LEVELS[:1]:
+        how = Segmentation(method, seeds=seeds)
+        with ThreadPoolExecutor() as executor:
+            scores = list(executor.map(partial(_scores, how=how), probabilities, membranes))
+        for threshold, column in zip(THRESHOLDS, np.transpose(scores), strict=True):
+            found[replace(how, threshold=threshold)] = column
+    means = {how: float(scores.mean()) for how, scores in found.items()}
+    best = max(means, key=lambda how: means[how])
+    error = found[best].std() / np.sqrt(len(found[best]))
+    good = [how for how, mean in means.items() if mean >= means[best] - error]
+    chosen = min(good, key=lambda how: (round(abs(how.threshold - 0.5), 6), -means[how]))
+    return chosen, means[chosen]
+
+
+def number_neurons(slices: Iterator[Labels], is_linked: bool = False) -> Iterator[Labels]:
+    """Give the neurons of a stack numbers that no other neuron of it has.
+
+    Parameters
+    ----------
+    slices : iterator of arrays (Y, X) of int32
+        Neurons of each slice, numbered from 1.
+    is_linked : bool
+        Give a neuron the number of the one below it in the last slice, where the two overlap by
+        more than half of their union. Sections are too thick, and shifted too much against each
+        other, to flood them as one volume.
+
+    Yields
+    ------
+    array (Y, X) of int32
+    """
+    last: Labels | None = None
+    total = 0
+    for neurons in slices:
+        count = int(neurons.max(initial=0))
+        numbers = np.zeros(count + 1, np.int32)
+        if is_linked and last is not None:
+            _take_numbers(numbers, neurons, last)
+        fresh = np.flatnonzero(numbers[1:] == 0) + 1
+        numbers[fresh] = total + 1 + np.arange(len(fresh), dtype=np.int32)
+        total += len(fresh)
+        last = numbers[neurons]
+        yield last
+
+
+def _take_numbers(numbers: NDArray[np.int32], neurons: Labels, last: Labels) -> None:
+    """Number the neurons that are one with a neuron of the last slice: more than half overlaps,
+    so that at most one can be."""
+    both = (neurons > 0) & (last > 0)
+    pairs, overlap = np.unique(np.stack([neurons[both], last[both]]), axis=1, return_counts=True)
+    ours, theirs = np.bincount(neurons.ravel()), np.bincount(last.ravel())
+    union = ours[pairs[0]] + theirs[pairs[1]] - overlap
+    is_same = overlap > LEAST_OVERLAP * union
+    numbers[pairs[0][is_same]] = pairs[1][is_same]
+
+
+def _scores(
+    probability: Probability, membrane: NDArray[np.bool_], how: Segmentation
+) -> list[float]:
+    """v_rand of one slice at each of the thresholds."""
+    truth = label_neurons(~membrane)
+    return [v_rand(neurons, truth) for neurons in _at_thresholds(probability, how, THRESHOLDS)]
+
+
+def _at_thresholds(
+    probability: Probability, how: Segmentation, thresholds: Sequence[float]
+) -> list[Labels]:
+    if how.method == "components":
+        return [grow_neurons(label_neurons(probability < one)) for one in thresholds]
+    from skimage.segmentation import watershed
+
+    seeds = label_neurons(probability < how.seeds)
+    if not seeds.any():
+        return [np.ones_like(seeds) for _ in thresholds]
+    flooded = watershed(probability, seeds, connectivity=1)  # type: ignore[no-untyped-call]
+    basins = np.asarray(flooded, dtype=np.int32)
+    return [part_neurons(merged) for merged in merge_regions(basins, probability, thresholds)]

@@ -1,0 +1,87 @@
+"""Which threshold a model's neurons take: the best on slices that it was trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_unet.neurons.segmentation import (
+    Segmentation,
+    choose_segmentation,
+)
+from napari_unet.prediction.live_prediction import lower_priority
+from napari_unet.prediction.predictor import Predictor
+from training.errors import UserError
+from training.runs.run_directory import RunDirectory
+
+MOST_SLICES = 24
+
+
+def choose_on_training_slices(
+    predictor: Predictor,
+    images: NDArray[Any],
+    membrane: NDArray[np.bool_],
+    method: str = "watershed",
+    on_slice: Callable[[], object] = lambda: None,
+) -> tuple[Segmentation, float]:
+    """:func:`segmentation.choose_segmentation` on some training slices of a model's fold.
+
+    Parameters
+    ----------
+    images : array (Z, Y, X)
+        The stack that the model was trained on.
+    membrane : array (Z, Y, X) of bool
+        Its ground truth.
+    on_slice : callable
+        Called after each slice that is predicted.
+    """
+    trained = predictor.card.seen_slices(len(images))
+    chosen = sorted(trained)[:: -(-len(trained) // MOST_SLICES)]
+    scaling = predictor.card.scaling.for_stack(images)
+    probabilities = []
+    for _, probability in predictor.predict(images[chosen], scaling):
+        probabilities.append(probability)
+        on_slice()
+    return choose_segmentation(probabilities, [membrane[index] for index in chosen], method)
+
+
+def settings_of_model(model: Path) -> Segmentation:
+    """The best settings on slices that a run was trained on.
+
+    Settings by default where they can't be told: for a model without its run, or a run whose
+    training data are gone or labelled in part.
+
+    Parameters
+    ----------
+    model : Path
+        Folder of a run, or an ONNX file.
+    """
+    run = RunDirectory(model)
+    if not run.onnx.exists() or not run.config.exists():
+        return Segmentation()
+    with ThreadPoolExecutor(1, initializer=lower_priority) as executor:
+        return executor.submit(_settings_of_run, model, run.onnx.stat().st_mtime_ns).result()
+
+
+@lru_cache(maxsize=8)
+def _settings_of_run(path: Path, changed: int) -> Segmentation:
+    """``changed`` is there so that a model that trained on is judged anew."""
+    from napari_unet.prediction.predictor import load_predictor
+    from training.stacks.training_pair import find_pair, read_training_pair
+
+    try:
+        config = RunDirectory(path).read_config()
+        if config.label_convention == "sparse":
+            return Segmentation()
+        paths = find_pair(Path(config.data_url), config.image, config.labels)
+        pair = read_training_pair(*paths, config.label_convention)
+    except UserError:  # on a server, moved, or of another version
+        return Segmentation()
+    how, _ = choose_on_training_slices(load_predictor(path), *pair)
+    return how

@@ -1,0 +1,1 @@
+"""Prediction with a portable model, on OpenVINO."""

@@ -1,0 +1,1 @@
+"""Projects: folders of plain files that open as they were left."""

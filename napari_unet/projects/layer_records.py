@@ -1,0 +1,148 @@
+"""From the layers of a viewer to the records of a project, and back. No Qt."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from napari import Viewer
+from napari.layers import Image, Labels, Layer
+from numpy.typing import NDArray
+
+from napari_unet.layers.colormaps import mask_colormap, sparse_colormap
+from napari_unet.layers.colors import PREDICTION_COLOR, TRUTH_COLOR
+from napari_unet.layers.plugin_layers import (
+    CONVENTION_KEY,
+    CORRECTED_KEY,
+    ERRORS,
+    MASK,
+    ROLE_KEY,
+    SPARSE,
+    corrected_slices,
+    is_preview,
+    is_sparse_layer,
+    role,
+)
+from napari_unet.projects.records import LayerRecord
+from training.stacks.sparse_labels import LabelNote
+from training.stacks.stack_file import StackFile
+
+COMMON = ("name", "visible", "opacity", "blending")
+OF_IMAGES = ("gamma",)
+OF_LABELS = ("brush_size", "selected_label")
+OF_PLACE = ("scale", "translate", "units", "axis_labels")
+KNOWN = {*COMMON, *OF_IMAGES, *OF_LABELS, *OF_PLACE, "contrast_limits", "colormap"}
+KEPT_METADATA = (CONVENTION_KEY, CORRECTED_KEY, ROLE_KEY)
+
+
+def is_kept(layer: Layer) -> bool:
+    """Whether a layer belongs into a project: stacks, labels and predictions do."""
+    if not isinstance(layer, (Image, Labels)) or layer.multiscale or layer.ndim not in (2, 3):
+        return False
+    is_passing = is_preview(layer) or role(layer) == ERRORS
+    return not is_passing and not getattr(layer, "rgb", False)
+
+
+def stack_path(layer: Layer) -> Path | None:
+    """The file of an image that a project can point to; None for what it must hold itself."""
+    path = layer.source.path
+    is_tif = path is not None and Path(path).suffix.lower() in (".tif", ".tiff")
+    return Path(path) if is_tif and isinstance(layer, Image) else None
+
+
+def attributes_of(layer: Layer) -> dict[str, Any]:
+    """What JSON can hold of a layer's looks and place."""
+    names = COMMON + (OF_IMAGES if isinstance(layer, Image) else OF_LABELS)
+    found = {name: _plain(getattr(layer, name)) for name in names}
+    found |= {"scale": _plain(layer.scale), "translate": _plain(layer.translate)}
+    found["units"] = [str(unit) for unit in layer.units]
+    found["axis_labels"] = list(layer.axis_labels)
+    if isinstance(layer, Image):
+        found["contrast_limits"] = _plain(layer.contrast_limits)
+        found["colormap"] = layer.colormap.name
+    return found
+
+
+def metadata_of(layer: Layer) -> dict[str, Any]:
+    """The part of a layer's metadata that is this plugin's."""
+    return {name: layer.metadata[name] for name in KEPT_METADATA if name in layer.metadata}
+
+
+def note_of(layer: Layer) -> str:
+    """What a file of the project says of its labels; other programs can read it."""
+    if not isinstance(layer, Labels):
+        return ""
+    is_mask = role(layer) == MASK or CONVENTION_KEY in layer.metadata
+    if is_sparse_layer(layer) or is_mask:
+        convention = SPARSE if is_sparse_layer(layer) else "membrane"
+        return LabelNote(convention, tuple(corrected_slices(layer))).line()
+    return ""
+
+
+def view_of(viewer: Viewer) -> dict[str, Any]:
+    """Slider, camera and active layer."""
+    camera, active = viewer.scene.camera, viewer.layers.selection.active
+    return {
+        "current_step": _plain(viewer.dims.current_step),
+        "center": _plain(camera.center),
+        "zoom": float(camera.zoom),
+        "active": None if active is None else active.name,
+    }
+
+
+def restore_view(viewer: Viewer, view: dict[str, Any]) -> None:
+    """Put slider, camera and active layer back where they were."""
+    steps = view.get("current_step", [])
+    if len(steps) == viewer.dims.ndim:
+        viewer.dims.current_step = tuple(steps)
+    if view.get("zoom"):
+        viewer.scene.camera.center = tuple(view["center"])
+        viewer.scene.camera.zoom = view["zoom"]
+    if view.get("active") in viewer.layers:
+        viewer.layers.selection.active = viewer.layers[view["active"]]
+
+
+def read_pixels(path: Path, is_single: bool) -> NDArray[Any]:
+    """A file of a project as an array that can be painted on."""
+    with StackFile(path) as stack:
+        pages: NDArray[Any] = np.stack([stack[index] for index in range(len(stack))])
+    return np.asarray(pages[0]) if is_single else pages
+
+
+def add_layer(viewer: Viewer, record: LayerRecord, data: NDArray[Any]) -> Layer:
+    """Add a layer from a file of the project."""
+    attributes = _known(record.attributes)
+    if record.kind == "image":
+        return viewer.add_image(data, metadata=dict(record.metadata), **attributes)
+    brush, selected = (attributes.pop(name, 1) for name in OF_LABELS)
+    convention = record.metadata.get(CONVENTION_KEY)
+    if convention == SPARSE:
+        attributes["colormap"] = sparse_colormap()
+    elif record.metadata.get(ROLE_KEY) == MASK:
+        attributes["colormap"] = mask_colormap(PREDICTION_COLOR)
+    elif convention is not None:
+        attributes["colormap"] = mask_colormap(TRUTH_COLOR)
+    layer = viewer.add_labels(data, metadata=dict(record.metadata), **attributes)
+    layer.selected_label, layer.brush_size = selected, brush
+    return layer
+
+
+def dress(layer: Layer, record: LayerRecord) -> None:
+    """Give a layer that was opened from a stack the looks that it had."""
+    for name, value in _known(record.attributes).items():
+        setattr(layer, name, value)
+
+
+def _known(attributes: dict[str, Any]) -> dict[str, Any]:
+    """Those that :func:`attributes_of` tells; a document from elsewhere may name any others."""
+    return {name: value for name, value in attributes.items() if name in KNOWN}
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON has it."""
+    if isinstance(value, (tuple, list, np.ndarray)):
+        return [_plain(one) for one in value]
+    if isinstance(value, np.generic):
+        return value.item()
+    return value if isinstance(value, (bool, int, float, str, type(None))) else str(value)

@@ -1,0 +1,144 @@
+"""A project: a folder of plain files that opens as it was left. No Qt, no napari.
+
+project.json     layers, view and choices; stacks by reference, with their hashes
+labels/*.tif     every layer of labels
+images/*.tif     images that have no file of their own: probabilities, samples
+runs/            trainings that were started while the project was open
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from napari_unet.projects.records import IMAGES, LABELS, RUNS, LayerRecord, ProjectState
+from napari_unet.settings import load_settings, remember
+from training.errors import UserError
+from training.files.atomic_files import UnwritableError, remove_leftovers, write_atomically
+from training.files.untrusted_files import is_inside, read_document
+
+DOCUMENT = "project.json"
+KEPT = ("training", "threshold")
+
+
+class Project:
+    """A project's folder.
+
+    Parameters
+    ----------
+    folder : Path
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.absolute()
+
+    @property
+    def document(self) -> Path:
+        return self.folder / DOCUMENT
+
+    @property
+    def runs(self) -> Path:
+        return self.folder / RUNS
+
+    @classmethod
+    def create(cls, folder: Path) -> Project:
+        """Make a project in a folder that is new or empty.
+
+        Raises
+        ------
+        UserError
+            If there is something in the folder, or it can't be written.
+        """
+        project = cls(folder)
+        if project.document.exists():
+            raise UserError(f"{folder} holds a project already.", "Open it, or choose another.")
+        if folder.is_dir() and any(folder.iterdir()):
+            raise UserError(f"{folder} is not empty.", "Choose a new or an empty folder.")
+        try:
+            for name in (LABELS, IMAGES, RUNS):
+                (folder / name).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(
+                f"{folder} can't be made: {error.strerror}.",
+                "Choose a folder that you may write to.",
+            ) from error
+        project.write(ProjectState())
+        return project
+
+    @classmethod
+    def open(cls, folder: Path) -> Project:
+        """A project that is there already; a UserError if there is none."""
+        project = cls(folder)
+        if not project.document.is_file():
+            raise UserError(f"{folder} holds no {DOCUMENT}.", "Choose the folder of a project.")
+        try:
+            for name in (LABELS, IMAGES, RUNS):
+                (folder / name).mkdir(exist_ok=True)
+        except OSError as error:
+            raise UnwritableError(folder, error) from error
+        for part in (folder, folder / LABELS, folder / IMAGES):
+            remove_leftovers(part)
+        return project
+
+    def read(self) -> ProjectState:
+        """The project as it was left; a UserError if its document is damaged."""
+        try:
+            text = read_document(self.document)
+        except (OSError, ValueError) as error:
+            raise UserError(f"{self.document} can't be read: {error}.") from error
+        return ProjectState.from_json(text, str(self.document))
+
+    def own_file(self, record: LayerRecord) -> Path:
+        """The file of a layer that the project itself holds.
+
+        Raises
+        ------
+        UserError
+            If it is not within the project's folder.
+        """
+        path = self.folder / record.file
+        if not is_inside(path, self.folder):
+            raise UserError(
+                f"{path} is a link to outside of the project.", "Put in its place what it links to."
+            )
+        return path
+
+    def write(self, state: ProjectState) -> None:
+        """Replace ``project.json`` as a whole."""
+        write_atomically(self.document, state.to_json().encode())
+
+    def new_file(self, kind: str, name: str, taken: set[str]) -> str:
+        """A file of the project for a layer of this name that is neither there nor taken."""
+        folder = LABELS if kind == "labels" else IMAGES
+        stem = "".join(one if one.isalnum() or one in "-_" else "-" for one in name) or "layer"
+        candidate, counter = f"{folder}/{stem}.tif", 2
+        while candidate in taken or (self.folder / candidate).exists():
+            candidate, counter = f"{folder}/{stem}-{counter}.tif", counter + 1
+        return candidate
+
+
+def project_settings(project: Project) -> dict[str, Any]:
+    """What is kept with a project of what a person chose last."""
+    settings = load_settings()
+    kept = {name: getattr(settings, name) for name in KEPT}
+    model = Path(settings.model)
+    if settings.model and model.is_relative_to(project.folder):
+        kept["model"] = str(model.relative_to(project.folder))  # the folder may be moved
+    return kept
+
+
+def enter_project(project: Project, kept: dict[str, Any]) -> None:
+    """Take a project's choices, and make new runs in it."""
+    settings = load_settings()
+    chosen = {name: kept[name] for name in KEPT if name in kept}
+    if not settings.project:
+        chosen["runs_folder_outside"] = settings.runs_folder
+    model = str(project.folder / kept["model"]) if kept.get("model") else ""
+    remember(project=str(project.folder), runs_folder=str(project.runs), model=model, **chosen)
+
+
+def leave_project() -> None:
+    """Make new runs where they were made before."""
+    settings = load_settings()
+    outside = settings.runs_folder_outside or settings.runs_folder
+    remember(project="", runs_folder=outside, runs_folder_outside="")

@@ -1,0 +1,1 @@
+"""Runs as a person sees them: chosen data, lists, progress, learning on."""

@@ -1,0 +1,149 @@
+"""Learning on from a model: with new labels, and compared with the old one on held-out slices."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from napari_unet.runs.run_list import list_runs
+from napari_unet.settings import load_settings
+from training.config import FOLDS, LEARN_ON_RECIPES, TrainingConfig, format_slices, preset_config
+from training.errors import UserError
+from training.runs.run_directory import RunDirectory
+from training.runs.run_state import RunState, load_state
+from training.stacks.stack_file import StackFile
+
+
+def learn_on_config(
+    source: Path, labelled: Sequence[int] | None = None, **changes: Any
+) -> TrainingConfig:
+    """The configuration of a run that begins from another's best model.
+
+    Its preset and fold are the other run's, and its learning rate is lower than that of fresh
+    weights. If it is trained on the same stack, it holds out slices that the other run has not
+    been trained on either, so that the two models can be compared.
+
+    Parameters
+    ----------
+    source : Path
+        Folder of the other run.
+    labelled : sequence of int, optional
+        The slices of the same stack that have labels now; None: it is another stack.
+    **changes
+        Options of :class:`TrainingConfig`, which go first.
+
+    Raises
+    ------
+    UserError
+        If there is no model, or it is of another preset than the one asked for.
+    """
+    run = _run_of(source)
+    former = run.read_config()
+    if not run.best.exists():
+        raise UserError(f"The run {run.path} has no model yet.", "Let it train first.")
+    preset = changes.pop("preset", former.preset)
+    if preset != former.preset:
+        raise UserError(
+            f"The model of {run.path} is a {former.preset}, not a {preset}.",
+            f"Learn on with {former.preset}, or start with fresh weights.",
+        )
+    options: dict[str, Any] = {
+        **LEARN_ON_RECIPES[preset],
+        "cross_valid_ind": former.cross_valid_ind,
+        "resume": True,
+        "resume_ckpt": str(run.best.absolute()),
+    }
+    if labelled is not None:
+        options["valid_slices"] = format_slices(unseen_slices(run, labelled))
+    return preset_config(preset, **{**options, **changes})
+
+
+def unseen_slices(run: RunDirectory, labelled: Sequence[int]) -> list[int]:
+    """Slices to hold out from a run that learns on: those that the other run held out as well.
+
+    Where it held out strokes of the slices that it was trained on, it is a fifth of the slices
+    that it has not seen at all; or none, if there are fewer than two.
+    """
+    started = load_state(run.events).started or {}
+    trained = set(started.get("train_slices", ()))
+    held_out = [one for one in started.get("valid_slices", ()) if one not in trained]
+    held_out = [one for one in held_out if one in labelled]
+    if held_out:
+        return held_out
+    unseen = [one for one in labelled if one not in trained]
+    count = max(1, round(len(unseen) / FOLDS))
+    return unseen[-count:] if len(unseen) > 1 else []
+
+
+def takes_place(run: RunDirectory) -> bool:
+    """Whether a run's model is the one to use from now on.
+
+    It is if it did not begin from another, is better than that one, or a person said so.
+    """
+    comparison = load_state(run.events).comparison
+    return comparison is None or bool(comparison["is_better"]) or run.accepted.exists()
+
+
+def accept(run: RunDirectory) -> None:
+    """Let a run's model take the place of the one that it began from, better or not."""
+    run.accepted.touch()
+
+
+def _run_of(source: Path) -> RunDirectory:
+    """The run whose folder or best.safetensors is given."""
+    run = RunDirectory(source)
+    if source.name == run.best.name and source.parent.name == run.checkpoints.name:
+        return RunDirectory(source.parent.parent)
+    return run
+
+
+def current_model() -> RunDirectory | None:
+    """The run whose model is in use: that of the last prediction, else the newest that may be."""
+    settings = load_settings()
+    last = RunDirectory(Path(settings.model))
+    if settings.model and last.best.exists():
+        return last
+    for summary in list_runs(Path(settings.runs_folder)):
+        if summary.run.best.exists() and takes_place(summary.run):
+            return summary.run
+    return None
+
+
+def is_same_stack(run: RunDirectory, shape: tuple[int, ...], path: Path | None) -> bool:
+    """Whether a run was trained on this stack: on its file, or on a copy of the same shape.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of the stack.
+    path : Path or None
+        Its file, if it has one.
+    """
+    config = run.read_config()
+    trained_on = Path(config.image or Path(config.data_url) / "train-volume.tif")
+    is_copy = run.data.absolute() in trained_on.absolute().parents
+    if path is not None and not is_copy:
+        return trained_on.absolute() == path.absolute()
+    try:
+        with StackFile(trained_on) as stack:
+            return stack.shape == shape
+    except UserError:
+        return False
+
+
+def comparison_text(state: RunState) -> str:
+    """How a model that learned on compares with the one that it began from, in a sentence."""
+    comparison: dict[str, Any] | None = state.comparison
+    if comparison is None:
+        return "The new model could not be compared with the old one: no slice was held out."
+    slices = comparison["slices"]
+    where = "slice" if len(slices) == 1 else "slices"
+    before, after = comparison["before"]["soft_dice"], comparison["after"]["soft_dice"]
+    verdict = (
+        "The new model is better and takes the old one's place."
+        if comparison["is_better"]
+        else "The new model is not better: the old one stays in use."
+    )
+    listed = ", ".join(map(str, slices))
+    return f"Soft Dice on held-out {where} {listed}: old {before:.3f}, new {after:.3f}. {verdict}"

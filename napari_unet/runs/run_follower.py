@@ -1,0 +1,50 @@
+"""Follows one run while it trains."""
+
+from __future__ import annotations
+
+from napari_unet.launchers.launcher import Launcher
+from training.runs.run_directory import RunDirectory
+from training.runs.run_state import RunState, RunStatus, read_state, run_status
+
+
+class RunFollower:
+    """Reads a run's events as they come. Has no thread: its caller calls :meth:`update`.
+
+    Parameters
+    ----------
+    run : RunDirectory
+        The run.
+    launcher : Launcher
+        The place where it runs.
+    """
+
+    def __init__(self, run: RunDirectory, launcher: Launcher) -> None:
+        self.run = run
+        self.launcher = launcher
+        self.state = RunState()
+        self.is_running = True
+        self._offset = 0
+
+    def update(self) -> bool:
+        """Read what is new.
+
+        Returns
+        -------
+        bool
+            Whether anything changed.
+        """
+        was_running = self.is_running
+        # Asked first: a process that ends meanwhile has then told all in its events.
+        self.is_running = self.launcher.is_running(self.run)
+        self.launcher.refresh(self.run)
+        before = self._offset
+        self.state, self._offset = read_state(self.run.events, self.state, before)
+        return self._offset != before or was_running != self.is_running
+
+    @property
+    def status(self) -> RunStatus:
+        return run_status(self.state, self.is_running)
+
+    @property
+    def has_ended(self) -> bool:
+        return not self.is_running

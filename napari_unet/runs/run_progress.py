@@ -1,0 +1,263 @@
+"""A run's state as the window shows it: curves, figures and texts. No Qt."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_unet.runs.run_follower import RunFollower
+from napari_unet.text import format_seconds
+from training.errors import UserError
+from training.files.untrusted_files import open_regular, read_tail
+from training.runs.run_directory import RunDirectory
+from training.runs.run_state import RunState, RunStatus
+
+_MOST_PIXELS = 2**26
+_PACE_STEPS = 25
+
+
+@dataclass(frozen=True)
+class Curves:
+    """What is plotted over the steps.
+
+    Parameters
+    ----------
+    steps, loss, smoothed_loss : arrays (N,) of float
+        One entry a step; of a run that has more of them than a screen has columns, the lowest
+        and the highest loss of equally many steps.
+    evaluated_steps, soft_dice, dice : arrays (M,) of float
+        Means over the validation slices, one entry a validation, or a few of them.
+    best : int or None
+        Index of the best validation, by soft Dice.
+    initial_soft_dice : float or None
+        Of the model that the run began from; None of fresh weights.
+    """
+
+    steps: NDArray[np.float64]
+    loss: NDArray[np.float64]
+    smoothed_loss: NDArray[np.float64]
+    evaluated_steps: NDArray[np.float64]
+    soft_dice: NDArray[np.float64]
+    dice: NDArray[np.float64]
+    best: int | None
+    initial_soft_dice: float | None
+
+    @classmethod
+    def of(cls, state: RunState) -> Curves:
+        """The curves of a run so far."""
+        loss = state.loss
+        smoothed = trailing_mean(loss.means, _smoothing_width(len(loss)))
+        steps, extremes = loss.steps, loss.means
+        if loss.stride > 1:
+            steps, smoothed = np.repeat(steps, 2), np.repeat(smoothed, 2)
+            extremes = np.column_stack([loss.lowest, loss.highest]).ravel()
+        soft_dice, best = state.soft_dice.means, None
+        if state.best_evaluation is not None and len(soft_dice):
+            place = np.searchsorted(state.soft_dice.steps, state.best_evaluation["step"])
+            best = min(int(place), len(soft_dice) - 1)
+            soft_dice[best] = state.best_soft_dice
+        return cls(
+            steps=steps,
+            loss=extremes,
+            smoothed_loss=smoothed,
+            evaluated_steps=state.soft_dice.steps,
+            soft_dice=soft_dice,
+            dice=state.dice.means,
+            best=best,
+            initial_soft_dice=state.initial_soft_dice,
+        )
+
+
+@dataclass(frozen=True)
+class PreviewImage:
+    """Probability of a held-out slice after an epoch.
+
+    Parameters
+    ----------
+    probability : array (Y, X) of uint8
+        255 = surely membrane.
+    slice : int
+        Index in the stack.
+    epoch : int
+        After which it was predicted.
+    """
+
+    probability: NDArray[np.uint8]
+    slice: int
+    epoch: int
+
+    def fits(self, shape: tuple[int, ...]) -> bool:
+        """Whether it can be that of a slice of a stack (Z, Y, X)."""
+        return shape[-2:] == self.probability.shape and self.slice < shape[0]
+
+
+@dataclass(frozen=True)
+class RunProgress:
+    """A run at one moment.
+
+    Parameters
+    ----------
+    name : str
+        Of the run.
+    status : str
+        A ``RunStatus``.
+    is_running : bool
+        Whether its process is alive.
+    state : RunState
+        What its events tell.
+    curves : Curves
+        To plot.
+    log_tail : str
+        The end of what its process printed.
+    preview : PreviewImage or None
+        The newest, if there is one.
+    """
+
+    name: str
+    status: RunStatus
+    is_running: bool
+    state: RunState
+    curves: Curves
+    log_tail: str
+    preview: PreviewImage | None
+
+    @property
+    def fraction(self) -> float:
+        """Share of the steps that are done, 0..1."""
+        return self.state.step / self.state.total_steps if self.state.total_steps else 0.0
+
+    @property
+    def headline(self) -> str:
+        """What is going on, in a few words."""
+        if self.is_running and self.state.status == "waiting":
+            return "Starting: importing and compiling"
+        if self.status == "running":
+            left = self.state.seconds_left
+            return "Training" if left is None else f"Training, {format_seconds(left)} left"
+        return self.status.capitalize()
+
+    @property
+    def validation(self) -> str:
+        """What is held out, in a sentence; empty before the start."""
+        return str((self.state.started or {}).get("validation", ""))
+
+    @property
+    def held_out_slice(self) -> int | None:
+        """Index in the stack of the slice that previews show; None before the start."""
+        held_out = (self.state.started or {}).get("valid_slices")
+        return int(held_out[0]) if held_out else None
+
+    @property
+    def best_figure(self) -> str:
+        """The best soft Dice, to go after a status; empty before the first validation."""
+        dice = self.state.best_soft_dice
+        return "" if dice is None else f": best soft Dice {dice:.4f}"
+
+    def figures(self) -> dict[str, str]:
+        """Figures by their titles, as texts."""
+        state = self.state
+        started, last = state.started or {}, (state.steps[-1] if state.steps else {})
+        epochs = started.get("total_steps", 0) / max(started.get("steps_per_epoch", 1), 1)
+        figures = {
+            "Epoch": f"{state.epoch} of {np.ceil(epochs):.0f}" if started else "",
+            "Step": f"{state.step} of {state.total_steps}" if started else "",
+            "Loss": f"{_recent_loss(state):.4f}" if last else "",
+            "Learning rate": f"{last['lr']:.2g}" if last else "",
+            "Images/s": f"{_recent_pace(state):.1f}" if last else "",
+            "Device": _device(started),
+            "Soft Dice": "",
+            "Dice": "",
+        }
+        if state.evaluations and state.best_evaluation is not None:
+            mean, best = state.evaluations[-1]["mean"], state.best_evaluation
+            figures["Soft Dice"] = f"{mean['soft_dice']:.4f}"
+            figures["Dice"] = f"{mean['dice']:.4f}"
+            figures["Best"] = f"soft Dice {state.best_soft_dice:.4f} after epoch {best['epoch']}"
+        return figures
+
+
+class ProgressReader:
+    """Makes a :class:`RunProgress` of what a follower read; call it in a thread."""
+
+    def __init__(self, follower: RunFollower) -> None:
+        self._follower = follower
+        self._preview: PreviewImage | None = None
+
+    def read(self) -> RunProgress:
+        follower = self._follower
+        return RunProgress(
+            name=follower.run.name,
+            status=follower.status,
+            is_running=follower.is_running,
+            state=follower.state,
+            curves=Curves.of(follower.state),
+            log_tail=read_tail(follower.run.log),
+            preview=self._read_preview(),
+        )
+
+    def _read_preview(self) -> PreviewImage | None:
+        event = self._follower.state.preview
+        if event is not None and (self._preview is None or self._preview.epoch != event["epoch"]):
+            path = self._follower.run.path / event["path"]
+            pixels = _read_png(path)
+            if pixels is not None:
+                self._preview = PreviewImage(pixels, event["slice"], event["epoch"])
+        return self._preview
+
+
+def interruption(run: RunDirectory) -> str:
+    """What to say of a run whose process ended without telling why."""
+    return (
+        f"The process of '{run.name}' ended without a word: it was killed, or the memory ran out. "
+        f"It can go on from its newest checkpoint. Its log is {run.log}."
+    )
+
+
+def failure(progress: RunProgress, run: RunDirectory) -> UserError:
+    """What a run that failed told, and where to read more."""
+    told = progress.state.failure or {"message": f"{run.name} failed.", "remedy": ""}
+    return UserError(told["message"], f"{told['remedy']} The log is {run.log}.".strip())
+
+
+def trailing_mean(values: NDArray[np.float64], width: int) -> NDArray[np.float64]:
+    """Mean of each value and those before it, ``width`` in all; of fewer at the beginning."""
+    sums = np.concatenate([[0.0], np.cumsum(values)])
+    ends = np.arange(1, len(values) + 1)
+    starts = np.maximum(ends - width, 0)
+    return np.asarray((sums[ends] - sums[starts]) / (ends - starts))
+
+
+def _smoothing_width(count: int) -> int:
+    return int(np.clip(count / 15, 4, 40))
+
+
+def _recent_loss(state: RunState) -> float:
+    newest = state.steps[-_smoothing_width(state.loss.count) :]
+    return float(np.mean([step["loss"] for step in newest]))
+
+
+def _recent_pace(state: RunState) -> float:
+    return float(np.median([step["images_per_second"] for step in state.steps[-_PACE_STEPS:]]))
+
+
+def _device(started: dict[str, Any]) -> str:
+    count = started.get("world_size", 1)
+    return f"{count} x {started['device']}" if count > 1 else str(started.get("device", ""))
+
+
+def _read_png(path: Path) -> NDArray[np.uint8] | None:
+    """An 8-bit grey picture; None as long as there is none: a server's comes after its event."""
+    from PIL import Image
+
+    try:
+        with open_regular(path) as file, Image.open(file, formats=["PNG"]) as picture:
+            if picture.mode != "L" or math.prod(picture.size) > _MOST_PIXELS:
+                return None
+            return np.asarray(picture)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return None  # a damaged one is none; PIL raises these

@@ -1,0 +1,221 @@
+"""What a person chose to train on: checked, guessed and shown before it is used."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_unet.launchers.launcher import Launcher, check_run_name
+from napari_unet.stacks.mask_files import mask_page, write_sparse_labels
+from napari_unet.stacks.tif_writer import TifWriter
+from training.config import TrainingConfig
+from training.errors import UserError
+from training.runs.run_directory import RunDirectory
+from training.stacks.sparse_labels import labelled_slices, read_label_note
+from training.stacks.stack_file import StackFile
+from training.stacks.training_pair import (
+    DEFAULT_IMAGES,
+    DEFAULT_LABELS,
+    check_pair,
+    find_pair,
+    to_membrane,
+)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Images and labels in memory, with their names for messages.
+
+    Parameters
+    ----------
+    images, labels : arrays (Z, Y, X)
+        As they are, before any convention; evenly picked slices if fewer were asked for.
+    shape : tuple of int
+        Of all the images.
+    """
+
+    images: NDArray[Any]
+    labels: NDArray[Any]
+    images_name: str
+    labels_name: str
+    shape: tuple[int, ...]
+
+    def problems(self, convention: str) -> list[UserError]:
+        """What keeps the pair from being trained on; empty if nothing does."""
+        names = self.images_name, self.labels_name
+        return check_pair(self.images, self.labels, *names, convention)
+
+
+class TrainingData(Protocol):
+    """Where a pair comes from."""
+
+    def read(self, most_slices: int | None = None) -> Pair:
+        """The pair, or some slices of it; a UserError if it can't be read."""
+
+    def prepare(self, config: TrainingConfig, run: RunDirectory) -> TrainingConfig:
+        """The configuration with the data's paths; writes below ``run.data`` what has no file."""
+
+
+@dataclass(frozen=True)
+class LayerStack:
+    """Images or labels as a layer has them.
+
+    Parameters
+    ----------
+    name : str
+        Of the layer.
+    data : array-like (Z, Y, X)
+        May be lazy.
+    path : Path or None
+        The file that it was opened from, if any.
+    corrected_slices : tuple of int
+        Of sparse labels: slices that a person corrected throughout.
+    """
+
+    name: str
+    data: Any
+    path: Path | None = None
+    corrected_slices: tuple[int, ...] = ()
+
+    @property
+    def has_file(self) -> bool:
+        """Whether the file is a grey TIF stack of the same shape and type as the data."""
+        if self.path is None or self.path.suffix.lower() not in (".tif", ".tiff"):
+            return False
+        try:
+            with StackFile(self.path) as stack:
+                return stack.shape == tuple(self.data.shape) and stack.dtype == self.data.dtype
+        except UserError:
+            return False
+
+
+@dataclass(frozen=True)
+class LayerData:
+    """Training data in two layers."""
+
+    images: LayerStack
+    labels: LayerStack
+
+    def read(self, most_slices: int | None = None) -> Pair:
+        picked = _indices(self.images.data, self.labels.data, most_slices)
+        return Pair(
+            _pick(self.images.data, picked),
+            _pick(self.labels.data, picked),
+            f"The layer '{self.images.name}'",
+            f"The layer '{self.labels.name}'",
+            tuple(self.images.data.shape),
+        )
+
+    def prepare(self, config: TrainingConfig, run: RunDirectory) -> TrainingConfig:
+        run.data.mkdir(parents=True, exist_ok=True)
+        images_path = run.data / DEFAULT_IMAGES
+        if self.images.path is not None and self.images.has_file:
+            images_path = self.images.path
+        else:
+            _write(images_path, self.images.data, lambda page: page, self.images.data.dtype)
+        # Always written: a person may have edited the labels since they were opened.
+        labels_path = run.data / DEFAULT_LABELS
+        convention = config.label_convention
+        if convention == "sparse":
+            write_sparse_labels(labels_path, self.labels.data, self.labels.corrected_slices)
+        else:
+            _write(
+                labels_path,
+                self.labels.data,
+                lambda page: mask_page(to_membrane(page, convention), "isbi"),
+                np.uint8,
+            )
+        return config.replace(
+            data_url=str(run.data.absolute()),
+            image=str(images_path.absolute()),
+            labels=str(labels_path.absolute()),
+            label_convention="sparse" if convention == "sparse" else "isbi",
+        )
+
+
+@dataclass(frozen=True)
+class FolderData:
+    """Training data in a folder of ``train-volume.tif`` and ``train-labels.tif``."""
+
+    folder: Path
+
+    def read(self, most_slices: int | None = None) -> Pair:
+        images_path, labels_path = find_pair(self.folder)
+        with StackFile(images_path, "images") as images, StackFile(labels_path, "labels") as labels:
+            is_sparse = read_label_note(labels_path) is not None
+            picked = _indices(images, labels, most_slices, is_sparse)
+            return Pair(
+                _pick(images, picked),
+                _pick(labels, picked),
+                str(images_path),
+                str(labels_path),
+                images.shape,
+            )
+
+    def prepare(self, config: TrainingConfig, run: RunDirectory) -> TrainingConfig:
+        return config.replace(data_url=str(self.folder.absolute()), image="", labels="")
+
+
+def _indices(
+    images: Any, labels: Any, most_slices: int | None, is_sparse: bool = False
+) -> Sequence[int] | None:
+    """Evenly picked slices, of those with a label where labels are sparse or at hand; or all."""
+    length = len(labels)
+    if most_slices is None or length <= most_slices or images.shape != labels.shape:
+        return None
+    candidates: Sequence[int] = range(length)
+    if is_sparse or isinstance(labels, np.ndarray):
+        candidates = labelled_slices(labels) or candidates
+    places = np.linspace(0, len(candidates) - 1, min(most_slices, len(candidates)))
+    return [candidates[round(place)] for place in places]
+
+
+def _pick(stack: Any, picked: Sequence[int] | None) -> NDArray[Any]:
+    indices = range(len(stack)) if picked is None else picked
+    return np.stack([np.asarray(stack[index]) for index in indices])
+
+
+def _write(
+    path: Path, pages: Any, convert: Callable[[NDArray[Any]], NDArray[Any]], dtype: Any
+) -> None:
+    with TifWriter(path, tuple(pages.shape), dtype) as writer:
+        for page in pages:
+            writer.write(convert(np.asarray(page)))
+
+
+def start_training(
+    launcher: Launcher, data: TrainingData, config: TrainingConfig, name: str
+) -> RunDirectory:
+    """Check the data, write what has no file yet, and start.
+
+    Parameters
+    ----------
+    config : TrainingConfig
+        Its data options are taken from ``data``.
+    name : str
+        Of the new run.
+
+    Raises
+    ------
+    UserError
+        For the first problem of the data, or if the run can't be started; nothing is left
+        behind then.
+    """
+    problems = data.read().problems(config.label_convention)
+    if problems:
+        raise problems[0]
+    run = RunDirectory(launcher.runs_folder.absolute() / check_run_name(name))
+    if run.path.exists():
+        raise UserError(f"There is a run '{name}' already.", "Give another name.")
+    try:
+        return launcher.start(data.prepare(config, run), name)
+    except UserError:
+        if not run.config.exists():
+            shutil.rmtree(run.path, ignore_errors=True)
+        raise

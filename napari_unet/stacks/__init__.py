@@ -1,0 +1,1 @@
+"""Stacks in files: opened lazily, recognized, written as TIF."""

@@ -1,0 +1,93 @@
+"""A TIF of a layer that is saved again and again: only what changed is compressed anew."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_unet.stacks.pixel_size import PixelSize
+from napari_unet.stacks.tif_writer import TifWriter
+from training.errors import UserError
+
+
+class SavedStack:
+    """Keeps the compressed slices of a stack, so that a stroke costs one slice and a short write.
+
+    Parameters
+    ----------
+    path : Path
+        The file; replaced as a whole, by renaming.
+    shape : tuple of int
+        (Z, Y, X) or (Y, X).
+    dtype : dtype
+        Of the pixels.
+    """
+
+    def __init__(self, path: Path, shape: tuple[int, ...], dtype: Any) -> None:
+        self.path, self.shape = path, shape
+        self.dtype = np.dtype(np.uint8 if np.dtype(dtype) == bool else dtype)
+        slices = shape[0] if len(shape) == 3 else 1
+        self._checksums: list[int | None] = [None] * slices
+        self._compressed: list[bytes] = [b""] * slices
+        self._written: tuple[str, PixelSize | None] | None = None
+
+    def save(
+        self,
+        data: Any,
+        slices: Iterable[int] | None = None,
+        note: str = "",
+        pixel_size: PixelSize | None = None,
+    ) -> bool:
+        """Write the file if anything changed; for another thread than the window's.
+
+        Parameters
+        ----------
+        data : array of ``shape``
+            May be painted on meanwhile: save it once more after that.
+        slices : iterable of int, optional
+            Those to look at; all if the file was never written.
+        note, pixel_size
+            As of :class:`TifWriter`.
+
+        Returns
+        -------
+        is_written : bool
+
+        Raises
+        ------
+        UserError
+            If it can't be written; what was there is kept.
+        """
+        is_first = self._written is None
+        places = range(len(self._checksums)) if slices is None or is_first else slices
+        changed = [self._take(index, data) for index in places]
+        if not any(changed) and self._written == (note, pixel_size):
+            return False
+        shape = (len(self._checksums), self.shape[-2], self.shape[-1])
+        self._written = None  # so that a failure is tried again
+        with TifWriter(
+            self.path, shape, self.dtype, pixel_size=pixel_size, note=note, overwrite=True
+        ) as writer:
+            for page in self._compressed:
+                writer.write_compressed(page)
+        self._written = (note, pixel_size)
+        return True
+
+    def _take(self, index: int, data: Any) -> bool:
+        """Compress a slice if it isn't what it was; the checksum takes a tenth of the time."""
+        page = np.array(data[index] if len(self.shape) == 3 else data, self.dtype, order="C")
+        if page.shape != self.shape[-2:]:
+            raise UserError(
+                f"The stack of {self.path.name} has another shape now.", "Save it as a new layer."
+            )
+        pixels = page.data.cast("B")
+        checksum = zlib.crc32(pixels)
+        if checksum == self._checksums[index]:
+            return False
+        self._compressed[index] = zlib.compress(pixels, 1)
+        self._checksums[index] = checksum
+        return True

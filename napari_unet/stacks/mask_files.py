@@ -1,0 +1,104 @@
+"""Writing masks and probabilities as TIF, in the conventions of labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_unet.stacks.pixel_size import PixelSize
+from napari_unet.stacks.tif_writer import TifWriter
+from training.stacks.sparse_labels import LabelNote
+
+CONVENTIONS = ("isbi", "membrane")
+
+
+def write_sparse_labels(
+    path: Path,
+    labels: Any,
+    corrected_slices: Iterable[int] = (),
+    *,
+    pixel_size: PixelSize | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Write sparse labels as 8-bit pages, whole or not at all.
+
+    Parameters
+    ----------
+    labels : array (Z, Y, X) of int
+        Of 0, 1 and 2. May be a dask array.
+    corrected_slices : iterable of int
+        Slices that a person corrected throughout; kept in the file's note.
+
+    Raises
+    ------
+    UserError
+        As :class:`TifWriter`.
+    """
+    note = LabelNote("sparse", tuple(corrected_slices)).line()
+    shape = tuple(labels.shape)
+    with TifWriter(
+        path, shape, np.uint8, pixel_size=pixel_size, note=note, overwrite=overwrite
+    ) as writer:
+        for page in labels:
+            writer.write(np.asarray(page))
+
+
+def mask_page(membrane: NDArray[Any], convention: str = "isbi") -> NDArray[np.uint8]:
+    """A slice of a mask as it is written: 0 and 255.
+
+    Parameters
+    ----------
+    membrane : array (Y, X)
+        Other values than 0 are membrane.
+    convention : str
+        ``isbi``: membrane is 0. ``membrane``: membrane is 255.
+    """
+    is_white = membrane != 0 if convention == "membrane" else membrane == 0
+    return np.where(is_white, np.uint8(255), np.uint8(0))
+
+
+def submission_page(probability: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A slice in the form of the ISBI 2012 challenge: 0 is surely membrane, 1 surely not."""
+    return np.float32(1) - probability
+
+
+def write_mask(path: str | Path, membrane: Any, convention: str = "isbi", **options: Any) -> None:
+    """Write a whole mask as 8-bit pages.
+
+    Parameters
+    ----------
+    membrane : array (Z, Y, X) or (Y, X)
+        Other values than 0 are membrane. May be a dask array.
+    convention : str
+        See :func:`mask_page`.
+    **options
+        ``compression``, ``pixel_size`` and ``overwrite`` of :class:`TifWriter`.
+    """
+    _write(path, membrane, np.uint8, lambda page: mask_page(page, convention), options)
+
+
+def write_probability(
+    path: str | Path, probability: Any, *, is_submission: bool = False, **options: Any
+) -> None:
+    """Write a whole probability of membrane as float32 pages; options as :func:`write_mask`.
+
+    With ``is_submission`` it is written in the challenge's form, see :func:`submission_page`.
+    """
+    _write(path, probability, np.float32, submission_page if is_submission else np.asarray, options)
+
+
+def _write(
+    path: str | Path,
+    stack: Any,
+    dtype: Any,
+    to_page: Callable[[NDArray[Any]], NDArray[Any]],
+    options: dict[str, Any],
+) -> None:
+    pages = stack if stack.ndim == 3 else stack[np.newaxis]
+    with TifWriter(Path(path), pages.shape, dtype, **options) as writer:
+        for page in pages:
+            writer.write(to_page(np.asarray(page)))

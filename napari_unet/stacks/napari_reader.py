@@ -1,0 +1,82 @@
+"""Opening TIF stacks in napari: lazily, at their pixel size, labels as Labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import npe2
+
+from napari_unet.layers.arrangement import arrange_after_adding
+from napari_unet.stacks.stack_recognition import LayerTuple, OpenedStack
+from training.errors import UserError
+from training.stacks.stack_file import StackFile
+from training.stacks.tif_structure import DAMAGED_REMEDY
+from training.stacks.training_pair import DEFAULT_IMAGES, DEFAULT_LABELS
+
+Reader = Callable[[Any], list[Any]]
+
+
+def get_reader(path: str | list[str]) -> Reader:
+    """napari's hook: how to read these files.
+
+    Left to napari's own readers are colour images, several channels, time series, pyramids of
+    whole slides, and folders without a pair of volume and labels. napari offers this plugin for
+    them too, by their ending alone, and reports a reader that returns None as an error.
+    """
+    paths = [Path(one) for one in ([path] if isinstance(path, str) else path)]
+    if len(paths) == 1 and paths[0].is_dir():
+        paths = [paths[0] / DEFAULT_IMAGES, paths[0] / DEFAULT_LABELS]
+        if not all(one.is_file() for one in paths):
+            return _read_with_napari
+    files: list[StackFile] = []
+    try:
+        files.extend(StackFile(one) for one in paths)
+        is_ours = not any(file.series.is_pyramidal for file in files)
+    except UserError as error:
+        _close(files)
+        return _raiser(error) if error.remedy == DAMAGED_REMEDY else _read_with_napari
+    if not is_ours:
+        _close(files)
+        return _read_with_napari
+    return lambda _: read_layers(files)
+
+
+def read_layers(files: list[StackFile]) -> list[LayerTuple]:
+    """Layers of some stacks, images first, so that labels lie over them.
+
+    Parameters
+    ----------
+    files : list of StackFile
+        They are closed as soon as their pixels are no longer needed.
+    """
+    try:
+        stacks = [OpenedStack.of(file) for file in files]
+    except UserError:
+        _close(files)
+        raise
+    images = [stack for stack in stacks if not stack.is_labels]
+    labels = [stack for stack in stacks if stack.is_labels]
+    if images:
+        arrange_after_adding(image.data for image in images)
+    return [stack.as_layer(stacks) for stack in images + labels]
+
+
+def _read_with_napari(path: str | list[str]) -> list[Any]:
+    paths = [path] if isinstance(path, str) else path
+    return npe2.read(paths, stack=paths is path, plugin_name="napari")
+
+
+def _raiser(error: UserError) -> Reader:
+    """A reader that says what is wrong with a file, as other readers would not."""
+
+    def read(_: Any) -> list[LayerTuple]:
+        raise error
+
+    return read
+
+
+def _close(files: list[StackFile]) -> None:
+    for file in files:
+        file.close()

@@ -1,0 +1,126 @@
+"""Saving layers as TIF: masks in a convention, other labels as they are, probabilities."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pint
+
+from napari_unet.layers.plugin_layers import CONVENTION_KEY, CORRECTED_KEY, SPARSE
+from napari_unet.stacks.mask_files import write_mask, write_probability, write_sparse_labels
+from napari_unet.stacks.pixel_size import PixelSize
+from napari_unet.stacks.tif_writer import TifWriter
+from training.errors import UserError
+from training.stacks.sparse_labels import LabelNote
+
+Attributes = dict[str, Any]
+
+
+def write_labels(path: str, data: Any, attributes: Attributes) -> list[str]:
+    """Save a Labels layer; napari's hook.
+
+    A mask (values 0 and 1) is written in the convention of the file that it was opened from,
+    else in ISBI's: membrane is 0, inside is 255. Sparse labels keep their values, with a note
+    that says what they are; other labels keep theirs.
+    """
+    metadata = attributes.get("metadata", {})
+    if metadata.get(CONVENTION_KEY) == SPARSE:
+        target, stack = _prepare(path, data, attributes)
+        size, corrected = pixel_size_of(attributes), metadata.get(CORRECTED_KEY, [])
+        write_sparse_labels(target, stack, corrected, pixel_size=size, overwrite=True)
+        return [str(target)]
+    return _write_labels(path, data, attributes, metadata.get(CONVENTION_KEY, "isbi"))
+
+
+def write_labels_membrane(path: str, data: Any, attributes: Attributes) -> list[str]:
+    """Save a Labels layer, a mask with membrane as 255; napari's hook."""
+    return _write_labels(path, data, attributes, "membrane")
+
+
+def write_image(path: str, data: Any, attributes: Attributes) -> list[str]:
+    """Save an Image layer, such as a probability, with its own values; napari's hook."""
+    target, stack = _prepare(path, data, attributes)
+    dtype = stack.dtype if stack.dtype in (np.uint8, np.uint16) else np.dtype(np.float32)
+    _write_pages(target, stack, dtype, attributes)
+    return [str(target)]
+
+
+def write_submission(path: str, data: Any, attributes: Attributes) -> list[str]:
+    """Save a probability of membrane as the ISBI 2012 challenge wants it; napari's hook."""
+    target, stack = _prepare(path, data, attributes)
+    if stack.dtype.kind != "f":
+        raise UserError(
+            f"'{attributes.get('name', path)}' is no probability: its pixels are {stack.dtype}.",
+            "Save the probability layer that a prediction made.",
+        )
+    size = pixel_size_of(attributes)
+    write_probability(target, stack, is_submission=True, pixel_size=size, overwrite=True)
+    return [str(target)]
+
+
+def pixel_size_of(attributes: Attributes) -> PixelSize | None:
+    """Pixel size of a layer, from its scale and units; None where the unit is no length.
+
+    Parameters
+    ----------
+    attributes : dict
+        As napari hands them to writers.
+    """
+    units = attributes.get("units")
+    scale = attributes.get("scale")
+    if units is None or scale is None:
+        return None
+    registry = pint.get_application_registry()
+    lengths = [registry.Quantity(float(s), str(unit)) for s, unit in zip(scale, units, strict=True)]
+    if not all(length.is_compatible_with("nm") for length in lengths):
+        return None
+    sizes = [float(length.to("nm").magnitude) for length in lengths]
+    return PixelSize(sizes[-3] if len(sizes) > 2 else None, sizes[-2], sizes[-1])
+
+
+def _write_labels(path: str, data: Any, attributes: Attributes, convention: str) -> list[str]:
+    target, stack = _prepare(path, data, attributes)
+    extents = [(int(page.min()), int(page.max())) for page in map(np.asarray, stack)]
+    largest = max(high for _, high in extents)
+    if min(low for low, _ in extents) < 0:
+        raise UserError(
+            f"'{attributes.get('name', path)}' has negative labels.", "Give them other values."
+        )
+    if largest <= 1:
+        size = pixel_size_of(attributes)
+        corrected = attributes.get("metadata", {}).get(CORRECTED_KEY, [])
+        note = LabelNote(convention, tuple(corrected)).line() if corrected else ""
+        write_mask(target, stack, convention, pixel_size=size, note=note, overwrite=True)
+    else:
+        _write_pages(target, stack, label_dtype(stack.dtype, largest), attributes)
+    return [str(target)]
+
+
+def label_dtype(dtype: np.dtype[Any], largest: int) -> np.dtype[Any]:
+    """8 and 16 bits as they are; wider ones as 16 bits if they fit, which more programs read."""
+    if dtype in (np.uint8, np.uint16):
+        return dtype
+    return np.dtype(np.uint16 if largest <= np.iinfo(np.uint16).max else np.uint32)
+
+
+def _write_pages(target: Path, stack: Any, dtype: np.dtype[Any], attributes: Attributes) -> None:
+    size = pixel_size_of(attributes)
+    with TifWriter(target, stack.shape, dtype, pixel_size=size, overwrite=True) as writer:
+        for page in stack:
+            writer.write(np.asarray(page))
+
+
+def _prepare(path: str, data: Any, attributes: Attributes) -> tuple[Path, Any]:
+    """Path with its ending, and data as (Z, Y, X)."""
+    target = Path(path)
+    if target.suffix.lower() not in (".tif", ".tiff"):
+        target = target.with_name(target.name + ".tif")
+    is_stack = getattr(data, "ndim", 0) in (2, 3) and not attributes.get("rgb", False)
+    if not is_stack:
+        raise UserError(
+            f"'{attributes.get('name', path)}' is no stack of grey slices.",
+            "Save it with napari's own writer.",
+        )
+    return target, data if data.ndim == 3 else np.asarray(data)[np.newaxis]

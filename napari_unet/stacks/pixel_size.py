@@ -1,0 +1,123 @@
+"""Sizes of a TIF's pixels, from what ImageJ, OME or any other program recorded."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tifffile
+
+from training.errors import UserError
+from training.stacks.tif_structure import open_tif
+
+NANOMETRES = {
+    "nm": 1.0,
+    "um": 1e3,
+    "µm": 1e3,  # micro sign
+    "μm": 1e3,  # Greek mu
+    "\\u00b5m": 1e3,  # as ImageJ writes it
+    "micron": 1e3,
+    "microns": 1e3,
+    "micrometer": 1e3,
+    "nanometer": 1.0,
+    "å": 0.1,
+    "pm": 1e-3,
+    "mm": 1e6,
+    "cm": 1e7,
+    "m": 1e9,
+    "inch": 2.54e7,
+}
+# Larger pixels are a printer's resolution (72 to 600 dpi), no microscope's.
+LARGEST = 1e4
+SMALLEST = 1e-6
+
+
+@dataclass(frozen=True)
+class PixelSize:
+    """Nanometres a pixel along each axis; ``z`` is None where only the plane's are known."""
+
+    z: float | None
+    y: float
+    x: float
+
+
+def read_pixel_size(path: str | Path) -> PixelSize | None:
+    """The pixel size that a TIF tells, or None.
+
+    OME metadata go first, then ImageJ's, then the resolution tags.
+
+    Raises
+    ------
+    UserError
+        If the file can't be opened, or is no TIF.
+    """
+    try:
+        size = _read(path)
+    except UserError:
+        raise
+    except Exception:  # what damaged metadata say is unknown, as if they were not there
+        return None
+    if size is None or not all(_is_length(one) and one <= LARGEST for one in (size.y, size.x)):
+        return None
+    return size if size.z is None or _is_length(size.z) else PixelSize(None, size.y, size.x)
+
+
+def _is_length(length: float) -> bool:
+    return SMALLEST <= length < math.inf
+
+
+def _read(path: str | Path) -> PixelSize | None:
+    with open_tif(Path(path)) as file:
+        if file.is_ome and file.ome_metadata:
+            return _from_ome(file.ome_metadata)
+        if file.is_imagej:
+            return _from_imagej(file)
+        return _from_tags(file, _tag_unit(file))
+
+
+def _from_ome(xml: str) -> PixelSize | None:
+    images = tifffile.xml2dict(xml)["OME"]["Image"]
+    pixels = (images[0] if isinstance(images, list) else images)["Pixels"]
+    x, y, z = (_ome_length(pixels, axis) for axis in "XYZ")
+    return PixelSize(z, y, x) if x and y else None
+
+
+def _ome_length(pixels: dict[str, Any], axis: str) -> float | None:
+    length = pixels.get(f"PhysicalSize{axis}")
+    factor = NANOMETRES.get(str(pixels.get(f"PhysicalSize{axis}Unit", "µm")).lower())
+    return float(length) * factor if length and factor else None
+
+
+def _from_imagej(file: tifffile.TiffFile) -> PixelSize | None:
+    metadata = file.imagej_metadata or {}
+    factor = NANOMETRES.get(str(metadata.get("unit", "")).lower())
+    size = _from_tags(file, factor)
+    if size is None or factor is None:
+        return None
+    spacing = float(metadata.get("spacing", 0))
+    return PixelSize(abs(spacing) * factor or None, size.y, size.x)
+
+
+def _from_tags(file: tifffile.TiffFile, factor: float | None) -> PixelSize | None:
+    """``factor``: nanometres of the unit that the tags count pixels in."""
+    x, y = (_resolution(file, name) for name in ("XResolution", "YResolution"))
+    if not (factor and x and y):
+        return None
+    return PixelSize(None, factor / y, factor / x)
+
+
+def _resolution(file: tifffile.TiffFile, name: str) -> float | None:
+    tag = file.pages.first.tags.get(name)
+    if tag is None or len(tag.value) != 2 or 0 in tag.value:
+        return None
+    pixels, units = tag.value
+    return float(pixels) / float(units)
+
+
+def _tag_unit(file: tifffile.TiffFile) -> float | None:
+    """Nanometres of the unit of the resolution tags, by the TIFF standard inches if unsaid."""
+    tag = file.pages.first.tags.get("ResolutionUnit")
+    unit = int(tag.value) if tag is not None else 2
+    return {2: NANOMETRES["inch"], 3: NANOMETRES["cm"]}.get(unit)

@@ -1,0 +1,61 @@
+"""The sample of File > Open Sample: a synthetic stack with its labels, for trying things."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from napari.utils import progress
+from qtpy.QtCore import QEventLoop, QTimer
+from qtpy.QtWidgets import QApplication
+
+from napari_unet.layers.colormaps import mask_colormap
+from napari_unet.layers.colors import TRUTH_COLOR
+from napari_unet.layers.plugin_layers import AXIS_LABELS, CONVENTION_KEY, MASK_OPACITY
+from training.stacks.synthetic import synthetic_stack
+from training.stacks.training_pair import to_membrane
+
+LayerTuple = tuple[Any, dict[str, Any], str]
+POLL_INTERVAL = 20  # milliseconds
+
+
+def open_synthetic() -> list[LayerTuple]:
+    """Image and ground truth (Z, Y, X) = (30, 256, 256) of drawn cells with membranes."""
+
+    images, labels = wait_in_thread(synthetic_stack, "Drawing cells")
+    membrane = to_membrane(labels, "isbi").astype(np.uint8)
+    volume = {"name": "synthetic-volume", "axis_labels": AXIS_LABELS}
+    truth = {
+        "name": "synthetic-labels",
+        "axis_labels": AXIS_LABELS,
+        "colormap": mask_colormap(TRUTH_COLOR),
+        "opacity": MASK_OPACITY,
+        "metadata": {CONVENTION_KEY: "isbi"},
+    }
+    return [(images, volume, "image"), (membrane, truth, "labels")]
+
+
+def wait_in_thread(function: Callable[[], Any], description: str) -> Any:
+    """The result of a function that takes seconds, while the window stays alive.
+
+    For callers that must return it, such as napari's hooks; without a window it is just called.
+
+    Parameters
+    ----------
+    function : callable
+        Must touch no widget and no layer.
+    description : str
+        Shown beside napari's progress bar.
+    """
+    if QApplication.instance() is None:
+        return function()
+    loop = QEventLoop()
+    with ThreadPoolExecutor(1) as executor, progress(total=0, desc=description):
+        future = executor.submit(function)
+        timer = QTimer()
+        timer.timeout.connect(lambda: loop.quit() if future.done() else None)
+        timer.start(POLL_INTERVAL)
+        loop.exec_()
+        return future.result()

@@ -1,0 +1,136 @@
+"""A stack in a file, what it is recognized as, and the layer that it becomes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_unet.layers.arrangement import scale_in_viewer
+from napari_unet.layers.colormaps import mask_colormap, sparse_colormap
+from napari_unet.layers.colors import TRUTH_COLOR
+from napari_unet.layers.plugin_layers import (
+    AXIS_LABELS,
+    CONVENTION_KEY,
+    CORRECTED_KEY,
+    MASK_OPACITY,
+    SPARSE,
+)
+from napari_unet.stacks.lazy_pixels import editable, lazy_membrane, lazy_pixels
+from napari_unet.stacks.pixel_size import PixelSize, read_pixel_size
+from training.stacks.sparse_labels import read_label_note
+from training.stacks.stack_file import StackFile
+
+LayerTuple = tuple[Any, dict[str, Any], str]
+SAMPLED_SLICES = 5
+LABEL_NAME = re.compile(
+    r"(?<![a-z])(labels?|masks?|seg(mentation)?s?|gt|ground.?truth|annotations?)(?![a-z])", re.I
+)
+EVEN_SHARE = 0.8
+
+
+@dataclass(frozen=True, eq=False)
+class OpenedStack:
+    """A stack in a file, and what it was recognized as.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    data : array (Z, Y, X) or (Y, X)
+        Lazy, in native byte order, pixels as in the file.
+    pixel_size : PixelSize or None
+        As the file tells it.
+    is_labels : bool
+        Whether its pixels are labels.
+    convention : str or None
+        Of a mask of two values: ``isbi`` (0 is membrane) or ``membrane``; ``sparse`` of strokes.
+    corrected : tuple of int
+        Slices that the file says were corrected throughout.
+    """
+
+    path: Path
+    data: Any
+    pixel_size: PixelSize | None
+    is_labels: bool
+    convention: str | None
+    corrected: tuple[int, ...] = ()
+
+    @classmethod
+    def of(cls, file: StackFile) -> OpenedStack:
+        """Look at a few slices to recognize what is in a file."""
+        picked = np.linspace(0, len(file) - 1, SAMPLED_SLICES).round().astype(int)
+        sample = np.stack([file[int(index)] for index in np.unique(picked)])
+        note = read_label_note(file.path)
+        convention = mask_convention(sample) if note is None else note.convention
+        is_labels = convention is not None or are_named_labels(file.path.stem, sample)
+        corrected = () if note is None else note.corrected_slices
+        size = read_pixel_size(file.path)
+        return cls(file.path, lazy_pixels(file), size, is_labels, convention, corrected)
+
+    def as_layer(self, others: Sequence[OpenedStack]) -> LayerTuple:
+        """A layer tuple for napari.
+
+        Parameters
+        ----------
+        others : sequence of OpenedStack
+            Opened with it. Without a pixel size of its own, it takes that of the image or of the
+            labels that it belongs to: among these, else in the viewer.
+        """
+        metadata: dict[str, Any] = {"name": self.path.name.split(".")[0]}
+        metadata |= {"axis_labels": AXIS_LABELS[-self.data.ndim :]} | self._scale(others)
+        if not self.is_labels:
+            return self.data, metadata, "image"
+        if self.convention is None:
+            return editable(self.data), metadata, "labels"
+        metadata |= {
+            "opacity": MASK_OPACITY,
+            "metadata": {CONVENTION_KEY: self.convention, CORRECTED_KEY: list(self.corrected)},
+        }
+        if self.convention == SPARSE:
+            return editable(self.data), metadata | {"colormap": sparse_colormap()}, "labels"
+        membrane = editable(lazy_membrane(self.data, self.convention))
+        return membrane, metadata | {"colormap": mask_colormap(TRUTH_COLOR)}, "labels"
+
+    def _scale(self, others: Sequence[OpenedStack]) -> dict[str, Any]:
+        size = self.pixel_size or next((o.pixel_size for o in others if self._goes_with(o)), None)
+        ndim = self.data.ndim
+        if size is None:
+            return scale_in_viewer(self.data.shape, self.is_labels)
+        depth = size.y if size.z is None else size.z
+        return {"scale": (depth, size.y, size.x)[-ndim:], "units": ("nm",) * ndim}
+
+    def _goes_with(self, other: OpenedStack) -> bool:
+        is_pair = self.is_labels != other.is_labels and self.data.shape == other.data.shape
+        return is_pair and other.pixel_size is not None
+
+
+def mask_convention(sample: NDArray[Any]) -> str | None:
+    """Convention of a mask of two values, one of them 0; None if it isn't such a mask.
+
+    Membranes cover less than half of any section, so the rarer value is membrane. That agrees
+    with ISBI's labels, and takes those the other way round for what they are.
+    """
+    if sample.dtype.kind not in "bui" or not _has_two_values(sample):
+        return None
+    return "isbi" if np.count_nonzero(sample) * 2 >= sample.size else "membrane"
+
+
+def are_named_labels(name: str, sample: NDArray[Any]) -> bool:
+    """Whether a file's name says that it holds labels, and its pixels don't gainsay it.
+
+    Neighbouring pixels of labels mostly have the same value, those of images do not.
+    """
+    if LABEL_NAME.search(name) is None or sample.dtype.kind not in "bui":
+        return False
+    return bool(np.mean(sample[..., 1:] == sample[..., :-1]) >= EVEN_SHARE)
+
+
+def _has_two_values(sample: NDArray[Any]) -> bool:
+    low, high = sample.min(), sample.max()
+    return bool(low == 0 and high > 0 and np.all((sample == low) | (sample == high)))

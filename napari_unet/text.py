@@ -1,0 +1,61 @@
+"""Texts from elsewhere, such as names of runs and what a server said, made fit to be shown."""
+
+from __future__ import annotations
+
+import html
+import re
+
+_CONTROL = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+
+
+def printable(text: str) -> str:
+    """A text that does nothing to a terminal: controls, and half characters, as their codes.
+
+    Line ends and tabs stay.
+    """
+    return _CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
+
+
+def line(text: str) -> str:
+    """The same in one line, for a name within a sentence or a table."""
+    return printable(text).replace("\n", "\\n").replace("\t", "\\t")
+
+
+def as_html(text: str) -> str:
+    """A text as part of rich text, in which it is no markup."""
+    return html.escape(printable(text)).replace("\n", "<br>")
+
+
+def progress_text(done: int, total: int, elapsed: float) -> str:
+    """Slices done, and how long the rest takes at the pace so far.
+
+    Parameters
+    ----------
+    done, total : int
+        Slices.
+    elapsed : float
+        Seconds since the begin.
+    """
+    text = f"Slice {done} of {total}"
+    if 0 < done < total:
+        text += f", {duration(elapsed / done * (total - done))} left"
+    return text
+
+
+def duration(seconds: float) -> str:
+    """A length of time as people say it: 8 s, 3 min, 1 h 5 min."""
+    if seconds < 60:
+        return f"{max(1, round(seconds))} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def format_seconds(seconds: float) -> str:
+    """A duration in its two largest units: "45 s", "2 min 5 s", "1 h 10 min"."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -1,0 +1,188 @@
+"""The annotate dock: paint a little membrane and a little inside, and see how much there is."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+from napari import Viewer
+from napari.layers import Image, Labels, Layer
+from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QPushButton, QVBoxLayout
+
+from napari_unet.labelling.label_counts import LabelCounts
+from napari_unet.layers.colors import INSIDE_COLOR, TRUTH_COLOR
+from napari_unet.layers.plugin_layers import (
+    PROBABILITY,
+    add_sparse_labels,
+    is_preview,
+    is_sparse_layer,
+    role,
+)
+from napari_unet.layers.slices import show_slice
+from napari_unet.widgets.annotate.table import LabelledTable
+from napari_unet.widgets.common.background import run_in_thread
+from napari_unet.widgets.common.brush_buttons import Brush, BrushButtons
+from napari_unet.widgets.common.brush_hand import BrushHand
+from napari_unet.widgets.common.dock import Dock, open_dock
+from napari_unet.widgets.common.edit_watch import EditWatch
+from napari_unet.widgets.common.layer_choice import LayerChoice
+from napari_unet.widgets.common.save_layers import ask_and_save_labels
+from training.stacks.sparse_labels import INSIDE, MEMBRANE
+
+COUNT_DELAY = 120  # milliseconds from a brush's movement to new counts
+BRUSHES = (
+    Brush("Membrane", "A", MEMBRANE, TRUTH_COLOR),
+    Brush("Inside", "S", INSIDE, INSIDE_COLOR),
+    Brush("Erase", "E", 0, "#808080"),
+)
+FIRST_BRUSH_SIZE = 4
+
+
+class AnnotateDock(Dock):
+    """Coordinates brushes, counts and the viewer.
+
+    Parameters
+    ----------
+    napari_viewer : Viewer
+        Whose images are annotated; napari gives it by this name.
+    """
+
+    def __init__(self, napari_viewer: Viewer) -> None:
+        super().__init__()
+        self._viewer = napari_viewer
+        self._counts: LabelCounts | None = None
+        self._is_counting = False
+        self._pending: set[int] | None = set()
+        self._image = LayerChoice(self._viewer, _is_paintable)
+        self._labels = LayerChoice(self._viewer, self._fits, prefers=self._is_active)
+        self._new = QPushButton("New")
+        self._brushes = BrushButtons(BRUSHES)
+        self._hand = BrushHand(self._viewer, self._brushes)
+        self._watch = EditWatch(self._viewer, COUNT_DELAY, self)
+        self._summary, self._advice = QLabel(), QLabel()
+        self._table = LabelledTable()
+        self._save, self._train = QPushButton("Save labels…"), QPushButton("Train on these")
+        self._lay_out()
+        self._connect()
+        self._on_labels_changed()
+
+    def _lay_out(self) -> None:
+        self._image.setToolTip("The image layer to annotate.")
+        self._labels.setToolTip("The layer that is painted on: 1 = membrane, 2 = inside.")
+        self._new.setToolTip("Add an empty layer of labels over the image.")
+        self._save.setToolTip("Save the labels as a TIF that opens as what it is.")
+        self._train.setToolTip("Open Train with this image and these labels.")
+        choice = QHBoxLayout()
+        choice.addWidget(self._labels, 1)
+        choice.addWidget(self._new)
+        form = QFormLayout()
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        form.addRow("Image", self._image)
+        form.addRow("Labels", choice)
+        for text in (self._summary, self._advice):
+            text.setWordWrap(True)
+        ends = QHBoxLayout()
+        ends.addWidget(self._save)
+        ends.addWidget(self._train)
+        layout = QVBoxLayout(self.content)
+        layout.addLayout(form)
+        layout.addWidget(self._brushes)
+        layout.addWidget(self._summary)
+        layout.addWidget(self._table, 1)
+        layout.addWidget(self._advice)
+        layout.addLayout(ends)
+
+    def _connect(self) -> None:
+        self._image.layer_changed.connect(self._on_image_changed)
+        self._labels.layer_changed.connect(self._on_labels_changed)
+        self._new.clicked.connect(self._on_new_requested)
+        self._watch.edited.connect(self._count)
+        self._table.slice_requested.connect(self._on_slice_requested)
+        self._save.clicked.connect(self._on_save_requested)
+        self._train.clicked.connect(self._on_train_requested)
+
+    def _fits(self, layer: Layer) -> bool:
+        image = self._image.layer
+        is_ours = isinstance(layer, Labels) and is_sparse_layer(layer)
+        return is_ours and image is not None and layer.data.shape == image.data.shape
+
+    def _is_active(self, layer: Layer) -> bool:
+        return bool(layer == self._viewer.layers.selection.active)
+
+    def _on_image_changed(self) -> None:
+        self._labels.refresh()
+        self._on_labels_changed()
+
+    def _on_new_requested(self) -> None:
+        image = self._image.layer
+        if image is None:
+            return
+        empty = np.zeros(image.data.shape, np.uint8)
+        layer = add_sparse_labels(self._viewer, empty, image, f"{image.name} strokes")
+        layer.brush_size = FIRST_BRUSH_SIZE
+        self._labels.choose(layer)
+        self._hand.take(BRUSHES[0])
+
+    def _on_labels_changed(self) -> None:
+        layer: Any = self._labels.layer
+        self._hand.hold(layer)
+        self._counts = None if layer is None else LabelCounts(layer.data)
+        self._watch.watch(layer)
+        self._new.setEnabled(self._image.layer is not None)
+        for button in (self._save, self._train):
+            button.setEnabled(layer is not None)
+        self._show_counts()
+
+    def _count(self, slices: set[int] | None) -> None:
+        """Count in a thread; what is edited meanwhile is counted after it."""
+        layer: Any = self._labels.layer
+        if layer is None:
+            return
+        if self._counts is None or not self._counts.is_of(layer.data):
+            self._counts, slices = LabelCounts(layer.data), None
+        self._pending = None if slices is None or self._pending is None else self._pending | slices
+        if not self._is_counting:
+            self._is_counting = True
+            slices, self._pending = self._pending, set()
+            run_in_thread(partial(self._counts.update, slices), self._on_counted)
+
+    def _on_counted(self, _: None) -> None:
+        self._is_counting = False
+        self._show_counts()
+        if self._pending != set():
+            self._count(set())
+
+    def _show_counts(self) -> None:
+        counts = self._counts
+        self._table.show_counts(counts)
+        if counts is not None:
+            self._summary.setText(counts.summary())
+            advice = counts.advice()
+            self._advice.setText(f"⚠ {advice}" if advice else "✓ Enough to train on.")
+            return
+        has_image = self._image.layer is not None
+        self._summary.setText(
+            "Make a layer of labels with <b>New</b>, then paint some membranes and some insides. "
+            "What is not painted counts as unknown."
+            if has_image
+            else "Open an image stack first."
+        )
+        self._advice.setText("")
+
+    def _on_slice_requested(self, index: int) -> None:
+        if self._labels.layer is not None:
+            show_slice(self._viewer, self._labels.layer, index)
+
+    def _on_save_requested(self) -> None:
+        if self._labels.layer is not None:
+            ask_and_save_labels(self, self._labels.layer)
+
+    def _on_train_requested(self) -> None:
+        image, labels = self._image.layer, self._labels.layer
+        open_dock(self._viewer, "Train").data.choose_layers(image, labels)
+
+
+def _is_paintable(layer: Layer) -> bool:
+    is_stack = isinstance(layer, Image) and not layer.multiscale and layer.ndim in (2, 3)
+    return is_stack and not layer.rgb and role(layer) != PROBABILITY and not is_preview(layer)

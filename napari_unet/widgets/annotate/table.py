@@ -1,0 +1,99 @@
+"""Table of the labelled slices, with a bar for each class."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qtpy.QtCore import QAbstractTableModel, QModelIndex, QRectF, Qt, Signal
+from qtpy.QtGui import QColor, QPainter
+from qtpy.QtWidgets import (
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QTableView,
+    QWidget,
+)
+
+from napari_unet.labelling.label_counts import LabelCounts
+from napari_unet.layers.colors import INSIDE_COLOR, TRUTH_COLOR
+from napari_unet.widgets.common.tables import choose_rows
+
+TITLES = ("Slice", "Membrane", "Inside")
+COLORS = (None, TRUTH_COLOR, INSIDE_COLOR)
+ROW_HEIGHT = 20
+
+
+class LabelledSlices(QAbstractTableModel):
+    """A row for each slice that has labels."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.rows: list[tuple[int, int, int]] = []
+
+    def show_counts(self, counts: LabelCounts | None) -> None:
+        """Take new counts; the table is laid out anew only where its slices are others."""
+        slices = [] if counts is None else counts.labelled
+        rows = [(z, int(counts.membrane[z]), int(counts.inside[z])) for z in slices if counts]
+        if [row[0] for row in rows] == [row[0] for row in self.rows]:
+            self.rows = rows
+            if rows:
+                self.dataChanged.emit(self.index(0, 0), self.index(len(rows) - 1, 2))
+            return
+        self.beginResetModel()
+        self.rows = rows
+        self.endResetModel()
+
+    def rowCount(self, parent: QModelIndex | None = None) -> int:  # noqa: N802
+        return 0 if parent is not None and parent.isValid() else len(self.rows)
+
+    def columnCount(self, parent: QModelIndex | None = None) -> int:  # noqa: N802
+        return len(TITLES)
+
+    def headerData(self, section: int, orientation: Any, role: int = 0) -> Any:  # noqa: N802
+        is_title = orientation == Qt.Orientation.Horizontal
+        return TITLES[section] if is_title and role == Qt.ItemDataRole.DisplayRole else None
+
+    def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        if role == Qt.ItemDataRole.DisplayRole:
+            return self.rows[index.row()][index.column()]
+        if role == Qt.ItemDataRole.TextAlignmentRole:
+            return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+        return None
+
+
+class _Bars(QStyledItemDelegate):
+    """Draws a count as a bar behind its number, the longest one as wide as its cell."""
+
+    def paint(
+        self, painter: QPainter | None, option: QStyleOptionViewItem, index: QModelIndex
+    ) -> None:
+        model = index.model()
+        color = COLORS[index.column()]
+        if painter is not None and color is not None and isinstance(model, LabelledSlices):
+            most = max(max(row[1:]) for row in model.rows)
+            bar = QRectF(option.rect).adjusted(1, 3, -1, -3)
+            bar.setWidth(bar.width() * model.rows[index.row()][index.column()] / max(1, most))
+            shade = QColor(color)
+            shade.setAlphaF(0.45)
+            painter.fillRect(bar, shade)
+        super().paint(painter, option, index)
+
+
+class LabelledTable(QTableView):
+    """Shows the labelled slices; a click on one asks for it."""
+
+    slice_requested = Signal(int)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._slices = LabelledSlices(self)
+        self.setModel(self._slices)
+        self.setItemDelegate(_Bars(self))
+        choose_rows(self, ROW_HEIGHT, visible_rows=4)
+        self.setToolTip("Labelled pixels of every slice that has any. Click a row to go there.")
+        self.clicked.connect(self._on_clicked)
+
+    def show_counts(self, counts: LabelCounts | None) -> None:
+        self._slices.show_counts(counts)
+
+    def _on_clicked(self, index: QModelIndex) -> None:
+        self.slice_requested.emit(self._slices.rows[index.row()][0])

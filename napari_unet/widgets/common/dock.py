@@ -1,0 +1,96 @@
+"""What the docks have in common."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from napari import Viewer
+from qtpy.QtCore import QEvent, QSize, Qt, QTimer, Signal
+from qtpy.QtWidgets import QDockWidget, QMainWindow, QTabBar, QWidget
+
+from napari_unet.widgets.common.connections import when_deleted
+from napari_unet.widgets.common.vertical_scroll import VerticalScrollArea
+
+WIDTH = 354  # pixels, at least: all alike, so that the canvas keeps its size from tab to tab
+TAB_STYLE = "QTabBar::tab {font-size: 11px; padding: 3px 4px; min-width: 0}"
+_closed: set[Dock] = set()  # not to be collected by Python before they are deleted by Qt
+PLUGIN = "napari-unet-mindspore"
+
+
+class Dock(VerticalScrollArea):
+    """A widget that shares its place with the other docks, and is deleted when it is closed.
+
+    napari puts every dock below the last one, where two of them already leave too little
+    height for each. And it only takes the widget out of a closed dock; it would go on listening
+    to the viewer, unseen.
+
+    Attributes
+    ----------
+    content : QWidget
+        Holds the views; scrolled up and down where the window is too low for them, which would
+        be made higher than the screen otherwise.
+    """
+
+    closed = Signal()  # the dock alone, not the window with it
+
+    def __init__(self) -> None:
+        super().__init__(QWidget())
+
+    def minimumSizeHint(self) -> QSize:  # noqa: N802
+        return super().minimumSizeHint().expandedTo(QSize(WIDTH, 0))
+
+    def sizeHint(self) -> QSize:  # noqa: N802
+        return QSize(self.minimumSizeHint().width(), self.content.sizeHint().height())
+
+    def changeEvent(self, event: QEvent | None) -> None:  # noqa: N802
+        super().changeEvent(event)
+        if event is None or event.type() != QEvent.Type.ParentChange:
+            return
+        if self.parent() is None:
+            self.closed.emit()
+            _closed.add(self)
+            when_deleted(self, partial(_closed.discard, self))
+            self.deleteLater()
+        else:
+            QTimer.singleShot(0, self._join_tabs)
+
+    def _join_tabs(self) -> None:
+        """Become a tab beside another of our docks, if there is one; the one in front."""
+        frame = self.parent()
+        window = frame.parent() if frame is not None else None
+        if not (isinstance(frame, QDockWidget) and isinstance(window, QMainWindow)):
+            return
+        # On a tab there is no room for the plugin's name, which napari adds in brackets.
+        frame.setWindowTitle(frame.windowTitle().partition(" (")[0])
+        for other in window.findChildren(QDockWidget):
+            is_ours = other is not frame and isinstance(other.widget(), Dock)
+            if is_ours and other.isVisible() and not other.isFloating():
+                window.tabifyDockWidget(other, frame)
+                frame.show()
+                QTimer.singleShot(0, partial(_show_tab, window, frame))  # there are tabs only then
+                return
+
+
+def _show_tab(window: QMainWindow, frame: QDockWidget) -> None:
+    """Bring a dock to the front, with room on the tabs for the names of all docks."""
+    frame.raise_()
+    for bar in window.findChildren(QTabBar):
+        if frame.windowTitle() in [bar.tabText(index) for index in range(bar.count())]:
+            bar.setStyleSheet(TAB_STYLE)
+            bar.setElideMode(Qt.TextElideMode.ElideNone)
+
+
+def open_dock(viewer: Viewer, name: str) -> Any:
+    """The dock of this name, opened if it isn't, and in front.
+
+    Parameters
+    ----------
+    name : str
+        As the manifest gives it: "Train", "Predict"...
+    """
+    frame, dock = viewer.window.add_plugin_dock_widget(PLUGIN, name)
+    if isinstance(frame, QDockWidget):
+        frame.show()
+        frame.raise_()
+    return dock

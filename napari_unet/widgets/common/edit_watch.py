@@ -1,0 +1,90 @@
+"""Tells which slices of a Labels layer were edited: painted, undone, or replaced."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from napari import Viewer
+from napari.layers import Labels
+from qtpy.QtCore import QObject, QTimer, Signal
+
+from napari_unet.layers.slices import displayed_slice, edited_slices
+from napari_unet.widgets.common.connections import Connections
+
+
+class EditWatch(QObject):
+    """Watches one layer; what it tells are slices to look at, more rather than fewer.
+
+    napari tells of a stroke when it ends, and of an undo only that the layer is drawn anew, as
+    after a movement of the slider: drawn anew on the same slice, any slice may be another.
+
+    Parameters
+    ----------
+    viewer : Viewer
+        Whose slider tells which slice is shown.
+    delay : int
+        Milliseconds from an edit until it is told, with those that follow it meanwhile.
+    """
+
+    edited = Signal(object)  # set of int, or None for all slices
+
+    def __init__(self, viewer: Viewer, delay: int, parent: QObject) -> None:
+        super().__init__(parent)
+        self._viewer = viewer
+        self._layer: Labels | None = None
+        self._shown: int | None = None
+        self._slices: set[int] | None = set()
+        self._events = Connections(self)
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(delay)
+        self._timer.timeout.connect(self._tell)
+
+    def watch(self, layer: Labels | None) -> None:
+        """Watch this layer from now on; all of its slices are told first."""
+        self._events.clear()
+        self._layer = layer
+        self._timer.stop()
+        if layer is None:
+            return
+        self._shown = displayed_slice(self._viewer, layer)
+        self._events.add(layer.events.paint, self._on_painted)
+        self._events.add(layer.events.labels_update, self._on_brush_moved)
+        self._events.add(layer.events.set_data, self._on_drawn)
+        self._events.add(layer.events.data, self._on_data_changed)
+        self._note(None)
+
+    def flush(self) -> None:
+        """Tell at once what is waiting to be told."""
+        if self._timer.isActive():
+            self._timer.stop()
+            self._tell()
+
+    def _on_painted(self, event: Any) -> None:
+        self._note(edited_slices(event) if event.source.ndim == 3 else {0})
+
+    def _on_brush_moved(self, event: Any = None) -> None:
+        if self._layer is not None:
+            shown = displayed_slice(self._viewer, self._layer)
+            self._note({shown} if shown is not None else set())
+
+    def _on_drawn(self, event: Any = None) -> None:
+        if self._layer is None:
+            return
+        former, self._shown = self._shown, displayed_slice(self._viewer, self._layer)
+        moved_to = {self._shown} if self._shown is not None else set()
+        self._note(None if self._shown == former else moved_to)
+
+    def _on_data_changed(self, event: Any = None) -> None:
+        self._note(None)
+
+    def _note(self, slices: set[int] | None) -> None:
+        is_all = slices is None or self._slices is None
+        self._slices = None if is_all else (self._slices or set()) | (slices or set())
+        if not self._timer.isActive():
+            self._timer.start()
+
+    def _tell(self) -> None:
+        slices, self._slices = self._slices, set()
+        if self._layer is not None:
+            self.edited.emit(slices)

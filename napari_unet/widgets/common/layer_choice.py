@@ -1,0 +1,96 @@
+"""A drop-down of a viewer's layers that follows what is added, removed and renamed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from napari.components import ViewerModel
+from napari.layers import Layer
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QComboBox, QSizePolicy, QWidget
+
+from napari_unet.widgets.common.connections import Connections
+
+
+class LayerChoice(QComboBox):
+    """Offers the layers that pass a test; the one a person chose stays while it is there.
+
+    Parameters
+    ----------
+    viewer : ViewerModel
+        Its layers are offered, the topmost last.
+    accepts : callable
+        Whether a layer is offered.
+    prefers : callable, optional
+        Which layer to take by itself, until a person chooses one; any by default.
+    """
+
+    layer_changed = Signal()
+
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        accepts: Callable[[Layer], bool],
+        prefers: Callable[[Layer], bool] | None = None,
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._viewer, self._accepts, self._prefers = viewer, accepts, prefers
+        self._chosen: Layer | None = None
+        self._is_by_person = False
+        # Long names must not widen the dock.
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.setMinimumContentsLength(12)
+        events, connections = viewer.layers.events, Connections(self)
+        for event in (events.inserted, events.removed, events.reordered, events.renamed):
+            connections.add(event, self.refresh)
+        self.activated.connect(self._on_activated)
+        self.refresh()
+
+    @property
+    def layer(self) -> Layer | None:
+        """The chosen layer; None if there is none to choose."""
+        return self._chosen
+
+    def choose(self, layer: Layer) -> None:
+        """Choose a layer, if it is offered."""
+        if layer in self._offered():
+            self._is_by_person = True
+            self._take(layer)
+            self.refresh()
+
+    def _offered(self) -> list[Layer]:
+        return [layer for layer in self._viewer.layers if self._accepts(layer)]
+
+    def refresh(self, event: object = None) -> None:
+        """Offer what passes the test now."""
+        offered = self._offered()
+        self.blockSignals(True)
+        self.clear()
+        self.addItems([layer.name for layer in offered])
+        self.blockSignals(False)
+        chosen = self._chosen if self._stays(offered) else self._preferred(offered)
+        self.setCurrentIndex(offered.index(chosen) if chosen is not None else -1)
+        self.setEnabled(bool(offered))
+        self._take(chosen)
+
+    def _stays(self, offered: list[Layer]) -> bool:
+        if self._chosen is None or self._chosen not in offered:
+            self._is_by_person = False
+            return False
+        is_preferred = self._prefers is None or self._prefers(self._chosen)
+        return self._is_by_person or is_preferred
+
+    def _preferred(self, offered: list[Layer]) -> Layer | None:
+        preferred = [layer for layer in offered if self._prefers is None or self._prefers(layer)]
+        candidates = preferred or offered
+        return candidates[0] if candidates else None
+
+    def _take(self, layer: Layer | None) -> None:
+        if layer != self._chosen:  # napari may give each widget proxies of its own
+            self._chosen = layer
+            self.layer_changed.emit()
+
+    def _on_activated(self, index: int) -> None:
+        self._is_by_person = True
+        self._take(self._offered()[index])

@@ -1,0 +1,168 @@
+"""Tools that a person uses on the canvas of a mask, beside napari's brush.
+
+Each is one step of napari's own undo history, for all pixels are set by ``Labels.data_setitem``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import Any
+
+import numpy as np
+from napari.layers import Image, Labels
+from numpy.typing import NDArray
+from qtpy.QtCore import QObject, Signal
+
+from napari_unet.labelling.correction import Pixels, Point, darkest_path, snapped, widened
+
+Drag = Generator[None, None, None]
+
+
+class CanvasTool(QObject):
+    """Takes the mouse of a layer while it is in hand, until napari's own mode is changed."""
+
+    said = Signal(str)  # what the person can do next
+    dropped = Signal()
+
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(parent)
+        self._layer: Labels | None = None
+
+    @property
+    def is_in_hand(self) -> bool:
+        return self._layer is not None
+
+    def take(self, layer: Labels, cursor: str, size: int = 1) -> None:
+        """Use it on this layer from now on."""
+        self.drop()
+        layer.mode = "pan_zoom"
+        self._layer = layer
+        layer.mouse_pan = False
+        layer.cursor_size, layer.cursor = size, cursor
+        layer.mouse_drag_callbacks.append(self._on_drag)
+        layer.events.mode.connect(self._on_mode_changed)
+
+    def drop(self) -> None:
+        """Give the mouse back."""
+        layer, self._layer = self._layer, None
+        if layer is None:
+            return
+        layer.mouse_drag_callbacks.remove(self._on_drag)
+        layer.events.mode.disconnect(self._on_mode_changed)
+        if str(layer.mode) == "pan_zoom":
+            layer.mouse_pan, layer.cursor = True, "standard"
+        self.dropped.emit()
+
+    def _on_mode_changed(self, event: Any) -> None:
+        self.drop()
+
+    def _on_drag(self, layer: Labels, event: Any) -> Drag | None:
+        raise NotImplementedError
+
+
+class GapTool(CanvasTool):
+    """Closes a gap: two clicks, and a line along the darkest path between them.
+
+    Attributes
+    ----------
+    image : Image or None
+        Whose darkness is followed.
+    width : int
+        Of the line, in pixels.
+    """
+
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(parent)
+        self.image: Image | None = None
+        self.width = 3
+        self._start: tuple[int | None, Point] | None = None
+
+    def take(self, layer: Labels, cursor: str = "cross", size: int = 1) -> None:
+        super().take(layer, cursor, size)
+        self._start = None
+        self.said.emit("Click one end of the gap.")
+
+    def _on_drag(self, layer: Labels, event: Any) -> Drag | None:
+        place = _pixel(layer, event.position)
+        if place is None or self.image is None or event.button != 1:
+            return None
+        index, point = place
+        if self._start is None or self._start[0] != index:
+            self._start = place
+            self.said.emit("Click the other end.")
+            return None
+        page = np.asarray(self.image.data if index is None else self.image.data[index])
+        path = darkest_path(page, self._start[1], point)
+        self._start = None
+        set_pixels(layer, index, widened(path, self.width, (page.shape[0], page.shape[1])), 1)
+        self.said.emit("Closed. Ctrl-Z undoes it; click one end of the next gap.")
+        return None
+
+
+class SnapBrush(CanvasTool):
+    """A brush that paints only what the predicted probability agrees with.
+
+    Attributes
+    ----------
+    probability : Image or None
+        Of membrane.
+    label : int
+        1 paints membrane, 0 erases.
+    level : float
+        Probability that separates the two.
+    """
+
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(parent)
+        self.probability: Image | None = None
+        self.label = 1
+        self.level = 0.5
+
+    def _on_drag(self, layer: Labels, event: Any) -> Drag:
+        if event.button != 1:
+            return
+        with layer.block_history():  # the whole stroke is one step
+            last = self._dab(layer, event.position, None)
+            yield
+            while event.type == "mouse_move":
+                last = self._dab(layer, event.position, last)
+                yield
+
+    def _dab(self, layer: Labels, position: Any, last: Point | None) -> Point | None:
+        from skimage.draw import line
+
+        place = _pixel(layer, position)
+        if place is None or self.probability is None:
+            return None
+        index, point = place
+        data = self.probability.data
+        page = np.asarray(data if index is None else data[index])
+        draw_line: Callable[..., Pixels] = line
+        stroke = widened(
+            draw_line(*(last or point), *point), layer.brush_size, (page.shape[0], page.shape[1])
+        )
+        set_pixels(layer, index, snapped(stroke, page, self.label, self.level), self.label)
+        return point
+
+
+def set_pixels(layer: Labels, index: int | None, pixels: Pixels, label: int) -> None:
+    """Set pixels of a slice through napari's history; ``index`` is None in a single image."""
+    rows, columns = pixels
+    indices: tuple[NDArray[Any], ...] = (rows, columns)
+    if index is not None:
+        indices = (np.full(len(rows), index), rows, columns)
+    set_labels(layer, indices, label)
+
+
+def set_labels(layer: Labels, indices: tuple[NDArray[Any], ...], values: Any) -> None:
+    """Set pixels as one step of napari's history; shows the layer, for a hidden one refuses it."""
+    layer.visible = True
+    layer.data_setitem(indices, values)
+
+
+def _pixel(layer: Labels, position: Any) -> tuple[int | None, Point] | None:
+    """Slice and pixel at a place in the world; None outside of the layer."""
+    place = [round(float(one)) for one in layer.world_to_data(position)[-layer.ndim :]]
+    if any(not 0 <= one < length for one, length in zip(place, layer.data.shape, strict=True)):
+        return None
+    return (place[0] if layer.ndim == 3 else None), (place[-2], place[-1])

@@ -1,0 +1,188 @@
+"""The correct dock: mend a predicted mask, say which slices are right, and learn on from them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from napari import Viewer
+from napari.layers import Labels, Layer
+from napari.utils.notifications import show_info
+from qtpy.QtWidgets import (
+    QFormLayout,
+    QGroupBox,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_unet.labelling.correction import as_ground_truth
+from napari_unet.layers.plugin_layers import (
+    CORRECTED_KEY,
+    ERRORS,
+    MASK,
+    add_sparse_labels,
+    corrected_slices,
+    image_under,
+    is_sparse_layer,
+    labels_over,
+    probability_of,
+    role,
+)
+from napari_unet.layers.slices import displayed_slice, edited_slices, show_slice
+from napari_unet.widgets.common.connections import Connections
+from napari_unet.widgets.common.dock import Dock
+from napari_unet.widgets.common.layer_choice import LayerChoice
+from napari_unet.widgets.correct.canvas_tools import set_labels
+from napari_unet.widgets.correct.corrected_view import CorrectedView
+from napari_unet.widgets.correct.learn_on_view import LearnOnView
+from napari_unet.widgets.correct.next_region import NextRegion
+from napari_unet.widgets.correct.specks_view import SpecksView
+from napari_unet.widgets.correct.tools import CorrectTools
+
+
+class CorrectDock(Dock):
+    """Coordinates the tools and views below with the viewer.
+
+    Parameters
+    ----------
+    napari_viewer : Viewer
+        Whose masks are corrected; napari gives it by this name.
+    """
+
+    def __init__(self, napari_viewer: Viewer) -> None:
+        super().__init__()
+        self._viewer = napari_viewer
+        self._edited: set[int] = set()
+        self._events = Connections(self)
+        self._mask = LayerChoice(self._viewer, _is_mask, prefers=_is_predicted)
+        self._tools = CorrectTools(self._viewer)
+        self._specks = SpecksView(self._viewer)
+        self._corrected = CorrectedView()
+        self._next = NextRegion(self._viewer)
+        self._learn = LearnOnView(self._viewer)
+        self._lay_out()
+        self._connect()
+        self._on_mask_changed()
+
+    def _lay_out(self) -> None:
+        self._mask.setToolTip("The mask to correct: a prediction.")
+        form = QFormLayout()
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        form.addRow("Mask", self._mask)
+        layout = QVBoxLayout(self.content)
+        layout.addLayout(form)
+        layout.addWidget(self._tools)
+        layout.addWidget(self._specks)
+        for title, view in (
+            ("Corrected slices", self._corrected),
+            ("Where to look next", self._next),
+            ("Learn on", self._learn),
+        ):
+            layout.addWidget(_box(title, view))
+        layout.addStretch(1)
+
+    def _connect(self) -> None:
+        self._mask.layer_changed.connect(self._on_mask_changed)
+        self._corrected.mark_toggled.connect(self._mark)
+        self._corrected.slice_requested.connect(self._show_slice)
+        self._corrected.truth_requested.connect(self._on_truth_requested)
+        self._learn.learn_requested.connect(self._on_learn_requested)
+        events = Connections(self)
+        events.add(self._viewer.dims.events.current_step, self._show_slices)
+        for event in (self._viewer.layers.events.inserted, self._viewer.layers.events.removed):
+            events.add(event, self._on_layers_changed)
+
+    def _on_mask_changed(self) -> None:
+        layer: Any = self._mask.layer
+        self._events.clear()
+        self._edited = set()
+        self._tools.hold(layer)
+        self._specks.watch(layer)
+        if layer is not None:
+            self._events.add(layer.events.paint, self._on_painted)
+            self._events.bind_key(layer, "c", self._on_mark_key)
+        self._on_layers_changed()
+
+    def _on_layers_changed(self, event: Any = None) -> None:
+        """The image and the probability of the mask may have come or gone."""
+        layer: Any = self._mask.layer
+        image = image_under(self._viewer, layer) if layer is not None else None
+        probability = probability_of(self._viewer, layer) if layer is not None else None
+        self._tools.follow(image, probability)
+        self._next.watch(probability)
+        self._show_slices()
+
+    def _on_painted(self, event: Any) -> None:
+        self._edited |= edited_slices(event) if event.source.ndim == 3 else {0}
+        self._show_slices()
+
+    def _on_mark_key(self, _: object) -> None:
+        layer: Any = self._mask.layer
+        self._mark(displayed_slice(self._viewer, layer) not in corrected_slices(layer))
+
+    def _mark(self, is_right: bool) -> None:
+        layer: Any = self._mask.layer
+        index = displayed_slice(self._viewer, layer) if layer is not None else None
+        if index is not None:
+            others = set(corrected_slices(layer)) - {index}
+            layer.metadata[CORRECTED_KEY] = sorted(others | ({index} if is_right else set()))
+        self._show_slices()
+
+    def _show_slices(self, event: Any = None) -> None:
+        layer = self._mask.layer
+        if layer is None:
+            self._corrected.show_slices(None, [], set())
+        else:
+            shown = displayed_slice(self._viewer, layer)
+            self._corrected.show_slices(shown, corrected_slices(layer), self._edited)
+
+    def _show_slice(self, index: int) -> None:
+        if self._mask.layer is not None:
+            show_slice(self._viewer, self._mask.layer, index)
+
+    def _on_truth_requested(self) -> None:
+        labels = self._ground_truth()
+        if labels is not None:
+            count = len(corrected_slices(labels))
+            show_info(f"'{labels.name}' has {count} corrected slices now; Train can take it.")
+
+    def _ground_truth(self) -> Labels | None:
+        """The labels of the mask's image, with its corrected slices in them."""
+        mask: Any = self._mask.layer
+        image = image_under(self._viewer, mask)
+        corrected = corrected_slices(mask)
+        labels: Any = labels_over(self._viewer, mask)
+        if labels is None:
+            truth = as_ground_truth(mask.data, corrected)
+            name = f"{(image or mask).name} truth"
+            return add_sparse_labels(self._viewer, truth, image or mask, name, corrected)
+        truth = as_ground_truth(mask.data, corrected, np.asarray(labels.data))
+        changed = np.nonzero(truth != labels.data)
+        labels.metadata[CORRECTED_KEY] = sorted({*corrected_slices(labels), *corrected})
+        set_labels(labels, changed, truth[changed])  # so that it can be undone
+        return labels
+
+    def _on_learn_requested(self) -> None:
+        mask: Any = self._mask.layer
+        if mask is None:
+            return
+        image, labels = image_under(self._viewer, mask), self._ground_truth()
+        if image is not None and labels is not None:
+            self._learn.start(image, labels)
+
+
+def _box(title: str, view: QWidget) -> QGroupBox:
+    box = QGroupBox(title)
+    layout = QVBoxLayout(box)
+    layout.setContentsMargins(6, 4, 6, 4)
+    layout.addWidget(view)
+    return box
+
+
+def _is_mask(layer: Layer) -> bool:
+    is_stack = isinstance(layer, Labels) and layer.ndim in (2, 3) and not layer.multiscale
+    return is_stack and role(layer) != ERRORS and not is_sparse_layer(layer)
+
+
+def _is_predicted(layer: Layer) -> bool:
+    return role(layer) == MASK

@@ -1,0 +1,205 @@
+"""The evaluate dock: a mask against the ground truth, slice by slice, while it is edited."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from napari import Viewer
+from napari.layers import Labels, Layer
+from napari.utils.notifications import show_info
+from qtpy.QtWidgets import QApplication, QFileDialog, QFormLayout, QLabel, QVBoxLayout
+
+from napari_unet.layers.plugin_layers import ERRORS, MASK, NEURONS, role
+from napari_unet.layers.slices import displayed_slice, show_slice
+from napari_unet.widgets.common.background import run_in_thread
+from napari_unet.widgets.common.connections import Connections, when_deleted
+from napari_unet.widgets.common.dock import Dock
+from napari_unet.widgets.common.layer_choice import LayerChoice
+from napari_unet.widgets.evaluate.buttons import EvaluateButtons
+from napari_unet.widgets.evaluate.canvas import DiceOverlay, ErrorLayer, SideBySide
+from napari_unet.widgets.evaluate.live_comparison import LiveComparison
+from napari_unet.widgets.evaluate.plot import DicePlot
+from napari_unet.widgets.evaluate.table import FiguresTable, summary_table
+from training.files.atomic_files import write_atomically
+
+
+class EvaluateDock(Dock):
+    """Coordinates the views below with the viewer.
+
+    Parameters
+    ----------
+    napari_viewer : Viewer
+        Whose masks are compared; napari gives it by this name.
+    """
+
+    def __init__(self, napari_viewer: Viewer) -> None:
+        super().__init__()
+        self._viewer = napari_viewer
+        self._live = LiveComparison(self._viewer, self)
+        self._shown: int | None = None
+        self._mask = LayerChoice(self._viewer, _is_mask, prefers=_is_predicted)
+        self._truth = LayerChoice(self._viewer, _is_mask, prefers=_is_no_prediction)
+        self._summary = QLabel()
+        self._plot = DicePlot(self._viewer.theme)
+        self._table = FiguresTable()
+        self._buttons = EvaluateButtons()
+        self._overlay = DiceOverlay(self._viewer)
+        self._errors = ErrorLayer(self._viewer)
+        self._side_by_side = SideBySide(self._viewer)
+        self._lay_out()
+        self._connect()
+        self._part_choices()
+        self._on_layers_changed()
+
+    def _lay_out(self) -> None:
+        self._mask.setToolTip("The mask to judge: a prediction, corrected or not.")
+        self._truth.setToolTip("The ground truth.")
+        self._summary.setWordWrap(True)
+        self._summary.setToolTip("Mean and standard deviation over the slices.")
+        form = QFormLayout()
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        form.addRow("Mask", self._mask)
+        form.addRow("Truth", self._truth)
+        layout = QVBoxLayout(self.content)
+        layout.addLayout(form)
+        layout.addWidget(self._summary)
+        layout.addWidget(self._plot)
+        layout.addWidget(self._table, stretch=1)
+        layout.addWidget(self._buttons)
+
+    def _connect(self) -> None:
+        self._mask.layer_changed.connect(self._on_layers_changed)
+        self._truth.layer_changed.connect(self._on_layers_changed)
+        self._table.slice_requested.connect(self._show_slice)
+        self._plot.slice_requested.connect(self._show_slice)
+        self._live.restarted.connect(self._on_restarted)
+        self._live.figures_changed.connect(self._on_figures_changed)
+        buttons = self._buttons
+        buttons.worst_requested.connect(self._on_worst_requested)
+        buttons.next_worst_requested.connect(self._on_next_worst_requested)
+        buttons.errors_toggled.connect(self._on_errors_toggled)
+        buttons.side_by_side_toggled.connect(self._on_side_by_side_toggled)
+        buttons.export_requested.connect(self._on_export_requested)
+        buttons.copy_requested.connect(self._on_copy_requested)
+        viewer_events = Connections(self)
+        viewer_events.add(self._viewer.dims.events.current_step, self._on_slider_moved)
+        viewer_events.add(self._viewer.layers.events.inserted, self._part_choices)
+        viewer_events.add(self._viewer.events.theme, self._on_theme_changed)
+        for key, callback in (
+            ("w", self._on_worst_requested),
+            ("Shift-W", self._on_next_worst_requested),
+        ):
+            viewer_events.bind_key(self._viewer, key, callback)
+        when_deleted(self, partial(self._overlay.show, ""))
+
+    def _part_choices(self) -> None:
+        """Where both choices fell on one layer, take another: a prediction for the mask."""
+        if self._mask.layer != self._truth.layer:
+            return
+        others = [
+            layer for layer in self._viewer.layers if _is_mask(layer) and layer != self._mask.layer
+        ]
+        if others:
+            choice = self._truth if _is_predicted(self._mask.layer) else self._mask
+            choice.choose(others[-1])
+
+    def _on_layers_changed(self) -> None:
+        self._live.watch(self._mask.layer, self._truth.layer)
+
+    def _on_restarted(self) -> None:
+        comparison = self._live.comparison
+        self._table.set_comparison(comparison)
+        self._plot.show_comparison(comparison)
+        self._buttons.enable(comparison is not None)
+        self._summary.setText(self._live.problem if comparison is None else "Comparing…")
+        self._on_errors_toggled(self._buttons.has_errors)
+        self._show_current()
+
+    def _on_figures_changed(self, first: int, last: int) -> None:
+        comparison = self._live.comparison
+        if comparison is None or not comparison.mean():
+            return
+        self._summary.setText(summary_table(comparison))
+        self._table.tell_changed(first, last)
+        self._plot.show_comparison(comparison)
+        self._errors.refresh()
+        self._show_current()
+
+    def _show_current(self) -> None:
+        """Mark the displayed slice in table and plot, and tell its figure on the canvas."""
+        comparison, mask = self._live.comparison, self._mask.layer
+        index = None
+        if comparison is not None and mask is not None:
+            index = displayed_slice(self._viewer, mask)
+        self._shown = index
+        figures = comparison[index] if comparison is not None and index is not None else None
+        if index is None or figures is None:
+            self._overlay.show("")
+            return
+        self._table.select(index)
+        self._plot.mark(index)
+        self._overlay.show(f"slice {index}   Dice {figures['dice']:.3f}")
+
+    def _on_slider_moved(self) -> None:
+        self._show_current()
+
+    def _show_slice(self, index: int) -> None:
+        if self._mask.layer is not None:
+            show_slice(self._viewer, self._mask.layer, index)
+
+    def _on_worst_requested(self, _: object = None) -> None:
+        comparison = self._live.comparison
+        if comparison is not None and comparison.worst_first():
+            self._show_slice(comparison.worst_first()[0])
+
+    def _on_next_worst_requested(self, _: object = None) -> None:
+        if self._live.comparison is not None and self._shown is not None:
+            self._show_slice(self._live.comparison.next_worst(self._shown))
+
+    def _on_errors_toggled(self, is_wanted: bool) -> None:
+        mask, truth = self._mask.layer, self._truth.layer
+        if is_wanted and self._live.comparison is not None and mask and truth:
+            self._errors.show(mask, truth)
+        else:
+            self._errors.remove()
+
+    def _on_side_by_side_toggled(self, is_wanted: bool) -> None:
+        if is_wanted:
+            self._side_by_side.show(self._mask.layer, self._truth.layer, self._errors.layer)
+        else:
+            self._side_by_side.end()
+
+    def _on_theme_changed(self, event: Any) -> None:
+        self._plot.set_theme(event.value)
+
+    def _on_copy_requested(self) -> None:
+        if self._live.comparison is not None:
+            clipboard: Any = QApplication.clipboard()
+            clipboard.setText(self._live.comparison.to_csv(delimiter="\t"))
+            show_info("Copied the figures; paste them into a spreadsheet.")
+
+    def _on_export_requested(self) -> None:
+        comparison, mask = self._live.comparison, self._mask.layer
+        if comparison is None or mask is None:
+            return
+        name = f"{mask.name.replace(' ', '-')}.csv"
+        path, _ = QFileDialog.getSaveFileName(self, "Save the figures", name, "CSV (*.csv)")
+        if path:
+            target = Path(path).with_suffix(".csv")
+            save = partial(write_atomically, target, comparison.to_csv().encode())
+            run_in_thread(save, lambda _: show_info(f"Saved {target.name}."))
+
+
+def _is_mask(layer: Layer) -> bool:
+    is_stack = isinstance(layer, Labels) and layer.ndim in (2, 3) and not layer.multiscale
+    return is_stack and role(layer) not in (ERRORS, NEURONS)
+
+
+def _is_predicted(layer: Layer) -> bool:
+    return role(layer) == MASK
+
+
+def _is_no_prediction(layer: Layer) -> bool:
+    return not _is_predicted(layer)

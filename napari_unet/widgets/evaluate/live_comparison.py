@@ -1,0 +1,147 @@
+"""Keeps a comparison up to date while its two layers are edited."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from napari import Viewer
+from napari.layers import Labels
+from qtpy.QtCore import QObject, QTimer, Signal
+
+from napari_unet.evaluation.comparison import Comparison
+from napari_unet.layers.slices import displayed_slice, edited_slices
+from napari_unet.widgets.common.background import run_in_thread
+from napari_unet.widgets.common.connections import Connections
+from napari_unet.widgets.common.messages import report
+from training.errors import UserError
+
+EDIT_DELAY = 60  # milliseconds from a brush's movement to new figures
+NEURONS_DELAY = 400  # milliseconds of rest until the figures of neurons are computed
+NEURONS_SECONDS = 0.5  # until those that are done are shown
+MOST_AT_ONCE = 4  # slices that an edit may make the window's thread compute
+
+
+class LiveComparison(QObject):
+    """Computes all slices in a thread, and edited ones anew; neurons after a pause, in a thread.
+
+    Parameters
+    ----------
+    viewer : Viewer
+        Whose slider tells which slice the brush is on.
+    """
+
+    restarted = Signal()  # other layers, or other arrays in them: nothing is computed yet
+    figures_changed = Signal(int, int)  # first and last slice
+
+    def __init__(self, viewer: Viewer, parent: QObject) -> None:
+        super().__init__(parent)
+        self.comparison: Comparison | None = None
+        self.problem = ""
+        self._viewer = viewer
+        self._layers: tuple[Any, Any] = (None, None)
+        self._events = Connections(self)
+        self._edited: set[int] = set()
+        self._is_computing = self._is_stale = False
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(EDIT_DELAY)
+        self._timer.timeout.connect(self._on_edit_settled)
+        self._is_measuring = False
+        self._pause = QTimer(self)
+        self._pause.setSingleShot(True)
+        self._pause.setInterval(NEURONS_DELAY)
+        self._pause.timeout.connect(self._measure_neurons)
+
+    def watch(self, mask: Labels | None, truth: Labels | None) -> None:
+        """Compare these two layers from now on."""
+        self._events.clear()
+        self._layers = (mask, truth)
+        for layer in self._layers:
+            if layer is not None:
+                self._events.add(layer.events.paint, self._on_painted)
+                self._events.add(layer.events.labels_update, self._on_view_changed)
+                self._events.add(layer.events.set_data, self._on_view_changed)
+                self._events.add(layer.events.data, self._on_data_changed)
+        self._restart()
+
+    def _restart(self) -> None:
+        mask, truth = self._layers
+        self.comparison = None
+        self.problem = "Open a mask and its ground truth as Labels layers."
+        if mask is not None and truth is not None and mask != truth:
+            try:
+                self.comparison = Comparison(mask.data, truth.data, mask.name, truth.name)
+            except UserError as error:
+                self.problem = str(error)
+        self._compute_all()
+        self.restarted.emit()
+
+    def _compute_all(self) -> None:
+        if self._is_computing:
+            self._is_stale = True
+        elif self.comparison is not None:
+            self._is_computing, self._is_stale = True, False
+            run_in_thread(self.comparison.update_all, self._on_computed)
+
+    def _on_computed(self, _: None) -> None:
+        self._is_computing = False
+        if self._is_stale:
+            self._compute_all()
+        if self.comparison is not None:
+            self.figures_changed.emit(0, len(self.comparison) - 1)
+            self._pause.start()
+
+    def _measure_neurons(self) -> None:
+        if self._is_measuring:
+            self._pause.start()
+        elif self.comparison is not None and not self.comparison.has_neurons:
+            self._is_measuring = True
+            measure = partial(self.comparison.update_neurons, NEURONS_SECONDS)
+            run_in_thread(measure, self._on_measured, self._on_unmeasured)
+
+    def _on_measured(self, _: None) -> None:
+        self._is_measuring = False
+        if self.comparison is not None:
+            self.figures_changed.emit(0, len(self.comparison) - 1)
+        if not self._pause.isActive():
+            self._measure_neurons()
+
+    def _on_unmeasured(self, error: Exception) -> None:
+        self._is_measuring = False
+        report(error)
+
+    def _update(self, slices: set[int]) -> None:
+        if self.comparison is None:
+            return
+        if len(slices) > MOST_AT_ONCE:
+            self._compute_all()
+            return
+        changed = [index for index in slices if self.comparison.update(index)]
+        if changed:
+            self.figures_changed.emit(min(changed), max(changed))
+            self._pause.start()
+
+    def _on_painted(self, event: Any) -> None:
+        """napari tells of a single dab before the pixels are there; the timer waits for them."""
+        self._edited |= edited_slices(event) if event.source.ndim == 3 else {0}
+        self._on_view_changed()
+
+    def _on_view_changed(self) -> None:
+        """The brush moves, an edit was undone, or only the slider moved."""
+        if not self._timer.isActive():
+            self._timer.start()
+
+    def _on_edit_settled(self) -> None:
+        edited, self._edited = self._edited, set()
+        mask = self._layers[0]
+        index = displayed_slice(self._viewer, mask) if mask is not None else None
+        self._update(edited if index is None else edited | {index})
+
+    def _on_data_changed(self) -> None:
+        """The pixels of many slices may have changed, or the whole array."""
+        mask, truth = self._layers
+        if self.comparison is not None and self.comparison.is_of(mask.data, truth.data):
+            self._compute_all()
+        else:
+            self._restart()

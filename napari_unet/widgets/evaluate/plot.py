@@ -1,0 +1,78 @@
+"""Plot of the Dice over the slices."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyqtgraph
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QSizePolicy, QWidget
+
+from napari_unet.evaluation.comparison import Comparison
+from napari_unet.widgets.common.plots import DICE_COLOR, apply_theme, color
+
+
+class DicePlot(pyqtgraph.PlotWidget):  # type: ignore[misc]
+    """A dot a slice; a click asks for the slice, a line marks the one that is shown.
+
+    Parameters
+    ----------
+    theme : str
+        Name of napari's theme.
+    """
+
+    slice_requested = Signal(int)
+
+    def __init__(self, theme: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent=parent)
+        self.setFixedHeight(140)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.setToolTip("Dice of every slice; click to see one.")
+        self.hideButtons()
+        self.setMenuEnabled(False)
+        self.setMouseEnabled(x=False, y=False)
+        self.setLabel("bottom", "slice")
+        self.setLabel("left", "Dice")
+        self.getAxis("left").setWidth(58)
+        self.getPlotItem().setContentsMargins(0, 8, 4, 0)  # else the topmost number is cut
+        for name in ("left", "bottom"):
+            self.getAxis(name).enableAutoSIPrefix(False)
+        self._curve = self.plot(pen=DICE_COLOR, symbol="o", symbolSize=5, symbolPen=None)
+        self._curve.setSymbolBrush(DICE_COLOR)
+        self._mean = pyqtgraph.InfiniteLine(angle=0)
+        self._shown = pyqtgraph.InfiniteLine(angle=90)
+        self.addItem(self._mean)
+        self.addItem(self._shown)
+        self._length = 0
+        self.scene().sigMouseClicked.connect(self._on_clicked)
+        self.set_theme(theme)
+
+    def set_theme(self, theme: str) -> None:
+        apply_theme(self, theme)
+        self._mean.setPen(pyqtgraph.mkPen(color(theme, "secondary"), style=_DASHES))
+        self._shown.setPen(pyqtgraph.mkPen(color(theme, "text"), width=1))
+
+    def show_comparison(self, comparison: Comparison | None) -> None:
+        """Draw what is computed so far."""
+        self._length = len(comparison) if comparison else 0
+        computed = comparison.by_slice() if comparison else {}
+        dice = [figures["dice"] for figures in computed.values()]
+        self._curve.setData(list(computed), dice)
+        self._mean.setVisible(bool(dice))
+        if dice:
+            self._mean.setValue(sum(dice) / len(dice))
+            self.setYRange(max(0.0, min(dice) - 0.05), min(1.0, max(dice) + 0.05))
+        self.setXRange(-0.5, max(self._length - 0.5, 0.5), padding=0.01)
+
+    def mark(self, index: int) -> None:
+        """Mark the slice that is shown."""
+        self._shown.setValue(index)
+
+    def _on_clicked(self, event: Any) -> None:
+        position = self.getPlotItem().vb.mapSceneToView(event.scenePos())
+        index = round(position.x())
+        if 0 <= index < self._length:
+            self.slice_requested.emit(index)
+
+
+_DASHES = pyqtgraph.QtCore.Qt.PenStyle.DashLine

@@ -1,0 +1,233 @@
+"""The predict dock: a model, an image, and a mask that follows a threshold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from napari import Viewer
+from napari.layers import Image, Layer
+from qtpy.QtGui import QShowEvent
+from qtpy.QtWidgets import QFormLayout, QLabel, QVBoxLayout
+
+from napari_unet.layers.plugin_layers import PROBABILITY, corrected_slices, role
+from napari_unet.layers.slices import displayed_slice, edited_slices
+from napari_unet.settings import load_settings, remember
+from napari_unet.widgets.common.background import run_in_thread
+from napari_unet.widgets.common.connections import Connections
+from napari_unet.widgets.common.dock import Dock
+from napari_unet.widgets.common.layer_choice import LayerChoice
+from napari_unet.widgets.common.messages import report
+from napari_unet.widgets.common.save_layers import SaveButtons
+from napari_unet.widgets.predict.neurons_view import NeuronsView
+from napari_unet.widgets.predict.predicted_layers import PredictedLayers
+from napari_unet.widgets.predict.views import (
+    ModelChoice,
+    PredictionOptions,
+    PredictionProgress,
+    ThresholdView,
+)
+from napari_unet.widgets.predict.workers import PredictionWorker, SliceFollower
+
+
+class PredictDock(Dock):
+    """Coordinates the views below with the viewer.
+
+    Parameters
+    ----------
+    napari_viewer : Viewer
+        Whose images are predicted; napari gives it by this name.
+    """
+
+    def __init__(self, napari_viewer: Viewer) -> None:
+        super().__init__()
+        viewer = napari_viewer
+        self._viewer = viewer
+        self._result: PredictedLayers | None = None
+        self._worker = PredictionWorker(self)
+        self._is_thresholding = self._is_stale = False
+        self._events = Connections(self)
+        self._model = ModelChoice()
+        self._image = LayerChoice(viewer, _is_predictable, prefers=_is_selected(viewer))
+        self._progress = PredictionProgress()
+        self._options = PredictionOptions()
+        self._follower = SliceFollower(self)
+        self._threshold = ThresholdView(load_settings().threshold)
+        self._save = SaveButtons(viewer)
+        self._neurons = NeuronsView(viewer)
+        self._lay_out()
+        self._connect()
+        self._on_choice_changed()
+
+    def use_model(self, path: Path) -> None:
+        """Choose a model: folder of a run, or an ONNX file."""
+        self._model.choose(path)
+
+    def _lay_out(self) -> None:
+        self._image.setToolTip("The image layer to predict.")
+        form = QFormLayout()
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        form.addRow("Model", self._model)
+        form.addRow("Image", self._image)
+        layout = QVBoxLayout(self.content)
+        layout.addLayout(form)
+        layout.addWidget(self._options)
+        layout.addWidget(self._progress)
+        layout.addSpacing(8)
+        layout.addWidget(QLabel("Threshold"))
+        layout.addWidget(self._threshold)
+        layout.addSpacing(8)
+        layout.addWidget(self._save)
+        layout.addSpacing(8)
+        layout.addWidget(self._neurons)
+        layout.addStretch(1)
+
+    def _connect(self) -> None:
+        self._model.model_changed.connect(self._on_choice_changed)
+        self._image.layer_changed.connect(self._on_choice_changed)
+        self._progress.all_requested.connect(self._on_all_requested)
+        self._progress.slice_requested.connect(self._on_slice_requested)
+        self._progress.cancel_requested.connect(self._worker.cancel)
+        self._worker.slice_done.connect(self._on_slice_done)
+        self._worker.failed.connect(self._on_failed)
+        self._worker.ended.connect(self._on_ended)
+        self._threshold.threshold_changed.connect(self._on_threshold_changed)
+        self._threshold.release_requested.connect(self._on_release_requested)
+        self._options.scroll_toggled.connect(self._follow_slider)
+        self._follower.predicted.connect(self._on_slice_followed)
+        self._follower.failed.connect(self._options.stop_scrolling)
+        self._events.add(self._viewer.dims.events.current_step, self._follow_slider)
+        self._events.add(self._viewer.layers.events.removed, self._on_layer_removed)
+
+    def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802
+        """Trainings may have made models since the dock was last seen."""
+        super().showEvent(event)
+        self._model.refresh_runs()
+
+    def _on_choice_changed(self) -> None:
+        if self._image.layer is None:
+            self._progress.tell_missing("Open an image stack first.")
+        elif self._model.model is None:
+            self._progress.tell_missing("Train a model first, or open a run or an ONNX file.")
+        else:
+            self._progress.tell_missing("")
+            self._follow_slider()
+
+    def _on_all_requested(self) -> None:
+        image: Any = self._image.layer
+        self._start(range(image.data.shape[0] if image.ndim == 3 else 1))
+
+    def _on_slice_requested(self) -> None:
+        index = displayed_slice(self._viewer, self._image.layer)
+        if index is None:
+            self._progress.end("The slider is outside of this image.")
+        else:
+            self._start([index])
+
+    def _follow_slider(self, _: object = None) -> None:
+        """Predict the slice that is shown, where that is wanted and nothing else goes on."""
+        image, model = self._image.layer, self._model.model
+        is_idle = self._options.is_scrolling and not self._worker.is_busy
+        index = displayed_slice(self._viewer, image) if is_idle and image and model else None
+        if index is None:
+            return
+        result = self._result_for(image, model)
+        if not result.prediction.has(index):
+            self._follower.request(result, index, self._options.has_tta)
+
+    def _on_slice_followed(self, index: int) -> None:
+        if self._result is not None:
+            self._result.refresh(self._viewer, index)
+
+    def _start(self, indices: Sequence[int]) -> None:
+        result = self._result_for(self._image.layer, self._model.model)
+        self._progress.begin(len(indices))
+        self._worker.predict(result, indices, self._options.has_tta)
+
+    def _result_for(self, image: Any, model: Any) -> PredictedLayers:
+        """Layers of what was predicted with this model, or new ones."""
+        old = self._result
+        if old is not None and (old.image, old.model) == (image, model):
+            self._keep_corrected(old)
+            return old
+        _remember(model=str(model))
+        new = PredictedLayers.add(self._viewer, image, model, self._threshold.threshold)
+        self._events.add(new.mask.events.paint, self._on_painted)
+        self._result = new
+        self._save.offer(new.mask, new.probability)
+        self._neurons.offer(new)
+        self._threshold.show_kept([])
+        return new
+
+    def _on_slice_done(self, index: int, done: int, progress: str) -> None:
+        self._progress.show_progress(done, progress)
+        if self._result is not None:
+            self._result.refresh(self._viewer, index)
+
+    def _on_failed(self, error: Exception) -> None:
+        self._progress.end("The prediction failed.")
+        report(error)
+
+    def _on_ended(self, outcome: str) -> None:
+        self._progress.end(outcome)
+        if self._result is not None:
+            self._result.tell_mask_changed()
+
+    def _on_threshold_changed(self, threshold: float) -> None:
+        if self._result is not None:
+            self._keep_corrected(self._result)
+            self._result.threshold_shown(self._viewer, threshold)
+            self._threshold_others()
+
+    def _keep_corrected(self, result: PredictedLayers) -> None:
+        """Leave slices alone that a person said are right."""
+        result.prediction.keep(corrected_slices(result.mask))
+        self._threshold.show_kept(result.prediction.kept_slices)
+
+    def _threshold_others(self) -> None:
+        if self._is_thresholding:
+            self._is_stale = True
+        elif self._result is not None:
+            self._is_thresholding, self._is_stale = True, False
+            run_in_thread(self._result.prediction.threshold_all, self._on_thresholded)
+
+    def _on_thresholded(self, threshold: float) -> None:
+        self._is_thresholding = False
+        if self._is_stale:
+            self._threshold_others()
+        else:
+            _remember(threshold=threshold)
+            if self._result is not None:
+                self._result.tell_mask_changed()
+
+    def _on_release_requested(self) -> None:
+        if self._result is not None:
+            self._result.prediction.release()
+            self._on_threshold_changed(self._threshold.threshold)
+
+    def _on_painted(self, event: Any) -> None:
+        result = self._result
+        if result is not None and event.source == result.mask:
+            result.prediction.keep(edited_slices(event) if result.mask.ndim == 3 else {0})
+            self._threshold.show_kept(result.prediction.kept_slices)
+
+    def _on_layer_removed(self, event: Any) -> None:
+        if self._result is not None and event.value in self._result.layers:
+            self._result = None
+            self._worker.cancel()
+
+
+def _is_predictable(layer: Layer) -> bool:
+    is_stack = isinstance(layer, Image) and not layer.multiscale and layer.ndim in (2, 3)
+    return is_stack and not layer.rgb and role(layer) != PROBABILITY
+
+
+def _is_selected(viewer: Viewer) -> Any:
+    return lambda layer: layer in viewer.layers.selection
+
+
+def _remember(**choices: Any) -> None:
+    """In a thread, for it waits for the disk."""
+    run_in_thread(partial(remember, **choices), lambda _: None)

@@ -1,0 +1,57 @@
+"""The layers of one prediction: its probability, and the mask that follows the threshold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from napari import Viewer
+from napari.layers import Image, Labels
+
+from napari_unet.layers.plugin_layers import add_mask, add_probability
+from napari_unet.layers.slices import displayed_slice
+from napari_unet.prediction.live_prediction import LivePrediction
+
+
+@dataclass(frozen=True, eq=False)
+class PredictedLayers:
+    """What was predicted of an image with a model, and the layers that show it."""
+
+    image: Image
+    model: Path
+    prediction: LivePrediction
+    mask: Labels
+    probability: Image
+
+    @classmethod
+    def add(cls, viewer: Viewer, image: Image, model: Path, threshold: float) -> PredictedLayers:
+        """Add empty layers over an image."""
+        prediction = LivePrediction(image.data.shape, threshold)
+        probability = add_probability(
+            viewer, prediction.probability, image, f"{image.name} probability"
+        )
+        mask = add_mask(viewer, prediction.mask, image, f"{image.name} mask")
+        return cls(image, model, prediction, mask, probability)
+
+    @property
+    def layers(self) -> tuple[Labels, Image]:
+        return self.mask, self.probability
+
+    def refresh(self, viewer: Viewer, index: int) -> None:
+        """Draw a slice anew, if it is the one that is displayed."""
+        for layer in self.layers:
+            if displayed_slice(viewer, layer) == index:
+                layer.refresh()
+
+    def threshold_shown(self, viewer: Viewer, threshold: float) -> None:
+        """Threshold the slice that is displayed; the others are for a thread."""
+        self.prediction.threshold = threshold
+        index = displayed_slice(viewer, self.mask)
+        if index is not None:
+            self.prediction.threshold_slice(index)
+            self.mask.refresh()
+
+    def tell_mask_changed(self) -> None:
+        """For whoever compares it: its pixels changed without being painted."""
+        self.mask.refresh()
+        self.mask.events.data(value=self.mask.data)

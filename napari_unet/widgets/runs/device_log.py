@@ -1,0 +1,96 @@
+"""A window with the log of a training, or of any of its devices, which goes on as they write."""
+
+from __future__ import annotations
+
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QWidget
+
+from napari_unet.launchers.launcher import Launcher
+from napari_unet.runs.launcher_of_run import count_device_logs, launcher_for, read_device_log
+from napari_unet.widgets.common.background import run_in_thread
+from napari_unet.widgets.common.messages import plain_label, report
+from napari_unet.widgets.common.text_window import TextWindow
+from training.errors import UserError
+from training.files.untrusted_files import read_tail
+from training.runs.run_directory import RunDirectory
+
+_INTERVAL = 1500  # milliseconds
+_NOTHING = "Nothing was printed yet."
+
+
+class DeviceLogWindow(TextWindow):
+    """Shows the end of a log. New lines are followed while the last line is in sight.
+
+    Parameters
+    ----------
+    run : RunDirectory
+        Here, or the copy of a server's.
+    launcher : Launcher, optional
+        Of the run's place; its open connection is used.
+    """
+
+    def __init__(
+        self, run: RunDirectory, parent: QWidget, launcher: Launcher | None = None
+    ) -> None:
+        super().__init__(f"Log of {run.name}", read_tail(run.log) or _NOTHING, parent)
+        self._run = run
+        self._launcher = launcher_for(run, launcher)
+        self._is_reading = False
+        self._sources = QComboBox()
+        self._sources.addItem("All of the training", None)
+        for rank in range(count_device_logs(run)):
+            self._sources.addItem(f"Device {rank}", rank)
+        self._sources.setToolTip("Whose log is shown. Those on a server are fetched.")
+        self._sources.currentIndexChanged.connect(lambda _: self._on_source_changed())
+        self._state = plain_label()
+        self._state.setWordWrap(True)
+        self._timer = QTimer(self)
+        self._timer.setInterval(_INTERVAL)
+        self._timer.timeout.connect(self._read)
+        self._lay_out()
+        self._timer.start()
+
+    def choose(self, rank: int) -> None:
+        """Show the log of a device."""
+        self._sources.setCurrentIndex(self._sources.findData(rank))
+
+    def _lay_out(self) -> None:
+        row = QHBoxLayout()
+        row.addWidget(QLabel("Log of"))
+        row.addWidget(self._sources)
+        row.addWidget(self._state, 1)
+        self.insert_row(row)
+
+    def _on_source_changed(self) -> None:
+        self.show_text("")
+        self._state.setText("Fetching…")
+        self._read()
+
+    def _read(self) -> None:
+        if self._is_reading:
+            return  # the timer asks again
+        self._is_reading = True
+        rank = self._sources.currentData()
+        run_in_thread(lambda: (rank, self._text_of(rank)), self._on_read, self._on_unread)
+
+    def _text_of(self, rank: int | None) -> str:
+        if rank is None:
+            return read_tail(self._run.log)
+        return read_device_log(self._run, rank, self._launcher)
+
+    def _on_read(self, result: tuple[int | None, str]) -> None:
+        self._is_reading = False
+        rank, text = result
+        if rank != self._sources.currentData():
+            self._read()
+            return
+        self._state.clear()
+        self.show_text(text or _NOTHING)
+
+    def _on_unread(self, error: Exception) -> None:
+        self._is_reading = False
+        if isinstance(error, UserError):
+            self._state.setText(f"{error} Trying again.")
+            return
+        self._timer.stop()
+        report(error)

@@ -1,0 +1,135 @@
+"""The runs dock: all runs of a folder, and what can be done with them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from napari import Viewer
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QVBoxLayout
+from superqt import QElidingLabel
+
+from napari_unet.runs.launcher_of_run import launcher_for
+from napari_unet.runs.run_list import RunSummary, list_runs
+from napari_unet.settings import load_settings, remember
+from napari_unet.widgets.common.background import run_in_thread
+from napari_unet.widgets.common.dock import Dock, open_dock
+from napari_unet.widgets.common.messages import confirm, report
+from napari_unet.widgets.common.text_window import TextWindow
+from napari_unet.widgets.runs.device_log import DeviceLogWindow
+from napari_unet.widgets.runs.table import RunsTable
+from training.errors import UserError
+from training.files.untrusted_files import read_document
+
+_REFRESH_INTERVAL = 3000  # milliseconds
+
+
+class RunsDock(Dock):
+    """Look at runs, predict with them, resume and delete them.
+
+    Parameters
+    ----------
+    napari_viewer : Viewer
+        In which the train and predict docks are opened; napari gives it by this name.
+    """
+
+    def __init__(self, napari_viewer: Viewer) -> None:
+        super().__init__()
+        self._viewer = napari_viewer
+        self._folder = Path(load_settings().runs_folder)
+        self._is_listing = False
+        self._table = RunsTable()
+        self._folder_label = QElidingLabel()
+        self._folder_label.setElideMode(Qt.TextElideMode.ElideLeft)
+        self._choose = QPushButton("Folder…")
+        self._choose.setToolTip("Choose the folder of the runs; new ones are made there too.")
+        self._timer = QTimer(self)
+        self._timer.setInterval(_REFRESH_INTERVAL)
+        self._lay_out()
+        self._connect()
+        self.set_folder(self._folder)
+        self._timer.start()
+
+    def set_folder(self, folder: Path) -> None:
+        """Show the runs of a folder."""
+        self._folder = folder
+        self._folder_label.setText(str(folder))
+        self._folder_label.setToolTip(str(folder))
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Look at the folder again."""
+        if self._is_listing:
+            return
+        self._is_listing = True
+        folder = self._folder
+        run_in_thread(lambda: (folder, list_runs(folder)), self._on_listed, self._on_unlisted)
+
+    def _lay_out(self) -> None:
+        row = QHBoxLayout()
+        row.addWidget(self._folder_label, 1)
+        row.addWidget(self._choose)
+        layout = QVBoxLayout(self.content)
+        layout.setContentsMargins(4, 4, 4, 4)
+        layout.addLayout(row)
+        layout.addWidget(self._table, 1)
+
+    def _connect(self) -> None:
+        self._timer.timeout.connect(self.refresh)
+        self._choose.clicked.connect(self._on_folder_requested)
+        self._table.curves_requested.connect(self._on_curves_requested)
+        self._table.log_requested.connect(self._on_log_requested)
+        self._table.config_requested.connect(self._on_config_requested)
+        self._table.prediction_requested.connect(self._on_prediction_requested)
+        self._table.resume_requested.connect(self._on_resume_requested)
+        self._table.deletion_requested.connect(self._on_deletion_requested)
+
+    def _on_listed(self, result: tuple[Path, list[RunSummary]]) -> None:
+        self._is_listing = False
+        folder, runs = result
+        if folder == self._folder:
+            self._table.show_runs(runs)
+        else:
+            self.refresh()
+
+    def _on_unlisted(self, error: Exception) -> None:
+        self._is_listing = False
+        self._timer.stop()
+        report(error)
+
+    def _on_folder_requested(self) -> None:
+        folder = QFileDialog.getExistingDirectory(self, "Folder of the runs", str(self._folder))
+        if folder:
+            remember(runs_folder=folder)
+            self.set_folder(Path(folder))
+
+    def _on_curves_requested(self, summary: RunSummary) -> None:
+        open_dock(self._viewer, "Train").follow(summary.run)
+
+    def _on_prediction_requested(self, summary: RunSummary) -> None:
+        open_dock(self._viewer, "Predict").use_model(summary.run.path)
+
+    def _on_resume_requested(self, summary: RunSummary) -> None:
+        open_dock(self._viewer, "Train").resume(summary.run)
+
+    def _on_log_requested(self, summary: RunSummary) -> None:
+        DeviceLogWindow(summary.run, self).show()
+
+    def _on_config_requested(self, summary: RunSummary) -> None:
+        try:
+            text = read_document(summary.run.config)
+        except (OSError, ValueError) as error:
+            report(UserError(f"{summary.run.config} can't be read: {error}."))
+            return
+        TextWindow(f"Configuration of {summary.run.name}", text, self).show()
+
+    def _on_deletion_requested(self, summary: RunSummary) -> None:
+        run = summary.run
+        if confirm(
+            self,
+            f"Delete '{run.name}'?",
+            f"{run.path} is deleted, with its model, its curves and its log.",
+            "Delete",
+        ):
+            launcher = launcher_for(run)
+            run_in_thread(lambda: launcher.cancel(run, delete=True), lambda _: self.refresh())

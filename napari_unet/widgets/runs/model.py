@@ -1,0 +1,105 @@
+"""Table of runs for Qt's views."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from qtpy.QtCore import QAbstractTableModel, QModelIndex, QObject, Qt
+
+from napari_unet.runs.run_list import RunSummary
+from napari_unet.text import format_seconds
+from napari_unet.widgets.common.messages import plain_tooltip
+
+SORT_ROLE = Qt.ItemDataRole.UserRole
+_ROOT = QModelIndex()
+
+
+@dataclass(frozen=True)
+class _Column:
+    title: str
+    text: Callable[[RunSummary], str]
+    sort_key: Callable[[RunSummary], Any]
+
+
+_COLUMNS = (
+    _Column("State", lambda run: run.status, lambda run: run.status),
+    _Column("Network", lambda run: run.preset, lambda run: run.preset),
+    _Column("Dice", lambda run: _figure(run.best_dice), lambda run: run.best_dice or 0.0),
+    _Column("Duration", lambda run: _duration(run.seconds), lambda run: run.seconds or 0.0),
+    _Column("Date", lambda run: f"{run.date:%d %b %H:%M}", lambda run: run.date.timestamp()),
+    _Column("Run", lambda run: run.run.name, lambda run: run.run.name),
+)
+
+
+class RunsModel(QAbstractTableModel):
+    """A row a run; its tooltip tells what the columns have no room for."""
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._runs: list[RunSummary] = []
+
+    def show_runs(self, runs: Sequence[RunSummary]) -> bool:
+        """Take new rows; told to the views only where something changed.
+
+        Returns
+        -------
+        bool
+            Whether anything did.
+        """
+        if [one.run.path for one in runs] != [one.run.path for one in self._runs]:
+            self.beginResetModel()
+            self._runs = list(runs)
+            self.endResetModel()
+            return True
+        changed = [row for row, one in enumerate(runs) if one != self._runs[row]]
+        for row in changed:
+            self._runs[row] = runs[row]
+            self.dataChanged.emit(self.index(row, 0), self.index(row, len(_COLUMNS) - 1))
+        return bool(changed)
+
+    def summary(self, row: int) -> RunSummary:
+        return self._runs[row]
+
+    def rowCount(self, parent: QModelIndex = _ROOT) -> int:  # noqa: N802
+        return 0 if parent.isValid() else len(self._runs)
+
+    def columnCount(self, parent: QModelIndex = _ROOT) -> int:  # noqa: N802
+        return 0 if parent.isValid() else len(_COLUMNS)
+
+    def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        run, column = self._runs[index.row()], _COLUMNS[index.column()]
+        if role == Qt.ItemDataRole.DisplayRole:
+            return column.text(run)
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return plain_tooltip(describe(run))
+        if role == SORT_ROLE:
+            return column.sort_key(run)
+        return None
+
+    def headerData(  # noqa: N802
+        self,
+        section: int,
+        orientation: Qt.Orientation,
+        role: int = Qt.ItemDataRole.DisplayRole,
+    ) -> Any:
+        if role == Qt.ItemDataRole.DisplayRole and orientation == Qt.Orientation.Horizontal:
+            return _COLUMNS[section].title
+        return None
+
+
+def describe(run: RunSummary) -> str:
+    """A run in a few lines."""
+    lines = [run.run.name, f"{run.status} on {run.device}, {run.date:%Y-%m-%d %H:%M}"]
+    if run.best_dice is not None and run.best_soft_dice is not None:
+        lines.append(f"best Dice {run.best_dice:.4f}, soft Dice {run.best_soft_dice:.4f}")
+    return "\n".join([*lines, *([run.problem] if run.problem else [])])
+
+
+def _figure(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
+
+
+def _duration(seconds: float | None) -> str:
+    return "" if seconds is None else format_seconds(seconds)

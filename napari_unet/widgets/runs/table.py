@@ -1,0 +1,119 @@
+"""The list of runs, and what can be done with the chosen one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from qtpy.QtCore import QSortFilterProxyModel, Qt, Signal
+from qtpy.QtWidgets import (
+    QAbstractItemView,
+    QGridLayout,
+    QPushButton,
+    QSizePolicy,
+    QTableView,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_unet.runs.run_list import RunSummary
+from napari_unet.widgets.runs.model import SORT_ROLE, RunsModel
+
+_BUTTON_COLUMNS = 3
+_DATE_COLUMN = 4
+
+
+class RunsTable(QWidget):
+    """Sortable table with buttons below; every signal carries the chosen ``RunSummary``."""
+
+    curves_requested = Signal(object)
+    log_requested = Signal(object)
+    config_requested = Signal(object)
+    prediction_requested = Signal(object)
+    resume_requested = Signal(object)
+    deletion_requested = Signal(object)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._model = RunsModel(self)
+        self._sorted = QSortFilterProxyModel(self)
+        self._sorted.setSourceModel(self._model)
+        self._sorted.setSortRole(SORT_ROLE)
+        self._table = _new_table()
+        self._table.setModel(self._sorted)
+        self._table.setSortingEnabled(True)
+        self._table.sortByColumn(_DATE_COLUMN, Qt.SortOrder.DescendingOrder)
+        self._table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self._table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self._table.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        self._table.setToolTip("Double-click a training to see its curves; click a title to sort.")
+        self._table.verticalHeader().hide()
+        self._table.horizontalHeader().setStretchLastSection(True)
+        self._table.horizontalHeader().setResizeContentsPrecision(0)  # the rows in sight
+        self._table.doubleClicked.connect(lambda _: self._emit(self.curves_requested))
+        self._table.selectionModel().selectionChanged.connect(self._enable_buttons)
+        self._buttons = {
+            "Curves": ("Show its curves and figures in the train dock.", self.curves_requested),
+            "Predict": ("Load its model in the predict dock.", self.prediction_requested),
+            "Resume": ("Go on from its newest checkpoint.", self.resume_requested),
+            "Log": ("Show what its training printed.", self.log_requested),
+            "Configuration": ("Show all its options.", self.config_requested),
+            "Delete": ("Delete its folder with model and curves; asks.", self.deletion_requested),
+        }
+        self._widgets = {name: QPushButton(name) for name in self._buttons}
+        self._lay_out()
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
+        self._enable_buttons()
+
+    def show_runs(self, runs: Sequence[RunSummary]) -> None:
+        """Take new rows; the chosen run stays chosen."""
+        chosen = self.chosen()
+        if self._model.show_runs(runs):
+            self._table.resizeColumnsToContents()
+        if chosen is not None and self.chosen() is None:
+            self.choose(chosen.run.name)
+        self._enable_buttons()
+
+    def chosen(self) -> RunSummary | None:
+        """The chosen run."""
+        rows = self._table.selectionModel().selectedRows()
+        return self._model.summary(self._sorted.mapToSource(rows[0]).row()) if rows else None
+
+    def choose(self, name: str) -> None:
+        """Choose a run by its name."""
+        for row in range(self._model.rowCount()):
+            if self._model.summary(row).run.name == name:
+                index = self._sorted.mapFromSource(self._model.index(row, 0))
+                self._table.selectRow(index.row())
+
+    def _lay_out(self) -> None:
+        grid = QGridLayout()
+        grid.setSpacing(4)
+        for place, (name, (tooltip, signal)) in enumerate(self._buttons.items()):
+            button = self._widgets[name]
+            button.setToolTip(tooltip)
+            button.clicked.connect(lambda _, signal=signal: self._emit(signal))
+            grid.addWidget(button, *divmod(place, _BUTTON_COLUMNS))
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._table, 1)
+        layout.addLayout(grid)
+
+    def _emit(self, signal: Any) -> None:
+        chosen = self.chosen()
+        if chosen is not None:
+            signal.emit(chosen)
+
+    def _enable_buttons(self) -> None:
+        chosen = self.chosen()
+        for button in self._widgets.values():
+            button.setEnabled(chosen is not None)
+        if chosen is not None:
+            self._widgets["Predict"].setEnabled(chosen.has_model)
+            self._widgets["Resume"].setEnabled(chosen.can_resume)
+            self._widgets["Delete"].setEnabled(not chosen.is_running)
+
+
+def _new_table() -> Any:
+    """Any, for PyQt5's stubs take all of its parts for optional."""
+    return QTableView()

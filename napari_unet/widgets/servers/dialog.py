@@ -1,0 +1,135 @@
+"""The servers to train on: add, change, test, remove."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import napari
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import (
+    QDialog,
+    QHBoxLayout,
+    QListWidget,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_unet.launchers.servers.profiles import load_profiles, put_profile, remove_profile
+from napari_unet.widgets.common.messages import confirm, report
+from napari_unet.widgets.servers.checks import ServerChecks
+from napari_unet.widgets.servers.form import ServerForm
+from training.errors import UserError
+
+_LIST_WIDTH = 150
+
+
+class ServerDialog(QDialog):
+    """A list of servers, the profile of the chosen one, and a test of it.
+
+    Parameters
+    ----------
+    chosen : str
+        Name of the server to begin with, if there is one of that name.
+    """
+
+    saved = Signal(str)  # name of the server
+
+    def __init__(self, chosen: str = "", parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("Servers to train on")
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.former = ""  # name of the profile that is edited; empty for a new one
+        self._list = QListWidget()
+        self._list.setFixedWidth(_LIST_WIDTH)
+        self.form = ServerForm()
+        self.checks = ServerChecks()
+        self._new = _button("New", "Begin another server.", self._on_new)
+        self._remove = _button("Remove", "Forget the server; its runs stay.", self._on_remove)
+        self._save = _button("Save", "Keep what the fields say.", self._on_save)
+        self._close = _button("Close", "", self.close)
+        self._lay_out()
+        self._list.currentTextChanged.connect(self._on_chosen)
+        self.checks.requested.connect(self._on_test)
+        self._show_list(chosen)
+
+    def _lay_out(self) -> None:
+        left, right, ends = QVBoxLayout(), QVBoxLayout(), QHBoxLayout()
+        left.addWidget(self._list, 1)
+        for button in (self._new, self._remove):
+            left.addWidget(button)
+        right.addWidget(self.form)
+        right.addWidget(self.checks, 1)
+        ends.addStretch(1)
+        for button in (self._save, self._close):
+            button.setAutoDefault(False)
+            ends.addWidget(button)
+        right.addLayout(ends)
+        layout = QHBoxLayout(self)
+        layout.addLayout(left)
+        layout.addLayout(right, 1)
+        self.resize(760, 660)
+
+    def _show_list(self, chosen: str) -> None:
+        try:
+            names = list(load_profiles())
+        except UserError as error:
+            report(error)
+            return
+        self._list.blockSignals(True)
+        self._list.clear()
+        self._list.addItems(names)
+        self._list.setCurrentRow(names.index(chosen) if chosen in names else -1)
+        self._list.blockSignals(False)
+        self._on_chosen(chosen if chosen in names else "")
+
+    def _on_chosen(self, name: str) -> None:
+        self.former = name
+        self._remove.setEnabled(bool(name))
+        self.checks.clear()
+        if name:
+            self.form.show_profile(load_profiles()[name])
+        else:
+            self.form.clear()
+
+    def _on_new(self) -> None:
+        self._show_list("")
+
+    def _on_save(self) -> None:
+        try:
+            profile = self.form.profile()
+            put_profile(profile, self.former)
+        except UserError as error:
+            report(error)
+            return
+        if profile.name != self.former:
+            self._show_list(profile.name)
+        self.saved.emit(profile.name)
+
+    def _on_remove(self) -> None:
+        if confirm(
+            self, f"Forget '{self.former}'?", "Its runs, there and here, stay.", "Forget it"
+        ):
+            remove_profile(self.former)
+            self._show_list("")
+            self.saved.emit("")
+
+    def _on_test(self) -> None:
+        try:
+            self.checks.test(self.form.profile())
+        except UserError as error:
+            report(error)
+
+
+def open_servers(viewer: napari.Viewer) -> None:
+    """Napari's menu command: edit the servers."""
+    ServerDialog(parent=viewer.window._qt_window).open()
+
+
+def _button(text: str, tooltip: str, action: Callable[[], Any]) -> QPushButton:
+    button = QPushButton(text)
+    button.setToolTip(tooltip)
+    button.setAutoDefault(False)
+    button.clicked.connect(action)
+    return button

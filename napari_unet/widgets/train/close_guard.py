@@ -1,0 +1,105 @@
+"""Asks before napari is closed while a training goes on."""
+
+from __future__ import annotations
+
+import weakref
+
+from napari.utils.notifications import show_info
+from qtpy.QtCore import QEvent, QObject
+from qtpy.QtWidgets import QMainWindow, QMessageBox, QWidget
+
+from napari_unet.settings import remember
+from napari_unet.widgets.common.messages import plain_question
+from napari_unet.widgets.train.run_control import RunControl
+
+
+class CloseGuard(QObject):
+    """Lets a window close only once it is clear what becomes of the training.
+
+    Parameters
+    ----------
+    control : RunControl
+        Of the training.
+    parent : QWidget
+        Part of the window, found when it is first shown.
+    """
+
+    def __init__(self, control: RunControl, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._control = control
+        self._part = parent
+        self._is_closing = False  # as soon as the run has been told to stop
+        control.stop_told.connect(self._on_stop_told)
+        control.followed.connect(self._on_followed)
+        # Weak: a window that is closed must not stay in memory for its guard's sake.
+        self._window: weakref.ref[QMainWindow] | None = None
+        parent.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
+        if event is None:
+            return False
+        if event.type() == QEvent.Type.Show and self._window is None:
+            self._guard_window(watched)
+        if event.type() != QEvent.Type.Close or not isinstance(watched, QMainWindow):
+            return False
+        is_refused = _is_whole(watched) and not self._may_close()
+        if is_refused:
+            event.ignore()
+        return is_refused
+
+    def _guard_window(self, widget: QObject | None) -> None:
+        while widget is not None and not isinstance(widget, QMainWindow):
+            widget = widget.parent()
+        if widget is not None:
+            self._window = weakref.ref(widget)
+            widget.installEventFilter(self)
+
+    def _may_close(self) -> bool:
+        run = self._control.watched
+        if run is None:
+            return True
+        if self._is_closing:
+            return False
+        answer = ask_to_leave(self._part, run.name)
+        if answer == "leave":
+            remember(followed_run=str(run.path))
+        elif answer == "stop":
+            # A server may take seconds to be told, which the window must not wait for.
+            self._is_closing = True
+            show_info(f"Telling '{run.name}' to stop; napari closes then.")
+            self._control.stop()
+        return answer == "leave"
+
+    def _on_stop_told(self) -> None:
+        window = self._window() if self._window is not None else None
+        if self._is_closing and window is not None:
+            window.removeEventFilter(self)
+            window.close()
+
+    def _on_followed(self, _: object) -> None:
+        """Anew, for it could not be told to stop; or another one."""
+        self._is_closing = False
+
+
+def ask_to_leave(parent: QWidget, run_name: str) -> str:
+    """Ask what shall become of a training when napari is closed: "leave", "stop" or "stay"."""
+    box = plain_question(f"'{run_name}' is still training.", parent)
+    box.setInformativeText(
+        "Left running, it can be followed when napari is opened again. Stopped, it ends after "
+        "its current step and keeps its model."
+    )
+    leave = box.addButton("Leave it running", QMessageBox.ButtonRole.AcceptRole)
+    stop = box.addButton("Stop it", QMessageBox.ButtonRole.AcceptRole)
+    stay = box.addButton("Don't close napari", QMessageBox.ButtonRole.RejectRole)
+    box.setDefaultButton(leave)
+    box.setEscapeButton(stay)
+    box.exec_()
+    answers = {leave: "leave", stop: "stop"}
+    return answers.get(box.clickedButton(), "stay")
+
+
+def _is_whole(window: QMainWindow) -> bool:
+    """A program's ``viewer.close()`` has taken the canvas away: it's too late to ask."""
+    center = window.centralWidget()
+    parts = center.findChildren(QWidget) if center is not None else []
+    return any(part.isVisible() for part in parts)

@@ -1,0 +1,161 @@
+"""Choice of what to train on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from napari.components import ViewerModel
+from napari.layers import Image, Labels, Layer
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import (
+    QComboBox,
+    QFileDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QPushButton,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
+from superqt import QElidingLabel
+
+from napari_unet.layers.plugin_layers import SPARSE, corrected_slices, is_preview, is_sparse_layer
+from napari_unet.runs.training_sources import FolderData, LayerData, LayerStack, TrainingData
+from napari_unet.widgets.common.layer_choice import LayerChoice
+from napari_unet.widgets.train.pair_preview import PairPreview
+
+
+class TrainingDataView(QWidget):
+    """Two layers or a folder, with a preview of them.
+
+    Parameters
+    ----------
+    viewer : ViewerModel
+        Its layers are offered.
+
+    Attributes
+    ----------
+    pair : PairPreview
+        For whoever reads the data to fill.
+    """
+
+    data_changed = Signal()
+
+    def __init__(self, viewer: ViewerModel, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._source = QComboBox()
+        self._source.addItems(["Two layers", "A folder"])
+        self._source.setToolTip(
+            "Train on an image layer and a layer of labels, or on a folder that holds "
+            "train-volume.tif and train-labels.tif."
+        )
+        self._images = LayerChoice(viewer, _is_grey_stack)
+        self._images.setToolTip("Stack of images to train on.")
+        self._labels = LayerChoice(viewer, _can_be_labels, prefers=_is_labels)
+        self._labels.setToolTip("Ground truth for the images, or strokes on a few of them.")
+        self._folder = Path()
+        self.pair = PairPreview()
+        self._lay_out()
+        self._source.currentIndexChanged.connect(self._on_source_changed)
+        self._images.layer_changed.connect(self.data_changed)
+        self._labels.layer_changed.connect(self.data_changed)
+
+    @property
+    def known_convention(self) -> str:
+        """``sparse`` where the layer says so; else empty: the values must tell."""
+        labels = self._labels.layer if self._source.currentIndex() == 0 else None
+        return SPARSE if labels is not None and is_sparse_layer(labels) else ""
+
+    @property
+    def images_layer(self) -> Image | None:
+        """The layer of images, if layers are trained on."""
+        layer = self._images.layer if self._source.currentIndex() == 0 else None
+        return layer if isinstance(layer, Image) else None
+
+    def data(self) -> TrainingData | None:
+        """What is chosen; None if something is missing."""
+        if self._source.currentIndex() == 1:
+            return FolderData(self._folder) if self._folder != Path() else None
+        images, labels = self._images.layer, self._labels.layer
+        if images is None or labels is None:
+            return None
+        return LayerData(_layer_stack(images), _layer_stack(labels))
+
+    def choose_folder(self, folder: Path) -> None:
+        """Take a folder as the source."""
+        self._folder = folder
+        self._folder_label.setText(str(folder))
+        if self._source.currentIndex() == 1:
+            self.data_changed.emit()
+        else:
+            self._source.setCurrentIndex(1)
+
+    def choose_layers(self, images: Layer, labels: Layer) -> None:
+        """Take two layers as the source."""
+        self._source.setCurrentIndex(0)
+        self._images.choose(images)
+        self._labels.choose(labels)
+
+    def _lay_out(self) -> None:
+        self._pages = QStackedWidget()
+        self._pages.addWidget(self._layer_page())
+        self._pages.addWidget(self._folder_page())
+        source = QFormLayout()
+        source.addRow("Data", self._source)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addLayout(source)
+        layout.addWidget(self._pages)
+        layout.addWidget(self.pair)
+
+    def _layer_page(self) -> QWidget:
+        page = QWidget()
+        rows = QFormLayout(page)
+        rows.setContentsMargins(0, 0, 0, 0)
+        rows.setVerticalSpacing(4)
+        rows.addRow("Images", self._images)
+        rows.addRow("Labels", self._labels)
+        return page
+
+    def _folder_page(self) -> QWidget:
+        page = QWidget()
+        row = QHBoxLayout(page)
+        row.setContentsMargins(0, 0, 0, 0)
+        self._folder_label = QElidingLabel("No folder chosen")
+        self._folder_label.setElideMode(Qt.TextElideMode.ElideLeft)
+        choose = QPushButton("Choose…")
+        choose.setToolTip("A folder that holds train-volume.tif and train-labels.tif.")
+        choose.clicked.connect(self._on_choose_clicked)
+        row.addWidget(self._folder_label, 1)
+        row.addWidget(choose)
+        return page
+
+    def _on_choose_clicked(self) -> None:
+        folder = QFileDialog.getExistingDirectory(self, "Folder of the training data")
+        if folder:
+            self.choose_folder(Path(folder))
+
+    def _on_source_changed(self, index: int) -> None:
+        self._pages.setCurrentIndex(index)
+        self.data_changed.emit()
+
+
+def _layer_stack(layer: Layer) -> LayerStack:
+    path = layer.source.path
+    file = Path(path) if path is not None else None
+    return LayerStack(layer.name, layer.data, file, tuple(corrected_slices(layer)))
+
+
+def _is_grey_stack(layer: Layer) -> bool:
+    is_grey = isinstance(layer, Image) and not layer.rgb and not layer.multiscale
+    return is_grey and layer.ndim in (2, 3) and not is_preview(layer)
+
+
+def _is_labels(layer: Layer) -> bool:
+    return isinstance(layer, Labels)
+
+
+def _can_be_labels(layer: Layer) -> bool:
+    if isinstance(layer, Labels):
+        return not layer.multiscale
+    return _is_grey_stack(layer) and layer.dtype.kind in "bui"

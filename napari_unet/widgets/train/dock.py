@@ -1,0 +1,252 @@
+"""The train dock: puts choosing, starting, following and ending of a training together."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from napari import Viewer
+from napari.layers import Image
+from napari.utils.notifications import show_info
+from qtpy.QtWidgets import QTabWidget, QVBoxLayout
+
+from napari_unet.launchers.launcher import new_run_name
+from napari_unet.launchers.servers.host_keys import UnknownHostKeyError, accept_host_key
+from napari_unet.launchers.servers.store import Progress
+from napari_unet.runs.run_list import RunSummary, list_runs
+from napari_unet.runs.run_progress import PreviewImage, RunProgress, failure, interruption
+from napari_unet.settings import load_settings, remember
+from napari_unet.widgets.common.background import run_in_thread
+from napari_unet.widgets.common.banner import Banner
+from napari_unet.widgets.common.connections import Connections
+from napari_unet.widgets.common.dock import Dock
+from napari_unet.widgets.common.messages import confirm, report
+from napari_unet.widgets.runs.device_log import DeviceLogWindow
+from napari_unet.widgets.train.close_guard import CloseGuard
+from napari_unet.widgets.train.place_choice import PlaceChoice
+from napari_unet.widgets.train.preview_layer import PreviewLayer
+from napari_unet.widgets.train.progress_view import TrainingProgressView
+from napari_unet.widgets.train.run_buttons import RunButtons
+from napari_unet.widgets.train.run_control import RunControl
+from napari_unet.widgets.train.setup_view import TrainingSetupView
+from training.errors import UserError
+from training.runs.run_directory import RunDirectory
+
+
+class TrainDock(Dock):
+    """Train a U-Net on layers or files, and watch it.
+
+    Parameters
+    ----------
+    napari_viewer : Viewer
+        Whose layers are trained on; napari gives it by this name.
+    """
+
+    def __init__(self, napari_viewer: Viewer) -> None:
+        super().__init__()
+        settings = load_settings()
+        self._viewer = napari_viewer
+        self._images: Image | None = None
+        self._preview_layer = PreviewLayer(napari_viewer)
+        self._banner = Banner()
+        setup = TrainingSetupView(napari_viewer, settings.training)
+        self._setup, self.data, self.form = setup, setup.data, setup.form
+        self.form.open_advanced(settings.is_advanced_open)
+        self._progress = TrainingProgressView(napari_viewer.theme, settings.is_loss_logarithmic)
+        self.place = PlaceChoice()
+        self._buttons = RunButtons()
+        self._control = RunControl(Path(settings.runs_folder), self)
+        self._guard = CloseGuard(self._control, self)
+        self._lay_out()
+        self._connect()
+        self._connect_control()
+        launcher = self._control.launcher
+        run_in_thread(launcher.list_devices, self.form.set_devices)
+        run_in_thread(lambda: list_runs(launcher.runs_folder), self._on_runs_listed)
+
+    def follow(self, run: RunDirectory) -> None:
+        """Watch a run that is going on, or show one that has ended."""
+        self._control.follow(run)
+
+    def resume(self, run: RunDirectory) -> None:
+        """Go on with a run that ended before its time, and watch it."""
+        self._control.resume(run)
+
+    def _lay_out(self) -> None:
+        self._tabs = QTabWidget()
+        self._tabs.addTab(self._setup, "Set up")
+        self._tabs.addTab(self._progress, "Progress")
+        layout = QVBoxLayout(self.content)
+        layout.setContentsMargins(4, 4, 4, 4)
+        layout.addWidget(self._banner)
+        layout.addWidget(self._tabs, 1)
+        layout.addWidget(self.place)
+        layout.addWidget(self._buttons)
+
+    def _connect(self) -> None:
+        self.form.advanced_toggled.connect(self._on_advanced_toggled)
+        self._progress.curves.scale_changed.connect(self._on_scale_changed)
+        self._progress.preview_requested.connect(self._on_preview_requested)
+        self._progress.device_logs_requested.connect(self._on_device_logs_requested)
+        self._buttons.start_requested.connect(self._on_start_requested)
+        self._buttons.stop_requested.connect(self._control.stop)
+        self._buttons.cancel_requested.connect(self._on_cancel_requested)
+        self._buttons.resume_requested.connect(self._on_resume_requested)
+        self.place.upload_progressed.connect(self._on_upload_progressed)
+        self.place.devices_listed.connect(self.form.set_devices)
+        self.closed.connect(self._on_closed)
+        Connections(self).add(self._viewer.events.theme, self._on_theme_changed)
+
+    def _connect_control(self) -> None:
+        self._control.busy.connect(self._on_busy)
+        self._control.followed.connect(self._on_followed)
+        self._control.stopping.connect(self._on_stopping)
+        self._control.cancelled.connect(self._on_cancelled)
+        self._control.refused.connect(self._on_refused)
+        self._control.progressed.connect(self._on_progressed)
+        self._control.ended.connect(self._on_ended)
+        self._control.disturbed.connect(self._on_disturbed)
+
+    def _on_start_requested(self) -> None:
+        try:
+            data, config = self._setup.choices()
+            settings = remember(training=self.form.values())
+            launcher = self.place.launcher(Path(settings.runs_folder))
+        except UserError as error:
+            report(error)
+            return
+        self._images = self.data.images_layer
+        name = new_run_name(config, launcher.runs_folder, datetime.now())
+        self._control.start(launcher, data, config, name)
+
+    def _on_cancel_requested(self) -> None:
+        run = self._control.run
+        if run is not None and confirm(
+            self,
+            f"Cancel '{run.name}'?",
+            "The training ends at once, and its model, curves and log are deleted.",
+            "Cancel and delete",
+        ):
+            self._control.cancel()
+
+    def _on_resume_requested(self) -> None:
+        if self._control.run is not None:
+            self.resume(self._control.run)
+
+    def _on_busy(self, what: str) -> None:
+        self._buttons.show_busy()
+        self._tabs.setCurrentIndex(1)
+        self._progress.show_headline(what)
+
+    def _on_followed(self, _: RunDirectory) -> None:
+        self._preview_layer.forget()
+        self._banner.hide()
+        self._buttons.show_busy()
+        self._tabs.setCurrentIndex(1)
+
+    def _on_refused(self, error: Exception) -> None:
+        self._progress.show_headline("The training was not started.")
+        self._buttons.show_ended(None)
+        if self._control.run is None:
+            self._tabs.setCurrentIndex(0)
+        if not isinstance(error, UnknownHostKeyError):
+            report(error)
+        elif confirm(self, "Is this server what it says?", error.problem, "Accept its key"):
+            accept_host_key(error)
+            self._on_start_requested()
+
+    def _on_upload_progressed(self, progress: Progress) -> None:
+        percent = 100 * progress.done // max(1, progress.total)
+        self._progress.show_headline(f"Uploading {progress.what}: {percent} %")
+
+    def _on_stopping(self) -> None:
+        self._buttons.show_stopping()
+        self._progress.show_headline("Stopping after the current step")
+
+    def _on_cancelled(self) -> None:
+        self._preview_layer.remove_blank()
+        self._progress.show_headline("The training was cancelled, and its run deleted.")
+        self._buttons.show_ended(None)
+
+    def _on_progressed(self, progress: RunProgress) -> None:
+        self._progress.show_progress(progress)
+        self._show_preview(progress)
+        if progress.is_running:
+            self._buttons.show_running()
+
+    def _show_preview(self, progress: RunProgress) -> None:
+        preview, slice_index = progress.preview, progress.held_out_slice
+        if preview is not None:
+            self._preview_layer.show(preview, self._images_of(preview))
+        elif slice_index is not None and self._images is not None and progress.is_running:
+            self._preview_layer.prepare(slice_index, self._images)
+
+    def _images_of(self, preview: PreviewImage) -> Image | None:
+        """What was trained on here; of a run from elsewhere, what is chosen now if it fits."""
+        for images in (self._images, self.data.images_layer):
+            if images is not None and preview.fits(images.data.shape):
+                return images
+        return None
+
+    def _on_ended(self, progress: RunProgress) -> None:
+        self._buttons.show_ended(progress.status)
+        self._preview_layer.remove_blank()
+        run = self._control.run
+        if run is None:
+            return
+        if progress.status == "interrupted":
+            self._banner.offer(interruption(run), "Resume", partial(self.resume, run))
+        elif progress.status == "failed":
+            report(failure(progress, run))
+        else:
+            show_info(f"{run.name} {progress.status}{progress.best_figure}")
+
+    def _on_disturbed(self, error: UserError) -> None:
+        self._progress.show_headline(f"{error} Trying again.")
+
+    def _on_device_logs_requested(self) -> None:
+        if self._control.run is not None:
+            DeviceLogWindow(self._control.run, self, self._control.launcher).show()
+
+    def _on_preview_requested(self) -> None:
+        self._preview_layer.reveal()
+
+    def _on_runs_listed(self, summaries: list[RunSummary]) -> None:
+        """Follow again what was left running; offer other runs that go on, or have ended."""
+        left = load_settings().followed_run
+        if left:
+            remember(followed_run="")
+        summaries.sort(key=lambda summary: str(summary.run.path) != left)
+        for summary in summaries:
+            run, is_left = summary.run, str(summary.run.path) == left
+            if self._control.run is not None:
+                return
+            if summary.is_running and is_left:
+                show_info(f"'{run.name}', which was left running, is followed again.")
+                self.follow(run)
+            elif summary.is_running:
+                text = f"'{run.name}' is still training."
+                self._banner.offer(text, "Follow", partial(self.follow, run))
+                return
+            elif is_left:
+                text = f"'{run.name}', which was left running, is {summary.status} now."
+                self._banner.offer(text, "Show", partial(self.follow, run))
+                return
+
+    def _on_advanced_toggled(self, is_open: bool) -> None:
+        remember(is_advanced_open=is_open)
+
+    def _on_scale_changed(self, is_logarithmic: bool) -> None:
+        remember(is_loss_logarithmic=is_logarithmic)
+
+    def _on_theme_changed(self, event: Any) -> None:
+        self._progress.curves.set_theme(self._viewer.theme)
+
+    def _on_closed(self) -> None:
+        """The dock alone was closed, not the window: its training goes on."""
+        run = self._control.watched
+        if run is not None:
+            remember(followed_run=str(run.path))
+            show_info(f"'{run.name}' goes on training; open the Train dock to follow it again.")

@@ -1,0 +1,112 @@
+"""A picture of images with their labels, what they are, and which value is membrane."""
+
+from __future__ import annotations
+
+import numpy as np
+from napari.utils.colormaps import ensure_colormap
+from numpy.typing import NDArray
+from qtpy.QtCore import Qt
+from qtpy.QtGui import QImage, QPixmap
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+
+from napari_unet.layers.colors import TRUTH_COLOR
+from napari_unet.layers.plugin_layers import SPARSE
+from napari_unet.runs.training_preview import Preview
+from training.stacks.training_pair import to_membrane
+
+_PICTURE_SIZE = 132
+_OVERLAY = 0.6
+
+
+class PairPreview(QWidget):
+    """The middle slice under what is taken for membrane, with a button that inverts that."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._preview: Preview | None = None
+        self._convention = "membrane"
+        self._picture = QLabel()
+        self._picture.setFixedSize(_PICTURE_SIZE, _PICTURE_SIZE)
+        self._picture.setToolTip("The middle slice, with what is taken for membrane in blue.")
+        self._text = QLabel()
+        self._text.setWordWrap(True)
+        self._text.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self._invert = QPushButton("Invert")
+        self._invert.setToolTip("Take the other kind of pixels for membrane.")
+        self._invert.clicked.connect(self.invert)
+        words = QVBoxLayout()
+        words.addWidget(self._text, 1)
+        words.addWidget(self._invert)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._picture)
+        layout.addLayout(words, 1)
+
+    @property
+    def convention(self) -> str:
+        """``isbi``: 0 is membrane; ``membrane``: every other value is; ``sparse``: 1 is."""
+        return self._convention
+
+    def show_preview(self, preview: Preview | None, message: str = "") -> None:
+        """Show a pair, or why there is none to show."""
+        self._preview = preview
+        is_dense = preview is not None and preview.guessed_convention != SPARSE
+        self._invert.setVisible(is_dense)
+        self._picture.setVisible(preview is not None)
+        if preview is None:
+            self._text.setText(message)
+            return
+        self._convention = preview.guessed_convention
+        self._draw()
+
+    def invert(self) -> None:
+        """Take the other kind of pixels for membrane."""
+        self._convention = "membrane" if self._convention == "isbi" else "isbi"
+        self._draw()
+
+    def _draw(self) -> None:
+        if self._preview is None:
+            return
+        self._text.setText(_describe(self._preview, self._convention))
+        if self._preview.image.shape != self._preview.labels.shape:
+            self._picture.hide()
+            return
+        membrane = to_membrane(self._preview.labels, self._convention)
+        pixmap = _pixmap(overlay(self._preview.image, membrane, TRUTH_COLOR))
+        self._picture.setPixmap(
+            pixmap.scaled(
+                self._picture.size(),
+                Qt.AspectRatioMode.KeepAspectRatio,
+                Qt.TransformationMode.SmoothTransformation,
+            )
+        )
+
+
+def overlay(image: NDArray[np.float32], mask: NDArray[np.bool_], color: str) -> NDArray[np.uint8]:
+    """A grey image (Y, X), 0..1, with a mask laid over it in a colour: (Y, X, 3), 0..255."""
+    rgb = np.repeat(image[..., np.newaxis], 3, axis=2)
+    tint = ensure_colormap(color).colors[-1, :3]
+    rgb[mask] = (1 - _OVERLAY) * rgb[mask] + _OVERLAY * tint
+    return (rgb * 255).astype(np.uint8)
+
+
+def _describe(preview: Preview, convention: str) -> str:
+    if preview.problems:
+        return "<br>".join(f"<b>{one.problem}</b> {one.remedy}" for one in preview.problems)
+    size = " x ".join(str(length) for length in preview.shape)
+    share = preview.membrane_share(convention)
+    warning = ""
+    if share > 0.5:
+        warning = "<br><b>That is much for membrane: invert?</b>"
+    if convention == SPARSE:
+        return (
+            f"{size} pixels<br>Membrane, in blue: {share:.0%} of what is labelled; the rest counts "
+            "as unknown."
+        )
+    return f"{size} pixels<br>Membrane, in blue: {share:.0%}{warning}"
+
+
+def _pixmap(rgb: NDArray[np.uint8]) -> QPixmap:
+    height, width, _ = rgb.shape
+    image = QImage(rgb.tobytes(), width, height, 3 * width, QImage.Format.Format_RGB888)
+    return QPixmap.fromImage(image.copy())

@@ -1,0 +1,145 @@
+"""What a training does now: headline, progress, figures, curves and log."""
+
+from __future__ import annotations
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtGui import QFontDatabase
+from qtpy.QtWidgets import (
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QPlainTextEdit,
+    QProgressBar,
+    QPushButton,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_unet.runs.run_progress import RunProgress
+from napari_unet.text import as_html
+from napari_unet.widgets.common.messages import plain_label
+from napari_unet.widgets.train.curves_view import CurvesView
+
+_COLUMNS = 2
+_TITLES = (
+    *("Epoch", "Step", "Loss", "Learning rate", "Soft Dice", "Dice"),
+    *("Images/s", "Device"),
+)
+_PROGRESS_PARTS = 1000
+
+
+class TrainingProgressView(QWidget):
+    """Shows one :class:`RunProgress` after the other.
+
+    Parameters
+    ----------
+    theme : str
+        Name of napari's theme.
+    is_logarithmic : bool
+        Whether the loss begins on a logarithmic scale.
+    """
+
+    preview_requested = Signal()
+    device_logs_requested = Signal()
+
+    def __init__(self, theme: str, is_logarithmic: bool, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.curves = CurvesView(theme, is_logarithmic)
+        self._headline = QLabel("No training yet")
+        self._headline.setWordWrap(True)
+        self._bar = QProgressBar()
+        self._bar.setRange(0, _PROGRESS_PARTS)
+        self._bar.setTextVisible(False)
+        self._bar.setFixedHeight(8)
+        self._values = {title: _value() for title in _TITLES}
+        self._best = _value()
+        self._validation = _faint("")
+        self._validation.setWordWrap(True)
+        self._log = QPlainTextEdit()
+        self._log.setReadOnly(True)
+        self._log.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
+        self._log.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
+        self._log.setVisible(False)
+        self._log_button = QPushButton("Log")
+        self._log_button.setToolTip("Show or hide the end of what the training printed.")
+        self._log_button.setCheckable(True)
+        self._log_button.toggled.connect(self._on_log_toggled)
+        self._devices_button = QPushButton("Devices…")
+        self._devices_button.setToolTip("Open the log of any device in a window.")
+        self._devices_button.setEnabled(False)
+        self._devices_button.clicked.connect(self.device_logs_requested)
+        self._preview_button = QPushButton("Show preview")
+        self._preview_button.setToolTip("Go to the held-out slice that is predicted as it trains.")
+        self._preview_button.setEnabled(False)
+        self._preview_button.clicked.connect(self.preview_requested)
+        self._lay_out()
+
+    def show_progress(self, progress: RunProgress) -> None:
+        """Show a run at one moment."""
+        self._headline.setText(f"<b>{as_html(progress.name)}</b><br>{as_html(progress.headline)}")
+        self._bar.setValue(round(progress.fraction * _PROGRESS_PARTS))
+        figures = progress.figures()
+        for title, value in self._values.items():
+            value.setText(figures[title])
+        self._best.setText(figures.get("Best", ""))
+        self._validation.setText(progress.validation)
+        self.curves.show_curves(progress.curves)
+        self._show_log(progress.log_tail)
+        self._devices_button.setEnabled(True)
+        self._preview_button.setEnabled(progress.preview is not None)
+
+    def show_headline(self, text: str) -> None:
+        """Say something else than what the run tells, until it tells more."""
+        self._headline.setText(as_html(text))
+
+    def _lay_out(self) -> None:
+        grid = QGridLayout()
+        grid.setHorizontalSpacing(8)
+        grid.setVerticalSpacing(2)
+        for place, (title, value) in enumerate(self._values.items()):
+            row, column = divmod(place, _COLUMNS)
+            grid.addWidget(_faint(title), row, 2 * column)
+            grid.addWidget(value, row, 2 * column + 1)
+            grid.setColumnStretch(2 * column + 1, 2 + column)  # steps need more room
+        last = len(self._values) // _COLUMNS
+        grid.addWidget(_faint("Best"), last, 0)
+        grid.addWidget(self._best, last, 1, 1, 2 * _COLUMNS - 1)
+        buttons = QHBoxLayout()
+        buttons.addWidget(self._preview_button)
+        buttons.addWidget(self._log_button)
+        buttons.addWidget(self._devices_button)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(4, 4, 4, 4)
+        layout.addWidget(self._headline)
+        layout.addWidget(self._bar)
+        layout.addLayout(grid)
+        layout.addWidget(self._validation)
+        layout.addWidget(self.curves, 3)
+        layout.addLayout(buttons)
+        layout.addWidget(self._log, 2)
+
+    def _on_log_toggled(self, is_open: bool) -> None:
+        self._log.setVisible(is_open)
+
+    def _show_log(self, text: str) -> None:
+        if text == self._log.toPlainText():
+            return
+        self._log.setPlainText(text)
+        bar = self._log.verticalScrollBar()
+        if bar is not None:
+            bar.setValue(bar.maximum())
+
+
+def _value() -> QLabel:
+    label = plain_label()
+    # Else every new text would have the whole window laid out anew.
+    label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+    return label
+
+
+def _faint(text: str) -> QLabel:
+    label = plain_label(text)
+    label.setEnabled(False)
+    label.setTextInteractionFlags(Qt.TextInteractionFlag.NoTextInteraction)
+    return label

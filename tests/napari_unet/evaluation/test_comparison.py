@@ -1,0 +1,155 @@
+import csv
+import io
+
+import numpy as np
+import pytest
+from sklearn.metrics import f1_score, jaccard_score, precision_score, recall_score
+
+from napari_unet.evaluation.comparison import Comparison
+from napari_unet.layers.wrong_pixels import FALSE_NEGATIVE, FALSE_POSITIVE, Errors
+from training.errors import UserError
+from training.metrics.neuron_metrics import neuron_figures_of_mask
+
+
+@pytest.fixture
+def truth() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 2, (4, 20, 30), dtype=np.uint8)
+
+
+@pytest.fixture
+def predicted(truth: np.ndarray) -> np.ndarray:
+    """Slice 0 is right; every further one has more wrong pixels, but the last has fewer."""
+    mask = truth.copy()
+    for index, wrong in enumerate((0, 40, 200, 20)):
+        mask[index].ravel()[:wrong] ^= 1
+    return mask
+
+
+def test_figures_are_scikit_learns(predicted: np.ndarray, truth: np.ndarray) -> None:
+    comparison = Comparison(predicted, truth)
+    comparison.update_all()
+    for index in range(4):
+        pair = truth[index].ravel(), predicted[index].ravel()
+        assert comparison[index] == pytest.approx(
+            {
+                "dice": f1_score(*pair),
+                "iou": jaccard_score(*pair),
+                "precision": precision_score(*pair),
+                "recall": recall_score(*pair),
+            }
+        )
+    dice = [f1_score(truth[i].ravel(), predicted[i].ravel()) for i in range(4)]
+    assert comparison.mean()["dice"] == pytest.approx(np.mean(dice))
+    assert comparison.spread()["dice"] == pytest.approx(np.std(dice))
+
+
+def test_next_worst_goes_from_the_worst_slice_to_the_best_and_round(
+    predicted: np.ndarray, truth: np.ndarray
+) -> None:
+    comparison = Comparison(predicted, truth)
+    comparison.update_all()
+    assert comparison.worst_first() == [2, 1, 3, 0]
+    assert [comparison.next_worst(index) for index in (2, 1, 3, 0)] == [1, 3, 0, 2]
+
+
+def test_nothing_is_computed_before_it_is_asked_for(
+    predicted: np.ndarray, truth: np.ndarray
+) -> None:
+    comparison = Comparison(predicted, truth)
+    assert [comparison[index] for index in range(4)] == [None] * 4
+    assert comparison.mean() == {} and comparison.worst_first() == []
+    assert comparison.next_worst(3) == 3
+    comparison.update(1)
+    assert comparison.worst_first() == [1]
+
+
+def test_an_edit_changes_its_slice_alone(predicted: np.ndarray, truth: np.ndarray) -> None:
+    comparison = Comparison(predicted, truth)
+    comparison.update_all()
+    before = [comparison[index] for index in range(4)]
+    predicted[1] = truth[1]
+    assert comparison.update(1)
+    assert not comparison.update(1)
+    assert comparison[1] == {"dice": 1.0, "iou": 1.0, "precision": 1.0, "recall": 1.0}
+    assert [comparison[i] for i in (0, 2, 3)] == [before[i] for i in (0, 2, 3)]
+
+
+def test_neurons_are_measured_apart(predicted: np.ndarray, truth: np.ndarray) -> None:
+    comparison = Comparison(predicted, truth)
+    comparison.update_all()
+    assert not comparison.has_neurons and "v_rand" not in comparison.mean()
+    comparison.update_neurons(seconds=-1)
+    assert not comparison.has_neurons
+    comparison.update_neurons()
+    assert comparison.has_neurons
+    expected = [neuron_figures_of_mask(predicted[i] != 0, truth[i] != 0) for i in range(4)]
+    for index in range(4):
+        assert expected[index].items() <= comparison[index].items()
+    assert comparison.mean()["v_rand"] == pytest.approx(np.mean([e["v_rand"] for e in expected]))
+
+
+def test_an_edit_makes_the_figures_of_neurons_missing(
+    predicted: np.ndarray, truth: np.ndarray
+) -> None:
+    comparison = Comparison(predicted, truth)
+    comparison.update_all()
+    comparison.update_neurons()
+    predicted[2] = truth[2]
+    comparison.update(2)
+    assert "v_info" not in comparison[2] and "v_info" in comparison[1]
+    assert "v_info" not in comparison.mean()
+    [pending, mean] = [comparison.to_csv().splitlines()[row].split(",") for row in (3, 5)]
+    assert pending[-2:] == mean[-2:] == ["", ""]
+    comparison.update_neurons()
+    assert comparison[2]["v_rand"] == neuron_figures_of_mask(truth[2] != 0, truth[2] != 0)["v_rand"]
+
+
+def test_csv_has_a_line_a_slice_then_mean_and_deviation(
+    predicted: np.ndarray, truth: np.ndarray
+) -> None:
+    comparison = Comparison(predicted, truth)
+    comparison.update_all()
+    rows = list(csv.DictReader(io.StringIO(comparison.to_csv())))
+    assert [row["index"] for row in rows] == ["0", "1", "2", "3", "mean", "sd"]
+    assert float(rows[2]["dice"]) == pytest.approx(comparison[2]["dice"], abs=1e-6)
+    assert float(rows[4]["recall"]) == pytest.approx(comparison.mean()["recall"], abs=1e-6)
+    tabbed = list(csv.reader(io.StringIO(comparison.to_csv(delimiter="\t")), delimiter="\t"))
+    assert tabbed[0] == ["index", "dice", "iou", "precision", "recall", "v_rand", "v_info"]
+
+
+def test_a_single_image_is_a_stack_of_one(predicted: np.ndarray, truth: np.ndarray) -> None:
+    comparison = Comparison(predicted[1], truth[1])
+    comparison.update_all()
+    assert len(comparison) == 1
+    stack = Comparison(predicted, truth)
+    stack.update(1)
+    assert comparison[0] == stack[1]
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ((3, 20, 30), r"'mine' has the shape \(4, 20, 30\), but 'theirs' has \(3, 20, 30\)"),
+        ((4, 30, 20), "Choose two layers of the same stack"),
+    ],
+)
+def test_layers_of_different_shapes_are_refused_by_name(
+    shape: tuple[int, ...], message: str
+) -> None:
+    with pytest.raises(UserError, match=message):
+        Comparison(np.zeros((4, 20, 30)), np.zeros(shape), "mine", "theirs")
+
+
+def test_four_axes_are_refused() -> None:
+    with pytest.raises(UserError, match="'mask' has 4 axes"):
+        Comparison(np.zeros((2, 2, 2, 2)), np.zeros((2, 2, 2, 2)))
+
+
+def test_errors_follow_edits(predicted: np.ndarray, truth: np.ndarray) -> None:
+    errors = Errors(predicted, truth)
+    assert errors.shape == truth.shape and len(errors) == 4
+    np.testing.assert_array_equal(errors[2] == FALSE_POSITIVE, (predicted > truth)[2])
+    np.testing.assert_array_equal(errors[2] == FALSE_NEGATIVE, (predicted < truth)[2])
+    np.testing.assert_array_equal(np.asarray(errors) != 0, predicted != truth)
+    predicted[2] = truth[2]
+    assert not errors[2].any()

@@ -1,0 +1,88 @@
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import ndimage
+
+from napari_unet.labelling.correction import (
+    LONGEST,
+    as_ground_truth,
+    darkest_path,
+    find_specks,
+    snapped,
+    widened,
+)
+from training.stacks.sparse_labels import INSIDE, MEMBRANE
+
+
+def test_a_path_follows_the_dark_line_round_a_bend() -> None:
+    image = np.full((80, 80), 200, np.uint8)
+    image[20, 10:41] = 30
+    image[20:41, 40] = 30
+    rows, columns = darkest_path(image, (20, 10), (40, 40))
+    assert (rows[0], columns[0]) == (20, 10) and (rows[-1], columns[-1]) == (40, 40)
+    assert (image[rows, columns] == 30).mean() > 0.9  # a corner may be cut
+
+
+@given(
+    ends=st.lists(st.tuples(st.integers(0, 39), st.integers(0, 59)), min_size=2, max_size=2),
+    seed=st.integers(0, 9),
+)
+def test_a_path_joins_any_two_pixels_without_a_break(
+    ends: list[tuple[int, int]], seed: int
+) -> None:
+    image = np.random.default_rng(seed).integers(0, 255, (40, 60))
+    rows, columns = darkest_path(image, *ends)
+    assert [(rows[0], columns[0]), (rows[-1], columns[-1])] == ends
+    steps = np.maximum(np.abs(np.diff(rows)), np.abs(np.diff(columns)))
+    assert (steps == 1).all()
+
+
+def test_ends_far_apart_are_joined_by_a_straight_line() -> None:
+    image = np.random.default_rng(0).integers(0, 255, (20, LONGEST + 50))
+    rows, columns = darkest_path(image, (5, 0), (5, LONGEST + 40))
+    assert (rows == 5).all() and len(columns) == LONGEST + 41
+
+
+def test_a_line_is_as_wide_as_told_and_ends_at_the_border() -> None:
+    path = np.full(30, 10), np.arange(30)
+    drawn = np.zeros((30, 40), bool)
+    drawn[widened(path, 5, drawn.shape)] = True
+    assert drawn[:, 15].sum() == 5
+    at_border = np.zeros((30, 30), bool)
+    at_border[widened((np.zeros(30, int), np.arange(30)), 3, at_border.shape)] = True
+    assert at_border[:, 15].sum() == 2
+
+
+def test_specks_are_small_islands() -> None:
+    mask = np.zeros((40, 40), np.uint8)
+    mask[2, 2] = mask[3, 3] = 1  # they touch at a corner
+    mask[10:14, 10:14] = 1
+    mask[20:, 20:] = 1
+    (rows, columns), count = find_specks(mask, 17)
+    assert count == 2 and len(rows) == 18
+    mask[rows, columns] = 0
+    assert ndimage.label(mask)[1] == 1
+    assert find_specks(mask, 17)[1] == 0
+    assert find_specks(np.zeros((5, 5)), 10)[1] == 0
+
+
+def test_a_snapped_stroke_takes_what_the_probability_agrees_with() -> None:
+    probability = np.tile(np.linspace(0, 1, 21, dtype=np.float32), (5, 1))
+    stroke = np.nonzero(np.ones((5, 21)))
+    assert (snapped(stroke, probability, 1, 0.5)[1] >= 10).all()
+    assert (snapped(stroke, probability, 0, 0.5)[1] <= 10).all()
+    faint = probability * 0.2
+    rows, columns = snapped(stroke, faint, 1, 0.5)
+    assert len(rows) > 0 and (columns >= 18).all()
+
+
+def test_ground_truth_has_whole_corrected_slices_and_earlier_strokes() -> None:
+    mask = np.random.default_rng(0).integers(0, 2, (3, 8, 9)).astype(np.uint8)
+    strokes = np.zeros(mask.shape, np.uint8)
+    strokes[0, 2, 2] = INSIDE
+    strokes[1, 3, 3] = MEMBRANE
+    labels = as_ground_truth(mask, [1], strokes)
+    np.testing.assert_array_equal(labels[0], strokes[0])
+    np.testing.assert_array_equal(labels[1] == MEMBRANE, mask[1] == 1)
+    np.testing.assert_array_equal(labels[1] == INSIDE, mask[1] == 0)
+    assert not labels[2].any() and strokes[1].sum() == 1

@@ -1,0 +1,50 @@
+import numpy as np
+import pytest
+
+from napari_unet.labelling.label_counts import LabelCounts
+
+
+def test_counts_follow_the_slices_they_are_told_of() -> None:
+    labels = np.zeros((4, 50, 60), np.uint8)
+    counts = LabelCounts(labels)
+    labels[2, :10] = 1
+    labels[3, :, :5] = 2
+    counts.update([2])
+    assert counts.labelled == [2]
+    counts.update()
+    assert counts.labelled == [2, 3]
+    assert counts.membrane.tolist() == [0, 0, 600, 0]
+    assert counts.inside.tolist() == [0, 0, 0, 250]
+    assert counts.summary() == "600 pixels of membrane and 250 of inside, on 2 slices."
+
+
+@pytest.mark.parametrize(
+    ("membrane", "inside", "slices", "advice"),
+    [
+        (0, 0, 1, "some membranes and some insides"),
+        (500, 0, 1, "There is no inside yet"),
+        (0, 500, 1, "There is no membrane yet"),
+        (500, 30, 1, "Little inside yet"),
+        (500, 500, 1, "Only one slice"),
+        (500, 500, 2, ""),
+    ],
+)
+def test_advice_tells_what_is_missing(membrane: int, inside: int, slices: int, advice: str) -> None:
+    labels = np.zeros((3, 50, 60), np.uint8)
+    for page in labels[:slices]:
+        page.ravel()[:membrane] = 1
+        page.ravel()[1000 : 1000 + inside] = 2
+    counts = LabelCounts(labels)
+    counts.update()
+    assert advice in counts.advice()
+    assert bool(advice) == bool(counts.advice())
+
+
+def test_a_single_image_is_one_slice() -> None:
+    labels = np.zeros((50, 60), np.uint8)
+    labels[:20] = 1
+    labels[20:40] = 2
+    counts = LabelCounts(labels)
+    counts.update()
+    assert counts.labelled == [0]
+    assert not counts.advice()

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import pytest
+
+from napari_unet.launchers.servers.checks import Check, check_server, judge
+from napari_unet.launchers.servers.endings import ending_event
+from napari_unet.launchers.servers.event_loop import wait_for
+from napari_unet.launchers.servers.profiles import Profile
+from tests.napari_unet.launchers.servers.sshd import Sshd
+from tests.training.devices.fake_npu_smi import table_910b
+
+NOW = 1_800_000_000.0
+PROFILE = Profile("lab", "host")
+GOOD = {
+    "clock": "1800000003",
+    "disk": "/dev/sda1 9 9 99999999 9% /",
+    "npus": table_910b(range(4, 12)),
+    "npu-list": "",
+    "npu-files": "",
+    "activation": "",
+    "cann": "/usr/local/Ascend/cann/set_env.sh",
+    "python": "3.11.9",
+    "mindspore": "2.7.1",
+}
+
+
+def facts(**changes: str) -> str:
+    return "".join(f"@@{name}\n{text}\n" for name, text in {**GOOD, **changes}.items())
+
+
+def failing(text: str, devices: int = 8) -> list[Check]:
+    return [check for check in judge(PROFILE, text, devices, NOW) if not check.is_ok]
+
+
+def test_a_good_server_passes_all() -> None:
+    assert failing(facts()) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "name", "found", "remedy"),
+    [
+        ({"clock": "1799990000"}, "clock", "differs by 10000 s", "NTP"),
+        ({"disk": "/dev/sda1 9 9 1048576 9% /"}, "disk", "1.0 GiB free", "Free some"),
+        ({"python": "3.9.1"}, "Python", "3.9.1", "3.11 or newer"),
+        ({"mindspore": "ModuleNotFoundError: No module named 'mindspore'"},
+         "MindSpore", "it is missing", "Install"),
+        ({"mindspore": "ImportError: libascendcl.so: cannot open"}, "MindSpore", "libascendcl", ""),
+        ({"cann": ""}, "CANN", "no set_env.sh", "Name CANN's"),
+        ({"npus": table_910b(range(8), [0, 2, 4, 6])},
+         "NPUs", "8 found; free: 1, 3, 5, 7; busy: 0, 2, 4, 6", "--devices 4"),
+        ({"npus": table_910b(range(8), range(8))}, "NPUs", "free: none", "Wait until some"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_told_with_what_to_do(
+    changes: dict[str, str], name: str, found: str, remedy: str
+) -> None:
+    (check,) = failing(facts(**changes))
+    assert check.name == name
+    assert found in check.text
+    assert remedy in check.remedy
+    assert str(check).startswith("PROBLEM")
+
+
+def test_an_activation_that_fails_is_told() -> None:
+    text = facts(activation="bash: line 9: conda: command not found").split("@@cann")[0]
+    python, mindspore, cann = failing(text)
+    assert python.text == "bash: line 9: conda: command not found."
+    assert (mindspore.name, cann.name) == ("MindSpore", "CANN")
+
+
+def test_no_npus_means_the_cpu_unless_ascend_is_asked_for() -> None:
+    assert failing(facts(npus="", cann="")) == []
+    ascend = Profile("lab", "host", device="ascend")
+    failed = [one for one in judge(ascend, facts(npus=""), 8, NOW) if not one.is_ok]
+    assert [one.name for one in failed] == ["NPUs"]
+
+
+def test_every_line_of_a_real_server(sshd: Sshd) -> None:
+    profile = sshd.profile(activate="no_such_command_of_mine")
+    checks = {check.name: check for check in wait_for(check_server(profile))}
+    assert checks["connection"].is_ok and checks["host key"].is_ok and checks["disk"].is_ok
+    assert checks["clock"].is_ok
+    sshd.stop()
+    (check,) = wait_for(check_server(profile))
+    sshd.start()
+    assert check.name == "connection" and not check.is_ok
+
+
+@pytest.mark.parametrize(
+    ("facts", "sentence"),
+    [
+        ("boot a\nstarted-at b\nfree 99\n", "was rebooted"),
+        ("boot a\nstarted-at a\nfree 0\nstep: 3", "The disk of lab is full"),
+        ("boot a\nstarted-at a\nfree 9\nOSError: [Errno 28] No space left on device", "is full"),
+        ("boot a\nstarted-at \nfree 9\nbash: There is no python on the PATH", "could not start"),
+        ("boot a\nstarted-at a\nfree 9\nError: NPU 3 is busy. Wait.", "NPU 3 is busy. Wait."),
+        ("boot a\nstarted-at a\nfree 9\nstep: 3", "were killed"),
+    ],
+)
+def test_a_silent_end_is_explained(facts: str, sentence: str) -> None:
+    event = ending_event(facts, "lab", NOW)
+    assert event["kind"] == "failed"
+    assert sentence in event["message"]
+    assert event["remedy"]

@@ -1,0 +1,77 @@
+"""MindSpore on eight CPU workers behind SSH, by the commands, with the local side killed."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.napari_unet.launchers.servers.sshd import Sshd
+from training.runs.event_reading import parse_events
+from training.runs.run_directory import RunDirectory
+
+PROGRAM = [str(Path(sys.executable).with_name("napari-unet"))]
+STEPS, PATIENCE = 12, 400
+
+
+def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [*PROGRAM, *arguments],
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def run_to_end(folder: Path, *arguments: str) -> str:
+    with start(folder, *arguments) as process:
+        output, _ = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, output
+    return output
+
+
+def count_steps(run: RunDirectory) -> list[int]:
+    if not run.events.exists():
+        return []
+    return [one["step"] for one in parse_events(run.events.read_bytes()) if one["kind"] == "step"]
+
+
+@pytest.mark.heavy
+@pytest.mark.isbi
+def test_a_run_whose_local_side_is_killed_comes_home(
+    sshd: Sshd, isbi: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "one.json").write_text('{"preset": "compact", "batchsize": 1}')
+    activate = f"export PATH='{Path(sys.executable).parent}':$PATH"
+    run_to_end(
+        tmp_path,
+        *("servers", "add", "lab", f"--host={sshd.address}", f"--port={sshd.port}"),
+        *(f"--folder={sshd.work}", "--device=cpu", f"--activate={activate}"),
+    )
+    train = ("train", "--data", str(isbi), "--remote=lab", "--config=one.json")
+    local = start(tmp_path, *train, "--devices=8", f"--steps={STEPS}", "--out=runs/first")
+    run = RunDirectory(tmp_path / "runs" / "first")
+    deadline = time.monotonic() + PATIENCE
+    while len(count_steps(run)) < 3:
+        assert time.monotonic() < deadline
+        assert local.poll() is None, local.communicate()[0]
+        time.sleep(0.1)
+    local.kill()
+    local.communicate()
+    assert count_steps(run)[-1] < STEPS
+
+    assert "is finished" in run_to_end(tmp_path, "follow", "first")
+    assert count_steps(run) == list(range(1, STEPS + 1))
+    there = sshd.work / "runs" / "first"
+    assert run.events.read_bytes() == (there / "events.jsonl").read_bytes()
+    fetched = run_to_end(tmp_path, "fetch", "first")
+    for path in (run.onnx, run.best):
+        digest = hashlib.sha256((there / path.relative_to(run.path)).read_bytes()).hexdigest()
+        assert hashlib.sha256(path.read_bytes()).hexdigest() == digest
+        assert digest in fetched

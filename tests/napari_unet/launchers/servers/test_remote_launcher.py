@@ -1,0 +1,306 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from napari_unet.launchers.servers.opening import ConnectionLostError
+from napari_unet.launchers.servers.record import read_record
+from napari_unet.launchers.servers.remote_launcher import RemoteLauncher
+from napari_unet.launchers.servers.store import Progress
+from napari_unet.runs.run_follower import RunFollower
+from tests.napari_unet.launchers.servers.quick_server import (
+    follow_to_end,
+    follow_until_step,
+    install_quick_python,
+    processes_on,
+    quick_config,
+    write_data,
+)
+from tests.napari_unet.launchers.servers.sshd import Sshd
+from training.errors import UserError
+from training.runs.event_reading import parse_events
+from training.runs.run_directory import RunDirectory
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return write_data(tmp_path / "data of mine")
+
+
+@pytest.fixture
+def activate(tmp_path: Path) -> str:
+    return install_quick_python(tmp_path / "quick python's")
+
+
+@pytest.fixture
+def launcher(sshd: Sshd, tmp_path: Path, activate: str) -> Iterator[RemoteLauncher]:
+    launcher = RemoteLauncher(sshd.profile(activate=activate, devices=2), tmp_path / "copies")
+    yield launcher
+    launcher.close()
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def assert_complete(run: RunDirectory, sshd: Sshd, steps: int) -> None:
+    """The copy is the server's run: nothing twice, nothing missing, the model the same."""
+    there = RunDirectory(sshd.work / "runs" / run.name)
+    assert run.events.read_bytes() == there.events.read_bytes()
+    told = [
+        event["step"] for event in parse_events(run.events.read_bytes()) if event["kind"] == "step"
+    ]
+    assert told == list(range(1, steps + 1))
+    for path in (run.best, run.onnx):
+        name = path.relative_to(run.path).as_posix()
+        assert sha256(path) == sha256(there.path / name) == read_record(run).hashes[name]
+    assert len(list(run.preview.iterdir())) == steps // 10
+
+
+def test_a_run_starts_is_followed_and_comes_home(
+    launcher: RemoteLauncher, sshd: Sshd, data: Path
+) -> None:
+    run = launcher.start(quick_config(data, 40), "first")
+    follower = RunFollower(run, launcher)
+    assert follow_to_end(follower) == []
+    assert follower.status == "finished"
+    assert_complete(run, sshd, 40)
+    assert "step: 40" in run.log.read_text()
+    assert launcher.fetch_device_log(run, 1).read_text() == "log of device 1\n"
+    with pytest.raises(UserError, match="no device 2"):
+        launcher.fetch_device_log(run, 2)
+    assert processes_on(sshd, launcher, run) == []
+
+
+def test_the_best_model_comes_while_the_run_goes_on(
+    launcher: RemoteLauncher, sshd: Sshd, data: Path
+) -> None:
+    run = launcher.start(quick_config(data, 40), "first")
+    there = sshd.work / "runs" / "first"
+    (there / "hold-at").write_text("15")
+    follower = RunFollower(run, launcher)
+    follow_until_step(follower, 14)
+    while not run.onnx.exists():
+        follower.update()
+    assert sha256(run.onnx) == sha256(there / "model.onnx")
+    early = sha256(run.onnx)
+    (there / "hold-at").write_text("25")
+    while sha256(run.onnx) == early:
+        follower.update()
+    (there / "hold-at").unlink()
+    follow_to_end(follower)
+    assert_complete(run, sshd, 40)
+
+
+def test_the_same_data_is_uploaded_once(
+    sshd: Sshd, tmp_path: Path, activate: str, data: Path
+) -> None:
+    told: list[Progress] = []
+    launcher = RemoteLauncher(
+        sshd.profile(activate=activate), tmp_path / "copies", on_progress=told.append
+    )
+    launcher.start(quick_config(data, 1), "first")
+    assert {one.what for one in told} == {"train-volume.tif", "train-labels.tif", "training source"}
+    assert all(one.done <= one.total for one in told) and told[-1].done == told[-1].total
+    told.clear()
+    (data / "train-volume.tif").rename(data / "renamed.tif")
+    launcher.start(quick_config(data, 1).replace(image="renamed.tif"), "second")
+    assert told == []
+    launcher.close()
+
+
+def test_a_cut_connection_is_taken_up_where_it_broke(
+    launcher: RemoteLauncher, sshd: Sshd, data: Path
+) -> None:
+    run = launcher.start(quick_config(data, 150), "first")
+    follower = RunFollower(run, launcher)
+    for step in (20, 40, 60):
+        follow_until_step(follower, step)
+        sshd.cut_connections()
+    follow_to_end(follower)
+    assert follower.status == "finished"
+    assert_complete(run, sshd, 150)
+
+
+def test_a_server_that_is_down_for_a_while_is_waited_for(
+    launcher: RemoteLauncher, sshd: Sshd, data: Path
+) -> None:
+    run = launcher.start(quick_config(data, 60), "first")
+    follower = RunFollower(run, launcher)
+    follow_until_step(follower, 10)
+    sshd.stop()
+    with pytest.raises(ConnectionLostError, match="Trying again in 2 s"):
+        while True:
+            try:
+                follower.update()
+            except ConnectionLostError as error:
+                if "Trying again in 2 s" in str(error):
+                    raise
+    sshd.start()
+    assert follow_to_end(follower)
+    assert follower.status == "finished"
+    assert_complete(run, sshd, 60)
+
+
+def test_the_local_process_may_be_killed_and_started_anew(
+    launcher: RemoteLauncher, sshd: Sshd, data: Path, tmp_path: Path
+) -> None:
+    run = launcher.start(quick_config(data, 300), "first")
+    program = textwrap.dedent("""
+        import sys, pathlib
+        from napari_unet.runs import RunFollower
+        from napari_unet.servers import launcher_for
+        from training.run_directory import RunDirectory
+        run = RunDirectory(sys.argv[1])
+        follower = RunFollower(run, launcher_for(run))
+        while True:
+            follower.update()
+            print(follower.state.step, flush=True)
+    """)
+    for _ in range(3):
+        watcher = subprocess.Popen(
+            [sys.executable, "-c", program, str(run.path)], stdout=subprocess.PIPE, text=True
+        )
+        assert watcher.stdout is not None
+        with watcher.stdout as lines:
+            first = int(next(lines))
+            next(line for line in lines if int(line) > first + 10)
+            watcher.send_signal(signal.SIGKILL)
+        watcher.wait()
+    follower = RunFollower(run, launcher)
+    follow_to_end(follower)
+    assert follower.status == "finished"
+    assert_complete(run, sshd, 300)
+
+
+def test_stop_keeps_the_model_and_resume_goes_on(
+    launcher: RemoteLauncher, sshd: Sshd, data: Path
+) -> None:
+    run = launcher.start(quick_config(data, 50), "first")
+    hold = sshd.work / "runs" / "first" / "hold-at"
+    hold.write_text("13")
+    follower = RunFollower(run, launcher)
+    follow_until_step(follower, 12)
+    with pytest.raises(UserError, match="running already"):
+        launcher.resume(run)
+    launcher.stop(run)
+    hold.unlink()
+    follow_to_end(follower)
+    assert follower.status == "stopped"
+    assert run.onnx.exists()
+    launcher.resume(run, devices=4)
+    follow_to_end(RunFollower(run, launcher))
+    assert_complete(run, sshd, 50)
+    starts = [
+        event["world_size"]
+        for event in parse_events(run.events.read_bytes())
+        if event["kind"] == "started"
+    ]
+    assert starts == [2, 4]
+
+
+def test_cancel_leaves_no_process(launcher: RemoteLauncher, sshd: Sshd, data: Path) -> None:
+    run = launcher.start(quick_config(data, 100_000), "first")
+    follower = RunFollower(run, launcher)
+    follow_until_step(follower, 3)
+    assert processes_on(sshd, launcher, run)
+    launcher.cancel(run)
+    assert processes_on(sshd, launcher, run) == []
+    follower.update()
+    follower.update()
+    assert follower.status == "interrupted"
+    launcher.cancel(run, delete=True)
+    assert not run.path.exists()
+    assert not (sshd.work / "runs" / "first").exists()
+
+
+def test_a_run_that_dies_without_a_word_is_told_as_failed(
+    launcher: RemoteLauncher, sshd: Sshd, data: Path
+) -> None:
+    run = launcher.start(quick_config(data, 30), "first")
+    (sshd.work / "runs" / "first" / "die-at").write_text("25")
+    follower = RunFollower(run, launcher)
+    follow_to_end(follower)
+    assert follower.status == "failed"
+    assert follower.state.failure is not None
+    assert "were killed" in follower.state.failure["message"]
+    assert "step: 24" in follower.state.failure["traceback"]
+    assert processes_on(sshd, launcher, run) == []
+    (sshd.work / "runs" / "first" / "die-at").unlink()
+    launcher.resume(run)
+    follower = RunFollower(run, launcher)
+    follow_to_end(follower)
+    assert follower.status == "finished"
+    assert_complete(run, sshd, 30)
+
+
+def test_a_server_that_was_rebooted_says_so(
+    launcher: RemoteLauncher, sshd: Sshd, data: Path
+) -> None:
+    """A machine that tests can't be rebooted: the run was started in another boot than this."""
+    run = launcher.start(quick_config(data, 400), "first")
+    follower = RunFollower(run, launcher)
+    follow_until_step(follower, 1)
+    launch = sshd.work / "runs" / "first" / "launch.json"
+    launch.write_text(json.dumps(json.loads(launch.read_text()) | {"boot_id": "another"}, indent=2))
+    (sshd.work / "runs" / "first" / "die-at").write_text(str(follower.state.step + 50))
+    follow_to_end(follower)
+    assert follower.state.failure is not None
+    assert "was rebooted" in follower.state.failure["message"]
+
+
+def test_two_watchers_on_one_machine_write_one_copy(
+    launcher: RemoteLauncher, sshd: Sshd, data: Path, tmp_path: Path
+) -> None:
+    run = launcher.start(quick_config(data, 60), "first")
+    other = RemoteLauncher(launcher.profile, tmp_path / "copies")
+    followers = [RunFollower(run, launcher), RunFollower(run, other)]
+    while not all(follower.has_ended for follower in followers):
+        for follower in followers:
+            follower.update()
+    assert_complete(run, sshd, 60)
+    other.close()
+
+
+def test_a_start_that_fails_leaves_nothing_here(
+    sshd: Sshd, tmp_path: Path, activate: str, data: Path
+) -> None:
+    launcher = RemoteLauncher(sshd.profile(activate=activate), tmp_path / "copies")
+    sshd.stop()
+    with pytest.raises(ConnectionLostError):
+        launcher.start(quick_config(data, 1), "first")
+    sshd.start()
+    assert list((tmp_path / "copies").iterdir()) == []
+    launcher.start(quick_config(data, 1), "first")
+    with pytest.raises(UserError, match="not empty"):
+        launcher.start(quick_config(data, 1), "first")
+    other = RemoteLauncher(sshd.profile(activate=activate), tmp_path / "elsewhere")
+    with pytest.raises(UserError, match="has a run first already"):
+        other.start(quick_config(data, 1), "first")
+    assert os.listdir(tmp_path / "elsewhere") == []  # noqa: PTH208
+    launcher.close()
+    other.close()
+
+
+def test_a_full_disk_is_told(
+    sshd: Sshd, launcher: RemoteLauncher, data: Path, tmp_path: Path
+) -> None:
+    sshd.work.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(sshd.work)]
+    if subprocess.run(mount, capture_output=True).returncode != 0:
+        pytest.skip("a small disk can't be mounted here")
+    try:
+        with pytest.raises(UserError, match="The disk of loopback is full"):
+            launcher.start(quick_config(data, 1), "first")
+        assert list((tmp_path / "copies").iterdir()) == []
+    finally:
+        subprocess.run(["umount", "-l", str(sshd.work)], check=True)

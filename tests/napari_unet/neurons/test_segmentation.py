@@ -1,0 +1,142 @@
+"""Cases worked out by hand: rooms between walls of membrane."""
+
+import numpy as np
+import pytest
+
+from napari_unet.neurons.region_merging import merge_regions
+from napari_unet.neurons.segmentation import (
+    THRESHOLDS,
+    Segmentation,
+    choose_segmentation,
+    number_neurons,
+    segment_slice,
+)
+from napari_unet.neurons.segmentation_choice import choose_on_training_slices
+from napari_unet.prediction.predictor import load_predictor
+from training.metrics.neuron_metrics import label_neurons, v_rand
+from training.stacks.holdout import split_fold
+from training.stacks.synthetic import synthetic_stack
+
+SIZE, WALL = 21, slice(9, 12)
+
+
+def two_rooms(strength: float = 0.9) -> np.ndarray:
+    """Probability of two rooms parted by a wall three pixels wide."""
+    probability = np.full((SIZE, SIZE), 0.01, np.float32)
+    probability[:, WALL] = strength
+    return probability
+
+
+def with_gap() -> np.ndarray:
+    """The wall has a gap three pixels high: it is 0.9 in 18 rows and 0.2 in three."""
+    probability = two_rooms()
+    probability[9:12, WALL] = 0.2
+    return probability
+
+
+def count(neurons: np.ndarray) -> int:
+    return len(np.unique(neurons[neurons > 0]))
+
+
+@pytest.mark.parametrize("method", ["watershed", "components"])
+def test_two_rooms_are_two_neurons(method: str) -> None:
+    neurons = segment_slice(two_rooms(), Segmentation(method))
+    assert neurons.dtype == np.int32
+    assert sorted(np.unique(neurons)) == [0, 1, 2]
+    assert (np.count_nonzero(neurons == 0, axis=1) == 1).all(), "a border one pixel wide"
+    assert len(np.unique(neurons[:, : WALL.start])) == len(np.unique(neurons[:, WALL.stop :])) == 1
+
+
+def test_a_gap_merges_components_but_no_watershed() -> None:
+    assert count(segment_slice(with_gap(), Segmentation("components"))) == 1
+    assert count(segment_slice(with_gap(), Segmentation("watershed"))) == 2
+
+
+def test_the_mean_along_the_border_decides() -> None:
+    """About (18 x 0.9 + 3 x 0.2) / 21 = 0.8, as the border may take steps."""
+    for threshold, neurons in ((0.7, 2), (0.9, 1)):
+        found = segment_slice(with_gap(), Segmentation(threshold=threshold))
+        assert count(found) == neurons
+
+
+def test_only_what_is_dark_enough_is_a_seed() -> None:
+    probability = two_rooms()
+    probability[:, WALL.stop :] = 0.04
+    assert count(segment_slice(probability, Segmentation(seeds=0.05))) == 2
+    assert count(segment_slice(probability, Segmentation(seeds=0.03))) == 1
+
+
+@pytest.mark.parametrize("method", ["watershed", "components"])
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_a_slice_without_borders_is_one_neuron(method: str, value: float) -> None:
+    neurons = segment_slice(np.full((5, 7), value, np.float32), Segmentation(method))
+    assert (neurons == 1).all()
+
+
+def test_the_weakest_border_is_merged_first() -> None:
+    """Three regions in a row with borders 0.2 and 0.6; merged, the outer two touch as well."""
+    regions = np.repeat([[1, 2, 3]], 4, axis=0).astype(np.int32)
+    probability = np.repeat([[0.2, 0.0, 0.6]], 4, axis=0).astype(np.float32)
+    merged = [one[0].tolist() for one in merge_regions(regions, probability, [0.1, 0.3, 0.7])]
+    assert merged == [[1, 2, 3], [1, 1, 2], [1, 1, 1]]
+
+
+def test_borders_of_merged_regions_are_one_border() -> None:
+    """1 and 2 are parted by 0.1; both border on 3, with 0.4 along two pixels and 0.8 along one."""
+    regions = np.array([[1, 1, 2], [3, 3, 3]], np.int32)
+    probability = np.array([[0.0, 0.1, 0.0], [0.4, 0.4, 0.8]], np.float32)
+    whole, joined, everything = merge_regions(regions, probability, [0.05, 0.53, 0.54])
+    assert whole.tolist() == regions.tolist()
+    assert joined.tolist() == [[1, 1, 1], [2, 2, 2]], "(0.4 + 0.4 + 0.8) / 3 = 0.533"
+    assert (everything == 1).all()
+
+
+def test_numbers_are_unique_in_a_stack() -> None:
+    slices = [np.array([[1, 0, 2]], np.int32)] * 2
+    assert [one.tolist() for one in number_neurons(iter(slices))] == [[[1, 0, 2]], [[3, 0, 4]]]
+
+
+def test_linked_neurons_keep_their_number() -> None:
+    slices = [
+        np.array([[1, 1, 1, 0, 2, 2]], np.int32),
+        np.array([[2, 2, 2, 2, 0, 1]], np.int32),  # 3 of 4 overlap; 1 of 2 does not suffice
+        np.array([[1, 1, 1, 0, 2, 2]], np.int32),
+    ]
+    linked = [one.tolist() for one in number_neurons(iter(slices), is_linked=True)]
+    assert linked == [[[1, 1, 1, 0, 2, 2]], [[1, 1, 1, 1, 0, 3]], [[1, 1, 1, 0, 4, 4]]]
+
+
+def test_the_setting_with_the_best_v_rand_is_chosen() -> None:
+    """The wall is weak, but a wall: only thresholds up to 0.35 part the rooms."""
+    probability, membrane = two_rooms(0.35), two_rooms() > 0.5
+    how, score = choose_segmentation([probability], [membrane])
+    assert (how.threshold, score) == (THRESHOLDS[0], 1)
+    perfect, score = choose_segmentation([two_rooms()], [membrane], "components")
+    assert (perfect, score) == (Segmentation("components", 0.5), 1), "0.5 where many are as good"
+
+
+def test_neurons_of_the_synthetic_stack_are_found() -> None:
+    """From its truth, blurred as a network blurs it, with a gap in every tenth pixel's wall."""
+    from scipy import ndimage
+
+    _, labels = synthetic_stack(slices=2, size=128)
+    for page in labels:
+        membrane = page == 0
+        probability = ndimage.gaussian_filter(membrane.astype(np.float32), 1)
+        probability[::10] *= 0.3
+        truth = label_neurons(~membrane)
+        scores = {
+            method: v_rand(segment_slice(probability, Segmentation(method)), truth)
+            for method in ("watershed", "components")
+        }
+        assert scores["watershed"] > 0.95 > scores["components"]
+
+
+def test_training_slices_alone_choose(write_model, images, membrane) -> None:
+    predictor = load_predictor(write_model(fold=1))
+    spoilt = membrane.copy()
+    spoilt[split_fold(len(images), 1)[1]] = False
+    told = []
+    chosen = choose_on_training_slices(predictor, images, spoilt, on_slice=lambda: told.append(1))
+    assert chosen == choose_on_training_slices(predictor, images, membrane)
+    assert len(told) == len(split_fold(len(images), 1)[0])

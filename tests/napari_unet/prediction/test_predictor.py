@@ -1,0 +1,211 @@
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import tifffile
+from scipy import ndimage
+
+from napari_unet.prediction.openvino_runtime import KEPT, cache_folder
+from napari_unet.prediction.predictor import load_predictor
+from training.config import preset_config
+from training.errors import UserError
+from training.model.model_card import preset_zoom
+from training.runs.run_directory import RunDirectory
+from training.stacks.scaling import Scaling
+
+WriteModel = Callable[..., Path]
+
+
+def expected(image: np.ndarray, preset: str = "compact") -> np.ndarray:
+    """What the model of the fixture computes of an image in the frame that the preset gives it."""
+    scaled = image / 127.5 - 1
+    if preset == "medical":
+        blurred = ndimage.uniform_filter(scaled, 5, mode="mirror")
+    else:
+        blocks = np.pad(scaled, [(0, -length % 16) for length in image.shape], mode="reflect")
+        blurred = ndimage.uniform_filter(blocks, 5, mode="constant")
+    height, width = image.shape
+    return np.asarray(1 / (1 + np.exp(8 * blurred[:height, :width])))
+
+
+def test_figures_are_those_of_the_network(write_model: WriteModel, images: np.ndarray) -> None:
+    predictor = load_predictor(write_model(), precision="f32")
+    for index, probability in predictor.predict(images):
+        assert probability.dtype == np.float32
+        np.testing.assert_allclose(probability, expected(images[index]), atol=1e-5)
+
+
+def test_bf16_is_close(write_model: WriteModel, images: np.ndarray) -> None:
+    model = write_model()
+    exact = load_predictor(model, precision="f32").predict_slice(images[0])
+    rough = load_predictor(model, precision="bf16").predict_slice(images[0])
+    np.testing.assert_allclose(rough, exact, atol=0.02)
+
+
+def test_slices_come_in_their_order(write_model: WriteModel, images: np.ndarray) -> None:
+    stack = np.concatenate([images] * 4)
+    predictor = load_predictor(write_model(), precision="f32")
+    found = list(predictor.predict(stack))
+    assert [index for index, _ in found] == list(range(28))
+    for index, probability in found:
+        np.testing.assert_array_equal(probability, found[index % 7][1])
+
+
+def test_flips_and_turns_are_averaged(write_model: WriteModel, images: np.ndarray) -> None:
+    """The fixture's model sees no direction; scaled as the whole, the mean is the same."""
+    image = images[0, :48, :80]  # whole blocks, which need no padding at one end
+    plain = load_predictor(write_model(), precision="f32").predict_slice(image)
+    mean = load_predictor(write_model(), precision="f32", tta=True).predict_slice(image)
+    np.testing.assert_allclose(mean, plain, atol=1e-5)
+
+
+def test_damaged_compiled_models_are_made_anew(write_model: WriteModel, images: np.ndarray) -> None:
+    model = write_model()
+    expected = load_predictor(model).predict_slice(images[0])
+    [compiled] = cache_folder().glob("*.blob")
+    for content in (b"", b"something else", compiled.read_bytes()[:1000]):
+        compiled.chmod(0o600)
+        compiled.write_bytes(content)
+        np.testing.assert_array_equal(load_predictor(model).predict_slice(images[0]), expected)
+
+
+def test_a_folder_that_can_t_be_made_keeps_nothing_from_working(
+    write_model: WriteModel, images: np.ndarray
+) -> None:
+    cache_folder().parent.mkdir(parents=True)
+    cache_folder().touch()
+    assert load_predictor(write_model()).predict_slice(images[0]).any()
+
+
+def test_few_compiled_models_are_kept(write_model: WriteModel) -> None:
+    for fold in range(KEPT + 2):
+        model = write_model(scaling=Scaling("uint8", 0.0, 200.0 + fold))
+        # Another network each time, for OpenVINO does not look at the metadata.
+        content = onnx.load(model)
+        content.graph.initializer[0].CopyFrom(
+            onnx.numpy_helper.from_array(np.full((1, 1, 5, 5), fold, np.float32), "weight")
+        )
+        onnx.save(content, model)
+        load_predictor(model)
+    assert len(list(cache_folder().glob("*.blob"))) == KEPT
+
+
+@pytest.mark.parametrize("preset", ["compact", "medical"])
+def test_large_images_have_no_seams(write_model: WriteModel, preset: str) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (1100, 1300), dtype=np.uint8)
+    predictor = load_predictor(write_model(preset=preset), precision="f32")
+    probability = predictor.predict_slice(image)
+    np.testing.assert_allclose(probability, expected(image, preset), atol=1e-4)
+
+
+def test_medical_sees_a_resized_slice(write_model: WriteModel, images: np.ndarray) -> None:
+    zoom = preset_zoom("medical", images.shape[1:])
+    predictor = load_predictor(write_model(preset="medical", zoom=zoom))
+    assert predictor.predict_slice(images[0]).shape == images[0].shape
+
+
+@pytest.mark.parametrize(
+    ("dtype", "factor"),
+    [("uint16", 1), ("uint16", 257), ("float32", 1 / 255), ("float32", 1), ("float64", 1 / 255)],
+)
+@pytest.mark.parametrize("precision", ["f32", "bf16"])
+def test_same_image_in_any_dtype_gives_the_same_mask(
+    write_model: WriteModel, images: np.ndarray, dtype: str, factor: float, precision: str
+) -> None:
+    images[0, 0, :2] = 0, 255
+    predictor = load_predictor(write_model(), precision=precision)
+    other = (images * np.float64(factor)).astype(dtype)
+    for (_, first), (_, second) in zip(
+        predictor.predict(images), predictor.predict(other), strict=True
+    ):
+        np.testing.assert_array_equal(first, second)
+
+
+def test_scaling_may_be_given(write_model: WriteModel, images: np.ndarray) -> None:
+    predictor = load_predictor(write_model(), precision="f32")
+    halved = predictor.predict_slice(images[0] // 2, Scaling("uint8", 0, 127))
+    np.testing.assert_allclose(halved, predictor.predict_slice(images[0]), atol=0.05)
+
+
+def test_stacks_are_read_slice_by_slice(write_model: WriteModel, images: np.ndarray) -> None:
+    read = []
+
+    class Lazy:
+        def __len__(self) -> int:
+            return 1000
+
+        def __getitem__(self, index: int) -> np.ndarray:
+            read.append(index)
+            return images[0]
+
+    predictor = load_predictor(write_model())
+    predictions = predictor.predict(Lazy())
+    next(predictions)
+    next(predictions)
+    assert len(read) < 200, "16 for the scaling, and some ahead for every core"
+
+
+def test_nan_in_a_slice_that_was_not_sampled(write_model: WriteModel) -> None:
+    stack = np.random.default_rng(0).random((40, 32, 32), np.float32)
+    stack[1, 3, 4] = np.nan
+    with pytest.raises(UserError, match="Slice 1 has NaN"):
+        list(load_predictor(write_model()).predict(stack))
+
+
+def test_a_run_is_its_model(write_model: WriteModel, tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path / "run")
+    run.create(preset_config("compact"))
+    with pytest.raises(UserError, match="has no model yet"):
+        load_predictor(run.path)
+    write_model("run/model.onnx", fold=3)
+    assert load_predictor(run.path).card.fold == 3
+
+
+def test_files_that_are_no_model(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no run or model"):
+        load_predictor(tmp_path / "none")
+    with pytest.raises(UserError, match="is no run"):
+        load_predictor(tmp_path)
+    other = tmp_path / "model.onnx"
+    other.write_bytes(b"not a model")
+    with pytest.raises(UserError, match=r"model\.onnx is not an ONNX model"):
+        load_predictor(other)
+    checkpoint = tmp_path / "best.safetensors"
+    checkpoint.touch()
+    with pytest.raises(UserError, match="is a checkpoint"):
+        load_predictor(checkpoint)
+
+
+def test_a_truncated_model(write_model: WriteModel) -> None:
+    model = write_model()
+    model.write_bytes(model.read_bytes()[:-60])
+    with pytest.raises(UserError, match=r"model\.onnx"):
+        load_predictor(model)
+
+
+def test_unknown_device(write_model: WriteModel) -> None:
+    with pytest.raises(UserError, match="no device abacus"):
+        load_predictor(write_model(), device="abacus")
+
+
+def test_importing_prediction_loads_no_heavy_library() -> None:
+    code = (
+        "import sys, napari_unet.prediction.predictor, napari_unet.stacks.tif_writer;"
+        "print({'openvino', 'onnx', 'mindspore', 'napari', 'qtpy', 'skimage', 'scipy'}"
+        " & {name.split('.')[0] for name in sys.modules})"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == "set()"
+
+
+@pytest.mark.isbi
+def test_isbi_stack(write_model: WriteModel, isbi: Path) -> None:
+    stack = tifffile.imread(isbi / "test-volume.tif")
+    probabilities = dict(load_predictor(write_model()).predict(stack))
+    assert sorted(probabilities) == list(range(30))

@@ -1,0 +1,80 @@
+"""The real networks, with random weights: a large image gives what a crop of it gives."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from napari_unet.prediction.predictor import Predictor, load_predictor
+from training.model.model_card import ModelCard
+from training.model.onnx_graph import build_onnx
+from training.stacks.scaling import Scaling
+
+Parameters = dict[str, np.ndarray]
+RANDOM = np.random.default_rng(0)
+
+
+def conv(name: str, inputs: int, outputs: int, size: int = 3) -> Parameters:
+    scale = np.sqrt(2 / (inputs * size * size))
+    weight = RANDOM.normal(0, scale, (outputs, inputs, size, size)).astype(np.float32)
+    return {f"{name}.weight": weight, f"{name}.bias": np.zeros(outputs, np.float32)}
+
+
+def norm(name: str, channels: int) -> Parameters:
+    values = {"gamma": 1, "beta": 0, "moving_mean": 0, "moving_variance": 1}
+    return {f"{name}.{key}": np.full(channels, value, np.float32) for key, value in values.items()}
+
+
+def up(name: str, inputs: int, outputs: int) -> Parameters:
+    weight = RANDOM.normal(0, np.sqrt(1 / inputs), (inputs, outputs, 2, 2)).astype(np.float32)
+    return {f"{name}.weight": weight}
+
+
+def compact_parameters() -> Parameters:
+    widths = (32, 64, 128)
+    blocks = [("down0", 16, 32), ("down1", 32, 64), ("down2", 64, 128)]
+    blocks += [
+        (f"merge{level}", widths[level] + widths[level + 1] // 4, widths[level])
+        for level in range(2)
+    ]
+    parameters = conv("logits", 32, 16, size=1)
+    for name, inputs, outputs in blocks:
+        parameters |= conv(f"{name}.conv1", inputs, outputs) | norm(f"{name}.norm1", outputs)
+        parameters |= conv(f"{name}.conv2", outputs, outputs) | norm(f"{name}.norm2", outputs)
+    return parameters
+
+
+def medical_parameters() -> Parameters:
+    """Its structure with few channels: seams don't depend on their number."""
+    channels = 4
+    blocks = [("inc", 1)] + [(f"down{level}.maxpool_conv.1", channels) for level in (1, 2, 3, 4)]
+    blocks += [(f"up{level}.conv", 2 * channels) for level in (1, 2, 3, 4)]
+    parameters = conv("outc.conv", channels, 2, size=1)
+    for name, inputs in blocks:
+        parameters |= conv(f"{name}.double_conv.0", inputs, channels)
+        parameters |= conv(f"{name}.double_conv.2", channels, channels)
+    for level in (1, 2, 3, 4):
+        parameters |= up(f"up{level}.up", channels, channels)
+    return parameters
+
+
+@pytest.fixture(params=["compact", "medical"])
+def predictor(request: pytest.FixtureRequest, tmp_path: Path) -> Predictor:
+    make = {"compact": compact_parameters, "medical": medical_parameters}[request.param]
+    path = tmp_path / "model.onnx"
+    card = ModelCard(request.param, Scaling("uint8", 0, 255))
+    path.write_bytes(build_onnx(make(), card))
+    return load_predictor(path, precision="f32")
+
+
+def test_a_large_image_gives_what_a_crop_gives(predictor: Predictor) -> None:
+    image = RANDOM.integers(0, 256, (1300, 1150), dtype=np.uint8)
+    probability = predictor.predict_slice(image)
+    assert probability.std() > 0.01
+    # The crop lies over the seams, in step with the pooling, and counts inside its border.
+    rows, columns, border = slice(400, 900), slice(320, 820), 128
+    crop = predictor.predict_slice(image[rows, columns])
+    inner = slice(border, -border)
+    np.testing.assert_allclose(
+        probability[rows, columns][inner, inner], crop[inner, inner], atol=1e-4
+    )

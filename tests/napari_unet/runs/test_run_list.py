@@ -1,0 +1,116 @@
+"""Runs as their events and processes tell them, without a window."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from napari_unet.launchers.launcher import check_run_name, new_run_name
+from napari_unet.launchers.local_launcher import LocalLauncher
+from napari_unet.runs.run_follower import RunFollower
+from napari_unet.runs.run_list import list_runs, summarize
+from napari_unet.runs.run_progress import Curves, ProgressReader, trailing_mean
+from napari_unet.text import format_seconds
+from training.config import preset_config
+from training.errors import UserError
+from training.runs.event_log import EventLog
+from training.runs.run_directory import RunDirectory
+
+FIGURES = {"dice": 0.7, "soft_dice": 0.9, "iou": 0.6, "precision": 0.7, "recall": 0.7}
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunDirectory:
+    """A run with two steps and a validation, and nothing after."""
+    run = RunDirectory(tmp_path / "one")
+    run.create(preset_config("compact"))
+    log = EventLog(run.events)
+    log.append(
+        "started", device="CPU", world_size=1, first_step=0, total_steps=4, steps_per_epoch=2
+    )
+    for step, loss in ((1, 0.8), (2, 0.4)):
+        log.append("step", step=step, epoch=1, loss=loss, images_per_second=9.0, lr=0.01)
+    log.append("evaluated", step=2, epoch=1, slices=[], mean=FIGURES)
+    log.close()
+    return run
+
+
+def test_a_run_without_its_end_or_process_was_interrupted(run: RunDirectory) -> None:
+    summary = summarize(run)
+    assert summary.status == "interrupted"
+    assert summary.can_resume
+    assert summary.best_dice == 0.7
+    assert not summary.has_model
+
+
+def test_a_run_whose_lock_is_held_is_running(run: RunDirectory) -> None:
+    with run.held():
+        assert summarize(run).status == "running"
+
+
+def test_an_unreadable_configuration_is_told_in_the_list(run: RunDirectory) -> None:
+    run.config.write_text(json.dumps({"epochs": "many"}))
+    (summary,) = list_runs(run.path.parent)
+    assert summary.status == "unreadable"
+    assert "epochs" in summary.problem
+
+
+def test_a_missing_folder_has_no_runs(tmp_path: Path) -> None:
+    assert list_runs(tmp_path / "nowhere") == []
+
+
+def test_a_follower_reads_only_what_is_new(run: RunDirectory) -> None:
+    follower = RunFollower(run, LocalLauncher(run.path.parent))
+    assert follower.update()
+    assert follower.status == "interrupted"
+    assert not follower.update()
+    log = EventLog(run.events)
+    log.append("finished", step=4, seconds=1.0)
+    log.close()
+    assert follower.update()
+    assert follower.status == "finished"
+
+
+def test_progress_has_curves_figures_and_the_log(run: RunDirectory) -> None:
+    run.log.write_text("step: 1\nstep: 2\n")
+    follower = RunFollower(run, LocalLauncher(run.path.parent))
+    follower.update()
+    progress = ProgressReader(follower).read()
+    assert progress.fraction == 0.5
+    assert progress.headline == "Interrupted"
+    assert progress.log_tail == "step: 1\nstep: 2\n"
+    figures = progress.figures()
+    assert figures["Epoch"] == "1 of 2"
+    assert figures["Best"] == "soft Dice 0.9000 after epoch 1"
+    assert Curves.of(progress.state).loss.tolist() == [0.8, 0.4]
+
+
+def test_a_trailing_mean_has_fewer_values_at_the_beginning() -> None:
+    import numpy as np
+
+    assert trailing_mean(np.array([4.0, 2.0, 0.0, 1.0]), 2).tolist() == [4.0, 3.0, 1.0, 0.5]
+    assert trailing_mean(np.empty(0), 2).size == 0
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(4.6, "5 s"), (125, "2 min 5 s"), (4200, "1 h 10 min")]
+)
+def test_durations_are_told_in_two_units(seconds: float, text: str) -> None:
+    assert format_seconds(seconds) == text
+
+
+def test_a_new_name_is_free(tmp_path: Path) -> None:
+    config, moment = preset_config("compact"), datetime(2026, 1, 2, 3, 4, 5)
+    first = new_run_name(config, tmp_path, moment)
+    assert first == "compact-2026-01-02-030405"
+    (tmp_path / first).mkdir()
+    assert new_run_name(config, tmp_path, moment) == f"{first}-2"
+
+
+@pytest.mark.parametrize("name", ["", "..", ".hidden", "a/b", "x" * 256])
+def test_names_that_no_directory_can_have_are_refused(name: str) -> None:
+    with pytest.raises(UserError, match="can't be called"):
+        check_run_name(name)

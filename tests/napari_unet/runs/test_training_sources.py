@@ -1,0 +1,114 @@
+"""Layers and folders as training data: read, checked, guessed and written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from napari_unet.launchers.local_launcher import LocalLauncher
+from napari_unet.runs.training_preview import preview
+from napari_unet.runs.training_sources import FolderData, LayerData, LayerStack, start_training
+from training.config import preset_config
+from training.errors import UserError
+from training.runs.run_directory import RunDirectory
+from training.stacks.sparse_labels import LabelNote, read_label_note
+from training.stacks.synthetic import synthetic_stack
+from training.stacks.training_pair import read_stack
+
+
+@pytest.fixture
+def layers() -> LayerData:
+    images, labels = synthetic_stack(slices=6, size=64)
+    return LayerData(
+        LayerStack("sections", images), LayerStack("truth", (labels == 0).astype(np.uint8))
+    )
+
+
+def test_a_preview_tells_size_share_and_convention(layers: LayerData) -> None:
+    shown = preview(layers)
+    assert shown.shape == (6, 64, 64)
+    assert shown.problems == ()
+    assert shown.guessed_convention == "membrane"
+    assert shown.membrane_share("membrane") == pytest.approx(np.mean(layers.labels.data))
+    assert shown.membrane_share("isbi") == pytest.approx(1 - np.mean(layers.labels.data))
+
+
+def test_labels_of_insides_are_taken_the_other_way_round(layers: LayerData) -> None:
+    insides = LayerStack("truth", 255 * (layers.labels.data == 0))
+    assert preview(LayerData(layers.images, insides)).guessed_convention == "isbi"
+
+
+@pytest.fixture
+def strokes(layers: LayerData) -> LayerData:
+    """Strokes on two slices of fifty; the second is corrected."""
+    images = np.concatenate([layers.images.data] * 9)[:50]
+    labels = np.zeros(images.shape, np.uint8)
+    for z in (11, 38):
+        labels[z, ::9] = np.where(layers.labels.data[z % 6, ::9] == 1, 1, 2)
+    return LayerData(
+        LayerStack("sections", images), LayerStack("strokes", labels, corrected_slices=(38,))
+    )
+
+
+def test_strokes_on_a_few_of_many_slices_are_seen(strokes: LayerData) -> None:
+    shown = preview(strokes)
+    assert shown.guessed_convention == "sparse"
+    assert shown.problems == ()
+    assert shown.shape == (50, 64, 64)
+    assert set(np.unique(shown.labels)) == {0, 1, 2}
+    painted = strokes.labels.data
+    expected = np.count_nonzero(painted == 1) / np.count_nonzero(painted)
+    assert shown.membrane_share("sparse") == pytest.approx(expected)
+
+
+def test_too_few_strokes_are_told(strokes: LayerData) -> None:
+    strokes.labels.data[38] = 0
+    strokes.labels.data[11, 1:] = 0
+    strokes.labels.data[11, 0] = [2] * 60 + [0] * 2 + [1] * 2
+    (problem,) = preview(strokes).problems
+    assert "'strokes' has but one stroke of membrane" in problem.problem
+
+
+def test_strokes_are_written_as_such(strokes: LayerData, tmp_path: Path) -> None:
+    config = preset_config("compact", label_convention="sparse")
+    prepared = strokes.prepare(config, RunDirectory(tmp_path / "run"))
+    assert prepared.label_convention == "sparse"
+    assert np.array_equal(read_stack(prepared.labels), strokes.labels.data)
+    assert read_label_note(Path(prepared.labels)) == LabelNote("sparse", (38,))
+
+
+def test_what_has_no_file_is_written_below_the_run(layers: LayerData, tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path / "run")
+    config = preset_config("compact", label_convention="membrane")
+    prepared = layers.prepare(config, run)
+    assert np.array_equal(read_stack(prepared.image), layers.images.data)
+    assert np.array_equal(read_stack(prepared.labels) == 0, layers.labels.data == 1)
+    assert prepared.label_convention == "isbi"
+    run.create(prepared)
+
+
+def test_images_in_a_file_stay_there(layers: LayerData, tmp_path: Path) -> None:
+    path = tmp_path / "sections.tif"
+    tifffile.imwrite(path, layers.images.data)
+    opened = LayerData(LayerStack("sections", layers.images.data, path), layers.labels)
+    run = RunDirectory(tmp_path / "run")
+    assert opened.prepare(preset_config("compact"), run).image == str(path)
+    cropped = LayerData(LayerStack("sections", layers.images.data[:5], path), layers.labels)
+    assert cropped.prepare(
+        preset_config("compact"), RunDirectory(tmp_path / "cropped")
+    ).image != str(path)
+
+
+def test_an_unfit_pair_starts_nothing_and_leaves_nothing(layers: LayerData, tmp_path: Path) -> None:
+    unfit = LayerData(layers.images, LayerStack("truth", layers.labels.data[:4]))
+    with pytest.raises(UserError, match="'truth'"):
+        start_training(LocalLauncher(tmp_path), unfit, preset_config("compact"), "run")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_without_the_files_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"train-volume\.tif"):
+        preview(FolderData(tmp_path))

@@ -1,0 +1,220 @@
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import dask.array as da
+import numpy as np
+import pytest
+import tifffile
+from napari.layers import Image, Labels
+
+from napari_unet.stacks.mask_files import write_mask
+from napari_unet.stacks.napari_reader import get_reader
+from napari_unet.stacks.pixel_size import PixelSize
+from napari_unet.stacks.stack_recognition import mask_convention
+from napari_unet.stacks.tif_writer import TifWriter
+from training.errors import UserError
+from training.stacks.sparse_labels import LabelNote
+
+LayerTuple = tuple[Any, dict[str, Any], str]
+
+
+def read(*paths: Path) -> list[LayerTuple]:
+    given = [str(path) for path in paths]
+    path = given[0] if len(given) == 1 else given
+    return get_reader(path)(path)
+
+
+@pytest.fixture
+def isbi_labels(membrane: np.ndarray) -> np.ndarray:
+    return np.where(membrane, 0, 255).astype(np.uint8)
+
+
+WRITERS: dict[str, Callable[[Path, np.ndarray], None]] = {
+    "contiguous": lambda path, stack: tifffile.imwrite(path, stack, photometric="minisblack"),
+    "compressed": lambda path, stack: tifffile.imwrite(
+        path, stack, photometric="minisblack", compression="zlib"
+    ),
+    "imagej": lambda path, stack: tifffile.imwrite(
+        path, stack, imagej=True, metadata={"axes": "ZYX"}
+    ),
+    "big-endian": lambda path, stack: tifffile.imwrite(
+        path, stack, byteorder=">", photometric="minisblack"
+    ),
+    "compressed big-endian": lambda path, stack: tifffile.imwrite(
+        path, stack, byteorder=">", photometric="minisblack", compression="zlib"
+    ),
+    "page by page": lambda path, stack: [
+        tifffile.imwrite(path, page, append=True, photometric="minisblack", metadata=None)
+        for page in stack
+    ],
+}
+
+
+@pytest.mark.parametrize("form", WRITERS)
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+def test_stacks_open_lazily_with_the_files_pixels(
+    tmp_path: Path, images: np.ndarray, form: str, dtype: str
+) -> None:
+    stack = images.astype(dtype)
+    path = tmp_path / "tissue.tif"
+    WRITERS[form](path, stack)
+    [(data, attributes, kind)] = read(path)
+    assert kind == "image" and attributes["name"] == "tissue"
+    assert isinstance(data, np.memmap | da.Array)
+    assert data.dtype == dtype and data.dtype.isnative
+    np.testing.assert_array_equal(np.asarray(data), stack)
+    np.testing.assert_array_equal(Image(data, **attributes).data[3], stack[3])
+
+
+def test_a_single_image_opens_in_two_dimensions(tmp_path: Path, images: np.ndarray) -> None:
+    tifffile.imwrite(tmp_path / "one.tiff", images[0])
+    [(data, attributes, kind)] = read(tmp_path / "one.tiff")
+    assert kind == "image" and data.shape == images[0].shape
+    assert attributes["axis_labels"] == ("y", "x")
+
+
+def test_pixel_sizes_become_the_scale(tmp_path: Path, images: np.ndarray) -> None:
+    path = tmp_path / "sized.tif"
+    tifffile.imwrite(
+        path,
+        images,
+        imagej=True,
+        resolution=(0.25, 0.25),
+        metadata={"axes": "ZYX", "spacing": 50.0, "unit": "nm"},
+    )
+    [(data, attributes, _)] = read(path)
+    layer = Image(data, **attributes)
+    np.testing.assert_allclose(layer.scale, (50, 4, 4))
+    assert [str(unit) for unit in layer.units] == ["nanometer"] * 3
+    assert layer.axis_labels == ("z", "y", "x")
+
+
+@pytest.mark.parametrize("inside", [1, 255, 7])
+def test_masks_open_as_labels_with_membrane_as_1(
+    tmp_path: Path, membrane: np.ndarray, inside: int
+) -> None:
+    path = tmp_path / "anything.tif"
+    tifffile.imwrite(path, np.where(membrane, 0, inside).astype(np.uint8))
+    [(data, attributes, kind)] = read(path)
+    assert kind == "labels"
+    np.testing.assert_array_equal(data, membrane)
+    assert Labels(data, **attributes).editable
+
+
+def test_masks_the_other_way_round_are_recognized(tmp_path: Path, membrane: np.ndarray) -> None:
+    path = tmp_path / "anything.tif"
+    tifffile.imwrite(path, np.where(membrane, 255, 0).astype(np.uint8))
+    [(data, attributes, _)] = read(path)
+    np.testing.assert_array_equal(data, membrane)
+    assert attributes["metadata"]["label_convention"] == "membrane"
+
+
+@pytest.mark.parametrize("name", ["train-labels", "my_masks", "cells.seg", "GT_2", "ground truth"])
+def test_labels_of_many_values_are_known_by_name_and_content(tmp_path: Path, name: str) -> None:
+    cells = np.kron(np.arange(1, 37).reshape(1, 6, 6), np.ones((5, 20, 20))).astype(np.uint16)
+    tifffile.imwrite(tmp_path / f"{name}.tif", cells, photometric="minisblack")
+    [(data, _, kind)] = read(tmp_path / f"{name}.tif")
+    assert kind == "labels"
+    np.testing.assert_array_equal(data, cells)
+
+
+@pytest.mark.parametrize("name", ["train-labels", "glabella", "unmasked"])
+def test_pictures_are_no_labels_whatever_their_name(
+    tmp_path: Path, images: np.ndarray, name: str
+) -> None:
+    tifffile.imwrite(tmp_path / f"{name}.tif", images)
+    [(_, _, kind)] = read(tmp_path / f"{name}.tif")
+    assert kind == "image"
+
+
+@pytest.mark.parametrize(
+    ("sample", "convention"),
+    [
+        (np.array([0, 255, 255, 255], np.uint8), "isbi"),
+        (np.array([0, 0, 0, 255], np.uint8), "membrane"),
+        (np.array([False, True, True]), "isbi"),
+        (np.array([0, 1, 2], np.uint8), None),
+        (np.array([1, 2, 2], np.uint8), None),
+        (np.zeros(4, np.uint8), None),
+        (np.array([0.0, 1.0, 1.0]), None),
+    ],
+)
+def test_convention_of_a_mask(sample: np.ndarray, convention: str | None) -> None:
+    assert mask_convention(sample) == convention
+
+
+def test_what_a_file_says_of_its_labels_goes_before_what_they_look_like(
+    tmp_path: Path, membrane: np.ndarray
+) -> None:
+    path = tmp_path / "mask.tif"
+    note = LabelNote("membrane", (2,)).line()
+    write_mask(path, np.ones_like(membrane), "membrane", note=note)
+    [(data, attributes, _)] = read(path)
+    assert np.all(data == 1)
+    assert attributes["metadata"] == {"label_convention": "membrane", "corrected_slices": [2]}
+
+
+@pytest.mark.parametrize("sized", ["volume", "labels"])
+def test_volume_and_labels_share_the_pixel_size_that_one_has(
+    tmp_path: Path, images: np.ndarray, isbi_labels: np.ndarray, sized: str
+) -> None:
+    for name, stack in (("volume", images), ("labels", isbi_labels)):
+        size = PixelSize(50.0, 4.0, 4.0) if name == sized else None
+        with TifWriter(tmp_path / f"{name}.tif", stack.shape, stack.dtype, pixel_size=size) as tif:
+            for page in stack:
+                tif.write(page)
+    for _, attributes, _ in read(tmp_path / "volume.tif", tmp_path / "labels.tif"):
+        np.testing.assert_allclose(attributes["scale"], (50, 4, 4))
+        assert attributes["units"] == ("nm",) * 3
+
+
+def test_a_folder_gives_volume_and_labels_over_it(
+    tmp_path: Path, images: np.ndarray, isbi_labels: np.ndarray
+) -> None:
+    tifffile.imwrite(
+        tmp_path / "train-volume.tif",
+        images,
+        imagej=True,
+        resolution=(0.25, 0.25),
+        metadata={"axes": "ZYX", "spacing": 50.0, "unit": "nm"},
+    )
+    tifffile.imwrite(tmp_path / "train-labels.tif", isbi_labels)
+    image, labels = read(tmp_path)
+    assert (image[2], labels[2]) == ("image", "labels")
+    assert image[1]["scale"] == labels[1]["scale"] == (50, 4, 4)
+
+
+def test_files_dropped_together_come_images_first(
+    tmp_path: Path, images: np.ndarray, isbi_labels: np.ndarray
+) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", isbi_labels)
+    tifffile.imwrite(tmp_path / "b.tif", images)
+    kinds = [kind for _, _, kind in read(tmp_path / "a.tif", tmp_path / "b.tif")]
+    assert kinds == ["image", "labels"]
+
+
+def test_large_labels_stay_lazy(
+    tmp_path: Path, isbi_labels: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("napari_unet.stacks.lazy_pixels.EDITABLE_BYTES", 1000)
+    tifffile.imwrite(tmp_path / "labels.tif", isbi_labels)
+    [(data, _, kind)] = read(tmp_path / "labels.tif")
+    assert kind == "labels" and isinstance(data, da.Array)
+    np.testing.assert_array_equal(data[2].compute(), isbi_labels[2] == 0)
+
+
+def test_a_damaged_file_is_told_in_words(tmp_path: Path, images: np.ndarray) -> None:
+    path = tmp_path / "cut.tif"
+    tifffile.imwrite(path, images)
+    path.write_bytes(path.read_bytes()[:20_000])
+    with pytest.raises(UserError, match=r"cut\.tif .*copy it again"):
+        read(path)
+
+
+@pytest.mark.isbi
+def test_isbis_own_stacks(isbi: Path) -> None:
+    [(image, _, kind), (labels, _, labels_kind)] = read(isbi)
+    assert (kind, labels_kind) == ("image", "labels")
+    assert image.shape == labels.shape == (30, 512, 512)
+    np.testing.assert_array_equal(labels, tifffile.imread(isbi / "train-labels.tif") == 0)

@@ -1,0 +1,151 @@
+"""Painting sparse labels by clicks and brush strokes in a real viewer."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from napari import Viewer
+from napari.layers import Labels
+from pytestqt.qtbot import QtBot
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QFileDialog, QLabel, QPushButton, QTableView
+
+from napari_unet.layers.plugin_layers import is_sparse_layer
+from napari_unet.widgets.annotate.dock import AnnotateDock
+from training.stacks.sparse_labels import read_label_note
+
+PLUGIN = "napari-unet-mindspore"
+Button = Callable[..., QPushButton]
+Drag = Callable[..., None]
+
+
+@pytest.fixture
+def dock(viewer: Viewer) -> AnnotateDock:
+    _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, "Annotate")
+    return dock
+
+
+@pytest.fixture
+def strokes(viewer: Viewer, dock: AnnotateDock, button: Button, qtbot: QtBot) -> Labels:
+    """An empty layer, made by the dock's own button."""
+    qtbot.mouseClick(button(dock, "New"), Qt.MouseButton.LeftButton)
+    return viewer.layers["tissue strokes"]
+
+
+def text(dock: AnnotateDock) -> str:
+    return "\n".join(label.text() for label in dock.findChildren(QLabel))
+
+
+def rows(dock: AnnotateDock) -> list[tuple[int, int, int]]:
+    model = dock.findChild(QTableView).model()
+    return [
+        tuple(model.index(row, column).data() for column in range(3))
+        for row in range(model.rowCount())
+    ]
+
+
+def counted(labels: Labels) -> list[tuple[int, int, int]]:
+    return [
+        (z, int((page == 1).sum()), int((page == 2).sum()))
+        for z, page in enumerate(labels.data)
+        if page.any()
+    ]
+
+
+def test_strokes_are_painted_by_button_and_brush(
+    viewer: Viewer, dock: AnnotateDock, strokes: Labels, button: Button, drag: Drag, qtbot: QtBot
+) -> None:
+    assert is_sparse_layer(strokes) and not strokes.data.any()
+    viewer.dims.set_current_step(0, 3)
+    drag(strokes, (15, 10), (15, 60))
+    canvas = viewer.window._qt_viewer.canvas.native
+    qtbot.keyClick(canvas, Qt.Key.Key_S)
+    assert button(dock, "Inside\nS").isChecked()
+    drag(strokes, (40, 10), (40, 30))
+    assert set(np.unique(strokes.data[3])) == {0, 1, 2}
+    assert (strokes.data[3, 15, 12:58] == 1).all() and (strokes.data[3, 40, 12:28] == 2).all()
+    qtbot.waitUntil(lambda: rows(dock) == counted(strokes))
+    qtbot.keyClick(canvas, Qt.Key.Key_E)
+    drag(strokes, (40, 10), (40, 30))
+    qtbot.waitUntil(lambda: rows(dock) == counted(strokes))
+    strokes.undo()
+    strokes.undo()
+    strokes.undo()
+    qtbot.waitUntil(lambda: rows(dock) == [])
+    assert not strokes.data.any()
+
+
+def test_an_undo_on_another_slice_is_counted(
+    viewer: Viewer, dock: AnnotateDock, strokes: Labels, qtbot: QtBot
+) -> None:
+    strokes.paint((5, 30, 30), 1)
+    qtbot.waitUntil(lambda: rows(dock) == counted(strokes) != [])
+    viewer.dims.set_current_step(0, 0)
+    strokes.undo()
+    qtbot.waitUntil(lambda: rows(dock) == [])
+
+
+def test_too_little_is_told_in_words(dock: AnnotateDock, strokes: Labels, qtbot: QtBot) -> None:
+    qtbot.waitUntil(lambda: "a few strokes of each" in text(dock))
+    strokes.brush_size = 30
+    strokes.paint((2, 30, 30), 1)
+    qtbot.waitUntil(lambda: "There is no inside yet" in text(dock))
+    strokes.paint((2, 30, 60), 2)
+    qtbot.waitUntil(lambda: "Only one slice" in text(dock))
+    strokes.paint((5, 30, 60), 2)
+    qtbot.waitUntil(lambda: "Enough to train on" in text(dock))
+
+
+def test_a_row_goes_to_its_slice(
+    viewer: Viewer, dock: AnnotateDock, strokes: Labels, qtbot: QtBot
+) -> None:
+    for z in (1, 5):
+        strokes.paint((z, 30, 30), 1)
+    qtbot.waitUntil(lambda: len(rows(dock)) == 2)
+    table = dock.findChild(QTableView)
+    cell = table.visualRect(table.model().index(1, 1)).center()
+    qtbot.mouseClick(table.viewport(), Qt.MouseButton.LeftButton, pos=cell)
+    assert viewer.dims.current_step[0] == 5
+
+
+def test_labels_are_saved_with_their_note_and_opened_again(
+    viewer: Viewer,
+    dock: AnnotateDock,
+    strokes: Labels,
+    button: Button,
+    qtbot: QtBot,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    strokes.paint((2, 30, 30), 1)
+    strokes.paint((2, 30, 60), 2)
+    target = tmp_path / "strokes.tif"
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(target), ""))
+    button(dock, "Save labels…").click()
+    qtbot.waitUntil(target.exists)
+    assert read_label_note(target).convention == "sparse"
+    (opened,) = viewer.open(target, plugin=PLUGIN)
+    assert is_sparse_layer(opened)
+    np.testing.assert_array_equal(opened.data, strokes.data)
+    np.testing.assert_array_equal(opened.scale, strokes.scale)
+
+
+def test_train_takes_image_and_labels(
+    viewer: Viewer, dock: AnnotateDock, strokes: Labels, button: Button
+) -> None:
+    other = viewer.add_labels(np.ones(strokes.data.shape, np.uint8), name="other")
+    button(dock, "Train on these").click()
+    _, train = viewer.window.add_plugin_dock_widget(PLUGIN, "Train")
+    data = train.data.data()
+    assert (data.images.name, data.labels.name) == ("tissue", "tissue strokes")
+    assert other in viewer.layers
+
+
+def test_without_an_image_it_says_what_to_do(
+    make_napari_viewer: Callable[..., Viewer], button: Button
+) -> None:
+    viewer = make_napari_viewer()
+    _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, "Annotate")
+    assert "Open an image stack first" in text(dock)
+    assert not button(dock, "New").isEnabled()

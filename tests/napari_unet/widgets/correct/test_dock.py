@@ -1,0 +1,154 @@
+"""Correcting a mask with the mouse and keys in a real viewer."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from napari import Viewer
+from napari.layers import Image, Labels
+from pytestqt.qtbot import QtBot
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QCheckBox, QLabel, QPushButton
+
+from napari_unet.layers.plugin_layers import (
+    add_mask,
+    add_probability,
+    corrected_slices,
+    is_sparse_layer,
+)
+from napari_unet.widgets.correct.dock import CorrectDock
+
+PLUGIN = "napari-unet-mindspore"
+Button = Callable[..., QPushButton]
+Drag = Callable[..., None]
+
+
+@pytest.fixture
+def probability(viewer: Viewer, membrane: np.ndarray) -> Image:
+    """Sure of the membranes but for a place of slice 5."""
+    data = membrane.astype(np.float32)
+    data[5, 30:50, 10:30] = 0.5
+    return add_probability(viewer, data, viewer.layers["tissue"], "probability")
+
+
+@pytest.fixture
+def mask(viewer: Viewer, membrane: np.ndarray, probability: Image) -> Labels:
+    """The membranes, with a gap in the vertical one of slice 3, and two specks."""
+    data = membrane.astype(np.uint8)
+    data[3, 35:45] = 0
+    data[3, 50:52, 5:7] = data[4, 50:52, 5:7] = 1
+    return add_mask(viewer, data, viewer.layers["tissue"], "mask")
+
+
+@pytest.fixture
+def dock(viewer: Viewer, mask: Labels) -> CorrectDock:
+    _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, "Correct")
+    viewer.dims.set_current_step(0, 3)
+    viewer.layers.selection.active = mask
+    return dock
+
+
+def text(dock: CorrectDock) -> str:
+    return "\n".join(label.text() for label in dock.findChildren(QLabel))
+
+
+def press(viewer: Viewer, qtbot: QtBot, key: Qt.Key) -> None:
+    qtbot.keyClick(viewer.window._qt_viewer.canvas.native, key)
+
+
+def test_two_clicks_close_a_gap_in_one_step(
+    viewer: Viewer, dock: CorrectDock, mask: Labels, drag: Drag, qtbot: QtBot
+) -> None:
+    before = mask.data.copy()
+    press(viewer, qtbot, Qt.Key.Key_G)
+    assert "Click one end" in text(dock)
+    drag(mask, (33, 44), (33, 44))
+    assert "Click the other end" in text(dock)
+    drag(mask, (47, 44), (47, 44))
+    assert mask.data[3, 33:48].any(axis=1).all()
+    np.testing.assert_array_equal(np.delete(mask.data, 3, 0), np.delete(before, 3, 0))
+    mask.undo()
+    np.testing.assert_array_equal(mask.data, before)
+    press(viewer, qtbot, Qt.Key.Key_G)
+    assert mask.mouse_pan
+
+
+def test_specks_are_counted_and_removed_here_and_everywhere(
+    dock: CorrectDock, mask: Labels, button: Button, qtbot: QtBot
+) -> None:
+    before = mask.data.copy()
+    qtbot.waitUntil(lambda: "1 here" in text(dock))
+    qtbot.mouseClick(button(dock, "Remove here"), Qt.MouseButton.LeftButton)
+    assert not mask.data[3, 50:52, 5:7].any() and mask.data[4, 50:52, 5:7].all()
+    qtbot.waitUntil(lambda: "0 here" in text(dock))
+    mask.undo()
+    qtbot.mouseClick(button(dock, "In all slices"), Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: not mask.data[4, 50:52, 5:7].any())
+    assert not mask.data[3, 50:52, 5:7].any()
+    mask.undo()
+    np.testing.assert_array_equal(mask.data, before)
+
+
+def test_a_snapped_stroke_paints_only_the_predicted_membrane(
+    viewer: Viewer,
+    dock: CorrectDock,
+    mask: Labels,
+    membrane: np.ndarray,
+    drag: Drag,
+    qtbot: QtBot,
+) -> None:
+    before = mask.data.copy()
+    dock.findChild(QCheckBox).setChecked(True)
+    mask.brush_size = 12
+    press(viewer, qtbot, Qt.Key.Key_A)
+    drag(mask, (36, 42), (44, 42))
+    painted = (mask.data != before).any(axis=0)
+    assert painted[38:42].any()
+    assert (membrane[3] >= painted).all()
+    mask.undo()
+    np.testing.assert_array_equal(mask.data, before)
+    dock.findChild(QCheckBox).setChecked(False)
+    assert str(mask.mode) == "paint"
+
+
+def test_corrected_slices_become_ground_truth(
+    viewer: Viewer, dock: CorrectDock, mask: Labels, button: Button, drag: Drag, qtbot: QtBot
+) -> None:
+    press(viewer, qtbot, Qt.Key.Key_A)
+    mask.brush_size = 5
+    drag(mask, (36, 44), (44, 44))
+    assert 'Edited, but not marked: <a href="3"' in text(dock)
+    press(viewer, qtbot, Qt.Key.Key_C)
+    assert corrected_slices(mask) == [3]
+    assert button(dock, "Slice 3 is right").isChecked()
+    viewer.dims.set_current_step(0, 5)
+    assert not button(dock, "Slice 5 is right").isChecked()
+    button(dock, "Use as ground truth").click()
+    (labels,) = (layer for layer in viewer.layers if is_sparse_layer(layer))
+    assert corrected_slices(labels) == [3]
+    np.testing.assert_array_equal(labels.data[3] == 1, mask.data[3] == 1)
+    assert set(np.unique(labels.data[3])) == {1, 2}
+    assert not np.delete(labels.data, 3, 0).any()
+    labels.visible = False
+    button(dock, "Slice 5 is right").click()
+    button(dock, "Use as ground truth").click()
+    np.testing.assert_array_equal(labels.data[5] == 1, mask.data[5] == 1)
+    assert corrected_slices(labels) == [3, 5]
+
+
+def test_next_region_goes_where_the_model_is_unsure(
+    viewer: Viewer, dock: CorrectDock, qtbot: QtBot
+) -> None:
+    press(viewer, qtbot, Qt.Key.Key_N)
+    qtbot.waitUntil(lambda: "1 of" in text(dock))
+    assert viewer.dims.current_step[0] == 5
+    assert 'Most uncertain slices: <a href="5"' in text(dock)
+    _, y, x = viewer.scene.camera.center
+    assert 30 <= y / 4 <= 50 and 0 <= x / 4 <= 60
+    press(viewer, qtbot, Qt.Key.Key_N)
+    assert "2 of 7" in text(dock)
+
+
+def test_without_a_mask_it_says_what_to_do(viewer: Viewer) -> None:
+    _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, "Correct")
+    assert "Predict a mask first" in text(dock)

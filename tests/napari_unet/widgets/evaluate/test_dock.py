@@ -1,0 +1,239 @@
+import csv
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from napari import Viewer
+from napari.layers import Labels
+from pytestqt.qtbot import QtBot
+from qtpy.QtCore import QPoint, Qt, QTimer
+from qtpy.QtWidgets import QApplication, QFileDialog, QLabel, QTableView
+
+from napari_unet.layers.plugin_layers import add_mask
+from napari_unet.widgets.evaluate.canvas import grid_shape
+from napari_unet.widgets.evaluate.dock import EvaluateDock
+from training.metrics.neuron_metrics import neuron_figures_of_mask
+from training.metrics.pixel_metrics import overlap_figures
+
+Button = Callable[..., object]
+
+
+@pytest.fixture
+def truth(viewer: Viewer, membrane: np.ndarray) -> Labels:
+    tissue = viewer.layers["tissue"]
+    return viewer.add_labels(
+        membrane.astype(np.uint8), name="truth", scale=tissue.scale, units=tissue.units
+    )
+
+
+@pytest.fixture
+def mask(viewer: Viewer, truth: Labels) -> Labels:
+    """Wrong in more and more rows from slice to slice, but slice 2 is the worst."""
+    wrong = truth.data.copy()
+    for index, rows in enumerate((1, 2, 30, 3, 4, 5, 6)):
+        wrong[index, :rows] ^= 1
+    return add_mask(viewer, wrong, viewer.layers["tissue"], "mask")
+
+
+@pytest.fixture
+def dock(viewer: Viewer, mask: Labels, qtbot: QtBot) -> EvaluateDock:
+    _, dock = viewer.window.add_plugin_dock_widget("napari-unet-mindspore", "Evaluate")
+    qtbot.waitUntil(lambda: "mean" in summary(dock))
+    return dock
+
+
+def summary(dock: EvaluateDock) -> str:
+    return " ".join(label.text() for label in dock.findChildren(QLabel))
+
+
+def column(dock: EvaluateDock, number: int) -> list[str]:
+    model = dock.findChild(QTableView).model()
+    return [model.index(row, number).data() for row in range(model.rowCount())]
+
+
+def dice(mask: Labels, truth: Labels, index: int) -> str:
+    return f"{overlap_figures(mask.data[index] != 0, truth.data[index] != 0)['dice']:.3f}"
+
+
+def on_canvas(viewer: Viewer) -> str:
+    overlay = viewer.canvas.overlays.text
+    return overlay.text if overlay.visible else ""
+
+
+def test_table_tells_every_slice(dock: EvaluateDock, mask: Labels, truth: Labels) -> None:
+    assert column(dock, 0) == list(range(7))
+    assert column(dock, 1) == [dice(mask, truth, index) for index in range(7)]
+    mean = np.mean([float(figure) for figure in column(dock, 1)])
+    assert f"{mean:.3f}" in summary(dock)
+
+
+def test_table_sorts_by_a_figure(dock: EvaluateDock) -> None:
+    table = dock.findChild(QTableView)
+    table.sortByColumn(1, Qt.SortOrder.AscendingOrder)
+    assert column(dock, 1) == sorted(column(dock, 1))
+    assert column(dock, 0)[0] == 2
+
+
+def test_a_row_moves_the_slider_and_the_slider_marks_the_row(
+    viewer: Viewer, dock: EvaluateDock, mask: Labels, truth: Labels, qtbot: QtBot
+) -> None:
+    table = dock.findChild(QTableView)
+    table.sortByColumn(1, Qt.SortOrder.AscendingOrder)
+    cell = table.visualRect(table.model().index(3, 1)).center()
+    qtbot.mouseClick(table.viewport(), Qt.MouseButton.LeftButton, pos=QPoint(cell))
+    chosen = column(dock, 0)[3]
+    assert viewer.dims.current_step[0] == chosen
+    assert on_canvas(viewer) == f"slice {chosen}   Dice {dice(mask, truth, chosen)}"
+    viewer.dims.set_current_step(0, 5)
+    assert column(dock, 0)[table.currentIndex().row()] == 5
+    assert on_canvas(viewer) == f"slice 5   Dice {dice(mask, truth, 5)}"
+
+
+def test_keys_go_to_the_worst_slice_and_on(
+    viewer: Viewer, dock: EvaluateDock, qtbot: QtBot
+) -> None:
+    canvas = viewer.window._qt_viewer.canvas.native
+    qtbot.keyClick(canvas, Qt.Key.Key_W)
+    assert viewer.dims.current_step[0] == 2
+    qtbot.keyClick(canvas, Qt.Key.Key_W, Qt.KeyboardModifier.ShiftModifier)
+    assert viewer.dims.current_step[0] == 6
+
+
+@pytest.mark.parametrize("edited", ["mask", "truth"])
+def test_a_brush_stroke_updates_its_slice(
+    viewer: Viewer, dock: EvaluateDock, mask: Labels, truth: Labels, qtbot: QtBot, edited: str
+) -> None:
+    viewer.dims.set_current_step(0, 4)
+    before = column(dock, 1)
+    layer = viewer.layers[edited]
+    layer.brush_size = 20
+    layer.paint((4, 30, 60), 1)
+    qtbot.waitUntil(lambda: column(dock, 1)[4] != before[4])
+    after = column(dock, 1)
+    assert after == [dice(mask, truth, index) for index in range(7)]
+    assert on_canvas(viewer) == f"slice 4   Dice {after[4]}"
+    layer.undo()
+    qtbot.waitUntil(lambda: column(dock, 1) == before)
+
+
+def test_neurons_are_measured_after_a_pause(
+    viewer: Viewer, dock: EvaluateDock, mask: Labels, truth: Labels, qtbot: QtBot
+) -> None:
+    def expected() -> list[str]:
+        pairs = zip(mask.data != 0, truth.data != 0, strict=True)
+        return [f"{neuron_figures_of_mask(*pair)['v_rand']:.3f}" for pair in pairs]
+
+    qtbot.waitUntil(lambda: column(dock, 5) == expected())
+    qtbot.waitUntil(lambda: "…" not in summary(dock))
+    viewer.dims.set_current_step(0, 4)
+    mask.brush_size = 20
+    mask.paint((4, 30, 60), 1)
+    qtbot.waitUntil(lambda: column(dock, 5)[4] == "…")
+    qtbot.waitUntil(lambda: column(dock, 5) == expected())
+
+
+def test_a_stroke_through_all_slices_updates_them(
+    dock: EvaluateDock, mask: Labels, truth: Labels, qtbot: QtBot
+) -> None:
+    mask.n_edit_dimensions = 3
+    mask.brush_size = 16
+    mask.paint((3, 30, 60), 1)
+    expected = [dice(mask, truth, index) for index in range(7)]
+    qtbot.waitUntil(lambda: column(dock, 1) == expected)
+
+
+def test_new_data_are_compared_anew(
+    dock: EvaluateDock, mask: Labels, truth: Labels, qtbot: QtBot
+) -> None:
+    mask.data = truth.data.copy()
+    qtbot.waitUntil(lambda: column(dock, 1) == ["1.000"] * 7)
+
+
+def test_wrong_pixels_are_a_layer_that_follows_edits(
+    viewer: Viewer, dock: EvaluateDock, mask: Labels, truth: Labels, button: Button
+) -> None:
+    viewer.layers.selection.active = mask
+    button(dock, "Errors").click()
+    errors = viewer.layers["mask errors"]
+    assert viewer.layers.selection.active == mask
+    np.testing.assert_array_equal(np.asarray(errors.data) != 0, mask.data != truth.data)
+    mask.paint((3, 30, 60), 1)
+    np.testing.assert_array_equal(errors.data[3] != 0, mask.data[3] != truth.data[3])
+    button(dock, "Errors").click()
+    assert "mask errors" not in viewer.layers
+
+
+def test_side_by_side_shows_three_cells_and_puts_all_back(
+    viewer: Viewer, dock: EvaluateDock, button: Button
+) -> None:
+    other = viewer.add_image(np.zeros((7, 9, 9)), name="other")
+    opacity = viewer.layers["mask"].opacity
+    button(dock, "Side by side").click()
+    assert viewer.canvas.grid.enabled
+    assert sorted(viewer.canvas.grid.actual_shape(viewer.layers)) == [1, 3]
+    assert viewer.layers["mask"].opacity == 1
+    assert [layer.name for layer in viewer.layers if layer.visible] == ["tissue", "truth", "mask"]
+    button(dock, "Side by side").click()
+    assert not viewer.canvas.grid.enabled
+    assert other.visible
+    assert viewer.layers["mask"].opacity == opacity
+
+
+@pytest.mark.parametrize(
+    ("count", "canvas", "expected"),
+    [(3, (720, 508), (3, 1)), (3, (500, 1400), (1, 3)), (4, (720, 508), (2, 2))],
+)
+def test_cells_fill_the_canvas(
+    count: int, canvas: tuple[int, int], expected: tuple[int, int]
+) -> None:
+    assert grid_shape(count, (512.0, 512.0), canvas) == expected
+
+
+def test_figures_are_saved_and_copied(
+    dock: EvaluateDock,
+    button: Button,
+    qtbot: QtBot,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    target = tmp_path / "figures.csv"
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(target), ""))
+    button(dock, "Save CSV…").click()
+    qtbot.waitUntil(target.exists)
+    rows = list(csv.DictReader(io.StringIO(target.read_text())))
+    assert [f"{float(row['dice']):.3f}" for row in rows[:7]] == column(dock, 1)
+    button(dock, "Copy").click()
+    assert QApplication.clipboard().text().splitlines()[0].split("\t")[1] == "dice"
+
+
+def test_layers_that_do_not_fit_are_told(
+    viewer: Viewer, dock: EvaluateDock, button: Button
+) -> None:
+    del viewer.layers["truth"]
+    viewer.add_labels(np.zeros((7, 9, 9), np.uint8), name="small")
+    assert "'mask' has the shape (7, 61, 83), but 'small' has (7, 9, 9)" in summary(dock)
+    assert not button(dock, "Worst").isEnabled()
+    assert on_canvas(viewer) == ""
+
+
+def test_a_prediction_that_comes_later_is_taken_for_the_mask(
+    viewer: Viewer, truth: Labels, qtbot: QtBot
+) -> None:
+    _, dock = viewer.window.add_plugin_dock_widget("napari-unet-mindspore", "Evaluate")
+    assert "Open a mask and its ground truth" in summary(dock)
+    add_mask(viewer, truth.data.copy(), viewer.layers["tissue"], "mask")
+    qtbot.waitUntil(lambda: column(dock, 1) == ["1.000"] * 7)
+
+
+def test_a_closed_dock_leaves_the_viewer_alone(
+    viewer: Viewer, dock: EvaluateDock, mask: Labels, qtbot: QtBot
+) -> None:
+    assert on_canvas(viewer)
+    with qtbot.waitSignal(dock.destroyed):
+        QTimer.singleShot(0, lambda: viewer.window.remove_dock_widget(dock))
+    assert on_canvas(viewer) == ""
+    mask.paint((1, 30, 30), 1)
+    viewer.dims.set_current_step(0, 3)
+    viewer.layers.clear()

@@ -1,0 +1,379 @@
+from collections.abc import Callable
+from pathlib import Path
+from threading import Event
+
+import numpy as np
+import pytest
+import tifffile
+from napari import Viewer
+from napari.utils.notifications import notification_manager
+from pytestqt.qtbot import QtBot
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtWidgets import (
+    QApplication,
+    QCheckBox,
+    QComboBox,
+    QDoubleSpinBox,
+    QFileDialog,
+    QLabel,
+    QWidget,
+)
+from superqt import QLabeledDoubleSlider
+
+from napari_unet.layers.plugin_layers import CORRECTED_KEY
+from napari_unet.neurons.segmentation import Segmentation, number_neurons, segment_slice
+from napari_unet.neurons.segmentation_choice import choose_on_training_slices
+from napari_unet.prediction.live_prediction import LivePrediction
+from napari_unet.prediction.predictor import load_predictor
+from napari_unet.settings import default_runs_folder, load_settings
+from napari_unet.widgets.predict.dock import PredictDock
+from training.config import preset_config
+from training.runs.run_directory import RunDirectory
+
+WriteModel = Callable[..., Path]
+Button = Callable[..., object]
+PREDICT = "Predict all slices"
+
+
+@pytest.fixture
+def dock(viewer: Viewer, write_model: WriteModel) -> PredictDock:
+    _, dock = viewer.window.add_plugin_dock_widget("napari-unet-mindspore", "Predict")
+    dock.use_model(write_model())
+    return dock
+
+
+@pytest.fixture
+def predict(dock: PredictDock, qtbot: QtBot, button: Button) -> Callable[..., None]:
+    """Click a button and wait for the end of the prediction."""
+
+    def click(text: str = PREDICT) -> None:
+        button(dock, text).click()
+        qtbot.waitUntil(lambda: button(dock, PREDICT).isVisibleTo(dock), timeout=30_000)
+
+    return click
+
+
+def texts(dock: PredictDock) -> str:
+    return " ".join(one.text() for one in dock.findChildren(QLabel) if one.isVisibleTo(dock))
+
+
+def test_all_slices_are_predicted(
+    viewer: Viewer,
+    dock: PredictDock,
+    predict: Callable[..., None],
+    write_model: WriteModel,
+    images: np.ndarray,
+) -> None:
+    predict()
+    probability, mask = viewer.layers["tissue probability"], viewer.layers["tissue mask"]
+    for index, expected in load_predictor(write_model()).predict(images):
+        np.testing.assert_array_equal(probability.data[index], expected)
+    np.testing.assert_array_equal(mask.data, probability.data >= 0.5)
+    np.testing.assert_array_equal(mask.scale, (50, 4, 4))
+    assert mask.units == viewer.layers["tissue"].units
+    assert "7 slices in" in texts(dock)
+
+
+def test_this_slice_alone_is_predicted_and_then_the_others(
+    viewer: Viewer, dock: PredictDock, predict: Callable[..., None]
+) -> None:
+    viewer.dims.set_current_step(0, 3)
+    predict("This slice")
+    probability = viewer.layers["tissue probability"]
+    assert [index for index in range(7) if probability.data[index].any()] == [3]
+    alone = probability.data[3].copy()
+    predict()
+    assert len(viewer.layers) == 3, "the same layers are filled up"
+    np.testing.assert_array_equal(probability.data[3], alone)
+
+
+def test_the_threshold_changes_the_mask_without_predicting(
+    viewer: Viewer, dock: PredictDock, predict: Callable[..., None], qtbot: QtBot
+) -> None:
+    predict()
+    probability, mask = viewer.layers["tissue probability"], viewer.layers["tissue mask"]
+    viewer.dims.set_current_step(0, 2)
+    dock.findChild(QLabeledDoubleSlider).setValue(0.9)
+    np.testing.assert_array_equal(mask.data[2], probability.data[2] >= 0.9)
+    qtbot.waitUntil(lambda: bool((mask.data == (probability.data >= 0.9)).all()))
+    qtbot.waitUntil(lambda: load_settings().threshold == 0.9)
+
+
+def test_corrected_slices_keep_their_corrections(
+    viewer: Viewer, dock: PredictDock, predict: Callable[..., None], qtbot: QtBot, button: Button
+) -> None:
+    predict()
+    probability, mask = viewer.layers["tissue probability"], viewer.layers["tissue mask"]
+    mask.brush_size = 9
+    mask.paint((4, 30, 60), 1)
+    corrected = mask.data[4].copy()
+    assert "not thresholded: 4" in texts(dock)
+    dock.findChild(QLabeledDoubleSlider).setValue(0.8)
+    qtbot.waitUntil(lambda: bool((mask.data[6] == (probability.data[6] >= 0.8)).all()))
+    np.testing.assert_array_equal(mask.data[4], corrected)
+    button(dock, "Drop corrections").click()
+    qtbot.waitUntil(lambda: bool((mask.data == (probability.data >= 0.8)).all()))
+    assert "thresholded" not in texts(dock)
+
+
+def test_slices_that_a_person_said_are_right_are_left_alone(
+    viewer: Viewer, dock: PredictDock, predict: Callable[..., None], qtbot: QtBot
+) -> None:
+    predict()
+    probability, mask = viewer.layers["tissue probability"], viewer.layers["tissue mask"]
+    mask.metadata[CORRECTED_KEY] = [2]
+    right = mask.data[2].copy()
+    dock.findChild(QLabeledDoubleSlider).setValue(0.95)
+    qtbot.waitUntil(lambda: bool((mask.data[6] == (probability.data[6] >= 0.95)).all()))
+    np.testing.assert_array_equal(mask.data[2], right)
+    assert (right != (probability.data[2] >= 0.95)).any()
+    assert "not thresholded: 2" in texts(dock)
+
+
+def test_cancel_keeps_the_finished_slices(
+    viewer: Viewer, dock: PredictDock, qtbot: QtBot, button: Button
+) -> None:
+    stack = np.random.default_rng(0).integers(0, 256, (400, 64, 64), dtype=np.uint8)
+    layer = viewer.add_image(stack, name="long")
+    choice = next(one for one in dock.findChildren(QComboBox) if one.findText("long") >= 0)
+    choice.activated.emit(choice.findText("long"))
+    button(dock, PREDICT).click()
+    probability = viewer.layers["long probability"]
+    qtbot.waitUntil(lambda: bool(probability.data[0].any()), timeout=30_000)
+    button(dock, "Cancel").click()
+    qtbot.waitUntil(lambda: "Cancelled after" in texts(dock))
+    assert probability.data[0].any() and not probability.data[-1].any()
+    assert layer in viewer.layers
+
+
+def test_removing_the_mask_ends_the_prediction(
+    viewer: Viewer, dock: PredictDock, predict: Callable[..., None], qtbot: QtBot, button: Button
+) -> None:
+    button(dock, PREDICT).click()
+    del viewer.layers["tissue mask"]
+    qtbot.waitUntil(lambda: button(dock, PREDICT).isVisibleTo(dock), timeout=30_000)
+    predict()
+    assert viewer.layers["tissue mask"].data.any()
+
+
+def test_a_bad_model_is_told_and_another_can_be_taken(
+    viewer: Viewer,
+    dock: PredictDock,
+    predict: Callable[..., None],
+    tmp_path: Path,
+    write_model: WriteModel,
+) -> None:
+    bad = tmp_path / "bad.onnx"
+    bad.write_bytes(b"no model")
+    dock.use_model(bad)
+    predict()
+    assert "bad.onnx is not an ONNX model" in notification_manager.records[-1].message
+    assert "failed" in texts(dock)
+    dock.use_model(write_model())
+    predict()
+    assert viewer.layers[-1].data.any()
+
+
+def test_runs_with_a_model_are_offered(
+    viewer: Viewer, qtbot: QtBot, write_model: WriteModel
+) -> None:
+    for name in ("ready", "young"):
+        RunDirectory(default_runs_folder() / name).create(preset_config("compact"))
+    content = write_model().read_bytes()
+    (default_runs_folder() / "ready" / "model.onnx").write_bytes(content)
+    _, dock = viewer.window.add_plugin_dock_widget("napari-unet-mindspore", "Predict")
+    models = dock.findChildren(QComboBox)[0]
+    qtbot.waitUntil(lambda: models.count() == 1)
+    assert models.currentText().startswith("ready · compact")
+    dock.use_model(default_runs_folder() / "ready")
+    assert models.count() == 1
+
+
+def test_what_is_missing_is_told(
+    make_napari_viewer: Callable[..., Viewer],
+    images: np.ndarray,
+    write_model: WriteModel,
+    button: Button,
+) -> None:
+    viewer = make_napari_viewer()
+    _, dock = viewer.window.add_plugin_dock_widget("napari-unet-mindspore", "Predict")
+    assert "Open an image stack first" in texts(dock)
+    viewer.add_image(images)
+    assert "Train a model first" in texts(dock)
+    assert not button(dock, PREDICT).isEnabled()
+    dock.use_model(write_model())
+    assert "first" not in texts(dock)
+    assert button(dock, PREDICT).isEnabled()
+
+
+@pytest.mark.parametrize(("form", "membrane"), [("ISBI", 0), ("255", 255)])
+def test_the_mask_is_saved_in_the_chosen_convention(
+    viewer: Viewer,
+    dock: PredictDock,
+    predict: Callable[..., None],
+    qtbot: QtBot,
+    button: Button,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    form: str,
+    membrane: int,
+) -> None:
+    predict()
+    target = tmp_path / "mask.tif"
+
+    def choose(parent: object, title: str, name: str, forms: str) -> tuple[str, str]:
+        return str(target), next(one for one in forms.split(";;") if form in one)
+
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", choose)
+    button(dock, "Save mask…").click()
+    qtbot.waitUntil(target.exists)
+    np.testing.assert_array_equal(
+        tifffile.imread(target) == membrane, viewer.layers["tissue mask"].data == 1
+    )
+
+
+def test_a_closed_dock_leaves_the_viewer_alone(
+    viewer: Viewer, dock: PredictDock, predict: Callable[..., None], qtbot: QtBot
+) -> None:
+    predict()
+    mask = viewer.layers["tissue mask"]
+    with qtbot.waitSignal(dock.destroyed):
+        QTimer.singleShot(0, lambda: viewer.window.remove_dock_widget(dock))
+    mask.paint((1, 30, 30), 1)
+    viewer.layers.clear()
+
+
+def box(dock: PredictDock, text: str) -> QCheckBox:
+    return next(one for one in dock.findChildren(QCheckBox) if one.text() == text)
+
+
+def predicted(viewer: Viewer) -> list[int]:
+    probability = viewer.layers["tissue probability"].data
+    return [index for index in range(len(probability)) if probability[index].any()]
+
+
+def slider_of(viewer: Viewer) -> QWidget:
+    return viewer.window._qt_viewer.dims.slider_widgets[0].slider
+
+
+def test_the_slice_that_is_shown_is_predicted_as_the_slider_moves(
+    viewer: Viewer, dock: PredictDock, qtbot: QtBot, write_model: WriteModel, images: np.ndarray
+) -> None:
+    viewer.dims.set_current_step(0, 2)
+    qtbot.mouseClick(box(dock, "Predict as I scroll"), Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: predicted(viewer) == [2])
+    slider = slider_of(viewer)
+    qtbot.keyClick(slider, Qt.Key.Key_Right)
+    shown = viewer.dims.current_step[0]
+    assert shown != 2
+    qtbot.waitUntil(lambda: predicted(viewer) == sorted([2, shown]))
+    expected = load_predictor(write_model()).predict_slice(images[shown])
+    probability, mask = viewer.layers["tissue probability"], viewer.layers["tissue mask"]
+    np.testing.assert_allclose(probability.data[shown], expected, atol=1e-3)
+    np.testing.assert_array_equal(mask.data[shown], probability.data[shown] >= 0.5)
+    qtbot.mouseClick(box(dock, "Predict as I scroll"), Qt.MouseButton.LeftButton)
+    qtbot.keyClick(slider, Qt.Key.Key_Right)
+    QApplication.processEvents()
+    assert viewer.dims.current_step[0] not in predicted(viewer)
+
+
+def test_of_slices_that_are_scrolled_past_only_the_last_is_predicted(
+    viewer: Viewer, dock: PredictDock, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on, order = Event(), []
+    predict = LivePrediction.store
+
+    def store(prediction: LivePrediction, index: int, probability: np.ndarray) -> None:
+        order.append(index)
+        go_on.wait()
+        predict(prediction, index, probability)
+
+    monkeypatch.setattr(LivePrediction, "store", store)
+    box(dock, "Predict as I scroll").click()
+    qtbot.waitUntil(lambda: len(order) == 1)
+    slider = slider_of(viewer)
+    for _ in range(3):
+        qtbot.keyClick(slider, Qt.Key.Key_Left)
+    last = viewer.dims.current_step[0]
+    go_on.set()
+    qtbot.waitUntil(lambda: last in predicted(viewer))
+    assert order == [order[0], last]
+
+
+def test_a_bad_model_ends_the_following(
+    viewer: Viewer, dock: PredictDock, qtbot: QtBot, tmp_path: Path
+) -> None:
+    bad = tmp_path / "bad.onnx"
+    bad.write_bytes(b"no model")
+    dock.use_model(bad)
+    box(dock, "Predict as I scroll").click()
+    qtbot.waitUntil(lambda: not box(dock, "Predict as I scroll").isChecked())
+    assert "bad.onnx is not an ONNX model" in notification_manager.records[-1].message
+
+
+def test_flips_and_turns_are_averaged(
+    viewer: Viewer,
+    dock: PredictDock,
+    predict: Callable[..., None],
+    write_model: WriteModel,
+    images: np.ndarray,
+) -> None:
+    box(dock, "Flips and turns").click()
+    predict("This slice")
+    index = viewer.dims.current_step[0]
+    expected = load_predictor(write_model(), tta=True).predict_slice(images[index])
+    found = viewer.layers["tissue probability"].data[index]
+    np.testing.assert_allclose(found, expected, atol=1e-3)
+
+
+def test_neurons_are_found(
+    viewer: Viewer,
+    dock: PredictDock,
+    predict: Callable[..., None],
+    qtbot: QtBot,
+    button: Button,
+    tmp_path: Path,
+) -> None:
+    assert not button(dock, "Find neurons").isEnabled()
+    predict()
+    dock.findChild(QDoubleSpinBox).setValue(0.45)
+    button(dock, "Find neurons").click()
+    qtbot.waitUntil(lambda: "neurons (threshold 0.45" in texts(dock))
+    layer, probability = viewer.layers["tissue neurons"], viewer.layers["tissue probability"]
+    slices = (segment_slice(one, Segmentation(threshold=0.45)) for one in probability.data)
+    np.testing.assert_array_equal(layer.data, np.stack(list(number_neurons(slices))))
+    np.testing.assert_array_equal(layer.scale, (50, 4, 4))
+    target = tmp_path / "neurons.tif"
+    layer.save(str(target), plugin="napari-unet-mindspore")
+    saved = tifffile.imread(target)
+    assert saved.dtype == np.uint16
+    np.testing.assert_array_equal(saved, layer.data)
+    button(dock, "Find neurons").click()
+    button(dock, "Cancel").click()
+    qtbot.waitUntil(lambda: button(dock, "Find neurons").isVisibleTo(dock))
+    assert len(viewer.layers) == 4, "the same layer is filled again"
+
+
+def test_the_threshold_of_neurons_is_chosen_on_the_run_s_training_slices(
+    viewer: Viewer,
+    dock: PredictDock,
+    predict: Callable[..., None],
+    qtbot: QtBot,
+    button: Button,
+    tmp_path: Path,
+    write_model: WriteModel,
+    images: np.ndarray,
+    membrane: np.ndarray,
+) -> None:
+    tifffile.imwrite(tmp_path / "train-volume.tif", images)
+    tifffile.imwrite(tmp_path / "train-labels.tif", np.where(membrane, 0, 255).astype(np.uint8))
+    run = RunDirectory(tmp_path / "run")
+    run.create(preset_config("compact", data_url=str(tmp_path)))
+    model = load_predictor(write_model("run/model.onnx"))
+    dock.use_model(run.path)
+    predict()
+    button(dock, "Find neurons").click()
+    expected, _ = choose_on_training_slices(model, images, membrane)
+    told = f"neurons (threshold {expected.threshold:g}, seeds {expected.seeds:g})"
+    qtbot.waitUntil(lambda: told in texts(dock))
+    assert viewer.layers["tissue neurons"].data.any()

@@ -1,0 +1,238 @@
+"""Projects in a real viewer, and in a process that is killed."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from napari import Viewer
+from pytestqt.qtbot import QtBot
+from qtpy.QtWidgets import QLabel, QMessageBox, QPushButton
+
+from napari_unet.layers.plugin_layers import (
+    add_mask,
+    add_probability,
+    add_sparse_labels,
+    corrected_slices,
+)
+from napari_unet.settings import load_settings
+from napari_unet.widgets.project.dock import ProjectDock
+
+PLUGIN = "napari-unet-mindspore"
+Button = Callable[..., QPushButton]
+MakeViewer = Callable[..., Viewer]
+OpenDock = Callable[[Viewer], ProjectDock]
+
+
+@pytest.fixture
+def stack(tmp_path: Path, images: np.ndarray) -> Path:
+    tifffile.imwrite(tmp_path / "stack.tif", images)
+    return tmp_path / "stack.tif"
+
+
+@pytest.fixture
+def open_dock(qtbot: QtBot, button: Button) -> Iterator[OpenDock]:
+    """Opens the dock; in the end the projects are closed, so that no thread saves any more."""
+    docks: list[ProjectDock] = []
+
+    def open_one(viewer: Viewer) -> ProjectDock:
+        _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, "Project")
+        docks.append(dock)
+        return dock
+
+    yield open_one
+    for dock in docks:
+        close = button(dock, "Close project")
+        if close.isVisibleTo(dock):
+            close.click()
+            qtbot.waitUntil(lambda: not load_settings().project)
+
+
+def text(dock: ProjectDock) -> str:
+    return "\n".join(label.text() for label in dock.findChildren(QLabel))
+
+
+def wait_for_pixels(qtbot: QtBot, path: Path, pixels: np.ndarray) -> None:
+    qtbot.waitUntil(lambda: path.exists() and np.array_equal(tifffile.imread(path), pixels))
+
+
+def test_a_project_opens_as_it_was_left(
+    make_napari_viewer: MakeViewer,
+    stack: Path,
+    images: np.ndarray,
+    membrane: np.ndarray,
+    tmp_path: Path,
+    open_dock: OpenDock,
+    button: Button,
+    qtbot: QtBot,
+) -> None:
+    folder = tmp_path / "my project"
+    viewer = make_napari_viewer(show=True)
+    (image,) = viewer.open(stack, plugin=PLUGIN)
+    dock = open_dock(viewer)
+    dock.new_project(folder)
+    qtbot.waitUntil(lambda: "my project" in text(dock))
+    strokes = add_sparse_labels(viewer, np.zeros(images.shape, np.uint8), image, "strokes", [4])
+    probability = membrane.astype(np.float32) * 0.75
+    add_probability(viewer, probability, image, "probability")
+    mask = add_mask(viewer, membrane.astype(np.uint8), image, "mask")
+    strokes.paint((2, 30, 30), 1)
+    strokes.paint((5, 30, 60), 2)
+    mask.visible, image.contrast_limits, strokes.brush_size = False, (20, 200), 7
+    viewer.dims.set_current_step(0, 5)
+    viewer.scene.camera.zoom = 3.25
+    wait_for_pixels(qtbot, folder / "labels/strokes.tif", strokes.data)
+    button(dock, "Close project").click()
+    qtbot.waitUntil(lambda: not load_settings().project)
+    assert not (folder / "images/stack.tif").exists()
+
+    other = make_napari_viewer(show=True)
+    again = open_dock(other)
+    again.open_project(folder)
+    qtbot.waitUntil(lambda: len(other.layers) == 4)
+    assert [layer.name for layer in other.layers] == ["stack", "strokes", "probability", "mask"]
+    np.testing.assert_array_equal(other.layers["strokes"].data, strokes.data)
+    np.testing.assert_array_equal(other.layers["probability"].data, probability)
+    np.testing.assert_array_equal(other.layers["mask"].data, mask.data)
+    assert corrected_slices(other.layers["strokes"]) == [4]
+    assert other.layers["strokes"].brush_size == 7
+    assert not other.layers["mask"].visible and not other.layers["probability"].visible
+    assert other.layers["stack"].contrast_limits == [20, 200]
+    assert other.dims.current_step[0] == 5 and other.scene.camera.zoom == 3.25
+    assert Path(load_settings().runs_folder) == folder / "runs"
+    for name in ("strokes", "mask", "probability"):
+        colors = [one.layers[name].colormap.map(np.arange(3)) for one in (viewer, other)]
+        np.testing.assert_array_equal(*colors)
+
+    other.layers["strokes"].paint((6, 10, 10), 1)  # it goes on in the same file
+    wait_for_pixels(qtbot, folder / "labels/strokes.tif", other.layers["strokes"].data)
+
+
+def test_an_undo_and_a_removed_layer_are_saved(
+    viewer: Viewer, tmp_path: Path, open_dock: OpenDock, button: Button, qtbot: QtBot
+) -> None:
+    tissue = viewer.layers["tissue"]
+    strokes = add_sparse_labels(viewer, np.zeros((7, 61, 83), np.uint8), tissue, "strokes")
+    dock = open_dock(viewer)
+    dock.new_project(tmp_path / "project")
+    file = tmp_path / "project/labels/strokes.tif"
+    strokes.paint((2, 30, 30), 1)
+    wait_for_pixels(qtbot, file, strokes.data)
+    assert (tmp_path / "project/images/tissue.tif").exists()  # it has no file of its own
+    viewer.dims.set_current_step(0, 6)
+    strokes.undo()
+    wait_for_pixels(qtbot, file, np.zeros_like(strokes.data))
+    more = add_sparse_labels(viewer, np.zeros((7, 61, 83), np.uint8), tissue, "more")
+    viewer.layers.remove(strokes)
+    document = tmp_path / "project/project.json"
+    qtbot.waitUntil(lambda: "strokes.tif" not in document.read_text())
+    assert file.exists()  # nothing that was painted is deleted
+    more.paint((3, 20, 20), 2)
+    button(dock, "Close project").click()  # it waits for no second
+    saved = tifffile.imread(tmp_path / "project/labels/more.tif")
+    np.testing.assert_array_equal(saved, more.data)
+
+
+@pytest.mark.parametrize("change", ["is missing", "has changed"])
+def test_a_stack_that_is_gone_or_changed_is_told(
+    make_napari_viewer: MakeViewer,
+    stack: Path,
+    tmp_path: Path,
+    open_dock: OpenDock,
+    button: Button,
+    qtbot: QtBot,
+    change: str,
+) -> None:
+    viewer = make_napari_viewer(show=True)
+    (image,) = viewer.open(stack, plugin=PLUGIN)
+    add_sparse_labels(viewer, np.ones(image.data.shape, np.uint8), image, "strokes")
+    dock = open_dock(viewer)
+    dock.new_project(tmp_path / "project")
+    qtbot.waitUntil(lambda: "Saved at" in text(dock))
+    button(dock, "Close project").click()
+    qtbot.waitUntil(lambda: not load_settings().project)
+    if change == "is missing":
+        stack.rename(tmp_path / "elsewhere.tif")
+    else:
+        tifffile.imwrite(stack, np.zeros(image.data.shape, np.uint8))
+    other = make_napari_viewer(show=True)
+    again = open_dock(other)
+    again.open_project(tmp_path / "project")
+    qtbot.waitUntil(lambda: change in text(again))
+    assert other.layers["strokes"].data.all()
+    button(again, "Close project").click()
+    qtbot.waitUntil(lambda: not load_settings().project)
+    assert str(stack) in (tmp_path / "project/project.json").read_text()  # it is not forgotten
+
+
+def test_opening_asks_before_it_closes_layers(
+    viewer: Viewer,
+    tmp_path: Path,
+    open_dock: OpenDock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(QMessageBox, "exec_", lambda box: None)  # no button: keep
+    open_dock(viewer).open_project(tmp_path)
+    assert "tissue" in viewer.layers
+
+
+CHILD = """
+import sys
+import napari
+import numpy as np
+from napari_unet.layers import add_sparse_labels
+
+viewer = napari.Viewer(show=True)
+(image,) = viewer.open(sys.argv[1], plugin="napari-unet-mindspore")
+labels = add_sparse_labels(viewer, np.zeros(image.data.shape, np.uint8), image, "strokes")
+_, dock = viewer.window.add_plugin_dock_widget("napari-unet-mindspore", "Project")
+dock.new_project(__import__("pathlib").Path(sys.argv[2]))
+
+from qtpy.QtCore import QTimer
+def paint(places=iter([(2, 30, 30), (2, 30, 50), (4, 20, 20)])):
+    place = next(places, None)
+    if place is not None:
+        labels.paint(place, 1 + place[0] // 4)
+timer = QTimer()
+timer.timeout.connect(paint)
+timer.start(1500)
+napari.run()
+"""
+
+
+def test_strokes_survive_a_killed_window(
+    make_napari_viewer: MakeViewer,
+    stack: Path,
+    tmp_path: Path,
+    open_dock: OpenDock,
+    button: Button,
+    qtbot: QtBot,
+) -> None:
+    folder = tmp_path / "project"
+    command = [sys.executable, "-c", CHILD, str(stack), str(folder)]
+    log = (tmp_path / "child.log").open("w")
+    child = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+    file = folder / "labels/strokes.tif"
+
+    def is_painted() -> bool:
+        assert child.poll() is None, (tmp_path / "child.log").read_text()
+        return file.exists() and bool(tifffile.imread(file)[4].any())
+
+    qtbot.waitUntil(is_painted)
+    os.kill(child.pid, signal.SIGKILL)
+    child.wait()
+    log.close()
+    assert load_settings().project == str(folder)
+
+    viewer = make_napari_viewer(show=True)
+    dock = open_dock(viewer)
+    button(dock, "Open 'project' again").click()
+    qtbot.waitUntil(lambda: len(viewer.layers) == 2)
+    strokes = viewer.layers["strokes"].data
+    assert strokes[2, 30, 30] == strokes[2, 30, 50] == 1 and strokes[4, 20, 20] == 2
+    assert viewer.layers["stack"].data.shape == strokes.shape

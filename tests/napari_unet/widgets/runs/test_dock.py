@@ -1,0 +1,105 @@
+"""The runs dock: the list of a folder, and what its buttons do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pytestqt.qtbot import QtBot
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtWidgets import QApplication, QMessageBox, QPushButton, QTableView, QWidget
+
+from napari_unet.settings import remember
+from napari_unet.widgets.common.text_window import TextWindow
+from napari_unet.widgets.runs.dock import RunsDock
+from training.config import preset_config
+from training.runs.event_log import EventLog
+from training.runs.run_directory import RunDirectory
+
+Button = Callable[[QWidget, str], QPushButton]
+PATIENCE = 60_000  # milliseconds
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunDirectory:
+    """A run that was stopped, in the folder that the settings name."""
+    folder = tmp_path / "runs"
+    run = RunDirectory(folder / "first")
+    run.create(preset_config("compact"))
+    log = EventLog(run.events)
+    log.append(
+        "started", device="CPU", world_size=1, first_step=0, total_steps=9, steps_per_epoch=2
+    )
+    log.append("stopped", step=2, seconds=65.0)
+    log.close()
+    run.log.write_text("step: 1\n")
+    remember(runs_folder=str(folder))
+    return run
+
+
+@pytest.fixture
+def dock(make_napari_viewer: Any, run: RunDirectory, qtbot: QtBot) -> RunsDock:
+    dock = RunsDock(make_napari_viewer())
+    qtbot.addWidget(dock)
+    table = dock.findChild(QTableView)
+    qtbot.waitUntil(lambda: table.model().rowCount() == 1, timeout=PATIENCE)
+    table.selectRow(0)
+    return dock
+
+
+def test_a_row_tells_state_network_and_name(dock: RunsDock) -> None:
+    model = dock.findChild(QTableView).model()
+    row = [model.index(0, column).data() for column in range(model.columnCount())]
+    assert row[:2] == ["stopped", "compact"]
+    assert row[-1] == "first"
+
+
+def test_only_what_can_be_done_is_offered(dock: RunsDock, button: Button) -> None:
+    assert button(dock, "Resume").isEnabled()
+    assert not button(dock, "Predict").isEnabled()
+    assert button(dock, "Delete").isEnabled()
+
+
+def test_a_new_run_appears_and_the_chosen_one_stays_chosen(
+    dock: RunsDock, run: RunDirectory, button: Button, qtbot: QtBot
+) -> None:
+    second = RunDirectory(run.path.parent / "second")
+    second.create(preset_config("medical"))
+    second.onnx.write_bytes(b"model")
+    table = dock.findChild(QTableView)
+    qtbot.waitUntil(lambda: table.model().rowCount() == 2, timeout=PATIENCE)
+    (row,) = table.selectionModel().selectedRows()
+    assert row.siblingAtColumn(5).data() == "first"
+    table.selectRow(1 - row.row())
+    assert button(dock, "Predict").isEnabled()
+
+
+@pytest.mark.parametrize(("name", "text"), [("Log", "step: 1"), ("Configuration", '"epochs"')])
+def test_log_and_configuration_are_shown(
+    dock: RunsDock, button: Button, qtbot: QtBot, name: str, text: str
+) -> None:
+    qtbot.mouseClick(button(dock, name), Qt.MouseButton.LeftButton)
+    window = dock.findChild(TextWindow)
+    assert text in window.text()
+    window.close()
+
+
+def test_deletion_asks_first(
+    dock: RunsDock, run: RunDirectory, button: Button, qtbot: QtBot
+) -> None:
+    def press(text: str) -> None:
+        box = QApplication.activeModalWidget()
+        assert isinstance(box, QMessageBox)
+        choice = next(one for one in box.buttons() if one.text() == text)
+        qtbot.mouseClick(choice, Qt.MouseButton.LeftButton)
+
+    QTimer.singleShot(300, lambda: press("Keep"))
+    qtbot.mouseClick(button(dock, "Delete"), Qt.MouseButton.LeftButton)
+    assert run.config.exists()
+    QTimer.singleShot(300, lambda: press("Delete"))
+    qtbot.mouseClick(button(dock, "Delete"), Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: not run.path.exists(), timeout=PATIENCE)
+    table = dock.findChild(QTableView)
+    qtbot.waitUntil(lambda: table.model().rowCount() == 0, timeout=PATIENCE)

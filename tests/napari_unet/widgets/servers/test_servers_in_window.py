@@ -1,0 +1,135 @@
+"""Servers in the window: the train dock, the servers' profiles, the devices' logs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from pytestqt.qtbot import QtBot
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtWidgets import QApplication, QLabel, QMessageBox, QPushButton, QWidget
+
+from napari_unet.launchers.servers.profiles import load_profiles, save_profile
+from napari_unet.launchers.servers.remote_launcher import RemoteLauncher
+from napari_unet.runs.run_follower import RunFollower
+from napari_unet.settings import remember
+from napari_unet.widgets.runs.device_log import DeviceLogWindow
+from napari_unet.widgets.servers.dialog import ServerDialog
+from napari_unet.widgets.train.dock import TrainDock
+from tests.napari_unet.launchers.servers.quick_server import (
+    follow_to_end,
+    install_quick_python,
+    quick_config,
+    write_data,
+)
+from tests.napari_unet.launchers.servers.sshd import Sshd
+from training.stacks.synthetic import synthetic_stack
+
+PATIENCE = 60_000  # milliseconds
+
+
+def click(qtbot: QtBot, dock: QWidget, text: str) -> None:
+    button = next(one for one in dock.findChildren(QPushButton) if one.text() == text)
+    qtbot.waitUntil(button.isEnabled, timeout=PATIENCE)
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+
+
+def shows(dock: TrainDock, text: str) -> bool:
+    return any(text in label.text() for label in dock.findChildren(QLabel))
+
+
+def is_same(here: Path, there: Path) -> bool:
+    return here.exists() and here.read_bytes() == there.read_bytes()
+
+
+def test_training_on_a_server_looks_like_training_here(
+    unknown_sshd: Sshd, make_napari_viewer: Any, qtbot: QtBot, tmp_path: Path
+) -> None:
+    folder = tmp_path / "my runs"
+    remember(runs_folder=str(folder))
+    activate = install_quick_python(tmp_path / "quick python")
+    save_profile(unknown_sshd.profile(name="the lab", activate=activate, devices=2))
+    viewer = make_napari_viewer(show=True)
+    images, labels = synthetic_stack(slices=6, size=64)
+    viewer.add_image(images, name="sections")
+    viewer.add_labels((labels == 0).astype("uint8"), name="membranes")
+    dock = TrainDock(viewer)
+    viewer.window.add_dock_widget(dock, name="Train")
+    qtbot.waitUntil(lambda: shows(dock, "Membrane"), timeout=PATIENCE)
+
+    dock.form.set_value("steps", 30)
+    dock.place.choose("the lab")
+    assert dock.place.name == "the lab"
+    asked = answer(qtbot, "Accept its key")
+    click(qtbot, dock, "Start")
+    qtbot.waitUntil(lambda: shows(dock, "Finished"), timeout=PATIENCE)
+    assert len(asked) == 1 and "SHA256:" in asked[0]
+    (run,) = folder.iterdir()
+    there = unknown_sshd.work / "runs" / run.name
+    for name in ("events.jsonl", "model.onnx"):
+        qtbot.waitUntil(lambda name=name: is_same(run / name, there / name), timeout=PATIENCE)
+
+
+def test_a_server_is_added_and_tested(
+    unknown_sshd: Sshd, qtbot: QtBot, home: Path, tmp_path: Path
+) -> None:
+    """Its host key is shown with its fingerprint; only a person's yes accepts it."""
+    dialog = ServerDialog()
+    qtbot.addWidget(dialog)
+    dialog.show()
+    activate = install_quick_python(tmp_path / "quick python")
+    server = unknown_sshd.profile(name="the lab", activate=activate, devices=4)
+    click(qtbot, dialog, "Save")
+    assert load_profiles() == {}  # it has no name
+    dialog.form.show_profile(server)
+    click(qtbot, dialog, "Save")
+    assert load_profiles() == {"the lab": server}
+
+    known_hosts = home / ".ssh" / "known_hosts"
+    asked = answer(qtbot, "Refuse it")
+    click(qtbot, dialog, "Test connection")
+    qtbot.waitUntil(lambda: "not accepted" in dialog.checks.text(), timeout=PATIENCE)
+    assert "SHA256:" in asked[0] and not known_hosts.exists()
+    answer(qtbot, "Accept its key")
+    click(qtbot, dialog, "Test connection")
+    qtbot.waitUntil(lambda: "clock: agrees" in dialog.checks.text(), timeout=PATIENCE)
+    assert known_hosts.read_text() == unknown_sshd.known_hosts_line()
+
+    dialog.form.show_profile(replace(server, name="renamed"))
+    click(qtbot, dialog, "Save")
+    assert list(load_profiles()) == ["renamed"]
+
+
+def test_the_log_of_a_device_is_followed(sshd: Sshd, qtbot: QtBot, tmp_path: Path) -> None:
+    activate = install_quick_python(tmp_path / "quick python")
+    launcher = RemoteLauncher(sshd.profile(activate=activate, devices=2), tmp_path / "runs")
+    run = launcher.start(quick_config(write_data(tmp_path / "data"), steps=5), "a run")
+    follow_to_end(RunFollower(run, launcher))
+    parent = QWidget()
+    qtbot.addWidget(parent)
+    window = DeviceLogWindow(run, parent, launcher)
+    window.choose(1)
+    qtbot.waitUntil(lambda: window.text() == "log of device 1\n", timeout=PATIENCE)
+    with (sshd.work / "runs" / "a run" / "logs" / "device1" / "log.log").open("a") as log:
+        log.write("step: 6\n")
+    qtbot.waitUntil(lambda: window.text().endswith("step: 6\n"), timeout=PATIENCE)
+    window.close()
+    launcher.close()
+
+
+def answer(qtbot: QtBot, text: str) -> list[str]:
+    """Press a button of the question that comes next; returns where its text will be put."""
+    asked: list[str] = []
+
+    def press() -> None:
+        box = QApplication.activeModalWidget()
+        if not isinstance(box, QMessageBox):
+            QTimer.singleShot(50, press)
+            return
+        asked.append(box.informativeText())
+        choice = next(one for one in box.buttons() if one.text() == text)
+        qtbot.mouseClick(choice, Qt.MouseButton.LeftButton)
+
+    press()
+    return asked

@@ -1,0 +1,290 @@
+"""The train dock in a real viewer, with real trainings of a few steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from napari.layers import Image, Labels
+from napari.utils.notifications import notification_manager
+from pytestqt.qtbot import QtBot
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtWidgets import QApplication, QLabel, QMessageBox, QPushButton
+
+from napari_unet.launchers.local_launcher import LocalLauncher, find_process
+from napari_unet.runs.run_list import list_runs, summarize
+from napari_unet.settings import load_settings, remember
+from napari_unet.widgets.train.dock import TrainDock
+from training.config import TrainingConfig
+from training.runs.run_directory import RunDirectory
+from training.stacks.synthetic import synthetic_stack, write_synthetic
+from training.stacks.training_pair import read_stack
+
+PATIENCE = 120_000  # milliseconds; a process that imports MindSpore on a busy machine
+
+OpenDock = Callable[[], tuple[Any, TrainDock]]
+
+
+@pytest.fixture
+def runs_folder(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "runs of 'tests'"
+    remember(runs_folder=str(folder))
+    yield folder
+    for summary in list_runs(folder):
+        LocalLauncher(folder).cancel(summary.run)
+
+
+@pytest.fixture
+def open_dock(make_napari_viewer: Any, runs_folder: Path, qtbot: QtBot) -> OpenDock:
+    """``open_dock()`` gives a shown viewer with a synthetic pair, and its train dock."""
+
+    def open_one() -> tuple[Any, TrainDock]:
+        viewer = make_napari_viewer(show=True)
+        images, labels = synthetic_stack(slices=6, size=64)
+        viewer.add_image(images, name="sections")
+        viewer.add_labels((labels == 0).astype("uint8"), name="membranes")
+        dock = TrainDock(viewer)
+        viewer.window.add_dock_widget(dock, name="Train")
+        qtbot.waitUntil(lambda: "Membrane" in visible_text(dock), timeout=PATIENCE)
+        return viewer, dock
+
+    return open_one
+
+
+def visible_text(dock: TrainDock) -> str:
+    return "\n".join(label.text() for label in dock.findChildren(QLabel))
+
+
+def button(dock: TrainDock, text: str) -> QPushButton:
+    return next(one for one in dock.findChildren(QPushButton) if one.text() == text)
+
+
+def click(qtbot: QtBot, dock: TrainDock, text: str) -> None:
+    qtbot.waitUntil(lambda: button(dock, text).isEnabled(), timeout=PATIENCE)
+    qtbot.mouseClick(button(dock, text), Qt.MouseButton.LeftButton)
+
+
+def wait_for_text(qtbot: QtBot, dock: TrainDock, text: str) -> None:
+    qtbot.waitUntil(lambda: text in visible_text(dock), timeout=PATIENCE)
+
+
+def wait_for_end(qtbot: QtBot, dock: TrainDock, text: str) -> None:
+    """The process is gone, and the dock says what became of it."""
+    wait_for_text(qtbot, dock, text)
+    qtbot.waitUntil(button(dock, "Start").isEnabled, timeout=PATIENCE)
+
+
+def only_run(folder: Path) -> RunDirectory:
+    (summary,) = list_runs(folder)
+    return summary.run
+
+
+def told(text: str) -> bool:
+    """Whether one of napari's notifications said so."""
+    return any(text in one.message for one in notification_manager.records)
+
+
+def set_options(dock: TrainDock, **options: Any) -> None:
+    for name, value in options.items():
+        dock.form.set_value(name, value)
+
+
+def answer(text: str, qtbot: QtBot) -> Callable[[], None]:
+    """Presses a button of the message box that will be open."""
+
+    def press() -> None:
+        box = QApplication.activeModalWidget()
+        assert isinstance(box, QMessageBox)
+        choice = next(one for one in box.buttons() if text in one.text())
+        qtbot.mouseClick(choice, Qt.MouseButton.LeftButton)
+
+    return press
+
+
+def test_a_training_started_by_a_click_is_watched_to_its_end(
+    open_dock: OpenDock, runs_folder: Path, qtbot: QtBot
+) -> None:
+    viewer, dock = open_dock()
+    set_options(dock, steps=4, eval_interval=1, seed=5)
+    click(qtbot, dock, "Start")
+    wait_for_end(qtbot, dock, "Finished")
+    run = only_run(runs_folder)
+    assert run.onnx.exists()
+    assert "4 of 4" in visible_text(dock)
+    assert "held out for validation" in visible_text(dock)
+    assert not button(dock, "Stop").isEnabled()
+    preview = next(one for one in viewer.layers if one.name == "training preview")
+    assert isinstance(preview, Image)
+    assert preview.data.shape == (1, 64, 64)
+    assert preview.data.any()
+    assert load_settings().training["seed"] == 5
+
+
+def test_layers_without_a_file_are_written_into_the_run(
+    open_dock: OpenDock, runs_folder: Path, qtbot: QtBot
+) -> None:
+    viewer, dock = open_dock()
+    set_options(dock, steps=1)
+    click(qtbot, dock, "Start")
+    wait_for_end(qtbot, dock, "Finished")
+    config = only_run(runs_folder).read_config()
+    assert (read_stack(config.image) == viewer.layers["sections"].data).all()
+    membrane = read_stack(config.labels) == 0
+    assert config.label_convention == "isbi"
+    assert (membrane == (viewer.layers["membranes"].data == 1)).all()
+
+
+def test_stop_keeps_the_model_and_resume_goes_on(
+    open_dock: OpenDock, runs_folder: Path, qtbot: QtBot
+) -> None:
+    _, dock = open_dock()
+    set_options(dock, steps=100_000)
+    click(qtbot, dock, "Start")
+    wait_for_text(qtbot, dock, "of 100000")
+    click(qtbot, dock, "Stop")
+    wait_for_end(qtbot, dock, "Stopped")
+    run = only_run(runs_folder)
+    assert run.onnx.exists()
+    click(qtbot, dock, "Resume")
+    qtbot.waitUntil(lambda: summarize(run).status == "running", timeout=PATIENCE)
+    click(qtbot, dock, "Stop")
+    wait_for_end(qtbot, dock, "Stopped")
+
+
+def test_a_killed_process_is_told_and_can_be_resumed(
+    open_dock: OpenDock, runs_folder: Path, qtbot: QtBot
+) -> None:
+    _, dock = open_dock()
+    set_options(dock, steps=100_000)
+    click(qtbot, dock, "Start")
+    wait_for_text(qtbot, dock, "of 100000")
+    run = only_run(runs_folder)
+    process = find_process(run.process)
+    assert process is not None
+    process.kill()
+    wait_for_text(qtbot, dock, "it was killed")
+    assert "Interrupted" in visible_text(dock)
+    resume = next(one for one in dock.findChildren(QPushButton) if one.text() == "Resume")
+    qtbot.mouseClick(resume, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: summarize(run).status == "running", timeout=PATIENCE)
+
+
+def test_cancel_asks_and_deletes(open_dock: OpenDock, runs_folder: Path, qtbot: QtBot) -> None:
+    _, dock = open_dock()
+    set_options(dock, steps=100_000)
+    click(qtbot, dock, "Start")
+    qtbot.waitUntil(lambda: button(dock, "Cancel").isEnabled(), timeout=PATIENCE)
+    process = find_process(only_run(runs_folder).process)
+    QTimer.singleShot(300, answer("Keep", qtbot))
+    click(qtbot, dock, "Cancel")
+    assert only_run(runs_folder).config.exists()
+    QTimer.singleShot(300, answer("Cancel and delete", qtbot))
+    click(qtbot, dock, "Cancel")
+    wait_for_text(qtbot, dock, "was cancelled")
+    assert list_runs(runs_folder) == []
+    assert process is not None
+    assert not process.is_running()
+
+
+def test_a_run_left_running_is_followed_after_a_restart(
+    open_dock: OpenDock, runs_folder: Path, qtbot: QtBot
+) -> None:
+    viewer, dock = open_dock()
+    set_options(dock, steps=100_000)
+    click(qtbot, dock, "Start")
+    wait_for_text(qtbot, dock, "of 100000")
+    window = dock.window()
+    QTimer.singleShot(300, answer("Don't close", qtbot))
+    assert not window.close()
+    QTimer.singleShot(300, answer("Leave it running", qtbot))
+    assert window.close()
+    run = only_run(runs_folder)
+    assert find_process(run.process) is not None
+    assert load_settings().followed_run == str(run.path)
+    viewer.close()
+
+    _, again = open_dock()
+    wait_for_text(qtbot, again, "of 100000")
+    assert load_settings().followed_run == ""
+    click(qtbot, again, "Stop")
+    wait_for_end(qtbot, again, "Stopped")
+
+
+def test_a_training_whose_dock_is_closed_goes_on_and_is_followed_by_the_next_dock(
+    open_dock: OpenDock, runs_folder: Path, qtbot: QtBot
+) -> None:
+    viewer, dock = open_dock()
+    set_options(dock, steps=100_000, eval_interval=1)
+    click(qtbot, dock, "Start")
+    wait_for_text(qtbot, dock, "of 100000")
+    with qtbot.waitSignal(dock.destroyed):
+        QTimer.singleShot(0, lambda: viewer.window.remove_dock_widget(dock))
+    assert summarize(only_run(runs_folder)).is_running
+    again = TrainDock(viewer)
+    viewer.window.add_dock_widget(again, name="Train")
+    wait_for_text(qtbot, again, "of 100000")
+    assert told("goes on training") and told("is followed again")
+    click(qtbot, again, "Stop")
+    wait_for_end(qtbot, again, "Stopped")
+
+
+def test_a_training_is_stopped_before_the_window_closes(
+    open_dock: OpenDock, runs_folder: Path, qtbot: QtBot
+) -> None:
+    _, dock = open_dock()
+    set_options(dock, steps=100_000)
+    click(qtbot, dock, "Start")
+    wait_for_text(qtbot, dock, "of 100000")
+    window, run = dock.window(), only_run(runs_folder)
+    window.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose, False)  # the fixture deletes it
+    QTimer.singleShot(300, answer("Stop it", qtbot))
+    assert not window.close()
+    qtbot.waitUntil(lambda: not window.isVisible())
+    assert told("napari closes then")
+    qtbot.waitUntil(lambda: summarize(run).status == "stopped", timeout=PATIENCE)
+
+
+def test_labels_of_another_shape_are_refused_in_words(
+    open_dock: OpenDock, runs_folder: Path, qtbot: QtBot
+) -> None:
+    viewer, dock = open_dock()
+    viewer.layers["membranes"].data = viewer.layers["membranes"].data[:4]
+    click(qtbot, dock, "Start")
+    wait_for_text(qtbot, dock, "was not started")
+    assert list_runs(runs_folder) == []
+
+
+def test_a_folder_can_be_trained_on_and_inverted(
+    open_dock: OpenDock, tmp_path: Path, qtbot: QtBot
+) -> None:
+    write_synthetic(tmp_path / "data")
+    _, dock = open_dock()
+    dock.data.choose_folder(tmp_path / "data")
+    wait_for_text(qtbot, dock, "30 x 256 x 256")
+    assert dock.data.pair.convention == "isbi"
+    click(qtbot, dock, "Invert")
+    assert dock.data.pair.convention == "membrane"
+    assert "much for membrane" in visible_text(dock)
+
+
+def test_labels_opened_after_their_images_are_taken(
+    make_napari_viewer: Any, runs_folder: Path, qtbot: QtBot
+) -> None:
+    viewer = make_napari_viewer()
+    images, labels = synthetic_stack(slices=6, size=64)
+    viewer.add_image(images, name="sections")
+    dock = TrainDock(viewer)
+    qtbot.addWidget(dock)
+    viewer.add_layer(Labels((labels == 0).astype("uint8"), name="membranes"))
+    wait_for_text(qtbot, dock, "Membrane")
+    assert dock.data.data().labels.name == "membranes"
+
+
+def test_the_form_remembers_the_last_training(make_napari_viewer: Any, qtbot: QtBot) -> None:
+    remember(training={"preset": "medical", "lr": 0.003, "steps": -1, "gone": 1})
+    dock = TrainDock(make_napari_viewer())
+    qtbot.addWidget(dock)
+    config = dock.form.config()
+    assert config == TrainingConfig(preset="medical", lr=0.003)

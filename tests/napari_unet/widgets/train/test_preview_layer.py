@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from napari.components import ViewerModel
+from napari.layers import Image
+
+from napari_unet.layers.plugin_layers import is_preview
+from napari_unet.runs.run_progress import PreviewImage
+from napari_unet.widgets.train.preview_layer import PreviewLayer
+
+PREVIEW = PreviewImage(np.full((8, 9), 7, np.uint8), slice=3, epoch=1)
+
+
+@pytest.fixture
+def images() -> Image:
+    return Image(np.zeros((5, 8, 9), np.uint8), scale=(50, 4, 4))
+
+
+def previews(viewer: ViewerModel) -> list[Image]:
+    return [one for one in viewer.layers if isinstance(one, Image) and is_preview(one)]
+
+
+def test_a_preview_is_shown_in_the_blank_layer_that_was_there_before(images: Image) -> None:
+    viewer = ViewerModel()
+    layer = PreviewLayer(viewer)
+    layer.prepare(3, images)
+    (blank,) = previews(viewer)
+    assert not blank.data.any()
+    assert tuple(blank.translate) == (150, 0, 0)
+    layer.prepare(3, images)
+    layer.show(PREVIEW, images)
+    assert previews(viewer) == [blank]
+    assert (blank.data == 7).all()
+    layer.remove_blank()
+    assert previews(viewer) == [blank]
+
+
+def test_a_blank_layer_goes_with_a_run_that_ends_before_its_first_preview(images: Image) -> None:
+    viewer = ViewerModel()
+    layer = PreviewLayer(viewer)
+    layer.prepare(3, images)
+    layer.remove_blank()
+    assert not previews(viewer)
+    layer.prepare(3, images)
+    assert len(previews(viewer)) == 1
+
+
+def test_a_blank_layer_that_was_removed_stays_away_until_it_is_revealed(images: Image) -> None:
+    viewer = ViewerModel()
+    layer = PreviewLayer(viewer)
+    layer.prepare(3, images)
+    viewer.layers.clear()
+    layer.prepare(3, images)
+    layer.show(PREVIEW, images)
+    assert not previews(viewer)
+    layer.reveal()
+    (shown,) = previews(viewer)
+    assert (shown.data == 7).all()

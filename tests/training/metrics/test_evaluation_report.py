@@ -1,0 +1,70 @@
+import csv
+import io
+import json
+
+import numpy as np
+import pytest
+
+from training.metrics.evaluation_report import Evaluation, evaluate_slices, zoo_line
+from training.metrics.neuron_metrics import NEURON_FIGURES
+from training.metrics.pixel_metrics import FIGURES
+
+
+@pytest.fixture
+def evaluation() -> Evaluation:
+    membrane = np.random.default_rng(0).random((5, 8, 8)) < 0.3
+    probabilities = {
+        4: membrane[4].astype(np.float32),
+        1: np.full((8, 8), 0.25, np.float32),
+    }
+    return evaluate_slices(2, probabilities, membrane)
+
+
+def test_slices_keep_their_order_and_truth(evaluation: Evaluation) -> None:
+    assert [one["index"] for one in evaluation.slices] == [4, 1]
+    assert evaluation.slices[0]["dice"] == 1
+    assert evaluation.slices[1]["recall"] == 0
+    assert evaluation.mean["dice"] == 0.5
+
+
+def test_json(evaluation: Evaluation) -> None:
+    document = json.loads(evaluation.to_json())
+    assert set(document) == {"fold", "slices", "mean", "neuron_thresholds"}
+    assert document["fold"] == 2
+    assert set(document["slices"][0]) == {"index", *FIGURES}
+    assert set(document["mean"]) == set(FIGURES)
+    assert Evaluation.from_json(evaluation.to_json()) == evaluation
+
+
+def test_csv(evaluation: Evaluation) -> None:
+    rows = list(csv.DictReader(io.StringIO(evaluation.to_csv())))
+    assert [row["index"] for row in rows] == ["4", "1", "mean"]
+    assert float(rows[-1]["soft_dice"]) == evaluation.mean["soft_dice"]
+
+
+def test_table(evaluation: Evaluation) -> None:
+    assert evaluation.table().splitlines()[-1].split()[0] == "mean"
+
+
+def test_figures_of_neurons_are_added() -> None:
+    """Two rooms: a perfect slice, and one whose wall has a hole at 0.6 and above."""
+    membrane = np.zeros((2, 9, 9), bool)
+    membrane[:, :, 4] = True
+    leaky = membrane[1] * np.float32(0.9)
+    leaky[4, 4] = 0.55
+    probabilities = {1: leaky, 0: membrane[0].astype(np.float32)}
+    pixels = evaluate_slices(2, probabilities, membrane)
+    evaluation = pixels.with_neuron_figures(probabilities, membrane, thresholds=[0.5, 0.6])
+    assert evaluation.mean == {**pixels.mean, "v_rand": 1, "v_info": 1}
+    assert evaluation.neuron_thresholds == {"v_rand": 0.5, "v_info": 0.5}
+    merged = pixels.with_neuron_figures(probabilities, membrane, thresholds=[0.6])
+    assert [one["v_rand"] for one in merged.slices] == pytest.approx([2 / 3, 1])
+    assert merged.mean["v_info"] == 0.5
+    columns = merged.to_csv().splitlines()[0].split(",")
+    assert columns == ["index", *FIGURES, *NEURON_FIGURES]
+    assert merged.table().splitlines()[0].split() == ["slice", *FIGURES, *NEURON_FIGURES]
+
+
+def test_the_zoos_line() -> None:
+    line = "============== Cross valid dice coeff is: {'dice_coeff': 0.9085}"
+    assert zoo_line({"soft_dice": 0.9085}) == line

@@ -1,0 +1,52 @@
+import json
+from dataclasses import replace
+
+import pytest
+
+from training.errors import UserError
+from training.model.model_card import ModelCard, preset_zoom
+from training.stacks.holdout import split_fold
+from training.stacks.scaling import Scaling
+
+CARD = ModelCard("medical", Scaling("uint16", 0, 4095), (0.75, 0.5), fold=3, data="a.tif")
+
+
+def test_round_trip() -> None:
+    assert ModelCard.from_json(CARD.to_json()) == CARD
+
+
+def test_a_model_that_learned_on_has_seen_what_the_other_had() -> None:
+    first = replace(CARD, train_slices=(1, 4))
+    second = replace(CARD, train_slices=(2, 4)).having_learned(first)
+    assert ModelCard.from_json(second.to_json()).seen_slices(30) == [1, 2, 4]
+    elsewhere = replace(CARD, data="b.tif", train_slices=(3,)).having_learned(first)
+    assert elsewhere.seen_slices(30) == [3]
+    assert CARD.seen_slices(30) == split_fold(30, 3)[0]
+
+
+def test_zoom_of_presets() -> None:
+    assert preset_zoom("medical", (512, 776)) == (388 / 512, 0.5)
+    assert preset_zoom("compact", (512, 776)) == (1.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"preset": "other"},
+        {"zoom": 3},
+        {"zoom": [1, "x"]},
+        {"scaling": {"dtype": "uint8"}},
+        {"scaling": None},
+        {"unknown": 1},
+    ],
+)
+def test_a_card_that_can_not_be_read(change: dict[str, object]) -> None:
+    text = json.dumps({**json.loads(CARD.to_json()), **change})
+    with pytest.raises(UserError, match=r"model\.onnx has metadata that this version can't read"):
+        ModelCard.from_json(text, "model.onnx")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "3"])
+def test_a_card_that_is_none(text: str) -> None:
+    with pytest.raises(UserError):
+        ModelCard.from_json(text)

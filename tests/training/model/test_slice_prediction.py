@@ -1,0 +1,45 @@
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from training.model.slice_prediction import mean_over_symmetries
+
+
+def smooth_image(shape: tuple[int, int] = (40, 56)) -> np.ndarray:
+    noise = np.random.default_rng(0).normal(size=shape)
+    return ndimage.gaussian_filter(noise, 3).astype(np.float32)
+
+
+def test_a_prediction_without_direction_stays_as_it_is() -> None:
+    image = smooth_image()
+    found = mean_over_symmetries(lambda seen: 2 * seen, image)
+    assert (found.dtype, found.shape) == (np.float32, image.shape)
+    np.testing.assert_allclose(found, 2 * image, rtol=1e-6)
+
+
+def test_every_flip_and_turn_is_seen_once() -> None:
+    seen = []
+    image = np.arange(6).reshape(2, 3)
+    mean_over_symmetries(lambda one: seen.append(one.tolist()) or one.astype(np.float32), image)
+    turns = [np.rot90(one, k).tolist() for one in (image, image.T) for k in range(4)]
+    assert sorted(seen) == sorted(turns)
+
+
+def test_a_mean_by_hand() -> None:
+    """What is predicted is the row number of a 2 x 2 image: 0, 0, 1, 1, from every side."""
+    rows = mean_over_symmetries(lambda seen: np.float32([[0, 0], [1, 1]]), np.zeros((2, 2)))
+    np.testing.assert_array_equal(rows, np.full((2, 2), 0.5))
+
+
+@pytest.mark.parametrize("displacement", [(-2, 0), (0, 3), (-2, 3)])
+def test_displaced_predictions_are_brought_together(displacement: tuple[int, int]) -> None:
+    image = smooth_image()
+
+    def displaced(seen: np.ndarray) -> np.ndarray:
+        return np.roll(seen, displacement, axis=(0, 1))
+
+    found = mean_over_symmetries(displaced, image, displacement)
+    inner = (slice(8, -8), slice(8, -8))
+    np.testing.assert_allclose(found[inner], displaced(image)[inner], atol=1e-6)
+    plain = mean_over_symmetries(displaced, image)
+    assert np.abs(plain - displaced(image))[inner].max() > 0.02

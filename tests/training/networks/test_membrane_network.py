@@ -1,0 +1,68 @@
+"""The networks: the zoo's names and shapes, and the portable models that come out."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+WIDTHS = (64, 128, 256, 512, 1024)
+
+
+def run_case(name: str, *arguments: object) -> str:
+    command = [
+        sys.executable,
+        "-m",
+        "tests.training.networks.network_cases",
+        name,
+        *map(str, arguments),
+    ]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=550, check=False)
+    assert result.returncode == 0, result.stderr
+    return result.stdout.strip()
+
+
+def zoo_parameters() -> dict[str, tuple[int, ...]]:
+    """Names and shapes of the zoo's UNetMedical."""
+
+    def double_conv(prefix: str, inputs: int, outputs: int) -> dict[str, tuple[int, ...]]:
+        return {
+            f"{prefix}.double_conv.0.weight": (outputs, inputs, 3, 3),
+            f"{prefix}.double_conv.0.bias": (outputs,),
+            f"{prefix}.double_conv.2.weight": (outputs, outputs, 3, 3),
+            f"{prefix}.double_conv.2.bias": (outputs,),
+        }
+
+    parameters = double_conv("inc", 1, WIDTHS[0])
+    for level in (1, 2, 3, 4):
+        inputs, outputs = WIDTHS[level - 1], WIDTHS[level]
+        parameters |= double_conv(f"down{level}.maxpool_conv.1", inputs, outputs)
+        inputs, outputs = WIDTHS[5 - level], WIDTHS[4 - level]
+        parameters[f"up{level}.up.weight"] = (inputs, outputs, 2, 2)
+        parameters |= double_conv(f"up{level}.conv", inputs, outputs)
+    return parameters | {"outc.conv.weight": (2, 64, 1, 1), "outc.conv.bias": (2,)}
+
+
+def test_medical_has_the_zoo_s_parameters() -> None:
+    lines = run_case("medical_parameters").splitlines()
+    found = {name: tuple(map(int, shape)) for name, *shape in map(str.split, lines)}
+    assert found == zoo_parameters()
+
+
+def test_a_checkpoint_of_the_zoo_loads(tmp_path: Path) -> None:
+    assert run_case("zoo_checkpoint_loads", tmp_path) == "equal"
+
+
+def test_medical_learns_from_a_batch() -> None:
+    assert 0 < float(run_case("one_medical_step")) < 100
+
+
+@pytest.mark.parametrize(("preset", "size"), [("compact", 96), ("medical", 252)])
+def test_the_portable_model_gives_mindspore_s_output(preset: str, size: int) -> None:
+    assert float(run_case("same_as_onnx", preset, size)) < 1e-4
+
+
+def test_a_long_run_learns_at_a_lower_rate() -> None:
+    short, usual, long = map(float, run_case("highest_rates", 60, 576, 4 * 576).split())
+    assert short == usual == pytest.approx(1e-2)
+    assert long == pytest.approx(usual / 2)

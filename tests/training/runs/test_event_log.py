@@ -1,0 +1,168 @@
+"""Events and the state that they fold into."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.limits import no_file_longer_than
+from training.runs import event_reading
+from training.runs.event_log import EventLog
+from training.runs.event_reading import KEPT_EVENTS, read_events
+from training.runs.run_state import RunState, fold, load_state, read_state
+
+STARTED = {"kind": "started", "time": 10.0, "first_step": 0, "total_steps": 10}
+
+
+def step(number: int) -> dict[str, object]:
+    return {"kind": "step", "time": 10.0 + number, "step": number, "epoch": 1, "loss": 1 / number}
+
+
+def evaluated(number: int, soft_dice: float) -> dict[str, object]:
+    return {
+        "kind": "evaluated",
+        "time": 10.0 + number,
+        "step": number,
+        "mean": {"soft_dice": soft_dice, "dice": 0.5},
+    }
+
+
+def test_steps_and_the_best_evaluation_are_kept() -> None:
+    events = [STARTED, step(1), step(2), evaluated(2, 0.9), step(3), evaluated(3, 0.8)]
+    state = fold(RunState(), events)
+    assert state.status == "running"
+    assert state.step == 3
+    assert state.best_soft_dice == 0.9
+    assert state.seconds_left == pytest.approx(7.0)
+
+
+def test_folding_in_parts_gives_the_same_state() -> None:
+    events = [STARTED, *(step(number) for number in range(1, 6)), evaluated(5, 0.7)]
+    state = RunState()
+    for event in events:
+        before = state
+        state = fold(state, [event])
+        assert before != state
+    assert state == fold(RunState(), events)
+
+
+def test_a_resumed_run_tells_nothing_twice() -> None:
+    killed = [STARTED, *(step(number) for number in range(1, 6)), evaluated(3, 0.9)]
+    resumed = [STARTED | {"first_step": 3, "time": 50.0}, step(4), step(5), step(6)]
+    state = fold(fold(RunState(), killed), resumed)
+    assert [one["step"] for one in state.steps] == [1, 2, 3, 4, 5, 6]
+    assert [one["step"] for one in state.evaluations] == [3]
+    assert state.started_time == 10.0
+
+
+def test_a_failure_is_told_until_the_run_goes_on() -> None:
+    failed = {"kind": "failed", "time": 12.0, "message": "No.", "remedy": "", "traceback": ""}
+    state = fold(RunState(), [STARTED, failed])
+    assert (state.status, state.failure) == ("failed", failed)
+    state = fold(state, [STARTED])
+    assert (state.status, state.failure) == ("running", None)
+
+
+def test_a_comparison_is_told_until_the_run_goes_on() -> None:
+    figures = {"mean": {"soft_dice": 0.8}}
+    started = STARTED | {"initial_model": {"path": "best.safetensors", **figures}}
+    compared = {"kind": "compared", "time": 13.0, "is_better": True}
+    state = fold(RunState(), [started, step(1), compared])
+    assert (state.initial_soft_dice, state.comparison) == (0.8, compared)
+    assert fold(state, [started]).comparison is None
+    assert fold(RunState(), [STARTED]).initial_soft_dice is None
+
+
+def test_an_unfinished_line_and_unknown_kinds_are_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    lines = [json.dumps(STARTED), json.dumps({"kind": "new", "time": 0}), "not JSON", '{"kind"']
+    path.write_text("\n".join(lines))
+    assert load_state(path).status == "running"
+    events, offset = read_events(path)
+    assert [event["kind"] for event in events] == ["started", "new"]
+    with path.open("a") as file:
+        file.write(': "finished", "time": 3}\n')
+    events, _ = read_events(path, offset)
+    assert [event["kind"] for event in events] == ["finished"]
+
+
+def test_the_log_cuts_off_what_a_killed_process_left(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    path.write_text(json.dumps(STARTED) + '\n{"kind": "st')
+    log = EventLog(path)
+    log.append("finished", step=3, seconds=1.0)
+    log.close()
+    assert [event["kind"] for event in read_events(path)[0]] == ["started", "finished"]
+
+
+def test_no_file_has_no_events(tmp_path: Path) -> None:
+    assert read_events(tmp_path / "none.jsonl", 7) == ([], 7)
+
+
+def write_events(path: Path, steps: int) -> None:
+    log = EventLog(path)
+    log.append("started", first_step=0, total_steps=steps)
+    for number in range(1, steps + 1):
+        log.append("step", step=number, epoch=1, loss=1 / number, images_per_second=9.0, lr=1e-5)
+        if number % 10 == 0:
+            log.append("evaluated", step=number, mean={"soft_dice": number / steps, "dice": 0.5})
+            log.append("preview", epoch=1, slice=2, path=f"preview/epoch-{number:04}.png")
+    log.close()
+
+
+def test_a_file_of_many_pieces_gives_the_same_state(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "events.jsonl"
+    write_events(path, steps=3000)
+    expected = fold(RunState(), read_events(path)[0])
+    assert len(expected.steps) == KEPT_EVENTS
+    assert expected.loss.means.tolist() == [1 / number for number in range(1, 3001)]
+    assert load_state(path) == expected
+    monkeypatch.setattr(event_reading, "PIECE", 70)  # less than a line
+    assert load_state(path) == expected
+    monkeypatch.setattr(event_reading, "PIECE", 5_000)
+    monkeypatch.setattr(event_reading, "NEWEST_BYTES", 100_000)  # of some 400,000
+    assert load_state(path) == expected
+
+
+def test_of_the_steps_the_last_alone_can_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    write_events(path, steps=30)
+    state, offset = read_state(path, RunState(), 0, "last")
+    assert (state.step, len(state.steps), offset) == (30, 1, path.stat().st_size)
+    assert state.best_soft_dice == 1.0
+
+
+def test_a_run_taken_back_beyond_the_newest_steps_knows_where_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    write_events(path, steps=3000)
+    resumed = [STARTED | {"first_step": 100, "time": 50.0}]
+    state = fold(load_state(path), resumed)
+    assert (state.step, state.steps) == (100, [])
+    assert state.loss.steps[-1] == 100
+
+
+def test_steps_that_are_not_as_we_write_them_are_read_as_well(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    write_events(path, steps=2000)
+    lines = path.read_text().splitlines()
+    lines[3] = '{"kind": "step", "lr": 1, "images_per_second": 9, "step": 3, "loss": 1, "epoch": 1}'
+    lines[4] = '{"kind": "step", "step'
+    path.write_text("\n".join(lines) + "\n")
+    assert load_state(path) == fold(RunState(), read_events(path)[0])
+
+
+def test_an_event_that_finds_no_room_is_written_later(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    log = EventLog(path)
+    log.append("warning", message="first")
+    with no_file_longer_than(path.stat().st_size + 20):
+        for message in ("second", "third"):
+            with pytest.raises(OSError, match="File too large"):
+                log.append("warning", message=message)
+            assert load_state(path).warnings == ["first"]
+            assert path.read_bytes().endswith(b"\n")
+    log.append("warning", message="fourth")
+    log.close()
+    assert load_state(path).warnings == ["first", "second", "third", "fourth"]

@@ -1,0 +1,91 @@
+"""The run directory: its paths, its lock, and files that are never half-written."""
+
+import multiprocessing
+from pathlib import Path
+
+import pytest
+
+from training.config import preset_config
+from training.errors import UserError
+from training.runs.run_directory import RunDirectory
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunDirectory:
+    run = RunDirectory(tmp_path / "run")
+    run.create(preset_config("compact", seed=3))
+    return run
+
+
+def test_a_new_run_holds_its_configuration(run: RunDirectory) -> None:
+    assert run.read_config() == preset_config("compact", seed=3)
+    assert not run.is_running()
+    assert run.list_checkpoints() == []
+
+
+def test_a_run_is_not_made_where_something_is(run: RunDirectory) -> None:
+    with pytest.raises(UserError, match="exists and is not empty"):
+        run.create(preset_config("compact"))
+    assert run.read_config().seed == 3
+
+
+def test_a_run_is_made_where_a_killed_process_had_begun_to(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path / "run")
+    run.checkpoints.mkdir(parents=True)
+    (run.path / ".config.json.a1b2c3d4.part").write_text("{")
+    run.create(preset_config("compact"))
+    assert not list(run.path.glob("*.part"))
+    assert run.read_config() == preset_config("compact")
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "checkpoints/best.safetensors"])
+def test_a_run_is_not_made_over_files(name: str, tmp_path: Path) -> None:
+    file = tmp_path / "run" / name
+    file.parent.mkdir(parents=True)
+    file.touch()
+    with pytest.raises(UserError, match="exists and is not empty"):
+        RunDirectory(tmp_path / "run").create(preset_config("compact"))
+
+
+def test_a_run_is_not_made_below_a_file(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="can't be written to"):
+        RunDirectory(tmp_path / "file" / "run").create(preset_config("compact"))
+
+
+def test_a_folder_without_configuration_is_no_run(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="is no run"):
+        RunDirectory(tmp_path).read_config()
+
+
+def test_checkpoints_come_in_the_order_of_their_steps(run: RunDirectory) -> None:
+    paths = [run.checkpoint("unet", epoch, step) for epoch, step in ((1, 9), (2, 10), (10, 100))]
+    for path in reversed(paths):
+        path.touch()
+    run.best.touch()
+    assert run.list_checkpoints() == paths
+
+
+def test_one_process_at_a_time_holds_a_run(run: RunDirectory) -> None:
+    context = multiprocessing.get_context("spawn")
+    with run.held():
+        assert run.is_running()
+        with context.Pool(1) as pool, pytest.raises(UserError, match="Another process"):
+            pool.apply(hold, (run,))
+    assert not run.is_running()
+
+
+def hold(run: RunDirectory) -> None:
+    with run.held():
+        pass
+
+
+def test_what_a_killed_training_left_is_removed(run: RunDirectory) -> None:
+    kept = [run.best, run.onnx, run.preview / "epoch-0001.png", run.process]
+    for path in kept:
+        path.touch()
+    for path in (run.best, run.onnx, run.preview_image(2)):
+        path.with_name(f".{path.name}.x1y2z3_4.part").touch()
+    run.remove_leftovers()
+    found = {path for path in run.path.rglob("*") if path.is_file()}
+    assert found == {*kept, run.config}

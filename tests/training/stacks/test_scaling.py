@@ -1,0 +1,122 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
+
+from training.errors import UserError
+from training.stacks.scaling import Scaling
+
+
+@pytest.fixture
+def stack() -> np.ndarray:
+    stack = np.random.default_rng(0).integers(0, 256, (3, 20, 30), dtype=np.uint8)
+    stack[0, 0, :2] = 0, 255
+    return stack
+
+
+def test_8_bit_is_the_zoos_scaling() -> None:
+    scaling = Scaling.of(np.full((2, 4, 4), 100, np.uint8))
+    assert scaling == Scaling("uint8", 0, 255)
+    pixels = np.arange(256, dtype=np.uint8)
+    np.testing.assert_allclose(scaling.apply(pixels), pixels / 127.5 - 1, atol=1e-6)
+    assert scaling.apply(pixels).dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("dtype", "factor"),
+    [("uint16", 1), ("uint16", 257), ("int32", 1), ("float32", 1), ("float32", 1 / 255),
+     ("float64", 1 / 255), ("float64", 257), (">u2", 257)],
+)  # fmt: skip
+def test_the_same_image_in_any_dtype_is_the_same_input(
+    stack: np.ndarray, dtype: str, factor: float
+) -> None:
+    scaling = Scaling.of(stack)
+    other = (stack * np.float64(factor)).astype(dtype)
+    np.testing.assert_array_equal(scaling.for_stack(other).apply(other[0]), scaling.apply(stack[0]))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "values", "expected"),
+    [
+        ("uint16", (0, 200), (0, 255)),
+        ("uint16", (0, 3000), (0, 4095)),
+        ("uint16", (0, 5000), (0, 5000)),  # fills less than a quarter of 65535
+        ("uint16", (30000, 34000), (30000, 34000)),
+        ("uint16", (100, 60000), (0, 65535)),
+        ("int16", (-500, 500), (-500, 500)),
+        ("uint32", (0, 100000), (0, 100000)),
+        ("float32", (0, 1), (0, 1)),
+        ("float32", (0, 200), (0, 255)),
+        ("float32", (-1, 1), (-1, 1)),
+        ("float32", (0, 1e6), (0, 1e6)),
+    ],
+)
+def test_rule_for_other_dtypes(
+    dtype: str, values: tuple[float, float], expected: tuple[float, float]
+) -> None:
+    scaling = Scaling.of(np.array([[values]], dtype=dtype))
+    assert (scaling.low, scaling.high) == expected
+
+
+def test_a_stack_that_fits_keeps_the_models_scaling() -> None:
+    model = Scaling("uint16", 0, 4095)
+    assert model.for_stack(np.array([[[5, 90]]], np.uint16)) == model
+
+
+def test_a_stack_that_does_not_fit_gets_its_own() -> None:
+    model = Scaling("uint16", 0, 4095)
+    assert model.for_stack(np.array([[[0, 60000]]], np.uint16)) == Scaling("uint16", 0, 65535)
+
+
+def test_a_stack_of_one_value_has_a_finite_input() -> None:
+    stack = np.full((1, 4, 4), 3e6, np.float32)
+    assert np.isfinite(Scaling.of(stack).apply(stack[0])).all()
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "uint16", "int16", ">i2"])
+def test_every_small_integer_is_scaled_as_the_float_of_its_value(dtype: str) -> None:
+    limits = np.iinfo(dtype)
+    pixels = np.arange(limits.min, limits.max + 1).astype(dtype)[::-1]
+    scaling = Scaling(dtype, -50, 100)
+    np.testing.assert_array_equal(scaling.apply(pixels), scaling.apply(pixels.astype(float)))
+
+
+def test_values_beyond_the_range_are_clipped() -> None:
+    scaled = Scaling("float32", 0, 1).apply(np.array([-5, 7], np.float32))
+    np.testing.assert_array_equal(scaled, [-1, 1])
+
+
+@given(npst.arrays(np.float32, (2, 3, 4), elements=st.floats(-(2.0**99), 2.0**99, width=32)))
+def test_input_is_always_within_its_range(stack: np.ndarray) -> None:
+    scaled = Scaling.of(stack).apply(stack[0])
+    assert np.abs(scaled).max() <= 1
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_nan_and_infinite_pixels_are_refused(bad: float) -> None:
+    stack = np.zeros((2, 4, 4), np.float32)
+    stack[1, 2, 3] = bad
+    with pytest.raises(UserError, match="Slice 1 has NaN or infinite pixels"):
+        Scaling.of(stack)
+
+
+def test_an_empty_stack_is_refused() -> None:
+    with pytest.raises(UserError, match="no slices"):
+        Scaling.of(np.zeros((0, 4, 4)))
+
+
+def test_no_more_than_16_slices_of_a_large_stack_are_read() -> None:
+    class Counting:
+        read = 0
+
+        def __len__(self) -> int:
+            return 1000
+
+        def __getitem__(self, index: int) -> np.ndarray:
+            self.read += 1
+            return np.full((2, 2), index % 256, np.uint16)
+
+    stack = Counting()
+    Scaling.of(stack)
+    assert stack.read == 16

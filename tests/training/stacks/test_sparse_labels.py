@@ -1,0 +1,36 @@
+"""Sparse labels: what they look like, and what their file says of itself."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from training.stacks.sparse_labels import LabelNote, is_sparse, labelled_slices, read_label_note
+
+
+@pytest.fixture
+def strokes() -> np.ndarray:
+    labels = np.zeros((4, 20, 30), np.uint8)
+    labels[1, 5, 3:20] = 1
+    labels[3, 9:11, 3:20] = 2
+    return labels
+
+
+def test_strokes_are_known_by_their_values(strokes: np.ndarray) -> None:
+    assert is_sparse(strokes)
+    assert labelled_slices(strokes) == [1, 3]
+    assert not is_sparse(strokes * 127)  # a mask of 0, 127 and 254
+    assert not is_sparse(strokes == 1)
+    assert not is_sparse(np.minimum(strokes, 1))  # a finished mask of membranes
+    assert not is_sparse(np.where(strokes == 1, 1, 2))  # nothing unknown
+
+
+@pytest.mark.parametrize("description", ["", "ImageJ=1.54f", "labels=3", "labels={}", "labels={"])
+def test_other_descriptions_are_no_note(description: str) -> None:
+    assert LabelNote.find(description) is None
+
+
+def test_what_is_no_tif_has_no_note(tmp_path: Path) -> None:
+    (tmp_path / "text.tif").write_text("text")
+    assert read_label_note(tmp_path / "text.tif") is None
+    assert read_label_note(tmp_path / "none.tif") is None

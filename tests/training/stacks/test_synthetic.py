@@ -1,0 +1,61 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from training.stacks.synthetic import synthetic_stack, write_synthetic
+from training.stacks.training_pair import find_pair, read_stack, read_training_pair
+
+Stack = tuple[np.ndarray, np.ndarray]
+
+
+@pytest.fixture(scope="module")
+def stack() -> Stack:
+    return synthetic_stack(slices=6, size=128, seed=0)
+
+
+def test_shape_and_convention(stack: Stack) -> None:
+    images, labels = stack
+    assert images.shape == labels.shape == (6, 128, 128)
+    assert images.dtype == labels.dtype == np.uint8
+    assert set(np.unique(labels)) == {0, 255}
+    assert 0.1 < (labels == 0).mean() < 0.4
+
+
+def test_membranes_are_dark_and_not_the_only_dark(stack: Stack) -> None:
+    images, labels = stack
+    membrane = labels == 0
+    assert images[membrane].mean() < images[~membrane].mean() - 30
+    dark = ndimage.gaussian_filter(images.astype(float), (0, 1, 1)) < np.median(images[membrane])
+    assert (dark & ~ndimage.binary_dilation(membrane, np.ones((1, 5, 5)))).any()
+
+
+def test_cells_go_on_from_section_to_section(stack: Stack) -> None:
+    _, labels = stack
+    near = (labels[0] == labels[1]).mean()
+    far = (labels[0] == labels[-1]).mean()
+    assert far < near
+
+
+def test_the_seed_decides(stack: Stack) -> None:
+    images, labels = synthetic_stack(slices=6, size=128, seed=0)
+    assert np.array_equal(images, stack[0]) and np.array_equal(labels, stack[1])
+    assert not np.array_equal(labels, synthetic_stack(slices=6, size=128, seed=1)[1])
+
+
+def test_files_are_a_training_pair(tmp_path: Path) -> None:
+    write_synthetic(tmp_path / "new" / "data", slices=6, size=64)
+    folder = tmp_path / "new" / "data"
+    images, membrane = read_training_pair(*find_pair(folder), "isbi")
+    expected, labels = synthetic_stack(slices=6, size=64)
+    assert np.array_equal(images, expected)
+    assert np.array_equal(membrane, labels == 0)
+    test_volume = read_stack(folder / "test-volume.tif")
+    assert test_volume.shape == images.shape and not np.array_equal(test_volume, images)
+
+
+def test_default_size() -> None:
+    images, labels = synthetic_stack()
+    assert images.shape == (30, 256, 256)
+    assert 0.17 < (labels == 0).mean() < 0.28

@@ -1,0 +1,1 @@
+"""The devices of a run and its processes: found, started, watched, ended."""

@@ -1,0 +1,143 @@
+"""What a run on several devices is made of: the devices, and msrun's command line."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from training.errors import UserError
+from training.runs.run_directory import RunDirectory
+
+CLUSTER_SECONDS = 300
+
+
+@dataclass(frozen=True)
+class Job:
+    """The part of a run that this machine does.
+
+    Parameters
+    ----------
+    devices : int
+        Over all nodes.
+    nodes, node_rank : int
+        How many machines, and which of them this is.
+    master_addr, master_port : str, int
+        Where msrun's processes meet: on node 0.
+    npus : tuple of int or None
+        MindSpore's numbers of this machine's NPUs to use; None: CPU workers.
+    """
+
+    devices: int
+    nodes: int = 1
+    node_rank: int = 0
+    master_addr: str = "127.0.0.1"
+    master_port: int = 8118
+    npus: tuple[int, ...] | None = None
+
+    @property
+    def local_devices(self) -> int:
+        return self.devices // self.nodes
+
+    @property
+    def ranks(self) -> range:
+        """Ranks of this machine's processes."""
+        first = self.node_rank * self.local_devices
+        return range(first, first + self.local_devices)
+
+    @property
+    def is_head(self) -> bool:
+        return self.node_rank == 0
+
+    def command(self, run: RunDirectory, *, is_tailing: bool = True) -> list[str]:
+        """The command line that trains: msrun's, or a plain one for a single device.
+
+        Parameters
+        ----------
+        run : RunDirectory
+            What to train.
+        is_tailing : bool
+            Whether msrun prints the log of rank 0.
+        """
+        train = ["-P", "-m", "training.train", "--run_dir", str(run.path)]
+        if self.devices == 1:
+            return [sys.executable, *train]
+        return [
+            *(sys.executable, "-P", "-m", "mindspore.parallel.cluster.run"),
+            f"--worker_num={self.devices}",
+            f"--local_worker_num={self.local_devices}",
+            f"--master_addr={self.master_addr}",
+            f"--master_port={self.master_port}",
+            f"--node_rank={self.node_rank}",
+            f"--log_dir={msrun_logs(run)}",
+            f"--cluster_time_out={CLUSTER_SECONDS}",
+            "--join=True",
+            f"--tail_worker_log={0 if is_tailing else self.devices}",  # none has that rank
+            _python_name(),
+            *train,
+        ]
+
+    def environment(self, marks: Mapping[str, str]) -> dict[str, str]:
+        """Environment of the command: msrun runs the ``python`` that is first on PATH."""
+        environment = {"GLOG_v": "3", **os.environ, **marks}
+        folder = str(Path(sys.executable).parent)
+        environment["PATH"] = f"{folder}{os.pathsep}{environment.get('PATH', '')}"
+        if self.npus is not None:
+            environment["ASCEND_RT_VISIBLE_DEVICES"] = ",".join(map(str, self.npus))
+        return environment
+
+    def check_port(self) -> None:
+        """Raise a UserError if msrun's port on this machine is another program's."""
+        if not self.is_head or self.devices == 1:
+            return
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((self.master_addr, self.master_port))
+            except OSError as error:
+                raise UserError(
+                    f"msrun can't use {self.master_addr}:{self.master_port}: {error.strerror}.",
+                    "Choose another port: --master_port; with several nodes the same on each.",
+                ) from error
+
+
+def free_port() -> int:
+    """A port of this machine that nobody uses now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def msrun_logs(run: RunDirectory) -> Path:
+    """Where msrun writes; its workers' logs are links to the devices' own."""
+    return run.path / "logs" / "msrun"
+
+
+def prepare_logs(run: RunDirectory, job: Job) -> None:
+    """Make the log folders. A resumed run's former logs are kept as ``log.<n>.log``."""
+    msrun_logs(run).mkdir(parents=True, exist_ok=True)
+    for rank in job.ranks:
+        log = run.device_log(rank)
+        log.parent.mkdir(parents=True, exist_ok=True)
+        if job.devices == 1:
+            _link(log, run.log)
+            continue
+        if log.exists() and not log.is_symlink():
+            log.rename(log.with_name(f"log.{len(list(log.parent.iterdir()))}.log"))
+        log.unlink(missing_ok=True)
+        log.touch()
+        _link(msrun_logs(run) / f"worker_{rank}.log", log)
+
+
+def _link(link: Path, target: Path) -> None:
+    link.unlink(missing_ok=True)
+    link.symlink_to(os.path.relpath(target, link.parent))
+
+
+def _python_name() -> str:
+    """``python`` or ``python3``, whichever this Python's folder has; msrun knows both."""
+    folder = Path(sys.executable).parent
+    return "python" if (folder / "python").exists() else "python3"

@@ -1,0 +1,188 @@
+"""Watches a run on several devices: what dies is told, and nothing is left behind.
+
+msrun alone does not do that: after a worker's death it waits for its scheduler without a
+bound, and its workers, in sessions of their own, outlive it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from importlib.util import find_spec
+from pathlib import Path
+from types import FrameType
+
+from training.devices.failures import explain_death, has_space
+from training.devices.msrun_job import Job, prepare_logs
+from training.devices.node_link import NodeLink, make_link
+from training.devices.run_processes import RUN_MARK, find_workers, guarded, kill_processes
+from training.errors import UserError
+from training.files.atomic_files import write_atomically
+from training.runs.event_log import EventLog
+from training.runs.run_directory import RunDirectory
+from training.runs.run_state import load_state
+
+POLL_SECONDS = 0.5
+# msrun ends by itself a second after a worker's failure, or never.
+PATIENCE_SECONDS = 5.0
+_DEATH = re.compile(r"Worker process (\d+) exit with exception\. Error code: (-?\d+)")
+
+
+class Supervisor:
+    """Starts a job's processes and stays with them to the end.
+
+    Parameters
+    ----------
+    run : RunDirectory
+        The run; its configuration is there.
+    job : Job
+        What this machine does of it.
+    """
+
+    def __init__(self, run: RunDirectory, job: Job) -> None:
+        self._run = run
+        self._job = job
+        self._id = os.environ.get(RUN_MARK) or uuid.uuid4().hex
+        self._workers: dict[int, int] = {}  # rank by process id
+        self._death: tuple[int, int] | None = None  # process id, exit code
+        self._signals = 0
+
+    def run(self) -> int:
+        """Train to the end; returns 0 if the run finished or was stopped, else 1.
+
+        Raises
+        ------
+        UserError
+            If it can't begin: MindSpore is missing, the port is taken, the disk is full.
+        """
+        self._check()
+        prepare_logs(self._run, self._job)
+        self._write_launch()
+        self._run.stop_request.unlink(missing_ok=True)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
+        start = time.time()
+        with guarded(self._id), make_link(self._job) as link:
+            try:
+                failure = self._watch(self._start(), link)
+            finally:
+                left = kill_processes(self._id)
+            if failure is None and self._has_ended(start):
+                link.tell_success()
+                return 0
+            failure = failure or self._explain()
+            link.tell_failure(failure)
+        if left:
+            print(f"These processes won't end: {left}", file=sys.stderr, flush=True)
+        self._tell(failure, start)
+        return 1
+
+    def _check(self) -> None:
+        if find_spec("mindspore") is None:
+            raise UserError(
+                f"MindSpore is missing in {sys.executable}.",
+                "Install it there, or activate the environment that has it.",
+            )
+        if not has_space(self._run.path):
+            raise UserError(f"The disk of {self._run.path} is full.", "Free some space on it.")
+        self._job.check_port()
+
+    def _write_launch(self) -> None:
+        """Note who runs where, to tell a reboot from a crash later."""
+        boot = Path("/proc/sys/kernel/random/boot_id")
+        launch = {
+            "id": self._id,
+            "pid": os.getpid(),
+            "hostname": platform.node(),
+            "boot_id": boot.read_text().strip() if boot.exists() else "",
+            "devices": self._job.devices,
+        }
+        text = json.dumps(launch, indent=2) + "\n"
+        write_atomically(self._run.path / "launch.json", text.encode())
+
+    def _start(self) -> subprocess.Popen[str]:
+        command = self._job.command(self._run, is_tailing=not _prints_to(self._run.log))
+        # A single device's process writes the log itself.
+        output = None if self._job.devices == 1 else subprocess.PIPE
+        process = subprocess.Popen(
+            command,
+            env=self._job.environment({RUN_MARK: self._id}),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT if output else None,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
+        threading.Thread(target=self._read, args=(process,), daemon=True).start()
+        return process
+
+    def _read(self, process: subprocess.Popen[str]) -> None:
+        """Pass msrun's output on, and note which worker it reports dead."""
+        for line in process.stdout or ():
+            print(line, end="", flush=True)
+            if self._death is None and (match := _DEATH.search(line)):
+                self._death = int(match[1]), int(match[2])
+
+    def _watch(self, process: subprocess.Popen[str], link: NodeLink) -> UserError | None:
+        """Wait for the end; what another node tells, or a second signal, ends it early."""
+        deadline = float("inf")
+        while process.poll() is None and time.monotonic() < deadline:
+            time.sleep(POLL_SECONDS)
+            if len(self._workers) < self._job.local_devices and self._job.devices > 1:
+                self._workers |= find_workers(self._id)
+            if self._death is not None:
+                deadline = min(deadline, time.monotonic() + PATIENCE_SECONDS)
+            if (failure := link.poll()) is not None:
+                return failure
+            if self._signals > 1:
+                return UserError("The run was cancelled.", "Resume it to go on.")
+        if self._job.devices == 1 and process.returncode:
+            self._death = process.pid, process.returncode
+            self._workers[process.pid] = 0
+        return self._explain() if self._death or process.returncode else None
+
+    def _has_ended(self, start: float) -> bool:
+        """Whether the run's own last event is an ending; other nodes than the first have none."""
+        if not self._job.is_head:
+            return True
+        state = load_state(self._run.events)
+        return state.status in ("finished", "stopped") and (state.last_time or 0) >= start
+
+    def _explain(self) -> UserError:
+        process_id, code = self._death or (0, 1)
+        return explain_death(self._run, self._workers.get(process_id), code, self._job)
+
+    def _tell(self, failure: UserError, start: float) -> None:
+        """Write the failure into the events, unless the training has told its own."""
+        print(f"Error: {failure}", file=sys.stderr, flush=True)
+        if not self._job.is_head:
+            return  # node 0 has been told, and may share this disk
+        state = load_state(self._run.events)
+        if state.failure is not None and state.failure["time"] >= start:
+            return
+        log = EventLog(self._run.events)
+        log.append(
+            "failed",
+            message=failure.problem,
+            remedy=failure.remedy,
+            traceback="\n".join(getattr(failure, "last_lines", [])),
+        )
+        log.close()
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        self._signals += 1
+        self._run.request_stop()
+
+
+def _prints_to(path: Path) -> bool:
+    """Whether this process' output goes to a file already."""
+    return path.exists() and os.path.samestat(os.fstat(sys.stdout.fileno()), path.stat())

@@ -1,0 +1,1 @@
+"""The training itself, in MindSpore: batches, steps, validation, checkpoints."""

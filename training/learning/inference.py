@@ -1,0 +1,38 @@
+"""Prediction by MindSpore itself, as validation and ``training.eval`` need it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from mindspore import Tensor, nn
+from numpy.typing import NDArray
+
+from training.metrics.evaluation_report import Evaluation, evaluate_slices
+from training.model.model_card import ModelCard
+from training.model.slice_prediction import predict_slice
+from training.networks.membrane_network import MembraneProbability
+from training.stacks.training_set import Data
+
+
+class Inference:
+    """A network in evaluation mode, with what its card says of scaling and tiling."""
+
+    def __init__(self, network: nn.Cell, card: ModelCard) -> None:
+        network.set_train(False)
+        self._probability = MembraneProbability(network)
+        self._card = card
+
+    def predict(self, image: NDArray[Any]) -> NDArray[np.float32]:
+        """Probability of membrane (Y, X) of a raw slice (Y, X)."""
+        return predict_slice(self._forward, image, self._card)
+
+    def validate(self, data: Data, fold: int) -> tuple[Evaluation, dict[int, NDArray[np.float32]]]:
+        """Figures of the validation slices, and their probabilities (Y, X) by index."""
+        probabilities = {index: self.predict(data.images[index]) for index in data.valid_slices}
+        evaluation = evaluate_slices(fold, probabilities, data.membrane, known=data.held_out)
+        return evaluation, probabilities
+
+    def _forward(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
+        probability: NDArray[np.float32] = self._probability(Tensor(image)).asnumpy()
+        return probability.astype(np.float32)

@@ -1,0 +1,113 @@
+"""What a run tells while it goes on: the zoo's lines, and the events of the run directory."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from training.devices.placement import Device
+from training.metrics.evaluation_report import Evaluation, zoo_line
+from training.runs.event_log import EventLog
+from training.runs.run_directory import RunDirectory
+
+
+class Report:
+    """Prints on every rank; writes events on rank 0 alone."""
+
+    def __init__(self, run: RunDirectory, device: Device) -> None:
+        self._run = run
+        self._device = device
+        self._events = EventLog(run.events) if device.rank == 0 else None
+        self._start = self._last_step = time.monotonic()
+        self._first_step = self._total_steps = 0
+        self._is_event_lost = False
+
+    @property
+    def is_writing(self) -> bool:
+        """Whether this process writes the run directory."""
+        return self._events is not None
+
+    def event(self, kind: str, **values: Any) -> None:
+        """Tell something in the events; where the disk is full, as soon as it has room."""
+        if self._events is None:
+            return
+        try:
+            self._events.append(kind, **values)
+        except OSError as error:
+            if not self._is_event_lost:
+                print(f"Events can't be written: {error}.", file=sys.stderr, flush=True)
+            self._is_event_lost = True
+        else:
+            self._is_event_lost = False
+
+    def warn(self, message: str) -> None:
+        """Tell what is wrong but doesn't end the run."""
+        print(f"Warning: {message}", file=sys.stderr, flush=True)
+        self.event("warning", message=message)
+
+    def started(
+        self, versions: dict[str, str], first_step: int, total_steps: int, **totals: Any
+    ) -> None:
+        """Tell the run's totals, and begin to measure its pace."""
+        self.event(
+            "started",
+            device=self._device.label,
+            world_size=self._device.world_size,
+            versions=versions,
+            pid=os.getpid(),
+            hostname=socket.gethostname(),
+            first_step=first_step,
+            total_steps=total_steps,
+            **totals,
+        )
+        self._first_step, self._total_steps = first_step, total_steps
+        self._start = self._last_step = time.monotonic()
+
+    def step(self, step: int, epoch: int, loss: float, images: int, rate: float) -> None:
+        """Tell one step of ``images`` images over all devices."""
+        now = time.monotonic()
+        pace = images / max(now - self._last_step, 1e-6)
+        self._last_step = now
+        print(f"step: {step}, loss is {loss:.7g}, fps is {pace:.2f}", flush=True)
+        self.event("step", step=step, epoch=epoch, loss=loss, images_per_second=pace, lr=rate)
+
+    def validated(self, step: int, epoch: int, evaluation: Evaluation, best: float) -> None:
+        """Tell a validation. Its time is left out of the next step's pace."""
+        mean = evaluation.mean
+        self.event("evaluated", step=step, epoch=epoch, slices=evaluation.slices, mean=mean)
+        self._last_step = time.monotonic()
+        pace = (self._last_step - self._start) / max(step - self._first_step, 1)
+        minutes, seconds = divmod(round(pace * (self._total_steps - step)), 60)
+        print(zoo_line(mean))
+        print(
+            f"epoch: {epoch}, step {step} of {self._total_steps}, "
+            f"soft Dice {mean['soft_dice']:.4f} (best {best:.4f}), Dice {mean['dice']:.4f}, "
+            f"{minutes}:{seconds:02} left",
+            flush=True,
+        )
+
+    def compared(self, comparison: dict[str, Any]) -> None:
+        """Tell how the run's model compares with the one that it began from."""
+        print(comparison_line(comparison), flush=True)
+        self.event("compared", **comparison)
+
+    def ended(self, kind: str, step: int) -> None:
+        """Tell the end: ``finished`` or ``stopped``."""
+        print(f"The run is {kind}.", flush=True)
+        self.event(kind, step=step, seconds=time.monotonic() - self._start)
+        if self._events is not None:
+            self._events.close()
+
+
+def comparison_line(comparison: Mapping[str, Any]) -> str:
+    """A comparison as a person reads it."""
+    before, after = (comparison[name]["soft_dice"] for name in ("before", "after"))
+    verdict = "better" if comparison["is_better"] else "no better"
+    return (
+        f"Soft Dice of what was held out: {after:.4f}, and {before:.4f} by the model that it "
+        f"began from. The new one is {verdict}."
+    )

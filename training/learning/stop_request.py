@@ -1,0 +1,29 @@
+"""How a training is asked to end: by a signal, or by a file in its run directory."""
+
+from __future__ import annotations
+
+import os
+import signal
+from types import FrameType
+
+from training.runs.run_directory import RunDirectory
+
+
+class StopRequest:
+    """Notes SIGTERM and SIGINT from its making on, and looks for the run's stop file.
+
+    A second signal of the same kind ends the process at once, as if there was no handler.
+    """
+
+    def __init__(self, run: RunDirectory) -> None:
+        self._run = run
+        self._has_signal = False
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
+
+    def is_requested(self) -> bool:
+        return self._has_signal or os.access(self._run.stop_request, os.F_OK)
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        self._has_signal = True
+        signal.signal(number, signal.SIG_DFL)

@@ -1,0 +1,190 @@
+"""Validation during a run, and what is kept of it: the best model and the newest checkpoints."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from training.config import TrainingConfig
+from training.learning.batches import Done
+from training.learning.checkpoints import read_metadata
+from training.learning.kept_files import KeptFiles, prune_checkpoints
+from training.learning.learner import Learner
+from training.learning.report import Report
+from training.metrics.evaluation_report import Evaluation
+from training.networks.membrane_network import MODEL_NAMES
+from training.runs.run_directory import RunDirectory
+from training.runs.run_state import load_state
+from training.stacks.training_set import Data
+
+Probabilities = dict[int, NDArray[np.float32]]
+
+
+class Keeper:
+    """Validates the averaged weights, and writes what is worth keeping.
+
+    A validation is told, and the best model written, before the checkpoint: a process killed in
+    between goes on from the checkpoint before, and finds, tells and writes the same again. What
+    can't be written, for the disk is full, is tried again after the next validation; the
+    training goes on.
+    """
+
+    def __init__(
+        self,
+        learner: Learner,
+        run: RunDirectory,
+        config: TrainingConfig,
+        data: Data,
+        report: Report,
+    ) -> None:
+        self._learner = learner
+        self._run = run
+        self._config = config
+        self._data = data
+        self._report = report
+        self._files = KeptFiles(run, report)
+        self._best = _best_soft_dice(run)
+        self._best_validation: tuple[Evaluation, Probabilities] | None = None
+
+    def validate_and_save(self, done: Done, epoch: int) -> None:
+        """Validate after a step; keep the model if it is the best, and a checkpoint.
+
+        Raises
+        ------
+        UserError
+            If the run's folder has vanished.
+        """
+        self._learner.settle()
+        evaluation, probabilities = self._learner.inference.validate(
+            self._data, self._config.cross_valid_ind
+        )
+        is_best = evaluation.mean["soft_dice"] >= self._best
+        if is_best:
+            self._best_validation = evaluation, probabilities
+            self._keep_best(evaluation)
+        step = done.steps
+        checkpoint = self._run.checkpoint(MODEL_NAMES[self._config.preset], epoch, step)
+        self._files.put("checkpoint", checkpoint, self._learner.checkpoint(done))
+        shown = self._data.valid_slices[0]
+        preview = self._run.preview_image(epoch)
+        self._files.put("preview", preview, _png(probabilities[shown]))
+        self._report.validated(step, epoch, evaluation, self._best)
+        written = self._files.write()
+
+        event = self._report.event
+        if checkpoint in written:
+            self._prune()
+            event("checkpoint", step=step, path=self._run.relative(checkpoint), is_best=False)
+        if self._run.best in written:
+            event("checkpoint", step=step, path=self._run.relative(self._run.best), is_best=True)
+        if preview in written:
+            event("preview", epoch=epoch, slice=shown, path=self._run.relative(preview))
+
+    def finish(self) -> None:
+        """Write what could not be written so far.
+
+        Raises
+        ------
+        UserError
+            If the model, its figures or the checkpoint still can't be.
+        """
+        self._files.write()
+        self._files.check()
+        self._prune()
+
+    def measure_initial(self, done: int) -> dict[str, Any] | None:
+        """Figures of the weights that the run begins from; None if they are fresh."""
+        if not self._config.resume:
+            return None
+        if done:
+            return told_initial_figures(self._run)
+        fold = self._config.cross_valid_ind
+        evaluation, _ = self._learner.inference.validate(self._data, fold)
+        return initial_figures(self._config, evaluation)
+
+    def compare(self, initial: dict[str, Any]) -> dict[str, Any]:
+        """The run's best model beside the one that it began from."""
+        return compare(initial, Evaluation.from_json(self._run.evaluation_json.read_text()))
+
+    def measure_neurons(self) -> None:
+        """Add the figures of neurons to the evaluation of the best model.
+
+        Once, for they take longer than a validation; and only where every pixel has a label.
+        """
+        if self._best_validation is not None and self._data.held_out is None:
+            evaluation, probabilities = self._best_validation
+            self._put_figures(evaluation.with_neuron_figures(probabilities, self._data.membrane))
+
+    def _keep_best(self, evaluation: Evaluation) -> None:
+        self._best = evaluation.mean["soft_dice"]
+        best, onnx = self._learner.export(self._best)
+        self._files.put("best model", self._run.best, best)
+        self._files.put("portable model", self._run.onnx, onnx)
+        self._put_figures(evaluation)
+
+    def _put_figures(self, evaluation: Evaluation) -> None:
+        self._files.put("figures", self._run.evaluation_json, evaluation.to_json().encode())
+        self._files.put("table", self._run.evaluation_csv, evaluation.to_csv().encode())
+
+    def _prune(self) -> None:
+        try:
+            prune_checkpoints(self._run, self._config.keep_checkpoint_max)
+        except OSError as error:
+            self._report.warn(f"An old checkpoint can't be deleted: {error}.")
+
+
+def _best_soft_dice(run: RunDirectory) -> float:
+    """Of the best model so far; 0 if there is none yet."""
+    if not run.best.exists():
+        return 0.0
+    return float(read_metadata(run.best)["soft_dice"])
+
+
+def _png(probability: NDArray[np.float32]) -> bytes:
+    """8-bit grey PNG of a probability (Y, X)."""
+    content = io.BytesIO()
+    levels = np.rint(probability * 255).astype(np.uint8)
+    Image.fromarray(levels).save(content, format="PNG")
+    return content.getvalue()
+
+
+def initial_figures(config: TrainingConfig, evaluation: Evaluation) -> dict[str, Any]:
+    """What ``started`` tells of the model that a run begins from: ``path`` and ``mean``.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+        Of that model, on the slices that the run holds out.
+    """
+    return {"path": config.resume_ckpt, "mean": evaluation.mean}
+
+
+def told_initial_figures(run: RunDirectory) -> dict[str, Any] | None:
+    """The same of a run that was interrupted, as its events tell it."""
+    started = load_state(run.events).started
+    return started.get("initial_model") if started else None
+
+
+def compare(initial: Mapping[str, Any], best: Evaluation) -> dict[str, Any]:
+    """Fields of the event ``compared``.
+
+    Parameters
+    ----------
+    initial : mapping
+        See :func:`initial_figures`.
+    best : Evaluation
+        Of the run's best model, on the same slices.
+    """
+    before, after = initial["mean"], {name: best.mean[name] for name in initial["mean"]}
+    return {
+        "initial_path": initial["path"],
+        "slices": [one["index"] for one in best.slices],
+        "before": before,
+        "after": after,
+        "is_better": after["soft_dice"] > before["soft_dice"],
+    }

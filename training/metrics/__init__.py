@@ -1,0 +1,1 @@
+"""Figures of a mask against the ground truth, of pixels and of neurons."""

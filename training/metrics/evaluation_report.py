@@ -1,0 +1,126 @@
+"""Figures of the validation slices, as JSON, CSV and a table."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.metrics.neuron_metrics import NEURON_FIGURES, THRESHOLDS, neuron_figures
+from training.metrics.pixel_metrics import (
+    DEFAULT_THRESHOLD,
+    format_table,
+    mean_figures,
+    slice_figures,
+)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Figures of slices, as a rule those of one fold.
+
+    Parameters
+    ----------
+    fold : int or None
+        The zoo's ``cross_valid_ind``; None: the slices are not of one fold.
+    slices : list of dict
+        Per slice: ``index`` in the stack, the figures of :mod:`~training.metrics.pixel_metrics`,
+        and those of
+        :mod:`~training.metrics.neuron_metrics` once :meth:`with_neuron_figures` has added them.
+    mean : dict
+        Of each figure over the slices.
+    neuron_thresholds : dict
+        The threshold that each figure of neurons takes: the best for these slices.
+    """
+
+    fold: int | None
+    slices: list[dict[str, float]]
+    mean: dict[str, float]
+    neuron_thresholds: dict[str, float] = field(default_factory=dict)
+
+    def with_neuron_figures(
+        self,
+        probabilities: Mapping[int, NDArray[np.float32]],
+        membrane: NDArray[np.bool_],
+        thresholds: Sequence[float] = THRESHOLDS,
+    ) -> Evaluation:
+        """The same with ``v_rand`` and ``v_info``, which take about half a second a slice.
+
+        Parameters are those of :func:`evaluate_slices`; the best of the thresholds is taken,
+        as in the challenge.
+        """
+        indices = [int(one["index"]) for one in self.slices]
+        found = neuron_figures(
+            [probabilities[index] for index in indices],
+            [membrane[index] for index in indices],
+            thresholds,
+        )
+        slices = [
+            {**one, **dict(zip(NEURON_FIGURES, scores, strict=True))}
+            for one, scores in zip(self.slices, found.slices, strict=True)
+        ]
+        chosen = {"v_rand": found.v_rand_threshold, "v_info": found.v_info_threshold}
+        return Evaluation(self.fold, slices, mean_figures(slices), chosen)
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def to_json(self) -> str:
+        return json.dumps(self.to_dict(), indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Evaluation:
+        return cls(**json.loads(text))
+
+    def to_csv(self) -> str:
+        """A line a slice; the last one is the mean."""
+        text = io.StringIO()
+        writer = csv.DictWriter(text, ["index", *self.mean], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.slices)
+        writer.writerow({"index": "mean", **self.mean})
+        return text.getvalue()
+
+    def table(self) -> str:
+        return format_table(self.slices, self.mean)
+
+
+def evaluate_slices(
+    fold: int | None,
+    probabilities: Mapping[int, NDArray[np.float32]],
+    membrane: NDArray[np.bool_],
+    threshold: float = DEFAULT_THRESHOLD,
+    known: NDArray[np.bool_] | None = None,
+) -> Evaluation:
+    """Compare predicted slices with the ground truth.
+
+    Parameters
+    ----------
+    fold : int or None
+        Whose slices they are.
+    probabilities : mapping of int to array (Y, X) of float32
+        By the slice's index in the stack; their order is kept.
+    membrane : array (Z, Y, X) of bool
+        Ground truth of the whole stack.
+    threshold : float
+        Probability from which on a pixel is membrane.
+    known : array (Z, Y, X) of bool, optional
+        Pixels that have a label; the others count for nothing.
+    """
+    slices = []
+    for index, probability in probabilities.items():
+        pixels = ... if known is None else known[index]
+        figures = slice_figures(index, probability[pixels], membrane[index][pixels], threshold)
+        slices.append(figures)
+    return Evaluation(fold, slices, mean_figures(slices))
+
+
+def zoo_line(mean: Mapping[str, float]) -> str:
+    """The line that the model zoo's evaluation prints."""
+    return f"============== Cross valid dice coeff is: {{'dice_coeff': {mean['soft_dice']}}}"

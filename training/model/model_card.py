@@ -1,0 +1,154 @@
+"""What a model must tell so that its predictions can be repeated anywhere."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from training import __version__
+from training.config import TrainingConfig
+from training.errors import UserError
+from training.files.untrusted_files import LARGEST_COUNT, is_number, parse_json
+from training.metrics.pixel_metrics import DEFAULT_THRESHOLD
+from training.model.tiling import GEOMETRIES
+from training.presets.geometry import Geometry
+from training.sampling.displacement import Displacement, measure_displacement
+from training.sampling.samplers import MEDICAL_LENGTH
+from training.stacks.holdout import MINIMUM_SLICES, split_fold
+from training.stacks.scaling import Scaling
+from training.stacks.training_set import Data
+
+METADATA_KEY = "napari_unet"
+# Slices to 388 pixels, from those of a test to those of a hundred thousand.
+SMALLEST_ZOOM, LARGEST_ZOOM = 1e-3, 32.0
+LARGEST_SHIFT = 100.0  # pixels
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """Written into the metadata of ``model.onnx``, as JSON.
+
+    Parameters
+    ----------
+    preset : str
+        ``compact`` or ``medical``.
+    scaling : Scaling
+        Of the stack that it was trained on.
+    zoom : tuple of float
+        Factors (Y, X) by which a slice is resized before the network sees it.
+    displacement : tuple of float
+        (Y, X), in pixels: how far beside a membrane its labels lay, and its prediction lies.
+    fold : int
+        Whose validation slices the network has not seen, unless it was told which to see.
+    train_slices : tuple of int
+        Slices of that stack that the network has seen; empty: those of the fold.
+    data : str
+        Name of the stack that it was trained on.
+    num_classes : int
+        Of the network.
+    threshold : float
+        Probability from which on a pixel is membrane.
+    version : str
+        Of this package.
+    """
+
+    preset: str
+    scaling: Scaling
+    zoom: tuple[float, float] = (1.0, 1.0)
+    displacement: tuple[float, float] = (0.0, 0.0)
+    fold: int = 1
+    train_slices: tuple[int, ...] = ()
+    data: str = ""
+    num_classes: int = 2
+    threshold: float = DEFAULT_THRESHOLD
+    version: str = __version__
+
+    @property
+    def geometry(self) -> Geometry:
+        return GEOMETRIES[self.preset]
+
+    def seen_slices(self, length: int) -> list[int]:
+        """Slices of a stack of some length that the network was trained on."""
+        if self.train_slices:
+            return list(self.train_slices)
+        return split_fold(length, self.fold)[0]
+
+    def having_learned(self, former: ModelCard) -> ModelCard:
+        """This card for a network that began from another's weights: it has seen what that has."""
+        if former.data != self.data:
+            return self
+        seen = {*self.train_slices, *former.train_slices}
+        return dataclasses.replace(self, train_slices=tuple(sorted(seen)))
+
+    def check(self) -> None:
+        """Raise a ValueError, TypeError or KeyError for what no training writes."""
+        _ = self.geometry
+        self.scaling.check()
+        split_fold(MINIMUM_SLICES, self.fold)
+        limits = {
+            "zoom": (self.zoom, SMALLEST_ZOOM, LARGEST_ZOOM),
+            "displacement": (self.displacement, -LARGEST_SHIFT, LARGEST_SHIFT),
+            "threshold": ((self.threshold,), 0.0, 1.0),
+            "train_slices": (self.train_slices, 0, LARGEST_COUNT),
+        }
+        for name, (numbers, least, most) in limits.items():
+            if not all(is_number(one) and least <= one <= most for one in numbers):
+                raise ValueError(f"{name} is {numbers!r:.50}")
+        if not all(isinstance(text, str) for text in (self.data, self.version)):
+            raise ValueError("data or version is no text")
+
+    def to_json(self) -> str:
+        return json.dumps(dataclasses.asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str, source: str = "The model") -> ModelCard:
+        """Read what :meth:`to_json` wrote; a UserError naming ``source`` if it can't be."""
+        try:
+            values: dict[str, Any] = parse_json(text)
+            values["scaling"] = Scaling(**values["scaling"])
+            for name in ("zoom", "displacement"):
+                height, width = values[name]
+                values[name] = (float(height), float(width))
+            values["train_slices"] = tuple(int(one) for one in values["train_slices"])
+            card = cls(**values)
+            card.check()
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
+            raise UserError(
+                f"{source} has metadata that this version can't read: {error!s:.99}.",
+                "Export the model again with this version.",
+            ) from error
+        return card
+
+
+def preset_zoom(preset: str, shape: tuple[int, int]) -> tuple[float, float]:
+    """Factors (Y, X) that a preset resizes slices of a training stack by.
+
+    The zoo's medical network sees a whole slice as 388 x 388 pixels.
+    """
+    if preset == "medical":
+        return MEDICAL_LENGTH / shape[0], MEDICAL_LENGTH / shape[1]
+    return 1.0, 1.0
+
+
+def describe_model(config: TrainingConfig, data: Data) -> ModelCard:
+    """The card of the model that this data and configuration make."""
+    height, width = data.images.shape[1:]
+    return ModelCard(
+        preset=config.preset,
+        scaling=Scaling.of(data.images),
+        zoom=preset_zoom(config.preset, (height, width)),
+        displacement=_displacement(config, data),
+        fold=config.cross_valid_ind,
+        train_slices=tuple(sorted(data.train_slices)),
+        data=data.name,
+    )
+
+
+def _displacement(config: TrainingConfig, data: Data) -> Displacement:
+    """Of dense labels. The zoo's recipe knows none, and strokes are too few to tell."""
+    if config.preset == "medical" or config.label_convention == "sparse":
+        return 0.0, 0.0
+    slices = data.train_slices
+    return measure_displacement(data.images[slices], data.membrane[slices])

@@ -1,0 +1,1 @@
+"""The run directory, its events, and the state that they fold to."""

@@ -1,0 +1,103 @@
+"""What happens in a run, one JSON object a line, and its fold into a :class:`RunState`.
+
+Every event has ``kind`` and ``time`` (seconds since 1970). Kinds and their other fields:
+
+============  ======================================================================
+started       device, world_size, versions, pid, hostname, preset, first_step,
+              total_steps, steps_per_epoch, train_slices, valid_slices (lists of int),
+              validation (what is held out, in a sentence); of a run that began from
+              another's weights, initial_model: its path, and mean (its figures here)
+step          step, epoch, loss, images_per_second, lr
+evaluated     step, epoch, slices (per-slice figures, see ``metrics``), mean
+checkpoint    step, path (relative to the run), is_best
+preview       epoch, slice, path (relative to the run)
+warning       message
+compared      initial_path, slices, before and after (figures), is_better
+finished      step, seconds
+stopped       step, seconds (a person asked for it; the model is kept)
+failed        message, remedy, traceback
+============  ======================================================================
+
+Readers ignore unknown kinds and an unfinished last line. A run of days has a million events: they
+are read in pieces, and folded into a state that is no larger than that of an hour's.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections import deque
+from pathlib import Path
+from typing import IO, Any
+
+from training.files.atomic_files import UnwritableError
+from training.runs.event_reading import (
+    PIECE,
+    complete_length,
+)
+
+MOST_WAITING = 10_000  # events, while the disk is full
+
+
+class EventLog:
+    """Appends events to a file. A line that a killed process left unfinished is cut off.
+
+    Parameters
+    ----------
+    path : Path
+
+    Raises
+    ------
+    UnwritableError
+        If it can't be opened for writing.
+    """
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._file = path.open("ab+", buffering=0)
+            self._file.truncate(_complete_size(self._file))
+        except OSError as error:
+            raise UnwritableError(path, error) from error
+        self._waiting: deque[bytes] = deque(maxlen=MOST_WAITING)
+
+    def append(self, kind: str, **values: Any) -> None:
+        """Write an event, after those that could not be written before.
+
+        Raises
+        ------
+        OSError
+            If it can't be written: it waits for the next call.
+        """
+        line = json.dumps({"kind": kind, "time": time.time(), **values}, allow_nan=False)
+        self._waiting.append(line.encode() + b"\n")
+        self._write(b"".join(self._waiting))
+        self._waiting.clear()
+
+    def _write(self, content: bytes) -> None:
+        size = os.fstat(self._file.fileno()).st_size
+        try:
+            rest = content
+            while rest:
+                rest = rest[self._file.write(rest) :]
+        except OSError:
+            self._file.truncate(size)
+            raise
+
+    def close(self) -> None:
+        """Have the file safe on the disk, and close it."""
+        with self._file:
+            os.fsync(self._file.fileno())
+
+
+def _complete_size(file: IO[bytes]) -> int:
+    """Length of the finished lines of a file, found from its end."""
+    end = file.seek(0, os.SEEK_END)
+    while end:
+        begin = max(0, end - PIECE)
+        file.seek(begin)
+        whole = complete_length(file.read(end - begin))
+        if whole:
+            return begin + whole
+        end = begin
+    return 0

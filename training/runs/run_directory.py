@@ -1,0 +1,192 @@
+"""The run directory: all that passes between training and whoever watches it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from training.config import TrainingConfig
+from training.errors import UserError
+from training.files.atomic_files import UnwritableError, remove_leftovers, write_atomically
+from training.files.untrusted_files import is_inside, open_regular, read_document
+
+
+class RunDirectory:
+    """Names every path of a run, on this machine and on a server alike.
+
+    Parameters
+    ----------
+    path : str or Path
+        The directory. It need not exist.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self.config = self.path / "config.json"
+        self.events = self.path / "events.jsonl"
+        self.log = self.path / "train.log"
+        self.checkpoints = self.path / "checkpoints"
+        self.best = self.checkpoints / "best.safetensors"
+        self.onnx = self.path / "model.onnx"
+        self.preview = self.path / "preview"
+        self.evaluation_json = self.path / "evaluation.json"
+        self.evaluation_csv = self.path / "evaluation.csv"
+        self.stop_request = self.path / "stop"
+        self.accepted = self.path / "accepted"
+        self.process = self.path / "process.json"
+        self.data = self.path / "data"
+        self._lock = self.path / "lock"
+
+    def __repr__(self) -> str:
+        return f"RunDirectory({str(self.path)!r})"
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    def create(self, config: TrainingConfig) -> None:
+        """Make the directory of a new run and write its configuration.
+
+        Raises
+        ------
+        UserError
+            If there are other files than the run's data already, or it can't be made.
+        """
+        self.remove_leftovers()
+        if not self._is_free():
+            raise UserError(
+                f"{self.path} exists and is not empty.",
+                "Choose another folder for the run, or resume the run in it.",
+            )
+        try:
+            self.checkpoints.mkdir(parents=True, exist_ok=True)
+            self.preview.mkdir(exist_ok=True)
+        except OSError as error:
+            raise UserError(
+                f"The run can't be written to {self.path}: {error.strerror}.",
+                "Choose a folder that you may write to.",
+            ) from error
+        write_atomically(self.config, config.to_json().encode())
+
+    def _is_free(self) -> bool:
+        """Whether there is nothing yet, or what a killed process had begun."""
+        own = {self.checkpoints, self.preview}
+        found = {path for folder in (self.path, *own) for path in folder.glob("*")}
+        return found <= own | {self.data}
+
+    def read_config(self) -> TrainingConfig:
+        """The run's configuration; a UserError if this is no run."""
+        try:
+            text = read_document(self.config)
+        except (OSError, ValueError) as error:
+            raise UserError(
+                f"{self.path} is no run: it has no readable config.json.",
+                "Give the folder that a training wrote.",
+            ) from error
+        return TrainingConfig.from_json(text, source=str(self.config))
+
+    def relative(self, path: Path) -> str:
+        """A path of the run, as its events tell it."""
+        return path.relative_to(self.path).as_posix()
+
+    def device_log(self, rank: int) -> Path:
+        """What the process of one device printed, in a run of several."""
+        return self.path / "logs" / f"device{rank}" / "log.log"
+
+    def checkpoint(self, model: str, epoch: int, step: int) -> Path:
+        """The checkpoint after ``step`` steps, in the zoo's form of name."""
+        return self.checkpoints / f"ckpt_{model}_adam-{epoch}_{step}.safetensors"
+
+    def list_checkpoints(self) -> list[Path]:
+        """The checkpoints that a run can be resumed from, oldest first."""
+        found = {
+            int(match[1]): path
+            for path in self.checkpoints.glob("ckpt_*.safetensors")
+            if (match := re.search(r"-\d+_(\d+)\.safetensors$", path.name))
+        }
+        return [found[step] for step in sorted(found)]
+
+    def preview_image(self, epoch: int) -> Path:
+        """Probability of the held-out slice after an epoch: 8-bit PNG, 255 = membrane."""
+        return self.preview / f"epoch-{epoch:04d}.png"
+
+    def check_links(self) -> None:
+        """Refuse a run from someone else that would have files written outside its folder.
+
+        Raises
+        ------
+        UserError
+            If one of its files or folders is a link to somewhere else.
+        """
+        for path in (*vars(self).values(), self.path / "logs"):
+            if path.is_symlink() and not is_inside(path, self.path):
+                raise UserError(
+                    f"{path} is a link to outside of the run.", "Put in its place what it links to."
+                )
+
+    def request_stop(self) -> None:
+        """Ask the training to end after its current step, keeping the model."""
+        self.check_links()
+        self.stop_request.touch()
+
+    def take_back_stop_request(self) -> None:
+        """Forget it; where the disk is read-only, the next start does."""
+        with suppress(OSError):
+            self.stop_request.unlink(missing_ok=True)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Mark the run as running for as long as this process lives.
+
+        The operating system gives the lock back however the process ends.
+
+        Raises
+        ------
+        UserError
+            If another process is training in this directory, or it can't be written.
+        """
+        self.check_links()
+        try:
+            opened = self._lock.open("a")
+        except OSError as error:
+            raise UnwritableError(self._lock, error) from error
+        with opened as lock:
+            if not _try_lock(lock.fileno()):
+                raise UserError(f"Another process is training in {self.path}.", "Stop it first.")
+            yield
+
+    def remove_leftovers(self) -> None:
+        """Delete what a killed training had begun to write under temporary names."""
+        for folder in (self.path, self.checkpoints, self.preview):
+            remove_leftovers(folder)
+
+    def is_running(self) -> bool:
+        """Whether a process on this machine is training in this directory now."""
+        try:
+            lock = open_regular(self._lock)
+        except OSError:  # there is none, or none that a training can have taken
+            return False
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except OSError:
+                return True
+        return False
+
+
+def _try_lock(descriptor: int, patience: float = 1.0) -> bool:
+    """Take the lock; a watcher's glance at it, in ``is_running``, is waited out."""
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except OSError:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.02)

@@ -1,0 +1,1 @@
+"""Stacks of images and labels: opened, checked, split, and made up for trials."""

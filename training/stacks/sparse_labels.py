@@ -1,0 +1,83 @@
+"""Sparse labels: strokes on a few slices, everything else unknown."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from training.errors import UserError
+from training.files.untrusted_files import parse_json
+from training.stacks.scaling import Slices
+from training.stacks.tif_structure import open_tif
+
+UNKNOWN, MEMBRANE, INSIDE = 0, 1, 2
+_LINE_START = "labels="
+
+
+def is_sparse(labels: Slices) -> bool:
+    """Whether labels (Z, Y, X) look sparse: of 0, 1 and 2 alone, and all three of them.
+
+    A file is read no further than to the first slice that has other values.
+    """
+    found: set[int] = set()
+    for index in range(len(labels)):
+        page = np.asarray(labels[index])
+        if page.dtype.kind not in "iu" or page.min() < UNKNOWN or page.max() > INSIDE:
+            return False
+        found |= {value for value in (UNKNOWN, MEMBRANE, INSIDE) if (page == value).any()}
+    return found == {UNKNOWN, MEMBRANE, INSIDE}
+
+
+def labelled_slices(labels: Slices) -> list[int]:
+    """Indices of the slices that have a label."""
+    return [index for index in range(len(labels)) if np.asarray(labels[index]).any()]
+
+
+@dataclass(frozen=True)
+class LabelNote:
+    """What a TIF of labels says of itself, in a line of its ImageDescription.
+
+    The other lines stay ImageJ's, which passes over this one.
+
+    Parameters
+    ----------
+    convention : str
+        ``sparse``: 0 = unknown, 1 = membrane, 2 = inside.
+    corrected_slices : tuple of int
+        Slices that a person corrected throughout.
+    """
+
+    convention: str = "sparse"
+    corrected_slices: tuple[int, ...] = ()
+
+    def line(self) -> str:
+        """As it is written."""
+        content = {"convention": self.convention, "corrected_slices": list(self.corrected_slices)}
+        return _LINE_START + json.dumps(content)
+
+    @classmethod
+    def find(cls, description: str) -> LabelNote | None:
+        """The note in a description; None if there is none that can be read."""
+        for line in description.splitlines():
+            if line.startswith(_LINE_START):
+                try:
+                    content: dict[str, Any] = parse_json(line.removeprefix(_LINE_START))
+                    corrected: Iterable[Any] = content["corrected_slices"]
+                    return cls(str(content["convention"]), tuple(int(one) for one in corrected))
+                except (ValueError, TypeError, KeyError, OverflowError):
+                    return None
+        return None
+
+
+def read_label_note(path: Path) -> LabelNote | None:
+    """The note of a TIF; None if it has none, or is no TIF."""
+    try:
+        with open_tif(path) as file:
+            return LabelNote.find(file.pages.first.description)
+    except (UserError, IndexError):
+        return None

@@ -1,0 +1,156 @@
+"""Opening a TIF, after a look at its structure: a damaged or hostile one must not hang its reader.
+
+tifffile follows a ring of pages for ever, opens whatever files OME metadata name, and makes
+lists as long as they say.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import IO, Any
+from xml.etree import ElementTree
+
+import tifffile
+
+from training.errors import UserError
+from training.files.untrusted_files import open_regular
+
+DAMAGED_REMEDY = "The file may be truncated; copy it again."
+# Of what one slice, or the stack, may take in memory: deflate, which TIFs are mostly compressed
+# with, makes a thousandth of blank pixels, and no less.
+LARGEST_RATIO = 1100
+ALWAYS_FINE = 16 * 2**20
+
+# Formats of other files, which hold or name several: napari's own reader knows them.
+_OTHER_FORMATS: dict[str, Any] = dict.fromkeys(
+    ("is_mmstack", "is_ndtiff", "is_micromanager"), False
+)
+_PLANE_AXES = ("SizeZ", "SizeC", "SizeT")
+
+
+def open_tif(path: Path, what: str = "images") -> tifffile.TiffFile:
+    """Open a TIF whose pages form a chain that ends, and which is all in this file.
+
+    Parameters
+    ----------
+    what : str
+        What it should hold, for messages.
+
+    Raises
+    ------
+    UserError
+    """
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise UserError(f"{path} is a pipe or a device, no file.", DAMAGED_REMEDY)
+    if path.is_dir():
+        raise UserError(f"{path} is a folder.", f"Give a TIF of the {what}.")
+    try:
+        with open_regular(path) as file:
+            _check_chain(file, path)
+        return tifffile.TiffFile(path, _multifile=False, **_OTHER_FORMATS)
+    except UserError:
+        raise
+    except FileNotFoundError:
+        raise UserError(f"There is no file {path}.", f"Give a TIF of the {what}.") from None
+    except OSError as error:
+        raise UserError(f"{path} can't be read: {error.strerror}.") from error
+    except Exception as error:  # tifffile has no common one for what it stumbles over
+        raise UserError(f"{path} is not a TIF, or damaged: {error}.", DAMAGED_REMEDY) from error
+
+
+def check_memory(wanted: int, path: Path, what: str) -> None:
+    """Refuse to make more of a file than its compression can have made it of.
+
+    Parameters
+    ----------
+    wanted : int
+        Bytes that its pixels take in memory.
+    what : str
+        What they are, such as "A slice".
+
+    Raises
+    ------
+    UserError
+    """
+    size = path.stat().st_size
+    if wanted > max(ALWAYS_FINE, LARGEST_RATIO * size):
+        raise UserError(
+            f"{what} of {path} would take {wanted / 2**20:.0f} MiB, more than a file of "
+            f"{size / 2**20:.2g} MiB can hold.",
+            DAMAGED_REMEDY,
+        )
+
+
+def _check_chain(file: IO[bytes], path: Path) -> None:
+    """Follow the chain of pages: tifffile passes over those after the file's end."""
+    header = file.read(16)
+    byteorder: Any = {b"II": "little", b"MM": "big"}.get(header[:2])
+    if byteorder is None:
+        return  # no TIF, which tifffile tells
+    version = int.from_bytes(header[2:4], byteorder)
+    if version not in (42, 43):
+        return
+    # Bytes of: a link, the number of a page's tags, a tag.
+    link, number, tag = (8, 8, 20) if version == 43 else (4, 2, 12)
+    offset = int.from_bytes(header[link : 2 * link], byteorder)
+    seen: set[int] = set()
+    while offset:
+        if offset in seen:
+            raise UserError(f"The pages of {path} form a ring.", DAMAGED_REMEDY)
+        seen.add(offset)
+        file.seek(offset)
+        tags = file.read(number)
+        file.seek(offset + number + int.from_bytes(tags, byteorder) * tag)
+        following = file.read(link)
+        if len(tags) < number or len(following) < link:
+            raise UserError(f"{path} ends in the middle of its pages.", DAMAGED_REMEDY)
+        offset = int.from_bytes(following, byteorder)
+
+
+def check_ome(tif: tifffile.TiffFile, path: Path) -> None:
+    """Refuse OME metadata of more planes than the file has pages, or of other files.
+
+    Raises
+    ------
+    UserError
+    """
+    pages, description = len(tif.pages), tif.pages.first.description
+    try:
+        root = ElementTree.fromstring(description)  # noqa: S314 (expat limits what entities make)
+    except ElementTree.ParseError:
+        return  # as if they were not there, which is what tifffile does
+    try:
+        planes = sum(map(_planes, _elements(root, "Pixels")))
+        data = _elements(root, "TiffData")
+        counts = [
+            int(one.get(name, 0)) for one in data for name in ("IFD", "NumPlanes", "PlaneCount")
+        ]
+    except ValueError as error:
+        reason = f"The OME metadata of {path} are damaged: {error}."
+        raise UserError(reason, DAMAGED_REMEDY) from error
+    files = {one.get("FileName", "") for one in _elements(root, "UUID")}
+    if len(files) > 1:
+        raise UserError(
+            f"{path} is one of several files of an image: its OME metadata name {len(files)}.",
+            "Save all of its slices as one file.",
+        )
+    if planes > pages or max(counts, default=0) > pages or min(counts, default=0) < 0:
+        raise UserError(
+            f"The OME metadata of {path} tell of {planes} slices, but it has {pages} pages.",
+            DAMAGED_REMEDY,
+        )
+
+
+def _elements(root: ElementTree.Element, name: str) -> list[ElementTree.Element]:
+    """Those of a name, in any version's namespace."""
+    return [one for one in root.iter() if str(one.tag).rpartition("}")[2] == name]
+
+
+def _planes(pixels: ElementTree.Element) -> int:
+    """Pages that an image of OME metadata takes."""
+    lengths = [int(pixels.get(name, 1)) for name in _PLANE_AXES]
+    samples = [int(one.get("SamplesPerPixel", 1)) for one in _elements(pixels, "Channel")]
+    if min(lengths + samples) < 1:
+        raise ValueError(f"it has a length of {min(lengths + samples)}")
+    return math.prod(lengths) // max(samples, default=1)

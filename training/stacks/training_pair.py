@@ -1,0 +1,200 @@
+"""Reading stacks of images and labels, and checking that they can be trained on."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.errors import UserError
+from training.stacks.holdout import MINIMUM_SLICES, hold_out
+from training.stacks.scaling import Slices, check_pixels
+from training.stacks.sparse_labels import INSIDE, MEMBRANE, UNKNOWN, is_sparse, read_label_note
+from training.stacks.stack_file import StackFile
+from training.stacks.tif_structure import check_memory
+
+DEFAULT_IMAGES = "train-volume.tif"
+DEFAULT_LABELS = "train-labels.tif"
+DEFAULT_TEST = "test-volume.tif"
+
+
+def read_stack(path: str | Path, what: str = "images") -> NDArray[Any]:
+    """All slices of a TIF as an array (Z, Y, X) of its own dtype; errors as :class:`StackFile`."""
+    with StackFile(Path(path), what) as stack:
+        check_memory(math.prod(stack.shape) * stack.dtype.itemsize, stack.path, "The stack")
+        pages = np.empty(stack.shape, stack.dtype)
+        for index, page in enumerate(stack):
+            pages[index] = page
+    return pages
+
+
+def find_pair(data_folder: str | Path, image: str = "", labels: str = "") -> tuple[Path, Path]:
+    """Paths of the image stack and of the label stack.
+
+    Parameters
+    ----------
+    data_folder : str or Path
+        Folder of the files; may be empty where both names are given.
+    image, labels : str
+        Names of the files, in the folder or as paths; empty: ``train-volume.tif`` and
+        ``train-labels.tif``.
+
+    Raises
+    ------
+    UserError
+        If the folder or a file does not exist.
+    """
+    folder = Path(data_folder)
+    if not folder.is_dir():
+        raise UserError(f"The data folder {folder} does not exist.", "Give another folder.")
+    return _find(folder, image, DEFAULT_IMAGES), _find(folder, labels, DEFAULT_LABELS)
+
+
+def read_training_pair(
+    image_path: Path, labels_path: Path, label_convention: str = "isbi"
+) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Read and check images and finished labels.
+
+    Parameters
+    ----------
+    label_convention : str
+        ``isbi``: 0 is membrane. ``membrane``: every other value is.
+
+    Returns
+    -------
+    images : array (Z, Y, X) of the file's dtype
+    membrane : array (Z, Y, X) of bool
+
+    Raises
+    ------
+    UserError
+        As :func:`read_pair`.
+    """
+    images, labels = read_pair(image_path, labels_path, label_convention)
+    return images, to_membrane(labels, label_convention)
+
+
+def read_pair(
+    image_path: Path, labels_path: Path, label_convention: str
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Read and check images and labels of any convention; labels (Z, Y, X) as the file has them.
+
+    Raises
+    ------
+    UserError
+        For the first problem found, see :func:`check_pair` and :class:`StackFile`.
+    """
+    note = read_label_note(labels_path)
+    if note is not None and note.convention == "sparse" != label_convention:
+        raise UserError(
+            f"{labels_path} holds sparse labels: 0 is unknown, 1 membrane, 2 inside.",
+            "Choose the convention sparse to train on them; give finished labels otherwise.",
+        )
+    images, labels = read_stack(image_path, "images"), read_stack(labels_path, "labels")
+    names = str(image_path), str(labels_path)
+    problems = check_pair(images, labels, *names, label_convention)
+    if problems:
+        raise problems[0]
+    return images, labels
+
+
+def to_membrane(labels: NDArray[Any], label_convention: str) -> NDArray[np.bool_]:
+    """Labels of a convention as True = membrane; of sparse ones the unknown are not."""
+    if label_convention == "sparse":
+        return np.asarray(labels == MEMBRANE)
+    return np.asarray(labels == 0 if label_convention == "isbi" else labels != 0)
+
+
+def holds_sparse_labels(path: Path) -> bool:
+    """Whether a TIF says that its labels are sparse, or looks so; errors as :class:`StackFile`."""
+    note = read_label_note(path)
+    if note is not None:
+        return note.convention == "sparse"
+    with StackFile(path, "labels") as labels:
+        return is_sparse(labels)
+
+
+def guess_convention(labels: Slices) -> str:
+    """Sparse labels by their values; else membrane is the rarer kind, a fifth of a section."""
+    if is_sparse(labels):
+        return "sparse"
+    pages = (np.asarray(labels[index]) for index in range(len(labels)))
+    nonzero = [np.count_nonzero(page) / page.size for page in pages]
+    return "isbi" if np.mean(nonzero) > 0.5 else "membrane"
+
+
+def check_pair(
+    images: NDArray[Any],
+    labels: NDArray[Any],
+    images_name: str,
+    labels_name: str,
+    label_convention: str = "isbi",
+) -> list[UserError]:
+    """What keeps a pair of arrays (Z, Y, X) from being trained on; empty if nothing does."""
+    problems = []
+    fewest = 1 if label_convention == "sparse" else MINIMUM_SLICES
+    if images.ndim != 3 or len(images) < fewest:
+        problems.append(
+            UserError(
+                f"{images_name} has the shape {images.shape}, but training needs a stack of at "
+                f"least {fewest} slices, to hold some out.",
+                "Give a stack with more slices.",
+            )
+        )
+    if images.shape != labels.shape:
+        problems.append(
+            UserError(
+                f"{labels_name} has the shape {labels.shape}, but {images_name} has "
+                f"{images.shape}.",
+                "Give labels with as many slices, rows and columns as the images.",
+            )
+        )
+    problems += _check_labels(labels, labels_name, label_convention)
+    for array, name in ((images, images_name), (labels, labels_name)):
+        try:
+            check_pixels(array, name)
+        except UserError as error:
+            problems.append(error)
+    return problems
+
+
+def _check_labels(labels: NDArray[Any], name: str, label_convention: str) -> list[UserError]:
+    if not labels.size:
+        return []
+    if label_convention != "sparse":
+        if labels.min() != labels.max():
+            return []
+        return [
+            UserError(
+                f"All pixels of {name} are {labels.min()}.",
+                "Give labels that tell membrane from inside.",
+            )
+        ]
+    if labels.dtype.kind not in "iu" or labels.min() < UNKNOWN or labels.max() > INSIDE:
+        return [
+            UserError(
+                f"{name} has other values than sparse labels have.",
+                "Label with 0 = unknown, 1 = membrane, 2 = inside, or choose another convention.",
+            )
+        ]
+    try:
+        hold_out(labels, 0, (), name)
+    except UserError as error:
+        return [error]
+    return []
+
+
+def _find(folder: Path, name: str, default: str) -> Path:
+    for path in (folder / (name or default), Path(name)):
+        if path.is_file():
+            return path
+    if name:
+        raise UserError(f"There is no file {name}, nor one in {folder}.", "Check its name.")
+    raise UserError(
+        f"{folder} holds no {default}.",
+        f"Name the files {DEFAULT_IMAGES} and {DEFAULT_LABELS}, or name yours with the options "
+        "image and labels.",
+    )

@@ -1,0 +1,121 @@
+"""The stack that a run trains on, and how it is split."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.config import TrainingConfig, parse_slices
+from training.errors import UserError
+from training.stacks.holdout import hold_out, slices_sentence, split_fold
+from training.stacks.sparse_labels import MEMBRANE, UNKNOWN, read_label_note
+from training.stacks.training_pair import find_pair, read_pair, to_membrane
+
+USUAL_SHARE = 0.22  # of membrane in a section
+
+
+@dataclass(frozen=True)
+class Data:
+    """What is trained and validated on.
+
+    Parameters
+    ----------
+    name : str
+        Of the image stack.
+    images : array (Z, Y, X)
+        Of the file's dtype.
+    membrane : array (Z, Y, X) of bool
+        The ground truth.
+    train_slices, valid_slices : list of int
+        The split.
+    sentence : str
+        Tells the split to a person.
+    weights : array (Z, Y, X) of float32 or None
+        Of the losses of pixels that are trained on, 0 where no label is known; None: all the
+        same.
+    held_out : array (Z, Y, X) of bool or None
+        Pixels of the validation slices that figures are of; None: all.
+    """
+
+    name: str
+    images: NDArray[Any]
+    membrane: NDArray[np.bool_]
+    train_slices: list[int]
+    valid_slices: list[int]
+    sentence: str
+    weights: NDArray[np.float32] | None = None
+    held_out: NDArray[np.bool_] | None = None
+
+
+def load_data(config: TrainingConfig) -> Data:
+    """Read the stack and its labels, and split it by the fold.
+
+    Raises
+    ------
+    UserError
+        If files are missing or can't be used, or there is no such fold.
+    """
+    image_path, labels_path = find_pair(config.data_url, config.image, config.labels)
+    images, labels = read_pair(image_path, labels_path, config.label_convention)
+    membrane = to_membrane(labels, config.label_convention)
+    chosen = _existing(parse_slices(config.valid_slices), len(images), "valid_slices")
+    if config.label_convention != "sparse":
+        train_slices, valid_slices = split_fold(len(images), config.cross_valid_ind)
+        if chosen:
+            train_slices = [index for index in range(len(images)) if index not in chosen]
+            valid_slices = chosen
+        sentence = slices_sentence(valid_slices, len(images))
+        return Data(image_path.name, images, membrane, train_slices, valid_slices, sentence)
+    split = hold_out(labels, config.cross_valid_ind, chosen, str(labels_path))
+    weights = stroke_weights(labels, split.held_out)
+    weights[corrected_slices(config, labels_path, len(images))] *= config.corrected_weight
+    return Data(
+        image_path.name,
+        images,
+        membrane,
+        split.train_slices,
+        split.valid_slices,
+        split.sentence,
+        weights,
+        split.held_out,
+    )
+
+
+def stroke_weights(labels: NDArray[Any], held_out: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Weights (Z, Y, X) of sparse labels that train: 0 where nothing is known or it is held out.
+
+    A person paints about as many strokes on membranes as inside cells, but membranes are the
+    rarer: each kind counts by its usual share. Slices that are labelled throughout tell it.
+    """
+    is_training = (labels != UNKNOWN) & ~held_out
+    weights: NDArray[np.float32] = is_training.astype(np.float32)
+    is_stroke = is_training & ~(labels != UNKNOWN).all((1, 2), keepdims=True)
+    membrane = is_stroke & (labels == MEMBRANE)
+    share = np.count_nonzero(membrane) / max(np.count_nonzero(is_stroke), 1)
+    if 0 < share < 1:
+        weights[is_stroke] = (1 - USUAL_SHARE) / (1 - share)
+        weights[membrane] = USUAL_SHARE / share
+    return weights
+
+
+def corrected_slices(config: TrainingConfig, labels_path: Path, length: int) -> list[int]:
+    """Slices that a person corrected: the configuration's, or those of the file's note."""
+    given = parse_slices(config.corrected_slices)
+    if given:
+        return _existing(given, length, "corrected_slices")
+    note = read_label_note(labels_path)
+    return [index for index in note.corrected_slices if index < length] if note else []
+
+
+def _existing(slices: list[int], length: int, name: str) -> list[int]:
+    missing = [index for index in slices if index >= length]
+    if missing:
+        raise UserError(
+            f"{name} names slice {missing[0]}, but the stack has {length}.",
+            f"Give indices from 0 to {length - 1}.",
+        )
+    return slices
