@@ -30,7 +30,7 @@ _PROBE_SECONDS = 120
 # In processes of their own: MindSpore must not come into this one, and Qt ends the process
 # that it finds no screen in.
 _MINDSPORE_PROBE = """
-from training.device import prepare_environment
+from training.devices.placement import prepare_environment
 prepare_environment()
 import mindspore
 mindspore.set_device("CPU")

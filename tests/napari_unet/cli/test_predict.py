@@ -107,8 +107,8 @@ def test_memory_does_not_grow_with_the_stack(write_model: WriteModel, tmp_path: 
     code = """
 import resource, sys
 from pathlib import Path
-from napari_unet.prediction import load_predictor
-from training.stack_file import StackFile
+from napari_unet.prediction.predictor import load_predictor
+from training.stacks.stack_file import StackFile
 
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # kilobytes

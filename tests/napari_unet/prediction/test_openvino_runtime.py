@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 CODE = """
-from napari_unet.openvino_runtime import import_openvino
+from napari_unet.prediction.openvino_runtime import import_openvino
 print(import_openvino().Core().available_devices)
 """
 

@@ -157,9 +157,9 @@ def test_the_local_process_may_be_killed_and_started_anew(
     run = launcher.start(quick_config(data, 300), "first")
     program = textwrap.dedent("""
         import sys, pathlib
-        from napari_unet.runs import RunFollower
-        from napari_unet.servers import launcher_for
-        from training.run_directory import RunDirectory
+        from napari_unet.runs.run_follower import RunFollower
+        from napari_unet.runs.launcher_of_run import launcher_for
+        from training.runs.run_directory import RunDirectory
         run = RunDirectory(sys.argv[1])
         follower = RunFollower(run, launcher_for(run))
         while True:

@@ -185,7 +185,7 @@ CHILD = """
 import sys
 import napari
 import numpy as np
-from napari_unet.layers import add_sparse_labels
+from napari_unet.layers.plugin_layers import add_sparse_labels
 
 viewer = napari.Viewer(show=True)
 (image,) = viewer.open(sys.argv[1], plugin="napari-unet-mindspore")
