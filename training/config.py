@@ -16,6 +16,7 @@ from typing import Any
 from training import __version__
 from training.errors import UserError
 from training.files.untrusted_files import parse_json
+from training.label_convention import LabelConvention
 
 FOLDS = 5
 DEVICE_PATTERN = re.compile(r"auto|cpu|ascend(:\d{1,4})?")
@@ -73,12 +74,12 @@ class TrainingConfig:
     labels: str = _advanced(
         "", "Label stack", "TIF of the labels; empty: train-labels.tif in the data folder."
     )
-    label_convention: str = _option(
-        "isbi",
+    label_convention: LabelConvention = _option(
+        LabelConvention.ISBI,
         "Labels",
         "isbi: 0 is membrane. membrane: every other value than 0 is membrane. "
         "sparse: 1 is membrane, 2 is inside, 0 is unknown.",
-        choices=("isbi", "membrane", "sparse"),
+        choices=tuple(LabelConvention),
     )
     corrected_slices: str = _advanced(
         "",
@@ -195,6 +196,7 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         for option in fields(self):
             _check(option.name, getattr(self, option.name), option)
+        object.__setattr__(self, "label_convention", LabelConvention(self.label_convention))
         if not DEVICE_PATTERN.fullmatch(self.device):
             raise UserError(
                 f"The device '{self.device:.99}' is unknown.", "Use auto, cpu, ascend or ascend:ID."
@@ -255,9 +257,9 @@ def _refuse_unknown(options: Mapping[str, Any]) -> None:
 
 
 def _check(name: str, value: Any, option: dataclasses.Field[Any]) -> None:
-    kind = type(option.default)
+    kind = str if isinstance(option.default, str) else type(option.default)
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    fits = is_number if kind is float else type(value) is kind
+    fits = is_number if kind is float else type(value) in (kind, type(option.default))
     if is_number:
         fits = fits and abs(value) <= (LARGEST_FLOAT if kind is float else LARGEST_INTEGER)
     if not fits:
@@ -334,5 +336,7 @@ def preset_config(preset: str, **changes: Any) -> TrainingConfig:
         raise UserError(
             f"The preset '{preset!s:.99}' is unknown.", f"Choose one of: {', '.join(PRESETS)}."
         )
-    recipe = SPARSE_RECIPES[preset] if changes.get("label_convention") == "sparse" else {}
+    recipe = (
+        SPARSE_RECIPES[preset] if changes.get("label_convention") == LabelConvention.SPARSE else {}
+    )
     return PRESETS[preset].replace(**{**recipe, **changes})

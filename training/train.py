@@ -75,7 +75,7 @@ def build_parser() -> argparse.ArgumentParser:
 def add_config_options(parser: argparse.ArgumentParser) -> None:
     """Add an option for every field of the configuration, under the zoo's name."""
     for option in dataclasses.fields(TrainingConfig):
-        kind = type(option.default)
+        kind = str if option.metadata["choices"] else type(option.default)
         parser.add_argument(
             f"--{option.name}",
             type=_parse_bool if kind is bool else kind,

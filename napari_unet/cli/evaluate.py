@@ -17,6 +17,7 @@ from napari_unet.stacks.tif_writer import check_output
 from training.config import FOLDS
 from training.errors import UserError
 from training.files.atomic_files import write_atomically
+from training.label_convention import FINISHED_CONVENTIONS, LabelConvention
 from training.metrics.evaluation_report import Evaluation, evaluate_slices, zoo_line
 from training.metrics.pixel_metrics import DEFAULT_THRESHOLD
 from training.stacks.holdout import split_fold
@@ -35,8 +36,8 @@ from training.stacks.training_pair import find_pair, read_stack, read_training_p
 @data_options
 @click.option(
     "--mask-convention",
-    type=click.Choice(["isbi", "membrane"]),
-    default="isbi",
+    type=click.Choice(FINISHED_CONVENTIONS),
+    default=LabelConvention.ISBI,
     show_default=True,
     help="The same of a mask that is evaluated.",
 )
@@ -59,8 +60,8 @@ def command(
     data: Path,
     image: str,
     labels: str,
-    convention: str,
-    mask_convention: str,
+    convention: LabelConvention,
+    mask_convention: LabelConvention,
     fold: str | None,
     json_path: Path | None,
     csv_path: Path | None,
@@ -122,7 +123,7 @@ def _evaluate_models(
 
 
 def _evaluate_mask(
-    path: Path, convention: str, membrane: NDArray[np.bool_], fold: int | str | None
+    path: Path, convention: LabelConvention, membrane: NDArray[np.bool_], fold: int | str | None
 ) -> Evaluation:
     mask = to_membrane(read_stack(path, "mask"), convention)
     if mask.shape != membrane.shape:

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from napari_unet.prediction.predictor import PRECISIONS
+from training.label_convention import FINISHED_CONVENTIONS, LabelConvention
 
 model_argument = click.argument("model", metavar="RUN_OR_ONNX", type=click.Path(path_type=Path))
 stack_argument = click.argument("stack", metavar="STACK.tif", type=click.Path(path_type=Path))
@@ -43,8 +44,8 @@ _DATA_OPTIONS = (
     click.option("--labels", default="", metavar="FILE", help="Another label stack."),
     click.option(
         "--convention",
-        type=click.Choice(["isbi", "membrane"]),
-        default="isbi",
+        type=click.Choice(FINISHED_CONVENTIONS),
+        default=LabelConvention.ISBI,
         show_default=True,
         help="Of the labels. isbi: 0 is membrane. membrane: every other value is.",
     ),

@@ -21,11 +21,12 @@ from napari_unet.cli.options import (
 )
 from napari_unet.labelling.uncertainty import slice_uncertainty, uncertainty_csv
 from napari_unet.prediction.predictor import load_predictor
-from napari_unet.stacks.mask_files import CONVENTIONS, mask_page, submission_page
+from napari_unet.stacks.mask_files import mask_page, submission_page
 from napari_unet.stacks.pixel_size import read_pixel_size
 from napari_unet.stacks.tif_writer import TifWriter, check_output
 from training.errors import UserError
 from training.files.atomic_files import write_atomically
+from training.label_convention import FINISHED_CONVENTIONS, LabelConvention
 from training.stacks.stack_file import StackFile
 
 
@@ -65,8 +66,8 @@ from training.stacks.stack_file import StackFile
 )
 @click.option(
     "--convention",
-    type=click.Choice(CONVENTIONS),
-    default="isbi",
+    type=click.Choice(FINISHED_CONVENTIONS),
+    default=LabelConvention.ISBI,
     show_default=True,
     help="isbi: membrane is 0 and the rest 255. membrane: membrane is 255 and the rest 0.",
 )
@@ -83,7 +84,7 @@ def command(
     submission: Path | None,
     uncertainty: Path | None,
     threshold: float | None,
-    convention: str,
+    convention: LabelConvention,
     compression: str,
     overwrite: bool,
     tta: bool,
@@ -142,7 +143,7 @@ def _check_outputs(stack: Path, paths: list[Path], overwrite: bool) -> None:
 
 
 def _page(
-    kind: str, probability: NDArray[np.float32], threshold: float, convention: str
+    kind: str, probability: NDArray[np.float32], threshold: float, convention: LabelConvention
 ) -> NDArray[Any]:
     """A slice of one of the results, as it is written."""
     if kind == "mask":

@@ -25,6 +25,7 @@ from napari_unet.stacks.napari_writer import label_dtype
 from napari_unet.stacks.pixel_size import read_pixel_size
 from napari_unet.stacks.tif_writer import TifWriter, check_output
 from training.errors import UserError
+from training.label_convention import LabelConvention
 from training.stacks.stack_file import StackFile
 from training.stacks.training_pair import find_pair, read_training_pair
 
@@ -80,7 +81,7 @@ def command(
     data: Path | None,
     image: str,
     labels: str,
-    convention: str,
+    convention: LabelConvention,
     method: str,
     threshold: float | None,
     seeds: float | None,
@@ -133,7 +134,12 @@ def command(
 
 
 def _choose(
-    predictor: Predictor, data: Path, image: str, labels: str, convention: str, method: str
+    predictor: Predictor,
+    data: Path,
+    image: str,
+    labels: str,
+    convention: LabelConvention,
+    method: str,
 ) -> Segmentation:
     pair = read_training_pair(*find_pair(data, image, labels), convention)
     with tqdm(desc="Choosing the threshold", unit="slice", leave=False) as bar:

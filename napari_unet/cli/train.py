@@ -16,6 +16,7 @@ from napari_unet.launchers.servers.record import is_remote
 from napari_unet.runs.learning_on import learn_on_config
 from training.config import PRESETS, TrainingConfig, preset_config
 from training.errors import UserError
+from training.label_convention import LabelConvention
 from training.runs.run_directory import RunDirectory
 from training.runs.run_state import load_state
 from training.stacks.sparse_labels import labelled_slices
@@ -35,7 +36,7 @@ RUNS_FOLDER = Path("runs")
 @click.option("--labels", metavar="FILE", help="Another label stack.")
 @click.option(
     "--convention",
-    type=click.Choice(["isbi", "membrane", "sparse"]),
+    type=click.Choice(list(LabelConvention)),
     help="Of the labels. isbi: 0 is membrane. membrane: every other value is. sparse: 1 is "
     "membrane, 2 inside, 0 unknown.  [default: sparse where they look so, else isbi]",
 )
@@ -159,7 +160,7 @@ def _configure(
         return TrainingConfig.from_json(text, source=str(config_file)).replace(**given)
     pair = _pair(given)
     if pair is not None and "label_convention" not in given and holds_sparse_labels(pair[1]):
-        given["label_convention"] = "sparse"
+        given["label_convention"] = LabelConvention.SPARSE
     if source is None:
         return preset_config(given.pop("preset", "compact"), **given)
     if "resume_ckpt" in given:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from napari_unet.layers.colormaps import error_colormap, mask_colormap, sparse_colormap
 from napari_unet.layers.colors import PREDICTION_COLOR
+from training.label_convention import LabelConvention
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -20,7 +21,6 @@ AXIS_LABELS = ("z", "y", "x")  # as napari names the sliders
 MASK_OPACITY = 0.5
 # In a layer's metadata: how the file of a mask told membrane from inside.
 CONVENTION_KEY = "label_convention"
-SPARSE = "sparse"  # the convention of labels with 0 = unknown, 1 = membrane, 2 = inside
 # In a layer's metadata: list of the slices that a person corrected throughout.
 CORRECTED_KEY = "corrected_slices"
 # In the metadata of the layers made here: which of them it is.
@@ -97,14 +97,14 @@ def add_sparse_labels(
         name=name,
         colormap=sparse_colormap(),
         opacity=MASK_OPACITY,
-        metadata={CONVENTION_KEY: SPARSE, CORRECTED_KEY: sorted(corrected)},
+        metadata={CONVENTION_KEY: LabelConvention.SPARSE, CORRECTED_KEY: sorted(corrected)},
         **placement(over),
     )
 
 
 def is_sparse_layer(layer: Layer) -> bool:
     """Whether a layer holds sparse labels."""
-    return bool(layer.metadata.get(CONVENTION_KEY) == SPARSE)
+    return bool(layer.metadata.get(CONVENTION_KEY) == LabelConvention.SPARSE)
 
 
 def corrected_slices(layer: Layer) -> list[int]:

@@ -18,6 +18,7 @@ from napari_unet.neurons.segmentation import (
 from napari_unet.prediction.live_prediction import lower_priority
 from napari_unet.prediction.predictor import Predictor
 from training.errors import UserError
+from training.label_convention import LabelConvention
 from training.runs.run_directory import RunDirectory
 
 MOST_SLICES = 24
@@ -77,7 +78,7 @@ def _settings_of_run(path: Path, changed: int) -> Segmentation:
 
     try:
         config = RunDirectory(path).read_config()
-        if config.label_convention == "sparse":
+        if config.label_convention == LabelConvention.SPARSE:
             return Segmentation()
         paths = find_pair(Path(config.data_url), config.image, config.labels)
         pair = read_training_pair(*paths, config.label_convention)

@@ -18,13 +18,13 @@ from napari_unet.layers.plugin_layers import (
     ERRORS,
     MASK,
     ROLE_KEY,
-    SPARSE,
     corrected_slices,
     is_preview,
     is_sparse_layer,
     role,
 )
 from napari_unet.projects.records import LayerRecord
+from training.label_convention import LabelConvention
 from training.stacks.sparse_labels import LabelNote
 from training.stacks.stack_file import StackFile
 
@@ -75,7 +75,7 @@ def note_of(layer: Layer) -> str:
         return ""
     is_mask = role(layer) == MASK or CONVENTION_KEY in layer.metadata
     if is_sparse_layer(layer) or is_mask:
-        convention = SPARSE if is_sparse_layer(layer) else "membrane"
+        convention = LabelConvention.SPARSE if is_sparse_layer(layer) else LabelConvention.MEMBRANE
         return LabelNote(convention, tuple(corrected_slices(layer))).line()
     return ""
 
@@ -117,7 +117,7 @@ def add_layer(viewer: Viewer, record: LayerRecord, data: NDArray[Any]) -> Layer:
         return viewer.add_image(data, metadata=dict(record.metadata), **attributes)
     brush, selected = (attributes.pop(name, 1) for name in OF_LABELS)
     convention = record.metadata.get(CONVENTION_KEY)
-    if convention == SPARSE:
+    if convention == LabelConvention.SPARSE:
         attributes["colormap"] = sparse_colormap()
     elif record.metadata.get(ROLE_KEY) == MASK:
         attributes["colormap"] = mask_colormap(PREDICTION_COLOR)

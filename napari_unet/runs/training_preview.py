@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from napari_unet.runs.training_sources import TrainingData
 from training.errors import UserError
+from training.label_convention import LabelConvention
 from training.stacks.sparse_labels import MEMBRANE, labelled_slices
 from training.stacks.training_pair import (
     guess_convention,
@@ -32,7 +33,7 @@ class Preview:
         The same of the labels, before any convention.
     guessed_convention : str
         Of the labels, see :func:`training.stacks.training_pair.guess_convention`.
-    shares : mapping of str to float
+    shares : mapping of LabelConvention to float
         Share of the labelled pixels that are membrane under each convention, 0..1.
     shape : tuple of int
         (Z, Y, X) of the images.
@@ -42,27 +43,27 @@ class Preview:
 
     image: NDArray[np.float32]
     labels: NDArray[Any]
-    guessed_convention: str
-    shares: Mapping[str, float]
+    guessed_convention: LabelConvention
+    shares: Mapping[LabelConvention, float]
     shape: tuple[int, ...]
     problems: tuple[UserError, ...]
 
-    def membrane_share(self, convention: str) -> float:
+    def membrane_share(self, convention: LabelConvention) -> float:
         """Share of the labelled pixels that are membrane under a convention, 0..1."""
         return self.shares[convention]
 
 
-def preview(data: TrainingData, convention: str = "") -> Preview:
+def preview(data: TrainingData, convention: LabelConvention | None = None) -> Preview:
     """Look at some slices of a pair, enough to show it and to find most problems.
 
     Parameters
     ----------
-    convention : str
+    convention : LabelConvention or None
         Of the labels, where it is known; else it is guessed.
     """
     pair = data.read(_PREVIEW_SLICES)
-    if not convention:
-        convention = guess_convention(pair.labels) if pair.labels.size else "isbi"
+    if convention is None:
+        convention = guess_convention(pair.labels) if pair.labels.size else LabelConvention.ISBI
     problems = tuple(pair.problems(convention))
     image, labels = (
         _example(stack, pair.labels, convention) for stack in (pair.images, pair.labels)
@@ -72,17 +73,19 @@ def preview(data: TrainingData, convention: str = "") -> Preview:
     known = max(np.count_nonzero(pair.labels), 1)
     nonzero = float(np.count_nonzero(pair.labels)) / max(pair.labels.size, 1)
     shares = {
-        "isbi": 1 - nonzero,
-        "membrane": nonzero,
-        "sparse": float(np.count_nonzero(pair.labels == MEMBRANE)) / known,
+        LabelConvention.ISBI: 1 - nonzero,
+        LabelConvention.MEMBRANE: nonzero,
+        LabelConvention.SPARSE: float(np.count_nonzero(pair.labels == MEMBRANE)) / known,
     }
     return Preview(scaled.astype(np.float32), labels, convention, shares, pair.shape, problems)
 
 
-def _example(stack: NDArray[Any], labels: NDArray[Any], convention: str) -> NDArray[Any]:
+def _example(
+    stack: NDArray[Any], labels: NDArray[Any], convention: LabelConvention
+) -> NDArray[Any]:
     """The middle one of the slices, of sparse labels that of the labelled ones, thinned out."""
     places = list(range(len(stack)))
-    if convention == "sparse" and labels.ndim == stack.ndim == 3:
+    if convention == LabelConvention.SPARSE and labels.ndim == stack.ndim == 3:
         places = [one for one in labelled_slices(labels) if one < len(stack)] or places
     page = stack[places[len(places) // 2]] if stack.ndim == 3 else stack
     stride = max(1, max(page.shape) // _PREVIEW_PIXELS)

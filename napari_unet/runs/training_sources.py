@@ -16,6 +16,7 @@ from napari_unet.stacks.mask_files import mask_page, write_sparse_labels
 from napari_unet.stacks.tif_writer import TifWriter
 from training.config import TrainingConfig
 from training.errors import UserError
+from training.label_convention import LabelConvention
 from training.runs.run_directory import RunDirectory
 from training.stacks.sparse_labels import labelled_slices, read_label_note
 from training.stacks.stack_file import StackFile
@@ -46,7 +47,7 @@ class Pair:
     labels_name: str
     shape: tuple[int, ...]
 
-    def problems(self, convention: str) -> list[UserError]:
+    def problems(self, convention: LabelConvention) -> list[UserError]:
         """What keeps the pair from being trained on; empty if nothing does."""
         names = self.images_name, self.labels_name
         return check_pair(self.images, self.labels, *names, convention)
@@ -122,20 +123,22 @@ class LayerData:
         # Always written: a person may have edited the labels since they were opened.
         labels_path = run.data / DEFAULT_LABELS
         convention = config.label_convention
-        if convention == "sparse":
+        if convention == LabelConvention.SPARSE:
             write_sparse_labels(labels_path, self.labels.data, self.labels.corrected_slices)
         else:
             _write(
                 labels_path,
                 self.labels.data,
-                lambda page: mask_page(to_membrane(page, convention), "isbi"),
+                lambda page: mask_page(to_membrane(page, convention), LabelConvention.ISBI),
                 np.uint8,
             )
         return config.replace(
             data_url=str(run.data.absolute()),
             image=str(images_path.absolute()),
             labels=str(labels_path.absolute()),
-            label_convention="sparse" if convention == "sparse" else "isbi",
+            label_convention=LabelConvention.SPARSE
+            if convention == LabelConvention.SPARSE
+            else LabelConvention.ISBI,
         )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import dask.array as da
 import numpy as np
 
+from training.label_convention import LabelConvention
 from training.stacks.stack_file import StackFile
 from training.stacks.training_pair import to_membrane
 
@@ -40,7 +41,7 @@ def lazy_pixels(file: StackFile) -> Any:
     return da.from_zarr(zarr.open(store, mode="r")).reshape(shape).astype(file.dtype)
 
 
-def lazy_membrane(data: Any, convention: str) -> Any:
+def lazy_membrane(data: Any, convention: LabelConvention) -> Any:
     """A mask as uint8, 1 = membrane, of pixels in a convention; page by page."""
     pixels = da.asarray(data, chunks=_page_chunks(data.shape))
     return pixels.map_blocks(

@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 
 from napari_unet.stacks.pixel_size import PixelSize
 from napari_unet.stacks.tif_writer import TifWriter
+from training.label_convention import LabelConvention
 from training.stacks.sparse_labels import LabelNote
-
-CONVENTIONS = ("isbi", "membrane")
 
 
 def write_sparse_labels(
@@ -38,7 +37,7 @@ def write_sparse_labels(
     UserError
         As :class:`TifWriter`.
     """
-    note = LabelNote("sparse", tuple(corrected_slices)).line()
+    note = LabelNote(LabelConvention.SPARSE, tuple(corrected_slices)).line()
     shape = tuple(labels.shape)
     with TifWriter(
         path, shape, np.uint8, pixel_size=pixel_size, note=note, overwrite=overwrite
@@ -47,17 +46,19 @@ def write_sparse_labels(
             writer.write(np.asarray(page))
 
 
-def mask_page(membrane: NDArray[Any], convention: str = "isbi") -> NDArray[np.uint8]:
+def mask_page(
+    membrane: NDArray[Any], convention: LabelConvention = LabelConvention.ISBI
+) -> NDArray[np.uint8]:
     """A slice of a mask as it is written: 0 and 255.
 
     Parameters
     ----------
     membrane : array (Y, X)
         Other values than 0 are membrane.
-    convention : str
+    convention : LabelConvention
         ``isbi``: membrane is 0. ``membrane``: membrane is 255.
     """
-    is_white = membrane != 0 if convention == "membrane" else membrane == 0
+    is_white = membrane != 0 if convention == LabelConvention.MEMBRANE else membrane == 0
     return np.where(is_white, np.uint8(255), np.uint8(0))
 
 
@@ -66,14 +67,19 @@ def submission_page(probability: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.float32(1) - probability
 
 
-def write_mask(path: str | Path, membrane: Any, convention: str = "isbi", **options: Any) -> None:
+def write_mask(
+    path: str | Path,
+    membrane: Any,
+    convention: LabelConvention = LabelConvention.ISBI,
+    **options: Any,
+) -> None:
     """Write a whole mask as 8-bit pages.
 
     Parameters
     ----------
     membrane : array (Z, Y, X) or (Y, X)
         Other values than 0 are membrane. May be a dask array.
-    convention : str
+    convention : LabelConvention
         See :func:`mask_page`.
     **options
         ``compression``, ``pixel_size`` and ``overwrite`` of :class:`TifWriter`.

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import pint
 
-from napari_unet.layers.plugin_layers import CONVENTION_KEY, CORRECTED_KEY, SPARSE
+from napari_unet.layers.plugin_layers import CONVENTION_KEY, CORRECTED_KEY
 from napari_unet.stacks.mask_files import write_mask, write_probability, write_sparse_labels
 from napari_unet.stacks.pixel_size import PixelSize
 from napari_unet.stacks.tif_writer import TifWriter
 from training.errors import UserError
+from training.label_convention import LabelConvention
 from training.stacks.sparse_labels import LabelNote
 
 Attributes = dict[str, Any]
@@ -26,17 +27,17 @@ def write_labels(path: str, data: Any, attributes: Attributes) -> list[str]:
     that says what they are; other labels keep theirs.
     """
     metadata = attributes.get("metadata", {})
-    if metadata.get(CONVENTION_KEY) == SPARSE:
+    if metadata.get(CONVENTION_KEY) == LabelConvention.SPARSE:
         target, stack = _prepare(path, data, attributes)
         size, corrected = pixel_size_of(attributes), metadata.get(CORRECTED_KEY, [])
         write_sparse_labels(target, stack, corrected, pixel_size=size, overwrite=True)
         return [str(target)]
-    return _write_labels(path, data, attributes, metadata.get(CONVENTION_KEY, "isbi"))
+    return _write_labels(path, data, attributes, metadata.get(CONVENTION_KEY, LabelConvention.ISBI))
 
 
 def write_labels_membrane(path: str, data: Any, attributes: Attributes) -> list[str]:
     """Save a Labels layer, a mask with membrane as 255; napari's hook."""
-    return _write_labels(path, data, attributes, "membrane")
+    return _write_labels(path, data, attributes, LabelConvention.MEMBRANE)
 
 
 def write_image(path: str, data: Any, attributes: Attributes) -> list[str]:
@@ -80,7 +81,9 @@ def pixel_size_of(attributes: Attributes) -> PixelSize | None:
     return PixelSize(sizes[-3] if len(sizes) > 2 else None, sizes[-2], sizes[-1])
 
 
-def _write_labels(path: str, data: Any, attributes: Attributes, convention: str) -> list[str]:
+def _write_labels(
+    path: str, data: Any, attributes: Attributes, convention: LabelConvention
+) -> list[str]:
     target, stack = _prepare(path, data, attributes)
     extents = [(int(page.min()), int(page.max())) for page in map(np.asarray, stack)]
     largest = max(high for _, high in extents)

@@ -14,6 +14,7 @@ from qtpy.QtWidgets import QApplication
 from napari_unet.layers.colormaps import mask_colormap
 from napari_unet.layers.colors import TRUTH_COLOR
 from napari_unet.layers.plugin_layers import AXIS_LABELS, CONVENTION_KEY, MASK_OPACITY
+from training.label_convention import LabelConvention
 from training.stacks.synthetic import synthetic_stack
 from training.stacks.training_pair import to_membrane
 
@@ -25,14 +26,14 @@ def open_synthetic() -> list[LayerTuple]:
     """Image and ground truth (Z, Y, X) = (30, 256, 256) of drawn cells with membranes."""
 
     images, labels = wait_in_thread(synthetic_stack, "Drawing cells")
-    membrane = to_membrane(labels, "isbi").astype(np.uint8)
+    membrane = to_membrane(labels, LabelConvention.ISBI).astype(np.uint8)
     volume = {"name": "synthetic-volume", "axis_labels": AXIS_LABELS}
     truth = {
         "name": "synthetic-labels",
         "axis_labels": AXIS_LABELS,
         "colormap": mask_colormap(TRUTH_COLOR),
         "opacity": MASK_OPACITY,
-        "metadata": {CONVENTION_KEY: "isbi"},
+        "metadata": {CONVENTION_KEY: LabelConvention.ISBI},
     }
     return [(images, volume, "image"), (membrane, truth, "labels")]
 

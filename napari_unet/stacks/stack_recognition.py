@@ -19,10 +19,10 @@ from napari_unet.layers.plugin_layers import (
     CONVENTION_KEY,
     CORRECTED_KEY,
     MASK_OPACITY,
-    SPARSE,
 )
 from napari_unet.stacks.lazy_pixels import editable, lazy_membrane, lazy_pixels
 from napari_unet.stacks.pixel_size import PixelSize, read_pixel_size
+from training.label_convention import LabelConvention
 from training.stacks.sparse_labels import read_label_note
 from training.stacks.stack_file import StackFile
 
@@ -58,7 +58,7 @@ class OpenedStack:
     data: Any
     pixel_size: PixelSize | None
     is_labels: bool
-    convention: str | None
+    convention: LabelConvention | None
     corrected: tuple[int, ...] = ()
 
     @classmethod
@@ -92,7 +92,7 @@ class OpenedStack:
             "opacity": MASK_OPACITY,
             "metadata": {CONVENTION_KEY: self.convention, CORRECTED_KEY: list(self.corrected)},
         }
-        if self.convention == SPARSE:
+        if self.convention == LabelConvention.SPARSE:
             return editable(self.data), metadata | {"colormap": sparse_colormap()}, "labels"
         membrane = editable(lazy_membrane(self.data, self.convention))
         return membrane, metadata | {"colormap": mask_colormap(TRUTH_COLOR)}, "labels"
@@ -110,7 +110,7 @@ class OpenedStack:
         return is_pair and other.pixel_size is not None
 
 
-def mask_convention(sample: NDArray[Any]) -> str | None:
+def mask_convention(sample: NDArray[Any]) -> LabelConvention | None:
     """Convention of a mask of two values, one of them 0; None if it isn't such a mask.
 
     Membranes cover less than half of any section, so the rarer value is membrane. That agrees
@@ -118,7 +118,11 @@ def mask_convention(sample: NDArray[Any]) -> str | None:
     """
     if sample.dtype.kind not in "bui" or not _has_two_values(sample):
         return None
-    return "isbi" if np.count_nonzero(sample) * 2 >= sample.size else "membrane"
+    return (
+        LabelConvention.ISBI
+        if np.count_nonzero(sample) * 2 >= sample.size
+        else LabelConvention.MEMBRANE
+    )
 
 
 def are_named_labels(name: str, sample: NDArray[Any]) -> bool:

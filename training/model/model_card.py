@@ -11,6 +11,7 @@ from training import __version__
 from training.config import TrainingConfig
 from training.errors import UserError
 from training.files.untrusted_files import LARGEST_COUNT, is_number, parse_json
+from training.label_convention import LabelConvention
 from training.metrics.pixel_metrics import DEFAULT_THRESHOLD
 from training.model.tiling import GEOMETRIES
 from training.presets.geometry import Geometry
@@ -148,7 +149,7 @@ def describe_model(config: TrainingConfig, data: Data) -> ModelCard:
 
 def _displacement(config: TrainingConfig, data: Data) -> Displacement:
     """Of dense labels. The zoo's recipe knows none, and strokes are too few to tell."""
-    if config.preset == "medical" or config.label_convention == "sparse":
+    if config.preset == "medical" or config.label_convention == LabelConvention.SPARSE:
         return 0.0, 0.0
     slices = data.train_slices
     return measure_displacement(data.images[slices], data.membrane[slices])

@@ -12,6 +12,7 @@ import numpy as np
 
 from training.errors import UserError
 from training.files.untrusted_files import parse_json
+from training.label_convention import LabelConvention
 from training.stacks.scaling import Slices
 from training.stacks.tif_structure import open_tif
 
@@ -46,13 +47,13 @@ class LabelNote:
 
     Parameters
     ----------
-    convention : str
+    convention : LabelConvention
         ``sparse``: 0 = unknown, 1 = membrane, 2 = inside.
     corrected_slices : tuple of int
         Slices that a person corrected throughout.
     """
 
-    convention: str = "sparse"
+    convention: LabelConvention = LabelConvention.SPARSE
     corrected_slices: tuple[int, ...] = ()
 
     def line(self) -> str:
@@ -68,7 +69,8 @@ class LabelNote:
                 try:
                     content: dict[str, Any] = parse_json(line.removeprefix(_LINE_START))
                     corrected: Iterable[Any] = content["corrected_slices"]
-                    return cls(str(content["convention"]), tuple(int(one) for one in corrected))
+                    convention = LabelConvention(content["convention"])
+                    return cls(convention, tuple(int(one) for one in corrected))
                 except (ValueError, TypeError, KeyError, OverflowError):
                     return None
         return None

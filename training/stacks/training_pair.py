@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.errors import UserError
+from training.label_convention import LabelConvention
 from training.stacks.holdout import MINIMUM_SLICES, hold_out
 from training.stacks.scaling import Slices, check_pixels
 from training.stacks.sparse_labels import INSIDE, MEMBRANE, UNKNOWN, is_sparse, read_label_note
@@ -54,13 +55,13 @@ def find_pair(data_folder: str | Path, image: str = "", labels: str = "") -> tup
 
 
 def read_training_pair(
-    image_path: Path, labels_path: Path, label_convention: str = "isbi"
+    image_path: Path, labels_path: Path, label_convention: LabelConvention = LabelConvention.ISBI
 ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """Read and check images and finished labels.
 
     Parameters
     ----------
-    label_convention : str
+    label_convention : LabelConvention
         ``isbi``: 0 is membrane. ``membrane``: every other value is.
 
     Returns
@@ -78,7 +79,7 @@ def read_training_pair(
 
 
 def read_pair(
-    image_path: Path, labels_path: Path, label_convention: str
+    image_path: Path, labels_path: Path, label_convention: LabelConvention
 ) -> tuple[NDArray[Any], NDArray[Any]]:
     """Read and check images and labels of any convention; labels (Z, Y, X) as the file has them.
 
@@ -88,7 +89,7 @@ def read_pair(
         For the first problem found, see :func:`check_pair` and :class:`StackFile`.
     """
     note = read_label_note(labels_path)
-    if note is not None and note.convention == "sparse" != label_convention:
+    if note is not None and note.convention == LabelConvention.SPARSE != label_convention:
         raise UserError(
             f"{labels_path} holds sparse labels: 0 is unknown, 1 membrane, 2 inside.",
             "Choose the convention sparse to train on them; give finished labels otherwise.",
@@ -101,29 +102,29 @@ def read_pair(
     return images, labels
 
 
-def to_membrane(labels: NDArray[Any], label_convention: str) -> NDArray[np.bool_]:
+def to_membrane(labels: NDArray[Any], label_convention: LabelConvention) -> NDArray[np.bool_]:
     """Labels of a convention as True = membrane; of sparse ones the unknown are not."""
-    if label_convention == "sparse":
+    if label_convention == LabelConvention.SPARSE:
         return np.asarray(labels == MEMBRANE)
-    return np.asarray(labels == 0 if label_convention == "isbi" else labels != 0)
+    return np.asarray(labels == 0 if label_convention == LabelConvention.ISBI else labels != 0)
 
 
 def holds_sparse_labels(path: Path) -> bool:
     """Whether a TIF says that its labels are sparse, or looks so; errors as :class:`StackFile`."""
     note = read_label_note(path)
     if note is not None:
-        return note.convention == "sparse"
+        return note.convention == LabelConvention.SPARSE
     with StackFile(path, "labels") as labels:
         return is_sparse(labels)
 
 
-def guess_convention(labels: Slices) -> str:
+def guess_convention(labels: Slices) -> LabelConvention:
     """Sparse labels by their values; else membrane is the rarer kind, a fifth of a section."""
     if is_sparse(labels):
-        return "sparse"
+        return LabelConvention.SPARSE
     pages = (np.asarray(labels[index]) for index in range(len(labels)))
     nonzero = [np.count_nonzero(page) / page.size for page in pages]
-    return "isbi" if np.mean(nonzero) > 0.5 else "membrane"
+    return LabelConvention.ISBI if np.mean(nonzero) > 0.5 else LabelConvention.MEMBRANE
 
 
 def check_pair(
@@ -131,11 +132,11 @@ def check_pair(
     labels: NDArray[Any],
     images_name: str,
     labels_name: str,
-    label_convention: str = "isbi",
+    label_convention: LabelConvention = LabelConvention.ISBI,
 ) -> list[UserError]:
     """What keeps a pair of arrays (Z, Y, X) from being trained on; empty if nothing does."""
     problems = []
-    fewest = 1 if label_convention == "sparse" else MINIMUM_SLICES
+    fewest = 1 if label_convention == LabelConvention.SPARSE else MINIMUM_SLICES
     if images.ndim != 3 or len(images) < fewest:
         problems.append(
             UserError(
@@ -161,10 +162,12 @@ def check_pair(
     return problems
 
 
-def _check_labels(labels: NDArray[Any], name: str, label_convention: str) -> list[UserError]:
+def _check_labels(
+    labels: NDArray[Any], name: str, label_convention: LabelConvention
+) -> list[UserError]:
     if not labels.size:
         return []
-    if label_convention != "sparse":
+    if label_convention != LabelConvention.SPARSE:
         if labels.min() != labels.max():
             return []
         return [

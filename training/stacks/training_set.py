@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from training.config import TrainingConfig, parse_slices
 from training.errors import UserError
+from training.label_convention import LabelConvention
 from training.stacks.holdout import hold_out, slices_sentence, split_fold
 from training.stacks.sparse_labels import MEMBRANE, UNKNOWN, read_label_note
 from training.stacks.training_pair import find_pair, read_pair, to_membrane
@@ -63,7 +64,7 @@ def load_data(config: TrainingConfig) -> Data:
     images, labels = read_pair(image_path, labels_path, config.label_convention)
     membrane = to_membrane(labels, config.label_convention)
     chosen = _existing(parse_slices(config.valid_slices), len(images), "valid_slices")
-    if config.label_convention != "sparse":
+    if config.label_convention != LabelConvention.SPARSE:
         train_slices, valid_slices = split_fold(len(images), config.cross_valid_ind)
         if chosen:
             train_slices = [index for index in range(len(images)) if index not in chosen]

@@ -30,6 +30,7 @@ from napari_unet.widgets.common.dock import open_dock
 from napari_unet.widgets.common.messages import plain_label, report
 from napari_unet.widgets.train.run_watcher import RunWatcher
 from training.errors import UserError
+from training.label_convention import LabelConvention
 from training.runs.run_directory import RunDirectory
 from training.stacks.sparse_labels import labelled_slices
 
@@ -138,7 +139,7 @@ def _learn_on(data: LayerData) -> RunDirectory:
     labelled = None
     if is_same_stack(source, tuple(images.data.shape), images.path):
         labelled = labelled_slices(labels.data)
-    config = learn_on_config(source.path, labelled, label_convention="sparse")
+    config = learn_on_config(source.path, labelled, label_convention=LabelConvention.SPARSE)
     launcher = LocalLauncher(Path(load_settings().runs_folder))
     name = new_run_name(config, launcher.runs_folder, datetime.now())
     return start_training(launcher, data, config, name)

@@ -19,10 +19,11 @@ from qtpy.QtWidgets import (
 )
 from superqt import QElidingLabel
 
-from napari_unet.layers.plugin_layers import SPARSE, corrected_slices, is_preview, is_sparse_layer
+from napari_unet.layers.plugin_layers import corrected_slices, is_preview, is_sparse_layer
 from napari_unet.runs.training_sources import FolderData, LayerData, LayerStack, TrainingData
 from napari_unet.widgets.common.layer_choice import LayerChoice
 from napari_unet.widgets.train.pair_preview import PairPreview
+from training.label_convention import LabelConvention
 
 
 class TrainingDataView(QWidget):
@@ -61,10 +62,11 @@ class TrainingDataView(QWidget):
         self._labels.layer_changed.connect(self.data_changed)
 
     @property
-    def known_convention(self) -> str:
-        """``sparse`` where the layer says so; else empty: the values must tell."""
+    def known_convention(self) -> LabelConvention | None:
+        """``SPARSE`` where the layer says so; else None: the values must tell."""
         labels = self._labels.layer if self._source.currentIndex() == 0 else None
-        return SPARSE if labels is not None and is_sparse_layer(labels) else ""
+        is_sparse = labels is not None and is_sparse_layer(labels)
+        return LabelConvention.SPARSE if is_sparse else None
 
     @property
     def images_layer(self) -> Image | None:

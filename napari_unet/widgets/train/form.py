@@ -14,6 +14,7 @@ from superqt import QCollapsible
 
 from training.config import PRESETS, SPARSE_RECIPES, TrainingConfig, preset_config
 from training.errors import UserError
+from training.label_convention import LabelConvention
 
 # Told by the choice of data, and by resume_ckpt.
 _ELSEWHERE = frozenset({"data_url", "image", "labels", "label_convention", "resume"})
@@ -34,7 +35,7 @@ class TrainingForm(QWidget):
 
     def __init__(self, remembered: Mapping[str, Any], parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._convention = "isbi"
+        self._convention = LabelConvention.ISBI
         options = [option for option in fields(TrainingConfig) if _is_offered(option)]
         # Any: what create_widget gives depends on the option.
         self._widgets: dict[str, Any] = {one.name: _option_widget(one) for one in options}
@@ -59,10 +60,10 @@ class TrainingForm(QWidget):
         """Offer these devices, and "auto"; the chosen one stays chosen if it is among them."""
         _offer(self._widgets["device"], ["auto", *devices])
 
-    def follow_convention(self, convention: str) -> None:
+    def follow_convention(self, convention: LabelConvention) -> None:
         """Take the recipe for few labels where labels are sparse, and leave it where not."""
         former, self._convention = self._convention, convention
-        if (former == "sparse") == (convention == "sparse"):
+        if (former == LabelConvention.SPARSE) == (convention == LabelConvention.SPARSE):
             return
         preset = self._widgets["preset"].value
         config = preset_config(preset, label_convention=convention)

@@ -10,8 +10,8 @@ from qtpy.QtGui import QImage, QPixmap
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from napari_unet.layers.colors import TRUTH_COLOR
-from napari_unet.layers.plugin_layers import SPARSE
 from napari_unet.runs.training_preview import Preview
+from training.label_convention import LabelConvention
 from training.stacks.training_pair import to_membrane
 
 _PICTURE_SIZE = 132
@@ -24,7 +24,7 @@ class PairPreview(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._preview: Preview | None = None
-        self._convention = "membrane"
+        self._convention = LabelConvention.MEMBRANE
         self._picture = QLabel()
         self._picture.setFixedSize(_PICTURE_SIZE, _PICTURE_SIZE)
         self._picture.setToolTip("The middle slice, with what is taken for membrane in blue.")
@@ -43,14 +43,14 @@ class PairPreview(QWidget):
         layout.addLayout(words, 1)
 
     @property
-    def convention(self) -> str:
+    def convention(self) -> LabelConvention:
         """``isbi``: 0 is membrane; ``membrane``: every other value is; ``sparse``: 1 is."""
         return self._convention
 
     def show_preview(self, preview: Preview | None, message: str = "") -> None:
         """Show a pair, or why there is none to show."""
         self._preview = preview
-        is_dense = preview is not None and preview.guessed_convention != SPARSE
+        is_dense = preview is not None and preview.guessed_convention != LabelConvention.SPARSE
         self._invert.setVisible(is_dense)
         self._picture.setVisible(preview is not None)
         if preview is None:
@@ -61,7 +61,11 @@ class PairPreview(QWidget):
 
     def invert(self) -> None:
         """Take the other kind of pixels for membrane."""
-        self._convention = "membrane" if self._convention == "isbi" else "isbi"
+        self._convention = (
+            LabelConvention.MEMBRANE
+            if self._convention == LabelConvention.ISBI
+            else LabelConvention.ISBI
+        )
         self._draw()
 
     def _draw(self) -> None:
@@ -90,7 +94,7 @@ def overlay(image: NDArray[np.float32], mask: NDArray[np.bool_], color: str) -> 
     return (rgb * 255).astype(np.uint8)
 
 
-def _describe(preview: Preview, convention: str) -> str:
+def _describe(preview: Preview, convention: LabelConvention) -> str:
     if preview.problems:
         return "<br>".join(f"<b>{one.problem}</b> {one.remedy}" for one in preview.problems)
     size = " x ".join(str(length) for length in preview.shape)
@@ -98,7 +102,7 @@ def _describe(preview: Preview, convention: str) -> str:
     warning = ""
     if share > 0.5:
         warning = "<br><b>That is much for membrane: invert?</b>"
-    if convention == SPARSE:
+    if convention == LabelConvention.SPARSE:
         return (
             f"{size} pixels<br>Membrane, in blue: {share:.0%} of what is labelled; the rest counts "
             "as unknown."
