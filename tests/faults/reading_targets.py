@@ -184,11 +184,11 @@ def profiles() -> Reader:
 
 def record() -> Reader:
     """What a run's copy knows of its server."""
-    from napari_unet.launchers.servers.record import FILE_NAME, read_record
+    from napari_unet.launchers.servers.record import read_record
     from training.runs.run_directory import RunDirectory
 
     def read(path: Path) -> Any:
-        assert path.name == FILE_NAME
+        assert path.name == "remote.json"
         return read_record(RunDirectory(path.parent)).node_of(0)
 
     return read

@@ -7,7 +7,7 @@ import signal
 from collections import deque
 from pathlib import Path
 
-from training.devices.msrun_job import Job, msrun_logs
+from training.devices.msrun_job import Job
 from training.errors import UserError
 from training.runs.run_directory import RunDirectory
 
@@ -47,7 +47,7 @@ def explain_death(run: RunDirectory, rank: int | None, code: int, job: Job) -> D
     job : Job
         What this machine does of the run.
     """
-    log = run.device_log(rank) if rank is not None else msrun_logs(run) / "scheduler.log"
+    log = run.device_log(rank) if rank is not None else run.msrun_logs / "scheduler.log"
     lines = read_last_lines(log)
     text = "\n".join(lines)
     who = f"The process of device {rank}" if rank is not None else "MindSpore's launcher msrun"

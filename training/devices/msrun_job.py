@@ -72,7 +72,7 @@ class Job:
             f"--master_addr={self.master_addr}",
             f"--master_port={self.master_port}",
             f"--node_rank={self.node_rank}",
-            f"--log_dir={msrun_logs(run)}",
+            f"--log_dir={run.msrun_logs}",
             f"--cluster_time_out={CLUSTER_SECONDS}",
             "--join=True",
             f"--tail_worker_log={0 if is_tailing else self.devices}",  # none has that rank
@@ -111,14 +111,9 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def msrun_logs(run: RunDirectory) -> Path:
-    """Where msrun writes; its workers' logs are links to the devices' own."""
-    return run.path / "logs" / "msrun"
-
-
 def prepare_logs(run: RunDirectory, job: Job) -> None:
     """Make the log folders. A resumed run's former logs are kept as ``log.<n>.log``."""
-    msrun_logs(run).mkdir(parents=True, exist_ok=True)
+    run.msrun_logs.mkdir(parents=True, exist_ok=True)
     for rank in job.ranks:
         log = run.device_log(rank)
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -129,7 +124,7 @@ def prepare_logs(run: RunDirectory, job: Job) -> None:
             log.rename(log.with_name(f"log.{len(list(log.parent.iterdir()))}.log"))
         log.unlink(missing_ok=True)
         log.touch()
-        _link(msrun_logs(run) / f"worker_{rank}.log", log)
+        _link(run.msrun_logs / f"worker_{rank}.log", log)
 
 
 def _link(link: Path, target: Path) -> None:

@@ -106,7 +106,7 @@ class Supervisor:
             "devices": self._job.devices,
         }
         text = json.dumps(launch, indent=2) + "\n"
-        write_atomically(self._run.path / "launch.json", text.encode())
+        write_atomically(self._run.launch, text.encode())
 
     def _start(self) -> subprocess.Popen[str]:
         command = self._job.command(self._run, is_tailing=not _prints_to(self._run.log))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -14,10 +13,11 @@ from training.config import TrainingConfig
 from training.errors import UserError
 from training.files.atomic_files import UnwritableError, remove_leftovers, write_atomically
 from training.files.untrusted_files import is_inside, open_regular, read_document
+from training.runs.run_paths import RunPaths, checkpoint_step
 
 
-class RunDirectory:
-    """Names every path of a run, on this machine and on a server alike.
+class RunDirectory(RunPaths[Path]):
+    """A run's directory on this machine: made, read, marked as running.
 
     Parameters
     ----------
@@ -26,28 +26,10 @@ class RunDirectory:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
-        self.config = self.path / "config.json"
-        self.events = self.path / "events.jsonl"
-        self.log = self.path / "train.log"
-        self.checkpoints = self.path / "checkpoints"
-        self.best = self.checkpoints / "best.safetensors"
-        self.onnx = self.path / "model.onnx"
-        self.preview = self.path / "preview"
-        self.evaluation_json = self.path / "evaluation.json"
-        self.evaluation_csv = self.path / "evaluation.csv"
-        self.stop_request = self.path / "stop"
-        self.accepted = self.path / "accepted"
-        self.process = self.path / "process.json"
-        self.data = self.path / "data"
-        self._lock = self.path / "lock"
+        super().__init__(Path(path))
 
     def __repr__(self) -> str:
         return f"RunDirectory({str(self.path)!r})"
-
-    @property
-    def name(self) -> str:
-        return self.path.name
 
     def create(self, config: TrainingConfig) -> None:
         """Make the directory of a new run and write its configuration.
@@ -90,30 +72,14 @@ class RunDirectory:
             ) from error
         return TrainingConfig.from_json(text, source=str(self.config))
 
-    def relative(self, path: Path) -> str:
-        """A path of the run, as its events tell it."""
-        return path.relative_to(self.path).as_posix()
-
-    def device_log(self, rank: int) -> Path:
-        """What the process of one device printed, in a run of several."""
-        return self.path / "logs" / f"device{rank}" / "log.log"
-
-    def checkpoint(self, model: str, epoch: int, step: int) -> Path:
-        """The checkpoint after ``step`` steps, in the zoo's form of name."""
-        return self.checkpoints / f"ckpt_{model}_adam-{epoch}_{step}.safetensors"
-
     def list_checkpoints(self) -> list[Path]:
         """The checkpoints that a run can be resumed from, oldest first."""
         found = {
-            int(match[1]): path
+            step: path
             for path in self.checkpoints.glob("ckpt_*.safetensors")
-            if (match := re.search(r"-\d+_(\d+)\.safetensors$", path.name))
+            if (step := checkpoint_step(path.name)) is not None
         }
         return [found[step] for step in sorted(found)]
-
-    def preview_image(self, epoch: int) -> Path:
-        """Probability of the held-out slice after an epoch: 8-bit PNG, 255 = membrane."""
-        return self.preview / f"epoch-{epoch:04d}.png"
 
     def check_links(self) -> None:
         """Refuse a run from someone else that would have files written outside its folder.
@@ -123,10 +89,11 @@ class RunDirectory:
         UserError
             If one of its files or folders is a link to somewhere else.
         """
-        for path in (*vars(self).values(), self.path / "logs"):
+        for path in self.all():
             if path.is_symlink() and not is_inside(path, self.path):
                 raise UserError(
-                    f"{path} is a link to outside of the run.", "Put in its place what it links to."
+                    f"{path} is a link to outside of the run.",
+                    "Replace the link with the file it points to.",
                 )
 
     def request_stop(self) -> None:
@@ -152,9 +119,9 @@ class RunDirectory:
         """
         self.check_links()
         try:
-            opened = self._lock.open("a")
+            opened = self.lock.open("a")
         except OSError as error:
-            raise UnwritableError(self._lock, error) from error
+            raise UnwritableError(self.lock, error) from error
         with opened as lock:
             if not _try_lock(lock.fileno()):
                 raise UserError(f"Another process is training in {self.path}.", "Stop it first.")
@@ -168,7 +135,7 @@ class RunDirectory:
     def is_running(self) -> bool:
         """Whether a process on this machine is training in this directory now."""
         try:
-            lock = open_regular(self._lock)
+            lock = open_regular(self.lock)
         except OSError:  # there is none, or none that a training can have taken
             return False
         with lock:

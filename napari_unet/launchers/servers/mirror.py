@@ -190,7 +190,7 @@ class Mirror:
     @contextmanager
     def _held(self) -> Iterator[bool]:
         """Keep others on this machine from appending to the copy at the same time."""
-        with (self.run.path / "mirror.lock").open("a") as lock:
+        with (self.run.mirror_lock).open("a") as lock:
             yield _try_lock(lock)
 
 

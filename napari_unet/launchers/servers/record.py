@@ -14,7 +14,6 @@ from training.files.atomic_files import write_atomically
 from training.files.untrusted_files import parse_json, read_document
 from training.runs.run_directory import RunDirectory
 
-FILE_NAME = "remote.json"
 MOST_DEVICES = 10_000
 RUN_ID = re.compile(r"\w{1,64}", re.ASCII)
 
@@ -74,12 +73,12 @@ def _is_run_folder(path: str) -> bool:
 
 def is_remote(run: RunDirectory) -> bool:
     """Whether a directory is the copy of a run on a server."""
-    return (run.path / FILE_NAME).exists()
+    return (run.remote).exists()
 
 
 def read_record(run: RunDirectory) -> RemoteRecord:
     """A run's record; a UserError if it has none, or a damaged one."""
-    path = run.path / FILE_NAME
+    path = run.remote
     try:
         document: dict[str, Any] = parse_json(read_document(path))
         profile = profile_from_json(document.pop("profile"))
@@ -96,7 +95,7 @@ def read_record(run: RunDirectory) -> RemoteRecord:
 def write_record(run: RunDirectory, record: RemoteRecord) -> None:
     """Write a run's record."""
     document = asdict(record)
-    write_atomically(run.path / FILE_NAME, (json.dumps(document, indent=2) + "\n").encode())
+    write_atomically(run.remote, (json.dumps(document, indent=2) + "\n").encode())
 
 
 def update_record(run: RunDirectory, **changes: Any) -> RemoteRecord:
