@@ -9,7 +9,6 @@ from scipy import ndimage
 from training.model.model_card import ModelCard, preset_zoom
 from training.model.slice_prediction import predict_slice
 from training.model.tiling import GEOMETRIES, predict_tiles
-from training.sampling.resampling import resize_bilinear
 from training.stacks.scaling import Scaling
 
 UINT8 = Scaling("uint8", 0, 255)
@@ -48,24 +47,6 @@ def test_tiles_give_what_the_whole_image_gives(preset: str, shape: tuple[int, in
     tiled = predict_tiles(NETWORKS[preset], image, small)
     assert tiled.shape == shape
     np.testing.assert_allclose(tiled, predict_tiles(NETWORKS[preset], image, whole), atol=1e-4)
-
-
-@pytest.mark.parametrize("preset", ["compact", "medical"])
-@given(length=st.integers(1, 20_000))
-def test_tiles_of_an_axis(preset: str, length: int) -> None:
-    geometry = GEOMETRIES[preset]
-    padded = geometry.output_length(length)
-    assert length <= padded < length + geometry.divisor + geometry.remainder
-    tile, spans = geometry.tiles(padded)
-    assert tile <= geometry.largest
-    assert tile % geometry.divisor == geometry.remainder
-    assert [span.keep_from for span in spans[1:]] == [span.keep_to for span in spans[:-1]]
-    assert (spans[0].keep_from, spans[-1].keep_to) == (0, padded)
-    for index, span in enumerate(spans):
-        assert span.start % geometry.divisor == 0
-        assert index == 0 or span.keep_from >= span.start + geometry.halo
-        assert index == len(spans) - 1 or span.keep_to <= span.start + tile - geometry.halo
-        assert 0 <= span.start <= padded - tile
 
 
 def test_isbi_is_one_tile_of_medical_as_in_the_paper() -> None:
@@ -138,17 +119,3 @@ def test_zoom_of_medical_follows_the_training_stack() -> None:
 
     probability = predict_slice(crop, gradient, card)
     np.testing.assert_allclose(probability, gradient / 127.5 - 1, atol=0.02)
-
-
-def test_bilinear_resize_has_centres_of_pixels_at_halves() -> None:
-    row = np.array([[0, 1, 2, 3]], np.float32)
-    np.testing.assert_allclose(resize_bilinear(row, (1, 2)), [[0.5, 2.5]])
-    np.testing.assert_allclose(
-        resize_bilinear(row, (2, 8))[1], [0, 0.25, 0.75, 1.25, 1.75, 2.25, 2.75, 3]
-    )
-
-
-def test_bilinear_resize_does_not_smooth_before_shrinking() -> None:
-    row = np.zeros((1, 9), np.float32)
-    row[0, 4] = 1
-    np.testing.assert_allclose(resize_bilinear(row, (1, 3)), [[0, 1, 0]])

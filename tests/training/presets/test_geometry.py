@@ -1,0 +1,23 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from training.model.tiling import GEOMETRIES
+
+
+@pytest.mark.parametrize("preset", ["compact", "medical"])
+@given(length=st.integers(1, 20_000))
+def test_tiles_of_an_axis(preset: str, length: int) -> None:
+    geometry = GEOMETRIES[preset]
+    padded = geometry.output_length(length)
+    assert length <= padded < length + geometry.divisor + geometry.remainder
+    tile, spans = geometry.tiles(padded)
+    assert tile <= geometry.largest
+    assert tile % geometry.divisor == geometry.remainder
+    assert [span.keep_from for span in spans[1:]] == [span.keep_to for span in spans[:-1]]
+    assert (spans[0].keep_from, spans[-1].keep_to) == (0, padded)
+    for index, span in enumerate(spans):
+        assert span.start % geometry.divisor == 0
+        assert index == 0 or span.keep_from >= span.start + geometry.halo
+        assert index == len(spans) - 1 or span.keep_to <= span.start + tile - geometry.halo
+        assert 0 <= span.start <= padded - tile

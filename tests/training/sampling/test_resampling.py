@@ -1,0 +1,17 @@
+import numpy as np
+
+from training.sampling.resampling import resize_bilinear
+
+
+def test_bilinear_resize_has_centres_of_pixels_at_halves() -> None:
+    row = np.array([[0, 1, 2, 3]], np.float32)
+    np.testing.assert_allclose(resize_bilinear(row, (1, 2)), [[0.5, 2.5]])
+    np.testing.assert_allclose(
+        resize_bilinear(row, (2, 8))[1], [0, 0.25, 0.75, 1.25, 1.75, 2.25, 2.75, 3]
+    )
+
+
+def test_bilinear_resize_does_not_smooth_before_shrinking() -> None:
+    row = np.zeros((1, 9), np.float32)
+    row[0, 4] = 1
+    np.testing.assert_allclose(resize_bilinear(row, (1, 3)), [[0, 1, 0]])
