@@ -1,8 +1,8 @@
-"""How the window tells a person what went wrong, and how it asks."""
+"""Messages, questions and labels that show plain text, whatever is in it."""
 
 from __future__ import annotations
 
-from napari.utils.notifications import notification_manager, show_error
+from napari.utils.notifications import notification_manager, show_error, show_info, show_warning
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel, QMessageBox, QWidget
 
@@ -10,10 +10,20 @@ from napari_unet.text import as_html, printable
 from training.errors import UserError
 
 
+def inform(text: str) -> None:
+    """Show a plain text as one of napari's notifications."""
+    show_info(_notification(text))
+
+
+def warn(text: str) -> None:
+    """Show a plain text as one of napari's warnings."""
+    show_warning(_notification(text))
+
+
 def report(error: BaseException) -> None:
     """Show an error: a person's in its own words, any other with its traceback."""
     if isinstance(error, UserError):
-        show_error(printable(str(error)))
+        show_error(_notification(str(error)))
     else:
         notification_manager.receive_error(type(error), error, error.__traceback__)
 
@@ -30,8 +40,7 @@ def confirm(
     action, refusal : str
         Texts of the button that does it, and of the one that does not.
     """
-    box = plain_question(question, parent)
-    box.setInformativeText(consequence)
+    box = plain_question(question, consequence, parent)
     accept = box.addButton(action, QMessageBox.ButtonRole.DestructiveRole)
     keep = box.addButton(refusal, QMessageBox.ButtonRole.RejectRole)
     box.setDefaultButton(keep)
@@ -41,19 +50,26 @@ def confirm(
 
 
 def plain_label(text: str = "") -> QLabel:
-    """A label in whose text nothing is markup."""
+    """A label that shows its text as it is, without any markup."""
     label = QLabel(text)
     label.setTextFormat(Qt.TextFormat.PlainText)
     return label
 
 
-def plain_question(question: str, parent: QWidget | None) -> QMessageBox:
-    """A box that asks; nothing in its texts is markup."""
+def plain_question(question: str, consequence: str, parent: QWidget | None) -> QMessageBox:
+    """A box that asks, and says below what follows; it shows both texts as they are."""
     box = QMessageBox(QMessageBox.Icon.Question, "U-Net", question, parent=parent)
-    box.setTextFormat(Qt.TextFormat.PlainText)
+    box.setInformativeText(consequence)
+    for label in box.findChildren(QLabel):  # the box's own setTextFormat leaves out the second
+        label.setTextFormat(Qt.TextFormat.PlainText)
     return box
 
 
 def plain_tooltip(text: str) -> str:
-    """A text for a tooltip, which has no other way to say that it is no markup."""
+    """A plain text as markup: Qt has no plain tooltips."""
     return f"<p style='white-space:pre'>{as_html(text)}</p>"
+
+
+def _notification(text: str) -> str:
+    """A plain text as markup where napari might take it for markup."""
+    return f"<span>{as_html(text)}</span>" if "<" in text or "&" in text else printable(text)

@@ -9,7 +9,6 @@ from typing import Any
 
 from napari import Viewer
 from napari.layers import Image, Labels, Layer
-from napari.utils.notifications import show_info
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QWidget
 
 from napari_unet.stacks.napari_writer import (
@@ -20,6 +19,7 @@ from napari_unet.stacks.napari_writer import (
 )
 from napari_unet.widgets.common.background import run_in_thread
 from napari_unet.widgets.common.connections import Connections
+from napari_unet.widgets.common.messages import inform
 
 Writer = Callable[[str, Any, dict[str, Any]], list[str]]
 MASK_FORMS: dict[str, Writer] = {
@@ -84,7 +84,7 @@ class SaveButtons(QWidget):
             run_in_thread(partial(forms[form], path, data, attributes), self._on_saved)
 
     def _on_saved(self, paths: list[str]) -> None:
-        show_info(f"Saved {Path(paths[0]).name}.")
+        inform(f"Saved {Path(paths[0]).name}.")
 
 
 def ask_and_save_labels(parent: QWidget, layer: Labels) -> None:
@@ -97,4 +97,4 @@ def ask_and_save_labels(parent: QWidget, layer: Labels) -> None:
 
 
 def _tell_saved(paths: list[str]) -> None:
-    show_info(f"Saved {Path(paths[0]).name}.")
+    inform(f"Saved {Path(paths[0]).name}.")

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from napari import Viewer
 from napari.layers import Labels, Layer
-from napari.utils.notifications import show_info
 from qtpy.QtWidgets import (
     QFormLayout,
     QGroupBox,
@@ -32,6 +31,7 @@ from napari_unet.layers.slices import displayed_slice, edited_slices, show_slice
 from napari_unet.widgets.common.connections import Connections
 from napari_unet.widgets.common.dock import Dock
 from napari_unet.widgets.common.layer_choice import LayerChoice
+from napari_unet.widgets.common.messages import inform
 from napari_unet.widgets.correct.canvas_tools import set_labels
 from napari_unet.widgets.correct.corrected_view import CorrectedView
 from napari_unet.widgets.correct.learn_on_view import LearnOnView
@@ -144,7 +144,7 @@ class CorrectDock(Dock):
         labels = self._ground_truth()
         if labels is not None:
             count = len(corrected_slices(labels))
-            show_info(f"'{labels.name}' has {count} corrected slices now; Train can take it.")
+            inform(f"'{labels.name}' has {count} corrected slices now; Train can take it.")
 
     def _ground_truth(self) -> Labels | None:
         """The labels of the mask's image, with its corrected slices in them."""

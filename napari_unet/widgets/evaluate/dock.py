@@ -13,10 +13,12 @@ from qtpy.QtWidgets import QApplication, QFileDialog, QFormLayout, QLabel, QVBox
 
 from napari_unet.layers.plugin_layers import ERRORS, MASK, NEURONS, role
 from napari_unet.layers.slices import displayed_slice, show_slice
+from napari_unet.text import as_html
 from napari_unet.widgets.common.background import run_in_thread
 from napari_unet.widgets.common.connections import Connections, when_deleted
 from napari_unet.widgets.common.dock import Dock
 from napari_unet.widgets.common.layer_choice import LayerChoice
+from napari_unet.widgets.common.messages import inform
 from napari_unet.widgets.evaluate.buttons import EvaluateButtons
 from napari_unet.widgets.evaluate.canvas import DiceOverlay, ErrorLayer, SideBySide
 from napari_unet.widgets.evaluate.live_comparison import LiveComparison
@@ -113,7 +115,8 @@ class EvaluateDock(Dock):
         self._table.set_comparison(comparison)
         self._plot.show_comparison(comparison)
         self._buttons.enable(comparison is not None)
-        self._summary.setText(self._live.problem if comparison is None else "Comparing…")
+        problem = f"<p>{as_html(self._live.problem)}</p>"
+        self._summary.setText(problem if comparison is None else "Comparing…")
         self._on_errors_toggled(self._buttons.has_errors)
         self._show_current()
 
@@ -189,7 +192,7 @@ class EvaluateDock(Dock):
         if path:
             target = Path(path).with_suffix(".csv")
             save = partial(write_atomically, target, comparison.to_csv().encode())
-            run_in_thread(save, lambda _: show_info(f"Saved {target.name}."))
+            run_in_thread(save, lambda _: inform(f"Saved {target.name}."))
 
 
 def _is_mask(layer: Layer) -> bool:

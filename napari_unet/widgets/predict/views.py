@@ -24,6 +24,7 @@ from superqt import QLabeledDoubleSlider
 from napari_unet.runs.run_list import RunSummary, list_runs
 from napari_unet.settings import load_settings
 from napari_unet.widgets.common.background import run_in_thread
+from napari_unet.widgets.common.messages import plain_tooltip
 
 
 class ModelChoice(QWidget):
@@ -61,7 +62,8 @@ class ModelChoice(QWidget):
             self._models.setItemText(known.index(path), title)
         else:
             self._models.addItem(title, path)
-            self._models.setItemData(len(known), str(path), Qt.ItemDataRole.ToolTipRole)
+            tooltip = plain_tooltip(str(path))
+            self._models.setItemData(len(known), tooltip, Qt.ItemDataRole.ToolTipRole)
 
     def refresh_runs(self) -> None:
         """Offer the runs that have a model by now; a person's first choice is the last one's."""

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from napari import Viewer
-from napari.utils.notifications import show_warning
 from numpy.typing import NDArray
 from qtpy.QtWidgets import (
     QFileDialog,
@@ -26,7 +25,7 @@ from napari_unet.settings import load_settings
 from napari_unet.text import as_html
 from napari_unet.widgets.common.background import run_in_thread
 from napari_unet.widgets.common.dock import PLUGIN, Dock
-from napari_unet.widgets.common.messages import confirm, report
+from napari_unet.widgets.common.messages import confirm, report, warn
 from napari_unet.widgets.project.session import ProjectSession
 from training.errors import UserError
 
@@ -115,7 +114,7 @@ class ProjectDock(Dock):
         self._close.setVisible(has_project)
         last = Path(self._last or "-")
         self._again.setVisible(not has_project and last.is_dir())
-        self._again.setText(f"Open '{last.name}' again")
+        self._again.setText(f"Open '{last.name}' again".replace("&", "&&"))
         if self._session is not None:
             folder = self._session.project.folder
             self._title.setText(f"<b>{as_html(folder.name)}</b><br>{as_html(str(folder))}")
@@ -185,7 +184,7 @@ class ProjectDock(Dock):
         for layer, name in own:
             session.adopt(layer, name)
         for problem in problems.values():
-            show_warning(str(problem))
+            warn(str(problem))
         self._problems.setText(
             "<br>".join(f"⚠ {as_html(str(problem))}" for problem in problems.values())
         )

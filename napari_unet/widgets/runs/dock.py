@@ -14,7 +14,7 @@ from napari_unet.runs.run_list import RunSummary, list_runs
 from napari_unet.settings import load_settings, remember
 from napari_unet.widgets.common.background import run_in_thread
 from napari_unet.widgets.common.dock import Dock, open_dock
-from napari_unet.widgets.common.messages import confirm, report
+from napari_unet.widgets.common.messages import confirm, plain_tooltip, report
 from napari_unet.widgets.common.text_window import TextWindow
 from napari_unet.widgets.runs.device_log import DeviceLogWindow
 from napari_unet.widgets.runs.table import RunsTable
@@ -40,6 +40,7 @@ class RunsDock(Dock):
         self._is_listing = False
         self._table = RunsTable()
         self._folder_label = QElidingLabel()
+        self._folder_label.setTextFormat(Qt.TextFormat.PlainText)
         self._folder_label.setElideMode(Qt.TextElideMode.ElideLeft)
         self._choose = QPushButton("Folder…")
         self._choose.setToolTip("Choose the folder of the runs; new ones are made there too.")
@@ -54,7 +55,7 @@ class RunsDock(Dock):
         """Show the runs of a folder."""
         self._folder = folder
         self._folder_label.setText(str(folder))
-        self._folder_label.setToolTip(str(folder))
+        self._folder_label.setToolTip(plain_tooltip(str(folder)))
         self.refresh()
 
     def refresh(self) -> None:

@@ -1,37 +1,35 @@
-"""Asks before napari is closed while a training goes on."""
+"""A question before napari is closed while a training goes on."""
 
 from __future__ import annotations
 
 import weakref
 
-from napari.utils.notifications import show_info
 from qtpy.QtCore import QEvent, QObject
 from qtpy.QtWidgets import QMainWindow, QMessageBox, QWidget
 
-from napari_unet.settings import remember
-from napari_unet.widgets.common.messages import plain_question
+from napari_unet.widgets.common.messages import inform, plain_question
 from napari_unet.widgets.train.run_control import RunControl
 
 
 class CloseGuard(QObject):
-    """Lets a window close only once it is clear what becomes of the training.
+    """Keeps a window open until it is clear what becomes of the training.
 
     Parameters
     ----------
     control : RunControl
-        Of the training.
+        Control of the training.
     parent : QWidget
-        Part of the window, found when it is first shown.
+        Part of the window, which is found when the part is first shown.
     """
 
     def __init__(self, control: RunControl, parent: QWidget) -> None:
         super().__init__(parent)
         self._control = control
         self._part = parent
-        self._is_closing = False  # as soon as the run has been told to stop
-        control.stop_told.connect(self._on_stop_told)
+        self._is_closing = False  # as soon as the place has taken the request to stop
+        control.stop_sent.connect(self._on_stop_sent)
         control.followed.connect(self._on_followed)
-        # Weak: a window that is closed must not stay in memory for its guard's sake.
+        # Weak: the guard must not keep a closed window in memory.
         self._window: weakref.ref[QMainWindow] | None = None
         parent.installEventFilter(self)
 
@@ -62,31 +60,31 @@ class CloseGuard(QObject):
             return False
         answer = ask_to_leave(self._part, run.name)
         if answer == "leave":
-            remember(followed_run=str(run.path))
+            self._control.leave_running()
         elif answer == "stop":
-            # A server may take seconds to be told, which the window must not wait for.
+            # A server may take seconds to answer; the window must not wait for it.
             self._is_closing = True
-            show_info(f"Telling '{run.name}' to stop; napari closes then.")
+            inform(f"Asking '{run.name}' to stop; napari closes then.")
             self._control.stop()
         return answer == "leave"
 
-    def _on_stop_told(self) -> None:
+    def _on_stop_sent(self) -> None:
         window = self._window() if self._window is not None else None
         if self._is_closing and window is not None:
             window.removeEventFilter(self)
             window.close()
 
     def _on_followed(self, _: object) -> None:
-        """Anew, for it could not be told to stop; or another one."""
-        self._is_closing = False
+        self._is_closing = False  # the request to stop failed, or another run is followed
 
 
 def ask_to_leave(parent: QWidget, run_name: str) -> str:
-    """Ask what shall become of a training when napari is closed: "leave", "stop" or "stay"."""
-    box = plain_question(f"'{run_name}' is still training.", parent)
-    box.setInformativeText(
+    """Ask what becomes of a training when napari is closed: "leave", "stop" or "stay"."""
+    box = plain_question(
+        f"'{run_name}' is still training.",
         "Left running, it can be followed when napari is opened again. Stopped, it ends after "
-        "its current step and keeps its model."
+        "its current step and keeps its model.",
+        parent,
     )
     leave = box.addButton("Leave it running", QMessageBox.ButtonRole.AcceptRole)
     stop = box.addButton("Stop it", QMessageBox.ButtonRole.AcceptRole)
@@ -99,7 +97,7 @@ def ask_to_leave(parent: QWidget, run_name: str) -> str:
 
 
 def _is_whole(window: QMainWindow) -> bool:
-    """A program's ``viewer.close()`` has taken the canvas away: it's too late to ask."""
+    """Whether there is still a canvas: a program's ``viewer.close()`` removes it first."""
     center = window.centralWidget()
     parts = center.findChildren(QWidget) if center is not None else []
     return any(part.isVisible() for part in parts)

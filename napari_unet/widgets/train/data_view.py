@@ -124,6 +124,7 @@ class TrainingDataView(QWidget):
         row = QHBoxLayout(page)
         row.setContentsMargins(0, 0, 0, 0)
         self._folder_label = QElidingLabel("No folder chosen")
+        self._folder_label.setTextFormat(Qt.TextFormat.PlainText)
         self._folder_label.setElideMode(Qt.TextElideMode.ElideLeft)
         choose = QPushButton("Choose…")
         choose.setToolTip("A folder that holds train-volume.tif and train-labels.tif.")

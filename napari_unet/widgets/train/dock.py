@@ -9,7 +9,6 @@ from typing import Any
 
 from napari import Viewer
 from napari.layers import Image
-from napari.utils.notifications import show_info
 from qtpy.QtWidgets import QTabWidget, QVBoxLayout
 
 from napari_unet.launchers.launcher import new_run_name
@@ -22,7 +21,7 @@ from napari_unet.widgets.common.background import run_in_thread
 from napari_unet.widgets.common.banner import Banner
 from napari_unet.widgets.common.connections import Connections
 from napari_unet.widgets.common.dock import Dock
-from napari_unet.widgets.common.messages import confirm, report
+from napari_unet.widgets.common.messages import confirm, inform, report
 from napari_unet.widgets.runs.device_log import DeviceLogWindow
 from napari_unet.widgets.train.close_guard import CloseGuard
 from napari_unet.widgets.train.place_choice import PlaceChoice
@@ -33,6 +32,7 @@ from napari_unet.widgets.train.run_control import RunControl
 from napari_unet.widgets.train.setup_view import TrainingSetupView
 from training.errors import UserError
 from training.runs.run_directory import RunDirectory
+from training.runs.run_state import can_resume
 
 
 class TrainDock(Dock):
@@ -148,7 +148,7 @@ class TrainDock(Dock):
 
     def _on_refused(self, error: Exception) -> None:
         self._progress.show_headline("The training was not started.")
-        self._buttons.show_ended(None)
+        self._buttons.show_ended(can_resume=False)
         if self._control.run is None:
             self._tabs.setCurrentIndex(0)
         if not isinstance(error, UnknownHostKeyError):
@@ -168,7 +168,7 @@ class TrainDock(Dock):
     def _on_cancelled(self) -> None:
         self._preview_layer.remove_blank()
         self._progress.show_headline("The training was cancelled, and its run deleted.")
-        self._buttons.show_ended(None)
+        self._buttons.show_ended(can_resume=False)
 
     def _on_progressed(self, progress: RunProgress) -> None:
         self._progress.show_progress(progress)
@@ -191,7 +191,7 @@ class TrainDock(Dock):
         return None
 
     def _on_ended(self, progress: RunProgress) -> None:
-        self._buttons.show_ended(progress.status)
+        self._buttons.show_ended(can_resume(progress.status))
         self._preview_layer.remove_blank()
         run = self._control.run
         if run is None:
@@ -201,7 +201,7 @@ class TrainDock(Dock):
         elif progress.status == "failed":
             report(failure(progress, run))
         else:
-            show_info(f"{run.name} {progress.status}{progress.best_figure}")
+            inform(f"{run.name} {progress.status}{progress.best_figure}")
 
     def _on_disturbed(self, error: UserError) -> None:
         self._progress.show_headline(f"{error} Trying again.")
@@ -224,7 +224,7 @@ class TrainDock(Dock):
             if self._control.run is not None:
                 return
             if summary.is_running and is_left:
-                show_info(f"'{run.name}', which was left running, is followed again.")
+                inform(f"'{run.name}', which was left running, is followed again.")
                 self.follow(run)
             elif summary.is_running:
                 text = f"'{run.name}' is still training."
@@ -248,5 +248,5 @@ class TrainDock(Dock):
         """The dock alone was closed, not the window: its training goes on."""
         run = self._control.watched
         if run is not None:
-            remember(followed_run=str(run.path))
-            show_info(f"'{run.name}' goes on training; open the Train dock to follow it again.")
+            self._control.leave_running()
+            inform(f"'{run.name}' goes on training; open the Train dock to follow it again.")

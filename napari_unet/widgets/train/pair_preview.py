@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidge
 
 from napari_unet.layers.colors import TRUTH_COLOR
 from napari_unet.runs.training_preview import Preview
+from napari_unet.text import as_html
 from training.label_convention import LabelConvention
 from training.stacks.training_pair import to_membrane
 
@@ -29,6 +30,7 @@ class PairPreview(QWidget):
         self._picture.setFixedSize(_PICTURE_SIZE, _PICTURE_SIZE)
         self._picture.setToolTip("The middle slice, with what is taken for membrane in blue.")
         self._text = QLabel()
+        self._text.setTextFormat(Qt.TextFormat.RichText)
         self._text.setWordWrap(True)
         self._text.setAlignment(Qt.AlignmentFlag.AlignTop)
         self._invert = QPushButton("Invert")
@@ -54,7 +56,7 @@ class PairPreview(QWidget):
         self._invert.setVisible(is_dense)
         self._picture.setVisible(preview is not None)
         if preview is None:
-            self._text.setText(message)
+            self._text.setText(as_html(message))
             return
         self._convention = preview.guessed_convention
         self._draw()
@@ -96,7 +98,10 @@ def overlay(image: NDArray[np.float32], mask: NDArray[np.bool_], color: str) -> 
 
 def _describe(preview: Preview, convention: LabelConvention) -> str:
     if preview.problems:
-        return "<br>".join(f"<b>{one.problem}</b> {one.remedy}" for one in preview.problems)
+        return "<br>".join(
+            f"<b>{as_html(problem.problem)}</b> {as_html(problem.remedy)}"
+            for problem in preview.problems
+        )
     size = " x ".join(str(length) for length in preview.shape)
     share = preview.membrane_share(convention)
     warning = ""

@@ -47,6 +47,7 @@ class TrainingProgressView(QWidget):
         super().__init__(parent)
         self.curves = CurvesView(theme, is_logarithmic)
         self._headline = QLabel("No training yet")
+        self._headline.setTextFormat(Qt.TextFormat.RichText)
         self._headline.setWordWrap(True)
         self._bar = QProgressBar()
         self._bar.setRange(0, _PROGRESS_PARTS)
@@ -90,7 +91,7 @@ class TrainingProgressView(QWidget):
         self._preview_button.setEnabled(progress.preview is not None)
 
     def show_headline(self, text: str) -> None:
-        """Say something else than what the run tells, until it tells more."""
+        """Show a plain text in place of the run's own, until the run reports something new."""
         self._headline.setText(as_html(text))
 
     def _lay_out(self) -> None:
@@ -133,7 +134,7 @@ class TrainingProgressView(QWidget):
 
 def _value() -> QLabel:
     label = plain_label()
-    # Else every new text would have the whole window laid out anew.
+    # Otherwise every new text would make Qt lay out the whole window again.
     label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
     return label
 

@@ -1,4 +1,4 @@
-"""Start, stop, cancel, resume."""
+"""The buttons Start, Stop, Cancel and Resume."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ from typing import Any
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QPushButton, QWidget
 
-from training.runs.run_state import RunStatus, can_resume
-
 
 class RunButtons(QWidget):
-    """Four buttons; which can be pressed follows from what the run does."""
+    """Four buttons, of which those that make sense now can be pressed."""
 
     start_requested = Signal()
     stop_requested = Signal()
@@ -34,23 +32,23 @@ class RunButtons(QWidget):
         )
         for button in (self._start, self._stop, self._cancel, self._resume):
             layout.addWidget(button)
-        self.show_ended(None)
+        self.show_ended(can_resume=False)
 
     def show_busy(self) -> None:
-        """Nothing can be pressed: something is being started or ended."""
+        """Disable all buttons while something is being started or ended."""
         self._enable()
 
     def show_running(self) -> None:
+        """Offer to stop or cancel the run."""
         self._enable(self._stop, self._cancel)
 
     def show_stopping(self) -> None:
-        """A training that takes long to stop can still be cancelled."""
+        """Offer to cancel a training that takes long to stop."""
         self._enable(self._cancel)
 
-    def show_ended(self, status: RunStatus | None) -> None:
-        """No run is going on; ``status`` is that of the last one, None without one."""
-        can_go_on = status is not None and can_resume(status)
-        self._enable(self._start, *([self._resume] if can_go_on else []))
+    def show_ended(self, can_resume: bool) -> None:
+        """Offer a new run, and to resume the last one where it can be."""
+        self._enable(self._start, *([self._resume] if can_resume else []))
 
     def _enable(self, *enabled: QPushButton) -> None:
         for button in (self._start, self._stop, self._cancel, self._resume):

@@ -1,4 +1,4 @@
-"""What is done with the run of the train dock: started, followed, stopped, cancelled, resumed."""
+"""Control of the train dock's run: start, follow, stop, cancel, resume."""
 
 from __future__ import annotations
 
@@ -14,26 +14,35 @@ from napari_unet.launchers.local_launcher import LocalLauncher
 from napari_unet.runs.launcher_of_run import launcher_for
 from napari_unet.runs.run_progress import RunProgress
 from napari_unet.runs.training_sources import TrainingData, start_training
+from napari_unet.settings import remember
 from napari_unet.widgets.common.background import run_in_thread
 from napari_unet.widgets.common.messages import report
 from napari_unet.widgets.train.run_watcher import RunWatcher
 from training.config import TrainingConfig
+from training.errors import UserError
 from training.runs.run_directory import RunDirectory
 
 
 class RunControl(QObject):
-    """Does with one run at a time what was asked for, in threads, and tells how it went.
+    """Does what is asked for with one run at a time, in threads, and reports how it went.
 
     Parameters
     ----------
     runs_folder : Path
         Folder of new runs.
+
+    Attributes
+    ----------
+    run : RunDirectory or None
+        The run that is followed, or was last.
+    launcher : Launcher
+        The launcher of its place.
     """
 
-    busy = Signal(str)  # what is being done: "Starting <b>name</b>"
+    busy = Signal(str)  # what is being done, in plain words
     followed = Signal(object)  # RunDirectory that is watched from now on
-    stopping = Signal()  # the run has been told to stop, or is being told
-    stop_told = Signal()
+    stopping = Signal()  # the run was asked to stop, or is being asked
+    stop_sent = Signal()  # the place has taken the request to stop
     cancelled = Signal()
     refused = Signal(object)  # Exception: nothing was started
     progressed = Signal(object)  # RunProgress
@@ -59,52 +68,61 @@ class RunControl(QObject):
         self, launcher: Launcher, data: TrainingData, config: TrainingConfig, name: str
     ) -> None:
         """Start a new run in a place, and follow it."""
-        self.launcher = launcher
-        self.busy.emit(f"Starting <b>{name}</b>")
-        run_in_thread(
-            lambda: start_training(launcher, data, config, name), self.follow, self._on_refused
-        )
+        self.busy.emit(f"Starting '{name}'")
+        begin = partial(start_training, launcher, data, config, name)
+        run_in_thread(lambda: (begin(), launcher), self._on_started, self._on_refused)
 
     def resume(self, run: RunDirectory) -> None:
-        """Go on with a run that ended before its time, and follow it."""
-        self.busy.emit(f"Resuming <b>{run.name}</b>")
-        run_in_thread(lambda: self._resumed(run), self.follow, self._on_refused)
+        """Resume a run that ended before its time, and follow it."""
+        self.busy.emit(f"Resuming '{run.name}'")
+        current = self.launcher
+        run_in_thread(lambda: _resume(run, current), self._on_started, self._on_refused)
 
     def follow(self, run: RunDirectory) -> None:
         """Watch a run that is going on, or show one that has ended."""
-        self.run, self._is_stopping = run, False
-        self.launcher = launcher_for(run, self.launcher)
-        self.followed.emit(run)
-        self._watcher.watch(run, self.launcher)
+        try:
+            launcher = launcher_for(run, self.launcher)
+        except UserError as error:
+            report(error)
+        else:
+            self._watch(run, launcher)
 
     def stop(self) -> None:
-        """Tell the run to end after its current step."""
+        """Ask the run to end after its current step."""
         self._is_stopping = True
         self.stopping.emit()
-        self._end(self.launcher.stop, self._on_stop_told)
+        self._end(self.launcher.stop, self._on_stop_sent)
 
     def cancel(self) -> None:
         """End the run at once, and delete it."""
         if self.run is not None:
-            self.busy.emit(f"Deleting <b>{self.run.name}</b>")
+            self.busy.emit(f"Deleting '{self.run.name}'")
             self._watcher.leave()
             self._end(partial(self.launcher.cancel, delete=True), self._on_cancelled)
+
+    def leave_running(self) -> None:
+        """Remember the run, which goes on, for the next window to follow it again."""
+        if self.watched is not None:
+            remember(followed_run=str(self.watched.path))
+
+    def _watch(self, run: RunDirectory, launcher: Launcher) -> None:
+        self.run, self.launcher, self._is_stopping = run, launcher, False
+        self.followed.emit(run)
+        self._watcher.watch(run, launcher)
 
     def _end(self, end: Callable[[RunDirectory], None], on_result: Callable[[Any], None]) -> None:
         run = self.run
         if run is not None:
             run_in_thread(lambda: end(run), on_result, self._on_not_ended)
 
-    def _resumed(self, run: RunDirectory) -> RunDirectory:
-        self.launcher = launcher_for(run, self.launcher)
-        self.launcher.resume(run)
-        return run
+    def _on_started(self, started: tuple[RunDirectory, Launcher]) -> None:
+        self._watch(*started)
 
     def _on_refused(self, error: Exception) -> None:
         self.refused.emit(error)
 
-    def _on_stop_told(self, _: None) -> None:
-        self.stop_told.emit()
+    def _on_stop_sent(self, _: None) -> None:
+        self.stop_sent.emit()
 
     def _on_cancelled(self, _: None) -> None:
         self.run = None
@@ -113,9 +131,15 @@ class RunControl(QObject):
     def _on_not_ended(self, error: Exception) -> None:
         report(error)
         if self.run is not None:
-            self.follow(self.run)
+            self._watch(self.run, self.launcher)
 
     def _on_progressed(self, progress: RunProgress) -> None:
         self.progressed.emit(progress)
         if progress.is_running and self._is_stopping:
             self.stopping.emit()
+
+
+def _resume(run: RunDirectory, current: Launcher) -> tuple[RunDirectory, Launcher]:
+    launcher = launcher_for(run, current)
+    launcher.resume(run)
+    return run, launcher

@@ -7,8 +7,8 @@ from napari import Viewer
 from napari.layers import Layer
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
-from qtpy.QtGui import QMouseEvent
-from qtpy.QtWidgets import QApplication, QPushButton, QWidget
+from qtpy.QtGui import QMouseEvent, QTextDocumentFragment
+from qtpy.QtWidgets import QApplication, QLabel, QPushButton, QWidget
 
 Button = Callable[[QWidget, str], QPushButton]
 Pixel = tuple[float, float]
@@ -17,7 +17,8 @@ Pixel = tuple[float, float]
 @pytest.fixture
 def qtbot(qtbot: QtBot) -> QtBot:
     """Waits longer than five seconds: the machine that tests may be busy."""
-    qtbot.waitUntil = partial(qtbot.waitUntil, timeout=60_000)
+    for name in ("waitUntil", "waitSignal", "waitSignals"):
+        setattr(qtbot, name, partial(getattr(qtbot, name), timeout=60_000))
     return qtbot
 
 
@@ -29,6 +30,21 @@ def button() -> Button:
         return next(one for one in dock.findChildren(QPushButton) if one.text() == text)
 
     return find
+
+
+@pytest.fixture
+def shown() -> Callable[[QLabel], str]:
+    """``shown(label)`` gives the words that a person reads, without the markup."""
+
+    def read(label: QLabel) -> str:
+        rich = Qt.TextFormat.RichText
+        if label.textFormat() == Qt.TextFormat.AutoText and Qt.mightBeRichText(label.text()):
+            rich = label.textFormat()
+        if label.textFormat() != rich:
+            return label.text()
+        return QTextDocumentFragment.fromHtml(label.text()).toPlainText()
+
+    return read
 
 
 @pytest.fixture
