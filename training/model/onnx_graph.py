@@ -8,13 +8,15 @@ convolutions before them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import ModelProto, TensorProto, checker, helper, numpy_helper
 
 from training.model.model_card import METADATA_KEY, ModelCard
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
 
 Parameters = Mapping[str, NDArray[Any]]
 OPSET = 17
@@ -39,6 +41,8 @@ def build_onnx(parameters: Parameters, card: ModelCard) -> bytes:
     KeyError
         If a parameter of the preset's network is missing.
     """
+    from onnx import checker, helper
+
     graph = _Graph(parameters)
     build = _medical if card.preset == "medical" else _compact
     graph.node("Sigmoid", [build(graph)], output="probability")
@@ -58,11 +62,15 @@ class _Graph:
         self._initializers: list[Any] = []
 
     def node(self, operation: str, inputs: list[str], output: str = "", **attributes: Any) -> str:
+        from onnx import helper
+
         output = output or f"{operation.lower()}{len(self._nodes)}"
         self._nodes.append(helper.make_node(operation, inputs, [output], **attributes))
         return output
 
     def constant(self, name: str, value: NDArray[Any]) -> str:
+        from onnx import numpy_helper
+
         self._initializers.append(numpy_helper.from_array(value, name))
         return name
 
@@ -126,6 +134,8 @@ class _Graph:
         return self.node("Gather", [x, indices], axis=1)
 
     def model(self) -> ModelProto:
+        from onnx import TensorProto, helper
+
         image = helper.make_tensor_value_info("image", TensorProto.FLOAT, ["N", 1, "H", "W"])
         probability = helper.make_tensor_value_info(
             "probability", TensorProto.FLOAT, ["N", 1, "h", "w"]
