@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from napari_unet.cli.options import data_options, device_option, tta_option
+from napari_unet.cli.options import convention_option, data_options, device_option, tta_option
 from napari_unet.evaluation.cross_validation import CrossValidation, assign_folds, evaluate_folds
 from napari_unet.prediction.predictor import Predictor, load_predictor
 from napari_unet.stacks.tif_writer import check_output
 from training.config import FOLDS
 from training.errors import UserError
 from training.files.atomic_files import write_atomically
-from training.label_convention import FINISHED_CONVENTIONS, LabelConvention
+from training.label_convention import LabelConvention
 from training.metrics.evaluation_report import Evaluation, evaluate_slices, zoo_line
 from training.metrics.pixel_metrics import DEFAULT_THRESHOLD
 from training.stacks.holdout import split_fold
@@ -34,10 +34,9 @@ from training.stacks.training_pair import find_pair, read_stack, read_training_p
     help="Folder with train-volume.tif and train-labels.tif.",
 )
 @data_options
-@click.option(
+@convention_option(
     "--mask-convention",
-    type=click.Choice(FINISHED_CONVENTIONS),
-    default=LabelConvention.ISBI,
+    default=LabelConvention.ISBI.value,
     show_default=True,
     help="The same of a mask that is evaluated.",
 )

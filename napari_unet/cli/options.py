@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -39,13 +39,26 @@ compression_option = click.option(
     show_default=True,
     help="Of the files that are written.",
 )
+
+
+def convention_option(
+    name: str, choices: Iterable[LabelConvention] = FINISHED_CONVENTIONS, **attributes: Any
+) -> Callable[..., Any]:
+    """An option that gives a :class:`LabelConvention`, or None where it has no default."""
+    return click.option(
+        name,
+        type=click.Choice([convention.value for convention in choices]),
+        callback=lambda context, parameter, value: value and LabelConvention(value),
+        **attributes,
+    )
+
+
 _DATA_OPTIONS = (
     click.option("--image", default="", metavar="FILE", help="Another image stack."),
     click.option("--labels", default="", metavar="FILE", help="Another label stack."),
-    click.option(
+    convention_option(
         "--convention",
-        type=click.Choice(FINISHED_CONVENTIONS),
-        default=LabelConvention.ISBI,
+        default=LabelConvention.ISBI.value,
         show_default=True,
         help="Of the labels. isbi: 0 is membrane. membrane: every other value is.",
     ),

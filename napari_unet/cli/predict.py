@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from napari_unet.cli.options import (
     compression_option,
+    convention_option,
     device_option,
     model_argument,
     precision_option,
@@ -26,7 +27,7 @@ from napari_unet.stacks.pixel_size import read_pixel_size
 from napari_unet.stacks.tif_writer import TifWriter, check_output
 from training.errors import UserError
 from training.files.atomic_files import write_atomically
-from training.label_convention import FINISHED_CONVENTIONS, LabelConvention
+from training.label_convention import LabelConvention
 from training.stacks.stack_file import StackFile
 
 
@@ -64,10 +65,9 @@ from training.stacks.stack_file import StackFile
     type=click.FloatRange(0, 1),
     help="Probability from which on a pixel is membrane.  [default: the model's, 0.5]",
 )
-@click.option(
+@convention_option(
     "--convention",
-    type=click.Choice(FINISHED_CONVENTIONS),
-    default=LabelConvention.ISBI,
+    default=LabelConvention.ISBI.value,
     show_default=True,
     help="isbi: membrane is 0 and the rest 255. membrane: membrane is 255 and the rest 0.",
 )

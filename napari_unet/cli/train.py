@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from napari_unet.cli.options import convention_option
 from napari_unet.cli.run_access import resume_remotely, train_remotely
 from napari_unet.launchers.launcher import new_run_name
 from napari_unet.launchers.servers.record import is_remote
@@ -34,9 +35,9 @@ RUNS_FOLDER = Path("runs")
 )
 @click.option("--image", metavar="FILE", help="Another image stack.")
 @click.option("--labels", metavar="FILE", help="Another label stack.")
-@click.option(
+@convention_option(
     "--convention",
-    type=click.Choice(list(LabelConvention)),
+    LabelConvention,
     help="Of the labels. isbi: 0 is membrane. membrane: every other value is. sparse: 1 is "
     "membrane, 2 inside, 0 unknown.  [default: sparse where they look so, else isbi]",
 )
