@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from training.devices.msrun_job import Job, free_port
-from training.devices.node_link import tell_head
+from training.devices.node_link import report_to_head
 from training.devices.npus import choose_npus, find_npus
 from training.devices.supervisor import Supervisor
 from training.errors import UserError
@@ -56,7 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
                 tell_failure(run, error.problem, error.remedy)
             else:
                 port = job_options["master_port"] or DEFAULT_PORT
-                tell_head(job_options["master_addr"], port, error)
+                report_to_head(job_options["master_addr"], port, job_options["nodes"], error)
             raise
     except UserError as error:
         print(f"Error: {error}", file=sys.stderr, flush=True)

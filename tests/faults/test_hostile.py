@@ -6,8 +6,6 @@ import ast
 import json
 import os
 import shutil
-import socket
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +27,6 @@ from napari_unet.runs.run_progress import ProgressReader
 from napari_unet.text import as_html, line, printable
 from tests.faults.reading import read_all
 from training.config import preset_config
-from training.devices.msrun_job import Job
-from training.devices.node_link import HeadLink
 from training.errors import UserError
 from training.runs.event_log import EventLog
 from training.runs.run_directory import RunDirectory
@@ -220,26 +216,3 @@ def test_a_record_names_no_other_folder_to_delete(tmp_path: Path, path: str) -> 
     write_record(run, RemoteRecord(Profile("lab", "host"), "1f", 8, (path,)))
     with pytest.raises(UserError, match="damaged"):
         read_record(run)
-
-
-@pytest.mark.parametrize("said", [b"{}\n", b"[]\n", b"\xff\n", b"x" * 2**21, b"[" * 10**5 + b"\n"])
-def test_whoever_speaks_to_a_job_is_understood_or_refused(said: bytes) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    job = Job(devices=2, nodes=2, master_port=port - 1)
-    failure = None
-    with HeadLink(job) as link, socket.create_connection(("127.0.0.1", port)) as speaker:
-        sender = threading.Thread(target=_send, args=(speaker, said))
-        sender.start()
-        while failure is None:
-            failure = link.poll()
-    sender.join()
-    assert "can't be understood" in failure.problem
-
-
-def _send(speaker: socket.socket, said: bytes) -> None:
-    try:
-        speaker.sendall(said)
-    except OSError:  # it was refused before it was told
-        return

@@ -1,28 +1,51 @@
-"""A line between the nodes of a job, so that all end when one does.
+"""A line between the nodes of a job, so that all of them end when one does.
 
 MindSpore's own notice of a lost node takes minutes. Node 0 listens on the port after msrun's;
-every other node connects, and whoever fails says so. A line that breaks is a node that died.
+every other node connects, and whichever fails says so. A line that breaks is a node that died.
+
+Whoever connects must know the job's key (:func:`job_key`): port scans and other programs are
+turned away, and neither end the job nor keep it waiting. What the nodes say is JSON.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import socket
+import threading
 import time
+from contextlib import suppress
+from multiprocessing import AuthenticationError
+from multiprocessing.connection import Connection, answer_challenge, deliver_challenge
 from types import TracebackType
 
 from training.devices.msrun_job import CLUSTER_SECONDS, Job
+from training.devices.run_processes import RUN_MARK
 from training.errors import UserError
 from training.files.untrusted_files import parse_json
 
 _RETRY_SECONDS = 1.0
+_HANDSHAKE_SECONDS = 10.0
+_MOST_HANDSHAKES = 64  # at a time; more callers than that are turned away unheard
 _LONGEST = 2**20  # bytes of what a node says
 _HEAD_SECONDS = 60.0  # node 0 may still be importing what it needs
 _LOST = "Look at that machine, then resume the run on all of them."
 
 
+def job_key(master_port: int, nodes: int) -> bytes:
+    """What every node of a job knows.
+
+    The run's id (``NAPARI_UNET_RUN`` in the environment) is in it: a start over SSH sets it to a
+    random one on all nodes. A person who starts the nodes by hand can do the same; without it,
+    the key keeps out programs that connect by mistake, but not an attacker.
+    """
+    known = f"{os.environ.get(RUN_MARK, '')}:{master_port}:{nodes}"
+    return hashlib.sha256(known.encode()).digest()
+
+
 class NodeLink:
-    """The line of a job on one node: there is none. Also the base of those that have."""
+    """The line of a job on a single node, which has nobody to talk to. Base of the others."""
 
     def __enter__(self) -> NodeLink:
         return self
@@ -36,14 +59,14 @@ class NodeLink:
         self.close()
 
     def poll(self) -> UserError | None:
-        """What has happened on another node, without waiting."""
+        """Return what went wrong on another node, if anything did. Does not wait."""
         return None
 
-    def tell_success(self) -> None:
-        """Tell the others that this node is done."""
+    def report_success(self) -> None:
+        """Let the others know that this node is done."""
 
-    def tell_failure(self, failure: UserError) -> None:
-        """Tell the others why this node ends."""
+    def report_failure(self, failure: UserError) -> None:
+        """Let the others know why this node ends."""
 
     def close(self) -> None:
         """Close the line."""
@@ -53,30 +76,50 @@ class HeadLink(NodeLink):
     """Node 0's end: a line to each other node."""
 
     def __init__(self, job: Job) -> None:
+        self._key = job_key(job.master_port, job.nodes)
         self._listener = socket.create_server((job.master_addr, job.master_port + 1))
-        self._listener.setblocking(False)
         self._lines: list[_Line] = []
+        self._handshakes = threading.BoundedSemaphore(_MOST_HANDSHAKES)
+        threading.Thread(target=self._accept, name="node-link", daemon=True).start()
 
     def poll(self) -> UserError | None:
-        try:
-            connection, address = self._listener.accept()
-            self._lines.append(_Line(connection, address[0]))
-        except BlockingIOError:
-            pass
         return next((failure for line in self._lines if (failure := line.poll())), None)
 
-    def tell_success(self) -> None:
+    def report_success(self) -> None:
         for line in self._lines:
             line.send(None)
 
-    def tell_failure(self, failure: UserError) -> None:
+    def report_failure(self, failure: UserError) -> None:
         for line in self._lines:
             line.send(failure)
 
     def close(self) -> None:
+        with suppress(OSError):  # macOS refuses it for a listener, and needs none
+            self._listener.shutdown(socket.SHUT_RDWR)  # wakes the thread that accepts
+        self._listener.close()
         for line in self._lines:
             line.close()
-        self._listener.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                caller, address = self._listener.accept()
+            except OSError:
+                return  # it was closed
+            if self._handshakes.acquire(blocking=False):
+                greet = threading.Thread(target=self._greet, args=(caller, address[0]), daemon=True)
+                greet.start()
+            else:
+                caller.close()
+
+    def _greet(self, caller: socket.socket, peer: str) -> None:
+        try:
+            connection = _shake_hands(caller, self._key, is_head=True)
+        except (OSError, EOFError, AuthenticationError):
+            return  # a stranger
+        finally:
+            self._handshakes.release()
+        self._lines.append(_Line(connection, peer))
 
 
 class MemberLink(NodeLink):
@@ -93,20 +136,25 @@ class MemberLink(NodeLink):
             return self._line.poll()
         if time.monotonic() < self._next_try:
             return None
-        address = self._job.master_addr, self._job.master_port + 1
+        host, port = self._job.master_addr, self._job.master_port
         try:
-            self._line = _Line(socket.create_connection(address, timeout=5), address[0])
-        except OSError as error:
+            self._line = _call_head(host, port, job_key(port, self._job.nodes))
+        except (OSError, EOFError) as error:
             self._next_try = time.monotonic() + _RETRY_SECONDS
             if time.monotonic() > self._deadline:
-                return UserError(f"Node 0 at {address[0]}:{address[1]} is not there: {error}.")
+                return UserError(f"Node 0 does not answer at {host}:{port + 1}: {error}.", _LOST)
+        except AuthenticationError:
+            return UserError(
+                f"What answers at {host}:{port + 1} belongs to another job.",
+                f"Start all nodes with the same --nodes, --master_port and {RUN_MARK}.",
+            )
         return None
 
-    def tell_success(self) -> None:
+    def report_success(self) -> None:
         if self._line is not None:
             self._line.send(None)
 
-    def tell_failure(self, failure: UserError) -> None:
+    def report_failure(self, failure: UserError) -> None:
         if self._line is not None:
             self._line.send(failure)
 
@@ -116,67 +164,54 @@ class MemberLink(NodeLink):
 
 
 class _Line:
-    """One connection between two nodes."""
+    """One connection between two nodes that know the same key."""
 
-    def __init__(self, connection: socket.socket, peer: str) -> None:
-        connection.setblocking(False)
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        # A machine that lost its power is noticed after 10 + 3 * 5 seconds.
-        for option, value in (("TCP_KEEPIDLE", 10), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3)):
-            if hasattr(socket, option):
-                connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+    def __init__(self, connection: Connection, peer: str) -> None:
         self._connection = connection
         self._peer = peer
         self._is_done = False
-        self._received = b""
 
     def poll(self) -> UserError | None:
-        """The peer's failure, or its death, which is one too unless it was done."""
+        """The peer's failure. Its death is one too, unless it was done."""
         if self._is_done:
             return None
         try:
-            chunk = self._connection.recv(65536)
-        except BlockingIOError:
-            return None
-        except OSError as error:
-            return UserError(f"The node {self._peer} was lost: {error.strerror}.", _LOST)
-        if not chunk:
-            return UserError(f"The run on the node {self._peer} ended without a word.", _LOST)
-        self._received += chunk
-        if not self._received.endswith(b"\n"):
-            if len(self._received) > _LONGEST:
-                return UserError(f"The node {self._peer} said what can't be understood.", _LOST)
-            return None
-        try:
-            told = parse_json(self._received)
-            if told is None:
+            if not self._connection.poll():
+                return None
+            message = parse_json(self._connection.recv_bytes(_LONGEST))
+            if message is None:
                 self._is_done = True
                 return None
-            return UserError(f"On the node {self._peer}: {told['problem']}", str(told["remedy"]))
+            return UserError(
+                f"On the node {self._peer}: {message['problem']}", str(message["remedy"])
+            )
+        except EOFError:
+            return UserError(f"The node {self._peer} ended without reporting why.", _LOST)
         except (ValueError, TypeError, KeyError):
-            return UserError(f"The node {self._peer} said what can't be understood.", _LOST)
+            return UserError(f"The node {self._peer} sent what can't be understood.", _LOST)
+        except OSError as error:
+            return UserError(f"The node {self._peer} was lost: {error.strerror or error}.", _LOST)
 
     def send(self, failure: UserError | None) -> None:
-        told = failure and {"problem": failure.problem, "remedy": failure.remedy}
-        try:
-            self._connection.setblocking(True)
-            self._connection.sendall(json.dumps(told).encode() + b"\n")
-        except OSError:
-            return  # the peer is gone, and has ended by itself
+        message = failure and {"problem": failure.problem, "remedy": failure.remedy}
+        with suppress(OSError):  # the peer is gone, and has ended by itself
+            self._connection.send_bytes(json.dumps(message).encode())
 
     def close(self) -> None:
         self._connection.close()
 
 
-def tell_head(address: str, master_port: int, failure: UserError) -> None:
-    """Tell node 0 that this node can't even begin, so that it need not wait."""
+def report_to_head(master_addr: str, master_port: int, nodes: int, failure: UserError) -> None:
+    """Let node 0 know that this node can't even begin, so that it need not wait."""
     deadline = time.monotonic() + _HEAD_SECONDS
     while time.monotonic() < deadline:
         try:
-            line = _Line(socket.create_connection((address, master_port + 1), timeout=5), address)
-        except OSError:
+            line = _call_head(master_addr, master_port, job_key(master_port, nodes))
+        except (OSError, EOFError):
             time.sleep(_RETRY_SECONDS)
             continue
+        except AuthenticationError:
+            return  # another job's
         line.send(failure)
         line.close()
         return
@@ -187,3 +222,52 @@ def make_link(job: Job) -> NodeLink:
     if job.nodes == 1:
         return NodeLink()
     return HeadLink(job) if job.is_head else MemberLink(job)
+
+
+def _call_head(master_addr: str, master_port: int, key: bytes) -> _Line:
+    caller = socket.create_connection((master_addr, master_port + 1), timeout=5)
+    return _Line(_shake_hands(caller, key, is_head=False), master_addr)
+
+
+def _shake_hands(caller: socket.socket, key: bytes, *, is_head: bool) -> Connection:
+    """A connection whose both ends have shown that they know the key.
+
+    Raises
+    ------
+    OSError, EOFError
+        If the line breaks, or the other end keeps silent for ``_HANDSHAKE_SECONDS``.
+    AuthenticationError
+        If the other end does not know the key.
+    """
+    caller.settimeout(None)
+    caller.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    # A machine that lost its power is noticed after 10 + 3 * 5 seconds.
+    for option, value in (("TCP_KEEPIDLE", 10), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3)):
+        if hasattr(socket, option):
+            caller.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+    connection = Connection(os.dup(caller.fileno()))
+    silence = threading.Timer(_HANDSHAKE_SECONDS, _hang_up, [caller])
+    silence.daemon = True
+    silence.start()
+    try:
+        if is_head:
+            deliver_challenge(connection, key)
+            answer_challenge(connection, key)
+        else:
+            answer_challenge(connection, key)
+            deliver_challenge(connection, key)
+    except AssertionError as error:  # by Python 3.11, of an answer that is not a handshake
+        connection.close()
+        raise AuthenticationError(str(error)) from error
+    except BaseException:
+        connection.close()
+        raise
+    finally:
+        silence.cancel()
+        caller.close()
+    return connection
+
+
+def _hang_up(caller: socket.socket) -> None:
+    with suppress(OSError):  # it was closed in the meantime
+        caller.shutdown(socket.SHUT_RDWR)

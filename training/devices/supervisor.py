@@ -76,10 +76,10 @@ class Supervisor:
             finally:
                 left = kill_processes(self._id)
             if failure is None and self._has_ended(start):
-                link.tell_success()
+                link.report_success()
                 return 0
             failure = failure or self._explain()
-            link.tell_failure(failure)
+            link.report_failure(failure)
         if left:
             print(f"These processes won't end: {left}", file=sys.stderr, flush=True)
         self._tell(failure, start)
