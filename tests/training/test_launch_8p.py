@@ -46,6 +46,7 @@ class Launch:
     def __init__(self, run: RunDirectory, arguments: list[str], **environment: str) -> None:
         self.run = run
         self.id = uuid.uuid4().hex
+        self._former_starts = self._count_starts()
         self.process = subprocess.Popen(
             [sys.executable, "-P", "-m", "training.launch_8p", "--run_dir", run.path, *arguments],
             stdout=subprocess.PIPE,
@@ -60,8 +61,18 @@ class Launch:
         return output
 
     def wait_for_step(self, step: int) -> None:
-        wait_until(lambda: load_state(self.run.events).step >= step or self.has_ended())
+        """Wait until this launch, and not one before it, has trained a step."""
+        wait_until(lambda: self._has_trained(step) or self.has_ended())
         assert not self.has_ended(), self.wait()
+
+    def _has_trained(self, step: int) -> bool:
+        has_started = self._count_starts() > self._former_starts
+        return has_started and load_state(self.run.events).step >= step
+
+    def _count_starts(self) -> int:
+        if not self.run.events.exists():
+            return 0
+        return sum(event["kind"] == "started" for event in events(self.run))
 
     def has_ended(self) -> bool:
         return self.process.poll() is not None

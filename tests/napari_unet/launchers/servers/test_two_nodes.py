@@ -122,7 +122,7 @@ def check_two_nodes(launcher: RemoteLauncher, nodes: list[Sshd], tmp_path: Path)
     first, second = fingerprints(launcher, run)
     assert first == second
 
-    done = load_state(run.events).step
+    done = load_state(run.events).step  # later steps are those of the next start
     launcher.resume(run)
     follower = RunFollower(run, launcher)
     follow_until_step(follower, done + 3, PATIENCE)
