@@ -32,20 +32,19 @@ def main() -> None:
     prepare_environment()
     device = choose_device("cpu")
     set_up_mindspore(device, seed=0)
-    from training.learning.batches import Done
+    from training.learning.batches import Batches
     from training.learning.checkpoints import parameters_of
-    from training.learning.loop import make_batches
     from training.model.model_card import describe_model
     from training.model.onnx_graph import build_onnx
     from training.networks.membrane_network import build_network
-    from training.stacks.training_set import load_data
+    from training.stacks.training_set import load_training_set
 
     changes = {"batchsize": int(sys.argv[4])} if len(sys.argv) > 4 else {}
     config = preset_config(preset, data_url=data_folder, **changes)
-    data = load_data(config)
+    data = load_training_set(config)
     card = describe_model(config, data)
     (folder / "model.onnx").write_bytes(build_onnx(parameters_of(build_network(preset)), card))
-    _, batch = next(iter(make_batches(data, card, config, device, Done()).from_step(1)))
+    batch = Batches(data, card, config).batch(1)
     np.savez(folder / "batch.npz", **batch._asdict())
 
 

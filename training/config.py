@@ -17,6 +17,13 @@ from training import __version__
 from training.errors import UserError
 from training.files.untrusted_files import parse_json
 from training.label_convention import LabelConvention
+from training.presets.registry import (
+    DEFAULT_PRESET,
+    ZOO_PRESET,
+    describe_presets,
+    find_preset,
+    list_presets,
+)
 
 FOLDS = 5
 DEVICE_PATTERN = re.compile(r"auto|cpu|ascend(:\d{1,4})?")
@@ -62,10 +69,10 @@ class TrainingConfig:
     """
 
     preset: str = _option(
-        "medical",
+        ZOO_PRESET,
         "Network",
-        "compact: small and fast, for a CPU. medical: the model zoo's UNetMedical, for an NPU.",
-        choices=("compact", "medical"),
+        describe_presets(),
+        choices=tuple(list_presets()),
     )
     data_url: str = _option("", "Data folder", "Folder with train-volume.tif and train-labels.tif.")
     image: str = _advanced(
@@ -242,7 +249,7 @@ class TrainingConfig:
             raise UserError(f"{source} holds no configuration.", "It must be a JSON object.")
         document.pop("version", None)
         try:
-            return preset_config(document.pop("preset", "compact"), **document)
+            return preset_config(document.pop("preset", DEFAULT_PRESET), **document)
         except UserError as error:
             raise UserError(f"{source}: {error.problem}", error.remedy) from error
 
@@ -288,42 +295,8 @@ def format_slices(slices: Iterable[int]) -> str:
     return ",".join(map(str, slices))
 
 
-# compact's figures are those of benchmarks: time to quality on fold 1 of ISBI, two cores.
-PRESETS: Mapping[str, TrainingConfig] = {
-    "compact": TrainingConfig(
-        preset="compact",
-        epochs=12,
-        distribute_epochs=12,
-        batchsize=8,
-        lr=0.0,
-        lr_schedule="one_cycle",
-        average_weights=True,
-        eval_interval=0,
-        weight_decay=1e-4,
-        loss_scale=1.0,
-        FixedLossScaleManager=1.0,
-    ),
-    "medical": TrainingConfig(preset="medical"),
-}
-
-
-# What makes a model of a few strokes within a minute: more of one's own variety, for there is
-# little in the labels.
-SPARSE_RECIPES: Mapping[str, Mapping[str, Any]] = {
-    "compact": {"epochs": 8, "flips": 1.0, "gamma": 0.3, "contrast": 0.3, "brightness": 0.2},
-    "medical": {},
-}
-
-
-# What a model learns on with: it must not forget what it knows.
-LEARN_ON_RECIPES: Mapping[str, Mapping[str, Any]] = {
-    "compact": {"lr": 3e-3},
-    "medical": {"lr": 3e-5},
-}
-
-
 def preset_config(preset: str, **changes: Any) -> TrainingConfig:
-    """A preset's configuration with some options changed.
+    """Make a preset's configuration with some options changed.
 
     With ``label_convention="sparse"`` it is the one for few labels.
 
@@ -332,11 +305,8 @@ def preset_config(preset: str, **changes: Any) -> TrainingConfig:
     UserError
         If there is no such preset or option, or a value is out of its range.
     """
-    if not isinstance(preset, str) or preset not in PRESETS:
-        raise UserError(
-            f"The preset '{preset!s:.99}' is unknown.", f"Choose one of: {', '.join(PRESETS)}."
-        )
-    recipe = (
-        SPARSE_RECIPES[preset] if changes.get("label_convention") == LabelConvention.SPARSE else {}
-    )
-    return PRESETS[preset].replace(**{**recipe, **changes})
+    record = find_preset(preset)
+    is_sparse = changes.get("label_convention") == LabelConvention.SPARSE
+    recipe = record.sparse_recipe if is_sparse else {}
+    config = TrainingConfig(preset=record.name)
+    return config.replace(**{**record.defaults, **recipe, **changes})

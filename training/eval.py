@@ -15,7 +15,8 @@ from training.errors import UserError
 from training.learning.mindspore_setup import set_up_mindspore
 from training.metrics.evaluation_report import Evaluation, zoo_line
 from training.model.model_card import ModelCard, describe_model
-from training.stacks.training_set import load_data
+from training.presets.registry import ZOO_PRESET
+from training.stacks.training_set import load_training_set
 from training.train import add_config_options
 
 
@@ -32,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = vars(parser.parse_args(arguments))
     ckpt_path = Path(options.pop("ckpt_path"))
     try:
-        config = preset_config(options.pop("preset", "medical"), **options)
+        config = preset_config(options.pop("preset", ZOO_PRESET), **options)
         device = choose_device(config.device)
         prepare_environment()
         set_up_mindspore(device, config.seed)
@@ -51,7 +52,7 @@ def evaluate_checkpoint(path: Path, config: TrainingConfig) -> Evaluation:
     from training.learning.inference import Inference
     from training.networks.membrane_network import build_network
 
-    data = load_data(config)
+    data = load_training_set(config)
     weights, metadata = load_weights(path)
     saved_card = metadata.get("model_card")
     card = (

@@ -36,6 +36,7 @@ from training.errors import UserError
 from training.files.atomic_files import UnwritableError
 from training.learning.mindspore_setup import serve_as_scheduler, set_up_mindspore
 from training.learning.stop_request import StopRequest
+from training.presets.registry import ZOO_PRESET
 from training.runs.event_log import EventLog
 from training.runs.run_directory import RunDirectory
 
@@ -87,7 +88,7 @@ def add_config_options(parser: argparse.ArgumentParser) -> None:
 
 def create_run(run_dir: str, options: dict[str, Any]) -> RunDirectory:
     """Make the directory of a new run from options by name."""
-    preset = options.pop("preset", "medical")
+    preset = options.pop("preset", ZOO_PRESET)
     config = preset_config(preset, **options)
     run = RunDirectory(run_dir)
     run.create(config)
@@ -96,7 +97,7 @@ def create_run(run_dir: str, options: dict[str, Any]) -> RunDirectory:
 
 
 def default_run_dir(options: dict[str, Any]) -> str:
-    preset = options.get("preset", "medical")
+    preset = options.get("preset", ZOO_PRESET)
     return f"runs/{preset}-{time.strftime('%Y-%m-%d-%H%M%S')}"
 
 

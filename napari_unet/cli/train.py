@@ -15,9 +15,10 @@ from napari_unet.cli.run_access import resume_remotely, train_remotely
 from napari_unet.launchers.launcher import new_run_name
 from napari_unet.launchers.servers.record import is_remote
 from napari_unet.runs.learning_on import learn_on_config
-from training.config import PRESETS, TrainingConfig, preset_config
+from training.config import TrainingConfig, preset_config
 from training.errors import UserError
 from training.label_convention import LabelConvention
+from training.presets.registry import DEFAULT_PRESET, describe_presets, list_presets
 from training.runs.run_directory import RunDirectory
 from training.runs.run_state import load_state
 from training.stacks.sparse_labels import labelled_slices
@@ -43,8 +44,8 @@ RUNS_FOLDER = Path("runs")
 )
 @click.option(
     "--preset",
-    type=click.Choice(list(PRESETS)),
-    help="compact is fast on a CPU; medical is the model zoo's, for an NPU.  [default: compact]",
+    type=click.Choice(list(list_presets())),
+    help=f"{describe_presets()}  [default: {DEFAULT_PRESET}]",
 )
 @click.option("--fold", type=int, metavar="0-4", help="Fifth of the slices held out.  [default: 1]")
 @click.option("--epochs", type=int, help="Passes over the training slices.")
@@ -163,7 +164,7 @@ def _configure(
     if pair is not None and "label_convention" not in given and holds_sparse_labels(pair[1]):
         given["label_convention"] = LabelConvention.SPARSE
     if source is None:
-        return preset_config(given.pop("preset", "compact"), **given)
+        return preset_config(given.pop("preset", DEFAULT_PRESET), **given)
     if "resume_ckpt" in given:
         raise UserError("--from and --weights both tell where to start.", "Give one of them.")
     return learn_on_config(source, _labelled(source, pair), **given)

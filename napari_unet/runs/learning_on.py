@@ -8,8 +8,9 @@ from typing import Any
 
 from napari_unet.runs.run_list import list_runs
 from napari_unet.settings import load_settings
-from training.config import FOLDS, LEARN_ON_RECIPES, TrainingConfig, format_slices, preset_config
+from training.config import FOLDS, TrainingConfig, format_slices, preset_config
 from training.errors import UserError
+from training.presets.registry import find_preset
 from training.runs.run_directory import RunDirectory
 from training.runs.run_state import RunState, load_state
 from training.stacks.stack_file import StackFile
@@ -49,7 +50,7 @@ def learn_on_config(
             f"Learn on with {former.preset}, or start with fresh weights.",
         )
     options: dict[str, Any] = {
-        **LEARN_ON_RECIPES[preset],
+        **find_preset(preset).learn_on_recipe,
         "cross_valid_ind": former.cross_valid_ind,
         "resume": True,
         "resume_ckpt": str(run.best.absolute()),

@@ -106,7 +106,7 @@ def card() -> Reader:
             return np.zeros((1, 1, height, width), np.float32)
 
         image = np.arange(64 * 64, dtype=np.uint8).reshape(64, 64)
-        found.having_learned(found)
+        found.inherit_slices(found)
         return found.seen_slices(30), predict_slice(forward, image, found)
 
     return read
@@ -135,7 +135,7 @@ def weights() -> Reader:
     from mindspore import nn
 
     from training.learning.checkpoints import load_weights, put_weights
-    from training.learning.learner import read_done
+    from training.learning.learner import read_progress
 
     mindspore.set_context(mode=mindspore.PYNATIVE_MODE)
     cell = nn.Conv2d(1, 4, 3, has_bias=True)
@@ -143,7 +143,7 @@ def weights() -> Reader:
     def read(path: Path) -> Any:
         loaded, metadata = load_weights(path)
         put_weights(cell, loaded, path)
-        return read_done(path) if metadata else None
+        return read_progress(path) if metadata else None
 
     return read
 

@@ -5,12 +5,13 @@ import json
 
 import pytest
 
-from training.config import PRESETS, TrainingConfig, preset_config
+from training.config import TrainingConfig, preset_config
 from training.errors import UserError
+from training.presets.registry import list_presets
 
 
 def test_medical_has_the_zoo_s_defaults() -> None:
-    config = PRESETS["medical"]
+    config = preset_config("medical")
     zoo = {
         "lr": 1e-4,
         "epochs": 400,
@@ -28,7 +29,7 @@ def test_medical_has_the_zoo_s_defaults() -> None:
     assert {name: getattr(config, name) for name in zoo} == zoo
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("preset", list_presets())
 def test_a_file_gives_the_same_configuration_back(preset: str) -> None:
     config = preset_config(preset, seed=7, data_url="some/folder")
     assert TrainingConfig.from_json(config.to_json()) == config

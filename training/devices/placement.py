@@ -5,9 +5,20 @@ from __future__ import annotations
 import os
 import platform
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from training.devices.npus import find_npus
 from training.errors import UserError
+
+
+class Place(NamedTuple):
+    """The place of this process among those of its run."""
+
+    rank: int = 0
+    world_size: int = 1
+
+
+ALONE = Place()
 
 
 @dataclass(frozen=True)
@@ -28,6 +39,11 @@ class Device:
     id: int = 0
     rank: int = 0
     world_size: int = 1
+
+    @property
+    def place(self) -> Place:
+        """The place of this process in its run."""
+        return Place(self.rank, self.world_size)
 
     @property
     def label(self) -> str:
@@ -51,9 +67,9 @@ def prepare_environment() -> None:
     os.environ.setdefault("GLOG_v", "3")
 
 
-def place_in_run() -> tuple[int, int]:
-    """Rank of this process and number of processes, as ``msrun`` tells them."""
-    return int(os.environ.get("RANK_ID", "0")), int(os.environ.get("RANK_SIZE", "1"))
+def place_in_run() -> Place:
+    """Read the place of this process from the environment that ``msrun`` gives it."""
+    return Place(int(os.environ.get("RANK_ID", "0")), int(os.environ.get("RANK_SIZE", "1")))
 
 
 def is_scheduler() -> bool:

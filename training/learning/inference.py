@@ -12,23 +12,42 @@ from training.metrics.evaluation_report import Evaluation, evaluate_slices
 from training.model.model_card import ModelCard
 from training.model.slice_prediction import predict_slice
 from training.networks.membrane_network import MembraneProbability
-from training.stacks.training_set import Data
+from training.stacks.training_set import TrainingSet
 
 
 class Inference:
-    """A network in evaluation mode, with what its card says of scaling and tiling."""
+    """Predicts by a network, with what its card says of scaling and tiling."""
 
     def __init__(self, network: nn.Cell, card: ModelCard) -> None:
         network.set_train(False)
-        self._probability = MembraneProbability(network)
+        self._probability = MembraneProbability(network, card.preset)
         self._card = card
 
     def predict(self, image: NDArray[Any]) -> NDArray[np.float32]:
-        """Probability of membrane (Y, X) of a raw slice (Y, X)."""
+        """Predict the probability of membrane of a slice.
+
+        Parameters
+        ----------
+        image : array (Y, X)
+            Unscaled, of any real dtype.
+
+        Returns
+        -------
+        array (Y, X) of float32
+        """
         return predict_slice(self._forward, image, self._card)
 
-    def validate(self, data: Data, fold: int) -> tuple[Evaluation, dict[int, NDArray[np.float32]]]:
-        """Figures of the validation slices, and their probabilities (Y, X) by index."""
+    def validate(
+        self, data: TrainingSet, fold: int
+    ) -> tuple[Evaluation, dict[int, NDArray[np.float32]]]:
+        """Compute the figures of the validation slices.
+
+        Returns
+        -------
+        evaluation : Evaluation
+        probabilities : dict of int to array (Y, X) of float32
+            Of membrane, by the slice's index.
+        """
         probabilities = {index: self.predict(data.images[index]) for index in data.valid_slices}
         evaluation = evaluate_slices(fold, probabilities, data.membrane, known=data.held_out)
         return evaluation, probabilities

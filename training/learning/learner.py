@@ -12,7 +12,7 @@ from mindspore import Tensor
 from training.config import TrainingConfig
 from training.devices.placement import Device
 from training.errors import UserError
-from training.learning.batches import Batch, Done
+from training.learning.batches import Batch, TrainingProgress
 from training.learning.checkpoints import (
     Weights,
     load_weights,
@@ -32,6 +32,7 @@ from training.learning.step import (
 from training.model.model_card import ModelCard
 from training.model.onnx_graph import build_onnx
 from training.networks.membrane_network import build_network
+from training.presets.registry import find_preset
 
 AVERAGE_PREFIX = "average."
 
@@ -69,13 +70,17 @@ class Learner:
         self._network.set_train()
         self._average = build_network(config.preset)
         self._average.update_parameters_name(AVERAGE_PREFIX)
-        if device.target == "Ascend" and config.preset == "medical":
+        if device.target == "Ascend" and find_preset(config.preset).has_half_precision:
             for network in (self._network, self._average):
-                network.to_float(mindspore.float16)  # the zoo's level O3
+                network.to_float(mindspore.float16)
         self._optimizer = build_optimizer(self._network, config, self.rates)
         self._cells = (self._network, self._optimizer, self._average)
         self._step = TrainStep(
-            self._network, self._optimizer, config.FixedLossScaleManager, device.world_size
+            self._network,
+            config.preset,
+            self._optimizer,
+            config.FixedLossScaleManager,
+            device.world_size,
         )
         self._follow = WeightAverage(self._network, self._average)
         self.inference = Inference(self._average, card)
@@ -124,13 +129,13 @@ class Learner:
         self._follow(Tensor(1.0, mindspore.float32))
         self._note_learned(metadata, path)
 
-    def checkpoint(self, done: Done) -> bytes:
-        """The content of a file with all that :meth:`resume_from` and :func:`read_done` need."""
+    def checkpoint(self, progress: TrainingProgress) -> bytes:
+        """Give the content of a file that :meth:`resume_from` and :func:`read_progress` read."""
         state: Weights = {}
         for cell in self._cells:
             state |= parameters_of(cell)
-        progress = {name: str(value) for name, value in done._asdict().items()}
-        return pack_weights(state, {**progress, "model_card": self.card.to_json()})
+        metadata = {name: str(value) for name, value in progress._asdict().items()}
+        return pack_weights(state, {**metadata, "model_card": self.card.to_json()})
 
     def resume_from(self, path: Path) -> None:
         """Take up a run from a :meth:`checkpoint`."""
@@ -144,7 +149,7 @@ class Learner:
         """Tell in the card what the weights have seen before this run, or before its break."""
         if "model_card" in metadata:
             former = ModelCard.from_json(metadata["model_card"], str(path))
-            self.card = self.card.having_learned(former)
+            self.card = self.card.inherit_slices(former)
 
     def export(self, soft_dice: float) -> tuple[bytes, bytes]:
         """The averaged weights as the contents of a safetensors file and of a portable model."""
@@ -163,8 +168,8 @@ class Learner:
         return digest.hexdigest()
 
 
-def read_done(path: Path) -> Done:
-    """How far the run had come at a :meth:`Learner.checkpoint`.
+def read_progress(path: Path) -> TrainingProgress:
+    """Read how far the run had come at a :meth:`Learner.checkpoint`.
 
     Raises
     ------
@@ -173,7 +178,7 @@ def read_done(path: Path) -> Done:
     """
     metadata = read_metadata(path)
     try:
-        return Done(*(int(metadata[name]) for name in Done._fields))
+        return TrainingProgress(*(int(metadata[name]) for name in TrainingProgress._fields))
     except (KeyError, ValueError) as error:
         raise UserError(
             f"{path} does not tell how far its run had come.",

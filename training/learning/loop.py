@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +14,17 @@ from training import __version__
 from training.config import TrainingConfig
 from training.devices.placement import Device
 from training.errors import UserError
-from training.learning.batches import Batches, Done
-from training.learning.learner import Learner, read_done
+from training.learning.batches import START, Batch, Batches, TrainingProgress
+from training.learning.learner import Learner, read_progress
 from training.learning.report import Report
 from training.learning.stop_request import StopRequest
 from training.learning.validator import Keeper
-from training.model.model_card import ModelCard, describe_model
+from training.model.model_card import describe_model
 from training.runs.run_directory import RunDirectory
-from training.stacks.training_set import Data, load_data
+from training.stacks.training_set import load_training_set
 
 USUAL_VALIDATIONS = 24  # in a run
-LONGEST_INTERVAL = 10  # epochs: however long a run, one sees how it goes
+LONGEST_INTERVAL = 10  # epochs: however long a run, a person sees how it goes
 
 
 def train(run: RunDirectory, config: TrainingConfig, device: Device, stop: StopRequest) -> None:
@@ -36,102 +37,120 @@ def train(run: RunDirectory, config: TrainingConfig, device: Device, stop: StopR
     UserError
         If the data or a checkpoint can't be used, or the loss becomes infinite.
     """
-    data = load_data(config)
-    card = describe_model(config, data)
-    checkpoint = next(reversed(run.list_checkpoints()), None)
-    done = Done() if checkpoint is None else read_done(checkpoint)
-    batches = make_batches(data, card, config, device, done)
-    learner = Learner(config, card, device, batches.total_steps)
-    if checkpoint is not None:
-        learner.resume_from(checkpoint)
-    elif config.resume:
-        learner.start_from(Path(config.resume_ckpt))
-    report = Report(run, device)
-    keeper = Keeper(learner, run, config, data, report)
-    initial = keeper.measure_initial(done.steps) if report.is_writing else None
-    announce(report, config, data, batches, done.steps, initial)
+    training = Training(run, config, device)
+    training.begin()
+    is_stopped = False
+    for step, batch in training.remaining_batches():
+        is_stopped = training.learn(step, batch, stop.is_requested())
+        if is_stopped or training.is_validation_due(step):
+            training.validate(step)
+        if is_stopped:
+            break
+    training.conclude(is_stopped)
 
-    interval = validation_interval(batches, config)
-    step, is_stopped = done.steps, False
-    for step, batch in batches.from_step(done.steps + 1):
-        loss, is_stopped = learner.step(step, batch, stop.is_requested())
+
+class Training:
+    """One process's part of a run, phase by phase, as :func:`train` calls them.
+
+    Making it prepares the run: its data, its network with the weights of the newest checkpoint,
+    if there is one, and what writes its files.
+    """
+
+    def __init__(self, run: RunDirectory, config: TrainingConfig, device: Device) -> None:
+        self._run, self._config, self._device = run, config, device
+        self._data = load_training_set(config)
+        card = describe_model(config, self._data)
+        checkpoint = next(reversed(run.list_checkpoints()), None)
+        progress = START if checkpoint is None else read_progress(checkpoint)
+        self._batches = Batches(self._data, card, config, device.place, progress)
+        self._learner = Learner(config, card, device, self._batches.total_steps)
+        if checkpoint is not None:
+            self._learner.resume_from(checkpoint)
+        elif config.resume:
+            self._learner.start_from(Path(config.resume_ckpt))
+        self._report = Report(run, device)
+        self._keeper = Keeper(self._learner, run, config, self._data, self._report)
+        self._interval = validation_interval(self._batches, config)
+        self._step = progress.steps
+        self._initial: dict[str, Any] | None = None
+
+    def begin(self) -> None:
+        """Report the run's totals, and the figures of the model that it begins from, if any."""
+        if self._report.is_writing:
+            self._initial = self._keeper.measure_initial(self._step)
+        versions = {
+            "napari-unet-mindspore": __version__,
+            "mindspore": mindspore.__version__,
+            "numpy": np.__version__,
+        }
+        batches = self._batches
+        self._report.started(
+            versions,
+            preset=self._config.preset,
+            first_step=self._step,
+            total_steps=batches.total_steps,
+            steps_per_epoch=math.ceil(batches.samples_per_epoch / batches.samples_per_step),
+            train_slices=self._data.train_slices,
+            valid_slices=self._data.valid_slices,
+            validation=self._data.sentence,
+            **({} if self._initial is None else {"initial_model": self._initial}),
+        )
+        print(self._data.sentence, flush=True)
+
+    def remaining_batches(self) -> Iterator[tuple[int, Batch]]:
+        """Give the steps that are left, with their batches."""
+        return self._batches.from_step(self._step + 1)
+
+    def learn(self, step: int, batch: Batch, stop: bool) -> bool:
+        """Train on a batch; say whether any process of the run was asked to stop.
+
+        Raises
+        ------
+        UserError
+            If the loss is not finite.
+        """
+        loss, is_stopped = self._learner.step(step, batch, stop)
         if not math.isfinite(loss):
             raise UserError(
                 f"The loss became {loss} at step {step}.",
                 "Start a new run with a lower learning rate.",
             )
-        epoch, rate = batches.epoch(step), float(learner.rates[step - 1])
-        report.step(step, epoch, loss, batches.samples_per_step, rate)
-        if report.is_writing and (is_stopped or is_validation_due(step, batches, interval)):
-            keeper.validate_and_save(Done(step, batches.samples_after(step)), epoch)
-        if is_stopped:
-            break
+        self._step = step
+        rate = float(self._learner.rates[step - 1])
+        epoch, samples = self._batches.epoch(step), self._batches.samples_per_step
+        self._report.step(step, epoch, loss, samples, rate)
+        return is_stopped
 
-    if device.world_size > 1:
-        print(f"The weights' SHA-256 is {learner.fingerprint()}", flush=True)
-    if report.is_writing:
-        keeper.measure_neurons()
-        keeper.finish()
-    if initial is not None:
-        report.compared(keeper.compare(initial))
-    report.ended("stopped" if is_stopped else "finished", step)
-    if report.is_writing:
-        run.take_back_stop_request()
+    def is_validation_due(self, step: int) -> bool:
+        """Say whether an interval of epochs ends with a step, or the run does."""
+        before, after = (
+            self._batches.epochs_finished(number) // self._interval for number in (step - 1, step)
+        )
+        return after > before or step == self._batches.total_steps
 
+    def validate(self, step: int) -> None:
+        """Validate, and write what is worth keeping, in the process that writes."""
+        if self._report.is_writing:
+            progress = TrainingProgress(step, self._batches.samples_after(step))
+            self._keeper.validate_and_save(progress, self._batches.epoch(step))
 
-def make_batches(
-    data: Data, card: ModelCard, config: TrainingConfig, device: Device, done: Done
-) -> Batches:
-    """The share of this process in the training samples."""
-    return Batches(
-        data.images[data.train_slices],
-        data.membrane[data.train_slices],
-        None if data.weights is None else data.weights[data.train_slices],
-        card,
-        config,
-        device.rank,
-        device.world_size,
-        done,
-    )
-
-
-def announce(
-    report: Report,
-    config: TrainingConfig,
-    data: Data,
-    batches: Batches,
-    done: int,
-    initial: dict[str, Any] | None,
-) -> None:
-    """Tell the run's totals, and the figures of the model that it begins from, if any."""
-    versions = {
-        "napari-unet-mindspore": __version__,
-        "mindspore": mindspore.__version__,
-        "numpy": np.__version__,
-    }
-    report.started(
-        versions,
-        preset=config.preset,
-        first_step=done,
-        total_steps=batches.total_steps,
-        steps_per_epoch=math.ceil(batches.samples_per_epoch / batches.samples_per_step),
-        train_slices=data.train_slices,
-        valid_slices=data.valid_slices,
-        validation=data.sentence,
-        **({} if initial is None else {"initial_model": initial}),
-    )
-    print(data.sentence, flush=True)
+    def conclude(self, is_stopped: bool) -> None:
+        """Write what is left to write, and report the run's end."""
+        if self._device.world_size > 1:
+            print(f"The weights' SHA-256 is {self._learner.fingerprint()}", flush=True)
+        if self._report.is_writing:
+            self._keeper.measure_neurons()
+            self._keeper.finish()
+        if self._initial is not None:
+            self._report.compared(self._keeper.compare(self._initial))
+        self._report.ended("stopped" if is_stopped else "finished", self._step)
+        if self._report.is_writing:
+            self._run.take_back_stop_request()
 
 
 def validation_interval(batches: Batches, config: TrainingConfig) -> int:
-    """Epochs between validations."""
+    """Give the number of epochs between validations."""
     if config.eval_interval:
         return config.eval_interval
     epochs = batches.epochs_finished(batches.total_steps)
     return min(max(1, round(epochs / USUAL_VALIDATIONS)), LONGEST_INTERVAL)
-
-
-def is_validation_due(step: int, batches: Batches, interval: int) -> bool:
-    """After the last step, and where an interval of epochs ends."""
-    before, after = (batches.epochs_finished(one) // interval for one in (step - 1, step))
-    return after > before or step == batches.total_steps

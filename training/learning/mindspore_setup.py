@@ -1,4 +1,4 @@
-"""Sets MindSpore up in a process of a run."""
+"""What a process of a run sets in MindSpore before it computes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from training.devices.placement import Device
 
 
 def serve_as_scheduler(device: Device) -> None:
-    """Bring the processes of a run together; the process ends when they have ended."""
+    """Bring the processes of a run together; this one ends when they have ended."""
     import mindspore
     from mindspore import communication
 

@@ -20,7 +20,7 @@ FIRST_RATE, LAST_RATE = 0.1, 0.01  # of one_cycle, as shares of its highest
 
 
 def learning_rates(config: TrainingConfig, total_steps: int) -> NDArray[np.float32]:
-    """The learning rate of every step, (total_steps,).
+    """Give the learning rate of every step, (total_steps,).
 
     ``one_cycle``: linear rise from a tenth, then half a cosine down to a hundredth (Smith and
     Topin 2018). Where the configuration gives no rate, the highest falls with the square root of
@@ -40,7 +40,10 @@ def learning_rates(config: TrainingConfig, total_steps: int) -> NDArray[np.float
 def build_optimizer(
     network: nn.Cell, config: TrainingConfig, rates: NDArray[np.float32]
 ) -> nn.Optimizer:
-    """Adam, as in the zoo: weight decay in the gradient, not of batch norms."""
+    """Make the zoo's optimizer (``train.py``): Adam, with the weight decay in the gradient.
+
+    Batch norms do not decay.
+    """
     return nn.Adam(
         network.trainable_params(),
         learning_rate=mindspore.Tensor(rates),
@@ -57,15 +60,20 @@ class TrainStep(nn.Cell):
     () float32, 0 or 1. Returns (2,) float32: mean loss, and share of the processes that vote
     to stop.
 
-    On Ascend all but the loss is computed in half precision, the zoo's level O3; the zoo sums
-    the gradients of its eight devices, here is their mean.
+    The loss is the zoo's (``src/loss.py``): see :class:`MembraneLogit`. Where the zoo sums the
+    gradients of its eight devices (``train.py``), this takes their mean.
     """
 
     def __init__(
-        self, network: nn.Cell, optimizer: nn.Optimizer, loss_scale: float, world_size: int
+        self,
+        network: nn.Cell,
+        preset: str,
+        optimizer: nn.Optimizer,
+        loss_scale: float,
+        world_size: int,
     ) -> None:
         super().__init__(auto_prefix=False)
-        self.logit = MembraneLogit(network)
+        self.logit = MembraneLogit(network, preset)
         self.optimizer = optimizer
         self.loss_scale = loss_scale
         self.cross_entropy = ops.BCEWithLogitsLoss(reduction="mean")
@@ -78,13 +86,13 @@ class TrainStep(nn.Cell):
             self.sum_over_devices = ops.AllReduce()
         self.value_and_grad = mindspore.value_and_grad(self.scaled_loss, None, optimizer.parameters)
 
-    def scaled_loss(self, images, wanted, weights):  # type: ignore[no-untyped-def]
+    def scaled_loss(self, images, membrane, weights):  # type: ignore[no-untyped-def]
         logit = ops.cast(self.logit(images), mindspore.float32)
-        alike = ops.ones_like(wanted)  # both classes count the same
-        return self.cross_entropy(logit, wanted, weights, alike) * self.loss_scale
+        alike = ops.ones_like(membrane)  # both classes count the same
+        return self.cross_entropy(logit, membrane, weights, alike) * self.loss_scale
 
-    def construct(self, images, wanted, weights, stop_vote):  # type: ignore[no-untyped-def]
-        loss, gradients = self.value_and_grad(images, wanted, weights)
+    def construct(self, images, membrane, weights, stop_vote):  # type: ignore[no-untyped-def]
+        loss, gradients = self.value_and_grad(images, membrane, weights)
         report = ops.stack((loss / self.loss_scale, stop_vote))
         if self.is_distributed:
             gradients = self.mean_gradients(gradients)
@@ -93,7 +101,7 @@ class TrainStep(nn.Cell):
 
 
 class WeightAverage(nn.Cell):
-    """Moves the weights of one network towards another's: its exponential moving average.
+    """Moves the weights of one network towards another's, whose moving average they become.
 
     Called with the share of the way to go, () float32; 1 copies the weights.
     """
@@ -109,7 +117,7 @@ class WeightAverage(nn.Cell):
 
 
 def averaging_share(step: int) -> float:
-    """How far the average moves after a step.
+    """Give the share of the way that the average moves after a step.
 
     It spans about a ninth of the steps so far: quick at first, when the weights are fresh, and
     as good for a short run as for a long one.

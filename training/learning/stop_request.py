@@ -1,4 +1,4 @@
-"""How a training is asked to end: by a signal, or by a file in its run directory."""
+"""The request that a training ends: a signal, or a file in its run directory."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from training.runs.run_directory import RunDirectory
 
 
 class StopRequest:
-    """Notes SIGTERM and SIGINT from its making on, and looks for the run's stop file.
+    """Notes SIGTERM and SIGINT once it is made, and looks for the run's stop file.
 
-    A second signal of the same kind ends the process at once, as if there was no handler.
+    A second signal of the same kind ends the process at once, as if there were no handler.
     """
 
     def __init__(self, run: RunDirectory) -> None:
@@ -22,6 +22,7 @@ class StopRequest:
             signal.signal(number, self._on_signal)
 
     def is_requested(self) -> bool:
+        """Say whether a signal came or the file is there."""
         return self._has_signal or os.access(self._run.stop_request, os.F_OK)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:

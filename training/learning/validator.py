@@ -11,16 +11,16 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from training.config import TrainingConfig
-from training.learning.batches import Done
+from training.learning.batches import TrainingProgress
 from training.learning.checkpoints import read_metadata
 from training.learning.kept_files import KeptFiles, prune_checkpoints
 from training.learning.learner import Learner
 from training.learning.report import Report
 from training.metrics.evaluation_report import Evaluation
-from training.networks.membrane_network import MODEL_NAMES
+from training.presets.registry import find_preset
 from training.runs.run_directory import RunDirectory
 from training.runs.run_state import load_state
-from training.stacks.training_set import Data
+from training.stacks.training_set import TrainingSet
 
 Probabilities = dict[int, NDArray[np.float32]]
 
@@ -39,7 +39,7 @@ class Keeper:
         learner: Learner,
         run: RunDirectory,
         config: TrainingConfig,
-        data: Data,
+        data: TrainingSet,
         report: Report,
     ) -> None:
         self._learner = learner
@@ -51,7 +51,7 @@ class Keeper:
         self._best = _best_soft_dice(run)
         self._best_validation: tuple[Evaluation, Probabilities] | None = None
 
-    def validate_and_save(self, done: Done, epoch: int) -> None:
+    def validate_and_save(self, progress: TrainingProgress, epoch: int) -> None:
         """Validate after a step; keep the model if it is the best, and a checkpoint.
 
         Raises
@@ -67,9 +67,10 @@ class Keeper:
         if is_best:
             self._best_validation = evaluation, probabilities
             self._keep_best(evaluation)
-        step = done.steps
-        checkpoint = self._run.checkpoint(MODEL_NAMES[self._config.preset], epoch, step)
-        self._files.put("checkpoint", checkpoint, self._learner.checkpoint(done))
+        step = progress.steps
+        name = find_preset(self._config.preset).checkpoint_name
+        checkpoint = self._run.checkpoint(name, epoch, step)
+        self._files.put("checkpoint", checkpoint, self._learner.checkpoint(progress))
         shown = self._data.valid_slices[0]
         preview = self._run.preview_image(epoch)
         self._files.put("preview", preview, _png(probabilities[shown]))

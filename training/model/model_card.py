@@ -1,4 +1,4 @@
-"""What a model must tell so that its predictions can be repeated anywhere."""
+"""What a model says of itself, so that its predictions can be repeated anywhere."""
 
 from __future__ import annotations
 
@@ -13,13 +13,12 @@ from training.errors import UserError
 from training.files.untrusted_files import LARGEST_COUNT, is_number, parse_json
 from training.label_convention import LabelConvention
 from training.metrics.pixel_metrics import DEFAULT_THRESHOLD
-from training.model.tiling import GEOMETRIES
 from training.presets.geometry import Geometry
+from training.presets.registry import find_preset
 from training.sampling.displacement import Displacement, measure_displacement
-from training.sampling.samplers import MEDICAL_LENGTH
 from training.stacks.holdout import MINIMUM_SLICES, split_fold
 from training.stacks.scaling import Scaling
-from training.stacks.training_set import Data
+from training.stacks.training_set import TrainingSet
 
 METADATA_KEY = "napari_unet"
 # Slices to 388 pixels, from those of a test to those of a hundred thousand.
@@ -34,7 +33,7 @@ class ModelCard:
     Parameters
     ----------
     preset : str
-        ``compact`` or ``medical``.
+        Name of the network's preset.
     scaling : Scaling
         Of the stack that it was trained on.
     zoom : tuple of float
@@ -42,7 +41,7 @@ class ModelCard:
     displacement : tuple of float
         (Y, X), in pixels: how far beside a membrane its labels lay, and its prediction lies.
     fold : int
-        Whose validation slices the network has not seen, unless it was told which to see.
+        Whose validation slices the network has not seen, where ``train_slices`` is empty.
     train_slices : tuple of int
         Slices of that stack that the network has seen; empty: those of the fold.
     data : str
@@ -68,23 +67,27 @@ class ModelCard:
 
     @property
     def geometry(self) -> Geometry:
-        return GEOMETRIES[self.preset]
+        """How the network's output lies in its input."""
+        return find_preset(self.preset).geometry
 
     def seen_slices(self, length: int) -> list[int]:
-        """Slices of a stack of some length that the network was trained on."""
+        """List the slices of a stack of some length that the network was trained on."""
         if self.train_slices:
             return list(self.train_slices)
         return split_fold(length, self.fold)[0]
 
-    def having_learned(self, former: ModelCard) -> ModelCard:
-        """This card for a network that began from another's weights: it has seen what that has."""
+    def inherit_slices(self, former: ModelCard) -> ModelCard:
+        """Give the card of a network that began from another's weights.
+
+        Of the same stack, it has seen the slices that the other has seen as well.
+        """
         if former.data != self.data:
             return self
         seen = {*self.train_slices, *former.train_slices}
         return dataclasses.replace(self, train_slices=tuple(sorted(seen)))
 
     def check(self) -> None:
-        """Raise a ValueError, TypeError or KeyError for what no training writes."""
+        """Raise a UserError, ValueError or TypeError for what no training writes."""
         _ = self.geometry
         self.scaling.check()
         split_fold(MINIMUM_SLICES, self.fold)
@@ -95,26 +98,38 @@ class ModelCard:
             "train_slices": (self.train_slices, 0, LARGEST_COUNT),
         }
         for name, (numbers, least, most) in limits.items():
-            if not all(is_number(one) and least <= one <= most for one in numbers):
+            if not all(is_number(number) and least <= number <= most for number in numbers):
                 raise ValueError(f"{name} is {numbers!r:.50}")
         if not all(isinstance(text, str) for text in (self.data, self.version)):
-            raise ValueError("data or version is no text")
+            raise ValueError("data or version is not a text")
 
     def to_json(self) -> str:
+        """Write the card as JSON."""
         return json.dumps(dataclasses.asdict(self))
 
     @classmethod
     def from_json(cls, text: str, source: str = "The model") -> ModelCard:
-        """Read what :meth:`to_json` wrote; a UserError naming ``source`` if it can't be."""
+        """Read what :meth:`to_json` wrote.
+
+        Raises
+        ------
+        UserError
+            If it can't be read, or has a value that no training writes; it names ``source``.
+        """
         try:
             values: dict[str, Any] = parse_json(text)
             values["scaling"] = Scaling(**values["scaling"])
             for name in ("zoom", "displacement"):
                 height, width = values[name]
                 values[name] = (float(height), float(width))
-            values["train_slices"] = tuple(int(one) for one in values["train_slices"])
+            values["train_slices"] = tuple(map(int, values["train_slices"]))
             card = cls(**values)
             card.check()
+        except UserError as error:
+            raise UserError(
+                f"{source} has metadata that this version can't read: {error.problem}",
+                error.remedy,
+            ) from error
         except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
             raise UserError(
                 f"{source} has metadata that this version can't read: {error!s:.99}.",
@@ -123,33 +138,24 @@ class ModelCard:
         return card
 
 
-def preset_zoom(preset: str, shape: tuple[int, int]) -> tuple[float, float]:
-    """Factors (Y, X) that a preset resizes slices of a training stack by.
-
-    The zoo's medical network sees a whole slice as 388 x 388 pixels.
-    """
-    if preset == "medical":
-        return MEDICAL_LENGTH / shape[0], MEDICAL_LENGTH / shape[1]
-    return 1.0, 1.0
-
-
-def describe_model(config: TrainingConfig, data: Data) -> ModelCard:
-    """The card of the model that this data and configuration make."""
+def describe_model(config: TrainingConfig, data: TrainingSet) -> ModelCard:
+    """Make the card of the model that comes of a configuration and its data."""
     height, width = data.images.shape[1:]
     return ModelCard(
         preset=config.preset,
         scaling=Scaling.of(data.images),
-        zoom=preset_zoom(config.preset, (height, width)),
-        displacement=_displacement(config, data),
+        zoom=find_preset(config.preset).zoom((height, width)),
+        displacement=_measure_displacement(config, data),
         fold=config.cross_valid_ind,
         train_slices=tuple(sorted(data.train_slices)),
         data=data.name,
     )
 
 
-def _displacement(config: TrainingConfig, data: Data) -> Displacement:
-    """Of dense labels. The zoo's recipe knows none, and strokes are too few to tell."""
-    if config.preset == "medical" or config.label_convention == LabelConvention.SPARSE:
+def _measure_displacement(config: TrainingConfig, data: TrainingSet) -> Displacement:
+    """Measure it where the preset allows for it; strokes are too few to measure it from."""
+    is_sparse = config.label_convention == LabelConvention.SPARSE
+    if is_sparse or not find_preset(config.preset).measures_displacement:
         return 0.0, 0.0
     slices = data.train_slices
     return measure_displacement(data.images[slices], data.membrane[slices])

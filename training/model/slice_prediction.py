@@ -1,20 +1,18 @@
-"""Prediction as the mean over flips and quarter turns of a slice."""
+"""Prediction of a slice, if wanted as the mean over its flips and quarter turns."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from training.model.model_card import ModelCard
 from training.model.tiling import Forward, predict_tiles
-from training.sampling.displacement import Displacement, moved, turned
+from training.sampling.displacement import Displacement, shift_planes, turn_displacement
 from training.sampling.resampling import resize_bilinear
-
-if TYPE_CHECKING:
-    from training.model.model_card import ModelCard
 
 Predict = Callable[[NDArray[Any]], NDArray[np.float32]]
 COUNT = 8
@@ -23,7 +21,7 @@ COUNT = 8
 def mean_over_symmetries(
     predict: Predict, image: NDArray[Any], displacement: Displacement = (0.0, 0.0)
 ) -> NDArray[np.float32]:
-    """Mean of what is predicted of the eight flips and quarter turns of a slice.
+    """Predict a slice as the mean over its eight flips and quarter turns.
 
     Parameters
     ----------
@@ -32,9 +30,9 @@ def mean_over_symmetries(
     image : array (Y, X)
         Any real dtype.
     displacement : (float, float)
-        (Y, X), in pixels, by which the network draws membranes beside where the image has them,
-        for its training labels were displaced. What it draws of a flipped image is displaced to
-        the other side, and is moved to where it draws it of the image itself.
+        In pixels (y, x), by which the network draws membranes beside where the image has them,
+        because its training labels were displaced. What it draws of a flipped image is displaced
+        to the other side, and is shifted to where it draws it of the image itself.
 
     Returns
     -------
@@ -47,20 +45,22 @@ def mean_over_symmetries(
             found = np.rot90(predict(np.ascontiguousarray(seen)), -quarters)
             back = np.flip(found, 1) if is_flipped else found
             # A flip and a turn are undone by the same flip and turn, a turn by its opposite.
-            lies = turned(displacement, is_flipped, quarters if is_flipped else -quarters)
-            total += _moved(back, (displacement[0] - lies[0], displacement[1] - lies[1]))
+            undone = quarters if is_flipped else -quarters
+            y, x = turn_displacement(displacement, is_flipped, undone)
+            total += _shift(back, (displacement[0] - y, displacement[1] - x))
     return (total / COUNT).astype(np.float32)
 
 
-def _moved(probability: NDArray[np.float32], shift: Displacement) -> NDArray[np.float32]:
+def _shift(probability: NDArray[np.float32], shift: Displacement) -> NDArray[np.float32]:
+    """Shift a probability (Y, X) by pixels (y, x), its edges repeated."""
     border = math.ceil(max(map(abs, shift)))
     plane: NDArray[np.float32] = np.pad(probability, border, mode="edge")[np.newaxis]
-    there: NDArray[np.float32] = moved(plane, shift, border)[0]
-    return there
+    shifted: NDArray[np.float32] = shift_planes(plane, shift, border)[0]
+    return shifted
 
 
 def predict_slice(forward: Forward, image: NDArray[Any], card: ModelCard) -> NDArray[np.float32]:
-    """Probability of membrane of one slice, at the slice's own resolution.
+    """Predict the probability of membrane of one slice, at the slice's own resolution.
 
     Parameters
     ----------

@@ -1,35 +1,38 @@
-"""The networks, by preset. All map a scaled image to the logit of membrane."""
+"""Any preset's network, and what all of them are used for: the probability of membrane."""
 
 from __future__ import annotations
 
+from importlib import import_module
+
 from mindspore import nn, ops
 
-from training.networks.compact import Compact
-from training.networks.medical import UNetMedical
-
-MODEL_NAMES = {"compact": "unet_compact", "medical": "unet_medical"}
+from training.presets.registry import find_preset
 
 
 def build_network(preset: str) -> nn.Cell:
-    """The network of a preset with fresh weights.
+    """Make the network of a preset with fresh weights; see :class:`Preset` for its shapes.
 
-    compact : (N, 1, H, W) float32 to (N, 1, H, W); H and W are multiples of 16.
-    medical : (N, 1, H, W) float32 to (N, 2, H - 184, W - 184); channels membrane, inside.
+    Raises
+    ------
+    UserError
+        If there is no such preset.
     """
-    return UNetMedical() if preset == "medical" else Compact()
+    module, _, name = find_preset(preset).network.partition(":")
+    network: nn.Cell = getattr(import_module(module), name)()
+    return network
 
 
 class MembraneLogit(nn.Cell):
-    """Logit of membrane (N, 1, h, w) of either network.
+    """The logit of membrane (N, 1, h, w) of images (N, 1, H, W), both float.
 
     The softmax cross entropy over two channels is the binary one on their difference, so that
-    one loss and one activation serve both networks.
+    one loss and one activation serve all networks.
     """
 
-    def __init__(self, network: nn.Cell) -> None:
+    def __init__(self, network: nn.Cell, preset: str) -> None:
         super().__init__(auto_prefix=False)
         self.network = network
-        self.has_two_channels = isinstance(network, UNetMedical)
+        self.has_two_channels = find_preset(preset).has_two_channels
 
     def construct(self, image):  # type: ignore[no-untyped-def]
         logits = self.network(image)
@@ -39,11 +42,11 @@ class MembraneLogit(nn.Cell):
 
 
 class MembraneProbability(nn.Cell):
-    """Probability of membrane (N, 1, h, w), for evaluation."""
+    """The probability of membrane (N, 1, h, w) of images (N, 1, H, W), for evaluation."""
 
-    def __init__(self, network: nn.Cell) -> None:
+    def __init__(self, network: nn.Cell, preset: str) -> None:
         super().__init__(auto_prefix=False)
-        self.logit = MembraneLogit(network)
+        self.logit = MembraneLogit(network, preset)
 
     def construct(self, image):  # type: ignore[no-untyped-def]
         return ops.sigmoid(self.logit(image))

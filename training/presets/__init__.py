@@ -1,1 +1,1 @@
-"""What there is to know of each network beside the network itself: one record a preset."""
+"""The networks to choose from: a module each, with all in which they differ."""

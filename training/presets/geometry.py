@@ -1,12 +1,8 @@
-"""How a network's output lies in its input."""
+"""Where a network's output lies in its input, and the tiles that cover a slice."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True)
@@ -22,7 +18,7 @@ class Geometry:
         Border that the network's unpadded convolutions take off each side. It is mirrored in
         at the edges of the image (Ronneberger et al. 2015, overlap-tile strategy).
     halo : int
-        Border of a tile's output that is dropped, for the padding of the network's
+        Border of a tile's output that is dropped, because the padding of the network's
         convolutions reaches in that far.
     divisor, remainder : int
         See above; tiles start at multiples of ``divisor``, so that pooling falls alike.
@@ -37,12 +33,12 @@ class Geometry:
     largest: int
 
     def output_length(self, length: int) -> int:
-        """The shortest output of the network that holds ``length`` pixels."""
+        """Give the length of the network's shortest output that holds ``length`` pixels."""
         blocks = -(-max(length - self.remainder, 1) // self.divisor)
         return blocks * self.divisor + self.remainder
 
     def tiles(self, length: int) -> tuple[int, list[Span]]:
-        """Tiles of equal length along one axis, the fewest that cover it.
+        """Cover one axis with tiles of equal length, as few as possible.
 
         Parameters
         ----------

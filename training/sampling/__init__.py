@@ -1,1 +1,1 @@
-"""How one training sample is made of a slice: crops, turns, resizing. Knows no network."""
+"""How a training sample is made of a slice: crops, turns, resizing. Knows no network."""

@@ -2,8 +2,8 @@
 
 ISBI's labels lie 0.6 pixels above and 0.1 pixels left of their membranes, in every slice.
 Images that are flipped or turned would take that displacement with them, and a network that
-sees it on all sides can but blur. So it is measured, and training moves turned labels to where
-they'd lie beside an image that wasn't turned.
+sees it on all sides only learns to blur. So it is measured, and training shifts turned labels to
+where they would lie beside an image that was not turned.
 """
 
 from __future__ import annotations
@@ -25,17 +25,22 @@ def measure_displacement(
     images: NDArray[Any] | Sequence[NDArray[Any]],
     membrane: NDArray[np.bool_] | Sequence[NDArray[np.bool_]],
 ) -> Displacement:
-    """Displacement of labels against their images, in pixels (y, x).
+    """Measure how far labels lie beside their images.
 
-    The mean over up to 8 slices of the peak of their band-passed cross-correlation, to a
+    It is the peak of the band-passed cross-correlation, summed over up to 8 slices, to a
     fraction of a pixel by parabolas (phase correlation's usual refinement, Foroosh et al.
-    2002). Membranes may be dark or bright. (0, 0) where no peak lies within 4 pixels.
+    2002). Membranes may be dark or bright.
 
     Parameters
     ----------
     images : array (Z, Y, X) or sequence of array (Y, X)
         Any real dtype.
     membrane : array (Z, Y, X) or sequence of array (Y, X), of bool
+
+    Returns
+    -------
+    displacement : (float, float)
+        In pixels (y, x); (0, 0) where no peak lies within 4 pixels.
     """
     picked = np.unique(np.linspace(0, len(images) - 1, SAMPLED_SLICES).round().astype(int))
     correlation = sum(_correlation(images[index], membrane[index]) for index in picked)
@@ -50,7 +55,7 @@ def measure_displacement(
 
 
 def _correlation(image: NDArray[Any], membrane: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Cross-correlation at shifts of up to SEARCH pixels, (2 * SEARCH + 1,) * 2."""
+    """Cross-correlate at shifts of up to SEARCH pixels: (2 * SEARCH + 1, 2 * SEARCH + 1)."""
     spectra = [np.fft.rfft2(plane.astype(np.float64)) for plane in (image, membrane)]
     correlation = np.fft.irfft2(
         np.conj(spectra[0]) * spectra[1] * _band(image.shape), s=image.shape
@@ -63,7 +68,7 @@ def _correlation(image: NDArray[Any], membrane: NDArray[np.bool_]) -> NDArray[np
 
 
 def _band(shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """Power of a difference of Gaussians, for ``rfft2``'s frequencies."""
+    """Power of a difference of Gaussians at the frequencies of ``rfft2``, (Y, X // 2 + 1)."""
     y, x = np.fft.fftfreq(shape[0])[:, np.newaxis], np.fft.rfftfreq(shape[1])
     exponent = -2 * math.pi**2 * (y**2 + x**2)
     band: NDArray[np.float64] = np.exp(FINE**2 * exponent) - np.exp(COARSE**2 * exponent)
@@ -77,8 +82,8 @@ def _peak(values: NDArray[np.float64]) -> float:
     return (before - after) / (2 * curvature) if curvature else 0.0
 
 
-def turned(displacement: Displacement, is_flipped: bool, quarters: int) -> Displacement:
-    """Where a displacement points once its image is flipped along x, then turned.
+def turn_displacement(displacement: Displacement, is_flipped: bool, quarters: int) -> Displacement:
+    """Give a displacement's direction once its image is flipped along X, then turned.
 
     Parameters
     ----------
@@ -87,6 +92,11 @@ def turned(displacement: Displacement, is_flipped: bool, quarters: int) -> Displ
     is_flipped : bool
     quarters : int
         Quarter turns of ``numpy.rot90``.
+
+    Returns
+    -------
+    displacement : (float, float)
+        In pixels (y, x).
     """
     y, x = displacement
     if is_flipped:
@@ -96,10 +106,22 @@ def turned(displacement: Displacement, is_flipped: bool, quarters: int) -> Displ
     return y, x
 
 
-def moved(planes: NDArray[np.float32], shift: Displacement, border: int) -> NDArray[np.float32]:
-    """Planes (C, Y, X) moved by a shift (y, x) in pixels, without their border.
+def shift_planes(
+    planes: NDArray[np.float32], shift: Displacement, border: int
+) -> NDArray[np.float32]:
+    """Shift planes bilinearly, and take their border off.
 
-    Bilinear. The border must be at least as wide as the shift.
+    Parameters
+    ----------
+    planes : array (C, Y, X) of float32
+    shift : (float, float)
+        In pixels (y, x).
+    border : int
+        In pixels; at least as wide as the shift.
+
+    Returns
+    -------
+    array (C, Y - 2 * border, X - 2 * border) of float32
     """
     for axis, length in ((1, shift[0]), (2, shift[1])):
         whole = math.floor(border - length)

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    pass
-
 
 def mirror(image: NDArray[np.float32], shape: tuple[int, int], margin: int) -> NDArray[np.float32]:
-    """Extend an image at its end to ``shape``, then by ``margin`` on all sides, by mirroring."""
+    """Extend an image at its end to ``shape``, then by ``margin`` on all sides, by mirroring.
+
+    Parameters
+    ----------
+    image : array (Y, X) of float32
+    shape : (int, int)
+        In pixels (Y, X), at least the image's.
+    margin : int
+        In pixels.
+
+    Returns
+    -------
+    array (Y, X) of float32
+        The image itself where nothing is to be added.
+    """
     widths = [
         (margin, wanted - length + margin)
         for length, wanted in zip(image.shape, shape, strict=True)
@@ -23,8 +32,19 @@ def mirror(image: NDArray[np.float32], shape: tuple[int, int], margin: int) -> N
 
 
 def resize_bilinear(image: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
-    """Resize as OpenCV's INTER_LINEAR: centres of pixels at halves, no antialiasing."""
-    from scipy import ndimage  # here, since it takes long and compact does without
+    """Resize as OpenCV's INTER_LINEAR does: pixel centres at halves, no antialiasing.
+
+    Parameters
+    ----------
+    image : array (Y, X) of float32
+    shape : (int, int)
+        Wanted, in pixels (Y, X).
+
+    Returns
+    -------
+    array (Y, X) of float32
+    """
+    from scipy import ndimage  # here, since importing it takes long and most runs do without
 
     factors = [wanted / length for wanted, length in zip(shape, image.shape, strict=True)]
     resized: NDArray[np.float32] = ndimage.zoom(

@@ -1,24 +1,31 @@
-"""Samplers: one augmented training sample of a slice."""
+"""Samplers: one training sample of a slice, by a list of transforms."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-from training.sampling.displacement import Displacement, moved, turned
+from training.sampling.displacement import Displacement
 from training.sampling.resampling import mirror, resize_bilinear
+from training.sampling.sample import Image, Sample
+from training.sampling.transforms import (
+    BRIGHTNESS,
+    BinarizeInside,
+    CropLabels,
+    RandomBrightness,
+    RandomCrop,
+    RandomFlip,
+    RandomTurn,
+    RandomWindow,
+    Resize,
+    apply,
+)
 
-Image = NDArray[np.float32]
-Sample = tuple[Image, Image, Image]
-MEDICAL_INPUT = 572  # pixels a side, of which the network predicts the inner MEDICAL_LENGTH
-COMPACT_CROP = 128
 # An epoch of sparse labels: the few slices that have any are not worth validating after.
 FEWEST_SAMPLES = 160
-MEDICAL_LENGTH = 388
 
 
 class Sampler(Protocol):
@@ -26,114 +33,110 @@ class Sampler(Protocol):
 
     samples_per_slice: int
 
-    def __call__(self, index: int, random: np.random.Generator, has_flips: bool) -> Sample:
-        """Input (H, W) in [-1, 1], wanted probability of membrane and weights, both (h, w)."""
+    def __call__(self, index: int, generator: np.random.Generator, has_flips: bool) -> Sample:
+        """Make a sample of the slice of some index; chance comes from ``generator`` alone.
+
+        ``has_flips`` is False in the last part of a run that ends without flips and turns.
+        """
 
 
-class MedicalSampler:
-    """The zoo's preprocessing and augmentation: flips, crop and resize, brightness."""
+class WholeSliceSampler:
+    """The model zoo's preprocessing and augmentation of whole slices.
+
+    ``create_dataset`` of its ``src/data_loader.py`` resizes a slice to the network's output and
+    pads it with zeros to the network's input; ``train_data_augmentation`` flips it, cuts a
+    window out of it and varies its brightness; then it is resized to the network's input again.
+    The padding's label is 0 too, which is membrane: so the zoo's label, the probability of
+    inside, is carried until it is made binary.
+
+    Parameters
+    ----------
+    slices : sequence of Sample
+        Image and labels of one shape (Y, X).
+    input_length, output_length : int
+        Of the network, in pixels a side.
+    """
 
     samples_per_slice = 1
 
-    def __init__(
-        self,
-        images: Sequence[NDArray[Any]],
-        membrane: Sequence[NDArray[Any]],
-        weights: Sequence[Image] | None,
-    ) -> None:
-        self._images = [_pad_medical(image) for image in images]
-        self._inside = [_pad_medical(1.0 - mask.astype(np.float32)) for mask in membrane]
-        self._weights = None if weights is None else [_pad_medical(weight) for weight in weights]
+    def __init__(self, slices: Sequence[Sample], input_length: int, output_length: int) -> None:
+        def pad(plane: Image) -> Image:
+            resized = resize_bilinear(plane, (output_length, output_length))
+            return np.pad(resized, border)
 
-    def __call__(self, index: int, random: np.random.Generator, has_flips: bool) -> Sample:
-        image, inside = self._images[index], self._inside[index]
-        weight = np.ones_like(inside) if self._weights is None else self._weights[index]
-        for axis in (0, 1):
-            if has_flips and random.random() > 0.5:
-                image, inside, weight = (np.flip(one, axis) for one in (image, inside, weight))
-        left, top = (int(random.random() * 0.3 * MEDICAL_INPUT) for _ in range(2))
-        right, bottom = (int((1 - random.random() * 0.3) * MEDICAL_INPUT) for _ in range(2))
-        window = slice(top, bottom), slice(left, right)
-        image = np.clip(image[window] + np.float32(random.uniform(-0.2, 0.2)), -1.0, 1.0)
-        whole = (MEDICAL_INPUT, MEDICAL_INPUT)
-        border = (MEDICAL_INPUT - MEDICAL_LENGTH) // 2
-        centre = slice(border, border + MEDICAL_LENGTH)
-        wanted = resize_bilinear(inside[window], whole)[centre, centre] <= 0.5
-        if self._weights is not None:
-            weight = resize_bilinear(weight[window], whole)
-        return resize_bilinear(image, whole), wanted.astype(np.float32), weight[centre, centre]
+        border = (input_length - output_length) // 2
+        self._slices = [
+            Sample(
+                pad(image),
+                pad(np.float32(1) - membrane),
+                None if weights is None else pad(weights),
+            )
+            for image, membrane, weights in slices
+        ]
+        self._flip = RandomFlip()
+        self._transforms = (
+            RandomWindow(),
+            RandomBrightness(BRIGHTNESS, is_clipped=True),
+            Resize(input_length),
+            CropLabels(border),
+            BinarizeInside(),
+        )
 
-
-def _pad_medical(image: NDArray[np.float32]) -> Image:
-    """Resize to 388 x 388 and pad with zeros to 572 x 572, as the zoo does."""
-    resized = resize_bilinear(image, (MEDICAL_LENGTH, MEDICAL_LENGTH))
-    return np.pad(resized, (MEDICAL_INPUT - MEDICAL_LENGTH) // 2)
+    def __call__(self, index: int, generator: np.random.Generator, has_flips: bool) -> Sample:
+        flips = (self._flip,) if has_flips else ()
+        return apply((*flips, *self._transforms), self._slices[index], generator)
 
 
-class CompactSampler:
+class CropSampler:
     """Random crops, which may be flipped and turned by right angles.
 
-    Where some pixels have no label, every crop holds at least one that has. Labels that lie
-    beside their image, as the displacement tells, lie the same way beside a turned one.
+    Where some pixels have no label, every crop holds at least one that has.
+
+    Parameters
+    ----------
+    slices : sequence of Sample
+        Image and labels of one shape (Y, X), the same for all slices.
+    length : int
+        Of a crop's side, in pixels; that of a smaller slice is the next multiple of ``divisor``.
+    divisor : int
+        Of the network's input.
+    displacement : (float, float)
+        In pixels (y, x), by which the labels lie beside their images.
     """
 
     def __init__(
-        self,
-        images: Sequence[NDArray[Any]],
-        membrane: Sequence[NDArray[Any]],
-        weights: Sequence[Image] | None,
-        displacement: Displacement,
+        self, slices: Sequence[Sample], length: int, divisor: int, displacement: Displacement
     ) -> None:
-        shortest = min(images[0].shape)
-        self._crop = min(COMPACT_CROP, 16 * math.ceil(shortest / 16))
-        height, width = (max(length, self._crop) for length in images[0].shape)
-        self._displacement = displacement
-        self._border = math.ceil(2 * max(map(abs, displacement)))
-        self._images = [mirror(image, (height, width), 0) for image in images]
-        self._membrane = [self._bordered(mask.astype(np.float32)) for mask in membrane]
-        self._weights = None
-        self._labelled: list[NDArray[np.intp]] | None = None
-        if weights is not None:
-            self._weights = [self._bordered(weight) for weight in weights]
-            if any((weight == 0).any() for weight in weights):
-                whole = [mirror(weight, (height, width), 0) for weight in weights]
-                self._labelled = [np.argwhere(weight) for weight in whole]
-        self.samples_per_slice = max(1, round(height * width / self._crop**2))
-        if self._labelled is not None:
-            fewest = math.ceil(FEWEST_SAMPLES / len(images))
-            self.samples_per_slice = max(self.samples_per_slice, fewest)
+        shape = slices[0].image.shape
+        length = min(length, divisor * math.ceil(min(shape) / divisor))
+        height, width = (max(side, length) for side in shape)
+        border = math.ceil(2 * max(map(abs, displacement)))
 
-    def __call__(self, index: int, random: np.random.Generator, has_flips: bool) -> Sample:
-        top, left = self._draw_corner(index, random)
-        image = self._images[index][top : top + self._crop, left : left + self._crop]
-        window = (
-            slice(top, top + self._crop + 2 * self._border),
-            slice(left, left + self._crop + 2 * self._border),
+        def extend(labels: Image) -> Image:
+            return mirror(labels, (height, width), border)
+
+        self._slices = [
+            Sample(
+                mirror(image, (height, width), 0),
+                extend(membrane),
+                None if weights is None else extend(weights),
+            )
+            for image, membrane, weights in slices
+        ]
+        is_sparse = any(
+            sample.weights is not None and not sample.weights.all() for sample in slices
         )
-        wanted = self._membrane[index][window]
-        weight = np.ones_like(wanted) if self._weights is None else self._weights[index][window]
-        labels, shift = np.stack((wanted, weight)), (0.0, 0.0)
-        if has_flips:
-            is_flipped, quarters = random.random() < 0.5, int(random.integers(4))
-            if is_flipped:
-                image, labels = np.flip(image, 1), np.flip(labels, 2)
-            image, labels = np.rot90(image, quarters), np.rot90(labels, quarters, (1, 2))
-            lies, turns = self._displacement, turned(self._displacement, is_flipped, quarters)
-            shift = lies[0] - turns[0], lies[1] - turns[1]
-        wanted, weight = moved(labels, shift, self._border)
-        return image, wanted, weight
+        self._crops = []
+        for _, _, weights in slices:
+            labelled = None
+            if is_sparse and weights is not None:
+                labelled = np.argwhere(mirror(weights, (height, width), 0))
+            self._crops.append(RandomCrop((height, width), length, border, labelled))
+        self._turn = RandomTurn(displacement, border)
+        self._crop_labels = CropLabels(border)
+        fewest = math.ceil(FEWEST_SAMPLES / len(slices)) if is_sparse else 1
+        self.samples_per_slice = max(fewest, round(height * width / length**2))
 
-    def _bordered(self, labels: Image) -> Image:
-        """Labels of the images' size, and a mirrored border that they may be moved by."""
-        height, width = self._images[0].shape
-        return mirror(labels, (height, width), self._border)
-
-    def _draw_corner(self, index: int, random: np.random.Generator) -> tuple[int, int]:
-        rooms = [length - self._crop for length in self._images[index].shape]
-        if self._labelled is None:
-            corner = [int(random.integers(room + 1)) for room in rooms]
-        else:
-            pixels = self._labelled[index]
-            corner = pixels[random.integers(len(pixels))] - random.integers(self._crop, size=2)
-        top, left = np.clip(corner, 0, rooms)
-        return int(top), int(left)
+    def __call__(self, index: int, generator: np.random.Generator, has_flips: bool) -> Sample:
+        last = self._turn if has_flips else self._crop_labels
+        return apply((self._crops[index], last), self._slices[index], generator)

@@ -20,7 +20,7 @@ USUAL_SHARE = 0.22  # of membrane in a section
 
 
 @dataclass(frozen=True)
-class Data:
+class TrainingSet:
     """What is trained and validated on.
 
     Parameters
@@ -52,7 +52,7 @@ class Data:
     held_out: NDArray[np.bool_] | None = None
 
 
-def load_data(config: TrainingConfig) -> Data:
+def load_training_set(config: TrainingConfig) -> TrainingSet:
     """Read the stack and its labels, and split it by the fold.
 
     Raises
@@ -70,11 +70,11 @@ def load_data(config: TrainingConfig) -> Data:
             train_slices = [index for index in range(len(images)) if index not in chosen]
             valid_slices = chosen
         sentence = slices_sentence(valid_slices, len(images))
-        return Data(image_path.name, images, membrane, train_slices, valid_slices, sentence)
+        return TrainingSet(image_path.name, images, membrane, train_slices, valid_slices, sentence)
     split = hold_out(labels, config.cross_valid_ind, chosen, str(labels_path))
     weights = stroke_weights(labels, split.held_out)
     weights[corrected_slices(config, labels_path, len(images))] *= config.corrected_weight
-    return Data(
+    return TrainingSet(
         image_path.name,
         images,
         membrane,

@@ -12,9 +12,10 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFormLayout, QLabel, QVBoxLayout, QWidget
 from superqt import QCollapsible
 
-from training.config import PRESETS, SPARSE_RECIPES, TrainingConfig, preset_config
+from training.config import TrainingConfig, preset_config
 from training.errors import UserError
 from training.label_convention import LabelConvention
+from training.presets.registry import DEFAULT_PRESET, find_preset, list_presets
 
 # Told by the choice of data, and by resume_ckpt.
 _ELSEWHERE = frozenset({"data_url", "image", "labels", "label_convention", "resume"})
@@ -67,7 +68,7 @@ class TrainingForm(QWidget):
             return
         preset = self._widgets["preset"].value
         config = preset_config(preset, label_convention=convention)
-        for name in SPARSE_RECIPES[preset]:
+        for name in find_preset(preset).sparse_recipe:
             self._widgets[name].value = getattr(config, name)
 
     def values(self) -> dict[str, Any]:
@@ -176,7 +177,7 @@ def _offer(widget: Any, choices: Sequence[str]) -> None:
 
 
 def _differing_options() -> list[str]:
-    configs = list(PRESETS.values())
+    configs = [preset_config(name) for name in list_presets()]
     return [
         option.name
         for option in fields(TrainingConfig)
@@ -185,8 +186,8 @@ def _differing_options() -> list[str]:
 
 
 def _restored(remembered: Mapping[str, Any]) -> TrainingConfig:
-    preset = remembered.get("preset", "compact")
-    config = preset_config(preset if preset in PRESETS else "compact")
+    preset = remembered.get("preset", DEFAULT_PRESET)
+    config = preset_config(preset if preset in list_presets() else DEFAULT_PRESET)
     for name, value in remembered.items():
         try:
             config = config.replace(**{name: value})

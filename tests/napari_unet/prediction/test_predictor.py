@@ -13,7 +13,7 @@ from napari_unet.prediction.openvino_runtime import KEPT, cache_folder
 from napari_unet.prediction.predictor import load_predictor
 from training.config import preset_config
 from training.errors import UserError
-from training.model.model_card import preset_zoom
+from training.presets.registry import find_preset
 from training.runs.run_directory import RunDirectory
 from training.stacks.scaling import Scaling
 
@@ -103,7 +103,7 @@ def test_large_images_have_no_seams(write_model: WriteModel, preset: str) -> Non
 
 
 def test_medical_sees_a_resized_slice(write_model: WriteModel, images: np.ndarray) -> None:
-    zoom = preset_zoom("medical", images.shape[1:])
+    zoom = find_preset("medical").zoom(images.shape[1:])
     predictor = load_predictor(write_model(preset="medical", zoom=zoom))
     assert predictor.predict_slice(images[0]).shape == images[0].shape
 

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from napari_unet.runs.learning_on import accept, learn_on_config, takes_place, unseen_slices
-from training.config import LEARN_ON_RECIPES, parse_slices, preset_config
+from training.config import parse_slices, preset_config
 from training.errors import UserError
+from training.presets.registry import find_preset
 from training.runs.event_log import EventLog
 from training.runs.run_directory import RunDirectory
 
@@ -35,7 +36,7 @@ def test_what_was_held_out_stays_so(run: RunDirectory) -> None:
     assert parse_slices(config.valid_slices) == [5]
     assert (config.preset, config.cross_valid_ind, config.steps) == ("compact", 3, 7)
     assert config.resume_ckpt == str(run.best)
-    assert config.lr == LEARN_ON_RECIPES["compact"]["lr"]
+    assert config.lr == find_preset("compact").learn_on_recipe["lr"]
     assert learn_on_config(run.path).valid_slices == ""  # another stack
     assert learn_on_config(run.best).resume_ckpt == str(run.best)
 

@@ -9,38 +9,49 @@ from hypothesis import strategies as st
 
 from tests.training.conftest import small_stack
 from training.config import preset_config
-from training.learning.batches import Batches, Done
+from training.devices.placement import Place
+from training.learning.batches import Batches, TrainingProgress
 from training.model.model_card import ModelCard
 from training.sampling.displacement import measure_displacement
 from training.stacks.scaling import Scaling
 from training.stacks.synthetic import synthetic_stack
+from training.stacks.training_set import TrainingSet
 
 IMAGES, LABELS = small_stack()
 CARD = ModelCard("compact", Scaling("uint8", 0, 255))
 
 
+def training_set(
+    images: np.ndarray, membrane: np.ndarray, weights: np.ndarray | None = None
+) -> TrainingSet:
+    return TrainingSet("a.tif", images, membrane, list(range(len(images))), [], "", weights)
+
+
+DATA = training_set(IMAGES, LABELS == 0)
+
+
 def make(rank: int = 0, world_size: int = 1, **options: object) -> Batches:
     config = preset_config("compact", epochs=3, distribute_epochs=3, **options)
-    return Batches(IMAGES, LABELS == 0, None, CARD, config, rank, world_size)
+    return Batches(DATA, CARD, config, Place(rank, world_size))
 
 
 def test_a_batch_is_scaled_and_of_the_networks_shape() -> None:
-    images, wanted, weights = make(batchsize=3).batch(1)
-    assert images.shape == wanted.shape == (3, 1, 64, 64)
-    assert images.dtype == wanted.dtype == np.float32
+    images, membrane, weights = make(batchsize=3).batch(1)
+    assert images.shape == membrane.shape == (3, 1, 64, 64)
+    assert images.dtype == membrane.dtype == np.float32
     assert images.min() >= -1
     assert images.max() <= 1
-    assert set(np.unique(wanted)) == {0, 1}
+    assert set(np.unique(membrane)) == {0, 1}
     np.testing.assert_array_equal(weights, np.ones((3, 1, 64, 64), np.float32), strict=True)
 
 
 @pytest.mark.parametrize("flips", [0.0, 0.5, 1.0])
 def test_labels_are_augmented_as_their_images(flips: float) -> None:
     config = preset_config("compact", flips=flips, steps=6)
-    batches = Batches(LABELS, LABELS == 0, None, CARD, config)
+    batches = Batches(training_set(LABELS, LABELS == 0), CARD, config)
     for step in range(1, 6):
-        images, wanted, _ = batches.batch(step)
-        np.testing.assert_array_equal(images, np.where(wanted == 1, -1, 1))
+        images, membrane, _ = batches.batch(step)
+        np.testing.assert_array_equal(images, np.where(membrane == 1, -1, 1))
 
 
 def test_labels_lie_beside_turned_images_as_beside_others() -> None:
@@ -48,8 +59,8 @@ def test_labels_lie_beside_turned_images_as_beside_others() -> None:
     membrane = np.roll(labels == 0, (-2, 1), (1, 2))
     card = dataclasses.replace(CARD, displacement=(-2.0, 1.0))
     config = preset_config("compact", flips=1.0, batchsize=16)
-    batch = Batches(images, membrane, None, card, config).batch(1)
-    measured = measure_displacement(batch.images[:, 0], batch.wanted[:, 0] > 0.5)
+    batch = Batches(training_set(images, membrane), card, config).batch(1)
+    measured = measure_displacement(batch.images[:, 0], batch.membrane[:, 0] > 0.5)
     assert measured == pytest.approx((-2, 1), abs=0.1)
 
 
@@ -81,13 +92,12 @@ def test_steps_come_with_their_own_batches() -> None:
 
 def test_a_run_goes_on_with_the_next_samples_on_another_number_of_devices() -> None:
     config = preset_config("compact", epochs=4, distribute_epochs=4, batchsize=2)
-    stack = IMAGES, LABELS == 0, None, CARD, config
-    before = [Batches(*stack, rank=rank, world_size=4) for rank in range(4)]
-    seen = [number for step in (1, 2) for one in before for number in one.sample_numbers(step)]
-    done = Done(2, before[0].samples_after(2))
-    after = [Batches(*stack, rank=rank, world_size=2, done=done) for rank in range(2)]
+    before = [Batches(DATA, CARD, config, Place(rank, 4)) for rank in range(4)]
+    seen = [number for step in (1, 2) for part in before for number in part.sample_numbers(step)]
+    progress = TrainingProgress(2, before[0].samples_after(2))
+    after = [Batches(DATA, CARD, config, Place(rank, 2), progress) for rank in range(2)]
     for step in range(3, after[0].total_steps + 1):
-        seen += [number for one in after for number in one.sample_numbers(step)]
+        seen += [number for part in after for number in part.sample_numbers(step)]
     assert seen == list(range(len(seen)))
     epochs = len(seen) / after[0].samples_per_epoch
     assert 4 <= epochs < 4 + 4 / after[0].samples_per_epoch
@@ -117,17 +127,17 @@ def test_no_sample_of_the_last_epoch_is_left_out(world_size: int) -> None:
 
 def test_medical_samples_are_as_in_the_zoo() -> None:
     config = preset_config("medical", batchsize=2)
-    batches = Batches(IMAGES, LABELS == 0, None, CARD, config)
-    images, wanted, weights = batches.batch(1)
+    batches = Batches(DATA, CARD, config)
+    images, membrane, weights = batches.batch(1)
     assert images.shape == (2, 1, 572, 572)
-    assert wanted.shape == weights.shape == (2, 1, 388, 388)
-    assert set(np.unique(wanted)) == {0, 1}
+    assert membrane.shape == weights.shape == (2, 1, 388, 388)
+    assert set(np.unique(membrane)) == {0, 1}
     assert (weights == 1).all()
 
 
 def test_the_zoo_s_400_epochs_of_24_sections_are_600_steps() -> None:
     images = np.repeat(IMAGES, 4, axis=0)
-    batches = Batches(images, images < 0, None, CARD, preset_config("medical"))
+    batches = Batches(training_set(images, images < 0), CARD, preset_config("medical"))
     assert batches.total_steps == 600
 
 
@@ -138,13 +148,14 @@ def test_unknown_pixels_have_no_weight_and_the_mean_is_one(preset: str, flips: f
     known[:, 20:30, 30:50] = 1
     config = preset_config(preset, flips=flips, steps=3, batchsize=3)
     # The images show where labels are known, so that they must coincide after augmentation.
-    batches = Batches((255 * known).astype(np.uint8), known > 0, known, CARD, config)
+    data = training_set((255 * known).astype(np.uint8), known > 0, known)
+    batches = Batches(data, CARD, config)
     for step in (1, 2, 3):
-        images, wanted, weights = batches.batch(step)
+        images, membrane, weights = batches.batch(step)
         assert weights.mean() == pytest.approx(1, rel=1e-5)
         assert 0 < np.count_nonzero(weights) < weights.size / 2
         if preset == "compact":
-            np.testing.assert_array_equal(wanted == 1, weights > 0)
+            np.testing.assert_array_equal(membrane == 1, weights > 0)
             np.testing.assert_array_equal(images == 1, weights > 0)
 
 
@@ -153,7 +164,7 @@ def test_every_crop_holds_a_label() -> None:
     weights = np.zeros(images.shape, np.float32)
     weights[:, 1000, 3] = weights[:, 500:502, 600] = 1
     config = preset_config("compact", steps=20)
-    batches = Batches(images, weights > 0, weights, CARD, config)
+    batches = Batches(training_set(images, weights > 0, weights), CARD, config)
     for step in range(1, 21):
         assert (batches.batch(step).weights.max(axis=(1, 2, 3)) > 0).all()
 

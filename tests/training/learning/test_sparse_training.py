@@ -13,7 +13,7 @@ from training.config import preset_config
 from training.errors import UserError
 from training.runs.run_directory import RunDirectory
 from training.runs.run_state import load_state
-from training.stacks.training_set import load_data
+from training.stacks.training_set import load_training_set
 
 OPTIONS = ("--preset", "compact", "--device", "cpu", "--batchsize", 2, "--flips", 1)
 
@@ -50,7 +50,7 @@ def test_strokes_train_and_validate(folder: Path, tmp_path: Path) -> None:
 
 
 def load(folder: Path, **options: object) -> object:
-    return load_data(
+    return load_training_set(
         preset_config("compact", data_url=str(folder), label_convention="sparse", **options)
     )
 
@@ -92,7 +92,7 @@ def test_slices_labelled_throughout_tell_their_own_share(folder: Path) -> None:
 
 def test_strokes_are_not_mistaken_for_finished_labels(folder: Path) -> None:
     with pytest.raises(UserError, match=r"holds sparse labels.*Choose the convention sparse"):
-        load_data(preset_config("compact", data_url=str(folder)))
+        load_training_set(preset_config("compact", data_url=str(folder)))
 
 
 def test_finished_labels_are_not_mistaken_for_strokes(small_folder: Path) -> None:

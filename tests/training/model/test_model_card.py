@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from training.errors import UserError
-from training.model.model_card import ModelCard, preset_zoom
+from training.model.model_card import ModelCard
 from training.stacks.holdout import split_fold
 from training.stacks.scaling import Scaling
 
@@ -17,16 +17,11 @@ def test_round_trip() -> None:
 
 def test_a_model_that_learned_on_has_seen_what_the_other_had() -> None:
     first = replace(CARD, train_slices=(1, 4))
-    second = replace(CARD, train_slices=(2, 4)).having_learned(first)
+    second = replace(CARD, train_slices=(2, 4)).inherit_slices(first)
     assert ModelCard.from_json(second.to_json()).seen_slices(30) == [1, 2, 4]
-    elsewhere = replace(CARD, data="b.tif", train_slices=(3,)).having_learned(first)
+    elsewhere = replace(CARD, data="b.tif", train_slices=(3,)).inherit_slices(first)
     assert elsewhere.seen_slices(30) == [3]
     assert CARD.seen_slices(30) == split_fold(30, 3)[0]
-
-
-def test_zoom_of_presets() -> None:
-    assert preset_zoom("medical", (512, 776)) == (388 / 512, 0.5)
-    assert preset_zoom("compact", (512, 776)) == (1.0, 1.0)
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from training.model.model_card import ModelCard, preset_zoom
+from training.model.model_card import ModelCard
 from training.model.slice_prediction import predict_slice
-from training.model.tiling import GEOMETRIES, predict_tiles
+from training.model.tiling import predict_tiles
+from training.presets.registry import find_preset
 from training.stacks.scaling import Scaling
 
 UINT8 = Scaling("uint8", 0, 255)
@@ -40,7 +41,7 @@ def noise(shape: tuple[int, int], seed: int = 0) -> np.ndarray:
 @settings(max_examples=15, deadline=None)
 @given(shape=st.tuples(st.integers(1, 700), st.integers(1, 700)))
 def test_tiles_give_what_the_whole_image_gives(preset: str, shape: tuple[int, int]) -> None:
-    geometry = GEOMETRIES[preset]
+    geometry = find_preset(preset).geometry
     small = dataclasses.replace(geometry, largest=320 + geometry.remainder)
     whole = dataclasses.replace(geometry, largest=10_000)
     image = noise(shape)
@@ -56,7 +57,7 @@ def test_isbi_is_one_tile_of_medical_as_in_the_paper() -> None:
         shapes.append(tile.shape)
         return unpadded_network(tile)
 
-    card = ModelCard("medical", UINT8, preset_zoom("medical", (512, 512)))
+    card = ModelCard("medical", UINT8, find_preset("medical").zoom((512, 512)))
     probability = predict_slice(forward, np.zeros((512, 512), np.uint8), card)
     assert shapes == [(1, 1, 572, 572)]
     assert probability.shape == (512, 512)
@@ -81,7 +82,9 @@ def test_compact_sees_no_frame_around_a_slice() -> None:
         return tile
 
     image = noise((64, 90))
-    np.testing.assert_array_equal(predict_tiles(forward, image, GEOMETRIES["compact"]), image)
+    np.testing.assert_array_equal(
+        predict_tiles(forward, image, find_preset("compact").geometry), image
+    )
     np.testing.assert_array_equal(seen[0][:, :90], image)
     np.testing.assert_array_equal(seen[0][:, 90:], image[:, -2:-8:-1])
 
@@ -94,7 +97,7 @@ def test_margins_of_medical_are_mirrored() -> None:
         return tile[:, :, 92:-92, 92:-92]
 
     image = noise((388, 388))
-    predict_tiles(forward, image, GEOMETRIES["medical"])
+    predict_tiles(forward, image, find_preset("medical").geometry)
     np.testing.assert_array_equal(seen[0][92:-92, 92:-92], image)
     np.testing.assert_array_equal(seen[0][91, 92:-92], image[1])
     np.testing.assert_array_equal(seen[0][:92, 92:-92], image[92:0:-1])
@@ -104,14 +107,14 @@ def test_margins_of_medical_are_mirrored() -> None:
 @pytest.mark.parametrize("preset", ["compact", "medical"])
 @pytest.mark.parametrize("shape", [(1, 1), (1, 40), (37, 3)])
 def test_tiny_images(preset: str, shape: tuple[int, int]) -> None:
-    card = ModelCard(preset, UINT8, preset_zoom(preset, (512, 512)))
+    card = ModelCard(preset, UINT8, find_preset(preset).zoom((512, 512)))
     probability = predict_slice(NETWORKS[preset], np.full(shape, 255, np.uint8), card)
     assert probability.shape == shape
     assert probability.dtype == np.float32
 
 
 def test_zoom_of_medical_follows_the_training_stack() -> None:
-    card = ModelCard("medical", UINT8, preset_zoom("medical", (512, 512)))
+    card = ModelCard("medical", UINT8, find_preset("medical").zoom((512, 512)))
     gradient = np.tile(np.linspace(0, 255, 1024).astype(np.uint8), (1024, 1))
 
     def crop(tile: np.ndarray) -> np.ndarray:

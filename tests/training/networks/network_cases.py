@@ -41,7 +41,7 @@ def same_as_onnx(preset: str, size: int) -> None:
     network = randomized_network(preset)
     network.set_train(False)
     image = np.random.default_rng(1).uniform(-1, 1, (2, 1, size, size)).astype(np.float32)
-    expected = MembraneProbability(network)(Tensor(image)).asnumpy()
+    expected = MembraneProbability(network, preset)(Tensor(image)).asnumpy()
     content = build_onnx(parameters_of(network), ModelCard(preset, SCALING))
     core = openvino.Core()
     model = core.compile_model(core.read_model(content), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
@@ -59,8 +59,8 @@ def one_medical_step() -> None:
     learner = Learner(config, ModelCard("medical", SCALING), Device("CPU"), 1)
     random = np.random.default_rng(0)
     images = random.uniform(-1, 1, (1, 1, 572, 572)).astype(np.float32)
-    wanted = (random.random((1, 1, 388, 388)) < 0.2).astype(np.float32)
-    loss, _ = learner.step(1, Batch(images, wanted, np.ones_like(wanted)), stop=False)
+    membrane = (random.random((1, 1, 388, 388)) < 0.2).astype(np.float32)
+    loss, _ = learner.step(1, Batch(images, membrane, np.ones_like(membrane)), stop=False)
     print(loss)
 
 

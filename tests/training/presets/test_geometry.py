@@ -2,13 +2,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.model.tiling import GEOMETRIES
+from training.presets.registry import find_preset
 
 
 @pytest.mark.parametrize("preset", ["compact", "medical"])
 @given(length=st.integers(1, 20_000))
 def test_tiles_of_an_axis(preset: str, length: int) -> None:
-    geometry = GEOMETRIES[preset]
+    geometry = find_preset(preset).geometry
     padded = geometry.output_length(length)
     assert length <= padded < length + geometry.divisor + geometry.remainder
     tile, spans = geometry.tiles(padded)

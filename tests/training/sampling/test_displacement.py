@@ -9,7 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from training.sampling.displacement import measure_displacement, moved, turned
+from training.sampling.displacement import (
+    measure_displacement,
+    shift_planes,
+    turn_displacement,
+)
 from training.stacks.synthetic import synthetic_stack
 
 IMAGES, LABELS = synthetic_stack(slices=6, size=128)
@@ -50,16 +54,16 @@ def test_a_turned_image_takes_its_displacement_with_it(is_flipped: bool, quarter
         return np.rot90(np.flip(stack, 2) if is_flipped else stack, quarters, (1, 2))
 
     found = measure_displacement(turn(IMAGES), turn(labels))
-    assert found == pytest.approx(turned((-2, 1), is_flipped, quarters), abs=0.1)
+    assert found == pytest.approx(turn_displacement((-2, 1), is_flipped, quarters), abs=0.1)
 
 
 def test_planes_are_moved_bilinearly() -> None:
     planes = np.random.default_rng(0).random((2, 20, 24)).astype(np.float32)
     wanted = [ndimage.shift(plane, (0.3, -1.75), order=1) for plane in planes]
     np.testing.assert_allclose(
-        moved(planes, (0.3, -1.75), 3), np.stack(wanted)[:, 3:-3, 3:-3], atol=1e-6
+        shift_planes(planes, (0.3, -1.75), 3), np.stack(wanted)[:, 3:-3, 3:-3], atol=1e-6
     )
-    np.testing.assert_array_equal(moved(planes, (0, 0), 0), planes)
+    np.testing.assert_array_equal(shift_planes(planes, (0, 0), 0), planes)
 
 
 @pytest.mark.isbi

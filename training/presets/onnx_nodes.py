@@ -1,0 +1,139 @@
+"""The nodes that the networks' ONNX graphs are made of.
+
+``onnx`` is imported in the methods, because a server that trains has none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+Parameters = Mapping[str, NDArray[Any]]
+OPSET = 17
+IR_VERSION = 8
+BATCH_NORM_EPSILON = 1e-5  # MindSpore's default
+
+
+class OnnxNodes:
+    """Collects the nodes and weights of a graph.
+
+    Every method adds a node that maps ``x``, the name of a tensor (N, C, H, W) float32, and
+    returns the name of its output. A weight that the parameters lack raises a KeyError.
+
+    Parameters
+    ----------
+    parameters : mapping of str to array
+        The network's parameters by MindSpore's names.
+    """
+
+    def __init__(self, parameters: Parameters) -> None:
+        self._parameters = parameters
+        self._nodes: list[Any] = []
+        self._initializers: list[Any] = []
+
+    def node(self, operation: str, inputs: list[str], output: str = "", **attributes: Any) -> str:
+        """Add a node of any operation of ONNX."""
+        from onnx import helper
+
+        output = output or f"{operation.lower()}{len(self._nodes)}"
+        self._nodes.append(helper.make_node(operation, inputs, [output], **attributes))
+        return output
+
+    def conv(self, x: str, prefix: str, padding: int, size: int = 3) -> str:
+        """Convolve with a square kernel of ``size``, and add a bias."""
+        inputs = [x, self._weight(f"{prefix}.weight"), self._weight(f"{prefix}.bias")]
+        return self.node("Conv", inputs, kernel_shape=[size, size], pads=[padding] * 4)
+
+    def conv_norm_relu(self, x: str, conv: str, norm: str) -> str:
+        """Convolve 3x3, padded, with the batch norm after it folded in; then ReLU."""
+        weight = self._parameters[f"{conv}.weight"].astype(np.float64)
+        gamma, beta, mean, variance = (
+            self._parameters[f"{norm}.{name}"].astype(np.float64)
+            for name in ("gamma", "beta", "moving_mean", "moving_variance")
+        )
+        factor = gamma / np.sqrt(variance + BATCH_NORM_EPSILON)
+        folded = (weight * factor[:, np.newaxis, np.newaxis, np.newaxis]).astype(np.float32)
+        bias = (beta - mean * factor).astype(np.float32)
+        inputs = [
+            x,
+            self._constant(f"{conv}.weight", folded),
+            self._constant(f"{conv}.bias", bias),
+        ]
+        return self.relu(self.node("Conv", inputs, kernel_shape=[3, 3], pads=[1] * 4))
+
+    def relu(self, x: str) -> str:
+        """Set what is negative to zero."""
+        return self.node("Relu", [x])
+
+    def pool(self, x: str) -> str:
+        """Take the maximum of 2x2 pixels."""
+        return self.node("MaxPool", [x], kernel_shape=[2, 2], strides=[2, 2])
+
+    def up(self, x: str, prefix: str) -> str:
+        """Convolve 2x2, transposed, to twice the size; without a bias."""
+        inputs = [x, self._weight(f"{prefix}.weight")]
+        return self.node("ConvTranspose", inputs, kernel_shape=[2, 2], strides=[2, 2])
+
+    def concat(self, tensors: list[str]) -> str:
+        """Join tensors along their channels."""
+        return self.node("Concat", tensors, axis=1)
+
+    def fold(self, x: str, size: int) -> str:
+        """Unshuffle the pixels of one channel to ``size`` ** 2 channels.
+
+        As a convolution, OpenVINO does it in half the time.
+        """
+        pixels = np.eye(size**2, dtype=np.float32).reshape(size**2, 1, size, size)
+        inputs = [x, self._constant("fold.weight", pixels)]
+        return self.node("Conv", inputs, kernel_shape=[size] * 2, strides=[size] * 2)
+
+    def unfold(self, x: str, size: int) -> str:
+        """Shuffle ``size`` ** 2 channels to pixels."""
+        return self.node("DepthToSpace", [x], blocksize=size, mode="CRD")
+
+    def crop(self, x: str, border: int) -> str:
+        """Take a border off each side."""
+        limits = {"starts": [border] * 2, "ends": [-border] * 2, "axes": [2, 3]}
+        names = [
+            self._constant(f"{x}.{name}", np.array(values, dtype=np.int64))
+            for name, values in limits.items()
+        ]
+        return self.node("Slice", [x, *names])
+
+    def channel(self, x: str, index: int) -> str:
+        """Take one channel: (N, 1, H, W)."""
+        indices = self._constant(f"{x}.channel{index}", np.array([index], dtype=np.int64))
+        return self.node("Gather", [x, indices], axis=1)
+
+    def model(self) -> ModelProto:
+        """Give the model from ``image`` (N, 1, H, W) to ``probability`` (N, 1, h, w)."""
+        from onnx import TensorProto, helper
+
+        image = helper.make_tensor_value_info("image", TensorProto.FLOAT, ["N", 1, "H", "W"])
+        probability = helper.make_tensor_value_info(
+            "probability", TensorProto.FLOAT, ["N", 1, "h", "w"]
+        )
+        graph = helper.make_graph(
+            self._nodes, "unet", [image], [probability], initializer=self._initializers
+        )
+        return helper.make_model(
+            graph,
+            opset_imports=[helper.make_opsetid("", OPSET)],
+            ir_version=IR_VERSION,
+            producer_name="napari-unet-mindspore",
+        )
+
+    def _constant(self, name: str, value: NDArray[Any]) -> str:
+        from onnx import numpy_helper
+
+        self._initializers.append(numpy_helper.from_array(value, name))
+        return name
+
+    def _weight(self, name: str) -> str:
+        return self._constant(name, self._parameters[name].astype(np.float32))

@@ -1,0 +1,75 @@
+"""All in which one network differs from another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from training.presets.geometry import Geometry
+from training.presets.onnx_nodes import OnnxNodes
+from training.sampling.displacement import Displacement
+from training.sampling.sample import Sample
+from training.sampling.samplers import Sampler
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A network with its samples, its defaults and its portable form.
+
+    Parameters
+    ----------
+    name : str
+        As options, files and model cards name it.
+    help : str
+        What it is for, in a few words.
+    network : str
+        ``module:class`` of the MindSpore network, which is made without arguments. It maps
+        images (N, 1, H, W) float32 in [-1, 1] to logits (N, 1, h, w), of membrane; or
+        (N, 2, h, w), of membrane and of inside.
+    has_two_channels : bool
+        Whether it gives two logits.
+    geometry : Geometry
+        How its output lies in its input.
+    make_sampler : callable
+        From the training slices, scaled, image and labels of one shape (Y, X), and the
+        displacement of their labels in pixels (y, x), to a sampler.
+    build_graph : callable
+        Adds the network's nodes to an ONNX graph that has the input ``image``, and gives the
+        name of the logit of membrane (N, 1, h, w).
+    checkpoint_name : str
+        In the file names of its checkpoints.
+    defaults : mapping
+        Options of :class:`~training.config.TrainingConfig` in which it differs from the zoo.
+    sparse_recipe : mapping
+        Options that do best where few pixels are labelled.
+    learn_on_recipe : mapping
+        Options for a run that begins from a trained model, which must not forget what it knows.
+    slice_length : int or None
+        A slice is resized to this many pixels a side; None: it keeps its size.
+    measures_displacement : bool
+        Whether the labels' displacement is measured and allowed for.
+    has_half_precision : bool
+        Whether it is trained in half precision on Ascend.
+    """
+
+    name: str
+    help: str
+    network: str
+    geometry: Geometry
+    make_sampler: Callable[[Sequence[Sample], Displacement], Sampler]
+    build_graph: Callable[[OnnxNodes], str]
+    checkpoint_name: str
+    has_two_channels: bool = False
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    sparse_recipe: Mapping[str, Any] = field(default_factory=dict)
+    learn_on_recipe: Mapping[str, Any] = field(default_factory=dict)
+    slice_length: int | None = None
+    measures_displacement: bool = True
+    has_half_precision: bool = False
+
+    def zoom(self, shape: tuple[int, int]) -> tuple[float, float]:
+        """Give the factors (Y, X) by which slices are resized, from a training slice's shape."""
+        if self.slice_length is None:
+            return 1.0, 1.0
+        return self.slice_length / shape[0], self.slice_length / shape[1]
