@@ -1,4 +1,4 @@
-"""Neurons of a prediction in the window, slice by slice."""
+"""Neurons of a prediction, found slice by slice while a person watches."""
 
 from __future__ import annotations
 
@@ -10,6 +10,42 @@ from numpy.typing import NDArray
 
 from napari_unet.neurons.segmentation import Segmentation, number_neurons, segment_slice
 from napari_unet.prediction.live_prediction import LivePrediction, lower_priority
+from napari_unet.text import progress_text
+
+
+class SearchProgress:
+    """How far a search for neurons is, in numbers and words.
+
+    Parameters
+    ----------
+    how : Segmentation
+        How they are searched for.
+    total : int
+        Slices to search.
+    """
+
+    def __init__(self, how: Segmentation, total: int) -> None:
+        self._how = how
+        self._most = 0
+        self.done, self.total = 0, total
+
+    def add(self, highest: int, elapsed: float) -> str:
+        """Count a slice, by the highest number in it; returns how far the search is.
+
+        Parameters
+        ----------
+        elapsed : float
+            Seconds since the search began.
+        """
+        self.done, self._most = self.done + 1, max(self._most, highest)
+        return progress_text(self.done, self.total, elapsed)
+
+    def outcome(self) -> str:
+        """What became of a search that has ended."""
+        if self.done < self.total:
+            return f"Cancelled after {self.done} of {self.total} slices."
+        how = f"threshold {self._how.threshold:g}, seeds {self._how.seeds:g}"
+        return f"{self._most} neurons ({how})."
 
 
 def find_neurons(

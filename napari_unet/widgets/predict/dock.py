@@ -14,6 +14,7 @@ from qtpy.QtWidgets import QFormLayout, QLabel, QVBoxLayout
 
 from napari_unet.layers.plugin_layers import PROBABILITY, corrected_slices, role
 from napari_unet.layers.slices import displayed_slice, edited_slices
+from napari_unet.runs.model_list import list_models
 from napari_unet.settings import load_settings, remember
 from napari_unet.widgets.common.background import run_in_thread
 from napari_unet.widgets.common.connections import Connections
@@ -21,10 +22,11 @@ from napari_unet.widgets.common.dock import Dock
 from napari_unet.widgets.common.layer_choice import LayerChoice
 from napari_unet.widgets.common.messages import report
 from napari_unet.widgets.common.save_layers import SaveButtons
+from napari_unet.widgets.predict.model_choice import ModelChoice
+from napari_unet.widgets.predict.neuron_search import NeuronSearch
 from napari_unet.widgets.predict.neurons_view import NeuronsView
 from napari_unet.widgets.predict.predicted_layers import PredictedLayers
 from napari_unet.widgets.predict.views import (
-    ModelChoice,
     PredictionOptions,
     PredictionProgress,
     ThresholdView,
@@ -38,7 +40,7 @@ class PredictDock(Dock):
     Parameters
     ----------
     napari_viewer : Viewer
-        Whose images are predicted; napari gives it by this name.
+        Viewer whose images are predicted; napari passes it by this name.
     """
 
     def __init__(self, napari_viewer: Viewer) -> None:
@@ -56,7 +58,8 @@ class PredictDock(Dock):
         self._follower = SliceFollower(self)
         self._threshold = ThresholdView(load_settings().threshold)
         self._save = SaveButtons(viewer)
-        self._neurons = NeuronsView(viewer)
+        self._neurons = NeuronsView()
+        self._search = NeuronSearch(viewer, self)
         self._lay_out()
         self._connect()
         self._on_choice_changed()
@@ -95,6 +98,12 @@ class PredictDock(Dock):
         self._worker.ended.connect(self._on_ended)
         self._threshold.threshold_changed.connect(self._on_threshold_changed)
         self._threshold.release_requested.connect(self._on_release_requested)
+        self._neurons.find_requested.connect(self._on_neurons_requested)
+        self._neurons.cancel_requested.connect(self._search.cancel)
+        self._search.available_changed.connect(self._neurons.set_available)
+        self._search.begun.connect(self._neurons.show_begun)
+        self._search.progressed.connect(self._neurons.show_progress)
+        self._search.ended.connect(self._neurons.show_ended)
         self._options.scroll_toggled.connect(self._follow_slider)
         self._follower.predicted.connect(self._on_slice_followed)
         self._follower.failed.connect(self._options.stop_scrolling)
@@ -102,17 +111,17 @@ class PredictDock(Dock):
         self._events.add(self._viewer.layers.events.removed, self._on_layer_removed)
 
     def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802
-        """Trainings may have made models since the dock was last seen."""
+        """Offer the models that trainings made since the dock was last seen."""
         super().showEvent(event)
-        self._model.refresh_runs()
+        run_in_thread(list_models, self._model.show_models)
 
     def _on_choice_changed(self) -> None:
         if self._image.layer is None:
-            self._progress.tell_missing("Open an image stack first.")
+            self._progress.show_missing("Open an image stack first.")
         elif self._model.model is None:
-            self._progress.tell_missing("Train a model first, or open a run or an ONNX file.")
+            self._progress.show_missing("Train a model first, or open a run or an ONNX file.")
         else:
-            self._progress.tell_missing("")
+            self._progress.show_missing("")
             self._follow_slider()
 
     def _on_all_requested(self) -> None:
@@ -126,8 +135,11 @@ class PredictDock(Dock):
         else:
             self._start([index])
 
+    def _on_neurons_requested(self) -> None:
+        self._search.find(self._neurons.threshold, self._neurons.is_linked)
+
     def _follow_slider(self, _: object = None) -> None:
-        """Predict the slice that is shown, where that is wanted and nothing else goes on."""
+        """Predict the slice that is shown, if that is chosen and nothing else is predicted."""
         image, model = self._image.layer, self._model.model
         is_idle = self._options.is_scrolling and not self._worker.is_busy
         index = displayed_slice(self._viewer, image) if is_idle and image and model else None
@@ -147,7 +159,7 @@ class PredictDock(Dock):
         self._worker.predict(result, indices, self._options.has_tta)
 
     def _result_for(self, image: Any, model: Any) -> PredictedLayers:
-        """Layers of what was predicted with this model, or new ones."""
+        """The layers of this image and model, or new ones."""
         old = self._result
         if old is not None and (old.image, old.model) == (image, model):
             self._keep_corrected(old)
@@ -157,7 +169,7 @@ class PredictDock(Dock):
         self._events.add(new.mask.events.paint, self._on_painted)
         self._result = new
         self._save.offer(new.mask, new.probability)
-        self._neurons.offer(new)
+        self._search.offer(new)
         self._threshold.show_kept([])
         return new
 
@@ -173,16 +185,16 @@ class PredictDock(Dock):
     def _on_ended(self, outcome: str) -> None:
         self._progress.end(outcome)
         if self._result is not None:
-            self._result.tell_mask_changed()
+            self._result.report_mask_changed()
 
     def _on_threshold_changed(self, threshold: float) -> None:
         if self._result is not None:
             self._keep_corrected(self._result)
-            self._result.threshold_shown(self._viewer, threshold)
+            self._result.threshold_displayed_slice(self._viewer, threshold)
             self._threshold_others()
 
     def _keep_corrected(self, result: PredictedLayers) -> None:
-        """Leave slices alone that a person said are right."""
+        """Leave alone the slices that a person marked as right."""
         result.prediction.keep(corrected_slices(result.mask))
         self._threshold.show_kept(result.prediction.kept_slices)
 
@@ -200,7 +212,7 @@ class PredictDock(Dock):
         else:
             _remember(threshold=threshold)
             if self._result is not None:
-                self._result.tell_mask_changed()
+                self._result.report_mask_changed()
 
     def _on_release_requested(self) -> None:
         if self._result is not None:
@@ -229,5 +241,5 @@ def _is_selected(viewer: Viewer) -> Any:
 
 
 def _remember(**choices: Any) -> None:
-    """In a thread, for it waits for the disk."""
+    """Save settings in a thread: writing may block."""
     run_in_thread(partial(remember, **choices), lambda _: None)

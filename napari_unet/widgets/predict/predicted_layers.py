@@ -15,7 +15,7 @@ from napari_unet.prediction.live_prediction import LivePrediction
 
 @dataclass(frozen=True, eq=False)
 class PredictedLayers:
-    """What was predicted of an image with a model, and the layers that show it."""
+    """A prediction of an image with a model, and the layers that show it."""
 
     image: Image
     model: Path
@@ -38,20 +38,20 @@ class PredictedLayers:
         return self.mask, self.probability
 
     def refresh(self, viewer: Viewer, index: int) -> None:
-        """Draw a slice anew, if it is the one that is displayed."""
+        """Draw a slice again, if it is the one that is displayed."""
         for layer in self.layers:
             if displayed_slice(viewer, layer) == index:
                 layer.refresh()
 
-    def threshold_shown(self, viewer: Viewer, threshold: float) -> None:
-        """Threshold the slice that is displayed; the others are for a thread."""
+    def threshold_displayed_slice(self, viewer: Viewer, threshold: float) -> None:
+        """Threshold the slice that is displayed; a thread does the others."""
         self.prediction.threshold = threshold
         index = displayed_slice(viewer, self.mask)
         if index is not None:
             self.prediction.threshold_slice(index)
             self.mask.refresh()
 
-    def tell_mask_changed(self) -> None:
-        """For whoever compares it: its pixels changed without being painted."""
+    def report_mask_changed(self) -> None:
+        """Emit the mask's data event: its pixels have changed without being painted."""
         self.mask.refresh()
         self.mask.events.data(value=self.mask.data)

@@ -1,112 +1,23 @@
-"""What to predict with, and how far it is: the views of the predict dock."""
+"""Views of the predict dock: how to predict, how far it is, and the threshold."""
 
 from __future__ import annotations
-
-from functools import partial
-from pathlib import Path
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
     QCheckBox,
-    QComboBox,
-    QFileDialog,
     QHBoxLayout,
-    QLabel,
-    QMenu,
     QProgressBar,
     QPushButton,
-    QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
 from superqt import QLabeledDoubleSlider
 
-from napari_unet.runs.run_list import RunSummary, list_runs
-from napari_unet.settings import load_settings
-from napari_unet.widgets.common.background import run_in_thread
-from napari_unet.widgets.common.messages import plain_tooltip
-
-
-class ModelChoice(QWidget):
-    """A drop-down of the runs that have a model, and a button for any other model."""
-
-    model_changed = Signal()
-
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._models = QComboBox()
-        self._models.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        self._models.setPlaceholderText("Choose a model")
-        self._models.setToolTip("The trained model: runs with a model, and files you opened.")
-        self._models.currentIndexChanged.connect(lambda _: self.model_changed.emit())
-        menu = QMenu(self)
-        menu.addAction("Folder of a run…", self._on_folder_requested)
-        menu.addAction("ONNX file…", self._on_file_requested)
-        browse = QPushButton("Open")
-        browse.setToolTip("Take the model of a run in another folder, or an ONNX file.")
-        browse.setMenu(menu)
-        layout = QHBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self._models, stretch=1)
-        layout.addWidget(browse)
-
-    @property
-    def model(self) -> Path | None:
-        """Folder of a run, or an ONNX file."""
-        return self._models.currentData()  # type: ignore[no-any-return]
-
-    def offer(self, title: str, path: Path) -> None:
-        """Add a model, or name it anew if it is there already."""
-        known = self._offered()
-        if path in known:
-            self._models.setItemText(known.index(path), title)
-        else:
-            self._models.addItem(title, path)
-            tooltip = plain_tooltip(str(path))
-            self._models.setItemData(len(known), tooltip, Qt.ItemDataRole.ToolTipRole)
-
-    def refresh_runs(self) -> None:
-        """Offer the runs that have a model by now; a person's first choice is the last one's."""
-        folder = Path(load_settings().runs_folder)
-        run_in_thread(partial(list_runs, folder), self._on_runs_listed)
-
-    def choose(self, path: Path) -> None:
-        """Take this model, adding it where it isn't offered yet."""
-        if path not in self._offered():
-            self.offer(path.name if path.is_dir() else f"{path.parent.name}/{path.name}", path)
-        self._models.setCurrentIndex(self._offered().index(path))
-
-    def _on_runs_listed(self, summaries: list[RunSummary]) -> None:
-        ready = [summary for summary in summaries if summary.has_model]
-        for summary in ready:
-            dice = summary.best_soft_dice
-            figure = f" · {dice:.3f}" if dice is not None else ""
-            self.offer(f"{summary.run.name} · {summary.preset}{figure}", summary.run.path)
-        if self.model is None:
-            last = Path(load_settings().model or "-")
-            newest = [summary.run.path for summary in ready[:1]]
-            for path in [last] if last.exists() else newest:
-                self.choose(path)
-
-    def _offered(self) -> list[Path]:
-        return [self._models.itemData(index) for index in range(self._models.count())]
-
-    def _on_folder_requested(self) -> None:
-        folder = QFileDialog.getExistingDirectory(self, "Folder of a run", self._start())
-        if folder:
-            self.choose(Path(folder))
-
-    def _on_file_requested(self) -> None:
-        name, _ = QFileDialog.getOpenFileName(self, "Model", self._start(), "ONNX (*.onnx)")
-        if name:
-            self.choose(Path(name))
-
-    def _start(self) -> str:
-        return str(self.model.parent) if self.model else ""
+from napari_unet.widgets.common.messages import plain_label
 
 
 class PredictionOptions(QWidget):
-    """How slices are predicted, and whether that follows the slider."""
+    """Options: how slices are predicted, and whether that follows the slider."""
 
     scroll_toggled = Signal(bool)
 
@@ -156,7 +67,7 @@ class PredictionProgress(QWidget):
         self._cancel.setToolTip("Stop after the slice under way; finished slices are kept.")
         self._cancel.clicked.connect(self.cancel_requested)
         self._bar = QProgressBar()
-        self._state, self._missing = QLabel(), QLabel()
+        self._state, self._missing = plain_label(), plain_label()
         self._state.setWordWrap(True)
         self._missing.setWordWrap(True)
         buttons = QHBoxLayout()
@@ -171,26 +82,27 @@ class PredictionProgress(QWidget):
         layout.addWidget(self._state)
         self.end("")
 
-    def tell_missing(self, missing: str) -> None:
-        """What a prediction still needs; nothing if it can begin."""
+    def show_missing(self, missing: str) -> None:
+        """Show what a prediction still needs; nothing if it can begin."""
         self._all.setEnabled(not missing)
         self._slice.setEnabled(not missing)
         self._missing.setText(missing)
         self._missing.setVisible(bool(missing))
 
     def begin(self, total: int) -> None:
-        """A prediction of ``total`` slices has begun."""
+        """Show that a prediction of ``total`` slices has begun."""
         self._set_running(True)
         self._bar.setRange(0, total)
         self._bar.setValue(0)
         self._state.setText("Loading the model…")
 
     def show_progress(self, done: int, text: str) -> None:
+        """Show how many slices are done, and that in words."""
         self._bar.setValue(done)
         self._state.setText(text)
 
     def end(self, text: str) -> None:
-        """It has ended, in whatever way; ``text`` says how."""
+        """Show how the prediction ended."""
         self._set_running(False)
         self._state.setText(text)
         self._state.setVisible(bool(text))
@@ -204,7 +116,7 @@ class PredictionProgress(QWidget):
 
 
 class ThresholdView(QWidget):
-    """The threshold, and which slices it does not touch."""
+    """The threshold, and the slices that it leaves alone."""
 
     threshold_changed = Signal(float)
     release_requested = Signal()
@@ -218,7 +130,7 @@ class ThresholdView(QWidget):
         self._slider.setValue(threshold)
         self._slider.setToolTip("Pixels of at least this probability are membrane.")
         self._slider.valueChanged.connect(self.threshold_changed)
-        self._note = QLabel()
+        self._note = plain_label()
         self._note.setWordWrap(True)
         self._release = QPushButton("Drop corrections")
         self._release.setToolTip("Let the threshold decide the corrected slices again.")
@@ -238,7 +150,7 @@ class ThresholdView(QWidget):
         self._slider.setValue(threshold)
 
     def show_kept(self, slices: list[int]) -> None:
-        """Tell which slices were corrected by hand."""
+        """Show which slices were corrected by hand."""
         self._note.setVisible(bool(slices))
         self._release.setVisible(bool(slices))
         names = ", ".join(str(index) for index in slices[:8]) + (", …" if len(slices) > 8 else "")

@@ -1,4 +1,4 @@
-"""The train dock: puts choosing, starting, following and ending of a training together."""
+"""The train dock: coordinates the setup, the start, the progress and the end of a training."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from typing import Any
 
 from napari import Viewer
 from napari.layers import Image
+from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QTabWidget, QVBoxLayout
 
 from napari_unet.launchers.launcher import new_run_name
 from napari_unet.launchers.servers.host_keys import UnknownHostKeyError, accept_host_key
 from napari_unet.launchers.servers.store import Progress
 from napari_unet.runs.run_list import RunSummary, list_runs
-from napari_unet.runs.run_progress import PreviewImage, RunProgress, failure, interruption
+from napari_unet.runs.run_offer import offer_run
+from napari_unet.runs.run_progress import RunProgress, failure, interruption
 from napari_unet.settings import load_settings, remember
 from napari_unet.widgets.common.background import run_in_thread
 from napari_unet.widgets.common.banner import Banner
@@ -25,6 +27,7 @@ from napari_unet.widgets.common.messages import confirm, inform, report
 from napari_unet.widgets.runs.device_log import DeviceLogWindow
 from napari_unet.widgets.train.close_guard import CloseGuard
 from napari_unet.widgets.train.place_choice import PlaceChoice
+from napari_unet.widgets.train.place_control import PlaceControl
 from napari_unet.widgets.train.preview_layer import PreviewLayer
 from napari_unet.widgets.train.progress_view import TrainingProgressView
 from napari_unet.widgets.train.run_buttons import RunButtons
@@ -41,7 +44,7 @@ class TrainDock(Dock):
     Parameters
     ----------
     napari_viewer : Viewer
-        Whose layers are trained on; napari gives it by this name.
+        Viewer whose layers are trained on; napari passes it by this name.
     """
 
     def __init__(self, napari_viewer: Viewer) -> None:
@@ -56,23 +59,28 @@ class TrainDock(Dock):
         self.form.open_advanced(settings.is_advanced_open)
         self._progress = TrainingProgressView(napari_viewer.theme, settings.is_loss_logarithmic)
         self.place = PlaceChoice()
+        self._place = PlaceControl(self.place)
         self._buttons = RunButtons()
         self._control = RunControl(Path(settings.runs_folder), self)
         self._guard = CloseGuard(self._control, self)
         self._lay_out()
         self._connect()
         self._connect_control()
-        launcher = self._control.launcher
-        run_in_thread(launcher.list_devices, self.form.set_devices)
-        run_in_thread(lambda: list_runs(launcher.runs_folder), self._on_runs_listed)
+        runs_folder = self._control.launcher.runs_folder
+        run_in_thread(lambda: list_runs(runs_folder), self._on_runs_listed)
 
     def follow(self, run: RunDirectory) -> None:
         """Watch a run that is going on, or show one that has ended."""
         self._control.follow(run)
 
     def resume(self, run: RunDirectory) -> None:
-        """Go on with a run that ended before its time, and watch it."""
+        """Resume a run that ended before its time, and watch it."""
         self._control.resume(run)
+
+    def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802
+        """Offer the servers that another window or the command line may have added."""
+        super().showEvent(event)
+        self._place.refresh()
 
     def _lay_out(self) -> None:
         self._tabs = QTabWidget()
@@ -94,8 +102,8 @@ class TrainDock(Dock):
         self._buttons.stop_requested.connect(self._control.stop)
         self._buttons.cancel_requested.connect(self._on_cancel_requested)
         self._buttons.resume_requested.connect(self._on_resume_requested)
-        self.place.upload_progressed.connect(self._on_upload_progressed)
-        self.place.devices_listed.connect(self.form.set_devices)
+        self._place.upload_progressed.connect(self._on_upload_progressed)
+        self._place.devices_changed.connect(self.form.set_devices)
         self.closed.connect(self._on_closed)
         Connections(self).add(self._viewer.events.theme, self._on_theme_changed)
 
@@ -112,8 +120,8 @@ class TrainDock(Dock):
     def _on_start_requested(self) -> None:
         try:
             data, config = self._setup.choices()
-            settings = remember(training=self.form.values())
-            launcher = self.place.launcher(Path(settings.runs_folder))
+            remember(training=self.form.values())
+            launcher = self._place.launcher()
         except UserError as error:
             report(error)
             return
@@ -172,23 +180,9 @@ class TrainDock(Dock):
 
     def _on_progressed(self, progress: RunProgress) -> None:
         self._progress.show_progress(progress)
-        self._show_preview(progress)
+        self._preview_layer.follow(progress, self._images, self.data.images_layer)
         if progress.is_running:
             self._buttons.show_running()
-
-    def _show_preview(self, progress: RunProgress) -> None:
-        preview, slice_index = progress.preview, progress.held_out_slice
-        if preview is not None:
-            self._preview_layer.show(preview, self._images_of(preview))
-        elif slice_index is not None and self._images is not None and progress.is_running:
-            self._preview_layer.prepare(slice_index, self._images)
-
-    def _images_of(self, preview: PreviewImage) -> Image | None:
-        """What was trained on here; of a run from elsewhere, what is chosen now if it fits."""
-        for images in (self._images, self.data.images_layer):
-            if images is not None and preview.fits(images.data.shape):
-                return images
-        return None
 
     def _on_ended(self, progress: RunProgress) -> None:
         self._buttons.show_ended(can_resume(progress.status))
@@ -214,26 +208,17 @@ class TrainDock(Dock):
         self._preview_layer.reveal()
 
     def _on_runs_listed(self, summaries: list[RunSummary]) -> None:
-        """Follow again what was left running; offer other runs that go on, or have ended."""
         left = load_settings().followed_run
         if left:
             remember(followed_run="")
-        summaries.sort(key=lambda summary: str(summary.run.path) != left)
-        for summary in summaries:
-            run, is_left = summary.run, str(summary.run.path) == left
-            if self._control.run is not None:
-                return
-            if summary.is_running and is_left:
-                inform(f"'{run.name}', which was left running, is followed again.")
-                self.follow(run)
-            elif summary.is_running:
-                text = f"'{run.name}' is still training."
-                self._banner.offer(text, "Follow", partial(self.follow, run))
-                return
-            elif is_left:
-                text = f"'{run.name}', which was left running, is {summary.status} now."
-                self._banner.offer(text, "Show", partial(self.follow, run))
-                return
+        offer = offer_run(summaries, left)
+        if offer is None or self._control.run is not None:
+            return
+        if offer.action:
+            self._banner.offer(offer.text, offer.action, partial(self.follow, offer.run))
+        else:
+            inform(offer.text)
+            self.follow(offer.run)
 
     def _on_advanced_toggled(self, is_open: bool) -> None:
         remember(is_advanced_open=is_open)
@@ -245,7 +230,7 @@ class TrainDock(Dock):
         self._progress.curves.set_theme(self._viewer.theme)
 
     def _on_closed(self) -> None:
-        """The dock alone was closed, not the window: its training goes on."""
+        """Say that the training goes on: the dock alone was closed, not the window."""
         run = self._control.watched
         if run is not None:
             self._control.leave_running()

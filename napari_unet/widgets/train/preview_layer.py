@@ -9,7 +9,7 @@ from napari.components import ViewerModel
 from napari.layers import Image
 
 from napari_unet.layers.plugin_layers import PREVIEW_KEY, placement
-from napari_unet.runs.run_progress import PreviewImage
+from napari_unet.runs.run_progress import PreviewImage, RunProgress
 
 _NAME = "training preview"
 
@@ -17,14 +17,14 @@ _NAME = "training preview"
 class PreviewLayer:
     """Adds a blank layer as a run starts, and shows one preview after the other in it.
 
-    Adding a layer blocks the window for some 0.2 s, where a person works while a training goes
-    on; new data in a layer takes next to nothing. A layer that a person removed stays away until
-    :meth:`reveal`.
+    Adding a layer blocks the window for about 0.2 s, which a person who works during a training
+    would notice; new data in a layer costs almost nothing. A layer that a person removed stays
+    away until :meth:`reveal`.
 
     Parameters
     ----------
     viewer : ViewerModel
-        Where it is shown.
+        Viewer that shows it.
     """
 
     def __init__(self, viewer: ViewerModel) -> None:
@@ -34,8 +34,27 @@ class PreviewLayer:
         self._over: Image | None = None
 
     def forget(self) -> None:
-        """Begin anew with the next run; the old run's layer is left to the person."""
+        """Begin with another run; the old run's layer is left to the person."""
         self._layer = self._shown = None
+
+    def follow(self, progress: RunProgress, started_on: Image | None, chosen: Image | None) -> None:
+        """Show a run's newest preview, or prepare for the first one.
+
+        Parameters
+        ----------
+        progress : RunProgress
+            The run.
+        started_on, chosen : Image or None
+            The images that a run was started on in this window, and those chosen now: the first
+            that the preview fits are taken for the run's.
+        """
+        preview, slice_index = progress.preview, progress.held_out_slice
+        if preview is not None:
+            candidates = (images for images in (started_on, chosen) if images is not None)
+            fitting = (images for images in candidates if preview.fits(images.data.shape))
+            self.show(preview, next(fitting, None))
+        elif slice_index is not None and started_on is not None and progress.is_running:
+            self.prepare(slice_index, started_on)
 
     def prepare(self, slice_index: int, over: Image) -> None:
         """Add the layer, blank, at the slice that is going to be shown."""
@@ -45,13 +64,13 @@ class PreviewLayer:
             self._add(PreviewImage(blank, slice_index, epoch=0))
 
     def remove_blank(self) -> None:
-        """Take away a layer in which nothing was shown."""
+        """Remove a layer in which nothing was shown."""
         if self._shown is None and self._layer is not None and self._layer in self._viewer.layers:
             self._viewer.layers.remove(self._layer)
             self._layer = None
 
     def show(self, preview: PreviewImage, over: Image | None) -> None:
-        """Show a preview, over the images that are trained on where they are known."""
+        """Show a preview, over the images that are trained on if they are known."""
         self._over = over
         if self._shown is not None and self._shown.epoch == preview.epoch:
             return

@@ -1,0 +1,44 @@
+"""The models that a person can predict with: those of the runs, and the one taken first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from napari_unet.runs.run_list import RunSummary, list_runs
+from napari_unet.settings import load_settings
+
+
+@dataclass(frozen=True)
+class ModelList:
+    """Models of a folder's runs.
+
+    Parameters
+    ----------
+    titles : mapping of Path to str
+        The folder of each run that has a model, newest first, and what to call it.
+    preferred : Path or None
+        The model of the last prediction if it still exists, else the newest one.
+    """
+
+    titles: Mapping[Path, str]
+    preferred: Path | None
+
+
+def list_models() -> ModelList:
+    """The models in the folder of the runs that the settings name."""
+    settings = load_settings()
+    runs = list_runs(Path(settings.runs_folder))
+    titles = {summary.run.path: model_title(summary) for summary in runs if summary.has_model}
+    last = Path(settings.model) if settings.model else None
+    if last is None or not last.exists():
+        last = next(iter(titles), None)
+    return ModelList(titles, last)
+
+
+def model_title(summary: RunSummary) -> str:
+    """A run's model in a line: name, network, and best soft Dice where it is known."""
+    dice = summary.best_soft_dice
+    figure = f" · {dice:.3f}" if dice is not None else ""
+    return f"{summary.run.name} · {summary.preset}{figure}"

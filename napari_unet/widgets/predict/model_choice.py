@@ -1,0 +1,86 @@
+"""Choice of the model to predict with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import (
+    QComboBox,
+    QFileDialog,
+    QHBoxLayout,
+    QMenu,
+    QPushButton,
+    QSizePolicy,
+    QWidget,
+)
+
+from napari_unet.runs.model_list import ModelList
+from napari_unet.widgets.common.messages import plain_tooltip
+
+
+class ModelChoice(QWidget):
+    """A drop-down of the runs that have a model, and a button for any other model."""
+
+    model_changed = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._models = QComboBox()
+        self._models.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self._models.setPlaceholderText("Choose a model")
+        self._models.setToolTip("The trained model: runs with a model, and files you opened.")
+        self._models.currentIndexChanged.connect(lambda _: self.model_changed.emit())
+        menu = QMenu(self)
+        menu.addAction("Folder of a run…", self._on_folder_requested)
+        menu.addAction("ONNX file…", self._on_file_requested)
+        browse = QPushButton("Open")
+        browse.setToolTip("Take the model of a run in another folder, or an ONNX file.")
+        browse.setMenu(menu)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._models, stretch=1)
+        layout.addWidget(browse)
+
+    @property
+    def model(self) -> Path | None:
+        """Folder of a run, or an ONNX file."""
+        return self._models.currentData()  # type: ignore[no-any-return]
+
+    def show_models(self, models: ModelList) -> None:
+        """Offer these models too; the preferred one is chosen if none was."""
+        for path, title in models.titles.items():
+            self._offer(title, path)
+        if self.model is None and models.preferred is not None:
+            self.choose(models.preferred)
+
+    def choose(self, path: Path) -> None:
+        """Choose a model, which is added if it isn't offered yet."""
+        if path not in self._offered():
+            self._offer(path.name if path.is_dir() else f"{path.parent.name}/{path.name}", path)
+        self._models.setCurrentIndex(self._offered().index(path))
+
+    def _offer(self, title: str, path: Path) -> None:
+        known = self._offered()
+        if path in known:
+            self._models.setItemText(known.index(path), title)
+        else:
+            self._models.addItem(title, path)
+            tooltip = plain_tooltip(str(path))
+            self._models.setItemData(len(known), tooltip, Qt.ItemDataRole.ToolTipRole)
+
+    def _offered(self) -> list[Path]:
+        return [self._models.itemData(index) for index in range(self._models.count())]
+
+    def _on_folder_requested(self) -> None:
+        folder = QFileDialog.getExistingDirectory(self, "Folder of a run", self._start())
+        if folder:
+            self.choose(Path(folder))
+
+    def _on_file_requested(self) -> None:
+        name, _ = QFileDialog.getOpenFileName(self, "Model", self._start(), "ONNX (*.onnx)")
+        if name:
+            self.choose(Path(name))
+
+    def _start(self) -> str:
+        return str(self.model.parent) if self.model else ""

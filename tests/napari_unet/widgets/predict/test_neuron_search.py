@@ -1,0 +1,117 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from napari.components import ViewerModel
+from napari.layers import Image
+from napari.utils.notifications import notification_manager
+from pytestqt.qtbot import QtBot
+
+from napari_unet.layers.plugin_layers import NEURONS, role
+from napari_unet.neurons.segmentation import Segmentation, segment_slice
+from napari_unet.widgets.predict.neuron_search import NeuronSearch
+from napari_unet.widgets.predict.predicted_layers import PredictedLayers
+from training.config import preset_config
+from training.runs.run_directory import RunDirectory
+from training.stacks.synthetic import write_synthetic
+
+
+@pytest.fixture
+def search(canvas: ViewerModel, qtbot: QtBot) -> NeuronSearch:
+    return NeuronSearch(canvas)
+
+
+@pytest.fixture
+def ready(search: NeuronSearch, predicted: PredictedLayers, walls: np.ndarray) -> PredictedLayers:
+    """A prediction of which two slices are done, which is offered to the search."""
+    for index in (0, 2):
+        predicted.prediction.store(index, walls)
+    search.offer(predicted)
+    return predicted
+
+
+def find(search: NeuronSearch, qtbot: QtBot, threshold: float | None = 0.4) -> str:
+    """How a search ends, in words."""
+    with qtbot.waitSignal(search.ended) as end:
+        search.find(threshold, is_linked=True)
+    text: str = end.args[0]
+    return text
+
+
+def test_neurons_are_found_in_a_layer_of_their_own(
+    canvas: ViewerModel,
+    search: NeuronSearch,
+    ready: PredictedLayers,
+    walls: np.ndarray,
+    qtbot: QtBot,
+) -> None:
+    with qtbot.waitSignals([search.progressed] * 2):
+        assert find(search, qtbot).startswith("2 neurons (threshold 0.4")
+    layer = canvas.layers["tissue neurons"]
+    assert role(layer) == NEURONS
+    np.testing.assert_array_equal(layer.data[0], segment_slice(walls, Segmentation(threshold=0.4)))
+    assert not layer.data[1].any()
+    find(search, qtbot)
+    assert len(canvas.layers) == 4, "the same layer is filled again"
+
+
+def test_the_threshold_is_a_default_where_there_is_no_run(
+    search: NeuronSearch, ready: PredictedLayers, qtbot: QtBot
+) -> None:
+    begun = []
+    search.begun.connect(begun.append)
+    assert "threshold 0.5" in find(search, qtbot, threshold=None)
+    assert begun == ["Choosing the threshold on training slices…"]
+
+
+def test_slices_must_be_predicted_first(
+    search: NeuronSearch, predicted: PredictedLayers, qtbot: QtBot
+) -> None:
+    assert find(search, qtbot) == "Predict slices first."
+    search.offer(predicted)
+    assert find(search, qtbot) == "Predict slices first."
+
+
+def test_a_search_can_be_cancelled(
+    canvas: ViewerModel, search: NeuronSearch, ready: PredictedLayers, qtbot: QtBot
+) -> None:
+    search.begun.connect(lambda _: search.cancel())
+    assert find(search, qtbot, threshold=None) == "Cancelled."
+    assert "tissue neurons" not in canvas.layers
+
+
+def test_a_search_ends_with_its_prediction(
+    canvas: ViewerModel, search: NeuronSearch, ready: PredictedLayers, qtbot: QtBot
+) -> None:
+    with qtbot.waitSignal(search.available_changed) as change:
+        canvas.layers.remove(ready.mask)
+    assert change.args == [False]
+    assert find(search, qtbot) == "Predict slices first."
+
+
+def test_a_search_whose_layer_was_removed_makes_another(
+    canvas: ViewerModel, search: NeuronSearch, ready: PredictedLayers, qtbot: QtBot
+) -> None:
+    find(search, qtbot)
+    canvas.layers.remove("tissue neurons")
+    find(search, qtbot)
+    assert canvas.layers["tissue neurons"].data.any()
+
+
+def test_a_search_that_fails_says_so(
+    canvas: ViewerModel,
+    search: NeuronSearch,
+    image: Image,
+    walls: np.ndarray,
+    tmp_path: Path,
+    qtbot: QtBot,
+) -> None:
+    write_synthetic(tmp_path / "data")
+    run = RunDirectory(tmp_path / "run")
+    run.create(preset_config("compact", data_url=str(tmp_path / "data")))
+    run.onnx.write_bytes(b"not a model")
+    result = PredictedLayers.add(canvas, image, run.path, threshold=0.5)
+    result.prediction.store(0, walls)
+    search.offer(result)
+    assert find(search, qtbot, threshold=None) == "The search failed."
+    assert "is not an ONNX model" in notification_manager.records[-1].message
