@@ -13,6 +13,7 @@ from napari_unet.demo import INTERRUPTIONS, Demo
 from napari_unet.runs.run_follower import RunFollower
 from napari_unet.text import duration
 from training.metrics.evaluation_report import zoo_line
+from training.runs.run_directory import RunDirectory
 from training.stacks.stack_file import StackFile
 
 
@@ -75,7 +76,7 @@ def run_phases(demo: Demo) -> None:
         ("Probability", demo.files.probability),
         ("Figures", demo.files.evaluation_json),
         ("", demo.files.evaluation_csv),
-        ("Model", demo.files.run / "model.onnx"),
+        ("Model", RunDirectory(demo.files.run).onnx),
         ("Run", demo.files.run),
         ("Data", demo.data),
     ):

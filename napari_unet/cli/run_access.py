@@ -147,8 +147,8 @@ def _progress_line(state: RunState) -> str:
 
 def _tell_end(run: RunDirectory, follower: RunFollower) -> None:
     click.echo(f"The run {run.name} is {follower.status}.")
-    if run.onnx.exists():
-        click.echo(f"Its best model: {run.onnx}")
+    if run.has_model:
+        click.echo(f"Its best model: {run.model_file}")
     failure = follower.state.failure
     if follower.status == "failed" and failure is not None:
         click.echo(printable(f"Error: {failure['message']} {failure['remedy']}"), err=True)

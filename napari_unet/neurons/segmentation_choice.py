@@ -64,10 +64,10 @@ def settings_of_model(model: Path) -> Segmentation:
         Folder of a run, or an ONNX file.
     """
     run = RunDirectory(model)
-    if not run.onnx.exists() or not run.config.exists():
+    if not run.has_model or not run.config.exists():
         return Segmentation()
     with ThreadPoolExecutor(1, initializer=lower_priority) as executor:
-        return executor.submit(_settings_of_run, model, run.onnx.stat().st_mtime_ns).result()
+        return executor.submit(_settings_of_run, model, run.model_file.stat().st_mtime_ns).result()
 
 
 @lru_cache(maxsize=8)

@@ -177,7 +177,7 @@ class StackPrediction:
 def _load(model: Path, tta: bool) -> Predictor:
     from training.runs.run_directory import RunDirectory
 
-    file = RunDirectory(model).onnx if model.is_dir() else model
+    file = RunDirectory(model).model_file if model.is_dir() else model
     changed = file.stat().st_mtime_ns if file.exists() else 0
     return _load_once(model, changed, tta)
 

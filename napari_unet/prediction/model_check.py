@@ -29,8 +29,8 @@ _REMEDY = "Give a run's folder or model.onnx."
 _OURS = "Give a model that napari-unet exported."
 
 
-def check_onnx(path: Path) -> None:
-    """Refuse what no export of this package has.
+def read_onnx(path: Path) -> bytes:
+    """Read an ONNX file, and refuse what no export of this package has.
 
     Raises
     ------
@@ -56,6 +56,7 @@ def check_onnx(path: Path) -> None:
         onnx.checker.check_model(content)
     except Exception as error:
         raise _damaged(path) from error
+    return content
 
 
 def _check_operators(model: Any, path: Path) -> None:

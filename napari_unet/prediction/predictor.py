@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.prediction.model_check import check_onnx
+from napari_unet.prediction.model_check import read_onnx
 from napari_unet.prediction.openvino_runtime import compile_network, import_openvino, infer
+from napari_unet.prediction.portable_model import portable_model
 from training.errors import UserError
 from training.model.model_card import METADATA_KEY, ModelCard
 from training.model.slice_prediction import mean_over_symmetries, predict_slice
@@ -32,6 +33,8 @@ class Predictor:
     ----------
     model : Path
         An ONNX file that this package exported.
+    content : bytes or None
+        What to take for the file's content; None: it is read.
     device : str
         OpenVINO's name of the device, such as CPU or GPU.
     precision : str
@@ -52,6 +55,8 @@ class Predictor:
     def __init__(
         self,
         model: Path,
+        content: bytes | None = None,
+        *,
         device: str = "CPU",
         precision: str = "auto",
         tta: bool = False,
@@ -60,7 +65,7 @@ class Predictor:
         openvino = import_openvino()
 
         core = openvino.Core()
-        network = _read(core, model)
+        network = _read(core, model, content)
         self.card = _read_card(network, model)
         self.tta = tta
         device = _check_device(core, device)
@@ -171,22 +176,16 @@ def load_predictor(run_or_onnx: str | Path, **options: Any) -> Predictor:
     if not path.is_dir():
         return Predictor(path, **options)
     run = RunDirectory(path)
-    if not run.onnx.exists():
-        run.read_config()
-        raise UserError(
-            f"The run {path} has no model yet.", "Wait until its training has validated once."
-        )
-    return Predictor(run.onnx, **options)
+    return Predictor(run.onnx, portable_model(run), **options)
 
 
-def _read(core: Any, path: Path) -> Any:
+def _read(core: Any, path: Path, content: bytes | None) -> Any:
     if path.suffix in (".ckpt", ".safetensors"):
         raise UserError(
             f"{path} is a checkpoint, not a portable model.", "Give its run's folder or model.onnx."
         )
-    check_onnx(path)
     try:
-        network = core.read_model(path)
+        network = core.read_model(read_onnx(path) if content is None else content)
         if (len(network.inputs), len(network.outputs)) == (1, 1):
             return network
     except RuntimeError as error:

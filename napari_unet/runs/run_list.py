@@ -54,7 +54,7 @@ class RunSummary:
 
     @property
     def has_model(self) -> bool:
-        return self.run.onnx.exists()
+        return self.run.has_model
 
     @property
     def can_resume(self) -> bool:

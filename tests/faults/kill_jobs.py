@@ -56,7 +56,7 @@ class Training:
     """
 
     name = "training"
-    between: tuple[str, ...] = (".jsonl", ".safetensors", ".onnx", ".csv", "evaluation.json")
+    between: tuple[str, ...] = (".jsonl", ".safetensors", ".csv", "evaluation.json")
     timed: tuple[str, ...] = (".jsonl",)
 
     def __init__(self, steps: int = 8) -> None:
@@ -106,8 +106,6 @@ class Training:
             best = dice
             metadata = {"soft_dice": repr(dice)}
             files.put("best model", run.best, save({"weights": weights}, metadata))
-            card = dataclasses.replace(CARD, data=f"step {step}")
-            files.put("portable model", run.onnx, dark_is_membrane(card))
             files.put("figures", run.evaluation_json, json.dumps({"step": step}).encode())
             files.put("table", run.evaluation_csv, f"{step}\n".encode())
         content = save({"weights": weights}, {"steps": str(step)})

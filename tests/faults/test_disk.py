@@ -70,7 +70,7 @@ def test_a_training_goes_on_while_the_disk_is_full(small_folder: Path, disk: Pat
     state = load_state(run.events)
     assert state.status == "finished"
     assert [step["step"] for step in state.steps] == list(range(1, 13))
-    assert run.onnx.exists()
+    assert run.best.exists()
     assert not temporaries_of(run.path)
 
 
@@ -88,7 +88,7 @@ def test_a_prediction_with_few_descriptors(
 @needs_mindspore
 def test_a_training_with_few_descriptors(small_folder: Path, tmp_path: Path) -> None:
     run = RunDirectory(tmp_path / "run")
-    check_few_descriptors(6, training_command(small_folder, run, 2), run.path, run.onnx)
+    check_few_descriptors(6, training_command(small_folder, run, 2), run.path, run.best)
 
 
 def check_few_descriptors(

@@ -1,6 +1,7 @@
 """Trainings of a few steps, in real processes, through the command line."""
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -78,7 +79,7 @@ def test_run_directory_is_complete(finished: RunDirectory) -> None:
         "ckpt_unet_compact_adam-2_5.safetensors",
         "ckpt_unet_compact_adam-3_8.safetensors",
     ]
-    assert finished.onnx.exists()
+    assert finished.best.exists()
     assert not finished.is_running()
 
 
@@ -135,7 +136,7 @@ def test_a_stop_request_keeps_the_model(
     state = load_state(run.events)
     assert state.status == "stopped"
     assert state.step == state.evaluations[-1]["step"] < 1000
-    assert run.onnx.exists()
+    assert run.best.exists()
     assert run.list_checkpoints()[-1].name.endswith(f"_{state.step}.safetensors")
     assert not run.stop_request.exists()
 
@@ -183,6 +184,20 @@ def test_unreadable_weights_are_told(tmp_path: Path, content: bytes | None, suff
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(UserError, match=re.escape(str(path))):
+        load_weights(path)
+
+
+@pytest.mark.parametrize("suffix", [".ckpt", ".safetensors"])
+def test_weights_that_may_not_be_read_are_not_called_damaged(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"weights{suffix}"
+    path.mkdir()  # as root may read any file
+    with pytest.raises(UserError, match=r"can't be read: Is a directory|can't be read: Not a reg"):
+        load_weights(path)
+    if os.geteuid() == 0:
+        return
+    path.rmdir()
+    path.touch(0o000)
+    with pytest.raises(UserError, match="can't be read: Permission denied"):
         load_weights(path)
 
 

@@ -10,12 +10,15 @@ import mindspore
 import numpy as np
 from mindspore import nn
 from numpy.typing import NDArray
-from safetensors import safe_open
 from safetensors.numpy import save
 
 from training.errors import UserError
-
-Weights = dict[str, NDArray[Any]]
+from training.model.weight_files import (
+    Weights,
+    check_readable,
+    not_a_checkpoint,
+    read_safetensors,
+)
 
 
 def parameters_of(cell: nn.Cell) -> Weights:
@@ -30,47 +33,21 @@ def pack_weights(weights: Weights, metadata: Mapping[str, str]) -> bytes:
 
 
 def load_weights(path: Path) -> tuple[Weights, dict[str, str]]:
-    """Weights by name, and the file's metadata, of a ``.safetensors`` or ``.ckpt`` file.
+    """Read weights by name, and the file's metadata, from a ``.safetensors`` or ``.ckpt`` file.
 
     Raises
     ------
     UserError
-        If the file is missing or not a checkpoint.
+        If the file is missing, can't be read, or is not a checkpoint.
     """
-    if not path.is_file():
-        raise UserError(f"There is no checkpoint {path}.", "Check the path.")
+    if path.suffix != ".ckpt":
+        return read_safetensors(path)
+    check_readable(path)
     try:
-        if path.suffix == ".ckpt":
-            loaded = mindspore.load_checkpoint(str(path))
-            return {name: value.asnumpy() for name, value in loaded.items()}, {}
-        with safe_open(path, framework="numpy") as file:
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            return weights, file.metadata() or {}
-    except Exception as error:  # MindSpore and safetensors have no common one
-        raise _unreadable(path) from error
-
-
-def read_metadata(path: Path) -> dict[str, str]:
-    """A ``.safetensors`` file's metadata alone.
-
-    Raises
-    ------
-    UserError
-        If the file can't be read.
-    """
-    if not path.is_file():
-        raise _unreadable(path)
-    try:
-        with safe_open(path, framework="numpy") as file:
-            return file.metadata() or {}
-    except Exception as error:
-        raise _unreadable(path) from error
-
-
-def _unreadable(path: Path) -> UserError:
-    return UserError(
-        f"{path} is no checkpoint that can be read.", "Give a .ckpt or .safetensors file."
-    )
+        loaded = mindspore.load_checkpoint(str(path))
+        return {name: value.asnumpy() for name, value in loaded.items()}, {}
+    except Exception as error:  # MindSpore raises many kinds for a damaged file
+        raise not_a_checkpoint(path) from error
 
 
 def put_weights(cell: nn.Cell, weights: Mapping[str, NDArray[Any]], source: Path) -> None:

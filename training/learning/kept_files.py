@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 from training.errors import UserError
 from training.files.atomic_files import UnwritableError, write_atomically
 from training.learning.report import Report
 from training.runs.run_directory import RunDirectory
 
-# In the order of writing: the checkpoint last, since a resumed run begins after it.
-What = Literal["best model", "portable model", "figures", "table", "preview", "checkpoint"]
+What = Literal["best model", "figures", "table", "preview", "checkpoint"]
+# The checkpoint last, because a resumed run begins after it.
+WRITE_ORDER: tuple[What, ...] = ("best model", "figures", "table", "preview", "checkpoint")
 
 
 class KeptFiles:
@@ -46,7 +47,7 @@ class KeptFiles:
             If the run's folder has vanished.
         """
         written = set()
-        for what in get_args(What):
+        for what in WRITE_ORDER:
             if what not in self._waiting:
                 continue
             path, content = self._waiting[what]
@@ -64,7 +65,7 @@ class KeptFiles:
 
     def check(self) -> None:
         """Raise a UserError if anything but the preview still waits."""
-        left = [what for what in get_args(What) if what in self._waiting and what != "preview"]
+        left = [what for what in WRITE_ORDER if what in self._waiting and what != "preview"]
         if left:
             raise UserError(
                 f"The training came to its end, but its {', '.join(left)} can't be written "

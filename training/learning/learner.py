@@ -14,12 +14,10 @@ from training.devices.placement import Device
 from training.errors import UserError
 from training.learning.batches import Batch, TrainingProgress
 from training.learning.checkpoints import (
-    Weights,
     load_weights,
     pack_weights,
     parameters_of,
     put_weights,
-    read_metadata,
 )
 from training.learning.inference import Inference
 from training.learning.step import (
@@ -30,7 +28,7 @@ from training.learning.step import (
     learning_rates,
 )
 from training.model.model_card import ModelCard
-from training.model.onnx_graph import build_onnx
+from training.model.weight_files import Weights, read_metadata
 from training.networks.membrane_network import build_network
 from training.presets.registry import find_preset
 
@@ -151,14 +149,14 @@ class Learner:
             former = ModelCard.from_json(metadata["model_card"], str(path))
             self.card = self.card.inherit_slices(former)
 
-    def export(self, soft_dice: float) -> tuple[bytes, bytes]:
-        """The averaged weights as the contents of a safetensors file and of a portable model."""
+    def export(self, soft_dice: float) -> bytes:
+        """Give the averaged weights, with the model's card, as a safetensors file's content."""
         weights = {
             name.removeprefix(AVERAGE_PREFIX): value
             for name, value in parameters_of(self._average).items()
         }
         metadata = {"model_card": self.card.to_json(), "soft_dice": repr(soft_dice)}
-        return pack_weights(weights, metadata), build_onnx(weights, self.card)
+        return pack_weights(weights, metadata)
 
     def fingerprint(self) -> str:
         """SHA-256 of the trained weights; on several devices it is the same on all."""

@@ -12,11 +12,11 @@ from PIL import Image
 
 from training.config import TrainingConfig
 from training.learning.batches import TrainingProgress
-from training.learning.checkpoints import read_metadata
 from training.learning.kept_files import KeptFiles, prune_checkpoints
 from training.learning.learner import Learner
 from training.learning.report import Report
 from training.metrics.evaluation_report import Evaluation
+from training.model.weight_files import read_metadata
 from training.presets.registry import find_preset
 from training.runs.run_directory import RunDirectory
 from training.runs.run_state import load_state
@@ -123,9 +123,7 @@ class Keeper:
 
     def _keep_best(self, evaluation: Evaluation) -> None:
         self._best = evaluation.mean["soft_dice"]
-        best, onnx = self._learner.export(self._best)
-        self._files.put("best model", self._run.best, best)
-        self._files.put("portable model", self._run.onnx, onnx)
+        self._files.put("best model", self._run.best, self._learner.export(self._best))
         self._put_figures(evaluation)
 
     def _put_figures(self, evaluation: Evaluation) -> None:

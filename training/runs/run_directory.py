@@ -61,6 +61,16 @@ class RunDirectory(RunPaths[Path]):
         found = {path for folder in (self.path, *own) for path in folder.glob("*")}
         return found <= own | {self.data}
 
+    @property
+    def model_file(self) -> Path:
+        """What there is to predict with: the best weights, or a portable model without them."""
+        return self.best if self.best.exists() else self.onnx
+
+    @property
+    def has_model(self) -> bool:
+        """Whether there is something to predict with."""
+        return self.model_file.exists()
+
     def read_config(self) -> TrainingConfig:
         """The run's configuration; a UserError if this is no run."""
         try:

@@ -77,7 +77,7 @@ class Mirror:
         return log
 
     async def fetch_results(self) -> None:
-        """Fetch the best checkpoint, the model and the figures, where they have changed.
+        """Fetch the best model and the figures, where they have changed.
 
         Raises
         ------
@@ -85,7 +85,7 @@ class Mirror:
             If a file does not arrive as it is on the server, in several tries.
         """
         run = self.run
-        for path in (run.evaluation_json, run.evaluation_csv, run.onnx, run.best):
+        for path in (run.evaluation_json, run.evaluation_csv, run.best):
             await self._fetch_if_changed(path)
 
     async def _fetch_if_changed(self, path: Path) -> None:

@@ -38,7 +38,7 @@ def test_a_run_is_made_trained_and_not_resumed_after_its_end(data: Path, tmp_pat
     assert f"The run is in {run.path}." in result.stdout
     assert "step: 2, loss is " in result.stdout
     assert "step 2 of 2, soft Dice 0." in result.stdout
-    assert run.onnx.exists()
+    assert run.best.exists()
     config = run.read_config()
     assert (config.preset, config.seed, config.steps) == ("compact", 5, 2)
     assert config.data_url == str(data)

@@ -46,7 +46,7 @@ def test_strokes_train_and_validate(folder: Path, tmp_path: Path) -> None:
     figures = json.loads(run.evaluation_json.read_text())
     assert [one["index"] for one in figures["slices"]] == [held_out]
     assert 0 < figures["mean"]["soft_dice"] < 1
-    assert run.onnx.exists()
+    assert run.best.exists()
 
 
 def load(folder: Path, **options: object) -> object:

@@ -68,8 +68,7 @@ for step in range(done + 1, config.steps + 1):
     (run.checkpoints / f"done-{step}").touch()
     if step % 10 == 0:
         content = hashlib.sha256(str(step).encode()).digest() * 10_000
-        for path in (run.best, run.onnx):
-            write_atomically(path, content)
+        write_atomically(run.best, content)
         image = io.BytesIO()
         Image.new("L", (32, 32), step % 256).save(image, "PNG")
         write_atomically(run.preview_image(step), image.getvalue())

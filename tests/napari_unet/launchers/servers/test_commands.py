@@ -13,6 +13,7 @@ import pytest
 
 from tests.napari_unet.launchers.servers.quick_server import install_quick_python, write_data
 from tests.napari_unet.launchers.servers.sshd import Sshd
+from training.runs.run_directory import RunDirectory
 
 PROGRAM = [str(Path(sys.executable).with_name("napari-unet"))]
 
@@ -136,8 +137,7 @@ def test_a_remote_run_from_start_to_fetch(sshd: Sshd, folder: Path, tmp_path: Pa
     elsewhere.mkdir()
     fetched = type_in(elsewhere, "fetch", "it's mine", "--remote=lab")
     assert fetched.returncode == 0, fetched.stderr
-    assert (elsewhere / "runs" / "it's mine" / "model.onnx").read_bytes() == (
-        folder / "runs" / "it's mine" / "model.onnx"
-    ).read_bytes()
+    copies = [RunDirectory(place / "runs" / "it's mine") for place in (elsewhere, folder)]
+    assert copies[0].best.read_bytes() == copies[1].best.read_bytes()
     unknown = type_in(elsewhere, "fetch", "none", "--remote=lab")
     assert unknown.returncode == 2 and "has no run none" in unknown.stderr

@@ -125,7 +125,7 @@ def test_a_run_with_hostile_names_everywhere(sshd: Sshd, tmp_path: Path) -> None
     follow_to_end(follower)
     assert follower.status == "finished"
     there = sshd.work / HOSTILE / "runs" / HOSTILE
-    assert run.onnx.read_bytes() == (there / "model.onnx").read_bytes()
+    assert run.best.read_bytes() == RunDirectory(there).best.read_bytes()
     launcher.cancel(run, delete=True)
     assert not there.exists() and not run.path.exists()
     assert not list(tmp_path.rglob("owned"))

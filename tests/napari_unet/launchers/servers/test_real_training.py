@@ -1,4 +1,4 @@
-"""MindSpore on eight CPU workers behind SSH, by the commands, with the local side killed."""
+"""A server with MindSpore alone: eight CPU workers behind SSH, with the local side killed."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from tests.napari_unet.launchers.servers.sshd import Sshd
+from tests.training.mindspore_alone import write_python
 from training.runs.event_reading import parse_events
 from training.runs.run_directory import RunDirectory
+from training.stacks.stack_file import StackFile
 
 PROGRAM = [str(Path(sys.executable).with_name("napari-unet"))]
 STEPS, PATIENCE = 12, 400
@@ -48,7 +50,8 @@ def test_a_run_whose_local_side_is_killed_comes_home(
     sshd: Sshd, isbi: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "one.json").write_text('{"preset": "compact", "batchsize": 1}')
-    activate = f"export PATH='{Path(sys.executable).parent}':$PATH"
+    python = write_python(tmp_path / "mindspore alone")
+    activate = f"export PATH='{python}':'{Path(sys.executable).parent}':$PATH"
     run_to_end(
         tmp_path,
         *("servers", "add", "lab", f"--host={sshd.address}", f"--port={sshd.port}"),
@@ -71,7 +74,10 @@ def test_a_run_whose_local_side_is_killed_comes_home(
     there = sshd.work / "runs" / "first"
     assert run.events.read_bytes() == (there / "events.jsonl").read_bytes()
     fetched = run_to_end(tmp_path, "fetch", "first")
-    for path in (run.onnx, run.best):
-        digest = hashlib.sha256((there / path.relative_to(run.path)).read_bytes()).hexdigest()
-        assert hashlib.sha256(path.read_bytes()).hexdigest() == digest
-        assert digest in fetched
+    digest = hashlib.sha256(RunDirectory(there).best.read_bytes()).hexdigest()
+    assert hashlib.sha256(run.best.read_bytes()).hexdigest() == digest
+    assert digest in fetched
+    stack = isbi / "test-volume.tif"
+    run_to_end(tmp_path, "predict", "runs/first", str(stack), "-o", "mask.tif")
+    with StackFile(stack, "images") as images, StackFile(tmp_path / "mask.tif", "mask") as mask:
+        assert mask.shape == images.shape

@@ -60,9 +60,8 @@ def assert_complete(run: RunDirectory, sshd: Sshd, steps: int) -> None:
         event["step"] for event in parse_events(run.events.read_bytes()) if event["kind"] == "step"
     ]
     assert told == list(range(1, steps + 1))
-    for path in (run.best, run.onnx):
-        name = path.relative_to(run.path).as_posix()
-        assert sha256(path) == sha256(there.path / name) == read_record(run).hashes[name]
+    (hash_there,) = read_record(run).hashes.values()
+    assert sha256(run.best) == sha256(there.best) == hash_there
     assert len(list(run.preview.iterdir())) == steps // 10
 
 
@@ -89,12 +88,12 @@ def test_the_best_model_comes_while_the_run_goes_on(
     (there / "hold-at").write_text("15")
     follower = RunFollower(run, launcher)
     follow_until_step(follower, 14)
-    while not run.onnx.exists():
+    while not run.best.exists():
         follower.update()
-    assert sha256(run.onnx) == sha256(there / "model.onnx")
-    early = sha256(run.onnx)
+    assert sha256(run.best) == sha256(RunDirectory(there).best)
+    early = sha256(run.best)
     (there / "hold-at").write_text("25")
-    while sha256(run.onnx) == early:
+    while sha256(run.best) == early:
         follower.update()
     (there / "hold-at").unlink()
     follow_to_end(follower)
@@ -196,7 +195,7 @@ def test_stop_keeps_the_model_and_resume_goes_on(
     hold.unlink()
     follow_to_end(follower)
     assert follower.status == "stopped"
-    assert run.onnx.exists()
+    assert run.best.exists()
     launcher.resume(run, devices=4)
     follow_to_end(RunFollower(run, launcher))
     assert_complete(run, sshd, 50)

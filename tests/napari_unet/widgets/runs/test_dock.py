@@ -67,7 +67,7 @@ def test_a_new_run_appears_and_the_chosen_one_stays_chosen(
 ) -> None:
     second = RunDirectory(run.path.parent / "second")
     second.create(preset_config("medical"))
-    second.onnx.write_bytes(b"model")
+    second.best.write_bytes(b"model")
     table = dock.findChild(QTableView)
     qtbot.waitUntil(lambda: table.model().rowCount() == 2, timeout=PATIENCE)
     (row,) = table.selectionModel().selectedRows()

@@ -67,7 +67,7 @@ def test_training_on_a_server_looks_like_training_here(
     assert len(asked) == 1 and "SHA256:" in asked[0]
     (run,) = folder.iterdir()
     there = unknown_sshd.work / "runs" / run.name
-    for name in ("events.jsonl", "model.onnx"):
+    for name in ("events.jsonl", "checkpoints/best.safetensors"):
         qtbot.waitUntil(lambda name=name: is_same(run / name, there / name), timeout=PATIENCE)
 
 

@@ -1,0 +1,76 @@
+"""A Python that has MindSpore, what it brings, and tifffile: all that a server promises."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+from importlib.metadata import PackageNotFoundError, packages_distributions, requires
+from pathlib import Path
+
+BLOCKER = """
+import sys
+from importlib.abc import MetaPathFinder
+
+class Blocker(MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {blocked}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+sys.meta_path.insert(0, Blocker())
+"""
+
+
+def write_blocker(folder: Path) -> Path:
+    """A folder for PYTHONPATH: with it, imports fail as on a server that has MindSpore alone."""
+    folder.mkdir(parents=True, exist_ok=True)
+    blocked = {"napari_unet", *packages_distributions()} - server_packages()
+    (folder / "sitecustomize.py").write_text(BLOCKER.format(blocked=sorted(blocked)))
+    return folder
+
+
+def write_python(folder: Path) -> Path:
+    """A folder for PATH, whose ``python`` is that of such a server."""
+    blocker = write_blocker(folder / "blocker")
+    python = folder / "python"
+    python.write_text(
+        f"""#!/bin/sh
+PYTHONPATH=${{PYTHONPATH:+$PYTHONPATH:}}{shlex.quote(str(blocker))}
+export PYTHONPATH
+exec {shlex.quote(sys.executable)} "$@"
+"""
+    )
+    python.chmod(0o755)
+    return folder
+
+
+def server_packages() -> set[str]:
+    """The packages that can be imported there, by their top-level names."""
+    there = {"tifffile"} | requirements("mindspore")
+    names = {
+        name
+        for name, distributions in packages_distributions().items()
+        if there & set(map(normal, distributions))
+    }
+    return names | {"training"}
+
+
+def requirements(distribution: str) -> set[str]:
+    """A distribution and all that it requires, directly or not."""
+    found: set[str] = set()
+    waiting = [distribution]
+    while waiting:
+        name = normal(waiting.pop())
+        if name in found:
+            continue
+        try:
+            needed = requires(name) or []
+        except PackageNotFoundError:
+            continue  # of another system or Python
+        found.add(name)
+        waiting += [re.split(r"[^\w.-]", line)[0] for line in needed if "extra ==" not in line]
+    return found
+
+
+def normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()

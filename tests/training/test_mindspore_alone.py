@@ -1,0 +1,59 @@
+"""Training needs MindSpore, what it brings, and tifffile: a server has nothing of ours."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import training
+from napari_unet.prediction.predictor import load_predictor
+from tests.training.conftest import small_stack
+from tests.training.mindspore_alone import write_blocker
+from training.runs.run_directory import RunDirectory
+
+pytestmark = pytest.mark.skipif(find_spec("mindspore") is None, reason="without MindSpore")
+
+
+def run_there(tmp_path: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run Python as on the server."""
+    return subprocess.run(
+        [sys.executable, "-P", *map(str, arguments)],
+        env={**os.environ, "PYTHONPATH": str(write_blocker(tmp_path / "blocker"))},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def test_every_module_can_be_imported(tmp_path: Path) -> None:
+    source = Path(training.__file__).parent
+    files = [path.relative_to(source.parent).with_suffix("") for path in source.rglob("*.py")]
+    names = [".".join(path.parts).removesuffix(".__init__") for path in files]
+    code = f"import importlib\nfor name in {names}: importlib.import_module(name)"
+    result = run_there(tmp_path, "-c", code)
+    assert result.returncode == 0, result.stderr
+    assert run_there(tmp_path, "-c", "import onnx").returncode == 1
+    assert run_there(tmp_path, "-c", "import napari_unet").returncode == 1
+
+
+def test_a_training_there_gives_a_model_that_predicts_here(
+    small_folder: Path, tmp_path: Path
+) -> None:
+    run = RunDirectory(tmp_path / "run")
+    result = run_there(
+        tmp_path,
+        *("-m", "training.train", "--data_url", small_folder, "--run_dir", run.path),
+        *("--preset", "compact", "--device", "cpu", "--steps", 2, "--batchsize", 2),
+    )
+    assert result.returncode == 0, result.stderr
+    assert run.best.exists() and not run.onnx.exists()
+    images, _ = small_stack()
+    probabilities = [page for _, page in load_predictor(run.path).predict(images)]
+    assert np.shape(probabilities) == images.shape
+    assert run.onnx.exists()
