@@ -33,7 +33,7 @@ done = len(list(run.checkpoints.glob("done-*")))
 
 def number_in(name: str) -> int:
     path = run.path / name
-    return int(path.read_text()) if path.exists() else -1
+    return int((path.exists() and path.read_text()) or -1)
 
 
 for rank in range(options.devices):

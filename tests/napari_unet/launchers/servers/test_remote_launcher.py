@@ -154,6 +154,8 @@ def test_the_local_process_may_be_killed_and_started_anew(
     launcher: RemoteLauncher, sshd: Sshd, data: Path, tmp_path: Path
 ) -> None:
     run = launcher.start(quick_config(data, 300), "first")
+    held = sshd.work / "runs" / "first" / "hold-at"
+    held.write_text("100")
     program = textwrap.dedent("""
         import sys, pathlib
         from napari_unet.runs.run_follower import RunFollower
@@ -165,16 +167,16 @@ def test_the_local_process_may_be_killed_and_started_anew(
             follower.update()
             print(follower.state.step, flush=True)
     """)
-    for _ in range(3):
+    for step, following in ((100, "200"), (200, "290"), (290, "")):
         watcher = subprocess.Popen(
             [sys.executable, "-c", program, str(run.path)], stdout=subprocess.PIPE, text=True
         )
         assert watcher.stdout is not None
         with watcher.stdout as lines:
-            first = int(next(lines))
-            next(line for line in lines if int(line) > first + 10)
+            next(line for line in lines if int(line) == step - 1)  # the last before it is held
             watcher.send_signal(signal.SIGKILL)
         watcher.wait()
+        held.write_text(following)
     follower = RunFollower(run, launcher)
     follow_to_end(follower)
     assert follower.status == "finished"
