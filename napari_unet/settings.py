@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass, field, fields, replace
+import fcntl
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import platformdirs
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from training.files.atomic_files import write_atomically
+from training.files.atomic_files import UnwritableError, write_atomically
 from training.files.untrusted_files import parse_json, read_document
 from training.metrics.pixel_metrics import DEFAULT_THRESHOLD
 
+_changing = threading.Lock()
+_has_warned = False
 
-@dataclass(frozen=True)
-class Settings:
+
+class Settings(BaseModel):
     """Remembered choices.
 
     Parameters
@@ -38,8 +44,10 @@ class Settings:
         Folder of the runs while no project is open, kept until then; or "".
     """
 
-    runs_folder: str = ""
-    training: dict[str, Any] = field(default_factory=dict)
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    runs_folder: str = Field(default_factory=lambda: str(default_runs_folder()))
+    training: dict[str, Any] = Field(default_factory=dict)
     followed_run: str = ""
     is_advanced_open: bool = False
     is_loss_logarithmic: bool = True
@@ -60,30 +68,67 @@ def default_runs_folder() -> Path:
 
 
 def load_settings() -> Settings:
-    """The remembered choices.
+    """Read the remembered choices.
 
-    A missing, damaged or older file gives defaults for what it does not tell: settings are a
+    A missing, damaged or older file gives defaults for what it does not say: settings are a
     convenience, and must never keep the window from opening.
     """
     try:
         document = parse_json(read_document(settings_path()))
     except (OSError, ValueError):
-        document = {}
-    defaults = Settings(runs_folder=str(default_runs_folder()))
+        return Settings()
     if not isinstance(document, dict):
-        return defaults
-    kept = {
-        option.name: document[option.name]
-        for option in fields(Settings)
-        if type(document.get(option.name)) is type(getattr(defaults, option.name))
-    }
-    return replace(defaults, **kept)
+        return Settings()
+    try:
+        return Settings.model_validate(document)
+    except ValidationError as error:
+        damaged = {problem["loc"][0] for problem in error.errors()}
+        return Settings.model_validate(
+            {name: value for name, value in document.items() if name not in damaged}
+        )
 
 
 def remember(**choices: Any) -> Settings:
-    """Change some choices in the file, and keep the others."""
-    settings = replace(load_settings(), **choices)
-    path = settings_path()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, (json.dumps(asdict(settings), indent=2) + "\n").encode())
+    """Change some choices in the file, and keep the others, whoever else changes them now.
+
+    Where the file can't be written, a warning says so once, and the choices are forgotten.
+
+    Raises
+    ------
+    ValidationError
+        If there is no such choice, or a value is of another type.
+    """
+    try:
+        with _held():
+            settings = _changed(choices)
+            write_atomically(settings_path(), settings.model_dump_json(indent=2).encode() + b"\n")
+    except (OSError, UnwritableError) as error:
+        _warn(error)
+        return _changed(choices)
     return settings
+
+
+def _changed(choices: dict[str, Any]) -> Settings:
+    return Settings.model_validate({**load_settings().model_dump(), **choices})
+
+
+@contextmanager
+def _held() -> Iterator[None]:
+    """Keep other threads, and other windows, from changing the file in the meantime."""
+    path = settings_path()
+    with _changing:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.with_suffix(".lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+
+def _warn(error: Exception) -> None:
+    global _has_warned
+    if not _has_warned:
+        _has_warned = True
+        warnings.warn(
+            f"Your choices can't be kept in {settings_path().parent}: {error}. "
+            "All else works; the next start begins with the defaults.",
+            stacklevel=3,
+        )
