@@ -9,6 +9,8 @@ import numpy as np
 from napari import Viewer
 from napari.layers import Image, Labels, Layer
 from numpy.typing import NDArray
+from pint import PintError
+from pydantic import BaseModel, ConfigDict, Field
 
 from napari_unet.layers.colormaps import mask_colormap, sparse_colormap
 from napari_unet.layers.colors import PREDICTION_COLOR, TRUTH_COLOR
@@ -23,7 +25,8 @@ from napari_unet.layers.plugin_layers import (
     is_sparse_layer,
     role,
 )
-from napari_unet.projects.records import LayerRecord
+from napari_unet.projects.records import LayerRecord, ProjectState
+from training.errors import UserError
 from training.label_convention import LabelConvention
 from training.stacks.sparse_labels import LabelNote
 from training.stacks.stack_file import StackFile
@@ -89,6 +92,53 @@ def view_of(viewer: Viewer) -> dict[str, Any]:
         "zoom": float(camera.zoom),
         "active": None if active is None else active.name,
     }
+
+
+def check_state(state: ProjectState, source: Path) -> None:
+    """Try what a project records on layers of a single pixel, before any layer is touched.
+
+    Raises
+    ------
+    UserError
+        If ``source``, the project's document, has a value that napari does not accept.
+    """
+    try:
+        for record in state.layers:
+            _try(record)
+        _View.model_validate(state.view)
+    except (TypeError, ValueError, KeyError, AttributeError, OverflowError, PintError) as error:
+        raise UserError(
+            f"{source} is damaged: {error!s:.99}.",
+            "Its labels are whole: open them one by one, or take the file from a backup.",
+        ) from error
+
+
+def _try(record: LayerRecord) -> None:
+    convention, corrected = map(record.metadata.get, (CONVENTION_KEY, CORRECTED_KEY))
+    if convention is not None:
+        LabelConvention(convention)
+    if corrected is not None and not all(type(index) is int for index in corrected):
+        raise ValueError(f"corrected slices are {corrected!r:.50}")
+    attributes = _known(record.attributes)
+    ndim = len(attributes.get("scale", (1, 1, 1)))
+    pixel = np.zeros((1,) * ndim, np.uint8)
+    if record.kind == "image":
+        Image(pixel, **attributes)
+        return
+    brush, selected = (attributes.pop(name, 1) for name in OF_LABELS)
+    layer = Labels(pixel, **attributes)
+    layer.selected_label, layer.brush_size = selected, brush
+
+
+class _View(BaseModel):
+    """What :func:`view_of` gives."""
+
+    model_config = ConfigDict(strict=True)
+
+    current_step: list[int] = Field(default_factory=list)
+    center: list[float] = Field(default_factory=lambda: [0.0, 0.0, 0.0], min_length=3, max_length=3)
+    zoom: float | None = Field(default=None, gt=0)
+    active: str | None = None
 
 
 def restore_view(viewer: Viewer, view: dict[str, Any]) -> None:

@@ -18,7 +18,13 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_unet.projects.layer_records import add_layer, dress, read_pixels, restore_view
+from napari_unet.projects.layer_records import (
+    add_layer,
+    check_state,
+    dress,
+    read_pixels,
+    restore_view,
+)
 from napari_unet.projects.project import Project, enter_project, leave_project
 from napari_unet.projects.records import LayerRecord, ProjectState
 from napari_unet.settings import load_settings
@@ -169,16 +175,9 @@ class ProjectDock(Dock):
         try:
             own, missing = self._add_layers(loaded)
             restore_view(self._viewer, state.view)
-        except Exception as error:  # whatever napari says of values that no layer has
+        except Exception as error:  # reported as what it is; the project stays closed
             leave_project()
-            self._on_failed(
-                error
-                if isinstance(error, UserError)
-                else UserError(
-                    f"{project.document} is damaged: {error!s:.99}.",
-                    "Its labels are whole: open them one by one.",
-                )
-            )
+            self._on_failed(error)
             return
         session = self._begin(project, tuple(missing))
         for layer, name in own:
@@ -225,6 +224,7 @@ def _load(folder: Path) -> Loaded:
     state = project.read()
     arrays: dict[str, NDArray[Any]] = {}
     problems: dict[str, UserError] = {}
+    check_state(state, project.document)
     for record in state.layers:
         if record.stack is None:
             is_single = len(record.attributes.get("scale", ())) == 2

@@ -113,6 +113,33 @@ def test_a_project_opens_as_it_was_left(
     wait_for_pixels(qtbot, folder / "labels/strokes.tif", other.layers["strokes"].data)
 
 
+def test_an_error_of_ours_is_not_called_a_damaged_project(
+    make_napari_viewer: MakeViewer,
+    open_dock: OpenDock,
+    button: Button,
+    tmp_path: Path,
+    qtbot: QtBot,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    viewer = make_napari_viewer(show=True)
+    dock = open_dock(viewer)
+    dock.new_project(tmp_path / "mine")
+    qtbot.waitUntil(lambda: "mine" in text(dock))
+    button(dock, "Close project").click()
+    qtbot.waitUntil(lambda: not load_settings().project)
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("a mistake of ours")
+
+    monkeypatch.setattr("napari_unet.widgets.project.dock.restore_view", fail)
+    reported: list[Exception] = []
+    monkeypatch.setattr("napari_unet.widgets.project.dock.report", reported.append)
+    dock.open_project(tmp_path / "mine")
+    qtbot.waitUntil(lambda: bool(reported))
+    assert [str(error) for error in reported] == ["a mistake of ours"]
+    qtbot.waitUntil(lambda: not load_settings().project)
+
+
 def test_an_undo_and_a_removed_layer_are_saved(
     viewer: Viewer, tmp_path: Path, open_dock: OpenDock, button: Button, qtbot: QtBot
 ) -> None:
