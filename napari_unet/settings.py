@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
-import threading
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from threading import Lock
+from typing import Any, TypedDict, Unpack
 
 import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from training.errors import UserError
 from training.files.atomic_files import UnwritableError, write_atomically
 from training.files.untrusted_files import parse_json, read_document
 from training.metrics.pixel_metrics import DEFAULT_THRESHOLD
 
-_changing = threading.Lock()
-_has_warned = False
+
+def default_runs_folder() -> Path:
+    """The folder of the runs until a person chooses another."""
+    return Path(platformdirs.user_data_dir("napari-unet")) / "runs"
 
 
 class Settings(BaseModel):
@@ -37,7 +40,7 @@ class Settings(BaseModel):
     model : str
         Folder of a run or ONNX file of the last prediction, or "".
     threshold : float
-        Of the last prediction.
+        Probability from which a pixel is membrane, as in the last prediction.
     project : str
         Folder of the project that is open, or was when napari ended; or "".
     runs_folder_outside : str
@@ -47,7 +50,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
     runs_folder: str = Field(default_factory=lambda: str(default_runs_folder()))
-    training: dict[str, Any] = Field(default_factory=dict)
+    training: dict[str, Any] = {}
     followed_run: str = ""
     is_advanced_open: bool = False
     is_loss_logarithmic: bool = True
@@ -57,78 +60,104 @@ class Settings(BaseModel):
     runs_folder_outside: str = ""
 
 
+class SettingsChanges(TypedDict, total=False):
+    """Some of :class:`Settings`, for type checkers."""
+
+    runs_folder: str
+    training: dict[str, Any]
+    followed_run: str
+    is_advanced_open: bool
+    is_loss_logarithmic: bool
+    model: str
+    threshold: float
+    project: str
+    runs_folder_outside: str
+
+
+_lock = Lock()
+_unsaved: dict[Path, SettingsChanges] = {}  # by the file that they could not be written to
+
+
 def settings_path() -> Path:
-    """Where the file is, for this person on this system."""
+    """The file of this person's settings on this system."""
     return Path(platformdirs.user_config_dir("napari-unet")) / "settings.json"
-
-
-def default_runs_folder() -> Path:
-    """Where runs are made until a person chooses another folder."""
-    return Path(platformdirs.user_data_dir("napari-unet")) / "runs"
 
 
 def load_settings() -> Settings:
     """Read the remembered choices.
 
-    A missing, damaged or older file gives defaults for what it does not say: settings are a
-    convenience, and must never keep the window from opening.
+    Settings are a convenience and must never keep the window from opening: what is missing,
+    damaged or unknown in the file is passed over.
     """
+    path = settings_path()
     try:
-        document = parse_json(read_document(settings_path()))
-    except (OSError, ValueError):
-        return Settings()
-    if not isinstance(document, dict):
-        return Settings()
-    try:
-        return Settings.model_validate(document)
-    except ValidationError as error:
-        damaged = {problem["loc"][0] for problem in error.errors()}
-        return Settings.model_validate(
-            {name: value for name, value in document.items() if name not in damaged}
-        )
+        saved = _read(path)
+    except OSError:  # ``remember`` reports it
+        saved = {}
+    return _valid_part({**saved, **_unsaved.get(path, {})})
 
 
-def remember(**choices: Any) -> Settings:
-    """Change some choices in the file, and keep the others, whoever else changes them now.
+def remember(**changes: Unpack[SettingsChanges]) -> Settings:
+    """Change some choices in the file, and keep the others.
 
-    Where the file can't be written, a warning says so once, and the choices are forgotten.
+    May be called from several threads and processes at once. Where the file can't be read or
+    written, a person is warned once, and the choices hold until the program ends.
 
     Raises
     ------
     ValidationError
-        If there is no such choice, or a value is of another type.
+        If there is no such choice, or its value has another type.
     """
+    Settings(**changes)
+    path = settings_path()
+    with _lock:
+        unsaved: SettingsChanges = {**_unsaved.get(path, {}), **changes}
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with _file_lock(path.with_suffix(".lock")):
+                settings = _valid_part({**_read(path), **unsaved})
+                write_atomically(path, (settings.model_dump_json(indent=2) + "\n").encode())
+            _unsaved.pop(path, None)
+            return settings
+        except (OSError, UnwritableError) as error:
+            is_first = path not in _unsaved
+            _unsaved[path] = unsaved
+            problem = error
+    if is_first:
+        _warn(path, problem)
+    return load_settings()
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """The file's content; empty if it is missing or damaged, an OSError if it can't be read."""
     try:
-        with _held():
-            settings = _changed(choices)
-            write_atomically(settings_path(), settings.model_dump_json(indent=2).encode() + b"\n")
-    except (OSError, UnwritableError) as error:
-        _warn(error)
-        return _changed(choices)
-    return settings
+        document = parse_json(read_document(path))
+    except (FileNotFoundError, ValueError):
+        return {}
+    return document if isinstance(document, dict) else {}
 
 
-def _changed(choices: dict[str, Any]) -> Settings:
-    return Settings.model_validate({**load_settings().model_dump(), **choices})
+def _valid_part(document: dict[str, Any]) -> Settings:
+    known = {name: value for name, value in document.items() if name in Settings.model_fields}
+    try:
+        return Settings(**known)
+    except ValidationError as error:
+        for problem in error.errors():
+            known.pop(str(problem["loc"][0]), None)
+        return Settings(**known)
 
 
 @contextmanager
-def _held() -> Iterator[None]:
-    """Keep other threads, and other windows, from changing the file in the meantime."""
-    path = settings_path()
-    with _changing:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.with_suffix(".lock").open("a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+def _file_lock(path: Path) -> Iterator[None]:
+    """Wait for other processes that hold the lock of a file."""
+    with path.open("a") as file:
+        with contextlib.suppress(OSError):  # a disk without locks
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
-def _warn(error: Exception) -> None:
-    global _has_warned
-    if not _has_warned:
-        _has_warned = True
-        warnings.warn(
-            f"Your choices can't be kept in {settings_path().parent}: {error}. "
-            "All else works; the next start begins with the defaults.",
-            stacklevel=3,
-        )
+def _warn(path: Path, error: Exception) -> None:
+    from napari.utils.notifications import show_warning  # only windows remember
+
+    problem = error.problem if isinstance(error, UserError) else f"{path} can't be used: {error}."
+    show_warning(f"{problem} What you choose is forgotten when napari ends.")

@@ -63,7 +63,7 @@ DOCUMENTS: dict[str, Any] = {
     "profiles": [vars(Profile("lab", "host", nodes=("other",), master_addr="10.0.0.1"))],
     "record": {"profile": vars(Profile("lab", "host")), "run_id": "1f", "devices": 8,
                "paths": ["/home/me/runs/a"], "is_running": True, "hashes": {}},
-    "settings": vars(Settings()),
+    "settings": Settings().model_dump(),
     "project": json.loads(ProjectState((LAYER, IMAGE), {"zoom": 1.0}).to_json()),
 }  # fmt: skip
 NAMES = {"record": "remote.json", "project": "project.json"}

@@ -9,9 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from napari.utils.notifications import notification_manager
 from pydantic import ValidationError
 
 from napari_unet import settings
+
+REMEMBER_OFTEN = """
+import sys
+from napari_unet.settings import remember
+for number in range(40):
+    remember(**{sys.argv[1]: f"{number}"})
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -45,60 +53,56 @@ def test_a_damaged_file_gives_defaults(content: str) -> None:
     assert settings.remember(is_advanced_open=True).is_advanced_open
 
 
-def test_what_is_whole_in_a_damaged_file_is_kept() -> None:
+def test_what_is_sound_in_a_damaged_file_is_kept() -> None:
     settings.settings_path().parent.mkdir(parents=True)
-    settings.settings_path().write_text('{"threshold": "high", "unknown": 1, "model": "mine"}')
-    loaded = settings.load_settings()
-    assert (loaded.model, loaded.threshold) == ("mine", settings.Settings().threshold)
+    settings.settings_path().write_text('{"runs_folder": 3, "model": "/runs/a"}')
+    assert settings.load_settings().model == "/runs/a"
 
 
-def test_an_unknown_choice_is_refused() -> None:
-    with pytest.raises(ValidationError, match="treshold"):
-        settings.remember(treshold=0.4)
-    with pytest.raises(ValidationError, match="threshold"):
-        settings.remember(threshold="high")
+@pytest.mark.parametrize("changes", [{"modell": "a"}, {"model": 3}])
+def test_unknown_choices_and_other_types_are_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        settings.remember(**changes)
+    assert not settings.settings_path().exists()
 
 
-CHOICES: dict[str, Any] = {
-    "runs_folder": "/runs",
-    "training": {"seed": 3},
-    "followed_run": "/runs/one",
-    "is_advanced_open": True,
-    "is_loss_logarithmic": False,
-    "model": "/runs/two",
-    "threshold": 0.25,
-    "project": "/project",
-}
+def test_the_changes_are_those_of_the_settings() -> None:
+    assert set(settings.SettingsChanges.__annotations__) == set(settings.Settings.model_fields)
 
 
 def test_threads_lose_nothing_of_each_other() -> None:
-    def remember(choice: tuple[str, Any]) -> None:
-        settings.remember(**dict([choice]))
+    names = ("model", "project", "followed_run", "runs_folder", "runs_folder_outside")
 
-    for _ in range(5):
-        settings.settings_path().unlink(missing_ok=True)
-        with ThreadPoolExecutor(len(CHOICES)) as threads:
-            list(threads.map(remember, CHOICES.items()))
-        loaded = settings.load_settings()
-        assert {name: getattr(loaded, name) for name in CHOICES} == CHOICES
+    def remember_often(name: str) -> None:
+        for number in range(30):
+            settings.remember(**{name: f"{number}"})
+
+    with ThreadPoolExecutor(len(names)) as pool:
+        list(pool.map(remember_often, names))
+    loaded = settings.load_settings()
+    assert {name: getattr(loaded, name) for name in names} == dict.fromkeys(names, "29")
 
 
 def test_processes_lose_nothing_of_each_other() -> None:
-    code = (
-        "import sys; from napari_unet.settings import remember;"
-        "[remember(**{sys.argv[1]: str(n)}) for n in range(20)]"
-    )
-    names = ("followed_run", "model", "project")
-    processes = [subprocess.Popen([sys.executable, "-c", code, name]) for name in names]
-    assert [process.wait() for process in processes] == [0, 0, 0]
+    names = ("model", "project")
+    command = [sys.executable, "-c", REMEMBER_OFTEN]
+    processes = [subprocess.Popen([*command, name]) for name in names]
+    assert [process.wait() for process in processes] == [0, 0]
     loaded = settings.load_settings()
-    assert [getattr(loaded, name) for name in names] == ["19", "19", "19"]
+    assert (loaded.model, loaded.project) == ("39", "39")
 
 
-def test_an_unwritable_folder_stops_nothing(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(settings, "_has_warned", False)
-    (home / "config").write_text("a file in the folder's place")
-    with pytest.warns(UserWarning, match="Your choices can't be kept"):
-        assert settings.remember(threshold=0.25).threshold == 0.25
-    assert settings.remember(threshold=0.75).threshold == 0.75  # and no second warning
-    assert settings.load_settings().threshold == settings.Settings().threshold
+def test_an_unusable_folder_is_reported_once_and_stops_nothing(home: Path) -> None:
+    (home / "config").write_text("a file where the folder should be")
+    notification_manager.records.clear()
+    assert settings.remember(model="/runs/a").model == "/runs/a"
+    assert settings.remember(threshold=0.4).threshold == 0.4
+    loaded = settings.load_settings()
+    assert (loaded.model, loaded.threshold) == ("/runs/a", 0.4)
+    (notice,) = notification_manager.records
+    assert "forgotten when napari ends" in notice.message
+
+    (home / "config").unlink()  # once the folder can be used, all is saved
+    settings.remember(project="/projects/a")
+    assert '"/runs/a"' in settings.settings_path().read_text()
+    notification_manager.records.clear()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from napari import Viewer
 from napari.layers import Image, Layer
@@ -15,7 +15,7 @@ from qtpy.QtWidgets import QFormLayout, QLabel, QVBoxLayout
 from napari_unet.layers.plugin_layers import PROBABILITY, corrected_slices, role
 from napari_unet.layers.slices import displayed_slice, edited_slices
 from napari_unet.runs.model_list import list_models
-from napari_unet.settings import load_settings, remember
+from napari_unet.settings import SettingsChanges, load_settings, remember
 from napari_unet.widgets.common.background import run_in_thread
 from napari_unet.widgets.common.connections import Connections
 from napari_unet.widgets.common.dock import Dock
@@ -240,6 +240,6 @@ def _is_selected(viewer: Viewer) -> Any:
     return lambda layer: layer in viewer.layers.selection
 
 
-def _remember(**choices: Any) -> None:
+def _remember(**choices: Unpack[SettingsChanges]) -> None:
     """Save settings in a thread: writing may block."""
     run_in_thread(partial(remember, **choices), lambda _: None)
