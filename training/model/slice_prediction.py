@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from training.model.model_card import ModelCard
 from training.model.tiling import Forward, predict_tiles
-from training.sampling.displacement import Displacement, shift_planes, turn_displacement
+from training.sampling.displacement import Displacement, shift_plane, turn_displacement
 from training.sampling.resampling import resize_bilinear
 
 Predict = Callable[[NDArray[Any]], NDArray[np.float32]]
@@ -54,9 +54,7 @@ def mean_over_symmetries(
 def _shift(probability: NDArray[np.float32], shift: Displacement) -> NDArray[np.float32]:
     """Shift a probability (Y, X) by pixels (y, x), its edges repeated."""
     border = math.ceil(max(map(abs, shift)))
-    plane: NDArray[np.float32] = np.pad(probability, border, mode="edge")[np.newaxis]
-    shifted: NDArray[np.float32] = shift_planes(plane, shift, border)[0]
-    return shifted
+    return shift_plane(np.pad(probability, border, mode="edge"), shift, border)
 
 
 def predict_slice(forward: Forward, image: NDArray[Any], card: ModelCard) -> NDArray[np.float32]:

@@ -106,14 +106,14 @@ def turn_displacement(displacement: Displacement, is_flipped: bool, quarters: in
     return y, x
 
 
-def shift_planes(
-    planes: NDArray[np.float32], shift: Displacement, border: int
+def shift_plane(
+    plane: NDArray[np.float32], shift: Displacement, border: int
 ) -> NDArray[np.float32]:
-    """Shift planes bilinearly, and take their border off.
+    """Shift a plane bilinearly, and take its border off.
 
     Parameters
     ----------
-    planes : array (C, Y, X) of float32
+    plane : array (Y, X) of float32
     shift : (float, float)
         In pixels (y, x).
     border : int
@@ -121,14 +121,14 @@ def shift_planes(
 
     Returns
     -------
-    array (C, Y - 2 * border, X - 2 * border) of float32
+    array (Y - 2 * border, X - 2 * border) of float32
     """
-    for axis, length in ((1, shift[0]), (2, shift[1])):
+    for axis, length in enumerate(shift):
         whole = math.floor(border - length)
         share = np.float32(border - length - whole)
-        size = planes.shape[axis] - 2 * border
-        near = planes.take(range(whole, whole + size), axis)
+        size = plane.shape[axis] - 2 * border
+        near = plane.take(range(whole, whole + size), axis)
         if share:
-            near = near + share * (planes.take(range(whole + 1, whole + 1 + size), axis) - near)
-        planes = near
-    return planes
+            near = near + share * (plane.take(range(whole + 1, whole + 1 + size), axis) - near)
+        plane = near
+    return plane

@@ -13,7 +13,7 @@ from functools import partial
 
 import numpy as np
 
-from training.sampling.displacement import Displacement, shift_planes, turn_displacement
+from training.sampling.displacement import Displacement, shift_plane, turn_displacement
 from training.sampling.resampling import resize_bilinear
 from training.sampling.sample import Image, Sample, Transform
 
@@ -79,8 +79,7 @@ class CropLabels:
     def __call__(self, sample: Sample, generator: np.random.Generator) -> Sample:
         height, width = sample.membrane.shape
         window = slice(self.border, height - self.border), slice(self.border, width - self.border)
-        weights = None if sample.weights is None else sample.weights[window]
-        return Sample(sample.image, sample.membrane[window], weights)
+        return _map_labels(lambda plane: plane[window], sample)
 
 
 @dataclass(frozen=True)
@@ -128,8 +127,7 @@ class RandomCrop:
         image = sample.image[top : top + self._length, left : left + self._length]
         length = self._length + 2 * self._border
         window = slice(top, top + length), slice(left, left + length)
-        weights = None if sample.weights is None else sample.weights[window]
-        return Sample(image, sample.membrane[window], weights)
+        return _map_labels(lambda plane: plane[window], sample._replace(image=image))
 
     def _draw_corner(self, generator: np.random.Generator) -> tuple[int, int]:
         if self._labelled is None:
@@ -162,9 +160,11 @@ class RandomTurn:
         if is_flipped:
             sample = _map_planes(np.fliplr, sample)
         sample = _map_planes(lambda plane: np.rot90(plane, quarters), sample)
-        lies = self.displacement
-        turned = turn_displacement(lies, is_flipped, quarters)
-        return _shift_labels(sample, (lies[0] - turned[0], lies[1] - turned[1]), self.border)
+        if not self.border:
+            return sample
+        y, x = turn_displacement(self.displacement, is_flipped, quarters)
+        shift = self.displacement[0] - y, self.displacement[1] - x
+        return _map_labels(lambda plane: shift_plane(plane, shift, self.border), sample)
 
 
 @dataclass(frozen=True)
@@ -203,15 +203,11 @@ class RandomBrightness:
 
 
 def _map_planes(function: Callable[[Image], Image], sample: Sample) -> Sample:
-    """Apply a function to each plane that a sample has."""
+    """Apply a function to the image and the labels of a sample."""
+    return _map_labels(function, sample._replace(image=function(sample.image)))
+
+
+def _map_labels(function: Callable[[Image], Image], sample: Sample) -> Sample:
+    """Apply a function to the labels of a sample: membrane, and weights if it has any."""
     weights = None if sample.weights is None else function(sample.weights)
-    return Sample(function(sample.image), function(sample.membrane), weights)
-
-
-def _shift_labels(sample: Sample, shift: Displacement, border: int) -> Sample:
-    """Shift the labels (y, x) in pixels, and take their border off."""
-    if sample.weights is None:
-        membrane = shift_planes(sample.membrane[np.newaxis], shift, border)[0]
-        return sample._replace(membrane=membrane)
-    membrane, weights = shift_planes(np.stack((sample.membrane, sample.weights)), shift, border)
-    return Sample(sample.image, membrane, weights)
+    return Sample(sample.image, function(sample.membrane), weights)

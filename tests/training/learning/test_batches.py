@@ -1,6 +1,7 @@
 """Which samples a step trains on, and what they look like."""
 
 import dataclasses
+import hashlib
 
 import numpy as np
 import pytest
@@ -69,6 +70,15 @@ def test_a_batch_depends_on_seed_and_step_alone() -> None:
     first.batch(1)
     np.testing.assert_array_equal(first.batch(5)[0], again.batch(5)[0])
     assert (first.batch(5)[0] != other.batch(5)[0]).any()
+
+
+def test_a_seed_gives_the_same_samples_in_every_version() -> None:
+    images = (np.arange(3 * 90 * 70) * 37 % 251).astype(np.uint8).reshape(3, 90, 70)
+    card = dataclasses.replace(CARD, displacement=(-0.5, 0.25))
+    config = preset_config("compact", seed=5, batchsize=6)
+    batch = Batches(training_set(images, images < 60), card, config).batch(2)
+    content = b"".join(np.ascontiguousarray(array).tobytes() for array in batch)
+    assert hashlib.sha256(content).hexdigest()[:16] == "617842f0a18fe196"
 
 
 def test_flips_end_after_their_share_of_the_steps() -> None:

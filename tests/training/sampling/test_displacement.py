@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from training.sampling.displacement import (
     measure_displacement,
-    shift_planes,
+    shift_plane,
     turn_displacement,
 )
 from training.stacks.synthetic import synthetic_stack
@@ -57,13 +57,11 @@ def test_a_turned_image_takes_its_displacement_with_it(is_flipped: bool, quarter
     assert found == pytest.approx(turn_displacement((-2, 1), is_flipped, quarters), abs=0.1)
 
 
-def test_planes_are_moved_bilinearly() -> None:
-    planes = np.random.default_rng(0).random((2, 20, 24)).astype(np.float32)
-    wanted = [ndimage.shift(plane, (0.3, -1.75), order=1) for plane in planes]
-    np.testing.assert_allclose(
-        shift_planes(planes, (0.3, -1.75), 3), np.stack(wanted)[:, 3:-3, 3:-3], atol=1e-6
-    )
-    np.testing.assert_array_equal(shift_planes(planes, (0, 0), 0), planes)
+def test_a_plane_is_shifted_bilinearly() -> None:
+    plane = np.random.default_rng(0).random((20, 24)).astype(np.float32)
+    wanted = ndimage.shift(plane, (0.3, -1.75), order=1)
+    np.testing.assert_allclose(shift_plane(plane, (0.3, -1.75), 3), wanted[3:-3, 3:-3], atol=1e-6)
+    np.testing.assert_array_equal(shift_plane(plane, (0, 0), 0), plane)
 
 
 @pytest.mark.isbi
