@@ -1,7 +1,7 @@
 """The complete configuration of a run: one frozen dataclass.
 
-The metadata of its fields (title, help, range, choices) builds the form in the window, the
-options on the command line and the check of a file alike.
+The metadata of its fields (title, help, range, choices) makes the window's form, the command
+line's options, and the check of a file.
 """
 
 from __future__ import annotations
@@ -58,14 +58,15 @@ def _advanced(default: Any, title: str, help: str, **metadata: Any) -> Any:
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """Everything that decides a run. The defaults are the model zoo's, as are the names.
+    """Everything that decides a run.
 
-    Take a preset's configuration with :func:`preset_config`, not this class's defaults.
+    Names and defaults are those of the zoo's ``unet_medical_config.yaml``. Make a preset's
+    configuration with :func:`preset_config`, not from this class's defaults.
 
     Raises
     ------
     UserError
-        If a value is of the wrong type, out of its range, or none of its choices.
+        If a value has the wrong type, is out of its range, or is not one of its choices.
     """
 
     preset: str = _option(
@@ -91,13 +92,13 @@ class TrainingConfig:
     corrected_slices: str = _advanced(
         "",
         "Corrected slices",
-        "Of sparse labels: slices that count corrected_weight, such as 3,9; empty: those that the "
+        "Slices with sparse labels that count corrected_weight, such as 3,9; empty: those that the "
         "label stack names.",
     )
     corrected_weight: float = _advanced(
         2.0,
         "Weight of corrections",
-        "Of the pixels of corrected slices; that of others is 1.",
+        "How much a pixel of a corrected slice counts; a pixel of another slice counts 1.",
         minimum=0.1,
         maximum=100,
     )
@@ -125,13 +126,13 @@ class TrainingConfig:
         0, "Steps", "End after this many optimizer steps; 0: after the epochs.", minimum=0
     )
     seed: int = _option(
-        1, "Seed", "Of the initial weights and the augmentation.", minimum=0, maximum=2**31 - 1
+        1, "Seed", "Decides the initial weights and the augmentation.", minimum=0, maximum=2**31 - 1
     )
     batchsize: int = _advanced(16, "Batch size", "Images a step on each device.", minimum=1)
     lr: float = _advanced(
         1e-4,
         "Learning rate",
-        "Of Adam; the highest of its schedule. 0: by the number of steps.",
+        "Adam's, the highest of its schedule. 0: by the number of steps.",
         minimum=0,
     )
     lr_schedule: str = _advanced(
@@ -146,7 +147,9 @@ class TrainingConfig:
         "Validate and keep the mean of the weights over the last tenth of the steps, "
         "exponentially weighted.",
     )
-    weight_decay: float = _advanced(5e-4, "Weight decay", "Of the weights.", minimum=0)
+    weight_decay: float = _advanced(
+        5e-4, "Weight decay", "Pull of the weights towards zero.", minimum=0
+    )
     loss_scale: float = _advanced(
         1024.0, "Loss scale", "Factor that the optimizer takes out of the gradients.", minimum=1
     )
@@ -157,7 +160,9 @@ class TrainingConfig:
         minimum=1,
     )
     num_classes: int = _advanced(2, "Classes", "Membrane and inside.", minimum=2, maximum=2)
-    num_channels: int = _advanced(1, "Channels", "Of the input image.", minimum=1, maximum=1)
+    num_channels: int = _advanced(
+        1, "Channels", "Channels of the input image.", minimum=1, maximum=1
+    )
     flips: float = _advanced(
         1.0,
         "Flips",
@@ -216,18 +221,24 @@ class TrainingConfig:
             )
 
     def replace(self, **changes: Any) -> TrainingConfig:
-        """Copy with some options changed; unknown names raise a UserError."""
+        """Give a copy with some options changed.
+
+        Raises
+        ------
+        UserError
+            If there is no such option, or a value is out of its range.
+        """
         _refuse_unknown(changes)
         return dataclasses.replace(self, **changes)
 
     def to_json(self) -> str:
-        """Text of a config.json: every option, and the version that wrote it."""
+        """Write every option, and the version that wrote it, as the text of a config.json."""
         document = {"version": __version__, **dataclasses.asdict(self)}
         return json.dumps(document, indent=2) + "\n"
 
     @classmethod
     def from_json(cls, text: str, source: str = "the configuration") -> TrainingConfig:
-        """Read what :meth:`to_json` wrote, or a part of it: the rest is the preset's.
+        """Read what :meth:`to_json` wrote, or a part of it; the rest is the preset's.
 
         Parameters
         ----------
@@ -246,7 +257,7 @@ class TrainingConfig:
         except ValueError as error:
             raise UserError(f"{source} is not valid JSON: {error}.") from error
         if not isinstance(document, dict):
-            raise UserError(f"{source} holds no configuration.", "It must be a JSON object.")
+            raise UserError(f"{source} does not hold a configuration.", "It must be a JSON object.")
         document.pop("version", None)
         try:
             return preset_config(document.pop("preset", DEFAULT_PRESET), **document)
@@ -272,7 +283,10 @@ def _check(name: str, value: Any, option: dataclasses.Field[Any]) -> None:
     if not fits:
         raise UserError(f"{name} is {value!r:.99}, but must be of type {kind.__name__}.")
     if isinstance(value, str) and not _TEXT.fullmatch(value):
-        raise UserError(f"{name} is {value!r:.99}.", "Leave out what is no character.")
+        raise UserError(
+            f"{name} is {value!r:.99}.",
+            "Remove the characters that can't be in the name of a file.",
+        )
     minimum, maximum = option.metadata["minimum"], option.metadata["maximum"]
     if (minimum is not None and value < minimum) or (maximum is not None and value > maximum):
         upper = "" if maximum is None else f" and at most {maximum}"
@@ -283,7 +297,13 @@ def _check(name: str, value: Any, option: dataclasses.Field[Any]) -> None:
 
 
 def parse_slices(text: str, name: str = "The list") -> list[int]:
-    """Indices from a text such as "3,9"; a UserError naming ``name`` if it is none."""
+    """Read indices from a text such as "3,9".
+
+    Raises
+    ------
+    UserError
+        If it is not such a text; it names ``name``.
+    """
     parts = [part.strip() for part in text.split(",")] if text else []
     if not all(part.isdecimal() and len(part) < 10 for part in parts):
         raise UserError(f"{name} is '{text:.99}'.", "Give indices of slices, from 0, such as 3,9.")
@@ -291,7 +311,7 @@ def parse_slices(text: str, name: str = "The list") -> list[int]:
 
 
 def format_slices(slices: Iterable[int]) -> str:
-    """The text that :func:`parse_slices` reads."""
+    """Write the text that :func:`parse_slices` reads."""
     return ",".join(map(str, slices))
 
 

@@ -70,7 +70,7 @@ def test_a_bad_option_is_named(changes: dict[str, object], message: str) -> None
     ("text", "message"),
     [
         ("{", "run/config.json is not valid JSON"),
-        ("[]", "run/config.json holds no configuration."),
+        ("[]", "run/config.json does not hold a configuration."),
         ('{"speed": 3}', "run/config.json: Unknown option: speed."),
         ('{"seed": -1}', "run/config.json: seed is -1, but must be at least 0"),
     ],

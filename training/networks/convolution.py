@@ -1,4 +1,4 @@
-"""The 3x3 convolution that both networks are made of."""
+"""The 3x3 convolution that the networks are made of."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Conv3x3(nn.Cell):
 
 
 class _CpuConvolution(nn.Cell):
-    """Padded; computes the gradient of its input as a forward convolution.
+    """Padded convolution that computes its input's gradient as a forward convolution.
 
     The input gradient is the convolution of the output gradient with the flipped, transposed
     weights. oneDNN's forward kernel does that in half the time of its backward-data kernel
@@ -60,7 +60,7 @@ class _CpuConvolution(nn.Cell):
         self.forward = ops.Conv2D(out_channels, 3, pad_mode="same")
         self.input_gradient = ops.Conv2D(in_channels, 3, pad_mode="same")
         self.weight_gradient = Conv2DBackpropFilter(out_channels, 3, pad_mode="same")
-        # Of the 9 points of a kernel.
+        # The 9 points of a kernel, flipped.
         self.backwards = Tensor(list(range(9))[::-1], mindspore.int32)
         self.gather = ops.Gather()
         self.transpose = ops.Transpose()

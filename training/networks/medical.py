@@ -1,4 +1,8 @@
-"""medical: the model zoo's UNetMedical, with its parameter names, shapes and initial weights."""
+"""medical: the model zoo's UNetMedical, with its parameter names, shapes and initial weights.
+
+It follows ``src/unet_medical/unet_model.py`` and ``unet_parts.py`` of the zoo; see
+:mod:`training.presets.medical`.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,7 @@ WIDTHS = (64, 128, 256, 512, 1024)
 
 
 class UNetMedical(nn.Cell):
-    """U-Net of Ronneberger et al. 2015: (N, 1, H, W) to logits (N, 2, H - 184, W - 184).
+    """U-Net of Ronneberger et al. 2015: images (N, 1, H, W) to logits (N, 2, H - 184, W - 184).
 
     Unpadded convolutions, centre-cropped skips, 31 M parameters; 572 gives 388. Channels of
     the output: membrane, inside. Attribute names make the zoo's parameter names, so that

@@ -1,4 +1,4 @@
-"""What of sparse labels is held out for validation: whole slices, or some strokes."""
+"""What is held out for validation: a fifth of the slices, or of the strokes on them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Holdout:
     held_out : array (Z, Y, X) of bool
         The labelled pixels that validate; the other labelled ones train.
     sentence : str
-        Says it to a person.
+        What is held out, in words.
     """
 
     train_slices: list[int]
@@ -47,13 +47,13 @@ def hold_out(
     Parameters
     ----------
     labels : array (Z, Y, X)
-        Of 0 = unknown, 1 = membrane, 2 = inside.
+        0 is unknown, 1 membrane, 2 inside.
     fold : int
         Which fifth, 0 to 4.
     valid_slices : sequence of int
         Slices to hold out instead of that fifth.
     name : str
-        Of the labels, for messages.
+        The labels' in messages.
 
     Raises
     ------
@@ -80,7 +80,7 @@ def hold_out(
 
 
 def slices_sentence(held_out: Sequence[int], count: int, kind: str = "labelled") -> str:
-    """Which of how many slices are held out, in words."""
+    """Say which of how many slices are held out."""
     listed = sorted(held_out)
     *most, last = map(str, listed)
     named = f"Slices {', '.join(most)} and {last}" if most else f"Slice {last}"
@@ -95,15 +95,15 @@ def _hold_out_strokes(labels: NDArray[Any], labelled: list[int], fold: int, name
     strokes_in_all, strokes_held_out = 0, 0
     for value, kind in ((MEMBRANE, "membrane"), (INSIDE, "inside")):
         components = {z: ndimage.label(labels[z] == value, _EIGHT_NEIGHBOURS) for z in labelled}
-        strokes = [(z, one) for z in labelled for one in range(1, components[z][1] + 1)]
+        strokes = [(z, number) for z in labelled for number in range(1, components[z][1] + 1)]
         if len(strokes) < 2:
             raise UserError(
-                f"{name} has but one stroke of {kind}, so none can be held out for validation.",
+                f"{name} has only one stroke of {kind}, so none can be held out for validation.",
                 f"Paint another stroke of {kind} apart from it, or on another slice.",
             )
         picked = _pick(strokes, fold)
-        for z, one in picked:
-            held_out[z] |= components[z][0] == one
+        for z, number in picked:
+            held_out[z] |= components[z][0] == number
         strokes_in_all += len(strokes)
         strokes_held_out += len(picked)
     valid = [z for z in labelled if held_out[z].any()]
@@ -118,7 +118,7 @@ def _hold_out_strokes(labels: NDArray[Any], labelled: list[int], fold: int, name
 
 
 def _pick(things: Sequence[_Thing], fold: int) -> list[_Thing]:
-    """A fifth of some things, but at least one: in a random order that is always the same."""
+    """Pick a fifth of some things, at least one, by a shuffle that is always the same."""
     order = np.random.RandomState(0).permutation(len(things))
     count = max(1, round(len(things) / FOLDS))
     picked = np.roll(order, fold * count)[-count:]
@@ -126,12 +126,12 @@ def _pick(things: Sequence[_Thing], fold: int) -> list[_Thing]:
 
 
 def _is_complete(labels: NDArray[Any]) -> bool:
-    """Whether both kinds of labels are there."""
+    """Say whether both kinds of labels are there."""
     return bool((labels == MEMBRANE).any() and (labels == INSIDE).any())
 
 
 def split_fold(length: int, fold: int) -> tuple[list[int], list[int]]:
-    """Indices of the training and of the validation slices of a fold, as the zoo makes them.
+    """Split the slices of a stack for a fold, as ``_get_val_train_indices`` of the zoo does.
 
     The slices are shuffled with seed 0 and rotated by ``fold`` fifths; the last fifth
     validates. Fold 1 of 30 slices validates 6, 4, 18, 19, 9 and 7.
@@ -142,6 +142,10 @@ def split_fold(length: int, fold: int) -> tuple[list[int], list[int]]:
         Number of slices of the stack.
     fold : int
         0 to 4; the zoo's ``cross_valid_ind``.
+
+    Returns
+    -------
+    train_slices, valid_slices : list of int
 
     Raises
     ------
@@ -155,7 +159,7 @@ def split_fold(length: int, fold: int) -> tuple[list[int], list[int]]:
             f"The stack has {length} slices, but {MINIMUM_SLICES} are needed to hold some out.",
             "Give a stack with more slices.",
         )
-    # The zoo's random state, without touching NumPy's global one.
+    # The random state of src/data_loader.py, without touching NumPy's global one.
     order = np.random.RandomState(0).permutation(length)
     rotated = deque(order.tolist())
     rotated.rotate(fold * round(length / FOLDS))

@@ -34,12 +34,11 @@ class TrainingSet:
     train_slices, valid_slices : list of int
         The split.
     sentence : str
-        Tells the split to a person.
+        What is held out, in words.
     weights : array (Z, Y, X) of float32 or None
-        Of the losses of pixels that are trained on, 0 where no label is known; None: all the
-        same.
+        How much the loss of a pixel counts, 0 where it is not trained on; None: all the same.
     held_out : array (Z, Y, X) of bool or None
-        Pixels of the validation slices that figures are of; None: all.
+        Pixels of the validation slices that are compared; None: all.
     """
 
     name: str
@@ -87,10 +86,23 @@ def load_training_set(config: TrainingConfig) -> TrainingSet:
 
 
 def stroke_weights(labels: NDArray[Any], held_out: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Weights (Z, Y, X) of sparse labels that train: 0 where nothing is known or it is held out.
+    """Weigh the pixels of sparse labels that are trained on.
 
-    A person paints about as many strokes on membranes as inside cells, but membranes are the
-    rarer: each kind counts by its usual share. Slices that are labelled throughout tell it.
+    A person paints about as many strokes on membranes as inside cells, but membranes are rarer:
+    each kind counts by its usual share. Slices that are labelled throughout show that share
+    themselves, so their pixels count 1.
+
+    Parameters
+    ----------
+    labels : array (Z, Y, X)
+        0 is unknown, 1 membrane, 2 inside.
+    held_out : array (Z, Y, X) of bool
+        Labelled pixels that validate.
+
+    Returns
+    -------
+    array (Z, Y, X) of float32
+        0 where nothing is known or it is held out.
     """
     is_training = (labels != UNKNOWN) & ~held_out
     weights: NDArray[np.float32] = is_training.astype(np.float32)
@@ -104,7 +116,13 @@ def stroke_weights(labels: NDArray[Any], held_out: NDArray[np.bool_]) -> NDArray
 
 
 def corrected_slices(config: TrainingConfig, labels_path: Path, length: int) -> list[int]:
-    """Slices that a person corrected: the configuration's, or those of the file's note."""
+    """List the slices that a person corrected: the configuration's, or the file's note's.
+
+    Raises
+    ------
+    UserError
+        If the configuration names a slice that is not there.
+    """
     given = parse_slices(config.corrected_slices)
     if given:
         return _existing(given, length, "corrected_slices")

@@ -69,7 +69,7 @@ def test_too_few_strokes_are_told(strokes: LayerData) -> None:
     strokes.labels.data[11, 1:] = 0
     strokes.labels.data[11, 0] = [2] * 60 + [0] * 2 + [1] * 2
     (problem,) = preview(strokes).problems
-    assert "'strokes' has but one stroke of membrane" in problem.problem
+    assert "'strokes' has only one stroke of membrane" in problem.problem
 
 
 def test_strokes_are_written_as_such(strokes: LayerData, tmp_path: Path) -> None:

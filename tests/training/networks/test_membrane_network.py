@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from training.presets.registry import find_preset, list_presets
+
 WIDTHS = (64, 128, 256, 512, 1024)
 
 
@@ -57,8 +59,10 @@ def test_medical_learns_from_a_batch() -> None:
     assert 0 < float(run_case("one_medical_step")) < 100
 
 
-@pytest.mark.parametrize(("preset", "size"), [("compact", 96), ("medical", 252)])
-def test_the_portable_model_gives_mindspore_s_output(preset: str, size: int) -> None:
+@pytest.mark.parametrize("preset", list_presets())
+def test_the_portable_model_gives_mindspore_s_output(preset: str) -> None:
+    geometry = find_preset(preset).geometry
+    size = geometry.output_length(64) + 2 * geometry.margin
     assert float(run_case("same_as_onnx", preset, size)) < 1e-4
 
 

@@ -2,10 +2,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.presets.registry import find_preset
+from training.presets.registry import find_preset, list_presets
 
 
-@pytest.mark.parametrize("preset", ["compact", "medical"])
+@pytest.mark.parametrize("preset", list_presets())
 @given(length=st.integers(1, 20_000))
 def test_tiles_of_an_axis(preset: str, length: int) -> None:
     geometry = find_preset(preset).geometry

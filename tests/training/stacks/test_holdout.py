@@ -71,7 +71,7 @@ def test_chosen_slices_are_held_out() -> None:
     [
         (strokes((3, 0)), "No pixel of L is labelled as inside. Paint strokes on membranes and"),
         (strokes((0, 3)), "No pixel of L is labelled as membrane."),
-        (strokes((3, 1)), "L has but one stroke of inside.*Paint another stroke of inside"),
+        (strokes((3, 1)), "L has only one stroke of inside.*Paint another stroke of inside"),
     ],
 )
 def test_too_little_is_told(labels: np.ndarray, problem: str) -> None:
