@@ -19,6 +19,7 @@ from training.errors import UserError
 from training.learning.checkpoints import load_weights
 from training.metrics.neuron_metrics import NEURON_FIGURES
 from training.runs.run_directory import RunDirectory
+from training.runs.run_paths import checkpoint_step
 from training.runs.run_state import RunState, load_state
 
 STEPS = 8
@@ -234,3 +235,27 @@ def test_an_evaluation_gives_the_run_s_own_figures(
     line = "============== Cross valid dice coeff is: {'dice_coeff': "
     found = result.stdout.strip().splitlines()[-1].removeprefix(line).removesuffix("}")
     assert float(found) == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_run_whose_best_model_is_from_before_a_resume_gets_figures_of_neurons(
+    small_folder: Path, tmp_path: Path
+) -> None:
+    run = RunDirectory(tmp_path / "run")
+    length = ("--steps", 200, "--eval_interval", 1)
+    options = ("--data_url", small_folder, *OPTIONS, *length, "--run_dir", run.path)
+    process = subprocess.Popen(training_command(*options), stdout=subprocess.DEVNULL)
+    wait_for_step(run, process, 4)  # the first validation and its checkpoint are after step 3
+    process.kill()
+    process.wait()
+    assert NEURON_FIGURES[0] not in json.loads(run.evaluation_json.read_text())["mean"]
+    done = checkpoint_step(run.list_checkpoints()[-1].name)
+    best = run.best.read_bytes()
+    config = run.read_config()  # so high a rate makes every later model worse
+    run.config.write_text(config.replace(steps=done + 1, lr=0.5, lr_schedule="constant").to_json())
+
+    assert train("--run_dir", run.path).returncode == 0
+    assert run.best.read_bytes() == best
+    assert load_state(run.events).best_evaluation["step"] <= done
+    evaluation = json.loads(run.evaluation_json.read_text())
+    assert set(evaluation["slices"][0]) >= set(NEURON_FIGURES)
+    assert evaluation["mean"]["soft_dice"] == pytest.approx(load_state(run.events).best_soft_dice)

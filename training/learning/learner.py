@@ -158,6 +158,18 @@ class Learner:
         metadata = {"model_card": self.card.to_json(), "soft_dice": repr(soft_dice)}
         return pack_weights(weights, metadata)
 
+    def take_back(self, path: Path) -> None:
+        """Predict by the weights that :meth:`export` gave, from here on.
+
+        Raises
+        ------
+        UserError
+            If they can't be read or are of another network.
+        """
+        weights, _ = load_weights(path)
+        named = {AVERAGE_PREFIX + name: value for name, value in weights.items()}
+        put_weights(self._average, named, path)
+
     def fingerprint(self) -> str:
         """SHA-256 of the trained weights; on several devices it is the same on all."""
         digest = hashlib.sha256()

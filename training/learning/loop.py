@@ -18,7 +18,7 @@ from training.learning.batches import START, Batch, Batches, TrainingProgress
 from training.learning.learner import Learner, read_progress
 from training.learning.report import Report
 from training.learning.stop_request import StopRequest
-from training.learning.validator import Keeper
+from training.learning.validator import Validator
 from training.model.model_card import describe_model
 from training.runs.run_directory import RunDirectory
 from training.stacks.training_set import load_training_set
@@ -69,7 +69,7 @@ class Training:
         elif config.resume:
             self._learner.start_from(Path(config.resume_ckpt))
         self._report = Report(run, device)
-        self._keeper = Keeper(self._learner, run, config, self._data, self._report)
+        self._validator = Validator(self._learner, run, config, self._data, self._report)
         self._interval = validation_interval(self._batches, config)
         self._step = progress.steps
         self._initial: dict[str, Any] | None = None
@@ -77,7 +77,7 @@ class Training:
     def begin(self) -> None:
         """Report the run's totals, and the figures of the model that it begins from, if any."""
         if self._report.is_writing:
-            self._initial = self._keeper.measure_initial(self._step)
+            self._initial = self._validator.measure_initial(self._step)
         versions = {
             "napari-unet-mindspore": __version__,
             "mindspore": mindspore.__version__,
@@ -132,17 +132,17 @@ class Training:
         """Validate, and write what is worth keeping, in the process that writes."""
         if self._report.is_writing:
             progress = TrainingProgress(step, self._batches.samples_after(step))
-            self._keeper.validate_and_save(progress, self._batches.epoch(step))
+            self._validator.validate_and_save(progress, self._batches.epoch(step))
 
     def conclude(self, is_stopped: bool) -> None:
         """Write what is left to write, and report the run's end."""
         if self._device.world_size > 1:
             print(f"The weights' SHA-256 is {self._learner.fingerprint()}", flush=True)
         if self._report.is_writing:
-            self._keeper.measure_neurons()
-            self._keeper.finish()
+            self._validator.measure_neurons()
+            self._validator.finish()
         if self._initial is not None:
-            self._report.compared(self._keeper.compare(self._initial))
+            self._report.compared(self._validator.compare(self._initial))
         self._report.ended("stopped" if is_stopped else "finished", self._step)
         if self._report.is_writing:
             self._run.take_back_stop_request()

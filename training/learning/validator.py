@@ -25,7 +25,7 @@ from training.stacks.training_set import TrainingSet
 Probabilities = dict[int, NDArray[np.float32]]
 
 
-class Keeper:
+class Validator:
     """Validates the averaged weights, and writes what is worth keeping.
 
     A validation is told, and the best model written, before the checkpoint: a process killed in
@@ -60,9 +60,7 @@ class Keeper:
             If the run's folder has vanished.
         """
         self._learner.settle()
-        evaluation, probabilities = self._learner.inference.validate(
-            self._data, self._config.cross_valid_ind
-        )
+        evaluation, probabilities = self._validate()
         is_best = evaluation.mean["soft_dice"] >= self._best
         if is_best:
             self._best_validation = evaluation, probabilities
@@ -104,8 +102,7 @@ class Keeper:
             return None
         if done:
             return told_initial_figures(self._run)
-        fold = self._config.cross_valid_ind
-        evaluation, _ = self._learner.inference.validate(self._data, fold)
+        evaluation, _ = self._validate()
         return initial_figures(self._config, evaluation)
 
     def compare(self, initial: dict[str, Any]) -> dict[str, Any]:
@@ -115,11 +112,20 @@ class Keeper:
     def measure_neurons(self) -> None:
         """Add the figures of neurons to the evaluation of the best model.
 
-        Once, for they take longer than a validation; and only where every pixel has a label.
+        They take longer than a validation, so they are measured once, at the end, and only where
+        every pixel has a label. The weights of a best model from before a resume are read back
+        from the disk.
         """
-        if self._best_validation is not None and self._data.held_out is None:
-            evaluation, probabilities = self._best_validation
-            self._put_figures(evaluation.with_neuron_figures(probabilities, self._data.membrane))
+        if self._data.held_out is not None:
+            return
+        if self._best_validation is None:
+            self._learner.take_back(self._run.best)
+            self._best_validation = self._validate()
+        evaluation, probabilities = self._best_validation
+        self._put_figures(evaluation.with_neuron_figures(probabilities, self._data.membrane))
+
+    def _validate(self) -> tuple[Evaluation, Probabilities]:
+        return self._learner.inference.validate(self._data, self._config.cross_valid_ind)
 
     def _keep_best(self, evaluation: Evaluation) -> None:
         self._best = evaluation.mean["soft_dice"]
