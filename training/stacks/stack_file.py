@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import math
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -47,15 +48,16 @@ class StackFile:
 
     def __init__(self, path: Path, what: str = "images") -> None:
         self.path = Path(path)
-        self._file = open_tif(self.path, what)
-        try:
-            self._series = _only_series(self._file, self.path)
-            self._slices = _pages(self._file, self._series, self.path)
-        except BaseException as error:
-            self._file.close()
-            if isinstance(error, UserError) or not isinstance(error, Exception):
+        with ExitStack() as opened:
+            self._file = opened.enter_context(open_tif(self.path, what))
+            try:
+                self._series = _only_series(self._file, self.path)
+                self._slices = _pages(self._file, self._series, self.path)
+            except UserError:
                 raise
-            raise _damaged(self.path, error) from error
+            except Exception as error:  # tifffile's own are of many kinds
+                raise _damaged(self.path, error) from error
+            opened.pop_all()  # it stays open, until close
         self.dtype: np.dtype[Any] = self._series.dtype.newbyteorder("=")
 
     @property
