@@ -13,6 +13,9 @@ from training.files.untrusted_files import open_regular
 
 Weights = dict[str, NDArray[Any]]
 
+# The last three are for types of numbers that NumPy lacks.
+_CONTENT_ERRORS = (SafetensorError, ValueError, TypeError, AttributeError, KeyError)
+
 
 def read_safetensors(path: Path) -> tuple[Weights, dict[str, str]]:
     """Read all arrays of a file by name, and its metadata.
@@ -27,7 +30,7 @@ def read_safetensors(path: Path) -> tuple[Weights, dict[str, str]]:
         with safe_open(path, framework="numpy") as file:
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             return weights, file.metadata() or {}
-    except (SafetensorError, TypeError, ValueError) as error:
+    except _CONTENT_ERRORS as error:
         raise not_a_checkpoint(path) from error
 
 
@@ -37,7 +40,7 @@ def read_metadata(path: Path) -> dict[str, str]:
     try:
         with safe_open(path, framework="numpy") as file:
             return file.metadata() or {}
-    except (SafetensorError, TypeError, ValueError) as error:
+    except _CONTENT_ERRORS as error:
         raise not_a_checkpoint(path) from error
 
 
