@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,12 +20,13 @@ from napari_unet.layers.plugin_layers import (
 )
 from napari_unet.layers.slices import show_slice
 from napari_unet.widgets.annotate.table import LabelledTable
-from napari_unet.widgets.common.background import run_in_thread
 from napari_unet.widgets.common.brush_buttons import Brush, BrushButtons
 from napari_unet.widgets.common.brush_hand import BrushHand
 from napari_unet.widgets.common.dock import Dock, open_dock
 from napari_unet.widgets.common.edit_watch import EditWatch
+from napari_unet.widgets.common.latest_work import LatestWork
 from napari_unet.widgets.common.layer_choice import LayerChoice
+from napari_unet.widgets.common.messages import report
 from napari_unet.widgets.common.save_layers import ask_and_save_labels
 from training.stacks.sparse_labels import INSIDE, MEMBRANE
 
@@ -37,6 +37,7 @@ BRUSHES = (
     Brush("Erase", "E", 0, "#808080"),
 )
 FIRST_BRUSH_SIZE = 4
+Count = tuple[LabelCounts, set[int] | None]  # what counts, and which slices; None: all
 
 
 class AnnotateDock(Dock):
@@ -52,8 +53,9 @@ class AnnotateDock(Dock):
         super().__init__()
         self._viewer = napari_viewer
         self._counts: LabelCounts | None = None
-        self._is_counting = False
-        self._pending: set[int] | None = set()
+        self._counting = LatestWork(
+            self, _count, self._on_counted, self._on_uncounted, merge=_merge, shows_outdated=True
+        )
         self._image = LayerChoice(self._viewer, _is_paintable)
         self._labels = LayerChoice(self._viewer, self._fits, prefers=self._is_active)
         self._new = QPushButton("New")
@@ -97,7 +99,7 @@ class AnnotateDock(Dock):
         self._image.layer_changed.connect(self._on_image_changed)
         self._labels.layer_changed.connect(self._on_labels_changed)
         self._new.clicked.connect(self._on_new_requested)
-        self._watch.edited.connect(self._count)
+        self._watch.edited.connect(self._on_edited)
         self._table.slice_requested.connect(self._on_slice_requested)
         self._save.clicked.connect(self._on_save_requested)
         self._train.clicked.connect(self._on_train_requested)
@@ -134,24 +136,21 @@ class AnnotateDock(Dock):
             button.setEnabled(layer is not None)
         self._show_counts()
 
-    def _count(self, slices: set[int] | None) -> None:
-        """Count in a thread; what is edited meanwhile is counted after it."""
+    def _on_edited(self, slices: set[int] | None) -> None:
+        """Count these slices in a thread; None: all."""
         layer: Any = self._labels.layer
         if layer is None:
             return
         if self._counts is None or not self._counts.is_of(layer.data):
             self._counts, slices = LabelCounts(layer.data), None
-        self._pending = None if slices is None or self._pending is None else self._pending | slices
-        if not self._is_counting:
-            self._is_counting = True
-            slices, self._pending = self._pending, set()
-            run_in_thread(partial(self._counts.update, slices), self._on_counted)
+        self._counting.request((self._counts, slices))
 
     def _on_counted(self, _: None) -> None:
-        self._is_counting = False
         self._show_counts()
-        if self._pending != set():
-            self._count(set())
+
+    def _on_uncounted(self, error: Exception) -> None:
+        self._counts = None  # the next edit has all slices counted
+        report(error)
 
     def _show_counts(self) -> None:
         counts = self._counts
@@ -181,6 +180,18 @@ class AnnotateDock(Dock):
     def _on_train_requested(self) -> None:
         image, labels = self._image.layer, self._labels.layer
         open_dock(self._viewer, "Train").data.choose_layers(image, labels)
+
+
+def _count(request: Count) -> None:
+    counts, slices = request
+    counts.update(slices)
+
+
+def _merge(waiting: Count, new: Count) -> Count:
+    (former, before), (counts, after) = waiting, new
+    if former is not counts or before is None or after is None:
+        return counts, None
+    return counts, before | after
 
 
 def _is_paintable(layer: Layer) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,8 +12,8 @@ from qtpy.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
 
 from napari_unet.labelling.uncertainty import Region, SliceUncertainty, rank_uncertainty
 from napari_unet.layers.slices import pixels_in_world, show_slice, slider_in_pixels
-from napari_unet.widgets.common.background import run_in_thread
 from napari_unet.widgets.common.connections import Connections
+from napari_unet.widgets.common.latest_work import LatestWork
 from napari_unet.widgets.common.messages import report
 from napari_unet.widgets.correct.corrected_view import slice_links
 
@@ -38,7 +37,7 @@ class NextRegion(QWidget):
         self._probability: Image | None = None
         self._regions: list[Region] = []
         self._next = 0
-        self._is_ranking = self._is_going = False
+        self._ranking = LatestWork(self, _rank, self._on_ranked, self._on_failed)
         self._button = QPushButton("Next region  (N)")
         self._button.setToolTip("Go to the next region that the model is unsure of; N anywhere.")
         self._button.clicked.connect(self.go)
@@ -56,6 +55,7 @@ class NextRegion(QWidget):
         """Rank this probability when it is next asked for."""
         self._probability = probability
         self._regions = []
+        self._ranking.drop()
         self._button.setEnabled(probability is not None)
         self._where.setText("")
         self._slices.setText("" if probability else "Predict first: the probability tells it.")
@@ -65,27 +65,18 @@ class NextRegion(QWidget):
         if self._regions:
             self._show(self._regions[self._next % len(self._regions)])
             self._next += 1
-        elif self._probability is not None and not self._is_ranking:
-            self._is_ranking = True
+        elif self._probability is not None and not self._ranking.is_busy:
             self._where.setText("Ranking…")
-            data = self._probability.data
-            stack = data if data.ndim == 3 else data[np.newaxis]
-            rank = partial(rank_uncertainty, stack)
-            probability = self._probability
-            run_in_thread(lambda: (probability, rank()), self._on_ranked, self._on_failed)
+            self._ranking.request(self._probability.data)
 
-    def _on_ranked(self, result: tuple[Image, Ranking]) -> None:
-        self._is_ranking = False
-        probability, (slices, regions) = result
-        if probability != self._probability:
-            return
+    def _on_ranked(self, ranking: Ranking) -> None:
+        slices, regions = ranking
         self._regions, self._next = regions, 0
         worst = slice_links(one.z for one in slices[:TOLD_SLICES])
         self._slices.setText(f"Most uncertain slices: {worst}")
         self.go()
 
     def _on_failed(self, error: Exception) -> None:
-        self._is_ranking = False
         self._where.setText("")
         report(error)
 
@@ -111,3 +102,7 @@ class NextRegion(QWidget):
     def _on_link(self, link: str) -> None:
         if self._probability is not None:
             show_slice(self._viewer, self._probability, int(link))
+
+
+def _rank(probability: Any) -> Ranking:
+    return rank_uncertainty(probability if probability.ndim == 3 else probability[np.newaxis])

@@ -15,6 +15,7 @@ from napari_unet.labelling.correction import find_specks
 from napari_unet.layers.slices import displayed_slice
 from napari_unet.widgets.common.background import run_in_thread
 from napari_unet.widgets.common.edit_watch import EditWatch
+from napari_unet.widgets.common.latest_work import LatestWork
 from napari_unet.widgets.common.messages import report
 from napari_unet.widgets.correct.canvas_tools import set_labels, set_pixels
 
@@ -36,7 +37,7 @@ class SpecksView(QWidget):
         super().__init__(parent)
         self._viewer = viewer
         self._layer: Labels | None = None
-        self._is_counting = self._is_stale = False
+        self._counting = LatestWork(self, _count, self._on_counted)
         self._size = QSpinBox()
         self._size.setRange(1, LARGEST)
         self._size.setValue(40)
@@ -73,20 +74,14 @@ class SpecksView(QWidget):
 
     def _preview(self, _: object = None) -> None:
         """Count in a thread those of the slice that is shown."""
-        if self._is_counting:
-            self._is_stale = True
-            return
         page = self._page()
         self._count.setText("")
-        if page is not None:
-            self._is_counting, self._is_stale = True, False
-            run_in_thread(partial(find_specks, page, self._size.value()), self._on_counted)
+        if page is None:
+            self._counting.drop()
+        else:
+            self._counting.request((page, self._size.value()))
 
-    def _on_counted(self, found: tuple[Any, int]) -> None:
-        self._is_counting = False
-        if self._is_stale:
-            self._preview()
-        count = found[1]
+    def _on_counted(self, count: int) -> None:
         self._count.setText(f"{count} here")
 
     def _page(self) -> Any:
@@ -119,6 +114,10 @@ class SpecksView(QWidget):
     def _on_failed(self, error: Exception) -> None:
         self._all.setEnabled(True)
         report(error)
+
+
+def _count(request: tuple[NDArray[Any], int]) -> int:
+    return find_specks(*request)[1]
 
 
 def _find_all(mask: Any, size: int) -> tuple[NDArray[np.intp], ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 from napari import Viewer
@@ -11,9 +10,8 @@ from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_unet.evaluation.comparison import Comparison
 from napari_unet.layers.slices import displayed_slice, edited_slices
-from napari_unet.widgets.common.background import run_in_thread
 from napari_unet.widgets.common.connections import Connections
-from napari_unet.widgets.common.messages import report
+from napari_unet.widgets.common.latest_work import LatestWork
 from training.errors import UserError
 
 EDIT_DELAY = 60  # milliseconds from a brush's movement to new figures
@@ -42,12 +40,12 @@ class LiveComparison(QObject):
         self._layers: tuple[Any, Any] = (None, None)
         self._events = Connections(self)
         self._edited: set[int] = set()
-        self._is_computing = self._is_stale = False
+        self._computing = LatestWork(self, _compute_all, self._on_computed, shows_outdated=True)
+        self._measuring = LatestWork(self, _measure_neurons, self._on_measured)
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(EDIT_DELAY)
         self._timer.timeout.connect(self._on_edit_settled)
-        self._is_measuring = False
         self._pause = QTimer(self)
         self._pause.setSingleShot(True)
         self._pause.setInterval(NEURONS_DELAY)
@@ -68,6 +66,8 @@ class LiveComparison(QObject):
     def _restart(self) -> None:
         mask, truth = self._layers
         self.comparison = None
+        self._computing.drop()
+        self._measuring.drop()
         self.problem = "Open a mask and its ground truth as Labels layers."
         if mask is not None and truth is not None and mask != truth:
             try:
@@ -78,38 +78,23 @@ class LiveComparison(QObject):
         self.restarted.emit()
 
     def _compute_all(self) -> None:
-        if self._is_computing:
-            self._is_stale = True
-        elif self.comparison is not None:
-            self._is_computing, self._is_stale = True, False
-            run_in_thread(self.comparison.update_all, self._on_computed)
+        if self.comparison is not None:
+            self._computing.request(self.comparison)
 
     def _on_computed(self, _: None) -> None:
-        self._is_computing = False
-        if self._is_stale:
-            self._compute_all()
         if self.comparison is not None:
             self.figures_changed.emit(0, len(self.comparison) - 1)
             self._pause.start()
 
     def _measure_neurons(self) -> None:
-        if self._is_measuring:
-            self._pause.start()
-        elif self.comparison is not None and not self.comparison.has_neurons:
-            self._is_measuring = True
-            measure = partial(self.comparison.update_neurons, NEURONS_SECONDS)
-            run_in_thread(measure, self._on_measured, self._on_unmeasured)
+        if self.comparison is not None and not self.comparison.has_neurons:
+            self._measuring.request(self.comparison)
 
     def _on_measured(self, _: None) -> None:
-        self._is_measuring = False
         if self.comparison is not None:
             self.figures_changed.emit(0, len(self.comparison) - 1)
         if not self._pause.isActive():
             self._measure_neurons()
-
-    def _on_unmeasured(self, error: Exception) -> None:
-        self._is_measuring = False
-        report(error)
 
     def _update(self, slices: set[int]) -> None:
         if self.comparison is None:
@@ -145,3 +130,11 @@ class LiveComparison(QObject):
             self._compute_all()
         else:
             self._restart()
+
+
+def _compute_all(comparison: Comparison) -> None:
+    comparison.update_all()
+
+
+def _measure_neurons(comparison: Comparison) -> None:
+    comparison.update_neurons(NEURONS_SECONDS)

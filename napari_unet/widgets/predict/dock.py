@@ -19,6 +19,7 @@ from napari_unet.settings import SettingsChanges, load_settings, remember
 from napari_unet.widgets.common.background import run_in_thread
 from napari_unet.widgets.common.connections import Connections
 from napari_unet.widgets.common.dock import Dock
+from napari_unet.widgets.common.latest_work import LatestWork
 from napari_unet.widgets.common.layer_choice import LayerChoice
 from napari_unet.widgets.common.messages import report
 from napari_unet.widgets.common.save_layers import SaveButtons
@@ -49,7 +50,7 @@ class PredictDock(Dock):
         self._viewer = viewer
         self._result: PredictedLayers | None = None
         self._worker = PredictionWorker(self)
-        self._is_thresholding = self._is_stale = False
+        self._thresholding = LatestWork(self, _threshold_all, self._on_thresholded)
         self._events = Connections(self)
         self._model = ModelChoice()
         self._image = LayerChoice(viewer, _is_predictable, prefers=_is_selected(viewer))
@@ -191,28 +192,17 @@ class PredictDock(Dock):
         if self._result is not None:
             self._keep_corrected(self._result)
             self._result.threshold_displayed_slice(self._viewer, threshold)
-            self._threshold_others()
+            self._thresholding.request(self._result)  # the other slices
 
     def _keep_corrected(self, result: PredictedLayers) -> None:
         """Leave alone the slices that a person marked as right."""
         result.prediction.keep(corrected_slices(result.mask))
         self._threshold.show_kept(result.prediction.kept_slices)
 
-    def _threshold_others(self) -> None:
-        if self._is_thresholding:
-            self._is_stale = True
-        elif self._result is not None:
-            self._is_thresholding, self._is_stale = True, False
-            run_in_thread(self._result.prediction.threshold_all, self._on_thresholded)
-
-    def _on_thresholded(self, threshold: float) -> None:
-        self._is_thresholding = False
-        if self._is_stale:
-            self._threshold_others()
-        else:
-            _remember(threshold=threshold)
-            if self._result is not None:
-                self._result.report_mask_changed()
+    def _on_thresholded(self, done: tuple[PredictedLayers, float]) -> None:
+        result, threshold = done
+        _remember(threshold=threshold)
+        result.report_mask_changed()
 
     def _on_release_requested(self) -> None:
         if self._result is not None:
@@ -229,6 +219,10 @@ class PredictDock(Dock):
         if self._result is not None and event.value in self._result.layers:
             self._result = None
             self._worker.cancel()
+
+
+def _threshold_all(result: PredictedLayers) -> tuple[PredictedLayers, float]:
+    return result, result.prediction.threshold_all()
 
 
 def _is_predictable(layer: Layer) -> bool:

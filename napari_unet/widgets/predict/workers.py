@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 from napari.qt.threading import create_worker
@@ -12,7 +11,8 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_unet.prediction.live_prediction import StackPrediction, predict_slices
 from napari_unet.text import progress_text
-from napari_unet.widgets.common.background import run_in_thread, start
+from napari_unet.widgets.common.background import start
+from napari_unet.widgets.common.latest_work import LatestWork
 from napari_unet.widgets.common.messages import report
 from napari_unet.widgets.predict.predicted_layers import PredictedLayers
 
@@ -91,30 +91,23 @@ class SliceFollower(QObject):
         super().__init__(parent)
         self._work: StackPrediction | None = None
         self._of: tuple[PredictedLayers, bool] | None = None
-        self._wanted: int | None = None
-        self._is_busy = False
+        self._slices = LatestWork(
+            self, _predict, self.predicted.emit, self._on_failed, shows_outdated=True
+        )
 
     def request(self, result: PredictedLayers, index: int, tta: bool) -> None:
         """Predict a slice as soon as the one under way is done, unless another is asked for."""
-        if self._of != (result, tta):
+        if self._work is None or self._of != (result, tta):
             self._work = StackPrediction(result.model, result.image.data, result.prediction, tta)
             self._of = (result, tta)
-        self._wanted = index
-        self._go_on()
-
-    def _go_on(self) -> None:
-        if self._is_busy or self._wanted is None or self._work is None:
-            return
-        index, self._wanted = self._wanted, None
-        self._is_busy = True
-        run_in_thread(partial(self._work.predict, index), self._on_predicted, self._on_failed)
-
-    def _on_predicted(self, index: int) -> None:
-        self._is_busy = False
-        self._go_on()
-        self.predicted.emit(index)
+        self._slices.request((self._work, index))
 
     def _on_failed(self, error: Exception) -> None:
-        self._is_busy, self._wanted = False, None
+        self._slices.drop()
         report(error)
         self.failed.emit()
+
+
+def _predict(request: tuple[StackPrediction, int]) -> int:
+    work, index = request
+    return work.predict(index)

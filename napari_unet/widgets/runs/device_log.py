@@ -7,7 +7,7 @@ from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QWidget
 
 from napari_unet.launchers.launcher import Launcher
 from napari_unet.runs.launcher_of_run import count_device_logs, launcher_for, read_device_log
-from napari_unet.widgets.common.background import run_in_thread
+from napari_unet.widgets.common.latest_work import LatestWork
 from napari_unet.widgets.common.messages import plain_label, report
 from napari_unet.widgets.common.text_window import TextWindow
 from training.errors import UserError
@@ -35,7 +35,7 @@ class DeviceLogWindow(TextWindow):
         super().__init__(f"Log of {run.name}", read_tail(run.log) or _NOTHING, parent)
         self._run = run
         self._launcher = launcher_for(run, launcher)
-        self._is_reading = False
+        self._reading = LatestWork(self, self._text_of, self._on_read, self._on_unread)
         self._sources = QComboBox()
         self._sources.addItem("All of the training", None)
         for rank in range(count_device_logs(run)):
@@ -46,7 +46,7 @@ class DeviceLogWindow(TextWindow):
         self._state.setWordWrap(True)
         self._timer = QTimer(self)
         self._timer.setInterval(_INTERVAL)
-        self._timer.timeout.connect(self._read)
+        self._timer.timeout.connect(self._on_interval)
         self._lay_out()
         self._timer.start()
 
@@ -64,31 +64,22 @@ class DeviceLogWindow(TextWindow):
     def _on_source_changed(self) -> None:
         self.show_text("")
         self._state.setText("Fetching…")
-        self._read()
+        self._reading.request(self._sources.currentData())
 
-    def _read(self) -> None:
-        if self._is_reading:
-            return  # the timer asks again
-        self._is_reading = True
-        rank = self._sources.currentData()
-        run_in_thread(lambda: (rank, self._text_of(rank)), self._on_read, self._on_unread)
+    def _on_interval(self) -> None:
+        if not self._reading.is_busy:
+            self._reading.request(self._sources.currentData())
 
     def _text_of(self, rank: int | None) -> str:
         if rank is None:
             return read_tail(self._run.log)
         return read_device_log(self._run, rank, self._launcher)
 
-    def _on_read(self, result: tuple[int | None, str]) -> None:
-        self._is_reading = False
-        rank, text = result
-        if rank != self._sources.currentData():
-            self._read()
-            return
+    def _on_read(self, text: str) -> None:
         self._state.clear()
         self.show_text(text or _NOTHING)
 
     def _on_unread(self, error: Exception) -> None:
-        self._is_reading = False
         if isinstance(error, UserError):
             self._state.setText(f"{error} Trying again.")
             return

@@ -14,6 +14,7 @@ from napari_unet.runs.run_list import RunSummary, list_runs
 from napari_unet.settings import load_settings, remember
 from napari_unet.widgets.common.background import run_in_thread
 from napari_unet.widgets.common.dock import Dock, open_dock
+from napari_unet.widgets.common.latest_work import LatestWork
 from napari_unet.widgets.common.messages import confirm, plain_tooltip, report
 from napari_unet.widgets.common.text_window import TextWindow
 from napari_unet.widgets.runs.device_log import DeviceLogWindow
@@ -37,7 +38,7 @@ class RunsDock(Dock):
         super().__init__()
         self._viewer = napari_viewer
         self._folder = Path(load_settings().runs_folder)
-        self._is_listing = False
+        self._listing = LatestWork(self, list_runs, self._on_listed, self._on_unlisted)
         self._table = RunsTable()
         self._folder_label = QElidingLabel()
         self._folder_label.setTextFormat(Qt.TextFormat.PlainText)
@@ -60,11 +61,7 @@ class RunsDock(Dock):
 
     def refresh(self) -> None:
         """Look at the folder again."""
-        if self._is_listing:
-            return
-        self._is_listing = True
-        folder = self._folder
-        run_in_thread(lambda: (folder, list_runs(folder)), self._on_listed, self._on_unlisted)
+        self._listing.request(self._folder)
 
     def _lay_out(self) -> None:
         row = QHBoxLayout()
@@ -76,7 +73,7 @@ class RunsDock(Dock):
         layout.addWidget(self._table, 1)
 
     def _connect(self) -> None:
-        self._timer.timeout.connect(self.refresh)
+        self._timer.timeout.connect(self._on_interval)
         self._choose.clicked.connect(self._on_folder_requested)
         self._table.curves_requested.connect(self._on_curves_requested)
         self._table.log_requested.connect(self._on_log_requested)
@@ -85,16 +82,14 @@ class RunsDock(Dock):
         self._table.resume_requested.connect(self._on_resume_requested)
         self._table.deletion_requested.connect(self._on_deletion_requested)
 
-    def _on_listed(self, result: tuple[Path, list[RunSummary]]) -> None:
-        self._is_listing = False
-        folder, runs = result
-        if folder == self._folder:
-            self._table.show_runs(runs)
-        else:
+    def _on_interval(self) -> None:
+        if not self._listing.is_busy:
             self.refresh()
 
+    def _on_listed(self, runs: list[RunSummary]) -> None:
+        self._table.show_runs(runs)
+
     def _on_unlisted(self, error: Exception) -> None:
-        self._is_listing = False
         self._timer.stop()
         report(error)
 

@@ -1,15 +1,20 @@
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
 from napari import Viewer
 from napari.layers import Layer
+from napari.utils.notifications import notification_manager
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
 from qtpy.QtGui import QMouseEvent, QTextDocumentFragment
 from qtpy.QtWidgets import QApplication, QLabel, QPushButton, QWidget
 
+from training.errors import UserError
+
+FAILURE = "The disk is gone."
 Button = Callable[[QWidget, str], QPushButton]
 Pixel = tuple[float, float]
 
@@ -45,6 +50,30 @@ def shown() -> Callable[[QLabel], str]:
         return QTextDocumentFragment.fromHtml(label.text()).toPlainText()
 
     return read
+
+
+@pytest.fixture
+def fail_once(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any, str], Callable[[], bool]]:
+    """``fail_once(owner, name)`` lets the next call of a function fail.
+
+    It gives a function that says whether the failure was reported.
+    """
+
+    def break_next_call(owner: Any, name: str) -> Callable[[], bool]:
+        function, failures = getattr(owner, name), [UserError(FAILURE)]
+
+        def fail_or_call(*arguments: Any, **options: Any) -> Any:
+            if failures:
+                raise failures.pop()
+            return function(*arguments, **options)
+
+        monkeypatch.setattr(owner, name, fail_or_call)
+        earlier = len(notification_manager.records)
+        return lambda: any(
+            FAILURE in record.message for record in notification_manager.records[earlier:]
+        )
+
+    return break_next_call
 
 
 @pytest.fixture

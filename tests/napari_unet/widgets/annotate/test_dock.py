@@ -11,6 +11,7 @@ from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFileDialog, QLabel, QPushButton, QTableView
 
+from napari_unet.labelling.label_counts import LabelCounts
 from napari_unet.layers.plugin_layers import is_sparse_layer
 from napari_unet.widgets.annotate.dock import AnnotateDock
 from training.stacks.sparse_labels import read_label_note
@@ -18,6 +19,7 @@ from training.stacks.sparse_labels import read_label_note
 PLUGIN = "napari-unet-mindspore"
 Button = Callable[..., QPushButton]
 Drag = Callable[..., None]
+FailOnce = Callable[..., Callable[[], bool]]
 
 
 @pytest.fixture
@@ -149,3 +151,15 @@ def test_without_an_image_it_says_what_to_do(
     _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, "Annotate")
     assert "Open an image stack first" in text(dock)
     assert not button(dock, "New").isEnabled()
+
+
+def test_after_a_failed_count_all_slices_are_counted_with_the_next_edit(
+    dock: AnnotateDock, strokes: Labels, fail_once: FailOnce, qtbot: QtBot
+) -> None:
+    strokes.paint((2, 30, 30), 1)
+    qtbot.waitUntil(lambda: rows(dock) == counted(strokes))
+    is_reported = fail_once(LabelCounts, "update")
+    strokes.paint((3, 30, 30), 1)
+    qtbot.waitUntil(is_reported)
+    strokes.paint((5, 30, 30), 1)
+    qtbot.waitUntil(lambda: rows(dock) == counted(strokes))

@@ -1,6 +1,7 @@
 """Correcting a mask with the mouse and keys in a real viewer."""
 
 from collections.abc import Callable
+from threading import Event
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from napari import Viewer
 from napari.layers import Image, Labels
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QCheckBox, QLabel, QPushButton
+from qtpy.QtWidgets import QCheckBox, QLabel, QPushButton, QSpinBox
 
 from napari_unet.layers.plugin_layers import (
     add_mask,
@@ -16,11 +17,13 @@ from napari_unet.layers.plugin_layers import (
     corrected_slices,
     is_sparse_layer,
 )
+from napari_unet.widgets.correct import next_region, specks_view
 from napari_unet.widgets.correct.dock import CorrectDock
 
 PLUGIN = "napari-unet-mindspore"
 Button = Callable[..., QPushButton]
 Drag = Callable[..., None]
+FailOnce = Callable[..., Callable[[], bool]]
 
 
 @pytest.fixture
@@ -152,3 +155,48 @@ def test_next_region_goes_where_the_model_is_unsure(
 def test_without_a_mask_it_says_what_to_do(viewer: Viewer) -> None:
     _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, "Correct")
     assert "Predict a mask first" in text(dock)
+
+
+def test_after_a_failed_count_specks_are_counted_with_the_next_edit(
+    viewer: Viewer, dock: CorrectDock, fail_once: FailOnce, qtbot: QtBot
+) -> None:
+    qtbot.waitUntil(lambda: "1 here" in text(dock))
+    is_reported = fail_once(specks_view, "find_specks")
+    viewer.dims.set_current_step(0, 0)
+    qtbot.waitUntil(is_reported)
+    viewer.dims.set_current_step(0, 4)
+    qtbot.waitUntil(lambda: "1 here" in text(dock))
+
+
+def test_an_outdated_count_of_specks_is_not_shown(
+    viewer: Viewer, dock: CorrectDock, monkeypatch: pytest.MonkeyPatch, qtbot: QtBot
+) -> None:
+    begun, let_go, shown = Event(), Event(), []
+    find = specks_view.find_specks
+
+    def find_slowly(page: np.ndarray, size: int) -> object:
+        begun.set()
+        assert let_go.wait(60)
+        return find(page, size)
+
+    qtbot.waitUntil(lambda: "1 here" in text(dock))
+    label = next(one for one in dock.findChildren(QLabel) if one.text() == "1 here")
+    monkeypatch.setattr(label, "setText", shown.append)
+    monkeypatch.setattr(specks_view, "find_specks", find_slowly)
+    size = dock.findChild(specks_view.SpecksView).findChild(QSpinBox)
+    size.setValue(39)
+    assert begun.wait(60)
+    size.setValue(4)  # as large as the speck, which is not under it
+    let_go.set()
+    qtbot.waitUntil(lambda: "0 here" in shown)
+    assert "1 here" not in shown
+
+
+def test_after_a_failed_ranking_the_next_one_goes_to_a_region(
+    viewer: Viewer, dock: CorrectDock, fail_once: FailOnce, qtbot: QtBot
+) -> None:
+    is_reported = fail_once(next_region, "rank_uncertainty")
+    press(viewer, qtbot, Qt.Key.Key_N)
+    qtbot.waitUntil(is_reported)
+    press(viewer, qtbot, Qt.Key.Key_N)
+    qtbot.waitUntil(lambda: "1 of" in text(dock))

@@ -11,6 +11,7 @@ from pytestqt.qtbot import QtBot
 from qtpy.QtCore import QPoint, Qt, QTimer
 from qtpy.QtWidgets import QApplication, QFileDialog, QLabel, QTableView
 
+from napari_unet.evaluation.comparison import Comparison
 from napari_unet.layers.plugin_layers import add_mask
 from napari_unet.widgets.evaluate.canvas import grid_shape
 from napari_unet.widgets.evaluate.dock import EvaluateDock
@@ -18,6 +19,7 @@ from training.metrics.neuron_metrics import neuron_figures_of_mask
 from training.metrics.pixel_metrics import overlap_figures
 
 Button = Callable[..., object]
+FailOnce = Callable[..., Callable[[], bool]]
 
 
 @pytest.fixture
@@ -237,3 +239,18 @@ def test_a_closed_dock_leaves_the_viewer_alone(
     mask.paint((1, 30, 30), 1)
     viewer.dims.set_current_step(0, 3)
     viewer.layers.clear()
+
+
+@pytest.mark.parametrize("work", ["update_all", "update_neurons"])
+def test_after_a_failure_figures_follow_the_next_edit(
+    dock: EvaluateDock, mask: Labels, truth: Labels, fail_once: FailOnce, qtbot: QtBot, work: str
+) -> None:
+    qtbot.waitUntil(lambda: "…" not in [*column(dock, 5), summary(dock)])
+    is_reported = fail_once(Comparison, work)
+    mask.data[:4] = 0
+    mask.events.data(value=mask.data)
+    qtbot.waitUntil(is_reported)
+    mask.data[:] = truth.data
+    mask.events.data(value=mask.data)
+    qtbot.waitUntil(lambda: column(dock, 1) == ["1.000"] * 7)
+    qtbot.waitUntil(lambda: column(dock, 5) == ["1.000"] * 7)

@@ -23,7 +23,7 @@ from superqt import QLabeledDoubleSlider
 from napari_unet.layers.plugin_layers import CORRECTED_KEY
 from napari_unet.neurons.segmentation import Segmentation, number_neurons, segment_slice
 from napari_unet.neurons.segmentation_choice import choose_on_training_slices
-from napari_unet.prediction.live_prediction import LivePrediction
+from napari_unet.prediction.live_prediction import LivePrediction, StackPrediction
 from napari_unet.prediction.predictor import load_predictor
 from napari_unet.settings import default_runs_folder, load_settings
 from napari_unet.widgets.predict.dock import PredictDock
@@ -32,6 +32,7 @@ from training.runs.run_directory import RunDirectory
 
 WriteModel = Callable[..., Path]
 Button = Callable[..., object]
+FailOnce = Callable[..., Callable[[], bool]]
 PREDICT = "Predict all slices"
 
 
@@ -377,3 +378,32 @@ def test_the_threshold_of_neurons_is_chosen_on_the_run_s_training_slices(
     told = f"neurons (threshold {expected.threshold:g}, seeds {expected.seeds:g})"
     qtbot.waitUntil(lambda: told in texts(dock))
     assert viewer.layers["tissue neurons"].data.any()
+
+
+def test_after_a_failed_threshold_the_mask_follows_the_next_one(
+    viewer: Viewer,
+    dock: PredictDock,
+    predict: Callable[..., None],
+    fail_once: FailOnce,
+    qtbot: QtBot,
+) -> None:
+    predict()
+    probability, mask = viewer.layers["tissue probability"], viewer.layers["tissue mask"]
+    slider = dock.findChild(QLabeledDoubleSlider)
+    is_reported = fail_once(LivePrediction, "threshold_all")
+    slider.setValue(0.4)
+    qtbot.waitUntil(is_reported)
+    slider.setValue(0.6)
+    qtbot.waitUntil(lambda: np.array_equal(mask.data, probability.data >= 0.6))
+
+
+def test_after_a_failed_slice_the_following_can_be_switched_on_again(
+    viewer: Viewer, dock: PredictDock, fail_once: FailOnce, qtbot: QtBot
+) -> None:
+    is_reported = fail_once(StackPrediction, "predict")
+    scroll = box(dock, "Predict as I scroll")
+    scroll.click()
+    qtbot.waitUntil(is_reported)
+    assert not scroll.isChecked()
+    scroll.click()
+    qtbot.waitUntil(lambda: viewer.layers["tissue probability"].data.any())

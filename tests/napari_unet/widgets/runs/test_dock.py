@@ -9,16 +9,19 @@ from typing import Any
 import pytest
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt, QTimer
-from qtpy.QtWidgets import QApplication, QMessageBox, QPushButton, QTableView, QWidget
+from qtpy.QtWidgets import QApplication, QLabel, QMessageBox, QPushButton, QTableView, QWidget
 
 from napari_unet.settings import remember
 from napari_unet.widgets.common.text_window import TextWindow
+from napari_unet.widgets.runs import device_log
+from napari_unet.widgets.runs import dock as runs_dock
 from napari_unet.widgets.runs.dock import RunsDock
 from training.config import preset_config
 from training.runs.event_log import EventLog
 from training.runs.run_directory import RunDirectory
 
 Button = Callable[[QWidget, str], QPushButton]
+FailOnce = Callable[..., Callable[[], bool]]
 PATIENCE = 60_000  # milliseconds
 
 
@@ -103,3 +106,31 @@ def test_deletion_asks_first(
     qtbot.waitUntil(lambda: not run.path.exists(), timeout=PATIENCE)
     table = dock.findChild(QTableView)
     qtbot.waitUntil(lambda: table.model().rowCount() == 0, timeout=PATIENCE)
+
+
+def test_after_a_failed_listing_the_next_one_is_shown(
+    dock: RunsDock, run: RunDirectory, fail_once: FailOnce, qtbot: QtBot
+) -> None:
+    is_reported = fail_once(runs_dock, "list_runs")
+    dock.set_folder(run.path.parent)
+    qtbot.waitUntil(is_reported)
+    RunDirectory(run.path.parent / "second").create(preset_config("medical"))
+    dock.refresh()
+    table = dock.findChild(QTableView)
+    qtbot.waitUntil(lambda: table.model().rowCount() == 2, timeout=PATIENCE)
+
+
+def test_after_a_failed_reading_the_log_goes_on(
+    dock: RunsDock, run: RunDirectory, button: Button, fail_once: FailOnce, qtbot: QtBot
+) -> None:
+    button(dock, "Log").click()
+    window = dock.findChild(TextWindow)
+    fail_once(device_log, "read_tail")
+    qtbot.waitUntil(lambda: "Trying again" in text(window), timeout=PATIENCE)
+    run.log.write_text("step: 2\n")
+    qtbot.waitUntil(lambda: "step: 2" in window.text(), timeout=PATIENCE)
+    window.close()
+
+
+def text(window: QWidget) -> str:
+    return " ".join(label.text() for label in window.findChildren(QLabel))
