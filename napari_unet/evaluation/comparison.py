@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from training.errors import UserError
 from training.metrics.neuron_metrics import NEURON_FIGURES, neuron_figures_of_mask
 from training.metrics.pixel_metrics import overlap_figures
+from training.stacks.stack_axes import as_stack
 
 PIXEL_FIGURES = ("dice", "iou", "precision", "recall")
 FIGURES = (*PIXEL_FIGURES, *NEURON_FIGURES)
@@ -21,18 +22,18 @@ Figures = dict[str, float]
 
 
 class Comparison:
-    """Figures of every slice of a mask, kept up to date by telling it what was edited.
+    """Holds the figures of every slice of a mask; :meth:`update` follows an edit.
 
-    Those of pixels take milliseconds a slice; those of neurons ten times as long, so that they
-    are computed apart, and are missing until then.
+    Figures of pixels take milliseconds a slice. Those of neurons take ten times as long, so they
+    are computed separately, and are missing until then.
 
     Parameters
     ----------
     predicted, truth : arrays (Z, Y, X) or (Y, X) of int
-        Pixels other than 0 are membrane. They are looked at anew whenever a slice is
-        computed; dask arrays will do.
+        Pixels other than 0 are membrane. They are read again whenever a slice is computed;
+        they may be dask arrays.
     predicted_name, truth_name : str
-        Of the layers, for messages.
+        Names of the layers, for messages.
 
     Raises
     ------
@@ -53,8 +54,9 @@ class Comparison:
             raise UserError(
                 f"'{predicted_name}' has {predicted.ndim} axes.", "Choose a stack of slices."
             )
-        self._predicted, self._truth = predicted, truth
-        length = predicted.shape[0] if predicted.ndim == 3 else 1
+        self._arrays = predicted, truth
+        self._predicted, self._truth = as_stack(predicted), as_stack(truth)
+        length = len(self._predicted)
         self._figures: list[Figures | None] = [None] * length
         self._neurons: list[Figures] = [{}] * length
         self._edits = [0] * length
@@ -63,13 +65,13 @@ class Comparison:
         return len(self._figures)
 
     def __getitem__(self, index: int) -> Figures | None:
-        """Figures of a slice, or None if it was not computed yet."""
+        """Give the figures of a slice, or None if it was not computed yet."""
         figures = self._figures[index]
         return None if figures is None else {**figures, **self._neurons[index]}
 
     def is_of(self, predicted: Any, truth: Any) -> bool:
         """Whether these are the very arrays that are compared."""
-        return self._predicted is predicted and self._truth is truth
+        return self._arrays[0] is predicted and self._arrays[1] is truth
 
     @property
     def has_neurons(self) -> bool:
@@ -82,8 +84,8 @@ class Comparison:
             self.update(index)
 
     def update(self, index: int) -> bool:
-        """Compute the figures of pixels of a slice anew; whether they changed."""
-        predicted, truth = _slice(self._predicted, index), _slice(self._truth, index)
+        """Compute the figures of pixels of a slice again; True if they changed."""
+        predicted, truth = self._pair(index)
         figures = overlap_figures(predicted != 0, truth != 0)
         has_changed = figures != self._figures[index]
         if has_changed:
@@ -95,8 +97,8 @@ class Comparison:
     def update_neurons(self, seconds: float = math.inf) -> None:
         """Compute the figures of neurons where they are missing, edited slices first.
 
-        May run in a thread while another one updates slices: of a slice that changes meanwhile
-        they stay missing.
+        May run in a thread while another one updates slices: they stay missing for a slice that
+        changes in the meantime.
 
         Parameters
         ----------
@@ -109,41 +111,41 @@ class Comparison:
             if time.monotonic() > end:
                 break
             edits = self._edits[index]
-            predicted, truth = _slice(self._predicted, index), _slice(self._truth, index)
+            predicted, truth = self._pair(index)
             figures = neuron_figures_of_mask(predicted != 0, truth != 0)
             if self._edits[index] == edits:
                 self._neurons[index] = figures
 
     def by_slice(self) -> dict[int, Figures]:
-        """Figures of the slices computed so far."""
+        """Give the figures of the slices computed so far, by index."""
         every = ((index, self[index]) for index in range(len(self)))
         return {index: figures for index, figures in every if figures is not None}
 
     def worst_first(self) -> list[int]:
-        """Computed slices from the lowest Dice to the highest."""
+        """List the computed slices from the lowest Dice to the highest."""
         computed = self.by_slice()
         return sorted(computed, key=lambda index: computed[index]["dice"])
 
     def next_worst(self, index: int) -> int:
-        """The slice after ``index`` in :meth:`worst_first`; after the best comes the worst."""
+        """Give the slice after ``index`` in :meth:`worst_first`; after the best comes the worst."""
         order = self.worst_first()
         if index not in order:
             return order[0] if order else index
         return order[(order.index(index) + 1) % len(order)]
 
     def mean(self) -> Figures:
-        """Mean of each figure over the slices computed so far; empty if there are none.
+        """Take the mean of each figure over the slices computed so far; empty before the first.
 
         Figures that some of these slices lack are left out.
         """
         return self._over_slices(np.mean)
 
     def spread(self) -> Figures:
-        """Standard deviation of each figure over the slices computed so far."""
+        """Take the standard deviation of each figure over the slices computed so far."""
         return self._over_slices(np.std)
 
     def to_csv(self, delimiter: str = ",") -> str:
-        """A line a slice, then mean and standard deviation."""
+        """Write a line a slice, then mean and standard deviation."""
         text = io.StringIO()
         writer = csv.writer(text, delimiter=delimiter, lineterminator="\n")
         writer.writerow(["index", *FIGURES])
@@ -153,7 +155,7 @@ class Comparison:
             ("sd", self.spread()),
         ]
         for name, figures in rows:
-            cells = [f"{figures[one]:.6f}" if one in figures else "" for one in FIGURES]
+            cells = [f"{figures[key]:.6f}" if key in figures else "" for key in FIGURES]
             writer.writerow([name, *cells])
         return text.getvalue()
 
@@ -161,9 +163,8 @@ class Comparison:
         computed = list(self.by_slice().values())
         if not computed:
             return {}
-        names = [name for name in FIGURES if all(name in one for one in computed)]
-        return {name: float(statistic([one[name] for one in computed])) for name in names}
+        names = [name for name in FIGURES if all(name in figures for figures in computed)]
+        return {name: float(statistic([figures[name] for figures in computed])) for name in names}
 
-
-def _slice(stack: Any, index: int) -> NDArray[Any]:
-    return np.asarray(stack[index] if stack.ndim == 3 else stack)
+    def _pair(self, index: int) -> tuple[NDArray[Any], NDArray[Any]]:
+        return np.asarray(self._predicted[index]), np.asarray(self._truth[index])

@@ -1,4 +1,4 @@
-"""Tools that correct a mask of membranes: they tell which pixels change. No Qt, no napari."""
+"""Tools that correct a mask of membranes: they find which pixels change. No Qt, no napari."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.stacks.sparse_labels import INSIDE, MEMBRANE
+from training.stacks.stack_axes import as_stack
 
 Point = tuple[int, int]
 Pixels = tuple[NDArray[np.intp], NDArray[np.intp]]
@@ -18,7 +19,7 @@ DETOUR = 0.05  # cost of the brightest pixel is 1, of the darkest this: paths ar
 
 
 def darkest_path(image: NDArray[Any], start: Point, end: Point) -> Pixels:
-    """The path between two pixels along which the image is darkest.
+    """Find the path between two pixels along which the image is darkest.
 
     A minimal-cost path (Dijkstra, 8 neighbours, weighted by length), as in live-wire
     segmentation: Mortensen & Barrett 1998, Graphical Models and Image Processing 60.
@@ -40,7 +41,7 @@ def darkest_path(image: NDArray[Any], start: Point, end: Point) -> Pixels:
 
     ends = np.array([start, end])
     if np.hypot(*(ends[1] - ends[0])) > LONGEST:
-        line: Any = draw.line  # it has no types, nor has the next one
+        line: Any = draw.line  # untyped, as route_through_array is
         rows, columns = line(*start, *end)
         return np.asarray(rows), np.asarray(columns)
     low = np.maximum(ends.min(axis=0) - REACH, 0)
@@ -68,8 +69,18 @@ def _distance_to_line(
     return distance
 
 
-def widened(path: Pixels, width: int, shape: tuple[int, int]) -> Pixels:
-    """Pixels within half a width of a path, inside of a slice of this shape (Y, X)."""
+def widen(path: Pixels, width: int, shape: tuple[int, int]) -> Pixels:
+    """Find the pixels within half a width of a path, inside of a slice.
+
+    Parameters
+    ----------
+    path : rows, columns
+        Arrays (N,) of int.
+    width : int
+        In pixels.
+    shape : (Y, X)
+        The slice's.
+    """
     radius = width / 2
     reach = int(radius)
     offsets = np.indices((2 * reach + 1, 2 * reach + 1)).reshape(2, -1) - reach
@@ -81,7 +92,7 @@ def widened(path: Pixels, width: int, shape: tuple[int, int]) -> Pixels:
 
 
 def find_specks(mask: NDArray[Any], size: int) -> tuple[Pixels, int]:
-    """Islands of membrane of less than ``size`` pixels.
+    """Find islands of membrane of less than ``size`` pixels.
 
     Parameters
     ----------
@@ -90,8 +101,8 @@ def find_specks(mask: NDArray[Any], size: int) -> tuple[Pixels, int]:
 
     Returns
     -------
-    pixels : arrays of int
-        All pixels of all specks.
+    pixels : rows, columns
+        All pixels of all specks, arrays (N,) of int.
     count : int
         How many specks.
     """
@@ -105,15 +116,15 @@ def find_specks(mask: NDArray[Any], size: int) -> tuple[Pixels, int]:
     return (rows, columns), int(is_speck.sum())
 
 
-def snapped(stroke: Pixels, probability: NDArray[np.float32], label: int, level: float) -> Pixels:
-    """Those pixels of a stroke that the probability agrees with.
+def snap(stroke: Pixels, probability: NDArray[np.float32], label: int, level: float) -> Pixels:
+    """Keep those pixels of a stroke that the probability agrees with.
 
     Parameters
     ----------
-    stroke : arrays of int
-        Pixels under the brush.
-    probability : array (Y, X)
-        Of membrane.
+    stroke : rows, columns
+        Pixels under the brush, arrays (N,) of int.
+    probability : array (Y, X) of float32
+        Probability of membrane, 0..1.
     label : int
         What is painted: 1 keeps the pixels that are rather membrane, 0 those that are rather not.
     level : float
@@ -132,19 +143,24 @@ def snapped(stroke: Pixels, probability: NDArray[np.float32], label: int, level:
 def as_ground_truth(
     mask: Any, corrected: list[int], strokes: NDArray[np.uint8] | None = None
 ) -> NDArray[np.uint8]:
-    """Sparse labels (Z, Y, X) of the corrected slices of a mask, and of earlier strokes elsewhere.
+    """Make sparse labels of a mask's corrected slices, and of earlier strokes elsewhere.
 
     Parameters
     ----------
     mask : array (Z, Y, X) or (Y, X)
         Other values than 0 are membrane.
     corrected : list of int
-        Slices that were corrected throughout: every pixel of them is a label.
+        Slices that were corrected completely: each of their pixels is a label.
     strokes : array of uint8, optional
         Sparse labels of the same shape.
+
+    Returns
+    -------
+    array of uint8
+        Of the mask's shape: 0 = unknown, 1 = membrane, 2 = inside.
     """
     labels = np.zeros(mask.shape, np.uint8) if strokes is None else strokes.copy()
-    pages, masks = (one.reshape(-1, *one.shape[-2:]) for one in (labels, mask))
+    pages, masks = as_stack(labels), as_stack(mask)
     for index in corrected:
         pages[index] = np.where(np.asarray(masks[index]) != 0, MEMBRANE, INSIDE)
     return labels

@@ -9,28 +9,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.stacks.sparse_labels import INSIDE, MEMBRANE
+from training.stacks.stack_axes import as_stack
 
 CLASSES = {MEMBRANE: "membrane", INSIDE: "inside"}
 FEW_PIXELS = 400  # of a class: a handful of strokes
 
 
 class LabelCounts:
-    """Labelled pixels of every slice and class, kept up to date by telling what was edited.
+    """Counts the labelled pixels of every slice and class.
 
     Parameters
     ----------
     labels : array (Z, Y, X) or (Y, X) of int
-        Sparse labels. They are looked at anew whenever a slice is counted.
+        Sparse labels. They are read again whenever a slice is counted, see :meth:`update`.
 
     Attributes
     ----------
     membrane, inside : arrays (Z,) of int
-        Pixels.
+        Labelled pixels of each slice.
     """
 
     def __init__(self, labels: Any) -> None:
         self._labels = labels
-        length = labels.shape[0] if labels.ndim == 3 else 1
+        self._slices = as_stack(labels)
+        length = len(self._slices)
         self.membrane: NDArray[np.int64] = np.zeros(length, np.int64)
         self.inside: NDArray[np.int64] = np.zeros(length, np.int64)
 
@@ -41,7 +43,7 @@ class LabelCounts:
     def update(self, slices: Iterable[int] | None = None) -> None:
         """Count some slices, or all; half a millisecond for each of 1024 x 1024 pixels."""
         for index in range(len(self.membrane)) if slices is None else slices:
-            page = np.asarray(self._labels[index] if self._labels.ndim == 3 else self._labels)
+            page = np.asarray(self._slices[index])
             self.membrane[index] = np.count_nonzero(page == MEMBRANE)
             self.inside[index] = np.count_nonzero(page == INSIDE)
 
@@ -66,7 +68,7 @@ class LabelCounts:
         if len(missing) == len(totals):
             return "Paint some membranes and some insides on a slice: a few strokes of each do."
         if missing:
-            return f"There is no {missing[0]} yet: a model must see both kinds."
+            return f"Paint some {missing[0]} as well: a model must see both kinds."
         few = [name for name, pixels in totals.items() if pixels < FEW_PIXELS]
         if few:
             return f"Little {' and '.join(few)} yet: paint a few more strokes."

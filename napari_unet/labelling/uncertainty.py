@@ -57,12 +57,17 @@ class SliceUncertainty:
 
 
 def entropy(probability: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Entropy of each pixel's two classes, in bits: 0 where p is 0 or 1, 1 where it is a half.
+    """Compute the entropy of each pixel's two classes, in bits.
 
     Parameters
     ----------
-    probability : array of float32
-        Of membrane, 0..1.
+    probability : array of float32, of any shape
+        Probability of membrane, 0..1.
+
+    Returns
+    -------
+    array of float32, of that shape
+        0 where the probability is 0 or 1, 1 where it is a half.
     """
     p = np.clip(probability, np.float32(1e-6), np.float32(1 - 1e-6), dtype=np.float32)
     bits: NDArray[np.float32] = -p * np.log2(p) - (1 - p) * np.log2(1 - p)
@@ -80,11 +85,11 @@ def slice_uncertainty(
     Parameters
     ----------
     probability : array (Y, X) of float32
-        Of membrane, 0..1.
+        Probability of membrane, 0..1.
     z : int
         Index of the slice.
     size : int
-        Side of the regions, in pixels; of smaller slices the shorter side.
+        Side of the regions, in pixels; the shorter side of a slice that is smaller.
     count : int
         Most regions to find.
     """
@@ -103,32 +108,40 @@ def slice_uncertainty(
 
 
 def rank_slices(slices: Iterable[SliceUncertainty]) -> list[SliceUncertainty]:
-    """The slices, the most uncertain first."""
-    return sorted(slices, key=lambda one: one.score, reverse=True)
+    """Sort slices, the most uncertain first."""
+    return sorted(slices, key=lambda uncertainty: uncertainty.score, reverse=True)
 
 
 def rank_regions(slices: Iterable[SliceUncertainty], count: int = REGIONS) -> list[Region]:
-    """The most uncertain regions of all slices, the worst first."""
-    regions = (region for one in slices for region in one.regions)
+    """Find the most uncertain regions of all slices, the worst first."""
+    regions = (region for uncertainty in slices for region in uncertainty.regions)
     return sorted(regions, key=lambda region: region.score, reverse=True)[:count]
 
 
 def rank_uncertainty(
     probability: NDArray[np.float32], size: int = REGION_SIZE, count: int = REGIONS
 ) -> tuple[list[SliceUncertainty], list[Region]]:
-    """Slices and regions of a whole stack (Z, Y, X), each the most uncertain first."""
+    """Rank slices and regions of a stack, each the most uncertain first.
+
+    Parameters
+    ----------
+    probability : array (Z, Y, X) of float32
+        Probability of membrane, 0..1.
+    size, count : int
+        Side of the regions in pixels, and how many of them are kept.
+    """
     slices = [slice_uncertainty(np.asarray(page), z, size) for z, page in enumerate(probability)]
     return rank_slices(slices), rank_regions(slices, count)
 
 
 def uncertainty_csv(slices: Iterable[SliceUncertainty]) -> str:
-    """A line a slice, the most uncertain first, each followed by its regions."""
+    """Write a line a slice, the most uncertain first, each followed by its regions."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["kind", "z", "y", "x", "height", "width", "score"])
-    for one in rank_slices(slices):
-        writer.writerow(["slice", one.z, "", "", "", "", f"{one.score:.6f}"])
-        for region in one.regions:
+    for ranked in rank_slices(slices):
+        writer.writerow(["slice", ranked.z, "", "", "", "", f"{ranked.score:.6f}"])
+        for region in ranked.regions:
             place = region.z, region.y, region.x, region.height, region.width
             writer.writerow(["region", *place, f"{region.score:.6f}"])
     return text.getvalue()

@@ -16,7 +16,8 @@ from numpy.typing import DTypeLike, NDArray
 
 if TYPE_CHECKING:
     from napari_unet.prediction.predictor import Predictor
-    from training.stacks.scaling import Scaling
+    from training.stacks.stack_axes import as_stack
+from training.stacks.scaling import Scaling
 
 IN_MEMORY_BYTES = 2**30
 LOWER_PRIORITY = 10
@@ -140,7 +141,7 @@ class StackPrediction:
         self, model: Path, stack: Any, prediction: LivePrediction, tta: bool = False
     ) -> None:
         self._model, self._tta = model, tta
-        self._slices = stack if stack.ndim == 3 else stack[np.newaxis]
+        self._slices = as_stack(stack)
         self._prediction = prediction
         self._scaling: Scaling | None = None
         self._executor = ThreadPoolExecutor(1, "prediction", initializer=lower_priority)

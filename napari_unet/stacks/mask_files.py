@@ -13,6 +13,7 @@ from napari_unet.stacks.pixel_size import PixelSize
 from napari_unet.stacks.tif_writer import TifWriter
 from training.label_convention import LabelConvention
 from training.stacks.sparse_labels import LabelNote
+from training.stacks.stack_axes import as_stack
 
 
 def write_sparse_labels(
@@ -104,7 +105,7 @@ def _write(
     to_page: Callable[[NDArray[Any]], NDArray[Any]],
     options: dict[str, Any],
 ) -> None:
-    pages = stack if stack.ndim == 3 else stack[np.newaxis]
+    pages = as_stack(stack)
     with TifWriter(Path(path), pages.shape, dtype, **options) as writer:
         for page in pages:
             writer.write(to_page(np.asarray(page)))

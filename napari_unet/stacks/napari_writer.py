@@ -15,6 +15,7 @@ from napari_unet.stacks.tif_writer import TifWriter
 from training.errors import UserError
 from training.label_convention import LabelConvention
 from training.stacks.sparse_labels import LabelNote
+from training.stacks.stack_axes import as_stack
 
 Attributes = dict[str, Any]
 
@@ -126,4 +127,4 @@ def _prepare(path: str, data: Any, attributes: Attributes) -> tuple[Path, Any]:
             f"'{attributes.get('name', path)}' is no stack of grey slices.",
             "Save it with napari's own writer.",
         )
-    return target, data if data.ndim == 3 else np.asarray(data)[np.newaxis]
+    return target, as_stack(data)

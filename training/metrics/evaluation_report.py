@@ -30,11 +30,10 @@ class Evaluation:
     fold : int or None
         The zoo's ``cross_valid_ind``; None: the slices are not of one fold.
     slices : list of dict
-        Per slice: ``index`` in the stack, the figures of :mod:`~training.metrics.pixel_metrics`,
-        and those of
-        :mod:`~training.metrics.neuron_metrics` once :meth:`with_neuron_figures` has added them.
+        ``index`` in the stack, the figures of :mod:`~training.metrics.pixel_metrics`, and those
+        of :mod:`~training.metrics.neuron_metrics` once :meth:`with_neuron_figures` added them.
     mean : dict
-        Of each figure over the slices.
+        Mean of each figure over the slices.
     neuron_thresholds : dict
         The threshold that each figure of neurons takes: the best for these slices.
     """
@@ -50,20 +49,20 @@ class Evaluation:
         membrane: NDArray[np.bool_],
         thresholds: Sequence[float] = THRESHOLDS,
     ) -> Evaluation:
-        """The same with ``v_rand`` and ``v_info``, which take about half a second a slice.
+        """Add ``v_rand`` and ``v_info``, which take about half a second a slice.
 
         Parameters are those of :func:`evaluate_slices`; the best of the thresholds is taken,
         as in the challenge.
         """
-        indices = [int(one["index"]) for one in self.slices]
+        indices = [int(figures["index"]) for figures in self.slices]
         found = neuron_figures(
             [probabilities[index] for index in indices],
             [membrane[index] for index in indices],
             thresholds,
         )
         slices = [
-            {**one, **dict(zip(NEURON_FIGURES, scores, strict=True))}
-            for one, scores in zip(self.slices, found.slices, strict=True)
+            {**figures, **dict(zip(NEURON_FIGURES, scores, strict=True))}
+            for figures, scores in zip(self.slices, found.slices, strict=True)
         ]
         chosen = {"v_rand": found.v_rand_threshold, "v_info": found.v_info_threshold}
         return Evaluation(self.fold, slices, mean_figures(slices), chosen)
@@ -79,7 +78,7 @@ class Evaluation:
         return cls(**json.loads(text))
 
     def to_csv(self) -> str:
-        """A line a slice; the last one is the mean."""
+        """Write a line a slice; the last line is the mean."""
         text = io.StringIO()
         writer = csv.DictWriter(text, ["index", *self.mean], lineterminator="\n")
         writer.writeheader()
@@ -111,7 +110,7 @@ def evaluate_slices(
     threshold : float
         Probability from which on a pixel is membrane.
     known : array (Z, Y, X) of bool, optional
-        Pixels that have a label; the others count for nothing.
+        Pixels that have a label; the others do not count.
     """
     slices = []
     for index, probability in probabilities.items():
@@ -122,5 +121,5 @@ def evaluate_slices(
 
 
 def zoo_line(mean: Mapping[str, float]) -> str:
-    """The line that the model zoo's evaluation prints."""
+    """Write the line that the model zoo's ``eval.py`` prints."""
     return f"============== Cross valid dice coeff is: {{'dice_coeff': {mean['soft_dice']}}}"

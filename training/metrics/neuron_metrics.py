@@ -5,8 +5,8 @@ and costs much, a membrane drawn two pixels wider costs next to nothing.
 
 Source: I. Arganda-Carreras et al., "Crowdsourcing the creation of image segmentation
 algorithms for connectomics", Frontiers in Neuroanatomy 9:142, 2015; "after border thinning"
-as the challenge's server and Fiji's Trainable Segmentation measure them. SciPy alone is needed,
-which a bare training server has.
+as the challenge's server and Fiji's Trainable Segmentation measure them. No library has the
+border rules of that thinning; SciPy is all that a bare training server has.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class NeuronFigures:
 
 
 def v_rand(segments: Labels, truth: Labels) -> float:
-    """Foreground-restricted Rand score of one slice, 0..1.
+    """Compute the foreground-restricted Rand score of one slice, 0..1.
 
     ``sum p_ij^2 / (0.5 sum s_i^2 + 0.5 sum t_j^2)``: the harmonic mean of the split score
     (the chance that two pixels of one true neuron are in one segment) and the merge score
@@ -55,13 +55,13 @@ def v_rand(segments: Labels, truth: Labels) -> float:
     Returns
     -------
     float
-        1 if there is no true neuron to get wrong.
+        1 where the truth has no neuron to get wrong.
     """
     return _rand_score(_Overlap.of(segments, truth))
 
 
 def v_info(segments: Labels, truth: Labels) -> float:
-    """Foreground-restricted information-theoretic score of one slice, 0..1.
+    """Compute the foreground-restricted information-theoretic score of one slice, 0..1.
 
     ``I(S; T) / (0.5 H(S) + 0.5 H(T))``: the harmonic mean of the split score ``I / H(S)`` and
     the merge score ``I / H(T)``. Parameters and conventions are those of :func:`v_rand`.
@@ -75,6 +75,11 @@ def label_neurons(inside: NDArray[np.bool_]) -> Labels:
     Parameters
     ----------
     inside : array (Y, X) of bool
+        True = inside of a cell.
+
+    Returns
+    -------
+    array (Y, X) of int32
     """
     from scipy.ndimage import label
 
@@ -88,13 +93,17 @@ def grow_neurons(neurons: Labels) -> Labels:
     A slice without any region becomes one region, as a flat image is one basin.
 
     The watershed of a flat image gives each pixel to the region that is nearest in steps up,
-    down, left and right, which the cityblock distance tells four times as fast as
+    down, left and right, which the cityblock distance finds four times as fast as
     scikit-image's ``watershed``; figures of ISBI's slices differ by less than 0.0002.
 
     Parameters
     ----------
     neurons : array (Y, X) of int
         Numbered regions, 0 = membrane; different ones do not touch.
+
+    Returns
+    -------
+    array (Y, X) of int32
     """
     from scipy.ndimage import distance_transform_cdt
 
@@ -118,17 +127,22 @@ def part_neurons(regions: Labels, is_kept: NDArray[np.bool_] | None = None) -> L
 
     Parameters
     ----------
-    regions : array (Y, X) of int
+    regions : array (Y, X) of int32
+        Numbered, without a gap between them.
     is_kept : array (Y, X) of bool, optional
         Pixels that no border is drawn on; different regions of them do not touch.
+
+    Returns
+    -------
+    array (Y, X) of int32
     """
     kept = np.zeros(regions.shape, dtype=bool) if is_kept is None else is_kept
     border = np.zeros(regions.shape, dtype=bool)
-    for one, other in NEIGHBOURS:
-        # Of two neighbours the lower number gives way, so that borders are not drawn twice.
-        is_border = regions[one] != regions[other]
-        first = is_border & (((regions[one] < regions[other]) & ~kept[one]) | kept[other])
-        border[one] |= first
+    for here, other in NEIGHBOURS:
+        # The lower number of two neighbours gives way, so that borders are not drawn twice.
+        is_border = regions[here] != regions[other]
+        first = is_border & (((regions[here] < regions[other]) & ~kept[here]) | kept[other])
+        border[here] |= first
         border[other] |= is_border & ~first
     return np.where(border, np.int32(0), regions)
 
@@ -138,7 +152,7 @@ def neuron_figures(
     membranes: Sequence[NDArray[np.bool_]],
     thresholds: Sequence[float] = THRESHOLDS,
 ) -> NeuronFigures:
-    """V_rand and V_info of slices: mean over the slices, at the best of the thresholds.
+    """Measure V_rand and V_info of slices: means over them, at the best of the thresholds.
 
     Parameters
     ----------
@@ -152,10 +166,10 @@ def neuron_figures(
     Raises
     ------
     ValueError
-        If there are no slices, or not as many of one as of the other.
+        If either sequence is empty, or they differ in length.
     """
     if not probabilities:
-        raise ValueError("There are no slices to measure.")
+        raise ValueError("Give at least one slice to measure.")
     if len(probabilities) != len(membranes):
         raise ValueError("There must be as many slices of the truth.")
     measure = partial(_scores, thresholds=thresholds)
@@ -168,14 +182,14 @@ def neuron_figures(
         v_info=float(means[info, 1]),
         v_rand_threshold=float(thresholds[rand]),
         v_info_threshold=float(thresholds[info]),
-        slices=tuple((float(one[rand, 0]), float(one[info, 1])) for one in scores),
+        slices=tuple((float(score[rand, 0]), float(score[info, 1])) for score in scores),
     )
 
 
 def neuron_figures_of_mask(
     predicted: NDArray[np.bool_], membrane: NDArray[np.bool_]
 ) -> dict[str, float]:
-    """V_rand and V_info of one slice of a mask, as it is.
+    """Measure V_rand and V_info of one slice of a mask, without a threshold.
 
     Parameters
     ----------

@@ -12,10 +12,11 @@ DEFAULT_THRESHOLD = 0.5
 
 
 def soft_dice(probability: NDArray[np.float32], membrane: NDArray[np.bool_]) -> float:
-    """The model zoo's figure for one slice: Dice of the one-hot channels, without a threshold.
+    """Compute the model zoo's figure of a slice: Dice of its one-hot channels, no threshold.
 
     ``2 * sum(p * y) / (sum(p * p) + sum(y * y) + 1e-6)``, over the membrane and the inside
-    channel together.
+    channel together. Source: ``dice_coeff`` in the zoo's ``src/utils.py``, see
+    :mod:`training.presets.medical`.
 
     Parameters
     ----------
@@ -32,7 +33,7 @@ def soft_dice(probability: NDArray[np.float32], membrane: NDArray[np.bool_]) -> 
 
 
 def overlap_figures(predicted: NDArray[np.bool_], membrane: NDArray[np.bool_]) -> dict[str, float]:
-    """Dice, IoU, precision and recall of the membrane pixels of one slice.
+    """Compute Dice, IoU, precision and recall of the membrane pixels of one slice.
 
     A figure whose denominator is empty is 1 when there was nothing to find and nothing was
     found, as in scikit-learn with ``zero_division=1``, and 0 otherwise.
@@ -62,14 +63,26 @@ def slice_figures(
     membrane: NDArray[np.bool_],
     threshold: float = DEFAULT_THRESHOLD,
 ) -> dict[str, float]:
-    """All :data:`FIGURES` of one slice or some of its pixels, and its ``index`` in the stack."""
+    """Compute all :data:`FIGURES` of a slice, and add its ``index`` in the stack.
+
+    Parameters
+    ----------
+    index : int
+        The slice's place in its stack, from 0.
+    probability : array (Y, X) of float, or (N,) of some of its pixels
+        Probability of membrane, 0..1.
+    membrane : array of bool
+        Ground truth of the same pixels, True = membrane.
+    threshold : float
+        Probability from which on a pixel counts as membrane.
+    """
     figures = overlap_figures(probability >= threshold, membrane)
     figures["soft_dice"] = soft_dice(probability, membrane)
     return {"index": index, **{name: figures[name] for name in FIGURES}}
 
 
 def mean_figures(slices: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """Mean of every figure of slices, that is of all they have but their ``index``.
+    """Take the mean of every figure over slices; ``index`` is left out.
 
     Raises
     ------
@@ -77,20 +90,20 @@ def mean_figures(slices: Sequence[Mapping[str, float]]) -> dict[str, float]:
         If there are no slices.
     """
     if not slices:
-        raise ValueError("There are no slices to take the mean of.")
+        raise ValueError("The mean of no slices is not defined.")
     names = [name for name in slices[0] if name != "index"]
-    return {name: float(np.mean([one[name] for one in slices])) for name in names}
+    return {name: float(np.mean([figures[name] for figures in slices])) for name in names}
 
 
 def format_table(
     slices: Iterable[Mapping[str, float]], mean: Mapping[str, float], title: str = "slice"
 ) -> str:
-    """Table of slices, or of what else has an ``index``, for a terminal, and their mean.
+    """Format a table of slices, or of folds by ``index``, and their mean, for a terminal.
 
     Its columns are the figures that the mean has.
     """
     header = f"{title:>5}  " + "  ".join(f"{name:>6}" for name in mean)
-    rows = [(f"{one['index']:>5}", one) for one in slices] + [(f"{'mean':>5}", mean)]
+    rows = [(f"{figures['index']:>5}", figures) for figures in slices] + [(f"{'mean':>5}", mean)]
     lines = [
         f"{label}  " + "  ".join(f"{row[name]:>{max(6, len(name))}.4f}" for name in mean)
         for label, row in rows

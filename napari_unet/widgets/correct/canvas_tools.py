@@ -13,7 +13,7 @@ from napari.layers import Image, Labels
 from numpy.typing import NDArray
 from qtpy.QtCore import QObject, Signal
 
-from napari_unet.labelling.correction import Pixels, Point, darkest_path, snapped, widened
+from napari_unet.labelling.correction import Pixels, Point, darkest_path, snap, widen
 
 Drag = Generator[None, None, None]
 
@@ -94,7 +94,7 @@ class GapTool(CanvasTool):
         page = np.asarray(self.image.data if index is None else self.image.data[index])
         path = darkest_path(page, self._start[1], point)
         self._start = None
-        set_pixels(layer, index, widened(path, self.width, (page.shape[0], page.shape[1])), 1)
+        set_pixels(layer, index, widen(path, self.width, (page.shape[0], page.shape[1])), 1)
         self.said.emit("Closed. Ctrl-Z undoes it; click one end of the next gap.")
         return None
 
@@ -138,10 +138,10 @@ class SnapBrush(CanvasTool):
         data = self.probability.data
         page = np.asarray(data if index is None else data[index])
         draw_line: Callable[..., Pixels] = line
-        stroke = widened(
+        stroke = widen(
             draw_line(*(last or point), *point), layer.brush_size, (page.shape[0], page.shape[1])
         )
-        set_pixels(layer, index, snapped(stroke, page, self.label, self.level), self.label)
+        set_pixels(layer, index, snap(stroke, page, self.label, self.level), self.label)
         return point
 
 

@@ -8,8 +8,8 @@ from napari_unet.labelling.correction import (
     as_ground_truth,
     darkest_path,
     find_specks,
-    snapped,
-    widened,
+    snap,
+    widen,
 )
 from training.stacks.sparse_labels import INSIDE, MEMBRANE
 
@@ -46,10 +46,10 @@ def test_ends_far_apart_are_joined_by_a_straight_line() -> None:
 def test_a_line_is_as_wide_as_told_and_ends_at_the_border() -> None:
     path = np.full(30, 10), np.arange(30)
     drawn = np.zeros((30, 40), bool)
-    drawn[widened(path, 5, drawn.shape)] = True
+    drawn[widen(path, 5, drawn.shape)] = True
     assert drawn[:, 15].sum() == 5
     at_border = np.zeros((30, 30), bool)
-    at_border[widened((np.zeros(30, int), np.arange(30)), 3, at_border.shape)] = True
+    at_border[widen((np.zeros(30, int), np.arange(30)), 3, at_border.shape)] = True
     assert at_border[:, 15].sum() == 2
 
 
@@ -69,10 +69,10 @@ def test_specks_are_small_islands() -> None:
 def test_a_snapped_stroke_takes_what_the_probability_agrees_with() -> None:
     probability = np.tile(np.linspace(0, 1, 21, dtype=np.float32), (5, 1))
     stroke = np.nonzero(np.ones((5, 21)))
-    assert (snapped(stroke, probability, 1, 0.5)[1] >= 10).all()
-    assert (snapped(stroke, probability, 0, 0.5)[1] <= 10).all()
+    assert (snap(stroke, probability, 1, 0.5)[1] >= 10).all()
+    assert (snap(stroke, probability, 0, 0.5)[1] <= 10).all()
     faint = probability * 0.2
-    rows, columns = snapped(stroke, faint, 1, 0.5)
+    rows, columns = snap(stroke, faint, 1, 0.5)
     assert len(rows) > 0 and (columns >= 18).all()
 
 

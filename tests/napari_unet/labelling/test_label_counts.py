@@ -22,8 +22,8 @@ def test_counts_follow_the_slices_they_are_told_of() -> None:
     ("membrane", "inside", "slices", "advice"),
     [
         (0, 0, 1, "some membranes and some insides"),
-        (500, 0, 1, "There is no inside yet"),
-        (0, 500, 1, "There is no membrane yet"),
+        (500, 0, 1, "Paint some inside as well"),
+        (0, 500, 1, "Paint some membrane as well"),
         (500, 30, 1, "Little inside yet"),
         (500, 500, 1, "Only one slice"),
         (500, 500, 2, ""),

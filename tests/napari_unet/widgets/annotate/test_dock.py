@@ -92,7 +92,7 @@ def test_too_little_is_told_in_words(dock: AnnotateDock, strokes: Labels, qtbot:
     qtbot.waitUntil(lambda: "a few strokes of each" in text(dock))
     strokes.brush_size = 30
     strokes.paint((2, 30, 30), 1)
-    qtbot.waitUntil(lambda: "There is no inside yet" in text(dock))
+    qtbot.waitUntil(lambda: "Paint some inside as well" in text(dock))
     strokes.paint((2, 30, 60), 2)
     qtbot.waitUntil(lambda: "Only one slice" in text(dock))
     strokes.paint((5, 30, 60), 2)
