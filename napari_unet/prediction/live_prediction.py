@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from training.stacks.stack_axes import as_stack
+
 if TYPE_CHECKING:
     from napari_unet.prediction.predictor import Predictor
-    from training.stacks.stack_axes import as_stack
 from training.stacks.scaling import Scaling
 
 IN_MEMORY_BYTES = 2**30

@@ -169,7 +169,7 @@ def neuron_figures(
         If either sequence is empty, or they differ in length.
     """
     if not probabilities:
-        raise ValueError("Give at least one slice to measure.")
+        raise ValueError("Give the slices to measure, at least one.")
     if len(probabilities) != len(membranes):
         raise ValueError("There must be as many slices of the truth.")
     measure = partial(_scores, thresholds=thresholds)
