@@ -1,0 +1,104 @@
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+import pytest
+from pytestqt.qtbot import QtBot
+from qtpy.QtWidgets import QFormLayout, QLabel
+
+from napari_unet.widgets.train.form import TrainingForm
+from training.config import TrainingConfig, preset_config
+from training.errors import UserError
+from training.label_convention import LabelConvention
+from training.presets.registry import list_presets
+
+# Chosen by other views, derived from another option, or with one value alone.
+ELSEWHERE = {"data_url", "image", "labels", "label_convention", "num_classes", "num_channels"}
+
+
+def make_form(qtbot: QtBot, remembered: Mapping[str, Any] | None = None) -> TrainingForm:
+    form = TrainingForm(remembered or {})
+    qtbot.addWidget(form)
+    return form
+
+
+def test_every_option_that_a_person_decides_is_offered(qtbot: QtBot) -> None:
+    options = {option.name for option in fields(TrainingConfig)}
+    assert set(make_form(qtbot).values()) == options - ELSEWHERE
+
+
+def test_titles_and_helps_are_those_of_the_configuration(qtbot: QtBot) -> None:
+    form = make_form(qtbot)
+    labels = {label.text(): label.toolTip() for label in form.findChildren(QLabel)}
+    for option in fields(TrainingConfig):
+        if option.name in {"preset", "lr", "epochs", "valid_slices"}:
+            assert labels[option.metadata["title"]] == option.metadata["help"]
+
+
+@pytest.mark.parametrize("preset", list(list_presets()))
+def test_a_preset_brings_its_own_values(preset: str, qtbot: QtBot) -> None:
+    form = make_form(qtbot)
+    form.set_value("seed", 7)
+    for name in [*list_presets(), preset]:
+        form.set_value("preset", name)
+    assert form.config() == preset_config(preset, seed=7)
+
+
+def test_sparse_labels_bring_their_recipe_and_take_it_away(qtbot: QtBot) -> None:
+    form = make_form(qtbot)
+    form.follow_convention(LabelConvention.SPARSE)
+    recipe = preset_config("compact", label_convention=LabelConvention.SPARSE)
+    assert form.config().replace(label_convention=LabelConvention.SPARSE) == recipe
+    form.follow_convention(LabelConvention.MEMBRANE)
+    assert form.config() == preset_config("compact")
+
+
+def test_a_person_s_values_stay_while_the_convention_is_of_the_same_kind(qtbot: QtBot) -> None:
+    form = make_form(qtbot)
+    form.set_value("epochs", 3)
+    form.follow_convention(LabelConvention.MEMBRANE)
+    assert form.config().epochs == 3
+
+
+def test_what_is_remembered_and_still_valid_is_restored(qtbot: QtBot) -> None:
+    remembered = {"preset": "medical", "lr": 0.003, "steps": -1, "gone": 1}
+    form = make_form(qtbot, remembered)
+    assert form.config() == preset_config("medical", lr=0.003)
+    assert make_form(qtbot, form.values()).config() == form.config()
+    assert make_form(qtbot, {"preset": "gone"}).config() == preset_config("compact")
+
+
+def test_the_chosen_device_stays_while_it_is_there(qtbot: QtBot) -> None:
+    form = make_form(qtbot)
+    form.set_devices(["ascend:0", "cpu"])
+    form.set_value("device", "ascend:0")
+    form.set_devices(["ascend:0", "ascend:1", "cpu"])
+    assert form.config().device == "ascend:0"
+    form.set_devices(["cpu"])
+    assert form.config().device == "auto"
+
+
+def test_weights_to_start_from_are_a_file(qtbot: QtBot) -> None:
+    form = make_form(qtbot)
+    assert (form.config().resume, form.config().resume_ckpt) == (False, "")
+    form.set_value("resume_ckpt", "/runs/first/checkpoints/best.safetensors")
+    assert form.config().resume
+    assert form.config().resume_ckpt == "/runs/first/checkpoints/best.safetensors"
+
+
+def test_a_number_that_isn_t_one_is_refused_by_its_title(qtbot: QtBot) -> None:
+    form = make_form(qtbot)
+    title = next(label for label in form.findChildren(QLabel) if label.text() == "Learning rate")
+    rows = title.parent().layout()
+    row, _ = rows.getWidgetPosition(title)
+    field = rows.itemAt(row, QFormLayout.ItemRole.FieldRole).widget()
+    field.setText("quick")
+    with pytest.raises(UserError, match="Learning rate"):
+        form.config()
+
+
+def test_opening_the_advanced_options_is_reported(qtbot: QtBot) -> None:
+    form = make_form(qtbot)
+    with qtbot.waitSignal(form.advanced_toggled) as toggled:
+        form.open_advanced(True)
+    assert toggled.args == [True]
