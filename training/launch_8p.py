@@ -26,7 +26,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from training.devices.msrun_job import Job, free_port
+from training.devices.msrun_job import DEFAULT_PORT, MsrunJob, free_port
 from training.devices.node_link import report_to_head
 from training.devices.npus import choose_npus, find_npus
 from training.devices.supervisor import Supervisor
@@ -35,7 +35,6 @@ from training.runs.run_directory import RunDirectory
 from training.train import add_config_options, create_run, default_run_dir, tell_failure
 
 DEFAULT_DEVICES = 8
-DEFAULT_PORT = 8118
 JOB_OPTIONS = ("devices", "device_ids", "nodes", "node_rank", "master_addr", "master_port")
 
 
@@ -116,7 +115,7 @@ def _plan(
     node_rank: int,
     master_addr: str,
     master_port: int,
-) -> Job:
+) -> MsrunJob:
     """Which devices, which processes, which port.
 
     Raises
@@ -138,7 +137,7 @@ def _plan(
         chosen = tuple(choose_npus(npus, devices // nodes, ids, requested))
     default_port = free_port() if nodes == 1 else DEFAULT_PORT
     port = master_port or default_port
-    return Job(devices, nodes, node_rank, master_addr, port, chosen)
+    return MsrunJob(devices, nodes, node_rank, master_addr, port, chosen)
 
 
 def _parse_ids(text: str) -> list[int]:

@@ -7,7 +7,7 @@ import signal
 from collections import deque
 from pathlib import Path
 
-from training.devices.msrun_job import Job
+from training.devices.msrun_job import MsrunJob
 from training.errors import UserError
 from training.runs.run_directory import RunDirectory
 
@@ -33,7 +33,7 @@ class DeathError(UserError):
         self.last_lines = last_lines
 
 
-def explain_death(run: RunDirectory, rank: int | None, code: int, job: Job) -> DeathError:
+def explain_death(run: RunDirectory, rank: int | None, code: int, job: MsrunJob) -> DeathError:
     """What to tell about a process that died.
 
     Parameters
@@ -44,7 +44,7 @@ def explain_death(run: RunDirectory, rank: int | None, code: int, job: Job) -> D
         Its rank; None: not a worker but msrun itself.
     code : int
         Its exit code; -N where signal N killed it.
-    job : Job
+    job : MsrunJob
         What this machine does of the run.
     """
     log = run.device_log(rank) if rank is not None else run.msrun_logs / "scheduler.log"

@@ -13,10 +13,11 @@ from training.errors import UserError
 from training.runs.run_directory import RunDirectory
 
 CLUSTER_SECONDS = 300
+DEFAULT_PORT = 8118
 
 
 @dataclass(frozen=True)
-class Job:
+class MsrunJob:
     """The part of a run that this machine does.
 
     Parameters
@@ -35,7 +36,7 @@ class Job:
     nodes: int = 1
     node_rank: int = 0
     master_addr: str = "127.0.0.1"
-    master_port: int = 8118
+    master_port: int = DEFAULT_PORT
     npus: tuple[int, ...] | None = None
 
     @property
@@ -111,7 +112,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def prepare_logs(run: RunDirectory, job: Job) -> None:
+def prepare_logs(run: RunDirectory, job: MsrunJob) -> None:
     """Make the log folders. A resumed run's former logs are kept as ``log.<n>.log``."""
     run.msrun_logs.mkdir(parents=True, exist_ok=True)
     for rank in job.ranks:

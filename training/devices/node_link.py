@@ -20,7 +20,7 @@ from multiprocessing import AuthenticationError
 from multiprocessing.connection import Connection, answer_challenge, deliver_challenge
 from types import TracebackType
 
-from training.devices.msrun_job import CLUSTER_SECONDS, Job
+from training.devices.msrun_job import CLUSTER_SECONDS, MsrunJob
 from training.devices.run_processes import RUN_MARK
 from training.errors import UserError
 from training.files.untrusted_files import parse_json
@@ -75,7 +75,7 @@ class NodeLink:
 class HeadLink(NodeLink):
     """Node 0's end: a line to each other node."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: MsrunJob) -> None:
         self._key = job_key(job.master_port, job.nodes)
         self._listener = socket.create_server((job.master_addr, job.master_port + 1))
         self._lines: list[_Line] = []
@@ -125,7 +125,7 @@ class HeadLink(NodeLink):
 class MemberLink(NodeLink):
     """Another node's end. It tries for as long as msrun waits for its cluster."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: MsrunJob) -> None:
         self._job = job
         self._line: _Line | None = None
         self._next_try = 0.0
@@ -217,7 +217,7 @@ def report_to_head(master_addr: str, master_port: int, nodes: int, failure: User
         return
 
 
-def make_link(job: Job) -> NodeLink:
+def make_link(job: MsrunJob) -> NodeLink:
     """This node's end of the line."""
     if job.nodes == 1:
         return NodeLink()

@@ -16,12 +16,13 @@ import sys
 import threading
 import time
 import uuid
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 
 from training.devices.failures import explain_death, has_space
-from training.devices.msrun_job import Job, prepare_logs
+from training.devices.msrun_job import MsrunJob, prepare_logs
 from training.devices.node_link import NodeLink, make_link
 from training.devices.run_processes import RUN_MARK, find_workers, guarded, kill_processes
 from training.errors import UserError
@@ -36,6 +37,14 @@ PATIENCE_SECONDS = 5.0
 _DEATH = re.compile(r"Worker process (\d+) exit with exception\. Error code: (-?\d+)")
 
 
+@dataclass(frozen=True)
+class _Death:
+    """The end of a worker that msrun reported: its process id and its exit code."""
+
+    process_id: int
+    code: int
+
+
 class Supervisor:
     """Starts a job's processes and stays with them to the end.
 
@@ -43,16 +52,16 @@ class Supervisor:
     ----------
     run : RunDirectory
         The run; its configuration is there.
-    job : Job
+    job : MsrunJob
         What this machine does of it.
     """
 
-    def __init__(self, run: RunDirectory, job: Job) -> None:
+    def __init__(self, run: RunDirectory, job: MsrunJob) -> None:
         self._run = run
         self._job = job
         self._id = os.environ.get(RUN_MARK) or uuid.uuid4().hex
         self._workers: dict[int, int] = {}  # rank by process id
-        self._death: tuple[int, int] | None = None  # process id, exit code
+        self._death: _Death | None = None
         self._signals = 0
 
     def run(self) -> int:
@@ -130,7 +139,7 @@ class Supervisor:
         for line in process.stdout or ():
             print(line, end="", flush=True)
             if self._death is None and (match := _DEATH.search(line)):
-                self._death = int(match[1]), int(match[2])
+                self._death = _Death(int(match[1]), int(match[2]))
 
     def _watch(self, process: subprocess.Popen[str], link: NodeLink) -> UserError | None:
         """Wait for the end; what another node tells, or a second signal, ends it early."""
@@ -146,7 +155,7 @@ class Supervisor:
             if self._signals > 1:
                 return UserError("The run was cancelled.", "Resume it to go on.")
         if self._job.devices == 1 and process.returncode:
-            self._death = process.pid, process.returncode
+            self._death = _Death(process.pid, process.returncode)
             self._workers[process.pid] = 0
         return self._explain() if self._death or process.returncode else None
 
@@ -158,8 +167,10 @@ class Supervisor:
         return state.status in ("finished", "stopped") and (state.last_time or 0) >= start
 
     def _explain(self) -> UserError:
-        process_id, code = self._death or (0, 1)
-        return explain_death(self._run, self._workers.get(process_id), code, self._job)
+        if self._death is None:  # msrun itself failed, or the training ended too early
+            return explain_death(self._run, None, 1, self._job)
+        rank = self._workers.get(self._death.process_id)
+        return explain_death(self._run, rank, self._death.code, self._job)
 
     def _tell(self, failure: UserError, start: float) -> None:
         """Write the failure into the events, unless the training has told its own."""

@@ -12,7 +12,7 @@ from multiprocessing.connection import Client, Connection
 import pytest
 
 from training.devices import node_link
-from training.devices.msrun_job import Job, free_port
+from training.devices.msrun_job import MsrunJob, free_port
 from training.devices.node_link import (
     HeadLink,
     MemberLink,
@@ -27,8 +27,8 @@ from training.errors import UserError
 FAILURE = UserError("Its disk is full.", "Free some space.")
 
 
-def make_job(port: int, rank: int = 0) -> Job:
-    return Job(devices=2, nodes=2, node_rank=rank, master_port=port - 1)
+def make_job(port: int, rank: int = 0) -> MsrunJob:
+    return MsrunJob(devices=2, nodes=2, node_rank=rank, master_port=port - 1)
 
 
 @pytest.fixture
@@ -184,7 +184,7 @@ def test_a_node_that_can_not_begin_says_so(head: HeadLink, port: int) -> None:
 
 
 def test_a_single_node_has_no_line(port: int) -> None:
-    with make_link(Job(devices=2)) as link:
+    with make_link(MsrunJob(devices=2)) as link:
         link.report_failure(FAILURE)
         link.report_success()
         assert link.poll() is None
