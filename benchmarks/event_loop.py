@@ -23,6 +23,8 @@ from typing import Any
 
 import numpy as np
 
+from training.stacks.training_pair import DEFAULT_IMAGES, DEFAULT_LABELS
+
 SECONDS = 20
 PATIENCE = 300  # seconds
 TICK = 5  # milliseconds
@@ -87,7 +89,7 @@ def measure_case(case: str, data: Path, home: Path) -> None:
 
     viewer = napari.Viewer(show=True, show_welcome_screen=False)
     viewer.window.resize(1280, 800)
-    paths = [str(data / name) for name in ("train-volume.tif", "train-labels.tif")]
+    paths = [str(data / name) for name in (DEFAULT_IMAGES, DEFAULT_LABELS)]
     viewer.open(paths, plugin=PLUGIN)
     with CASES[case](viewer, data, home):
         gaps = measure(viewer)
@@ -188,7 +190,7 @@ def predict_bare(viewer: Any, data: Path, home: Path) -> Iterator[None]:
         "predictor, stack = load_predictor(Path(sys.argv[1])), read_stack(sys.argv[2])\n"
         "while True:\n    list(predictor.predict(stack))\n"
     )
-    paths = [str(home / "model"), str(data / "train-volume.tif")]
+    paths = [str(home / "model"), str(data / DEFAULT_IMAGES)]
     process = subprocess.Popen([sys.executable, "-c", code, *paths])
     try:
         yield

@@ -11,6 +11,7 @@ from benchmarks.whole_process import NAPARI_UNET, run_process
 from training.config import FOLDS
 from training.metrics.evaluation_report import Evaluation
 from training.runs.run_directory import RunDirectory
+from training.stacks.training_pair import DEFAULT_IMAGES
 
 EPOCHS = 110
 PIXELS = ("soft_dice", "dice")
@@ -55,7 +56,7 @@ def train(settings: Settings, fold: int, directory: RunDirectory) -> float:
 
 def segment(settings: Settings, directory: RunDirectory) -> Path:
     neurons = directory.path.with_suffix(".tif")
-    stack = settings.data / "train-volume.tif"
+    stack = settings.data / DEFAULT_IMAGES
     command = [NAPARI_UNET, "segment", str(directory.path), str(stack), "--tta"]
     run_process([*command, "--data", str(settings.data), "-o", str(neurons)])
     return neurons

@@ -12,9 +12,12 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from training.stacks.training_pair import DEFAULT_IMAGES, DEFAULT_LABELS
 
 IMAGES = Path(__file__).parent / "images"
 SIZE = (1280, 800)
@@ -24,21 +27,28 @@ EPOCHS = 12
 
 
 def main() -> None:
-    home = tempfile.TemporaryDirectory(prefix="screenshots-", ignore_cleanup_errors=True)
-    for name in ("CONFIG", "DATA", "CACHE"):
-        os.environ[f"XDG_{name}_HOME"] = home.name
-    IMAGES.mkdir(exist_ok=True)
-    viewer = open_window()
-    open_data(viewer, Path(sys.argv[1]) if len(sys.argv) > 1 else None)
-    train(viewer)
-    predict(viewer)
-    evaluate(viewer)
-    viewer.close()
-    home.cleanup()
+    with open_stacks() as (viewer, _):
+        train(viewer)
+        predict(viewer)
+        evaluate(viewer)
+
+
+@contextmanager
+def open_stacks() -> Iterator[tuple[Any, Path]]:
+    """Open the stacks of the command line in a window, with a home of its own for a while."""
+    prefix = "screenshots-"
+    with tempfile.TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True) as home:
+        for name in ("CONFIG", "DATA", "CACHE"):
+            os.environ[f"XDG_{name}_HOME"] = home
+        IMAGES.mkdir(exist_ok=True)
+        viewer = open_window()
+        open_data(viewer, Path(sys.argv[1]) if len(sys.argv) > 1 else None)
+        yield viewer, Path(home)
+        viewer.close()
 
 
 def open_window() -> Any:
-    """An empty viewer of the pictures' size, without napari's own notices."""
+    """Open an empty viewer of the pictures' size, without napari's own notices."""
     import napari
     from napari.settings import get_settings
 
@@ -53,7 +63,7 @@ def open_data(viewer: Any, folder: Path | None) -> None:
     if folder is None:
         viewer.open_sample(PLUGIN, "synthetic")
     else:
-        paths = [str(folder / name) for name in ("train-volume.tif", "train-labels.tif")]
+        paths = [str(folder / name) for name in (DEFAULT_IMAGES, DEFAULT_LABELS)]
         viewer.open(paths, plugin=PLUGIN)
     viewer.dims.set_current_step(0, 6)  # held out in fold 1
     viewer.reset_view()
@@ -131,7 +141,7 @@ def all_text(widget: Any) -> str:
 def button(widget: Any, text: str) -> Any:
     from qtpy.QtWidgets import QPushButton
 
-    return next(one for one in widget.findChildren(QPushButton) if one.text() == text)
+    return next(found for found in widget.findChildren(QPushButton) if found.text() == text)
 
 
 def click(widget: Any, text: str) -> None:
@@ -154,9 +164,14 @@ def wait_until(is_so: Callable[[], bool]) -> None:
 
 
 def save(viewer: Any, name: str) -> None:
-    """Draw what is pending, and write the whole window."""
+    """Draw what is pending, and write the whole window in its usual size.
+
+    A dock that joins another's tabs may have made it higher.
+    """
     from qtpy.QtTest import QTest
 
+    QTest.qWait(500)
+    viewer.window.resize(*SIZE)
     QTest.qWait(500)
     viewer.screenshot(IMAGES / name, canvas_only=False, flash=False)
 

@@ -8,22 +8,16 @@ Pictures go to docs/images.
 
 from __future__ import annotations
 
-import os
-import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from screenshots import (
-    IMAGES,
-    SIZE,
     all_text,
     click,
     close_docks,
-    open_data,
     open_dock,
-    open_window,
+    open_stacks,
     predict_with_newest,
     save,
     wait_until,
@@ -36,23 +30,16 @@ BORDER = 16
 
 
 def main() -> None:
-    home = tempfile.TemporaryDirectory(prefix="screenshots-", ignore_cleanup_errors=True)
-    for name in ("CONFIG", "DATA", "CACHE"):
-        os.environ[f"XDG_{name}_HOME"] = home.name
-    IMAGES.mkdir(exist_ok=True)
-    viewer = open_window()
-    open_data(viewer, Path(sys.argv[1]) if len(sys.argv) > 1 else None)
-    truth = np.asarray(viewer.layers[1].data) == 1
-    viewer.layers.remove(viewer.layers[1])
-    project(viewer, Path(home.name) / "my neurons")
-    strokes = annotate(viewer, truth)
-    train(viewer)
-    strokes.visible = False
-    predict_with_newest(viewer)
-    close_docks(viewer)
-    correct(viewer, truth)
-    viewer.close()
-    home.cleanup()
+    with open_stacks() as (viewer, home):
+        truth = np.asarray(viewer.layers[1].data) == 1
+        viewer.layers.remove(viewer.layers[1])
+        project(viewer, home / "my neurons")
+        strokes = annotate(viewer, truth)
+        train(viewer)
+        strokes.visible = False
+        predict_with_newest(viewer)
+        close_docks(viewer)
+        correct(viewer, truth)
 
 
 def project(viewer: Any, folder: Path) -> None:
@@ -60,7 +47,7 @@ def project(viewer: Any, folder: Path) -> None:
     dock = open_dock(viewer, "Project")
     dock.new_project(folder)
     wait_until(lambda: "Saved at" in all_text(dock))
-    picture(viewer, "project.png")
+    save(viewer, "project.png")
     close_docks(viewer)
 
 
@@ -76,7 +63,7 @@ def annotate(viewer: Any, truth: Any) -> Any:
             strokes.paint((index, *place), label)
     viewer.dims.set_current_step(0, ANNOTATED[1])
     wait_until(lambda: "on 3 slices" in all_text(dock))
-    picture(viewer, "annotate.png")
+    save(viewer, "annotate.png")
     click(dock, "Train on these")
     return strokes
 
@@ -85,7 +72,7 @@ def train(viewer: Any) -> None:
     """Train on the strokes, to the end."""
     dock = open_dock(viewer, "Train")
     wait_until(lambda: "of what is labelled" in all_text(dock))
-    picture(viewer, "train-strokes.png")
+    save(viewer, "train-strokes.png")
     dock.form.set_value("epochs", EPOCHS)
     click(dock, "Start")
     wait_until(lambda: "Finished" in all_text(dock))
@@ -105,25 +92,16 @@ def correct(viewer: Any, truth: Any) -> None:
         click(dock, f"Slice {index} is right")
     click(dock, "Next region  (N)")
     wait_until(lambda: "1 of" in all_text(dock))
-    picture(viewer, "correct.png")
+    save(viewer, "correct.png")
     viewer.reset_view()
     click(dock, "Learn on")
     wait_until(lambda: "held-out" in all_text(dock))
     from napari_unet.widgets.common.dock import open_dock as raise_dock
 
     viewer.layers["training preview"].visible = False
-    picture(viewer, "learn-on.png")
+    save(viewer, "learn-on.png")
     raise_dock(viewer, "Correct")
-    picture(viewer, "compared.png")
-
-
-def picture(viewer: Any, name: str) -> None:
-    """A picture of the usual size; a dock that joins another's tabs may have made it higher."""
-    from qtpy.QtTest import QTest
-
-    QTest.qWait(500)
-    viewer.window.resize(*SIZE)
-    save(viewer, name)
+    save(viewer, "compared.png")
 
 
 def scribbles(truth: Any) -> list[tuple[int, tuple[int, int]]]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from napari_unet.evaluation.contact_sheet import SheetRow, contact_sheet
+from napari_unet.evaluation.cross_validation import evaluate_fold
 from napari_unet.launchers.local_launcher import LocalLauncher
 from napari_unet.prediction.predictor import load_predictor
 from napari_unet.runs.run_follower import RunFollower
@@ -19,16 +20,14 @@ from napari_unet.stacks.tif_writer import TifWriter
 from training.config import TrainingConfig, preset_config
 from training.errors import UserError
 from training.files.atomic_files import write_atomically
-from training.metrics.evaluation_report import Evaluation, evaluate_slices
+from training.metrics.evaluation_report import Evaluation
 from training.runs.run_directory import RunDirectory
-from training.stacks.holdout import split_fold
 from training.stacks.stack_file import StackFile
 from training.stacks.synthetic import write_synthetic
-from training.stacks.training_pair import find_pair, read_training_pair
+from training.stacks.training_pair import DEFAULT_TEST, find_pair, read_training_pair
 
 # Enough for the synthetic stack, and the whole demo stays under two minutes on two cores.
 SYNTHETIC_OPTIONS = {"steps": 150, "eval_interval": 4}
-TEST_VOLUME = "test-volume.tif"
 # What ends a demo from outside, by Ctrl-C or a signal.
 INTERRUPTIONS = (KeyboardInterrupt, SystemExit)
 _UPDATE_SECONDS = 0.2
@@ -169,21 +168,16 @@ class Demo:
 
     def predicted_stack(self) -> Path:
         """The test volume, or the training volume where there is none."""
-        test_volume = self.data / TEST_VOLUME
+        test_volume = self.data / DEFAULT_TEST
         return test_volume if test_volume.exists() else find_pair(self.data)[0]
 
     def evaluate(self) -> Evaluation:
-        """Figures of the slices that the training held out; writes them and the picture."""
+        """Evaluate the slices that the training held out; write their figures and the picture."""
         images, membrane = read_training_pair(*find_pair(self.data))
-        # In full precision the figures are those that training told.
+        # In full precision the figures are those of the training.
         predictor = load_predictor(self.files.run, precision="f32")
         card = predictor.card
-        scaling = card.scaling.for_stack(images)
-        probabilities = {}
-        for index in split_fold(len(images), card.fold)[1]:
-            probabilities[index] = predictor.predict_slice(images[index], scaling)
-        pixels = evaluate_slices(card.fold, probabilities, membrane, card.threshold)
-        evaluation = pixels.with_neuron_figures(probabilities, membrane)
+        evaluation, probabilities = evaluate_fold(predictor, card.fold, images, membrane)
         write_atomically(self.files.evaluation_json, evaluation.to_json().encode())
         write_atomically(self.files.evaluation_csv, evaluation.to_csv().encode())
         rows = [

@@ -58,16 +58,16 @@ class CrossValidation:
     folds: list[FoldEvaluation]
 
     def mean(self) -> dict[str, float]:
-        """Of each figure, over the slices of all folds."""
-        return mean_figures([one for fold in self.folds for one in fold.evaluation.slices])
+        """Average each figure over the slices of all folds."""
+        return mean_figures([figures for fold in self.folds for figures in fold.evaluation.slices])
 
     def held_out_mean(self) -> dict[str, float] | None:
         """Mean over the slices that their model was not trained on; None if there are none."""
         slices = [
-            one
+            figures
             for fold in self.folds
-            for one in fold.evaluation.slices
-            if one["index"] not in fold.seen
+            for figures in fold.evaluation.slices
+            if figures["index"] not in fold.seen
         ]
         return mean_figures(slices) if slices else None
 
@@ -110,8 +110,9 @@ class CrossValidation:
         writer.writeheader()
         for fold in self.folds:
             known: dict[str, Any] = {"fold": fold.evaluation.fold, "model": fold.model}
-            for one in fold.evaluation.slices:
-                writer.writerow({**known, **one, "seen_in_training": one["index"] in fold.seen})
+            for figures in fold.evaluation.slices:
+                is_seen = figures["index"] in fold.seen
+                writer.writerow({**known, **figures, "seen_in_training": is_seen})
         return text.getvalue()
 
 
@@ -165,10 +166,8 @@ def evaluate_folds(
     ----------
     assignment : iterable of (int, str)
         See :func:`assign_folds`.
-    images : array (Z, Y, X)
-    membrane : array (Z, Y, X) of bool
-    on_slice : callable
-        Called after each slice, for a progress bar.
+    images, membrane, on_slice
+        See :func:`evaluate_fold`.
 
     Yields
     ------
@@ -176,13 +175,47 @@ def evaluate_folds(
     """
     for fold, name in assignment:
         predictor = predictors[name]
-        scaling = predictor.card.scaling.for_stack(images)
-        _, validation = split_fold(len(images), fold)
-        trained = predictor.card.seen_slices(len(images))
-        probabilities = {}
-        for place, probability in predictor.predict(images[validation], scaling):
-            probabilities[validation[place]] = probability
-            on_slice()
-        pixels = evaluate_slices(fold, probabilities, membrane, predictor.card.threshold)
-        evaluation = pixels.with_neuron_figures(probabilities, membrane)
-        yield FoldEvaluation(name, evaluation, [i for i in validation if i in set(trained)])
+        evaluation, probabilities = evaluate_fold(predictor, fold, images, membrane, on_slice)
+        trained = set(predictor.card.seen_slices(len(images)))
+        yield FoldEvaluation(
+            name, evaluation, [index for index in probabilities if index in trained]
+        )
+
+
+def evaluate_fold(
+    predictor: Predictor,
+    fold: int,
+    images: NDArray[Any],
+    membrane: NDArray[np.bool_],
+    on_slice: Callable[[], object] = lambda: None,
+) -> tuple[Evaluation, dict[int, NDArray[np.float32]]]:
+    """Predict and evaluate the validation slices of a fold.
+
+    Parameters
+    ----------
+    images : array (Z, Y, X)
+        Intensities of any real dtype.
+    membrane : array (Z, Y, X) of bool
+        True = membrane.
+    on_slice : callable
+        Called after each slice, for a progress bar.
+
+    Returns
+    -------
+    evaluation : Evaluation
+    probabilities : dict of int to array (Y, X) of float32, 0..1
+        Probability of membrane, by the index of the slice.
+
+    Raises
+    ------
+    UserError
+        For NaN or infinite pixels, or a model that can't be used on these images.
+    """
+    card = predictor.card
+    validation = split_fold(len(images), fold)[1]
+    probabilities = {}
+    for place, probability in predictor.predict(images[validation], card.scaling.for_stack(images)):
+        probabilities[validation[place]] = probability
+        on_slice()
+    pixels = evaluate_slices(fold, probabilities, membrane, card.threshold)
+    return pixels.with_neuron_figures(probabilities, membrane), probabilities

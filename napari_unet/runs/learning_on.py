@@ -14,6 +14,7 @@ from training.presets.registry import find_preset
 from training.runs.run_directory import RunDirectory
 from training.runs.run_state import RunState, load_state
 from training.stacks.stack_file import StackFile
+from training.stacks.training_pair import DEFAULT_IMAGES
 
 
 def learn_on_config(
@@ -68,11 +69,11 @@ def unseen_slices(run: RunDirectory, labelled: Sequence[int]) -> list[int]:
     """
     started = load_state(run.events).started or {}
     trained = set(started.get("train_slices", ()))
-    held_out = [one for one in started.get("valid_slices", ()) if one not in trained]
-    held_out = [one for one in held_out if one in labelled]
+    held_out = [index for index in started.get("valid_slices", ()) if index not in trained]
+    held_out = [index for index in held_out if index in labelled]
     if held_out:
         return held_out
-    unseen = [one for one in labelled if one not in trained]
+    unseen = [index for index in labelled if index not in trained]
     count = max(1, round(len(unseen) / FOLDS))
     return unseen[-count:] if len(unseen) > 1 else []
 
@@ -122,7 +123,7 @@ def is_same_stack(run: RunDirectory, shape: tuple[int, ...], path: Path | None) 
         Its file, if it has one.
     """
     config = run.read_config()
-    trained_on = Path(config.image or Path(config.data_url) / "train-volume.tif")
+    trained_on = Path(config.image or Path(config.data_url) / DEFAULT_IMAGES)
     is_copy = run.data.absolute() in trained_on.absolute().parents
     if path is not None and not is_copy:
         return trained_on.absolute() == path.absolute()

@@ -13,9 +13,7 @@ from napari_unet.runs.training_sources import TrainingData
 from training.errors import UserError
 from training.label_convention import LabelConvention
 from training.stacks.sparse_labels import MEMBRANE, labelled_slices
-from training.stacks.training_pair import (
-    guess_convention,
-)
+from training.stacks.training_pair import guess_convention
 
 _PREVIEW_PIXELS = 256
 _PREVIEW_SLICES = 32
@@ -83,10 +81,10 @@ def preview(data: TrainingData, convention: LabelConvention | None = None) -> Pr
 def _example(
     stack: NDArray[Any], labels: NDArray[Any], convention: LabelConvention
 ) -> NDArray[Any]:
-    """The middle one of the slices, of sparse labels that of the labelled ones, thinned out."""
+    """Thin out the middle slice, or the middle labelled slice where labels are sparse."""
     places = list(range(len(stack)))
     if convention == LabelConvention.SPARSE and labels.ndim == stack.ndim == 3:
-        places = [one for one in labelled_slices(labels) if one < len(stack)] or places
+        places = [index for index in labelled_slices(labels) if index < len(stack)] or places
     page = stack[places[len(places) // 2]] if stack.ndim == 3 else stack
     stride = max(1, max(page.shape) // _PREVIEW_PIXELS)
     return page[::stride, ::stride]

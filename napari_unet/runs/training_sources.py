@@ -6,12 +6,13 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet.launchers.launcher import Launcher, check_run_name
+from napari_unet.layers.plugin_layers import corrected_slices
 from napari_unet.stacks.mask_files import mask_page, write_sparse_labels
 from napari_unet.stacks.tif_writer import TifWriter
 from training.config import TrainingConfig
@@ -27,6 +28,9 @@ from training.stacks.training_pair import (
     find_pair,
     to_membrane,
 )
+
+if TYPE_CHECKING:
+    from napari.layers import Layer
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,13 @@ class LayerStack:
     data: Any
     path: Path | None = None
     corrected_slices: tuple[int, ...] = ()
+
+    @classmethod
+    def of(cls, layer: Layer) -> LayerStack:
+        """Take what a layer shows now, and where it was opened from."""
+        path = layer.source.path
+        file = Path(path) if path is not None else None
+        return cls(layer.name, layer.data, file, tuple(corrected_slices(layer)))
 
     @property
     def has_file(self) -> bool:

@@ -14,7 +14,6 @@ from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from napari_unet.launchers.launcher import new_run_name
 from napari_unet.launchers.local_launcher import LocalLauncher
-from napari_unet.layers.plugin_layers import corrected_slices
 from napari_unet.runs.learning_on import (
     accept,
     comparison_text,
@@ -74,8 +73,7 @@ class LearnOnView(QWidget):
 
     def start(self, image: Image, labels: Labels) -> None:
         """Learn on from these layers."""
-        stacks = _layer_stack(image), _layer_stack(labels, corrected_slices(labels))
-        data = LayerData(*stacks)
+        data = LayerData(LayerStack.of(image), LayerStack.of(labels))
         self._begin.setEnabled(False)
         self._use.hide()
         self._text.setText("Starting…")
@@ -149,9 +147,3 @@ def _use(run: RunDirectory) -> RunDirectory:
     accept(run)
     remember(model=str(run.path))
     return run
-
-
-def _layer_stack(layer: Any, corrected: list[int] | None = None) -> LayerStack:
-    path = layer.source.path
-    file = Path(path) if path is not None else None
-    return LayerStack(layer.name, layer.data, file, tuple(corrected or ()))

@@ -19,7 +19,7 @@ from qtpy.QtWidgets import (
 )
 from superqt import QElidingLabel
 
-from napari_unet.layers.plugin_layers import corrected_slices, is_preview, is_sparse_layer
+from napari_unet.layers.plugin_layers import is_preview, is_sparse_layer
 from napari_unet.runs.training_sources import FolderData, LayerData, LayerStack, TrainingData
 from napari_unet.widgets.common.layer_choice import LayerChoice
 from napari_unet.widgets.train.pair_preview import PairPreview
@@ -81,7 +81,7 @@ class TrainingDataView(QWidget):
         images, labels = self._images.layer, self._labels.layer
         if images is None or labels is None:
             return None
-        return LayerData(_layer_stack(images), _layer_stack(labels))
+        return LayerData(LayerStack.of(images), LayerStack.of(labels))
 
     def choose_folder(self, folder: Path) -> None:
         """Take a folder as the source."""
@@ -141,12 +141,6 @@ class TrainingDataView(QWidget):
     def _on_source_changed(self, index: int) -> None:
         self._pages.setCurrentIndex(index)
         self.data_changed.emit()
-
-
-def _layer_stack(layer: Layer) -> LayerStack:
-    path = layer.source.path
-    file = Path(path) if path is not None else None
-    return LayerStack(layer.name, layer.data, file, tuple(corrected_slices(layer)))
 
 
 def _is_grey_stack(layer: Layer) -> bool:

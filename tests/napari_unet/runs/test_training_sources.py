@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from napari.layers import Labels
 
 from napari_unet.launchers.local_launcher import LocalLauncher
 from napari_unet.runs.training_preview import preview
@@ -112,3 +113,12 @@ def test_an_unfit_pair_starts_nothing_and_leaves_nothing(layers: LayerData, tmp_
 def test_a_folder_without_the_files_is_told(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"train-volume\.tif"):
         preview(FolderData(tmp_path))
+
+
+def test_a_layer_brings_its_file_and_what_was_corrected(tmp_path: Path) -> None:
+    strokes = Labels(
+        np.zeros((3, 8, 8), np.uint8), name="strokes", metadata={"corrected_slices": [2, 1]}
+    )
+    stack = LayerStack.of(strokes)
+    assert (stack.name, stack.path, stack.corrected_slices) == ("strokes", None, (1, 2))
+    assert stack.data is strokes.data
