@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import click
 
+from napari_unet.cli.progress_display import ProgressDisplay
 from napari_unet.launchers.servers.host_keys import UnknownHostKeyError, accept_host_key
 from napari_unet.launchers.servers.opening import ConnectionLostError
 from napari_unet.launchers.servers.profiles import find_profile
@@ -22,7 +23,6 @@ from napari_unet.text import printable
 from training.config import TrainingConfig
 from training.errors import UserError
 from training.runs.run_directory import RunDirectory
-from training.runs.run_state import RunState
 
 UPDATE_SECONDS = 0.5
 Result = TypeVar("Result")
@@ -109,43 +109,33 @@ def resume_remotely(run: RunDirectory, devices: int) -> None:
 
 
 def follow(run: RunDirectory, follower: RunFollower) -> None:
-    """Print what a run does until it ends, or Ctrl-C; exit with 1 if it failed."""
+    """Show what a run does until it ends, or Ctrl-C; exit with 1 if it failed."""
     pause = threading.Event()
-    shown = ""
-    try:
-        while True:
-            try:
-                confirm_host_keys(follower.update)
-                line = _progress_line(follower.state)
-            except ConnectionLostError as error:
-                line = str(error)
-            if line != shown:
-                click.echo(printable(line))
-                shown = line
-            if follower.has_ended:
-                break
-            pause.wait(UPDATE_SECONDS)
-    except KeyboardInterrupt:
-        click.echo(
-            f"\nThe run goes on. Follow it again: napari-unet follow {run.name}; "
-            f"end it: napari-unet stop {run.name}"
-        )
-        return
-    _tell_end(run, follower)
+    lost = ""
+    with ProgressDisplay() as display:
+        try:
+            while True:
+                try:
+                    confirm_host_keys(follower.update)
+                    display.show(follower.state)
+                    lost = ""
+                except ConnectionLostError as error:
+                    if str(error) != lost:
+                        lost = str(error)
+                        display.say(lost)
+                if follower.has_ended:
+                    break
+                pause.wait(UPDATE_SECONDS)
+        except KeyboardInterrupt:
+            display.say(
+                f"\nThe run goes on. Follow it again: napari-unet follow {run.name}; "
+                f"end it: napari-unet stop {run.name}"
+            )
+            return
+    _report_end(run, follower)
 
 
-def _progress_line(state: RunState) -> str:
-    if state.started is None:
-        return "Waiting for the first step."
-    line = f"step {state.step} of {state.total_steps}"
-    if state.steps:
-        line += f"  loss {state.steps[-1]['loss']:.4f}"
-    if state.best_soft_dice is not None:
-        line += f"  best soft Dice {state.best_soft_dice:.4f}"
-    return line
-
-
-def _tell_end(run: RunDirectory, follower: RunFollower) -> None:
+def _report_end(run: RunDirectory, follower: RunFollower) -> None:
     click.echo(f"The run {run.name} is {follower.status}.")
     if run.has_model:
         click.echo(f"Its best model: {run.model_file}")

@@ -12,6 +12,7 @@ import click
 
 from napari_unet.cli.options import convention_option
 from napari_unet.cli.run_access import resume_remotely, train_remotely
+from napari_unet.cli.training_process import train_here
 from napari_unet.launchers.launcher import new_run_name
 from napari_unet.launchers.servers.record import is_remote
 from napari_unet.runs.learning_on import learn_on_config
@@ -92,7 +93,7 @@ def command(
     """Train a U-Net on a stack and its labels.
 
     Ctrl-C ends after the current step and keeps the model; so does making a file named stop
-    in the run's folder.
+    in the run's folder, or closing the terminal. The steps are listed in the run's train.log.
 
     \b
     Examples:
@@ -107,10 +108,8 @@ def command(
             raise UserError(
                 "--resume goes on with a run as it was configured.", "Give no other option."
             )
-        if is_remote(RunDirectory(resume)):
-            resume_remotely(RunDirectory(resume.absolute()), devices)
-            return
-        _train(_resumable(resume))
+        _resume(resume, devices)
+        return
     config = _configure(source, config_file, given)
     if not config.data_url and not (config.image and config.labels):
         raise UserError("No data is given.", "Give --data DIR, or --image and --labels.")
@@ -125,7 +124,7 @@ def command(
         )
     run = RunDirectory(path)
     run.create(config)
-    _train(run)
+    sys.exit(train_here(run))
 
 
 _FIELDS = {
@@ -192,6 +191,13 @@ def _labelled(source: Path, pair: tuple[Path, Path] | None) -> list[int] | None:
         return labelled_slices(labels)
 
 
+def _resume(path: Path, devices: int) -> None:
+    if is_remote(RunDirectory(path)):
+        resume_remotely(RunDirectory(path.absolute()), devices)
+    else:
+        sys.exit(train_here(_resumable(path)))
+
+
 def _resumable(path: Path) -> RunDirectory:
     run = RunDirectory(path)
     run.read_config()
@@ -204,11 +210,3 @@ def _resumable(path: Path) -> RunDirectory:
         )
     run.stop_request.unlink(missing_ok=True)
     return run
-
-
-def _train(run: RunDirectory) -> None:
-    """Become the process that trains, so that signals and the exit code are its own."""
-    click.echo(f"The run is in {run.path}.")
-    sys.stdout.flush()
-    training = [sys.executable, "-P", "-m", "training.train", "--run_dir", str(run.path)]
-    os.execv(sys.executable, training)  # noqa: S606 (no shell is meant)

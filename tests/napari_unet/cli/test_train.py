@@ -1,11 +1,15 @@
 """``napari-unet train``: new runs, resumed ones, and what it refuses."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
+import pexpect
 import pytest
 import tifffile
 
@@ -36,8 +40,10 @@ def test_a_run_is_made_trained_and_not_resumed_after_its_end(data: Path, tmp_pat
     result = train("--data", "data", "--steps", 2, "--out", run.path, "--seed", 5, folder=tmp_path)
     assert result.returncode == 0, result.stderr
     assert f"The run is in {run.path}." in result.stdout
-    assert "step: 2, loss is " in result.stdout
-    assert "step 2 of 2, soft Dice 0." in result.stdout
+    assert "step 2 of 2: soft Dice 0." in result.stdout
+    assert f"Its best model: {run.path}" in result.stdout
+    assert "step: " not in result.stdout  # the zoo's lines are in the log
+    assert "step: 2, loss is " in run.log.read_text()
     assert run.best.exists()
     config = run.read_config()
     assert (config.preset, config.seed, config.steps) == ("compact", 5, 2)
@@ -68,6 +74,54 @@ def test_a_configuration_file_is_taken_and_options_go_first(data: Path, tmp_path
     assert result.returncode == 0, result.stderr
     config = run.read_config()
     assert (config.lr, config.seed) == (0.5, 4)
+
+
+def begin(data: Path, run: RunDirectory) -> pexpect.spawn:
+    """A long training in a terminal, that has shown its first step."""
+    program = str(Path(sys.executable).with_name("napari-unet"))
+    arguments = ["train", "--data", str(data), "--steps", "5000", "--out", str(run.path)]
+    terminal = pexpect.spawn(program, arguments, timeout=60, dimensions=(24, 120))
+    terminal.expect(r"\d/5000 steps, loss \d\.\d+")
+    return terminal
+
+
+def test_a_terminal_shows_a_bar_and_ctrl_c_keeps_the_model(data: Path, tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path / "run")
+    terminal = begin(data, run)
+    terminal.sendintr()
+    terminal.expect("The run run is stopped.")
+    assert b"step: " not in terminal.before
+    terminal.expect(pexpect.EOF)
+    terminal.close()
+    assert terminal.exitstatus == 0
+    assert load_state(run.events).status == "stopped"
+    assert run.best.exists()
+    assert run.log.read_text().endswith("The run is stopped.\n")
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGKILL])
+def test_a_training_ends_with_its_command(
+    data: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    run = RunDirectory(tmp_path / "run")
+    terminal = begin(data, run)
+    os.kill(terminal.pid, number)
+    terminal.expect(pexpect.EOF)
+    terminal.close()
+    while run.is_running():
+        time.sleep(0.05)
+    assert load_state(run.events).status == "stopped"
+    assert run.best.exists()
+
+
+def test_a_closed_pipe_ends_no_training(data: Path, tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path / "run")
+    program = Path(sys.executable).with_name("napari-unet")
+    command = [program, "train", "--data", data, "--steps", "3", "--out", run.path]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE)
+    process.stdout.close()
+    assert process.wait() == 0
+    assert load_state(run.events).status == "finished"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,96 @@
+"""The progress of a run on the command line: a bar in a terminal, else a line a validation."""
+
+from __future__ import annotations
+
+import os
+import sys
+from types import TracebackType
+
+import click
+from tqdm import tqdm
+
+from napari_unet.text import duration, printable
+from training.runs.run_state import RunState
+
+_BAR = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} steps{postfix}"
+
+
+class ProgressDisplay:
+    """Shows a run's state on the standard output, until it is closed.
+
+    Nobody may be reading any more: what can't be printed is lost, and ends nothing.
+    """
+
+    def __init__(self) -> None:
+        self._bar = None
+        if sys.stdout.isatty():
+            self._bar = tqdm(total=0, desc="Training", bar_format=_BAR, file=sys.stdout)
+            self._bar.set_postfix_str("starting MindSpore")
+        self._validated_step = 0
+
+    def __enter__(self) -> ProgressDisplay:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def show(self, state: RunState) -> None:
+        """Show a run as it is now."""
+        if state.started is None:
+            return
+        try:
+            if self._bar is not None:
+                self._bar.total, self._bar.n = state.total_steps, state.step
+                self._bar.set_postfix_str(_figures(state))
+            else:
+                self._print_validations(state)
+        except OSError:
+            _print_to_nobody()
+
+    def say(self, text: str) -> None:
+        """Print a line, above the bar if there is one."""
+        try:
+            with tqdm.external_write_mode(file=sys.stdout):
+                click.echo(printable(text))
+        except OSError:
+            _print_to_nobody()
+
+    def _print_validations(self, state: RunState) -> None:
+        if state.started is not None:  # a resumed run takes validations back
+            self._validated_step = min(self._validated_step, state.step)
+        for evaluation in state.evaluations:
+            if evaluation["step"] > self._validated_step:
+                self._validated_step = evaluation["step"]
+                mean = evaluation["mean"]
+                click.echo(
+                    f"epoch {evaluation['epoch']}, step {evaluation['step']} of "
+                    f"{state.total_steps}: soft Dice {mean['soft_dice']:.4f}, "
+                    f"Dice {mean['dice']:.4f}{_time_left(state)}"
+                )
+
+
+def _figures(state: RunState) -> str:
+    """The newest loss and soft Dice, and the time left."""
+    if not state.steps:
+        return "compiling the network"
+    text = f"loss {state.steps[-1]['loss']:.3f}"
+    if state.evaluations:
+        text += f", soft Dice {state.evaluations[-1]['mean']['soft_dice']:.4f}"
+    return text + _time_left(state)
+
+
+def _time_left(state: RunState) -> str:
+    return "" if state.seconds_left is None else f", {duration(state.seconds_left)} left"
+
+
+def _print_to_nobody() -> None:
+    """Send the standard output nowhere, so that no later print fails."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)

@@ -1,0 +1,85 @@
+"""A training on this machine, as a process that lives and ends with its command."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+from types import FrameType
+
+from napari_unet.cli.progress_display import ProgressDisplay
+from training.runs.run_directory import RunDirectory
+from training.runs.run_state import RunState, read_state
+
+UPDATE_SECONDS = 0.5
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
+def train_here(run: RunDirectory) -> int:
+    """Train the run in a directory to its end, and show its progress meanwhile.
+
+    Ctrl-C, SIGTERM and a hang-up of the terminal end the training after its current step, as
+    does a kill of this process; a second signal ends it at once. Ctrl-Z suspends both.
+
+    Returns
+    -------
+    int
+        Exit code of the training; 128 + N where signal N killed it, as in a shell.
+    """
+    command = [sys.executable, "-P", "-m", "training.train", "--run_dir", str(run.path)]
+    # In a session of its own it gets signals from this process alone, each once. It prints what
+    # goes wrong on the standard error, and all else also in its log.
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+        preexec_fn=_stop_with_parent,
+    )
+    _pass_signals_on(process)
+    state, offset = RunState(), 0
+    with ProgressDisplay() as display:
+        display.say(f"The run is in {run.path}.")
+        while _is_alive(process):
+            state, offset = read_state(run.events, state, offset)
+            display.show(state)
+        state, offset = read_state(run.events, state, offset)
+        display.show(state)
+    code = process.returncode
+    if code == 0:
+        display.say(f"The run {run.name} is {state.status}.")
+        if run.has_model:
+            display.say(f"Its best model: {run.model_file}")
+    return code if code >= 0 else 128 - code
+
+
+def _is_alive(process: subprocess.Popen[bytes]) -> bool:
+    """Whether a process still runs after a short while."""
+    try:
+        process.wait(UPDATE_SECONDS)
+    except subprocess.TimeoutExpired:
+        return True
+    return False
+
+
+def _pass_signals_on(process: subprocess.Popen[bytes]) -> None:
+    def stop(number: int, frame: FrameType | None) -> None:
+        process.terminate()
+
+    def suspend(number: int, frame: FrameType | None) -> None:
+        process.send_signal(signal.SIGSTOP)
+        os.kill(os.getpid(), signal.SIGSTOP)  # returns when this process goes on
+        process.send_signal(signal.SIGCONT)
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # nohup
+            signal.signal(number, stop)
+    signal.signal(signal.SIGTSTP, suspend)
+
+
+def _stop_with_parent() -> None:
+    """Have Linux send SIGTERM to this process when its parent dies, however it dies."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
