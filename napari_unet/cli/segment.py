@@ -19,7 +19,7 @@ from napari_unet.cli.options import (
 )
 from napari_unet.neurons.segmentation import METHODS, Segmentation, number_neurons, segment_slice
 from napari_unet.neurons.segmentation_choice import choose_on_training_slices
-from napari_unet.prediction.live_prediction import allocate
+from napari_unet.prediction.large_array import allocate
 from napari_unet.prediction.predictor import Predictor, load_predictor
 from napari_unet.stacks.napari_writer import label_dtype
 from napari_unet.stacks.pixel_size import read_pixel_size

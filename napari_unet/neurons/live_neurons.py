@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet.neurons.segmentation import Segmentation, number_neurons, segment_slice
-from napari_unet.prediction.live_prediction import LivePrediction, lower_priority
+from napari_unet.prediction.live_prediction import LivePrediction
+from napari_unet.prediction.thread_priority import lower_priority
 from napari_unet.text import progress_text
 
 

@@ -15,8 +15,8 @@ from napari_unet.neurons.segmentation import (
     Segmentation,
     choose_segmentation,
 )
-from napari_unet.prediction.live_prediction import lower_priority
 from napari_unet.prediction.predictor import Predictor
+from napari_unet.prediction.thread_priority import lower_priority
 from training.errors import UserError
 from training.label_convention import LabelConvention
 from training.runs.run_directory import RunDirectory

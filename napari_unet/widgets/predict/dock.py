@@ -196,8 +196,8 @@ class PredictDock(Dock):
 
     def _keep_corrected(self, result: PredictedLayers) -> None:
         """Leave alone the slices that a person marked as right."""
-        result.prediction.keep(corrected_slices(result.mask))
-        self._threshold.show_kept(result.prediction.kept_slices)
+        result.prediction.protect_slices(corrected_slices(result.mask))
+        self._threshold.show_kept(result.prediction.protected_slices)
 
     def _on_thresholded(self, done: tuple[PredictedLayers, float]) -> None:
         result, threshold = done
@@ -206,14 +206,14 @@ class PredictDock(Dock):
 
     def _on_release_requested(self) -> None:
         if self._result is not None:
-            self._result.prediction.release()
+            self._result.prediction.release_slices()
             self._on_threshold_changed(self._threshold.threshold)
 
     def _on_painted(self, event: Any) -> None:
         result = self._result
         if result is not None and event.source == result.mask:
-            result.prediction.keep(edited_slices(event) if result.mask.ndim == 3 else {0})
-            self._threshold.show_kept(result.prediction.kept_slices)
+            result.prediction.protect_slices(edited_slices(event) if result.mask.ndim == 3 else {0})
+            self._threshold.show_kept(result.prediction.protected_slices)
 
     def _on_layer_removed(self, event: Any) -> None:
         if self._result is not None and event.value in self._result.layers:

@@ -9,7 +9,7 @@ from typing import Any
 from napari.qt.threading import create_worker
 from qtpy.QtCore import QObject, Signal
 
-from napari_unet.prediction.live_prediction import StackPrediction, predict_slices
+from napari_unet.prediction.stack_prediction import StackPrediction, predict_slices
 from napari_unet.text import progress_text
 from napari_unet.widgets.common.background import start
 from napari_unet.widgets.common.latest_work import LatestWork

@@ -23,8 +23,9 @@ from superqt import QLabeledDoubleSlider
 from napari_unet.layers.plugin_layers import CORRECTED_KEY
 from napari_unet.neurons.segmentation import Segmentation, number_neurons, segment_slice
 from napari_unet.neurons.segmentation_choice import choose_on_training_slices
-from napari_unet.prediction.live_prediction import LivePrediction, StackPrediction
+from napari_unet.prediction.live_prediction import LivePrediction
 from napari_unet.prediction.predictor import load_predictor
+from napari_unet.prediction.stack_prediction import StackPrediction
 from napari_unet.settings import default_runs_folder, load_settings
 from napari_unet.widgets.predict.dock import PredictDock
 from training.config import preset_config
