@@ -102,13 +102,14 @@ class _ValueAxis(pyqtgraph.AxisItem):  # type: ignore[misc]
 
     def logTickStrings(self, values: Any, scale: Any, spacing: Any) -> list[str]:  # noqa: N802
         numbers = [10.0**value for value in values]
-        return [f"{one:g}" if f"{one:.0e}"[0] in "125" else "" for one in numbers]
+        return [f"{number:g}" if f"{number:.0e}"[0] in "125" else "" for number in numbers]
 
 
 def _plot(label: str, tooltip: str) -> Any:
     plot = pyqtgraph.PlotWidget(axisItems={"left": _ValueAxis("left")})
     plot.setToolTip(tooltip)
-    plot.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Expanding)
+    # pyqtgraph asks for 480 pixels a plot, which would push the dock's buttons out of sight.
+    plot.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Ignored)
     plot.setMinimumHeight(110)
     plot.setMenuEnabled(False)
     plot.setLabel("left", label)

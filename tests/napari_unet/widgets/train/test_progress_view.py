@@ -1,0 +1,48 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from pytestqt.qtbot import QtBot
+from qtpy.QtWidgets import QLabel
+
+from napari_unet.launchers.local_launcher import LocalLauncher
+from napari_unet.runs.run_follower import RunFollower
+from napari_unet.runs.run_progress import ProgressReader, RunProgress
+from napari_unet.widgets.train.progress_view import TrainingProgressView
+from training.runs.run_directory import RunDirectory
+
+from .conftest import NAME
+
+
+@pytest.fixture
+def view(qtbot: QtBot) -> TrainingProgressView:
+    view = TrainingProgressView("dark", is_logarithmic=True)
+    qtbot.addWidget(view)
+    return view
+
+
+def read_progress(run: RunDirectory) -> RunProgress:
+    follower = RunFollower(run, LocalLauncher(run.path.parent))
+    follower.update()
+    return ProgressReader(follower).read()
+
+
+@pytest.mark.parametrize("width", [300, 330, 400])
+def test_it_fits_into_a_low_window_with_the_dock_s_buttons(
+    view: TrainingProgressView, width: int, make_run: Callable[..., RunDirectory]
+) -> None:
+    view.show_progress(read_progress(make_run("old")))
+    assert view.heightForWidth(width) < 620  # pixels, of the 800 of a small screen
+
+
+def test_a_run_and_what_is_done_with_it_are_named_as_they_are(
+    view: TrainingProgressView,
+    make_run: Callable[..., RunDirectory],
+    shown: Callable[[QLabel], str],
+) -> None:
+    run = make_run(NAME)
+    headline = view.findChildren(QLabel)[0]
+    view.show_progress(read_progress(run))
+    assert shown(headline).splitlines() == [NAME, "Stopped"]
+    view.show_headline(f"Deleting '{Path(NAME)}'")
+    assert shown(headline) == f"Deleting '{NAME}'"
