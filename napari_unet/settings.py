@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -116,7 +117,9 @@ def remember(**changes: Unpack[SettingsChanges]) -> Settings:
             path.parent.mkdir(parents=True, exist_ok=True)
             with _file_lock(path.with_suffix(".lock")):
                 settings = _valid_part({**_read(path), **unsaved})
-                write_atomically(path, (settings.model_dump_json(indent=2) + "\n").encode())
+                # Not model_dump_json: names of files may be no Unicode.
+                document = json.dumps(settings.model_dump(), indent=2) + "\n"
+                write_atomically(path, document.encode())
             _unsaved.pop(path, None)
             return settings
         except (OSError, UnwritableError) as error:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import re
-from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from training import __version__
 from training.errors import UserError
@@ -20,8 +20,11 @@ _BLOCK = 2**22
 _OWN_FILE = re.compile(rf"({LABELS}|{IMAGES})/[^/\0.][^/\0]*\.tif")
 
 
-@dataclass(frozen=True)
-class StackReference:
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+
+class StackReference(_Record):
     """A stack that a project points to.
 
     Parameters
@@ -31,7 +34,7 @@ class StackReference:
     size, modified : int
         Bytes, and nanoseconds since the epoch, when it was last seen.
     sha256 : str
-        Of its content.
+        Hash of its content, in hexadecimal.
     """
 
     path: str
@@ -44,10 +47,15 @@ class StackReference:
         """Look at a file; its hash is computed once for as long as it does not change."""
         state = path.stat()
         digest = _sha256(str(path), state.st_size, state.st_mtime_ns)
-        return cls(str(path.absolute()), state.st_size, state.st_mtime_ns, digest)
+        return cls(
+            path=str(path.absolute()),
+            size=state.st_size,
+            modified=state.st_mtime_ns,
+            sha256=digest,
+        )
 
     def problem(self) -> UserError | None:
-        """What is wrong with the file now: it is gone, or has another content."""
+        """Say what is wrong with the file now: it is gone, or has other content; else None."""
         path = Path(self.path)
         if not path.is_file():
             return UserError(
@@ -64,8 +72,7 @@ class StackReference:
         )
 
 
-@dataclass(frozen=True)
-class LayerRecord:
+class LayerRecord(_Record):
     """A layer as it was left.
 
     Parameters
@@ -82,27 +89,23 @@ class LayerRecord:
         This plugin's: convention, role, corrected slices.
     """
 
-    kind: str
-    file: str
+    kind: Literal["image", "labels"]
+    file: str = ""
     attributes: dict[str, Any]
-    metadata: dict[str, Any] = field(default_factory=dict)
+    metadata: dict[str, Any] = Field(default_factory=dict)
     stack: StackReference | None = None
 
-    def check(self) -> None:
-        """Raise a ValueError for a record that no project writes, a TypeError for no record."""
-        if self.kind not in ("image", "labels"):
-            raise ValueError(f"a layer is {self.kind!r:.50}")
-        if not isinstance(self.metadata, dict) or not isinstance(self.attributes, dict):
-            raise TypeError("a layer has no attributes")
-        if self.stack is None:
-            if not isinstance(self.file, str) or not _OWN_FILE.fullmatch(self.file):
-                raise ValueError(f"a layer's file is {self.file!r:.50}, outside the project")
-        elif not isinstance(self.stack.path, str) or "\0" in self.stack.path:
-            raise ValueError(f"a stack is {self.stack.path!r:.50}")
+    @model_validator(mode="after")
+    def _check_place(self) -> Self:
+        """Refuse a file outside the project: a second after a stroke it would be replaced."""
+        if self.stack is None and not _OWN_FILE.fullmatch(self.file):
+            raise ValueError(f"its file is {self.file!r:.50}, outside the project")
+        if self.stack is not None and "\0" in self.stack.path:
+            raise ValueError(f"its stack is {self.stack.path!r:.50}")
+        return self
 
 
-@dataclass(frozen=True)
-class ProjectState:
+class ProjectState(_Record):
     """All that ``project.json`` holds.
 
     Parameters
@@ -115,37 +118,48 @@ class ProjectState:
         Choices that belong to the project: options of the training, threshold, model.
     """
 
-    layers: tuple[LayerRecord, ...] = ()
-    view: dict[str, Any] = field(default_factory=dict)
-    settings: dict[str, Any] = field(default_factory=dict)
+    layers: tuple[LayerRecord, ...] = Field(default=(), strict=False)  # JSON has lists
+    view: dict[str, Any] = Field(default_factory=dict)
+    settings: dict[str, Any] = Field(default_factory=dict)
 
     def to_json(self) -> str:
-        document = {"version": __version__, **dataclasses.asdict(self)}
+        document = {"version": __version__, **self.model_dump()}
         return json.dumps(document, indent=2) + "\n"
 
     @classmethod
     def from_json(cls, text: str, source: str) -> ProjectState:
-        """Read what :meth:`to_json` wrote; a UserError naming ``source`` if it isn't that."""
+        """Read what :meth:`to_json` wrote.
+
+        Raises
+        ------
+        UserError
+            If it isn't that; names ``source``, the file, and the field.
+        """
         try:
             document = parse_json(text)
-            layers = []
-            for record in document["layers"]:
-                stack = record.pop("stack")
-                reference = None if stack is None else StackReference(**stack)
-                layer = LayerRecord(stack=reference, **record)
-                layer.check()
-                layers.append(layer)
-            return cls(tuple(layers), dict(document["view"]), dict(document["settings"]))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            if not isinstance(document, dict):
+                raise ValueError("it holds no project")
+            for name in cls.model_fields:
+                if name not in document:
+                    raise ValueError(f"{name} is missing")
+            return cls(**{name: document[name] for name in cls.model_fields})
+        except ValueError as error:
+            problem = _first_problem(error) if isinstance(error, ValidationError) else str(error)
             raise UserError(
-                f"{source} is damaged: {error}.",
+                f"{source} is damaged: {problem}.",
                 "Its labels are whole: open them one by one, or take the file from a backup.",
             ) from error
 
 
+def _first_problem(error: ValidationError) -> str:
+    """Name the first wrong field, such as ``layers.0.kind``, and what is wrong with it."""
+    problem = error.errors()[0]
+    return f"{'.'.join(map(str, problem['loc']))}: {problem['msg'].removeprefix('Value error, ')}"
+
+
 @lru_cache(maxsize=64)
 def _sha256(path: str, size: int, modified: int) -> str:
-    """``size`` and ``modified`` are there so that a file that changed is read anew."""
+    """Hash a file; ``size`` and ``modified`` are there so that a changed file is read again."""
     digest = hashlib.sha256()
     with Path(path).open("rb") as file:
         while block := file.read(_BLOCK):

@@ -209,8 +209,8 @@ class ProjectSaving:
         records = []
         for kind, name in (("labels", "labels/mask.tif"), ("image", "images/sample.tif")):
             SavedStack(project.folder / name, SHAPE, np.uint8).save(stack(seed))
-            records.append(LayerRecord(kind, name, {"name": kind}))
-        project.write(ProjectState(tuple(records), {"step": [seed, 0, 0]}))
+            records.append(LayerRecord(kind=kind, file=name, attributes={"name": kind}))
+        project.write(ProjectState(layers=tuple(records), view={"step": [seed, 0, 0]}))
         remember(model=f"model {seed}")
 
     def check(self, folder: Path, expected: Path) -> None:

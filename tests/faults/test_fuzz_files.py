@@ -52,9 +52,16 @@ EVENTS = [
     {"kind": "failed", "time": 44.0, "message": "No.", "remedy": "Yes.", "traceback": ""},
 ]  # fmt: skip
 LAYER = LayerRecord(
-    "labels", "labels/a.tif", {"name": "a", "scale": [1, 1, 1]}, {"convention": "isbi"}
+    kind="labels",
+    file="labels/a.tif",
+    attributes={"name": "a", "scale": [1, 1, 1]},
+    metadata={"convention": "isbi"},
 )
-IMAGE = LayerRecord("image", "", {"name": "b"}, {}, StackReference("/data/b.tif", 1, 2, "00"))
+IMAGE = LayerRecord(
+    kind="image",
+    attributes={"name": "b"},
+    stack=StackReference(path="/data/b.tif", size=1, modified=2, sha256="00"),
+)
 
 # Documents, by the target that reads them.
 DOCUMENTS: dict[str, Any] = {
@@ -64,7 +71,7 @@ DOCUMENTS: dict[str, Any] = {
     "record": {"profile": vars(Profile("lab", "host")), "run_id": "1f", "devices": 8,
                "paths": ["/home/me/runs/a"], "is_running": True, "hashes": {}},
     "settings": Settings().model_dump(),
-    "project": json.loads(ProjectState((LAYER, IMAGE), {"zoom": 1.0}).to_json()),
+    "project": json.loads(ProjectState(layers=(LAYER, IMAGE), view={"zoom": 1.0}).to_json()),
 }  # fmt: skip
 NAMES = {"record": "remote.json", "project": "project.json"}
 

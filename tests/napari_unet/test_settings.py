@@ -44,6 +44,11 @@ def test_what_is_remembered_is_there_next_time() -> None:
     assert loaded.training == {"preset": "compact", "seed": 3}
 
 
+def test_a_folder_whose_name_is_not_unicode_is_remembered() -> None:
+    settings.remember(model="/data/\udcff")
+    assert settings.load_settings().model == "/data/\udcff"
+
+
 @pytest.mark.parametrize("content", ["", "[]", "{", '{"runs_folder": 3, "unknown": 1}'])
 def test_a_damaged_file_gives_defaults(content: str) -> None:
     settings.settings_path().parent.mkdir(parents=True)

@@ -163,7 +163,10 @@ class ProjectSession(QObject):
             own = self._own_file(layer, kind)
             slices, own.slices = own.slices, set()
         name = own.name if own is not None else ""
-        record = LayerRecord(kind, name, attributes_of(layer), metadata_of(layer))
+        # Not checked yet: which stack it shows is found out in the thread that saves.
+        record = LayerRecord.model_construct(
+            kind=kind, file=name, attributes=attributes_of(layer), metadata=metadata_of(layer)
+        )
         place = {"scale": layer.scale, "units": layer.units}
         return _Job(record, path, layer.data, own, slices, note_of(layer), pixel_size_of(place))
 
@@ -237,9 +240,8 @@ def _save(
             stack = StackReference.of(job.path)
         elif job.own is not None:
             job.own.stack.save(job.data, job.slices, job.note, job.pixel_size)
-        kind, file = job.record.kind, job.record.file
-        records.append(LayerRecord(kind, file, job.record.attributes, job.record.metadata, stack))
-    state = ProjectState(tuple(records), view, project_settings(project))
+        records.append(job.record.model_copy(update={"stack": stack}))
+    state = ProjectState(layers=tuple(records), view=view, settings=project_settings(project))
     if state != former:
         project.write(state)
     return state

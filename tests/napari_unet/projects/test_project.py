@@ -1,3 +1,4 @@
+import json
 import os
 from pathlib import Path
 
@@ -13,10 +14,17 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     stack.write_bytes(b"pixels")
     project = Project.create(tmp_path / "new" / "mine")
     layers = (
-        LayerRecord("image", "", {"name": "a"}, {}, StackReference.of(stack)),
-        LayerRecord("labels", "labels/b.tif", {"name": "b"}, {"label_convention": "sparse"}),
+        LayerRecord(kind="image", attributes={"name": "a"}, stack=StackReference.of(stack)),
+        LayerRecord(
+            kind="labels",
+            file="labels/b.tif",
+            attributes={"name": "b"},
+            metadata={"label_convention": "sparse"},
+        ),
     )
-    state = ProjectState(layers, {"current_step": [3, 0, 0]}, {"threshold": 0.4})
+    state = ProjectState(
+        layers=layers, view={"current_step": [3, 0, 0]}, settings={"threshold": 0.4}
+    )
     project.write(state)
     assert Project.open(project.folder).read() == state
     assert {path.name for path in project.folder.iterdir()} == {
@@ -44,6 +52,13 @@ def test_a_damaged_document_is_told(tmp_path: Path, text: str) -> None:
     project.document.write_text(text)
     with pytest.raises(UserError, match=r"project\.json is damaged"):
         project.read()
+
+
+def test_damage_is_named_by_its_field(tmp_path: Path) -> None:
+    record = {"kind": "labels", "file": "labels/a.tif", "attributes": 3}
+    text = json.dumps({"layers": [record], "view": {}, "settings": {}})
+    with pytest.raises(UserError, match=r"mine\.json is damaged: layers\.0\.attributes: "):
+        ProjectState.from_json(text, "mine.json")
 
 
 def test_missing_and_changed_stacks_are_told_and_moved_times_are_not(tmp_path: Path) -> None:
