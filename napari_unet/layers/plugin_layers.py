@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from napari.layers import Image, Labels, Layer
 from numpy.typing import NDArray
 
 from napari_unet.layers.colormaps import error_colormap, mask_colormap, sparse_colormap
@@ -14,8 +15,6 @@ from training.label_convention import LabelConvention
 
 if TYPE_CHECKING:
     from napari import Viewer
-    from napari.layers import Image, Labels, Layer
-from napari.layers import Image, Layer
 
 AXIS_LABELS = ("z", "y", "x")  # as napari names the sliders
 MASK_OPACITY = 0.5
@@ -114,8 +113,6 @@ def corrected_slices(layer: Layer) -> list[int]:
 
 def image_under(viewer: Viewer, mask: Labels) -> Image | None:
     """The image that a mask is of: the lowest one of its shape that is no prediction."""
-    from napari.layers import Image
-
     for layer in viewer.layers:
         is_image = isinstance(layer, Image) and role(layer) != PROBABILITY
         if is_image and layer.data.shape == mask.data.shape:
@@ -170,3 +167,25 @@ def add_errors(viewer: Viewer, data: Any, over: Labels) -> Labels:
 def is_preview(layer: Layer) -> bool:
     """Whether a layer is the preview of a training."""
     return PREVIEW_KEY in layer.metadata
+
+
+def is_grey_stack(layer: Layer) -> bool:
+    """Whether a layer is an image (Z, Y, X) or (Y, X) of grey values, previews left out."""
+    is_grey = isinstance(layer, Image) and not layer.rgb and not layer.multiscale
+    return is_grey and layer.ndim in (2, 3) and not is_preview(layer)
+
+
+def is_tissue(layer: Layer) -> bool:
+    """Whether a layer can be annotated or predicted: a grey stack that was not predicted."""
+    return is_grey_stack(layer) and role(layer) != PROBABILITY
+
+
+def is_mask(layer: Layer) -> bool:
+    """Whether a layer is a mask (Z, Y, X) or (Y, X) of membrane, of a person or a prediction."""
+    is_stack = isinstance(layer, Labels) and layer.ndim in (2, 3) and not layer.multiscale
+    return is_stack and role(layer) not in (ERRORS, NEURONS) and not is_sparse_layer(layer)
+
+
+def is_predicted_mask(layer: Layer) -> bool:
+    """Whether a layer is the mask of a prediction."""
+    return role(layer) == MASK

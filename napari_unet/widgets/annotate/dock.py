@@ -6,17 +6,15 @@ from typing import Any
 
 import numpy as np
 from napari import Viewer
-from napari.layers import Image, Labels, Layer
+from napari.layers import Labels, Layer
 from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QPushButton, QVBoxLayout
 
 from napari_unet.labelling.label_counts import LabelCounts
 from napari_unet.layers.colors import INSIDE_COLOR, TRUTH_COLOR
 from napari_unet.layers.plugin_layers import (
-    PROBABILITY,
     add_sparse_labels,
-    is_preview,
     is_sparse_layer,
-    role,
+    is_tissue,
 )
 from napari_unet.layers.slices import show_slice
 from napari_unet.widgets.annotate.table import LabelledTable
@@ -56,7 +54,7 @@ class AnnotateDock(Dock):
         self._counting = LatestWork(
             self, _count, self._on_counted, self._on_uncounted, merge=_merge, shows_outdated=True
         )
-        self._image = LayerChoice(self._viewer, _is_paintable)
+        self._image = LayerChoice(self._viewer, is_tissue)
         self._labels = LayerChoice(self._viewer, self._fits, prefers=self._is_active)
         self._new = QPushButton("New")
         self._brushes = BrushButtons(BRUSHES)
@@ -178,8 +176,9 @@ class AnnotateDock(Dock):
             ask_and_save_labels(self, self._labels.layer)
 
     def _on_train_requested(self) -> None:
-        image, labels = self._image.layer, self._labels.layer
-        open_dock(self._viewer, "Train").data.choose_layers(image, labels)
+        image: Any = self._image.layer
+        labels: Any = self._labels.layer
+        open_dock(self._viewer, "Train").choose_layers(image, labels)
 
 
 def _count(request: Count) -> None:
@@ -192,8 +191,3 @@ def _merge(waiting: Count, new: Count) -> Count:
     if former is not counts or before is None or after is None:
         return counts, None
     return counts, before | after
-
-
-def _is_paintable(layer: Layer) -> bool:
-    is_stack = isinstance(layer, Image) and not layer.multiscale and layer.ndim in (2, 3)
-    return is_stack and not layer.rgb and role(layer) != PROBABILITY and not is_preview(layer)

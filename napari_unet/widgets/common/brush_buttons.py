@@ -9,6 +9,7 @@ from qtpy.QtCore import QSize, Qt, Signal
 from qtpy.QtGui import QColor, QIcon, QPixmap
 from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 from superqt import QLabeledSlider
+from superqt.utils import signals_blocked
 
 HEIGHT = 40
 LARGEST_BRUSH = 60
@@ -56,9 +57,8 @@ class BrushButtons(QWidget):
         """Which brush is in hand, None for none, and how large it is."""
         for brush, button in self._buttons.items():
             button.setChecked(brush.label == label)
-        self._size.blockSignals(True)
-        self._size.setValue(min(size, LARGEST_BRUSH))
-        self._size.blockSignals(False)
+        with signals_blocked(self._size):
+            self._size.setValue(min(size, LARGEST_BRUSH))
 
     def _button(self, brush: Brush) -> QPushButton:
         button = QPushButton(f"{brush.name}\n{brush.key}")

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal, Protocol, overload
 
 from napari import Viewer
+from napari.layers import Image, Labels
 from qtpy.QtCore import QEvent, QSize, Qt, QTimer, Signal
 from qtpy.QtWidgets import QDockWidget, QMainWindow, QTabBar, QWidget
 
 from napari_unet.widgets.common.connections import when_deleted
 from napari_unet.widgets.common.vertical_scroll import VerticalScrollArea
+from training.runs.run_directory import RunDirectory
 
 WIDTH = 354  # pixels, at least: all alike, so that the canvas keeps its size from tab to tab
 TAB_STYLE = "QTabBar::tab {font-size: 11px; padding: 3px 4px; min-width: 0}"
@@ -81,13 +84,37 @@ def _show_tab(window: QMainWindow, frame: QDockWidget) -> None:
             bar.setElideMode(Qt.TextElideMode.ElideNone)
 
 
+class Trains(Protocol):
+    """What other docks ask of the Train dock."""
+
+    def follow(self, run: RunDirectory) -> None:
+        """Show the progress of a run."""
+
+    def resume(self, run: RunDirectory) -> None:
+        """Go on with a run."""
+
+    def choose_layers(self, images: Image, labels: Labels) -> None:
+        """Choose these layers as training data."""
+
+
+class Predicts(Protocol):
+    """What other docks ask of the Predict dock."""
+
+    def use_model(self, path: Path) -> None:
+        """Choose a model: folder of a run, or an ONNX file."""
+
+
+@overload
+def open_dock(viewer: Viewer, name: Literal["Train"]) -> Trains: ...
+@overload
+def open_dock(viewer: Viewer, name: Literal["Predict"]) -> Predicts: ...
 def open_dock(viewer: Viewer, name: str) -> Any:
-    """The dock of this name, opened if it isn't, and in front.
+    """Bring the dock of this name to the front, opened where it isn't, and return it.
 
     Parameters
     ----------
     name : str
-        As the manifest gives it: "Train", "Predict"...
+        As the manifest gives it.
     """
     frame, dock = viewer.window.add_plugin_dock_widget(PLUGIN, name)
     if isinstance(frame, QDockWidget):

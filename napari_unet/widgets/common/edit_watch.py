@@ -1,4 +1,4 @@
-"""Tells which slices of a Labels layer were edited: painted, undone, or replaced."""
+"""Which slices of a Labels layer were edited: painted, undone, or replaced."""
 
 from __future__ import annotations
 
@@ -6,24 +6,25 @@ from typing import Any
 
 from napari import Viewer
 from napari.layers import Labels
-from qtpy.QtCore import QObject, QTimer, Signal
+from qtpy.QtCore import QObject, Signal
+from superqt.utils import QSignalThrottler
 
 from napari_unet.layers.slices import displayed_slice, edited_slices
 from napari_unet.widgets.common.connections import Connections
 
 
 class EditWatch(QObject):
-    """Watches one layer; what it tells are slices to look at, more rather than fewer.
+    """Watches one layer and reports slices to look at, rather too many than too few.
 
-    napari tells of a stroke when it ends, and of an undo only that the layer is drawn anew, as
-    after a movement of the slider: drawn anew on the same slice, any slice may be another.
+    napari reports a stroke when it ends, and of an undo only that the layer is drawn again, as
+    after a movement of the slider: when the same slice is drawn again, any slice may have changed.
 
     Parameters
     ----------
     viewer : Viewer
-        Whose slider tells which slice is shown.
+        Its slider says which slice is shown.
     delay : int
-        Milliseconds from an edit until it is told, with those that follow it meanwhile.
+        Milliseconds from an edit until it is reported, with those that follow it meanwhile.
     """
 
     edited = Signal(object)  # set of int, or None for all slices
@@ -35,16 +36,15 @@ class EditWatch(QObject):
         self._shown: int | None = None
         self._slices: set[int] | None = set()
         self._events = Connections(self)
-        self._timer = QTimer(self)
-        self._timer.setSingleShot(True)
-        self._timer.setInterval(delay)
-        self._timer.timeout.connect(self._tell)
+        self._throttle = QSignalThrottler(parent=self)
+        self._throttle.setTimeout(delay)
+        self._throttle.triggered.connect(self._report)
 
     def watch(self, layer: Labels | None) -> None:
-        """Watch this layer from now on; all of its slices are told first."""
+        """Watch this layer from now on; all of its slices are reported first."""
         self._events.clear()
         self._layer = layer
-        self._timer.stop()
+        self._throttle.cancel()
         if layer is None:
             return
         self._shown = displayed_slice(self._viewer, layer)
@@ -55,10 +55,8 @@ class EditWatch(QObject):
         self._note(None)
 
     def flush(self) -> None:
-        """Tell at once what is waiting to be told."""
-        if self._timer.isActive():
-            self._timer.stop()
-            self._tell()
+        """Report at once what is waiting."""
+        self._throttle.flush()
 
     def _on_painted(self, event: Any) -> None:
         self._note(edited_slices(event) if event.source.ndim == 3 else {0})
@@ -81,10 +79,9 @@ class EditWatch(QObject):
     def _note(self, slices: set[int] | None) -> None:
         is_all = slices is None or self._slices is None
         self._slices = None if is_all else (self._slices or set()) | (slices or set())
-        if not self._timer.isActive():
-            self._timer.start()
+        self._throttle.throttle()
 
-    def _tell(self) -> None:
+    def _report(self) -> None:
         slices, self._slices = self._slices, set()
         if self._layer is not None:
             self.edited.emit(slices)

@@ -8,6 +8,7 @@ from napari.components import ViewerModel
 from napari.layers import Layer
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QSizePolicy, QWidget
+from superqt.utils import signals_blocked
 
 from napari_unet.widgets.common.connections import Connections
 
@@ -65,10 +66,9 @@ class LayerChoice(QComboBox):
     def refresh(self, event: object = None) -> None:
         """Offer what passes the test now."""
         offered = self._offered()
-        self.blockSignals(True)
-        self.clear()
-        self.addItems([layer.name for layer in offered])
-        self.blockSignals(False)
+        with signals_blocked(self):
+            self.clear()
+            self.addItems([layer.name for layer in offered])
         chosen = self._chosen if self._stays(offered) else self._preferred(offered)
         self.setCurrentIndex(offered.index(chosen) if chosen is not None else -1)
         self.setEnabled(bool(offered))

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from napari import Viewer
-from napari.layers import Labels, Layer
+from napari.layers import Labels
 from qtpy.QtWidgets import (
     QFormLayout,
     QGroupBox,
@@ -17,15 +17,13 @@ from qtpy.QtWidgets import (
 from napari_unet.labelling.correction import as_ground_truth
 from napari_unet.layers.plugin_layers import (
     CORRECTED_KEY,
-    ERRORS,
-    MASK,
     add_sparse_labels,
     corrected_slices,
     image_under,
-    is_sparse_layer,
+    is_mask,
+    is_predicted_mask,
     labels_over,
     probability_of,
-    role,
 )
 from napari_unet.layers.slices import displayed_slice, edited_slices, show_slice
 from napari_unet.widgets.common.connections import Connections
@@ -54,7 +52,7 @@ class CorrectDock(Dock):
         self._viewer = napari_viewer
         self._edited: set[int] = set()
         self._events = Connections(self)
-        self._mask = LayerChoice(self._viewer, _is_mask, prefers=_is_predicted)
+        self._mask = LayerChoice(self._viewer, is_mask, prefers=is_predicted_mask)
         self._tools = CorrectTools(self._viewer)
         self._specks = SpecksView(self._viewer)
         self._corrected = CorrectedView()
@@ -177,12 +175,3 @@ def _box(title: str, view: QWidget) -> QGroupBox:
     layout.setContentsMargins(6, 4, 6, 4)
     layout.addWidget(view)
     return box
-
-
-def _is_mask(layer: Layer) -> bool:
-    is_stack = isinstance(layer, Labels) and layer.ndim in (2, 3) and not layer.multiscale
-    return is_stack and role(layer) != ERRORS and not is_sparse_layer(layer)
-
-
-def _is_predicted(layer: Layer) -> bool:
-    return role(layer) == MASK

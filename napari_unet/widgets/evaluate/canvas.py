@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from napari import Viewer
-from napari.layers import Image, Labels, Layer
+from napari.layers import Labels, Layer
 
-from napari_unet.layers.plugin_layers import PROBABILITY, add_errors, role
+from napari_unet.layers.plugin_layers import add_errors, image_under
 from napari_unet.layers.wrong_pixels import Errors
 
 NAME_SIZE = 10
@@ -68,7 +68,7 @@ class SideBySide:
 
     def show(self, mask: Labels, truth: Labels, errors: Labels | None) -> None:
         """Show only these layers and their image, each in a cell with its name."""
-        shown = [layer for layer in (_image_of(self._viewer, mask), truth, mask, errors) if layer]
+        shown = [layer for layer in (image_under(self._viewer, mask), truth, mask, errors) if layer]
         self._hidden = [
             layer for layer in self._viewer.layers if layer.visible and layer not in shown
         ]
@@ -115,11 +115,3 @@ def grid_shape(count: int, image: tuple[float, float], canvas: tuple[int, int]) 
         return min(canvas[axis] / shape[axis] / image[axis] for axis in (0, 1))
 
     return max(shapes, key=enlargement)
-
-
-def _image_of(viewer: Viewer, mask: Labels) -> Image | None:
-    for layer in viewer.layers:
-        is_image = isinstance(layer, Image) and role(layer) != PROBABILITY
-        if is_image and layer.data.shape == mask.data.shape:
-            return layer
-    return None

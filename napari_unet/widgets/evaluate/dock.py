@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from napari import Viewer
-from napari.layers import Labels, Layer
+from napari.layers import Layer
 from napari.utils.notifications import show_info
 from qtpy.QtWidgets import QApplication, QFileDialog, QFormLayout, QLabel, QVBoxLayout
 
-from napari_unet.layers.plugin_layers import ERRORS, MASK, NEURONS, role
+from napari_unet.layers.plugin_layers import is_mask, is_predicted_mask
 from napari_unet.layers.slices import displayed_slice, show_slice
 from napari_unet.text import as_html
 from napari_unet.widgets.common.background import run_in_thread
@@ -41,8 +41,8 @@ class EvaluateDock(Dock):
         self._viewer = napari_viewer
         self._live = LiveComparison(self._viewer, self)
         self._shown: int | None = None
-        self._mask = LayerChoice(self._viewer, _is_mask, prefers=_is_predicted)
-        self._truth = LayerChoice(self._viewer, _is_mask, prefers=_is_no_prediction)
+        self._mask = LayerChoice(self._viewer, is_mask, prefers=is_predicted_mask)
+        self._truth = LayerChoice(self._viewer, is_mask, prefers=_is_not_predicted)
         self._summary = QLabel()
         self._plot = DicePlot(self._viewer.theme)
         self._table = FiguresTable()
@@ -101,10 +101,10 @@ class EvaluateDock(Dock):
         if self._mask.layer != self._truth.layer:
             return
         others = [
-            layer for layer in self._viewer.layers if _is_mask(layer) and layer != self._mask.layer
+            layer for layer in self._viewer.layers if is_mask(layer) and layer != self._mask.layer
         ]
         if others:
-            choice = self._truth if _is_predicted(self._mask.layer) else self._mask
+            choice = self._truth if is_predicted_mask(self._mask.layer) else self._mask
             choice.choose(others[-1])
 
     def _on_layers_changed(self) -> None:
@@ -195,14 +195,5 @@ class EvaluateDock(Dock):
             run_in_thread(save, lambda _: inform(f"Saved {target.name}."))
 
 
-def _is_mask(layer: Layer) -> bool:
-    is_stack = isinstance(layer, Labels) and layer.ndim in (2, 3) and not layer.multiscale
-    return is_stack and role(layer) not in (ERRORS, NEURONS)
-
-
-def _is_predicted(layer: Layer) -> bool:
-    return role(layer) == MASK
-
-
-def _is_no_prediction(layer: Layer) -> bool:
-    return not _is_predicted(layer)
+def _is_not_predicted(layer: Layer) -> bool:
+    return not is_predicted_mask(layer)

@@ -7,6 +7,7 @@ from typing import Any
 from napari import Viewer
 from napari.layers import Labels
 from qtpy.QtCore import QObject, QTimer, Signal
+from superqt.utils import QSignalThrottler
 
 from napari_unet.evaluation.comparison import Comparison
 from napari_unet.layers.slices import displayed_slice, edited_slices
@@ -21,12 +22,12 @@ MOST_AT_ONCE = 4  # slices that an edit may make the window's thread compute
 
 
 class LiveComparison(QObject):
-    """Computes all slices in a thread, and edited ones anew; neurons after a pause, in a thread.
+    """Computes all slices in a thread, and edited ones again; neurons after a rest, in a thread.
 
     Parameters
     ----------
     viewer : Viewer
-        Whose slider tells which slice the brush is on.
+        Its slider says which slice the brush is on.
     """
 
     restarted = Signal()  # other layers, or other arrays in them: nothing is computed yet
@@ -42,14 +43,13 @@ class LiveComparison(QObject):
         self._edited: set[int] = set()
         self._computing = LatestWork(self, _compute_all, self._on_computed, shows_outdated=True)
         self._measuring = LatestWork(self, _measure_neurons, self._on_measured)
-        self._timer = QTimer(self)
-        self._timer.setSingleShot(True)
-        self._timer.setInterval(EDIT_DELAY)
-        self._timer.timeout.connect(self._on_edit_settled)
-        self._pause = QTimer(self)
-        self._pause.setSingleShot(True)
-        self._pause.setInterval(NEURONS_DELAY)
-        self._pause.timeout.connect(self._measure_neurons)
+        self._edits = QSignalThrottler(parent=self)
+        self._edits.setTimeout(EDIT_DELAY)
+        self._edits.triggered.connect(self._on_edit_settled)
+        self._rest = QTimer(self)  # superqt's debouncer can't say whether it is running
+        self._rest.setSingleShot(True)
+        self._rest.setInterval(NEURONS_DELAY)
+        self._rest.timeout.connect(self._measure_neurons)
 
     def watch(self, mask: Labels | None, truth: Labels | None) -> None:
         """Compare these two layers from now on."""
@@ -84,7 +84,7 @@ class LiveComparison(QObject):
     def _on_computed(self, _: None) -> None:
         if self.comparison is not None:
             self.figures_changed.emit(0, len(self.comparison) - 1)
-            self._pause.start()
+            self._rest.start()
 
     def _measure_neurons(self) -> None:
         if self.comparison is not None and not self.comparison.has_neurons:
@@ -93,7 +93,7 @@ class LiveComparison(QObject):
     def _on_measured(self, _: None) -> None:
         if self.comparison is not None:
             self.figures_changed.emit(0, len(self.comparison) - 1)
-        if not self._pause.isActive():
+        if not self._rest.isActive():
             self._measure_neurons()
 
     def _update(self, slices: set[int]) -> None:
@@ -105,17 +105,16 @@ class LiveComparison(QObject):
         changed = [index for index in slices if self.comparison.update(index)]
         if changed:
             self.figures_changed.emit(min(changed), max(changed))
-            self._pause.start()
+            self._rest.start()
 
     def _on_painted(self, event: Any) -> None:
-        """napari tells of a single dab before the pixels are there; the timer waits for them."""
+        """napari reports a single dab before the pixels are there; the throttler waits for them."""
         self._edited |= edited_slices(event) if event.source.ndim == 3 else {0}
         self._on_view_changed()
 
     def _on_view_changed(self) -> None:
         """The brush moves, an edit was undone, or only the slider moved."""
-        if not self._timer.isActive():
-            self._timer.start()
+        self._edits.throttle()
 
     def _on_edit_settled(self) -> None:
         edited, self._edited = self._edited, set()

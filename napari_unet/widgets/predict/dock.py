@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any, Unpack
 
 from napari import Viewer
-from napari.layers import Image, Layer
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QFormLayout, QLabel, QVBoxLayout
 
-from napari_unet.layers.plugin_layers import PROBABILITY, corrected_slices, role
+from napari_unet.layers.plugin_layers import corrected_slices, is_tissue
 from napari_unet.layers.slices import displayed_slice, edited_slices
 from napari_unet.runs.model_list import list_models
 from napari_unet.settings import SettingsChanges, load_settings, remember
@@ -53,7 +52,7 @@ class PredictDock(Dock):
         self._thresholding = LatestWork(self, _threshold_all, self._on_thresholded)
         self._events = Connections(self)
         self._model = ModelChoice()
-        self._image = LayerChoice(viewer, _is_predictable, prefers=_is_selected(viewer))
+        self._image = LayerChoice(viewer, is_tissue, prefers=_is_selected(viewer))
         self._progress = PredictionProgress()
         self._options = PredictionOptions()
         self._follower = SliceFollower(self)
@@ -223,11 +222,6 @@ class PredictDock(Dock):
 
 def _threshold_all(result: PredictedLayers) -> tuple[PredictedLayers, float]:
     return result, result.prediction.threshold_all()
-
-
-def _is_predictable(layer: Layer) -> bool:
-    is_stack = isinstance(layer, Image) and not layer.multiscale and layer.ndim in (2, 3)
-    return is_stack and not layer.rgb and role(layer) != PROBABILITY
 
 
 def _is_selected(viewer: Viewer) -> Any:

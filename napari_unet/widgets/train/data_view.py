@@ -19,7 +19,7 @@ from qtpy.QtWidgets import (
 )
 from superqt import QElidingLabel
 
-from napari_unet.layers.plugin_layers import is_preview, is_sparse_layer
+from napari_unet.layers.plugin_layers import is_grey_stack, is_sparse_layer
 from napari_unet.runs.training_sources import FolderData, LayerData, LayerStack, TrainingData
 from napari_unet.widgets.common.layer_choice import LayerChoice
 from napari_unet.widgets.train.pair_preview import PairPreview
@@ -50,7 +50,7 @@ class TrainingDataView(QWidget):
             "Train on an image layer and a layer of labels, or on a folder that holds "
             "train-volume.tif and train-labels.tif."
         )
-        self._images = LayerChoice(viewer, _is_grey_stack)
+        self._images = LayerChoice(viewer, is_grey_stack)
         self._images.setToolTip("Stack of images to train on.")
         self._labels = LayerChoice(viewer, _can_be_labels, prefers=_is_labels)
         self._labels.setToolTip("Ground truth for the images, or strokes on a few of them.")
@@ -143,11 +143,6 @@ class TrainingDataView(QWidget):
         self.data_changed.emit()
 
 
-def _is_grey_stack(layer: Layer) -> bool:
-    is_grey = isinstance(layer, Image) and not layer.rgb and not layer.multiscale
-    return is_grey and layer.ndim in (2, 3) and not is_preview(layer)
-
-
 def _is_labels(layer: Layer) -> bool:
     return isinstance(layer, Labels)
 
@@ -155,4 +150,4 @@ def _is_labels(layer: Layer) -> bool:
 def _can_be_labels(layer: Layer) -> bool:
     if isinstance(layer, Labels):
         return not layer.multiscale
-    return _is_grey_stack(layer) and layer.dtype.kind in "bui"
+    return is_grey_stack(layer) and layer.dtype.kind in "bui"

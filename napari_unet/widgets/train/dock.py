@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from napari import Viewer
-from napari.layers import Image
+from napari.layers import Image, Labels
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QTabWidget, QVBoxLayout
 
@@ -76,6 +76,10 @@ class TrainDock(Dock):
     def resume(self, run: RunDirectory) -> None:
         """Resume a run that ended before its time, and watch it."""
         self._control.resume(run)
+
+    def choose_layers(self, images: Image, labels: Labels) -> None:
+        """Choose these layers as training data."""
+        self.data.choose_layers(images, labels)
 
     def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802
         """Offer the servers that another window or the command line may have added."""

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
+from napari.qt.threading import create_worker
 from qtpy.QtCore import QObject, Signal
-from superqt.utils import create_worker
 
 from napari_unet.launchers.launcher import Launcher
 from napari_unet.runs.run_follower import RunFollower

@@ -1,6 +1,7 @@
 import csv
 import io
 from collections.abc import Callable
+from html import unescape
 from pathlib import Path
 
 import numpy as np
@@ -47,7 +48,7 @@ def dock(viewer: Viewer, mask: Labels, qtbot: QtBot) -> EvaluateDock:
 
 
 def summary(dock: EvaluateDock) -> str:
-    return " ".join(label.text() for label in dock.findChildren(QLabel))
+    return unescape(" ".join(label.text() for label in dock.findChildren(QLabel)))
 
 
 def column(dock: EvaluateDock, number: int) -> list[str]:
