@@ -1,4 +1,4 @@
-"""The one way in which this project tells a person what went wrong."""
+"""The one way in which this project says to a person what went wrong."""
 
 from __future__ import annotations
 

@@ -102,7 +102,7 @@ def _prepare_run(run_dir: str, options: dict[str, Any]) -> RunDirectory:
             )
         return run
     if not options.get("data_url") and not options.get("image"):
-        raise UserError("There is no data to train on.", "Name its folder: --data_url=DIR.")
+        raise UserError("No data to train on is named.", "Name its folder: --data_url=DIR.")
     return create_run(str(Path(run_dir or default_run_dir(options)).absolute()), options)
 
 
@@ -145,7 +145,7 @@ def _parse_ids(text: str) -> list[int]:
         return [int(part) for part in text.split(",")] if text else []
     except ValueError as error:
         raise UserError(
-            f"'{text}' is no list of devices.", "Give numbers with commas: --device_ids 0,1,4,5."
+            f"'{text}' is not a list of devices.", "Give numbers with commas: --device_ids 0,1,4,5."
         ) from error
 
 

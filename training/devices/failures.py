@@ -20,8 +20,8 @@ _SENTENCES = (
     ("No space left on device", "The disk is full.", "Free some space, then resume the run."),
     ("Address already in use", "msrun's port is taken.", "Choose another: --master_port."),
     ("No module named 'mindspore'", "MindSpore is missing.", "Install it, or activate it."),
-    ("out of memory", "The memory is used up.", "Take a smaller batchsize, then start anew."),
-    ("MemoryError", "The memory is used up.", "Take a smaller batchsize, then start anew."),
+    ("out of memory", "The memory is used up.", "Take a smaller batchsize, then start again."),
+    ("MemoryError", "The memory is used up.", "Take a smaller batchsize, then start again."),
 )
 
 
@@ -34,7 +34,7 @@ class DeathError(UserError):
 
 
 def explain_death(run: RunDirectory, rank: int | None, code: int, job: MsrunJob) -> DeathError:
-    """What to tell about a process that died.
+    """Explain why a process died.
 
     Parameters
     ----------

@@ -54,7 +54,7 @@ class MsrunJob:
         return self.node_rank == 0
 
     def command(self, run: RunDirectory, *, is_tailing: bool = True) -> list[str]:
-        """The command line that trains: msrun's, or a plain one for a single device.
+        """Give the command line that trains: msrun's, or a plain one for a single device.
 
         Parameters
         ----------

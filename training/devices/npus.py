@@ -53,9 +53,9 @@ class Npu:
 
 
 def find_npus(device_folder: Path = Path("/dev")) -> list[Npu]:
-    """The NPUs of this machine, by id; empty where there are none.
+    """Find the NPUs of this machine, by id; an empty list elsewhere.
 
-    ``npu-smi info`` tells them, else ``npu-smi info -l``, else the device files
+    ``npu-smi info`` lists them, else ``npu-smi info -l``, else the device files
     ``/dev/davinci<id>``.
     """
     return (
@@ -100,7 +100,7 @@ def parse_table(text: str) -> list[Npu]:
 
 
 def parse_list(text: str) -> list[Npu]:
-    """NPUs in what ``npu-smi info -l`` prints; it doesn't tell which are busy."""
+    """Parse what ``npu-smi info -l`` prints; it does not say which are busy."""
     npus: list[Npu] = []
     card, name = 0, ""
     for number, product, chips in _LISTED.findall(text):
@@ -174,7 +174,7 @@ def choose_npus(
     _, _, place = requested.partition(":")
     if place and (count > 1 or int(place) >= len(npus)):
         raise UserError(
-            f"{requested} is no choice for {count} of {len(npus)} NPUs.",
+            f"{requested} can't be chosen for {count} of {len(npus)} NPUs.",
             "Use --device ascend, and choose with --device_ids.",
         )
     wanted = [npus[int(place)].id] if place else list(ids)
@@ -202,7 +202,7 @@ def _named(npus: Sequence[Npu], count: int, wanted: list[int]) -> list[int]:
     busy = [str(id) for id in wanted if npus[index_of[id]].is_busy]
     if busy:
         raise UserError(
-            f"NPU {', '.join(busy)} is busy.", "Choose others, or wait; npu-smi info tells who."
+            f"NPU {', '.join(busy)} is busy.", "Choose others, or wait; npu-smi info shows by what."
         )
     if len(set(wanted)) != count:
         raise UserError(

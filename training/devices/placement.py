@@ -1,4 +1,4 @@
-"""Where this process computes, and what MindSpore needs to be told about it."""
+"""Where this process computes, and what MindSpore must know about it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Device:
     id : int
         MindSpore's number of the NPU; 0 on a CPU.
     rank, world_size : int
-        Of this process, in a run of several.
+        Place of this process among those of the run, and their number.
     """
 
     target: str
@@ -63,7 +63,7 @@ def prepare_environment() -> None:
     """
     if platform.machine() in ("x86_64", "AMD64"):
         os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "AVX2")
-    # MindSpore's own warnings tell a user nothing to act on; its errors do.
+    # A user can't act on MindSpore's own warnings; its errors are shown.
     os.environ.setdefault("GLOG_v", "3")
 
 

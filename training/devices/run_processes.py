@@ -40,7 +40,7 @@ def _is_training(process: psutil.Process) -> bool:
 def kill_processes(run_id: str, patience: float = 10.0) -> list[psutil.Process]:
     """Kill every process of a run but the calling one; returns those that won't end.
 
-    Looks again after each round, for a process may start another before it ends.
+    Looks again after each round, because a process may start another before it ends.
     """
     deadline = time.monotonic() + patience
     while left := find_processes(run_id):

@@ -1,4 +1,4 @@
-"""Watches a run on several devices: what dies is told, and nothing is left behind.
+"""Watches a run on several devices: deaths are reported, and no process is left behind.
 
 msrun alone does not do that: after a worker's death it waits for its scheduler without a
 bound, and its workers, in sessions of their own, outlive it.
@@ -105,7 +105,7 @@ class Supervisor:
         self._job.check_port()
 
     def _write_launch(self) -> None:
-        """Note who runs where, to tell a reboot from a crash later."""
+        """Note who runs where, so that a reboot can be distinguished from a crash later."""
         boot = Path("/proc/sys/kernel/random/boot_id")
         launch = {
             "id": self._id,
@@ -142,7 +142,7 @@ class Supervisor:
                 self._death = _Death(int(match[1]), int(match[2]))
 
     def _watch(self, process: subprocess.Popen[str], link: NodeLink) -> UserError | None:
-        """Wait for the end; what another node tells, or a second signal, ends it early."""
+        """Wait for the end; a failure of another node, or a second signal, ends it early."""
         deadline = float("inf")
         while process.poll() is None and time.monotonic() < deadline:
             time.sleep(POLL_SECONDS)
@@ -160,7 +160,7 @@ class Supervisor:
         return self._explain() if self._death or process.returncode else None
 
     def _has_ended(self, start: float) -> bool:
-        """Whether the run's own last event is an ending; other nodes than the first have none."""
+        """Whether the run's last event is an ending; only the first node has events."""
         if not self._job.is_head:
             return True
         state = load_state(self._run.events)
@@ -173,10 +173,10 @@ class Supervisor:
         return explain_death(self._run, rank, self._death.code, self._job)
 
     def _tell(self, failure: UserError, start: float) -> None:
-        """Write the failure into the events, unless the training has told its own."""
+        """Write the failure into the events, unless the training has written its own."""
         print(f"Error: {failure}", file=sys.stderr, flush=True)
         if not self._job.is_head:
-            return  # node 0 has been told, and may share this disk
+            return  # node 0 knows it, and may share this disk
         state = load_state(self._run.events)
         if state.failure is not None and state.failure["time"] >= start:
             return

@@ -1,7 +1,7 @@
 """Writing files as a whole: under a name is the old file or the new one, whatever happens.
 
-What is being written lies beside its target, as ``.NAME.xxxxxxxx.part``, and is locked by its
-writer: so what a killed process left is told from what another is writing just now.
+A file being written lies next to its target, as ``.NAME.xxxxxxxx.part``, locked by its writer:
+so leftovers of a killed process can be distinguished from what another is writing just now.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ def remove_leftovers(folder: Path, name: str = "") -> None:
 
 
 def _begin(path: Path) -> tuple[IO[bytes], Path]:
-    """A locked temporary file beside a path."""
+    """A locked temporary file next to a path."""
     while True:
         descriptor, name = tempfile.mkstemp(_SUFFIX, f".{path.name}.", path.parent)
         os.close(descriptor)

@@ -18,12 +18,12 @@ _TAIL_BYTES = 16_384
 
 
 def open_regular(path: Path) -> IO[bytes]:
-    """Open a file to read it; to open a pipe would wait for whoever writes into it.
+    """Open a regular file to read it. Opening a pipe would wait for its writer.
 
     Raises
     ------
     OSError
-        If there is no such file, or it is a folder, a pipe, a socket or a device.
+        If the file is missing, or is a folder, a pipe, a socket or a device.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -76,7 +76,7 @@ def parse_json(text: str | bytes) -> Any:
 
 
 def _refuse(constant: str) -> Any:
-    raise ValueError(f"{constant} is no number")
+    raise ValueError(f"{constant} is not a number")
 
 
 def _finite(text: str) -> float:

@@ -75,7 +75,7 @@ class Scaling:
         if np.dtype(self.dtype).kind not in "buif" or not isinstance(self.dtype, str):
             raise ValueError(f"dtype is {self.dtype!r:.50}")
         limits = self.low, self.high
-        if not all(type(one) in (int, float) and abs(one) <= LARGEST for one in limits):
+        if not all(type(limit) in (int, float) and abs(limit) <= LARGEST for limit in limits):
             raise ValueError(f"low and high are {limits!r:.50}")
         if self.low > self.high:
             raise ValueError(f"low is {self.low}, above high, which is {self.high}")
@@ -126,7 +126,7 @@ def _table(scaling: Scaling, dtype: np.dtype[Any]) -> NDArray[np.float32]:
 def _extent(stack: Slices) -> tuple[np.dtype[Any], float, float]:
     """dtype, minimum and maximum of up to 16 slices."""
     if len(stack) == 0:
-        raise UserError("The stack has no slices.")
+        raise UserError("The stack is empty: it does not hold a slice.")
     picked = np.unique(np.linspace(0, len(stack) - 1, SAMPLED_SLICES).round().astype(int))
     extents = []
     for index in picked:
@@ -143,7 +143,7 @@ def check_pixels(image: NDArray[Any], name: str) -> None:
     if image.dtype.kind not in "buif":
         raise UserError(f"{name} has pixels of type {image.dtype}, not numbers.")
     if image.size == 0:
-        raise UserError(f"{name} has no pixels.")
+        raise UserError(f"{name} is empty: it does not hold a pixel.")
     if image.dtype.kind == "f" and not np.isfinite(image).all():
         raise UserError(
             f"{name} has NaN or infinite pixels.", "Replace them with finite values first."

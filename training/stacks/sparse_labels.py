@@ -50,7 +50,7 @@ class LabelNote:
     convention : LabelConvention
         ``sparse``: 0 = unknown, 1 = membrane, 2 = inside.
     corrected_slices : tuple of int
-        Slices that a person corrected throughout.
+        Slices that a person corrected completely.
     """
 
     convention: LabelConvention = LabelConvention.SPARSE
@@ -63,21 +63,21 @@ class LabelNote:
 
     @classmethod
     def find(cls, description: str) -> LabelNote | None:
-        """The note in a description; None if there is none that can be read."""
+        """Find the note in a description; None if it is missing or damaged."""
         for line in description.splitlines():
             if line.startswith(_LINE_START):
                 try:
                     content: dict[str, Any] = parse_json(line.removeprefix(_LINE_START))
                     corrected: Iterable[Any] = content["corrected_slices"]
                     convention = LabelConvention(content["convention"])
-                    return cls(convention, tuple(int(one) for one in corrected))
+                    return cls(convention, tuple(map(int, corrected)))
                 except (ValueError, TypeError, KeyError, OverflowError):
                     return None
         return None
 
 
 def read_label_note(path: Path) -> LabelNote | None:
-    """The note of a TIF; None if it has none, or is no TIF."""
+    """Read the note of a TIF; None if it is missing, or the file is not a TIF."""
     try:
         with open_tif(path) as file:
             return LabelNote.find(file.pages.first.description)

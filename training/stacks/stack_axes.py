@@ -13,6 +13,6 @@ def as_stack(pixels: Any) -> Any:
     Parameters
     ----------
     pixels : array (Y, X) or (Z, Y, X)
-        Of any dtype. A NumPy array shares its memory with the result; a dask array stays lazy.
+        Any dtype. A NumPy array shares its memory with the result; a dask array stays lazy.
     """
     return pixels if pixels.ndim == 3 else pixels[np.newaxis]

@@ -62,7 +62,7 @@ class StackFile:
 
     @property
     def series(self) -> Any:
-        """tifffile's series of the slices, for whoever maps its pixels or reads it in parallel."""
+        """tifffile's series of the slices, to map its pixels or to read it in parallel."""
         return self._series
 
     @property
@@ -115,7 +115,7 @@ def _only_series(file: tifffile.TiffFile, path: Path) -> Any:
     if file.is_ome:
         check_ome(file, path)
     if len(file.series) == 0:
-        raise UserError(f"{path} holds no images.", DAMAGED_REMEDY)
+        raise UserError(f"{path} does not hold an image.", DAMAGED_REMEDY)
     if len(file.series) > 1:
         raise UserError(
             f"{path} holds pages that differ in size or type.",
@@ -141,7 +141,7 @@ def _only_series(file: tifffile.TiffFile, path: Path) -> Any:
 
 
 def _pages(file: tifffile.TiffFile, series: Any, path: Path) -> Slices:
-    """Pages, or raw pixels where they lie in a row: some stacks have but one page for all."""
+    """Pages, or raw pixels where they lie in a row: some stacks have one page for all."""
     page = series.keyframe
     if page.compression in TIFF.IMAGE_COMPRESSIONS and page.compression not in _JPEG:
         raise UserError(f"{path} is compressed as {page.compression.name}.", "Save it with zlib.")

@@ -39,7 +39,7 @@ def synthetic_stack(
     size : int
         Height and width of a section, in pixels; even.
     seed : int
-        Of everything random: the same seed gives the same stack.
+        Seed of everything random: the same seed gives the same stack.
 
     Returns
     -------

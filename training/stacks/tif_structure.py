@@ -17,8 +17,8 @@ from training.errors import UserError
 from training.files.untrusted_files import open_regular
 
 DAMAGED_REMEDY = "The file may be truncated; copy it again."
-# Of what one slice, or the stack, may take in memory: deflate, which TIFs are mostly compressed
-# with, makes a thousandth of blank pixels, and no less.
+# Bytes in memory for a byte of the file, at most: deflate, which most compressed TIFs use, makes
+# blank pixels a thousand times smaller at best.
 LARGEST_RATIO = 1100
 ALWAYS_FINE = 16 * 2**20
 
@@ -52,10 +52,10 @@ def open_tif(path: Path, what: str = "images") -> tifffile.TiffFile:
     except UserError:
         raise
     except FileNotFoundError:
-        raise UserError(f"There is no file {path}.", f"Give a TIF of the {what}.") from None
+        raise UserError(f"The file {path} does not exist.", f"Give a TIF of the {what}.") from None
     except OSError as error:
         raise UserError(f"{path} can't be read: {error.strerror}.") from error
-    except Exception as error:  # tifffile has no common one for what it stumbles over
+    except Exception as error:  # tifffile raises many kinds
         raise UserError(f"{path} is not a TIF, or damaged: {error}.", DAMAGED_REMEDY) from error
 
 
@@ -87,7 +87,7 @@ def _check_chain(file: IO[bytes], path: Path) -> None:
     header = file.read(16)
     byteorder: Any = {b"II": "little", b"MM": "big"}.get(header[:2])
     if byteorder is None:
-        return  # no TIF, which tifffile tells
+        return  # not a TIF, which tifffile reports
     version = int.from_bytes(header[2:4], byteorder)
     if version not in (42, 43):
         return
@@ -124,12 +124,14 @@ def check_ome(tif: tifffile.TiffFile, path: Path) -> None:
         planes = sum(map(_planes, _elements(root, "Pixels")))
         data = _elements(root, "TiffData")
         counts = [
-            int(one.get(name, 0)) for one in data for name in ("IFD", "NumPlanes", "PlaneCount")
+            int(element.get(name, 0))
+            for element in data
+            for name in ("IFD", "NumPlanes", "PlaneCount")
         ]
     except ValueError as error:
         reason = f"The OME metadata of {path} are damaged: {error}."
         raise UserError(reason, DAMAGED_REMEDY) from error
-    files = {one.get("FileName", "") for one in _elements(root, "UUID")}
+    files = {element.get("FileName", "") for element in _elements(root, "UUID")}
     if len(files) > 1:
         raise UserError(
             f"{path} is one of several files of an image: its OME metadata name {len(files)}.",
@@ -137,20 +139,20 @@ def check_ome(tif: tifffile.TiffFile, path: Path) -> None:
         )
     if planes > pages or max(counts, default=0) > pages or min(counts, default=0) < 0:
         raise UserError(
-            f"The OME metadata of {path} tell of {planes} slices, but it has {pages} pages.",
+            f"The OME metadata of {path} name {planes} slices, but it has {pages} pages.",
             DAMAGED_REMEDY,
         )
 
 
 def _elements(root: ElementTree.Element, name: str) -> list[ElementTree.Element]:
     """Those of a name, in any version's namespace."""
-    return [one for one in root.iter() if str(one.tag).rpartition("}")[2] == name]
+    return [element for element in root.iter() if str(element.tag).rpartition("}")[2] == name]
 
 
 def _planes(pixels: ElementTree.Element) -> int:
     """Pages that an image of OME metadata takes."""
     lengths = [int(pixels.get(name, 1)) for name in _PLANE_AXES]
-    samples = [int(one.get("SamplesPerPixel", 1)) for one in _elements(pixels, "Channel")]
+    samples = [int(element.get("SamplesPerPixel", 1)) for element in _elements(pixels, "Channel")]
     if min(lengths + samples) < 1:
         raise ValueError(f"it has a length of {min(lengths + samples)}")
     return math.prod(lengths) // max(samples, default=1)

@@ -173,7 +173,7 @@ def _check_labels(
         return [
             UserError(
                 f"All pixels of {name} are {labels.min()}.",
-                "Give labels that tell membrane from inside.",
+                "Give labels with both membrane and inside.",
             )
         ]
     if labels.dtype.kind not in "iu" or labels.min() < UNKNOWN or labels.max() > INSIDE:
@@ -195,9 +195,9 @@ def _find(folder: Path, name: str, default: str) -> Path:
         if path.is_file():
             return path
     if name:
-        raise UserError(f"There is no file {name}, nor one in {folder}.", "Check its name.")
+        raise UserError(f"The file {name} exists neither here nor in {folder}.", "Check its name.")
     raise UserError(
-        f"{folder} holds no {default}.",
+        f"{folder} does not hold a {default}.",
         f"Name the files {DEFAULT_IMAGES} and {DEFAULT_LABELS}, or name yours with the options "
         "image and labels.",
     )

@@ -126,7 +126,7 @@ def test_fold_out_of_range(write_model: WriteModel, data: Path, fold: str) -> No
     ("bad", "message"),
     [
         ("folder", "does not exist"),
-        ("names", "holds no train-volume.tif"),
+        ("names", "does not hold a train-volume.tif"),
         ("shape", "has the shape"),
         ("one value", "All pixels of"),
         ("few", "at least 5 slices"),

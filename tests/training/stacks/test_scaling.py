@@ -102,7 +102,7 @@ def test_nan_and_infinite_pixels_are_refused(bad: float) -> None:
 
 
 def test_an_empty_stack_is_refused() -> None:
-    with pytest.raises(UserError, match="no slices"):
+    with pytest.raises(UserError, match="does not hold a slice"):
         Scaling.of(np.zeros((0, 4, 4)))
 
 

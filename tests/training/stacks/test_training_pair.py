@@ -101,7 +101,7 @@ def test_black_and_white_labels(tmp_path: Path) -> None:
 
 
 def test_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"no file .*none\.tif.*Give a TIF of the labels"):
+    with pytest.raises(UserError, match=r"file .*none\.tif does not exist.*Give a TIF of the labels"):
         read_stack(tmp_path / "none.tif", "labels")
 
 
@@ -240,12 +240,12 @@ def test_pair_by_given_names(folder: Path, tmp_path_factory: pytest.TempPathFact
 
 
 def test_folder_without_the_names(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"holds no train-volume\.tif.*Name the files"):
+    with pytest.raises(UserError, match=r"does not hold a train-volume\.tif.*Name the files"):
         find_pair(tmp_path)
 
 
 def test_given_name_that_is_not_there(folder: Path) -> None:
-    with pytest.raises(UserError, match=r"no file mine\.tif"):
+    with pytest.raises(UserError, match=r"file mine\.tif exists neither"):
         find_pair(folder, "mine.tif")
 
 
