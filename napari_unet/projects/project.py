@@ -9,16 +9,21 @@ runs/            trainings that were started while the project was open
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
-from napari_unet.projects.records import IMAGES, LABELS, RUNS, LayerRecord, ProjectState
-from napari_unet.settings import load_settings, remember
+from napari_unet.projects.records import (
+    IMAGES,
+    LABELS,
+    RUNS,
+    LayerRecord,
+    ProjectChoices,
+    ProjectState,
+)
+from napari_unet.settings import SettingsChanges, load_settings, remember
 from training.errors import UserError
 from training.files.atomic_files import UnwritableError, remove_leftovers, write_atomically
 from training.files.untrusted_files import is_inside, read_document
 
 DOCUMENT = "project.json"
-KEPT = ("training", "threshold")
 
 
 class Project:
@@ -117,24 +122,30 @@ class Project:
         return candidate
 
 
-def project_settings(project: Project) -> dict[str, Any]:
-    """What is kept with a project of what a person chose last."""
+def project_settings(project: Project) -> ProjectChoices:
+    """Find what is kept with a project of what a person chose last."""
     settings = load_settings()
-    kept = {name: getattr(settings, name) for name in KEPT}
-    model = Path(settings.model)
-    if settings.model and model.is_relative_to(project.folder):
-        kept["model"] = str(model.relative_to(project.folder))  # the folder may be moved
-    return kept
+    model: str | None = None
+    if settings.model and Path(settings.model).is_relative_to(project.folder):
+        model = str(Path(settings.model).relative_to(project.folder))  # the folder may be moved
+    return ProjectChoices(training=settings.training, threshold=settings.threshold, model=model)
 
 
-def enter_project(project: Project, kept: dict[str, Any]) -> None:
+def enter_project(project: Project, kept: ProjectChoices) -> None:
     """Take a project's choices, and make new runs in it."""
     settings = load_settings()
-    chosen = {name: kept[name] for name in KEPT if name in kept}
+    chosen: SettingsChanges = {
+        "project": str(project.folder),
+        "runs_folder": str(project.runs),
+        "model": str(project.folder / kept.model) if kept.model else "",
+    }
+    if kept.training is not None:
+        chosen["training"] = kept.training
+    if kept.threshold is not None:
+        chosen["threshold"] = kept.threshold
     if not settings.project:
         chosen["runs_folder_outside"] = settings.runs_folder
-    model = str(project.folder / kept["model"]) if kept.get("model") else ""
-    remember(project=str(project.folder), runs_folder=str(project.runs), model=model, **chosen)
+    remember(**chosen)
 
 
 def leave_project() -> None:

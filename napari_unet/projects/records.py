@@ -105,6 +105,26 @@ class LayerRecord(_Record):
         return self
 
 
+class ProjectChoices(_Record):
+    """What a person chose last in a project; None where nothing was chosen yet.
+
+    Parameters
+    ----------
+    training : dict
+        Options of the last training, by their names in ``TrainingConfig``.
+    threshold : float
+        Probability from which a pixel is membrane.
+    model : str
+        Run or model of the last prediction, within the project's folder.
+    """
+
+    model_config = ConfigDict(extra="ignore")
+
+    training: dict[str, Any] | None = None
+    threshold: float | None = None
+    model: str | None = None
+
+
 class ProjectState(_Record):
     """All that ``project.json`` holds.
 
@@ -114,16 +134,16 @@ class ProjectState(_Record):
         From the lowest to the topmost.
     view : dict
         Slider, camera, active layer.
-    settings : dict
-        Choices that belong to the project: options of the training, threshold, model.
+    settings : ProjectChoices
     """
 
     layers: tuple[LayerRecord, ...] = Field(default=(), strict=False)  # JSON has lists
     view: dict[str, Any] = Field(default_factory=dict)
-    settings: dict[str, Any] = Field(default_factory=dict)
+    settings: ProjectChoices = ProjectChoices()
 
     def to_json(self) -> str:
         document = {"version": __version__, **self.model_dump()}
+        document["settings"] = self.settings.model_dump(exclude_none=True)
         return json.dumps(document, indent=2) + "\n"
 
     @classmethod

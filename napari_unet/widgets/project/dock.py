@@ -26,7 +26,7 @@ from napari_unet.projects.layer_records import (
     restore_view,
 )
 from napari_unet.projects.project import Project, enter_project, leave_project
-from napari_unet.projects.records import LayerRecord, ProjectState
+from napari_unet.projects.records import LayerRecord, ProjectChoices, ProjectState
 from napari_unet.settings import load_settings
 from napari_unet.text import as_html
 from napari_unet.widgets.common.background import run_in_thread
@@ -214,7 +214,7 @@ class ProjectDock(Dock):
 
 def _create(folder: Path) -> Project:
     project = Project.create(folder)
-    enter_project(project, {})
+    enter_project(project, ProjectChoices())
     return project
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from napari_unet.projects.project import Project
-from napari_unet.projects.records import LayerRecord, ProjectState, StackReference
+from napari_unet.projects.records import LayerRecord, ProjectChoices, ProjectState, StackReference
 from training.errors import UserError
 
 
@@ -23,7 +23,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
         ),
     )
     state = ProjectState(
-        layers=layers, view={"current_step": [3, 0, 0]}, settings={"threshold": 0.4}
+        layers=layers, view={"current_step": [3, 0, 0]}, settings=ProjectChoices(threshold=0.4)
     )
     project.write(state)
     assert Project.open(project.folder).read() == state
@@ -58,6 +58,13 @@ def test_damage_is_named_by_its_field(tmp_path: Path) -> None:
     record = {"kind": "labels", "file": "labels/a.tif", "attributes": 3}
     text = json.dumps({"layers": [record], "view": {}, "settings": {}})
     with pytest.raises(UserError, match=r"mine\.json is damaged: layers\.0\.attributes: "):
+        ProjectState.from_json(text, "mine.json")
+
+
+@pytest.mark.parametrize("settings", [{"threshold": "high"}, {"model": 3}, {"training": []}])
+def test_a_choice_of_another_type_is_damage(settings: dict[str, object]) -> None:
+    text = json.dumps({"layers": [], "view": {}, "settings": settings})
+    with pytest.raises(UserError, match=r"is damaged: settings\."):
         ProjectState.from_json(text, "mine.json")
 
 
