@@ -23,7 +23,7 @@ from napari_unet.prediction.large_array import allocate
 from napari_unet.prediction.predictor import Predictor, load_predictor
 from napari_unet.stacks.napari_writer import label_dtype
 from napari_unet.stacks.pixel_size import read_pixel_size
-from napari_unet.stacks.tif_writer import TifWriter, check_output
+from napari_unet.stacks.tif_writer import check_output, write_stack
 from training.errors import UserError
 from training.label_convention import LabelConvention
 from training.stacks.stack_file import StackFile
@@ -114,9 +114,8 @@ def command(
         threshold = how.threshold if threshold is None else threshold
         seeds = how.seeds if seeds is None else seeds
         how = Segmentation(method, threshold, seeds)
-        shape = slices.shape
-        neurons = allocate(shape, np.int32)
-        found = (segment_slice(one, how) for _, one in predictor.predict(slices))
+        neurons = allocate(slices.shape, np.int32)
+        found = (segment_slice(page, how) for _, page in predictor.predict(slices))
         numbered = number_neurons(found, link)
         bar = tqdm(numbered, total=len(slices), desc="Finding neurons", unit="slice")
         for index, page in enumerate(bar):
@@ -125,11 +124,7 @@ def command(
     largest = int(neurons.max(initial=0))
     kept = None if compression == "none" else compression
     dtype = label_dtype(neurons.dtype, largest)
-    with TifWriter(
-        output, shape, dtype, compression=kept, pixel_size=size, overwrite=overwrite
-    ) as writer:
-        for page in neurons:
-            writer.write(page)
+    write_stack(output, neurons, dtype, compression=kept, pixel_size=size, overwrite=overwrite)
     click.echo(f"{largest} neurons: {output}")
 
 

@@ -112,7 +112,7 @@ def corrected_slices(layer: Layer) -> list[int]:
 
 
 def image_under(viewer: Viewer, mask: Labels) -> Image | None:
-    """The image that a mask is of: the lowest one of its shape that is no prediction."""
+    """Find the image that a mask is of: the lowest one of its shape that is not a prediction."""
     for layer in viewer.layers:
         is_image = isinstance(layer, Image) and role(layer) != PROBABILITY
         if is_image and layer.data.shape == mask.data.shape:
@@ -150,7 +150,7 @@ def add_neurons(viewer: Viewer, data: NDArray[np.int32], over: Image, name: str)
 
 
 def add_errors(viewer: Viewer, data: Any, over: Labels) -> Labels:
-    """Add the layer of wrong pixels of a mask; ``data`` as :class:`comparison.Errors`."""
+    """Add the layer of wrong pixels of a mask; ``data`` as :class:`wrong_pixels.WrongPixels`."""
     layer = viewer.add_labels(
         data,
         name=f"{over.name} errors",

@@ -7,18 +7,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-FALSE_POSITIVE, FALSE_NEGATIVE = 1, 2  # pixels of :class:`Errors`; 0 elsewhere
+FALSE_POSITIVE, FALSE_NEGATIVE = 1, 2  # pixels of :class:`WrongPixels`; 0 elsewhere
 
 
-class Errors:
-    """Wrong pixels of a mask, as an array that is worked out where it is looked at.
+class WrongPixels:
+    """Compares a mask with the truth where it is looked at, as an array of uint8.
 
     ``FALSE_POSITIVE``, ``FALSE_NEGATIVE``, else 0. It follows edits of either mask, and costs
     no memory.
 
     Parameters
     ----------
-    predicted, truth : arrays of one shape
+    predicted, truth : arrays (Z, Y, X) or (Y, X), of one shape
         Pixels other than 0 are membrane.
     """
 

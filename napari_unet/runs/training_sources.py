@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from napari_unet.launchers.launcher import Launcher, check_run_name
 from napari_unet.layers.plugin_layers import corrected_slices
 from napari_unet.stacks.mask_files import mask_page, write_sparse_labels
-from napari_unet.stacks.tif_writer import TifWriter
+from napari_unet.stacks.tif_writer import write_stack
 from training.config import TrainingConfig
 from training.errors import UserError
 from training.label_convention import LabelConvention
@@ -130,18 +130,18 @@ class LayerData:
         if self.images.path is not None and self.images.has_file:
             images_path = self.images.path
         else:
-            _write(images_path, self.images.data, lambda page: page, self.images.data.dtype)
+            write_stack(images_path, self.images.data, self.images.data.dtype)
         # Always written: a person may have edited the labels since they were opened.
         labels_path = run.data / DEFAULT_LABELS
         convention = config.label_convention
         if convention == LabelConvention.SPARSE:
             write_sparse_labels(labels_path, self.labels.data, self.labels.corrected_slices)
         else:
-            _write(
+            write_stack(
                 labels_path,
                 self.labels.data,
-                lambda page: mask_page(to_membrane(page, convention), LabelConvention.ISBI),
                 np.uint8,
+                lambda page: mask_page(to_membrane(page, convention), LabelConvention.ISBI),
             )
         return config.replace(
             data_url=str(run.data.absolute()),
@@ -193,14 +193,6 @@ def _indices(
 def _pick(stack: Any, picked: Sequence[int] | None) -> NDArray[Any]:
     indices = range(len(stack)) if picked is None else picked
     return np.stack([np.asarray(stack[index]) for index in indices])
-
-
-def _write(
-    path: Path, pages: Any, convert: Callable[[NDArray[Any]], NDArray[Any]], dtype: Any
-) -> None:
-    with TifWriter(path, tuple(pages.shape), dtype) as writer:
-        for page in pages:
-            writer.write(convert(np.asarray(page)))
 
 
 def start_training(

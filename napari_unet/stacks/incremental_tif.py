@@ -1,7 +1,8 @@
-"""A TIF of a layer that is saved again and again: only what changed is compressed anew."""
+"""A TIF of a layer that is saved again and again: only what changed is compressed again."""
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 from napari_unet.stacks.pixel_size import PixelSize
 from napari_unet.stacks.tif_writer import TifWriter
 from training.errors import UserError
+from training.stacks.stack_axes import as_stack
 
 
 class SavedStack:
@@ -30,7 +32,7 @@ class SavedStack:
     def __init__(self, path: Path, shape: tuple[int, ...], dtype: Any) -> None:
         self.path, self.shape = path, shape
         self.dtype = np.dtype(np.uint8 if np.dtype(dtype) == bool else dtype)
-        slices = shape[0] if len(shape) == 3 else 1
+        slices = math.prod(shape[:-2])
         self._checksums: list[int | None] = [None] * slices
         self._compressed: list[bytes] = [b""] * slices
         self._written: tuple[str, PixelSize | None] | None = None
@@ -42,7 +44,7 @@ class SavedStack:
         note: str = "",
         pixel_size: PixelSize | None = None,
     ) -> bool:
-        """Write the file if anything changed; for another thread than the window's.
+        """Write the file if anything changed; call it in another thread than the window's.
 
         Parameters
         ----------
@@ -79,7 +81,7 @@ class SavedStack:
 
     def _take(self, index: int, data: Any) -> bool:
         """Compress a slice if it isn't what it was; the checksum takes a tenth of the time."""
-        page = np.array(data[index] if len(self.shape) == 3 else data, self.dtype, order="C")
+        page = np.array(as_stack(data)[index], self.dtype, order="C")
         if page.shape != self.shape[-2:]:
             raise UserError(
                 f"The stack of {self.path.name} has another shape now.", "Save it as a new layer."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet.stacks.pixel_size import PixelSize
-from napari_unet.stacks.tif_writer import TifWriter
+from napari_unet.stacks.tif_writer import write_stack
 from training.label_convention import LabelConvention
 from training.stacks.sparse_labels import LabelNote
-from training.stacks.stack_axes import as_stack
 
 
 def write_sparse_labels(
@@ -36,25 +35,20 @@ def write_sparse_labels(
     Raises
     ------
     UserError
-        As :class:`TifWriter`.
+        As :class:`tif_writer.TifWriter`.
     """
     note = LabelNote(LabelConvention.SPARSE, tuple(corrected_slices)).line()
-    shape = tuple(labels.shape)
-    with TifWriter(
-        path, shape, np.uint8, pixel_size=pixel_size, note=note, overwrite=overwrite
-    ) as writer:
-        for page in labels:
-            writer.write(np.asarray(page))
+    write_stack(path, labels, np.uint8, pixel_size=pixel_size, note=note, overwrite=overwrite)
 
 
 def mask_page(
     membrane: NDArray[Any], convention: LabelConvention = LabelConvention.ISBI
 ) -> NDArray[np.uint8]:
-    """A slice of a mask as it is written: 0 and 255.
+    """Make a page (Y, X) of 0 and 255 of a slice of a mask.
 
     Parameters
     ----------
-    membrane : array (Y, X)
+    membrane : array (Y, X), of any dtype
         Other values than 0 are membrane.
     convention : LabelConvention
         ``isbi``: membrane is 0. ``membrane``: membrane is 255.
@@ -64,7 +58,10 @@ def mask_page(
 
 
 def submission_page(probability: NDArray[np.float32]) -> NDArray[np.float32]:
-    """A slice in the form of the ISBI 2012 challenge: 0 is surely membrane, 1 surely not."""
+    """Give a slice (Y, X) the form of the ISBI 2012 challenge: 0 is surely membrane, 1 surely not.
+
+    ``probability`` is that of membrane, from 0 to 1.
+    """
     return np.float32(1) - probability
 
 
@@ -83,29 +80,19 @@ def write_mask(
     convention : LabelConvention
         See :func:`mask_page`.
     **options
-        ``compression``, ``pixel_size`` and ``overwrite`` of :class:`TifWriter`.
+        ``compression``, ``pixel_size`` and ``overwrite`` of :class:`tif_writer.TifWriter`.
     """
-    _write(path, membrane, np.uint8, lambda page: mask_page(page, convention), options)
+    write_stack(Path(path), membrane, np.uint8, lambda page: mask_page(page, convention), **options)
 
 
 def write_probability(
     path: str | Path, probability: Any, *, is_submission: bool = False, **options: Any
 ) -> None:
-    """Write a whole probability of membrane as float32 pages; options as :func:`write_mask`.
+    """Write a probability of membrane (Z, Y, X) or (Y, X), 0 to 1, as float32 pages.
+
+    Options are those of :func:`write_mask`.
 
     With ``is_submission`` it is written in the challenge's form, see :func:`submission_page`.
     """
-    _write(path, probability, np.float32, submission_page if is_submission else np.asarray, options)
-
-
-def _write(
-    path: str | Path,
-    stack: Any,
-    dtype: Any,
-    to_page: Callable[[NDArray[Any]], NDArray[Any]],
-    options: dict[str, Any],
-) -> None:
-    pages = as_stack(stack)
-    with TifWriter(Path(path), pages.shape, dtype, **options) as writer:
-        for page in pages:
-            writer.write(to_page(np.asarray(page)))
+    to_page = submission_page if is_submission else np.asarray
+    write_stack(Path(path), probability, np.float32, to_page, **options)

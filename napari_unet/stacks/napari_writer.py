@@ -11,7 +11,7 @@ import pint
 from napari_unet.layers.plugin_layers import CONVENTION_KEY, CORRECTED_KEY
 from napari_unet.stacks.mask_files import write_mask, write_probability, write_sparse_labels
 from napari_unet.stacks.pixel_size import PixelSize
-from napari_unet.stacks.tif_writer import TifWriter
+from napari_unet.stacks.tif_writer import write_stack
 from training.errors import UserError
 from training.label_convention import LabelConvention
 from training.stacks.sparse_labels import LabelNote
@@ -54,7 +54,7 @@ def write_submission(path: str, data: Any, attributes: Attributes) -> list[str]:
     target, stack = _prepare(path, data, attributes)
     if stack.dtype.kind != "f":
         raise UserError(
-            f"'{attributes.get('name', path)}' is no probability: its pixels are {stack.dtype}.",
+            f"'{attributes.get('name', path)}' is not a probability: its pixels are {stack.dtype}.",
             "Save the probability layer that a prediction made.",
         )
     size = pixel_size_of(attributes)
@@ -110,10 +110,7 @@ def label_dtype(dtype: np.dtype[Any], largest: int) -> np.dtype[Any]:
 
 
 def _write_pages(target: Path, stack: Any, dtype: np.dtype[Any], attributes: Attributes) -> None:
-    size = pixel_size_of(attributes)
-    with TifWriter(target, stack.shape, dtype, pixel_size=size, overwrite=True) as writer:
-        for page in stack:
-            writer.write(np.asarray(page))
+    write_stack(target, stack, dtype, pixel_size=pixel_size_of(attributes), overwrite=True)
 
 
 def _prepare(path: str, data: Any, attributes: Attributes) -> tuple[Path, Any]:
@@ -124,7 +121,7 @@ def _prepare(path: str, data: Any, attributes: Attributes) -> tuple[Path, Any]:
     is_stack = getattr(data, "ndim", 0) in (2, 3) and not attributes.get("rgb", False)
     if not is_stack:
         raise UserError(
-            f"'{attributes.get('name', path)}' is no stack of grey slices.",
+            f"'{attributes.get('name', path)}' is not a stack of grey slices.",
             "Save it with napari's own writer.",
         )
     return target, as_stack(data)

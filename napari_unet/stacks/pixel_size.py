@@ -1,15 +1,17 @@
-"""Sizes of a TIF's pixels, from what ImageJ, OME or any other program recorded."""
+"""Reads the size of a TIF's pixels from what ImageJ, OME or any other program recorded."""
 
 from __future__ import annotations
 
+import logging
 import math
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import tifffile
 
-from training.errors import UserError
 from training.stacks.tif_structure import open_tif
 
 NANOMETRES = {
@@ -29,9 +31,21 @@ NANOMETRES = {
     "m": 1e9,
     "inch": 2.54e7,
 }
-# Larger pixels are a printer's resolution (72 to 600 dpi), no microscope's.
+# Larger pixels are a printer's resolution (72 to 600 dpi), not a microscope's.
 LARGEST = 1e4
 SMALLEST = 1e-6
+# What tifffile, the parser of XML and we raise for metadata that are damaged.
+DAMAGED = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+    ElementTree.ParseError,
+    struct.error,
+)
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -44,22 +58,21 @@ class PixelSize:
 
 
 def read_pixel_size(path: str | Path) -> PixelSize | None:
-    """The pixel size that a TIF tells, or None.
+    """Read the pixel size in nanometres that a TIF gives; None if it gives none.
 
     OME metadata go first, then ImageJ's, then the resolution tags.
 
     Raises
     ------
     UserError
-        If the file can't be opened, or is no TIF.
+        If the file can't be opened, or is not a TIF.
     """
     try:
         size = _read(path)
-    except UserError:
-        raise
-    except Exception:  # what damaged metadata say is unknown, as if they were not there
+    except DAMAGED as error:  # an unknown size, as if there were no metadata
+        _log.info("The pixel size in %s can't be read: %s", path, error)
         return None
-    if size is None or not all(_is_length(one) and one <= LARGEST for one in (size.y, size.x)):
+    if size is None or not all(_is_length(side) and side <= LARGEST for side in (size.y, size.x)):
         return None
     return size if size.z is None or _is_length(size.z) else PixelSize(None, size.y, size.x)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -15,6 +17,7 @@ from numpy.typing import NDArray
 from napari_unet.stacks.pixel_size import PixelSize
 from training.errors import UserError
 from training.files.atomic_files import UnwritableError, replacing
+from training.stacks.stack_axes import as_stack
 
 CLASSIC_LIMIT = 2**32 - 2**25  # bytes: above it a TIF needs the 64-bit form
 
@@ -25,6 +28,7 @@ def check_output(path: Path, overwrite: bool = False) -> None:
     Raises
     ------
     UserError
+        That says what is wrong with the path.
     """
     if path.is_dir():
         raise UserError(f"{path} is a folder.", "Give the name of a file.")
@@ -91,28 +95,21 @@ class TifWriter:
             (1 / pixel_size.x, 1 / pixel_size.y) if pixel_size is not None else (1, 1)
         )
         self._written = 0
-        size = int(np.prod(shape, dtype=np.int64)) * self._dtype.itemsize
-        with ExitStack() as opened:
-            file = opened.enter_context(replacing(self._path))
-            try:
-                self._file = tifffile.TiffWriter(file, bigtiff=size > CLASSIC_LIMIT)
-            except OSError as error:
-                raise UnwritableError(self._path, error) from error
-            self._opened = opened.pop_all()
+        self._opened = self._open()
 
     def write(self, page: NDArray[Any]) -> None:
-        """Append one slice (Y, X)."""
+        """Append one slice (Y, X), converted to the file's dtype."""
         if page.shape != self._shape[1:]:
-            raise ValueError(f"A page of shape {page.shape} is none of a stack {self._shape}.")
+            raise ValueError(f"A page of shape {page.shape} is not one of a stack {self._shape}.")
         self._append(np.ascontiguousarray(page, dtype=self._dtype))
 
     def write_compressed(self, page: bytes) -> None:
-        """Append one slice that is compressed with zlib already."""
+        """Append one slice whose pixels, of the file's dtype, are compressed with zlib already."""
         rows = self._shape[1]
         self._append(iter([page]), shape=self._shape[1:], dtype=self._dtype, rowsperstrip=rows)
 
     def _append(self, page: Any, **layout: Any) -> None:
-        try:
+        with _reporting(self._path):
             self._file.write(
                 page,
                 photometric="minisblack",
@@ -123,11 +120,10 @@ class TifWriter:
                 metadata=None,
                 **layout,
             )
-        except OSError as error:
-            raise UnwritableError(self._path, error) from error
         self._written += 1
 
     def __enter__(self) -> TifWriter:
+        self._opened.__enter__()
         return self
 
     def __exit__(
@@ -136,16 +132,61 @@ class TifWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if kind is not None:
-            self._opened.__exit__(kind, error, trace)
-            return
-        with self._opened:
-            try:
+        self._opened.__exit__(kind, error, trace)
+
+    @contextmanager
+    def _open(self) -> Iterator[None]:
+        size = math.prod(self._shape) * self._dtype.itemsize
+        with replacing(self._path) as file:
+            with _reporting(self._path):
+                self._file = tifffile.TiffWriter(file, bigtiff=size > CLASSIC_LIMIT)
+            yield
+            with _reporting(self._path):
                 self._file.close()
-            except OSError as failure:
-                raise UnwritableError(self._path, failure) from failure
             if self._written != self._shape[0]:
-                raise ValueError(f"{self._written} pages are no stack {self._shape}.")
+                raise ValueError(f"{self._written} pages are not a stack {self._shape}.")
+
+
+def write_stack(
+    path: Path,
+    stack: Any,
+    dtype: Any,
+    to_page: Callable[[NDArray[Any]], NDArray[Any]] = np.asarray,
+    **options: Any,
+) -> None:
+    """Write a whole stack as TIF, a page a slice.
+
+    Parameters
+    ----------
+    path : Path
+        The file to write.
+    stack : array (Z, Y, X) or (Y, X)
+        May be a dask array, which is computed slice by slice.
+    dtype : dtype
+        Of the pages.
+    to_page : callable
+        Makes the page (Y, X) of a slice (Y, X).
+    **options
+        ``compression``, ``pixel_size``, ``note`` and ``overwrite`` of :class:`TifWriter`.
+
+    Raises
+    ------
+    UserError
+        As :class:`TifWriter`.
+    """
+    slices = as_stack(stack)
+    with TifWriter(path, tuple(slices.shape), dtype, **options) as writer:
+        for page in slices:
+            writer.write(to_page(np.asarray(page)))
+
+
+@contextmanager
+def _reporting(path: Path) -> Iterator[None]:
+    """Report what the disk refuses, with the file's name."""
+    try:
+        yield
+    except OSError as error:
+        raise UnwritableError(path, error) from error
 
 
 def _imagej_description(slices: int, pixel_size: PixelSize | None, note: str) -> str:

@@ -8,7 +8,7 @@ from napari import Viewer
 from napari.layers import Labels, Layer
 
 from napari_unet.layers.plugin_layers import add_errors, image_under
-from napari_unet.layers.wrong_pixels import Errors
+from napari_unet.layers.wrong_pixels import WrongPixels
 
 NAME_SIZE = 10
 
@@ -45,7 +45,7 @@ class ErrorLayer:
         self.remove()
         selection = self._viewer.layers.selection
         active = selection.active
-        self._layer = add_errors(self._viewer, Errors(mask.data, truth.data), mask)
+        self._layer = add_errors(self._viewer, WrongPixels(mask.data, truth.data), mask)
         if active is not None:
             selection.active = active  # whoever was painting goes on with that layer
 

@@ -6,7 +6,7 @@ import pytest
 from sklearn.metrics import f1_score, jaccard_score, precision_score, recall_score
 
 from napari_unet.evaluation.comparison import Comparison
-from napari_unet.layers.wrong_pixels import FALSE_NEGATIVE, FALSE_POSITIVE, Errors
+from napari_unet.layers.wrong_pixels import FALSE_NEGATIVE, FALSE_POSITIVE, WrongPixels
 from training.errors import UserError
 from training.metrics.neuron_metrics import neuron_figures_of_mask
 
@@ -146,7 +146,7 @@ def test_four_axes_are_refused() -> None:
 
 
 def test_errors_follow_edits(predicted: np.ndarray, truth: np.ndarray) -> None:
-    errors = Errors(predicted, truth)
+    errors = WrongPixels(predicted, truth)
     assert errors.shape == truth.shape and len(errors) == 4
     np.testing.assert_array_equal(errors[2] == FALSE_POSITIVE, (predicted > truth)[2])
     np.testing.assert_array_equal(errors[2] == FALSE_NEGATIVE, (predicted < truth)[2])

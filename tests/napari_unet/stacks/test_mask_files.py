@@ -132,7 +132,7 @@ def test_a_file_system_that_refuses(membrane: np.ndarray) -> None:
 
 def test_a_page_of_another_shape_is_a_mistake_of_the_program(tmp_path: Path) -> None:
     with (
-        pytest.raises(ValueError, match="none of a stack"),
+        pytest.raises(ValueError, match="not one of a stack"),
         TifWriter(tmp_path / "mask.tif", (1, 4, 4), np.uint8) as writer,
     ):
         writer.write(np.zeros((4, 5), np.uint8))
@@ -140,7 +140,7 @@ def test_a_page_of_another_shape_is_a_mistake_of_the_program(tmp_path: Path) -> 
 
 def test_missing_pages_are_a_mistake_of_the_program(tmp_path: Path) -> None:
     with (
-        pytest.raises(ValueError, match="1 pages are no stack"),
+        pytest.raises(ValueError, match="1 pages are not a stack"),
         TifWriter(tmp_path / "mask.tif", (2, 4, 4), np.uint8) as writer,
     ):
         writer.write(np.zeros((4, 4), np.uint8))

@@ -9,7 +9,7 @@ from napari.layers import Image, Labels
 from PIL import Image as Pillow
 from PIL import ImageSequence
 
-from napari_unet.layers.wrong_pixels import Errors
+from napari_unet.layers.wrong_pixels import WrongPixels
 from napari_unet.stacks.napari_reader import get_reader
 from napari_unet.stacks.napari_writer import (
     write_image,
@@ -95,7 +95,7 @@ def test_a_probability_is_saved_as_it_is_and_as_a_submission(tmp_path: Path) -> 
 
 
 def test_an_image_is_no_submission(tmp_path: Path, images: np.ndarray) -> None:
-    with pytest.raises(UserError, match="'tissue' is no probability: its pixels are uint8"):
+    with pytest.raises(UserError, match="'tissue' is not a probability: its pixels are uint8"):
         save(write_submission, tmp_path / "submission.tif", Image(images, name="tissue"))
 
 
@@ -126,12 +126,12 @@ def test_a_single_mask_and_wrong_pixels_are_saved_too(tmp_path: Path, membrane: 
     path = save(write_labels, tmp_path / "one", Labels(membrane[0].astype(np.uint8)))
     assert path.name == "one.tif"
     np.testing.assert_array_equal(tifffile.imread(path), np.where(membrane[0], 0, 255))
-    errors = Errors(membrane, ~membrane)
+    errors = WrongPixels(membrane, ~membrane)
     path = save(write_labels, tmp_path / "errors.tif", Labels(errors))
     np.testing.assert_array_equal(tifffile.imread(path), np.asarray(errors))
 
 
 def test_colours_are_left_to_napari(tmp_path: Path) -> None:
     photo = Image(np.zeros((20, 30, 3), np.uint8), rgb=True, name="photo")
-    with pytest.raises(UserError, match="'photo' is no stack of grey slices"):
+    with pytest.raises(UserError, match="'photo' is not a stack of grey slices"):
         save(write_image, tmp_path / "photo.tif", photo)
