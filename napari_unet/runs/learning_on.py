@@ -3,18 +3,56 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from napari_unet.launchers.launcher import new_run_name
+from napari_unet.launchers.local_launcher import LocalLauncher
 from napari_unet.runs.run_list import list_runs
-from napari_unet.settings import load_settings
+from napari_unet.runs.training_sources import LayerData, start_training
+from napari_unet.settings import load_settings, remember
 from training.config import FOLDS, TrainingConfig, format_slices, preset_config
 from training.errors import UserError
+from training.label_convention import LabelConvention
 from training.presets.registry import find_preset
 from training.runs.run_directory import RunDirectory
 from training.runs.run_state import RunState, load_state
+from training.stacks.sparse_labels import labelled_slices
 from training.stacks.stack_file import StackFile
 from training.stacks.training_pair import DEFAULT_IMAGES
+
+
+def learn_on(data: LayerData) -> RunDirectory:
+    """Start a training on this machine that begins from the model in use.
+
+    Parameters
+    ----------
+    data : LayerData
+        Images and sparse labels.
+
+    Raises
+    ------
+    UserError
+        If there is no model yet, or nothing can be started.
+    """
+    source = current_model()
+    if source is None:
+        raise UserError("There is no model to learn on from.", "Train a model first.")
+    labelled = None
+    if is_same_stack(source, tuple(data.images.data.shape), data.images.path):
+        labelled = labelled_slices(data.labels.data)
+    config = learn_on_config(source.path, labelled, label_convention=LabelConvention.SPARSE)
+    launcher = LocalLauncher(Path(load_settings().runs_folder))
+    name = new_run_name(config, launcher.runs_folder, datetime.now())
+    return start_training(launcher, data, config, name)
+
+
+def use(run: RunDirectory) -> RunDirectory:
+    """Use a run's model from now on, better or not."""
+    accept(run)
+    remember(model=str(run.path))
+    return run
 
 
 def learn_on_config(

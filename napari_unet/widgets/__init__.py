@@ -1,1 +1,1 @@
-"""The docks: one coordinator each, and views that only emit signals."""
+"""The docks: one coordinator each, with views that show and emit signals; few decide more."""

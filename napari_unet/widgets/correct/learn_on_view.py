@@ -1,9 +1,7 @@
-"""Learns on from the model in use, and tells whether the new one is better."""
+"""Learns on from the model in use, and says whether the new one is better."""
 
 from __future__ import annotations
 
-from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from napari import Viewer
@@ -12,26 +10,21 @@ from qtpy.QtCore import Signal
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
-from napari_unet.launchers.launcher import new_run_name
 from napari_unet.launchers.local_launcher import LocalLauncher
 from napari_unet.runs.learning_on import (
-    accept,
     comparison_text,
     current_model,
-    is_same_stack,
-    learn_on_config,
+    learn_on,
+    use,
 )
 from napari_unet.runs.run_progress import RunProgress, failure
-from napari_unet.runs.training_sources import LayerData, LayerStack, start_training
-from napari_unet.settings import load_settings, remember
+from napari_unet.runs.training_sources import LayerData, LayerStack
+from napari_unet.settings import remember
 from napari_unet.widgets.common.background import run_in_thread
 from napari_unet.widgets.common.dock import open_dock
 from napari_unet.widgets.common.messages import plain_label, report
 from napari_unet.widgets.train.run_watcher import RunWatcher
-from training.errors import UserError
-from training.label_convention import LabelConvention
 from training.runs.run_directory import RunDirectory
-from training.stacks.sparse_labels import labelled_slices
 
 
 class LearnOnView(QWidget):
@@ -77,7 +70,7 @@ class LearnOnView(QWidget):
         self._begin.setEnabled(False)
         self._use.hide()
         self._text.setText("Starting…")
-        run_in_thread(lambda: _learn_on(data), self._on_started, self._on_refused)
+        run_in_thread(lambda: learn_on(data), self._on_started, self._on_refused)
 
     def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802
         """Trainings may have made models since the dock was last seen."""
@@ -122,28 +115,8 @@ class LearnOnView(QWidget):
     def _on_use_requested(self) -> None:
         run = self._run
         if run is not None:
-            run_in_thread(lambda: _use(run), self._on_used)
+            run_in_thread(lambda: use(run), self._on_used)
 
     def _on_used(self, run: RunDirectory) -> None:
         self._use.hide()
         open_dock(self._viewer, "Predict").use_model(run.path)
-
-
-def _learn_on(data: LayerData) -> RunDirectory:
-    source = current_model()
-    if source is None:
-        raise UserError("There is no model to learn on from.", "Train a model first.")
-    images, labels = data.images, data.labels
-    labelled = None
-    if is_same_stack(source, tuple(images.data.shape), images.path):
-        labelled = labelled_slices(labels.data)
-    config = learn_on_config(source.path, labelled, label_convention=LabelConvention.SPARSE)
-    launcher = LocalLauncher(Path(load_settings().runs_folder))
-    name = new_run_name(config, launcher.runs_folder, datetime.now())
-    return start_training(launcher, data, config, name)
-
-
-def _use(run: RunDirectory) -> RunDirectory:
-    accept(run)
-    remember(model=str(run.path))
-    return run

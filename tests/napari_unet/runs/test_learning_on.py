@@ -2,9 +2,19 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from napari_unet.runs.learning_on import accept, learn_on_config, takes_place, unseen_slices
+from napari_unet.runs.learning_on import (
+    accept,
+    current_model,
+    learn_on,
+    learn_on_config,
+    takes_place,
+    unseen_slices,
+    use,
+)
+from napari_unet.runs.training_sources import LayerData, LayerStack
 from training.config import parse_slices, preset_config
 from training.errors import UserError
 from training.presets.registry import find_preset
@@ -69,3 +79,19 @@ def test_a_model_of_another_preset_is_told(run: RunDirectory) -> None:
         learn_on_config(run.path)
     with pytest.raises(UserError, match="is no run"):
         learn_on_config(run.path / "nowhere")
+
+
+def test_without_a_model_nothing_is_started() -> None:
+    stacks = [LayerStack(name, np.zeros((2, 8, 8), np.uint8)) for name in ("images", "labels")]
+    with pytest.raises(UserError, match="no model to learn on from"):
+        learn_on(LayerData(*stacks))
+
+
+def test_a_model_that_is_used_is_the_current_one(run: RunDirectory) -> None:
+    run.best.parent.mkdir(parents=True, exist_ok=True)
+    run.best.touch()
+    assert current_model() is None
+    use(run)
+    found = current_model()
+    assert found is not None and found.path == run.path
+    assert takes_place(run)
