@@ -36,7 +36,7 @@ def main() -> None:
 
 
 def dock_names() -> list[str]:
-    """The docks that the manifest tells."""
+    """The docks that the manifest names."""
     from npe2 import PluginManager
 
     manager = PluginManager.instance()

@@ -217,7 +217,7 @@ def all_text(widget: Any) -> str:
 def button(widget: Any, text: str) -> Any:
     from qtpy.QtWidgets import QPushButton
 
-    return next(one for one in widget.findChildren(QPushButton) if one.text() == text)
+    return next(found for found in widget.findChildren(QPushButton) if found.text() == text)
 
 
 def click(widget: Any, text: str) -> None:

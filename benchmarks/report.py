@@ -81,7 +81,7 @@ def milliseconds(seconds: float) -> str:
 
 
 def document(tables: Sequence[Table], former: str, settings: Settings) -> str:
-    """Text of RESULTS.md: the tables, and those of the former text that were not made anew."""
+    """Text of RESULTS.md: the tables, and those of the former text that were not made again."""
     head = [
         "# Results of the benchmarks",
         "",

@@ -90,7 +90,7 @@ class Demo:
         overwrite : bool
             Replace what an earlier demo wrote to the folder; other files are left alone.
         slices, size : int
-            Of the synthetic stack.
+            Size of the synthetic stack: slices, and pixels of a side.
 
         Raises
         ------

@@ -80,22 +80,22 @@ def examine() -> Iterator[Finding]:
 
 def can_run(findings: Sequence[Finding]) -> bool:
     """Whether the main job can run on this machine: training and prediction."""
-    return not any(one.is_needed and one.state == "missing" for one in findings)
+    return not any(finding.is_needed and finding.state == "missing" for finding in findings)
 
 
 def format_report(findings: Sequence[Finding]) -> str:
     """Aligned lines under the topics; below what is missing, how to get it."""
-    width = max(len(one.name) for one in findings)
+    width = max(len(finding.name) for finding in findings)
     marks = {"ok": "ok", "missing": "MISSING", "note": "-"}
     lines: list[str] = []
     topic = ""
-    for one in findings:
-        if one.topic != topic:
-            topic = one.topic
+    for finding in findings:
+        if finding.topic != topic:
+            topic = finding.topic
             lines += ["", topic] if lines else [topic]
-        lines.append(f"  {marks[one.state]:<7}  {one.name:<{width}}  {one.text}")
-        if one.remedy:
-            lines.append(f"{'':<{13 + width}}{one.remedy}")
+        lines.append(f"  {marks[finding.state]:<7}  {finding.name:<{width}}  {finding.text}")
+        if finding.remedy:
+            lines.append(f"{'':<{13 + width}}{finding.remedy}")
     return "\n".join(lines)
 
 
@@ -147,7 +147,7 @@ def _examine_devices() -> Iterator[Finding]:
         text = f"{npu.name or 'Ascend NPU'}, {'busy' if npu.is_busy else 'idle'}{memory}"
         yield Finding(topic, f"ascend:{place}", text)
     if not npus:
-        text = "none (npu-smi and /dev/davinci* tell of none)"
+        text = "none (npu-smi and /dev/davinci* show none)"
         yield Finding(topic, "Ascend NPUs", text, "note")
     yield _examine_cann(bool(npus))
     yield Finding(topic, "OpenVINO", _openvino_devices())
@@ -234,7 +234,7 @@ def _openvino_devices() -> str:
 
 
 def _processor() -> str:
-    """The processor's name, as Linux tells it."""
+    """The processor's name, as Linux names it."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except FileNotFoundError:

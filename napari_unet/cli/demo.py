@@ -60,7 +60,7 @@ def command(data: Path | None, out: Path, overwrite: bool) -> None:
 
 
 def run_phases(demo: Demo) -> None:
-    """Train, predict and evaluate, with progress bars; then tell the results."""
+    """Train, predict and evaluate, with progress bars; then show the results."""
     _train(demo)
     with StackFile(demo.predicted_stack()) as stack:
         total = len(stack)

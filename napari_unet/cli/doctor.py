@@ -11,7 +11,7 @@ from napari_unet.doctor import can_run, examine, format_report
 
 @click.command()
 def command() -> None:
-    """Tell what is installed, which devices there are, and what is missing.
+    """Show what is installed, which devices there are, and what is missing.
 
     The exit code is 0 if a model can be trained and used on this machine, else 1.
     """
@@ -20,6 +20,6 @@ def command() -> None:
     if can_run(findings):
         click.echo("\nTraining and prediction can run here.")
         return
-    missing = [one.name for one in findings if one.is_needed and one.state == "missing"]
+    missing = [found.name for found in findings if found.is_needed and found.state == "missing"]
     click.echo(f"\nTraining and prediction can't both run here yet: {', '.join(missing)}.")
     sys.exit(1)

@@ -94,7 +94,7 @@ def command(
         report, mean = of_mask.table(), of_mask.mean
         as_json, as_csv = of_mask.to_json(), of_mask.to_csv()
     else:
-        # In full precision the figures are those that training told.
+        # In full precision the figures are those of the training.
         options = {"device": device, "precision": "f32", "tta": tta}
         predictors = {str(run): load_predictor(run, **options) for run in runs}
         result = _evaluate_models(predictors, chosen, images, membrane)

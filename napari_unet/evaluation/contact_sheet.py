@@ -34,7 +34,7 @@ class SheetRow:
     Parameters
     ----------
     index : int
-        Of the slice in its stack, from 0.
+        Index of the slice in its stack, from 0.
     image : array
         Intensities of any real dtype; stretched between their 1st and 99th percentiles.
     truth, predicted : arrays of bool

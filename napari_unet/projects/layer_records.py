@@ -185,14 +185,14 @@ def dress(layer: Layer, record: LayerRecord) -> None:
 
 
 def _known(attributes: dict[str, Any]) -> dict[str, Any]:
-    """Those that :func:`attributes_of` tells; a document from elsewhere may name any others."""
+    """Keep those that :func:`attributes_of` gives; a document from elsewhere may name others."""
     return {name: value for name, value in attributes.items() if name in KNOWN}
 
 
 def _plain(value: Any) -> Any:
     """A value as JSON has it."""
     if isinstance(value, (tuple, list, np.ndarray)):
-        return [_plain(one) for one in value]
+        return [_plain(item) for item in value]
     if isinstance(value, np.generic):
         return value.item()
     return value if isinstance(value, (bool, int, float, str, type(None))) else str(value)

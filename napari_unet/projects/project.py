@@ -104,7 +104,8 @@ class Project:
         path = self.folder / record.file
         if not is_inside(path, self.folder):
             raise UserError(
-                f"{path} is a link to outside of the project.", "Put in its place what it links to."
+                f"{path} is a link to outside of the project.",
+                "Replace the link with the file it points to.",
             )
         return path
 
@@ -115,7 +116,7 @@ class Project:
     def new_file(self, kind: str, name: str, taken: set[str]) -> str:
         """A file of the project for a layer of this name that is neither there nor taken."""
         folder = LABELS if kind == "labels" else IMAGES
-        stem = "".join(one if one.isalnum() or one in "-_" else "-" for one in name) or "layer"
+        stem = "".join(char if char.isalnum() or char in "-_" else "-" for char in name) or "layer"
         candidate, counter = f"{folder}/{stem}.tif", 2
         while candidate in taken or (self.folder / candidate).exists():
             candidate, counter = f"{folder}/{stem}-{counter}.tif", counter + 1

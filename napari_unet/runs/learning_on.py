@@ -156,7 +156,7 @@ def is_same_stack(run: RunDirectory, shape: tuple[int, ...], path: Path | None) 
     Parameters
     ----------
     shape : tuple of int
-        Of the stack.
+        (Z, Y, X) of the stack.
     path : Path or None
         Its file, if it has one.
     """

@@ -30,7 +30,7 @@ class Preview:
     labels : array (Y, X)
         The same of the labels, before any convention.
     guessed_convention : str
-        Of the labels, see :func:`training.stacks.training_pair.guess_convention`.
+        Convention of the labels, see :func:`training.stacks.training_pair.guess_convention`.
     shares : mapping of LabelConvention to float
         Share of the labelled pixels that are membrane under each convention, 0..1.
     shape : tuple of int
@@ -57,7 +57,7 @@ def preview(data: TrainingData, convention: LabelConvention | None = None) -> Pr
     Parameters
     ----------
     convention : LabelConvention or None
-        Of the labels, where it is known; else it is guessed.
+        Convention of the labels where it is known; else it is guessed.
     """
     pair = data.read(_PREVIEW_SLICES)
     if convention is None:

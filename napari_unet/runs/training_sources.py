@@ -42,7 +42,7 @@ class Pair:
     images, labels : arrays (Z, Y, X)
         As they are, before any convention; evenly picked slices if fewer were asked for.
     shape : tuple of int
-        Of all the images.
+        (Z, Y, X) of all the images.
     """
 
     images: NDArray[Any]
@@ -74,13 +74,13 @@ class LayerStack:
     Parameters
     ----------
     name : str
-        Of the layer.
+        Name of the layer.
     data : array-like (Z, Y, X)
         May be lazy.
     path : Path or None
         The file that it was opened from, if any.
     corrected_slices : tuple of int
-        Of sparse labels: slices that a person corrected throughout.
+        Slices of sparse labels that a person corrected throughout.
     """
 
     name: str
@@ -205,7 +205,7 @@ def start_training(
     config : TrainingConfig
         Its data options are taken from ``data``.
     name : str
-        Of the new run.
+        Name of the new run.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The project dock: makes, opens and closes projects, and tells when they were saved."""
+"""The project dock: makes, opens and closes projects, and shows when they were saved."""
 
 from __future__ import annotations
 

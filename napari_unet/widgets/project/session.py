@@ -125,7 +125,7 @@ class ProjectSession(QObject):
         return False
 
     def _save_now(self) -> None:
-        """What waits for its second, too; here, for no thread may outlive the window."""
+        """Save at once, also what waits for its second; no thread may outlive the window."""
         is_saving, self._is_saving = self._is_saving, True
         for watch in self._watches.values():
             watch.flush()
@@ -174,7 +174,7 @@ class ProjectSession(QObject):
         shape, dtype = tuple(layer.data.shape), layer.data.dtype
         own = self._own.get(layer)
         if own is None:
-            taken = {one.name for one in self._own.values()}
+            taken = {own.name for own in self._own.values()}
             name = self.project.new_file(kind, layer.name, taken)
             own = _OwnFile(name, SavedStack(self.project.folder / name, shape, dtype), None)
             self._own[layer] = own
@@ -184,7 +184,7 @@ class ProjectSession(QObject):
 
     def _on_layers_changed(self, event: Any = None) -> None:
         present = list(self._viewer.layers)
-        for layer in [one for one in self._watches if one not in present]:
+        for layer in [known for known in self._watches if known not in present]:
             self._watches.pop(layer).watch(None)
             self._own.pop(layer, None)
         for layer in present:
@@ -203,9 +203,12 @@ class ProjectSession(QObject):
         self.save()
 
     def _on_look(self) -> None:
-        """Looks and view tell nobody when they change; to compare them costs microseconds."""
+        """Save changed looks and views, which emit no event; comparing them takes microseconds."""
         kept = [layer for layer in self._viewer.layers if is_kept(layer)]
-        looks = [(attributes_of(one), metadata_of(one)) for one in kept], view_of(self._viewer)
+        looks = (
+            [(attributes_of(layer), metadata_of(layer)) for layer in kept],
+            view_of(self._viewer),
+        )
         if looks != self._looks:
             self._looks = looks
             self.save()
