@@ -101,7 +101,9 @@ def test_black_and_white_labels(tmp_path: Path) -> None:
 
 
 def test_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"file .*none\.tif does not exist.*Give a TIF of the labels"):
+    with pytest.raises(
+        UserError, match=r"file .*none\.tif does not exist.*Give a TIF of the labels"
+    ):
         read_stack(tmp_path / "none.tif", "labels")
 
 
