@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Pair:
-    """Images and labels in memory, with their names for messages.
+class StackPair:
+    """Images with their labels in memory, and their names for messages.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ class Pair:
 class TrainingData(Protocol):
     """Where a pair comes from."""
 
-    def read(self, most_slices: int | None = None) -> Pair:
+    def read(self, most_slices: int | None = None) -> StackPair:
         """The pair, or some slices of it; a UserError if it can't be read."""
 
     def prepare(self, config: TrainingConfig, run: RunDirectory) -> TrainingConfig:
@@ -114,9 +114,9 @@ class LayerData:
     images: LayerStack
     labels: LayerStack
 
-    def read(self, most_slices: int | None = None) -> Pair:
+    def read(self, most_slices: int | None = None) -> StackPair:
         picked = _indices(self.images.data, self.labels.data, most_slices)
-        return Pair(
+        return StackPair(
             _pick(self.images.data, picked),
             _pick(self.labels.data, picked),
             f"The layer '{self.images.name}'",
@@ -159,12 +159,12 @@ class FolderData:
 
     folder: Path
 
-    def read(self, most_slices: int | None = None) -> Pair:
+    def read(self, most_slices: int | None = None) -> StackPair:
         images_path, labels_path = find_pair(self.folder)
         with StackFile(images_path, "images") as images, StackFile(labels_path, "labels") as labels:
             is_sparse = read_label_note(labels_path) is not None
             picked = _indices(images, labels, most_slices, is_sparse)
-            return Pair(
+            return StackPair(
                 _pick(images, picked),
                 _pick(labels, picked),
                 str(images_path),
