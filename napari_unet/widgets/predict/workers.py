@@ -82,7 +82,7 @@ class PredictionWorker(QObject):
 
 
 class SliceFollower(QObject):
-    """Predicts one slice at a time in a thread; of those asked for meanwhile only the last."""
+    """Predicts one slice at a time in a thread; of the requests meanwhile only the last counts."""
 
     predicted = Signal(int)
     failed = Signal()

@@ -1,4 +1,4 @@
-"""A window with the log of a training, or of any of its devices, which goes on as they write."""
+"""A window with the log of a training, or of any of its devices, which follows what they write."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class DeviceLogWindow(TextWindow):
     Parameters
     ----------
     run : RunDirectory
-        Here, or the copy of a server's.
+        The run here, or the copy of a server's run.
     launcher : Launcher, optional
-        Of the run's place; its open connection is used.
+        Launcher of the run's place; its open connection is used.
     """
 
     def __init__(

@@ -31,7 +31,7 @@ class RunsDock(Dock):
     Parameters
     ----------
     napari_viewer : Viewer
-        In which the train and predict docks are opened; napari gives it by this name.
+        Viewer that opens the train and predict docks; napari passes it by this name.
     """
 
     def __init__(self, napari_viewer: Viewer) -> None:

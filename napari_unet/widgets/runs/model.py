@@ -34,26 +34,26 @@ _COLUMNS = (
 
 
 class RunsModel(QAbstractTableModel):
-    """A row a run; its tooltip tells what the columns have no room for."""
+    """One row for each run; its tooltip has what does not fit into the columns."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._runs: list[RunSummary] = []
 
     def show_runs(self, runs: Sequence[RunSummary]) -> bool:
-        """Take new rows; told to the views only where something changed.
+        """Take new rows; views are notified only of those that changed.
 
         Returns
         -------
         bool
-            Whether anything did.
+            Whether anything changed.
         """
-        if [one.run.path for one in runs] != [one.run.path for one in self._runs]:
+        if [run.run.path for run in runs] != [run.run.path for run in self._runs]:
             self.beginResetModel()
             self._runs = list(runs)
             self.endResetModel()
             return True
-        changed = [row for row, one in enumerate(runs) if one != self._runs[row]]
+        changed = [row for row, run in enumerate(runs) if run != self._runs[row]]
         for row in changed:
             self._runs[row] = runs[row]
             self.dataChanged.emit(self.index(row, 0), self.index(row, len(_COLUMNS) - 1))
@@ -90,7 +90,7 @@ class RunsModel(QAbstractTableModel):
 
 
 def describe(run: RunSummary) -> str:
-    """A run in a few lines."""
+    """Describe a run in a few lines."""
     lines = [run.run.name, f"{run.status} on {run.device}, {run.date:%Y-%m-%d %H:%M}"]
     if run.best_dice is not None and run.best_soft_dice is not None:
         lines.append(f"best Dice {run.best_dice:.4f}, soft Dice {run.best_soft_dice:.4f}")

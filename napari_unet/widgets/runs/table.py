@@ -1,4 +1,4 @@
-"""The list of runs, and what can be done with the chosen one."""
+"""The table of runs, with buttons for the chosen one."""
 
 from __future__ import annotations
 
@@ -115,5 +115,5 @@ class RunsTable(QWidget):
 
 
 def _new_table() -> Any:
-    """Any, for PyQt5's stubs take all of its parts for optional."""
+    """Typed Any because PyQt5's stubs declare its parts Optional."""
     return QTableView()

@@ -23,7 +23,7 @@ _AXIS_WIDTH = 54
 class CurvesView(QWidget):
     """Loss, raw and smoothed, and validation Dice over the steps, the best one marked.
 
-    A run that learned on has a line where it began.
+    A line marks the soft Dice from which a run learned on.
 
     Parameters
     ----------
@@ -124,7 +124,7 @@ def _plot(label: str, tooltip: str) -> Any:
 
 
 def _add_legend(plot: Any, height: float) -> None:
-    """A line at the right; ``height`` 0 is the top, 1 the bottom: where curves rarely go."""
+    """Add a legend at the right, at the top (``height`` 0) or bottom (1), off most curves."""
     legend = plot.addLegend(labelTextSize="8pt", colCount=2)
     legend.anchor((1, height), (1, height), offset=(-4, 2 - 4 * height))
 

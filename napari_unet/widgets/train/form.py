@@ -17,7 +17,7 @@ from training.errors import UserError
 from training.label_convention import LabelConvention
 from training.presets.registry import DEFAULT_PRESET, find_preset, list_presets
 
-# Told by the choice of data, and by resume_ckpt.
+# Decided by the choice of data, and by resume_ckpt.
 _ELSEWHERE = frozenset({"data_url", "image", "labels", "label_convention", "resume"})
 _LARGEST = 2**31 - 1
 
@@ -39,7 +39,7 @@ class TrainingForm(QWidget):
         self._convention = LabelConvention.ISBI
         options = [option for option in fields(TrainingConfig) if _is_offered(option)]
         # Any: what create_widget gives depends on the option.
-        self._widgets: dict[str, Any] = {one.name: _option_widget(one) for one in options}
+        self._widgets: dict[str, Any] = {option.name: _option_widget(option) for option in options}
         self._collapsible = QCollapsible("Advanced", parent=self)
         self._collapsible.addWidget(self._rows(is_advanced=True))
         self._collapsible.toggleButton().setToolTip("Options that are seldom changed.")
@@ -62,7 +62,7 @@ class TrainingForm(QWidget):
         _offer(self._widgets["device"], ["auto", *devices])
 
     def follow_convention(self, convention: LabelConvention) -> None:
-        """Take the recipe for few labels where labels are sparse, and leave it where not."""
+        """Take the recipe for few labels if labels are sparse; leave it if they no longer are."""
         former, self._convention = self._convention, convention
         if (former == LabelConvention.SPARSE) == (convention == LabelConvention.SPARSE):
             return
@@ -85,7 +85,7 @@ class TrainingForm(QWidget):
                 values[name] = widget.value
             except (ValueError, SyntaxError):
                 raise UserError(
-                    f"{widget.label} is no number.", "Write it as 0.001 or 1e-3."
+                    f"{widget.label} is not a number.", "Write it as 0.001 or 1e-3."
                 ) from None
         weights = values["resume_ckpt"]
         values["resume_ckpt"] = str(weights) if weights is not None else ""
@@ -125,7 +125,7 @@ class TrainingForm(QWidget):
             if option.name in self._widgets and option.metadata["is_advanced"] == is_advanced:
                 widget = self._widgets[option.name]
                 if isinstance(option.default, bool):
-                    layout.addRow(widget.native)  # a box says itself what it is
+                    layout.addRow(widget.native)  # a check box has its own title
                     continue
                 label = QLabel(widget.label)
                 label.setToolTip(widget.tooltip)

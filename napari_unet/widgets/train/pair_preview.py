@@ -1,4 +1,4 @@
-"""A picture of images with their labels, what they are, and which value is membrane."""
+"""Preview of images with their labels: a picture, figures, and which value is membrane."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _OVERLAY = 0.6
 
 
 class PairPreview(QWidget):
-    """The middle slice under what is taken for membrane, with a button that inverts that."""
+    """The middle slice with its membrane in colour, and a button that inverts the labels."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)

@@ -1,4 +1,4 @@
-"""What a training does now: headline, progress, figures, curves and log."""
+"""Progress of a training: headline, bar, figures, curves and log."""
 
 from __future__ import annotations
 

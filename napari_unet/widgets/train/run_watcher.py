@@ -1,4 +1,4 @@
-"""Follows one run in a thread, and tells the window what is new."""
+"""Watches one run in a thread, and reports what is new to the window."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _POLL_SECONDS = 0.5
 
 
 class RunWatcher(QObject):
-    """Watches until the run's process has ended, or until told to leave it alone."""
+    """Watches a run until its process has ended or :meth:`leave` is called."""
 
     progressed = Signal(object)  # RunProgress
     ended = Signal(object)  # RunProgress
@@ -65,7 +65,7 @@ class RunWatcher(QObject):
     def _on_yielded(self, news: tuple[threading.Event, RunProgress | UserError]) -> None:
         source, what = news
         if source is not self._quit:
-            return  # of a run that was left meanwhile
+            return  # from a run that was left meanwhile
         if isinstance(what, UserError):
             self.disturbed.emit(what)
             return

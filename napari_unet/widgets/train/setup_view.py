@@ -1,4 +1,4 @@
-"""Everything that is chosen before a training: its data and its options."""
+"""The setup of a training: its data and its options."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class TrainingSetupView(VerticalScrollArea):
     Parameters
     ----------
     viewer : ViewerModel
-        Its layers are offered.
+        Viewer whose layers are offered.
     remembered : mapping
         Options to begin with.
     """
