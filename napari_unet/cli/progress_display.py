@@ -26,6 +26,7 @@ class ProgressDisplay:
         if sys.stdout.isatty():
             self._bar = tqdm(total=0, desc="Training", bar_format=_BAR, file=sys.stdout)
             self._bar.set_postfix_str("starting MindSpore")
+        self._has_begun = False
         self._validated_step = 0
 
     def __enter__(self) -> ProgressDisplay:
@@ -62,8 +63,10 @@ class ProgressDisplay:
             _print_to_nobody()
 
     def _print_validations(self, state: RunState) -> None:
-        if state.started is not None:  # a resumed run takes validations back
-            self._validated_step = min(self._validated_step, state.step)
+        if not self._has_begun:
+            self._has_begun = True
+            click.echo(f"Training from step {state.step} to {state.total_steps}.")
+        self._validated_step = min(self._validated_step, state.step)  # lower after a resume
         for evaluation in state.evaluations:
             if evaluation["step"] > self._validated_step:
                 self._validated_step = evaluation["step"]

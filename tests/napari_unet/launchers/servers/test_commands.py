@@ -112,7 +112,7 @@ def test_a_remote_run_from_start_to_fetch(sshd: Sshd, folder: Path, tmp_path: Pa
         assert "The run is it's mine, on lab" in next(lines)
         hold = sshd.work / "runs" / "it's mine" / "hold-at"
         hold.write_text("390")
-        next(line for line in lines if line.startswith("step 1"))
+        next(line for line in lines if line.startswith("Training from step "))
         train.send_signal(signal.SIGINT)
         assert "The run goes on" in lines.read()
     assert train.wait() == 0
