@@ -15,7 +15,7 @@ from napari_unet.launchers.servers.host_keys import UnknownHostKeyError, accept_
 from napari_unet.launchers.servers.opening import ConnectionLostError
 from napari_unet.launchers.servers.profiles import find_profile
 from napari_unet.launchers.servers.remote_launcher import RemoteLauncher
-from napari_unet.launchers.servers.store import Progress
+from napari_unet.launchers.servers.store import UploadProgress
 from napari_unet.runs.launcher_of_run import launcher_for
 from napari_unet.runs.run_follower import RunFollower
 from napari_unet.settings import load_settings
@@ -71,7 +71,7 @@ def confirm_host_keys(action: Callable[[], Result], accepted: str | None = None)
             accept_host_key(unknown)
 
 
-def show_progress(progress: Progress) -> None:
+def show_progress(progress: UploadProgress) -> None:
     """Print how far an upload is, on one line of a terminal; else only its end."""
     is_done = progress.done == progress.total
     if sys.stderr.isatty() or is_done:

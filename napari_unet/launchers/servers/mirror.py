@@ -17,7 +17,7 @@ from napari_unet.launchers.servers import scripts
 from napari_unet.launchers.servers.connection import CommandError, Server
 from napari_unet.launchers.servers.record import read_record, update_record
 from napari_unet.launchers.servers.store import CHUNK, hash_file
-from training.files.atomic_files import replacing, write_atomically
+from training.files.atomic_files import UnwritableError, replacing, write_atomically
 from training.files.untrusted_files import is_inside
 from training.runs.event_reading import complete_length, read_pieces
 from training.runs.run_directory import RunDirectory
@@ -114,12 +114,14 @@ class Mirror:
 
     async def _fetch(self, path: Path, wanted: str) -> bool:
         """Fetch a file; it takes its place only if its hash is the wanted one."""
-        path.parent.mkdir(parents=True, exist_ok=True)
+        with _writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
         digest = hashlib.sha256()
         try:
             with replacing(path) as file:
                 async for chunk in self._read(self._name(path)):
-                    file.write(chunk)
+                    with _writing(path):
+                        file.write(chunk)
                     digest.update(chunk)
                 if digest.hexdigest() != wanted:
                     raise _DamagedError
@@ -144,18 +146,22 @@ class Mirror:
         source = join(self.path, self._name(path))
         if not await sftp.exists(source):
             return
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("ab") as copy:
-            size = (await sftp.stat(source)).size
+        size = (await sftp.stat(source)).size
+        with _writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            copy = path.open("ab", buffering=0)
+        with copy:
             if size < copy.tell():
-                copy.truncate(0)
+                with _writing(path):
+                    copy.truncate(0)
             offset = os.fstat(copy.fileno()).st_size
             async with sftp.open(source, "rb", encoding=None) as file:
                 while chunk := await file.read(CHUNK, offset):
                     whole = complete_length(chunk) if only_lines else len(chunk)
-                    copy.write(chunk[:whole])
-                    offset += whole
-                    if whole == 0:
+                    with _writing(path):
+                        written = copy.write(chunk[:whole])
+                    offset += written
+                    if written == 0:
                         break
 
     async def _look_at_events(self, sftp: Any) -> None:
@@ -174,7 +180,8 @@ class Mirror:
             return
         source = join(self.path, name)
         if is_inside(path, self.run.path) and await sftp.exists(source):
-            path.parent.mkdir(exist_ok=True)
+            with _writing(path):
+                path.parent.mkdir(exist_ok=True)
             async with sftp.open(source, "rb", encoding=None) as file:
                 content = await file.read()
             await asyncio.to_thread(write_atomically, path, content)
@@ -190,8 +197,19 @@ class Mirror:
     @contextmanager
     def _held(self) -> Iterator[bool]:
         """Keep others on this machine from appending to the copy at the same time."""
-        with (self.run.mirror_lock).open("a") as lock:
+        with _writing(self.run.mirror_lock):
+            lock = self.run.mirror_lock.open("a")
+        with lock:
             yield _try_lock(lock)
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Say in a sentence why a file of the copy can't be written."""
+    try:
+        yield
+    except OSError as error:
+        raise UnwritableError(path, error) from error
 
 
 def _try_lock(lock: IO[str]) -> bool:

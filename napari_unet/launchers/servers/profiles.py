@@ -79,11 +79,7 @@ class Profile:
         if self.device not in ("auto", "cpu", "ascend"):
             device = f"{self.device:.99}"
             raise UserError(f"The device '{device}' is unknown.", "Use auto, cpu or ascend.")
-        if self.devices < 1 or self.devices % (1 + len(self.nodes)):
-            raise UserError(
-                f"{self.devices} devices can't be divided among {1 + len(self.nodes)} servers.",
-                "Give a multiple of the number of servers.",
-            )
+        self.divisible(self.devices)
         if not self.folder or "\0" in self.folder:
             raise UserError("The working folder has no name.", "Give a folder on the server.")
         if self.nodes and not self.master_addr:
@@ -95,6 +91,27 @@ class Profile:
     def node_profiles(self) -> list[Profile]:
         """A profile for each server of the job, the first one's first."""
         return [replace(self, host=host, nodes=(), master_addr="") for host in self._hosts()]
+
+    def divisible(self, devices: int) -> int:
+        """A number of devices; a UserError if the servers can't take as many each."""
+        count = len(self._hosts())
+        if devices < 1 or devices % count:
+            raise UserError(
+                f"{devices} devices can't be divided among {count} servers.",
+                "Give a multiple of the number of servers.",
+            )
+        return devices
+
+    @property
+    def address(self) -> tuple[str, int, str]:
+        """What must agree for the first server, and the account there, to be the same."""
+        return self.host, self.port, self.user
+
+    @property
+    def place(self) -> str:
+        """The address as ssh would write it."""
+        user = f"{self.user}@" if self.user else ""
+        return f"{user}{self.host}" + (f":{self.port}" if self.port else "")
 
     def _hosts(self) -> tuple[str, ...]:
         return (self.host, *self.nodes)
@@ -136,6 +153,14 @@ def find_profile(name: str) -> Profile:
             f"There is no server '{name}'; known: {known}.", "Add it: napari-unet servers add."
         )
     return profiles[name]
+
+
+def known_nodes(name: str) -> dict[tuple[str, int, str], Profile]:
+    """Every server that a profile names, by its address; as in the named one if that has it."""
+    profiles = load_profiles()
+    first = [profiles[name]] if name in profiles else []
+    nodes = [node for profile in (*profiles.values(), *first) for node in profile.node_profiles()]
+    return {node.address: node for node in nodes}
 
 
 def save_profile(profile: Profile) -> None:

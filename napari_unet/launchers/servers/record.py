@@ -51,8 +51,9 @@ class RemoteRecord:
             raise ValueError("the run's id is none")
         if type(self.devices) is not int or not 1 <= self.devices <= MOST_DEVICES:
             raise ValueError(f"devices is {self.devices!r:.50}")
-        if self.devices % max(1, len(self.paths)):
-            raise ValueError(f"{self.devices} devices on {len(self.paths)} servers")
+        self.profile.divisible(self.devices)
+        if len(self.paths) not in (0, 1 + len(self.profile.nodes)):
+            raise ValueError(f"{len(self.paths)} folders on {1 + len(self.profile.nodes)} servers")
         if not all(isinstance(path, str) and _is_run_folder(path) for path in self.paths):
             raise ValueError(f"the run's folders are {self.paths!r:.99}")
         if type(self.is_running) is not bool or not isinstance(self.hashes, dict):
@@ -62,7 +63,7 @@ class RemoteRecord:
 
     def node_of(self, rank: int) -> int:
         """Index of the node that a rank's process runs on."""
-        return rank // (self.devices // max(1, len(self.paths)))
+        return rank // (self.devices // (1 + len(self.profile.nodes)))
 
 
 def _is_run_folder(path: str) -> bool:
@@ -88,8 +89,10 @@ def read_record(run: RunDirectory) -> RemoteRecord:
         return record
     except FileNotFoundError as error:
         raise UserError(f"{run.path} is no run on a server.", "Give another run.") from error
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{path} is damaged: {error}.", "Fetch the run anew.") from error
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, UserError) as error:
+        raise UserError(
+            f"{path} is damaged: {str(error).rstrip('.')}.", "Fetch the run again."
+        ) from error
 
 
 def write_record(run: RunDirectory, record: RemoteRecord) -> None:

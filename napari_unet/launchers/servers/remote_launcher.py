@@ -8,10 +8,8 @@ import json
 import secrets
 import shutil
 import time
-from collections.abc import Coroutine
 from pathlib import Path
 from posixpath import join
-from typing import Any, TypeVar
 
 from napari_unet.launchers.launcher import check_run_name
 from napari_unet.launchers.servers import scripts
@@ -20,7 +18,7 @@ from napari_unet.launchers.servers.endings import ending_event
 from napari_unet.launchers.servers.event_loop import wait_for
 from napari_unet.launchers.servers.mirror import Mirror
 from napari_unet.launchers.servers.opening import ConnectionLostError
-from napari_unet.launchers.servers.profiles import Profile, find_profile
+from napari_unet.launchers.servers.profiles import Profile, find_profile, known_nodes
 from napari_unet.launchers.servers.record import (
     RemoteRecord,
     read_record,
@@ -40,7 +38,7 @@ from training.runs.run_directory import RunDirectory
 from training.runs.run_state import load_state
 
 ALIVE_SECONDS = 3.0
-Result = TypeVar("Result")
+Nodes = list[tuple[Server, str]]  # the servers of a run, with its folder on each
 
 
 class RemoteLauncher:
@@ -55,7 +53,7 @@ class RemoteLauncher:
     devices : int
         How many devices a new run takes; 0: as many as the profile says.
     on_progress : callable
-        Called with a ``Progress`` while data is uploaded, in another thread.
+        Called with a ``UploadProgress`` while data is uploaded, in another thread.
     """
 
     def __init__(
@@ -69,12 +67,7 @@ class RemoteLauncher:
         self.runs_folder = runs_folder
         self.devices = devices or profile.devices
         self._on_progress = on_progress
-        self._nodes = [Server(node) for node in profile.node_profiles()]
-        if self.devices % len(self._nodes):
-            raise UserError(
-                f"{self.devices} devices can't be divided among {len(self._nodes)} servers.",
-                "Give a multiple of the number of servers.",
-            )
+        self._servers: dict[Profile, Server] = {}
         self._mirrors: dict[Path, Mirror] = {}
         self._results: dict[Path, asyncio.Task[None]] = {}
         self._alive_times: dict[Path, float] = {}
@@ -88,10 +81,11 @@ class RemoteLauncher:
 
     def start(self, config: TrainingConfig, name: str) -> RunDirectory:
         run = RunDirectory(self.runs_folder.absolute() / check_run_name(name))
+        devices = self.profile.divisible(self.devices)
         run.create(config)
-        write_record(run, RemoteRecord(self.profile, secrets.token_hex(16), self.devices))
+        write_record(run, RemoteRecord(self.profile, secrets.token_hex(16), devices))
         try:
-            self._wait(self._begin(run))
+            wait_for(self._begin(run))
         except BaseException:
             if not read_record(run).paths:  # nothing runs there, so nothing is left here
                 shutil.rmtree(run.path)
@@ -104,22 +98,34 @@ class RemoteLauncher:
         Raises
         ------
         UserError
-            If its data has not been uploaded yet, and the server is none of this machine's: a
-            run folder from someone else must not send files anywhere.
+            If none of the person's profiles names the run's servers: a run folder from someone
+            else must not send files anywhere.
         """
-        if not read_record(run).paths:
-            find_profile(self.name)
+        record = read_record(run)
+        profile = record.profile if record.paths else find_profile(self.name)
         self.refresh(run)
         if self.is_running(run):
             raise UserError(f"The run {run.name} is running already.", "Follow it instead.")
-        record = update_record(run, devices=devices or read_record(run).devices)
-        self._wait(self._launch(run, record) if record.paths else self._begin(run))
+        nodes = self._controlled(run)
+        devices = profile.divisible(devices or record.devices)
+        record = update_record(run, profile=profile, devices=devices)
+        wait_for(self._launch(run, record, nodes) if nodes else self._begin(run))
 
     def stop(self, run: RunDirectory) -> None:
-        self._wait(self._on_all_nodes(run, scripts.request_stop))
+        wait_for(self._stop(run))
 
     def cancel(self, run: RunDirectory, *, delete: bool = False) -> None:
-        self._wait(self._cancel(run, delete=delete))
+        """End the run on every server that it was started on.
+
+        With ``delete`` the copy here goes last, when every server has confirmed.
+
+        Raises
+        ------
+        UserError
+            If none of the person's profiles names one of these servers, or a process is left: the
+            run then counts as running still.
+        """
+        wait_for(self._cancel(run, delete=delete))
         if delete:
             shutil.rmtree(run.path)
 
@@ -136,12 +142,12 @@ class RemoteLauncher:
             If the server can't be reached; tries follow each other in growing pauses, however
             often this is called.
         """
-        self._wait(self._refresh(run))
+        wait_for(self._refresh(run))
 
     def fetch(self, run: RunDirectory) -> dict[str, str]:
         """Fetch everything there is, wait for it, and return the files' SHA-256 by name."""
-        self._wait(self._refresh(run))
-        self._wait(self._mirror(run, read_record(run)).fetch_results())
+        wait_for(self._refresh(run))
+        wait_for(self._mirror(run, read_record(run)).fetch_results())
         return read_record(run).hashes
 
     def fetch_device_log(self, run: RunDirectory, rank: int) -> Path:
@@ -152,8 +158,8 @@ class RemoteLauncher:
             raise UserError(
                 f"The run {run.name} has no device {rank}.", f"It has 0 to {record.devices - 1}."
             )
-        mirror = Mirror(run, self._nodes[node], record.paths[node])
-        return self._wait(mirror.copy_device_log(rank))
+        mirror = Mirror(run, *self._watched(record)[node])
+        return wait_for(mirror.copy_device_log(rank))
 
     def close(self) -> None:
         """Close the connections. The runs go on."""
@@ -161,49 +167,58 @@ class RemoteLauncher:
         async def close_all() -> None:
             for task in self._results.values():
                 task.cancel()
-            for node in self._nodes:
-                await node.close()
+            for server in self._servers.values():
+                await server.close()
 
         wait_for(close_all())
 
     async def _begin(self, run: RunDirectory) -> None:
-        """Upload what the run needs to every node, make its directories and start it."""
+        """Upload what the run needs to every server, make its directories and start it."""
+        record = read_record(run)
         paths = []
-        for node in self._nodes:
-            store = await Store.open(node, self._on_progress)
+        for node in record.profile.node_profiles():
+            store = await Store.open(self._server(node), self._on_progress)
             config = await upload_inputs(store, run.read_config())
             await store.put_source()
             paths.append(await make_run_folder(store, run.name, config))
-        await self._launch(run, update_record(run, paths=tuple(paths)))
+        record = update_record(run, paths=tuple(paths))
+        await self._launch(run, record, self._pair(record.profile.node_profiles(), record))
 
-    async def _launch(self, run: RunDirectory, record: RemoteRecord) -> None:
-        await share_checkpoint(self._nodes, record.paths)
-        for rank, (node, path) in enumerate(zip(self._nodes, record.paths, strict=True)):
-            source = await (await Store.open(node, self._on_progress)).put_source()
+    async def _launch(self, run: RunDirectory, record: RemoteRecord, nodes: Nodes) -> None:
+        await share_checkpoint(nodes)
+        for rank, (server, path) in enumerate(nodes):
+            source = await (await Store.open(server, self._on_progress)).put_source()
             arguments = [f"--devices={record.devices}"]
-            if len(self._nodes) > 1:
+            if len(nodes) > 1:
                 arguments += [
-                    f"--nodes={len(self._nodes)}",
+                    f"--nodes={len(nodes)}",
                     f"--node_rank={rank}",
-                    f"--master_addr={self.profile.master_addr}",
+                    f"--master_addr={record.profile.master_addr}",
                 ]
-            script = scripts.start(self.profile, source, path, record.run_id, arguments)
-            await node.run(script)
+            script = scripts.start(server.profile, source, path, record.run_id, arguments)
+            await server.run(script)
         update_record(run, is_running=True)
 
+    async def _stop(self, run: RunDirectory) -> None:
+        for server, path in self._controlled(run):
+            await server.run(scripts.request_stop(path))
+
     async def _cancel(self, run: RunDirectory, *, delete: bool) -> None:
-        record = read_record(run)
-        for node, path in zip(self._nodes, record.paths, strict=False):
-            left = int(await node.run(scripts.kill(record.run_id)))
+        run_id = read_record(run).run_id
+        nodes = self._controlled(run)
+        for server, _ in nodes:
+            left = int(await server.run(scripts.kill(run_id)))
             if left:
                 raise CommandError(
-                    f"{left} processes of {run.name} are still running on {node.profile.host}.",
+                    f"{left} processes of {run.name} are still running on {server.profile.host}.",
                     "Cancel once more; a process that waits for a dead NPU may need a reboot.",
                 )
-            if delete:
-                async with node.files() as sftp:
-                    await sftp.rmtree(path)
         update_record(run, is_running=False)
+        if delete:
+            for server, path in nodes:
+                async with server.files() as sftp:
+                    if await sftp.exists(path):  # on a shared disk the first one removed it
+                        await sftp.rmtree(path)
 
     async def _refresh(self, run: RunDirectory) -> None:
         record = read_record(run)
@@ -216,16 +231,18 @@ class RemoteLauncher:
         await mirror.copy_events()
         await self._continue_fetching(run, mirror, is_running=is_running)
         if record.is_running and not is_running:
-            await self._note_ending(run, record, mirror)
+            await self._note_ending(run, mirror)
             update_record(run, is_running=False)
 
     async def _is_alive(self, run: RunDirectory, record: RemoteRecord, mirror: Mirror) -> bool:
-        """Whether processes of the run are alive on the first node; looked at now and then."""
+        """Whether processes of the run are alive on any of its servers; looked at now and then."""
         if time.monotonic() < self._alive_times.get(run.path, 0) and not mirror.has_ending:
             return True
-        count = await self._nodes[0].run(scripts.are_running(record.run_id), is_patient=True)
-        self._alive_times[run.path] = time.monotonic() + ALIVE_SECONDS
-        return int(count) > 0
+        for server, _ in self._watched(record):  # the first one has some as long as all is well
+            if int(await server.run(scripts.are_running(record.run_id), is_patient=True)):
+                self._alive_times[run.path] = time.monotonic() + ALIVE_SECONDS
+                return True
+        return False
 
     async def _continue_fetching(
         self, run: RunDirectory, mirror: Mirror, *, is_running: bool
@@ -241,29 +258,53 @@ class RemoteLauncher:
         elif run.path not in self._results:
             self._results[run.path] = asyncio.create_task(mirror.fetch_results())
 
-    async def _note_ending(self, run: RunDirectory, record: RemoteRecord, mirror: Mirror) -> None:
+    async def _note_ending(self, run: RunDirectory, mirror: Mirror) -> None:
         """Say why in the run's events, if it ended without a word."""
         if load_state(run.events).status not in ("waiting", "running"):
             return
-        facts = await self._nodes[0].run(scripts.why_it_ended(record.paths[0]))
+        facts = await mirror.server.run(scripts.why_it_ended(mirror.path))
         line = json.dumps(ending_event(facts, self.name, time.time()))
-        await self._nodes[0].run(scripts.append_line(join(record.paths[0], run.events.name), line))
+        await mirror.server.run(scripts.append_line(join(mirror.path, run.events.name), line))
         await mirror.copy_events()
 
-    async def _on_all_nodes(self, run: RunDirectory, script: Any) -> None:
-        for node, path in zip(self._nodes, read_record(run).paths, strict=False):
-            await node.run(script(path))
+    def _controlled(self, run: RunDirectory) -> Nodes:
+        """The servers of a run that may be changed there: the person's profiles name them now.
+
+        A record may be a stranger's, and a profile may have been edited since the run was started.
+
+        Raises
+        ------
+        UserError
+            If no profile names one of the run's servers.
+        """
+        record = read_record(run)
+        if not record.paths:
+            return []
+        known = known_nodes(self.name)
+        nodes = record.profile.node_profiles()
+        for node in nodes:
+            if node.address not in known:
+                raise UserError(
+                    f"The run {run.name} is on {node.place} too, which is not one of your servers "
+                    "now, so its processes there can't be reached.",
+                    "Add that server again: napari-unet servers add.",
+                )
+        return self._pair([known[node.address] for node in nodes], record)
+
+    def _watched(self, record: RemoteRecord) -> Nodes:
+        """The servers of a run that is only read, reached as the person's profiles say, if any."""
+        known = known_nodes(self.name)
+        nodes = record.profile.node_profiles()
+        return self._pair([known.get(node.address, node) for node in nodes], record)
+
+    def _pair(self, nodes: list[Profile], record: RemoteRecord) -> Nodes:
+        servers = [self._server(node) for node in nodes]
+        return list(zip(servers, record.paths, strict=True))
+
+    def _server(self, node: Profile) -> Server:
+        return self._servers.setdefault(node, Server(node))
 
     def _mirror(self, run: RunDirectory, record: RemoteRecord) -> Mirror:
         if run.path not in self._mirrors:
-            self._mirrors[run.path] = Mirror(run, self._nodes[0], record.paths[0])
+            self._mirrors[run.path] = Mirror(run, *self._watched(record)[0])
         return self._mirrors[run.path]
-
-    def _wait(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
-        try:
-            return wait_for(coroutine)
-        except OSError as error:
-            raise UserError(
-                f"The copy of the run can't be written: {error}.",
-                f"Free some space in {self.runs_folder}.",
-            ) from error

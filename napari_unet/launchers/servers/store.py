@@ -6,10 +6,9 @@ import contextlib
 import gzip
 import hashlib
 import io
-import re
 import secrets
 import tarfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -20,14 +19,14 @@ from napari_unet.launchers.servers import scripts
 from napari_unet.launchers.servers.connection import CommandError, Server
 from training.config import TrainingConfig
 from training.errors import UserError
+from training.runs.run_paths import checkpoint_step
 from training.stacks.training_pair import find_pair
 
 CHUNK = 1 << 20
-_CHECKPOINT = re.compile(r"ckpt_.*-\d+_(\d+)\.safetensors")
 
 
 @dataclass(frozen=True)
-class Progress:
+class UploadProgress:
     """How far an upload is: of what, and how many bytes of how many."""
 
     what: str
@@ -35,7 +34,7 @@ class Progress:
     total: int
 
 
-OnProgress = Callable[[Progress], None]
+OnProgress = Callable[[UploadProgress], None]
 
 
 class Store:
@@ -48,7 +47,7 @@ class Store:
     root : str
         The working folder's absolute path there.
     on_progress : callable
-        Called with a :class:`Progress` as bytes go out; never for what is there already.
+        Called with a :class:`UploadProgress` as bytes go out; never for what is there already.
     """
 
     def __init__(self, server: Server, root: str, on_progress: OnProgress) -> None:
@@ -67,11 +66,20 @@ class Store:
         return cls(server, root, on_progress)
 
     async def put_data(self, path: Path) -> str:
-        """Send a data file unless the server has its content; its path there."""
-        name = hash_file(path) + path.suffix
+        """Send a data file unless the server has its content; its path there.
+
+        Raises
+        ------
+        UserError
+            If the file can't be read.
+        """
+        with _reading(path):
+            name = hash_file(path) + path.suffix
         target = join(self.root, "store", name)
         if not await self._has(target):
-            await self._put(path.name, path.open("rb"), path.stat().st_size, target)
+            with _reading(path):
+                size = path.stat().st_size
+            await self._put(path.name, _chunks(path), size, target)
         return target
 
     async def put_source(self) -> str:
@@ -83,7 +91,7 @@ class Store:
         folder = join(self.root, "source", hashlib.sha256(archive).hexdigest())
         if not await self._has(folder):
             packed = f"{folder}.tar.gz"
-            await self._put("training source", io.BytesIO(archive), len(archive), packed)
+            await self._put("training source", [archive], len(archive), packed)
             await self.server.run(scripts.unpack(packed, folder))
         return folder
 
@@ -91,11 +99,11 @@ class Store:
         async with self.server.files() as sftp:
             return bool(await sftp.exists(path))
 
-    async def _put(self, what: str, source: io.BufferedIOBase, total: int, target: str) -> None:
+    async def _put(self, what: str, chunks: Iterable[bytes], total: int, target: str) -> None:
         """Send to a temporary name, compare the hash there, and rename."""
         temporary = f"{target}.part-{secrets.token_hex(4)}"
         try:
-            sent = await self._send(what, source, total, temporary)
+            sent = await self._send(what, chunks, total, temporary)
             arrived = await self.server.run(scripts.hash_files([temporary]), timeout=600)
         except UserError:
             with contextlib.suppress(UserError):
@@ -106,7 +114,7 @@ class Store:
         async with self.server.files() as sftp:
             await sftp.posix_rename(temporary, target)
 
-    async def _send(self, what: str, source: io.BufferedIOBase, total: int, target: str) -> str:
+    async def _send(self, what: str, chunks: Iterable[bytes], total: int, target: str) -> str:
         """Write to a file there; returns the SHA-256 of what was sent."""
         digest = hashlib.sha256()
         done = 0
@@ -114,12 +122,11 @@ class Store:
             self.server.files() as sftp,
             sftp.open(target, "wb", encoding=None) as file,
         ):
-            with source:
-                for chunk in iter(lambda: source.read(CHUNK), b""):
-                    await file.write(chunk)
-                    digest.update(chunk)
-                    done += len(chunk)
-                    self._on_progress(Progress(what, done, total))
+            for chunk in chunks:
+                await file.write(chunk)
+                digest.update(chunk)
+                done += len(chunk)
+                self._on_progress(UploadProgress(what, done, total))
         return digest.hexdigest()
 
 
@@ -127,6 +134,30 @@ def hash_file(path: Path) -> str:
     """SHA-256 of a file's content, in hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Say in a sentence why a file of the person's can't be read."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"{path} can't be read: {error.strerror or error}.",
+            "Check that it is there, that you may read it, and that its disk works.",
+        ) from error
+
+
+def _chunks(path: Path) -> Iterator[bytes]:
+    with _reading(path):
+        file = path.open("rb")
+    with file:
+        while True:
+            with _reading(path):
+                chunk = file.read(CHUNK)
+            if not chunk:
+                return
+            yield chunk
 
 
 def pack_source() -> bytes:
@@ -189,24 +220,26 @@ async def make_run_folder(store: Store, name: str, config: TrainingConfig) -> st
     return path
 
 
-async def share_checkpoint(nodes: Sequence[Server], paths: Sequence[str]) -> None:
+async def share_checkpoint(nodes: Sequence[tuple[Server, str]]) -> None:
     """Give the first node's newest checkpoint to the others, which write none.
 
     All nodes must go on from the same weights, and they may have disks of their own.
     """
     if len(nodes) < 2:
         return
-    folders = [join(path, "checkpoints") for path in paths]
-    async with nodes[0].files() as sftp:
-        names = [str(name) for name in await sftp.listdir(folders[0])]
-        steps = {int(match[1]): name for name in names if (match := _CHECKPOINT.fullmatch(name))}
+    (first, path), *others = nodes
+    folder = join(path, "checkpoints")
+    async with first.files() as sftp:
+        names = [str(name) for name in await sftp.listdir(folder)]
+        steps = {step: name for name in names if (step := checkpoint_step(name)) is not None}
         if not steps:
             return
         newest = steps[max(steps)]
-        async with sftp.open(join(folders[0], newest), "rb", encoding=None) as file:
+        async with sftp.open(join(folder, newest), "rb", encoding=None) as file:
             content: Any = await file.read()
-    for node, folder in zip(nodes[1:], folders[1:], strict=True):
-        async with node.files() as sftp:
+    for server, path in others:
+        folder = join(path, "checkpoints")
+        async with server.files() as sftp:
             if await sftp.exists(join(folder, newest)):
                 continue  # a disk that the nodes share
             async with sftp.open(join(folder, f".{newest}"), "wb", encoding=None) as file:

@@ -14,7 +14,7 @@ from qtpy.QtWidgets import QTabWidget, QVBoxLayout
 
 from napari_unet.launchers.launcher import new_run_name
 from napari_unet.launchers.servers.host_keys import UnknownHostKeyError, accept_host_key
-from napari_unet.launchers.servers.store import Progress
+from napari_unet.launchers.servers.store import UploadProgress
 from napari_unet.runs.run_list import RunSummary, list_runs
 from napari_unet.runs.run_offer import offer_run
 from napari_unet.runs.run_progress import RunProgress, failure, interruption
@@ -169,7 +169,7 @@ class TrainDock(Dock):
             accept_host_key(error)
             self._on_start_requested()
 
-    def _on_upload_progressed(self, progress: Progress) -> None:
+    def _on_upload_progressed(self, progress: UploadProgress) -> None:
         percent = 100 * progress.done // max(1, progress.total)
         self._progress.show_headline(f"Uploading {progress.what}: {percent} %")
 

@@ -25,7 +25,7 @@ from training.runs.run_directory import RunDirectory
 parser = argparse.ArgumentParser()
 parser.add_argument("--run_dir")
 parser.add_argument("--devices", type=int)
-options = parser.parse_args()
+options, _ = parser.parse_known_args()  # of the nodes, it plays the first
 run = RunDirectory(options.run_dir)
 config = run.read_config()
 done = len(list(run.checkpoints.glob("done-*")))

@@ -100,7 +100,8 @@ def test_profiles_come_back_as_they_were_or_are_refused(
         assert find_profile(name) == profile
         assert load_profiles() == {name: profile}
         run = RunDirectory(config)
-        record = RemoteRecord(profile, "id", 8, (f"/{folder.replace('..', '')}/runs/a",))
+        paths = (f"/{folder.replace('..', '')}/runs/a",) * (1 + len(nodes))
+        record = RemoteRecord(profile, "id", profile.devices, paths)
         write_record(run, record)
         assert read_record(run) == record
 
@@ -119,6 +120,7 @@ def test_a_run_with_hostile_names_everywhere(sshd: Sshd, tmp_path: Path) -> None
         folder=f"{sshd.work}/{HOSTILE}",
         activate=activate,
     )
+    save_profile(profile)
     launcher = RemoteLauncher(profile, tmp_path / "copies" / HOSTILE)
     run = launcher.start(quick_config(data, 20), HOSTILE)
     follower = RunFollower(run, launcher)

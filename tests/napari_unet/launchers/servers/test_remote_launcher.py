@@ -9,13 +9,15 @@ import sys
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from napari_unet.launchers.servers.opening import ConnectionLostError
+from napari_unet.launchers.servers.profiles import save_profile
 from napari_unet.launchers.servers.record import read_record
 from napari_unet.launchers.servers.remote_launcher import RemoteLauncher
-from napari_unet.launchers.servers.store import Progress
+from napari_unet.launchers.servers.store import UploadProgress
 from napari_unet.runs.run_follower import RunFollower
 from tests.napari_unet.launchers.servers.quick_server import (
     follow_to_end,
@@ -43,7 +45,9 @@ def activate(tmp_path: Path) -> str:
 
 @pytest.fixture
 def launcher(sshd: Sshd, tmp_path: Path, activate: str) -> Iterator[RemoteLauncher]:
-    launcher = RemoteLauncher(sshd.profile(activate=activate, devices=2), tmp_path / "copies")
+    profile = sshd.profile(activate=activate, devices=2)
+    save_profile(profile)
+    launcher = RemoteLauncher(profile, tmp_path / "copies")
     yield launcher
     launcher.close()
 
@@ -103,7 +107,7 @@ def test_the_best_model_comes_while_the_run_goes_on(
 def test_the_same_data_is_uploaded_once(
     sshd: Sshd, tmp_path: Path, activate: str, data: Path
 ) -> None:
-    told: list[Progress] = []
+    told: list[UploadProgress] = []
     launcher = RemoteLauncher(
         sshd.profile(activate=activate), tmp_path / "copies", on_progress=told.append
     )
@@ -290,6 +294,34 @@ def test_a_start_that_fails_leaves_nothing_here(
     assert os.listdir(tmp_path / "elsewhere") == []  # noqa: PTH208
     launcher.close()
     other.close()
+
+
+def test_an_unreadable_stack_is_not_a_full_disk(
+    launcher: RemoteLauncher, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Refused as another user's file is; tests may run as root, which may read any file."""
+    open_file = Path.open
+
+    def refuse(path: Path, *arguments: Any, **options: Any) -> Any:
+        if path.name == "train-labels.tif":
+            raise PermissionError(13, "Permission denied", str(path))
+        return open_file(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(UserError, match=r"train-labels\.tif can't be read: Permission") as refused:
+        launcher.start(quick_config(data, 1), "first")
+    assert "space" not in str(refused.value)
+    assert list((tmp_path / "copies").iterdir()) == []
+
+
+def test_a_copy_that_cannot_be_written_is_named(launcher: RemoteLauncher, data: Path) -> None:
+    run = launcher.start(quick_config(data, 20), "first")
+    run.log.unlink(missing_ok=True)
+    run.log.mkdir()
+    with pytest.raises(UserError, match=r"train\.log can't be written: Is a directory"):
+        follow_to_end(RunFollower(run, launcher))
+    run.log.rmdir()
+    follow_to_end(RunFollower(run, launcher))
 
 
 def test_a_full_disk_is_told(

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from napari_unet.launchers.servers.profiles import save_profile
 from napari_unet.launchers.servers.record import read_record
 from napari_unet.launchers.servers.remote_launcher import RemoteLauncher
 from napari_unet.runs.run_follower import RunFollower
@@ -104,6 +105,7 @@ def test_two_servers_train_one_model_and_fall_together(nodes: list[Sshd], tmp_pa
         folder=str(tmp_path / "disk" / "my work"),
         activate=f"export PATH={python}:$PATH",
     )
+    save_profile(profile)
     with closing(RemoteLauncher(profile, tmp_path / "copies")) as launcher:
         check_two_nodes(launcher, nodes, tmp_path)
 
