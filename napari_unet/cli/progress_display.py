@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 from types import TracebackType
 
 import click
 from tqdm import tqdm
 
 from napari_unet.text import duration, printable
-from training.runs.run_state import RunState
+from training.runs.run_directory import RunDirectory
+from training.runs.run_state import RunState, comparison_line
 
 _BAR = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} steps{postfix}"
 
@@ -76,6 +78,15 @@ class ProgressDisplay:
                     f"{state.total_steps}: soft Dice {mean['soft_dice']:.4f}, "
                     f"Dice {mean['dice']:.4f}{_time_left(state)}"
                 )
+
+
+def ending_lines(run: RunDirectory, status: str, state: RunState) -> Iterator[str]:
+    """Say how a run ended, and what there is of it."""
+    yield f"The run {run.name} is {status}."
+    if state.comparison is not None:
+        yield comparison_line(state.comparison)
+    if run.has_model:
+        yield f"Its best model: {run.model_file}"
 
 
 def _figures(state: RunState) -> str:

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import click
 
-from napari_unet.cli.progress_display import ProgressDisplay
+from napari_unet.cli.progress_display import ProgressDisplay, ending_lines
 from napari_unet.launchers.servers.host_keys import UnknownHostKeyError, accept_host_key
 from napari_unet.launchers.servers.opening import ConnectionLostError
 from napari_unet.launchers.servers.profiles import find_profile
@@ -136,9 +136,8 @@ def follow(run: RunDirectory, follower: RunFollower) -> None:
 
 
 def _report_end(run: RunDirectory, follower: RunFollower) -> None:
-    click.echo(f"The run {run.name} is {follower.status}.")
-    if run.has_model:
-        click.echo(f"Its best model: {run.model_file}")
+    for line in ending_lines(run, follower.status, follower.state):
+        click.echo(printable(line))
     failure = follower.state.failure
     if follower.status == "failed" and failure is not None:
         click.echo(printable(f"Error: {failure['message']} {failure['remedy']}"), err=True)

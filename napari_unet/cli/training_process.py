@@ -9,7 +9,7 @@ import subprocess
 import sys
 from types import FrameType
 
-from napari_unet.cli.progress_display import ProgressDisplay
+from napari_unet.cli.progress_display import ProgressDisplay, ending_lines
 from training.runs.run_directory import RunDirectory
 from training.runs.run_state import RunState, read_state
 
@@ -49,9 +49,8 @@ def train_here(run: RunDirectory) -> int:
         display.show(state)
     code = process.returncode
     if code == 0:
-        display.say(f"The run {run.name} is {state.status}.")
-        if run.has_model:
-            display.say(f"Its best model: {run.model_file}")
+        for line in ending_lines(run, state.status, state):
+            display.say(line)
     return code if code >= 0 else 128 - code
 
 

@@ -6,13 +6,13 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Mapping
 from typing import Any
 
 from training.devices.placement import Device
 from training.metrics.evaluation_report import Evaluation, zoo_line
 from training.runs.event_log import EventLog
 from training.runs.run_directory import RunDirectory
+from training.runs.run_state import comparison_line
 
 
 class Report:
@@ -101,13 +101,3 @@ class Report:
         self.event(kind, step=step, seconds=time.monotonic() - self._start)
         if self._events is not None:
             self._events.close()
-
-
-def comparison_line(comparison: Mapping[str, Any]) -> str:
-    """A comparison as a person reads it."""
-    before, after = (comparison[name]["soft_dice"] for name in ("before", "after"))
-    verdict = "better" if comparison["is_better"] else "no better"
-    return (
-        f"Soft Dice of what was held out: {after:.4f}, and {before:.4f} by the model that it "
-        f"began from. The new one is {verdict}."
-    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -190,3 +190,13 @@ def run_status(state: RunState, is_running: bool) -> RunStatus:
 def can_resume(status: RunStatus) -> bool:
     """Whether a run in this state has ended before its time."""
     return status in ("stopped", "failed", "interrupted")
+
+
+def comparison_line(comparison: Mapping[str, Any]) -> str:
+    """Say how a run's model compares with the one that it began from, by a ``compared`` event."""
+    before, after = (comparison[name]["soft_dice"] for name in ("before", "after"))
+    verdict = "better" if comparison["is_better"] else "not better"
+    return (
+        f"Soft Dice of what was held out: {after:.4f}, and {before:.4f} by the model that it "
+        f"began from. The new one is {verdict}."
+    )
