@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from napari.qt.threading import FunctionWorker, GeneratorWorker, create_worker
+from superqt.utils import FunctionWorker, GeneratorWorker, create_worker
 
 from napari_unet.widgets.common.messages import report
 
@@ -31,6 +31,7 @@ def run_in_thread(
     on_error : callable
         Called with its exception on the window's thread; shows it by default.
     """
+    # superqt's and not napari's, whose workers outlive their work, with all that it refers to.
     worker: FunctionWorker[Any] = create_worker(function, _ignore_errors=True, _start_thread=False)
     worker.returned.connect(on_result)
     worker.errored.connect(on_error)

@@ -121,8 +121,8 @@ def wait_until_nothing_is_left(qtbot: QtBot) -> None:
     """No thread of ours, no child that works, none that is a zombie."""
     wait_for_threads(qtbot)
     qtbot.waitUntil(lambda: psutil.Process().children(recursive=True) == [])
-    waiters = [one for one in threading.enumerate() if one.name.startswith("wait-")]
-    assert not any(one.is_alive() for one in waiters)
+    waiters = [thread for thread in threading.enumerate() if thread.name.startswith("wait-")]
+    qtbot.waitUntil(lambda: not any(thread.is_alive() for thread in waiters))
 
 
 def follow_in(viewer: Viewer, run: RunDirectory, qtbot: QtBot, headline: str) -> TrainDock:
