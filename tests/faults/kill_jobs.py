@@ -278,7 +278,7 @@ class Fetching:
         """The copy is the server's run."""
         copy = RunDirectory(folder / self._there.name)
         there = RunDirectory(self._there)
-        for one in ("events", "best", "onnx", "evaluation_json", "evaluation_csv"):
+        for one in ("events", "best", "evaluation_json", "evaluation_csv"):
             assert getattr(copy, one).read_bytes() == getattr(there, one).read_bytes(), one
 
 
