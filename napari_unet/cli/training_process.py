@@ -79,6 +79,6 @@ def _pass_signals_on(process: subprocess.Popen[bytes]) -> None:
 
 
 def _stop_with_parent() -> None:
-    """Have Linux send SIGTERM to this process when its parent dies, however it dies."""
+    """Have Linux send ``training.learning.stop_request.PARENT_DIED`` when the parent dies."""
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGUSR1)

@@ -8,11 +8,15 @@ from types import FrameType
 
 from training.runs.run_directory import RunDirectory
 
+# Sent by Linux when the command that trains dies. It may come twice, once for each of that
+# command's threads, so it never ends the training at once.
+PARENT_DIED = signal.SIGUSR1
+
 
 class StopRequest:
-    """Notes SIGTERM and SIGINT once it is made, and looks for the run's stop file.
+    """Notes SIGTERM, SIGINT and the parent's death once it is made, and looks for the stop file.
 
-    A second signal of the same kind ends the process at once, as if there were no handler.
+    A second SIGTERM or SIGINT ends the process at once, as if there were no handler.
     """
 
     def __init__(self, run: RunDirectory) -> None:
@@ -20,6 +24,7 @@ class StopRequest:
         self._has_signal = False
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
+        signal.signal(PARENT_DIED, self._on_parent_died)
 
     def is_requested(self) -> bool:
         """Say whether a signal came or the file is there."""
@@ -28,3 +33,6 @@ class StopRequest:
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self._has_signal = True
         signal.signal(number, signal.SIG_DFL)
+
+    def _on_parent_died(self, number: int, frame: FrameType | None) -> None:
+        self._has_signal = True
