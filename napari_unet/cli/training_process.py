@@ -10,6 +10,7 @@ import sys
 from types import FrameType
 
 from napari_unet.cli.progress_display import ProgressDisplay, ending_lines
+from training.devices.run_processes import PARENT_DIED
 from training.runs.run_directory import RunDirectory
 from training.runs.run_state import RunState, read_state
 
@@ -79,6 +80,6 @@ def _pass_signals_on(process: subprocess.Popen[bytes]) -> None:
 
 
 def _stop_with_parent() -> None:
-    """Have Linux send ``training.learning.stop_request.PARENT_DIED`` when the parent dies."""
+    """Have Linux send ``PARENT_DIED`` when the parent dies."""
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGUSR1)
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, PARENT_DIED)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -13,6 +14,9 @@ import psutil
 
 # The variable of the environment whose value is the run's id.
 RUN_MARK = "NAPARI_UNET_RUN"
+# Sent by Linux when the command that trains dies. It may come twice, once for each of that
+# command's threads, so it never ends the training at once.
+PARENT_DIED = signal.SIGUSR1
 
 
 def find_processes(run_id: str) -> list[psutil.Process]:

@@ -6,11 +6,8 @@ import os
 import signal
 from types import FrameType
 
+from training.devices.run_processes import PARENT_DIED
 from training.runs.run_directory import RunDirectory
-
-# Sent by Linux when the command that trains dies. It may come twice, once for each of that
-# command's threads, so it never ends the training at once.
-PARENT_DIED = signal.SIGUSR1
 
 
 class StopRequest:

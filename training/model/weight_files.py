@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,21 +27,23 @@ def read_safetensors(path: Path) -> tuple[Weights, dict[str, str]]:
     UserError
         If the file is missing, can't be read, or is not a safetensors file.
     """
-    check_readable(path)
-    try:
-        with safe_open(path, framework="numpy") as file:
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            return weights, file.metadata() or {}
-    except _CONTENT_ERRORS as error:
-        raise not_a_checkpoint(path) from error
+    with _opened(path) as file:
+        weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        return weights, file.metadata() or {}
 
 
 def read_metadata(path: Path) -> dict[str, str]:
     """Read a file's metadata alone; errors as :func:`read_safetensors`."""
+    with _opened(path) as file:
+        return file.metadata() or {}
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
     check_readable(path)
     try:
         with safe_open(path, framework="numpy") as file:
-            return file.metadata() or {}
+            yield file
     except _CONTENT_ERRORS as error:
         raise not_a_checkpoint(path) from error
 
