@@ -30,6 +30,7 @@ FLOORS = (
     "training.sampling",
     "training.files",
     "training.presets",
+    "training.config_options",
     "training.config",
     "training.runs",
     "training.stacks",

@@ -1,8 +1,4 @@
-"""The complete configuration of a run: one frozen dataclass.
-
-The metadata of its fields (title, help, range, choices) makes the window's form, the command
-line's options, and the check of a file.
-"""
+"""The complete configuration of a run: one frozen dataclass."""
 
 from __future__ import annotations
 
@@ -10,10 +6,11 @@ import dataclasses
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 from training import __version__
+from training.config_options import LARGEST_INTEGER, advanced, check_value, option
 from training.errors import UserError
 from training.files.untrusted_files import parse_json
 from training.label_convention import LabelConvention
@@ -27,33 +24,6 @@ from training.presets.registry import (
 
 FOLDS = 5
 DEVICE_PATTERN = re.compile(r"auto|cpu|ascend(:\d{1,4})?")
-LARGEST_INTEGER, LARGEST_FLOAT = 2**31 - 1, 1e300
-_TEXT = re.compile(r"[^\0\ud800-\udc7f\udd00-\udfff]*")  # what a file can be called
-
-
-def _option(
-    default: Any,
-    title: str,
-    help: str,
-    *,
-    minimum: float | None = None,
-    maximum: float | None = None,
-    choices: tuple[str, ...] = (),
-    is_advanced: bool = False,
-) -> Any:
-    metadata = {
-        "title": title,
-        "help": help,
-        "minimum": minimum,
-        "maximum": maximum,
-        "choices": choices,
-        "is_advanced": is_advanced,
-    }
-    return field(default=default, metadata=metadata)
-
-
-def _advanced(default: Any, title: str, help: str, **metadata: Any) -> Any:
-    return _option(default, title, help, is_advanced=True, **metadata)
 
 
 @dataclass(frozen=True)
@@ -69,145 +39,182 @@ class TrainingConfig:
         If a value has the wrong type, is out of its range, or is not one of its choices.
     """
 
-    preset: str = _option(
+    preset: str = option(
         ZOO_PRESET,
         "Network",
         describe_presets(),
         choices=tuple(list_presets()),
+        flag="preset",
     )
-    data_url: str = _option("", "Data folder", "Folder with train-volume.tif and train-labels.tif.")
-    image: str = _advanced(
-        "", "Image stack", "TIF of the images; empty: train-volume.tif in the data folder."
+    data_url: str = option(
+        "",
+        "Data folder",
+        "Folder with train-volume.tif and train-labels.tif.",
+        flag="data",
+        is_path=True,
     )
-    labels: str = _advanced(
-        "", "Label stack", "TIF of the labels; empty: train-labels.tif in the data folder."
+    image: str = advanced(
+        "",
+        "Image stack",
+        "TIF of the images; empty: train-volume.tif in the data folder.",
+        flag="image",
+        is_path=True,
     )
-    label_convention: LabelConvention = _option(
+    labels: str = advanced(
+        "",
+        "Label stack",
+        "TIF of the labels; empty: train-labels.tif in the data folder.",
+        flag="labels",
+        is_path=True,
+    )
+    label_convention: LabelConvention = option(
         LabelConvention.ISBI,
         "Labels",
         "isbi: 0 is membrane. membrane: every other value than 0 is membrane. "
         "sparse: 1 is membrane, 2 is inside, 0 is unknown.",
         choices=tuple(LabelConvention),
+        flag="convention",
     )
-    corrected_slices: str = _advanced(
+    corrected_slices: str = advanced(
         "",
         "Corrected slices",
         "Slices with sparse labels that count corrected_weight, such as 3,9; empty: those that the "
         "label stack names.",
     )
-    corrected_weight: float = _advanced(
+    corrected_weight: float = advanced(
         2.0,
         "Weight of corrections",
         "How much a pixel of a corrected slice counts; a pixel of another slice counts 1.",
         minimum=0.1,
         maximum=100,
     )
-    device: str = _option(
-        "auto", "Device", "auto (an NPU if there is one), cpu, ascend, or ascend:ID."
+    device: str = option(
+        "auto",
+        "Device",
+        "auto (an NPU if there is one), cpu, ascend, or ascend:ID.",
+        flag="device",
     )
-    cross_valid_ind: int = _option(
+    cross_valid_ind: int = option(
         1,
         "Fold",
         "Which fifth of the slices is held out for validation.",
         minimum=0,
         maximum=FOLDS - 1,
+        flag="fold",
     )
-    valid_slices: str = _advanced("", "Slices held out", "Such as 3,9; empty: those of the fold.")
-    epochs: int = _option(
-        400, "Epochs", "Passes over the training slices, on one device.", minimum=1
+    valid_slices: str = advanced("", "Slices held out", "Such as 3,9; empty: those of the fold.")
+    epochs: int = option(
+        400,
+        "Epochs",
+        "Passes over the training slices, on one device.",
+        minimum=1,
+        flag="epochs",
     )
-    distribute_epochs: int = _advanced(
+    distribute_epochs: int = advanced(
         1600,
         "Epochs, distributed",
         "Passes over the training slices, on several devices.",
         minimum=1,
     )
-    steps: int = _option(
-        0, "Steps", "End after this many optimizer steps; 0: after the epochs.", minimum=0
+    steps: int = option(
+        0,
+        "Steps",
+        "End after this many optimizer steps; 0: after the epochs.",
+        minimum=0,
+        flag="steps",
     )
-    seed: int = _option(
-        1, "Seed", "Decides the initial weights and the augmentation.", minimum=0, maximum=2**31 - 1
+    seed: int = option(
+        1,
+        "Seed",
+        "Decides the initial weights and the augmentation.",
+        minimum=0,
+        maximum=LARGEST_INTEGER,
+        flag="seed",
     )
-    batchsize: int = _advanced(16, "Batch size", "Images a step on each device.", minimum=1)
-    lr: float = _advanced(
+    batchsize: int = advanced(16, "Batch size", "Images a step on each device.", minimum=1)
+    lr: float = advanced(
         1e-4,
         "Learning rate",
         "Adam's, the highest of its schedule. 0: by the number of steps.",
         minimum=0,
     )
-    lr_schedule: str = _advanced(
+    lr_schedule: str = advanced(
         "constant",
         "Schedule",
         "constant: the same rate throughout. one_cycle: up to the rate, then down by a cosine.",
         choices=("constant", "one_cycle"),
     )
-    average_weights: bool = _advanced(
+    average_weights: bool = advanced(
         False,
         "Average the weights",
         "Validate and keep the mean of the weights over the last tenth of the steps, "
         "exponentially weighted.",
     )
-    weight_decay: float = _advanced(
+    weight_decay: float = advanced(
         5e-4, "Weight decay", "Pull of the weights towards zero.", minimum=0
     )
-    loss_scale: float = _advanced(
+    loss_scale: float = advanced(
         1024.0, "Loss scale", "Factor that the optimizer takes out of the gradients.", minimum=1
     )
-    FixedLossScaleManager: float = _advanced(
+    FixedLossScaleManager: float = advanced(
         1024.0,
         "Loss scale manager",
         "Factor on the loss, against underflow in half precision.",
         minimum=1,
     )
-    num_classes: int = _advanced(2, "Classes", "Membrane and inside.", minimum=2, maximum=2)
-    num_channels: int = _advanced(
+    num_classes: int = advanced(2, "Classes", "Membrane and inside.", minimum=2, maximum=2)
+    num_channels: int = advanced(
         1, "Channels", "Channels of the input image.", minimum=1, maximum=1
     )
-    flips: float = _advanced(
+    flips: float = advanced(
         1.0,
         "Flips",
         "Share of the steps, from the first on, whose images are flipped and turned at random.",
         minimum=0,
         maximum=1,
     )
-    gamma: float = _advanced(
+    gamma: float = advanced(
         0.0,
         "Gamma",
         "Every image is raised to a power of up to e to this, and down to its inverse.",
         minimum=0,
         maximum=2,
     )
-    contrast: float = _advanced(
+    contrast: float = advanced(
         0.0,
         "Contrast",
         "The contrast of every image is changed by up to a factor of e to this power.",
         minimum=0,
         maximum=2,
     )
-    brightness: float = _advanced(
+    brightness: float = advanced(
         0.0,
         "Brightness",
         "Up to this much is added to every image, whose intensities are from -1 to 1.",
         minimum=0,
         maximum=1,
     )
-    keep_checkpoint_max: int = _advanced(
+    keep_checkpoint_max: int = advanced(
         10, "Checkpoints kept", "The newest ones, beside the best.", minimum=1
     )
-    eval_interval: int = _advanced(
+    eval_interval: int = advanced(
         20,
         "Validate every",
         "Epochs between validations; 0: so many that there are about 24 in a run.",
         minimum=0,
     )
-    resume: bool = _advanced(False, "Start from weights", "Start this new run from resume_ckpt.")
-    resume_ckpt: str = _advanced(
-        "", "Weights", "A .ckpt or .safetensors file that a new run starts from."
+    resume: bool = advanced(False, "Start from weights", "Start this new run from resume_ckpt.")
+    resume_ckpt: str = advanced(
+        "",
+        "Weights",
+        "A .ckpt or .safetensors file that a new run starts from.",
+        flag="weights",
+        is_path=True,
     )
 
     def __post_init__(self) -> None:
-        for option in fields(self):
-            _check(option.name, getattr(self, option.name), option)
+        for declared in fields(self):
+            check_value(declared, getattr(self, declared.name))
         object.__setattr__(self, "label_convention", LabelConvention(self.label_convention))
         if not DEVICE_PATTERN.fullmatch(self.device):
             raise UserError(
@@ -266,34 +273,12 @@ class TrainingConfig:
 
 
 def _refuse_unknown(options: Mapping[str, Any]) -> None:
-    known = {option.name for option in fields(TrainingConfig)}
+    known = {declared.name for declared in fields(TrainingConfig)}
     unknown = sorted(set(options) - known)
     if unknown:
         raise UserError(
             f"Unknown option: {', '.join(unknown):.99}.", f"Known are: {', '.join(sorted(known))}."
         )
-
-
-def _check(name: str, value: Any, option: dataclasses.Field[Any]) -> None:
-    kind = str if isinstance(option.default, str) else type(option.default)
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    fits = is_number if kind is float else type(value) in (kind, type(option.default))
-    if is_number:
-        fits = fits and abs(value) <= (LARGEST_FLOAT if kind is float else LARGEST_INTEGER)
-    if not fits:
-        raise UserError(f"{name} is {value!r:.99}, but must be of type {kind.__name__}.")
-    if isinstance(value, str) and not _TEXT.fullmatch(value):
-        raise UserError(
-            f"{name} is {value!r:.99}.",
-            "Remove the characters that can't be in the name of a file.",
-        )
-    minimum, maximum = option.metadata["minimum"], option.metadata["maximum"]
-    if (minimum is not None and value < minimum) or (maximum is not None and value > maximum):
-        upper = "" if maximum is None else f" and at most {maximum}"
-        raise UserError(f"{name} is {value!r:.99}, but must be at least {minimum}{upper}.")
-    choices = option.metadata["choices"]
-    if choices and value not in choices:
-        raise UserError(f"{name} is '{value:.99}'.", f"Choose one of: {', '.join(choices)}.")
 
 
 def parse_slices(text: str, name: str = "The list") -> list[int]:
@@ -330,3 +315,14 @@ def preset_config(preset: str, **changes: Any) -> TrainingConfig:
     recipe = record.sparse_recipe if is_sparse else {}
     config = TrainingConfig(preset=record.name)
     return config.replace(**{**record.defaults, **recipe, **changes})
+
+
+def preset_options() -> list[str]:
+    """List the options in which presets differ, but for their name."""
+    configs = [preset_config(name) for name in list_presets()]
+    return [
+        declared.name
+        for declared in fields(TrainingConfig)
+        if declared.name != "preset"
+        and len({getattr(config, declared.name) for config in configs}) > 1
+    ]

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import Field, fields
 from pathlib import Path
 from typing import Any
 
 import click
 
 from napari_unet.prediction.predictor import PRECISIONS
+from training.config import TrainingConfig, preset_config, preset_options
 from training.label_convention import FINISHED_CONVENTIONS, LabelConvention
+from training.presets.registry import DEFAULT_PRESET
 
 model_argument = click.argument("model", metavar="RUN_OR_ONNX", type=click.Path(path_type=Path))
 stack_argument = click.argument("stack", metavar="STACK.tif", type=click.Path(path_type=Path))
@@ -70,3 +73,30 @@ def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(_DATA_OPTIONS):
         command = option(command)
     return command
+
+
+def config_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of a training's configuration; those that are not given are None."""
+    config = preset_config(DEFAULT_PRESET)
+    defaults = {declared.name: getattr(config, declared.name) for declared in fields(config)}
+    defaults |= dict.fromkeys(preset_options(), "the network's")
+    defaults["label_convention"] = "sparse where the labels look so, else isbi"
+    for declared in reversed(fields(TrainingConfig)):
+        if declared.metadata["flag"]:
+            command = _config_option(declared, defaults[declared.name])(command)
+    return command
+
+
+def _config_option(declared: Field[Any], default: Any) -> Callable[..., Any]:
+    metadata, kind = declared.metadata, type(declared.default)
+    help = metadata["help"]
+    if default != "":
+        help += f"  [default: {default}]"
+    choices = [str(choice) for choice in metadata["choices"]]
+    return click.option(
+        f"--{metadata['flag']}",
+        declared.name,
+        type=click.Choice(choices) if choices else kind,
+        metavar="PATH" if metadata["is_path"] else None,
+        help=help,
+    )

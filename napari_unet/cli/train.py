@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
-from napari_unet.cli.options import convention_option
+from napari_unet.cli.options import config_options
 from napari_unet.cli.run_access import resume_remotely, train_remotely
 from napari_unet.cli.training_process import train_here
 from napari_unet.launchers.launcher import new_run_name
@@ -19,7 +20,7 @@ from napari_unet.runs.learning_on import learn_on_config
 from training.config import TrainingConfig, preset_config
 from training.errors import UserError
 from training.label_convention import LabelConvention
-from training.presets.registry import DEFAULT_PRESET, describe_presets, list_presets
+from training.presets.registry import DEFAULT_PRESET
 from training.runs.run_directory import RunDirectory
 from training.runs.run_state import load_state
 from training.stacks.sparse_labels import labelled_slices
@@ -30,32 +31,7 @@ RUNS_FOLDER = Path("runs")
 
 
 @click.command()
-@click.option(
-    "--data",
-    metavar="DIR",
-    help="Folder with train-volume.tif and train-labels.tif.",
-)
-@click.option("--image", metavar="FILE", help="Another image stack.")
-@click.option("--labels", metavar="FILE", help="Another label stack.")
-@convention_option(
-    "--convention",
-    LabelConvention,
-    help="Of the labels. isbi: 0 is membrane. membrane: every other value is. sparse: 1 is "
-    "membrane, 2 inside, 0 unknown.  [default: sparse where they look so, else isbi]",
-)
-@click.option(
-    "--preset",
-    type=click.Choice(list(list_presets())),
-    help=f"{describe_presets()}  [default: {DEFAULT_PRESET}]",
-)
-@click.option("--fold", type=int, metavar="0-4", help="Fifth of the slices held out.  [default: 1]")
-@click.option("--epochs", type=int, help="Passes over the training slices.")
-@click.option("--steps", type=int, help="End after so many steps instead.")
-@click.option("--device", help="auto, cpu, ascend or ascend:ID.  [default: auto]")
-@click.option("--seed", type=int, help="Of weights and augmentation.  [default: 1]")
-@click.option(
-    "--weights", metavar="FILE", help="Start from these: a .safetensors file, or a zoo's .ckpt."
-)
+@config_options
 @click.option(
     "--from",
     "source",
@@ -102,7 +78,7 @@ def command(
       napari-unet train --data isbi --labels corrected.tif --from runs/first
       napari-unet train --data isbi --remote lab --devices 8
     """
-    given = {_FIELDS[name]: value for name, value in options.items() if value is not None}
+    given = {name: value for name, value in options.items() if value is not None}
     if resume is not None:
         if given or source or config_file or out:
             raise UserError(
@@ -127,28 +103,14 @@ def command(
     sys.exit(train_here(run))
 
 
-_FIELDS = {
-    "data": "data_url",
-    "image": "image",
-    "labels": "labels",
-    "convention": "label_convention",
-    "preset": "preset",
-    "fold": "cross_valid_ind",
-    "epochs": "epochs",
-    "steps": "steps",
-    "device": "device",
-    "seed": "seed",
-    "weights": "resume_ckpt",
-}
-
-
 def _configure(
     source: Path | None, config_file: Path | None, given: dict[str, Any]
 ) -> TrainingConfig:
     """The configuration of a new run: from a file or a preset, with the options given."""
-    for name in ("data_url", "image", "labels", "resume_ckpt"):
-        if name in given:
-            given[name] = os.path.abspath(given[name])  # noqa: PTH100 (keeps links as they are)
+    for declared in fields(TrainingConfig):
+        if declared.metadata["is_path"] and declared.name in given:
+            path = given[declared.name]
+            given[declared.name] = os.path.abspath(path)  # noqa: PTH100 (keeps links as they are)
     if "resume_ckpt" in given:
         given["resume"] = True
     if config_file is not None:

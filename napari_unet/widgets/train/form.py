@@ -12,7 +12,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFormLayout, QLabel, QVBoxLayout, QWidget
 from superqt import QCollapsible
 
-from training.config import TrainingConfig, preset_config
+from training.config import TrainingConfig, preset_config, preset_options
 from training.errors import UserError
 from training.label_convention import LabelConvention
 from training.presets.registry import DEFAULT_PRESET, find_preset, list_presets
@@ -112,7 +112,7 @@ class TrainingForm(QWidget):
     def _on_preset_changed(self, preset: str) -> None:
         """Take the new preset's values of those options in which presets differ."""
         config = preset_config(preset, label_convention=self._convention)
-        for name in _differing_options():
+        for name in preset_options():
             self._widgets[name].value = getattr(config, name)
 
     def _rows(self, is_advanced: bool) -> QWidget:
@@ -174,15 +174,6 @@ def _offer(widget: Any, choices: Sequence[str]) -> None:
         widget.choices = list(dict.fromkeys(choices))
         if chosen in widget.choices:
             widget.value = chosen
-
-
-def _differing_options() -> list[str]:
-    configs = [preset_config(name) for name in list_presets()]
-    return [
-        option.name
-        for option in fields(TrainingConfig)
-        if option.name != "preset" and len({getattr(one, option.name) for one in configs}) > 1
-    ]
 
 
 def _restored(remembered: Mapping[str, Any]) -> TrainingConfig:
