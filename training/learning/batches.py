@@ -33,8 +33,8 @@ class Batch(NamedTuple):
     membrane : array (N, 1, h, w) of float32
         Wanted probability, from 0 to 1.
     weights : array (N, 1, h, w) of float32
-        Of the pixels' losses, 0 where no label is known. Their mean is 1, so that the mean of
-        the weighted losses is the weighted mean.
+        Weights of the pixels' losses, 0 where no label is known. Their mean is 1, so that the
+        mean of the weighted losses is the weighted mean.
     """
 
     images: Image
@@ -68,19 +68,20 @@ class Batches:
     data : TrainingSet
         Its training slices are sampled.
     card : ModelCard
-        Whose scaling and displacement are used.
+        Its scaling and displacement are used.
     config : TrainingConfig
     place : Place
-        Of this process.
+        Place of this process in the run.
     progress : TrainingProgress
         Where the run goes on from.
 
     Attributes
     ----------
     samples_per_epoch, samples_per_step : int
-        Of all devices together.
+        Samples of all devices together.
     total_steps : int
-        Of the whole run; the last one goes on into the next epoch rather than leave samples out.
+        Steps of the whole run; the last one goes on into the next epoch rather than leave samples
+        out.
     """
 
     def __init__(
@@ -119,7 +120,7 @@ class Batches:
         return self._progress.samples + (step - self._progress.steps) * self.samples_per_step
 
     def epoch(self, step: int) -> int:
-        """Give the epoch, from 1, that the first sample of a step, from 1, belongs to."""
+        """Return the epoch, from 1, that the first sample of a step, from 1, belongs to."""
         return self.samples_after(step - 1) // self.samples_per_epoch + 1
 
     def epochs_finished(self, step: int) -> int:
@@ -127,7 +128,7 @@ class Batches:
         return self.samples_after(step) // self.samples_per_epoch
 
     def sample_numbers(self, step: int) -> range:
-        """Give the numbers of the samples that this process trains on in a step, from 1."""
+        """Return the numbers of the samples that this process trains on in a step, from 1."""
         first = self.samples_after(step - 1) + self._rank * self._batchsize
         return range(first, first + self._batchsize)
 
@@ -144,7 +145,7 @@ class Batches:
         return Batch(images, membrane, weights / np.float32(mean) if mean else weights)
 
     def from_step(self, first: int) -> Iterator[tuple[int, Batch]]:
-        """Give the steps from ``first`` to the last with their batches, one made ready ahead."""
+        """Yield the steps from ``first`` to the last with their batches, one made ready ahead."""
         with ThreadPoolExecutor(1, thread_name_prefix="batches") as thread:
             coming = thread.submit(self.batch, first)
             for step in range(first, self.total_steps + 1):
@@ -163,7 +164,7 @@ class Batches:
 
 
 def _intensity_transforms(config: TrainingConfig) -> Iterator[Transform]:
-    """Give those that make images look like other sections and stains."""
+    """Yield the transforms that make images look like other sections and stains."""
     if config.gamma:
         yield RandomGamma(config.gamma)
     if config.contrast:

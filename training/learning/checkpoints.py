@@ -22,12 +22,12 @@ from training.model.weight_files import (
 
 
 def parameters_of(cell: nn.Cell) -> Weights:
-    """Every parameter of a network or an optimizer, by name."""
+    """Copy every parameter of a network or an optimizer, by name, with its shape and dtype."""
     return {parameter.name: parameter.asnumpy() for parameter in cell.get_parameters()}
 
 
 def pack_weights(weights: Weights, metadata: Mapping[str, str]) -> bytes:
-    """The content of a safetensors file."""
+    """Pack weights by name and metadata into the content of a safetensors file."""
     contiguous = {name: np.asarray(value, order="C") for name, value in weights.items()}
     return save(contiguous, metadata=dict(metadata))
 
@@ -55,6 +55,14 @@ def put_weights(cell: nn.Cell, weights: Mapping[str, NDArray[Any]], source: Path
 
     Weights that the cell has no parameter for are passed over: a checkpoint holds the
     optimizer's as well.
+
+    Parameters
+    ----------
+    cell : nn.Cell
+    weights : mapping of str to array
+        Each with its parameter's shape; they are converted to its dtype.
+    source : Path
+        Their file, for messages.
 
     Raises
     ------

@@ -16,7 +16,7 @@ from training.stacks.training_set import TrainingSet
 
 
 class Inference:
-    """Predicts by a network, with what its card says of scaling and tiling."""
+    """Predicts by a network, with the scaling and the tiling of its card."""
 
     def __init__(self, network: nn.Cell, card: ModelCard) -> None:
         network.set_train(False)
@@ -34,6 +34,7 @@ class Inference:
         Returns
         -------
         array (Y, X) of float32
+            Probability of membrane, 0..1.
         """
         return predict_slice(self._forward, image, self._card)
 
@@ -46,7 +47,7 @@ class Inference:
         -------
         evaluation : Evaluation
         probabilities : dict of int to array (Y, X) of float32
-            Of membrane, by the slice's index.
+            Probability of membrane, by the slice's index.
         """
         probabilities = {index: self.predict(data.images[index]) for index in data.valid_slices}
         evaluation = evaluate_slices(fold, probabilities, data.membrane, known=data.held_out)

@@ -22,7 +22,7 @@ class KeptFiles:
     ----------
     run : RunDirectory
     report : Report
-        Is told a warning for what has to wait.
+        Warns of what has to wait.
     """
 
     def __init__(self, run: RunDirectory, report: Report) -> None:
@@ -31,11 +31,11 @@ class KeptFiles:
         self._waiting: dict[What, tuple[Path, bytes]] = {}
 
     def put(self, what: What, path: Path, content: bytes) -> None:
-        """Have a file written; it takes the place of one of its kind that still waits."""
+        """Queue a file to write; it takes the place of one of its kind that still waits."""
         self._waiting[what] = path, content
 
     def write(self) -> set[Path]:
-        """Write what waits, up to the first but a preview that can't be written.
+        """Write what waits, up to the first file that can't be written, a preview left out.
 
         Returns
         -------

@@ -45,7 +45,7 @@ class Learner:
     ----------
     config : TrainingConfig
     card : ModelCard
-        Of the model that comes out.
+        Card of the model that comes out.
     device : Device
     total_steps : int
         Length of the learning rate's schedule.
@@ -128,7 +128,7 @@ class Learner:
         self._note_learned(metadata, path)
 
     def checkpoint(self, progress: TrainingProgress) -> bytes:
-        """Give the content of a file that :meth:`resume_from` and :func:`read_progress` read."""
+        """Pack the state of the training for :meth:`resume_from` and :func:`read_progress`."""
         state: Weights = {}
         for cell in self._cells:
             state |= parameters_of(cell)
@@ -144,13 +144,13 @@ class Learner:
         self._note_learned(metadata, path)
 
     def _note_learned(self, metadata: Mapping[str, str], path: Path) -> None:
-        """Tell in the card what the weights have seen before this run, or before its break."""
+        """Note in the card what the weights have seen before this run, or before its break."""
         if "model_card" in metadata:
             former = ModelCard.from_json(metadata["model_card"], str(path))
             self.card = self.card.inherit_slices(former)
 
     def export(self, soft_dice: float) -> bytes:
-        """Give the averaged weights, with the model's card, as a safetensors file's content."""
+        """Pack the averaged weights, with the model's card, as a safetensors file's content."""
         weights = {
             name.removeprefix(AVERAGE_PREFIX): value
             for name, value in parameters_of(self._average).items()
@@ -159,7 +159,7 @@ class Learner:
         return pack_weights(weights, metadata)
 
     def take_back(self, path: Path) -> None:
-        """Predict by the weights that :meth:`export` gave, from here on.
+        """Predict by weights that :meth:`export` packed, from here on.
 
         Raises
         ------
@@ -171,7 +171,7 @@ class Learner:
         put_weights(self._average, named, path)
 
     def fingerprint(self) -> str:
-        """SHA-256 of the trained weights; on several devices it is the same on all."""
+        """Compute the SHA-256 of the trained weights; all devices of a run have the same."""
         digest = hashlib.sha256()
         for parameter in self._network.trainable_params():
             digest.update(parameter.asnumpy().tobytes())
@@ -184,13 +184,13 @@ def read_progress(path: Path) -> TrainingProgress:
     Raises
     ------
     UserError
-        If it is no checkpoint of a run.
+        If it is not a checkpoint of a run.
     """
     metadata = read_metadata(path)
     try:
         return TrainingProgress(*(int(metadata[name]) for name in TrainingProgress._fields))
     except (KeyError, ValueError) as error:
         raise UserError(
-            f"{path} does not tell how far its run had come.",
+            f"{path} does not say how far its run had come.",
             "Start a new run from its weights.",
         ) from error

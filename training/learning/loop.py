@@ -28,7 +28,7 @@ LONGEST_INTERVAL = 10  # epochs: however long a run, a person sees how it goes
 
 
 def train(run: RunDirectory, config: TrainingConfig, device: Device, stop: StopRequest) -> None:
-    """Train, or go on with, the run in a directory, to its end or until asked to stop.
+    """Train the run in a directory, or go on with it, to its end or until asked to stop.
 
     Every process of a run of several devices calls this; the one of rank 0 writes.
 
@@ -102,7 +102,7 @@ class Training:
         return self._batches.from_step(self._step + 1)
 
     def learn(self, step: int, batch: Batch, stop: bool) -> bool:
-        """Train on a batch; say whether any process of the run was asked to stop.
+        """Train on a batch, and return whether any process of the run was asked to stop.
 
         Raises
         ------
@@ -122,7 +122,7 @@ class Training:
         return is_stopped
 
     def is_validation_due(self, step: int) -> bool:
-        """Say whether an interval of epochs ends with a step, or the run does."""
+        """Return whether an interval of epochs ends with a step, or the run does."""
         before, after = (
             self._batches.epochs_finished(number) // self._interval for number in (step - 1, step)
         )
@@ -149,7 +149,7 @@ class Training:
 
 
 def validation_interval(batches: Batches, config: TrainingConfig) -> int:
-    """Give the number of epochs between validations."""
+    """Return the number of epochs between validations."""
     if config.eval_interval:
         return config.eval_interval
     epochs = batches.epochs_finished(batches.total_steps)

@@ -20,7 +20,7 @@ FIRST_RATE, LAST_RATE = 0.1, 0.01  # of one_cycle, as shares of its highest
 
 
 def learning_rates(config: TrainingConfig, total_steps: int) -> NDArray[np.float32]:
-    """Give the learning rate of every step, (total_steps,).
+    """Compute the learning rate of every step, (total_steps,) of float32.
 
     ``one_cycle``: linear rise from a tenth, then half a cosine down to a hundredth (Smith and
     Topin 2018). Where the configuration gives no rate, the highest falls with the square root of
@@ -42,7 +42,7 @@ def build_optimizer(
 ) -> nn.Optimizer:
     """Make the zoo's optimizer (``train.py``): Adam, with the weight decay in the gradient.
 
-    Batch norms do not decay.
+    Batch norms do not decay. ``rates`` is (total_steps,) of float32.
     """
     return nn.Adam(
         network.trainable_params(),
@@ -117,7 +117,7 @@ class WeightAverage(nn.Cell):
 
 
 def averaging_share(step: int) -> float:
-    """Give the share of the way that the average moves after a step.
+    """Return the share of the way that the average moves after a step.
 
     It spans about a ninth of the steps so far: quick at first, when the weights are fresh, and
     as good for a short run as for a long one.

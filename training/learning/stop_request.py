@@ -24,7 +24,7 @@ class StopRequest:
         signal.signal(PARENT_DIED, self._on_parent_died)
 
     def is_requested(self) -> bool:
-        """Say whether a signal came or the file is there."""
+        """Return whether a signal came or the file is there."""
         return self._has_signal or os.access(self._run.stop_request, os.F_OK)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:

@@ -28,9 +28,9 @@ Probabilities = dict[int, NDArray[np.float32]]
 class Validator:
     """Validates the averaged weights, and writes what is worth keeping.
 
-    A validation is told, and the best model written, before the checkpoint: a process killed in
-    between goes on from the checkpoint before, and finds, tells and writes the same again. What
-    can't be written, for the disk is full, is tried again after the next validation; the
+    A validation is reported, and the best model written, before the checkpoint: a process killed
+    in between goes on from the checkpoint before, and finds, reports and writes the same again.
+    What can't be written because the disk is full is tried again after the next validation; the
     training goes on.
     """
 
@@ -97,16 +97,16 @@ class Validator:
         self._prune()
 
     def measure_initial(self, done: int) -> dict[str, Any] | None:
-        """Figures of the weights that the run begins from; None if they are fresh."""
+        """Measure the weights that the run begins from; None if they are fresh."""
         if not self._config.resume:
             return None
         if done:
-            return told_initial_figures(self._run)
+            return read_initial_figures(self._run)
         evaluation, _ = self._validate()
         return initial_figures(self._config, evaluation)
 
     def compare(self, initial: dict[str, Any]) -> dict[str, Any]:
-        """The run's best model beside the one that it began from."""
+        """Compare the run's best model with the one that it began from."""
         return compare(initial, Evaluation.from_json(self._run.evaluation_json.read_text()))
 
     def measure_neurons(self) -> None:
@@ -144,14 +144,14 @@ class Validator:
 
 
 def _best_soft_dice(run: RunDirectory) -> float:
-    """Of the best model so far; 0 if there is none yet."""
+    """Read the soft Dice of the best model so far; 0 if there is none yet."""
     if not run.best.exists():
         return 0.0
     return float(read_metadata(run.best)["soft_dice"])
 
 
 def _png(probability: NDArray[np.float32]) -> bytes:
-    """8-bit grey PNG of a probability (Y, X)."""
+    """Draw a probability (Y, X), 0..1, as an 8-bit grey PNG."""
     content = io.BytesIO()
     levels = np.rint(probability * 255).astype(np.uint8)
     Image.fromarray(levels).save(content, format="PNG")
@@ -159,36 +159,37 @@ def _png(probability: NDArray[np.float32]) -> bytes:
 
 
 def initial_figures(config: TrainingConfig, evaluation: Evaluation) -> dict[str, Any]:
-    """What ``started`` tells of the model that a run begins from: ``path`` and ``mean``.
+    """Describe the model that a run begins from for the event ``started``: ``path``, ``mean``.
 
     Parameters
     ----------
+    config : TrainingConfig
     evaluation : Evaluation
-        Of that model, on the slices that the run holds out.
+        Figures of that model on the slices that the run holds out.
     """
     return {"path": config.resume_ckpt, "mean": evaluation.mean}
 
 
-def told_initial_figures(run: RunDirectory) -> dict[str, Any] | None:
-    """The same of a run that was interrupted, as its events tell it."""
+def read_initial_figures(run: RunDirectory) -> dict[str, Any] | None:
+    """Read those of an interrupted run from its events; None if it began with fresh weights."""
     started = load_state(run.events).started
     return started.get("initial_model") if started else None
 
 
 def compare(initial: Mapping[str, Any], best: Evaluation) -> dict[str, Any]:
-    """Fields of the event ``compared``.
+    """Make the fields of the event ``compared``.
 
     Parameters
     ----------
     initial : mapping
         See :func:`initial_figures`.
     best : Evaluation
-        Of the run's best model, on the same slices.
+        Figures of the run's best model on the same slices.
     """
     before, after = initial["mean"], {name: best.mean[name] for name in initial["mean"]}
     return {
         "initial_path": initial["path"],
-        "slices": [one["index"] for one in best.slices],
+        "slices": [figures["index"] for figures in best.slices],
         "before": before,
         "after": after,
         "is_better": after["soft_dice"] > before["soft_dice"],

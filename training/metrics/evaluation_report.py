@@ -51,8 +51,14 @@ class Evaluation:
     ) -> Evaluation:
         """Add ``v_rand`` and ``v_info``, which take about half a second a slice.
 
-        Parameters are those of :func:`evaluate_slices`; the best of the thresholds is taken,
-        as in the challenge.
+        Parameters
+        ----------
+        probabilities : mapping of int to array (Y, X) of float32
+            Probability of membrane of each of these slices, 0..1.
+        membrane : array (Z, Y, X) of bool
+            Ground truth of the whole stack.
+        thresholds : sequence of float
+            The best of them is taken, as in the challenge.
         """
         indices = [int(figures["index"]) for figures in self.slices]
         found = neuron_figures(
@@ -102,9 +108,9 @@ def evaluate_slices(
     Parameters
     ----------
     fold : int or None
-        Whose slices they are.
+        The fold that the slices are of.
     probabilities : mapping of int to array (Y, X) of float32
-        By the slice's index in the stack; their order is kept.
+        Probability of membrane, 0..1, by the slice's index in the stack; their order is kept.
     membrane : array (Z, Y, X) of bool
         Ground truth of the whole stack.
     threshold : float

@@ -64,7 +64,17 @@ def v_info(segments: Labels, truth: Labels) -> float:
     """Compute the foreground-restricted information-theoretic score of one slice, 0..1.
 
     ``I(S; T) / (0.5 H(S) + 0.5 H(T))``: the harmonic mean of the split score ``I / H(S)`` and
-    the merge score ``I / H(T)``. Parameters and conventions are those of :func:`v_rand`.
+    the merge score ``I / H(T)``.
+
+    Parameters
+    ----------
+    segments, truth : arrays (Y, X) of int
+        As for :func:`v_rand`.
+
+    Returns
+    -------
+    float
+        1 where the truth has no neuron to get wrong.
     """
     return _information_score(_Overlap.of(segments, truth))
 
@@ -123,7 +133,7 @@ NEIGHBOURS = (
 
 
 def part_neurons(regions: Labels, is_kept: NDArray[np.bool_] | None = None) -> Labels:
-    """Draw borders one pixel wide, 0, between numbered regions that touch.
+    """Draw borders, 0 and one pixel wide, between numbered regions that touch.
 
     Parameters
     ----------
@@ -203,7 +213,7 @@ def neuron_figures_of_mask(
 def _scores(
     probability: NDArray[np.float32], membrane: NDArray[np.bool_], thresholds: Sequence[float]
 ) -> list[tuple[float, float]]:
-    """(v_rand, v_info) of one slice at each threshold."""
+    """Compute (v_rand, v_info) of one slice (Y, X) at each threshold."""
     truth = label_neurons(~np.asarray(membrane, dtype=bool))
     found = []
     for threshold in thresholds:
@@ -272,6 +282,6 @@ def _sum_of_squares(fractions: NDArray[np.float64]) -> float:
 
 
 def _entropy(fractions: NDArray[np.float64]) -> float:
-    """In nats."""
+    """Compute the entropy of fractions, in nats."""
     some = fractions[fractions > 0]
     return float(-np.sum(some * np.log(some)))

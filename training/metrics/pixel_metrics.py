@@ -71,7 +71,7 @@ def slice_figures(
         The slice's place in its stack, from 0.
     probability : array (Y, X) of float, or (N,) of some of its pixels
         Probability of membrane, 0..1.
-    membrane : array of bool
+    membrane : array (Y, X) or (N,) of bool
         Ground truth of the same pixels, True = membrane.
     threshold : float
         Probability from which on a pixel counts as membrane.

@@ -35,23 +35,23 @@ class ModelCard:
     preset : str
         Name of the network's preset.
     scaling : Scaling
-        Of the stack that it was trained on.
+        Scaling of the stack that it was trained on.
     zoom : tuple of float
         Factors (Y, X) by which a slice is resized before the network sees it.
     displacement : tuple of float
         (Y, X), in pixels: how far beside a membrane its labels lay, and its prediction lies.
     fold : int
-        Whose validation slices the network has not seen, where ``train_slices`` is empty.
+        The fold whose validation slices it has not seen, where ``train_slices`` is empty.
     train_slices : tuple of int
         Slices of that stack that the network has seen; empty: those of the fold.
     data : str
         Name of the stack that it was trained on.
     num_classes : int
-        Of the network.
+        Classes that the network tells apart: membrane and inside.
     threshold : float
         Probability from which on a pixel is membrane.
     version : str
-        Of this package.
+        Version of this package that wrote it.
     """
 
     preset: str
@@ -77,9 +77,9 @@ class ModelCard:
         return split_fold(length, self.fold)[0]
 
     def inherit_slices(self, former: ModelCard) -> ModelCard:
-        """Give the card of a network that began from another's weights.
+        """Make the card of a network that began from another's weights.
 
-        Of the same stack, it has seen the slices that the other has seen as well.
+        Where both were trained on the same stack, it has seen the other's slices as well.
         """
         if former.data != self.data:
             return self

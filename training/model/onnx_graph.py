@@ -21,7 +21,8 @@ def build_onnx(parameters: Parameters, card: ModelCard) -> bytes:
     Parameters
     ----------
     parameters : mapping of str to array
-        By MindSpore's parameter names; others than the network's are passed over.
+        By MindSpore's parameter names, each with the shape that the network gives it; others than
+        the network's are passed over.
     card : ModelCard
 
     Returns

@@ -67,7 +67,7 @@ def predict_slice(forward: Forward, image: NDArray[Any], card: ModelCard) -> NDA
     image : array (Y, X)
         Any real dtype.
     card : ModelCard
-        Whose scaling, zoom and geometry are used.
+        Its scaling, zoom and geometry are used.
 
     Returns
     -------

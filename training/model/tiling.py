@@ -25,7 +25,7 @@ def predict_tiles(
     scaled : array (Y, X) of float32
         In [-1, 1].
     geometry : Geometry
-        Of the network.
+        Geometry of the network.
 
     Returns
     -------
@@ -47,7 +47,7 @@ def predict_tiles(
 def _grid(
     geometry: Geometry, height: int, width: int
 ) -> Iterator[tuple[tuple[slice, slice], tuple[slice, slice], tuple[slice, slice]]]:
-    """Give per tile where to read the padded input, what of the output to keep, where to put it."""
+    """Yield for each tile where to read the padded input, what to keep, and where to put it."""
     tile_height, rows = geometry.tiles(height)
     tile_width, columns = geometry.tiles(width)
     border = 2 * geometry.margin

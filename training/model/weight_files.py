@@ -20,26 +20,26 @@ _CONTENT_ERRORS = (SafetensorError, ValueError, TypeError, AttributeError, KeyEr
 
 
 def read_safetensors(path: Path) -> tuple[Weights, dict[str, str]]:
-    """Read all arrays of a file by name, and its metadata.
+    """Read all arrays of a file by name, of any shape and dtype, and its metadata.
 
     Raises
     ------
     UserError
         If the file is missing, can't be read, or is not a safetensors file.
     """
-    with _opened(path) as file:
+    with _open(path) as file:
         weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         return weights, file.metadata() or {}
 
 
 def read_metadata(path: Path) -> dict[str, str]:
     """Read a file's metadata alone; errors as :func:`read_safetensors`."""
-    with _opened(path) as file:
+    with _open(path) as file:
         return file.metadata() or {}
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Any]:
+def _open(path: Path) -> Iterator[Any]:
     check_readable(path)
     try:
         with safe_open(path, framework="numpy") as file:
@@ -62,7 +62,7 @@ def check_readable(path: Path) -> None:
 
 
 def not_a_checkpoint(path: Path) -> UserError:
-    """The error for a file that can be read but holds something else."""
+    """Make the error for a file that can be read but holds something else."""
     return UserError(
         f"{path} is not a checkpoint that can be read.", "Give a .ckpt or .safetensors file."
     )

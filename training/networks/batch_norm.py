@@ -34,9 +34,9 @@ class BatchNorm(nn.BatchNorm2d):
         scale = self.gamma * ops.rsqrt(variance + self.eps)
         shift = self.beta - mean * scale
         mean, variance = ops.stop_gradient(mean), ops.stop_gradient(variance)
-        moved = self._follow(mean, variance)  # type: ignore[no-untyped-call]
+        update = self._follow(mean, variance)  # type: ignore[no-untyped-call]
         y = x * scale.reshape((1, -1, 1, 1)) + shift.reshape((1, -1, 1, 1))
-        return ops.depend(y, moved)
+        return ops.depend(y, update)
 
     def _follow(self, mean, variance):  # type: ignore[no-untyped-def]
         """Move the running statistics towards those of a batch; ``momentum`` is the step."""

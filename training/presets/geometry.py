@@ -33,7 +33,7 @@ class Geometry:
     largest: int
 
     def output_length(self, length: int) -> int:
-        """Give the length of the network's shortest output that holds ``length`` pixels."""
+        """Return the length of the network's shortest output that holds ``length`` pixels."""
         blocks = -(-max(length - self.remainder, 1) // self.divisor)
         return blocks * self.divisor + self.remainder
 

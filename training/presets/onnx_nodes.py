@@ -29,7 +29,7 @@ class OnnxNodes:
     Parameters
     ----------
     parameters : mapping of str to array
-        The network's parameters by MindSpore's names.
+        The network's parameters by MindSpore's names, each with the shape that it has there.
     """
 
     def __init__(self, parameters: Parameters) -> None:
@@ -112,7 +112,7 @@ class OnnxNodes:
         return self.node("Gather", [x, indices], axis=1)
 
     def model(self) -> ModelProto:
-        """Give the model from ``image`` (N, 1, H, W) to ``probability`` (N, 1, h, w)."""
+        """Make the model from ``image`` (N, 1, H, W) to ``probability`` (N, 1, h, w)."""
         from onnx import TensorProto, helper
 
         image = helper.make_tensor_value_info("image", TensorProto.FLOAT, ["N", 1, "H", "W"])

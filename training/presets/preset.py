@@ -69,7 +69,7 @@ class Preset:
     has_half_precision: bool = False
 
     def zoom(self, shape: tuple[int, int]) -> tuple[float, float]:
-        """Give the factors (Y, X) by which slices are resized, from a training slice's shape."""
+        """Return the factors (Y, X) to resize slices by, from a training slice's shape (Y, X)."""
         if self.slice_length is None:
             return 1.0, 1.0
         return self.slice_length / shape[0], self.slice_length / shape[1]

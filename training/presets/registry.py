@@ -18,7 +18,7 @@ ZOO_PRESET = "medical"  # of the commands whose names and defaults are the model
 
 @cache
 def list_presets() -> Mapping[str, Preset]:
-    """List the presets by name: the default one first, then by the alphabet."""
+    """List the presets by name: the default one first, then in alphabetical order."""
     modules = (
         import_module(f"{presets.__name__}.{module.name}")
         for module in pkgutil.iter_modules(presets.__path__)

@@ -68,7 +68,7 @@ def _correlation(image: NDArray[Any], membrane: NDArray[np.bool_]) -> NDArray[np
 
 
 def _band(shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """Power of a difference of Gaussians at the frequencies of ``rfft2``, (Y, X // 2 + 1)."""
+    """Compute a difference of Gaussians' power at ``rfft2``'s frequencies, (Y, X // 2 + 1)."""
     y, x = np.fft.fftfreq(shape[0])[:, np.newaxis], np.fft.rfftfreq(shape[1])
     exponent = -2 * math.pi**2 * (y**2 + x**2)
     band: NDArray[np.float64] = np.exp(FINE**2 * exponent) - np.exp(COARSE**2 * exponent)
@@ -76,7 +76,7 @@ def _band(shape: tuple[int, ...]) -> NDArray[np.float64]:
 
 
 def _peak(values: NDArray[np.float64]) -> float:
-    """Offset of a parabola's top from the middle of three values, in -0.5..0.5."""
+    """Find the offset of a parabola's top from the middle of three values, in -0.5..0.5."""
     before, middle, after = (float(value) for value in values)
     curvature = before - 2 * middle + after
     return (before - after) / (2 * curvature) if curvature else 0.0

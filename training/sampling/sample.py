@@ -21,7 +21,7 @@ class Sample(NamedTuple):
         Wanted probability of membrane. It may be larger than the image while it is made ready
         (see :class:`~training.sampling.transforms.RandomCrop`), and smaller when it is.
     weights : array (y, x) of float32 or None
-        Of the pixels' losses, 0 where no label is known; None: 1 everywhere.
+        Weights of the pixels' losses, 0 where no label is known; None: 1 everywhere.
     """
 
     image: Image
@@ -33,4 +33,4 @@ class Transform(Protocol):
     """Makes another sample of a sample, and never changes its arrays."""
 
     def __call__(self, sample: Sample, generator: np.random.Generator) -> Sample:
-        """Give the new sample; chance comes from ``generator`` alone."""
+        """Make the new sample; chance comes from ``generator`` alone."""

@@ -54,7 +54,7 @@ class WholeSliceSampler:
     slices : sequence of Sample
         Image and labels of one shape (Y, X).
     input_length, output_length : int
-        Of the network, in pixels a side.
+        Lengths of the network's input and output, in pixels a side.
     """
 
     samples_per_slice = 1
@@ -97,9 +97,9 @@ class CropSampler:
     slices : sequence of Sample
         Image and labels of one shape (Y, X), the same for all slices.
     length : int
-        Of a crop's side, in pixels; that of a smaller slice is the next multiple of ``divisor``.
+        Length of a crop's side, in pixels; in a smaller slice the next multiple of ``divisor``.
     divisor : int
-        Of the network's input.
+        What the sides of the network's input are multiples of, in pixels.
     displacement : (float, float)
         In pixels (y, x), by which the labels lie beside their images.
     """

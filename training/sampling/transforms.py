@@ -84,7 +84,7 @@ class CropLabels:
 
 @dataclass(frozen=True)
 class BinarizeInside:
-    """From the probability of inside in the place of ``membrane``, to membrane: 0 or 1.
+    """Turn the probability of inside, in the place of ``membrane``, into membrane: 0 or 1.
 
     A pixel is inside where the probability is above a half, as in the zoo.
     """
@@ -100,12 +100,11 @@ class RandomCrop:
     Parameters
     ----------
     shape : (int, int)
-        Of the slice's image (Y, X), in pixels.
+        Shape (Y, X) of the slice's image, in pixels.
     length : int
-        Of the square's side, in pixels.
+        Length of the square's side, in pixels.
     border : int
-        Of the slice's labels, which lie that much beyond the image on each side; so do the
-        square's.
+        Pixels by which the slice's labels lie beyond the image on each side; so do the square's.
     labelled : array (N, 2) of int, optional
         Pixels (y, x) of which the square holds at least one.
     """
@@ -148,7 +147,7 @@ class RandomTurn:
         In pixels (y, x), by which the labels lie beside their image. They lie the same way
         beside the turned one, so that the network sees them on one side alone.
     border : int
-        Of the labels, which it takes off: at least twice the displacement, in pixels.
+        Border of the labels that it takes off: at least twice the displacement, in pixels.
     """
 
     displacement: Displacement = (0.0, 0.0)

@@ -42,18 +42,18 @@ class Holdout:
 def hold_out(
     labels: NDArray[Any], fold: int, valid_slices: Sequence[int] = (), name: str = "labels"
 ) -> Holdout:
-    """Hold out a fifth of the labelled slices, or of the strokes where that can't be.
+    """Hold out a fifth of the labelled slices, or of the strokes where slices can't be spared.
 
     Parameters
     ----------
     labels : array (Z, Y, X)
         0 is unknown, 1 membrane, 2 inside.
     fold : int
-        Which fifth, 0 to 4.
+        The fifth to hold out, 0 to 4.
     valid_slices : sequence of int
         Slices to hold out instead of that fifth.
     name : str
-        The labels' in messages.
+        What messages call the labels.
 
     Raises
     ------
@@ -126,7 +126,7 @@ def _pick(things: Sequence[_Thing], fold: int) -> list[_Thing]:
 
 
 def _is_complete(labels: NDArray[Any]) -> bool:
-    """Say whether both kinds of labels are there."""
+    """Return whether labels (Z, Y, X) have both membrane and inside."""
     return bool((labels == MEMBRANE).any() and (labels == INSIDE).any())
 
 

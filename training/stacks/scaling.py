@@ -43,7 +43,7 @@ class Scaling:
 
     @classmethod
     def of(cls, stack: Slices) -> Scaling:
-        """The scaling of a stack by the rule.
+        """Choose the scaling of a stack by the rule.
 
         8-bit: 0..255. Other integers: 0 to the smallest of 255, 4095 and 65535 that holds the
         maximum. Floats: 0 to the smallest of 1, 255 and 65535. A stack that is not 8-bit and
@@ -53,8 +53,8 @@ class Scaling:
 
         Parameters
         ----------
-        stack : sequence of arrays (Y, X), or array (Z, Y, X)
-            Up to 16 slices, evenly spread, are looked at.
+        stack : array (Z, Y, X), or sequence of arrays (Y, X)
+            Any real dtype. Up to 16 slices, evenly spread, are looked at.
 
         Raises
         ------
@@ -81,23 +81,39 @@ class Scaling:
             raise ValueError(f"low is {self.low}, above high, which is {self.high}")
 
     def for_stack(self, stack: Slices) -> Scaling:
-        """The scaling to predict a stack with: this one, if dtype and values fit it.
+        """Choose the scaling to predict a stack with: this one, if dtype and values fit it.
 
         Another dtype gets its own scaling by the rule.
+
+        Parameters
+        ----------
+        stack : array (Z, Y, X), or sequence of arrays (Y, X)
+            Any real dtype.
+
+        Raises
+        ------
+        UserError
+            As :meth:`of`.
         """
         dtype, minimum, maximum = _extent(stack)
         is_fitting = dtype.name == self.dtype and self.low <= minimum and maximum <= self.high
         return self if is_fitting else Scaling.of(stack)
 
     def apply(self, image: NDArray[Any]) -> NDArray[np.float32]:
-        """Scale to float32 in [-1, 1]; values out of the range are clipped.
+        """Scale an image to [-1, 1]; values out of the range are clipped.
 
         Intensities are rounded to 16 bits of the range, so that rounding errors of a float
         image don't make its input differ from the integer one's in the last bit.
 
         Parameters
         ----------
-        image : array of any shape
+        image : array (Y, X) or (Z, Y, X)
+            Any real dtype.
+
+        Returns
+        -------
+        array of float32
+            Of the image's shape.
         """
         if image.dtype.kind in "iu" and image.dtype.itemsize <= 2 and image.dtype.isnative:
             codes = image.view(f"u{image.dtype.itemsize}")
@@ -118,13 +134,13 @@ class Scaling:
 
 @lru_cache(maxsize=8)
 def _table(scaling: Scaling, dtype: np.dtype[Any]) -> NDArray[np.float32]:
-    """What each value of a small integer type becomes, by its bits: twice as fast."""
+    """Tabulate what each value of a small integer type becomes, by its bits: twice as fast."""
     codes = np.arange(256**dtype.itemsize, dtype=f"u{dtype.itemsize}")
     return scaling._compute(codes.view(dtype))
 
 
 def _extent(stack: Slices) -> tuple[np.dtype[Any], float, float]:
-    """dtype, minimum and maximum of up to 16 slices."""
+    """Find the dtype, and the minimum and maximum of up to 16 slices."""
     if len(stack) == 0:
         raise UserError("The stack is empty: it does not hold a slice.")
     picked = np.unique(np.linspace(0, len(stack) - 1, SAMPLED_SLICES).round().astype(int))
@@ -139,7 +155,19 @@ def _extent(stack: Slices) -> tuple[np.dtype[Any], float, float]:
 
 
 def check_pixels(image: NDArray[Any], name: str) -> None:
-    """Refuse an image that is empty, not of real numbers, or has NaN or infinite values."""
+    """Refuse an image that is empty, not of real numbers, or has NaN or infinite values.
+
+    Parameters
+    ----------
+    image : array (Y, X) or (Z, Y, X)
+        Any dtype.
+    name : str
+        What the message calls it.
+
+    Raises
+    ------
+    UserError
+    """
     if image.dtype.kind not in "buif":
         raise UserError(f"{name} has pixels of type {image.dtype}, not numbers.")
     if image.size == 0:

@@ -21,7 +21,7 @@ _LINE_START = "labels="
 
 
 def is_sparse(labels: Slices) -> bool:
-    """Whether labels (Z, Y, X) look sparse: of 0, 1 and 2 alone, and all three of them.
+    """Return whether labels (Z, Y, X) look sparse: 0, 1 and 2 alone, and all three of them.
 
     A file is read no further than to the first slice that has other values.
     """
@@ -35,7 +35,7 @@ def is_sparse(labels: Slices) -> bool:
 
 
 def labelled_slices(labels: Slices) -> list[int]:
-    """Indices of the slices that have a label."""
+    """List the indices of the slices that have a label, of labels (Z, Y, X)."""
     return [index for index in range(len(labels)) if np.asarray(labels[index]).any()]
 
 
@@ -57,7 +57,7 @@ class LabelNote:
     corrected_slices: tuple[int, ...] = ()
 
     def line(self) -> str:
-        """As it is written."""
+        """Write the note as a line."""
         content = {"convention": self.convention, "corrected_slices": list(self.corrected_slices)}
         return _LINE_START + json.dumps(content)
 

@@ -8,7 +8,7 @@ import numpy as np
 
 
 def as_stack(pixels: Any) -> Any:
-    """View a slice (Y, X) as a stack (1, Y, X); a stack (Z, Y, X) is given back as it is.
+    """View a slice (Y, X) as a stack (1, Y, X); a stack (Z, Y, X) is returned as it is.
 
     Parameters
     ----------

@@ -30,7 +30,8 @@ CODEC_REMEDY = "Install it, or save the stack uncompressed."
 class StackFile:
     """A TIF of grey slices, read slice by slice. Use it in a ``with`` statement.
 
-    A TIF of one 2-D image is a stack of one slice.
+    A TIF of one 2-D image is a stack of one slice. A slice is an array (Y, X) of the file's
+    dtype, in native byte order.
 
     Parameters
     ----------
@@ -56,7 +57,7 @@ class StackFile:
             except UserError:
                 raise
             except Exception as error:  # tifffile's own are of many kinds
-                raise _damaged(self.path, error) from error
+                raise _unreadable(self.path, error) from error
             opened.pop_all()  # it stays open, until close
         self.dtype: np.dtype[Any] = self._series.dtype.newbyteorder("=")
 
@@ -80,7 +81,7 @@ class StackFile:
             page = source if isinstance(source, np.ndarray) else source.asarray()
             image = np.array(page, dtype=self.dtype).reshape(self.shape[1:])
         except Exception as error:  # each of the many codecs has exceptions of its own
-            raise _damaged(self.path, error, f"Slice {index} of ") from error
+            raise _unreadable(self.path, error, f"Slice {index} of ") from error
         check_pixels(image, f"Slice {index} of {self.path}")
         return image
 
@@ -103,7 +104,7 @@ class StackFile:
         self._file.close()
 
 
-def _damaged(path: Path, error: Exception, part: str = "") -> UserError:
+def _unreadable(path: Path, error: Exception, part: str = "") -> UserError:
     remedy = CODEC_REMEDY if "imagecodecs" in str(error) else DAMAGED_REMEDY
     if isinstance(error, OSError) and error.errno == errno.EMFILE:
         remedy = OPEN_FILES_REMEDY
@@ -141,7 +142,7 @@ def _only_series(file: tifffile.TiffFile, path: Path) -> Any:
 
 
 def _pages(file: tifffile.TiffFile, series: Any, path: Path) -> Slices:
-    """Pages, or raw pixels where they lie in a row: some stacks have one page for all."""
+    """Find the pages, or raw pixels where they lie in a row: some stacks have one page for all."""
     page = series.keyframe
     if page.compression in TIFF.IMAGE_COMPRESSIONS and page.compression not in _JPEG:
         raise UserError(f"{path} is compressed as {page.compression.name}.", "Save it with zlib.")

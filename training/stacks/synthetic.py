@@ -30,7 +30,7 @@ _LABEL_CUTOFF = 0.38  # part of the full darkness from which on a pixel is label
 def synthetic_stack(
     slices: int = 30, size: int = 256, seed: int = 0
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Images and labels that look like serial-section transmission electron microscopy.
+    """Make images and labels that look like serial-section transmission electron microscopy.
 
     Parameters
     ----------
@@ -132,7 +132,7 @@ class _Tissue:
         )
 
     def cut(self, z: int) -> _Section:
-        """The section at index ``z``: the mean of the membranes through its depth."""
+        """Cut the section at index ``z``: the mean of the membranes through its depth."""
         depths = (np.arange(_LEVELS) + 0.5) / _LEVELS
         darkness = []
         for level, depth in enumerate(depths):
@@ -154,7 +154,7 @@ class _Tissue:
         )
 
     def _positions(self, depth: float, level: int) -> Floats:
-        """Where in the tissue the pixels of a cut lie: (3, Y, X), coarse."""
+        """Find where in the tissue the pixels of a cut lie: (3, Y, X), coarse."""
         line = np.arange(0.5, self.size, _COARSE, dtype=np.float32)
         y, x = np.meshgrid(line, line, indexing="ij")
         return np.asarray(
@@ -162,7 +162,7 @@ class _Tissue:
         )
 
     def _partition(self, position: Floats) -> tuple[Floats, NDArray[np.intp]]:
-        """Distance to the nearest border between cells, in pixels, and the cell; coarse.
+        """Find the distance to the nearest border of cells, in pixels, and the cell; coarse (Y, X).
 
         In a power diagram the difference of the two smallest power distances, over twice the
         distance of their seeds, is the distance to the plane between the two cells.
@@ -180,7 +180,7 @@ class _Tissue:
         return np.asarray(distance.reshape(shape), np.float32), nearest.reshape(shape)
 
     def _mitochondria(self, position: Floats) -> list[tuple[Floats, Floats]]:
-        """Radius and cristae of every mitochondrion that the section meets, in full size."""
+        """Find radius and cristae of every mitochondrion that the section meets, in full size."""
         found = []
         for centre, (depth, long, short, angle) in zip(self.organelles, self.shapes, strict=True):
             dz, dy, dx = position - centre[:, None, None]
@@ -198,7 +198,7 @@ class _Tissue:
 
 
 def _photograph(section: _Section, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """The micrograph of a section: (Y, X) of uint8."""
+    """Make the micrograph of a section: (Y, X) of uint8."""
     shape = section.membrane.shape
     image = section.cytoplasm.copy()
     image += 8 * _smooth_noise(rng, shape, (2.5, 2.5)) + 6 * _smooth_noise(rng, shape, (9, 9))
@@ -218,7 +218,7 @@ def _photograph(section: _Section, rng: np.random.Generator) -> NDArray[np.uint8
 
 
 def _add_mitochondrion(image: Floats, section: _Section, radius: Floats, cristae: Floats) -> None:
-    """Draw one in place, in the cell of its middle and clear of that cell's membrane."""
+    """Draw a mitochondrion in place, in the cell of its middle, clear of that cell's membrane."""
     middle = np.unravel_index(radius.argmin(), radius.shape)
     room = 1 / (1 + np.exp(-(section.inside - 6) / 0.8))
     room *= section.cell == section.cell[middle]
@@ -250,7 +250,7 @@ def _add_vesicles(image: Floats, section: _Section, rng: np.random.Generator) ->
 def _smooth_noise(
     rng: np.random.Generator, shape: tuple[int, ...], sigma: tuple[float, ...]
 ) -> Floats:
-    """Gaussian noise of mean 0 and deviation 1, correlated over ``sigma`` pixels an axis."""
+    """Make Gaussian noise of mean 0 and deviation 1, correlated over ``sigma`` pixels an axis."""
     noise = ndimage.gaussian_filter(
         rng.standard_normal(shape, dtype=np.float32), sigma, mode="wrap", truncate=3
     )

@@ -34,15 +34,18 @@ def open_tif(path: Path, what: str = "images") -> tifffile.TiffFile:
 
     Parameters
     ----------
+    path : Path
+        The file.
     what : str
         What it should hold, for messages.
 
     Raises
     ------
     UserError
+        If it is missing, not a TIF, or has a damaged chain of pages.
     """
     if path.exists() and not (path.is_file() or path.is_dir()):
-        raise UserError(f"{path} is a pipe or a device, no file.", DAMAGED_REMEDY)
+        raise UserError(f"{path} is a pipe or a device, not a file.", DAMAGED_REMEDY)
     if path.is_dir():
         raise UserError(f"{path} is a folder.", f"Give a TIF of the {what}.")
     try:
@@ -60,12 +63,14 @@ def open_tif(path: Path, what: str = "images") -> tifffile.TiffFile:
 
 
 def check_memory(wanted: int, path: Path, what: str) -> None:
-    """Refuse to make more of a file than its compression can have made it of.
+    """Refuse pixels that take more memory than compression can have saved in their file.
 
     Parameters
     ----------
     wanted : int
-        Bytes that its pixels take in memory.
+        Bytes that the pixels take in memory.
+    path : Path
+        The file.
     what : str
         What they are, such as "A slice".
 
@@ -119,7 +124,7 @@ def check_ome(tif: tifffile.TiffFile, path: Path) -> None:
     try:
         root = ElementTree.fromstring(description)  # noqa: S314 (expat limits what entities make)
     except ElementTree.ParseError:
-        return  # as if they were not there, which is what tifffile does
+        return  # tifffile takes no notice of them either
     try:
         planes = sum(map(_planes, _elements(root, "Pixels")))
         data = _elements(root, "TiffData")
@@ -145,12 +150,12 @@ def check_ome(tif: tifffile.TiffFile, path: Path) -> None:
 
 
 def _elements(root: ElementTree.Element, name: str) -> list[ElementTree.Element]:
-    """Those of a name, in any version's namespace."""
+    """List the elements of a name, in any version's namespace."""
     return [element for element in root.iter() if str(element.tag).rpartition("}")[2] == name]
 
 
 def _planes(pixels: ElementTree.Element) -> int:
-    """Pages that an image of OME metadata takes."""
+    """Count the pages that an image of OME metadata takes."""
     lengths = [int(pixels.get(name, 1)) for name in _PLANE_AXES]
     samples = [int(element.get("SamplesPerPixel", 1)) for element in _elements(pixels, "Channel")]
     if min(lengths + samples) < 1:

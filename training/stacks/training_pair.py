@@ -23,7 +23,25 @@ DEFAULT_TEST = "test-volume.tif"
 
 
 def read_stack(path: str | Path, what: str = "images") -> NDArray[Any]:
-    """All slices of a TIF as an array (Z, Y, X) of its own dtype; errors as :class:`StackFile`."""
+    """Read all slices of a TIF.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+    what : str
+        What it should hold, for messages: "images" or "labels".
+
+    Returns
+    -------
+    array (Z, Y, X)
+        Of the file's dtype.
+
+    Raises
+    ------
+    UserError
+        As :class:`StackFile`; also for a stack that can't fit into memory.
+    """
     with StackFile(Path(path), what) as stack:
         check_memory(math.prod(stack.shape) * stack.dtype.itemsize, stack.path, "The stack")
         pages = np.empty(stack.shape, stack.dtype)
@@ -33,7 +51,7 @@ def read_stack(path: str | Path, what: str = "images") -> NDArray[Any]:
 
 
 def find_pair(data_folder: str | Path, image: str = "", labels: str = "") -> tuple[Path, Path]:
-    """Paths of the image stack and of the label stack.
+    """Find the paths of the image stack and of the label stack.
 
     Parameters
     ----------
@@ -81,7 +99,12 @@ def read_training_pair(
 def read_pair(
     image_path: Path, labels_path: Path, label_convention: LabelConvention
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Read and check images and labels of any convention; labels (Z, Y, X) as the file has them.
+    """Read and check images and labels of any convention.
+
+    Returns
+    -------
+    images, labels : arrays (Z, Y, X)
+        With the dtypes and values of the files.
 
     Raises
     ------
@@ -103,14 +126,32 @@ def read_pair(
 
 
 def to_membrane(labels: NDArray[Any], label_convention: LabelConvention) -> NDArray[np.bool_]:
-    """Labels of a convention as True = membrane; of sparse ones the unknown are not."""
+    """Convert labels of any convention to True = membrane; unknown pixels become False.
+
+    Parameters
+    ----------
+    labels : array (Y, X) or (Z, Y, X) of int or bool
+    label_convention : LabelConvention
+        ``isbi``: 0 is membrane. ``membrane``: every other value is. ``sparse``: 1 is.
+
+    Returns
+    -------
+    array of bool
+        Of the labels' shape.
+    """
     if label_convention == LabelConvention.SPARSE:
         return np.asarray(labels == MEMBRANE)
     return np.asarray(labels == 0 if label_convention == LabelConvention.ISBI else labels != 0)
 
 
 def holds_sparse_labels(path: Path) -> bool:
-    """Whether a TIF says that its labels are sparse, or looks so; errors as :class:`StackFile`."""
+    """Return whether a TIF's note says that its labels are sparse, or its values look so.
+
+    Raises
+    ------
+    UserError
+        As :class:`StackFile`.
+    """
     note = read_label_note(path)
     if note is not None:
         return note.convention == LabelConvention.SPARSE
@@ -119,7 +160,10 @@ def holds_sparse_labels(path: Path) -> bool:
 
 
 def guess_convention(labels: Slices) -> LabelConvention:
-    """Sparse labels by their values; else membrane is the rarer kind, a fifth of a section."""
+    """Guess the convention of labels (Z, Y, X) from their values.
+
+    Sparse labels have 0, 1 and 2; else membrane is the rarer kind, a fifth of a section.
+    """
     if is_sparse(labels):
         return LabelConvention.SPARSE
     pages = (np.asarray(labels[index]) for index in range(len(labels)))
@@ -134,7 +178,17 @@ def check_pair(
     labels_name: str,
     label_convention: LabelConvention = LabelConvention.ISBI,
 ) -> list[UserError]:
-    """What keeps a pair of arrays (Z, Y, X) from being trained on; empty if nothing does."""
+    """List what keeps images and labels from being trained on; empty if nothing does.
+
+    Parameters
+    ----------
+    images, labels : arrays (Z, Y, X)
+        Any dtype; other shapes are among the problems.
+    images_name, labels_name : str
+        What the problems call them.
+    label_convention : LabelConvention
+        Convention of the labels.
+    """
     problems = []
     fewest = 1 if label_convention == LabelConvention.SPARSE else MINIMUM_SLICES
     if images.ndim != 3 or len(images) < fewest:

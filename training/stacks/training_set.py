@@ -26,9 +26,9 @@ class TrainingSet:
     Parameters
     ----------
     name : str
-        Of the image stack.
+        Name of the image stack's file.
     images : array (Z, Y, X)
-        Of the file's dtype.
+        With the file's dtype.
     membrane : array (Z, Y, X) of bool
         The ground truth.
     train_slices, valid_slices : list of int
@@ -62,7 +62,8 @@ def load_training_set(config: TrainingConfig) -> TrainingSet:
     image_path, labels_path = find_pair(config.data_url, config.image, config.labels)
     images, labels = read_pair(image_path, labels_path, config.label_convention)
     membrane = to_membrane(labels, config.label_convention)
-    chosen = _existing(parse_slices(config.valid_slices), len(images), "valid_slices")
+    chosen = parse_slices(config.valid_slices, "valid_slices")
+    _check_indices(chosen, len(images), "valid_slices")
     if config.label_convention != LabelConvention.SPARSE:
         train_slices, valid_slices = split_fold(len(images), config.cross_valid_ind)
         if chosen:
@@ -123,18 +124,18 @@ def corrected_slices(config: TrainingConfig, labels_path: Path, length: int) -> 
     UserError
         If the configuration names a slice that is not there.
     """
-    given = parse_slices(config.corrected_slices)
-    if given:
-        return _existing(given, length, "corrected_slices")
+    chosen = parse_slices(config.corrected_slices, "corrected_slices")
+    if chosen:
+        _check_indices(chosen, length, "corrected_slices")
+        return chosen
     note = read_label_note(labels_path)
     return [index for index in note.corrected_slices if index < length] if note else []
 
 
-def _existing(slices: list[int], length: int, name: str) -> list[int]:
+def _check_indices(slices: list[int], length: int, name: str) -> None:
     missing = [index for index in slices if index >= length]
     if missing:
         raise UserError(
             f"{name} names slice {missing[0]}, but the stack has {length}.",
             f"Give indices from 0 to {length - 1}.",
         )
-    return slices
