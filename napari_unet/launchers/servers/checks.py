@@ -117,7 +117,7 @@ def _sections(facts: str) -> dict[str, str]:
 
 
 def _list_npus(found: dict[str, str]) -> list[Npu]:
-    ids = [int(name.removeprefix("davinci")) for name in found.get("npu-files", "").split()]
+    ids = [int(id) for id in re.findall(r"^davinci(\d{1,4})$", found.get("npu-files", ""), re.M)]
     return (
         parse_table(found.get("npus", ""))
         or parse_list(found.get("npu-list", ""))
@@ -127,7 +127,7 @@ def _list_npus(found: dict[str, str]) -> list[Npu]:
 
 def _check_python(found: dict[str, str]) -> Check:
     text = found.get("python", found.get("activation", "")).splitlines()[-1:] or ["nothing found"]
-    numbers = tuple(int(part) for part in re.findall(r"\d+", text[0])[:2])
+    numbers = tuple(int(part) for part in re.findall(r"\d{1,9}", text[0])[:2])
     if re.fullmatch(r"[\d.]+\S*", text[0]) and numbers >= LEAST_PYTHON:
         return Check("Python", True, text[0])
     least = ".".join(map(str, LEAST_PYTHON))
@@ -169,7 +169,7 @@ def _check_npus(npus: list[Npu], devices: int) -> Check:
 
 def _check_disk(found: dict[str, str]) -> Check:
     fields = found.get("disk", "").split()
-    free = int(fields[3]) / 2**20 if len(fields) > 3 and fields[3].isdigit() else 0.0
+    free = _number(fields[3]) / 2**20 if len(fields) > 3 else 0
     text = f"{free:.1f} GiB free"
     if free >= LEAST_FREE_GIB:
         return Check("disk", True, text)
@@ -177,8 +177,13 @@ def _check_disk(found: dict[str, str]) -> Check:
 
 
 def _check_clock(found: dict[str, str], now: float) -> Check:
-    seconds = abs(float(found.get("clock") or 0) - now)
+    seconds = abs(_number(found.get("clock", "")) - now)
     if seconds <= MOST_CLOCK_SECONDS:
         return Check("clock", True, "agrees with this machine's")
     text = f"differs by {seconds:.0f} s from this machine's."
     return Check("clock", False, text, "Set both by NTP; times of runs are the server's.")
+
+
+def _number(text: str) -> int:
+    """What a server printed as a number; 0 if it is none."""
+    return int(text) if re.fullmatch(r"[0-9]{1,15}", text) else 0

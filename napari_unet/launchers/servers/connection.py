@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
+import secrets
 import shlex
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from napari_unet.launchers.servers.opening import ConnectionLostError, open_connection
 from napari_unet.launchers.servers.profiles import Profile
@@ -18,8 +20,10 @@ if TYPE_CHECKING:
     import asyncssh
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
-# What comes before it was printed by the login's own scripts.
-_BEGINNING = "--napari-unet-output--"
+MOST_OUTPUT = 16 * 2**20  # bytes that a command may print
+_CHUNK = 2**16
+_COUNT = re.compile(r"\d{1,15}", re.ASCII)
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 class CommandError(UserError):
@@ -85,27 +89,79 @@ class Server:
         Raises
         ------
         CommandError
-            If it ends with another code than 0, with its last words.
+            If it ends with another code than 0, with its last words; if it prints more than
+            ``MOST_OUTPUT`` bytes.
         ConnectionLostError
             If the connection breaks meanwhile, or the time is over.
         """
         connection = await self.connect(is_patient=is_patient)
-        # The function is read whole before it runs, so no command can swallow its rest.
-        with_marks = f"echo {_BEGINNING}\nmain() {{\n{script}\n}}\nmain </dev/null\nexit\n"
-        async with self._translated():
-            done = await connection.run(
-                "exec bash -l", input=os.fsencode(with_marks), encoding=None, timeout=timeout
+        mark = secrets.token_hex(8)
+        async with self._translated(), asyncio.timeout(timeout):
+            process = await connection.create_process(
+                "exec bash -l", input=_with_marks(script, mark), encoding=None
             )
-            if done.returncode is None:
-                raise ConnectionError("it broke during a command")
-        printed: Any = done.stdout
-        complaints: Any = done.stderr
-        output: bytes = printed.rpartition(f"{_BEGINNING}\n".encode())[2]
-        if done.returncode != 0:
-            words = (complaints + output).decode(errors="replace").strip()
-            last = words.splitlines()[-1] if words else f"exit code {done.returncode}"
-            raise CommandError(f"A command on {self.profile.name} failed: {last}.")
-        return output.decode(errors="surrogateescape")
+            try:
+                printed, complaints = await asyncio.gather(
+                    self._read_until(process.stdout, _end(mark)),
+                    self._read_until(process.stderr, _end(mark)),
+                )
+                found = re.search(_between(mark), printed, re.DOTALL)
+                if found is None:
+                    await process.wait_closed()
+                if process.returncode is None and found is None:
+                    raise ConnectionError("it broke during a command")
+            finally:
+                process.close()
+        output, code = found.groups() if found else (printed, b"")
+        if code != b"0":
+            words = (complaints.removesuffix(_end(mark)) + output).decode(errors="replace").strip()
+            last = words.splitlines()[-1] if words else f"exit code {code.decode()}"
+            raise CommandError(f"A command on {self.profile.name} failed: {last:.300}.")
+        return bytes(output).decode(errors="surrogateescape")
+
+    async def count(self, script: str, *, is_patient: bool = False) -> int:
+        """Run a script that prints a number from 0 on.
+
+        Raises
+        ------
+        CommandError
+            As :meth:`run` does, and if it prints anything else.
+        """
+        return int(self._expect(_COUNT, await self.run(script, is_patient=is_patient)))
+
+    async def digest(self, path: str, *, is_patient: bool = False) -> str:
+        """The SHA-256 of a file on the server, in hexadecimal digits.
+
+        Raises
+        ------
+        CommandError
+            As :meth:`run` does, and if the server answers with anything else.
+        """
+        # Through its input: sha256sum escapes hostile names in what it prints.
+        script = f"set -o pipefail\nsha256sum < {shlex.quote(path)} | cut -c 1-64"
+        return self._expect(_DIGEST, await self.run(script, timeout=600, is_patient=is_patient))
+
+    def _expect(self, pattern: re.Pattern[str], answer: str) -> str:
+        if not pattern.fullmatch(answer.strip()):
+            raise CommandError(
+                f"{self.profile.name} gave an answer that makes no sense: {answer.strip()!r:.99}.",
+                "Look at what its login scripts do.",
+            )
+        return answer.strip()
+
+    async def _read_until(self, stream: asyncssh.SSHReader[bytes], end: bytes) -> bytes:
+        """What a stream tells up to a mark, or as a whole if the mark never comes."""
+        content = bytearray()
+        while chunk := await stream.read(_CHUNK):
+            sought = max(0, len(content) - len(end))
+            content += chunk
+            if content.find(end, sought) >= 0:
+                break
+            if len(content) > MOST_OUTPUT:
+                raise CommandError(
+                    f"A command on {self.profile.name} printed more than {MOST_OUTPUT >> 20} MiB."
+                )
+        return bytes(content)
 
     @asynccontextmanager
     async def files(self, *, is_patient: bool = False) -> AsyncIterator[asyncssh.SFTPClient]:
@@ -165,6 +221,30 @@ class Server:
             self._last_problem or f"The connection to {self.profile.name} was lost.",
             f"Trying again in {max(1, round(wait))} s.",
         )
+
+
+def _with_marks(script: str, mark: str) -> bytes:
+    """A script for bash's input, whose output can be told from that of the login's own scripts.
+
+    The function is read whole before it runs, so no command can swallow its rest.
+    """
+    return os.fsencode(
+        f"main() {{\n{script}\n}}\n"
+        "trap - DEBUG ERR EXIT RETURN\n"
+        f"echo {mark}-begin\n"
+        f'main </dev/null && echo "{mark}-code 0" || echo "{mark}-code $?"\n'
+        f"echo {mark}-end\n"
+        f"echo {mark}-end >&2\n"
+        "exit\n"
+    )
+
+
+def _between(mark: str) -> bytes:
+    return f"{mark}-begin\n(.*){mark}-code (\\d{{1,3}})\n{mark}-end\n".encode()
+
+
+def _end(mark: str) -> bytes:
+    return f"{mark}-end\n".encode()
 
 
 def disk_full(name: str) -> UserError:

@@ -64,10 +64,8 @@ async def _summarize(server: Server, path: str) -> RemoteRun:
     content = await _read(server, join(path, "events.jsonl"))
     state = fold(RunState(), parse_events(content, "last"))
     run_id = (await _read_launch(server, path)).get("id", "")
-    count = await server.run(scripts.are_running(run_id)) if run_id else "0"
-    return RemoteRun(
-        path.rpartition("/")[2], run_status(state, int(count) > 0), state.best_soft_dice
-    )
+    count = await server.count(scripts.are_running(run_id)) if run_id else 0
+    return RemoteRun(path.rpartition("/")[2], run_status(state, count > 0), state.best_soft_dice)
 
 
 async def _adopt(profile: Profile, name: str, run: RunDirectory) -> RunDirectory:

@@ -13,7 +13,6 @@ from pathlib import Path
 from posixpath import join
 from typing import IO, Any
 
-from napari_unet.launchers.servers import scripts
 from napari_unet.launchers.servers.connection import CommandError, Server
 from napari_unet.launchers.servers.record import read_record, update_record
 from napari_unet.launchers.servers.store import CHUNK, hash_file
@@ -100,7 +99,7 @@ class Mirror:
             first_sight = self._sighted.setdefault(state, now)
             if state in self._settled:
                 return
-            wanted = await self._hash(name)
+            wanted = await self.server.digest(join(self.path, name), is_patient=True)
             if (path.exists() and hash_file(path) == wanted) or await self._fetch(path, wanted):
                 if now - first_sight > SETTLING_SECONDS:
                     self._settled.add(state)
@@ -128,10 +127,6 @@ class Mirror:
         except _DamagedError:
             return False
         return True
-
-    async def _hash(self, name: str) -> str:
-        script = scripts.hash_files([join(self.path, name)])
-        return (await self.server.run(script, timeout=600, is_patient=True)).strip()
 
     async def _read(self, name: str) -> AsyncIterator[bytes]:
         async with (

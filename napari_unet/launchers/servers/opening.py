@@ -100,6 +100,11 @@ def _options(profile: Profile) -> dict[str, Any]:
         "password_auth": False,
         "kbdint_auth": False,
         "ignore_encrypted": not profile.key,
+        # What ~/.ssh/config asks for in a person's own sessions.
+        "request_pty": False,
+        "command": None,
+        "agent_forwarding": False,
+        "x11_forwarding": False,
     }
     if profile.port:
         options["port"] = profile.port

@@ -207,7 +207,7 @@ class RemoteLauncher:
         run_id = read_record(run).run_id
         nodes = self._controlled(run)
         for server, _ in nodes:
-            left = int(await server.run(scripts.kill(run_id)))
+            left = await server.count(scripts.kill(run_id))
             if left:
                 raise CommandError(
                     f"{left} processes of {run.name} are still running on {server.profile.host}.",
@@ -239,7 +239,7 @@ class RemoteLauncher:
         if time.monotonic() < self._alive_times.get(run.path, 0) and not mirror.has_ending:
             return True
         for server, _ in self._watched(record):  # the first one has some as long as all is well
-            if int(await server.run(scripts.are_running(record.run_id), is_patient=True)):
+            if await server.count(scripts.are_running(record.run_id), is_patient=True):
                 self._alive_times[run.path] = time.monotonic() + ALIVE_SECONDS
                 return True
         return False

@@ -95,13 +95,6 @@ def append_line(path: str, line: str) -> str:
 printf '%s\\n' {shlex.quote(line)} >> {quoted}"""
 
 
-def hash_files(paths: list[str]) -> str:
-    """Print SHA-256 of files, one a line, in their order."""
-    # Through its input: sha256sum escapes hostile names in what it prints.
-    lines = [f"sha256sum < {shlex.quote(path)} | cut -c 1-64" for path in paths]
-    return "\n".join(lines)
-
-
 def inspect(profile: Profile, folder: str) -> str:
     """Print a server's facts in sections that begin with ``@@<name>``."""
     smi = " ".join(f'"{place}"' for place in ("npu-smi", *SMI_PLACES))

@@ -104,12 +104,12 @@ class Store:
         temporary = f"{target}.part-{secrets.token_hex(4)}"
         try:
             sent = await self._send(what, chunks, total, temporary)
-            arrived = await self.server.run(scripts.hash_files([temporary]), timeout=600)
+            arrived = await self.server.digest(temporary)
         except UserError:
             with contextlib.suppress(UserError):
                 await self.server.run(scripts.remove(temporary))
             raise
-        if arrived.strip() != sent:
+        if arrived != sent:
             raise CommandError(f"{what} was damaged on its way to {self.server.profile.name}.")
         async with self.server.files() as sftp:
             await sftp.posix_rename(temporary, target)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.napari_unet.launchers.servers.hostile_server import HostileServer
 from tests.napari_unet.launchers.servers.sshd import SSHD, Sshd, make_key
 
 
@@ -46,3 +47,14 @@ def sshd(unknown_sshd: Sshd, home: Path) -> Sshd:
     """A running server whose host key is accepted."""
     (home / ".ssh" / "known_hosts").write_text(unknown_sshd.known_hosts_line())
     return unknown_sshd
+
+
+@pytest.fixture
+def hostile(home: Path, tmp_path: Path) -> Iterator[HostileServer]:
+    """A running server, whose host key is accepted, that answers as a test wants."""
+    folder = tmp_path / "hostile"
+    folder.mkdir()
+    server = HostileServer(folder, home)
+    server.start()
+    yield server
+    server.stop()

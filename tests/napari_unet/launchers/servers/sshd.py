@@ -52,6 +52,8 @@ class Sshd:
         self.port = port or free_port()
         self.host_key = make_key(folder / "host_key")
         self.work = folder / "work"
+        self.login = folder / "login"  # the home folder of who logs in
+        self.login.mkdir()
         self._config = folder / "sshd_config"
         self._command_prefix: list[str | Path] = []
         self._end_signal = signal.SIGTERM
@@ -68,6 +70,7 @@ class Sshd:
             f"HostKey {self.host_key}\nPidFile none\nUsePAM no\nStrictModes no\n"
             f"AuthorizedKeysFile {folder}/authorized_keys\nPasswordAuthentication no\n"
             "PermitRootLogin yes\nSubsystem sftp internal-sftp\nLogLevel ERROR\n"
+            f'SetEnv "HOME={self.login}"\n'
         )
 
     def profile(self, **changes: object) -> Profile:

@@ -61,6 +61,13 @@ def test_what_is_wrong_is_told_with_what_to_do(
     assert str(check).startswith("PROBLEM")
 
 
+@pytest.mark.parametrize("number", ["", "nan", "1e999", "²", "9" * 5000, "\x1b[31m7"])
+def test_numbers_that_are_none_are_problems_or_passed_over(number: str) -> None:
+    text = facts(clock=number, disk=f"/dev/sda1 9 9 {number} 9% /", python=number)
+    assert {check.name for check in failing(text)} >= {"clock", "disk"}
+    failing(facts(npus="", **{"npu-files": f"davinci{number}"}))
+
+
 def test_an_activation_that_fails_is_told() -> None:
     text = facts(activation="bash: line 9: conda: command not found").split("@@cann")[0]
     python, mindspore, cann = failing(text)

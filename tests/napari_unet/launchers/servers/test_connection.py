@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import asyncio
+import hashlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from napari_unet.launchers.servers.connection import CommandError, Server
+from napari_unet.launchers.servers.connection import MOST_OUTPUT, CommandError, Server
 from napari_unet.launchers.servers.event_loop import wait_for
 from napari_unet.launchers.servers.host_keys import (
     ChangedHostKeyError,
@@ -12,6 +15,7 @@ from napari_unet.launchers.servers.host_keys import (
     accept_host_key,
 )
 from napari_unet.launchers.servers.opening import ConnectionLostError
+from tests.napari_unet.launchers.servers.hostile_server import HostileServer, printing
 from tests.napari_unet.launchers.servers.sshd import Sshd, make_key
 from training.errors import UserError
 
@@ -25,6 +29,65 @@ def test_a_script_runs_in_bash_whatever_the_login_prints(sshd: Sshd) -> None:
     assert run(server, "echo 'a b'; cat; echo $BASH | wc -l") == "a b\n1\n"
     with pytest.raises(CommandError, match="no such thing"):
         run(server, "echo no such thing >&2; return 3")
+
+
+def test_what_login_scripts_and_traps_print_is_no_output(sshd: Sshd) -> None:
+    (sshd.login / ".bash_profile").write_text(
+        "echo welcome; trap 'echo trapped' DEBUG EXIT; set -e\nsleep 60 &\n"
+    )
+    (sshd.login / ".bash_logout").write_text("echo good bye; exit 3\n")
+    server = Server(sshd.profile())
+    script = "trap 'echo mine' EXIT; false; printf 7"
+    assert run(server, script) == "7"
+    assert wait_for(server.count(script)) == 7
+    with pytest.raises(CommandError, match="no such thing"):
+        run(server, "echo no such thing >&2; return 3")
+
+
+def test_a_digest_is_that_of_the_named_file(sshd: Sshd, tmp_path: Path) -> None:
+    path = tmp_path / "a\\b\n$(touch owned)'"
+    path.write_bytes(b"content")
+    server = Server(sshd.profile())
+    assert wait_for(server.digest(str(path))) == hashlib.sha256(b"content").hexdigest()
+    with pytest.raises(CommandError, match="No such file"):
+        wait_for(server.digest(str(tmp_path / "missing")))
+
+
+def test_sessions_are_no_terminals_whatever_the_ssh_config_says(sshd: Sshd, home: Path) -> None:
+    (home / ".ssh" / "config").write_text(
+        "RequestTTY force\nRemoteCommand sleep 600\nForwardAgent yes\nForwardX11Trusted yes\n"
+    )
+    server = Server(sshd.profile())
+
+    async def list_names() -> list[str]:
+        async with asyncio.timeout(30), server.files() as sftp:
+            return [str(name) for name in await sftp.listdir(str(home))]
+
+    assert ".ssh" in wait_for(list_names())
+    assert run(server, "[ -t 1 ] || echo no terminal") == "no terminal\n"
+
+
+@pytest.mark.parametrize("output", [b"", b"abc\n", b"-1\n", b"1 2\n", b"9" * 5000, b"\xb2\xff"])
+def test_an_answer_that_is_no_count_is_a_sentence(hostile: HostileServer, output: bytes) -> None:
+    hostile.answer = printing(output)
+    with pytest.raises(CommandError, match="makes no sense"):
+        wait_for(Server(hostile.profile()).count("true"))
+
+
+def test_output_without_end_is_cut_off(hostile: HostileServer) -> None:
+    sent = 0
+
+    async def flood(process: Any, script: str) -> None:
+        nonlocal sent
+        while not process.is_closing():
+            process.stdout.write(bytes(2**16))
+            sent += 2**16
+            await process.stdout.drain()
+
+    hostile.answer = flood
+    with pytest.raises(CommandError, match="more than 16 MiB"):
+        wait_for(Server(hostile.profile()).run("true"))
+    assert sent < 2 * MOST_OUTPUT
 
 
 def test_an_unknown_host_key_is_shown_and_accepted_by_a_person_only(
