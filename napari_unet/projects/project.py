@@ -8,6 +8,7 @@ runs/            trainings that were started while the project was open
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 
 from napari_unet.projects.records import (
@@ -24,6 +25,7 @@ from training.files.atomic_files import UnwritableError, remove_leftovers, write
 from training.files.untrusted_files import is_inside, read_document
 
 DOCUMENT = "project.json"
+LONGEST_STEM = 80  # bytes of a file's name: its temporary name is longer, and disks allow 255
 
 
 class Project:
@@ -114,13 +116,32 @@ class Project:
         write_atomically(self.document, state.to_json().encode())
 
     def new_file(self, kind: str, name: str, taken: set[str]) -> str:
-        """A file of the project for a layer of this name that is neither there nor taken."""
+        """A file of the project for a layer of this name that is neither there nor taken.
+
+        Another machine's disk may not distinguish upper and lower case: here no two files differ
+        in it alone.
+
+        Raises
+        ------
+        UserError
+            If the folder of such files can't be read.
+        """
         folder = LABELS if kind == "labels" else IMAGES
-        stem = "".join(char if char.isalnum() or char in "-_" else "-" for char in name) or "layer"
+        stem = "".join(char if char.isalnum() or char in "-_" else "-" for char in name)
+        stem = stem.encode()[:LONGEST_STEM].decode(errors="ignore") or "layer"
+        try:
+            present = [f"{folder}/{file.name}" for file in (self.folder / folder).iterdir()]
+        except OSError as error:
+            raise UnwritableError(self.folder / folder, error) from error
+        used = {_caseless(file) for file in (*present, *taken)}
         candidate, counter = f"{folder}/{stem}.tif", 2
-        while candidate in taken or (self.folder / candidate).exists():
+        while _caseless(candidate) in used:
             candidate, counter = f"{folder}/{stem}-{counter}.tif", counter + 1
         return candidate
+
+
+def _caseless(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def project_settings(project: Project) -> ProjectChoices:

@@ -66,11 +66,12 @@ class SavedStack:
         """
         is_first = self._written is None
         places = range(len(self._checksums)) if slices is None or is_first else slices
+        written, self._written = self._written, None  # so that a failure is tried again
         changed = [self._take(index, data) for index in places]
-        if not any(changed) and self._written == (note, pixel_size):
+        if not any(changed) and written == (note, pixel_size):
+            self._written = written
             return False
         shape = (len(self._checksums), self.shape[-2], self.shape[-1])
-        self._written = None  # so that a failure is tried again
         with TifWriter(
             self.path, shape, self.dtype, pixel_size=pixel_size, note=note, overwrite=True
         ) as writer:

@@ -49,3 +49,14 @@ def test_a_failure_keeps_the_file_and_is_tried_again(tmp_path: Path) -> None:
         saved.save(data)
     folder.mkdir()
     assert saved.save(data)
+
+
+def test_a_slice_that_was_taken_before_an_error_is_written_after_it(tmp_path: Path) -> None:
+    data = np.zeros((3, 8, 9), np.uint8)
+    saved = SavedStack(tmp_path / "a.tif", data.shape, data.dtype)
+    saved.save(data)
+    data[0, 4, 4] = 1
+    with pytest.raises(IndexError):
+        saved.save(data[:1], slices=[0, 1])
+    saved.save(data, slices=[1])
+    assert tifffile.imread(saved.path)[0, 4, 4] == 1

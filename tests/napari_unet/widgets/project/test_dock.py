@@ -1,6 +1,7 @@
 """Projects in a real viewer, and in a process that is killed."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from napari_unet.layers.plugin_layers import (
     corrected_slices,
 )
 from napari_unet.settings import load_settings
+from napari_unet.widgets.project import session as session_module
 from napari_unet.widgets.project.dock import ProjectDock
 
 PLUGIN = "napari-unet-mindspore"
@@ -163,6 +165,33 @@ def test_an_undo_and_a_removed_layer_are_saved(
     button(dock, "Close project").click()  # it waits for no second
     saved = tifffile.imread(tmp_path / "project/labels/more.tif")
     np.testing.assert_array_equal(saved, more.data)
+
+
+def test_saving_goes_on_after_an_error_and_the_dock_says_both(
+    viewer: Viewer,
+    tmp_path: Path,
+    open_dock: OpenDock,
+    fail_once: Callable[[object, str], Callable[[], bool]],
+    qtbot: QtBot,
+) -> None:
+    strokes = add_sparse_labels(
+        viewer, np.zeros((7, 61, 83), np.uint8), viewer.layers[0], "a" * 260
+    )
+    dock = open_dock(viewer)
+    dock.new_project(tmp_path / "project")
+    qtbot.waitUntil(lambda: "Saved at" in text(dock))
+    fail_once(session_module, "view_of")  # before the thread begins
+    strokes.paint((2, 30, 30), 1)
+    qtbot.waitUntil(lambda: "The disk is gone." in text(dock))
+    [file] = (tmp_path / "project/labels").glob("*.tif")
+    wait_for_pixels(qtbot, file, strokes.data)
+    qtbot.waitUntil(lambda: "Saved at" in text(dock))
+    shutil.rmtree(file.parent)
+    strokes.paint((3, 30, 30), 1)
+    qtbot.waitUntil(lambda: "Not saved:" in text(dock))
+    file.parent.mkdir()
+    wait_for_pixels(qtbot, file, strokes.data)  # without another stroke
+    qtbot.waitUntil(lambda: "Saved at" in text(dock))
 
 
 @pytest.mark.parametrize("change", ["is missing", "has changed"])

@@ -1,0 +1,193 @@
+"""Saves a window's layers into a project: only what has changed. No Qt, no napari."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import Any, Literal
+
+from napari_unet.projects.project import Project, project_settings
+from napari_unet.projects.records import LayerRecord, ProjectState, StackReference
+from napari_unet.stacks.incremental_tif import SavedStack
+from napari_unet.stacks.pixel_size import PixelSize
+from training.errors import UserError
+
+Slices = set[int] | None  # None for all of a stack
+
+
+@dataclass(frozen=True)
+class LayerSnapshot:
+    """A layer as it is to be saved.
+
+    Parameters
+    ----------
+    key : hashable
+        The same for as long as the layer lives.
+    kind, attributes, metadata
+        As of :class:`LayerRecord`; ``attributes`` has the name.
+    stack : Path or None
+        The file that it shows, for a layer that the project points to.
+    data : array of (Z, Y, X) or (Y, X)
+        May be painted on while it is saved.
+    note, pixel_size
+        As of :class:`TifWriter`.
+    """
+
+    key: Hashable
+    kind: Literal["image", "labels"]
+    attributes: dict[str, Any]
+    metadata: dict[str, Any]
+    stack: Path | None
+    data: Any
+    note: str
+    pixel_size: PixelSize | None
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A viewer as it is to be saved.
+
+    Parameters
+    ----------
+    number : int
+        Higher than those of earlier snapshots.
+    layers : tuple of LayerSnapshot
+        From the lowest to the topmost.
+    view : dict
+        As of :class:`ProjectState`.
+    """
+
+    number: int
+    layers: tuple[LayerSnapshot, ...]
+    view: dict[str, Any]
+
+
+@dataclass
+class _OwnFile:
+    """A file with a layer's pixels, and the slices that may differ from the layer's."""
+
+    name: str
+    stack: SavedStack | None = None  # until the layer is first saved
+    slices: Slices = None
+    is_there: bool = False
+
+
+class ProjectWriter:
+    """Writes one snapshot after the other; each method may be called from any thread.
+
+    Parameters
+    ----------
+    project : Project
+    kept : tuple of LayerRecord
+        Layers of the project that the window does not show: they stay in it.
+    """
+
+    def __init__(self, project: Project, kept: tuple[LayerRecord, ...] = ()) -> None:
+        self._project, self._kept = project, kept
+        self._files: dict[Hashable, _OwnFile] = {}
+        self._references: dict[Path, StackReference] = {}
+        self._state: ProjectState | None = None
+        self._number = -1
+        self._edits: dict[Hashable, Slices] = {}
+        self._edit_lock, self._save_lock = Lock(), Lock()
+
+    def adopt(self, key: Hashable, name: str) -> None:
+        """Save a layer into the file of the project that it was opened from."""
+        self._files[key] = _OwnFile(name, is_there=True)
+
+    def mark(self, key: Hashable, slices: Slices) -> None:
+        """Write these slices of a layer with the next snapshot."""
+        with self._edit_lock:
+            self._edits[key] = _union(self._edits.get(key, set()), slices)
+
+    def save(self, snapshot: Snapshot) -> None:
+        """Write what has changed: pixels first, then the document that names their files.
+
+        A snapshot that comes after a later one is passed over.
+
+        Raises
+        ------
+        UserError
+            If something can't be written. Everything else is; the next snapshot tries it again.
+        """
+        with self._save_lock:
+            if snapshot.number <= self._number:
+                return
+            self._number = snapshot.number
+            self._take_edits(snapshot)
+            errors: list[Exception] = []
+            records = [*self._kept]
+            for layer in snapshot.layers:
+                try:
+                    self._save_pixels(layer)
+                except Exception as error:  # one layer's must not keep the others from the disk
+                    errors.append(error)
+                if (record := self._record(layer)) is not None:
+                    records.append(record)
+            self._write_document(tuple(records), snapshot.view)
+            if errors:
+                raise errors[0]
+
+    def _take_edits(self, snapshot: Snapshot) -> None:
+        with self._edit_lock:
+            edits, self._edits = self._edits, {}
+        keys = {layer.key for layer in snapshot.layers}
+        self._files = {key: own for key, own in self._files.items() if key in keys}
+        for key, own in self._files.items():
+            own.slices = _union(own.slices, edits.get(key, set()))
+
+    def _save_pixels(self, layer: LayerSnapshot) -> None:
+        if layer.stack is not None:
+            self._refer_to(layer.stack)
+            return
+        own = self._own_file(layer)
+        form = SavedStack(self._project.folder / own.name, layer.data.shape, layer.data.dtype)
+        if own.stack is None or (own.stack.shape, own.stack.dtype) != (form.shape, form.dtype):
+            own.stack, own.slices = form, None
+        own.stack.save(layer.data, own.slices, layer.note, layer.pixel_size)
+        own.slices, own.is_there = set(), True
+
+    def _own_file(self, layer: LayerSnapshot) -> _OwnFile:
+        if layer.key not in self._files:
+            taken = {own.name for own in self._files.values()}
+            name = self._project.new_file(layer.kind, layer.attributes["name"], taken)
+            self._files[layer.key] = _OwnFile(name)
+        return self._files[layer.key]
+
+    def _refer_to(self, stack: Path) -> None:
+        """Look at a stack; one that has vanished meanwhile is kept as it was last seen."""
+        try:
+            self._references[stack] = StackReference.of(stack)
+        except OSError as error:
+            if stack not in self._references:
+                raise UserError(
+                    f"The stack {stack} can't be read: {error.strerror or error}.",
+                    "Put it back where it was, so that the project can point to it.",
+                ) from error
+
+    def _record(self, layer: LayerSnapshot) -> LayerRecord | None:
+        """None as long as there is no file to name."""
+        own, stack = self._files.get(layer.key), None
+        if layer.stack is not None:
+            stack = self._references.get(layer.stack)
+        if stack is None and (own is None or not own.is_there):
+            return None
+        return LayerRecord(
+            kind=layer.kind,
+            file="" if own is None else own.name,
+            attributes=layer.attributes,
+            metadata=layer.metadata,
+            stack=stack,
+        )
+
+    def _write_document(self, records: tuple[LayerRecord, ...], view: dict[str, Any]) -> None:
+        state = ProjectState(layers=records, view=view, settings=project_settings(self._project))
+        if state != self._state:
+            self._project.write(state)
+            self._state = state
+
+
+def _union(first: Slices, second: Slices) -> Slices:
+    return None if first is None or second is None else first | second

@@ -1,0 +1,115 @@
+"""What is written of a window, and what becomes of it when writing fails."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+
+from napari_unet.projects.project import Project
+from napari_unet.projects.project_writer import LayerSnapshot, ProjectWriter, Snapshot
+from training.errors import UserError
+
+
+def layer(name: str, data: Any, stack: Path | None = None) -> LayerSnapshot:
+    kind: Any = "labels" if stack is None else "image"
+    return LayerSnapshot(name, kind, {"name": name}, {}, stack, data, "", None)
+
+
+def snapshot(number: int, *layers: LayerSnapshot, **view: Any) -> Snapshot:
+    return Snapshot(number, layers, view)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return Project.create(tmp_path / "mine")
+
+
+@pytest.fixture
+def pixels() -> np.ndarray:
+    return np.zeros((3, 8, 9), np.uint8)
+
+
+def files(project: Project) -> list[str]:
+    return [record.file for record in project.read().layers]
+
+
+def test_marked_slices_are_written(project: Project, pixels: np.ndarray) -> None:
+    writer = ProjectWriter(project)
+    writer.save(snapshot(0, layer("a", pixels)))
+    pixels[1:, 4, 4] = 1
+    writer.mark("a", {2})
+    writer.save(snapshot(1, layer("a", pixels)))
+    saved = tifffile.imread(project.folder / "labels/a.tif")
+    assert saved[:, 4, 4].tolist() == [0, 0, 1]
+
+
+def test_values_that_the_file_could_not_hold_are_kept(project: Project, pixels: np.ndarray) -> None:
+    writer = ProjectWriter(project)
+    writer.save(snapshot(0, layer("a", pixels)))
+    writer.save(snapshot(1, layer("a", pixels.astype(np.uint16) + 300)))
+    assert (tifffile.imread(project.folder / "labels/a.tif") == 300).all()
+
+
+def test_an_earlier_snapshot_does_not_replace_a_later_one(
+    project: Project, pixels: np.ndarray
+) -> None:
+    writer = ProjectWriter(project)
+    writer.save(snapshot(1, layer("a", pixels), zoom=2.0))
+    writer.save(snapshot(0, layer("a", pixels), zoom=1.0))
+    assert project.read().view == {"zoom": 2.0}
+
+
+def test_one_layers_error_keeps_no_other_from_the_disk(
+    project: Project, pixels: np.ndarray, tmp_path: Path
+) -> None:
+    writer = ProjectWriter(project)
+    gone = layer("gone", pixels, tmp_path / "gone.tif")
+    with pytest.raises(UserError, match=r"gone\.tif can't be read"):
+        writer.save(snapshot(0, gone, layer("a", pixels)))
+    assert files(project) == ["labels/a.tif"]
+    tifffile.imwrite(tmp_path / "gone.tif", pixels, photometric="minisblack")
+    writer.save(snapshot(1, gone, layer("a", pixels)))
+    (tmp_path / "gone.tif").unlink()
+    writer.save(snapshot(2, gone, layer("a", pixels)))  # it is kept as it was last seen
+    assert len(project.read().layers) == 2
+
+
+def test_what_could_not_be_written_is_written_with_the_next_snapshot(
+    project: Project, pixels: np.ndarray
+) -> None:
+    writer = ProjectWriter(project)
+    writer.save(snapshot(0, layer("a", pixels)))
+    shutil.rmtree(project.folder / "labels")
+    pixels[1, 4, 4] = 1
+    writer.mark("a", {1})
+    with pytest.raises(UserError, match="there is no folder"):
+        writer.save(snapshot(1, layer("a", pixels)))
+    (project.folder / "labels").mkdir()
+    writer.save(snapshot(2, layer("a", pixels)))
+    assert np.array_equal(tifffile.imread(project.folder / "labels/a.tif"), pixels)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("a" * 260, "a" * 270),
+        ("ü" * 100, "ü" * 101),
+        ("Strokes", "strokes"),
+        ("stra\u00dfe", "STRASSE"),
+        ("u\u0308", "\u00fc"),
+        ("", "layer"),
+    ],
+)
+def test_layers_of_any_names_have_files_that_every_disk_can_hold(
+    project: Project, pixels: np.ndarray, names: tuple[str, str]
+) -> None:
+    ProjectWriter(project).save(snapshot(0, *(layer(name, pixels) for name in names)))
+    written = files(project)
+    assert len({file.upper() for file in written}) == 2
+    assert all(len(Path(file).stem.encode()) <= 82 for file in written)
+    assert all((project.folder / file).is_file() for file in written)
