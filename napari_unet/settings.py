@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 from typing import Any, TypedDict, Unpack
@@ -15,7 +11,8 @@ import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from training.errors import UserError
-from training.files.atomic_files import UnwritableError, write_atomically
+from training.files.atomic_files import write_atomically
+from training.files.file_locks import locked
 from training.files.untrusted_files import parse_json, read_document
 from training.metrics.pixel_metrics import DEFAULT_THRESHOLD
 
@@ -115,14 +112,14 @@ def remember(**changes: Unpack[SettingsChanges]) -> Settings:
         unsaved: SettingsChanges = {**_unsaved.get(path, {}), **changes}
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with _file_lock(path.with_suffix(".lock")):
+            with locked(path):
                 settings = _valid_part({**_read(path), **unsaved})
                 # Not model_dump_json: names of files may be no Unicode.
                 document = json.dumps(settings.model_dump(), indent=2) + "\n"
                 write_atomically(path, document.encode())
             _unsaved.pop(path, None)
             return settings
-        except (OSError, UnwritableError) as error:
+        except (OSError, UserError) as error:
             is_first = path not in _unsaved
             _unsaved[path] = unsaved
             problem = error
@@ -148,15 +145,6 @@ def _valid_part(document: dict[str, Any]) -> Settings:
         for problem in error.errors():
             known.pop(str(problem["loc"][0]), None)
         return Settings(**known)
-
-
-@contextmanager
-def _file_lock(path: Path) -> Iterator[None]:
-    """Wait for other processes that hold the lock of a file."""
-    with path.open("a") as file:
-        with contextlib.suppress(OSError):  # a disk without locks
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _warn(path: Path, error: Exception) -> None:

@@ -33,6 +33,7 @@ from training.devices.placement import (
     prepare_environment,
 )
 from training.errors import UserError
+from training.files.append_files import open_to_append
 from training.files.atomic_files import UnwritableError
 from training.learning.mindspore_setup import serve_as_scheduler, set_up_mindspore
 from training.learning.stop_request import StopRequest
@@ -147,11 +148,7 @@ def train_as_member(run: RunDirectory, config: TrainingConfig, stop: StopRequest
 @contextmanager
 def log_output(run: RunDirectory) -> Iterator[None]:
     """Write what this process prints to the run's log as well, unless it goes there already."""
-    try:
-        log = run.log.open("ab", buffering=0)
-    except OSError as error:
-        raise UnwritableError(run.log, error) from error
-    with log:
+    with open_to_append(run.log) as log:
         is_log = os.path.sameopenfile(sys.stdout.fileno(), log.fileno())
         logs = [] if is_log else [log.fileno()]
         output, errors = (_Tee(one.fileno(), *logs) for one in (sys.stdout, sys.stderr))

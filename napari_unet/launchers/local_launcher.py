@@ -16,6 +16,7 @@ from napari_unet.launchers.launcher import check_run_name
 from training.config import TrainingConfig
 from training.devices.npus import find_npus
 from training.errors import UserError
+from training.files.append_files import open_to_append
 from training.files.atomic_files import write_atomically
 from training.files.untrusted_files import parse_json, read_document
 from training.runs.run_directory import RunDirectory
@@ -34,8 +35,13 @@ def start_detached(command: Sequence[str], log: Path, record: Path) -> None:
         File that the process's output is appended to.
     record : Path
         File to write the process's identity to, for :func:`find_process`.
+
+    Raises
+    ------
+    UnwritableError
+        If one of the files can't be written.
     """
-    with log.open("ab") as output:
+    with open_to_append(log) as output:
         process = subprocess.Popen(
             ["nice", "-n", str(_NICENESS), *command],  # noqa: S607 (found on PATH everywhere)
             stdin=subprocess.DEVNULL,

@@ -14,6 +14,7 @@ from napari_unet.runs.training_sources import LayerData, start_training
 from napari_unet.settings import load_settings, remember
 from training.config import FOLDS, TrainingConfig, format_slices, preset_config
 from training.errors import UserError
+from training.files.append_files import open_to_append
 from training.label_convention import LabelConvention
 from training.presets.registry import find_preset
 from training.runs.run_directory import RunDirectory
@@ -127,7 +128,7 @@ def takes_place(run: RunDirectory) -> bool:
 
 def accept(run: RunDirectory) -> None:
     """Let a run's model take the place of the one that it began from, better or not."""
-    run.accepted.touch()
+    open_to_append(run.accepted).close()
 
 
 def _run_of(source: Path) -> RunDirectory:

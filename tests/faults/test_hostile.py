@@ -6,6 +6,9 @@ import ast
 import json
 import os
 import shutil
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +24,7 @@ from napari_unet.launchers.servers.profiles import Profile
 from napari_unet.launchers.servers.record import RemoteRecord, read_record, write_record
 from napari_unet.projects.project import DOCUMENT, Project
 from napari_unet.runs.launcher_of_run import launcher_for
+from napari_unet.runs.learning_on import accept
 from napari_unet.runs.run_follower import RunFollower
 from napari_unet.runs.run_list import list_runs
 from napari_unet.runs.run_progress import ProgressReader
@@ -118,6 +122,30 @@ def test_pipes_in_a_run_hang_nobody(tmp_path: Path) -> None:
         os.mkfifo(run.path / name)
         runs.append(run.path)
     assert read_all("run", runs).total() == len(names)
+
+
+@pytest.mark.parametrize("name", ["lock", "events.jsonl", "train.log", "accepted", "stop"])
+def test_nothing_is_written_into_pipes(run: RunDirectory, name: str) -> None:
+    path = run.path / name
+    path.unlink(missing_ok=True)
+    os.mkfifo(path)
+    write: dict[str, Callable[[], Any]] = {
+        "lock": lambda: run.held().__enter__(),
+        "events.jsonl": lambda: EventLog(run.events),
+        "train.log": lambda: LocalLauncher(run.path.parent).resume(run),
+        "accepted": lambda: accept(run),
+        "stop": run.request_stop,
+    }
+    with pytest.raises(UserError, match="can't be written: Not a regular file"):
+        write[name]()
+
+
+def test_a_training_writes_its_output_into_no_pipe(run: RunDirectory) -> None:
+    os.mkfifo(run.log)
+    command = [sys.executable, "-m", "training.train", "--run_dir", run.path]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 2
+    assert "train.log can't be written: Not a regular file." in result.stderr
 
 
 @pytest.mark.parametrize("name", ["events.jsonl", "train.log", "checkpoints", "stop", "lock",

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from training.errors import UserError
+from training.files.append_files import open_to_append
 from training.runs.run_directory import RunDirectory
 
 CLUSTER_SECONDS = 300
@@ -124,7 +125,7 @@ def prepare_logs(run: RunDirectory, job: MsrunJob) -> None:
         if log.exists() and not log.is_symlink():
             log.rename(log.with_name(f"log.{len(list(log.parent.iterdir()))}.log"))
         log.unlink(missing_ok=True)
-        log.touch()
+        open_to_append(log, run.path).close()
         _link(run.msrun_logs / f"worker_{rank}.log", log)
 
 

@@ -31,6 +31,9 @@ _REMEDIES = {
     errno.EROFS: _RIGHTS,
     errno.ENOENT: "See that its folder is there.",
     errno.EMFILE: OPEN_FILES_REMEDY,
+    errno.ELOOP: "Replace the link with what it points to.",
+    errno.EINVAL: "Remove what is there, or choose another name.",
+    errno.EISDIR: "Remove what is there, or choose another name.",
 }
 
 

@@ -31,11 +31,9 @@ from collections import deque
 from pathlib import Path
 from typing import IO, Any
 
+from training.files.append_files import open_to_append
 from training.files.atomic_files import UnwritableError
-from training.runs.event_reading import (
-    PIECE,
-    complete_length,
-)
+from training.runs.event_reading import PIECE, complete_length
 
 MOST_WAITING = 10_000  # events, while the disk is full
 
@@ -50,12 +48,12 @@ class EventLog:
     Raises
     ------
     UnwritableError
-        If it can't be opened for writing.
+        If it can't be opened for writing, is a link, or is not a regular file.
     """
 
     def __init__(self, path: Path) -> None:
         try:
-            self._file = path.open("ab+", buffering=0)
+            self._file = open_to_append(path)
             self._file.truncate(_complete_size(self._file))
         except OSError as error:
             raise UnwritableError(path, error) from error

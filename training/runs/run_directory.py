@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from training.config import TrainingConfig
 from training.errors import UserError
+from training.files.append_files import open_to_append
 from training.files.atomic_files import UnwritableError, remove_leftovers, write_atomically
+from training.files.file_locks import NoLocksError, take_lock
 from training.files.untrusted_files import is_inside, open_regular, read_document
 from training.runs.run_paths import RunPaths, checkpoint_step
 
@@ -109,7 +109,7 @@ class RunDirectory(RunPaths[Path]):
     def request_stop(self) -> None:
         """Ask the training to end after its current step, keeping the model."""
         self.check_links()
-        self.stop_request.touch()
+        open_to_append(self.stop_request).close()
 
     def take_back_stop_request(self) -> None:
         """Forget it; where the disk is read-only, the next start does."""
@@ -128,12 +128,15 @@ class RunDirectory(RunPaths[Path]):
             If another process is training in this directory, or it can't be written.
         """
         self.check_links()
-        try:
-            opened = self.lock.open("a")
-        except OSError as error:
-            raise UnwritableError(self.lock, error) from error
-        with opened as lock:
-            if not _try_lock(lock.fileno()):
+        with open_to_append(self.lock) as lock:
+            try:
+                # A watcher's glance at it, in ``is_running``, is waited out.
+                is_mine = take_lock(lock, patience=1.0)
+            except NoLocksError:
+                is_mine = True
+            except OSError as error:
+                raise UnwritableError(self.lock, error) from error
+            if not is_mine:
                 raise UserError(f"Another process is training in {self.path}.", "Stop it first.")
             yield
 
@@ -150,20 +153,6 @@ class RunDirectory(RunPaths[Path]):
             return False
         with lock:
             try:
-                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except OSError:
-                return True
-        return False
-
-
-def _try_lock(descriptor: int, patience: float = 1.0) -> bool:
-    """Take the lock; a watcher's glance at it, in ``is_running``, is waited out."""
-    deadline = time.monotonic() + patience
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
-        except OSError:
-            if time.monotonic() > deadline:
+                return not take_lock(lock, is_shared=True)
+            except NoLocksError:
                 return False
-            time.sleep(0.02)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from training.errors import UserError
+from training.files.append_files import open_to_append
 
 if TYPE_CHECKING:
     import asyncssh
@@ -95,11 +96,12 @@ def accept_host_key(unknown: UnknownHostKeyError) -> None:
     path = known_hosts_path()
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     kind, key, *_comment = unknown.key_line.split()
-    is_open_ended = path.exists() and not path.read_bytes().endswith(b"\n")
-    with path.open("a") as file:
-        if is_open_ended and path.stat().st_size:
-            file.write("\n")
-        file.write(f"{known_name(unknown.host, unknown.port)} {kind} {key}\n")
+    line = f"{known_name(unknown.host, unknown.port)} {kind} {key}\n".encode()
+    with open_to_append(path.resolve()) as file:  # a person may keep it elsewhere
+        if file.tell():
+            file.seek(-1, os.SEEK_END)
+            line = line if file.read() == b"\n" else b"\n" + line
+        file.write(line)
 
 
 def known_hosts_path() -> Path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import hashlib
 import os
 import time
@@ -16,7 +15,9 @@ from typing import IO, Any
 from napari_unet.launchers.servers.connection import CommandError, Server
 from napari_unet.launchers.servers.record import read_record, update_record
 from napari_unet.launchers.servers.store import CHUNK, hash_file
+from training.files.append_files import open_to_append
 from training.files.atomic_files import UnwritableError, replacing, write_atomically
+from training.files.file_locks import NoLocksError, take_lock
 from training.files.untrusted_files import is_inside
 from training.runs.event_reading import complete_length, read_pieces
 from training.runs.run_directory import RunDirectory
@@ -142,10 +143,7 @@ class Mirror:
         if not await sftp.exists(source):
             return
         size = (await sftp.stat(source)).size
-        with _writing(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            copy = path.open("ab", buffering=0)
-        with copy:
+        with open_to_append(path, self.run.path) as copy:
             if size < copy.tell():
                 with _writing(path):
                     copy.truncate(0)
@@ -192,9 +190,7 @@ class Mirror:
     @contextmanager
     def _held(self) -> Iterator[bool]:
         """Keep others on this machine from appending to the copy at the same time."""
-        with _writing(self.run.mirror_lock):
-            lock = self.run.mirror_lock.open("a")
-        with lock:
+        with open_to_append(self.run.mirror_lock) as lock:
             yield _try_lock(lock)
 
 
@@ -207,9 +203,8 @@ def _writing(path: Path) -> Iterator[None]:
         raise UnwritableError(path, error) from error
 
 
-def _try_lock(lock: IO[str]) -> bool:
+def _try_lock(lock: IO[bytes]) -> bool:
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
+        return take_lock(lock)
+    except NoLocksError:
+        return True

@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -322,6 +323,30 @@ def test_a_copy_that_cannot_be_written_is_named(launcher: RemoteLauncher, data: 
         follow_to_end(RunFollower(run, launcher))
     run.log.rmdir()
     follow_to_end(RunFollower(run, launcher))
+
+
+def test_nothing_is_copied_through_links_or_into_pipes(
+    launcher: RemoteLauncher, data: Path, tmp_path: Path
+) -> None:
+    """The folder of a copy may come from someone else."""
+    run = launcher.start(quick_config(data, 20), "first")
+    follow_to_end(RunFollower(run, launcher))
+    own = tmp_path / "own"
+    own.write_text("longer than any log of the quick training\n" * 1000)
+    before = own.read_bytes()
+    log = run.device_log(0)
+    log.parent.mkdir(parents=True)
+    for link, target in ((log, own), (run.logs, own.parent)):
+        if link == run.logs:
+            shutil.rmtree(run.logs)
+        link.symlink_to(target)
+        with pytest.raises(UserError, match="is a link"):
+            launcher.fetch_device_log(run, 0)
+    assert own.read_bytes() == before
+    run.mirror_lock.unlink()
+    os.mkfifo(run.mirror_lock)
+    with pytest.raises(UserError, match=r"mirror\.lock can't be written: Not a regular file"):
+        launcher.refresh(run)
 
 
 def test_a_full_disk_is_told(

@@ -1,0 +1,114 @@
+"""Locks between processes, which the operating system gives back however a process ends."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import logging
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from training.errors import UserError
+from training.files.append_files import open_to_append
+from training.files.atomic_files import UnwritableError
+
+PATIENCE = 10.0  # seconds
+_PAUSE = 0.01  # seconds between two tries
+_HELD = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
+_UNSUPPORTED = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+
+_log = logging.getLogger(__name__)
+_warned: set[int] = set()  # the file systems without locks that a person knows of
+
+
+class NoLocksError(Exception):
+    """A file lies on a file system without locks, as some network disks are."""
+
+
+def take_lock(file: IO[bytes], *, is_shared: bool = False, patience: float = 0.0) -> bool:
+    """Lock an open file until it is closed or this process ends.
+
+    Parameters
+    ----------
+    file : IO
+        The open file.
+    is_shared : bool
+        Let others have shared locks of the file at the same time.
+    patience : float
+        Seconds to wait for another that holds the lock.
+
+    Returns
+    -------
+    bool
+        Whether the lock is taken; False if another holds it.
+
+    Raises
+    ------
+    NoLocksError
+        If the file system has no locks. The first time, a warning is logged.
+    OSError
+        If the lock can't be taken for another reason.
+    """
+    kind = fcntl.LOCK_SH if is_shared else fcntl.LOCK_EX
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            fcntl.flock(file, kind | fcntl.LOCK_NB)
+            return True
+        except OSError as error:
+            if error.errno in _UNSUPPORTED:
+                _warn_once(file)
+                raise NoLocksError from error
+            if error.errno not in _HELD:
+                raise
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(_PAUSE)
+
+
+@contextmanager
+def locked(path: Path, patience: float = PATIENCE) -> Iterator[None]:
+    """Keep other processes and threads from changing a file that is read, changed and replaced.
+
+    Everyone who changes it has to ask for this lock, which lies in ``.NAME.lock`` next to the
+    file, because a file that is replaced can't be locked itself. Where the file system has no
+    locks, nobody is kept out.
+
+    Parameters
+    ----------
+    path : Path
+        The file to change. It need not exist, but its folder has to.
+    patience : float
+        Seconds to wait for another that holds the lock.
+
+    Raises
+    ------
+    UserError
+        If another holds it for longer, or the lock can't be written.
+    """
+    side = path.with_name(f".{path.name}.lock")
+    with open_to_append(side) as lock:
+        try:
+            is_mine = take_lock(lock, patience=patience)
+        except NoLocksError:
+            is_mine = True
+        except OSError as error:
+            raise UnwritableError(side, error) from error
+        if not is_mine:
+            raise UserError(
+                f"Another program has been changing {path} for {patience:g} seconds.",
+                "End it, or try again later.",
+            )
+        yield
+
+
+def _warn_once(file: IO[bytes]) -> None:
+    """Log a warning, the first time for a file system."""
+    device = os.fstat(file.fileno()).st_dev
+    if device not in _warned:
+        _warned.add(device)
+        _log.warning("The disk of %s has no locks: use it from one program at a time.", file.name)
