@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from training.config import TrainingConfig, preset_config
+from training.console import say, set_up_console
 from training.devices.placement import choose_device, prepare_environment
 from training.errors import UserError
 from training.learning.mindspore_setup import set_up_mindspore
@@ -22,6 +23,7 @@ from training.train import add_config_options
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns its exit code."""
+    set_up_console()
     parser = argparse.ArgumentParser(
         prog="python -m training.eval",
         description=__doc__,
@@ -39,10 +41,10 @@ def main(arguments: list[str] | None = None) -> int:
         set_up_mindspore(device, config.seed)
         evaluation = evaluate_checkpoint(ckpt_path, config)
     except UserError as error:
-        print(f"Error: {error}", file=sys.stderr)
+        say(f"Error: {error}", to_stderr=True)
         return 2
-    print(evaluation.table())
-    print(zoo_line(evaluation.mean))
+    say(evaluation.table())
+    say(zoo_line(evaluation.mean))
     return 0
 
 

@@ -26,6 +26,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from training.console import say, set_up_console
 from training.devices.msrun_job import DEFAULT_PORT, MsrunJob, free_port
 from training.devices.node_link import report_to_head
 from training.devices.npus import choose_npus, find_npus
@@ -40,6 +41,7 @@ JOB_OPTIONS = ("devices", "device_ids", "nodes", "node_rank", "master_addr", "ma
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns its exit code: 0, 2 for a person's mistake, 1 for the rest."""
+    set_up_console()
     options = vars(_parser().parse_args(arguments))
     job_options = {name: options.pop(name) for name in JOB_OPTIONS}
     run_dir = options.pop("run_dir")
@@ -58,7 +60,7 @@ def main(arguments: list[str] | None = None) -> int:
                 report_to_head(job_options["master_addr"], port, job_options["nodes"], error)
             raise
     except UserError as error:
-        print(f"Error: {error}", file=sys.stderr, flush=True)
+        say(f"Error: {error}", to_stderr=True)
         return 2
 
 

@@ -26,6 +26,7 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppres
 from typing import Any
 
 from training.config import TrainingConfig, preset_config
+from training.console import say, set_up_console
 from training.devices.placement import (
     choose_device,
     is_scheduler,
@@ -44,6 +45,7 @@ from training.runs.run_directory import RunDirectory
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns its exit code."""
+    set_up_console()
     options = vars(build_parser().parse_args(arguments))
     run_dir = options.pop("run_dir")
     try:
@@ -53,7 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
             run = create_run(run_dir or default_run_dir(options), options)
         return train_run(run)
     except UserError as error:
-        print(f"Error: {error}", file=sys.stderr)
+        say(f"Error: {error}", to_stderr=True)
         return 2
 
 
@@ -93,7 +95,7 @@ def create_run(run_dir: str, options: dict[str, Any]) -> RunDirectory:
     config = preset_config(preset, **options)
     run = RunDirectory(run_dir)
     run.create(config)
-    print(f"The run is in {run.path}.", flush=True)
+    say(f"The run is in {run.path}.")
     return run
 
 
@@ -126,7 +128,7 @@ def train_run(run: RunDirectory) -> int:
             tell_failure(run, problem, "Resume the run to try again.")
             raise UserError(problem, "Resume the run to try again.") from error
         except Exception as error:
-            traceback.print_exc()
+            say(traceback.format_exc(), to_stderr=True)
             tell_failure(
                 run,
                 f"The training ended with an error: {type(error).__name__}: {error}.",
@@ -164,7 +166,7 @@ def tell_failure(run: RunDirectory, message: str, remedy: str) -> None:
         log.append("failed", **told)
         log.close()
     except (OSError, UnwritableError) as error:
-        print(f"The events can't tell it: {error}", file=sys.stderr, flush=True)
+        say(f"The events can't tell it: {error}", to_stderr=True)
 
 
 class _Tee(io.TextIOBase):

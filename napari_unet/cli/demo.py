@@ -7,11 +7,12 @@ import sys
 from pathlib import Path
 
 import click
-from tqdm import tqdm
 
+from napari_unet.cli.progress_bar import ProgressBar
 from napari_unet.demo import INTERRUPTIONS, Demo
 from napari_unet.runs.run_follower import RunFollower
 from napari_unet.text import duration
+from training.console import say
 from training.metrics.evaluation_report import zoo_line
 from training.runs.run_directory import RunDirectory
 from training.stacks.stack_file import StackFile
@@ -50,7 +51,7 @@ def command(data: Path | None, out: Path, overwrite: bool) -> None:
     for kind in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(kind, lambda number, _: sys.exit(128 + number))
     demo = Demo(out, data)
-    click.echo("Drawing a synthetic stack." if data is None else f"Training on {data}.")
+    say("Drawing a synthetic stack." if data is None else f"Training on {data}.")
     demo.prepare(overwrite)
     try:
         run_phases(demo)
@@ -64,12 +65,12 @@ def run_phases(demo: Demo) -> None:
     _train(demo)
     with StackFile(demo.predicted_stack()) as stack:
         total = len(stack)
-    with tqdm(total=total, desc="Predicting", unit="slice", leave=False) as bar:
+    with ProgressBar(total=total, desc="Predicting", unit="slice", leave=False) as bar:
         demo.predict(bar.update)
     evaluation = demo.evaluate()
-    click.echo(f"\nSlices that were held out from training (fold {evaluation.fold}):")
-    click.echo(evaluation.table())
-    click.echo(zoo_line(evaluation.mean) + "\n")
+    say(f"\nSlices that were held out from training (fold {evaluation.fold}):")
+    say(evaluation.table())
+    say(zoo_line(evaluation.mean) + "\n")
     for name, path in (
         ("Contact sheet", demo.files.sheet),
         ("Mask", demo.files.mask),
@@ -80,18 +81,18 @@ def run_phases(demo: Demo) -> None:
         ("Run", demo.files.run),
         ("Data", demo.data),
     ):
-        click.echo(f"{name:<14} {path}")
-    click.echo(f"\nMask and probability are of {demo.predicted_stack()}.")
+        say(f"{name:<14} {path}")
+    say(f"\nMask and probability are of {demo.predicted_stack()}.")
 
 
 def _train(demo: Demo) -> None:
     layout = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} steps, {elapsed}{postfix}"
-    with tqdm(total=0, desc="Training", bar_format=layout) as bar:
+    with ProgressBar(total=0, desc="Training", bar_format=layout) as bar:
         bar.set_postfix_str("starting MindSpore")
         demo.train(demo.config(), lambda follower: _show(bar, follower))
 
 
-def _show(bar: tqdm, follower: RunFollower) -> None:
+def _show(bar: ProgressBar, follower: RunFollower) -> None:
     state = follower.state
     if state.started is None:
         return

@@ -7,6 +7,7 @@ import sys
 import click
 
 from napari_unet.doctor import can_run, examine, format_report
+from training.console import say
 
 
 @click.command()
@@ -16,10 +17,10 @@ def command() -> None:
     The exit code is 0 if a model can be trained and used on this machine, else 1.
     """
     findings = list(examine())
-    click.echo(format_report(findings))
+    say(format_report(findings))
     if can_run(findings):
-        click.echo("\nTraining and prediction can run here.")
+        say("\nTraining and prediction can run here.")
         return
     missing = [found.name for found in findings if found.is_needed and found.state == "missing"]
-    click.echo(f"\nTraining and prediction can't both run here yet: {', '.join(missing)}.")
+    say(f"\nTraining and prediction can't both run here yet: {', '.join(missing)}.")
     sys.exit(1)

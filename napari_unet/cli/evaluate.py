@@ -8,13 +8,14 @@ from typing import Any
 import click
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from napari_unet.cli.options import convention_option, data_options, device_option, tta_option
+from napari_unet.cli.progress_bar import ProgressBar
 from napari_unet.evaluation.cross_validation import CrossValidation, assign_folds, evaluate_folds
 from napari_unet.prediction.predictor import Predictor, load_predictor
 from napari_unet.stacks.tif_writer import check_output
 from training.config import FOLDS
+from training.console import say
 from training.errors import UserError
 from training.files.atomic_files import write_atomically
 from training.label_convention import LabelConvention
@@ -100,8 +101,8 @@ def command(
         result = _evaluate_models(predictors, chosen, images, membrane)
         report, mean = result.report(), result.mean()
         as_json, as_csv = result.to_json(), result.to_csv()
-    click.echo(report)
-    click.echo(zoo_line(mean))
+    say(report)
+    say(zoo_line(mean))
     if json_path is not None:
         write_atomically(json_path, as_json.encode())
     if csv_path is not None:
@@ -116,7 +117,7 @@ def _evaluate_models(
 ) -> CrossValidation:
     assignment = assign_folds(predictors, fold)
     total = sum(len(split_fold(len(images), index)[1]) for index, _ in assignment)
-    with tqdm(total=total, desc="Evaluating", unit="slice", leave=False) as bar:
+    with ProgressBar(total=total, desc="Evaluating", unit="slice", leave=False) as bar:
         folds = list(evaluate_folds(predictors, assignment, images, membrane, bar.update))
     return CrossValidation(folds)
 

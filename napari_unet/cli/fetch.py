@@ -10,7 +10,7 @@ from napari_unet.cli.run_access import confirm_host_keys, find_run
 from napari_unet.launchers.servers.profiles import find_profile
 from napari_unet.launchers.servers.remote_launcher import RemoteLauncher
 from napari_unet.runs.launcher_of_run import launcher_for
-from napari_unet.text import printable
+from training.console import say
 from training.errors import UserError
 from training.runs.run_directory import RunDirectory
 
@@ -30,10 +30,10 @@ def command(run: str, remote: str | None, log: int | None) -> None:
         raise UserError(f"{found.path} is a run of this machine.", "It is here already.")
     if log is not None:
         text = confirm_host_keys(lambda: launcher.fetch_device_log(found, log))
-        click.echo(printable(text.read_text(errors="replace")), nl=False)
+        say(text.read_text(errors="replace"), end="")
         return
     for name, digest in confirm_host_keys(lambda: launcher.fetch(found)).items():
-        click.echo(f"{digest}  {found.path / name}")
+        say(f"{digest}  {found.path / name}")
 
 
 def _adopt(name: str, profile: str) -> RunDirectory:

@@ -9,7 +9,7 @@ from typing import NoReturn
 import click
 
 from napari_unet import __version__
-from napari_unet.text import printable
+from training.console import say, set_up_console
 from training.errors import UserError
 
 _COMMANDS = {
@@ -56,6 +56,7 @@ def _cli() -> None:
 
 def main() -> None:
     """Run the command line; a person's mistake gives one sentence and exit code 2."""
+    set_up_console()
     try:
         _cli()
     except UserError as error:
@@ -65,5 +66,5 @@ def main() -> None:
 
 
 def _end(problem: str) -> NoReturn:
-    click.echo(printable(f"Error: {problem}"), err=True)
+    say(f"Error: {problem}", to_stderr=True)
     sys.exit(2)

@@ -9,7 +9,6 @@ from typing import Any
 import click
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from napari_unet.cli.options import (
     compression_option,
@@ -20,11 +19,13 @@ from napari_unet.cli.options import (
     stack_argument,
     tta_option,
 )
+from napari_unet.cli.progress_bar import ProgressBar
 from napari_unet.labelling.uncertainty import slice_uncertainty, uncertainty_csv
 from napari_unet.prediction.predictor import load_predictor
 from napari_unet.stacks.mask_files import mask_page, submission_page
 from napari_unet.stacks.pixel_size import read_pixel_size
 from napari_unet.stacks.tif_writer import TifWriter, check_output
+from training.console import say
 from training.errors import UserError
 from training.files.atomic_files import write_atomically
 from training.label_convention import LabelConvention
@@ -121,7 +122,8 @@ def command(
             for kind, path in paths.items()
         }
         predictions = predictor.predict(slices)
-        for z, predicted in tqdm(predictions, total=len(slices), desc="Predicting", unit="slice"):
+        bar = ProgressBar(predictions, total=len(slices), desc="Predicting", unit="slice")
+        for z, predicted in bar:
             for kind, writer in writers.items():
                 writer.write(_page(kind, predicted, cut, convention))
             if tables:
@@ -130,7 +132,7 @@ def command(
         write_atomically(path, uncertainty_csv(unsure).encode())
         paths["uncertainty"] = path
     for kind, path in paths.items():
-        click.echo(f"{kind}: {path}")
+        say(f"{kind}: {path}")
 
 
 def _check_outputs(stack: Path, paths: list[Path], overwrite: bool) -> None:

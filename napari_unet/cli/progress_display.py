@@ -7,10 +7,9 @@ import sys
 from collections.abc import Iterator
 from types import TracebackType
 
-import click
-from tqdm import tqdm
-
-from napari_unet.text import duration, printable
+from napari_unet.cli.progress_bar import ProgressBar
+from napari_unet.text import duration
+from training.console import say
 from training.runs.run_directory import RunDirectory
 from training.runs.run_state import RunState, comparison_line
 
@@ -26,7 +25,7 @@ class ProgressDisplay:
     def __init__(self) -> None:
         self._bar = None
         if sys.stdout.isatty():
-            self._bar = tqdm(total=0, desc="Training", bar_format=_BAR, file=sys.stdout)
+            self._bar = ProgressBar(total=0, desc="Training", bar_format=_BAR, file=sys.stdout)
             self._bar.set_postfix_str("starting MindSpore")
         self._has_begun = False
         self._validated_step = 0
@@ -59,21 +58,21 @@ class ProgressDisplay:
     def say(self, text: str) -> None:
         """Print a line, above the bar if there is one."""
         try:
-            with tqdm.external_write_mode(file=sys.stdout):
-                click.echo(printable(text))
+            with ProgressBar.external_write_mode(file=sys.stdout):
+                say(text)
         except OSError:
             _print_to_nobody()
 
     def _print_validations(self, state: RunState) -> None:
         if not self._has_begun:
             self._has_begun = True
-            click.echo(f"Training from step {state.step} to {state.total_steps}.")
+            say(f"Training from step {state.step} to {state.total_steps}.")
         self._validated_step = min(self._validated_step, state.step)  # lower after a resume
         for evaluation in state.evaluations:
             if evaluation["step"] > self._validated_step:
                 self._validated_step = evaluation["step"]
                 mean = evaluation["mean"]
-                click.echo(
+                say(
                     f"epoch {evaluation['epoch']}, step {evaluation['step']} of "
                     f"{state.total_steps}: soft Dice {mean['soft_dice']:.4f}, "
                     f"Dice {mean['dice']:.4f}{_time_left(state)}"

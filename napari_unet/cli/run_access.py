@@ -19,8 +19,8 @@ from napari_unet.launchers.servers.store import UploadProgress
 from napari_unet.runs.launcher_of_run import launcher_for
 from napari_unet.runs.run_follower import RunFollower
 from napari_unet.settings import load_settings
-from napari_unet.text import printable
 from training.config import TrainingConfig
+from training.console import say
 from training.errors import UserError
 from training.runs.run_directory import RunDirectory
 
@@ -64,7 +64,7 @@ def confirm_host_keys(action: Callable[[], Result], accepted: str | None = None)
             return action()
         except UnknownHostKeyError as unknown:
             if unknown.fingerprint != accepted:
-                click.echo(unknown.problem, err=True)
+                say(unknown.problem, to_stderr=True)
                 is_asked = sys.stdin.isatty()
                 if not is_asked or not click.confirm("Is it the server's own? Accept it"):
                     raise
@@ -76,7 +76,8 @@ def show_progress(progress: UploadProgress) -> None:
     is_done = progress.done == progress.total
     if sys.stderr.isatty() or is_done:
         share = 100 * progress.done // max(1, progress.total)
-        click.echo(f"\rUploading {progress.what}: {share} %", nl=is_done, err=True)
+        end = "\n" if is_done else "\r"
+        say(f"Uploading {progress.what}: {share} %", end=end, to_stderr=True)
 
 
 def train_remotely(config: TrainingConfig, profile: str, devices: int, run: Path) -> None:
@@ -95,7 +96,7 @@ def train_remotely(config: TrainingConfig, profile: str, devices: int, run: Path
     """
     launcher = RemoteLauncher(find_profile(profile), run.parent, devices, show_progress)
     started = confirm_host_keys(lambda: launcher.start(config, run.name))
-    click.echo(f"The run is {started.name}, on {launcher.name}; its copy is in {started.path}.")
+    say(f"The run is {started.name}, on {launcher.name}; its copy is in {started.path}.")
     follow(started, RunFollower(started, launcher))
 
 
@@ -137,8 +138,8 @@ def follow(run: RunDirectory, follower: RunFollower) -> None:
 
 def _report_end(run: RunDirectory, follower: RunFollower) -> None:
     for line in ending_lines(run, follower.status, follower.state):
-        click.echo(printable(line))
+        say(line)
     failure = follower.state.failure
     if follower.status == "failed" and failure is not None:
-        click.echo(printable(f"Error: {failure['message']} {failure['remedy']}"), err=True)
+        say(f"Error: {failure['message']} {failure['remedy']}", to_stderr=True)
         sys.exit(1)

@@ -11,6 +11,7 @@ from napari_unet.launchers.servers.profiles import find_profile
 from napari_unet.launchers.servers.record import is_remote, read_record
 from napari_unet.runs.run_list import list_runs
 from napari_unet.text import line
+from training.console import say
 
 
 @click.command()
@@ -39,4 +40,4 @@ def _list_remote(name: str) -> None:
 
 def _print_row(name: str, status: str, soft_dice: float | None, place: str) -> None:
     figure = "-" if soft_dice is None else f"{soft_dice:.4f}"
-    click.echo(f"{line(name):<40}  {status:<11}  {figure:>6}  {line(place)}")
+    say(f"{line(name):<40}  {status:<11}  {figure:>6}  {line(place)}")

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import click
 import numpy as np
-from tqdm import tqdm
 
 from napari_unet.cli.options import (
     compression_option,
@@ -17,6 +16,7 @@ from napari_unet.cli.options import (
     stack_argument,
     tta_option,
 )
+from napari_unet.cli.progress_bar import ProgressBar
 from napari_unet.neurons.segmentation import METHODS, Segmentation, number_neurons, segment_slice
 from napari_unet.neurons.segmentation_choice import choose_on_training_slices
 from napari_unet.prediction.large_array import allocate
@@ -24,6 +24,7 @@ from napari_unet.prediction.predictor import Predictor, load_predictor
 from napari_unet.stacks.napari_writer import label_dtype
 from napari_unet.stacks.pixel_size import read_pixel_size
 from napari_unet.stacks.tif_writer import check_output, write_stack
+from training.console import say
 from training.errors import UserError
 from training.label_convention import LabelConvention
 from training.stacks.stack_file import StackFile
@@ -117,7 +118,7 @@ def command(
         neurons = allocate(slices.shape, np.int32)
         found = (segment_slice(page, how) for _, page in predictor.predict(slices))
         numbered = number_neurons(found, link)
-        bar = tqdm(numbered, total=len(slices), desc="Finding neurons", unit="slice")
+        bar = ProgressBar(numbered, total=len(slices), desc="Finding neurons", unit="slice")
         for index, page in enumerate(bar):
             neurons[index] = page
         size = read_pixel_size(stack)
@@ -125,7 +126,7 @@ def command(
     kept = None if compression == "none" else compression
     dtype = label_dtype(neurons.dtype, largest)
     write_stack(output, neurons, dtype, compression=kept, pixel_size=size, overwrite=overwrite)
-    click.echo(f"{largest} neurons: {output}")
+    say(f"{largest} neurons: {output}")
 
 
 def _choose(
@@ -137,8 +138,8 @@ def _choose(
     method: str,
 ) -> Segmentation:
     pair = read_training_pair(*find_pair(data, image, labels), convention)
-    with tqdm(desc="Choosing the threshold", unit="slice", leave=False) as bar:
+    with ProgressBar(desc="Choosing the threshold", unit="slice", leave=False) as bar:
         how, score = choose_on_training_slices(predictor, *pair, method, bar.update)
     seeds = f", seeds {how.seeds:g}" if method == "watershed" else ""
-    click.echo(f"threshold {how.threshold:g}{seeds}: v_rand {score:.4f} on training slices")
+    say(f"threshold {how.threshold:g}{seeds}: v_rand {score:.4f} on training slices")
     return how

@@ -18,6 +18,7 @@ from napari_unet.launchers.servers.profiles import (
     remove_profile,
     save_profile,
 )
+from training.console import say
 from training.errors import UserError
 
 
@@ -56,7 +57,7 @@ def add(name: str, overwrite: bool, **options: Any) -> None:
         raise UserError(f"There is a server '{name}' already.", "Replace it with --overwrite.")
     given = {key: value for key, value in options.items() if value is not None}
     save_profile(Profile(name=name, **given))
-    click.echo(f"{name} is in {profiles_path()}. Test it: napari-unet servers test {name}")
+    say(f"{name} is in {profiles_path()}. Test it: napari-unet servers test {name}")
 
 
 @command.command(name="list")
@@ -64,14 +65,14 @@ def list_servers() -> None:
     """List the servers, with all that differs from the defaults."""
     profiles = load_profiles()
     if not profiles:
-        click.echo("No servers yet. Add one: napari-unet servers add NAME --host HOST")
+        say("No servers yet. Add one: napari-unet servers add NAME --host HOST")
     for profile in profiles.values():
         others = [
             f"{option.name}={_text(value)}"
             for option in fields(Profile)[2:]
             if (value := getattr(profile, option.name)) != option.default
         ]
-        click.echo("  ".join([profile.name, profile.host, *others]))
+        say("  ".join([profile.name, profile.host, *others]))
 
 
 @command.command()
@@ -84,7 +85,7 @@ def test(name: str, accept: str | None) -> None:
     profile = find_profile(name)
     checks = confirm_host_keys(lambda: wait_for(check_server(profile)), accept)
     for check in checks:
-        click.echo(str(check))
+        say(str(check))
     if not all(check.is_ok for check in checks):
         sys.exit(1)
 
@@ -94,7 +95,7 @@ def test(name: str, accept: str | None) -> None:
 def remove(name: str) -> None:
     """Forget a server. Its runs, there and here, stay."""
     remove_profile(name)
-    click.echo(f"{name} is forgotten; its runs stay.")
+    say(f"{name} is forgotten; its runs stay.")
 
 
 def _text(value: object) -> str:

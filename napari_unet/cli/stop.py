@@ -6,6 +6,8 @@ import click
 
 from napari_unet.cli.run_access import confirm_host_keys, find_run
 from napari_unet.runs.launcher_of_run import launcher_for
+from napari_unet.text import line
+from training.console import say
 
 
 @click.command()
@@ -21,7 +23,7 @@ def command(run: str, now: bool) -> None:
     launcher = launcher_for(found)
     if now:
         confirm_host_keys(lambda: launcher.cancel(found))
-        click.echo(f"No process of {found.name} is left.")
+        say(f"No process of {line(found.name)} is left.")
     else:
         confirm_host_keys(lambda: launcher.stop(found))
-        click.echo(f"{found.name} ends after its current step.")
+        say(f"{line(found.name)} ends after its current step.")

@@ -28,9 +28,10 @@ from napari_unet.runs.learning_on import accept
 from napari_unet.runs.run_follower import RunFollower
 from napari_unet.runs.run_list import list_runs
 from napari_unet.runs.run_progress import ProgressReader
-from napari_unet.text import as_html, line, printable
+from napari_unet.text import as_html, line
 from tests.faults.reading import read_all
 from training.config import preset_config
+from training.console import printable
 from training.errors import UserError
 from training.runs.event_log import EventLog
 from training.runs.run_directory import RunDirectory

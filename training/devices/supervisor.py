@@ -21,6 +21,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 
+from training.console import say
 from training.devices.failures import explain_death, has_space
 from training.devices.msrun_job import MsrunJob, prepare_logs
 from training.devices.node_link import NodeLink, make_link
@@ -90,7 +91,7 @@ class Supervisor:
             failure = failure or self._explain()
             link.report_failure(failure)
         if left:
-            print(f"These processes won't end: {left}", file=sys.stderr, flush=True)
+            say(f"These processes won't end: {left}", to_stderr=True)
         self._tell(failure, start)
         return 1
 
@@ -137,7 +138,7 @@ class Supervisor:
     def _read(self, process: subprocess.Popen[str]) -> None:
         """Pass msrun's output on, and note which worker it reports dead."""
         for line in process.stdout or ():
-            print(line, end="", flush=True)
+            say(line, end="")
             if self._death is None and (match := _DEATH.search(line)):
                 self._death = _Death(int(match[1]), int(match[2]))
 
@@ -174,7 +175,7 @@ class Supervisor:
 
     def _tell(self, failure: UserError, start: float) -> None:
         """Write the failure into the events, unless the training has written its own."""
-        print(f"Error: {failure}", file=sys.stderr, flush=True)
+        say(f"Error: {failure}", to_stderr=True)
         if not self._job.is_head:
             return  # node 0 knows it, and may share this disk
         state = load_state(self._run.events)

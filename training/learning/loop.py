@@ -12,6 +12,7 @@ import numpy as np
 
 from training import __version__
 from training.config import TrainingConfig
+from training.console import say
 from training.devices.placement import Device
 from training.errors import UserError
 from training.learning.batches import START, Batch, Batches, TrainingProgress
@@ -95,7 +96,7 @@ class Training:
             validation=self._data.sentence,
             **({} if self._initial is None else {"initial_model": self._initial}),
         )
-        print(self._data.sentence, flush=True)
+        say(self._data.sentence)
 
     def remaining_batches(self) -> Iterator[tuple[int, Batch]]:
         """Give the steps that are left, with their batches."""
@@ -137,7 +138,7 @@ class Training:
     def conclude(self, is_stopped: bool) -> None:
         """Write what is left to write, and report the run's end."""
         if self._device.world_size > 1:
-            print(f"The weights' SHA-256 is {self._learner.fingerprint()}", flush=True)
+            say(f"The weights' SHA-256 is {self._learner.fingerprint()}")
         if self._report.is_writing:
             self._validator.measure_neurons()
             self._validator.finish()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import socket
-import sys
 import time
 from typing import Any
 
+from training.console import say
 from training.devices.placement import Device
 from training.metrics.evaluation_report import Evaluation, zoo_line
 from training.runs.event_log import EventLog
@@ -39,14 +39,14 @@ class Report:
             self._events.append(kind, **values)
         except OSError as error:
             if not self._is_event_lost:
-                print(f"Events can't be written: {error}.", file=sys.stderr, flush=True)
+                say(f"Events can't be written: {error}.", to_stderr=True)
             self._is_event_lost = True
         else:
             self._is_event_lost = False
 
     def warn(self, message: str) -> None:
         """Tell what is wrong but doesn't end the run."""
-        print(f"Warning: {message}", file=sys.stderr, flush=True)
+        say(f"Warning: {message}", to_stderr=True)
         self.event("warning", message=message)
 
     def started(
@@ -72,7 +72,7 @@ class Report:
         now = time.monotonic()
         pace = images / max(now - self._last_step, 1e-6)
         self._last_step = now
-        print(f"step: {step}, loss is {loss:.7g}, fps is {pace:.2f}", flush=True)
+        say(f"step: {step}, loss is {loss:.7g}, fps is {pace:.2f}")
         self.event("step", step=step, epoch=epoch, loss=loss, images_per_second=pace, lr=rate)
 
     def validated(self, step: int, epoch: int, evaluation: Evaluation, best: float) -> None:
@@ -82,22 +82,21 @@ class Report:
         self._last_step = time.monotonic()
         pace = (self._last_step - self._start) / max(step - self._first_step, 1)
         minutes, seconds = divmod(round(pace * (self._total_steps - step)), 60)
-        print(zoo_line(mean))
-        print(
+        say(zoo_line(mean))
+        say(
             f"epoch: {epoch}, step {step} of {self._total_steps}, "
             f"soft Dice {mean['soft_dice']:.4f} (best {best:.4f}), Dice {mean['dice']:.4f}, "
             f"{minutes}:{seconds:02} left",
-            flush=True,
         )
 
     def compared(self, comparison: dict[str, Any]) -> None:
         """Tell how the run's model compares with the one that it began from."""
-        print(comparison_line(comparison), flush=True)
+        say(comparison_line(comparison))
         self.event("compared", **comparison)
 
     def ended(self, kind: str, step: int) -> None:
         """Tell the end: ``finished`` or ``stopped``."""
-        print(f"The run is {kind}.", flush=True)
+        say(f"The run is {kind}.")
         self.event(kind, step=step, seconds=time.monotonic() - self._start)
         if self._events is not None:
             self._events.close()

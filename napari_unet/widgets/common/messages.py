@@ -6,7 +6,8 @@ from napari.utils.notifications import notification_manager, show_error, show_in
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel, QMessageBox, QWidget
 
-from napari_unet.text import as_html, printable
+from napari_unet.text import as_html
+from training.console import printable
 from training.errors import UserError
 
 

@@ -11,8 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from napari_unet.launchers.servers.profiles import find_profile
+from napari_unet.launchers.servers.record import RemoteRecord, write_record
 from tests.napari_unet.launchers.servers.quick_server import install_quick_python, write_data
 from tests.napari_unet.launchers.servers.sshd import Sshd
+from tests.terminal import HOSTILE, SHOWN, on_terminal
+from training.config import preset_config
+from training.runs.event_log import EventLog
 from training.runs.run_directory import RunDirectory
 
 PROGRAM = [str(Path(sys.executable).with_name("napari-unet"))]
@@ -141,3 +146,26 @@ def test_a_remote_run_from_start_to_fetch(sshd: Sshd, folder: Path, tmp_path: Pa
     assert copies[0].best.read_bytes() == copies[1].best.read_bytes()
     unknown = type_in(elsewhere, "fetch", "none", "--remote=lab")
     assert unknown.returncode == 2 and "has no run none" in unknown.stderr
+
+
+def test_a_server_controls_no_terminal(sshd: Sshd, folder: Path, tmp_path: Path) -> None:
+    add_server(folder, sshd, tmp_path)
+    python = tmp_path / "quick python" / "python"
+    version = HOSTILE.replace("\r", "")  # it is the last line that is shown
+    python.write_text(f"#!/bin/sh\necho '3.12{version}'\n")
+    tested = on_terminal(folder, *PROGRAM, "servers", "test", "lab")
+    assert tested.count(f"3.12{SHOWN}".replace(r"\x0d", "")) == 2
+
+    there = RunDirectory(sshd.work / "runs" / "a")
+    there.create(preset_config("compact"))
+    log = EventLog(there.events)
+    log.append("failed", message=HOSTILE, remedy=HOSTILE, traceback="")
+    log.close()
+    copy = RunDirectory(folder / "runs" / "a")
+    copy.create(preset_config("compact"))
+    record = RemoteRecord(
+        find_profile("lab"), "1f", 1, (str(there.path),), False, {"model.onnx": HOSTILE}
+    )
+    write_record(copy, record)
+    assert SHOWN in on_terminal(folder, *PROGRAM, "fetch", "a")
+    assert SHOWN in on_terminal(folder, *PROGRAM, "follow", "a")

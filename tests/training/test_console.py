@@ -1,0 +1,48 @@
+"""What the packages print, and that they print in no other way."""
+
+from __future__ import annotations
+
+import ast
+import logging
+from pathlib import Path
+
+import pytest
+
+from tests.terminal import HOSTILE, SHOWN
+from tests.test_imports import modules
+from training.console import printable, say, set_up_console
+
+PRINTING_CALLS = {"print", "echo", "secho", "print_exc", "print_exception", "print_stack", "tqdm",
+                  "trange", "sys.stdout.write", "sys.stderr.write", "pprint"}  # fmt: skip
+PRINTING_PLACES = {"training.console"}
+
+
+def test_a_text_is_printed_without_its_controls(capsys: pytest.CaptureFixture[str]) -> None:
+    say(f"a\tb\n{HOSTILE}")
+    say(HOSTILE, end="", to_stderr=True)
+    assert capsys.readouterr() == (f"a\tb\n{SHOWN}\n", SHOWN)
+    assert printable("membrane 膜 é ±\ud800") == r"membrane 膜 é ±\xd800"
+
+
+def test_a_log_is_printed_without_controls(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])  # pytest's own
+    set_up_console()
+    logging.getLogger("tifffile").warning("a tag says %s", HOSTILE)
+    assert capfd.readouterr().err == f"a tag says {SHOWN}\n"
+
+
+@pytest.mark.parametrize("module", sorted(modules().keys() - PRINTING_PLACES))
+def test_nothing_is_printed_in_another_way(module: str) -> None:
+    calls = {*printing_calls(modules()[module])}
+    assert not calls, f"{module} prints past training.console.say"
+
+
+def printing_calls(path: Path) -> set[str]:
+    called = {
+        ast.unparse(node.func)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+    }
+    return {name for name in called if {name, name.rpartition(".")[2]} & PRINTING_CALLS}
