@@ -26,14 +26,22 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from training.config import TrainingConfig
 from training.console import say, set_up_console
+from training.devices.launch_lock import launching
 from training.devices.msrun_job import DEFAULT_PORT, MsrunJob, free_port
 from training.devices.node_link import report_to_head
 from training.devices.npus import choose_npus, find_npus
 from training.devices.supervisor import Supervisor
 from training.errors import UserError
 from training.runs.run_directory import RunDirectory
-from training.train import add_config_options, create_run, default_run_dir, tell_failure
+from training.train import (
+    add_config_options,
+    configure,
+    create_run,
+    default_run_dir,
+    tell_failure,
+)
 
 DEFAULT_DEVICES = 8
 JOB_OPTIONS = ("devices", "device_ids", "nodes", "node_rank", "master_addr", "master_port")
@@ -47,21 +55,34 @@ def main(arguments: list[str] | None = None) -> int:
     run_dir = options.pop("run_dir")
     try:
         _check_nodes(job_options["nodes"], job_options["node_rank"])
-        run = _prepare_run(run_dir, options)
-        if run.is_running():
-            raise UserError(f"The run {run.name} is running already.", "Follow it instead.")
-        try:
-            return Supervisor(run, _plan(run, **job_options)).run()
-        except UserError as error:
-            if job_options["node_rank"] == 0:
-                tell_failure(run, error.problem, error.remedy)
-            else:
-                port = job_options["master_port"] or DEFAULT_PORT
-                report_to_head(job_options["master_addr"], port, job_options["nodes"], error)
-            raise
+        run = RunDirectory(Path(run_dir or default_run_dir(options)).absolute())
+        config = None if run.config.exists() else _configure_new(options)
+        with launching(run, job_options["node_rank"]):
+            if not run.config.exists() and config is not None:
+                create_run(run, config)
+            elif options:
+                raise UserError(
+                    f"The run in {run.path} has its own configuration.",
+                    f"Leave out: {', '.join(f'--{name}' for name in options)}.",
+                )
+            return _launch(run, job_options)
     except UserError as error:
         say(f"Error: {error}", to_stderr=True)
         return 2
+
+
+def _launch(run: RunDirectory, job_options: dict[str, Any]) -> int:
+    if run.is_running():
+        raise UserError(f"The run {run.name} is running already.", "Follow it instead.")
+    try:
+        return Supervisor(run, _plan(run, **job_options)).run()
+    except UserError as error:
+        if job_options["node_rank"] == 0:
+            tell_failure(run, error.problem, error.remedy)
+        else:
+            port = job_options["master_port"] or DEFAULT_PORT
+            report_to_head(job_options["master_addr"], port, job_options["nodes"], error)
+        raise
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -93,19 +114,10 @@ def _check_nodes(nodes: int, node_rank: int) -> None:
         )
 
 
-def _prepare_run(run_dir: str, options: dict[str, Any]) -> RunDirectory:
-    """The run's directory: the one given, or a new one."""
-    run = RunDirectory(Path(run_dir).absolute())
-    if run_dir and run.config.exists():
-        if options:
-            raise UserError(
-                f"The run in {run_dir} has its own configuration.",
-                f"Leave out: {', '.join(f'--{name}' for name in options)}.",
-            )
-        return run
+def _configure_new(options: dict[str, Any]) -> TrainingConfig:
     if not options.get("data_url") and not options.get("image"):
         raise UserError("No data to train on is named.", "Name its folder: --data_url=DIR.")
-    return create_run(str(Path(run_dir or default_run_dir(options)).absolute()), options)
+    return configure(options)
 
 
 def _plan(

@@ -52,7 +52,8 @@ def main(arguments: list[str] | None = None) -> int:
         if run_dir and not options.keys() - {"output_path"}:
             run = RunDirectory(run_dir)
         else:
-            run = create_run(run_dir or default_run_dir(options), options)
+            run = RunDirectory(run_dir or default_run_dir(options))
+            create_run(run, configure(options))
         return train_run(run)
     except UserError as error:
         say(f"Error: {error}", to_stderr=True)
@@ -89,14 +90,15 @@ def add_config_options(parser: argparse.ArgumentParser) -> None:
         )
 
 
-def create_run(run_dir: str, options: dict[str, Any]) -> RunDirectory:
-    """Make the directory of a new run from options by name."""
-    preset = options.pop("preset", ZOO_PRESET)
-    config = preset_config(preset, **options)
-    run = RunDirectory(run_dir)
+def configure(options: dict[str, Any]) -> TrainingConfig:
+    """Make the configuration of a new run from options by name."""
+    return preset_config(**{"preset": ZOO_PRESET, **options})
+
+
+def create_run(run: RunDirectory, config: TrainingConfig) -> None:
+    """Make the directory of a new run, and print where it is."""
     run.create(config)
     say(f"The run is in {run.path}.")
-    return run
 
 
 def default_run_dir(options: dict[str, Any]) -> str:

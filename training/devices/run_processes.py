@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -12,23 +13,30 @@ from contextlib import contextmanager
 
 import psutil
 
-# The variable of the environment whose value is the run's id.
+# The variable of the environment that marks a run's processes: its value is the run's id, and
+# of what one launcher starts ID-LAUNCH. What is asked for an id finds the processes of every
+# launch; what is asked for ID-LAUNCH finds those of that one.
 RUN_MARK = "NAPARI_UNET_RUN"
 # Sent by Linux when the command that trains dies. It may come twice, once for each of that
 # command's threads, so it never ends the training at once.
 PARENT_DIED = signal.SIGUSR1
 
 
-def find_processes(run_id: str) -> list[psutil.Process]:
-    """The living processes that carry a run's mark, without the calling one."""
-    return [process for process, _ in _marked(run_id)]
+def launch_mark(run_id: str) -> str:
+    """Make a mark for the processes of one launch of a run."""
+    return f"{run_id}-{secrets.token_hex(4)}"
 
 
-def find_workers(run_id: str) -> dict[int, int]:
-    """Ranks of a run's training processes on this machine, by their process ids."""
+def find_processes(mark: str) -> list[psutil.Process]:
+    """The living processes that carry a mark, of a run or a launch, without the calling one."""
+    return [process for process, _ in _marked(mark)]
+
+
+def find_workers(mark: str) -> dict[int, int]:
+    """Ranks of the training processes with a mark on this machine, by their process ids."""
     return {
         process.pid: int(environment["RANK_ID"])
-        for process, environment in _marked(run_id)
+        for process, environment in _marked(mark)
         if environment.get("MS_ROLE") == "MS_WORKER" and _is_training(process)
     }
 
@@ -41,13 +49,13 @@ def _is_training(process: psutil.Process) -> bool:
         return False
 
 
-def kill_processes(run_id: str, patience: float = 10.0) -> list[psutil.Process]:
-    """Kill every process of a run but the calling one; returns those that won't end.
+def kill_processes(mark: str, patience: float = 10.0) -> list[psutil.Process]:
+    """Kill every process with a mark except the calling one; returns those that won't end.
 
     Looks again after each round, because a process may start another before it ends.
     """
     deadline = time.monotonic() + patience
-    while left := find_processes(run_id):
+    while left := find_processes(mark):
         if time.monotonic() > deadline:
             return left
         for process in left:
@@ -59,23 +67,25 @@ def kill_processes(run_id: str, patience: float = 10.0) -> list[psutil.Process]:
     return []
 
 
-def _marked(run_id: str) -> Iterator[tuple[psutil.Process, dict[str, str]]]:
+def _marked(mark: str) -> Iterator[tuple[psutil.Process, dict[str, str]]]:
     for process in psutil.process_iter():
         try:
             environment = process.environ()
             is_dead = process.status() == psutil.STATUS_ZOMBIE
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             continue
-        if environment.get(RUN_MARK) == run_id and not is_dead and process.pid != os.getpid():
+        own = environment.get(RUN_MARK, "")
+        is_marked = own == mark or own.startswith(f"{mark}-")
+        if is_marked and not is_dead and process.pid != os.getpid():
             yield process, environment
 
 
 @contextmanager
-def guarded(run_id: str) -> Iterator[None]:
-    """While this process lives, a guard waits to kill all that carries the run's mark."""
+def guarded(mark: str) -> Iterator[None]:
+    """While this process lives, a guard waits to kill all that carries a mark."""
     guard = subprocess.Popen(
         [sys.executable, "-P", "-m", "training.devices.run_processes"],
-        env={**os.environ, RUN_MARK: run_id},
+        env={**os.environ, RUN_MARK: mark},
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         start_new_session=True,

@@ -25,7 +25,13 @@ from training.console import say
 from training.devices.failures import explain_death, has_space
 from training.devices.msrun_job import MsrunJob, prepare_logs
 from training.devices.node_link import NodeLink, make_link
-from training.devices.run_processes import RUN_MARK, find_workers, guarded, kill_processes
+from training.devices.run_processes import (
+    RUN_MARK,
+    find_workers,
+    guarded,
+    kill_processes,
+    launch_mark,
+)
 from training.errors import UserError
 from training.files.atomic_files import write_atomically
 from training.runs.event_log import EventLog
@@ -61,6 +67,7 @@ class Supervisor:
         self._run = run
         self._job = job
         self._id = os.environ.get(RUN_MARK) or uuid.uuid4().hex
+        self._mark = launch_mark(self._id)
         self._workers: dict[int, int] = {}  # rank by process id
         self._death: _Death | None = None
         self._signals = 0
@@ -80,11 +87,11 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         start = time.time()
-        with guarded(self._id), make_link(self._job) as link:
+        with guarded(self._mark), make_link(self._job) as link:
             try:
                 failure = self._watch(self._start(), link)
             finally:
-                left = kill_processes(self._id)
+                left = kill_processes(self._mark)
             if failure is None and self._has_ended(start):
                 link.report_success()
                 return 0
@@ -110,6 +117,7 @@ class Supervisor:
         boot = Path("/proc/sys/kernel/random/boot_id")
         launch = {
             "id": self._id,
+            "mark": self._mark,
             "pid": os.getpid(),
             "hostname": platform.node(),
             "boot_id": boot.read_text().strip() if boot.exists() else "",
@@ -124,7 +132,7 @@ class Supervisor:
         output = None if self._job.devices == 1 else subprocess.PIPE
         process = subprocess.Popen(
             command,
-            env=self._job.environment({RUN_MARK: self._id}),
+            env=self._job.environment({RUN_MARK: self._mark}),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT if output else None,
@@ -148,7 +156,7 @@ class Supervisor:
         while process.poll() is None and time.monotonic() < deadline:
             time.sleep(POLL_SECONDS)
             if len(self._workers) < self._job.local_devices and self._job.devices > 1:
-                self._workers |= find_workers(self._id)
+                self._workers |= find_workers(self._mark)
             if self._death is not None:
                 deadline = min(deadline, time.monotonic() + PATIENCE_SECONDS)
             if (failure := link.poll()) is not None:

@@ -39,6 +39,11 @@ class RunDirectory(RunPaths[Path]):
         UserError
             If there are other files than the run's data already, or it can't be made.
         """
+        self.make_folders()
+        write_atomically(self.config, config.to_json().encode())
+
+    def make_folders(self) -> None:
+        """Make the folders of a new run, without its configuration; raises as :meth:`create`."""
         self.remove_leftovers()
         if not self._is_free():
             raise UserError(
@@ -53,13 +58,12 @@ class RunDirectory(RunPaths[Path]):
                 f"The run can't be written to {self.path}: {error.strerror}.",
                 "Choose a folder that you may write to.",
             ) from error
-        write_atomically(self.config, config.to_json().encode())
 
     def _is_free(self) -> bool:
         """Whether there is nothing yet, or what a killed process had begun."""
         own = {self.checkpoints, self.preview}
         found = {path for folder in (self.path, *own) for path in folder.glob("*")}
-        return found <= own | {self.data}
+        return found <= own | {self.data, *self.path.glob("launch*.lock")}
 
     @property
     def model_file(self) -> Path:

@@ -49,6 +49,8 @@ class RunPaths(Generic[PathT]):
         """In the copy of a server's run: where it came from."""
         self.lock = path / "lock"
         """Held by the process that trains."""
+        self.launch_lock = path / "launch.lock"
+        """Held by the launcher of a run on several devices; see :meth:`node_launch_lock`."""
         self.mirror_lock = path / "mirror.lock"
         """Held by the process that brings a copy up to date."""
 
@@ -77,8 +79,13 @@ class RunPaths(Generic[PathT]):
             self.launch,
             self.remote,
             self.lock,
+            self.launch_lock,
             self.mirror_lock,
         ]
+
+    def node_launch_lock(self, node_rank: int) -> PathT:
+        """The launch lock of one node; nodes that share a disk have one each."""
+        return self.path / f"launch{node_rank}.lock" if node_rank else self.launch_lock
 
     def device_log(self, rank: int) -> PathT:
         """What the process of one device printed, in a run of several."""

@@ -50,7 +50,6 @@ def start(profile: Profile, source: str, run: str, run_id: str, arguments: list[
     return f"""
 {activation(profile, source)}
 cd -- {shlex.quote(run)} || return
-rm -f stop
 export {RUN_MARK}={_checked(run_id)}
 setsid nohup "$python" {command} >>train.log 2>&1 &
 """
@@ -129,7 +128,7 @@ def _checked(run_id: object) -> str:
 def _find(run_id: str) -> str:
     return f"""
 find_processes() {{
-  grep -lsz '^{RUN_MARK}={_checked(run_id)}$' /proc/[0-9]*/environ | cut -d / -f 3
+  grep -Elsz '^{RUN_MARK}={_checked(run_id)}(-|$)' /proc/[0-9]*/environ | cut -d / -f 3
 }}"""
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -14,6 +15,9 @@ from typing import Any
 
 import pytest
 
+from napari_unet.launchers.servers import scripts
+from napari_unet.launchers.servers.connection import Server
+from napari_unet.launchers.servers.event_loop import wait_for
 from napari_unet.launchers.servers.opening import ConnectionLostError
 from napari_unet.launchers.servers.profiles import save_profile
 from napari_unet.launchers.servers.record import read_record
@@ -29,6 +33,7 @@ from tests.napari_unet.launchers.servers.quick_server import (
     write_data,
 )
 from tests.napari_unet.launchers.servers.sshd import Sshd
+from training.devices.run_processes import RUN_MARK, launch_mark
 from training.errors import UserError
 from training.runs.event_reading import parse_events
 from training.runs.run_directory import RunDirectory
@@ -227,6 +232,23 @@ def test_cancel_leaves_no_process(launcher: RemoteLauncher, sshd: Sshd, data: Pa
     launcher.cancel(run, delete=True)
     assert not run.path.exists()
     assert not (sshd.work / "runs" / "first").exists()
+
+
+def test_a_kill_ends_what_every_launch_of_the_run_left_and_no_other_run(sshd: Sshd) -> None:
+    server = Server(sshd.profile())
+    run_id = secrets.token_hex(16)
+    marks = [run_id, launch_mark(run_id), launch_mark(run_id), f"{run_id}0"]
+    processes = [
+        subprocess.Popen(["sleep", "600"], env={**os.environ, RUN_MARK: mark}) for mark in marks
+    ]
+    try:
+        assert wait_for(server.count(scripts.are_running(run_id))) == 3
+        assert wait_for(server.count(scripts.kill(run_id))) == 0
+        assert [process.poll() for process in processes] == [-signal.SIGKILL] * 3 + [None]
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
 
 
 def test_a_run_that_dies_without_a_word_is_told_as_failed(

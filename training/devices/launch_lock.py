@@ -1,0 +1,40 @@
+"""The lock of a run's launcher, taken before it looks at anything that another may change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from training.errors import UserError
+from training.files.append_files import open_to_append
+from training.files.atomic_files import UnwritableError
+from training.files.file_locks import NoLocksError, take_lock
+from training.runs.run_directory import RunDirectory
+
+
+@contextmanager
+def launching(run: RunDirectory, node_rank: int) -> Iterator[None]:
+    """Be the only launcher of a run on this node; the folders of a new run are made.
+
+    Rank 0 takes the run's own lock seconds after a launcher looked at it. The operating system
+    gives this one back however the launcher ends.
+
+    Raises
+    ------
+    UserError
+        If another launcher is at work, the folder holds something else, or the lock can't be
+        written, because it is a link, say.
+    """
+    if not run.config.exists():
+        run.make_folders()
+    path = run.node_launch_lock(node_rank)
+    with open_to_append(path) as lock:
+        try:
+            is_mine = take_lock(lock)
+        except NoLocksError:
+            is_mine = True
+        except OSError as error:
+            raise UnwritableError(path, error) from error
+        if not is_mine:
+            raise UserError(f"The run {run.name} is running already.", "Follow it instead.")
+        yield
