@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 import sys
@@ -17,8 +16,7 @@ from training.config import TrainingConfig
 from training.devices.npus import find_npus
 from training.errors import UserError
 from training.files.append_files import open_to_append
-from training.files.atomic_files import write_atomically
-from training.files.untrusted_files import parse_json, read_document
+from training.runs.process_record import ProcessRecord, find_process
 from training.runs.run_directory import RunDirectory
 
 _NICENESS = 10
@@ -34,7 +32,7 @@ def start_detached(command: Sequence[str], log: Path, record: Path) -> None:
     log : Path
         File that the process's output is appended to.
     record : Path
-        File to write the process's identity to, for :func:`find_process`.
+        File to write the process's identity to, as a :class:`ProcessRecord`.
 
     Raises
     ------
@@ -49,22 +47,8 @@ def start_detached(command: Sequence[str], log: Path, record: Path) -> None:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    created = psutil.Process(process.pid).create_time()
-    identity = {"pid": process.pid, "created": created}
-    write_atomically(record, json.dumps(identity).encode() + b"\n")
+    ProcessRecord.of(process.pid).write(record)
     threading.Thread(target=process.wait, name=f"wait-{process.pid}", daemon=True).start()
-
-
-def find_process(record: Path) -> psutil.Process | None:
-    """The recorded process if it is still alive; its number may be another's by now."""
-    try:
-        identity = parse_json(read_document(record))
-        process = psutil.Process(identity["pid"])
-        if abs(process.create_time() - identity["created"]) > 1:
-            return None
-        return None if process.status() == psutil.STATUS_ZOMBIE else process
-    except (OSError, ValueError, TypeError, KeyError, OverflowError, psutil.Error):
-        return None  # no record, a damaged one, or a process that is not this person's
 
 
 def kill_tree(process: psutil.Process, patience: float = 5.0) -> None:

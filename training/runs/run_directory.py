@@ -13,6 +13,7 @@ from training.files.append_files import open_to_append
 from training.files.atomic_files import UnwritableError, remove_leftovers, write_atomically
 from training.files.file_locks import NoLocksError, take_lock
 from training.files.untrusted_files import is_inside, open_regular, read_document
+from training.runs.process_record import ProcessRecord
 from training.runs.run_paths import RunPaths, checkpoint_step
 
 
@@ -137,12 +138,36 @@ class RunDirectory(RunPaths[Path]):
                 # A watcher's glance at it, in ``is_running``, is waited out.
                 is_mine = take_lock(lock, patience=1.0)
             except NoLocksError:
-                is_mine = True
+                with self._recorded():
+                    yield
+                return
             except OSError as error:
                 raise UnwritableError(self.lock, error) from error
             if not is_mine:
                 raise UserError(f"Another process is training in {self.path}.", "Stop it first.")
             yield
+
+    @contextmanager
+    def _recorded(self) -> Iterator[None]:
+        """Mark the run as running on a disk without locks, by this process's record."""
+        holder = self._recorded_training()
+        if holder is not None and not holder.is_this_process:
+            raise UserError(
+                f"Another process is training in {self.path}, on {holder.host}.",
+                f"Stop it first; if it has ended, delete {self.process}.",
+            )
+        ProcessRecord.of(os.getpid()).write(self.process)
+        try:
+            yield
+        finally:
+            with suppress(OSError):  # the record of a process that has ended marks nothing here
+                self.process.unlink()
+
+    def _recorded_training(self) -> ProcessRecord | None:
+        """The process that trains by its record; one on another machine may have ended."""
+        record = ProcessRecord.read(self.process)
+        has_ended = record is not None and record.is_of_this_machine and record.find() is None
+        return None if has_ended else record
 
     def remove_leftovers(self) -> None:
         """Delete what a killed training had begun to write under temporary names."""
@@ -150,7 +175,11 @@ class RunDirectory(RunPaths[Path]):
             remove_leftovers(folder)
 
     def is_running(self) -> bool:
-        """Whether a process on this machine is training in this directory now."""
+        """Whether a process is training in this directory now.
+
+        One on another machine is seen where the disk's locks hold for all machines. Where it has
+        no locks, it is taken to train until ``process.json`` is deleted.
+        """
         try:
             lock = open_regular(self.lock)
         except OSError:  # there is none, or none that a training can have taken
@@ -159,4 +188,4 @@ class RunDirectory(RunPaths[Path]):
             try:
                 return not take_lock(lock, is_shared=True)
             except NoLocksError:
-                return False
+                return self._recorded_training() is not None

@@ -17,12 +17,7 @@ from pytestqt.qtbot import QtBot
 from qtpy.QtCore import QEvent, Qt, QTimer
 from qtpy.QtWidgets import QApplication, QLabel, QMessageBox, QPushButton, QWidget
 
-from napari_unet.launchers.local_launcher import (
-    LocalLauncher,
-    find_process,
-    kill_tree,
-    start_detached,
-)
+from napari_unet.launchers.local_launcher import LocalLauncher, kill_tree, start_detached
 from napari_unet.launchers.servers.profiles import save_profile
 from napari_unet.launchers.servers.remote_launcher import RemoteLauncher
 from napari_unet.layers.plugin_layers import add_mask
@@ -45,6 +40,7 @@ from tests.napari_unet.launchers.servers.quick_server import (
 )
 from tests.napari_unet.launchers.servers.sshd import Sshd
 from training.config import preset_config
+from training.runs.process_record import find_process
 from training.runs.run_directory import RunDirectory
 
 PROGRAM = Path(__file__).with_name("phased_training.py")

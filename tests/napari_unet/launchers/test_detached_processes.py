@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 
-from napari_unet.launchers.local_launcher import find_process, kill_tree, start_detached
+from napari_unet.launchers.local_launcher import kill_tree, start_detached
+from training.runs.process_record import ProcessRecord, find_process
 
 _WAIT = "import time; time.sleep(600)"
 
@@ -28,8 +29,12 @@ def test_a_started_process_is_found_and_has_its_own_session(tmp_path: Path) -> N
 
 def test_another_process_with_the_same_number_is_not_taken_for_it(tmp_path: Path) -> None:
     record = tmp_path / "record"
-    record.write_text(json.dumps({"pid": os.getpid(), "created": 1.0}))
-    assert find_process(record) is None
+    this = ProcessRecord.of(os.getpid())
+    this.write(record)
+    assert find_process(record) == psutil.Process()
+    for changes in ({"created": 1.0}, {"host": "another"}):
+        replace(this, **changes).write(record)  # type: ignore[arg-type]
+        assert find_process(record) is None
 
 
 def test_without_a_record_there_is_no_process(tmp_path: Path) -> None:

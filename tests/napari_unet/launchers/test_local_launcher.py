@@ -7,11 +7,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from napari_unet.launchers.local_launcher import LocalLauncher, find_process
+from napari_unet.launchers.local_launcher import LocalLauncher
 from napari_unet.runs.run_follower import RunFollower
 from napari_unet.runs.run_list import summarize
 from training.config import TrainingConfig, preset_config
 from training.errors import UserError
+from training.runs.process_record import find_process
 from training.runs.run_directory import RunDirectory
 from training.stacks.synthetic import synthetic_stack
 

@@ -1,12 +1,19 @@
 """The run directory: its paths, its lock, and files that are never half-written."""
 
 import multiprocessing
+import os
+import platform
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from tests.refusals import refusing
 from training.config import preset_config
 from training.errors import UserError
+from training.runs.process_record import ProcessRecord
 from training.runs.run_directory import RunDirectory
 
 
@@ -78,6 +85,59 @@ def test_one_process_at_a_time_holds_a_run(run: RunDirectory) -> None:
 def hold(run: RunDirectory) -> None:
     with run.held():
         pass
+
+
+HOLD = """
+import sys
+from training.errors import UserError
+from training.runs.run_directory import RunDirectory
+run = RunDirectory(sys.argv[1])
+try:
+    with run.held():
+        print("held", run.is_running(), flush=True)
+        sys.stdin.read()
+except UserError as error:
+    print(error, flush=True)
+"""
+
+
+def hold_without_locks(run: RunDirectory, folder: Path) -> "subprocess.Popen[str]":
+    """A process that holds a run on a disk without locks until its input ends."""
+    return subprocess.Popen(
+        [sys.executable, "-c", HOLD, run.path],
+        env={**os.environ, **refusing("flock", "ENOLCK", folder)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_one_process_at_a_time_holds_a_run_on_a_disk_without_locks(
+    run: RunDirectory, tmp_path: Path
+) -> None:
+    first = hold_without_locks(run, tmp_path)
+    assert first.stdout is not None
+    assert first.stdout.readline() == "held True\n"
+    told, warning = hold_without_locks(run, tmp_path).communicate()
+    assert told.startswith(f"Another process is training in {run.path}, on {platform.node()}.")
+    assert "has no locks" in warning
+    first.kill()
+    first.communicate()
+    assert hold_without_locks(run, tmp_path).communicate()[0] == "held True\n"
+    assert not run.process.exists()
+
+
+def test_a_run_of_another_machine_on_a_disk_without_locks(
+    run: RunDirectory, tmp_path: Path
+) -> None:
+    replace(ProcessRecord.of(os.getpid()), host="another").write(run.process)
+    told, _ = hold_without_locks(run, tmp_path).communicate()
+    assert told.startswith(f"Another process is training in {run.path}, on another.")
+    assert f"if it has ended, delete {run.process}" in told
+    assert run.process.exists()
+    run.process.unlink()
+    assert hold_without_locks(run, tmp_path).communicate()[0] == "held True\n"
 
 
 def test_what_a_killed_training_left_is_removed(run: RunDirectory) -> None:

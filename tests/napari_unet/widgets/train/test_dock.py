@@ -13,11 +13,12 @@ from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QApplication, QLabel, QMessageBox, QPushButton
 
-from napari_unet.launchers.local_launcher import LocalLauncher, find_process
+from napari_unet.launchers.local_launcher import LocalLauncher
 from napari_unet.runs.run_list import list_runs, summarize
 from napari_unet.settings import load_settings, remember
 from napari_unet.widgets.train.dock import TrainDock
 from training.config import TrainingConfig
+from training.runs.process_record import find_process
 from training.runs.run_directory import RunDirectory
 from training.stacks.synthetic import synthetic_stack, write_synthetic
 from training.stacks.training_pair import read_stack
