@@ -23,6 +23,8 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +46,7 @@ from training.train import (
 )
 
 DEFAULT_DEVICES = 8
+LAST_PORT = 2**16 - 1
 JOB_OPTIONS = ("devices", "device_ids", "nodes", "node_rank", "master_addr", "master_port")
 
 
@@ -54,34 +57,47 @@ def main(arguments: list[str] | None = None) -> int:
     job_options = {name: options.pop(name) for name in JOB_OPTIONS}
     run_dir = options.pop("run_dir")
     try:
-        _check_nodes(job_options["nodes"], job_options["node_rank"])
-        run = RunDirectory(Path(run_dir or default_run_dir(options)).absolute())
-        config = None if run.config.exists() else _configure_new(options)
-        with launching(run, job_options["node_rank"]):
-            if not run.config.exists() and config is not None:
-                create_run(run, config)
-            elif options:
-                raise UserError(
-                    f"The run in {run.path} has its own configuration.",
-                    f"Leave out: {', '.join(f'--{name}' for name in options)}.",
-                )
-            return _launch(run, job_options)
+        _check_nodes(job_options["nodes"], job_options["node_rank"], job_options["master_port"])
+        with _reporting_to_head(**job_options):
+            run = RunDirectory(Path(run_dir or default_run_dir(options)).absolute())
+            config = None if run.config.exists() else _configure_new(options)
+            with launching(run, job_options["node_rank"]):
+                if not run.config.exists() and config is not None:
+                    create_run(run, config)
+                elif options:
+                    raise UserError(
+                        f"The run in {run.path} has its own configuration.",
+                        f"Leave out: {', '.join(f'--{name}' for name in options)}.",
+                    )
+                return _launch(run, job_options)
     except UserError as error:
         say(f"Error: {error}", to_stderr=True)
         return 2
 
 
 def _launch(run: RunDirectory, job_options: dict[str, Any]) -> int:
-    if run.is_running():
+    is_head = job_options["node_rank"] == 0
+    # Rank 0 of this very job may hold the lock already when another node looks at a shared disk.
+    if is_head and run.is_running():
         raise UserError(f"The run {run.name} is running already.", "Follow it instead.")
     try:
         return Supervisor(run, _plan(run, **job_options)).run()
     except UserError as error:
-        if job_options["node_rank"] == 0:
+        if is_head:
             tell_failure(run, error.problem, error.remedy)
-        else:
-            port = job_options["master_port"] or DEFAULT_PORT
-            report_to_head(job_options["master_addr"], port, job_options["nodes"], error)
+        raise
+
+
+@contextmanager
+def _reporting_to_head(
+    *, nodes: int, node_rank: int, master_addr: str, master_port: int, **_: Any
+) -> Iterator[None]:
+    """Let node 0 know why another node can't begin."""
+    try:
+        yield
+    except UserError as error:
+        if node_rank > 0:
+            report_to_head(master_addr, master_port or DEFAULT_PORT, nodes, error)
         raise
 
 
@@ -104,13 +120,17 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _check_nodes(nodes: int, node_rank: int) -> None:
+def _check_nodes(nodes: int, node_rank: int, master_port: int) -> None:
     if nodes < 1:
         raise UserError(f"{nodes} machines can't train.", "Give --nodes=1 or more.")
     if not 0 <= node_rank < nodes:
         raise UserError(
             f"The node rank {node_rank} is out of range.",
             f"Number the machines from 0 to {nodes - 1}.",
+        )
+    if not 0 <= master_port < LAST_PORT:  # the next one is used too
+        raise UserError(
+            f"The port {master_port} is out of range.", f"Give --master_port=1 to {LAST_PORT - 1}."
         )
 
 

@@ -12,6 +12,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,9 @@ import tifffile
 
 from tests.training.devices.fake_npu_smi import install_npu_smi
 from training.config import preset_config
+from training.devices.launch_lock import launching
+from training.devices.msrun_job import MsrunJob, free_port
+from training.devices.node_link import HeadLink
 from training.devices.run_processes import RUN_MARK, find_processes, find_workers, kill_processes
 from training.runs.event_reading import Event, parse_events
 from training.runs.run_directory import RunDirectory
@@ -260,6 +264,53 @@ def test_one_device_needs_no_msrun(run: RunDirectory, launch: Callable[..., Laun
     assert run.device_log(0).read_text() == run.log.read_text()
 
 
+def test_a_clock_that_is_set_back_meanwhile_makes_no_failure(
+    run: RunDirectory, launch: Callable[..., Launch], tmp_path: Path
+) -> None:
+    """The launcher's clock is an hour ahead of that of the training."""
+    (tmp_path / "clock").mkdir()
+    (tmp_path / "clock" / "sitecustomize.py").write_text(
+        "import sys, time\n"
+        "now = time.time\n"
+        "if 'training.launch_8p' in sys.orig_argv:\n"
+        "    time.time = lambda: now() + 3600\n"
+    )
+    path = str(tmp_path / "clock")
+    first = launch("--devices=1", "--device=cpu", "--steps=1", PYTHONPATH=path)
+    output = first.wait()
+    assert first.process.returncode == 0, output
+    assert [event["kind"] for event in events(run)].count("failed") == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "is_locked", "sentence"),
+    [
+        (["--seed=3"], False, "has its own configuration. Leave out: --seed"),
+        ([], True, "is running already"),
+        (["--device_ids=2"], False, "No Ascend NPU is found"),
+    ],
+)
+def test_node_0_hears_why_another_node_does_not_begin(
+    run: RunDirectory,
+    data: Path,
+    launch: Callable[..., Launch],
+    options: list[str],
+    is_locked: bool,
+    sentence: str,
+) -> None:
+    """On a disk that they share, rank 0 holds the run's lock already."""
+    run.create(preset_config("compact", data_url=str(data), device="ascend"))
+    port = free_port()
+    job = MsrunJob(devices=2, nodes=2, master_port=port)
+    with HeadLink(job) as head, run.held(), launching(run, 1) if is_locked else nullcontext():
+        node = ["--devices=2", "--nodes=2", "--node_rank=1", f"--master_port={port}"]
+        second = launch(*node, *options, new=False, **{RUN_MARK: ""})
+        assert sentence in second.wait()
+        failure = head.poll()
+    assert second.process.returncode == 2
+    assert failure is not None and sentence in str(failure)
+
+
 def test_msruns_port_is_taken(run: RunDirectory, launch: Callable[..., Launch]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
@@ -294,6 +345,7 @@ def test_mindspore_is_missing(data: Path, tmp_path: Path) -> None:
         (range(8), [], ["--device_ids=two"], "'two' is not a list of devices"),
         (range(8), [], ["--devices=3", "--nodes=2"], "can't be divided among 2 machines"),
         (range(8), [], ["--nodes=2", "--node_rank=2"], "node rank 2 is out of range"),
+        (range(8), [], ["--master_port=65535"], "port 65535 is out of range"),
     ],
 )
 def test_devices_that_can_not_be_had(

@@ -36,7 +36,7 @@ from training.errors import UserError
 from training.files.atomic_files import write_atomically
 from training.runs.event_log import EventLog
 from training.runs.run_directory import RunDirectory
-from training.runs.run_state import load_state
+from training.runs.run_state import RunState, read_state
 
 POLL_SECONDS = 0.5
 # msrun ends by itself a second after a worker's failure, or never.
@@ -71,6 +71,7 @@ class Supervisor:
         self._workers: dict[int, int] = {}  # rank by process id
         self._death: _Death | None = None
         self._signals = 0
+        self._offset = 0  # in bytes, of what this launch tells in the events
 
     def run(self) -> int:
         """Train to the end; returns 0 if the run finished or was stopped, else 1.
@@ -86,20 +87,22 @@ class Supervisor:
         self._run.stop_request.unlink(missing_ok=True)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
-        start = time.time()
+        # What is told from here on is of this launch. Clocks may be set meanwhile.
+        if self._job.is_head:
+            self._offset = read_state(self._run.events, RunState(), 0, "last")[1]
         with guarded(self._mark), make_link(self._job) as link:
             try:
                 failure = self._watch(self._start(), link)
             finally:
                 left = kill_processes(self._mark)
-            if failure is None and self._has_ended(start):
+            if failure is None and self._has_ended():
                 link.report_success()
                 return 0
             failure = failure or self._explain()
             link.report_failure(failure)
         if left:
             say(f"These processes won't end: {left}", to_stderr=True)
-        self._tell(failure, start)
+        self._tell(failure)
         return 1
 
     def _check(self) -> None:
@@ -168,12 +171,13 @@ class Supervisor:
             self._workers[process.pid] = 0
         return self._explain() if self._death or process.returncode else None
 
-    def _has_ended(self, start: float) -> bool:
-        """Whether the run's last event is an ending; only the first node has events."""
-        if not self._job.is_head:
-            return True
-        state = load_state(self._run.events)
-        return state.status in ("finished", "stopped") and (state.last_time or 0) >= start
+    def _has_ended(self) -> bool:
+        """Whether this launch's last event is an ending; only the first node has events."""
+        return not self._job.is_head or self._read_state().status in ("finished", "stopped")
+
+    def _read_state(self) -> RunState:
+        """What this launch told in the events."""
+        return read_state(self._run.events, RunState(), self._offset, "last")[0]
 
     def _explain(self) -> UserError:
         if self._death is None:  # msrun itself failed, or the training ended too early
@@ -181,13 +185,12 @@ class Supervisor:
         rank = self._workers.get(self._death.process_id)
         return explain_death(self._run, rank, self._death.code, self._job)
 
-    def _tell(self, failure: UserError, start: float) -> None:
+    def _tell(self, failure: UserError) -> None:
         """Write the failure into the events, unless the training has written its own."""
         say(f"Error: {failure}", to_stderr=True)
         if not self._job.is_head:
             return  # node 0 knows it, and may share this disk
-        state = load_state(self._run.events)
-        if state.failure is not None and state.failure["time"] >= start:
+        if self._read_state().failure is not None:
             return
         log = EventLog(self._run.events)
         log.append(
