@@ -10,10 +10,11 @@ from qtpy.QtWidgets import QProgressBar, QPushButton, QTextEdit, QVBoxLayout, QW
 
 from napari_unet.launchers.servers.checks import Check, check_server
 from napari_unet.launchers.servers.event_loop import begin
-from napari_unet.launchers.servers.host_keys import UnknownHostKeyError, accept_host_key
+from napari_unet.launchers.servers.host_keys import UnknownHostKeyError
 from napari_unet.launchers.servers.profiles import Profile
 from napari_unet.widgets.common.background import run_in_thread
-from napari_unet.widgets.common.messages import confirm, report
+from napari_unet.widgets.common.messages import report
+from napari_unet.widgets.servers.host_key_question import ask_to_accept
 from training.errors import UserError
 
 _OK, _PROBLEM = "#3fa34d", "#e0565b"  # seen on both of napari's themes
@@ -83,14 +84,7 @@ class ServerChecks(QWidget):
             report(error)
 
     def _ask_about_key(self, unknown: UnknownHostKeyError) -> None:
-        if self._profile is not None and confirm(
-            self,
-            "Is this server what it says?",
-            f"{unknown.problem}\nCompare it with what the server's administrator tells you.",
-            "Accept its key",
-            "Refuse it",
-        ):
-            accept_host_key(unknown)
+        if self._profile is not None and ask_to_accept(self, unknown):
             self.test(self._profile)
         else:
             self._lines.setHtml(

@@ -25,6 +25,7 @@ from napari_unet.widgets.common.connections import Connections
 from napari_unet.widgets.common.dock import Dock
 from napari_unet.widgets.common.messages import confirm, inform, report
 from napari_unet.widgets.runs.device_log import DeviceLogWindow
+from napari_unet.widgets.servers.host_key_question import ACCEPT, ask_to_accept
 from napari_unet.widgets.train.close_guard import CloseGuard
 from napari_unet.widgets.train.place_choice import PlaceChoice
 from napari_unet.widgets.train.place_control import PlaceControl
@@ -117,6 +118,7 @@ class TrainDock(Dock):
         self._control.stopping.connect(self._on_stopping)
         self._control.cancelled.connect(self._on_cancelled)
         self._control.refused.connect(self._on_refused)
+        self._control.not_ended.connect(self._on_not_done)
         self._control.progressed.connect(self._on_progressed)
         self._control.ended.connect(self._on_ended)
         self._control.disturbed.connect(self._on_disturbed)
@@ -163,11 +165,14 @@ class TrainDock(Dock):
         self._buttons.show_ended(can_resume=False)
         if self._control.run is None:
             self._tabs.setCurrentIndex(0)
+        self._on_not_done(error)
+
+    def _on_not_done(self, error: Exception) -> None:
+        """Show why something was not done; do it again once a server's key is accepted."""
         if not isinstance(error, UnknownHostKeyError):
             report(error)
-        elif confirm(self, "Is this server what it says?", error.problem, "Accept its key"):
-            accept_host_key(error)
-            self._on_start_requested()
+        elif ask_to_accept(self, error):
+            self._control.repeat()
 
     def _on_upload_progressed(self, progress: UploadProgress) -> None:
         percent = 100 * progress.done // max(1, progress.total)
@@ -202,7 +207,11 @@ class TrainDock(Dock):
             inform(f"{run.name} {progress.status}{progress.best_figure}")
 
     def _on_disturbed(self, error: UserError) -> None:
-        self._progress.show_headline(f"{error} Trying again.")
+        if isinstance(error, UnknownHostKeyError):
+            self._progress.show_headline(error.problem)
+            self._banner.offer(error.problem, ACCEPT, partial(accept_host_key, error))
+        else:
+            self._progress.show_headline(f"{error} Trying again.")
 
     def _on_device_logs_requested(self) -> None:
         if self._control.run is not None:

@@ -45,6 +45,7 @@ class RunControl(QObject):
     stop_sent = Signal()  # the place has taken the request to stop
     cancelled = Signal()
     refused = Signal(object)  # Exception: nothing was started
+    not_ended = Signal(object)  # Exception: the run could not be stopped or cancelled
     progressed = Signal(object)  # RunProgress
     ended = Signal(object)  # RunProgress
     disturbed = Signal(object)  # UserError: the place can't be reached now; it is tried again
@@ -54,6 +55,7 @@ class RunControl(QObject):
         self.run: RunDirectory | None = None
         self.launcher: Launcher = LocalLauncher(runs_folder)
         self._is_stopping = False
+        self._request: Callable[[], None] = lambda: None  # what was asked for last
         self._watcher = RunWatcher(self)
         self._watcher.progressed.connect(self._on_progressed)
         self._watcher.ended.connect(self.ended)
@@ -68,12 +70,14 @@ class RunControl(QObject):
         self, launcher: Launcher, data: TrainingData, config: TrainingConfig, name: str
     ) -> None:
         """Start a new run in a place, and follow it."""
+        self._request = partial(self.start, launcher, data, config, name)
         self.busy.emit(f"Starting '{name}'")
         begin = partial(start_training, launcher, data, config, name)
         run_in_thread(lambda: (begin(), launcher), self._on_started, self._on_refused)
 
     def resume(self, run: RunDirectory) -> None:
         """Resume a run that ended before its time, and follow it."""
+        self._request = partial(self.resume, run)
         self.busy.emit(f"Resuming '{run.name}'")
         current = self.launcher
         run_in_thread(lambda: _resume(run, current), self._on_started, self._on_refused)
@@ -89,16 +93,22 @@ class RunControl(QObject):
 
     def stop(self) -> None:
         """Ask the run to end after its current step."""
+        self._request = self.stop
         self._is_stopping = True
         self.stopping.emit()
         self._end(self.launcher.stop, self._on_stop_sent)
 
     def cancel(self) -> None:
         """End the run at once, and delete it."""
+        self._request = self.cancel
         if self.run is not None:
             self.busy.emit(f"Deleting '{self.run.name}'")
             self._watcher.leave()
             self._end(partial(self.launcher.cancel, delete=True), self._on_cancelled)
+
+    def repeat(self) -> None:
+        """Do again what was asked for last: what kept it from being done is mended."""
+        self._request()
 
     def leave_running(self) -> None:
         """Remember the run, which goes on, for the next window to follow it again."""
@@ -129,9 +139,9 @@ class RunControl(QObject):
         self.cancelled.emit()
 
     def _on_not_ended(self, error: Exception) -> None:
-        report(error)
         if self.run is not None:
             self._watch(self.run, self.launcher)
+        self.not_ended.emit(error)
 
     def _on_progressed(self, progress: RunProgress) -> None:
         self.progressed.emit(progress)

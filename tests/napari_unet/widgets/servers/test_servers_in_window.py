@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from napari.components import ViewerModel
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QApplication, QLabel, QMessageBox, QPushButton, QWidget
@@ -69,6 +70,32 @@ def test_training_on_a_server_looks_like_training_here(
     there = unknown_sshd.work / "runs" / run.name
     for name in ("events.jsonl", "checkpoints/best.safetensors"):
         qtbot.waitUntil(lambda name=name: is_same(run / name, there / name), timeout=PATIENCE)
+
+
+def test_a_resume_goes_on_once_the_server_s_key_is_accepted(
+    sshd: Sshd, qtbot: QtBot, home: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "my runs"
+    remember(runs_folder=str(folder))
+    activate = install_quick_python(tmp_path / "quick python")
+    profile = sshd.profile(activate=activate)
+    save_profile(profile)
+    launcher = RemoteLauncher(profile, folder)
+    run = launcher.start(quick_config(write_data(tmp_path / "data"), steps=10_000), "a run")
+    launcher.stop(run)
+    follow_to_end(RunFollower(run, launcher))
+    launcher.close()
+    (home / ".ssh" / "known_hosts").unlink()
+    dock = TrainDock(ViewerModel())
+    qtbot.addWidget(dock)
+    asked = answer(qtbot, "Accept its key")
+    dock.resume(run)
+    events = folder / "a run" / "events.jsonl"
+    qtbot.waitUntil(lambda: events.read_text().count('"started"') == 2, timeout=PATIENCE)
+    assert "SHA256:" in asked[0]
+    assert [path.name for path in folder.iterdir()] == ["a run"]
+    click(qtbot, dock, "Stop")
+    qtbot.waitUntil(lambda: shows(dock, "Stopped"), timeout=PATIENCE)
 
 
 def test_a_server_is_added_and_tested(

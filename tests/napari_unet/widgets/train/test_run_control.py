@@ -119,10 +119,28 @@ def test_a_run_that_can_t_be_cancelled_is_followed_on(
 ) -> None:
     with qtbot.waitSignal(control.progressed):
         control.follow(running)
-    with qtbot.waitSignals([control.busy, control.followed, control.progressed]):
+    with (
+        qtbot.waitSignal(control.not_ended) as failure,
+        qtbot.waitSignals([control.busy, control.followed, control.progressed]),
+    ):
         control.cancel()  # another process than a training's holds it
-    assert "started elsewhere" in notification_manager.records[-1].message
+    assert "started elsewhere" in str(failure.args[0])
     assert control.watched == running
+
+
+def test_what_was_refused_is_done_again(
+    control: RunControl, make_run: MakeRun, qtbot: QtBot
+) -> None:
+    run = make_run("old")
+    run.config.rename(run.path / "elsewhere")
+    with qtbot.waitSignal(control.refused):
+        control.resume(run)
+    (run.path / "elsewhere").rename(run.config)
+    with qtbot.waitSignal(control.followed) as followed:
+        control.repeat()
+    assert followed.args[0] == run
+    with qtbot.waitSignal(control.cancelled):
+        control.cancel()
 
 
 def test_a_cancelled_run_is_deleted(control: RunControl, make_run: MakeRun, qtbot: QtBot) -> None:
