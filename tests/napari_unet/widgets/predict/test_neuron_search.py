@@ -106,7 +106,7 @@ def test_a_search_that_fails_says_so(
     tmp_path: Path,
     qtbot: QtBot,
 ) -> None:
-    write_synthetic(tmp_path / "data")
+    write_synthetic(tmp_path / "data", slices=6, size=64)
     run = RunDirectory(tmp_path / "run")
     run.create(preset_config("compact", data_url=str(tmp_path / "data")))
     run.onnx.write_bytes(b"not a model")
