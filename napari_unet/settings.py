@@ -116,7 +116,7 @@ def remember(**changes: Unpack[SettingsChanges]) -> Settings:
                 settings = _valid_part({**_read(path), **unsaved})
                 # Not model_dump_json: names of files may be no Unicode.
                 document = json.dumps(settings.model_dump(), indent=2) + "\n"
-                write_atomically(path, document.encode())
+                write_atomically(path, document.encode(), follow_links=True, is_private=True)
             _unsaved.pop(path, None)
             return settings
         except (OSError, UserError) as error:

@@ -104,9 +104,9 @@ def command(
     say(report)
     say(zoo_line(mean))
     if json_path is not None:
-        write_atomically(json_path, as_json.encode())
+        write_atomically(json_path, as_json.encode(), follow_links=True)
     if csv_path is not None:
-        write_atomically(csv_path, as_csv.encode())
+        write_atomically(csv_path, as_csv.encode(), follow_links=True)
 
 
 def _evaluate_models(

@@ -129,7 +129,7 @@ def command(
             if tables:
                 unsure.append(slice_uncertainty(predicted, z))
     for path in tables:
-        write_atomically(path, uncertainty_csv(unsure).encode())
+        write_atomically(path, uncertainty_csv(unsure).encode(), follow_links=True)
         paths["uncertainty"] = path
     for kind, path in paths.items():
         say(f"{kind}: {path}")

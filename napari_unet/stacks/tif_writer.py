@@ -32,13 +32,16 @@ def check_output(path: Path, overwrite: bool = False) -> None:
     """
     if path.is_dir():
         raise UserError(f"{path} is a folder.", "Give the name of a file.")
+    if path.exists() and not path.is_file():
+        raise UserError(f"{path} is a pipe or a device.", "Give the name of a file.")
     if path.exists() and not overwrite:
         raise UserError(f"{path} exists already.", "Choose another name, or use --overwrite.")
-    if not path.parent.is_dir():
+    folder = Path(os.path.realpath(path)).parent if path.is_symlink() else path.parent
+    if not folder.is_dir():
         raise UserError(
-            f"{path} can't be written: there is no folder {path.parent}.", "Make the folder first."
+            f"{path} can't be written: there is no folder {folder}.", "Make the folder first."
         )
-    if not os.access(path.parent, os.W_OK | os.X_OK):
+    if not os.access(folder, os.W_OK | os.X_OK):
         raise UserError(
             f"{path} can't be written: the folder is read-only.",
             "Choose a folder that you may write to.",
@@ -137,7 +140,8 @@ class TifWriter:
     @contextmanager
     def _open(self) -> Iterator[None]:
         size = math.prod(self._shape) * self._dtype.itemsize
-        with replacing(self._path) as file:
+        # A file of a project has been seen to lie within it, links followed.
+        with replacing(self._path, follow_links=True) as file:
             with _reporting(self._path):
                 self._file = tifffile.TiffWriter(file, bigtiff=size > CLASSIC_LIMIT)
             yield

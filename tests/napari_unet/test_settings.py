@@ -44,6 +44,17 @@ def test_what_is_remembered_is_there_next_time() -> None:
     assert loaded.training == {"preset": "compact", "seed": 3}
 
 
+def test_nobody_else_reads_the_file_which_may_lie_elsewhere(home: Path) -> None:
+    path, elsewhere = settings.settings_path(), home / "settings of all machines.json"
+    path.parent.mkdir(parents=True)
+    path.symlink_to(elsewhere)
+    elsewhere.touch(0o644)
+    settings.remember(model="/runs/a")
+    assert path.is_symlink()
+    assert "/runs/a" in elsewhere.read_text()
+    assert elsewhere.stat().st_mode & 0o777 == 0o600
+
+
 def test_a_folder_whose_name_is_not_unicode_is_remembered() -> None:
     settings.remember(model="/data/\udcff")
     assert settings.load_settings().model == "/data/\udcff"

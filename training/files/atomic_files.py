@@ -11,7 +11,8 @@ import errno
 import fcntl
 import glob
 import os
-import tempfile
+import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +21,8 @@ from typing import IO
 from training.errors import OPEN_FILES_REMEDY, UserError
 
 _SUFFIX = ".part"
-_RANDOM = "?" * 8  # of tempfile's names
+_RANDOM = "?" * 8
+_NEW = 0o666  # the rights of a new file, less those of the umask
 _ROOM = "Make room on the disk, then try again."
 _RIGHTS = "Choose a folder that you may write to."
 _REMEDIES = {
@@ -59,15 +61,26 @@ class UnwritableError(UserError):
         self.path = path
 
 
-def write_atomically(path: Path, content: bytes) -> None:
+def write_atomically(
+    path: Path, content: bytes, *, follow_links: bool = False, is_private: bool = False
+) -> None:
     """Replace a file by another content, as a whole.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    content : bytes
+        All of its new content.
+    follow_links, is_private : bool
+        As of :func:`replacing`.
 
     Raises
     ------
     UnwritableError
         If it can't be written; what was there is kept.
     """
-    with replacing(path) as file:
+    with replacing(path, follow_links=follow_links, is_private=is_private) as file:
         try:
             file.write(content)
         except OSError as error:
@@ -75,11 +88,23 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[IO[bytes]]:
+def replacing(
+    path: Path, *, follow_links: bool = False, is_private: bool = False
+) -> Iterator[IO[bytes]]:
     """A new file that takes the place of ``path`` at the end of the ``with`` statement.
 
     After an error, what was there is kept. What a killed process left of an earlier try is
-    removed.
+    removed. The rights are those of the file that was there, or else what the umask leaves.
+
+    Parameters
+    ----------
+    path : Path
+        The file. What isn't a regular file is never replaced.
+    follow_links : bool
+        Replace what a link points to, not the link. For files that a person names; a link in a
+        folder from someone else could point anywhere.
+    is_private : bool
+        Let nobody else read the file.
 
     Raises
     ------
@@ -87,13 +112,16 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
         If it can't be begun or finished. What writing to it raises is up to the caller.
     """
     try:
+        rights = _rights(path, follow_links)
+        if follow_links and path.is_symlink():
+            path = Path(os.path.realpath(path))
         remove_leftovers(path.parent, path.name)
-        file, temporary = _begin(path)
+        file, temporary = _begin(path, 0o600 if is_private else _NEW if rights is None else rights)
     except OSError as error:
         raise UnwritableError(path, error) from error
     try:
         yield file
-        _finish(file, temporary, path)
+        _finish(file, temporary, path, None if is_private else rights)
     except BaseException:
         with contextlib.suppress(OSError):  # its folder has vanished, perhaps
             temporary.unlink()
@@ -119,13 +147,24 @@ def remove_leftovers(folder: Path, name: str = "") -> None:
             path.unlink()
 
 
-def _begin(path: Path) -> tuple[IO[bytes], Path]:
-    """A locked temporary file next to a path."""
+def _rights(path: Path, follow_links: bool) -> int | None:
+    """The rights of a file that is there; an OSError if it isn't a regular one."""
+    try:
+        mode = path.stat(follow_symlinks=follow_links).st_mode
+    except FileNotFoundError:
+        return None
+    if stat.S_ISDIR(mode):
+        raise OSError(errno.EISDIR, "Is a directory")
+    if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode)):
+        raise OSError(errno.EINVAL, "Not a regular file")
+    return None if stat.S_ISLNK(mode) else mode & 0o777
+
+
+def _begin(path: Path, rights: int) -> tuple[IO[bytes], Path]:
+    """A locked temporary file next to a path, with some rights, less those of the umask."""
     while True:
-        descriptor, name = tempfile.mkstemp(_SUFFIX, f".{path.name}.", path.parent)
-        os.close(descriptor)
-        temporary = Path(name)
-        file = temporary.open("w+b")
+        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{_SUFFIX}")
+        file = _create(temporary, rights | 0o600)
         with contextlib.suppress(OSError):  # a disk without locks: nobody removes anything there
             fcntl.flock(file, fcntl.LOCK_EX)
         if temporary.exists():  # else it was taken for a leftover before it was locked
@@ -133,11 +172,26 @@ def _begin(path: Path) -> tuple[IO[bytes], Path]:
         file.close()
 
 
-def _finish(file: IO[bytes], temporary: Path, path: Path) -> None:
+def _create(path: Path, rights: int) -> IO[bytes]:
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    return open(path, "w+b", opener=lambda name, _: os.open(name, flags, rights))
+
+
+def _give_rights(file: IO[bytes], rights: int) -> None:
+    """Set the rights of an open file, on disks that know any."""
+    try:
+        os.fchmod(file.fileno(), rights)
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS):
+            raise
+
+
+def _finish(file: IO[bytes], temporary: Path, path: Path, rights: int | None) -> None:
     try:
         file.flush()
         os.fsync(file.fileno())
-        os.fchmod(file.fileno(), 0o644)
+        if rights is not None:
+            _give_rights(file, rights)
         temporary.replace(path)
     except OSError as error:
         raise UnwritableError(path, error) from error

@@ -211,7 +211,8 @@ def _write(profiles: dict[str, Profile]) -> None:
     path = profiles_path()
     path.parent.mkdir(parents=True, exist_ok=True)
     documents = [asdict(profile) for profile in profiles.values()]
-    write_atomically(path, (json.dumps(documents, indent=2) + "\n").encode())
+    text = json.dumps(documents, indent=2) + "\n"
+    write_atomically(path, text.encode(), follow_links=True, is_private=True)
 
 
 def _check_type(name: str, value: object) -> None:

@@ -191,7 +191,8 @@ class EvaluateDock(Dock):
         path, _ = QFileDialog.getSaveFileName(self, "Save the figures", name, "CSV (*.csv)")
         if path:
             target = Path(path).with_suffix(".csv")
-            save = partial(write_atomically, target, comparison.to_csv().encode())
+            content = comparison.to_csv().encode()
+            save = partial(write_atomically, target, content, follow_links=True)
             run_in_thread(save, lambda _: inform(f"Saved {target.name}."))
 
 

@@ -1,3 +1,4 @@
+import os
 import signal
 import subprocess
 import sys
@@ -162,6 +163,30 @@ def test_existing_results_are_kept(write_model: WriteModel, stack: Path, tmp_pat
     assert "exists already" in result.stderr
     assert predict(*arguments, "--overwrite").returncode == 0
     assert tifffile.imread(mask).ndim == 3
+
+
+def test_the_file_that_a_result_s_name_links_to_is_written(
+    write_model: WriteModel, stack: Path, tmp_path: Path
+) -> None:
+    mask, table = tmp_path / "mask.tif", tmp_path / "unsure.csv"
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    for link in (mask, table):
+        link.symlink_to(elsewhere / link.name)
+    result = predict(write_model(), stack, "-o", mask, "--uncertainty", table)
+    assert result.returncode == 0, result.stderr
+    assert all(link.is_symlink() for link in (mask, table))
+    assert tifffile.imread(elsewhere / mask.name).ndim == 3
+    assert sorted(elsewhere.iterdir()) == [elsewhere / mask.name, elsewhere / table.name]
+
+
+def test_results_are_not_written_into_a_pipe(stack: Path, tmp_path: Path) -> None:
+    mask = tmp_path / "mask.tif"
+    os.mkfifo(mask)
+    result = predict(tmp_path / "none.onnx", stack, "-o", mask, "--overwrite")
+    assert result.returncode == 2
+    assert f"{mask} is a pipe or a device." in result.stderr
+    assert mask.is_fifo()
 
 
 def test_the_stack_is_not_overwritten(write_model: WriteModel, stack: Path) -> None:

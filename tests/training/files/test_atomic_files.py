@@ -1,10 +1,14 @@
 import errno
 import fcntl
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.limits import no_file_longer_than
+from tests.refusals import refusing
 from training.files.atomic_files import (
     UnwritableError,
     remove_leftovers,
@@ -90,6 +94,77 @@ def test_a_leftover_that_is_taken_before_it_is_locked(
     monkeypatch.setattr(fcntl, "flock", lock_late)
     write_atomically(tmp_path / "file", b"new")
     assert (tmp_path / "file").read_bytes() == b"new"
+
+
+def rights(path: Path) -> int:
+    return path.stat().st_mode & 0o777
+
+
+@pytest.mark.parametrize("mask", [0o022, 0o077, 0o002])
+def test_a_new_file_has_the_rights_that_the_umask_leaves(tmp_path: Path, mask: int) -> None:
+    before = os.umask(mask)
+    try:
+        write_atomically(tmp_path / "file", b"new")
+        write_atomically(tmp_path / "private", b"new", is_private=True)
+    finally:
+        os.umask(before)
+    assert rights(tmp_path / "file") == 0o666 & ~mask
+    assert rights(tmp_path / "private") == 0o600
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o664, 0o666, 0o444])
+def test_a_replaced_file_keeps_its_rights(tmp_path: Path, mode: int) -> None:
+    path = tmp_path / "file"
+    path.touch()
+    path.chmod(mode)
+    write_atomically(path, b"new")
+    assert (path.read_bytes(), rights(path)) == (b"new", mode)
+    write_atomically(path, b"newer", is_private=True)
+    assert rights(path) == 0o600
+
+
+def test_a_disk_that_sets_no_rights_is_written_to(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.touch()
+    path.chmod(0o664)
+    code = "import sys, pathlib; from training.files.atomic_files import write_atomically\n"
+    code += "write_atomically(pathlib.Path(sys.argv[1]), b'new')"
+    environment = {**os.environ, **refusing("fchmod", "EPERM", tmp_path)}
+    subprocess.run([sys.executable, "-c", code, path], env=environment, check=True)
+    assert path.read_bytes() == b"new"
+
+
+@pytest.mark.parametrize("content", [b"old", None])
+def test_a_link_is_followed_for_a_person_alone(tmp_path: Path, content: bytes | None) -> None:
+    target, link = tmp_path / "elsewhere" / "target", tmp_path / "link"
+    target.parent.mkdir()
+    if content is not None:
+        target.write_bytes(content)
+    link.symlink_to(target)
+    write_atomically(link, b"new", follow_links=True)
+    assert link.is_symlink()
+    assert target.read_bytes() == b"new"
+    assert list(target.parent.iterdir()) == [target]
+
+    write_atomically(link, b"theirs")
+    assert not link.is_symlink()
+    assert (link.read_bytes(), target.read_bytes()) == (b"theirs", b"new")
+
+
+@pytest.mark.parametrize("follow_links", [False, True])
+def test_pipes_and_devices_are_no_files(tmp_path: Path, follow_links: bool) -> None:
+    pipe, link = tmp_path / "pipe", tmp_path / "link"
+    os.mkfifo(pipe)
+    terminals = os.openpty()
+    terminal = Path(os.ttyname(terminals[1]))  # in whose folder no file can be made
+    link.symlink_to(pipe)
+    for path in (pipe, terminal, *([link] if follow_links else [])):
+        with pytest.raises(UnwritableError, match=f"{path} can't be written: Not a regular file"):
+            write_atomically(path, b"new", follow_links=follow_links)
+    assert pipe.is_fifo()
+    assert link.is_symlink()
+    for descriptor in terminals:
+        os.close(descriptor)
 
 
 @pytest.mark.parametrize(

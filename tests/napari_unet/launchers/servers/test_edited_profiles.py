@@ -8,7 +8,12 @@ from pathlib import Path
 import pytest
 
 from napari_unet.launchers.servers.opening import ConnectionLostError
-from napari_unet.launchers.servers.profiles import Profile, remove_profile, save_profile
+from napari_unet.launchers.servers.profiles import (
+    Profile,
+    profiles_path,
+    remove_profile,
+    save_profile,
+)
 from napari_unet.launchers.servers.record import read_record
 from napari_unet.launchers.servers.remote_launcher import RemoteLauncher
 from napari_unet.runs.launcher_of_run import launcher_for
@@ -63,6 +68,11 @@ def run(launcher: RemoteLauncher, tmp_path: Path) -> Iterator[RunDirectory]:
     yield run
     if run.path.exists():
         launcher.cancel(run)
+
+
+def test_nobody_else_reads_the_profiles() -> None:
+    save_profile(Profile(name="lab", host="lab.example.org"))
+    assert profiles_path().stat().st_mode & 0o777 == 0o600
 
 
 def test_cancel_passes_over_no_server_that_the_profile_has_lost(
