@@ -6,7 +6,8 @@ from pathlib import Path
 
 from napari_unet.launchers.launcher import Launcher
 from napari_unet.launchers.local_launcher import LocalLauncher
-from napari_unet.launchers.servers.record import current_profile, is_remote, read_record
+from napari_unet.launchers.servers.profiles import find_same
+from napari_unet.launchers.servers.record import is_remote, read_record
 from napari_unet.launchers.servers.remote_launcher import RemoteLauncher
 from training.files.untrusted_files import read_tail
 from training.runs.run_directory import RunDirectory
@@ -46,7 +47,7 @@ def launcher_for(run: RunDirectory, current: Launcher | None = None) -> Launcher
     if not is_remote(run):
         return LocalLauncher(folder)
     record = read_record(run)
-    profile = current_profile(record)
+    profile = find_same(record.profile) or record.profile  # a stranger's can only be read
     if isinstance(current, RemoteLauncher) and current.profile == profile:
         return current
     return RemoteLauncher(profile, folder, record.devices)

@@ -176,7 +176,7 @@ def test_a_run_uploads_nothing_to_a_server_that_it_brings(run: RunDirectory) -> 
     """Its configuration may name any file of this machine."""
     theirs = Profile(name="theirs", host="127.0.0.1", port=1)
     write_record(run, RemoteRecord(theirs, "0123456789abcdef", 1))
-    with pytest.raises(UserError, match="There is no server 'theirs'"):
+    with pytest.raises(UserError, match="not one of your servers"):
         launcher_for(run).resume(run)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from posixpath import join
-from typing import Any
 
 from napari_unet.launchers.launcher import check_run_name
 from napari_unet.launchers.servers import scripts
@@ -13,10 +12,10 @@ from napari_unet.launchers.servers.connection import Server
 from napari_unet.launchers.servers.event_loop import wait_for
 from napari_unet.launchers.servers.profiles import Profile
 from napari_unet.launchers.servers.record import RemoteRecord, is_remote, read_record, write_record
+from napari_unet.launchers.servers.run_folder import RunFolder
 from napari_unet.launchers.servers.store import Store
 from training.config import TrainingConfig
 from training.errors import UserError
-from training.files.untrusted_files import parse_json
 from training.runs.event_reading import parse_events
 from training.runs.run_directory import RunDirectory
 from training.runs.run_state import RunState, RunStatus, fold, run_status
@@ -55,17 +54,17 @@ async def _list(profile: Profile) -> list[RemoteRun]:
         root = (await Store.open(server, lambda progress: None)).root
         async with server.files() as sftp:
             names = [name for name in await sftp.listdir(join(root, "runs")) if name[0] != "."]
-        return [await _summarize(server, join(root, "runs", name)) for name in sorted(names)]
+        folders = [RunFolder(server, join(root, "runs", name)) for name in sorted(names)]
+        return [await _summarize(folder) for folder in folders]
     finally:
         await server.close()
 
 
-async def _summarize(server: Server, path: str) -> RemoteRun:
-    content = await _read(server, join(path, "events.jsonl"))
-    state = fold(RunState(), parse_events(content, "last"))
-    run_id = (await _read_launch(server, path)).get("id", "")
-    count = await server.count(scripts.are_running(run_id)) if run_id else 0
-    return RemoteRun(path.rpartition("/")[2], run_status(state, count > 0), state.best_soft_dice)
+async def _summarize(folder: RunFolder) -> RemoteRun:
+    state = fold(RunState(), parse_events(await folder.read(folder.events), "last"))
+    run_id = (await folder.read_launch()).get("id", "")
+    count = await folder.server.count(scripts.are_running(run_id)) if run_id else 0
+    return RemoteRun(folder.name, run_status(state, count > 0), state.best_soft_dice)
 
 
 async def _adopt(profile: Profile, name: str, run: RunDirectory) -> RunDirectory:
@@ -73,8 +72,9 @@ async def _adopt(profile: Profile, name: str, run: RunDirectory) -> RunDirectory
     try:
         stores = [await Store.open(node, lambda progress: None) for node in nodes]
         paths = tuple(join(store.root, "runs", name) for store in stores)
-        launch = await _read_launch(nodes[0], paths[0])
-        text = await _read(nodes[0], join(paths[0], "config.json"))
+        folder = RunFolder(nodes[0], paths[0])
+        launch = await folder.read_launch()
+        text = await folder.read(folder.config)
         if not text or not launch:
             raise UserError(
                 f"{profile.name} has no run {name}.", "List them: napari-unet runs --remote."
@@ -96,26 +96,3 @@ def _is_begun(run: RunDirectory, config: TrainingConfig) -> bool:
     """Whether a process was killed while it made this very copy."""
     has_more = is_remote(run) or run.events.exists() or run.process.exists()
     return run.config.exists() and not has_more and run.read_config() == config
-
-
-async def _read_launch(server: Server, path: str) -> dict[str, Any]:
-    place = join(path, "launch.json")
-    text = await _read(server, place)
-    try:
-        launch: dict[str, Any] = parse_json(text) if text else {}
-        if launch and (not isinstance(launch["id"], str) or type(launch["devices"]) is not int):
-            raise TypeError("id or devices is of another type")
-    except (ValueError, TypeError, KeyError) as error:
-        name = f"{place} on {server.profile.name}"
-        raise UserError(f"{name} is damaged: {error!s:.99}.", "Delete that run.") from error
-    return launch
-
-
-async def _read(server: Server, path: str) -> bytes:
-    """A file's content; empty if there is no such file."""
-    async with server.files() as sftp:
-        if not await sftp.exists(path):
-            return b""
-        async with sftp.open(path, "rb", encoding=None) as file:
-            content: Any = await file.read()
-            return bytes(content)

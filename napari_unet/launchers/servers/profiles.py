@@ -14,7 +14,9 @@ from training.errors import UserError
 from training.files.atomic_files import write_atomically
 from training.files.untrusted_files import parse_json, read_document
 
-_HOST = re.compile(r"[^\s/@\x00-\x1f-][^\s/@\x00-\x1f]*")
+# Both reach the shell of a ProxyCommand in ~/.ssh/config. Hosts may have letters of any alphabet.
+_HOST = re.compile(r"(?!-)[\w.:%-]+")
+_USER = re.compile(r"(?!-)[\w.:%-]*", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -71,9 +73,14 @@ class Profile:
         for host in (self.host, *self.nodes):
             if not _HOST.fullmatch(host):
                 raise UserError(
-                    f"{host!r:.99} is no address of a server.",
+                    f"{host!r:.99} is not the address of a server.",
                     "Give a host name, an IP address or a Host of ~/.ssh/config.",
                 )
+        if not _USER.fullmatch(self.user):
+            raise UserError(
+                f"{self.user!r:.99} is not the name of an account.",
+                "Give the name of your account on the server, or none.",
+            )
         if not 0 <= self.port <= 65535:
             raise UserError(f"The port {self.port} is out of range.", "Use 1 to 65535.")
         if self.device not in ("auto", "cpu", "ascend"):
@@ -153,6 +160,37 @@ def find_profile(name: str) -> Profile:
             f"There is no server '{name}'; known: {known}.", "Add it: napari-unet servers add."
         )
     return profiles[name]
+
+
+def find_same(profile: Profile) -> Profile | None:
+    """This person's profile of the same servers and accounts: the one of its name, or another."""
+    profiles = load_profiles()
+    first = [profiles[profile.name]] if profile.name in profiles else []
+    wanted = [node.address for node in profile.node_profiles()]
+    for own in (*first, *profiles.values()):
+        if [node.address for node in own.node_profiles()] == wanted:
+            return own
+    return None
+
+
+def own_profile(profile: Profile) -> Profile:
+    """This person's profile of the same servers; nothing is started with another's.
+
+    A stranger's has command lines to run, in the folder of a run that he gave away.
+
+    Raises
+    ------
+    UserError
+        If none of this person's profiles is of these servers and accounts.
+    """
+    own = find_same(profile)
+    if own is None:
+        raise UserError(
+            f"{' and '.join(node.place for node in profile.node_profiles())} is not one of your "
+            "servers, so nothing can be started there.",
+            "Add it, if you trust it: napari-unet servers add.",
+        )
+    return own
 
 
 def known_nodes(name: str) -> dict[tuple[str, int, str], Profile]:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Any
 
-from napari_unet.launchers.servers.profiles import Profile, load_profiles, profile_from_json
+from napari_unet.launchers.servers.profiles import Profile, profile_from_json
 from training.errors import UserError
 from training.files.atomic_files import write_atomically
 from training.files.untrusted_files import parse_json, read_document
@@ -106,8 +106,3 @@ def update_record(run: RunDirectory, **changes: Any) -> RemoteRecord:
     record = replace(read_record(run), **changes)
     write_record(run, record)
     return record
-
-
-def current_profile(record: RemoteRecord) -> Profile:
-    """The person's profile of that name, for it may have been mended; else the run's own."""
-    return load_profiles().get(record.profile.name, record.profile)

@@ -9,28 +9,33 @@ import secrets
 import shutil
 import time
 from pathlib import Path
-from posixpath import join
 
 from napari_unet.launchers.launcher import check_run_name
 from napari_unet.launchers.servers import scripts
 from napari_unet.launchers.servers.connection import CommandError, Server
 from napari_unet.launchers.servers.endings import ending_event
 from napari_unet.launchers.servers.event_loop import wait_for
+from napari_unet.launchers.servers.inputs import (
+    Inputs,
+    find_inputs,
+    find_own_inputs,
+    upload_inputs,
+)
 from napari_unet.launchers.servers.mirror import Mirror
 from napari_unet.launchers.servers.opening import ConnectionLostError
-from napari_unet.launchers.servers.profiles import Profile, find_profile, known_nodes
+from napari_unet.launchers.servers.profiles import Profile, known_nodes, own_profile
 from napari_unet.launchers.servers.record import (
     RemoteRecord,
     read_record,
     update_record,
     write_record,
 )
+from napari_unet.launchers.servers.run_folder import RunFolder
 from napari_unet.launchers.servers.store import (
     OnProgress,
     Store,
     make_run_folder,
     share_checkpoint,
-    upload_inputs,
 )
 from training.config import TrainingConfig
 from training.errors import UserError
@@ -38,7 +43,7 @@ from training.runs.run_directory import RunDirectory
 from training.runs.run_state import load_state
 
 ALIVE_SECONDS = 3.0
-Nodes = list[tuple[Server, str]]  # the servers of a run, with its folder on each
+Nodes = list[RunFolder]  # of a run on several servers, one on each
 
 
 class RemoteLauncher:
@@ -81,11 +86,13 @@ class RemoteLauncher:
 
     def start(self, config: TrainingConfig, name: str) -> RunDirectory:
         run = RunDirectory(self.runs_folder.absolute() / check_run_name(name))
-        devices = self.profile.divisible(self.devices)
+        profile = own_profile(self.profile)
+        devices = profile.divisible(self.devices)
+        inputs = find_inputs(config)
         run.create(config)
-        write_record(run, RemoteRecord(self.profile, secrets.token_hex(16), devices))
+        write_record(run, RemoteRecord(profile, secrets.token_hex(16), devices))
         try:
-            wait_for(self._begin(run))
+            wait_for(self._begin(run, inputs))
         except BaseException:
             if not read_record(run).paths:  # nothing runs there, so nothing is left here
                 shutil.rmtree(run.path)
@@ -98,18 +105,18 @@ class RemoteLauncher:
         Raises
         ------
         UserError
-            If none of the person's profiles names the run's servers: a run folder from someone
-            else must not send files anywhere.
+            If none of the person's profiles is of the run's servers: the run may be a stranger's,
+            with command lines in its record and names of this machine's files in its configuration.
         """
         record = read_record(run)
-        profile = record.profile if record.paths else find_profile(self.name)
+        profile = own_profile(record.profile)
         self.refresh(run)
         if self.is_running(run):
             raise UserError(f"The run {run.name} is running already.", "Follow it instead.")
-        nodes = self._controlled(run)
         devices = profile.divisible(devices or record.devices)
+        inputs = None if record.paths else find_own_inputs(run)
         record = update_record(run, profile=profile, devices=devices)
-        wait_for(self._launch(run, record, nodes) if nodes else self._begin(run))
+        wait_for(self._begin(run, inputs) if inputs else self._launch(run, record))
 
     def stop(self, run: RunDirectory) -> None:
         wait_for(self._stop(run))
@@ -158,7 +165,8 @@ class RemoteLauncher:
             raise UserError(
                 f"The run {run.name} has no device {rank}.", f"It has 0 to {record.devices - 1}."
             )
-        mirror = Mirror(run, *self._watched(record)[node])
+        folder = self._watched(record)[node]
+        mirror = Mirror(run, folder.server, str(folder.path))
         return wait_for(mirror.copy_device_log(rank))
 
     def close(self) -> None:
@@ -172,21 +180,25 @@ class RemoteLauncher:
 
         wait_for(close_all())
 
-    async def _begin(self, run: RunDirectory) -> None:
+    async def _begin(self, run: RunDirectory, inputs: Inputs) -> None:
         """Upload what the run needs to every server, make its directories and start it."""
         record = read_record(run)
         paths = []
         for node in record.profile.node_profiles():
             store = await Store.open(self._server(node), self._on_progress)
-            config = await upload_inputs(store, run.read_config())
+            config = await upload_inputs(store, run.read_config(), inputs)
             await store.put_source()
-            paths.append(await make_run_folder(store, run.name, config))
-        record = update_record(run, paths=tuple(paths))
-        await self._launch(run, record, self._pair(record.profile.node_profiles(), record))
+            folder = await make_run_folder(store, run.name, config, record.run_id, record.devices)
+            paths.append(str(folder.path))
+        await self._launch(run, update_record(run, paths=tuple(paths)))
 
-    async def _launch(self, run: RunDirectory, record: RemoteRecord, nodes: Nodes) -> None:
+    async def _launch(self, run: RunDirectory, record: RemoteRecord) -> None:
+        nodes = self._controlled(run)
+        for folder in nodes:
+            await folder.check_owner(record.run_id)
         await share_checkpoint(nodes)
-        for rank, (server, path) in enumerate(nodes):
+        for rank, folder in enumerate(nodes):
+            server = folder.server
             source = await (await Store.open(server, self._on_progress)).put_source()
             arguments = [f"--devices={record.devices}"]
             if len(nodes) > 1:
@@ -195,30 +207,31 @@ class RemoteLauncher:
                     f"--node_rank={rank}",
                     f"--master_addr={record.profile.master_addr}",
                 ]
+            path = str(folder.path)
             script = scripts.start(server.profile, source, path, record.run_id, arguments)
             await server.run(script)
         update_record(run, is_running=True)
 
     async def _stop(self, run: RunDirectory) -> None:
-        for server, path in self._controlled(run):
-            await server.run(scripts.request_stop(path))
+        run_id = read_record(run).run_id
+        for folder in self._controlled(run):
+            await folder.check_owner(run_id)
+            await folder.server.run(scripts.request_stop(str(folder.path)))
 
     async def _cancel(self, run: RunDirectory, *, delete: bool) -> None:
         run_id = read_record(run).run_id
         nodes = self._controlled(run)
-        for server, _ in nodes:
-            left = await server.count(scripts.kill(run_id))
+        for folder in nodes:
+            left = await folder.server.count(scripts.kill(run_id))
             if left:
                 raise CommandError(
-                    f"{left} processes of {run.name} are still running on {server.profile.host}.",
+                    f"{left} processes of {run.name} are still running on "
+                    f"{folder.server.profile.host}.",
                     "Cancel once more; a process that waits for a dead NPU may need a reboot.",
                 )
         update_record(run, is_running=False)
         if delete:
-            for server, path in nodes:
-                async with server.files() as sftp:
-                    if await sftp.exists(path):  # on a shared disk the first one removed it
-                        await sftp.rmtree(path)
+            await _remove(run, run_id, nodes)
 
     async def _refresh(self, run: RunDirectory) -> None:
         record = read_record(run)
@@ -238,8 +251,8 @@ class RemoteLauncher:
         """Whether processes of the run are alive on any of its servers; looked at now and then."""
         if time.monotonic() < self._alive_times.get(run.path, 0) and not mirror.has_ending:
             return True
-        for server, _ in self._watched(record):  # the first one has some as long as all is well
-            if await server.count(scripts.are_running(record.run_id), is_patient=True):
+        for folder in self._watched(record):  # the first one has some as long as all is well
+            if await folder.server.count(scripts.are_running(record.run_id), is_patient=True):
                 self._alive_times[run.path] = time.monotonic() + ALIVE_SECONDS
                 return True
         return False
@@ -259,12 +272,19 @@ class RemoteLauncher:
             self._results[run.path] = asyncio.create_task(mirror.fetch_results())
 
     async def _note_ending(self, run: RunDirectory, mirror: Mirror) -> None:
-        """Say why in the run's events, if it ended without a word."""
-        if load_state(run.events).status not in ("waiting", "running"):
+        """Say why in the run's events, if it ended without a word.
+
+        Where the run is a stranger's nothing is written.
+        """
+        record = read_record(run)
+        if load_state(run.events).status not in ("waiting", "running") or self._unknown(record):
             return
-        facts = await mirror.server.run(scripts.why_it_ended(mirror.path))
+        folder = self._watched(record)[0]
+        if not await folder.belongs_to(record.run_id):
+            return
+        facts = await folder.server.run(scripts.why_it_ended(str(folder.path)))
         line = json.dumps(ending_event(facts, self.name, time.time()))
-        await mirror.server.run(scripts.append_line(join(mirror.path, run.events.name), line))
+        await folder.server.run(scripts.append_line(str(folder.events), line))
         await mirror.copy_events()
 
     def _controlled(self, run: RunDirectory) -> Nodes:
@@ -278,33 +298,48 @@ class RemoteLauncher:
             If no profile names one of the run's servers.
         """
         record = read_record(run)
-        if not record.paths:
-            return []
+        for node in self._unknown(record):
+            raise UserError(
+                f"The run {run.name} is on {node.place} too, which is not one of your servers "
+                "now, so its processes there can't be reached.",
+                "Add that server again: napari-unet servers add.",
+            )
+        return self._watched(record)
+
+    def _unknown(self, record: RemoteRecord) -> list[Profile]:
+        """The servers of a started run that none of the person's profiles names now."""
         known = known_nodes(self.name)
-        nodes = record.profile.node_profiles()
-        for node in nodes:
-            if node.address not in known:
-                raise UserError(
-                    f"The run {run.name} is on {node.place} too, which is not one of your servers "
-                    "now, so its processes there can't be reached.",
-                    "Add that server again: napari-unet servers add.",
-                )
-        return self._pair([known[node.address] for node in nodes], record)
+        nodes = record.profile.node_profiles() if record.paths else []
+        return [node for node in nodes if node.address not in known]
 
     def _watched(self, record: RemoteRecord) -> Nodes:
-        """The servers of a run that is only read, reached as the person's profiles say, if any."""
+        """The run's folders to be read, reached as the person's profiles say, if any does."""
         known = known_nodes(self.name)
-        nodes = record.profile.node_profiles()
-        return self._pair([known.get(node.address, node) for node in nodes], record)
-
-    def _pair(self, nodes: list[Profile], record: RemoteRecord) -> Nodes:
-        servers = [self._server(node) for node in nodes]
-        return list(zip(servers, record.paths, strict=True))
+        nodes = record.profile.node_profiles() if record.paths else []
+        servers = [self._server(known.get(node.address, node)) for node in nodes]
+        return [RunFolder(*pair) for pair in zip(servers, record.paths, strict=True)]
 
     def _server(self, node: Profile) -> Server:
         return self._servers.setdefault(node, Server(node))
 
     def _mirror(self, run: RunDirectory, record: RemoteRecord) -> Mirror:
         if run.path not in self._mirrors:
-            self._mirrors[run.path] = Mirror(run, *self._watched(record)[0])
+            first = self._watched(record)[0]
+            self._mirrors[run.path] = Mirror(run, first.server, str(first.path))
         return self._mirrors[run.path]
+
+
+async def _remove(run: RunDirectory, run_id: str, nodes: Nodes) -> None:
+    """Remove a run's folders on its servers, after all have been found to be its own."""
+    present = [folder for folder in nodes if await folder.exists()]
+    for folder in present:
+        await folder.check_owner(run_id)
+        if folder.name != run.name:
+            raise UserError(
+                f"The run {run.name} is called {folder.name} on {folder.server.profile.name}, "
+                "so it is not deleted there.",
+                "Give its folder here that name, then delete it.",
+            )
+    for folder in present:
+        if await folder.exists():  # on a shared disk the first one removed it
+            await folder.remove()

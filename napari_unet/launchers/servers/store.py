@@ -13,14 +13,13 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from posixpath import join
-from typing import Any
 
 from napari_unet.launchers.servers import scripts
 from napari_unet.launchers.servers.connection import CommandError, Server
+from napari_unet.launchers.servers.run_folder import RunFolder
 from training.config import TrainingConfig
 from training.errors import UserError
 from training.runs.run_paths import checkpoint_step
-from training.stacks.training_pair import find_pair
 
 CHUNK = 1 << 20
 
@@ -184,64 +183,48 @@ def _source_files() -> Iterator[tuple[str, Path]]:
                     yield f"{prefix}{package}/{path.relative_to(folder)}", path
 
 
-async def upload_inputs(store: Store, config: TrainingConfig) -> TrainingConfig:
-    """Send the files that a configuration names; the configuration with their paths there."""
-    image, labels = find_pair(Path(config.data_url), config.image, config.labels)
-    changes = {
-        "data_url": join(store.root, "store"),
-        "image": await store.put_data(image),
-        "labels": await store.put_data(labels),
-    }
-    if config.resume:
-        changes["resume_ckpt"] = await store.put_data(Path(config.resume_ckpt))
-    if config.device == "auto":
-        changes["device"] = store.server.profile.device
-    return config.replace(**changes)
-
-
-async def make_run_folder(store: Store, name: str, config: TrainingConfig) -> str:
-    """Make a new run's directory on a server; its path there.
+async def make_run_folder(
+    store: Store, name: str, config: TrainingConfig, run_id: str, devices: int
+) -> RunFolder:
+    """Make a new run's directory on a server.
 
     Raises
     ------
     UserError
         If there is a run of that name.
     """
-    path = join(store.root, "runs", name)
+    folder = RunFolder(store.server, join(store.root, "runs", name))
     async with store.server.files() as sftp:
-        if await sftp.exists(join(path, "train.log")):  # there from the launch on
+        if await sftp.exists(folder.log):  # there from the launch on
             raise UserError(
                 f"{store.server.profile.name} has a run {name} already.", "Choose another name."
             )
-        for folder in ("checkpoints", "preview"):
-            await sftp.makedirs(join(path, folder), exist_ok=True)
-        async with sftp.open(join(path, "config.json"), "wb", encoding=None) as file:
-            await file.write(config.to_json().encode())
-    return path
+        for path in (folder.checkpoints, folder.preview):
+            await sftp.makedirs(path, exist_ok=True)
+    await folder.write(folder.config, config.to_json().encode())
+    await folder.write_launch(run_id, devices)
+    return folder
 
 
-async def share_checkpoint(nodes: Sequence[tuple[Server, str]]) -> None:
+async def share_checkpoint(nodes: Sequence[RunFolder]) -> None:
     """Give the first node's newest checkpoint to the others, which write none.
 
     All nodes must go on from the same weights, and they may have disks of their own.
     """
     if len(nodes) < 2:
         return
-    (first, path), *others = nodes
-    folder = join(path, "checkpoints")
-    async with first.files() as sftp:
-        names = [str(name) for name in await sftp.listdir(folder)]
-        steps = {step: name for name in names if (step := checkpoint_step(name)) is not None}
-        if not steps:
-            return
-        newest = steps[max(steps)]
-        async with sftp.open(join(folder, newest), "rb", encoding=None) as file:
-            content: Any = await file.read()
-    for server, path in others:
-        folder = join(path, "checkpoints")
-        async with server.files() as sftp:
-            if await sftp.exists(join(folder, newest)):
+    first, *others = nodes
+    async with first.server.files() as sftp:
+        names = [str(name) for name in await sftp.listdir(first.checkpoints)]
+    steps = {step: name for name in names if (step := checkpoint_step(name)) is not None}
+    if not steps:
+        return
+    newest = steps[max(steps)]
+    content = await first.read(first.checkpoints / newest)
+    for folder in others:
+        target, temporary = folder.checkpoints / newest, folder.checkpoints / f".{newest}"
+        async with folder.server.files() as sftp:
+            if await sftp.exists(target):
                 continue  # a disk that the nodes share
-            async with sftp.open(join(folder, f".{newest}"), "wb", encoding=None) as file:
-                await file.write(content)
-            await sftp.posix_rename(join(folder, f".{newest}"), join(folder, newest))
+            await folder.write(temporary, content)
+            await sftp.posix_rename(temporary, target)

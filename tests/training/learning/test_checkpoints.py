@@ -12,7 +12,7 @@ import pytest
 
 from training.errors import UserError
 from training.learning.checkpoints import load_weights, pack_weights
-from training.model.weight_files import read_metadata
+from training.model.weight_files import check_checkpoint, read_metadata
 
 NOBODY = 65534
 SUFFIXES = pytest.mark.parametrize("suffix", [".ckpt", ".safetensors"])
@@ -54,12 +54,13 @@ def test_what_is_not_a_file_is_named_as_such(tmp_path: Path, suffix: str, make: 
 
 
 @SUFFIXES
-@pytest.mark.parametrize("content", [b"", b"no checkpoint"])
+@pytest.mark.parametrize("content", [b"", b"no checkpoint", b"\n \n no checkpoint"])
 def test_bad_content_is_not_a_checkpoint(tmp_path: Path, suffix: str, content: bytes) -> None:
     path = tmp_path / f"weights{suffix}"
     path.write_bytes(content)
-    with pytest.raises(UserError, match="is not a checkpoint that can be read"):
-        load_weights(path)
+    for read in (load_weights, check_checkpoint):
+        with pytest.raises(UserError, match="is not a checkpoint that can be read"):
+            read(path)
 
 
 def test_numbers_that_numpy_lacks_are_not_a_checkpoint(tmp_path: Path) -> None:

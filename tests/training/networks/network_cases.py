@@ -85,12 +85,14 @@ def zoo_checkpoint_loads(folder: str) -> None:
     from mindspore import nn
 
     from training.learning.checkpoints import load_weights, parameters_of, put_weights
+    from training.model.weight_files import check_checkpoint
     from training.networks.membrane_network import build_network
 
     saved = build_network("medical")
     optimizer = nn.Adam(saved.trainable_params(), learning_rate=1e-4)
     path = Path(folder) / "ckpt_unet_medical_adam-1_1.ckpt"
     mindspore.save_checkpoint(optimizer, str(path))
+    check_checkpoint(path)
     weights, _ = load_weights(path)
     loaded = build_network("medical")
     put_weights(loaded, weights, path)

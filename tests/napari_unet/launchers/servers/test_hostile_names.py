@@ -103,10 +103,30 @@ def test_profiles_come_back_as_they_were_or_are_refused(
         assert read_record(run) == record
 
 
-@pytest.mark.parametrize("host", ["", "-oProxyCommand=touch owned", "a b", "a\nb", "me@host"])
-def test_hosts_that_are_options_or_more_are_refused(host: str) -> None:
-    with pytest.raises(UserError, match="no address of a server"):
-        Profile("lab", host)
+OPTIONS = ["-oProxyCommand=touch owned", "a b", "a\nb", "a\n", "me@host", "$(touch owned)",
+           "a;b", "a|b", "a`b`", "a&b", "a'b", "a\\b"]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ["", *OPTIONS])
+def test_hosts_that_are_options_or_more_are_refused(text: str) -> None:
+    """They reach the shell of a ProxyCommand."""
+    with pytest.raises(UserError, match="not the address of a server"):
+        Profile("lab", text)
+    with pytest.raises(UserError, match="not the address of a server"):
+        Profile("lab", "host", nodes=(text,), master_addr="10.0.0.1")
+
+
+@pytest.mark.parametrize("text", OPTIONS)
+def test_users_that_are_options_or_more_are_refused(text: str) -> None:
+    with pytest.raises(UserError, match="not the name of an account"):
+        Profile("lab", "host", user=text)
+
+
+@pytest.mark.parametrize(
+    "host", ["node-0.example.org", "fe80::1%eth0", "my_host", "bücher.example"]
+)
+def test_addresses_of_every_kind_are_taken(host: str) -> None:
+    assert Profile("lab", host, user="first.last").host == host
 
 
 def test_a_run_with_hostile_names_everywhere(sshd: Sshd, tmp_path: Path) -> None:

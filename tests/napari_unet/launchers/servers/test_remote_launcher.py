@@ -114,9 +114,9 @@ def test_the_same_data_is_uploaded_once(
     sshd: Sshd, tmp_path: Path, activate: str, data: Path
 ) -> None:
     told: list[UploadProgress] = []
-    launcher = RemoteLauncher(
-        sshd.profile(activate=activate), tmp_path / "copies", on_progress=told.append
-    )
+    profile = sshd.profile(activate=activate)
+    save_profile(profile)
+    launcher = RemoteLauncher(profile, tmp_path / "copies", on_progress=told.append)
     launcher.start(quick_config(data, 1), "first")
     assert {one.what for one in told} == {"train-volume.tif", "train-labels.tif", "training source"}
     assert all(one.done <= one.total for one in told) and told[-1].done == told[-1].total
@@ -302,7 +302,9 @@ def test_two_watchers_on_one_machine_write_one_copy(
 def test_a_start_that_fails_leaves_nothing_here(
     sshd: Sshd, tmp_path: Path, activate: str, data: Path
 ) -> None:
-    launcher = RemoteLauncher(sshd.profile(activate=activate), tmp_path / "copies")
+    profile = sshd.profile(activate=activate)
+    save_profile(profile)
+    launcher = RemoteLauncher(profile, tmp_path / "copies")
     sshd.stop()
     with pytest.raises(ConnectionLostError):
         launcher.start(quick_config(data, 1), "first")
@@ -311,7 +313,7 @@ def test_a_start_that_fails_leaves_nothing_here(
     launcher.start(quick_config(data, 1), "first")
     with pytest.raises(UserError, match="not empty"):
         launcher.start(quick_config(data, 1), "first")
-    other = RemoteLauncher(sshd.profile(activate=activate), tmp_path / "elsewhere")
+    other = RemoteLauncher(profile, tmp_path / "elsewhere")
     with pytest.raises(UserError, match="has a run first already"):
         other.start(quick_config(data, 1), "first")
     assert os.listdir(tmp_path / "elsewhere") == []  # noqa: PTH208

@@ -130,7 +130,9 @@ def test_a_server_is_added_and_tested(
 
 def test_the_log_of_a_device_is_followed(sshd: Sshd, qtbot: QtBot, tmp_path: Path) -> None:
     activate = install_quick_python(tmp_path / "quick python")
-    launcher = RemoteLauncher(sshd.profile(activate=activate, devices=2), tmp_path / "runs")
+    profile = sshd.profile(activate=activate, devices=2)
+    save_profile(profile)
+    launcher = RemoteLauncher(profile, tmp_path / "runs")
     run = launcher.start(quick_config(write_data(tmp_path / "data"), steps=5), "a run")
     follow_to_end(RunFollower(run, launcher))
     parent = QWidget()

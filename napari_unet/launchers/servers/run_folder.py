@@ -1,0 +1,90 @@
+"""A run's directory on a server."""
+
+from __future__ import annotations
+
+import json
+from pathlib import PurePosixPath
+from typing import Any
+
+from napari_unet.launchers.servers.connection import Server
+from training.errors import UserError
+from training.files.untrusted_files import parse_json
+from training.runs.run_paths import RunPaths
+
+
+class RunFolder(RunPaths[PurePosixPath]):
+    """Names a run's files on a server, and says whose run it is.
+
+    Parameters
+    ----------
+    server : Server
+        The server.
+    path : str or PurePosixPath
+        The run's directory there.
+    """
+
+    def __init__(self, server: Server, path: str | PurePosixPath) -> None:
+        super().__init__(PurePosixPath(path))
+        self.server = server
+
+    async def read(self, path: PurePosixPath) -> bytes:
+        """Read a whole file; empty if there is no such file."""
+        async with self.server.files() as sftp:
+            if not await sftp.exists(path):
+                return b""
+            async with sftp.open(path, "rb", encoding=None) as file:
+                content: Any = await file.read()
+                return bytes(content)
+
+    async def write(self, path: PurePosixPath, content: bytes) -> None:
+        """Write a whole file."""
+        async with (
+            self.server.files() as sftp,
+            sftp.open(path, "wb", encoding=None) as file,
+        ):
+            await file.write(content)
+
+    async def write_launch(self, run_id: str, devices: int) -> None:
+        """Note whose folder this is; the training adds to it when it begins."""
+        await self.write(self.launch, json.dumps({"id": run_id, "devices": devices}).encode())
+
+    async def read_launch(self) -> dict[str, Any]:
+        """Read the run's id and number of devices; empty if no training was started there.
+
+        Raises
+        ------
+        UserError
+            If the file is damaged.
+        """
+        text = await self.read(self.launch)
+        try:
+            launch: dict[str, Any] = parse_json(text) if text else {}
+            if launch and (not isinstance(launch["id"], str) or type(launch["devices"]) is not int):
+                raise TypeError("id or devices is of another type")
+        except (ValueError, TypeError, KeyError) as error:
+            name = f"{self.launch} on {self.server.profile.name}"
+            raise UserError(f"{name} is damaged: {error!s:.99}.", "Delete that run.") from error
+        return launch
+
+    async def exists(self) -> bool:
+        """Whether there is such a folder."""
+        async with self.server.files() as sftp:
+            return bool(await sftp.exists(self.path))
+
+    async def belongs_to(self, run_id: str) -> bool:
+        """Whether the folder is the run's of this id: a record may name any folder."""
+        return (await self.read_launch()).get("id") == run_id
+
+    async def check_owner(self, run_id: str) -> None:
+        """Raise a UserError if the folder is not the run's of this id."""
+        if not await self.belongs_to(run_id):
+            raise UserError(
+                f"The folder {self.path} on {self.server.profile.name} is another run's, or none.",
+                "Nothing was changed there. Fetch the run again from its server: "
+                "napari-unet fetch --remote.",
+            )
+
+    async def remove(self) -> None:
+        """Remove the folder with all that is in it."""
+        async with self.server.files() as sftp:
+            await sftp.rmtree(self.path)
