@@ -232,7 +232,7 @@ def test_ids_of_runs_are_no_scripts(tmp_path: Path, run_id: Any) -> None:
         with pytest.raises(UserError, match="damaged"):
             script(run_id)
     with pytest.raises(UserError, match="damaged"):
-        scripts.start(Profile("lab", "host"), "/source", "/run", run_id, [])
+        scripts.start(Profile("lab", "host"), "/source", "/run", run_id, "key", [])
     run = RunDirectory(tmp_path)
     write_record(run, RemoteRecord(Profile("lab", "host"), run_id, 8))
     with pytest.raises(UserError, match="damaged"):

@@ -4,7 +4,8 @@ MindSpore's own notice of a lost node takes minutes. Node 0 listens on the port 
 every other node connects, and whichever fails says so. A line that breaks is a node that died.
 
 Whoever connects must know the job's key (:func:`job_key`): port scans and other programs are
-turned away, and neither end the job nor keep it waiting. What the nodes say is JSON.
+turned away, and neither end the job nor keep it waiting. What the nodes say is JSON, and is made
+printable and short.
 """
 
 from __future__ import annotations
@@ -20,15 +21,20 @@ from multiprocessing import AuthenticationError
 from multiprocessing.connection import Connection, answer_challenge, deliver_challenge
 from types import TracebackType
 
+from training.console import printable
 from training.devices.msrun_job import CLUSTER_SECONDS, MsrunJob
-from training.devices.run_processes import RUN_MARK
 from training.errors import UserError
 from training.files.untrusted_files import parse_json
 
+# The variable of the environment that holds the secret of a launch, the same on all nodes.
+LAUNCH_KEY = "NAPARI_UNET_KEY"
 _RETRY_SECONDS = 1.0
 _HANDSHAKE_SECONDS = 10.0
-_MOST_HANDSHAKES = 64  # at a time; more callers than that are turned away unheard
+# At a time; more callers than that are turned away unheard. Each takes two file descriptors.
+_MOST_HANDSHAKES = 16
+_ACCEPT_PAUSE = 0.1  # seconds after an error, such as too many open files
 _LONGEST = 2**20  # bytes of what a node says
+_MOST_CHARACTERS = 1000  # of each sentence of it
 _HEAD_SECONDS = 60.0  # node 0 may still be importing what it needs
 _LOST = "Look at that machine, then resume the run on all of them."
 
@@ -36,11 +42,11 @@ _LOST = "Look at that machine, then resume the run on all of them."
 def job_key(master_port: int, nodes: int) -> bytes:
     """What every node of a job knows.
 
-    The run's id (``NAPARI_UNET_RUN`` in the environment) is in it: a start over SSH sets it to a
-    random one on all nodes. A person who starts the nodes by hand can do the same; without it,
-    the key keeps out programs that connect by mistake, but not an attacker.
+    The secret in the environment (``NAPARI_UNET_KEY``) is in it: a start over SSH sets it to a
+    random one on all nodes, for that launch alone. A person who starts the nodes by hand can do
+    the same; without it, the key keeps out programs that connect by mistake, but not an attacker.
     """
-    known = f"{os.environ.get(RUN_MARK, '')}:{master_port}:{nodes}"
+    known = f"{os.environ.get(LAUNCH_KEY, '')}:{master_port}:{nodes}"
     return hashlib.sha256(known.encode()).digest()
 
 
@@ -73,12 +79,28 @@ class NodeLink:
 
 
 class HeadLink(NodeLink):
-    """Node 0's end: a line to each other node."""
+    """Node 0's end: a line to each other node.
+
+    Raises
+    ------
+    UserError
+        If its port is another program's.
+    """
 
     def __init__(self, job: MsrunJob) -> None:
         self._key = job_key(job.master_port, job.nodes)
-        self._listener = socket.create_server((job.master_addr, job.master_port + 1))
+        host, port = job.master_addr, job.master_port + 1
+        try:
+            self._listener = socket.create_server((host, port))
+        except OSError as error:
+            raise UserError(
+                f"The nodes can't meet at {host}:{port}: {error.strerror or error}.",
+                "Choose another port, the same on each node: --master_port; the next one is used.",
+            ) from error
         self._lines: list[_Line] = []
+        self._most_lines = job.nodes - 1
+        self._lines_lock = threading.Lock()
+        self._closed = threading.Event()
         self._handshakes = threading.BoundedSemaphore(_MOST_HANDSHAKES)
         threading.Thread(target=self._accept, name="node-link", daemon=True).start()
 
@@ -94,6 +116,7 @@ class HeadLink(NodeLink):
             line.send(failure)
 
     def close(self) -> None:
+        self._closed.set()
         with suppress(OSError):  # macOS refuses it for a listener, and needs none
             self._listener.shutdown(socket.SHUT_RDWR)  # wakes the thread that accepts
         self._listener.close()
@@ -101,11 +124,12 @@ class HeadLink(NodeLink):
             line.close()
 
     def _accept(self) -> None:
-        while True:
+        while not self._closed.is_set():
             try:
                 caller, address = self._listener.accept()
-            except OSError:
-                return  # it was closed
+            except OSError:  # it was closed, the caller is gone, or too many files are open
+                self._closed.wait(_ACCEPT_PAUSE)
+                continue
             if self._handshakes.acquire(blocking=False):
                 greet = threading.Thread(target=self._greet, args=(caller, address[0]), daemon=True)
                 greet.start()
@@ -119,7 +143,11 @@ class HeadLink(NodeLink):
             return  # a stranger
         finally:
             self._handshakes.release()
-        self._lines.append(_Line(connection, peer))
+        with self._lines_lock:
+            if len(self._lines) < self._most_lines:
+                self._lines.append(_Line(connection, peer))
+            else:
+                connection.close()
 
 
 class MemberLink(NodeLink):
@@ -146,7 +174,7 @@ class MemberLink(NodeLink):
         except AuthenticationError:
             return UserError(
                 f"What answers at {host}:{port + 1} belongs to another job.",
-                f"Start all nodes with the same --nodes, --master_port and {RUN_MARK}.",
+                f"Start all nodes with the same --nodes, --master_port and {LAUNCH_KEY}.",
             )
         return None
 
@@ -182,9 +210,8 @@ class _Line:
             if message is None:
                 self._is_done = True
                 return None
-            return UserError(
-                f"On the node {self._peer}: {message['problem']}", str(message["remedy"])
-            )
+            problem, remedy = _readable(message["problem"]), _readable(message["remedy"])
+            return UserError(f"On the node {self._peer}: {problem}", remedy)
         except EOFError:
             return UserError(f"The node {self._peer} ended without reporting why.", _LOST)
         except (ValueError, TypeError, KeyError):
@@ -199,6 +226,10 @@ class _Line:
 
     def close(self) -> None:
         self._connection.close()
+
+
+def _readable(text: object) -> str:
+    return printable(str(text))[:_MOST_CHARACTERS]
 
 
 def report_to_head(master_addr: str, master_port: int, nodes: int, failure: UserError) -> None:
@@ -245,7 +276,11 @@ def _shake_hands(caller: socket.socket, key: bytes, *, is_head: bool) -> Connect
     for option, value in (("TCP_KEEPIDLE", 10), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3)):
         if hasattr(socket, option):
             caller.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
-    connection = Connection(os.dup(caller.fileno()))
+    try:
+        connection = Connection(os.dup(caller.fileno()))
+    except OSError:
+        caller.close()
+        raise
     silence = threading.Timer(_HANDSHAKE_SECONDS, _hang_up, [caller])
     silence.daemon = True
     silence.start()

@@ -197,6 +197,7 @@ class RemoteLauncher:
         for folder in nodes:
             await folder.check_owner(record.run_id)
         await share_checkpoint(nodes)
+        key = secrets.token_hex(16)
         for rank, folder in enumerate(nodes):
             server = folder.server
             source = await (await Store.open(server, self._on_progress)).put_source()
@@ -208,7 +209,7 @@ class RemoteLauncher:
                     f"--master_addr={record.profile.master_addr}",
                 ]
             path = str(folder.path)
-            script = scripts.start(server.profile, source, path, record.run_id, arguments)
+            script = scripts.start(server.profile, source, path, record.run_id, key, arguments)
             await server.run(script)
         update_record(run, is_running=True)
 

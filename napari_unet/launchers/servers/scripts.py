@@ -6,6 +6,7 @@ import shlex
 
 from napari_unet.launchers.servers.profiles import Profile
 from napari_unet.launchers.servers.record import RUN_ID
+from training.devices.node_link import LAUNCH_KEY
 from training.devices.npus import CANN_PLACES, SMI_PLACES
 from training.devices.run_processes import RUN_MARK
 from training.errors import UserError
@@ -44,13 +45,18 @@ python=$(command -v python || command -v python3) ||
 {path if source else ""}"""
 
 
-def start(profile: Profile, source: str, run: str, run_id: str, arguments: list[str]) -> str:
-    """Start a run's launcher in a session of its own, which outlives the connection."""
+def start(
+    profile: Profile, source: str, run: str, run_id: str, key: str, arguments: list[str]
+) -> str:
+    """Start a run's launcher in a session of its own, which outlives the connection.
+
+    The key is a secret that the nodes of this launch share.
+    """
     command = shlex.join(["-P", "-m", "training.launch_8p", "--run_dir", run, *arguments])
     return f"""
 {activation(profile, source)}
 cd -- {shlex.quote(run)} || return
-export {RUN_MARK}={_checked(run_id)}
+export {RUN_MARK}={_checked(run_id)} {LAUNCH_KEY}={shlex.quote(key)}
 setsid nohup "$python" {command} >>train.log 2>&1 &
 """
 

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import errno
+import hashlib
+import os
+import resource
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from multiprocessing import AuthenticationError
 from multiprocessing.connection import Client, Connection
+from pathlib import Path
 
 import pytest
 
 from training.devices import node_link
 from training.devices.msrun_job import MsrunJob, free_port
 from training.devices.node_link import (
+    LAUNCH_KEY,
     HeadLink,
     MemberLink,
     NodeLink,
@@ -21,20 +30,19 @@ from training.devices.node_link import (
     make_link,
     report_to_head,
 )
-from training.devices.run_processes import RUN_MARK
 from training.errors import UserError
 
 FAILURE = UserError("Its disk is full.", "Free some space.")
 
 
 def make_job(port: int, rank: int = 0) -> MsrunJob:
-    return MsrunJob(devices=2, nodes=2, node_rank=rank, master_port=port - 1)
+    return MsrunJob(devices=3, nodes=3, node_rank=rank, master_port=port - 1)
 
 
 @pytest.fixture
 def port(monkeypatch: pytest.MonkeyPatch) -> int:
-    """Where node 0 listens, of a run whose id all nodes know."""
-    monkeypatch.setenv(RUN_MARK, "a random id")
+    """Where node 0 listens, of a launch whose secret all nodes know."""
+    monkeypatch.setenv(LAUNCH_KEY, "a random secret")
     return free_port()
 
 
@@ -67,6 +75,11 @@ def stranger_talks(port: int) -> None:
         _wait_for_close(caller)
 
 
+def stranger_has_the_id_of_the_run(port: int) -> None:
+    with pytest.raises(AuthenticationError):
+        Client(("127.0.0.1", port), authkey=hashlib.sha256(f"an id:{port - 1}:3".encode()).digest())
+
+
 def stranger_has_another_key(port: int) -> None:
     with pytest.raises(AuthenticationError):
         Client(("127.0.0.1", port), authkey=b"another job's")
@@ -88,7 +101,13 @@ def _wait_for_close(caller: socket.socket) -> None:
 
 @pytest.mark.parametrize(
     "stranger",
-    [stranger_leaves, stranger_talks, stranger_has_another_key, stranger_announces_gigabytes],
+    [
+        stranger_leaves,
+        stranger_talks,
+        stranger_has_another_key,
+        stranger_has_the_id_of_the_run,
+        stranger_announces_gigabytes,
+    ],
 )
 def test_strangers_end_nothing(head: HeadLink, port: int, stranger: Callable[[int], None]) -> None:
     stranger(port)
@@ -104,7 +123,7 @@ def test_strangers_end_nothing(head: HeadLink, port: int, stranger: Callable[[in
 def test_silent_strangers_keep_nobody_waiting(
     head: HeadLink, port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    silent = [socket.create_connection(("127.0.0.1", port)) for _ in range(20)]
+    silent = [socket.create_connection(("127.0.0.1", port)) for _ in range(10)]
     with MemberLink(make_job(port, 1)) as member:
         assert member.poll() is None
         member.report_failure(FAILURE)
@@ -113,9 +132,107 @@ def test_silent_strangers_keep_nobody_waiting(
         caller.close()
 
 
-def test_a_silent_stranger_is_hung_up_on(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hundred_silent_strangers_take_no_descriptors_from_the_job(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(node_link, "_HANDSHAKE_SECONDS", 2.0)
+    with a_few_descriptors(50), HeadLink(make_job(port)) as head, strangers(port, 100):
+        with ExitStack() as job:  # there is room for what the job itself opens
+            for _ in range(10):
+                job.enter_context(Path(os.devnull).open())
+        reporter = threading.Thread(
+            target=report_to_head, args=("127.0.0.1", port - 1, 3, FAILURE), daemon=True
+        )
+        reporter.start()
+        assert "disk is full" in first_failure(head).problem
+        reporter.join()
+
+
+@contextmanager
+def a_few_descriptors(count: int) -> Iterator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    highest = max(int(name) for name in os.listdir("/dev/fd"))  # noqa: PTH208
+    resource.setrlimit(resource.RLIMIT_NOFILE, (highest + count, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@contextmanager
+def strangers(port: int, count: int) -> Iterator[None]:
+    """Connections that keep silent, held by another process."""
+    program = (
+        "import resource, socket, sys\n"
+        "most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))\n"
+        f"held = [socket.create_connection(('127.0.0.1', {port})) for _ in range({count})]\n"
+        "print('connected', flush=True)\n"
+        "sys.stdin.read()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "connected\n"
+        yield
+        process.communicate()
+
+
+def test_an_error_of_accept_ends_nothing(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    errors = [OSError(errno.EMFILE, "Too many open files"), ConnectionAbortedError()]
+    accept = socket.socket.accept
+
+    def fail_first(listener: socket.socket) -> tuple[socket.socket, tuple[str, int]]:
+        if errors:
+            raise errors.pop()
+        return accept(listener)
+
+    monkeypatch.setattr(socket.socket, "accept", fail_first)
+    with HeadLink(make_job(port)) as head:
+        report_to_head("127.0.0.1", port - 1, 3, FAILURE)
+        assert "disk is full" in first_failure(head).problem
+    assert errors == []
+
+
+def test_there_are_no_more_lines_than_other_nodes(head: HeadLink, port: int) -> None:
+    members = [MemberLink(make_job(port, 1)) for _ in range(3)]
+    for member in members:
+        assert member.poll() is None
+    ended = 0
+    while not ended:
+        ended = sum(member.poll() is not None for member in members)
+    assert ended == 1
+    assert head.poll() is None
+    for member in members:
+        member.close()
+
+
+def test_a_port_that_is_taken_is_named(port: int) -> None:
+    with (
+        socket.create_server(("127.0.0.1", port)),
+        pytest.raises(UserError, match=f"can't meet at 127.0.0.1:{port}: .*--master_port"),
+    ):
+        HeadLink(make_job(port))
+
+
+def test_what_a_node_says_is_printable_and_short(head: HeadLink, port: int) -> None:
+    with MemberLink(make_job(port, 1)) as member:
+        assert member.poll() is None
+        member.report_failure(UserError("\x1b[2Jred\u202e" + "x" * 5000, "\x1b]0;title\x07" * 500))
+        failure = first_failure(head)
+    assert "\\x1b[2Jred\\x202e" in failure.problem
+    assert len(str(failure)) < 2500
+    assert not set("\x1b\u202e\x07") & set(str(failure))
+
+
+@pytest.mark.parametrize("words", [b"", b"\x00\x00\x00\x20half a"])
+def test_a_stranger_that_falls_silent_is_hung_up_on(
+    port: int, monkeypatch: pytest.MonkeyPatch, words: bytes
+) -> None:
     monkeypatch.setattr(node_link, "_HANDSHAKE_SECONDS", 0.1)
     with HeadLink(make_job(port)), socket.create_connection(("127.0.0.1", port)) as caller:
+        caller.sendall(words)
         _wait_for_close(caller)
 
 
@@ -123,7 +240,7 @@ def test_a_member_turns_away_from_a_stranger_in_node_0s_place(
     port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with HeadLink(make_job(port)):
-        monkeypatch.setenv(RUN_MARK, "another id")
+        monkeypatch.setenv(LAUNCH_KEY, "another secret")
         with MemberLink(make_job(port, 1)) as member:
             assert "belongs to another job" in first_failure(member).problem
 
@@ -168,7 +285,7 @@ def test_a_node_that_says_too_much_is_refused(head: HeadLink, port: int) -> None
 
 
 def _member_connection(port: int) -> Connection:
-    return Client(("127.0.0.1", port), authkey=job_key(port - 1, 2))
+    return Client(("127.0.0.1", port), authkey=job_key(port - 1, 3))
 
 
 def _try_to_send(connection: Connection, message: bytes) -> None:
@@ -179,7 +296,7 @@ def _try_to_send(connection: Connection, message: bytes) -> None:
 
 
 def test_a_node_that_can_not_begin_says_so(head: HeadLink, port: int) -> None:
-    report_to_head("127.0.0.1", port - 1, 2, FAILURE)
+    report_to_head("127.0.0.1", port - 1, 3, FAILURE)
     assert "disk is full" in first_failure(head).problem
 
 
