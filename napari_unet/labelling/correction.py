@@ -27,13 +27,13 @@ def darkest_path(image: NDArray[Any], start: Point, end: Point) -> Pixels:
     Parameters
     ----------
     image : array (Y, X)
-        A slice; membranes are dark.
-    start, end : (y, x)
-        Ends of the path, inside of the slice. It is looked for near the line between them.
+        A slice of any real dtype; membranes are dark.
+    start, end : (int, int)
+        Pixels (y, x) at the ends of the path. It is looked for near the line between them.
 
     Returns
     -------
-    rows, columns : arrays of int
+    rows, columns : arrays (N,) of int
         From start to end, both included; a straight line where they are more than
         :data:`LONGEST` apart.
     """
@@ -61,7 +61,7 @@ def darkest_path(image: NDArray[Any], start: Point, end: Point) -> Pixels:
 def _distance_to_line(
     shape: tuple[int, ...], start: NDArray[np.intp], end: NDArray[np.intp]
 ) -> NDArray[np.float64]:
-    """Distance of every pixel to the line between two pixels."""
+    """Compute the distance of every pixel (Y, X) to the line between two pixels (y, x)."""
     offsets = np.moveaxis(np.indices(shape), 0, -1) - start
     along = (end - start).astype(np.float64)
     place = np.clip(offsets @ along / max(float(along @ along), 1.0), 0, 1)
@@ -78,8 +78,12 @@ def widen(path: Pixels, width: int, shape: tuple[int, int]) -> Pixels:
         Arrays (N,) of int.
     width : int
         In pixels.
-    shape : (Y, X)
-        The slice's.
+    shape : (int, int)
+        (Y, X) of the slice.
+
+    Returns
+    -------
+    rows, columns : arrays (M,) of int
     """
     radius = width / 2
     reach = int(radius)
@@ -98,13 +102,15 @@ def find_specks(mask: NDArray[Any], size: int) -> tuple[Pixels, int]:
     ----------
     mask : array (Y, X)
         Other values than 0 are membrane; pixels that touch at a corner belong together.
+    size : int
+        In pixels.
 
     Returns
     -------
     pixels : rows, columns
         All pixels of all specks, arrays (N,) of int.
     count : int
-        How many specks.
+        Number of specks.
     """
     from scipy import ndimage
 
@@ -130,6 +136,10 @@ def snap(stroke: Pixels, probability: NDArray[np.float32], label: int, level: fl
     level : float
         Between the two, 0..1. Where nothing in reach of the brush is on the wanted side, the
         tenth of its pixels that come nearest to it are taken: the ridge, or the valley.
+
+    Returns
+    -------
+    rows, columns : arrays (M,) of int
     """
     values = probability[stroke]
     if not values.size:
@@ -148,7 +158,7 @@ def as_ground_truth(
     Parameters
     ----------
     mask : array (Z, Y, X) or (Y, X)
-        Other values than 0 are membrane.
+        Any integer dtype. Other values than 0 are membrane.
     corrected : list of int
         Slices that were corrected completely: each of their pixels is a label.
     strokes : array of uint8, optional
@@ -157,7 +167,7 @@ def as_ground_truth(
     Returns
     -------
     array of uint8
-        Of the mask's shape: 0 = unknown, 1 = membrane, 2 = inside.
+        In the mask's shape: 0 = unknown, 1 = membrane, 2 = inside.
     """
     labels = np.zeros(mask.shape, np.uint8) if strokes is None else strokes.copy()
     pages, masks = as_stack(labels), as_stack(mask)

@@ -37,7 +37,7 @@ class LabelCounts:
         self.inside: NDArray[np.int64] = np.zeros(length, np.int64)
 
     def is_of(self, labels: Any) -> bool:
-        """Whether it counts this array."""
+        """Return whether it counts this array."""
         return self._labels is labels
 
     def update(self, slices: Iterable[int] | None = None) -> None:
@@ -53,7 +53,7 @@ class LabelCounts:
         return [int(index) for index in np.flatnonzero(self.membrane + self.inside)]
 
     def summary(self) -> str:
-        """How much is labelled, in a line."""
+        """Say in a line how much is labelled."""
         slices = len(self.labelled)
         if not slices:
             return "Nothing is labelled yet."
@@ -62,7 +62,7 @@ class LabelCounts:
         return f"{pixels[0]:,} pixels of membrane and {pixels[1]:,} of inside, on {where}."
 
     def advice(self) -> str:
-        """What to paint next; empty where there is enough."""
+        """Say what to paint next; empty where there is enough."""
         totals = {"membrane": int(self.membrane.sum()), "inside": int(self.inside.sum())}
         missing = [name for name, pixels in totals.items() if not pixels]
         if len(missing) == len(totals):

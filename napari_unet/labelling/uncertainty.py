@@ -61,12 +61,12 @@ def entropy(probability: NDArray[np.float32]) -> NDArray[np.float32]:
 
     Parameters
     ----------
-    probability : array of float32, of any shape
-        Probability of membrane, 0..1.
+    probability : array (Y, X) of float32
+        Probability of membrane, 0..1; any other shape will do as well.
 
     Returns
     -------
-    array of float32, of that shape
+    array (Y, X) of float32
         0 where the probability is 0 or 1, 1 where it is a half.
     """
     p = np.clip(probability, np.float32(1e-6), np.float32(1 - 1e-6), dtype=np.float32)
@@ -148,7 +148,7 @@ def uncertainty_csv(slices: Iterable[SliceUncertainty]) -> str:
 
 
 def _window_means(image: NDArray[np.float32], size: int) -> NDArray[np.float64]:
-    """Mean of every window (size, size) that lies inside, by its top left pixel."""
+    """Compute the mean of every window (size, size) that lies inside, by its top left pixel."""
     sums = np.pad(image, ((1, 0), (1, 0))).astype(np.float64).cumsum(0).cumsum(1)
     inner = sums[size:, size:] - sums[:-size, size:] - sums[size:, :-size] + sums[:-size, :-size]
     means: NDArray[np.float64] = np.maximum(inner / size**2, 0)

@@ -11,12 +11,12 @@ from napari.layers import Image, Labels
 
 
 def scale_in_viewer(shape: tuple[int, ...], is_labels: bool) -> dict[str, Any]:
-    """Scale and units of the image that labels are of, or of the labels that an image has.
+    """Find the scale and units of the image that labels are of, or of an image's labels.
 
     Parameters
     ----------
     shape : tuple of int
-        Of what is opened; its partner has the same.
+        (Z, Y, X) or (Y, X) of what is opened; its partner has the same.
     is_labels : bool
         Whether labels are opened.
 
@@ -34,12 +34,12 @@ def scale_in_viewer(shape: tuple[int, ...], is_labels: bool) -> dict[str, Any]:
 
 
 def arrange_after_adding(images: Iterable[Any]) -> None:
-    """Once napari has added these images, put them under labels that are there already.
+    """Put images under labels that are there already, as soon as napari has added them.
 
     Parameters
     ----------
-    images : iterable of array
-        Data of the layers to be.
+    images : iterable of array (Z, Y, X) or (Y, X)
+        Data of the layers that napari is about to add.
     """
     viewer = current_viewer()
     if viewer is None:

@@ -10,12 +10,12 @@ from training.stacks.sparse_labels import INSIDE, MEMBRANE, UNKNOWN
 
 
 def mask_colormap(color: str) -> DirectLabelColormap:
-    """Colours of a mask: 0 is transparent, 1 = membrane has the given colour."""
+    """Make the colours of a mask: 0 is transparent, 1 = membrane has the given colour."""
     return DirectLabelColormap(color_dict={None: OTHER_COLOR, 0: "transparent", 1: color})
 
 
 def sparse_colormap() -> DirectLabelColormap:
-    """Colours of sparse labels: unknown is transparent, membrane blue, inside yellow."""
+    """Make the colours of sparse labels: unknown is transparent, membrane blue, inside yellow."""
     return DirectLabelColormap(
         color_dict={
             None: OTHER_COLOR,
@@ -27,7 +27,7 @@ def sparse_colormap() -> DirectLabelColormap:
 
 
 def error_colormap() -> DirectLabelColormap:
-    """Colours of the error layer: false positives and false negatives."""
+    """Make the colours of the error layer: false positives and false negatives."""
     return DirectLabelColormap(
         color_dict={
             None: "transparent",

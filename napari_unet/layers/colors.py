@@ -1,6 +1,6 @@
 """Colours that mean something: the same on the canvas, in plots, tables and pictures."""
 
-# Of Okabe and Ito's palette, which colour-blind people tell apart: what only the prediction
+# From Okabe and Ito's palette, which colour-blind people tell apart: what only the prediction
 # has (false positives) looks like the prediction, what only the truth has like the truth.
 PREDICTION_COLOR = "#E69F00"
 TRUTH_COLOR = "#56B4E9"

@@ -14,7 +14,7 @@ ISBI_VOXEL = (50.0, 4.0, 4.0)
 def set_isbi_voxel_size(viewer: napari.Viewer) -> None:
     """Give the selected layers the voxels of the ISBI 2012 stacks, 50 x 4 x 4 nm (Z, Y, X)."""
     step = viewer.dims.current_step
-    for layer in _selected(viewer):
+    for layer in _selected_layers(viewer):
         layer.scale = (*(1.0,) * (layer.ndim - 3), *ISBI_VOXEL)[-layer.ndim :]
         layer.units = ("nm",) * layer.ndim
     viewer.dims.current_step = step
@@ -23,10 +23,10 @@ def set_isbi_voxel_size(viewer: napari.Viewer) -> None:
 
 def swap_membrane(viewer: napari.Viewer) -> None:
     """Make membrane inside and inside membrane in the selected masks."""
-    for layer in _selected(viewer):
+    for layer in _selected_layers(viewer):
         if isinstance(layer, Labels):
             layer.data = (layer.data == 0).astype(np.uint8)
 
 
-def _selected(viewer: napari.Viewer) -> Iterator[Layer]:
+def _selected_layers(viewer: napari.Viewer) -> Iterator[Layer]:
     return (layer for layer in viewer.layers if layer in viewer.layers.selection)

@@ -1,4 +1,4 @@
-"""Every layer that this plugin adds to a viewer, and how to tell and find them again."""
+"""Every layer that this plugin adds to a viewer, and how it is recognized and found again."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 AXIS_LABELS = ("z", "y", "x")  # as napari names the sliders
 MASK_OPACITY = 0.5
-# In a layer's metadata: how the file of a mask told membrane from inside.
+# In a layer's metadata: which convention the file of a mask had.
 CONVENTION_KEY = "label_convention"
 # In a layer's metadata: list of the slices that a person corrected throughout.
 CORRECTED_KEY = "corrected_slices"
@@ -29,7 +29,7 @@ PREVIEW_KEY = "is_training_preview"
 
 
 def placement(layer: Layer) -> dict[str, Any]:
-    """Arguments that put a new layer of the same shape right over ``layer``."""
+    """Return the arguments that put a new layer of the same shape right over ``layer``."""
     return {
         "scale": layer.scale,
         "translate": layer.translate,
@@ -42,14 +42,14 @@ def placement(layer: Layer) -> dict[str, Any]:
 
 
 def add_probability(viewer: Viewer, data: NDArray[np.float32], over: Image, name: str) -> Image:
-    """Add a probability of membrane, hidden, for the mask over the image shows more.
+    """Add a probability of membrane, hidden, because the mask over the image shows more.
 
     Parameters
     ----------
-    data : array of float32, 0..1
-        As the image's data, (Z, Y, X) or (Y, X).
+    data : array (Z, Y, X) or (Y, X) of float32
+        Probability, 0..1, in the shape of the image's data.
     over : Image
-        What was predicted.
+        The image that was predicted.
     """
     return viewer.add_image(
         data,
@@ -64,13 +64,13 @@ def add_probability(viewer: Viewer, data: NDArray[np.float32], over: Image, name
 
 
 def role(layer: Layer) -> str | None:
-    """:data:`PROBABILITY`, :data:`MASK`, :data:`ERRORS` or :data:`NEURONS`; None of others."""
+    """Return :data:`PROBABILITY`, :data:`MASK`, :data:`ERRORS`, :data:`NEURONS` or None."""
     found: str | None = layer.metadata.get(ROLE_KEY)
     return found
 
 
 def add_mask(viewer: Viewer, data: NDArray[np.uint8], over: Image, name: str) -> Labels:
-    """Add a predicted mask, 1 = membrane, over its image."""
+    """Add a predicted mask (Z, Y, X) or (Y, X), 1 = membrane, over its image."""
     return viewer.add_labels(
         data,
         name=name,
@@ -84,10 +84,14 @@ def add_mask(viewer: Viewer, data: NDArray[np.uint8], over: Image, name: str) ->
 def add_sparse_labels(
     viewer: Viewer, data: NDArray[np.uint8], over: Layer, name: str, corrected: Iterable[int] = ()
 ) -> Labels:
-    """Add labels to paint on: 0 = unknown, 1 = membrane, 2 = inside.
+    """Add labels to paint on.
 
     Parameters
     ----------
+    data : array (Z, Y, X) or (Y, X) of uint8
+        0 = unknown, 1 = membrane, 2 = inside; in the shape of the image's data.
+    over : Layer
+        The image.
     corrected : iterable of int
         Slices that a person corrected throughout.
     """
@@ -102,12 +106,12 @@ def add_sparse_labels(
 
 
 def is_sparse_layer(layer: Layer) -> bool:
-    """Whether a layer holds sparse labels."""
+    """Return whether a layer holds sparse labels."""
     return bool(layer.metadata.get(CONVENTION_KEY) == LabelConvention.SPARSE)
 
 
 def corrected_slices(layer: Layer) -> list[int]:
-    """Slices of a mask or of labels that a person corrected throughout."""
+    """List the slices of a mask or of labels that a person corrected throughout."""
     return sorted(layer.metadata.get(CORRECTED_KEY, []))
 
 
@@ -121,7 +125,7 @@ def image_under(viewer: Viewer, mask: Labels) -> Image | None:
 
 
 def probability_of(viewer: Viewer, mask: Labels) -> Image | None:
-    """The newest probability of a mask's shape."""
+    """Find the newest probability of a mask's shape."""
     found = None
     for layer in viewer.layers:
         if role(layer) == PROBABILITY and layer.data.shape == mask.data.shape:
@@ -130,7 +134,7 @@ def probability_of(viewer: Viewer, mask: Labels) -> Image | None:
 
 
 def labels_over(viewer: Viewer, image: Layer) -> Labels | None:
-    """The topmost sparse labels of an image's shape."""
+    """Find the topmost sparse labels of an image's shape."""
     found = None
     for layer in viewer.layers:
         if is_sparse_layer(layer) and layer.data.shape == image.data.shape:
@@ -139,7 +143,7 @@ def labels_over(viewer: Viewer, image: Layer) -> Labels | None:
 
 
 def add_neurons(viewer: Viewer, data: NDArray[np.int32], over: Image, name: str) -> Labels:
-    """Add neurons, each with a number and a colour, over their image."""
+    """Add neurons (Z, Y, X) or (Y, X), each with a number and a colour, over their image."""
     return viewer.add_labels(
         data,
         name=name,
@@ -150,7 +154,15 @@ def add_neurons(viewer: Viewer, data: NDArray[np.int32], over: Image, name: str)
 
 
 def add_errors(viewer: Viewer, data: Any, over: Labels) -> Labels:
-    """Add the layer of wrong pixels of a mask; ``data`` as :class:`wrong_pixels.WrongPixels`."""
+    """Add the layer of wrong pixels of a mask.
+
+    Parameters
+    ----------
+    data : array (Z, Y, X) or (Y, X) of uint8
+        Such as :class:`wrong_pixels.WrongPixels`.
+    over : Labels
+        The mask.
+    """
     layer = viewer.add_labels(
         data,
         name=f"{over.name} errors",
@@ -165,27 +177,27 @@ def add_errors(viewer: Viewer, data: Any, over: Labels) -> Labels:
 
 
 def is_preview(layer: Layer) -> bool:
-    """Whether a layer is the preview of a training."""
+    """Return whether a layer is the preview of a training."""
     return PREVIEW_KEY in layer.metadata
 
 
 def is_grey_stack(layer: Layer) -> bool:
-    """Whether a layer is an image (Z, Y, X) or (Y, X) of grey values, previews left out."""
+    """Return whether a layer is an image (Z, Y, X) or (Y, X) of grey values, and not a preview."""
     is_grey = isinstance(layer, Image) and not layer.rgb and not layer.multiscale
     return is_grey and layer.ndim in (2, 3) and not is_preview(layer)
 
 
 def is_tissue(layer: Layer) -> bool:
-    """Whether a layer can be annotated or predicted: a grey stack that was not predicted."""
+    """Return whether a layer can be annotated or predicted: a grey stack, not a prediction."""
     return is_grey_stack(layer) and role(layer) != PROBABILITY
 
 
 def is_mask(layer: Layer) -> bool:
-    """Whether a layer is a mask (Z, Y, X) or (Y, X) of membrane, of a person or a prediction."""
+    """Return whether a layer is a mask (Z, Y, X) or (Y, X), a person's or a prediction's."""
     is_stack = isinstance(layer, Labels) and layer.ndim in (2, 3) and not layer.multiscale
     return is_stack and role(layer) not in (ERRORS, NEURONS) and not is_sparse_layer(layer)
 
 
 def is_predicted_mask(layer: Layer) -> bool:
-    """Whether a layer is the mask of a prediction."""
+    """Return whether a layer is the mask of a prediction."""
     return role(layer) == MASK

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def slider_in_pixels(viewer: Viewer, layer: Layer) -> NDArray[np.float64]:
-    """Where the sliders are, in pixels of a layer along each of its axes."""
+    """Find where the sliders are, in pixels of a layer: (ndim,), an entry for each of its axes."""
     point = np.zeros(layer.ndim)
     shown = viewer.dims.point[-layer.ndim :]  # fewer while the last layer is being removed
     point[-len(shown) :] = shown
@@ -25,12 +25,12 @@ def slider_in_pixels(viewer: Viewer, layer: Layer) -> NDArray[np.float64]:
 def pixels_in_world(
     viewer: Viewer, layer: Layer, pixels: Sequence[float] | NDArray[Any]
 ) -> NDArray[np.float64]:
-    """A place in a layer's pixels as sliders and camera count it."""
+    """Convert a place (ndim,) in a layer's pixels to the units of sliders and camera."""
     return np.asarray(layer.data_to_world(pixels)) * _world_units_per_unit(viewer, layer)
 
 
 def displayed_slice(viewer: Viewer, layer: Layer) -> int | None:
-    """Index along Z of the slice that the slider is at; None if it is outside of the layer."""
+    """Return the index along Z of the slice that the slider is at; None outside of the layer."""
     if layer.ndim < 3:
         return 0
     index = round(float(slider_in_pixels(viewer, layer)[-3]))
@@ -48,7 +48,7 @@ def show_slice(viewer: Viewer, layer: Layer, index: int) -> None:
 
 
 def edited_slices(event: Any) -> set[int]:
-    """Slices along Z that a ``paint`` event of a Labels layer (Z, Y, X) tells of."""
+    """List the slices along Z that a ``paint`` event of a Labels layer (Z, Y, X) names."""
     edited: set[int] = set()
     for atom in event.value:
         along_z = atom[0][0]  # napari: a slice of the edited box, or an array of indices
@@ -60,7 +60,7 @@ def edited_slices(event: Any) -> set[int]:
 
 
 def _world_units_per_unit(viewer: Viewer, layer: Layer) -> NDArray[np.float64]:
-    """What a layer's units are in the viewer's, which are the smallest ones of any layer.
+    """Convert a layer's units to the viewer's, which are the smallest ones of any layer: (ndim,).
 
     ``Layer.world_to_data`` takes no notice of the difference.
     """

@@ -11,10 +11,10 @@ FALSE_POSITIVE, FALSE_NEGATIVE = 1, 2  # pixels of :class:`WrongPixels`; 0 elsew
 
 
 class WrongPixels:
-    """Compares a mask with the truth where it is looked at, as an array of uint8.
+    """Compares a mask with the truth where it is looked at.
 
-    ``FALSE_POSITIVE``, ``FALSE_NEGATIVE``, else 0. It follows edits of either mask, and costs
-    no memory.
+    It is an array of uint8 in their shape, with ``FALSE_POSITIVE``, ``FALSE_NEGATIVE``, else 0.
+    It follows edits of either mask, and costs no memory.
 
     Parameters
     ----------

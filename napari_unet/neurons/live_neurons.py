@@ -31,10 +31,12 @@ class SearchProgress:
         self.done, self.total = 0, total
 
     def add(self, highest: int, elapsed: float) -> str:
-        """Count a slice, by the highest number in it; returns how far the search is.
+        """Count a slice, and say how far the search is.
 
         Parameters
         ----------
+        highest : int
+            The highest number in the slice.
         elapsed : float
             Seconds since the search began.
         """
@@ -42,7 +44,7 @@ class SearchProgress:
         return progress_text(self.done, self.total, elapsed)
 
     def outcome(self) -> str:
-        """What became of a search that has ended."""
+        """Say what became of a search that has ended."""
         if self.done < self.total:
             return f"Cancelled after {self.done} of {self.total} slices."
         how = f"threshold {self._how.threshold:g}, seeds {self._how.seeds:g}"
@@ -59,9 +61,9 @@ def find_neurons(
     prediction : LivePrediction
     how : Segmentation
     is_linked : bool
-        As of :func:`segmentation.number_neurons`.
-    into : array of int32
-        Of the prediction's shape.
+        As for :func:`segmentation.number_neurons`.
+    into : array (Z, Y, X) or (Y, X) of int32
+        In the prediction's shape.
 
     Yields
     ------

@@ -35,7 +35,7 @@ class Segmentation:
     ----------
     method : str
         ``watershed``: seeds are flooded along the probability of membrane, and then neighbours
-        are merged whose common border is no membrane. It bridges gaps in membranes.
+        are merged whose common border is not a membrane. It bridges gaps in membranes.
         ``components``: connected regions below the threshold, grown until they touch.
     threshold : float
         Probability of membrane. ``watershed``: neighbours are merged while the mean along their
@@ -50,19 +50,20 @@ class Segmentation:
 
 
 def segment_slice(probability: Probability, how: Segmentation) -> Labels:
-    """Neurons of one slice.
+    """Find the neurons of one slice.
 
     Parameters
     ----------
     probability : array (Y, X) of float32
-        Of membrane.
+        Probability of membrane, 0..1.
+    how : Segmentation
 
     Returns
     -------
     array (Y, X) of int32
         Numbered from 1; 0 are the borders, one pixel wide.
     """
-    [neurons] = _at_thresholds(probability, how, [how.threshold])
+    [neurons] = _segment_at_thresholds(probability, how, [how.threshold])
     return neurons
 
 
@@ -71,16 +72,17 @@ def choose_segmentation(
     membranes: Sequence[NDArray[np.bool_]],
     method: str = "watershed",
 ) -> tuple[Segmentation, float]:
-    """The threshold and the level of seeds that give the best mean ``v_rand`` of slices.
+    """Choose the threshold and the level of seeds that give the best mean ``v_rand`` of slices.
 
     Give slices that the network was trained on, so that its validation slices stay fair. It is
-    surer of those than of others; hence of all settings that are within one standard error of
-    the best (the rule of Breiman et al., "Classification and regression trees", 1984), that
-    with the threshold nearest to 0.5 is taken.
+    surer of those than of others. So the choice is, among all settings that are within one
+    standard error of the best (the rule of Breiman et al., "Classification and regression
+    trees", 1984), the one with the threshold nearest to 0.5.
 
     Parameters
     ----------
     probabilities : sequence of arrays (Y, X) of float32
+        Probability of membrane, 0..1, of each slice.
     membranes : sequence of arrays (Y, X) of bool
         Ground truth, True = membrane.
     method : str
@@ -90,6 +92,7 @@ def choose_segmentation(
     -------
     how : Segmentation
     v_rand : float
+        Mean over the slices.
     """
     found: dict[Segmentation, NDArray[np.float64]] = {}  # (slices,)
     for seeds in SEED_LEVELS if method == "watershed" else SEED_LEVELS[:1]:
@@ -128,7 +131,7 @@ def number_neurons(slices: Iterator[Labels], is_linked: bool = False) -> Iterato
         count = int(neurons.max(initial=0))
         numbers = np.zeros(count + 1, np.int32)
         if is_linked and last is not None:
-            _take_numbers(numbers, neurons, last)
+            _link(numbers, neurons, last)
         fresh = np.flatnonzero(numbers[1:] == 0) + 1
         numbers[fresh] = total + 1 + np.arange(len(fresh), dtype=np.int32)
         total += len(fresh)
@@ -136,9 +139,11 @@ def number_neurons(slices: Iterator[Labels], is_linked: bool = False) -> Iterato
         yield last
 
 
-def _take_numbers(numbers: NDArray[np.int32], neurons: Labels, last: Labels) -> None:
-    """Number the neurons that are one with a neuron of the last slice: more than half overlaps,
-    so that at most one can be."""
+def _link(numbers: NDArray[np.int32], neurons: Labels, last: Labels) -> None:
+    """Give neurons the number of the one in the last slice that they overlap by more than half.
+
+    At most one can overlap that much. ``numbers`` is filled in place, by the neurons' old numbers.
+    """
     both = (neurons > 0) & (last > 0)
     pairs, overlap = np.unique(np.stack([neurons[both], last[both]]), axis=1, return_counts=True)
     ours, theirs = np.bincount(neurons.ravel()), np.bincount(last.ravel())
@@ -150,16 +155,17 @@ def _take_numbers(numbers: NDArray[np.int32], neurons: Labels, last: Labels) -> 
 def _scores(
     probability: Probability, membrane: NDArray[np.bool_], how: Segmentation
 ) -> list[float]:
-    """v_rand of one slice at each of the thresholds."""
+    """Compute v_rand of one slice (Y, X) at each of the thresholds."""
     truth = label_neurons(~membrane)
-    return [v_rand(neurons, truth) for neurons in _at_thresholds(probability, how, THRESHOLDS)]
+    found = _segment_at_thresholds(probability, how, THRESHOLDS)
+    return [v_rand(neurons, truth) for neurons in found]
 
 
-def _at_thresholds(
+def _segment_at_thresholds(
     probability: Probability, how: Segmentation, thresholds: Sequence[float]
 ) -> list[Labels]:
     if how.method == "components":
-        return [grow_neurons(label_neurons(probability < one)) for one in thresholds]
+        return [grow_neurons(label_neurons(probability < threshold)) for threshold in thresholds]
     from skimage.segmentation import watershed
 
     seeds = label_neurons(probability < how.seeds)

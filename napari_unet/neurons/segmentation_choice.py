@@ -11,10 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.neurons.segmentation import (
-    Segmentation,
-    choose_segmentation,
-)
+from napari_unet.neurons.segmentation import Segmentation, choose_segmentation
 from napari_unet.prediction.predictor import Predictor
 from napari_unet.prediction.thread_priority import lower_priority
 from training.errors import UserError
@@ -31,16 +28,26 @@ def choose_on_training_slices(
     method: str = "watershed",
     on_slice: Callable[[], object] = lambda: None,
 ) -> tuple[Segmentation, float]:
-    """:func:`segmentation.choose_segmentation` on some training slices of a model's fold.
+    """Choose the segmentation of a model's neurons on some of the slices it was trained on.
 
     Parameters
     ----------
+    predictor : Predictor
+        The model.
     images : array (Z, Y, X)
-        The stack that the model was trained on.
+        The stack that the model was trained on, of any real dtype.
     membrane : array (Z, Y, X) of bool
         Its ground truth.
+    method : str
+        One of :data:`segmentation.METHODS`.
     on_slice : callable
         Called after each slice that is predicted.
+
+    Returns
+    -------
+    how : Segmentation
+    v_rand : float
+        As of :func:`segmentation.choose_segmentation`.
     """
     trained = predictor.card.seen_slices(len(images))
     chosen = sorted(trained)[:: -(-len(trained) // MOST_SLICES)]
@@ -53,10 +60,10 @@ def choose_on_training_slices(
 
 
 def settings_of_model(model: Path) -> Segmentation:
-    """The best settings on slices that a run was trained on.
+    """Find the best settings on slices that a run was trained on.
 
-    Settings by default where they can't be told: for a model without its run, or a run whose
-    training data are gone or labelled in part.
+    A model without its run, or a run whose training data are gone or labelled in part, gets the
+    default settings.
 
     Parameters
     ----------
@@ -72,7 +79,7 @@ def settings_of_model(model: Path) -> Segmentation:
 
 @lru_cache(maxsize=8)
 def _settings_of_run(path: Path, changed: int) -> Segmentation:
-    """``changed`` is there so that a model that trained on is judged anew."""
+    """Choose the settings of a run; ``changed`` is there to choose again after more training."""
     from napari_unet.prediction.predictor import load_predictor
     from training.stacks.training_pair import find_pair, read_training_pair
 

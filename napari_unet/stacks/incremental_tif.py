@@ -26,7 +26,7 @@ class SavedStack:
     shape : tuple of int
         (Z, Y, X) or (Y, X).
     dtype : dtype
-        Of the pixels.
+        Data type of the pixels.
     """
 
     def __init__(self, path: Path, shape: tuple[int, ...], dtype: Any) -> None:
@@ -51,9 +51,9 @@ class SavedStack:
         data : array of ``shape``
             May be painted on meanwhile: save it once more after that.
         slices : iterable of int, optional
-            Those to look at; all if the file was never written.
+            Slices to look at; all if the file was never written.
         note, pixel_size
-            As of :class:`TifWriter`.
+            As for :class:`TifWriter`.
 
         Returns
         -------
@@ -67,7 +67,7 @@ class SavedStack:
         is_first = self._written is None
         places = range(len(self._checksums)) if slices is None or is_first else slices
         written, self._written = self._written, None  # so that a failure is tried again
-        changed = [self._take(index, data) for index in places]
+        changed = [self._compress(index, data) for index in places]
         if not any(changed) and written == (note, pixel_size):
             self._written = written
             return False
@@ -80,7 +80,7 @@ class SavedStack:
         self._written = (note, pixel_size)
         return True
 
-    def _take(self, index: int, data: Any) -> bool:
+    def _compress(self, index: int, data: Any) -> bool:
         """Compress a slice if it isn't what it was; the checksum takes a tenth of the time."""
         page = np.array(as_stack(data)[index], self.dtype, order="C")
         if page.shape != self.shape[-2:]:

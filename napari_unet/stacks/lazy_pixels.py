@@ -16,14 +16,14 @@ EDITABLE_BYTES = 512 * 2**20
 
 
 def lazy_pixels(file: StackFile) -> Any:
-    """Pixels mapped from the file where they lie in a row, else decoded page by page.
+    """Map the pixels of a file where they lie in a row; else decode them page by page.
 
     The file is closed as soon as it is no longer needed.
 
     Returns
     -------
     array (Z, Y, X), or (Y, X) of a single page
-        In native byte order.
+        With the file's dtype, in native byte order.
     """
     shape = file.shape if len(file) > 1 else file.shape[1:]
     series = file.series
@@ -42,15 +42,32 @@ def lazy_pixels(file: StackFile) -> Any:
 
 
 def lazy_membrane(data: Any, convention: LabelConvention) -> Any:
-    """A mask as uint8, 1 = membrane, of pixels in a convention; page by page."""
+    """Convert labels of a convention to a mask, page by page.
+
+    Parameters
+    ----------
+    data : array (Z, Y, X) or (Y, X) of int or bool
+    convention : LabelConvention
+
+    Returns
+    -------
+    dask array of uint8
+        In the labels' shape: 1 = membrane.
+    """
     pixels = da.asarray(data, chunks=_page_chunks(data.shape))
     return pixels.map_blocks(
         lambda block: to_membrane(block, convention).astype(np.uint8), dtype=np.uint8
     )
 
 
-def editable(labels: Any) -> Any:
-    """Labels in memory, where they can be painted on, unless there are too many."""
+def load_to_edit(labels: Any) -> Any:
+    """Load labels into memory, where they can be painted on, unless there are too many.
+
+    Parameters
+    ----------
+    labels : array (Z, Y, X) or (Y, X) of int or bool
+        A mapped or a dask array.
+    """
     return labels if labels.nbytes > EDITABLE_BYTES else np.array(labels)
 
 

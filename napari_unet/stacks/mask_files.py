@@ -44,12 +44,12 @@ def write_sparse_labels(
 def mask_page(
     membrane: NDArray[Any], convention: LabelConvention = LabelConvention.ISBI
 ) -> NDArray[np.uint8]:
-    """Make a page (Y, X) of 0 and 255 of a slice of a mask.
+    """Make a page (Y, X) of uint8, 0 and 255, of a slice of a mask.
 
     Parameters
     ----------
-    membrane : array (Y, X), of any dtype
-        Other values than 0 are membrane.
+    membrane : array (Y, X)
+        Any dtype. Other values than 0 are membrane.
     convention : LabelConvention
         ``isbi``: membrane is 0. ``membrane``: membrane is 255.
     """
@@ -75,12 +75,20 @@ def write_mask(
 
     Parameters
     ----------
+    path : str or Path
+        The file to write.
     membrane : array (Z, Y, X) or (Y, X)
         Other values than 0 are membrane. May be a dask array.
     convention : LabelConvention
         See :func:`mask_page`.
     **options
-        ``compression``, ``pixel_size`` and ``overwrite`` of :class:`tif_writer.TifWriter`.
+        ``compression``, ``pixel_size``, ``note`` and ``overwrite`` of
+        :class:`tif_writer.TifWriter`.
+
+    Raises
+    ------
+    UserError
+        As :class:`tif_writer.TifWriter`.
     """
     write_stack(Path(path), membrane, np.uint8, lambda page: mask_page(page, convention), **options)
 
@@ -88,11 +96,23 @@ def write_mask(
 def write_probability(
     path: str | Path, probability: Any, *, is_submission: bool = False, **options: Any
 ) -> None:
-    """Write a probability of membrane (Z, Y, X) or (Y, X), 0 to 1, as float32 pages.
+    """Write a probability of membrane as float32 pages.
 
-    Options are those of :func:`write_mask`.
+    Parameters
+    ----------
+    path : str or Path
+        The file to write.
+    probability : array (Z, Y, X) or (Y, X) of float32
+        From 0 to 1. May be a dask array.
+    is_submission : bool
+        Whether it is written in the challenge's form, see :func:`submission_page`.
+    **options
+        As for :func:`write_mask`.
 
-    With ``is_submission`` it is written in the challenge's form, see :func:`submission_page`.
+    Raises
+    ------
+    UserError
+        As :class:`tif_writer.TifWriter`.
     """
     to_page = submission_page if is_submission else np.asarray
     write_stack(Path(path), probability, np.float32, to_page, **options)

@@ -19,24 +19,24 @@ Reader = Callable[[Any], list[Any]]
 
 
 def get_reader(path: str | list[str]) -> Reader:
-    """napari's hook: how to read these files.
+    """Choose how to read these files; napari's hook.
 
     Left to napari's own readers are colour images, several channels, time series, pyramids of
     whole slides, and folders without a pair of volume and labels. napari offers this plugin for
     them too, by their ending alone, and reports a reader that returns None as an error.
     """
-    paths = [Path(one) for one in ([path] if isinstance(path, str) else path)]
+    paths = [Path(name) for name in ([path] if isinstance(path, str) else path)]
     if len(paths) == 1 and paths[0].is_dir():
         paths = [paths[0] / DEFAULT_IMAGES, paths[0] / DEFAULT_LABELS]
-        if not all(one.is_file() for one in paths):
+        if not all(stack.is_file() for stack in paths):
             return _read_with_napari
     files: list[StackFile] = []
     try:
-        files.extend(StackFile(one) for one in paths)
+        files.extend(StackFile(stack) for stack in paths)
         is_ours = not any(file.series.is_pyramidal for file in files)
     except UserError as error:
         _close(files)
-        return _raiser(error) if error.remedy == DAMAGED_REMEDY else _read_with_napari
+        return _fail_with(error) if error.remedy == DAMAGED_REMEDY else _read_with_napari
     if not is_ours:
         _close(files)
         return _read_with_napari
@@ -44,12 +44,22 @@ def get_reader(path: str | list[str]) -> Reader:
 
 
 def read_layers(files: list[StackFile]) -> list[LayerTuple]:
-    """Layers of some stacks, images first, so that labels lie over them.
+    """Make the layers of some stacks, images first, so that labels lie over them.
 
     Parameters
     ----------
     files : list of StackFile
         They are closed as soon as their pixels are no longer needed.
+
+    Returns
+    -------
+    list of LayerTuple
+        Data (Z, Y, X) or (Y, X), arguments and kind of each layer.
+
+    Raises
+    ------
+    UserError
+        If a file is damaged.
     """
     try:
         stacks = [OpenedStack.of(file) for file in files]
@@ -68,8 +78,8 @@ def _read_with_napari(path: str | list[str]) -> list[Any]:
     return npe2.read(paths, stack=paths is path, plugin_name="napari")
 
 
-def _raiser(error: UserError) -> Reader:
-    """A reader that says what is wrong with a file, as other readers would not."""
+def _fail_with(error: UserError) -> Reader:
+    """Make a reader that says what is wrong with a file, as other readers would not."""
 
     def read(_: Any) -> list[LayerTuple]:
         raise error

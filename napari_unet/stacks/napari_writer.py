@@ -26,6 +26,25 @@ def write_labels(path: str, data: Any, attributes: Attributes) -> list[str]:
     A mask (values 0 and 1) is written in the convention of the file that it was opened from,
     else in ISBI's: membrane is 0, inside is 255. Sparse labels keep their values, with a note
     that says what they are; other labels keep theirs.
+
+    Parameters
+    ----------
+    path : str
+        The file; ``.tif`` is added where it has no such ending.
+    data : array (Z, Y, X) or (Y, X) of int
+        May be a dask array.
+    attributes : dict
+        As napari hands them to writers.
+
+    Returns
+    -------
+    list of str
+        The file that was written.
+
+    Raises
+    ------
+    UserError
+        If the layer is not a stack of grey slices, has negative labels, or can't be written.
     """
     metadata = attributes.get("metadata", {})
     if metadata.get(CONVENTION_KEY) == LabelConvention.SPARSE:
@@ -37,12 +56,16 @@ def write_labels(path: str, data: Any, attributes: Attributes) -> list[str]:
 
 
 def write_labels_membrane(path: str, data: Any, attributes: Attributes) -> list[str]:
-    """Save a Labels layer, a mask with membrane as 255; napari's hook."""
+    """Save a mask with membrane as 255, else as :func:`write_labels`; napari's hook."""
     return _write_labels(path, data, attributes, LabelConvention.MEMBRANE)
 
 
 def write_image(path: str, data: Any, attributes: Attributes) -> list[str]:
-    """Save an Image layer, such as a probability, with its own values; napari's hook."""
+    """Save an Image layer, such as a probability, with its own values; napari's hook.
+
+    ``data`` is (Z, Y, X) or (Y, X); what is not 8-bit or 16-bit becomes float32. Arguments,
+    result and errors as for :func:`write_labels`.
+    """
     target, stack = _prepare(path, data, attributes)
     dtype = stack.dtype if stack.dtype in (np.uint8, np.uint16) else np.dtype(np.float32)
     _write_pages(target, stack, dtype, attributes)
@@ -50,7 +73,11 @@ def write_image(path: str, data: Any, attributes: Attributes) -> list[str]:
 
 
 def write_submission(path: str, data: Any, attributes: Attributes) -> list[str]:
-    """Save a probability of membrane as the ISBI 2012 challenge wants it; napari's hook."""
+    """Save a probability of membrane as the ISBI 2012 challenge wants it; napari's hook.
+
+    ``data`` is (Z, Y, X) or (Y, X) of float, from 0 to 1. Arguments, result and errors as for
+    :func:`write_labels`; other pixels than floats are an error too.
+    """
     target, stack = _prepare(path, data, attributes)
     if stack.dtype.kind != "f":
         raise UserError(
@@ -63,7 +90,7 @@ def write_submission(path: str, data: Any, attributes: Attributes) -> list[str]:
 
 
 def pixel_size_of(attributes: Attributes) -> PixelSize | None:
-    """Pixel size of a layer, from its scale and units; None where the unit is no length.
+    """Find the pixel size of a layer by its scale and units; None where a unit is not a length.
 
     Parameters
     ----------
@@ -103,7 +130,10 @@ def _write_labels(
 
 
 def label_dtype(dtype: np.dtype[Any], largest: int) -> np.dtype[Any]:
-    """8 and 16 bits as they are; wider ones as 16 bits if they fit, which more programs read."""
+    """Choose a dtype to save labels: 8 and 16 bits stay; wider ones become 16 bits if they fit.
+
+    More programs read 16 bits than 32.
+    """
     if dtype in (np.uint8, np.uint16):
         return dtype
     return np.dtype(np.uint16 if largest <= np.iinfo(np.uint16).max else np.uint32)
@@ -114,7 +144,7 @@ def _write_pages(target: Path, stack: Any, dtype: np.dtype[Any], attributes: Att
 
 
 def _prepare(path: str, data: Any, attributes: Attributes) -> tuple[Path, Any]:
-    """Path with its ending, and data as (Z, Y, X)."""
+    """Give the path its ending, and view the data as (Z, Y, X)."""
     target = Path(path)
     if target.suffix.lower() not in (".tif", ".tiff"):
         target = target.with_name(target.name + ".tif")

@@ -34,7 +34,7 @@ NANOMETRES = {
 # Larger pixels are a printer's resolution (72 to 600 dpi), not a microscope's.
 LARGEST = 1e4
 SMALLEST = 1e-6
-# What tifffile, the parser of XML and we raise for metadata that are damaged.
+# What tifffile, the XML parser and this module raise for damaged metadata.
 DAMAGED = (
     ArithmeticError,
     AttributeError,
@@ -114,7 +114,7 @@ def _from_imagej(file: tifffile.TiffFile) -> PixelSize | None:
 
 
 def _from_tags(file: tifffile.TiffFile, factor: float | None) -> PixelSize | None:
-    """``factor``: nanometres of the unit that the tags count pixels in."""
+    """Read the resolution tags; ``factor`` is the nanometres of the unit that they count in."""
     x, y = (_resolution(file, name) for name in ("XResolution", "YResolution"))
     if not (factor and x and y):
         return None
@@ -130,7 +130,7 @@ def _resolution(file: tifffile.TiffFile, name: str) -> float | None:
 
 
 def _tag_unit(file: tifffile.TiffFile) -> float | None:
-    """Nanometres of the unit of the resolution tags, by the TIFF standard inches if unsaid."""
+    """Find the nanometres of the resolution tags' unit: by the TIFF standard inches if unsaid."""
     tag = file.pages.first.tags.get("ResolutionUnit")
     unit = int(tag.value) if tag is not None else 2
     return {2: NANOMETRES["inch"], 3: NANOMETRES["cm"]}.get(unit)

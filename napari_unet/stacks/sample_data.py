@@ -23,8 +23,7 @@ POLL_INTERVAL = 20  # milliseconds
 
 
 def open_synthetic() -> list[LayerTuple]:
-    """Image and ground truth (Z, Y, X) = (30, 256, 256) of drawn cells with membranes."""
-
+    """Draw cells with membranes: images and ground truth (Z, Y, X) = (30, 256, 256) of uint8."""
     images, labels = wait_in_thread(synthetic_stack, "Drawing cells")
     membrane = to_membrane(labels, LabelConvention.ISBI).astype(np.uint8)
     volume = {"name": "synthetic-volume", "axis_labels": AXIS_LABELS}
@@ -39,9 +38,10 @@ def open_synthetic() -> list[LayerTuple]:
 
 
 def wait_in_thread(function: Callable[[], Any], description: str) -> Any:
-    """The result of a function that takes seconds, while the window stays alive.
+    """Call a function that takes seconds, and return its result, while the window stays alive.
 
-    For callers that must return it, such as napari's hooks; without a window it is just called.
+    It is for callers that must return the result, such as napari's hooks. Without a window the
+    function is just called.
 
     Parameters
     ----------

@@ -20,7 +20,7 @@ from napari_unet.layers.plugin_layers import (
     CORRECTED_KEY,
     MASK_OPACITY,
 )
-from napari_unet.stacks.lazy_pixels import editable, lazy_membrane, lazy_pixels
+from napari_unet.stacks.lazy_pixels import lazy_membrane, lazy_pixels, load_to_edit
 from napari_unet.stacks.pixel_size import PixelSize, read_pixel_size
 from training.label_convention import LabelConvention
 from training.stacks.sparse_labels import read_label_note
@@ -45,11 +45,11 @@ class OpenedStack:
     data : array (Z, Y, X) or (Y, X)
         Lazy, in native byte order, pixels as in the file.
     pixel_size : PixelSize or None
-        As the file tells it.
+        As the file records it.
     is_labels : bool
         Whether its pixels are labels.
     convention : str or None
-        Of a mask of two values: ``isbi`` (0 is membrane) or ``membrane``; ``sparse`` of strokes.
+        A mask of two values has ``isbi`` (0 is membrane) or ``membrane``; strokes have ``sparse``.
     corrected : tuple of int
         Slices that the file says were corrected throughout.
     """
@@ -74,7 +74,7 @@ class OpenedStack:
         return cls(file.path, lazy_pixels(file), size, is_labels, convention, corrected)
 
     def as_layer(self, others: Sequence[OpenedStack]) -> LayerTuple:
-        """A layer tuple for napari.
+        """Make a layer tuple for napari.
 
         Parameters
         ----------
@@ -87,18 +87,19 @@ class OpenedStack:
         if not self.is_labels:
             return self.data, metadata, "image"
         if self.convention is None:
-            return editable(self.data), metadata, "labels"
+            return load_to_edit(self.data), metadata, "labels"
         metadata |= {
             "opacity": MASK_OPACITY,
             "metadata": {CONVENTION_KEY: self.convention, CORRECTED_KEY: list(self.corrected)},
         }
         if self.convention == LabelConvention.SPARSE:
-            return editable(self.data), metadata | {"colormap": sparse_colormap()}, "labels"
-        membrane = editable(lazy_membrane(self.data, self.convention))
+            return load_to_edit(self.data), metadata | {"colormap": sparse_colormap()}, "labels"
+        membrane = load_to_edit(lazy_membrane(self.data, self.convention))
         return membrane, metadata | {"colormap": mask_colormap(TRUTH_COLOR)}, "labels"
 
     def _scale(self, others: Sequence[OpenedStack]) -> dict[str, Any]:
-        size = self.pixel_size or next((o.pixel_size for o in others if self._goes_with(o)), None)
+        partners = (other.pixel_size for other in others if self._goes_with(other))
+        size = self.pixel_size or next(partners, None)
         ndim = self.data.ndim
         if size is None:
             return scale_in_viewer(self.data.shape, self.is_labels)
@@ -111,10 +112,15 @@ class OpenedStack:
 
 
 def mask_convention(sample: NDArray[Any]) -> LabelConvention | None:
-    """Convention of a mask of two values, one of them 0; None if it isn't such a mask.
+    """Find the convention of a mask of two values, one of them 0; None if it isn't such a mask.
 
     Membranes cover less than half of any section, so the rarer value is membrane. That agrees
     with ISBI's labels, and takes those the other way round for what they are.
+
+    Parameters
+    ----------
+    sample : array (Z, Y, X)
+        Some slices of the stack, of any dtype.
     """
     if sample.dtype.kind not in "bui" or not _has_two_values(sample):
         return None
@@ -126,9 +132,16 @@ def mask_convention(sample: NDArray[Any]) -> LabelConvention | None:
 
 
 def are_named_labels(name: str, sample: NDArray[Any]) -> bool:
-    """Whether a file's name says that it holds labels, and its pixels don't gainsay it.
+    """Return whether a file's name says that it holds labels, and its pixels look like labels.
 
     Neighbouring pixels of labels mostly have the same value, those of images do not.
+
+    Parameters
+    ----------
+    name : str
+        The file's, without its ending.
+    sample : array (Z, Y, X)
+        Some of its slices, of any dtype.
     """
     if LABEL_NAME.search(name) is None or sample.dtype.kind not in "bui":
         return False

@@ -61,7 +61,7 @@ class TifWriter:
     shape : tuple of int
         (Z, Y, X) of the stack.
     dtype : dtype
-        Of the pages.
+        Data type of the pages.
     compression : str or None
         ``zlib``, or None for uncompressed pages.
     pixel_size : PixelSize, optional
@@ -101,7 +101,7 @@ class TifWriter:
         self._opened = self._open()
 
     def write(self, page: NDArray[Any]) -> None:
-        """Append one slice (Y, X), converted to the file's dtype."""
+        """Append one slice (Y, X), converted to the file's dtype; a ValueError for other shapes."""
         if page.shape != self._shape[1:]:
             raise ValueError(f"A page of shape {page.shape} is not one of a stack {self._shape}.")
         self._append(np.ascontiguousarray(page, dtype=self._dtype))
@@ -112,7 +112,7 @@ class TifWriter:
         self._append(iter([page]), shape=self._shape[1:], dtype=self._dtype, rowsperstrip=rows)
 
     def _append(self, page: Any, **layout: Any) -> None:
-        with _reporting(self._path):
+        with _report_errors(self._path):
             self._file.write(
                 page,
                 photometric="minisblack",
@@ -142,10 +142,10 @@ class TifWriter:
         size = math.prod(self._shape) * self._dtype.itemsize
         # A file of a project has been seen to lie within it, links followed.
         with replacing(self._path, follow_links=True) as file:
-            with _reporting(self._path):
+            with _report_errors(self._path):
                 self._file = tifffile.TiffWriter(file, bigtiff=size > CLASSIC_LIMIT)
             yield
-            with _reporting(self._path):
+            with _report_errors(self._path):
                 self._file.close()
             if self._written != self._shape[0]:
                 raise ValueError(f"{self._written} pages are not a stack {self._shape}.")
@@ -167,7 +167,7 @@ def write_stack(
     stack : array (Z, Y, X) or (Y, X)
         May be a dask array, which is computed slice by slice.
     dtype : dtype
-        Of the pages.
+        Data type of the pages.
     to_page : callable
         Makes the page (Y, X) of a slice (Y, X).
     **options
@@ -185,7 +185,7 @@ def write_stack(
 
 
 @contextmanager
-def _reporting(path: Path) -> Iterator[None]:
+def _report_errors(path: Path) -> Iterator[None]:
     """Report what the disk refuses, with the file's name."""
     try:
         yield
