@@ -35,7 +35,7 @@ BRUSHES = (
     Brush("Erase", "E", 0, "#808080"),
 )
 FIRST_BRUSH_SIZE = 4
-Count = tuple[LabelCounts, set[int] | None]  # what counts, and which slices; None: all
+Count = tuple[LabelCounts, set[int] | None]  # the counts, and which slices to count; None: all
 
 
 class AnnotateDock(Dock):

@@ -30,7 +30,7 @@ class LabelledSlices(QAbstractTableModel):
         self.rows: list[tuple[int, int, int]] = []
 
     def show_counts(self, counts: LabelCounts | None) -> None:
-        """Take new counts; the table is laid out anew only where its slices are others."""
+        """Show new counts; the table is laid out again only where other slices are labelled."""
         slices = [] if counts is None else counts.labelled
         rows = [(z, int(counts.membrane[z]), int(counts.inside[z])) for z in slices if counts]
         if [row[0] for row in rows] == [row[0] for row in self.rows]:
@@ -79,7 +79,7 @@ class _Bars(QStyledItemDelegate):
 
 
 class LabelledTable(QTableView):
-    """Shows the labelled slices; a click on one asks for it."""
+    """Shows the labelled slices; a click on a row asks for its slice."""
 
     slice_requested = Signal(int)
 

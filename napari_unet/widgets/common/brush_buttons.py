@@ -54,7 +54,7 @@ class BrushButtons(QWidget):
         layout.addWidget(self._size)
 
     def show_brush(self, label: int | None, size: int) -> None:
-        """Which brush is in hand, None for none, and how large it is."""
+        """Show which brush is in hand, None for none, and how large it is."""
         for brush, button in self._buttons.items():
             button.setChecked(brush.label == label)
         with signals_blocked(self._size):

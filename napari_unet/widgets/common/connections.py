@@ -19,7 +19,7 @@ class Connections:
     Parameters
     ----------
     widget : QObject
-        With it, the connections end.
+        The connections end with it.
     """
 
     def __init__(self, widget: QObject) -> None:
@@ -51,7 +51,7 @@ def when_deleted(watched: QObject, callback: Callable[[], None]) -> None:
     """Call back once Qt has deleted an object.
 
     Python may collect a closed widget before Qt deletes it, with all that only the widget's
-    connections refer to; PyQt would then call a function that is no more, and crash. So the
+    connections refer to; PyQt would then call a function that is gone, and crash. So the
     callback is kept here until it is called; a bound method as long as its object lives.
     """
     method: Any = WeakMethod(callback) if ismethod(callback) else lambda: callback

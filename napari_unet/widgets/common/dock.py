@@ -59,7 +59,7 @@ class Dock(VerticalScrollArea):
             QTimer.singleShot(0, self._join_tabs)
 
     def _join_tabs(self) -> None:
-        """Become a tab beside another of our docks, if there is one; the one in front."""
+        """Become the front tab beside another of the plugin's docks, if one is open."""
         frame = self.parent()
         window = frame.parent() if frame is not None else None
         if not (isinstance(frame, QDockWidget) and isinstance(window, QMainWindow)):
@@ -109,7 +109,7 @@ def open_dock(viewer: Viewer, name: Literal["Train"]) -> Trains: ...
 @overload
 def open_dock(viewer: Viewer, name: Literal["Predict"]) -> Predicts: ...
 def open_dock(viewer: Viewer, name: str) -> Any:
-    """Bring the dock of this name to the front, opened where it isn't, and return it.
+    """Bring the dock of this name to the front, open it first if it is closed, and return it.
 
     Parameters
     ----------

@@ -14,7 +14,7 @@ from napari_unet.widgets.common.connections import Connections
 
 
 class LayerChoice(QComboBox):
-    """Offers the layers that pass a test; the one a person chose stays while it is there.
+    """Offers the layers that pass a test; a layer that a person chose stays while it is there.
 
     Parameters
     ----------
@@ -55,21 +55,21 @@ class LayerChoice(QComboBox):
 
     def choose(self, layer: Layer) -> None:
         """Choose a layer, if it is offered."""
-        if layer in self._offered():
+        if layer in self._offered_layers():
             self._is_by_person = True
             self._take(layer)
             self.refresh()
 
-    def _offered(self) -> list[Layer]:
+    def _offered_layers(self) -> list[Layer]:
         return [layer for layer in self._viewer.layers if self._accepts(layer)]
 
     def refresh(self, event: object = None) -> None:
         """Offer what passes the test now."""
-        offered = self._offered()
+        offered = self._offered_layers()
         with signals_blocked(self):
             self.clear()
             self.addItems([layer.name for layer in offered])
-        chosen = self._chosen if self._stays(offered) else self._preferred(offered)
+        chosen = self._chosen if self._stays(offered) else self._pick(offered)
         self.setCurrentIndex(offered.index(chosen) if chosen is not None else -1)
         self.setEnabled(bool(offered))
         self._take(chosen)
@@ -81,7 +81,7 @@ class LayerChoice(QComboBox):
         is_preferred = self._prefers is None or self._prefers(self._chosen)
         return self._is_by_person or is_preferred
 
-    def _preferred(self, offered: list[Layer]) -> Layer | None:
+    def _pick(self, offered: list[Layer]) -> Layer | None:
         preferred = [layer for layer in offered if self._prefers is None or self._prefers(layer)]
         candidates = preferred or offered
         return candidates[0] if candidates else None
@@ -93,4 +93,4 @@ class LayerChoice(QComboBox):
 
     def _on_activated(self, index: int) -> None:
         self._is_by_person = True
-        self._take(self._offered()[index])
+        self._take(self._offered_layers()[index])

@@ -22,7 +22,7 @@ def warn(text: str) -> None:
 
 
 def report(error: BaseException) -> None:
-    """Show an error: a person's in its own words, any other with its traceback."""
+    """Show an error: a UserError in its own words, any other with its traceback."""
     if isinstance(error, UserError):
         show_error(_notification(str(error)))
     else:
@@ -51,14 +51,14 @@ def confirm(
 
 
 def plain_label(text: str = "") -> QLabel:
-    """A label that shows its text as it is, without any markup."""
+    """Make a label that shows its text as it is, without any markup."""
     label = QLabel(text)
     label.setTextFormat(Qt.TextFormat.PlainText)
     return label
 
 
 def plain_question(question: str, consequence: str, parent: QWidget | None) -> QMessageBox:
-    """A box that asks, and says below what follows; it shows both texts as they are."""
+    """Make a box that asks, and says below what follows; it shows both texts as they are."""
     box = QMessageBox(QMessageBox.Icon.Question, "U-Net", question, parent=parent)
     box.setInformativeText(consequence)
     for label in box.findChildren(QLabel):  # the box's own setTextFormat leaves out the second
@@ -67,10 +67,10 @@ def plain_question(question: str, consequence: str, parent: QWidget | None) -> Q
 
 
 def plain_tooltip(text: str) -> str:
-    """A plain text as markup: Qt has no plain tooltips."""
+    """Write a plain text as markup, because Qt has no plain tooltips."""
     return f"<p style='white-space:pre'>{as_html(text)}</p>"
 
 
 def _notification(text: str) -> str:
-    """A plain text as markup where napari might take it for markup."""
+    """Write a plain text as markup where napari might take it for markup."""
     return f"<span>{as_html(text)}</span>" if "<" in text or "&" in text else printable(text)

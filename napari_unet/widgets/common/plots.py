@@ -13,7 +13,7 @@ DICE_COLOR = PREDICTION_COLOR
 
 
 def color(theme: str, role: str) -> str:
-    """A colour of a napari theme, such as its "text" or "background", as #rrggbb."""
+    """Return a colour of a napari theme, such as its "text" or "background", as #rrggbb."""
     return str(getattr(get_theme(theme), role).as_hex())
 
 

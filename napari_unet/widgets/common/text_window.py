@@ -32,7 +32,7 @@ class TextWindow(QDialog):
         return self._text.toPlainText()
 
     def show_text(self, text: str) -> None:
-        """Take another text; the last line stays in sight if it is now."""
+        """Show another text; the last line stays in sight if it is in sight now."""
         bar = self._text.verticalScrollBar()
         if text == self.text() or bar is None:
             return

@@ -24,7 +24,7 @@ class VerticalScrollArea(QScrollArea):
         return QSize(width, super().minimumSizeHint().height())
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
-        """Qt keeps to itself that the content needs another width now."""
+        """Ask for another width when the content does, which Qt doesn't pass on."""
         if event is not None and event.type() == QEvent.Type.LayoutRequest:
             self.updateGeometry()
         return super().eventFilter(watched, event)

@@ -53,6 +53,6 @@ class EvaluateButtons(QWidget):
         return self._errors.isChecked()
 
     def enable(self, is_comparing: bool) -> None:
-        """Whether there is something to compare."""
+        """Enable the buttons while there is something to compare."""
         for button in self._all:
             button.setEnabled(is_comparing)

@@ -88,7 +88,7 @@ class SideBySide:
         self._viewer.reset_view()
 
     def end(self) -> None:
-        """One canvas again, with the layers that were shown before."""
+        """Go back to one canvas, with the layers that were shown before."""
         self._viewer.canvas.grid.enabled = False
         for layer in self._hidden:
             layer.visible = True
@@ -100,14 +100,14 @@ class SideBySide:
 
 
 def grid_shape(count: int, image: tuple[float, float], canvas: tuple[int, int]) -> tuple[int, int]:
-    """Rows and columns without an empty cell, in which images are as large as can be.
+    """Choose rows and columns without an empty cell, in which images are as large as can be.
 
     Parameters
     ----------
     count : int
-        Images.
+        Number of images.
     image, canvas : pair
-        Height and width of each of them, and of all the cells together.
+        Height and width of an image, and of all cells together.
     """
     shapes = [(rows, count // rows) for rows in range(1, count + 1) if count % rows == 0]
 

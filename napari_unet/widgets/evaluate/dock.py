@@ -97,7 +97,7 @@ class EvaluateDock(Dock):
         when_deleted(self, partial(self._overlay.show, ""))
 
     def _part_choices(self) -> None:
-        """Where both choices fell on one layer, take another: a prediction for the mask."""
+        """Choose another layer where both choices fell on one: a prediction for the mask."""
         if self._mask.layer != self._truth.layer:
             return
         others = [
@@ -125,13 +125,13 @@ class EvaluateDock(Dock):
         if comparison is None or not comparison.mean():
             return
         self._summary.setText(summary_table(comparison))
-        self._table.tell_changed(first, last)
+        self._table.update_figures(first, last)
         self._plot.show_comparison(comparison)
         self._errors.refresh()
         self._show_current()
 
     def _show_current(self) -> None:
-        """Mark the displayed slice in table and plot, and tell its figure on the canvas."""
+        """Mark the displayed slice in table and plot, and show its figure on the canvas."""
         comparison, mask = self._live.comparison, self._mask.layer
         index = None
         if comparison is not None and mask is not None:

@@ -17,7 +17,7 @@ from training.errors import UserError
 
 EDIT_DELAY = 60  # milliseconds from a brush's movement to new figures
 NEURONS_DELAY = 400  # milliseconds of rest until the figures of neurons are computed
-NEURONS_SECONDS = 0.5  # until those that are done are shown
+NEURONS_SECONDS = 0.5  # of computing, until the figures that are done are shown
 MOST_AT_ONCE = 4  # slices that an edit may make the window's thread compute
 
 
@@ -108,12 +108,12 @@ class LiveComparison(QObject):
             self._rest.start()
 
     def _on_painted(self, event: Any) -> None:
-        """napari reports a single dab before the pixels are there; the throttler waits for them."""
+        """Note the slices. napari reports a dab before its pixels are there: the throttler waits."""
         self._edited |= edited_slices(event) if event.source.ndim == 3 else {0}
         self._on_view_changed()
 
     def _on_view_changed(self) -> None:
-        """The brush moves, an edit was undone, or only the slider moved."""
+        """Compare again soon: the brush moves, an edit was undone, or only the slider moved."""
         self._edits.throttle()
 
     def _on_edit_settled(self) -> None:
@@ -123,7 +123,7 @@ class LiveComparison(QObject):
         self._update(edited if index is None else edited | {index})
 
     def _on_data_changed(self) -> None:
-        """The pixels of many slices may have changed, or the whole array."""
+        """Compare all slices again, or restart where the whole array was replaced."""
         mask, truth = self._layers
         if self.comparison is not None and self.comparison.is_of(mask.data, truth.data):
             self._compute_all()

@@ -39,8 +39,8 @@ class FiguresModel(QAbstractTableModel):
         self._comparison = comparison
         self.endResetModel()
 
-    def tell_changed(self, first: int, last: int) -> None:
-        """Figures of these slices are new."""
+    def update_figures(self, first: int, last: int) -> None:
+        """Show the new figures of these slices."""
         self.dataChanged.emit(self.index(first, 0), self.index(last, len(TITLES) - 1))
 
     def rowCount(self, parent: QModelIndex | None = None) -> int:  # noqa: N802
@@ -59,7 +59,7 @@ class FiguresModel(QAbstractTableModel):
         return None
 
     def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        """As text for display; as a number in the user role, by which rows are sorted."""
+        """Return a figure as text for display; as a number in the user role, which sorts rows."""
         if role == Qt.ItemDataRole.TextAlignmentRole:
             return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
         if self._comparison is None or role not in (
@@ -79,7 +79,7 @@ class FiguresModel(QAbstractTableModel):
 
 
 class FiguresTable(QTableView):
-    """Shows the figures; a chosen row is told, and a row can be chosen for it."""
+    """Shows the figures; choosing a row asks for its slice, and a slice's row can be marked."""
 
     slice_requested = Signal(int)
 
@@ -102,9 +102,9 @@ class FiguresTable(QTableView):
     def set_comparison(self, comparison: Comparison | None) -> None:
         self._figures.set_comparison(comparison)
 
-    def tell_changed(self, first: int, last: int) -> None:
-        """Figures of these slices are new."""
-        self._figures.tell_changed(first, last)
+    def update_figures(self, first: int, last: int) -> None:
+        """Show the new figures of these slices."""
+        self._figures.update_figures(first, last)
 
     def select(self, index: int) -> None:
         """Mark the row of a slice without asking for the slice."""
@@ -120,7 +120,7 @@ class FiguresTable(QTableView):
 
 
 def summary_table(comparison: Comparison) -> str:
-    """Mean and standard deviation of the figures, as rich text."""
+    """Write mean and standard deviation of the figures as rich text."""
     rows = [["", *TITLES[1:]]]
     for title, figures in (("mean", comparison.mean()), ("± sd", comparison.spread())):
         cells = [f"{figures[name]:.3f}" if name in figures else PENDING for name in FIGURES]

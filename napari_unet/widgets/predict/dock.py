@@ -159,7 +159,7 @@ class PredictDock(Dock):
         self._worker.predict(result, indices, self._options.has_tta)
 
     def _result_for(self, image: Any, model: Any) -> PredictedLayers:
-        """The layers of this image and model, or new ones."""
+        """Find the layers of this image and model, or add new ones."""
         old = self._result
         if old is not None and (old.image, old.model) == (image, model):
             self._keep_corrected(old)

@@ -56,12 +56,12 @@ class ModelChoice(QWidget):
 
     def choose(self, path: Path) -> None:
         """Choose a model, which is added if it isn't offered yet."""
-        if path not in self._offered():
+        if path not in self._paths():
             self._offer(path.name if path.is_dir() else f"{path.parent.name}/{path.name}", path)
-        self._models.setCurrentIndex(self._offered().index(path))
+        self._models.setCurrentIndex(self._paths().index(path))
 
     def _offer(self, title: str, path: Path) -> None:
-        known = self._offered()
+        known = self._paths()
         if path in known:
             self._models.setItemText(known.index(path), title)
         else:
@@ -69,7 +69,7 @@ class ModelChoice(QWidget):
             tooltip = plain_tooltip(str(path))
             self._models.setItemData(len(known), tooltip, Qt.ItemDataRole.ToolTipRole)
 
-    def _offered(self) -> list[Path]:
+    def _paths(self) -> list[Path]:
         return [self._models.itemData(index) for index in range(self._models.count())]
 
     def _on_folder_requested(self) -> None:

@@ -61,7 +61,7 @@ class NeuronSearch(QObject):
         Parameters
         ----------
         threshold : float or None
-            Of borders, 0..1; None: the best on the model's training slices.
+            Threshold of borders, 0..1; None: the best on the model's training slices.
         is_linked : bool
             Whether a neuron keeps its number from slice to slice.
         """

@@ -97,7 +97,7 @@ class PredictionProgress(QWidget):
         self._state.setText("Loading the model…")
 
     def show_progress(self, done: int, text: str) -> None:
-        """Show how many slices are done, and that in words."""
+        """Show how many slices are done, and the same in words."""
         self._bar.setValue(done)
         self._state.setText(text)
 

@@ -82,7 +82,7 @@ class PredictionWorker(QObject):
 
 
 class SliceFollower(QObject):
-    """Predicts one slice at a time in a thread; of the requests meanwhile only the last counts."""
+    """Predicts one slice at a time in a thread; meanwhile only the last request counts."""
 
     predicted = Signal(int)
     failed = Signal()

@@ -41,7 +41,7 @@ class RunsModel(QAbstractTableModel):
         self._runs: list[RunSummary] = []
 
     def show_runs(self, runs: Sequence[RunSummary]) -> bool:
-        """Take new rows; views are notified only of those that changed.
+        """Show new rows; views are notified only of those that changed.
 
         Returns
         -------

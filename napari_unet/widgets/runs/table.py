@@ -66,16 +66,17 @@ class RunsTable(QWidget):
         self._enable_buttons()
 
     def show_runs(self, runs: Sequence[RunSummary]) -> None:
-        """Take new rows; the chosen run stays chosen."""
-        chosen = self.chosen()
+        """Show new rows; the chosen run stays chosen."""
+        chosen = self.chosen_run
         if self._model.show_runs(runs):
             self._table.resizeColumnsToContents()
-        if chosen is not None and self.chosen() is None:
+        if chosen is not None and self.chosen_run is None:
             self.choose(chosen.run.name)
         self._enable_buttons()
 
-    def chosen(self) -> RunSummary | None:
-        """The chosen run."""
+    @property
+    def chosen_run(self) -> RunSummary | None:
+        """The chosen run; None if there is none."""
         rows = self._table.selectionModel().selectedRows()
         return self._model.summary(self._sorted.mapToSource(rows[0]).row()) if rows else None
 
@@ -100,12 +101,12 @@ class RunsTable(QWidget):
         layout.addLayout(grid)
 
     def _emit(self, signal: Any) -> None:
-        chosen = self.chosen()
+        chosen = self.chosen_run
         if chosen is not None:
             signal.emit(chosen)
 
     def _enable_buttons(self) -> None:
-        chosen = self.chosen()
+        chosen = self.chosen_run
         for button in self._widgets.values():
             button.setEnabled(chosen is not None)
         if chosen is not None:
@@ -115,5 +116,5 @@ class RunsTable(QWidget):
 
 
 def _new_table() -> Any:
-    """Typed Any because PyQt5's stubs declare its parts Optional."""
+    """Make the table; it is typed Any because PyQt5's stubs declare its parts Optional."""
     return QTableView()

@@ -26,7 +26,7 @@ class CloseGuard(QObject):
         super().__init__(parent)
         self._control = control
         self._part = parent
-        self._is_closing = False  # as soon as the place has taken the request to stop
+        self._is_closing = False  # True from "Stop it" until the place has taken the request
         control.stop_sent.connect(self._on_stop_sent)
         control.followed.connect(self._on_followed)
         # Weak: the guard must not keep a closed window in memory.
@@ -97,7 +97,7 @@ def ask_to_leave(parent: QWidget, run_name: str) -> str:
 
 
 def _is_whole(window: QMainWindow) -> bool:
-    """Whether there is still a canvas: a program's ``viewer.close()`` removes it first."""
+    """Return whether there is still a canvas: a program's ``viewer.close()`` removes it first."""
     center = window.centralWidget()
     parts = center.findChildren(QWidget) if center is not None else []
     return any(part.isVisible() for part in parts)

@@ -48,8 +48,8 @@ class CurvesView(QWidget):
         self._smoothed = self._loss_plot.plot(
             pen=pyqtgraph.mkPen(LOSS_COLOR, width=2), name="smoothed"
         )
-        self._soft_dice = _dotted(self._dice_plot, SOFT_DICE_COLOR, "soft Dice")
-        self._dice = _dotted(self._dice_plot, DICE_COLOR, "Dice")
+        self._soft_dice = _add_dots(self._dice_plot, SOFT_DICE_COLOR, "soft Dice")
+        self._dice = _add_dots(self._dice_plot, DICE_COLOR, "Dice")
         self._best = pyqtgraph.ScatterPlotItem(symbol="star", size=15)
         self._dice_plot.addItem(self._best)
         self._began = pyqtgraph.InfiniteLine(
@@ -129,6 +129,6 @@ def _add_legend(plot: Any, height: float) -> None:
     legend.anchor((1, height), (1, height), offset=(-4, 2 - 4 * height))
 
 
-def _dotted(plot: Any, dots: str, name: str) -> Any:
-    look = {"symbol": "o", "symbolSize": 4, "symbolPen": None, "symbolBrush": dots}
-    return plot.plot(pen=dots, name=name, **look)
+def _add_dots(plot: Any, color: str, name: str) -> Any:
+    look = {"symbol": "o", "symbolSize": 4, "symbolPen": None, "symbolBrush": color}
+    return plot.plot(pen=color, name=name, **look)

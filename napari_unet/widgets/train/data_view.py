@@ -63,7 +63,7 @@ class TrainingDataView(QWidget):
 
     @property
     def known_convention(self) -> LabelConvention | None:
-        """``SPARSE`` if the layer says so; else None: it is guessed from the values."""
+        """``SPARSE`` if the layer says so; None: it must be guessed from the values."""
         labels = self._labels.layer if self._source.currentIndex() == 0 else None
         is_sparse = labels is not None and is_sparse_layer(labels)
         return LabelConvention.SPARSE if is_sparse else None
@@ -75,7 +75,7 @@ class TrainingDataView(QWidget):
         return layer if isinstance(layer, Image) else None
 
     def data(self) -> TrainingData | None:
-        """The chosen data; None if something is missing."""
+        """Collect the chosen data; None if something is missing."""
         if self._source.currentIndex() == 1:
             return FolderData(self._folder) if self._folder != Path() else None
         images, labels = self._images.layer, self._labels.layer

@@ -50,7 +50,7 @@ class TrainingForm(QWidget):
         layout.addWidget(self._collapsible)
         layout.addStretch(1)
         self._widgets["preset"].changed.connect(self._on_preset_changed)
-        self._show(_restored(remembered))
+        self._show(_restore(remembered))
 
     def open_advanced(self, is_open: bool) -> None:
         """Show or fold away the advanced options."""
@@ -72,7 +72,7 @@ class TrainingForm(QWidget):
             self._widgets[name].value = getattr(config, name)
 
     def values(self) -> dict[str, Any]:
-        """The options by name.
+        """Read the options by name.
 
         Raises
         ------
@@ -92,7 +92,13 @@ class TrainingForm(QWidget):
         return values | {"resume": weights is not None}
 
     def config(self) -> TrainingConfig:
-        """The options as a configuration, without data; a UserError if one is not valid."""
+        """Make the options a configuration, without data.
+
+        Raises
+        ------
+        UserError
+            If an option is not valid.
+        """
         return TrainingConfig(**self.values())
 
     def set_value(self, name: str, value: Any) -> None:
@@ -176,7 +182,7 @@ def _offer(widget: Any, choices: Sequence[str]) -> None:
             widget.value = chosen
 
 
-def _restored(remembered: Mapping[str, Any]) -> TrainingConfig:
+def _restore(remembered: Mapping[str, Any]) -> TrainingConfig:
     preset = remembered.get("preset", DEFAULT_PRESET)
     config = preset_config(preset if preset in list_presets() else DEFAULT_PRESET)
     for name, value in remembered.items():

@@ -89,7 +89,21 @@ class PairPreview(QWidget):
 
 
 def overlay(image: NDArray[np.float32], mask: NDArray[np.bool_], color: str) -> NDArray[np.uint8]:
-    """A grey image (Y, X), 0..1, with a mask laid over it in a colour: (Y, X, 3), 0..255."""
+    """Lay a mask over a grey image in a colour.
+
+    Parameters
+    ----------
+    image : array (Y, X) of float32
+        0..1.
+    mask : array (Y, X) of bool
+    color : str
+        Name, or #rrggbb.
+
+    Returns
+    -------
+    array (Y, X, 3) of uint8
+        Red, green and blue.
+    """
     rgb = np.repeat(image[..., np.newaxis], 3, axis=2)
     tint = ensure_colormap(color).colors[-1, :3]
     rgb[mask] = (1 - _OVERLAY) * rgb[mask] + _OVERLAY * tint

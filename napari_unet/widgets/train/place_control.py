@@ -22,7 +22,7 @@ class PlaceControl(QObject):
     Parameters
     ----------
     view : PlaceChoice
-        The view.
+        The drop-down of places.
     """
 
     upload_progressed = Signal(object)  # Progress of an upload, from another thread
@@ -44,7 +44,7 @@ class PlaceControl(QObject):
         self._view.show_places(places)
 
     def launcher(self) -> Launcher:
-        """A launcher of the chosen place; a UserError if its profile is gone."""
+        """Make a launcher of the chosen place; a UserError if its profile is gone."""
         runs_folder = Path(load_settings().runs_folder)
         return launcher_in(self._view.name, runs_folder, self.upload_progressed.emit)
 
@@ -71,4 +71,4 @@ class PlaceControl(QObject):
     def _on_server_saved(self, name: str) -> None:
         self.refresh()
         self._view.choose(name)
-        self._list_devices()  # its profile may have others now
+        self._list_devices()  # its profile may name other ones now

@@ -34,7 +34,7 @@ class PreviewLayer:
         self._over: Image | None = None
 
     def forget(self) -> None:
-        """Begin with another run; the old run's layer is left to the person."""
+        """Forget the run; its layer is left to the person."""
         self._layer = self._shown = None
 
     def follow(self, progress: RunProgress, started_on: Image | None, chosen: Image | None) -> None:

@@ -24,7 +24,7 @@ from training.runs.run_directory import RunDirectory
 
 
 class RunControl(QObject):
-    """Does what is asked for with one run at a time, in threads, and reports how it went.
+    """Starts, resumes, follows and ends one run at a time, in threads, and reports how it went.
 
     Parameters
     ----------
@@ -34,9 +34,9 @@ class RunControl(QObject):
     Attributes
     ----------
     run : RunDirectory or None
-        The run that is followed, or was last.
+        The run that is followed, or was followed last.
     launcher : Launcher
-        The launcher of its place.
+        Launcher of the run's place.
     """
 
     busy = Signal(str)  # what is being done, in plain words
@@ -111,7 +111,7 @@ class RunControl(QObject):
         self._request()
 
     def leave_running(self) -> None:
-        """Remember the run, which goes on, for the next window to follow it again."""
+        """Remember the run, which goes on, so that the next window follows it again."""
         if self.watched is not None:
             remember(followed_run=str(self.watched.path))
 

@@ -36,7 +36,7 @@ class RunWatcher(QObject):
         when_deleted(self, partial(_set_all, self._started))
 
     def watch(self, run: RunDirectory, launcher: Launcher) -> None:
-        """Watch a run, instead of any other."""
+        """Watch this run instead of any other."""
         self.leave()
         self._quit = threading.Event()
         self._started[:] = [self._quit]

@@ -44,7 +44,7 @@ class TrainingSetupView(VerticalScrollArea):
         self._on_data_changed()
 
     def choices(self) -> tuple[TrainingData, TrainingConfig]:
-        """What to train on, and how.
+        """Read what to train on, and how.
 
         Raises
         ------
