@@ -221,7 +221,7 @@ class TrainingConfig:
                 f"The device '{self.device:.99}' is unknown.", "Use auto, cpu, ascend or ascend:ID."
             )
         for name in ("corrected_slices", "valid_slices"):
-            parse_slices(getattr(self, name), name)
+            parse_numbers(getattr(self, name), name)
         if self.resume and not self.resume_ckpt:
             raise UserError(
                 "resume is on, but resume_ckpt names no file.", "Give the weights to start from."
@@ -281,23 +281,26 @@ def _refuse_unknown(options: Mapping[str, Any]) -> None:
         )
 
 
-def parse_slices(text: str, name: str = "The list") -> list[int]:
-    """Read indices from a text such as "3,9".
+def parse_numbers(text: str, option: str) -> list[int]:
+    """Read the value of an option that lists slices or devices, such as "3,9".
 
     Raises
     ------
     UserError
-        If it is not such a text; it names ``name``.
+        If it is not a list of numbers from 0 on; it names the option.
     """
     parts = [part.strip() for part in text.split(",")] if text else []
     if not all(part.isdecimal() and len(part) < 10 for part in parts):
-        raise UserError(f"{name} is '{text:.99}'.", "Give indices of slices, from 0, such as 3,9.")
+        raise UserError(
+            f"{option} is '{text:.99}', which is not a list of numbers.",
+            "Give numbers from 0 on, with commas, such as 3,9.",
+        )
     return [int(part) for part in parts]
 
 
-def format_slices(slices: Iterable[int]) -> str:
-    """Write the text that :func:`parse_slices` reads."""
-    return ",".join(map(str, slices))
+def format_numbers(numbers: Iterable[int]) -> str:
+    """Write the text that :func:`parse_numbers` reads."""
+    return ",".join(map(str, numbers))
 
 
 def preset_config(preset: str, **changes: Any) -> TrainingConfig:

@@ -28,7 +28,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from training.config import TrainingConfig
+from training.config import TrainingConfig, parse_numbers
 from training.console import say, set_up_console
 from training.devices.launch_lock import launching
 from training.devices.msrun_job import DEFAULT_PORT, MsrunJob, free_port
@@ -157,7 +157,7 @@ def _plan(
     UserError
         If there are not enough free devices, or the nodes don't fit together.
     """
-    ids = _parse_ids(device_ids)
+    ids = parse_numbers(device_ids, "device_ids")
     devices = devices or (len(ids) * nodes if ids else DEFAULT_DEVICES)
     if devices < 1 or devices % nodes:
         raise UserError(
@@ -172,15 +172,6 @@ def _plan(
     default_port = free_port() if nodes == 1 else DEFAULT_PORT
     port = master_port or default_port
     return MsrunJob(devices, nodes, node_rank, master_addr, port, chosen)
-
-
-def _parse_ids(text: str) -> list[int]:
-    try:
-        return [int(part) for part in text.split(",")] if text else []
-    except ValueError as error:
-        raise UserError(
-            f"'{text}' is not a list of devices.", "Give numbers with commas: --device_ids 0,1,4,5."
-        ) from error
 
 
 if __name__ == "__main__":

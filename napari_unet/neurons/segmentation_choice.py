@@ -17,6 +17,7 @@ from napari_unet.prediction.thread_priority import lower_priority
 from training.errors import UserError
 from training.label_convention import LabelConvention
 from training.runs.run_directory import RunDirectory
+from training.stacks.even_slices import pick_evenly
 
 MOST_SLICES = 24
 
@@ -49,8 +50,7 @@ def choose_on_training_slices(
     v_rand : float
         As of :func:`segmentation.choose_segmentation`.
     """
-    trained = predictor.card.seen_slices(len(images))
-    chosen = sorted(trained)[:: -(-len(trained) // MOST_SLICES)]
+    chosen = pick_evenly(sorted(predictor.card.seen_slices(len(images))), MOST_SLICES)
     scaling = predictor.card.scaling.for_stack(images)
     probabilities = []
     for _, probability in predictor.predict(images[chosen], scaling):

@@ -12,7 +12,7 @@ from napari_unet.launchers.local_launcher import LocalLauncher
 from napari_unet.runs.run_list import list_runs
 from napari_unet.runs.training_sources import LayerData, start_training
 from napari_unet.settings import load_settings, remember
-from training.config import FOLDS, TrainingConfig, format_slices, preset_config
+from training.config import FOLDS, TrainingConfig, format_numbers, preset_config
 from training.errors import UserError
 from training.files.append_files import open_to_append
 from training.label_convention import LabelConvention
@@ -96,7 +96,7 @@ def learn_on_config(
         "resume_ckpt": str(run.best.absolute()),
     }
     if labelled is not None:
-        options["valid_slices"] = format_slices(unseen_slices(run, labelled))
+        options["valid_slices"] = format_numbers(unseen_slices(run, labelled))
     return preset_config(preset, **{**options, **changes})
 
 

@@ -19,6 +19,7 @@ from training.config import TrainingConfig
 from training.errors import UserError
 from training.label_convention import LabelConvention
 from training.runs.run_directory import RunDirectory
+from training.stacks.even_slices import pick_evenly
 from training.stacks.sparse_labels import labelled_slices, read_label_note
 from training.stacks.stack_file import StackFile
 from training.stacks.training_pair import (
@@ -186,8 +187,7 @@ def _indices(
     candidates: Sequence[int] = range(length)
     if is_sparse or isinstance(labels, np.ndarray):
         candidates = labelled_slices(labels) or candidates
-    places = np.linspace(0, len(candidates) - 1, min(most_slices, len(candidates)))
-    return [candidates[round(place)] for place in places]
+    return pick_evenly(candidates, most_slices)
 
 
 def _pick(stack: Any, picked: Sequence[int] | None) -> NDArray[Any]:

@@ -23,6 +23,7 @@ from napari_unet.layers.plugin_layers import (
 from napari_unet.stacks.lazy_pixels import lazy_membrane, lazy_pixels, load_to_edit
 from napari_unet.stacks.pixel_size import PixelSize, read_pixel_size
 from training.label_convention import LabelConvention
+from training.stacks.even_slices import pick_evenly
 from training.stacks.sparse_labels import read_label_note
 from training.stacks.stack_file import StackFile
 
@@ -64,8 +65,8 @@ class OpenedStack:
     @classmethod
     def of(cls, file: StackFile) -> OpenedStack:
         """Look at a few slices to recognize what is in a file."""
-        picked = np.linspace(0, len(file) - 1, SAMPLED_SLICES).round().astype(int)
-        sample = np.stack([file[int(index)] for index in np.unique(picked)])
+        picked = pick_evenly(range(len(file)), SAMPLED_SLICES)
+        sample = np.stack([file[index] for index in picked])
         note = read_label_note(file.path)
         convention = mask_convention(sample) if note is None else note.convention
         is_labels = convention is not None or are_named_labels(file.path.stem, sample)

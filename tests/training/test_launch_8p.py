@@ -342,7 +342,7 @@ def test_mindspore_is_missing(data: Path, tmp_path: Path) -> None:
         (range(8), [3], ["--device_ids=2,3"], "NPU 3 is busy"),
         (range(8), [], ["--device_ids=2,9"], "There is no NPU 9"),
         (range(8), [], ["--device_ids=2,3", "--devices=4"], "4 NPUs are needed, but 2 are named"),
-        (range(8), [], ["--device_ids=two"], "'two' is not a list of devices"),
+        (range(8), [], ["--device_ids=two"], "device_ids is 'two'"),
         (range(8), [], ["--devices=3", "--nodes=2"], "can't be divided among 2 machines"),
         (range(8), [], ["--nodes=2", "--node_rank=2"], "node rank 2 is out of range"),
         (range(8), [], ["--master_port=65535"], "port 65535 is out of range"),

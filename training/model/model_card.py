@@ -16,6 +16,7 @@ from training.metrics.pixel_metrics import DEFAULT_THRESHOLD
 from training.presets.geometry import Geometry
 from training.presets.registry import find_preset
 from training.sampling.displacement import Displacement, measure_displacement
+from training.stacks.even_slices import pick_evenly
 from training.stacks.holdout import MINIMUM_SLICES, split_fold
 from training.stacks.scaling import Scaling
 from training.stacks.training_set import TrainingSet
@@ -24,6 +25,7 @@ METADATA_KEY = "napari_unet"
 # Slices to 388 pixels, from those of a test to those of a hundred thousand.
 SMALLEST_ZOOM, LARGEST_ZOOM = 1e-3, 32.0
 LARGEST_SHIFT = 100.0  # pixels
+MEASURED_SLICES = 8  # for the displacement of labels
 
 
 @dataclass(frozen=True)
@@ -157,5 +159,5 @@ def _measure_displacement(config: TrainingConfig, data: TrainingSet) -> Displace
     is_sparse = config.label_convention == LabelConvention.SPARSE
     if is_sparse or not find_preset(config.preset).measures_displacement:
         return 0.0, 0.0
-    slices = data.train_slices
+    slices = pick_evenly(data.train_slices, MEASURED_SLICES)
     return measure_displacement(data.images[slices], data.membrane[slices])

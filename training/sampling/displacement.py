@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-SAMPLED_SLICES = 8
 SEARCH = 4  # pixels
 FINE, COARSE = 1.0, 8.0  # sigmas of the band-pass: a membrane's width, a cell's
 Displacement = tuple[float, float]
@@ -27,9 +26,9 @@ def measure_displacement(
 ) -> Displacement:
     """Measure how far labels lie beside their images.
 
-    It is the peak of the band-passed cross-correlation, summed over up to 8 slices, to a
-    fraction of a pixel by parabolas (phase correlation's usual refinement, Foroosh et al.
-    2002). Membranes may be dark or bright.
+    It is the peak of the band-passed cross-correlation, summed over the slices, to a fraction of
+    a pixel by parabolas (phase correlation's usual refinement, Foroosh et al. 2002). Membranes
+    may be dark or bright.
 
     Parameters
     ----------
@@ -42,8 +41,7 @@ def measure_displacement(
     displacement : (float, float)
         In pixels (y, x); (0, 0) where no peak lies within 4 pixels.
     """
-    picked = np.unique(np.linspace(0, len(images) - 1, SAMPLED_SLICES).round().astype(int))
-    correlation = sum(_correlation(images[index], membrane[index]) for index in picked)
+    correlation = sum(map(_correlation, images, membrane))
     magnitude = np.abs(correlation)
     y, x = (int(place) for place in np.unravel_index(magnitude.argmax(), magnitude.shape))
     if not (0 < y < 2 * SEARCH and 0 < x < 2 * SEARCH):

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.errors import UserError
+from training.stacks.even_slices import pick_evenly
 
 INTEGER_RANGES = (255, 4095, 65535)
 FLOAT_RANGES = (1.0, 255.0, 65535.0)
@@ -143,10 +144,9 @@ def _extent(stack: Slices) -> tuple[np.dtype[Any], float, float]:
     """Find the dtype, and the minimum and maximum of up to 16 slices."""
     if len(stack) == 0:
         raise UserError("The stack is empty: it does not hold a slice.")
-    picked = np.unique(np.linspace(0, len(stack) - 1, SAMPLED_SLICES).round().astype(int))
     extents = []
-    for index in picked:
-        image = np.asarray(stack[int(index)])
+    for index in pick_evenly(range(len(stack)), SAMPLED_SLICES):
+        image = np.asarray(stack[index])
         check_pixels(image, f"Slice {index}")
         extents.append((image.min(), image.max()))
     minimum = float(min(low for low, _ in extents))

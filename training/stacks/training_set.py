@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.config import TrainingConfig, parse_slices
+from training.config import TrainingConfig, parse_numbers
 from training.errors import UserError
 from training.label_convention import LabelConvention
 from training.stacks.holdout import hold_out, slices_sentence, split_fold
@@ -62,7 +62,7 @@ def load_training_set(config: TrainingConfig) -> TrainingSet:
     image_path, labels_path = find_pair(config.data_url, config.image, config.labels)
     images, labels = read_pair(image_path, labels_path, config.label_convention)
     membrane = to_membrane(labels, config.label_convention)
-    chosen = parse_slices(config.valid_slices, "valid_slices")
+    chosen = parse_numbers(config.valid_slices, "valid_slices")
     _check_indices(chosen, len(images), "valid_slices")
     if config.label_convention != LabelConvention.SPARSE:
         train_slices, valid_slices = split_fold(len(images), config.cross_valid_ind)
@@ -124,7 +124,7 @@ def corrected_slices(config: TrainingConfig, labels_path: Path, length: int) -> 
     UserError
         If the configuration names a slice that is not there.
     """
-    chosen = parse_slices(config.corrected_slices, "corrected_slices")
+    chosen = parse_numbers(config.corrected_slices, "corrected_slices")
     if chosen:
         _check_indices(chosen, length, "corrected_slices")
         return chosen

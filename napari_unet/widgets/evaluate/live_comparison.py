@@ -108,7 +108,7 @@ class LiveComparison(QObject):
             self._rest.start()
 
     def _on_painted(self, event: Any) -> None:
-        """Note the slices. napari reports a dab before its pixels are there: the throttler waits."""
+        """Note the slices. napari reports a dab before its pixels are there; the throttle waits."""
         self._edited |= edited_slices(event) if event.source.ndim == 3 else {0}
         self._on_view_changed()
 

@@ -15,7 +15,7 @@ from napari_unet.runs.learning_on import (
     use,
 )
 from napari_unet.runs.training_sources import LayerData, LayerStack
-from training.config import parse_slices, preset_config
+from training.config import parse_numbers, preset_config
 from training.errors import UserError
 from training.presets.registry import find_preset
 from training.runs.event_log import EventLog
@@ -43,7 +43,7 @@ def tell_split(run: RunDirectory, train: list[int], valid: list[int]) -> None:
 def test_what_was_held_out_stays_so(run: RunDirectory) -> None:
     tell_split(run, [1, 2], [5])
     config = learn_on_config(run.path, [1, 2, 5, 7, 8], steps=7)
-    assert parse_slices(config.valid_slices) == [5]
+    assert parse_numbers(config.valid_slices, "valid_slices") == [5]
     assert (config.preset, config.cross_valid_ind, config.steps) == ("compact", 3, 7)
     assert config.resume_ckpt == str(run.best)
     assert config.lr == find_preset("compact").learn_on_recipe["lr"]
