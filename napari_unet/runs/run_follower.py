@@ -23,7 +23,7 @@ class RunFollower:
         self.launcher = launcher
         self.state = RunState()
         self.is_running = True
-        self._offset = 0
+        self._offset = self._inode = 0
 
     def update(self) -> bool:
         """Read what is new.
@@ -37,6 +37,9 @@ class RunFollower:
         # Asked first: a process that ends meanwhile has then told all in its events.
         self.is_running = self.launcher.is_running(self.run)
         self.launcher.refresh(self.run)
+        inode = self.run.events.stat().st_ino if self.run.events.exists() else 0
+        if inode != self._inode:  # the copy of a server's run, whose events began again
+            self.state, self._offset, self._inode = RunState(), 0, inode
         before = self._offset
         self.state, self._offset = read_state(self.run.events, self.state, before)
         return self._offset != before or was_running != self.is_running

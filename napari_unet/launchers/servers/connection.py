@@ -14,20 +14,22 @@ from typing import TYPE_CHECKING
 
 from napari_unet.launchers.servers.opening import ConnectionLostError, open_connection
 from napari_unet.launchers.servers.profiles import Profile
+from napari_unet.launchers.servers.remote_files import (
+    REQUEST_SECONDS,
+    CommandError,
+    RemoteFiles,
+)
 from training.errors import UserError
 
 if TYPE_CHECKING:
     import asyncssh
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
+CLOSE_SECONDS = 5
 MOST_OUTPUT = 16 * 2**20  # bytes that a command may print
 _CHUNK = 2**16
 _COUNT = re.compile(r"\d{1,15}", re.ASCII)
 _DIGEST = re.compile(r"[0-9a-f]{64}")
-
-
-class CommandError(UserError):
-    """A command on the server failed."""
 
 
 class Server:
@@ -42,7 +44,7 @@ class Server:
     def __init__(self, profile: Profile) -> None:
         self.profile = profile
         self._connection: asyncssh.SSHClientConnection | None = None
-        self._sftp: asyncssh.SFTPClient | None = None
+        self._files: RemoteFiles | None = None
         self._lock = asyncio.Lock()
         self._pause = FIRST_PAUSE
         self._retry_time = 0.0
@@ -70,7 +72,7 @@ class Server:
             if is_patient and wait > 0:
                 raise self._lost(wait)
             try:
-                self._connection, self._sftp = await open_connection(self.profile), None
+                self._connection, self._files = await open_connection(self.profile), None
             except ConnectionLostError as error:
                 wait, self._pause = self._pause, min(2 * self._pause, LONGEST_PAUSE)
                 self._retry_time = time.monotonic() + wait
@@ -164,21 +166,27 @@ class Server:
         return bytes(content)
 
     @asynccontextmanager
-    async def files(self, *, is_patient: bool = False) -> AsyncIterator[asyncssh.SFTPClient]:
+    async def files(self, *, is_patient: bool = False) -> AsyncIterator[RemoteFiles]:
         """The server's files. Their errors leave it as :class:`UserError`."""
         connection = await self.connect(is_patient=is_patient)
         async with self._translated():
-            if self._sftp is None:
-                self._sftp = await connection.start_sftp_client(
-                    path_encoding="utf-8", path_errors="surrogateescape"
-                )
-            yield self._sftp
+            if self._files is None:
+                async with asyncio.timeout(REQUEST_SECONDS):
+                    sftp = await connection.start_sftp_client(
+                        path_encoding="utf-8", path_errors="surrogateescape"
+                    )
+                self._files = RemoteFiles(sftp, self.profile.name)
+            yield self._files
 
     async def close(self) -> None:
         """Close the connection, if there is one."""
         if self._connection is not None:
             self._connection.close()
-            await self._connection.wait_closed()
+            try:
+                async with asyncio.timeout(CLOSE_SECONDS):
+                    await self._connection.wait_closed()
+            except TimeoutError:
+                self._connection.abort()
 
     @asynccontextmanager
     async def _translated(self) -> AsyncIterator[None]:
@@ -214,7 +222,7 @@ class Server:
     async def _drop(self) -> None:
         if self._connection is not None:
             self._connection.abort()
-        self._connection = self._sftp = None
+        self._connection = self._files = None
 
     def _lost(self, wait: float) -> ConnectionLostError:
         return ConnectionLostError(

@@ -15,8 +15,17 @@ Result = TypeVar("Result")
 @functools.cache
 def _event_loop() -> asyncio.AbstractEventLoop:
     loop = asyncio.new_event_loop()
+    loop.set_exception_handler(_pass_over_lost_requests)
     threading.Thread(target=loop.run_forever, name="servers", daemon=True).start()
     return loop
+
+
+def _pass_over_lost_requests(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Leave out what asyncssh's own tasks raise when a connection breaks: who waits is told."""
+    import asyncssh
+
+    if not isinstance(context.get("exception"), asyncssh.Error):
+        loop.default_exception_handler(context)
 
 
 def begin(coroutine: Coroutine[Any, Any, Result]) -> Future[Result]:

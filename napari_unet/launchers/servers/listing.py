@@ -20,6 +20,8 @@ from training.runs.event_reading import parse_events
 from training.runs.run_directory import RunDirectory
 from training.runs.run_state import RunState, RunStatus, fold, run_status
 
+MOST_EVENTS = 8 * 2**20  # bytes that are read of a run's events to list it
+
 
 @dataclass(frozen=True)
 class RemoteRun:
@@ -52,8 +54,8 @@ async def _list(profile: Profile) -> list[RemoteRun]:
     server = Server(profile.node_profiles()[0])
     try:
         root = (await Store.open(server, lambda progress: None)).root
-        async with server.files() as sftp:
-            names = [name for name in await sftp.listdir(join(root, "runs")) if name[0] != "."]
+        async with server.files() as files:
+            names = [name for name in await files.list_names(join(root, "runs")) if name[0] != "."]
         folders = [RunFolder(server, join(root, "runs", name)) for name in sorted(names)]
         return [await _summarize(folder) for folder in folders]
     finally:
@@ -61,7 +63,9 @@ async def _list(profile: Profile) -> list[RemoteRun]:
 
 
 async def _summarize(folder: RunFolder) -> RemoteRun:
-    state = fold(RunState(), parse_events(await folder.read(folder.events), "last"))
+    async with folder.server.files() as files:
+        content = await files.read_ends(folder.events, MOST_EVENTS)
+    state = fold(RunState(), parse_events(content, "last"))
     run_id = (await folder.read_launch()).get("id", "")
     count = await folder.server.count(scripts.are_running(run_id)) if run_id else 0
     return RemoteRun(folder.name, run_status(state, count > 0), state.best_soft_dice)

@@ -3,28 +3,38 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
 import os
+import shutil
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from pathlib import Path
 from posixpath import join
-from typing import IO, Any
+from typing import IO
 
-from napari_unet.launchers.servers.connection import CommandError, Server
+from napari_unet.launchers.servers.connection import Server
 from napari_unet.launchers.servers.record import read_record, update_record
-from napari_unet.launchers.servers.store import CHUNK, hash_file
+from napari_unet.launchers.servers.remote_files import CommandError, RemoteFiles
+from napari_unet.launchers.servers.store import hash_file
+from training.errors import UserError
 from training.files.append_files import open_to_append
 from training.files.atomic_files import UnwritableError, replacing, write_atomically
 from training.files.file_locks import NoLocksError, take_lock
 from training.files.untrusted_files import is_inside
-from training.runs.event_reading import complete_length, read_pieces
+from training.runs.event_reading import LONGEST_LINE, complete_length, read_pieces
 from training.runs.run_directory import RunDirectory
 
 FETCH_TRIES = 5
 # SFTP tells times in whole seconds: a file may change again and look as it did.
 SETTLING_SECONDS = 2.0
+# Compared with the server's file, whose content may begin again under the same name.
+OVERLAP = 4096
+LOCK_SECONDS = 60
+MOST_PREVIEW = 64 * 2**20
+# What copying leaves free of a disk, or a twentieth of a small one.
+ROOM = 100 * 2**20
 ENDINGS = ("finished", "stopped", "failed")
 
 
@@ -52,7 +62,8 @@ class Mirror:
         self.path = path
         self._sighted: dict[tuple[str, int | None, int | None], float] = {}
         self._settled: set[tuple[str, int | None, int | None]] = set()
-        self._events_read = 0
+        self._copied: set[tuple[str, int | None, int | None]] = set()
+        self._events_read = self._events_inode = 0
         run.remove_leftovers()
         self.has_ending = False  # whether the last event copied says that the run ended
 
@@ -64,16 +75,16 @@ class Mirror:
         with self._held() as is_mine:
             if not is_mine:
                 return  # another window or command is copying them just now
-            async with self._files() as sftp:
-                await self._append(sftp, self.run.log)
-                await self._append(sftp, self.run.events, only_lines=True)
-                await self._look_at_events(sftp)
+            async with self._files() as files:
+                await self._append(files, self.run.log)
+                await self._append(files, self.run.events, only_lines=True)
+                await self._look_at_events(files)
 
     async def copy_device_log(self, rank: int) -> Path:
         """Bring the log of one device up to date; its path here."""
         log = self.run.device_log(rank)
-        async with self._files() as sftp:
-            await self._append(sftp, log)
+        async with self._alone(), self._files() as files:
+            await self._append(files, log)
         return log
 
     async def fetch_results(self) -> None:
@@ -91,17 +102,19 @@ class Mirror:
     async def _fetch_if_changed(self, path: Path) -> None:
         name = self._name(path)
         for _ in range(FETCH_TRIES):
-            async with self._files() as sftp:
-                if not await sftp.exists(join(self.path, name)):
+            async with self._files() as files:
+                if not await files.exists(join(self.path, name)):
                     return
-                attributes = await sftp.stat(join(self.path, name))
+                attributes = await files.stat(join(self.path, name))
             state = (name, attributes.size, attributes.mtime)
             now = time.monotonic()
             first_sight = self._sighted.setdefault(state, now)
             if state in self._settled:
                 return
             wanted = await self.server.digest(join(self.path, name), is_patient=True)
-            if (path.exists() and hash_file(path) == wanted) or await self._fetch(path, wanted):
+            if (path.exists() and hash_file(path) == wanted) or await self._fetch(
+                path, attributes.size or 0, wanted
+            ):
                 if now - first_sight > SETTLING_SECONDS:
                     self._settled.add(state)
                 hashes = read_record(self.run).hashes
@@ -112,86 +125,129 @@ class Mirror:
             "Fetch it again later: napari-unet fetch.",
         )
 
-    async def _fetch(self, path: Path, wanted: str) -> bool:
+    async def _fetch(self, path: Path, size: int, wanted: str) -> bool:
         """Fetch a file; it takes its place only if its hash is the wanted one."""
         with _writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
         digest = hashlib.sha256()
         try:
             with replacing(path) as file:
-                async for chunk in self._read(self._name(path)):
-                    with _writing(path):
-                        file.write(chunk)
-                    digest.update(chunk)
+                async with self._files() as files:
+                    source = files.chunks(join(self.path, self._name(path)), 0, size)
+                    async with aclosing(source) as chunks:
+                        async for chunk in chunks:
+                            _write(path, file, chunk)
+                            digest.update(chunk)
                 if digest.hexdigest() != wanted:
                     raise _DamagedError
         except _DamagedError:
             return False
         return True
 
-    async def _read(self, name: str) -> AsyncIterator[bytes]:
-        async with (
-            self._files() as sftp,
-            sftp.open(join(self.path, name), "rb", encoding=None) as file,
-        ):
-            while chunk := await file.read(CHUNK):
-                yield chunk
-
-    async def _append(self, sftp: Any, path: Path, *, only_lines: bool = False) -> None:
-        """Append what the server's file has beyond the copy; a shorter file is begun anew."""
+    async def _append(self, files: RemoteFiles, path: Path, *, only_lines: bool = False) -> None:
+        """Append what the server's file has beyond the copy, which begins again if that did."""
         source = join(self.path, self._name(path))
-        if not await sftp.exists(source):
+        if not await files.exists(source):
             return
-        size = (await sftp.stat(source)).size
+        attributes = await files.stat(source)
+        state = (source, attributes.size, attributes.mtime)
+        if state in self._copied:
+            return
+        size = attributes.size or 0
         with open_to_append(path, self.run.path) as copy:
-            if size < copy.tell():
-                with _writing(path):
-                    copy.truncate(0)
-            offset = os.fstat(copy.fileno()).st_size
-            async with sftp.open(source, "rb", encoding=None) as file:
-                while chunk := await file.read(CHUNK, offset):
+            does_continue = await self._continues(files, source, size, path, copy)
+        if not does_continue:
+            write_atomically(path, b"")  # another file, by which its readers know
+        pending = bytearray()  # a line that has not ended yet
+        with open_to_append(path, self.run.path) as copy:
+            begin = os.fstat(copy.fileno()).st_size
+            async with aclosing(files.chunks(source, begin, size)) as chunks:
+                async for chunk in chunks:
                     whole = complete_length(chunk) if only_lines else len(chunk)
-                    with _writing(path):
-                        written = copy.write(chunk[:whole])
-                    offset += written
-                    if written == 0:
-                        break
+                    if whole:
+                        _write(path, copy, bytes(pending) + chunk[:whole])
+                        pending.clear()
+                    pending += chunk[whole:]
+                    if len(pending) > LONGEST_LINE:
+                        raise CommandError(
+                            f"{source} on {self.server.profile.name} has a line of more than "
+                            f"{LONGEST_LINE >> 20} MiB.",
+                            "The run can't be followed beyond it.",
+                        )
+        now = time.monotonic()
+        if now - self._sighted.setdefault(state, now) > SETTLING_SECONDS:
+            self._copied.add(state)
 
-    async def _look_at_events(self, sftp: Any) -> None:
+    async def _continues(
+        self, files: RemoteFiles, source: str, size: int, path: Path, copy: IO[bytes]
+    ) -> bool:
+        """Whether the server's file is still the one whose first bytes were copied."""
+        length = os.fstat(copy.fileno()).st_size
+        if size < length:
+            return False
+        for place in {0, max(0, length - OVERLAP)} if length else ():
+            with _writing(path):
+                copy.seek(place)
+                known = copy.read(OVERLAP)
+            found = [chunk async for chunk in files.chunks(source, place, place + len(known))]
+            if b"".join(found) != known:
+                return False
+        return True
+
+    async def _look_at_events(self, files: RemoteFiles) -> None:
         """Fetch the previews that new events tell of, and note whether they end the run."""
+        inode = self.run.events.stat().st_ino if self.run.events.exists() else 0
+        if inode != self._events_inode:
+            self._events_inode, self._events_read, self.has_ending = inode, 0, False
         is_first_look = self._events_read == 0
         for events, offset in read_pieces(self.run.events, self._events_read, "last"):
             self._events_read = offset
             for event in events:
                 self.has_ending = event["kind"] in ENDINGS
                 if event["kind"] == "preview":
-                    await self._fetch_preview(sftp, event["path"], is_first_look)
+                    await self._fetch_preview(files, event["path"], is_first_look)
 
-    async def _fetch_preview(self, sftp: Any, name: str, is_first_look: bool) -> None:
+    async def _fetch_preview(self, files: RemoteFiles, name: str, is_first_look: bool) -> None:
         path = self.run.path / name
         if is_first_look and path.exists():
             return
         source = join(self.path, name)
-        if is_inside(path, self.run.path) and await sftp.exists(source):
+        if is_inside(path, self.run.path) and await files.exists(source):
             with _writing(path):
                 path.parent.mkdir(exist_ok=True)
-            async with sftp.open(source, "rb", encoding=None) as file:
-                content = await file.read()
+            content = await files.read(source, MOST_PREVIEW)
+            _keep_room(path, len(content))
             await asyncio.to_thread(write_atomically, path, content)
 
     def _name(self, path: Path) -> str:
         return path.relative_to(self.run.path).as_posix()
 
     @asynccontextmanager
-    async def _files(self) -> AsyncIterator[Any]:
-        async with self.server.files(is_patient=True) as sftp:
-            yield sftp
+    async def _files(self) -> AsyncIterator[RemoteFiles]:
+        async with self.server.files(is_patient=True) as files:
+            yield files
 
     @contextmanager
     def _held(self) -> Iterator[bool]:
         """Keep others on this machine from appending to the copy at the same time."""
         with open_to_append(self.run.mirror_lock) as lock:
             yield _try_lock(lock)
+
+    @asynccontextmanager
+    async def _alone(self) -> AsyncIterator[None]:
+        """Wait until no other on this machine appends to the copy, and keep them from it."""
+        deadline = time.monotonic() + LOCK_SECONDS
+        while True:
+            with self._held() as is_mine:
+                if is_mine:
+                    yield
+                    return
+            if time.monotonic() > deadline:
+                raise UserError(
+                    f"{self.run.path} is being brought up to date by another command.",
+                    "Wait until that one is through.",
+                )
+            await asyncio.sleep(0.1)
 
 
 @contextmanager
@@ -201,6 +257,21 @@ def _writing(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise UnwritableError(path, error) from error
+
+
+def _write(path: Path, file: IO[bytes], content: bytes) -> None:
+    """Write to a file that becomes ``path``, as long as that leaves some room on the disk."""
+    _keep_room(path, len(content))
+    with _writing(path):
+        while content:  # an unbuffered file may take a part
+            content = content[file.write(content) :]
+
+
+def _keep_room(path: Path, size: int) -> None:
+    with _writing(path):
+        disk = shutil.disk_usage(path.parent)
+        if disk.free - size < min(ROOM, disk.total // 20):
+            raise OSError(errno.ENOSPC, "the disk is nearly full")
 
 
 def _try_lock(lock: IO[bytes]) -> bool:

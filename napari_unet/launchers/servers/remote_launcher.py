@@ -12,7 +12,7 @@ from pathlib import Path
 
 from napari_unet.launchers.launcher import check_run_name
 from napari_unet.launchers.servers import scripts
-from napari_unet.launchers.servers.connection import CommandError, Server
+from napari_unet.launchers.servers.connection import Server
 from napari_unet.launchers.servers.endings import ending_event
 from napari_unet.launchers.servers.event_loop import wait_for
 from napari_unet.launchers.servers.inputs import (
@@ -30,6 +30,7 @@ from napari_unet.launchers.servers.record import (
     update_record,
     write_record,
 )
+from napari_unet.launchers.servers.remote_files import CommandError
 from napari_unet.launchers.servers.run_folder import RunFolder
 from napari_unet.launchers.servers.store import (
     OnProgress,
@@ -76,6 +77,7 @@ class RemoteLauncher:
         self._mirrors: dict[Path, Mirror] = {}
         self._results: dict[Path, asyncio.Task[None]] = {}
         self._alive_times: dict[Path, float] = {}
+        self._asked: set[Path] = set()  # the runs whose servers have said whether they go on
 
     @property
     def name(self) -> str:
@@ -137,8 +139,11 @@ class RemoteLauncher:
             shutil.rmtree(run.path)
 
     def is_running(self, run: RunDirectory) -> bool:
-        """Whether it was alive when :meth:`refresh` last looked."""
-        return read_record(run).is_running
+        """Whether it was alive when :meth:`refresh` last looked; until it has, that is open.
+
+        What the record says may be old: another machine resumed the run, perhaps.
+        """
+        return run.path not in self._asked or read_record(run).is_running
 
     def refresh(self, run: RunDirectory) -> None:
         """Bring the copy up to date; the model is fetched meanwhile, in the background.
@@ -238,15 +243,19 @@ class RemoteLauncher:
         record = read_record(run)
         if not record.paths:
             update_record(run, is_running=False)
+            self._asked.add(run.path)
             return
         mirror = self._mirror(run, record)
         # Asked first: a run that ends meanwhile has then told all in its events.
-        is_running = record.is_running and await self._is_alive(run, record, mirror)
+        is_asked = record.is_running or run.path not in self._asked
+        is_running = is_asked and await self._is_alive(run, record, mirror)
+        self._asked.add(run.path)
         await mirror.copy_events()
         await self._continue_fetching(run, mirror, is_running=is_running)
         if record.is_running and not is_running:
             await self._note_ending(run, mirror)
-            update_record(run, is_running=False)
+        if record.is_running != is_running:
+            update_record(run, is_running=is_running)
 
     async def _is_alive(self, run: RunDirectory, record: RemoteRecord, mirror: Mirror) -> bool:
         """Whether processes of the run are alive on any of its servers; looked at now and then."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -28,21 +30,22 @@ class RunFolder(RunPaths[PurePosixPath]):
         self.server = server
 
     async def read(self, path: PurePosixPath) -> bytes:
-        """Read a whole file; empty if there is no such file."""
-        async with self.server.files() as sftp:
-            if not await sftp.exists(path):
-                return b""
-            async with sftp.open(path, "rb", encoding=None) as file:
-                content: Any = await file.read()
-                return bytes(content)
+        """Read a document; empty if there is no such file."""
+        async with self.server.files() as files:
+            return await files.read(path)
+
+    async def chunks(self, path: PurePosixPath) -> AsyncGenerator[bytes, None]:
+        """Read a file of any size, as large as it is now, piece by piece."""
+        async with self.server.files() as files:
+            size = (await files.stat(path)).size or 0
+            async with aclosing(files.chunks(path, 0, size)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
 
     async def write(self, path: PurePosixPath, content: bytes) -> None:
         """Write a whole file."""
-        async with (
-            self.server.files() as sftp,
-            sftp.open(path, "wb", encoding=None) as file,
-        ):
-            await file.write(content)
+        async with self.server.files() as files, files.create(path) as write:
+            await write(content)
 
     async def write_launch(self, run_id: str, devices: int) -> None:
         """Note whose folder this is; the training adds to it when it begins."""
@@ -68,8 +71,8 @@ class RunFolder(RunPaths[PurePosixPath]):
 
     async def exists(self) -> bool:
         """Whether there is such a folder."""
-        async with self.server.files() as sftp:
-            return bool(await sftp.exists(self.path))
+        async with self.server.files() as files:
+            return await files.exists(self.path)
 
     async def belongs_to(self, run_id: str) -> bool:
         """Whether the folder is the run's of this id: a record may name any folder."""
@@ -86,5 +89,5 @@ class RunFolder(RunPaths[PurePosixPath]):
 
     async def remove(self) -> None:
         """Remove the folder with all that is in it."""
-        async with self.server.files() as sftp:
-            await sftp.rmtree(self.path)
+        async with self.server.files() as files:
+            await files.remove_tree(self.path)

@@ -9,19 +9,19 @@ import io
 import secrets
 import tarfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from posixpath import join
 
 from napari_unet.launchers.servers import scripts
-from napari_unet.launchers.servers.connection import CommandError, Server
+from napari_unet.launchers.servers.connection import Server
+from napari_unet.launchers.servers.remote_files import CHUNK, CommandError
 from napari_unet.launchers.servers.run_folder import RunFolder
 from training.config import TrainingConfig
 from training.errors import UserError
 from training.runs.run_paths import checkpoint_step
-
-CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -57,11 +57,11 @@ class Store:
     @classmethod
     async def open(cls, server: Server, on_progress: OnProgress) -> Store:
         """Make the working folder if need be, and find its absolute path."""
-        async with server.files() as sftp:
+        async with server.files() as files:
             folder = server.profile.folder.removeprefix("~/")
             for name in ("store", "source", "runs"):
-                await sftp.makedirs(join(folder, name), exist_ok=True)
-            root = str(await sftp.realpath(folder))
+                await files.make_folder(join(folder, name))
+            root = await files.real_path(folder)
         return cls(server, root, on_progress)
 
     async def put_data(self, path: Path) -> str:
@@ -90,13 +90,13 @@ class Store:
         folder = join(self.root, "source", hashlib.sha256(archive).hexdigest())
         if not await self._has(folder):
             packed = f"{folder}.tar.gz"
-            await self._put("training source", [archive], len(archive), packed)
+            await self._put("training source", _pieces(archive), len(archive), packed)
             await self.server.run(scripts.unpack(packed, folder))
         return folder
 
     async def _has(self, path: str) -> bool:
-        async with self.server.files() as sftp:
-            return bool(await sftp.exists(path))
+        async with self.server.files() as files:
+            return await files.exists(path)
 
     async def _put(self, what: str, chunks: Iterable[bytes], total: int, target: str) -> None:
         """Send to a temporary name, compare the hash there, and rename."""
@@ -110,19 +110,16 @@ class Store:
             raise
         if arrived != sent:
             raise CommandError(f"{what} was damaged on its way to {self.server.profile.name}.")
-        async with self.server.files() as sftp:
-            await sftp.posix_rename(temporary, target)
+        async with self.server.files() as files:
+            await files.rename(temporary, target)
 
     async def _send(self, what: str, chunks: Iterable[bytes], total: int, target: str) -> str:
         """Write to a file there; returns the SHA-256 of what was sent."""
         digest = hashlib.sha256()
         done = 0
-        async with (
-            self.server.files() as sftp,
-            sftp.open(target, "wb", encoding=None) as file,
-        ):
+        async with self.server.files() as files, files.create(target) as write:
             for chunk in chunks:
-                await file.write(chunk)
+                await write(chunk)
                 digest.update(chunk)
                 done += len(chunk)
                 self._on_progress(UploadProgress(what, done, total))
@@ -157,6 +154,11 @@ def _chunks(path: Path) -> Iterator[bytes]:
             if not chunk:
                 return
             yield chunk
+
+
+def _pieces(content: bytes) -> Iterator[bytes]:
+    for begin in range(0, len(content), CHUNK):
+        yield content[begin : begin + CHUNK]
 
 
 def pack_source() -> bytes:
@@ -194,13 +196,13 @@ async def make_run_folder(
         If there is a run of that name.
     """
     folder = RunFolder(store.server, join(store.root, "runs", name))
-    async with store.server.files() as sftp:
-        if await sftp.exists(folder.log):  # there from the launch on
+    async with store.server.files() as files:
+        if await files.exists(folder.log):  # there from the launch on
             raise UserError(
                 f"{store.server.profile.name} has a run {name} already.", "Choose another name."
             )
         for path in (folder.checkpoints, folder.preview):
-            await sftp.makedirs(path, exist_ok=True)
+            await files.make_folder(path)
     await folder.write(folder.config, config.to_json().encode())
     await folder.write_launch(run_id, devices)
     return folder
@@ -214,17 +216,19 @@ async def share_checkpoint(nodes: Sequence[RunFolder]) -> None:
     if len(nodes) < 2:
         return
     first, *others = nodes
-    async with first.server.files() as sftp:
-        names = [str(name) for name in await sftp.listdir(first.checkpoints)]
+    async with first.server.files() as files:
+        names = await files.list_names(first.checkpoints)
     steps = {step: name for name in names if (step := checkpoint_step(name)) is not None}
     if not steps:
         return
     newest = steps[max(steps)]
-    content = await first.read(first.checkpoints / newest)
     for folder in others:
         target, temporary = folder.checkpoints / newest, folder.checkpoints / f".{newest}"
-        async with folder.server.files() as sftp:
-            if await sftp.exists(target):
+        content = first.chunks(first.checkpoints / newest)
+        async with folder.server.files() as files, aclosing(content) as chunks:
+            if await files.exists(target):
                 continue  # a disk that the nodes share
-            await folder.write(temporary, content)
-            await sftp.posix_rename(temporary, target)
+            async with files.create(temporary) as write:
+                async for chunk in chunks:
+                    await write(chunk)
+            await files.rename(temporary, target)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from napari_unet.launchers.servers.connection import MOST_OUTPUT, CommandError, Server
+from napari_unet.launchers.servers.connection import MOST_OUTPUT, Server
 from napari_unet.launchers.servers.event_loop import wait_for
 from napari_unet.launchers.servers.host_keys import (
     ChangedHostKeyError,
@@ -15,6 +15,7 @@ from napari_unet.launchers.servers.host_keys import (
     accept_host_key,
 )
 from napari_unet.launchers.servers.opening import ConnectionLostError
+from napari_unet.launchers.servers.remote_files import CommandError
 from tests.napari_unet.launchers.servers.hostile_server import HostileServer, printing
 from tests.napari_unet.launchers.servers.sshd import Sshd, make_key
 from training.errors import UserError
@@ -60,8 +61,8 @@ def test_sessions_are_no_terminals_whatever_the_ssh_config_says(sshd: Sshd, home
     server = Server(sshd.profile())
 
     async def list_names() -> list[str]:
-        async with asyncio.timeout(30), server.files() as sftp:
-            return [str(name) for name in await sftp.listdir(str(home))]
+        async with asyncio.timeout(30), server.files() as files:
+            return await files.list_names(str(home))
 
     assert ".ssh" in wait_for(list_names())
     assert run(server, "[ -t 1 ] || echo no terminal") == "no terminal\n"

@@ -20,7 +20,7 @@ from napari_unet.launchers.servers.connection import Server
 from napari_unet.launchers.servers.event_loop import wait_for
 from napari_unet.launchers.servers.opening import ConnectionLostError
 from napari_unet.launchers.servers.profiles import save_profile
-from napari_unet.launchers.servers.record import read_record
+from napari_unet.launchers.servers.record import read_record, update_record
 from napari_unet.launchers.servers.remote_launcher import RemoteLauncher
 from napari_unet.launchers.servers.store import UploadProgress
 from napari_unet.runs.run_follower import RunFollower
@@ -284,6 +284,40 @@ def test_a_server_that_was_rebooted_says_so(
     follow_to_end(follower)
     assert follower.state.failure is not None
     assert "was rebooted" in follower.state.failure["message"]
+
+
+def test_a_record_of_a_run_that_has_ended_is_not_believed(
+    launcher: RemoteLauncher, sshd: Sshd, data: Path, tmp_path: Path
+) -> None:
+    """Another machine has resumed the run since."""
+    run = launcher.start(quick_config(data, 60), "first")
+    held = sshd.work / "runs" / "first" / "hold-at"
+    held.write_text("50")
+    follow_until_step(RunFollower(run, launcher), 40)
+    update_record(run, is_running=False)
+    other = RemoteLauncher(launcher.profile, tmp_path / "copies")
+    follower = RunFollower(run, other)
+    follower.update()
+    assert read_record(run).is_running and not follower.has_ended
+    held.unlink()
+    follow_to_end(follower)
+    assert follower.status == "finished"
+    other.close()
+
+
+def test_a_follower_shows_events_that_began_again(
+    launcher: RemoteLauncher, sshd: Sshd, data: Path
+) -> None:
+    run = launcher.start(quick_config(data, 5), "first")
+    follower = RunFollower(run, launcher)
+    follow_to_end(follower)
+    assert follower.status == "finished"
+    there = sshd.work / "runs" / "first" / "events.jsonl"
+    first, *_ = there.read_text().splitlines()
+    failed = {"kind": "failed", "time": 1.0, "message": "m", "remedy": "", "traceback": "x" * 9999}
+    there.write_text(first.replace('"quick"', '"another"') + "\n" + json.dumps(failed) + "\n")
+    follower.update()
+    assert follower.status == "failed" and follower.state.step == 0
 
 
 def test_two_watchers_on_one_machine_write_one_copy(

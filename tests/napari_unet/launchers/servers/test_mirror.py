@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from napari_unet.launchers.servers.connection import Server
+from napari_unet.launchers.servers.event_loop import wait_for
+from napari_unet.launchers.servers.mirror import MOST_PREVIEW, Mirror
+from napari_unet.launchers.servers.record import RemoteRecord, write_record
+from napari_unet.launchers.servers.remote_files import CommandError
+from tests.napari_unet.launchers.servers.sshd import Sshd
+from training.errors import UserError
+from training.runs.run_directory import RunDirectory
+
+
+def lines_of(word: str, count: int) -> str:
+    return "".join(f"{word} {number}\n" for number in range(count))
+
+
+@pytest.fixture
+def there(sshd: Sshd) -> RunDirectory:
+    """The run on the server."""
+    run = RunDirectory(sshd.work / "runs" / "run")
+    run.device_log(0).parent.mkdir(parents=True)
+    run.preview.mkdir()
+    return run
+
+
+@pytest.fixture
+def run(sshd: Sshd, there: RunDirectory, tmp_path: Path) -> RunDirectory:
+    """Its copy."""
+    run = RunDirectory(tmp_path / "copies" / "run")
+    run.path.mkdir(parents=True)
+    write_record(run, RemoteRecord(sshd.profile(), "id", 1, (str(there.path),)))
+    return run
+
+
+@pytest.fixture
+def mirror(sshd: Sshd, there: RunDirectory, run: RunDirectory) -> Mirror:
+    return Mirror(run, Server(sshd.profile()), str(there.path))
+
+
+def test_a_line_of_some_mebibytes_is_copied(
+    mirror: Mirror, there: RunDirectory, run: RunDirectory
+) -> None:
+    long = json.dumps({"kind": "warning", "time": 1.0, "message": "x" * 3 * 2**20})
+    there.events.write_text(f"{long}\n{long}\n{long[:-9]}")
+    wait_for(mirror.copy_events())
+    assert run.events.read_text() == f"{long}\n{long}\n"
+    there.events.write_text(f"{long}\n{long}\n{long}\n")
+    wait_for(mirror.copy_events())
+    assert run.events.read_bytes() == there.events.read_bytes()
+
+
+@pytest.mark.parametrize("more", [-5, 0, 5, 5000])
+def test_a_file_that_begins_again_is_copied_from_its_begin(
+    mirror: Mirror, there: RunDirectory, run: RunDirectory, more: int
+) -> None:
+    there.events.write_text(lines_of("old", 2000))
+    there.device_log(0).write_text("the same first line\n" + lines_of("old", 2000))
+    wait_for(mirror.copy_events())
+    wait_for(mirror.copy_device_log(0))
+    there.events.write_text(lines_of("new", 2000 + more))
+    there.device_log(0).write_text("the same first line\n" + lines_of("new", 2000 + more))
+    wait_for(mirror.copy_events())
+    wait_for(mirror.copy_device_log(0))
+    assert run.events.read_bytes() == there.events.read_bytes()
+    assert run.device_log(0).read_bytes() == there.device_log(0).read_bytes()
+
+
+def test_several_commands_copy_a_log_once(
+    sshd: Sshd, there: RunDirectory, run: RunDirectory
+) -> None:
+    there.device_log(0).write_bytes(bytes(range(256)) * 2**15)
+    mirrors = [Mirror(run, Server(sshd.profile()), str(there.path)) for _ in range(3)]
+
+    async def copy_at_once() -> None:
+        await asyncio.gather(*(mirror.copy_device_log(0) for mirror in mirrors))
+
+    wait_for(copy_at_once())
+    assert run.device_log(0).read_bytes() == there.device_log(0).read_bytes()
+
+
+def test_a_preview_that_is_too_large_is_named_and_passed_over(
+    mirror: Mirror, there: RunDirectory, run: RunDirectory
+) -> None:
+    with there.preview_image(1).open("wb") as file:
+        file.truncate(MOST_PREVIEW + 1)
+    there.preview_image(2).write_bytes(b"small")
+    for epoch in (1, 2):
+        event = {"kind": "preview", "time": 1.0, "epoch": epoch, "slice": 0}
+        event["path"] = there.relative(there.preview_image(epoch))
+        with there.events.open("a") as log:
+            log.write(json.dumps(event) + "\n")
+        if epoch == 1:
+            with pytest.raises(CommandError, match=r"epoch-0001\.png .* larger than 64 MiB"):
+                wait_for(mirror.copy_events())
+    wait_for(mirror.copy_events())
+    assert run.preview_image(2).read_bytes() == b"small"
+    assert not run.preview_image(1).exists()
+
+
+def test_copying_leaves_room_on_the_disk(
+    mirror: Mirror, there: RunDirectory, run: RunDirectory
+) -> None:
+    run.logs.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=20m", "tmpfs", str(run.logs)]
+    if subprocess.run(mount, capture_output=True).returncode != 0:
+        pytest.skip("a small disk can't be mounted here")
+    try:
+        there.device_log(0).write_bytes(bytes(30 * 2**20))
+        with pytest.raises(UserError, match=r"the disk is nearly full.*Make room"):
+            wait_for(mirror.copy_device_log(0))
+        df = ["df", "--output=avail", "-k", str(run.logs)]
+        free = int(subprocess.check_output(df).split()[1])
+        assert free >= 1000
+        there.device_log(0).write_bytes(bytes(10 * 2**20))
+        wait_for(mirror.copy_device_log(0))
+        assert run.device_log(0).stat().st_size == 10 * 2**20
+    finally:
+        subprocess.run(["umount", "-l", str(run.logs)], check=True)
