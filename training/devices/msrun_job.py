@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import sys
 from collections.abc import Mapping
@@ -115,6 +116,7 @@ def free_port() -> int:
 
 def prepare_logs(run: RunDirectory, job: MsrunJob) -> None:
     """Make the log folders. A resumed run's former logs are kept as ``log.<n>.log``."""
+    run.check_links()
     run.msrun_logs.mkdir(parents=True, exist_ok=True)
     for rank in job.ranks:
         log = run.device_log(rank)
@@ -123,10 +125,16 @@ def prepare_logs(run: RunDirectory, job: MsrunJob) -> None:
             _link(log, run.log)
             continue
         if log.exists() and not log.is_symlink():
-            log.rename(log.with_name(f"log.{len(list(log.parent.iterdir()))}.log"))
+            log.rename(log.with_name(f"log.{_last_kept(log.parent) + 1}.log"))
         log.unlink(missing_ok=True)
         open_to_append(log, run.path).close()
         _link(run.msrun_logs / f"worker_{rank}.log", log)
+
+
+def _last_kept(folder: Path) -> int:
+    """The highest number of the logs that are kept in a folder; 0 without any."""
+    names = [re.fullmatch(r"log\.(\d+)\.log", path.name) for path in folder.iterdir()]
+    return max((int(name[1]) for name in names if name), default=0)
 
 
 def _link(link: Path, target: Path) -> None:

@@ -25,12 +25,14 @@ _RANDOM = "?" * 8
 _NEW = 0o666  # the rights of a new file, less those of the umask
 _ROOM = "Make room on the disk, then try again."
 _RIGHTS = "Choose a folder that you may write to."
+_NOT_ON_THIS_DISK = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)  # rights, hard links
 _REMEDIES = {
     errno.ENOSPC: _ROOM,
     errno.EDQUOT: _ROOM,
     errno.EACCES: _RIGHTS,
     errno.EPERM: _RIGHTS,
     errno.EROFS: _RIGHTS,
+    errno.EEXIST: "Choose another name.",
     errno.ENOENT: "See that its folder is there.",
     errno.EMFILE: OPEN_FILES_REMEDY,
     errno.ELOOP: "Replace the link with what it points to.",
@@ -62,7 +64,12 @@ class UnwritableError(UserError):
 
 
 def write_atomically(
-    path: Path, content: bytes, *, follow_links: bool = False, is_private: bool = False
+    path: Path,
+    content: bytes,
+    *,
+    overwrite: bool = True,
+    follow_links: bool = False,
+    is_private: bool = False,
 ) -> None:
     """Replace a file by another content, as a whole.
 
@@ -72,7 +79,7 @@ def write_atomically(
         The file.
     content : bytes
         All of its new content.
-    follow_links, is_private : bool
+    overwrite, follow_links, is_private : bool
         As of :func:`replacing`.
 
     Raises
@@ -80,7 +87,8 @@ def write_atomically(
     UnwritableError
         If it can't be written; what was there is kept.
     """
-    with replacing(path, follow_links=follow_links, is_private=is_private) as file:
+    options = {"overwrite": overwrite, "follow_links": follow_links, "is_private": is_private}
+    with replacing(path, **options) as file:
         try:
             file.write(content)
         except OSError as error:
@@ -89,7 +97,11 @@ def write_atomically(
 
 @contextmanager
 def replacing(
-    path: Path, *, follow_links: bool = False, is_private: bool = False
+    path: Path,
+    *,
+    overwrite: bool = True,
+    follow_links: bool = False,
+    is_private: bool = False,
 ) -> Iterator[IO[bytes]]:
     """A new file that takes the place of ``path`` at the end of the ``with`` statement.
 
@@ -100,6 +112,8 @@ def replacing(
     ----------
     path : Path
         The file. What isn't a regular file is never replaced.
+    overwrite : bool
+        If False, a file that is there is kept, even one that another process makes meanwhile.
     follow_links : bool
         Replace what a link points to, not the link. For files that a person names; a link in a
         folder from someone else could point anywhere.
@@ -121,7 +135,7 @@ def replacing(
         raise UnwritableError(path, error) from error
     try:
         yield file
-        _finish(file, temporary, path, None if is_private else rights)
+        _finish(file, temporary, path, None if is_private else rights, overwrite)
     except BaseException:
         with contextlib.suppress(OSError):  # its folder has vanished, perhaps
             temporary.unlink()
@@ -182,16 +196,33 @@ def _give_rights(file: IO[bytes], rights: int) -> None:
     try:
         os.fchmod(file.fileno(), rights)
     except OSError as error:
-        if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS):
+        if error.errno not in _NOT_ON_THIS_DISK:
             raise
 
 
-def _finish(file: IO[bytes], temporary: Path, path: Path, rights: int | None) -> None:
+def _finish(
+    file: IO[bytes], temporary: Path, path: Path, rights: int | None, overwrite: bool
+) -> None:
     try:
         file.flush()
         os.fsync(file.fileno())
         if rights is not None:
             _give_rights(file, rights)
-        temporary.replace(path)
+        if overwrite:
+            temporary.replace(path)
+        else:
+            _take_free_name(temporary, path)
     except OSError as error:
         raise UnwritableError(path, error) from error
+
+
+def _take_free_name(temporary: Path, path: Path) -> None:
+    """Rename a file unless there is one of the new name."""
+    try:
+        os.link(temporary, path)
+    except OSError as error:
+        if error.errno not in _NOT_ON_THIS_DISK or path.exists():
+            raise
+        temporary.replace(path)  # a disk without hard links can't do both at once
+    else:
+        temporary.unlink()

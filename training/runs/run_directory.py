@@ -41,16 +41,18 @@ class RunDirectory(RunPaths[Path]):
             If there are other files than the run's data already, or it can't be made.
         """
         self.make_folders()
-        write_atomically(self.config, config.to_json().encode())
+        try:
+            write_atomically(self.config, config.to_json().encode(), overwrite=False)
+        except UnwritableError as error:
+            if isinstance(error.__cause__, FileExistsError):  # another process was quicker
+                raise self._taken_error() from error
+            raise
 
     def make_folders(self) -> None:
         """Make the folders of a new run, without its configuration; raises as :meth:`create`."""
         self.remove_leftovers()
         if not self._is_free():
-            raise UserError(
-                f"{self.path} exists and is not empty.",
-                "Choose another folder for the run, or resume the run in it.",
-            )
+            raise self._taken_error()
         try:
             self.checkpoints.mkdir(parents=True, exist_ok=True)
             self.preview.mkdir(exist_ok=True)
@@ -59,6 +61,12 @@ class RunDirectory(RunPaths[Path]):
                 f"The run can't be written to {self.path}: {error.strerror}.",
                 "Choose a folder that you may write to.",
             ) from error
+
+    def _taken_error(self) -> UserError:
+        return UserError(
+            f"{self.path} exists and is not empty.",
+            "Choose another folder for the run, or resume the run in it.",
+        )
 
     def _is_free(self) -> bool:
         """Whether there is nothing yet, or what a killed process had begun."""
@@ -104,7 +112,7 @@ class RunDirectory(RunPaths[Path]):
         UserError
             If one of its files or folders is a link to somewhere else.
         """
-        for path in self.all():
+        for path in (*self.all(), *self.logs.glob("device*")):
             if path.is_symlink() and not is_inside(path, self.path):
                 raise UserError(
                     f"{path} is a link to outside of the run.",

@@ -96,6 +96,32 @@ def test_a_leftover_that_is_taken_before_it_is_locked(
     assert (tmp_path / "file").read_bytes() == b"new"
 
 
+def test_a_file_that_is_there_is_kept_if_it_should_be(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    with pytest.raises(UnwritableError, match="File exists"), replacing(path, overwrite=False):
+        path.write_bytes(b"another's")  # meanwhile
+    assert path.read_bytes() == b"another's"
+    path.unlink()
+    write_atomically(path, b"mine", overwrite=False)
+    assert path.read_bytes() == b"mine"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("content", [None, "another's"])
+def test_a_disk_without_hard_links_keeps_files_too(tmp_path: Path, content: str | None) -> None:
+    path = tmp_path / "folder" / "file"
+    path.parent.mkdir()
+    if content is not None:
+        path.write_text(content)
+    code = "import sys, pathlib; from training.files.atomic_files import write_atomically\n"
+    code += "write_atomically(pathlib.Path(sys.argv[1]), b'mine', overwrite=False)"
+    environment = {**os.environ, **refusing("link", "EPERM", tmp_path)}
+    result = subprocess.run([sys.executable, "-c", code, path], env=environment)
+    assert (result.returncode == 0) == (content is None)
+    assert path.read_text() == (content or "mine")
+    assert list(path.parent.iterdir()) == [path]
+
+
 def rights(path: Path) -> int:
     return path.stat().st_mode & 0o777
 

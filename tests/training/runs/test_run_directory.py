@@ -60,6 +60,40 @@ def test_a_run_is_not_made_below_a_file(tmp_path: Path) -> None:
         RunDirectory(tmp_path / "file" / "run").create(preset_config("compact"))
 
 
+CREATE = """
+import sys
+from training.config import preset_config
+from training.errors import UserError
+from training.runs.run_directory import RunDirectory
+print("ready", flush=True)
+sys.stdin.readline()
+for number in range(100):
+    try:
+        RunDirectory(f"{sys.argv[1]}/{number}").create(preset_config("compact"))
+        print(number)
+    except UserError as error:
+        assert "exists and is not empty" in str(error), error
+"""
+
+
+def test_of_processes_that_make_the_same_run_one_does(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", CREATE, tmp_path]
+    processes = [
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for _ in range(3)
+    ]
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    made = [number for process in processes for number in process.communicate()[0].split()]
+    assert [process.returncode for process in processes] == [0, 0, 0]
+    assert sorted(map(int, made)) == list(range(100))
+
+
 def test_a_folder_without_configuration_is_no_run(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="is no run"):
         RunDirectory(tmp_path).read_config()
