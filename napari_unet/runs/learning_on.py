@@ -106,9 +106,9 @@ def unseen_slices(run: RunDirectory, labelled: Sequence[int]) -> list[int]:
     Where it held out strokes of the slices that it was trained on, it is a fifth of the slices
     that it has not seen at all; or none, if there are fewer than two.
     """
-    started = load_state(run.events).started or {}
-    trained = set(started.get("train_slices", ()))
-    held_out = [index for index in started.get("valid_slices", ()) if index not in trained]
+    state = load_state(run.events)
+    trained = set(state.train_slices)
+    held_out = [index for index in state.valid_slices if index not in trained]
     held_out = [index for index in held_out if index in labelled]
     if held_out:
         return held_out
@@ -123,7 +123,7 @@ def takes_place(run: RunDirectory) -> bool:
     It is if it did not begin from another, is better than that one, or a person said so.
     """
     comparison = load_state(run.events).comparison
-    return comparison is None or bool(comparison["is_better"]) or run.accepted.exists()
+    return comparison is None or comparison["is_better"] or run.accepted.exists()
 
 
 def accept(run: RunDirectory) -> None:
@@ -175,7 +175,7 @@ def is_same_stack(run: RunDirectory, shape: tuple[int, ...], path: Path | None) 
 
 def comparison_text(state: RunState) -> str:
     """How a model that learned on compares with the one that it began from, in a sentence."""
-    comparison: dict[str, Any] | None = state.comparison
+    comparison = state.comparison
     if comparison is None:
         return "The new model could not be compared with the old one: no slice was held out."
     slices = comparison["slices"]

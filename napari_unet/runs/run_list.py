@@ -14,7 +14,7 @@ from napari_unet.launchers.servers.record import is_remote, read_record
 from training.config import TrainingConfig
 from training.errors import UserError
 from training.runs.run_directory import RunDirectory
-from training.runs.run_state import RunState, RunStatus, can_resume, read_state, run_status
+from training.runs.run_state import RunState, RunStatus, can_resume, read_summary, run_status
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ class _RunReader:
         if before is None or mark is None or before.inode != mark.inode or mark.size < before.size:
             self._state, self._offset = RunState(), 0
         events = self._run.events
-        self._state, self._offset = read_state(events, self._state, self._offset, "last")
+        self._state, self._offset = read_summary(events, self._state, self._offset)
 
 
 class _FileMark(NamedTuple):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +13,15 @@ from napari_unet.runs.run_follower import RunFollower
 from napari_unet.text import format_seconds
 from training.errors import UserError
 from training.files.untrusted_files import open_regular, read_tail
+from training.runs.events import Started
 from training.runs.run_directory import RunDirectory
 from training.runs.run_state import RunState, RunStatus
 
 _MOST_PIXELS = 2**26
 _PACE_STEPS = 25
+_FIGURES = (
+    "Epoch", "Step", "Loss", "Learning rate", "Images/s", "Device", "Soft Dice", "Dice",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -144,13 +147,13 @@ class RunProgress:
     @property
     def validation(self) -> str:
         """What is held out, in a sentence; empty before the start."""
-        return str((self.state.started or {}).get("validation", ""))
+        return self.state.started.get("validation", "") if self.state.started else ""
 
     @property
     def held_out_slice(self) -> int | None:
         """Index in the stack of the slice that previews show; None before the start."""
-        held_out = (self.state.started or {}).get("valid_slices")
-        return int(held_out[0]) if held_out else None
+        held_out = self.state.valid_slices
+        return held_out[0] if held_out else None
 
     @property
     def best_figure(self) -> str:
@@ -161,18 +164,16 @@ class RunProgress:
     def figures(self) -> dict[str, str]:
         """Figures by their titles, as texts."""
         state = self.state
-        started, last = state.started or {}, (state.steps[-1] if state.steps else {})
-        epochs = started.get("total_steps", 0) / max(started.get("steps_per_epoch", 1), 1)
-        figures = {
-            "Epoch": f"{state.epoch} of {np.ceil(epochs):.0f}" if started else "",
-            "Step": f"{state.step} of {state.total_steps}" if started else "",
-            "Loss": f"{_recent_loss(state):.4f}" if last else "",
-            "Learning rate": f"{last['lr']:.2g}" if last else "",
-            "Images/s": f"{_recent_pace(state):.1f}" if last else "",
-            "Device": _device(started),
-            "Soft Dice": "",
-            "Dice": "",
-        }
+        figures = dict.fromkeys(_FIGURES, "")
+        if state.started is not None:
+            epochs = state.total_steps / max(state.started.get("steps_per_epoch", 1), 1)
+            figures["Epoch"] = f"{state.epoch} of {np.ceil(epochs):.0f}"
+            figures["Step"] = f"{state.step} of {state.total_steps}"
+            figures["Device"] = _device(state.started)
+        if state.steps:
+            figures["Loss"] = f"{_recent_loss(state):.4f}"
+            figures["Learning rate"] = f"{state.steps[-1]['lr']:.2g}"
+            figures["Images/s"] = f"{_recent_pace(state):.1f}"
         if state.evaluations and state.best_evaluation is not None:
             mean, best = state.evaluations[-1]["mean"], state.best_evaluation
             figures["Soft Dice"] = f"{mean['soft_dice']:.4f}"
@@ -245,9 +246,9 @@ def _recent_pace(state: RunState) -> float:
     return float(np.median([step["images_per_second"] for step in state.steps[-_PACE_STEPS:]]))
 
 
-def _device(started: dict[str, Any]) -> str:
-    count = started.get("world_size", 1)
-    return f"{count} x {started['device']}" if count > 1 else str(started.get("device", ""))
+def _device(started: Started) -> str:
+    count, device = started.get("world_size", 1), started.get("device", "")
+    return f"{count} x {device}" if count > 1 else device
 
 
 def _read_png(path: Path) -> NDArray[np.uint8] | None:

@@ -57,12 +57,12 @@ def events() -> Reader:
     """Events as the window folds and shows them, wholly and in the list of runs."""
     from napari_unet.runs.learning_on import comparison_text
     from napari_unet.runs.run_progress import Curves, RunProgress
-    from training.runs.event_reading import read_events
-    from training.runs.run_state import RunState, fold, load_state, read_state
+    from training.runs.event_reading import parse_events
+    from training.runs.run_state import RunState, fold, load_state, read_summary
 
     def read(path: Path) -> Any:
-        read_state(path, RunState(), 0, "last")
-        fold(RunState(), read_events(path)[0])
+        read_summary(path, RunState(), 0)
+        fold(RunState(), parse_events(path.read_bytes()))
         state = load_state(path)
         progress = RunProgress("run", "running", True, state, Curves.of(state), "", None)
         told = progress.figures(), progress.headline, progress.fraction, progress.held_out_slice

@@ -26,7 +26,8 @@ from training.devices.launch_lock import launching
 from training.devices.msrun_job import MsrunJob, free_port
 from training.devices.node_link import HeadLink
 from training.devices.run_processes import RUN_MARK, find_processes, find_workers, kill_processes
-from training.runs.event_reading import Event, parse_events
+from training.runs.event_reading import parse_events
+from training.runs.events import Event
 from training.runs.run_directory import RunDirectory
 from training.runs.run_state import load_state
 

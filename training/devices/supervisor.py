@@ -36,7 +36,7 @@ from training.errors import UserError
 from training.files.atomic_files import write_atomically
 from training.runs.event_log import EventLog
 from training.runs.run_directory import RunDirectory
-from training.runs.run_state import RunState, read_state
+from training.runs.run_state import RunState, read_summary
 
 POLL_SECONDS = 0.5
 # msrun ends by itself a second after a worker's failure, or never.
@@ -89,7 +89,7 @@ class Supervisor:
             signal.signal(number, self._on_signal)
         # What is told from here on is of this launch. Clocks may be set meanwhile.
         if self._job.is_head:
-            self._offset = read_state(self._run.events, RunState(), 0, "last")[1]
+            self._offset = read_summary(self._run.events, RunState(), 0)[1]
         with guarded(self._mark), make_link(self._job) as link:
             try:
                 failure = self._watch(self._start(), link)
@@ -177,7 +177,7 @@ class Supervisor:
 
     def _read_state(self) -> RunState:
         """What this launch told in the events."""
-        return read_state(self._run.events, RunState(), self._offset, "last")[0]
+        return read_summary(self._run.events, RunState(), self._offset)[0]
 
     def _explain(self) -> UserError:
         if self._death is None:  # msrun itself failed, or the training ended too early

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import mindspore
 import numpy as np
@@ -21,6 +20,7 @@ from training.learning.report import Report
 from training.learning.stop_request import StopRequest
 from training.learning.validator import Validator
 from training.model.model_card import describe_model
+from training.runs.events import InitialModel
 from training.runs.run_directory import RunDirectory
 from training.stacks.training_set import load_training_set
 
@@ -73,7 +73,7 @@ class Training:
         self._validator = Validator(self._learner, run, config, self._data, self._report)
         self._interval = validation_interval(self._batches, config)
         self._step = progress.steps
-        self._initial: dict[str, Any] | None = None
+        self._initial: InitialModel | None = None
 
     def begin(self) -> None:
         """Report the run's totals, and the figures of the model that it begins from, if any."""

@@ -11,6 +11,7 @@ from training.console import say
 from training.devices.placement import Device
 from training.metrics.evaluation_report import Evaluation, zoo_line
 from training.runs.event_log import EventLog
+from training.runs.events import Comparison
 from training.runs.run_directory import RunDirectory
 from training.runs.run_state import comparison_line
 
@@ -89,7 +90,7 @@ class Report:
             f"{minutes}:{seconds:02} left",
         )
 
-    def compared(self, comparison: dict[str, Any]) -> None:
+    def compared(self, comparison: Comparison) -> None:
         """Tell how the run's model compares with the one that it began from."""
         say(comparison_line(comparison))
         self.event("compared", **comparison)

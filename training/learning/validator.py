@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +16,7 @@ from training.learning.report import Report
 from training.metrics.evaluation_report import Evaluation
 from training.model.weight_files import read_metadata
 from training.presets.registry import find_preset
+from training.runs.events import Comparison, InitialModel
 from training.runs.run_directory import RunDirectory
 from training.runs.run_state import load_state
 from training.stacks.training_set import TrainingSet
@@ -96,16 +95,16 @@ class Validator:
         self._files.check()
         self._prune()
 
-    def measure_initial(self, done: int) -> dict[str, Any] | None:
+    def measure_initial(self, done: int) -> InitialModel | None:
         """Measure the weights that the run begins from; None if they are fresh."""
         if not self._config.resume:
             return None
         if done:
-            return read_initial_figures(self._run)
+            return load_state(self._run.events).initial_model
         evaluation, _ = self._validate()
-        return initial_figures(self._config, evaluation)
+        return {"path": self._config.resume_ckpt, "mean": evaluation.mean}
 
-    def compare(self, initial: dict[str, Any]) -> dict[str, Any]:
+    def compare(self, initial: InitialModel) -> Comparison:
         """Compare the run's best model with the one that it began from."""
         return compare(initial, Evaluation.from_json(self._run.evaluation_json.read_text()))
 
@@ -158,38 +157,20 @@ def _png(probability: NDArray[np.float32]) -> bytes:
     return content.getvalue()
 
 
-def initial_figures(config: TrainingConfig, evaluation: Evaluation) -> dict[str, Any]:
-    """Describe the model that a run begins from for the event ``started``: ``path``, ``mean``.
+def compare(initial: InitialModel, best: Evaluation) -> Comparison:
+    """Compare two models.
 
     Parameters
     ----------
-    config : TrainingConfig
-    evaluation : Evaluation
-        Figures of that model on the slices that the run holds out.
-    """
-    return {"path": config.resume_ckpt, "mean": evaluation.mean}
-
-
-def read_initial_figures(run: RunDirectory) -> dict[str, Any] | None:
-    """Read those of an interrupted run from its events; None if it began with fresh weights."""
-    started = load_state(run.events).started
-    return started.get("initial_model") if started else None
-
-
-def compare(initial: Mapping[str, Any], best: Evaluation) -> dict[str, Any]:
-    """Make the fields of the event ``compared``.
-
-    Parameters
-    ----------
-    initial : mapping
-        See :func:`initial_figures`.
+    initial : InitialModel
+        The model that a run began from.
     best : Evaluation
         Figures of the run's best model on the same slices.
     """
     before, after = initial["mean"], {name: best.mean[name] for name in initial["mean"]}
     return {
         "initial_path": initial["path"],
-        "slices": [figures["index"] for figures in best.slices],
+        "slices": [int(figures["index"]) for figures in best.slices],
         "before": before,
         "after": after,
         "is_better": after["soft_dice"] > before["soft_dice"],

@@ -1,26 +1,4 @@
-"""What happens in a run, one JSON object a line, and its fold into a :class:`RunState`.
-
-Every event has ``kind`` and ``time`` (seconds since 1970). Kinds and their other fields:
-
-============  ======================================================================
-started       device, world_size, versions, pid, hostname, preset, first_step,
-              total_steps, steps_per_epoch, train_slices, valid_slices (lists of int),
-              validation (what is held out, in a sentence); of a run that began from
-              another's weights, initial_model: its path, and mean (its figures here)
-step          step, epoch, loss, images_per_second, lr
-evaluated     step, epoch, slices (per-slice figures, see ``metrics``), mean
-checkpoint    step, path (relative to the run), is_best
-preview       epoch, slice, path (relative to the run)
-warning       message
-compared      initial_path, slices, before and after (figures), is_better
-finished      step, seconds
-stopped       step, seconds (a person asked for it; the model is kept)
-failed        message, remedy, traceback
-============  ======================================================================
-
-Readers ignore unknown kinds and an unfinished last line. A run of days has a million events: they
-are read in pieces, and folded into a state that is no larger than that of an hour's.
-"""
+"""Writes what happens in a run, one JSON object a line. The kinds are in ``events``."""
 
 from __future__ import annotations
 

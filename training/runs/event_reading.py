@@ -1,4 +1,8 @@
-"""Reads events, all of them or only what a state of the run needs."""
+"""Reads events, all of them or only what a state of the run needs.
+
+A run of days has a million of them: a file is read in pieces, and old steps are not parsed whole.
+Readers ignore unknown kinds and an unfinished last line.
+"""
 
 from __future__ import annotations
 
@@ -7,22 +11,17 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from itertools import takewhile
 from pathlib import Path
-from typing import Any, Literal
+from typing import NamedTuple
 
 from training.errors import UserError
 from training.files.untrusted_files import open_regular, parse_json
-from training.runs.event_fields import is_event
+from training.runs.events import Event, is_event
 
 KEPT_EVENTS = 500  # the newest of each kind
 PIECE = 4 * 2**20  # bytes that are read at once
 NEWEST_BYTES = 2 * PIECE  # of a file; the newest steps are sought there
 LONGEST_LINE = 64 * 2**20
-
-Event = dict[str, Any]
-# What is parsed of a piece's steps: all, the losses of all but the newest, the last step alone.
-Detail = Literal["all", "losses", "last"]
 
 _STEP_START = b'{"kind": "step",'
 _PREVIEW_START = b'{"kind": "preview",'
@@ -30,51 +29,82 @@ _STEP = re.compile(rb'"step": (\d{1,15}),')
 _LOSS = re.compile(rb'"loss": ([\d.e+-]+), ')
 
 
+class Losses(NamedTuple):
+    """The losses of steps that were not parsed whole."""
+
+    steps: range
+    values: list[float]
+
+
+class Piece(NamedTuple):
+    """A part of a file, with at least one finished line.
+
+    Parameters
+    ----------
+    content : bytes
+        Its lines; the last may be unfinished.
+    end : int
+        The byte offset after the finished lines.
+    is_old : bool
+        Whether the newest steps are not sought here, but further on.
+    """
+
+    content: bytes
+    end: int
+    is_old: bool
+
+
 def complete_length(content: bytes) -> int:
     """Length in bytes of the finished lines at the start of ``content``."""
     return content.rfind(b"\n") + 1
 
 
-def parse_events(content: bytes, detail: Detail = "all", newest: int = KEPT_EVENTS) -> list[Event]:
-    """The events in the finished lines of ``content``; anything else is passed over.
+def parse_events(content: bytes) -> list[Event]:
+    """Every event in the finished lines of ``content``; anything else is passed over."""
+    return list(_parse(_finished_lines(content)))
 
-    Of steps that are not parsed wholly there is the kind ``losses``, with the lists ``steps`` and
-    ``losses``, or nothing. With the detail ``losses``, ``newest`` is how many steps are parsed,
-    and of the previews there is the last.
+
+def parse_progress(content: bytes, newest: int = KEPT_EVENTS) -> list[Event | Losses]:
+    """The events for a state with curves: of all steps but the newest only the losses.
+
+    Parameters
+    ----------
+    content : bytes
+        As for :func:`parse_events`.
+    newest : int
+        How many steps are parsed whole. Of the previews before them, there is the last.
     """
-    lines = content[: complete_length(content)].splitlines()
-    if detail == "all":
-        return list(_parsed(lines))
-    length = len(_STEP_START)
-    others = [place for place, line in enumerate(lines) if line[:length] != _STEP_START]
+    lines = _finished_lines(content)
+    others = _places_between_steps(lines)
+    begin = _begin_of_newest(len(lines), others, newest)
     previews = [place for place in others if lines[place].startswith(_PREVIEW_START)]
-    outdated = set(previews[:-1]) if detail == "losses" else set()
-    begin = _begin_of_newest(len(lines), others, 1 if detail == "last" else newest)
-    events: list[Event] = []
-    done = 0
-    for place in [*takewhile(lambda one: one < begin, others), begin]:
-        if detail == "losses" and done < place:
-            events += _losses(lines[done:place])
+    outdated = set(previews[:-1])
+    events: list[Event | Losses] = []
+    start = 0
+    for place in others:
+        if place >= begin:
+            break
+        if start < place:
+            events += _losses(lines[start:place])
         if place not in outdated:
-            events += _parsed(lines[place : place + 1])
-        done = place + 1
-    return [*events, *_parsed(lines[done:])]
+            events += _parse(lines[place : place + 1])
+        start = place + 1
+    if start < begin:
+        events += _losses(lines[start:begin])
+    return [*events, *_parse(lines[begin:])]
 
 
-def read_events(path: Path, offset: int = 0) -> tuple[list[Event], int]:
-    """Events from a byte offset on, and the offset to go on from next time.
-
-    A file that does not exist yet has no events.
-    """
-    found: list[Event] = []
-    for events, after in read_pieces(path, offset, "all"):
-        found += events
-        offset = after
-    return found, offset
+def parse_summary(content: bytes) -> list[Event]:
+    """The events in the finished lines of ``content``, of the steps the last alone."""
+    lines = _finished_lines(content)
+    others = _places_between_steps(lines)
+    begin = _begin_of_newest(len(lines), others, 1)
+    earlier = [lines[place] for place in others if place < begin]
+    return list(_parse(earlier + lines[begin:]))
 
 
-def read_pieces(path: Path, offset: int, detail: Detail) -> Iterator[tuple[list[Event], int]]:
-    """Events from a byte offset on, piece by piece, each with the offset after it.
+def read_pieces(path: Path, offset: int) -> Iterator[Piece]:
+    """Read a file of events from a byte offset on.
 
     A file that does not exist yet has no pieces. Nothing is read beyond a line that is longer
     than ``LONGEST_LINE``.
@@ -99,22 +129,21 @@ def read_pieces(path: Path, offset: int, detail: Detail) -> Iterator[tuple[list[
             whole = complete_length(content)
             if whole:
                 offset, size = offset + whole, PIECE
-                is_old = length - offset > NEWEST_BYTES
-                yield parse_events(content, detail, 1 if is_old else KEPT_EVENTS), offset
+                yield Piece(content, offset, length - offset > NEWEST_BYTES)
             elif len(content) < size or size >= LONGEST_LINE:
                 return
             else:
                 size *= 2  # a line that is longer than a piece
 
 
-def _parsed(lines: Iterable[bytes]) -> Iterator[Event]:
-    for line in lines:
-        try:
-            event = parse_json(line)
-        except ValueError:
-            continue
-        if is_event(event):
-            yield event
+def _finished_lines(content: bytes) -> list[bytes]:
+    return content[: complete_length(content)].splitlines()
+
+
+def _places_between_steps(lines: list[bytes]) -> list[int]:
+    """The places of the lines that are no steps."""
+    length = len(_STEP_START)
+    return [place for place, line in enumerate(lines) if line[:length] != _STEP_START]
 
 
 def _begin_of_newest(count: int, others: list[int], wanted: int) -> int:
@@ -128,7 +157,17 @@ def _begin_of_newest(count: int, others: list[int], wanted: int) -> int:
     return 0
 
 
-def _losses(steps: list[bytes]) -> Iterable[Event]:
+def _parse(lines: Iterable[bytes]) -> Iterator[Event]:
+    for line in lines:
+        try:
+            event = parse_json(line)
+        except ValueError:
+            continue
+        if is_event(event):
+            yield event
+
+
+def _losses(steps: list[bytes]) -> Iterable[Event | Losses]:
     """Only the losses of steps that ``EventLog`` wrote one after the other: that is quick."""
     ends = _STEP.findall(b"\n".join(steps[:1] + steps[-1:]))
     texts = _LOSS.findall(b"\n".join(steps))
@@ -137,5 +176,5 @@ def _losses(steps: list[bytes]) -> Iterable[Event]:
         with suppress(ValueError):
             losses = list(map(float, texts))
             if last - first + 1 == len(losses) and math.isfinite(sum(losses)):
-                return [{"kind": "losses", "steps": range(first, last + 1), "losses": losses}]
-    return _parsed(steps)
+                return [Losses(range(first, last + 1), losses)]
+    return _parse(steps)

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from training.runs.event_reading import (
     KEPT_EVENTS,
-    Detail,
-    Event,
+    Losses,
+    parse_progress,
+    parse_summary,
     read_pieces,
+)
+from training.runs.events import (
+    Compared,
+    Comparison,
+    Evaluated,
+    Event,
+    Failed,
+    InitialModel,
+    Preview,
+    Started,
+    Step,
 )
 from training.runs.thinned_curve import ThinnedCurve
 
@@ -28,16 +40,16 @@ class RunState:
     """
 
     status: Status = "waiting"
-    started: Event | None = None
+    started: Started | None = None
     started_time: float | None = None
     last_time: float | None = None
-    steps: list[Event] = field(default_factory=list)
-    evaluations: list[Event] = field(default_factory=list)
-    best_evaluation: Event | None = None
-    preview: Event | None = None
+    steps: list[Step] = field(default_factory=list)
+    evaluations: list[Evaluated] = field(default_factory=list)
+    best_evaluation: Evaluated | None = None
+    preview: Preview | None = None
     warnings: list[str] = field(default_factory=list)
-    comparison: Event | None = None
-    failure: Event | None = None
+    comparison: Compared | None = None
+    failure: Failed | None = None
     loss: ThinnedCurve = field(default_factory=ThinnedCurve)
     soft_dice: ThinnedCurve = field(default_factory=ThinnedCurve)
     dice: ThinnedCurve = field(default_factory=ThinnedCurve)
@@ -45,86 +57,133 @@ class RunState:
     @property
     def step(self) -> int:
         if self.steps:
-            return int(self.steps[-1]["step"])
-        return int(self.started["first_step"]) if self.started else 0
+            return self.steps[-1]["step"]
+        return self.started["first_step"] if self.started else 0
 
     @property
     def epoch(self) -> int:
-        return int(self.steps[-1]["epoch"]) if self.steps else 0
+        return self.steps[-1]["epoch"] if self.steps else 0
 
     @property
     def total_steps(self) -> int:
-        return int(self.started["total_steps"]) if self.started else 0
+        return self.started["total_steps"] if self.started else 0
+
+    @property
+    def train_slices(self) -> list[int]:
+        return self.started.get("train_slices", []) if self.started else []
+
+    @property
+    def valid_slices(self) -> list[int]:
+        return self.started.get("valid_slices", []) if self.started else []
 
     @property
     def best_soft_dice(self) -> float | None:
         return _soft_dice(self.best_evaluation) if self.best_evaluation else None
 
     @property
+    def initial_model(self) -> InitialModel | None:
+        """The model that the run began from; None: fresh weights."""
+        return self.started.get("initial_model") if self.started else None
+
+    @property
     def initial_soft_dice(self) -> float | None:
-        """Of the model that the run began from, on this run's held-out slices; None: fresh."""
-        initial = self.started.get("initial_model") if self.started else None
-        return float(initial["mean"]["soft_dice"]) if initial else None
+        """Of the initial model, on this run's held-out slices."""
+        return self.initial_model["mean"]["soft_dice"] if self.initial_model else None
 
     @property
     def seconds_left(self) -> float | None:
         """Estimate from the pace since the last start, or None before there is one."""
         if self.status != "running" or self.started is None or self.last_time is None:
             return None
-        done = self.step - int(self.started["first_step"])
+        done = self.step - self.started["first_step"]
         if done < 2:
             return None
-        pace = (self.last_time - float(self.started["time"])) / done
+        pace = (self.last_time - self.started["time"]) / done
         return pace * max(0, self.total_steps - self.step)
 
 
-def fold(state: RunState, events: Iterable[Event]) -> RunState:
+def fold(state: RunState, events: Iterable[Event | Losses]) -> RunState:
     """The state after some more events. ``state`` itself is left as it was.
 
-    A ``started`` event of a resumed run takes back the steps after the checkpoint from which
-    it goes on: they are trained again, and told again.
+    A ``started`` event of a resumed run drops the steps after the checkpoint from which it goes
+    on: they are trained again, and written again.
     """
-    news = _News()
+    batch = _Batch()
     warnings = list(state.warnings)
-    changes: dict[str, Any] = {}
+    last_time, preview = state.last_time, state.preview
     for event in events:
-        changes["last_time"] = event.get("time")
+        if isinstance(event, Losses):
+            batch.numbers += event.steps
+            batch.losses += event.values
+            continue
+        last_time = event["time"]
         match event["kind"]:
             case "step":
-                news.steps.append(event)
-                news.numbers.append(event["step"])
-                news.losses.append(event["loss"])
-            case "losses":
-                news.numbers += event["steps"]
-                news.losses += event["losses"]
-            case "started":
-                state = _taken_back(news.added_to(state), event["first_step"])
-                news = _News()
-                changes |= {"status": "running", "started": event, "failure": None}
-                changes["comparison"] = None
-                if state.started_time is None:
-                    changes.setdefault("started_time", event["time"])
+                batch.steps.append(event)
+                batch.numbers.append(event["step"])
+                batch.losses.append(event["loss"])
             case "evaluated":
-                news.evaluations.append(event)
+                batch.evaluations.append(event)
+            case "started":
+                state = _rewind(batch.add_to(state), event["first_step"])
+                batch = _Batch()
+                is_first = state.started_time is None
+                state = replace(
+                    state,
+                    status="running",
+                    started=event,
+                    started_time=event["time"] if is_first else state.started_time,
+                    comparison=None,
+                    failure=None,
+                )
             case "preview":
-                changes["preview"] = event
+                preview = event
             case "warning":
                 warnings.append(event["message"])
             case "compared":
-                changes["comparison"] = event
+                state = replace(state, comparison=event)
             case "finished" | "stopped" as ending:
-                changes["status"] = ending
+                state = replace(state, status=ending)
             case "failed":
-                changes |= {"status": "failed", "failure": event}
-    return replace(news.added_to(state), warnings=warnings[-KEPT_EVENTS:], **changes)
+                state = replace(state, status="failed", failure=event)
+    return replace(
+        batch.add_to(state),
+        last_time=last_time,
+        preview=preview,
+        warnings=warnings[-KEPT_EVENTS:],
+    )
 
 
-def read_state(
-    path: Path, state: RunState, offset: int, detail: Detail = "losses"
-) -> tuple[RunState, int]:
-    """The state after what a file tells from a byte offset on, and the offset to go on from."""
-    for events, after in read_pieces(path, offset, detail):
-        state, offset = fold(state, events), after
+def read_state(path: Path, state: RunState, offset: int) -> tuple[RunState, int]:
+    """Read on in a file of events.
+
+    Parameters
+    ----------
+    path : Path
+        The file; it need not exist.
+    state : RunState
+        What it tells as far as ``offset``, in bytes.
+
+    Returns
+    -------
+    RunState, int
+        The state after all that is there, and the offset to read on from next time.
+
+    Raises
+    ------
+    UserError
+        If it can't be read.
+    """
+    for piece in read_pieces(path, offset):
+        newest = 1 if piece.is_old else KEPT_EVENTS
+        state, offset = fold(state, parse_progress(piece.content, newest)), piece.end
+    return state, offset
+
+
+def read_summary(path: Path, state: RunState, offset: int) -> tuple[RunState, int]:
+    """As :func:`read_state`, but without the curve of losses: of the steps only the last."""
+    for piece in read_pieces(path, offset):
+        state, offset = fold(state, parse_summary(piece.content)), piece.end
     return state, offset
 
 
@@ -134,15 +193,15 @@ def load_state(path: Path) -> RunState:
 
 
 @dataclass
-class _News:
-    """Steps and evaluations to come to a state; of older steps only the numbers and losses."""
+class _Batch:
+    """Steps and evaluations to add to a state at once; of old steps there are only the losses."""
 
-    steps: list[Event] = field(default_factory=list)
-    numbers: list[float] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
+    numbers: list[int] = field(default_factory=list)
     losses: list[float] = field(default_factory=list)
-    evaluations: list[Event] = field(default_factory=list)
+    evaluations: list[Evaluated] = field(default_factory=list)
 
-    def added_to(self, state: RunState) -> RunState:
+    def add_to(self, state: RunState) -> RunState:
         if not self.numbers and not self.evaluations:
             return state
         best = [] if state.best_evaluation is None else [state.best_evaluation]
@@ -153,13 +212,13 @@ class _News:
             steps=[*state.steps, *self.steps][-KEPT_EVENTS:],
             evaluations=[*state.evaluations, *self.evaluations][-KEPT_EVENTS:],
             best_evaluation=max([*best, *self.evaluations], key=_soft_dice, default=None),
-            loss=state.loss.extended(self.numbers, self.losses),
-            soft_dice=state.soft_dice.extended(evaluated, [mean["soft_dice"] for mean in means]),
-            dice=state.dice.extended(evaluated, [mean["dice"] for mean in means]),
+            loss=state.loss.append(self.numbers, self.losses),
+            soft_dice=state.soft_dice.append(evaluated, [mean["soft_dice"] for mean in means]),
+            dice=state.dice.append(evaluated, [mean["dice"] for mean in means]),
         )
 
 
-def _taken_back(state: RunState, step: int) -> RunState:
+def _rewind(state: RunState, step: int) -> RunState:
     """The state as it was after a step; its best evaluation is the best of those still kept."""
     best = state.best_evaluation
     evaluations = [event for event in state.evaluations if event["step"] <= step]
@@ -176,8 +235,8 @@ def _taken_back(state: RunState, step: int) -> RunState:
     )
 
 
-def _soft_dice(evaluation: Event) -> float:
-    return float(evaluation["mean"]["soft_dice"])
+def _soft_dice(evaluation: Evaluated) -> float:
+    return evaluation["mean"]["soft_dice"]
 
 
 def run_status(state: RunState, is_running: bool) -> RunStatus:
@@ -192,9 +251,9 @@ def can_resume(status: RunStatus) -> bool:
     return status in ("stopped", "failed", "interrupted")
 
 
-def comparison_line(comparison: Mapping[str, Any]) -> str:
-    """Say how a run's model compares with the one that it began from, by a ``compared`` event."""
-    before, after = (comparison[name]["soft_dice"] for name in ("before", "after"))
+def comparison_line(comparison: Comparison) -> str:
+    """Say how a run's model compares with the one that it began from."""
+    before, after = comparison["before"]["soft_dice"], comparison["after"]["soft_dice"]
     verdict = "better" if comparison["is_better"] else "not better"
     return (
         f"Soft Dice of what was held out: {after:.4f}, and {before:.4f} by the model that it "

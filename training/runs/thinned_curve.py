@@ -62,8 +62,8 @@ class ThinnedCurve:
             counts[-1] = self.count - self.stride * (len(self) - 1)
         return np.asarray(self.sums / counts)
 
-    def extended(self, steps: Sequence[float], values: Sequence[float]) -> ThinnedCurve:
-        """The curve with some more samples; this one is left as it was.
+    def append(self, steps: Sequence[float], values: Sequence[float]) -> ThinnedCurve:
+        """Return the curve with some more samples; this one is left as it was.
 
         Parameters
         ----------

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from training.errors import UserError
-from training.runs.event_reading import Event
+from training.runs.events import Failed
 
 RESUME = "Resume the run: it goes on from its newest checkpoint."
 
 
-def ending_event(facts: str, server: str, time: float) -> Event:
+def ending_event(facts: str, server: str, time: float) -> Failed:
     """A ``failed`` event for a run whose processes are gone.
 
     Parameters

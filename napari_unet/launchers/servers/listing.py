@@ -16,7 +16,7 @@ from napari_unet.launchers.servers.run_folder import RunFolder
 from napari_unet.launchers.servers.store import Store
 from training.config import TrainingConfig
 from training.errors import UserError
-from training.runs.event_reading import parse_events
+from training.runs.event_reading import parse_summary
 from training.runs.run_directory import RunDirectory
 from training.runs.run_state import RunState, RunStatus, fold, run_status
 
@@ -65,7 +65,7 @@ async def _list(profile: Profile) -> list[RemoteRun]:
 async def _summarize(folder: RunFolder) -> RemoteRun:
     async with folder.server.files() as files:
         content = await files.read_ends(folder.events, MOST_EVENTS)
-    state = fold(RunState(), parse_events(content, "last"))
+    state = fold(RunState(), parse_summary(content))
     run_id = (await folder.read_launch()).get("id", "")
     count = await folder.server.count(scripts.are_running(run_id)) if run_id else 0
     return RemoteRun(folder.name, run_status(state, count > 0), state.best_soft_dice)

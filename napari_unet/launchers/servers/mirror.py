@@ -23,7 +23,12 @@ from training.files.append_files import open_to_append
 from training.files.atomic_files import UnwritableError, replacing, write_atomically
 from training.files.file_locks import NoLocksError, take_lock
 from training.files.untrusted_files import is_inside
-from training.runs.event_reading import LONGEST_LINE, complete_length, read_pieces
+from training.runs.event_reading import (
+    LONGEST_LINE,
+    complete_length,
+    parse_summary,
+    read_pieces,
+)
 from training.runs.run_directory import RunDirectory
 
 FETCH_TRIES = 5
@@ -200,9 +205,9 @@ class Mirror:
         if inode != self._events_inode:
             self._events_inode, self._events_read, self.has_ending = inode, 0, False
         is_first_look = self._events_read == 0
-        for events, offset in read_pieces(self.run.events, self._events_read, "last"):
-            self._events_read = offset
-            for event in events:
+        for piece in read_pieces(self.run.events, self._events_read):
+            self._events_read = piece.end
+            for event in parse_summary(piece.content):
                 self.has_ending = event["kind"] in ENDINGS
                 if event["kind"] == "preview":
                     await self._fetch_preview(files, event["path"], is_first_look)

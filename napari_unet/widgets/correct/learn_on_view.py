@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from napari import Viewer
 from napari.layers import Image, Labels
 from qtpy.QtCore import Signal
@@ -104,7 +102,7 @@ class LearnOnView(QWidget):
             self._text.setText(str(failure(progress, run)))
             return
         self._text.setText(comparison_text(progress.state))
-        comparison: Any = progress.state.comparison
+        comparison = progress.state.comparison
         if comparison is None or comparison["is_better"]:
             run_in_thread(lambda: remember(model=str(run.path)), lambda _: None)
             self._use.setText("Predict with the new one")

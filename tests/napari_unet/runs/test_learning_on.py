@@ -65,7 +65,15 @@ def test_of_held_out_strokes_the_slices_were_seen(
 def test_a_model_takes_its_place_if_it_is_better_or_accepted(run: RunDirectory) -> None:
     assert takes_place(run)
     figures = {"soft_dice": 0.9}
-    tell(run, "compared", slices=[3], before=figures, after=figures, is_better=False)
+    tell(
+        run,
+        "compared",
+        initial_path="best.safetensors",
+        slices=[3],
+        before=figures,
+        after=figures,
+        is_better=False,
+    )
     assert not takes_place(run)
     accept(run)
     assert takes_place(run)

@@ -8,27 +8,41 @@ import pytest
 from tests.limits import no_file_longer_than
 from training.runs import event_reading
 from training.runs.event_log import EventLog
-from training.runs.event_reading import KEPT_EVENTS, read_events
-from training.runs.run_state import RunState, fold, load_state, read_state
+from training.runs.event_reading import KEPT_EVENTS, parse_events
+from training.runs.events import Compared, Evaluated, Event, Failed, Started, Step
+from training.runs.run_state import RunState, fold, load_state, read_state, read_summary
 
-STARTED = {"kind": "started", "time": 10.0, "first_step": 0, "total_steps": 10}
-
-
-def step(number: int) -> dict[str, object]:
-    return {"kind": "step", "time": 10.0 + number, "step": number, "epoch": 1, "loss": 1 / number}
+STARTED: Started = {"kind": "started", "time": 10.0, "first_step": 0, "total_steps": 10}
 
 
-def evaluated(number: int, soft_dice: float) -> dict[str, object]:
+def resumed(first_step: int) -> Started:
+    return {"kind": "started", "time": 50.0, "first_step": first_step, "total_steps": 10}
+
+
+def step(number: int) -> Step:
+    return {
+        "kind": "step",
+        "time": 10.0 + number,
+        "step": number,
+        "epoch": 1,
+        "loss": 1 / number,
+        "images_per_second": 9.0,
+        "lr": 1e-5,
+    }
+
+
+def evaluated(number: int, soft_dice: float) -> Evaluated:
     return {
         "kind": "evaluated",
         "time": 10.0 + number,
         "step": number,
+        "epoch": 1,
         "mean": {"soft_dice": soft_dice, "dice": 0.5},
     }
 
 
 def test_steps_and_the_best_evaluation_are_kept() -> None:
-    events = [STARTED, step(1), step(2), evaluated(2, 0.9), step(3), evaluated(3, 0.8)]
+    events: list[Event] = [STARTED, step(1), step(2), evaluated(2, 0.9), step(3), evaluated(3, 0.8)]
     state = fold(RunState(), events)
     assert state.status == "running"
     assert state.step == 3
@@ -37,7 +51,7 @@ def test_steps_and_the_best_evaluation_are_kept() -> None:
 
 
 def test_folding_in_parts_gives_the_same_state() -> None:
-    events = [STARTED, *(step(number) for number in range(1, 6)), evaluated(5, 0.7)]
+    events: list[Event] = [STARTED, *(step(number) for number in range(1, 6)), evaluated(5, 0.7)]
     state = RunState()
     for event in events:
         before = state
@@ -47,16 +61,21 @@ def test_folding_in_parts_gives_the_same_state() -> None:
 
 
 def test_a_resumed_run_tells_nothing_twice() -> None:
-    killed = [STARTED, *(step(number) for number in range(1, 6)), evaluated(3, 0.9)]
-    resumed = [STARTED | {"first_step": 3, "time": 50.0}, step(4), step(5), step(6)]
-    state = fold(fold(RunState(), killed), resumed)
+    killed: list[Event] = [STARTED, *(step(number) for number in range(1, 6)), evaluated(3, 0.9)]
+    state = fold(RunState(), [*killed, resumed(3), step(4), step(5), step(6)])
     assert [one["step"] for one in state.steps] == [1, 2, 3, 4, 5, 6]
     assert [one["step"] for one in state.evaluations] == [3]
     assert state.started_time == 10.0
 
 
 def test_a_failure_is_told_until_the_run_goes_on() -> None:
-    failed = {"kind": "failed", "time": 12.0, "message": "No.", "remedy": "", "traceback": ""}
+    failed: Failed = {
+        "kind": "failed",
+        "time": 12.0,
+        "message": "No.",
+        "remedy": "",
+        "traceback": "",
+    }
     state = fold(RunState(), [STARTED, failed])
     assert (state.status, state.failure) == ("failed", failed)
     state = fold(state, [STARTED])
@@ -64,9 +83,17 @@ def test_a_failure_is_told_until_the_run_goes_on() -> None:
 
 
 def test_a_comparison_is_told_until_the_run_goes_on() -> None:
-    figures = {"mean": {"soft_dice": 0.8}}
-    started = STARTED | {"initial_model": {"path": "best.safetensors", **figures}}
-    compared = {"kind": "compared", "time": 13.0, "is_better": True}
+    started = STARTED.copy()
+    started["initial_model"] = {"path": "best.safetensors", "mean": {"soft_dice": 0.8}}
+    compared: Compared = {
+        "kind": "compared",
+        "time": 13.0,
+        "initial_path": "best.safetensors",
+        "slices": [2],
+        "before": {"soft_dice": 0.8},
+        "after": {"soft_dice": 0.9},
+        "is_better": True,
+    }
     state = fold(RunState(), [started, step(1), compared])
     assert (state.initial_soft_dice, state.comparison) == (0.8, compared)
     assert fold(state, [started]).comparison is None
@@ -77,13 +104,12 @@ def test_an_unfinished_line_and_unknown_kinds_are_passed_over(tmp_path: Path) ->
     path = tmp_path / "events.jsonl"
     lines = [json.dumps(STARTED), json.dumps({"kind": "new", "time": 0}), "not JSON", '{"kind"']
     path.write_text("\n".join(lines))
-    assert load_state(path).status == "running"
-    events, offset = read_events(path)
-    assert [event["kind"] for event in events] == ["started", "new"]
+    state, offset = read_state(path, RunState(), 0)
+    assert (state.status, state.last_time) == ("running", STARTED["time"])
     with path.open("a") as file:
-        file.write(': "finished", "time": 3}\n')
-    events, _ = read_events(path, offset)
-    assert [event["kind"] for event in events] == ["finished"]
+        file.write(': "finished", "time": 13.0, "step": 3, "seconds": 3.0}\n')
+    state, _ = read_state(path, state, offset)
+    assert (state.status, state.last_time) == ("finished", 13.0)
 
 
 def test_the_log_cuts_off_what_a_killed_process_left(tmp_path: Path) -> None:
@@ -92,11 +118,11 @@ def test_the_log_cuts_off_what_a_killed_process_left(tmp_path: Path) -> None:
     log = EventLog(path)
     log.append("finished", step=3, seconds=1.0)
     log.close()
-    assert [event["kind"] for event in read_events(path)[0]] == ["started", "finished"]
+    assert [event["kind"] for event in parse_events(path.read_bytes())] == ["started", "finished"]
 
 
 def test_no_file_has_no_events(tmp_path: Path) -> None:
-    assert read_events(tmp_path / "none.jsonl", 7) == ([], 7)
+    assert read_state(tmp_path / "none.jsonl", RunState(), 7) == (RunState(), 7)
 
 
 def write_events(path: Path, steps: int) -> None:
@@ -105,9 +131,14 @@ def write_events(path: Path, steps: int) -> None:
     for number in range(1, steps + 1):
         log.append("step", step=number, epoch=1, loss=1 / number, images_per_second=9.0, lr=1e-5)
         if number % 10 == 0:
-            log.append("evaluated", step=number, mean={"soft_dice": number / steps, "dice": 0.5})
+            mean = {"soft_dice": number / steps, "dice": 0.5}
+            log.append("evaluated", step=number, epoch=1, mean=mean)
             log.append("preview", epoch=1, slice=2, path=f"preview/epoch-{number:04}.png")
     log.close()
+
+
+def state_of_all_events(path: Path) -> RunState:
+    return fold(RunState(), parse_events(path.read_bytes()))
 
 
 def test_a_file_of_many_pieces_gives_the_same_state(
@@ -115,7 +146,7 @@ def test_a_file_of_many_pieces_gives_the_same_state(
 ) -> None:
     path = tmp_path / "events.jsonl"
     write_events(path, steps=3000)
-    expected = fold(RunState(), read_events(path)[0])
+    expected = state_of_all_events(path)
     assert len(expected.steps) == KEPT_EVENTS
     assert expected.loss.means.tolist() == [1 / number for number in range(1, 3001)]
     assert load_state(path) == expected
@@ -129,16 +160,15 @@ def test_a_file_of_many_pieces_gives_the_same_state(
 def test_of_the_steps_the_last_alone_can_be_read(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     write_events(path, steps=30)
-    state, offset = read_state(path, RunState(), 0, "last")
+    state, offset = read_summary(path, RunState(), 0)
     assert (state.step, len(state.steps), offset) == (30, 1, path.stat().st_size)
     assert state.best_soft_dice == 1.0
 
 
-def test_a_run_taken_back_beyond_the_newest_steps_knows_where_it_is(tmp_path: Path) -> None:
+def test_a_run_resumed_before_the_newest_steps_knows_where_it_is(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     write_events(path, steps=3000)
-    resumed = [STARTED | {"first_step": 100, "time": 50.0}]
-    state = fold(load_state(path), resumed)
+    state = fold(load_state(path), [resumed(100)])
     assert (state.step, state.steps) == (100, [])
     assert state.loss.steps[-1] == 100
 
@@ -150,7 +180,7 @@ def test_steps_that_are_not_as_we_write_them_are_read_as_well(tmp_path: Path) ->
     lines[3] = '{"kind": "step", "lr": 1, "images_per_second": 9, "step": 3, "loss": 1, "epoch": 1}'
     lines[4] = '{"kind": "step", "step'
     path.write_text("\n".join(lines) + "\n")
-    assert load_state(path) == fold(RunState(), read_events(path)[0])
+    assert load_state(path) == state_of_all_events(path)
 
 
 def test_an_event_that_finds_no_room_is_written_later(tmp_path: Path) -> None:
