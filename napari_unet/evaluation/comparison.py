@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import time
 from typing import Any
@@ -12,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.errors import UserError
+from training.metrics.csv_table import csv_table
 from training.metrics.neuron_metrics import NEURON_FIGURES, neuron_figures_of_mask
 from training.metrics.pixel_metrics import overlap_figures
 from training.stacks.stack_axes import as_stack
@@ -146,18 +145,16 @@ class Comparison:
 
     def to_csv(self, delimiter: str = ",") -> str:
         """Write a line a slice, then mean and standard deviation."""
-        text = io.StringIO()
-        writer = csv.writer(text, delimiter=delimiter, lineterminator="\n")
-        writer.writerow(["index", *FIGURES])
-        rows: list[tuple[Any, Figures]] = [
+        lines: list[tuple[object, Figures]] = [
             *self.by_slice().items(),
             ("mean", self.mean()),
             ("sd", self.spread()),
         ]
-        for name, figures in rows:
-            cells = [f"{figures[key]:.6f}" if key in figures else "" for key in FIGURES]
-            writer.writerow([name, *cells])
-        return text.getvalue()
+        rows = (
+            [name, *(f"{figures[key]:.6f}" if key in figures else "" for key in FIGURES)]
+            for name, figures in lines
+        )
+        return csv_table(["index", *FIGURES], rows, delimiter)
 
     def _over_slices(self, statistic: Any) -> Figures:
         computed = list(self.by_slice().values())

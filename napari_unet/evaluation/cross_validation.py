@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,6 +13,7 @@ from numpy.typing import NDArray
 from napari_unet.prediction.predictor import Predictor
 from training.config import FOLDS
 from training.errors import UserError
+from training.metrics.csv_table import csv_table
 from training.metrics.evaluation_report import Evaluation, evaluate_slices
 from training.metrics.pixel_metrics import format_table, mean_figures
 from training.stacks.holdout import split_fold
@@ -104,16 +103,14 @@ class CrossValidation:
         """A line a slice, of all folds; of one fold alone, its evaluation."""
         if len(self.folds) == 1:
             return self.folds[0].evaluation.to_csv()
-        text = io.StringIO()
-        columns = ["fold", "model", "index", *self.mean(), "seen_in_training"]
-        writer = csv.DictWriter(text, columns, lineterminator="\n")
-        writer.writeheader()
+        names = ["index", *self.mean()]
+        rows: list[list[object]] = []
         for fold in self.folds:
-            known: dict[str, Any] = {"fold": fold.evaluation.fold, "model": fold.model}
             for figures in fold.evaluation.slices:
+                cells = [figures[name] for name in names]
                 is_seen = figures["index"] in fold.seen
-                writer.writerow({**known, **figures, "seen_in_training": is_seen})
-        return text.getvalue()
+                rows.append([fold.evaluation.fold, fold.model, *cells, is_seen])
+        return csv_table(["fold", "model", *names, "seen_in_training"], rows)
 
 
 def assign_folds(predictors: Predictors, fold: int | str | None) -> list[tuple[int, str]]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from training.metrics.csv_table import csv_table
 
 REGION_SIZE = 64
 REGIONS_PER_SLICE = 5
@@ -136,15 +136,13 @@ def rank_uncertainty(
 
 def uncertainty_csv(slices: Iterable[SliceUncertainty]) -> str:
     """Write a line a slice, the most uncertain first, each followed by its regions."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["kind", "z", "y", "x", "height", "width", "score"])
+    rows: list[list[object]] = []
     for ranked in rank_slices(slices):
-        writer.writerow(["slice", ranked.z, "", "", "", "", f"{ranked.score:.6f}"])
+        rows.append(["slice", ranked.z, "", "", "", "", f"{ranked.score:.6f}"])
         for region in ranked.regions:
             place = region.z, region.y, region.x, region.height, region.width
-            writer.writerow(["region", *place, f"{region.score:.6f}"])
-    return text.getvalue()
+            rows.append(["region", *place, f"{region.score:.6f}"])
+    return csv_table(["kind", "z", "y", "x", "height", "width", "score"], rows)
 
 
 def _window_means(image: NDArray[np.float32], size: int) -> NDArray[np.float64]:

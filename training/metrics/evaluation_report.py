@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -12,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from training.metrics.csv_table import csv_table
 from training.metrics.neuron_metrics import NEURON_FIGURES, THRESHOLDS, neuron_figures
 from training.metrics.pixel_metrics import (
     DEFAULT_THRESHOLD,
@@ -85,12 +84,9 @@ class Evaluation:
 
     def to_csv(self) -> str:
         """Write a line a slice; the last line is the mean."""
-        text = io.StringIO()
-        writer = csv.DictWriter(text, ["index", *self.mean], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(self.slices)
-        writer.writerow({"index": "mean", **self.mean})
-        return text.getvalue()
+        columns = ["index", *self.mean]
+        lines: list[Mapping[str, Any]] = [*self.slices, {"index": "mean", **self.mean}]
+        return csv_table(columns, ([figures[name] for name in columns] for figures in lines))
 
     def table(self) -> str:
         return format_table(self.slices, self.mean)
