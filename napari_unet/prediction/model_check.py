@@ -8,6 +8,7 @@ from typing import Any
 
 from training.errors import UserError
 from training.files.untrusted_files import open_regular
+from training.model.model_card import METADATA_KEY, ModelCard
 
 OPERATIONS = frozenset(
     {
@@ -45,10 +46,7 @@ def read_onnx(path: Path) -> bytes:
             content = file.read() if path.stat().st_size <= MOST_BYTES else b""
     except OSError as error:
         raise UserError(f"{path} can't be read: {error.strerror}.", _REMEDY) from error
-    try:
-        model = onnx.load_model_from_string(content)
-    except Exception as error:  # protobuf's, which differ from version to version
-        raise _damaged(path) from error
+    model = _parse(content, path)
     _check_operators(model, path)
     for tensor in model.graph.initializer:
         _check_weights(tensor, path)
@@ -57,6 +55,31 @@ def read_onnx(path: Path) -> bytes:
     except Exception as error:
         raise _damaged(path) from error
     return content
+
+
+def read_card(content: bytes, path: Path) -> ModelCard:
+    """Read the card of a model from its ONNX file's content.
+
+    Raises
+    ------
+    UserError
+        If there is none, or it can't be read.
+    """
+    texts = {entry.key: entry.value for entry in _parse(content, path).metadata_props}
+    if METADATA_KEY not in texts:
+        raise UserError(
+            f"{path} is a model of another program: it has no {METADATA_KEY} metadata.", _OURS
+        )
+    return ModelCard.from_json(texts[METADATA_KEY], source=str(path))
+
+
+def _parse(content: bytes, path: Path) -> Any:
+    import onnx
+
+    try:
+        return onnx.load_model_from_string(content)
+    except Exception as error:  # protobuf's, which differ from version to version
+        raise _damaged(path) from error
 
 
 def _check_operators(model: Any, path: Path) -> None:

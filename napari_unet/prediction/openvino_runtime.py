@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import logging
 import sys
 import threading
@@ -13,9 +15,12 @@ import numpy as np
 import platformdirs
 from numpy.typing import NDArray
 
+from training.files.atomic_files import UnwritableError, write_atomically
+
 _first_inference = threading.Lock()
 _is_first_over = False
 KEPT = 8  # compiled models: of compact 2 MB each, of medical 120 MB
+DIGEST_BYTES = hashlib.sha256().digest_size
 _log = logging.getLogger(__name__)
 
 
@@ -60,27 +65,64 @@ def cache_folder() -> Path:
     return Path(platformdirs.user_cache_dir("napari-unet")) / "openvino"
 
 
-def compile_network(core: Any, network: Any, device: str, options: dict[str, str]) -> Any:
-    """Compile a network, or take it from the cache; a cache that is of no use is passed over.
+def compile_network(core: Any, content: bytes, device: str, options: dict[str, str]) -> Any:
+    """Compile a network, or take it from the cache; a damaged one there is compiled again.
+
+    OpenVINO's own cache takes a damaged file for a good one, and then computes wrong masks.
 
     Parameters
     ----------
     core : openvino.Core
-    network : openvino.Model
+    content : bytes
+        Of an ONNX file.
     device : str
         OpenVINO's name of it.
     options : dict
         OpenVINO's properties.
+
+    Raises
+    ------
+    RuntimeError
+        If OpenVINO can't read or compile it.
     """
-    folder = cache_folder()
+    path = cache_folder() / f"{_key(core, content, device, options)}.blob"
+    kept = _read_kept(path)
+    if kept is not None:
+        try:
+            return core.import_model(kept, device, options)
+        except RuntimeError as error:
+            _log.warning("The compiled model %s is of no use: %s", path, error)
+    compiled = core.compile_model(core.read_model(content), device, options)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        compiled = core.compile_model(network, device, {**options, "CACHE_DIR": str(folder)})
-        _prune(folder)
-    except (OSError, RuntimeError) as error:
-        _log.warning("Compiled models in %s are of no use: %s", folder, error)
-        return core.compile_model(network, device, options)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        stream = io.BytesIO()
+        compiled.export_model(stream)
+        blob = stream.getvalue()
+        write_atomically(path, hashlib.sha256(blob).digest() + blob)
+        _prune(path.parent)
+    except (OSError, RuntimeError, UnwritableError) as error:
+        _log.warning("Compiled models can't be kept in %s: %s", path.parent, error)
     return compiled
+
+
+def _key(core: Any, content: bytes, device: str, options: dict[str, str]) -> str:
+    """Name what a compiled model depends on."""
+    chip, version = core.get_property(device, "FULL_DEVICE_NAME"), import_openvino().get_version()
+    digest = hashlib.sha256(f"{version} {device} {chip} {sorted(options.items())}".encode())
+    digest.update(content)
+    return digest.hexdigest()[:32]
+
+
+def _read_kept(path: Path) -> Any:
+    """Read a compiled model behind its SHA-256, as a tensor; None if it is missing or damaged."""
+    try:
+        kept = np.fromfile(path, np.uint8)
+    except OSError:
+        return None
+    digest, blob = kept[:DIGEST_BYTES], kept[DIGEST_BYTES:]
+    if hashlib.sha256(blob.data).digest() != digest.tobytes():
+        return None
+    return import_openvino().Tensor(blob, shared_memory=True)
 
 
 def _prune(folder: Path) -> None:

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.prediction.model_check import read_onnx
+from napari_unet.prediction.model_check import read_card, read_onnx
 from napari_unet.prediction.openvino_runtime import compile_network, import_openvino, infer
 from napari_unet.prediction.portable_model import portable_model
 from training.errors import UserError
-from training.model.model_card import METADATA_KEY, ModelCard
+from training.model.model_card import ModelCard
 from training.model.slice_prediction import mean_over_symmetries, predict_slice
 from training.runs.run_directory import RunDirectory
 from training.stacks.scaling import Scaling, Slices, check_pixels
@@ -65,8 +65,9 @@ class Predictor:
         openvino = import_openvino()
 
         core = openvino.Core()
-        network = _read(core, model, content)
-        self.card = _read_card(network, model)
+        if content is None:
+            content = _read_file(model)
+        self.card = read_card(content, model)
         self.tta = tta
         device = _check_device(core, device)
         # Compiled for any size of tile: as fast as for one, measured on both presets.
@@ -75,9 +76,11 @@ class Predictor:
             "INFERENCE_PRECISION_HINT": _precision(core, device, precision),
         }
         try:
-            compiled = compile_network(core, network, device, options)
+            compiled = compile_network(core, content, device, options)
         except RuntimeError as error:
             raise _unusable(model) from error
+        if (len(compiled.inputs), len(compiled.outputs)) != (1, 1):
+            raise _unusable(model)
         self._model = model
         self._parallel = 1
         if is_parallel:
@@ -179,18 +182,12 @@ def load_predictor(run_or_onnx: str | Path, **options: Any) -> Predictor:
     return Predictor(run.onnx, portable_model(run), **options)
 
 
-def _read(core: Any, path: Path, content: bytes | None) -> Any:
+def _read_file(path: Path) -> bytes:
     if path.suffix in (".ckpt", ".safetensors"):
         raise UserError(
             f"{path} is a checkpoint, not a portable model.", "Give its run's folder or model.onnx."
         )
-    try:
-        network = core.read_model(read_onnx(path) if content is None else content)
-        if (len(network.inputs), len(network.outputs)) == (1, 1):
-            return network
-    except RuntimeError as error:
-        raise _unusable(path) from error
-    raise _unusable(path)
+    return read_onnx(path)
 
 
 def _unusable(path: Path) -> UserError:
@@ -198,20 +195,6 @@ def _unusable(path: Path) -> UserError:
         f"{path} is a network that can't be used: it is damaged, or none of ours.",
         "Give a model that napari-unet exported.",
     )
-
-
-def _read_card(network: Any, path: Path) -> ModelCard:
-    location = ["framework", METADATA_KEY]  # where OpenVINO puts the metadata of ONNX files
-    if not network.has_rt_info(location):
-        raise UserError(
-            f"{path} is a model of another program: it has no {METADATA_KEY} metadata.",
-            "Give a model that napari-unet exported.",
-        )
-    try:
-        text = network.get_rt_info(location).astype(str)
-    except UnicodeDecodeError as error:
-        raise _unusable(path) from error
-    return ModelCard.from_json(text, source=str(path))
 
 
 def _check_device(core: Any, device: str) -> str:

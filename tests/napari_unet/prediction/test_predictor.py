@@ -1,6 +1,7 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -63,14 +64,35 @@ def test_flips_and_turns_are_averaged(write_model: WriteModel, images: np.ndarra
     np.testing.assert_allclose(mean, plain, atol=1e-5)
 
 
-def test_damaged_compiled_models_are_made_anew(write_model: WriteModel, images: np.ndarray) -> None:
+def test_damaged_compiled_models_are_made_again(
+    write_model: WriteModel, images: np.ndarray
+) -> None:
     model = write_model()
     expected = load_predictor(model).predict_slice(images[0])
     [compiled] = cache_folder().glob("*.blob")
-    for content in (b"", b"something else", compiled.read_bytes()[:1000]):
-        compiled.chmod(0o600)
+    whole = compiled.read_bytes()
+    places = np.random.default_rng(0).integers(0, len(whole), 64)
+    bytes_changed = bytearray(whole)
+    for place in places:
+        bytes_changed[place] ^= 0x55
+    for content in (b"", b"something else", whole[:1000], bytes(bytes_changed)):
         compiled.write_bytes(content)
         np.testing.assert_array_equal(load_predictor(model).predict_slice(images[0]), expected)
+        assert compiled.read_bytes()[:32] == sha256(compiled.read_bytes()[32:]).digest()
+
+
+def test_a_compiled_model_is_taken_from_the_cache(
+    write_model: WriteModel, images: np.ndarray
+) -> None:
+    model = write_model()
+    expected = load_predictor(model, precision="f32").predict_slice(images[0])
+    [compiled] = cache_folder().glob("*.blob")
+    before = compiled.stat()
+    again = load_predictor(model, precision="f32").predict_slice(images[0])
+    np.testing.assert_array_equal(again, expected)
+    assert compiled.stat().st_mtime_ns == before.st_mtime_ns
+    load_predictor(model, precision="bf16")  # has one of its own
+    assert len(list(cache_folder().glob("*.blob"))) == 2
 
 
 def test_a_folder_that_can_t_be_made_keeps_nothing_from_working(
@@ -84,7 +106,6 @@ def test_a_folder_that_can_t_be_made_keeps_nothing_from_working(
 def test_few_compiled_models_are_kept(write_model: WriteModel) -> None:
     for fold in range(KEPT + 2):
         model = write_model(scaling=Scaling("uint8", 0.0, 200.0 + fold))
-        # Another network each time, for OpenVINO does not look at the metadata.
         content = onnx.load(model)
         content.graph.initializer[0].CopyFrom(
             onnx.numpy_helper.from_array(np.full((1, 1, 5, 5), fold, np.float32), "weight")
