@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import logging
+import os
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
+from typing import IO
 
 _CONTROL = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
@@ -36,9 +41,58 @@ def printable(text: str) -> str:
 
 
 def set_up_console() -> None:
-    """Make what libraries log printable as well, because they quote files and servers."""
+    """Prepare a program's standard streams; to be called first.
+
+    What libraries log becomes printable as well, because they quote files and servers. Streams
+    that are closed lead nowhere: else the next file that is opened would take their place.
+    """
+    for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            os.dup2(os.open(os.devnull, os.O_RDWR), descriptor)
+            os.set_inheritable(descriptor, True)
+            setattr(sys, name, open(descriptor, "w" if descriptor else "r"))  # noqa: PTH123, SIM115
     if logging.lastResort is not None:
         logging.lastResort.setFormatter(_LogFormatter())
+
+
+@contextmanager
+def lossy_output(log: IO[bytes] | None = None) -> Iterator[None]:
+    """Lose what can't be printed, and go on: a full disk or a closed terminal ends no training.
+
+    Parameters
+    ----------
+    log : file or None
+        Unbuffered; gets what is printed as well, unless that goes there already.
+    """
+    output, errors = (_LossyStream(stream.fileno(), log) for stream in (sys.stdout, sys.stderr))
+    with redirect_stdout(output), redirect_stderr(errors):
+        yield
+
+
+class _LossyStream(io.TextIOBase):
+    """Writes at once, and without a buffer, which would keep what can't be written."""
+
+    encoding = "utf-8"
+
+    def __init__(self, descriptor: int, log: IO[bytes] | None) -> None:
+        self._descriptor = descriptor
+        is_log = log is not None and os.path.sameopenfile(descriptor, log.fileno())
+        self._log = None if is_log else log
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+    def isatty(self) -> bool:
+        return os.isatty(self._descriptor)
+
+    def write(self, text: str) -> int:
+        content = text.encode(errors="replace")
+        with suppress(OSError):
+            os.write(self._descriptor, content)
+        if self._log is not None:
+            with suppress(OSError):
+                self._log.write(content)
+        return len(text)
 
 
 class _LogFormatter(logging.Formatter):

@@ -15,8 +15,8 @@ A job on two servers, started on each with its own ``--node_rank``::
         --master_addr 10.0.0.1
 
 The log of each device is ``RUN/logs/device<k>/log.log``. Rank 0 alone writes the events and
-the checkpoints. SIGTERM, Ctrl-C or the file ``RUN/stop`` end it after the current step; a
-second signal ends it at once.
+the checkpoints. SIGTERM, Ctrl-C, a closed terminal or the file ``RUN/stop`` end it after the
+current step; a second SIGTERM or Ctrl-C ends it at once.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from training.config import TrainingConfig, parse_numbers
-from training.console import say, set_up_console
+from training.console import lossy_output, say, set_up_console
 from training.devices.launch_lock import launching
 from training.devices.msrun_job import DEFAULT_PORT, MsrunJob, free_port
 from training.devices.node_link import report_to_head
@@ -56,6 +56,11 @@ def main(arguments: list[str] | None = None) -> int:
     options = vars(_parser().parse_args(arguments))
     job_options = {name: options.pop(name) for name in JOB_OPTIONS}
     run_dir = options.pop("run_dir")
+    with lossy_output():
+        return _begin(run_dir, options, job_options)
+
+
+def _begin(run_dir: str, options: dict[str, Any], job_options: dict[str, Any]) -> int:
     try:
         _check_nodes(job_options["nodes"], job_options["node_rank"], job_options["master_port"])
         with _reporting_to_head(**job_options):

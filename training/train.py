@@ -16,17 +16,13 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import io
-import os
 import sys
 import time
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from typing import Any
 
 from training.config import TrainingConfig, preset_config
-from training.console import say, set_up_console
+from training.console import lossy_output, say, set_up_console
 from training.devices.placement import (
     choose_device,
     is_scheduler,
@@ -48,16 +44,17 @@ def main(arguments: list[str] | None = None) -> int:
     set_up_console()
     options = vars(build_parser().parse_args(arguments))
     run_dir = options.pop("run_dir")
-    try:
-        if run_dir and not options.keys() - {"output_path"}:
-            run = RunDirectory(run_dir)
-        else:
-            run = RunDirectory(run_dir or default_run_dir(options))
-            create_run(run, configure(options))
-        return train_run(run)
-    except UserError as error:
-        say(f"Error: {error}", to_stderr=True)
-        return 2
+    with lossy_output():
+        try:
+            if run_dir and not options.keys() - {"output_path"}:
+                run = RunDirectory(run_dir)
+            else:
+                run = RunDirectory(run_dir or default_run_dir(options))
+                create_run(run, configure(options))
+            return train_run(run)
+        except UserError as error:
+            say(f"Error: {error}", to_stderr=True)
+            return 2
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -118,7 +115,7 @@ def train_run(run: RunDirectory) -> int:
     if rank > 0:
         train_as_member(run, config, stop)
         return 0
-    with run.held(), log_output(run):
+    with run.held(), open_to_append(run.log) as log, lossy_output(log):
         run.remove_leftovers()
         try:
             train_as_member(run, config, stop)
@@ -149,17 +146,6 @@ def train_as_member(run: RunDirectory, config: TrainingConfig, stop: StopRequest
     train(run, config, device, stop)
 
 
-@contextmanager
-def log_output(run: RunDirectory) -> Iterator[None]:
-    """Write what this process prints to the run's log as well, unless it goes there already."""
-    with open_to_append(run.log) as log:
-        is_log = os.path.sameopenfile(sys.stdout.fileno(), log.fileno())
-        logs = [] if is_log else [log.fileno()]
-        output, errors = (_Tee(one.fileno(), *logs) for one in (sys.stdout, sys.stderr))
-        with redirect_stdout(output), redirect_stderr(errors):
-            yield
-
-
 def tell_failure(run: RunDirectory, message: str, remedy: str) -> None:
     """Write a failure into the run's events, if they can be written still."""
     told = {"message": message, "remedy": remedy, "traceback": traceback.format_exc()}
@@ -169,20 +155,6 @@ def tell_failure(run: RunDirectory, message: str, remedy: str) -> None:
         log.close()
     except (OSError, UnwritableError) as error:
         say(f"The events can't tell it: {error}", to_stderr=True)
-
-
-class _Tee(io.TextIOBase):
-    """Writes to files at once. A full disk or a closed terminal loses lines, and ends no run."""
-
-    def __init__(self, *descriptors: int) -> None:
-        self._descriptors = descriptors
-
-    def write(self, text: str) -> int:
-        content = text.encode(errors="replace")
-        for descriptor in self._descriptors:
-            with suppress(OSError):
-                os.write(descriptor, content)
-        return len(text)
 
 
 def _parse_bool(text: str) -> bool:

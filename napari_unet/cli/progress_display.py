@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from types import TracebackType
@@ -17,10 +16,7 @@ _BAR = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} steps{postfix}"
 
 
 class ProgressDisplay:
-    """Shows a run's state on the standard output, until it is closed.
-
-    Nobody may be reading any more: what can't be printed is lost, and ends nothing.
-    """
+    """Shows a run's state on the standard output, until it is closed."""
 
     def __init__(self) -> None:
         self._bar = None
@@ -46,22 +42,16 @@ class ProgressDisplay:
         """Show a run as it is now."""
         if state.started is None:
             return
-        try:
-            if self._bar is not None:
-                self._bar.total, self._bar.n = state.total_steps, state.step
-                self._bar.set_postfix_str(_figures(state))
-            else:
-                self._print_validations(state)
-        except OSError:
-            _print_to_nobody()
+        if self._bar is not None:
+            self._bar.total, self._bar.n = state.total_steps, state.step
+            self._bar.set_postfix_str(_figures(state))
+        else:
+            self._print_validations(state)
 
     def say(self, text: str) -> None:
         """Print a line, above the bar if there is one."""
-        try:
-            with ProgressBar.external_write_mode(file=sys.stdout):
-                say(text)
-        except OSError:
-            _print_to_nobody()
+        with ProgressBar.external_write_mode(file=sys.stdout):
+            say(text)
 
     def _print_validations(self, state: RunState) -> None:
         if not self._has_begun:
@@ -100,10 +90,3 @@ def _figures(state: RunState) -> str:
 
 def _time_left(state: RunState) -> str:
     return "" if state.seconds_left is None else f", {duration(state.seconds_left)} left"
-
-
-def _print_to_nobody() -> None:
-    """Send the standard output nowhere, so that no later print fails."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
-    os.close(nowhere)

@@ -20,7 +20,7 @@ from napari_unet.runs.launcher_of_run import launcher_for
 from napari_unet.runs.run_follower import RunFollower
 from napari_unet.settings import load_settings
 from training.config import TrainingConfig
-from training.console import say
+from training.console import lossy_output, say
 from training.errors import UserError
 from training.runs.run_directory import RunDirectory
 
@@ -80,6 +80,7 @@ def show_progress(progress: UploadProgress) -> None:
         say(f"Uploading {progress.what}: {share} %", end=end, to_stderr=True)
 
 
+@lossy_output()
 def train_remotely(config: TrainingConfig, profile: str, devices: int, run: Path) -> None:
     """Start a run on a server, print its name, and follow it until Ctrl-C or its end.
 
@@ -100,6 +101,7 @@ def train_remotely(config: TrainingConfig, profile: str, devices: int, run: Path
     follow(started, RunFollower(started, launcher))
 
 
+@lossy_output()
 def resume_remotely(run: RunDirectory, devices: int) -> None:
     """Go on with a server's run there, and follow it."""
     launcher = launcher_for(run)
@@ -109,6 +111,7 @@ def resume_remotely(run: RunDirectory, devices: int) -> None:
     follow(run, RunFollower(run, launcher))
 
 
+@lossy_output()
 def follow(run: RunDirectory, follower: RunFollower) -> None:
     """Show what a run does until it ends, or Ctrl-C; exit with 1 if it failed."""
     pause = threading.Event()

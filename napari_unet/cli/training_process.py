@@ -10,7 +10,8 @@ import sys
 from types import FrameType
 
 from napari_unet.cli.progress_display import ProgressDisplay, ending_lines
-from training.devices.run_processes import PARENT_DIED
+from training.console import lossy_output
+from training.devices.run_processes import PARENT_DIED, on_hang_up
 from training.runs.run_directory import RunDirectory
 from training.runs.run_state import RunState, read_state
 
@@ -18,11 +19,12 @@ UPDATE_SECONDS = 0.5
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
+@lossy_output()
 def train_here(run: RunDirectory) -> int:
     """Train the run in a directory to its end, and show its progress meanwhile.
 
     Ctrl-C, SIGTERM and a hang-up of the terminal end the training after its current step, as
-    does a kill of this process; a second signal ends it at once. Ctrl-Z suspends both.
+    does a kill of this process; a second Ctrl-C or SIGTERM ends it at once. Ctrl-Z suspends both.
 
     Returns
     -------
@@ -68,14 +70,17 @@ def _pass_signals_on(process: subprocess.Popen[bytes]) -> None:
     def stop(number: int, frame: FrameType | None) -> None:
         process.terminate()
 
+    def hang_up(number: int, frame: FrameType | None) -> None:
+        process.send_signal(number)
+
     def suspend(number: int, frame: FrameType | None) -> None:
         process.send_signal(signal.SIGSTOP)
         os.kill(os.getpid(), signal.SIGSTOP)  # returns when this process goes on
         process.send_signal(signal.SIGCONT)
 
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # nohup
-            signal.signal(number, stop)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+    on_hang_up(hang_up)
     signal.signal(signal.SIGTSTP, suspend)
 
 

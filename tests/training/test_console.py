@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import logging
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -46,3 +48,18 @@ def printing_calls(path: Path) -> set[str]:
         if isinstance(node, ast.Call)
     }
     return {name for name in called if {name, name.rpartition(".")[2]} & PRINTING_CALLS}
+
+
+def test_output_is_written_again_once_there_is_room(tmp_path: Path) -> None:
+    """A full disk loses lines; those that come later are complete."""
+    code = (
+        "import os\n"
+        "from training.console import lossy_output, say\n"
+        "with lossy_output():\n"
+        "    say('lost')\n"
+        f"    os.dup2(os.open({str(tmp_path / 'output')!r}, os.O_WRONLY | os.O_CREAT), 1)\n"
+        "    say('kept')"
+    )
+    with Path("/dev/full").open("wb") as full:
+        subprocess.run([sys.executable, "-c", code], stdout=full, check=True)
+    assert (tmp_path / "output").read_text() == "kept\n"

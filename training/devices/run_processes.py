@@ -8,8 +8,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FrameType
 
 import psutil
 
@@ -20,6 +21,15 @@ RUN_MARK = "NAPARI_UNET_RUN"
 # Sent by Linux when the command that trains dies. It may come twice, once for each of that
 # command's threads, so it never ends the training at once.
 PARENT_DIED = signal.SIGUSR1
+
+
+def on_hang_up(handler: Callable[[int, FrameType | None], None]) -> None:
+    """Call a handler when the terminal is closed; nothing is changed under ``nohup``.
+
+    It may come twice, from the shell and from Linux, so the handler must not end work at once.
+    """
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, handler)
 
 
 def launch_mark(run_id: str) -> str:

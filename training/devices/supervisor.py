@@ -31,6 +31,7 @@ from training.devices.run_processes import (
     guarded,
     kill_processes,
     launch_mark,
+    on_hang_up,
 )
 from training.errors import UserError
 from training.files.atomic_files import write_atomically
@@ -87,6 +88,7 @@ class Supervisor:
         self._run.stop_request.unlink(missing_ok=True)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
+        on_hang_up(self._on_hang_up)
         # What is told from here on is of this launch. Clocks may be set meanwhile.
         if self._job.is_head:
             self._offset = read_summary(self._run.events, RunState(), 0)[1]
@@ -203,6 +205,9 @@ class Supervisor:
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self._signals += 1
+        self._run.request_stop()
+
+    def _on_hang_up(self, number: int, frame: FrameType | None) -> None:
         self._run.request_stop()
 
 

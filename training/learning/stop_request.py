@@ -6,14 +6,15 @@ import os
 import signal
 from types import FrameType
 
-from training.devices.run_processes import PARENT_DIED
+from training.devices.run_processes import PARENT_DIED, on_hang_up
 from training.runs.run_directory import RunDirectory
 
 
 class StopRequest:
-    """Notes SIGTERM, SIGINT and the parent's death once it is made, and looks for the stop file.
+    """Notes signals once it is made, and looks for the stop file.
 
-    A second SIGTERM or SIGINT ends the process at once, as if there were no handler.
+    The signals are SIGTERM, SIGINT, the parent's death and a hang-up of the terminal. A second
+    SIGTERM or SIGINT ends the process at once, as if there were no handler.
     """
 
     def __init__(self, run: RunDirectory) -> None:
@@ -21,7 +22,8 @@ class StopRequest:
         self._has_signal = False
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
-        signal.signal(PARENT_DIED, self._on_parent_died)
+        signal.signal(PARENT_DIED, self._on_loss)
+        on_hang_up(self._on_loss)
 
     def is_requested(self) -> bool:
         """Return whether a signal came or the file is there."""
@@ -31,5 +33,5 @@ class StopRequest:
         self._has_signal = True
         signal.signal(number, signal.SIG_DFL)
 
-    def _on_parent_died(self, number: int, frame: FrameType | None) -> None:
+    def _on_loss(self, number: int, frame: FrameType | None) -> None:
         self._has_signal = True

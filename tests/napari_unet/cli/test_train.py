@@ -105,7 +105,8 @@ def test_a_training_ends_with_its_command(
 ) -> None:
     run = RunDirectory(tmp_path / "run")
     terminal = begin(data, run)
-    os.kill(terminal.pid, number)
+    for _ in range(2 if number == signal.SIGHUP else 1):  # the shell's, then the system's
+        os.kill(terminal.pid, number)
     terminal.expect(pexpect.EOF)
     terminal.close()
     while run.is_running():
@@ -114,14 +115,35 @@ def test_a_training_ends_with_its_command(
     assert run.best.exists()
 
 
-def test_a_closed_pipe_ends_no_training(data: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("command", ["napari-unet train", "python -m training.train"])
+@pytest.mark.parametrize("streams", ["<&- >&- 2>&-", ">/dev/full 2>/dev/full", "2>&1 | true"])
+def test_lost_output_ends_no_training(
+    data: Path, tmp_path: Path, command: str, streams: str
+) -> None:
     run = RunDirectory(tmp_path / "run")
-    program = Path(sys.executable).with_name("napari-unet")
-    command = [program, "train", "--data", data, "--steps", "3", "--out", run.path]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE)
-    process.stdout.close()
-    assert process.wait() == 0
+    folder, quick = Path(sys.executable).parent, preset_config("compact", steps=1)
+    if command == "napari-unet train":
+        arguments = f"--data {data} --steps {quick.steps} --out {run.path}"
+    else:
+        run.create(quick.replace(data_url=str(data)))
+        arguments = f"--run_dir {run.path}"
+    script = f"set -o pipefail; {folder}/{command} {arguments} {streams}"
+    subprocess.run(["bash", "-c", script], check=True)
     assert load_state(run.events).status == "finished"
+    assert run.log.read_text().endswith("The run is finished.\n")
+
+
+def test_a_closed_terminal_stops_a_training_once(data: Path, tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path / "run")
+    run.create(preset_config("compact", data_url=str(data), steps=5000))
+    arguments = ["-m", "training.train", "--run_dir", str(run.path)]
+    terminal = pexpect.spawn(sys.executable, arguments, timeout=60)
+    terminal.expect("step: 1, loss is ")
+    os.kill(terminal.pid, signal.SIGHUP)  # the shell's, then the system's
+    os.close(terminal.child_fd)
+    assert os.waitstatus_to_exitcode(os.waitpid(terminal.pid, 0)[1]) == 0
+    assert load_state(run.events).status == "stopped"
+    assert run.best.exists()
 
 
 @pytest.mark.parametrize(
