@@ -16,6 +16,8 @@ import tifffile
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from training.files.atomic_files import replacing
+
 Floats = NDArray[np.float32]
 
 _SECTION_SPACING = 4.5  # distance from section to section, in pixels of the image
@@ -74,9 +76,8 @@ def write_synthetic(folder: Path, slices: int = 30, size: int = 256, seed: int =
     test_images, _ = synthetic_stack(slices, size, seed + 1)
     stacks = {"train-volume": images, "train-labels": labels, "test-volume": test_images}
     for name, stack in stacks.items():
-        tifffile.imwrite(
-            folder / f"{name}.tif", stack, compression="zlib", photometric="minisblack"
-        )
+        with replacing(folder / f"{name}.tif") as file:
+            tifffile.imwrite(file, stack, compression="zlib", photometric="minisblack")
 
 
 @dataclass(frozen=True)
