@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,13 +37,13 @@ from training.devices.node_link import report_to_head
 from training.devices.npus import choose_npus, find_npus
 from training.devices.supervisor import Supervisor
 from training.errors import UserError
+from training.runs.event_log import write_failure
 from training.runs.run_directory import RunDirectory
 from training.train import (
     add_config_options,
     configure,
     create_run,
     default_run_dir,
-    tell_failure,
 )
 
 DEFAULT_DEVICES = 8
@@ -89,7 +90,7 @@ def _launch(run: RunDirectory, job_options: dict[str, Any]) -> int:
         return Supervisor(run, _plan(run, **job_options)).run()
     except UserError as error:
         if is_head:
-            tell_failure(run, error.problem, error.remedy)
+            write_failure(run.events, error, traceback.format_exc())
         raise
 
 

@@ -31,11 +31,10 @@ from training.devices.placement import (
 )
 from training.errors import UserError
 from training.files.append_files import open_to_append
-from training.files.atomic_files import UnwritableError
 from training.learning.mindspore_setup import serve_as_scheduler, set_up_mindspore
 from training.learning.stop_request import StopRequest
 from training.presets.registry import ZOO_PRESET
-from training.runs.event_log import EventLog
+from training.runs.event_log import write_failure
 from training.runs.run_directory import RunDirectory
 
 
@@ -104,7 +103,7 @@ def default_run_dir(options: dict[str, Any]) -> str:
 
 
 def train_run(run: RunDirectory) -> int:
-    """Train the run in a directory; failures are told in its events as well."""
+    """Train the run in a directory; failures are written to its events as well."""
     config = run.read_config()
     prepare_environment()
     if is_scheduler():
@@ -120,19 +119,22 @@ def train_run(run: RunDirectory) -> int:
         try:
             train_as_member(run, config, stop)
         except UserError as error:
-            tell_failure(run, error.problem, error.remedy)
+            write_failure(run.events, error, traceback.format_exc())
             raise
         except OSError as error:
-            problem = f"The training ended, for a file can't be used: {error}."
-            tell_failure(run, problem, "Resume the run to try again.")
-            raise UserError(problem, "Resume the run to try again.") from error
+            failure = UserError(
+                f"The training ended because a file can't be used: {error}.",
+                "Resume the run to try again.",
+            )
+            write_failure(run.events, failure, traceback.format_exc())
+            raise failure from error
         except Exception as error:
             say(traceback.format_exc(), to_stderr=True)
-            tell_failure(
-                run,
+            failure = UserError(
                 f"The training ended with an error: {type(error).__name__}: {error}.",
                 f"The log {run.log.name} tells more; resume the run to try again.",
             )
+            write_failure(run.events, failure, traceback.format_exc())
             return 1
     return 0
 
@@ -144,17 +146,6 @@ def train_as_member(run: RunDirectory, config: TrainingConfig, stop: StopRequest
     from training.learning.loop import train
 
     train(run, config, device, stop)
-
-
-def tell_failure(run: RunDirectory, message: str, remedy: str) -> None:
-    """Write a failure into the run's events, if they can be written still."""
-    told = {"message": message, "remedy": remedy, "traceback": traceback.format_exc()}
-    try:
-        log = EventLog(run.events)
-        log.append("failed", **told)
-        log.close()
-    except (OSError, UnwritableError) as error:
-        say(f"The events can't tell it: {error}", to_stderr=True)
 
 
 def _parse_bool(text: str) -> bool:

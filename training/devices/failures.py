@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import shutil
 import signal
-from collections import deque
 from pathlib import Path
 
-from training.devices.msrun_job import MsrunJob
 from training.errors import UserError
+from training.files.untrusted_files import read_tail
 from training.runs.run_directory import RunDirectory
 
 LAST_LINES = 15
@@ -26,14 +25,14 @@ _SENTENCES = (
 
 
 class DeathError(UserError):
-    """A process died; ``last_lines`` are those of its log."""
+    """A process died; ``log_tail`` is the end of its log."""
 
-    def __init__(self, problem: str, remedy: str, last_lines: list[str]) -> None:
+    def __init__(self, problem: str, remedy: str, log_tail: str) -> None:
         super().__init__(problem, remedy)
-        self.last_lines = last_lines
+        self.log_tail = log_tail
 
 
-def explain_death(run: RunDirectory, rank: int | None, code: int, job: MsrunJob) -> DeathError:
+def explain_death(run: RunDirectory, rank: int | None, code: int) -> DeathError:
     """Explain why a process died.
 
     Parameters
@@ -44,12 +43,9 @@ def explain_death(run: RunDirectory, rank: int | None, code: int, job: MsrunJob)
         Its rank; None: not a worker but msrun itself.
     code : int
         Its exit code; -N where signal N killed it.
-    job : MsrunJob
-        What this machine does of the run.
     """
     log = run.device_log(rank) if rank is not None else run.msrun_logs / "scheduler.log"
-    lines = read_last_lines(log)
-    text = "\n".join(lines)
+    text = "\n".join(read_tail(log).splitlines()[-LAST_LINES:])
     who = f"The process of device {rank}" if rank is not None else "MindSpore's launcher msrun"
     how = f"was killed by {_signal_name(-code)}" if code < 0 else f"ended with code {code}"
     cause = "The disk is full." if not has_space(run.path) else ""
@@ -59,17 +55,9 @@ def explain_death(run: RunDirectory, rank: int | None, code: int, job: MsrunJob)
             cause, remedy = meaning, f"{advice} Its log: {log}."
             break
     else:
-        errors = [line for line in lines if line.startswith("Error: ")]
+        errors = [line for line in text.splitlines() if line.startswith("Error: ")]
         cause = cause or (errors[-1].removeprefix("Error: ") if errors else "")
-    return DeathError(f"{who} {how}. {cause}".rstrip(), remedy, lines)
-
-
-def read_last_lines(path: Path) -> list[str]:
-    """The last lines of a log; none if there is no log."""
-    if not path.exists():
-        return []
-    with path.open(errors="replace") as file:
-        return [line.rstrip("\n") for line in deque(file, LAST_LINES)]
+    return DeathError(f"{who} {how}. {cause}".rstrip(), remedy, text)
 
 
 def has_space(folder: Path) -> bool:

@@ -22,7 +22,7 @@ from pathlib import Path
 from types import FrameType
 
 from training.console import say
-from training.devices.failures import explain_death, has_space
+from training.devices.failures import DeathError, explain_death, has_space
 from training.devices.msrun_job import MsrunJob, prepare_logs
 from training.devices.node_link import NodeLink, make_link
 from training.devices.run_processes import (
@@ -35,7 +35,7 @@ from training.devices.run_processes import (
 )
 from training.errors import UserError
 from training.files.atomic_files import write_atomically
-from training.runs.event_log import EventLog
+from training.runs.event_log import write_failure
 from training.runs.run_directory import RunDirectory
 from training.runs.run_state import RunState, read_summary
 
@@ -183,9 +183,9 @@ class Supervisor:
 
     def _explain(self) -> UserError:
         if self._death is None:  # msrun itself failed, or the training ended too early
-            return explain_death(self._run, None, 1, self._job)
+            return explain_death(self._run, None, 1)
         rank = self._workers.get(self._death.process_id)
-        return explain_death(self._run, rank, self._death.code, self._job)
+        return explain_death(self._run, rank, self._death.code)
 
     def _tell(self, failure: UserError) -> None:
         """Write the failure into the events, unless the training has written its own."""
@@ -194,14 +194,8 @@ class Supervisor:
             return  # node 0 knows it, and may share this disk
         if self._read_state().failure is not None:
             return
-        log = EventLog(self._run.events)
-        log.append(
-            "failed",
-            message=failure.problem,
-            remedy=failure.remedy,
-            traceback="\n".join(getattr(failure, "last_lines", [])),
-        )
-        log.close()
+        log_tail = failure.log_tail if isinstance(failure, DeathError) else ""
+        write_failure(self._run.events, failure, log_tail)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self._signals += 1

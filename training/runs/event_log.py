@@ -6,12 +6,16 @@ import json
 import os
 import time
 from collections import deque
+from contextlib import closing
 from pathlib import Path
 from typing import IO, Any
 
+from training.console import say
+from training.errors import UserError
 from training.files.append_files import open_to_append
 from training.files.atomic_files import UnwritableError
 from training.runs.event_reading import PIECE, complete_length
+from training.runs.events import Failed
 
 MOST_WAITING = 10_000  # events, while the disk is full
 
@@ -64,6 +68,37 @@ class EventLog:
         """Have the file safe on the disk, and close it."""
         with self._file:
             os.fsync(self._file.fileno())
+
+
+def failed_event(error: UserError, traceback: str) -> Failed:
+    """Make the event of a run that failed now.
+
+    Parameters
+    ----------
+    error : UserError
+        Why, and what to do about it.
+    traceback : str
+        What a programmer needs: a traceback, or the end of a log.
+    """
+    return {
+        "kind": "failed",
+        "time": time.time(),
+        "message": error.problem,
+        "remedy": error.remedy,
+        "traceback": traceback,
+    }
+
+
+def write_failure(path: Path, error: UserError, traceback: str) -> None:
+    """Append a ``failed`` event to a file, or print why that can't be done.
+
+    Parameters are those of :func:`failed_event`, after the path of the file.
+    """
+    try:
+        with closing(EventLog(path)) as log:
+            log.append(**failed_event(error, traceback))
+    except (OSError, UnwritableError) as unwritten:
+        say(f"The failure can't be written to the run's events: {unwritten}", to_stderr=True)
 
 
 def _complete_size(file: IO[bytes]) -> int:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from training.errors import UserError
+from training.runs.event_log import failed_event
 from training.runs.events import Failed
 
 RESUME = "Resume the run: it goes on from its newest checkpoint."
 
 
-def ending_event(facts: str, server: str, time: float) -> Failed:
-    """A ``failed`` event for a run whose processes are gone.
+def ending_event(facts: str, server: str) -> Failed:
+    """Make the event of a run whose processes are gone.
 
     Parameters
     ----------
@@ -17,17 +18,8 @@ def ending_event(facts: str, server: str, time: float) -> Failed:
         What :func:`scripts.why_it_ended` printed.
     server : str
         The server's name.
-    time : float
-        Now, in seconds since 1970.
     """
-    error = _explain(facts, server)
-    return {
-        "kind": "failed",
-        "time": time,
-        "message": error.problem,
-        "remedy": error.remedy,
-        "traceback": _log(facts),
-    }
+    return failed_event(_explain(facts, server), _log(facts))
 
 
 def _explain(facts: str, server: str) -> UserError:

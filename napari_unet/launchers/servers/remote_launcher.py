@@ -293,7 +293,7 @@ class RemoteLauncher:
         if not await folder.belongs_to(record.run_id):
             return
         facts = await folder.server.run(scripts.why_it_ended(str(folder.path)))
-        line = json.dumps(ending_event(facts, self.name, time.time()))
+        line = json.dumps(ending_event(facts, self.name))
         await folder.server.run(scripts.append_line(str(folder.events), line))
         await mirror.copy_events()
 

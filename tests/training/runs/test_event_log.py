@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from tests.limits import no_file_longer_than
+from training.errors import UserError
 from training.runs import event_reading
-from training.runs.event_log import EventLog
+from training.runs.event_log import EventLog, write_failure
 from training.runs.event_reading import KEPT_EVENTS, parse_events
 from training.runs.events import Compared, Evaluated, Event, Failed, Started, Step
 from training.runs.run_state import RunState, fold, load_state, read_state, read_summary
@@ -196,3 +197,19 @@ def test_an_event_that_finds_no_room_is_written_later(tmp_path: Path) -> None:
     log.append("warning", message="fourth")
     log.close()
     assert load_state(path).warnings == ["first", "second", "third", "fourth"]
+
+
+def test_a_failure_that_finds_no_room_is_printed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "events.jsonl"
+    error = UserError("The disk is full.", "Free some space.")
+    with no_file_longer_than(10):
+        write_failure(path, error, "Traceback")
+    assert "File too large" in capsys.readouterr().err
+    assert load_state(path).failure is None
+    write_failure(path, error, "Traceback")
+    failure = load_state(path).failure
+    assert failure is not None
+    assert (failure["message"], failure["remedy"]) == (error.problem, error.remedy)
+    assert failure["traceback"] == "Traceback"

@@ -105,7 +105,7 @@ def test_every_line_of_a_real_server(sshd: Sshd) -> None:
     ],
 )
 def test_a_silent_end_is_explained(facts: str, sentence: str) -> None:
-    event = ending_event(facts, "lab", NOW)
+    event = ending_event(facts, "lab")
     assert event["kind"] == "failed"
     assert sentence in event["message"]
     assert event["remedy"]
