@@ -1,0 +1,95 @@
+"""The curves of a training, as they are drawn."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pyqtgraph
+import pytest
+from pytestqt.qtbot import QtBot
+from qtpy.QtWidgets import QCheckBox
+
+from napari_unet.runs.run_progress import Curves
+from napari_unet.widgets.train.curves_view import CurvesView
+
+CURVES = Curves(
+    steps=np.array([1.0, 2.0, 3.0, 4.0]),
+    loss=np.array([1.0, 0.1, 0.01, 0.001]),
+    smoothed_loss=np.array([1.0, 0.5, 0.2, 0.1]),
+    evaluated_steps=np.array([2.0, 4.0]),
+    soft_dice=np.array([0.9, 0.8]),
+    dice=np.array([0.7, 0.75]),
+    best=0,
+    initial_soft_dice=None,
+)
+
+
+@pytest.fixture
+def view(qtbot: QtBot) -> CurvesView:
+    view = CurvesView("dark", is_logarithmic=False)
+    qtbot.addWidget(view)
+    return view
+
+
+def plots(view: CurvesView) -> list[Any]:
+    """The plots of loss and of Dice."""
+    return [plot.getPlotItem() for plot in view.findChildren(pyqtgraph.PlotWidget)]
+
+
+def curves(view: CurvesView) -> dict[str, Any]:
+    """The curves by their names in the legends."""
+    items = [curve for plot in plots(view) for curve in plot.listDataItems()]
+    return {curve.name(): curve for curve in items if curve.name()}
+
+
+def stars(view: CurvesView) -> list[tuple[float, float]]:
+    items = [item for plot in plots(view) for item in plot.items]
+    marks = [item for item in items if isinstance(item, pyqtgraph.ScatterPlotItem)]
+    return [(point.pos().x(), point.pos().y()) for mark in marks for point in mark.points()]
+
+
+def beginning(view: CurvesView) -> Any:
+    """The line at the soft Dice that a run began from."""
+    items = [item for plot in plots(view) for item in plot.items]
+    return next(item for item in items if isinstance(item, pyqtgraph.InfiniteLine))
+
+
+def test_losses_and_figures_are_drawn_over_their_steps(view: CurvesView) -> None:
+    view.show_curves(CURVES)
+    drawn = {name: np.array(curve.getOriginalDataset()) for name, curve in curves(view).items()}
+    expected = {
+        "raw": (CURVES.steps, CURVES.loss),
+        "smoothed": (CURVES.steps, CURVES.smoothed_loss),
+        "soft Dice": (CURVES.evaluated_steps, CURVES.soft_dice),
+        "Dice": (CURVES.evaluated_steps, CURVES.dice),
+    }
+    assert drawn.keys() == expected.keys()
+    for name, points in expected.items():
+        np.testing.assert_array_equal(drawn[name], points)
+
+
+def test_the_best_validation_is_starred(view: CurvesView) -> None:
+    view.show_curves(CURVES)
+    assert stars(view) == [(2, 0.9)]
+    view.show_curves(dataclasses.replace(CURVES, best=None))
+    assert stars(view) == []
+
+
+def test_a_line_shows_where_a_run_learned_on_from(view: CurvesView) -> None:
+    view.show_curves(CURVES)
+    assert not beginning(view).isVisible()
+    view.show_curves(dataclasses.replace(CURVES, initial_soft_dice=0.85))
+    assert beginning(view).isVisible() and beginning(view).value() == 0.85
+
+
+def test_the_scale_of_the_loss_is_chosen_and_reported(view: CurvesView, qtbot: QtBot) -> None:
+    view.show_curves(CURVES)
+    [choice] = view.findChildren(QCheckBox)
+    with qtbot.waitSignal(view.scale_changed) as report:
+        choice.click()
+    assert report.args == [True]
+    np.testing.assert_allclose(curves(view)["raw"].getData()[1], [0, -1, -2, -3])
+    loss_axis, dice_axis = (plot.getAxis("left") for plot in plots(view))
+    assert loss_axis.logMode and not dice_axis.logMode
+    ticks = loss_axis.logTickStrings(np.log10([1, 2, 3, 5, 20, 70]), 1, 1)
+    assert ticks == ["1", "2", "", "5", "20", ""]

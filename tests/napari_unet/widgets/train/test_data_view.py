@@ -1,0 +1,94 @@
+"""The choice of what to train on."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from napari.components import ViewerModel
+from pytestqt.qtbot import QtBot
+from qtpy.QtWidgets import QComboBox
+
+from napari_unet.layers.plugin_layers import add_sparse_labels
+from napari_unet.runs.training_sources import FolderData, LayerData
+from napari_unet.widgets.train.data_view import TrainingDataView
+from training.label_convention import LabelConvention
+
+STACK = np.zeros((6, 8, 9), np.uint8)
+
+
+@pytest.fixture
+def viewer() -> ViewerModel:
+    return ViewerModel()
+
+
+@pytest.fixture
+def view(viewer: ViewerModel, qtbot: QtBot) -> TrainingDataView:
+    view = TrainingDataView(viewer)
+    qtbot.addWidget(view)
+    return view
+
+
+@pytest.fixture
+def changes(view: TrainingDataView) -> list[object]:
+    """What the data were at each report of a change."""
+    seen: list[object] = []
+    view.data_changed.connect(lambda: seen.append(view.data()))
+    return seen
+
+
+def offered(view: TrainingDataView) -> set[tuple[str, ...]]:
+    """Names in the drop-downs of images and of labels."""
+    choices = view.findChildren(QComboBox)
+    rows = {tuple(choice.itemText(row) for row in range(choice.count())) for choice in choices}
+    return rows - {("Two layers", "A folder")}
+
+
+def test_two_layers_are_trained_on_as_soon_as_both_are_there(
+    view: TrainingDataView, viewer: ViewerModel, changes: list[object]
+) -> None:
+    assert view.data() is None and view.images_layer is None
+    image = viewer.add_image(STACK, name="tissue")
+    labels = viewer.add_labels(STACK.copy(), name="labels")
+    data = changes[-1]
+    assert isinstance(data, LayerData)
+    assert data.images.data is image.data and data.labels.data is labels.data
+    assert view.images_layer is image
+
+
+def test_only_what_can_be_labels_is_offered_and_labels_are_taken_first(
+    view: TrainingDataView, viewer: ViewerModel
+) -> None:
+    viewer.add_image(STACK, name="tissue")
+    labels = viewer.add_labels(STACK.copy(), name="labels")
+    viewer.add_image(STACK.astype(np.float32), name="probability")
+    viewer.add_labels([STACK, STACK[:, ::2, ::2]], name="pyramid", multiscale=True)
+    assert offered(view) == {("tissue", "probability"), ("tissue", "labels")}
+    data = view.data()
+    assert isinstance(data, LayerData) and data.labels.data is labels.data
+
+
+def test_a_folder_takes_the_place_of_layers(
+    view: TrainingDataView, viewer: ViewerModel, changes: list[object], tmp_path: Path
+) -> None:
+    image, labels = viewer.add_image(STACK), viewer.add_labels(STACK.copy())
+    changes.clear()
+    view.choose_folder(tmp_path)
+    assert changes == [FolderData(tmp_path)]
+    assert view.images_layer is None and view.known_convention is None
+    view.choose_folder(tmp_path / "other")
+    assert changes[1:] == [FolderData(tmp_path / "other")]
+    view.choose_layers(image, labels)
+    assert isinstance(view.data(), LayerData)
+
+
+def test_strokes_say_that_labels_are_sparse(
+    view: TrainingDataView, viewer: ViewerModel, tmp_path: Path
+) -> None:
+    image, labels = viewer.add_image(STACK), viewer.add_labels(STACK.copy())
+    strokes = add_sparse_labels(viewer, STACK.copy(), image, "strokes")
+    view.choose_layers(image, labels)
+    assert view.known_convention is None
+    view.choose_layers(image, strokes)
+    assert view.known_convention == LabelConvention.SPARSE
+    view.choose_folder(tmp_path)
+    assert view.known_convention is None
