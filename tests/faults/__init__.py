@@ -1,1 +1,1 @@
-"""What happens under faults, load and hostile input: docs/reliability.md tells the counts."""
+"""What happens under faults, load and hostile input: docs/reliability.md lists the counts."""

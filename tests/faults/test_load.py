@@ -58,9 +58,9 @@ def test_runs_are_listed_again_at_the_cost_of_what_is_new(tmp_path: Path) -> Non
     before = runs[0].events.stat().st_size
     append_steps(runs[0], steps + 1, steps + 100)
     begin = characters_read()
-    seconds = {one.run.name: one.seconds for one in first}
-    changed = [one for one in list_runs(tmp_path) if one.seconds != seconds[one.run.name]]
-    assert [one.run.name for one in changed] == ["run 0"]
+    seconds = {run.run.name: run.seconds for run in first}
+    changed = [run for run in list_runs(tmp_path) if run.seconds != seconds[run.run.name]]
+    assert [run.run.name for run in changed] == ["run 0"]
     new = runs[0].events.stat().st_size - before
     assert new <= characters_read() - begin < new + 100 * count
 

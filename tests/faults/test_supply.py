@@ -47,7 +47,7 @@ def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """``run(program, *arguments)`` in an environment that has the wheel and what it depends on.
 
-    Of the packages of these tests' own environment all but ours are linked into it, since tests
+    All packages of these tests' own environment except ours are linked into it, because tests
     don't download; the working directory has none of our files either.
     """
     folder = tmp_path_factory.mktemp("clean")
@@ -113,7 +113,7 @@ def test_the_sdist_holds_what_the_wheel_is_made_of(sdist: Path) -> None:
         "napari.yaml",
         "pyproject.toml",
     }
-    assert not [one.name for one in members if "__pycache__" in one.name or one.size > LARGEST]
+    assert not [file.name for file in members if "__pycache__" in file.name or file.size > LARGEST]
 
 
 def test_the_sdist_builds_the_same_wheel(sdist: Path, wheel: Path, tmp_path: Path) -> None:

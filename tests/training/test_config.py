@@ -81,6 +81,6 @@ def test_a_bad_file_is_named(text: str, message: str) -> None:
     assert message in str(caught.value)
 
 
-def test_an_unknown_preset_is_told() -> None:
+def test_an_unknown_preset_is_reported() -> None:
     with pytest.raises(UserError, match="The preset 'huge' is unknown"):
         preset_config("huge")

@@ -158,7 +158,7 @@ def test_four_workers_train_one_model(
 
 
 @pytest.mark.heavy
-def test_a_worker_that_dies_is_told_and_the_rest_ends(
+def test_a_worker_that_dies_is_reported_and_the_rest_ends(
     run: RunDirectory, launch: Callable[..., Launch]
 ) -> None:
     first = launch("--devices=2", "--device=cpu", "--distribute_epochs=5000", "--eval_interval=1")

@@ -180,7 +180,9 @@ def test_weights_of_another_network_are_refused(small_folder: Path, tmp_path: Pa
 
 @pytest.mark.parametrize("content", [None, b"no checkpoint"])
 @pytest.mark.parametrize("suffix", [".ckpt", ".safetensors"])
-def test_unreadable_weights_are_told(tmp_path: Path, content: bytes | None, suffix: str) -> None:
+def test_unreadable_weights_are_reported(
+    tmp_path: Path, content: bytes | None, suffix: str
+) -> None:
     path = tmp_path / f"weights{suffix}"
     if content is not None:
         path.write_bytes(content)
@@ -202,7 +204,7 @@ def test_weights_that_may_not_be_read_are_not_called_damaged(tmp_path: Path, suf
         load_weights(path)
 
 
-def test_data_that_can_not_be_used_is_told(tmp_path: Path) -> None:
+def test_data_that_can_not_be_used_is_reported(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path / "run")
     result = train("--data_url", tmp_path, *OPTIONS, "--run_dir", run.path)
     assert result.returncode == 2
@@ -218,7 +220,7 @@ def test_an_existing_run_is_not_overwritten(finished: RunDirectory, small_folder
     assert finished.events.read_bytes() == before
 
 
-def test_an_npu_that_is_not_there_is_told(small_folder: Path, tmp_path: Path) -> None:
+def test_an_npu_that_is_not_there_is_reported(small_folder: Path, tmp_path: Path) -> None:
     options = ("--data_url", small_folder, *OPTIONS, "--device", "ascend:7")
     result = train(*options, "--run_dir", tmp_path / "run")
     assert result.returncode == 2

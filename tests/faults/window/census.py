@@ -21,7 +21,7 @@ WORKER = "napari-unet"  # name of the threads of background.start
 
 def wait_for_threads(qtbot: QtBot) -> None:
     """Until all work that docks began in threads is done."""
-    qtbot.waitUntil(lambda: not any(one.name == WORKER for one in threading.enumerate()))
+    qtbot.waitUntil(lambda: not any(thread.name == WORKER for thread in threading.enumerate()))
 
 
 def take_census(viewer: Viewer, qtbot: QtBot) -> Counter[str]:
@@ -51,8 +51,8 @@ def growth(before: Counter[str], after: Counter[str]) -> dict[str, int]:
 
 
 def _our_objects() -> Iterable[str]:
-    for one in gc.get_objects():
-        kind = type(one)
+    for thing in gc.get_objects():
+        kind = type(thing)
         if str(kind.__module__).partition(".")[0] in ("napari_unet", "training"):
             yield f"{kind.__module__}.{kind.__qualname__}"
 

@@ -1,4 +1,4 @@
-"""Plays one of several devices: prints to its log; the first tells the run's events as well."""
+"""Plays one of several devices: prints to its log; the first writes the run's events as well."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Plays ``python -m training.train`` up to a phase, and stays in it until it is told to stop.
+"""Plays ``python -m training.train`` up to a phase, and stays in it until it is asked to stop.
 
-Phases: ``starting`` (nothing told yet), ``validating`` (two steps told), ``lingering`` (told to
-stop, it goes on until there is a file ``end``), ``finished`` and ``failed``.
+Phases: ``starting`` (nothing reported yet), ``validating`` (two steps reported), ``lingering``
+(asked to stop, it goes on until there is a file ``end``), ``finished`` and ``failed``.
 """
 
 from __future__ import annotations

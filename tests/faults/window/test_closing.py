@@ -80,11 +80,11 @@ def open_train(viewer: Viewer) -> TrainDock:
 
 
 def wait_for_text(qtbot: QtBot, dock: QWidget, text: str) -> None:
-    qtbot.waitUntil(lambda: any(text in one.text() for one in dock.findChildren(QLabel)))
+    qtbot.waitUntil(lambda: any(text in label.text() for label in dock.findChildren(QLabel)))
 
 
 def button(dock: QWidget, text: str) -> QPushButton:
-    return next(one for one in dock.findChildren(QPushButton) if one.text() == text)
+    return next(button for button in dock.findChildren(QPushButton) if button.text() == text)
 
 
 def close(viewer: Viewer, qtbot: QtBot, answer: str = STAY) -> list[str]:
@@ -97,7 +97,7 @@ def close(viewer: Viewer, qtbot: QtBot, answer: str = STAY) -> list[str]:
         box = QApplication.activeModalWidget()
         if isinstance(box, QMessageBox):
             asked.append(box.text())
-            choice = next(one for one in box.buttons() if one.text() == answer)
+            choice = next(button for button in box.buttons() if button.text() == answer)
             qtbot.mouseClick(choice, Qt.MouseButton.LeftButton)
         elif not asked:
             timer.start()
@@ -122,7 +122,7 @@ def wait_until_nothing_is_left(qtbot: QtBot) -> None:
 
 
 def follow_in(viewer: Viewer, run: RunDirectory, qtbot: QtBot, headline: str) -> TrainDock:
-    """The Train dock, once it tells of a run what it must."""
+    """The Train dock, once it shows of a run what it must."""
     dock = open_train(viewer)
     dock.follow(run)
     wait_for_text(qtbot, dock, headline)

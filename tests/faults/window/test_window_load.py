@@ -116,14 +116,14 @@ def test_eight_workers_write_while_the_window_reads(
     arguments = [
         [sys.executable, PROGRAM, run.path, str(rank), str(lines)] for rank in range(workers)
     ]
-    processes = [subprocess.Popen(one) for one in arguments]
+    processes = [subprocess.Popen(command) for command in arguments]
     qtbot.waitUntil(run.is_running)
     dock.follow(run)
     window = DeviceLogWindow(run, dock)
     window.show()
     window.choose(workers - 1)
     with Stalls() as stalls:
-        qtbot.waitUntil(lambda: all(one.poll() == 0 for one in processes))
+        qtbot.waitUntil(lambda: all(process.poll() == 0 for process in processes))
         qtbot.waitUntil(lambda: window.text().endswith(f"line {lines} of device {workers - 1}\n"))
         qtbot.waitUntil(lambda: "Finished" in texts(dock))
     print(f"{workers} workers, {lines} lines each: longest stall {stalls.longest:.0f} ms")

@@ -66,7 +66,7 @@ def test_writes_all_results(out: Path) -> None:
     assert load_state(RunDirectory(out / "run").events).status == "finished"
 
 
-def test_results_are_kept_unless_told_otherwise(out: Path) -> None:
+def test_results_are_kept_unless_reported_otherwise(out: Path) -> None:
     before = (out / "mask.tif").stat().st_mtime_ns
     result = CliRunner().invoke(command, ["--out", str(out)])
     assert isinstance(result.exception, UserError)
@@ -109,7 +109,7 @@ def test_bad_data_leave_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-def test_a_failed_training_is_told_and_kept(tmp_path: Path) -> None:
+def test_a_failed_training_is_reported_and_kept(tmp_path: Path) -> None:
     demo = QuickDemo(tmp_path / "out")
     demo.prepare(slices=6, size=64)
     (demo.data / "train-labels.tif").unlink()

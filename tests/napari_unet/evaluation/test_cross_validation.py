@@ -57,7 +57,7 @@ def evaluate(
     return CrossValidation(list(evaluate_folds(predictors, assignment, images, membrane)))
 
 
-def test_slices_seen_in_training_are_told(
+def test_slices_seen_in_training_are_reported(
     load: Load, images: np.ndarray, membrane: np.ndarray
 ) -> None:
     result = evaluate({"a": load(1)}, "all", images, membrane)
@@ -95,7 +95,7 @@ def test_json_and_csv_of_all_folds(load: Load, images: np.ndarray, membrane: np.
     assert [row["seen_in_training"] for row in rows] == ["True", "False", "True", "True", "True"]
 
 
-def test_progress_is_told_slice_by_slice(
+def test_progress_is_reported_slice_by_slice(
     load: Load, images: np.ndarray, membrane: np.ndarray
 ) -> None:
     told = []

@@ -43,7 +43,7 @@ def test_ends_far_apart_are_joined_by_a_straight_line() -> None:
     assert (rows == 5).all() and len(columns) == LONGEST + 41
 
 
-def test_a_line_is_as_wide_as_told_and_ends_at_the_border() -> None:
+def test_a_line_is_as_wide_as_reported_and_ends_at_the_border() -> None:
     path = np.full(30, 10), np.arange(30)
     drawn = np.zeros((30, 40), bool)
     drawn[widen(path, 5, drawn.shape)] = True

@@ -4,7 +4,7 @@ import pytest
 from napari_unet.labelling.label_counts import LabelCounts
 
 
-def test_counts_follow_the_slices_they_are_told_of() -> None:
+def test_counts_follow_the_slices_they_are_reported_of() -> None:
     labels = np.zeros((4, 50, 60), np.uint8)
     counts = LabelCounts(labels)
     labels[2, :10] = 1

@@ -47,7 +47,7 @@ def test_a_folder_with_something_in_it_is_left_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"layers": [{}]}', "[]", '{"layers": 3}'])
-def test_a_damaged_document_is_told(tmp_path: Path, text: str) -> None:
+def test_a_damaged_document_is_reported(tmp_path: Path, text: str) -> None:
     project = Project.create(tmp_path / "mine")
     project.document.write_text(text)
     with pytest.raises(UserError, match=r"project\.json is damaged"):
@@ -68,7 +68,7 @@ def test_a_choice_of_another_type_is_damage(settings: dict[str, object]) -> None
         ProjectState.from_json(text, "mine.json")
 
 
-def test_missing_and_changed_stacks_are_told_and_moved_times_are_not(tmp_path: Path) -> None:
+def test_missing_and_changed_stacks_are_reported_and_moved_times_are_not(tmp_path: Path) -> None:
     stack = tmp_path / "stack.tif"
     stack.write_bytes(b"pixels")
     reference = StackReference.of(stack)

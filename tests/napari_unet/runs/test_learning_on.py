@@ -79,7 +79,7 @@ def test_a_model_takes_its_place_if_it_is_better_or_accepted(run: RunDirectory) 
     assert takes_place(run)
 
 
-def test_a_model_of_another_preset_is_told(run: RunDirectory) -> None:
+def test_a_model_of_another_preset_is_reported(run: RunDirectory) -> None:
     with pytest.raises(UserError, match="is a compact, not a medical"):
         learn_on_config(run.path, preset="medical")
     run.best.unlink()

@@ -51,7 +51,7 @@ def test_a_run_whose_lock_is_held_is_running(run: RunDirectory) -> None:
         assert summarize(run).status == "running"
 
 
-def test_an_unreadable_configuration_is_told_in_the_list(run: RunDirectory) -> None:
+def test_an_unreadable_configuration_is_reported_in_the_list(run: RunDirectory) -> None:
     run.config.write_text(json.dumps({"epochs": "many"}))
     (summary,) = list_runs(run.path.parent)
     assert summary.status == "unreadable"
@@ -98,7 +98,7 @@ def test_a_trailing_mean_has_fewer_values_at_the_beginning() -> None:
 @pytest.mark.parametrize(
     ("seconds", "text"), [(4.6, "5 s"), (125, "2 min 5 s"), (4200, "1 h 10 min")]
 )
-def test_durations_are_told_in_two_units(seconds: float, text: str) -> None:
+def test_durations_are_reported_in_two_units(seconds: float, text: str) -> None:
     assert format_seconds(seconds) == text
 
 

@@ -65,7 +65,7 @@ def test_strokes_on_a_few_of_many_slices_are_seen(strokes: LayerData) -> None:
     assert shown.membrane_share("sparse") == pytest.approx(expected)
 
 
-def test_too_few_strokes_are_told(strokes: LayerData) -> None:
+def test_too_few_strokes_are_reported(strokes: LayerData) -> None:
     strokes.labels.data[38] = 0
     strokes.labels.data[11, 1:] = 0
     strokes.labels.data[11, 0] = [2] * 60 + [0] * 2 + [1] * 2
@@ -110,7 +110,7 @@ def test_an_unfit_pair_starts_nothing_and_leaves_nothing(layers: LayerData, tmp_
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_without_the_files_is_told(tmp_path: Path) -> None:
+def test_a_folder_without_the_files_is_reported(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"train-volume\.tif"):
         preview(FolderData(tmp_path))
 

@@ -22,7 +22,7 @@ def test_a_file_follows_its_array(tmp_path: Path, dtype: str, shape: tuple[int, 
     np.testing.assert_array_equal(tifffile.imread(saved.path), data)
 
 
-def test_only_the_slices_that_are_told_are_looked_at(tmp_path: Path) -> None:
+def test_only_the_slices_that_are_reported_are_looked_at(tmp_path: Path) -> None:
     data = np.zeros((4, 30, 41), np.uint8)
     saved = SavedStack(tmp_path / "a.tif", data.shape, data.dtype)
     saved.save(data)

@@ -204,7 +204,7 @@ def test_large_labels_stay_lazy(
     np.testing.assert_array_equal(data[2].compute(), isbi_labels[2] == 0)
 
 
-def test_a_damaged_file_is_told_in_words(tmp_path: Path, images: np.ndarray) -> None:
+def test_a_damaged_file_is_reported_in_words(tmp_path: Path, images: np.ndarray) -> None:
     path = tmp_path / "cut.tif"
     tifffile.imwrite(path, images)
     path.write_bytes(path.read_bytes()[:20_000])

@@ -88,7 +88,7 @@ def test_a_disk_without_locks_is_used_with_one_warning(tmp_path: Path, error: st
         assert line.startswith(f"The disk of {tmp_path / '.file.lock'} has no locks")
 
 
-def test_another_error_is_told(tmp_path: Path) -> None:
+def test_another_error_is_reported(tmp_path: Path) -> None:
     environment = {**os.environ, **refusing("flock", "EIO", tmp_path)}
     command = [sys.executable, "-c", HOLD, tmp_path / "file"]
     result = subprocess.run(command, env=environment, capture_output=True, text=True)

@@ -100,7 +100,7 @@ def test_finished_labels_are_not_mistaken_for_strokes(small_folder: Path) -> Non
         load(small_folder)
 
 
-def test_slices_that_are_not_there_are_told(folder: Path) -> None:
+def test_slices_that_are_not_there_are_reported(folder: Path) -> None:
     with pytest.raises(UserError, match="valid_slices names slice 9, but the stack has 6"):
         load(folder, valid_slices="9")
     with pytest.raises(UserError, match="corrected_slices is 'two'"):

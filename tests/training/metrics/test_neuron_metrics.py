@@ -157,7 +157,7 @@ def test_the_threshold_is_the_best_for_all_slices_together():
     assert both.v_info == pytest.approx(1 / 2)
 
 
-def test_every_slice_is_told_at_the_threshold_that_is_best_for_all():
+def test_every_slice_is_reported_at_the_threshold_that_is_best_for_all():
     leaky = probability_of(two_rooms())
     leaky[10, WALL] = 0.35
     figures = neuron_figures([leaky, probability_of(two_rooms())], [two_rooms()] * 2, [0.5])

@@ -69,7 +69,7 @@ def test_a_resumed_run_tells_nothing_twice() -> None:
     assert state.started_time == 10.0
 
 
-def test_a_failure_is_told_until_the_run_goes_on() -> None:
+def test_a_failure_is_reported_until_the_run_goes_on() -> None:
     failed: Failed = {
         "kind": "failed",
         "time": 12.0,
@@ -83,7 +83,7 @@ def test_a_failure_is_told_until_the_run_goes_on() -> None:
     assert (state.status, state.failure) == ("running", None)
 
 
-def test_a_comparison_is_told_until_the_run_goes_on() -> None:
+def test_a_comparison_is_reported_until_the_run_goes_on() -> None:
     started = STARTED.copy()
     started["initial_model"] = {"path": "best.safetensors", "mean": {"soft_dice": 0.8}}
     compared: Compared = {

@@ -74,6 +74,6 @@ def test_chosen_slices_are_held_out() -> None:
         (strokes((3, 1)), "L has only one stroke of inside.*Paint another stroke of inside"),
     ],
 )
-def test_too_little_is_told(labels: np.ndarray, problem: str) -> None:
+def test_too_little_is_reported(labels: np.ndarray, problem: str) -> None:
     with pytest.raises(UserError, match=problem):
         hold_out(labels, 1, (), "L")

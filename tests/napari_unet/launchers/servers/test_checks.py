@@ -51,7 +51,7 @@ def test_a_good_server_passes_all() -> None:
         ({"npus": table_910b(range(8), range(8))}, "NPUs", "free: none", "Wait until some"),
     ],
 )  # fmt: skip
-def test_what_is_wrong_is_told_with_what_to_do(
+def test_what_is_wrong_is_reported_with_what_to_do(
     changes: dict[str, str], name: str, found: str, remedy: str
 ) -> None:
     (check,) = failing(facts(**changes))
@@ -68,7 +68,7 @@ def test_numbers_that_are_none_are_problems_or_passed_over(number: str) -> None:
     failing(facts(npus="", **{"npu-files": f"davinci{number}"}))
 
 
-def test_an_activation_that_fails_is_told() -> None:
+def test_an_activation_that_fails_is_reported() -> None:
     text = facts(activation="bash: line 9: conda: command not found").split("@@cann")[0]
     python, mindspore, cann = failing(text)
     assert python.text == "bash: line 9: conda: command not found."

@@ -169,7 +169,7 @@ def test_proxy_jump_goes_through_another_server(
         jump.stop()
 
 
-def test_a_key_that_the_server_does_not_know_is_told(sshd: Sshd, home: Path) -> None:
+def test_a_key_that_the_server_does_not_know_is_reported(sshd: Sshd, home: Path) -> None:
     stranger = make_key(home / "stranger")
     with pytest.raises(UserError, match="refused your key") as caught:
         run(Server(sshd.profile(key=str(stranger))), "true")

@@ -251,7 +251,7 @@ def test_a_kill_ends_what_every_launch_of_the_run_left_and_no_other_run(sshd: Ss
             process.wait()
 
 
-def test_a_run_that_dies_without_a_word_is_told_as_failed(
+def test_a_run_that_dies_without_a_word_is_reported_as_failed(
     launcher: RemoteLauncher, sshd: Sshd, data: Path
 ) -> None:
     run = launcher.start(quick_config(data, 30), "first")
@@ -407,7 +407,7 @@ def test_nothing_is_copied_through_links_or_into_pipes(
         launcher.refresh(run)
 
 
-def test_a_full_disk_is_told(
+def test_a_full_disk_is_reported(
     sshd: Sshd, launcher: RemoteLauncher, data: Path, tmp_path: Path
 ) -> None:
     sshd.work.mkdir()

@@ -88,7 +88,7 @@ def test_an_undo_on_another_slice_is_counted(
     qtbot.waitUntil(lambda: rows(dock) == [])
 
 
-def test_too_little_is_told_in_words(dock: AnnotateDock, strokes: Labels, qtbot: QtBot) -> None:
+def test_too_little_is_reported_in_words(dock: AnnotateDock, strokes: Labels, qtbot: QtBot) -> None:
     qtbot.waitUntil(lambda: "a few strokes of each" in text(dock))
     strokes.brush_size = 30
     strokes.paint((2, 30, 30), 1)

@@ -211,7 +211,7 @@ def test_figures_are_saved_and_copied(
     assert QApplication.clipboard().text().splitlines()[0].split("\t")[1] == "dice"
 
 
-def test_layers_that_do_not_fit_are_told(
+def test_layers_that_do_not_fit_are_reported(
     viewer: Viewer, dock: EvaluateDock, button: Button
 ) -> None:
     del viewer.layers["truth"]

@@ -158,7 +158,7 @@ def test_removing_the_mask_ends_the_prediction(
     assert viewer.layers["tissue mask"].data.any()
 
 
-def test_a_bad_model_is_told_and_another_can_be_taken(
+def test_a_bad_model_is_reported_and_another_can_be_taken(
     viewer: Viewer,
     dock: PredictDock,
     predict: Callable[..., None],
@@ -191,7 +191,7 @@ def test_runs_with_a_model_are_offered(
     assert models.count() == 1
 
 
-def test_what_is_missing_is_told(
+def test_what_is_missing_is_reported(
     make_napari_viewer: Callable[..., Viewer],
     images: np.ndarray,
     write_model: WriteModel,

@@ -195,7 +195,7 @@ def test_saving_goes_on_after_an_error_and_the_dock_says_both(
 
 
 @pytest.mark.parametrize("change", ["is missing", "has changed"])
-def test_a_stack_that_is_gone_or_changed_is_told(
+def test_a_stack_that_is_gone_or_changed_is_reported(
     make_napari_viewer: MakeViewer,
     stack: Path,
     tmp_path: Path,

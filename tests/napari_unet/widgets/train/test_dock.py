@@ -145,7 +145,7 @@ def test_stop_keeps_the_model_and_resume_goes_on(
     wait_for_end(qtbot, dock, "Stopped")
 
 
-def test_a_killed_process_is_told_and_can_be_resumed(
+def test_a_killed_process_is_reported_and_can_be_resumed(
     open_dock: OpenDock, runs_folder: Path, qtbot: QtBot
 ) -> None:
     _, dock = open_dock()

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import tifffile
 
-from tests.faults.disk_faults import FAULTS, break_disk, fill
-from tests.faults.wholeness import assert_whole, files_of, temporaries_of
+from tests.faults.writing.disk_faults import FAULTS, break_disk, fill
+from tests.faults.writing.wholeness import assert_whole, files_of, temporaries_of
 from tests.napari_unet.conftest import WriteModel
 from training.runs.run_directory import RunDirectory
 from training.runs.run_state import load_state
@@ -24,7 +24,7 @@ needs_mindspore = pytest.mark.skipif(find_spec("mindspore") is None, reason="wit
 
 
 @pytest.mark.parametrize("job", ["training", "prediction", "export", "project"])
-def test_a_disk_that_fails_is_told_and_nothing_is_lost(job: str, disk: Path) -> None:
+def test_a_disk_that_fails_is_reported_and_nothing_is_lost(job: str, disk: Path) -> None:
     faults = FAULTS + (OF_OUTPUTS if job in ("export", "project") else ())
     break_disk(job, disk, faults)
 
@@ -106,8 +106,8 @@ def check_few_descriptors(
     assert result.exists() == (process.returncode == 0)
     assert not temporaries_of(folder)
     if process.returncode:
-        told = process.stderr.splitlines()[-1]
-        assert told.startswith("Error: ") and "ulimit -n" in told, process.stderr
+        last_line = process.stderr.splitlines()[-1]
+        assert last_line.startswith("Error: ") and "ulimit -n" in last_line, process.stderr
     assert "Traceback" not in process.stderr
 
 

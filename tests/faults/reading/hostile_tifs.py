@@ -87,7 +87,7 @@ class Tif:
         else:
             values = [value] if isinstance(value, int) else list(value)
             kind, count = LONG, len(values)
-            packed = struct.pack(f"{self.order}{count}I", *(one % 2**32 for one in values))
+            packed = struct.pack(f"{self.order}{count}I", *(number % 2**32 for number in values))
         if len(packed) > room:
             offset = start + len(body)
             body += packed

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.campaign import run_campaign
-from tests.faults.disk_faults import FAULTS, break_disk
 from tests.faults.scale import scaled
+from tests.faults.writing.campaign import run_campaign
+from tests.faults.writing.disk_faults import FAULTS, break_disk
 from tests.napari_unet.launchers.servers.conftest import (  # noqa: F401  (fixtures)
     client_key,
     home,
@@ -38,7 +38,7 @@ def test_a_killed_fetch_leaves_whole_files_and_goes_on(
     run_campaign(job, tmp_path / "place", scaled(1), *places)
 
 
-def test_a_disk_that_fails_is_told_and_nothing_is_lost(
+def test_a_disk_that_fails_is_reported_and_nothing_is_lost(
     places: tuple[Path, Path], disk: Path
 ) -> None:
     break_disk("fetching", disk, FAULTS, *places)

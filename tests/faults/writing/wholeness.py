@@ -15,7 +15,7 @@ from safetensors.numpy import load_file
 
 def files_of(folder: Path) -> list[Path]:
     """Every file below a folder that has its final name."""
-    return [one for one in folder.rglob("*") if one.is_file() and one.suffix != ".part"]
+    return [path for path in folder.rglob("*") if path.is_file() and path.suffix != ".part"]
 
 
 def temporaries_of(folder: Path) -> list[Path]:

@@ -2,7 +2,7 @@
 
 Each job runs in processes forked from this one, which has imported what is slow to import::
 
-    python -m tests.faults.kill_jobs JOB PLACE COUNT [PROFILE.json SERVER'S-RUN]
+    python -m tests.faults.writing.kill_jobs JOB PLACE COUNT [PROFILE.json SERVER'S-RUN]
 
 It prints how many kills there were.
 """
@@ -29,7 +29,7 @@ from napari_unet.projects.records import LayerRecord, ProjectState
 from napari_unet.settings import remember
 from napari_unet.stacks import napari_writer as writer
 from napari_unet.stacks.incremental_tif import SavedStack
-from tests.faults.campaign import Campaign, Job
+from tests.faults.writing.campaign import Campaign, Job
 from tests.napari_unet.conftest import dark_is_membrane
 from training.config import preset_config
 from training.devices.placement import Device
@@ -52,7 +52,7 @@ class Training:
     """A run directory as the training keeps it, with a formula in the network's place.
 
     The same formula for every step, from the weights of the checkpoint: as in a real run, the
-    losses of a resumed one tell whether nothing was lost.
+    losses of a resumed run show whether anything was lost.
     """
 
     name = "training"
@@ -121,12 +121,12 @@ class Training:
         return best
 
     def check(self, folder: Path, expected: Path) -> None:
-        state, wanted = (load_state(one / "run" / "events.jsonl") for one in (folder, expected))
+        state, wanted = (load_state(place / "run" / "events.jsonl") for place in (folder, expected))
         assert state.status == "finished"
-        assert [one["step"] for one in state.steps] == list(range(1, self.steps + 1))
-        losses = [[step["loss"] for step in one.steps] for one in (state, wanted)]
+        assert [step["step"] for step in state.steps] == list(range(1, self.steps + 1))
+        losses = [[step["loss"] for step in run.steps] for run in (state, wanted)]
         np.testing.assert_allclose(*losses, rtol=1e-4)
-        dice = [[event["mean"] for event in one.evaluations] for one in (state, wanted)]
+        dice = [[event["mean"] for event in run.evaluations] for run in (state, wanted)]
         assert dice[0] == dice[1]
 
 
@@ -157,7 +157,7 @@ class Prediction:
             "-o", folder / "mask.tif", "--probability", folder / "probability.tif",
             "--uncertainty", folder / "unsure.csv",
         ]  # fmt: skip
-        command.main([str(one) for one in arguments], standalone_mode=False)
+        command.main([str(argument) for argument in arguments], standalone_mode=False)
 
     def check(self, folder: Path, expected: Path) -> None:
         """Nothing differs by its nature."""
@@ -278,8 +278,8 @@ class Fetching:
         """The copy is the server's run."""
         copy = RunDirectory(folder / self._there.name)
         there = RunDirectory(self._there)
-        for one in ("events", "best", "evaluation_json", "evaluation_csv"):
-            assert getattr(copy, one).read_bytes() == getattr(there, one).read_bytes(), one
+        for name in ("events", "best", "evaluation_json", "evaluation_csv"):
+            assert getattr(copy, name).read_bytes() == getattr(there, name).read_bytes(), name
 
 
 class Adopting(Fetching):

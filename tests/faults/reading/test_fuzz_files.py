@@ -17,8 +17,8 @@ from safetensors.numpy import save
 from napari_unet.launchers.servers.profiles import Profile
 from napari_unet.projects.records import LayerRecord, ProjectState, StackReference
 from napari_unet.settings import Settings
-from tests.faults.mutations import mutated, truncated
-from tests.faults.reading import read_all
+from tests.faults.reading.judging import read_all
+from tests.faults.reading.mutations import mutated, truncated
 from tests.faults.scale import scaled
 from tests.napari_unet.conftest import dark_is_membrane
 from tests.training.devices.test_npus import A3_TABLE
@@ -106,9 +106,9 @@ def with_values(document: Any) -> Iterable[Any]:
         odd = list(VALUES)
         if isinstance(value, (dict, list)):
             odd += list(with_values(value))
-        for one in odd:
+        for value in odd:
             copy = document.copy()
-            copy[place] = one
+            copy[place] = value
             yield copy
 
 
@@ -138,9 +138,9 @@ def test_events(tmp_path: Path) -> None:
     whole = b"".join(as_bytes(event) + b"\n" for event in EVENTS)
     kinds = {event["kind"]: event for event in EVENTS}
     odd = [
-        whole + as_bytes(one) + b"\n" + whole
+        whole + as_bytes(damaged) + b"\n" + whole
         for event in kinds.values()
-        for one in with_values(event)
+        for damaged in with_values(event)
     ]
     some = rng.permutation(len(odd))[: scaled(200)]
     lines = [b"\0" * 5000, b"x" * 2**20, b'{"kind": "step", "loss": 1e999, }', b"[" * 10**5,

@@ -18,7 +18,7 @@ MEMORY_FACTOR, MEMORY_CONSTANT = 5000, 120 * 2**20
 
 
 def read_all(target: str, inputs: Iterable[Path]) -> Counter[str]:
-    """Read inputs with one of :mod:`tests.faults.reading_targets`.
+    """Read inputs with one of :mod:`tests.faults.reading.targets`.
 
     An input with a file of its name and ``.npy`` beside it must be read as that array.
 
@@ -36,12 +36,12 @@ def read_all(target: str, inputs: Iterable[Path]) -> Counter[str]:
     outcomes: Counter[str] = Counter()
     problems: list[str] = []
     while left:
-        command = [sys.executable, "-m", "tests.faults.reading_child", target, str(SECONDS)]
+        command = [sys.executable, "-m", "tests.faults.reading.child", target, str(SECONDS)]
         done = subprocess.run(command, input="\n".join(left), capture_output=True, text=True)
         lines = [json.loads(line) for line in done.stdout.splitlines()]
-        for one in lines:
-            outcomes[one["outcome"]] += 1
-            problems += _problems(one)
+        for answer in lines:
+            outcomes[answer["outcome"]] += 1
+            problems += _problems(answer)
         if done.returncode == 0:
             break
         assert len(lines) < len(left), done.stderr
@@ -51,10 +51,10 @@ def read_all(target: str, inputs: Iterable[Path]) -> Counter[str]:
     return outcomes
 
 
-def _problems(told: dict[str, object]) -> list[str]:
-    found = [f"{told['input']}: {problem}" for problem in told["problems"]]  # type: ignore
-    size, peak = told["size"], told["peak"]
+def _problems(answer: dict[str, object]) -> list[str]:
+    found = [f"{answer['input']}: {problem}" for problem in answer["problems"]]  # type: ignore
+    size, peak = answer["size"], answer["peak"]
     assert isinstance(size, int) and isinstance(peak, int)
     if peak > MEMORY_FACTOR * size + MEMORY_CONSTANT:
-        found.append(f"{told['input']}: of {size} bytes, took {peak / 2**20:.0f} MiB")
+        found.append(f"{answer['input']}: of {size} bytes, took {peak / 2**20:.0f} MiB")
     return found

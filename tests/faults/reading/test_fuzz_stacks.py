@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.faults.hostile_tifs import DTYPES, LEGAL, Tif, fits, hostile, packed_page
-from tests.faults.mutations import mutated, truncated
-from tests.faults.reading import read_all
+from tests.faults.reading.hostile_tifs import DTYPES, LEGAL, Tif, fits, hostile, packed_page
+from tests.faults.reading.judging import read_all
+from tests.faults.reading.mutations import mutated, truncated
 from tests.faults.scale import scaled
 
 SEED = 20120301

@@ -2,7 +2,7 @@
 
 As a program it does so to another module::
 
-    python -m tests.faults.killing FOLDER N MODULE ARGUMENTS...
+    python -m tests.faults.writing.killing FOLDER N MODULE ARGUMENTS...
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-# What Python tells its audit hooks of, besides opened files; each names a path or a descriptor.
+# What Python reports to its audit hooks, besides opened files; each names a path or a descriptor.
 CHANGES = {
     "os.chmod", "os.link", "os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.symlink",
     "os.truncate",
@@ -24,7 +24,7 @@ CHANGES = {
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
-def kill_at(folder: Path, at: int, tell: Callable[[int], None] = lambda _: None) -> None:
+def kill_at(folder: Path, at: int, report: Callable[[int], None] = lambda _: None) -> None:
     """Have this process killed before its ``at``-th change below a folder; 0: never.
 
     Boundaries are: a file opened for writing, a file's content flushed to the disk (before and
@@ -32,7 +32,7 @@ def kill_at(folder: Path, at: int, tell: Callable[[int], None] = lambda _: None)
 
     Parameters
     ----------
-    tell : callable
+    report : callable
         Is called with the number of every boundary that is reached.
     """
     reached = 0
@@ -41,7 +41,7 @@ def kill_at(folder: Path, at: int, tell: Callable[[int], None] = lambda _: None)
     def cross() -> None:
         nonlocal reached
         reached += 1
-        tell(reached)
+        report(reached)
         if reached == at:
             os.kill(os.getpid(), signal.SIGKILL)
 

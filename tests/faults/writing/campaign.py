@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from tests.faults.killing import die_at_byte, kill_at
-from tests.faults.wholeness import assert_whole, files_of, snapshot, temporaries_of
+from tests.faults.writing.killing import die_at_byte, kill_at
+from tests.faults.writing.wholeness import assert_whole, files_of, snapshot, temporaries_of
 
 KILLS = (signal.SIGKILL, signal.SIGXFSZ)
 
@@ -68,7 +68,7 @@ class Campaign:
     place : Path
         An empty folder to work in.
     seed : int
-        Of the moments.
+        Seed of the moments.
     """
 
     def __init__(self, job: Job, place: Path, seed: int = 0) -> None:
@@ -91,7 +91,7 @@ class Campaign:
         longest = max(path.stat().st_size for path in files_of(self._new))
 
         counts = Counts(boundaries=int.from_bytes(self._counter[:], "little"))
-        chosen = {1 + one * counts.boundaries // count for one in range(count)}
+        chosen = {1 + step * counts.boundaries // count for step in range(count)}
         for at in sorted(chosen):
             counts.at_boundaries += self._try(lambda at=at: kill_at(self._work, at))
         for _ in range(count):
@@ -155,7 +155,7 @@ class Campaign:
 
 def run_campaign(job: str, place: Path, count: int, *options: object) -> None:
     """Kill a job at ``count`` boundaries, bytes and moments each; its process checks the rest."""
-    command = [sys.executable, "-m", "tests.faults.kill_jobs", job, place, count, *options]
+    command = [sys.executable, "-m", "tests.faults.writing.kill_jobs", job, place, count, *options]
     result = subprocess.run([*map(str, command)], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     counts = json.loads(result.stdout.splitlines()[-1])

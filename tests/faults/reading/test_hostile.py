@@ -29,7 +29,7 @@ from napari_unet.runs.run_follower import RunFollower
 from napari_unet.runs.run_list import list_runs
 from napari_unet.runs.run_progress import ProgressReader
 from napari_unet.text import as_html, line
-from tests.faults.reading import read_all
+from tests.faults.reading.judging import read_all
 from training.config import preset_config
 from training.console import printable
 from training.errors import UserError
@@ -37,7 +37,7 @@ from training.runs.event_log import EventLog
 from training.runs.run_directory import RunDirectory
 from training.runs.run_state import load_state
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 ESCAPES = "\x1b[2J\x1b]0;owned\x07\u202e\r"
 HOSTILE_NAME = f"<img src=x><b>run\n{ESCAPES}"
 
@@ -67,7 +67,7 @@ def test_nothing_runs_what_a_file_says(path: Path) -> None:
             called = ast.unparse(node.func)
             assert called not in FORBIDDEN_CALLS, called
             assert called.rpartition(".")[2] not in FORBIDDEN_METHODS, called
-            words = {one.arg: one.value for one in node.keywords if one.arg in FORBIDDEN_WORDS}
+            words = {word.arg: word.value for word in node.keywords if word.arg in FORBIDDEN_WORDS}
             for word, value in words.items():
                 assert isinstance(value, ast.Constant), f"{called}({word}=...)"
                 assert value.value is not FORBIDDEN_WORDS[word], f"{called}({word}=...)"
@@ -168,7 +168,7 @@ def test_nothing_is_written_through_links_out_of_a_run(run: RunDirectory, name: 
         pytest.fail("it was held")
     with pytest.raises(UserError, match="is a link"):
         run.request_stop()
-    assert [one.name for one in outside.iterdir()] == [".profile"]
+    assert [path.name for path in outside.iterdir()] == [".profile"]
     assert (outside / ".profile").read_text() == "mine"
 
 

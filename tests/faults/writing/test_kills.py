@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.faults.campaign import run_campaign
 from tests.faults.scale import scaled
-from tests.faults.wholeness import assert_whole, files_of, temporaries_of
+from tests.faults.writing.campaign import run_campaign
+from tests.faults.writing.wholeness import assert_whole, files_of, temporaries_of
 from training.runs.run_directory import RunDirectory
 from training.runs.run_state import load_state
 
@@ -35,10 +35,10 @@ def test_a_training_that_is_killed_again_and_again(small_folder: Path, tmp_path:
     whole, killed = (RunDirectory(tmp_path / name) for name in ("whole", "killed"))
     assert start(whole, 0, *options).returncode == 0
     moments = random.Random(0)
-    told = options
+    given = options
     for _ in range(scaled(1)):
-        assert start(killed, moments.randint(12, 60), *told).returncode in (-9, 0)
-        told = ()
+        assert start(killed, moments.randint(12, 60), *given).returncode in (-9, 0)
+        given = ()
         assert_whole(files_of(killed.path))
         assert not killed.is_running()
     assert start(killed, 0).returncode == 0
@@ -46,12 +46,12 @@ def test_a_training_that_is_killed_again_and_again(small_folder: Path, tmp_path:
     expected, state = load_state(whole.events), load_state(killed.events)
     assert state.status == "finished"
     assert [step["step"] for step in state.steps] == list(range(1, STEPS + 1))
-    losses = [[step["loss"] for step in one.steps] for one in (state, expected)]
+    losses = [[step["loss"] for step in run.steps] for run in (state, expected)]
     np.testing.assert_allclose(*losses, rtol=1e-4)
 
 
 def start(run: RunDirectory, at: int, *options: object) -> subprocess.CompletedProcess[str]:
     """A training that is killed at its ``at``-th boundary; 0: never."""
-    command = [sys.executable, "-m", "tests.faults.killing", run.path, at]
+    command = [sys.executable, "-m", "tests.faults.writing.killing", run.path, at]
     command += ["training.train", "--run_dir", run.path, *options]
     return subprocess.run([*map(str, command)], capture_output=True, text=True)

@@ -1,4 +1,4 @@
-"""The process that :mod:`tests.faults.reading` starts; tells a JSON line an input."""
+"""The process that :mod:`tests.faults.reading.judging` starts; writes a JSON line an input."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.faults.reading_targets import TARGETS, Reader
+from tests.faults.reading.targets import TARGETS, Reader
 from training.errors import UserError
 
 MOST_MEMORY = 6 * 2**30  # address space; keeps a bomb from the machine
@@ -28,14 +28,14 @@ def main(target: str, seconds: str) -> None:
     inputs = [Path(line) for line in sys.stdin.read().splitlines()]
     logging.disable(logging.CRITICAL)
     warnings.simplefilter("ignore")
-    told = os.fdopen(os.dup(1), "w")
+    output = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what libraries print
     reader = TARGETS[target]()
     resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
     sys.addaudithook(_note_forbidden)
     for path in inputs:
         faulthandler.dump_traceback_later(float(seconds), exit=True)
-        print(json.dumps(_judge(reader, path)), file=told, flush=True)
+        print(json.dumps(_judge(reader, path)), file=output, flush=True)
     faulthandler.cancel_dump_traceback_later()
 
 

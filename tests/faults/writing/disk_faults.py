@@ -2,7 +2,7 @@
 
 ::
 
-    python -m tests.faults.disk_faults JOB PLACE FAULT... -- [PROFILE.json SERVER'S-RUN]
+    python -m tests.faults.writing.disk_faults JOB PLACE FAULT... -- [PROFILE.json SERVER'S-RUN]
 
 PLACE is a mounted tmpfs. The jobs are those that are killed. Each has to raise a ``UserError``,
 to leave its old files as they were, and to succeed when the fault is over.
@@ -23,9 +23,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from tests.faults.campaign import Job
-from tests.faults.kill_jobs import job_of
-from tests.faults.wholeness import assert_whole, files_of, snapshot, temporaries_of
+from tests.faults.writing.campaign import Job
+from tests.faults.writing.kill_jobs import job_of
+from tests.faults.writing.wholeness import assert_whole, files_of, snapshot, temporaries_of
 from training.errors import UserError
 
 FAULTS = ("full", "read-only", "no-permission", "vanished")
@@ -52,7 +52,7 @@ class Faults:
         shutil.copytree(self.work, self._kept)
         self._old = snapshot(self.work)
         self._message = place.parent / "message"
-        # Of every fault: what holds while the job runs, and what its process does first.
+        # For every fault: what holds while the job runs, and what its process does first.
         self.known: dict[str, list[Callable[[], None]]] = {
             "full": [lambda: None],
             "too-large": [lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))],
@@ -113,13 +113,13 @@ class Faults:
         child = os.fork()
         if child == 0:
             code = 1
-            told = os.open(self._message, os.O_CREAT | os.O_TRUNC | os.O_WRONLY)
+            report = os.open(self._message, os.O_CREAT | os.O_TRUNC | os.O_WRONLY)
             try:
                 prepare()
                 self._job.run(self.work)
                 code = 0
             except UserError as error:
-                os.write(told, str(error).encode())
+                os.write(report, str(error).encode())
                 code = 2
             except BaseException:
                 traceback.print_exc()
@@ -155,13 +155,22 @@ def leave_files(count: int) -> None:
 
 def break_disk(job: str, disk: Path, faults: Sequence[str], *options: object) -> None:
     """Try a job under faults, in a process of its own, and look at what it says."""
-    command = [sys.executable, "-m", "tests.faults.disk_faults", job, disk, *faults, "--", *options]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.faults.writing.disk_faults",
+        job,
+        disk,
+        *faults,
+        "--",
+        *options,
+    ]
     result = subprocess.run([*map(str, command)], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
-    told = json.loads(result.stdout.splitlines()[-1])
+    messages = json.loads(result.stdout.splitlines()[-1])
     for fault in faults:
-        assert told[fault], fault
-        for message in told[fault]:
+        assert messages[fault], fault
+        for message in messages[fault]:
             assert str(disk) in message
             assert len(message.splitlines()) == 1
 

@@ -1,0 +1,1 @@
+"""Bad input: damaged, lying and hostile files, and texts from others."""
