@@ -1,6 +1,7 @@
 """A project: a folder of plain files that opens as it was left. No Qt, no napari.
 
 project.json     layers, view and choices; stacks by reference, with their hashes
+lock             who has it open
 labels/*.tif     every layer of labels
 images/*.tif     images that have no file of their own: probabilities, samples
 runs/            trainings that were started while the project was open
@@ -9,6 +10,7 @@ runs/            trainings that were started while the project was open
 from __future__ import annotations
 
 import unicodedata
+from itertools import count
 from pathlib import Path
 
 from napari_unet.projects.records import (
@@ -78,14 +80,23 @@ class Project:
         project = cls(folder)
         if not project.document.is_file():
             raise UserError(f"{folder} holds no {DOCUMENT}.", "Choose the folder of a project.")
+        return project
+
+    def prepare(self) -> None:
+        """Make folders that are missing, and delete what was left half-written.
+
+        Raises
+        ------
+        UserError
+            If the folder can't be written.
+        """
         try:
             for name in (LABELS, IMAGES, RUNS):
-                (folder / name).mkdir(exist_ok=True)
+                (self.folder / name).mkdir(exist_ok=True)
         except OSError as error:
-            raise UnwritableError(folder, error) from error
-        for part in (folder, folder / LABELS, folder / IMAGES):
+            raise UnwritableError(self.folder, error) from error
+        for part in (self.folder, self.folder / LABELS, self.folder / IMAGES):
             remove_leftovers(part)
-        return project
 
     def read(self) -> ProjectState:
         """The project as it was left; a UserError if its document is damaged."""
@@ -114,6 +125,14 @@ class Project:
     def write(self, state: ProjectState) -> None:
         """Replace ``project.json`` as a whole."""
         write_atomically(self.document, state.to_json().encode())
+
+    def set_document_aside(self) -> None:
+        """Give a document that can't be read another name, so that a new one can be written."""
+        names = (self.folder / f"project-{number}.json" for number in count(2))
+        try:
+            self.document.rename(next(name for name in names if not name.exists()))
+        except OSError as error:
+            raise UnwritableError(self.document, error) from error
 
     def new_file(self, kind: str, name: str, taken: set[str]) -> str:
         """A file of the project for a layer of this name that is neither there nor taken.

@@ -9,10 +9,12 @@ from threading import Lock
 from typing import Any, Literal
 
 from napari_unet.projects.project import Project, project_settings
+from napari_unet.projects.project_lock import ProjectLock
 from napari_unet.projects.records import LayerRecord, ProjectState, StackReference
 from napari_unet.stacks.incremental_tif import SavedStack
 from napari_unet.stacks.pixel_size import PixelSize
 from training.errors import UserError
+from training.files.known_file import ChangedFileError, KnownFile
 
 Slices = set[int] | None  # None for all of a stack
 
@@ -69,9 +71,15 @@ class _OwnFile:
     """A file with a layer's pixels, and the slices that may differ from the layer's."""
 
     name: str
+    known: KnownFile
     stack: SavedStack | None = None  # until the layer is first saved
     slices: Slices = None
     is_there: bool = False
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether another has written to it."""
+        return self.known.is_changed if self.stack is None else self.stack.is_changed
 
 
 class ProjectWriter:
@@ -80,12 +88,23 @@ class ProjectWriter:
     Parameters
     ----------
     project : Project
+    lock : ProjectLock
+        Nothing is written while another window holds the project.
+    document : KnownFile
+        The project's document, as it was read.
     kept : tuple of LayerRecord
         Layers of the project that the window does not show: they stay in it.
     """
 
-    def __init__(self, project: Project, kept: tuple[LayerRecord, ...] = ()) -> None:
-        self._project, self._kept = project, kept
+    def __init__(
+        self,
+        project: Project,
+        lock: ProjectLock,
+        document: KnownFile,
+        kept: tuple[LayerRecord, ...] = (),
+    ) -> None:
+        self._project, self._lock = project, lock
+        self._document, self._kept = document, kept
         self._files: dict[Hashable, _OwnFile] = {}
         self._references: dict[Path, StackReference] = {}
         self._state: ProjectState | None = None
@@ -93,9 +112,15 @@ class ProjectWriter:
         self._edits: dict[Hashable, Slices] = {}
         self._edit_lock, self._save_lock = Lock(), Lock()
 
-    def adopt(self, key: Hashable, name: str) -> None:
-        """Save a layer into the file of the project that it was opened from."""
-        self._files[key] = _OwnFile(name, is_there=True)
+    def adopt(self, key: Hashable, name: str, known: KnownFile) -> None:
+        """Save a layer into the file of the project that it was opened from.
+
+        Parameters
+        ----------
+        known : KnownFile
+            The file as it was read.
+        """
+        self._files[key] = _OwnFile(name, known, is_there=True)
 
     def mark(self, key: Hashable, slices: Slices) -> None:
         """Write these slices of a layer with the next snapshot."""
@@ -109,16 +134,20 @@ class ProjectWriter:
 
         Raises
         ------
+        NotHeldError
+            If another window holds the project; nothing is written.
+        ChangedFileError
+            If another has written to a file of the project; it is kept.
         UserError
             If something can't be written. Everything else is; the next snapshot tries it again.
         """
-        with self._save_lock:
+        with self._save_lock, self._lock.held():
             if snapshot.number <= self._number:
                 return
             self._number = snapshot.number
-            self._take_edits(snapshot)
+            self._follow(snapshot)
             errors: list[Exception] = []
-            records = [*self._kept]
+            records: list[LayerRecord] = []
             for layer in snapshot.layers:
                 try:
                     self._save_pixels(layer)
@@ -126,15 +155,65 @@ class ProjectWriter:
                     errors.append(error)
                 if (record := self._record(layer)) is not None:
                     records.append(record)
-            self._write_document(tuple(records), snapshot.view)
+            shown = {_identity(record) for record in records}
+            kept = [record for record in self._kept if _identity(record) not in shown]
+            self._write_document((*kept, *records), snapshot.view)
             if errors:
-                raise errors[0]
+                raise min(errors, key=_is_ordinary)
 
-    def _take_edits(self, snapshot: Snapshot) -> None:
+    def take_over(self) -> None:
+        """Hold the project from now on; what another window has saved meanwhile is kept.
+
+        Raises
+        ------
+        UserError
+            If it can't be written.
+        """
+        self._lock.acquire(takes_over=True)
+        self.keep_both()
+
+    def keep_both(self) -> None:
+        """Save beside what others have written to the project's files, and keep their layers.
+
+        Raises
+        ------
+        UserError
+            If the project can't be written.
+        """
+        with self._save_lock, self._lock.held():
+            changed = [key for key, own in self._files.items() if own.is_changed]
+            for key in changed:
+                self._files[key] = self._beside(self._files[key])
+            if changed or self._document.is_changed:
+                self._keep_records()
+
+    def _beside(self, own: _OwnFile) -> _OwnFile:
+        path = Path(own.name)
+        return self._new_file(path.parent.name, path.stem)
+
+    def _keep_records(self) -> None:
+        """Take over what others have recorded of layers that this window does not show."""
+        self._document.see()
+        self._state = None
+        try:
+            theirs = self._project.read().layers
+        except UserError:
+            self._project.set_document_aside()
+            return
+        kept = {_identity(record): record for record in (*self._kept, *theirs)}
+        shown = {own.name for own in self._files.values()}
+        shown |= {reference.path for reference in self._references.values()}
+        self._kept = tuple(record for name, record in kept.items() if name not in shown)
+
+    def _follow(self, snapshot: Snapshot) -> None:
         with self._edit_lock:
             edits, self._edits = self._edits, {}
         keys = {layer.key for layer in snapshot.layers}
         self._files = {key: own for key, own in self._files.items() if key in keys}
+        stacks = {layer.stack for layer in snapshot.layers}
+        self._references = {
+            stack: reference for stack, reference in self._references.items() if stack in stacks
+        }
         for key, own in self._files.items():
             own.slices = _union(own.slices, edits.get(key, set()))
 
@@ -143,7 +222,7 @@ class ProjectWriter:
             self._refer_to(layer.stack)
             return
         own = self._own_file(layer)
-        form = SavedStack(self._project.folder / own.name, layer.data.shape, layer.data.dtype)
+        form = SavedStack(own.known.path, layer.data.shape, layer.data.dtype, own.known)
         if own.stack is None or (own.stack.shape, own.stack.dtype) != (form.shape, form.dtype):
             own.stack, own.slices = form, None
         own.stack.save(layer.data, own.slices, layer.note, layer.pixel_size)
@@ -151,10 +230,13 @@ class ProjectWriter:
 
     def _own_file(self, layer: LayerSnapshot) -> _OwnFile:
         if layer.key not in self._files:
-            taken = {own.name for own in self._files.values()}
-            name = self._project.new_file(layer.kind, layer.attributes["name"], taken)
-            self._files[layer.key] = _OwnFile(name)
+            self._files[layer.key] = self._new_file(layer.kind, layer.attributes["name"])
         return self._files[layer.key]
+
+    def _new_file(self, kind: str, name: str) -> _OwnFile:
+        taken = {own.name for own in self._files.values()}
+        file = self._project.new_file(kind, name, taken)
+        return _OwnFile(file, KnownFile(self._project.folder / file))
 
     def _refer_to(self, stack: Path) -> None:
         """Look at a stack; one that has vanished meanwhile is kept as it was last seen."""
@@ -184,10 +266,24 @@ class ProjectWriter:
 
     def _write_document(self, records: tuple[LayerRecord, ...], view: dict[str, Any]) -> None:
         state = ProjectState(layers=records, view=view, settings=project_settings(self._project))
-        if state != self._state:
-            self._project.write(state)
-            self._state = state
+        if state == self._state:
+            return
+        if self._document.is_changed:
+            raise ChangedFileError(self._document.path)
+        self._project.write(state)
+        self._document.see()
+        self._state = state
 
 
 def _union(first: Slices, second: Slices) -> Slices:
     return None if first is None or second is None else first | second
+
+
+def _identity(record: LayerRecord) -> str:
+    """The file whose pixels a layer shows."""
+    return record.file if record.stack is None else record.stack.path
+
+
+def _is_ordinary(error: Exception) -> bool:
+    """Whether it is not one that a person has to decide on, which is shown before others."""
+    return not isinstance(error, ChangedFileError)

@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_unet.stacks.pixel_size import PixelSize
 from napari_unet.stacks.tif_writer import TifWriter
 from training.errors import UserError
+from training.files.known_file import ChangedFileError, KnownFile
 from training.stacks.stack_axes import as_stack
+from training.stacks.stack_file import StackFile
 
 
 class SavedStack:
@@ -27,14 +30,19 @@ class SavedStack:
         (Z, Y, X) or (Y, X).
     dtype : dtype
         Data type of the pixels.
+    known : KnownFile, optional
+        The file as it may be replaced; by default whatever is there.
     """
 
-    def __init__(self, path: Path, shape: tuple[int, ...], dtype: Any) -> None:
-        self.path, self.shape = path, shape
+    def __init__(
+        self, path: Path, shape: tuple[int, ...], dtype: Any, known: KnownFile | None = None
+    ) -> None:
+        self.path, self.shape, self._known = path, shape, known
         self.dtype = np.dtype(np.uint8 if np.dtype(dtype) == bool else dtype)
         slices = math.prod(shape[:-2])
         self._checksums: list[int | None] = [None] * slices
         self._compressed: list[bytes] = [b""] * slices
+        self._saved_checksums: list[int | None] = []
         self._written: tuple[str, PixelSize | None] | None = None
 
     def save(
@@ -51,7 +59,7 @@ class SavedStack:
         data : array of ``shape``
             May be painted on meanwhile: save it once more after that.
         slices : iterable of int, optional
-            Slices to look at; all if the file was never written.
+            Slices to look at; all where some were never looked at.
         note, pixel_size
             As for :class:`TifWriter`.
 
@@ -61,36 +69,65 @@ class SavedStack:
 
         Raises
         ------
+        ChangedFileError
+            If another has written the file since; it is kept.
         UserError
             If it can't be written; what was there is kept.
         """
-        is_first = self._written is None
+        is_first = None in self._checksums
         places = range(len(self._checksums)) if slices is None or is_first else slices
         written, self._written = self._written, None  # so that a failure is tried again
         changed = [self._compress(index, data) for index in places]
         if not any(changed) and written == (note, pixel_size):
             self._written = written
             return False
+        if self.is_changed:
+            raise ChangedFileError(self.path)
         shape = (len(self._checksums), self.shape[-2], self.shape[-1])
         with TifWriter(
             self.path, shape, self.dtype, pixel_size=pixel_size, note=note, overwrite=True
         ) as writer:
             for page in self._compressed:
                 writer.write_compressed(page)
-        self._written = (note, pixel_size)
+        if self._known is not None:
+            self._known.see()
+        self._written, self._saved_checksums = (note, pixel_size), list(self._checksums)
         return True
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether another has written other pixels to the file since it was last saved."""
+        if self._known is None or not self._known.is_changed:
+            return False
+        if not self._holds_saved_pixels():
+            return True
+        self._known.see()
+        return False
+
+    def _holds_saved_pixels(self) -> bool:
+        try:
+            with StackFile(self.path, "labels") as stack:
+                checksums = [zlib.crc32(_pixel_bytes(page, self.dtype)) for page in stack]
+        except UserError:  # of a kind that is never written here
+            return False
+        return checksums == self._saved_checksums
 
     def _compress(self, index: int, data: Any) -> bool:
         """Compress a slice if it isn't what it was; the checksum takes a tenth of the time."""
-        page = np.array(as_stack(data)[index], self.dtype, order="C")
+        page = np.asarray(as_stack(data)[index])
         if page.shape != self.shape[-2:]:
             raise UserError(
                 f"The stack of {self.path.name} has another shape now.", "Save it as a new layer."
             )
-        pixels = page.data.cast("B")
+        pixels = _pixel_bytes(page, self.dtype)
         checksum = zlib.crc32(pixels)
         if checksum == self._checksums[index]:
             return False
         self._compressed[index] = zlib.compress(pixels, 1)
         self._checksums[index] = checksum
         return True
+
+
+def _pixel_bytes(page: NDArray[Any], dtype: np.dtype[Any]) -> memoryview:
+    """A copy of a page (Y, X), which may be painted on meanwhile."""
+    return np.array(page, dtype, order="C").data.cast("B")

@@ -2,40 +2,33 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from napari import Viewer
-from numpy.typing import NDArray
 from qtpy.QtWidgets import (
     QFileDialog,
     QHBoxLayout,
     QLabel,
     QMainWindow,
+    QMessageBox,
     QPushButton,
     QVBoxLayout,
     QWidget,
 )
 
-from napari_unet.projects.layer_records import (
-    add_layer,
-    check_state,
-    dress,
-    read_pixels,
-    restore_view,
-)
-from napari_unet.projects.project import Project, enter_project, leave_project
-from napari_unet.projects.records import LayerRecord, ProjectChoices, ProjectState
+from napari_unet.projects.layer_records import add_layer, dress, restore_view
+from napari_unet.projects.opening import Access, OpenProject, create_project, open_project
+from napari_unet.projects.project import leave_project
+from napari_unet.projects.project_lock import ProjectInUseError
+from napari_unet.projects.records import LayerRecord
 from napari_unet.settings import load_settings
 from napari_unet.text import as_html
 from napari_unet.widgets.common.background import run_in_thread
 from napari_unet.widgets.common.dock import PLUGIN, Dock
-from napari_unet.widgets.common.messages import confirm, report, warn
-from napari_unet.widgets.project.session import ProjectSession
+from napari_unet.widgets.common.messages import confirm, plain_question, report, warn
+from napari_unet.widgets.project.session import Outcome, ProjectSession
 from training.errors import UserError
-
-Loaded = tuple[Project, ProjectState, dict[str, NDArray[Any]], dict[str, UserError]]
 
 
 class ProjectDock(Dock):
@@ -54,20 +47,25 @@ class ProjectDock(Dock):
         self._title, self._problems, self._status = QLabel(), QLabel(), QLabel()
         self._new, self._open = QPushButton("New…"), QPushButton("Open…")
         self._again, self._close = QPushButton(), QPushButton("Close project")
+        self._take, self._both = QPushButton(), QPushButton("Keep both")
+        self._elsewhere = QPushButton("Save elsewhere…")
         self._lay_out()
         self._new.clicked.connect(self._on_new_requested)
         self._open.clicked.connect(self._on_open_requested)
         self._again.clicked.connect(self._on_again_requested)
         self._close.clicked.connect(self._on_close_requested)
+        self._take.clicked.connect(self._on_take_requested)
+        self._both.clicked.connect(self._on_both_requested)
+        self._elsewhere.clicked.connect(self._on_new_requested)
         self._last = load_settings().project
         self._show_project()
 
     def new_project(self, folder: Path) -> None:
-        """Make a project of what is in the viewer."""
+        """Make a project of what is in the viewer; the project that is open is closed."""
         self._say("Making the project…")
-        run_in_thread(lambda: _create(folder), self._on_created, self._on_failed)
+        run_in_thread(lambda: create_project(folder), self._on_created, self._on_failed)
 
-    def open_project(self, folder: Path) -> None:
+    def open_project(self, folder: Path, access: Access = Access.HOLD) -> None:
         """Open a project as it was left; the layers that are open give way to it."""
         if len(self._viewer.layers) and not confirm(
             self,
@@ -76,14 +74,17 @@ class ProjectDock(Dock):
             "Close them and open",
         ):
             return
-        self._say("Reading the project…")
-        run_in_thread(lambda: _load(folder), self._on_loaded, self._on_failed)
+        self._load(folder, access)
 
     def _lay_out(self) -> None:
         self._new.setToolTip("Save what is open as a project, in a new or an empty folder.")
         self._open.setToolTip("Open a project as it was left.")
         self._again.setToolTip("Open the last project as it was left.")
         self._close.setToolTip("Save for the last time; the layers stay open.")
+        self._both.setToolTip(
+            "Leave the file as the other program wrote it, and save this window's beside it."
+        )
+        self._elsewhere.setToolTip("Save what is open here as a project in another folder.")
         for text in (self._title, self._problems, self._status):
             text.setWordWrap(True)
         self._problems.hide()
@@ -95,6 +96,8 @@ class ProjectDock(Dock):
         layout.addWidget(self._problems)
         layout.addWidget(self._status)
         layout.addLayout(row)
+        for button in (self._take, self._both, self._elsewhere):
+            layout.addWidget(button)
         layout.addWidget(self._again)
         layout.addWidget(self._close)
         layout.addStretch(1)
@@ -109,28 +112,43 @@ class ProjectDock(Dock):
 
     def _follow(self, session: ProjectSession) -> None:
         self._session = session
-        session.saved.connect(self._on_saved)
-        session.failed.connect(self._on_save_failed)
+        session.outcome_changed.connect(self._show_project)
         self._show_project()
 
     def _show_project(self) -> None:
-        has_project = self._session is not None
+        session = self._session
+        has_project = session is not None
         for button in (self._new, self._open):
             button.setEnabled(not has_project)
         self._close.setVisible(has_project)
         last = Path(self._last or "-")
         self._again.setVisible(not has_project and last.is_dir())
         self._again.setText(f"Open '{last.name}' again".replace("&", "&&"))
-        if self._session is not None:
-            folder = self._session.project.folder
+        if session is not None:
+            folder = session.project.folder
             self._title.setText(f"<b>{as_html(folder.name)}</b><br>{as_html(str(folder))}")
-            self._say("Strokes are saved a second after they are painted.")
+            self._say(_state_text(session))
         else:
             self._title.setText("<b>No project is open</b>")
             self._say(
                 "A project is a folder that keeps labels, runs and view, and saves itself. Stacks "
                 "stay where they are."
             )
+        self._offer(session.outcome if session is not None else None)
+
+    def _offer(self, outcome: Outcome | None) -> None:
+        """Show the ways out of what keeps the project from being saved."""
+        kind = outcome.kind if outcome is not None else ""
+        is_lost = kind == "lost"
+        self._take.setVisible(kind in ("looking", "lost"))
+        self._take.setText("Take it back" if is_lost else "Take over")
+        self._take.setToolTip(
+            "Save here again; what the other window has saved since is kept beside it."
+            if is_lost
+            else "Open it again to save here; the other window is told so, and loses nothing."
+        )
+        self._both.setVisible(kind == "changed")
+        self._elsewhere.setVisible(kind in ("failed", "changed", "looking", "lost"))
 
     def _say(self, text: str) -> None:
         self._status.setText(text)
@@ -148,56 +166,91 @@ class ProjectDock(Dock):
     def _on_again_requested(self) -> None:
         self.open_project(Path(self._last))
 
+    def _on_take_requested(self) -> None:
+        session = self._session
+        if session is not None and session.outcome.kind == "lost":
+            session.take_over()
+        elif session is not None:  # the other window has gone on since it was read
+            self.open_project(session.project.folder, Access.TAKE_OVER)
+
+    def _on_both_requested(self) -> None:
+        if self._session is not None:
+            self._session.keep_both()
+
     def _on_close_requested(self) -> None:
-        session, self._session = self._session, None
-        if session is not None:
-            session.end()
+        session = self._session
+        if self._end_session():  # else another window has the project, and makes its runs there
             run_in_thread(leave_project, lambda _: None)
         self._last = ""
         self._problems.hide()
         self._show_project()
+        if session is not None and session.outcome.is_unsaved:
+            self._say(f"<b>Closed, but not saved:</b> {as_html(session.outcome.text)}")
 
-    def _on_created(self, project: Project) -> None:
-        self._begin(project)
+    def _end_session(self) -> bool:
+        session, self._session = self._session, None
+        return session is not None and session.end()
+
+    def _load(self, folder: Path, access: Access) -> None:
+        self._say("Reading the project…")
+        run_in_thread(lambda: open_project(folder, access), self._on_loaded, self._on_load_failed)
+
+    def _on_load_failed(self, error: Exception) -> None:
+        if not isinstance(error, ProjectInUseError):
+            self._on_failed(error)
+            return
+        access = ask_for_access(self, error)
+        if access is not None:
+            self._load(error.folder, access)
+        else:
+            self._show_project()
+
+    def _on_created(self, opened: OpenProject) -> None:
+        self._end_session()
+        self._begin(opened)
 
     def _on_failed(self, error: Exception) -> None:
         self._show_project()
         report(error)
 
-    def _begin(self, project: Project, missing: tuple[LayerRecord, ...] = ()) -> ProjectSession:
+    def _begin(self, opened: OpenProject, missing: tuple[LayerRecord, ...] = ()) -> ProjectSession:
         window: Any = _main_window(self)
-        session = ProjectSession(self._viewer, project, window, missing)
+        session = ProjectSession(self._viewer, opened, window, missing)
+        self._show_problems(opened.problems)
         self._follow(session)
         return session
 
-    def _on_loaded(self, loaded: Loaded) -> None:
-        project, state, _, problems = loaded
+    def _on_loaded(self, opened: OpenProject) -> None:
+        self._end_session()
         try:
-            own, missing = self._add_layers(loaded)
-            restore_view(self._viewer, state.view)
+            own, missing = self._add_layers(opened)
+            restore_view(self._viewer, opened.state.view)
         except Exception as error:  # reported as what it is; the project stays closed
-            leave_project()
+            if opened.lock.is_held:
+                leave_project()
+            opened.lock.release()
             self._on_failed(error)
             return
-        session = self._begin(project, tuple(missing))
+        session = self._begin(opened, tuple(missing))
         for layer, name in own:
             session.adopt(layer, name)
-        for problem in problems.values():
+        session.save()
+
+    def _show_problems(self, problems: tuple[UserError, ...]) -> None:
+        for problem in problems:
             warn(str(problem))
-        self._problems.setText(
-            "<br>".join(f"⚠ {as_html(str(problem))}" for problem in problems.values())
-        )
+        self._problems.setText("<br>".join(f"⚠ {as_html(str(problem))}" for problem in problems))
         self._problems.setVisible(bool(problems))
 
-    def _add_layers(self, loaded: Loaded) -> tuple[list[tuple[Any, str]], list[LayerRecord]]:
+    def _add_layers(self, opened: OpenProject) -> tuple[list[tuple[Any, str]], list[LayerRecord]]:
         """Layers of the project's own files, with their names, and records of missing stacks."""
-        _, state, arrays, _ = loaded
         self._viewer.layers.clear()
         missing: list[LayerRecord] = []
         own: list[tuple[Any, str]] = []
-        for record in state.layers:
+        for record in opened.state.layers:
             if record.stack is None:
-                own.append((add_layer(self._viewer, record, arrays[record.file]), record.file))
+                pixels = opened.pixels[record.file]
+                own.append((add_layer(self._viewer, record, pixels), record.file))
             elif Path(record.stack.path).is_file():
                 (layer,) = self._viewer.open(record.stack.path, plugin=PLUGIN)
                 dress(layer, record)
@@ -205,34 +258,35 @@ class ProjectDock(Dock):
                 missing.append(record)
         return own, missing
 
-    def _on_saved(self, moment: datetime) -> None:
-        self._say(f"Saved at {moment:%H:%M:%S}.")
 
-    def _on_save_failed(self, error: Exception) -> None:
-        self._say(f"<b>Not saved:</b> {as_html(str(error))}")
+def ask_for_access(parent: QWidget, error: ProjectInUseError) -> Access | None:
+    """Ask what to do about a project that another window has open; None to leave it closed."""
+    box = plain_question(
+        error.problem,
+        "You can look only: nothing is saved then. Or take it over: the other window stops saving, "
+        "says so, and keeps what is open in it.",
+        parent,
+    )
+    look = box.addButton("Look only", QMessageBox.ButtonRole.AcceptRole)
+    take = box.addButton("Take over", QMessageBox.ButtonRole.DestructiveRole)
+    leave = box.addButton("Cancel", QMessageBox.ButtonRole.RejectRole)
+    box.setDefaultButton(look)
+    box.setEscapeButton(leave)
+    box.exec_()
+    answers = {look: Access.LOOK_ONLY, take: Access.TAKE_OVER}
+    return answers.get(box.clickedButton())
 
 
-def _create(folder: Path) -> Project:
-    project = Project.create(folder)
-    enter_project(project, ProjectChoices())
-    return project
-
-
-def _load(folder: Path) -> Loaded:
-    """Everything that takes time: pixels of the project's own files, hashes of the others."""
-    project = Project.open(folder)
-    state = project.read()
-    arrays: dict[str, NDArray[Any]] = {}
-    problems: dict[str, UserError] = {}
-    check_state(state, project.document)
-    for record in state.layers:
-        if record.stack is None:
-            is_single = len(record.attributes.get("scale", ())) == 2
-            arrays[record.file] = read_pixels(project.own_file(record), is_single)
-        elif (problem := record.stack.problem()) is not None:
-            problems[record.stack.path] = problem
-    enter_project(project, state.settings)
-    return project, state, arrays, problems
+def _state_text(session: ProjectSession) -> str:
+    """What is saved and what is not, as rich text."""
+    outcome = session.outcome
+    if outcome.is_unsaved:
+        return f"<b>Not saved:</b> {as_html(outcome.text)}"
+    if outcome.kind == "looking" or not session.is_held:
+        return f"<b>Look only:</b> nothing is saved. {as_html(outcome.text)}"
+    if outcome.kind == "saved":
+        return f"Saved at {outcome.text}."
+    return "Strokes are saved a second after they are painted."
 
 
 def _main_window(widget: QWidget) -> QMainWindow | None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from itertools import count
-from typing import Any
+from typing import Any, Literal
 
 from napari import Viewer
 from napari.layers import Labels, Layer
@@ -20,48 +22,87 @@ from napari_unet.projects.layer_records import (
     stack_path,
     view_of,
 )
-from napari_unet.projects.project import Project
+from napari_unet.projects.opening import OpenProject
+from napari_unet.projects.project import enter_project, project_settings
+from napari_unet.projects.project_lock import NotHeldError
 from napari_unet.projects.project_writer import LayerSnapshot, ProjectWriter, Snapshot
 from napari_unet.projects.records import LayerRecord
 from napari_unet.stacks.napari_writer import pixel_size_of
-from napari_unet.widgets.common.connections import Connections
+from napari_unet.widgets.common.background import run_in_thread
+from napari_unet.widgets.common.connections import Connections, when_deleted
 from napari_unet.widgets.common.edit_watch import EditWatch
 from napari_unet.widgets.common.latest_work import LatestWork
-from napari_unet.widgets.common.messages import report
+from napari_unet.widgets.common.messages import confirm, report
+from training.files.known_file import ChangedFileError
 
 EDIT_DELAY = 1000  # milliseconds from a stroke to its saving
 VIEW_INTERVAL = 2000  # milliseconds between looks at what else has changed
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """What became of the last try to save; without the exception, which refers to the viewer.
+
+    Parameters
+    ----------
+    kind : str
+        ``looking`` where the window never held the project, ``lost`` where another took it over,
+        ``changed`` where another program has written to a file.
+    text : str
+        When it was saved, or why it was not.
+    """
+
+    kind: Literal["untried", "saved", "failed", "changed", "looking", "lost"]
+    text: str = ""
+
+    @property
+    def is_unsaved(self) -> bool:
+        """Whether something would be lost; who only looks knows that nothing is saved."""
+        return self.kind in ("failed", "changed", "lost")
+
+    @classmethod
+    def of(cls, error: Exception) -> Outcome:
+        if isinstance(error, NotHeldError):
+            return cls("lost" if error.is_lost else "looking", str(error))
+        return cls("changed" if isinstance(error, ChangedFileError) else "failed", str(error))
+
+
 class ProjectSession(QObject):
-    """Saves a viewer's layers into a project, as long as the window lives.
+    """Saves a viewer's layers into a project, as long as the window lives and holds the project.
 
     Parameters
     ----------
     viewer : Viewer
         What is saved.
-    project : Project
+    opened : OpenProject
         Where to.
     missing : tuple of LayerRecord
         Layers of the project that could not be opened: they stay in it.
     window : QMainWindow
         When it is closed, all is saved once more.
+
+    Attributes
+    ----------
+    outcome : Outcome
+        Of the last try to save.
     """
 
-    saved = Signal(object)  # datetime
-    failed = Signal(object)  # Exception
+    outcome_changed = Signal()
 
     def __init__(
         self,
         viewer: Viewer,
-        project: Project,
+        opened: OpenProject,
         window: QMainWindow,
         missing: tuple[LayerRecord, ...] = (),
     ) -> None:
         super().__init__(window)
-        self.project = project
-        self._viewer = viewer
-        self._writer = ProjectWriter(project, missing)
+        self.project = opened.project
+        self.outcome = Outcome("untried")
+        self._viewer, self._lock = viewer, opened.lock
+        self._files = opened.files
+        self._writer = ProjectWriter(self.project, self._lock, opened.document, missing)
+        when_deleted(self, self._lock.release)
         self._saving = LatestWork(
             self, self._writer.save, self._on_saved, self._on_failed, shows_outdated=True
         )
@@ -80,23 +121,51 @@ class ProjectSession(QObject):
 
     def adopt(self, layer: Layer, name: str) -> None:
         """Save a layer into the file of the project that it was opened from."""
-        self._writer.adopt(layer.unique_id, name)
+        self._writer.adopt(layer.unique_id, name, self._files[name])
 
-    def end(self) -> None:
-        """Save what is not saved yet, and save no more."""
+    @property
+    def is_held(self) -> bool:
+        """Whether this window has the project, as far as it knows; else nothing is saved."""
+        return self._lock.is_held
+
+    def take_over(self) -> None:
+        """Hold the project again; what another window saved meanwhile is kept."""
+        self._run_and_save(self._take_over)
+
+    def keep_both(self) -> None:
+        """Save beside files that others have changed."""
+        self._run_and_save(self._writer.keep_both)
+
+    def end(self) -> bool:
+        """Save what is not saved yet, and save no more; say whether the project was held still."""
         self._timer.stop()
         self._events.clear()
-        self._save_now()
+        if self.is_held:
+            self._save_now()
+        was_held = self.is_held
+        self._lock.release()
         for watch in self._watches.values():
             watch.watch(None)
         self.setParent(None)
         self.deleteLater()
+        return was_held
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
         is_closing = event is not None and event.type() == QEvent.Type.Close
-        if is_closing and len(self._viewer.layers):  # a program's viewer.close() removes them first
-            self._save_now()
-        return False
+        if event is None or not is_closing or not len(self._viewer.layers):
+            return False  # a program's viewer.close() removes the layers first
+        window: Any = watched
+        self._save_now()
+        is_refused = self.outcome.is_unsaved and not confirm(
+            window,
+            f"Close napari, although '{self.project.folder.name}' is not saved?",
+            f"{self.outcome.text} What is not saved is lost.",
+            "Close and lose it",
+            "Don't close napari",
+        )
+        if is_refused:
+            event.ignore()
+        return is_refused
 
     def save(self) -> None:
         """Save in a thread what has changed."""
@@ -112,9 +181,19 @@ class ProjectSession(QObject):
                 watch.flush()
             self._saving.drop()
             self._writer.save(self._snapshot())
+            self._on_saved()
         except Exception as error:
             self._on_failed(error)
-            report(error)
+
+    def _run_and_save(self, function: Callable[[], None]) -> None:
+        run_in_thread(function, self._on_cleared, self._on_failed)
+
+    def _on_cleared(self, _: None) -> None:
+        self.save()
+
+    def _take_over(self) -> None:
+        self._writer.take_over()
+        enter_project(self.project, project_settings(self.project))
 
     def _snapshot(self) -> Snapshot:
         layers = [_layer_snapshot(layer) for layer in self._viewer.layers if is_kept(layer)]
@@ -150,12 +229,21 @@ class ProjectSession(QObject):
             self._looks = looks
             self.save()
 
-    def _on_saved(self, _: None) -> None:
-        self.saved.emit(datetime.now())
+    def _on_saved(self, _: None = None) -> None:
+        self._show(Outcome("saved", f"{datetime.now():%H:%M:%S}"))
 
     def _on_failed(self, error: Exception) -> None:
-        self._looks = None  # it is tried again at the next look
-        self.failed.emit(error)
+        """Show it wherever the dock is; a failure that goes on is reported once."""
+        outcome = Outcome.of(error)
+        if outcome.kind == "failed":
+            self._looks = None  # it is tried again at the next look
+        if outcome.is_unsaved and outcome.kind != self.outcome.kind:
+            report(error)
+        self._show(outcome)
+
+    def _show(self, outcome: Outcome) -> None:
+        self.outcome = outcome
+        self.outcome_changed.emit()
 
 
 def _layer_snapshot(layer: Layer) -> LayerSnapshot:

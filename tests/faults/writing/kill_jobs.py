@@ -205,6 +205,7 @@ class ProjectSaving:
     def _save(self, folder: Path, seed: int) -> None:
         os.environ["XDG_CONFIG_HOME"] = str(folder / "config")
         project = Project.open(folder / "project")
+        project.prepare()
         project.read()
         records = []
         for kind, name in (("labels", "labels/mask.tif"), ("image", "images/sample.tif")):

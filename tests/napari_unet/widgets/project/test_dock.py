@@ -52,7 +52,7 @@ def open_dock(qtbot: QtBot, button: Button) -> Iterator[OpenDock]:
         close = button(dock, "Close project")
         if close.isVisibleTo(dock):
             close.click()
-            qtbot.waitUntil(lambda: not load_settings().project)
+    qtbot.waitUntil(lambda: not load_settings().project)
 
 
 def text(dock: ProjectDock) -> str:
@@ -235,6 +235,151 @@ def test_opening_asks_before_it_closes_layers(
     monkeypatch.setattr(QMessageBox, "exec_", lambda box: None)  # no button: keep
     open_dock(viewer).open_project(tmp_path)
     assert "tissue" in viewer.layers
+
+
+@pytest.fixture
+def press(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """``press(text)`` answers the questions from now on with the button of this text."""
+
+    def answer(wanted: str) -> None:
+        def press_button(box: QMessageBox) -> None:
+            next(choice for choice in box.buttons() if choice.text() == wanted).click()
+
+        monkeypatch.setattr(QMessageBox, "exec_", press_button)
+
+    return answer
+
+
+@pytest.fixture
+def two_windows(
+    viewer: Viewer,
+    make_napari_viewer: MakeViewer,
+    tmp_path: Path,
+    open_dock: OpenDock,
+    press: Callable[[str], None],
+    qtbot: QtBot,
+) -> tuple[Viewer, ProjectDock, Viewer, ProjectDock]:
+    """A window with a project, and another one that looks at it."""
+    add_sparse_labels(viewer, np.zeros((7, 61, 83), np.uint8), viewer.layers[0], "strokes")
+    dock = open_dock(viewer)
+    dock.new_project(tmp_path / "project")
+    wait_for_pixels(qtbot, tmp_path / "project/labels/strokes.tif", viewer.layers["strokes"].data)
+    qtbot.waitUntil(lambda: "Saved at" in text(dock))
+    other = make_napari_viewer(show=True)
+    looking = open_dock(other)
+    press("Look only")
+    looking.open_project(tmp_path / "project")
+    qtbot.waitUntil(lambda: "Look only:" in text(looking))
+    return viewer, dock, other, looking
+
+
+def test_who_only_looks_saves_nothing_until_taking_over(
+    two_windows: tuple[Viewer, ProjectDock, Viewer, ProjectDock],
+    tmp_path: Path,
+    button: Button,
+    press: Callable[[str], None],
+    qtbot: QtBot,
+) -> None:
+    viewer, _, other, looking = two_windows
+    assert f"process {os.getpid()} on" in text(looking)
+    file = tmp_path / "project/labels/strokes.tif"
+    other.layers["strokes"].paint((1, 30, 30), 1)
+    viewer.layers["strokes"].paint((2, 30, 30), 1)
+    wait_for_pixels(qtbot, file, viewer.layers["strokes"].data)
+    press("Close them and open")
+    button(looking, "Take over").click()
+    qtbot.waitUntil(lambda: "Saved at" in text(looking))
+    taken = other.layers["strokes"].data
+    assert taken[2, 30, 30] == 1 and taken[1, 30, 30] == 0  # as the first window saved it
+    other.layers["strokes"].paint((3, 30, 30), 1)
+    wait_for_pixels(qtbot, file, other.layers["strokes"].data)
+
+
+def test_a_window_that_lost_its_project_says_so_and_takes_it_back_with_all_that_was_painted(
+    two_windows: tuple[Viewer, ProjectDock, Viewer, ProjectDock],
+    tmp_path: Path,
+    button: Button,
+    press: Callable[[str], None],
+    qtbot: QtBot,
+) -> None:
+    viewer, dock, other, looking = two_windows
+    labels = tmp_path / "project/labels"
+    press("Close them and open")
+    button(looking, "Take over").click()
+    qtbot.waitUntil(lambda: "Saved at" in text(looking))
+    theirs, mine = other.layers["strokes"], viewer.layers["strokes"]
+    theirs.paint((3, 30, 30), 1)
+    added = add_sparse_labels(other, np.ones((7, 61, 83), np.uint8), other.layers[0], "added")
+    wait_for_pixels(qtbot, labels / "strokes.tif", theirs.data)
+    wait_for_pixels(qtbot, labels / "added.tif", added.data)
+    mine.paint((4, 30, 30), 1)
+    qtbot.waitUntil(lambda: "was taken over by another window" in text(dock))
+    assert "Not saved:" in text(dock)
+    assert button(dock, "Save elsewhere…").isVisibleTo(dock)
+    np.testing.assert_array_equal(tifffile.imread(labels / "strokes.tif"), theirs.data)
+
+    button(dock, "Take it back").click()
+    wait_for_pixels(qtbot, labels / "strokes-2.tif", mine.data)
+    qtbot.waitUntil(lambda: "Saved at" in text(dock))
+    np.testing.assert_array_equal(tifffile.imread(labels / "strokes.tif"), theirs.data)
+    document = (tmp_path / "project/project.json").read_text()
+    assert all(f"labels/{name}.tif" in document for name in ("strokes", "strokes-2", "added"))
+    theirs.paint((5, 30, 30), 1)
+    qtbot.waitUntil(lambda: "was taken over by another window" in text(looking))
+
+
+def test_what_a_lost_window_holds_can_be_saved_elsewhere(
+    two_windows: tuple[Viewer, ProjectDock, Viewer, ProjectDock],
+    tmp_path: Path,
+    qtbot: QtBot,
+) -> None:
+    *_, other, looking = two_windows
+    other.layers["strokes"].paint((1, 30, 30), 1)
+    looking.new_project(tmp_path / "elsewhere")
+    qtbot.waitUntil(lambda: "Saved at" in text(looking))
+    wait_for_pixels(qtbot, tmp_path / "elsewhere/labels/strokes.tif", other.layers["strokes"].data)
+
+
+def test_a_file_that_another_program_changed_is_kept_beside_ours(
+    viewer: Viewer, tmp_path: Path, open_dock: OpenDock, button: Button, qtbot: QtBot
+) -> None:
+    strokes = add_sparse_labels(
+        viewer, np.zeros((7, 61, 83), np.uint8), viewer.layers[0], "strokes"
+    )
+    dock = open_dock(viewer)
+    dock.new_project(tmp_path / "project")
+    file = tmp_path / "project/labels/strokes.tif"
+    wait_for_pixels(qtbot, file, strokes.data)
+    tifffile.imwrite(file, strokes.data + 2)
+    strokes.paint((1, 30, 30), 1)
+    qtbot.waitUntil(lambda: "strokes.tif was changed by another program" in text(dock))
+    button(dock, "Keep both").click()
+    wait_for_pixels(qtbot, file.with_name("strokes-2.tif"), strokes.data)
+    assert (tifffile.imread(file) == 2).all()
+    qtbot.waitUntil(lambda: "Saved at" in text(dock))
+
+
+def test_napari_asks_before_it_closes_with_what_could_not_be_saved(
+    viewer: Viewer,
+    tmp_path: Path,
+    open_dock: OpenDock,
+    press: Callable[[str], None],
+    qtbot: QtBot,
+) -> None:
+    strokes = add_sparse_labels(
+        viewer, np.zeros((7, 61, 83), np.uint8), viewer.layers[0], "strokes"
+    )
+    dock = open_dock(viewer)
+    dock.new_project(tmp_path / "project")
+    wait_for_pixels(qtbot, tmp_path / "project/labels/strokes.tif", strokes.data)
+    shutil.rmtree(tmp_path / "project/labels")
+    strokes.paint((1, 30, 30), 1)
+    press("Don't close napari")
+    window = viewer.window._qt_window
+    assert not window.close() and window.isVisible()
+    assert "Not saved:" in text(dock)
+    (tmp_path / "project/labels").mkdir()
+    wait_for_pixels(qtbot, tmp_path / "project/labels/strokes.tif", strokes.data)
 
 
 CHILD = """

@@ -1,0 +1,300 @@
+"""Which window has a project open: the one that locks the file ``lock`` in its folder.
+
+Another window takes a project over by putting a file of its own in that place. Whoever saves or
+takes over locks the folder meanwhile, so that neither happens during the other.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import socket
+import stat
+import tempfile
+import time
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from napari_unet.text import line
+from training.errors import UserError
+from training.files.atomic_files import UnwritableError
+
+LOCK = "lock"
+LONGEST_WAIT = 10.0  # seconds for another window that saves
+_PAUSE = 0.02
+_MOST_BYTES = 4096
+
+
+class Holder(BaseModel):
+    """Who has a project open, as far as is known.
+
+    Parameters
+    ----------
+    host : str
+        Name of the machine.
+    pid : int or None
+        Process there.
+    since : datetime or None
+    """
+
+    model_config = ConfigDict(frozen=True, strict=True)
+
+    host: str = Field(default="", max_length=255)
+    pid: int | None = Field(default=None, ge=1, lt=2**31)
+    since: datetime | None = None
+
+    def __str__(self) -> str:
+        parts = [f"process {self.pid}"] if self.pid is not None else []
+        parts += [f"on {line(self.host)}"] if self.host else []
+        parts += [f"since {self.since:%d %B, %H:%M}"] if self.since else []
+        return " ".join(parts) or "nothing is known of it"
+
+    @property
+    def is_here(self) -> bool:
+        """Whether it is or was on this machine."""
+        return self.host == socket.gethostname()
+
+    @property
+    def may_run(self) -> bool:
+        """Whether its process may still run: that of another machine always may."""
+        if not self.is_here or self.pid is None:
+            return True
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return False
+        except PermissionError:  # it belongs to someone else
+            return True
+        return True
+
+
+class ProjectInUseError(UserError):
+    """Another window has the project open.
+
+    Parameters
+    ----------
+    folder : Path
+        The project's.
+    holder : Holder
+    """
+
+    def __init__(self, folder: Path, holder: Holder) -> None:
+        super().__init__(
+            f"{folder} is open in another window ({holder}).", "Look only, or take it over."
+        )
+        self.folder, self.holder = folder, holder
+
+
+class NotHeldError(UserError):
+    """This window may not save: it only looks at the project, or another has taken it over.
+
+    Parameters
+    ----------
+    folder : Path
+        The project's.
+    holder : Holder or None
+        Of the window that has it open.
+    is_lost : bool
+        Whether this window had it before.
+    """
+
+    def __init__(self, folder: Path, holder: Holder | None, is_lost: bool) -> None:
+        other = f"another window ({holder})"
+        if is_lost:
+            problem = f"{folder.name} was taken over by {other if holder else 'another window'}."
+            remedy = "Take it back, or save what is open here elsewhere."
+        else:
+            problem = f"You only look at {folder.name}."
+            problem += f" It is open in {other}." if holder else ""
+            remedy = "Take it over to save what you change, or save it elsewhere."
+        super().__init__(problem, remedy)
+        self.is_lost = is_lost
+
+
+class ProjectLock:
+    """Holds a project for one window, until it is released, collected, or the process ends.
+
+    Parameters
+    ----------
+    folder : Path
+        The project's.
+
+    Attributes
+    ----------
+    has_locks : bool
+        Whether the disk has locks. Where it has none, a holder is known by host and process alone.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.has_locks = True
+        self._folder, self._path = folder, folder / LOCK
+        self._file: IO[bytes] | None = None
+        self._is_lost = False
+        self._end: weakref.finalize[..., ProjectLock] | None = None
+
+    @property
+    def is_held(self) -> bool:
+        """Whether this window has the project, as far as it has noticed."""
+        return self._file is not None
+
+    def acquire(self, *, takes_over: bool = False) -> None:
+        """Hold the project from now on.
+
+        Raises
+        ------
+        ProjectInUseError
+            If another window has it and ``takes_over`` is false.
+        UserError
+            If the folder can't be written, or another window saves for too long.
+        """
+        with _turn(self._folder):
+            holder = self._holder()
+            if holder is not None and not takes_over:
+                raise ProjectInUseError(self._folder, holder)
+            self._write()
+
+    def release(self) -> None:
+        """Let others have the project."""
+        file, self._file = self._file, None
+        if file is not None and self._end is not None:
+            self._end()
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep others from taking the project over during a ``with`` statement.
+
+        Raises
+        ------
+        NotHeldError
+            If this window has not got it, or no longer.
+        """
+        with _turn(self._folder):
+            if self._file is None or not _is_at(self._file, self._path):
+                self._recover()
+            yield
+
+    def _recover(self) -> None:
+        """Hold it still where the lock was deleted; else it is lost."""
+        holder = self._holder()
+        if self._file is not None and holder is None:
+            self._write()
+            return
+        self._is_lost = self._is_lost or self._file is not None
+        self._forget()
+        raise NotHeldError(self._folder, holder, self._is_lost)
+
+    def _forget(self) -> None:
+        """Close a file that is no longer the lock."""
+        file, self._file = self._file, None
+        if file is not None and self._end is not None:
+            self._end.detach()
+            file.close()
+
+    def _holder(self) -> Holder | None:
+        """Who has the project open; None if nobody has."""
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        try:
+            descriptor = os.open(self._path, flags)
+        except PermissionError:
+            return Holder()
+        except OSError:  # there is none, or it is a link
+            return None
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            return None
+        with os.fdopen(descriptor, "rb", buffering=0) as file:
+            try:
+                holder = Holder.model_validate_json(file.read(_MOST_BYTES) or b"")
+            except ValidationError:
+                holder = Holder()
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return holder
+            except OSError:  # a disk without locks
+                return holder if holder.may_run else None
+            # Some disks have locks that hold on one machine alone.
+            return None if holder.is_here or not holder.host else holder
+
+    def _write(self) -> None:
+        """Put a locked file in the lock's place, whatever is there."""
+        me = Holder(
+            host=socket.gethostname(), pid=os.getpid(), since=datetime.now(UTC).astimezone()
+        )
+        try:
+            file, temporary = self._begin()
+        except OSError as error:
+            raise UnwritableError(self._path, error) from error
+        try:
+            file.write(me.model_dump_json().encode())
+            os.fchmod(file.fileno(), 0o644)
+            temporary.replace(self._path)
+        except OSError as error:
+            file.close()
+            temporary.unlink(missing_ok=True)
+            raise UnwritableError(self._path, error) from error
+        self._forget()
+        self._file, self._is_lost = file, False
+        self._end = weakref.finalize(self, _let_go, file, self._path)
+
+    def _begin(self) -> tuple[IO[bytes], Path]:
+        descriptor, name = tempfile.mkstemp(".part", f".{LOCK}.", self._folder)
+        file = os.fdopen(descriptor, "wb", buffering=0)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self.has_locks = True
+        except OSError:
+            self.has_locks = False
+        return file, Path(name)
+
+
+def _let_go(file: IO[bytes], path: Path) -> None:
+    with contextlib.suppress(OSError, UserError), _turn(path.parent):
+        if _is_at(file, path):
+            path.unlink()
+    file.close()
+
+
+def _is_at(file: IO[bytes], path: Path) -> bool:
+    """Whether an open file is what is under this name."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.lstat())
+    except OSError:
+        return False
+
+
+@contextmanager
+def _turn(folder: Path) -> Iterator[None]:
+    """Wait until no other window saves or takes over."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise UnwritableError(folder, error) from error
+    try:
+        with contextlib.suppress(OSError):  # a disk without locks
+            _wait_for_lock(descriptor, folder)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _wait_for_lock(descriptor: int, folder: Path) -> None:
+    end = time.monotonic() + LONGEST_WAIT
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() > end:
+                raise UserError(
+                    f"{folder} has been locked by another window for {LONGEST_WAIT:.0f} s.",
+                    "Wait until that window has saved; if it hangs, end it.",
+                ) from None
+            time.sleep(_PAUSE)
