@@ -9,6 +9,8 @@ from collections.abc import Coroutine
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
+TIDY_SECONDS = 10
+
 Result = TypeVar("Result")
 
 
@@ -36,11 +38,21 @@ def begin(coroutine: Coroutine[Any, Any, Result]) -> Future[Result]:
 def wait_for(coroutine: Coroutine[Any, Any, Result]) -> Result:
     """Run a coroutine in the background and wait for its result, or raise its exception.
 
-    An interruption of the waiting, such as Ctrl-C, cancels the coroutine.
+    An interruption of the waiting, such as Ctrl-C, cancels the coroutine, and waits some seconds
+    until it has removed what it had begun.
     """
-    future = begin(coroutine)
+    is_over = threading.Event()
+
+    async def run() -> Result:
+        try:
+            return await coroutine
+        finally:
+            is_over.set()
+
+    future = begin(run())
     try:
         return future.result()
     except BaseException:
-        future.cancel()
+        if future.cancel():
+            is_over.wait(TIDY_SECONDS)
         raise

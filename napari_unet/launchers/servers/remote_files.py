@@ -73,8 +73,11 @@ class RemoteFiles:
         return str(await _bounded(self._sftp.realpath(path)))
 
     async def make_folder(self, path: RemotePath) -> None:
-        """Make a folder, and those around it, unless it is there."""
-        await _bounded(self._sftp.makedirs(path, exist_ok=True))
+        """Make a folder, and those around it, unless it is there; new ones are this account's."""
+        import asyncssh
+
+        attributes = asyncssh.SFTPAttrs(permissions=0o700)
+        await _bounded(self._sftp.makedirs(path, attributes, exist_ok=True))
 
     async def rename(self, path: RemotePath, target: RemotePath) -> None:
         """Give a file another name, that of a file which is there perhaps."""

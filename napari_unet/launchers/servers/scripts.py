@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from posixpath import basename, dirname, join
 
 from napari_unet.launchers.servers.profiles import Profile
 from napari_unet.launchers.servers.record import RUN_ID
@@ -141,12 +142,22 @@ find_processes() {{
 def unpack(archive: str, folder: str) -> str:
     """Unpack a ``.tar.gz`` so that its folder is there whole or not at all."""
     target, packed = shlex.quote(folder), shlex.quote(archive)
+    hidden = shlex.quote(join(dirname(folder), f".{basename(folder)}"))
     return f"""
-temporary=$(mktemp -d {target}.XXXXXX) || return
+temporary=$(mktemp -d {hidden}.XXXXXX) || return
 tar -xzf {packed} -C "$temporary" && chmod 755 "$temporary" || return
 mv -T -- "$temporary" {target} 2>/dev/null || rm -rf -- "$temporary"
 rm -f -- {packed}
 [ -d {target} ]"""
+
+
+def sweep(root: str) -> str:
+    """Remove what interrupted uploads left in a working folder more than a day ago."""
+    return f"""
+cd -- {shlex.quote(root)} || return
+find store source -mindepth 1 -maxdepth 1 -name '.*' -mtime +0 -exec rm -rf -- {{}} +
+find runs -mindepth 3 -maxdepth 3 -path '*/checkpoints/.*' -type f -mtime +0 -delete
+true"""
 
 
 def request_stop(run: str) -> str:

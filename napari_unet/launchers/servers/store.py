@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import gzip
 import hashlib
 import io
+import posixpath
 import secrets
 import tarfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,6 +24,8 @@ from napari_unet.launchers.servers.run_folder import RunFolder
 from training.config import TrainingConfig
 from training.errors import UserError
 from training.runs.run_paths import checkpoint_step
+
+SEND_TRIES = 3
 
 
 @dataclass(frozen=True)
@@ -56,12 +60,16 @@ class Store:
 
     @classmethod
     async def open(cls, server: Server, on_progress: OnProgress) -> Store:
-        """Make the working folder if need be, and find its absolute path."""
+        """Make the working folder if need be, and find its absolute path.
+
+        What interrupted uploads left there more than a day ago is removed.
+        """
         async with server.files() as files:
             folder = server.profile.folder.removeprefix("~/")
             for name in ("store", "source", "runs"):
                 await files.make_folder(join(folder, name))
             root = await files.real_path(folder)
+        await server.run(scripts.sweep(root))
         return cls(server, root, on_progress)
 
     async def put_data(self, path: Path) -> str:
@@ -70,16 +78,21 @@ class Store:
         Raises
         ------
         UserError
-            If the file can't be read.
+            If the file can't be read, or changes whenever it is sent.
         """
-        with _reading(path):
-            name = hash_file(path) + path.suffix
-        target = join(self.root, "store", name)
-        if not await self._has(target):
+        for _ in range(SEND_TRIES):
             with _reading(path):
+                digest = await asyncio.to_thread(hash_file, path)
                 size = path.stat().st_size
-            await self._put(path.name, _chunks(path), size, target)
-        return target
+            target = join(self.root, "store", digest + path.suffix)
+            if await self._has(target):
+                return target
+            if await self._put(path.name, _chunks(path, size), size, target, digest):
+                return target
+        raise UserError(
+            f"{path} keeps changing while it is sent to {self.server.profile.name}.",
+            "Wait until the file is complete, then try again.",
+        )
 
     async def put_source(self) -> str:
         """Send the ``training`` source, with a tifffile beside it; its folder there.
@@ -87,10 +100,11 @@ class Store:
         The server needs neither internet nor rights to install anything.
         """
         archive = pack_source()
-        folder = join(self.root, "source", hashlib.sha256(archive).hexdigest())
+        digest = hashlib.sha256(archive).hexdigest()
+        folder = join(self.root, "source", digest)
         if not await self._has(folder):
-            packed = f"{folder}.tar.gz"
-            await self._put("training source", _pieces(archive), len(archive), packed)
+            packed = join(self.root, "source", f".{digest}.tar.gz")
+            await self._put("training source", _pieces(archive), len(archive), packed, digest)
             await self.server.run(scripts.unpack(packed, folder))
         return folder
 
@@ -98,20 +112,31 @@ class Store:
         async with self.server.files() as files:
             return await files.exists(path)
 
-    async def _put(self, what: str, chunks: Iterable[bytes], total: int, target: str) -> None:
-        """Send to a temporary name, compare the hash there, and rename."""
-        temporary = f"{target}.part-{secrets.token_hex(4)}"
+    async def _put(
+        self, what: str, chunks: Iterable[bytes], total: int, target: str, digest: str
+    ) -> bool:
+        """Send to a temporary name, compare the hashes, and rename.
+
+        Returns
+        -------
+        bool
+            Whether what was sent has that hash; it is not kept there otherwise.
+        """
+        temporary = unfinished_name(target)
         try:
-            sent = await self._send(what, chunks, total, temporary)
-            arrived = await self.server.digest(temporary)
-        except UserError:
+            is_wanted = await self._send(what, chunks, total, temporary) == digest
+            if is_wanted and await self.server.digest(temporary) != digest:
+                raise CommandError(f"{what} was damaged on its way to {self.server.profile.name}.")
+            if is_wanted:
+                async with self.server.files() as files:
+                    await files.rename(temporary, target)
+            else:
+                await self.server.run(scripts.remove(temporary))
+        except BaseException:
             with contextlib.suppress(UserError):
                 await self.server.run(scripts.remove(temporary))
             raise
-        if arrived != sent:
-            raise CommandError(f"{what} was damaged on its way to {self.server.profile.name}.")
-        async with self.server.files() as files:
-            await files.rename(temporary, target)
+        return is_wanted
 
     async def _send(self, what: str, chunks: Iterable[bytes], total: int, target: str) -> str:
         """Write to a file there; returns the SHA-256 of what was sent."""
@@ -124,6 +149,12 @@ class Store:
                 done += len(chunk)
                 self._on_progress(UploadProgress(what, done, total))
         return digest.hexdigest()
+
+
+def unfinished_name(path: str) -> str:
+    """A new name next to a server's file for as long as that is being written."""
+    folder, name = posixpath.split(path)
+    return join(folder, f".{name}.{secrets.token_hex(4)}")
 
 
 def hash_file(path: Path) -> str:
@@ -144,16 +175,18 @@ def _reading(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _chunks(path: Path) -> Iterator[bytes]:
+def _chunks(path: Path, size: int) -> Iterator[bytes]:
+    """The first bytes of a file, which may be growing."""
     with _reading(path):
         file = path.open("rb")
     with file:
-        while True:
+        while size > 0:
             with _reading(path):
-                chunk = file.read(CHUNK)
+                chunk = file.read(min(CHUNK, size))
             if not chunk:
                 return
             yield chunk
+            size -= len(chunk)
 
 
 def _pieces(content: bytes) -> Iterator[bytes]:
@@ -223,7 +256,8 @@ async def share_checkpoint(nodes: Sequence[RunFolder]) -> None:
         return
     newest = steps[max(steps)]
     for folder in others:
-        target, temporary = folder.checkpoints / newest, folder.checkpoints / f".{newest}"
+        target = folder.checkpoints / newest
+        temporary = unfinished_name(str(target))
         content = first.chunks(first.checkpoints / newest)
         async with folder.server.files() as files, aclosing(content) as chunks:
             if await files.exists(target):

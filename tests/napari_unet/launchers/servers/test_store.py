@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import asyncssh
+import pytest
+
+from napari_unet.launchers.servers.connection import Server
+from napari_unet.launchers.servers.event_loop import begin, wait_for
+from napari_unet.launchers.servers.store import Store, UploadProgress
+from tests.napari_unet.launchers.servers.hostile_server import HostileServer, printing
+from training.errors import UserError
+
+
+def no_progress(progress: UploadProgress) -> None:
+    pass
+
+
+def open_store(hostile: HostileServer, on_progress: Any = no_progress) -> Store:
+    return wait_for(Store.open(Server(hostile.profile()), on_progress))
+
+
+def test_a_file_that_changes_while_it_is_sent_is_sent_again(
+    hostile: HostileServer, tmp_path: Path
+) -> None:
+    data = tmp_path / "stack.tif"
+    data.write_bytes(b"old" * 2**19)
+
+    def change(progress: UploadProgress) -> None:
+        if data.read_bytes()[:3] == b"old":
+            data.write_bytes(b"new" * 2**19)
+
+    there = Path(wait_for(open_store(hostile, change).put_data(data)))
+    assert there.read_bytes() == data.read_bytes()
+    assert there.name == hashlib.sha256(b"new" * 2**19).hexdigest() + ".tif"
+    assert [path.name for path in there.parent.iterdir()] == [there.name]
+
+
+def test_a_file_that_never_rests_is_a_sentence(hostile: HostileServer, tmp_path: Path) -> None:
+    data = tmp_path / "stack.tif"
+    data.write_bytes(b"x" * 2**20)
+
+    def change(progress: UploadProgress) -> None:
+        data.write_bytes(os.urandom(2**20))
+
+    with pytest.raises(UserError, match=r"stack\.tif keeps changing"):
+        wait_for(open_store(hostile, change).put_data(data))
+    assert list((hostile.work / "store").iterdir()) == []
+
+
+def test_an_interrupted_upload_leaves_nothing(hostile: HostileServer, tmp_path: Path) -> None:
+    data = tmp_path / "stack.tif"
+    data.write_bytes(bytes(2**22))
+
+    store = open_store(hostile, lambda progress: uploads[0].cancel())
+
+    async def upload() -> None:
+        uploads.append(asyncio.current_task())
+        with contextlib.suppress(asyncio.CancelledError):
+            await store.put_data(data)
+
+    uploads: list[Any] = []
+    begin(upload()).result()
+    assert list((hostile.work / "store").iterdir()) == []
+
+
+def test_a_wait_that_is_interrupted_ends_when_all_is_tidied_up() -> None:
+    told = []
+
+    async def work() -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            await asyncio.sleep(0)
+            told.append("tidied up")
+            raise
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.2)
+        with pytest.raises(KeyboardInterrupt):
+            wait_for(work())
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert told == ["tidied up"]
+
+
+def test_what_is_damaged_on_its_way_is_not_kept(hostile: HostileServer, tmp_path: Path) -> None:
+    class Damaging(asyncssh.SFTPServer):
+        def write(self, file: object, offset: int, data: bytes) -> int:
+            super().write(file, offset, b"?" * len(data))
+            return len(data)
+
+    data = tmp_path / "stack.tif"
+    data.write_bytes(b"content")
+    hostile.files = Damaging
+    with pytest.raises(UserError, match="was damaged on its way"):
+        wait_for(open_store(hostile).put_data(data))
+    assert list((hostile.work / "store").iterdir()) == []
+
+
+def test_leftovers_are_swept_after_a_day_and_nothing_else(hostile: HostileServer) -> None:
+    folders = [hostile.work / name for name in ("store", "source", "runs/run/checkpoints")]
+    for folder in folders:
+        folder.mkdir(parents=True)
+        for name in (".old", ".young", "data.part-12345678"):
+            (folder / name).write_bytes(b"x")
+            if name != ".young":
+                os.utime(folder / name, (time.time() - 90_000,) * 2)
+    open_store(hostile)
+    for folder in folders:
+        assert {path.name for path in folder.iterdir()} == {".young", "data.part-12345678"}
+
+
+def test_a_new_working_folder_is_for_its_owner_alone(hostile: HostileServer) -> None:
+    open_store(hostile)
+    assert hostile.work.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_digest_that_is_none_is_a_sentence(hostile: HostileServer, tmp_path: Path) -> None:
+    data = tmp_path / "stack.tif"
+    data.write_bytes(b"content")
+    hostile.answer = printing(b"\x1b[31mabc\n", "cut -c 1-64")
+    with pytest.raises(UserError, match="makes no sense"):
+        wait_for(open_store(hostile).put_data(data))
