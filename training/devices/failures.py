@@ -14,14 +14,21 @@ LAST_LINES = 15
 LEAST_BYTES = 16 << 20
 RESUME = "Resume the run to go on from its newest checkpoint, on as many devices as you like."
 
-# What a log says, and what it means to a person.
-_SENTENCES = (
-    ("No space left on device", "The disk is full.", "Free some space, then resume the run."),
-    ("Address already in use", "msrun's port is taken.", "Choose another: --master_port."),
-    ("No module named 'mindspore'", "MindSpore is missing.", "Install it, or activate it."),
-    ("out of memory", "The memory is used up.", "Take a smaller batchsize, then start again."),
-    ("MemoryError", "The memory is used up.", "Take a smaller batchsize, then start again."),
+_DISK_FULL = UserError("The disk is full.", "Free some space.")
+_NO_MEMORY = UserError("The memory is used up.", "Take a smaller batchsize.")
+_NO_MODULE = UserError(
+    "Python could not start the training: {line}.",
+    "Install what is missing, or activate the environment that has it.",
 )
+# By what the line of a log says that tells it.
+_CAUSES = {
+    "No space left on device": _DISK_FULL,
+    "Address already in use": UserError("msrun's port is taken.", "Choose another: --master_port."),
+    "There is no python": _NO_MODULE,
+    "No module named": _NO_MODULE,
+    "out of memory": _NO_MEMORY,
+    "MemoryError": _NO_MEMORY,
+}
 
 
 class DeathError(UserError):
@@ -45,19 +52,38 @@ def explain_death(run: RunDirectory, rank: int | None, code: int) -> DeathError:
         Its exit code; -N where signal N killed it.
     """
     log = run.device_log(rank) if rank is not None else run.msrun_logs / "scheduler.log"
-    text = "\n".join(read_tail(log).splitlines()[-LAST_LINES:])
+    log_tail = "\n".join(read_tail(log).splitlines()[-LAST_LINES:])
     who = f"The process of device {rank}" if rank is not None else "MindSpore's launcher msrun"
     how = f"was killed by {_signal_name(-code)}" if code < 0 else f"ended with code {code}"
-    cause = "The disk is full." if not has_space(run.path) else ""
-    remedy = f"{RESUME} Its log: {log}."
-    for word, meaning, advice in _SENTENCES:
-        if word in text:
-            cause, remedy = meaning, f"{advice} Its log: {log}."
-            break
-    else:
-        errors = [line for line in text.splitlines() if line.startswith("Error: ")]
-        cause = cause or (errors[-1].removeprefix("Error: ") if errors else "")
-    return DeathError(f"{who} {how}. {cause}".rstrip(), remedy, text)
+    cause = find_cause(log_tail, is_disk_full=not has_space(run.path)) or UserError("")
+    return DeathError(
+        f"{who} {how}. {cause.problem}".rstrip(),
+        f"{cause.remedy} {RESUME} Its log: {log}.".lstrip(),
+        log_tail,
+    )
+
+
+def find_cause(log_tail: str, *, is_disk_full: bool) -> UserError | None:
+    """Find why a process ended; None where its log does not tell.
+
+    Parameters
+    ----------
+    log_tail : str
+        The last lines of its log.
+    is_disk_full : bool
+        Whether the disk of its run has no space left.
+    """
+    if is_disk_full:
+        return _DISK_FULL
+    lines = log_tail.splitlines()
+    for words, cause in _CAUSES.items():
+        for line in lines:
+            if words in line:
+                return UserError(cause.problem.format(line=line.strip()), cause.remedy)
+    errors = [line.removeprefix("Error: ") for line in lines if line.startswith("Error: ")]
+    if not errors and "Traceback (most recent call last)" in log_tail:
+        errors = lines[-1:]
+    return UserError(errors[-1]) if errors else None
 
 
 def has_space(folder: Path) -> bool:

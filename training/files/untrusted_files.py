@@ -110,4 +110,7 @@ def read_tail(log: Path) -> str:
             text = file.read().decode(errors="replace")
     except OSError:  # there is none, or what is there is no file
         return ""
-    return text if size <= _TAIL_BYTES else text.partition("\n")[2]
+    if size <= _TAIL_BYTES:
+        return text
+    cut, _, lines = text.partition("\n")
+    return lines or cut

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from training.devices.failures import find_cause
 from training.errors import UserError
 from training.runs.event_log import failed_event
 from training.runs.events import Failed
@@ -28,16 +29,10 @@ def _explain(facts: str, server: str) -> UserError:
     started_at, boot = values.get("started-at", ""), values.get("boot", "")
     if started_at and started_at != boot:
         return UserError(f"{server} was rebooted while the run was going on.", RESUME)
-    if values.get("free") == "0" or "No space left on device" in log:
-        return UserError(f"The disk of {server} is full.", f"Free some space. {RESUME}")
-    if "There is no python" in log or "No module named" in log:
-        return UserError(
-            f"Python on {server} could not start the training: {log.splitlines()[-1]}.",
-            "Test the connection: napari-unet servers test.",
-        )
-    last = log.splitlines()[-1] if log else ""
-    if last.startswith("Error: ") or "Traceback (most recent call last)" in log:
-        return UserError(f"The training on {server} ended: {last.removeprefix('Error: ')}", RESUME)
+    cause = find_cause(log, is_disk_full=values.get("free") == "0")
+    if cause is not None:
+        problem = f"The training on {server} ended. {cause.problem}"
+        return UserError(problem, f"{cause.remedy} {RESUME}".lstrip())
     return UserError(
         f"The run's processes on {server} were killed, perhaps for lack of memory.", RESUME
     )

@@ -97,7 +97,7 @@ def test_every_line_of_a_real_server(sshd: Sshd) -> None:
     ("facts", "sentence"),
     [
         ("boot a\nstarted-at b\nfree 99\n", "was rebooted"),
-        ("boot a\nstarted-at a\nfree 0\nstep: 3", "The disk of lab is full"),
+        ("boot a\nstarted-at a\nfree 0\nstep: 3", "training on lab ended. The disk is full"),
         ("boot a\nstarted-at a\nfree 9\nOSError: [Errno 28] No space left on device", "is full"),
         ("boot a\nstarted-at \nfree 9\nbash: There is no python on the PATH", "could not start"),
         ("boot a\nstarted-at a\nfree 9\nError: NPU 3 is busy. Wait.", "NPU 3 is busy. Wait."),
