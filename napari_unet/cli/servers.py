@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import fields
+from collections.abc import Callable
 from typing import Any
 
 import click
 
 from napari_unet.cli.run_access import confirm_host_keys
 from napari_unet.launchers.servers.event_loop import wait_for
+from napari_unet.launchers.servers.profile_fields import ProfileField, profile_fields
 from napari_unet.launchers.servers.profiles import (
     Profile,
     find_profile,
     load_profiles,
     profiles_path,
+    put_profile,
     remove_profile,
-    save_profile,
 )
 from training.console import say
-from training.errors import UserError
 
 
 @click.group()
@@ -37,26 +37,38 @@ def command() -> None:
     """
 
 
+def profile_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of a profile; those that are not given are None."""
+    for field in reversed([*profile_fields()]):
+        if field.name != "name":
+            command = _profile_option(field)(command)
+    return command
+
+
+def _profile_option(field: ProfileField) -> Callable[..., Any]:
+    is_several = field.kind is tuple
+    flag = field.name.removesuffix("s") if is_several else field.name.replace("_", "-")
+    is_required = field.default is None
+    default = field.default or field.hint
+    return click.option(
+        f"--{flag}",
+        field.name,
+        type=click.Choice(field.choices) if field.choices else int if field.kind is int else str,
+        multiple=is_several,
+        required=is_required,
+        metavar="PATH" if field.is_path else None,
+        help=field.help if is_required else f"{field.help}  [default: {default}]",
+    )
+
+
 @command.command()
 @click.argument("name")
-@click.option("--host", required=True, help="Address, or a Host of ~/.ssh/config.")
-@click.option("--port", type=int, help="SSH's port.  [default: 22, or ~/.ssh/config's]")
-@click.option("--user", help="Account there.  [default: yours here, or ~/.ssh/config's]")
-@click.option("--key", metavar="FILE", help="Private key.  [default: the agent's and the usual]")
-@click.option("--folder", help="Working folder there.  [default: napari-unet]")
-@click.option("--activate", metavar="COMMAND", help="Command line that activates Python.")
-@click.option("--cann", metavar="FILE", help="CANN's set_env.sh.  [default: found by itself]")
-@click.option("--device", type=click.Choice(["auto", "ascend", "cpu"]), help="[default: auto]")
-@click.option("--devices", type=int, help="How many a run takes, over all nodes.  [default: 8]")
-@click.option("--node", "nodes", multiple=True, metavar="HOST", help="Another server of a job.")
-@click.option("--master-addr", help="The first server's address, as the others see it.")
+@profile_options
 @click.option("--overwrite", is_flag=True, help="Replace the profile of that name.")
 def add(name: str, overwrite: bool, **options: Any) -> None:
     """Add a server. No connection is made; test it next."""
-    if name in load_profiles() and not overwrite:
-        raise UserError(f"There is a server '{name}' already.", "Replace it with --overwrite.")
     given = {key: value for key, value in options.items() if value is not None}
-    save_profile(Profile(name=name, **given))
+    put_profile(Profile(name=name, **given), former=name if overwrite else "")
     say(f"{name} is in {profiles_path()}. Test it: napari-unet servers test {name}")
 
 
@@ -68,9 +80,9 @@ def list_servers() -> None:
         say("No servers yet. Add one: napari-unet servers add NAME --host HOST")
     for profile in profiles.values():
         others = [
-            f"{option.name}={_text(value)}"
-            for option in fields(Profile)[2:]
-            if (value := getattr(profile, option.name)) != option.default
+            f"{field.name}={_text(value)}"
+            for field in profile_fields()
+            if (value := getattr(profile, field.name)) != field.default is not None
         ]
         say("  ".join([profile.name, profile.host, *others]))
 

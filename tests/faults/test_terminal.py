@@ -54,10 +54,12 @@ def test_the_commands_of_training(run: RunDirectory, tmp_path: Path, module: str
 
 
 def test_the_commands_on_servers(home: Path, run: RunDirectory, tmp_path: Path) -> None:
-    profile = Profile("lab", "127.0.0.1", port=1, activate=f"echo {HOSTILE}")
+    profile = Profile(name="lab", host="127.0.0.1", port=1, activate=f"echo {HOSTILE}")
     save_profile(profile)
     assert SHOWN in on_terminal(tmp_path, PROGRAM, "servers", "list")
-    write_record(run, RemoteRecord(profile, "1f", 1, ("/home/me/runs/a",)))
+    write_record(
+        run, RemoteRecord(profile=profile, run_id="1f", devices=1, paths=("/home/me/runs/a",))
+    )
     assert SHOWN in on_terminal(tmp_path, PROGRAM, "runs")
 
 

@@ -89,7 +89,12 @@ async def _adopt(profile: Profile, name: str, run: RunDirectory) -> RunDirectory
             return run
         if not _is_begun(run, config):
             run.create(config)
-        write_record(run, RemoteRecord(profile, launch["id"], launch["devices"], paths))
+        write_record(
+            run,
+            RemoteRecord(
+                profile=profile, run_id=launch["id"], devices=launch["devices"], paths=paths
+            ),
+        )
         return run
     finally:
         for node in nodes:

@@ -15,7 +15,7 @@ from posixpath import join
 from typing import IO
 
 from napari_unet.launchers.servers.connection import Server
-from napari_unet.launchers.servers.record import read_record, update_record
+from napari_unet.launchers.servers.record import add_hash
 from napari_unet.launchers.servers.remote_files import CommandError, RemoteFiles
 from napari_unet.launchers.servers.store import hash_file
 from training.errors import UserError
@@ -122,8 +122,7 @@ class Mirror:
             ):
                 if now - first_sight > SETTLING_SECONDS:
                     self._settled.add(state)
-                hashes = read_record(self.run).hashes
-                update_record(self.run, hashes={**hashes, name: wanted})
+                add_hash(self.run, name, wanted)
                 return
         raise CommandError(
             f"{name} keeps changing or is damaged on its way from {self.server.profile.name}.",

@@ -1,76 +1,114 @@
-"""The servers that a person has told of, kept in a readable JSON file."""
+"""The servers that a person has added, kept in a readable JSON file."""
 
 from __future__ import annotations
 
 import json
 import re
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Literal, Self
 
 import platformdirs
+from pydantic import Field, model_validator
 
+from napari_unet.launchers.servers.document import Document
 from training.errors import UserError
 from training.files.atomic_files import write_atomically
+from training.files.file_locks import locked
 from training.files.untrusted_files import parse_json, read_document
 
+MOST_DEVICES = 4096
 # Both reach the shell of a ProxyCommand in ~/.ssh/config. Hosts may have letters of any alphabet.
 _HOST = re.compile(r"(?!-)[\w.:%-]+")
 _USER = re.compile(r"(?!-)[\w.:%-]*", re.ASCII)
 
 
 @dataclass(frozen=True)
-class Profile:
-    """How to reach a server and how to train there. No password is ever stored.
+class Hint:
+    """What a person who fills a field in sees there.
 
     Parameters
     ----------
-    name : str
-        What the person calls it.
-    host : str
-        Its address, or a ``Host`` of ``~/.ssh/config``.
-    port : int
-        0: the one of ``~/.ssh/config``, else 22.
-    user : str
-        Empty: the one of ``~/.ssh/config``, else this account's name.
-    key : str
-        Private key file; empty: the agent's keys and the usual files.
-    folder : str
-        Working folder there; relative to the home folder unless it begins with ``/``.
-    activate : str
-        Shell command line that activates Python with MindSpore.
-    cann : str
-        CANN's ``set_env.sh``; empty: it is looked for in the usual places.
-    device : str
-        ``ascend``, ``cpu``, or ``auto``: ascend if there are NPUs.
-    devices : int
-        How many devices a run takes, over all nodes.
-    nodes : tuple of str
-        Addresses of the other servers of one job; the profile's other options hold there too.
-    master_addr : str
-        Address of ``host`` as the nodes see it; needed with ``nodes`` only.
+    text : str
+        What is used where nothing is given, or an example of what must be.
+    is_path : bool
+        Whether it names a file of this machine.
     """
 
-    name: str
-    host: str
-    port: int = 0
-    user: str = ""
-    key: str = ""
-    folder: str = "napari-unet"
-    activate: str = ""
-    cann: str = ""
-    device: str = "auto"
-    devices: int = 8
-    nodes: tuple[str, ...] = ()
-    master_addr: str = ""
+    text: str = ""
+    is_path: bool = False
 
-    def __post_init__(self) -> None:
-        for option in fields(self):
-            _check_type(option.name, getattr(self, option.name))
+
+class Profile(Document):
+    """How to reach a server and how to train there. No password is ever stored.
+
+    Title, description, hint and limits of each field make an option of the command line and a
+    field of the window's form.
+
+    Raises
+    ------
+    UserError
+        If a value has the wrong type, or can't be used.
+    """
+
+    name: Annotated[str, Hint("lab")] = Field(title="Name", description="What you call the server.")
+    host: Annotated[str, Hint("ascend.example.org")] = Field(
+        title="Address", description="A host name, an IP address, or a Host of ~/.ssh/config."
+    )
+    port: Annotated[int, Hint("as in ~/.ssh/config, or 22")] = Field(
+        default=0, title="Port", description="SSH's port there.", ge=0, le=65535
+    )
+    user: Annotated[str, Hint("as in ~/.ssh/config, or yours here")] = Field(
+        default="", title="User", description="Your account there."
+    )
+    key: Annotated[str, Hint("the agent's, and those in ~/.ssh", is_path=True)] = Field(
+        default="", title="Key file", description="Private key. No password is kept."
+    )
+    folder: Annotated[str, Hint("napari-unet")] = Field(
+        default="napari-unet",
+        title="Working folder",
+        description="Runs and data are kept in this folder there; relative to the home folder "
+        "unless it begins with /.",
+    )
+    activate: Annotated[str, Hint("the login's own Python")] = Field(
+        default="",
+        title="Activate Python",
+        description="Command line there that makes python the one with MindSpore, such as "
+        "source ~/venv/bin/activate.",
+    )
+    cann: Annotated[str, Hint("found in the usual places")] = Field(
+        default="", title="CANN's set_env.sh", description="Its path there."
+    )
+    device: Literal["auto", "ascend", "cpu"] = Field(
+        default="auto", title="Train with", description="auto: NPUs if there are any."
+    )
+    devices: int = Field(
+        default=8,
+        title="Devices",
+        description="How many a training takes, over all servers of the job.",
+        ge=1,
+        le=MOST_DEVICES,
+    )
+    nodes: Annotated[tuple[str, ...], Hint("none")] = Field(
+        default=(),
+        title="Further servers",
+        description="Addresses of further servers: one training runs on all of them.",
+        strict=False,  # JSON has lists
+    )
+    master_addr: Annotated[str, Hint("for further servers only")] = Field(
+        default="",
+        title="First one's address",
+        description="Address of the first server, as the further ones see it.",
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
         if not self.name.strip() or not self.name.isprintable():
             name = f"{self.name!r:.99}"
             raise UserError(f"A server can't be called {name}.", "Choose a readable name.")
-        for host in (self.host, *self.nodes):
+        for host in (self.host, *self.nodes, *filter(None, [self.master_addr])):
             if not _HOST.fullmatch(host):
                 raise UserError(
                     f"{host!r:.99} is not the address of a server.",
@@ -81,11 +119,6 @@ class Profile:
                 f"{self.user!r:.99} is not the name of an account.",
                 "Give the name of your account on the server, or none.",
             )
-        if not 0 <= self.port <= 65535:
-            raise UserError(f"The port {self.port} is out of range.", "Use 1 to 65535.")
-        if self.device not in ("auto", "cpu", "ascend"):
-            device = f"{self.device:.99}"
-            raise UserError(f"The device '{device}' is unknown.", "Use auto, cpu or ascend.")
         self.divisible(self.devices)
         if not self.folder or "\0" in self.folder:
             raise UserError("The working folder has no name.", "Give a folder on the server.")
@@ -94,10 +127,11 @@ class Profile:
                 "A job on several servers needs the first one's address, as the others see it.",
                 "Give it as master_addr.",
             )
+        return self
 
     def node_profiles(self) -> list[Profile]:
         """A profile for each server of the job, the first one's first."""
-        return [replace(self, host=host, nodes=(), master_addr="") for host in self._hosts()]
+        return [self.replace(host=host, nodes=(), master_addr="") for host in self._hosts()]
 
     def divisible(self, devices: int) -> int:
         """A number of devices; a UserError if the servers can't take as many each."""
@@ -145,7 +179,7 @@ def load_profiles() -> dict[str, Profile]:
     except (OSError, ValueError) as error:
         raise UserError(f"{path} can't be read: {error}.", "Mend or remove it.") from error
     try:
-        profiles = [profile_from_json(document) for document in documents]
+        profiles = [Profile.model_validate(document) for document in documents]
     except (UserError, TypeError) as error:
         raise UserError(f"{path}: {error}", "Mend or remove it.") from error
     return {profile.name: profile for profile in profiles}
@@ -203,7 +237,8 @@ def known_nodes(name: str) -> dict[tuple[str, int, str], Profile]:
 
 def save_profile(profile: Profile) -> None:
     """Add a profile, or replace the one of its name."""
-    _write({**load_profiles(), profile.name: profile})
+    with _changing() as profiles:
+        profiles[profile.name] = profile
 
 
 def put_profile(profile: Profile, former: str = "") -> None:
@@ -221,41 +256,33 @@ def put_profile(profile: Profile, former: str = "") -> None:
     UserError
         If another profile has its name.
     """
-    profiles = load_profiles()
-    if profile.name in profiles and profile.name != former:
-        raise UserError(f"There is a server '{profile.name}' already.", "Choose another name.")
-    replaced = {profile.name if name == former else name: one for name, one in profiles.items()}
-    _write({**replaced, profile.name: profile})
+    with _changing() as profiles:
+        if profile.name in profiles and profile.name != former:
+            raise UserError(
+                f"There is a server '{profile.name}' already.",
+                "Choose another name, or replace that one: --overwrite.",
+            )
+        places = {profile.name if name == former else name: name for name in profiles}
+        ordered = {place: profiles[name] for place, name in places.items()}
+        profiles.clear()
+        profiles.update(ordered | {profile.name: profile})
 
 
 def remove_profile(name: str) -> None:
     """Forget a profile; its runs stay where they are."""
-    find_profile(name)
-    _write({key: one for key, one in load_profiles().items() if key != name})
+    with _changing() as profiles:
+        find_profile(name)
+        del profiles[name]
 
 
-def profile_from_json(document: Any) -> Profile:
-    """A profile from a JSON object; a UserError for anything else."""
-    if not isinstance(document, dict) or not {"name", "host"} <= document.keys():
-        raise UserError("A server needs a name and a host.")
-    unknown = document.keys() - {option.name for option in fields(Profile)}
-    if unknown:
-        raise UserError(f"Unknown option of a server: {', '.join(sorted(unknown)):.99}.")
-    nodes = document.get("nodes", [])
-    return Profile(**{**document, "nodes": tuple(nodes) if isinstance(nodes, list) else nodes})
-
-
-def _write(profiles: dict[str, Profile]) -> None:
+@contextmanager
+def _changing() -> Iterator[dict[str, Profile]]:
+    """The profiles to be changed in place; nobody else changes the file meanwhile."""
     path = profiles_path()
     path.parent.mkdir(parents=True, exist_ok=True)
-    documents = [asdict(profile) for profile in profiles.values()]
-    text = json.dumps(documents, indent=2) + "\n"
-    write_atomically(path, text.encode(), follow_links=True, is_private=True)
-
-
-def _check_type(name: str, value: object) -> None:
-    kind: type = {"port": int, "devices": int, "nodes": tuple}.get(name, str)
-    if type(value) is not kind or (
-        isinstance(value, tuple) and not all(isinstance(host, str) for host in value)
-    ):
-        raise UserError(f"{name} is {value!r:.99}, but must be of type {kind.__name__}.")
+    with locked(path):
+        profiles = load_profiles()
+        yield profiles
+        documents = [profile.model_dump() for profile in profiles.values()]
+        text = json.dumps(documents, indent=2) + "\n"
+        write_atomically(path, text.encode(), follow_links=True, is_private=True)

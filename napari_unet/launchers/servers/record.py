@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import asdict, dataclass, field, replace
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, Self
 
-from napari_unet.launchers.servers.profiles import Profile, profile_from_json
+from pydantic import Field, model_validator
+
+from napari_unet.launchers.servers.document import Document
+from napari_unet.launchers.servers.profiles import MOST_DEVICES, Profile
 from training.errors import UserError
 from training.files.atomic_files import write_atomically
+from training.files.file_locks import locked
 from training.files.untrusted_files import parse_json, read_document
 from training.runs.run_directory import RunDirectory
 
-MOST_DEVICES = 10_000
 RUN_ID = re.compile(r"\w{1,64}", re.ASCII)
 
 
-@dataclass(frozen=True)
-class RemoteRecord:
+class RemoteRecord(Document):
     """Where a run is.
 
     Parameters
@@ -36,30 +37,31 @@ class RemoteRecord:
         As last seen.
     hashes : dict of str to str
         SHA-256 of the files that have been fetched and compared, by their path in the run.
+
+    Raises
+    ------
+    UserError
+        For what no start of a run writes.
     """
 
     profile: Profile
     run_id: str
-    devices: int
-    paths: tuple[str, ...] = ()
+    devices: int = Field(ge=1, le=MOST_DEVICES)
+    paths: tuple[str, ...] = Field(default=(), strict=False)  # JSON has lists
     is_running: bool = True
-    hashes: dict[str, str] = field(default_factory=dict)
+    hashes: dict[str, str] = Field(default_factory=dict)
 
-    def check(self) -> None:
-        """Raise a ValueError or TypeError for what no start of a run writes."""
+    @model_validator(mode="after")
+    def _check(self) -> Self:
         if not RUN_ID.fullmatch(self.run_id):
-            raise ValueError("the run's id is none")
-        if type(self.devices) is not int or not 1 <= self.devices <= MOST_DEVICES:
-            raise ValueError(f"devices is {self.devices!r:.50}")
+            raise UserError(f"run_id is {self.run_id!r:.99}.")
         self.profile.divisible(self.devices)
-        if len(self.paths) not in (0, 1 + len(self.profile.nodes)):
-            raise ValueError(f"{len(self.paths)} folders on {1 + len(self.profile.nodes)} servers")
-        if not all(isinstance(path, str) and _is_run_folder(path) for path in self.paths):
-            raise ValueError(f"the run's folders are {self.paths!r:.99}")
-        if type(self.is_running) is not bool or not isinstance(self.hashes, dict):
-            raise TypeError("is_running or hashes is of another type")
-        if not all(isinstance(digest, str) for digest in self.hashes.values()):
-            raise TypeError("a hash is no text")
+        servers = 1 + len(self.profile.nodes)
+        if len(self.paths) not in (0, servers):
+            raise UserError(f"It names {len(self.paths)} folders on {servers} servers.")
+        if not all(map(_is_run_folder, self.paths)):
+            raise UserError(f"The run's folders are {self.paths!r:.99}.")
+        return self
 
     def node_of(self, rank: int) -> int:
         """Index of the node that a rank's process runs on."""
@@ -74,22 +76,19 @@ def _is_run_folder(path: str) -> bool:
 
 def is_remote(run: RunDirectory) -> bool:
     """Whether a directory is the copy of a run on a server."""
-    return (run.remote).exists()
+    return run.remote.exists()
 
 
 def read_record(run: RunDirectory) -> RemoteRecord:
     """A run's record; a UserError if it has none, or a damaged one."""
     path = run.remote
     try:
-        document: dict[str, Any] = parse_json(read_document(path))
-        profile = profile_from_json(document.pop("profile"))
-        paths = tuple(document.pop("paths"))
-        record = RemoteRecord(profile=profile, paths=paths, **document)
-        record.check()
-        return record
+        return RemoteRecord.model_validate(parse_json(read_document(path)))
     except FileNotFoundError as error:
-        raise UserError(f"{run.path} is no run on a server.", "Give another run.") from error
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, UserError) as error:
+        raise UserError(
+            f"{run.path} is not the copy of a run on a server.", "Give another run."
+        ) from error
+    except (OSError, ValueError, UserError) as error:
         raise UserError(
             f"{path} is damaged: {str(error).rstrip('.')}.", "Fetch the run again."
         ) from error
@@ -97,12 +96,19 @@ def read_record(run: RunDirectory) -> RemoteRecord:
 
 def write_record(run: RunDirectory, record: RemoteRecord) -> None:
     """Write a run's record."""
-    document = asdict(record)
-    write_atomically(run.remote, (json.dumps(document, indent=2) + "\n").encode())
+    write_atomically(run.remote, (json.dumps(record.model_dump(), indent=2) + "\n").encode())
 
 
 def update_record(run: RunDirectory, **changes: Any) -> RemoteRecord:
-    """Change a run's record, and keep the rest of it."""
-    record = replace(read_record(run), **changes)
-    write_record(run, record)
+    """Change a run's record, and keep the rest of it; other processes wait meanwhile."""
+    with locked(run.remote):
+        record = read_record(run).replace(**changes)
+        write_record(run, record)
     return record
+
+
+def add_hash(run: RunDirectory, name: str, digest: str) -> None:
+    """Add the SHA-256 of a fetched file to a run's record, as :func:`update_record` does."""
+    with locked(run.remote):
+        record = read_record(run)
+        write_record(run, record.replace(hashes={**record.hashes, name: digest}))

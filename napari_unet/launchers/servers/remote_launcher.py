@@ -92,7 +92,9 @@ class RemoteLauncher:
         devices = profile.divisible(self.devices)
         inputs = find_inputs(config)
         run.create(config)
-        write_record(run, RemoteRecord(profile, secrets.token_hex(16), devices))
+        write_record(
+            run, RemoteRecord(profile=profile, run_id=secrets.token_hex(16), devices=devices)
+        )
         try:
             wait_for(self._begin(run, inputs))
         except BaseException:

@@ -1,6 +1,8 @@
-"""The fields of a server's profile."""
+"""The fields of a server's profile, made from those of :class:`Profile`."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from qtpy.QtWidgets import (
     QComboBox,
@@ -14,32 +16,10 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_unet.launchers.servers.profile_fields import ProfileField, profile_fields
 from napari_unet.launchers.servers.profiles import Profile
 
-_TEXTS = {  # title, what is used if it is empty, what it is
-    "name": ("Name", "lab", "What you call the server."),
-    "host": ("Address", "ascend.example.org", "A host name, an IP address or a Host of SSH."),
-    "user": ("User", "as in ~/.ssh/config, or yours here", "Your account on the server."),
-    "key": ("Key file", "the agent's, and those in ~/.ssh", "Private key. No password is kept."),
-    "folder": ("Working folder", "napari-unet", "Runs and data are kept in this folder there."),
-    "activate": (
-        "Activate Python",
-        "source ~/venv/bin/activate",
-        "Command line that makes python the one with MindSpore.",
-    ),
-    "cann": ("CANN's set_env.sh", "found by itself", "Path on the server."),
-    "nodes": (
-        "Further servers",
-        "none",
-        "Addresses, with commas: one training runs on all of them.",
-    ),
-    "master_addr": (
-        "First one's address",
-        "for further servers only",
-        "The address of the first server, as the further ones see it.",
-    ),
-}
-_MOST_DEVICES = 4096
+Editor = QLineEdit | QSpinBox | QComboBox
 
 
 class ServerForm(QWidget):
@@ -47,80 +27,83 @@ class ServerForm(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._texts = {name: _line(empty) for name, (_, empty, _) in _TEXTS.items()}
-        self._port = QSpinBox()
-        self._port.setRange(0, 65535)
-        self._port.setSpecialValueText("as in ~/.ssh/config, or 22")
-        self._device = QComboBox()
-        self._device.addItems(["auto", "ascend", "cpu"])
-        self._devices = QSpinBox()
-        self._devices.setRange(1, _MOST_DEVICES)
-        self._browse = QPushButton("Choose…")
-        self._browse.clicked.connect(self._on_key_requested)
-        self._lay_out()
-        self.clear()
-
-    def clear(self) -> None:
-        """Empty fields, for a new server."""
-        for line in self._texts.values():
-            line.clear()
-        self._port.setValue(0)
-        self._device.setCurrentText("auto")
-        self._devices.setValue(8)
-
-    def show_profile(self, profile: Profile) -> None:
-        """Show a server's profile."""
-        for name, line in self._texts.items():
-            value = getattr(profile, name)
-            line.setText(", ".join(value) if isinstance(value, tuple) else value)
-        self._port.setValue(profile.port)
-        self._device.setCurrentText(profile.device)
-        self._devices.setValue(profile.devices)
-
-    def profile(self) -> Profile:
-        """What the fields say; a UserError if that is no profile."""
-        texts = {name: line.text().strip() for name, line in self._texts.items()}
-        nodes = tuple(host.strip() for host in texts.pop("nodes").split(",") if host.strip())
-        texts["folder"] = texts["folder"] or "napari-unet"
-        return Profile(
-            **texts,
-            nodes=nodes,
-            port=self._port.value(),
-            device=self._device.currentText(),
-            devices=self._devices.value(),
-        )
-
-    def _lay_out(self) -> None:
         layout = QFormLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        key = QHBoxLayout()
-        key.addWidget(self._texts["key"], 1)
-        key.addWidget(self._browse)
-        for name, (title, _, tooltip) in _TEXTS.items():
-            field = key if name == "key" else self._texts[name]
-            self._texts[name].setToolTip(tooltip)
-            layout.addRow(_label(title, tooltip), field)
-            if name == "host":
-                layout.addRow(_label("Port", "SSH's."), self._port)
-            if name == "cann":
-                layout.addRow(_label("Train with", "auto: NPUs if there are any."), self._device)
-                tooltip = "How many a training takes, over all servers of the job."
-                layout.addRow(_label("Devices", tooltip), self._devices)
+        self._fields = {field.name: field for field in profile_fields()}
+        self._editors: dict[str, Editor] = {}
+        for name, field in self._fields.items():
+            editor = self._editors[name] = _make_editor(field)
+            label = QLabel(field.title)
+            for widget in (label, editor):
+                widget.setToolTip(field.help)
+            if field.is_path and isinstance(editor, QLineEdit):
+                layout.addRow(label, _with_browser(editor, field.title))
+            else:
+                layout.addRow(label, editor)
+        self.clear()
 
-    def _on_key_requested(self) -> None:
-        name, _ = QFileDialog.getOpenFileName(self, "Private key", self._texts["key"].text())
-        if name:
-            self._texts["key"].setText(name)
+    def clear(self) -> None:
+        """Show what holds where nothing is chosen, for a new server."""
+        for name, field in self._fields.items():
+            _show(self._editors[name], None if field.kind is str else field.default)
+
+    def show_profile(self, profile: Profile) -> None:
+        """Show a server's profile."""
+        for name, editor in self._editors.items():
+            _show(editor, getattr(profile, name))
+
+    def profile(self) -> Profile:
+        """Read the fields; a UserError if what they say is not a profile."""
+        return Profile(**{name: self._value(name) for name in self._fields})
+
+    def _value(self, name: str) -> Any:
+        editor, field = self._editors[name], self._fields[name]
+        if isinstance(editor, QSpinBox):
+            return editor.value()
+        if isinstance(editor, QComboBox):
+            return editor.currentText()
+        text = editor.text().strip()
+        if field.kind is tuple:
+            return tuple(part.strip() for part in text.split(",") if part.strip())
+        return text or field.default or ""
 
 
-def _line(placeholder: str) -> QLineEdit:
+def _make_editor(field: ProfileField) -> Editor:
+    if field.choices:
+        choice = QComboBox()
+        choice.addItems(field.choices)
+        return choice
+    if field.kind is int:
+        number = QSpinBox()
+        number.setRange(field.minimum, field.maximum)
+        number.setSpecialValueText(field.hint)
+        return number
     line = QLineEdit()
-    line.setPlaceholderText(placeholder)
+    line.setPlaceholderText(field.hint)
     return line
 
 
-def _label(title: str, tooltip: str) -> QLabel:
-    label = QLabel(title)
-    label.setToolTip(tooltip)
-    return label
+def _show(editor: Editor, value: Any) -> None:
+    if isinstance(editor, QSpinBox):
+        editor.setValue(value)
+    elif isinstance(editor, QComboBox):
+        editor.setCurrentText(value or editor.itemText(0))
+    else:
+        editor.setText(", ".join(value) if isinstance(value, tuple) else value or "")
+
+
+def _with_browser(line: QLineEdit, title: str) -> QHBoxLayout:
+    """A field for a file of this machine, with a button that asks for one."""
+    browse = QPushButton("Choose…")
+
+    def choose() -> None:
+        name, _ = QFileDialog.getOpenFileName(line, title, line.text())
+        if name:
+            line.setText(name)
+
+    browse.clicked.connect(choose)
+    row = QHBoxLayout()
+    row.addWidget(line, 1)
+    row.addWidget(browse)
+    return row

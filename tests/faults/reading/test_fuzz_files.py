@@ -67,8 +67,8 @@ IMAGE = LayerRecord(
 DOCUMENTS: dict[str, Any] = {
     "config": json.loads(preset_config("compact", data_url="/data").to_json()),
     "card": json.loads(CARD.to_json()),
-    "profiles": [vars(Profile("lab", "host", nodes=("other",), master_addr="10.0.0.1"))],
-    "record": {"profile": vars(Profile("lab", "host")), "run_id": "1f", "devices": 8,
+    "profiles": [vars(Profile(name="lab", host="host", nodes=("other",), master_addr="10.0.0.1"))],
+    "record": {"profile": vars(Profile(name="lab", host="host")), "run_id": "1f", "devices": 8,
                "paths": ["/home/me/runs/a"], "is_running": True, "hashes": {}},
     "settings": Settings().model_dump(),
     "project": json.loads(ProjectState(layers=(LAYER, IMAGE), view={"zoom": 1.0}).to_json()),

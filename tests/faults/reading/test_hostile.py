@@ -175,7 +175,7 @@ def test_nothing_is_written_through_links_out_of_a_run(run: RunDirectory, name: 
 def test_a_run_uploads_nothing_to_a_server_that_it_brings(run: RunDirectory) -> None:
     """Its configuration may name any file of this machine."""
     theirs = Profile(name="theirs", host="127.0.0.1", port=1)
-    write_record(run, RemoteRecord(theirs, "0123456789abcdef", 1))
+    write_record(run, RemoteRecord(profile=theirs, run_id="0123456789abcdef", devices=1))
     with pytest.raises(UserError, match="not one of your servers"):
         launcher_for(run).resume(run)
 
@@ -224,6 +224,11 @@ def test_projects_follow_no_links_outside(tmp_path: Path) -> None:
         project.own_file(record)
 
 
+def write_unchecked_record(run: RunDirectory, **changes: object) -> None:
+    whole = RemoteRecord(profile=Profile(name="lab", host="host"), run_id="1f", devices=8)
+    run.remote.write_text(json.dumps({**whole.model_dump(), **changes}))
+
+
 @pytest.mark.parametrize(
     "run_id", ["1; touch owned", "$(touch owned)", "a\nb", "", "a" * 65, "'", 3]
 )
@@ -232,9 +237,9 @@ def test_ids_of_runs_are_no_scripts(tmp_path: Path, run_id: Any) -> None:
         with pytest.raises(UserError, match="damaged"):
             script(run_id)
     with pytest.raises(UserError, match="damaged"):
-        scripts.start(Profile("lab", "host"), "/source", "/run", run_id, "key", [])
+        scripts.start(Profile(name="lab", host="host"), "/source", "/run", run_id, "key", [])
     run = RunDirectory(tmp_path)
-    write_record(run, RemoteRecord(Profile("lab", "host"), run_id, 8))
+    write_unchecked_record(run, run_id=run_id)
     with pytest.raises(UserError, match="damaged"):
         read_record(run)
 
@@ -242,6 +247,6 @@ def test_ids_of_runs_are_no_scripts(tmp_path: Path, run_id: Any) -> None:
 @pytest.mark.parametrize("path", ["/", "/home/me", "/home/me/runs", "/runs/../../home", "runs", ""])
 def test_a_record_names_no_other_folder_to_delete(tmp_path: Path, path: str) -> None:
     run = RunDirectory(tmp_path)
-    write_record(run, RemoteRecord(Profile("lab", "host"), "1f", 8, (path,)))
+    write_unchecked_record(run, paths=[path])
     with pytest.raises(UserError, match="damaged"):
         read_record(run)

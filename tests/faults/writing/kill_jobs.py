@@ -261,9 +261,9 @@ class Fetching:
 
     def _adopt(self, folder: Path) -> None:
         from napari_unet.launchers.servers.listing import adopt_run
-        from napari_unet.launchers.servers.profiles import profile_from_json
+        from napari_unet.launchers.servers.profiles import Profile
 
-        profile = profile_from_json(json.loads(self._profile.read_text()))
+        profile = Profile.model_validate(json.loads(self._profile.read_text()))
         adopt_run(profile, self._there.name, folder)
         self._fetch(folder)
 

@@ -3,7 +3,6 @@ and the next fetch completes the copy."""
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from pathlib import Path
 
@@ -25,7 +24,7 @@ from tests.napari_unet.launchers.servers.sshd import Sshd
 def places(sshd: Sshd, tmp_path: Path) -> tuple[Path, Path]:  # noqa: F811
     """The server's profile, and the run on it."""
     profile = tmp_path / "profile.json"
-    profile.write_text(json.dumps(dataclasses.asdict(sshd.profile())))
+    profile.write_text(json.dumps(sshd.profile().model_dump()))
     there = sshd.work / "runs" / "run"
     there.parent.mkdir(parents=True)
     return profile, there

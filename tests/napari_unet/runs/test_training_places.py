@@ -15,12 +15,12 @@ def ignore(_: object) -> None:
 
 def test_this_computer_is_the_first_place() -> None:
     assert list_places() == [THIS_COMPUTER]
-    save_profile(Profile("the lab", "lab.example.org"))
+    save_profile(Profile(name="the lab", host="lab.example.org"))
     assert list_places() == [THIS_COMPUTER, "the lab"]
 
 
 def test_every_place_has_its_launcher(tmp_path: Path) -> None:
-    profile = Profile("the lab", "lab.example.org")
+    profile = Profile(name="the lab", host="lab.example.org")
     save_profile(profile)
     here, there = (launcher_in(place, tmp_path, ignore) for place in list_places())
     assert isinstance(here, LocalLauncher)

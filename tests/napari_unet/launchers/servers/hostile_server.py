@@ -67,7 +67,9 @@ class HostileServer:
 
     def profile(self, **changes: Any) -> Profile:
         options = {"folder": str(self.work), "device": "cpu", "devices": 1, **changes}
-        return Profile("hostile", "127.0.0.1", port=self._server.get_port(), user="me", **options)
+        return Profile(
+            name="hostile", host="127.0.0.1", port=self._server.get_port(), user="me", **options
+        )
 
     async def _start(self) -> None:
         key = asyncssh.generate_private_key("ssh-ed25519")

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -74,7 +75,7 @@ class Sshd:
         )
 
     def profile(self, **changes: object) -> Profile:
-        options: dict[str, object] = {
+        options: dict[str, Any] = {
             "name": "loopback",
             "host": self.address,
             "port": self.port,
@@ -84,7 +85,7 @@ class Sshd:
             "devices": 1,
             **changes,
         }
-        return Profile(**options)  # type: ignore[arg-type]
+        return Profile(**options)
 
     def known_hosts_line(self) -> str:
         kind, key, *_ = (self.host_key.parent / "host_key.pub").read_text().split()

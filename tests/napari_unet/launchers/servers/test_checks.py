@@ -10,7 +10,7 @@ from tests.napari_unet.launchers.servers.sshd import Sshd
 from tests.training.devices.fake_npu_smi import table_910b
 
 NOW = 1_800_000_000.0
-PROFILE = Profile("lab", "host")
+PROFILE = Profile(name="lab", host="host")
 GOOD = {
     "clock": "1800000003",
     "disk": "/dev/sda1 9 9 99999999 9% /",
@@ -77,7 +77,7 @@ def test_an_activation_that_fails_is_reported() -> None:
 
 def test_no_npus_means_the_cpu_unless_ascend_is_asked_for() -> None:
     assert failing(facts(npus="", cann="")) == []
-    ascend = Profile("lab", "host", device="ascend")
+    ascend = Profile(name="lab", host="host", device="ascend")
     failed = [one for one in judge(ascend, facts(npus=""), 8, NOW) if not one.is_ok]
     assert [one.name for one in failed] == ["NPUs"]
 

@@ -164,7 +164,12 @@ def test_a_server_controls_no_terminal(sshd: Sshd, folder: Path, tmp_path: Path)
     copy = RunDirectory(folder / "runs" / "a")
     copy.create(preset_config("compact"))
     record = RemoteRecord(
-        find_profile("lab"), "1f", 1, (str(there.path),), False, {"model.onnx": HOSTILE}
+        profile=find_profile("lab"),
+        run_id="1f",
+        devices=1,
+        paths=(str(there.path),),
+        is_running=False,
+        hashes={"model.onnx": HOSTILE},
     )
     write_record(copy, record)
     assert SHOWN in on_terminal(folder, *PROGRAM, "fetch", "a")

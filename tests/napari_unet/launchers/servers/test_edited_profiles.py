@@ -104,7 +104,7 @@ def test_a_server_is_known_by_whichever_profile_names_it(
 def test_another_account_is_another_server(
     run: RunDirectory, launcher: RemoteLauncher, pair: Profile, sshd: Sshd
 ) -> None:
-    save_profile(Profile(**{**vars(pair), "user": "nobody"}))
+    save_profile(pair.replace(user="nobody"))
     with pytest.raises(UserError, match="not one of your servers"):
         launcher_for(run).cancel(run)
     assert read_record(run).is_running

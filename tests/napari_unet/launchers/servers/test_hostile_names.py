@@ -81,8 +81,8 @@ def test_profiles_come_back_as_they_were_or_are_refused(
         patch.setenv("XDG_CONFIG_HOME", config)
         try:
             profile = Profile(
-                name,
-                "host",
+                name=name,
+                host="host",
                 activate=activate,
                 folder=folder,
                 nodes=tuple(nodes),
@@ -98,7 +98,7 @@ def test_profiles_come_back_as_they_were_or_are_refused(
         assert load_profiles() == {name: profile}
         run = RunDirectory(config)
         paths = (f"/{folder.replace('..', '')}/runs/a",) * (1 + len(nodes))
-        record = RemoteRecord(profile, "id", profile.devices, paths)
+        record = RemoteRecord(profile=profile, run_id="id", devices=profile.devices, paths=paths)
         write_record(run, record)
         assert read_record(run) == record
 
@@ -111,22 +111,22 @@ OPTIONS = ["-oProxyCommand=touch owned", "a b", "a\nb", "a\n", "me@host", "$(tou
 def test_hosts_that_are_options_or_more_are_refused(text: str) -> None:
     """They reach the shell of a ProxyCommand."""
     with pytest.raises(UserError, match="not the address of a server"):
-        Profile("lab", text)
+        Profile(name="lab", host=text)
     with pytest.raises(UserError, match="not the address of a server"):
-        Profile("lab", "host", nodes=(text,), master_addr="10.0.0.1")
+        Profile(name="lab", host="host", nodes=(text,), master_addr="10.0.0.1")
 
 
 @pytest.mark.parametrize("text", OPTIONS)
 def test_users_that_are_options_or_more_are_refused(text: str) -> None:
     with pytest.raises(UserError, match="not the name of an account"):
-        Profile("lab", "host", user=text)
+        Profile(name="lab", host="host", user=text)
 
 
 @pytest.mark.parametrize(
     "host", ["node-0.example.org", "fe80::1%eth0", "my_host", "bücher.example"]
 )
 def test_addresses_of_every_kind_are_taken(host: str) -> None:
-    assert Profile("lab", host, user="first.last").host == host
+    assert Profile(name="lab", host=host, user="first.last").host == host
 
 
 def test_a_run_with_hostile_names_everywhere(sshd: Sshd, tmp_path: Path) -> None:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 from napari.components import ViewerModel
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QApplication, QLabel, QMessageBox, QPushButton, QWidget
 
-from napari_unet.launchers.servers.profiles import load_profiles, save_profile
+from napari_unet.launchers.servers.profiles import Profile, load_profiles, save_profile
 from napari_unet.launchers.servers.remote_launcher import RemoteLauncher
 from napari_unet.runs.run_follower import RunFollower
 from napari_unet.settings import remember
 from napari_unet.widgets.runs.device_log import DeviceLogWindow
 from napari_unet.widgets.servers.dialog import ServerDialog
+from napari_unet.widgets.servers.form import ServerForm
 from napari_unet.widgets.train.dock import TrainDock
 from tests.napari_unet.launchers.servers.quick_server import (
     follow_to_end,
@@ -25,9 +26,24 @@ from tests.napari_unet.launchers.servers.quick_server import (
     write_data,
 )
 from tests.napari_unet.launchers.servers.sshd import Sshd
+from training.errors import UserError
 from training.stacks.synthetic import synthetic_stack
 
 PATIENCE = 60_000  # milliseconds
+EVERYTHING = Profile(
+    name="lab",
+    host="node0",
+    port=2222,
+    user="me",
+    key="~/.ssh/id_lab",
+    folder="/data/me",
+    activate="conda activate ms",
+    cann="/opt/set_env.sh",
+    device="ascend",
+    devices=16,
+    nodes=("node1", "node2", "node3"),
+    master_addr="10.0.0.1",
+)
 
 
 def click(qtbot: QtBot, dock: QWidget, text: str) -> None:
@@ -123,9 +139,21 @@ def test_a_server_is_added_and_tested(
     qtbot.waitUntil(lambda: "clock: agrees" in dialog.checks.text(), timeout=PATIENCE)
     assert known_hosts.read_text() == unknown_sshd.known_hosts_line()
 
-    dialog.form.show_profile(replace(server, name="renamed"))
+    dialog.form.show_profile(server.replace(name="renamed"))
     click(qtbot, dialog, "Save")
     assert list(load_profiles()) == ["renamed"]
+
+
+def test_a_form_shows_every_field_of_a_profile(qtbot: QtBot) -> None:
+    form = ServerForm()
+    qtbot.addWidget(form)
+    form.show_profile(EVERYTHING)
+    assert form.profile() == EVERYTHING
+    form.clear()
+    with pytest.raises(UserError, match="can't be called"):
+        form.profile()
+    form.show_profile(Profile(name="lab", host="lab.example.org"))
+    assert form.profile() == Profile(name="lab", host="lab.example.org")
 
 
 def test_the_log_of_a_device_is_followed(sshd: Sshd, qtbot: QtBot, tmp_path: Path) -> None:

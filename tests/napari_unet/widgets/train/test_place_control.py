@@ -16,7 +16,7 @@ from napari_unet.widgets.train.place_choice import PlaceChoice
 from napari_unet.widgets.train.place_control import PlaceControl
 
 Button = Callable[[QWidget, str], QPushButton]
-LAB = Profile("the lab", "lab.example.org", device="cpu")
+LAB = Profile(name="the lab", host="lab.example.org", device="cpu")
 
 
 @pytest.fixture
