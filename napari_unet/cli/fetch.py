@@ -8,10 +8,8 @@ import click
 
 from napari_unet.cli.run_access import confirm_host_keys, find_run
 from napari_unet.launchers.servers.profiles import find_profile
-from napari_unet.launchers.servers.remote_launcher import RemoteLauncher
-from napari_unet.runs.launcher_of_run import launcher_for
+from napari_unet.runs.training_places import launcher_for
 from training.console import say
-from training.errors import UserError
 from training.runs.run_directory import RunDirectory
 
 
@@ -26,8 +24,6 @@ def command(run: str, remote: str | None, log: int | None) -> None:
     """
     found = find_run(run) if remote is None else _adopt(run, remote)
     launcher = launcher_for(found)
-    if not isinstance(launcher, RemoteLauncher):
-        raise UserError(f"{found.path} is a run of this machine.", "It is here already.")
     if log is not None:
         text = confirm_host_keys(lambda: launcher.fetch_device_log(found, log))
         say(text.read_text(errors="replace"), end="")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 
 from napari_unet.cli.run_access import find_run, follow
-from napari_unet.runs.launcher_of_run import launcher_for
 from napari_unet.runs.run_follower import RunFollower
+from napari_unet.runs.training_places import launcher_for
 
 
 @click.command()

@@ -11,13 +11,11 @@ from typing import TypeVar
 import click
 
 from napari_unet.cli.progress_display import ProgressDisplay, ending_lines
+from napari_unet.launchers.launcher import UploadProgress
 from napari_unet.launchers.servers.host_keys import UnknownHostKeyError, accept_host_key
 from napari_unet.launchers.servers.opening import ConnectionLostError
-from napari_unet.launchers.servers.profiles import find_profile
-from napari_unet.launchers.servers.remote_launcher import RemoteLauncher
-from napari_unet.launchers.servers.store import UploadProgress
-from napari_unet.runs.launcher_of_run import launcher_for
 from napari_unet.runs.run_follower import RunFollower
+from napari_unet.runs.training_places import launcher_for, launcher_in
 from napari_unet.settings import load_settings
 from training.config import TrainingConfig
 from training.console import lossy_output, say
@@ -95,7 +93,7 @@ def train_remotely(config: TrainingConfig, profile: str, devices: int, run: Path
     run : Path
         New folder on this machine for the run's copy.
     """
-    launcher = RemoteLauncher(find_profile(profile), run.parent, devices, show_progress)
+    launcher = launcher_in(profile, run.parent, devices, show_progress)
     started = confirm_host_keys(lambda: launcher.start(config, run.name))
     say(f"The run is {started.name}, on {launcher.name}; its copy is in {started.path}.")
     follow(started, RunFollower(started, launcher))
@@ -105,8 +103,6 @@ def train_remotely(config: TrainingConfig, profile: str, devices: int, run: Path
 def resume_remotely(run: RunDirectory, devices: int) -> None:
     """Go on with a server's run there, and follow it."""
     launcher = launcher_for(run)
-    if not isinstance(launcher, RemoteLauncher):
-        raise UserError(f"{run.path} is no run on a server.", "Leave --devices out.")
     confirm_host_keys(lambda: launcher.resume(run, devices))
     follow(run, RunFollower(run, launcher))
 

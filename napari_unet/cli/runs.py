@@ -8,8 +8,8 @@ import click
 
 from napari_unet.cli.run_access import confirm_host_keys, runs_folders
 from napari_unet.launchers.servers.profiles import find_profile
-from napari_unet.launchers.servers.record import is_remote, read_record
 from napari_unet.runs.run_list import list_runs
+from napari_unet.runs.training_places import THIS_COMPUTER, launcher_for
 from napari_unet.text import line
 from training.console import say
 
@@ -26,8 +26,13 @@ def command(remote: str | None) -> None:
         return
     for folder in dict.fromkeys(folder.absolute() for folder in runs_folders()):
         for summary in list_runs(folder):
-            place = read_record(summary.run).profile.name if is_remote(summary.run) else "here"
-            _print_row(summary.run.path.name, summary.status, summary.best_soft_dice, place)
+            place = launcher_for(summary.run).name
+            _print_row(
+                summary.run.path.name,
+                summary.status,
+                summary.best_soft_dice,
+                "here" if place == THIS_COMPUTER else place,
+            )
 
 
 def _list_remote(name: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from napari_unet.cli.run_access import confirm_host_keys, find_run
-from napari_unet.runs.launcher_of_run import launcher_for
+from napari_unet.runs.training_places import launcher_for
 from napari_unet.text import line
 from training.console import say
 

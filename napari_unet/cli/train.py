@@ -15,8 +15,8 @@ from napari_unet.cli.options import config_options
 from napari_unet.cli.run_access import resume_remotely, train_remotely
 from napari_unet.cli.training_process import train_here
 from napari_unet.launchers.launcher import new_run_name
-from napari_unet.launchers.servers.record import is_remote
 from napari_unet.runs.learning_on import learn_on_config
+from napari_unet.runs.training_places import THIS_COMPUTER, launcher_for
 from training.config import TrainingConfig, preset_config
 from training.errors import UserError
 from training.label_convention import LabelConvention
@@ -154,10 +154,10 @@ def _labelled(source: Path, pair: tuple[Path, Path] | None) -> list[int] | None:
 
 
 def _resume(path: Path, devices: int) -> None:
-    if is_remote(RunDirectory(path)):
-        resume_remotely(RunDirectory(path.absolute()), devices)
-    else:
+    run = RunDirectory(path.absolute())
+    if launcher_for(run).name == THIS_COMPUTER and not devices:
         sys.exit(train_here(_resumable(path)))
+    resume_remotely(run, devices)
 
 
 def _resumable(path: Path) -> RunDirectory:

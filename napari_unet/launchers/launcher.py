@@ -3,15 +3,33 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, Self
 
 from training.config import TrainingConfig
 from training.errors import UserError
 from training.runs.run_directory import RunDirectory
 
 _NAME_PATTERN = re.compile(r"[^/\0.][^/\0]*")
+
+
+@dataclass(frozen=True)
+class UploadProgress:
+    """How far an upload is: of what, and how many bytes of how many."""
+
+    what: str
+    done: int
+    total: int
+
+
+OnProgress = Callable[[UploadProgress], None]
+
+
+def ignore_progress(progress: UploadProgress) -> None:
+    """Show nothing of an upload."""
 
 
 class Launcher(Protocol):
@@ -22,6 +40,36 @@ class Launcher(Protocol):
     directory. Every method may block, so a window calls them in a thread; every method may
     raise a ``UserError``.
     """
+
+    @classmethod
+    def list_places(cls) -> list[str]:
+        """Name the places of this kind that new runs can be started in."""
+
+    @classmethod
+    def in_place(
+        cls,
+        place: str,
+        runs_folder: Path,
+        devices: int = 0,
+        on_progress: OnProgress = ignore_progress,
+    ) -> Self:
+        """Make the launcher of a place, for new runs.
+
+        Parameters
+        ----------
+        place : str
+            One of :meth:`list_places`.
+        runs_folder : Path
+            Folder on this machine for the runs' directories.
+        devices : int
+            How many devices a new run takes; 0: as many as is usual there.
+        on_progress : callable
+            Called while data is uploaded, in another thread.
+        """
+
+    @classmethod
+    def of_run(cls, run: RunDirectory) -> Self | None:
+        """Make the launcher of the place where a run is; None if it is not of this kind."""
 
     @property
     def name(self) -> str:
@@ -45,8 +93,11 @@ class Launcher(Protocol):
             Name of the run's directory; it must be new.
         """
 
-    def resume(self, run: RunDirectory) -> None:
-        """Go on with a run that was stopped or interrupted, from its newest checkpoint."""
+    def resume(self, run: RunDirectory, devices: int = 0) -> None:
+        """Go on with a run that was stopped or interrupted, from its newest checkpoint.
+
+        With ``devices`` it goes on on another number of them, where the place can do so.
+        """
 
     def stop(self, run: RunDirectory) -> None:
         """Ask the training to end after its current step, and keep its model."""
@@ -59,6 +110,18 @@ class Launcher(Protocol):
 
     def refresh(self, run: RunDirectory) -> None:
         """Bring the directory on this machine up to date; called about twice a second."""
+
+    def fetch(self, run: RunDirectory) -> dict[str, str]:
+        """Bring all that there is here, and wait for it; SHA-256 of files by their name."""
+
+    def count_device_logs(self, run: RunDirectory) -> int:
+        """Count the devices that have a log of their own; 0 where one process trains."""
+
+    def fetch_device_log(self, run: RunDirectory, rank: int) -> Path:
+        """Bring the log of one device up to date; its path on this machine."""
+
+    def close(self) -> None:
+        """Let go of connections. The runs go on."""
 
 
 def new_run_name(config: TrainingConfig, runs_folder: Path, moment: datetime) -> str:

@@ -8,10 +8,11 @@ import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Self
 
 import psutil
 
-from napari_unet.launchers.launcher import check_run_name
+from napari_unet.launchers.launcher import OnProgress, check_run_name, ignore_progress
 from training.config import TrainingConfig
 from training.devices.npus import find_npus
 from training.errors import UserError
@@ -87,6 +88,25 @@ class LocalLauncher:
     def __init__(self, runs_folder: Path) -> None:
         self.runs_folder = runs_folder
 
+    @classmethod
+    def list_places(cls) -> list[str]:
+        return [cls.name]
+
+    @classmethod
+    def in_place(
+        cls,
+        place: str,
+        runs_folder: Path,
+        devices: int = 0,
+        on_progress: OnProgress = ignore_progress,
+    ) -> Self:
+        _refuse_devices(devices)
+        return cls(runs_folder)
+
+    @classmethod
+    def of_run(cls, run: RunDirectory) -> Self:
+        return cls(run.path.absolute().parent)
+
     def list_devices(self) -> list[str]:
         return [*(f"ascend:{place}" for place, _ in enumerate(find_npus())), "cpu"]
 
@@ -96,7 +116,8 @@ class LocalLauncher:
         _start_training(run)
         return run
 
-    def resume(self, run: RunDirectory) -> None:
+    def resume(self, run: RunDirectory, devices: int = 0) -> None:
+        _refuse_devices(devices)
         run.read_config()
         run.check_links()
         if self.is_running(run):
@@ -126,6 +147,26 @@ class LocalLauncher:
 
     def refresh(self, run: RunDirectory) -> None:
         """Nothing to do: the directory is the run's own."""
+
+    def fetch(self, run: RunDirectory) -> dict[str, str]:
+        raise UserError(f"{run.path} is a run of this machine.", "It is here already.")
+
+    def count_device_logs(self, run: RunDirectory) -> int:
+        return len(list(run.logs.glob("device*/log.log")))
+
+    def fetch_device_log(self, run: RunDirectory, rank: int) -> Path:
+        return run.device_log(rank)
+
+    def close(self) -> None:
+        """Nothing to do: there is no connection."""
+
+
+def _refuse_devices(devices: int) -> None:
+    if devices:
+        raise UserError(
+            "--devices is for a server.",
+            "Name it with --remote, or use python -m training.launch_8p on this machine.",
+        )
 
 
 def _start_training(run: RunDirectory) -> None:

@@ -9,8 +9,7 @@ from pathlib import Path
 from threading import Lock
 from typing import NamedTuple
 
-from napari_unet.launchers.local_launcher import LocalLauncher
-from napari_unet.launchers.servers.record import is_remote, read_record
+from napari_unet.runs.training_places import launcher_for
 from training.config import TrainingConfig
 from training.errors import UserError
 from training.runs.run_directory import RunDirectory
@@ -96,7 +95,7 @@ class _RunReader:
         is_running = False
         try:
             self._read_events()
-            is_running = _is_running(run)
+            is_running = launcher_for(run).is_running(run)
         except UserError as error:
             unreadable = unreadable or error
         state, config = self._state, self._config
@@ -177,9 +176,3 @@ def _mark(path: Path) -> _FileMark | None:
     except OSError:  # there is none, or none that can be reached
         return None
     return _FileMark(status.st_ino, status.st_size, status.st_mtime_ns)
-
-
-def _is_running(run: RunDirectory) -> bool:
-    if is_remote(run):
-        return read_record(run).is_running
-    return LocalLauncher(run.path.parent).is_running(run)

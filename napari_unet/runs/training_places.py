@@ -4,37 +4,55 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from napari_unet.launchers.launcher import Launcher
+from napari_unet.launchers.launcher import Launcher, OnProgress, ignore_progress
 from napari_unet.launchers.local_launcher import LocalLauncher
-from napari_unet.launchers.servers.profiles import find_profile, load_profiles
 from napari_unet.launchers.servers.remote_launcher import RemoteLauncher
-from napari_unet.launchers.servers.store import OnProgress
+from training.errors import UserError
+from training.runs.run_directory import RunDirectory
 
 THIS_COMPUTER = LocalLauncher.name
+# Every kind of launcher. This computer, the first, has every run that no other kind has.
+LAUNCHERS: list[type[Launcher]] = [LocalLauncher, RemoteLauncher]
 
 
 def list_places() -> list[str]:
     """Names of the places, this computer first; a UserError if the profiles can't be read."""
-    return [THIS_COMPUTER, *load_profiles()]
+    return [place for kind in LAUNCHERS for place in kind.list_places()]
 
 
-def launcher_in(place: str, runs_folder: Path, on_progress: OnProgress) -> Launcher:
-    """A launcher for new runs in a place.
-
-    Parameters
-    ----------
-    place : str
-        One of :func:`list_places`.
-    runs_folder : Path
-        Folder on this computer for the directories of its runs.
-    on_progress : callable
-        Called with the :class:`Progress` of an upload to a server, from another thread.
+def launcher_in(
+    place: str, runs_folder: Path, devices: int = 0, on_progress: OnProgress = ignore_progress
+) -> Launcher:
+    """Make a launcher for new runs in a place; see :meth:`Launcher.in_place`.
 
     Raises
     ------
     UserError
         If there is no such place any more.
     """
-    if place == THIS_COMPUTER:
-        return LocalLauncher(runs_folder)
-    return RemoteLauncher(find_profile(place), runs_folder, on_progress=on_progress)
+    for kind in LAUNCHERS:
+        if place in kind.list_places():
+            return kind.in_place(place, runs_folder, devices, on_progress)
+    raise UserError(
+        f"There is no server '{place}'; places to train in: {', '.join(list_places())}.",
+        "Add it: napari-unet servers add.",
+    )
+
+
+def launcher_for(run: RunDirectory, current: Launcher | None = None) -> Launcher:
+    """Make the launcher of the place where a run is.
+
+    Parameters
+    ----------
+    run : RunDirectory
+        The run, or the copy of a server's.
+    current : Launcher, optional
+        Taken if it is of that place, because its connection is open already.
+    """
+    found = next(launcher for kind in reversed(LAUNCHERS) if (launcher := kind.of_run(run)))
+    return current if current is not None and _is_same_place(current, found) else found
+
+
+def _is_same_place(one: Launcher, other: Launcher) -> bool:
+    places = [(type(it), it.name, it.runs_folder.absolute()) for it in (one, other)]
+    return places[0] == places[1]

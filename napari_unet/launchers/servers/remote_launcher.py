@@ -9,8 +9,9 @@ import secrets
 import shutil
 import time
 from pathlib import Path
+from typing import Self
 
-from napari_unet.launchers.launcher import check_run_name
+from napari_unet.launchers.launcher import OnProgress, check_run_name, ignore_progress
 from napari_unet.launchers.servers import scripts
 from napari_unet.launchers.servers.connection import Server
 from napari_unet.launchers.servers.endings import ending_event
@@ -23,21 +24,23 @@ from napari_unet.launchers.servers.inputs import (
 )
 from napari_unet.launchers.servers.mirror import Mirror
 from napari_unet.launchers.servers.opening import ConnectionLostError
-from napari_unet.launchers.servers.profiles import Profile, known_nodes, own_profile
+from napari_unet.launchers.servers.profiles import (
+    Profile,
+    find_profile,
+    known_nodes,
+    load_profiles,
+    own_profile,
+)
 from napari_unet.launchers.servers.record import (
     RemoteRecord,
+    is_remote,
     read_record,
     update_record,
     write_record,
 )
 from napari_unet.launchers.servers.remote_files import CommandError
 from napari_unet.launchers.servers.run_folder import RunFolder
-from napari_unet.launchers.servers.store import (
-    OnProgress,
-    Store,
-    make_run_folder,
-    share_checkpoint,
-)
+from napari_unet.launchers.servers.store import Store, make_run_folder, share_checkpoint
 from training.config import TrainingConfig
 from training.errors import UserError
 from training.runs.run_directory import RunDirectory
@@ -67,7 +70,7 @@ class RemoteLauncher:
         profile: Profile,
         runs_folder: Path,
         devices: int = 0,
-        on_progress: OnProgress = lambda progress: None,
+        on_progress: OnProgress = ignore_progress,
     ) -> None:
         self.profile = profile
         self.runs_folder = runs_folder
@@ -82,6 +85,27 @@ class RemoteLauncher:
     @property
     def name(self) -> str:
         return self.profile.name
+
+    @classmethod
+    def list_places(cls) -> list[str]:
+        return list(load_profiles())
+
+    @classmethod
+    def in_place(
+        cls,
+        place: str,
+        runs_folder: Path,
+        devices: int = 0,
+        on_progress: OnProgress = ignore_progress,
+    ) -> Self:
+        return cls(find_profile(place), runs_folder, devices, on_progress)
+
+    @classmethod
+    def of_run(cls, run: RunDirectory) -> Self | None:
+        if not is_remote(run):
+            return None
+        record = read_record(run)
+        return cls(record.profile, run.path.absolute().parent, record.devices)
 
     def list_devices(self) -> list[str]:
         return ["cpu", "ascend"] if self.profile.device == "cpu" else ["ascend", "cpu"]
@@ -163,6 +187,9 @@ class RemoteLauncher:
         wait_for(self._refresh(run))
         wait_for(self._mirror(run, read_record(run)).fetch_results())
         return read_record(run).hashes
+
+    def count_device_logs(self, run: RunDirectory) -> int:
+        return read_record(run).devices
 
     def fetch_device_log(self, run: RunDirectory, rank: int) -> Path:
         """Bring the log of one device up to date; its path here."""

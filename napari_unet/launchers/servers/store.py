@@ -10,13 +10,13 @@ import io
 import posixpath
 import secrets
 import tarfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from posixpath import join
 
+from napari_unet.launchers.launcher import OnProgress, UploadProgress
 from napari_unet.launchers.servers import scripts
 from napari_unet.launchers.servers.connection import Server
 from napari_unet.launchers.servers.remote_files import CHUNK, CommandError
@@ -26,18 +26,6 @@ from training.errors import UserError
 from training.runs.run_paths import checkpoint_step
 
 SEND_TRIES = 3
-
-
-@dataclass(frozen=True)
-class UploadProgress:
-    """How far an upload is: of what, and how many bytes of how many."""
-
-    what: str
-    done: int
-    total: int
-
-
-OnProgress = Callable[[UploadProgress], None]
 
 
 class Store:

@@ -6,7 +6,7 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QWidget
 
 from napari_unet.launchers.launcher import Launcher
-from napari_unet.runs.launcher_of_run import count_device_logs, launcher_for, read_device_log
+from napari_unet.runs.training_places import launcher_for
 from napari_unet.widgets.common.latest_work import LatestWork
 from napari_unet.widgets.common.messages import plain_label, report
 from napari_unet.widgets.common.text_window import TextWindow
@@ -38,7 +38,7 @@ class DeviceLogWindow(TextWindow):
         self._reading = LatestWork(self, self._text_of, self._on_read, self._on_unread)
         self._sources = QComboBox()
         self._sources.addItem("All of the training", None)
-        for rank in range(count_device_logs(run)):
+        for rank in range(self._launcher.count_device_logs(run)):
             self._sources.addItem(f"Device {rank}", rank)
         self._sources.setToolTip("Whose log is shown. Those on a server are fetched.")
         self._sources.currentIndexChanged.connect(lambda _: self._on_source_changed())
@@ -73,7 +73,7 @@ class DeviceLogWindow(TextWindow):
     def _text_of(self, rank: int | None) -> str:
         if rank is None:
             return read_tail(self._run.log)
-        return read_device_log(self._run, rank, self._launcher)
+        return read_tail(self._launcher.fetch_device_log(self._run, rank))
 
     def _on_read(self, text: str) -> None:
         self._state.clear()

@@ -9,8 +9,8 @@ from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QVBoxLayout
 from superqt import QElidingLabel
 
-from napari_unet.runs.launcher_of_run import launcher_for
 from napari_unet.runs.run_list import RunSummary, list_runs
+from napari_unet.runs.training_places import launcher_for
 from napari_unet.settings import load_settings, remember
 from napari_unet.widgets.common.background import run_in_thread
 from napari_unet.widgets.common.dock import Dock, open_dock

@@ -12,9 +12,8 @@ from napari.layers import Image, Labels
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QTabWidget, QVBoxLayout
 
-from napari_unet.launchers.launcher import new_run_name
+from napari_unet.launchers.launcher import UploadProgress, new_run_name
 from napari_unet.launchers.servers.host_keys import UnknownHostKeyError, accept_host_key
-from napari_unet.launchers.servers.store import UploadProgress
 from napari_unet.runs.run_list import RunSummary, list_runs
 from napari_unet.runs.run_offer import offer_run
 from napari_unet.runs.run_progress import RunProgress, failure, interruption

@@ -46,7 +46,7 @@ class PlaceControl(QObject):
     def launcher(self) -> Launcher:
         """Make a launcher of the chosen place; a UserError if its profile is gone."""
         runs_folder = Path(load_settings().runs_folder)
-        return launcher_in(self._view.name, runs_folder, self.upload_progressed.emit)
+        return launcher_in(self._view.name, runs_folder, on_progress=self.upload_progressed.emit)
 
     def _list_devices(self) -> None:
         name = self._view.name

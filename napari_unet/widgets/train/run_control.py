@@ -11,8 +11,8 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_unet.launchers.launcher import Launcher
 from napari_unet.launchers.local_launcher import LocalLauncher
-from napari_unet.runs.launcher_of_run import launcher_for
 from napari_unet.runs.run_progress import RunProgress
+from napari_unet.runs.training_places import launcher_for
 from napari_unet.runs.training_sources import TrainingData, start_training
 from napari_unet.settings import remember
 from napari_unet.widgets.common.background import run_in_thread

@@ -23,11 +23,11 @@ from napari_unet.launchers.servers import scripts
 from napari_unet.launchers.servers.profiles import Profile
 from napari_unet.launchers.servers.record import RemoteRecord, read_record, write_record
 from napari_unet.projects.project import DOCUMENT, Project
-from napari_unet.runs.launcher_of_run import launcher_for
 from napari_unet.runs.learning_on import accept
 from napari_unet.runs.run_follower import RunFollower
 from napari_unet.runs.run_list import list_runs
 from napari_unet.runs.run_progress import ProgressReader
+from napari_unet.runs.training_places import launcher_for
 from napari_unet.text import as_html, line
 from tests.faults.reading.judging import read_all
 from training.config import preset_config

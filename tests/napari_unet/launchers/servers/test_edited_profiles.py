@@ -16,7 +16,7 @@ from napari_unet.launchers.servers.profiles import (
 )
 from napari_unet.launchers.servers.record import read_record
 from napari_unet.launchers.servers.remote_launcher import RemoteLauncher
-from napari_unet.runs.launcher_of_run import launcher_for
+from napari_unet.runs.training_places import launcher_for
 from tests.napari_unet.launchers.servers.quick_server import (
     install_quick_python,
     processes_on,

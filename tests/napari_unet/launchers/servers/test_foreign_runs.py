@@ -13,8 +13,8 @@ import pytest
 from napari_unet.launchers.servers.profiles import Profile, remove_profile, save_profile
 from napari_unet.launchers.servers.record import read_record, update_record
 from napari_unet.launchers.servers.remote_launcher import RemoteLauncher
-from napari_unet.runs.launcher_of_run import launcher_for
 from napari_unet.runs.run_follower import RunFollower
+from napari_unet.runs.training_places import launcher_for
 from tests.napari_unet.launchers.servers.quick_server import (
     follow_to_end,
     follow_until_step,

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from napari_unet.launchers.launcher import UploadProgress
 from napari_unet.launchers.servers import scripts
 from napari_unet.launchers.servers.connection import Server
 from napari_unet.launchers.servers.event_loop import wait_for
@@ -22,7 +23,6 @@ from napari_unet.launchers.servers.opening import ConnectionLostError
 from napari_unet.launchers.servers.profiles import save_profile
 from napari_unet.launchers.servers.record import read_record, update_record
 from napari_unet.launchers.servers.remote_launcher import RemoteLauncher
-from napari_unet.launchers.servers.store import UploadProgress
 from napari_unet.runs.run_follower import RunFollower
 from tests.napari_unet.launchers.servers.quick_server import (
     follow_to_end,
@@ -169,7 +169,7 @@ def test_the_local_process_may_be_killed_and_started_anew(
     program = textwrap.dedent("""
         import sys, pathlib
         from napari_unet.runs.run_follower import RunFollower
-        from napari_unet.runs.launcher_of_run import launcher_for
+        from napari_unet.runs.training_places import launcher_for
         from training.runs.run_directory import RunDirectory
         run = RunDirectory(sys.argv[1])
         follower = RunFollower(run, launcher_for(run))

@@ -21,6 +21,7 @@ from napari_unet.widgets.servers.form import ServerForm
 from napari_unet.widgets.train.dock import TrainDock
 from tests.napari_unet.launchers.servers.quick_server import (
     follow_to_end,
+    follow_until_step,
     install_quick_python,
     quick_config,
     write_data,
@@ -98,8 +99,10 @@ def test_a_resume_goes_on_once_the_server_s_key_is_accepted(
     save_profile(profile)
     launcher = RemoteLauncher(profile, folder)
     run = launcher.start(quick_config(write_data(tmp_path / "data"), steps=10_000), "a run")
+    follower = RunFollower(run, launcher)
+    follow_until_step(follower, 1)
     launcher.stop(run)
-    follow_to_end(RunFollower(run, launcher))
+    follow_to_end(follower)
     launcher.close()
     (home / ".ssh" / "known_hosts").unlink()
     dock = TrainDock(ViewerModel())
