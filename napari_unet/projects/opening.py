@@ -63,7 +63,7 @@ def create_project(folder: Path) -> OpenProject:
         As :meth:`Project.create`.
     """
     project = Project.create(folder)
-    lock = ProjectLock(project.folder)
+    lock = ProjectLock(project.document)
     lock.acquire()
     document = KnownFile(project.document)
     document.see()
@@ -82,7 +82,7 @@ def open_project(folder: Path, access: Access = Access.HOLD) -> OpenProject:
         If there is no project, or it is damaged or can't be written.
     """
     project = Project.open(folder)
-    lock = ProjectLock(project.folder)
+    lock = ProjectLock(project.document)
     if access is not Access.LOOK_ONLY:
         lock.acquire(takes_over=access is Access.TAKE_OVER)
     try:

@@ -1,18 +1,14 @@
 """Which window has a project open: the one that locks the file ``lock`` in its folder.
 
 Another window takes a project over by putting a file of its own in that place. Whoever saves or
-takes over locks the folder meanwhile, so that neither happens during the other.
+takes over locks the project's document meanwhile, so that neither happens during the other.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import socket
-import stat
-import tempfile
-import time
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,11 +20,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from napari_unet.text import line
 from training.errors import UserError
-from training.files.atomic_files import UnwritableError
+from training.files.append_files import open_to_append
+from training.files.atomic_files import UnwritableError, write_atomically
+from training.files.file_locks import NoLocksError, locked, take_lock
+from training.files.untrusted_files import open_regular
 
 LOCK = "lock"
-LONGEST_WAIT = 10.0  # seconds for another window that saves
-_PAUSE = 0.02
 _MOST_BYTES = 4096
 
 
@@ -123,8 +120,8 @@ class ProjectLock:
 
     Parameters
     ----------
-    folder : Path
-        The project's.
+    document : Path
+        The project's; the lock lies beside it.
 
     Attributes
     ----------
@@ -132,9 +129,9 @@ class ProjectLock:
         Whether the disk has locks. Where it has none, a holder is known by host and process alone.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, document: Path) -> None:
         self.has_locks = True
-        self._folder, self._path = folder, folder / LOCK
+        self._document, self._path = document, document.with_name(LOCK)
         self._file: IO[bytes] | None = None
         self._is_lost = False
         self._end: weakref.finalize[..., ProjectLock] | None = None
@@ -154,10 +151,10 @@ class ProjectLock:
         UserError
             If the folder can't be written, or another window saves for too long.
         """
-        with _turn(self._folder):
+        with locked(self._document):
             holder = self._holder()
             if holder is not None and not takes_over:
-                raise ProjectInUseError(self._folder, holder)
+                raise ProjectInUseError(self._document.parent, holder)
             self._write()
 
     def release(self) -> None:
@@ -175,20 +172,23 @@ class ProjectLock:
         NotHeldError
             If this window has not got it, or no longer.
         """
-        with _turn(self._folder):
-            if self._file is None or not _is_at(self._file, self._path):
+        file = self._file
+        if file is None:
+            raise NotHeldError(self._document.parent, self._holder(), self._is_lost)
+        with locked(self._document):
+            if not _is_at(file, self._path):
                 self._recover()
             yield
 
     def _recover(self) -> None:
         """Hold it still where the lock was deleted; else it is lost."""
         holder = self._holder()
-        if self._file is not None and holder is None:
+        if holder is None:
             self._write()
             return
-        self._is_lost = self._is_lost or self._file is not None
+        self._is_lost = True
         self._forget()
-        raise NotHeldError(self._folder, holder, self._is_lost)
+        raise NotHeldError(self._document.parent, holder, self._is_lost)
 
     def _forget(self) -> None:
         """Close a file that is no longer the lock."""
@@ -199,64 +199,53 @@ class ProjectLock:
 
     def _holder(self) -> Holder | None:
         """Who has the project open; None if nobody has."""
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        if self._path.is_symlink():
+            return None
         try:
-            descriptor = os.open(self._path, flags)
+            with open_regular(self._path) as file:
+                return _holder_by(file)
         except PermissionError:
             return Holder()
-        except OSError:  # there is none, or it is a link
+        except OSError:  # there is none, or what lies there is no file
             return None
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            os.close(descriptor)
-            return None
-        with os.fdopen(descriptor, "rb", buffering=0) as file:
-            try:
-                holder = Holder.model_validate_json(file.read(_MOST_BYTES) or b"")
-            except ValidationError:
-                holder = Holder()
-            try:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return holder
-            except OSError:  # a disk without locks
-                return holder if holder.may_run else None
-            # Some disks have locks that hold on one machine alone.
-            return None if holder.is_here or not holder.host else holder
 
     def _write(self) -> None:
         """Put a locked file in the lock's place, whatever is there."""
         me = Holder(
             host=socket.gethostname(), pid=os.getpid(), since=datetime.now(UTC).astimezone()
         )
+        write_atomically(self._path, me.model_dump_json().encode())
+        file = open_to_append(self._path)
         try:
-            file, temporary = self._begin()
-        except OSError as error:
-            raise UnwritableError(self._path, error) from error
-        try:
-            file.write(me.model_dump_json().encode())
-            os.fchmod(file.fileno(), 0o644)
-            temporary.replace(self._path)
+            take_lock(file)
+            self.has_locks = True
+        except NoLocksError:
+            self.has_locks = False
         except OSError as error:
             file.close()
-            temporary.unlink(missing_ok=True)
             raise UnwritableError(self._path, error) from error
         self._forget()
         self._file, self._is_lost = file, False
-        self._end = weakref.finalize(self, _let_go, file, self._path)
-
-    def _begin(self) -> tuple[IO[bytes], Path]:
-        descriptor, name = tempfile.mkstemp(".part", f".{LOCK}.", self._folder)
-        file = os.fdopen(descriptor, "wb", buffering=0)
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self.has_locks = True
-        except OSError:
-            self.has_locks = False
-        return file, Path(name)
+        self._end = weakref.finalize(self, _let_go, file, self._path, self._document)
 
 
-def _let_go(file: IO[bytes], path: Path) -> None:
-    with contextlib.suppress(OSError, UserError), _turn(path.parent):
+def _holder_by(file: IO[bytes]) -> Holder | None:
+    """Who holds a project by an open lock file; None if nobody does."""
+    try:
+        holder = Holder.model_validate_json(file.read(_MOST_BYTES))
+    except ValidationError:
+        holder = Holder()
+    try:
+        if not take_lock(file, is_shared=True):
+            return holder
+    except NoLocksError:
+        return holder if holder.may_run else None
+    # Some disks have locks that hold on one machine alone.
+    return None if holder.is_here or not holder.host else holder
+
+
+def _let_go(file: IO[bytes], path: Path, document: Path) -> None:
+    with contextlib.suppress(OSError, UserError), locked(document):
         if _is_at(file, path):
             path.unlink()
     file.close()
@@ -268,33 +257,3 @@ def _is_at(file: IO[bytes], path: Path) -> bool:
         return os.path.samestat(os.fstat(file.fileno()), path.lstat())
     except OSError:
         return False
-
-
-@contextmanager
-def _turn(folder: Path) -> Iterator[None]:
-    """Wait until no other window saves or takes over."""
-    try:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError as error:
-        raise UnwritableError(folder, error) from error
-    try:
-        with contextlib.suppress(OSError):  # a disk without locks
-            _wait_for_lock(descriptor, folder)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _wait_for_lock(descriptor: int, folder: Path) -> None:
-    end = time.monotonic() + LONGEST_WAIT
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except BlockingIOError:
-            if time.monotonic() > end:
-                raise UserError(
-                    f"{folder} has been locked by another window for {LONGEST_WAIT:.0f} s.",
-                    "Wait until that window has saved; if it hangs, end it.",
-                ) from None
-            time.sleep(_PAUSE)

@@ -38,7 +38,7 @@ def pixels() -> np.ndarray:
 
 def new_writer(project: Project) -> ProjectWriter:
     """A window's that has just read the project."""
-    lock, document = ProjectLock(project.folder), KnownFile(project.document)
+    lock, document = ProjectLock(project.document), KnownFile(project.document)
     lock.acquire(takes_over=True)
     document.see()
     return ProjectWriter(project, lock, document)
