@@ -8,7 +8,9 @@ from typing import Any, Literal, Protocol, overload
 
 from napari import Viewer
 from napari.layers import Image, Labels
-from qtpy.QtCore import QEvent, QSize, Qt, QTimer, Signal
+from napari.plugins import menu_item_template
+from npe2 import PluginManager
+from qtpy.QtCore import QEvent, QObject, QSize, Qt, QTimer, Signal
 from qtpy.QtWidgets import QDockWidget, QMainWindow, QTabBar, QWidget
 
 from napari_unet.widgets.common.connections import when_deleted
@@ -39,6 +41,7 @@ class Dock(VerticalScrollArea):
 
     def __init__(self) -> None:
         super().__init__(QWidget())
+        self._is_in_front = self._is_hidden_from_behind = False
 
     def minimumSizeHint(self) -> QSize:  # noqa: N802
         return super().minimumSizeHint().expandedTo(QSize(WIDTH, 0))
@@ -56,19 +59,57 @@ class Dock(VerticalScrollArea):
             when_deleted(self, partial(_closed.discard, self))
             self.deleteLater()
         else:
+            self._attend()
             QTimer.singleShot(0, self._join_tabs)
 
-    def _join_tabs(self) -> None:
-        """Become the front tab beside another of the plugin's docks, if one is open."""
+    def _attend(self) -> None:
         frame = self.parent()
+        if isinstance(frame, QDockWidget):
+            frame.installEventFilter(self)
+            frame.visibilityChanged.connect(self._on_visibility_changed)
+
+    def eventFilter(self, frame: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
+        """Come to the front where napari's menu shows the dock, or hides it behind another tab."""
+        kind = None if event is None or frame is not self.parent() else event.type()
+        if kind == QEvent.Type.Hide:
+            self._is_hidden_from_behind = not self._is_in_front
+        elif kind == QEvent.Type.ShowToParent or (
+            kind == QEvent.Type.HideToParent and self._is_hidden_from_behind
+        ):
+            QTimer.singleShot(0, self.come_to_front)
+        return super().eventFilter(frame, event)
+
+    def _on_visibility_changed(self, is_in_front: bool) -> None:
+        self._is_in_front = is_in_front
+
+    def come_to_front(self) -> None:
+        """Show the dock, before the others that share its place."""
+        frame = self.parent()
+        if isinstance(frame, QDockWidget):
+            frame.show()
+            frame.raise_()
+
+    def _join_tabs(self) -> None:
+        """Become the front tab beside another of the plugin's docks, if one is open.
+
+        There is one dock of a kind. napari knows docks by their titles, which differ between its
+        menu and a script, so it may open a second one: that gives way to the first.
+        """
+        frame: Any = self.parent()
         window = frame.parent() if frame is not None else None
         if not (isinstance(frame, QDockWidget) and isinstance(window, QMainWindow)):
             return
         # On a tab there is no room for the plugin's name, which napari adds in brackets.
         frame.setWindowTitle(frame.windowTitle().partition(" (")[0])
-        for other in window.findChildren(QDockWidget):
-            is_ours = other is not frame and isinstance(other.widget(), Dock)
-            if is_ours and other.isVisible() and not other.isFloating():
+        others = [other for other in window.findChildren(QDockWidget) if other is not frame]
+        for other in others:
+            twin = other.widget()
+            if isinstance(twin, Dock) and type(twin) is type(self):
+                frame.destroyOnClose()
+                twin.come_to_front()
+                return
+        for other in others:
+            if isinstance(other.widget(), Dock) and other.isVisible() and not other.isFloating():
                 window.tabifyDockWidget(other, frame)
                 frame.show()
                 QTimer.singleShot(0, partial(_show_tab, window, frame))  # there are tabs only then
@@ -116,8 +157,21 @@ def open_dock(viewer: Viewer, name: str) -> Any:
     name : str
         As the manifest gives it.
     """
-    frame, dock = viewer.window.add_plugin_dock_widget(PLUGIN, name)
-    if isinstance(frame, QDockWidget):
-        frame.show()
-        frame.raise_()
+    kind, title = _contribution(name)
+    docks = viewer.window.dock_widgets.values()
+    dock: Any = next((dock for dock in docks if type(dock) is kind), None)
+    if dock is None:
+        dock = kind(viewer)
+        viewer.window.add_dock_widget(dock, name=title)
+    dock.come_to_front()
     return dock
+
+
+def _contribution(name: str) -> tuple[Any, str]:
+    """The class of a dock, and the title that napari's menu knows it by."""
+    plugins = PluginManager.instance()
+    for widget in plugins.iter_widgets():
+        if widget.plugin_name == PLUGIN and widget.display_name == name:
+            kind: Any = widget.get_callable()
+            return kind, menu_item_template.format(plugins.get_manifest(PLUGIN).display_name, name)
+    raise ValueError(f"The manifest has no dock {name!r}.")

@@ -1,5 +1,6 @@
 from collections.abc import Iterator
 from functools import partial
+from itertools import permutations
 
 import numpy as np
 import pytest
@@ -11,14 +12,18 @@ from qtpy.QtWidgets import (
     QAbstractItemView,
     QAbstractSlider,
     QAbstractSpinBox,
+    QAction,
     QComboBox,
+    QDockWidget,
     QLineEdit,
+    QMenu,
     QScrollBar,
     QTabBar,
     QWidget,
 )
 
-PLUGIN = "napari-unet-mindspore"
+from napari_unet.widgets.common.dock import PLUGIN, open_dock
+
 NAMES = ("Project", "Annotate", "Train", "Runs", "Predict", "Correct", "Evaluate")
 CONTROLS = (
     QAbstractButton,
@@ -52,6 +57,66 @@ def test_docks_are_tabs_of_one_place_with_the_newest_in_front(
 
     qtbot.waitUntil(lambda: front() == [NAMES[-1]])
     assert (window.width(), window.height()) == (1280, 800), "no dock makes the window larger"
+
+
+def choose(viewer: Viewer, name: str) -> None:
+    """Choose a dock in the Plugins menu, as a click does."""
+    next(
+        action for action in actions(viewer.window.plugins_menu) if name in action.text()
+    ).trigger()
+
+
+def actions(menu: QMenu) -> Iterator[QAction]:
+    for action in menu.actions():
+        submenu = action.menu()
+        if submenu is None:
+            yield action
+        else:
+            yield from actions(submenu)
+
+
+def frames_of(viewer: Viewer, name: str) -> list[QDockWidget]:
+    frames = viewer.window._qt_window.findChildren(QDockWidget)
+    return [frame for frame in frames if frame.windowTitle().startswith(name)]
+
+
+def is_in_front(viewer: Viewer, name: str) -> bool:
+    (frame,) = frames_of(viewer, name)
+    return not frame.visibleRegion().isEmpty()
+
+
+OPENERS = {
+    "menu": choose,
+    "button": open_dock,
+    "script": lambda viewer, name: viewer.window.add_plugin_dock_widget(PLUGIN, name),
+}
+
+
+@pytest.mark.parametrize(("first", "second"), [*permutations(OPENERS, 2)])
+def test_there_is_one_dock_of_a_kind_however_it_is_opened(
+    usual_window: Viewer, first: str, second: str, qtbot: QtBot
+) -> None:
+    OPENERS[first](usual_window, "Train")
+    (frame,) = frames_of(usual_window, "Train")
+    qtbot.waitUntil(lambda: is_in_front(usual_window, "Train"))
+    choose(usual_window, "Predict")
+    qtbot.waitUntil(lambda: is_in_front(usual_window, "Predict"))
+    OPENERS[second](usual_window, "Train")
+    qtbot.waitUntil(lambda: frames_of(usual_window, "Train") == [frame])
+    qtbot.waitUntil(lambda: is_in_front(usual_window, "Train"))
+
+
+def test_the_menu_hides_the_dock_in_front_and_shows_it_again(
+    usual_window: Viewer, qtbot: QtBot
+) -> None:
+    for name in ("Train", "Predict"):
+        choose(usual_window, name)
+        qtbot.waitUntil(partial(is_in_front, usual_window, name))
+    choose(usual_window, "Predict")
+    qtbot.waitUntil(lambda: is_in_front(usual_window, "Train"))
+    assert frames_of(usual_window, "Predict")[0].isHidden()
+    choose(usual_window, "Predict")
+    qtbot.waitUntil(lambda: is_in_front(usual_window, "Predict"))
 
 
 def test_every_control_tells_what_it_does_and_has_room(usual_window: Viewer, qtbot: QtBot) -> None:
