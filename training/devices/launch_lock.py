@@ -7,8 +7,7 @@ from contextlib import contextmanager
 
 from training.errors import UserError
 from training.files.append_files import open_to_append
-from training.files.atomic_files import UnwritableError
-from training.files.file_locks import NoLocksError, take_lock
+from training.files.file_locks import take_lock
 from training.runs.run_directory import RunDirectory
 
 
@@ -27,14 +26,7 @@ def launching(run: RunDirectory, node_rank: int) -> Iterator[None]:
     """
     if not run.config.exists():
         run.make_folders()
-    path = run.node_launch_lock(node_rank)
-    with open_to_append(path) as lock:
-        try:
-            is_mine = take_lock(lock)
-        except NoLocksError:
-            is_mine = True
-        except OSError as error:
-            raise UnwritableError(path, error) from error
-        if not is_mine:
+    with open_to_append(run.node_launch_lock(node_rank)) as lock:
+        if not take_lock(lock):
             raise UserError(f"The run {run.name} is running already.", "Follow it instead.")
         yield

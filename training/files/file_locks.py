@@ -29,8 +29,16 @@ class NoLocksError(Exception):
     """A file lies on a file system without locks, as some network disks are."""
 
 
-def take_lock(file: IO[bytes], *, is_shared: bool = False, patience: float = 0.0) -> bool:
+def take_lock(
+    file: IO[bytes],
+    *,
+    is_shared: bool = False,
+    patience: float = 0.0,
+    needs_locks: bool = False,
+) -> bool:
     """Lock an open file until it is closed or this process ends.
+
+    Where the file system has no locks, nobody is kept out; the first time, a warning is logged.
 
     Parameters
     ----------
@@ -40,6 +48,8 @@ def take_lock(file: IO[bytes], *, is_shared: bool = False, patience: float = 0.0
         Let others have shared locks of the file at the same time.
     patience : float
         Seconds to wait for another that holds the lock.
+    needs_locks : bool
+        Raise an error if the file system has no locks.
 
     Returns
     -------
@@ -49,8 +59,8 @@ def take_lock(file: IO[bytes], *, is_shared: bool = False, patience: float = 0.0
     Raises
     ------
     NoLocksError
-        If the file system has no locks. The first time, a warning is logged.
-    OSError
+        If the file system has none, and they are needed.
+    UnwritableError
         If the lock can't be taken for another reason.
     """
     kind = fcntl.LOCK_SH if is_shared else fcntl.LOCK_EX
@@ -62,9 +72,11 @@ def take_lock(file: IO[bytes], *, is_shared: bool = False, patience: float = 0.0
         except OSError as error:
             if error.errno in _UNSUPPORTED:
                 _warn_once(file)
-                raise NoLocksError from error
+                if needs_locks:
+                    raise NoLocksError from error
+                return True
             if error.errno not in _HELD:
-                raise
+                raise UnwritableError(Path(file.name), error) from error
         if time.monotonic() >= deadline:
             return False
         time.sleep(_PAUSE)
@@ -90,15 +102,8 @@ def locked(path: Path, patience: float = PATIENCE) -> Iterator[None]:
     UserError
         If another holds it for longer, or the lock can't be written.
     """
-    side = path.with_name(f".{path.name}.lock")
-    with open_to_append(side) as lock:
-        try:
-            is_mine = take_lock(lock, patience=patience)
-        except NoLocksError:
-            is_mine = True
-        except OSError as error:
-            raise UnwritableError(side, error) from error
-        if not is_mine:
+    with open_to_append(path.with_name(f".{path.name}.lock")) as lock:
+        if not take_lock(lock, patience=patience):
             raise UserError(
                 f"Another program has been changing {path} for {patience:g} seconds.",
                 "End it, or try again later.",

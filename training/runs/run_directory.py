@@ -144,13 +144,11 @@ class RunDirectory(RunPaths[Path]):
         with open_to_append(self.lock) as lock:
             try:
                 # A watcher's glance at it, in ``is_running``, is waited out.
-                is_mine = take_lock(lock, patience=1.0)
+                is_mine = take_lock(lock, patience=1.0, needs_locks=True)
             except NoLocksError:
                 with self._recorded():
                     yield
                 return
-            except OSError as error:
-                raise UnwritableError(self.lock, error) from error
             if not is_mine:
                 raise UserError(f"Another process is training in {self.path}.", "Stop it first.")
             yield
@@ -194,6 +192,6 @@ class RunDirectory(RunPaths[Path]):
             return False
         with lock:
             try:
-                return not take_lock(lock, is_shared=True)
+                return not take_lock(lock, is_shared=True, needs_locks=True)
             except NoLocksError:
                 return self._recorded_training() is not None

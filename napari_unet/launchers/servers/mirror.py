@@ -21,7 +21,7 @@ from napari_unet.launchers.servers.store import hash_file
 from training.errors import UserError
 from training.files.append_files import open_to_append
 from training.files.atomic_files import UnwritableError, replacing, write_atomically
-from training.files.file_locks import NoLocksError, take_lock
+from training.files.file_locks import take_lock
 from training.files.untrusted_files import is_inside
 from training.runs.event_reading import (
     LONGEST_LINE,
@@ -235,7 +235,7 @@ class Mirror:
     def _held(self) -> Iterator[bool]:
         """Keep others on this machine from appending to the copy at the same time."""
         with open_to_append(self.run.mirror_lock) as lock:
-            yield _try_lock(lock)
+            yield take_lock(lock)
 
     @asynccontextmanager
     async def _alone(self) -> AsyncIterator[None]:
@@ -276,10 +276,3 @@ def _keep_room(path: Path, size: int) -> None:
         disk = shutil.disk_usage(path.parent)
         if disk.free - size < min(ROOM, disk.total // 20):
             raise OSError(errno.ENOSPC, "the disk is nearly full")
-
-
-def _try_lock(lock: IO[bytes]) -> bool:
-    try:
-        return take_lock(lock)
-    except NoLocksError:
-        return True

@@ -162,6 +162,35 @@ def test_one_process_at_a_time_holds_a_run_on_a_disk_without_locks(
     assert not run.process.exists()
 
 
+LOOK = """
+import sys
+from training.errors import UserError
+from training.runs.run_directory import RunDirectory
+try:
+    print(RunDirectory(sys.argv[1]).is_running())
+except UserError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize(
+    ("error", "answer", "warning"),
+    [
+        ("ENOLCK", "False\n", "The disk of {lock} has no locks"),
+        ("ESTALE", "{lock} can't be written: Stale file handle", ""),
+    ],
+)
+def test_a_look_at_a_run_where_locks_are_refused(
+    run: RunDirectory, tmp_path: Path, error: str, answer: str, warning: str
+) -> None:
+    run.lock.touch()
+    environment = {**os.environ, **refusing("flock", error, tmp_path)}
+    command = [sys.executable, "-c", LOOK, run.path]
+    result = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert result.stdout.startswith(answer.format(lock=run.lock))
+    assert result.stderr.startswith(warning.format(lock=run.lock))
+
+
 def test_a_run_of_another_machine_on_a_disk_without_locks(
     run: RunDirectory, tmp_path: Path
 ) -> None:
