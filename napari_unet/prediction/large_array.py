@@ -14,6 +14,12 @@ IN_MEMORY_BYTES = 2**30
 def allocate(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
     """Make an array of zeros; a large one lies in a file without a name, not in memory.
 
+    Parameters
+    ----------
+    shape : tuple of int
+        (Z, Y, X) or (Y, X).
+    dtype : dtype
+
     Raises
     ------
     OSError

@@ -154,14 +154,25 @@ def restore_view(viewer: Viewer, view: dict[str, Any]) -> None:
 
 
 def read_pixels(path: Path, is_single: bool) -> NDArray[Any]:
-    """A file of a project as an array that can be painted on."""
+    """Read a file of a project into an array that can be painted on.
+
+    Returns
+    -------
+    array (Z, Y, X), or (Y, X) where ``is_single``
+        With the file's dtype.
+
+    Raises
+    ------
+    UserError
+        As :class:`StackFile`.
+    """
     with StackFile(path) as stack:
         pages: NDArray[Any] = np.stack([stack[index] for index in range(len(stack))])
     return np.asarray(pages[0]) if is_single else pages
 
 
 def add_layer(viewer: Viewer, record: LayerRecord, data: NDArray[Any]) -> Layer:
-    """Add a layer from a file of the project."""
+    """Add a layer from a file of the project; ``data`` (Z, Y, X) or (Y, X) as it was read."""
     attributes = _known(record.attributes)
     if record.kind == "image":
         return viewer.add_image(data, metadata=dict(record.metadata), **attributes)

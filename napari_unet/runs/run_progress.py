@@ -226,7 +226,7 @@ def failure(progress: RunProgress, run: RunDirectory) -> UserError:
 
 
 def trailing_mean(values: NDArray[np.float64], width: int) -> NDArray[np.float64]:
-    """Mean of each value and those before it, ``width`` in all; of fewer at the beginning."""
+    """Take the mean of each of the values (N,) and those before it, up to ``width`` in all."""
     sums = np.concatenate([[0.0], np.cumsum(values)])
     ends = np.arange(1, len(values) + 1)
     starts = np.maximum(ends - width, 0)

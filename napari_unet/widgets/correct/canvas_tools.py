@@ -155,7 +155,16 @@ def set_pixels(layer: Labels, index: int | None, pixels: Pixels, label: int) -> 
 
 
 def set_labels(layer: Labels, indices: tuple[NDArray[Any], ...], values: Any) -> None:
-    """Set pixels as one step of napari's history; shows the layer, for a hidden one refuses it."""
+    """Set pixels as one step of napari's history; a hidden layer is shown first.
+
+    Parameters
+    ----------
+    layer : Labels
+    indices : tuple of arrays (N,) of int
+        The pixels' indices along each axis.
+    values : int or array (N,) of int
+        What the pixels become.
+    """
     layer.visible = True
     layer.data_setitem(indices, values)
 
