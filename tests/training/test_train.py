@@ -63,7 +63,7 @@ def test_run_directory_is_complete(finished: RunDirectory) -> None:
     state = load_state(finished.events)
     assert state.status == "finished"
     assert [step["step"] for step in state.steps] == list(range(1, STEPS + 1))
-    assert [one["step"] for one in state.evaluations] == [3, 5, 8]
+    assert [event["step"] for event in state.evaluations] == [3, 5, 8]
     assert state.total_steps == STEPS
     assert state.started is not None
     assert sorted(state.started["train_slices"] + state.started["valid_slices"]) == list(

@@ -35,7 +35,7 @@ def test_entropy_is_in_bits() -> None:
 
 def test_what_is_unsure_comes_first(probability: np.ndarray) -> None:
     slices, regions = rank_uncertainty(probability)
-    assert [one.z for one in slices][:2] == [1, 3]
+    assert [ranked.z for ranked in slices][:2] == [1, 3]
     worst, second = regions[0], next(region for region in regions if region.z == 3)
     assert (worst.z, worst.y, worst.x, worst.height, worst.width) == (1, 60, 100, 64, 64)
     assert worst.score == pytest.approx(1, abs=1e-3)

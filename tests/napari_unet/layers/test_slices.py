@@ -47,7 +47,7 @@ def test_a_slice_is_found_beside_a_layer_in_other_units(unit: str) -> None:
     layers = (ours, theirs) if unit == "um" else (ours,)  # else they lie apart
     for layer in layers:
         show_slice(viewer, layer, 3)
-        assert [displayed_slice(viewer, one) for one in layers] == [3] * len(layers)
+        assert [displayed_slice(viewer, layer) for layer in layers] == [3] * len(layers)
         assert ours._slice_input.world_slice.point[0] == pytest.approx(150)
     assert viewer.dims.axis_labels == ("z", "y", "x")
 

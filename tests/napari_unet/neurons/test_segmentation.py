@@ -77,7 +77,7 @@ def test_the_weakest_border_is_merged_first() -> None:
     """Three regions in a row with borders 0.2 and 0.6; merged, the outer two touch as well."""
     regions = np.repeat([[1, 2, 3]], 4, axis=0).astype(np.int32)
     probability = np.repeat([[0.2, 0.0, 0.6]], 4, axis=0).astype(np.float32)
-    merged = [one[0].tolist() for one in merge_regions(regions, probability, [0.1, 0.3, 0.7])]
+    merged = [page[0].tolist() for page in merge_regions(regions, probability, [0.1, 0.3, 0.7])]
     assert merged == [[1, 2, 3], [1, 1, 2], [1, 1, 1]]
 
 
@@ -93,7 +93,7 @@ def test_borders_of_merged_regions_are_one_border() -> None:
 
 def test_numbers_are_unique_in_a_stack() -> None:
     slices = [np.array([[1, 0, 2]], np.int32)] * 2
-    assert [one.tolist() for one in number_neurons(iter(slices))] == [[[1, 0, 2]], [[3, 0, 4]]]
+    assert [page.tolist() for page in number_neurons(iter(slices))] == [[[1, 0, 2]], [[3, 0, 4]]]
 
 
 def test_linked_neurons_keep_their_number() -> None:
@@ -102,7 +102,7 @@ def test_linked_neurons_keep_their_number() -> None:
         np.array([[2, 2, 2, 2, 0, 1]], np.int32),  # 3 of 4 overlap; 1 of 2 does not suffice
         np.array([[1, 1, 1, 0, 2, 2]], np.int32),
     ]
-    linked = [one.tolist() for one in number_neurons(iter(slices), is_linked=True)]
+    linked = [page.tolist() for page in number_neurons(iter(slices), is_linked=True)]
     assert linked == [[[1, 1, 1, 0, 2, 2]], [[1, 1, 1, 1, 0, 3]], [[1, 1, 1, 0, 4, 4]]]
 
 
@@ -136,7 +136,7 @@ def test_training_slices_alone_choose(write_model, images, membrane) -> None:
     predictor = load_predictor(write_model(fold=1))
     spoilt = membrane.copy()
     spoilt[split_fold(len(images), 1)[1]] = False
-    told = []
-    chosen = choose_on_training_slices(predictor, images, spoilt, on_slice=lambda: told.append(1))
+    calls = []
+    chosen = choose_on_training_slices(predictor, images, spoilt, on_slice=lambda: calls.append(1))
     assert chosen == choose_on_training_slices(predictor, images, membrane)
-    assert len(told) == len(split_fold(len(images), 1)[0])
+    assert len(calls) == len(split_fold(len(images), 1)[0])

@@ -32,7 +32,7 @@ def button() -> Button:
     """``button(dock, text)`` finds the button that a person would click."""
 
     def find(dock: QWidget, text: str) -> QPushButton:
-        return next(one for one in dock.findChildren(QPushButton) if one.text() == text)
+        return next(found for found in dock.findChildren(QPushButton) if found.text() == text)
 
     return find
 

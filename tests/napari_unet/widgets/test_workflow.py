@@ -26,11 +26,11 @@ def napari_unet(*arguments: object) -> None:
     subprocess.run(command, check=True, capture_output=True)
 
 
-def told_dice(mask: Path, data: Path) -> list[float]:
-    """What the command line tells of a mask, slice by slice."""
+def command_dice(mask: Path, data: Path) -> list[float]:
+    """Evaluate a mask on the command line: the Dice of every slice."""
     figures = mask.with_suffix(".json")
     napari_unet("evaluate", mask, "--data", data, "--json", figures)
-    return [one["dice"] for one in json.loads(figures.read_text())["slices"]]
+    return [figure["dice"] for figure in json.loads(figures.read_text())["slices"]]
 
 
 def shown_dice(evaluate: QWidget) -> list[float]:
@@ -101,7 +101,7 @@ def test_open_predict_compare_export(
     np.testing.assert_array_equal(mask, tifffile.imread(expected))
     dice = [f1_score(truth[i].ravel() == 0, mask[i].ravel() == 0) for i in range(7)]
     np.testing.assert_allclose(shown_dice(evaluate), dice, atol=6e-4)
-    np.testing.assert_allclose(told_dice(exported, data), dice, rtol=1e-12)
+    np.testing.assert_allclose(command_dice(exported, data), dice, rtol=1e-12)
 
 
 @pytest.mark.isbi
@@ -136,6 +136,6 @@ def test_isbi_by_clicks_open_train_predict_compare_export(
     click(evaluate, "Side by side")
     click(evaluate, "Side by side")
 
-    told = told_dice(save_mask(predict), isbi)
-    np.testing.assert_allclose(shown, told, atol=6e-4)
-    assert f"{np.mean(told):.3f}" in text(evaluate)
+    printed = command_dice(save_mask(predict), isbi)
+    np.testing.assert_allclose(shown, printed, atol=6e-4)
+    assert f"{np.mean(printed):.3f}" in text(evaluate)

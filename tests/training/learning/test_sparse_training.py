@@ -44,7 +44,7 @@ def test_strokes_train_and_validate(folder: Path, tmp_path: Path) -> None:
         f"Slice {held_out} of the 2 labelled ones is held out for validation."
     )
     figures = json.loads(run.evaluation_json.read_text())
-    assert [one["index"] for one in figures["slices"]] == [held_out]
+    assert [page["index"] for page in figures["slices"]] == [held_out]
     assert 0 < figures["mean"]["soft_dice"] < 1
     assert run.best.exists()
 

@@ -21,7 +21,7 @@ def evaluation() -> Evaluation:
 
 
 def test_slices_keep_their_order_and_truth(evaluation: Evaluation) -> None:
-    assert [one["index"] for one in evaluation.slices] == [4, 1]
+    assert [figures["index"] for figures in evaluation.slices] == [4, 1]
     assert evaluation.slices[0]["dice"] == 1
     assert evaluation.slices[1]["recall"] == 0
     assert evaluation.mean["dice"] == 0.5
@@ -58,7 +58,7 @@ def test_figures_of_neurons_are_added() -> None:
     assert evaluation.mean == {**pixels.mean, "v_rand": 1, "v_info": 1}
     assert evaluation.neuron_thresholds == {"v_rand": 0.5, "v_info": 0.5}
     merged = pixels.with_neuron_figures(probabilities, membrane, thresholds=[0.6])
-    assert [one["v_rand"] for one in merged.slices] == pytest.approx([2 / 3, 1])
+    assert [figures["v_rand"] for figures in merged.slices] == pytest.approx([2 / 3, 1])
     assert merged.mean["v_info"] == 0.5
     columns = merged.to_csv().splitlines()[0].split(",")
     assert columns == ["index", *FIGURES, *NEURON_FIGURES]

@@ -105,8 +105,8 @@ def test_grown_neurons_are_parted_wherever_they_meet(inside, flipped):
     seeds = label_neurons(inside.T if flipped else inside)
     grown = grow_neurons(seeds)
     assert (grown[seeds > 0] >= 0).all()
-    for one, other in ((grown[1:], grown[:-1]), (grown[:, 1:], grown[:, :-1])):
-        assert ((one == other) | (one == 0) | (other == 0)).all()
+    for here, there in ((grown[1:], grown[:-1]), (grown[:, 1:], grown[:, :-1])):
+        assert ((here == there) | (here == 0) | (there == 0)).all()
 
 
 def test_neurons_grow_as_by_a_watershed_of_a_flat_image():

@@ -19,9 +19,14 @@ def test_a_prediction_without_direction_stays_as_it_is() -> None:
 
 def test_every_flip_and_turn_is_seen_once() -> None:
     seen = []
+
+    def predict(turned: np.ndarray) -> np.ndarray:
+        seen.append(turned.tolist())
+        return turned.astype(np.float32)
+
     image = np.arange(6).reshape(2, 3)
-    mean_over_symmetries(lambda one: seen.append(one.tolist()) or one.astype(np.float32), image)
-    turns = [np.rot90(one, k).tolist() for one in (image, image.T) for k in range(4)]
+    mean_over_symmetries(predict, image)
+    turns = [np.rot90(plane, k).tolist() for plane in (image, image.T) for k in range(4)]
     assert sorted(seen) == sorted(turns)
 
 

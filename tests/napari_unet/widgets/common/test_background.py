@@ -27,7 +27,7 @@ def test_results_and_errors_come_back_to_the_window_s_thread(qtbot: QtBot) -> No
     run_in_thread(lambda: threading.current_thread().name, receiver.take)
     run_in_thread(lambda: [][0], receiver.take, receiver.take)
     qtbot.waitUntil(lambda: len(receiver.results) == 2)
-    assert {type(one) for one in receiver.results} == {str, IndexError}
+    assert {type(result) for result in receiver.results} == {str, IndexError}
     assert threading.main_thread().name not in receiver.results
 
 

@@ -125,7 +125,9 @@ def test_every_control_tells_what_it_does_and_has_room(usual_window: Viewer, qtb
         frame, dock = usual_window.window.add_plugin_dock_widget(PLUGIN, name)
         qtbot.waitUntil(dock.isVisible)
         qtbot.waitUntil(partial(assert_nothing_is_cut_off, dock))
-        silent += [describe(one) for one in controls(dock) if not has_tooltip(one, dock)]
+        silent += [
+            describe(control) for control in controls(dock) if not has_tooltip(control, dock)
+        ]
         frame.close()
     assert not silent
 

@@ -56,7 +56,7 @@ def predict(dock: PredictDock, qtbot: QtBot, button: Button) -> Callable[..., No
 
 
 def texts(dock: PredictDock) -> str:
-    return " ".join(one.text() for one in dock.findChildren(QLabel) if one.isVisibleTo(dock))
+    return " ".join(label.text() for label in dock.findChildren(QLabel) if label.isVisibleTo(dock))
 
 
 def test_all_slices_are_predicted(
@@ -376,8 +376,8 @@ def test_the_threshold_of_neurons_is_chosen_on_the_run_s_training_slices(
     predict()
     button(dock, "Find neurons").click()
     expected, _ = choose_on_training_slices(model, images, membrane)
-    told = f"neurons (threshold {expected.threshold:g}, seeds {expected.seeds:g})"
-    qtbot.waitUntil(lambda: told in texts(dock))
+    outcome = f"neurons (threshold {expected.threshold:g}, seeds {expected.seeds:g})"
+    qtbot.waitUntil(lambda: outcome in texts(dock))
     assert viewer.layers["tissue neurons"].data.any()
 
 

@@ -59,7 +59,7 @@ def visible_text(dock: TrainDock) -> str:
 
 
 def button(dock: TrainDock, text: str) -> QPushButton:
-    return next(one for one in dock.findChildren(QPushButton) if one.text() == text)
+    return next(button for button in dock.findChildren(QPushButton) if button.text() == text)
 
 
 def click(qtbot: QtBot, dock: TrainDock, text: str) -> None:
@@ -82,9 +82,9 @@ def only_run(folder: Path) -> RunDirectory:
     return summary.run
 
 
-def told(text: str) -> bool:
-    """Whether one of napari's notifications said so."""
-    return any(text in one.message for one in notification_manager.records)
+def was_notified(text: str) -> bool:
+    """Return whether one of napari's notifications says so."""
+    return any(text in record.message for record in notification_manager.records)
 
 
 def set_options(dock: TrainDock, **options: Any) -> None:
@@ -98,7 +98,7 @@ def answer(text: str, qtbot: QtBot) -> Callable[[], None]:
     def press() -> None:
         box = QApplication.activeModalWidget()
         assert isinstance(box, QMessageBox)
-        choice = next(one for one in box.buttons() if text in one.text())
+        choice = next(button for button in box.buttons() if text in button.text())
         qtbot.mouseClick(choice, Qt.MouseButton.LeftButton)
 
     return press
@@ -116,7 +116,7 @@ def test_a_training_started_by_a_click_is_watched_to_its_end(
     assert "4 of 4" in visible_text(dock)
     assert "held out for validation" in visible_text(dock)
     assert not button(dock, "Stop").isEnabled()
-    preview = next(one for one in viewer.layers if one.name == "training preview")
+    preview = next(layer for layer in viewer.layers if layer.name == "training preview")
     assert isinstance(preview, Image)
     assert preview.data.shape == (1, 64, 64)
     assert preview.data.any()
@@ -158,7 +158,7 @@ def test_a_killed_process_is_reported_and_can_be_resumed(
     process.kill()
     wait_for_text(qtbot, dock, "it was killed")
     assert "Interrupted" in visible_text(dock)
-    resume = next(one for one in dock.findChildren(QPushButton) if one.text() == "Resume")
+    resume = next(button for button in dock.findChildren(QPushButton) if button.text() == "Resume")
     qtbot.mouseClick(resume, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: summarize(run).status == "running", timeout=PATIENCE)
 
@@ -217,7 +217,7 @@ def test_a_training_whose_dock_is_closed_goes_on_and_is_followed_by_the_next_doc
     again = TrainDock(viewer)
     viewer.window.add_dock_widget(again, name="Train")
     wait_for_text(qtbot, again, "of 100000")
-    assert told("goes on training") and told("is followed again")
+    assert was_notified("goes on training") and was_notified("is followed again")
     click(qtbot, again, "Stop")
     wait_for_end(qtbot, again, "Stopped")
 
@@ -234,7 +234,7 @@ def test_a_training_is_stopped_before_the_window_closes(
     QTimer.singleShot(300, answer("Stop it", qtbot))
     assert not window.close()
     qtbot.waitUntil(lambda: not window.isVisible())
-    assert told("napari closes then")
+    assert was_notified("napari closes then")
     qtbot.waitUntil(lambda: summarize(run).status == "stopped", timeout=PATIENCE)
 
 

@@ -18,7 +18,7 @@ def images() -> Image:
 
 
 def previews(viewer: ViewerModel) -> list[Image]:
-    return [one for one in viewer.layers if isinstance(one, Image) and is_preview(one)]
+    return [layer for layer in viewer.layers if isinstance(layer, Image) and is_preview(layer)]
 
 
 def test_a_preview_is_shown_in_the_blank_layer_that_was_there_before(images: Image) -> None:

@@ -5,7 +5,7 @@ from napari_unet.widgets.train.run_buttons import RunButtons
 
 
 def enabled(buttons: RunButtons) -> list[str]:
-    return [one.text() for one in buttons.findChildren(QPushButton) if one.isEnabled()]
+    return [button.text() for button in buttons.findChildren(QPushButton) if button.isEnabled()]
 
 
 def test_what_makes_sense_now_can_be_pressed(qtbot: QtBot) -> None:
