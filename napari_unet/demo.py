@@ -14,6 +14,7 @@ from napari_unet.evaluation.cross_validation import evaluate_fold
 from napari_unet.launchers.local_launcher import LocalLauncher
 from napari_unet.prediction.predictor import load_predictor
 from napari_unet.runs.run_follower import RunFollower
+from napari_unet.runs.run_progress import failure
 from napari_unet.stacks.mask_files import mask_page
 from napari_unet.stacks.pixel_size import read_pixel_size
 from napari_unet.stacks.tif_writer import TifWriter
@@ -145,8 +146,10 @@ class Demo:
             if run.config.exists():
                 self._launcher.cancel(run)
             raise
+        if follower.status == "failed":
+            raise failure(run, follower.state)
         if follower.status != "finished":
-            raise _training_error(follower)
+            raise UserError("The training ended before its last step.", f"The log is {run.log}.")
 
     def predict(self, on_slice: Callable[[], object] = lambda: None) -> None:
         """Write mask and probability of the stack :meth:`predicted_stack`."""
@@ -215,14 +218,6 @@ class Demo:
                 raise UserError(f"A demo is running in {self.files.folder}.", "Wait for its end.")
         for path in existing:
             _remove(path)
-
-
-def _training_error(follower: RunFollower) -> UserError:
-    failure = follower.state.failure
-    log = f"Its log: {follower.run.log}."
-    if failure is not None:
-        return UserError(failure["message"], f"{failure['remedy']} {log}".strip())
-    return UserError("The training was stopped before its end.", log)
 
 
 def _remove(path: Path) -> None:

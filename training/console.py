@@ -40,6 +40,15 @@ def printable(text: str) -> str:
     return _CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
 
 
+def format_duration(seconds: float) -> str:
+    """Write a duration in its two largest units: "45 s", "2 min 5 s", "1 h 10 min"."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
 def set_up_console() -> None:
     """Prepare a program's standard streams; to be called first.
 

@@ -9,9 +9,8 @@ from pathlib import Path
 import click
 
 from napari_unet.cli.progress_bar import ProgressBar
+from napari_unet.cli.progress_display import ProgressDisplay
 from napari_unet.demo import INTERRUPTIONS, Demo
-from napari_unet.runs.run_follower import RunFollower
-from napari_unet.text import duration
 from training.console import say
 from training.metrics.evaluation_report import zoo_line
 from training.runs.run_directory import RunDirectory
@@ -86,22 +85,5 @@ def run_phases(demo: Demo) -> None:
 
 
 def _train(demo: Demo) -> None:
-    layout = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} steps, {elapsed}{postfix}"
-    with ProgressBar(total=0, desc="Training", bar_format=layout) as bar:
-        bar.set_postfix_str("starting MindSpore")
-        demo.train(demo.config(), lambda follower: _show(bar, follower))
-
-
-def _show(bar: ProgressBar, follower: RunFollower) -> None:
-    state = follower.state
-    if state.started is None:
-        return
-    bar.total, bar.n = state.total_steps, state.step
-    texts = ["compiling the network"] if not state.steps else []
-    if state.steps:
-        texts.append(f"loss {state.steps[-1]['loss']:.3f}")
-    if state.evaluations:
-        texts.append(f"soft Dice {state.evaluations[-1]['mean']['soft_dice']:.4f}")
-    if state.seconds_left is not None:
-        texts.append(f"{duration(state.seconds_left)} left")
-    bar.set_postfix_str(", ".join(texts))
+    with ProgressDisplay() as display:
+        demo.train(demo.config(), lambda follower: display.show(follower.state))

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from types import TracebackType
 
 from napari_unet.cli.progress_bar import ProgressBar
-from napari_unet.text import duration
-from training.console import say
+from training.console import format_duration, say
 from training.runs.run_directory import RunDirectory
 from training.runs.run_state import RunState, comparison_line
 
@@ -89,4 +88,4 @@ def _figures(state: RunState) -> str:
 
 
 def _time_left(state: RunState) -> str:
-    return "" if state.seconds_left is None else f", {duration(state.seconds_left)} left"
+    return "" if state.seconds_left is None else f", {format_duration(state.seconds_left)} left"

@@ -15,6 +15,7 @@ from napari_unet.launchers.launcher import UploadProgress
 from napari_unet.launchers.servers.host_keys import UnknownHostKeyError, accept_host_key
 from napari_unet.launchers.servers.opening import ConnectionLostError
 from napari_unet.runs.run_follower import RunFollower
+from napari_unet.runs.run_progress import failure
 from napari_unet.runs.training_places import launcher_for, launcher_in
 from napari_unet.settings import load_settings
 from training.config import TrainingConfig
@@ -138,7 +139,6 @@ def follow(run: RunDirectory, follower: RunFollower) -> None:
 def _report_end(run: RunDirectory, follower: RunFollower) -> None:
     for line in ending_lines(run, follower.status, follower.state):
         say(line)
-    failure = follower.state.failure
-    if follower.status == "failed" and failure is not None:
-        say(f"Error: {failure['message']} {failure['remedy']}", to_stderr=True)
+    if follower.status == "failed":
+        say(f"Error: {failure(run, follower.state)}", to_stderr=True)
         sys.exit(1)

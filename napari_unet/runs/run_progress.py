@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet.runs.run_follower import RunFollower
-from napari_unet.text import format_seconds
+from training.console import format_duration
 from training.errors import UserError
 from training.files.untrusted_files import open_regular, read_tail
 from training.runs.events import Started
@@ -141,7 +141,7 @@ class RunProgress:
             return "Starting: importing and compiling"
         if self.status == "running":
             left = self.state.seconds_left
-            return "Training" if left is None else f"Training, {format_seconds(left)} left"
+            return "Training" if left is None else f"Training, {format_duration(left)} left"
         return self.status.capitalize()
 
     @property
@@ -219,10 +219,12 @@ def interruption(run: RunDirectory) -> str:
     )
 
 
-def failure(progress: RunProgress, run: RunDirectory) -> UserError:
-    """What a run that failed told, and where to read more."""
-    told = progress.state.failure or {"message": f"{run.name} failed.", "remedy": ""}
-    return UserError(told["message"], f"{told['remedy']} The log is {run.log}.".strip())
+def failure(run: RunDirectory, state: RunState) -> UserError:
+    """Say why a run failed, and where to read more."""
+    log = f"The log is {run.log}."
+    if state.failure is None:
+        return UserError(f"{run.name} failed.", log)
+    return UserError(state.failure["message"], f"{state.failure['remedy']} {log}".lstrip())
 
 
 def trailing_mean(values: NDArray[np.float64], width: int) -> NDArray[np.float64]:

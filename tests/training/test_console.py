@@ -12,7 +12,7 @@ import pytest
 
 from tests.terminal import HOSTILE, SHOWN
 from tests.test_imports import modules
-from training.console import printable, say, set_up_console
+from training.console import format_duration, printable, say, set_up_console
 
 PRINTING_CALLS = {"print", "echo", "secho", "print_exc", "print_exception", "print_stack", "tqdm",
                   "trange", "sys.stdout.write", "sys.stderr.write", "pprint"}  # fmt: skip
@@ -63,3 +63,10 @@ def test_output_is_written_again_once_there_is_room(tmp_path: Path) -> None:
     with Path("/dev/full").open("wb") as full:
         subprocess.run([sys.executable, "-c", code], stdout=full, check=True)
     assert (tmp_path / "output").read_text() == "kept\n"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.2, "0 s"), (4.6, "5 s"), (125, "2 min 5 s"), (4200, "1 h 10 min")]
+)
+def test_durations_are_reported_in_two_units(seconds: float, text: str) -> None:
+    assert format_duration(seconds) == text

@@ -7,7 +7,7 @@ import socket
 import time
 from typing import Any
 
-from training.console import say
+from training.console import format_duration, say
 from training.devices.placement import Device
 from training.metrics.evaluation_report import Evaluation, zoo_line
 from training.runs.event_log import EventLog
@@ -82,12 +82,12 @@ class Report:
         self.event("evaluated", step=step, epoch=epoch, slices=evaluation.slices, mean=mean)
         self._last_step = time.monotonic()
         pace = (self._last_step - self._start) / max(step - self._first_step, 1)
-        minutes, seconds = divmod(round(pace * (self._total_steps - step)), 60)
+        left = format_duration(pace * (self._total_steps - step))
         say(zoo_line(mean))
         say(
             f"epoch: {epoch}, step {step} of {self._total_steps}, "
             f"soft Dice {mean['soft_dice']:.4f} (best {best:.4f}), Dice {mean['dice']:.4f}, "
-            f"{minutes}:{seconds:02} left",
+            f"{left} left",
         )
 
     def compared(self, comparison: Comparison) -> None:

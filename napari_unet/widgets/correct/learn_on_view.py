@@ -99,7 +99,7 @@ class LearnOnView(QWidget):
         if run is None:
             return
         if progress.status not in ("finished", "stopped"):
-            self._text.setText(str(failure(progress, run)))
+            self._text.setText(str(failure(run, progress.state)))
             return
         self._text.setText(comparison_text(progress.state))
         comparison = progress.state.comparison

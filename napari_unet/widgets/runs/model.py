@@ -9,8 +9,8 @@ from typing import Any
 from qtpy.QtCore import QAbstractTableModel, QModelIndex, QObject, Qt
 
 from napari_unet.runs.run_list import RunSummary
-from napari_unet.text import format_seconds
 from napari_unet.widgets.common.messages import plain_tooltip
+from training.console import format_duration
 
 SORT_ROLE = Qt.ItemDataRole.UserRole
 _ROOT = QModelIndex()
@@ -102,4 +102,4 @@ def _figure(value: float | None) -> str:
 
 
 def _duration(seconds: float | None) -> str:
-    return "" if seconds is None else format_seconds(seconds)
+    return "" if seconds is None else format_duration(seconds)

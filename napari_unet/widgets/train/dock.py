@@ -201,7 +201,7 @@ class TrainDock(Dock):
         if progress.status == "interrupted":
             self._banner.offer(interruption(run), "Resume", partial(self.resume, run))
         elif progress.status == "failed":
-            report(failure(progress, run))
+            report(failure(run, progress.state))
         else:
             inform(f"{run.name} {progress.status}{progress.best_figure}")
 

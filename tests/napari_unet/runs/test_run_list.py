@@ -13,7 +13,6 @@ from napari_unet.launchers.local_launcher import LocalLauncher
 from napari_unet.runs.run_follower import RunFollower
 from napari_unet.runs.run_list import list_runs, summarize
 from napari_unet.runs.run_progress import Curves, ProgressReader, trailing_mean
-from napari_unet.text import format_seconds
 from training.config import preset_config
 from training.errors import UserError
 from training.runs.event_log import EventLog
@@ -93,13 +92,6 @@ def test_a_trailing_mean_has_fewer_values_at_the_beginning() -> None:
 
     assert trailing_mean(np.array([4.0, 2.0, 0.0, 1.0]), 2).tolist() == [4.0, 3.0, 1.0, 0.5]
     assert trailing_mean(np.empty(0), 2).size == 0
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(4.6, "5 s"), (125, "2 min 5 s"), (4200, "1 h 10 min")]
-)
-def test_durations_are_reported_in_two_units(seconds: float, text: str) -> None:
-    assert format_seconds(seconds) == text
 
 
 def test_a_new_name_is_free(tmp_path: Path) -> None:
