@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from napari_unet.launchers.servers import scripts
 from napari_unet.launchers.servers.connection import Server
+from napari_unet.launchers.servers.needed_packages import needed_packages
 from napari_unet.launchers.servers.profiles import Profile
 from napari_unet.launchers.servers.store import Store
 from training.devices.npus import Npu, parse_list, parse_table
@@ -16,6 +17,7 @@ from training.errors import UserError
 LEAST_PYTHON = (3, 11)
 LEAST_FREE_GIB = 5
 MOST_CLOCK_SECONDS = 60
+_TITLES = {"mindspore": "MindSpore"}
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ async def _check_node(server: Server, devices: int) -> list[Check]:
     ]
     try:
         store = await Store.open(server, lambda progress: None)
-        facts = await server.run(scripts.inspect(profile, store.root), timeout=240)
+        facts = await server.run(scripts.inspect(profile, store.root), timeout=300)
     except UserError as error:
         return [*reached, Check("working folder", False, error.problem, error.remedy)]
     return [*reached, *judge(profile, facts, devices, time.time())]
@@ -103,7 +105,7 @@ def judge(profile: Profile, facts: str, devices: int, now: float) -> list[Check]
     found = _sections(facts)
     npus = _list_npus(found)
     uses_npus = profile.device == "ascend" or (profile.device == "auto" and bool(npus))
-    checks = [_check_python(found), _check_mindspore(found)]
+    checks = [_check_python(found), *_check_packages(found)]
     if uses_npus:
         checks += [_check_cann(found), _check_npus(npus, devices)]
     else:
@@ -135,14 +137,24 @@ def _check_python(found: dict[str, str]) -> Check:
     return Check("Python", False, f"{text[0]}.", remedy)
 
 
-def _check_mindspore(found: dict[str, str]) -> Check:
-    text = found.get("mindspore", "").splitlines()[-1:] or ["it does not answer"]
-    if re.fullmatch(r"\d[\w.]*", text[0]):
-        return Check("MindSpore", True, text[0])
-    if "No module named 'mindspore'" in text[0]:
-        text = ["it is missing"]
-    remedy = "Install MindSpore there, or set the command line that activates its environment."
-    return Check("MindSpore", False, f"{text[0]}.", remedy)
+def _check_packages(found: dict[str, str]) -> list[Check]:
+    """MindSpore, and all else that the training imports, on a line of its own if it is missing."""
+    versions, problems = {}, []
+    for package, name in needed_packages().items():
+        text = (found.get(f"package-{name}", "").splitlines() or ["it does not answer"])[-1]
+        if text.startswith("version "):
+            versions[package] = text.removeprefix("version ")
+            continue
+        if f"No module named '{name}'" in text:
+            text = "it is missing"
+        remedy = (
+            "Install MindSpore there, or set the command line that activates its environment."
+            if package == "mindspore"
+            else f"Install it in that environment: python -m pip install {package}."
+        )
+        problems.append(Check(_TITLES.get(package, package), False, f"{text}.", remedy))
+    listed = ", ".join(" ".join((name, number)).strip() for name, number in versions.items())
+    return [Check("packages", True, listed), *problems] if versions else problems
 
 
 def _check_cann(found: dict[str, str]) -> Check:

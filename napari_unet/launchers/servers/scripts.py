@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from posixpath import basename, dirname, join
 
+from napari_unet.launchers.servers.needed_packages import needed_packages
 from napari_unet.launchers.servers.profiles import Profile
 from napari_unet.launchers.servers.record import RUN_ID
 from training.devices.node_link import LAUNCH_KEY
@@ -13,6 +14,17 @@ from training.devices.run_processes import RUN_MARK
 from training.errors import UserError
 
 _KILL_ROUNDS = 50
+# Prints a section for each package: its version in the last line, or why it can't be imported.
+_IMPORT = """
+import importlib, sys
+for name in sys.argv[1:]:
+    print(f"@@package-{name}", flush=True)
+    try:
+        version = getattr(importlib.import_module(name), "__version__", "")
+        print(f"version {version}", flush=True)
+    except Exception as error:
+        print(f"{type(error).__name__}: {error}", flush=True)
+"""
 _ASCEND_FOLDERS = ("/usr/local/Ascend", "$HOME/Ascend")
 
 
@@ -119,8 +131,8 @@ echo @@activation
 {activation(profile)}
 echo @@cann; echo "$cann"
 echo @@python; "$python" -c 'import platform; print(platform.python_version())'
-echo @@mindspore
-timeout 120 "$python" -c 'import mindspore; print(mindspore.__version__)' | tail -n 1
+echo @@packages
+timeout 180 "$python" -P -c {shlex.quote(_IMPORT)} {shlex.join(needed_packages().values())}
 ) 2>&1
 true"""
 

@@ -15,6 +15,7 @@ from qtpy.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
+from superqt.utils import signals_blocked
 
 from napari_unet.launchers.servers.profiles import load_profiles, put_profile, remove_profile
 from napari_unet.widgets.common.messages import confirm, report
@@ -77,11 +78,10 @@ class ServerDialog(QDialog):
         except UserError as error:
             report(error)
             return
-        self._list.blockSignals(True)
-        self._list.clear()
-        self._list.addItems(names)
-        self._list.setCurrentRow(names.index(chosen) if chosen in names else -1)
-        self._list.blockSignals(False)
+        with signals_blocked(self._list):
+            self._list.clear()
+            self._list.addItems(names)
+            self._list.setCurrentRow(names.index(chosen) if chosen in names else -1)
         self._on_chosen(chosen if chosen in names else "")
 
     def _on_chosen(self, name: str) -> None:

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import pytest
 
 from napari_unet.launchers.servers.checks import Check, check_server, judge
 from napari_unet.launchers.servers.endings import ending_event
 from napari_unet.launchers.servers.event_loop import wait_for
+from napari_unet.launchers.servers.needed_packages import needed_packages
 from napari_unet.launchers.servers.profiles import Profile
 from tests.napari_unet.launchers.servers.sshd import Sshd
 from tests.training.devices.fake_npu_smi import table_910b
@@ -20,7 +24,7 @@ GOOD = {
     "activation": "",
     "cann": "/usr/local/Ascend/cann/set_env.sh",
     "python": "3.11.9",
-    "mindspore": "2.7.1",
+    **{f"package-{name}": "version 2.7.1" for name in needed_packages().values()},
 }
 
 
@@ -42,9 +46,14 @@ def test_a_good_server_passes_all() -> None:
         ({"clock": "1799990000"}, "clock", "differs by 10000 s", "NTP"),
         ({"disk": "/dev/sda1 9 9 1048576 9% /"}, "disk", "1.0 GiB free", "Free some"),
         ({"python": "3.9.1"}, "Python", "3.9.1", "3.11 or newer"),
-        ({"mindspore": "ModuleNotFoundError: No module named 'mindspore'"},
+        ({"package-mindspore": "ModuleNotFoundError: No module named 'mindspore'"},
          "MindSpore", "it is missing", "Install"),
-        ({"mindspore": "ImportError: libascendcl.so: cannot open"}, "MindSpore", "libascendcl", ""),
+        ({"package-mindspore": "ImportError: libascendcl.so: cannot open"},
+         "MindSpore", "libascendcl", ""),
+        ({"package-PIL": "ModuleNotFoundError: No module named 'PIL'"},
+         "pillow", "it is missing", "python -m pip install pillow"),
+        ({"package-scipy": "a warning\nImportError: numpy.core failed"}, "scipy", "numpy.core", ""),
+        ({"package-mindspore": ""}, "MindSpore", "does not answer", ""),
         ({"cann": ""}, "CANN", "no set_env.sh", "Name CANN's"),
         ({"npus": table_910b(range(8), [0, 2, 4, 6])},
          "NPUs", "8 found; free: 1, 3, 5, 7; busy: 0, 2, 4, 6", "--devices 4"),
@@ -70,9 +79,10 @@ def test_numbers_that_are_none_are_problems_or_passed_over(number: str) -> None:
 
 def test_an_activation_that_fails_is_reported() -> None:
     text = facts(activation="bash: line 9: conda: command not found").split("@@cann")[0]
-    python, mindspore, cann = failing(text)
+    python, *packages, cann = failing(text)
     assert python.text == "bash: line 9: conda: command not found."
-    assert (mindspore.name, cann.name) == ("MindSpore", "CANN")
+    assert len(packages) == len(needed_packages())
+    assert cann.name == "CANN"
 
 
 def test_no_npus_means_the_cpu_unless_ascend_is_asked_for() -> None:
@@ -91,6 +101,19 @@ def test_every_line_of_a_real_server(sshd: Sshd) -> None:
     (check,) = wait_for(check_server(profile))
     sshd.start()
     assert check.name == "connection" and not check.is_ok
+
+
+def test_a_python_without_packages_is_told_what_to_install(sshd: Sshd, tmp_path: Path) -> None:
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/sh\nexec '{sys.executable}' -S \"$@\"\n")
+    python.chmod(0o755)
+    profile = sshd.profile(activate=f"export PATH='{tmp_path}':$PATH")
+    lines = [str(check) for check in wait_for(check_server(profile))]
+    for package in ("numpy", "pillow", "psutil", "safetensors", "scipy"):
+        remedy = f"Install it in that environment: python -m pip install {package}."
+        assert f"PROBLEM  {package}: it is missing. {remedy}" in lines
+    assert any(line.startswith("PROBLEM  MindSpore: it is missing. Install") for line in lines)
+    assert any(line.startswith("ok       Python") for line in lines)
 
 
 @pytest.mark.parametrize(

@@ -91,7 +91,7 @@ def test_an_unknown_host_key_needs_a_person(
     os.close(ours)
     os.close(theirs)
     assert process.returncode == 0, process.stdout + process.stderr
-    assert "ok       MindSpore" in process.stdout
+    assert "ok       packages: numpy " in process.stdout
     assert (home / ".ssh" / "known_hosts").read_text() == unknown_sshd.known_hosts_line()
 
 
@@ -154,7 +154,7 @@ def test_a_server_controls_no_terminal(sshd: Sshd, folder: Path, tmp_path: Path)
     version = HOSTILE.replace("\r", "")  # it is the last line that is shown
     python.write_text(f"#!/bin/sh\necho '3.12{version}'\n")
     tested = on_terminal(folder, *PROGRAM, "servers", "test", "lab")
-    assert tested.count(f"3.12{SHOWN}".replace(r"\x0d", "")) == 2
+    assert tested.count(f"3.12{SHOWN}".replace(r"\x0d", "")) == 1
 
     there = RunDirectory(sshd.work / "runs" / "a")
     there.create(preset_config("compact"))
