@@ -12,6 +12,7 @@ from napari_unet.runs.run_list import list_runs
 from napari_unet.runs.training_places import THIS_COMPUTER, launcher_for
 from napari_unet.text import line
 from training.console import say
+from training.runs.run_directory import RunDirectory
 
 
 @click.command()
@@ -26,13 +27,13 @@ def command(remote: str | None) -> None:
         return
     for folder in dict.fromkeys(folder.absolute() for folder in runs_folders()):
         for summary in list_runs(folder):
-            place = launcher_for(summary.run).name
-            _print_row(
-                summary.run.path.name,
-                summary.status,
-                summary.best_soft_dice,
-                "here" if place == THIS_COMPUTER else place,
-            )
+            place = summary.problem if summary.status == "unreadable" else _place(summary.run)
+            _print_row(summary.run.path.name, summary.status, summary.best_soft_dice, place)
+
+
+def _place(run: RunDirectory) -> str:
+    place = launcher_for(run).name
+    return "here" if place == THIS_COMPUTER else place
 
 
 def _list_remote(name: str) -> None:
@@ -40,7 +41,8 @@ def _list_remote(name: str) -> None:
 
     profile = find_profile(name)
     for run in confirm_host_keys(lambda: list_remote_runs(profile)):
-        _print_row(run.name, run.status, run.best_soft_dice, str(Path(profile.folder) / "runs"))
+        place = run.problem or str(Path(profile.folder) / "runs")
+        _print_row(run.name, run.status, run.best_soft_dice, place)
 
 
 def _print_row(name: str, status: str, soft_dice: float | None, place: str) -> None:

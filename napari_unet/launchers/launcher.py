@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -138,9 +139,9 @@ def new_run_name(config: TrainingConfig, runs_folder: Path, moment: datetime) ->
 
 def check_run_name(name: str) -> str:
     """The name itself; a UserError if a directory can't be called so."""
-    if not _NAME_PATTERN.fullmatch(name) or len(name.encode()) > 255:
+    if not _NAME_PATTERN.fullmatch(name) or len(os.fsencode(name)) > 255:
         raise UserError(
-            f"A run can't be called '{name}'.",
+            f"A run can't be called {name!r:.99}.",
             "Choose a name without '/' that does not begin with a dot.",
         )
     return name

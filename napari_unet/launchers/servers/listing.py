@@ -10,6 +10,7 @@ from napari_unet.launchers.launcher import check_run_name
 from napari_unet.launchers.servers import scripts
 from napari_unet.launchers.servers.connection import Server
 from napari_unet.launchers.servers.event_loop import wait_for
+from napari_unet.launchers.servers.opening import ConnectionLostError
 from napari_unet.launchers.servers.profiles import Profile
 from napari_unet.launchers.servers.record import RemoteRecord, is_remote, read_record, write_record
 from napari_unet.launchers.servers.run_folder import RunFolder
@@ -20,16 +21,30 @@ from training.runs.event_reading import parse_summary
 from training.runs.run_directory import RunDirectory
 from training.runs.run_state import RunState, RunStatus, fold, run_status
 
+MOST_LETTERS = 255
 MOST_EVENTS = 8 * 2**20  # bytes that are read of a run's events to list it
 
 
 @dataclass(frozen=True)
 class RemoteRun:
-    """A run as its server tells it."""
+    """A run as its server tells it.
+
+    Parameters
+    ----------
+    name : str
+        Its folder's name there; what can't be a run's is quoted and cut off.
+    status : str
+        A :data:`RunStatus`.
+    best_soft_dice : float or None
+        Validation mean of the best evaluation.
+    problem : str
+        Why it is unreadable; else empty.
+    """
 
     name: str
     status: RunStatus
-    best_soft_dice: float | None
+    best_soft_dice: float | None = None
+    problem: str = ""
 
 
 def list_remote_runs(profile: Profile) -> list[RemoteRun]:
@@ -55,20 +70,28 @@ async def _list(profile: Profile) -> list[RemoteRun]:
     try:
         root = (await Store.open(server, lambda progress: None)).root
         async with server.files() as files:
-            names = [name for name in await files.list_names(join(root, "runs")) if name[0] != "."]
-        folders = [RunFolder(server, join(root, "runs", name)) for name in sorted(names)]
-        return [await _summarize(folder) for folder in folders]
+            names = await files.list_names(join(root, "runs"))
+        visible = [name for name in sorted(names) if not name.startswith(".") or "/" in name]
+        return [await _summarize(server, join(root, "runs"), name) for name in visible]
     finally:
         await server.close()
 
 
-async def _summarize(folder: RunFolder) -> RemoteRun:
-    async with folder.server.files() as files:
-        content = await files.read_ends(folder.events, MOST_EVENTS)
-    state = fold(RunState(), parse_summary(content))
-    run_id = (await folder.read_launch()).get("id", "")
-    count = await folder.server.count(scripts.are_running(run_id)) if run_id else 0
-    return RemoteRun(folder.name, run_status(state, count > 0), state.best_soft_dice)
+async def _summarize(server: Server, folder: str, name: str) -> RemoteRun:
+    try:
+        run = RunFolder(server, join(folder, check_run_name(name)))
+        async with server.files() as files:
+            content = await files.read_ends(run.events, MOST_EVENTS)
+        state = fold(RunState(), parse_summary(content))
+        run_id = (await run.read_launch()).get("id", "")
+        count = await server.count(scripts.are_running(run_id)) if run_id else 0
+    except ConnectionLostError:
+        raise
+    except UserError as error:
+        is_shown = name.isprintable() and len(name) <= MOST_LETTERS
+        shown = name if is_shown else f"{name!r:.60}..."
+        return RemoteRun(shown, "unreadable", problem=str(error))
+    return RemoteRun(name, run_status(state, count > 0), state.best_soft_dice)
 
 
 async def _adopt(profile: Profile, name: str, run: RunDirectory) -> RunDirectory:
@@ -85,16 +108,17 @@ async def _adopt(profile: Profile, name: str, run: RunDirectory) -> RunDirectory
             )
         source = f"{name} on {profile.name}"
         config = TrainingConfig.from_json(text.decode(errors="replace"), source=source)
-        if is_remote(run) and read_record(run).run_id == launch["id"]:
+        try:
+            record = RemoteRecord(
+                profile=profile, run_id=launch["id"], devices=launch["devices"], paths=paths
+            )
+        except UserError as error:
+            raise folder.damaged(error) from error
+        if is_remote(run) and read_record(run).run_id == record.run_id:
             return run
         if not _is_begun(run, config):
             run.create(config)
-        write_record(
-            run,
-            RemoteRecord(
-                profile=profile, run_id=launch["id"], devices=launch["devices"], paths=paths
-            ),
-        )
+        write_record(run, record)
         return run
     finally:
         for node in nodes:

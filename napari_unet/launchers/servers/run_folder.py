@@ -60,14 +60,23 @@ class RunFolder(RunPaths[PurePosixPath]):
             If the file is damaged.
         """
         text = await self.read(self.launch)
+        if not text:
+            return {}
         try:
-            launch: dict[str, Any] = parse_json(text) if text else {}
-            if launch and (not isinstance(launch["id"], str) or type(launch["devices"]) is not int):
+            launch: dict[str, Any] = parse_json(text)
+            if not isinstance(launch["id"], str) or type(launch["devices"]) is not int:
                 raise TypeError("id or devices is of another type")
         except (ValueError, TypeError, KeyError) as error:
-            name = f"{self.launch} on {self.server.profile.name}"
-            raise UserError(f"{name} is damaged: {error!s:.99}.", "Delete that run.") from error
+            raise self.damaged(error) from error
         return launch
+
+    def damaged(self, error: Exception) -> UserError:
+        """What to say of a ``launch.json`` that no training wrote."""
+        reason = f"{error!s:.99}".rstrip(".")
+        return UserError(
+            f"{self.launch} on {self.server.profile.name} is damaged: {reason}.",
+            "Delete that run.",
+        )
 
     async def exists(self) -> bool:
         """Whether there is such a folder."""
