@@ -217,13 +217,13 @@ class ProjectLock:
         write_atomically(self._path, me.model_dump_json().encode())
         file = open_to_append(self._path)
         try:
-            take_lock(file)
+            take_lock(file, needs_locks=True)
             self.has_locks = True
         except NoLocksError:
             self.has_locks = False
-        except OSError as error:
+        except UnwritableError:
             file.close()
-            raise UnwritableError(self._path, error) from error
+            raise
         self._forget()
         self._file, self._is_lost = file, False
         self._end = weakref.finalize(self, _let_go, file, self._path, self._document)
@@ -236,7 +236,7 @@ def _holder_by(file: IO[bytes]) -> Holder | None:
     except ValidationError:
         holder = Holder()
     try:
-        if not take_lock(file, is_shared=True):
+        if not take_lock(file, is_shared=True, needs_locks=True):
             return holder
     except NoLocksError:
         return holder if holder.may_run else None
