@@ -17,13 +17,16 @@ from training.config import TrainingConfig
 from training.devices.npus import find_npus
 from training.errors import UserError
 from training.files.append_files import open_to_append
-from training.runs.process_record import ProcessRecord, find_process
+from training.runs.process_record import is_alive
 from training.runs.run_directory import RunDirectory
 
 _NICENESS = 10
+# What this program started, by the run's path: a training holds its run's lock, and records
+# itself, only a second after its start.
+_started: dict[Path, psutil.Process] = {}
 
 
-def start_detached(command: Sequence[str], log: Path, record: Path) -> None:
+def start_detached(command: Sequence[str], log: Path) -> psutil.Process:
     """Start a process in a session of its own, at lower priority, that outlives this one.
 
     Parameters
@@ -32,13 +35,11 @@ def start_detached(command: Sequence[str], log: Path, record: Path) -> None:
         Program and arguments.
     log : Path
         File that the process's output is appended to.
-    record : Path
-        File to write the process's identity to, as a :class:`ProcessRecord`.
 
     Raises
     ------
     UnwritableError
-        If one of the files can't be written.
+        If the log can't be written.
     """
     with open_to_append(log) as output:
         process = subprocess.Popen(
@@ -48,8 +49,9 @@ def start_detached(command: Sequence[str], log: Path, record: Path) -> None:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    ProcessRecord.of(process.pid).write(record)
+    started = psutil.Process(process.pid)
     threading.Thread(target=process.wait, name=f"wait-{process.pid}", daemon=True).start()
+    return started
 
 
 def kill_tree(process: psutil.Process, patience: float = 5.0) -> None:
@@ -131,7 +133,7 @@ class LocalLauncher:
 
     def cancel(self, run: RunDirectory, *, delete: bool = False) -> None:
         run.read_config()
-        process = find_process(run.process)
+        process = _find_training(run)
         if process is not None:
             kill_tree(process)
         if run.is_running():
@@ -143,7 +145,7 @@ class LocalLauncher:
             shutil.rmtree(run.path)
 
     def is_running(self, run: RunDirectory) -> bool:
-        return run.is_running() or find_process(run.process) is not None
+        return run.is_running() or _find_training(run) is not None
 
     def refresh(self, run: RunDirectory) -> None:
         """Nothing to do: the directory is the run's own."""
@@ -172,4 +174,11 @@ def _refuse_devices(devices: int) -> None:
 def _start_training(run: RunDirectory) -> None:
     # -P: the folder where napari was started must not hide the standard library's modules.
     command = [sys.executable, "-P", "-m", "training.train", "--run_dir", str(run.path)]
-    start_detached(command, log=run.log, record=run.process)
+    _started[run.path.absolute()] = start_detached(command, run.log)
+
+
+def _find_training(run: RunDirectory) -> psutil.Process | None:
+    """The process that trains a run, or that this program has just started to do so."""
+    started = _started.get(run.path.absolute())
+    is_there = started is not None and is_alive(started)
+    return run.find_training() or (started if is_there else None)

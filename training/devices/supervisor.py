@@ -36,6 +36,7 @@ from training.devices.run_processes import (
 from training.errors import UserError
 from training.files.atomic_files import write_atomically
 from training.runs.event_log import write_failure
+from training.runs.process_record import boot_id
 from training.runs.run_directory import RunDirectory
 from training.runs.run_state import RunState, read_summary
 
@@ -119,13 +120,12 @@ class Supervisor:
 
     def _write_launch(self) -> None:
         """Note who runs where, so that a reboot can be distinguished from a crash later."""
-        boot = Path("/proc/sys/kernel/random/boot_id")
         launch = {
             "id": self._id,
             "mark": self._mark,
             "pid": os.getpid(),
             "hostname": platform.node(),
-            "boot_id": boot.read_text().strip() if boot.exists() else "",
+            "boot_id": boot_id(),
             "devices": self._job.devices,
         }
         text = json.dumps(launch, indent=2) + "\n"

@@ -13,7 +13,7 @@ import psutil
 from training.files.atomic_files import write_atomically
 from training.files.untrusted_files import parse_json, read_document
 
-_CLOCK_SECONDS = 1  # by which two readings of a process's beginning may differ
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 @dataclass(frozen=True)
@@ -24,27 +24,32 @@ class ProcessRecord:
     ----------
     pid : int
         Its number, which may be another's after its end.
-    created : float
-        When it began, in seconds since 1970.
+    began : float
+        When it began: in clock ticks since the start of Linux, which no change of the time of day
+        moves; elsewhere in seconds since 1970.
+    boot : str
+        Which start of Linux that was; elsewhere empty.
     host : str
         Name of the machine that it runs on.
     """
 
     pid: int
-    created: float
+    began: float
+    boot: str
     host: str
 
     @classmethod
     def of(cls, pid: int) -> ProcessRecord:
         """The record of a living process of this machine."""
-        return cls(pid, psutil.Process(pid).create_time(), platform.node())
+        return cls(pid, _beginning(pid), boot_id(), platform.node())
 
     @classmethod
     def read(cls, path: Path) -> ProcessRecord | None:
         """The record in a file; None if there is none, or it is damaged."""
         try:
             document = parse_json(read_document(path))
-            return cls(int(document["pid"]), float(document["created"]), str(document["host"]))
+            pid, began = int(document["pid"]), float(document["began"])
+            return cls(pid, began, str(document["boot"]), str(document["host"]))
         except (OSError, ValueError, TypeError, KeyError, OverflowError):
             return None
 
@@ -62,18 +67,32 @@ class ProcessRecord:
 
     def find(self) -> psutil.Process | None:
         """The process, if it is still alive and on this machine."""
-        if not self.is_of_this_machine:
+        if not self.is_of_this_machine or self.boot != boot_id():
             return None
         try:
             process = psutil.Process(self.pid)
-            if abs(process.create_time() - self.created) > _CLOCK_SECONDS:
-                return None
-            return None if process.status() == psutil.STATUS_ZOMBIE else process
-        except (ValueError, OverflowError, psutil.Error):
+            is_same = _beginning(self.pid) == self.began
+            return process if is_same and is_alive(process) else None
+        except (OSError, ValueError, OverflowError, psutil.Error):
             return None  # it has ended, or the record names no process
 
 
-def find_process(path: Path) -> psutil.Process | None:
-    """The process that a file records, if it is still alive and on this machine."""
-    record = ProcessRecord.read(path)
-    return record.find() if record is not None else None
+def is_alive(process: psutil.Process) -> bool:
+    """Whether a process has not ended, not even without being waited for."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def boot_id() -> str:
+    """What identifies this start of Linux; empty on other systems."""
+    return _BOOT_ID.read_text().strip() if _BOOT_ID.exists() else ""
+
+
+def _beginning(pid: int) -> float:
+    """When a process began, as :class:`ProcessRecord` tells it."""
+    if not _BOOT_ID.exists():
+        return psutil.Process(pid).create_time()
+    status = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+    return float(status.rpartition(")")[2].split()[19])  # after the name, which may hold anything

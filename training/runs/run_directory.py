@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import psutil
+
 from training.config import TrainingConfig
 from training.errors import UserError
 from training.files.append_files import open_to_append
@@ -146,34 +148,51 @@ class RunDirectory(RunPaths[Path]):
                 # A watcher's glance at it, in ``is_running``, is waited out.
                 is_mine = take_lock(lock, patience=1.0, needs_locks=True)
             except NoLocksError:
-                with self._recorded():
-                    yield
-                return
+                self._check_record()
+                is_mine = True
             if not is_mine:
                 raise UserError(f"Another process is training in {self.path}.", "Stop it first.")
-            yield
+            ProcessRecord.of(os.getpid()).write(self.process)
+            try:
+                yield
+            finally:
+                with suppress(OSError):  # the record of a process that has ended marks nothing
+                    self.process.unlink()
 
-    @contextmanager
-    def _recorded(self) -> Iterator[None]:
-        """Mark the run as running on a disk without locks, by this process's record."""
+    def _check_record(self) -> None:
+        """Refuse a run that another process trains by its record, on a disk without locks."""
         holder = self._recorded_training()
         if holder is not None and not holder.is_this_process:
             raise UserError(
                 f"Another process is training in {self.path}, on {holder.host}.",
                 f"Stop it first; if it has ended, delete {self.process}.",
             )
-        ProcessRecord.of(os.getpid()).write(self.process)
-        try:
-            yield
-        finally:
-            with suppress(OSError):  # the record of a process that has ended marks nothing here
-                self.process.unlink()
 
     def _recorded_training(self) -> ProcessRecord | None:
         """The process that trains by its record; one on another machine may have ended."""
         record = ProcessRecord.read(self.process)
-        has_ended = record is not None and record.is_of_this_machine and record.find() is None
-        return None if has_ended else record
+        is_here = record is not None and record.is_of_this_machine
+        return None if is_here and self.find_training() is None else record
+
+    def find_training(self) -> psutil.Process | None:
+        """The process that trains in this directory on this machine, by its record.
+
+        A record may be a stranger's: the process must name this directory in its command line,
+        or have its lock open.
+        """
+        record = ProcessRecord.read(self.process)
+        process = record.find() if record is not None else None
+        return process if process is not None and self._is_used_by(process) else None
+
+    def _is_used_by(self, process: psutil.Process) -> bool:
+        try:
+            arguments = [argument.rpartition("--run_dir=")[2] for argument in process.cmdline()]
+            folder = process.cwd()
+            named = {os.path.realpath(Path(folder, argument)) for argument in arguments}
+            opened = {file.path for file in process.open_files()}
+        except psutil.Error:  # it has ended, or is another person's
+            return False
+        return os.path.realpath(self.path) in named or os.path.realpath(self.lock) in opened
 
     def remove_leftovers(self) -> None:
         """Delete what a killed training had begun to write under temporary names."""

@@ -42,7 +42,7 @@ class RunPaths(Generic[PathT]):
         self.accepted = path / "accepted"
         """Made when a person took this model for the one that it learned on from."""
         self.process = path / "process.json"
-        """The process that this machine's launcher started."""
+        """The process that trains, written by itself."""
         self.launch = path / "launch.json"
         """The processes of a run on several devices."""
         self.remote = path / "remote.json"

@@ -40,7 +40,7 @@ from tests.napari_unet.launchers.servers.quick_server import (
 )
 from tests.napari_unet.launchers.servers.sshd import Sshd
 from training.config import preset_config
-from training.runs.process_record import find_process
+from training.runs.process_record import is_alive
 from training.runs.run_directory import RunDirectory
 
 PROGRAM = Path(__file__).with_name("phased_training.py")
@@ -61,16 +61,19 @@ def start_run(tmp_path: Path) -> Iterator[StartRun]:
     """``start_run(phase)`` starts a training that stays in a phase; it is ended by its number."""
     remember(runs_folder=str(tmp_path / "runs"))
     run = RunDirectory(tmp_path / "runs" / "one")
+    started: list[psutil.Process] = []
 
     def start(phase: str) -> RunDirectory:
         run.create(preset_config("compact"))
         command = [sys.executable, str(PROGRAM), str(run.path), phase]
-        start_detached(command, run.log, run.process)
+        started.append(start_detached(command, run.log))
+        goes_on = phase not in ("finished", "failed")
+        while goes_on and run.find_training() is None:
+            assert is_alive(started[-1]), run.log.read_text()
         return run
 
     yield start
-    process = find_process(run.process)
-    if process is not None:
+    for process in started:
         kill_tree(process)
 
 
@@ -153,7 +156,7 @@ def test_a_run_is_left_in_any_phase_and_followed_again(
         qtbot.waitUntil(run.stop_request.exists)
     assert close(viewer, qtbot, LEAVE) == ["'one' is still training."]
     wait_for_threads(qtbot)
-    process = find_process(run.process)
+    process = run.find_training()
     assert process is not None
     assert load_settings().followed_run == str(run.path)
 
@@ -238,7 +241,7 @@ def test_learning_on_is_left_or_stopped(
     wait_for_threads(qtbot)
     run = RunDirectory(Path(load_settings().runs_folder) / "one")
     if answer == LEAVE:
-        process = find_process(run.process)
+        process = run.find_training()
         assert process is not None
         kill_tree(process)
     wait_until_nothing_is_left(qtbot)

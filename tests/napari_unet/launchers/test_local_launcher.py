@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -12,7 +18,7 @@ from napari_unet.runs.run_follower import RunFollower
 from napari_unet.runs.run_list import summarize
 from training.config import TrainingConfig, preset_config
 from training.errors import UserError
-from training.runs.process_record import find_process
+from training.runs.process_record import ProcessRecord, is_alive
 from training.runs.run_directory import RunDirectory
 from training.stacks.synthetic import synthetic_stack
 
@@ -34,11 +40,11 @@ def launcher(tmp_path: Path) -> LocalLauncher:
     return LocalLauncher(tmp_path / "runs")
 
 
-def wait_for_end(run: RunDirectory) -> None:
-    process = find_process(run.process)
-    if process is not None:
-        _, alive = psutil.wait_procs([process], timeout=PATIENCE)
-        assert not alive, run.log.read_text()
+def wait_until(is_so: Callable[[], bool], run: RunDirectory) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not is_so():
+        assert time.monotonic() < deadline, run.log.read_text()
+        time.sleep(0.05)
 
 
 def test_a_training_runs_to_its_end_in_a_process_of_its_own(
@@ -48,7 +54,7 @@ def test_a_training_runs_to_its_end_in_a_process_of_its_own(
     assert launcher.is_running(run)
     with pytest.raises(UserError, match="running already"):
         launcher.resume(run)
-    wait_for_end(run)
+    wait_until(lambda: not launcher.is_running(run), run)
     follower = RunFollower(run, launcher)
     follower.update()
     assert follower.status == "finished", run.log.read_text()
@@ -73,6 +79,70 @@ def test_a_cancelled_run_leaves_no_process_and_no_folder(
     assert not run.path.exists()
 
 
+def test_of_two_windows_that_resume_a_run_either_can_cancel_it(
+    launcher: LocalLauncher, config: TrainingConfig
+) -> None:
+    """The process that lost records nothing."""
+    run = RunDirectory(launcher.runs_folder / "run")
+    run.create(config.replace(steps=100_000))
+    program = (
+        "import sys, pathlib\n"
+        "from napari_unet.launchers.local_launcher import LocalLauncher\n"
+        "from training.runs.run_directory import RunDirectory\n"
+        "run = RunDirectory(sys.argv[1])\n"
+        "LocalLauncher(run.path.parent).resume(run)\n"
+    )
+    command = [sys.executable, "-c", program, str(run.path)]
+    windows = [subprocess.Popen(command) for _ in range(2)]
+    assert [window.wait() for window in windows] == [0, 0]
+    wait_until(lambda: "Another process is training" in run.log.read_text(), run)
+    training = run.find_training()
+    assert training is not None
+    launcher.cancel(run)
+    assert not is_alive(training)
+    assert not run.is_running()
+
+
+@pytest.mark.parametrize("names_run", [True, False])
+def test_a_training_that_a_command_began_can_be_cancelled(
+    launcher: LocalLauncher, config: TrainingConfig, tmp_path: Path, names_run: bool
+) -> None:
+    """By ``napari-unet train``, or by the zoo's command, which names no folder of its run."""
+    if names_run:
+        program = [str(Path(sys.executable).with_name("napari-unet")), "train"]
+        options = ["--data", str(tmp_path), "--steps", "100000", "--out", "runs/run"]
+    else:
+        program = [sys.executable, "-m", "training.train"]
+        options = [f"--data_url={tmp_path}", "--steps=100000", "--preset=compact"]
+    with subprocess.Popen([*program, *options], cwd=tmp_path, stdout=subprocess.DEVNULL) as command:
+        runs = launcher.runs_folder
+        while not list(runs.glob("*/process.json")):
+            assert command.poll() is None
+            time.sleep(0.05)
+        run = RunDirectory(next(runs.iterdir()))
+        training = run.find_training()
+        assert training is not None
+        launcher.cancel(run)
+        assert not is_alive(training)
+        assert not run.is_running()
+        command.wait(PATIENCE)
+
+
+def test_a_strangers_record_of_another_process_kills_nothing(
+    launcher: LocalLauncher, config: TrainingConfig
+) -> None:
+    run = RunDirectory(launcher.runs_folder / "theirs")
+    run.create(config)
+    with subprocess.Popen(["sleep", "600"]) as mine:
+        ProcessRecord.of(mine.pid).write(run.process)
+        is_running = launcher.is_running(run)
+        launcher.cancel(run)
+        is_spared = is_alive(psutil.Process(mine.pid))
+        mine.kill()
+    assert not is_running
+    assert is_spared
+
+
 def test_a_folder_that_is_no_run_is_never_deleted(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     with pytest.raises(UserError, match="is no run"):
@@ -85,6 +155,8 @@ def test_a_run_started_elsewhere_is_not_killed(
 ) -> None:
     run = RunDirectory(launcher.runs_folder / "other")
     run.create(config)
-    with run.held(), pytest.raises(UserError, match="started elsewhere"):
-        launcher.cancel(run, delete=True)
+    with run.held():
+        replace(ProcessRecord.of(os.getpid()), host="another").write(run.process)
+        with pytest.raises(UserError, match="started elsewhere"):
+            launcher.cancel(run, delete=True)
     assert run.config.exists()

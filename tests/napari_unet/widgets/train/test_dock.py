@@ -18,7 +18,6 @@ from napari_unet.runs.run_list import list_runs, summarize
 from napari_unet.settings import load_settings, remember
 from napari_unet.widgets.train.dock import TrainDock
 from training.config import TrainingConfig
-from training.runs.process_record import find_process
 from training.runs.run_directory import RunDirectory
 from training.stacks.synthetic import synthetic_stack, write_synthetic
 from training.stacks.training_pair import read_stack
@@ -153,7 +152,7 @@ def test_a_killed_process_is_reported_and_can_be_resumed(
     click(qtbot, dock, "Start")
     wait_for_text(qtbot, dock, "of 100000")
     run = only_run(runs_folder)
-    process = find_process(run.process)
+    process = run.find_training()
     assert process is not None
     process.kill()
     wait_for_text(qtbot, dock, "it was killed")
@@ -168,7 +167,9 @@ def test_cancel_asks_and_deletes(open_dock: OpenDock, runs_folder: Path, qtbot: 
     set_options(dock, steps=100_000)
     click(qtbot, dock, "Start")
     qtbot.waitUntil(lambda: button(dock, "Cancel").isEnabled(), timeout=PATIENCE)
-    process = find_process(only_run(runs_folder).process)
+    run = only_run(runs_folder)
+    qtbot.waitUntil(lambda: run.find_training() is not None, timeout=PATIENCE)
+    process = run.find_training()
     QTimer.singleShot(300, answer("Keep", qtbot))
     click(qtbot, dock, "Cancel")
     assert only_run(runs_folder).config.exists()
@@ -193,7 +194,7 @@ def test_a_run_left_running_is_followed_after_a_restart(
     QTimer.singleShot(300, answer("Leave it running", qtbot))
     assert window.close()
     run = only_run(runs_folder)
-    assert find_process(run.process) is not None
+    assert run.find_training() is not None
     assert load_settings().followed_run == str(run.path)
     viewer.close()
 
