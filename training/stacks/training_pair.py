@@ -207,6 +207,13 @@ def check_pair(
                 "Give labels with as many slices, rows and columns as the images.",
             )
         )
+    elif images.dtype == labels.dtype and np.array_equal(images, labels):
+        problems.append(
+            UserError(
+                f"{labels_name} holds the same pixels as {images_name}.",
+                "Give labels that say where the membranes of these images are.",
+            )
+        )
     problems += _check_labels(labels, labels_name, label_convention)
     for array, name in ((images, images_name), (labels, labels_name)):
         try:

@@ -24,6 +24,9 @@ class LayerChoice(QComboBox):
         Whether a layer is offered.
     prefers : callable, optional
         Which layer to take by itself, until a person chooses one; any by default.
+    nothing : str
+        What to show where no layer is preferred, until a person chooses one; empty: any layer is
+        taken then.
     """
 
     layer_changed = Signal()
@@ -33,9 +36,12 @@ class LayerChoice(QComboBox):
         viewer: ViewerModel,
         accepts: Callable[[Layer], bool],
         prefers: Callable[[Layer], bool] | None = None,
+        nothing: str = "",
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
+        self._takes_any = not nothing
+        self.setPlaceholderText(nothing)
         self._viewer, self._accepts, self._prefers = viewer, accepts, prefers
         self._chosen: Layer | None = None
         self._is_by_person = False
@@ -83,7 +89,7 @@ class LayerChoice(QComboBox):
 
     def _pick(self, offered: list[Layer]) -> Layer | None:
         preferred = [layer for layer in offered if self._prefers is None or self._prefers(layer)]
-        candidates = preferred or offered
+        candidates = preferred or (offered if self._takes_any else [])
         return candidates[0] if candidates else None
 
     def _take(self, layer: Layer | None) -> None:

@@ -41,6 +41,7 @@ class TrainingDataView(QWidget):
     """
 
     data_changed = Signal()
+    labels_wanted = Signal()  # there are none yet, and a person wants to paint some
 
     def __init__(self, viewer: ViewerModel, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -52,14 +53,21 @@ class TrainingDataView(QWidget):
         )
         self._images = LayerChoice(viewer, is_grey_stack)
         self._images.setToolTip("Stack of images to train on.")
-        self._labels = LayerChoice(viewer, _can_be_labels, prefers=_is_labels)
+        self._labels = LayerChoice(
+            viewer, _can_be_labels, prefers=_is_labels, nothing="No labels yet"
+        )
         self._labels.setToolTip("Ground truth for the images, or strokes on a few of them.")
         self._folder = Path()
+        self._paint = QPushButton("Paint labels…")
+        self._paint.setToolTip("Open the Annotate dock, where a few strokes are enough.")
+        self._paint.clicked.connect(self.labels_wanted)
         self.pair = PairPreview()
         self._lay_out()
         self._source.currentIndexChanged.connect(self._on_source_changed)
         self._images.layer_changed.connect(self.data_changed)
         self._labels.layer_changed.connect(self.data_changed)
+        self.data_changed.connect(self._offer_to_paint)
+        self._offer_to_paint()
 
     @property
     def known_convention(self) -> LabelConvention | None:
@@ -73,6 +81,12 @@ class TrainingDataView(QWidget):
         """The layer of images, if layers are trained on."""
         layer = self._images.layer if self._source.currentIndex() == 0 else None
         return layer if isinstance(layer, Image) else None
+
+    @property
+    def lacks_labels(self) -> bool:
+        """Whether there are images without labels."""
+        is_layers = self._source.currentIndex() == 0
+        return is_layers and self._images.layer is not None and self._labels.layer is None
 
     def data(self) -> TrainingData | None:
         """Collect the chosen data; None if something is missing."""
@@ -108,6 +122,7 @@ class TrainingDataView(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(source)
         layout.addWidget(self._pages)
+        layout.addWidget(self._paint)
         layout.addWidget(self.pair)
 
     def _layer_page(self) -> QWidget:
@@ -132,6 +147,9 @@ class TrainingDataView(QWidget):
         row.addWidget(self._folder_label, 1)
         row.addWidget(choose)
         return page
+
+    def _offer_to_paint(self) -> None:
+        self._paint.setVisible(self.lacks_labels)
 
     def _on_choose_clicked(self) -> None:
         folder = QFileDialog.getExistingDirectory(self, "Folder of the training data")

@@ -21,7 +21,7 @@ from napari_unet.settings import load_settings, remember
 from napari_unet.widgets.common.background import run_in_thread
 from napari_unet.widgets.common.banner import Banner
 from napari_unet.widgets.common.connections import Connections
-from napari_unet.widgets.common.dock import Dock
+from napari_unet.widgets.common.dock import Dock, open_dock
 from napari_unet.widgets.common.messages import confirm, inform, report
 from napari_unet.widgets.runs.device_log import DeviceLogWindow
 from napari_unet.widgets.servers.host_key_question import ACCEPT, ask_to_accept
@@ -98,6 +98,7 @@ class TrainDock(Dock):
         layout.addWidget(self._buttons)
 
     def _connect(self) -> None:
+        self.data.labels_wanted.connect(self._on_labels_wanted)
         self.form.advanced_toggled.connect(self._on_advanced_toggled)
         self._progress.curves.scale_changed.connect(self._on_scale_changed)
         self._progress.preview_requested.connect(self._on_preview_requested)
@@ -121,6 +122,9 @@ class TrainDock(Dock):
         self._control.progressed.connect(self._on_progressed)
         self._control.ended.connect(self._on_ended)
         self._control.disturbed.connect(self._on_disturbed)
+
+    def _on_labels_wanted(self) -> None:
+        open_dock(self._viewer, "Annotate")
 
     def _on_start_requested(self) -> None:
         try:

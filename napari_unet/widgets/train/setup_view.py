@@ -53,22 +53,24 @@ class TrainingSetupView(VerticalScrollArea):
         """
         data = self.data.data()
         if data is None:
-            raise UserError(
-                "There is nothing to train on.",
-                "Open a stack of images and its labels, or choose a folder.",
-            )
+            raise UserError("There is nothing to train on.", self._what_is_missing())
         return data, self.form.config().replace(label_convention=self.data.pair.convention)
 
     def _on_data_changed(self) -> None:
         data = self._previewed = self.data.data()
         if data is None:
-            self.data.pair.show_preview(None, "Open a stack and its labels, or choose a folder.")
+            self.data.pair.show_preview(None, self._what_is_missing())
             return
         self.data.pair.show_preview(None, "Reading…")
         convention = self.data.known_convention
         run_in_thread(
             lambda: (data, preview(data, convention)), self._on_previewed, self._on_unreadable
         )
+
+    def _what_is_missing(self) -> str:
+        if self.data.lacks_labels:
+            return "Paint labels, open some, or choose another layer that holds them."
+        return "Open a stack of images and its labels, or choose a folder."
 
     def _on_previewed(self, result: tuple[TrainingData, Preview]) -> None:
         data, shown = result

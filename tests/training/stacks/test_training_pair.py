@@ -307,3 +307,9 @@ def test_isbi(isbi: Path) -> None:
     images, membrane = read_training_pair(*find_pair(isbi))
     assert images.shape == (30, 512, 512)
     assert 0.2 < membrane.mean() < 0.25
+
+
+def test_images_are_not_their_own_labels(folder: Path, stack: np.ndarray) -> None:
+    tifffile.imwrite(folder / "train-labels.tif", stack)
+    with pytest.raises(UserError, match=r"train-labels\.tif holds the same pixels as .*volume"):
+        read_training_pair(*find_pair(folder))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 from pytestqt.qtbot import QtBot
-from qtpy.QtWidgets import QComboBox
+from qtpy.QtWidgets import QComboBox, QPushButton
 
 from napari_unet.layers.plugin_layers import add_sparse_labels
 from napari_unet.runs.training_sources import FolderData, LayerData
@@ -65,6 +65,23 @@ def test_only_what_can_be_labels_is_offered_and_labels_are_taken_first(
     assert offered(view) == {("tissue", "probability"), ("tissue", "labels")}
     data = view.data()
     assert isinstance(data, LayerData) and data.labels.data is labels.data
+
+
+def test_an_image_is_not_taken_for_its_own_labels(
+    view: TrainingDataView, viewer: ViewerModel, qtbot: QtBot
+) -> None:
+    image = viewer.add_image(STACK, name="tissue")
+    assert view.data() is None and view.lacks_labels
+    paint = next(button for button in view.findChildren(QPushButton) if "Paint" in button.text())
+    assert not paint.isHidden()
+    with qtbot.waitSignal(view.labels_wanted):
+        paint.click()
+    mask = viewer.add_image(STACK.copy(), name="mask opened as an image")
+    assert view.data() is None
+    view.choose_layers(image, mask)
+    data = view.data()
+    assert isinstance(data, LayerData) and data.labels.data is mask.data
+    assert paint.isHidden()
 
 
 def test_a_folder_takes_the_place_of_layers(
