@@ -35,7 +35,9 @@ def run(sshd: Sshd, there: RunDirectory, tmp_path: Path) -> RunDirectory:
     """Its copy."""
     run = RunDirectory(tmp_path / "copies" / "run")
     run.path.mkdir(parents=True)
-    write_record(run, RemoteRecord(sshd.profile(), "id", 1, (str(there.path),)))
+    paths = (str(there.path),)
+    record = RemoteRecord(profile=sshd.profile(), run_id="id", devices=1, paths=paths)
+    write_record(run, record)
     return run
 
 

@@ -12,9 +12,10 @@ from typing import Any
 import asyncssh
 import pytest
 
+from napari_unet.launchers.launcher import UploadProgress
 from napari_unet.launchers.servers.connection import Server
 from napari_unet.launchers.servers.event_loop import begin, wait_for
-from napari_unet.launchers.servers.store import Store, UploadProgress
+from napari_unet.launchers.servers.store import Store
 from tests.napari_unet.launchers.servers.hostile_server import HostileServer, printing
 from training.errors import UserError
 
