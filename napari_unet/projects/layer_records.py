@@ -25,7 +25,7 @@ from napari_unet.layers.plugin_layers import (
     is_sparse_layer,
     role,
 )
-from napari_unet.projects.records import LayerRecord, ProjectState
+from napari_unet.projects.records import LayerRecord, ProjectState, is_tif
 from training.errors import UserError
 from training.label_convention import LabelConvention
 from training.stacks.sparse_labels import LabelNote
@@ -50,8 +50,9 @@ def is_kept(layer: Layer) -> bool:
 def stack_path(layer: Layer) -> Path | None:
     """The file of an image that a project can point to; None for what it must hold itself."""
     path = layer.source.path
-    is_tif = path is not None and Path(path).suffix.lower() in (".tif", ".tiff")
-    return Path(path) if is_tif and isinstance(layer, Image) else None
+    if path is None or not is_tif(Path(path)) or not isinstance(layer, Image):
+        return None
+    return Path(path).absolute()
 
 
 def attributes_of(layer: Layer) -> dict[str, Any]:
@@ -156,6 +157,13 @@ def restore_view(viewer: Viewer, view: dict[str, Any]) -> None:
 def read_pixels(path: Path, is_single: bool) -> NDArray[Any]:
     """Read a file of a project into an array that can be painted on.
 
+    Parameters
+    ----------
+    path : Path
+        The file.
+    is_single : bool
+        Whether its layer is (Y, X) and not (Z, Y, X).
+
     Returns
     -------
     array (Z, Y, X), or (Y, X) where ``is_single``
@@ -164,9 +172,14 @@ def read_pixels(path: Path, is_single: bool) -> NDArray[Any]:
     Raises
     ------
     UserError
-        As :class:`StackFile`.
+        As :class:`StackFile`, and if it has several slices although its layer has one.
     """
     with StackFile(path) as stack:
+        if is_single and len(stack) > 1:
+            raise UserError(
+                f"{path} has {len(stack)} slices, but its layer in the project has one.",
+                "Open the file itself: its labels are whole.",
+            )
         pages: NDArray[Any] = np.stack([stack[index] for index in range(len(stack))])
     return np.asarray(pages[0]) if is_single else pages
 

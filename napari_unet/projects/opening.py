@@ -12,7 +12,12 @@ from numpy.typing import NDArray
 from napari_unet.projects.layer_records import check_state, read_pixels
 from napari_unet.projects.project import Project, enter_project
 from napari_unet.projects.project_lock import ProjectLock
-from napari_unet.projects.records import ProjectChoices, ProjectState
+from napari_unet.projects.records import (
+    LayerRecord,
+    ProjectChoices,
+    ProjectState,
+    UnreadableStackError,
+)
 from training.errors import UserError
 from training.files.known_file import KnownFile
 
@@ -41,8 +46,10 @@ class OpenProject:
         Arrays (Z, Y, X) or (Y, X) of the layers that the project holds, by ``LayerRecord.file``.
     files : dict
         Their files, by the same names.
+    unreadable : tuple of LayerRecord
+        Layers whose stacks are missing or can't be read.
     problems : tuple of UserError
-        Stacks that are missing or changed, and what else a person should know.
+        Stacks that can't be read or have changed, and what else a person should know.
     """
 
     project: Project
@@ -51,6 +58,7 @@ class OpenProject:
     document: KnownFile
     pixels: dict[str, NDArray[Any]]
     files: dict[str, KnownFile]
+    unreadable: tuple[LayerRecord, ...]
     problems: tuple[UserError, ...]
 
 
@@ -68,7 +76,7 @@ def create_project(folder: Path) -> OpenProject:
     document = KnownFile(project.document)
     document.see()
     enter_project(project, ProjectChoices())
-    return OpenProject(project, lock, ProjectState(), document, {}, {}, _warnings(lock))
+    return OpenProject(project, lock, ProjectState(), document, {}, {}, (), _warnings(lock))
 
 
 def open_project(folder: Path, access: Access = Access.HOLD) -> OpenProject:
@@ -101,6 +109,7 @@ def _read(project: Project, lock: ProjectLock) -> OpenProject:
     check_state(state, project.document)
     pixels: dict[str, NDArray[Any]] = {}
     files: dict[str, KnownFile] = {}
+    unreadable: list[LayerRecord] = []
     problems: dict[str, UserError] = {}
     for record in state.layers:
         if record.stack is None:
@@ -109,12 +118,17 @@ def _read(project: Project, lock: ProjectLock) -> OpenProject:
             files[record.file] = KnownFile(path)
             files[record.file].see()
             pixels[record.file] = read_pixels(path, is_single)
-        elif (problem := record.stack.problem()) is not None:
+            continue
+        try:
+            record.stack.check()
+        except UserError as problem:
             problems[record.stack.path] = problem
+            if isinstance(problem, UnreadableStackError):
+                unreadable.append(record)
     if lock.is_held:
         enter_project(project, state.settings)
     notes = (*problems.values(), *_warnings(lock))
-    return OpenProject(project, lock, state, document, pixels, files, notes)
+    return OpenProject(project, lock, state, document, pixels, files, tuple(unreadable), notes)
 
 
 def _warnings(lock: ProjectLock) -> tuple[UserError, ...]:

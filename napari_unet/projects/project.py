@@ -88,10 +88,11 @@ class Project:
         Raises
         ------
         UserError
-            If the folder can't be written.
+            If the folder can't be written, or a folder in it is a link to outside.
         """
         try:
             for name in (LABELS, IMAGES, RUNS):
+                self._check_inside(self.folder / name)
                 (self.folder / name).mkdir(exist_ok=True)
         except OSError as error:
             raise UnwritableError(self.folder, error) from error
@@ -115,12 +116,15 @@ class Project:
             If it is not within the project's folder.
         """
         path = self.folder / record.file
+        self._check_inside(path)
+        return path
+
+    def _check_inside(self, path: Path) -> None:
         if not is_inside(path, self.folder):
             raise UserError(
                 f"{path} is a link to outside of the project.",
-                "Replace the link with the file it points to.",
+                "Replace the link with what it points to.",
             )
-        return path
 
     def write(self, state: ProjectState) -> None:
         """Replace ``project.json`` as a whole."""
@@ -178,8 +182,10 @@ def enter_project(project: Project, kept: ProjectChoices) -> None:
     chosen: SettingsChanges = {
         "project": str(project.folder),
         "runs_folder": str(project.runs),
-        "model": str(project.folder / kept.model) if kept.model else "",
+        "model": "",
     }
+    if kept.model and is_inside(project.folder / kept.model, project.folder):
+        chosen["model"] = str(project.folder / kept.model)
     if kept.training is not None:
         chosen["training"] = kept.training
     if kept.threshold is not None:

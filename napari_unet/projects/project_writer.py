@@ -242,12 +242,9 @@ class ProjectWriter:
         """Look at a stack; one that has vanished meanwhile is kept as it was last seen."""
         try:
             self._references[stack] = StackReference.of(stack)
-        except OSError as error:
+        except UserError:
             if stack not in self._references:
-                raise UserError(
-                    f"The stack {stack} can't be read: {error.strerror or error}.",
-                    "Put it back where it was, so that the project can point to it.",
-                ) from error
+                raise
 
     def _record(self, layer: LayerSnapshot) -> LayerRecord | None:
         """None as long as there is no file to name."""

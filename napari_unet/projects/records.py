@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
 import re
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from training import __version__
 from training.errors import UserError
-from training.files.untrusted_files import parse_json
+from training.files.untrusted_files import open_regular, parse_json
 
 LABELS, IMAGES, RUNS = "labels", "images", "runs"
 _BLOCK = 2**22
@@ -30,7 +32,7 @@ class StackReference(_Record):
     Parameters
     ----------
     path : str
-        Absolute.
+        Absolute; a TIF.
     size, modified : int
         Bytes, and nanoseconds since the epoch, when it was last seen.
     sha256 : str
@@ -38,15 +40,31 @@ class StackReference(_Record):
     """
 
     path: str
-    size: int
+    size: int = Field(gt=0)
     modified: int
     sha256: str
 
+    @field_validator("path")
+    @classmethod
+    def _check_path(cls, path: str) -> str:
+        if "\0" in path or not path.startswith("/") or not is_tif(Path(path)):
+            raise ValueError(f"its stack is {path!r:.50}, not the path of a TIF")
+        return path
+
     @classmethod
     def of(cls, path: Path) -> StackReference:
-        """Look at a file; its hash is computed once for as long as it does not change."""
-        state = path.stat()
-        digest = _sha256(str(path), state.st_size, state.st_mtime_ns)
+        """Look at a file; its hash is computed once for as long as it does not change.
+
+        Raises
+        ------
+        UserError
+            If it can't be read.
+        """
+        try:
+            state = _look(path)
+            digest = _sha256(str(path), state.st_size, state.st_mtime_ns)
+        except OSError as error:
+            raise UnreadableStackError(path, error) from error
         return cls(
             path=str(path.absolute()),
             size=state.st_size,
@@ -54,21 +72,50 @@ class StackReference(_Record):
             sha256=digest,
         )
 
-    def problem(self) -> UserError | None:
-        """Say what is wrong with the file now: it is gone, or has other content; else None."""
+    def check(self) -> None:
+        """See whether the file is what it was; one of another size is not read for that.
+
+        Raises
+        ------
+        UnreadableStackError
+            If it is gone, or can't be read.
+        UserError
+            If it has other content.
+        """
         path = Path(self.path)
-        if not path.is_file():
-            return UserError(
-                f"The stack {path} is missing.",
-                "Put it back, or open it from where it is now; its labels are kept.",
-            )
-        state = path.stat()
-        is_seen = (state.st_size, state.st_mtime_ns) == (self.size, self.modified)
-        if is_seen or StackReference.of(path).sha256 == self.sha256:
-            return None
-        return UserError(
+        try:
+            state = _look(path)
+            if (state.st_size, state.st_mtime_ns) == (self.size, self.modified):
+                return
+            if state.st_size == self.size:
+                digest = _sha256(self.path, state.st_size, state.st_mtime_ns)
+                if digest == self.sha256:
+                    return
+        except OSError as error:
+            raise UnreadableStackError(path, error) from error
+        raise UserError(
             f"The stack {path} has changed since the project was saved.",
             "Check that the labels still lie over it.",
+        )
+
+
+class UnreadableStackError(UserError):
+    """A stack that a project points to is gone, or is no file that can be read.
+
+    Parameters
+    ----------
+    path : Path
+        The stack.
+    error : OSError
+        What the system said.
+    """
+
+    def __init__(self, path: Path, error: OSError) -> None:
+        is_gone = isinstance(error, FileNotFoundError)
+        what = "is missing" if is_gone else f"can't be read: {error.strerror or error}"
+        super().__init__(
+            f"The stack {path} {what}.",
+            "Put it back, or open it from where it is now; its labels are kept.",
         )
 
 
@@ -100,8 +147,6 @@ class LayerRecord(_Record):
         """Refuse a file outside the project: a second after a stroke it would be replaced."""
         if self.stack is None and not _OWN_FILE.fullmatch(self.file):
             raise ValueError(f"its file is {self.file!r:.50}, outside the project")
-        if self.stack is not None and "\0" in self.stack.path:
-            raise ValueError(f"its stack is {self.stack.path!r:.50}")
         return self
 
 
@@ -124,6 +169,14 @@ class ProjectChoices(_Record):
     threshold: float | None = None
     model: str | None = None
 
+    @field_validator("model")
+    @classmethod
+    def _check_model(cls, model: str | None) -> str | None:
+        path = PurePosixPath(model or "")
+        if path.is_absolute() or ".." in path.parts or "\0" in str(path):
+            raise ValueError(f"it is {model!r:.50}, outside the project")
+        return model
+
 
 class ProjectState(_Record):
     """All that ``project.json`` holds.
@@ -140,6 +193,14 @@ class ProjectState(_Record):
     layers: tuple[LayerRecord, ...] = Field(default=(), strict=False)  # JSON has lists
     view: dict[str, Any] = Field(default_factory=dict)
     settings: ProjectChoices = ProjectChoices()
+
+    @model_validator(mode="after")
+    def _check_files(self) -> Self:
+        """Refuse two layers of one file: each save of one would replace the other."""
+        files = [record.file for record in self.layers if record.stack is None]
+        if len(set(files)) < len(files):
+            raise ValueError("two layers have one file")
+        return self
 
     def to_json(self) -> str:
         document = {"version": __version__, **self.model_dump()}
@@ -177,11 +238,25 @@ def _first_problem(error: ValidationError) -> str:
     return f"{'.'.join(map(str, problem['loc']))}: {problem['msg'].removeprefix('Value error, ')}"
 
 
+def is_tif(path: Path) -> bool:
+    """Whether a file's name says that it is a TIF."""
+    return path.suffix.lower() in (".tif", ".tiff")
+
+
+def _look(path: Path) -> os.stat_result:
+    """Size and time of a regular file with content; those of ``/proc`` have none."""
+    with open_regular(path) as file:
+        state = os.fstat(file.fileno())
+    if state.st_size == 0:
+        raise OSError(errno.EINVAL, "It is empty", str(path))
+    return state
+
+
 @lru_cache(maxsize=64)
 def _sha256(path: str, size: int, modified: int) -> str:
     """Hash a file; ``size`` and ``modified`` are there so that a changed file is read again."""
     digest = hashlib.sha256()
-    with Path(path).open("rb") as file:
+    with open_regular(Path(path)) as file:
         while block := file.read(_BLOCK):
             digest.update(block)
     return digest.hexdigest()

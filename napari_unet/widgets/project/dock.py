@@ -21,7 +21,6 @@ from napari_unet.projects.layer_records import add_layer, dress, restore_view
 from napari_unet.projects.opening import Access, OpenProject, create_project, open_project
 from napari_unet.projects.project import leave_project
 from napari_unet.projects.project_lock import ProjectInUseError
-from napari_unet.projects.records import LayerRecord
 from napari_unet.settings import load_settings
 from napari_unet.text import as_html
 from napari_unet.widgets.common.background import run_in_thread
@@ -213,9 +212,9 @@ class ProjectDock(Dock):
         self._show_project()
         report(error)
 
-    def _begin(self, opened: OpenProject, missing: tuple[LayerRecord, ...] = ()) -> ProjectSession:
+    def _begin(self, opened: OpenProject) -> ProjectSession:
         window: Any = _main_window(self)
-        session = ProjectSession(self._viewer, opened, window, missing)
+        session = ProjectSession(self._viewer, opened, window)
         self._show_problems(opened.problems)
         self._follow(session)
         return session
@@ -223,7 +222,7 @@ class ProjectDock(Dock):
     def _on_loaded(self, opened: OpenProject) -> None:
         self._end_session()
         try:
-            own, missing = self._add_layers(opened)
+            own = self._add_layers(opened)
             restore_view(self._viewer, opened.state.view)
         except Exception as error:  # reported as what it is; the project stays closed
             if opened.lock.is_held:
@@ -231,7 +230,7 @@ class ProjectDock(Dock):
             opened.lock.release()
             self._on_failed(error)
             return
-        session = self._begin(opened, tuple(missing))
+        session = self._begin(opened)
         for layer, name in own:
             session.adopt(layer, name)
         session.save()
@@ -242,21 +241,18 @@ class ProjectDock(Dock):
         self._problems.setText("<br>".join(f"⚠ {as_html(str(problem))}" for problem in problems))
         self._problems.setVisible(bool(problems))
 
-    def _add_layers(self, opened: OpenProject) -> tuple[list[tuple[Any, str]], list[LayerRecord]]:
-        """Layers of the project's own files, with their names, and records of missing stacks."""
+    def _add_layers(self, opened: OpenProject) -> list[tuple[Any, str]]:
+        """Layers of the project's own files, with the names of these."""
         self._viewer.layers.clear()
-        missing: list[LayerRecord] = []
         own: list[tuple[Any, str]] = []
         for record in opened.state.layers:
             if record.stack is None:
                 pixels = opened.pixels[record.file]
                 own.append((add_layer(self._viewer, record, pixels), record.file))
-            elif Path(record.stack.path).is_file():
+            elif record not in opened.unreadable:
                 (layer,) = self._viewer.open(record.stack.path, plugin=PLUGIN)
                 dress(layer, record)
-            else:
-                missing.append(record)
-        return own, missing
+        return own
 
 
 def ask_for_access(parent: QWidget, error: ProjectInUseError) -> Access | None:

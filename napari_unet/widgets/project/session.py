@@ -26,7 +26,6 @@ from napari_unet.projects.opening import OpenProject
 from napari_unet.projects.project import enter_project, project_settings
 from napari_unet.projects.project_lock import NotHeldError
 from napari_unet.projects.project_writer import LayerSnapshot, ProjectWriter, Snapshot
-from napari_unet.projects.records import LayerRecord
 from napari_unet.stacks.napari_writer import pixel_size_of
 from napari_unet.widgets.common.background import run_in_thread
 from napari_unet.widgets.common.connections import Connections, when_deleted
@@ -75,9 +74,7 @@ class ProjectSession(QObject):
     viewer : Viewer
         What is saved.
     opened : OpenProject
-        Where to.
-    missing : tuple of LayerRecord
-        Layers of the project that could not be opened: they stay in it.
+        Where to; its unreadable layers stay in it.
     window : QMainWindow
         When it is closed, all is saved once more.
 
@@ -89,19 +86,13 @@ class ProjectSession(QObject):
 
     outcome_changed = Signal()
 
-    def __init__(
-        self,
-        viewer: Viewer,
-        opened: OpenProject,
-        window: QMainWindow,
-        missing: tuple[LayerRecord, ...] = (),
-    ) -> None:
+    def __init__(self, viewer: Viewer, opened: OpenProject, window: QMainWindow) -> None:
         super().__init__(window)
         self.project = opened.project
         self.outcome = Outcome("untried")
         self._viewer, self._lock = viewer, opened.lock
         self._files = opened.files
-        self._writer = ProjectWriter(self.project, self._lock, opened.document, missing)
+        self._writer = ProjectWriter(self.project, self._lock, opened.document, opened.unreadable)
         when_deleted(self, self._lock.release)
         self._saving = LatestWork(
             self, self._writer.save, self._on_saved, self._on_failed, shows_outdated=True

@@ -72,13 +72,15 @@ def test_missing_and_changed_stacks_are_reported_and_moved_times_are_not(tmp_pat
     stack = tmp_path / "stack.tif"
     stack.write_bytes(b"pixels")
     reference = StackReference.of(stack)
-    assert reference.problem() is None
+    reference.check()
     os.utime(stack, ns=(1, 1))
-    assert reference.problem() is None
+    reference.check()
     stack.write_bytes(b"others")
-    assert "has changed" in str(reference.problem())
+    with pytest.raises(UserError, match="has changed"):
+        reference.check()
     stack.unlink()
-    assert "is missing" in str(reference.problem())
+    with pytest.raises(UserError, match="is missing"):
+        reference.check()
 
 
 def test_a_new_layer_overwrites_no_file(tmp_path: Path) -> None:

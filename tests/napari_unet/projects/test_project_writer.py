@@ -79,7 +79,7 @@ def test_one_layers_error_keeps_no_other_from_the_disk(
 ) -> None:
     writer = new_writer(project)
     gone = layer("gone", pixels, tmp_path / "gone.tif")
-    with pytest.raises(UserError, match=r"gone\.tif can't be read"):
+    with pytest.raises(UserError, match=r"gone\.tif is missing"):
         writer.save(snapshot(0, gone, layer("a", pixels)))
     assert files(project) == ["labels/a.tif"]
     tifffile.imwrite(tmp_path / "gone.tif", pixels, photometric="minisblack")
