@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
     import asyncssh
 
 DEFAULT_PORT = 22
+# Perhaps a marker, then names, and the kind and content of a key.
+_ENTRY = re.compile(rb"^[ \t]*((?:@\S+[ \t]+)?[^\s#@]\S*)[ \t]+(\S+[ \t]+\S+)", re.MULTILINE)
 
 
 class UnknownHostKeyError(UserError):
@@ -63,23 +67,49 @@ class HostKeyCheck:
     def __init__(self, files: list[Path]) -> None:
         self.files = files
         self.host, self.port = "", DEFAULT_PORT
+        self.has_entries = False
         self.has_known_keys = False
+        self._revoked: list[asyncssh.SSHKey] = []
         self.offered: asyncssh.SSHKey | None = None
 
     def match(self, host: str, address: str, port: int | None) -> Any:
         """What asyncssh asks for: the trusted and the revoked keys of a host."""
         import asyncssh
 
-        text = "\n".join(file.read_text() for file in self.files if os.access(file, os.R_OK))
         self.host, self.port = host, port or DEFAULT_PORT
-        known = asyncssh.import_known_hosts(text)
+        known = asyncssh.import_known_hosts("\n".join(self._lines()))
         found = known.match(known_name(host, self.port), "", None)
-        self.has_known_keys = any(found)
+        keys, _authorities, revoked, certificates, _, subjects, _ = found
+        self.has_entries = any(found)
+        # An authority vouches only for certificates: a plain key is unknown beside it.
+        self.has_known_keys = bool(keys or certificates or subjects)
+        self._revoked = list(revoked)
         return found
+
+    def _lines(self) -> Iterator[str]:
+        """The lines that can be used; like OpenSSH, it passes over the others."""
+        import asyncssh
+
+        for file in self.files:
+            content = file.read_bytes() if os.access(file, os.R_OK) else b""
+            for names, key in _ENTRY.findall(content):
+                # A comment after the key may be in any encoding.
+                line = f"{names.decode(errors='replace')} {key.decode('ascii', 'replace')}"
+                try:
+                    asyncssh.import_known_hosts(line)
+                except ValueError:
+                    continue
+                yield line
 
     def refusal(self, offered: asyncssh.SSHKey) -> UserError:
         """Why the server that was asked last, and showed this key, isn't trusted."""
         shown = offered.get_fingerprint()
+        if offered in self._revoked:
+            return UserError(
+                f"The host key of {known_name(self.host, self.port)} is revoked ({shown}): the "
+                "connection is refused.",
+                "Ask who runs the server for its new key.",
+            )
         if self.has_known_keys:
             return ChangedHostKeyError(self.host, self.port, shown)
         line = offered.export_public_key().decode().strip()

@@ -39,13 +39,19 @@ async def open_connection(profile: Profile) -> asyncssh.SSHClientConnection:
     options = _options(profile)
     place = f"{profile.name} ({profile.host})"
     try:
-        check.files += await _configured_known_hosts(profile, options)
-        options |= {"known_hosts": check.match, "client_factory": _client_of(check)}
+        configured = await _read_configuration(profile, options)
+        check.files += _known_hosts_files(configured)
+        options = {
+            **_existing_keys(configured),
+            **options,
+            "known_hosts": check.match,
+            "client_factory": _client_of(check),
+        }
         try:
             return await asyncssh.connect(profile.host, **options)
         except (asyncssh.KeyExchangeFailed, asyncssh.ConnectionLost, ConnectionError):
             # A server without a key of the accepted kind hangs up: look at what it has.
-            if not check.has_known_keys:
+            if not check.has_entries:
                 raise
             return await asyncssh.connect(profile.host, **options, server_host_key_algs="default")
     except asyncssh.HostKeyNotVerifiable as error:
@@ -62,6 +68,11 @@ async def open_connection(profile: Profile) -> asyncssh.SSHClientConnection:
         raise UserError(
             f"The key or the SSH configuration for {place} can't be used: {error}.",
             "A key with a passphrase must be in the agent: ssh-add.",
+        ) from error
+    except ValueError as error:  # of a name that is none, too
+        raise UserError(
+            f"{place} can't be reached: {error}.",
+            "Check its address in the profile and its entries in ~/.ssh/config.",
         ) from error
     except (asyncssh.Error, OSError) as error:
         reason = "it did not answer in time" if isinstance(error, TimeoutError) else error
@@ -80,15 +91,32 @@ def _client_of(check: HostKeyCheck) -> type[asyncssh.SSHClient]:
     return Client
 
 
-async def _configured_known_hosts(profile: Profile, options: dict[str, Any]) -> list[Path]:
-    """The files that ``UserKnownHostsFile`` and the like in ``~/.ssh/config`` name."""
+async def _read_configuration(
+    profile: Profile, options: dict[str, Any]
+) -> asyncssh.SSHClientConnectionOptions:
+    """What ``~/.ssh/config`` says of a server; no key is read yet."""
     import asyncssh
 
+    without_keys = {"client_keys": None, "agent_identities": None}
+    configured: asyncssh.SSHClientConnectionOptions
     configured = await asyncssh.SSHClientConnectionOptions.construct(
-        host=profile.host, config=(), **options
+        host=profile.host, config=(), **{**options, **without_keys}
     )
+    return configured
+
+
+def _known_hosts_files(configured: asyncssh.SSHClientConnectionOptions) -> list[Path]:
+    """The files that ``UserKnownHostsFile`` and the like name."""
     files = configured.known_hosts
     return [Path(file).expanduser() for file in files] if isinstance(files, list) else []
+
+
+def _existing_keys(configured: asyncssh.SSHClientConnectionOptions) -> dict[str, Any]:
+    """The files of ``IdentityFile`` that are there, if it names any; ssh misses no other."""
+    named: Any = configured.config.get("IdentityFile", ())
+    if not named:
+        return {}
+    return {"client_keys": [name for name in named if Path(name).expanduser().exists()]}
 
 
 def _options(profile: Profile) -> dict[str, Any]:

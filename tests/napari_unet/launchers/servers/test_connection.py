@@ -5,6 +5,7 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+import asyncssh
 import pytest
 
 from napari_unet.launchers.servers.connection import MOST_OUTPUT, Server
@@ -15,6 +16,7 @@ from napari_unet.launchers.servers.host_keys import (
     accept_host_key,
 )
 from napari_unet.launchers.servers.opening import ConnectionLostError
+from napari_unet.launchers.servers.profiles import Profile
 from napari_unet.launchers.servers.remote_files import CommandError
 from tests.napari_unet.launchers.servers.hostile_server import HostileServer, printing
 from tests.napari_unet.launchers.servers.sshd import Sshd, make_key
@@ -117,8 +119,6 @@ def test_a_changed_host_key_is_refused(sshd: Sshd) -> None:
 def test_a_known_host_that_shows_only_another_kind_of_key_is_refused(
     sshd: Sshd, home: Path, tmp_path: Path
 ) -> None:
-    import asyncssh
-
     other = asyncssh.generate_private_key("ecdsa-sha2-nistp256")
     line = sshd.known_hosts_line().split()[0] + " " + other.export_public_key().decode()
     (home / ".ssh" / "known_hosts").write_text(line)
@@ -133,6 +133,58 @@ def test_the_key_of_the_same_host_at_another_port_does_not_matter(
     (home / ".ssh" / "known_hosts").write_text(f"127.0.0.1 {other}")
     with pytest.raises(UnknownHostKeyError):
         run(Server(unknown_sshd.profile()), "true")
+
+
+def test_lines_of_known_hosts_that_are_none_are_passed_over(sshd: Sshd, home: Path) -> None:
+    names, kind, key = sshd.known_hosts_line().encode().split()
+    (home / ".ssh" / "known_hosts").write_bytes(
+        b"# caf\xe9\n@unknown * ssh-ed25519 AAAA\n@\n\nalone\n|1|x|y ssh-rsa AAAA\nh\xe9 a b c\n"
+        + b" ".join([names, kind, key, b"my caf\xe9"])
+        + b"\n"
+    )
+    assert run(Server(sshd.profile()), "echo here") == "here\n"
+
+
+def test_an_authority_of_others_leaves_a_key_unknown(unknown_sshd: Sshd, home: Path) -> None:
+    other = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode()
+    (home / ".ssh" / "known_hosts").write_text(f"@cert-authority * {other}")
+    with pytest.raises(UnknownHostKeyError) as caught:
+        run(Server(unknown_sshd.profile()), "true")
+    accept_host_key(caught.value)
+    assert run(Server(unknown_sshd.profile()), "echo here") == "here\n"
+
+
+def test_a_revoked_key_is_refused(sshd: Sshd, home: Path) -> None:
+    line = sshd.known_hosts_line()
+    (home / ".ssh" / "known_hosts").write_text(f"{line}@revoked * {line.split(' ', 1)[1]}")
+    with pytest.raises(UserError, match="is revoked") as caught:
+        run(Server(sshd.profile()), "true")
+    assert not isinstance(caught.value, UnknownHostKeyError)
+
+
+@pytest.mark.parametrize("host", ["a..b", "x" * 70 + ".org", ".", "\u2024"])
+def test_names_that_no_host_can_have_are_a_sentence(home: Path, host: str) -> None:
+    try:
+        profile = Profile(name="lab", host=host)
+    except UserError:
+        return  # refused before anything is asked
+    with pytest.raises(UserError, match="can't be reached"):
+        run(Server(profile), "true")
+
+
+def test_keys_of_the_ssh_config_that_are_missing_are_passed_over(sshd: Sshd, home: Path) -> None:
+    (home / ".ssh" / "config").write_text(f"IdentityFile {home}/missing\nIdentityFile {home}/key\n")
+    (home / ".ssh" / "id_ed25519").rename(home / "key")
+    assert run(Server(sshd.profile()), "echo here") == "here\n"
+    (home / "key").rename(home / ".ssh" / "id_ed25519")
+    assert run(Server(sshd.profile()), "echo here") == "here\n"
+
+
+def test_a_damaged_ssh_config_is_a_sentence(sshd: Sshd, home: Path) -> None:
+    for damaged in ("Ciphers none-of-these\nPort x\n", "KexAlgorithms ,\n", "Host [\nMatch\n"):
+        (home / ".ssh" / "config").write_text(damaged)
+        with pytest.raises(UserError, match=r"can't be (used|reached)"):
+            run(Server(sshd.profile(port=0)), "true")
 
 
 def test_ssh_config_names_host_port_and_key(sshd: Sshd, home: Path) -> None:
