@@ -11,10 +11,12 @@ from napari.layers import Image, Labels
 from napari.plugins import menu_item_template
 from npe2 import PluginManager
 from qtpy.QtCore import QEvent, QObject, QSize, Qt, QTimer, Signal
+from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QDockWidget, QMainWindow, QTabBar, QWidget
 
 from napari_unet.widgets.common.connections import when_deleted
 from napari_unet.widgets.common.vertical_scroll import VerticalScrollArea
+from napari_unet.widgets.common.wheel_guard import WheelGuard
 from training.runs.run_directory import RunDirectory
 
 WIDTH = 354  # pixels, at least: all alike, so that the canvas keeps its size from tab to tab
@@ -42,12 +44,17 @@ class Dock(VerticalScrollArea):
     def __init__(self) -> None:
         super().__init__(QWidget())
         self._is_in_front = self._is_hidden_from_behind = False
+        self._wheel_guard = WheelGuard(self)
 
     def minimumSizeHint(self) -> QSize:  # noqa: N802
         return super().minimumSizeHint().expandedTo(QSize(WIDTH, 0))
 
     def sizeHint(self) -> QSize:  # noqa: N802
         return QSize(self.minimumSizeHint().width(), self.content.sizeHint().height())
+
+    def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802
+        super().showEvent(event)
+        self._wheel_guard.guard(self)
 
     def changeEvent(self, event: QEvent | None) -> None:  # noqa: N802
         super().changeEvent(event)

@@ -112,6 +112,7 @@ def _plot(label: str, tooltip: str) -> Any:
     plot.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Ignored)
     plot.setMinimumHeight(110)
     plot.setMenuEnabled(False)
+    plot.setMouseEnabled(x=False, y=False)  # the wheel scrolls the dock
     plot.setLabel("left", label)
     plot.getAxis("left").setWidth(_AXIS_WIDTH)
     for name in ("left", "bottom"):
