@@ -1,13 +1,15 @@
 """A portable model that needs no training: membrane is where the blurred image is dark."""
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from onnx import TensorProto, helper, numpy_helper
 
-from training.model.model_card import METADATA_KEY, ModelCard
+from training.model.model_card import ModelCard
+from training.model.onnx_graph import build_onnx
+from training.presets.compact import FOLD, WIDTHS
 from training.stacks.scaling import Scaling
 
 REACH = 2
@@ -17,47 +19,70 @@ WriteModel = Callable[..., Path]
 
 @pytest.fixture
 def write_model(tmp_path: Path) -> WriteModel:
-    """``write_model(name, preset="compact", scaling=UINT8, **card)`` gives the file's path."""
+    """``write_model(name, scaling=UINT8, **card)`` gives the file's path."""
 
     def write(
         name: str = "model.onnx",
-        preset: str = "compact",
         scaling: Scaling = UINT8,
         **values: object,
     ) -> Path:
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(dark_is_membrane(ModelCard(preset, scaling, **values)))
+        path.write_bytes(dark_is_membrane(ModelCard("compact", scaling, **values)))
         return path
 
     return write
 
 
 def dark_is_membrane(card: ModelCard) -> bytes:
-    """An ONNX model: the mean of 5 x 5 pixels, inverted; without a border for medical."""
-    size = 2 * REACH + 1
-    weight = np.full((1, 1, size, size), -8 / size**2, np.float32)
-    cut = card.geometry.margin
-    constants = {"weight": weight, "bias": np.zeros(1, np.float32)}
-    constants |= {"start": np.array([cut, cut]), "axes": np.array([2, 3])}
-    constants |= {"end": np.array([-cut, -cut]) if cut else np.array([2**31, 2**31])}
-    nodes = [
-        helper.make_node("Conv", ["image", "weight", "bias"], ["blurred"], pads=[REACH] * 4),
-        helper.make_node("Slice", ["blurred", "start", "end", "axes"], ["inner"]),
-        helper.make_node("Sigmoid", ["inner"], ["probability"]),
-    ]
-    tensor = helper.make_tensor_value_info
-    graph = helper.make_graph(
-        nodes,
-        "dark",
-        [tensor("image", TensorProto.FLOAT, ["N", 1, "H", "W"])],
-        [tensor("probability", TensorProto.FLOAT, ["N", 1, "h", "w"])],
-        [numpy_helper.from_array(value, name) for name, value in constants.items()],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    helper.set_model_props(model, {METADATA_KEY: card.to_json()})
-    content: bytes = model.SerializeToString()
-    return content
+    """An ONNX model: the mean of 5 x 5 pixels, inverted."""
+    return build_onnx(blurring_weights(), card)
+
+
+def blurring_weights() -> dict[str, np.ndarray]:
+    """Weights of compact with which it takes the mean of 5 x 5 pixels, times -8.
+
+    Channels are the pixels of a block of 4 x 4. ReLU passes what is negative as well, because
+    every channel is there twice: as it is, and with its sign changed.
+    """
+    first, second, third = WIDTHS
+    pixels = FOLD**2
+    shapes = {
+        "down0.conv1": (first, pixels),
+        "down0.conv2": (first, first),
+        "down1.conv1": (second, first),
+        "down1.conv2": (second, second),
+        "down2.conv1": (third, second),
+        "down2.conv2": (third, third),
+        "merge1.conv1": (second, third // 4 + second),
+        "merge1.conv2": (second, second),
+        "merge0.conv1": (first, second // 4 + first),
+        "merge0.conv2": (first, first),
+    }
+    weights = {name: np.zeros((*shape, 3, 3), np.float32) for name, shape in shapes.items()}
+    for pixel in range(pixels):
+        weights["down0.conv1"][[pixel, pixels + pixel], pixel, 1, 1] = 1, -1
+    for channel in range(first):
+        weights["down0.conv2"][channel, channel, 1, 1] = 1
+        weights["merge0.conv1"][channel, second // 4 + channel, 1, 1] = 1
+    reach = range(-REACH, REACH + 1)
+    for y, x, down, right in itertools.product(range(FOLD), range(FOLD), reach, reach):
+        (row, inner_y), (column, inner_x) = divmod(y + down, FOLD), divmod(x + right, FOLD)
+        target, source = y * FOLD + x, inner_y * FOLD + inner_x
+        kernel = weights["merge0.conv2"][:, :, 1 + row, 1 + column]
+        share = 1 / len(reach) ** 2
+        kernel[target, [source, pixels + source]] = share, -share
+        kernel[pixels + target, [source, pixels + source]] = -share, share
+    parameters = {f"{name}.weight": weight for name, weight in weights.items()}
+    for name, (outputs, _) in shapes.items():
+        norm = name.replace("conv", "norm")
+        values = {"gamma": 1, "beta": 0, "moving_mean": 0, "moving_variance": 1 - 1e-5}
+        for key, value in values.items():
+            parameters[f"{norm}.{key}"] = np.full(outputs, value, np.float32)
+    logits = -8 * np.hstack([np.eye(pixels), -np.eye(pixels)])
+    parameters["logits.weight"] = logits.astype(np.float32)[:, :, np.newaxis, np.newaxis]
+    parameters["logits.bias"] = np.zeros(pixels, np.float32)
+    return parameters
 
 
 @pytest.fixture

@@ -7,9 +7,14 @@ before them.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from training.model.model_card import METADATA_KEY, ModelCard
-from training.presets.onnx_nodes import OnnxNodes, Parameters
+from training.presets.onnx_nodes import OnnxNodes, OutlineNodes, Parameters
 from training.presets.registry import find_preset
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
 
 
 def build_onnx(parameters: Parameters, card: ModelCard) -> bytes:
@@ -34,16 +39,32 @@ def build_onnx(parameters: Parameters, card: ModelCard) -> bytes:
     ------
     KeyError
         If a parameter of the preset's network is missing.
+    ValueError
+        If a parameter has another shape than the network's.
     UserError
         If the card's preset is unknown.
     """
     from onnx import checker, helper  # here, because a server that trains has none
 
-    nodes = OnnxNodes(parameters)
-    logit = find_preset(card.preset).build_graph(nodes)
-    nodes.node("Sigmoid", [logit], output="probability")
-    model = nodes.model()
+    model = _build(OnnxNodes(parameters), card.preset)
     helper.set_model_props(model, {METADATA_KEY: card.to_json()})
     checker.check_model(model)
     content: bytes = model.SerializeToString()
     return content
+
+
+def outline_onnx(preset: str) -> ModelProto:
+    """Build the network of a preset as an ONNX model without weights: no data, but their shapes.
+
+    Raises
+    ------
+    UserError
+        If the preset is unknown.
+    """
+    return _build(OutlineNodes(), preset)
+
+
+def _build(nodes: OnnxNodes, preset: str) -> ModelProto:
+    logit = find_preset(preset).build_graph(nodes)
+    nodes.node("Sigmoid", [logit], output="probability")
+    return nodes.model()

@@ -7,9 +7,8 @@ from mindspore.common.initializer import Constant, HeNormal
 
 from training.networks.batch_norm import BatchNorm
 from training.networks.convolution import Conv3x3
+from training.presets.compact import FOLD, WIDTHS
 
-WIDTHS = (32, 64, 128)
-FOLD = 4
 USUAL_LOGIT = -1.27  # of 22 % membrane: training need not find that out first
 
 

@@ -10,8 +10,7 @@ from mindspore import nn, ops
 from mindspore.common.initializer import TruncatedNormal
 
 from training.networks.convolution import Conv3x3
-
-WIDTHS = (64, 128, 256, 512, 1024)
+from training.presets.medical import WIDTHS
 
 
 class UNetMedical(nn.Cell):

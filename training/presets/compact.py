@@ -14,6 +14,7 @@ from training.sampling.samplers import CropSampler, Sampler
 CROP = 128  # pixels a side
 DIVISOR = 16
 FOLD = 4
+WIDTHS = (32, 64, 128)  # channels at each level
 
 
 def make_sampler(slices: Sequence[Sample], displacement: Displacement) -> Sampler:
@@ -24,18 +25,19 @@ def make_sampler(slices: Sequence[Sample], displacement: Displacement) -> Sample
 def build_graph(nodes: OnnxNodes) -> str:
     """Build what :class:`training.networks.compact.Compact` computes."""
 
-    def double_conv(x: str, prefix: str) -> str:
-        x = nodes.conv_norm_relu(x, f"{prefix}.conv1", f"{prefix}.norm1")
-        return nodes.conv_norm_relu(x, f"{prefix}.conv2", f"{prefix}.norm2")
+    def double_conv(x: str, prefix: str, channels: int) -> str:
+        x = nodes.conv_norm_relu(x, f"{prefix}.conv1", f"{prefix}.norm1", channels)
+        return nodes.conv_norm_relu(x, f"{prefix}.conv2", f"{prefix}.norm2", channels)
 
-    x = double_conv(nodes.fold("image", FOLD), "down0")
+    x = double_conv(nodes.fold("image", FOLD), "down0", WIDTHS[0])
     skips = [x]
     for level in (1, 2):
-        x = double_conv(nodes.pool(x), f"down{level}")
+        x = double_conv(nodes.pool(x), f"down{level}", WIDTHS[level])
         skips.append(x)
     for level in (1, 0):
-        x = double_conv(nodes.concat([nodes.unfold(x, 2), skips[level]]), f"merge{level}")
-    logits = nodes.conv(x, "logits", padding=0, size=1)
+        joined = nodes.concat([nodes.unfold(x, 2), skips[level]])
+        x = double_conv(joined, f"merge{level}", WIDTHS[level])
+    logits = nodes.conv(x, "logits", FOLD**2, padding=0, size=1)
     return nodes.unfold(logits, FOLD)
 
 

@@ -27,6 +27,7 @@ from training.sampling.samplers import Sampler, WholeSliceSampler
 INPUT_LENGTH, OUTPUT_LENGTH = 572, 388
 # 64 -> 56, 136 -> 104, 280 -> 200 and 568 -> 392, whatever the tile's size.
 SKIP_BORDERS = (4, 16, 40, 88)
+WIDTHS = (64, 128, 256, 512, 1024)  # channels at each level
 
 
 def make_sampler(slices: Sequence[Sample], displacement: Displacement) -> Sampler:
@@ -37,20 +38,21 @@ def make_sampler(slices: Sequence[Sample], displacement: Displacement) -> Sample
 def build_graph(nodes: OnnxNodes) -> str:
     """Build what :class:`training.networks.medical.UNetMedical` computes."""
 
-    def double_conv(x: str, prefix: str) -> str:
-        x = nodes.relu(nodes.conv(x, f"{prefix}.double_conv.0", padding=0))
-        return nodes.relu(nodes.conv(x, f"{prefix}.double_conv.2", padding=0))
+    def double_conv(x: str, prefix: str, channels: int) -> str:
+        x = nodes.relu(nodes.conv(x, f"{prefix}.double_conv.0", channels, padding=0))
+        return nodes.relu(nodes.conv(x, f"{prefix}.double_conv.2", channels, padding=0))
 
-    x = double_conv("image", "inc")
+    x = double_conv("image", "inc", WIDTHS[0])
     skips = [x]
     for level in (1, 2, 3, 4):
-        x = double_conv(nodes.pool(x), f"down{level}.maxpool_conv.1")
+        x = double_conv(nodes.pool(x), f"down{level}.maxpool_conv.1", WIDTHS[level])
         skips.append(x)
     for level, border in zip((1, 2, 3, 4), SKIP_BORDERS, strict=True):
-        upsampled = nodes.relu(nodes.up(x, f"up{level}.up"))
+        channels = WIDTHS[4 - level]
+        upsampled = nodes.relu(nodes.up(x, f"up{level}.up", channels))
         cropped = nodes.crop(skips[4 - level], border)
-        x = double_conv(nodes.concat([upsampled, cropped]), f"up{level}.conv")
-    logits = nodes.conv(x, "outc.conv", padding=0, size=1)
+        x = double_conv(nodes.concat([upsampled, cropped]), f"up{level}.conv", channels)
+    logits = nodes.conv(x, "outc.conv", 2, padding=0, size=1)
     return nodes.node("Sub", [nodes.channel(logits, 0), nodes.channel(logits, 1)])
 
 

@@ -24,7 +24,8 @@ class OnnxNodes:
     """Collects the nodes and weights of a graph.
 
     Every method adds a node that maps ``x``, the name of a tensor (N, C, H, W) float32, and
-    returns the name of its output. A weight that the parameters lack raises a KeyError.
+    returns the name of its output. A weight that the parameters lack raises a KeyError, one of
+    another shape a ValueError.
 
     Parameters
     ----------
@@ -36,25 +37,41 @@ class OnnxNodes:
         self._parameters = parameters
         self._nodes: list[Any] = []
         self._initializers: list[Any] = []
+        self._channels = {"image": 1}  # of each tensor
 
-    def node(self, operation: str, inputs: list[str], output: str = "", **attributes: Any) -> str:
-        """Add a node of any operation of ONNX."""
+    def node(
+        self,
+        operation: str,
+        inputs: list[str],
+        output: str = "",
+        channels: int = 0,
+        **attributes: Any,
+    ) -> str:
+        """Add a node of any operation of ONNX; by default it keeps its first input's channels."""
         from onnx import helper
 
         output = output or f"{operation.lower()}{len(self._nodes)}"
         self._nodes.append(helper.make_node(operation, inputs, [output], **attributes))
+        self._channels[output] = channels or self._channels[inputs[0]]
         return output
 
-    def conv(self, x: str, prefix: str, padding: int, size: int = 3) -> str:
-        """Convolve with a square kernel of ``size``, and add a bias."""
-        inputs = [x, self._weight(f"{prefix}.weight"), self._weight(f"{prefix}.bias")]
-        return self.node("Conv", inputs, kernel_shape=[size, size], pads=[padding] * 4)
+    def conv(self, x: str, prefix: str, channels: int, padding: int, size: int = 3) -> str:
+        """Convolve to ``channels`` with a square kernel of ``size``, and add a bias."""
+        shape = (channels, self._channels[x], size, size)
+        inputs = [
+            x,
+            self._weight(f"{prefix}.weight", shape),
+            self._weight(f"{prefix}.bias", (channels,)),
+        ]
+        options: dict[str, Any] = {"kernel_shape": [size, size], "pads": [padding] * 4}
+        return self.node("Conv", inputs, channels=channels, **options)
 
-    def conv_norm_relu(self, x: str, conv: str, norm: str) -> str:
-        """Convolve 3x3, padded, with the batch norm after it folded in; then ReLU."""
-        weight = self._parameters[f"{conv}.weight"].astype(np.float64)
+    def conv_norm_relu(self, x: str, conv: str, norm: str, channels: int) -> str:
+        """Convolve 3x3 to ``channels``, padded, with the batch norm after it folded in; ReLU."""
+        shape = (channels, self._channels[x], 3, 3)
+        weight = self._parameter(f"{conv}.weight", shape).astype(np.float64)
         gamma, beta, mean, variance = (
-            self._parameters[f"{norm}.{name}"].astype(np.float64)
+            self._parameter(f"{norm}.{name}", (channels,)).astype(np.float64)
             for name in ("gamma", "beta", "moving_mean", "moving_variance")
         )
         factor = gamma / np.sqrt(variance + BATCH_NORM_EPSILON)
@@ -65,7 +82,8 @@ class OnnxNodes:
             self._constant(f"{conv}.weight", folded),
             self._constant(f"{conv}.bias", bias),
         ]
-        return self.relu(self.node("Conv", inputs, kernel_shape=[3, 3], pads=[1] * 4))
+        options: dict[str, Any] = {"kernel_shape": [3, 3], "pads": [1] * 4}
+        return self.relu(self.node("Conv", inputs, channels=channels, **options))
 
     def relu(self, x: str) -> str:
         """Set what is negative to zero."""
@@ -75,14 +93,16 @@ class OnnxNodes:
         """Take the maximum of 2x2 pixels."""
         return self.node("MaxPool", [x], kernel_shape=[2, 2], strides=[2, 2])
 
-    def up(self, x: str, prefix: str) -> str:
-        """Convolve 2x2, transposed, to twice the size; without a bias."""
-        inputs = [x, self._weight(f"{prefix}.weight")]
-        return self.node("ConvTranspose", inputs, kernel_shape=[2, 2], strides=[2, 2])
+    def up(self, x: str, prefix: str, channels: int) -> str:
+        """Convolve 2x2, transposed, to ``channels`` of twice the size; without a bias."""
+        inputs = [x, self._weight(f"{prefix}.weight", (self._channels[x], channels, 2, 2))]
+        options: dict[str, Any] = {"kernel_shape": [2, 2], "strides": [2, 2]}
+        return self.node("ConvTranspose", inputs, channels=channels, **options)
 
     def concat(self, tensors: list[str]) -> str:
         """Join tensors along their channels."""
-        return self.node("Concat", tensors, axis=1)
+        channels = sum(self._channels[tensor] for tensor in tensors)
+        return self.node("Concat", tensors, channels=channels, axis=1)
 
     def fold(self, x: str, size: int) -> str:
         """Unshuffle the pixels of one channel to ``size`` ** 2 channels.
@@ -91,11 +111,13 @@ class OnnxNodes:
         """
         pixels = np.eye(size**2, dtype=np.float32).reshape(size**2, 1, size, size)
         inputs = [x, self._constant("fold.weight", pixels)]
-        return self.node("Conv", inputs, kernel_shape=[size] * 2, strides=[size] * 2)
+        options: dict[str, Any] = {"kernel_shape": [size] * 2, "strides": [size] * 2}
+        return self.node("Conv", inputs, channels=size**2, **options)
 
     def unfold(self, x: str, size: int) -> str:
         """Shuffle ``size`` ** 2 channels to pixels."""
-        return self.node("DepthToSpace", [x], blocksize=size, mode="CRD")
+        channels = self._channels[x] // size**2
+        return self.node("DepthToSpace", [x], channels=channels, blocksize=size, mode="CRD")
 
     def crop(self, x: str, border: int) -> str:
         """Take a border off each side."""
@@ -109,7 +131,7 @@ class OnnxNodes:
     def channel(self, x: str, index: int) -> str:
         """Take one channel: (N, 1, H, W)."""
         indices = self._constant(f"{x}.channel{index}", np.array([index], dtype=np.int64))
-        return self.node("Gather", [x, indices], axis=1)
+        return self.node("Gather", [x, indices], channels=1, axis=1)
 
     def model(self) -> ModelProto:
         """Make the model from ``image`` (N, 1, H, W) to ``probability`` (N, 1, h, w)."""
@@ -135,5 +157,30 @@ class OnnxNodes:
         self._initializers.append(numpy_helper.from_array(value, name))
         return name
 
-    def _weight(self, name: str) -> str:
-        return self._constant(name, self._parameters[name].astype(np.float32))
+    def _weight(self, name: str, shape: tuple[int, ...]) -> str:
+        return self._constant(name, self._parameter(name, shape).astype(np.float32, copy=False))
+
+    def _parameter(self, name: str, shape: tuple[int, ...]) -> NDArray[Any]:
+        value = self._parameters[name]
+        if value.shape != shape:
+            raise ValueError(f"{name} has the shape {value.shape}, not {shape}")
+        return value
+
+
+class OutlineNodes(OnnxNodes):
+    """Collects the nodes of a graph without weights: of those there are names and shapes alone."""
+
+    def __init__(self) -> None:
+        super().__init__({})
+
+    def _constant(self, name: str, value: NDArray[Any]) -> str:
+        from onnx import TensorProto
+
+        if value.dtype != np.float32:
+            return super()._constant(name, value)
+        tensor = TensorProto(name=name, dims=value.shape, data_type=TensorProto.FLOAT)
+        self._initializers.append(tensor)
+        return name
+
+    def _parameter(self, name: str, shape: tuple[int, ...]) -> NDArray[Any]:
+        return np.broadcast_to(np.float32(0), shape)  # takes no memory

@@ -199,7 +199,7 @@ def hostile_models(whole: bytes, folder: Path) -> Iterable[bytes]:
     yield changed(lambda model: model.graph.ClearField("output"))
     yield changed(lambda model: model.ClearField("metadata_props"))
     yield whole.replace(b'"preset"', b'"pre\xffet"')
-    yield whole.replace(b"Slice", b"Sl\xffce")
+    yield whole.replace(b"Concat", b"Con\xffat")
     yield from (b"", b"\x08", b"\xff" * 100, b"x" * 10_000)
 
 

@@ -69,6 +69,18 @@ def test_a_run_with_a_portable_model_alone(run: RunDirectory, write_model: Write
     assert portable_model(run) == run.onnx.read_bytes()
 
 
+def test_weights_of_other_shapes(run: RunDirectory) -> None:
+    """Wide layers could take any memory."""
+    weights = load_file(run.best)
+    weights["down0.conv1.weight"] = np.zeros((9000, 16, 3, 3), np.float32)
+    weights["down0.conv2.weight"] = np.zeros((32, 9000, 3, 3), np.float32)
+    for name in ("gamma", "beta", "moving_mean", "moving_variance"):
+        weights[f"down0.norm1.{name}"] = np.ones(9000, np.float32)
+    write_weights(run, weights)
+    with pytest.raises(UserError, match="does not hold the weights of the network compact"):
+        portable_model(run)
+
+
 def test_weights_that_are_not_the_network_s(run: RunDirectory) -> None:
     weights = load_file(run.best)
     weights.popitem()

@@ -1,6 +1,7 @@
 """The real networks, with random weights: a large image gives what a crop of it gives."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,9 +9,11 @@ import pytest
 from napari_unet.prediction.predictor import Predictor, load_predictor
 from training.model.model_card import ModelCard
 from training.model.onnx_graph import build_onnx
+from training.presets.registry import find_preset
 from training.stacks.scaling import Scaling
 
 Parameters = dict[str, np.ndarray]
+MEDICAL_WIDTH = 4
 RANDOM = np.random.default_rng(0)
 
 
@@ -44,9 +47,7 @@ def compact_parameters() -> Parameters:
     return parameters
 
 
-def medical_parameters() -> Parameters:
-    """Its structure with few channels: seams don't depend on their number."""
-    channels = 4
+def medical_parameters(channels: int) -> Parameters:
     blocks = [("inc", 1)] + [(f"down{level}.maxpool_conv.1", channels) for level in (1, 2, 3, 4)]
     blocks += [(f"up{level}.conv", 2 * channels) for level in (1, 2, 3, 4)]
     parameters = conv("outc.conv", channels, 2, size=1)
@@ -59,15 +60,28 @@ def medical_parameters() -> Parameters:
 
 
 @pytest.fixture(params=["compact", "medical"])
-def predictor(request: pytest.FixtureRequest, tmp_path: Path) -> Predictor:
-    make = {"compact": compact_parameters, "medical": medical_parameters}[request.param]
-    path = tmp_path / "model.onnx"
-    card = ModelCard(request.param, Scaling("uint8", 0, 255))
-    path.write_bytes(build_onnx(make(), card))
+def preset(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A preset; medical has few channels, on which seams don't depend."""
+    monkeypatch.setattr("training.presets.medical.WIDTHS", (MEDICAL_WIDTH,) * 5)
+    return str(request.param)
+
+
+def predictor_of(preset: str, folder: Path, **card: Any) -> Predictor:
+    parameters = compact_parameters() if preset == "compact" else medical_parameters(MEDICAL_WIDTH)
+    path = folder / "model.onnx"
+    path.write_bytes(build_onnx(parameters, ModelCard(preset, Scaling("uint8", 0, 255), **card)))
     return load_predictor(path, precision="f32")
 
 
-def test_a_large_image_gives_what_a_crop_gives(predictor: Predictor) -> None:
+def test_a_slice_keeps_its_shape(preset: str, tmp_path: Path) -> None:
+    """medical sees it in another size."""
+    image = RANDOM.integers(0, 256, (61, 83), dtype=np.uint8)
+    predictor = predictor_of(preset, tmp_path, zoom=find_preset(preset).zoom(image.shape))
+    assert predictor.predict_slice(image).shape == image.shape
+
+
+def test_a_large_image_gives_what_a_crop_gives(preset: str, tmp_path: Path) -> None:
+    predictor = predictor_of(preset, tmp_path)
     image = RANDOM.integers(0, 256, (1300, 1150), dtype=np.uint8)
     probability = predictor.predict_slice(image)
     assert probability.std() > 0.01
