@@ -6,6 +6,7 @@ import re
 import time
 from dataclasses import dataclass
 
+from napari_unet.launchers.launcher import ignore_progress
 from napari_unet.launchers.servers import scripts
 from napari_unet.launchers.servers.connection import Server
 from napari_unet.launchers.servers.needed_packages import needed_packages
@@ -81,8 +82,8 @@ async def _check_node(server: Server, devices: int) -> list[Check]:
         Check("host key", True, "the accepted one"),
     ]
     try:
-        store = await Store.open(server, lambda progress: None)
-        facts = await server.run(scripts.inspect(profile, store.root), timeout=300)
+        store = await Store.open(server, ignore_progress)
+        facts = await server.run(scripts.inspect(profile, store.folder), timeout=300)
     except UserError as error:
         return [*reached, Check("working folder", False, error.problem, error.remedy)]
     return [*reached, *judge(profile, facts, devices, time.time())]

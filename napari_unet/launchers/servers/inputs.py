@@ -73,7 +73,7 @@ def find_own_inputs(run: RunDirectory) -> Inputs:
 async def upload_inputs(store: Store, config: TrainingConfig, inputs: Inputs) -> TrainingConfig:
     """Send a configuration's files to a server; the configuration with their paths there."""
     changes = {
-        "data_url": f"{store.root}/store",
+        "data_url": str(store.folder.store),
         "image": await store.put_data(inputs.image),
         "labels": await store.put_data(inputs.labels),
     }

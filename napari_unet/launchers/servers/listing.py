@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from posixpath import join
+from pathlib import Path, PurePosixPath
 
-from napari_unet.launchers.launcher import check_run_name
+from napari_unet.launchers.launcher import check_run_name, ignore_progress
 from napari_unet.launchers.servers import scripts
 from napari_unet.launchers.servers.connection import Server
 from napari_unet.launchers.servers.event_loop import wait_for
 from napari_unet.launchers.servers.opening import ConnectionLostError
 from napari_unet.launchers.servers.profiles import Profile
 from napari_unet.launchers.servers.record import RemoteRecord, is_remote, read_record, write_record
-from napari_unet.launchers.servers.run_folder import RunFolder
 from napari_unet.launchers.servers.store import Store
+from napari_unet.launchers.servers.working_folder import RunFolder
 from training.config import TrainingConfig
 from training.errors import UserError
 from training.runs.event_reading import parse_summary
@@ -68,18 +67,18 @@ def adopt_run(profile: Profile, name: str, folder: Path) -> RunDirectory:
 async def _list(profile: Profile) -> list[RemoteRun]:
     server = Server(profile.node_profiles()[0])
     try:
-        root = (await Store.open(server, lambda progress: None)).root
+        runs = (await Store.open(server, ignore_progress)).folder.runs
         async with server.files() as files:
-            names = await files.list_names(join(root, "runs"))
+            names = await files.list_names(runs)
         visible = [name for name in sorted(names) if not name.startswith(".") or "/" in name]
-        return [await _summarize(server, join(root, "runs"), name) for name in visible]
+        return [await _summarize(server, runs, name) for name in visible]
     finally:
         await server.close()
 
 
-async def _summarize(server: Server, folder: str, name: str) -> RemoteRun:
+async def _summarize(server: Server, runs: PurePosixPath, name: str) -> RemoteRun:
     try:
-        run = RunFolder(server, join(folder, check_run_name(name)))
+        run = RunFolder(server, runs / check_run_name(name))
         async with server.files() as files:
             content = await files.read_ends(run.events, MOST_EVENTS)
         state = fold(RunState(), parse_summary(content))
@@ -97,8 +96,8 @@ async def _summarize(server: Server, folder: str, name: str) -> RemoteRun:
 async def _adopt(profile: Profile, name: str, run: RunDirectory) -> RunDirectory:
     nodes = [Server(node) for node in profile.node_profiles()]
     try:
-        stores = [await Store.open(node, lambda progress: None) for node in nodes]
-        paths = tuple(join(store.root, "runs", name) for store in stores)
+        stores = [await Store.open(node, ignore_progress) for node in nodes]
+        paths = tuple(str(store.folder.runs / name) for store in stores)
         folder = RunFolder(nodes[0], paths[0])
         launch = await folder.read_launch()
         text = await folder.read(folder.config)

@@ -10,14 +10,13 @@ import shutil
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager
-from pathlib import Path
-from posixpath import join
+from pathlib import Path, PurePosixPath
 from typing import IO
 
-from napari_unet.launchers.servers.connection import Server
 from napari_unet.launchers.servers.record import add_hash
 from napari_unet.launchers.servers.remote_files import CommandError, RemoteFiles
 from napari_unet.launchers.servers.store import hash_file
+from napari_unet.launchers.servers.working_folder import RunFolder
 from training.errors import UserError
 from training.files.append_files import open_to_append
 from training.files.atomic_files import UnwritableError, replacing, write_atomically
@@ -54,17 +53,15 @@ class Mirror:
     ----------
     run : RunDirectory
         The copy.
-    server : Server
-        The one whose directory is copied: the first node.
-    path : str
-        The run's directory there.
+    folder : RunFolder
+        Its directory on the server: the first node's, of several.
     """
 
-    def __init__(self, run: RunDirectory, server: Server, path: str) -> None:
+    def __init__(self, run: RunDirectory, folder: RunFolder) -> None:
         run.check_links()
         self.run = run
-        self.server = server
-        self.path = path
+        self.folder = folder
+        self.server = folder.server
         self._sighted: dict[tuple[str, int | None, int | None], float] = {}
         self._settled: set[tuple[str, int | None, int | None]] = set()
         self._copied: set[tuple[str, int | None, int | None]] = set()
@@ -105,18 +102,18 @@ class Mirror:
             await self._fetch_if_changed(path)
 
     async def _fetch_if_changed(self, path: Path) -> None:
-        name = self._name(path)
+        name, there = self.run.relative(path), self._there(path)
         for _ in range(FETCH_TRIES):
             async with self._files() as files:
-                if not await files.exists(join(self.path, name)):
+                if not await files.exists(there):
                     return
-                attributes = await files.stat(join(self.path, name))
+                attributes = await files.stat(there)
             state = (name, attributes.size, attributes.mtime)
             now = time.monotonic()
             first_sight = self._sighted.setdefault(state, now)
             if state in self._settled:
                 return
-            wanted = await self.server.digest(join(self.path, name), is_patient=True)
+            wanted = await self.server.digest(str(there), is_patient=True)
             if (path.exists() and hash_file(path) == wanted) or await self._fetch(
                 path, attributes.size or 0, wanted
             ):
@@ -137,7 +134,7 @@ class Mirror:
         try:
             with replacing(path) as file:
                 async with self._files() as files:
-                    source = files.chunks(join(self.path, self._name(path)), 0, size)
+                    source = files.chunks(self._there(path), 0, size)
                     async with aclosing(source) as chunks:
                         async for chunk in chunks:
                             _write(path, file, chunk)
@@ -150,11 +147,11 @@ class Mirror:
 
     async def _append(self, files: RemoteFiles, path: Path, *, only_lines: bool = False) -> None:
         """Append what the server's file has beyond the copy, which begins again if that did."""
-        source = join(self.path, self._name(path))
+        source = self._there(path)
         if not await files.exists(source):
             return
         attributes = await files.stat(source)
-        state = (source, attributes.size, attributes.mtime)
+        state = (str(source), attributes.size, attributes.mtime)
         if state in self._copied:
             return
         size = attributes.size or 0
@@ -183,7 +180,7 @@ class Mirror:
             self._copied.add(state)
 
     async def _continues(
-        self, files: RemoteFiles, source: str, size: int, path: Path, copy: IO[bytes]
+        self, files: RemoteFiles, source: PurePosixPath, size: int, path: Path, copy: IO[bytes]
     ) -> bool:
         """Whether the server's file is still the one whose first bytes were copied."""
         length = os.fstat(copy.fileno()).st_size
@@ -215,7 +212,7 @@ class Mirror:
         path = self.run.path / name
         if is_first_look and path.exists():
             return
-        source = join(self.path, name)
+        source = self._there(path)
         if is_inside(path, self.run.path) and await files.exists(source):
             with _writing(path):
                 path.parent.mkdir(exist_ok=True)
@@ -223,8 +220,9 @@ class Mirror:
             _keep_room(path, len(content))
             await asyncio.to_thread(write_atomically, path, content)
 
-    def _name(self, path: Path) -> str:
-        return path.relative_to(self.run.path).as_posix()
+    def _there(self, path: Path) -> PurePosixPath:
+        """The file on the server that a file of the copy is of."""
+        return self.folder.path / self.run.relative(path)
 
     @asynccontextmanager
     async def _files(self) -> AsyncIterator[RemoteFiles]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import PurePosixPath
 from typing import Any, Self
 
 from pydantic import Field, model_validator
 
 from napari_unet.launchers.servers.document import Document
 from napari_unet.launchers.servers.profiles import MOST_DEVICES, Profile
+from napari_unet.launchers.servers.working_folder import can_be_run
 from training.errors import UserError
 from training.files.atomic_files import write_atomically
 from training.files.file_locks import locked
@@ -59,19 +59,13 @@ class RemoteRecord(Document):
         servers = 1 + len(self.profile.nodes)
         if len(self.paths) not in (0, servers):
             raise UserError(f"It names {len(self.paths)} folders on {servers} servers.")
-        if not all(map(_is_run_folder, self.paths)):
+        if not all(map(can_be_run, self.paths)):
             raise UserError(f"The run's folders are {self.paths!r:.99}.")
         return self
 
     def node_of(self, rank: int) -> int:
         """Index of the node that a rank's process runs on."""
         return rank // (self.devices // (1 + len(self.profile.nodes)))
-
-
-def _is_run_folder(path: str) -> bool:
-    """Whether a path can be a run's on a server: a run is deleted there with all that is in it."""
-    parts = PurePosixPath(path).parts
-    return len(parts) > 2 and parts[-2] == "runs" and ".." not in parts and "\0" not in path
 
 
 def is_remote(run: RunDirectory) -> bool:

@@ -39,8 +39,8 @@ from napari_unet.launchers.servers.record import (
     write_record,
 )
 from napari_unet.launchers.servers.remote_files import CommandError
-from napari_unet.launchers.servers.run_folder import RunFolder
 from napari_unet.launchers.servers.store import Store, make_run_folder, share_checkpoint
+from napari_unet.launchers.servers.working_folder import RunFolder
 from training.config import TrainingConfig
 from training.errors import UserError
 from training.runs.run_directory import RunDirectory
@@ -200,7 +200,7 @@ class RemoteLauncher:
                 f"The run {run.name} has no device {rank}.", f"It has 0 to {record.devices - 1}."
             )
         folder = self._watched(record)[node]
-        mirror = Mirror(run, folder.server, str(folder.path))
+        mirror = Mirror(run, folder)
         return wait_for(mirror.copy_device_log(rank))
 
     def close(self) -> None:
@@ -242,8 +242,7 @@ class RemoteLauncher:
                     f"--node_rank={rank}",
                     f"--master_addr={record.profile.master_addr}",
                 ]
-            path = str(folder.path)
-            script = scripts.start(server.profile, source, path, record.run_id, key, arguments)
+            script = scripts.start(server.profile, source, folder, record.run_id, key, arguments)
             await server.run(script)
         update_record(run, is_running=True)
 
@@ -251,7 +250,7 @@ class RemoteLauncher:
         run_id = read_record(run).run_id
         for folder in self._controlled(run):
             await folder.check_owner(run_id)
-            await folder.server.run(scripts.request_stop(str(folder.path)))
+            await folder.server.run(scripts.request_stop(folder))
 
     async def _cancel(self, run: RunDirectory, *, delete: bool) -> None:
         run_id = read_record(run).run_id
@@ -321,9 +320,9 @@ class RemoteLauncher:
         folder = self._watched(record)[0]
         if not await folder.belongs_to(record.run_id):
             return
-        facts = await folder.server.run(scripts.why_it_ended(str(folder.path)))
+        facts = await folder.server.run(scripts.why_it_ended(folder))
         line = json.dumps(ending_event(facts, self.name))
-        await folder.server.run(scripts.append_line(str(folder.events), line))
+        await folder.server.run(scripts.append_line(folder.events, line))
         await mirror.copy_events()
 
     def _controlled(self, run: RunDirectory) -> Nodes:
@@ -363,8 +362,7 @@ class RemoteLauncher:
 
     def _mirror(self, run: RunDirectory, record: RemoteRecord) -> Mirror:
         if run.path not in self._mirrors:
-            first = self._watched(record)[0]
-            self._mirrors[run.path] = Mirror(run, first.server, str(first.path))
+            self._mirrors[run.path] = Mirror(run, self._watched(record)[0])
         return self._mirrors[run.path]
 
 

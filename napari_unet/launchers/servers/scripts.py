@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import shlex
+from pathlib import PurePosixPath
 from posixpath import basename, dirname, join
 
 from napari_unet.launchers.servers.needed_packages import needed_packages
 from napari_unet.launchers.servers.profiles import Profile
 from napari_unet.launchers.servers.record import RUN_ID
+from napari_unet.launchers.servers.working_folder import WorkingFolder
 from training.devices.node_link import LAUNCH_KEY
 from training.devices.npus import CANN_PLACES, SMI_PLACES
 from training.devices.run_processes import RUN_MARK
 from training.errors import UserError
+from training.runs.run_paths import RunPaths
 
+RemotePaths = RunPaths[PurePosixPath]
 _KILL_ROUNDS = 50
 # Prints a section for each package: its version in the last line, or why it can't be imported.
 _IMPORT = """
@@ -59,18 +63,18 @@ python=$(command -v python || command -v python3) ||
 
 
 def start(
-    profile: Profile, source: str, run: str, run_id: str, key: str, arguments: list[str]
+    profile: Profile, source: str, run: RemotePaths, run_id: str, key: str, arguments: list[str]
 ) -> str:
     """Start a run's launcher in a session of its own, which outlives the connection.
 
     The key is a secret that the nodes of this launch share.
     """
-    command = shlex.join(["-P", "-m", "training.launch_8p", "--run_dir", run, *arguments])
+    command = shlex.join(["-P", "-m", "training.launch_8p", "--run_dir", str(run.path), *arguments])
     return f"""
 {activation(profile, source)}
-cd -- {shlex.quote(run)} || return
+cd -- {_quote(run.path)} || return
 export {RUN_MARK}={_checked(run_id)} {LAUNCH_KEY}={shlex.quote(key)}
-setsid nohup "$python" {command} >>train.log 2>&1 &
+setsid nohup "$python" {command} >>{run.log.name} 2>&1 &
 """
 
 
@@ -94,31 +98,31 @@ done
 find_processes | wc -l"""
 
 
-def why_it_ended(run: str) -> str:
+def why_it_ended(run: RemotePaths) -> str:
     """Print what may tell why a run ended without a word: boot, free disk, last lines."""
     return f"""
-cd -- {shlex.quote(run)} || return
+cd -- {_quote(run.path)} || return
 echo "boot $(cat /proc/sys/kernel/random/boot_id)"
-echo "started-at $(sed -n 's/.*"boot_id": "\\([^"]*\\)".*/\\1/p' launch.json 2>/dev/null)"
+echo "started-at $(sed -n 's/.*"boot_id": "\\([^"]*\\)".*/\\1/p' {run.launch.name} 2>/dev/null)"
 echo "free $(df -P -k . | tail -n 1 | awk '{{print $4}}')"
-tail -n 20 train.log 2>/dev/null
+tail -n 20 {run.log.name} 2>/dev/null
 true"""
 
 
-def append_line(path: str, line: str) -> str:
+def append_line(path: PurePosixPath, line: str) -> str:
     """Append a line to a file, after ending a line that a killed process left unfinished."""
-    quoted = shlex.quote(path)
+    quoted = _quote(path)
     return f"""
 [ -s {quoted} ] && [ -n "$(tail -c 1 -- {quoted})" ] && echo >> {quoted}
 printf '%s\\n' {shlex.quote(line)} >> {quoted}"""
 
 
-def inspect(profile: Profile, folder: str) -> str:
+def inspect(profile: Profile, folder: WorkingFolder) -> str:
     """Print a server's facts in sections that begin with ``@@<name>``."""
     smi = " ".join(f'"{place}"' for place in ("npu-smi", *SMI_PLACES))
     return f"""
 echo @@clock; date +%s
-echo @@disk; df -P -k -- {shlex.quote(folder)} | tail -n 1
+echo @@disk; df -P -k -- {_quote(folder.path)} | tail -n 1
 smi=
 for place in {smi}; do
   if command -v "$place" >/dev/null; then smi=$place; break; fi
@@ -135,6 +139,10 @@ echo @@packages
 timeout 180 "$python" -P -c {shlex.quote(_IMPORT)} {shlex.join(needed_packages().values())}
 ) 2>&1
 true"""
+
+
+def _quote(path: PurePosixPath) -> str:
+    return shlex.quote(str(path))
 
 
 def _checked(run_id: object) -> str:
@@ -163,18 +171,19 @@ rm -f -- {packed}
 [ -d {target} ]"""
 
 
-def sweep(root: str) -> str:
+def sweep(folder: WorkingFolder) -> str:
     """Remove what interrupted uploads left in a working folder more than a day ago."""
     return f"""
-cd -- {shlex.quote(root)} || return
-find store source -mindepth 1 -maxdepth 1 -name '.*' -mtime +0 -exec rm -rf -- {{}} +
-find runs -mindepth 3 -maxdepth 3 -path '*/checkpoints/.*' -type f -mtime +0 -delete
+cd -- {_quote(folder.path)} || return
+find {folder.store.name} {folder.source.name} -mindepth 1 -maxdepth 1 -name '.*' -mtime +0 \
+  -exec rm -rf -- {{}} +
+find {folder.runs.name} -mindepth 3 -maxdepth 3 -path '*/checkpoints/.*' -type f -mtime +0 -delete
 true"""
 
 
-def request_stop(run: str) -> str:
+def request_stop(run: RemotePaths) -> str:
     """Ask a run to end after its current step."""
-    return f"touch -- {shlex.quote(run + '/stop')}"
+    return f"touch -- {_quote(run.stop_request)}"
 
 
 def remove(path: str) -> str:

@@ -20,7 +20,7 @@ from napari_unet.launchers.launcher import OnProgress, UploadProgress
 from napari_unet.launchers.servers import scripts
 from napari_unet.launchers.servers.connection import Server
 from napari_unet.launchers.servers.remote_files import CHUNK, CommandError
-from napari_unet.launchers.servers.run_folder import RunFolder
+from napari_unet.launchers.servers.working_folder import RunFolder, WorkingFolder
 from training.config import TrainingConfig
 from training.errors import UserError
 from training.runs.run_paths import checkpoint_step
@@ -29,21 +29,21 @@ SEND_TRIES = 3
 
 
 class Store:
-    """A server's working folder: ``store/`` of data, ``source/`` of programs, ``runs/``.
+    """Sends files to a server's working folder.
 
     Parameters
     ----------
     server : Server
         The server.
-    root : str
-        The working folder's absolute path there.
+    folder : WorkingFolder
+        The working folder, by its absolute path there.
     on_progress : callable
         Called with a :class:`UploadProgress` as bytes go out; never for what is there already.
     """
 
-    def __init__(self, server: Server, root: str, on_progress: OnProgress) -> None:
+    def __init__(self, server: Server, folder: WorkingFolder, on_progress: OnProgress) -> None:
         self.server = server
-        self.root = root
+        self.folder = folder
         self._on_progress = on_progress
 
     @classmethod
@@ -53,12 +53,12 @@ class Store:
         What interrupted uploads left there more than a day ago is removed.
         """
         async with server.files() as files:
-            folder = server.profile.folder.removeprefix("~/")
-            for name in ("store", "source", "runs"):
-                await files.make_folder(join(folder, name))
-            root = await files.real_path(folder)
-        await server.run(scripts.sweep(root))
-        return cls(server, root, on_progress)
+            named = WorkingFolder(server.profile.folder.removeprefix("~/"))
+            for path in named.all():
+                await files.make_folder(path)
+            folder = WorkingFolder(await files.real_path(named.path))
+        await server.run(scripts.sweep(folder))
+        return cls(server, folder, on_progress)
 
     async def put_data(self, path: Path) -> str:
         """Send a data file unless the server has its content; its path there.
@@ -72,7 +72,7 @@ class Store:
             with _reading(path):
                 digest = await asyncio.to_thread(hash_file, path)
                 size = path.stat().st_size
-            target = join(self.root, "store", digest + path.suffix)
+            target = str(self.folder.store / f"{digest}{path.suffix}")
             if await self._has(target):
                 return target
             if await self._put(path.name, _chunks(path, size), size, target, digest):
@@ -89,9 +89,9 @@ class Store:
         """
         archive = pack_source()
         digest = hashlib.sha256(archive).hexdigest()
-        folder = join(self.root, "source", digest)
+        folder = str(self.folder.source / digest)
         if not await self._has(folder):
-            packed = join(self.root, "source", f".{digest}.tar.gz")
+            packed = str(self.folder.source / f".{digest}.tar.gz")
             await self._put("training source", _pieces(archive), len(archive), packed, digest)
             await self.server.run(scripts.unpack(packed, folder))
         return folder
@@ -216,7 +216,7 @@ async def make_run_folder(
     UserError
         If there is a run of that name.
     """
-    folder = RunFolder(store.server, join(store.root, "runs", name))
+    folder = RunFolder(store.server, store.folder.runs / name)
     async with store.server.files() as files:
         if await files.exists(folder.log):  # there from the launch on
             raise UserError(

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -35,6 +35,7 @@ from training.console import printable
 from training.errors import UserError
 from training.runs.event_log import EventLog
 from training.runs.run_directory import RunDirectory
+from training.runs.run_paths import RunPaths
 from training.runs.run_state import load_state
 
 ROOT = Path(__file__).parents[3]
@@ -237,7 +238,14 @@ def test_ids_of_runs_are_no_scripts(tmp_path: Path, run_id: Any) -> None:
         with pytest.raises(UserError, match="damaged"):
             script(run_id)
     with pytest.raises(UserError, match="damaged"):
-        scripts.start(Profile(name="lab", host="host"), "/source", "/run", run_id, "key", [])
+        scripts.start(
+            Profile(name="lab", host="host"),
+            "/source",
+            RunPaths(PurePosixPath("/run")),
+            run_id,
+            "key",
+            [],
+        )
     run = RunDirectory(tmp_path)
     write_unchecked_record(run, run_id=run_id)
     with pytest.raises(UserError, match="damaged"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tempfile
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 from hypothesis import example, given, settings
@@ -30,6 +30,7 @@ from tests.napari_unet.launchers.servers.quick_server import (
 from tests.napari_unet.launchers.servers.sshd import Sshd
 from training.errors import UserError
 from training.runs.run_directory import RunDirectory
+from training.runs.run_paths import RunPaths
 
 HOSTILE = 'it\'s "$(touch owned)"; `touch owned`\n& touch owned\t| *?~ \\ é 膜 -rf'
 BASH = shutil.which("bash") or "/bin/bash"
@@ -63,12 +64,13 @@ def test_scripts_name_files_exactly(folder_name: str, file_name: str) -> None:
         folder = outer / folder_name
         folder.mkdir()
         path = folder / file_name
+        run = RunPaths(PurePosixPath(folder))
         path.write_bytes(b"first\nunfinished")
-        bash(scripts.append_line(str(path), HOSTILE.replace("\n", " ")), outer)
+        bash(scripts.append_line(PurePosixPath(path), HOSTILE.replace("\n", " ")), outer)
         assert path.read_text().splitlines()[1:] == ["unfinished", HOSTILE.replace("\n", " ")]
-        bash(scripts.request_stop(str(folder)), outer)
+        bash(scripts.request_stop(run), outer)
         assert {one.name for one in folder.iterdir()} == {file_name, "stop"}
-        assert "started-at" in bash(scripts.why_it_ended(str(folder)), outer)
+        assert "started-at" in bash(scripts.why_it_ended(run), outer)
         assert [one.name for one in outer.iterdir()] == [folder_name]
 
 

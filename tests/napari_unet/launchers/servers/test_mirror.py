@@ -12,6 +12,7 @@ from napari_unet.launchers.servers.event_loop import wait_for
 from napari_unet.launchers.servers.mirror import MOST_PREVIEW, Mirror
 from napari_unet.launchers.servers.record import RemoteRecord, write_record
 from napari_unet.launchers.servers.remote_files import CommandError
+from napari_unet.launchers.servers.working_folder import RunFolder
 from tests.napari_unet.launchers.servers.sshd import Sshd
 from training.errors import UserError
 from training.runs.run_directory import RunDirectory
@@ -43,7 +44,7 @@ def run(sshd: Sshd, there: RunDirectory, tmp_path: Path) -> RunDirectory:
 
 @pytest.fixture
 def mirror(sshd: Sshd, there: RunDirectory, run: RunDirectory) -> Mirror:
-    return Mirror(run, Server(sshd.profile()), str(there.path))
+    return Mirror(run, RunFolder(Server(sshd.profile()), str(there.path)))
 
 
 def test_a_line_of_some_mebibytes_is_copied(
@@ -78,7 +79,7 @@ def test_several_commands_copy_a_log_once(
     sshd: Sshd, there: RunDirectory, run: RunDirectory
 ) -> None:
     there.device_log(0).write_bytes(bytes(range(256)) * 2**15)
-    mirrors = [Mirror(run, Server(sshd.profile()), str(there.path)) for _ in range(3)]
+    mirrors = [Mirror(run, RunFolder(Server(sshd.profile()), str(there.path))) for _ in range(3)]
 
     async def copy_at_once() -> None:
         await asyncio.gather(*(mirror.copy_device_log(0) for mirror in mirrors))

@@ -1,4 +1,4 @@
-"""A run's directory on a server."""
+"""A server's working folder, and the directories of the runs in it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,31 @@ from napari_unet.launchers.servers.connection import Server
 from training.errors import UserError
 from training.files.untrusted_files import parse_json
 from training.runs.run_paths import RunPaths
+
+_STORE, _SOURCE, _RUNS = "store", "source", "runs"
+
+
+class WorkingFolder:
+    """Names what lies in a server's working folder, and touches no disk.
+
+    Parameters
+    ----------
+    path : str or PurePosixPath
+        The folder on the server.
+    """
+
+    def __init__(self, path: str | PurePosixPath) -> None:
+        self.path = PurePosixPath(path)
+        self.store = self.path / _STORE
+        """Data files, each called by the SHA-256 of its content."""
+        self.source = self.path / _SOURCE
+        """Folders of the training source, each called by the SHA-256 of its archive."""
+        self.runs = self.path / _RUNS
+        """The runs' directories."""
+
+    def all(self) -> list[PurePosixPath]:
+        """Give every folder above."""
+        return [self.store, self.source, self.runs]
 
 
 class RunFolder(RunPaths[PurePosixPath]):
@@ -100,3 +125,9 @@ class RunFolder(RunPaths[PurePosixPath]):
         """Remove the folder with all that is in it."""
         async with self.server.files() as files:
             await files.remove_tree(self.path)
+
+
+def can_be_run(path: str) -> bool:
+    """Say whether a path can be a run's: a run is deleted there with all that is in it."""
+    parts = PurePosixPath(path).parts
+    return len(parts) > 2 and parts[-2] == _RUNS and ".." not in parts and "\0" not in path
