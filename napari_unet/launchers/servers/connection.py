@@ -98,7 +98,7 @@ class Server:
         """
         connection = await self.connect(is_patient=is_patient)
         mark = secrets.token_hex(8)
-        async with self._translated(), asyncio.timeout(timeout):
+        async with self._translated(connection), asyncio.timeout(timeout):
             process = await connection.create_process(
                 "exec bash -l", input=_with_marks(script, mark), encoding=None
             )
@@ -169,7 +169,7 @@ class Server:
     async def files(self, *, is_patient: bool = False) -> AsyncIterator[RemoteFiles]:
         """The server's files. Their errors leave it as :class:`UserError`."""
         connection = await self.connect(is_patient=is_patient)
-        async with self._translated():
+        async with self._translated(connection):
             if self._files is None:
                 async with asyncio.timeout(REQUEST_SECONDS):
                     sftp = await connection.start_sftp_client(
@@ -189,7 +189,7 @@ class Server:
                 self._connection.abort()
 
     @asynccontextmanager
-    async def _translated(self) -> AsyncIterator[None]:
+    async def _translated(self, connection: asyncssh.SSHClientConnection) -> AsyncIterator[None]:
         """Turn what asyncssh raises into sentences; what breaks the connection drops it."""
         import asyncssh
 
@@ -199,17 +199,17 @@ class Server:
         except (asyncssh.SFTPNoSpaceOnFilesystem, asyncssh.SFTPQuotaExceeded) as error:
             raise disk_full(name) from error
         except (asyncssh.SFTPNoConnection, asyncssh.SFTPConnectionLost) as error:
-            await self._drop()
+            self._drop(connection)
             raise ConnectionLostError(f"The connection to {name} was lost.") from error
         except asyncssh.SFTPFailure as error:
             raise await self._explain_failure(error) from error
         except asyncssh.SFTPError as error:
             raise CommandError(f"A file on {name} can't be used: {error.reason}.") from error
         except TimeoutError as error:
-            await self._drop()
+            self._drop(connection)
             raise ConnectionLostError(f"{name} did not answer in time.") from error
         except (asyncssh.Error, ConnectionError) as error:
-            await self._drop()
+            self._drop(connection)
             raise ConnectionLostError(f"The connection to {name} was lost: {error}.") from error
 
     async def _explain_failure(self, error: asyncssh.SFTPError) -> UserError:
@@ -219,10 +219,11 @@ class Server:
             return disk_full(self.profile.name)
         return CommandError(f"A file on {self.profile.name} can't be used: {error.reason}.")
 
-    async def _drop(self) -> None:
-        if self._connection is not None:
-            self._connection.abort()
-        self._connection = self._files = None
+    def _drop(self, connection: asyncssh.SSHClientConnection) -> None:
+        """Give a connection up; there may be a newer one already."""
+        connection.abort()
+        if self._connection is connection:
+            self._connection = self._files = None
 
     def _lost(self, wait: float) -> ConnectionLostError:
         return ConnectionLostError(

@@ -69,6 +69,7 @@ class HostKeyCheck:
         self.host, self.port = "", DEFAULT_PORT
         self.has_entries = False
         self.has_known_keys = False
+        self.has_foreign_certificate = False  # whether the server showed one
         self._revoked: list[asyncssh.SSHKey] = []
         self.offered: asyncssh.SSHKey | None = None
 

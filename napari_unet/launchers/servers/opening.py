@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     import asyncssh
 
 CONNECT_SECONDS = 20
+# Without certificates: like ssh, it asks about the key of one whose authority is unknown.
+PLAIN_KEYS = (
+    "ssh-ed25519,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521,"
+    "rsa-sha2-512,rsa-sha2-256"
+)
 # A dead line is noticed after KEEPALIVE_SECONDS * (KEEPALIVE_COUNT + 1) at the latest.
 KEEPALIVE_SECONDS, KEEPALIVE_COUNT = 10, 2
 
@@ -53,7 +58,10 @@ async def open_connection(profile: Profile) -> asyncssh.SSHClientConnection:
             # A server without a key of the accepted kind hangs up: look at what it has.
             if not check.has_entries:
                 raise
-            return await asyncssh.connect(profile.host, **options, server_host_key_algs="default")
+        except asyncssh.HostKeyNotVerifiable:
+            if not check.has_foreign_certificate:
+                raise
+        return await asyncssh.connect(profile.host, **options, server_host_key_algs=PLAIN_KEYS)
     except asyncssh.HostKeyNotVerifiable as error:
         if check.offered is None:
             raise _jump_refused(profile, str(error)) from error
@@ -86,6 +94,10 @@ def _client_of(check: HostKeyCheck) -> type[asyncssh.SSHClient]:
     class Client(asyncssh.SSHClient):
         def validate_host_public_key(self, host: str, addr: str, port: int, key: Any) -> bool:
             check.offered = key
+            return False
+
+        def validate_host_ca_key(self, host: str, addr: str, port: int, key: Any) -> bool:
+            check.has_foreign_certificate = True
             return False
 
     return Client

@@ -154,6 +154,25 @@ def test_an_authority_of_others_leaves_a_key_unknown(unknown_sshd: Sshd, home: P
     assert run(Server(unknown_sshd.profile()), "echo here") == "here\n"
 
 
+def test_a_certificate_of_an_unknown_authority_leaves_a_key_unknown(
+    unknown_sshd: Sshd, home: Path, tmp_path: Path
+) -> None:
+    authority = make_key(tmp_path / "authority")
+    unknown_sshd.stop()
+    unknown_sshd.certify_host_key(authority)
+    unknown_sshd.start()
+    with pytest.raises(UnknownHostKeyError) as caught:
+        run(Server(unknown_sshd.profile()), "true")
+    accept_host_key(caught.value)
+    known_hosts = home / ".ssh" / "known_hosts"
+    assert known_hosts.read_text() == unknown_sshd.known_hosts_line()
+    assert run(Server(unknown_sshd.profile()), "echo here") == "here\n"
+
+    vouched = authority.with_suffix(".pub").read_text()
+    known_hosts.write_text(f"@cert-authority [127.0.0.1]:* {vouched}")
+    assert run(Server(unknown_sshd.profile()), "echo here") == "here\n"
+
+
 def test_a_revoked_key_is_refused(sshd: Sshd, home: Path) -> None:
     line = sshd.known_hosts_line()
     (home / ".ssh" / "known_hosts").write_text(f"{line}@revoked * {line.split(' ', 1)[1]}")
