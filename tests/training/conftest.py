@@ -2,13 +2,17 @@
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
 from scipy import ndimage
+
+from tests.training.launches import Launch
+from training.devices.run_processes import kill_processes
+from training.runs.run_directory import RunDirectory
 
 SIDE, SLICES = 64, 6
 Train = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -43,3 +47,39 @@ def train(*options: object) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         training_command(*options), capture_output=True, text=True, timeout=300, check=False
     )
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder with a stack that each of a launch's workers takes some slices of."""
+    folder = tmp_path_factory.mktemp("small stack")
+    random = np.random.default_rng(0)
+    inside = np.repeat(np.repeat(random.random((10, 8, 8)) < 0.7, 8, axis=1), 8, axis=2)
+    images = np.clip(inside * 120 + random.normal(60, 20, inside.shape), 0, 255)
+    tifffile.imwrite(folder / "train-volume.tif", images.astype(np.uint8))
+    tifffile.imwrite(folder / "train-labels.tif", inside.astype(np.uint8) * 255)
+    return folder
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunDirectory:
+    """A run that is not made yet, at a path with quotes and spaces."""
+    return RunDirectory(tmp_path / "it's a run")
+
+
+@pytest.fixture
+def launch(run: RunDirectory, data: Path) -> Iterator[Callable[..., Launch]]:
+    """``launch(*options)`` trains ``run``; what it starts is ended with the test."""
+    launched: list[Launch] = []
+
+    def start(*arguments: str, new: bool = True, **environment: str) -> Launch:
+        config = [f"--data_url={data}", "--preset=compact", "--batchsize=1"] if new else []
+        launched.append(Launch(run, [*config, *arguments], **environment))
+        return launched[-1]
+
+    yield start
+    for begun in launched:
+        kill_processes(begun.id)
+        if begun.process.stdout is not None:
+            begun.process.stdout.close()
+        begun.process.wait()

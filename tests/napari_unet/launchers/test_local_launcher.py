@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from napari_unet.launchers.local_launcher import LocalLauncher
+from napari_unet.launchers.local_launcher import LocalLauncher, start_detached
 from napari_unet.runs.run_follower import RunFollower
 from napari_unet.runs.run_list import summarize
 from training.config import TrainingConfig, preset_config
@@ -82,19 +82,12 @@ def test_a_cancelled_run_leaves_no_process_and_no_folder(
 def test_of_two_windows_that_resume_a_run_either_can_cancel_it(
     launcher: LocalLauncher, config: TrainingConfig
 ) -> None:
-    """The process that lost records nothing."""
+    """Of the processes that they start, the one that comes too late records nothing."""
     run = RunDirectory(launcher.runs_folder / "run")
     run.create(config.replace(steps=100_000))
-    program = (
-        "import sys, pathlib\n"
-        "from napari_unet.launchers.local_launcher import LocalLauncher\n"
-        "from training.runs.run_directory import RunDirectory\n"
-        "run = RunDirectory(sys.argv[1])\n"
-        "LocalLauncher(run.path.parent).resume(run)\n"
-    )
-    command = [sys.executable, "-c", program, str(run.path)]
-    windows = [subprocess.Popen(command) for _ in range(2)]
-    assert [window.wait() for window in windows] == [0, 0]
+    command = [sys.executable, "-P", "-m", "training.train", "--run_dir", str(run.path)]
+    for _window in range(2):
+        start_detached(command, run.log)
     wait_until(lambda: "Another process is training" in run.log.read_text(), run)
     training = run.find_training()
     assert training is not None

@@ -1,0 +1,143 @@
+"""Runs on several devices: msrun with CPU workers, real files, real deaths."""
+
+from __future__ import annotations
+
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.training.launches import Launch, events, fingerprints, losses, wait_until
+from training.devices.run_processes import find_workers
+from training.runs.run_directory import RunDirectory
+from training.runs.run_state import load_state
+
+
+@pytest.mark.heavy
+def test_four_workers_train_one_model(
+    run: RunDirectory, data: Path, launch: Callable[..., Launch], tmp_path: Path
+) -> None:
+    """And step by step the one that a single process trains with the same global batch."""
+    first = launch("--devices=4", "--device=cpu", "--steps=5")
+    output = first.wait()
+    assert first.process.returncode == 0, output
+    state = load_state(run.events)
+    assert state.status == "finished"
+    assert state.started is not None and state.started["world_size"] == 4
+    assert len(fingerprints(run, 4)) == 1
+    for rank in range(4):
+        assert "step: 1, loss is" in run.device_log(rank).read_text()
+    assert run.best.exists()
+    assert first.left() == []
+
+    single = RunDirectory(tmp_path / "single")
+    options = [f"--data_url={data}", "--preset=compact", "--device=cpu", "--steps=5"]
+    command = [sys.executable, "-P", "-m", "training.train", "--run_dir", single.path]
+    subprocess.run([*command, *options, "--batchsize=4"], check=True)
+    assert losses(run) == pytest.approx(losses(single), rel=1e-3)
+
+
+@pytest.mark.heavy
+def test_a_worker_that_dies_is_reported_and_the_rest_ends(
+    run: RunDirectory, launch: Callable[..., Launch]
+) -> None:
+    first = launch("--devices=2", "--device=cpu", "--distribute_epochs=5000", "--eval_interval=1")
+    first.wait_for_step(8)
+    first.worker(1).kill()
+    killed = time.monotonic()
+    first.wait()
+    assert time.monotonic() - killed < 60
+    assert first.process.returncode == 1
+    assert first.left() == []
+    failure = load_state(run.events).failure
+    assert failure is not None
+    assert failure["message"] == "The process of device 1 was killed by SIGKILL."
+    assert "step: 7, loss is" in failure["traceback"]
+    assert str(run.device_log(1)) in failure["remedy"]
+    done = int(re.findall(r"_(\d+)\.safetensors", run.list_checkpoints()[-1].name)[0])
+
+    again = launch("--devices=3", new=False)
+    again.wait_for_step(done + 1)
+    again.process.send_signal(signal.SIGTERM)
+    again.wait()
+    assert again.process.returncode == 0
+    starts = [event for event in events(run) if event["kind"] == "started"]
+    assert [start["world_size"] for start in starts] == [2, 3]
+    assert starts[1]["first_step"] == done
+    assert load_state(run.events).status == "stopped"
+    assert len(fingerprints(run, 3)) == 1
+    assert (run.device_log(0).parent / "log.1.log").exists()
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize(
+    ("signals", "code"), [([signal.SIGINT] * 2, 1), ([signal.SIGKILL], -signal.SIGKILL)]
+)
+def test_a_launcher_that_is_cancelled_or_killed_leaves_no_process(
+    signals: list[int], code: int, launch: Callable[..., Launch]
+) -> None:
+    first = launch("--devices=2", "--device=cpu", "--distribute_epochs=5000")
+    wait_until(lambda: len(find_workers(first.id)) == 2)
+    for number in signals:
+        first.process.send_signal(number)
+        time.sleep(0.2)  # two signals at the same instant are one
+    first.wait()
+    assert first.process.returncode == code
+    wait_until(lambda: first.left() == [])
+
+
+def test_one_device_needs_no_msrun(run: RunDirectory, launch: Callable[..., Launch]) -> None:
+    first = launch("--devices=1", "--device=cpu", "--epochs=1")
+    output = first.wait()
+    assert first.process.returncode == 0, output
+    assert load_state(run.events).status == "finished"
+    assert output.count("step: 1, loss is") == 1
+    assert run.log.read_text().count("step: 1, loss is") == 1
+    assert run.device_log(0).read_text() == run.log.read_text()
+
+
+def test_a_clock_that_is_set_back_meanwhile_makes_no_failure(
+    run: RunDirectory, launch: Callable[..., Launch], tmp_path: Path
+) -> None:
+    """The launcher's clock is an hour ahead of that of the training."""
+    (tmp_path / "clock").mkdir()
+    (tmp_path / "clock" / "sitecustomize.py").write_text(
+        "import sys, time\n"
+        "now = time.time\n"
+        "if 'training.launch_8p' in sys.orig_argv:\n"
+        "    time.time = lambda: now() + 3600\n"
+    )
+    path = str(tmp_path / "clock")
+    first = launch("--devices=1", "--device=cpu", "--steps=1", PYTHONPATH=path)
+    output = first.wait()
+    assert first.process.returncode == 0, output
+    assert [event["kind"] for event in events(run)].count("failed") == 0
+
+
+def test_msruns_port_is_taken(run: RunDirectory, launch: Callable[..., Launch]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        first = launch("--devices=2", "--device=cpu", f"--master_port={port}")
+        assert f"msrun can't use 127.0.0.1:{port}" in first.wait()
+    assert first.process.returncode == 2
+    failure = load_state(run.events).failure
+    assert failure is not None and "--master_port" in failure["remedy"]
+
+
+def test_mindspore_is_missing(data: Path, tmp_path: Path) -> None:
+    program = (
+        "import sys; sys.modules['mindspore'] = None; from training.launch_8p import main; "
+        "sys.exit(main(sys.argv[1:]))"
+    )
+    run = RunDirectory(tmp_path / "run")
+    options = [f"--data_url={data}", "--device=cpu", "--run_dir", run.path]
+    done = subprocess.run([sys.executable, "-c", program, *options], capture_output=True, text=True)
+    assert "MindSpore is missing" in done.stderr
+    assert done.returncode == 2
+    assert load_state(run.events).status == "failed"
