@@ -73,13 +73,16 @@ class Evaluation:
         return Evaluation(self.fold, slices, mean_figures(slices), chosen)
 
     def to_dict(self) -> dict[str, Any]:
+        """Return the figures as a document of JSON."""
         return asdict(self)
 
     def to_json(self) -> str:
+        """Write the figures as JSON."""
         return json.dumps(self.to_dict(), indent=2) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> Evaluation:
+        """Read what :meth:`to_json` wrote."""
         return cls(**json.loads(text))
 
     def to_csv(self) -> str:
@@ -89,6 +92,7 @@ class Evaluation:
         return csv_table(columns, ([figures[name] for name in columns] for figures in lines))
 
     def table(self) -> str:
+        """Format the figures as a table for a terminal."""
         return format_table(self.slices, self.mean)
 
 

@@ -93,6 +93,7 @@ class LabelledTable(QTableView):
         self.clicked.connect(self._on_clicked)
 
     def show_counts(self, counts: LabelCounts | None) -> None:
+        """Show the slices that new counts have labels on; None: none."""
         self._slices.show_counts(counts)
 
     def _on_clicked(self, index: QModelIndex) -> None:

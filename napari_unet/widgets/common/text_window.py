@@ -29,6 +29,7 @@ class TextWindow(QDialog):
         self.resize(700, 480)
 
     def text(self) -> str:
+        """Return the text that is shown."""
         return self._text.toPlainText()
 
     def show_text(self, text: str) -> None:

@@ -50,10 +50,12 @@ class ErrorLayer:
             selection.active = active  # whoever was painting goes on with that layer
 
     def refresh(self) -> None:
+        """Draw the wrong pixels again, if they are shown."""
         if self.layer is not None:
             self.layer.refresh()
 
     def remove(self) -> None:
+        """Remove the layer, if it is shown."""
         if self.layer is not None:
             self._viewer.layers.remove(self.layer)
 

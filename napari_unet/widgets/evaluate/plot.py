@@ -48,6 +48,7 @@ class DicePlot(pyqtgraph.PlotWidget):  # type: ignore[misc]
         self.set_theme(theme)
 
     def set_theme(self, theme: str) -> None:
+        """Take the colours of one of napari's themes."""
         apply_theme(self, theme)
         self._mean.setPen(pyqtgraph.mkPen(color(theme, "secondary"), style=_DASHES))
         self._shown.setPen(pyqtgraph.mkPen(color(theme, "text"), width=1))

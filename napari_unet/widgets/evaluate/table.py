@@ -35,6 +35,7 @@ class FiguresModel(QAbstractTableModel):
         self._comparison: Comparison | None = None
 
     def set_comparison(self, comparison: Comparison | None) -> None:
+        """Show another comparison; None: nothing is compared."""
         self.beginResetModel()
         self._comparison = comparison
         self.endResetModel()
@@ -100,6 +101,7 @@ class FiguresTable(QTableView):
         selection.currentRowChanged.connect(self._on_row_changed)
 
     def set_comparison(self, comparison: Comparison | None) -> None:
+        """Show another comparison; None: nothing is compared."""
         self._figures.set_comparison(comparison)
 
     def update_figures(self, first: int, last: int) -> None:

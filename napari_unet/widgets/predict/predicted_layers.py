@@ -35,6 +35,7 @@ class PredictedLayers:
 
     @property
     def layers(self) -> tuple[Labels, Image]:
+        """The mask and the probability."""
         return self.mask, self.probability
 
     def refresh(self, viewer: Viewer, index: int) -> None:

@@ -38,13 +38,16 @@ class PredictionOptions(QWidget):
 
     @property
     def is_scrolling(self) -> bool:
+        """Whether the slice that is shown is predicted while the slider moves."""
         return self._scroll.isChecked()
 
     @property
     def has_tta(self) -> bool:
+        """Whether slices are predicted as the mean over flips and turns."""
         return self._tta.isChecked()
 
     def stop_scrolling(self) -> None:
+        """Stop predicting the slice that is shown."""
         self._scroll.setChecked(False)
 
 
@@ -144,9 +147,11 @@ class ThresholdView(QWidget):
 
     @property
     def threshold(self) -> float:
+        """Probability from which on a pixel is membrane, 0..1."""
         return float(self._slider.value())
 
     def set_threshold(self, threshold: float) -> None:
+        """Move the slider to a threshold, 0..1."""
         self._slider.setValue(threshold)
 
     def show_kept(self, slices: list[int]) -> None:

@@ -32,6 +32,7 @@ class PredictionWorker(QObject):
 
     @property
     def is_busy(self) -> bool:
+        """Whether a prediction goes on."""
         return self._worker is not None
 
     def predict(self, result: PredictedLayers, indices: Sequence[int], tta: bool) -> None:

@@ -60,6 +60,7 @@ class RunsModel(QAbstractTableModel):
         return bool(changed)
 
     def summary(self, row: int) -> RunSummary:
+        """Return the run in a row."""
         return self._runs[row]
 
     def rowCount(self, parent: QModelIndex = _ROOT) -> int:  # noqa: N802

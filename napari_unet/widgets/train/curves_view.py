@@ -71,6 +71,7 @@ class CurvesView(QWidget):
         self.set_theme(theme)
 
     def set_theme(self, theme: str) -> None:
+        """Take the colours of one of napari's themes."""
         for plot in (self._loss_plot, self._dice_plot):
             apply_theme(plot, theme)
             plot.getPlotItem().legend.setLabelTextColor(color(theme, "text"))
