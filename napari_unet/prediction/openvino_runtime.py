@@ -122,7 +122,8 @@ def _read_kept(path: Path) -> Any:
     digest, blob = kept[:DIGEST_BYTES], kept[DIGEST_BYTES:]
     if hashlib.sha256(blob.data).digest() != digest.tobytes():
         return None
-    return import_openvino().Tensor(blob, shared_memory=True)
+    # A copy, which OpenVINO owns: the network reads from it as long as it computes.
+    return import_openvino().Tensor(blob)
 
 
 def _prune(folder: Path) -> None:

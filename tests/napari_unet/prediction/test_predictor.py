@@ -1,3 +1,4 @@
+import gc
 import subprocess
 import sys
 from collections.abc import Callable
@@ -74,6 +75,18 @@ def test_damaged_compiled_models_are_made_again(
         compiled.write_bytes(content)
         np.testing.assert_array_equal(load_predictor(model).predict_slice(images[0]), expected)
         assert compiled.read_bytes()[:32] == sha256(compiled.read_bytes()[32:]).digest()
+
+
+def test_a_model_from_the_cache_outlives_what_it_was_read_into(
+    write_model: WriteModel, images: np.ndarray
+) -> None:
+    model = write_model()
+    expected = load_predictor(model).predict_slice(images[0])
+    predictor = load_predictor(model)  # from the cache
+    gc.collect()
+    others = [np.full(size, 0x5A, np.uint8) for size in range(100, 60_000, 37)]
+    np.testing.assert_array_equal(predictor.predict_slice(images[0]), expected)
+    assert others  # they took the room of all that was let go of
 
 
 def test_a_compiled_model_is_taken_from_the_cache(
