@@ -198,15 +198,21 @@ class Mirror:
     async def _look_at_events(self, files: RemoteFiles) -> None:
         """Fetch the previews that new events tell of, and note whether they end the run."""
         inode = self.run.events.stat().st_ino if self.run.events.exists() else 0
+        is_first_look = self._events_inode == 0
         if inode != self._events_inode:
             self._events_inode, self._events_read, self.has_ending = inode, 0, False
-        is_first_look = self._events_read == 0
+        refusal: CommandError | None = None
         for piece in read_pieces(self.run.events, self._events_read):
-            self._events_read = piece.end
             for event in parse_summary(piece.content):
                 self.has_ending = event["kind"] in ENDINGS
                 if event["kind"] == "preview":
-                    await self._fetch_preview(files, event["path"], is_first_look)
+                    try:
+                        await self._fetch_preview(files, event["path"], is_first_look)
+                    except CommandError as error:  # the others are fetched all the same
+                        refusal = error
+            self._events_read = piece.end
+        if refusal is not None:
+            raise refusal
 
     async def _fetch_preview(self, files: RemoteFiles, name: str, is_first_look: bool) -> None:
         path = self.run.path / name

@@ -94,14 +94,13 @@ def test_a_preview_that_is_too_large_is_named_and_passed_over(
     with there.preview_image(1).open("wb") as file:
         file.truncate(MOST_PREVIEW + 1)
     there.preview_image(2).write_bytes(b"small")
-    for epoch in (1, 2):
-        event = {"kind": "preview", "time": 1.0, "epoch": epoch, "slice": 0}
-        event["path"] = there.relative(there.preview_image(epoch))
-        with there.events.open("a") as log:
+    with there.events.open("w") as log:
+        for epoch in (1, 2):
+            event = {"kind": "preview", "time": 1.0, "epoch": epoch, "slice": 0}
+            event["path"] = there.relative(there.preview_image(epoch))
             log.write(json.dumps(event) + "\n")
-        if epoch == 1:
-            with pytest.raises(CommandError, match=r"epoch-0001\.png .* larger than 64 MiB"):
-                wait_for(mirror.copy_events())
+    with pytest.raises(CommandError, match=r"epoch-0001\.png .* larger than 64 MiB"):
+        wait_for(mirror.copy_events())
     wait_for(mirror.copy_events())
     assert run.preview_image(2).read_bytes() == b"small"
     assert not run.preview_image(1).exists()
@@ -126,3 +125,15 @@ def test_copying_leaves_room_on_the_disk(
         assert run.device_log(0).stat().st_size == 10 * 2**20
     finally:
         subprocess.run(["umount", "-l", str(run.logs)], check=True)
+
+
+def test_previews_of_events_that_began_again_are_fetched_again(
+    mirror: Mirror, there: RunDirectory, run: RunDirectory
+) -> None:
+    for content in ("old", "new"):
+        event = {"kind": "preview", "time": 1.0, "epoch": 1, "slice": 0}
+        event["path"] = there.relative(there.preview_image(1))
+        there.events.write_text(f"{content}\n{json.dumps(event)}\n")
+        there.preview_image(1).write_text(content)
+        wait_for(mirror.copy_events())
+        assert run.preview_image(1).read_text() == content
