@@ -36,6 +36,7 @@ class LivePrediction:
         self._masks = self.mask.reshape((-1, *shape[-2:]))
         self._predicted: set[int] = set()
         self._protected: set[int] = set()
+        self._released: set[int] = set()
 
     def __len__(self) -> int:
         return len(self._masks)
@@ -64,9 +65,44 @@ class LivePrediction:
         """Leave the mask of these slices as it is, because a person corrected it."""
         self._protected.update(indices)
 
-    def release_slices(self) -> None:
-        """Let the threshold decide all slices again."""
-        self._protected.clear()
+    def release_slices(self, indices: Iterable[int]) -> None:
+        """Let the threshold decide these slices again."""
+        self._released.update(indices)
+        self._protected -= self._released
+
+    def protect_restored(self) -> None:
+        """Protect released slices again in which an undo brought the corrections back.
+
+        Call it before the threshold changes: then what differs from it is a person's.
+        """
+        self.protect_slices(index for index in self._released if self._corrected(index).any())
+        self._released.clear()
+
+    def find_corrections(
+        self, indices: Iterable[int]
+    ) -> tuple[tuple[NDArray[np.intp], ...], NDArray[np.uint8]]:
+        """Find the pixels of predicted slices that the threshold decides otherwise.
+
+        Returns
+        -------
+        places : tuple of arrays (N,) of int
+            Indices of the pixels in ``mask``, an array an axis.
+        values : array (N,) of uint8
+            What the threshold makes of them.
+        """
+        predicted = sorted(self._predicted.intersection(indices))
+        found = [np.argwhere(self._corrected(index)) for index in predicted]
+        slices = np.repeat(predicted, [len(pixels) for pixels in found]).astype(np.intp)
+        rows, columns = np.concatenate([np.empty((0, 2), np.intp), *found]).T
+        values = (self._masks[slices, rows, columns] == 0).astype(np.uint8)
+        places = (slices, rows, columns)
+        return places[-self.mask.ndim :], values
+
+    def _corrected(self, index: int) -> NDArray[np.bool_]:
+        """Where the mask of a slice isn't what the threshold makes of it."""
+        return np.asarray(
+            (self._masks[index] != 0) != (self._probabilities[index] >= self.threshold)
+        )
 
     def threshold_slice(self, index: int) -> None:
         """Make the mask of a slice, unless it is protected or was not predicted yet."""

@@ -20,7 +20,7 @@ from napari_unet.widgets.common.connections import Connections
 from napari_unet.widgets.common.dock import Dock
 from napari_unet.widgets.common.latest_work import LatestWork
 from napari_unet.widgets.common.layer_choice import LayerChoice
-from napari_unet.widgets.common.messages import report
+from napari_unet.widgets.common.messages import confirm, inform, report
 from napari_unet.widgets.common.save_layers import SaveButtons
 from napari_unet.widgets.predict.model_choice import ModelChoice
 from napari_unet.widgets.predict.neuron_search import NeuronSearch
@@ -195,6 +195,7 @@ class PredictDock(Dock):
 
     def _keep_corrected(self, result: PredictedLayers) -> None:
         """Leave alone the slices that a person marked as right."""
+        result.prediction.protect_restored()
         result.prediction.protect_slices(corrected_slices(result.mask))
         self._threshold.show_kept(result.prediction.protected_slices)
 
@@ -204,9 +205,26 @@ class PredictDock(Dock):
         result.report_mask_changed()
 
     def _on_release_requested(self) -> None:
-        if self._result is not None:
-            self._result.prediction.release_slices()
-            self._on_threshold_changed(self._threshold.threshold)
+        """Ask, then drop what a person painted, in one step that can be undone."""
+        result = self._result
+        if result is None:
+            return
+        marked = corrected_slices(result.mask)
+        dropped = [index for index in result.prediction.protected_slices if index not in marked]
+        names = ", ".join(map(str, dropped[:8])) + (", …" if len(dropped) > 8 else "")
+        if not dropped:
+            inform("These slices are marked as right in the Correct dock, and stay as they are.")
+        elif confirm(
+            self,
+            f"Drop the corrections of slices {names}?",
+            "The threshold decides these slices again. Undo in the mask's layer brings the "
+            "corrections back.",
+            "Drop them",
+        ):
+            places, values = result.prediction.find_corrections(dropped)
+            result.mask.data_setitem(places, values)
+            result.prediction.release_slices(dropped)
+            self._threshold.show_kept(result.prediction.protected_slices)
 
     def _on_painted(self, event: Any) -> None:
         result = self._result

@@ -135,7 +135,7 @@ class ThresholdView(QWidget):
         self._slider.valueChanged.connect(self.threshold_changed)
         self._note = plain_label()
         self._note.setWordWrap(True)
-        self._release = QPushButton("Drop corrections")
+        self._release = QPushButton("Drop corrections…")
         self._release.setToolTip("Let the threshold decide the corrected slices again.")
         self._release.clicked.connect(self.release_requested)
         layout = QVBoxLayout(self)

@@ -26,9 +26,36 @@ def test_corrected_slices_are_left_alone_until_they_are_released() -> None:
     prediction.store(0, np.full((4, 5), 0.9, np.float32))
     assert prediction.protected_slices == [0]
     assert not prediction.mask[0].any() and prediction.mask[1].all()
-    prediction.release_slices()
+    prediction.release_slices({0})
     prediction.threshold_all()
     assert prediction.mask.all()
+
+
+@pytest.mark.parametrize("shape", [(3, 4, 5), (4, 5)])
+def test_corrections_are_found_pixel_by_pixel(shape: tuple[int, ...]) -> None:
+    prediction = LivePrediction(shape, 0.5)
+    last = len(prediction) - 1
+    prediction.store(last, np.eye(4, 5, dtype=np.float32))
+    expected = prediction.mask.copy()
+    prediction.mask[..., 1, 1], prediction.mask[..., 3, 0] = 0, 1
+    prediction.mask[..., 0, 4] = 1
+    places, values = prediction.find_corrections([last])
+    assert len(places) == len(shape) and sorted(values) == [0, 0, 1]
+    prediction.mask[places] = values
+    np.testing.assert_array_equal(prediction.mask[..., :, :].reshape(-1, 4, 5)[last], np.eye(4, 5))
+    assert np.count_nonzero(prediction.mask != expected) == 2 * last
+
+
+def test_an_undo_of_a_release_protects_again() -> None:
+    prediction = LivePrediction((2, 4, 5), 0.5)
+    for index in range(2):
+        prediction.store(index, np.full((4, 5), 0.7, np.float32))
+    prediction.mask[:] = 0
+    prediction.protect_slices({0, 1})
+    prediction.release_slices({0, 1})
+    prediction.threshold_slice(1)
+    prediction.protect_restored()
+    assert prediction.protected_slices == [0]
 
 
 def test_large_stacks_live_in_a_file(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ from qtpy.QtWidgets import (
     QDoubleSpinBox,
     QFileDialog,
     QLabel,
+    QMessageBox,
     QWidget,
 )
 from superqt import QLabeledDoubleSlider
@@ -101,8 +102,26 @@ def test_the_threshold_changes_the_mask_without_predicting(
     qtbot.waitUntil(lambda: load_settings().threshold == 0.9)
 
 
+@pytest.fixture
+def answer(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """``answer(text)`` presses that button of the questions to come."""
+
+    def press(text: str) -> None:
+        def choose(box: QMessageBox) -> None:
+            next(choice for choice in box.buttons() if choice.text() == text).click()
+
+        monkeypatch.setattr(QMessageBox, "exec_", choose)
+
+    return press
+
+
 def test_corrected_slices_keep_their_corrections(
-    viewer: Viewer, dock: PredictDock, predict: Callable[..., None], qtbot: QtBot, button: Button
+    viewer: Viewer,
+    dock: PredictDock,
+    predict: Callable[..., None],
+    qtbot: QtBot,
+    button: Button,
+    answer: Callable[[str], None],
 ) -> None:
     predict()
     probability, mask = viewer.layers["tissue probability"], viewer.layers["tissue mask"]
@@ -113,9 +132,19 @@ def test_corrected_slices_keep_their_corrections(
     dock.findChild(QLabeledDoubleSlider).setValue(0.8)
     qtbot.waitUntil(lambda: bool((mask.data[6] == (probability.data[6] >= 0.8)).all()))
     np.testing.assert_array_equal(mask.data[4], corrected)
-    button(dock, "Drop corrections").click()
-    qtbot.waitUntil(lambda: bool((mask.data == (probability.data >= 0.8)).all()))
+    answer("Keep")
+    button(dock, "Drop corrections…").click()
+    np.testing.assert_array_equal(mask.data[4], corrected)
+    answer("Drop them")
+    button(dock, "Drop corrections…").click()
+    np.testing.assert_array_equal(mask.data, probability.data >= 0.8)
     assert "thresholded" not in texts(dock)
+    mask.undo()
+    np.testing.assert_array_equal(mask.data[4], corrected)
+    dock.findChild(QLabeledDoubleSlider).setValue(0.7)
+    qtbot.waitUntil(lambda: bool((mask.data[6] == (probability.data[6] >= 0.7)).all()))
+    np.testing.assert_array_equal(mask.data[4], corrected)
+    assert "not thresholded: 4" in texts(dock)
 
 
 def test_slices_that_a_person_said_are_right_are_left_alone(
