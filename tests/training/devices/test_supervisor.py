@@ -120,12 +120,23 @@ def test_a_clock_that_is_set_back_meanwhile_makes_no_failure(
     assert [event["kind"] for event in events(run)].count("failed") == 0
 
 
-def test_msruns_port_is_taken(run: RunDirectory, launch: Callable[..., Launch]) -> None:
+@pytest.mark.parametrize(
+    ("nodes", "place", "sentence"),
+    [(1, 0, "msrun can't use 127.0.0.1:"), (2, 1, "The nodes can't meet at 127.0.0.1:")],
+)
+def test_a_port_is_taken(
+    run: RunDirectory, launch: Callable[..., Launch], nodes: int, place: int, sentence: str
+) -> None:
+    """Of the two that follow each other, msrun's and that of the line between the nodes."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        first = launch("--devices=2", "--device=cpu", f"--master_port={port}")
-        assert f"msrun can't use 127.0.0.1:{port}" in first.wait()
+        options = ["--devices=2", "--device=cpu", f"--master_port={port - place}"]
+        first = launch(*options, f"--nodes={nodes}")
+        output = first.wait()
+    assert f"{sentence}{port}" in output
+    assert "Traceback" not in output
     assert first.process.returncode == 2
+    assert first.left() == []
     failure = load_state(run.events).failure
     assert failure is not None and "--master_port" in failure["remedy"]
 

@@ -6,12 +6,24 @@ import hashlib
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from napari_unet.launchers.servers.profiles import save_profile
+from napari_unet.launchers.servers.record import read_record
+from napari_unet.launchers.servers.remote_launcher import RemoteLauncher
+from napari_unet.runs.run_follower import RunFollower
+from tests.napari_unet.launchers.servers.quick_server import (
+    follow_until_step,
+    processes_on,
+    write_data,
+)
 from tests.napari_unet.launchers.servers.sshd import Sshd
 from tests.training.mindspore_alone import write_python
+from training.config import preset_config
+from training.devices.run_processes import find_processes, find_workers, kill_processes
 from training.runs.event_reading import parse_events
 from training.runs.run_directory import RunDirectory
 from training.stacks.stack_file import StackFile
@@ -81,3 +93,24 @@ def test_a_run_whose_local_side_is_killed_comes_home(
     run_to_end(tmp_path, "predict", "runs/first", str(stack), "-o", "mask.tif")
     with StackFile(stack, "images") as images, StackFile(tmp_path / "mask.tif", "mask") as mask:
         assert mask.shape == images.shape
+
+
+@pytest.mark.heavy
+def test_a_cancelled_run_leaves_none_of_its_workers(sshd: Sshd, tmp_path: Path) -> None:
+    """Their marks are the run's id with that of the launch."""
+    activate = f"export PATH='{Path(sys.executable).parent}':$PATH"
+    profile = sshd.profile(activate=activate, devices=2)
+    save_profile(profile)
+    data = write_data(tmp_path / "data")
+    config = preset_config("compact", data_url=str(data), batchsize=1, distribute_epochs=5000)
+    with closing(RemoteLauncher(profile, tmp_path / "copies")) as launcher:
+        run = launcher.start(config, "first")
+        run_id = read_record(run).run_id
+        try:
+            follow_until_step(RunFollower(run, launcher), 1, PATIENCE)
+            assert sorted(find_workers(run_id).values()) == [0, 1]
+            launcher.cancel(run)
+            assert find_processes(run_id) == []
+            assert processes_on(sshd, launcher, run) == []
+        finally:
+            kill_processes(run_id)
