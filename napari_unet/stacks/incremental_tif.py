@@ -129,5 +129,5 @@ class SavedStack:
 
 
 def _pixel_bytes(page: NDArray[Any], dtype: np.dtype[Any]) -> memoryview:
-    """A copy of a page (Y, X), which may be painted on meanwhile."""
+    """Copy the bytes of a page (Y, X), because it may be painted on meanwhile."""
     return np.array(page, dtype, order="C").data.cast("B")

@@ -79,7 +79,7 @@ def check_readable(path: Path) -> None:
 
 
 def _is_zoo_checkpoint(file: IO[bytes], size: int) -> bool:
-    """Whether a file is a protobuf message of messages with a name and an array each."""
+    """Return whether a file is a protobuf message of messages, each with a name and an array."""
     try:
         arrays = [
             tag == _FIRST and [tag for tag, _ in _read_fields(file, end)] == [_FIRST, _SECOND]
@@ -91,7 +91,7 @@ def _is_zoo_checkpoint(file: IO[bytes], size: int) -> bool:
 
 
 def _read_fields(file: IO[bytes], end: int) -> Iterator[tuple[bytes, int]]:
-    """Tag and end of each field with a length, up to a message's end; the contents are skipped.
+    """Yield tag and end of each field with a length, up to a message's end, its content skipped.
 
     Raises
     ------

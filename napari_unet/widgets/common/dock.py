@@ -177,7 +177,7 @@ def open_dock(viewer: Viewer, name: str) -> Any:
 
 
 def _contribution(name: str) -> tuple[Any, str]:
-    """The class of a dock, and the title that napari's menu knows it by."""
+    """Find the class of a dock, and the title that napari's menu knows it by."""
     plugins = PluginManager.instance()
     for widget in plugins.iter_widgets():
         if widget.plugin_name == PLUGIN and widget.display_name == name:
