@@ -212,7 +212,7 @@ class ProgressReader:
 
 
 def interruption(run: RunDirectory) -> str:
-    """What to say of a run whose process ended without telling why."""
+    """Describe a run whose process ended without telling why."""
     return (
         f"The process of '{run.name}' ended without a word: it was killed, or the memory ran out. "
         f"It can go on from its newest checkpoint. Its log is {run.log}."

@@ -80,15 +80,23 @@ def find_cause(log_tail: str, *, is_disk_full: bool) -> UserError | None:
         for line in lines:
             if words in line:
                 return UserError(cause.problem.format(line=line.strip()), cause.remedy)
-    errors = [line.removeprefix("Error: ") for line in lines if line.startswith("Error: ")]
-    if not errors and "Traceback (most recent call last)" in log_tail:
-        errors = lines[-1:]
-    return UserError(errors[-1]) if errors else None
+    error = _find_error(lines)
+    return None if error is None else UserError(error)
 
 
 def has_space(folder: Path) -> bool:
     """Whether a checkpoint could still be written to a folder's disk."""
     return shutil.disk_usage(folder).free > LEAST_BYTES
+
+
+def _find_error(lines: list[str]) -> str | None:
+    """Find the last error that we printed, else what the last traceback ends with."""
+    errors = [line.removeprefix("Error: ") for line in lines if line.startswith("Error: ")]
+    if errors:
+        return errors[-1]
+    _, mark, last = "\n".join(lines).rpartition("Traceback (most recent call last):")
+    following = last.splitlines() if mark else []
+    return next((line for line in following if line and not line.startswith(" ")), None)
 
 
 def _signal_name(number: int) -> str:

@@ -106,7 +106,7 @@ def is_count(value: Any) -> bool:
 
 
 def read_tail(log: Path) -> str:
-    """The last lines of a text file; empty if there is no file."""
+    """Read the last lines of a text file; empty if there is no file."""
     try:
         with open_regular(log) as file:
             size = file.seek(0, os.SEEK_END)

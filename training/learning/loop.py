@@ -85,7 +85,7 @@ class Training:
             "numpy": np.__version__,
         }
         batches = self._batches
-        self._report.started(
+        self._report.start(
             versions,
             preset=self._config.preset,
             first_step=self._step,
@@ -143,10 +143,10 @@ class Training:
             self._validator.measure_neurons()
             self._validator.finish()
         if self._initial is not None:
-            self._report.compared(self._validator.compare(self._initial))
-        self._report.ended("stopped" if is_stopped else "finished", self._step)
+            self._report.comparison(self._validator.compare(self._initial))
+        self._report.end("stopped" if is_stopped else "finished", self._step)
         if self._report.is_writing:
-            self._run.take_back_stop_request()
+            self._run.withdraw_stop_request()
 
 
 def validation_interval(batches: Batches, config: TrainingConfig) -> int:

@@ -33,7 +33,7 @@ class Report:
         return self._events is not None
 
     def event(self, kind: str, **values: Any) -> None:
-        """Tell something in the events; where the disk is full, as soon as it has room."""
+        """Write an event; where the disk is full, as soon as it has room."""
         if self._events is None:
             return
         try:
@@ -46,14 +46,14 @@ class Report:
             self._is_event_lost = False
 
     def warn(self, message: str) -> None:
-        """Tell what is wrong but doesn't end the run."""
+        """Report what is wrong but doesn't end the run."""
         say(f"Warning: {message}", to_stderr=True)
         self.event("warning", message=message)
 
-    def started(
+    def start(
         self, versions: dict[str, str], first_step: int, total_steps: int, **totals: Any
     ) -> None:
-        """Tell the run's totals, and begin to measure its pace."""
+        """Report the run's totals, and begin to measure its pace."""
         self.event(
             "started",
             device=self._device.label,
@@ -69,15 +69,15 @@ class Report:
         self._start = self._last_step = time.monotonic()
 
     def step(self, step: int, epoch: int, loss: float, images: int, rate: float) -> None:
-        """Tell one step of ``images`` images over all devices."""
+        """Report a step of ``images`` images over all devices."""
         now = time.monotonic()
         pace = images / max(now - self._last_step, 1e-6)
         self._last_step = now
         say(f"step: {step}, loss is {loss:.7g}, fps is {pace:.2f}")
         self.event("step", step=step, epoch=epoch, loss=loss, images_per_second=pace, lr=rate)
 
-    def validated(self, step: int, epoch: int, evaluation: Evaluation, best: float) -> None:
-        """Tell a validation. Its time is left out of the next step's pace."""
+    def validation(self, step: int, epoch: int, evaluation: Evaluation, best: float) -> None:
+        """Report a validation. Its time is left out of the next step's pace."""
         mean = evaluation.mean
         self.event("evaluated", step=step, epoch=epoch, slices=evaluation.slices, mean=mean)
         self._last_step = time.monotonic()
@@ -90,13 +90,13 @@ class Report:
             f"{left} left",
         )
 
-    def compared(self, comparison: Comparison) -> None:
-        """Tell how the run's model compares with the one that it began from."""
+    def comparison(self, comparison: Comparison) -> None:
+        """Report how the run's model compares with the one that it began from."""
         say(comparison_line(comparison))
         self.event("compared", **comparison)
 
-    def ended(self, kind: str, step: int) -> None:
-        """Tell the end: ``finished`` or ``stopped``."""
+    def end(self, kind: str, step: int) -> None:
+        """Report the end: ``finished`` or ``stopped``."""
         say(f"The run is {kind}.")
         self.event(kind, step=step, seconds=time.monotonic() - self._start)
         if self._events is not None:

@@ -71,7 +71,7 @@ class Validator:
         shown = self._data.valid_slices[0]
         preview = self._run.preview_image(epoch)
         self._files.put("preview", preview, _png(probabilities[shown]))
-        self._report.validated(step, epoch, evaluation, self._best)
+        self._report.validation(step, epoch, evaluation, self._best)
         written = self._files.write()
 
         event = self._report.event

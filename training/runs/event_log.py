@@ -102,7 +102,7 @@ def write_failure(path: Path, error: UserError, traceback: str) -> None:
 
 
 def _complete_size(file: IO[bytes]) -> int:
-    """Length of the finished lines of a file, found from its end."""
+    """Find the length of the finished lines of a file, from its end."""
     end = file.seek(0, os.SEEK_END)
     while end:
         begin = max(0, end - PIECE)

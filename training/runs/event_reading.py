@@ -55,17 +55,17 @@ class Piece(NamedTuple):
 
 
 def complete_length(content: bytes) -> int:
-    """Length in bytes of the finished lines at the start of ``content``."""
+    """Measure the finished lines at the start of ``content``, in bytes."""
     return content.rfind(b"\n") + 1
 
 
 def parse_events(content: bytes) -> list[Event]:
-    """Every event in the finished lines of ``content``; anything else is passed over."""
+    """Parse every event in the finished lines of ``content``; anything else is passed over."""
     return list(_parse(_finished_lines(content)))
 
 
 def parse_progress(content: bytes, newest: int = KEPT_EVENTS) -> list[Event | Losses]:
-    """The events for a state with curves: of all steps but the newest only the losses.
+    """Parse the events for a state with curves: of older steps only the losses.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ def parse_progress(content: bytes, newest: int = KEPT_EVENTS) -> list[Event | Lo
 
 
 def parse_summary(content: bytes) -> list[Event]:
-    """The events in the finished lines of ``content``, of the steps the last alone."""
+    """Parse the events in the finished lines of ``content``, of the steps the last alone."""
     lines = _finished_lines(content)
     others = _places_between_steps(lines)
     begin = _begin_of_newest(len(lines), others, 1)
@@ -141,13 +141,13 @@ def _finished_lines(content: bytes) -> list[bytes]:
 
 
 def _places_between_steps(lines: list[bytes]) -> list[int]:
-    """The places of the lines that are no steps."""
+    """List the places of the lines that are not steps."""
     length = len(_STEP_START)
     return [place for place, line in enumerate(lines) if line[:length] != _STEP_START]
 
 
 def _begin_of_newest(count: int, others: list[int], wanted: int) -> int:
-    """From which line on there are so many steps, given the places of the lines that are none."""
+    """Find the line from which on there are so many steps, given the places of other lines."""
     begin = count
     for place in [*reversed(others), -1]:
         if begin - place - 1 >= wanted:
@@ -168,7 +168,7 @@ def _parse(lines: Iterable[bytes]) -> Iterator[Event]:
 
 
 def _losses(steps: list[bytes]) -> Iterable[Event | Losses]:
-    """Only the losses of steps that ``EventLog`` wrote one after the other: that is quick."""
+    """Parse only the losses of steps that ``EventLog`` wrote one after the other: it is quick."""
     ends = _STEP.findall(b"\n".join(steps[:1] + steps[-1:]))
     texts = _LOSS.findall(b"\n".join(steps))
     if len(texts) == len(steps) and len(ends) == 2:

@@ -193,7 +193,7 @@ class _Form(NamedTuple):
 
 
 def _form(kind: Any) -> _Form:
-    """The form of a kind of event, from its annotations."""
+    """Derive the form of a kind of event from its annotations."""
     hints = get_type_hints(kind, include_extras=True)
     checks = {}
     for name in hints.keys() - {"kind"}:
@@ -209,7 +209,7 @@ _FORMS = {
 
 
 def is_event(value: Any) -> TypeGuard[Event]:
-    """Whether a JSON value is an event of a known kind, with its fields as they must be."""
+    """Say whether a JSON value is an event of a known kind, with its fields as they must be."""
     if not isinstance(value, dict) or not isinstance(value.get("kind"), str):
         return False
     form = _FORMS.get(value["kind"])

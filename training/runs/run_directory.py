@@ -98,7 +98,7 @@ class RunDirectory(RunPaths[Path]):
         return TrainingConfig.from_json(text, source=str(self.config))
 
     def list_checkpoints(self) -> list[Path]:
-        """The checkpoints that a run can be resumed from, oldest first."""
+        """List the checkpoints that a run can be resumed from, oldest first."""
         found = {
             step: path
             for path in self.checkpoints.glob("ckpt_*.safetensors")
@@ -126,8 +126,8 @@ class RunDirectory(RunPaths[Path]):
         self.check_links()
         open_to_append(self.stop_request).close()
 
-    def take_back_stop_request(self) -> None:
-        """Forget it; where the disk is read-only, the next start does."""
+    def withdraw_stop_request(self) -> None:
+        """Withdraw the request; where the disk is read-only, the next start does."""
         with suppress(OSError):
             self.stop_request.unlink(missing_ok=True)
 
@@ -200,7 +200,7 @@ class RunDirectory(RunPaths[Path]):
             remove_leftovers(folder)
 
     def is_running(self) -> bool:
-        """Whether a process is training in this directory now.
+        """Say whether a process is training in this directory now.
 
         One on another machine is seen where the disk's locks hold for all machines. Where it has
         no locks, it is taken to train until ``process.json`` is deleted.

@@ -103,7 +103,7 @@ class RunState:
 
 
 def fold(state: RunState, events: Iterable[Event | Losses]) -> RunState:
-    """The state after some more events. ``state`` itself is left as it was.
+    """Compute the state after some more events. ``state`` itself is left as it was.
 
     A ``started`` event of a resumed run drops the steps after the checkpoint from which it goes
     on: they are trained again, and written again.
@@ -181,14 +181,14 @@ def read_state(path: Path, state: RunState, offset: int) -> tuple[RunState, int]
 
 
 def read_summary(path: Path, state: RunState, offset: int) -> tuple[RunState, int]:
-    """As :func:`read_state`, but without the curve of losses: of the steps only the last."""
+    """Read on as :func:`read_state` does, without the losses: of the steps only the last."""
     for piece in read_pieces(path, offset):
         state, offset = fold(state, parse_summary(piece.content)), piece.end
     return state, offset
 
 
 def load_state(path: Path) -> RunState:
-    """The state that a whole event file tells."""
+    """Read a whole file of events."""
     return read_state(path, RunState(), 0)[0]
 
 
@@ -219,7 +219,7 @@ class _Batch:
 
 
 def _rewind(state: RunState, step: int) -> RunState:
-    """The state as it was after a step; its best evaluation is the best of those still kept."""
+    """Go back to the state after a step; its best evaluation is the best of those still kept."""
     best = state.best_evaluation
     evaluations = [event for event in state.evaluations if event["step"] <= step]
     if best is not None and best["step"] > step:
@@ -240,14 +240,14 @@ def _soft_dice(evaluation: Evaluated) -> float:
 
 
 def run_status(state: RunState, is_running: bool) -> RunStatus:
-    """What became of a run: events alone can't tell that its process was killed."""
+    """Decide what became of a run: events alone can't tell that its process was killed."""
     if state.status in ("waiting", "running") and not is_running:
         return "interrupted"
     return state.status
 
 
 def can_resume(status: RunStatus) -> bool:
-    """Whether a run in this state has ended before its time."""
+    """Say whether a run in this state has ended before its time."""
     return status in ("stopped", "failed", "interrupted")
 
 

@@ -90,7 +90,7 @@ class ThinnedCurve:
         )
 
     def until(self, step: float) -> ThinnedCurve:
-        """The points that are wholly of this step and of those before it."""
+        """Keep the points that are wholly of this step and of those before it."""
         kept = int(np.count_nonzero(self.steps <= step))
         if kept == len(self):
             return self

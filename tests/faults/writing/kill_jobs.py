@@ -76,7 +76,7 @@ class Training:
             for checkpoint in run.list_checkpoints()[-1:]:
                 weights = load_file(checkpoint)["weights"]
                 done = int(_metadata(checkpoint)["steps"])
-            report.started(
+            report.start(
                 {}, done, self.steps, preset="compact", steps_per_epoch=1,
                 train_slices=[0], valid_slices=[1], validation="",
             )  # fmt: skip
@@ -90,7 +90,7 @@ class Training:
             files.check()
             for path in run.list_checkpoints()[:-2]:
                 path.unlink()
-            report.ended("finished", self.steps)
+            report.end("finished", self.steps)
 
     def _keep(
         self,

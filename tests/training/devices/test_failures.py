@@ -26,7 +26,13 @@ LOGS = [
     ("RuntimeError: NPU out of memory\nstep: 3", "The memory is used up.", "batchsize"),
     ("Traceback (most recent call last):\nMemoryError", "The memory is used up.", "batchsize"),
     ("Error: Slow.\nError: NPU 3 is busy. Wait.\nBye", "NPU 3 is busy. Wait.", ""),
-    ("Traceback (most recent call last):\n  x\nValueError: {x}", "ValueError: {x}", ""),
+    (
+        "Traceback (most recent call last):\n  x = 1\nKeyError: 1\n"
+        "Traceback (most recent call last):\n  x = 2\nValueError: {x}\n\n"
+        "[INFO] DISTRIBUTED: Event base dispatch success!",
+        "ValueError: {x}",
+        "",
+    ),
 ]
 
 

@@ -26,7 +26,7 @@ def run(tmp_path: Path) -> RunDirectory:
 def files(run: RunDirectory) -> Iterator[KeptFiles]:
     report = Report(run, Device("CPU"))
     yield KeptFiles(run, report)
-    report.ended("finished", 1)
+    report.end("finished", 1)
 
 
 def test_files_are_written_once(run: RunDirectory, files: KeptFiles) -> None:
