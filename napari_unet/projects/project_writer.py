@@ -73,6 +73,7 @@ class _OwnFile:
     name: str
     known: KnownFile
     stack: SavedStack | None = None  # until the layer is first saved
+    data: Any = None  # the array last saved: another one is compared as a whole
     slices: Slices = None
     is_there: bool = False
 
@@ -225,6 +226,8 @@ class ProjectWriter:
         form = SavedStack(own.known.path, layer.data.shape, layer.data.dtype, own.known)
         if own.stack is None or (own.stack.shape, own.stack.dtype) != (form.shape, form.dtype):
             own.stack, own.slices = form, None
+        if own.data is not layer.data:
+            own.data, own.slices = layer.data, None
         own.stack.save(layer.data, own.slices, layer.note, layer.pixel_size)
         own.slices, own.is_there = set(), True
 

@@ -58,6 +58,18 @@ def test_marked_slices_are_written(project: Project, pixels: np.ndarray) -> None
     assert saved[:, 4, 4].tolist() == [0, 0, 1]
 
 
+def test_an_array_that_replaced_another_is_written_whole(
+    project: Project, pixels: np.ndarray
+) -> None:
+    writer = new_writer(project)
+    writer.save(snapshot(0, layer("a", pixels)))
+    other = pixels + 1
+    writer.mark("a", None)
+    writer.save(snapshot(1, layer("a", pixels)))  # of before it was replaced, begun after that
+    writer.save(snapshot(2, layer("a", other)))
+    assert np.array_equal(tifffile.imread(project.folder / "labels/a.tif"), other)
+
+
 def test_values_that_the_file_could_not_hold_are_kept(project: Project, pixels: np.ndarray) -> None:
     writer = new_writer(project)
     writer.save(snapshot(0, layer("a", pixels)))
