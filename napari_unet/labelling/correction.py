@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -120,6 +121,33 @@ def find_specks(mask: NDArray[Any], size: int) -> tuple[Pixels, int]:
     is_speck[0] = False
     rows, columns = np.nonzero(is_speck[islands])
     return (rows, columns), int(is_speck.sum())
+
+
+def find_specks_of_stack(
+    mask: Any, size: int, slices: Iterable[int]
+) -> tuple[NDArray[np.intp], ...]:
+    """Find the pixels of all specks on some slices.
+
+    Parameters
+    ----------
+    mask : array (Z, Y, X) or (Y, X)
+        As for :func:`find_specks`; may be lazy.
+    size : int
+        In pixels.
+    slices : iterable of int
+        Where to look; slice 0 is the only one of a single image.
+
+    Returns
+    -------
+    planes, rows, columns, or rows, columns : arrays (N,) of int
+        Indices into the mask.
+    """
+    stack = as_stack(mask)
+    found = [(index, *find_specks(np.array(stack[index]), size)[0]) for index in slices]
+    planes = [np.full(len(rows), index, np.intp) for index, rows, _ in found]
+    parts = (planes, [rows for _, rows, _ in found], [columns for *_, columns in found])
+    indices = tuple(np.concatenate([np.empty(0, np.intp), *part]) for part in parts)
+    return indices[-mask.ndim :]
 
 
 def snap(stroke: Pixels, probability: NDArray[np.float32], label: int, level: float) -> Pixels:

@@ -56,6 +56,20 @@ def use(run: RunDirectory) -> RunDirectory:
     return run
 
 
+def use_if_better(run: RunDirectory) -> bool:
+    """Use a run's model from now on if it takes the place of the one it began from.
+
+    Returns
+    -------
+    bool
+        Whether it does.
+    """
+    is_taken = takes_place(run)
+    if is_taken:
+        remember(model=str(run.path))
+    return is_taken
+
+
 def learn_on_config(
     source: Path, labelled: Sequence[int] | None = None, **changes: Any
 ) -> TrainingConfig:

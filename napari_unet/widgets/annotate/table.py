@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from qtpy.QtCore import QAbstractTableModel, QModelIndex, QRectF, Qt, Signal
+from qtpy.QtCore import QModelIndex, QRectF, Qt, Signal
 from qtpy.QtGui import QColor, QPainter
 from qtpy.QtWidgets import (
     QStyledItemDelegate,
@@ -15,18 +15,18 @@ from qtpy.QtWidgets import (
 
 from napari_unet.labelling.label_counts import LabelCounts
 from napari_unet.layers.colors import INSIDE_COLOR, TRUTH_COLOR
-from napari_unet.widgets.common.tables import choose_rows
+from napari_unet.widgets.common.tables import Column, SlicesModel, choose_rows
 
-TITLES = ("Slice", "Membrane", "Inside")
+COLUMNS = (Column("Slice"), Column("Membrane"), Column("Inside"))
 COLORS = (None, TRUTH_COLOR, INSIDE_COLOR)
 ROW_HEIGHT = 20
 
 
-class LabelledSlices(QAbstractTableModel):
+class LabelledSlices(SlicesModel):
     """A row for each slice that has labels."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+        super().__init__(COLUMNS, parent)
         self.rows: list[tuple[int, int, int]] = []
 
     def show_counts(self, counts: LabelCounts | None) -> None:
@@ -45,19 +45,10 @@ class LabelledSlices(QAbstractTableModel):
     def rowCount(self, parent: QModelIndex | None = None) -> int:  # noqa: N802
         return 0 if parent is not None and parent.isValid() else len(self.rows)
 
-    def columnCount(self, parent: QModelIndex | None = None) -> int:  # noqa: N802
-        return len(TITLES)
-
-    def headerData(self, section: int, orientation: Any, role: int = 0) -> Any:  # noqa: N802
-        is_title = orientation == Qt.Orientation.Horizontal
-        return TITLES[section] if is_title and role == Qt.ItemDataRole.DisplayRole else None
-
     def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         if role == Qt.ItemDataRole.DisplayRole:
             return self.rows[index.row()][index.column()]
-        if role == Qt.ItemDataRole.TextAlignmentRole:
-            return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
-        return None
+        return super().data(index, role)
 
 
 class _Bars(QStyledItemDelegate):

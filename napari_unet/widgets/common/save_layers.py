@@ -1,4 +1,4 @@
-"""Buttons that save a predicted mask and its probability as TIF."""
+"""Saving layers as TIF: those of a prediction, and labels."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 from napari import Viewer
 from napari.layers import Image, Labels, Layer
+from qtpy.QtCore import QObject, Signal
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QWidget
 
 from napari_unet.stacks.napari_writer import (
@@ -32,69 +33,87 @@ PROBABILITY_FORMS: dict[str, Writer] = {
 }
 
 
+LABELS_FORMS: dict[str, Writer] = {"TIF (*.tif)": write_labels}
+
+
 class SaveButtons(QWidget):
-    """Saves layers of a viewer in a background thread.
+    """Buttons that ask to save a mask and its probability."""
+
+    mask_requested = Signal()
+    probability_requested = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._mask = QPushButton("Save mask…")
+        self._mask.setToolTip("Save the mask as a TIF stack, with its pixel size.")
+        self._probability = QPushButton("Save probability…")
+        self._probability.setToolTip("Save the probability as a 32-bit TIF stack.")
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._mask)
+        layout.addWidget(self._probability)
+        self._mask.clicked.connect(lambda: self.mask_requested.emit())
+        self._probability.clicked.connect(lambda: self.probability_requested.emit())
+
+    def enable(self, *, mask: bool, probability: bool) -> None:
+        """Let only what is there be asked for."""
+        self._mask.setEnabled(mask)
+        self._probability.setEnabled(probability)
+
+
+class PredictionSaving(QObject):
+    """Saves the layers of a prediction as long as the viewer has them.
 
     Parameters
     ----------
     viewer : Viewer
-        The buttons are disabled when their layers are no longer in it.
+        Viewer of the layers.
+    buttons : SaveButtons
+        Ask for it.
     """
 
-    def __init__(self, viewer: Viewer) -> None:
-        super().__init__()
-        self._viewer = viewer
+    def __init__(self, viewer: Viewer, buttons: SaveButtons) -> None:
+        super().__init__(buttons)
+        self._viewer, self._buttons = viewer, buttons
         self._mask: Labels | None = None
         self._probability: Image | None = None
-        self._save_mask = QPushButton("Save mask…")
-        self._save_mask.setToolTip("Save the mask as a TIF stack, with its pixel size.")
-        self._save_probability = QPushButton("Save probability…")
-        self._save_probability.setToolTip("Save the probability as a 32-bit TIF stack.")
-        layout = QHBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self._save_mask)
-        layout.addWidget(self._save_probability)
-        self._save_mask.clicked.connect(self._on_mask_requested)
-        self._save_probability.clicked.connect(self._on_probability_requested)
+        buttons.mask_requested.connect(self._on_mask_requested)
+        buttons.probability_requested.connect(self._on_probability_requested)
         Connections(self).add(viewer.layers.events.removed, self._refresh)
         self._refresh()
 
     def offer(self, mask: Labels, probability: Image) -> None:
-        """The layers to save."""
+        """Offer to save these layers."""
         self._mask, self._probability = mask, probability
         self._refresh()
 
     def _refresh(self, event: object = None) -> None:
-        self._save_mask.setEnabled(self._mask in self._viewer.layers)
-        self._save_probability.setEnabled(self._probability in self._viewer.layers)
+        layers = self._viewer.layers
+        self._buttons.enable(mask=self._mask in layers, probability=self._probability in layers)
 
     def _on_mask_requested(self) -> None:
-        self._ask_and_save(self._mask, MASK_FORMS)
+        ask_and_save(self._buttons, self._mask, MASK_FORMS)
 
     def _on_probability_requested(self) -> None:
-        self._ask_and_save(self._probability, PROBABILITY_FORMS)
-
-    def _ask_and_save(self, layer: Layer, forms: dict[str, Writer]) -> None:
-        suggestion = f"{layer.name.replace(' ', '-')}.tif"
-        path, form = QFileDialog.getSaveFileName(
-            self, f"Save {layer.name}", suggestion, ";;".join(forms)
-        )
-        if path:
-            data, attributes, _ = layer.as_layer_data_tuple()
-            run_in_thread(partial(forms[form], path, data, attributes), self._on_saved)
-
-    def _on_saved(self, paths: list[str]) -> None:
-        inform(f"Saved {Path(paths[0]).name}.")
+        ask_and_save(self._buttons, self._probability, PROBABILITY_FORMS)
 
 
-def ask_and_save_labels(parent: QWidget, layer: Labels) -> None:
-    """Save in a thread, in the layer's own convention."""
+def ask_and_save(parent: QWidget, layer: Layer, forms: dict[str, Writer]) -> None:
+    """Ask for a file and one of several forms, and save a layer in a thread.
+
+    Parameters
+    ----------
+    forms : dict
+        Writers of napari's kind, by their names in the dialog.
+    """
     suggestion = f"{layer.name.replace(' ', '-')}.tif"
-    path, _ = QFileDialog.getSaveFileName(parent, f"Save {layer.name}", suggestion, "TIF (*.tif)")
+    path, form = QFileDialog.getSaveFileName(
+        parent, f"Save {layer.name}", suggestion, ";;".join(forms)
+    )
     if path:
         data, attributes, _ = layer.as_layer_data_tuple()
-        run_in_thread(partial(write_labels, path, data, attributes), _tell_saved)
+        run_in_thread(partial(forms[form], path, data, attributes), _report_saved)
 
 
-def _tell_saved(paths: list[str]) -> None:
+def _report_saved(paths: list[str]) -> None:
     inform(f"Saved {Path(paths[0]).name}.")

@@ -1,10 +1,53 @@
-"""How the tables of slices look, which share a narrow dock with much else."""
+"""The tables of slices, which share a narrow dock with much else."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableView
+from qtpy.QtCore import QAbstractTableModel, QModelIndex, Qt
+from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidget
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column's title, and what a person learns of it under the mouse."""
+
+    title: str
+    help: str = ""
+
+
+class SlicesModel(QAbstractTableModel):
+    """Columns of numbers, a row for each slice.
+
+    Parameters
+    ----------
+    columns : sequence of Column
+        From left to right.
+    """
+
+    def __init__(self, columns: Sequence[Column], parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._columns = columns
+
+    def columnCount(self, parent: QModelIndex | None = None) -> int:  # noqa: N802
+        return len(self._columns)
+
+    def headerData(self, section: int, orientation: Any, role: int = 0) -> Any:  # noqa: N802
+        if orientation != Qt.Orientation.Horizontal:
+            return None
+        if role == Qt.ItemDataRole.DisplayRole:
+            return self._columns[section].title
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return self._columns[section].help or None
+        return None
+
+    def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        """Return where a number stands in its cell; the number itself is a subclass's."""
+        if role == Qt.ItemDataRole.TextAlignmentRole:
+            return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+        return None
 
 
 def choose_rows(table: QTableView, row_height: int, visible_rows: int) -> None:

@@ -33,7 +33,10 @@ from napari_unet.widgets.common.messages import inform
 from napari_unet.widgets.correct.canvas_tools import set_labels
 from napari_unet.widgets.correct.corrected_view import CorrectedView
 from napari_unet.widgets.correct.learn_on_view import LearnOnView
-from napari_unet.widgets.correct.next_region import NextRegion
+from napari_unet.widgets.correct.learning import Learning
+from napari_unet.widgets.correct.next_region_view import NextRegionView
+from napari_unet.widgets.correct.region_tour import RegionTour
+from napari_unet.widgets.correct.speck_removal import SpeckRemoval
 from napari_unet.widgets.correct.specks_view import SpecksView
 from napari_unet.widgets.correct.tools import CorrectTools
 
@@ -54,10 +57,12 @@ class CorrectDock(Dock):
         self._events = Connections(self)
         self._mask = LayerChoice(self._viewer, is_mask, prefers=is_predicted_mask)
         self._tools = CorrectTools(self._viewer)
-        self._specks = SpecksView(self._viewer)
+        self._specks_view, self._next_view = SpecksView(), NextRegionView()
+        self._learn_view = LearnOnView()
+        self._specks = SpeckRemoval(self._viewer, self._specks_view)
         self._corrected = CorrectedView()
-        self._next = NextRegion(self._viewer)
-        self._learn = LearnOnView(self._viewer)
+        self._tour = RegionTour(self._viewer, self._next_view)
+        self._learning = Learning(self._viewer, self._learn_view)
         self._lay_out()
         self._connect()
         self._on_mask_changed()
@@ -70,11 +75,11 @@ class CorrectDock(Dock):
         layout = QVBoxLayout(self.content)
         layout.addLayout(form)
         layout.addWidget(self._tools)
-        layout.addWidget(self._specks)
+        layout.addWidget(self._specks_view)
         for title, view in (
             ("Corrected slices", self._corrected),
-            ("Where to look next", self._next),
-            ("Learn on", self._learn),
+            ("Where to look next", self._next_view),
+            ("Learn on", self._learn_view),
         ):
             layout.addWidget(_box(title, view))
         layout.addStretch(1)
@@ -84,7 +89,7 @@ class CorrectDock(Dock):
         self._corrected.mark_toggled.connect(self._mark)
         self._corrected.slice_requested.connect(self._show_slice)
         self._corrected.truth_requested.connect(self._on_truth_requested)
-        self._learn.learn_requested.connect(self._on_learn_requested)
+        self._learn_view.learn_requested.connect(self._on_learn_requested)
         events = Connections(self)
         events.add(self._viewer.dims.events.current_step, self._show_slices)
         for event in (self._viewer.layers.events.inserted, self._viewer.layers.events.removed):
@@ -107,7 +112,7 @@ class CorrectDock(Dock):
         image = image_under(self._viewer, layer) if layer is not None else None
         probability = probability_of(self._viewer, layer) if layer is not None else None
         self._tools.follow(image, probability)
-        self._next.watch(probability)
+        self._tour.watch(probability)
         self._show_slices()
 
     def _on_painted(self, event: Any) -> None:
@@ -166,7 +171,7 @@ class CorrectDock(Dock):
             return
         image, labels = image_under(self._viewer, mask), self._ground_truth()
         if image is not None and labels is not None:
-            self._learn.start(image, labels)
+            self._learning.start(image, labels)
 
 
 def _box(title: str, view: QWidget) -> QGroupBox:

@@ -1,43 +1,23 @@
-"""The part of the correct dock that removes specks."""
+"""The part of the correct dock that counts and removes specks."""
 
 from __future__ import annotations
 
-from functools import partial
-from typing import Any
-
-import numpy as np
-from napari import Viewer
-from napari.layers import Labels
-from numpy.typing import NDArray
+from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSpinBox, QVBoxLayout, QWidget
-
-from napari_unet.labelling.correction import find_specks
-from napari_unet.layers.slices import displayed_slice
-from napari_unet.widgets.common.background import run_in_thread
-from napari_unet.widgets.common.edit_watch import EditWatch
-from napari_unet.widgets.common.latest_work import LatestWork
-from napari_unet.widgets.common.messages import report
-from napari_unet.widgets.correct.canvas_tools import set_labels, set_pixels
 
 LARGEST = 10_000
 SPIN_WIDTH = 96
-PREVIEW_DELAY = 200  # milliseconds
 
 
 class SpecksView(QWidget):
-    """Tells how many specks there are under a size on the slice, and removes them there or all.
+    """A size, how many specks there are under it, and buttons that ask to remove them."""
 
-    Parameters
-    ----------
-    viewer : Viewer
-        Whose slider tells the slice.
-    """
+    size_changed = Signal()
+    removal_here_requested = Signal()
+    removal_requested = Signal()  # in all slices
 
-    def __init__(self, viewer: Viewer, parent: QWidget | None = None) -> None:
+    def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._viewer = viewer
-        self._layer: Labels | None = None
-        self._counting = LatestWork(self, _count, self._on_counted)
         self._size = QSpinBox()
         self._size.setRange(1, LARGEST)
         self._size.setValue(40)
@@ -58,73 +38,19 @@ class SpecksView(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(first)
         layout.addLayout(second)
-        self._watch = EditWatch(viewer, PREVIEW_DELAY, self)
-        self._watch.edited.connect(self._preview)
-        self._size.valueChanged.connect(self._preview)
-        self._here.clicked.connect(self._on_here_requested)
-        self._all.clicked.connect(self._on_all_requested)
-        self.watch(None)
+        self._size.valueChanged.connect(lambda _: self.size_changed.emit())
+        self._here.clicked.connect(lambda: self.removal_here_requested.emit())
+        self._all.clicked.connect(lambda: self.removal_requested.emit())
 
-    def watch(self, layer: Labels | None) -> None:
-        """Look at this mask from now on."""
-        self._layer = layer
-        self._watch.watch(layer)
-        self.setEnabled(layer is not None)
-        self._preview()
+    @property
+    def size_in_pixels(self) -> int:
+        return self._size.value()
 
-    def _preview(self, _: object = None) -> None:
-        """Count in a thread those of the slice that is shown."""
-        page = self._page()
-        self._count.setText("")
-        if page is None:
-            self._counting.drop()
-        else:
-            self._counting.request((page, self._size.value()))
+    def show_count(self, count: int | None) -> None:
+        """Show how many specks the slice has; None while that is not known."""
+        self._count.setText("" if count is None else f"{count} here")
 
-    def _on_counted(self, count: int) -> None:
-        self._count.setText(f"{count} here")
-
-    def _page(self) -> Any:
-        if self._layer is None:
-            return None
-        index = displayed_slice(self._viewer, self._layer)
-        if index is None:
-            return None
-        data = self._layer.data
-        return np.array(data[index] if data.ndim == 3 else data)
-
-    def _on_here_requested(self) -> None:
-        layer, page = self._layer, self._page()
-        if layer is not None and page is not None:
-            index = displayed_slice(self._viewer, layer) if layer.ndim == 3 else None
-            set_pixels(layer, index, find_specks(page, self._size.value())[0], 0)
-
-    def _on_all_requested(self) -> None:
-        layer = self._layer
-        if layer is not None:
-            self._all.setEnabled(False)
-            find = partial(_find_all, layer.data, self._size.value())
-            run_in_thread(lambda: (layer, find()), self._on_found, self._on_failed)
-
-    def _on_found(self, result: tuple[Labels, tuple[NDArray[np.intp], ...]]) -> None:
-        self._all.setEnabled(True)
-        layer, indices = result
-        set_labels(layer, indices, 0)
-
-    def _on_failed(self, error: Exception) -> None:
-        self._all.setEnabled(True)
-        report(error)
-
-
-def _count(request: tuple[NDArray[Any], int]) -> int:
-    return find_specks(*request)[1]
-
-
-def _find_all(mask: Any, size: int) -> tuple[NDArray[np.intp], ...]:
-    """Indices of the pixels of all specks of a mask."""
-    if mask.ndim == 2:
-        return find_specks(mask, size)[0]
-    found = [find_specks(np.array(page), size)[0] for page in mask]
-    slices = [np.full(len(rows), index) for index, (rows, _) in enumerate(found)]
-    rows, columns = zip(*found, strict=True)
-    return np.concatenate(slices), np.concatenate(rows), np.concatenate(columns)
+    def show_removing(self, is_removing: bool) -> None:
+        """Let nothing be asked for while specks are being removed."""
+        for button in (self._here, self._all):
+            button.setEnabled(not is_removing)

@@ -4,34 +4,39 @@ from __future__ import annotations
 
 from typing import Any
 
-from qtpy.QtCore import QAbstractTableModel, QModelIndex, QSortFilterProxyModel, Qt, Signal
+from qtpy.QtCore import QModelIndex, QSortFilterProxyModel, Qt, Signal
 from qtpy.QtWidgets import QTableView, QWidget
 
 from napari_unet.evaluation.comparison import FIGURES, Comparison
-from napari_unet.widgets.common.tables import choose_rows
+from napari_unet.widgets.common.tables import Column, SlicesModel, choose_rows
 
-TITLES = ("Slice", "Dice", "IoU", "Prec.", "Recall", "Rand", "Info")
-PENDING = "…"
-HELP = (
-    "Place in the stack",
-    "Twice the intersection over the sum of areas, of the membrane pixels",
-    "Intersection over union of the membrane pixels",
-    "Precision: share of the predicted membrane that is membrane",
-    "Recall: share of the true membrane that was predicted",
-    "V_rand, the Rand score of the neurons between membranes: 1 where none is split or merged",
-    "V_info, the information score of the neurons: large ones count for less than in V_rand",
+COLUMNS = (
+    Column("Slice", "Place in the stack"),
+    Column("Dice", "Twice the intersection over the sum of areas, of the membrane pixels"),
+    Column("IoU", "Intersection over union of the membrane pixels"),
+    Column("Prec.", "Precision: share of the predicted membrane that is membrane"),
+    Column("Recall", "Recall: share of the true membrane that was predicted"),
+    Column(
+        "Rand",
+        "V_rand, the Rand score of the neurons between membranes: 1 where none is split or merged",
+    ),
+    Column(
+        "Info",
+        "V_info, the information score of the neurons: large ones count for less than in V_rand",
+    ),
 )
+PENDING = "…"
 ROW_HEIGHT = 22
 # Seven columns in a narrow dock.
 STYLE = "QTableView {font-size: 11px} QTableView::item {padding: 0; margin: 0} "
 STYLE += "QHeaderView::section {padding: 2px 0; font-size: 11px}"
 
 
-class FiguresModel(QAbstractTableModel):
+class FiguresModel(SlicesModel):
     """A row a slice, of a comparison that changes now and then."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+        super().__init__(COLUMNS, parent)
         self._comparison: Comparison | None = None
 
     def set_comparison(self, comparison: Comparison | None) -> None:
@@ -42,31 +47,17 @@ class FiguresModel(QAbstractTableModel):
 
     def update_figures(self, first: int, last: int) -> None:
         """Show the new figures of these slices."""
-        self.dataChanged.emit(self.index(first, 0), self.index(last, len(TITLES) - 1))
+        self.dataChanged.emit(self.index(first, 0), self.index(last, len(COLUMNS) - 1))
 
     def rowCount(self, parent: QModelIndex | None = None) -> int:  # noqa: N802
         is_child = parent is not None and parent.isValid()
         return 0 if is_child or self._comparison is None else len(self._comparison)
 
-    def columnCount(self, parent: QModelIndex | None = None) -> int:  # noqa: N802
-        return len(TITLES)
-
-    def headerData(self, section: int, orientation: Any, role: int = 0) -> Any:  # noqa: N802
-        if orientation == Qt.Orientation.Horizontal:
-            if role == Qt.ItemDataRole.DisplayRole:
-                return TITLES[section]
-            if role == Qt.ItemDataRole.ToolTipRole:
-                return HELP[section]
-        return None
-
     def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         """Return a figure as text for display; as a number in the user role, which sorts rows."""
-        if role == Qt.ItemDataRole.TextAlignmentRole:
-            return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
-        if self._comparison is None or role not in (
-            Qt.ItemDataRole.DisplayRole,
-            Qt.ItemDataRole.UserRole,
-        ):
+        if role not in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.UserRole):
+            return super().data(index, role)
+        if self._comparison is None:
             return None
         if index.column() == 0:
             return index.row()
@@ -123,7 +114,7 @@ class FiguresTable(QTableView):
 
 def summary_table(comparison: Comparison) -> str:
     """Write mean and standard deviation of the figures as rich text."""
-    rows = [["", *TITLES[1:]]]
+    rows = [["", *(column.title for column in COLUMNS[1:])]]
     for title, figures in (("mean", comparison.mean()), ("± sd", comparison.spread())):
         cells = [f"{figures[name]:.3f}" if name in figures else PENDING for name in FIGURES]
         rows.append([title, *cells])

@@ -21,7 +21,7 @@ from napari_unet.widgets.common.dock import Dock
 from napari_unet.widgets.common.latest_work import LatestWork
 from napari_unet.widgets.common.layer_choice import LayerChoice
 from napari_unet.widgets.common.messages import confirm, inform, report
-from napari_unet.widgets.common.save_layers import SaveButtons
+from napari_unet.widgets.common.save_layers import PredictionSaving, SaveButtons
 from napari_unet.widgets.predict.model_choice import ModelChoice
 from napari_unet.widgets.predict.neuron_search import NeuronSearch
 from napari_unet.widgets.predict.neurons_view import NeuronsView
@@ -57,7 +57,8 @@ class PredictDock(Dock):
         self._options = PredictionOptions()
         self._follower = SliceFollower(self)
         self._threshold = ThresholdView(load_settings().threshold)
-        self._save = SaveButtons(viewer)
+        self._save = SaveButtons()
+        self._saving = PredictionSaving(viewer, self._save)
         self._neurons = NeuronsView()
         self._search = NeuronSearch(viewer, self)
         self._lay_out()
@@ -168,7 +169,7 @@ class PredictDock(Dock):
         new = PredictedLayers.add(self._viewer, image, model, self._threshold.threshold)
         self._events.add(new.mask.events.paint, self._on_painted)
         self._result = new
-        self._save.offer(new.mask, new.probability)
+        self._saving.offer(new.mask, new.probability)
         self._search.offer(new)
         self._threshold.show_kept([])
         return new

@@ -8,6 +8,7 @@ from napari_unet.labelling.correction import (
     as_ground_truth,
     darkest_path,
     find_specks,
+    find_specks_of_stack,
     snap,
     widen,
 )
@@ -64,6 +65,21 @@ def test_specks_are_small_islands() -> None:
     assert ndimage.label(mask)[1] == 1
     assert find_specks(mask, 17)[1] == 0
     assert find_specks(np.zeros((5, 5)), 10)[1] == 0
+
+
+def test_specks_of_a_stack_are_found_on_the_slices_asked_for() -> None:
+    mask = np.zeros((3, 9, 9), np.uint8)
+    mask[0, 1, 2] = mask[2, 3, 4] = mask[2, 6, 6] = 1
+    mask[1, :5] = 1  # no speck
+    everywhere = find_specks_of_stack(mask, 4, range(3))
+    assert {tuple(map(int, place)) for place in zip(*everywhere, strict=True)} == {
+        (0, 1, 2), (2, 3, 4), (2, 6, 6)
+    }  # fmt: skip
+    mask[find_specks_of_stack(mask, 4, [2])] = 0
+    assert mask[0, 1, 2] == 1 and not mask[2].any() and mask[1].sum() == 45
+    assert [len(axis) for axis in find_specks_of_stack(mask, 4, [1])] == [0, 0, 0]
+    rows, columns = find_specks_of_stack(mask[0], 4, [0])  # a single image
+    assert (rows.tolist(), columns.tolist()) == ([1], [2])
 
 
 def test_a_snapped_stroke_takes_what_the_probability_agrees_with() -> None:

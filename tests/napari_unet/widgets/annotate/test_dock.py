@@ -123,7 +123,7 @@ def test_labels_are_saved_with_their_note_and_opened_again(
     strokes.paint((2, 30, 30), 1)
     strokes.paint((2, 30, 60), 2)
     target = tmp_path / "strokes.tif"
-    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(target), ""))
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(target), "TIF (*.tif)"))
     button(dock, "Save labels…").click()
     qtbot.waitUntil(target.exists)
     assert read_label_note(target).convention == "sparse"

@@ -17,8 +17,9 @@ from napari_unet.layers.plugin_layers import (
     corrected_slices,
     is_sparse_layer,
 )
-from napari_unet.widgets.correct import next_region, specks_view
+from napari_unet.widgets.correct import region_tour, speck_removal
 from napari_unet.widgets.correct.dock import CorrectDock
+from napari_unet.widgets.correct.specks_view import SpecksView
 
 PLUGIN = "napari-unet-mindspore"
 Button = Callable[..., QPushButton]
@@ -82,7 +83,8 @@ def test_specks_are_counted_and_removed_here_and_everywhere(
     before = mask.data.copy()
     qtbot.waitUntil(lambda: "1 here" in text(dock))
     qtbot.mouseClick(button(dock, "Remove here"), Qt.MouseButton.LeftButton)
-    assert not mask.data[3, 50:52, 5:7].any() and mask.data[4, 50:52, 5:7].all()
+    qtbot.waitUntil(lambda: not mask.data[3, 50:52, 5:7].any())
+    assert mask.data[4, 50:52, 5:7].all()
     qtbot.waitUntil(lambda: "0 here" in text(dock))
     mask.undo()
     qtbot.mouseClick(button(dock, "In all slices"), Qt.MouseButton.LeftButton)
@@ -161,7 +163,7 @@ def test_after_a_failed_count_specks_are_counted_with_the_next_edit(
     viewer: Viewer, dock: CorrectDock, fail_once: FailOnce, qtbot: QtBot
 ) -> None:
     qtbot.waitUntil(lambda: "1 here" in text(dock))
-    is_reported = fail_once(specks_view, "find_specks")
+    is_reported = fail_once(speck_removal, "find_specks")
     viewer.dims.set_current_step(0, 0)
     qtbot.waitUntil(is_reported)
     viewer.dims.set_current_step(0, 4)
@@ -172,7 +174,7 @@ def test_an_outdated_count_of_specks_is_not_shown(
     viewer: Viewer, dock: CorrectDock, monkeypatch: pytest.MonkeyPatch, qtbot: QtBot
 ) -> None:
     begun, let_go, shown = Event(), Event(), []
-    find = specks_view.find_specks
+    find = speck_removal.find_specks
 
     def find_slowly(page: np.ndarray, size: int) -> object:
         begun.set()
@@ -182,8 +184,8 @@ def test_an_outdated_count_of_specks_is_not_shown(
     qtbot.waitUntil(lambda: "1 here" in text(dock))
     label = next(one for one in dock.findChildren(QLabel) if one.text() == "1 here")
     monkeypatch.setattr(label, "setText", shown.append)
-    monkeypatch.setattr(specks_view, "find_specks", find_slowly)
-    size = dock.findChild(specks_view.SpecksView).findChild(QSpinBox)
+    monkeypatch.setattr(speck_removal, "find_specks", find_slowly)
+    size = dock.findChild(SpecksView).findChild(QSpinBox)
     size.setValue(39)
     assert begun.wait(60)
     size.setValue(4)  # as large as the speck, which is not under it
@@ -195,7 +197,7 @@ def test_an_outdated_count_of_specks_is_not_shown(
 def test_after_a_failed_ranking_the_next_one_goes_to_a_region(
     viewer: Viewer, dock: CorrectDock, fail_once: FailOnce, qtbot: QtBot
 ) -> None:
-    is_reported = fail_once(next_region, "rank_uncertainty")
+    is_reported = fail_once(region_tour, "rank_uncertainty")
     press(viewer, qtbot, Qt.Key.Key_N)
     qtbot.waitUntil(is_reported)
     press(viewer, qtbot, Qt.Key.Key_N)
