@@ -19,9 +19,7 @@ from training.runs.run_state import RunState, RunStatus
 
 _MOST_PIXELS = 2**26
 _PACE_STEPS = 25
-_FIGURES = (
-    "Epoch", "Step", "Loss", "Learning rate", "Images/s", "Device", "Soft Dice", "Dice",
-)  # fmt: skip
+_FIGURES = ("Epoch", "Step", "Loss", "Images/s", "Soft Dice", "Dice", "Best", "Device")
 
 
 @dataclass(frozen=True)
@@ -172,7 +170,6 @@ class RunProgress:
             figures["Device"] = _device(state.started)
         if state.steps:
             figures["Loss"] = f"{_recent_loss(state):.4f}"
-            figures["Learning rate"] = f"{state.steps[-1]['lr']:.2g}"
             figures["Images/s"] = f"{_recent_pace(state):.1f}"
         if state.evaluations and state.best_evaluation is not None:
             mean, best = state.evaluations[-1]["mean"], state.best_evaluation

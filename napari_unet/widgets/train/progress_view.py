@@ -21,11 +21,10 @@ from napari_unet.text import as_html
 from napari_unet.widgets.common.messages import plain_label
 from napari_unet.widgets.train.curves_view import CurvesView
 
-_COLUMNS = 2
-_TITLES = (
-    *("Epoch", "Step", "Loss", "Learning rate", "Soft Dice", "Dice"),
-    *("Images/s", "Device"),
-)
+# Figures side by side, each with the longest text that it has room for; then those with a row.
+_PAIRS = (("Epoch", "Step"), ("Loss", "Images/s"), ("Soft Dice", "Dice"))
+_LONGEST = ("999 of 999", "99999 of 99999")
+_ROWS = ("Best", "Device")
 _PROGRESS_PARTS = 1000
 
 
@@ -53,8 +52,9 @@ class TrainingProgressView(QWidget):
         self._bar.setRange(0, _PROGRESS_PARTS)
         self._bar.setTextVisible(False)
         self._bar.setFixedHeight(8)
-        self._values = {title: _value() for title in _TITLES}
-        self._best = _value()
+        pairs = [pair for titles in _PAIRS for pair in zip(titles, _LONGEST, strict=True)]
+        self._values = {title: _value(longest) for title, longest in pairs}
+        self._values |= {title: _value() for title in _ROWS}
         self._validation = _faint("")
         self._validation.setWordWrap(True)
         self._log = QPlainTextEdit()
@@ -83,7 +83,6 @@ class TrainingProgressView(QWidget):
         figures = progress.figures()
         for title, value in self._values.items():
             value.setText(figures[title])
-        self._best.setText(figures.get("Best", ""))
         self._validation.setText(progress.validation)
         self.curves.show_curves(progress.curves)
         self._show_log(progress.log_tail)
@@ -98,14 +97,14 @@ class TrainingProgressView(QWidget):
         grid = QGridLayout()
         grid.setHorizontalSpacing(8)
         grid.setVerticalSpacing(2)
-        for place, (title, value) in enumerate(self._values.items()):
-            row, column = divmod(place, _COLUMNS)
-            grid.addWidget(_faint(title), row, 2 * column)
-            grid.addWidget(value, row, 2 * column + 1)
-            grid.setColumnStretch(2 * column + 1, 2 + column)  # steps need more room
-        last = len(self._values) // _COLUMNS
-        grid.addWidget(_faint("Best"), last, 0)
-        grid.addWidget(self._best, last, 1, 1, 2 * _COLUMNS - 1)
+        for row, titles in enumerate(_PAIRS):
+            for column, title in enumerate(titles):
+                grid.addWidget(_faint(title), row, 2 * column)
+                grid.addWidget(self._values[title], row, 2 * column + 1)
+                grid.setColumnStretch(2 * column + 1, 2 + column)  # steps need more room
+        for row, title in enumerate(_ROWS, len(_PAIRS)):
+            grid.addWidget(_faint(title), row, 0)
+            grid.addWidget(self._values[title], row, 1, 1, 3)
         buttons = QHBoxLayout()
         buttons.addWidget(self._preview_button)
         buttons.addWidget(self._log_button)
@@ -132,10 +131,11 @@ class TrainingProgressView(QWidget):
             bar.setValue(bar.maximum())
 
 
-def _value() -> QLabel:
+def _value(longest: str = "") -> QLabel:
     label = plain_label()
     # Otherwise every new text would make Qt lay out the whole window again.
     label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+    label.setMinimumWidth(label.fontMetrics().horizontalAdvance(longest))
     return label
 
 

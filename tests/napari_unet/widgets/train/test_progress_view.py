@@ -8,10 +8,11 @@ from qtpy.QtWidgets import QLabel
 from napari_unet.launchers.local_launcher import LocalLauncher
 from napari_unet.runs.run_follower import RunFollower
 from napari_unet.runs.run_progress import ProgressReader, RunProgress
+from napari_unet.widgets.common.dock import WIDTH
 from napari_unet.widgets.train.progress_view import TrainingProgressView
 from training.runs.run_directory import RunDirectory
 
-from .conftest import NAME
+from .conftest import NAME, report
 
 
 @pytest.fixture
@@ -33,6 +34,30 @@ def test_it_fits_into_a_low_window_with_the_dock_s_buttons(
 ) -> None:
     view.show_progress(read_progress(make_run("old")))
     assert view.heightForWidth(width) < 620  # pixels, of the 800 of a small screen
+
+
+def test_no_figure_is_cut_off(
+    view: TrainingProgressView, make_run: Callable[..., RunDirectory], qtbot: QtBot
+) -> None:
+    run = make_run("old")
+    mean = {"soft_dice": 0.9347, "dice": 0.8161}
+    report(run, "step", step=57599, epoch=400, loss=0.2336, images_per_second=140.4, lr=1e-4)
+    report(run, "evaluated", step=57599, epoch=400, slices=[], mean=mean)
+    started = {"device": "CPU", "world_size": 1, "total_steps": 57600, "steps_per_epoch": 144}
+    report(run, "started", **started, first_step=57599, valid_slices=[2])
+    view.resize(WIDTH - 24, 600)
+    view.show()
+    view.show_progress(read_progress(run))
+    qtbot.waitUntil(lambda: "57599 of 57600" in texts(view))
+    for label in view.findChildren(QLabel):
+        if not label.wordWrap():
+            assert label.fontMetrics().horizontalAdvance(label.text()) <= label.width(), (
+                label.text()
+            )
+
+
+def texts(view: TrainingProgressView) -> list[str]:
+    return [label.text() for label in view.findChildren(QLabel)]
 
 
 def test_a_run_and_what_is_done_with_it_are_named_as_they_are(
