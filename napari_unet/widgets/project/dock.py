@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -212,9 +213,9 @@ class ProjectDock(Dock):
         self._show_project()
         report(error)
 
-    def _begin(self, opened: OpenProject) -> ProjectSession:
+    def _begin(self, opened: OpenProject, own: Sequence[tuple[Any, str]] = ()) -> ProjectSession:
         window: Any = _main_window(self)
-        session = ProjectSession(self._viewer, opened, window)
+        session = ProjectSession(self._viewer, opened, window, own)
         self._show_problems(opened.problems)
         self._follow(session)
         return session
@@ -230,10 +231,7 @@ class ProjectDock(Dock):
             opened.lock.release()
             self._on_failed(error)
             return
-        session = self._begin(opened)
-        for layer, name in own:
-            session.adopt(layer, name)
-        session.save()
+        self._begin(opened, own).save()
 
     def _show_problems(self, problems: tuple[UserError, ...]) -> None:
         for problem in problems:

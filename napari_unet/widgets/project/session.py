@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -77,6 +77,8 @@ class ProjectSession(QObject):
         Where to; its unreadable layers stay in it.
     window : QMainWindow
         When it is closed, all is saved once more.
+    own : sequence of (Layer, str)
+        Layers that were opened from files of the project, and the names of these.
 
     Attributes
     ----------
@@ -86,13 +88,20 @@ class ProjectSession(QObject):
 
     outcome_changed = Signal()
 
-    def __init__(self, viewer: Viewer, opened: OpenProject, window: QMainWindow) -> None:
+    def __init__(
+        self,
+        viewer: Viewer,
+        opened: OpenProject,
+        window: QMainWindow,
+        own: Sequence[tuple[Layer, str]] = (),
+    ) -> None:
         super().__init__(window)
         self.project = opened.project
         self.outcome = Outcome("untried")
         self._viewer, self._lock = viewer, opened.lock
-        self._files = opened.files
         self._writer = ProjectWriter(self.project, self._lock, opened.document, opened.unreadable)
+        for layer, name in own:  # before the first save, which would make new files
+            self._writer.adopt(layer.unique_id, name, opened.files[name])
         when_deleted(self, self._lock.release)
         self._saving = LatestWork(
             self, self._writer.save, self._on_saved, self._on_failed, shows_outdated=True
@@ -109,10 +118,6 @@ class ProjectSession(QObject):
         self._timer.start()
         window.installEventFilter(self)
         self._on_layers_changed()
-
-    def adopt(self, layer: Layer, name: str) -> None:
-        """Save a layer into the file of the project that it was opened from."""
-        self._writer.adopt(layer.unique_id, name, self._files[name])
 
     @property
     def is_held(self) -> bool:
