@@ -67,8 +67,10 @@ def start_run(tmp_path: Path) -> Iterator[StartRun]:
         run.create(preset_config("compact"))
         command = [sys.executable, str(PROGRAM), str(run.path), phase]
         started.append(start_detached(command, run.log))
-        goes_on = phase not in ("finished", "failed")
-        while goes_on and run.find_training() is None:
+        if phase in ("finished", "failed"):
+            started[-1].wait()
+            return run
+        while run.find_training() is None:
             assert is_alive(started[-1]), run.log.read_text()
         return run
 
