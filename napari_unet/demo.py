@@ -97,7 +97,7 @@ class Demo:
         ------
         UserError
             If there are results already, a demo runs there, the folder can't be written, or
-            the data are no pair of stacks to train on.
+            the data are not a pair of stacks to train on.
         """
         if not self.is_synthetic:
             read_training_pair(*find_pair(self.data))

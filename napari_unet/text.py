@@ -13,7 +13,7 @@ def line(text: str) -> str:
 
 
 def as_html(text: str) -> str:
-    """A text as part of rich text, in which it is no markup."""
+    """Make a text part of rich text, without any markup of its own."""
     return html.escape(printable(text)).replace("\n", "<br>")
 
 

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class LabelConvention(StrEnum):
-    """How a label image tells membrane from inside. The values are those of files and options."""
+    """Which values of a label image are membrane. The names are those of files and options."""
 
     ISBI = "isbi"
     """0 is membrane, every other value is inside: the files of the ISBI 2012 challenge."""

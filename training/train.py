@@ -132,7 +132,7 @@ def train_run(run: RunDirectory) -> int:
             say(traceback.format_exc(), to_stderr=True)
             failure = UserError(
                 f"The training ended with an error: {type(error).__name__}: {error}.",
-                f"The log {run.log.name} tells more; resume the run to try again.",
+                f"The log {run.log.name} says more; resume the run to try again.",
             )
             write_failure(run.events, failure, traceback.format_exc())
             return 1

@@ -115,7 +115,7 @@ def _configure(
         given["resume"] = True
     if config_file is not None:
         if source is not None:
-            raise UserError("--from and --config both tell the options.", "Give one of them.")
+            raise UserError("--from and --config both give the options.", "Give one of them.")
         try:
             text = config_file.read_text(encoding="utf-8")
         except OSError as error:
@@ -127,7 +127,7 @@ def _configure(
     if source is None:
         return preset_config(given.pop("preset", DEFAULT_PRESET), **given)
     if "resume_ckpt" in given:
-        raise UserError("--from and --weights both tell where to start.", "Give one of them.")
+        raise UserError("--from and --weights both say where to start.", "Give one of them.")
     return learn_on_config(source, _labelled(source, pair), **given)
 
 

@@ -89,7 +89,7 @@ class CrossValidation:
         return f"Of the slices that were not seen in training: {figures}"
 
     def to_json(self) -> str:
-        """The folds and their means; of one fold alone, its evaluation."""
+        """Report the folds and their means, or the evaluation of a single fold."""
         if len(self.folds) == 1:
             return self.folds[0].evaluation.to_json()
         folds = [
@@ -100,7 +100,7 @@ class CrossValidation:
         return json.dumps(document, indent=2) + "\n"
 
     def to_csv(self) -> str:
-        """A line a slice, of all folds; of one fold alone, its evaluation."""
+        """Write a line a slice of all folds, or the evaluation of a single fold."""
         if len(self.folds) == 1:
             return self.folds[0].evaluation.to_csv()
         names = ["index", *self.mean()]

@@ -36,7 +36,7 @@ def ignore_progress(progress: UploadProgress) -> None:
 class Launcher(Protocol):
     """Starts, follows and ends trainings in one place.
 
-    A run is always told by a directory on this machine: the run's own, or a copy of a
+    A run is always given by a directory on this machine: the run's own, or a copy of a
     server's that :meth:`refresh` brings up to date. Whoever watches a run reads only that
     directory. Every method may block, so a window calls them in a thread; every method may
     raise a ``UserError``.

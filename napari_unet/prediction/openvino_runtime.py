@@ -1,4 +1,4 @@
-"""OpenVINO, imported where it is used, for that takes a while; two habits of its own mended."""
+"""OpenVINO, imported where it is used, because that takes a while; two of its habits mended."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def compile_network(core: Any, content: bytes, device: str, options: dict[str, s
     ----------
     core : openvino.Core
     content : bytes
-        Of an ONNX file.
+        Content of an ONNX file.
     device : str
         OpenVINO's name of it.
     options : dict

@@ -49,7 +49,7 @@ class Predictor:
     Raises
     ------
     UserError
-        If the file is no such model, or there is no such device.
+        If the file is not such a model, or there is no such device.
     """
 
     def __init__(
@@ -97,9 +97,9 @@ class Predictor:
         Parameters
         ----------
         stack : sequence of arrays (Y, X), or array (Z, Y, X)
-            Of any real dtype.
+            Intensities of any real dtype.
         scaling : Scaling, optional
-            Of the intensities; by default what the model's card says of such a stack.
+            Range of the intensities; by default what the model's card says of such a stack.
 
         Yields
         ------

@@ -34,7 +34,7 @@ def predict_slices(
     Yields
     ------
     index : int
-        Of each slice, when it is there.
+        Called with each slice, when it is there.
     """
     with StackPrediction(model, stack, prediction, tta) as work:
         for index in indices:
@@ -52,7 +52,7 @@ class StackPrediction:
     model : Path
         Folder of a run, or an ONNX file.
     stack : array (Z, Y, X) or (Y, X)
-        Of any real dtype. May be a dask array.
+        Intensities of any real dtype. May be a dask array.
     prediction : LivePrediction
         Gets what is predicted.
     tta : bool

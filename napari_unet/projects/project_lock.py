@@ -97,7 +97,7 @@ class NotHeldError(UserError):
     folder : Path
         The project's.
     holder : Holder or None
-        Of the window that has it open.
+        Who has it open.
     is_lost : bool
         Whether this window had it before.
     """
@@ -206,7 +206,7 @@ class ProjectLock:
                 return _holder_by(file)
         except PermissionError:
             return Holder()
-        except OSError:  # there is none, or what lies there is no file
+        except OSError:  # it is missing, or is not a file
             return None
 
     def _write(self) -> None:

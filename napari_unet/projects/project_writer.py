@@ -250,7 +250,7 @@ class ProjectWriter:
                 raise
 
     def _record(self, layer: LayerSnapshot) -> LayerRecord | None:
-        """None as long as there is no file to name."""
+        """Describe a layer; None as long as it has no file."""
         own, stack = self._files.get(layer.key), None
         if layer.stack is not None:
             stack = self._references.get(layer.stack)

@@ -100,7 +100,7 @@ class StackReference(_Record):
 
 
 class UnreadableStackError(UserError):
-    """A stack that a project points to is gone, or is no file that can be read.
+    """A stack that a project points to is gone, or is not a file that can be read.
 
     Parameters
     ----------

@@ -29,14 +29,14 @@ class Curves:
     Parameters
     ----------
     steps, loss, smoothed_loss : arrays (N,) of float
-        One entry a step; of a run that has more of them than a screen has columns, the lowest
+        One entry a step; where a run has more steps than a screen has columns, the lowest
         and the highest loss of equally many steps.
     evaluated_steps, soft_dice, dice : arrays (M,) of float
         Means over the validation slices, one entry a validation, or a few of them.
     best : int or None
         Index of the best validation, by soft Dice.
     initial_soft_dice : float or None
-        Of the model that the run began from; None of fresh weights.
+        Soft Dice of the model that the run began from; None for fresh weights.
     """
 
     steps: NDArray[np.float64]
@@ -104,7 +104,7 @@ class RunProgress:
     Parameters
     ----------
     name : str
-        Of the run.
+        Name of the run.
     status : str
         A ``RunStatus``.
     is_running : bool

@@ -28,7 +28,7 @@ def write_sparse_labels(
     Parameters
     ----------
     labels : array (Z, Y, X) of int
-        Of 0, 1 and 2. May be a dask array.
+        Values 0, 1 and 2. May be a dask array.
     corrected_slices : iterable of int
         Slices that a person corrected throughout; kept in the file's note.
 

@@ -20,7 +20,7 @@ _NO_MODULE = UserError(
     "Python could not start the training: {line}.",
     "Install what is missing, or activate the environment that has it.",
 )
-# By what the line of a log says that tells it.
+# By the words of a log's line that show it.
 _CAUSES = {
     "No space left on device": _DISK_FULL,
     "Address already in use": UserError("msrun's port is taken.", "Choose another: --master_port."),
@@ -64,7 +64,7 @@ def explain_death(run: RunDirectory, rank: int | None, code: int) -> DeathError:
 
 
 def find_cause(log_tail: str, *, is_disk_full: bool) -> UserError | None:
-    """Find why a process ended; None where its log does not tell.
+    """Find why a process ended; None where its log does not say.
 
     Parameters
     ----------

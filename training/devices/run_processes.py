@@ -38,7 +38,7 @@ def launch_mark(run_id: str) -> str:
 
 
 def find_processes(mark: str) -> list[psutil.Process]:
-    """The living processes that carry a mark, of a run or a launch, without the calling one."""
+    """List the living processes with the mark of a run or a launch, without the calling one."""
     return [process for process, _ in _marked(mark)]
 
 

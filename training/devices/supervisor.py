@@ -73,7 +73,7 @@ class Supervisor:
         self._workers: dict[int, int] = {}  # rank by process id
         self._death: _Death | None = None
         self._signals = 0
-        self._offset = 0  # in bytes, of what this launch tells in the events
+        self._offset = 0  # in bytes, of what this launch adds to the events
 
     def run(self) -> int:
         """Train to the end; returns 0 if the run finished or was stopped, else 1.
@@ -90,7 +90,7 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         on_hang_up(self._on_hang_up)
-        # What is told from here on is of this launch. Clocks may be set meanwhile.
+        # What is added from here on is this launch's. Clocks may be set meanwhile.
         if self._job.is_head:
             self._offset = read_summary(self._run.events, RunState(), 0)[1]
         with guarded(self._mark), make_link(self._job) as link:
@@ -178,7 +178,7 @@ class Supervisor:
         return not self._job.is_head or self._read_state().status in ("finished", "stopped")
 
     def _read_state(self) -> RunState:
-        """What this launch told in the events."""
+        """The state that this launch's events make."""
         return read_summary(self._run.events, RunState(), self._offset)[0]
 
     def _explain(self) -> UserError:

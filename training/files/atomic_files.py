@@ -162,7 +162,7 @@ def remove_leftovers(folder: Path, name: str = "") -> None:
 
 
 def _rights(path: Path, follow_links: bool) -> int | None:
-    """The rights of a file that is there; an OSError if it isn't a regular one."""
+    """Return the rights of an existing file; an OSError if it isn't a regular one."""
     try:
         mode = path.stat(follow_symlinks=follow_links).st_mode
     except FileNotFoundError:

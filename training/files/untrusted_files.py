@@ -112,7 +112,7 @@ def read_tail(log: Path) -> str:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - _TAIL_BYTES))
             text = file.read().decode(errors="replace")
-    except OSError:  # there is none, or what is there is no file
+    except OSError:  # it is missing, or is not a file
         return ""
     if size <= _TAIL_BYTES:
         return text

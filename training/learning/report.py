@@ -1,4 +1,4 @@
-"""What a run tells while it goes on: the zoo's lines, and the events of the run directory."""
+"""What a run reports while it goes on: the zoo's lines, and the events of the run directory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finds the presets: every module of this folder that defines ``PRESET`` is one."""
+"""Finds the presets: each module of this folder that defines ``PRESET``."""
 
 from __future__ import annotations
 

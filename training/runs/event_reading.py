@@ -72,7 +72,7 @@ def parse_progress(content: bytes, newest: int = KEPT_EVENTS) -> list[Event | Lo
     content : bytes
         As for :func:`parse_events`.
     newest : int
-        How many steps are parsed whole. Of the previews before them, there is the last.
+        How many steps are parsed whole. Only the last of the previews before them is given.
     """
     lines = _finished_lines(content)
     others = _places_between_steps(lines)
@@ -112,7 +112,7 @@ def read_pieces(path: Path, offset: int) -> Iterator[Piece]:
     Raises
     ------
     UserError
-        If it can't be read, or is no file.
+        If it can't be read, or is not a file.
     """
     try:
         file = open_regular(path)

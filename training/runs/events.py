@@ -24,7 +24,7 @@ from training.files.untrusted_files import is_count, is_number
 
 Check = Callable[[Any], bool]
 
-LATEST_TIME = 1e11  # seconds since 1970; later ones are no dates
+LATEST_TIME = 1e11  # seconds since 1970; later ones are not dates
 _PREVIEW = re.compile(r"preview/[^/\0.][^/\0]*\.png")
 
 

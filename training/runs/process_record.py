@@ -1,4 +1,4 @@
-"""The process of a run, recorded in a file: found again, and told from others of its number."""
+"""The process of a run, recorded in a file to be found again, and no other of its number."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def boot_id() -> str:
 
 
 def _beginning(pid: int) -> float:
-    """When a process began, as :class:`ProcessRecord` tells it."""
+    """When a process began, as :class:`ProcessRecord` has it."""
     if not _BOOT_ID.exists():
         return psutil.Process(pid).create_time()
     status = Path(f"/proc/{pid}/stat").read_text(errors="replace")

@@ -87,12 +87,12 @@ class RunDirectory(RunPaths[Path]):
         return self.model_file.exists()
 
     def read_config(self) -> TrainingConfig:
-        """The run's configuration; a UserError if this is no run."""
+        """Read the run's configuration; a UserError if this is not a run."""
         try:
             text = read_document(self.config)
         except (OSError, ValueError) as error:
             raise UserError(
-                f"{self.path} is no run: it has no readable config.json.",
+                f"{self.path} is not a run: it has no readable config.json.",
                 "Give the folder that a training wrote.",
             ) from error
         return TrainingConfig.from_json(text, source=str(self.config))

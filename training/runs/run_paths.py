@@ -100,11 +100,11 @@ class RunPaths(Generic[PathT]):
         return self.preview / f"epoch-{epoch:04d}.png"
 
     def relative(self, path: PathT) -> str:
-        """A path of the run, as its events tell it."""
+        """Return a path of the run, as its events give it."""
         return path.relative_to(self.path).as_posix()
 
 
 def checkpoint_step(name: str) -> int | None:
-    """The step that a checkpoint's file name tells; None of another file."""
+    """Return the step in a checkpoint's file name; None for another file."""
     match = _CHECKPOINT.fullmatch(name)
     return int(match[1]) if match else None

@@ -33,10 +33,10 @@ RunStatus = Status | Literal["interrupted", "unreadable"]
 
 @dataclass(frozen=True)
 class RunState:
-    """A run as its events tell it so far.
+    """A run as its events describe it so far.
 
     Lists hold the newest events, ``KEPT_EVENTS`` at most, in the order of their steps; the curves
-    tell the whole run.
+    show the whole run.
     """
 
     status: Status = "waiting"
@@ -87,7 +87,7 @@ class RunState:
 
     @property
     def initial_soft_dice(self) -> float | None:
-        """Of the initial model, on this run's held-out slices."""
+        """Soft Dice of the initial model on this run's held-out slices."""
         return self.initial_model["mean"]["soft_dice"] if self.initial_model else None
 
     @property
@@ -162,7 +162,7 @@ def read_state(path: Path, state: RunState, offset: int) -> tuple[RunState, int]
     path : Path
         The file; it need not exist.
     state : RunState
-        What it tells as far as ``offset``, in bytes.
+        What its first ``offset`` bytes say.
 
     Returns
     -------
@@ -240,7 +240,7 @@ def _soft_dice(evaluation: Evaluated) -> float:
 
 
 def run_status(state: RunState, is_running: bool) -> RunStatus:
-    """Decide what became of a run: events alone can't tell that its process was killed."""
+    """Decide what became of a run: events alone can't show that its process was killed."""
     if state.status in ("waiting", "running") and not is_running:
         return "interrupted"
     return state.status

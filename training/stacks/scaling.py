@@ -114,7 +114,7 @@ class Scaling:
         Returns
         -------
         array of float32
-            Of the image's shape.
+            Scaled, in the image's shape.
         """
         if image.dtype.kind in "iu" and image.dtype.itemsize <= 2 and image.dtype.isnative:
             codes = image.view(f"u{image.dtype.itemsize}")

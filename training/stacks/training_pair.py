@@ -35,7 +35,7 @@ def read_stack(path: str | Path, what: str = "images") -> NDArray[Any]:
     Returns
     -------
     array (Z, Y, X)
-        Of the file's dtype.
+        Stack of the file's dtype.
 
     Raises
     ------
@@ -137,7 +137,7 @@ def to_membrane(labels: NDArray[Any], label_convention: LabelConvention) -> NDAr
     Returns
     -------
     array of bool
-        Of the labels' shape.
+        Membrane, in the labels' shape.
     """
     if label_convention == LabelConvention.SPARSE:
         return np.asarray(labels == MEMBRANE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from napari_unet.launchers.launcher import ignore_progress
 from napari_unet.launchers.servers import scripts
@@ -63,7 +63,7 @@ async def check_server(profile: Profile) -> list[Check]:
         finally:
             await server.close()
         prefix = f"{node.host}, " if profile.nodes else ""
-        checks += [Check(prefix + one.name, one.is_ok, one.text, one.remedy) for one in found]
+        checks += [replace(check, name=prefix + check.name) for check in found]
     return checks
 
 

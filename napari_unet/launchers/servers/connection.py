@@ -1,4 +1,4 @@
-"""An SSH connection to a server that is made anew, in growing pauses, when it breaks."""
+"""An SSH connection to a server that is made again, in growing pauses, when it breaks."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ class Server:
         return answer.strip()
 
     async def _read_until(self, stream: asyncssh.SSHReader[bytes], end: bytes) -> bytes:
-        """What a stream tells up to a mark, or as a whole if the mark never comes."""
+        """Read a stream up to a mark, or to its end if the mark never comes."""
         content = bytearray()
         while chunk := await stream.read(_CHUNK):
             sought = max(0, len(content) - len(end))
@@ -233,7 +233,7 @@ class Server:
 
 
 def _with_marks(script: str, mark: str) -> bytes:
-    """A script for bash's input, whose output can be told from that of the login's own scripts.
+    """Make a script for bash whose output is distinguished from that of the login's own scripts.
 
     The function is read whole before it runs, so no command can swallow its rest.
     """

@@ -23,7 +23,7 @@ def _event_loop() -> asyncio.AbstractEventLoop:
 
 
 def _pass_over_lost_requests(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Leave out what asyncssh's own tasks raise when a connection breaks: who waits is told."""
+    """Leave out what asyncssh's own tasks raise when a connection breaks: others report it."""
     import asyncssh
 
     if not isinstance(context.get("exception"), asyncssh.Error):

@@ -49,7 +49,7 @@ class ChangedHostKeyError(UserError):
         super().__init__(
             f"The host key of {name} has changed ({shown}): the connection is refused, "
             "somebody may be listening in.",
-            f"If the server was set up anew, remove its old key: ssh-keygen -R '{name}'.",
+            f"If the server was set up again, remove its old key: ssh-keygen -R '{name}'.",
         )
 
 

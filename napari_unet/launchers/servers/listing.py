@@ -1,4 +1,4 @@
-"""The runs that are on a server, whoever started them, and copies of them made anew."""
+"""The runs that are on a server, whoever started them, and copies of them made here."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MOST_EVENTS = 8 * 2**20  # bytes that are read of a run's events to list it
 
 @dataclass(frozen=True)
 class RemoteRun:
-    """A run as its server tells it.
+    """A run as its server describes it.
 
     Parameters
     ----------

@@ -31,7 +31,7 @@ from training.runs.event_reading import (
 from training.runs.run_directory import RunDirectory
 
 FETCH_TRIES = 5
-# SFTP tells times in whole seconds: a file may change again and look as it did.
+# SFTP gives times in whole seconds: a file may change again and look as it did.
 SETTLING_SECONDS = 2.0
 # Compared with the server's file, whose content may begin again under the same name.
 OVERLAP = 4096
@@ -72,7 +72,7 @@ class Mirror:
     async def copy_events(self) -> None:
         """Append the server's new events and log to the copy, and fetch new previews.
 
-        Only finished lines are copied, since a resumed training cuts off an unfinished one.
+        Only finished lines are copied, because a resumed training cuts off an unfinished one.
         """
         with self._held() as is_mine:
             if not is_mine:
@@ -196,7 +196,7 @@ class Mirror:
         return True
 
     async def _look_at_events(self, files: RemoteFiles) -> None:
-        """Fetch the previews that new events tell of, and note whether they end the run."""
+        """Fetch the previews that new events name, and note whether they end the run."""
         inode = self.run.events.stat().st_ino if self.run.events.exists() else 0
         is_first_look = self._events_inode == 0
         if inode != self._events_inode:

@@ -30,7 +30,7 @@ class ProfileField:
     choices : tuple of str
         What it may be; empty: anything.
     minimum, maximum : int
-        Of a number.
+        Limits of a number.
     """
 
     name: str

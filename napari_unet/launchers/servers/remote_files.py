@@ -105,7 +105,7 @@ class RemoteFiles:
         return b"".join([chunk async for chunk in self.chunks(path, 0, size)])
 
     async def read_ends(self, path: RemotePath, most_bytes: int) -> bytes:
-        """The content of a file of lines; of a larger one the first lines and the last.
+        """Read a file of lines; only the first and the last lines of a larger one.
 
         Returns
         -------

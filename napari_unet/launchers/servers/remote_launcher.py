@@ -274,7 +274,7 @@ class RemoteLauncher:
             self._asked.add(run.path)
             return
         mirror = self._mirror(run, record)
-        # Asked first: a run that ends meanwhile has then told all in its events.
+        # Asked first: a run that ends meanwhile has then written all its events.
         is_asked = record.is_running or run.path not in self._asked
         is_running = is_asked and await self._is_alive(run, record, mirror)
         self._asked.add(run.path)
@@ -302,7 +302,7 @@ class RemoteLauncher:
         task = self._results.get(run.path)
         if task is not None and (task.done() or not is_running):
             del self._results[run.path]
-            with contextlib.suppress(ConnectionLostError):  # it is begun anew
+            with contextlib.suppress(ConnectionLostError):  # it is begun again
                 await task
         if not is_running:
             await mirror.fetch_results()

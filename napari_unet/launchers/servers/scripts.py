@@ -99,7 +99,7 @@ find_processes | wc -l"""
 
 
 def why_it_ended(run: RemotePaths) -> str:
-    """Print what may tell why a run ended without a word: boot, free disk, last lines."""
+    """Print what may show why a run ended without a word: boot, free disk, last lines."""
     return f"""
 cd -- {_quote(run.path)} || return
 echo "boot $(cat /proc/sys/kernel/random/boot_id)"
@@ -146,9 +146,9 @@ def _quote(path: PurePosixPath) -> str:
 
 
 def _checked(run_id: object) -> str:
-    """A run's id, which a file tells: it must not be more than that."""
+    """Return a run's id, which comes from a file, if it is an id and nothing more."""
     if not isinstance(run_id, str) or not RUN_ID.fullmatch(run_id):
-        raise UserError("The run's record is damaged: its id is none.", "Fetch the run anew.")
+        raise UserError("The run's record is damaged: its id is not one.", "Fetch the run again.")
     return run_id
 
 

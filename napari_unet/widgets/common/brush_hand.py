@@ -54,7 +54,7 @@ class BrushHand(QObject):
         layer.mode = "paint" if brush.label else "erase"
 
     def _bind_keys(self, layer: Labels) -> None:
-        """Of the layer, so that they hold while it is the active one."""
+        """Bind the layer's own keys, so that they hold while it is the active one."""
         for brush in self._buttons.brushes:
 
             def take_brush(_: object, brush: Brush = brush) -> None:

@@ -17,7 +17,7 @@ Result = TypeVar("Result")
 
 
 class LatestWork(QObject, Generic[Request, Result]):
-    """Works on one request at a time in a thread; of those made meanwhile, only the latest waits.
+    """Works on one request at a time in a thread; only the latest of those made meanwhile waits.
 
     An error ends one request, never those after it.
 

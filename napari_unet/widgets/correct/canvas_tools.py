@@ -68,7 +68,7 @@ class GapTool(CanvasTool):
     image : Image or None
         Whose darkness is followed.
     width : int
-        Of the line, in pixels.
+        Width of the line, in pixels.
     """
 
     def __init__(self, parent: QObject) -> None:
@@ -105,7 +105,7 @@ class SnapBrush(CanvasTool):
     Attributes
     ----------
     probability : Image or None
-        Of membrane.
+        Probability of membrane.
     label : int
         1 paints membrane, 0 erases.
     level : float

@@ -83,7 +83,7 @@ class ProjectSession(QObject):
     Attributes
     ----------
     outcome : Outcome
-        Of the last try to save.
+        How the last try to save ended.
     """
 
     outcome_changed = Signal()

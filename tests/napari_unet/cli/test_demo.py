@@ -84,7 +84,7 @@ def test_overwrite_takes_only_its_own(tmp_path: Path) -> None:
 def test_a_folder_named_run_that_is_none_is_kept(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "letter.txt").write_text("mine")
-    with pytest.raises(UserError, match="is no run"):
+    with pytest.raises(UserError, match="is not a run"):
         QuickDemo(tmp_path).prepare(overwrite=True, slices=6, size=64)
     assert (tmp_path / "run" / "letter.txt").exists()
 

@@ -157,7 +157,7 @@ def test_a_closed_terminal_stops_a_training_once(data: Path, tmp_path: Path) -> 
         (("--data", "data", "--config", "none.json"), "none.json can't be read"),
         (("--data", "data", "--config", "odd.json"), "odd.json: Unknown option: speed."),
         (("--data", "data", "--weights", "none.ckpt", "--out", "run"), "There is no checkpoint"),
-        (("--resume", "data"), "data is no run: it has no readable config.json."),
+        (("--resume", "data"), "data is not a run: it has no readable config.json."),
         (("--resume", "data", "--seed", 3), "Give no other option."),
         (("--data", "nowhere", "--out", "run"), "nowhere"),
     ],

@@ -138,7 +138,7 @@ def test_a_strangers_record_of_another_process_kills_nothing(
 
 def test_a_folder_that_is_no_run_is_never_deleted(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
-    with pytest.raises(UserError, match="is no run"):
+    with pytest.raises(UserError, match="is not a run"):
         LocalLauncher(tmp_path).cancel(RunDirectory(tmp_path / "mine"), delete=True)
     assert (tmp_path / "mine").exists()
 

@@ -185,7 +185,7 @@ def test_a_run_is_its_model(write_model: WriteModel, tmp_path: Path) -> None:
 def test_files_that_are_no_model(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no run or model"):
         load_predictor(tmp_path / "none")
-    with pytest.raises(UserError, match="is no run"):
+    with pytest.raises(UserError, match="is not a run"):
         load_predictor(tmp_path)
     other = tmp_path / "model.onnx"
     other.write_bytes(b"not a model")

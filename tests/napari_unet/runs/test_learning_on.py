@@ -85,7 +85,7 @@ def test_a_model_of_another_preset_is_reported(run: RunDirectory) -> None:
     run.best.unlink()
     with pytest.raises(UserError, match="has no model yet"):
         learn_on_config(run.path)
-    with pytest.raises(UserError, match="is no run"):
+    with pytest.raises(UserError, match="is not a run"):
         learn_on_config(run.path / "nowhere")
 
 

@@ -95,7 +95,7 @@ def test_of_processes_that_make_the_same_run_one_does(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_configuration_is_no_run(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="is no run"):
+    with pytest.raises(UserError, match="is not a run"):
         RunDirectory(tmp_path).read_config()
 
 
