@@ -16,8 +16,8 @@ from napari_unet.widgets.common.connections import Connections
 class EditWatch(QObject):
     """Watches one layer and reports slices to look at, rather too many than too few.
 
-    napari reports a stroke when it ends, and of an undo only that the layer is drawn again, as
-    after a movement of the slider: when the same slice is drawn again, any slice may have changed.
+    napari reports a stroke when it ends, but an undo only as a drawing of the layer, like a movement
+    of the slider: when the same slice is drawn again, any slice may have changed.
 
     Parameters
     ----------
@@ -36,7 +36,8 @@ class EditWatch(QObject):
         self._shown: int | None = None
         self._slices: set[int] | None = set()
         self._events = Connections(self)
-        self._throttle = QSignalThrottler(parent=self)
+        # Trailing: napari reports a stroke before its pixels are there.
+        self._throttle = QSignalThrottler(QSignalThrottler.EmissionPolicy.Trailing, self)
         self._throttle.setTimeout(delay)
         self._throttle.triggered.connect(self._report)
 

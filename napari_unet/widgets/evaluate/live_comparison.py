@@ -43,7 +43,7 @@ class LiveComparison(QObject):
         self._edited: set[int] = set()
         self._computing = LatestWork(self, _compute_all, self._on_computed, shows_outdated=True)
         self._measuring = LatestWork(self, _measure_neurons, self._on_measured)
-        self._edits = QSignalThrottler(parent=self)
+        self._edits = QSignalThrottler(QSignalThrottler.EmissionPolicy.Trailing, self)
         self._edits.setTimeout(EDIT_DELAY)
         self._edits.triggered.connect(self._on_edit_settled)
         self._rest = QTimer(self)  # superqt's debouncer can't say whether it is running

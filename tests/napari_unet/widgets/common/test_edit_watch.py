@@ -7,7 +7,7 @@ import pytest
 from napari.components import ViewerModel
 from napari.layers import Labels
 from pytestqt.qtbot import QtBot
-from qtpy.QtCore import QObject
+from qtpy.QtCore import QObject, QTimer
 
 from napari_unet.widgets.common.edit_watch import EditWatch
 
@@ -55,6 +55,19 @@ def test_strokes_on_several_slices_are_reported_together(
     labels.paint((5, 5, 5), 1)
     qtbot.waitUntil(lambda: reports != [])
     assert reports[0] is not None and {3, 5} <= reports[0] <= {1, 3, 5}
+
+
+def test_a_stroke_is_reported_when_its_pixels_are_there(
+    labels: Labels, watch: EditWatch, qtbot: QtBot
+) -> None:
+    """napari reports it before it changes them."""
+    seen: list[bool] = []
+    watch.edited.connect(lambda _: seen.append(bool(labels.data[3, 5, 5])))
+    delay = watch.findChild(QTimer)
+    qtbot.waitUntil(lambda: not delay.isActive())  # that of the first report
+    labels.paint((3, 5, 5), 1)
+    qtbot.waitUntil(lambda: seen != [])
+    assert all(seen)
 
 
 def test_the_slider_reports_only_its_slice(
