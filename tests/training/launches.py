@@ -26,7 +26,7 @@ class Launch:
 
     def __init__(self, run: RunDirectory, arguments: list[str], **environment: str) -> None:
         self.run = run
-        self.id = environment.get(RUN_MARK, uuid.uuid4().hex)
+        self.id = environment.get(RUN_MARK) or uuid.uuid4().hex
         self._former_starts = self._count_starts()
         self.process = subprocess.Popen(
             [sys.executable, "-P", "-m", "training.launch_8p", "--run_dir", run.path, *arguments],

@@ -63,6 +63,11 @@ def kill_processes(mark: str, patience: float = 10.0) -> list[psutil.Process]:
     """Kill every process with a mark except the calling one; returns those that won't end.
 
     Looks again after each round, because a process may start another before it ends.
+
+    Raises
+    ------
+    ValueError
+        If the mark is empty.
     """
     deadline = time.monotonic() + patience
     while left := find_processes(mark):
@@ -78,6 +83,8 @@ def kill_processes(mark: str, patience: float = 10.0) -> list[psutil.Process]:
 
 
 def _marked(mark: str) -> Iterator[tuple[psutil.Process, dict[str, str]]]:
+    if not mark:
+        raise ValueError("Every process without a mark has an empty one.")
     for process in psutil.process_iter():
         try:
             environment = process.environ()

@@ -16,8 +16,8 @@ from napari_unet.widgets.common.connections import Connections
 class EditWatch(QObject):
     """Watches one layer and reports slices to look at, rather too many than too few.
 
-    napari reports a stroke when it ends, but an undo only as a drawing of the layer, like a movement
-    of the slider: when the same slice is drawn again, any slice may have changed.
+    napari reports a stroke when it ends, but an undo only as a drawing of the layer, like a
+    movement of the slider: when the same slice is drawn again, any slice may have changed.
 
     Parameters
     ----------

@@ -56,7 +56,7 @@ class Training:
     """
 
     name = "training"
-    between: tuple[str, ...] = (".jsonl", ".safetensors", ".csv", "evaluation.json")
+    between: tuple[str, ...] = (".jsonl", ".safetensors", ".csv", "evaluation.json", "process.json")
     timed: tuple[str, ...] = (".jsonl",)
 
     def __init__(self, steps: int = 8) -> None:
