@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -134,7 +135,7 @@ class LocalLauncher:
     def cancel(self, run: RunDirectory, *, delete: bool = False) -> None:
         run.read_config()
         process = _find_training(run)
-        if process is not None:
+        if process is not None and process.pid != os.getpid():
             kill_tree(process)
         if run.is_running():
             raise UserError(
