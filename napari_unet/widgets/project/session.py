@@ -216,14 +216,21 @@ class ProjectSession(QObject):
 
     def _on_look(self) -> None:
         """Save changed looks and views, which emit no event; comparing them takes microseconds."""
-        kept = [layer for layer in self._viewer.layers if is_kept(layer)]
-        looks = (
-            [(attributes_of(layer), metadata_of(layer)) for layer in kept],
-            view_of(self._viewer),
-        )
+        try:
+            looks = self._read_looks()
+        except Exception as error:  # shown like one of the thread
+            self._on_failed(error)
+            return
         if looks != self._looks:
             self._looks = looks
             self.save()
+
+    def _read_looks(self) -> Any:
+        kept = [layer for layer in self._viewer.layers if is_kept(layer)]
+        return (
+            [(attributes_of(layer), metadata_of(layer)) for layer in kept],
+            view_of(self._viewer),
+        )
 
     def _on_saved(self, _: None = None) -> None:
         self._show(Outcome("saved", f"{datetime.now():%H:%M:%S}"))
