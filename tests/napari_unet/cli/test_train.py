@@ -115,8 +115,15 @@ def test_a_training_ends_with_its_command(
     assert run.best.exists()
 
 
-@pytest.mark.parametrize("command", ["napari-unet train", "python -m training.train"])
-@pytest.mark.parametrize("streams", ["<&- >&- 2>&-", ">/dev/full 2>/dev/full", "2>&1 | true"])
+@pytest.mark.parametrize(
+    ("command", "streams"),
+    [
+        ("napari-unet train", "<&- >&- 2>&-"),
+        ("napari-unet train", "2>&1 | true"),
+        ("python -m training.train", "<&- >&- 2>&-"),
+        ("python -m training.train", ">/dev/full 2>/dev/full"),
+    ],
+)
 def test_lost_output_ends_no_training(
     data: Path, tmp_path: Path, command: str, streams: str
 ) -> None:
