@@ -10,8 +10,9 @@ ISBI_FILES = ("train-volume.tif", "train-labels.tif", "test-volume.tif")
 
 
 def pytest_configure() -> None:
-    """Let tests of Ctrl-C work in background jobs, which shells start with SIGINT ignored."""
+    """Let tests of signals work where a shell or ``nohup`` has what it starts ignore them."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")
