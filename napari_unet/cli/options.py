@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import Field, fields
 from pathlib import Path
 from typing import Any
@@ -44,14 +44,12 @@ compression_option = click.option(
 )
 
 
-def convention_option(
-    name: str, choices: Iterable[LabelConvention] = FINISHED_CONVENTIONS, **attributes: Any
-) -> Callable[..., Any]:
-    """An option that gives a :class:`LabelConvention`, or None where it has no default."""
+def convention_option(name: str, **attributes: Any) -> Callable[..., Any]:
+    """Make an option that gives the :class:`LabelConvention` of finished labels."""
     return click.option(
         name,
-        type=click.Choice([convention.value for convention in choices]),
-        callback=lambda context, parameter, value: value and LabelConvention(value),
+        type=click.Choice([convention.value for convention in FINISHED_CONVENTIONS]),
+        callback=lambda context, parameter, value: LabelConvention(value),
         **attributes,
     )
 
@@ -88,15 +86,44 @@ def config_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _config_option(declared: Field[Any], default: Any) -> Callable[..., Any]:
-    metadata, kind = declared.metadata, type(declared.default)
-    help = metadata["help"]
-    if default != "":
-        help += f"  [default: {default}]"
-    choices = [str(choice) for choice in metadata["choices"]]
-    return click.option(
-        f"--{metadata['flag']}",
+    metadata = declared.metadata
+    return described_option(
+        metadata["flag"],
         declared.name,
+        kind=type(declared.default),
+        choices=[str(choice) for choice in metadata["choices"]],
+        is_path=metadata["is_path"],
+        help=metadata["help"],
+        default=default,
+    )
+
+
+def described_option(
+    flag: str,
+    name: str,
+    *,
+    kind: type,
+    choices: Sequence[str],
+    is_path: bool,
+    help: str,
+    default: Any,
+    **attributes: Any,
+) -> Callable[..., Any]:
+    """Make an option of a command from what a schema says of a field.
+
+    Parameters
+    ----------
+    default : any
+        What holds where it is not given, shown in its help; None or empty: nothing is shown.
+    attributes
+        More for ``click.option``.
+    """
+    shown = "" if default in (None, "") else f"  [default: {default}]"
+    return click.option(
+        f"--{flag}",
+        name,
         type=click.Choice(choices) if choices else kind,
-        metavar="PATH" if metadata["is_path"] else None,
-        help=help,
+        metavar="PATH" if is_path else None,
+        help=help + shown,
+        **attributes,
     )

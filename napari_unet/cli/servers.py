@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from napari_unet.cli.options import described_option
 from napari_unet.cli.run_access import confirm_host_keys
 from napari_unet.launchers.servers.event_loop import wait_for
 from napari_unet.launchers.servers.profile_fields import ProfileField, profile_fields
@@ -47,17 +48,17 @@ def profile_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def _profile_option(field: ProfileField) -> Callable[..., Any]:
     is_several = field.kind is tuple
-    flag = field.name.removesuffix("s") if is_several else field.name.replace("_", "-")
     is_required = field.default is None
-    default = field.default or field.hint
-    return click.option(
-        f"--{flag}",
+    return described_option(
+        field.name.removesuffix("s") if is_several else field.name.replace("_", "-"),
         field.name,
-        type=click.Choice(field.choices) if field.choices else int if field.kind is int else str,
+        kind=int if field.kind is int else str,
+        choices=field.choices,
+        is_path=field.is_path,
+        help=field.help,
+        default=None if is_required else field.default or field.hint,
         multiple=is_several,
         required=is_required,
-        metavar="PATH" if field.is_path else None,
-        help=field.help if is_required else f"{field.help}  [default: {default}]",
     )
 
 

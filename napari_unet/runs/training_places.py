@@ -53,6 +53,6 @@ def launcher_for(run: RunDirectory, current: Launcher | None = None) -> Launcher
     return current if current is not None and _is_same_place(current, found) else found
 
 
-def _is_same_place(one: Launcher, other: Launcher) -> bool:
-    places = [(type(it), it.name, it.runs_folder.absolute()) for it in (one, other)]
-    return places[0] == places[1]
+def _is_same_place(first: Launcher, second: Launcher) -> bool:
+    is_alike = type(first) is type(second) and first.name == second.name
+    return is_alike and first.runs_folder.absolute() == second.runs_folder.absolute()

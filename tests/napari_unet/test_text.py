@@ -1,6 +1,6 @@
 import pytest
 
-from napari_unet.text import progress_text
+from napari_unet.text import list_slices, progress_text
 
 
 @pytest.mark.parametrize(
@@ -14,3 +14,9 @@ from napari_unet.text import progress_text
 )
 def test_time_left_is_reported_at_the_pace_so_far(done: int, elapsed: float, text: str) -> None:
     assert progress_text(done, 30, elapsed) == text
+
+
+def test_only_the_first_of_many_slices_are_named() -> None:
+    assert list_slices([3]) == "3"
+    assert list_slices(range(8)) == "0, 1, 2, 3, 4, 5, 6, 7"
+    assert list_slices(range(9)) == "0, 1, 2, 3, 4, 5, 6, 7, …"

@@ -207,7 +207,7 @@ def check_pair(
                 "Give labels with as many slices, rows and columns as the images.",
             )
         )
-    elif images.dtype == labels.dtype and np.array_equal(images, labels):
+    elif images.dtype == labels.dtype and all(map(np.array_equal, images, labels)):
         problems.append(
             UserError(
                 f"{labels_name} holds the same pixels as {images_name}.",

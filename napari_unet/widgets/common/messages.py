@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from napari.utils.notifications import notification_manager, show_error, show_info, show_warning
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel, QMessageBox, QWidget
@@ -41,13 +43,36 @@ def confirm(
     action, refusal : str
         Texts of the button that does it, and of the one that does not.
     """
+    roles = QMessageBox.ButtonRole
+    buttons = {action: roles.DestructiveRole, refusal: roles.RejectRole}
+    return ask(parent, question, consequence, buttons, default=refusal) == action
+
+
+def ask(
+    parent: QWidget | None,
+    question: str,
+    consequence: str,
+    buttons: Mapping[str, QMessageBox.ButtonRole],
+    default: str,
+) -> str:
+    """Ask a person, and return the text of the button that was pressed.
+
+    Parameters
+    ----------
+    question, consequence : str
+        What is asked, and what follows.
+    buttons : mapping of str to ButtonRole
+        Texts of the buttons. The last one changes nothing: it is taken for Escape as well.
+    default : str
+        Text of the button that Enter presses.
+    """
     box = plain_question(question, consequence, parent)
-    accept = box.addButton(action, QMessageBox.ButtonRole.DestructiveRole)
-    keep = box.addButton(refusal, QMessageBox.ButtonRole.RejectRole)
-    box.setDefaultButton(keep)
-    box.setEscapeButton(keep)
+    pressed = {text: box.addButton(text, role) for text, role in buttons.items()}
+    refusal = list(buttons)[-1]
+    box.setDefaultButton(pressed[default])
+    box.setEscapeButton(pressed[refusal])
     box.exec_()
-    return box.clickedButton() is accept
+    return next((text for text in buttons if pressed[text] is box.clickedButton()), refusal)
 
 
 def plain_label(text: str = "") -> QLabel:

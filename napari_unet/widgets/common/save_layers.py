@@ -31,8 +31,6 @@ PROBABILITY_FORMS: dict[str, Writer] = {
     "Probability of membrane, 32 bits (*.tif)": write_image,
     "ISBI submission, 0 = membrane (*.tif)": write_submission,
 }
-
-
 LABELS_FORMS: dict[str, Writer] = {"TIF (*.tif)": write_labels}
 
 
@@ -52,8 +50,8 @@ class SaveButtons(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._mask)
         layout.addWidget(self._probability)
-        self._mask.clicked.connect(lambda: self.mask_requested.emit())
-        self._probability.clicked.connect(lambda: self.probability_requested.emit())
+        self._mask.clicked.connect(self.mask_requested)
+        self._probability.clicked.connect(self.probability_requested)
 
     def enable(self, *, mask: bool, probability: bool) -> None:
         """Let only what is there be asked for."""

@@ -15,6 +15,7 @@ from napari_unet.layers.plugin_layers import corrected_slices, is_tissue
 from napari_unet.layers.slices import displayed_slice, edited_slices
 from napari_unet.runs.model_list import list_models
 from napari_unet.settings import SettingsChanges, load_settings, remember
+from napari_unet.text import list_slices
 from napari_unet.widgets.common.background import run_in_thread
 from napari_unet.widgets.common.connections import Connections
 from napari_unet.widgets.common.dock import Dock
@@ -212,12 +213,11 @@ class PredictDock(Dock):
             return
         marked = corrected_slices(result.mask)
         dropped = [index for index in result.prediction.protected_slices if index not in marked]
-        names = ", ".join(map(str, dropped[:8])) + (", …" if len(dropped) > 8 else "")
         if not dropped:
             inform("These slices are marked as right in the Correct dock, and stay as they are.")
         elif confirm(
             self,
-            f"Drop the corrections of slices {names}?",
+            f"Drop the corrections of slices {list_slices(dropped)}?",
             "The threshold decides these slices again. Undo in the mask's layer brings the "
             "corrections back.",
             "Drop them",

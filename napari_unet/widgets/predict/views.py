@@ -13,6 +13,7 @@ from qtpy.QtWidgets import (
 )
 from superqt import QLabeledDoubleSlider
 
+from napari_unet.text import list_slices
 from napari_unet.widgets.common.messages import plain_label
 
 
@@ -158,5 +159,4 @@ class ThresholdView(QWidget):
         """Show which slices were corrected by hand."""
         self._note.setVisible(bool(slices))
         self._release.setVisible(bool(slices))
-        names = ", ".join(str(index) for index in slices[:8]) + (", …" if len(slices) > 8 else "")
-        self._note.setText(f"Corrected by hand, so not thresholded: {names}.")
+        self._note.setText(f"Corrected by hand, so not thresholded: {list_slices(slices)}.")

@@ -26,7 +26,7 @@ from napari_unet.settings import load_settings
 from napari_unet.text import as_html
 from napari_unet.widgets.common.background import run_in_thread
 from napari_unet.widgets.common.dock import PLUGIN, Dock
-from napari_unet.widgets.common.messages import confirm, plain_question, report, warn
+from napari_unet.widgets.common.messages import ask, confirm, report, warn
 from napari_unet.widgets.project.session import Outcome, ProjectSession
 from training.errors import UserError
 
@@ -255,20 +255,20 @@ class ProjectDock(Dock):
 
 def ask_for_access(parent: QWidget, error: ProjectInUseError) -> Access | None:
     """Ask what to do about a project that another window has open; None to leave it closed."""
-    box = plain_question(
+    roles = QMessageBox.ButtonRole
+    answer = ask(
+        parent,
         error.problem,
         "You can look only: nothing is saved then. Or take it over: the other window stops saving, "
         "says so, and keeps what is open in it.",
-        parent,
+        {
+            "Look only": roles.AcceptRole,
+            "Take over": roles.DestructiveRole,
+            "Cancel": roles.RejectRole,
+        },
+        default="Look only",
     )
-    look = box.addButton("Look only", QMessageBox.ButtonRole.AcceptRole)
-    take = box.addButton("Take over", QMessageBox.ButtonRole.DestructiveRole)
-    leave = box.addButton("Cancel", QMessageBox.ButtonRole.RejectRole)
-    box.setDefaultButton(look)
-    box.setEscapeButton(leave)
-    box.exec_()
-    answers = {look: Access.LOOK_ONLY, take: Access.TAKE_OVER}
-    return answers.get(box.clickedButton())
+    return {"Look only": Access.LOOK_ONLY, "Take over": Access.TAKE_OVER}.get(answer)
 
 
 def _state_text(session: ProjectSession) -> str:

@@ -7,7 +7,7 @@ import weakref
 from qtpy.QtCore import QEvent, QObject
 from qtpy.QtWidgets import QMainWindow, QMessageBox, QWidget
 
-from napari_unet.widgets.common.messages import inform, plain_question
+from napari_unet.widgets.common.messages import ask, inform
 from napari_unet.widgets.train.run_control import RunControl
 
 
@@ -80,20 +80,20 @@ class CloseGuard(QObject):
 
 def ask_to_leave(parent: QWidget, run_name: str) -> str:
     """Ask what becomes of a training when napari is closed: "leave", "stop" or "stay"."""
-    box = plain_question(
+    roles = QMessageBox.ButtonRole
+    answer = ask(
+        parent,
         f"'{run_name}' is still training.",
         "Left running, it can be followed when napari is opened again. Stopped, it ends after "
         "its current step and keeps its model.",
-        parent,
+        {
+            "Leave it running": roles.AcceptRole,
+            "Stop it": roles.AcceptRole,
+            "Don't close napari": roles.RejectRole,
+        },
+        default="Leave it running",
     )
-    leave = box.addButton("Leave it running", QMessageBox.ButtonRole.AcceptRole)
-    stop = box.addButton("Stop it", QMessageBox.ButtonRole.AcceptRole)
-    stay = box.addButton("Don't close napari", QMessageBox.ButtonRole.RejectRole)
-    box.setDefaultButton(leave)
-    box.setEscapeButton(stay)
-    box.exec_()
-    answers = {leave: "leave", stop: "stop"}
-    return answers.get(box.clickedButton(), "stay")
+    return {"Leave it running": "leave", "Stop it": "stop"}.get(answer, "stay")
 
 
 def _is_whole(window: QMainWindow) -> bool:
