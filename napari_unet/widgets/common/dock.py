@@ -15,6 +15,7 @@ from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QDockWidget, QMainWindow, QTabBar, QWidget
 
 from napari_unet.widgets.common.connections import when_deleted
+from napari_unet.widgets.common.keyboard import ease_keyboard
 from napari_unet.widgets.common.vertical_scroll import VerticalScrollArea
 from napari_unet.widgets.common.wheel_guard import WheelGuard
 from training.runs.run_directory import RunDirectory
@@ -55,6 +56,7 @@ class Dock(VerticalScrollArea):
     def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802
         super().showEvent(event)
         self._wheel_guard.guard(self)
+        ease_keyboard(self)
 
     def changeEvent(self, event: QEvent | None) -> None:  # noqa: N802
         super().changeEvent(event)

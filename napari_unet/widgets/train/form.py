@@ -40,10 +40,11 @@ class TrainingForm(QWidget):
         options = [option for option in fields(TrainingConfig) if _is_offered(option)]
         # Any: what create_widget gives depends on the option.
         self._widgets: dict[str, Any] = {option.name: _option_widget(option) for option in options}
-        self._collapsible = QCollapsible("Advanced", parent=self)
+        self._collapsible = QCollapsible("Advanced", parent=self, collapsedIcon="▶")
         self._collapsible.addWidget(self._rows(is_advanced=True))
         self._collapsible.toggleButton().setToolTip("Options that are seldom changed.")
-        self._collapsible.toggled.connect(self.advanced_toggled)
+        self._collapsible.toggled.connect(self._on_advanced_toggled)
+        self._on_advanced_toggled(False)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._rows(is_advanced=False))
@@ -114,6 +115,11 @@ class TrainingForm(QWidget):
                 value = Path(value) if value else None
             with widget.changed.blocked():
                 widget.value = value
+
+    def _on_advanced_toggled(self, is_open: bool) -> None:
+        content: Any = self._collapsible.content()
+        content.setVisible(is_open)  # folded to no height, its fields would still take the keyboard
+        self.advanced_toggled.emit(is_open)
 
     def _on_preset_changed(self, preset: str) -> None:
         """Take the new preset's values of those options in which presets differ."""

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from pytestqt.qtbot import QtBot
-from qtpy.QtWidgets import QFormLayout, QLabel
+from qtpy.QtWidgets import QFormLayout, QLabel, QWidget
 
 from napari_unet.widgets.train.form import TrainingForm
 from training.config import TrainingConfig, preset_config
@@ -102,3 +102,12 @@ def test_opening_the_advanced_options_is_reported(qtbot: QtBot) -> None:
     with qtbot.waitSignal(form.advanced_toggled) as toggled:
         form.open_advanced(True)
     assert toggled.args == [True]
+
+
+def test_options_that_are_folded_away_do_not_take_the_keyboard(qtbot: QtBot) -> None:
+    form = make_form(qtbot)
+    form.show()
+    fields = [field for field in form.findChildren(QWidget) if field.focusPolicy()]
+    folded = [field for field in fields if not field.isVisible()]
+    form.open_advanced(True)
+    assert folded and all(field.isVisible() for field in folded)
