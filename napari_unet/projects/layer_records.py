@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from napari import Viewer
 from napari.layers import Image, Labels, Layer
+from napari.utils.transforms import Affine
 from numpy.typing import NDArray
 from pint import PintError
 from pydantic import BaseModel, ConfigDict, Field
@@ -34,7 +35,7 @@ from training.stacks.stack_file import StackFile
 COMMON = ("name", "visible", "opacity", "blending")
 OF_IMAGES = ("gamma",)
 OF_LABELS = ("brush_size", "selected_label")
-OF_PLACE = ("scale", "translate", "units", "axis_labels")
+OF_PLACE = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
 KNOWN = {*COMMON, *OF_IMAGES, *OF_LABELS, *OF_PLACE, "contrast_limits", "colormap"}
 KEPT_METADATA = (CONVENTION_KEY, CORRECTED_KEY, ROLE_KEY)
 
@@ -59,9 +60,7 @@ def attributes_of(layer: Layer) -> dict[str, Any]:
     """What JSON can hold of a layer's looks and place."""
     names = COMMON + (OF_IMAGES if isinstance(layer, Image) else OF_LABELS)
     found = {name: _plain(getattr(layer, name)) for name in names}
-    found |= {"scale": _plain(layer.scale), "translate": _plain(layer.translate)}
-    found["units"] = [str(unit) for unit in layer.units]
-    found["axis_labels"] = list(layer.axis_labels)
+    found |= {name: _plain(getattr(layer, name)) for name in OF_PLACE}
     if isinstance(layer, Image):
         found["contrast_limits"] = _plain(layer.contrast_limits)
         found["colormap"] = layer.colormap.name
@@ -123,12 +122,14 @@ def _try(record: LayerRecord) -> None:
     attributes = _known(record.attributes)
     ndim = len(attributes.get("scale", (1, 1, 1)))
     pixel = np.zeros((1,) * ndim, np.uint8)
+    layer: Image | Labels
     if record.kind == "image":
-        Image(pixel, **attributes)
-        return
-    brush, selected = (attributes.pop(name, 1) for name in OF_LABELS)
-    layer = Labels(pixel, **attributes)
-    layer.selected_label, layer.brush_size = selected, brush
+        layer = Image(pixel, **attributes)
+    else:
+        brush, selected = (attributes.pop(name, 1) for name in OF_LABELS)
+        layer = Labels(pixel, **attributes)
+        layer.selected_label, layer.brush_size = selected, brush
+    layer.world_to_data((0,) * ndim)  # where its place has no way back, no brush could paint
 
 
 class _View(BaseModel):
@@ -215,6 +216,8 @@ def _known(attributes: dict[str, Any]) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     """A value as JSON has it."""
+    if isinstance(value, Affine):
+        value = value.affine_matrix
     if isinstance(value, (tuple, list, np.ndarray)):
         return [_plain(item) for item in value]
     if isinstance(value, np.generic):

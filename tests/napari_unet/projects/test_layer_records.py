@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from napari.components import ViewerModel
 from napari.layers import Image, Labels
 
-from napari_unet.projects.layer_records import attributes_of, check_state, metadata_of
+from napari_unet.projects.layer_records import (
+    add_layer,
+    attributes_of,
+    check_state,
+    dress,
+    metadata_of,
+)
 from napari_unet.projects.records import LayerRecord, ProjectState
 from training.errors import UserError
 
@@ -32,6 +40,36 @@ def test_what_was_recorded_is_accepted() -> None:
     check_state(ProjectState(), DOCUMENT)
 
 
+PLACES: dict[str, dict[str, Any]] = {
+    "turned": {"rotate": 30},
+    "sheared": {"shear": [0.1, 0.2, 0.3], "scale": [50, 4, 4], "units": ["nm"] * 3},
+    "registered": {
+        "affine": [[1, 0, 0, 5], [0, 0.9, 0.1, -3], [0, -0.1, 0.9, 2], [0, 0, 0, 1]],
+        "translate": [1, 2, 3],
+        "scale": [50, 4, 4],
+        "units": ["nm"] * 3,
+    },
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("kind", ["image", "labels"])
+def test_a_layer_comes_back_where_it_lay(kind: Any, place: str) -> None:
+    pixels = np.zeros((3, 4, 5), np.uint8)
+    layer = (Image if kind == "image" else Labels)(pixels, **PLACES[place])
+    attributes = json.loads(json.dumps(attributes_of(layer)))
+    record = LayerRecord(kind=kind, file=FILES[kind], attributes=attributes)
+    check_state(ProjectState(layers=(record,)), DOCUMENT)
+    opened = add_layer(ViewerModel(), record, pixels)
+    corners = [[0, 0, 0], [2, 0, 4], [1, 3, 2]]
+    there = [layer.data_to_world(corner) for corner in corners]
+    np.testing.assert_allclose([opened.data_to_world(corner) for corner in corners], there)
+    if kind == "image":  # opened from a stack that the project points to
+        plain = Image(pixels)
+        dress(plain, record)
+        np.testing.assert_allclose([plain.data_to_world(corner) for corner in corners], there)
+
+
 @pytest.mark.parametrize("kind", ["image", "labels"])
 @pytest.mark.parametrize(
     ("name", "value"),
@@ -43,6 +81,11 @@ def test_what_was_recorded_is_accepted() -> None:
         ("units", ["apple", "pear", "plum"]),
         ("axis_labels", 3),
         ("translate", ["here"]),
+        ("rotate", "left"),
+        ("rotate", [[1, 2], [3, 4], [5, 6]]),
+        ("shear", [[1, 2]]),
+        ("affine", [["x", 0], [0, 1]]),
+        ("affine", [[0, 0, 0, 0]] * 4),
     ],
 )
 def test_a_value_that_no_layer_has_is_reported(kind: str, name: str, value: Any) -> None:
