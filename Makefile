@@ -54,7 +54,7 @@ $(INSTALLED): $(SETUP) | system
 	touch $@
 
 .venv-pyqt6/installed: $(SETUP) | system
-	tools/make_environment.sh .venv-pyqt6 pyqt6,mindspore,test
+	tools/make_environment.sh .venv-pyqt6 all-pyqt6,test
 	touch $@
 
 .venv-lowest/installed: $(SETUP) | system

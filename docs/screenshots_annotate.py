@@ -81,7 +81,7 @@ def train(viewer: Any) -> None:
 
 
 def correct(viewer: Any, truth: Any) -> None:
-    """Correct two slices, go to an uncertain region, learn on."""
+    """Correct two slices, go to an uncertain region, keep training."""
     dock = open_dock(viewer, "Correct")
     mask = next(layer for layer in viewer.layers if layer.name.endswith("mask"))
     for index in CORRECTED:
@@ -89,12 +89,12 @@ def correct(viewer: Any, truth: Any) -> None:
         wrong = np.nonzero(mask.data[index] != truth[index])
         values = truth[index][wrong].astype(np.uint8)
         mask.data_setitem((np.full(len(wrong[0]), index), *wrong), values)
-        click(dock, f"Slice {index} is right")
+        click(dock, f"Mark slice {index} as correct")
     click(dock, "Next region  (N)")
     wait_until(lambda: "1 of" in all_text(dock))
     save(viewer, "correct.png")
     viewer.reset_view()
-    click(dock, "Learn on")
+    click(dock, "Keep training")
     wait_until(lambda: "held-out" in all_text(dock))
     from napari_unet.widgets.common.dock import open_dock as raise_dock
 

@@ -131,11 +131,11 @@ class TrainingConfig:
         maximum=LARGEST_INTEGER,
         flag="seed",
     )
-    batchsize: int = advanced(16, "Batch size", "Images a step on each device.", minimum=1)
+    batchsize: int = advanced(16, "Batch size", "Images per step, per device.", minimum=1)
     lr: float = advanced(
         1e-4,
         "Learning rate",
-        "Adam's, the highest of its schedule. 0: by the number of steps.",
+        "Peak learning rate of Adam; 0: chosen by the number of steps.",
         minimum=0,
     )
     lr_schedule: str = advanced(
@@ -200,7 +200,7 @@ class TrainingConfig:
     eval_interval: int = advanced(
         20,
         "Validate every",
-        "Epochs between validations; 0: so many that there are about 24 in a run.",
+        "Epochs between validations; 0: about 24 validations in a run.",
         minimum=0,
     )
     resume: bool = advanced(False, "Start from weights", "Start this new run from resume_ckpt.")

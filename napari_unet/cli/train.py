@@ -37,7 +37,7 @@ RUNS_FOLDER = Path("runs")
     "source",
     metavar="RUN",
     type=click.Path(path_type=Path),
-    help="Learn on from this run's best model, and compare the two on held-out slices.",
+    help="Keep training from this run's best model, and compare the two on held-out slices.",
 )
 @click.option(
     "--config",

@@ -66,7 +66,7 @@ class LabelCounts:
         totals = {"membrane": int(self.membrane.sum()), "inside": int(self.inside.sum())}
         missing = [name for name, pixels in totals.items() if not pixels]
         if len(missing) == len(totals):
-            return "Paint some membranes and some insides on a slice: a few strokes of each do."
+            return "Paint some membranes and insides on a slice: a few strokes of each are enough."
         if missing:
             return f"Paint some {missing[0]} as well: a model must see both kinds."
         few = [name for name, pixels in totals.items() if pixels < FEW_PIXELS]

@@ -39,7 +39,7 @@ def learn_on(data: LayerData) -> RunDirectory:
     """
     source = current_model()
     if source is None:
-        raise UserError("There is no model to learn on from.", "Train a model first.")
+        raise UserError("There is no model to keep training from.", "Train a model first.")
     labelled = None
     if is_same_stack(source, tuple(data.images.data.shape), data.images.path):
         labelled = labelled_slices(data.labels.data)
@@ -101,7 +101,7 @@ def learn_on_config(
     if preset != former.preset:
         raise UserError(
             f"The model of {run.path} is a {former.preset}, not a {preset}.",
-            f"Learn on with {former.preset}, or start with fresh weights.",
+            f"Keep training with {former.preset}, or start with fresh weights.",
         )
     options: dict[str, Any] = {
         **find_preset(preset).learn_on_recipe,

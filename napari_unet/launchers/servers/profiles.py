@@ -99,7 +99,7 @@ class Profile(Document):
     )
     master_addr: Annotated[str, Hint("for further servers only")] = Field(
         default="",
-        title="First one's address",
+        title="Address of first node",
         description="Address of the first server, as the further ones see it.",
     )
 

@@ -12,6 +12,8 @@ from napari_unet.text import as_html
 from training.console import printable
 from training.errors import UserError
 
+TITLE = "U-Net for membranes"  # of questions, as in the menus
+
 
 def inform(text: str) -> None:
     """Show a plain text as one of napari's notifications."""
@@ -84,7 +86,7 @@ def plain_label(text: str = "") -> QLabel:
 
 def plain_question(question: str, consequence: str, parent: QWidget | None) -> QMessageBox:
     """Make a box that asks, and says below what follows; it shows both texts as they are."""
-    box = QMessageBox(QMessageBox.Icon.Question, "U-Net", question, parent=parent)
+    box = QMessageBox(QMessageBox.Icon.Question, TITLE, question, parent=parent)
     box.setInformativeText(consequence)
     for label in box.findChildren(QLabel):  # the box's own setTextFormat leaves out the second
         label.setTextFormat(Qt.TextFormat.PlainText)

@@ -46,7 +46,8 @@ class CorrectedView(QWidget):
         """Show which slices are corrected, and which were edited without being marked."""
         self._mark.setEnabled(shown is not None)
         self._mark.setChecked(shown in corrected)
-        self._mark.setText("This slice is right" if shown is None else f"Slice {shown} is right")
+        slice_name = "this slice" if shown is None else f"slice {shown}"
+        self._mark.setText(f"Mark {slice_name} as correct")
         self._use.setEnabled(bool(corrected))
         lines = [
             f"Corrected: {slice_links(corrected)}" if corrected else "No slice is corrected yet."

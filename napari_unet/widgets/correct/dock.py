@@ -1,4 +1,4 @@
-"""The correct dock: mend a predicted mask, say which slices are right, and learn on from them."""
+"""The correct dock: mend a predicted mask, say which slices are right, train on with them."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class CorrectDock(Dock):
         for title, view in (
             ("Corrected slices", self._corrected),
             ("Where to look next", self._next_view),
-            ("Learn on", self._learn_view),
+            ("Keep training", self._learn_view),
         ):
             layout.addWidget(_box(title, view))
         layout.addStretch(1)

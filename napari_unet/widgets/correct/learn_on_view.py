@@ -18,7 +18,7 @@ class LearnOnView(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._begin = QPushButton("Learn on")
+        self._begin = QPushButton("Keep training")
         self._begin.setToolTip(
             "Train on from the model in use, with the labels and the corrected slices; Train "
             "shows it. The old model stays."
@@ -50,7 +50,7 @@ class LearnOnView(QWidget):
 
     def offer_model(self, is_in_use: bool) -> None:
         """Offer to predict with the new model, which is in use already or is not better."""
-        self._use.setText("Predict with the new one" if is_in_use else "Use the new one anyway")
+        self._use.setText("Use new model" if is_in_use else "Use new model anyway")
         self._use.show()
 
     def withdraw_model(self) -> None:

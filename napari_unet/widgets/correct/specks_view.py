@@ -25,7 +25,7 @@ class SpecksView(QWidget):
         self._size.setMinimumWidth(SPIN_WIDTH)
         self._size.setToolTip("Islands of membrane with fewer pixels than this are specks.")
         self._count = QLabel()
-        self._here, self._all = QPushButton("Remove here"), QPushButton("In all slices")
+        self._here, self._all = QPushButton("Remove here"), QPushButton("Remove in all")
         self._here.setToolTip("Remove the specks of this slice; Ctrl-Z undoes it.")
         self._all.setToolTip("Remove the specks of every slice; Ctrl-Z undoes all of it.")
         first, second = QHBoxLayout(), QHBoxLayout()

@@ -214,7 +214,7 @@ class PredictDock(Dock):
         marked = corrected_slices(result.mask)
         dropped = [index for index in result.prediction.protected_slices if index not in marked]
         if not dropped:
-            inform("These slices are marked as right in the Correct dock, and stay as they are.")
+            inform("These slices are marked as correct in the Correct dock, and stay as they are.")
         elif confirm(
             self,
             f"Drop the corrections of slices {list_slices(dropped)}?",

@@ -27,9 +27,9 @@ class PredictionOptions(QWidget):
         self._scroll = QCheckBox("Predict as I scroll")
         self._scroll.setToolTip("Predict the slice that is shown while the slider moves.")
         self._scroll.toggled.connect(self.scroll_toggled)
-        self._tta = QCheckBox("Flips and turns")
+        self._tta = QCheckBox("Average over flips (8x slower)")
         self._tta.setToolTip(
-            "Take the mean over flips and quarter turns: better, and eight times the work."
+            "Take the mean over flips and quarter turns: a better mask, eight times slower."
         )
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -159,4 +159,10 @@ class ThresholdView(QWidget):
         """Show which slices were corrected by hand."""
         self._note.setVisible(bool(slices))
         self._release.setVisible(bool(slices))
-        self._note.setText(f"Corrected by hand, so not thresholded: {list_slices(slices)}.")
+        self._note.setText(_kept_note(slices))
+
+
+def _kept_note(slices: list[int]) -> str:
+    if len(slices) == 1:
+        return f"Slice {slices[0]} was edited by hand; the threshold leaves it alone."
+    return f"Slices {list_slices(slices)} were edited by hand; the threshold leaves them alone."

@@ -123,7 +123,7 @@ class ProjectDock(Dock):
         self._close.setVisible(has_project)
         last = Path(self._last or "-")
         self._again.setVisible(not has_project and last.is_dir())
-        self._again.setText(f"Open '{last.name}' again".replace("&", "&&"))
+        self._again.setText(f"Reopen '{last.name}'".replace("&", "&&"))
         if session is not None:
             folder = session.project.folder
             self._title.setText(f"<b>{as_html(folder.name)}</b><br>{as_html(str(folder))}")

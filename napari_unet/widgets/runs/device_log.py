@@ -37,7 +37,7 @@ class DeviceLogWindow(TextWindow):
         self._launcher = launcher_for(run, launcher)
         self._reading = LatestWork(self, self._text_of, self._on_read, self._on_unread)
         self._sources = QComboBox()
-        self._sources.addItem("All of the training", None)
+        self._sources.addItem("Whole training", None)
         for rank in range(self._launcher.count_device_logs(run)):
             self._sources.addItem(f"Device {rank}", rank)
         self._sources.setToolTip("Whose log is shown. Those on a server are fetched.")

@@ -58,7 +58,7 @@ class RunsTable(QWidget):
             "Resume": ("Go on from its newest checkpoint.", self.resume_requested),
             "Log": ("Show what its training printed.", self.log_requested),
             "Configuration": ("Show all its options.", self.config_requested),
-            "Delete": ("Delete its folder with model and curves; asks.", self.deletion_requested),
+            "Delete": ("Delete the run (asks first).", self.deletion_requested),
         }
         self._widgets = {name: QPushButton(name) for name in self._buttons}
         self._lay_out()

@@ -120,7 +120,7 @@ def _describe(preview: Preview, convention: LabelConvention) -> str:
     share = preview.membrane_share(convention)
     warning = ""
     if share > 0.5:
-        warning = "<br><b>That is much for membrane: invert?</b>"
+        warning = "<br><b>That is a lot of membrane. Invert?</b>"
     if convention == LabelConvention.SPARSE:
         return (
             f"{size} pixels<br>Membrane, in blue: {share:.0%} of what is labelled; the rest counts "

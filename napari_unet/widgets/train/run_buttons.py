@@ -25,7 +25,7 @@ class RunButtons(QWidget):
             "Stop", "End after the current step, and keep the model.", self.stop_requested
         )
         self._cancel = _button(
-            "Cancel", "End at once, and delete the run; asks first.", self.cancel_requested
+            "Cancel", "End at once, and delete the run (asks first).", self.cancel_requested
         )
         self._resume = _button(
             "Resume", "Go on from the newest checkpoint of this run.", self.resume_requested

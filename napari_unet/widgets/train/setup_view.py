@@ -70,7 +70,10 @@ class TrainingSetupView(VerticalScrollArea):
     def _what_is_missing(self) -> str:
         if self.data.lacks_labels:
             return "Paint labels, open some, or choose another layer that holds them."
-        return "Open a stack of images and its labels, or choose a folder."
+        return (
+            "Open a stack of images and its labels, or choose a folder. Just to try it: "
+            "File > Open Sample > U-Net for membranes."
+        )
 
     def _on_previewed(self, result: tuple[TrainingData, Preview]) -> None:
         data, shown = result

@@ -234,8 +234,8 @@ def test_learning_on_is_left_or_stopped(
     for z in (0, 3):
         viewer.dims.set_current_step(0, z)
         qtbot.keyClick(viewer.window._qt_viewer.canvas.native, Qt.Key.Key_C)
-    qtbot.waitUntil(button(correct, "Learn on").isEnabled)
-    qtbot.mouseClick(button(correct, "Learn on"), Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(button(correct, "Keep training").isEnabled)
+    qtbot.mouseClick(button(correct, "Keep training"), Qt.MouseButton.LeftButton)
     train = open_train(viewer)
     wait_for_text(qtbot, train, "<b>one</b>")
     wait_for_text(qtbot, train, "Training")

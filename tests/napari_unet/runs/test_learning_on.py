@@ -91,7 +91,7 @@ def test_a_model_of_another_preset_is_reported(run: RunDirectory) -> None:
 
 def test_without_a_model_nothing_is_started() -> None:
     stacks = [LayerStack(name, np.zeros((2, 8, 8), np.uint8)) for name in ("images", "labels")]
-    with pytest.raises(UserError, match="no model to learn on from"):
+    with pytest.raises(UserError, match="no model to keep training from"):
         learn_on(LayerData(*stacks))
 
 

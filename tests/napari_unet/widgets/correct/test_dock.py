@@ -87,7 +87,7 @@ def test_specks_are_counted_and_removed_here_and_everywhere(
     assert mask.data[4, 50:52, 5:7].all()
     qtbot.waitUntil(lambda: "0 here" in text(dock))
     mask.undo()
-    qtbot.mouseClick(button(dock, "In all slices"), Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(button(dock, "Remove in all"), Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: not mask.data[4, 50:52, 5:7].any())
     assert not mask.data[3, 50:52, 5:7].any()
     mask.undo()
@@ -125,9 +125,9 @@ def test_corrected_slices_become_ground_truth(
     assert 'Edited, but not marked: <a href="3"' in text(dock)
     press(viewer, qtbot, Qt.Key.Key_C)
     assert corrected_slices(mask) == [3]
-    assert button(dock, "Slice 3 is right").isChecked()
+    assert button(dock, "Mark slice 3 as correct").isChecked()
     viewer.dims.set_current_step(0, 5)
-    assert not button(dock, "Slice 5 is right").isChecked()
+    assert not button(dock, "Mark slice 5 as correct").isChecked()
     button(dock, "Use as ground truth").click()
     (labels,) = (layer for layer in viewer.layers if is_sparse_layer(layer))
     assert corrected_slices(labels) == [3]
@@ -135,7 +135,7 @@ def test_corrected_slices_become_ground_truth(
     assert set(np.unique(labels.data[3])) == {1, 2}
     assert not np.delete(labels.data, 3, 0).any()
     labels.visible = False
-    button(dock, "Slice 5 is right").click()
+    button(dock, "Mark slice 5 as correct").click()
     button(dock, "Use as ground truth").click()
     np.testing.assert_array_equal(labels.data[5] == 1, mask.data[5] == 1)
     assert corrected_slices(labels) == [3, 5]

@@ -128,7 +128,7 @@ def test_corrected_slices_keep_their_corrections(
     mask.brush_size = 9
     mask.paint((4, 30, 60), 1)
     corrected = mask.data[4].copy()
-    assert "not thresholded: 4" in texts(dock)
+    assert "Slice 4 was edited by hand" in texts(dock)
     dock.findChild(QLabeledDoubleSlider).setValue(0.8)
     qtbot.waitUntil(lambda: bool((mask.data[6] == (probability.data[6] >= 0.8)).all()))
     np.testing.assert_array_equal(mask.data[4], corrected)
@@ -144,7 +144,7 @@ def test_corrected_slices_keep_their_corrections(
     dock.findChild(QLabeledDoubleSlider).setValue(0.7)
     qtbot.waitUntil(lambda: bool((mask.data[6] == (probability.data[6] >= 0.7)).all()))
     np.testing.assert_array_equal(mask.data[4], corrected)
-    assert "not thresholded: 4" in texts(dock)
+    assert "Slice 4 was edited by hand" in texts(dock)
 
 
 def test_slices_that_a_person_said_are_right_are_left_alone(
@@ -158,7 +158,7 @@ def test_slices_that_a_person_said_are_right_are_left_alone(
     qtbot.waitUntil(lambda: bool((mask.data[6] == (probability.data[6] >= 0.95)).all()))
     np.testing.assert_array_equal(mask.data[2], right)
     assert (right != (probability.data[2] >= 0.95)).any()
-    assert "not thresholded: 2" in texts(dock)
+    assert "Slice 2 was edited by hand" in texts(dock)
 
 
 def test_cancel_keeps_the_finished_slices(
@@ -349,7 +349,7 @@ def test_flips_and_turns_are_averaged(
     write_model: WriteModel,
     images: np.ndarray,
 ) -> None:
-    box(dock, "Flips and turns").click()
+    box(dock, "Average over flips (8x slower)").click()
     predict("This slice")
     index = viewer.dims.current_step[0]
     expected = load_predictor(write_model(), tta=True).predict_slice(images[index])

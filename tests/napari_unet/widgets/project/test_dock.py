@@ -432,7 +432,7 @@ def test_strokes_survive_a_killed_window(
 
     viewer = make_napari_viewer(show=True)
     dock = open_dock(viewer)
-    button(dock, "Open 'project' again").click()
+    button(dock, "Reopen 'project'").click()
     qtbot.waitUntil(lambda: len(viewer.layers) == 2)
     strokes = viewer.layers["strokes"].data
     assert strokes[2, 30, 30] == strokes[2, 30, 50] == 1 and strokes[4, 20, 20] == 2

@@ -33,7 +33,7 @@ def window(run: RunDirectory, qtbot: QtBot) -> Iterator[DeviceLogWindow]:
 def test_the_training_s_own_log_comes_first(window: DeviceLogWindow) -> None:
     sources = window.findChild(QComboBox)
     titles = [sources.itemText(index) for index in range(sources.count())]
-    assert titles == ["All of the training", "Device 0", "Device 1"]
+    assert titles == ["Whole training", "Device 0", "Device 1"]
     assert window.text() == "step: 1\n"
     assert window.windowTitle() == "Log of <b>x<b>&amp;"
 

@@ -259,7 +259,7 @@ def test_a_folder_can_be_trained_on_and_inverted(
     assert dock.data.pair.convention == "isbi"
     click(qtbot, dock, "Invert")
     assert dock.data.pair.convention == "membrane"
-    assert "much for membrane" in visible_text(dock)
+    assert "a lot of membrane" in visible_text(dock)
 
 
 def test_labels_opened_after_their_images_are_taken(
