@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Protocol, overload
@@ -153,11 +154,25 @@ class Predicts(Protocol):
     def use_model(self, path: Path) -> None:
         """Choose a model: folder of a run, or an ONNX file."""
 
+    def predict_all(
+        self, model: Path, image: Image | None, on_done: Callable[[Labels], None]
+    ) -> None:
+        """Predict every slice of an image, or of the chosen one; the mask is passed on then."""
+
+
+class Evaluates(Protocol):
+    """What other docks ask of the Evaluate dock."""
+
+    def choose_mask(self, mask: Labels) -> None:
+        """Judge this mask."""
+
 
 @overload
 def open_dock(viewer: Viewer, name: Literal["Train"]) -> Trains: ...
 @overload
 def open_dock(viewer: Viewer, name: Literal["Predict"]) -> Predicts: ...
+@overload
+def open_dock(viewer: Viewer, name: Literal["Evaluate"]) -> Evaluates: ...
 @overload
 def open_dock(viewer: Viewer, name: Literal["Annotate"]) -> Dock: ...
 def open_dock(viewer: Viewer, name: str) -> Any:

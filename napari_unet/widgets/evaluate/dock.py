@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from napari import Viewer
-from napari.layers import Layer
+from napari.layers import Labels, Layer
 from napari.utils.notifications import show_info
 from qtpy.QtWidgets import QApplication, QFileDialog, QFormLayout, QLabel, QVBoxLayout
 
@@ -54,6 +54,10 @@ class EvaluateDock(Dock):
         self._connect()
         self._part_choices()
         self._on_layers_changed()
+
+    def choose_mask(self, mask: Labels) -> None:
+        """Judge this mask."""
+        self._mask.choose(mask)
 
     def _lay_out(self) -> None:
         self._mask.setToolTip("The mask to judge: a prediction, corrected or not.")

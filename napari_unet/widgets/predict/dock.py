@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Unpack
 
 from napari import Viewer
+from napari.layers import Image, Labels
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QFormLayout, QLabel, QVBoxLayout
 
@@ -49,6 +50,7 @@ class PredictDock(Dock):
         viewer = napari_viewer
         self._viewer = viewer
         self._result: PredictedLayers | None = None
+        self._on_done: Callable[[Labels], None] | None = None  # who waits for the mask
         self._worker = PredictionWorker(self)
         self._thresholding = LatestWork(self, _threshold_all, self._on_thresholded)
         self._events = Connections(self)
@@ -69,6 +71,17 @@ class PredictDock(Dock):
     def use_model(self, path: Path) -> None:
         """Choose a model: folder of a run, or an ONNX file."""
         self._model.choose(path)
+
+    def predict_all(
+        self, model: Path, image: Image | None, on_done: Callable[[Labels], None]
+    ) -> None:
+        """Predict every slice of an image, or of the chosen one; the mask is passed on then."""
+        self.use_model(model)
+        if image is not None:
+            self._image.choose(image)
+        if self._image.layer is not None and not self._worker.is_busy:
+            self._on_done = on_done
+            self._on_all_requested()
 
     def _lay_out(self) -> None:
         self._image.setToolTip("The image layer to predict.")
@@ -97,6 +110,7 @@ class PredictDock(Dock):
         self._progress.cancel_requested.connect(self._worker.cancel)
         self._worker.slice_done.connect(self._on_slice_done)
         self._worker.failed.connect(self._on_failed)
+        self._worker.completed.connect(self._on_completed)
         self._worker.ended.connect(self._on_ended)
         self._threshold.threshold_changed.connect(self._on_threshold_changed)
         self._threshold.release_requested.connect(self._on_release_requested)
@@ -181,10 +195,16 @@ class PredictDock(Dock):
             self._result.refresh(self._viewer, index)
 
     def _on_failed(self, error: Exception) -> None:
+        self._on_done = None
         self._progress.end("The prediction failed.")
         report(error)
 
+    def _on_completed(self) -> None:
+        if self._on_done is not None and self._result is not None:
+            self._on_done(self._result.mask)
+
     def _on_ended(self, outcome: str) -> None:
+        self._on_done = None
         self._progress.end(outcome)
         if self._result is not None:
             self._result.report_mask_changed()

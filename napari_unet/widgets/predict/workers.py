@@ -21,6 +21,7 @@ class PredictionWorker(QObject):
     """Predicts slices of one image at a time; napari's activity bar shows it too."""
 
     slice_done = Signal(int, int, str)  # index, how many are done, how far that is in words
+    completed = Signal()  # all slices are done; before ``ended``
     ended = Signal(str)  # what became of it
     failed = Signal(Exception)
 
@@ -77,6 +78,7 @@ class PredictionWorker(QObject):
         seconds = time.monotonic() - self._begin
         if self._done == self._total:
             text = "1 slice" if self._total == 1 else f"{self._total} slices"
+            self.completed.emit()
             self.ended.emit(f"{text} in {seconds:.1f} s.")
         else:
             self.ended.emit(f"Cancelled after {self._done} of {self._total} slices.")

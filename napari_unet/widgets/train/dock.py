@@ -37,6 +37,8 @@ from training.errors import UserError
 from training.runs.run_directory import RunDirectory
 from training.runs.run_state import can_resume
 
+PREDICT = "Predict and evaluate"
+
 
 class TrainDock(Dock):
     """Train a U-Net on layers or files, and watch it.
@@ -207,7 +209,21 @@ class TrainDock(Dock):
         elif progress.status == "failed":
             report(failure(run, progress.state))
         else:
-            inform(f"{run.name} {progress.status}{progress.best_figure}")
+            self._offer_prediction(run, progress)
+
+    def _offer_prediction(self, run: RunDirectory, progress: RunProgress) -> None:
+        outcome = f"{progress.status}{progress.best_figure}"
+        if not self.isVisible():
+            inform(f"{run.name} {outcome}")
+        if run.has_model:
+            action = partial(self._predict_and_evaluate, run)
+            self._banner.offer(f"{outcome.capitalize()}.", PREDICT, action)
+
+    def _predict_and_evaluate(self, run: RunDirectory) -> None:
+        """Predict what was trained on, and judge the mask."""
+        images = self._images if self._images in self._viewer.layers else self.data.images_layer
+        evaluate = partial(_evaluate, self._viewer)
+        open_dock(self._viewer, "Predict").predict_all(run.path, images, evaluate)
 
     def _on_disturbed(self, error: UserError) -> None:
         if isinstance(error, UnknownHostKeyError):
@@ -251,3 +267,7 @@ class TrainDock(Dock):
         if run is not None:
             self._control.leave_running()
             inform(f"'{run.name}' goes on training; open the Train dock to follow it again.")
+
+
+def _evaluate(viewer: Viewer, mask: Labels) -> None:
+    open_dock(viewer, "Evaluate").choose_mask(mask)

@@ -1,0 +1,157 @@
+"""The main job by mouse alone, with its clicks counted: drop, train, predict, judge, export."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from napari import Viewer
+from pytestqt.qtbot import QtBot
+from qtpy.QtCore import QMimeData, QPoint, QPointF, Qt, QTimer, QUrl
+from qtpy.QtGui import QDragEnterEvent, QDropEvent
+from qtpy.QtWidgets import (
+    QApplication,
+    QDialog,
+    QDialogButtonBox,
+    QLabel,
+    QMenu,
+    QMenuBar,
+    QPushButton,
+    QTableView,
+    QWidget,
+)
+
+from napari_unet.launchers import local_launcher
+from napari_unet.settings import remember
+from napari_unet.widgets.evaluate.dock import EvaluateDock
+from napari_unet.widgets.train.dock import TrainDock
+from training.runs.event_log import EventLog
+from training.runs.run_directory import RunDirectory
+
+MENU = ("Plugins", "U-Net for membranes", "Train")
+LEFT = Qt.MouseButton.LeftButton
+
+
+class Hand:
+    """A hand on a mouse that counts its clicks; a drop counts as one."""
+
+    def __init__(self, viewer: Viewer, qtbot: QtBot) -> None:
+        self.clicks = 0
+        self._window = viewer.window._qt_window
+        self._canvas = viewer.window._qt_viewer.canvas.native
+        self._qtbot = qtbot
+
+    def click(self, widget: QWidget, place: QPoint | None = None) -> None:
+        self.clicks += 1
+        self._qtbot.mouseClick(widget, LEFT, pos=place or widget.rect().center())
+
+    def press(self, dock: QWidget, text: str) -> None:
+        """Click a button that is in sight, once it can be pressed."""
+
+        def buttons() -> list[QPushButton]:
+            found = dock.findChildren(QPushButton)
+            return [one for one in found if one.text() == text and one.isVisible()]
+
+        self._qtbot.waitUntil(lambda: any(one.isEnabled() for one in buttons()))
+        (button,) = buttons()
+        assert not button.visibleRegion().isEmpty()
+        self.click(button)
+
+    def choose(self, *titles: str) -> None:
+        """Open one menu after the other, and click the entry."""
+        menu: QMenuBar | QMenu = self._window.menuBar()
+        for title in titles:
+            self._qtbot.waitUntil(menu.isVisible)
+            actions = menu.actions()
+            action = next(one for one in actions if one.text().replace("&", "").startswith(title))
+            self.click(menu, menu.actionGeometry(action).center())
+            menu = action.menu() or menu
+
+    def drop(self, paths: list[Path]) -> None:
+        """Drop files on the canvas, and take the reader that napari's question offers first."""
+        mime = QMimeData()
+        mime.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
+        action, keys = Qt.DropAction.CopyAction, Qt.KeyboardModifier.NoModifier
+        enter = QDragEnterEvent(QPoint(50, 50), action, mime, LEFT, keys)
+        QApplication.sendEvent(self._canvas, enter)
+        QTimer.singleShot(0, self._accept)
+        self.clicks += 1
+        drop = QDropEvent(QPointF(50, 50), action, mime, LEFT, keys)
+        QApplication.sendEvent(self._canvas, drop)
+
+    def _accept(self) -> None:
+        dialog = QApplication.activeModalWidget()
+        if not isinstance(dialog, QDialog):
+            QTimer.singleShot(50, self._accept)
+            return
+        box = dialog.findChild(QDialogButtonBox)
+        self.click(box.button(QDialogButtonBox.StandardButton.Ok))
+
+
+@pytest.fixture
+def pair(tmp_path: Path, images: np.ndarray, membrane: np.ndarray) -> list[Path]:
+    paths = [tmp_path / "labels.tif", tmp_path / "tissue.tif"]
+    tifffile.imwrite(paths[0], np.where(membrane, 0, 255).astype(np.uint8))
+    tifffile.imwrite(paths[1], images)
+    return paths
+
+
+@pytest.fixture
+def instant_training(
+    write_model: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Trainings end at once, with a model."""
+    remember(runs_folder=str(tmp_path / "runs"))
+    model = write_model(fold=1).read_bytes()
+
+    def finish(run: RunDirectory) -> None:
+        log = EventLog(run.events)
+        totals = {"first_step": 0, "total_steps": 3, "steps_per_epoch": 3, "valid_slices": [2]}
+        log.append("started", device="CPU", world_size=1, **totals)
+        run.onnx.write_bytes(model)
+        log.append("finished", step=3, seconds=1.0)
+        log.close()
+
+    monkeypatch.setattr(local_launcher, "_start_training", finish)
+
+
+def in_front(viewer: Viewer, kind: type[QWidget]) -> Callable[[], bool]:
+    window = viewer.window._qt_window
+    return lambda: any(not dock.visibleRegion().isEmpty() for dock in window.findChildren(kind))
+
+
+@pytest.mark.usefixtures("instant_training")
+def test_the_main_job_takes_at_most_nine_clicks(
+    make_napari_viewer: Callable[..., Viewer], pair: list[Path], qtbot: QtBot
+) -> None:
+    viewer = make_napari_viewer(show=True)
+    window = viewer.window._qt_window
+    window.resize(1280, 800)
+    hand = Hand(viewer, qtbot)
+
+    hand.drop(pair)
+    assert {layer.name for layer in viewer.layers} == {"tissue", "labels"}
+
+    hand.choose(*MENU)
+    qtbot.waitUntil(in_front(viewer, TrainDock))
+    train = window.findChild(TrainDock)
+    qtbot.waitUntil(lambda: "Membrane" in text(train))
+    hand.press(train, "Start")
+    hand.press(train, "Predict and evaluate")
+
+    qtbot.waitUntil(in_front(viewer, EvaluateDock))
+    evaluate = window.findChild(EvaluateDock)
+    table = evaluate.findChild(QTableView).model()
+    qtbot.waitUntil(lambda: [dice(table, row) > 0.8 for row in range(7)] == [True] * 7)
+    assert hand.clicks == 7
+
+
+def text(widget: QWidget) -> str:
+    return "\n".join(label.text() for label in widget.findChildren(QLabel))
+
+
+def dice(table: object, row: int) -> float:
+    return float(table.index(row, 1).data() or 0)
