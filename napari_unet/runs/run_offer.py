@@ -40,11 +40,15 @@ def offer_run(summaries: Sequence[RunSummary], left: str) -> RunOffer | None:
     """
     for summary in summaries:
         if str(summary.run.path) == left:
-            text = f"'{summary.run.name}', which was left running, is "
+            name = summary.run.name
             if summary.is_running:
-                return RunOffer(summary.run, f"{text}followed again.")
-            return RunOffer(summary.run, f"{text}{summary.status} now.", "Show")
+                return RunOffer(
+                    summary.run, f"The training left running is followed again ({name})."
+                )
+            text = f"The training left running is {summary.status} now ({name})."
+            return RunOffer(summary.run, text, "Show")
     for summary in summaries:
         if summary.is_running:
-            return RunOffer(summary.run, f"'{summary.run.name}' is still training.", "Follow")
+            text = f"A training is still running ({summary.run.name})."
+            return RunOffer(summary.run, text, "Follow")
     return None

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from napari_unet.runs.run_follower import RunFollower
 from training.console import format_duration
 from training.errors import UserError
-from training.files.untrusted_files import open_regular, read_tail
+from training.files.untrusted_files import open_regular
 from training.runs.events import Started
 from training.runs.run_directory import RunDirectory
 from training.runs.run_state import RunState, RunStatus
@@ -113,8 +113,6 @@ class RunProgress:
         What its events tell.
     curves : Curves
         To plot.
-    log_tail : str
-        The end of what its process printed.
     preview : PreviewImage or None
         The newest, if there is one.
     """
@@ -124,7 +122,6 @@ class RunProgress:
     is_running: bool
     state: RunState
     curves: Curves
-    log_tail: str
     preview: PreviewImage | None
 
     @property
@@ -194,7 +191,6 @@ class ProgressReader:
             is_running=follower.is_running,
             state=follower.state,
             curves=Curves.of(follower.state),
-            log_tail=read_tail(follower.run.log),
             preview=self._read_preview(),
         )
 

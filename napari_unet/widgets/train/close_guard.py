@@ -64,7 +64,7 @@ class CloseGuard(QObject):
         elif answer == "stop":
             # A server may take seconds to answer; the window must not wait for it.
             self._is_closing = True
-            inform(f"Asking '{run.name}' to stop; napari closes then.")
+            inform(f"napari closes when the training has been asked to stop ({run.name}).")
             self._control.stop()
         return answer == "leave"
 

@@ -22,7 +22,7 @@ from napari_unet.widgets.common.background import run_in_thread
 from napari_unet.widgets.common.banner import Banner
 from napari_unet.widgets.common.connections import Connections
 from napari_unet.widgets.common.dock import Dock, open_dock
-from napari_unet.widgets.common.messages import confirm, inform, report
+from napari_unet.widgets.common.messages import confirm, inform
 from napari_unet.widgets.runs.device_log import DeviceLogWindow
 from napari_unet.widgets.servers.host_key_question import ACCEPT, ask_to_accept
 from napari_unet.widgets.train.close_guard import CloseGuard
@@ -63,6 +63,7 @@ class TrainDock(Dock):
         self.place = PlaceChoice()
         self._place = PlaceControl(self.place)
         self._buttons = RunButtons()
+        self._shown: RunProgress | None = None  # of the run in Progress
         self._control = RunControl(Path(settings.runs_folder), self)
         self._guard = CloseGuard(self._control, self)
         self._lay_out()
@@ -101,16 +102,19 @@ class TrainDock(Dock):
 
     def _connect(self) -> None:
         self.data.labels_wanted.connect(self._on_labels_wanted)
+        self.data.data_changed.connect(self._on_data_changed)
+        self._setup.obstacle_changed.connect(self._buttons.set_obstacle)
         self.form.advanced_toggled.connect(self._on_advanced_toggled)
         self._progress.curves.scale_changed.connect(self._on_scale_changed)
         self._progress.preview_requested.connect(self._on_preview_requested)
-        self._progress.device_logs_requested.connect(self._on_device_logs_requested)
+        self._progress.log_requested.connect(self._on_log_requested)
         self._buttons.start_requested.connect(self._on_start_requested)
         self._buttons.stop_requested.connect(self._control.stop)
         self._buttons.cancel_requested.connect(self._on_cancel_requested)
         self._buttons.resume_requested.connect(self._on_resume_requested)
         self._place.upload_progressed.connect(self._on_upload_progressed)
         self._place.devices_changed.connect(self.form.set_devices)
+        self._place.failed.connect(self._buttons.message.tell_error)
         self.closed.connect(self._on_closed)
         Connections(self).add(self._viewer.events.theme, self._on_theme_changed)
 
@@ -125,6 +129,9 @@ class TrainDock(Dock):
         self._control.ended.connect(self._on_ended)
         self._control.disturbed.connect(self._on_disturbed)
 
+    def _on_data_changed(self) -> None:
+        self._buttons.message.tell("")  # it may be about the former data
+
     def _on_labels_wanted(self) -> None:
         open_dock(self._viewer, "Annotate")
 
@@ -134,7 +141,7 @@ class TrainDock(Dock):
             remember(training=self.form.values())
             launcher = self._place.launcher()
         except UserError as error:
-            report(error)
+            self._buttons.message.tell_error(error)
             return
         self._images = self.data.images_layer
         name = new_run_name(config, launcher.runs_folder, datetime.now())
@@ -156,50 +163,60 @@ class TrainDock(Dock):
 
     def _on_busy(self, what: str) -> None:
         self._buttons.show_busy()
-        self._tabs.setCurrentIndex(1)
-        self._progress.show_headline(what)
+        self._buttons.message.tell(what)
 
     def _on_followed(self, _: RunDirectory) -> None:
         self._preview_layer.forget()
         self._banner.hide()
+        self._shown = None
         self._buttons.show_busy()
-        self._tabs.setCurrentIndex(1)
+        self._buttons.message.tell("")
+        self._tabs.setCurrentWidget(self._progress)
 
     def _on_refused(self, error: Exception) -> None:
-        self._progress.show_headline("The training was not started.")
-        self._buttons.show_ended(can_resume=False)
-        if self._control.run is None:
-            self._tabs.setCurrentIndex(0)
+        self._show_buttons()
         self._on_not_done(error)
 
     def _on_not_done(self, error: Exception) -> None:
         """Show why something was not done; do it again once a server's key is accepted."""
         if not isinstance(error, UnknownHostKeyError):
-            report(error)
-        elif ask_to_accept(self, error):
+            self._buttons.message.tell_error(error)
+            return
+        self._buttons.message.tell("")
+        if ask_to_accept(self, error):
             self._control.repeat()
+
+    def _show_buttons(self) -> None:
+        """Offer what can be done with the run in Progress, or a start if there is none."""
+        if self._shown is None or not self._shown.is_running:
+            self._buttons.show_ended(self._shown is not None and can_resume(self._shown.status))
+        elif self._control.is_stopping:
+            self._buttons.show_stopping()
+        else:
+            self._buttons.show_running()
 
     def _on_upload_progressed(self, progress: UploadProgress) -> None:
         percent = 100 * progress.done // max(1, progress.total)
-        self._progress.show_headline(f"Uploading {progress.what}: {percent} %")
+        self._buttons.message.tell(f"Uploading {progress.what}: {percent} %")
 
     def _on_stopping(self) -> None:
-        self._buttons.show_stopping()
+        self._show_buttons()
         self._progress.show_headline("Stopping after the current step")
 
     def _on_cancelled(self) -> None:
         self._preview_layer.remove_blank()
+        self._shown = None
         self._progress.show_headline("The training was cancelled, and its run deleted.")
-        self._buttons.show_ended(can_resume=False)
+        self._buttons.message.tell("")
+        self._show_buttons()
 
     def _on_progressed(self, progress: RunProgress) -> None:
+        self._shown = progress
         self._progress.show_progress(progress)
         self._preview_layer.follow(progress, self._images, self.data.images_layer)
-        if progress.is_running:
-            self._buttons.show_running()
+        self._show_buttons()
 
     def _on_ended(self, progress: RunProgress) -> None:
-        self._buttons.show_ended(can_resume(progress.status))
         self._preview_layer.remove_blank()
         run = self._control.run
         if run is None:
@@ -207,14 +224,14 @@ class TrainDock(Dock):
         if progress.status == "interrupted":
             self._banner.offer(interruption(run), "Resume", partial(self.resume, run))
         elif progress.status == "failed":
-            report(failure(run, progress.state))
+            self._buttons.message.tell_error(failure(run, progress.state))
         else:
             self._offer_prediction(run, progress)
 
     def _offer_prediction(self, run: RunDirectory, progress: RunProgress) -> None:
         outcome = f"{progress.status}{progress.best_figure}"
         if not self.isVisible():
-            inform(f"{run.name} {outcome}")
+            inform(f"Training {outcome} ({run.name})")
         if run.has_model:
             action = partial(self._predict_and_evaluate, run)
             self._banner.offer(f"{outcome.capitalize()}.", PREDICT, action)
@@ -232,7 +249,7 @@ class TrainDock(Dock):
         else:
             self._progress.show_headline(f"{error} Trying again.")
 
-    def _on_device_logs_requested(self) -> None:
+    def _on_log_requested(self) -> None:
         if self._control.run is not None:
             DeviceLogWindow(self._control.run, self, self._control.launcher).show()
 
@@ -266,7 +283,7 @@ class TrainDock(Dock):
         run = self._control.watched
         if run is not None:
             self._control.leave_running()
-            inform(f"'{run.name}' goes on training; open the Train dock to follow it again.")
+            inform(f"Still training; open the Train dock to follow it again ({run.name}).")
 
 
 def _evaluate(viewer: Viewer, mask: Labels) -> None:

@@ -10,7 +10,6 @@ from napari_unet.launchers.launcher import Launcher
 from napari_unet.runs.training_places import THIS_COMPUTER, launcher_in, list_places
 from napari_unet.settings import load_settings
 from napari_unet.widgets.common.background import run_in_thread
-from napari_unet.widgets.common.messages import report
 from napari_unet.widgets.servers.dialog import ServerDialog
 from napari_unet.widgets.train.place_choice import PlaceChoice
 from training.errors import UserError
@@ -26,6 +25,7 @@ class PlaceControl(QObject):
     """
 
     upload_progressed = Signal(object)  # Progress of an upload, from another thread
+    failed = Signal(object)  # UserError: the places or a profile can't be read
     devices_changed = Signal(object)  # list of str: what a training in the place can run on
 
     def __init__(self, view: PlaceChoice) -> None:
@@ -39,7 +39,7 @@ class PlaceControl(QObject):
         try:
             places = list_places()
         except UserError as error:
-            report(error)
+            self.failed.emit(error)
             places = [THIS_COMPUTER]
         self._view.show_places(places)
 
@@ -53,7 +53,7 @@ class PlaceControl(QObject):
         try:
             launcher = self.launcher()
         except UserError as error:
-            report(error)
+            self.failed.emit(error)
             return
         run_in_thread(lambda: (name, launcher.list_devices()), self._on_devices_listed)
 

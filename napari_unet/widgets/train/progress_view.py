@@ -1,14 +1,12 @@
-"""Progress of a training: headline, bar, figures, curves and log."""
+"""Progress of a training: headline, bar, figures and curves."""
 
 from __future__ import annotations
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtGui import QFontDatabase
 from qtpy.QtWidgets import (
     QGridLayout,
     QHBoxLayout,
     QLabel,
-    QPlainTextEdit,
     QProgressBar,
     QPushButton,
     QSizePolicy,
@@ -19,6 +17,7 @@ from qtpy.QtWidgets import (
 from napari_unet.runs.run_progress import RunProgress
 from napari_unet.text import as_html
 from napari_unet.widgets.common.messages import plain_label
+from napari_unet.widgets.common.vertical_scroll import VerticalScrollArea
 from napari_unet.widgets.train.curves_view import CurvesView
 
 # Figures side by side, each with the longest text that it has room for; then those with a row.
@@ -40,7 +39,7 @@ class TrainingProgressView(QWidget):
     """
 
     preview_requested = Signal()
-    device_logs_requested = Signal()
+    log_requested = Signal()
 
     def __init__(self, theme: str, is_logarithmic: bool, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -57,19 +56,10 @@ class TrainingProgressView(QWidget):
         self._values |= {title: _value() for title in _ROWS}
         self._validation = _faint("")
         self._validation.setWordWrap(True)
-        self._log = QPlainTextEdit()
-        self._log.setReadOnly(True)
-        self._log.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
-        self._log.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
-        self._log.setVisible(False)
-        self._log_button = QPushButton("Log")
-        self._log_button.setToolTip("Show or hide the end of what the training printed.")
-        self._log_button.setCheckable(True)
-        self._log_button.toggled.connect(self._on_log_toggled)
-        self._devices_button = QPushButton("Devices…")
-        self._devices_button.setToolTip("Open the log of any device in a window.")
-        self._devices_button.setEnabled(False)
-        self._devices_button.clicked.connect(self.device_logs_requested)
+        self._log_button = QPushButton("Log…")
+        self._log_button.setToolTip("Open what the training printed, or any of its devices.")
+        self._log_button.setEnabled(False)
+        self._log_button.clicked.connect(self.log_requested)
         self._preview_button = QPushButton("Show preview")
         self._preview_button.setToolTip("Go to the held-out slice that is predicted as it trains.")
         self._preview_button.setEnabled(False)
@@ -85,8 +75,7 @@ class TrainingProgressView(QWidget):
             value.setText(figures[title])
         self._validation.setText(progress.validation)
         self.curves.show_curves(progress.curves)
-        self._show_log(progress.log_tail)
-        self._devices_button.setEnabled(True)
+        self._log_button.setEnabled(True)
         self._preview_button.setEnabled(progress.preview is not None)
 
     def show_headline(self, text: str) -> None:
@@ -105,30 +94,22 @@ class TrainingProgressView(QWidget):
         for row, title in enumerate(_ROWS, len(_PAIRS)):
             grid.addWidget(_faint(title), row, 0)
             grid.addWidget(self._values[title], row, 1, 1, 3)
+        content = QWidget()
+        rows = QVBoxLayout(content)
+        rows.setContentsMargins(0, 0, 0, 0)
+        rows.setSpacing(4)
+        rows.addWidget(self._headline)
+        rows.addWidget(self._bar)
+        rows.addLayout(grid)
+        rows.addWidget(self._validation)
+        rows.addWidget(self.curves, 1)
         buttons = QHBoxLayout()
         buttons.addWidget(self._preview_button)
         buttons.addWidget(self._log_button)
-        buttons.addWidget(self._devices_button)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
-        layout.addWidget(self._headline)
-        layout.addWidget(self._bar)
-        layout.addLayout(grid)
-        layout.addWidget(self._validation)
-        layout.addWidget(self.curves, 3)
+        layout.addWidget(VerticalScrollArea(content), 1)
         layout.addLayout(buttons)
-        layout.addWidget(self._log, 2)
-
-    def _on_log_toggled(self, is_open: bool) -> None:
-        self._log.setVisible(is_open)
-
-    def _show_log(self, text: str) -> None:
-        if text == self._log.toPlainText():
-            return
-        self._log.setPlainText(text)
-        bar = self._log.verticalScrollBar()
-        if bar is not None:
-            bar.setValue(bar.maximum())
 
 
 def _value(longest: str = "") -> QLabel:

@@ -16,7 +16,6 @@ from napari_unet.runs.training_places import launcher_for
 from napari_unet.runs.training_sources import TrainingData, start_training
 from napari_unet.settings import remember
 from napari_unet.widgets.common.background import run_in_thread
-from napari_unet.widgets.common.messages import report
 from napari_unet.widgets.train.run_watcher import RunWatcher
 from training.config import TrainingConfig
 from training.errors import UserError
@@ -37,6 +36,8 @@ class RunControl(QObject):
         The run that is followed, or was followed last.
     launcher : Launcher
         Launcher of the run's place.
+    is_stopping : bool
+        Whether the run was asked to stop.
     """
 
     busy = Signal(str)  # what is being done, in plain words
@@ -44,7 +45,7 @@ class RunControl(QObject):
     stopping = Signal()  # the run was asked to stop, or is being asked
     stop_sent = Signal()  # the place has taken the request to stop
     cancelled = Signal()
-    refused = Signal(object)  # Exception: nothing was started
+    refused = Signal(object)  # Exception: nothing was started or followed
     not_ended = Signal(object)  # Exception: the run could not be stopped or cancelled
     progressed = Signal(object)  # RunProgress
     ended = Signal(object)  # RunProgress
@@ -54,7 +55,7 @@ class RunControl(QObject):
         super().__init__(parent)
         self.run: RunDirectory | None = None
         self.launcher: Launcher = LocalLauncher(runs_folder)
-        self._is_stopping = False
+        self.is_stopping = False
         self._request: Callable[[], None] = lambda: None  # what was asked for last
         self._watcher = RunWatcher(self)
         self._watcher.progressed.connect(self._on_progressed)
@@ -87,14 +88,14 @@ class RunControl(QObject):
         try:
             launcher = launcher_for(run, self.launcher)
         except UserError as error:
-            report(error)
+            self.refused.emit(error)
         else:
             self._watch(run, launcher)
 
     def stop(self) -> None:
         """Ask the run to end after its current step."""
         self._request = self.stop
-        self._is_stopping = True
+        self.is_stopping = True
         self.stopping.emit()
         self._end(self.launcher.stop, self._on_stop_sent)
 
@@ -116,7 +117,7 @@ class RunControl(QObject):
             remember(followed_run=str(self.watched.path))
 
     def _watch(self, run: RunDirectory, launcher: Launcher) -> None:
-        self.run, self.launcher, self._is_stopping = run, launcher, False
+        self.run, self.launcher, self.is_stopping = run, launcher, False
         self.followed.emit(run)
         self._watcher.watch(run, launcher)
 
@@ -145,7 +146,7 @@ class RunControl(QObject):
 
     def _on_progressed(self, progress: RunProgress) -> None:
         self.progressed.emit(progress)
-        if progress.is_running and self._is_stopping:
+        if progress.is_running and self.is_stopping:
             self.stopping.emit()
 
 

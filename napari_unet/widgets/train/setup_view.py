@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from napari.components import ViewerModel
+from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_unet.runs.training_preview import Preview, preview
@@ -28,6 +29,8 @@ class TrainingSetupView(VerticalScrollArea):
     remembered : mapping
         Options to begin with.
     """
+
+    obstacle_changed = Signal(str)  # why nothing can be started with these data; "" if it can
 
     def __init__(
         self, viewer: ViewerModel, remembered: Mapping[str, Any], parent: QWidget | None = None
@@ -59,9 +62,10 @@ class TrainingSetupView(VerticalScrollArea):
     def _on_data_changed(self) -> None:
         data = self._previewed = self.data.data()
         if data is None:
-            self.data.pair.show_preview(None, self._what_is_missing())
+            self._show_obstacle(self._what_is_missing())
             return
         self.data.pair.show_preview(None, "Reading…")
+        self.obstacle_changed.emit("")
         convention = self.data.known_convention
         run_in_thread(
             lambda: (data, preview(data, convention)), self._on_previewed, self._on_unreadable
@@ -80,6 +84,11 @@ class TrainingSetupView(VerticalScrollArea):
         if data is self._previewed:
             self.data.pair.show_preview(shown)
             self.form.follow_convention(self.data.pair.convention)
+            self.obstacle_changed.emit("\n".join(map(str, shown.problems)))
 
     def _on_unreadable(self, error: Exception) -> None:
-        self.data.pair.show_preview(None, str(error))
+        self._show_obstacle(str(error))
+
+    def _show_obstacle(self, reason: str) -> None:
+        self.data.pair.show_preview(None, reason)
+        self.obstacle_changed.emit(reason)

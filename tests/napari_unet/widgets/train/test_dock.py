@@ -11,16 +11,18 @@ from napari.layers import Image, Labels
 from napari.utils.notifications import notification_manager
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt, QTimer
-from qtpy.QtWidgets import QApplication, QLabel, QMessageBox, QPushButton
+from qtpy.QtWidgets import QApplication, QLabel, QMessageBox, QPushButton, QTabWidget
 
 from napari_unet.launchers.local_launcher import LocalLauncher
 from napari_unet.runs.run_list import list_runs, summarize
 from napari_unet.settings import load_settings, remember
 from napari_unet.widgets.train.dock import TrainDock
-from training.config import TrainingConfig
+from training.config import TrainingConfig, preset_config
 from training.runs.run_directory import RunDirectory
 from training.stacks.synthetic import synthetic_stack, write_synthetic
 from training.stacks.training_pair import read_stack
+
+from .conftest import report
 
 PATIENCE = 120_000  # milliseconds; a process that imports MindSpore on a busy machine
 
@@ -218,7 +220,7 @@ def test_a_training_whose_dock_is_closed_goes_on_and_is_followed_by_the_next_doc
     again = TrainDock(viewer)
     viewer.window.add_dock_widget(again, name="Train")
     wait_for_text(qtbot, again, "of 100000")
-    assert was_notified("goes on training") and was_notified("is followed again")
+    assert was_notified("Still training") and was_notified("is followed again")
     click(qtbot, again, "Stop")
     wait_for_end(qtbot, again, "Stopped")
 
@@ -235,18 +237,39 @@ def test_a_training_is_stopped_before_the_window_closes(
     QTimer.singleShot(300, answer("Stop it", qtbot))
     assert not window.close()
     qtbot.waitUntil(lambda: not window.isVisible())
-    assert was_notified("napari closes then")
+    assert was_notified("napari closes when")
     qtbot.waitUntil(lambda: summarize(run).status == "stopped", timeout=PATIENCE)
 
 
-def test_labels_of_another_shape_are_refused_in_words(
+def test_a_refused_start_is_explained_beside_start_and_leaves_the_shown_run(
     open_dock: OpenDock, runs_folder: Path, qtbot: QtBot
 ) -> None:
     viewer, dock = open_dock()
+    run = RunDirectory(runs_folder / "stopped")
+    run.create(preset_config("compact"))
+    report(run, "stopped", step=1, seconds=2.0)
+    dock.follow(run)
+    qtbot.waitUntil(button(dock, "Resume").isEnabled)
+    tabs = dock.findChild(QTabWidget)
+    tabs.setCurrentIndex(0)
     viewer.layers["membranes"].data = viewer.layers["membranes"].data[:4]
     click(qtbot, dock, "Start")
-    wait_for_text(qtbot, dock, "was not started")
-    assert list_runs(runs_folder) == []
+    wait_for_text(qtbot, dock, "(4, 64, 64)")
+    message = next(label for label in dock.findChildren(QLabel) if "(4, 64" in label.text())
+    assert message.isVisible() and tabs.currentIndex() == 0
+    assert button(dock, "Resume").isEnabled()
+    assert [summary.run.name for summary in list_runs(runs_folder)] == ["stopped"]
+
+
+def test_nothing_is_started_where_the_dock_knows_why_not(open_dock: OpenDock, qtbot: QtBot) -> None:
+    viewer, dock = open_dock()
+    assert button(dock, "Start").isEnabled()
+    viewer.layers.remove("membranes")
+    assert not button(dock, "Start").isEnabled()
+    assert "Paint labels" in button(dock, "Start").toolTip()
+    viewer.add_labels(synthetic_stack(slices=4, size=64)[1].astype("uint8"), name="short")
+    wait_for_text(qtbot, dock, "(4, 64, 64)")
+    assert not button(dock, "Start").isEnabled()
 
 
 def test_a_folder_can_be_trained_on_and_inverted(

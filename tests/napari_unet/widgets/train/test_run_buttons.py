@@ -22,3 +22,16 @@ def test_what_makes_sense_now_can_be_pressed(qtbot: QtBot) -> None:
     assert enabled(buttons) == ["Start", "Resume"]
     with qtbot.waitSignal(buttons.resume_requested):
         buttons.findChildren(QPushButton)[-1].click()
+
+
+def test_an_obstacle_keeps_start_alone_from_being_pressed(qtbot: QtBot) -> None:
+    buttons = RunButtons()
+    qtbot.addWidget(buttons)
+    buttons.show_ended(can_resume=True)
+    buttons.set_obstacle("There are no labels.")
+    assert enabled(buttons) == ["Resume"]
+    buttons.show_running()
+    buttons.set_obstacle("")
+    assert enabled(buttons) == ["Stop", "Cancel"]
+    buttons.show_ended(can_resume=False)
+    assert enabled(buttons) == ["Start"]
