@@ -9,11 +9,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_unet.evaluation.slice_sets import (
+    Trained,
+    figures_csv,
+    mean_of,
+    means_by_set,
+    spread_of,
+)
+from napari_unet.text import list_slices
 from training.errors import UserError
-from training.metrics.csv_table import csv_table
+from training.label_convention import LabelConvention
 from training.metrics.neuron_metrics import NEURON_FIGURES, neuron_figures_of_mask
 from training.metrics.pixel_metrics import overlap_figures
+from training.stacks.sparse_labels import UNKNOWN
 from training.stacks.stack_axes import as_stack
+from training.stacks.training_pair import to_membrane
 
 PIXEL_FIGURES = ("dice", "iou", "precision", "recall")
 FIGURES = (*PIXEL_FIGURES, *NEURON_FIGURES)
@@ -23,16 +33,24 @@ Figures = dict[str, float]
 class Comparison:
     """Holds the figures of every slice of a mask; :meth:`update` follows an edit.
 
-    Figures of pixels take milliseconds a slice. Those of neurons take ten times as long, so they
-    are computed separately, and are missing until then.
+    Slices of the truth without labels are not counted. Figures of pixels take milliseconds a
+    slice. Those of neurons take ten times as long, so they are computed separately, and are
+    missing until then; strokes have none.
 
     Parameters
     ----------
     predicted, truth : arrays (Z, Y, X) or (Y, X) of int
-        Pixels other than 0 are membrane. They are read again whenever a slice is computed;
-        they may be dask arrays.
+        Pixels of ``predicted`` other than 0 are membrane. They are read again whenever a slice is
+        computed; they may be dask arrays.
     predicted_name, truth_name : str
-        Names of the layers, for messages.
+        Names of the layers, for messages and tables.
+    convention : LabelConvention
+        Of the truth. Of sparse labels only the painted pixels count.
+
+    Attributes
+    ----------
+    trained : collection of int or None
+        Slices that the mask's model was trained on; None: it is not known.
 
     Raises
     ------
@@ -41,7 +59,12 @@ class Comparison:
     """
 
     def __init__(
-        self, predicted: Any, truth: Any, predicted_name: str = "mask", truth_name: str = "truth"
+        self,
+        predicted: Any,
+        truth: Any,
+        predicted_name: str = "mask",
+        truth_name: str = "truth",
+        convention: LabelConvention = LabelConvention.MEMBRANE,
     ) -> None:
         if predicted.shape != truth.shape:
             raise UserError(
@@ -53,10 +76,14 @@ class Comparison:
             raise UserError(
                 f"'{predicted_name}' has {predicted.ndim} axes.", "Choose a stack of slices."
             )
+        self.predicted_name, self.truth_name = predicted_name, truth_name
+        self.trained: Trained = None
+        self.is_sparse = convention == LabelConvention.SPARSE
+        self._convention = convention
         self._arrays = predicted, truth
         self._predicted, self._truth = as_stack(predicted), as_stack(truth)
         length = len(self._predicted)
-        self._figures: list[Figures | None] = [None] * length
+        self._figures: list[Figures | None] = [None] * length  # empty: without labels
         self._neurons: list[Figures] = [{}] * length
         self._edits = [0] * length
 
@@ -64,18 +91,28 @@ class Comparison:
         return len(self._figures)
 
     def __getitem__(self, index: int) -> Figures | None:
-        """Give the figures of a slice, or None if it was not computed yet."""
+        """Give the figures of a slice, none if it has no labels; None before it is computed."""
         figures = self._figures[index]
-        return None if figures is None else {**figures, **self._neurons[index]}
+        return figures and {**figures, **self._neurons[index]}
 
     def is_of(self, predicted: Any, truth: Any) -> bool:
         """Whether these are the very arrays that are compared."""
         return self._arrays[0] is predicted and self._arrays[1] is truth
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """The figures that this truth allows."""
+        return PIXEL_FIGURES if self.is_sparse else FIGURES
+
+    @property
     def has_neurons(self) -> bool:
-        """Whether the figures of neurons are there, and up to date, of every slice."""
-        return all(self._neurons)
+        """Whether the figures of neurons are up to date, of every slice that has some."""
+        return not self._without_neurons()
+
+    @property
+    def unlabelled(self) -> list[int]:
+        """Slices that were found to have no labels."""
+        return [index for index, figures in enumerate(self._figures) if figures == {}]
 
     def update_all(self) -> None:
         """Compute the figures of pixels of all slices."""
@@ -84,8 +121,7 @@ class Comparison:
 
     def update(self, index: int) -> bool:
         """Compute the figures of pixels of a slice again; True if they changed."""
-        predicted, truth = self._pair(index)
-        figures = overlap_figures(predicted != 0, truth != 0)
+        figures = self._compare(index)
         has_changed = figures != self._figures[index]
         if has_changed:
             self._edits[index] += 1
@@ -105,20 +141,20 @@ class Comparison:
             After this time it ends with the slice under way.
         """
         end = time.monotonic() + seconds
-        missing = [index for index, known in enumerate(self._neurons) if not known]
-        for index in sorted(missing, key=lambda index: -self._edits[index]):
+        for index in sorted(self._without_neurons(), key=lambda index: -self._edits[index]):
             if time.monotonic() > end:
                 break
             edits = self._edits[index]
             predicted, truth = self._pair(index)
-            figures = neuron_figures_of_mask(predicted != 0, truth != 0)
+            membrane = to_membrane(truth, self._convention)
+            figures = neuron_figures_of_mask(predicted != 0, membrane)
             if self._edits[index] == edits:
                 self._neurons[index] = figures
 
     def by_slice(self) -> dict[int, Figures]:
-        """Give the figures of the slices computed so far, by index."""
+        """Give the figures of the labelled slices computed so far, by index."""
         every = ((index, self[index]) for index in range(len(self)))
-        return {index: figures for index, figures in every if figures is not None}
+        return {index: figures for index, figures in every if figures}
 
     def worst_first(self) -> list[int]:
         """List the computed slices from the lowest Dice to the highest."""
@@ -137,31 +173,54 @@ class Comparison:
 
         Figures that some of these slices lack are left out.
         """
-        return self._over_slices(np.mean)
+        return mean_of(self.by_slice().values())
+
+    def means(self) -> dict[str, Figures]:
+        """Take the mean of each set of slices, see :func:`slice_sets.means_by_set`."""
+        return means_by_set(self.by_slice(), self.trained)
 
     def spread(self) -> Figures:
         """Take the standard deviation of each figure over the slices computed so far."""
-        return self._over_slices(np.std)
+        return spread_of(self.by_slice().values())
 
     def to_csv(self, delimiter: str = ",") -> str:
-        """Write a line a slice, then mean and standard deviation."""
-        lines: list[tuple[object, Figures]] = [
-            *self.by_slice().items(),
-            ("mean", self.mean()),
-            ("sd", self.spread()),
-        ]
-        rows = (
-            [name, *(f"{figures[key]:.6f}" if key in figures else "" for key in FIGURES)]
-            for name, figures in lines
-        )
-        return csv_table(["index", *FIGURES], rows, delimiter)
+        """Write a line a slice, then the mean of each set, and the deviation over all."""
+        labels = {"mask": self.predicted_name, "truth": self.truth_name}
+        return figures_csv(self.by_slice(), self.trained, self.names, labels, delimiter)
 
-    def _over_slices(self, statistic: Any) -> Figures:
-        computed = list(self.by_slice().values())
-        if not computed:
-            return {}
-        names = [name for name in FIGURES if all(name in figures for figures in computed)]
-        return {name: float(statistic([figures[name] for figures in computed])) for name in names}
+    def _compare(self, index: int) -> Figures:
+        predicted, truth = self._pair(index)
+        membrane = to_membrane(truth, self._convention)
+        if not self.is_sparse:
+            return {} if membrane.all() or not membrane.any() else _overlap(predicted, membrane)
+        known = truth != UNKNOWN
+        return _overlap(predicted[known], membrane[known]) if known.any() else {}
+
+    def _without_neurons(self) -> list[int]:
+        if self.is_sparse:
+            return []
+        return [
+            index
+            for index, known in enumerate(self._neurons)
+            if not known and self._figures[index] != {}
+        ]
 
     def _pair(self, index: int) -> tuple[NDArray[Any], NDArray[Any]]:
         return np.asarray(self._predicted[index]), np.asarray(self._truth[index])
+
+
+def counted_note(comparison: Comparison) -> str:
+    """Say which slices and pixels are not counted, in a sentence; empty if all are."""
+    missing, length = comparison.unlabelled, len(comparison)
+    if len(missing) == length:
+        return f"'{comparison.truth_name}' has no labelled slice, so nothing is compared."
+    if comparison.is_sparse:
+        count = "1 slice" if length - len(missing) == 1 else f"{length - len(missing)} slices"
+        return f"'{comparison.truth_name}' holds strokes: the painted pixels of {count} count."
+    if missing:
+        return f"Not counted, because all of it has one label: slice {list_slices(missing)}."
+    return ""
+
+
+def _overlap(predicted: NDArray[Any], membrane: NDArray[np.bool_]) -> Figures:
+    return overlap_figures(predicted != 0, membrane)

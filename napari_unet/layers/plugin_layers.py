@@ -22,6 +22,9 @@ MASK_OPACITY = 0.5
 CONVENTION_KEY = "label_convention"
 # In a layer's metadata: list of the slices that a person corrected throughout.
 CORRECTED_KEY = "corrected_slices"
+# In a predicted mask's metadata: list of the slices that its model was trained on; missing where
+# the model is not known to be trained on this stack.
+TRAINED_KEY = "trained_slices"
 # In the metadata of the layers made here: which of them it is.
 ROLE_KEY = "napari_unet_role"
 PROBABILITY, MASK, ERRORS, NEURONS = "probability", "mask", "errors", "neurons"
@@ -115,6 +118,17 @@ def corrected_slices(layer: Layer) -> list[int]:
     return sorted(layer.metadata.get(CORRECTED_KEY, []))
 
 
+def trained_slices(layer: Layer) -> list[int] | None:
+    """List the slices of a mask that its model was trained on; None: it is not known."""
+    found: list[int] | None = layer.metadata.get(TRAINED_KEY)
+    return found
+
+
+def convention_of(truth: Layer) -> LabelConvention:
+    """Return what the values of a layer of labels mean: strokes, or membrane by any value but 0."""
+    return LabelConvention.SPARSE if is_sparse_layer(truth) else LabelConvention.MEMBRANE
+
+
 def image_under(viewer: Viewer, mask: Labels) -> Image | None:
     """Find the image that a mask is of: the lowest one of its shape that is not a prediction."""
     for layer in viewer.layers:
@@ -196,6 +210,11 @@ def is_mask(layer: Layer) -> bool:
     """Return whether a layer is a mask (Z, Y, X) or (Y, X), a person's or a prediction's."""
     is_stack = isinstance(layer, Labels) and layer.ndim in (2, 3) and not layer.multiscale
     return is_stack and role(layer) not in (ERRORS, NEURONS) and not is_sparse_layer(layer)
+
+
+def is_truth(layer: Layer) -> bool:
+    """Return whether a layer can judge a mask: another mask, or strokes."""
+    return is_mask(layer) or (is_sparse_layer(layer) and layer.ndim in (2, 3))
 
 
 def is_predicted_mask(layer: Layer) -> bool:

@@ -7,6 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from training.label_convention import LabelConvention
+from training.stacks.sparse_labels import UNKNOWN
+from training.stacks.training_pair import to_membrane
+
 FALSE_POSITIVE, FALSE_NEGATIVE = 1, 2  # pixels of :class:`WrongPixels`; 0 elsewhere
 
 
@@ -19,13 +23,20 @@ class WrongPixels:
     Parameters
     ----------
     predicted, truth : arrays (Z, Y, X) or (Y, X), of one shape
-        Pixels other than 0 are membrane.
+        Pixels of ``predicted`` other than 0 are membrane.
+    convention : LabelConvention
+        Of the truth; unknown pixels of sparse labels are never wrong.
     """
 
     dtype = np.dtype(np.uint8)
 
-    def __init__(self, predicted: Any, truth: Any) -> None:
-        self._predicted, self._truth = predicted, truth
+    def __init__(
+        self,
+        predicted: Any,
+        truth: Any,
+        convention: LabelConvention = LabelConvention.MEMBRANE,
+    ) -> None:
+        self._predicted, self._truth, self._convention = predicted, truth, convention
         self.shape: tuple[int, ...] = predicted.shape
         self.ndim = len(self.shape)
 
@@ -34,10 +45,13 @@ class WrongPixels:
 
     def __getitem__(self, key: Any) -> NDArray[np.uint8]:
         predicted = np.asarray(self._predicted[key]) != 0
-        truth = np.asarray(self._truth[key]) != 0
+        truth = np.asarray(self._truth[key])
+        membrane = to_membrane(truth, self._convention)
         wrong = np.zeros(predicted.shape, self.dtype)
-        wrong[predicted & ~truth] = FALSE_POSITIVE
-        wrong[truth & ~predicted] = FALSE_NEGATIVE
+        wrong[predicted & ~membrane] = FALSE_POSITIVE
+        wrong[membrane & ~predicted] = FALSE_NEGATIVE
+        if self._convention == LabelConvention.SPARSE:
+            wrong[truth == UNKNOWN] = 0
         return wrong
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:

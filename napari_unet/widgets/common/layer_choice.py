@@ -23,7 +23,8 @@ class LayerChoice(QComboBox):
     accepts : callable
         Whether a layer is offered.
     prefers : callable, optional
-        Which layer to take by itself, until a person chooses one; any by default.
+        How much a layer is to be taken by itself, until a person chooses one: the first of those
+        that it gives most for, from 0 (or False). All alike by default.
     nothing : str
         What to show where no layer is preferred, until a person chooses one; empty: any layer is
         taken then.
@@ -35,7 +36,7 @@ class LayerChoice(QComboBox):
         self,
         viewer: ViewerModel,
         accepts: Callable[[Layer], bool],
-        prefers: Callable[[Layer], bool] | None = None,
+        prefers: Callable[[Layer], int] = lambda _: 1,
         nothing: str = "",
         parent: QWidget | None = None,
     ) -> None:
@@ -84,13 +85,16 @@ class LayerChoice(QComboBox):
         if self._chosen is None or self._chosen not in offered:
             self._is_by_person = False
             return False
-        is_preferred = self._prefers is None or self._prefers(self._chosen)
-        return self._is_by_person or is_preferred
+        return self._is_by_person or self._chosen in self._preferred(offered)
 
     def _pick(self, offered: list[Layer]) -> Layer | None:
-        preferred = [layer for layer in offered if self._prefers is None or self._prefers(layer)]
-        candidates = preferred or (offered if self._takes_any else [])
-        return candidates[0] if candidates else None
+        return next(iter(self._preferred(offered)), None)
+
+    def _preferred(self, offered: list[Layer]) -> list[Layer]:
+        most = max(map(self._prefers, offered), default=0)
+        if not (most or self._takes_any):
+            return []
+        return [layer for layer in offered if self._prefers(layer) == most]
 
     def _take(self, layer: Layer | None) -> None:
         if layer != self._chosen:  # napari may give each widget proxies of its own

@@ -7,7 +7,7 @@ from typing import Any
 from napari import Viewer
 from napari.layers import Labels, Layer
 
-from napari_unet.layers.plugin_layers import add_errors, image_under
+from napari_unet.layers.plugin_layers import add_errors, convention_of, image_under
 from napari_unet.layers.wrong_pixels import WrongPixels
 
 NAME_SIZE = 10
@@ -45,7 +45,7 @@ class ErrorLayer:
         self.remove()
         selection = self._viewer.layers.selection
         active = selection.active
-        self._layer = add_errors(self._viewer, WrongPixels(mask.data, truth.data), mask)
+        self._layer = add_errors(self._viewer, _wrong_pixels(mask, truth), mask)
         if active is not None:
             selection.active = active  # whoever was painting goes on with that layer
 
@@ -58,6 +58,10 @@ class ErrorLayer:
         """Remove the layer, if it is shown."""
         if self.layer is not None:
             self._viewer.layers.remove(self.layer)
+
+
+def _wrong_pixels(mask: Labels, truth: Labels) -> WrongPixels:
+    return WrongPixels(mask.data, truth.data, convention_of(truth))
 
 
 class SideBySide:

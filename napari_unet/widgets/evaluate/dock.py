@@ -11,14 +11,20 @@ from napari.layers import Labels, Layer
 from napari.utils.notifications import show_info
 from qtpy.QtWidgets import QApplication, QFileDialog, QFormLayout, QLabel, QVBoxLayout
 
-from napari_unet.layers.plugin_layers import is_mask, is_predicted_mask
+from napari_unet.evaluation.comparison import counted_note
+from napari_unet.layers.plugin_layers import (
+    is_mask,
+    is_predicted_mask,
+    is_sparse_layer,
+    is_truth,
+)
 from napari_unet.layers.slices import displayed_slice, show_slice
 from napari_unet.text import as_html
 from napari_unet.widgets.common.background import run_in_thread
 from napari_unet.widgets.common.connections import Connections, when_deleted
 from napari_unet.widgets.common.dock import Dock
 from napari_unet.widgets.common.layer_choice import LayerChoice
-from napari_unet.widgets.common.messages import inform
+from napari_unet.widgets.common.messages import inform, plain_label
 from napari_unet.widgets.evaluate.buttons import EvaluateButtons
 from napari_unet.widgets.evaluate.canvas import DiceOverlay, ErrorLayer, SideBySide
 from napari_unet.widgets.evaluate.live_comparison import LiveComparison
@@ -41,9 +47,11 @@ class EvaluateDock(Dock):
         self._viewer = napari_viewer
         self._live = LiveComparison(self._viewer, self)
         self._shown: int | None = None
-        self._mask = LayerChoice(self._viewer, is_mask, prefers=is_predicted_mask)
-        self._truth = LayerChoice(self._viewer, is_mask, prefers=_is_not_predicted)
+        self._compared: tuple[Any, Any] = (None, None)
+        self._truth = LayerChoice(self._viewer, is_truth, prefers=self._rank_truth)
+        self._mask = LayerChoice(self._viewer, is_mask, prefers=self._rank_mask)
         self._summary = QLabel()
+        self._note = plain_label()
         self._plot = DicePlot(self._viewer.theme)
         self._table = FiguresTable()
         self._buttons = EvaluateButtons()
@@ -52,7 +60,6 @@ class EvaluateDock(Dock):
         self._side_by_side = SideBySide(self._viewer)
         self._lay_out()
         self._connect()
-        self._part_choices()
         self._on_layers_changed()
 
     def choose_mask(self, mask: Labels) -> None:
@@ -61,9 +68,13 @@ class EvaluateDock(Dock):
 
     def _lay_out(self) -> None:
         self._mask.setToolTip("The mask to judge: a prediction, corrected or not.")
-        self._truth.setToolTip("The ground truth.")
+        self._truth.setToolTip("The ground truth: finished labels, or strokes.")
         self._summary.setWordWrap(True)
-        self._summary.setToolTip("Mean and standard deviation over the slices.")
+        self._summary.setToolTip(
+            "Means over the slices that were held out (●), that the model was trained on (○), and "
+            "over all, with the standard deviation."
+        )
+        self._note.setWordWrap(True)
         form = QFormLayout()
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         form.addRow("Mask", self._mask)
@@ -71,6 +82,7 @@ class EvaluateDock(Dock):
         layout = QVBoxLayout(self.content)
         layout.addLayout(form)
         layout.addWidget(self._summary)
+        layout.addWidget(self._note)
         layout.addWidget(self._plot)
         layout.addWidget(self._table, stretch=1)
         layout.addWidget(self._buttons)
@@ -91,7 +103,6 @@ class EvaluateDock(Dock):
         buttons.copy_requested.connect(self._on_copy_requested)
         viewer_events = Connections(self)
         viewer_events.add(self._viewer.dims.events.current_step, self._on_slider_moved)
-        viewer_events.add(self._viewer.layers.events.inserted, self._part_choices)
         viewer_events.add(self._viewer.events.theme, self._on_theme_changed)
         for key, callback in (
             ("w", self._on_worst_requested),
@@ -100,19 +111,28 @@ class EvaluateDock(Dock):
             viewer_events.bind_key(self._viewer, key, callback)
         when_deleted(self, partial(self._overlay.show, ""))
 
-    def _part_choices(self) -> None:
-        """Choose another layer where both choices fell on one: a prediction for the mask."""
-        if self._mask.layer != self._truth.layer:
-            return
-        others = [
-            layer for layer in self._viewer.layers if is_mask(layer) and layer != self._mask.layer
-        ]
-        if others:
-            choice = self._truth if is_predicted_mask(self._mask.layer) else self._mask
-            choice.choose(others[-1])
+    def _rank_mask(self, layer: Layer) -> int:
+        """A prediction first, then any layer but the truth."""
+        return 2 if is_predicted_mask(layer) else int(layer != self._compared[1])
+
+    def _rank_truth(self, layer: Layer) -> int:
+        """Finished labels first, then strokes, then another prediction; all of the mask's shape."""
+        mask = self._compared[0]
+        if layer == mask:
+            return 0
+        if mask is not None and layer.data.shape != mask.data.shape:
+            return 1
+        if is_sparse_layer(layer):
+            return 3
+        return 2 if is_predicted_mask(layer) else 4
 
     def _on_layers_changed(self) -> None:
-        self._live.watch(self._mask.layer, self._truth.layer)
+        """Compare the chosen layers, once neither choice gives way to the other."""
+        compared = self._compared = self._mask.layer, self._truth.layer
+        self._mask.refresh()
+        self._truth.refresh()
+        if self._compared == compared == (self._mask.layer, self._truth.layer):
+            self._live.watch(*compared)
 
     def _on_restarted(self) -> None:
         comparison = self._live.comparison
@@ -121,14 +141,18 @@ class EvaluateDock(Dock):
         self._buttons.enable(comparison is not None)
         problem = f"<p>{as_html(self._live.problem)}</p>"
         self._summary.setText(problem if comparison is None else "Comparing…")
+        self._note.hide()
         self._on_errors_toggled(self._buttons.has_errors)
         self._show_current()
 
     def _on_figures_changed(self, first: int, last: int) -> None:
         comparison = self._live.comparison
-        if comparison is None or not comparison.mean():
+        if comparison is None:
             return
-        self._summary.setText(summary_table(comparison))
+        if comparison.mean():
+            self._summary.setText(summary_table(comparison))
+        self._note.setText(counted_note(comparison))
+        self._note.setVisible(bool(self._note.text()))
         self._table.update_figures(first, last)
         self._plot.show_comparison(comparison)
         self._errors.refresh()
@@ -147,7 +171,8 @@ class EvaluateDock(Dock):
             return
         self._table.select(index)
         self._plot.mark(index)
-        self._overlay.show(f"slice {index}   Dice {figures['dice']:.3f}")
+        figure = f"Dice {figures['dice']:.3f}" if figures else "no labels"
+        self._overlay.show(f"slice {index}   {figure}")
 
     def _on_slider_moved(self) -> None:
         self._show_current()
@@ -198,7 +223,3 @@ class EvaluateDock(Dock):
             content = comparison.to_csv().encode()
             save = partial(write_atomically, target, content, follow_links=True)
             run_in_thread(save, lambda _: inform(f"Saved {target.name}."))
-
-
-def _is_not_predicted(layer: Layer) -> bool:
-    return not is_predicted_mask(layer)

@@ -10,6 +10,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from superqt.utils import QSignalThrottler
 
 from napari_unet.evaluation.comparison import Comparison
+from napari_unet.layers.plugin_layers import convention_of, trained_slices
 from napari_unet.layers.slices import displayed_slice, edited_slices
 from napari_unet.widgets.common.connections import Connections
 from napari_unet.widgets.common.latest_work import LatestWork
@@ -61,6 +62,7 @@ class LiveComparison(QObject):
                 self._events.add(layer.events.labels_update, self._on_view_changed)
                 self._events.add(layer.events.set_data, self._on_view_changed)
                 self._events.add(layer.events.data, self._on_data_changed)
+                self._events.add(layer.events.name, self._name_layers)
         self._restart()
 
     def _restart(self) -> None:
@@ -71,7 +73,10 @@ class LiveComparison(QObject):
         self.problem = "Open a mask and its ground truth as Labels layers."
         if mask is not None and truth is not None and mask != truth:
             try:
-                self.comparison = Comparison(mask.data, truth.data, mask.name, truth.name)
+                self.comparison = Comparison(
+                    mask.data, truth.data, mask.name, truth.name, convention_of(truth)
+                )
+                self.comparison.trained = trained_slices(mask)
             except UserError as error:
                 self.problem = str(error)
         self._compute_all()
@@ -126,9 +131,15 @@ class LiveComparison(QObject):
         """Compare all slices again, or restart where the whole array was replaced."""
         mask, truth = self._layers
         if self.comparison is not None and self.comparison.is_of(mask.data, truth.data):
+            self.comparison.trained = trained_slices(mask)
             self._compute_all()
         else:
             self._restart()
+
+    def _name_layers(self, _: object = None) -> None:
+        mask, truth = self._layers
+        if self.comparison is not None:
+            self.comparison.predicted_name, self.comparison.truth_name = mask.name, truth.name
 
 
 def _compute_all(comparison: Comparison) -> None:

@@ -9,11 +9,15 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
 from napari_unet.evaluation.comparison import Comparison
+from napari_unet.evaluation.slice_sets import TRAINING, set_of
 from napari_unet.widgets.common.plots import DICE_COLOR, apply_theme, color
 
 
 class DicePlot(pyqtgraph.PlotWidget):  # type: ignore[misc]
     """A dot a slice; a click asks for the slice, a line marks the one that is shown.
+
+    Dots of slices that the model was trained on are hollow. A dashed line is the mean of those
+    held out, or of all.
 
     Parameters
     ----------
@@ -27,7 +31,10 @@ class DicePlot(pyqtgraph.PlotWidget):  # type: ignore[misc]
         super().__init__(parent=parent)
         self.setFixedHeight(140)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        self.setToolTip("Dice of every slice; click to see one.")
+        self.setToolTip(
+            "Dice of every slice; click to see one. Hollow: the model was trained on it. "
+            "Dashed: the mean, of the slices held out if they are known."
+        )
         self.hideButtons()
         self.setMenuEnabled(False)
         self.setMouseEnabled(x=False, y=False)
@@ -37,8 +44,7 @@ class DicePlot(pyqtgraph.PlotWidget):  # type: ignore[misc]
         self.getPlotItem().setContentsMargins(0, 8, 4, 0)  # else the topmost number is cut
         for name in ("left", "bottom"):
             self.getAxis(name).enableAutoSIPrefix(False)
-        self._curve = self.plot(pen=DICE_COLOR, symbol="o", symbolSize=5, symbolPen=None)
-        self._curve.setSymbolBrush(DICE_COLOR)
+        self._curve = self.plot(pen=DICE_COLOR, symbol="o", symbolSize=6, symbolPen=DICE_COLOR)
         self._mean = pyqtgraph.InfiniteLine(angle=0)
         self._shown = pyqtgraph.InfiniteLine(angle=90)
         self.addItem(self._mean)
@@ -58,10 +64,14 @@ class DicePlot(pyqtgraph.PlotWidget):  # type: ignore[misc]
         self._length = len(comparison) if comparison else 0
         computed = comparison.by_slice() if comparison else {}
         dice = [figures["dice"] for figures in computed.values()]
-        self._curve.setData(list(computed), dice)
+        trained = comparison.trained if comparison else None
+        is_hollow = [set_of(index, trained) == TRAINING for index in computed]
+        brushes = [pyqtgraph.mkBrush(None if hollow else DICE_COLOR) for hollow in is_hollow]
+        self._curve.setData(list(computed), dice, symbolBrush=brushes)
+        means = list(comparison.means().values()) if comparison else []
         self._mean.setVisible(bool(dice))
         if dice:
-            self._mean.setValue(sum(dice) / len(dice))
+            self._mean.setValue(means[0]["dice"])
             self.setYRange(max(0.0, min(dice) - 0.05), min(1.0, max(dice) + 0.05))
         self.setXRange(-0.5, max(self._length - 0.5, 0.5), padding=0.01)
 

@@ -8,10 +8,11 @@ from qtpy.QtCore import QModelIndex, QSortFilterProxyModel, Qt, Signal
 from qtpy.QtWidgets import QTableView, QWidget
 
 from napari_unet.evaluation.comparison import FIGURES, Comparison
+from napari_unet.evaluation.slice_sets import HELD_OUT, TRAINING, count_sets, set_of
 from napari_unet.widgets.common.tables import Column, SlicesModel, choose_rows
 
 COLUMNS = (
-    Column("Slice", "Place in the stack"),
+    Column("Slice", "Place in the stack. ○: the model was trained on it; ●: it was held out"),
     Column("Dice", "Twice the intersection over the sum of areas, of the membrane pixels"),
     Column("IoU", "Intersection over union of the membrane pixels"),
     Column("Prec.", "Precision: share of the predicted membrane that is membrane"),
@@ -26,6 +27,7 @@ COLUMNS = (
     ),
 )
 PENDING = "…"
+MARKS = {HELD_OUT: "● ", TRAINING: "○ "}
 ROW_HEIGHT = 22
 # Seven columns in a narrow dock.
 STYLE = "QTableView {font-size: 11px} QTableView::item {padding: 0; margin: 0} "
@@ -49,6 +51,10 @@ class FiguresModel(SlicesModel):
         """Show the new figures of these slices."""
         self.dataChanged.emit(self.index(first, 0), self.index(last, len(COLUMNS) - 1))
 
+    def is_counted(self, row: int) -> bool:
+        """Whether the slice of a row has labels, as far as is known."""
+        return self._comparison is not None and self._comparison[row] != {}
+
     def rowCount(self, parent: QModelIndex | None = None) -> int:  # noqa: N802
         is_child = parent is not None and parent.isValid()
         return 0 if is_child or self._comparison is None else len(self._comparison)
@@ -60,7 +66,9 @@ class FiguresModel(SlicesModel):
         if self._comparison is None:
             return None
         if index.column() == 0:
-            return index.row()
+            mark = MARKS.get(set_of(index.row(), self._comparison.trained))
+            is_shown = mark and role == Qt.ItemDataRole.DisplayRole
+            return f"{mark}{index.row()}" if is_shown else index.row()
         figures = self._comparison[index.row()]
         name = FIGURES[index.column() - 1]
         if figures is None or name not in figures:
@@ -68,6 +76,19 @@ class FiguresModel(SlicesModel):
             return missing if role == Qt.ItemDataRole.DisplayRole else -1.0
         value = figures[name]
         return f"{value:.3f}" if role == Qt.ItemDataRole.DisplayRole else value
+
+
+class LabelledSlices(QSortFilterProxyModel):
+    """Leaves out the slices that turn out to have no labels, and sorts the others."""
+
+    def __init__(self, figures: FiguresModel) -> None:
+        super().__init__(figures)
+        self._figures = figures
+        self.setSourceModel(figures)
+        self.setSortRole(Qt.ItemDataRole.UserRole)
+
+    def filterAcceptsRow(self, row: int, parent: QModelIndex) -> bool:  # noqa: N802
+        return self._figures.is_counted(row)
 
 
 class FiguresTable(QTableView):
@@ -79,9 +100,7 @@ class FiguresTable(QTableView):
         super().__init__(parent)
         self._figures = FiguresModel(self)
         self._is_selecting = False
-        self._sorted = QSortFilterProxyModel(self)
-        self._sorted.setSourceModel(self._figures)
-        self._sorted.setSortRole(Qt.ItemDataRole.UserRole)
+        self._sorted = LabelledSlices(self._figures)
         self.setModel(self._sorted)
         self.setSortingEnabled(True)
         self.sortByColumn(0, Qt.SortOrder.AscendingOrder)
@@ -94,6 +113,8 @@ class FiguresTable(QTableView):
     def set_comparison(self, comparison: Comparison | None) -> None:
         """Show another comparison; None: nothing is compared."""
         self._figures.set_comparison(comparison)
+        for place, name in enumerate(FIGURES, start=1):
+            self.setColumnHidden(place, comparison is not None and name not in comparison.names)
 
     def update_figures(self, first: int, last: int) -> None:
         """Show the new figures of these slices."""
@@ -103,9 +124,12 @@ class FiguresTable(QTableView):
         """Mark the row of a slice without asking for the slice."""
         row = self._sorted.mapFromSource(self._figures.index(index, 0))
         self._is_selecting = True
-        self.selectRow(row.row())
+        if row.isValid():
+            self.selectRow(row.row())
+            self.scrollTo(row)
+        else:
+            self.clearSelection()
         self._is_selecting = False
-        self.scrollTo(row)
 
     def _on_row_changed(self, current: QModelIndex, previous: QModelIndex) -> None:
         if current.isValid() and not self._is_selecting:
@@ -113,11 +137,19 @@ class FiguresTable(QTableView):
 
 
 def summary_table(comparison: Comparison) -> str:
-    """Write mean and standard deviation of the figures as rich text."""
-    rows = [["", *(column.title for column in COLUMNS[1:])]]
-    for title, figures in (("mean", comparison.mean()), ("± sd", comparison.spread())):
-        cells = [f"{figures[name]:.3f}" if name in figures else PENDING for name in FIGURES]
+    """Write the mean of each set of slices, and the deviation over all, as rich text."""
+    names = comparison.names
+    titles = dict(zip(FIGURES, COLUMNS[1:], strict=True))
+    rows = [["", *(titles[name].title for name in names)]]
+    counts = count_sets(comparison.by_slice(), comparison.trained)
+    is_marked = comparison.trained is not None
+    lines = [
+        (f"{MARKS.get(name, '')}{name} {counts[name]}" if is_marked else "mean", mean)
+        for name, mean in comparison.means().items()
+    ]
+    for title, figures in (*lines, ("± sd", comparison.spread())):
+        cells = [f"{figures[name]:.3f}" if name in figures else PENDING for name in names]
         rows.append([title, *cells])
     cell_style = "align=right style='white-space: nowrap; font-size: 11px'"
-    lines = ("".join(f"<td {cell_style}>{cell}</td>" for cell in row) for row in rows)
-    return "<table cellpadding=2>" + "".join(f"<tr>{line}</tr>" for line in lines) + "</table>"
+    markup = ("".join(f"<td {cell_style}>{cell}</td>" for cell in row) for row in rows)
+    return "<table cellpadding=2>" + "".join(f"<tr>{line}</tr>" for line in markup) + "</table>"

@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score, jaccard_score, precision_score, recall_score
 
-from napari_unet.evaluation.comparison import Comparison
+from napari_unet.evaluation.comparison import FIGURES, PIXEL_FIGURES, Comparison, counted_note
 from napari_unet.layers.wrong_pixels import FALSE_NEGATIVE, FALSE_POSITIVE, WrongPixels
 from training.errors import UserError
+from training.label_convention import LabelConvention
 from training.metrics.neuron_metrics import neuron_figures_of_mask
 
 
@@ -99,7 +100,7 @@ def test_an_edit_makes_the_figures_of_neurons_missing(
     assert "v_info" not in comparison[2] and "v_info" in comparison[1]
     assert "v_info" not in comparison.mean()
     [pending, mean] = [comparison.to_csv().splitlines()[row].split(",") for row in (3, 5)]
-    assert pending[-2:] == mean[-2:] == ["", ""]
+    assert pending[6:8] == mean[6:8] == ["", ""]
     comparison.update_neurons()
     assert comparison[2]["v_rand"] == neuron_figures_of_mask(truth[2] != 0, truth[2] != 0)["v_rand"]
 
@@ -110,11 +111,93 @@ def test_csv_has_a_line_a_slice_then_mean_and_deviation(
     comparison = Comparison(predicted, truth)
     comparison.update_all()
     rows = list(csv.DictReader(io.StringIO(comparison.to_csv())))
-    assert [row["index"] for row in rows] == ["0", "1", "2", "3", "mean", "sd"]
+    assert [row["slice"] for row in rows] == ["0", "1", "2", "3", "mean", "sd"]
+    assert {(row["mask"], row["truth"], row["set"]) for row in rows[:4]} == {("mask", "truth", "")}
     assert float(rows[2]["dice"]) == pytest.approx(comparison[2]["dice"], abs=1e-6)
     assert float(rows[4]["recall"]) == pytest.approx(comparison.mean()["recall"], abs=1e-6)
     tabbed = list(csv.reader(io.StringIO(comparison.to_csv(delimiter="\t")), delimiter="\t"))
-    assert tabbed[0] == ["index", "dice", "iou", "precision", "recall", "v_rand", "v_info"]
+    assert tabbed[0] == ["slice", "set", *FIGURES, "mask", "truth"]
+
+
+def test_slices_that_were_trained_on_are_marked_and_averaged_apart(
+    predicted: np.ndarray, truth: np.ndarray
+) -> None:
+    comparison = Comparison(predicted, truth, "my, mask", "=truth")
+    comparison.update_all()
+    comparison.trained = [0, 2]
+    rows = list(csv.DictReader(io.StringIO(comparison.to_csv())))
+    assert [(row["slice"], row["set"]) for row in rows] == [
+        ("0", "training"),
+        ("1", "held out"),
+        ("2", "training"),
+        ("3", "held out"),
+        ("mean", "held out"),
+        ("mean", "training"),
+        ("mean", "all"),
+        ("sd", "all"),
+    ]
+    dice = [figures["dice"] for figures in comparison.by_slice().values()]
+    means = [float(row["dice"]) for row in rows[4:7]]
+    expected = [np.mean(dice[1::2]), np.mean(dice[::2]), np.mean(dice)]
+    assert means == pytest.approx(expected, abs=1e-6)
+    assert {(row["mask"], row["truth"]) for row in rows} == {("my, mask", "'=truth")}
+
+
+@pytest.fixture
+def strokes(truth: np.ndarray) -> np.ndarray:
+    """Half of slice 1 is painted, and a few pixels inside cells of slice 3."""
+    strokes = np.zeros_like(truth)
+    strokes[1, :10] = np.where(truth[1, :10] == 0, 2, 1)
+    strokes[3, 5] = np.where(truth[3, 5] == 0, 2, 0)
+    return strokes
+
+
+def test_of_strokes_only_painted_pixels_count(
+    predicted: np.ndarray, truth: np.ndarray, strokes: np.ndarray
+) -> None:
+    comparison = Comparison(predicted, strokes, convention=LabelConvention.SPARSE)
+    comparison.update_all()
+    assert [bool(comparison[index]) for index in range(4)] == [False, True, False, True]
+    painted = truth[1, :10].ravel(), predicted[1, :10].ravel()
+    assert comparison[1]["dice"] == pytest.approx(f1_score(*painted))
+    assert comparison[1]["precision"] == pytest.approx(precision_score(*painted))
+    assert comparison[3]["dice"] == float(not predicted[3][strokes[3] != 0].any())
+    assert comparison.has_neurons and comparison.names == PIXEL_FIGURES
+    assert [row.split(",")[0] for row in comparison.to_csv().splitlines()] == [
+        *("slice", "1", "3", "mean", "sd")
+    ]
+    assert "painted pixels of 2 slices count" in counted_note(comparison)
+    errors = WrongPixels(predicted, strokes, LabelConvention.SPARSE)
+    expected = (predicted != truth) & (strokes != 0)
+    np.testing.assert_array_equal(np.asarray(errors) != 0, expected)
+    assert expected.any()
+
+
+@pytest.mark.parametrize("value", [0, 1])
+def test_slices_of_one_label_are_not_counted(
+    predicted: np.ndarray, truth: np.ndarray, value: int
+) -> None:
+    truth[[0, 2]] = value
+    comparison = Comparison(predicted, truth)
+    comparison.update_all()
+    assert list(comparison.by_slice()) == [1, 3]
+    assert comparison.mean()["dice"] == np.mean([comparison[i]["dice"] for i in (1, 3)])
+    assert "slice 0, 2" in counted_note(comparison)
+    comparison.update_neurons()
+    assert comparison.has_neurons and list(comparison.by_slice()) == [1, 3]
+    truth[2, 0, 0] = 1 - value
+    comparison.update(2)
+    assert list(comparison.by_slice()) == [1, 2, 3]
+
+
+@pytest.mark.parametrize("convention", [LabelConvention.SPARSE, LabelConvention.MEMBRANE])
+def test_a_truth_without_labels_has_no_figures(
+    predicted: np.ndarray, truth: np.ndarray, convention: LabelConvention
+) -> None:
+    comparison = Comparison(predicted, np.zeros_like(truth), convention=convention)
+    comparison.update_all()
+    assert comparison.mean() == {} and comparison.worst_first() == []
+    assert "'truth' has no labelled slice" in counted_note(comparison)
 
 
 def test_a_single_image_is_a_stack_of_one(predicted: np.ndarray, truth: np.ndarray) -> None:

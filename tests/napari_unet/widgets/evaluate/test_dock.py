@@ -13,7 +13,7 @@ from qtpy.QtCore import QPoint, Qt, QTimer
 from qtpy.QtWidgets import QApplication, QFileDialog, QLabel, QTableView
 
 from napari_unet.evaluation.comparison import Comparison
-from napari_unet.layers.plugin_layers import add_mask
+from napari_unet.layers.plugin_layers import TRAINED_KEY, add_mask, add_sparse_labels
 from napari_unet.widgets.evaluate.canvas import grid_shape
 from napari_unet.widgets.evaluate.dock import EvaluateDock
 from training.metrics.neuron_metrics import neuron_figures_of_mask
@@ -208,7 +208,51 @@ def test_figures_are_saved_and_copied(
     rows = list(csv.DictReader(io.StringIO(target.read_text())))
     assert [f"{float(row['dice']):.3f}" for row in rows[:7]] == column(dock, 1)
     button(dock, "Copy").click()
-    assert QApplication.clipboard().text().splitlines()[0].split("\t")[1] == "dice"
+    assert QApplication.clipboard().text().splitlines()[0].split("\t")[2] == "dice"
+
+
+def test_strokes_judge_their_own_pixels_until_a_finished_truth_comes(
+    viewer: Viewer, mask: Labels, truth: Labels, qtbot: QtBot
+) -> None:
+    membrane = truth.data != 0
+    viewer.layers.remove(truth)
+    painted = np.zeros(mask.data.shape, np.uint8)
+    painted[[2, 5], :, 20:60] = np.where(membrane, 1, 2)[[2, 5], :, 20:60]
+    strokes = add_sparse_labels(viewer, painted, viewer.layers["tissue"], "strokes")
+    _, dock = viewer.window.add_plugin_dock_widget("napari-unet-mindspore", "Evaluate")
+    qtbot.waitUntil(lambda: column(dock, 0) == [2, 5])
+    known = [(mask.data[z, :, 20:60] != 0, membrane[z, :, 20:60]) for z in (2, 5)]
+    assert column(dock, 1) == [f"{overlap_figures(*pair)['dice']:.3f}" for pair in known]
+    table = dock.findChild(QTableView)
+    assert [table.isColumnHidden(place) for place in range(7)] == [False] * 5 + [True] * 2
+    qtbot.waitUntil(lambda: "painted pixels of 2 slices" in summary(dock))
+    assert "mean" in summary(dock) and "Rand" not in summary(dock)
+    viewer.dims.set_current_step(0, 3)
+    assert on_canvas(viewer) == "slice 3   no labels"
+    strokes.brush_size = 12
+    strokes.selected_label = 2
+    strokes.paint((3, 30, 60), 2)
+    qtbot.waitUntil(lambda: column(dock, 0) == [2, 3, 5])
+    viewer.add_labels(membrane.astype(np.uint8), name="finished")
+    qtbot.waitUntil(lambda: column(dock, 0) == list(range(7)) and "…" not in column(dock, 1))
+    assert not table.isColumnHidden(6)
+
+
+def test_held_out_slices_and_those_trained_on_are_marked(
+    viewer: Viewer, mask: Labels, dock: EvaluateDock, truth: Labels, qtbot: QtBot
+) -> None:
+    mask.metadata[TRAINED_KEY] = [0, 1, 2, 3, 4]
+    mask.events.data(value=mask.data)
+    qtbot.waitUntil(lambda: "held out" in summary(dock))
+    assert column(dock, 0) == [*(f"○ {index}" for index in range(5)), "● 5", "● 6"]
+    dices = [float(dice(mask, truth, index)) for index in range(7)]
+    for name, values in (("● held out 2", dices[5:]), ("○ training 5", dices[:5])):
+        row = next(row for row in summary(dock).split("<tr>") if name in row)
+        shown = float(row.split("<td")[2].partition(">")[2].partition("<")[0])
+        assert shown == pytest.approx(np.mean(values), abs=0.001)
+    table = dock.findChild(QTableView)
+    table.sortByColumn(0, Qt.SortOrder.DescendingOrder)
+    assert column(dock, 0)[0] == "● 6"
 
 
 def test_layers_that_do_not_fit_are_reported(
