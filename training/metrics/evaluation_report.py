@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,12 @@ from training.metrics.pixel_metrics import (
     mean_figures,
     slice_figures,
 )
+
+
+class Pages(Protocol):
+    """Slices (Y, X) by their index in a stack: an array, a mapping, or a file's."""
+
+    def __getitem__(self, index: int, /) -> Any: ...
 
 
 @dataclass(frozen=True)
@@ -45,7 +51,7 @@ class Evaluation:
     def with_neuron_figures(
         self,
         probabilities: Mapping[int, NDArray[np.float32]],
-        membrane: NDArray[np.bool_],
+        membrane: Pages,
         thresholds: Sequence[float] = THRESHOLDS,
     ) -> Evaluation:
         """Add ``v_rand`` and ``v_info``, which take about half a second a slice.
@@ -54,8 +60,8 @@ class Evaluation:
         ----------
         probabilities : mapping of int to array (Y, X) of float32
             Probability of membrane of each of these slices, 0..1.
-        membrane : array (Z, Y, X) of bool
-            Ground truth of the whole stack.
+        membrane : stack (Z, Y, X) or mapping of int to array (Y, X) of bool
+            Ground truth, by the slice's index in the stack.
         thresholds : sequence of float
             The best of them is taken, as in the challenge.
         """
@@ -99,9 +105,9 @@ class Evaluation:
 def evaluate_slices(
     fold: int | None,
     probabilities: Mapping[int, NDArray[np.float32]],
-    membrane: NDArray[np.bool_],
+    membrane: Pages,
     threshold: float = DEFAULT_THRESHOLD,
-    known: NDArray[np.bool_] | None = None,
+    known: Mapping[int, NDArray[np.bool_]] | None = None,
 ) -> Evaluation:
     """Compare predicted slices with the ground truth.
 
@@ -111,11 +117,11 @@ def evaluate_slices(
         The fold that the slices are of.
     probabilities : mapping of int to array (Y, X) of float32
         Probability of membrane, 0..1, by the slice's index in the stack; their order is kept.
-    membrane : array (Z, Y, X) of bool
-        Ground truth of the whole stack.
+    membrane : stack (Z, Y, X) or mapping of int to array (Y, X) of bool
+        Ground truth, by the slice's index in the stack.
     threshold : float
         Probability from which on a pixel is membrane.
-    known : array (Z, Y, X) of bool, optional
+    known : mapping of int to array (Y, X) of bool, optional
         Pixels that have a label; the others do not count.
     """
     slices = []

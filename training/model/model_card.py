@@ -7,6 +7,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from training import __version__
 from training.config import TrainingConfig
 from training.errors import UserError
@@ -142,10 +144,10 @@ class ModelCard:
 
 def describe_model(config: TrainingConfig, data: TrainingSet) -> ModelCard:
     """Make the card of the model that comes of a configuration and its data."""
-    height, width = data.images.shape[1:]
+    height, width = data.shape[1:]
     return ModelCard(
         preset=config.preset,
-        scaling=Scaling.of(data.images),
+        scaling=data.scaling,
         zoom=find_preset(config.preset).zoom((height, width)),
         displacement=_measure_displacement(config, data),
         fold=config.cross_valid_ind,
@@ -160,4 +162,5 @@ def _measure_displacement(config: TrainingConfig, data: TrainingSet) -> Displace
     if is_sparse or not find_preset(config.preset).measures_displacement:
         return 0.0, 0.0
     slices = pick_evenly(data.train_slices, MEASURED_SLICES)
-    return measure_displacement(data.images[slices], data.membrane[slices])
+    images = np.stack([data.images[index] for index in slices])
+    return measure_displacement(images, np.stack([data.membrane[index] for index in slices]))

@@ -24,7 +24,7 @@ from training.sampling.transforms import (
     apply,
 )
 
-# An epoch of sparse labels: the few slices that have any are not worth validating after.
+# An epoch of few labels: the slices that have any are not worth validating after.
 FEWEST_SAMPLES = 160
 
 
@@ -123,18 +123,16 @@ class CropSampler:
             )
             for image, membrane, weights in slices
         ]
-        is_sparse = any(
-            sample.weights is not None and not sample.weights.all() for sample in slices
-        )
+        has_few_labels = any(sample.weights is not None for sample in slices)
         self._crops = []
         for _, _, weights in slices:
             labelled = None
-            if is_sparse and weights is not None:
+            if weights is not None and not weights.all():
                 labelled = np.argwhere(mirror(weights, (height, width), 0))
             self._crops.append(RandomCrop((height, width), length, border, labelled))
         self._turn = RandomTurn(displacement, border)
         self._crop_labels = CropLabels(border)
-        fewest = math.ceil(FEWEST_SAMPLES / len(slices)) if is_sparse else 1
+        fewest = math.ceil(FEWEST_SAMPLES / len(slices)) if has_few_labels else 1
         self.samples_per_slice = max(fewest, round(height * width / length**2))
 
     def __call__(self, index: int, generator: np.random.Generator, has_flips: bool) -> Sample:

@@ -1,9 +1,9 @@
-"""What is held out for validation: a fifth of the slices, or of the strokes on them."""
+"""What is held out for validation: a fifth of the slices, of the strokes, or of a slice."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from training.config import FOLDS
 from training.errors import UserError
-from training.stacks.sparse_labels import INSIDE, MEMBRANE, UNKNOWN, labelled_slices
+from training.stacks.sparse_labels import INSIDE, MEMBRANE, UNKNOWN
 
 _Thing = TypeVar("_Thing")
 _EIGHT_NEIGHBOURS = np.ones((3, 3))
@@ -21,33 +21,39 @@ MINIMUM_SLICES = FOLDS
 
 @dataclass(frozen=True)
 class Holdout:
-    """How sparse labels are split.
+    """How labels are split.
 
     Parameters
     ----------
     train_slices, valid_slices : list of int
-        Disjoint, unless strokes of the same slices are held out.
-    held_out : array (Z, Y, X) of bool
-        The labelled pixels that validate; the other labelled ones train.
+        Disjoint, unless parts of the same slices are held out.
+    held_out : mapping of int to array (Y, X) of bool
+        The pixels that validate, of every validation slice; the other labelled ones train.
     sentence : str
         What is held out, in words.
     """
 
     train_slices: list[int]
     valid_slices: list[int]
-    held_out: NDArray[np.bool_]
+    held_out: dict[int, NDArray[np.bool_]]
     sentence: str
 
 
 def hold_out(
-    labels: NDArray[Any], fold: int, valid_slices: Sequence[int] = (), name: str = "labels"
+    labels: Mapping[int, NDArray[Any]],
+    fold: int,
+    valid_slices: Sequence[int] = (),
+    name: str = "labels",
 ) -> Holdout:
-    """Hold out a fifth of the labelled slices, or of the strokes where slices can't be spared.
+    """Hold out a fifth of the labelled slices, or of the labels where slices can't be spared.
+
+    Of strokes whole strokes are held out then, and of a slice that is labelled throughout a
+    strip.
 
     Parameters
     ----------
-    labels : array (Z, Y, X)
-        0 is unknown, 1 membrane, 2 inside.
+    labels : mapping of int to array (Y, X)
+        The labelled slices by index: 0 is unknown, 1 membrane, 2 inside.
     fold : int
         The fifth to hold out, 0 to 4.
     valid_slices : sequence of int
@@ -60,23 +66,35 @@ def hold_out(
     UserError
         If there is too little to train and validate on.
     """
-    labelled = labelled_slices(labels)
+    labelled = sorted(labels)
     for value, kind in ((MEMBRANE, "membrane"), (INSIDE, "inside")):
-        if not any((labels[index] == value).any() for index in labelled):
+        if not any((page == value).any() for page in labels.values()):
             raise UserError(
                 f"No pixel of {name} is labelled as {kind}.",
                 "Paint strokes on membranes and strokes inside cells.",
             )
     chosen = [index for index in valid_slices if index in labelled]
+    if not chosen and len(labelled) >= MINIMUM_SLICES and is_finished(labels.values()):
+        train, valid = (
+            [labelled[place] for place in places] for places in split_fold(len(labelled), fold)
+        )
+        held_out = {index: labels[index] != UNKNOWN for index in valid}
+        return Holdout(train, valid, held_out, slices_sentence(valid, len(labelled)))
     if not chosen:
-        complete = [index for index in labelled if _is_complete(labels[[index]])]
+        complete = [index for index in labelled if _has_both([labels[index]])]
         chosen = _pick(complete, fold) if len(labelled) > 1 and complete else []
     others = [index for index in labelled if index not in chosen]
-    if chosen and _is_complete(labels[others]):
-        held_out = np.zeros(labels.shape, bool)
-        held_out[chosen] = labels[chosen] != UNKNOWN
+    if chosen and _has_both([labels[index] for index in others]):
+        held_out = {index: labels[index] != UNKNOWN for index in chosen}
         return Holdout(others, chosen, held_out, slices_sentence(chosen, len(labelled)))
+    if len(labelled) == 1 and is_finished(labels.values()):
+        return _hold_out_strip(labels[labelled[0]], labelled[0], fold, name)
     return _hold_out_strokes(labels, labelled, fold, name)
+
+
+def is_finished(labels: Iterable[NDArray[Any]]) -> bool:
+    """Return whether slices (Y, X) are labelled throughout."""
+    return all((page != UNKNOWN).all() for page in labels)
 
 
 def slices_sentence(held_out: Sequence[int], count: int, kind: str = "labelled") -> str:
@@ -88,10 +106,28 @@ def slices_sentence(held_out: Sequence[int], count: int, kind: str = "labelled")
     return f"{named} of the {count} {kind} ones {verb} held out for validation."
 
 
-def _hold_out_strokes(labels: NDArray[Any], labelled: list[int], fold: int, name: str) -> Holdout:
+def _hold_out_strip(page: NDArray[Any], index: int, fold: int, name: str) -> Holdout:
+    """Hold out a fifth of the rows of the only labelled slice (Y, X)."""
+    strips = np.array_split(np.arange(len(page)), FOLDS)
+    for rows in strips[fold:] + strips[:fold]:
+        held_out = np.zeros(page.shape, bool)
+        held_out[rows] = True
+        if _has_both([page[held_out]]) and _has_both([page[~held_out]]):
+            where = f"rows {rows[0]} to {rows[-1]} are held out for validation."
+            sentence = f"Slice {index} is the only labelled one: its {where}"
+            return Holdout([index], [index], {index: held_out}, sentence)
+    raise UserError(
+        f"{name} has too few labels on its only labelled slice to hold some out.",
+        "Label another slice.",
+    )
+
+
+def _hold_out_strokes(
+    labels: Mapping[int, NDArray[Any]], labelled: list[int], fold: int, name: str
+) -> Holdout:
     from scipy import ndimage
 
-    held_out = np.zeros(labels.shape, bool)
+    held_out = {index: np.zeros(page.shape, bool) for index, page in labels.items()}
     strokes_in_all, strokes_held_out = 0, 0
     for value, kind in ((MEMBRANE, "membrane"), (INSIDE, "inside")):
         components = {z: ndimage.label(labels[z] == value, _EIGHT_NEIGHBOURS) for z in labelled}
@@ -107,6 +143,7 @@ def _hold_out_strokes(labels: NDArray[Any], labelled: list[int], fold: int, name
         strokes_in_all += len(strokes)
         strokes_held_out += len(picked)
     valid = [z for z in labelled if held_out[z].any()]
+    held_out = {z: held_out[z] for z in valid}
     where = (
         f"Slice {labelled[0]} is the only labelled one"
         if len(labelled) == 1
@@ -125,9 +162,10 @@ def _pick(things: Sequence[_Thing], fold: int) -> list[_Thing]:
     return [things[index] for index in sorted(picked)]
 
 
-def _is_complete(labels: NDArray[Any]) -> bool:
-    """Return whether labels (Z, Y, X) have both membrane and inside."""
-    return bool((labels == MEMBRANE).any() and (labels == INSIDE).any())
+def _has_both(pages: Iterable[NDArray[Any]]) -> bool:
+    """Return whether labels have both membrane and inside."""
+    found = [((page == MEMBRANE).any(), (page == INSIDE).any()) for page in pages]
+    return all(map(any, zip(*found, strict=True))) if found else False
 
 
 def split_fold(length: int, fold: int) -> tuple[list[int], list[int]]:

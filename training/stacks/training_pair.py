@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,16 @@ from numpy.typing import NDArray
 
 from training.errors import UserError
 from training.label_convention import LabelConvention
-from training.stacks.holdout import MINIMUM_SLICES, hold_out
+from training.stacks.holdout import hold_out
 from training.stacks.scaling import Slices, check_pixels
-from training.stacks.sparse_labels import INSIDE, MEMBRANE, UNKNOWN, is_sparse, read_label_note
+from training.stacks.sparse_labels import (
+    INSIDE,
+    MEMBRANE,
+    UNKNOWN,
+    is_sparse,
+    labelled_slices,
+    read_label_note,
+)
 from training.stacks.stack_file import StackFile
 from training.stacks.tif_structure import check_memory
 
@@ -90,21 +99,18 @@ def read_training_pair(
     Raises
     ------
     UserError
-        As :func:`read_pair`.
+        As :func:`open_pair`.
     """
-    images, labels = read_pair(image_path, labels_path, label_convention)
+    with open_pair(image_path, labels_path, label_convention):
+        images, labels = read_stack(image_path, "images"), read_stack(labels_path, "labels")
     return images, to_membrane(labels, label_convention)
 
 
-def read_pair(
+@contextmanager
+def open_pair(
     image_path: Path, labels_path: Path, label_convention: LabelConvention
-) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Read and check images and labels of any convention.
-
-    Returns
-    -------
-    images, labels : arrays (Z, Y, X)
-        With the dtypes and values of the files.
+) -> Iterator[tuple[StackFile, StackFile]]:
+    """Open and check images and labels of any convention, to read them slice by slice.
 
     Raises
     ------
@@ -117,12 +123,30 @@ def read_pair(
             f"{labels_path} holds sparse labels: 0 is unknown, 1 membrane, 2 inside.",
             "Choose the convention sparse to train on them; give finished labels otherwise.",
         )
-    images, labels = read_stack(image_path, "images"), read_stack(labels_path, "labels")
-    names = str(image_path), str(labels_path)
-    problems = check_pair(images, labels, *names, label_convention)
-    if problems:
-        raise problems[0]
-    return images, labels
+    with StackFile(image_path, "images") as images, StackFile(labels_path, "labels") as labels:
+        names = str(image_path), str(labels_path)
+        problems = check_pair(images, labels, *names, label_convention)
+        if problems:
+            raise problems[0]
+        yield images, labels
+
+
+def label_codes(labels: Slices, label_convention: LabelConvention) -> dict[int, NDArray[np.uint8]]:
+    """Read the labelled slices of labels (Z, Y, X) of any convention.
+
+    Returns
+    -------
+    mapping of int to array (Y, X)
+        By index, as sparse labels: 0 is unknown, 1 membrane, 2 inside.
+    """
+    if label_convention == LabelConvention.SPARSE:
+        return {index: labels[index].astype(np.uint8) for index in labelled_slices(labels)}
+    return {
+        index: np.where(to_membrane(labels[index], label_convention), MEMBRANE, INSIDE).astype(
+            np.uint8
+        )
+        for index in range(len(labels))
+    }
 
 
 def to_membrane(labels: NDArray[Any], label_convention: LabelConvention) -> NDArray[np.bool_]:
@@ -172,8 +196,8 @@ def guess_convention(labels: Slices) -> LabelConvention:
 
 
 def check_pair(
-    images: NDArray[Any],
-    labels: NDArray[Any],
+    images: Any,
+    labels: Any,
     images_name: str,
     labels_name: str,
     label_convention: LabelConvention = LabelConvention.ISBI,
@@ -182,21 +206,19 @@ def check_pair(
 
     Parameters
     ----------
-    images, labels : arrays (Z, Y, X)
-        Any dtype; other shapes are among the problems.
+    images, labels : arrays (Z, Y, X), or StackFiles
+        Any dtype; other shapes are among the problems. They are read slice by slice.
     images_name, labels_name : str
         What the problems call them.
     label_convention : LabelConvention
         Convention of the labels.
     """
     problems = []
-    fewest = 1 if label_convention == LabelConvention.SPARSE else MINIMUM_SLICES
-    if images.ndim != 3 or len(images) < fewest:
+    if len(images.shape) != 3 or not len(images):
         problems.append(
             UserError(
-                f"{images_name} has the shape {images.shape}, but training needs a stack of at "
-                f"least {fewest} slices, to hold some out.",
-                "Give a stack with more slices.",
+                f"{images_name} has the shape {images.shape}, which is not a stack of slices.",
+                "Give a stack (Z, Y, X), or one slice (Y, X).",
             )
         )
     if images.shape != labels.shape:
@@ -215,29 +237,31 @@ def check_pair(
             )
         )
     problems += _check_labels(labels, labels_name, label_convention)
-    for array, name in ((images, images_name), (labels, labels_name)):
+    for stack, name in ((images, images_name), (labels, labels_name)):
+        if isinstance(stack, StackFile):
+            continue  # it checks what is read of it
         try:
-            check_pixels(array, name)
+            check_pixels(stack, name)
         except UserError as error:
             problems.append(error)
     return problems
 
 
-def _check_labels(
-    labels: NDArray[Any], name: str, label_convention: LabelConvention
-) -> list[UserError]:
-    if not labels.size:
+def _check_labels(labels: Any, name: str, label_convention: LabelConvention) -> list[UserError]:
+    if not math.prod(labels.shape):
         return []
+    extents = [(page.min(), page.max()) for page in map(np.asarray, labels)]
+    lowest, highest = min(low for low, _ in extents), max(high for _, high in extents)
     if label_convention != LabelConvention.SPARSE:
-        if labels.min() != labels.max():
+        if lowest != highest:
             return []
         return [
             UserError(
-                f"All pixels of {name} are {labels.min()}.",
+                f"All pixels of {name} are {lowest}.",
                 "Give labels with both membrane and inside.",
             )
         ]
-    if labels.dtype.kind not in "iu" or labels.min() < UNKNOWN or labels.max() > INSIDE:
+    if labels.dtype.kind not in "iu" or lowest < UNKNOWN or highest > INSIDE:
         return [
             UserError(
                 f"{name} has other values than sparse labels have.",
@@ -245,7 +269,7 @@ def _check_labels(
             )
         ]
     try:
-        hold_out(labels, 0, (), name)
+        hold_out(label_codes(labels, label_convention), 0, (), name)
     except UserError as error:
         return [error]
     return []

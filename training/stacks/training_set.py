@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,47 +13,55 @@ from numpy.typing import NDArray
 from training.config import TrainingConfig, parse_numbers
 from training.errors import UserError
 from training.label_convention import LabelConvention
-from training.stacks.holdout import hold_out, slices_sentence, split_fold
-from training.stacks.sparse_labels import MEMBRANE, UNKNOWN, read_label_note
-from training.stacks.training_pair import find_pair, read_pair, to_membrane
+from training.stacks.holdout import MINIMUM_SLICES, hold_out, is_finished
+from training.stacks.scaling import Scaling
+from training.stacks.sparse_labels import INSIDE, MEMBRANE, UNKNOWN, read_label_note
+from training.stacks.training_pair import find_pair, label_codes, open_pair
 
 USUAL_SHARE = 0.22  # of membrane in a section
 
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """What is trained and validated on.
+    """What is trained and validated on: the labelled slices of a stack, each by its index.
 
     Parameters
     ----------
     name : str
         Name of the image stack's file.
-    images : array (Z, Y, X)
+    shape : tuple of int
+        (Z, Y, X) of the whole stack.
+    scaling : Scaling
+        Scaling of the whole stack.
+    images : mapping of int to array (Y, X)
         With the file's dtype.
-    membrane : array (Z, Y, X) of bool
+    membrane : mapping of int to array (Y, X) of bool
         The ground truth.
     train_slices, valid_slices : list of int
         The split.
     sentence : str
         What is held out, in words.
-    weights : array (Z, Y, X) of float32 or None
-        How much the loss of a pixel counts, 0 where it is not trained on; None: all the same.
-    held_out : array (Z, Y, X) of bool or None
+    weights : mapping of int to array (Y, X) of float32, or None
+        How much the loss of a training slice's pixel counts, 0 where it is not trained on; None:
+        all the same.
+    held_out : mapping of int to array (Y, X) of bool, or None
         Pixels of the validation slices that are compared; None: all.
     """
 
     name: str
-    images: NDArray[Any]
-    membrane: NDArray[np.bool_]
+    shape: tuple[int, int, int]
+    scaling: Scaling
+    images: Mapping[int, NDArray[Any]]
+    membrane: Mapping[int, NDArray[np.bool_]]
     train_slices: list[int]
     valid_slices: list[int]
     sentence: str
-    weights: NDArray[np.float32] | None = None
-    held_out: NDArray[np.bool_] | None = None
+    weights: Mapping[int, NDArray[np.float32]] | None = None
+    held_out: Mapping[int, NDArray[np.bool_]] | None = None
 
 
 def load_training_set(config: TrainingConfig) -> TrainingSet:
-    """Read the stack and its labels, and split it by the fold.
+    """Read the labelled slices of a stack, and split them by the fold.
 
     Raises
     ------
@@ -60,33 +69,38 @@ def load_training_set(config: TrainingConfig) -> TrainingSet:
         If files are missing or can't be used, or there is no such fold.
     """
     image_path, labels_path = find_pair(config.data_url, config.image, config.labels)
-    images, labels = read_pair(image_path, labels_path, config.label_convention)
-    membrane = to_membrane(labels, config.label_convention)
-    chosen = parse_numbers(config.valid_slices, "valid_slices")
-    _check_indices(chosen, len(images), "valid_slices")
-    if config.label_convention != LabelConvention.SPARSE:
-        train_slices, valid_slices = split_fold(len(images), config.cross_valid_ind)
-        if chosen:
-            train_slices = [index for index in range(len(images)) if index not in chosen]
-            valid_slices = chosen
-        sentence = slices_sentence(valid_slices, len(images))
-        return TrainingSet(image_path.name, images, membrane, train_slices, valid_slices, sentence)
-    split = hold_out(labels, config.cross_valid_ind, chosen, str(labels_path))
-    weights = stroke_weights(labels, split.held_out)
-    weights[corrected_slices(config, labels_path, len(images))] *= config.corrected_weight
-    return TrainingSet(
+    with open_pair(image_path, labels_path, config.label_convention) as (images, labels):
+        codes = label_codes(labels, config.label_convention)
+        chosen = parse_numbers(config.valid_slices, "valid_slices")
+        _check_indices(chosen, len(images), "valid_slices")
+        split = hold_out(codes, config.cross_valid_ind, chosen, str(labels_path))
+        pixels = {index: images[index] for index in codes}
+        shape, scaling = images.shape, Scaling.of(images)
+    membrane = {index: page == MEMBRANE for index, page in codes.items()}
+    data = TrainingSet(
         image_path.name,
-        images,
+        shape,
+        scaling,
+        pixels,
         membrane,
         split.train_slices,
         split.valid_slices,
         split.sentence,
-        weights,
-        split.held_out,
     )
+    is_sparse = config.label_convention == LabelConvention.SPARSE
+    if not is_sparse and len(codes) >= MINIMUM_SLICES and is_finished(codes.values()):
+        return data
+    training = {index: codes[index] for index in split.train_slices}
+    weights = stroke_weights(training, split.held_out)
+    for index in corrected_slices(config, labels_path, shape[0]):
+        if index in weights:
+            weights[index] *= config.corrected_weight
+    return replace(data, weights=weights, held_out=split.held_out)
 
 
-def stroke_weights(labels: NDArray[Any], held_out: NDArray[np.bool_]) -> NDArray[np.float32]:
+def stroke_weights(
+    labels: Mapping[int, NDArray[Any]], held_out: Mapping[int, NDArray[np.bool_]]
+) -> dict[int, NDArray[np.float32]]:
     """Weigh the pixels of sparse labels that are trained on.
 
     A person paints about as many strokes on membranes as inside cells, but membranes are rarer:
@@ -95,24 +109,30 @@ def stroke_weights(labels: NDArray[Any], held_out: NDArray[np.bool_]) -> NDArray
 
     Parameters
     ----------
-    labels : array (Z, Y, X)
-        0 is unknown, 1 membrane, 2 inside.
-    held_out : array (Z, Y, X) of bool
+    labels : mapping of int to array (Y, X)
+        The training slices: 0 is unknown, 1 membrane, 2 inside.
+    held_out : mapping of int to array (Y, X) of bool
         Labelled pixels that validate.
 
     Returns
     -------
-    array (Z, Y, X) of float32
+    mapping of int to array (Y, X) of float32
         0 where nothing is known or it is held out.
     """
-    is_training = (labels != UNKNOWN) & ~held_out
-    weights: NDArray[np.float32] = is_training.astype(np.float32)
-    is_stroke = is_training & ~(labels != UNKNOWN).all((1, 2), keepdims=True)
-    membrane = is_stroke & (labels == MEMBRANE)
-    share = np.count_nonzero(membrane) / max(np.count_nonzero(is_stroke), 1)
+    known = {
+        index: (page != UNKNOWN) & ~held_out.get(index, np.False_) for index, page in labels.items()
+    }
+    weights = {index: is_known.astype(np.float32) for index, is_known in known.items()}
+    strokes = [index for index, page in labels.items() if not page.all()]
+    membrane = sum(
+        np.count_nonzero(known[index] & (labels[index] == MEMBRANE)) for index in strokes
+    )
+    share = membrane / max(sum(np.count_nonzero(known[index]) for index in strokes), 1)
     if 0 < share < 1:
-        weights[is_stroke] = (1 - USUAL_SHARE) / (1 - share)
-        weights[membrane] = USUAL_SHARE / share
+        of_kind = {MEMBRANE: USUAL_SHARE / share, INSIDE: (1 - USUAL_SHARE) / (1 - share)}
+        for index in strokes:
+            for kind, weight in of_kind.items():
+                weights[index][known[index] & (labels[index] == kind)] = weight
     return weights
 
 

@@ -25,7 +25,8 @@ CARD = ModelCard("compact", Scaling("uint8", 0, 255))
 def training_set(
     images: np.ndarray, membrane: np.ndarray, weights: np.ndarray | None = None
 ) -> TrainingSet:
-    return TrainingSet("a.tif", images, membrane, list(range(len(images))), [], "", weights)
+    stack = "a.tif", images.shape, CARD.scaling, images, membrane
+    return TrainingSet(*stack, list(range(len(images))), [], "", weights)
 
 
 DATA = training_set(IMAGES, LABELS == 0)
