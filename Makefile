@@ -1,5 +1,5 @@
 # make demo [DATA=folder]    train, predict, evaluate and export on a stack; needs no screen
-# make test [ARGS=...]       all tests, in a virtual screen where there is none
+# make test [ARGS=...]       all tests, in virtual screens where there is none, side by side
 # make test-pyqt6            those of the window, with PyQt6
 # make test-lowest           what touches other packages, with the lowest versions allowed
 # make test-newest           the same with the newest, without MindSpore and so with NumPy 2
@@ -20,13 +20,32 @@ AT_BOUNDS := tests/test_imports.py tests/test_packaging.py \
 		widgets/common/test_dock.py widgets/runs/test_dock.py widgets/train/test_preview_layer.py)
 ONE_TRAINING := tests/napari_unet/cli/test_train.py::test_a_stopped_run_is_resumed
 
-.PHONY: demo test test-pyqt6 test-lowest test-newest lint audit system
+# What takes longest goes first, and test-rest has what no other has.
+APART := test-window test-faults test-training
+test-window: PARTS := tests/napari_unet/widgets tests/faults/window
+test-faults: PARTS := tests/faults --ignore=tests/faults/window
+test-training: PARTS := tests/training
+test-rest: PARTS := tests --ignore=tests/napari_unet/widgets --ignore=tests/faults \
+	--ignore=tests/training
+
+.PHONY: demo test test-rest $(APART) test-pyqt6 test-lowest test-newest lint audit system
+
+ifndef ARGS
+MAKEFLAGS += --jobs=$(shell getconf _NPROCESSORS_ONLN) --output-sync=line
+endif
 
 demo: $(INSTALLED)
 	$(BIN)/napari-unet demo $(if $(DATA),--data "$(DATA)") --out demo --overwrite
 
+ifdef ARGS
 test: $(INSTALLED)
 	tools/run_tests.sh $(BIN)/python $(ARGS)
+else
+test: test-rest $(APART)
+endif
+
+test-rest $(APART): $(INSTALLED)
+	tools/run_tests.sh $(BIN)/python $(PARTS)
 
 test-pyqt6: .venv-pyqt6/installed
 	tools/run_tests.sh .venv-pyqt6/bin/python $(or $(ARGS),tests/napari_unet/widgets)

@@ -173,3 +173,9 @@ def test_the_training_package_imports_no_window(is_computing: bool) -> None:
 
 def test_the_command_line_s_help_needs_no_napari() -> None:
     assert not imported_by(["napari_unet.cli.main"]) & (HEAVY | {"napari", "qtpy", "numpy"})
+
+
+def test_no_command_waits_for_napari() -> None:
+    """It takes seconds to import; a command needs it only where it asks for it."""
+    commands = [name for name in modules() if name.startswith("napari_unet.cli.")]
+    assert not imported_by(commands) & (HEAVY | {"napari", "qtpy"})

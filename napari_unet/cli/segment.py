@@ -21,7 +21,7 @@ from napari_unet.neurons.segmentation import METHODS, Segmentation, number_neuro
 from napari_unet.neurons.segmentation_choice import choose_on_training_slices
 from napari_unet.prediction.large_array import allocate
 from napari_unet.prediction.predictor import Predictor, load_predictor
-from napari_unet.stacks.napari_writer import label_dtype
+from napari_unet.stacks.mask_files import label_dtype
 from napari_unet.stacks.pixel_size import read_pixel_size
 from napari_unet.stacks.tif_writer import check_output, write_stack
 from training.console import say

@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet.launchers.launcher import Launcher, check_run_name
-from napari_unet.layers.plugin_layers import corrected_slices
 from napari_unet.stacks.mask_files import mask_page, write_sparse_labels
 from napari_unet.stacks.tif_writer import write_stack
 from training.config import TrainingConfig
@@ -92,6 +91,8 @@ class LayerStack:
     @classmethod
     def of(cls, layer: Layer) -> LayerStack:
         """Take what a layer shows now, and where it was opened from."""
+        from napari_unet.layers.plugin_layers import corrected_slices  # napari: slow to import
+
         path = layer.source.path
         file = Path(path) if path is not None else None
         return cls(layer.name, layer.data, file, tuple(corrected_slices(layer)))

@@ -116,3 +116,13 @@ def write_probability(
     """
     to_page = submission_page if is_submission else np.asarray
     write_stack(Path(path), probability, np.float32, to_page, **options)
+
+
+def label_dtype(dtype: np.dtype[Any], largest: int) -> np.dtype[Any]:
+    """Choose a dtype to save labels: 8 and 16 bits stay; wider ones become 16 bits if they fit.
+
+    More programs read 16 bits than 32.
+    """
+    if dtype in (np.uint8, np.uint16):
+        return dtype
+    return np.dtype(np.uint16 if largest <= np.iinfo(np.uint16).max else np.uint32)

@@ -9,7 +9,12 @@ import numpy as np
 import pint
 
 from napari_unet.layers.plugin_layers import CONVENTION_KEY, CORRECTED_KEY
-from napari_unet.stacks.mask_files import write_mask, write_probability, write_sparse_labels
+from napari_unet.stacks.mask_files import (
+    label_dtype,
+    write_mask,
+    write_probability,
+    write_sparse_labels,
+)
 from napari_unet.stacks.pixel_size import PixelSize
 from napari_unet.stacks.tif_writer import write_stack
 from training.errors import UserError
@@ -127,16 +132,6 @@ def _write_labels(
     else:
         _write_pages(target, stack, label_dtype(stack.dtype, largest), attributes)
     return [str(target)]
-
-
-def label_dtype(dtype: np.dtype[Any], largest: int) -> np.dtype[Any]:
-    """Choose a dtype to save labels: 8 and 16 bits stay; wider ones become 16 bits if they fit.
-
-    More programs read 16 bits than 32.
-    """
-    if dtype in (np.uint8, np.uint16):
-        return dtype
-    return np.dtype(np.uint16 if largest <= np.iinfo(np.uint16).max else np.uint32)
 
 
 def _write_pages(target: Path, stack: Any, dtype: np.dtype[Any], attributes: Attributes) -> None:
