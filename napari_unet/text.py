@@ -39,3 +39,9 @@ def progress_text(done: int, total: int, elapsed: float) -> str:
 def list_slices(slices: Sequence[int]) -> str:
     """Name slices in a text, the first eight of many: "3, 9"."""
     return ", ".join(map(str, slices[:_MOST_NAMES])) + (", …" if len(slices) > _MOST_NAMES else "")
+
+
+def list_names(names: Sequence[str]) -> str:
+    """Name things in a sentence: "a, b and c"."""
+    *most, last = names
+    return f"{', '.join(most)} and {last}" if most else last

@@ -20,6 +20,7 @@ GAP = 8
 LABEL_WIDTH, HEADER_HEIGHT, LEGEND_HEIGHT = 110, 34, 40
 TEXT_COLOR, FAINT_COLOR = "#202020", "#606060"
 HIT_COLOR = "#606060"
+UNKNOWN_GREY = 190
 LEGEND = (
     (HIT_COLOR, "membrane found"),
     (PREDICTION_COLOR, "false positive: only predicted"),
@@ -39,12 +40,15 @@ class SheetRow:
         Intensities of any real dtype; stretched between their 1st and 99th percentiles.
     truth, predicted : arrays of bool
         True = membrane.
+    known : array of bool, optional
+        Pixels that have a label; the others are shown in grey, and are never wrong. By default all.
     """
 
     index: int
     image: NDArray[Any]
     truth: NDArray[np.bool_]
     predicted: NDArray[np.bool_]
+    known: NDArray[np.bool_] | None = None
 
 
 def contact_sheet(rows: Sequence[SheetRow], title: str = "") -> bytes:
@@ -103,13 +107,14 @@ def _panel_size(shape: tuple[int, ...]) -> tuple[int, int]:
 
 
 def _panels(row: SheetRow, size: tuple[int, int]) -> list[Image.Image]:
+    known = np.True_ if row.known is None else row.known
     colors = np.full((*row.truth.shape, 3), 255, np.uint8)
-    colors[row.truth & row.predicted] = ImageColor.getrgb(HIT_COLOR)
-    colors[row.predicted & ~row.truth] = ImageColor.getrgb(PREDICTION_COLOR)
-    colors[row.truth & ~row.predicted] = ImageColor.getrgb(TRUTH_COLOR)
+    colors[row.truth & row.predicted & known] = ImageColor.getrgb(HIT_COLOR)
+    colors[row.predicted & ~row.truth & known] = ImageColor.getrgb(PREDICTION_COLOR)
+    colors[row.truth & ~row.predicted & known] = ImageColor.getrgb(TRUTH_COLOR)
     arrays = [
         _stretch(row.image),
-        np.where(row.truth, np.uint8(0), np.uint8(255)),
+        np.where(known, np.where(row.truth, np.uint8(0), np.uint8(255)), np.uint8(UNKNOWN_GREY)),
         np.where(row.predicted, np.uint8(0), np.uint8(255)),
         colors,
     ]
@@ -129,7 +134,8 @@ def _stretch(image: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 def _label(draw: ImageDraw.ImageDraw, row: SheetRow, middle: float) -> None:
-    dice = overlap_figures(row.predicted, row.truth)["dice"]
+    known = ... if row.known is None else row.known
+    dice = overlap_figures(row.predicted[known], row.truth[known])["dice"]
     draw.text((GAP, middle - 11), f"Slice {row.index}", TEXT_COLOR, _font(16), anchor="lm")
     draw.text((GAP, middle + 11), f"Dice {dice:.3f}", FAINT_COLOR, _font(14), anchor="lm")
 

@@ -25,7 +25,7 @@ from napari_unet.widgets.common.edit_watch import EditWatch
 from napari_unet.widgets.common.latest_work import LatestWork
 from napari_unet.widgets.common.layer_choice import LayerChoice
 from napari_unet.widgets.common.messages import report
-from napari_unet.widgets.common.save_layers import LABELS_FORMS, ask_and_save
+from napari_unet.widgets.saving.save_layers import LABELS_FORMS, ask_and_save
 from training.stacks.sparse_labels import INSIDE, MEMBRANE
 
 COUNT_DELAY = 120  # milliseconds from a brush's movement to new counts
@@ -173,7 +173,7 @@ class AnnotateDock(Dock):
 
     def _on_save_requested(self) -> None:
         if self._labels.layer is not None:
-            ask_and_save(self, self._labels.layer, LABELS_FORMS)
+            ask_and_save(self, self._viewer, self._labels.layer, LABELS_FORMS)
 
     def _on_train_requested(self) -> None:
         image: Any = self._image.layer

@@ -35,8 +35,11 @@ class EvaluateButtons(QWidget):
         self._side_by_side.setCheckable(True)
         self._side_by_side.setToolTip("Image, truth and mask in cells that move together.")
         self._side_by_side.toggled.connect(self.side_by_side_toggled)
-        export = QPushButton("Save CSV…")
-        export.setToolTip("Save the figures of all slices, their mean and deviation.")
+        export = QPushButton("Export…")
+        export.setToolTip(
+            "Save mask, probability, the figures of all slices as CSV, and a picture of the worst, "
+            "the middle and the best slice."
+        )
         export.clicked.connect(lambda: self.export_requested.emit())
         copy = QPushButton("Copy")
         copy.setToolTip("Copy the figures for a spreadsheet.")

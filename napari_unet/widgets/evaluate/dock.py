@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,28 +10,33 @@ from typing import Any
 from napari import Viewer
 from napari.layers import Labels, Layer
 from napari.utils.notifications import show_info
-from qtpy.QtWidgets import QApplication, QFileDialog, QFormLayout, QLabel, QVBoxLayout
+from qtpy.QtWidgets import QApplication, QFormLayout, QLabel, QVBoxLayout
 
 from napari_unet.evaluation.comparison import counted_note
+from napari_unet.evaluation.export import Writer, export_writers
 from napari_unet.layers.plugin_layers import (
+    image_under,
     is_mask,
     is_predicted_mask,
     is_sparse_layer,
     is_truth,
+    probability_of,
 )
 from napari_unet.layers.slices import displayed_slice, show_slice
-from napari_unet.text import as_html
+from napari_unet.text import as_html, list_names
 from napari_unet.widgets.common.background import run_in_thread
 from napari_unet.widgets.common.connections import Connections, when_deleted
-from napari_unet.widgets.common.dock import Dock
+from napari_unet.widgets.common.dock import Dock, open_dock
 from napari_unet.widgets.common.layer_choice import LayerChoice
 from napari_unet.widgets.common.messages import inform, plain_label
 from napari_unet.widgets.evaluate.buttons import EvaluateButtons
 from napari_unet.widgets.evaluate.canvas import DiceOverlay, ErrorLayer, SideBySide
+from napari_unet.widgets.evaluate.export_dialog import ExportDialog
 from napari_unet.widgets.evaluate.live_comparison import LiveComparison
 from napari_unet.widgets.evaluate.plot import DicePlot
 from napari_unet.widgets.evaluate.table import FiguresTable, summary_table
-from training.files.atomic_files import write_atomically
+from napari_unet.widgets.saving.save_dialog import file_stem, folder_of
+from napari_unet.widgets.saving.unpredicted_question import UnpredictedQuestion
 
 
 class EvaluateDock(Dock):
@@ -57,6 +63,7 @@ class EvaluateDock(Dock):
         self._buttons = EvaluateButtons()
         self._overlay = DiceOverlay(self._viewer)
         self._errors = ErrorLayer(self._viewer)
+        self._unpredicted = UnpredictedQuestion(self, "Open Predict", self._open_predict)
         self._side_by_side = SideBySide(self._viewer)
         self._lay_out()
         self._connect()
@@ -99,7 +106,7 @@ class EvaluateDock(Dock):
         buttons.next_worst_requested.connect(self._on_next_worst_requested)
         buttons.errors_toggled.connect(self._on_errors_toggled)
         buttons.side_by_side_toggled.connect(self._on_side_by_side_toggled)
-        buttons.export_requested.connect(self._on_export_requested)
+        buttons.export_requested.connect(self.export)
         buttons.copy_requested.connect(self._on_copy_requested)
         viewer_events = Connections(self)
         viewer_events.add(self._viewer.dims.events.current_step, self._on_slider_moved)
@@ -212,14 +219,37 @@ class EvaluateDock(Dock):
             clipboard.setText(self._live.comparison.to_csv(delimiter="\t"))
             show_info("Copied the figures; paste them into a spreadsheet.")
 
-    def _on_export_requested(self) -> None:
-        comparison, mask = self._live.comparison, self._mask.layer
-        if comparison is None or mask is None:
+    def export(self) -> None:
+        """Ask what to export and where to; first whether slices that were not predicted may go."""
+        mask: Any = self._mask.layer
+        if self._live.comparison is None or mask is None:
             return
-        name = f"{mask.name.replace(' ', '-')}.csv"
-        path, _ = QFileDialog.getSaveFileName(self, "Save the figures", name, "CSV (*.csv)")
-        if path:
-            target = Path(path).with_suffix(".csv")
-            content = comparison.to_csv().encode()
-            save = partial(write_atomically, target, content, follow_links=True)
-            run_in_thread(save, lambda _: inform(f"Saved {target.name}."))
+        probability = probability_of(self._viewer, mask) if is_predicted_mask(mask) else None
+        if is_predicted_mask(mask):
+            self._unpredicted.ask(mask, probability, self._export_whole)
+        else:
+            self._export_whole()
+
+    def _open_predict(self, _: object) -> None:
+        open_dock(self._viewer, "Predict")
+
+    def _export_whole(self) -> None:
+        comparison, mask, truth = self._live.comparison, self._mask.layer, self._truth.layer
+        if comparison is None or not isinstance(mask, Labels) or not isinstance(truth, Labels):
+            return
+        image = image_under(self._viewer, mask)
+        probability = probability_of(self._viewer, mask) if is_predicted_mask(mask) else None
+        writers = export_writers(comparison, mask, truth, probability, image)
+        folder = folder_of(self._viewer, mask)
+        dialog = ExportDialog(folder, file_stem((image or mask).name), set(writers), self)
+        if dialog.exec_():
+            files = [(writers[part], path) for part, path in dialog.targets.items()]
+            run_in_thread(partial(_write_all, files), inform)
+        dialog.deleteLater()
+
+
+def _write_all(files: Sequence[tuple[Writer, Path]]) -> str:
+    for write, path in files:
+        write(path)
+    names = list_names([path.name for _, path in files])
+    return f"Saved {names} in {files[0][1].parent}."

@@ -23,7 +23,6 @@ from napari_unet.widgets.common.dock import Dock
 from napari_unet.widgets.common.latest_work import LatestWork
 from napari_unet.widgets.common.layer_choice import LayerChoice
 from napari_unet.widgets.common.messages import confirm, inform, report
-from napari_unet.widgets.common.save_layers import PredictionSaving, SaveButtons
 from napari_unet.widgets.predict.model_choice import ModelChoice
 from napari_unet.widgets.predict.neuron_search import NeuronSearch
 from napari_unet.widgets.predict.neurons_view import NeuronsView
@@ -34,6 +33,7 @@ from napari_unet.widgets.predict.views import (
     ThresholdView,
 )
 from napari_unet.widgets.predict.workers import PredictionWorker, SliceFollower
+from napari_unet.widgets.saving.save_layers import PredictionSaving, SaveButtons
 
 
 class PredictDock(Dock):
@@ -112,6 +112,7 @@ class PredictDock(Dock):
         self._worker.failed.connect(self._on_failed)
         self._worker.completed.connect(self._on_completed)
         self._worker.ended.connect(self._on_ended)
+        self._saving.rest_requested.connect(self._start)
         self._threshold.threshold_changed.connect(self._on_threshold_changed)
         self._threshold.release_requested.connect(self._on_release_requested)
         self._neurons.find_requested.connect(self._on_neurons_requested)

@@ -8,9 +8,17 @@ from napari import Viewer
 from napari.layers import Layer
 from napari.utils.notifications import notification_manager
 from pytestqt.qtbot import QtBot
-from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
+from qtpy.QtCore import QEvent, QPoint, QPointF, Qt, QTimer
 from qtpy.QtGui import QMouseEvent, QTextDocumentFragment
-from qtpy.QtWidgets import QApplication, QLabel, QPushButton, QWidget
+from qtpy.QtWidgets import (
+    QApplication,
+    QDialog,
+    QDialogButtonBox,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QWidget,
+)
 
 from training.errors import UserError
 
@@ -35,6 +43,50 @@ def button() -> Button:
         return next(found for found in dock.findChildren(QPushButton) if found.text() == text)
 
     return find
+
+
+@pytest.fixture
+def in_dialogs() -> Callable[..., list[QDialog]]:
+    """``in_dialogs(first, second)`` has each function answer the next dialog that opens.
+
+    It gives the list of those that were answered.
+    """
+
+    def answer(*functions: Callable[[Any], None]) -> list[QDialog]:
+        waiting, answered = list(functions), []
+
+        def look() -> None:
+            dialog = QApplication.activeModalWidget()
+            if isinstance(dialog, QDialog) and dialog not in answered:
+                answered.append(dialog)
+                QTimer.singleShot(20, look) if waiting[1:] else None
+                waiting.pop(0)(dialog)
+            elif waiting:
+                QTimer.singleShot(20, look)
+
+        QTimer.singleShot(0, look)
+        return answered
+
+    return answer
+
+
+@pytest.fixture
+def save_as(in_dialogs: Callable[..., list[QDialog]]) -> Callable[..., list[QDialog]]:
+    """``save_as(path, form, *more)`` types a path in the next dialog, and presses Save.
+
+    ``more`` answer the dialogs that follow.
+    """
+
+    def fill(path: object, form: str = "", *more: Callable[[Any], None]) -> list[QDialog]:
+        def save(dialog: Any) -> None:
+            if form:
+                dialog.selectNameFilter(next(one for one in dialog.nameFilters() if form in one))
+            dialog.findChild(QLineEdit).setText(str(path))
+            dialog.findChild(QDialogButtonBox).button(QDialogButtonBox.StandardButton.Save).click()
+
+        return in_dialogs(save, *more)
+
+    return fill
 
 
 @pytest.fixture

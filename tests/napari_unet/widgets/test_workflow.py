@@ -12,7 +12,7 @@ import tifffile
 from napari import Viewer
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QFileDialog, QLabel, QPushButton, QTableView, QWidget
+from qtpy.QtWidgets import QLabel, QPushButton, QTableView, QWidget
 from sklearn.metrics import f1_score
 
 PLUGIN = "napari-unet-mindspore"
@@ -55,12 +55,12 @@ def click(qtbot: QtBot, button: Callable[[QWidget, str], QPushButton]) -> Click:
 
 
 @pytest.fixture
-def save_mask(click: Click, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Save:
+def save_mask(click: Click, qtbot: QtBot, tmp_path: Path, save_as: Callable[..., object]) -> Save:
     """``save_mask(dock)`` exports by the button, and gives the file."""
 
     def save(predict: QWidget) -> Path:
-        exported, form = tmp_path / "exported.tif", "Mask, 0 = membrane as ISBI (*.tif)"
-        monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(exported), form))
+        exported = tmp_path / "exported.tif"
+        save_as(exported, "0 = membrane as ISBI")
         click(predict, "Save mask…")
         qtbot.waitUntil(exported.exists)
         return exported

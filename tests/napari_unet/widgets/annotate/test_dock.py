@@ -9,7 +9,7 @@ from napari import Viewer
 from napari.layers import Labels
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QFileDialog, QLabel, QPushButton, QTableView
+from qtpy.QtWidgets import QLabel, QPushButton, QTableView
 
 from napari_unet.labelling.label_counts import LabelCounts
 from napari_unet.layers.plugin_layers import is_sparse_layer
@@ -118,12 +118,12 @@ def test_labels_are_saved_with_their_note_and_opened_again(
     button: Button,
     qtbot: QtBot,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    save_as: Callable[..., object],
 ) -> None:
     strokes.paint((2, 30, 30), 1)
     strokes.paint((2, 30, 60), 2)
     target = tmp_path / "strokes.tif"
-    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(target), "TIF (*.tif)"))
+    save_as(target)
     button(dock, "Save labels…").click()
     qtbot.waitUntil(target.exists)
     assert read_label_note(target).convention == "sparse"

@@ -6,20 +6,28 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from napari import Viewer
 from napari.layers import Labels
+from PIL import Image
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import QPoint, Qt, QTimer
-from qtpy.QtWidgets import QApplication, QFileDialog, QLabel, QTableView
+from qtpy.QtWidgets import QApplication, QCheckBox, QDialog, QLabel, QLineEdit, QTableView
 
 from napari_unet.evaluation.comparison import Comparison
-from napari_unet.layers.plugin_layers import TRAINED_KEY, add_mask, add_sparse_labels
+from napari_unet.layers.plugin_layers import (
+    TRAINED_KEY,
+    add_mask,
+    add_probability,
+    add_sparse_labels,
+)
 from napari_unet.widgets.evaluate.canvas import grid_shape
 from napari_unet.widgets.evaluate.dock import EvaluateDock
 from training.metrics.neuron_metrics import neuron_figures_of_mask
 from training.metrics.pixel_metrics import overlap_figures
 
 Button = Callable[..., object]
+EXPORTED_TIFS = ("mask", "probability")
 FailOnce = Callable[..., Callable[[], bool]]
 
 
@@ -199,13 +207,31 @@ def test_figures_are_saved_and_copied(
     button: Button,
     qtbot: QtBot,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    viewer: Viewer,
+    mask: Labels,
+    in_dialogs: Callable[..., list[QDialog]],
 ) -> None:
-    target = tmp_path / "figures.csv"
-    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(target), ""))
-    button(dock, "Save CSV…").click()
-    qtbot.waitUntil(target.exists)
-    rows = list(csv.DictReader(io.StringIO(target.read_text())))
+    probability = mask.data.astype(np.float32)
+    add_probability(viewer, probability, viewer.layers["tissue"], "tissue probability")
+
+    def fill(dialog: QDialog) -> None:
+        folder, name = dialog.findChildren(QLineEdit)
+        assert name.text() == "tissue"
+        folder.setText(str(tmp_path))
+        assert all(box.isChecked() for box in dialog.findChildren(QCheckBox))
+        button(dialog, "Save").click()
+
+    in_dialogs(fill)
+    button(dock, "Export…").click()
+    qtbot.waitUntil((tmp_path / "tissue-picture.png").exists)
+    mask_file, probability_file = (tmp_path / f"tissue-{name}.tif" for name in EXPORTED_TIFS)
+    np.testing.assert_array_equal(tifffile.imread(mask_file) == 0, mask.data != 0)
+    np.testing.assert_array_equal(tifffile.imread(probability_file), probability)
+    with Image.open(tmp_path / "tissue-picture.png") as picture:
+        assert picture.format == "PNG" and picture.height > 3 * 150  # a row a slice
+    figures = (tmp_path / "tissue-figures.csv").read_text()
+    rows = list(csv.DictReader(io.StringIO(figures)))
+    assert {(row["mask"], row["truth"]) for row in rows} == {("mask", "truth")}
     assert [f"{float(row['dice']):.3f}" for row in rows[:7]] == column(dock, 1)
     button(dock, "Copy").click()
     assert QApplication.clipboard().text().splitlines()[0].split("\t")[2] == "dice"
@@ -253,6 +279,58 @@ def test_held_out_slices_and_those_trained_on_are_marked(
     table = dock.findChild(QTableView)
     table.sortByColumn(0, Qt.SortOrder.DescendingOrder)
     assert column(dock, 0)[0] == "● 6"
+
+
+def test_an_export_replaces_nothing_unasked_and_says_what_is_missing(
+    dock: EvaluateDock,
+    button: Button,
+    qtbot: QtBot,
+    tmp_path: Path,
+    in_dialogs: Callable[..., list[QDialog]],
+) -> None:
+    kept = tmp_path / "tissue-figures.csv"
+    kept.write_text("mine")
+    seen: list[str] = []
+
+    def fill(dialog: QDialog) -> None:
+        folder, _ = dialog.findChildren(QLineEdit)
+        folder.setText(str(tmp_path / "nowhere"))
+        assert not button(dialog, "Save").isEnabled()
+        seen.extend(label.text() for label in dialog.findChildren(QLabel))
+        seen.extend(box.text() for box in dialog.findChildren(QCheckBox))
+        folder.setText(str(tmp_path))
+        button(dialog, "Save").click()
+        dialog.reject()
+
+    def refuse(box: QDialog) -> None:
+        assert "tissue-figures.csv exists already" in box.text()
+        button(box, "Keep").click()
+
+    answered = in_dialogs(fill, refuse)
+    button(dock, "Export…").click()
+    qtbot.waitUntil(lambda: len(answered) == 2)
+    assert "There is no such folder." in seen and "Probability:  there is none" in seen
+    assert [path.name for path in tmp_path.iterdir()] == [kept.name]
+    assert kept.read_text() == "mine"
+
+
+def test_slices_that_were_never_predicted_are_not_exported_unasked(
+    viewer: Viewer,
+    dock: EvaluateDock,
+    mask: Labels,
+    button: Button,
+    qtbot: QtBot,
+    in_dialogs: Callable[..., list[QDialog]],
+) -> None:
+    mask.data[[2, 3]] = 0
+
+    def refuse(box: QDialog) -> None:
+        assert box.text() == "5 of 7 slices are predicted."
+        button(box, "Cancel").click()
+
+    answered = in_dialogs(refuse)
+    button(dock, "Export…").click()
+    qtbot.waitUntil(lambda: len(answered) == 1)
 
 
 def test_layers_that_do_not_fit_are_reported(

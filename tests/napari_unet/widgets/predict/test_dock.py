@@ -14,7 +14,6 @@ from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
     QDoubleSpinBox,
-    QFileDialog,
     QLabel,
     QMessageBox,
     QWidget,
@@ -245,22 +244,59 @@ def test_the_mask_is_saved_in_the_chosen_convention(
     qtbot: QtBot,
     button: Button,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    save_as: Callable[..., object],
     form: str,
     membrane: int,
 ) -> None:
     predict()
     target = tmp_path / "mask.tif"
-
-    def choose(parent: object, title: str, name: str, forms: str) -> tuple[str, str]:
-        return str(target), next(one for one in forms.split(";;") if form in one)
-
-    monkeypatch.setattr(QFileDialog, "getSaveFileName", choose)
+    save_as(target, form)
     button(dock, "Save mask…").click()
     qtbot.waitUntil(target.exists)
     np.testing.assert_array_equal(
         tifffile.imread(target) == membrane, viewer.layers["tissue mask"].data == 1
     )
+
+
+def test_slices_that_were_never_predicted_are_not_saved_unasked(
+    viewer: Viewer,
+    dock: PredictDock,
+    qtbot: QtBot,
+    button: Button,
+    tmp_path: Path,
+    write_model: WriteModel,
+    in_dialogs: Callable[..., list[QMessageBox]],
+    save_as: Callable[..., object],
+) -> None:
+    dock.use_model(write_model())
+    button(dock, "This slice").click()
+    qtbot.waitUntil(lambda: len(predicted(viewer)) == 1 and button(dock, "Save mask…").isEnabled())
+    asked: list[str] = []
+
+    def press(text: str) -> Callable[[QMessageBox], None]:
+        def answer(box: QMessageBox) -> None:
+            asked.append(f"{box.text()} {box.informativeText()}")
+            button(box, text).click()
+
+        return answer
+
+    answered = in_dialogs(press("Cancel"))
+    button(dock, "Save mask…").click()
+    qtbot.waitUntil(lambda: len(answered) == 1)
+    shown = viewer.dims.current_step[0]
+    others = ", ".join(str(index) for index in range(7) if index != shown)
+    assert asked == [
+        "1 of 7 slices are predicted. "
+        f"The others would be saved as if they had no membrane: {others}."
+    ]
+    in_dialogs(press("Predict the rest"))
+    button(dock, "Save mask…").click()
+    qtbot.waitUntil(lambda: predicted(viewer) == list(range(7)))
+    target = tmp_path / "whole.tif"
+    save_as(target)
+    button(dock, "Save mask…").click()
+    qtbot.waitUntil(target.exists)
+    assert len(asked) == 2
 
 
 def test_a_closed_dock_leaves_the_viewer_alone(

@@ -10,7 +10,7 @@ from typing import Any
 from napari import Viewer
 from napari.layers import Image, Labels, Layer
 from qtpy.QtCore import QObject, Signal
-from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QPushButton, QWidget
 
 from napari_unet.stacks.napari_writer import (
     write_image,
@@ -18,9 +18,12 @@ from napari_unet.stacks.napari_writer import (
     write_labels_membrane,
     write_submission,
 )
+from napari_unet.text import line
 from napari_unet.widgets.common.background import run_in_thread
 from napari_unet.widgets.common.connections import Connections
 from napari_unet.widgets.common.messages import inform
+from napari_unet.widgets.saving.save_dialog import TIF_ENDINGS, ask_where_to_save, suggested_file
+from napari_unet.widgets.saving.unpredicted_question import UnpredictedQuestion
 
 Writer = Callable[[str, Any, dict[str, Any]], list[str]]
 MASK_FORMS: dict[str, Writer] = {
@@ -31,6 +34,7 @@ PROBABILITY_FORMS: dict[str, Writer] = {
     "Probability of membrane, 32 bits (*.tif)": write_image,
     "ISBI submission, 0 = membrane (*.tif)": write_submission,
 }
+PREDICT_REST = "Predict the rest"
 LABELS_FORMS: dict[str, Writer] = {"TIF (*.tif)": write_labels}
 
 
@@ -70,11 +74,14 @@ class PredictionSaving(QObject):
         Ask for it.
     """
 
+    rest_requested = Signal(list)  # slices to predict before anything is saved
+
     def __init__(self, viewer: Viewer, buttons: SaveButtons) -> None:
         super().__init__(buttons)
         self._viewer, self._buttons = viewer, buttons
         self._mask: Labels | None = None
         self._probability: Image | None = None
+        self._question = UnpredictedQuestion(buttons, PREDICT_REST, self.rest_requested.emit)
         buttons.mask_requested.connect(self._on_mask_requested)
         buttons.probability_requested.connect(self._on_probability_requested)
         Connections(self).add(viewer.layers.events.removed, self._refresh)
@@ -90,27 +97,33 @@ class PredictionSaving(QObject):
         self._buttons.enable(mask=self._mask in layers, probability=self._probability in layers)
 
     def _on_mask_requested(self) -> None:
-        ask_and_save(self._buttons, self._mask, MASK_FORMS)
+        self._ask_and_save(self._mask, MASK_FORMS)
 
     def _on_probability_requested(self) -> None:
-        ask_and_save(self._buttons, self._probability, PROBABILITY_FORMS)
+        self._ask_and_save(self._probability, PROBABILITY_FORMS)
+
+    def _ask_and_save(self, layer: Layer | None, forms: dict[str, Writer]) -> None:
+        if self._mask is not None and layer is not None:
+            save = partial(ask_and_save, self._buttons, self._viewer, layer, forms)
+            self._question.ask(self._mask, self._probability, save)
 
 
-def ask_and_save(parent: QWidget, layer: Layer, forms: dict[str, Writer]) -> None:
+def ask_and_save(parent: QWidget, viewer: Viewer, layer: Layer, forms: dict[str, Writer]) -> None:
     """Ask for a file and one of several forms, and save a layer in a thread.
 
     Parameters
     ----------
+    viewer : Viewer
+        Where the layer's image may be, in whose folder the file is offered.
     forms : dict
         Writers of napari's kind, by their names in the dialog.
     """
-    suggestion = f"{layer.name.replace(' ', '-')}.tif"
-    path, form = QFileDialog.getSaveFileName(
-        parent, f"Save {layer.name}", suggestion, ";;".join(forms)
-    )
-    if path:
+    suggestion = suggested_file(viewer, layer, TIF_ENDINGS[0])
+    answer = ask_where_to_save(parent, f"Save {line(layer.name)}", suggestion, list(forms))
+    if answer is not None:
+        path, form = answer
         data, attributes, _ = layer.as_layer_data_tuple()
-        run_in_thread(partial(forms[form], path, data, attributes), _report_saved)
+        run_in_thread(partial(forms[form], str(path), data, attributes), _report_saved)
 
 
 def _report_saved(paths: list[str]) -> None:

@@ -1,0 +1,98 @@
+"""What a comparison leaves on the disk: mask, probability, figures and a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from napari.layers import Image, Labels
+
+from napari_unet.evaluation.comparison import Comparison
+from napari_unet.evaluation.contact_sheet import SheetRow, contact_sheet
+from napari_unet.evaluation.slice_sets import HELD_OUT, set_of
+from napari_unet.layers.plugin_layers import convention_of
+from napari_unet.stacks.napari_writer import write_image, write_labels
+from training.files.atomic_files import write_atomically
+from training.label_convention import LabelConvention
+from training.stacks.sparse_labels import UNKNOWN
+from training.stacks.stack_axes import as_stack
+from training.stacks.training_pair import to_membrane
+
+ENDINGS = {
+    "Mask": "-mask.tif",
+    "Probability": "-probability.tif",
+    "Figures": "-figures.csv",
+    "Picture": "-picture.png",
+}
+Writer = Callable[[Path], object]
+
+
+def export_writers(
+    comparison: Comparison,
+    mask: Labels,
+    truth: Labels,
+    probability: Image | None,
+    image: Image | None,
+) -> Mapping[str, Writer]:
+    """Find what can be exported, by the names of :data:`ENDINGS`, each with what writes its file.
+
+    The writers replace what is there, may be called in a thread, and raise a UserError for a file
+    that can't be written.
+
+    Parameters
+    ----------
+    probability, image : Image or None
+        Without them there is no probability, and no picture.
+    """
+    writers: dict[str, Writer] = {"Mask": _layer_writer(write_labels, mask)}
+    if probability is not None:
+        writers["Probability"] = _layer_writer(write_image, probability)
+    content = comparison.to_csv().encode()
+    writers["Figures"] = partial(_write, lambda: content)
+    if image is not None and comparison.by_slice():
+        draw = partial(draw_slices, comparison, image.data, truth.data, convention_of(truth))
+        writers["Picture"] = partial(_write, partial(draw, mask.data))
+    return writers
+
+
+def draw_slices(
+    comparison: Comparison, image: Any, truth: Any, convention: LabelConvention, mask: Any
+) -> bytes:
+    """Draw the worst, the middle and the best slice, of those held out if they are known.
+
+    Parameters
+    ----------
+    image, truth, mask : arrays (Z, Y, X) or (Y, X)
+        Of the comparison, and the image under them; may be dask arrays.
+    convention : LabelConvention
+        Of the truth.
+
+    Returns
+    -------
+    bytes
+        A PNG file.
+    """
+    order = comparison.worst_first()
+    held_out = [index for index in order if set_of(index, comparison.trained) == HELD_OUT]
+    order = held_out or order
+    rows = []
+    for index in sorted({order[0], order[len(order) // 2], order[-1]}):
+        page, labels, predicted = (
+            np.asarray(as_stack(stack)[index]) for stack in (image, truth, mask)
+        )
+        known = labels != UNKNOWN if convention == LabelConvention.SPARSE else None
+        rows.append(SheetRow(index, page, to_membrane(labels, convention), predicted != 0, known))
+    title = f"{comparison.predicted_name} against {comparison.truth_name}"
+    return contact_sheet(rows, f"{title}: worst, middle and best slice")
+
+
+def _layer_writer(write: Callable[..., object], layer: Image | Labels) -> Writer:
+    data, attributes, _ = layer.as_layer_data_tuple()
+    return lambda path: write(str(path), data, attributes)
+
+
+def _write(content: Callable[[], bytes], path: Path) -> None:
+    write_atomically(path, content(), follow_links=True)

@@ -1,0 +1,117 @@
+"""The dialog that asks what to export of a comparison, and where to."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QDialog,
+    QDialogButtonBox,
+    QFileDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QLineEdit,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_unet.evaluation.export import ENDINGS
+from napari_unet.widgets.common.messages import plain_label
+from napari_unet.widgets.saving.save_dialog import may_replace
+
+WIDTH = 480  # pixels
+
+
+class ExportDialog(QDialog):
+    """Mask, probability, figures and picture, under one name in one folder.
+
+    Parameters
+    ----------
+    folder, name : Path and str
+        Where the files go, and what their names begin with; a person may change both.
+    available : collection of str
+        Which of :data:`export.ENDINGS` there are.
+    """
+
+    def __init__(
+        self, folder: Path, name: str, available: Collection[str], parent: QWidget | None = None
+    ) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("Export")
+        self.setMinimumWidth(WIDTH)
+        self._folder, self._name = QLineEdit(str(folder)), QLineEdit(name)
+        self._parts = {part: QCheckBox() for part in ENDINGS}
+        self._problem = plain_label()
+        self._problem.setWordWrap(True)
+        self._buttons = QDialogButtonBox()
+        self._save = self._buttons.addButton(QDialogButtonBox.StandardButton.Save)
+        self._buttons.addButton(QDialogButtonBox.StandardButton.Cancel)
+        for part, box in self._parts.items():
+            box.setEnabled(part in available)
+            box.setChecked(part in available)
+            box.toggled.connect(self._refresh)
+        self._lay_out()
+        self._folder.textChanged.connect(self._refresh)
+        self._name.textChanged.connect(self._refresh)
+        self._buttons.accepted.connect(self.accept)
+        self._buttons.rejected.connect(self.reject)
+        self._refresh()
+
+    @property
+    def targets(self) -> dict[str, Path]:
+        """The file of each part that is wanted."""
+        folder, name = Path(self._folder.text()), self._name.text().strip()
+        return {
+            part: folder / f"{name}{ENDINGS[part]}"
+            for part, box in self._parts.items()
+            if box.isChecked()
+        }
+
+    def accept(self) -> None:
+        """Close with these files, once a person agrees that those which exist are replaced."""
+        if may_replace(self, self.targets.values()):
+            super().accept()
+
+    def _lay_out(self) -> None:
+        browse = QPushButton("Browse…")
+        browse.setToolTip("Choose another folder.")
+        browse.setAutoDefault(False)
+        browse.clicked.connect(self._on_browse)
+        place = QHBoxLayout()
+        place.addWidget(self._folder, stretch=1)
+        place.addWidget(browse)
+        form = QFormLayout()
+        form.addRow("Folder", place)
+        form.addRow("Name", self._name)
+        layout = QVBoxLayout(self)
+        layout.addLayout(form)
+        for box in self._parts.values():
+            layout.addWidget(box)
+        layout.addWidget(self._problem)
+        layout.addWidget(self._buttons)
+
+    def _on_browse(self) -> None:
+        folder = QFileDialog.getExistingDirectory(self, "Folder to export to", self._folder.text())
+        if folder:
+            self._folder.setText(folder)
+
+    def _refresh(self) -> None:
+        for part, box in self._parts.items():
+            file = f"{self._name.text().strip()}{ENDINGS[part]}"
+            box.setText(f"{part}:  {file}" if box.isEnabled() else f"{part}:  there is none")
+        problem = self._find_problem()
+        self._problem.setText(problem)
+        self._problem.setVisible(bool(problem))
+        if self._save is not None:
+            self._save.setEnabled(not problem)
+
+    def _find_problem(self) -> str:
+        name = self._name.text().strip()
+        if not name or "/" in name or name.startswith("."):
+            return "Give a name without slashes that does not begin with a dot."
+        if not self._folder.text() or not Path(self._folder.text()).is_dir():
+            return "There is no such folder."
+        return "" if self.targets else "Choose what to export."

@@ -1,0 +1,1 @@
+"""Saving layers: buttons, the dialog that asks where to, and questions before."""

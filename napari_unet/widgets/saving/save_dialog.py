@@ -1,0 +1,81 @@
+"""The dialog that asks where to save: beside the image, and never over a file unasked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from napari import Viewer
+from napari.layers import Layer
+from qtpy.QtWidgets import QFileDialog, QWidget
+
+from napari_unet.layers.plugin_layers import image_under
+from napari_unet.text import line, list_names
+from napari_unet.widgets.common.messages import confirm
+
+TIF_ENDINGS = (".tif", ".tiff")
+
+
+def ask_where_to_save(
+    parent: QWidget,
+    title: str,
+    suggestion: Path,
+    forms: Sequence[str],
+    endings: Sequence[str] = TIF_ENDINGS,
+) -> tuple[Path, str] | None:
+    """Ask for a file, and before one that is there already is replaced.
+
+    Parameters
+    ----------
+    suggestion : Path
+        Folder and name that are offered.
+    forms : sequence of str
+        What can be saved, in the form of Qt's filters.
+    endings : sequence of str
+        A file has one of them; the first is added to other names.
+
+    Returns
+    -------
+    path, form : Path and str
+        None if nothing is to be saved.
+    """
+    dialog = QFileDialog(parent, title, str(suggestion.parent), ";;".join(forms))
+    dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+    dialog.setDefaultSuffix(endings[0].removeprefix("."))
+    dialog.selectFile(suggestion.name)
+    while dialog.exec_():
+        typed = Path(dialog.selectedFiles()[0])
+        has_ending = typed.suffix.lower() in endings
+        target = typed if has_ending else typed.with_name(typed.name + endings[0])
+        if has_ending or may_replace(parent, [target]):  # the dialog asked about what was typed
+            return target, dialog.selectedNameFilter()
+    return None
+
+
+def may_replace(parent: QWidget, targets: Iterable[Path]) -> bool:
+    """Ask before files are replaced; True where none of them is there."""
+    names = [line(target.name) for target in targets if target.exists()]
+    if not names:
+        return True
+    verb = "exists" if len(names) == 1 else "exist"
+    question = f"{list_names(names)} {verb} already. Replace?"
+    return confirm(parent, question, "What was saved there before is lost.", "Replace")
+
+
+def suggested_file(viewer: Viewer, layer: Layer, ending: str) -> Path:
+    """Suggest a file for a layer: named after it, in the folder of its image or of its own file."""
+    return folder_of(viewer, layer) / f"{file_stem(layer.name)}{ending}"
+
+
+def folder_of(viewer: Viewer, layer: Layer) -> Path:
+    """Find the folder that a layer's image, or the layer itself, was opened from; else this one."""
+    for candidate in (image_under(viewer, layer), layer):
+        path = None if candidate is None else candidate.source.path
+        if path is not None and Path(path).parent.is_dir():
+            return Path(path).parent
+    return Path.cwd()
+
+
+def file_stem(name: str) -> str:
+    """Make the name of a layer a file's, without an ending."""
+    return line(name).replace(" ", "-").replace("/", "-").strip(".") or "layer"
