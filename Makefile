@@ -17,7 +17,8 @@ AT_BOUNDS := tests/test_imports.py tests/test_packaging.py \
 		neurons/test_segmentation.py prediction/test_predictor.py stacks/test_mask_files.py \
 		stacks/test_napari_reader.py stacks/test_napari_writer.py \
 		cli/test_predict.py::test_all_results launchers/servers/test_connection.py \
-		widgets/common/test_dock.py widgets/runs/test_dock.py widgets/train/test_preview_layer.py)
+		widgets/common/test_dock.py widgets/test_layout.py::test_nothing_is_cut_hidden_or_overlapping \
+		widgets/runs/test_dock.py widgets/train/test_preview_layer.py)
 ONE_TRAINING := tests/napari_unet/cli/test_train.py::test_a_stopped_run_is_resumed
 
 # What takes longest goes first, and test-rest has what no other has.

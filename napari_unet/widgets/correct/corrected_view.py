@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
 
 LINK_COLOR = "#4A90D9"
 
@@ -34,12 +34,10 @@ class CorrectedView(QWidget):
         self._list.setWordWrap(True)
         self._list.setTextInteractionFlags(Qt.TextInteractionFlag.LinksAccessibleByMouse)
         self._list.linkActivated.connect(lambda link: self.slice_requested.emit(int(link)))
-        row = QHBoxLayout()
-        row.addWidget(self._mark)
-        row.addWidget(self._use)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addLayout(row)
+        layout.addWidget(self._mark)
+        layout.addWidget(self._use)
         layout.addWidget(self._list)
 
     def show_slices(self, shown: int | None, corrected: list[int], edited: set[int]) -> None:

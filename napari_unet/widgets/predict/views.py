@@ -31,11 +31,10 @@ class PredictionOptions(QWidget):
         self._tta.setToolTip(
             "Take the mean over flips and quarter turns: a better mask, eight times slower."
         )
-        layout = QHBoxLayout(self)
+        layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._scroll)
         layout.addWidget(self._tta)
-        layout.addStretch(1)
 
     @property
     def is_scrolling(self) -> bool:
