@@ -124,6 +124,13 @@ def trained_slices(layer: Layer) -> list[int] | None:
     return found
 
 
+def note_trained_slices(mask: Layer, trained: list[int] | None) -> None:
+    """Keep in a mask which slices its model was trained on; None: it is not known."""
+    mask.metadata.pop(TRAINED_KEY, None)
+    if trained is not None:
+        mask.metadata[TRAINED_KEY] = trained
+
+
 def convention_of(truth: Layer) -> LabelConvention:
     """Return what the values of a layer of labels mean: strokes, or membrane by any value but 0."""
     return LabelConvention.SPARSE if is_sparse_layer(truth) else LabelConvention.MEMBRANE

@@ -37,6 +37,7 @@ class LivePrediction:
         self._probabilities = self.probability.reshape((-1, *shape[-2:]))
         self._masks = self.mask.reshape((-1, *shape[-2:]))
         self._predicted: set[int] = set()
+        self._trained: dict[int, bool] = {}  # of the slices of which it is known
         self._protected: set[int] = set()
         self._released: set[int] = set()
 
@@ -57,8 +58,24 @@ class LivePrediction:
         """Slices that the threshold leaves as they are, because a person corrected them."""
         return sorted(self._protected)
 
-    def store(self, index: int, probability: NDArray[np.float32]) -> None:
-        """Take the probability of a slice (Y, X), float32 from 0 to 1, and threshold it."""
+    @property
+    def trained_slices(self) -> list[int] | None:
+        """Slices that their model was trained on; None: it is not known of all of them."""
+        if not self._predicted or self._predicted - self._trained.keys():
+            return None
+        return sorted(index for index, is_trained in self._trained.items() if is_trained)
+
+    def store(
+        self, index: int, probability: NDArray[np.float32], is_trained: bool | None = None
+    ) -> None:
+        """Take the probability of a slice (Y, X), float32 from 0 to 1, and threshold it.
+
+        ``is_trained`` is whether the model was trained on the slice; None: it is not known.
+        """
+        if is_trained is None:
+            self._trained.pop(index, None)
+        else:
+            self._trained[index] = is_trained
         self._probabilities[index] = probability
         self._predicted.add(index)
         self.threshold_slice(index)

@@ -66,6 +66,7 @@ class StackPrediction:
         self._slices = as_stack(stack)
         self._prediction = prediction
         self._scaling: Scaling | None = None
+        self._trained: list[int] | None = None
         self._executor = ThreadPoolExecutor(1, "prediction", initializer=lower_priority)
 
     def predict(self, index: int) -> int:
@@ -86,8 +87,10 @@ class StackPrediction:
         predictor = _load(self._model, self._tta)
         if self._scaling is None:
             self._scaling = predictor.card.scaling.for_stack(self._slices)
+            self._trained = predictor.card.trained_slices(self._slices)
         image = np.asarray(self._slices[index])
-        self._prediction.store(index, predictor.predict_slice(image, self._scaling))
+        is_trained = None if self._trained is None else index in self._trained
+        self._prediction.store(index, predictor.predict_slice(image, self._scaling), is_trained)
         return index
 
     def __enter__(self) -> StackPrediction:

@@ -21,6 +21,7 @@ from napari_unet.layers.plugin_layers import (
     ERRORS,
     MASK,
     ROLE_KEY,
+    TRAINED_KEY,
     corrected_slices,
     is_preview,
     is_sparse_layer,
@@ -37,7 +38,7 @@ OF_IMAGES = ("gamma",)
 OF_LABELS = ("brush_size", "selected_label")
 OF_PLACE = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
 KNOWN = {*COMMON, *OF_IMAGES, *OF_LABELS, *OF_PLACE, "contrast_limits", "colormap"}
-KEPT_METADATA = (CONVENTION_KEY, CORRECTED_KEY, ROLE_KEY)
+KEPT_METADATA = (CONVENTION_KEY, CORRECTED_KEY, ROLE_KEY, TRAINED_KEY)
 
 
 def is_kept(layer: Layer) -> bool:
@@ -114,11 +115,13 @@ def check_state(state: ProjectState, source: Path) -> None:
 
 
 def _try(record: LayerRecord) -> None:
-    convention, corrected = map(record.metadata.get, (CONVENTION_KEY, CORRECTED_KEY))
+    convention = record.metadata.get(CONVENTION_KEY)
     if convention is not None:
         LabelConvention(convention)
-    if corrected is not None and not all(type(index) is int for index in corrected):
-        raise ValueError(f"corrected slices are {corrected!r:.50}")
+    for key in (CORRECTED_KEY, TRAINED_KEY):
+        slices = record.metadata.get(key, [])
+        if not all(type(index) is int for index in slices):
+            raise ValueError(f"{key} are {slices!r:.50}")
     attributes = _known(record.attributes)
     ndim = len(attributes.get("scale", (1, 1, 1)))
     pixel = np.zeros((1,) * ndim, np.uint8)

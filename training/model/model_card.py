@@ -19,8 +19,9 @@ from training.presets.geometry import Geometry
 from training.presets.registry import find_preset
 from training.sampling.displacement import Displacement, measure_displacement
 from training.stacks.even_slices import pick_evenly
+from training.stacks.fingerprint import fingerprint
 from training.stacks.holdout import MINIMUM_SLICES, split_fold
-from training.stacks.scaling import Scaling
+from training.stacks.scaling import Scaling, Slices
 from training.stacks.training_set import TrainingSet
 
 METADATA_KEY = "napari_unet"
@@ -50,6 +51,8 @@ class ModelCard:
         Slices of that stack that the network has seen; empty: those of the fold.
     data : str
         Name of the stack that it was trained on.
+    fingerprint : str
+        By which that stack is known again, see :func:`fingerprint`; empty: it is not known.
     num_classes : int
         Classes that the network tells apart: membrane and inside.
     threshold : float
@@ -65,6 +68,7 @@ class ModelCard:
     fold: int = 1
     train_slices: tuple[int, ...] = ()
     data: str = ""
+    fingerprint: str = ""
     num_classes: int = 2
     threshold: float = DEFAULT_THRESHOLD
     version: str = __version__
@@ -79,6 +83,15 @@ class ModelCard:
         if self.train_slices:
             return list(self.train_slices)
         return split_fold(length, self.fold)[0]
+
+    def trained_slices(self, stack: Slices) -> list[int] | None:
+        """List the slices of a stack (Z, Y, X) that the network was trained on.
+
+        None where it is not known to be the stack of the training.
+        """
+        if not self.fingerprint or fingerprint(stack) != self.fingerprint:
+            return None
+        return self.seen_slices(len(stack))
 
     def inherit_slices(self, former: ModelCard) -> ModelCard:
         """Make the card of a network that began from another's weights.
@@ -104,8 +117,8 @@ class ModelCard:
         for name, (numbers, least, most) in limits.items():
             if not all(is_number(number) and least <= number <= most for number in numbers):
                 raise ValueError(f"{name} is {numbers!r:.50}")
-        if not all(isinstance(text, str) for text in (self.data, self.version)):
-            raise ValueError("data or version is not a text")
+        if not all(isinstance(text, str) for text in (self.data, self.fingerprint, self.version)):
+            raise ValueError("data, fingerprint or version is not a text")
 
     def to_json(self) -> str:
         """Write the card as JSON."""
@@ -153,6 +166,7 @@ def describe_model(config: TrainingConfig, data: TrainingSet) -> ModelCard:
         fold=config.cross_valid_ind,
         train_slices=tuple(sorted(data.train_slices)),
         data=data.name,
+        fingerprint=fingerprint(data.images),
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from napari import Viewer
 from napari.layers import Image, Labels
 
-from napari_unet.layers.plugin_layers import add_mask, add_probability
+from napari_unet.layers.plugin_layers import add_mask, add_probability, note_trained_slices
 from napari_unet.layers.slices import displayed_slice
 from napari_unet.prediction.live_prediction import LivePrediction
 
@@ -39,7 +39,8 @@ class PredictedLayers:
         return self.mask, self.probability
 
     def refresh(self, viewer: Viewer, index: int) -> None:
-        """Draw a slice again, if it is the one that is displayed."""
+        """Draw a slice that was predicted, if it is the one that is displayed."""
+        note_trained_slices(self.mask, self.prediction.trained_slices)
         for layer in self.layers:
             if displayed_slice(viewer, layer) == index:
                 layer.refresh()

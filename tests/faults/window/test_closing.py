@@ -256,11 +256,11 @@ def test_a_prediction_ends_with_the_window(
     begun, go_on, stored = threading.Event(), threading.Event(), []
     store = LivePrediction.store
 
-    def store_slowly(prediction: LivePrediction, index: int, probability: Any) -> None:
+    def store_slowly(prediction: LivePrediction, index: int, *rest: Any) -> None:
         begun.set()
         go_on.wait()
         stored.append(index)
-        store(prediction, index, probability)
+        store(prediction, index, *rest)
 
     monkeypatch.setattr(LivePrediction, "store", store_slowly)
     dock = viewer.window.add_plugin_dock_widget(PLUGIN, "Predict")[1]

@@ -25,6 +25,7 @@ from napari_unet.widgets.evaluate.canvas import grid_shape
 from napari_unet.widgets.evaluate.dock import EvaluateDock
 from training.metrics.neuron_metrics import neuron_figures_of_mask
 from training.metrics.pixel_metrics import overlap_figures
+from training.stacks.fingerprint import fingerprint
 
 Button = Callable[..., object]
 EXPORTED_TIFS = ("mask", "probability")
@@ -331,6 +332,33 @@ def test_slices_that_were_never_predicted_are_not_exported_unasked(
     answered = in_dialogs(refuse)
     button(dock, "Export…").click()
     qtbot.waitUntil(lambda: len(answered) == 1)
+
+
+@pytest.mark.parametrize("is_other_stack", [False, True])
+def test_a_prediction_tells_which_slices_its_model_was_trained_on(
+    viewer: Viewer,
+    truth: Labels,
+    images: np.ndarray,
+    write_model: Callable[..., Path],
+    button: Button,
+    qtbot: QtBot,
+    is_other_stack: bool,
+) -> None:
+    trained_on = images + 1 if is_other_stack else images
+    model = write_model(train_slices=(0, 1, 4), fingerprint=fingerprint(trained_on))
+    _, predict = viewer.window.add_plugin_dock_widget("napari-unet-mindspore", "Predict")
+    _, dock = viewer.window.add_plugin_dock_widget("napari-unet-mindspore", "Evaluate")
+    predict.use_model(model)
+    qtbot.waitUntil(button(predict, "Predict all slices").isEnabled)
+    button(predict, "Predict all slices").click()
+    qtbot.waitUntil(lambda: button(predict, "Predict all slices").isVisibleTo(predict))
+    if is_other_stack:
+        qtbot.waitUntil(lambda: "mean" in summary(dock))
+        assert column(dock, 0) == list(range(7))
+    else:
+        marks = ["○ 0", "○ 1", "● 2", "● 3", "○ 4", "● 5", "● 6"]
+        qtbot.waitUntil(lambda: column(dock, 0) == marks)
+        qtbot.waitUntil(lambda: "held out 4" in summary(dock) and "training 3" in summary(dock))
 
 
 def test_layers_that_do_not_fit_are_reported(
