@@ -32,6 +32,12 @@ def say(text: str, *, end: str = "\n", to_stderr: bool = False) -> None:
     print(printable(text), end=end, file=stream, flush=True)
 
 
+def warn(text: str) -> None:
+    """Print a warning on the standard error; nothing where there is none."""
+    if text:
+        say(f"Warning: {text}", to_stderr=True)
+
+
 def printable(text: str) -> str:
     """Give a text that does nothing to a terminal: controls, and half characters, as codes.
 

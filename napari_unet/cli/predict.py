@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -22,10 +23,11 @@ from napari_unet.cli.options import (
 from napari_unet.cli.progress_bar import ProgressBar
 from napari_unet.labelling.uncertainty import slice_uncertainty, uncertainty_csv
 from napari_unet.prediction.predictor import load_predictor
+from napari_unet.prediction.result_warnings import share_warning, stack_warning
 from napari_unet.stacks.mask_files import mask_page, submission_page
 from napari_unet.stacks.pixel_size import read_pixel_size
 from napari_unet.stacks.tif_writer import TifWriter, check_output
-from training.console import say
+from training.console import say, warn
 from training.errors import UserError
 from training.files.atomic_files import write_atomically
 from training.label_convention import LabelConvention
@@ -105,7 +107,7 @@ def command(
     paths = {kind: path for kind, path in outputs.items() if path is not None}
     tables = [uncertainty] if uncertainty is not None else []
     _check_outputs(stack, [*paths.values(), *tables], overwrite)
-    unsure = []
+    unsure, membrane = [], 0
     with ExitStack() as cleanup:
         slices = cleanup.enter_context(StackFile(stack))
         predictor = load_predictor(model, device=device, precision=precision, tta=tta)
@@ -121,9 +123,12 @@ def command(
             )
             for kind, path in paths.items()
         }
-        predictions = predictor.predict(slices)
+        scaling = predictor.card.scaling.for_stack(slices)
+        warn(stack_warning(predictor.card.scaling, scaling))
+        predictions = predictor.predict(slices, scaling)
         bar = ProgressBar(predictions, total=len(slices), desc="Predicting", unit="slice")
         for z, predicted in bar:
+            membrane += np.count_nonzero(predicted >= cut)
             for kind, writer in writers.items():
                 writer.write(_page(kind, predicted, cut, convention))
             if tables:
@@ -133,6 +138,7 @@ def command(
         paths["uncertainty"] = path
     for kind, path in paths.items():
         say(f"{kind}: {path}")
+    warn(share_warning(membrane, math.prod(slices.shape)))
 
 
 def _check_outputs(stack: Path, paths: list[Path], overwrite: bool) -> None:

@@ -21,10 +21,11 @@ from napari_unet.neurons.segmentation import METHODS, Segmentation, number_neuro
 from napari_unet.neurons.segmentation_choice import choose_on_training_slices
 from napari_unet.prediction.large_array import allocate
 from napari_unet.prediction.predictor import Predictor, load_predictor
+from napari_unet.prediction.result_warnings import stack_warning
 from napari_unet.stacks.mask_files import label_dtype
 from napari_unet.stacks.pixel_size import read_pixel_size
 from napari_unet.stacks.tif_writer import check_output, write_stack
-from training.console import say
+from training.console import say, warn
 from training.errors import UserError
 from training.label_convention import LabelConvention
 from training.stacks.stack_file import StackFile
@@ -116,7 +117,9 @@ def command(
         seeds = how.seeds if seeds is None else seeds
         how = Segmentation(method, threshold, seeds)
         neurons = allocate(slices.shape, np.int32)
-        found = (segment_slice(page, how) for _, page in predictor.predict(slices))
+        scaling = predictor.card.scaling.for_stack(slices)
+        warn(stack_warning(predictor.card.scaling, scaling))
+        found = (segment_slice(page, how) for _, page in predictor.predict(slices, scaling))
         numbered = number_neurons(found, link)
         bar = ProgressBar(numbered, total=len(slices), desc="Finding neurons", unit="slice")
         for index, page in enumerate(bar):

@@ -19,7 +19,7 @@ from napari_unet.prediction.openvino_runtime import compile_network, import_open
 from napari_unet.prediction.portable_model import portable_model
 from training.errors import UserError
 from training.model.model_card import ModelCard
-from training.model.slice_prediction import mean_over_symmetries, predict_slice
+from training.model.slice_prediction import predict_slice
 from training.runs.run_directory import RunDirectory
 from training.stacks.scaling import Scaling, Slices, check_pixels
 
@@ -138,12 +138,7 @@ class Predictor:
         return dataclasses.replace(self.card, scaling=chosen)
 
     def _predict_slice(self, card: ModelCard, image: NDArray[Any]) -> NDArray[np.float32]:
-        def predict(seen: NDArray[Any]) -> NDArray[np.float32]:
-            return predict_slice(self._forward, seen, card)
-
-        return (
-            mean_over_symmetries(predict, image, card.displacement) if self.tta else predict(image)
-        )
+        return predict_slice(self._forward, image, card, self.tta)
 
     def _forward(self, tile: NDArray[np.float32]) -> NDArray[np.float32]:
         request = self._requests.get()

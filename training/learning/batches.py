@@ -94,7 +94,7 @@ class Batches:
     ) -> None:
         slices = [
             Sample(
-                card.scaling.apply(data.images[index]),
+                card.scaling.apply_to_slice(data.images[index])[0],
                 data.membrane[index].astype(np.float32),
                 None if data.weights is None else data.weights[index],
             )

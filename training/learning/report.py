@@ -7,7 +7,7 @@ import socket
 import time
 from typing import Any
 
-from training.console import format_duration, say
+from training.console import format_duration, say, warn
 from training.devices.placement import Device
 from training.metrics.evaluation_report import Evaluation, zoo_line
 from training.runs.event_log import EventLog
@@ -47,7 +47,7 @@ class Report:
 
     def warn(self, message: str) -> None:
         """Report what is wrong but doesn't end the run."""
-        say(f"Warning: {message}", to_stderr=True)
+        warn(message)
         self.event("warning", message=message)
 
     def start(

@@ -135,7 +135,7 @@ class ModelCard:
         """
         try:
             values: dict[str, Any] = parse_json(text)
-            values["scaling"] = Scaling(**values["scaling"])
+            values["scaling"] = Scaling.from_fields(values["scaling"])
             for name in ("zoom", "displacement"):
                 height, width = values[name]
                 values[name] = (float(height), float(width))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -57,7 +58,9 @@ def _shift(probability: NDArray[np.float32], shift: Displacement) -> NDArray[np.
     return shift_plane(np.pad(probability, border, mode="edge"), shift, border)
 
 
-def predict_slice(forward: Forward, image: NDArray[Any], card: ModelCard) -> NDArray[np.float32]:
+def predict_slice(
+    forward: Forward, image: NDArray[Any], card: ModelCard, tta: bool = False
+) -> NDArray[np.float32]:
     """Predict the probability of membrane of one slice, at the slice's own resolution.
 
     Parameters
@@ -67,20 +70,32 @@ def predict_slice(forward: Forward, image: NDArray[Any], card: ModelCard) -> NDA
     image : array (Y, X)
         Any real dtype.
     card : ModelCard
-        Its scaling, zoom and geometry are used.
+        Its scaling, zoom, geometry and displacement are used.
+    tta : bool
+        Take the mean over flips and quarter turns.
 
     Returns
     -------
     array (Y, X) of float32
+        0 in padding, see :func:`training.stacks.padding.find_padding`.
     """
-    scaled = card.scaling.apply(image)
+    scaled, padding = card.scaling.apply_to_slice(image)
+    predict = partial(_predict_scaled, forward, card)
+    probability = (
+        mean_over_symmetries(predict, scaled, card.displacement) if tta else predict(scaled)
+    )
+    probability[padding] = 0
+    return probability
+
+
+def _predict_scaled(
+    forward: Forward, card: ModelCard, scaled: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    shape = scaled.shape[0], scaled.shape[1]
     if card.zoom != (1.0, 1.0):
         height, width = (
-            max(1, round(length * factor))
-            for length, factor in zip(image.shape, card.zoom, strict=True)
+            max(1, round(length * factor)) for length, factor in zip(shape, card.zoom, strict=True)
         )
         scaled = resize_bilinear(scaled, (height, width))
     probability = predict_tiles(forward, scaled, card.geometry)
-    if probability.shape != image.shape:
-        probability = resize_bilinear(probability, (image.shape[0], image.shape[1]))
-    return probability
+    return probability if probability.shape == shape else resize_bilinear(probability, shape)

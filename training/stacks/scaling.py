@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, Protocol
 
@@ -11,12 +12,15 @@ from numpy.typing import NDArray
 
 from training.errors import UserError
 from training.stacks.even_slices import pick_evenly
+from training.stacks.intensities import LARGEST, Difference, Intensities, compare_levels
+from training.stacks.padding import find_padding
 
 INTEGER_RANGES = (255, 4095, 65535)
 FLOAT_RANGES = (1.0, 255.0, 65535.0)
-SAMPLED_SLICES = 16
+SAMPLED_SLICES = 8
 LEVELS = 65535
-LARGEST = 1e300  # what LEVELS times is still a number
+# Of a stack's pixels, a hundredth at each end may be dust, hot pixels or anything.
+LOWEST, LOW, HIGH, HIGHEST = 1, 5, 95, 99
 
 
 class Slices(Protocol):
@@ -28,7 +32,7 @@ class Slices(Protocol):
 
 @dataclass(frozen=True)
 class Scaling:
-    """The range of intensities that becomes [-1, 1], and the dtype that it was chosen for.
+    """The range of intensities that becomes [-1, 1], and the stack that it was chosen for.
 
     Parameters
     ----------
@@ -36,43 +40,56 @@ class Scaling:
         NumPy name of the stack's dtype, such as ``uint8``.
     low, high : float
         Intensities that become -1 and 1.
+    intensities : Intensities or None
+        Those of the stack, before scaling; None where they are not known.
     """
 
     dtype: str
     low: float
     high: float
+    intensities: Intensities | None = field(default=None, compare=False)
 
     @classmethod
     def of(cls, stack: Slices) -> Scaling:
         """Choose the scaling of a stack by the rule.
 
-        8-bit: 0..255. Other integers: 0 to the smallest of 255, 4095 and 65535 that holds the
-        maximum. Floats: 0 to the smallest of 1, 255 and 65535. A stack that is not 8-bit and
-        has negative values, larger ones, or fills less than a quarter of that range: its own
-        minimum to its maximum. Hence the same image as uint8, uint16 (times 1 or 257) and
-        float (over 1 or 255) gives the same input to the network.
+        8-bit: 0..255. Other integers: 0 to the smallest of 255, 4095 and 65535 that holds all
+        but a hundredth of the pixels. Floats: 0 to the smallest of 1, 255 and 65535. A stack
+        that is not 8-bit and has negative values, larger ones, or fills less than a quarter of
+        that range: from its 5th to its 95th percentile, and half as far again at both ends, if
+        pixels are there. Hence the same image as uint8, uint16 (times 1 or 257) and float (over
+        1 or 255) gives the same input to the network, and neither padding nor a hot pixel
+        changes it.
 
         Parameters
         ----------
         stack : array (Z, Y, X), or sequence of arrays (Y, X)
-            Any real dtype. Up to 16 slices, evenly spread, are looked at.
+            Any real dtype. Up to 8 slices, evenly spread, are looked at.
 
         Raises
         ------
         UserError
             If it is empty, not of real numbers, or has infinite values or NaN.
         """
-        dtype, minimum, maximum = _extent(stack)
-        if dtype == np.uint8:
-            return cls("uint8", 0.0, 255.0)
-        ranges = FLOAT_RANGES if dtype.kind == "f" else INTEGER_RANGES
-        nominal = next((top for top in ranges if maximum <= top), None)
-        if nominal is None or minimum < 0 or maximum - minimum < nominal / 4:
-            return cls(dtype.name, minimum, maximum)
-        return cls(dtype.name, 0.0, float(nominal))
+        return _by_rule(*_measure(stack))
+
+    @classmethod
+    def from_fields(cls, fields: dict[str, Any]) -> Scaling:
+        """Make the scaling of which ``dataclasses.asdict`` gave these fields, unchecked.
+
+        Raises
+        ------
+        TypeError, KeyError or AttributeError
+            If there are others.
+        """
+        measured = fields.get("intensities")
+        if measured is not None:
+            percentiles = tuple(measured["percentiles"])
+            measured = Intensities(**{**measured, "percentiles": percentiles})
+        return cls(**{**fields, "intensities": measured})
 
     def check(self) -> None:
-        """Raise a ValueError or TypeError for a range or dtype that no stack has."""
+        """Raise a ValueError or TypeError for a range, a dtype or intensities that no stack has."""
         if np.dtype(self.dtype).kind not in "buif" or not isinstance(self.dtype, str):
             raise ValueError(f"dtype is {self.dtype!r:.50}")
         limits = self.low, self.high
@@ -80,11 +97,15 @@ class Scaling:
             raise ValueError(f"low and high are {limits!r:.50}")
         if self.low > self.high:
             raise ValueError(f"low is {self.low}, above high, which is {self.high}")
+        if self.intensities is not None:
+            self.intensities.check()
 
     def for_stack(self, stack: Slices) -> Scaling:
-        """Choose the scaling to predict a stack with: this one, if dtype and values fit it.
+        """Choose the scaling to predict a stack with, if this is that of the training stack.
 
-        Another dtype gets its own scaling by the rule.
+        A stack of the same dtype within the range is scaled like the training stack, and clipped.
+        Any other gets its own scaling by the rule, or, where it would look different from the
+        training stack then, the one that makes their 5th and 95th percentiles equal.
 
         Parameters
         ----------
@@ -96,9 +117,43 @@ class Scaling:
         UserError
             As :meth:`of`.
         """
-        dtype, minimum, maximum = _extent(stack)
-        is_fitting = dtype.name == self.dtype and self.low <= minimum and maximum <= self.high
-        return self if is_fitting else Scaling.of(stack)
+        dtype, measured = _measure(stack)
+        low, high = measured.percentiles[LOW], measured.percentiles[HIGH]
+        if dtype.name == self.dtype and self.low <= low and high <= self.high:
+            return replace(self, intensities=measured)
+        own = _by_rule(dtype, measured)
+        is_alike = self.difference(own) in (None, Difference.INVERTED)
+        return own if is_alike else self._matched(own)
+
+    def difference(self, other: Scaling) -> Difference | None:
+        """Say in what a stack scaled by another scaling differs much from this one's stack.
+
+        None also where either stack's intensities are not known.
+        """
+        mine, its = self.intensities, other.intensities
+        if mine is None or its is None:
+            return None
+        if mine.is_inverted_to(its):
+            return Difference.INVERTED
+        return compare_levels(self._levels(mine), other._levels(its))
+
+    def _matched(self, own: Scaling) -> Scaling:
+        """Scale another stack so that its percentiles become what those of this one's are."""
+        mine, its = self.intensities, own.intensities
+        if mine is None or its is None:
+            return own
+        lowest, highest = self._levels(mine)[[LOW, HIGH]].tolist()
+        low, high = its.percentiles[LOW], its.percentiles[HIGH]
+        if not (lowest < highest and low < high):
+            return own
+        span = (high - low) / (highest - lowest)
+        low -= lowest * span
+        return replace(own, low=low, high=low + span)
+
+    def _levels(self, measured: Intensities) -> NDArray[np.float64]:
+        """Scale percentiles to 0..1."""
+        span = (self.high - self.low) or 1.0
+        return np.clip((np.array(measured.percentiles) - self.low) / span, 0, 1)
 
     def apply(self, image: NDArray[Any]) -> NDArray[np.float32]:
         """Scale an image to [-1, 1]; values out of the range are clipped.
@@ -121,6 +176,25 @@ class Scaling:
             return _table(self, image.dtype).take(codes, mode="clip")
         return self._compute(image)
 
+    def apply_to_slice(self, image: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Scale a slice, and find its padding, which becomes 0 as what lies beyond a slice.
+
+        Parameters
+        ----------
+        image : array (Y, X)
+            Any real dtype.
+
+        Returns
+        -------
+        scaled : array (Y, X) of float32
+            In [-1, 1].
+        padding : array (Y, X) of bool
+            See :func:`training.stacks.padding.find_padding`.
+        """
+        scaled, padding = self.apply(image), find_padding(image)
+        scaled[padding] = 0
+        return scaled, padding
+
     def _compute(self, image: NDArray[Any]) -> NDArray[np.float32]:
         span = (self.high - self.low) or 1.0  # of a stack of one value
         level = image.astype(np.float64)
@@ -140,18 +214,37 @@ def _table(scaling: Scaling, dtype: np.dtype[Any]) -> NDArray[np.float32]:
     return scaling._compute(codes.view(dtype))
 
 
-def _extent(stack: Slices) -> tuple[np.dtype[Any], float, float]:
-    """Find the dtype, and the minimum and maximum of up to 16 slices."""
+def _measure(stack: Slices) -> tuple[np.dtype[Any], Intensities]:
+    """Find the dtype, and the intensities of up to 8 slices."""
     if len(stack) == 0:
         raise UserError("The stack is empty: it does not hold a slice.")
-    extents = []
-    for index in pick_evenly(range(len(stack)), SAMPLED_SLICES):
-        image = np.asarray(stack[index])
-        check_pixels(image, f"Slice {index}")
-        extents.append((image.min(), image.max()))
-    minimum = float(min(low for low, _ in extents))
-    maximum = float(max(high for _, high in extents))
-    return image.dtype, minimum, maximum
+    dtypes = []
+
+    def slices() -> Iterator[NDArray[Any]]:
+        for index in pick_evenly(range(len(stack)), SAMPLED_SLICES):
+            image = np.asarray(stack[index])
+            check_pixels(image, f"Slice {index}")
+            dtypes.append(image.dtype)
+            yield image
+
+    measured = Intensities.of(slices())
+    return dtypes[0], measured
+
+
+def _by_rule(dtype: np.dtype[Any], measured: Intensities) -> Scaling:
+    """Choose a scaling as :meth:`Scaling.of` says."""
+    if dtype == np.uint8:
+        return Scaling("uint8", 0.0, 255.0, measured)
+    percentiles = measured.percentiles
+    ranges = FLOAT_RANGES if dtype.kind == "f" else INTEGER_RANGES
+    lowest, highest = percentiles[LOWEST], percentiles[HIGHEST]
+    nominal = next((top for top in ranges if highest <= top), None)
+    if nominal is not None and lowest >= 0 and highest - lowest >= nominal / 4:
+        return Scaling(dtype.name, 0.0, float(nominal), measured)
+    margin = (percentiles[HIGH] - percentiles[LOW]) / 2
+    low = max(percentiles[0], percentiles[LOW] - margin)
+    high = min(percentiles[-1], percentiles[HIGH] + margin)
+    return Scaling(dtype.name, low, high, measured)
 
 
 def check_pixels(image: NDArray[Any], name: str) -> None:

@@ -24,10 +24,14 @@ from tests.napari_unet.conftest import dark_is_membrane
 from tests.training.devices.test_npus import A3_TABLE
 from training.config import preset_config
 from training.model.model_card import ModelCard
+from training.stacks.intensities import Intensities
 from training.stacks.scaling import Scaling
 
 SEED = 20150518
-CARD = ModelCard("compact", Scaling("uint8", 0.0, 255.0), train_slices=(1, 2), data="stack")
+INTENSITIES = Intensities(tuple(map(float, range(101))), -0.2)
+CARD = ModelCard(
+    "compact", Scaling("uint8", 0.0, 255.0, INTENSITIES), train_slices=(1, 2), data="stack"
+)
 LIST = """\tNPU ID                         : 1
 \tProduct Name                   : IT21DMDA
 \tChip Count                     : 2

@@ -8,10 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from click.testing import CliRunner, Result
 
+from napari_unet.cli import predict as predict_command
+from napari_unet.cli import segment as segment_command
 from napari_unet.stacks.pixel_size import read_pixel_size
+from tests.pixel_kinds import DIFFERENT, pixel_kind
+from training.stacks.scaling import Scaling
+from training.stacks.synthetic import synthetic_stack
 
 WriteModel = Callable[..., Path]
+COMMANDS = {"predict": predict_command.command, "segment": segment_command.command}
 
 
 def predict(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -208,3 +215,50 @@ def test_outputs_are_checked_before_the_model_is_loaded(stack: Path, tmp_path: P
     result = predict(tmp_path / "none.onnx", stack, "-o", tmp_path / "none" / "mask.tif")
     assert result.returncode == 2
     assert "there is no folder" in result.stderr
+
+
+@pytest.fixture
+def predict_kind(write_model: WriteModel, tmp_path: Path) -> Callable[..., Result]:
+    """``predict_kind(stack, command)`` with a model that was trained on tissue."""
+    model = write_model(scaling=Scaling.of(synthetic_stack(5, 96)[0]))
+
+    def run(stack: np.ndarray, command: str = "predict") -> Result:
+        tifffile.imwrite(tmp_path / "kind.tif", stack, photometric="minisblack")
+        arguments = [model, tmp_path / "kind.tif", "-o", tmp_path / "out.tif"]
+        return CliRunner().invoke(COMMANDS[command], list(map(str, arguments)))
+
+    return run
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("kind", DIFFERENT)
+def test_a_stack_that_differs_from_the_training_stack_is_warned_of(
+    predict_kind: Callable[..., Result], kind: str, command: str
+) -> None:
+    result = predict_kind(pixel_kind(synthetic_stack(5, 96, seed=1)[0], kind), command)
+    assert result.exit_code == 0, result.stderr
+    assert f"Warning: This stack {DIFFERENT[kind]}" in result.stderr
+    assert "first, in Fiji by" in result.stderr
+
+
+def test_a_stack_like_the_training_stack_is_not_warned_of(
+    predict_kind: Callable[..., Result],
+) -> None:
+    result = predict_kind(synthetic_stack(5, 96, seed=1)[0])
+    assert result.exit_code == 0, result.stderr
+    assert "Warning" not in result.stderr
+
+
+@pytest.mark.parametrize(("grey", "found"), [(20, "Raise"), (230, "Lower")])
+def test_a_mask_that_is_nearly_full_or_empty_is_warned_of(
+    write_model: WriteModel, tmp_path: Path, grey: int, found: str
+) -> None:
+    """A model of before does not know its stack, so nothing else is warned of."""
+    stack = np.random.default_rng(0).integers(grey, grey + 20, (5, 64, 64), dtype=np.uint8)
+    tifffile.imwrite(tmp_path / "stack.tif", stack)
+    arguments = [write_model(), tmp_path / "stack.tif", "-o", tmp_path / "out.tif"]
+    result = CliRunner().invoke(COMMANDS["predict"], list(map(str, arguments)))
+    assert result.exit_code == 0, result.stderr
+    assert "% of the pixels are membrane" in result.stderr
+    assert f"{found} the threshold" in result.stderr
+    assert "This stack" not in result.stderr

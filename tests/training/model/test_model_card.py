@@ -6,13 +6,16 @@ import pytest
 from training.errors import UserError
 from training.model.model_card import ModelCard
 from training.stacks.holdout import split_fold
+from training.stacks.intensities import Intensities
 from training.stacks.scaling import Scaling
 
-CARD = ModelCard("medical", Scaling("uint16", 0, 4095), (0.75, 0.5), fold=3, data="a.tif")
+SEEN = Intensities(tuple(map(float, range(101))), -0.25)
+CARD = ModelCard("medical", Scaling("uint16", 0, 4095, SEEN), (0.75, 0.5), fold=3, data="a.tif")
 
 
 def test_round_trip() -> None:
-    assert ModelCard.from_json(CARD.to_json()) == CARD
+    again = ModelCard.from_json(CARD.to_json())
+    assert (again, again.scaling.intensities) == (CARD, SEEN)
 
 
 def test_a_model_that_learned_on_has_seen_what_the_other_had() -> None:
@@ -32,6 +35,8 @@ def test_a_model_that_learned_on_has_seen_what_the_other_had() -> None:
         {"zoom": [1, "x"]},
         {"scaling": {"dtype": "uint8"}},
         {"scaling": None},
+        {"scaling": {"dtype": "uint8", "low": 0, "high": 1, "intensities": {"skewness": 0}}},
+        {"scaling": {"dtype": "uint8", "low": 0, "high": 1, "intensities": [1]}},
         {"unknown": 1},
     ],
 )

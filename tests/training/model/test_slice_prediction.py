@@ -2,7 +2,10 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from training.model.slice_prediction import mean_over_symmetries
+from training.model.model_card import ModelCard
+from training.model.slice_prediction import mean_over_symmetries, predict_slice
+from training.presets.registry import find_preset
+from training.stacks.scaling import Scaling
 
 
 def smooth_image(shape: tuple[int, int] = (40, 56)) -> np.ndarray:
@@ -48,3 +51,23 @@ def test_displaced_predictions_are_brought_together(displacement: tuple[int, int
     np.testing.assert_allclose(found[inner], displaced(image)[inner], atol=1e-6)
     plain = mean_over_symmetries(displaced, image)
     assert np.abs(plain - displaced(image))[inner].max() > 0.02
+
+
+@pytest.mark.parametrize("tta", [False, True])
+@pytest.mark.parametrize("preset", ["compact", "medical"])
+def test_padding_gets_no_membrane_and_looks_like_what_is_beyond(preset: str, tta: bool) -> None:
+    """Whatever the network says of it; medical resizes slices, and crops what it sees."""
+    image = np.random.default_rng(0).integers(1, 256, (64, 96), dtype=np.uint8)
+    image[:16] = 0
+    margin = find_preset(preset).geometry.margin
+    seen = []
+
+    def forward(tile: np.ndarray) -> np.ndarray:
+        seen.append(tile)
+        return np.ones_like(tile[:, :, margin : -margin or None, margin : -margin or None])
+
+    card = ModelCard(preset, Scaling("uint8", 0, 255), (1.5, 1.5), displacement=(0.6, -0.4))
+    probability = predict_slice(forward, image, card, tta)
+    np.testing.assert_allclose(probability[16:], 1, atol=1e-6)
+    assert not probability[:16].any()
+    assert all((tile == 0).mean() > 0.1 and tile.min() > -1.01 for tile in seen)

@@ -121,4 +121,5 @@ def test_zoom_of_medical_follows_the_training_stack() -> None:
         return tile[:, :, 92:-92, 92:-92]
 
     probability = predict_slice(crop, gradient, card)
-    np.testing.assert_allclose(probability, gradient / 127.5 - 1, atol=0.02)
+    inner = slice(8, -8)  # the outermost columns are of one value, as padding is
+    np.testing.assert_allclose(probability[:, inner], gradient[:, inner] / 127.5 - 1, atol=0.02)

@@ -4,8 +4,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
+from tests.pixel_kinds import ALIKE, DIFFERENT, pixel_kind
 from training.errors import UserError
+from training.stacks.intensities import Difference, Intensities
 from training.stacks.scaling import Scaling
+from training.stacks.synthetic import synthetic_stack
 
 
 @pytest.fixture
@@ -13,6 +16,12 @@ def stack() -> np.ndarray:
     stack = np.random.default_rng(0).integers(0, 256, (3, 20, 30), dtype=np.uint8)
     stack[0, 0, :2] = 0, 255
     return stack
+
+
+@pytest.fixture(scope="module")
+def tissue() -> np.ndarray:
+    """Six slices (Z, Y, X) of uint8 with dark membranes."""
+    return synthetic_stack(6, 128)[0]
 
 
 def test_8_bit_is_the_zoos_scaling() -> None:
@@ -106,7 +115,7 @@ def test_an_empty_stack_is_refused() -> None:
         Scaling.of(np.zeros((0, 4, 4)))
 
 
-def test_no_more_than_16_slices_of_a_large_stack_are_read() -> None:
+def test_no_more_than_8_slices_of_a_large_stack_are_read() -> None:
     class Counting:
         read = 0
 
@@ -119,4 +128,90 @@ def test_no_more_than_16_slices_of_a_large_stack_are_read() -> None:
 
     stack = Counting()
     Scaling.of(stack)
-    assert stack.read == 16
+    assert stack.read == 8
+
+
+@pytest.mark.parametrize("kind", ALIKE)
+def test_the_same_tissue_of_any_kind_is_nearly_the_same_input(
+    tissue: np.ndarray, kind: str
+) -> None:
+    trained, stack = Scaling.of(tissue), pixel_kind(tissue, kind)
+    chosen = trained.for_stack(stack)
+    wrong = np.abs(chosen.apply(stack[1]) - trained.apply(tissue[1]))
+    assert wrong.max() < 0.1, (chosen.low, chosen.high)
+    assert trained.difference(chosen) is None
+
+
+@pytest.mark.parametrize("kind", ALIKE)
+def test_strays_and_padding_change_no_training(tissue: np.ndarray, kind: str) -> None:
+    """The range that a training chooses holds the tissue, and little else."""
+    stack = pixel_kind(tissue, kind)
+    padded = stack.copy()
+    padded[:, :30] = stack.min()
+    padded[:, :, -10:] = stack.max()
+    for one in (stack, padded):
+        scaled = Scaling.of(one).apply(stack[1])
+        assert scaled.max() - scaled.min() > 0.8
+        assert (np.abs(scaled) == 1).mean() < 0.02
+
+
+def test_strays_in_the_model_s_own_dtype_are_clipped(tissue: np.ndarray) -> None:
+    trained = Scaling.of(pixel_kind(tissue, "12 bit"))
+    assert trained.for_stack(pixel_kind(tissue, "12 bit, hot")) == trained
+
+
+@pytest.mark.parametrize("kind", DIFFERENT)
+def test_what_differs_from_the_training_stack(tissue: np.ndarray, kind: str) -> None:
+    expected = {
+        "inverted": Difference.INVERTED,
+        "half as bright": Difference.DARKER,
+        "bright": Difference.BRIGHTER,
+        "low contrast": Difference.LESS_CONTRAST,
+    }
+    trained, stack = Scaling.of(tissue), pixel_kind(tissue, kind)
+    assert trained.difference(trained.for_stack(stack)) == expected[kind]
+    padded = np.pad(stack, ((0, 0), (60, 0), (0, 40)))
+    assert trained.difference(trained.for_stack(padded)) == expected[kind]
+
+
+def test_an_inverted_stack_is_seen_in_any_dtype(tissue: np.ndarray) -> None:
+    trained = Scaling.of(tissue)
+    for kind in ALIKE:
+        stack = pixel_kind(255 - tissue, kind)
+        assert trained.difference(trained.for_stack(stack)) == Difference.INVERTED, kind
+
+
+@pytest.mark.parametrize("border", [0, 255, 90])
+def test_padding_and_missing_sections_are_no_difference(tissue: np.ndarray, border: int) -> None:
+    padded = tissue.copy()
+    padded[:, :40] = padded[:, :, -30:] = padded[2] = border
+    trained = Scaling.of(tissue)
+    assert trained.difference(trained.for_stack(padded)) is None
+    wide = padded.astype(np.float32) * 3 - 500
+    chosen = trained.for_stack(wide)
+    np.testing.assert_allclose(
+        chosen.apply(wide[1])[60:, :60], trained.apply(tissue[1])[60:, :60], atol=0.15
+    )
+
+
+def test_a_card_without_intensities_knows_no_difference(tissue: np.ndarray) -> None:
+    former = Scaling("uint8", 0, 255)
+    assert former.difference(former.for_stack(255 - tissue)) is None
+
+
+def test_padding_becomes_what_lies_beyond_a_slice(tissue: np.ndarray) -> None:
+    tissue = tissue[0].copy()
+    tissue[:20] = 0
+    scaling = Scaling("uint8", 0, 255)
+    scaled, padding = scaling.apply_to_slice(tissue)
+    np.testing.assert_array_equal(scaled[20:], scaling.apply(tissue)[20:])
+    assert not scaled[:20].any() and padding[:20].all()
+
+
+@pytest.mark.parametrize(
+    "percentiles",
+    [(1.0,) * 100, (2.0,) + (1.0,) * 100, (0.0,) * 100 + (float("nan"),), ("a",) * 101],
+)
+def test_intensities_that_no_stack_has(percentiles: tuple[float, ...]) -> None:
+    with pytest.raises(ValueError, match="percentiles"):
+        Scaling("uint8", 0, 255, Intensities(percentiles, 0.0)).check()

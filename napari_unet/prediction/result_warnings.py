@@ -1,0 +1,64 @@
+"""What speaks against a predicted mask, in sentences for the command line and the window."""
+
+from __future__ import annotations
+
+from training.stacks.intensities import Difference
+from training.stacks.scaling import Scaling
+
+LEAST_SHARE, MOST_SHARE = 0.01, 0.5  # of membrane; a section usually has a fifth
+
+_DIFFERENT = (
+    "This stack {how} than what the model was trained on. Stretch its intensities first, in Fiji "
+    "by Process > Enhance Contrast with Normalize and all slices, or train on a few of its slices."
+)
+_HOW = {
+    Difference.DARKER: "is much darker",
+    Difference.BRIGHTER: "is much brighter",
+    Difference.LESS_CONTRAST: "has much less contrast",
+    Difference.MORE_CONTRAST: "has much more contrast",
+}
+_INVERTED = (
+    "This stack is inverted, compared with what the model was trained on: {its} lines on {ground} "
+    "ground. Invert it first, in Fiji by Edit > Invert."
+)
+
+
+def stack_warning(trained: Scaling, stack: Scaling) -> str:
+    """Warn of a stack that differs much from what a model was trained on, and say what to do.
+
+    Parameters
+    ----------
+    trained, stack : Scaling
+        That of the model's card, and that which it chose for the stack.
+
+    Returns
+    -------
+    str
+        Empty where nothing speaks against it, or the card does not know its stack.
+    """
+    difference = trained.difference(stack)
+    if difference is None:
+        return ""
+    if difference is not Difference.INVERTED:
+        return _DIFFERENT.format(how=_HOW[difference])
+    is_bright = stack.intensities is not None and stack.intensities.skewness > 0
+    its, ground = ("bright", "dark") if is_bright else ("dark", "bright")
+    return _INVERTED.format(its=its, ground=ground)
+
+
+def share_warning(membrane: int, pixels: int) -> str:
+    """Warn of a mask that is nearly empty or nearly full, and say what to do.
+
+    Parameters
+    ----------
+    membrane, pixels : int
+        Pixels that are membrane, and all that were predicted.
+    """
+    share = membrane / max(pixels, 1)
+    if not pixels or LEAST_SHARE <= share <= MOST_SHARE:
+        return ""
+    found, change = ("less", "Lower") if share < LEAST_SHARE else ("more", "Raise")
+    return (
+        f"{share:.1%} of the pixels are membrane, {found} than a section usually has. {change} the "
+        "threshold, or train on a few slices of this stack."
+    )
