@@ -58,8 +58,8 @@ def one_medical_step() -> None:
     config = preset_config("medical", batchsize=1)
     learner = Learner(config, ModelCard("medical", SCALING), Device("CPU"), 1)
     random = np.random.default_rng(0)
-    images = random.uniform(-1, 1, (1, 1, 572, 572)).astype(np.float32)
-    membrane = (random.random((1, 1, 388, 388)) < 0.2).astype(np.float32)
+    images = random.uniform(-1, 1, (1, 1, 252, 252)).astype(np.float32)
+    membrane = (random.random((1, 1, 68, 68)) < 0.2).astype(np.float32)
     loss, _ = learner.step(1, Batch(images, membrane, np.ones_like(membrane)), stop=False)
     print(loss)
 
