@@ -7,11 +7,18 @@ from typing import Any
 
 import click
 import numpy as np
+from click.core import ParameterSource
 from numpy.typing import NDArray
 
 from napari_unet.cli.options import convention_option, data_options, device_option, tta_option
 from napari_unet.cli.progress_bar import ProgressBar
-from napari_unet.evaluation.cross_validation import CrossValidation, assign_folds, evaluate_folds
+from napari_unet.evaluation.cross_validation import (
+    CrossValidation,
+    assign_folds,
+    evaluate_folds,
+    evaluate_on_strokes,
+)
+from napari_unet.evaluation.slice_sets import figures_csv
 from napari_unet.prediction.predictor import Predictor, load_predictor
 from napari_unet.stacks.tif_writer import check_output
 from training.config import FOLDS
@@ -22,7 +29,15 @@ from training.label_convention import LabelConvention
 from training.metrics.evaluation_report import Evaluation, evaluate_slices, zoo_line
 from training.metrics.pixel_metrics import DEFAULT_THRESHOLD
 from training.stacks.holdout import split_fold
-from training.stacks.training_pair import find_pair, read_stack, read_training_pair, to_membrane
+from training.stacks.sparse_labels import MEMBRANE, UNKNOWN, labelled_slices
+from training.stacks.training_pair import (
+    find_pair,
+    holds_sparse_labels,
+    read_stack,
+    read_strokes,
+    read_training_pair,
+    to_membrane,
+)
 
 
 @click.command()
@@ -55,7 +70,9 @@ from training.stacks.training_pair import find_pair, read_stack, read_training_p
 @click.option("--overwrite", is_flag=True, help="Replace files that exist.")
 @tta_option
 @device_option
+@click.pass_context
 def command(
+    context: click.Context,
     runs: tuple[Path, ...],
     data: Path,
     image: str,
@@ -75,6 +92,7 @@ def command(
     of one fold, and is evaluated on those. Give five runs, one a fold, for a cross-validation.
     With --fold all and fewer runs, slices that were seen in training are marked, and left out
     of the held-out mean. A mask as TIF, such as one corrected by hand, is evaluated as it is.
+    Where the labels are strokes, all slices that have some are evaluated, on painted pixels alone.
 
     v_rand and v_info judge neurons rather than pixels, as the ISBI 2012 challenge does; of a
     model each is taken at the threshold that is best for the slices.
@@ -89,18 +107,27 @@ def command(
     for path in (json_path, csv_path):
         if path is not None:
             check_output(path, overwrite)
-    images, membrane = read_training_pair(*find_pair(data, image, labels), convention)
+    paths = find_pair(data, image, labels)
+    is_default = context.get_parameter_source("convention") == ParameterSource.DEFAULT
+    strokes = None
+    if is_default and holds_sparse_labels(paths[1]):
+        images, strokes = read_strokes(*paths)
+        membrane = strokes == MEMBRANE
+        say(f"{paths[1]} holds strokes: 1 is membrane, 2 inside, and only painted pixels count.")
+    else:
+        images, membrane = read_training_pair(*paths, convention)
     if len(runs) == 1 and runs[0].suffix.lower() in (".tif", ".tiff"):
-        of_mask = _evaluate_mask(runs[0], mask_convention, membrane, chosen)
+        of_mask = _evaluate_mask(runs[0], mask_convention, membrane, strokes, chosen)
         report, mean = of_mask.table(), of_mask.mean
-        as_json, as_csv = of_mask.to_json(), of_mask.to_csv()
+        names = {"mask": str(runs[0]), "truth": str(paths[1])}
+        as_json, as_csv = of_mask.to_json(), _csv_of(of_mask, names)
     else:
         # In full precision the figures are those of the training.
         options = {"device": device, "precision": "f32", "tta": tta}
         predictors = {str(run): load_predictor(run, **options) for run in runs}
-        result = _evaluate_models(predictors, chosen, images, membrane)
+        result = _evaluate_models(predictors, chosen, images, membrane, strokes)
         report, mean = result.report(), result.mean()
-        as_json, as_csv = result.to_json(), result.to_csv()
+        as_json, as_csv = result.to_json(), result.to_csv(str(paths[1]))
     say(report)
     say(zoo_line(mean))
     if json_path is not None:
@@ -114,7 +141,10 @@ def _evaluate_models(
     fold: int | str | None,
     images: NDArray[Any],
     membrane: NDArray[np.bool_],
+    strokes: NDArray[Any] | None,
 ) -> CrossValidation:
+    if strokes is not None:
+        return _judge_by_strokes(predictors, fold, images, strokes)
     assignment = assign_folds(predictors, fold)
     total = sum(len(split_fold(len(images), index)[1]) for index, _ in assignment)
     with ProgressBar(total=total, desc="Evaluating", unit="slice", leave=False) as bar:
@@ -122,8 +152,37 @@ def _evaluate_models(
     return CrossValidation(folds)
 
 
+def _judge_by_strokes(
+    predictors: dict[str, Predictor],
+    fold: int | str | None,
+    images: NDArray[Any],
+    strokes: NDArray[Any],
+) -> CrossValidation:
+    if len(predictors) > 1 or fold is not None:
+        raise UserError(
+            "Strokes judge one model, on all slices that have some.",
+            "Give one run, and leave out --fold.",
+        )
+    [(name, predictor)] = predictors.items()
+    total = len(labelled_slices(strokes))
+    with ProgressBar(total=total, desc="Evaluating", unit="slice", leave=False) as bar:
+        return CrossValidation([evaluate_on_strokes(name, predictor, images, strokes, bar.update)])
+
+
+def _csv_of(evaluation: Evaluation, names: dict[str, str]) -> str:
+    slices = {
+        int(figures["index"]): {name: figures[name] for name in evaluation.mean}
+        for figures in evaluation.slices
+    }
+    return figures_csv(slices, None, list(evaluation.mean), names)
+
+
 def _evaluate_mask(
-    path: Path, convention: LabelConvention, membrane: NDArray[np.bool_], fold: int | str | None
+    path: Path,
+    convention: LabelConvention,
+    membrane: NDArray[np.bool_],
+    strokes: NDArray[Any] | None,
+    fold: int | str | None,
 ) -> Evaluation:
     mask = to_membrane(read_stack(path, "mask"), convention)
     if mask.shape != membrane.shape:
@@ -133,6 +192,14 @@ def _evaluate_mask(
         )
     number = fold if isinstance(fold, int) else None
     slices = range(len(mask)) if number is None else split_fold(len(mask), number)[1]
+    if strokes is not None:
+        labelled = labelled_slices(strokes[list(slices)])
+        certain = {slices[place]: mask[slices[place]].astype(np.float32) for place in labelled}
+        if not certain:
+            raise UserError(f"No slice of fold {fold} has strokes.", "Leave out --fold.")
+        return evaluate_slices(
+            number, certain, membrane, known={index: strokes[index] != UNKNOWN for index in certain}
+        )
     certain = {index: mask[index].astype(np.float32) for index in slices}
     pixels = evaluate_slices(number, certain, membrane)
     return pixels.with_neuron_figures(certain, membrane, thresholds=[DEFAULT_THRESHOLD])

@@ -10,13 +10,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_unet.evaluation.slice_sets import (
+    ALL,
+    HELD_OUT,
+    count_sets,
+    figures_csv,
+    means_by_set,
+    set_of,
+)
 from napari_unet.prediction.predictor import Predictor
 from training.config import FOLDS
 from training.errors import UserError
-from training.metrics.csv_table import csv_table
 from training.metrics.evaluation_report import Evaluation, evaluate_slices
 from training.metrics.pixel_metrics import format_table, mean_figures
 from training.stacks.holdout import split_fold
+from training.stacks.sparse_labels import MEMBRANE, UNKNOWN, labelled_slices
 
 Predictors = Mapping[str, Predictor]
 
@@ -40,7 +48,8 @@ class FoldEvaluation:
 
     def title(self) -> str:
         """One line that says what was evaluated, and whether that was fair."""
-        start = f"Fold {self.evaluation.fold}, {self.model}: "
+        fold = self.evaluation.fold
+        start = f"{self.model}: " if fold is None else f"Fold {fold}, {self.model}: "
         total = len(self.evaluation.slices)
         if not self.seen:
             return f"{start}{total} slices that it was not trained on"
@@ -48,6 +57,14 @@ class FoldEvaluation:
             f"{start}{len(self.seen)} of {total} slices WERE SEEN IN TRAINING "
             f"({', '.join(map(str, self.seen))}); their figures flatter"
         )
+
+    def table(self) -> str:
+        """Format the figures for a terminal; each slice says which set it is in."""
+        marks = {
+            int(figures["index"]): set_of(int(figures["index"]), self.seen)
+            for figures in self.evaluation.slices
+        }
+        return format_table(self.evaluation.slices, self.evaluation.mean, marks=marks)
 
 
 @dataclass(frozen=True)
@@ -72,21 +89,39 @@ class CrossValidation:
 
     def report(self) -> str:
         """Tables for a terminal, and the means where there are several folds."""
-        parts = [f"{fold.title()}\n{fold.evaluation.table()}" for fold in self.folds]
+        parts = [f"{fold.title()}\n{fold.table()}" for fold in self.folds]
         if len(self.folds) > 1:
             means: list[Mapping[str, Any]] = [
                 {"index": fold.evaluation.fold, **fold.evaluation.mean} for fold in self.folds
             ]
             parts.append(f"All folds\n{format_table(means, self.mean(), title='fold')}")
-            parts.append(self._held_out_sentence())
+        if len(self.folds) > 1 or self._seen():
+            parts.append(self._sets_text())
         return "\n\n".join(parts)
 
-    def _held_out_sentence(self) -> str:
-        mean = self.held_out_mean()
-        if mean is None:
-            return "Every slice was seen in training: give the runs that held them out."
-        figures = ", ".join(f"{name} {figure:.4f}" for name, figure in mean.items())
-        return f"Of the slices that were not seen in training: {figures}"
+    def _sets_text(self) -> str:
+        """Write the mean of the slices held out, and of those trained on, in a line each."""
+        slices, trained = self._by_slice(), self._seen()
+        counts = count_sets(slices, trained)
+        lines = [
+            f"{name} ({counts[name]}): "
+            + ", ".join(f"{figure} {value:.4f}" for figure, value in mean.items())
+            for name, mean in means_by_set(slices, trained).items()
+            if name != ALL
+        ]
+        if HELD_OUT not in counts:
+            lines.append("Every slice was seen in training: give the runs that held them out.")
+        return "Means\n" + "\n".join(lines)
+
+    def _by_slice(self) -> dict[int, Mapping[str, float]]:
+        return {
+            int(figures["index"]): {name: figures[name] for name in fold.evaluation.mean}
+            for fold in self.folds
+            for figures in fold.evaluation.slices
+        }
+
+    def _seen(self) -> set[int]:
+        return {index for fold in self.folds for index in fold.seen}
 
     def to_json(self) -> str:
         """Report the folds and their means, or the evaluation of a single fold."""
@@ -99,18 +134,19 @@ class CrossValidation:
         document = {"folds": folds, "mean": self.mean(), "held_out_mean": self.held_out_mean()}
         return json.dumps(document, indent=2) + "\n"
 
-    def to_csv(self) -> str:
-        """Write a line a slice of all folds, or the evaluation of a single fold."""
-        if len(self.folds) == 1:
-            return self.folds[0].evaluation.to_csv()
-        names = ["index", *self.mean()]
-        rows: list[list[object]] = []
-        for fold in self.folds:
-            for figures in fold.evaluation.slices:
-                cells = [figures[name] for name in names]
-                is_seen = figures["index"] in fold.seen
-                rows.append([fold.evaluation.fold, fold.model, *cells, is_seen])
-        return csv_table(["fold", "model", *names, "seen_in_training"], rows)
+    def to_csv(self, truth: str = "") -> str:
+        """Write a line a slice of all folds, then the means; each names the truth."""
+        of_slices = [
+            (int(figures["index"]), fold)
+            for fold in self.folds
+            for figures in fold.evaluation.slices
+        ]
+        labels: dict[str, str | Mapping[int, object]] = {
+            "model": {index: fold.model for index, fold in of_slices},
+            "fold": {index: fold.evaluation.fold for index, fold in of_slices},
+            "truth": truth,
+        }
+        return figures_csv(self._by_slice(), self._seen(), list(self.mean()), labels)
 
 
 def assign_folds(predictors: Predictors, fold: int | str | None) -> list[tuple[int, str]]:
@@ -216,3 +252,39 @@ def evaluate_fold(
         on_slice()
     pixels = evaluate_slices(fold, probabilities, membrane, card.threshold)
     return pixels.with_neuron_figures(probabilities, membrane), probabilities
+
+
+def evaluate_on_strokes(
+    name: str,
+    predictor: Predictor,
+    images: NDArray[Any],
+    labels: NDArray[Any],
+    on_slice: Callable[[], object] = lambda: None,
+) -> FoldEvaluation:
+    """Predict the slices that have strokes, and compare the painted pixels.
+
+    Parameters
+    ----------
+    name : str
+        Of the model.
+    images : array (Z, Y, X)
+        Intensities of any real dtype.
+    labels : array (Z, Y, X) of int
+        0 = unknown, 1 = membrane, 2 = inside; some are not 0.
+    on_slice : callable
+        Called after each slice, for a progress bar.
+
+    Raises
+    ------
+    UserError
+        As :func:`evaluate_fold`.
+    """
+    card, slices = predictor.card, labelled_slices(labels)
+    probabilities = {}
+    for place, probability in predictor.predict(images[slices], card.scaling.for_stack(images)):
+        probabilities[slices[place]] = probability
+        on_slice()
+    membrane, known = labels == MEMBRANE, {index: labels[index] != UNKNOWN for index in slices}
+    evaluation = evaluate_slices(None, probabilities, membrane, card.threshold, known)
+    trained = set(card.seen_slices(len(images)))
+    return FoldEvaluation(name, evaluation, [index for index in slices if index in trained])

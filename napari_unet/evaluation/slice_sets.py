@@ -64,7 +64,7 @@ def figures_csv(
     slices: Mapping[int, Figures],
     trained: Trained,
     names: Sequence[str],
-    labels: Mapping[str, str],
+    labels: Mapping[str, str | Mapping[int, object]],
     delimiter: str = ",",
 ) -> str:
     """Write a line a slice, the mean of each set, and the standard deviation over all.
@@ -73,26 +73,24 @@ def figures_csv(
     ----------
     names : sequence of str
         The figures, in the order of their columns; those that are missing stay empty.
-    labels : mapping of str to str
-        More columns, the same in every line: what was compared with what.
+    labels : mapping of str to str or mapping
+        More columns: a text that is the same in every line, or what there is of some slices.
     """
     means = means_by_set(slices, trained)
-    lines = [(index, set_of(index, trained), figures) for index, figures in slices.items()]
-    rows: list[tuple[object, str, Figures]] = [
-        *lines,
+    rows: list[tuple[Any, str, Figures]] = [
+        *((index, set_of(index, trained), figures) for index, figures in slices.items()),
         *(("mean", name, mean) for name, mean in means.items()),
         ("sd", ALL, spread_of(slices.values())),
     ]
-    cells = (
-        [
-            name,
-            kind,
-            *(f"{figures[key]:.6f}" if key in figures else "" for key in names),
-            *labels.values(),
-        ]
-        for name, kind, figures in rows
-    )
-    return csv_table(["slice", "set", *names, *labels], cells, delimiter)
+
+    def cells(name: Any, kind: str, figures: Figures) -> list[object]:
+        numbers = [f"{figures[key]:.6f}" if key in figures else "" for key in names]
+        more = (
+            label if isinstance(label, str) else label.get(name, "") for label in labels.values()
+        )
+        return [name, kind, *numbers, *more]
+
+    return csv_table(["slice", "set", *names, *labels], (cells(*row) for row in rows), delimiter)
 
 
 def _over(slices: list[Figures], statistic: Callable[..., Any]) -> dict[str, float]:

@@ -93,9 +93,10 @@ class Evaluation:
 
     def to_csv(self) -> str:
         """Write a line a slice; the last line is the mean."""
-        columns = ["index", *self.mean]
+        names = ["index", *self.mean]
         lines: list[Mapping[str, Any]] = [*self.slices, {"index": "mean", **self.mean}]
-        return csv_table(columns, ([figures[name] for name in columns] for figures in lines))
+        rows = ([figures[name] for name in names] for figures in lines)
+        return csv_table(["slice", *self.mean], rows)
 
     def table(self) -> str:
         """Format the figures as a table for a terminal."""

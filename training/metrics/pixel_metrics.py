@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,16 +98,23 @@ def mean_figures(slices: Sequence[Mapping[str, float]]) -> dict[str, float]:
 
 
 def format_table(
-    slices: Iterable[Mapping[str, float]], mean: Mapping[str, float], title: str = "slice"
+    slices: Iterable[Mapping[str, float]],
+    mean: Mapping[str, float],
+    title: str = "slice",
+    marks: Mapping[int, str] = MappingProxyType({}),
 ) -> str:
     """Format a table of slices, or of folds by ``index``, and their mean, for a terminal.
 
-    Its columns are the figures that the mean has.
+    Its columns are the figures that the mean has. ``marks`` say more of slices, by their index,
+    at the end of their lines.
     """
     header = f"{title:>5}  " + "  ".join(f"{name:>6}" for name in mean)
-    rows = [(f"{figures['index']:>5}", figures) for figures in slices] + [(f"{'mean':>5}", mean)]
+    rows: list[tuple[Any, Mapping[str, float]]] = [(line["index"], line) for line in slices]
+    rows.append(("mean", mean))
     lines = [
-        f"{label}  " + "  ".join(f"{row[name]:>{max(6, len(name))}.4f}" for name in mean)
+        f"{label:>5}  "
+        + "  ".join(f"{row[name]:>{max(6, len(name))}.4f}" for name in mean)
+        + (f"  {marks[label]}" if label in marks else "")
         for label, row in rows
     ]
     rule = "-" * len(header)

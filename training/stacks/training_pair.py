@@ -106,6 +106,36 @@ def read_training_pair(
     return images, to_membrane(labels, label_convention)
 
 
+def read_strokes(image_path: Path, labels_path: Path) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Read images and sparse labels to judge by, which may be too few to train on.
+
+    Returns
+    -------
+    images : array (Z, Y, X) of the file's dtype
+    labels : array (Z, Y, X) of int
+        0 = unknown, 1 = membrane, 2 = inside; some are not 0.
+
+    Raises
+    ------
+    UserError
+        As :class:`StackFile`; for other shapes or values, or without any stroke.
+    """
+    images, labels = read_stack(image_path, "images"), read_stack(labels_path, "labels")
+    if images.shape != labels.shape:
+        raise UserError(
+            f"{labels_path} has the shape {labels.shape}, but {image_path} has {images.shape}.",
+            "Give labels with as many slices, rows and columns as the images.",
+        )
+    if labels.dtype.kind not in "iu" or labels.min() < UNKNOWN or labels.max() > INSIDE:
+        raise UserError(
+            f"{labels_path} has other values than sparse labels have.",
+            "Label with 0 = unknown, 1 = membrane, 2 = inside.",
+        )
+    if not labels.any():
+        raise UserError(f"{labels_path} holds no stroke.", "Paint on membranes and inside cells.")
+    return images, labels
+
+
 @contextmanager
 def open_pair(
     image_path: Path, labels_path: Path, label_convention: LabelConvention

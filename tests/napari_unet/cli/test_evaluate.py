@@ -46,7 +46,8 @@ def test_one_run(write_model: WriteModel, data: Path, tmp_path: Path) -> None:
     assert lines[-1] == (f"============== Cross valid dice coeff is: {{'dice_coeff': {soft_dice}}}")
     assert lines[-2].split()[0] == "mean"
     rows = list(csv.DictReader(files[1].read_text().splitlines()))
-    assert rows[-1]["index"] == "mean"
+    assert [(row["slice"], row["set"]) for row in rows[-2:]] == [("mean", "all"), ("sd", "all")]
+    assert rows[0]["set"] == "held out" and rows[0]["truth"].endswith("train-labels.tif")
 
 
 @pytest.mark.parametrize("convention", ["isbi", "membrane"])
@@ -67,6 +68,56 @@ def test_a_mask(data: Path, tmp_path: Path, membrane: np.ndarray, convention: st
     rands = [one["v_rand"] for one in document["slices"]]
     assert rands[:3] + rands[4:] == pytest.approx([1.0] * 6, abs=0.05)
     assert rands[3] < min(rands[:3])
+
+
+@pytest.fixture
+def strokes(data: Path, membrane: np.ndarray) -> Path:
+    """Half of slices 1 and 4 is painted; on slice 5 a single stroke."""
+    labels = np.zeros(membrane.shape, np.uint8)
+    labels[[1, 4], :, 20:60] = np.where(membrane, 1, 2)[[1, 4], :, 20:60]
+    labels[5, 30, 42:46] = 1
+    path = data / "strokes.tif"
+    tifffile.imwrite(path, labels, photometric="minisblack")
+    return path
+
+
+def test_strokes_judge_a_mask_by_their_own_pixels(
+    data: Path, tmp_path: Path, membrane: np.ndarray, strokes: Path
+) -> None:
+    mask = membrane.copy()
+    mask[:, :, :20] = True  # nobody painted there
+    mask[4, 10:30] = ~mask[4, 10:30]
+    path, table = tmp_path / "mask.tif", tmp_path / "figures.csv"
+    tifffile.imwrite(path, np.where(mask, 0, 255).astype(np.uint8), photometric="minisblack")
+    result = evaluate(path, "--data", data, "--labels", "strokes.tif", "--csv", table)
+    assert result.returncode == 0, result.stderr
+    assert "holds strokes" in result.stdout
+    rows = list(csv.DictReader(table.read_text().splitlines()))
+    assert [row["slice"] for row in rows] == ["1", "4", "5", "mean", "sd"]
+    painted = (slice(None), slice(20, 60))
+    hits = (mask[4] & membrane[4])[painted].sum()
+    total = mask[4][painted].sum() + membrane[4][painted].sum()
+    assert [float(row["dice"]) for row in rows[:3]] == pytest.approx(
+        [1.0, 2 * hits / total, 1.0], abs=1e-6
+    )
+    assert "v_rand" not in rows[0]
+    assert (rows[0]["mask"], rows[0]["truth"]) == (str(path), str(strokes))
+
+
+def test_strokes_judge_a_model_and_say_what_it_was_trained_on(
+    write_model: WriteModel, data: Path, strokes: Path, tmp_path: Path
+) -> None:
+    table = tmp_path / "figures.csv"
+    model = write_model(train_slices=(0, 4))
+    result = evaluate(model, "--data", data, "--labels", strokes, "--csv", table)
+    assert result.returncode == 0, result.stderr
+    rows = list(csv.DictReader(table.read_text().splitlines()))
+    sets = {row["slice"]: row["set"] for row in rows[:3]}
+    assert sets == {"1": "held out", "4": "training", "5": "held out"}
+    assert [row["set"] for row in rows[3:]] == ["held out", "training", "all", "all"]
+    assert "held out (2): dice" in result.stdout and "training (1): dice" in result.stdout
+    refused = evaluate(model, "--data", data, "--labels", strokes, "--fold", "1")
+    assert refused.returncode == 2 and "leave out --fold" in refused.stderr
 
 
 def test_a_mask_of_another_stack(data: Path, tmp_path: Path) -> None:

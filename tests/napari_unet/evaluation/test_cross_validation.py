@@ -70,7 +70,7 @@ def test_slices_seen_in_training_are_reported(
     everything = [one for fold in result.folds for one in fold.evaluation.slices]
     assert result.mean() == mean_figures(everything)
     assert result.held_out_mean() == result.folds[1].evaluation.mean
-    assert "not seen in training: dice" in result.report()
+    assert "held out (1): dice" in result.report() and "training (4): dice" in result.report()
 
 
 def test_a_cross_validation_with_nothing_held_out(
@@ -91,8 +91,16 @@ def test_json_and_csv_of_all_folds(load: Load, images: np.ndarray, membrane: np.
     )
     assert set(document["mean"]) == {*FIGURES, *NEURON_FIGURES}
     rows = list(csv.DictReader(io.StringIO(result.to_csv())))
-    assert len(rows) == 5
-    assert [row["seen_in_training"] for row in rows] == ["True", "False", "True", "True", "True"]
+    sets = [(row["slice"], row["fold"], row["set"]) for row in rows[:-4]]
+    assert sets == [
+        (str(one["index"]), str(number), "held out" if number == 1 else "training")
+        for number, fold in enumerate(result.folds)
+        for one in fold.evaluation.slices
+    ]
+    ends = [(row["slice"], row["set"]) for row in rows[-4:]]
+    assert ends == [("mean", "held out"), ("mean", "training"), ("mean", "all"), ("sd", "all")]
+    held_out = result.held_out_mean()
+    assert float(rows[-4]["dice"]) == pytest.approx(held_out["dice"], abs=1e-6)
 
 
 def test_progress_is_reported_slice_by_slice(

@@ -38,7 +38,7 @@ def test_json(evaluation: Evaluation) -> None:
 
 def test_csv(evaluation: Evaluation) -> None:
     rows = list(csv.DictReader(io.StringIO(evaluation.to_csv())))
-    assert [row["index"] for row in rows] == ["4", "1", "mean"]
+    assert [row["slice"] for row in rows] == ["4", "1", "mean"]
     assert float(rows[-1]["soft_dice"]) == evaluation.mean["soft_dice"]
 
 
@@ -61,7 +61,7 @@ def test_figures_of_neurons_are_added() -> None:
     assert [figures["v_rand"] for figures in merged.slices] == pytest.approx([2 / 3, 1])
     assert merged.mean["v_info"] == 0.5
     columns = merged.to_csv().splitlines()[0].split(",")
-    assert columns == ["index", *FIGURES, *NEURON_FIGURES]
+    assert columns == ["slice", *FIGURES, *NEURON_FIGURES]
     assert merged.table().splitlines()[0].split() == ["slice", *FIGURES, *NEURON_FIGURES]
 
 
