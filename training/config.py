@@ -88,13 +88,19 @@ class TrainingConfig:
         minimum=0.1,
         maximum=100,
     )
-    device: str = option(
+    preview_slice: int = advanced(
+        -1,
+        "Slice previewed",
+        "Labelled slice to predict after each validation, to look at; -1: the first one held out.",
+        minimum=-1,
+    )
+    device: str = advanced(
         "auto",
         "Device",
         "auto (an NPU if there is one), cpu, ascend, or ascend:ID.",
         flag="device",
     )
-    cross_valid_ind: int = option(
+    cross_valid_ind: int = advanced(
         1,
         "Fold",
         "Which fifth of the slices is held out for validation.",
@@ -116,14 +122,15 @@ class TrainingConfig:
         "Passes over the training slices, on several devices.",
         minimum=1,
     )
-    steps: int = option(
+    steps: int = advanced(
         0,
         "Steps",
-        "End after this many optimizer steps; 0: after the epochs.",
+        "End after this many optimizer steps; 0 (auto): after the epochs.",
         minimum=0,
+        is_zero_automatic=True,
         flag="steps",
     )
-    seed: int = option(
+    seed: int = advanced(
         1,
         "Seed",
         "Decides the initial weights and the augmentation.",
@@ -137,6 +144,7 @@ class TrainingConfig:
         "Learning rate",
         "Peak learning rate of Adam; 0: chosen by the number of steps.",
         minimum=0,
+        is_zero_automatic=True,
     )
     lr_schedule: str = advanced(
         "constant",
@@ -202,6 +210,7 @@ class TrainingConfig:
         "Validate every",
         "Epochs between validations; 0: about 24 validations in a run.",
         minimum=0,
+        is_zero_automatic=True,
     )
     resume: bool = advanced(False, "Start from weights", "Start this new run from resume_ckpt.")
     resume_ckpt: str = advanced(

@@ -76,7 +76,7 @@ class Curves:
 
 @dataclass(frozen=True)
 class PreviewImage:
-    """Probability of a held-out slice after an epoch.
+    """Probability of a slice after an epoch.
 
     Parameters
     ----------
@@ -145,10 +145,9 @@ class RunProgress:
         return self.state.started.get("validation", "") if self.state.started else ""
 
     @property
-    def held_out_slice(self) -> int | None:
+    def preview_slice(self) -> int | None:
         """Index in the stack of the slice that previews show; None before the start."""
-        held_out = self.state.valid_slices
-        return held_out[0] if held_out else None
+        return self.state.started.get("preview_slice") if self.state.started else None
 
     @property
     def best_figure(self) -> str:
@@ -161,8 +160,7 @@ class RunProgress:
         state = self.state
         figures = dict.fromkeys(_FIGURES, "")
         if state.started is not None:
-            epochs = state.total_steps / max(state.started.get("steps_per_epoch", 1), 1)
-            figures["Epoch"] = f"{state.epoch} of {np.ceil(epochs):.0f}"
+            figures["Epoch"] = f"{state.epoch} of {state.started.get('total_epochs', '?')}"
             figures["Step"] = f"{state.step} of {state.total_steps}"
             figures["Device"] = _device(state.started)
         if state.steps:

@@ -27,7 +27,7 @@ def new_run(path: Path, total_steps: int) -> RunDirectory:
         world_size=1,
         first_step=0,
         total_steps=total_steps,
-        steps_per_epoch=EPOCH,
+        total_epochs=1,
         valid_slices=[2],
     )
     log.close()

@@ -25,13 +25,15 @@ from training.runs.run_state import RunState, load_state
 STEPS = 8
 # An epoch is 5 slices, 3 steps; validation after steps 3, 5 and 8.
 OPTIONS = ("--preset", "compact", "--batchsize", 2, "--steps", STEPS, "--device", "cpu")
+PREVIEWED = 3
 
 
 @pytest.fixture(scope="module")
 def finished(small_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
     """A run that nothing interrupted."""
     run = RunDirectory(tmp_path_factory.mktemp("runs") / "finished")
-    result = train("--data_url", small_folder, *OPTIONS, "--run_dir", run.path)
+    preview = ("--preview_slice", PREVIEWED)
+    result = train("--data_url", small_folder, *OPTIONS, *preview, "--run_dir", run.path)
     assert result.returncode == 0, result.stderr
     assert f"step: {STEPS}, loss is " in result.stdout
     assert "============== Cross valid dice coeff is: {'dice_coeff': 0." in result.stdout
@@ -73,6 +75,9 @@ def test_run_directory_is_complete(finished: RunDirectory) -> None:
     assert state.best_evaluation["mean"].items() <= evaluation["mean"].items()
     assert set(evaluation["slices"][0]) >= set(NEURON_FIGURES)
     assert len(finished.evaluation_csv.read_text().splitlines()) == 1 + 1 + 1
+    assert state.started["total_epochs"] == 3
+    assert PREVIEWED not in state.started["valid_slices"]
+    assert state.started["preview_slice"] == state.preview["slice"] == PREVIEWED
     with Image.open(finished.path / state.preview["path"]) as preview:
         assert preview.size == (SIDE, SIDE)
     assert [path.name for path in finished.list_checkpoints()] == [

@@ -31,6 +31,11 @@ class Validator:
     in between goes on from the checkpoint before, and finds, reports and writes the same again.
     What can't be written because the disk is full is tried again after the next validation; the
     training goes on.
+
+    Attributes
+    ----------
+    preview_slice : int
+        Index of the slice that is written to be looked at after each validation.
     """
 
     def __init__(
@@ -49,6 +54,8 @@ class Validator:
         self._files = KeptFiles(run, report)
         self._best = _best_soft_dice(run)
         self._best_validation: tuple[Evaluation, Probabilities] | None = None
+        is_there = config.preview_slice in data.images
+        self.preview_slice = config.preview_slice if is_there else data.valid_slices[0]
 
     def validate_and_save(self, progress: TrainingProgress, epoch: int) -> None:
         """Validate after a step; keep the model if it is the best, and a checkpoint.
@@ -68,9 +75,13 @@ class Validator:
         name = find_preset(self._config.preset).checkpoint_name
         checkpoint = self._run.checkpoint(name, epoch, step)
         self._files.put("checkpoint", checkpoint, self._learner.checkpoint(progress))
-        shown = self._data.valid_slices[0]
+        shown = self.preview_slice
+        if shown not in probabilities:
+            probability = self._learner.inference.predict(self._data.images[shown])
+        else:
+            probability = probabilities[shown]
         preview = self._run.preview_image(epoch)
-        self._files.put("preview", preview, _png(probabilities[shown]))
+        self._files.put("preview", preview, _png(probability))
         self._report.validation(step, epoch, evaluation, self._best)
         written = self._files.write()
 

@@ -101,7 +101,8 @@ class Started(_Timed):
     kind: Literal["started"]
     first_step: Count
     total_steps: Count
-    steps_per_epoch: NotRequired[Number]
+    total_epochs: NotRequired[Count]
+    preview_slice: NotRequired[Count]
     preset: NotRequired[Text]
     device: NotRequired[Text]
     world_size: NotRequired[Count]

@@ -96,7 +96,7 @@ class RunPaths(Generic[PathT]):
         return self.checkpoints / f"ckpt_{model}_adam-{epoch}_{step}.safetensors"
 
     def preview_image(self, epoch: int) -> PathT:
-        """Probability of the held-out slice after an epoch: 8-bit PNG, 255 = membrane."""
+        """Probability of the previewed slice after an epoch: 8-bit PNG, 255 = membrane."""
         return self.preview / f"epoch-{epoch:04d}.png"
 
     def relative(self, path: PathT) -> str:

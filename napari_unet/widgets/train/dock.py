@@ -14,6 +14,7 @@ from qtpy.QtWidgets import QTabWidget, QVBoxLayout
 
 from napari_unet.launchers.launcher import UploadProgress, new_run_name
 from napari_unet.launchers.servers.host_keys import UnknownHostKeyError, accept_host_key
+from napari_unet.layers.slices import displayed_slice
 from napari_unet.runs.run_list import RunSummary, list_runs
 from napari_unet.runs.run_offer import offer_run
 from napari_unet.runs.run_progress import RunProgress, failure, interruption
@@ -138,12 +139,15 @@ class TrainDock(Dock):
     def _on_start_requested(self) -> None:
         try:
             data, config = self._setup.choices()
-            remember(training=self.form.values())
+            remember(training=self.form.remembered())
             launcher = self._place.launcher()
         except UserError as error:
             self._buttons.message.tell_error(error)
             return
         self._images = self.data.images_layer
+        if self._images is not None and config.preview_slice < 0:
+            shown = displayed_slice(self._viewer, self._images)
+            config = config.replace(preview_slice=-1 if shown is None else shown)
         name = new_run_name(config, launcher.runs_folder, datetime.now())
         self._control.start(launcher, data, config, name)
 
@@ -234,7 +238,7 @@ class TrainDock(Dock):
             inform(f"Training {outcome} ({run.name})")
         if run.has_model:
             action = partial(self._predict_and_evaluate, run)
-            self._banner.offer(f"{outcome.capitalize()}.", PREDICT, action)
+            self._banner.offer(f"Training {outcome}.", PREDICT, action)
 
     def _predict_and_evaluate(self, run: RunDirectory) -> None:
         """Predict what was trained on, and judge the mask."""

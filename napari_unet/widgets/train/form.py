@@ -7,8 +7,9 @@ from dataclasses import Field, fields
 from pathlib import Path
 from typing import Any
 
-from magicgui.widgets import Widget, create_widget
+from magicgui.widgets import create_widget
 from qtpy.QtCore import Signal
+from qtpy.QtGui import QIcon
 from qtpy.QtWidgets import QFormLayout, QLabel, QVBoxLayout, QWidget
 from superqt import QCollapsible
 
@@ -20,6 +21,11 @@ from training.presets.registry import DEFAULT_PRESET, find_preset, list_presets
 # Decided by the choice of data, and by resume_ckpt.
 _ELSEWHERE = frozenset({"data_url", "image", "labels", "label_convention", "resume"})
 _LARGEST = 2**31 - 1
+_AUTO = "auto"
+_AUTOMATIC = {
+    option.name for option in fields(TrainingConfig) if option.metadata["is_zero_automatic"]
+}
+_FOR_FEW_LABELS = "for_few_labels"  # where options of the recipe for sparse labels are remembered
 
 
 class TrainingForm(QWidget):
@@ -28,7 +34,7 @@ class TrainingForm(QWidget):
     Parameters
     ----------
     remembered : mapping
-        Options to begin with, as :meth:`values` gave them; those that are no longer valid
+        Options to begin with, as :meth:`remembered` gave them; those that are no longer valid
         are left at their defaults.
     """
 
@@ -37,11 +43,14 @@ class TrainingForm(QWidget):
     def __init__(self, remembered: Mapping[str, Any], parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._convention = LabelConvention.ISBI
+        self._set_aside: dict[str, Any] = {}  # a person's choices for the other kind of labels
         options = [option for option in fields(TrainingConfig) if _is_offered(option)]
         # Any: what create_widget gives depends on the option.
         self._widgets: dict[str, Any] = {option.name: _option_widget(option) for option in options}
-        self._collapsible = QCollapsible("Advanced", parent=self, collapsedIcon="▶")
+        self._collapsible = QCollapsible("", self, QIcon(), QIcon())
         self._collapsible.addWidget(self._rows(is_advanced=True))
+        folding: Any = self._collapsible.layout()
+        folding.setContentsMargins(0, 0, 0, 0)
         self._collapsible.toggleButton().setToolTip("Options that are seldom changed.")
         self._collapsible.toggled.connect(self._on_advanced_toggled)
         self._on_advanced_toggled(False)
@@ -51,7 +60,38 @@ class TrainingForm(QWidget):
         layout.addWidget(self._collapsible)
         layout.addStretch(1)
         self._widgets["preset"].changed.connect(self._on_preset_changed)
-        self._show(_restore(remembered))
+        self.restore(remembered)
+
+    def restore(self, remembered: Mapping[str, Any]) -> None:
+        """Show options as :meth:`remembered` gave them, for the kind of labels chosen now."""
+        is_sparse = self._convention == LabelConvention.SPARSE
+        for_few = remembered.get(_FOR_FEW_LABELS, {})
+        recipe = find_preset(_preset(remembered)).sparse_recipe
+        full = {name: value for name, value in remembered.items() if name in recipe}
+        if is_sparse:
+            remembered = {**{n: v for n, v in remembered.items() if n not in recipe}, **for_few}
+        self._set_aside = full if is_sparse else dict(for_few)
+        self._show(_restore(remembered, self._convention))
+
+    def remembered(self) -> dict[str, Any]:
+        """Give what a person chose that differs from the preset, for each kind of labels its own.
+
+        Raises
+        ------
+        UserError
+            If a number isn't one.
+        """
+        values = self.values()
+        preset = find_preset(values["preset"])
+        defaults = preset_config(preset.name, label_convention=self._convention)
+        chosen = {name: value for name, value in values.items() if value != getattr(defaults, name)}
+        recipe = {name: chosen[name] for name in preset.sparse_recipe if name in chosen}
+        if self._convention == LabelConvention.SPARSE:
+            full, for_few = self._set_aside, recipe
+        else:
+            full, for_few = recipe, self._set_aside
+        others = {name: value for name, value in chosen.items() if name not in recipe}
+        return {**others, **full, _FOR_FEW_LABELS: for_few, "preset": preset.name}
 
     def open_advanced(self, is_open: bool) -> None:
         """Show or fold away the advanced options."""
@@ -63,14 +103,23 @@ class TrainingForm(QWidget):
         _offer(self._widgets["device"], ["auto", *devices])
 
     def follow_convention(self, convention: LabelConvention) -> None:
-        """Take the recipe for few labels if labels are sparse; leave it if they no longer are."""
-        former, self._convention = self._convention, convention
-        if (former == LabelConvention.SPARSE) == (convention == LabelConvention.SPARSE):
+        """Take the recipe for few labels if labels are sparse; leave it if they no longer are.
+
+        What a person changed in it is kept until labels of its kind are chosen again.
+        """
+        is_same = (self._convention == convention) or LabelConvention.SPARSE not in (
+            self._convention,
+            convention,
+        )
+        if is_same:
+            self._convention = convention
             return
-        preset = self._widgets["preset"].value
-        config = preset_config(preset, label_convention=convention)
-        for name in find_preset(preset).sparse_recipe:
-            self._widgets[name].value = getattr(config, name)
+        try:
+            remembered = self.remembered()
+        except UserError:  # a field that is being edited
+            remembered = {"preset": self._widgets["preset"].value}
+        self._convention = convention
+        self.restore(remembered)
 
     def values(self) -> dict[str, Any]:
         """Read the options by name.
@@ -85,6 +134,9 @@ class TrainingForm(QWidget):
             try:
                 values[name] = widget.value
             except (ValueError, SyntaxError):
+                if name in _AUTOMATIC and widget.native.text().strip() in ("", _AUTO):
+                    values[name] = 0
+                    continue
                 raise UserError(
                     f"{widget.label} is not a number.", "Write it as 0.001 or 1e-3."
                 ) from None
@@ -104,7 +156,10 @@ class TrainingForm(QWidget):
 
     def set_value(self, name: str, value: Any) -> None:
         """Set one option."""
-        self._widgets[name].value = value
+        widget = self._widgets[name]
+        widget.value = value
+        if name in _AUTOMATIC and value == 0:
+            widget.native.setText(_AUTO)
 
     def _show(self, config: TrainingConfig) -> None:
         for name, widget in self._widgets.items():
@@ -114,18 +169,20 @@ class TrainingForm(QWidget):
             if name == "resume_ckpt":
                 value = Path(value) if value else None
             with widget.changed.blocked():
-                widget.value = value
+                self.set_value(name, value)
 
     def _on_advanced_toggled(self, is_open: bool) -> None:
+        self._collapsible.setText(f"{'▾' if is_open else '▸'} Advanced")
         content: Any = self._collapsible.content()
         content.setVisible(is_open)  # folded to no height, its fields would still take the keyboard
         self.advanced_toggled.emit(is_open)
 
     def _on_preset_changed(self, preset: str) -> None:
         """Take the new preset's values of those options in which presets differ."""
+        self._set_aside = {}
         config = preset_config(preset, label_convention=self._convention)
         for name in preset_options():
-            self._widgets[name].value = getattr(config, name)
+            self.set_value(name, getattr(config, name))
 
     def _rows(self, is_advanced: bool) -> QWidget:
         rows = QWidget(self)
@@ -152,7 +209,7 @@ def _is_offered(option: Field[Any]) -> bool:
     return option.name not in _ELSEWHERE and has_choice
 
 
-def _option_widget(option: Field[Any]) -> Widget:
+def _option_widget(option: Field[Any]) -> Any:
     kind, metadata = type(option.default), option.metadata
     arguments: dict[str, Any] = {"tooltip": metadata["help"]}
     widget_type = None
@@ -165,12 +222,12 @@ def _option_widget(option: Field[Any]) -> Widget:
     elif metadata["choices"]:
         widget_type = "ComboBox"
         arguments["choices"] = list(metadata["choices"])
+    elif option.name in _AUTOMATIC or kind is float:
+        # A spin box would round 1e-4 to its few decimals, and can't say "auto".
+        widget_type = "LiteralEvalLineEdit"
     elif kind is int:
         arguments |= {"min": metadata["minimum"] or 0, "max": metadata["maximum"] or _LARGEST}
-    elif kind is float:
-        # A spin box would round 1e-4 to its few decimals.
-        widget_type = "LiteralEvalLineEdit"
-    return create_widget(
+    widget: Any = create_widget(
         name=option.name,
         label=metadata["title"],
         value=None if option.name == "resume_ckpt" else option.default,
@@ -178,6 +235,10 @@ def _option_widget(option: Field[Any]) -> Widget:
         widget_type=widget_type,
         options=arguments,
     )
+    if option.name == "resume_ckpt":
+        widget.choose_btn.text = "Choose…"
+        widget.choose_btn.tooltip = "Choose a file of weights to start from."
+    return widget
 
 
 def _offer(widget: Any, choices: Sequence[str]) -> None:
@@ -188,9 +249,13 @@ def _offer(widget: Any, choices: Sequence[str]) -> None:
             widget.value = chosen
 
 
-def _restore(remembered: Mapping[str, Any]) -> TrainingConfig:
+def _preset(remembered: Mapping[str, Any]) -> str:
     preset = remembered.get("preset", DEFAULT_PRESET)
-    config = preset_config(preset if preset in list_presets() else DEFAULT_PRESET)
+    return preset if preset in list_presets() else DEFAULT_PRESET
+
+
+def _restore(remembered: Mapping[str, Any], convention: LabelConvention) -> TrainingConfig:
+    config = preset_config(_preset(remembered), label_convention=convention)
     for name, value in remembered.items():
         try:
             config = config.replace(**{name: value})

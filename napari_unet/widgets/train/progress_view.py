@@ -61,7 +61,9 @@ class TrainingProgressView(QWidget):
         self._log_button.setEnabled(False)
         self._log_button.clicked.connect(self.log_requested)
         self._preview_button = QPushButton("Show preview")
-        self._preview_button.setToolTip("Go to the held-out slice that is predicted as it trains.")
+        self._preview_button.setToolTip(
+            "Go to the slice that is predicted as the training goes on."
+        )
         self._preview_button.setEnabled(False)
         self._preview_button.clicked.connect(self.preview_requested)
         self._lay_out()

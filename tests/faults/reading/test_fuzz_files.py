@@ -43,9 +43,10 @@ STEPS = [
 ]  # fmt: skip
 FIGURES = {"soft_dice": 0.9, "dice": 0.8}
 EVENTS = [
-    {"kind": "started", "time": 10.0, "first_step": 0, "total_steps": 30, "steps_per_epoch": 10,
-     "device": "cpu", "world_size": 1, "train_slices": [0, 1], "valid_slices": [2],
-     "validation": "slice 2", "initial_model": {"path": "best.safetensors", "mean": FIGURES}},
+    {"kind": "started", "time": 10.0, "first_step": 0, "total_steps": 30, "total_epochs": 3,
+     "preview_slice": 2, "device": "cpu", "world_size": 1, "train_slices": [0, 1],
+     "valid_slices": [2], "validation": "slice 2",
+     "initial_model": {"path": "best.safetensors", "mean": FIGURES}},
     *STEPS,
     {"kind": "evaluated", "time": 41.0, "step": 10, "epoch": 1, "slices": [], "mean": FIGURES},
     {"kind": "checkpoint", "time": 41.0, "step": 10, "path": "checkpoints/x", "is_best": True},

@@ -28,7 +28,7 @@ def start() -> None:
         world_size=1,
         first_step=0,
         total_steps=100,
-        steps_per_epoch=2,
+        total_epochs=1,
         valid_slices=[2],
     )
     for step in (1, 2):

@@ -77,7 +77,7 @@ class Training:
                 weights = load_file(checkpoint)["weights"]
                 done = int(_metadata(checkpoint)["steps"])
             report.start(
-                {}, done, self.steps, preset="compact", steps_per_epoch=1,
+                {}, done, self.steps, preset="compact", total_epochs=1,
                 train_slices=[0], valid_slices=[1], validation="",
             )  # fmt: skip
             best = float(_metadata(run.best)["soft_dice"]) if run.best.exists() else 0.0

@@ -27,9 +27,7 @@ def run(tmp_path: Path) -> RunDirectory:
     run = RunDirectory(tmp_path / "one")
     run.create(preset_config("compact"))
     log = EventLog(run.events)
-    log.append(
-        "started", device="CPU", world_size=1, first_step=0, total_steps=4, steps_per_epoch=2
-    )
+    log.append("started", device="CPU", world_size=1, first_step=0, total_steps=4, total_epochs=2)
     for step, loss in ((1, 0.8), (2, 0.4)):
         log.append("step", step=step, epoch=1, loss=loss, images_per_second=9.0, lr=0.01)
     log.append("evaluated", step=2, epoch=1, slices=[], mean=FIGURES)

@@ -109,7 +109,13 @@ def instant_training(
 
     def finish(run: RunDirectory) -> None:
         log = EventLog(run.events)
-        totals = {"first_step": 0, "total_steps": 3, "steps_per_epoch": 3, "valid_slices": [2]}
+        totals = {
+            "first_step": 0,
+            "total_steps": 3,
+            "total_epochs": 1,
+            "preview_slice": 2,
+            "valid_slices": [2],
+        }
         log.append("started", device="CPU", world_size=1, **totals)
         run.onnx.write_bytes(model)
         log.append("finished", step=3, seconds=1.0)

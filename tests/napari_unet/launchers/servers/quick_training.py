@@ -53,7 +53,7 @@ log.append(
     preset=config.preset,
     first_step=done,
     total_steps=config.steps,
-    steps_per_epoch=1,
+    total_epochs=1,
     train_slices=[0, 1],
     valid_slices=[2],
 )

@@ -32,9 +32,7 @@ def run(tmp_path: Path) -> RunDirectory:
     run = RunDirectory(folder / "first")
     run.create(preset_config("compact"))
     log = EventLog(run.events)
-    log.append(
-        "started", device="CPU", world_size=1, first_step=0, total_steps=9, steps_per_epoch=2
-    )
+    log.append("started", device="CPU", world_size=1, first_step=0, total_steps=9, total_epochs=5)
     log.append("stopped", step=2, seconds=65.0)
     log.close()
     run.log.write_text("step: 1\n")

@@ -67,7 +67,7 @@ def report_start(run: RunDirectory) -> None:
         run,
         "started",
         **{"device": "CPU", "world_size": 1, "first_step": 0},
-        **{"total_steps": 9, "steps_per_epoch": 3, "valid_slices": [2]},
+        **{"total_steps": 9, "total_epochs": 3, "preview_slice": 2, "valid_slices": [2]},
     )
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from pytestqt.qtbot import QtBot
-from qtpy.QtWidgets import QFormLayout, QLabel, QWidget
+from qtpy.QtWidgets import QFormLayout, QLabel, QLineEdit, QWidget
 
 from napari_unet.widgets.train.form import TrainingForm
 from training.config import TrainingConfig, preset_config
@@ -64,7 +64,7 @@ def test_what_is_remembered_and_still_valid_is_restored(qtbot: QtBot) -> None:
     remembered = {"preset": "medical", "lr": 0.003, "steps": -1, "gone": 1}
     form = make_form(qtbot, remembered)
     assert form.config() == preset_config("medical", lr=0.003)
-    assert make_form(qtbot, form.values()).config() == form.config()
+    assert make_form(qtbot, form.remembered()).config() == form.config()
     assert make_form(qtbot, {"preset": "gone"}).config() == preset_config("compact")
 
 
@@ -111,3 +111,38 @@ def test_options_that_are_folded_away_do_not_take_the_keyboard(qtbot: QtBot) -> 
     folded = [field for field in fields if not field.isVisible()]
     form.open_advanced(True)
     assert folded and all(field.isVisible() for field in folded)
+
+
+def test_what_is_chosen_for_few_labels_is_kept_apart_from_the_rest(qtbot: QtBot) -> None:
+    form = make_form(qtbot)
+    form.set_value("seed", 7)
+    form.set_value("gamma", 0.1)
+    form.follow_convention(LabelConvention.SPARSE)
+    form.set_value("epochs", 60)
+    assert form.config().gamma == preset_config("compact", label_convention="sparse").gamma
+    again = make_form(qtbot, form.remembered())
+    assert again.config() == preset_config("compact", seed=7, gamma=0.1)
+    again.follow_convention(LabelConvention.SPARSE)
+    assert again.config() == form.config()
+    again.follow_convention(LabelConvention.ISBI)
+    assert again.config() == preset_config("compact", seed=7, gamma=0.1)
+
+
+def test_values_of_a_recipe_are_not_remembered(qtbot: QtBot) -> None:
+    form = make_form(qtbot)
+    form.follow_convention(LabelConvention.SPARSE)
+    assert form.remembered() == {"preset": "compact", "for_few_labels": {}}
+
+
+def test_zero_is_called_auto_where_the_training_chooses(qtbot: QtBot) -> None:
+    form = make_form(qtbot)
+    edits = [edit for edit in form.findChildren(QLineEdit) if edit.text() == "auto"]
+    config = form.config()
+    assert (config.steps, config.lr, config.eval_interval) == (0, 0, 0)
+    for edit in edits:
+        edit.setText("2")
+    config = form.config()
+    assert (config.steps, config.lr, config.eval_interval) == (2, 2, 2)
+    for edit in edits:
+        edit.clear()
+    assert form.config() == preset_config("compact")

@@ -57,3 +57,19 @@ def test_a_blank_layer_that_was_removed_stays_away_until_it_is_revealed(images: 
     layer.reveal()
     (shown,) = previews(viewer)
     assert (shown.data == 7).all()
+
+
+def test_one_layer_serves_one_run_after_the_other_and_the_next_dock(images: Image) -> None:
+    viewer = ViewerModel()
+    layer = PreviewLayer(viewer)
+    layer.prepare(3, images)
+    layer.show(PREVIEW, images)
+    (first,) = previews(viewer)
+    layer.forget()
+    assert not first.data.any()
+    small = PreviewImage(np.full((4, 4), 9, np.uint8), slice=1, epoch=1)
+    layer.show(small, None)
+    PreviewLayer(viewer).show(PREVIEW, images)
+    assert previews(viewer) == [first]
+    assert (first.data == 7).all()
+    assert tuple(first.translate) == (150, 0, 0) and tuple(first.scale) == (50, 4, 4)

@@ -43,7 +43,7 @@ def test_no_figure_is_cut_off(
     mean = {"soft_dice": 0.9347, "dice": 0.8161}
     report(run, "step", step=57599, epoch=400, loss=0.2336, images_per_second=140.4, lr=1e-4)
     report(run, "evaluated", step=57599, epoch=400, slices=[], mean=mean)
-    started = {"device": "CPU", "world_size": 1, "total_steps": 57600, "steps_per_epoch": 144}
+    started = {"device": "CPU", "world_size": 1, "total_steps": 57600, "total_epochs": 400}
     report(run, "started", **started, first_step=57599, valid_slices=[2])
     view.resize(WIDTH - 24, 600)
     view.show()
