@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import re
+import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,8 +87,21 @@ async def open_connection(profile: Profile) -> asyncssh.SSHClientConnection:
             "Check its address in the profile and its entries in ~/.ssh/config.",
         ) from error
     except (asyncssh.Error, OSError) as error:
-        reason = "it did not answer in time" if isinstance(error, TimeoutError) else error
-        raise ConnectionLostError(f"{place} can't be reached: {reason}.") from error
+        raise ConnectionLostError(f"{place} can't be reached: {_reason(error)}.") from error
+
+
+def _reason(error: Exception) -> str:
+    """Why a server can't be reached, without numbers of errors or the words of a library."""
+    if isinstance(error, TimeoutError):
+        return "it did not answer in time"
+    if isinstance(error, socket.gaierror):
+        return "its name is unknown here"
+    # Where a name has several addresses, asyncio counts up one error for each, in its text alone.
+    named = re.search(r"Errno (\d{1,5})", str(error))
+    number = getattr(error, "errno", None) or (int(named[1]) if named else 0)
+    if number == errno.ECONNREFUSED:
+        return "nothing answers at its port"
+    return os.strerror(number).lower() if number > 0 else str(error)
 
 
 def _client_of(check: HostKeyCheck) -> type[asyncssh.SSHClient]:

@@ -36,7 +36,6 @@ class ServerChecks(QWidget):
         self._bar.setFixedHeight(6)
         self._lines = QTextEdit()
         self._lines.setReadOnly(True)
-        self._lines.setPlaceholderText("Not tested yet")
         self._profile: Profile | None = None
         self._future: Future[list[Check]] | None = None
         layout = QVBoxLayout(self)
@@ -95,6 +94,7 @@ class ServerChecks(QWidget):
         self._future = future
         self._bar.setVisible(future is not None)
         self._test.setText("Test connection" if future is None else "Stop testing")
+        self._lines.setPlaceholderText("Not tested yet" if future is None else "Testing…")
 
 
 def _as_html(check: Check) -> str:

@@ -11,6 +11,7 @@ from qtpy.QtWidgets import (
     QDialog,
     QHBoxLayout,
     QListWidget,
+    QMessageBox,
     QPushButton,
     QVBoxLayout,
     QWidget,
@@ -18,11 +19,12 @@ from qtpy.QtWidgets import (
 from superqt.utils import signals_blocked
 
 from napari_unet.launchers.servers.profiles import load_profiles, put_profile, remove_profile
-from napari_unet.widgets.common.messages import confirm, report
+from napari_unet.widgets.common.messages import ask, confirm, report
 from napari_unet.widgets.servers.checks import ServerChecks
 from napari_unet.widgets.servers.form import ServerForm
 from training.errors import UserError
 
+SAVE, DISCARD = "Save", "Discard"
 _LIST_WIDTH = 150
 
 
@@ -51,7 +53,9 @@ class ServerDialog(QDialog):
         self._save = _button("Save", "Save this server.", self._on_save)
         self._close = _button("Close", "", self.close)
         self._lay_out()
-        self._list.currentTextChanged.connect(self._on_chosen)
+        # Queued: a question must not come up in the middle of a click.
+        changed: Any = self._list.currentTextChanged
+        changed.connect(self._on_chosen, Qt.ConnectionType.QueuedConnection)
         self.checks.requested.connect(self._on_test)
         self._show_list(chosen)
 
@@ -81,10 +85,22 @@ class ServerDialog(QDialog):
         with signals_blocked(self._list):
             self._list.clear()
             self._list.addItems(names)
-            self._list.setCurrentRow(names.index(chosen) if chosen in names else -1)
-        self._on_chosen(chosen if chosen in names else "")
+        self._mark(chosen)
+        self._show(chosen if chosen in names else "")
 
     def _on_chosen(self, name: str) -> None:
+        if self._may_leave():
+            self._show_list(name)
+        else:
+            self._mark(self.former)
+
+    def _mark(self, name: str) -> None:
+        """Mark a server in the list without showing its profile."""
+        with signals_blocked(self._list):
+            found = self._list.findItems(name, Qt.MatchFlag.MatchExactly)
+            self._list.setCurrentRow(self._list.row(found[0]) if found else -1)
+
+    def _show(self, name: str) -> None:
         self.former = name
         self._remove.setEnabled(bool(name))
         self.checks.clear()
@@ -93,19 +109,51 @@ class ServerDialog(QDialog):
         else:
             self.form.clear()
 
+    def reject(self) -> None:
+        """Close, by the button, Escape or the window's frame; ask where something is not saved."""
+        if self._may_leave():
+            super().reject()
+
+    def _may_leave(self) -> bool:
+        """Ask what becomes of fields that were edited; return whether to go on."""
+        if not self.form.is_edited:
+            return True
+        roles = QMessageBox.ButtonRole
+        name = self.former or "the new server"
+        answer = ask(
+            self,
+            f"Save the changes to {name}?",
+            "They are lost otherwise.",
+            {
+                SAVE: roles.AcceptRole,
+                DISCARD: roles.DestructiveRole,
+                "Keep editing": roles.RejectRole,
+            },
+            default=SAVE,
+        )
+        return answer == DISCARD or (answer == SAVE and self._put())
+
     def _on_new(self) -> None:
-        self._show_list("")
+        if self._may_leave():
+            self._show_list("")
 
     def _on_save(self) -> None:
+        former = self.former
+        if self._put() and self.former != former:
+            self._show_list(self.former)
+
+    def _put(self) -> bool:
+        """Save the profile; return whether it is one."""
         try:
             profile = self.form.profile()
             put_profile(profile, self.former)
         except UserError as error:
             report(error)
-            return
-        if profile.name != self.former:
-            self._show_list(profile.name)
+            return False
+        self.former = profile.name
+        self.form.show_profile(profile)  # the fields are what is saved
         self.saved.emit(profile.name)
+        return True
 
     def _on_remove(self) -> None:
         if confirm(

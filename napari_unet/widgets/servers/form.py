@@ -47,11 +47,22 @@ class ServerForm(QWidget):
         """Show what holds where nothing is chosen, for a new server."""
         for name, field in self._fields.items():
             _show(self._editors[name], None if field.kind is str else field.default)
+        self._shown = self._entries()
 
     def show_profile(self, profile: Profile) -> None:
         """Show a server's profile."""
         for name, editor in self._editors.items():
             _show(editor, getattr(profile, name))
+        self._shown = self._entries()
+
+    @property
+    def is_edited(self) -> bool:
+        """Whether the fields say something else than what was shown last."""
+        return self._entries() != self._shown
+
+    def _entries(self) -> list[str]:
+        editors = self._editors.values()
+        return [one.currentText() if isinstance(one, QComboBox) else one.text() for one in editors]
 
     def profile(self) -> Profile:
         """Read the fields; a UserError if what they say is not a profile."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,16 @@ import pytest
 from napari.components import ViewerModel
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt, QTimer
-from qtpy.QtWidgets import QApplication, QLabel, QMessageBox, QPushButton, QWidget
+from qtpy.QtWidgets import (
+    QApplication,
+    QLabel,
+    QLineEdit,
+    QListWidget,
+    QMessageBox,
+    QPushButton,
+    QTextEdit,
+    QWidget,
+)
 
 from napari_unet.launchers.servers.profiles import Profile, load_profiles, save_profile
 from napari_unet.launchers.servers.remote_launcher import RemoteLauncher
@@ -145,6 +155,74 @@ def test_a_server_is_added_and_tested(
     dialog.form.show_profile(server.replace(name="renamed"))
     click(qtbot, dialog, "Save")
     assert list(load_profiles()) == ["renamed"]
+
+
+@pytest.mark.parametrize("way", ["Close", "Escape", "frame", "New", "other"])
+@pytest.mark.parametrize("choice", ["Save", "Discard", "Keep editing"])
+def test_what_was_typed_is_not_dropped_without_a_question(
+    way: str, choice: str, qtbot: QtBot
+) -> None:
+    for name in ("lab", "other"):
+        save_profile(Profile(name=name, host=f"{name}.example.org"))
+    dialog = ServerDialog("lab")
+    qtbot.addWidget(dialog)
+    dialog.show()
+    user = next(one for one in dialog.findChildren(QLineEdit) if "Your account" in one.toolTip())
+    qtbot.keyClicks(user, "me")
+    asked = answer(qtbot, choice)
+    if way in ("Close", "New"):
+        click(qtbot, dialog, way)
+    elif way == "Escape":
+        qtbot.keyClick(user, Qt.Key.Key_Escape)
+    elif way == "frame":
+        dialog.close()
+    else:
+        servers = dialog.findChild(QListWidget)
+        row = servers.visualItemRect(servers.item(1)).center()
+        qtbot.mouseClick(servers.viewport(), Qt.MouseButton.LeftButton, pos=row)
+    qtbot.waitUntil(lambda: len(asked) == 1, timeout=PATIENCE)
+    assert load_profiles()["lab"].user == ("me" if choice == "Save" else "")
+    if choice == "Keep editing":
+        assert dialog.isVisible() and user.text() == "me" and dialog.former == "lab"
+    elif way in ("New", "other"):
+        assert user.text() == "" and dialog.former == way.replace("New", "")
+    else:
+        qtbot.waitUntil(lambda: not _is_open(dialog), timeout=PATIENCE)
+
+
+def _is_open(dialog: ServerDialog) -> bool:
+    try:
+        return dialog.isVisible()
+    except RuntimeError:  # deleted
+        return False
+
+
+def test_a_dialog_that_only_shows_closes_at_once(qtbot: QtBot) -> None:
+    save_profile(Profile(name="lab", host="lab.example.org"))
+    dialog = ServerDialog("lab")
+    qtbot.addWidget(dialog)
+    dialog.show()
+    click(qtbot, dialog, "New")
+    click(qtbot, dialog, "Close")
+    qtbot.waitUntil(lambda: not _is_open(dialog), timeout=PATIENCE)
+
+
+def test_a_port_where_nothing_answers_is_said_in_words(qtbot: QtBot) -> None:
+    dialog = ServerDialog()
+    qtbot.addWidget(dialog)
+    dialog.form.show_profile(Profile(name="lab", host="127.0.0.1", port=free_port()))
+    (lines,) = dialog.findChildren(QTextEdit)
+    assert lines.placeholderText() == "Not tested yet"
+    click(qtbot, dialog, "Test connection")
+    assert lines.placeholderText() == "Testing…"
+    qtbot.waitUntil(lambda: "nothing answers at its port" in dialog.checks.text(), timeout=PATIENCE)
+    assert "Errno" not in dialog.checks.text()
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
 
 
 def test_a_form_shows_every_field_of_a_profile(qtbot: QtBot) -> None:
