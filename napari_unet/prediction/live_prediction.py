@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet.prediction.large_array import allocate
+from napari_unet.prediction.result_warnings import share_warning
 from training.stacks.stack_axes import as_stack
 
 
@@ -28,6 +30,8 @@ class LivePrediction:
         0 where nothing was predicted yet.
     mask : array of uint8, of ``shape``
         1 = membrane. A person may paint on it; see :meth:`protect_slices`.
+    stack_warning : str
+        What speaks against predicting this stack with this model; empty for nothing.
     """
 
     def __init__(self, shape: tuple[int, ...], threshold: float) -> None:
@@ -36,6 +40,8 @@ class LivePrediction:
         self.mask = allocate(shape, np.uint8)
         self._probabilities = self.probability.reshape((-1, *shape[-2:]))
         self._masks = self.mask.reshape((-1, *shape[-2:]))
+        self.stack_warning = ""
+        self._membrane: dict[int, int] = {}  # pixels of each slice that was thresholded
         self._predicted: set[int] = set()
         self._trained: dict[int, bool] = {}  # of the slices of which it is known
         self._protected: set[int] = set()
@@ -128,6 +134,13 @@ class LivePrediction:
         if index in self._predicted and index not in self._protected:
             membrane = self._masks[index].view(np.bool_)
             np.greater_equal(self._probabilities[index], self.threshold, out=membrane)
+            self._membrane[index] = np.count_nonzero(membrane)
+
+    def warning(self) -> str:
+        """Say what speaks against the stack and against the mask so far; empty for nothing."""
+        counts = list(self._membrane.values())
+        pixels = len(counts) * math.prod(self.mask.shape[-2:])
+        return " ".join(filter(None, (self.stack_warning, share_warning(sum(counts), pixels))))
 
     def threshold_all(self) -> float:
         """Make the mask of all slices; give up when the threshold is changed meanwhile.

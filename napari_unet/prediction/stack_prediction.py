@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_unet.prediction.live_prediction import LivePrediction
+from napari_unet.prediction.result_warnings import stack_warning
 from napari_unet.prediction.thread_priority import lower_priority
 from training.runs.run_directory import RunDirectory
 from training.stacks.stack_axes import as_stack
@@ -86,7 +87,9 @@ class StackPrediction:
     def _predict(self, index: int) -> int:
         predictor = _load(self._model, self._tta)
         if self._scaling is None:
-            self._scaling = predictor.card.scaling.for_stack(self._slices)
+            trained = predictor.card.scaling
+            self._scaling = trained.for_stack(self._slices)
+            self._prediction.stack_warning = stack_warning(trained, self._scaling)
             self._trained = predictor.card.trained_slices(self._slices)
         image = np.asarray(self._slices[index])
         is_trained = None if self._trained is None else index in self._trained

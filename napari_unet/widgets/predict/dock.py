@@ -22,6 +22,7 @@ from napari_unet.widgets.common.connections import Connections
 from napari_unet.widgets.common.dock import Dock
 from napari_unet.widgets.common.latest_work import LatestWork
 from napari_unet.widgets.common.layer_choice import LayerChoice
+from napari_unet.widgets.common.message_line import MessageLine
 from napari_unet.widgets.common.messages import confirm, inform, report
 from napari_unet.widgets.predict.model_choice import ModelChoice
 from napari_unet.widgets.predict.neuron_search import NeuronSearch
@@ -59,6 +60,7 @@ class PredictDock(Dock):
         self._progress = PredictionProgress()
         self._options = PredictionOptions()
         self._follower = SliceFollower(self)
+        self._warning = MessageLine()
         self._threshold = ThresholdView(load_settings().threshold)
         self._save = SaveButtons()
         self._saving = PredictionSaving(viewer, self._save)
@@ -93,6 +95,7 @@ class PredictDock(Dock):
         layout.addLayout(form)
         layout.addWidget(self._options)
         layout.addWidget(self._progress)
+        layout.addWidget(self._warning)
         layout.addSpacing(8)
         layout.addWidget(QLabel("Threshold"))
         layout.addWidget(self._threshold)
@@ -133,6 +136,7 @@ class PredictDock(Dock):
         run_in_thread(list_models, self._model.show_models)
 
     def _on_choice_changed(self) -> None:
+        self._show_warning()
         if self._image.layer is None:
             self._progress.show_missing("Open an image stack first.")
         elif self._model.model is None:
@@ -167,6 +171,7 @@ class PredictDock(Dock):
             self._follower.request(result, index, self._options.has_tta)
 
     def _on_slice_followed(self, index: int) -> None:
+        self._show_warning()
         if self._result is not None:
             self._result.refresh(self._viewer, index)
 
@@ -178,7 +183,7 @@ class PredictDock(Dock):
     def _result_for(self, image: Any, model: Any) -> PredictedLayers:
         """Find the layers of this image and model, or add new ones."""
         old = self._result
-        if old is not None and (old.image, old.model) == (image, model):
+        if old is not None and old.is_of(image, model):
             self._keep_corrected(old)
             return old
         _remember(model=str(model))
@@ -192,6 +197,7 @@ class PredictDock(Dock):
 
     def _on_slice_done(self, index: int, done: int, progress: str) -> None:
         self._progress.show_progress(done, progress)
+        self._show_warning()
         if self._result is not None:
             self._result.refresh(self._viewer, index)
 
@@ -210,6 +216,12 @@ class PredictDock(Dock):
         if self._result is not None:
             self._result.report_mask_changed()
 
+    def _show_warning(self) -> None:
+        """Say what speaks against the prediction of this image with this model."""
+        result = self._result
+        is_shown = result is not None and result.is_of(self._image.layer, self._model.model)
+        self._warning.tell(result.prediction.warning() if result and is_shown else "")
+
     def _on_threshold_changed(self, threshold: float) -> None:
         if self._result is not None:
             self._keep_corrected(self._result)
@@ -226,6 +238,7 @@ class PredictDock(Dock):
         result, threshold = done
         _remember(threshold=threshold)
         result.report_mask_changed()
+        self._show_warning()
 
     def _on_release_requested(self) -> None:
         """Ask, then drop what a person painted, in one step that can be undone."""

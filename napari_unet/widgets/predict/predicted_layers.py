@@ -33,6 +33,10 @@ class PredictedLayers:
         mask = add_mask(viewer, prediction.mask, image, f"{image.name} mask")
         return cls(image, model, prediction, mask, probability)
 
+    def is_of(self, image: Image | None, model: Path | None) -> bool:
+        """Whether it is the prediction of an image with a model."""
+        return (self.image, self.model) == (image, model)
+
     @property
     def layers(self) -> tuple[Labels, Image]:
         """The mask and the probability."""

@@ -30,6 +30,7 @@ from napari_unet.settings import default_runs_folder, load_settings
 from napari_unet.widgets.predict.dock import PredictDock
 from training.config import preset_config
 from training.runs.run_directory import RunDirectory
+from training.stacks.scaling import Scaling
 
 WriteModel = Callable[..., Path]
 Button = Callable[..., object]
@@ -174,6 +175,29 @@ def test_cancel_keeps_the_finished_slices(
     qtbot.waitUntil(lambda: "Cancelled after" in texts(dock))
     assert probability.data[0].any() and not probability.data[-1].any()
     assert layer in viewer.layers
+
+
+def test_what_speaks_against_a_prediction_stays_in_the_dock(
+    viewer: Viewer,
+    dock: PredictDock,
+    predict: Callable[..., None],
+    write_model: WriteModel,
+    images: np.ndarray,
+    qtbot: QtBot,
+) -> None:
+    dock.use_model(write_model("seen.onnx", scaling=Scaling.of(255 - images)))
+    viewer.dims.set_current_step(0, 3)
+    predict("This slice")
+    assert "This stack is inverted" in texts(dock)
+    assert "Edit > Invert" in texts(dock)
+    dock.findChild(QLabeledDoubleSlider).setValue(0.01)
+    qtbot.waitUntil(lambda: "of the pixels are membrane" in texts(dock))
+    assert "This stack is inverted" in texts(dock)
+    dock.use_model(write_model("other.onnx", scaling=Scaling.of(images)))
+    assert "This stack" not in texts(dock)
+    dock.findChild(QLabeledDoubleSlider).setValue(0.5)
+    predict()
+    assert "This stack" not in texts(dock) and "of the pixels" not in texts(dock)
 
 
 def test_removing_the_mask_ends_the_prediction(
