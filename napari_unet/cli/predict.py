@@ -26,7 +26,7 @@ from napari_unet.prediction.predictor import load_predictor
 from napari_unet.prediction.result_warnings import share_warning, stack_warning
 from napari_unet.stacks.mask_files import mask_page, submission_page
 from napari_unet.stacks.pixel_size import read_pixel_size
-from napari_unet.stacks.tif_writer import TifWriter, check_output
+from napari_unet.stacks.tif_writer import TifWriter, check_output, check_tif_output
 from training.console import say, warn
 from training.errors import UserError
 from training.files.atomic_files import write_atomically
@@ -106,7 +106,7 @@ def command(
     outputs = {"mask": output, "probability": probability, "submission": submission}
     paths = {kind: path for kind, path in outputs.items() if path is not None}
     tables = [uncertainty] if uncertainty is not None else []
-    _check_outputs(stack, [*paths.values(), *tables], overwrite)
+    _check_outputs(stack, list(paths.values()), tables, overwrite)
     unsure, membrane = [], 0
     with ExitStack() as cleanup:
         slices = cleanup.enter_context(StackFile(stack))
@@ -141,9 +141,13 @@ def command(
     warn(share_warning(membrane, math.prod(slices.shape)))
 
 
-def _check_outputs(stack: Path, paths: list[Path], overwrite: bool) -> None:
-    for path in paths:
+def _check_outputs(stack: Path, tifs: list[Path], tables: list[Path], overwrite: bool) -> None:
+    for path in tifs:
+        check_tif_output(path, overwrite)
+    for path in tables:
         check_output(path, overwrite)
+    paths = [*tifs, *tables]
+    for path in paths:
         if path.resolve() == stack.resolve():
             raise UserError(f"{path} is the stack itself.", "Choose another name for the result.")
     if len({path.resolve() for path in paths}) < len(paths):

@@ -22,9 +22,9 @@ from napari_unet.neurons.segmentation_choice import choose_on_training_slices
 from napari_unet.prediction.large_array import allocate
 from napari_unet.prediction.predictor import Predictor, load_predictor
 from napari_unet.prediction.result_warnings import stack_warning
-from napari_unet.stacks.mask_files import label_dtype
+from napari_unet.stacks.mask_files import write_numbers
 from napari_unet.stacks.pixel_size import read_pixel_size
-from napari_unet.stacks.tif_writer import check_output, write_stack
+from napari_unet.stacks.tif_writer import check_tif_output
 from training.console import say, warn
 from training.errors import UserError
 from training.label_convention import LabelConvention
@@ -105,7 +105,7 @@ def command(
       napari-unet segment runs/first test-volume.tif -o neurons.tif --threshold 0.6 --link
       napari-unet evaluate neurons.tif --data isbi
     """
-    check_output(output, overwrite)
+    check_tif_output(output, overwrite)
     if output.resolve() == stack.resolve():
         raise UserError(f"{output} is the stack itself.", "Choose another name for the result.")
     with StackFile(stack) as slices:
@@ -127,8 +127,8 @@ def command(
         size = read_pixel_size(stack)
     largest = int(neurons.max(initial=0))
     kept = None if compression == "none" else compression
-    dtype = label_dtype(neurons.dtype, largest)
-    write_stack(output, neurons, dtype, compression=kept, pixel_size=size, overwrite=overwrite)
+    options = {"compression": kept, "pixel_size": size, "overwrite": overwrite}
+    write_numbers(output, neurons, largest, **options)
     say(f"{largest} neurons: {output}")
 
 

@@ -164,7 +164,8 @@ class FolderData:
     def read(self, most_slices: int | None = None) -> StackPair:
         images_path, labels_path = find_pair(self.folder)
         with StackFile(images_path, "images") as images, StackFile(labels_path, "labels") as labels:
-            is_sparse = read_label_note(labels_path) is not None
+            note = read_label_note(labels_path)
+            is_sparse = note is not None and note.convention == LabelConvention.SPARSE
             picked = _indices(images, labels, most_slices, is_sparse)
             return StackPair(
                 _pick(images, picked),

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import weakref
 from typing import Any
+from uuid import uuid4
 
 import dask.array as da
 import numpy as np
+from numpy.typing import NDArray
 
 from training.label_convention import LabelConvention
 from training.stacks.stack_file import StackFile
@@ -16,7 +18,7 @@ EDITABLE_BYTES = 512 * 2**20
 
 
 def lazy_pixels(file: StackFile) -> Any:
-    """Map the pixels of a file where they lie in a row; else decode them page by page.
+    """Map the pixels of a file where they lie in a row; else read them slice by slice.
 
     The file is closed as soon as it is no longer needed.
 
@@ -26,19 +28,31 @@ def lazy_pixels(file: StackFile) -> Any:
         With the file's dtype, in native byte order.
     """
     shape = file.shape if len(file) > 1 else file.shape[1:]
-    series = file.series
-    if series.dataoffset is not None and series.keyframe.is_final:
-        dtype = series.dtype.newbyteorder(series.keyframe.parent.byteorder)
+    mapped = file.mapped
+    if mapped is not None:
         file.close()
-        pixels: Any = np.memmap(file.path, dtype, "r", series.dataoffset, shape)
-        if dtype.isnative:
+        pixels = mapped.reshape(shape)
+        if pixels.dtype.isnative:
             return pixels
         return da.from_array(pixels, chunks=_page_chunks(shape)).astype(file.dtype)
-    import zarr
+    stack = da.map_blocks(
+        _SliceReader(file),
+        name=f"tif-{uuid4().hex}",
+        chunks=((1,) * len(file), *((side,) for side in file.shape[1:])),
+        meta=np.empty((0, 0, 0), file.dtype),
+    )
+    return stack if len(file) > 1 else stack[0]
 
-    store = series.aszarr(chunkmode="page")
-    weakref.finalize(store, file.close)
-    return da.from_zarr(zarr.open(store, mode="r")).reshape(shape).astype(file.dtype)
+
+class _SliceReader:
+    """Reads the block of a dask array that is a slice; closes the file when no array needs it."""
+
+    def __init__(self, file: StackFile) -> None:
+        self._read = file.read
+        weakref.finalize(self, file.close)
+
+    def __call__(self, block_id: tuple[int, int, int]) -> NDArray[Any]:
+        return self._read(block_id[0])[np.newaxis]
 
 
 def lazy_membrane(data: Any, convention: LabelConvention) -> Any:

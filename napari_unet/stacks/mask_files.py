@@ -1,4 +1,4 @@
-"""Writing masks and probabilities as TIF, in the conventions of labels."""
+"""Writing masks, numbers of objects and probabilities as TIF, in the conventions of labels."""
 
 from __future__ import annotations
 
@@ -39,6 +39,29 @@ def write_sparse_labels(
     """
     note = LabelNote(LabelConvention.SPARSE, tuple(corrected_slices)).line()
     write_stack(path, labels, np.uint8, pixel_size=pixel_size, note=note, overwrite=overwrite)
+
+
+def write_numbers(path: Path, numbers: Any, largest: int, **options: Any) -> None:
+    """Write numbers of objects, such as neurons, with a note that says what they are.
+
+    Parameters
+    ----------
+    path : Path
+        The file to write.
+    numbers : array (Z, Y, X) or (Y, X) of int
+        0 and more. May be a dask array.
+    largest : int
+        The largest of them.
+    **options
+        ``compression``, ``pixel_size`` and ``overwrite`` of :class:`tif_writer.TifWriter`.
+
+    Raises
+    ------
+    UserError
+        As :class:`tif_writer.TifWriter`.
+    """
+    dtype = label_dtype(numbers.dtype, largest)
+    write_stack(path, numbers, dtype, note=LabelNote(convention=None).line(), **options)
 
 
 def mask_page(

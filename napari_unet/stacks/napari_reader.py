@@ -12,7 +12,7 @@ from napari_unet.layers.arrangement import arrange_after_adding
 from napari_unet.stacks.stack_recognition import LayerTuple, OpenedStack
 from training.errors import UserError
 from training.stacks.stack_file import StackFile
-from training.stacks.tif_structure import DAMAGED_REMEDY
+from training.stacks.tif_structure import OtherImageError
 from training.stacks.training_pair import DEFAULT_IMAGES, DEFAULT_LABELS
 
 Reader = Callable[[Any], list[Any]]
@@ -21,9 +21,9 @@ Reader = Callable[[Any], list[Any]]
 def get_reader(path: str | list[str]) -> Reader:
     """Choose how to read these files; napari's hook.
 
-    Left to napari's own readers are colour images, several channels, time series, pyramids of
-    whole slides, and folders without a pair of volume and labels. napari offers this plugin for
-    them too, by their ending alone, and reports a reader that returns None as an error.
+    Left to napari's own readers are colour images, several channels, time series, and folders
+    without a pair of volume and labels. napari offers this plugin for them too, by their ending
+    alone, and reports a reader that returns None as an error.
     """
     paths = [Path(name) for name in ([path] if isinstance(path, str) else path)]
     if len(paths) == 1 and paths[0].is_dir():
@@ -33,13 +33,12 @@ def get_reader(path: str | list[str]) -> Reader:
     files: list[StackFile] = []
     try:
         files.extend(StackFile(stack) for stack in paths)
-        is_ours = not any(file.series.is_pyramidal for file in files)
-    except UserError as error:
-        _close(files)
-        return _fail_with(error) if error.remedy == DAMAGED_REMEDY else _read_with_napari
-    if not is_ours:
+    except OtherImageError:
         _close(files)
         return _read_with_napari
+    except UserError as error:
+        _close(files)
+        return _fail_with(error)
     return lambda _: read_layers(files)
 
 

@@ -10,8 +10,8 @@ import pint
 
 from napari_unet.layers.plugin_layers import CONVENTION_KEY, CORRECTED_KEY
 from napari_unet.stacks.mask_files import (
-    label_dtype,
     write_mask,
+    write_numbers,
     write_probability,
     write_sparse_labels,
 )
@@ -73,7 +73,7 @@ def write_image(path: str, data: Any, attributes: Attributes) -> list[str]:
     """
     target, stack = _prepare(path, data, attributes)
     dtype = stack.dtype if stack.dtype in (np.uint8, np.uint16) else np.dtype(np.float32)
-    _write_pages(target, stack, dtype, attributes)
+    write_stack(target, stack, dtype, pixel_size=pixel_size_of(attributes), overwrite=True)
     return [str(target)]
 
 
@@ -130,12 +130,8 @@ def _write_labels(
         note = LabelNote(convention, tuple(corrected)).line() if corrected else ""
         write_mask(target, stack, convention, pixel_size=size, note=note, overwrite=True)
     else:
-        _write_pages(target, stack, label_dtype(stack.dtype, largest), attributes)
+        write_numbers(target, stack, largest, pixel_size=pixel_size_of(attributes), overwrite=True)
     return [str(target)]
-
-
-def _write_pages(target: Path, stack: Any, dtype: np.dtype[Any], attributes: Attributes) -> None:
-    write_stack(target, stack, dtype, pixel_size=pixel_size_of(attributes), overwrite=True)
 
 
 def _prepare(path: str, data: Any, attributes: Attributes) -> tuple[Path, Any]:

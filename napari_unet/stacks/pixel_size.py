@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 import struct
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,23 +16,42 @@ import tifffile
 
 from training.stacks.tif_structure import open_tif
 
+INCH = 2.54e7
+# Nanometres of a unit, by its names in lower case and in the singular.
 NANOMETRES = {
-    "nm": 1.0,
-    "um": 1e3,
-    "µm": 1e3,  # micro sign
-    "μm": 1e3,  # Greek mu
-    "\\u00b5m": 1e3,  # as ImageJ writes it
-    "micron": 1e3,
-    "microns": 1e3,
-    "micrometer": 1e3,
-    "nanometer": 1.0,
-    "å": 0.1,
     "pm": 1e-3,
+    "picometer": 1e-3,
+    "a": 0.1,
+    "å": 0.1,
+    "angstrom": 0.1,
+    "ångström": 0.1,
+    "ångstrom": 0.1,
+    "nm": 1.0,
+    "nanometer": 1.0,
+    "nanometre": 1.0,
+    "nano": 1.0,
+    "u": 1e3,
+    "um": 1e3,
+    "μ": 1e3,
+    "μm": 1e3,
+    "micron": 1e3,
+    "micro": 1e3,
+    "micrometer": 1e3,
+    "micrometre": 1e3,
     "mm": 1e6,
+    "millimeter": 1e6,
+    "millimetre": 1e6,
     "cm": 1e7,
+    "centimeter": 1e7,
+    "centimetre": 1e7,
     "m": 1e9,
-    "inch": 2.54e7,
+    "meter": 1e9,
+    "metre": 1e9,
+    "in": INCH,
+    "inch": INCH,
+    "inches": INCH,
 }
+_ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})")  # as ImageJ writes what is not ASCII
 # Larger pixels are a printer's resolution (72 to 600 dpi), not a microscope's.
 LARGEST = 1e4
 SMALLEST = 1e-6
@@ -77,6 +98,14 @@ def read_pixel_size(path: str | Path) -> PixelSize | None:
     return size if size.z is None or _is_length(size.z) else PixelSize(None, size.y, size.x)
 
 
+def nanometres(unit: str) -> float | None:
+    """Find the nanometres of a unit that a program or a person wrote; None if it isn't a length."""
+    written = _ESCAPED.sub(lambda match: chr(int(match[1], 16)), unit)
+    # Its compatible form has one sign for micro and one for angstrom, of the two that there are.
+    name = unicodedata.normalize("NFKC", written).strip().strip(".").lower()
+    return NANOMETRES.get(name, NANOMETRES.get(name.removesuffix("s")))
+
+
 def _is_length(length: float) -> bool:
     return SMALLEST <= length < math.inf
 
@@ -99,18 +128,19 @@ def _from_ome(xml: str) -> PixelSize | None:
 
 def _ome_length(pixels: dict[str, Any], axis: str) -> float | None:
     length = pixels.get(f"PhysicalSize{axis}")
-    factor = NANOMETRES.get(str(pixels.get(f"PhysicalSize{axis}Unit", "µm")).lower())
+    factor = nanometres(str(pixels.get(f"PhysicalSize{axis}Unit", "µm")))
     return float(length) * factor if length and factor else None
 
 
 def _from_imagej(file: tifffile.TiffFile) -> PixelSize | None:
     metadata = file.imagej_metadata or {}
-    factor = NANOMETRES.get(str(metadata.get("unit", "")).lower())
+    unit = str(metadata.get("unit", ""))
+    factor, depth = nanometres(unit), nanometres(str(metadata.get("zunit", unit)))
     size = _from_tags(file, factor)
-    if size is None or factor is None:
+    if size is None:
         return None
-    spacing = float(metadata.get("spacing", 0))
-    return PixelSize(abs(spacing) * factor or None, size.y, size.x)
+    spacing = float(metadata.get("spacing", 0)) * (depth or 0)
+    return PixelSize(abs(spacing) or None, size.y, size.x)
 
 
 def _from_tags(file: tifffile.TiffFile, factor: float | None) -> PixelSize | None:
@@ -133,4 +163,4 @@ def _tag_unit(file: tifffile.TiffFile) -> float | None:
     """Find the nanometres of the resolution tags' unit: by the TIFF standard inches if unsaid."""
     tag = file.pages.first.tags.get("ResolutionUnit")
     unit = int(tag.value) if tag is not None else 2
-    return {2: NANOMETRES["inch"], 3: NANOMETRES["cm"]}.get(unit)
+    return {2: INCH, 3: NANOMETRES["cm"]}.get(unit)

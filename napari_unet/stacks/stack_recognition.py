@@ -24,6 +24,7 @@ from napari_unet.stacks.lazy_pixels import lazy_membrane, lazy_pixels, load_to_e
 from napari_unet.stacks.pixel_size import PixelSize, read_pixel_size
 from training.label_convention import LabelConvention
 from training.stacks.even_slices import pick_evenly
+from training.stacks.label_pixels import are_even, look_like_labels
 from training.stacks.sparse_labels import read_label_note
 from training.stacks.stack_file import StackFile
 
@@ -32,7 +33,6 @@ SAMPLED_SLICES = 5
 LABEL_NAME = re.compile(
     r"(?<![a-z])(labels?|masks?|seg(mentation)?s?|gt|ground.?truth|annotations?)(?![a-z])", re.I
 )
-EVEN_SHARE = 0.8
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +69,7 @@ class OpenedStack:
         sample = np.stack([file[index] for index in picked])
         note = read_label_note(file.path)
         convention = mask_convention(sample) if note is None else note.convention
-        is_labels = convention is not None or are_named_labels(file.path.stem, sample)
+        is_labels = note is not None or convention is not None or are_labels(file.path.stem, sample)
         corrected = () if note is None else note.corrected_slices
         size = read_pixel_size(file.path)
         return cls(file.path, lazy_pixels(file), size, is_labels, convention, corrected)
@@ -132,10 +132,8 @@ def mask_convention(sample: NDArray[Any]) -> LabelConvention | None:
     )
 
 
-def are_named_labels(name: str, sample: NDArray[Any]) -> bool:
-    """Return whether a file's name says that it holds labels, and its pixels look like labels.
-
-    Neighbouring pixels of labels mostly have the same value, those of images do not.
+def are_labels(name: str, sample: NDArray[Any]) -> bool:
+    """Return whether pixels look like labels, by a file's name too.
 
     Parameters
     ----------
@@ -144,9 +142,10 @@ def are_named_labels(name: str, sample: NDArray[Any]) -> bool:
     sample : array (Z, Y, X)
         Some of its slices, of any dtype.
     """
-    if LABEL_NAME.search(name) is None or sample.dtype.kind not in "bui":
+    if sample.dtype.kind not in "bui":
         return False
-    return bool(np.mean(sample[..., 1:] == sample[..., :-1]) >= EVEN_SHARE)
+    is_named = LABEL_NAME.search(name) is not None
+    return (is_named and are_even(sample)) or look_like_labels(sample)
 
 
 def _has_two_values(sample: NDArray[Any]) -> bool:

@@ -19,6 +19,7 @@ from training.errors import UserError
 from training.files.atomic_files import UnwritableError, replacing
 from training.stacks.stack_axes import as_stack
 
+TIF_ENDINGS = (".tif", ".tiff")
 CLASSIC_LIMIT = 2**32 - 2**25  # bytes: above it a TIF needs the 64-bit form
 
 
@@ -48,6 +49,22 @@ def check_output(path: Path, overwrite: bool = False) -> None:
         )
 
 
+def check_tif_output(path: Path, overwrite: bool = False) -> None:
+    """Refuse a TIF that can't be written, or that isn't named as one.
+
+    Raises
+    ------
+    UserError
+        As :func:`check_output`.
+    """
+    check_output(path, overwrite)
+    if path.suffix.lower() not in TIF_ENDINGS:
+        raise UserError(
+            f"{path} would be a TIF, and isn't named as one.",
+            f"End its name in {' or '.join(TIF_ENDINGS)}, such as {path.stem}.tif.",
+        )
+
+
 class TifWriter:
     """Writes a stack of ``slices`` pages, one at a time. Use it in a ``with`` statement.
 
@@ -74,7 +91,7 @@ class TifWriter:
     Raises
     ------
     UserError
-        As :func:`check_output`, before anything is written; while writing, if the disk is full.
+        As :func:`check_tif_output`, before anything is written; while writing, if the disk is full.
     """
 
     def __init__(
@@ -89,7 +106,7 @@ class TifWriter:
         overwrite: bool = False,
     ) -> None:
         self._path = Path(path)
-        check_output(self._path, overwrite)
+        check_tif_output(self._path, overwrite)
         self._shape = shape
         self._dtype = np.dtype(dtype)
         self._compression = compression

@@ -47,13 +47,13 @@ class LabelNote:
 
     Parameters
     ----------
-    convention : LabelConvention
-        ``sparse``: 0 = unknown, 1 = membrane, 2 = inside.
+    convention : LabelConvention or None
+        ``sparse``: 0 = unknown, 1 = membrane, 2 = inside. None: numbers of objects.
     corrected_slices : tuple of int
         Slices that a person corrected completely.
     """
 
-    convention: LabelConvention = LabelConvention.SPARSE
+    convention: LabelConvention | None = LabelConvention.SPARSE
     corrected_slices: tuple[int, ...] = ()
 
     def line(self) -> str:
@@ -69,7 +69,8 @@ class LabelNote:
                 try:
                     content: dict[str, Any] = parse_json(line.removeprefix(_LINE_START))
                     corrected: Iterable[Any] = content["corrected_slices"]
-                    convention = LabelConvention(content["convention"])
+                    named = content["convention"]
+                    convention = None if named is None else LabelConvention(named)
                     return cls(convention, tuple(map(int, corrected)))
                 except (ValueError, TypeError, KeyError, OverflowError):
                     return None

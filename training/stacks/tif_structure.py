@@ -12,14 +12,26 @@ from typing import IO, Any
 from xml.etree import ElementTree
 
 import tifffile
+from tifffile import COMPRESSION
 
 from training.errors import UserError
 from training.files.untrusted_files import open_regular
+from training.stacks.file_formats import folder_instead_of_tif, other_format
 
 DAMAGED_REMEDY = "The file may be truncated; copy it again."
-# Bytes in memory for a byte of the file, at most: deflate, which most compressed TIFs use, makes
-# blank pixels a thousand times smaller at best.
-LARGEST_RATIO = 1100
+# Bytes of blank pixels for a byte of the file, at most: as measured, and a little more.
+LARGEST_RATIO = 1100  # of deflate, which most compressed TIFs use
+_RATIOS = {
+    COMPRESSION.LZW: 1400,
+    COMPRESSION.ZSTD: 33_000,
+    COMPRESSION.ZSTD_DEPRECATED: 33_000,
+    COMPRESSION.LZMA: 8000,
+    # A tile of one value is a few bytes, as is a row of fax.
+    COMPRESSION.LERC: 1_000_000,
+    COMPRESSION.CCITTRLE: 10_000,
+    COMPRESSION.CCITTFAX3: 10_000,
+    COMPRESSION.CCITTFAX4: 10_000,
+}
 ALWAYS_FINE = 16 * 2**20
 
 # Formats of other files, which hold or name several: napari's own reader knows them.
@@ -27,6 +39,10 @@ _OTHER_FORMATS: dict[str, Any] = dict.fromkeys(
     ("is_mmstack", "is_ndtiff", "is_micromanager"), False
 )
 _PLANE_AXES = ("SizeZ", "SizeC", "SizeT")
+
+
+class OtherImageError(UserError):
+    """A TIF that is whole, and that other programs show, but isn't one stack of grey slices."""
 
 
 def open_tif(path: Path, what: str = "images") -> tifffile.TiffFile:
@@ -47,9 +63,12 @@ def open_tif(path: Path, what: str = "images") -> tifffile.TiffFile:
     if path.exists() and not (path.is_file() or path.is_dir()):
         raise UserError(f"{path} is a pipe or a device, not a file.", DAMAGED_REMEDY)
     if path.is_dir():
-        raise UserError(f"{path} is a folder.", f"Give a TIF of the {what}.")
+        raise folder_instead_of_tif(path, what)
+    beginning = b""
     try:
         with open_regular(path) as file:
+            beginning = file.read(256)
+            file.seek(0)
             _check_chain(file, path)
         return tifffile.TiffFile(path, _multifile=False, **_OTHER_FORMATS)
     except UserError:
@@ -59,10 +78,12 @@ def open_tif(path: Path, what: str = "images") -> tifffile.TiffFile:
     except OSError as error:
         raise UserError(f"{path} can't be read: {error.strerror}.") from error
     except Exception as error:  # tifffile raises many kinds
-        raise UserError(f"{path} is not a TIF, or damaged: {error}.", DAMAGED_REMEDY) from error
+        raise other_format(path, beginning) or UserError(
+            f"{path} is not a TIF, or damaged: {error}.", DAMAGED_REMEDY
+        ) from error
 
 
-def check_memory(wanted: int, path: Path, what: str) -> None:
+def check_memory(wanted: int, path: Path, what: str, page: Any) -> None:
     """Refuse pixels that take more memory than compression can have saved in their file.
 
     Parameters
@@ -73,13 +94,17 @@ def check_memory(wanted: int, path: Path, what: str) -> None:
         The file.
     what : str
         What they are, such as "A slice".
+    page : tifffile.TiffPage
+        Any of theirs, which tells how they are compressed.
 
     Raises
     ------
     UserError
     """
     size = path.stat().st_size
-    if wanted > max(ALWAYS_FINE, LARGEST_RATIO * size):
+    # Pixels of less than a byte take one in memory.
+    ratio = _RATIOS.get(page.compression, LARGEST_RATIO) * max(1, 8 // max(page.bitspersample, 1))
+    if wanted > max(ALWAYS_FINE, ratio * size):
         raise UserError(
             f"{what} of {path} would take {wanted / 2**20:.0f} MiB, more than a file of "
             f"{size / 2**20:.2g} MiB can hold.",
@@ -118,6 +143,8 @@ def check_ome(tif: tifffile.TiffFile, path: Path) -> None:
 
     Raises
     ------
+    OtherImageError
+        Where it is one of several files.
     UserError
     """
     pages, description = len(tif.pages), tif.pages.first.description
@@ -138,7 +165,7 @@ def check_ome(tif: tifffile.TiffFile, path: Path) -> None:
         raise UserError(reason, DAMAGED_REMEDY) from error
     files = {element.get("FileName", "") for element in _elements(root, "UUID")}
     if len(files) > 1:
-        raise UserError(
+        raise OtherImageError(
             f"{path} is one of several files of an image: its OME metadata name {len(files)}.",
             "Save all of its slices as one file.",
         )

@@ -24,7 +24,6 @@ from training.stacks.sparse_labels import (
     read_label_note,
 )
 from training.stacks.stack_file import StackFile
-from training.stacks.tif_structure import check_memory
 
 DEFAULT_IMAGES = "train-volume.tif"
 DEFAULT_LABELS = "train-labels.tif"
@@ -49,10 +48,9 @@ def read_stack(path: str | Path, what: str = "images") -> NDArray[Any]:
     Raises
     ------
     UserError
-        As :class:`StackFile`; also for a stack that can't fit into memory.
+        As :class:`StackFile`.
     """
     with StackFile(Path(path), what) as stack:
-        check_memory(math.prod(stack.shape) * stack.dtype.itemsize, stack.path, "The stack")
         pages = np.empty(stack.shape, stack.dtype)
         for index, page in enumerate(stack):
             pages[index] = page

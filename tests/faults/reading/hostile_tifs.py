@@ -145,13 +145,14 @@ LEGAL: dict[str, Callable[[Path, NDArray[Any]], None]] = {
     "OME": _options(ome=True, metadata={"axes": "ZYX"}),
     "OME of times": _options(ome=True, metadata={"axes": "TYX"}),
     "no metadata": _options(metadata=None),
-    "white is zero": _options(photometric="miniswhite"),
+    "white is zero": lambda path, stack: tifffile.imwrite(path, ~stack, photometric="miniswhite"),
     "by hand": _by_hand(),
     "planar": _by_hand(PLANAR=2),
     "pages behind each other": lambda path, stack: _write_backwards(path, stack),
 }
 DTYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64", "int64",
           "uint64", "float16")  # fmt: skip
+UNSIGNED = ("uint8", "uint16", "uint32", "uint64")
 IMAGEJ_DTYPES = ("uint8", "uint16", "int16", "float32")
 NO_OME_DTYPES = ("int64", "uint64", "float16")
 PREDICTED = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64")
@@ -159,7 +160,7 @@ PREDICTED = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "
 
 def fits(maker: str, dtype: str) -> bool:
     """Whether a program can write a dtype in that way."""
-    allowed = {"ImageJ": IMAGEJ_DTYPES, "predictor": PREDICTED}
+    allowed = {"ImageJ": IMAGEJ_DTYPES, "predictor": PREDICTED, "white is zero": UNSIGNED}
     if maker.startswith("OME") and dtype in NO_OME_DTYPES:
         return False
     return dtype in allowed.get(maker, DTYPES)

@@ -112,7 +112,7 @@ def test_a_folder_instead_of_a_file(tmp_path: Path) -> None:
         read_stack(tmp_path)
 
 
-@pytest.mark.parametrize("content", [b"", b"text", b"\x89PNG\r\n\x1a\n" + bytes(50)])
+@pytest.mark.parametrize("content", [b"", b"text", bytes(50)])
 def test_not_a_tif(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "other.tif"
     path.write_bytes(content)
@@ -179,7 +179,7 @@ def test_damaged_files_give_a_message_or_pixels(
 def test_colours(tmp_path: Path, shape: tuple[int, ...]) -> None:
     path = tmp_path / "rgb.tif"
     tifffile.imwrite(path, np.zeros(shape, np.uint8), photometric="rgb")
-    with pytest.raises(UserError, match=r"rgb\.tif is a colour or multichannel image"):
+    with pytest.raises(UserError, match=r"rgb\.tif is a colour image"):
         read_stack(path)
 
 
@@ -187,14 +187,7 @@ def test_channels(tmp_path: Path) -> None:
     path = tmp_path / "channels.tif"
     stack = np.zeros((6, 2, 20, 30), np.uint8)
     tifffile.imwrite(path, stack, imagej=True, metadata={"axes": "ZCYX"})
-    with pytest.raises(UserError, match="multichannel"):
-        read_stack(path)
-
-
-def test_palette(tmp_path: Path, stack: np.ndarray) -> None:
-    path = tmp_path / "palette.tif"
-    Image.fromarray(stack[0]).convert("P").save(path)
-    with pytest.raises(UserError, match="palette"):
+    with pytest.raises(UserError, match=r"has 2 channels.*Split Channels"):
         read_stack(path)
 
 
