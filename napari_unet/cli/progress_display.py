@@ -78,12 +78,12 @@ def ending_lines(run: RunDirectory, status: str, state: RunState) -> Iterator[st
 
 
 def _figures(state: RunState) -> str:
-    """The newest loss and soft Dice, and the time left."""
+    """The newest loss and Dice, and the time left."""
     if not state.steps:
         return "compiling the network"
     text = f"loss {state.steps[-1]['loss']:.3f}"
     if state.evaluations:
-        text += f", soft Dice {state.evaluations[-1]['mean']['soft_dice']:.4f}"
+        text += f", Dice {state.evaluations[-1]['mean']['dice']:.4f}"
     return text + _time_left(state)
 
 

@@ -18,7 +18,7 @@ from training.runs.run_directory import RunDirectory
 @click.command()
 @click.option("--remote", metavar="PROFILE", help="List those on this server instead.")
 def command(remote: str | None) -> None:
-    """List runs: name, state, best soft Dice, and where they are.
+    """List runs: name, state, best Dice, and where they are.
 
     Runs are looked for in ./runs and in the window's folder.
     """
@@ -28,7 +28,7 @@ def command(remote: str | None) -> None:
     for folder in dict.fromkeys(folder.absolute() for folder in runs_folders()):
         for summary in list_runs(folder):
             place = summary.problem if summary.status == "unreadable" else _place(summary.run)
-            _print_row(summary.run.path.name, summary.status, summary.best_soft_dice, place)
+            _print_row(summary.run.path.name, summary.status, summary.best_dice, place)
 
 
 def _place(run: RunDirectory) -> str:
@@ -42,9 +42,9 @@ def _list_remote(name: str) -> None:
     profile = find_profile(name)
     for run in confirm_host_keys(lambda: list_remote_runs(profile)):
         place = run.problem or str(Path(profile.folder) / "runs")
-        _print_row(run.name, run.status, run.best_soft_dice, place)
+        _print_row(run.name, run.status, run.best_dice, place)
 
 
-def _print_row(name: str, status: str, soft_dice: float | None, place: str) -> None:
-    figure = "-" if soft_dice is None else f"{soft_dice:.4f}"
+def _print_row(name: str, status: str, dice: float | None, place: str) -> None:
+    figure = "-" if dice is None else f"{dice:.4f}"
     say(f"{line(name):<40}  {status:<11}  {figure:>6}  {line(place)}")

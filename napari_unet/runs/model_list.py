@@ -38,7 +38,7 @@ def list_models() -> ModelList:
 
 
 def model_title(summary: RunSummary) -> str:
-    """A run's model in a line: name, network, and best soft Dice where it is known."""
-    dice = summary.best_soft_dice
-    figure = f" · {dice:.3f}" if dice is not None else ""
+    """A run's model in a line: name, network, and best Dice where it is known."""
+    dice = summary.best_dice
+    figure = f" · Dice {dice:.3f}" if dice is not None else ""
     return f"{summary.run.name} · {summary.preset}{figure}"

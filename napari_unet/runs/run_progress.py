@@ -151,9 +151,9 @@ class RunProgress:
 
     @property
     def best_figure(self) -> str:
-        """The best soft Dice, to go after a status; empty before the first validation."""
-        dice = self.state.best_soft_dice
-        return "" if dice is None else f": best soft Dice {dice:.4f}"
+        """The Dice of the best model, to go after a status; empty before the first validation."""
+        dice = self.state.best_dice
+        return "" if dice is None else f": Dice {dice:.4f}"
 
     def figures(self) -> dict[str, str]:
         """Figures by their titles, as texts."""
@@ -170,7 +170,7 @@ class RunProgress:
             mean, best = state.evaluations[-1]["mean"], state.best_evaluation
             figures["Soft Dice"] = f"{mean['soft_dice']:.4f}"
             figures["Dice"] = f"{mean['dice']:.4f}"
-            figures["Best"] = f"soft Dice {state.best_soft_dice:.4f} after epoch {best['epoch']}"
+            figures["Best"] = f"Dice {state.best_dice:.4f} after epoch {best['epoch']}"
         return figures
 
 

@@ -81,6 +81,11 @@ class RunState:
         return _soft_dice(self.best_evaluation) if self.best_evaluation else None
 
     @property
+    def best_dice(self) -> float | None:
+        """Dice of the membrane pixels at the validation with the best soft Dice."""
+        return self.best_evaluation["mean"]["dice"] if self.best_evaluation else None
+
+    @property
     def initial_model(self) -> InitialModel | None:
         """The model that the run began from; None: fresh weights."""
         return self.started.get("initial_model") if self.started else None

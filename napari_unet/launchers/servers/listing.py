@@ -34,15 +34,15 @@ class RemoteRun:
         Its folder's name there; what can't be a run's is quoted and cut off.
     status : str
         A :data:`RunStatus`.
-    best_soft_dice : float or None
-        Validation mean of the best evaluation.
+    best_dice : float or None
+        Validation mean of the best evaluation, of the membrane pixels.
     problem : str
         Why it is unreadable; else empty.
     """
 
     name: str
     status: RunStatus
-    best_soft_dice: float | None = None
+    best_dice: float | None = None
     problem: str = ""
 
 
@@ -90,7 +90,7 @@ async def _summarize(server: Server, runs: PurePosixPath, name: str) -> RemoteRu
         is_shown = name.isprintable() and len(name) <= MOST_LETTERS
         shown = name if is_shown else f"{name!r:.60}..."
         return RemoteRun(shown, "unreadable", problem=str(error))
-    return RemoteRun(name, run_status(state, count > 0), state.best_soft_dice)
+    return RemoteRun(name, run_status(state, count > 0), state.best_dice)
 
 
 async def _adopt(profile: Profile, name: str, run: RunDirectory) -> RunDirectory:
