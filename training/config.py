@@ -11,7 +11,7 @@ from typing import Any
 
 from training import __version__
 from training.config_options import LARGEST_INTEGER, advanced, check_value, option
-from training.errors import UserError
+from training.errors import UserError, blame_version
 from training.files.untrusted_files import parse_json
 from training.label_convention import LabelConvention
 from training.presets.registry import (
@@ -266,7 +266,8 @@ class TrainingConfig:
         Raises
         ------
         UserError
-            If it is not JSON, or has an unknown option or a bad value.
+            If it is not JSON, or has an unknown option or a bad value; it tells if a newer version
+            wrote it.
         """
         try:
             document = parse_json(text)
@@ -274,10 +275,13 @@ class TrainingConfig:
             raise UserError(f"{source} is not valid JSON: {error}.") from error
         if not isinstance(document, dict):
             raise UserError(f"{source} does not hold a configuration.", "It must be a JSON object.")
-        document.pop("version", None)
+        version = document.pop("version", None)
         try:
             return preset_config(document.pop("preset", DEFAULT_PRESET), **document)
         except UserError as error:
+            of_newer = blame_version(error, source, version)
+            if of_newer is not error:
+                raise of_newer from error
             raise UserError(f"{source}: {error.problem}", error.remedy) from error
 
 

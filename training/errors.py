@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
+from training import __version__
+
 OPEN_FILES_REMEDY = "Raise the limit of open files: ulimit -n 4096."
 
 
@@ -23,3 +28,28 @@ class UserError(Exception):
 
     def __str__(self) -> str:
         return f"{self.problem} {self.remedy}".rstrip()
+
+
+def blame_version(error: UserError, source: str, version: Any) -> UserError:
+    """Give the error to raise for a document that can't be read, by the version that wrote it.
+
+    Parameters
+    ----------
+    error : UserError
+        What is wrong with the document; given back where no newer version explains it.
+    source : str
+        The document.
+    version : any
+        What it says of the version that wrote it.
+    """
+    if not isinstance(version, str) or _numbers(version) <= _numbers(__version__):
+        return error
+    return UserError(
+        f"{source} was written by version {version:.20}, newer than this one, {__version__}: "
+        f"{error.problem}",
+        "Install that version here.",
+    )
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(part) for part in re.findall(r"\d{1,9}", version)[:3]]

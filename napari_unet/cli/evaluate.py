@@ -10,7 +10,13 @@ import numpy as np
 from click.core import ParameterSource
 from numpy.typing import NDArray
 
-from napari_unet.cli.options import convention_option, data_options, device_option, tta_option
+from napari_unet.cli.options import (
+    convention_option,
+    data_options,
+    device_option,
+    find_data,
+    tta_option,
+)
 from napari_unet.cli.progress_bar import ProgressBar
 from napari_unet.evaluation.cross_validation import (
     CrossValidation,
@@ -28,10 +34,9 @@ from training.files.atomic_files import write_atomically
 from training.label_convention import LabelConvention
 from training.metrics.evaluation_report import Evaluation, evaluate_slices, zoo_line
 from training.metrics.pixel_metrics import DEFAULT_THRESHOLD
-from training.stacks.holdout import split_fold
+from training.stacks.holdout import validation_part
 from training.stacks.sparse_labels import MEMBRANE, UNKNOWN, labelled_slices
 from training.stacks.training_pair import (
-    find_pair,
     holds_sparse_labels,
     read_stack,
     read_strokes,
@@ -45,9 +50,8 @@ from training.stacks.training_pair import (
 @click.option(
     "--data",
     metavar="DIR",
-    required=True,
     type=click.Path(path_type=Path),
-    help="Folder with train-volume.tif and train-labels.tif.",
+    help="Folder with train-volume.tif and train-labels.tif; not needed with both of the next.",
 )
 @data_options
 @convention_option(
@@ -74,7 +78,7 @@ from training.stacks.training_pair import (
 def command(
     context: click.Context,
     runs: tuple[Path, ...],
-    data: Path,
+    data: Path | None,
     image: str,
     labels: str,
     convention: LabelConvention,
@@ -107,7 +111,7 @@ def command(
     for path in (json_path, csv_path):
         if path is not None:
             check_output(path, overwrite)
-    paths = find_pair(data, image, labels)
+    paths = find_data(data, image, labels)
     is_default = context.get_parameter_source("convention") == ParameterSource.DEFAULT
     strokes = None
     if is_default and holds_sparse_labels(paths[1]):
@@ -145,8 +149,12 @@ def _evaluate_models(
 ) -> CrossValidation:
     if strokes is not None:
         return _judge_by_strokes(predictors, fold, images, strokes)
+    if len(images) == 1 and fold == "all":
+        fold = None  # of a single slice one part is enough
     assignment = assign_folds(predictors, fold)
-    total = sum(len(split_fold(len(images), index)[1]) for index, _ in assignment)
+    if fold == "all":
+        assignment = assignment[: len(images)]  # at least one slice a fold
+    total = sum(len(validation_part(membrane, index)[0]) for index, _ in assignment)
     with ProgressBar(total=total, desc="Evaluating", unit="slice", leave=False) as bar:
         folds = list(evaluate_folds(predictors, assignment, images, membrane, bar.update))
     return CrossValidation(folds)
@@ -191,7 +199,8 @@ def _evaluate_mask(
             "Give a mask of the same stack.",
         )
     number = fold if isinstance(fold, int) else None
-    slices = range(len(mask)) if number is None else split_fold(len(mask), number)[1]
+    every = range(len(mask)), None
+    slices, part = every if number is None else validation_part(membrane, number)
     if strokes is not None:
         labelled = labelled_slices(strokes[list(slices)])
         certain = {slices[place]: mask[slices[place]].astype(np.float32) for place in labelled}
@@ -201,7 +210,9 @@ def _evaluate_mask(
             number, certain, membrane, known={index: strokes[index] != UNKNOWN for index in certain}
         )
     certain = {index: mask[index].astype(np.float32) for index in slices}
-    pixels = evaluate_slices(number, certain, membrane)
+    pixels = evaluate_slices(number, certain, membrane, known=part)
+    if part is not None:
+        return pixels
     return pixels.with_neuron_figures(certain, membrane, thresholds=[DEFAULT_THRESHOLD])
 
 

@@ -62,7 +62,8 @@ def main() -> None:
     except UserError as error:
         _end(str(error))
     except OSError as error:  # of the system: too many open files, a disk that fails
-        _end(f"A file can't be used: {error}.")
+        named = "A file" if error.filename is None else error.filename
+        _end(f"{named} can't be used: {error.strerror or error}.")
 
 
 def _end(problem: str) -> NoReturn:

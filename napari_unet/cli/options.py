@@ -11,8 +11,10 @@ import click
 
 from napari_unet.prediction.predictor import PRECISIONS
 from training.config import TrainingConfig, preset_config, preset_options
+from training.errors import UserError
 from training.label_convention import FINISHED_CONVENTIONS, LabelConvention
 from training.presets.registry import DEFAULT_PRESET
+from training.stacks.training_pair import find_pair
 
 model_argument = click.argument("model", metavar="RUN_OR_ONNX", type=click.Path(path_type=Path))
 stack_argument = click.argument("stack", metavar="STACK.tif", type=click.Path(path_type=Path))
@@ -71,6 +73,19 @@ def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(_DATA_OPTIONS):
         command = option(command)
     return command
+
+
+def find_data(data: Path | None, image: str, labels: str) -> tuple[Path, Path]:
+    """Find the paths of images and labels by ``--data``, ``--image`` and ``--labels``.
+
+    Raises
+    ------
+    UserError
+        If too few of them are given, or a file or folder does not exist.
+    """
+    if data is None and not (image and labels):
+        raise UserError("No data is given.", "Give --data DIR, or --image and --labels.")
+    return find_pair(data or "", image, labels)
 
 
 def config_options(command: Callable[..., Any]) -> Callable[..., Any]:

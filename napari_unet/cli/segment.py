@@ -11,6 +11,7 @@ from napari_unet.cli.options import (
     compression_option,
     data_options,
     device_option,
+    find_data,
     model_argument,
     precision_option,
     stack_argument,
@@ -29,7 +30,7 @@ from training.console import say, warn
 from training.errors import UserError
 from training.label_convention import LabelConvention
 from training.stacks.stack_file import StackFile
-from training.stacks.training_pair import find_pair, read_training_pair
+from training.stacks.training_pair import read_training_pair
 
 
 @click.command()
@@ -111,7 +112,7 @@ def command(
     with StackFile(stack) as slices:
         predictor = load_predictor(model, device=device, precision=precision, tta=tta)
         how = Segmentation(method)
-        if data is not None and (threshold is None or seeds is None):
+        if (data is not None or image or labels) and (threshold is None or seeds is None):
             how = _choose(predictor, data, image, labels, convention, method)
         threshold = how.threshold if threshold is None else threshold
         seeds = how.seeds if seeds is None else seeds
@@ -134,13 +135,13 @@ def command(
 
 def _choose(
     predictor: Predictor,
-    data: Path,
+    data: Path | None,
     image: str,
     labels: str,
     convention: LabelConvention,
     method: str,
 ) -> Segmentation:
-    pair = read_training_pair(*find_pair(data, image, labels), convention)
+    pair = read_training_pair(*find_data(data, image, labels), convention)
     with ProgressBar(desc="Choosing the threshold", unit="slice", leave=False) as bar:
         how, score = choose_on_training_slices(predictor, *pair, method, bar.update)
     seeds = f", seeds {how.seeds:g}" if method == "watershed" else ""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ from training.runs.run_directory import RunDirectory
 from training.runs.run_state import load_state
 from training.stacks.sparse_labels import labelled_slices
 from training.stacks.stack_file import StackFile
-from training.stacks.training_pair import find_pair, holds_sparse_labels
+from training.stacks.training_pair import find_file, find_pair, holds_sparse_labels
 
 RUNS_FOLDER = Path("runs")
 
@@ -107,10 +106,9 @@ def _configure(
     source: Path | None, config_file: Path | None, given: dict[str, Any]
 ) -> TrainingConfig:
     """The configuration of a new run: from a file or a preset, with the options given."""
-    for declared in fields(TrainingConfig):
-        if declared.metadata["is_path"] and declared.name in given:
-            path = given[declared.name]
-            given[declared.name] = os.path.abspath(path)  # noqa: PTH100 (keeps links as they are)
+    for name in ("data_url", "resume_ckpt"):
+        if name in given:
+            given[name] = _absolute(given[name])
     if "resume_ckpt" in given:
         given["resume"] = True
     if config_file is not None:
@@ -120,7 +118,10 @@ def _configure(
             text = config_file.read_text(encoding="utf-8")
         except OSError as error:
             raise UserError(f"{config_file} can't be read: {error.strerror}.") from error
-        return TrainingConfig.from_json(text, source=str(config_file)).replace(**given)
+        config = TrainingConfig.from_json(text, source=str(config_file))
+        _locate(given, given.get("data_url", config.data_url))
+        return config.replace(**given)
+    _locate(given, given.get("data_url", ""))
     pair = _pair(given)
     if pair is not None and "label_convention" not in given and holds_sparse_labels(pair[1]):
         given["label_convention"] = LabelConvention.SPARSE
@@ -129,6 +130,17 @@ def _configure(
     if "resume_ckpt" in given:
         raise UserError("--from and --weights both say where to start.", "Give one of them.")
     return learn_on_config(source, _labelled(source, pair), **given)
+
+
+def _locate(given: dict[str, Any], folder: str) -> None:
+    """Give the files of images and labels, which may be named as in the data folder, as paths."""
+    for name in ("image", "labels"):
+        if name in given:
+            given[name] = _absolute(find_file(Path(folder), given[name]))
+
+
+def _absolute(path: str | Path) -> str:
+    return os.path.abspath(path)  # noqa: PTH100 (keeps links as they are)
 
 
 def _pair(given: dict[str, Any]) -> tuple[Path, Path] | None:

@@ -23,7 +23,7 @@ from training.config import FOLDS
 from training.errors import UserError
 from training.metrics.evaluation_report import Evaluation, evaluate_slices
 from training.metrics.pixel_metrics import format_table, mean_figures
-from training.stacks.holdout import split_fold
+from training.stacks.holdout import validation_part
 from training.stacks.sparse_labels import MEMBRANE, UNKNOWN, labelled_slices
 
 Predictors = Mapping[str, Predictor]
@@ -52,7 +52,7 @@ class FoldEvaluation:
         start = f"{self.model}: " if fold is None else f"Fold {fold}, {self.model}: "
         total = len(self.evaluation.slices)
         if not self.seen:
-            return f"{start}{total} slices that it was not trained on"
+            return f"{start}{total} slice{'s' * (total != 1)} that it was not trained on"
         return (
             f"{start}{len(self.seen)} of {total} slices WERE SEEN IN TRAINING "
             f"({', '.join(map(str, self.seen))}); their figures flatter"
@@ -210,6 +210,8 @@ def evaluate_folds(
         predictor = predictors[name]
         evaluation, probabilities = evaluate_fold(predictor, fold, images, membrane, on_slice)
         trained = set(predictor.card.seen_slices(len(images)))
+        if len(images) == 1 and fold == predictor.card.fold:
+            trained = set()  # on the other part of the slice
         yield FoldEvaluation(
             name, evaluation, [index for index in probabilities if index in trained]
         )
@@ -223,6 +225,9 @@ def evaluate_fold(
     on_slice: Callable[[], object] = lambda: None,
 ) -> tuple[Evaluation, dict[int, NDArray[np.float32]]]:
     """Predict and evaluate the validation slices of a fold.
+
+    Of a stack of one slice it is the part that a training holds out, and without the figures of
+    neurons, which go through the whole slice.
 
     Parameters
     ----------
@@ -245,12 +250,14 @@ def evaluate_fold(
         For NaN or infinite pixels, or a model that can't be used on these images.
     """
     card = predictor.card
-    validation = split_fold(len(images), fold)[1]
+    validation, part = validation_part(membrane, fold)
     probabilities = {}
     for place, probability in predictor.predict(images[validation], card.scaling.for_stack(images)):
         probabilities[validation[place]] = probability
         on_slice()
-    pixels = evaluate_slices(fold, probabilities, membrane, card.threshold)
+    pixels = evaluate_slices(fold, probabilities, membrane, card.threshold, part)
+    if part is not None:
+        return pixels, probabilities
     return pixels.with_neuron_figures(probabilities, membrane), probabilities
 
 

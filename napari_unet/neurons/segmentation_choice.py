@@ -31,6 +31,8 @@ def choose_on_training_slices(
 ) -> tuple[Segmentation, float]:
     """Choose the segmentation of a model's neurons on some of the slices it was trained on.
 
+    Of a stack with none of them it is chosen on all slices.
+
     Parameters
     ----------
     predictor : Predictor
@@ -50,7 +52,8 @@ def choose_on_training_slices(
     v_rand : float
         As of :func:`segmentation.choose_segmentation`.
     """
-    chosen = pick_evenly(sorted(predictor.card.seen_slices(len(images))), MOST_SLICES)
+    seen = predictor.card.seen_slices(len(images)) or range(len(images))
+    chosen = pick_evenly(sorted(seen), MOST_SLICES)
     scaling = predictor.card.scaling.for_stack(images)
     probabilities = []
     for _, probability in predictor.predict(images[chosen], scaling):

@@ -14,7 +14,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from training import __version__
-from training.errors import UserError
+from training.errors import UserError, blame_version
 from training.files.untrusted_files import open_regular, parse_json
 
 LABELS, IMAGES, RUNS = "labels", "images", "runs"
@@ -216,20 +216,23 @@ class ProjectState(_Record):
         UserError
             If it isn't that; names ``source``, the file, and the field.
         """
+        version = None
         try:
             document = parse_json(text)
             if not isinstance(document, dict):
                 raise ValueError("it holds no project")
+            version = document.get("version")
             for name in cls.model_fields:
                 if name not in document:
                     raise ValueError(f"{name} is missing")
             return cls(**{name: document[name] for name in cls.model_fields})
         except ValueError as error:
             problem = _first_problem(error) if isinstance(error, ValidationError) else str(error)
-            raise UserError(
+            damaged = UserError(
                 f"{source} is damaged: {problem}.",
                 "Its labels are whole: open them one by one, or take the file from a backup.",
-            ) from error
+            )
+            raise blame_version(damaged, source, version) from error
 
 
 def _first_problem(error: ValidationError) -> str:

@@ -31,11 +31,15 @@ def check_output(path: Path, overwrite: bool = False) -> None:
     UserError
         That says what is wrong with the path.
     """
+    try:
+        exists = path.exists()
+    except OSError as error:  # its name is too long, or its folder may not be looked into
+        raise UnwritableError(path, error) from error
     if path.is_dir():
         raise UserError(f"{path} is a folder.", "Give the name of a file.")
-    if path.exists() and not path.is_file():
+    if exists and not path.is_file():
         raise UserError(f"{path} is a pipe or a device.", "Give the name of a file.")
-    if path.exists() and not overwrite:
+    if exists and not overwrite:
         raise UserError(f"{path} exists already.", "Choose another name, or use --overwrite.")
     folder = Path(os.path.realpath(path)).parent if path.is_symlink() else path.parent
     if not folder.is_dir():

@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from training import __version__
 from training.config import TrainingConfig, preset_config
 from training.errors import UserError
 from training.presets.registry import list_presets
@@ -79,6 +80,19 @@ def test_a_bad_file_is_named(text: str, message: str) -> None:
     with pytest.raises(UserError) as caught:
         TrainingConfig.from_json(text, source="run/config.json")
     assert message in str(caught.value)
+
+
+def test_a_file_of_a_newer_version_says_so() -> None:
+    with pytest.raises(UserError) as caught:
+        TrainingConfig.from_json('{"version": "0.10.0", "speed": 3}', source="config.json")
+    assert str(caught.value) == (
+        f"config.json was written by version 0.10.0, newer than this one, {__version__}: "
+        "Unknown option: speed. Install that version here."
+    )
+
+
+def test_a_newer_version_s_file_that_can_be_read_is_read() -> None:
+    assert TrainingConfig.from_json('{"version": "9.0", "seed": 3}').seed == 3
 
 
 def test_an_unknown_preset_is_reported() -> None:

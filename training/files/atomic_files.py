@@ -22,6 +22,7 @@ from training.errors import OPEN_FILES_REMEDY, UserError
 
 _SUFFIX = ".part"
 _RANDOM = "?" * 8
+_LONGEST_NAME = 255  # bytes, on most disks
 _NEW = 0o666  # the rights of a new file, less those of the umask
 _ROOM = "Make room on the disk, then try again."
 _RIGHTS = "Choose a folder that you may write to."
@@ -33,6 +34,10 @@ _REMEDIES = {
     errno.EPERM: _RIGHTS,
     errno.EROFS: _RIGHTS,
     errno.EEXIST: "Choose another name.",
+    errno.ENAMETOOLONG: "Choose a shorter name.",
+    errno.ENOTDIR: "Choose another folder: a part of the path is a file.",
+    errno.EFBIG: "Choose a disk that can hold so large a file.",
+    errno.EIO: "See whether the disk works, or choose a folder on another.",
     errno.ENOENT: "See that its folder is there.",
     errno.EMFILE: OPEN_FILES_REMEDY,
     errno.ELOOP: "Replace the link with what it points to.",
@@ -57,7 +62,7 @@ class UnwritableError(UserError):
             f"{path} can't be written: {error.strerror or error}.",
             _REMEDIES.get(
                 error.errno or 0,
-                "Make room on the disk, or choose a folder that you may write to.",
+                "Choose another name or folder.",
             ),
         )
         self.path = path
@@ -150,7 +155,7 @@ def remove_leftovers(folder: Path, name: str = "") -> None:
 
     What another process is writing just now is left alone.
     """
-    wanted = glob.escape(name) if name else "*"
+    wanted = glob.escape(_shortened(name)) if name else "*"
     left: list[Path] = []
     with contextlib.suppress(OSError):  # too many open files: it is tidied up another time
         left += folder.glob(f".{wanted}.{_RANDOM}{_SUFFIX}")
@@ -159,6 +164,13 @@ def remove_leftovers(folder: Path, name: str = "") -> None:
         with contextlib.suppress(OSError), path.open("r+b") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             path.unlink()
+
+
+def _shortened(name: str) -> str:
+    """Cut a name off where a temporary name would become too long by it."""
+    room = _LONGEST_NAME - len(f"..{_RANDOM}{_SUFFIX}")
+    encoded = os.fsencode(name)
+    return name if len(encoded) <= room else encoded[:room].decode(errors="ignore")
 
 
 def _rights(path: Path, follow_links: bool) -> int | None:
@@ -177,7 +189,7 @@ def _rights(path: Path, follow_links: bool) -> int | None:
 def _begin(path: Path, rights: int) -> tuple[IO[bytes], Path]:
     """A locked temporary file next to a path, with some rights, less those of the umask."""
     while True:
-        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{_SUFFIX}")
+        temporary = path.with_name(f".{_shortened(path.name)}.{secrets.token_hex(4)}{_SUFFIX}")
         file = _create(temporary, rights | 0o600)
         with contextlib.suppress(OSError):  # a disk without locks: nobody removes anything there
             fcntl.flock(file, fcntl.LOCK_EX)

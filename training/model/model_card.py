@@ -11,7 +11,7 @@ import numpy as np
 
 from training import __version__
 from training.config import TrainingConfig
-from training.errors import UserError
+from training.errors import UserError, blame_version
 from training.files.untrusted_files import LARGEST_COUNT, is_number, parse_json
 from training.label_convention import LabelConvention
 from training.metrics.pixel_metrics import DEFAULT_THRESHOLD
@@ -81,7 +81,9 @@ class ModelCard:
     def seen_slices(self, length: int) -> list[int]:
         """List the slices of a stack of some length that the network was trained on."""
         if self.train_slices:
-            return list(self.train_slices)
+            return [index for index in self.train_slices if index < length]
+        if length < MINIMUM_SLICES:  # too few for folds: it is another stack
+            return []
         return split_fold(length, self.fold)[0]
 
     def trained_slices(self, stack: Slices) -> list[int] | None:
@@ -133,8 +135,10 @@ class ModelCard:
         UserError
             If it can't be read, or has a value that no training writes; it names ``source``.
         """
+        version = None
         try:
             values: dict[str, Any] = parse_json(text)
+            version = values.get("version")
             values["scaling"] = Scaling.from_fields(values["scaling"])
             for name in ("zoom", "displacement"):
                 height, width = values[name]
@@ -143,15 +147,17 @@ class ModelCard:
             card = cls(**values)
             card.check()
         except UserError as error:
-            raise UserError(
+            unreadable = UserError(
                 f"{source} has metadata that this version can't read: {error.problem}",
                 error.remedy,
-            ) from error
+            )
+            raise blame_version(unreadable, source, version) from error
         except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
-            raise UserError(
+            unreadable = UserError(
                 f"{source} has metadata that this version can't read: {error!s:.99}.",
                 "Export the model again with this version.",
-            ) from error
+            )
+            raise blame_version(unreadable, source, version) from error
         return card
 
 

@@ -53,16 +53,13 @@ class RunDirectory(RunPaths[Path]):
     def make_folders(self) -> None:
         """Make the folders of a new run, without its configuration; raises as :meth:`create`."""
         self.remove_leftovers()
-        if not self._is_free():
-            raise self._taken_error()
         try:
+            if not self._is_free():
+                raise self._taken_error()
             self.checkpoints.mkdir(parents=True, exist_ok=True)
             self.preview.mkdir(exist_ok=True)
         except OSError as error:
-            raise UserError(
-                f"The run can't be written to {self.path}: {error.strerror}.",
-                "Choose a folder that you may write to.",
-            ) from error
+            raise UnwritableError(self.path, error) from error
 
     def _taken_error(self) -> UserError:
         return UserError(

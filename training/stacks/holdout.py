@@ -92,6 +92,37 @@ def hold_out(
     return _hold_out_strokes(labels, labelled, fold, name)
 
 
+def validation_part(
+    membrane: NDArray[np.bool_], fold: int
+) -> tuple[list[int], dict[int, NDArray[np.bool_]] | None]:
+    """Find what a training on finished labels holds out in a fold.
+
+    Parameters
+    ----------
+    membrane : array (Z, Y, X) of bool
+        The labels.
+    fold : int
+        0 to 4.
+
+    Returns
+    -------
+    slices : list of int
+    pixels : mapping of int to array (Y, X) of bool, or None
+        The part of each slice; None: whole slices.
+
+    Raises
+    ------
+    UserError
+        As :func:`hold_out`.
+    """
+    if len(membrane) >= MINIMUM_SLICES:
+        return split_fold(len(membrane), fold)[1], None
+    labels = {index: np.where(page, MEMBRANE, INSIDE) for index, page in enumerate(membrane)}
+    split = hold_out(labels, fold)
+    is_whole = not set(split.train_slices) & set(split.valid_slices)
+    return split.valid_slices, None if is_whole else split.held_out
+
+
 def is_finished(labels: Iterable[NDArray[Any]]) -> bool:
     """Return whether slices (Y, X) are labelled throughout."""
     return all((page != UNKNOWN).all() for page in labels)

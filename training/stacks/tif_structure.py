@@ -60,12 +60,12 @@ def open_tif(path: Path, what: str = "images") -> tifffile.TiffFile:
     UserError
         If it is missing, not a TIF, or has a damaged chain of pages.
     """
-    if path.exists() and not (path.is_file() or path.is_dir()):
-        raise UserError(f"{path} is a pipe or a device, not a file.", DAMAGED_REMEDY)
-    if path.is_dir():
-        raise folder_instead_of_tif(path, what)
     beginning = b""
     try:
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise UserError(f"{path} is a pipe or a device, not a file.", DAMAGED_REMEDY)
+        if path.is_dir():
+            raise folder_instead_of_tif(path, what)
         with open_regular(path) as file:
             beginning = file.read(256)
             file.seek(0)

@@ -76,7 +76,35 @@ def find_pair(data_folder: str | Path, image: str = "", labels: str = "") -> tup
     folder = Path(data_folder)
     if not folder.is_dir():
         raise UserError(f"The data folder {folder} does not exist.", "Give another folder.")
-    return _find(folder, image, DEFAULT_IMAGES), _find(folder, labels, DEFAULT_LABELS)
+    found = [
+        find_file(folder, name) if name else _find_default(folder, default)
+        for name, default in ((image, DEFAULT_IMAGES), (labels, DEFAULT_LABELS))
+    ]
+    return found[0], found[1]
+
+
+def find_file(folder: Path, name: str) -> Path:
+    """Find a file by its name in the data folder, or by its path.
+
+    Raises
+    ------
+    UserError
+        If it does not exist.
+    """
+    for path in (folder / name, Path(name)):
+        if path.is_file():
+            return path
+    raise UserError(f"The file {name} exists neither here nor in {folder}.", "Check its name.")
+
+
+def _find_default(folder: Path, default: str) -> Path:
+    if (folder / default).is_file():
+        return folder / default
+    raise UserError(
+        f"{folder} does not hold a {default}.",
+        f"Name the files {DEFAULT_IMAGES} and {DEFAULT_LABELS}, or name yours with the options "
+        "image and labels.",
+    )
 
 
 def read_training_pair(
@@ -301,16 +329,3 @@ def _check_labels(labels: Any, name: str, label_convention: LabelConvention) -> 
     except UserError as error:
         return [error]
     return []
-
-
-def _find(folder: Path, name: str, default: str) -> Path:
-    for path in (folder / (name or default), Path(name)):
-        if path.is_file():
-            return path
-    if name:
-        raise UserError(f"The file {name} exists neither here nor in {folder}.", "Check its name.")
-    raise UserError(
-        f"{folder} does not hold a {default}.",
-        f"Name the files {DEFAULT_IMAGES} and {DEFAULT_LABELS}, or name yours with the options "
-        "image and labels.",
-    )

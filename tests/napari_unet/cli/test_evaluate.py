@@ -8,7 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from click.testing import CliRunner
 
+from napari_unet.cli.evaluate import command
+from training.errors import UserError
 from training.metrics.neuron_metrics import NEURON_FIGURES
 from training.metrics.pixel_metrics import FIGURES
 from training.stacks.holdout import split_fold
@@ -48,6 +51,32 @@ def test_one_run(write_model: WriteModel, data: Path, tmp_path: Path) -> None:
     rows = list(csv.DictReader(files[1].read_text().splitlines()))
     assert [(row["slice"], row["set"]) for row in rows[-2:]] == [("mean", "all"), ("sd", "all")]
     assert rows[0]["set"] == "held out" and rows[0]["truth"].endswith("train-labels.tif")
+
+
+@pytest.mark.parametrize("slices", [1, 3])
+@pytest.mark.parametrize("fold", ["1", "all"])
+def test_few_slices_without_their_folder(
+    write_model: WriteModel, data: Path, tmp_path: Path, slices: int, fold: str
+) -> None:
+    names = {"--image": "train-volume.tif", "--labels": "train-labels.tif"}
+    arguments: list[object] = [write_model(), "--fold", fold, "--csv", tmp_path / "figures.csv"]
+    for option, name in names.items():
+        pixels = tifffile.imread(data / name)[:slices]
+        tifffile.imwrite(tmp_path / name, pixels, photometric="minisblack")
+        arguments += [option, tmp_path / name]
+    result = CliRunner().invoke(command, list(map(str, arguments)), catch_exceptions=False)
+    assert result.exit_code == 0
+    rows = list(csv.DictReader((tmp_path / "figures.csv").read_text().splitlines()))
+    rows = [row for row in rows if row["slice"].isdecimal()]
+    indices = [row["slice"] for row in rows]
+    if fold == "all" and slices == 3:
+        assert sorted(indices) == ["0", "1", "2"]
+    assert all(float(row["dice"]) > 0.8 for row in rows)
+
+
+def test_data_are_asked_for(write_model: WriteModel) -> None:
+    with pytest.raises(UserError, match=r"Give --data DIR, or --image and --labels\."):
+        CliRunner().invoke(command, [str(write_model())], catch_exceptions=False)
 
 
 @pytest.mark.parametrize("convention", ["isbi", "membrane"])
@@ -180,7 +209,6 @@ def test_fold_out_of_range(write_model: WriteModel, data: Path, fold: str) -> No
         ("names", "does not hold a train-volume.tif"),
         ("shape", "has the shape"),
         ("one value", "All pixels of"),
-        ("few", "at least 5 slices"),
     ],
 )
 def test_bad_data(
@@ -194,9 +222,6 @@ def test_bad_data(
         tifffile.imwrite(data / "train-labels.tif", images[:, 1:])
     elif bad == "one value":
         tifffile.imwrite(data / "train-labels.tif", np.zeros_like(images))
-    elif bad == "few":
-        for name in ("train-volume.tif", "train-labels.tif"):
-            tifffile.imwrite(data / name, images[:3], photometric="minisblack")
     result = evaluate(write_model(), "--data", data)
     assert result.returncode == 2
     assert message in result.stderr

@@ -12,7 +12,9 @@ import numpy as np
 import pexpect
 import pytest
 import tifffile
+from click.testing import CliRunner
 
+from napari_unet.cli.train import command
 from training.config import preset_config
 from training.runs.run_directory import RunDirectory
 from training.runs.run_state import load_state
@@ -160,7 +162,7 @@ def test_a_closed_terminal_stops_a_training_once(data: Path, tmp_path: Path) -> 
         (("--data", "data", "--fold", 7), "cross_valid_ind is 7, but must be at least 0"),
         (("--data", "data", "--device", "gpu"), "The device 'gpu' is unknown."),
         (("--data", "data", "--out", "data"), "exists and is not empty"),
-        (("--data", "data", "--out", "data/train-labels.tif"), "can't be written to"),
+        (("--data", "data", "--out", "data/train-labels.tif"), "can't be written"),
         (("--data", "data", "--config", "none.json"), "none.json can't be read"),
         (("--data", "data", "--config", "odd.json"), "odd.json: Unknown option: speed."),
         (("--data", "data", "--weights", "none.ckpt", "--out", "run"), "There is no checkpoint"),
@@ -188,3 +190,16 @@ def test_an_image_with_nan_is_refused(data: Path, tmp_path: Path) -> None:
     result = train("--data", data, "--out", tmp_path / "run")
     assert result.returncode == 2
     assert "has NaN or infinite pixels" in result.stderr
+
+
+@pytest.mark.parametrize("name", ["corrected.tif", "data/corrected.tif"])
+def test_labels_are_found_by_their_name_in_the_data_folder(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    (data / "train-labels.tif").rename(data / "corrected.tif")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("napari_unet.cli.train.train_here", lambda run: 0)
+    arguments = ["--data", "data", "--labels", name, "--out", "run"]
+    CliRunner().invoke(command, arguments, catch_exceptions=False)
+    config = RunDirectory(tmp_path / "run").read_config()
+    assert (config.data_url, config.labels) == (str(data), str(data / "corrected.tif"))

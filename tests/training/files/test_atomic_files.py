@@ -200,8 +200,23 @@ def test_pipes_and_devices_are_no_files(tmp_path: Path, follow_links: bool) -> N
         (errno.EROFS, "Choose a folder"),
         (errno.EACCES, "Choose a folder"),
         (errno.EMFILE, "ulimit"),
-        (errno.EIO, "Make room on the disk, or choose"),
+        (errno.EIO, "See whether the disk works"),
+        (errno.ENAMETOOLONG, "Choose a shorter name"),
+        (errno.ELIBBAD, "Choose another name or folder"),
     ],
 )
 def test_the_remedy_is_that_of_the_error(number: int, remedy: str) -> None:
     assert remedy in UnwritableError(Path("file"), OSError(number, "no")).remedy
+
+
+@pytest.mark.parametrize("name", ["n" * 255, "é" * 127])
+def test_a_name_may_be_as_long_as_the_disk_allows(tmp_path: Path, name: str) -> None:
+    for content in (b"first", b"second"):
+        write_atomically(tmp_path / name, content)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_bytes() == b"second"
+
+
+def test_a_name_that_is_too_long_is_not_a_full_disk(tmp_path: Path) -> None:
+    with pytest.raises(UnwritableError, match=r"too long\. Choose a shorter name\.$"):
+        write_atomically(tmp_path / ("n" * 256), b"")

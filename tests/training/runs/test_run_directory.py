@@ -56,7 +56,7 @@ def test_a_run_is_not_made_over_files(name: str, tmp_path: Path) -> None:
 
 def test_a_run_is_not_made_below_a_file(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(UserError, match="can't be written to"):
+    with pytest.raises(UserError, match="can't be written"):
         RunDirectory(tmp_path / "file" / "run").create(preset_config("compact"))
 
 
