@@ -172,7 +172,7 @@ def describe_model(config: TrainingConfig, data: TrainingSet) -> ModelCard:
         fold=config.cross_valid_ind,
         train_slices=tuple(sorted(data.train_slices)),
         data=data.name,
-        fingerprint=fingerprint(data.images),
+        fingerprint=data.fingerprint,
     )
 
 

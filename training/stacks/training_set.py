@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from training.config import TrainingConfig, parse_numbers
 from training.errors import UserError
 from training.label_convention import LabelConvention
+from training.stacks.fingerprint import fingerprint
 from training.stacks.holdout import MINIMUM_SLICES, hold_out, is_finished
 from training.stacks.scaling import Scaling
 from training.stacks.sparse_labels import INSIDE, MEMBRANE, UNKNOWN, read_label_note
@@ -33,6 +34,8 @@ class TrainingSet:
         (Z, Y, X) of the whole stack.
     scaling : Scaling
         Scaling of the whole stack.
+    fingerprint : str
+        That of the whole stack, see :func:`~training.stacks.fingerprint.fingerprint`.
     images : mapping of int to array (Y, X)
         With the file's dtype.
     membrane : mapping of int to array (Y, X) of bool
@@ -51,6 +54,7 @@ class TrainingSet:
     name: str
     shape: tuple[int, int, int]
     scaling: Scaling
+    fingerprint: str
     images: Mapping[int, NDArray[Any]]
     membrane: Mapping[int, NDArray[np.bool_]]
     train_slices: list[int]
@@ -75,12 +79,11 @@ def load_training_set(config: TrainingConfig) -> TrainingSet:
         _check_indices(chosen, len(images), "valid_slices")
         split = hold_out(codes, config.cross_valid_ind, chosen, str(labels_path))
         pixels = {index: images[index] for index in codes}
-        shape, scaling = images.shape, Scaling.of(images)
+        stack = images.shape, Scaling.of(images), fingerprint(images)
     membrane = {index: page == MEMBRANE for index, page in codes.items()}
     data = TrainingSet(
         image_path.name,
-        shape,
-        scaling,
+        *stack,
         pixels,
         membrane,
         split.train_slices,
@@ -92,7 +95,7 @@ def load_training_set(config: TrainingConfig) -> TrainingSet:
         return data
     training = {index: codes[index] for index in split.train_slices}
     weights = stroke_weights(training, split.held_out)
-    for index in corrected_slices(config, labels_path, shape[0]):
+    for index in corrected_slices(config, labels_path, data.shape[0]):
         if index in weights:
             weights[index] *= config.corrected_weight
     return replace(data, weights=weights, held_out=split.held_out)

@@ -11,8 +11,10 @@ from napari_unet.stacks.mask_files import write_sparse_labels
 from tests.training.conftest import small_stack, train
 from training.config import preset_config
 from training.errors import UserError
+from training.model.model_card import describe_model
 from training.runs.run_directory import RunDirectory
 from training.runs.run_state import load_state
+from training.stacks.scaling import Scaling
 from training.stacks.training_set import load_training_set
 
 OPTIONS = ("--preset", "compact", "--device", "cpu", "--batchsize", 2, "--flips", 1)
@@ -64,6 +66,14 @@ def test_unknown_and_held_out_pixels_do_not_train(folder: Path) -> None:
     assert data.held_out.keys() == {1}
     assert data.held_out[1][::8].all()
     assert np.count_nonzero(data.held_out[1]) == 8 * 64
+
+
+def test_a_model_s_card_is_of_the_whole_stack(folder: Path) -> None:
+    data = load(folder)
+    images = tifffile.imread(folder / "train-volume.tif")
+    card = describe_model(preset_config("compact", label_convention="sparse"), data)
+    assert card.scaling == Scaling.of(images)
+    assert card.trained_slices(images) == data.train_slices
 
 
 def test_corrected_slices_weigh_more(folder: Path) -> None:
