@@ -47,10 +47,12 @@ class UnpredictedQuestion(QObject):
         answer = SAVE
         if missing:
             roles = QMessageBox.ButtonRole
+            named = list_slices(missing)
+            end = "" if named.endswith("…") else "."
             answer = ask(
                 self._window,
                 f"{total - len(missing)} of {total} slices are predicted.",
-                f"The others would be saved as if they had no membrane: {list_slices(missing)}.",
+                f"The others would be saved as if they had no membrane: {named}{end}",
                 {
                     self._remedy: roles.AcceptRole,
                     SAVE: roles.DestructiveRole,
