@@ -84,7 +84,8 @@ def predict_slice(
     probability = (
         mean_over_symmetries(predict, scaled, card.displacement) if tta else predict(scaled)
     )
-    probability[padding] = 0
+    if padding.any():
+        probability[padding] = 0
     return probability
 
 

@@ -15,7 +15,7 @@ from training.files.untrusted_files import is_number
 from training.stacks.padding import find_padding
 
 LARGEST = 1e300  # what a scaling multiplies is still a number
-SAMPLED_PIXELS = 2**14  # of a slice, evenly spread
+SAMPLED_PIXELS = 2**13  # of a slice, evenly spread
 LINE = 4  # pixels: about how thick a membrane is
 WINDOW = 256  # pixels a side, in the middle of a slice, that are searched for lines
 CLEAR_SKEWNESS = 0.08

@@ -192,7 +192,8 @@ class Scaling:
             See :func:`training.stacks.padding.find_padding`.
         """
         scaled, padding = self.apply(image), find_padding(image)
-        scaled[padding] = 0
+        if padding.any():
+            scaled[padding] = 0
         return scaled, padding
 
     def _compute(self, image: NDArray[Any]) -> NDArray[np.float32]:
