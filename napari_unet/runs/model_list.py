@@ -8,6 +8,7 @@ from pathlib import Path
 
 from napari_unet.runs.run_list import RunSummary, list_runs
 from napari_unet.settings import load_settings
+from napari_unet.text import line
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ def list_models() -> ModelList:
 
 
 def model_title(summary: RunSummary) -> str:
-    """A run's model in a line: name, network, and best Dice where it is known."""
+    """A run's model in a line: when it was started, its title, and its best Dice if known."""
     dice = summary.best_dice
     figure = f" · Dice {dice:.3f}" if dice is not None else ""
-    return f"{summary.run.name} · {summary.preset}{figure}"
+    return f"{summary.moment} {line(summary.title)}{figure}"

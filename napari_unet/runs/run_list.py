@@ -9,6 +9,7 @@ from pathlib import Path
 from threading import Lock
 from typing import NamedTuple
 
+from napari_unet.runs.run_titles import moment_text, read_title
 from napari_unet.runs.training_places import launcher_for
 from training.config import TrainingConfig
 from training.errors import UserError
@@ -38,6 +39,8 @@ class RunSummary:
         Whether its process is alive.
     problem : str
         Why it failed, or why it can't be read.
+    title : str
+        What a person calls it.
     """
 
     run: RunDirectory
@@ -50,6 +53,12 @@ class RunSummary:
     date: datetime
     is_running: bool
     problem: str = ""
+    title: str = ""
+
+    @property
+    def moment(self) -> str:
+        """When it was started, in short."""
+        return moment_text(self.date, datetime.now())
 
     @property
     def has_model(self) -> bool:
@@ -119,7 +128,12 @@ class _RunReader:
             date=datetime.fromtimestamp(state.started_time or config_mark.seconds),
             is_running=is_running,
             problem=problem,
+            title=self._read_title(),
         )
+
+    def _read_title(self) -> str:
+        config = self._config if isinstance(self._config, TrainingConfig) else None
+        return read_title(self._run, config)
 
     def _read_config(self, mark: _FileMark) -> None:
         if mark == self._config_seen:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet.launchers.launcher import Launcher, check_run_name
+from napari_unet.runs.run_titles import write_title
 from napari_unet.stacks.mask_files import mask_page, write_sparse_labels
 from napari_unet.stacks.tif_writer import write_stack
 from training.config import TrainingConfig
@@ -59,6 +60,10 @@ class StackPair:
 
 class TrainingData(Protocol):
     """Where a pair comes from."""
+
+    @property
+    def name(self) -> str:
+        """What a person calls the images."""
 
     def read(self, most_slices: int | None = None) -> StackPair:
         """The pair, or some slices of it; a UserError if it can't be read."""
@@ -116,6 +121,10 @@ class LayerData:
     images: LayerStack
     labels: LayerStack
 
+    @property
+    def name(self) -> str:
+        return self.images.name
+
     def read(self, most_slices: int | None = None) -> StackPair:
         picked = _indices(self.images.data, self.labels.data, most_slices)
         return StackPair(
@@ -160,6 +169,10 @@ class FolderData:
     """Training data in a folder of ``train-volume.tif`` and ``train-labels.tif``."""
 
     folder: Path
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
 
     def read(self, most_slices: int | None = None) -> StackPair:
         images_path, labels_path = find_pair(self.folder)
@@ -222,8 +235,10 @@ def start_training(
     if run.path.exists():
         raise UserError(f"There is a run '{name}' already.", "Give another name.")
     try:
-        return launcher.start(data.prepare(config, run), name)
+        started = launcher.start(data.prepare(config, run), name)
     except UserError:
         if not run.config.exists():
             shutil.rmtree(run.path, ignore_errors=True)
         raise
+    write_title(started, data.name)
+    return started

@@ -41,6 +41,8 @@ class RunPaths(Generic[PathT]):
         """Made by whoever asks the training to end."""
         self.accepted = path / "accepted"
         """Made when a person took this model for the one that it learned on from."""
+        self.title = path / "title.txt"
+        """What a person calls the run; at first the name of what it is trained on."""
         self.process = path / "process.json"
         """The process that trains, written by itself."""
         self.launch = path / "launch.json"
@@ -75,6 +77,7 @@ class RunPaths(Generic[PathT]):
             self.msrun_logs,
             self.stop_request,
             self.accepted,
+            self.title,
             self.process,
             self.launch,
             self.remote,

@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QVBoxLayout
 from superqt import QElidingLabel
 
 from napari_unet.runs.run_list import RunSummary, list_runs
+from napari_unet.runs.run_titles import write_title
 from napari_unet.runs.training_places import launcher_for
 from napari_unet.settings import load_settings, remember
 from napari_unet.widgets.common.background import run_in_thread
@@ -81,6 +82,7 @@ class RunsDock(Dock):
         self._table.prediction_requested.connect(self._on_prediction_requested)
         self._table.resume_requested.connect(self._on_resume_requested)
         self._table.deletion_requested.connect(self._on_deletion_requested)
+        self._table.renamed.connect(self._on_renamed)
 
     def _on_interval(self) -> None:
         if not self._listing.is_busy:
@@ -118,6 +120,12 @@ class RunsDock(Dock):
             report(UserError(f"{summary.run.config} can't be read: {error}."))
             return
         TextWindow(f"Configuration of {summary.run.name}", text, self).show()
+
+    def _on_renamed(self, summary: RunSummary, title: str) -> None:
+        run_in_thread(lambda: write_title(summary.run, title), self._on_written)
+
+    def _on_written(self, _: None) -> None:
+        self.refresh()
 
     def _on_deletion_requested(self, summary: RunSummary) -> None:
         run = summary.run

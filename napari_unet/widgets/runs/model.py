@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from qtpy.QtCore import QAbstractTableModel, QModelIndex, QObject, Qt
+from qtpy.QtCore import QAbstractTableModel, QModelIndex, QObject, Qt, Signal
 
 from napari_unet.runs.run_list import RunSummary
+from napari_unet.text import line
 from napari_unet.widgets.common.messages import plain_tooltip
 from training.console import format_duration
 
@@ -23,18 +24,20 @@ class _Column:
     sort_key: Callable[[RunSummary], Any]
 
 
+# What tells runs apart stands first: the dock is narrow. The rest is in the tooltip.
 _COLUMNS = (
-    _Column("State", lambda run: run.status, lambda run: run.status),
-    _Column("Network", lambda run: run.preset, lambda run: run.preset),
+    _Column("When", lambda run: run.moment, lambda run: run.date.timestamp()),
+    _Column("Name", lambda run: line(run.title), lambda run: run.title.casefold()),
     _Column("Dice", lambda run: _figure(run.best_dice), lambda run: run.best_dice or 0.0),
-    _Column("Duration", lambda run: _duration(run.seconds), lambda run: run.seconds or 0.0),
-    _Column("Date", lambda run: f"{run.date:%d %b %H:%M}", lambda run: run.date.timestamp()),
-    _Column("Run", lambda run: run.run.name, lambda run: run.run.name),
+    _Column("State", lambda run: run.status, lambda run: run.status),
 )
+STARTED_COLUMN, NAME_COLUMN = 0, 1
 
 
 class RunsModel(QAbstractTableModel):
     """One row for each run; its tooltip has what does not fit into the columns."""
+
+    renamed = Signal(object, str)  # RunSummary, and what a person calls the run from now on
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -71,13 +74,25 @@ class RunsModel(QAbstractTableModel):
 
     def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         run, column = self._runs[index.row()], _COLUMNS[index.column()]
-        if role == Qt.ItemDataRole.DisplayRole:
+        if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.EditRole):
             return column.text(run)
         if role == Qt.ItemDataRole.ToolTipRole:
             return plain_tooltip(describe(run))
         if role == SORT_ROLE:
             return column.sort_key(run)
         return None
+
+    def flags(self, index: QModelIndex) -> Any:
+        flags = super().flags(index)
+        return flags | Qt.ItemFlag.ItemIsEditable if index.column() == NAME_COLUMN else flags
+
+    def setData(  # noqa: N802
+        self, index: QModelIndex, value: Any, role: int = Qt.ItemDataRole.EditRole
+    ) -> bool:
+        if role != Qt.ItemDataRole.EditRole or value == self.data(index):
+            return False
+        self.renamed.emit(self._runs[index.row()], str(value))
+        return True
 
     def headerData(  # noqa: N802
         self,
@@ -92,7 +107,10 @@ class RunsModel(QAbstractTableModel):
 
 def describe(run: RunSummary) -> str:
     """Describe a run in a few lines."""
-    lines = [run.run.name, f"{run.status} on {run.device}, {run.date:%Y-%m-%d %H:%M}"]
+    lines = [*([run.title] if run.title != run.run.name else []), run.run.name]
+    lines.append(f"{run.preset}, {run.status} on {run.device}, {run.date:%Y-%m-%d %H:%M}")
+    if run.seconds is not None:
+        lines.append(f"took {format_duration(run.seconds)}")
     if run.best_dice is not None and run.best_soft_dice is not None:
         lines.append(f"best Dice {run.best_dice:.4f}, soft Dice {run.best_soft_dice:.4f}")
     return "\n".join([*lines, *([run.problem] if run.problem else [])])
@@ -100,7 +118,3 @@ def describe(run: RunSummary) -> str:
 
 def _figure(value: float | None) -> str:
     return "" if value is None else f"{value:.3f}"
-
-
-def _duration(seconds: float | None) -> str:
-    return "" if seconds is None else format_duration(seconds)

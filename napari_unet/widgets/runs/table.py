@@ -6,10 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from qtpy.QtCore import QSortFilterProxyModel, Qt, Signal
+from qtpy.QtGui import QKeySequence
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QGridLayout,
+    QHeaderView,
+    QLineEdit,
     QPushButton,
+    QShortcut,
     QSizePolicy,
     QTableView,
     QVBoxLayout,
@@ -17,10 +21,14 @@ from qtpy.QtWidgets import (
 )
 
 from napari_unet.runs.run_list import RunSummary
-from napari_unet.widgets.runs.model import SORT_ROLE, RunsModel
+from napari_unet.widgets.runs.model import (
+    NAME_COLUMN,
+    SORT_ROLE,
+    STARTED_COLUMN,
+    RunsModel,
+)
 
 _BUTTON_COLUMNS = 3
-_DATE_COLUMN = 4
 
 
 class RunsTable(QWidget):
@@ -32,6 +40,7 @@ class RunsTable(QWidget):
     prediction_requested = Signal(object)
     resume_requested = Signal(object)
     deletion_requested = Signal(object)
+    renamed = Signal(object, str)  # RunSummary, and what it is called from now on
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -42,14 +51,22 @@ class RunsTable(QWidget):
         self._table = _new_table()
         self._table.setModel(self._sorted)
         self._table.setSortingEnabled(True)
-        self._table.sortByColumn(_DATE_COLUMN, Qt.SortOrder.DescendingOrder)
+        self._table.sortByColumn(STARTED_COLUMN, Qt.SortOrder.DescendingOrder)
         self._table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self._table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self._table.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
-        self._table.setToolTip("Double-click a training to see its curves; click a title to sort.")
+        self._table.setToolTip(
+            "Double-click a training to see its curves; F2 renames it; click a title to sort."
+        )
         self._table.verticalHeader().hide()
-        self._table.horizontalHeader().setStretchLastSection(True)
-        self._table.horizontalHeader().setResizeContentsPrecision(0)  # the rows in sight
+        header = self._table.horizontalHeader()
+        header.setSectionResizeMode(NAME_COLUMN, QHeaderView.ResizeMode.Stretch)
+        header.setResizeContentsPrecision(0)  # the rows in sight
+        self._table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        rename = QShortcut(QKeySequence("F2"), self._table)
+        rename.setContext(Qt.ShortcutContext.WidgetShortcut)
+        rename.activated.connect(self._edit_name)
+        self._model.renamed.connect(self.renamed)
         self._table.doubleClicked.connect(lambda _: self._emit(self.curves_requested))
         self._table.selectionModel().selectionChanged.connect(self._enable_buttons)
         self._buttons = {
@@ -67,6 +84,8 @@ class RunsTable(QWidget):
 
     def show_runs(self, runs: Sequence[RunSummary]) -> None:
         """Show new rows; the chosen run stays chosen."""
+        if self._table.viewport().findChild(QLineEdit) is not None:
+            return  # a name that is being edited must not be replaced
         chosen = self.chosen_run
         if self._model.show_runs(runs):
             self._table.resizeColumnsToContents()
@@ -99,6 +118,11 @@ class RunsTable(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._table, 1)
         layout.addLayout(grid)
+
+    def _edit_name(self) -> None:
+        rows = self._table.selectionModel().selectedRows(NAME_COLUMN)
+        if rows:
+            self._table.edit(rows[0])
 
     def _emit(self, signal: Any) -> None:
         chosen = self.chosen_run

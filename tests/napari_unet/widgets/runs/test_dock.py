@@ -9,7 +9,15 @@ from typing import Any
 import pytest
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt, QTimer
-from qtpy.QtWidgets import QApplication, QLabel, QMessageBox, QPushButton, QTableView, QWidget
+from qtpy.QtWidgets import (
+    QApplication,
+    QLabel,
+    QLineEdit,
+    QMessageBox,
+    QPushButton,
+    QTableView,
+    QWidget,
+)
 
 from napari_unet.settings import remember
 from napari_unet.widgets.common.text_window import TextWindow
@@ -50,11 +58,26 @@ def dock(make_napari_viewer: Any, run: RunDirectory, qtbot: QtBot) -> RunsDock:
     return dock
 
 
-def test_a_row_tells_state_network_and_name(dock: RunsDock) -> None:
+def test_a_row_tells_name_and_state(dock: RunsDock) -> None:
     model = dock.findChild(QTableView).model()
     row = [model.index(0, column).data() for column in range(model.columnCount())]
-    assert row[:2] == ["stopped", "compact"]
-    assert row[-1] == "first"
+    assert row[1:] == ["first", "", "stopped"]
+
+
+def test_f2_renames_a_run(dock: RunsDock, run: RunDirectory, qtbot: QtBot) -> None:
+    dock.show()
+    dock.activateWindow()
+    table = dock.findChild(QTableView)
+    table.setFocus()
+    qtbot.waitUntil(table.hasFocus, timeout=PATIENCE)
+    qtbot.keyClick(table, Qt.Key.Key_F2)
+    editor = table.viewport().findChild(QLineEdit)
+    editor.clear()
+    qtbot.keyClicks(editor, "cortex, 60 epochs")
+    qtbot.keyClick(editor, Qt.Key.Key_Return)
+    name = table.model().index(0, 1)
+    qtbot.waitUntil(lambda: name.data() == "cortex, 60 epochs", timeout=PATIENCE)
+    assert run.config.exists()  # the folder keeps its name
 
 
 def test_only_what_can_be_done_is_offered(dock: RunsDock, button: Button) -> None:
@@ -72,7 +95,7 @@ def test_a_new_run_appears_and_the_chosen_one_stays_chosen(
     table = dock.findChild(QTableView)
     qtbot.waitUntil(lambda: table.model().rowCount() == 2, timeout=PATIENCE)
     (row,) = table.selectionModel().selectedRows()
-    assert row.siblingAtColumn(5).data() == "first"
+    assert row.siblingAtColumn(1).data() == "first"
     table.selectRow(1 - row.row())
     assert button(dock, "Predict").isEnabled()
 
