@@ -120,10 +120,11 @@ def _find_series(file: tifffile.TiffFile, path: Path) -> list[Any]:
 
 
 def _kind(page: Any) -> tuple[Any, ...]:
-    """What all slices have in common."""
-    is_planar = _is_planar(page)
-    color = None if is_planar else page.photometric
-    return page.imagelength, page.imagewidth, page.dtype, is_planar or page.samplesperpixel, color
+    """List what all slices have in common."""
+    look = (page.samplesperpixel, page.photometric)
+    if _is_planar(page):  # a page of several slices, which may go with pages of one
+        look = (1, tifffile.PHOTOMETRIC.MINISBLACK)
+    return page.imagelength, page.imagewidth, page.dtype, look
 
 
 def _is_planar(page: Any) -> bool:

@@ -125,6 +125,13 @@ def test_outputs_that_can_not_be_written(tmp_path: Path, name: str, problem: str
         check_output(tmp_path / name)
 
 
+@pytest.mark.parametrize("name", ["mask.png", "mask", "mask.tif.gz"])
+def test_a_result_is_named_as_a_tif(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UserError, match=r"isn't named as one\. End its name in \.tif or \.tiff"):
+        write_mask(tmp_path / name, np.eye(9, dtype=bool))
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_file_system_that_refuses(membrane: np.ndarray) -> None:
     with pytest.raises(UserError, match="can't be written"):
         write_mask("/proc/mask.tif", membrane)

@@ -24,11 +24,31 @@ def imagej(path: Path, unit: str | None, resolution: tuple[float, float], **meta
 
 
 @pytest.mark.parametrize(
-    ("unit", "factor"), [("nm", 1), ("um", 1000), ("micron", 1000), ("\\u00B5m", 1000)]
+    ("unit", "factor"),
+    [
+        ("nm", 1),
+        ("nanometers", 1),
+        ("Nanometre", 1),
+        ("um", 1000),
+        ("micron", 1000),
+        ("micrometers", 1000),
+        ("\\u00B5m", 1000),
+        ("\\u00B5", 1000),
+        ("A", 0.1),
+        ("angstrom", 0.1),
+        ("Angstroms", 0.1),
+        ("\\u00C5", 0.1),
+        ("\\u212B", 0.1),
+    ],
 )
 def test_imagej(tmp_path: Path, unit: str, factor: float) -> None:
     imagej(tmp_path / "a.tif", unit, (1 / 4, 1 / 5), spacing=50)
     assert read_pixel_size(tmp_path / "a.tif") == near(50 * factor, 5 * factor, 4 * factor)
+
+
+def test_imagej_with_another_unit_of_depth(tmp_path: Path) -> None:
+    imagej(tmp_path / "a.tif", "nm", (1 / 4, 1 / 5), spacing=0.05, zunit="micron")
+    assert read_pixel_size(tmp_path / "a.tif") == near(50, 5, 4)
 
 
 def test_imagej_without_spacing(tmp_path: Path) -> None:

@@ -1,0 +1,279 @@
+"""TIFs as programs and people really have them: the window and the command line read the same."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+from napari.layers import Labels
+from PIL import Image
+
+from napari_unet.stacks.napari_reader import get_reader
+from napari_unet.stacks.napari_writer import write_labels
+from training.errors import UserError
+from training.stacks.training_pair import read_stack
+
+# tifffile warns where it takes slices for colours, which is what is tried here.
+pytestmark = pytest.mark.filterwarnings("ignore:.*are stored as RGB:DeprecationWarning")
+
+RAMP = np.arange(256, dtype=np.uint16) * 257
+Make = Callable[[Path, np.ndarray], None]
+
+
+def append(path: Path, parts: Any, **options: Any) -> None:
+    for part in parts:
+        tifffile.imwrite(path, part, append=True, **options)
+
+
+def page_by_page(path: Path, stack: np.ndarray) -> None:
+    with tifffile.TiffWriter(path, ome=path.name.endswith("ome.tif")) as writer:
+        for page in stack:
+            writer.write(page)
+
+
+def with_reduced(path: Path, stack: np.ndarray, metadata: dict[str, Any] | None) -> None:
+    with tifffile.TiffWriter(path) as writer:
+        for page in stack:
+            writer.write(page, metadata=metadata)
+            writer.write(page[::2, ::2], subfiletype=1, metadata=metadata)
+
+
+def with_photo(path: Path, stack: np.ndarray) -> None:
+    photo = np.zeros((8, 8, 3), np.uint8)
+    with tifffile.TiffWriter(path) as writer:
+        writer.write(photo, photometric="rgb", subfiletype=1)
+        writer.write(stack, photometric="minisblack")
+
+
+def pyramid(path: Path, stack: np.ndarray) -> None:
+    with tifffile.TiffWriter(path, ome=True) as writer:
+        writer.write(stack, subifds=1, tile=(16, 16), metadata={"axes": "ZYX"})
+        writer.write(stack[:, ::2, ::2], subfiletype=1, tile=(16, 16))
+
+
+def with_alpha(path: Path, stack: np.ndarray) -> None:
+    both = np.stack([stack, np.full_like(stack, 255)], -1)
+    tifffile.imwrite(path, both, photometric="minisblack", extrasamples=["unassalpha"])
+
+
+def with_palette(path: Path, stack: np.ndarray, greys: np.ndarray, **options: Any) -> None:
+    colormap = np.stack([greys] * 3)
+    tifffile.imwrite(path, stack, photometric="palette", colormap=colormap, **options)
+
+
+KINDS: dict[str, Make] = {
+    "appended": lambda path, stack: append(path, stack),
+    "appended, compressed": lambda path, stack: append(path, stack, compression="zlib"),
+    "appended stacks of one": lambda path, stack: append(path, stack[:, np.newaxis]),
+    "appended in blocks": lambda path, stack: append(path, [stack[:3], stack[3:5], stack[5:]]),
+    "written page by page": page_by_page,
+    "reduced pages": lambda path, stack: with_reduced(path, stack, None),
+    "reduced pages, described": lambda path, stack: with_reduced(path, stack, {}),
+    "a reduced photo first": with_photo,
+    "pyramid": pyramid,
+    "white is zero": lambda path, stack: tifffile.imwrite(
+        path, 255 - stack, photometric="miniswhite"
+    ),
+    "white is zero, compressed": lambda path, stack: tifffile.imwrite(
+        path, 255 - stack, photometric="miniswhite", compression="zlib"
+    ),
+    "grey palette": lambda path, stack: with_palette(path, stack, RAMP),
+    "inverted grey palette": lambda path, stack: with_palette(path, 255 - stack, RAMP[::-1]),
+    "grey palette of 8 bits": lambda path, stack: with_palette(path, stack, RAMP // 257),
+    "ImageJ's grey palette": lambda path, stack: with_palette(path, stack, RAMP // 257 * 256),
+    "alpha": with_alpha,
+}
+
+
+def read_window(path: Path) -> tuple[np.ndarray, str]:
+    [(data, _, kind)] = get_reader(str(path))(str(path))
+    return np.asarray(data), kind
+
+
+def read_both(path: Path) -> np.ndarray:
+    """The pixels (Z, Y, X), which are the same in the window and on the command line."""
+    stack, (shown, kind) = read_stack(path), read_window(path)
+    if kind == "image":
+        assert shown.dtype == stack.dtype
+        np.testing.assert_array_equal(shown, stack)
+    return stack
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_images_are_read_as_people_see_them(tmp_path: Path, images: np.ndarray, kind: str) -> None:
+    path = tmp_path / "stack.tif"
+    KINDS[kind](path, images)
+    read = read_both(path)
+    assert read.dtype == images.dtype
+    np.testing.assert_array_equal(read, images)
+
+
+def test_pages_of_an_ome_tif_written_one_by_one_are_a_stack(
+    tmp_path: Path, images: np.ndarray
+) -> None:
+    page_by_page(tmp_path / "stack.ome.tif", images)
+    np.testing.assert_array_equal(read_both(tmp_path / "stack.ome.tif"), images)
+
+
+@pytest.mark.parametrize("options", [{}, {"compression": "zlib"}, {"metadata": {"axes": "ZYX"}}])
+@pytest.mark.parametrize("slices", [3, 4])
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+def test_three_and_four_slices_are_no_colours(
+    tmp_path: Path, images: np.ndarray, slices: int, dtype: str, options: dict[str, Any]
+) -> None:
+    few = images[:slices].astype(dtype)
+    tifffile.imwrite(tmp_path / "few.tif", few, **options)
+    np.testing.assert_array_equal(read_both(tmp_path / "few.tif"), few)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "bool"])
+@pytest.mark.parametrize("white_is_zero", [False, True])
+@pytest.mark.parametrize("compression", [None, "zlib"])
+def test_masks_are_read_as_people_see_them(
+    tmp_path: Path, membrane: np.ndarray, dtype: str, white_is_zero: bool, compression: str | None
+) -> None:
+    seen = ~membrane if dtype == "bool" else np.where(membrane, 0, np.iinfo(dtype).max)
+    seen = seen.astype(dtype)
+    photometric = "miniswhite" if white_is_zero else "minisblack"
+    path = tmp_path / "mask.tif"
+    stored = ~seen if white_is_zero else seen
+    tifffile.imwrite(path, stored, photometric=photometric, compression=compression)
+    np.testing.assert_array_equal(read_stack(path), seen)
+    shown, kind = read_window(path)
+    assert kind == "labels"
+    np.testing.assert_array_equal(shown, membrane)
+
+
+@pytest.mark.parametrize("compression", ["group4", "group3", "tiff_ccitt"])
+def test_faxes_are_read(tmp_path: Path, membrane: np.ndarray, compression: str) -> None:
+    pages = [Image.fromarray(page) for page in ~membrane]
+    path = tmp_path / "mask.tif"
+    pages[0].save(path, save_all=True, append_images=pages[1:], compression=compression)
+    np.testing.assert_array_equal(read_stack(path), ~membrane)
+    np.testing.assert_array_equal(read_window(path)[0], membrane)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int16"])
+def test_an_inverted_lookup_table_without_a_darkest_value_is_explained(
+    tmp_path: Path, images: np.ndarray, dtype: str
+) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", images.astype(dtype), photometric="miniswhite")
+    for read in (read_stack, read_window):
+        with pytest.raises(UserError, match="Invert LUT, then Edit > Invert"):
+            read(tmp_path / "a.tif")
+
+
+def test_palettes_of_labels_are_labels(tmp_path: Path) -> None:
+    cells = np.kron(np.arange(1, 37).reshape(1, 6, 6), np.ones((5, 20, 20))).astype(np.uint8)
+    colors = np.random.default_rng(0).integers(0, 2**16, (3, 256), dtype=np.uint16)
+    tifffile.imwrite(tmp_path / "a.tif", cells, photometric="palette", colormap=colors)
+    np.testing.assert_array_equal(read_stack(tmp_path / "a.tif"), cells)
+    shown, kind = read_window(tmp_path / "a.tif")
+    assert kind == "labels"
+    np.testing.assert_array_equal(shown, cells)
+
+
+@pytest.mark.parametrize(
+    ("colors", "command"),
+    [
+        (np.stack([RAMP, RAMP // 2, RAMP[::-1]]), "Lookup Tables > Grays"),
+        (np.random.default_rng(0).permuted(np.stack([RAMP] * 3), axis=1), "Type > RGB Color"),
+    ],
+)
+def test_palettes_of_images_are_refused_with_what_helps_in_fiji(
+    tmp_path: Path, images: np.ndarray, colors: np.ndarray, command: str
+) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", images, photometric="palette", colormap=colors)
+    for read in (read_stack, read_window):
+        with pytest.raises(UserError, match=command):
+            read(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("options", [{"imagej": True}, {"ome": True}])
+def test_slices_saved_as_channels_get_the_remedy_that_fits(
+    tmp_path: Path, images: np.ndarray, options: dict[str, Any]
+) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", images[:3], **options)
+    with pytest.raises(UserError, match=r"3 channels, and no slices.*slices to 3"):
+        read_stack(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("codec", ["zstd", "lzma"])
+def test_a_few_strokes_compress_well_and_are_read(tmp_path: Path, codec: str) -> None:
+    strokes = np.zeros((40, 1024, 1024), np.uint8)
+    strokes[[3, 36], 10:30, 10:200] = 1
+    strokes[[3, 36], 50:70, 10:200] = 2
+    with tifffile.TiffWriter(tmp_path / "a.tif") as writer:
+        for page in strokes:
+            writer.write(page, compression=codec, rowsperstrip=1024, metadata=None)
+    np.testing.assert_array_equal(read_stack(tmp_path / "a.tif"), strokes)
+
+
+def with_napari(path: Path, layer: Labels) -> None:
+    tifffile.imwrite(path, layer.data, compression="zlib")  # as napari's own writer does
+
+
+def with_the_plugin(path: Path, layer: Labels) -> None:
+    write_labels(str(path), layer.data, layer.as_layer_data_tuple()[1])
+
+
+@pytest.mark.parametrize("save", [with_napari, with_the_plugin])
+@pytest.mark.parametrize("slices", [1, 3])
+@pytest.mark.parametrize("dtype", ["uint8", "int64"])
+@pytest.mark.parametrize("kind", ["with borders", "touching", "few", "far apart"])
+def test_numbers_of_neurons_open_as_labels(
+    tmp_path: Path, save: Callable[[Path, Labels], None], slices: int, dtype: str, kind: str
+) -> None:
+    numbers = np.kron(np.arange(1, 37).reshape(1, 6, 6), np.ones((slices, 20, 20), int))
+    if kind == "with borders":
+        numbers[:, ::20] = numbers[:, :, ::20] = 0
+    elif kind == "few":
+        numbers[numbers % 9 != 0] = 0
+    elif kind == "far apart":
+        numbers *= 7 if dtype == "uint8" else 1013
+    path = tmp_path / "neurons.tif"
+    save(path, Labels(numbers.astype(dtype)))
+    shown, shown_as = read_window(path)
+    assert shown_as == "labels"
+    np.testing.assert_array_equal(shown.reshape(numbers.shape), numbers)
+
+
+def test_numbers_of_small_objects_are_known_by_their_note(tmp_path: Path) -> None:
+    numbers = np.random.default_rng(0).integers(0, 200, (5, 40, 40))
+    with_the_plugin(tmp_path / "a.tif", Labels(numbers))
+    assert read_window(tmp_path / "a.tif")[1] == "labels"
+    with_napari(tmp_path / "b.tif", Labels(numbers))
+    assert read_window(tmp_path / "b.tif")[1] == "image"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "what"),
+    [
+        ("a.tif", b"\x89PNG\r\n\x1a\n" + bytes(50), "a PNG image"),
+        ("a.png", b"\x89PNG\r\n\x1a\n" + bytes(50), "a PNG image"),
+        ("a.tif", bytes(208) + b"MAP " + bytes(900), "an MRC file"),
+        ("a.mrc", bytes(1024), "an MRC file"),
+        ("a.dm3", b"\0\0\0\3" + bytes(50), "a DM3 file"),
+        ("a.tif", b"\0\0\0\4" + bytes(50), "a DM4 file"),
+        ("a.h5", b"\x89HDF\r\n\x1a\n" + bytes(50), "an HDF5 file"),
+        ("a.tif", b"\xff\xd8\xff\xe0" + bytes(50), "a JPEG image"),
+    ],
+)
+def test_other_formats_are_named(tmp_path: Path, name: str, content: bytes, what: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError, match=rf"{name} is {what}, not a TIF\. Open it in Fiji"):
+        read_stack(tmp_path / name)
+
+
+def test_a_folder_is_told_what_to_do(tmp_path: Path, images: np.ndarray) -> None:
+    tifffile.imwrite(tmp_path / "z0.tif", images[0])
+    with pytest.raises(UserError, match=r"is a folder, .*Give the TIF in it: .*z0\.tif"):
+        read_stack(tmp_path)
+    tifffile.imwrite(tmp_path / "z1.tif", images[1])
+    with pytest.raises(UserError, match=r"folder of 2 TIFs.*Import > Image Sequence"):
+        read_stack(tmp_path)
+    (tmp_path / "a.zarr").mkdir()
+    with pytest.raises(UserError, match="is a Zarr folder"):
+        read_stack(tmp_path / "a.zarr")
