@@ -18,7 +18,13 @@ from napari_unet.cli.options import (
     tta_option,
 )
 from napari_unet.cli.progress_bar import ProgressBar
-from napari_unet.neurons.segmentation import METHODS, Segmentation, number_neurons, segment_slice
+from napari_unet.neurons.segmentation import (
+    METHODS,
+    Segmentation,
+    count_text,
+    number_neurons,
+    segment_slice,
+)
 from napari_unet.neurons.segmentation_choice import choose_on_training_slices
 from napari_unet.prediction.large_array import allocate
 from napari_unet.prediction.predictor import Predictor, load_predictor
@@ -130,7 +136,7 @@ def command(
     kept = None if compression == "none" else compression
     options = {"compression": kept, "pixel_size": size, "overwrite": overwrite}
     write_numbers(output, neurons, largest, **options)
-    say(f"{largest} neurons: {output}")
+    say(f"{count_text(largest, len(neurons), link)}: {output}")
 
 
 def _choose(

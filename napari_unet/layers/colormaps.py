@@ -8,20 +8,22 @@ from napari_unet.layers.colors import INSIDE_COLOR, OTHER_COLOR, PREDICTION_COLO
 from napari_unet.layers.wrong_pixels import FALSE_NEGATIVE, FALSE_POSITIVE
 from training.stacks.sparse_labels import INSIDE, MEMBRANE, UNKNOWN
 
+FAINT = "30"  # opacity, in hexadecimal of 255
+
 
 def mask_colormap(color: str) -> DirectLabelColormap:
     """Make the colours of a mask: 0 is transparent, 1 = membrane has the given colour."""
     return DirectLabelColormap(color_dict={None: OTHER_COLOR, 0: "transparent", 1: color})
 
 
-def sparse_colormap() -> DirectLabelColormap:
+def sparse_colormap(is_inside_faint: bool = False) -> DirectLabelColormap:
     """Make the colours of sparse labels: unknown is transparent, membrane blue, inside yellow."""
     return DirectLabelColormap(
         color_dict={
             None: OTHER_COLOR,
             UNKNOWN: "transparent",
             MEMBRANE: TRUTH_COLOR,
-            INSIDE: INSIDE_COLOR,
+            INSIDE: f"{INSIDE_COLOR}{FAINT if is_inside_faint else ''}",
         }
     )
 

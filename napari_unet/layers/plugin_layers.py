@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from napari.layers import Image, Labels, Layer
+from napari.layers import Image, Labels, Layer, Shapes
 from numpy.typing import NDArray
 
 from napari_unet.layers.colormaps import error_colormap, mask_colormap, sparse_colormap
@@ -25,9 +25,16 @@ CORRECTED_KEY = "corrected_slices"
 # In a predicted mask's metadata: list of the slices that its model was trained on; missing where
 # the model is not known to be trained on this stack.
 TRAINED_KEY = "trained_slices"
+# In the metadata of what lies over an image: the image's name.
+IMAGE_KEY = "image"
+# In a predicted mask's metadata: the threshold that made it of its probability.
+THRESHOLD_KEY = "threshold"
+# In a predicted mask's metadata: path of the model that predicted all of it; "" for several.
+MODEL_KEY = "model"
 # In the metadata of the layers made here: which of them it is.
 ROLE_KEY = "napari_unet_role"
 PROBABILITY, MASK, ERRORS, NEURONS = "probability", "mask", "errors", "neurons"
+REGION = "region"
 PREVIEW_KEY = "is_training_preview"
 
 
@@ -61,13 +68,13 @@ def add_probability(viewer: Viewer, data: NDArray[np.float32], over: Image, name
         contrast_limits=(0.0, 1.0),
         opacity=MASK_OPACITY,
         visible=False,
-        metadata={ROLE_KEY: PROBABILITY},
+        metadata={ROLE_KEY: PROBABILITY, IMAGE_KEY: over.name},
         **placement(over),
     )
 
 
 def role(layer: Layer) -> str | None:
-    """Return :data:`PROBABILITY`, :data:`MASK`, :data:`ERRORS`, :data:`NEURONS` or None."""
+    """Return :data:`PROBABILITY`, :data:`MASK`, ..., or None for a layer from elsewhere."""
     found: str | None = layer.metadata.get(ROLE_KEY)
     return found
 
@@ -79,7 +86,7 @@ def add_mask(viewer: Viewer, data: NDArray[np.uint8], over: Image, name: str) ->
         name=name,
         colormap=mask_colormap(PREDICTION_COLOR),
         opacity=MASK_OPACITY,
-        metadata={ROLE_KEY: MASK},
+        metadata={ROLE_KEY: MASK, IMAGE_KEY: over.name},
         **placement(over),
     )
 
@@ -103,7 +110,11 @@ def add_sparse_labels(
         name=name,
         colormap=sparse_colormap(),
         opacity=MASK_OPACITY,
-        metadata={CONVENTION_KEY: LabelConvention.SPARSE, CORRECTED_KEY: sorted(corrected)},
+        metadata={
+            CONVENTION_KEY: LabelConvention.SPARSE,
+            CORRECTED_KEY: sorted(corrected),
+            IMAGE_KEY: over.name,
+        },
         **placement(over),
     )
 
@@ -136,31 +147,51 @@ def convention_of(truth: Layer) -> LabelConvention:
     return LabelConvention.SPARSE if is_sparse_layer(truth) else LabelConvention.MEMBRANE
 
 
-def image_under(viewer: Viewer, mask: Labels) -> Image | None:
-    """Find the image that a mask is of: the lowest one of its shape that is not a prediction."""
-    for layer in viewer.layers:
-        is_image = isinstance(layer, Image) and role(layer) != PROBABILITY
-        if is_image and layer.data.shape == mask.data.shape:
-            return layer
-    return None
+def image_under(viewer: Viewer, layer: Layer) -> Image | None:
+    """Find the image that a mask, a probability or labels are of, among those of their shape.
+
+    It is the one that they name, or the lowest where they name none. An image that was renamed is
+    found where it is the only one.
+    """
+    images = [
+        image
+        for image in viewer.layers
+        if is_tissue(image) and image.data.shape == layer.data.shape
+    ]
+    name = layer.metadata.get(IMAGE_KEY)
+    named = [image for image in images if image.name == name]
+    if name is None or len(images) == 1:
+        named = named or images
+    return named[0] if named else None
 
 
 def probability_of(viewer: Viewer, mask: Labels) -> Image | None:
-    """Find the newest probability of a mask's shape."""
-    found = None
-    for layer in viewer.layers:
-        if role(layer) == PROBABILITY and layer.data.shape == mask.data.shape:
-            found = layer
-    return found
+    """Find the newest probability of the image that a mask is of."""
+    return _topmost(viewer, lambda layer: role(layer) == PROBABILITY, mask)
 
 
-def labels_over(viewer: Viewer, image: Layer) -> Labels | None:
-    """Find the topmost sparse labels of an image's shape."""
-    found = None
-    for layer in viewer.layers:
-        if is_sparse_layer(layer) and layer.data.shape == image.data.shape:
-            found = layer
-    return found
+def labels_over(viewer: Viewer, mask: Layer) -> Labels | None:
+    """Find the topmost sparse labels of the image that a mask is of."""
+    return _topmost(viewer, is_sparse_layer, mask)
+
+
+def prediction_over(viewer: Viewer, image: Image) -> tuple[Labels, Image] | None:
+    """Find the newest predicted mask of an image, with its probability."""
+    for mask in reversed(viewer.layers):
+        is_of_image = is_predicted_mask(mask) and is_mask(mask)
+        if is_of_image and image_under(viewer, mask) == image:
+            probability = probability_of(viewer, mask)
+            return None if probability is None else (mask, probability)
+    return None
+
+
+def _topmost(viewer: Viewer, accepts: Callable[[Layer], bool], over: Layer) -> Any:
+    image = image_under(viewer, over)
+    for layer in reversed(viewer.layers):
+        is_alike = accepts(layer) and layer.data.shape == over.data.shape
+        if is_alike and image_under(viewer, layer) == image:
+            return layer
+    return None
 
 
 def add_neurons(viewer: Viewer, data: NDArray[np.int32], over: Image, name: str) -> Labels:
@@ -169,7 +200,7 @@ def add_neurons(viewer: Viewer, data: NDArray[np.int32], over: Image, name: str)
         data,
         name=name,
         opacity=MASK_OPACITY,
-        metadata={ROLE_KEY: NEURONS},
+        metadata={ROLE_KEY: NEURONS, IMAGE_KEY: over.name},
         **placement(over),
     )
 
@@ -197,6 +228,32 @@ def add_errors(viewer: Viewer, data: Any, over: Labels) -> Labels:
     return layer
 
 
+def outline_region(viewer: Viewer, corners: NDArray[np.float64], over: Layer) -> Shapes:
+    """Outline a rectangle of a slice; the active layer stays the one that is painted on.
+
+    Parameters
+    ----------
+    corners : array (4, 3) or (4, 2)
+        In pixels of ``over``, along each of its axes.
+    over : Layer
+        A stack (Z, Y, X) or an image (Y, X).
+    """
+    active = viewer.layers.selection.active
+    outline = viewer.add_shapes(
+        [corners],
+        shape_type="rectangle",
+        name="uncertain region",
+        edge_color="white",
+        edge_width=1,
+        face_color="transparent",
+        metadata={ROLE_KEY: REGION},
+        **placement(over),
+    )
+    outline.editable = False
+    viewer.layers.selection.active = active
+    return outline
+
+
 def is_preview(layer: Layer) -> bool:
     """Return whether a layer is the preview of a training."""
     return PREVIEW_KEY in layer.metadata
@@ -211,6 +268,22 @@ def is_grey_stack(layer: Layer) -> bool:
 def is_tissue(layer: Layer) -> bool:
     """Return whether a layer can be annotated or predicted: a grey stack, not a prediction."""
     return is_grey_stack(layer) and role(layer) != PROBABILITY
+
+
+def why_not_tissue(viewer: Viewer) -> str:
+    """Say what a viewer without an image to work on lacks, in a sentence."""
+    images = [layer for layer in viewer.layers if isinstance(layer, Image) and role(layer) is None]
+    for layer in images:
+        if layer.multiscale:
+            return f"'{layer.name}' has several resolutions: open its full resolution as one image."
+        if layer.rgb:
+            return f"'{layer.name}' is a colour image: split its channels, or convert it to grey."
+        if layer.ndim > 3:
+            return (
+                f"'{layer.name}' has {layer.ndim} dimensions: open one stack (Z, Y, X) of it, "
+                "without channels or time."
+            )
+    return "Open an image stack first."
 
 
 def is_mask(layer: Layer) -> bool:

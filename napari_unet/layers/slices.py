@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -45,6 +45,11 @@ def show_slice(viewer: Viewer, layer: Layer, index: int) -> None:
     place[-3] = index
     axis = viewer.dims.ndim - 3
     viewer.dims.set_point(axis, pixels_in_world(viewer, layer, place)[-3])
+
+
+def nearest_first(indices: Iterable[int], shown: int | None) -> list[int]:
+    """Sort slices by their distance from the one that is shown; None: by their index."""
+    return sorted(indices, key=lambda index: (abs(index - (shown or 0)), index))
 
 
 def edited_slices(event: Any) -> set[int]:

@@ -8,7 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.neurons.segmentation import Segmentation, number_neurons, segment_slice
+from napari_unet.layers.slices import nearest_first
+from napari_unet.neurons.segmentation import (
+    Segmentation,
+    count_text,
+    link_neurons,
+    segment_slice,
+)
 from napari_unet.prediction.live_prediction import LivePrediction
 from napari_unet.prediction.thread_priority import lower_priority
 from napari_unet.text import progress_text
@@ -23,10 +29,12 @@ class SearchProgress:
         How they are searched for.
     total : int
         Slices to search.
+    is_linked : bool
+        Whether a neuron keeps its number from slice to slice.
     """
 
-    def __init__(self, how: Segmentation, total: int) -> None:
-        self._how = how
+    def __init__(self, how: Segmentation, total: int, is_linked: bool) -> None:
+        self._how, self._is_linked = how, is_linked
         self._most = 0
         self.done, self.total = 0, total
 
@@ -36,7 +44,7 @@ class SearchProgress:
         Parameters
         ----------
         highest : int
-            The highest number in the slice.
+            The highest number so far.
         elapsed : float
             Seconds since the search began.
         """
@@ -48,11 +56,15 @@ class SearchProgress:
         if self.done < self.total:
             return f"Cancelled after {self.done} of {self.total} slices."
         how = f"threshold {self._how.threshold:g}, seeds {self._how.seeds:g}"
-        return f"{self._most} neurons ({how})."
+        return f"{count_text(self._most, self.total, self._is_linked)} ({how})."
 
 
 def find_neurons(
-    prediction: LivePrediction, how: Segmentation, is_linked: bool, into: NDArray[np.int32]
+    prediction: LivePrediction,
+    how: Segmentation,
+    is_linked: bool,
+    into: NDArray[np.int32],
+    shown: int | None = None,
 ) -> Iterator[tuple[int, int]]:
     """Fill a stack with the neurons of the slices that were predicted.
 
@@ -61,25 +73,71 @@ def find_neurons(
     prediction : LivePrediction
     how : Segmentation
     is_linked : bool
-        As for :func:`segmentation.number_neurons`.
+        As for :func:`segmentation.number_neurons`, which gives the same numbers in the end.
     into : array (Z, Y, X) or (Y, X) of int32
         In the prediction's shape.
+    shown : int, optional
+        The slice that a person looks at: it is searched first, then those nearest to it.
 
     Yields
     ------
     index : int
         A slice that is filled.
     highest : int
-        The highest number in it.
+        The highest number so far.
     """
     pages = into.reshape((-1, *into.shape[-2:]))
     probabilities = prediction.probability.reshape(pages.shape)
-    indices = prediction.predicted_slices
+    numbering = _Numbering(pages, prediction.predicted_slices, is_linked)
     with ThreadPoolExecutor(1, initializer=lower_priority) as executor:
-        slices = (
-            executor.submit(segment_slice, np.array(probabilities[index]), how).result()
-            for index in indices
-        )
-        for index, neurons in zip(indices, number_neurons(slices, is_linked), strict=True):
-            pages[index] = neurons
-            yield index, int(neurons.max(initial=0))
+        for index in nearest_first(numbering.slices, shown):
+            page = np.array(probabilities[index])
+            neurons = executor.submit(segment_slice, page, how).result()
+            executor.submit(numbering.fill, index, neurons).result()
+            yield index, numbering.total
+        executor.submit(numbering.sort).result()
+
+
+class _Numbering:
+    """Numbers slices in any order that begins at one of them and goes on to their neighbours.
+
+    Parameters
+    ----------
+    pages : array (Z, Y, X) of int32
+        Gets the numbers.
+    slices : list of int
+        The slices that will be filled, rising.
+    is_linked : bool
+        Whether a neuron keeps its number from slice to slice.
+    """
+
+    def __init__(self, pages: NDArray[np.int32], slices: list[int], is_linked: bool) -> None:
+        self.slices, self.total = slices, 0
+        self._pages, self._is_linked = pages, is_linked
+        self._numbers: dict[int, NDArray[np.int32]] = {}  # of each slice, by its neurons' old ones
+
+    def fill(self, index: int, neurons: NDArray[np.int32]) -> None:
+        """Take the neurons (Y, X) of a slice, numbered from 1."""
+        neighbour = self._neighbour(index) if self._is_linked else None
+        other = None if neighbour is None else self._pages[neighbour]
+        numbers = self._numbers[index] = link_neurons(neurons, other, self.total)
+        self.total = max(self.total, int(numbers.max()))
+        self._pages[index] = numbers[neurons]
+
+    def sort(self) -> None:
+        """Number the neurons as if the first slice had been filled first."""
+        sorted_numbers = np.zeros(self.total + 1, np.int32)
+        count = 0
+        for index in self.slices:
+            numbers = self._numbers[index][1:]
+            fresh = numbers[sorted_numbers[numbers] == 0]
+            sorted_numbers[fresh] = count + 1 + np.arange(len(fresh))
+            count += len(fresh)
+        for index in self.slices:
+            self._pages[index] = sorted_numbers[self._pages[index]]
+
+    def _neighbour(self, index: int) -> int | None:
+        """The slice before or after this one that is filled already."""
+        place = self.slices.index(index)
+        beside = self.slices[max(0, place - 1) : place + 2]
+        return next((one for one in beside if one in self._numbers), None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -109,12 +109,12 @@ def choose_segmentation(
     return chosen, means[chosen]
 
 
-def number_neurons(slices: Iterator[Labels], is_linked: bool = False) -> Iterator[Labels]:
+def number_neurons(slices: Iterable[Labels], is_linked: bool = False) -> Iterator[Labels]:
     """Give the neurons of a stack numbers that no other neuron of it has.
 
     Parameters
     ----------
-    slices : iterator of arrays (Y, X) of int32
+    slices : iterable of arrays (Y, X) of int32
         Neurons of each slice, numbered from 1.
     is_linked : bool
         Give a neuron the number of the one below it in the last slice, where the two overlap by
@@ -128,28 +128,60 @@ def number_neurons(slices: Iterator[Labels], is_linked: bool = False) -> Iterato
     last: Labels | None = None
     total = 0
     for neurons in slices:
-        count = int(neurons.max(initial=0))
-        numbers = np.zeros(count + 1, np.int32)
-        if is_linked and last is not None:
-            _link(numbers, neurons, last)
-        fresh = np.flatnonzero(numbers[1:] == 0) + 1
-        numbers[fresh] = total + 1 + np.arange(len(fresh), dtype=np.int32)
-        total += len(fresh)
+        numbers = link_neurons(neurons, last if is_linked else None, total)
+        total = max(total, int(numbers.max()))
         last = numbers[neurons]
         yield last
 
 
-def _link(numbers: NDArray[np.int32], neurons: Labels, last: Labels) -> None:
-    """Give neurons the number of the one in the last slice that they overlap by more than half.
+def link_neurons(neurons: Labels, other: Labels | None, total: int) -> NDArray[np.int32]:
+    """Find the numbers of a slice's neurons: those that they have in another slice, or new ones.
 
-    At most one can overlap that much. ``numbers`` is filled in place, by the neurons' old numbers.
+    At most one neuron of the other slice can overlap one by more than half of their union, and
+    both ways, so that the same are linked whichever of two slices is numbered first.
+
+    Parameters
+    ----------
+    neurons : array (Y, X) of int32
+        Numbered from 1.
+    other : array (Y, X) of int32, optional
+        The neighbouring slice, with the numbers that its neurons were given; None links nothing.
+    total : int
+        The highest number so far; new ones follow it.
+
+    Returns
+    -------
+    array (N + 1,) of int32
+        The number of each neuron by its old one; 0 stays 0.
     """
-    both = (neurons > 0) & (last > 0)
-    pairs, overlap = np.unique(np.stack([neurons[both], last[both]]), axis=1, return_counts=True)
-    ours, theirs = np.bincount(neurons.ravel()), np.bincount(last.ravel())
-    union = ours[pairs[0]] + theirs[pairs[1]] - overlap
+    numbers = np.zeros(int(neurons.max(initial=0)) + 1, np.int32)
+    if other is not None:
+        ours, theirs = _same_neurons(neurons, other)
+        numbers[ours] = theirs
+    fresh = np.flatnonzero(numbers[1:] == 0) + 1
+    numbers[fresh] = total + 1 + np.arange(len(fresh), dtype=np.int32)
+    return numbers
+
+
+def count_text(count: int, slices: int, is_linked: bool) -> str:
+    """Say how many neurons were found; a neuron that isn't linked is a region in each slice."""
+    if is_linked:
+        return f"{count} neurons, linked"
+    return f"{count} regions in {slices} slice{'s' * (slices != 1)}"
+
+
+def _same_neurons(neurons: Labels, other: Labels) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Find the pairs of neurons that overlap by more than half of their union."""
+    both = (neurons > 0) & (other > 0)
+    width = int(other.max(initial=0)) + 1
+    # One number a pair: sorting these, unlike rows, leaves the window's thread its turn.
+    pairs, overlap = np.unique(
+        neurons[both].astype(np.int64) * width + other[both], return_counts=True
+    )
+    ours, theirs = np.divmod(pairs, width)
+    union = np.bincount(neurons.ravel())[ours] + np.bincount(other.ravel())[theirs] - overlap
     is_same = overlap > LEAST_OVERLAP * union
-    numbers[pairs[0][is_same]] = pairs[1][is_same]
+    return ours[is_same], theirs[is_same]
 
 
 def _scores(

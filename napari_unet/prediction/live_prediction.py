@@ -19,40 +19,92 @@ class LivePrediction:
 
     Parameters
     ----------
-    shape : tuple of int
-        (Z, Y, X), or (Y, X) of a single image.
+    probability : array (Z, Y, X), or (Y, X) of a single image, of float32
+        0 where nothing is predicted yet.
+    mask : array of uint8, of the same shape
+        1 = membrane. A person may paint on it; see :meth:`protect_slices`.
     threshold : float
         Probability from which on a pixel is membrane.
 
     Attributes
     ----------
-    probability : array of float32, of ``shape``
-        0 where nothing was predicted yet.
-    mask : array of uint8, of ``shape``
-        1 = membrane. A person may paint on it; see :meth:`protect_slices`.
     stack_warning : str
         What speaks against predicting this stack with this model; empty for nothing.
     """
 
-    def __init__(self, shape: tuple[int, ...], threshold: float) -> None:
+    def __init__(
+        self, probability: NDArray[np.float32], mask: NDArray[np.uint8], threshold: float
+    ) -> None:
         self.threshold = threshold
-        self.probability = allocate(shape, np.float32)
-        self.mask = allocate(shape, np.uint8)
-        self._probabilities = self.probability.reshape((-1, *shape[-2:]))
-        self._masks = self.mask.reshape((-1, *shape[-2:]))
+        self.probability, self.mask = probability, mask
+        self._probabilities = probability.reshape((-1, *probability.shape[-2:]))
+        self._masks = mask.reshape((-1, *mask.shape[-2:]))
         self.stack_warning = ""
         self._membrane: dict[int, int] = {}  # pixels of each slice that was thresholded
         self._predicted: set[int] = set()
         self._trained: dict[int, bool] = {}  # of the slices of which it is known
+        self._outdated: set[int] = set()
         self._protected: set[int] = set()
         self._released: set[int] = set()
+
+    @classmethod
+    def empty(cls, shape: tuple[int, ...], threshold: float) -> LivePrediction:
+        """Begin one of which no slice is predicted, (Z, Y, X) or (Y, X)."""
+        return cls(allocate(shape, np.float32), allocate(shape, np.uint8), threshold)
+
+    @classmethod
+    def of(
+        cls,
+        probability: NDArray[np.float32],
+        mask: NDArray[np.uint8],
+        threshold: float,
+        trained: list[int] | None = None,
+    ) -> LivePrediction:
+        """Go on with what was predicted and painted before; it reads every pixel.
+
+        Slices whose mask is not what the threshold makes of their probability are a person's.
+
+        Parameters
+        ----------
+        probability : array (Z, Y, X) or (Y, X) of float32
+            0 where nothing is predicted.
+        mask : array of uint8, of the same shape
+            1 = membrane.
+        threshold : float
+            What made the mask.
+        trained : list of int, optional
+            Slices that the model was trained on, if it is known.
+        """
+        found = cls(probability, mask, threshold)
+        for index, (probabilities, membrane) in enumerate(
+            zip(found._probabilities, found._masks, strict=True)
+        ):
+            is_predicted = bool(probabilities.any())
+            if is_predicted:
+                found._predicted.add(index)
+            if found._corrected(index).any() if is_predicted else membrane.any():
+                found._protected.add(index)
+        if trained is not None:
+            found._trained = {index: index in trained for index in found._predicted}
+        return found
 
     def __len__(self) -> int:
         return len(self._masks)
 
     def has(self, index: int) -> bool:
-        """Whether a slice was predicted."""
-        return index in self._predicted
+        """Whether a slice was predicted, by the model that is used now."""
+        return index in self._predicted and index not in self._outdated
+
+    def change_model(self) -> None:
+        """Count what was predicted so far as outdated; it stays until it is predicted again."""
+        self._outdated = set(self._predicted)
+        self.stack_warning = ""
+        self._membrane.clear()
+
+    @property
+    def outdated_slices(self) -> list[int]:
+        """Slices that still show what a former model predicted."""
+        return sorted(self._outdated)
 
     @property
     def predicted_slices(self) -> list[int]:
@@ -84,6 +136,7 @@ class LivePrediction:
             self._trained[index] = is_trained
         self._probabilities[index] = probability
         self._predicted.add(index)
+        self._outdated.discard(index)
         self.threshold_slice(index)
 
     def protect_slices(self, indices: Iterable[int]) -> None:

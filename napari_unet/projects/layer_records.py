@@ -19,8 +19,11 @@ from napari_unet.layers.plugin_layers import (
     CONVENTION_KEY,
     CORRECTED_KEY,
     ERRORS,
+    IMAGE_KEY,
     MASK,
+    MODEL_KEY,
     ROLE_KEY,
+    THRESHOLD_KEY,
     TRAINED_KEY,
     corrected_slices,
     is_preview,
@@ -38,7 +41,15 @@ OF_IMAGES = ("gamma",)
 OF_LABELS = ("brush_size", "selected_label")
 OF_PLACE = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
 KNOWN = {*COMMON, *OF_IMAGES, *OF_LABELS, *OF_PLACE, "contrast_limits", "colormap"}
-KEPT_METADATA = (CONVENTION_KEY, CORRECTED_KEY, ROLE_KEY, TRAINED_KEY)
+KEPT_METADATA = (
+    CONVENTION_KEY,
+    CORRECTED_KEY,
+    IMAGE_KEY,
+    MODEL_KEY,
+    ROLE_KEY,
+    THRESHOLD_KEY,
+    TRAINED_KEY,
+)
 
 
 def is_kept(layer: Layer) -> bool:
@@ -122,6 +133,9 @@ def _try(record: LayerRecord) -> None:
         slices = record.metadata.get(key, [])
         if not all(type(index) is int for index in slices):
             raise ValueError(f"{key} are {slices!r:.50}")
+    threshold = record.metadata.get(THRESHOLD_KEY, 0.5)
+    if type(threshold) is not float or not 0 <= threshold <= 1:
+        raise ValueError(f"a threshold is {threshold!r:.50}")
     attributes = _known(record.attributes)
     ndim = len(attributes.get("scale", (1, 1, 1)))
     pixel = np.zeros((1,) * ndim, np.uint8)

@@ -42,6 +42,7 @@ class Dock(VerticalScrollArea):
     """
 
     closed = Signal()  # the dock alone, not the window with it
+    front_changed = Signal(bool)  # whether it is seen, and not behind another tab
 
     def __init__(self) -> None:
         super().__init__(QWidget())
@@ -91,6 +92,7 @@ class Dock(VerticalScrollArea):
 
     def _on_visibility_changed(self, is_in_front: bool) -> None:
         self._is_in_front = is_in_front
+        self.front_changed.emit(is_in_front)
 
     def come_to_front(self) -> None:
         """Show the dock, before the others that share its place."""
@@ -155,7 +157,10 @@ class Predicts(Protocol):
         """Choose a model: folder of a run, or an ONNX file."""
 
     def predict_all(
-        self, model: Path, image: Image | None, on_done: Callable[[Labels], None]
+        self,
+        model: Path,
+        image: Image | None,
+        on_done: Callable[[Labels], None] = ...,
     ) -> None:
         """Predict every slice of an image, or of the chosen one; the mask is passed on then."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from napari.components import ViewerModel
 from napari.layers import Layer
@@ -11,6 +12,8 @@ from qtpy.QtWidgets import QComboBox, QSizePolicy, QWidget
 from superqt.utils import signals_blocked
 
 from napari_unet.widgets.common.connections import Connections
+
+Form = tuple[tuple[int, ...], Any]
 
 
 class LayerChoice(QComboBox):
@@ -45,6 +48,9 @@ class LayerChoice(QComboBox):
         self.setPlaceholderText(nothing)
         self._viewer, self._accepts, self._prefers = viewer, accepts, prefers
         self._chosen: Layer | None = None
+        self._chosen_form: Form | None = None
+        self._forms: dict[Layer, Form] = {}  # of the data of each layer
+        self._watched = Connections(self)
         self._is_by_person = False
         # Long names must not widen the dock.
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
@@ -72,6 +78,10 @@ class LayerChoice(QComboBox):
 
     def refresh(self, event: object = None) -> None:
         """Offer what passes the test now."""
+        self._watched.clear()
+        self._forms = {layer: _form(layer) for layer in self._viewer.layers}
+        for layer in self._forms:
+            self._watched.add(layer.events.data, self._on_data_changed)
         offered = self._offered_layers()
         with signals_blocked(self):
             self.clear()
@@ -97,10 +107,22 @@ class LayerChoice(QComboBox):
         return [layer for layer in offered if self._prefers(layer) == most]
 
     def _take(self, layer: Layer | None) -> None:
-        if layer != self._chosen:  # napari may give each widget proxies of its own
-            self._chosen = layer
+        form = None if layer is None else _form(layer)
+        # napari may give each widget proxies of its own
+        if layer != self._chosen or form != self._chosen_form:
+            self._chosen, self._chosen_form = layer, form
             self.layer_changed.emit()
+
+    def _on_data_changed(self, event: Any) -> None:
+        """A layer whose data was replaced by data of another form is another layer."""
+        if self._forms.get(event.source) != _form(event.source):
+            self.refresh()
 
     def _on_activated(self, index: int) -> None:
         self._is_by_person = True
         self._take(self._offered_layers()[index])
+
+
+def _form(layer: Layer) -> Form:
+    """The shape of a layer's data, and their dtype."""
+    return getattr(layer.data, "shape", ()), getattr(layer.data, "dtype", None)

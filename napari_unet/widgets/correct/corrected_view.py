@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget
+
+from napari_unet.widgets.common.steady_label import SteadyLabel
 
 LINK_COLOR = "#4A90D9"
 
@@ -30,8 +32,7 @@ class CorrectedView(QWidget):
             "Put the corrected slices into the layer of labels, beside the strokes on other slices."
         )
         self._use.clicked.connect(lambda: self.truth_requested.emit())
-        self._list = QLabel()
-        self._list.setWordWrap(True)
+        self._list = SteadyLabel(2)
         self._list.setTextInteractionFlags(Qt.TextInteractionFlag.LinksAccessibleByMouse)
         self._list.linkActivated.connect(lambda link: self.slice_requested.emit(int(link)))
         layout = QVBoxLayout(self)

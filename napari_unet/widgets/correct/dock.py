@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,7 @@ from napari_unet.widgets.common.layer_choice import LayerChoice
 from napari_unet.widgets.common.messages import inform
 from napari_unet.widgets.correct.canvas_tools import set_labels
 from napari_unet.widgets.correct.corrected_view import CorrectedView
+from napari_unet.widgets.correct.label_outlines import LabelOutlines
 from napari_unet.widgets.correct.learn_on_view import LearnOnView
 from napari_unet.widgets.correct.learning import Learning
 from napari_unet.widgets.correct.next_region_view import NextRegionView
@@ -62,6 +64,7 @@ class CorrectDock(Dock):
         self._specks = SpeckRemoval(self._viewer, self._specks_view)
         self._corrected = CorrectedView()
         self._tour = RegionTour(self._viewer, self._next_view)
+        self._outlines, self._is_seen = LabelOutlines(self), False
         self._learning = Learning(self._viewer, self._learn_view)
         self._lay_out()
         self._connect()
@@ -90,6 +93,8 @@ class CorrectDock(Dock):
         self._corrected.slice_requested.connect(self._show_slice)
         self._corrected.truth_requested.connect(self._on_truth_requested)
         self._learn_view.learn_requested.connect(self._on_learn_requested)
+        self.front_changed.connect(self._on_front_changed)
+        self.closed.connect(partial(self._on_front_changed, False))
         events = Connections(self)
         events.add(self._viewer.dims.events.current_step, self._show_slices)
         for event in (self._viewer.layers.events.inserted, self._viewer.layers.events.removed):
@@ -103,6 +108,7 @@ class CorrectDock(Dock):
         self._specks.watch(layer)
         if layer is not None:
             self._events.add(layer.events.paint, self._on_painted)
+            self._events.add(layer.events.data, self._tour.rank_again)
             self._events.bind_key(layer, "c", self._on_mark_key)
         self._on_layers_changed()
 
@@ -113,7 +119,19 @@ class CorrectDock(Dock):
         probability = probability_of(self._viewer, layer) if layer is not None else None
         self._tools.follow(image, probability)
         self._tour.watch(probability)
+        self._outline_labels()
         self._show_slices()
+
+    def _on_front_changed(self, is_seen: bool) -> None:
+        self._is_seen = is_seen
+        self._outline_labels()
+        if not is_seen:
+            self._tour.hide()
+
+    def _outline_labels(self) -> None:
+        """Labels over the mask would hide it, and the image under it."""
+        mask = self._mask.layer if self._is_seen else None
+        self._outlines.outline(None if mask is None else labels_over(self._viewer, mask))
 
     def _on_painted(self, event: Any) -> None:
         self._edited |= edited_slices(event) if event.source.ndim == 3 else {0}
@@ -170,7 +188,9 @@ class CorrectDock(Dock):
         if mask is None:
             return
         image, labels = image_under(self._viewer, mask), self._ground_truth()
-        if image is not None and labels is not None:
+        if image is None:
+            inform(f"The image that '{mask.name}' is of is not open: open it first.")
+        elif labels is not None:
             self._learning.start(image, labels)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from qtpy.QtCore import Signal
 from qtpy.QtGui import QShowEvent
-from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
 from napari_unet.widgets.common.messages import plain_label
 
@@ -24,16 +24,16 @@ class LearnOnView(QWidget):
             "shows it. The old model stays."
         )
         self._use = QPushButton()
-        self._use.setToolTip("Open the Predict dock with the new model.")
+        self._use.setToolTip(
+            "Predict all slices with the new model, into the same layers; corrected slices stay."
+        )
         self._use.hide()
         self._text = plain_label()
         self._text.setWordWrap(True)
-        row = QHBoxLayout()
-        row.addWidget(self._begin)
-        row.addWidget(self._use)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addLayout(row)
+        layout.addWidget(self._begin)
+        layout.addWidget(self._use)
         layout.addWidget(self._text)
         self._begin.clicked.connect(lambda: self.learn_requested.emit())
         self._use.clicked.connect(lambda: self.use_requested.emit())
@@ -50,7 +50,9 @@ class LearnOnView(QWidget):
 
     def offer_model(self, is_in_use: bool) -> None:
         """Offer to predict with the new model, which is in use already or is not better."""
-        self._use.setText("Use new model" if is_in_use else "Use new model anyway")
+        self._use.setText(
+            "Predict with new model" if is_in_use else "Predict with new model anyway"
+        )
         self._use.show()
 
     def withdraw_model(self) -> None:

@@ -39,6 +39,7 @@ class Learning(QObject):
         super().__init__(view)
         self._viewer, self._view = viewer, view
         self._run: RunDirectory | None = None
+        self._image: Image | None = None  # which the run learns on
         self._watcher = RunWatcher(view)
         self._watcher.ended.connect(self._on_ended)
         view.came_in_sight.connect(self._look_for_model)
@@ -46,6 +47,7 @@ class Learning(QObject):
 
     def start(self, image: Image, labels: Labels) -> None:
         """Learn on from these layers."""
+        self._image = image
         data = LayerData(LayerStack.of(image), LayerStack.of(labels))
         self._view.show_state("Starting…", can_begin=False)
         run_in_thread(lambda: learn_on(data), self._on_started, self._on_refused)
@@ -87,4 +89,5 @@ class Learning(QObject):
 
     def _on_used(self, run: RunDirectory) -> None:
         self._view.withdraw_model()
-        open_dock(self._viewer, "Predict").use_model(run.path)
+        image = self._image if self._image in self._viewer.layers else None
+        open_dock(self._viewer, "Predict").predict_all(run.path, image)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
+from napari_unet.widgets.common.steady_label import SteadyLabel
 from napari_unet.widgets.correct.corrected_view import slice_links
 
 
@@ -21,8 +22,7 @@ class NextRegionView(QWidget):
         self._button = QPushButton("Next region  (N)")
         self._button.setToolTip("Go to the next region that the model is unsure of; N anywhere.")
         self._button.clicked.connect(lambda: self.next_requested.emit())
-        self._where, self._slices = QLabel(), QLabel()
-        self._slices.setWordWrap(True)
+        self._where, self._slices = SteadyLabel(1), SteadyLabel(2)
         self._slices.setTextInteractionFlags(Qt.TextInteractionFlag.LinksAccessibleByMouse)
         self._slices.linkActivated.connect(lambda link: self.slice_requested.emit(int(link)))
         layout = QVBoxLayout(self)

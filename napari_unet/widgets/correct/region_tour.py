@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from napari import Viewer
-from napari.layers import Image
+from napari.layers import Image, Shapes
 from qtpy.QtCore import QObject
 
 from napari_unet.labelling.uncertainty import Region, SliceUncertainty, rank_uncertainty
+from napari_unet.layers.plugin_layers import outline_region
 from napari_unet.layers.slices import pixels_in_world, show_slice, slider_in_pixels
 from napari_unet.widgets.common.connections import Connections
 from napari_unet.widgets.common.latest_work import LatestWork
@@ -18,6 +20,7 @@ from training.stacks.stack_axes import as_stack
 
 ROOM = 3.0  # a region takes a third of the canvas, to be seen with its surroundings
 LISTED_SLICES = 5
+EDGES = np.array((0, 1, 1))  # pixels begin half a pixel before their centres
 Ranking = tuple[list[SliceUncertainty], list[Region]]
 
 
@@ -38,6 +41,7 @@ class RegionTour(QObject):
         self._probability: Image | None = None
         self._regions: list[Region] = []
         self._next = 0
+        self._outline: Shapes | None = None
         self._ranking = LatestWork(self, _rank, self._on_ranked, self._on_failed)
         view.next_requested.connect(self.go)
         view.slice_requested.connect(self._on_slice_requested)
@@ -45,10 +49,22 @@ class RegionTour(QObject):
 
     def watch(self, probability: Image | None) -> None:
         """Rank this probability when it is next asked for."""
-        self._probability = probability
+        if probability is None or probability != self._probability:
+            self._probability = probability
+            self.rank_again()
+
+    def hide(self) -> None:
+        """Remove the outline of the region."""
+        outline, self._outline = self._outline, None
+        if outline is not None and outline in self._viewer.layers:
+            self._viewer.layers.remove(outline)
+
+    def rank_again(self, _: object = None) -> None:
+        """Forget the ranking: the probability may have changed."""
+        self.hide()
         self._regions = []
         self._ranking.drop()
-        self._view.show_probability(probability is not None)
+        self._view.show_probability(self._probability is not None)
 
     def go(self, _: object = None) -> None:
         """Go to the next region; the first time, rank them."""
@@ -78,6 +94,11 @@ class RegionTour(QObject):
         place = slider_in_pixels(self._viewer, layer)
         place[-2:] = region.y, region.x
         start = pixels_in_world(self._viewer, layer, place)
+        corners = np.tile(place, (4, 1))
+        corners[[1, 2], -1] += region.width
+        corners[[2, 3], -2] += region.height
+        self.hide()
+        self._outline = outline_region(self._viewer, corners - (0.5 * EDGES)[-layer.ndim :], layer)
         place[-2:] = region.y + region.height, region.x + region.width
         end = pixels_in_world(self._viewer, layer, place)
         camera = self._viewer.scene.camera
@@ -87,8 +108,7 @@ class RegionTour(QObject):
         camera.zoom = height / (ROOM * size)
         total = len(self._regions)
         self._view.show_place(
-            f"{self._regions.index(region) + 1} of {total}: slice {region.z}, "
-            f"uncertainty {region.score:.2f} bits"
+            f"{self._regions.index(region) + 1} of {total} uncertain regions: slice {region.z}"
         )
 
     def _on_slice_requested(self, index: int) -> None:

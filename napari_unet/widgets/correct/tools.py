@@ -9,7 +9,6 @@ from napari.layers import Image, Labels
 from qtpy.QtWidgets import (
     QCheckBox,
     QHBoxLayout,
-    QLabel,
     QPushButton,
     QSpinBox,
     QVBoxLayout,
@@ -20,6 +19,7 @@ from napari_unet.layers.colors import PREDICTION_COLOR
 from napari_unet.widgets.common.brush_buttons import Brush, BrushButtons
 from napari_unet.widgets.common.brush_hand import BrushHand
 from napari_unet.widgets.common.connections import Connections
+from napari_unet.widgets.common.steady_label import SteadyLabel
 from napari_unet.widgets.correct.canvas_tools import CanvasTool, GapTool, SnapBrush
 from napari_unet.widgets.correct.specks_view import SPIN_WIDTH
 
@@ -47,7 +47,7 @@ class CorrectTools(QWidget):
         self._snaps = QCheckBox("Snap to the prediction")
         self._close = QPushButton("Close gap  (G)")
         self._width = QSpinBox()
-        self._hint = QLabel()
+        self._hint = SteadyLabel(2)
         self._lay_out()
         self._connect()
 
@@ -84,7 +84,6 @@ class CorrectTools(QWidget):
         self._width.setSuffix(" px")
         self._width.setMinimumWidth(SPIN_WIDTH)
         self._width.setToolTip("Width of the line.")
-        self._hint.setWordWrap(True)
         gap = QHBoxLayout()
         gap.addWidget(self._close, 1)
         gap.addWidget(self._width)

@@ -12,8 +12,8 @@ from napari.layers import Image, Labels
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QFormLayout, QLabel, QVBoxLayout
 
-from napari_unet.layers.plugin_layers import corrected_slices, is_tissue
-from napari_unet.layers.slices import displayed_slice, edited_slices
+from napari_unet.layers.plugin_layers import corrected_slices, is_tissue, why_not_tissue
+from napari_unet.layers.slices import displayed_slice, nearest_first
 from napari_unet.runs.model_list import list_models
 from napari_unet.settings import SettingsChanges, load_settings, remember
 from napari_unet.text import list_slices
@@ -28,6 +28,7 @@ from napari_unet.widgets.predict.model_choice import ModelChoice
 from napari_unet.widgets.predict.neuron_search import NeuronSearch
 from napari_unet.widgets.predict.neurons_view import NeuronsView
 from napari_unet.widgets.predict.predicted_layers import PredictedLayers
+from napari_unet.widgets.predict.predictions import Predictions
 from napari_unet.widgets.predict.views import (
     PredictionOptions,
     PredictionProgress,
@@ -50,8 +51,9 @@ class PredictDock(Dock):
         super().__init__()
         viewer = napari_viewer
         self._viewer = viewer
-        self._result: PredictedLayers | None = None
         self._on_done: Callable[[Labels], None] | None = None  # who waits for the mask
+        self._awaited: Callable[[Labels], None] | None = None  # who waits for that to begin
+        self._predictions = Predictions(viewer, self)
         self._worker = PredictionWorker(self)
         self._thresholding = LatestWork(self, _threshold_all, self._on_thresholded)
         self._events = Connections(self)
@@ -75,15 +77,22 @@ class PredictDock(Dock):
         self._model.choose(path)
 
     def predict_all(
-        self, model: Path, image: Image | None, on_done: Callable[[Labels], None]
+        self,
+        model: Path,
+        image: Image | None,
+        on_done: Callable[[Labels], None] = lambda _: None,
     ) -> None:
-        """Predict every slice of an image, or of the chosen one; the mask is passed on then."""
+        """Predict every slice of an image, or of the chosen one; the mask is passed on then.
+
+        What goes on is cancelled.
+        """
         self.use_model(model)
         if image is not None:
             self._image.choose(image)
-        if self._image.layer is not None and not self._worker.is_busy:
-            self._on_done = on_done
-            self._on_all_requested()
+        if self._image.layer is not None and image in (None, self._image.layer):
+            self._awaited = on_done
+            self._worker.cancel()
+            self._begin_awaited()
 
     def _lay_out(self) -> None:
         self._image.setToolTip("The image layer to predict.")
@@ -128,7 +137,12 @@ class PredictDock(Dock):
         self._follower.predicted.connect(self._on_slice_followed)
         self._follower.failed.connect(self._options.stop_scrolling)
         self._events.add(self._viewer.dims.events.current_step, self._follow_slider)
-        self._events.add(self._viewer.layers.events.removed, self._on_layer_removed)
+        for event in (self._viewer.layers.events.inserted, self._viewer.layers.events.removed):
+            self._events.add(event, self._show_missing)
+        self._predictions.reading.connect(self._show_missing)
+        self._predictions.found.connect(self._on_choice_changed)
+        self._predictions.forgotten.connect(self._on_forgotten)
+        self._predictions.corrected.connect(self._show_kept)
 
     def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802
         """Offer the models that trainings made since the dock was last seen."""
@@ -136,18 +150,46 @@ class PredictDock(Dock):
         run_in_thread(list_models, self._model.show_models)
 
     def _on_choice_changed(self) -> None:
+        image: Any = self._image.layer
+        if self._predictions.look_at(image) and not self._worker.is_busy:
+            self._progress.end("")
+        result = self._predictions.current
+        if result is not None:
+            self._threshold.show_threshold(result.prediction.threshold)
+            self._saving.offer(result.mask, result.probability)
+        else:
+            self._saving.offer(None, None)
+        self._search.offer(result)
+        self._show_kept()
         self._show_warning()
+        self._show_missing()
+        self._begin_awaited()
+        self._follow_slider()
+
+    def _show_missing(self, _: object = None) -> None:
         if self._image.layer is None:
-            self._progress.show_missing("Open an image stack first.")
+            self._progress.show_missing(why_not_tissue(self._viewer))
         elif self._model.model is None:
             self._progress.show_missing("Train a model first, or open a run or an ONNX file.")
+        elif self._predictions.is_looking:
+            self._progress.show_missing("Reading what is predicted already…")
         else:
             self._progress.show_missing("")
-            self._follow_slider()
+
+    def _show_kept(self) -> None:
+        result = self._predictions.current
+        self._threshold.show_kept([] if result is None else result.prediction.protected_slices)
+
+    def _begin_awaited(self) -> None:
+        is_ready = not (self._worker.is_busy or self._predictions.is_looking)
+        if self._awaited and is_ready and self._image.layer and self._model.model:
+            self._on_done, self._awaited = self._awaited, None
+            self._on_all_requested()
 
     def _on_all_requested(self) -> None:
         image: Any = self._image.layer
-        self._start(range(image.data.shape[0] if image.ndim == 3 else 1))
+        count = image.data.shape[0] if image.ndim == 3 else 1
+        self._start(nearest_first(range(count), displayed_slice(self._viewer, image)))
 
     def _on_slice_requested(self) -> None:
         index = displayed_slice(self._viewer, self._image.layer)
@@ -157,92 +199,96 @@ class PredictDock(Dock):
             self._start([index])
 
     def _on_neurons_requested(self) -> None:
-        self._search.find(self._neurons.threshold, self._neurons.is_linked)
+        result, chosen = self._predictions.current, self._model.model
+        model = None if result is None else result.model
+        if model is None and result is not None and result.is_by(chosen):
+            model = chosen
+        self._search.find(self._neurons.threshold, self._neurons.is_linked, model)
 
     def _follow_slider(self, _: object = None) -> None:
         """Predict the slice that is shown, if that is chosen and nothing else is predicted."""
         image, model = self._image.layer, self._model.model
         is_idle = self._options.is_scrolling and not self._worker.is_busy
-        index = displayed_slice(self._viewer, image) if is_idle and image and model else None
+        is_ready = is_idle and image and model and not self._predictions.is_looking
+        index = displayed_slice(self._viewer, image) if is_ready else None
         if index is None:
             return
-        result = self._result_for(image, model)
+        result = self._go_on()
         if not result.prediction.has(index):
             self._follower.request(result, index, self._options.has_tta)
 
-    def _on_slice_followed(self, index: int) -> None:
-        self._show_warning()
-        if self._result is not None:
-            self._result.refresh(self._viewer, index)
-
     def _start(self, indices: Sequence[int]) -> None:
-        result = self._result_for(self._image.layer, self._model.model)
+        result = self._go_on()
         self._progress.begin(len(indices))
         self._worker.predict(result, indices, self._options.has_tta)
 
-    def _result_for(self, image: Any, model: Any) -> PredictedLayers:
-        """Find the layers of this image and model, or add new ones."""
-        old = self._result
-        if old is not None and old.is_of(image, model):
-            self._keep_corrected(old)
-            return old
-        _remember(model=str(model))
-        new = PredictedLayers.add(self._viewer, image, model, self._threshold.threshold)
-        self._events.add(new.mask.events.paint, self._on_painted)
-        self._result = new
-        self._saving.offer(new.mask, new.probability)
-        self._search.offer(new)
-        self._threshold.show_kept([])
-        return new
+    def _go_on(self) -> PredictedLayers:
+        """Take the layers of the chosen image, which are added first if there are none."""
+        image: Any = self._image.layer
+        model: Any = self._model.model
+        former = self._predictions.current
+        self._image.choose(image)  # it stays, whichever layer is selected next
+        result = self._predictions.go_on(model, self._threshold.threshold)
+        if result is not former:
+            _remember(model=str(model))
+            self._saving.offer(result.mask, result.probability)
+            self._search.offer(result)
+        return result
 
-    def _on_slice_done(self, index: int, done: int, progress: str) -> None:
-        self._progress.show_progress(done, progress)
+    def _on_slice_followed(self, result: PredictedLayers, index: int) -> None:
         self._show_warning()
-        if self._result is not None:
-            self._result.refresh(self._viewer, index)
+        result.note_origin()
+        result.refresh(self._viewer, index)
+
+    def _on_slice_done(self, result: PredictedLayers, index: int, done: int, text: str) -> None:
+        self._progress.show_progress(done, text)
+        self._show_warning()
+        result.refresh(self._viewer, index)
 
     def _on_failed(self, error: Exception) -> None:
         self._on_done = None
         self._progress.end("The prediction failed.")
         report(error)
+        self._begin_awaited()
 
-    def _on_completed(self) -> None:
-        if self._on_done is not None and self._result is not None:
-            self._on_done(self._result.mask)
+    def _on_completed(self, result: PredictedLayers) -> None:
+        if self._on_done is not None:
+            self._on_done(result.mask)
 
-    def _on_ended(self, outcome: str) -> None:
+    def _on_ended(self, result: PredictedLayers, outcome: str) -> None:
         self._on_done = None
+        left = result.prediction.outdated_slices
+        if left:
+            outcome += f" Slices of the former model are left: {list_slices(left)}."
         self._progress.end(outcome)
-        if self._result is not None:
-            self._result.report_mask_changed()
+        if result.mask in self._viewer.layers:
+            result.note_origin()
+            result.report_mask_changed()
+        self._begin_awaited()
 
     def _show_warning(self) -> None:
         """Say what speaks against the prediction of this image with this model."""
-        result = self._result
-        is_shown = result is not None and result.is_of(self._image.layer, self._model.model)
+        result = self._predictions.current
+        is_shown = result is not None and result.is_by(self._model.model)
         self._warning.tell(result.prediction.warning() if result and is_shown else "")
 
     def _on_threshold_changed(self, threshold: float) -> None:
-        if self._result is not None:
-            self._keep_corrected(self._result)
-            self._result.threshold_displayed_slice(self._viewer, threshold)
-            self._thresholding.request(self._result)  # the other slices
-
-    def _keep_corrected(self, result: PredictedLayers) -> None:
-        """Leave alone the slices that a person marked as right."""
-        result.prediction.protect_restored()
-        result.prediction.protect_slices(corrected_slices(result.mask))
-        self._threshold.show_kept(result.prediction.protected_slices)
+        result = self._predictions.current
+        if result is not None:
+            self._predictions.protect_corrected(result)
+            result.threshold_displayed_slice(self._viewer, threshold)
+            self._thresholding.request(result)  # the other slices
 
     def _on_thresholded(self, done: tuple[PredictedLayers, float]) -> None:
         result, threshold = done
         _remember(threshold=threshold)
+        result.note_origin()
         result.report_mask_changed()
         self._show_warning()
 
     def _on_release_requested(self) -> None:
         """Ask, then drop what a person painted, in one step that can be undone."""
-        result = self._result
+        result = self._predictions.current
         if result is None:
             return
         marked = corrected_slices(result.mask)
@@ -259,18 +305,14 @@ class PredictDock(Dock):
             places, values = result.prediction.find_corrections(dropped)
             result.mask.data_setitem(places, values)
             result.prediction.release_slices(dropped)
-            self._threshold.show_kept(result.prediction.protected_slices)
+            self._show_kept()
 
-    def _on_painted(self, event: Any) -> None:
-        result = self._result
-        if result is not None and event.source == result.mask:
-            result.prediction.protect_slices(edited_slices(event) if result.mask.ndim == 3 else {0})
-            self._threshold.show_kept(result.prediction.protected_slices)
-
-    def _on_layer_removed(self, event: Any) -> None:
-        if self._result is not None and event.value in self._result.layers:
-            self._result = None
+    def _on_forgotten(self, result: PredictedLayers) -> None:
+        if self._worker.result is result:
             self._worker.cancel()
+        elif not self._worker.is_busy:
+            self._progress.end("")
+        self._on_choice_changed()
 
 
 def _threshold_all(result: PredictedLayers) -> tuple[PredictedLayers, float]:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from napari import Viewer
@@ -18,6 +21,7 @@ from napari_unet.neurons.live_neurons import SearchProgress, find_neurons
 from napari_unet.neurons.segmentation import Segmentation
 from napari_unet.neurons.segmentation_choice import settings_of_model
 from napari_unet.prediction.large_array import allocate
+from napari_unet.prediction.live_prediction import LivePrediction
 from napari_unet.widgets.common.background import run_in_thread, start
 from napari_unet.widgets.common.connections import Connections
 from napari_unet.widgets.common.messages import report
@@ -42,20 +46,24 @@ class NeuronSearch(QObject):
         super().__init__(parent)
         self._viewer = viewer
         self._result: PredictedLayers | None = None
-        self._layer: Labels | None = None
+        self._layer: Labels | None = None  # what the last search filled
+        self._layers: WeakKeyDictionary[LivePrediction, Labels] = WeakKeyDictionary()
         self._worker: Any = None
-        self._is_linked = self._is_cancelled = False
+        self._is_linked = self._is_cancelled = self._is_searching = False
         self._begin = 0.0
-        self._progress = SearchProgress(Segmentation(), 0)
-        Connections(self).add(viewer.layers.events.removed, self._on_layer_removed)
+        self._progress = SearchProgress(Segmentation(), 0, is_linked=False)
+        self._events = Connections(self)
+        self._events.add(viewer.layers.events.removed, self._on_layer_removed)
 
-    def offer(self, result: PredictedLayers) -> None:
-        """Search this prediction from now on, into a layer of its own."""
-        self.cancel()
-        self._result, self._layer = result, None
-        self.available_changed.emit(True)
+    def offer(self, result: PredictedLayers | None) -> None:
+        """Search this prediction from now on; None: there is none."""
+        former, self._result = self._result, result
+        if result is None or former is None or result.prediction is not former.prediction:
+            self.cancel()
+            self._show_nothing()
+        self.available_changed.emit(result is not None)
 
-    def find(self, threshold: float | None, is_linked: bool) -> None:
+    def find(self, threshold: float | None, is_linked: bool, model: Path | None) -> None:
         """Find the neurons of the predicted slices.
 
         Parameters
@@ -64,18 +72,20 @@ class NeuronSearch(QObject):
             Threshold of borders, 0..1; None: the best on the model's training slices.
         is_linked : bool
             Whether a neuron keeps its number from slice to slice.
+        model : Path or None
+            What predicted the slices, if that is known.
         """
         if self._result is None or not self._result.prediction.predicted_slices:
-            self.ended.emit("Predict slices first.")
+            self._end("Predict slices first.")
             return
-        self._is_linked, self._is_cancelled = is_linked, False
-        if threshold is not None:
+        self._is_linked, self._is_cancelled, self._is_searching = is_linked, False, True
+        if threshold is None and model is not None:
+            self.begun.emit("Choosing the threshold on training slices…")
+            run_in_thread(partial(settings_of_model, model), self._start, self._on_failed)
+        else:
             self.begun.emit("")
-            self._start(Segmentation(threshold=threshold))
-            return
-        self.begun.emit("Choosing the threshold on training slices…")
-        choose = partial(settings_of_model, self._result.model)
-        run_in_thread(choose, self._start, self._on_failed)
+            default = Segmentation()
+            self._start(default if threshold is None else replace(default, threshold=threshold))
 
     def cancel(self) -> None:
         """End the search after the slice under way."""
@@ -86,13 +96,11 @@ class NeuronSearch(QObject):
     def _start(self, how: Segmentation) -> None:
         result = self._result
         if self._is_cancelled or result is None:
-            self.ended.emit("Cancelled.")
+            self._end("Cancelled.")
             return
-        if self._layer is None:
-            empty = allocate(result.image.data.shape, np.int32)
-            name = f"{result.image.name} neurons"
-            self._layer = add_neurons(self._viewer, empty, result.image, name)
-        self._progress = SearchProgress(how, len(result.prediction.predicted_slices))
+        self._layer = self._layer_of(result)
+        count = len(result.prediction.predicted_slices)
+        self._progress = SearchProgress(how, count, self._is_linked)
         self._begin = time.monotonic()
         self._worker = create_worker(
             find_neurons,
@@ -100,6 +108,7 @@ class NeuronSearch(QObject):
             how,
             self._is_linked,
             self._layer.data,
+            displayed_slice(self._viewer, result.image),
             _ignore_errors=True,
             _start_thread=False,
         )
@@ -108,6 +117,18 @@ class NeuronSearch(QObject):
         self._worker.finished.connect(self._on_finished)
         self.destroyed.connect(self._worker.quit)
         start(self._worker)
+
+    def _layer_of(self, result: PredictedLayers) -> Labels:
+        """The layer that the last search of a prediction filled, or a new one."""
+        layer = self._layers.get(result.prediction)
+        if layer is None or layer not in self._viewer.layers:
+            empty = allocate(result.image.data.shape, np.int32)
+            name = f"{result.image.name} neurons"
+            layer = self._layers[result.prediction] = add_neurons(
+                self._viewer, empty, result.image, name
+            )
+            self._events.add(layer.events.paint, self._on_painted)
+        return layer
 
     def _on_slice_done(self, found: tuple[int, int]) -> None:
         index, highest = found
@@ -119,18 +140,32 @@ class NeuronSearch(QObject):
     def _on_finished(self) -> None:
         if self._worker is not None:  # it did not fail
             self._worker = None
-            self.ended.emit(self._progress.outcome())
+            if self._layer is not None:
+                self._layer.refresh()
+            self._end(self._progress.outcome())
 
     def _on_failed(self, error: Exception) -> None:
         self._worker = None
-        self.ended.emit("The search failed.")
+        self._end("The search failed.")
         report(error)
+
+    def _on_painted(self, event: Any) -> None:
+        """Leave a layer to the person who edits it; the next search makes another."""
+        for prediction, layer in list(self._layers.items()):
+            if layer == event.source:
+                del self._layers[prediction]
 
     def _on_layer_removed(self, event: Any) -> None:
         if self._layer is not None and event.value == self._layer:
             self.cancel()
-            self._layer = None
-        if self._result is not None and event.value in self._result.layers:
-            self.cancel()
-            self._result = None
-            self.available_changed.emit(False)
+            self._show_nothing()
+
+    def _show_nothing(self) -> None:
+        """Say no more of a layer that is gone or of another image."""
+        self._layer = None
+        if not self._is_searching:
+            self._end("")
+
+    def _end(self, outcome: str) -> None:
+        self._is_searching = False
+        self.ended.emit(outcome)

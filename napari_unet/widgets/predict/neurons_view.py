@@ -27,6 +27,7 @@ class NeuronsView(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._is_available = self._is_running = False
         self._find = QPushButton("Find neurons")
         self._find.setToolTip(
             "Number the regions between membranes of all predicted slices; save the layer with "
@@ -41,16 +42,17 @@ class NeuronsView(QWidget):
             "Neighbours are one neuron where the mean probability along their border is lower. "
             "auto: the best on slices that the model was trained on, else 0.5."
         )
+        self._threshold.setAccessibleName("Threshold of borders")
         self._link = QCheckBox("Link slices")
         self._link.setToolTip("One number and colour for a neuron that overlaps in two slices.")
         self._cancel = QPushButton("Cancel")
         self._cancel.setToolTip("End the search; neurons found so far are kept.")
         self._cancel.clicked.connect(lambda: self.cancel_requested.emit())
         self._bar, self._state = QProgressBar(), plain_label()
+        self._bar.setAccessibleName("Progress of the search for neurons")
         self._state.setWordWrap(True)
         self._lay_out()
         self.show_ended("")
-        self.set_available(False)
 
     @property
     def threshold(self) -> float | None:
@@ -65,7 +67,8 @@ class NeuronsView(QWidget):
 
     def set_available(self, is_available: bool) -> None:
         """Enable the button while there is a prediction."""
-        self._find.setEnabled(is_available)
+        self._is_available = is_available
+        self._find.setEnabled(is_available and not self._is_running)
 
     def show_begun(self, text: str) -> None:
         """Show that a search goes on whose length is not known yet."""
@@ -93,13 +96,17 @@ class NeuronsView(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(QLabel("Neurons"))
+        buttons = QHBoxLayout()
+        buttons.addWidget(self._find, stretch=1)
+        buttons.addWidget(self._cancel)
         layout.addLayout(settings)
-        layout.addWidget(self._find)
-        layout.addWidget(self._cancel)
+        layout.addLayout(buttons)
         layout.addWidget(self._bar)
         layout.addWidget(self._state)
 
     def _show_running(self, is_running: bool) -> None:
-        self._find.setVisible(not is_running)
-        for widget in (self._cancel, self._bar, self._state):
+        self._is_running = is_running
+        self._cancel.setEnabled(is_running)
+        self._find.setEnabled(self._is_available and not is_running)
+        for widget in (self._bar, self._state):
             widget.setVisible(is_running)

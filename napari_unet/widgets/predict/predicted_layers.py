@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 from napari import Viewer
 from napari.layers import Image, Labels
 
-from napari_unet.layers.plugin_layers import add_mask, add_probability, note_trained_slices
+from napari_unet.layers.plugin_layers import (
+    MODEL_KEY,
+    THRESHOLD_KEY,
+    add_mask,
+    add_probability,
+    note_trained_slices,
+    trained_slices,
+)
 from napari_unet.layers.slices import displayed_slice
 from napari_unet.prediction.live_prediction import LivePrediction
 
 
 @dataclass(frozen=True, eq=False)
 class PredictedLayers:
-    """A prediction of an image with a model, and the layers that show it."""
+    """A prediction of an image with a model, and the layers that show it.
+
+    ``model`` predicts from now on; None: nothing was predicted since the layers were found again.
+    """
 
     image: Image
-    model: Path
+    model: Path | None
     prediction: LivePrediction
     mask: Labels
     probability: Image
@@ -26,16 +37,70 @@ class PredictedLayers:
     @classmethod
     def add(cls, viewer: Viewer, image: Image, model: Path, threshold: float) -> PredictedLayers:
         """Add empty layers over an image."""
-        prediction = LivePrediction(image.data.shape, threshold)
+        prediction = LivePrediction.empty(image.data.shape, threshold)
         probability = add_probability(
             viewer, prediction.probability, image, f"{image.name} probability"
         )
         mask = add_mask(viewer, prediction.mask, image, f"{image.name} mask")
+        mask.metadata[THRESHOLD_KEY] = threshold
         return cls(image, model, prediction, mask, probability)
 
-    def is_of(self, image: Image | None, model: Path | None) -> bool:
-        """Whether it is the prediction of an image with a model."""
-        return (self.image, self.model) == (image, model)
+    @classmethod
+    def of(
+        cls, image: Image, mask: Labels, probability: Image, threshold: float
+    ) -> PredictedLayers:
+        """Go on with layers that are there already; it reads every pixel.
+
+        Parameters
+        ----------
+        threshold : float
+            What made the mask, where the mask doesn't say it.
+        """
+        threshold = mask.metadata.get(THRESHOLD_KEY, threshold)
+        trained = trained_slices(mask)
+        prediction = LivePrediction.of(probability.data, mask.data, threshold, trained)
+        return cls(image, None, prediction, mask, probability)
+
+    @staticmethod
+    def can_go_on(image: Image, mask: Labels, probability: Image) -> bool:
+        """Whether these layers can be filled in place."""
+        arrays = [(mask.data, np.uint8), (probability.data, np.float32)]
+        return all(
+            isinstance(data, np.ndarray)
+            and data.dtype == dtype
+            and data.shape == image.data.shape
+            and data.flags.c_contiguous
+            and data.flags.writeable
+            for data, dtype in arrays
+        )
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the layers still show this prediction; their data may have been replaced."""
+        return (
+            self.mask.data is self.prediction.mask
+            and self.probability.data is self.prediction.probability
+            and self.mask.data.shape == self.image.data.shape
+        )
+
+    def with_model(self, model: Path) -> PredictedLayers:
+        """Go on with a model; what another one predicted stays until it is predicted again."""
+        if model == self.model:
+            return self
+        if not self.is_by(model):
+            self.prediction.change_model()
+        return replace(self, model=model)
+
+    def is_by(self, model: Path | None) -> bool:
+        """Whether a model predicted it; the mask's note of a path is compared, never followed."""
+        noted = self.mask.metadata.get(MODEL_KEY) if self.model is None else str(self.model)
+        return model is not None and noted == str(model)
+
+    def note_origin(self) -> None:
+        """Write into the mask what made it, for who finds the layers again."""
+        is_of_one = self.model is not None and not self.prediction.outdated_slices
+        self.mask.metadata[MODEL_KEY] = str(self.model) if is_of_one else ""
+        self.mask.metadata[THRESHOLD_KEY] = self.prediction.threshold
 
     @property
     def layers(self) -> tuple[Labels, Image]:

@@ -12,9 +12,12 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 from superqt import QLabeledDoubleSlider
+from superqt.utils import signals_blocked
 
 from napari_unet.text import list_slices
 from napari_unet.widgets.common.messages import plain_label
+
+DECIMALS = 2  # of the threshold
 
 
 class PredictionOptions(QWidget):
@@ -33,8 +36,8 @@ class PredictionOptions(QWidget):
         )
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self._scroll)
-        layout.addWidget(self._tta)
+        for box in (self._scroll, self._tta):
+            layout.addWidget(box, alignment=Qt.AlignmentFlag.AlignLeft)
 
     @property
     def is_scrolling(self) -> bool:
@@ -70,6 +73,7 @@ class PredictionProgress(QWidget):
         self._cancel.setToolTip("Stop after the slice under way; finished slices are kept.")
         self._cancel.clicked.connect(self.cancel_requested)
         self._bar = QProgressBar()
+        self._bar.setAccessibleName("Progress of the prediction")
         self._state, self._missing = plain_label(), plain_label()
         self._state.setWordWrap(True)
         self._missing.setWordWrap(True)
@@ -83,14 +87,15 @@ class PredictionProgress(QWidget):
         layout.addWidget(self._missing)
         layout.addWidget(self._bar)
         layout.addWidget(self._state)
+        self._is_running = self._is_missing = False
         self.end("")
 
     def show_missing(self, missing: str) -> None:
         """Show what a prediction still needs; nothing if it can begin."""
-        self._all.setEnabled(not missing)
-        self._slice.setEnabled(not missing)
         self._missing.setText(missing)
         self._missing.setVisible(bool(missing))
+        self._is_missing = bool(missing)
+        self._enable()
 
     def begin(self, total: int) -> None:
         """Show that a prediction of ``total`` slices has begun."""
@@ -111,11 +116,16 @@ class PredictionProgress(QWidget):
         self._state.setVisible(bool(text))
 
     def _set_running(self, is_running: bool) -> None:
-        self._cancel.setVisible(is_running)
+        self._is_running = is_running
         self._bar.setVisible(is_running)
-        self._all.setVisible(not is_running)
-        self._slice.setVisible(not is_running)
         self._state.setVisible(is_running)
+        self._enable()
+
+    def _enable(self) -> None:
+        """Let only that be clicked which can be done; no button gives its place to another."""
+        for button in (self._all, self._slice):
+            button.setEnabled(not (self._is_running or self._is_missing))
+        self._cancel.setEnabled(self._is_running)
 
 
 class ThresholdView(QWidget):
@@ -129,10 +139,11 @@ class ThresholdView(QWidget):
         self._slider = QLabeledDoubleSlider(Qt.Orientation.Horizontal)
         self._slider.setRange(0.01, 0.99)
         self._slider.setSingleStep(0.01)  # type: ignore[arg-type]  # it takes floats
-        self._slider.setDecimals(2)
-        self._slider.setValue(threshold)
+        self._slider.setDecimals(DECIMALS)
         self._slider.setToolTip("Pixels of at least this probability are membrane.")
-        self._slider.valueChanged.connect(self.threshold_changed)
+        self._slider.setAccessibleName("Threshold")
+        self.show_threshold(threshold)
+        self._slider.valueChanged.connect(self._on_moved)
         self._note = plain_label()
         self._note.setWordWrap(True)
         self._release = QPushButton("Drop corrections…")
@@ -147,12 +158,21 @@ class ThresholdView(QWidget):
 
     @property
     def threshold(self) -> float:
-        """Probability from which on a pixel is membrane, 0..1."""
-        return float(self._slider.value())
+        """Probability from which on a pixel is membrane, 0..1, as it is shown."""
+        return self._threshold
 
-    def set_threshold(self, threshold: float) -> None:
-        """Move the slider to a threshold, 0..1."""
-        self._slider.setValue(threshold)
+    def show_threshold(self, threshold: float) -> None:
+        """Show the threshold, 0..1, that the mask follows."""
+        self._threshold = round(threshold, DECIMALS)
+        with signals_blocked(self._slider):
+            self._slider.setValue(self._threshold)
+
+    def _on_moved(self, value: float) -> None:
+        """Take the value that is shown, and not one between two steps."""
+        threshold = round(value, DECIMALS)
+        if threshold != self._threshold:
+            self._threshold = threshold
+            self.threshold_changed.emit(threshold)
 
     def show_kept(self, slices: list[int]) -> None:
         """Show which slices were corrected by hand."""

@@ -20,16 +20,22 @@ from napari_unet.widgets.predict.predicted_layers import PredictedLayers
 class PredictionWorker(QObject):
     """Predicts slices of one image at a time; napari's activity bar shows it too."""
 
-    slice_done = Signal(int, int, str)  # index, how many are done, how far that is in words
-    completed = Signal()  # all slices are done; before ``ended``
-    ended = Signal(str)  # what became of it
+    slice_done = Signal(object, int, int, str)  # result, index, how many are done, and in words
+    completed = Signal(object)  # all slices of the result are done; before ``ended``
+    ended = Signal(object, str)  # result, and what became of it
     failed = Signal(Exception)
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
         self._worker: Any = None
+        self._result: PredictedLayers | None = None
         self._begin = 0.0
         self._done = self._total = 0
+
+    @property
+    def result(self) -> PredictedLayers | None:
+        """What is filled now; None while nothing is predicted."""
+        return self._result if self.is_busy else None
 
     @property
     def is_busy(self) -> bool:
@@ -37,8 +43,9 @@ class PredictionWorker(QObject):
         return self._worker is not None
 
     def predict(self, result: PredictedLayers, indices: Sequence[int], tta: bool) -> None:
-        """Predict these slices into the layers of ``result``."""
+        """Predict these slices into the layers of ``result``, which has a model."""
         self._begin = time.monotonic()
+        self._result = result
         self._done, self._total = 0, len(indices)
         self._worker = create_worker(
             predict_slices,
@@ -65,7 +72,7 @@ class PredictionWorker(QObject):
         self._done += 1
         elapsed = time.monotonic() - self._begin
         text = progress_text(self._done, self._total, elapsed)
-        self.slice_done.emit(index, self._done, text)
+        self.slice_done.emit(self._result, index, self._done, text)
 
     def _on_failed(self, error: Exception) -> None:
         self._worker = None
@@ -78,32 +85,39 @@ class PredictionWorker(QObject):
         seconds = time.monotonic() - self._begin
         if self._done == self._total:
             text = "1 slice" if self._total == 1 else f"{self._total} slices"
-            self.completed.emit()
-            self.ended.emit(f"{text} in {seconds:.1f} s.")
+            self.completed.emit(self._result)
+            outcome = f"{text} in {seconds:.1f} s."
         else:
-            self.ended.emit(f"Cancelled after {self._done} of {self._total} slices.")
+            outcome = f"Cancelled after {self._done} of {self._total} slices."
+        self.ended.emit(self._result, outcome)
 
 
 class SliceFollower(QObject):
     """Predicts one slice at a time in a thread; meanwhile only the last request counts."""
 
-    predicted = Signal(int)
+    predicted = Signal(object, int)  # result and index
     failed = Signal()
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
         self._work: StackPrediction | None = None
-        self._of: tuple[PredictedLayers, bool] | None = None
+        self._of: tuple[PredictedLayers, bool, int] | None = None
         self._slices = LatestWork(
-            self, _predict, self.predicted.emit, self._on_failed, shows_outdated=True
+            self, _predict, self._on_predicted, self._on_failed, shows_outdated=True
         )
 
     def request(self, result: PredictedLayers, index: int, tta: bool) -> None:
         """Predict a slice as soon as the one under way is done, unless another is asked for."""
-        if self._work is None or self._of != (result, tta):
-            self._work = StackPrediction(result.model, result.image.data, result.prediction, tta)
-            self._of = (result, tta)
-        self._slices.request((self._work, index))
+        stack, model = result.image.data, result.model
+        what = (result, tta, id(stack))
+        if model is not None and (self._work is None or self._of != what):
+            self._work = StackPrediction(model, stack, result.prediction, tta)
+            self._of = what
+        if self._work is not None:
+            self._slices.request((result, self._work, index))
+
+    def _on_predicted(self, predicted: tuple[PredictedLayers, int]) -> None:
+        self.predicted.emit(*predicted)
 
     def _on_failed(self, error: Exception) -> None:
         self._slices.drop()
@@ -111,6 +125,6 @@ class SliceFollower(QObject):
         self.failed.emit()
 
 
-def _predict(request: tuple[StackPrediction, int]) -> int:
-    work, index = request
-    return work.predict(index)
+def _predict(request: tuple[PredictedLayers, StackPrediction, int]) -> tuple[PredictedLayers, int]:
+    result, work, index = request
+    return result, work.predict(index)

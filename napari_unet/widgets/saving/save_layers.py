@@ -87,8 +87,8 @@ class PredictionSaving(QObject):
         Connections(self).add(viewer.layers.events.removed, self._refresh)
         self._refresh()
 
-    def offer(self, mask: Labels, probability: Image) -> None:
-        """Offer to save these layers."""
+    def offer(self, mask: Labels | None, probability: Image | None) -> None:
+        """Offer to save these layers; None: there are none."""
         self._mask, self._probability = mask, probability
         self._refresh()
 

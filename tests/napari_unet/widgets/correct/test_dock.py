@@ -8,12 +8,13 @@ import pytest
 from napari import Viewer
 from napari.layers import Image, Labels
 from pytestqt.qtbot import QtBot
-from qtpy.QtCore import Qt
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QCheckBox, QLabel, QPushButton, QSpinBox
 
 from napari_unet.layers.plugin_layers import (
     add_mask,
     add_probability,
+    add_sparse_labels,
     corrected_slices,
     is_sparse_layer,
 )
@@ -150,8 +151,14 @@ def test_next_region_goes_where_the_model_is_unsure(
     assert 'Most uncertain slices: <a href="5"' in text(dock)
     _, y, x = viewer.scene.camera.center
     assert 30 <= y / 4 <= 50 and 0 <= x / 4 <= 60
+    outline = viewer.layers["uncertain region"]
+    np.testing.assert_allclose(outline.data[0].mean(axis=0)[1:] * 4, (y, x), atol=2)
+    assert (outline.data[0][:, 0] == 5).all() and "bits" not in text(dock)
+    assert viewer.layers.selection.active == viewer.layers["mask"]
     press(viewer, qtbot, Qt.Key.Key_N)
     assert "2 of 7" in text(dock)
+    viewer.window.add_plugin_dock_widget(PLUGIN, "Annotate")
+    qtbot.waitUntil(lambda: "uncertain region" not in viewer.layers)
 
 
 def test_without_a_mask_it_says_what_to_do(viewer: Viewer) -> None:
@@ -202,3 +209,37 @@ def test_after_a_failed_ranking_the_next_one_goes_to_a_region(
     qtbot.waitUntil(is_reported)
     press(viewer, qtbot, Qt.Key.Key_N)
     qtbot.waitUntil(lambda: "1 of" in text(dock))
+
+
+def test_labels_are_outlined_while_the_mask_is_corrected(
+    viewer: Viewer, mask: Labels, qtbot: QtBot
+) -> None:
+    image = viewer.layers["tissue"]
+    strokes = add_sparse_labels(viewer, np.full(mask.data.shape, 2, np.uint8), image, "strokes")
+    strokes.contour = 3
+    former = strokes.colormap
+    _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, "Correct")
+    qtbot.waitUntil(lambda: strokes.contour == 1)
+    assert strokes.colormap.map(np.uint8(2))[3] < 0.25, "inside is nearly transparent"
+    assert strokes.colormap.map(np.uint8(1))[3] == 1
+    viewer.window.add_plugin_dock_widget(PLUGIN, "Annotate")
+    qtbot.waitUntil(lambda: strokes.contour == 3)
+    assert strokes.colormap == former
+    dock.come_to_front()
+    qtbot.waitUntil(lambda: strokes.contour == 1)
+    with qtbot.waitSignal(dock.destroyed):
+        QTimer.singleShot(0, lambda: viewer.window.remove_dock_widget(dock))
+    assert strokes.contour == 3 and strokes.colormap == former
+
+
+def test_a_mask_is_corrected_over_its_own_image(
+    viewer: Viewer, dock: CorrectDock, mask: Labels, button: Button
+) -> None:
+    """Stacks of one shape, as ISBI's two, must not be mistaken for each other."""
+    other = viewer.add_image(viewer.layers["tissue"].data[::-1].copy(), name="other")
+    viewer.layers.move(viewer.layers.index(other), 0)
+    strokes = add_sparse_labels(viewer, np.zeros(mask.data.shape, np.uint8), other, "of other")
+    button(dock, "Mark slice 3 as correct").click()
+    button(dock, "Use as ground truth").click()
+    assert not strokes.data.any()
+    assert viewer.layers["tissue truth"].data[3].any()

@@ -28,6 +28,8 @@ from napari_unet.prediction.predictor import load_predictor
 from napari_unet.prediction.stack_prediction import StackPrediction
 from napari_unet.settings import default_runs_folder, load_settings
 from napari_unet.widgets.predict.dock import PredictDock
+from napari_unet.widgets.predict.neurons_view import NeuronsView
+from napari_unet.widgets.predict.views import ThresholdView
 from training.config import preset_config
 from training.runs.run_directory import RunDirectory
 from training.stacks.scaling import Scaling
@@ -51,7 +53,7 @@ def predict(dock: PredictDock, qtbot: QtBot, button: Button) -> Callable[..., No
 
     def click(text: str = PREDICT) -> None:
         button(dock, text).click()
-        qtbot.waitUntil(lambda: button(dock, PREDICT).isVisibleTo(dock), timeout=30_000)
+        qtbot.waitUntil(lambda: button(dock, PREDICT).isEnabled(), timeout=30_000)
 
     return click
 
@@ -138,7 +140,7 @@ def test_corrected_slices_keep_their_corrections(
     answer("Drop them")
     button(dock, "Drop corrections…").click()
     np.testing.assert_array_equal(mask.data, probability.data >= 0.8)
-    assert "thresholded" not in texts(dock)
+    assert "edited by hand" not in texts(dock)
     mask.undo()
     np.testing.assert_array_equal(mask.data[4], corrected)
     dock.findChild(QLabeledDoubleSlider).setValue(0.7)
@@ -170,10 +172,11 @@ def test_cancel_keeps_the_finished_slices(
     choice.activated.emit(choice.findText("long"))
     button(dock, PREDICT).click()
     probability = viewer.layers["long probability"]
-    qtbot.waitUntil(lambda: bool(probability.data[0].any()), timeout=30_000)
+    qtbot.waitUntil(lambda: bool(probability.data.any()), timeout=30_000)
     button(dock, "Cancel").click()
     qtbot.waitUntil(lambda: "Cancelled after" in texts(dock))
-    assert probability.data[0].any() and not probability.data[-1].any()
+    is_done = probability.data.any(axis=(1, 2))
+    assert is_done.any() and not is_done.all()
     assert layer in viewer.layers
 
 
@@ -205,7 +208,7 @@ def test_removing_the_mask_ends_the_prediction(
 ) -> None:
     button(dock, PREDICT).click()
     del viewer.layers["tissue mask"]
-    qtbot.waitUntil(lambda: button(dock, PREDICT).isVisibleTo(dock), timeout=30_000)
+    qtbot.waitUntil(lambda: button(dock, PREDICT).isEnabled(), timeout=30_000)
     predict()
     assert viewer.layers["tissue mask"].data.any()
 
@@ -374,10 +377,10 @@ def test_of_slices_that_are_scrolled_past_only_the_last_is_predicted(
     go_on, order = Event(), []
     predict = LivePrediction.store
 
-    def store(prediction: LivePrediction, index: int, probability: np.ndarray) -> None:
+    def store(prediction: LivePrediction, index: int, *values: object) -> None:
         order.append(index)
         go_on.wait()
-        predict(prediction, index, probability)
+        predict(prediction, index, *values)
 
     monkeypatch.setattr(LivePrediction, "store", store)
     box(dock, "Predict as I scroll").click()
@@ -429,7 +432,7 @@ def test_neurons_are_found(
     predict()
     dock.findChild(QDoubleSpinBox).setValue(0.45)
     button(dock, "Find neurons").click()
-    qtbot.waitUntil(lambda: "neurons (threshold 0.45" in texts(dock))
+    qtbot.waitUntil(lambda: "regions in 7 slices (threshold 0.45" in texts(dock))
     layer, probability = viewer.layers["tissue neurons"], viewer.layers["tissue probability"]
     slices = (segment_slice(one, Segmentation(threshold=0.45)) for one in probability.data)
     np.testing.assert_array_equal(layer.data, np.stack(list(number_neurons(slices))))
@@ -440,8 +443,8 @@ def test_neurons_are_found(
     assert saved.dtype == np.uint16
     np.testing.assert_array_equal(saved, layer.data)
     button(dock, "Find neurons").click()
-    button(dock, "Cancel").click()
-    qtbot.waitUntil(lambda: button(dock, "Find neurons").isVisibleTo(dock))
+    button(dock.findChild(NeuronsView), "Cancel").click()
+    qtbot.waitUntil(lambda: button(dock, "Find neurons").isEnabled())
     assert len(viewer.layers) == 4, "the same layer is filled again"
 
 
@@ -465,7 +468,7 @@ def test_the_threshold_of_neurons_is_chosen_on_the_run_s_training_slices(
     predict()
     button(dock, "Find neurons").click()
     expected, _ = choose_on_training_slices(model, images, membrane)
-    outcome = f"neurons (threshold {expected.threshold:g}, seeds {expected.seeds:g})"
+    outcome = f"regions in 7 slices (threshold {expected.threshold:g}, seeds {expected.seeds:g})"
     qtbot.waitUntil(lambda: outcome in texts(dock))
     assert viewer.layers["tissue neurons"].data.any()
 
@@ -497,3 +500,135 @@ def test_after_a_failed_slice_the_following_can_be_switched_on_again(
     assert not scroll.isChecked()
     scroll.click()
     qtbot.waitUntil(lambda: viewer.layers["tissue probability"].data.any())
+
+
+def test_another_model_fills_the_same_layers_and_keeps_corrections(
+    viewer: Viewer, dock: PredictDock, predict: Callable[..., None], write_model: WriteModel
+) -> None:
+    predict()
+    mask = viewer.layers["tissue mask"]
+    mask.metadata[CORRECTED_KEY] = [2]
+    mask.brush_size = 9
+    mask.paint((4, 30, 60), 1)
+    kept = mask.data[[2, 4]].copy()
+    mask.data[6] = 0  # as if the former model had found nothing there
+    dock.use_model(write_model("new/model.onnx"))
+    viewer.dims.set_current_step(0, 6)
+    predict("This slice")
+    assert "former model are left: 0, 1, 2, 3, 4, 5." in texts(dock)
+    predict()
+    assert len(viewer.layers) == 3, "the same layers are filled"
+    np.testing.assert_array_equal(mask.data[[2, 4]], kept)
+    assert mask.data[6].any() and "former model" not in texts(dock)
+
+
+def test_a_dock_that_is_opened_again_goes_on_with_the_prediction(
+    viewer: Viewer,
+    dock: PredictDock,
+    predict: Callable[..., None],
+    qtbot: QtBot,
+    button: Button,
+) -> None:
+    predict()
+    probability, mask = viewer.layers["tissue probability"], viewer.layers["tissue mask"]
+    dock.findChild(QLabeledDoubleSlider).setValue(0.6)
+    qtbot.waitUntil(lambda: mask.metadata.get("threshold") == 0.6)
+    with qtbot.waitSignal(dock.destroyed):
+        QTimer.singleShot(0, lambda: viewer.window.remove_dock_widget(dock))
+    mask.brush_size = 9
+    mask.paint((4, 30, 60), 1)
+    painted = mask.data[4].copy()
+    _, again = viewer.window.add_plugin_dock_widget("napari-unet-mindspore", "Predict")
+    for name in ("Save mask…", "Save probability…", "Find neurons"):
+        qtbot.waitUntil(lambda name=name: button(again, name).isEnabled())
+    slider = again.findChild(QLabeledDoubleSlider)
+    assert slider.value() == 0.6 and "Slice 4 was edited by hand" in texts(again)
+    slider.setValue(0.9)
+    qtbot.waitUntil(lambda: np.array_equal(mask.data[6], probability.data[6] >= 0.9))
+    np.testing.assert_array_equal(mask.data[4], painted)
+    button(again, "Find neurons").click()
+    qtbot.waitUntil(lambda: "regions in 7 slices" in texts(again))
+
+
+def test_an_image_of_another_shape_is_predicted_into_layers_of_its_own(
+    viewer: Viewer, dock: PredictDock, predict: Callable[..., None], images: np.ndarray
+) -> None:
+    predict()
+    mask = viewer.layers["tissue mask"]
+    former = mask.data.copy()
+    viewer.layers["tissue"].data = images[:4, :50]
+    assert "7 slices" not in texts(dock), "it is no longer of this image"
+    predict()
+    np.testing.assert_array_equal(mask.data, former)
+    assert viewer.layers["tissue mask [1]"].data.shape == (4, 50, 83)
+
+
+def test_each_image_has_a_prediction_of_its_own(
+    viewer: Viewer, dock: PredictDock, predict: Callable[..., None], images: np.ndarray
+) -> None:
+    predict()
+    first = viewer.layers["tissue mask"].data.copy()
+    viewer.add_image(images[::-1].copy(), name="other")
+    choice = next(one for one in dock.findChildren(QComboBox) if one.findText("other") >= 0)
+    choice.activated.emit(choice.findText("other"))
+    predict()
+    assert choice.currentText() == "other"
+    np.testing.assert_array_equal(viewer.layers["tissue mask"].data, first)
+    assert viewer.layers["other mask"].data[6].any()
+
+
+def test_a_prediction_begins_at_the_slice_that_is_shown(
+    viewer: Viewer, dock: PredictDock, predict: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order, store = [], LivePrediction.store
+
+    def note(prediction: LivePrediction, index: int, *values: object) -> None:
+        order.append(index)
+        store(prediction, index, *values)
+
+    monkeypatch.setattr(LivePrediction, "store", note)
+    viewer.dims.set_current_step(0, 4)
+    predict()
+    assert order == [4, 3, 5, 2, 6, 1, 0]
+
+
+def test_a_second_click_neither_cancels_nor_predicts_again(
+    dock: PredictDock, qtbot: QtBot, button: Button
+) -> None:
+    begin, cancel = button(dock, PREDICT), button(dock, "Cancel")
+    assert not cancel.isEnabled()
+    before = begin.geometry(), cancel.geometry()
+    for _ in range(2):
+        qtbot.mouseClick(begin, Qt.MouseButton.LeftButton)
+    assert not begin.isEnabled() and (begin.geometry(), cancel.geometry()) == before
+    qtbot.waitUntil(begin.isEnabled)
+    assert "7 slices in" in texts(dock)
+    qtbot.mouseClick(cancel, Qt.MouseButton.LeftButton)
+    assert begin.isEnabled() and "7 slices in" in texts(dock)
+
+
+@pytest.mark.parametrize(
+    ("shape", "options", "problem"),
+    [
+        ((1, 3, 20, 20), {}, "'em' has 4 dimensions"),
+        ((20, 20, 3), {"rgb": True}, "'em' is a colour image"),
+    ],
+)
+def test_an_image_that_can_not_be_predicted_is_named(
+    make_napari_viewer: Callable[..., Viewer],
+    shape: tuple[int, ...],
+    options: dict[str, bool],
+    problem: str,
+) -> None:
+    viewer = make_napari_viewer()
+    _, dock = viewer.window.add_plugin_dock_widget("napari-unet-mindspore", "Predict")
+    viewer.add_image(np.zeros(shape, np.uint8), name="em", **options)
+    assert problem in texts(dock)
+
+
+def test_the_threshold_is_the_one_that_is_shown(dock: PredictDock, qtbot: QtBot) -> None:
+    slider = dock.findChild(QLabeledDoubleSlider)
+    view = dock.findChild(ThresholdView)
+    with qtbot.waitSignal(view.threshold_changed) as change:
+        slider.setValue(0.6035766)
+    assert change.args == [0.6] and view.threshold == 0.6

@@ -30,10 +30,15 @@ def ready(search: NeuronSearch, predicted: PredictedLayers, walls: np.ndarray) -
     return predicted
 
 
-def find(search: NeuronSearch, qtbot: QtBot, threshold: float | None = 0.4) -> str:
+def find(
+    search: NeuronSearch,
+    qtbot: QtBot,
+    threshold: float | None = 0.4,
+    model: Path | None = Path("model.onnx"),
+) -> str:
     """How a search ends, in words."""
     with qtbot.waitSignal(search.ended) as end:
-        search.find(threshold, is_linked=True)
+        search.find(threshold, is_linked=True, model=model)
     text: str = end.args[0]
     return text
 
@@ -46,7 +51,7 @@ def test_neurons_are_found_in_a_layer_of_their_own(
     qtbot: QtBot,
 ) -> None:
     with qtbot.waitSignals([search.progressed] * 2):
-        assert find(search, qtbot).startswith("2 neurons (threshold 0.4")
+        assert find(search, qtbot).startswith("2 neurons, linked (threshold 0.4")
     layer = canvas.layers["tissue neurons"]
     assert role(layer) == NEURONS
     np.testing.assert_array_equal(layer.data[0], segment_slice(walls, Segmentation(threshold=0.4)))
@@ -81,19 +86,35 @@ def test_a_search_can_be_cancelled(
 
 
 def test_a_search_ends_with_its_prediction(
+    search: NeuronSearch, ready: PredictedLayers, qtbot: QtBot
+) -> None:
+    assert find(search, qtbot).startswith("2 neurons")
+    with qtbot.waitSignals([search.available_changed, search.ended]) as changes:
+        search.offer(None)
+    said = sorted((tuple(change.args) for change in changes.all_signals_and_args), key=str)
+    assert said == [("",), (False,)], "and nothing is said of the former one"
+    assert find(search, qtbot) == "Predict slices first."
+
+
+def test_neurons_that_a_person_edited_are_not_filled_again(
     canvas: ViewerModel, search: NeuronSearch, ready: PredictedLayers, qtbot: QtBot
 ) -> None:
-    with qtbot.waitSignal(search.available_changed) as change:
-        canvas.layers.remove(ready.mask)
-    assert change.args == [False]
-    assert find(search, qtbot) == "Predict slices first."
+    find(search, qtbot)
+    layer = canvas.layers["tissue neurons"]
+    layer.paint((0, 5, 5), 7)
+    edited = layer.data.copy()
+    find(search, qtbot)
+    np.testing.assert_array_equal(layer.data, edited)
+    assert len(canvas.layers) == 5
 
 
 def test_a_search_whose_layer_was_removed_makes_another(
     canvas: ViewerModel, search: NeuronSearch, ready: PredictedLayers, qtbot: QtBot
 ) -> None:
     find(search, qtbot)
-    canvas.layers.remove("tissue neurons")
+    with qtbot.waitSignal(search.ended) as end:
+        canvas.layers.remove("tissue neurons")
+    assert end.args == [""], "it says no more of what is gone"
     find(search, qtbot)
     assert canvas.layers["tissue neurons"].data.any()
 
@@ -113,5 +134,5 @@ def test_a_search_that_fails_says_so(
     result = PredictedLayers.add(canvas, image, run.path, threshold=0.5)
     result.prediction.store(0, walls)
     search.offer(result)
-    assert find(search, qtbot, threshold=None) == "The search failed."
+    assert find(search, qtbot, threshold=None, model=run.path) == "The search failed."
     assert "is not an ONNX model" in notification_manager.records[-1].message

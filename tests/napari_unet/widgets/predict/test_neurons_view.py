@@ -42,8 +42,10 @@ def test_a_search_is_shown_from_begin_to_end(
 ) -> None:
     find, cancel = button(view, "Find neurons"), button(view, "Cancel")
     bar = view.findChild(QProgressBar)
+    view.set_available(True)
+    assert (find.isEnabled(), cancel.isEnabled()) == (True, False)
     view.show_begun("Choosing…")
-    assert (find.isVisibleTo(view), cancel.isVisibleTo(view)) == (False, True)
+    assert (find.isEnabled(), cancel.isEnabled()) == (False, True)
     assert bar.maximum() == 0
     view.show_progress(2, 5, "Slice 2 of 5")
     assert (bar.value(), bar.maximum()) == (2, 5)
@@ -51,5 +53,6 @@ def test_a_search_is_shown_from_begin_to_end(
     with qtbot.waitSignal(view.cancel_requested):
         cancel.click()
     view.show_ended("Cancelled.")
-    assert (find.isVisibleTo(view), bar.isVisibleTo(view)) == (True, False)
+    assert (find.isEnabled(), bar.isVisibleTo(view)) == (True, False)
     assert "Cancelled." in texts(view)
+    assert find.geometry().intersected(cancel.geometry()).isEmpty()
