@@ -96,11 +96,9 @@ def correct(viewer: Any, truth: Any) -> None:
     viewer.reset_view()
     click(dock, "Keep training")
     wait_until(lambda: "held-out" in all_text(dock))
-    from napari_unet.widgets.common.dock import open_dock as raise_dock
-
     viewer.layers["training preview"].visible = False
     save(viewer, "learn-on.png")
-    raise_dock(viewer, "Correct")
+    open_dock(viewer, "Correct")
     save(viewer, "compared.png")
 
 

@@ -64,7 +64,7 @@ def write_run(path: Path, *, is_running: bool) -> RunDirectory:
     run = RunDirectory(path)
     run.create(preset_config("compact", data_url="/data/isbi"))
     log = EventLog(run.events)
-    started = {"first_step": 0, "total_steps": 576, "steps_per_epoch": 24, "world_size": 1}
+    started = {"first_step": 0, "total_steps": 576, "total_epochs": 24, "world_size": 1}
     log.append("started", device="CPU", valid_slices=[2, 4], validation=HELD_OUT, **started)
     for step in range(1, 241):
         values = {"lr": 1e-3, "images_per_second": 57.3}
