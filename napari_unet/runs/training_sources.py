@@ -21,6 +21,7 @@ from training.label_convention import LabelConvention
 from training.runs.run_directory import RunDirectory
 from training.stacks.even_slices import pick_evenly
 from training.stacks.sparse_labels import labelled_slices, read_label_note
+from training.stacks.stack_axes import as_stack
 from training.stacks.stack_file import StackFile
 from training.stacks.training_pair import (
     DEFAULT_IMAGES,
@@ -100,7 +101,8 @@ class LayerStack:
 
         path = layer.source.path
         file = Path(path) if path is not None else None
-        return cls(layer.name, layer.data, file, tuple(corrected_slices(layer)))
+        data = as_stack(layer.data) if layer.data.ndim == 2 else layer.data
+        return cls(layer.name, data, file, tuple(corrected_slices(layer)))
 
     @property
     def has_file(self) -> bool:

@@ -14,6 +14,7 @@ from napari_unet.runs.training_preview import preview
 from napari_unet.runs.training_sources import FolderData, LayerData, LayerStack, start_training
 from training.config import preset_config
 from training.errors import UserError
+from training.label_convention import LabelConvention
 from training.runs.run_directory import RunDirectory
 from training.stacks.sparse_labels import LabelNote, read_label_note
 from training.stacks.synthetic import synthetic_stack
@@ -122,3 +123,11 @@ def test_a_layer_brings_its_file_and_what_was_corrected(tmp_path: Path) -> None:
     stack = LayerStack.of(strokes)
     assert (stack.name, stack.path, stack.corrected_slices) == ("strokes", None, (1, 2))
     assert stack.data is strokes.data
+
+
+def test_layers_of_one_slice_are_a_stack_to_train_on(layers: LayerData) -> None:
+    pages = layers.images.data[0], layers.labels.data[0]
+    images, labels = (LayerStack.of(Labels(page.astype(int))) for page in pages)
+    pair = LayerData(images, labels).read()
+    assert pair.shape == (1, *pages[0].shape)
+    assert pair.problems(LabelConvention.ISBI) == []
