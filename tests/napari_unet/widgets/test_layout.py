@@ -161,8 +161,7 @@ def faults_at(viewer: Viewer, width: int, height: int) -> list[str]:
         size = (window.width(), window.height())
         if size != (width, height):
             faults.append(f"{state}: the window has grown to {size}")
-        if state != "Runs":  # until its names are shorter
-            faults += [f"{state}: {fault}" for fault in faults_of(dock)]
+        faults += [f"{state}: {fault}" for fault in faults_of(dock)]
     for bar in window.findChildren(QTabBar):
         if bar.count() == len(NAMES) and bar.isVisible():
             faults += tab_faults(bar)
