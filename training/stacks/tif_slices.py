@@ -59,7 +59,6 @@ class TifSlices:
     """
 
     def __init__(self, file: tifffile.TiffFile, path: Path) -> None:
-        file.filehandle.set_lock(True)
         found = _find_series(file, path)
         page = found[0].keyframe
         self._lock = Lock()
@@ -82,11 +81,9 @@ class TifSlices:
 
     def _read(self, index: int) -> NDArray[Any]:
         part, place = self._places[index]
-        with self._lock:  # tifffile reads the tags of a page when it is first asked for
+        with self._lock:  # tifffile moves about in the file, for tags and for pixels
             source = part[place]
-            if isinstance(source, tifffile.TiffFrame):
-                _ = source.dataoffsets
-        page = source if isinstance(source, np.ndarray) else source.asarray()
+            page = source if isinstance(source, np.ndarray) else source.asarray()
         if self._has_alpha:
             page = page.reshape(*self.shape[1:], 2)[..., 0]
         return np.array(page, dtype=self._stored).reshape(self.shape[1:])
