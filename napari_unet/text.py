@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
 
 from training.console import format_duration, printable
-
-_MOST_NAMES = 8  # slices that a sentence names
 
 
 def line(text: str) -> str:
@@ -34,14 +31,3 @@ def progress_text(done: int, total: int, elapsed: float) -> str:
     if 0 < done < total:
         text += f", {format_duration(elapsed / done * (total - done))} left"
     return text
-
-
-def list_slices(slices: Sequence[int]) -> str:
-    """Name slices in a text, the first eight of many: "3, 9"."""
-    return ", ".join(map(str, slices[:_MOST_NAMES])) + (", …" if len(slices) > _MOST_NAMES else "")
-
-
-def list_names(names: Sequence[str]) -> str:
-    """Name things in a sentence: "a, b and c"."""
-    *most, last = names
-    return f"{', '.join(most)} and {last}" if most else last

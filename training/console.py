@@ -7,13 +7,14 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from typing import IO
 
 _CONTROL = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 )
+_MOST_NAMES = 8  # slices that a sentence names
 
 
 def say(text: str, *, end: str = "\n", to_stderr: bool = False) -> None:
@@ -53,6 +54,17 @@ def format_duration(seconds: float) -> str:
     if hours:
         return f"{hours} h {minutes} min"
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def list_slices(slices: Sequence[int]) -> str:
+    """Name slices in a text, the first eight of many: "3, 9"."""
+    return ", ".join(map(str, slices[:_MOST_NAMES])) + (", …" if len(slices) > _MOST_NAMES else "")
+
+
+def list_names(names: Sequence[str]) -> str:
+    """Name things in a sentence: "a, b and c"."""
+    *most, last = names
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def set_up_console() -> None:

@@ -17,6 +17,13 @@ class LabelConvention(StrEnum):
     SPARSE = "sparse"
     """0 is unknown, 1 is membrane, 2 is inside: strokes on some slices."""
 
+    INSTANCES = "instances"
+    """Each cell has a number; 0 and the borders between numbers are membrane."""
 
-FINISHED_CONVENTIONS = (LabelConvention.ISBI, LabelConvention.MEMBRANE)
+
+FINISHED_CONVENTIONS = (
+    LabelConvention.ISBI,
+    LabelConvention.MEMBRANE,
+    LabelConvention.INSTANCES,
+)
 """Those in which every pixel is labelled."""

@@ -7,7 +7,6 @@ from typing import Any
 
 import click
 import numpy as np
-from click.core import ParameterSource
 from numpy.typing import NDArray
 
 from napari_unet.cli.options import (
@@ -15,6 +14,7 @@ from napari_unet.cli.options import (
     data_options,
     device_option,
     find_data,
+    find_meaning,
     tta_option,
 )
 from napari_unet.cli.progress_bar import ProgressBar
@@ -35,13 +35,12 @@ from training.label_convention import LabelConvention
 from training.metrics.evaluation_report import Evaluation, evaluate_slices, zoo_line
 from training.metrics.pixel_metrics import DEFAULT_THRESHOLD
 from training.stacks.holdout import validation_part
+from training.stacks.label_meaning import LabelMeaning, percent
 from training.stacks.sparse_labels import MEMBRANE, UNKNOWN, labelled_slices
 from training.stacks.training_pair import (
-    holds_sparse_labels,
     read_stack,
     read_strokes,
     read_training_pair,
-    to_membrane,
 )
 
 
@@ -56,9 +55,7 @@ from training.stacks.training_pair import (
 @data_options
 @convention_option(
     "--mask-convention",
-    default=LabelConvention.ISBI.value,
-    show_default=True,
-    help="The same of a mask that is evaluated.",
+    help="The same of a mask that is evaluated.  [default: isbi; membrane for a probability]",
 )
 @click.option(
     "--fold",
@@ -74,15 +71,13 @@ from training.stacks.training_pair import (
 @click.option("--overwrite", is_flag=True, help="Replace files that exist.")
 @tta_option
 @device_option
-@click.pass_context
 def command(
-    context: click.Context,
     runs: tuple[Path, ...],
     data: Path | None,
     image: str,
     labels: str,
-    convention: LabelConvention,
-    mask_convention: LabelConvention,
+    convention: LabelConvention | None,
+    mask_convention: LabelConvention | None,
     fold: str | None,
     json_path: Path | None,
     csv_path: Path | None,
@@ -112,14 +107,14 @@ def command(
         if path is not None:
             check_output(path, overwrite)
     paths = find_data(data, image, labels)
-    is_default = context.get_parameter_source("convention") == ParameterSource.DEFAULT
+    meaning = find_meaning(paths[1], convention)
     strokes = None
-    if is_default and holds_sparse_labels(paths[1]):
-        images, strokes = read_strokes(*paths)
-        membrane = strokes == MEMBRANE
-        say(f"{paths[1]} holds strokes: 1 is membrane, 2 inside, and only painted pixels count.")
+    if meaning.is_finished:
+        images, membrane = read_training_pair(*paths, meaning.convention)
     else:
-        images, membrane = read_training_pair(*paths, convention)
+        images, strokes = read_strokes(*paths, meaning)
+        membrane = strokes == MEMBRANE
+        say("Only labelled pixels count.")
     if len(runs) == 1 and runs[0].suffix.lower() in (".tif", ".tiff"):
         of_mask = _evaluate_mask(runs[0], mask_convention, membrane, strokes, chosen)
         report, mean = of_mask.table(), of_mask.mean
@@ -185,19 +180,31 @@ def _csv_of(evaluation: Evaluation, names: dict[str, str]) -> str:
     return figures_csv(slices, None, list(evaluation.mean), names)
 
 
+def _read_mask(
+    path: Path, convention: LabelConvention | None, shape: tuple[int, ...]
+) -> NDArray[np.bool_]:
+    mask = read_stack(path, "mask")
+    if mask.shape != shape:
+        raise UserError(
+            f"{path} has the shape {mask.shape}, but the labels have {shape}.",
+            "Give a mask of the same stack.",
+        )
+    if convention is None:
+        is_probability = mask.dtype.kind == "f"
+        convention = LabelConvention.MEMBRANE if is_probability else LabelConvention.ISBI
+    meaning = LabelMeaning.of(mask, str(path), convention, is_mask=True)
+    say(f"Mask: {meaning.reading}: {percent(meaning.share)} membrane.")
+    return np.asarray(meaning.read(mask) == MEMBRANE)
+
+
 def _evaluate_mask(
     path: Path,
-    convention: LabelConvention,
+    convention: LabelConvention | None,
     membrane: NDArray[np.bool_],
     strokes: NDArray[Any] | None,
     fold: int | str | None,
 ) -> Evaluation:
-    mask = to_membrane(read_stack(path, "mask"), convention)
-    if mask.shape != membrane.shape:
-        raise UserError(
-            f"{path} has the shape {mask.shape}, but the labels have {membrane.shape}.",
-            "Give a mask of the same stack.",
-        )
+    mask = _read_mask(path, convention, membrane.shape)
     number = fold if isinstance(fold, int) else None
     every = range(len(mask)), None
     slices, part = every if number is None else validation_part(membrane, number)

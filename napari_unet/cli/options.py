@@ -11,10 +11,12 @@ import click
 
 from napari_unet.prediction.predictor import PRECISIONS
 from training.config import TrainingConfig, preset_config, preset_options
+from training.console import say
 from training.errors import UserError
 from training.label_convention import FINISHED_CONVENTIONS, LabelConvention
 from training.presets.registry import DEFAULT_PRESET
-from training.stacks.training_pair import find_pair
+from training.stacks.label_meaning import LabelMeaning
+from training.stacks.training_pair import find_pair, meaning_of_file
 
 model_argument = click.argument("model", metavar="RUN_OR_ONNX", type=click.Path(path_type=Path))
 stack_argument = click.argument("stack", metavar="STACK.tif", type=click.Path(path_type=Path))
@@ -47,11 +49,11 @@ compression_option = click.option(
 
 
 def convention_option(name: str, **attributes: Any) -> Callable[..., Any]:
-    """Make an option that gives the :class:`LabelConvention` of finished labels."""
+    """Make an option that gives the :class:`LabelConvention` of finished labels, or None."""
     return click.option(
         name,
         type=click.Choice([convention.value for convention in FINISHED_CONVENTIONS]),
-        callback=lambda context, parameter, value: LabelConvention(value),
+        callback=lambda context, parameter, value: value and LabelConvention(value),
         **attributes,
     )
 
@@ -61,9 +63,8 @@ _DATA_OPTIONS = (
     click.option("--labels", default="", metavar="FILE", help="Another label stack."),
     convention_option(
         "--convention",
-        default=LabelConvention.ISBI.value,
-        show_default=True,
-        help="Of the labels. isbi: 0 is membrane. membrane: every other value is.",
+        help="Of the labels. isbi: 0 is membrane. membrane: every other value is. instances: each "
+        "cell has a number.  [default: guessed from the labels, and told]",
     ),
 )
 
@@ -88,12 +89,26 @@ def find_data(data: Path | None, image: str, labels: str) -> tuple[Path, Path]:
     return find_pair(data or "", image, labels)
 
 
+def find_meaning(labels: Path, convention: LabelConvention | None) -> LabelMeaning:
+    """Find out what the labels of a TIF mean, and say it.
+
+    Raises
+    ------
+    UserError
+        As :func:`training.stacks.training_pair.meaning_of_file`.
+    """
+    meaning = meaning_of_file(labels, convention)
+    for sentence in meaning.described():
+        say(sentence)
+    return meaning
+
+
 def config_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options of a training's configuration; those that are not given are None."""
     config = preset_config(DEFAULT_PRESET)
     defaults = {declared.name: getattr(config, declared.name) for declared in fields(config)}
     defaults |= dict.fromkeys(preset_options(), "the network's")
-    defaults["label_convention"] = "sparse where the labels look so, else isbi"
+    defaults["label_convention"] = "guessed from the labels, and told"
     for declared in reversed(fields(TrainingConfig)):
         if declared.metadata["flag"]:
             command = _config_option(declared, defaults[declared.name])(command)

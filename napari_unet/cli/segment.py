@@ -12,6 +12,7 @@ from napari_unet.cli.options import (
     data_options,
     device_option,
     find_data,
+    find_meaning,
     model_argument,
     precision_option,
     stack_argument,
@@ -90,7 +91,7 @@ def command(
     data: Path | None,
     image: str,
     labels: str,
-    convention: LabelConvention,
+    convention: LabelConvention | None,
     method: str,
     threshold: float | None,
     seeds: float | None,
@@ -144,10 +145,17 @@ def _choose(
     data: Path | None,
     image: str,
     labels: str,
-    convention: LabelConvention,
+    convention: LabelConvention | None,
     method: str,
 ) -> Segmentation:
-    pair = read_training_pair(*find_data(data, image, labels), convention)
+    paths = find_data(data, image, labels)
+    meaning = find_meaning(paths[1], convention)
+    if not meaning.is_finished:
+        raise UserError(
+            f"{paths[1]} has unknown pixels, so no threshold can be chosen there.",
+            "Give finished labels, or --threshold and --seeds.",
+        )
+    pair = read_training_pair(*paths, meaning.convention)
     with ProgressBar(desc="Choosing the threshold", unit="slice", leave=False) as bar:
         how, score = choose_on_training_slices(predictor, *pair, method, bar.update)
     seeds = f", seeds {how.seeds:g}" if method == "watershed" else ""

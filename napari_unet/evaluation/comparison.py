@@ -16,7 +16,7 @@ from napari_unet.evaluation.slice_sets import (
     means_by_set,
     spread_of,
 )
-from napari_unet.text import list_slices
+from training.console import list_slices
 from training.errors import UserError
 from training.label_convention import LabelConvention
 from training.metrics.neuron_metrics import NEURON_FIGURES, neuron_figures_of_mask

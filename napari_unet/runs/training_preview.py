@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,8 +13,8 @@ from numpy.typing import NDArray
 from napari_unet.runs.training_sources import TrainingData
 from training.errors import UserError
 from training.label_convention import LabelConvention
-from training.stacks.sparse_labels import MEMBRANE, labelled_slices
-from training.stacks.training_pair import guess_convention
+from training.stacks.label_meaning import LabelMeaning
+from training.stacks.sparse_labels import labelled_slices
 
 _PREVIEW_PIXELS = 256
 _PREVIEW_SLICES = 32
@@ -29,10 +30,10 @@ class Preview:
         The middle slice, thinned out.
     labels : array (Y, X)
         The same of the labels, before any convention.
-    guessed_convention : str
-        Convention of the labels, see :func:`training.stacks.training_pair.guess_convention`.
-    shares : mapping of LabelConvention to float
-        Share of the labelled pixels that are membrane under each convention, 0..1.
+    convention : LabelConvention
+        The one given, or guessed from the labels.
+    meanings : mapping of LabelConvention to LabelMeaning
+        How the labels are read under each convention that they can have.
     shape : tuple of int
         (Z, Y, X) of the images.
     problems : tuple of UserError
@@ -41,14 +42,10 @@ class Preview:
 
     image: NDArray[np.float32]
     labels: NDArray[Any]
-    guessed_convention: LabelConvention
-    shares: Mapping[LabelConvention, float]
+    convention: LabelConvention
+    meanings: Mapping[LabelConvention, LabelMeaning]
     shape: tuple[int, ...]
     problems: tuple[UserError, ...]
-
-    def membrane_share(self, convention: LabelConvention) -> float:
-        """Share of the labelled pixels that are membrane under a convention, 0..1."""
-        return self.shares[convention]
 
 
 def preview(data: TrainingData, convention: LabelConvention | None = None) -> Preview:
@@ -60,22 +57,24 @@ def preview(data: TrainingData, convention: LabelConvention | None = None) -> Pr
         Convention of the labels where it is known; else it is guessed.
     """
     pair = data.read(_PREVIEW_SLICES)
+    unclear: list[UserError] = []
     if convention is None:
-        convention = guess_convention(pair.labels) if pair.labels.size else LabelConvention.ISBI
-    problems = tuple(pair.problems(convention))
+        try:
+            convention = LabelMeaning.of(pair.labels, pair.labels_name).convention
+        except UserError as error:
+            convention, unclear = LabelConvention.ISBI, [error]
+    problems = tuple(pair.problems(convention) or unclear)
     image, labels = (
         _example(stack, pair.labels, convention) for stack in (pair.images, pair.labels)
     )
     low, high = np.nanpercentile(image, (0.5, 99.5)) if image.size else (0, 1)
-    scaled = np.clip((image - low) / max(high - low, 1e-6), 0, 1)
-    known = max(np.count_nonzero(pair.labels), 1)
-    nonzero = float(np.count_nonzero(pair.labels)) / max(pair.labels.size, 1)
-    shares = {
-        LabelConvention.ISBI: 1 - nonzero,
-        LabelConvention.MEMBRANE: nonzero,
-        LabelConvention.SPARSE: float(np.count_nonzero(pair.labels == MEMBRANE)) / known,
-    }
-    return Preview(scaled.astype(np.float32), labels, convention, shares, pair.shape, problems)
+    scaled = np.clip((image - low) / max(high - low, 1e-6), 0, 1).astype(np.float32)
+    meanings = {}
+    if not problems:
+        for possible in {convention, LabelConvention.ISBI, LabelConvention.MEMBRANE}:
+            with suppress(UserError):
+                meanings[possible] = LabelMeaning.of(pair.labels, pair.labels_name, possible)
+    return Preview(scaled, labels, convention, meanings, pair.shape, problems)
 
 
 def _example(

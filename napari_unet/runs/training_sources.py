@@ -20,7 +20,8 @@ from training.errors import UserError
 from training.label_convention import LabelConvention
 from training.runs.run_directory import RunDirectory
 from training.stacks.even_slices import pick_evenly
-from training.stacks.sparse_labels import labelled_slices, read_label_note
+from training.stacks.label_meaning import LabelMeaning
+from training.stacks.sparse_labels import MEMBRANE, labelled_slices, read_label_note
 from training.stacks.stack_axes import as_stack
 from training.stacks.stack_file import StackFile
 from training.stacks.training_pair import (
@@ -28,7 +29,7 @@ from training.stacks.training_pair import (
     DEFAULT_LABELS,
     check_pair,
     find_pair,
-    to_membrane,
+    label_codes,
 )
 
 if TYPE_CHECKING:
@@ -146,23 +147,27 @@ class LayerData:
             write_stack(images_path, self.images.data, self.images.data.dtype)
         # Always written: a person may have edited the labels since they were opened.
         labels_path = run.data / DEFAULT_LABELS
-        convention = config.label_convention
-        if convention == LabelConvention.SPARSE:
-            write_sparse_labels(labels_path, self.labels.data, self.labels.corrected_slices)
+        labels = self.labels.data
+        meaning = LabelMeaning.of(
+            labels, f"The layer '{self.labels.name}'", config.label_convention
+        )
+        written = LabelConvention.ISBI if meaning.is_finished else LabelConvention.SPARSE
+        if meaning.is_finished:
+
+            def isbi_page(page: NDArray[Any]) -> NDArray[np.uint8]:
+                return mask_page(meaning.read(page) == MEMBRANE, LabelConvention.ISBI)
+
+            write_stack(labels_path, labels, np.uint8, isbi_page)
         else:
-            write_stack(
-                labels_path,
-                self.labels.data,
-                np.uint8,
-                lambda page: mask_page(to_membrane(page, convention), LabelConvention.ISBI),
-            )
+            codes = np.zeros(labels.shape, np.uint8)
+            for index, page in label_codes(labels, meaning).items():
+                codes[index] = page
+            write_sparse_labels(labels_path, codes, self.labels.corrected_slices)
         return config.replace(
             data_url=str(run.data.absolute()),
             image=str(images_path.absolute()),
             labels=str(labels_path.absolute()),
-            label_convention=LabelConvention.SPARSE
-            if convention == LabelConvention.SPARSE
-            else LabelConvention.ISBI,
+            label_convention=written,
         )
 
 

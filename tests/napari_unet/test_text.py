@@ -1,6 +1,7 @@
 import pytest
 
-from napari_unet.text import list_slices, progress_text
+from napari_unet.text import progress_text
+from training.console import list_slices
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,9 @@ _NEW = 0o666  # the rights of a new file, less those of the umask
 _ROOM = "Make room on the disk, then try again."
 _RIGHTS = "Choose a folder that you may write to."
 _NOT_ON_THIS_DISK = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)  # rights, hard links
+_SHORT_WRITE = 0  # NumPy gives no number where only a part could be written
 _REMEDIES = {
+    _SHORT_WRITE: _ROOM,
     errno.ENOSPC: _ROOM,
     errno.EDQUOT: _ROOM,
     errno.EACCES: _RIGHTS,
@@ -60,10 +62,7 @@ class UnwritableError(UserError):
     def __init__(self, path: Path, error: OSError) -> None:
         super().__init__(
             f"{path} can't be written: {error.strerror or error}.",
-            _REMEDIES.get(
-                error.errno or 0,
-                "Choose another name or folder.",
-            ),
+            _REMEDIES.get(error.errno or _SHORT_WRITE, "Choose another name or folder."),
         )
         self.path = path
 

@@ -94,10 +94,11 @@ class Training:
             preview_slice=self._validator.preview_slice,
             train_slices=self._data.train_slices,
             valid_slices=self._data.valid_slices,
-            validation=self._data.sentence,
+            validation=self._data.sentences[-1],
             **({} if self._initial is None else {"initial_model": self._initial}),
         )
-        say(self._data.sentence)
+        for sentence in self._data.sentences:
+            say(sentence)
 
     def remaining_batches(self) -> Iterator[tuple[int, Batch]]:
         """Give the steps that are left, with their batches."""

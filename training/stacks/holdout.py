@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.config import FOLDS
+from training.console import list_names
 from training.errors import UserError
 from training.stacks.sparse_labels import INSIDE, MEMBRANE, UNKNOWN
 
@@ -131,10 +132,9 @@ def is_finished(labels: Iterable[NDArray[Any]]) -> bool:
 def slices_sentence(held_out: Sequence[int], count: int, kind: str = "labelled") -> str:
     """Say which of how many slices are held out."""
     listed = sorted(held_out)
-    *most, last = map(str, listed)
-    named = f"Slices {', '.join(most)} and {last}" if most else f"Slice {last}"
-    verb = "are" if most else "is"
-    return f"{named} of the {count} {kind} ones {verb} held out for validation."
+    slices, verb = ("Slice", "is") if len(listed) == 1 else ("Slices", "are")
+    named = list_names([*map(str, listed)])
+    return f"{slices} {named} of the {count} {kind} ones {verb} held out for validation."
 
 
 def _hold_out_strip(page: NDArray[Any], index: int, fold: int, name: str) -> Holdout:

@@ -20,20 +20,6 @@ UNKNOWN, MEMBRANE, INSIDE = 0, 1, 2
 _LINE_START = "labels="
 
 
-def is_sparse(labels: Slices) -> bool:
-    """Return whether labels (Z, Y, X) look sparse: 0, 1 and 2 alone, and all three of them.
-
-    A file is read no further than to the first slice that has other values.
-    """
-    found: set[int] = set()
-    for index in range(len(labels)):
-        page = np.asarray(labels[index])
-        if page.dtype.kind not in "iu" or page.min() < UNKNOWN or page.max() > INSIDE:
-            return False
-        found |= {value for value in (UNKNOWN, MEMBRANE, INSIDE) if (page == value).any()}
-    return found == {UNKNOWN, MEMBRANE, INSIDE}
-
-
 def labelled_slices(labels: Slices) -> list[int]:
     """List the indices of the slices that have a label, of labels (Z, Y, X)."""
     return [index for index in range(len(labels)) if np.asarray(labels[index]).any()]

@@ -6,6 +6,7 @@ lists as long as they say.
 
 from __future__ import annotations
 
+import errno
 import math
 from pathlib import Path
 from typing import IO, Any
@@ -14,7 +15,7 @@ from xml.etree import ElementTree
 import tifffile
 from tifffile import COMPRESSION
 
-from training.errors import UserError
+from training.errors import OPEN_FILES_REMEDY, UserError
 from training.files.untrusted_files import open_regular
 from training.stacks.file_formats import folder_instead_of_tif, other_format
 
@@ -76,7 +77,8 @@ def open_tif(path: Path, what: str = "images") -> tifffile.TiffFile:
     except FileNotFoundError:
         raise UserError(f"The file {path} does not exist.", f"Give a TIF of the {what}.") from None
     except OSError as error:
-        raise UserError(f"{path} can't be read: {error.strerror}.") from error
+        remedy = OPEN_FILES_REMEDY if error.errno == errno.EMFILE else ""
+        raise UserError(f"{path} can't be read: {error.strerror}.", remedy) from error
     except Exception as error:  # tifffile raises many kinds
         raise other_format(path, beginning) or UserError(
             f"{path} is not a TIF, or damaged: {error}.", DAMAGED_REMEDY

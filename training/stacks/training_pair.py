@@ -14,13 +14,11 @@ from numpy.typing import NDArray
 from training.errors import UserError
 from training.label_convention import LabelConvention
 from training.stacks.holdout import hold_out
+from training.stacks.label_meaning import LabelMeaning, borders_between
 from training.stacks.scaling import Slices, check_pixels
 from training.stacks.sparse_labels import (
-    INSIDE,
     MEMBRANE,
     UNKNOWN,
-    is_sparse,
-    labelled_slices,
     read_label_note,
 )
 from training.stacks.stack_file import StackFile
@@ -115,12 +113,13 @@ def read_training_pair(
     Parameters
     ----------
     label_convention : LabelConvention
-        ``isbi``: 0 is membrane. ``membrane``: every other value is.
+        A finished one, see :meth:`LabelMeaning.of`.
 
     Returns
     -------
     images : array (Z, Y, X) of the file's dtype
     membrane : array (Z, Y, X) of bool
+        Unknown pixels are False.
 
     Raises
     ------
@@ -129,22 +128,25 @@ def read_training_pair(
     """
     with open_pair(image_path, labels_path, label_convention):
         images, labels = read_stack(image_path, "images"), read_stack(labels_path, "labels")
-    return images, to_membrane(labels, label_convention)
+    meaning = LabelMeaning.of(labels, str(labels_path), label_convention)
+    return images, meaning.read(labels) == MEMBRANE
 
 
-def read_strokes(image_path: Path, labels_path: Path) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Read images and sparse labels to judge by, which may be too few to train on.
+def read_strokes(
+    image_path: Path, labels_path: Path, meaning: LabelMeaning
+) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+    """Read images and labels with unknown pixels to judge by, which may be too few to train on.
 
     Returns
     -------
     images : array (Z, Y, X) of the file's dtype
-    labels : array (Z, Y, X) of int
+    labels : array (Z, Y, X) of uint8
         0 = unknown, 1 = membrane, 2 = inside; some are not 0.
 
     Raises
     ------
     UserError
-        As :class:`StackFile`; for other shapes or values, or without any stroke.
+        As :class:`StackFile`; for another shape, or without any label.
     """
     images, labels = read_stack(image_path, "images"), read_stack(labels_path, "labels")
     if images.shape != labels.shape:
@@ -152,14 +154,12 @@ def read_strokes(image_path: Path, labels_path: Path) -> tuple[NDArray[Any], NDA
             f"{labels_path} has the shape {labels.shape}, but {image_path} has {images.shape}.",
             "Give labels with as many slices, rows and columns as the images.",
         )
-    if labels.dtype.kind not in "iu" or labels.min() < UNKNOWN or labels.max() > INSIDE:
-        raise UserError(
-            f"{labels_path} has other values than sparse labels have.",
-            "Label with 0 = unknown, 1 = membrane, 2 = inside.",
-        )
-    if not labels.any():
+    if not meaning.labelled:
         raise UserError(f"{labels_path} holds no stroke.", "Paint on membranes and inside cells.")
-    return images, labels
+    codes = np.full(labels.shape, UNKNOWN, np.uint8)
+    for index, page in label_codes(labels, meaning).items():
+        codes[index] = page
+    return images, codes
 
 
 @contextmanager
@@ -187,22 +187,15 @@ def open_pair(
         yield images, labels
 
 
-def label_codes(labels: Slices, label_convention: LabelConvention) -> dict[int, NDArray[np.uint8]]:
-    """Read the labelled slices of labels (Z, Y, X) of any convention.
+def label_codes(labels: Slices, meaning: LabelMeaning) -> dict[int, NDArray[np.uint8]]:
+    """Read the labelled slices of labels (Z, Y, X).
 
     Returns
     -------
     mapping of int to array (Y, X)
         By index, as sparse labels: 0 is unknown, 1 membrane, 2 inside.
     """
-    if label_convention == LabelConvention.SPARSE:
-        return {index: labels[index].astype(np.uint8) for index in labelled_slices(labels)}
-    return {
-        index: np.where(to_membrane(labels[index], label_convention), MEMBRANE, INSIDE).astype(
-            np.uint8
-        )
-        for index in range(len(labels))
-    }
+    return {index: meaning.read(np.asarray(labels[index])) for index in meaning.labelled}
 
 
 def to_membrane(labels: NDArray[Any], label_convention: LabelConvention) -> NDArray[np.bool_]:
@@ -213,6 +206,7 @@ def to_membrane(labels: NDArray[Any], label_convention: LabelConvention) -> NDAr
     labels : array (Y, X) or (Z, Y, X) of int or bool
     label_convention : LabelConvention
         ``isbi``: 0 is membrane. ``membrane``: every other value is. ``sparse``: 1 is.
+        ``instances``: 0 and the borders between numbers are.
 
     Returns
     -------
@@ -221,34 +215,29 @@ def to_membrane(labels: NDArray[Any], label_convention: LabelConvention) -> NDAr
     """
     if label_convention == LabelConvention.SPARSE:
         return np.asarray(labels == MEMBRANE)
+    if label_convention == LabelConvention.INSTANCES:
+        return np.asarray((labels == 0) | borders_between(labels))
     return np.asarray(labels == 0 if label_convention == LabelConvention.ISBI else labels != 0)
 
 
-def holds_sparse_labels(path: Path) -> bool:
-    """Return whether a TIF's note says that its labels are sparse, or its values look so.
+def meaning_of_file(path: Path, convention: LabelConvention | None = None) -> LabelMeaning:
+    """Find out what the labels of a TIF mean.
+
+    Parameters
+    ----------
+    convention : LabelConvention or None
+        None: the one in the file's note, or else guessed from the values.
 
     Raises
     ------
     UserError
-        As :class:`StackFile`.
+        As :class:`StackFile` and :meth:`LabelMeaning.of`.
     """
     note = read_label_note(path)
-    if note is not None:
-        return note.convention == LabelConvention.SPARSE
+    if convention is None and note is not None:
+        convention = note.convention or LabelConvention.INSTANCES
     with StackFile(path, "labels") as labels:
-        return is_sparse(labels)
-
-
-def guess_convention(labels: Slices) -> LabelConvention:
-    """Guess the convention of labels (Z, Y, X) from their values.
-
-    Sparse labels have 0, 1 and 2; else membrane is the rarer kind, a fifth of a section.
-    """
-    if is_sparse(labels):
-        return LabelConvention.SPARSE
-    pages = (np.asarray(labels[index]) for index in range(len(labels)))
-    nonzero = [np.count_nonzero(page) / page.size for page in pages]
-    return LabelConvention.ISBI if np.mean(nonzero) > 0.5 else LabelConvention.MEMBRANE
+        return LabelMeaning.of(labels, str(path), convention)
 
 
 def check_pair(
@@ -306,26 +295,10 @@ def check_pair(
 def _check_labels(labels: Any, name: str, label_convention: LabelConvention) -> list[UserError]:
     if not math.prod(labels.shape):
         return []
-    extents = [(page.min(), page.max()) for page in map(np.asarray, labels)]
-    lowest, highest = min(low for low, _ in extents), max(high for _, high in extents)
-    if label_convention != LabelConvention.SPARSE:
-        if lowest != highest:
-            return []
-        return [
-            UserError(
-                f"All pixels of {name} are {lowest}.",
-                "Give labels with both membrane and inside.",
-            )
-        ]
-    if labels.dtype.kind not in "iu" or lowest < UNKNOWN or highest > INSIDE:
-        return [
-            UserError(
-                f"{name} has other values than sparse labels have.",
-                "Label with 0 = unknown, 1 = membrane, 2 = inside, or choose another convention.",
-            )
-        ]
     try:
-        hold_out(label_codes(labels, label_convention), 0, (), name)
+        meaning = LabelMeaning.of(labels, name, label_convention)
+        if label_convention == LabelConvention.SPARSE:
+            hold_out(label_codes(labels, meaning), 0, (), name)
     except UserError as error:
         return [error]
     return []

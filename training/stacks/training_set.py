@@ -15,6 +15,7 @@ from training.errors import UserError
 from training.label_convention import LabelConvention
 from training.stacks.fingerprint import fingerprint
 from training.stacks.holdout import MINIMUM_SLICES, hold_out, is_finished
+from training.stacks.label_meaning import LabelMeaning
 from training.stacks.scaling import Scaling
 from training.stacks.sparse_labels import INSIDE, MEMBRANE, UNKNOWN, read_label_note
 from training.stacks.training_pair import find_pair, label_codes, open_pair
@@ -42,8 +43,8 @@ class TrainingSet:
         The ground truth.
     train_slices, valid_slices : list of int
         The split.
-    sentence : str
-        What is held out, in words.
+    sentences : tuple of str
+        How the labels are read, and at last what is held out.
     weights : mapping of int to array (Y, X) of float32, or None
         How much the loss of a training slice's pixel counts, 0 where it is not trained on; None:
         all the same.
@@ -59,7 +60,7 @@ class TrainingSet:
     membrane: Mapping[int, NDArray[np.bool_]]
     train_slices: list[int]
     valid_slices: list[int]
-    sentence: str
+    sentences: tuple[str, ...]
     weights: Mapping[int, NDArray[np.float32]] | None = None
     held_out: Mapping[int, NDArray[np.bool_]] | None = None
 
@@ -74,7 +75,8 @@ def load_training_set(config: TrainingConfig) -> TrainingSet:
     """
     image_path, labels_path = find_pair(config.data_url, config.image, config.labels)
     with open_pair(image_path, labels_path, config.label_convention) as (images, labels):
-        codes = label_codes(labels, config.label_convention)
+        meaning = LabelMeaning.of(labels, str(labels_path), config.label_convention)
+        codes = label_codes(labels, meaning)
         chosen = parse_numbers(config.valid_slices, "valid_slices")
         _check_indices(chosen, len(images), "valid_slices")
         split = hold_out(codes, config.cross_valid_ind, chosen, str(labels_path))
@@ -88,7 +90,7 @@ def load_training_set(config: TrainingConfig) -> TrainingSet:
         membrane,
         split.train_slices,
         split.valid_slices,
-        split.sentence,
+        (*meaning.described(), split.sentence),
     )
     is_sparse = config.label_convention == LabelConvention.SPARSE
     if not is_sparse and len(codes) >= MINIMUM_SLICES and is_finished(codes.values()):

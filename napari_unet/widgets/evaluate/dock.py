@@ -23,7 +23,7 @@ from napari_unet.layers.plugin_layers import (
     probability_of,
 )
 from napari_unet.layers.slices import displayed_slice, show_slice
-from napari_unet.text import as_html, list_names
+from napari_unet.text import as_html
 from napari_unet.widgets.common.background import run_in_thread
 from napari_unet.widgets.common.connections import Connections, when_deleted
 from napari_unet.widgets.common.dock import Dock, open_dock
@@ -37,6 +37,7 @@ from napari_unet.widgets.evaluate.plot import DicePlot
 from napari_unet.widgets.evaluate.table import FiguresTable, summary_table
 from napari_unet.widgets.saving.save_dialog import file_stem, folder_of
 from napari_unet.widgets.saving.unpredicted_question import UnpredictedQuestion
+from training.console import list_names
 
 
 class EvaluateDock(Dock):

@@ -16,7 +16,6 @@ from napari_unet.layers.plugin_layers import corrected_slices, is_tissue, why_no
 from napari_unet.layers.slices import displayed_slice, nearest_first
 from napari_unet.runs.model_list import list_models
 from napari_unet.settings import SettingsChanges, load_settings, remember
-from napari_unet.text import list_slices
 from napari_unet.widgets.common.background import run_in_thread
 from napari_unet.widgets.common.connections import Connections
 from napari_unet.widgets.common.dock import Dock
@@ -36,6 +35,7 @@ from napari_unet.widgets.predict.views import (
 )
 from napari_unet.widgets.predict.workers import PredictionWorker, SliceFollower
 from napari_unet.widgets.saving.save_layers import PredictionSaving, SaveButtons
+from training.console import list_slices
 
 
 class PredictDock(Dock):

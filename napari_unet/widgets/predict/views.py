@@ -14,8 +14,8 @@ from qtpy.QtWidgets import (
 from superqt import QLabeledDoubleSlider
 from superqt.utils import signals_blocked
 
-from napari_unet.text import list_slices
 from napari_unet.widgets.common.messages import plain_label
+from training.console import list_slices
 
 DECIMALS = 2  # of the threshold
 

@@ -10,8 +10,9 @@ from napari.layers import Layer
 from qtpy.QtWidgets import QFileDialog, QWidget
 
 from napari_unet.layers.plugin_layers import image_under
-from napari_unet.text import line, list_names
+from napari_unet.text import line
 from napari_unet.widgets.common.messages import confirm
+from training.console import list_names
 
 TIF_ENDINGS = (".tif", ".tiff")
 

@@ -10,9 +10,9 @@ from qtpy.QtCore import QObject
 from qtpy.QtWidgets import QMessageBox, QWidget
 
 from napari_unet.prediction.live_prediction import find_unpredicted
-from napari_unet.text import list_slices
 from napari_unet.widgets.common.latest_work import LatestWork
 from napari_unet.widgets.common.messages import ask
+from training.console import list_slices
 
 SAVE, CANCEL = "Save anyway", "Cancel"
 

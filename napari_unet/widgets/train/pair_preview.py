@@ -13,7 +13,8 @@ from napari_unet.layers.colors import TRUTH_COLOR
 from napari_unet.runs.training_preview import Preview
 from napari_unet.text import as_html
 from training.label_convention import LabelConvention
-from training.stacks.training_pair import to_membrane
+from training.stacks.label_meaning import MOST_MEMBRANE, percent
+from training.stacks.sparse_labels import MEMBRANE
 
 _PICTURE_SIZE = 132
 _OVERLAY = 0.6
@@ -52,13 +53,17 @@ class PairPreview(QWidget):
     def show_preview(self, preview: Preview | None, message: str = "") -> None:
         """Show a pair, or why there is none to show."""
         self._preview = preview
-        is_dense = preview is not None and preview.guessed_convention != LabelConvention.SPARSE
-        self._invert.setVisible(is_dense)
+        invertible = {LabelConvention.ISBI, LabelConvention.MEMBRANE}
+        self._invert.setVisible(
+            preview is not None
+            and preview.convention in invertible
+            and invertible <= preview.meanings.keys()
+        )
         self._picture.setVisible(preview is not None)
         if preview is None:
             self._text.setText(as_html(message))
             return
-        self._convention = preview.guessed_convention
+        self._convention = preview.convention
         self._draw()
 
     def invert(self) -> None:
@@ -77,7 +82,10 @@ class PairPreview(QWidget):
         if self._preview.image.shape != self._preview.labels.shape:
             self._picture.hide()
             return
-        membrane = to_membrane(self._preview.labels, self._convention)
+        labels, meaning = self._preview.labels, self._preview.meanings.get(self._convention)
+        membrane = np.zeros(labels.shape, bool)
+        if meaning is not None:
+            membrane = meaning.read(labels) == MEMBRANE
         pixmap = _pixmap(overlay(self._preview.image, membrane, TRUTH_COLOR))
         self._picture.setPixmap(
             pixmap.scaled(
@@ -117,16 +125,19 @@ def _describe(preview: Preview, convention: LabelConvention) -> str:
             for problem in preview.problems
         )
     size = " x ".join(str(length) for length in preview.shape)
-    share = preview.membrane_share(convention)
-    warning = ""
-    if share > 0.5:
-        warning = "<br><b>That is a lot of membrane. Invert?</b>"
+    meaning = preview.meanings[convention]
     if convention == LabelConvention.SPARSE:
         return (
-            f"{size} pixels<br>Membrane, in blue: {share:.0%} of what is labelled; the rest counts "
-            "as unknown."
+            f"{size} pixels<br>Membrane, in blue: {percent(meaning.share)} of what is labelled; "
+            "the rest counts as unknown."
         )
-    return f"{size} pixels<br>Membrane, in blue: {share:.0%}{warning}"
+    told = [f"Membrane, in blue: {percent(meaning.share)} ({meaning.reading})"]
+    told += filter(None, [meaning.unlabelled_sentence])
+    if meaning.share > MOST_MEMBRANE:
+        told.append("<b>That is a lot of membrane. Invert?</b>")
+    elif meaning.question:
+        told.append(f"<b>{meaning.question}</b>")
+    return "<br>".join([f"{size} pixels", *told])
 
 
 def _pixmap(rgb: NDArray[np.uint8]) -> QPixmap:

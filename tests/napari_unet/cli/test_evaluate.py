@@ -120,7 +120,7 @@ def test_strokes_judge_a_mask_by_their_own_pixels(
     tifffile.imwrite(path, np.where(mask, 0, 255).astype(np.uint8), photometric="minisblack")
     result = evaluate(path, "--data", data, "--labels", "strokes.tif", "--csv", table)
     assert result.returncode == 0, result.stderr
-    assert "holds strokes" in result.stdout
+    assert "taken as strokes" in result.stdout
     rows = list(csv.DictReader(table.read_text().splitlines()))
     assert [row["slice"] for row in rows] == ["1", "4", "5", "mean", "sd"]
     painted = (slice(None), slice(20, 60))

@@ -40,7 +40,7 @@ def test_neurons_have_numbers(
     assert "7/7" in result.stderr
     neurons = tifffile.imread(output)
     assert (neurons.dtype, neurons.shape) == ("uint16", images.shape)
-    assert f"{neurons.max()} neurons" in result.stdout
+    assert f"{neurons.max()} regions in 7 slices" in result.stdout
     assert read_pixel_size(output) == read_pixel_size(stack)
     for page, walls in zip(neurons.astype(np.int32), membrane, strict=True):
         assert v_rand(page, label_neurons(~walls)) > 0.9

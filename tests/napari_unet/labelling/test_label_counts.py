@@ -21,7 +21,7 @@ def test_counts_follow_the_slices_they_are_reported_of() -> None:
 @pytest.mark.parametrize(
     ("membrane", "inside", "slices", "advice"),
     [
-        (0, 0, 1, "some membranes and some insides"),
+        (0, 0, 1, "Paint some membranes and insides"),
         (500, 0, 1, "Paint some inside as well"),
         (0, 500, 1, "Paint some membrane as well"),
         (500, 30, 1, "Little inside yet"),

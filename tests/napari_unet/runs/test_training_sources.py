@@ -33,14 +33,18 @@ def test_a_preview_tells_size_share_and_convention(layers: LayerData) -> None:
     shown = preview(layers)
     assert shown.shape == (6, 64, 64)
     assert shown.problems == ()
-    assert shown.guessed_convention == "membrane"
-    assert shown.membrane_share("membrane") == pytest.approx(np.mean(layers.labels.data))
-    assert shown.membrane_share("isbi") == pytest.approx(1 - np.mean(layers.labels.data))
+    assert shown.convention == "membrane"
+    assert shown.meanings[LabelConvention.MEMBRANE].share == pytest.approx(
+        np.mean(layers.labels.data)
+    )
+    assert shown.meanings[LabelConvention.ISBI].share == pytest.approx(
+        1 - np.mean(layers.labels.data)
+    )
 
 
 def test_labels_of_insides_are_taken_the_other_way_round(layers: LayerData) -> None:
     insides = LayerStack("truth", 255 * (layers.labels.data == 0))
-    assert preview(LayerData(layers.images, insides)).guessed_convention == "isbi"
+    assert preview(LayerData(layers.images, insides)).convention == "isbi"
 
 
 @pytest.fixture
@@ -57,13 +61,13 @@ def strokes(layers: LayerData) -> LayerData:
 
 def test_strokes_on_a_few_of_many_slices_are_seen(strokes: LayerData) -> None:
     shown = preview(strokes)
-    assert shown.guessed_convention == "sparse"
+    assert shown.convention == "sparse"
     assert shown.problems == ()
     assert shown.shape == (50, 64, 64)
     assert set(np.unique(shown.labels)) == {0, 1, 2}
     painted = strokes.labels.data
     expected = np.count_nonzero(painted == 1) / np.count_nonzero(painted)
-    assert shown.membrane_share("sparse") == pytest.approx(expected)
+    assert shown.meanings[LabelConvention.SPARSE].share == pytest.approx(expected)
 
 
 def test_too_few_strokes_are_reported(strokes: LayerData) -> None:

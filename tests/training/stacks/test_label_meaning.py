@@ -1,0 +1,143 @@
+"""What labels of all kinds mean: the right reading, or a sentence that names their values."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from training.errors import UserError
+from training.label_convention import LabelConvention
+from training.stacks.label_meaning import LabelMeaning
+from training.stacks.sparse_labels import INSIDE, MEMBRANE, UNKNOWN
+
+Array = np.ndarray
+SIDE, SLICES = 128, 6
+
+
+@pytest.fixture(scope="module")
+def cells() -> Array:
+    """Numbers of the cells (Z, Y, X) that pixels are nearest to; they touch."""
+    places = np.random.default_rng(0).uniform(0, SIDE, (60, 2))
+    y, x = np.mgrid[:SIDE, :SIDE]
+    page = np.argmin([np.hypot(y - a, x - b) for a, b in places], axis=0) + 1
+    return np.stack([page] * SLICES)
+
+
+@pytest.fixture(scope="module")
+def membrane(cells: Array) -> Array:
+    """Borders between them, a fifth of the pixels."""
+    edges = (cells != np.roll(cells, 1, 1)) | (cells != np.roll(cells, 1, 2))
+    return np.stack([ndimage.binary_dilation(page) for page in edges])
+
+
+READ_RIGHT: dict[str, Callable[[Array, Array], Array]] = {
+    "0 and 255": lambda membrane, cells: np.where(membrane, 0, 255).astype(np.uint8),
+    "255 and 0": lambda membrane, cells: np.where(membrane, 255, 0).astype(np.uint8),
+    "1 and 2": lambda membrane, cells: np.where(membrane, 1, 2).astype(np.uint8),
+    "2 and 1": lambda membrane, cells: np.where(membrane, 2, 1).astype(np.int32),
+    "bool": lambda membrane, cells: membrane,
+    "float": lambda membrane, cells: np.where(membrane, 0.0, 255.0).astype(np.float32),
+    "numbers, 0 between": lambda membrane, cells: np.where(membrane, 0, cells),
+    "a stray value": lambda membrane, cells: _dab(membrane.astype(np.uint8)),
+    "a probability": lambda membrane, cells: (
+        np.where(membrane, 0.97, 0.02)
+        + np.random.default_rng(0).uniform(-0.01, 0.01, membrane.shape)
+    ),
+}
+
+
+def _dab(mask: Array) -> Array:
+    mask[2, 60:63, 60:63] = np.where(mask[2, 60:63, 60:63], 2, 0)
+    return mask
+
+
+@pytest.mark.parametrize("kind", READ_RIGHT)
+def test_of_two_kinds_the_rarer_is_membrane(membrane: Array, cells: Array, kind: str) -> None:
+    labels = READ_RIGHT[kind](membrane, cells)
+    meaning = LabelMeaning.of(labels)
+    np.testing.assert_array_equal(meaning.read(labels) == MEMBRANE, membrane)
+    assert meaning.share == pytest.approx(membrane.mean())
+    assert meaning.is_finished and not meaning.question
+    assert f"{membrane.mean():.0%} membrane" in meaning.described()[0]
+    again = LabelMeaning.of(labels, convention=meaning.convention)
+    assert again == meaning
+
+
+def test_smoothed_labels_are_cut_at_the_middle(membrane: Array) -> None:
+    smooth = ndimage.uniform_filter(np.where(membrane, 0.0, 255.0), (0, 3, 3)).astype(np.uint8)
+    found = LabelMeaning.of(smooth).read(smooth) == MEMBRANE
+    assert 2 * np.sum(found & membrane) / (found.sum() + membrane.sum()) > 0.9
+
+
+def test_negative_values_are_unknown(membrane: Array) -> None:
+    labels = np.where(membrane, 1, 0).astype(np.int8)
+    labels[:, :30] = -1
+    meaning = LabelMeaning.of(labels)
+    read = meaning.read(labels)
+    assert (read[:, :30] == UNKNOWN).all()
+    np.testing.assert_array_equal(read[:, 30:], np.where(membrane, MEMBRANE, INSIDE)[:, 30:])
+    assert not meaning.is_finished
+    assert "negative values are unknown" in meaning.described()[0]
+
+
+def test_borders_between_touching_numbers_are_membrane(membrane: Array, cells: Array) -> None:
+    meaning = LabelMeaning.of(cells)
+    assert meaning.convention == LabelConvention.INSTANCES
+    found = meaning.read(cells) == MEMBRANE
+    assert found.any() and np.mean(membrane[found]) > 0.7
+
+
+def test_slices_of_one_value_have_no_say(membrane: Array) -> None:
+    labels = np.where(membrane, 0, 255).astype(np.uint8)
+    labels[[0, 1, 2, 5]] = 0
+    meaning = LabelMeaning.of(labels)
+    assert (meaning.convention, meaning.labelled) == (LabelConvention.ISBI, (3, 4))
+    assert "Slices 0, 1, 2, 5 of the labels have one value only" in meaning.unlabelled_sentence
+
+
+def test_strokes_are_taken_as_strokes_and_it_is_said(membrane: Array) -> None:
+    strokes = np.zeros(membrane.shape, np.uint8)
+    strokes[1, ::9] = np.where(membrane, 1, 2)[1, ::9]
+    meaning = LabelMeaning.of(strokes)
+    assert (meaning.convention, meaning.labelled) == (LabelConvention.SPARSE, (1,))
+    assert "taken as strokes" in meaning.described()[0]
+    for other in (strokes * 127, strokes == 1, np.minimum(strokes, 1)):
+        assert LabelMeaning.of(other).convention != LabelConvention.SPARSE
+
+
+@pytest.mark.parametrize(("convention", "words"), [("isbi", "a lot of membrane"), ("membrane", "")])
+def test_a_share_that_is_unlikely_is_questioned(
+    membrane: Array, convention: str, words: str
+) -> None:
+    meaning = LabelMeaning.of(membrane.astype(np.uint8) * 255, "it", LabelConvention(convention))
+    assert words in meaning.question and bool(words) == bool(meaning.question)
+
+
+@pytest.mark.parametrize(
+    ("make", "named"),
+    [
+        (lambda membrane, cells: np.full_like(cells, 7), "All pixels of it are 7."),
+        (lambda membrane, cells: np.where(membrane, 0, 1 + cells % 3), "0, 1, 2 and 3"),
+        (
+            lambda membrane, cells: np.random.default_rng(0).normal(128, 30, cells.shape),
+            "like an image",
+        ),
+    ],
+)
+def test_what_is_unclear_is_refused(
+    membrane: Array, cells: Array, make: Callable[..., Any], named: str
+) -> None:
+    with pytest.raises(UserError) as caught:
+        LabelMeaning.of(make(membrane, cells), "it")
+    assert named in caught.value.problem
+    assert caught.value.remedy
+
+
+@pytest.mark.parametrize("convention", [LabelConvention.ISBI, LabelConvention.MEMBRANE])
+def test_numbers_without_0_are_not_read_as_one_kind(
+    cells: Array, convention: LabelConvention
+) -> None:
+    with pytest.raises(UserError, match="and no 0: all of it would be the same kind"):
+        LabelMeaning.of(cells, "it", convention)

@@ -1,0 +1,150 @@
+"""Which values a stack of labels has, and how its values lie beside each other."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.console import list_names
+from training.stacks.even_slices import pick_evenly
+from training.stacks.scaling import Slices
+
+LISTED_VALUES = 4  # more are given by their number and range
+_LOOKED_AT = 5  # slices whose pixels are compared with their neighbours
+_TABLE = 1 << 16  # values a table counts; more are sorted
+_MOST_REALS = 4096  # different values of a slice; more are rounded to 10 bits of mantissa
+# The pixels of slices (..., Y, X) that have a right or a lower neighbour, and those neighbours.
+NEIGHBOURS = (
+    ((..., slice(None), slice(None, -1)), (..., slice(None), slice(1, None))),
+    ((..., slice(None, -1), slice(None)), (..., slice(1, None), slice(None))),
+)
+
+
+@dataclass(frozen=True)
+class LabelCensus:
+    """The values of labels.
+
+    Parameters
+    ----------
+    length : int
+        Number of slices.
+    uniform : mapping of int to float
+        The only value of each slice that has just one, by its index.
+    counts : mapping of float to int
+        Pixels of each value, on the other slices.
+    sample : array (N, Y, X)
+        Up to five of the other slices.
+    """
+
+    length: int
+    uniform: Mapping[int, float]
+    counts: Mapping[float, int]
+    sample: NDArray[Any]
+
+    @classmethod
+    def of(cls, labels: Slices) -> LabelCensus:
+        """Count the values of labels (Z, Y, X) of any real dtype, slice by slice."""
+        uniform: dict[int, float] = {}
+        counts: Counter[float] = Counter()
+        for index in range(len(labels)):
+            page = np.asarray(labels[index])
+            low, high = page.min(), page.max()
+            if low == high:
+                uniform[index] = low.item()
+            else:
+                counts.update(_count(page))
+        mixed = [index for index in range(len(labels)) if index not in uniform]
+        picked = [np.asarray(labels[index]) for index in pick_evenly(mixed, _LOOKED_AT)]
+        sample = np.stack(picked) if picked else np.empty((0, 1, 1))
+        return cls(len(labels), uniform, counts, sample)
+
+    @property
+    def mixed(self) -> list[int]:
+        """Slices that have more than one value."""
+        return [index for index in range(self.length) if index not in self.uniform]
+
+    @cached_property
+    def values(self) -> list[float]:
+        """The values of the slices that have several, in order."""
+        return sorted(self.counts)
+
+    @property
+    def has_whole_numbers(self) -> bool:
+        """Whether all values are whole numbers."""
+        return all(float(value).is_integer() for value in self.values)
+
+    def share(self, values: list[float], among: list[float]) -> float:
+        """Share of the pixels of some values that have one of these, 0..1."""
+        total = sum(self.counts[value] for value in among)
+        return sum(self.counts[value] for value in values) / max(total, 1)
+
+    def named(self) -> str:
+        """Name the values of all slices: "0, 1 and 255", or "254 values from 1 to 254"."""
+        values = sorted({*self.values, *self.uniform.values()})
+        if len(values) > LISTED_VALUES:
+            return f"{len(values)} values from {values[0]:.4g} to {values[-1]:.4g}"
+        return list_names([f"{value:.4g}" for value in values])
+
+    def flatness(self) -> float:
+        """Share of the pixels between the lowest and the highest value that lie in even areas.
+
+        About 0.9 for numbers of cells; nearly 0 for what was smoothed, compressed as JPEG, or is
+        a probability or an image. 1 where there are no such pixels.
+        """
+        pages = self.sample
+        corner = pages[:, :-1, :-1]
+        is_between = (corner > self.values[0]) & (corner < self.values[-1])
+        if not is_between.any():
+            return 1.0
+        is_even = (corner == pages[:, 1:, :-1]) & (corner == pages[:, :-1, 1:])
+        return float(is_even[is_between].mean())
+
+    def touching(self) -> float:
+        """Share of the borders between two values at which neither of them is 0, 0..1."""
+        borders = both = 0
+        for here, other in NEIGHBOURS:
+            first, second = self.sample[here], self.sample[other]
+            is_border = first != second
+            borders += np.count_nonzero(is_border)
+            both += np.count_nonzero(is_border & (first > 0) & (second > 0))
+        return both / max(borders, 1)
+
+    def pieces(self) -> float:
+        """Mean number of pieces of a value on a slice; a little over 1 for numbers of cells."""
+        from scipy import ndimage
+
+        pieces = [
+            ndimage.label(page == value)[1]
+            for page in self.sample
+            for value in np.unique(page[page > 0])
+        ]
+        return float(np.mean(pieces)) if pieces else 0.0
+
+
+def _count(page: NDArray[Any]) -> dict[float, int]:
+    if page.dtype.kind == "f":
+        page = _round(page)
+    low, high = page.min(), page.max()
+    if page.dtype.kind in "bui" and int(high) - int(low) < _TABLE:
+        table = np.bincount((page.astype(np.int64) - int(low)).ravel())
+        found = np.flatnonzero(table)
+        return dict(zip((found + int(low)).tolist(), table[found].tolist(), strict=True))
+    values, pixels = np.unique(page, return_counts=True)
+    return dict(zip(values.tolist(), pixels.tolist(), strict=True))
+
+
+def _round(page: NDArray[Any]) -> NDArray[Any]:
+    """Make whole numbers integers; of many different reals keep 10 bits of mantissa."""
+    whole = np.rint(page)
+    if np.abs(whole).max() < 2**53 and np.array_equal(whole, page):
+        return np.asarray(whole.astype(np.int64))
+    if len(np.unique(page)) <= _MOST_REALS:
+        return page
+    bits = page.astype(np.float32).view(np.uint32) & np.uint32(0xFFFFE000)
+    return np.asarray(bits.view(np.float32))

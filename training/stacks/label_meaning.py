@@ -1,0 +1,351 @@
+"""What the values of labels mean: decided here for the command line, the window and the training.
+
+Whoever has labels asks :meth:`LabelMeaning.of`, and reads them by :meth:`LabelMeaning.read`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.console import list_slices
+from training.errors import UserError
+from training.label_convention import LabelConvention
+from training.stacks.label_census import NEIGHBOURS, LabelCensus
+from training.stacks.scaling import Slices
+from training.stacks.sparse_labels import INSIDE, MEMBRANE, UNKNOWN
+
+MOST_MEMBRANE, LEAST_MEMBRANE = 0.5, 0.01  # shares beyond which labels are questioned
+_STRAY = 0.01  # share of the pixels other than 0 up to which a value is a slip of the brush
+_FLAT = 0.5  # share of even areas from which values are classes or numbers
+_ENDS = 0.55  # share of the pixels near either end of the range, of what was smoothed; images: 0.4
+_MOST_CLASSES = 32  # more values than these are numbers of cells
+_TOUCHING = 0.05  # share of borders from which numbered cells touch
+_ONE_PIECE = 2.0  # pieces a value and slice; classes have more
+_CLEAR_LABELS = (
+    "Give labels of two values, such as 0 for membrane and 255 for inside, or strokes: 0 = "
+    "unknown, 1 = membrane, 2 = inside."
+)
+
+
+@dataclass(frozen=True)
+class LabelMeaning:
+    """How labels are read.
+
+    Parameters
+    ----------
+    convention : LabelConvention
+    cut : float
+        Values above it are one kind, the others the other; of ``isbi`` and ``membrane``.
+    has_ignored : bool
+        Whether negative values are unknown pixels.
+    labelled : tuple of int
+        The slices that have labels.
+    length : int
+        Number of all slices.
+    share : float
+        Share of the known pixels that are membrane, 0..1.
+    reading : str
+        How the values are read, as a person is told.
+    question : str
+        Why that may be wrong; empty where nothing looks wrong.
+    """
+
+    convention: LabelConvention
+    cut: float
+    has_ignored: bool
+    labelled: tuple[int, ...]
+    length: int
+    share: float
+    reading: str
+    question: str
+
+    @classmethod
+    def of(
+        cls,
+        labels: Slices,
+        name: str = "labels",
+        convention: LabelConvention | None = None,
+        *,
+        is_mask: bool = False,
+    ) -> LabelMeaning:
+        """Find out what labels mean.
+
+        Slices of one value are not labelled, and have no say.
+
+        Parameters
+        ----------
+        labels : array (Z, Y, X), or a file of slices
+            Any real dtype.
+        name : str
+            What messages call them.
+        convention : LabelConvention or None
+            None: it is guessed. Of two kinds the rarer one is membrane.
+        is_mask : bool
+            Whether they are a mask, which is never strokes.
+
+        Raises
+        ------
+        UserError
+            If they don't have both membrane and inside, or it is unclear which is which.
+        """
+        return _Decision(LabelCensus.of(labels), name, is_mask).meaning(convention)
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether every pixel of the labelled slices is membrane or inside."""
+        return self.convention != LabelConvention.SPARSE and not self.has_ignored
+
+    @property
+    def unlabelled_sentence(self) -> str:
+        """Name the slices without labels; empty where there are none."""
+        labelled = set(self.labelled)
+        missing = [index for index in range(self.length) if index not in labelled]
+        if not missing or self.convention == LabelConvention.SPARSE:
+            return ""
+        slices, verb = ("Slice", "has") if len(missing) == 1 else ("Slices", "have")
+        return (
+            f"{slices} {list_slices(missing)} of the labels {verb} one value only: not labelled, "
+            "so neither trained nor validated on."
+        )
+
+    def described(self) -> list[str]:
+        """Say how the labels are read, which slices have none, and what may be wrong."""
+        read = f"Labels: {self.reading}."
+        if self.convention != LabelConvention.SPARSE:
+            read = f"Labels: {self.reading}: {percent(self.share)} membrane."
+        return [read, *filter(None, (self.unlabelled_sentence, self.question))]
+
+    def read(self, labels: NDArray[Any]) -> NDArray[np.uint8]:
+        """Read labels.
+
+        Parameters
+        ----------
+        labels : array (Y, X) or (Z, Y, X)
+            Any real dtype.
+
+        Returns
+        -------
+        array of uint8
+            In the labels' shape: 0 = unknown, 1 = membrane, 2 = inside.
+        """
+        if self.convention == LabelConvention.SPARSE:
+            return np.where(labels > 0, labels, 0).astype(np.uint8)
+        membrane = self._membrane(labels)
+        known: NDArray[np.uint8] = np.where(membrane, MEMBRANE, INSIDE).astype(np.uint8)
+        if self.has_ignored:
+            known[labels < 0] = UNKNOWN
+        return known
+
+    def _membrane(self, labels: NDArray[Any]) -> NDArray[np.bool_]:
+        if self.convention == LabelConvention.INSTANCES:
+            return np.asarray((labels == 0) | borders_between(labels))
+        is_high = labels > self.cut
+        return is_high if self.convention == LabelConvention.MEMBRANE else ~is_high
+
+
+def borders_between(numbers: NDArray[Any]) -> NDArray[np.bool_]:
+    """Find the pixels of slices (Y, X) or (Z, Y, X) that touch another number, but 0, beside them.
+
+    A border is two pixels wide, one in each cell, as scikit-image's ``find_boundaries`` has it in
+    its mode "thick".
+    """
+    border = np.zeros(numbers.shape, bool)
+    for here, other in NEIGHBOURS:
+        differs = (numbers[here] != numbers[other]) & (numbers[here] != 0) & (numbers[other] != 0)
+        border[here] |= differs
+        border[other] |= differs
+    return border
+
+
+@dataclass(frozen=True)
+class _Decision:
+    """From the values of labels to their meaning."""
+
+    census: LabelCensus
+    name: str
+    is_mask: bool
+
+    @property
+    def values(self) -> list[float]:
+        """The values that say membrane or inside."""
+        values = self.census.values
+        return [value for value in values if value >= 0] if self.has_ignored else values
+
+    @property
+    def has_ignored(self) -> bool:
+        """Whether negative values are unknown: whole numbers beside at least two others."""
+        negative = [value for value in self.census.values if value < 0]
+        is_marked = all(float(value).is_integer() for value in negative) and len(negative) <= 2
+        return bool(negative) and is_marked and len(self.census.values) - len(negative) >= 2
+
+    def meaning(self, convention: LabelConvention | None) -> LabelMeaning:
+        if convention == LabelConvention.SPARSE:
+            return self._sparse()
+        if not self.census.counts:
+            raise self._one_valued()
+        if convention is None and self._looks_sparse():
+            return self._sparse()
+        if convention == LabelConvention.INSTANCES:
+            return self._instances()
+        if len(self.values) == 2:
+            return self._two_kinds(convention, sum(self.values) / 2)
+        if self.census.flatness() < _FLAT:
+            return self._graded(convention)
+        return self._classes(convention)
+
+    def _looks_sparse(self) -> bool:
+        """Whether there are 0, 1 and 2 alone; a dab of 2 on a mask does not make it strokes."""
+        is_strokes = not self.is_mask and self.values == [UNKNOWN, MEMBRANE, INSIDE]
+        return is_strokes and self.census.share([INSIDE], self.values[1:]) > _STRAY
+
+    def _sparse(self) -> LabelMeaning:
+        uniform = self.census.uniform
+        found = {*self.census.values, *uniform.values()}
+        if not {value for value in found if value >= 0} <= {UNKNOWN, MEMBRANE, INSIDE}:
+            raise UserError(
+                f"{self.name} has other values than sparse labels have: {self.census.named()}.",
+                "Label with 0 = unknown, 1 = membrane, 2 = inside, or choose another convention.",
+            )
+        labelled = [z for z in range(self.census.length) if uniform.get(z, 1) > 0]
+        pixels = {value: self.census.counts.get(value, 0) for value in (MEMBRANE, INSIDE)}
+        share = pixels[MEMBRANE] / max(sum(pixels.values()), 1)
+        told = "0, 1 and 2 are taken as strokes: 1 is membrane, 2 inside, 0 unknown"
+        return self._meaning(LabelConvention.SPARSE, 0, share, told, labelled=labelled)
+
+    def _instances(self) -> LabelMeaning:
+        if not self.census.has_whole_numbers or not any(value > 0 for value in self.values):
+            raise UserError(
+                f"{self.name} does not hold numbers of cells, but {self.census.named()}.",
+                _CLEAR_LABELS,
+            )
+        told = (
+            f"{self.census.named()} are taken as numbers of cells; 0 and the borders "
+            "between numbers are membrane"
+        )
+        meaning = self._meaning(LabelConvention.INSTANCES, 0, 0.0, told)
+        known = meaning.read(self.census.sample)
+        pixels = np.count_nonzero(known == MEMBRANE), np.count_nonzero(known)
+        return self._meaning(LabelConvention.INSTANCES, 0, pixels[0] / max(pixels[1], 1), told)
+
+    def _graded(self, convention: LabelConvention | None) -> LabelMeaning:
+        """Values in between, of smoothed labels or a probability, are cut at the middle."""
+        low, high = self.values[0], self.values[-1]
+        quarter = (high - low) / 4
+        ends = [value for value in self.values if not low + quarter < value < high - quarter]
+        if self.census.share(ends, self.values) < _ENDS:
+            raise UserError(
+                f"{self.name} has {self.census.named()}, most of them far from both ends: it looks "
+                "like an image, not like labels.",
+                _CLEAR_LABELS,
+            )
+        return self._two_kinds(convention, (low + high) / 2, is_graded=True)
+
+    def _classes(self, convention: LabelConvention | None) -> LabelMeaning:
+        """Read several even values: numbers of cells, a mask with strays, or unclear classes."""
+        is_asked = convention is not None
+        zero, others = self.values[0] == 0, self.values[1:]
+        if not zero and is_asked:
+            raise self._no_zero()
+        zero_share = self.census.share([0], self.values)
+        if zero and (is_asked or self._is_stray(others)):
+            return self._two_kinds(convention, 0)
+        are_numbers = self.census.has_whole_numbers and (
+            len(self.values) > _MOST_CLASSES or self.census.pieces() < _ONE_PIECE
+        )
+        if not are_numbers or zero_share > MOST_MEMBRANE:
+            raise UserError(
+                f"{self.name} has {self.census.named()}: which of them are membrane is unclear.",
+                f"{_CLEAR_LABELS} Or choose the convention yourself: isbi where 0 is membrane, "
+                "membrane where every other value is, instances where each cell has a number.",
+            )
+        if zero and self.census.touching() < _TOUCHING:
+            return self._two_kinds(LabelConvention.ISBI, 0)
+        return self._instances()
+
+    def _is_stray(self, others: list[float]) -> bool:
+        """Whether nearly all pixels other than 0 have the same value."""
+        most = max(others, key=lambda value: self.census.counts[value])
+        return 1 - self.census.share([most], others) <= _STRAY
+
+    def _two_kinds(
+        self, convention: LabelConvention | None, cut: float, is_graded: bool = False
+    ) -> LabelMeaning:
+        high = [value for value in self.values if value > cut]
+        high_share = self.census.share(high, self.values)
+        if convention is None:
+            is_high = high_share <= 0.5
+            convention = LabelConvention.MEMBRANE if is_high else LabelConvention.ISBI
+        is_high = convention == LabelConvention.MEMBRANE
+        share = high_share if is_high else 1 - high_share
+        if is_graded:
+            side = "above" if is_high else "up to"
+            told = f"{self.census.named()}, cut at {cut:.4g}: those {side} it are membrane"
+        elif self.values[0] == 0:
+            what = "every value but 0 is" if is_high else "0 is"
+            told = f"{what} membrane"
+        else:
+            membrane, inside = self.values[::-1] if is_high else self.values
+            told = f"{membrane:.4g} is membrane, {inside:.4g} inside"
+        return self._meaning(convention, cut, share, told)
+
+    def _meaning(
+        self,
+        convention: LabelConvention,
+        cut: float,
+        share: float,
+        told: str,
+        labelled: list[int] | None = None,
+    ) -> LabelMeaning:
+        is_sparse = convention == LabelConvention.SPARSE
+        has_ignored = self.has_ignored and not is_sparse
+        return LabelMeaning(
+            convention=convention,
+            cut=cut,
+            has_ignored=has_ignored,
+            labelled=tuple(self.census.mixed if labelled is None else labelled),
+            length=self.census.length,
+            share=share,
+            reading=f"{told}; negative values are unknown" if has_ignored else told,
+            question="" if is_sparse else _question(share, convention),
+        )
+
+    def _one_valued(self) -> UserError:
+        values = {*self.census.uniform.values()}
+        start = (
+            f"All pixels of {self.name} are"
+            if len(values) == 1
+            else (f"Each slice of {self.name} has one value only:")
+        )
+        return UserError(
+            f"{start} {self.census.named()}.",
+            f"Give {'a mask' if self.is_mask else 'labels'} with both membrane and inside.",
+        )
+
+    def _no_zero(self) -> UserError:
+        return UserError(
+            f"{self.name} has {self.census.named()}, and no 0: all of it would be the same kind.",
+            f"{_CLEAR_LABELS} Numbers of cells are the convention instances.",
+        )
+
+
+def percent(share: float) -> str:
+    """Write a share, 0..1, as a percentage that does not hide a little."""
+    return f"{share:.1%}" if 0 < share < LEAST_MEMBRANE else f"{share:.0%}"
+
+
+def _question(share: float, convention: LabelConvention) -> str:
+    if LEAST_MEMBRANE <= share <= MOST_MEMBRANE:
+        return ""
+    amount = "a lot of" if share > MOST_MEMBRANE else "very little"
+    other = {
+        LabelConvention.ISBI: LabelConvention.MEMBRANE,
+        LabelConvention.MEMBRANE: LabelConvention.ISBI,
+    }.get(convention)
+    question = f"{percent(share)} is {amount} membrane: are these the right labels?"
+    if other is None or share < MOST_MEMBRANE:
+        return question
+    return f"{question} The other way round is the convention {other}."
