@@ -150,6 +150,11 @@ class PredictDock(Dock):
         run_in_thread(list_models, self._model.show_models)
 
     def _on_choice_changed(self) -> None:
+        self._show_choice()
+        self._begin_awaited()
+        self._follow_slider()
+
+    def _show_choice(self) -> None:
         image: Any = self._image.layer
         if self._predictions.look_at(image) and not self._worker.is_busy:
             self._progress.end("")
@@ -163,8 +168,6 @@ class PredictDock(Dock):
         self._show_kept()
         self._show_warning()
         self._show_missing()
-        self._begin_awaited()
-        self._follow_slider()
 
     def _show_missing(self, _: object = None) -> None:
         if self._image.layer is None:
@@ -312,7 +315,7 @@ class PredictDock(Dock):
             self._worker.cancel()
         elif not self._worker.is_busy:
             self._progress.end("")
-        self._on_choice_changed()
+        self._show_choice()  # what a person removed does not come back by itself
 
 
 def _threshold_all(result: PredictedLayers) -> tuple[PredictedLayers, float]:

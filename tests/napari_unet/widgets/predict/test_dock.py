@@ -632,3 +632,12 @@ def test_the_threshold_is_the_one_that_is_shown(dock: PredictDock, qtbot: QtBot)
     with qtbot.waitSignal(view.threshold_changed) as change:
         slider.setValue(0.6035766)
     assert change.args == [0.6] and view.threshold == 0.6
+
+
+def test_layers_that_are_removed_while_scrolling_do_not_come_back(
+    dock: PredictDock, viewer: Viewer, qtbot: QtBot
+) -> None:
+    box(dock, "Predict as I scroll").click()
+    qtbot.waitUntil(lambda: len(viewer.layers) == 3)
+    viewer.layers.clear()
+    assert not viewer.layers
