@@ -1,5 +1,6 @@
 # make demo [DATA=folder]    train, predict, evaluate and export on a stack; needs no screen
-# make test [ARGS=...]       all tests, in virtual screens where there is none, side by side
+# make test [ARGS=...]       all tests, in four parts side by side, each shown at its end; a virtual
+#                            screen where there is none
 # make test-pyqt6            those of the window, with PyQt6
 # make test-lowest           what touches other packages, with the lowest versions allowed
 # make test-newest           the same with the newest, without MindSpore and so with NumPy 2
@@ -17,8 +18,8 @@ AT_BOUNDS := tests/test_imports.py tests/test_packaging.py \
 		neurons/test_segmentation.py prediction/test_predictor.py stacks/test_mask_files.py \
 		stacks/test_napari_reader.py stacks/test_napari_writer.py \
 		cli/test_predict.py::test_all_results launchers/servers/test_connection.py \
-		widgets/common/test_dock.py widgets/test_layout.py::test_nothing_is_cut_hidden_or_overlapping \
-		widgets/runs/test_dock.py widgets/train/test_preview_layer.py)
+		widgets/common/test_dock.py widgets/runs/test_dock.py widgets/train/test_preview_layer.py)
+PYQT6_LAYOUT := tests/napari_unet/widgets/test_layout.py::test_nothing_is_cut_hidden_or_overlapping
 ONE_TRAINING := tests/napari_unet/cli/test_train.py::test_a_stopped_run_is_resumed
 
 # What takes longest goes first, and test-rest has what no other has.
@@ -55,7 +56,7 @@ test-lowest: .venv-lowest/installed
 	tools/run_tests.sh .venv-lowest/bin/python $(or $(ARGS),$(AT_BOUNDS) $(ONE_TRAINING))
 
 test-newest: .venv-newest/installed
-	tools/run_tests.sh .venv-newest/bin/python $(or $(ARGS),$(AT_BOUNDS))
+	tools/run_tests.sh .venv-newest/bin/python $(or $(ARGS),$(AT_BOUNDS) $(PYQT6_LAYOUT))
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
