@@ -212,7 +212,8 @@ class PredictDock(Dock):
         """Predict the slice that is shown, if that is chosen and nothing else is predicted."""
         image, model = self._image.layer, self._model.model
         is_idle = self._options.is_scrolling and not self._worker.is_busy
-        is_ready = is_idle and image and model and not self._predictions.is_looking
+        is_there = image in self._viewer.layers  # and not just on its way out
+        is_ready = is_idle and is_there and model and not self._predictions.is_looking
         index = displayed_slice(self._viewer, image) if is_ready else None
         if index is None:
             return

@@ -265,9 +265,10 @@ def test_a_prediction_ends_with_the_window(
     monkeypatch.setattr(LivePrediction, "store", store_slowly)
     dock = viewer.window.add_plugin_dock_widget(PLUGIN, "Predict")[1]
     dock.use_model(write_model())
+    shown = viewer.dims.current_step[0]
     qtbot.mouseClick(button(dock, "Predict all slices"), Qt.MouseButton.LeftButton)
     qtbot.waitUntil(begun.is_set)
     assert close(viewer, qtbot) == []
     go_on.set()
     wait_until_nothing_is_left(qtbot)
-    assert stored == [0]
+    assert stored == [shown]

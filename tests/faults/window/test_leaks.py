@@ -41,7 +41,7 @@ def run(tmp_path: Path) -> RunDirectory:
 def open_and_close(viewer: Viewer, run: RunDirectory, qtbot: QtBot) -> None:
     """Every dock, and the windows that docks open."""
     docks = [viewer.window.add_plugin_dock_widget(PLUGIN, name) for name in DOCKS]
-    windows = [DeviceLogWindow(run, docks[0][1]), ServerDialog(docks[0][1])]
+    windows = [DeviceLogWindow(run, docks[0][1]), ServerDialog(parent=docks[0][1])]
     for window in windows:
         window.show()
     wait_for_threads(qtbot)

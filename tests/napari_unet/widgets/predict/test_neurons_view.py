@@ -41,6 +41,7 @@ def test_a_search_is_shown_from_begin_to_end(
     view: NeuronsView, button: Button, qtbot: QtBot
 ) -> None:
     find, cancel = button(view, "Find neurons"), button(view, "Cancel")
+    view.layout().activate()  # places of what is not shown yet
     bar = view.findChild(QProgressBar)
     view.set_available(True)
     assert (find.isEnabled(), cancel.isEnabled()) == (True, False)

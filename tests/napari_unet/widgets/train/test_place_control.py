@@ -1,7 +1,6 @@
 from collections.abc import Callable
 
 import pytest
-from napari.utils.notifications import notification_manager
 from pytestqt.qtbot import QtBot
 from qtpy.QtWidgets import QPushButton, QWidget
 
@@ -57,13 +56,14 @@ def test_a_server_that_was_removed_is_no_longer_offered(
 
 
 def test_this_computer_is_offered_where_the_servers_can_t_be_read(
-    control: PlaceControl, view: PlaceChoice
+    control: PlaceControl, view: PlaceChoice, qtbot: QtBot
 ) -> None:
     profiles_path().parent.mkdir(parents=True)
     profiles_path().write_text("no JSON")
-    control.refresh()
+    with qtbot.waitSignal(control.failed) as failed:
+        control.refresh()
     assert view.name == control.launcher().name == "This computer"
-    assert "servers.json" in notification_manager.records[-1].message
+    assert "servers.json" in str(failed.args[0])
 
 
 def test_a_server_that_is_saved_is_chosen(

@@ -2,7 +2,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from napari.utils.notifications import notification_manager
 from pytestqt.qtbot import QtBot
 from qtpy.QtWidgets import QLabel
 
@@ -154,13 +153,14 @@ def test_a_cancelled_run_is_deleted(control: RunControl, make_run: MakeRun, qtbo
 
 
 def test_a_run_whose_server_is_unknown_is_not_followed(
-    control: RunControl, make_run: MakeRun
+    control: RunControl, make_run: MakeRun, qtbot: QtBot
 ) -> None:
     run = make_run("copy")
     run.remote.write_text("{}")
-    control.follow(run)
+    with qtbot.waitSignal(control.refused) as refused:
+        control.follow(run)
     assert control.run is None
-    assert str(run.remote) in notification_manager.records[-1].message
+    assert str(run.remote) in str(refused.args[0])
 
 
 def test_only_a_run_that_goes_on_is_remembered(
