@@ -6,8 +6,10 @@ import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_unet.evaluation.contact_sheet import SheetRow, contact_sheet
 from napari_unet.evaluation.cross_validation import evaluate_fold
@@ -23,9 +25,15 @@ from training.errors import UserError
 from training.files.atomic_files import write_atomically
 from training.metrics.evaluation_report import Evaluation
 from training.runs.run_directory import RunDirectory
+from training.stacks.label_meaning import LabelMeaning
 from training.stacks.stack_file import StackFile
 from training.stacks.synthetic import write_synthetic
-from training.stacks.training_pair import DEFAULT_TEST, find_pair, read_training_pair
+from training.stacks.training_pair import (
+    DEFAULT_TEST,
+    find_pair,
+    meaning_of_file,
+    read_training_pair,
+)
 
 # Enough for the synthetic stack, and the whole demo stays under two minutes on two cores.
 SYNTHETIC_OPTIONS = {"steps": 150, "eval_interval": 4}
@@ -100,7 +108,7 @@ class Demo:
             the data are not a pair of stacks to train on.
         """
         if not self.is_synthetic:
-            read_training_pair(*find_pair(self.data))
+            self._read_data()
         self._make_room(overwrite)
         try:
             self.files.folder.mkdir(parents=True, exist_ok=True)
@@ -117,7 +125,9 @@ class Demo:
 
     def config(self) -> TrainingConfig:
         """Compact's configuration: a short training for the synthetic stack."""
-        options = SYNTHETIC_OPTIONS if self.is_synthetic else {}
+        options: dict[str, Any] = SYNTHETIC_OPTIONS
+        if not self.is_synthetic:
+            options = {"label_convention": self._meaning().convention}
         return preset_config("compact", data_url=str(self.data), **options)
 
     def train(self, config: TrainingConfig, on_update: Callable[[RunFollower], object]) -> None:
@@ -174,9 +184,22 @@ class Demo:
         test_volume = self.data / DEFAULT_TEST
         return test_volume if test_volume.exists() else find_pair(self.data)[0]
 
+    def _meaning(self) -> LabelMeaning:
+        return meaning_of_file(find_pair(self.data)[1])
+
+    def _read_data(self) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        """Read images and membrane, each (Z, Y, X); a UserError without finished labels."""
+        meaning = self._meaning()
+        if not meaning.is_finished:
+            raise UserError(
+                f"{find_pair(self.data)[1]} has unknown pixels.",
+                "Give finished labels; napari-unet train takes strokes as well.",
+            )
+        return read_training_pair(*find_pair(self.data), meaning.convention)
+
     def evaluate(self) -> Evaluation:
         """Evaluate the slices that the training held out; write their figures and the picture."""
-        images, membrane = read_training_pair(*find_pair(self.data))
+        images, membrane = self._read_data()
         # In full precision the figures are those of the training.
         predictor = load_predictor(self.files.run, precision="f32")
         card = predictor.card

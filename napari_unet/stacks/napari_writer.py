@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pint
 
-from napari_unet.layers.plugin_layers import CONVENTION_KEY, CORRECTED_KEY
+from napari_unet.layers.plugin_layers import CONVENTION_KEY, CORRECTED_KEY, MASK, ROLE_KEY
 from napari_unet.stacks.mask_files import (
     write_mask,
     write_numbers,
@@ -124,9 +124,10 @@ def _write_labels(
         raise UserError(
             f"'{attributes.get('name', path)}' has negative labels.", "Give them other values."
         )
-    if largest <= 1:
+    metadata = attributes.get("metadata", {})
+    if largest <= 1 or metadata.get(ROLE_KEY) == MASK:  # whatever label a stroke had
         size = pixel_size_of(attributes)
-        corrected = attributes.get("metadata", {}).get(CORRECTED_KEY, [])
+        corrected = metadata.get(CORRECTED_KEY, [])
         note = LabelNote(convention, tuple(corrected)).line() if corrected else ""
         write_mask(target, stack, convention, pixel_size=size, note=note, overwrite=True)
     else:

@@ -19,7 +19,7 @@ from qtpy.QtWidgets import (
 )
 from superqt import QElidingLabel
 
-from napari_unet.layers.plugin_layers import is_grey_stack, is_sparse_layer
+from napari_unet.layers.plugin_layers import NEURONS, is_sparse_layer, is_tissue, role
 from napari_unet.runs.training_sources import FolderData, LayerData, LayerStack, TrainingData
 from napari_unet.widgets.common.layer_choice import LayerChoice
 from napari_unet.widgets.train.pair_preview import PairPreview
@@ -51,7 +51,7 @@ class TrainingDataView(QWidget):
             "Train on an image layer and a layer of labels, or on a folder that holds "
             "train-volume.tif and train-labels.tif."
         )
-        self._images = LayerChoice(viewer, is_grey_stack)
+        self._images = LayerChoice(viewer, is_tissue)
         self._images.setToolTip("Stack of images to train on.")
         self._labels = LayerChoice(
             viewer, _can_be_labels, prefers=_is_labels, nothing="No labels yet"
@@ -167,5 +167,5 @@ def _is_labels(layer: Layer) -> bool:
 
 def _can_be_labels(layer: Layer) -> bool:
     if isinstance(layer, Labels):
-        return not layer.multiscale
-    return is_grey_stack(layer) and layer.dtype.kind in "bui"
+        return not layer.multiscale and role(layer) != NEURONS
+    return is_tissue(layer)

@@ -5,10 +5,12 @@ import numpy as np
 import pytest
 import skimage.io
 import tifffile
+from napari.components import ViewerModel
 from napari.layers import Image, Labels
 from PIL import Image as Pillow
 from PIL import ImageSequence
 
+from napari_unet.layers.plugin_layers import add_mask
 from napari_unet.layers.wrong_pixels import WrongPixels
 from napari_unet.stacks.napari_reader import get_reader
 from napari_unet.stacks.napari_writer import (
@@ -55,6 +57,17 @@ def test_a_new_mask_is_saved_as_isbi_does(tmp_path: Path, membrane: np.ndarray) 
     np.testing.assert_array_equal(tifffile.imread(path), np.where(membrane, 0, 255))
     path = save(write_labels_membrane, tmp_path / "other.tif", layer)
     np.testing.assert_array_equal(tifffile.imread(path), np.where(membrane, 255, 0))
+
+
+def test_a_predicted_mask_stays_a_mask_whatever_label_a_stroke_had(
+    tmp_path: Path, membrane: np.ndarray
+) -> None:
+    mask = add_mask(
+        ViewerModel(), membrane.astype(np.uint8), Image(membrane.astype(np.uint8)), "mask"
+    )
+    mask.data[2, 5:8, 5:8] = 2
+    path = save(write_labels, tmp_path / "mask.tif", mask)
+    np.testing.assert_array_equal(tifffile.imread(path), np.where(mask.data, 0, 255))
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from napari.components import ViewerModel
 from pytestqt.qtbot import QtBot
 from qtpy.QtWidgets import QComboBox, QPushButton
 
-from napari_unet.layers.plugin_layers import add_sparse_labels
+from napari_unet.layers.plugin_layers import NEURONS, PROBABILITY, ROLE_KEY, add_sparse_labels
 from napari_unet.runs.training_sources import FolderData, LayerData
 from napari_unet.widgets.train.data_view import TrainingDataView
 from training.label_convention import LabelConvention
@@ -60,9 +60,11 @@ def test_only_what_can_be_labels_is_offered_and_labels_are_taken_first(
 ) -> None:
     viewer.add_image(STACK, name="tissue")
     labels = viewer.add_labels(STACK.copy(), name="labels")
-    viewer.add_image(STACK.astype(np.float32), name="probability")
+    viewer.add_image(STACK.astype(np.float32), name="float labels")
+    viewer.add_image(STACK / 9, name="probability", metadata={ROLE_KEY: PROBABILITY})
+    viewer.add_labels(STACK.copy(), name="neurons", metadata={ROLE_KEY: NEURONS})
     viewer.add_labels([STACK, STACK[:, ::2, ::2]], name="pyramid", multiscale=True)
-    assert offered(view) == {("tissue", "probability"), ("tissue", "labels")}
+    assert offered(view) == {("tissue", "float labels"), ("tissue", "labels", "float labels")}
     data = view.data()
     assert isinstance(data, LayerData) and data.labels.data is labels.data
 
