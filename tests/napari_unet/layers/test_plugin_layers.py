@@ -1,14 +1,18 @@
 import numpy as np
 from napari.components import ViewerModel
+from napari.layers import Labels
 
 from napari_unet.layers.plugin_layers import (
+    CONVENTION_KEY,
     add_errors,
     add_mask,
     add_neurons,
     add_probability,
     add_sparse_labels,
+    convention_of,
     role,
 )
+from training.label_convention import LabelConvention
 
 STACK = np.zeros((5, 8, 9), np.uint8)
 
@@ -27,3 +31,15 @@ def test_layers_lie_right_over_their_image() -> None:
     for layer in viewer.layers:
         np.testing.assert_array_equal(layer.extent.world, image.extent.world)
         assert layer.units == image.units and layer.axis_labels == image.axis_labels
+
+
+def test_numbers_of_cells_are_told_from_masks() -> None:
+    numbers = np.arange(60, dtype=np.int32).reshape(1, 6, 10).repeat(8, 1).repeat(8, 2)
+    mask = (numbers % 7 == 0).astype(np.uint8)
+    assert convention_of(Labels(numbers)) == LabelConvention.INSTANCES
+    assert convention_of(Labels(numbers[0])) == LabelConvention.INSTANCES
+    assert convention_of(Labels(mask)) == LabelConvention.MEMBRANE
+    mask[0, :8, :8] = 9
+    assert convention_of(Labels(mask)) == LabelConvention.MEMBRANE
+    opened = Labels(numbers, metadata={CONVENTION_KEY: LabelConvention.ISBI})
+    assert convention_of(opened) == LabelConvention.MEMBRANE
