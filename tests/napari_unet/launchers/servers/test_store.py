@@ -5,6 +5,7 @@ import contextlib
 import hashlib
 import os
 import signal
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -83,16 +84,11 @@ def test_a_wait_that_is_interrupted_ends_when_all_is_tidied_up() -> None:
             told.append("tidied up")
             raise
 
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGALRM, interrupt)
-    try:
-        signal.setitimer(signal.ITIMER_REAL, 0.2)
-        with pytest.raises(KeyboardInterrupt):
-            wait_for(work())
-    finally:
-        signal.signal(signal.SIGALRM, before)
+    main = threading.get_ident()
+    interrupt = threading.Timer(0.2, signal.pthread_kill, (main, signal.SIGINT))
+    interrupt.start()
+    with pytest.raises(KeyboardInterrupt):
+        wait_for(work())
     assert told == ["tidied up"]
 
 
