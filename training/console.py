@@ -9,7 +9,7 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
-from typing import IO
+from typing import IO, TextIO
 
 _CONTROL = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
@@ -91,9 +91,16 @@ def lossy_output(log: IO[bytes] | None = None) -> Iterator[None]:
     log : file or None
         Unbuffered; gets what is printed as well, unless that goes there already.
     """
-    output, errors = (_LossyStream(stream.fileno(), log) for stream in (sys.stdout, sys.stderr))
+    output, errors = (_lossy(stream, log) for stream in (sys.stdout, sys.stderr))
     with redirect_stdout(output), redirect_stderr(errors):
         yield
+
+
+def _lossy(stream: TextIO, log: IO[bytes] | None) -> TextIO | _LossyStream:
+    try:
+        return _LossyStream(stream.fileno(), log)
+    except io.UnsupportedOperation:  # it is in memory, where nothing gets lost
+        return stream
 
 
 class _LossyStream(io.TextIOBase):

@@ -30,8 +30,8 @@ _RATIOS = {
     # A tile of one value is a few bytes, as is a row of fax.
     COMPRESSION.LERC: 1_000_000,
     COMPRESSION.CCITTRLE: 10_000,
-    COMPRESSION.CCITTFAX3: 10_000,
-    COMPRESSION.CCITTFAX4: 10_000,
+    COMPRESSION(3): 10_000,  # CCITT fax 3 and 4, whose names depend on tifffile's version
+    COMPRESSION(4): 10_000,
 }
 ALWAYS_FINE = 16 * 2**20
 
