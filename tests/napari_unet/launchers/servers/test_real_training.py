@@ -1,4 +1,4 @@
-"""A server with MindSpore alone: four CPU workers behind SSH, with the local side killed."""
+"""A server with MindSpore alone: two CPU workers behind SSH, with the local side killed."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_a_run_whose_local_side_is_killed_comes_home(
         *(f"--folder={sshd.work}", "--device=cpu", f"--activate={activate}"),
     )
     train = ("train", "--data", str(isbi), "--remote=lab", "--config=one.json")
-    local = start(tmp_path, *train, "--devices=4", f"--steps={STEPS}", "--out=runs/first")
+    local = start(tmp_path, *train, "--devices=2", f"--steps={STEPS}", "--out=runs/first")
     run = RunDirectory(tmp_path / "runs" / "first")
     deadline = time.monotonic() + PATIENCE
     while len(count_steps(run)) < 3:
