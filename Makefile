@@ -41,22 +41,22 @@ demo: $(INSTALLED)
 
 ifdef ARGS
 test: $(INSTALLED)
-	tools/run_tests.sh $(BIN)/python $(ARGS)
+	tools/with_screen.sh $(BIN)/python -m pytest $(ARGS)
 else
 test: test-rest $(APART)
 endif
 
 test-rest $(APART): $(INSTALLED)
-	tools/run_tests.sh $(BIN)/python $(PARTS)
+	tools/with_screen.sh $(BIN)/python -m pytest $(PARTS)
 
 test-pyqt6: .venv-pyqt6/installed
-	tools/run_tests.sh .venv-pyqt6/bin/python $(or $(ARGS),tests/napari_unet/widgets)
+	tools/with_screen.sh .venv-pyqt6/bin/python -m pytest $(or $(ARGS),tests/napari_unet/widgets)
 
 test-lowest: .venv-lowest/installed
-	tools/run_tests.sh .venv-lowest/bin/python $(or $(ARGS),$(AT_BOUNDS) $(ONE_TRAINING))
+	tools/with_screen.sh .venv-lowest/bin/python -m pytest $(or $(ARGS),$(AT_BOUNDS) $(ONE_TRAINING))
 
 test-newest: .venv-newest/installed
-	tools/run_tests.sh .venv-newest/bin/python $(or $(ARGS),$(AT_BOUNDS) $(PYQT6_LAYOUT))
+	tools/with_screen.sh .venv-newest/bin/python -m pytest $(or $(ARGS),$(AT_BOUNDS) $(PYQT6_LAYOUT))
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
