@@ -49,9 +49,13 @@ def read_stack(path: str | Path, what: str = "images") -> NDArray[Any]:
         As :class:`StackFile`.
     """
     with StackFile(Path(path), what) as stack:
-        pages = np.empty(stack.shape, stack.dtype)
-        for index, page in enumerate(stack):
-            pages[index] = page
+        return _read_all(stack)
+
+
+def _read_all(stack: StackFile) -> NDArray[Any]:
+    pages = np.empty(stack.shape, stack.dtype)
+    for index, page in enumerate(stack):
+        pages[index] = page
     return pages
 
 
@@ -126,10 +130,8 @@ def read_training_pair(
     UserError
         As :func:`open_pair`.
     """
-    with open_pair(image_path, labels_path, label_convention):
-        images, labels = read_stack(image_path, "images"), read_stack(labels_path, "labels")
-    meaning = LabelMeaning.of(labels, str(labels_path), label_convention)
-    return images, meaning.read(labels) == MEMBRANE
+    with open_pair(image_path, labels_path, label_convention) as (images, labels, meaning):
+        return _read_all(images), meaning.read(_read_all(labels)) == MEMBRANE
 
 
 def read_strokes(
@@ -165,8 +167,10 @@ def read_strokes(
 @contextmanager
 def open_pair(
     image_path: Path, labels_path: Path, label_convention: LabelConvention
-) -> Iterator[tuple[StackFile, StackFile]]:
+) -> Iterator[tuple[StackFile, StackFile, LabelMeaning]]:
     """Open and check images and labels of any convention, to read them slice by slice.
+
+    It gives what the labels mean as well.
 
     Raises
     ------
@@ -181,10 +185,10 @@ def open_pair(
         )
     with StackFile(image_path, "images") as images, StackFile(labels_path, "labels") as labels:
         names = str(image_path), str(labels_path)
-        problems = check_pair(images, labels, *names, label_convention)
+        problems = _compare_stacks(images, labels, *names)
         if problems:
             raise problems[0]
-        yield images, labels
+        yield images, labels, _meaning_to_train_on(labels, names[1], label_convention)
 
 
 def label_codes(labels: Slices, meaning: LabelMeaning) -> dict[int, NDArray[np.uint8]]:
@@ -258,6 +262,25 @@ def check_pair(
     label_convention : LabelConvention
         Convention of the labels.
     """
+    problems = _compare_stacks(images, labels, images_name, labels_name)
+    if math.prod(labels.shape):
+        try:
+            _meaning_to_train_on(labels, labels_name, label_convention)
+        except UserError as error:
+            problems.append(error)
+    for stack, name in ((images, images_name), (labels, labels_name)):
+        if isinstance(stack, StackFile):
+            continue  # it checks what is read of it
+        try:
+            check_pixels(stack, name)
+        except UserError as error:
+            problems.append(error)
+    return problems
+
+
+def _compare_stacks(
+    images: Any, labels: Any, images_name: str, labels_name: str
+) -> list[UserError]:
     problems = []
     if len(images.shape) != 3 or not len(images):
         problems.append(
@@ -281,24 +304,11 @@ def check_pair(
                 "Give labels that say where the membranes of these images are.",
             )
         )
-    problems += _check_labels(labels, labels_name, label_convention)
-    for stack, name in ((images, images_name), (labels, labels_name)):
-        if isinstance(stack, StackFile):
-            continue  # it checks what is read of it
-        try:
-            check_pixels(stack, name)
-        except UserError as error:
-            problems.append(error)
     return problems
 
 
-def _check_labels(labels: Any, name: str, label_convention: LabelConvention) -> list[UserError]:
-    if not math.prod(labels.shape):
-        return []
-    try:
-        meaning = LabelMeaning.of(labels, name, label_convention)
-        if label_convention == LabelConvention.SPARSE:
-            hold_out(label_codes(labels, meaning), 0, (), name)
-    except UserError as error:
-        return [error]
-    return []
+def _meaning_to_train_on(labels: Any, name: str, label_convention: LabelConvention) -> LabelMeaning:
+    meaning = LabelMeaning.of(labels, name, label_convention)
+    if label_convention == LabelConvention.SPARSE:
+        hold_out(label_codes(labels, meaning), 0, (), name)
+    return meaning

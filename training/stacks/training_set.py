@@ -15,7 +15,6 @@ from training.errors import UserError
 from training.label_convention import LabelConvention
 from training.stacks.fingerprint import fingerprint
 from training.stacks.holdout import MINIMUM_SLICES, hold_out, is_finished
-from training.stacks.label_meaning import LabelMeaning
 from training.stacks.scaling import Scaling
 from training.stacks.sparse_labels import INSIDE, MEMBRANE, UNKNOWN, read_label_note
 from training.stacks.training_pair import find_pair, label_codes, open_pair
@@ -74,8 +73,7 @@ def load_training_set(config: TrainingConfig) -> TrainingSet:
         If files are missing or can't be used, or there is no such fold.
     """
     image_path, labels_path = find_pair(config.data_url, config.image, config.labels)
-    with open_pair(image_path, labels_path, config.label_convention) as (images, labels):
-        meaning = LabelMeaning.of(labels, str(labels_path), config.label_convention)
+    with open_pair(image_path, labels_path, config.label_convention) as (images, labels, meaning):
         codes = label_codes(labels, meaning)
         chosen = parse_numbers(config.valid_slices, "valid_slices")
         _check_indices(chosen, len(images), "valid_slices")
