@@ -28,7 +28,7 @@ from scipy import ndimage
 from skimage.morphology import skeletonize
 
 from napari_unet.prediction.predictor import load_predictor
-from napari_unet.stacks.mask_files import write_sparse_labels
+from training.masks.mask_files import write_sparse_labels
 from training.metrics.pixel_metrics import soft_dice
 from training.runs.run_directory import RunDirectory
 from training.runs.run_state import load_state

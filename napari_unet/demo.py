@@ -17,12 +17,12 @@ from napari_unet.launchers.local_launcher import LocalLauncher
 from napari_unet.prediction.predictor import load_predictor
 from napari_unet.runs.run_follower import RunFollower
 from napari_unet.runs.run_progress import failure
-from napari_unet.stacks.mask_files import mask_page
-from napari_unet.stacks.pixel_size import read_pixel_size
-from napari_unet.stacks.tif_writer import TifWriter
 from training.config import TrainingConfig, preset_config
 from training.errors import UserError
 from training.files.atomic_files import write_atomically
+from training.masks.mask_files import mask_page
+from training.masks.pixel_size import read_pixel_size
+from training.masks.tif_writer import TifWriter
 from training.metrics.evaluation_report import Evaluation
 from training.runs.run_directory import RunDirectory
 from training.stacks.label_meaning import LabelMeaning

@@ -4,6 +4,7 @@ import os
 import signal
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 ISBI_FILES = ("train-volume.tif", "train-labels.tif", "test-volume.tif")
@@ -33,3 +34,19 @@ def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
     for name, folder in (("CONFIG", ".config"), ("CACHE", ".cache"), ("DATA", ".local/share")):
         monkeypatch.setenv(f"XDG_{name}_HOME", str(home / folder))
     return home
+
+
+@pytest.fixture
+def images() -> np.ndarray:
+    """Seven slices (Z, Y, X) of 8 bit: dark lines, as membranes, on a noisy bright ground."""
+    random = np.random.default_rng(0)
+    stack = random.integers(150, 256, (7, 61, 83), dtype=np.uint8)
+    for index, page in enumerate(stack):
+        page[10 + index : 20 + index] = random.integers(0, 60, (10, 83))
+        page[:, 40:48] = random.integers(0, 60, (61, 8))
+    return stack
+
+
+@pytest.fixture
+def membrane(images: np.ndarray) -> np.ndarray:
+    return images < 100

@@ -34,6 +34,7 @@ FLOORS = (
     "training.config",
     "training.runs",
     "training.stacks",
+    "training.masks",
     "training.devices",
     "training.model",
     "training.networks",

@@ -26,12 +26,12 @@ from napari_unet.evaluation.cross_validation import (
 )
 from napari_unet.evaluation.slice_sets import figures_csv
 from napari_unet.prediction.predictor import Predictor, load_predictor
-from napari_unet.stacks.tif_writer import check_output
 from training.config import FOLDS
 from training.console import say
 from training.errors import UserError
 from training.files.atomic_files import write_atomically
 from training.label_convention import LabelConvention
+from training.masks.tif_writer import check_output
 from training.metrics.evaluation_report import Evaluation, evaluate_slices, zoo_line
 from training.metrics.pixel_metrics import DEFAULT_THRESHOLD
 from training.stacks.holdout import validation_part

@@ -23,14 +23,14 @@ from napari_unet.cli.options import (
 from napari_unet.cli.progress_bar import ProgressBar
 from napari_unet.labelling.uncertainty import slice_uncertainty, uncertainty_csv
 from napari_unet.prediction.predictor import load_predictor
-from napari_unet.prediction.result_warnings import share_warning, stack_warning
-from napari_unet.stacks.mask_files import mask_page, submission_page
-from napari_unet.stacks.pixel_size import read_pixel_size
-from napari_unet.stacks.tif_writer import TifWriter, check_output, check_tif_output
 from training.console import say, warn
 from training.errors import UserError
 from training.files.atomic_files import write_atomically
 from training.label_convention import LabelConvention
+from training.masks.mask_files import mask_page, submission_page
+from training.masks.pixel_size import read_pixel_size
+from training.masks.result_warnings import share_warning, stack_warning
+from training.masks.tif_writer import TifWriter, check_output, check_tif_output
 from training.stacks.stack_file import StackFile
 
 

@@ -29,13 +29,13 @@ from napari_unet.neurons.segmentation import (
 from napari_unet.neurons.segmentation_choice import choose_on_training_slices
 from napari_unet.prediction.large_array import allocate
 from napari_unet.prediction.predictor import Predictor, load_predictor
-from napari_unet.prediction.result_warnings import stack_warning
-from napari_unet.stacks.mask_files import write_numbers
-from napari_unet.stacks.pixel_size import read_pixel_size
-from napari_unet.stacks.tif_writer import check_tif_output
 from training.console import say, warn
 from training.errors import UserError
 from training.label_convention import LabelConvention
+from training.masks.mask_files import write_numbers
+from training.masks.pixel_size import read_pixel_size
+from training.masks.result_warnings import stack_warning
+from training.masks.tif_writer import check_tif_output
 from training.stacks.stack_file import StackFile
 from training.stacks.training_pair import read_training_pair
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet.prediction.large_array import allocate
-from napari_unet.prediction.result_warnings import share_warning
+from training.masks.result_warnings import share_warning
 from training.stacks.stack_axes import as_stack
 
 

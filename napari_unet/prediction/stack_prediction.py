@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_unet.prediction.live_prediction import LivePrediction
-from napari_unet.prediction.result_warnings import stack_warning
 from napari_unet.prediction.thread_priority import lower_priority
+from training.masks.result_warnings import stack_warning
 from training.runs.run_directory import RunDirectory
 from training.stacks.stack_axes import as_stack
 

@@ -12,9 +12,9 @@ from napari_unet.projects.project import Project, project_settings
 from napari_unet.projects.project_lock import ProjectLock
 from napari_unet.projects.records import LayerRecord, ProjectState, StackReference
 from napari_unet.stacks.incremental_tif import SavedStack
-from napari_unet.stacks.pixel_size import PixelSize
 from training.errors import UserError
 from training.files.known_file import ChangedFileError, KnownFile
+from training.masks.pixel_size import PixelSize
 
 Slices = set[int] | None  # None for all of a stack
 

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from napari_unet.launchers.launcher import Launcher, check_run_name
 from napari_unet.runs.run_titles import write_title
-from napari_unet.stacks.mask_files import mask_page, write_sparse_labels
-from napari_unet.stacks.tif_writer import write_stack
 from training.config import TrainingConfig
 from training.errors import UserError
 from training.label_convention import LabelConvention
+from training.masks.mask_files import mask_page, write_sparse_labels
+from training.masks.tif_writer import write_stack
 from training.runs.run_directory import RunDirectory
 from training.stacks.even_slices import pick_evenly
 from training.stacks.label_meaning import LabelMeaning

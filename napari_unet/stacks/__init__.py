@@ -1,1 +1,1 @@
-"""Stacks in files: opened lazily, recognized, written as TIF."""
+"""Stacks in files: opened lazily, recognized, and saved from layers."""

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.stacks.pixel_size import PixelSize
-from napari_unet.stacks.tif_writer import TifWriter
 from training.errors import UserError
 from training.files.known_file import ChangedFileError, KnownFile
+from training.masks.pixel_size import PixelSize
+from training.masks.tif_writer import TifWriter
 from training.stacks.stack_axes import as_stack
 from training.stacks.stack_file import StackFile
 

@@ -9,16 +9,16 @@ import numpy as np
 import pint
 
 from napari_unet.layers.plugin_layers import CONVENTION_KEY, CORRECTED_KEY, MASK, ROLE_KEY
-from napari_unet.stacks.mask_files import (
+from training.errors import UserError
+from training.label_convention import LabelConvention
+from training.masks.mask_files import (
     write_mask,
     write_numbers,
     write_probability,
     write_sparse_labels,
 )
-from napari_unet.stacks.pixel_size import PixelSize
-from napari_unet.stacks.tif_writer import write_stack
-from training.errors import UserError
-from training.label_convention import LabelConvention
+from training.masks.pixel_size import PixelSize
+from training.masks.tif_writer import write_stack
 from training.stacks.sparse_labels import LabelNote
 from training.stacks.stack_axes import as_stack
 

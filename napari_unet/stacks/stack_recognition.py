@@ -21,8 +21,8 @@ from napari_unet.layers.plugin_layers import (
     MASK_OPACITY,
 )
 from napari_unet.stacks.lazy_pixels import lazy_membrane, lazy_pixels, load_to_edit
-from napari_unet.stacks.pixel_size import PixelSize, read_pixel_size
 from training.label_convention import LabelConvention
+from training.masks.pixel_size import PixelSize, read_pixel_size
 from training.stacks.even_slices import pick_evenly
 from training.stacks.label_pixels import are_even, look_like_labels
 from training.stacks.sparse_labels import read_label_note

@@ -83,19 +83,3 @@ def blurring_weights() -> dict[str, np.ndarray]:
     parameters["logits.weight"] = logits.astype(np.float32)[:, :, np.newaxis, np.newaxis]
     parameters["logits.bias"] = np.zeros(pixels, np.float32)
     return parameters
-
-
-@pytest.fixture
-def images() -> np.ndarray:
-    """Seven slices (Z, Y, X) of 8 bit: dark lines, as membranes, on a noisy bright ground."""
-    random = np.random.default_rng(0)
-    stack = random.integers(150, 256, (7, 61, 83), dtype=np.uint8)
-    for index, page in enumerate(stack):
-        page[10 + index : 20 + index] = random.integers(0, 60, (10, 83))
-        page[:, 40:48] = random.integers(0, 60, (61, 8))
-    return stack
-
-
-@pytest.fixture
-def membrane(images: np.ndarray) -> np.ndarray:
-    return images < 100

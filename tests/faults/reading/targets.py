@@ -12,7 +12,7 @@ Reader = Callable[[Path], Any]
 
 def stack() -> Reader:
     """A TIF as training, evaluation and the command line read it."""
-    from napari_unet.stacks.pixel_size import read_pixel_size
+    from training.masks.pixel_size import read_pixel_size
     from training.stacks.sparse_labels import read_label_note
     from training.stacks.training_pair import read_stack
 

@@ -8,8 +8,8 @@ import numpy as np
 import tifffile
 
 from napari_unet.prediction.predictor import load_predictor
-from napari_unet.stacks.mask_files import write_sparse_labels
 from tests.training.conftest import small_stack
+from training.masks.mask_files import write_sparse_labels
 from training.runs.run_directory import RunDirectory
 from training.runs.run_state import load_state
 

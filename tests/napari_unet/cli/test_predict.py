@@ -12,8 +12,8 @@ from click.testing import CliRunner, Result
 
 from napari_unet.cli import predict as predict_command
 from napari_unet.cli import segment as segment_command
-from napari_unet.stacks.pixel_size import read_pixel_size
 from tests.pixel_kinds import DIFFERENT, pixel_kind
+from training.masks.pixel_size import read_pixel_size
 from training.stacks.scaling import Scaling
 from training.stacks.synthetic import synthetic_stack
 

@@ -230,7 +230,7 @@ def test_unknown_device(write_model: WriteModel) -> None:
 
 def test_importing_prediction_loads_no_heavy_library() -> None:
     code = (
-        "import sys, napari_unet.prediction.predictor, napari_unet.stacks.tif_writer;"
+        "import sys, napari_unet.prediction.predictor, training.masks.tif_writer;"
         "print({'openvino', 'onnx', 'mindspore', 'napari', 'qtpy', 'skimage', 'scipy'}"
         " & {name.split('.')[0] for name in sys.modules})"
     )

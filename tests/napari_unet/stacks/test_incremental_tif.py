@@ -5,7 +5,7 @@ import pytest
 import tifffile
 
 from napari_unet.stacks.incremental_tif import SavedStack
-from napari_unet.stacks.pixel_size import PixelSize, read_pixel_size
+from training.masks.pixel_size import PixelSize, read_pixel_size
 from training.stacks.sparse_labels import LabelNote, read_label_note
 
 

@@ -8,12 +8,12 @@ import pytest
 import tifffile
 from napari.layers import Image, Labels
 
-from napari_unet.stacks.mask_files import write_mask
 from napari_unet.stacks.napari_reader import get_reader
-from napari_unet.stacks.pixel_size import PixelSize
 from napari_unet.stacks.stack_recognition import mask_convention
-from napari_unet.stacks.tif_writer import TifWriter
 from training.errors import UserError
+from training.masks.mask_files import write_mask
+from training.masks.pixel_size import PixelSize
+from training.masks.tif_writer import TifWriter
 from training.stacks.sparse_labels import LabelNote
 
 LayerTuple = tuple[Any, dict[str, Any], str]

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import tifffile
 
-from napari_unet.stacks.mask_files import write_sparse_labels
 from tests.training.conftest import small_stack, train
 from training.config import preset_config
 from training.errors import UserError
+from training.masks.mask_files import write_sparse_labels
 from training.model.model_card import describe_model
 from training.runs.run_directory import RunDirectory
 from training.runs.run_state import load_state

@@ -14,9 +14,9 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from napari_unet.stacks.pixel_size import PixelSize
 from training.errors import UserError
 from training.files.atomic_files import UnwritableError, replacing
+from training.masks.pixel_size import PixelSize
 from training.stacks.stack_axes import as_stack
 
 TIF_ENDINGS = (".tif", ".tiff")

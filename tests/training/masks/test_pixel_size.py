@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from napari_unet.stacks.pixel_size import PixelSize, read_pixel_size
+from training.masks.pixel_size import PixelSize, read_pixel_size
 
 STACK = np.zeros((5, 8, 8), np.uint8)
 

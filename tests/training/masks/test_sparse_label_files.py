@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import tifffile
 
-from napari_unet.stacks.mask_files import write_sparse_labels
+from training.masks.mask_files import write_sparse_labels
 from training.stacks.sparse_labels import LabelNote, read_label_note
 from training.stacks.training_pair import read_stack
 

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from PIL import Image, ImageSequence
 
-from napari_unet.stacks.mask_files import write_mask, write_probability
-from napari_unet.stacks.pixel_size import PixelSize, read_pixel_size
-from napari_unet.stacks.tif_writer import TifWriter, check_output
 from tests.limits import no_file_longer_than
 from training.errors import UserError
+from training.masks.mask_files import write_mask, write_probability
+from training.masks.pixel_size import PixelSize, read_pixel_size
+from training.masks.tif_writer import TifWriter, check_output
 
 
 @pytest.mark.parametrize("compression", ["zlib", None])
