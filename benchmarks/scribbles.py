@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -64,7 +65,7 @@ def main() -> None:
         show("After strokes", first, before, validation)
         free = [z for z in training if z not in painted]
         worst = sorted(free, key=lambda z: before[z])[:CORRECTED_SLICES]
-        labels[worst] = np.where(membrane[worst], MEMBRANE, INSIDE)
+        labels[worst] = np.where([membrane[z] for z in worst], MEMBRANE, INSIDE)
         train(options, labels, worst, second, "--from", str(first.path))
         after = figures(second, images, membrane)
         show(f"After correcting slices {worst}", second, after, validation)
@@ -115,7 +116,7 @@ def train(
 
 
 def figures(
-    run: RunDirectory, images: NDArray[np.uint8], membrane: NDArray[np.bool_]
+    run: RunDirectory, images: NDArray[np.uint8], membrane: Mapping[int, NDArray[np.bool_]]
 ) -> list[float]:
     """Soft Dice of every slice against the whole ground truth."""
     predicted = load_predictor(run.path, precision="f32").predict(images)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet.evaluation.contact_sheet import SheetRow, contact_sheet
-from napari_unet.evaluation.cross_validation import evaluate_fold
+from napari_unet.evaluation.cross_validation import Membrane, evaluate_fold
 from napari_unet.launchers.local_launcher import LocalLauncher
 from napari_unet.prediction.predictor import load_predictor
 from napari_unet.runs.run_follower import RunFollower
@@ -187,8 +187,8 @@ class Demo:
     def _meaning(self) -> LabelMeaning:
         return meaning_of_file(find_pair(self.data)[1])
 
-    def _read_data(self) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-        """Read images and membrane, each (Z, Y, X); a UserError without finished labels."""
+    def _read_data(self) -> tuple[NDArray[Any], Membrane]:
+        """Read images (Z, Y, X) and the labelled slices; a UserError without finished labels."""
         meaning = self._meaning()
         if not meaning.is_finished:
             raise UserError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from napari_unet.cli.options import (
 from napari_unet.cli.progress_bar import ProgressBar
 from napari_unet.evaluation.cross_validation import (
     CrossValidation,
+    Membrane,
     assign_folds,
     evaluate_folds,
     evaluate_on_strokes,
@@ -36,7 +38,7 @@ from training.metrics.evaluation_report import Evaluation, evaluate_slices, zoo_
 from training.metrics.pixel_metrics import DEFAULT_THRESHOLD
 from training.stacks.holdout import validation_part
 from training.stacks.label_meaning import LabelMeaning, percent
-from training.stacks.sparse_labels import MEMBRANE, UNKNOWN, labelled_slices
+from training.stacks.sparse_labels import MEMBRANE, UNKNOWN
 from training.stacks.training_pair import (
     read_stack,
     read_strokes,
@@ -113,10 +115,11 @@ def command(
         images, membrane = read_training_pair(*paths, meaning.convention)
     else:
         images, strokes = read_strokes(*paths, meaning)
-        membrane = strokes == MEMBRANE
+        membrane = {index: page == MEMBRANE for index, page in strokes.items()}
         say("Only labelled pixels count.")
     if len(runs) == 1 and runs[0].suffix.lower() in (".tif", ".tiff"):
-        of_mask = _evaluate_mask(runs[0], mask_convention, membrane, strokes, chosen)
+        mask = _read_mask(runs[0], mask_convention, images.shape)
+        of_mask = _evaluate_mask(mask, membrane, strokes, chosen)
         report, mean = of_mask.table(), of_mask.mean
         names = {"mask": str(runs[0]), "truth": str(paths[1])}
         as_json, as_csv = of_mask.to_json(), _csv_of(of_mask, names)
@@ -139,16 +142,16 @@ def _evaluate_models(
     predictors: dict[str, Predictor],
     fold: int | str | None,
     images: NDArray[Any],
-    membrane: NDArray[np.bool_],
-    strokes: NDArray[Any] | None,
+    membrane: Membrane,
+    strokes: Mapping[int, NDArray[Any]] | None,
 ) -> CrossValidation:
     if strokes is not None:
         return _judge_by_strokes(predictors, fold, images, strokes)
-    if len(images) == 1 and fold == "all":
+    if len(membrane) == 1 and fold == "all":
         fold = None  # of a single slice one part is enough
     assignment = assign_folds(predictors, fold)
     if fold == "all":
-        assignment = assignment[: len(images)]  # at least one slice a fold
+        assignment = assignment[: len(membrane)]  # at least one slice a fold
     total = sum(len(validation_part(membrane, index)[0]) for index, _ in assignment)
     with ProgressBar(total=total, desc="Evaluating", unit="slice", leave=False) as bar:
         folds = list(evaluate_folds(predictors, assignment, images, membrane, bar.update))
@@ -159,7 +162,7 @@ def _judge_by_strokes(
     predictors: dict[str, Predictor],
     fold: int | str | None,
     images: NDArray[Any],
-    strokes: NDArray[Any],
+    strokes: Mapping[int, NDArray[Any]],
 ) -> CrossValidation:
     if len(predictors) > 1 or fold is not None:
         raise UserError(
@@ -167,8 +170,7 @@ def _judge_by_strokes(
             "Give one run, and leave out --fold.",
         )
     [(name, predictor)] = predictors.items()
-    total = len(labelled_slices(strokes))
-    with ProgressBar(total=total, desc="Evaluating", unit="slice", leave=False) as bar:
+    with ProgressBar(total=len(strokes), desc="Evaluating", unit="slice", leave=False) as bar:
         return CrossValidation([evaluate_on_strokes(name, predictor, images, strokes, bar.update)])
 
 
@@ -190,35 +192,33 @@ def _read_mask(
             "Give a mask of the same stack.",
         )
     if convention is None:
-        is_probability = mask.dtype.kind == "f"
+        is_probability = mask.dtype.kind == "f" and mask.max() <= 1
         convention = LabelConvention.MEMBRANE if is_probability else LabelConvention.ISBI
     meaning = LabelMeaning.of(mask, str(path), convention, is_mask=True)
     say(f"Mask: {meaning.reading}: {percent(meaning.share)} membrane.")
+    if meaning.question:
+        say(f"{meaning.question} Choose it with --mask-convention.")
     return np.asarray(meaning.read(mask) == MEMBRANE)
 
 
 def _evaluate_mask(
-    path: Path,
-    convention: LabelConvention | None,
-    membrane: NDArray[np.bool_],
-    strokes: NDArray[Any] | None,
+    mask: NDArray[np.bool_],
+    membrane: Membrane,
+    strokes: Mapping[int, NDArray[Any]] | None,
     fold: int | str | None,
 ) -> Evaluation:
-    mask = _read_mask(path, convention, membrane.shape)
     number = fold if isinstance(fold, int) else None
-    every = range(len(mask)), None
-    slices, part = every if number is None else validation_part(membrane, number)
+    slices: Collection[int] = membrane
+    known: Mapping[int, NDArray[np.bool_]] | None = None
     if strokes is not None:
-        labelled = labelled_slices(strokes[list(slices)])
-        certain = {slices[place]: mask[slices[place]].astype(np.float32) for place in labelled}
-        if not certain:
-            raise UserError(f"No slice of fold {fold} has strokes.", "Leave out --fold.")
-        return evaluate_slices(
-            number, certain, membrane, known={index: strokes[index] != UNKNOWN for index in certain}
-        )
+        if number is not None:
+            raise UserError("Strokes judge all slices that have some.", "Leave out --fold.")
+        known = {index: page != UNKNOWN for index, page in strokes.items()}
+    elif number is not None:
+        slices, known = validation_part(membrane, number)
     certain = {index: mask[index].astype(np.float32) for index in slices}
-    pixels = evaluate_slices(number, certain, membrane, known=part)
-    if part is not None:
+    pixels = evaluate_slices(number, certain, membrane, known=known)
+    if known is not None:
         return pixels
     return pixels.with_neuron_figures(certain, membrane, thresholds=[DEFAULT_THRESHOLD])
 

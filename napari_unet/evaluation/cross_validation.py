@@ -24,9 +24,10 @@ from training.errors import UserError
 from training.metrics.evaluation_report import Evaluation, evaluate_slices
 from training.metrics.pixel_metrics import format_table, mean_figures
 from training.stacks.holdout import validation_part
-from training.stacks.sparse_labels import MEMBRANE, UNKNOWN, labelled_slices
+from training.stacks.sparse_labels import MEMBRANE, UNKNOWN
 
 Predictors = Mapping[str, Predictor]
+Membrane = Mapping[int, NDArray[np.bool_]]
 
 
 @dataclass(frozen=True)
@@ -190,7 +191,7 @@ def evaluate_folds(
     predictors: Predictors,
     assignment: Iterable[tuple[int, str]],
     images: NDArray[Any],
-    membrane: NDArray[np.bool_],
+    membrane: Membrane,
     on_slice: Callable[[], object] = lambda: None,
 ) -> Iterator[FoldEvaluation]:
     """Predict and evaluate the validation slices of folds.
@@ -210,7 +211,7 @@ def evaluate_folds(
         predictor = predictors[name]
         evaluation, probabilities = evaluate_fold(predictor, fold, images, membrane, on_slice)
         trained = set(predictor.card.seen_slices(len(images)))
-        if len(images) == 1 and fold == predictor.card.fold:
+        if len(membrane) == 1 and fold == predictor.card.fold:
             trained = set()  # on the other part of the slice
         yield FoldEvaluation(
             name, evaluation, [index for index in probabilities if index in trained]
@@ -221,20 +222,20 @@ def evaluate_fold(
     predictor: Predictor,
     fold: int,
     images: NDArray[Any],
-    membrane: NDArray[np.bool_],
+    membrane: Membrane,
     on_slice: Callable[[], object] = lambda: None,
 ) -> tuple[Evaluation, dict[int, NDArray[np.float32]]]:
     """Predict and evaluate the validation slices of a fold.
 
-    Of a stack of one slice it is the part that a training holds out, and without the figures of
-    neurons, which go through the whole slice.
+    Of a stack with one labelled slice it is the part that a training holds out, and without the
+    figures of neurons, which go through the whole slice.
 
     Parameters
     ----------
     images : array (Z, Y, X)
         Intensities of any real dtype.
-    membrane : array (Z, Y, X) of bool
-        True = membrane.
+    membrane : mapping of int to array (Y, X) of bool
+        The labelled slices by index, True = membrane.
     on_slice : callable
         Called after each slice, for a progress bar.
 
@@ -265,7 +266,7 @@ def evaluate_on_strokes(
     name: str,
     predictor: Predictor,
     images: NDArray[Any],
-    labels: NDArray[Any],
+    labels: Mapping[int, NDArray[Any]],
     on_slice: Callable[[], object] = lambda: None,
 ) -> FoldEvaluation:
     """Predict the slices that have strokes, and compare the painted pixels.
@@ -276,8 +277,8 @@ def evaluate_on_strokes(
         Of the model.
     images : array (Z, Y, X)
         Intensities of any real dtype.
-    labels : array (Z, Y, X) of int
-        0 = unknown, 1 = membrane, 2 = inside; some are not 0.
+    labels : mapping of int to array (Y, X) of int
+        The slices that have some, by index: 0 = unknown, 1 = membrane, 2 = inside.
     on_slice : callable
         Called after each slice, for a progress bar.
 
@@ -286,12 +287,13 @@ def evaluate_on_strokes(
     UserError
         As :func:`evaluate_fold`.
     """
-    card, slices = predictor.card, labelled_slices(labels)
+    card, slices = predictor.card, sorted(labels)
     probabilities = {}
     for place, probability in predictor.predict(images[slices], card.scaling.for_stack(images)):
         probabilities[slices[place]] = probability
         on_slice()
-    membrane, known = labels == MEMBRANE, {index: labels[index] != UNKNOWN for index in slices}
+    membrane = {index: page == MEMBRANE for index, page in labels.items()}
+    known = {index: page != UNKNOWN for index, page in labels.items()}
     evaluation = evaluate_slices(None, probabilities, membrane, card.threshold, known)
     trained = set(card.seen_slices(len(images)))
     return FoldEvaluation(name, evaluation, [index for index in slices if index in trained])

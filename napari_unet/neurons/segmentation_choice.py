@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
@@ -25,13 +25,13 @@ MOST_SLICES = 24
 def choose_on_training_slices(
     predictor: Predictor,
     images: NDArray[Any],
-    membrane: NDArray[np.bool_],
+    membrane: Mapping[int, NDArray[np.bool_]],
     method: str = "watershed",
     on_slice: Callable[[], object] = lambda: None,
 ) -> tuple[Segmentation, float]:
     """Choose the segmentation of a model's neurons on some of the slices it was trained on.
 
-    Of a stack with none of them it is chosen on all slices.
+    Of a stack with none of them it is chosen on all labelled slices.
 
     Parameters
     ----------
@@ -39,8 +39,8 @@ def choose_on_training_slices(
         The model.
     images : array (Z, Y, X)
         The stack that the model was trained on, of any real dtype.
-    membrane : array (Z, Y, X) of bool
-        Its ground truth.
+    membrane : mapping of int to array (Y, X) of bool
+        Its ground truth, the labelled slices by index.
     method : str
         One of :data:`segmentation.METHODS`.
     on_slice : callable
@@ -52,8 +52,8 @@ def choose_on_training_slices(
     v_rand : float
         As of :func:`segmentation.choose_segmentation`.
     """
-    seen = predictor.card.seen_slices(len(images)) or range(len(images))
-    chosen = pick_evenly(sorted(seen), MOST_SLICES)
+    seen = membrane.keys() & predictor.card.seen_slices(len(images))
+    chosen = pick_evenly(sorted(seen or membrane), MOST_SLICES)
     scaling = predictor.card.scaling.for_stack(images)
     probabilities = []
     for _, probability in predictor.predict(images[chosen], scaling):

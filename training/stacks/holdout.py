@@ -94,14 +94,14 @@ def hold_out(
 
 
 def validation_part(
-    membrane: NDArray[np.bool_], fold: int
+    membrane: Mapping[int, NDArray[np.bool_]], fold: int
 ) -> tuple[list[int], dict[int, NDArray[np.bool_]] | None]:
     """Find what a training on finished labels holds out in a fold.
 
     Parameters
     ----------
-    membrane : array (Z, Y, X) of bool
-        The labels.
+    membrane : mapping of int to array (Y, X) of bool
+        The labelled slices by index.
     fold : int
         0 to 4.
 
@@ -116,9 +116,10 @@ def validation_part(
     UserError
         As :func:`hold_out`.
     """
-    if len(membrane) >= MINIMUM_SLICES:
-        return split_fold(len(membrane), fold)[1], None
-    labels = {index: np.where(page, MEMBRANE, INSIDE) for index, page in enumerate(membrane)}
+    labelled = sorted(membrane)
+    if len(labelled) >= MINIMUM_SLICES:
+        return [labelled[place] for place in split_fold(len(labelled), fold)[1]], None
+    labels = {index: np.where(page, MEMBRANE, INSIDE) for index, page in membrane.items()}
     split = hold_out(labels, fold)
     is_whole = not set(split.train_slices) & set(split.valid_slices)
     return split.valid_slices, None if is_whole else split.held_out

@@ -16,11 +16,7 @@ from training.label_convention import LabelConvention
 from training.stacks.holdout import hold_out
 from training.stacks.label_meaning import LabelMeaning, borders_between
 from training.stacks.scaling import Slices, check_pixels
-from training.stacks.sparse_labels import (
-    MEMBRANE,
-    UNKNOWN,
-    read_label_note,
-)
+from training.stacks.sparse_labels import MEMBRANE, read_label_note
 from training.stacks.stack_file import StackFile
 
 DEFAULT_IMAGES = "train-volume.tif"
@@ -111,7 +107,7 @@ def _find_default(folder: Path, default: str) -> Path:
 
 def read_training_pair(
     image_path: Path, labels_path: Path, label_convention: LabelConvention = LabelConvention.ISBI
-) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+) -> tuple[NDArray[Any], dict[int, NDArray[np.bool_]]]:
     """Read and check images and finished labels.
 
     Parameters
@@ -122,8 +118,8 @@ def read_training_pair(
     Returns
     -------
     images : array (Z, Y, X) of the file's dtype
-    membrane : array (Z, Y, X) of bool
-        Unknown pixels are False.
+    membrane : mapping of int to array (Y, X) of bool
+        The labelled slices by index. Unknown pixels are False.
 
     Raises
     ------
@@ -131,19 +127,20 @@ def read_training_pair(
         As :func:`open_pair`.
     """
     with open_pair(image_path, labels_path, label_convention) as (images, labels, meaning):
-        return _read_all(images), meaning.read(_read_all(labels)) == MEMBRANE
+        codes = label_codes(labels, meaning)
+        return _read_all(images), {index: page == MEMBRANE for index, page in codes.items()}
 
 
 def read_strokes(
     image_path: Path, labels_path: Path, meaning: LabelMeaning
-) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+) -> tuple[NDArray[Any], dict[int, NDArray[np.uint8]]]:
     """Read images and labels with unknown pixels to judge by, which may be too few to train on.
 
     Returns
     -------
     images : array (Z, Y, X) of the file's dtype
-    labels : array (Z, Y, X) of uint8
-        0 = unknown, 1 = membrane, 2 = inside; some are not 0.
+    labels : mapping of int to array (Y, X) of uint8
+        The labelled slices by index: 0 = unknown, 1 = membrane, 2 = inside.
 
     Raises
     ------
@@ -158,10 +155,7 @@ def read_strokes(
         )
     if not meaning.labelled:
         raise UserError(f"{labels_path} holds no stroke.", "Paint on membranes and inside cells.")
-    codes = np.full(labels.shape, UNKNOWN, np.uint8)
-    for index, page in label_codes(labels, meaning).items():
-        codes[index] = page
-    return images, codes
+    return images, label_codes(labels, meaning)
 
 
 @contextmanager

@@ -79,6 +79,45 @@ def test_data_are_asked_for(write_model: WriteModel) -> None:
         CliRunner().invoke(command, [str(write_model())], catch_exceptions=False)
 
 
+@pytest.mark.parametrize("value", [0, 255])
+def test_slices_without_labels_are_not_judged(
+    write_model: WriteModel, data: Path, tmp_path: Path, value: int
+) -> None:
+    labels = tifffile.imread(data / "train-labels.tif")
+    labels[[0, 3]] = value
+    tifffile.imwrite(data / "train-labels.tif", labels)
+    labelled = [1, 2, 4, 5, 6]
+    table = tmp_path / "figures.csv"
+    for judged, fold, expected in (
+        (write_model(fold=2), "2", [labelled[split_fold(5, 2)[1][0]]]),
+        (write_model(fold=2), "all", labelled),
+        (data / "train-labels.tif", "all", labelled),
+        (data / "train-labels.tif", "2", [labelled[split_fold(5, 2)[1][0]]]),
+    ):
+        arguments = [judged, "--data", data, "--fold", fold, "--csv", table, "--overwrite"]
+        result = CliRunner().invoke(command, list(map(str, arguments)), catch_exceptions=False)
+        assert "Slices 0, 3 of the labels have one value only" in result.output
+        rows = list(csv.DictReader(table.read_text().splitlines()))
+        rows = [row for row in rows if row["slice"].isdecimal()]
+        assert sorted(int(row["slice"]) for row in rows) == expected
+        assert all(float(row["dice"]) > 0.8 for row in rows)
+
+
+@pytest.mark.parametrize("kind", ["0 and 1", "float 0 and 255"])
+def test_a_mask_the_other_way_round_is_questioned(
+    data: Path, tmp_path: Path, membrane: np.ndarray, kind: str
+) -> None:
+    mask = membrane.astype(np.uint8) if kind == "0 and 1" else membrane * np.float32(255)
+    tifffile.imwrite(tmp_path / "mask.tif", mask, photometric="minisblack")
+    arguments = [str(tmp_path / "mask.tif"), "--data", str(data)]
+    result = CliRunner().invoke(command, arguments, catch_exceptions=False)
+    assert "Mask: 0 is membrane" in result.output
+    assert "is a lot of membrane" in result.output and "--mask-convention" in result.output
+    right = [*arguments, "--mask-convention", "membrane"]
+    result = CliRunner().invoke(command, right, catch_exceptions=False)
+    assert "1.0000" in result.output and "a lot" not in result.output
+
+
 @pytest.mark.parametrize("convention", ["isbi", "membrane"])
 def test_a_mask(data: Path, tmp_path: Path, membrane: np.ndarray, convention: str) -> None:
     mask = membrane.copy()

@@ -54,7 +54,8 @@ def evaluate(
     predictors: dict[str, Predictor], fold: int | str, images: np.ndarray, membrane: np.ndarray
 ) -> CrossValidation:
     assignment = assign_folds(predictors, fold)
-    return CrossValidation(list(evaluate_folds(predictors, assignment, images, membrane)))
+    truth = dict(enumerate(membrane))
+    return CrossValidation(list(evaluate_folds(predictors, assignment, images, truth)))
 
 
 def test_slices_seen_in_training_are_reported(
@@ -107,5 +108,6 @@ def test_progress_is_reported_slice_by_slice(
     load: Load, images: np.ndarray, membrane: np.ndarray
 ) -> None:
     told = []
-    list(evaluate_folds({"a": load(1)}, [(1, "a")], images, membrane, lambda: told.append(1)))
+    truth = dict(enumerate(membrane))
+    list(evaluate_folds({"a": load(1)}, [(1, "a")], images, truth, lambda: told.append(1)))
     assert len(told) == len(split_fold(len(images), 1)[1])

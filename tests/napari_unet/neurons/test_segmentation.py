@@ -134,9 +134,20 @@ def test_neurons_of_the_synthetic_stack_are_found() -> None:
 
 def test_training_slices_alone_choose(write_model, images, membrane) -> None:
     predictor = load_predictor(write_model(fold=1))
-    spoilt = membrane.copy()
-    spoilt[split_fold(len(images), 1)[1]] = False
+    truth = dict(enumerate(membrane))
+    spoilt = truth | {z: np.zeros_like(truth[z]) for z in split_fold(len(images), 1)[1]}
     calls = []
     chosen = choose_on_training_slices(predictor, images, spoilt, on_slice=lambda: calls.append(1))
-    assert chosen == choose_on_training_slices(predictor, images, membrane)
+    assert chosen == choose_on_training_slices(predictor, images, truth)
     assert len(calls) == len(split_fold(len(images), 1)[0])
+
+
+def test_slices_without_labels_choose_nothing(write_model, images, membrane) -> None:
+    predictor = load_predictor(write_model(fold=1))
+    labelled, held_out = split_fold(len(images), 1)
+    calls = []
+    for slices, count in (({labelled[0], *held_out}, 1), (set(held_out), len(held_out))):
+        truth = {z: membrane[z] for z in slices}
+        choose_on_training_slices(predictor, images, truth, on_slice=lambda: calls.append(1))
+        assert len(calls) == count
+        calls.clear()

@@ -50,7 +50,7 @@ def test_files_are_a_training_pair(tmp_path: Path) -> None:
     images, membrane = read_training_pair(*find_pair(folder), "isbi")
     expected, labels = synthetic_stack(slices=6, size=64)
     assert np.array_equal(images, expected)
-    assert np.array_equal(membrane, labels == 0)
+    assert np.array_equal([*membrane.values()], labels == 0)
     test_volume = read_stack(folder / "test-volume.tif")
     assert test_volume.shape == images.shape and not np.array_equal(test_volume, images)
 

@@ -467,7 +467,7 @@ def test_the_threshold_of_neurons_is_chosen_on_the_run_s_training_slices(
     dock.use_model(run.path)
     predict()
     button(dock, "Find neurons").click()
-    expected, _ = choose_on_training_slices(model, images, membrane)
+    expected, _ = choose_on_training_slices(model, images, dict(enumerate(membrane)))
     outcome = f"regions in 7 slices (threshold {expected.threshold:g}, seeds {expected.seeds:g})"
     qtbot.waitUntil(lambda: outcome in texts(dock))
     assert viewer.layers["tissue neurons"].data.any()
