@@ -15,7 +15,8 @@ from typing import Literal
 import psutil
 
 from napari_unet.prediction.openvino_runtime import import_openvino
-from training.devices.npus import find_cann, find_npus
+from training.devices.cann import find_cann, has_cann
+from training.devices.npus import find_npus
 
 DISTRIBUTION = "napari-unet-mindspore"
 PACKAGES = ("openvino", "onnx", "numpy", "scipy", "tifffile", "safetensors", "asyncssh")
@@ -142,22 +143,22 @@ def _examine_devices() -> Iterator[Finding]:
     cores = len(psutil.Process().cpu_affinity()) if sys.platform == "linux" else os.cpu_count()
     yield Finding(topic, "CPU", f"{cores} cores, {_processor()}")
     npus = find_npus()
-    for place, npu in enumerate(npus):
+    for npu in npus:
         memory = f", {npu.memory_used} of {npu.memory_total} MiB used" if npu.memory_total else ""
-        text = f"{npu.name or 'Ascend NPU'}, {'busy' if npu.is_busy else 'idle'}{memory}"
-        yield Finding(topic, f"ascend:{place}", text)
+        use = "" if npu.can_train else ", for prediction only: MindSpore can't train on it"
+        text = f"{npu.name or 'Ascend NPU'}, {'busy' if npu.is_busy else 'idle'}{memory}{use}"
+        yield Finding(topic, f"ascend:{npu.id}", text, "ok" if npu.can_train else "note")
     if not npus:
         text = "none (npu-smi and /dev/davinci* show none)"
         yield Finding(topic, "Ascend NPUs", text, "note")
-    yield _examine_cann(bool(npus))
+    yield _examine_cann(any(npu.can_train for npu in npus))
     yield Finding(topic, "OpenVINO", _openvino_devices())
 
 
 def _examine_cann(is_needed: bool) -> Finding:
     set_env = find_cann()
     if set_env is not None:
-        is_set = "ASCEND_HOME_PATH" in os.environ
-        hint = "" if is_set else f"Before training on an NPU: source {set_env}"
+        hint = "" if has_cann(os.environ) else f"For the zoo's commands: source {set_env}"
         return Finding("Devices", "CANN", str(set_env.parent), "ok", hint)
     if not is_needed:
         return Finding("Devices", "CANN", "none (only NPUs need it)", "note")

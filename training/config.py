@@ -97,7 +97,7 @@ class TrainingConfig:
     device: str = advanced(
         "auto",
         "Device",
-        "auto (an NPU if there is one), cpu, ascend, or ascend:ID.",
+        "auto (an idle NPU, else the CPU), cpu, ascend, or ascend:ID, as npu-smi numbers them.",
         flag="device",
     )
     cross_valid_ind: int = advanced(

@@ -23,6 +23,7 @@ from typing import Any
 
 from training.config import TrainingConfig, preset_config
 from training.console import lossy_output, say, set_up_console
+from training.devices.cann import keep_plog
 from training.devices.placement import (
     choose_device,
     is_scheduler,
@@ -106,6 +107,7 @@ def train_run(run: RunDirectory) -> int:
     """Train the run in a directory; failures are written to its events as well."""
     config = run.read_config()
     prepare_environment()
+    keep_plog(run.plog)
     if is_scheduler():
         serve_as_scheduler(choose_device(config.device))
         return 0

@@ -11,6 +11,7 @@ from types import FrameType
 
 from napari_unet.cli.progress_display import ProgressDisplay, ending_lines
 from training.console import lossy_output
+from training.devices.cann import with_cann
 from training.devices.run_processes import PARENT_DIED, on_hang_up
 from training.runs.run_directory import RunDirectory
 from training.runs.run_state import RunState, read_state
@@ -39,6 +40,7 @@ def train_here(run: RunDirectory) -> int:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         start_new_session=True,
+        env=with_cann(os.environ, run.read_config().device),
         preexec_fn=_stop_with_parent,
     )
     _pass_signals_on(process)

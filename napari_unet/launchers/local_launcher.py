@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -15,6 +15,7 @@ import psutil
 
 from napari_unet.launchers.launcher import OnProgress, check_run_name, ignore_progress
 from training.config import TrainingConfig
+from training.devices.cann import with_cann
 from training.devices.npus import find_npus
 from training.errors import UserError
 from training.files.append_files import open_to_append
@@ -27,7 +28,9 @@ _NICENESS = 10
 _started: dict[Path, psutil.Process] = {}
 
 
-def start_detached(command: Sequence[str], log: Path) -> psutil.Process:
+def start_detached(
+    command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
+) -> psutil.Process:
     """Start a process in a session of its own, at lower priority, that outlives this one.
 
     Parameters
@@ -36,6 +39,8 @@ def start_detached(command: Sequence[str], log: Path) -> psutil.Process:
         Program and arguments.
     log : Path
         File that the process's output is appended to.
+    environment : mapping of str to str, optional
+        Instead of this process' own.
 
     Raises
     ------
@@ -49,6 +54,7 @@ def start_detached(command: Sequence[str], log: Path) -> psutil.Process:
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            env=environment,
         )
     started = psutil.Process(process.pid)
     threading.Thread(target=process.wait, name=f"wait-{process.pid}", daemon=True).start()
@@ -111,7 +117,7 @@ class LocalLauncher:
         return cls(run.path.absolute().parent)
 
     def list_devices(self) -> list[str]:
-        return [*(f"ascend:{place}" for place, _ in enumerate(find_npus())), "cpu"]
+        return [*(f"ascend:{npu.id}" for npu in find_npus() if npu.can_train), "cpu"]
 
     def start(self, config: TrainingConfig, name: str) -> RunDirectory:
         run = RunDirectory(self.runs_folder.absolute() / check_run_name(name))
@@ -175,7 +181,8 @@ def _refuse_devices(devices: int) -> None:
 def _start_training(run: RunDirectory) -> None:
     # -P: the folder where napari was started must not hide the standard library's modules.
     command = [sys.executable, "-P", "-m", "training.train", "--run_dir", str(run.path)]
-    _started[run.path.absolute()] = start_detached(command, run.log)
+    environment = with_cann(os.environ, run.read_config().device)
+    _started[run.path.absolute()] = start_detached(command, run.log, environment)
 
 
 def _find_training(run: RunDirectory) -> psutil.Process | None:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import shutil
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 
+from training.devices.cann_errors import find_cann_error, has_waited
 from training.errors import UserError
 from training.files.untrusted_files import read_tail
 from training.runs.run_directory import RunDirectory
 
 LAST_LINES = 15
+SEARCHED_LINES = 400  # CANN writes a hundred lines after the one that says why
 LEAST_BYTES = 16 << 20
+_SEARCHED_BYTES = 1 << 18
 RESUME = "Resume the run to go on from its newest checkpoint, on as many devices as you like."
 
 _DISK_FULL = UserError("The disk is full.", "Free some space.")
@@ -52,36 +56,50 @@ def explain_death(run: RunDirectory, rank: int | None, code: int) -> DeathError:
         Its exit code; -N where signal N killed it.
     """
     log = run.device_log(rank) if rank is not None else run.msrun_logs / "scheduler.log"
-    log_tail = "\n".join(read_tail(log).splitlines()[-LAST_LINES:])
+    lines = read_tail(log, _SEARCHED_BYTES).splitlines()
     who = f"The process of device {rank}" if rank is not None else "MindSpore's launcher msrun"
     how = f"was killed by {_signal_name(-code)}" if code < 0 else f"ended with code {code}"
-    cause = find_cause(log_tail, is_disk_full=not has_space(run.path)) or UserError("")
+    cause = find_cause(lines, is_disk_full=not has_space(run.path)) or UserError("")
+    if has_waited(cause):
+        cause = _cause_elsewhere(run, log) or cause
     return DeathError(
         f"{who} {how}. {cause.problem}".rstrip(),
         f"{cause.remedy} {RESUME} Its log: {log}.".lstrip(),
-        log_tail,
+        "\n".join(lines[-LAST_LINES:]),
     )
 
 
-def find_cause(log_tail: str, *, is_disk_full: bool) -> UserError | None:
+def find_cause(lines: Sequence[str], *, is_disk_full: bool) -> UserError | None:
     """Find why a process ended; None where its log does not say.
 
     Parameters
     ----------
-    log_tail : str
-        The last lines of its log.
+    lines : sequence of str
+        Its log, or the end of it. Of CANN's errors the last 400 lines tell, of all others the
+        last 15.
     is_disk_full : bool
         Whether the disk of its run has no space left.
     """
     if is_disk_full:
         return _DISK_FULL
-    lines = log_tail.splitlines()
+    if (error := find_cann_error(lines[-SEARCHED_LINES:])) is not None:
+        return error
+    last = lines[-LAST_LINES:]
     for words, cause in _CAUSES.items():
-        for line in lines:
+        for line in last:
             if words in line:
                 return UserError(cause.problem.format(line=line.strip()), cause.remedy)
-    error = _find_error(lines)
-    return None if error is None else UserError(error)
+    said = _find_error(last)
+    return None if said is None else UserError(said)
+
+
+def _cause_elsewhere(run: RunDirectory, own: Path) -> UserError | None:
+    """What another device complained of, whose end this one waited for."""
+    for log in sorted(run.logs.glob("device*/log.log")):
+        error = find_cann_error(read_tail(log, _SEARCHED_BYTES).splitlines()[-SEARCHED_LINES:])
+        if log != own and error is not None and not has_waited(error):
+            return UserError(f"It waited for {log.parent.name}: {error.problem}", error.remedy)
+    return None
 
 
 def has_space(folder: Path) -> bool:
@@ -89,7 +107,7 @@ def has_space(folder: Path) -> bool:
     return shutil.disk_usage(folder).free > LEAST_BYTES
 
 
-def _find_error(lines: list[str]) -> str | None:
+def _find_error(lines: Sequence[str]) -> str | None:
     """Find the last error that we printed, else what the last traceback ends with."""
     errors = [line.removeprefix("Error: ") for line in lines if line.startswith("Error: ")]
     if errors:

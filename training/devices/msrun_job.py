@@ -10,6 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from training.devices.cann import with_cann
+from training.devices.npus import VISIBLE
+from training.devices.placement import drop_leftovers
 from training.errors import UserError
 from training.files.append_files import open_to_append
 from training.runs.run_directory import RunDirectory
@@ -31,7 +34,7 @@ class MsrunJob:
     master_addr, master_port : str, int
         Where msrun's processes meet: on node 0.
     npus : tuple of int or None
-        MindSpore's numbers of this machine's NPUs to use; None: CPU workers.
+        CANN's numbers of this machine's NPUs to use; None: CPU workers.
     """
 
     devices: int
@@ -84,12 +87,19 @@ class MsrunJob:
         ]
 
     def environment(self, marks: Mapping[str, str]) -> dict[str, str]:
-        """Environment of the command: msrun runs the ``python`` that is first on PATH."""
-        environment = {"GLOG_v": "3", **os.environ, **marks}
+        """Environment of the command: msrun runs the ``python`` that is first on PATH.
+
+        What an earlier way of starting has left in it is not passed on: which NPU and which rank
+        a process has is this job's word alone. CANN is sourced unless the person has done so.
+        """
+        environment = {"GLOG_v": "3", **os.environ}
+        drop_leftovers(environment)
+        environment.pop("DEVICE_ID", None)
+        environment = {**with_cann(environment, "cpu" if self.npus is None else "ascend"), **marks}
         folder = str(Path(sys.executable).parent)
         environment["PATH"] = f"{folder}{os.pathsep}{environment.get('PATH', '')}"
         if self.npus is not None:
-            environment["ASCEND_RT_VISIBLE_DEVICES"] = ",".join(map(str, self.npus))
+            environment[VISIBLE] = ",".join(map(str, self.npus))
         return environment
 
     def check_port(self) -> None:

@@ -1,20 +1,18 @@
-"""Ascend NPUs and CANN of this machine, found without MindSpore or CANN's libraries."""
+"""Ascend NPUs of this machine, found without MindSpore or CANN's libraries."""
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-
-from training.errors import UserError
 
 # Not on every account's PATH.
 SMI_PLACES = ("/usr/local/sbin/npu-smi", "/usr/local/bin/npu-smi")
-# CANN 8.5 and newer, then older ones; each also below the user's own Ascend folder.
-CANN_PLACES = ("cann/set_env.sh", "ascend-toolkit/set_env.sh")
+# The NPUs that a process may use, by CANN's numbers for them, in ascending order.
+VISIBLE = "ASCEND_RT_VISIBLE_DEVICES"
 SMI_SECONDS = 30
 # An idle 910B holds about 5 % of its memory, an idle 910A up to 10 %.
 IDLE_MEMORY = 0.15
@@ -26,6 +24,8 @@ _CHIP = re.compile(
 )
 _PROCESS = re.compile(r"\|\s*(?P<id>\d+)\s+(?P<chip>\d+)\s*\|\s*\d+\s*\|")
 _MEMORY = re.compile(r"(?<!\d)(\d{1,12})\s*/\s*(\d{1,12})(?!\d)")
+# The first 910s. Those of the second generation are called 910B1 to 910B4, of the third Ascend910.
+_FIRST_910 = re.compile(r"910(A|B|Pro[AB]|PremiumA)", re.IGNORECASE)
 _LISTED = re.compile(r"NPU ID\s*:\s*(\d{1,9})|Product Name\s*:\s*(.+)|Chip Count\s*:\s*(\d{1,9})")
 
 
@@ -36,13 +36,15 @@ class Npu:
     Parameters
     ----------
     id : int
-        The number that ``npu-smi`` shows; it need not start at 0.
+        The number that ``npu-smi`` shows, and that a person gives; it need not start at 0.
     name : str
         Model, such as ``910B3``; empty where unknown.
     is_busy : bool
         Whether a process uses it; False where unknown.
     memory_used, memory_total : int
         In MiB; 0 where unknown.
+    number : int
+        CANN's number: its place among all NPUs of the machine, from 0.
     """
 
     id: int
@@ -50,28 +52,48 @@ class Npu:
     is_busy: bool
     memory_used: int
     memory_total: int
+    number: int = 0
+
+    @property
+    def chip(self) -> str:
+        """Its model without the maker's name, such as ``910B3``."""
+        return re.sub("^ascend ?", "", self.name, flags=re.IGNORECASE)
+
+    @property
+    def can_train(self) -> bool:
+        """Whether MindSpore trains on it: since 2.2 it does not on a 310 of any kind."""
+        return not self.chip.startswith("310")
+
+    @property
+    def is_in_fours(self) -> bool:
+        """Whether it is joined with three others only: those of 0 to 3, or of 4 to 7."""
+        return _FIRST_910.fullmatch(self.chip) is not None
 
 
 def find_npus(device_folder: Path = Path("/dev")) -> list[Npu]:
-    """Find the NPUs of this machine, by id; an empty list elsewhere.
+    """Find the NPUs that this process may use, by id; an empty list where there are none.
 
     ``npu-smi info`` lists them, else ``npu-smi info -l``, else the device files
-    ``/dev/davinci<id>``.
+    ``/dev/davinci<id>``. Of those, ``ASCEND_RT_VISIBLE_DEVICES`` chooses, as CANN reads it.
     """
-    return (
+    found = (
         parse_table(_run_smi("info"))
         or parse_list(_run_smi("info", "-l"))
         or _list_device_files(device_folder)
     )
+    numbered = [replace(npu, number=number) for number, npu in enumerate(found)]
+    visible = os.environ.get(VISIBLE)
+    return numbered if visible is None else [numbered[n] for n in _read(visible, len(found))]
 
 
-def find_cann(root: Path = Path("/usr/local/Ascend")) -> Path | None:
-    """CANN's ``set_env.sh``, to be sourced before MindSpore uses an NPU; None without CANN."""
-    for folder in (root, Path.home() / "Ascend"):
-        for place in CANN_PLACES:
-            if (folder / place).is_file():
-                return folder / place
-    return None
+def _read(visible: str, count: int) -> list[int]:
+    """Read the numbers up to the first that is none, or that no NPU has."""
+    numbers: list[int] = []
+    for part in visible.split(","):
+        if not re.fullmatch(r"\d{1,9}", part) or int(part) >= count:
+            break
+        numbers.append(int(part))
+    return numbers
 
 
 def parse_table(text: str) -> list[Npu]:
@@ -93,10 +115,7 @@ def parse_table(text: str) -> list[Npu]:
         else:
             device = _DEVICE.match(line) or device
     busy = {id_of_chip[place] for place in processes & id_of_chip.keys()}
-    return [
-        Npu(npu.id, npu.name, npu.is_busy or npu.id in busy, npu.memory_used, npu.memory_total)
-        for _, npu in sorted(found.items())
-    ]
+    return [replace(npu, is_busy=npu.is_busy or npu.id in busy) for _, npu in sorted(found.items())]
 
 
 def parse_list(text: str) -> list[Npu]:
@@ -143,70 +162,3 @@ def _list_device_files(folder: Path) -> list[Npu]:
         if (match := re.fullmatch(r"davinci(\d+)", path.name))
     ]
     return [Npu(id, "", False, 0, 0) for id in sorted(ids)]
-
-
-def choose_npus(
-    npus: Sequence[Npu], count: int, ids: Sequence[int] = (), requested: str = "auto"
-) -> list[int]:
-    """Places in ``npus`` of those to use, which are their numbers to MindSpore.
-
-    Parameters
-    ----------
-    npus : sequence of Npu
-        All that the machine has.
-    count : int
-        How many are needed.
-    ids : sequence of int
-        The ones wanted, by their ids in ``npu-smi``; empty: the first free ones.
-    requested : str
-        A configuration's ``device``; ``ascend:N`` asks for the one that MindSpore calls N.
-
-    Raises
-    ------
-    UserError
-        If there are not so many, or they are busy.
-    """
-    if not npus:
-        raise UserError(
-            "No Ascend NPU is found on this machine.",
-            "Check the driver with npu-smi info, or train with --device cpu.",
-        )
-    _, _, place = requested.partition(":")
-    if place and (count > 1 or int(place) >= len(npus)):
-        raise UserError(
-            f"{requested} can't be chosen for {count} of {len(npus)} NPUs.",
-            "Use --device ascend, and choose with --device_ids.",
-        )
-    wanted = [npus[int(place)].id] if place else list(ids)
-    if wanted:
-        return _named(npus, count, wanted)
-    free = [index for index, npu in enumerate(npus) if not npu.is_busy]
-    if len(free) < count:
-        busy = ", ".join(str(npu.id) for npu in npus if npu.is_busy)
-        raise UserError(
-            f"{count} NPUs are needed, but only {len(free)} of {len(npus)} are free"
-            + (f" ({busy} busy)." if busy else "."),
-            f"Wait, or train on fewer: --devices {len(free)}." if free else "Wait for them.",
-        )
-    return free[:count]
-
-
-def _named(npus: Sequence[Npu], count: int, wanted: list[int]) -> list[int]:
-    index_of = {npu.id: index for index, npu in enumerate(npus)}
-    missing = [str(id) for id in wanted if id not in index_of]
-    if missing:
-        raise UserError(
-            f"There is no NPU {', '.join(missing)}.",
-            f"There are: {', '.join(str(npu.id) for npu in npus)}.",
-        )
-    busy = [str(id) for id in wanted if npus[index_of[id]].is_busy]
-    if busy:
-        raise UserError(
-            f"NPU {', '.join(busy)} is busy.", "Choose others, or wait; npu-smi info shows by what."
-        )
-    if len(set(wanted)) != count:
-        raise UserError(
-            f"{count} NPUs are needed, but {len(set(wanted))} are named.",
-            "Name as many as --devices says.",
-        )
-    return [index_of[id] for id in wanted]

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import MutableMapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from training.devices.npus import find_npus
+from training.console import say
+from training.devices.cann import require_cann
+from training.devices.npu_choice import choose_npus, explain_none
+from training.devices.npus import Npu, find_npus
 from training.errors import UserError
 
 
@@ -33,12 +37,15 @@ class Device:
         MindSpore's number of the NPU; 0 on a CPU.
     rank, world_size : int
         Place of this process among those of the run, and their number.
+    npu : Npu or None
+        The NPU, as ``npu-smi`` knows it; None on a CPU.
     """
 
     target: str
     id: int = 0
     rank: int = 0
     world_size: int = 1
+    npu: Npu | None = None
 
     @property
     def place(self) -> Place:
@@ -48,7 +55,7 @@ class Device:
     @property
     def label(self) -> str:
         """As a person reads it."""
-        return f"Ascend NPU {self.id}" if self.target == "Ascend" else "CPU"
+        return f"Ascend NPU {self.npu.id}" if self.npu is not None else "CPU"
 
 
 def prepare_environment() -> None:
@@ -60,21 +67,42 @@ def prepare_environment() -> None:
 
     A training step is one compiled graph, whose call returns when it is done: the Python
     thread sleeps meanwhile and takes no core from the two that compute.
+
+    What a rank table's way of starting has left in a shell is no word of ``msrun``'s.
     """
+    if not _role():
+        drop_leftovers(os.environ)
     if platform.machine() in ("x86_64", "AMD64"):
         os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "AVX2")
     # A user can't act on MindSpore's own warnings; its errors are shown.
     os.environ.setdefault("GLOG_v", "3")
 
 
+def drop_leftovers(environment: MutableMapping[str, str]) -> None:
+    """Remove what rank tables, ModelArts and the zoo's former scripts set for several devices.
+
+    MindSpore would wait for processes that nobody started, or number the NPUs as the table does.
+    """
+    for name in [*environment]:
+        if name.startswith("RANK_") or name == "MINDSPORE_HCCL_CONFIG_PATH":
+            del environment[name]
+
+
 def place_in_run() -> Place:
     """Read the place of this process from the environment that ``msrun`` gives it."""
-    return Place(int(os.environ.get("RANK_ID", "0")), int(os.environ.get("RANK_SIZE", "1")))
+    if _role() != "MS_WORKER":
+        return ALONE
+    return Place(int(os.environ["RANK_ID"]), int(os.environ["RANK_SIZE"]))
 
 
 def is_scheduler() -> bool:
     """Whether this is the extra process of ``msrun`` that brings the others together."""
-    return os.environ.get("MS_ROLE") == "MS_SCHED"
+    return _role() == "MS_SCHED"
+
+
+def _role() -> str:
+    """What ``msrun`` made this process; empty where it was not started by it."""
+    return os.environ.get("MS_ROLE", "")
 
 
 def choose_device(requested: str) -> Device:
@@ -85,23 +113,47 @@ def choose_device(requested: str) -> Device:
     Parameters
     ----------
     requested : str
-        ``auto`` (an NPU if there is one), ``cpu``, ``ascend`` or ``ascend:ID``.
+        ``auto`` (an NPU if there is one), ``cpu``, ``ascend`` or ``ascend:ID``, by the id that
+        ``npu-smi`` shows.
 
     Raises
     ------
     UserError
-        If an NPU is asked for that is not there.
+        If an NPU is asked for that is not there or busy, or CANN is not in the environment.
     """
-    rank, world_size = place_in_run()
+    place = place_in_run()
     npus = [] if requested == "cpu" else find_npus()
-    if requested == "cpu" or (requested == "auto" and not npus):
-        return Device("CPU", 0, rank, world_size)
-    _, _, wanted = requested.partition(":")
-    device_id = int(wanted or os.environ.get("DEVICE_ID", "0"))
-    if device_id >= len(npus):
-        found = f"{len(npus)} are" if len(npus) != 1 else "one is"
+    if requested == "cpu" or (requested == "auto" and not any(npu.can_train for npu in npus)):
+        if npus and not _role():
+            say(f"{explain_none(npus)} The CPU trains.")
+        return Device("CPU", 0, *place)
+    if _role():
+        npu = _npu_of_worker(npus)
+    else:
+        (npu,) = choose_npus(npus, 1, _named_by_environment(npus, requested), requested)
+    require_cann()
+    return Device("Ascend", npus.index(npu), *place, npu)
+
+
+def _npu_of_worker(npus: list[Npu]) -> Npu:
+    """The NPU of a process that ``msrun`` started, of those that its launcher chose."""
+    index = int(os.environ.get("DEVICE_ID", "0"))
+    if index >= len(npus):
         raise UserError(
-            f"There is no Ascend NPU {device_id}: {found} found on this machine.",
-            "Choose cpu or auto, or run napari-unet doctor to see why.",
+            f"Worker {index} of this machine finds {len(npus)} NPUs.",
+            "Run napari-unet doctor --npu to see why.",
         )
-    return Device("Ascend", device_id, rank, world_size)
+    return npus[index]
+
+
+def _named_by_environment(npus: list[Npu], requested: str) -> list[int]:
+    """The id of the NPU that DEVICE_ID names by MindSpore's number, where no option names one."""
+    named = os.environ.get("DEVICE_ID")
+    if named is None or ":" in requested:
+        return []
+    if not named.isdecimal() or int(named) >= len(npus):
+        raise UserError(
+            f"DEVICE_ID is '{named:.99}' in the environment, but {len(npus)} NPUs are there.",
+            "Unset DEVICE_ID, or choose with --device ascend:ID.",
+        )
+    return [npus[int(named)].id]

@@ -105,16 +105,16 @@ def is_count(value: Any) -> bool:
     return type(value) is int and 0 <= value <= LARGEST_COUNT
 
 
-def read_tail(log: Path) -> str:
-    """Read the last lines of a text file; empty if there is no file."""
+def read_tail(log: Path, most: int = _TAIL_BYTES) -> str:
+    """Read the last lines of a text file, in so many bytes; empty if there is no file."""
     try:
         with open_regular(log) as file:
             size = file.seek(0, os.SEEK_END)
-            file.seek(max(0, size - _TAIL_BYTES))
+            file.seek(max(0, size - most))
             text = file.read().decode(errors="replace")
     except OSError:  # it is missing, or is not a file
         return ""
-    if size <= _TAIL_BYTES:
+    if size <= most:
         return text
     cut, _, lines = text.partition("\n")
     return lines or cut

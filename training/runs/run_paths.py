@@ -37,6 +37,8 @@ class RunPaths(Generic[PathT]):
         """Logs of a run on several devices."""
         self.msrun_logs = self.logs / "msrun"
         """Where msrun writes; the logs of its workers are links to those of the devices."""
+        self.plog = self.logs / "plog"
+        """Where CANN writes its own logs."""
         self.stop_request = path / "stop"
         """Made by whoever asks the training to end."""
         self.accepted = path / "accepted"
@@ -75,6 +77,7 @@ class RunPaths(Generic[PathT]):
             self.data,
             self.logs,
             self.msrun_logs,
+            self.plog,
             self.stop_request,
             self.accepted,
             self.title,

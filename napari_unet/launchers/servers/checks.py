@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from napari_unet.launchers.launcher import ignore_progress
 from napari_unet.launchers.servers import scripts
 from napari_unet.launchers.servers.connection import Server
-from napari_unet.launchers.servers.needed_packages import needed_packages
+from napari_unet.launchers.servers.needed_packages import (
+    CANN_PACKAGES,
+    KERNEL_PACKAGES,
+    needed_packages,
+)
 from napari_unet.launchers.servers.profiles import Profile
 from napari_unet.launchers.servers.store import Store
+from training.devices.npu_choice import explain_none, most_together
 from training.devices.npus import Npu, parse_list, parse_table
 from training.errors import UserError
 
@@ -19,6 +25,14 @@ LEAST_PYTHON = (3, 11)
 LEAST_FREE_GIB = 5
 MOST_CLOCK_SECONDS = 60
 _TITLES = {"mindspore": "MindSpore"}
+_INSTALL = {
+    "mindspore": "Install MindSpore there, or set the command line that activates its environment.",
+    **dict.fromkeys(
+        CANN_PACKAGES,
+        "Name CANN's set_env.sh in the profile: it puts this package on PYTHONPATH, and what "
+        "activates Python must keep it there.",
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -83,7 +97,8 @@ async def _check_node(server: Server, devices: int) -> list[Check]:
     ]
     try:
         store = await Store.open(server, ignore_progress)
-        facts = await server.run(scripts.inspect(profile, store.folder), timeout=300)
+        source = await store.put_source()
+        facts = await server.run(scripts.inspect(profile, store.folder, source), timeout=300)
     except UserError as error:
         return [*reached, Check("working folder", False, error.problem, error.remedy)]
     return [*reached, *judge(profile, facts, devices, time.time())]
@@ -105,10 +120,12 @@ def judge(profile: Profile, facts: str, devices: int, now: float) -> list[Check]
     """
     found = _sections(facts)
     npus = _list_npus(found)
-    uses_npus = profile.device == "ascend" or (profile.device == "auto" and bool(npus))
-    checks = [_check_python(found), *_check_packages(found)]
+    can_train = any(npu.can_train for npu in npus)
+    uses_npus = profile.device == "ascend" or (profile.device == "auto" and can_train)
+    checks = [_check_python(found), *_check_packages(found, needed_packages())]
     if uses_npus:
-        checks += [_check_cann(found), _check_npus(npus, devices)]
+        checks += [_check_cann(found), *_check_packages(found, KERNEL_PACKAGES, "CANN's packages")]
+        checks += [_check_npus(npus, devices)]
     else:
         checks += [Check("devices", True, f"no NPU is used; {devices} workers on the CPU")]
     return [*checks, _check_disk(found), _check_clock(found, now)]
@@ -138,24 +155,24 @@ def _check_python(found: dict[str, str]) -> Check:
     return Check("Python", False, f"{text[0]}.", remedy)
 
 
-def _check_packages(found: dict[str, str]) -> list[Check]:
-    """MindSpore, and all else that the training imports, on a line of its own if it is missing."""
+def _check_packages(
+    found: dict[str, str], packages: Mapping[str, str], title: str = "packages"
+) -> list[Check]:
+    """All that must be imported, and each that can't be on a line of its own."""
     versions, problems = {}, []
-    for package, name in needed_packages().items():
+    for package, name in packages.items():
         text = (found.get(f"package-{name}", "").splitlines() or ["it does not answer"])[-1]
         if text.startswith("version "):
             versions[package] = text.removeprefix("version ")
             continue
         if f"No module named '{name}'" in text:
             text = "it is missing"
-        remedy = (
-            "Install MindSpore there, or set the command line that activates its environment."
-            if package == "mindspore"
-            else f"Install it in that environment: python -m pip install {package}."
+        remedy = _INSTALL.get(
+            package, f"Install it in that environment: python -m pip install {package}."
         )
         problems.append(Check(_TITLES.get(package, package), False, f"{text}.", remedy))
     listed = ", ".join(" ".join((name, number)).strip() for name, number in versions.items())
-    return [Check("packages", True, listed), *problems] if versions else problems
+    return [Check(title, True, listed), *problems] if versions else problems
 
 
 def _check_cann(found: dict[str, str]) -> Check:
@@ -167,14 +184,18 @@ def _check_cann(found: dict[str, str]) -> Check:
 
 
 def _check_npus(npus: list[Npu], devices: int) -> Check:
-    busy = [str(npu.id) for npu in npus if npu.is_busy]
-    free = [str(npu.id) for npu in npus if not npu.is_busy]
+    able = [npu for npu in npus if npu.can_train]
+    if npus and not able:
+        return Check("NPUs", False, explain_none(npus), "Train on its CPU: --device cpu.")
+    busy = [str(npu.id) for npu in able if npu.is_busy]
+    free = [str(npu.id) for npu in able if not npu.is_busy]
     text = f"{len(npus)} found; free: {', '.join(free) or 'none'}"
     if busy:
         text += f"; busy: {', '.join(busy)}"
-    if len(free) >= devices:
+    few = most_together(npus)
+    if few >= devices:
         return Check("NPUs", True, text)
-    remedy = f"Wait until {devices} are free, or train on fewer: --devices {len(free)}."
+    remedy = f"Wait until {devices} are free, or train on fewer: --devices {few}."
     if not free:
         remedy = "Wait until some are free." if npus else "Check the driver: npu-smi info."
     return Check("NPUs", False, f"{text}.", remedy)

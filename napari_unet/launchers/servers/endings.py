@@ -7,6 +7,7 @@ from training.errors import UserError
 from training.runs.event_log import failed_event
 from training.runs.events import Failed
 
+SHOWN_LINES = 20
 RESUME = "Resume the run: it goes on from its newest checkpoint."
 
 
@@ -20,7 +21,8 @@ def ending_event(facts: str, server: str) -> Failed:
     server : str
         The server's name.
     """
-    return failed_event(_explain(facts, server), _log(facts))
+    last = "\n".join(_log(facts).splitlines()[-SHOWN_LINES:])
+    return failed_event(_explain(facts, server), last)
 
 
 def _explain(facts: str, server: str) -> UserError:
@@ -29,7 +31,7 @@ def _explain(facts: str, server: str) -> UserError:
     started_at, boot = values.get("started-at", ""), values.get("boot", "")
     if started_at and started_at != boot:
         return UserError(f"{server} was rebooted while the run was going on.", RESUME)
-    cause = find_cause(log, is_disk_full=values.get("free") == "0")
+    cause = find_cause(log.splitlines(), is_disk_full=values.get("free") == "0")
     if cause is not None:
         problem = f"The training on {server} ended. {cause.problem}"
         return UserError(problem, f"{cause.remedy} {RESUME}".lstrip())

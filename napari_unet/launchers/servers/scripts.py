@@ -6,12 +6,14 @@ import shlex
 from pathlib import PurePosixPath
 from posixpath import basename, dirname, join
 
-from napari_unet.launchers.servers.needed_packages import needed_packages
+from napari_unet.launchers.servers.needed_packages import KERNEL_PACKAGES, needed_packages
 from napari_unet.launchers.servers.profiles import Profile
 from napari_unet.launchers.servers.record import RUN_ID
 from napari_unet.launchers.servers.working_folder import WorkingFolder
+from training.devices.cann import CANN_PLACES
+from training.devices.failures import SEARCHED_LINES
 from training.devices.node_link import LAUNCH_KEY
-from training.devices.npus import CANN_PLACES, SMI_PLACES
+from training.devices.npus import SMI_PLACES
 from training.devices.run_processes import RUN_MARK
 from training.errors import UserError
 from training.runs.run_paths import RunPaths
@@ -32,8 +34,10 @@ for name in sys.argv[1:]:
 _ASCEND_FOLDERS = ("/usr/local/Ascend", "$HOME/Ascend")
 
 
-def activation(profile: Profile, source: str = "") -> str:
+def activation(profile: Profile, source: str) -> str:
     """Set ``$python`` to the server's Python, with CANN and the training source to be found.
+
+    CANN's packages stay on PYTHONPATH, where its ``set_env.sh`` puts hccl and te.
 
     Parameters
     ----------
@@ -42,24 +46,32 @@ def activation(profile: Profile, source: str = "") -> str:
     source : str
         Folder of the uploaded source. Its own tifffile is used where Python has none.
     """
-    places = [shlex.quote(profile.cann)] if profile.cann else []
+    places, of_python = [shlex.quote(profile.cann)] if profile.cann else [], []
     if profile.device != "cpu" and not places:
         places = [f'"{folder}"/{place}' for folder in _ASCEND_FOLDERS for place in CANN_PLACES]
-    cann = f"""
+        of_python = [f'"$CONDA_PREFIX"/Ascend/{place}' for place in CANN_PLACES]
+    without_tifffile = shlex.quote(f"{source}/without-tifffile")
+    return f"""
 cann=
-for place in {" ".join(places)}; do
-  if [ -r "$place" ]; then cann=$place; . "$place" >/dev/null; break; fi
-done"""
-    path = f"""
-PYTHONPATH={shlex.quote(source)}
-if ! "$python" -P -c 'import importlib.util as u, sys; sys.exit(not u.find_spec("tifffile"))'
-then PYTHONPATH=$PYTHONPATH:{shlex.quote(source + "/without-tifffile")}; fi
-export PYTHONPATH"""
-    return f"""{cann if places else "cann="}
+{_source_first(places)}
 {profile.activate}
+{_source_first(of_python)}
 python=$(command -v python || command -v python3) ||
   {{ echo "There is no python on the PATH" >&2; return 1; }}
-{path if source else ""}"""
+PYTHONPATH={shlex.quote(source)}${{PYTHONPATH:+:$PYTHONPATH}}
+if ! "$python" -P -c 'import importlib.util as u, sys; sys.exit(not u.find_spec("tifffile"))'
+then PYTHONPATH=$PYTHONPATH:{without_tifffile}; fi
+export PYTHONPATH"""
+
+
+def _source_first(places: list[str]) -> str:
+    """Source the first of some scripts that is there, unless CANN was found before."""
+    if not places:
+        return ""
+    return f"""
+for place in {" ".join(places)}; do
+  if [ -z "$cann" ] && [ -r "$place" ]; then cann=$place; . "$place" >/dev/null; fi
+done"""
 
 
 def start(
@@ -105,7 +117,7 @@ cd -- {_quote(run.path)} || return
 echo "boot $(cat /proc/sys/kernel/random/boot_id)"
 echo "started-at $(sed -n 's/.*"boot_id": "\\([^"]*\\)".*/\\1/p' {run.launch.name} 2>/dev/null)"
 echo "free $(df -P -k . | tail -n 1 | awk '{{print $4}}')"
-tail -n 20 {run.log.name} 2>/dev/null
+tail -n {SEARCHED_LINES} {run.log.name} 2>/dev/null
 true"""
 
 
@@ -117,12 +129,18 @@ def append_line(path: PurePosixPath, line: str) -> str:
 printf '%s\\n' {shlex.quote(line)} >> {quoted}"""
 
 
-def inspect(profile: Profile, folder: WorkingFolder) -> str:
-    """Print a server's facts in sections that begin with ``@@<name>``."""
+def inspect(profile: Profile, folder: WorkingFolder, source: str) -> str:
+    """Print a server's facts in sections that begin with ``@@<name>``.
+
+    Packages are imported with the activation that a run has, those of CANN as well.
+    """
     smi = " ".join(f'"{place}"' for place in ("npu-smi", *SMI_PLACES))
+    packages = shlex.join([*needed_packages().values(), *KERNEL_PACKAGES.values()])
     return f"""
 echo @@clock; date +%s
 echo @@disk; df -P -k -- {_quote(folder.path)} | tail -n 1
+echo @@hostname; hostname
+echo @@ports; cat /proc/sys/net/ipv4/ip_local_reserved_ports 2>/dev/null
 smi=
 for place in {smi}; do
   if command -v "$place" >/dev/null; then smi=$place; break; fi
@@ -132,11 +150,11 @@ echo @@npu-list; [ -n "$smi" ] && timeout 30 "$smi" info -l 2>/dev/null
 echo @@npu-files; ls /dev 2>/dev/null | grep '^davinci[0-9][0-9]*$'
 echo @@activation
 (
-{activation(profile)}
+{activation(profile, source)}
 echo @@cann; echo "$cann"
 echo @@python; "$python" -c 'import platform; print(platform.python_version())'
 echo @@packages
-timeout 180 "$python" -P -c {shlex.quote(_IMPORT)} {shlex.join(needed_packages().values())}
+timeout 180 "$python" -P -c {shlex.quote(_IMPORT)} {packages}
 ) 2>&1
 true"""
 

@@ -16,6 +16,8 @@ import pytest
 from napari_unet.launchers.local_launcher import LocalLauncher, start_detached
 from napari_unet.runs.run_follower import RunFollower
 from napari_unet.runs.run_list import summarize
+from tests.training.devices.fake_npu_smi import install_npu_smi
+from tests.training.devices.stub_mindspore import StubMindSpore, install_cann, path_with
 from training.config import TrainingConfig, preset_config
 from training.errors import UserError
 from training.runs.process_record import ProcessRecord, is_alive
@@ -45,6 +47,37 @@ def wait_until(is_so: Callable[[], bool], run: RunDirectory) -> None:
     while not is_so():
         assert time.monotonic() < deadline, run.log.read_text()
         time.sleep(0.05)
+
+
+@pytest.mark.parametrize("is_command", [True, False])
+def test_cann_is_sourced_for_a_training_on_an_npu(
+    is_command: bool,
+    launcher: LocalLauncher,
+    config: TrainingConfig,
+    tmp_path: Path,
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By the window, and by ``napari-unet train``."""
+    install_npu_smi(tmp_path, ids=[0, 1], busy=[0])
+    install_cann(home)
+    stub = StubMindSpore(tmp_path)
+    for name, value in {**stub.environment, "PATH": path_with(tmp_path)}.items():
+        monkeypatch.setenv(name, value)
+    assert launcher.list_devices() == ["ascend:0", "ascend:1", "cpu"]
+    config = config.replace(device="ascend")
+    if is_command:
+        (tmp_path / "config.json").write_text(config.to_json())
+        program = Path(sys.executable).with_name("napari-unet")
+        subprocess.run([program, "train", "--config=config.json"], cwd=tmp_path, check=True)
+    else:
+        run = launcher.start(config, "run")
+        wait_until(lambda: not launcher.is_running(run), run)
+    (seen,) = stub.seen()
+    assert (seen["target"], seen["id"]) == ("Ascend", 1)
+    cann = str(home / "Ascend" / "cann")
+    assert seen["environment"]["ASCEND_HOME_PATH"] == cann
+    assert seen["environment"]["PYTHONPATH"].startswith(f"{cann}/site-packages:")
 
 
 def test_a_training_runs_to_its_end_in_a_process_of_its_own(

@@ -11,11 +11,15 @@ RULE = "+" + "=" * 27 + "+" + "=" * 15 + "+" + "=" * 52 + "+"
 
 
 def install_npu_smi(
-    folder: Path, ids: Iterable[int], busy: Iterable[int] = (), has_table: bool = True
+    folder: Path,
+    ids: Iterable[int],
+    busy: Iterable[int] = (),
+    has_table: bool = True,
+    chip: str = "910B3",
 ) -> Path:
     """Write ``npu-smi`` into ``folder``, for the test to put on its PATH."""
     ids, busy = list(ids), set(busy)
-    table = table_910b(ids, busy) if has_table else ""
+    table = table_of(ids, busy, chip) if has_table else ""
     listed = f"\tTotal Count                    : {len(ids)}\n" + "".join(
         f"\n\tNPU ID                         : {id}\n\tChip Count                     : 1\n"
         for id in ids
@@ -37,8 +41,8 @@ def install_npu_smi(
     return command
 
 
-def table_910b(ids: Iterable[int], busy: Iterable[int] = ()) -> str:
-    """What ``npu-smi info`` prints on a 910B server; busy chips have a process each."""
+def table_of(ids: Iterable[int], busy: Iterable[int] = (), chip: str = "910B3") -> str:
+    """What ``npu-smi info`` prints on a server; busy chips have a process each."""
     ids, busy = list(ids), set(busy)
     lines = [
         "+" + "-" * 96 + "+",
@@ -49,7 +53,7 @@ def table_910b(ids: Iterable[int], busy: Iterable[int] = ()) -> str:
     ]
     for id in ids:
         lines += [
-            f"| {id:<5} 910B3               | OK            | 101.8       43        0    / 0    |",
+            f"| {id:<5} {chip:<19} | OK            | 101.8       43        0    / 0    |",
             f"| 0                         | 0000:C{id % 10}:00.0  | 0           0    / 0   "
             f"       {30113 if id in busy else 3318} / 65536         |",
             RULE,

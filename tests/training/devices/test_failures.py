@@ -51,19 +51,19 @@ def write_log(tmp_path: Path) -> Callable[[str], RunDirectory]:
 
 @pytest.mark.parametrize(("log", "sentence", "advice"), LOGS)
 def test_a_log_tells_why_its_process_ended(log: str, sentence: str, advice: str) -> None:
-    cause = find_cause(log, is_disk_full=False)
+    cause = find_cause(log.splitlines(), is_disk_full=False)
     assert cause is not None
     assert cause.problem == sentence
     assert advice in cause.remedy
 
 
 def test_a_log_without_an_error_tells_nothing() -> None:
-    assert find_cause("step: 3\nNo Error: here", is_disk_full=False) is None
-    assert find_cause("", is_disk_full=False) is None
+    assert find_cause(["step: 3", "No Error: here"], is_disk_full=False) is None
+    assert find_cause([], is_disk_full=False) is None
 
 
 def test_a_full_disk_is_a_cause_whatever_the_log_says() -> None:
-    cause = find_cause("step: 3", is_disk_full=True)
+    cause = find_cause(["step: 3"], is_disk_full=True)
     assert cause is not None
     assert cause.problem == "The disk is full."
 

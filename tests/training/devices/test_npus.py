@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.training.devices.fake_npu_smi import install_npu_smi
-from training.devices.npus import find_cann, find_npus, parse_table
+from training.devices.npus import VISIBLE, find_npus, parse_table
 
 A3_TABLE = """\
 | NPU   Name                | Health        | Power(W)    Temp(C)           Hugepages-Usage(page)|
@@ -90,15 +90,42 @@ def test_two_chips_a_card_have_their_physical_ids() -> None:
     assert [npu.id for npu in npus if npu.is_busy] == [1, 2, 3]  # a process, memory, load
 
 
-@pytest.mark.parametrize("place", ["cann/set_env.sh", "ascend-toolkit/set_env.sh"])
-def test_cann_is_found_for_all_users_and_for_one(
-    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("visible", "ids"),
+    [("4,5,6,7", [4, 5, 6, 7]), ("1, 2", [1]), ("1,3,8,2", [1, 3]), ("", []), ("none", [])],
+)
+def test_only_visible_npus_are_found_as_cann_reads_their_numbers(
+    visible: str, ids: list[int], path_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    home, root = tmp_path / "home", tmp_path / "Ascend"
-    monkeypatch.setenv("HOME", str(home))
-    assert find_cann(root) is None
-    for folder in (home / "Ascend", root):
-        script = folder / place
-        script.parent.mkdir(parents=True)
-        script.touch()
-        assert find_cann(root) == script
+    install_npu_smi(path_folder, ids=range(8))
+    monkeypatch.setenv(VISIBLE, visible)
+    assert [npu.id for npu in find_npus()] == ids
+    assert [npu.number for npu in find_npus()] == ids
+
+
+def test_cann_numbers_the_npus_of_a_container_from_zero(
+    path_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install_npu_smi(path_folder, ids=[4, 5, 6, 7])
+    monkeypatch.setenv(VISIBLE, "1,2")
+    assert [(npu.id, npu.number) for npu in find_npus()] == [(5, 1), (6, 2)]
+
+
+@pytest.mark.parametrize(
+    ("chip", "can_train", "is_in_fours"),
+    [
+        ("910A", True, True),
+        ("Ascend910ProB", True, True),
+        ("910B", True, True),  # of the first generation
+        ("910B3", True, False),
+        ("Ascend910", True, False),  # an A3
+        ("310P3", False, False),
+        ("Ascend 310", False, False),
+    ],
+)
+def test_chips_are_told_apart(
+    chip: str, can_train: bool, is_in_fours: bool, path_folder: Path
+) -> None:
+    install_npu_smi(path_folder, ids=[0], chip=chip)
+    (npu,) = find_npus()
+    assert (npu.can_train, npu.is_in_fours) == (can_train, is_in_fours)

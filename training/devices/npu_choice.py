@@ -1,0 +1,137 @@
+"""Which NPUs a training takes, of those that are there and free."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from training.devices.npus import VISIBLE, Npu
+from training.errors import UserError
+
+GROUP = 4  # NPUs that are joined with each other on a server with 910A
+TOGETHER = (1, 2, 4, 8)  # how many of these can train together
+
+
+def choose_npus(
+    npus: Sequence[Npu], count: int, ids: Sequence[int] = (), requested: str = "auto"
+) -> list[Npu]:
+    """Choose the NPUs of a training on this machine.
+
+    Parameters
+    ----------
+    npus : sequence of Npu
+        All that may be used.
+    count : int
+        How many are needed.
+    ids : sequence of int
+        The ones wanted, by their ids in ``npu-smi``; empty: the first free ones.
+    requested : str
+        A configuration's ``device``; ``ascend:ID`` asks for one by its id, too.
+
+    Returns
+    -------
+    list of Npu
+        In the order of CANN's numbers, as it wants them in ``ASCEND_RT_VISIBLE_DEVICES``.
+
+    Raises
+    ------
+    UserError
+        If there are not so many, they are busy, or can't train together.
+    """
+    able = [npu for npu in npus if npu.can_train]
+    if not able:
+        raise UserError(explain_none(npus), "Train with --device cpu, or see docs/ascend.md.")
+    _, _, named = requested.partition(":")
+    if named and (count > 1 or (ids and list(ids) != [int(named)])):
+        raise UserError(
+            f"{requested} is a single NPU, but {count} are needed.",
+            "Use --device ascend, and choose with --device_ids.",
+        )
+    wanted = [int(named)] if named else list(ids)
+    chosen = _named(able, count, wanted) if wanted else _first_free(able, count)
+    return sorted(chosen, key=lambda npu: npu.number)
+
+
+def explain_none(npus: Sequence[Npu]) -> str:
+    """Say why none of this machine's NPUs can train."""
+    if not npus:
+        named = f"No NPU is named by {VISIBLE}."
+        return named if VISIBLE in os.environ else "No Ascend NPU is found on this machine."
+    chips = ", ".join(sorted({npu.chip for npu in npus}))
+    return f"The NPUs of this machine are {chips}: MindSpore predicts on them, but can't train."
+
+
+def most_together(npus: Sequence[Npu]) -> int:
+    """Count how many of the free NPUs can train together now."""
+    free = _free(npus)
+    if not any(npu.is_in_fours for npu in npus):
+        return len(free)
+    return max((count for count in TOGETHER if _fitting(free, count)), default=0)
+
+
+def _free(npus: Sequence[Npu]) -> list[Npu]:
+    return [npu for npu in npus if npu.can_train and not npu.is_busy]
+
+
+def _fitting(free: Sequence[Npu], count: int) -> list[Npu]:
+    """The first free NPUs that can train together; fewer where there are none."""
+    if not any(npu.is_in_fours for npu in free):
+        return list(free[:count])
+    groups: dict[int, list[Npu]] = {}
+    for npu in free:
+        groups.setdefault(npu.id // GROUP if count <= GROUP else 0, []).append(npu)
+    return next((group[:count] for group in groups.values() if len(group) >= count), [])
+
+
+def _first_free(npus: Sequence[Npu], count: int) -> list[Npu]:
+    _check_count(npus, count)
+    free = _free(npus)
+    fitting = _fitting(free, count)
+    if len(fitting) == count:
+        return fitting
+    busy = ", ".join(str(npu.id) for npu in npus if npu.is_busy)
+    few = most_together(npus)
+    needed = f"{count} NPUs are needed, but only {len(free)} of {len(npus)} are free"
+    if len(free) >= count:
+        needed = f"{count} NPUs of one group (0 to 3, or 4 to 7) are needed, but no group has them"
+    raise UserError(
+        needed + (f" ({busy} busy)." if busy else "."),
+        f"Wait, or train on fewer: --devices {few}." if few else "Wait for them.",
+    )
+
+
+def _named(npus: Sequence[Npu], count: int, wanted: list[int]) -> list[Npu]:
+    by_id = {npu.id: npu for npu in npus}
+    missing = [str(id) for id in wanted if id not in by_id]
+    if missing:
+        raise UserError(
+            f"There is no NPU {', '.join(missing)} that may be used.",
+            f"There are: {', '.join(str(npu.id) for npu in npus)}.",
+        )
+    busy = [str(id) for id in wanted if by_id[id].is_busy]
+    if busy:
+        raise UserError(
+            f"NPU {', '.join(busy)} is busy.", "Choose others, or wait; npu-smi info shows by what."
+        )
+    if len(set(wanted)) != count:
+        raise UserError(
+            f"{count} NPUs are needed, but {len(set(wanted))} are named.",
+            "Name as many as --devices says.",
+        )
+    _check_count(npus, count)
+    chosen = [by_id[id] for id in sorted(set(wanted))]
+    if len(_fitting(chosen, count)) < count:
+        raise UserError(
+            f"The NPUs {', '.join(str(npu.id) for npu in chosen)} of this {chosen[0].chip} are not "
+            "joined with each other.",
+            "Name some of 0 to 3, or some of 4 to 7, or all eight.",
+        )
+    return chosen
+
+
+def _check_count(npus: Sequence[Npu], count: int) -> None:
+    if any(npu.is_in_fours for npu in npus) and count not in TOGETHER:
+        raise UserError(
+            f"{count} NPUs can't train together on a server with {npus[0].chip}.",
+            f"Take 1, 2, 4 or 8: --devices {max(n for n in TOGETHER if n < max(count, 2))}.",
+        )
