@@ -24,9 +24,9 @@ def run(settings: Settings) -> list[Table]:
         rows.append(
             [
                 str(side),
-                *(milliseconds(one.median) for one in (here, there)),
+                *(milliseconds(result.median) for result in (here, there)),
                 f"{1e9 * here.median / side**2:.1f}",
-                *(f"{one.megabytes:.0f}" for one in (here, there)),
+                *(f"{result.megabytes:.0f}" for result in (here, there)),
             ]
         )
     header = ["pixels a side", "here, ms", "PyTorch bfloat16, ms", "here, ns a pixel"]

@@ -63,7 +63,7 @@ def segment(settings: Settings, directory: RunDirectory) -> Path:
 
 
 def evaluate(settings: Settings, fold: int, subject: Path, *options: str) -> Evaluation:
-    """Of a run or a stack of neurons, on the validation slices of a fold."""
+    """Evaluate a run or a stack of neurons on the validation slices of a fold."""
     found = subject.with_suffix(".json")
     command = [NAPARI_UNET, "evaluate", str(subject), "--data", str(settings.data), *options]
     run_process([*command, "--fold", str(fold), "--json", str(found), "--overwrite"])

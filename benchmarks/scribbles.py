@@ -4,8 +4,8 @@
 
 FOLDER holds train-volume.tif and train-labels.tif, such as ISBI's. Strokes are drawn from the
 ground truth as a person paints them: on three training slices of fold 1, at most 1 % of their
-pixels, by a brush of size 1 unless told otherwise. A model is trained on them for at most a
-minute, process start included, and compared with the whole ground truth of the fold's
+pixels, by a brush of size 1 unless ``--width`` says otherwise. A model is trained on them for at
+most a minute, process start included, and compared with the whole ground truth of the fold's
 validation slices. Then the three worst of the training slices without strokes are corrected, by
 the ground truth, and the model learns on for as long again: all other slices show what that
 gave.
@@ -71,10 +71,10 @@ def main() -> None:
         show(f"After correcting slices {worst}", second, after, validation)
         print(json.dumps(load_state(second.events).comparison))
     others = [z for z in range(len(images)) if z not in {*painted, *worst}]
-    told = [float(np.mean([found[z] for z in others])) for found in (before, after)]
-    print(f"Mean soft Dice of the {len(others)} other slices: {told[0]:.4f}, then {told[1]:.4f}")
+    means = [float(np.mean([found[z] for z in others])) for found in (before, after)]
+    print(f"Mean soft Dice of the {len(others)} other slices: {means[0]:.4f}, then {means[1]:.4f}")
     reached = float(np.mean([before[z] for z in validation]))
-    print("Reached" if reached >= LEAST and told[1] > told[0] else "Missed")
+    print("Reached" if reached >= LEAST and means[1] > means[0] else "Missed")
 
 
 def parse_options() -> argparse.Namespace:
@@ -93,7 +93,7 @@ def train(
     run: RunDirectory,
     *start_from: str,
 ) -> None:
-    """Train as a person does, and end when the time is up; tells how long it took."""
+    """Train as a person does, and end when the time is up; print how long it took."""
     file = run.path.with_suffix(".tif")
     write_sparse_labels(file, labels, corrected)
     command = [str(Path(sys.executable).with_name("napari-unet")), "train", "--device", "cpu"]
@@ -124,9 +124,9 @@ def figures(
 
 
 def show(title: str, run: RunDirectory, found: list[float], validation: list[int]) -> None:
-    told = load_state(run.events).best_soft_dice
+    reported = load_state(run.events).best_soft_dice
     mean = np.mean([found[z] for z in validation])
-    print(f"{title}: soft Dice {mean:.4f} on fold {FOLD}; {told:.4f} on what was held out")
+    print(f"{title}: soft Dice {mean:.4f} on fold {FOLD}; {reported:.4f} on what was held out")
 
 
 def scribble(

@@ -22,7 +22,7 @@ def run(settings: Settings) -> list[Table]:
     command += QUICK if settings.is_quick else ()
     start = time.monotonic()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    first_step, told = 0.0, []  # (seconds, step, soft Dice, Dice)
+    first_step, validations = 0.0, []  # (seconds, step, soft Dice, Dice)
     is_running = True
     while is_running:
         is_running = process.poll() is None
@@ -31,16 +31,20 @@ def run(settings: Settings) -> list[Table]:
             state = load_state(folder.events)
             if state.steps and not first_step:
                 first_step = now
-            for one in state.evaluations[len(told) :]:
-                told.append((now, one["step"], one["mean"]["soft_dice"], one["mean"]["dice"]))
+            for found in state.evaluations[len(validations) :]:
+                mean = found["mean"]
+                validations.append((now, found["step"], mean["soft_dice"], mean["dice"]))
         time.sleep(POLL)
     if process.returncode != 0:
         raise RuntimeError(f"The training ended with {process.returncode}.")
-    reached = next((f"{one[0]:.1f}" for one in told if one[2] >= PUBLISHED), "not reached")
+    reached = next(
+        (f"{seconds:.1f}" for seconds, _, soft_dice, _ in validations if soft_dice >= PUBLISHED),
+        "not reached",
+    )
     rows = [
         ["first step", f"{first_step:.1f}", "1", "", ""],
-        *([f"validation {n + 1}", f"{one[0]:.1f}", str(one[1]), f"{one[2]:.4f}", f"{one[3]:.4f}"]
-          for n, one in enumerate(told)),
+        *([f"validation {n}", f"{seconds:.1f}", str(step), f"{soft_dice:.4f}", f"{dice:.4f}"]
+          for n, (seconds, step, soft_dice, dice) in enumerate(validations, 1)),
         [f"**soft Dice {PUBLISHED}**", f"**{reached}**", "", "", ""],
         ["end of the process", f"{time.monotonic() - start:.1f}", "", "", ""],
     ]  # fmt: skip

@@ -27,8 +27,8 @@ class OnnxNetwork(nn.Module):
         super().__init__()
         graph = onnx.load(path).graph
         self._constants = {
-            one.name: torch.from_numpy(numpy_helper.to_array(one).copy())
-            for one in graph.initializer
+            weights.name: torch.from_numpy(numpy_helper.to_array(weights).copy())
+            for weights in graph.initializer
         }
         fixed = {node.input[1] for node in graph.node if _folds_pixels(node)}
         self._weights = nn.ParameterDict(
@@ -54,7 +54,9 @@ class OnnxNetwork(nn.Module):
         values = {"image": image}
         result = image
         for node in self._nodes:
-            attributes = {one.name: onnx.helper.get_attribute_value(one) for one in node.attribute}
+            attributes = {
+                field.name: onnx.helper.get_attribute_value(field) for field in node.attribute
+            }
             result = getattr(self, f"_{node.op_type.lower()}")(node, values, attributes)
             values[node.output[0]] = result
         return result
@@ -102,7 +104,7 @@ class OnnxNetwork(nn.Module):
 
 def _folds_pixels(node: Any) -> bool:
     """Whether it is the convolution, the only one with strides, that is a pixel unshuffle."""
-    return node.op_type == "Conv" and any(one.name == "strides" for one in node.attribute)
+    return node.op_type == "Conv" and any(field.name == "strides" for field in node.attribute)
 
 
 def _key(name: str) -> str:

@@ -29,9 +29,9 @@ def run(settings: Settings) -> list[Table]:
         command = [NAPARI_UNET, "predict", str(folder / "model.onnx"), str(stack)]
         command += ["-o", str(folder / "m.tif"), "--overwrite"]
         run_process(command)  # so that all are measured with files in memory
-        found = [run_process(command) for _ in range(settings.repetitions(REPETITIONS))]
-        seconds = statistics.median(one[0] for one in found)
-        rows.append([str(count), f"{seconds:.2f}", f"{max(one[1] for one in found):.0f}"])
+        runs = [run_process(command) for _ in range(settings.repetitions(REPETITIONS))]
+        seconds = statistics.median(time for time, _ in runs)
+        rows.append([str(count), f"{seconds:.2f}", f"{max(memory for _, memory in runs):.0f}"])
     how = (
         "`napari-unet predict` with `compact` on slices of 512 x 512 pixels: seconds from the "
         "start of the process to the compressed mask's file, median."

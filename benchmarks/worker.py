@@ -146,7 +146,7 @@ def slices_by(forward: Any, model: Path, side: int, warm_up: int) -> Measure:
     from training.model.model_card import METADATA_KEY, ModelCard
     from training.model.slice_prediction import predict_slice
 
-    properties = {one.key: one.value for one in onnx.load(model).metadata_props}
+    properties = {entry.key: entry.value for entry in onnx.load(model).metadata_props}
     card = ModelCard.from_json(properties[METADATA_KEY])
     [page] = random_stack(side, 1)
     return timed(lambda: predict_slice(forward, page, card), warm_up)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from threading import Lock
-from typing import Any, TypedDict, Unpack
+from typing import Any
 
 import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -23,7 +23,7 @@ def default_runs_folder() -> Path:
 
 
 class Settings(BaseModel):
-    """Remembered choices.
+    """Remembered choices; a ValidationError if one is unknown, or its value has another type.
 
     Parameters
     ----------
@@ -58,22 +58,8 @@ class Settings(BaseModel):
     runs_folder_outside: str = ""
 
 
-class SettingsChanges(TypedDict, total=False):
-    """Some of :class:`Settings`, for type checkers."""
-
-    runs_folder: str
-    training: dict[str, Any]
-    followed_run: str
-    is_advanced_open: bool
-    is_loss_logarithmic: bool
-    model: str
-    threshold: float
-    project: str
-    runs_folder_outside: str
-
-
 _lock = Lock()
-_unsaved: dict[Path, SettingsChanges] = {}  # by the file that they could not be written to
+_unsaved: dict[Path, dict[str, Any]] = {}  # by the file that they could not be written to
 
 
 def settings_path() -> Path:
@@ -95,26 +81,25 @@ def load_settings() -> Settings:
     return _valid_part({**saved, **_unsaved.get(path, {})})
 
 
-def remember(**changes: Unpack[SettingsChanges]) -> Settings:
-    """Change some choices in the file, and keep the others.
+def remember(changes: Settings) -> Settings:
+    """Write those choices to the file that ``changes`` was made with, and keep the others there.
 
     May be called from several threads and processes at once. Where the file can't be read or
     written, a person is warned once, and the choices hold until the program ends.
 
-    Raises
-    ------
-    ValidationError
-        If there is no such choice, or its value has another type.
+    Returns
+    -------
+    Settings
+        All choices, as they are now.
     """
-    Settings(**changes)
     path = settings_path()
     with _lock:
-        unsaved: SettingsChanges = {**_unsaved.get(path, {}), **changes}
+        unsaved = {**_unsaved.get(path, {}), **changes.model_dump(exclude_unset=True)}
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with locked(path):
                 settings = _valid_part({**_read(path), **unsaved})
-                # Not model_dump_json: names of files may be no Unicode.
+                # Not model_dump_json: names of files may not be Unicode.
                 document = json.dumps(settings.model_dump(), indent=2) + "\n"
                 write_atomically(path, document.encode(), follow_links=True, is_private=True)
             _unsaved.pop(path, None)

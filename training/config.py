@@ -266,8 +266,8 @@ class TrainingConfig:
         Raises
         ------
         UserError
-            If it is not JSON, or has an unknown option or a bad value; it tells if a newer version
-            wrote it.
+            If it is not JSON, or has an unknown option or a bad value; it says so if a newer
+            version wrote it.
         """
         try:
             document = parse_json(text)

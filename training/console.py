@@ -34,7 +34,7 @@ def say(text: str, *, end: str = "\n", to_stderr: bool = False) -> None:
 
 
 def warn(text: str) -> None:
-    """Print a warning on the standard error; nothing where there is none."""
+    """Print a warning on the standard error, unless it is empty."""
     if text:
         say(f"Warning: {text}", to_stderr=True)
 

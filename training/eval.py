@@ -63,7 +63,7 @@ def evaluate_checkpoint(path: Path, config: TrainingConfig) -> Evaluation:
     network = build_network(card.preset)
     put_weights(network, weights, path)
     evaluation, probabilities = Inference(network, card).validate(data, config.cross_valid_ind)
-    if data.held_out is not None:  # neurons can't be told where labels are missing
+    if data.held_out is not None:  # neurons can't be told apart where labels are missing
         return evaluation
     return evaluation.with_neuron_figures(probabilities, data.membrane)
 

@@ -23,7 +23,7 @@ _COMMANDS = {
     "fetch": "Bring a server's run and its best model home.",
     "servers": "Add, list, test or remove servers to train on.",
     "demo": "Do the whole job on a stack: train, predict, evaluate, export.",
-    "doctor": "Tell what is installed, which devices there are, and what is missing.",
+    "doctor": "Say what is installed, which devices there are, and what is missing.",
 }
 
 

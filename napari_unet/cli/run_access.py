@@ -33,7 +33,7 @@ def runs_folders() -> list[Path]:
 
 
 def find_run(text: str) -> RunDirectory:
-    """The run of a folder or a name; a UserError if there is none."""
+    """The run of a folder or a name; a UserError if it is missing."""
     for path in (Path(text), *(folder / text for folder in runs_folders())):
         if (path / "config.json").exists():
             return RunDirectory(path.absolute())

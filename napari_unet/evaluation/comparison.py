@@ -45,7 +45,7 @@ class Comparison:
     predicted_name, truth_name : str
         Names of the layers, for messages and tables.
     convention : LabelConvention
-        Of the truth. Of sparse labels only the painted pixels count.
+        What the truth's values mean. Where they are strokes, only the painted pixels count.
 
     Attributes
     ----------

@@ -140,4 +140,4 @@ class _Numbering:
         """The slice before or after this one that is filled already."""
         place = self.slices.index(index)
         beside = self.slices[max(0, place - 1) : place + 2]
-        return next((one for one in beside if one in self._numbers), None)
+        return next((index for index in beside if index in self._numbers), None)

@@ -51,7 +51,7 @@ def read_card(content: bytes, path: Path) -> ModelCard:
     Raises
     ------
     UserError
-        If there is none, or it can't be read.
+        If it is missing or can't be read.
     """
     return _read_card(_parse(content, path), path)
 

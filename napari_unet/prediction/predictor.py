@@ -187,7 +187,7 @@ def _read_file(path: Path) -> bytes:
 
 def _unusable(path: Path) -> UserError:
     return UserError(
-        f"{path} is a network that can't be used: it is damaged, or none of ours.",
+        f"{path} is a network that can't be used: it is damaged, or napari-unet did not make it.",
         "Give a model that napari-unet exported.",
     )
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import unicodedata
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 from napari_unet.projects.records import (
     IMAGES,
@@ -21,7 +22,7 @@ from napari_unet.projects.records import (
     ProjectChoices,
     ProjectState,
 )
-from napari_unet.settings import SettingsChanges, load_settings, remember
+from napari_unet.settings import Settings, load_settings, remember
 from training.errors import UserError
 from training.files.atomic_files import UnwritableError, remove_leftovers, write_atomically
 from training.files.untrusted_files import is_inside, read_document
@@ -76,7 +77,7 @@ class Project:
 
     @classmethod
     def open(cls, folder: Path) -> Project:
-        """A project that is there already; a UserError if there is none."""
+        """A project that is there already; a UserError if it is not."""
         project = cls(folder)
         if not project.document.is_file():
             raise UserError(f"{folder} holds no {DOCUMENT}.", "Choose the folder of a project.")
@@ -179,7 +180,7 @@ def project_settings(project: Project) -> ProjectChoices:
 def enter_project(project: Project, kept: ProjectChoices) -> None:
     """Take a project's choices, and make new runs in it."""
     settings = load_settings()
-    chosen: SettingsChanges = {
+    chosen: dict[str, Any] = {
         "project": str(project.folder),
         "runs_folder": str(project.runs),
         "model": "",
@@ -192,11 +193,11 @@ def enter_project(project: Project, kept: ProjectChoices) -> None:
         chosen["threshold"] = kept.threshold
     if not settings.project:
         chosen["runs_folder_outside"] = settings.runs_folder
-    remember(**chosen)
+    remember(Settings(**chosen))
 
 
 def leave_project() -> None:
     """Make new runs where they were made before."""
     settings = load_settings()
     outside = settings.runs_folder_outside or settings.runs_folder
-    remember(project="", runs_folder=outside, runs_folder_outside="")
+    remember(Settings(project="", runs_folder=outside, runs_folder_outside=""))

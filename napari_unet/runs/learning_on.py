@@ -11,7 +11,7 @@ from napari_unet.launchers.launcher import new_run_name
 from napari_unet.launchers.local_launcher import LocalLauncher
 from napari_unet.runs.run_list import list_runs
 from napari_unet.runs.training_sources import LayerData, start_training
-from napari_unet.settings import load_settings, remember
+from napari_unet.settings import Settings, load_settings, remember
 from training.config import FOLDS, TrainingConfig, format_numbers, preset_config
 from training.errors import UserError
 from training.files.append_files import open_to_append
@@ -52,7 +52,7 @@ def learn_on(data: LayerData) -> RunDirectory:
 def use(run: RunDirectory) -> RunDirectory:
     """Use a run's model from now on, better or not."""
     accept(run)
-    remember(model=str(run.path))
+    remember(Settings(model=str(run.path)))
     return run
 
 
@@ -66,7 +66,7 @@ def use_if_better(run: RunDirectory) -> bool:
     """
     is_taken = takes_place(run)
     if is_taken:
-        remember(model=str(run.path))
+        remember(Settings(model=str(run.path)))
     return is_taken
 
 

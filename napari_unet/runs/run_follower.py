@@ -34,7 +34,7 @@ class RunFollower:
             Whether anything changed.
         """
         was_running = self.is_running
-        # Asked first: a process that ends meanwhile has then told all in its events.
+        # Asked first: a process that ends meanwhile has then written all its events.
         self.is_running = self.launcher.is_running(self.run)
         self.launcher.refresh(self.run)
         inode = self.run.events.stat().st_ino if self.run.events.exists() else 0

@@ -79,7 +79,7 @@ def list_runs(folder: Path) -> list[RunSummary]:
 
 
 def summarize(run: RunDirectory) -> RunSummary:
-    """One run's row; what can't be read of it is told in ``problem``."""
+    """One run's row; ``problem`` says what of it can't be read."""
     return _RunReader(run).summarize()
 
 
@@ -187,6 +187,6 @@ def _summaries(folder: Path) -> Iterator[RunSummary]:
 def _mark(path: Path) -> _FileMark | None:
     try:
         status = path.stat()
-    except OSError:  # there is none, or none that can be reached
+    except OSError:  # it is missing, or can't be reached
         return None
     return _FileMark(status.st_ino, status.st_size, status.st_mtime_ns)

@@ -245,7 +245,7 @@ def _device(started: Started) -> str:
 
 
 def _read_png(path: Path) -> NDArray[np.uint8] | None:
-    """An 8-bit grey picture; None as long as there is none: a server's comes after its event."""
+    """An 8-bit grey picture; None until it is there: a server's comes after its event."""
     from PIL import Image
 
     try:
@@ -254,4 +254,4 @@ def _read_png(path: Path) -> NDArray[np.uint8] | None:
                 return None
             return np.asarray(picture)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        return None  # a damaged one is none; PIL raises these
+        return None  # PIL raises these for a damaged one

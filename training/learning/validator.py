@@ -154,7 +154,7 @@ class Validator:
 
 
 def _best_soft_dice(run: RunDirectory) -> float:
-    """Read the soft Dice of the best model so far; 0 if there is none yet."""
+    """Read the soft Dice of the best model so far; 0 before the first."""
     if not run.best.exists():
         return 0.0
     return float(read_metadata(run.best)["soft_dice"])

@@ -48,8 +48,8 @@ def build_onnx(parameters: Parameters, card: ModelCard) -> bytes:
 
     model = _build(OnnxNodes(parameters), card.preset)
     helper.set_model_props(model, {METADATA_KEY: card.to_json()})
-    checker.check_model(model)
     content: bytes = model.SerializeToString()
+    checker.check_model(content)  # which would make these bytes of a model again
     return content
 
 

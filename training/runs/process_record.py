@@ -45,7 +45,7 @@ class ProcessRecord:
 
     @classmethod
     def read(cls, path: Path) -> ProcessRecord | None:
-        """The record in a file; None if there is none, or it is damaged."""
+        """The record in a file; None if it is missing or damaged."""
         try:
             document = parse_json(read_document(path))
             pid, began = int(document["pid"]), float(document["began"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 
 import psutil
@@ -111,7 +112,8 @@ class RunDirectory(RunPaths[Path]):
         UserError
             If one of its files or folders is a link to somewhere else.
         """
-        for path in (*self.all(), *self.logs.glob("device*")):
+        folders = (self.path, self.checkpoints, self.logs)
+        for path in chain.from_iterable(folder.glob("*") for folder in folders):
             if path.is_symlink() and not is_inside(path, self.path):
                 raise UserError(
                     f"{path} is a link to outside of the run.",
@@ -204,7 +206,7 @@ class RunDirectory(RunPaths[Path]):
         """
         try:
             lock = open_regular(self.lock)
-        except OSError:  # there is none, or none that a training can have taken
+        except OSError:  # it is missing, or nothing that a training can have taken
             return False
         with lock:
             try:

@@ -62,33 +62,6 @@ class RunPaths(Generic[PathT]):
     def name(self) -> str:
         return self.path.name
 
-    def all(self) -> list[PathT]:
-        """Every path above, without the run's directory itself."""
-        return [
-            self.config,
-            self.events,
-            self.log,
-            self.checkpoints,
-            self.best,
-            self.onnx,
-            self.preview,
-            self.evaluation_json,
-            self.evaluation_csv,
-            self.data,
-            self.logs,
-            self.msrun_logs,
-            self.plog,
-            self.stop_request,
-            self.accepted,
-            self.title,
-            self.process,
-            self.launch,
-            self.remote,
-            self.lock,
-            self.launch_lock,
-            self.mirror_lock,
-        ]
-
     def node_launch_lock(self, node_rank: int) -> PathT:
         """The launch lock of one node; nodes that share a disk have one each."""
         return self.path / f"launch{node_rank}.lock" if node_rank else self.launch_lock

@@ -219,5 +219,5 @@ def _check_clock(found: dict[str, str], now: float) -> Check:
 
 
 def _number(text: str) -> int:
-    """What a server printed as a number; 0 if it is none."""
+    """What a server printed as a number; 0 if it is not one."""
     return int(text) if re.fullmatch(r"[0-9]{1,15}", text) else 0

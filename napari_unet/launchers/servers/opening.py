@@ -81,7 +81,7 @@ async def open_connection(profile: Profile) -> asyncssh.SSHClientConnection:
             f"The key or the SSH configuration for {place} can't be used: {error}.",
             "A key with a passphrase must be in the agent: ssh-add.",
         ) from error
-    except ValueError as error:  # of a name that is none, too
+    except ValueError as error:  # also of what is not a host's name
         raise UserError(
             f"{place} can't be reached: {error}.",
             "Check its address in the profile and its entries in ~/.ssh/config.",

@@ -164,7 +164,7 @@ def profiles_path() -> Path:
 
 
 def load_profiles() -> dict[str, Profile]:
-    """The profiles by name; none if there is no file yet.
+    """The profiles by name; empty if there is no file yet.
 
     Raises
     ------
@@ -186,7 +186,7 @@ def load_profiles() -> dict[str, Profile]:
 
 
 def find_profile(name: str) -> Profile:
-    """The profile of that name; a UserError if there is none."""
+    """The profile of that name; a UserError if it is missing."""
     profiles = load_profiles()
     if name not in profiles:
         known = ", ".join(profiles) or "none yet"

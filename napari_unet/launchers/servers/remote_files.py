@@ -88,7 +88,7 @@ class RemoteFiles:
         await _bounded(self._sftp.rmtree(folder), TREE_SECONDS)
 
     async def read(self, path: RemotePath, most_bytes: int = MOST_BYTES) -> bytes:
-        """The content of a file as large as it is now; empty if there is none.
+        """The content of a file as large as it is now; empty if it is missing.
 
         Raises
         ------

@@ -42,7 +42,7 @@ def activation(profile: Profile, source: str) -> str:
     Parameters
     ----------
     profile : Profile
-        Tells the command line that activates Python, and where CANN is.
+        Says which command line activates Python, and where CANN is.
     source : str
         Folder of the uploaded source. Its own tifffile is used where Python has none.
     """
@@ -96,7 +96,7 @@ def are_running(run_id: str) -> str:
 
 
 def kill(run_id: str) -> str:
-    """Kill every process of the run, look again until there is none, and print what is left."""
+    """Kill every process of the run, look again until all have ended, and print what is left."""
     return f"""
 {_find(run_id)}
 round=0

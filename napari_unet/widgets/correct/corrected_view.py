@@ -59,4 +59,6 @@ class CorrectedView(QWidget):
 
 def slice_links(slices: Iterable[int]) -> str:
     """Numbers of slices as links, in a colour to be read on dark and light ground."""
-    return ", ".join(f'<a href="{one}" style="color: {LINK_COLOR}">{one}</a>' for one in slices)
+    return ", ".join(
+        f'<a href="{index}" style="color: {LINK_COLOR}">{index}</a>' for index in slices
+    )

@@ -34,7 +34,9 @@ class NextRegionView(QWidget):
         """Show that nothing is ranked yet, and whether there is a probability to rank."""
         self._button.setEnabled(is_there)
         self._where.setText("")
-        self._slices.setText("" if is_there else "Predict first: the probability tells it.")
+        self._slices.setText(
+            "" if is_there else "Predict first: regions are ranked by the probability."
+        )
 
     def show_place(self, text: str) -> None:
         """Show which region the canvas shows, or what is done to find it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any
 
 from napari import Viewer
 from napari.layers import Image, Labels
@@ -15,7 +15,7 @@ from qtpy.QtWidgets import QFormLayout, QLabel, QVBoxLayout
 from napari_unet.layers.plugin_layers import corrected_slices, is_tissue, why_not_tissue
 from napari_unet.layers.slices import displayed_slice, nearest_first
 from napari_unet.runs.model_list import list_models
-from napari_unet.settings import SettingsChanges, load_settings, remember
+from napari_unet.settings import Settings, load_settings, remember
 from napari_unet.widgets.common.background import run_in_thread
 from napari_unet.widgets.common.connections import Connections
 from napari_unet.widgets.common.dock import Dock
@@ -234,7 +234,7 @@ class PredictDock(Dock):
         self._image.choose(image)  # it stays, whichever layer is selected next
         result = self._predictions.go_on(model, self._threshold.threshold)
         if result is not former:
-            _remember(model=str(model))
+            _remember(Settings(model=str(model)))
             self._saving.offer(result.mask, result.probability)
             self._search.offer(result)
         return result
@@ -285,7 +285,7 @@ class PredictDock(Dock):
 
     def _on_thresholded(self, done: tuple[PredictedLayers, float]) -> None:
         result, threshold = done
-        _remember(threshold=threshold)
+        _remember(Settings(threshold=threshold))
         result.note_origin()
         result.report_mask_changed()
         self._show_warning()
@@ -327,6 +327,6 @@ def _is_selected(viewer: Viewer) -> Any:
     return lambda layer: layer in viewer.layers.selection
 
 
-def _remember(**choices: Unpack[SettingsChanges]) -> None:
+def _remember(choices: Settings) -> None:
     """Save settings in a thread: writing may block."""
-    run_in_thread(partial(remember, **choices), lambda _: None)
+    run_in_thread(partial(remember, choices), lambda _: None)

@@ -145,7 +145,7 @@ class ProjectDock(Dock):
         self._take.setToolTip(
             "Save here again; what the other window has saved since is kept beside it."
             if is_lost
-            else "Open it again to save here; the other window is told so, and loses nothing."
+            else "Open it again to save here; the other window will say so, and loses nothing."
         )
         self._both.setVisible(kind == "changed")
         self._elsewhere.setVisible(kind in ("failed", "changed", "looking", "lost"))

@@ -12,7 +12,7 @@ from superqt import QElidingLabel
 from napari_unet.runs.run_list import RunSummary, list_runs
 from napari_unet.runs.run_titles import write_title
 from napari_unet.runs.training_places import launcher_for
-from napari_unet.settings import load_settings, remember
+from napari_unet.settings import Settings, load_settings, remember
 from napari_unet.widgets.common.background import run_in_thread
 from napari_unet.widgets.common.dock import Dock, open_dock
 from napari_unet.widgets.common.latest_work import LatestWork
@@ -98,7 +98,7 @@ class RunsDock(Dock):
     def _on_folder_requested(self) -> None:
         folder = QFileDialog.getExistingDirectory(self, "Folder of the runs", str(self._folder))
         if folder:
-            remember(runs_folder=folder)
+            remember(Settings(runs_folder=folder))
             self.set_folder(Path(folder))
 
     def _on_curves_requested(self, summary: RunSummary) -> None:

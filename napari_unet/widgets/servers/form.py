@@ -62,7 +62,10 @@ class ServerForm(QWidget):
 
     def _entries(self) -> list[str]:
         editors = self._editors.values()
-        return [one.currentText() if isinstance(one, QComboBox) else one.text() for one in editors]
+        return [
+            editor.currentText() if isinstance(editor, QComboBox) else editor.text()
+            for editor in editors
+        ]
 
     def profile(self) -> Profile:
         """Read the fields; a UserError if what they say is not a profile."""

@@ -18,7 +18,7 @@ from napari_unet.layers.slices import displayed_slice
 from napari_unet.runs.run_list import RunSummary, list_runs
 from napari_unet.runs.run_offer import offer_run
 from napari_unet.runs.run_progress import RunProgress, failure, interruption
-from napari_unet.settings import load_settings, remember
+from napari_unet.settings import Settings, load_settings, remember
 from napari_unet.widgets.common.background import run_in_thread
 from napari_unet.widgets.common.banner import Banner
 from napari_unet.widgets.common.connections import Connections
@@ -139,7 +139,7 @@ class TrainDock(Dock):
     def _on_start_requested(self) -> None:
         try:
             data, config = self._setup.choices()
-            remember(training=self.form.remembered())
+            remember(Settings(training=self.form.remembered()))
             launcher = self._place.launcher()
         except UserError as error:
             self._buttons.message.tell_error(error)
@@ -263,7 +263,7 @@ class TrainDock(Dock):
     def _on_runs_listed(self, summaries: list[RunSummary]) -> None:
         left = load_settings().followed_run
         if left:
-            remember(followed_run="")
+            remember(Settings(followed_run=""))
         offer = offer_run(summaries, left)
         if offer is None or self._control.run is not None:
             return
@@ -274,10 +274,10 @@ class TrainDock(Dock):
             self.follow(offer.run)
 
     def _on_advanced_toggled(self, is_open: bool) -> None:
-        remember(is_advanced_open=is_open)
+        remember(Settings(is_advanced_open=is_open))
 
     def _on_scale_changed(self, is_logarithmic: bool) -> None:
-        remember(is_loss_logarithmic=is_logarithmic)
+        remember(Settings(is_loss_logarithmic=is_logarithmic))
 
     def _on_theme_changed(self, event: Any) -> None:
         self._progress.curves.set_theme(self._viewer.theme)

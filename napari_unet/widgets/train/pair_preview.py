@@ -131,13 +131,13 @@ def _describe(preview: Preview, convention: LabelConvention) -> str:
             f"{size} pixels<br>Membrane, in blue: {percent(meaning.share)} of what is labelled; "
             "the rest counts as unknown."
         )
-    told = [f"Membrane, in blue: {percent(meaning.share)} ({meaning.reading})"]
-    told += filter(None, [meaning.unlabelled_sentence])
+    lines = [f"Membrane, in blue: {percent(meaning.share)} ({meaning.reading})"]
+    lines += filter(None, [meaning.unlabelled_sentence])
     if meaning.share > MOST_MEMBRANE:
-        told.append("<b>That is a lot of membrane. Invert?</b>")
+        lines.append("<b>That is a lot of membrane. Invert?</b>")
     elif meaning.question:
-        told.append(f"<b>{meaning.question}</b>")
-    return "<br>".join([f"{size} pixels", *told])
+        lines.append(f"<b>{meaning.question}</b>")
+    return "<br>".join([f"{size} pixels", *lines])
 
 
 def _pixmap(rgb: NDArray[np.uint8]) -> QPixmap:

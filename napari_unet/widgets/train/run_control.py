@@ -14,7 +14,7 @@ from napari_unet.launchers.local_launcher import LocalLauncher
 from napari_unet.runs.run_progress import RunProgress
 from napari_unet.runs.training_places import launcher_for
 from napari_unet.runs.training_sources import TrainingData, start_training
-from napari_unet.settings import remember
+from napari_unet.settings import Settings, remember
 from napari_unet.widgets.common.background import run_in_thread
 from napari_unet.widgets.train.run_watcher import RunWatcher
 from training.config import TrainingConfig
@@ -114,7 +114,7 @@ class RunControl(QObject):
     def leave_running(self) -> None:
         """Remember the run, which goes on, so that the next window follows it again."""
         if self.watched is not None:
-            remember(followed_run=str(self.watched.path))
+            remember(Settings(followed_run=str(self.watched.path)))
 
     def _watch(self, run: RunDirectory, launcher: Launcher) -> None:
         self.run, self.launcher, self.is_stopping = run, launcher, False

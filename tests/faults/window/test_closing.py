@@ -23,7 +23,7 @@ from napari_unet.launchers.servers.remote_launcher import RemoteLauncher
 from napari_unet.layers.plugin_layers import add_mask
 from napari_unet.prediction.live_prediction import LivePrediction
 from napari_unet.runs.run_list import summarize
-from napari_unet.settings import load_settings, remember
+from napari_unet.settings import Settings, load_settings, remember
 from napari_unet.widgets.train.dock import TrainDock
 from tests.faults.window.census import wait_for_threads
 from tests.napari_unet.launchers.servers.conftest import (  # noqa: F401  (fixtures)
@@ -59,7 +59,7 @@ StartRun = Callable[[str], RunDirectory]
 @pytest.fixture
 def start_run(tmp_path: Path) -> Iterator[StartRun]:
     """``start_run(phase)`` starts a training that stays in a phase; it is ended by its number."""
-    remember(runs_folder=str(tmp_path / "runs"))
+    remember(Settings(runs_folder=str(tmp_path / "runs")))
     run = RunDirectory(tmp_path / "runs" / "one")
     started: list[psutil.Process] = []
 
@@ -195,7 +195,7 @@ def test_a_run_on_a_server_is_left_or_stopped(
     activate = install_quick_python(tmp_path / "quick python")
     profile = sshd.profile(name="the lab", activate=activate)
     save_profile(profile)
-    remember(runs_folder=str(tmp_path / "runs"))
+    remember(Settings(runs_folder=str(tmp_path / "runs")))
     with closing(RemoteLauncher(profile, tmp_path / "runs")) as launcher:
         run = launcher.start(quick_config(write_data(tmp_path / "data"), 5000), "one")
         viewer = make_napari_viewer(show=True)

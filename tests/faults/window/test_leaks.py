@@ -10,7 +10,7 @@ from napari import Viewer
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import QTimer
 
-from napari_unet.settings import remember
+from napari_unet.settings import Settings, remember
 from napari_unet.widgets.runs.device_log import DeviceLogWindow
 from napari_unet.widgets.servers.dialog import ServerDialog
 from tests.faults.many_events import append_steps, new_run
@@ -34,7 +34,7 @@ def masks(viewer: Viewer, membrane: np.ndarray) -> None:
 def run(tmp_path: Path) -> RunDirectory:
     run = new_run(tmp_path / "runs" / "one", 100)
     append_steps(run, 1, 100)
-    remember(runs_folder=str(run.path.parent))
+    remember(Settings(runs_folder=str(run.path.parent)))
     return run
 
 

@@ -15,7 +15,7 @@ from pytestqt.qtbot import QtBot
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication, QLabel, QTableView
 
-from napari_unet.settings import remember
+from napari_unet.settings import Settings, remember
 from napari_unet.widgets.runs.device_log import DeviceLogWindow
 from napari_unet.widgets.runs.dock import RunsDock
 from napari_unet.widgets.train.dock import TrainDock
@@ -53,7 +53,7 @@ def test_many_runs_are_listed_and_only_what_changed_is_shown_anew(
 ) -> None:
     count = min(scaled(20), 200)
     runs = [new_run(tmp_path / f"run {number}", 100) for number in range(count)]
-    remember(runs_folder=str(tmp_path))
+    remember(Settings(runs_folder=str(tmp_path)))
     dock = RunsDock(make_napari_viewer(show=True))
     qtbot.addWidget(dock)
     dock.show()
@@ -107,7 +107,7 @@ def test_eight_workers_write_while_the_window_reads(
 ) -> None:
     workers, lines = 8, min(scaled(300), 5000)
     run = new_run(tmp_path / "runs" / "run", lines)
-    remember(runs_folder=str(run.path.parent))
+    remember(Settings(runs_folder=str(run.path.parent)))
     viewer = make_napari_viewer(show=True)
     dock: TrainDock = viewer.window.add_plugin_dock_widget(PLUGIN, "Train")[1]
     for rank in range(workers):

@@ -26,7 +26,7 @@ from safetensors.numpy import load_file, save
 
 from napari_unet.projects.project import Project
 from napari_unet.projects.records import LayerRecord, ProjectState
-from napari_unet.settings import remember
+from napari_unet.settings import Settings, remember
 from napari_unet.stacks import napari_writer as writer
 from napari_unet.stacks.incremental_tif import SavedStack
 from tests.faults.writing.campaign import Campaign, Job
@@ -212,7 +212,7 @@ class ProjectSaving:
             SavedStack(project.folder / name, SHAPE, np.uint8).save(stack(seed))
             records.append(LayerRecord(kind=kind, file=name, attributes={"name": kind}))
         project.write(ProjectState(layers=tuple(records), view={"step": [seed, 0, 0]}))
-        remember(model=f"model {seed}")
+        remember(Settings(model=f"model {seed}"))
 
     def check(self, folder: Path, expected: Path) -> None:
         """The project opens."""

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from napari_unet.runs.model_list import list_models
-from napari_unet.settings import remember
+from napari_unet.settings import Settings, remember
 from training.config import preset_config
 from training.runs.event_log import EventLog
 from training.runs.run_directory import RunDirectory
@@ -13,7 +13,7 @@ from training.runs.run_directory import RunDirectory
 @pytest.fixture
 def make_run(tmp_path: Path) -> Callable[..., RunDirectory]:
     """``make_run(name, time, has_model)`` gives a finished run that was started at a time."""
-    remember(runs_folder=str(tmp_path / "runs"))
+    remember(Settings(runs_folder=str(tmp_path / "runs")))
 
     def make(name: str, time: float, has_model: bool = True) -> RunDirectory:
         run = RunDirectory(tmp_path / "runs" / name)
@@ -47,7 +47,7 @@ def test_the_model_of_the_last_prediction_is_preferred_while_it_exists(
     run = make_run("new", 2e9)
     last = tmp_path / "elsewhere.onnx"
     last.write_bytes(b"model")
-    remember(model=str(last))
+    remember(Settings(model=str(last)))
     assert list_models().preferred == last
     last.unlink()
     assert list_models().preferred == run.path

@@ -17,7 +17,7 @@ from pytestqt.qtbot import QtBot
 from qtpy.QtWidgets import QApplication, QDockWidget, QLabel, QPushButton, QTabBar, QTabWidget
 
 from napari_unet.layers.plugin_layers import add_sparse_labels
-from napari_unet.settings import remember
+from napari_unet.settings import Settings, remember
 from napari_unet.widgets.common.dock import Dock, open_dock
 from tests.napari_unet.widgets.layout_faults import faults_of, tab_faults
 from training.config import preset_config
@@ -44,7 +44,7 @@ def window(
 ) -> Iterator[Viewer]:
     """All docks, over a volume with labels, strokes and a mask, while a training is running."""
     runs = tmp_path / "runs"
-    remember(runs_folder=str(runs))
+    remember(Settings(runs_folder=str(runs)))
     for name in ("first", "second"):
         model = write_run(runs / name, is_running=False)
         model.onnx.write_bytes(write_model(fold=1).read_bytes())
@@ -85,7 +85,7 @@ HELD_OUT = "Slices 2 and 4 are held out for validation."
 def training(path: Path) -> Iterator[None]:
     """A run that this process holds, as if it trained in it, and that Train follows."""
     write_run(path, is_running=True)
-    remember(followed_run=str(path))
+    remember(Settings(followed_run=str(path)))
     with RunDirectory(path).held():
         yield
 

@@ -16,7 +16,7 @@ from qtpy.QtWidgets import QLabel, QPushButton, QWidget
 from napari_unet.launchers.local_launcher import LocalLauncher
 from napari_unet.layers.plugin_layers import corrected_slices
 from napari_unet.runs.run_list import list_runs
-from napari_unet.settings import remember
+from napari_unet.settings import Settings, remember
 from training.runs.run_state import load_state
 from training.stacks.sparse_labels import read_label_note
 from training.stacks.synthetic import synthetic_stack
@@ -40,7 +40,7 @@ def membrane() -> np.ndarray:
 @pytest.fixture
 def runs_folder(tmp_path: Path) -> Iterator[Path]:
     folder = tmp_path / "runs"
-    remember(runs_folder=str(folder))
+    remember(Settings(runs_folder=str(folder)))
     yield folder
     for summary in list_runs(folder):
         LocalLauncher(folder).cancel(summary.run)

@@ -26,7 +26,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_unet.launchers import local_launcher
-from napari_unet.settings import remember
+from napari_unet.settings import Settings, remember
 from napari_unet.widgets.evaluate.dock import EvaluateDock
 from napari_unet.widgets.train.dock import TrainDock
 from training.runs.event_log import EventLog
@@ -105,7 +105,7 @@ def instant_training(
     write_model: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Trainings end at once, with a model."""
-    remember(runs_folder=str(tmp_path / "runs"))
+    remember(Settings(runs_folder=str(tmp_path / "runs")))
     model = write_model(fold=1).read_bytes()
 
     def finish(run: RunDirectory) -> None:

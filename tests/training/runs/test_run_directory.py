@@ -107,6 +107,22 @@ def test_checkpoints_come_in_the_order_of_their_steps(run: RunDirectory) -> None
     assert run.list_checkpoints() == paths
 
 
+@pytest.mark.parametrize("name", ["stop", "launch1.lock", "checkpoints/best.safetensors", "data"])
+def test_a_link_to_outside_is_refused(run: RunDirectory, tmp_path: Path, name: str) -> None:
+    outside = tmp_path / "own"
+    (run.path / name).symlink_to(outside)
+    with pytest.raises(UserError, match=f"{name} is a link to outside of the run"):
+        run.request_stop()
+    assert not outside.exists() and not run.stop_request.exists()
+
+
+def test_a_link_within_the_run_is_not_refused(run: RunDirectory) -> None:
+    run.log.touch()
+    (run.path / "newest.log").symlink_to(run.log)
+    run.request_stop()
+    assert run.stop_request.exists()
+
+
 def test_one_process_at_a_time_holds_a_run(run: RunDirectory) -> None:
     context = multiprocessing.get_context("spawn")
     with run.held():

@@ -19,7 +19,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_unet.settings import remember
+from napari_unet.settings import Settings, remember
 from napari_unet.widgets.common.text_window import TextWindow
 from napari_unet.widgets.runs import device_log
 from napari_unet.widgets.runs import dock as runs_dock
@@ -44,7 +44,7 @@ def run(tmp_path: Path) -> RunDirectory:
     log.append("stopped", step=2, seconds=65.0)
     log.close()
     run.log.write_text("step: 1\n")
-    remember(runs_folder=str(folder))
+    remember(Settings(runs_folder=str(folder)))
     return run
 
 

@@ -24,7 +24,7 @@ from qtpy.QtWidgets import (
 from napari_unet.launchers.servers.profiles import Profile, load_profiles, save_profile
 from napari_unet.launchers.servers.remote_launcher import RemoteLauncher
 from napari_unet.runs.run_follower import RunFollower
-from napari_unet.settings import remember
+from napari_unet.settings import Settings, remember
 from napari_unet.widgets.runs.device_log import DeviceLogWindow
 from napari_unet.widgets.servers.dialog import ServerDialog
 from napari_unet.widgets.servers.form import ServerForm
@@ -75,7 +75,7 @@ def test_training_on_a_server_looks_like_training_here(
     unknown_sshd: Sshd, make_napari_viewer: Any, qtbot: QtBot, tmp_path: Path
 ) -> None:
     folder = tmp_path / "my runs"
-    remember(runs_folder=str(folder))
+    remember(Settings(runs_folder=str(folder)))
     activate = install_quick_python(tmp_path / "quick python")
     save_profile(unknown_sshd.profile(name="the lab", activate=activate, devices=2))
     viewer = make_napari_viewer(show=True)
@@ -103,7 +103,7 @@ def test_a_resume_goes_on_once_the_server_s_key_is_accepted(
     sshd: Sshd, qtbot: QtBot, home: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / "my runs"
-    remember(runs_folder=str(folder))
+    remember(Settings(runs_folder=str(folder)))
     activate = install_quick_python(tmp_path / "quick python")
     profile = sshd.profile(activate=activate)
     save_profile(profile)

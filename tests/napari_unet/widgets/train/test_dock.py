@@ -15,7 +15,7 @@ from qtpy.QtWidgets import QApplication, QLabel, QMessageBox, QPushButton, QTabW
 
 from napari_unet.launchers.local_launcher import LocalLauncher
 from napari_unet.runs.run_list import list_runs, summarize
-from napari_unet.settings import load_settings, remember
+from napari_unet.settings import Settings, load_settings, remember
 from napari_unet.widgets.train.dock import TrainDock
 from training.config import TrainingConfig, preset_config
 from training.runs.run_directory import RunDirectory
@@ -32,7 +32,7 @@ OpenDock = Callable[[], tuple[Any, TrainDock]]
 @pytest.fixture
 def runs_folder(tmp_path: Path) -> Iterator[Path]:
     folder = tmp_path / "runs of 'tests'"
-    remember(runs_folder=str(folder))
+    remember(Settings(runs_folder=str(folder)))
     yield folder
     for summary in list_runs(folder):
         LocalLauncher(folder).cancel(summary.run)
@@ -299,7 +299,7 @@ def test_labels_opened_after_their_images_are_taken(
 
 
 def test_the_form_remembers_the_last_training(make_napari_viewer: Any, qtbot: QtBot) -> None:
-    remember(training={"preset": "medical", "lr": 0.003, "steps": -1, "gone": 1})
+    remember(Settings(training={"preset": "medical", "lr": 0.003, "steps": -1, "gone": 1}))
     dock = TrainDock(make_napari_viewer())
     qtbot.addWidget(dock)
     config = dock.form.config()
