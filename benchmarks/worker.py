@@ -39,7 +39,7 @@ def mindspore_step(material: str, preset: str, steps: int, warm_up: int = WARM_U
     config = preset_config(preset, batchsize=len(batch.images))
     learner = Learner(config, ModelCard(preset, Scaling("uint8", 0.0, 255.0)), device, 1000)
     numbers = iter(range(1, 1000))
-    return timed(lambda: learner.step(next(numbers), batch, False), warm_up, steps)
+    return time_calls(lambda: learner.step(next(numbers), batch, False), warm_up, steps)
 
 
 def torch_step(
@@ -73,7 +73,7 @@ def torch_step(
             average.update_parameters(network)
         loss.item()
 
-    return timed(step, warm_up, steps)
+    return time_calls(step, warm_up, steps)
 
 
 def torch_slice(model: str, side: int, precision: str, warm_up: int = WARM_UP) -> Measure:
@@ -118,8 +118,8 @@ def our_slice(
     predictor = load_predictor(model, precision=precision, is_parallel=is_parallel)
     stack = random_stack(side, count)
     if not is_parallel:
-        return timed(lambda: predictor.predict_slice(stack[0]), warm_up)
-    measure = timed(lambda: list(predictor.predict(stack)), warm_up)
+        return time_calls(lambda: predictor.predict_slice(stack[0]), warm_up)
+    measure = time_calls(lambda: list(predictor.predict(stack)), warm_up)
     return lambda: measure() / count
 
 
@@ -137,7 +137,7 @@ def open_stack(path: str, reader: str) -> Measure:
         stack = tifffile.imread(path)
         np.asarray(stack[len(stack) // 2])
 
-    return timed(ours if reader == "ours" else whole, 1)
+    return time_calls(ours if reader == "ours" else whole, 1)
 
 
 def slices_by(forward: Any, model: Path, side: int, warm_up: int) -> Measure:
@@ -149,7 +149,7 @@ def slices_by(forward: Any, model: Path, side: int, warm_up: int) -> Measure:
     properties = {entry.key: entry.value for entry in onnx.load(model).metadata_props}
     card = ModelCard.from_json(properties[METADATA_KEY])
     [page] = random_stack(side, 1)
-    return timed(lambda: predict_slice(forward, page, card), warm_up)
+    return time_calls(lambda: predict_slice(forward, page, card), warm_up)
 
 
 def random_stack(side: int, count: int) -> np.ndarray[Any, Any]:
@@ -162,7 +162,7 @@ def torch_precision(precision: str) -> Any:
     return torch.autocast("cpu", torch.bfloat16) if precision == "bf16" else nullcontext()
 
 
-def timed(function: Callable[[], object], warm_up: int, calls: int = 1) -> Measure:
+def time_calls(function: Callable[[], object], warm_up: int, calls: int = 1) -> Measure:
     """Seconds that a call takes, the mean of some; after others that are not measured."""
     for _ in range(warm_up):
         function()

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from training.errors import UserError
 from training.files.atomic_files import write_atomically
-from training.files.file_locks import locked
+from training.files.file_locks import hold_lock
 from training.files.untrusted_files import parse_json, read_document
 from training.metrics.pixel_metrics import DEFAULT_THRESHOLD
 
@@ -97,7 +97,7 @@ def remember(changes: Settings) -> Settings:
         unsaved = {**_unsaved.get(path, {}), **changes.model_dump(exclude_unset=True)}
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with locked(path):
+            with hold_lock(path):
                 settings = _valid_part({**_read(path), **unsaved})
                 # Not model_dump_json: names of files may not be Unicode.
                 document = json.dumps(settings.model_dump(), indent=2) + "\n"

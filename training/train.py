@@ -116,7 +116,7 @@ def train_run(run: RunDirectory) -> int:
     if rank > 0:
         train_as_member(run, config, stop)
         return 0
-    with run.held(), open_to_append(run.log) as log, lossy_output(log):
+    with run.hold(), open_to_append(run.log) as log, lossy_output(log):
         run.remove_leftovers()
         try:
             train_as_member(run, config, stop)

@@ -22,7 +22,7 @@ from napari_unet.text import line
 from training.errors import UserError
 from training.files.append_files import open_to_append
 from training.files.atomic_files import UnwritableError, write_atomically
-from training.files.file_locks import NoLocksError, locked, take_lock
+from training.files.file_locks import NoLocksError, hold_lock, take_lock
 from training.files.untrusted_files import open_regular
 
 LOCK = "lock"
@@ -151,7 +151,7 @@ class ProjectLock:
         UserError
             If the folder can't be written, or another window saves for too long.
         """
-        with locked(self._document):
+        with hold_lock(self._document):
             holder = self._holder()
             if holder is not None and not takes_over:
                 raise ProjectInUseError(self._document.parent, holder)
@@ -164,7 +164,7 @@ class ProjectLock:
             self._end()
 
     @contextmanager
-    def held(self) -> Iterator[None]:
+    def hold(self) -> Iterator[None]:
         """Keep others from taking the project over during a ``with`` statement.
 
         Raises
@@ -175,7 +175,7 @@ class ProjectLock:
         file = self._file
         if file is None:
             raise NotHeldError(self._document.parent, self._holder(), self._is_lost)
-        with locked(self._document):
+        with hold_lock(self._document):
             if not _is_at(file, self._path):
                 self._recover()
             yield
@@ -245,7 +245,7 @@ def _holder_by(file: IO[bytes]) -> Holder | None:
 
 
 def _let_go(file: IO[bytes], path: Path, document: Path) -> None:
-    with contextlib.suppress(OSError, UserError), locked(document):
+    with contextlib.suppress(OSError, UserError), hold_lock(document):
         if _is_at(file, path):
             path.unlink()
     file.close()

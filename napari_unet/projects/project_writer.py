@@ -142,7 +142,7 @@ class ProjectWriter:
         UserError
             If something can't be written. Everything else is; the next snapshot tries it again.
         """
-        with self._save_lock, self._lock.held():
+        with self._save_lock, self._lock.hold():
             if snapshot.number <= self._number:
                 return
             self._number = snapshot.number
@@ -181,7 +181,7 @@ class ProjectWriter:
         UserError
             If the project can't be written.
         """
-        with self._save_lock, self._lock.held():
+        with self._save_lock, self._lock.hold():
             changed = [key for key, own in self._files.items() if own.is_changed]
             for key in changed:
                 self._files[key] = self._beside(self._files[key])

@@ -39,14 +39,14 @@ def launch_mark(run_id: str) -> str:
 
 def find_processes(mark: str) -> list[psutil.Process]:
     """List the living processes with the mark of a run or a launch, without the calling one."""
-    return [process for process, _ in _marked(mark)]
+    return [process for process, _ in _list_processes(mark)]
 
 
 def find_workers(mark: str) -> dict[int, int]:
     """Ranks of the training processes with a mark on this machine, by their process ids."""
     return {
         process.pid: int(environment["RANK_ID"])
-        for process, environment in _marked(mark)
+        for process, environment in _list_processes(mark)
         if environment.get("MS_ROLE") == "MS_WORKER" and _is_training(process)
     }
 
@@ -82,7 +82,7 @@ def kill_processes(mark: str, patience: float = 10.0) -> list[psutil.Process]:
     return []
 
 
-def _marked(mark: str) -> Iterator[tuple[psutil.Process, dict[str, str]]]:
+def _list_processes(mark: str) -> Iterator[tuple[psutil.Process, dict[str, str]]]:
     if not mark:
         raise ValueError("Every process without a mark has an empty one.")
     for process in psutil.process_iter():
@@ -98,8 +98,8 @@ def _marked(mark: str) -> Iterator[tuple[psutil.Process, dict[str, str]]]:
 
 
 @contextmanager
-def guarded(mark: str) -> Iterator[None]:
-    """While this process lives, a guard waits to kill all that carries a mark."""
+def kill_at_end(mark: str) -> Iterator[None]:
+    """Have a guard kill all processes with a mark if this one dies before the block ends."""
     guard = subprocess.Popen(
         [sys.executable, "-P", "-m", "training.devices.run_processes"],
         env={**os.environ, RUN_MARK: mark},

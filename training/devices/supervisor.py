@@ -28,7 +28,7 @@ from training.devices.node_link import NodeLink, make_link
 from training.devices.run_processes import (
     RUN_MARK,
     find_workers,
-    guarded,
+    kill_at_end,
     kill_processes,
     launch_mark,
     on_hang_up,
@@ -93,7 +93,7 @@ class Supervisor:
         # What is added from here on is this launch's. Clocks may be set meanwhile.
         if self._job.is_head:
             self._offset = read_summary(self._run.events, RunState(), 0)[1]
-        with guarded(self._mark), make_link(self._job) as link:
+        with kill_at_end(self._mark), make_link(self._job) as link:
             try:
                 failure = self._watch(self._start(), link)
             finally:

@@ -154,7 +154,7 @@ def remove_leftovers(folder: Path, name: str = "") -> None:
 
     What another process is writing just now is left alone.
     """
-    wanted = glob.escape(_shortened(name)) if name else "*"
+    wanted = glob.escape(_shorten(name)) if name else "*"
     left: list[Path] = []
     with contextlib.suppress(OSError):  # too many open files: it is tidied up another time
         left += folder.glob(f".{wanted}.{_RANDOM}{_SUFFIX}")
@@ -165,7 +165,7 @@ def remove_leftovers(folder: Path, name: str = "") -> None:
             path.unlink()
 
 
-def _shortened(name: str) -> str:
+def _shorten(name: str) -> str:
     """Cut a name off where a temporary name would become too long by it."""
     room = _LONGEST_NAME - len(f"..{_RANDOM}{_SUFFIX}")
     encoded = os.fsencode(name)
@@ -188,7 +188,7 @@ def _rights(path: Path, follow_links: bool) -> int | None:
 def _begin(path: Path, rights: int) -> tuple[IO[bytes], Path]:
     """A locked temporary file next to a path, with some rights, less those of the umask."""
     while True:
-        temporary = path.with_name(f".{_shortened(path.name)}.{secrets.token_hex(4)}{_SUFFIX}")
+        temporary = path.with_name(f".{_shorten(path.name)}.{secrets.token_hex(4)}{_SUFFIX}")
         file = _create(temporary, rights | 0o600)
         with contextlib.suppress(OSError):  # a disk without locks: nobody removes anything there
             fcntl.flock(file, fcntl.LOCK_EX)

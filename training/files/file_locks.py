@@ -83,7 +83,7 @@ def take_lock(
 
 
 @contextmanager
-def locked(path: Path, patience: float = PATIENCE) -> Iterator[None]:
+def hold_lock(path: Path, patience: float = PATIENCE) -> Iterator[None]:
     """Keep other processes and threads from changing a file that is read, changed and replaced.
 
     Everyone who changes it has to ask for this lock, which lies in ``.NAME.lock`` next to the

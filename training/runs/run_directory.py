@@ -131,7 +131,7 @@ class RunDirectory(RunPaths[Path]):
             self.stop_request.unlink(missing_ok=True)
 
     @contextmanager
-    def held(self) -> Iterator[None]:
+    def hold(self) -> Iterator[None]:
         """Mark the run as running for as long as this process lives.
 
         The operating system gives the lock back however the process ends.

@@ -98,7 +98,7 @@ class Server:
         """
         connection = await self.connect(is_patient=is_patient)
         mark = secrets.token_hex(8)
-        async with self._translated(connection), asyncio.timeout(timeout):
+        async with self._explain_errors(connection), asyncio.timeout(timeout):
             process = await connection.create_process(
                 "exec bash -l", input=_with_marks(script, mark), encoding=None
             )
@@ -169,7 +169,7 @@ class Server:
     async def files(self, *, is_patient: bool = False) -> AsyncIterator[RemoteFiles]:
         """The server's files. Their errors leave it as :class:`UserError`."""
         connection = await self.connect(is_patient=is_patient)
-        async with self._translated(connection):
+        async with self._explain_errors(connection):
             if self._files is None:
                 async with asyncio.timeout(REQUEST_SECONDS):
                     sftp = await connection.start_sftp_client(
@@ -189,7 +189,9 @@ class Server:
                 self._connection.abort()
 
     @asynccontextmanager
-    async def _translated(self, connection: asyncssh.SSHClientConnection) -> AsyncIterator[None]:
+    async def _explain_errors(
+        self, connection: asyncssh.SSHClientConnection
+    ) -> AsyncIterator[None]:
         """Turn what asyncssh raises into sentences; what breaks the connection drops it."""
         import asyncssh
 

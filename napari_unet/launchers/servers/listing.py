@@ -112,7 +112,7 @@ async def _adopt(profile: Profile, name: str, run: RunDirectory) -> RunDirectory
                 profile=profile, run_id=launch["id"], devices=launch["devices"], paths=paths
             )
         except UserError as error:
-            raise folder.damaged(error) from error
+            raise folder.damage_error(error) from error
         if is_remote(run) and read_record(run).run_id == record.run_id:
             return run
         if not _is_begun(run, config):

@@ -16,7 +16,7 @@ from pydantic import Field, model_validator
 from napari_unet.launchers.servers.document import Document
 from training.errors import UserError
 from training.files.atomic_files import write_atomically
-from training.files.file_locks import locked
+from training.files.file_locks import hold_lock
 from training.files.untrusted_files import parse_json, read_document
 
 MOST_DEVICES = 4096
@@ -280,7 +280,7 @@ def _changing() -> Iterator[dict[str, Profile]]:
     """The profiles to be changed in place; nobody else changes the file meanwhile."""
     path = profiles_path()
     path.parent.mkdir(parents=True, exist_ok=True)
-    with locked(path):
+    with hold_lock(path):
         profiles = load_profiles()
         yield profiles
         documents = [profile.model_dump() for profile in profiles.values()]

@@ -13,7 +13,7 @@ from napari_unet.launchers.servers.profiles import MOST_DEVICES, Profile
 from napari_unet.launchers.servers.working_folder import can_be_run
 from training.errors import UserError
 from training.files.atomic_files import write_atomically
-from training.files.file_locks import locked
+from training.files.file_locks import hold_lock
 from training.files.untrusted_files import parse_json, read_document
 from training.runs.run_directory import RunDirectory
 
@@ -95,7 +95,7 @@ def write_record(run: RunDirectory, record: RemoteRecord) -> None:
 
 def update_record(run: RunDirectory, **changes: Any) -> RemoteRecord:
     """Change a run's record, and keep the rest of it; other processes wait meanwhile."""
-    with locked(run.remote):
+    with hold_lock(run.remote):
         record = read_record(run).replace(**changes)
         write_record(run, record)
     return record
@@ -103,6 +103,6 @@ def update_record(run: RunDirectory, **changes: Any) -> RemoteRecord:
 
 def add_hash(run: RunDirectory, name: str, digest: str) -> None:
     """Add the SHA-256 of a fetched file to a run's record, as :func:`update_record` does."""
-    with locked(run.remote):
+    with hold_lock(run.remote):
         record = read_record(run)
         write_record(run, record.replace(hashes={**record.hashes, name: digest}))

@@ -49,11 +49,11 @@ class RemoteFiles:
 
     async def exists(self, path: RemotePath) -> bool:
         """Whether there is a file or folder of that name."""
-        return bool(await _bounded(self._sftp.exists(path)))
+        return bool(await _wait_at_most(self._sftp.exists(path)))
 
     async def stat(self, path: RemotePath) -> asyncssh.SFTPAttrs:
         """Size, times and type of a file."""
-        return await _bounded(self._sftp.stat(path))
+        return await _wait_at_most(self._sftp.stat(path))
 
     async def list_names(self, folder: RemotePath) -> list[str]:
         """The names in a folder, without ``.`` and ``..``."""
@@ -70,22 +70,22 @@ class RemoteFiles:
 
     async def real_path(self, path: RemotePath) -> str:
         """The absolute path, with all links followed."""
-        return str(await _bounded(self._sftp.realpath(path)))
+        return str(await _wait_at_most(self._sftp.realpath(path)))
 
     async def make_folder(self, path: RemotePath) -> None:
         """Make a folder, and those around it, unless it is there; new ones are this account's."""
         import asyncssh
 
         attributes = asyncssh.SFTPAttrs(permissions=0o700)
-        await _bounded(self._sftp.makedirs(path, attributes, exist_ok=True))
+        await _wait_at_most(self._sftp.makedirs(path, attributes, exist_ok=True))
 
     async def rename(self, path: RemotePath, target: RemotePath) -> None:
         """Give a file another name, that of a file which is there perhaps."""
-        await _bounded(self._sftp.posix_rename(path, target))
+        await _wait_at_most(self._sftp.posix_rename(path, target))
 
     async def remove_tree(self, folder: RemotePath) -> None:
         """Remove a folder with all that is in it."""
-        await _bounded(self._sftp.rmtree(folder), TREE_SECONDS)
+        await _wait_at_most(self._sftp.rmtree(folder), TREE_SECONDS)
 
     async def read(self, path: RemotePath, most_bytes: int = MOST_BYTES) -> bytes:
         """The content of a file as large as it is now; empty if it is missing.
@@ -124,9 +124,9 @@ class RemoteFiles:
 
     async def chunks(self, path: RemotePath, begin: int, end: int) -> AsyncGenerator[bytes, None]:
         """The bytes of a file from one offset to another, or to its end if that comes first."""
-        async with self._opened(path, "rb") as file:
+        async with self._open(path, "rb") as file:
             while begin < end:
-                chunk = bytes(await _bounded(file.read(min(CHUNK, end - begin), begin)))
+                chunk = bytes(await _wait_at_most(file.read(min(CHUNK, end - begin), begin)))
                 if not chunk:
                     return
                 yield chunk
@@ -135,26 +135,26 @@ class RemoteFiles:
     @asynccontextmanager
     async def create(self, path: RemotePath) -> AsyncIterator[Write]:
         """A new file, or one whose content is replaced; what to write its bytes with."""
-        async with self._opened(path, "wb") as file:
+        async with self._open(path, "wb") as file:
 
             async def write(content: bytes) -> None:
-                await _bounded(file.write(content))
+                await _wait_at_most(file.write(content))
 
             yield write
 
     @asynccontextmanager
-    async def _opened(self, path: RemotePath, mode: str) -> AsyncIterator[Any]:
-        file: Any = await _bounded(self._sftp.open(path, mode, encoding=None))
+    async def _open(self, path: RemotePath, mode: str) -> AsyncIterator[Any]:
+        file: Any = await _wait_at_most(self._sftp.open(path, mode, encoding=None))
         try:
             yield file
         except (TimeoutError, asyncio.CancelledError):
             raise  # the server would be waited for once more
         except BaseException:
-            await _bounded(file.close())
+            await _wait_at_most(file.close())
             raise
-        await _bounded(file.close())
+        await _wait_at_most(file.close())
 
 
-async def _bounded(request: Awaitable[Result], seconds: float = 0) -> Result:
+async def _wait_at_most(request: Awaitable[Result], seconds: float = 0) -> Result:
     async with asyncio.timeout(seconds or REQUEST_SECONDS):
         return await request

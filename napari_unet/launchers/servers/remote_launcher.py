@@ -199,7 +199,7 @@ class RemoteLauncher:
             raise UserError(
                 f"The run {run.name} has no device {rank}.", f"It has 0 to {record.devices - 1}."
             )
-        folder = self._watched(record)[node]
+        folder = self._nodes_to_read(record)[node]
         mirror = Mirror(run, folder)
         return wait_for(mirror.copy_device_log(rank))
 
@@ -227,7 +227,7 @@ class RemoteLauncher:
         await self._launch(run, update_record(run, paths=tuple(paths)))
 
     async def _launch(self, run: RunDirectory, record: RemoteRecord) -> None:
-        nodes = self._controlled(run)
+        nodes = self._nodes_to_change(run)
         for folder in nodes:
             await folder.check_owner(record.run_id)
         await share_checkpoint(nodes)
@@ -248,13 +248,13 @@ class RemoteLauncher:
 
     async def _stop(self, run: RunDirectory) -> None:
         run_id = read_record(run).run_id
-        for folder in self._controlled(run):
+        for folder in self._nodes_to_change(run):
             await folder.check_owner(run_id)
             await folder.server.run(scripts.request_stop(folder))
 
     async def _cancel(self, run: RunDirectory, *, delete: bool) -> None:
         run_id = read_record(run).run_id
-        nodes = self._controlled(run)
+        nodes = self._nodes_to_change(run)
         for folder in nodes:
             left = await folder.server.count(scripts.kill(run_id))
             if left:
@@ -289,7 +289,7 @@ class RemoteLauncher:
         """Whether processes of the run are alive on any of its servers; looked at now and then."""
         if time.monotonic() < self._alive_times.get(run.path, 0) and not mirror.has_ending:
             return True
-        for folder in self._watched(record):  # the first one has some as long as all is well
+        for folder in self._nodes_to_read(record):  # the first one has some as long as all is well
             if await folder.server.count(scripts.are_running(record.run_id), is_patient=True):
                 self._alive_times[run.path] = time.monotonic() + ALIVE_SECONDS
                 return True
@@ -317,7 +317,7 @@ class RemoteLauncher:
         record = read_record(run)
         if load_state(run.events).status not in ("waiting", "running") or self._unknown(record):
             return
-        folder = self._watched(record)[0]
+        folder = self._nodes_to_read(record)[0]
         if not await folder.belongs_to(record.run_id):
             return
         facts = await folder.server.run(scripts.why_it_ended(folder))
@@ -325,7 +325,7 @@ class RemoteLauncher:
         await folder.server.run(scripts.append_line(folder.events, line))
         await mirror.copy_events()
 
-    def _controlled(self, run: RunDirectory) -> Nodes:
+    def _nodes_to_change(self, run: RunDirectory) -> Nodes:
         """The servers of a run that may be changed there: the person's profiles name them now.
 
         A record may be a stranger's, and a profile may have been edited since the run was started.
@@ -342,7 +342,7 @@ class RemoteLauncher:
                 "now, so its processes there can't be reached.",
                 "Add that server again: napari-unet servers add.",
             )
-        return self._watched(record)
+        return self._nodes_to_read(record)
 
     def _unknown(self, record: RemoteRecord) -> list[Profile]:
         """The servers of a started run that none of the person's profiles names now."""
@@ -350,7 +350,7 @@ class RemoteLauncher:
         nodes = record.profile.node_profiles() if record.paths else []
         return [node for node in nodes if node.address not in known]
 
-    def _watched(self, record: RemoteRecord) -> Nodes:
+    def _nodes_to_read(self, record: RemoteRecord) -> Nodes:
         """The run's folders to be read, reached as the person's profiles say, if any does."""
         known = known_nodes(self.name)
         nodes = record.profile.node_profiles() if record.paths else []
@@ -362,7 +362,7 @@ class RemoteLauncher:
 
     def _mirror(self, run: RunDirectory, record: RemoteRecord) -> Mirror:
         if run.path not in self._mirrors:
-            self._mirrors[run.path] = Mirror(run, self._watched(record)[0])
+            self._mirrors[run.path] = Mirror(run, self._nodes_to_read(record)[0])
         return self._mirrors[run.path]
 
 

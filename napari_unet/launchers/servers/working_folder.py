@@ -92,10 +92,10 @@ class RunFolder(RunPaths[PurePosixPath]):
             if not isinstance(launch["id"], str) or type(launch["devices"]) is not int:
                 raise TypeError("id or devices is of another type")
         except (ValueError, TypeError, KeyError) as error:
-            raise self.damaged(error) from error
+            raise self.damage_error(error) from error
         return launch
 
-    def damaged(self, error: Exception) -> UserError:
+    def damage_error(self, error: Exception) -> UserError:
         """What to say of a ``launch.json`` that no training wrote."""
         reason = f"{error!s:.99}".rstrip(".")
         return UserError(

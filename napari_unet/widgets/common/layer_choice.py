@@ -95,12 +95,12 @@ class LayerChoice(QComboBox):
         if self._chosen is None or self._chosen not in offered:
             self._is_by_person = False
             return False
-        return self._is_by_person or self._chosen in self._preferred(offered)
+        return self._is_by_person or self._chosen in self._first_choices(offered)
 
     def _pick(self, offered: list[Layer]) -> Layer | None:
-        return next(iter(self._preferred(offered)), None)
+        return next(iter(self._first_choices(offered)), None)
 
-    def _preferred(self, offered: list[Layer]) -> list[Layer]:
+    def _first_choices(self, offered: list[Layer]) -> list[Layer]:
         most = max(map(self._prefers, offered), default=0)
         if not (most or self._takes_any):
             return []

@@ -132,7 +132,7 @@ def test_nothing_is_written_into_pipes(run: RunDirectory, name: str) -> None:
     path.unlink(missing_ok=True)
     os.mkfifo(path)
     write: dict[str, Callable[[], Any]] = {
-        "lock": lambda: run.held().__enter__(),
+        "lock": lambda: run.hold().__enter__(),
         "events.jsonl": lambda: EventLog(run.events),
         "train.log": lambda: LocalLauncher(run.path.parent).resume(run),
         "accepted": lambda: accept(run),
@@ -165,7 +165,7 @@ def test_nothing_is_written_through_links_out_of_a_run(run: RunDirectory, name: 
     launcher = LocalLauncher(run.path.parent)
     with pytest.raises(UserError, match="is a link to outside of the run"):
         launcher.resume(run)
-    with pytest.raises(UserError, match="is a link"), run.held():
+    with pytest.raises(UserError, match="is a link"), run.hold():
         pytest.fail("it was held")
     with pytest.raises(UserError, match="is a link"):
         run.request_stop()

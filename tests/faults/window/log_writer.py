@@ -28,7 +28,7 @@ def write() -> None:
 
 
 if rank == 0:
-    with run.held():
+    with run.hold():
         write()
 else:
     write()

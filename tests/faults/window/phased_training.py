@@ -35,7 +35,7 @@ def start() -> None:
         log.append("step", step=step, epoch=1, loss=0.5, images_per_second=1.0, lr=1e-3)
 
 
-with run.held():
+with run.hold():
     log = EventLog(run.events)
     if phase == "starting":
         wait_for(run.stop_request)

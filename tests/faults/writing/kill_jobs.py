@@ -68,7 +68,7 @@ class Training:
 
     def run(self, folder: Path) -> None:
         run = RunDirectory(folder / "run")
-        with run.held():
+        with run.hold():
             run.remove_leftovers()
             report = Report(run, Device("CPU"))
             files = KeptFiles(run, report)

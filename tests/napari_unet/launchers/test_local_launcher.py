@@ -181,7 +181,7 @@ def test_a_run_started_elsewhere_is_not_killed(
 ) -> None:
     run = RunDirectory(launcher.runs_folder / "other")
     run.create(config)
-    with run.held():
+    with run.hold():
         replace(ProcessRecord.of(os.getpid()), host="another").write(run.process)
         with pytest.raises(UserError, match="started elsewhere"):
             launcher.cancel(run, delete=True)

@@ -52,13 +52,13 @@ def test_a_project_is_held_by_one_window_until_it_lets_go(tmp_path: Path) -> Non
     first = hold(tmp_path)
     with pytest.raises(ProjectInUseError, match=rf"process {os.getpid()} on .+ since \d+ "):
         hold(tmp_path)
-    with first.held():
+    with first.hold():
         pass
     first.release()
     assert not (tmp_path / LOCK).exists()
     second = hold(tmp_path)
     first.release()  # a second time: it is another's now
-    with second.held():
+    with second.hold():
         pass
 
 
@@ -72,24 +72,24 @@ def test_whoever_lost_a_project_learns_it_and_may_take_it_back(tmp_path: Path) -
     second = hold(tmp_path, takes_over=True)
     with (
         pytest.raises(NotHeldError, match="was taken over by another window") as lost,
-        first.held(),
+        first.hold(),
     ):
         pytest.fail("it would have saved")
     assert lost.value.is_lost and not first.is_held
     first.release()
-    with second.held():
+    with second.hold():
         pass
     first.acquire(takes_over=True)
-    with first.held():
+    with first.hold():
         pass
-    with pytest.raises(NotHeldError), second.held():
+    with pytest.raises(NotHeldError), second.hold():
         pytest.fail("it would have saved")
 
 
 def test_who_only_looks_is_told_who_has_it(tmp_path: Path) -> None:
     with (
         pytest.raises(NotHeldError, match="You only look at"),
-        ProjectLock(tmp_path / "project.json").held(),
+        ProjectLock(tmp_path / "project.json").hold(),
     ):
         pytest.fail("it would have saved")
 
@@ -97,7 +97,7 @@ def test_who_only_looks_is_told_who_has_it(tmp_path: Path) -> None:
 def test_a_lock_that_was_deleted_is_made_again(tmp_path: Path) -> None:
     lock = hold(tmp_path)
     (tmp_path / LOCK).unlink()
-    with lock.held():
+    with lock.hold():
         pass
     with pytest.raises(ProjectInUseError):
         hold(tmp_path)

@@ -44,7 +44,7 @@ def test_a_run_without_its_end_or_process_was_interrupted(run: RunDirectory) -> 
 
 
 def test_a_run_whose_lock_is_held_is_running(run: RunDirectory) -> None:
-    with run.held():
+    with run.hold():
         assert summarize(run).status == "running"
 
 

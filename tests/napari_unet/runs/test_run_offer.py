@@ -21,7 +21,7 @@ def make_run(tmp_path: Path) -> Iterator[MakeRun]:
             run = RunDirectory(tmp_path / name)
             run.create(preset_config("compact"))
             if is_running:
-                held.enter_context(run.held())
+                held.enter_context(run.hold())
             return run
 
         yield make

@@ -86,7 +86,7 @@ def training(path: Path) -> Iterator[None]:
     """A run that this process holds, as if it trained in it, and that Train follows."""
     write_run(path, is_running=True)
     remember(Settings(followed_run=str(path)))
-    with RunDirectory(path).held():
+    with RunDirectory(path).hold():
         yield
 
 

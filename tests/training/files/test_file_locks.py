@@ -13,13 +13,13 @@ import pytest
 from tests.refusals import refusing
 from training.errors import UserError
 from training.files.atomic_files import UnwritableError
-from training.files.file_locks import locked
+from training.files.file_locks import hold_lock
 
 HOLD = """
 import sys
 from pathlib import Path
-from training.files.file_locks import locked
-with locked(Path(sys.argv[1])):
+from training.files.file_locks import hold_lock
+with hold_lock(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -27,10 +27,10 @@ COUNT = """
 import sys
 from pathlib import Path
 from training.files.atomic_files import write_atomically
-from training.files.file_locks import locked
+from training.files.file_locks import hold_lock
 path = Path(sys.argv[1])
 for _ in range(50):
-    with locked(path):
+    with hold_lock(path):
         write_atomically(path, str(int(path.read_bytes()) + 1).encode())
 """
 
@@ -61,18 +61,18 @@ def test_changes_by_several_processes_are_all_there(tmp_path: Path) -> None:
 def test_a_lock_that_another_keeps_is_waited_for_within_bounds(tmp_path: Path) -> None:
     path = tmp_path / "file"
     process = hold(path)
-    with pytest.raises(UserError, match=f"changing {path} for 0.1 seconds"), locked(path, 0.1):
+    with pytest.raises(UserError, match=f"changing {path} for 0.1 seconds"), hold_lock(path, 0.1):
         pass
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    with locked(path, 0.1):
+    with hold_lock(path, 0.1):
         assert not path.exists()
 
 
 def test_a_link_in_the_place_of_the_lock(tmp_path: Path) -> None:
     own = tmp_path / "own"
     (tmp_path / ".file.lock").symlink_to(own)
-    with pytest.raises(UnwritableError, match="is a link"), locked(tmp_path / "file"):
+    with pytest.raises(UnwritableError, match="is a link"), hold_lock(tmp_path / "file"):
         pass
     assert not own.exists()
 

@@ -125,7 +125,7 @@ def test_a_link_within_the_run_is_not_refused(run: RunDirectory) -> None:
 
 def test_one_process_at_a_time_holds_a_run(run: RunDirectory) -> None:
     context = multiprocessing.get_context("spawn")
-    with run.held():
+    with run.hold():
         assert run.is_running()
         with context.Pool(1) as pool, pytest.raises(UserError, match="Another process"):
             pool.apply(hold, (run,))
@@ -133,7 +133,7 @@ def test_one_process_at_a_time_holds_a_run(run: RunDirectory) -> None:
 
 
 def hold(run: RunDirectory) -> None:
-    with run.held():
+    with run.hold():
         pass
 
 
@@ -143,7 +143,7 @@ from training.errors import UserError
 from training.runs.run_directory import RunDirectory
 run = RunDirectory(sys.argv[1])
 try:
-    with run.held():
+    with run.hold():
         print("held", run.is_running(), flush=True)
         sys.stdin.read()
 except UserError as error:

@@ -96,5 +96,5 @@ def running(tmp_path: Path) -> Iterator[RunDirectory]:
     run = RunDirectory(tmp_path / "runs" / NAME)
     run.create(preset_config("compact"))
     report_start(run)
-    with run.held():
+    with run.hold():
         yield run
