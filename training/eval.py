@@ -16,6 +16,7 @@ from training.errors import UserError
 from training.learning.mindspore_setup import set_up_mindspore
 from training.metrics.evaluation_report import Evaluation, zoo_line
 from training.model.model_card import ModelCard, describe_model
+from training.model.weight_files import load_weights
 from training.presets.registry import ZOO_PRESET
 from training.stacks.training_set import load_training_set
 from training.train import add_config_options
@@ -50,7 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def evaluate_checkpoint(path: Path, config: TrainingConfig) -> Evaluation:
     """Figures of a checkpoint on the validation slices of the configuration's fold."""
-    from training.learning.checkpoints import load_weights, put_weights
+    from training.learning.checkpoints import put_weights
     from training.learning.inference import Inference
     from training.networks.membrane_network import build_network
 

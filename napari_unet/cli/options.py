@@ -18,7 +18,7 @@ from training.presets.registry import DEFAULT_PRESET
 from training.stacks.label_meaning import LabelMeaning
 from training.stacks.training_pair import find_pair, meaning_of_file
 
-model_argument = click.argument("model", metavar="RUN_OR_ONNX", type=click.Path(path_type=Path))
+model_argument = click.argument("model", metavar="MODEL", type=click.Path(path_type=Path))
 stack_argument = click.argument("stack", metavar="STACK.tif", type=click.Path(path_type=Path))
 device_option = click.option(
     "--device",

@@ -12,7 +12,7 @@ from training.model.model_card import METADATA_KEY, ModelCard
 from training.model.onnx_graph import outline_onnx
 
 MOST_BYTES = 2**31 - 1  # that ONNX files can have
-_REMEDY = "Give a run's folder or model.onnx."
+_REMEDY = "Give a run's folder, model.onnx or a checkpoint."
 _OURS = "Give a model that napari-unet exported."
 
 

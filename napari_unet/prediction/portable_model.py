@@ -1,4 +1,4 @@
-"""The portable model of a run: built from its best weights on this side, where onnx is.
+"""The portable model of weights: built from them on this side, where onnx is.
 
 A server trains with MindSpore alone; what comes home from it is ``best.safetensors``, with the
 model's card inside.
@@ -7,11 +7,12 @@ model's card inside.
 from __future__ import annotations
 
 from contextlib import suppress
+from pathlib import Path
 
 from napari_unet.prediction.model_check import read_onnx
-from training.errors import UserError
 from training.files.atomic_files import UnwritableError, write_atomically
-from training.model.model_card import ModelCard
+from training.model.onnx_graph import build_onnx
+from training.model.saved_model import best_weights, load_model
 from training.runs.run_directory import RunDirectory
 
 
@@ -26,32 +27,23 @@ def portable_model(run: RunDirectory) -> bytes:
     UserError
         If the run has no model yet, or its weights can't be read or are another network's.
     """
-    if run.best.exists():
-        content = _build(run)
-        with suppress(UnwritableError):  # somebody else's run, or a full disk
-            _keep(run, content)
-        return content
-    if run.onnx.exists():
+    if run.onnx.exists() and not run.best.exists():
         return read_onnx(run.onnx)
-    run.read_config()
-    raise UserError(
-        f"The run {run.path} has no model yet.", "Wait until its training has validated once."
-    )
+    content = build_portable(best_weights(run))
+    with suppress(UnwritableError):  # somebody else's run, or a full disk
+        _keep(run, content)
+    return content
 
 
-def _build(run: RunDirectory) -> bytes:
-    from training.model.onnx_graph import build_onnx
-    from training.model.weight_files import read_safetensors
+def build_portable(weights: Path) -> bytes:
+    """Build the ONNX file of a checkpoint, of ours or of the model zoo.
 
-    weights, metadata = read_safetensors(run.best)
-    card = ModelCard.from_json(metadata.get("model_card", ""), source=str(run.best))
-    try:
-        return build_onnx(weights, card)
-    except (KeyError, ValueError, IndexError) as error:
-        raise UserError(
-            f"{run.best} does not hold the weights of the network {card.preset}.",
-            "Copy it again from where it was trained, or train again.",
-        ) from error
+    Raises
+    ------
+    UserError
+        As :func:`training.model.saved_model.load_model`.
+    """
+    return build_onnx(*load_model(weights))
 
 
 def _keep(run: RunDirectory, content: bytes) -> None:

@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from napari_unet.prediction.model_check import read_card, read_onnx
 from napari_unet.prediction.openvino_runtime import compile_network, import_openvino, infer
-from napari_unet.prediction.portable_model import portable_model
+from napari_unet.prediction.portable_model import build_portable, portable_model
 from training.errors import UserError
 from training.model.model_card import ModelCard
+from training.model.saved_model import WEIGHT_SUFFIXES
 from training.model.slice_prediction import predict_slice
 from training.runs.run_directory import RunDirectory
 from training.stacks.scaling import Scaling, Slices, check_pixels
@@ -32,7 +33,8 @@ class Predictor:
     Parameters
     ----------
     model : Path
-        An ONNX file that this package exported.
+        An ONNX file that this package exported, or a checkpoint (``.safetensors``, or the zoo's
+        ``.ckpt``).
     content : bytes or None
         What to take for the file's content; None: it is read.
     device : str
@@ -134,8 +136,9 @@ class Predictor:
         return self._predict_slice(self._card_for([image], scaling), image)
 
     def _card_for(self, stack: Slices, scaling: Scaling | None) -> ModelCard:
-        chosen = self.card.scaling.for_stack(stack) if scaling is None else scaling
-        return dataclasses.replace(self.card, scaling=chosen)
+        if scaling is None:
+            return self.card.for_stack(stack)
+        return dataclasses.replace(self.card, scaling=scaling)
 
     def _predict_slice(self, card: ModelCard, image: NDArray[Any]) -> NDArray[np.float32]:
         return predict_slice(self._forward, image, card, self.tta)
@@ -160,17 +163,19 @@ def _first(waiting: deque[tuple[int, Future[NDArray[np.float32]]]]) -> Any:
     return index, future.result()
 
 
-def load_predictor(run_or_onnx: str | Path, **options: Any) -> Predictor:
-    """The model of a run's folder, or of an ONNX file; options as :class:`Predictor`.
+def load_predictor(model: str | Path, **options: Any) -> Predictor:
+    """The model of a run's folder, an ONNX file or a checkpoint; options as :class:`Predictor`.
 
     Raises
     ------
     UserError
         If there is no such file, the run has no model yet, or it can't be used.
     """
-    path = Path(run_or_onnx)
+    path = Path(model)
     if not path.exists():
-        raise UserError(f"There is no run or model {path}.", "Give a run's folder or model.onnx.")
+        raise UserError(
+            f"There is no run or model {path}.", "Give a run's folder, model.onnx or a checkpoint."
+        )
     if not path.is_dir():
         return Predictor(path, **options)
     run = RunDirectory(path)
@@ -178,11 +183,7 @@ def load_predictor(run_or_onnx: str | Path, **options: Any) -> Predictor:
 
 
 def _read_file(path: Path) -> bytes:
-    if path.suffix in (".ckpt", ".safetensors"):
-        raise UserError(
-            f"{path} is a checkpoint, not a portable model.", "Give its run's folder or model.onnx."
-        )
-    return read_onnx(path)
+    return build_portable(path) if path.suffix in WEIGHT_SUFFIXES else read_onnx(path)
 
 
 def _unusable(path: Path) -> UserError:

@@ -16,8 +16,8 @@ from safetensors.numpy import load_file, save_file
 
 from tests.training.conftest import SIDE, SLICES, train, training_command
 from training.errors import UserError
-from training.learning.checkpoints import load_weights
 from training.metrics.neuron_metrics import NEURON_FIGURES
+from training.model.weight_files import load_weights
 from training.runs.run_directory import RunDirectory
 from training.runs.run_paths import checkpoint_step
 from training.runs.run_state import RunState, load_state

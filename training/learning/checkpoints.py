@@ -1,4 +1,4 @@
-"""Saving and loading weights: safetensors, and the zoo's legacy ``.ckpt``."""
+"""Weights of MindSpore's networks and optimizers: copied, packed and set."""
 
 from __future__ import annotations
 
@@ -13,12 +13,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from training.errors import UserError
-from training.model.weight_files import (
-    Weights,
-    check_readable,
-    not_a_checkpoint,
-    read_safetensors,
-)
+from training.model.weight_files import Weights
 
 
 def parameters_of(cell: nn.Cell) -> Weights:
@@ -30,24 +25,6 @@ def pack_weights(weights: Weights, metadata: Mapping[str, str]) -> bytes:
     """Pack weights by name and metadata into the content of a safetensors file."""
     contiguous = {name: np.asarray(value, order="C") for name, value in weights.items()}
     return save(contiguous, metadata=dict(metadata))
-
-
-def load_weights(path: Path) -> tuple[Weights, dict[str, str]]:
-    """Read weights by name, and the file's metadata, from a ``.safetensors`` or ``.ckpt`` file.
-
-    Raises
-    ------
-    UserError
-        If the file is missing, can't be read, or is not a checkpoint.
-    """
-    if path.suffix != ".ckpt":
-        return read_safetensors(path)
-    check_readable(path)
-    try:
-        loaded = mindspore.load_checkpoint(str(path))
-        return {name: value.asnumpy() for name, value in loaded.items()}, {}
-    except Exception as error:  # MindSpore raises many kinds for a damaged file
-        raise not_a_checkpoint(path) from error
 
 
 def put_weights(cell: nn.Cell, weights: Mapping[str, NDArray[Any]], source: Path) -> None:

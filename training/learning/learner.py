@@ -14,7 +14,6 @@ from training.devices.placement import Device
 from training.errors import UserError
 from training.learning.batches import Batch, TrainingProgress
 from training.learning.checkpoints import (
-    load_weights,
     pack_weights,
     parameters_of,
     put_weights,
@@ -28,11 +27,10 @@ from training.learning.step import (
     learning_rates,
 )
 from training.model.model_card import ModelCard
-from training.model.weight_files import Weights, read_metadata
+from training.model.saved_model import AVERAGE_PREFIX, CARD_KEY
+from training.model.weight_files import Weights, load_weights, read_metadata
 from training.networks.membrane_network import build_network
 from training.presets.registry import find_preset
-
-AVERAGE_PREFIX = "average."
 
 
 class Learner:
@@ -133,7 +131,7 @@ class Learner:
         for cell in self._cells:
             state |= parameters_of(cell)
         metadata = {name: str(value) for name, value in progress._asdict().items()}
-        return pack_weights(state, {**metadata, "model_card": self.card.to_json()})
+        return pack_weights(state, {**metadata, CARD_KEY: self.card.to_json()})
 
     def resume_from(self, path: Path) -> None:
         """Take up a run from a :meth:`checkpoint`."""
@@ -145,8 +143,8 @@ class Learner:
 
     def _note_learned(self, metadata: Mapping[str, str], path: Path) -> None:
         """Note in the card what the weights have seen before this run, or before its break."""
-        if "model_card" in metadata:
-            former = ModelCard.from_json(metadata["model_card"], str(path))
+        if CARD_KEY in metadata:
+            former = ModelCard.from_json(metadata[CARD_KEY], str(path))
             self.card = self.card.inherit_slices(former)
 
     def export(self, soft_dice: float) -> bytes:
@@ -155,7 +153,7 @@ class Learner:
             name.removeprefix(AVERAGE_PREFIX): value
             for name, value in parameters_of(self._average).items()
         }
-        metadata = {"model_card": self.card.to_json(), "soft_dice": repr(soft_dice)}
+        metadata = {CARD_KEY: self.card.to_json(), "soft_dice": repr(soft_dice)}
         return pack_weights(weights, metadata)
 
     def take_back(self, path: Path) -> None:

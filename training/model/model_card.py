@@ -41,8 +41,9 @@ class ModelCard:
         Name of the network's preset.
     scaling : Scaling
         Scaling of the stack that it was trained on.
-    zoom : tuple of float
-        Factors (Y, X) by which a slice is resized before the network sees it.
+    zoom : tuple of float or None
+        Factors (Y, X) by which a slice is resized before the network sees it. None: as the zoo
+        does, every slice is resized to the preset's length.
     displacement : tuple of float
         (Y, X), in pixels: how far beside a membrane its labels lay, and its prediction lies.
     fold : int
@@ -63,7 +64,7 @@ class ModelCard:
 
     preset: str
     scaling: Scaling
-    zoom: tuple[float, float] = (1.0, 1.0)
+    zoom: tuple[float, float] | None = (1.0, 1.0)
     displacement: tuple[float, float] = (0.0, 0.0)
     fold: int = 1
     train_slices: tuple[int, ...] = ()
@@ -77,6 +78,20 @@ class ModelCard:
     def geometry(self) -> Geometry:
         """How the network's output lies in its input."""
         return find_preset(self.preset).geometry
+
+    def zoom_for(self, shape: tuple[int, int]) -> tuple[float, float]:
+        """Return the factors (Y, X) to resize a slice of some shape (Y, X) by."""
+        return find_preset(self.preset).zoom(shape) if self.zoom is None else self.zoom
+
+    def for_stack(self, stack: Slices) -> ModelCard:
+        """Make the card to predict a stack (Z, Y, X) with, see :meth:`Scaling.for_stack`.
+
+        Raises
+        ------
+        UserError
+            If the stack is empty, not of real numbers, or has infinite values or NaN.
+        """
+        return dataclasses.replace(self, scaling=self.scaling.for_stack(stack))
 
     def seen_slices(self, length: int) -> list[int]:
         """List the slices of a stack of some length that the network was trained on."""
@@ -111,7 +126,7 @@ class ModelCard:
         self.scaling.check()
         split_fold(MINIMUM_SLICES, self.fold)
         limits = {
-            "zoom": (self.zoom, SMALLEST_ZOOM, LARGEST_ZOOM),
+            "zoom": (self.zoom or (), SMALLEST_ZOOM, LARGEST_ZOOM),
             "displacement": (self.displacement, -LARGEST_SHIFT, LARGEST_SHIFT),
             "threshold": ((self.threshold,), 0.0, 1.0),
             "train_slices": (self.train_slices, 0, LARGEST_COUNT),
@@ -141,8 +156,9 @@ class ModelCard:
             version = values.get("version")
             values["scaling"] = Scaling.from_fields(values["scaling"])
             for name in ("zoom", "displacement"):
-                height, width = values[name]
-                values[name] = (float(height), float(width))
+                if name != "zoom" or values[name] is not None:
+                    height, width = values[name]
+                    values[name] = (float(height), float(width))
             values["train_slices"] = tuple(map(int, values["train_slices"]))
             card = cls(**values)
             card.check()

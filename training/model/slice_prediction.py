@@ -93,9 +93,10 @@ def _predict_scaled(
     forward: Forward, card: ModelCard, scaled: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     shape = scaled.shape[0], scaled.shape[1]
-    if card.zoom != (1.0, 1.0):
+    zoom = card.zoom_for(shape)
+    if zoom != (1.0, 1.0):
         height, width = (
-            max(1, round(length * factor)) for length, factor in zip(shape, card.zoom, strict=True)
+            max(1, round(length * factor)) for length, factor in zip(shape, zoom, strict=True)
         )
         scaled = resize_bilinear(scaled, (height, width))
     probability = predict_tiles(forward, scaled, card.geometry)

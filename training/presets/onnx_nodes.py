@@ -167,6 +167,33 @@ class OnnxNodes:
         return value
 
 
+class ParameterShapes(OnnxNodes):
+    """Collects no nodes but the shapes of a graph's parameters, in ``shapes``; needs no onnx."""
+
+    def __init__(self) -> None:
+        super().__init__({})
+        self.shapes: dict[str, tuple[int, ...]] = {}
+
+    def node(
+        self,
+        operation: str,
+        inputs: list[str],
+        output: str = "",
+        channels: int = 0,
+        **attributes: Any,
+    ) -> str:
+        output = f"{operation}{len(self._channels)}"
+        self._channels[output] = channels or self._channels[inputs[0]]
+        return output
+
+    def _constant(self, name: str, value: NDArray[Any]) -> str:
+        return name
+
+    def _parameter(self, name: str, shape: tuple[int, ...]) -> NDArray[Any]:
+        self.shapes[name] = shape
+        return _without_memory(shape)
+
+
 class OutlineNodes(OnnxNodes):
     """Collects the nodes of a graph without weights: of those there are names and shapes alone."""
 
@@ -183,4 +210,8 @@ class OutlineNodes(OnnxNodes):
         return name
 
     def _parameter(self, name: str, shape: tuple[int, ...]) -> NDArray[Any]:
-        return np.broadcast_to(np.float32(0), shape)  # takes no memory
+        return _without_memory(shape)
+
+
+def _without_memory(shape: tuple[int, ...]) -> NDArray[np.float32]:
+    return np.broadcast_to(np.float32(0), shape)

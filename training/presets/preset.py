@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from training.presets.geometry import Geometry
-from training.presets.onnx_nodes import OnnxNodes
+from training.presets.onnx_nodes import OnnxNodes, ParameterShapes
 from training.sampling.displacement import Displacement
 from training.sampling.sample import Sample
 from training.sampling.samplers import Sampler
@@ -67,6 +67,12 @@ class Preset:
     slice_length: int | None = None
     measures_displacement: bool = True
     has_half_precision: bool = False
+
+    def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
+        """List the shapes of the network's parameters by MindSpore's names."""
+        found = ParameterShapes()
+        self.build_graph(found)
+        return found.shapes
 
     def zoom(self, shape: tuple[int, int]) -> tuple[float, float]:
         """Return the factors (Y, X) to resize slices by, from a training slice's shape (Y, X)."""

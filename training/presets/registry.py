@@ -33,6 +33,14 @@ def describe_presets() -> str:
     return " ".join(f"{preset.name}: {preset.help}." for preset in list_presets().values())
 
 
+def find_preset_of(shapes: Mapping[str, tuple[int, ...]]) -> Preset | None:
+    """Find the preset whose network has parameters of these names and shapes, and maybe more."""
+    for preset in list_presets().values():
+        if preset.parameter_shapes().items() <= shapes.items():
+            return preset
+    return None
+
+
 def find_preset(name: object) -> Preset:
     """Find a preset by its name, as a file or a person gave it.
 

@@ -134,8 +134,9 @@ def weights() -> Reader:
     import mindspore
     from mindspore import nn
 
-    from training.learning.checkpoints import load_weights, put_weights
+    from training.learning.checkpoints import put_weights
     from training.learning.learner import read_progress
+    from training.model.weight_files import load_weights
 
     mindspore.set_context(mode=mindspore.PYNATIVE_MODE)
     cell = nn.Conv2d(1, 4, 3, has_bias=True)

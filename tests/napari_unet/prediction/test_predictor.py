@@ -212,7 +212,7 @@ def test_files_that_are_no_model(tmp_path: Path) -> None:
         load_predictor(other)
     checkpoint = tmp_path / "best.safetensors"
     checkpoint.touch()
-    with pytest.raises(UserError, match="is a checkpoint"):
+    with pytest.raises(UserError, match="is not a checkpoint that can be read"):
         load_predictor(checkpoint)
 
 

@@ -18,6 +18,12 @@ def test_round_trip() -> None:
     assert (again, again.scaling.intensities) == (CARD, SEEN)
 
 
+def test_a_model_of_the_zoo_gets_every_slice_at_its_own_length() -> None:
+    card = ModelCard.from_json(replace(CARD, zoom=None).to_json())
+    assert card.zoom_for((776, 194)) == (0.5, 2)
+    assert CARD.zoom_for((776, 194)) == CARD.zoom
+
+
 def test_a_model_that_learned_on_has_seen_what_the_other_had() -> None:
     first = replace(CARD, train_slices=(1, 4))
     second = replace(CARD, train_slices=(2, 4)).inherit_slices(first)

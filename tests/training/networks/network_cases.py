@@ -80,19 +80,27 @@ def medical_parameters() -> None:
 
 
 def zoo_checkpoint_loads(folder: str) -> None:
-    """Save a .ckpt as the zoo's Model does, with the optimizer's states, and load it."""
+    """Save .ckpt files as the zoo's Model does, with the optimizer's states, and load them."""
     import mindspore
     from mindspore import nn
 
-    from training.learning.checkpoints import load_weights, parameters_of, put_weights
-    from training.model.weight_files import check_checkpoint
+    from training.learning.checkpoints import parameters_of, put_weights
+    from training.model.weight_files import check_checkpoint, load_weights
     from training.networks.membrane_network import build_network
 
     saved = build_network("medical")
     optimizer = nn.Adam(saved.trainable_params(), learning_rate=1e-4)
     path = Path(folder) / "ckpt_unet_medical_adam-1_1.ckpt"
-    mindspore.save_checkpoint(optimizer, str(path))
-    check_checkpoint(path)
+    mindspore.save_checkpoint(optimizer, str(path), append_dict={"epoch_num": 3, "lr": 0.5})
+    other = Path(folder) / "other.ckpt"
+    mindspore.save_checkpoint(nn.Dense(2, 3), str(other), crc_check=True)
+    for file in (path, other):
+        check_checkpoint(file)
+        weights, _ = load_weights(file)
+        expected = mindspore.load_checkpoint(str(file))
+        assert weights.keys() == expected.keys()
+        for name, value in expected.items():
+            np.testing.assert_array_equal(weights[name], value.asnumpy(), strict=True)
     weights, _ = load_weights(path)
     loaded = build_network("medical")
     put_weights(loaded, weights, path)

@@ -48,7 +48,7 @@ def zoo_parameters() -> dict[str, tuple[int, ...]]:
 def test_medical_has_the_zoo_s_parameters() -> None:
     lines = run_case("medical_parameters").splitlines()
     found = {name: tuple(map(int, shape)) for name, *shape in map(str.split, lines)}
-    assert found == zoo_parameters()
+    assert found == zoo_parameters() == find_preset("medical").parameter_shapes()
 
 
 def test_a_checkpoint_of_the_zoo_loads(tmp_path: Path) -> None:

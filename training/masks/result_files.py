@@ -1,0 +1,123 @@
+"""The files that a prediction is written to, slice by slice: mask, probability, submission."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.errors import UserError
+from training.label_convention import LabelConvention
+from training.masks.mask_files import mask_page, submission_page
+from training.masks.pixel_size import read_pixel_size
+from training.masks.result_warnings import share_warning
+from training.masks.tif_writer import TifWriter, check_output, check_tif_output
+from training.stacks.stack_file import StackFile
+
+
+def check_outputs(
+    stack: Path, tifs: Sequence[Path], tables: Sequence[Path] = (), overwrite: bool = False
+) -> None:
+    """Refuse results that can't be written; call before any long work.
+
+    Raises
+    ------
+    UserError
+        As :func:`tif_writer.check_tif_output`; if one is the stack, or two have the same name.
+    """
+    for path in tifs:
+        check_tif_output(path, overwrite)
+    for path in tables:
+        check_output(path, overwrite)
+    paths = [*tifs, *tables]
+    for path in paths:
+        if path.resolve() == stack.resolve():
+            raise UserError(f"{path} is the stack itself.", "Choose another name for the result.")
+    if len({path.resolve() for path in paths}) < len(paths):
+        raise UserError("Two results have the same name.", "Choose a name for each.")
+
+
+class ResultFiles:
+    """Writes the TIFs of a prediction, a slice at a time. Use it in a ``with`` statement.
+
+    They appear under their names when they are complete.
+
+    Parameters
+    ----------
+    paths : mapping of str to Path
+        By kind: ``mask``, ``probability`` (of membrane) and ``submission`` (the ISBI 2012
+        challenge's form).
+    stack : StackFile
+        What is predicted; the results have its shape and pixel size.
+    threshold : float
+        Probability from which on a pixel is membrane.
+    convention : LabelConvention
+        Of the mask, see :func:`mask_files.mask_page`.
+    **options
+        ``compression`` and ``overwrite`` of :class:`tif_writer.TifWriter`.
+
+    Raises
+    ------
+    UserError
+        As :class:`tif_writer.TifWriter`.
+    """
+
+    def __init__(
+        self,
+        paths: Mapping[str, Path],
+        stack: StackFile,
+        threshold: float,
+        convention: LabelConvention,
+        **options: Any,
+    ) -> None:
+        pixel_size = read_pixel_size(stack.path)
+        self._writers = {
+            kind: TifWriter(
+                path,
+                stack.shape,
+                "uint8" if kind == "mask" else "float32",
+                pixel_size=pixel_size,
+                **options,
+            )
+            for kind, path in paths.items()
+        }
+        self._threshold, self._convention = threshold, convention
+        self._pixels = math.prod(stack.shape)
+        self._membrane = 0
+        self._opened = ExitStack()
+
+    def write(self, probability: NDArray[np.float32]) -> None:
+        """Append the next slice, the probability of membrane (Y, X), 0..1."""
+        self._membrane += np.count_nonzero(probability >= self._threshold)
+        for kind, writer in self._writers.items():
+            writer.write(self._page(kind, probability))
+
+    def warning(self) -> str:
+        """Say what speaks against the whole mask; empty where nothing does."""
+        return share_warning(self._membrane, self._pixels)
+
+    def _page(self, kind: str, probability: NDArray[np.float32]) -> NDArray[Any]:
+        if kind == "mask":
+            return mask_page(probability >= self._threshold, self._convention)
+        return submission_page(probability) if kind == "submission" else probability
+
+    def __enter__(self) -> ResultFiles:
+        with ExitStack() as opened:
+            for writer in self._writers.values():
+                opened.enter_context(writer)
+            self._opened = opened.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._opened.__exit__(kind, error, trace)
