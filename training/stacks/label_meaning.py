@@ -19,8 +19,9 @@ from training.stacks.scaling import Slices
 from training.stacks.sparse_labels import INSIDE, MEMBRANE, UNKNOWN
 
 MOST_MEMBRANE, LEAST_MEMBRANE = 0.5, 0.01  # shares beyond which labels are questioned
+_MOST_PAINTED = 0.15  # share of labelled slices; nobody paints more strokes on membranes
 _STRAY = 0.01  # share of the pixels other than 0 up to which a value is a slip of the brush
-_FLAT = 0.5  # share of even areas from which values are classes or numbers
+_GRADED, _FEWEST_GREYS = 0.45, 5  # share of slopes, and values, from which they are no classes
 _ENDS = 0.55  # share of the pixels near either end of the range, of what was smoothed; images: 0.4
 _MOST_CLASSES = 32  # more values than these are numbers of cells
 _TOUCHING = 0.05  # share of borders from which numbered cells touch
@@ -193,7 +194,7 @@ class _Decision:
             return self._instances()
         if len(self.values) == 2:
             return self._two_kinds(convention, sum(self.values) / 2)
-        if self.census.flatness() < _FLAT:
+        if len(self.values) >= _FEWEST_GREYS and self.census.gradedness() > _GRADED:
             return self._graded(convention)
         return self._classes(convention)
 
@@ -214,7 +215,14 @@ class _Decision:
         pixels = {value: self.census.counts.get(value, 0) for value in (MEMBRANE, INSIDE)}
         share = pixels[MEMBRANE] / max(sum(pixels.values()), 1)
         told = "0, 1 and 2 are taken as strokes: 1 is membrane, 2 inside, 0 unknown"
-        return self._meaning(LabelConvention.SPARSE, 0, share, told, labelled=labelled)
+        painted = self.census.share([MEMBRANE], self.census.values)
+        question = ""
+        if share > MOST_MEMBRANE and painted > _MOST_PAINTED:
+            question = (
+                f"{percent(share)} of the strokes are on membrane, which is a lot. If 0, 1 and 2 "
+                "are classes of finished labels, give labels of two values: membrane and the rest."
+            )
+        return self._meaning(LabelConvention.SPARSE, 0, share, told, question, labelled)
 
     def _instances(self) -> LabelMeaning:
         if not self.census.has_whole_numbers or not any(value > 0 for value in self.values):
@@ -229,7 +237,9 @@ class _Decision:
         meaning = self._meaning(LabelConvention.INSTANCES, 0, 0.0, told)
         known = meaning.read(self.census.sample)
         pixels = np.count_nonzero(known == MEMBRANE), np.count_nonzero(known)
-        return self._meaning(LabelConvention.INSTANCES, 0, pixels[0] / max(pixels[1], 1), told)
+        share = pixels[0] / max(pixels[1], 1)
+        question = _question(share, LabelConvention.INSTANCES)
+        return self._meaning(LabelConvention.INSTANCES, 0, share, told, question)
 
     def _graded(self, convention: LabelConvention | None) -> LabelMeaning:
         """Values in between, of smoothed labels or a probability, are cut at the middle."""
@@ -290,7 +300,7 @@ class _Decision:
         else:
             membrane, inside = self.values[::-1] if is_high else self.values
             told = f"{membrane:.4g} is membrane, {inside:.4g} inside"
-        return self._meaning(convention, cut, share, told)
+        return self._meaning(convention, cut, share, told, _question(share, convention))
 
     def _meaning(
         self,
@@ -298,6 +308,7 @@ class _Decision:
         cut: float,
         share: float,
         told: str,
+        question: str = "",
         labelled: list[int] | None = None,
     ) -> LabelMeaning:
         is_sparse = convention == LabelConvention.SPARSE
@@ -310,7 +321,7 @@ class _Decision:
             length=self.census.length,
             share=share,
             reading=f"{told}; negative values are unknown" if has_ignored else told,
-            question="" if is_sparse else _question(share, convention),
+            question=question,
         )
 
     def _one_valued(self) -> UserError:

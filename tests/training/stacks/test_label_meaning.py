@@ -103,8 +103,36 @@ def test_strokes_are_taken_as_strokes_and_it_is_said(membrane: Array) -> None:
     meaning = LabelMeaning.of(strokes)
     assert (meaning.convention, meaning.labelled) == (LabelConvention.SPARSE, (1,))
     assert "taken as strokes" in meaning.described()[0]
-    for other in (strokes * 127, strokes == 1, np.minimum(strokes, 1)):
+    for other in (strokes == 1, np.minimum(strokes, 1)):
         assert LabelMeaning.of(other).convention != LabelConvention.SPARSE
+
+
+@pytest.mark.parametrize("values", [(127, 254), (1, 3)])
+@pytest.mark.parametrize("width", [1, 2])
+def test_strokes_of_other_values_are_not_cut_in_the_middle(
+    membrane: Array, values: tuple[int, int], width: int
+) -> None:
+    rows = np.arange(SIDE) % 9 < width
+    strokes = np.where(membrane, *values) * rows[:, np.newaxis]
+    with pytest.raises(UserError) as caught:
+        LabelMeaning.of(strokes.astype(np.uint8))
+    assert f"0, {values[0]} and {values[1]}: which of them" in caught.value.problem
+
+
+def test_thin_strokes_of_many_classes_are_not_cut_in_the_middle(cells: Array) -> None:
+    strokes = (cells % 6) * (np.arange(SIDE) % 9 == 0)[:, np.newaxis]
+    with pytest.raises(UserError, match="which of them are membrane"):
+        LabelMeaning.of(strokes)
+
+
+def test_finished_labels_of_three_classes_are_questioned_strokes_are_not(
+    membrane: Array, cells: Array
+) -> None:
+    classes = np.where(membrane, 1, np.where(cells % 7 == 0, 2, 0))
+    question = LabelMeaning.of(classes).question
+    assert "% of the strokes are on membrane" in question and "of two values" in question
+    painted = classes * (np.arange(SIDE) % 9 < 3)
+    assert LabelMeaning.of(painted).question == ""
 
 
 @pytest.mark.parametrize(("convention", "words"), [("isbi", "a lot of membrane"), ("membrane", "")])
