@@ -80,7 +80,9 @@ def show_progress(progress: UploadProgress) -> None:
 
 
 @lossy_output()
-def train_remotely(config: TrainingConfig, profile: str, devices: int, run: Path) -> None:
+def train_remotely(
+    config: TrainingConfig, profile: str, devices: int, device_ids: str, run: Path
+) -> None:
     """Start a run on a server, print its name, and follow it until Ctrl-C or its end.
 
     Parameters
@@ -91,20 +93,22 @@ def train_remotely(config: TrainingConfig, profile: str, devices: int, run: Path
         Name of the server's profile.
     devices : int
         How many; 0: as many as the profile says.
+    device_ids : str
+        Which NPUs, such as "4,5"; empty: the first free ones.
     run : Path
         New folder on this machine for the run's copy.
     """
-    launcher = launcher_in(profile, run.parent, devices, show_progress)
+    launcher = launcher_in(profile, run.parent, devices, show_progress, device_ids)
     started = confirm_host_keys(lambda: launcher.start(config, run.name))
     say(f"The run is {started.name}, on {launcher.name}; its copy is in {started.path}.")
     follow(started, RunFollower(started, launcher))
 
 
 @lossy_output()
-def resume_remotely(run: RunDirectory, devices: int) -> None:
+def resume_remotely(run: RunDirectory, devices: int, device_ids: str) -> None:
     """Go on with a server's run there, and follow it."""
     launcher = launcher_for(run)
-    confirm_host_keys(lambda: launcher.resume(run, devices))
+    confirm_host_keys(lambda: launcher.resume(run, devices, device_ids))
     follow(run, RunFollower(run, launcher))
 
 

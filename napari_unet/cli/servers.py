@@ -16,6 +16,7 @@ from napari_unet.launchers.servers.profiles import (
     Profile,
     find_profile,
     load_profiles,
+    prefer_npus,
     profiles_path,
     put_profile,
     remove_profile,
@@ -93,12 +94,14 @@ def list_servers() -> None:
 @click.option("--accept", metavar="FINGERPRINT", help="Accept the host key that has it.")
 def test(name: str, accept: str | None) -> None:
     """Test a server: a line each for what training needs, ok or what to do."""
-    from napari_unet.launchers.servers.checks import check_server
+    from napari_unet.launchers.servers.checks import NPUS_SEEN, check_server
 
     profile = find_profile(name)
     checks = confirm_host_keys(lambda: wait_for(check_server(profile)), accept)
     for check in checks:
         say(str(check))
+    if any(check.name.endswith(NPUS_SEEN) for check in checks) and prefer_npus(profile):
+        say(f"{name} trains on its NPUs from now on, and never on its CPU without a word.")
     if not all(check.is_ok for check in checks):
         sys.exit(1)
 

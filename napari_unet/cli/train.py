@@ -56,6 +56,13 @@ RUNS_FOLDER = Path("runs")
 )
 @click.option("--remote", metavar="PROFILE", help="Train on this server; Ctrl-C then detaches.")
 @click.option("--devices", type=int, default=0, help="How many on the server.")
+@click.option(
+    "--device-ids",
+    "--device_ids",
+    default="",
+    metavar="IDS",
+    help="Which NPUs of the server, as npu-smi shows them: 4,5.",
+)
 def command(
     source: Path | None,
     config_file: Path | None,
@@ -63,6 +70,7 @@ def command(
     resume: Path | None,
     remote: str | None,
     devices: int,
+    device_ids: str,
     **options: Any,
 ) -> None:
     """Train a U-Net on a stack and its labels.
@@ -83,18 +91,18 @@ def command(
             raise UserError(
                 "--resume goes on with a run as it was configured.", "Give no other option."
             )
-        _resume(resume, devices)
+        _resume(resume, devices, device_ids)
         return
     config = _configure(source, config_file, given)
     if not config.data_url and not (config.image and config.labels):
         raise UserError("No data is given.", "Give --data DIR, or --image and --labels.")
     path = out or RUNS_FOLDER / new_run_name(config, RUNS_FOLDER, datetime.now().astimezone())
     if remote is not None:
-        train_remotely(config, remote, devices, path)
+        train_remotely(config, remote, devices, device_ids, path)
         return
-    if devices:
+    if devices or device_ids:
         raise UserError(
-            "--devices is for a server.",
+            f"{'--devices' if devices else '--device-ids'} is for a server.",
             "Name it with --remote, or use python -m training.launch_8p on this machine.",
         )
     run = RunDirectory(path)
@@ -167,11 +175,11 @@ def _labelled(source: Path, pair: tuple[Path, Path] | None) -> list[int] | None:
         return labelled_slices(labels)
 
 
-def _resume(path: Path, devices: int) -> None:
+def _resume(path: Path, devices: int, device_ids: str) -> None:
     run = RunDirectory(path.absolute())
-    if launcher_for(run).name == THIS_COMPUTER and not devices:
+    if launcher_for(run).name == THIS_COMPUTER and not (devices or device_ids):
         sys.exit(train_here(_resumable(path)))
-    resume_remotely(run, devices)
+    resume_remotely(run, devices, device_ids)
 
 
 def _resumable(path: Path) -> RunDirectory:

@@ -53,6 +53,7 @@ class Launcher(Protocol):
         runs_folder: Path,
         devices: int = 0,
         on_progress: OnProgress = ignore_progress,
+        device_ids: str = "",
     ) -> Self:
         """Make the launcher of a place, for new runs.
 
@@ -66,6 +67,8 @@ class Launcher(Protocol):
             How many devices a new run takes; 0: as many as is usual there.
         on_progress : callable
             Called while data is uploaded, in another thread.
+        device_ids : str
+            Which NPUs a new run takes, such as "4,5"; empty: the first free ones.
         """
 
     @classmethod
@@ -94,10 +97,10 @@ class Launcher(Protocol):
             Name of the run's directory; it must be new.
         """
 
-    def resume(self, run: RunDirectory, devices: int = 0) -> None:
+    def resume(self, run: RunDirectory, devices: int = 0, device_ids: str = "") -> None:
         """Go on with a run that was stopped or interrupted, from its newest checkpoint.
 
-        With ``devices`` it goes on on another number of them, where the place can do so.
+        With ``devices`` or ``device_ids`` it goes on on others, where the place can do so.
         """
 
     def stop(self, run: RunDirectory) -> None:

@@ -108,8 +108,9 @@ class LocalLauncher:
         runs_folder: Path,
         devices: int = 0,
         on_progress: OnProgress = ignore_progress,
+        device_ids: str = "",
     ) -> Self:
-        _refuse_devices(devices)
+        _refuse_devices(devices, device_ids)
         return cls(runs_folder)
 
     @classmethod
@@ -125,8 +126,8 @@ class LocalLauncher:
         _start_training(run)
         return run
 
-    def resume(self, run: RunDirectory, devices: int = 0) -> None:
-        _refuse_devices(devices)
+    def resume(self, run: RunDirectory, devices: int = 0, device_ids: str = "") -> None:
+        _refuse_devices(devices, device_ids)
         run.read_config()
         run.check_links()
         if self.is_running(run):
@@ -170,10 +171,10 @@ class LocalLauncher:
         """Nothing to do: there is no connection."""
 
 
-def _refuse_devices(devices: int) -> None:
-    if devices:
+def _refuse_devices(devices: int, device_ids: str) -> None:
+    if devices or device_ids:
         raise UserError(
-            "--devices is for a server.",
+            f"{'--devices' if devices else '--device-ids'} is for a server.",
             "Name it with --remote, or use python -m training.launch_8p on this machine.",
         )
 

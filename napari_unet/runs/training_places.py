@@ -21,7 +21,11 @@ def list_places() -> list[str]:
 
 
 def launcher_in(
-    place: str, runs_folder: Path, devices: int = 0, on_progress: OnProgress = ignore_progress
+    place: str,
+    runs_folder: Path,
+    devices: int = 0,
+    on_progress: OnProgress = ignore_progress,
+    device_ids: str = "",
 ) -> Launcher:
     """Make a launcher for new runs in a place; see :meth:`Launcher.in_place`.
 
@@ -32,7 +36,7 @@ def launcher_in(
     """
     for kind in LAUNCHERS:
         if place in kind.list_places():
-            return kind.in_place(place, runs_folder, devices, on_progress)
+            return kind.in_place(place, runs_folder, devices, on_progress, device_ids)
     raise UserError(
         f"There is no server '{place}'; places to train in: {', '.join(list_places())}.",
         "Add it: napari-unet servers add.",

@@ -24,6 +24,10 @@ from training.errors import UserError
 LEAST_PYTHON = (3, 11)
 LEAST_FREE_GIB = 5
 MOST_CLOCK_SECONDS = 60
+# The check that shows that a profile which leaves the choice should train on NPUs alone.
+NPUS_SEEN = "train with"
+HCCL_PORT, HCCL_PORTS = 60000, 16  # from which on, and how many, on each host
+_LOCAL = re.compile(r"lo$|docker|veth|br-|virbr|cni|flannel|tunl|bonding_masters")
 _TITLES = {"mindspore": "MindSpore"}
 _INSTALL = {
     "mindspore": "Install MindSpore there, or set the command line that activates its environment.",
@@ -69,19 +73,21 @@ async def check_server(profile: Profile) -> list[Check]:
     UnknownHostKeyError
         If a host key needs a person's decision first.
     """
-    checks = []
+    checks: list[Check] = []
+    facts: dict[str, str] = {}  # by the server's address
     for node in profile.node_profiles():
         server = Server(node)
         try:
-            found = await _check_node(server, profile.devices // (1 + len(profile.nodes)))
+            found = await _check_node(server, profile, facts)
         finally:
             await server.close()
         prefix = f"{node.host}, " if profile.nodes else ""
         checks += [replace(check, name=prefix + check.name) for check in found]
-    return checks
+    return [*checks, *compare_nodes(facts)] if profile.nodes else checks
 
 
-async def _check_node(server: Server, devices: int) -> list[Check]:
+async def _check_node(server: Server, job: Profile, facts: dict[str, str]) -> list[Check]:
+    """Test one server of a job; what it says of itself is added to the facts."""
     from napari_unet.launchers.servers.host_keys import UnknownHostKeyError
 
     profile = server.profile
@@ -98,13 +104,17 @@ async def _check_node(server: Server, devices: int) -> list[Check]:
     try:
         store = await Store.open(server, ignore_progress)
         source = await store.put_source()
-        facts = await server.run(scripts.inspect(profile, store.folder, source), timeout=300)
+        said = await server.run(scripts.inspect(profile, store.folder, source), timeout=300)
     except UserError as error:
         return [*reached, Check("working folder", False, error.problem, error.remedy)]
-    return [*reached, *judge(profile, facts, devices, time.time())]
+    facts[profile.host] = said
+    devices = job.devices // (1 + len(job.nodes))
+    return [*reached, *judge(profile, said, devices, time.time(), is_alone=not job.nodes)]
 
 
-def judge(profile: Profile, facts: str, devices: int, now: float) -> list[Check]:
+def judge(
+    profile: Profile, facts: str, devices: int, now: float, *, is_alone: bool = True
+) -> list[Check]:
     """What :func:`scripts.inspect` printed, as checks.
 
     Parameters
@@ -117,6 +127,8 @@ def judge(profile: Profile, facts: str, devices: int, now: float) -> list[Check]
         How many devices a run takes of this server.
     now : float
         This machine's time, in seconds since 1970.
+    is_alone : bool
+        Whether it trains without further servers.
     """
     found = _sections(facts)
     npus = _list_npus(found)
@@ -126,6 +138,10 @@ def judge(profile: Profile, facts: str, devices: int, now: float) -> list[Check]
     if uses_npus:
         checks += [_check_cann(found), *_check_packages(found, KERNEL_PACKAGES, "CANN's packages")]
         checks += [_check_npus(npus, devices)]
+        if profile.device == "auto":
+            checks += [Check(NPUS_SEEN, True, "there are NPUs, so nothing else trains")]
+        if not is_alone:
+            checks += [_check_interface(found), _check_ports(found), _check_addresses(found)]
     else:
         checks += [Check("devices", True, f"no NPU is used; {devices} workers on the CPU")]
     return [*checks, _check_disk(found), _check_clock(found, now)]
@@ -199,6 +215,72 @@ def _check_npus(npus: list[Npu], devices: int) -> Check:
     if not free:
         remedy = "Wait until some are free." if npus else "Check the driver: npu-smi info."
     return Check("NPUs", False, f"{text}.", remedy)
+
+
+def _check_interface(found: dict[str, str]) -> Check:
+    """Whether HCCL knows by which of the server's interfaces the others are reached."""
+    names = [name for name in found.get("interfaces", "").split() if not _LOCAL.match(name)]
+    set_by = re.findall(r"^HCCL_(?:SOCKET_IFNAME|IF_IP)=.*$", found.get("variables", ""), re.M)
+    if set_by or len(names) < 2:
+        return Check("HCCL's interface", True, ", ".join(set_by or names))
+    return Check(
+        "HCCL's interface",
+        False,
+        f"HCCL may choose any of {', '.join(names)}.",
+        f"Name the one between the servers: --variable HCCL_SOCKET_IFNAME={names[0]}.",
+    )
+
+
+def _check_ports(found: dict[str, str]) -> Check:
+    """Whether other programs are kept away from the ports that HCCL opens on the host."""
+    base = re.search(r"^HCCL_IF_BASE_PORT=(\d{1,5})$", found.get("variables", ""), re.M)
+    first = int(base[1]) if base else HCCL_PORT
+    needed = f"{first}-{first + HCCL_PORTS - 1}"
+    reserved = [tuple(map(_number, part.split("-"))) for part in found.get("ports", "").split(",")]
+    if any(part[0] <= first and part[-1] >= first + HCCL_PORTS - 1 for part in reserved):
+        return Check("HCCL's ports", True, f"{needed} are reserved")
+    remedy = (
+        "Have them reserved there, and 16 more for newer CANN: "
+        f"sysctl -w net.ipv4.ip_local_reserved_ports={first}-{first + 2 * HCCL_PORTS - 1}"
+    )
+    return Check("HCCL's ports", False, f"{needed} are not reserved.", remedy)
+
+
+def _check_addresses(found: dict[str, str]) -> Check:
+    addresses = _addresses_of(found)
+    if addresses:
+        return Check("addresses of NPUs", True, ", ".join(addresses))
+    remedy = "Look with hccn_tool -i 0 -ip -g; have them set with hccn_tool -i 0 -ip -s."
+    return Check("addresses of NPUs", False, "hccn_tool shows none.", remedy)
+
+
+def _addresses_of(found: dict[str, str]) -> list[str]:
+    return re.findall(r"^ipaddr: *([\d.]{7,15})$", found.get("addresses", ""), re.M)
+
+
+def compare_nodes(facts: Mapping[str, str]) -> list[Check]:
+    """What must differ between the servers of a job, by what each said of itself."""
+    found = {host: _sections(text) for host, text in facts.items()}
+    checks = []
+    for title, values, remedy in (
+        (
+            "host names",
+            [sections.get("hostname", "") for sections in found.values()],
+            "Give each server a name of its own (hostnamectl): MindSpore counts devices by it.",
+        ),
+        (
+            "addresses of NPUs",
+            [address for sections in found.values() for address in _addresses_of(sections)],
+            "Give every NPU an address of its own: hccn_tool -i 0 -ip -s.",
+        ),
+    ):
+        twice = sorted({value for value in values if values.count(value) > 1})
+        if twice:
+            text = f"{', '.join(twice)} is there more than once."
+            checks.append(Check(f"all servers, {title}", False, text, remedy))
+        elif values:
+            checks.append(Check(f"all servers, {title}", True, "each is there once"))
+    return checks
 
 
 def _check_disk(found: dict[str, str]) -> Check:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 import platformdirs
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from napari_unet.launchers.servers.document import Document
 from training.errors import UserError
@@ -22,6 +22,7 @@ from training.files.untrusted_files import parse_json, read_document
 MOST_DEVICES = 4096
 # Both reach the shell of a ProxyCommand in ~/.ssh/config. Hosts may have letters of any alphabet.
 _HOST = re.compile(r"(?!-)[\w.:%-]+")
+_VARIABLE = re.compile(r"[A-Za-z_]\w*=[^\0\n]*", re.ASCII)
 _USER = re.compile(r"(?!-)[\w.:%-]*", re.ASCII)
 
 
@@ -102,6 +103,24 @@ class Profile(Document):
         title="Address of first node",
         description="Address of the first server, as the further ones see it.",
     )
+    variables: Annotated[tuple[str, ...], Hint("none")] = Field(
+        default=(),
+        title="Environment variables",
+        description="For the training there, such as HCCL_SOCKET_IFNAME=eth0.",
+        strict=False,
+    )
+
+    @field_validator("variables")
+    @classmethod
+    def _join_values(cls, parts: tuple[str, ...]) -> tuple[str, ...]:
+        """Put the values together that a form has divided at their commas: ``A=0,1``."""
+        whole: list[str] = []
+        for part in parts:
+            if whole and "=" not in part:
+                whole[-1] += f",{part}"
+            else:
+                whole.append(part)
+        return tuple(whole)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -119,6 +138,12 @@ class Profile(Document):
                 f"{self.user!r:.99} is not the name of an account.",
                 "Give the name of your account on the server, or none.",
             )
+        for variable in self.variables:
+            if not _VARIABLE.fullmatch(variable):
+                raise UserError(
+                    f"{variable!r:.99} is not an environment variable.",
+                    "Give NAME=VALUE, such as HCCL_SOCKET_IFNAME=eth0.",
+                )
         self.divisible(self.devices)
         if not self.folder or "\0" in self.folder:
             raise UserError("The working folder has no name.", "Give a folder on the server.")
@@ -266,6 +291,22 @@ def put_profile(profile: Profile, former: str = "") -> None:
         ordered = {place: profiles[name] for place, name in places.items()}
         profiles.clear()
         profiles.update(ordered | {profile.name: profile})
+
+
+def prefer_npus(profile: Profile) -> bool:
+    """Have a profile that leaves the choice train on NPUs alone, because its server has some.
+
+    Returns
+    -------
+    bool
+        Whether it is changed; not where it is not kept, or says what to train with.
+    """
+    with _changing() as profiles:
+        kept = profiles.get(profile.name)
+        is_open = kept == profile and profile.device == "auto"
+        if is_open:
+            profiles[profile.name] = profile.replace(device="ascend")
+    return is_open
 
 
 def remove_profile(name: str) -> None:

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from napari_unet.launchers.servers.document import Document
 from napari_unet.launchers.servers.profiles import MOST_DEVICES, Profile
 from napari_unet.launchers.servers.working_folder import can_be_run
+from training.config import parse_numbers
 from training.errors import UserError
 from training.files.atomic_files import write_atomically
 from training.files.file_locks import hold_lock
@@ -31,6 +32,8 @@ class RemoteRecord(Document):
         In the environment of all the run's processes.
     devices : int
         How many it trains on, over all nodes.
+    device_ids : str
+        Which NPUs of each node, such as "4,5"; empty: the first free ones.
     paths : tuple of str
         The run's directory on each node; empty until the run has been started there.
     is_running : bool
@@ -47,6 +50,7 @@ class RemoteRecord(Document):
     profile: Profile
     run_id: str
     devices: int = Field(ge=1, le=MOST_DEVICES)
+    device_ids: str = ""
     paths: tuple[str, ...] = Field(default=(), strict=False)  # JSON has lists
     is_running: bool = True
     hashes: dict[str, str] = Field(default_factory=dict)
@@ -56,6 +60,7 @@ class RemoteRecord(Document):
         if not RUN_ID.fullmatch(self.run_id):
             raise UserError(f"run_id is {self.run_id!r:.99}.")
         self.profile.divisible(self.devices)
+        parse_numbers(self.device_ids, "device_ids")
         servers = 1 + len(self.profile.nodes)
         if len(self.paths) not in (0, servers):
             raise UserError(f"It names {len(self.paths)} folders on {servers} servers.")

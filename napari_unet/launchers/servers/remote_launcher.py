@@ -41,7 +41,7 @@ from napari_unet.launchers.servers.record import (
 from napari_unet.launchers.servers.remote_files import CommandError
 from napari_unet.launchers.servers.store import Store, make_run_folder, share_checkpoint
 from napari_unet.launchers.servers.working_folder import RunFolder
-from training.config import TrainingConfig
+from training.config import TrainingConfig, parse_numbers
 from training.errors import UserError
 from training.runs.run_directory import RunDirectory
 from training.runs.run_state import load_state
@@ -63,6 +63,9 @@ class RemoteLauncher:
         How many devices a new run takes; 0: as many as the profile says.
     on_progress : callable
         Called with a ``UploadProgress`` while data is uploaded, in another thread.
+    device_ids : str
+        Which NPUs a new run takes on each server, as ``npu-smi`` shows them, such as "4,5"; empty:
+        the first free ones.
     """
 
     def __init__(
@@ -71,10 +74,13 @@ class RemoteLauncher:
         runs_folder: Path,
         devices: int = 0,
         on_progress: OnProgress = ignore_progress,
+        device_ids: str = "",
     ) -> None:
         self.profile = profile
         self.runs_folder = runs_folder
-        self.devices = devices or profile.devices
+        count = len(parse_numbers(device_ids, "device_ids")) * (1 + len(profile.nodes))
+        self.devices = devices or count or profile.devices
+        self._device_ids = device_ids
         self._on_progress = on_progress
         self._servers: dict[Profile, Server] = {}
         self._mirrors: dict[Path, Mirror] = {}
@@ -97,8 +103,9 @@ class RemoteLauncher:
         runs_folder: Path,
         devices: int = 0,
         on_progress: OnProgress = ignore_progress,
+        device_ids: str = "",
     ) -> Self:
-        return cls(find_profile(place), runs_folder, devices, on_progress)
+        return cls(find_profile(place), runs_folder, devices, on_progress, device_ids)
 
     @classmethod
     def of_run(cls, run: RunDirectory) -> Self | None:
@@ -117,7 +124,13 @@ class RemoteLauncher:
         inputs = find_inputs(config)
         run.create(config)
         write_record(
-            run, RemoteRecord(profile=profile, run_id=secrets.token_hex(16), devices=devices)
+            run,
+            RemoteRecord(
+                profile=profile,
+                run_id=secrets.token_hex(16),
+                devices=devices,
+                device_ids=self._device_ids,
+            ),
         )
         try:
             wait_for(self._begin(run, inputs))
@@ -127,8 +140,8 @@ class RemoteLauncher:
             raise
         return run
 
-    def resume(self, run: RunDirectory, devices: int = 0) -> None:
-        """Go on from the newest checkpoint, on another number of devices if one is given.
+    def resume(self, run: RunDirectory, devices: int = 0, device_ids: str = "") -> None:
+        """Go on from the newest checkpoint, on other devices if some are given.
 
         Raises
         ------
@@ -141,9 +154,11 @@ class RemoteLauncher:
         self.refresh(run)
         if self.is_running(run):
             raise UserError(f"The run {run.name} is running already.", "Follow it instead.")
-        devices = profile.divisible(devices or record.devices)
+        count = len(parse_numbers(device_ids, "device_ids")) * (1 + len(profile.nodes))
+        ids = device_ids or ("" if devices else record.device_ids)
+        devices = profile.divisible(devices or count or record.devices)
         inputs = None if record.paths else find_own_inputs(run)
-        record = update_record(run, profile=profile, devices=devices)
+        record = update_record(run, profile=profile, devices=devices, device_ids=ids)
         wait_for(self._begin(run, inputs) if inputs else self._launch(run, record))
 
     def stop(self, run: RunDirectory) -> None:
@@ -236,6 +251,8 @@ class RemoteLauncher:
             server = folder.server
             source = await (await Store.open(server, self._on_progress)).put_source()
             arguments = [f"--devices={record.devices}"]
+            if record.device_ids:
+                arguments.append(f"--device_ids={record.device_ids}")
             if len(nodes) > 1:
                 arguments += [
                     f"--nodes={len(nodes)}",

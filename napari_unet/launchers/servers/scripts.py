@@ -61,7 +61,13 @@ python=$(command -v python || command -v python3) ||
 PYTHONPATH={shlex.quote(source)}${{PYTHONPATH:+:$PYTHONPATH}}
 if ! "$python" -P -c 'import importlib.util as u, sys; sys.exit(not u.find_spec("tifffile"))'
 then PYTHONPATH=$PYTHONPATH:{without_tifffile}; fi
-export PYTHONPATH"""
+export PYTHONPATH
+{_exports(profile)}"""
+
+
+def _exports(profile: Profile) -> str:
+    """Set the variables of a profile."""
+    return "\n".join(f"export {shlex.quote(variable)}" for variable in profile.variables)
 
 
 def _source_first(places: list[str]) -> str:
@@ -145,6 +151,11 @@ smi=
 for place in {smi}; do
   if command -v "$place" >/dev/null; then smi=$place; break; fi
 done
+echo @@interfaces; ls /sys/class/net 2>/dev/null
+echo @@addresses
+for file in /dev/davinci[0-9]*; do
+  PATH=$PATH:/usr/local/Ascend/driver/tools hccn_tool -i "${{file#/dev/davinci}}" -ip -g 2>/dev/null
+done
 echo @@npus; [ -n "$smi" ] && timeout 30 "$smi" info 2>/dev/null
 echo @@npu-list; [ -n "$smi" ] && timeout 30 "$smi" info -l 2>/dev/null
 echo @@npu-files; ls /dev 2>/dev/null | grep '^davinci[0-9][0-9]*$'
@@ -152,6 +163,7 @@ echo @@activation
 (
 {activation(profile, source)}
 echo @@cann; echo "$cann"
+echo @@variables; env | grep '^HCCL_'
 echo @@python; "$python" -c 'import platform; print(platform.python_version())'
 echo @@packages
 timeout 180 "$python" -P -c {shlex.quote(_IMPORT)} {packages}

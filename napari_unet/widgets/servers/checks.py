@@ -8,7 +8,7 @@ from html import escape
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QProgressBar, QPushButton, QTextEdit, QVBoxLayout, QWidget
 
-from napari_unet.launchers.servers.checks import Check, check_server
+from napari_unet.launchers.servers.checks import NPUS_SEEN, Check, check_server
 from napari_unet.launchers.servers.event_loop import begin
 from napari_unet.launchers.servers.host_keys import UnknownHostKeyError
 from napari_unet.launchers.servers.profiles import Profile
@@ -24,6 +24,7 @@ class ServerChecks(QWidget):
     """A button that tests a server, and a line for each thing that training needs."""
 
     requested = Signal()
+    npus_seen = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -72,6 +73,8 @@ class ServerChecks(QWidget):
     def _on_tested(self, checks: list[Check]) -> None:
         self._show_testing(None)
         self._lines.setHtml("".join(map(_as_html, checks)))
+        if any(check.name.endswith(NPUS_SEEN) for check in checks):
+            self.npus_seen.emit()
 
     def _on_failed(self, error: Exception) -> None:
         self._show_testing(None)

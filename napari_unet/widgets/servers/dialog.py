@@ -57,6 +57,7 @@ class ServerDialog(QDialog):
         changed: Any = self._list.currentTextChanged
         changed.connect(self._on_chosen, Qt.ConnectionType.QueuedConnection)
         self.checks.requested.connect(self._on_test)
+        self.checks.npus_seen.connect(self.form.prefer_npus)
         self._show_list(chosen)
 
     def _lay_out(self) -> None:

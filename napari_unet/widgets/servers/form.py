@@ -55,6 +55,12 @@ class ServerForm(QWidget):
             _show(editor, getattr(profile, name))
         self._shown = self._entries()
 
+    def prefer_npus(self) -> None:
+        """Choose NPUs to train with where the choice is left open, because the server has some."""
+        editor = self._editors["device"]
+        if isinstance(editor, QComboBox) and editor.currentText() == "auto":
+            editor.setCurrentText("ascend")
+
     @property
     def is_edited(self) -> bool:
         """Whether the fields say something else than what was shown last."""

@@ -71,6 +71,7 @@ class Notebook:
         runs_folder: Path,
         devices: int = 0,
         on_progress: OnProgress = ignore_progress,
+        device_ids: str = "",
     ) -> Self:
         return cls(runs_folder)
 

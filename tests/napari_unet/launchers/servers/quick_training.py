@@ -40,7 +40,12 @@ for rank in range(options.devices):
     run.device_log(rank).parent.mkdir(parents=True, exist_ok=True)
     run.device_log(rank).write_text(f"log of device {rank}\n")
 run.stop_request.unlink(missing_ok=True)
-launch = {"id": os.environ["NAPARI_UNET_RUN"], "devices": options.devices, "boot_id": ""}
+launch = {
+    "id": os.environ["NAPARI_UNET_RUN"],
+    "devices": options.devices,
+    "boot_id": "",
+    "arguments": sys.argv[1:],
+}
 (run.path / "launch.json").write_text(json.dumps(launch))
 log = EventLog(run.events)
 log.append(

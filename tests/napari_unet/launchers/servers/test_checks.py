@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from napari_unet.launchers.servers.checks import Check, check_server, judge
+from napari_unet.launchers.servers.checks import Check, check_server, compare_nodes, judge
 from napari_unet.launchers.servers.endings import ending_event
 from napari_unet.launchers.servers.event_loop import wait_for
 from napari_unet.launchers.servers.needed_packages import KERNEL_PACKAGES, needed_packages
@@ -143,3 +143,46 @@ def test_a_silent_end_is_explained(facts: str, sentence: str) -> None:
     assert event["kind"] == "failed"
     assert sentence in event["message"]
     assert event["remedy"]
+
+
+PAIR = {
+    "hostname": "node0",
+    "ports": "22,60000-60031",
+    "interfaces": "docker0 eth0 lo",
+    "addresses": "ipaddr:192.168.100.100\nnetmask:255.255.255.0\nipaddr:192.168.100.101",
+    "variables": "",
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "name", "found", "remedy"),
+    [
+        ({}, "", "", ""),
+        ({"ports": ""}, "HCCL's ports", "60000-60015", "ip_local_reserved_ports=60000-60031"),
+        ({"ports": "60000-60009"}, "HCCL's ports", "60000-60015 are not", "sysctl"),
+        ({"variables": "HCCL_IF_BASE_PORT=50000"}, "HCCL's ports", "50000-50015", "50000-50031"),
+        ({"interfaces": "eth0 ib0 lo"}, "HCCL's interface", "any of eth0, ib0", "--variable HCCL_"),
+        ({"interfaces": "eth0 ib0", "variables": "HCCL_SOCKET_IFNAME=ib0"}, "", "", ""),
+        ({"addresses": ""}, "addresses of NPUs", "none", "hccn_tool"),
+    ],
+)
+def test_what_several_servers_need_of_each(
+    changes: dict[str, str], name: str, found: str, remedy: str
+) -> None:
+    text = facts(**{**PAIR, **changes})
+    wrong = [one for one in judge(PROFILE, text, 8, NOW, is_alone=False) if not one.is_ok]
+    assert [one.name for one in wrong] == ([name] if name else [])
+    assert all(found in one.text and remedy in one.remedy for one in wrong)
+    assert failing(text) == []  # a server alone needs none of it
+
+
+def test_servers_of_a_job_must_differ() -> None:
+    others = {"hostname": "node1", "addresses": "ipaddr:192.168.100.102"}
+    assert all(one.is_ok for one in compare_nodes({"a": facts(**PAIR), "b": facts(**others)}))
+    twins = compare_nodes({"a": facts(**PAIR), "b": facts(**PAIR)})
+    assert [one.name for one in twins if not one.is_ok] == [
+        "all servers, host names",
+        "all servers, addresses of NPUs",
+    ]
+    assert "node0 is there more than once" in twins[0].text
+    assert "hostnamectl" in twins[0].remedy

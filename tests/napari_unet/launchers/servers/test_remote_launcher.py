@@ -10,6 +10,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -217,6 +218,28 @@ def test_stop_keeps_the_model_and_resume_goes_on(
         if event["kind"] == "started"
     ]
     assert starts == [2, 4]
+
+
+def test_npus_are_chosen_by_their_numbers(
+    launcher: RemoteLauncher, sshd: Sshd, data: Path, tmp_path: Path
+) -> None:
+    def arguments(run: RunDirectory) -> list[str]:
+        follow_to_end(RunFollower(run, launcher))
+        launch = json.loads((sshd.work / "runs" / run.name / "launch.json").read_text())
+        return [one for one in launch["arguments"] if one.startswith("--device")]
+
+    choosing = RemoteLauncher.in_place("loopback", tmp_path / "copies", device_ids="4,5,7")
+    with closing(choosing):
+        run = choosing.start(quick_config(data, 3), "first")
+    assert arguments(run) == ["--devices=3", "--device_ids=4,5,7"]
+    launcher.resume(run)
+    assert arguments(run) == ["--devices=3", "--device_ids=4,5,7"]
+    launcher.resume(run, device_ids="6")
+    assert arguments(run) == ["--devices=1", "--device_ids=6"]
+    launcher.resume(run, devices=2)
+    assert arguments(run) == ["--devices=2"]
+    with pytest.raises(UserError, match="device_ids is 'six'"):
+        launcher.resume(run, device_ids="six")
 
 
 def test_cancel_leaves_no_process(launcher: RemoteLauncher, sshd: Sshd, data: Path) -> None:

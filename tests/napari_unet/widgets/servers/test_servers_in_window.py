@@ -54,6 +54,7 @@ EVERYTHING = Profile(
     devices=16,
     nodes=("node1", "node2", "node3"),
     master_addr="10.0.0.1",
+    variables=("HCCL_SOCKET_IFNAME=eth0", "ASCEND_RT_VISIBLE_DEVICES=0,1"),
 )
 
 
@@ -271,3 +272,15 @@ def answer(qtbot: QtBot, text: str) -> list[str]:
 
     press()
     return asked
+
+
+@pytest.mark.parametrize(("device", "chosen"), [("auto", "ascend"), ("cpu", "cpu")])
+def test_a_server_with_npus_trains_on_them_unless_told_otherwise(
+    qtbot: QtBot, device: str, chosen: str
+) -> None:
+    save_profile(EVERYTHING.replace(device=device))
+    dialog = ServerDialog("lab")
+    qtbot.addWidget(dialog)
+    dialog.checks.npus_seen.emit()
+    assert dialog.form.profile().device == chosen
+    assert dialog.form.is_edited == (device != chosen)
