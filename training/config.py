@@ -71,7 +71,7 @@ class TrainingConfig:
         LabelConvention.ISBI,
         "Labels",
         "isbi: 0 is membrane. membrane: every other value than 0 is membrane. "
-        "sparse: 1 is membrane, 2 is inside, 0 is unknown.",
+        "sparse: 1 is membrane, 2 is inside, 0 is unknown. instances: each cell has a number.",
         choices=tuple(LabelConvention),
         flag="convention",
     )

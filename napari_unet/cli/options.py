@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import Field, fields
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -48,11 +49,26 @@ compression_option = click.option(
 )
 
 
-def convention_option(name: str, **attributes: Any) -> Callable[..., Any]:
-    """Make an option that gives the :class:`LabelConvention` of finished labels, or None."""
+class Share(click.FloatRange):
+    """Numbers from 0 to 1; click's own range lets NaN pass."""
+
+    def __init__(self) -> None:
+        super().__init__(0, 1)
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        number: float = super().convert(value, param, ctx)
+        return self.fail(f"{value} is not a number.", param, ctx) if isnan(number) else number
+
+
+def convention_option(
+    name: str, choices: Sequence[LabelConvention] = FINISHED_CONVENTIONS, **attributes: Any
+) -> Callable[..., Any]:
+    """Make an option that gives a :class:`LabelConvention` of finished labels, or None."""
     return click.option(
         name,
-        type=click.Choice([convention.value for convention in FINISHED_CONVENTIONS]),
+        type=click.Choice([convention.value for convention in choices]),
         callback=lambda context, parameter, value: value and LabelConvention(value),
         **attributes,
     )

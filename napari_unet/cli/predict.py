@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from napari_unet.cli.options import (
+    Share,
     compression_option,
     convention_option,
     device_option,
@@ -57,11 +58,12 @@ from training.stacks.stack_file import StackFile
 )
 @click.option(
     "--threshold",
-    type=click.FloatRange(0, 1),
+    type=Share(),
     help="Probability from which on a pixel is membrane.  [default: the model's, 0.5]",
 )
 @convention_option(
     "--convention",
+    (LabelConvention.ISBI, LabelConvention.MEMBRANE),
     default=LabelConvention.ISBI.value,
     show_default=True,
     help="isbi: membrane is 0 and the rest 255. membrane: membrane is 255 and the rest 0.",

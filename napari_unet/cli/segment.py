@@ -8,6 +8,7 @@ import click
 import numpy as np
 
 from napari_unet.cli.options import (
+    Share,
     compression_option,
     data_options,
     device_option,
@@ -34,8 +35,8 @@ from training.errors import UserError
 from training.label_convention import LabelConvention
 from training.masks.mask_files import write_numbers
 from training.masks.pixel_size import read_pixel_size
+from training.masks.result_files import check_outputs
 from training.masks.result_warnings import stack_warning
-from training.masks.tif_writer import check_tif_output
 from training.stacks.stack_file import StackFile
 from training.stacks.training_pair import read_training_pair
 
@@ -67,13 +68,13 @@ from training.stacks.training_pair import read_training_pair
 )
 @click.option(
     "--threshold",
-    type=click.FloatRange(0, 1),
+    type=Share(),
     help="Probability from which on something is membrane: a border between neurons, or a "
     "pixel of components.  [default: chosen on --data, else 0.5]",
 )
 @click.option(
     "--seeds",
-    type=click.FloatRange(0, 1),
+    type=Share(),
     help="Probability below which the watershed starts.  [default: chosen on --data, else 0.03]",
 )
 @click.option(
@@ -113,9 +114,7 @@ def command(
       napari-unet segment runs/first test-volume.tif -o neurons.tif --threshold 0.6 --link
       napari-unet evaluate neurons.tif --data isbi
     """
-    check_tif_output(output, overwrite)
-    if output.resolve() == stack.resolve():
-        raise UserError(f"{output} is the stack itself.", "Choose another name for the result.")
+    check_outputs(stack, [output], overwrite=overwrite)
     with StackFile(stack) as slices:
         predictor = load_predictor(model, device=device, precision=precision, tta=tta)
         how = Segmentation(method)

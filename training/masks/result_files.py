@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -35,11 +36,10 @@ def check_outputs(
         check_tif_output(path, overwrite)
     for path in tables:
         check_output(path, overwrite)
-    paths = [*tifs, *tables]
-    for path in paths:
-        if path.resolve() == stack.resolve():
-            raise UserError(f"{path} is the stack itself.", "Choose another name for the result.")
-    if len({path.resolve() for path in paths}) < len(paths):
+    files = [os.path.realpath(path) for path in (*tifs, *tables)]  # resolve fails for a ring
+    if os.path.realpath(stack) in files:
+        raise UserError(f"{stack} is the stack itself.", "Choose another name for the result.")
+    if len({*files}) < len(files):
         raise UserError("Two results have the same name.", "Choose a name for each.")
 
 

@@ -36,6 +36,9 @@ def stack_warning(trained: Scaling, stack: Scaling) -> str:
     str
         Empty where nothing speaks against it, or the card does not know its stack.
     """
+    levels = () if stack.intensities is None else stack.intensities.percentiles
+    if levels and levels[0] == levels[-1]:
+        return f"All pixels of this stack are {levels[0]:.4g}: is it the right file?"
     difference = trained.difference(stack)
     if difference is None:
         return ""

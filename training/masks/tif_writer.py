@@ -65,7 +65,7 @@ def check_tif_output(path: Path, overwrite: bool = False) -> None:
     if path.suffix.lower() not in TIF_ENDINGS:
         raise UserError(
             f"{path} would be a TIF, and isn't named as one.",
-            f"End its name in {' or '.join(TIF_ENDINGS)}, such as {path.stem}.tif.",
+            f"End its name in {' or '.join(TIF_ENDINGS)}, such as {path.stem.rstrip('.')}.tif.",
         )
 
 

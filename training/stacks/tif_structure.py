@@ -64,7 +64,7 @@ def open_tif(path: Path, what: str = "images") -> tifffile.TiffFile:
     beginning = b""
     try:
         if path.exists() and not (path.is_file() or path.is_dir()):
-            raise UserError(f"{path} is a pipe or a device, not a file.", DAMAGED_REMEDY)
+            raise UserError(f"{path} is a pipe or a device.", f"Give a TIF of the {what}.")
         if path.is_dir():
             raise folder_instead_of_tif(path, what)
         with open_regular(path) as file:

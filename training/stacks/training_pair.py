@@ -73,7 +73,8 @@ def find_pair(data_folder: str | Path, image: str = "", labels: str = "") -> tup
     """
     folder = Path(data_folder)
     if not folder.is_dir():
-        raise UserError(f"The data folder {folder} does not exist.", "Give another folder.")
+        problem = "is a file, not a folder" if folder.exists() else "does not exist"
+        raise UserError(f"The data folder {folder} {problem}.", "Give the folder of the stacks.")
     found = [
         find_file(folder, name) if name else _find_default(folder, default)
         for name, default in ((image, DEFAULT_IMAGES), (labels, DEFAULT_LABELS))

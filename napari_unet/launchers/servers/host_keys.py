@@ -128,7 +128,7 @@ def accept_host_key(unknown: UnknownHostKeyError) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     kind, key, *_comment = unknown.key_line.split()
     line = f"{known_name(unknown.host, unknown.port)} {kind} {key}\n".encode()
-    with open_to_append(path.resolve()) as file:  # a person may keep it elsewhere
+    with open_to_append(Path(os.path.realpath(path))) as file:  # a person may keep it elsewhere
         if file.tell():
             file.seek(-1, os.SEEK_END)
             line = line if file.read() == b"\n" else b"\n" + line

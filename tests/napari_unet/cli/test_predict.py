@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 from napari_unet.cli import predict as predict_command
 from napari_unet.cli import segment as segment_command
 from tests.pixel_kinds import DIFFERENT, pixel_kind
+from training.errors import UserError
 from training.masks.pixel_size import read_pixel_size
 from training.stacks.scaling import Scaling
 from training.stacks.synthetic import synthetic_stack
@@ -204,6 +205,37 @@ def test_the_stack_is_not_overwritten(write_model: WriteModel, stack: Path) -> N
     assert stack.read_bytes() == content
 
 
+@pytest.mark.parametrize("command", COMMANDS)
+def test_links_that_form_a_ring_are_refused(
+    write_model: WriteModel, tmp_path: Path, command: str
+) -> None:
+    ring = tmp_path / "ring.tif"
+    ring.symlink_to(ring)
+    arguments = [str(write_model()), str(ring), "-o", str(tmp_path / "mask.tif")]
+    with pytest.raises(UserError, match=r"ring\.tif can't be read: Too many levels"):
+        CliRunner().invoke(COMMANDS[command], arguments, catch_exceptions=False)
+
+
+@pytest.mark.parametrize(
+    ("command", "option", "value"),
+    [
+        ("predict", "--threshold", "nan"),
+        ("predict", "--threshold", "1.5"),
+        ("segment", "--threshold", "nan"),
+        ("segment", "--seeds", "nan"),
+        ("predict", "--convention", "instances"),
+        ("predict", "--convention", "sparse"),
+    ],
+)
+def test_values_that_mean_nothing_are_refused(
+    stack: Path, tmp_path: Path, command: str, option: str, value: str
+) -> None:
+    arguments = ["none.onnx", str(stack), "-o", str(tmp_path / "mask.tif"), option, value]
+    result = CliRunner().invoke(COMMANDS[command], arguments)
+    assert result.exit_code == 2
+    assert f"Invalid value for '{option}'" in result.stderr
+
+
 def test_two_results_of_one_name(write_model: WriteModel, stack: Path, tmp_path: Path) -> None:
     name = tmp_path / "same.tif"
     result = predict(write_model(), stack, "-o", name, "--probability", name)
@@ -239,6 +271,12 @@ def test_a_stack_that_differs_from_the_training_stack_is_warned_of(
     assert result.exit_code == 0, result.stderr
     assert f"Warning: This stack {DIFFERENT[kind]}" in result.stderr
     assert "first, in Fiji by" in result.stderr
+
+
+def test_a_stack_of_one_value_is_warned_of(predict_kind: Callable[..., Result]) -> None:
+    result = predict_kind(np.full((3, 64, 64), 7, np.uint16))
+    assert "Warning: All pixels of this stack are 7" in result.stderr
+    assert "Fiji" not in result.stderr
 
 
 def test_a_stack_like_the_training_stack_is_not_warned_of(

@@ -247,6 +247,9 @@ def test_given_name_that_is_not_there(folder: Path) -> None:
 def test_no_such_folder(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"data folder .* does not exist"):
         find_pair(tmp_path / "none")
+    (tmp_path / "stack.tif").touch()
+    with pytest.raises(UserError, match=r"stack\.tif is a file, not a folder"):
+        find_pair(tmp_path / "stack.tif")
 
 
 def test_training_pair(folder: Path, stack: np.ndarray, labels: np.ndarray) -> None:
