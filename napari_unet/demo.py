@@ -19,7 +19,7 @@ from napari_unet.runs.run_follower import RunFollower
 from napari_unet.runs.run_progress import failure
 from training.config import TrainingConfig, preset_config
 from training.errors import UserError
-from training.files.atomic_files import write_atomically
+from training.files.atomic_files import UnwritableError, write_atomically
 from training.masks.mask_files import mask_page
 from training.masks.pixel_size import read_pixel_size
 from training.masks.tif_writer import TifWriter
@@ -114,14 +114,11 @@ class Demo:
             self.files.folder.mkdir(parents=True, exist_ok=True)
             if self.is_synthetic:
                 write_synthetic(self.data, slices, size)
-        except INTERRUPTIONS:
-            self.clean_up()
+        except BaseException as error:
+            self.clean_up()  # a new try needs no --overwrite
+            if isinstance(error, OSError):
+                raise UnwritableError(self.files.folder, error) from error
             raise
-        except OSError as error:
-            raise UserError(
-                f"{self.files.folder} can't be written: {error.strerror}.",
-                "Choose another folder: --out.",
-            ) from error
 
     def config(self) -> TrainingConfig:
         """Compact's configuration: a short training for the synthetic stack."""

@@ -35,7 +35,7 @@ from training.console import lossy_output, say, set_up_console
 from training.devices.cann import find_cann, has_cann
 from training.devices.launch_lock import launching
 from training.devices.msrun_job import DEFAULT_PORT, MsrunJob, free_port
-from training.devices.node_link import report_to_head
+from training.devices.node_link import report_to_head, report_to_members
 from training.devices.npu_choice import choose_npus, explain_none
 from training.devices.npus import find_npus
 from training.devices.supervisor import Supervisor
@@ -67,7 +67,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _begin(run_dir: str, options: dict[str, Any], job_options: dict[str, Any]) -> int:
     try:
         _check_nodes(job_options["nodes"], job_options["node_rank"], job_options["master_port"])
-        with _reporting_to_head(**job_options):
+        with _reporting_to_others(**job_options):
             run = RunDirectory(Path(run_dir or default_run_dir(options)).absolute())
             config = None if run.config.exists() else _configure_new(options)
             with launching(run, job_options["node_rank"]):
@@ -87,7 +87,7 @@ def _begin(run_dir: str, options: dict[str, Any], job_options: dict[str, Any]) -
 def _launch(run: RunDirectory, job_options: dict[str, Any]) -> int:
     is_head = job_options["node_rank"] == 0
     # Rank 0 of this very job may hold the lock already when another node looks at a shared disk.
-    if is_head and run.is_running():
+    if is_head and run.is_training():
         raise UserError(f"The run {run.name} is running already.", "Follow it instead.")
     try:
         return Supervisor(run, _plan(run, **job_options)).run()
@@ -98,15 +98,18 @@ def _launch(run: RunDirectory, job_options: dict[str, Any]) -> int:
 
 
 @contextmanager
-def _reporting_to_head(
+def _reporting_to_others(
     *, nodes: int, node_rank: int, master_addr: str, master_port: int, **_: Any
 ) -> Iterator[None]:
-    """Let node 0 know why another node can't begin."""
+    """Let node 0 know why another node can't begin, and the others why node 0 can't."""
     try:
         yield
     except UserError as error:
+        port = master_port or DEFAULT_PORT
         if node_rank > 0:
-            report_to_head(master_addr, master_port or DEFAULT_PORT, nodes, error)
+            report_to_head(master_addr, port, nodes, error)
+        elif nodes > 1:
+            report_to_members(MsrunJob(nodes, nodes, 0, master_addr, port), error)
         raise
 
 

@@ -11,7 +11,7 @@ import click
 from napari_unet.cli.progress_bar import ProgressBar
 from napari_unet.cli.progress_display import ProgressDisplay
 from napari_unet.demo import INTERRUPTIONS, Demo
-from training.console import say
+from training.console import lossy_output, say
 from training.metrics.evaluation_report import zoo_line
 from training.runs.run_directory import RunDirectory
 from training.stacks.stack_file import StackFile
@@ -34,6 +34,7 @@ from training.stacks.stack_file import StackFile
     help="Folder for the results.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace the results of an earlier demo.")
+@lossy_output()
 def command(data: Path | None, out: Path, overwrite: bool) -> None:
     """Do the whole job on a stack: train, predict, evaluate, export.
 

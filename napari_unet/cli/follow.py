@@ -15,7 +15,8 @@ def command(run: str) -> None:
     """Watch a run until it ends; Ctrl-C leaves it running.
 
     RUN is its name or its folder. After an interruption, however long, it goes on where it
-    stopped, and the best model comes to this machine as soon as there is a better one.
+    stopped, and the best model comes to this machine as soon as there is a better one. The exit
+    code is 1 where the run failed, or its process ended without a word.
     """
     found = find_run(run)
     follow(found, RunFollower(found, launcher_for(found)))

@@ -114,7 +114,7 @@ def resume_remotely(run: RunDirectory, devices: int, device_ids: str) -> None:
 
 @lossy_output()
 def follow(run: RunDirectory, follower: RunFollower) -> None:
-    """Show what a run does until it ends, or Ctrl-C; exit with 1 if it failed."""
+    """Show what a run does until it ends, or Ctrl-C; exit with 1 if it failed or was killed."""
     pause = threading.Event()
     lost = ""
     with ProgressDisplay() as display:
@@ -145,4 +145,5 @@ def _report_end(run: RunDirectory, follower: RunFollower) -> None:
         say(line)
     if follower.status == "failed":
         say(f"Error: {failure(run, follower.state)}", to_stderr=True)
+    if follower.status in ("failed", "interrupted"):
         sys.exit(1)

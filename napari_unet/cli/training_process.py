@@ -12,6 +12,7 @@ from types import FrameType
 from napari_unet.cli.progress_display import ProgressDisplay, ending_lines
 from training.console import lossy_output
 from training.devices.cann import with_cann
+from training.devices.launch_lock import launching
 from training.devices.run_processes import PARENT_DIED, on_hang_up
 from training.runs.run_directory import RunDirectory
 from training.runs.run_state import RunState, read_state
@@ -35,14 +36,16 @@ def train_here(run: RunDirectory) -> int:
     command = [sys.executable, "-P", "-m", "training.train", "--run_dir", str(run.path)]
     # In a session of its own it gets signals from this process alone, each once. It prints what
     # goes wrong on the standard error, and all else also in its log.
-    process = subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        start_new_session=True,
-        env=with_cann(os.environ, run.read_config().device),
-        preexec_fn=_stop_with_parent,
-    )
+    with launching(run) as lock:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,
+            env=with_cann(os.environ, run.read_config().device),
+            preexec_fn=_stop_with_parent,
+            pass_fds=[lock],
+        )
     _pass_signals_on(process)
     state, offset = RunState(), 0
     with ProgressDisplay() as display:

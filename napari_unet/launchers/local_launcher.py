@@ -16,6 +16,7 @@ import psutil
 from napari_unet.launchers.launcher import OnProgress, check_run_name, ignore_progress
 from training.config import TrainingConfig
 from training.devices.cann import with_cann
+from training.devices.launch_lock import launching
 from training.devices.npus import find_npus
 from training.errors import UserError
 from training.files.append_files import open_to_append
@@ -23,13 +24,15 @@ from training.runs.process_record import is_alive
 from training.runs.run_directory import RunDirectory
 
 _NICENESS = 10
-# What this program started, by the run's path: a training holds its run's lock, and records
-# itself, only a second after its start.
+# What this program started, by the run's path: a training records itself only a second after.
 _started: dict[Path, psutil.Process] = {}
 
 
 def start_detached(
-    command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
+    command: Sequence[str],
+    log: Path,
+    environment: Mapping[str, str] | None = None,
+    descriptors: Sequence[int] = (),
 ) -> psutil.Process:
     """Start a process in a session of its own, at lower priority, that outlives this one.
 
@@ -41,6 +44,8 @@ def start_detached(
         File that the process's output is appended to.
     environment : mapping of str to str, optional
         Instead of this process' own.
+    descriptors : sequence of int
+        Open files that it keeps open, and their locks with them.
 
     Raises
     ------
@@ -55,6 +60,7 @@ def start_detached(
             stderr=subprocess.STDOUT,
             start_new_session=True,
             env=environment,
+            pass_fds=descriptors,
         )
     started = psutil.Process(process.pid)
     threading.Thread(target=process.wait, name=f"wait-{process.pid}", daemon=True).start()
@@ -183,7 +189,8 @@ def _start_training(run: RunDirectory) -> None:
     # -P: the folder where napari was started must not hide the standard library's modules.
     command = [sys.executable, "-P", "-m", "training.train", "--run_dir", str(run.path)]
     environment = with_cann(os.environ, run.read_config().device)
-    _started[run.path.absolute()] = start_detached(command, run.log, environment)
+    with launching(run) as lock:
+        _started[run.path.absolute()] = start_detached(command, run.log, environment, [lock])
 
 
 def _find_training(run: RunDirectory) -> psutil.Process | None:

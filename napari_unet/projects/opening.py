@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -47,9 +47,9 @@ class OpenProject:
     files : dict
         Their files, by the same names.
     unreadable : tuple of LayerRecord
-        Layers whose stacks are missing or can't be read.
+        Layers whose files are missing or can't be read.
     problems : tuple of UserError
-        Stacks that can't be read or have changed, and what else a person should know.
+        Files that can't be read or have changed, and what else a person should know.
     """
 
     project: Project
@@ -60,6 +60,17 @@ class OpenProject:
     files: dict[str, KnownFile]
     unreadable: tuple[LayerRecord, ...]
     problems: tuple[UserError, ...]
+
+    def without(self, record: LayerRecord, error: Exception) -> OpenProject:
+        """The same project with one more layer that could not be opened."""
+        if not isinstance(error, UserError):
+            name = record.file or (record.stack and record.stack.path)
+            error = UserError(f"{name} can't be shown: {error}.", "It is kept in the project.")
+        return replace(
+            self,
+            unreadable=(*self.unreadable, record),
+            problems=(*self.problems, error),
+        )
 
 
 def create_project(folder: Path) -> OpenProject:
@@ -117,7 +128,11 @@ def _read(project: Project, lock: ProjectLock) -> OpenProject:
             path = project.own_file(record)
             files[record.file] = KnownFile(path)
             files[record.file].see()
-            pixels[record.file] = read_pixels(path, is_single)
+            try:
+                pixels[record.file] = read_pixels(path, is_single)
+            except UserError as problem:  # the other layers can be worked on
+                problems[record.file] = problem
+                unreadable.append(record)
             continue
         try:
             record.stack.check()

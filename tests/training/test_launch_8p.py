@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from tests.training.devices.fake_npu_smi import install_npu_smi
-from tests.training.launches import Launch
+from tests.training.launches import Launch, wait_until
 from training.config import preset_config
 from training.devices.launch_lock import launching
 from training.devices.msrun_job import MsrunJob, free_port
-from training.devices.node_link import HeadLink
+from training.devices.node_link import HeadLink, MemberLink
 from training.devices.run_processes import RUN_MARK
 from training.runs.run_directory import RunDirectory
 
@@ -51,6 +51,19 @@ def test_node_0_hears_why_another_node_does_not_begin(
         failure = head.poll()
     assert second.process.returncode == 2
     assert failure is not None and sentence in str(failure)
+
+
+def test_the_others_hear_why_node_0_does_not_begin(
+    run: RunDirectory, data: Path, launch: Callable[..., Launch]
+) -> None:
+    run.create(preset_config("compact", data_url=str(data), device="ascend"))
+    port = free_port()
+    node = ["--devices=2", "--nodes=2", f"--master_port={port}"]
+    first = launch(*node, "--seed=3", new=False, **{RUN_MARK: ""})
+    with MemberLink(MsrunJob(devices=2, nodes=2, node_rank=1, master_port=port)) as member:
+        wait_until(lambda: (failure := member.poll()) is not None and "--seed" in str(failure))
+    assert "has its own configuration" in first.wait()
+    assert first.process.returncode == 2
 
 
 @pytest.mark.parametrize(

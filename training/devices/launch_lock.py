@@ -12,11 +12,16 @@ from training.runs.run_directory import RunDirectory
 
 
 @contextmanager
-def launching(run: RunDirectory, node_rank: int) -> Iterator[None]:
+def launching(run: RunDirectory, node_rank: int = 0) -> Iterator[int]:
     """Be the only launcher of a run on this node; the folders of a new run are made.
 
-    Rank 0 takes the run's own lock seconds after a launcher looked at it. The operating system
-    gives this one back however the launcher ends.
+    A training takes the run's own lock seconds after a launcher looked at it. The operating system
+    gives this one back however the launcher ends, and every process that it passed it on to.
+
+    Yields
+    ------
+    int
+        The lock's file descriptor, for a training that goes on without its launcher.
 
     Raises
     ------
@@ -29,4 +34,4 @@ def launching(run: RunDirectory, node_rank: int) -> Iterator[None]:
     with open_to_append(run.node_launch_lock(node_rank)) as lock:
         if not take_lock(lock):
             raise UserError(f"The run {run.name} is running already.", "Follow it instead.")
-        yield
+        yield lock.fileno()

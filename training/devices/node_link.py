@@ -104,6 +104,11 @@ class HeadLink(NodeLink):
         self._handshakes = threading.BoundedSemaphore(_MOST_HANDSHAKES)
         threading.Thread(target=self._accept, name="node-link", daemon=True).start()
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether every other node has a line."""
+        return len(self._lines) == self._most_lines
+
     def poll(self) -> UserError | None:
         return next((failure for line in self._lines if (failure := line.poll())), None)
 
@@ -246,6 +251,22 @@ def report_to_head(master_addr: str, master_port: int, nodes: int, failure: User
         line.send(failure)
         line.close()
         return
+
+
+def report_to_members(job: MsrunJob, failure: UserError) -> None:
+    """Let the other nodes know that node 0 can't even begin, as soon as each of them calls.
+
+    Where the port is taken, by the job that trains already, say, they hear that it is another's.
+    """
+    try:
+        link = HeadLink(job)
+    except UserError:
+        return
+    deadline = time.monotonic() + _HEAD_SECONDS
+    with link:
+        while not link.is_complete and time.monotonic() < deadline:
+            time.sleep(_ACCEPT_PAUSE)
+        link.report_failure(failure)
 
 
 def make_link(job: MsrunJob) -> NodeLink:

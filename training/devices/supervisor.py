@@ -86,7 +86,8 @@ class Supervisor:
         self._check()
         prepare_logs(self._run, self._job)
         self._write_launch()
-        self._run.stop_request.unlink(missing_ok=True)
+        if not os.environ.get(RUN_MARK):  # else whoever asked for this start has done so
+            self._run.withdraw_stop_request()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         on_hang_up(self._on_hang_up)

@@ -199,17 +199,29 @@ class RunDirectory(RunPaths[Path]):
             remove_leftovers(folder)
 
     def is_running(self) -> bool:
-        """Say whether a process is training in this directory now.
+        """Say whether a process is training in this directory now, or has been started to.
 
         One on another machine is seen where the disk's locks hold for all machines. Where it has
         no locks, it is taken to train until ``process.json`` is deleted.
         """
+        with suppress(NoLocksError):
+            if _is_locked(self.launch_lock):
+                return True
+        return self.is_training()
+
+    def is_training(self) -> bool:
+        """Say as :meth:`is_running` whether a process trains; one that starts does not yet."""
         try:
-            lock = open_regular(self.lock)
-        except OSError:  # it is missing, or nothing that a training can have taken
-            return False
-        with lock:
-            try:
-                return not take_lock(lock, is_shared=True, needs_locks=True)
-            except NoLocksError:
-                return self._recorded_training() is not None
+            return _is_locked(self.lock)
+        except NoLocksError:
+            return self._recorded_training() is not None
+
+
+def _is_locked(path: Path) -> bool:
+    """Whether a process has locked a file; a NoLocksError where the disk can't say."""
+    try:
+        lock = open_regular(path)
+    except OSError:  # it is missing, or nothing that a training can have taken
+        return False
+    with lock:
+        return not take_lock(lock, is_shared=True, needs_locks=True)

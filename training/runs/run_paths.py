@@ -54,7 +54,7 @@ class RunPaths(Generic[PathT]):
         self.lock = path / "lock"
         """Held by the process that trains."""
         self.launch_lock = path / "launch.lock"
-        """Held by the launcher of a run on several devices; see :meth:`node_launch_lock`."""
+        """Held by the run's launcher, which may pass it on; see :meth:`node_launch_lock`."""
         self.mirror_lock = path / "mirror.lock"
         """Held by the process that brings a copy up to date."""
 

@@ -143,6 +143,20 @@ class Server:
         script = f"set -o pipefail\nsha256sum < {shlex.quote(path)} | cut -c 1-64"
         return self._expect(_DIGEST, await self.run(script, timeout=600, is_patient=is_patient))
 
+    async def tree_digest(self, folder: str) -> str:
+        """The SHA-256 of the names and digests of all files in a folder but Python's compiled ones.
+
+        Raises
+        ------
+        CommandError
+            As :meth:`digest`.
+        """
+        script = f"""set -o pipefail
+cd -- {shlex.quote(folder)} || return
+find . -name __pycache__ -prune -o ! -type d -print0 |
+  LC_ALL=C sort -z | xargs -0 sha256sum -- | sha256sum | cut -c 1-64"""
+        return self._expect(_DIGEST, await self.run(script, timeout=600))
+
     def _expect(self, pattern: re.Pattern[str], answer: str) -> str:
         if not pattern.fullmatch(answer.strip()):
             raise CommandError(

@@ -245,6 +245,7 @@ class RemoteLauncher:
         nodes = self._nodes_to_change(run)
         for folder in nodes:
             await folder.check_owner(record.run_id)
+            await folder.server.run(scripts.withdraw_stop_request(folder))
         await share_checkpoint(nodes)
         key = secrets.token_hex(16)
         for rank, folder in enumerate(nodes):

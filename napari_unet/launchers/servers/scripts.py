@@ -190,12 +190,18 @@ find_processes() {{
 
 
 def unpack(archive: str, folder: str) -> str:
-    """Unpack a ``.tar.gz`` so that its folder is there whole or not at all."""
+    """Unpack a ``.tar.gz`` so that its folder is there whole or not at all.
+
+    A damaged one in its place is set aside, and swept later: a training may be reading it.
+    """
     target, packed = shlex.quote(folder), shlex.quote(archive)
     hidden = shlex.quote(join(dirname(folder), f".{basename(folder)}"))
     return f"""
 temporary=$(mktemp -d {hidden}.XXXXXX) || return
 tar -xzf {packed} -C "$temporary" && chmod 755 "$temporary" || return
+if [ -e {target} ]; then
+  damaged=$(mktemp -d {hidden}.XXXXXX) && mv -T -- {target} "$damaged" || return
+fi
 mv -T -- "$temporary" {target} 2>/dev/null || rm -rf -- "$temporary"
 rm -f -- {packed}
 [ -d {target} ]"""
@@ -214,6 +220,11 @@ true"""
 def request_stop(run: RemotePaths) -> str:
     """Ask a run to end after its current step."""
     return f"touch -- {_quote(run.stop_request)}"
+
+
+def withdraw_stop_request(run: RemotePaths) -> str:
+    """Forget that a run was asked to end, before it is started again."""
+    return f"rm -f -- {_quote(run.stop_request)}"
 
 
 def remove(path: str) -> str:

@@ -10,10 +10,10 @@ import io
 import posixpath
 import secrets
 import tarfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import aclosing
 from importlib import resources
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from posixpath import join
 
 from napari_unet.launchers.launcher import OnProgress, UploadProgress
@@ -63,6 +63,8 @@ class Store:
     async def put_data(self, path: Path) -> str:
         """Send a data file unless the server has its content; its path there.
 
+        What is called by the file's hash there may be damaged, or another's: it is hashed as well.
+
         Raises
         ------
         UserError
@@ -73,7 +75,7 @@ class Store:
                 digest = await asyncio.to_thread(hash_file, path)
                 size = path.stat().st_size
             target = str(self.folder.store / f"{digest}{path.suffix}")
-            if await self._has(target):
+            if await self._has(target) and await self.server.digest(target) == digest:
                 return target
             if await self._put(path.name, _chunks(path, size), size, target, digest):
                 return target
@@ -90,7 +92,7 @@ class Store:
         archive = pack_source()
         digest = hashlib.sha256(archive).hexdigest()
         folder = str(self.folder.source / digest)
-        if not await self._has(folder):
+        if not await self._has(folder) or await self.server.tree_digest(folder) != _tree_digest():
             packed = str(self.folder.source / f".{digest}.tar.gz")
             await self._put("training source", _pieces(archive), len(archive), packed, digest)
             await self.server.run(scripts.unpack(packed, folder))
@@ -111,7 +113,7 @@ class Store:
             Whether what was sent has that hash; it is not kept there otherwise.
         """
         temporary = unfinished_name(target)
-        try:
+        async with _removing(self.server, temporary):
             is_wanted = await self._send(what, chunks, total, temporary) == digest
             if is_wanted and await self.server.digest(temporary) != digest:
                 raise CommandError(f"{what} was damaged on its way to {self.server.profile.name}.")
@@ -120,10 +122,6 @@ class Store:
                     await files.rename(temporary, target)
             else:
                 await self.server.run(scripts.remove(temporary))
-        except BaseException:
-            with contextlib.suppress(UserError):
-                await self.server.run(scripts.remove(temporary))
-            raise
         return is_wanted
 
     async def _send(self, what: str, chunks: Iterable[bytes], total: int, target: str) -> str:
@@ -137,6 +135,17 @@ class Store:
                 done += len(chunk)
                 self._on_progress(UploadProgress(what, done, total))
         return digest.hexdigest()
+
+
+@contextlib.asynccontextmanager
+async def _removing(server: Server, temporary: str) -> AsyncIterator[None]:
+    """Remove a server's unfinished file where writing it fails or is interrupted."""
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(UserError):
+            await server.run(scripts.remove(temporary))
+        raise
 
 
 def unfinished_name(path: str) -> str:
@@ -206,6 +215,13 @@ def _source_files() -> Iterator[tuple[str, Path]]:
                     yield f"{prefix}{package}/{path.relative_to(folder)}", path
 
 
+def _tree_digest() -> str:
+    """The digest that :meth:`Server.tree_digest` gives of the unpacked source."""
+    files = sorted((f"./{name}".encode(), path) for name, path in _source_files())
+    lines = [hash_file(path).encode() + b"  " + name + b"\n" for name, path in files]
+    return hashlib.sha256(b"".join(lines)).hexdigest()
+
+
 async def make_run_folder(
     store: Store, name: str, config: TrainingConfig, run_id: str, devices: int
 ) -> RunFolder:
@@ -242,15 +258,32 @@ async def share_checkpoint(nodes: Sequence[RunFolder]) -> None:
     steps = {step: name for name in names if (step := checkpoint_step(name)) is not None}
     if not steps:
         return
-    newest = steps[max(steps)]
+    newest = first.checkpoints / steps[max(steps)]
+    wanted = await first.server.digest(str(newest))
     for folder in others:
-        target = folder.checkpoints / newest
-        temporary = unfinished_name(str(target))
-        content = first.chunks(first.checkpoints / newest)
-        async with folder.server.files() as files, aclosing(content) as chunks:
-            if await files.exists(target):
-                continue  # a disk that the nodes share
-            async with files.create(temporary) as write:
-                async for chunk in chunks:
-                    await write(chunk)
+        target = folder.checkpoints / newest.name
+        async with folder.server.files() as files:
+            is_there = await files.exists(target)  # on a disk that the nodes share, say
+        if not is_there or await folder.server.digest(str(target)) != wanted:
+            await _copy(first, newest, folder, str(target), wanted)
+
+
+async def _copy(
+    source: RunFolder, path: PurePosixPath, folder: RunFolder, target: str, wanted: str
+) -> None:
+    """Copy a file from one server to another; it is there whole or not at all."""
+    temporary = unfinished_name(target)
+    async with _removing(folder.server, temporary):
+        async with (
+            aclosing(source.chunks(path)) as chunks,
+            folder.server.files() as files,
+            files.create(temporary) as write,
+        ):
+            async for chunk in chunks:
+                await write(chunk)
+        if await folder.server.digest(temporary) != wanted:
+            raise CommandError(
+                f"{path.name} was damaged on its way to {folder.server.profile.name}."
+            )
+        async with folder.server.files() as files:
             await files.rename(temporary, target)

@@ -223,7 +223,7 @@ class ProjectDock(Dock):
     def _on_loaded(self, opened: OpenProject) -> None:
         self._end_session()
         try:
-            own = self._add_layers(opened)
+            opened, own = self._add_layers(opened)
             restore_view(self._viewer, opened.state.view)
         except Exception as error:  # reported as what it is; the project stays closed
             if opened.lock.is_held:
@@ -239,18 +239,32 @@ class ProjectDock(Dock):
         self._problems.setText("<br>".join(f"⚠ {as_html(str(problem))}" for problem in problems))
         self._problems.setVisible(bool(problems))
 
-    def _add_layers(self, opened: OpenProject) -> list[tuple[Any, str]]:
-        """Layers of the project's own files, with the names of these."""
+    def _add_layers(self, opened: OpenProject) -> tuple[OpenProject, list[tuple[Any, str]]]:
+        """Add a project's layers, but for those that can't be shown.
+
+        Returns
+        -------
+        OpenProject, list
+            The project, which names those that are left out, and the layers of its own files
+            with the names of these.
+        """
         self._viewer.layers.clear()
         own: list[tuple[Any, str]] = []
         for record in opened.state.layers:
-            if record.stack is None:
-                pixels = opened.pixels[record.file]
-                own.append((add_layer(self._viewer, record, pixels), record.file))
-            elif record not in opened.unreadable:
-                (layer,) = self._viewer.open(record.stack.path, plugin=PLUGIN)
-                dress(layer, record)
-        return own
+            if record in opened.unreadable:
+                continue
+            present = list(self._viewer.layers)
+            try:
+                if record.stack is None:
+                    pixels = opened.pixels[record.file]
+                    own.append((add_layer(self._viewer, record, pixels), record.file))
+                else:
+                    (layer,) = self._viewer.open(record.stack.path, plugin=PLUGIN)
+                    dress(layer, record)
+            except Exception as error:  # it is named beside the layers that can be worked on
+                self._viewer.layers[:] = present
+                opened = opened.without(record, error)
+        return opened, own
 
 
 def ask_for_access(parent: QWidget, error: ProjectInUseError) -> Access | None:

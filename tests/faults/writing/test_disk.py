@@ -74,6 +74,17 @@ def test_a_training_goes_on_while_the_disk_is_full(small_folder: Path, disk: Pat
     assert not temporaries_of(run.path)
 
 
+def test_a_demo_that_finds_no_room_says_so_and_leaves_nothing(disk: Path) -> None:
+    fill(disk)
+    program = Path(sys.executable).with_name("napari-unet")
+    command = [program, "demo", "--out", disk / "out"]
+    with Path("/dev/full").open("wb") as full:  # nor has its output any
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 2
+    assert f"Error: {disk}/out" in done.stderr and " can't be written: " in done.stderr
+    assert not (disk / "out").exists()
+
+
 @pytest.mark.parametrize("count", [5, 6, 7, 8, 20])
 def test_a_prediction_with_few_descriptors(
     count: int, write_model: WriteModel, tmp_path: Path

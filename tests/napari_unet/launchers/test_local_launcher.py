@@ -85,6 +85,7 @@ def test_a_training_runs_to_its_end_in_a_process_of_its_own(
 ) -> None:
     run = launcher.start(config, "run 'one'")
     assert launcher.is_running(run)
+    assert run.is_running()  # other programs see it at once
     with pytest.raises(UserError, match="running already"):
         launcher.resume(run)
     wait_until(lambda: not launcher.is_running(run), run)

@@ -49,9 +49,10 @@ def test_labels_are_read_and_the_project_is_held(folder: Path) -> None:
     assert open_project(folder, Access.TAKE_OVER).lock.is_held
 
 
-def test_a_project_that_could_not_be_opened_is_not_held(folder: Path) -> None:
-    write(folder, {**LABELS, "file": "labels/missing.tif"})
-    with pytest.raises(UserError, match=r"missing\.tif does not exist"):
+def test_a_project_that_could_not_be_opened_is_not_held(folder: Path, tmp_path: Path) -> None:
+    (folder / "labels/theirs.tif").symlink_to(tmp_path / "theirs.tif")
+    write(folder, {**LABELS, "file": "labels/theirs.tif"})
+    with pytest.raises(UserError, match=r"theirs\.tif is a link to outside"):
         open_project(folder)
     ProjectLock(folder / "project.json").acquire()
 
@@ -131,5 +132,21 @@ def test_two_layers_have_two_files(folder: Path) -> None:
 def test_no_slice_of_a_file_is_left_out(folder: Path) -> None:
     """A layer of one slice would replace the file of three a second after a stroke."""
     write(folder, {**LABELS, "attributes": {"scale": [1, 1]}})
-    with pytest.raises(UserError, match=r"a\.tif has 3 slices, but its layer"):
-        open_project(folder)
+    [problem] = open_project(folder).problems
+    assert "a.tif has 3 slices, but its layer" in problem.problem
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no TIF at all", "cut"])
+def test_a_damaged_file_closes_no_project(folder: Path, content: bytes | str | None) -> None:
+    path = folder / "labels/b.tif"
+    if content == "cut":
+        path.write_bytes((folder / "labels/a.tif").read_bytes()[:200])
+    elif isinstance(content, bytes):
+        path.write_bytes(content)
+    damaged = {**LABELS, "file": "labels/b.tif"}
+    write(folder, damaged, LABELS)
+    opened = open_project(folder)
+    assert list(opened.pixels) == ["labels/a.tif"]
+    [problem] = opened.problems
+    assert str(path) in problem.problem
+    assert [record.file for record in opened.unreadable] == ["labels/b.tif"]  # it stays recorded

@@ -29,6 +29,7 @@ from training.devices.node_link import (
     job_key,
     make_link,
     report_to_head,
+    report_to_members,
 )
 from training.errors import UserError
 
@@ -298,6 +299,26 @@ def _try_to_send(connection: Connection, message: bytes) -> None:
 def test_a_node_that_can_not_begin_says_so(head: HeadLink, port: int) -> None:
     report_to_head("127.0.0.1", port - 1, 3, FAILURE)
     assert "disk is full" in first_failure(head).problem
+
+
+def test_the_others_hear_why_node_0_does_not_begin(port: int) -> None:
+    node_0 = threading.Thread(target=report_to_members, args=(make_job(port), FAILURE))
+    node_0.start()
+    with MemberLink(make_job(port, 1)) as first, MemberLink(make_job(port, 2)) as second:
+        heard: dict[NodeLink, UserError] = {}
+        deadline = time.monotonic() + 60
+        while len(heard) < 2 and time.monotonic() < deadline:
+            for member in {first, second} - heard.keys():
+                if (failure := member.poll()) is not None:
+                    heard[member] = failure
+    assert [FAILURE.problem in str(failure) for failure in heard.values()] == [True, True]
+    node_0.join(5)
+    assert not node_0.is_alive()
+
+
+def test_the_job_that_trains_hears_no_refusal_of_another(head: HeadLink, port: int) -> None:
+    report_to_members(make_job(port), FAILURE)
+    assert head.poll() is None
 
 
 def test_a_single_node_has_no_line(port: int) -> None:

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from tests.training.launches import Launch, events, fingerprints, losses, wait_until
-from training.devices.run_processes import find_workers
+from training.config import preset_config
+from training.devices.run_processes import RUN_MARK, find_workers
 from training.runs.run_directory import RunDirectory
 from training.runs.run_state import load_state
 
@@ -118,6 +119,18 @@ def test_a_clock_that_is_set_back_meanwhile_makes_no_failure(
     output = first.wait()
     assert first.process.returncode == 0, output
     assert [event["kind"] for event in events(run)].count("failed") == 0
+
+
+@pytest.mark.parametrize("is_by_hand", [False, True])
+def test_a_request_to_stop_that_comes_while_a_launch_begins(
+    run: RunDirectory, data: Path, launch: Callable[..., Launch], is_by_hand: bool
+) -> None:
+    """Whoever starts it over SSH has withdrawn older requests before; nobody else has."""
+    run.create(preset_config("compact", data_url=str(data), device="cpu", steps=3, batchsize=1))
+    run.request_stop()
+    mark = {RUN_MARK: "" if is_by_hand else "1f"}
+    assert launch("--devices=1", new=False, **mark).wait()
+    assert load_state(run.events).status == ("finished" if is_by_hand else "stopped")
 
 
 @pytest.mark.parametrize(

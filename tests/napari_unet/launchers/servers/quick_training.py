@@ -39,7 +39,6 @@ def number_in(name: str) -> int:
 for rank in range(options.devices):
     run.device_log(rank).parent.mkdir(parents=True, exist_ok=True)
     run.device_log(rank).write_text(f"log of device {rank}\n")
-run.stop_request.unlink(missing_ok=True)
 launch = {
     "id": os.environ["NAPARI_UNET_RUN"],
     "devices": options.devices,

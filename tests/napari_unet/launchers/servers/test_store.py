@@ -16,7 +16,8 @@ import pytest
 from napari_unet.launchers.launcher import UploadProgress
 from napari_unet.launchers.servers.connection import Server
 from napari_unet.launchers.servers.event_loop import begin, wait_for
-from napari_unet.launchers.servers.store import Store
+from napari_unet.launchers.servers.store import Store, share_checkpoint
+from napari_unet.launchers.servers.working_folder import RunFolder
 from tests.napari_unet.launchers.servers.hostile_server import HostileServer, printing
 from training.errors import UserError
 
@@ -130,3 +131,55 @@ def test_a_digest_that_is_none_is_a_sentence(hostile: HostileServer, tmp_path: P
     hostile.answer = printing(b"\x1b[31mabc\n", "cut -c 1-64")
     with pytest.raises(UserError, match="makes no sense"):
         wait_for(open_store(hostile).put_data(data))
+
+
+def test_a_damaged_file_under_a_hash_is_sent_again(hostile: HostileServer, tmp_path: Path) -> None:
+    data = tmp_path / "stack.tif"
+    data.write_bytes(b"content")
+    store = open_store(hostile)
+    there = Path(wait_for(store.put_data(data)))
+    there.write_bytes(b"another")
+    assert wait_for(store.put_data(data)) == str(there)
+    assert there.read_bytes() == b"content"
+
+
+@pytest.mark.parametrize("name", ["training/train.py", "sitecustomize.py"])
+def test_a_damaged_source_is_sent_again(hostile: HostileServer, name: str) -> None:
+    """Python would run what lies there: a changed module, or one beside ours."""
+    store = open_store(hostile)
+    source = Path(wait_for(store.put_source()))
+    (source / "training" / "__pycache__").mkdir()
+    (source / "training" / "__pycache__" / "train.cpython-311.pyc").touch()
+    before = source.stat().st_ino
+    assert wait_for(store.put_source()) == str(source)
+    assert source.stat().st_ino == before
+    (source / name).write_text("stolen = True")
+    assert wait_for(store.put_source()) == str(source)
+    assert "stolen" not in "".join(path.read_text() for path in source.rglob("*.py"))
+
+
+@pytest.mark.parametrize("damages", [False, True])
+def test_a_checkpoint_is_copied_to_the_other_nodes_whole_or_not_at_all(
+    hostile: HostileServer, damages: bool
+) -> None:
+    class Damaging(asyncssh.SFTPServer):
+        def write(self, file: object, offset: int, data: bytes) -> int:
+            super().write(file, offset, b"?" * len(data))
+            return len(data)
+
+    name = "ckpt_compact_adam-1_3.safetensors"
+    server = Server(hostile.profile())
+    nodes = [RunFolder(server, hostile.work / "runs" / node) for node in ("first", "second")]
+    first, second = (Path(node.checkpoints) for node in nodes)
+    first.mkdir(parents=True)
+    second.mkdir(parents=True)
+    (first / name).write_bytes(b"newest")
+    (second / name).write_bytes(b"half")  # as an earlier start may have left it
+    if damages:
+        hostile.files = Damaging
+        with pytest.raises(UserError, match="was damaged on its way"):
+            wait_for(share_checkpoint(nodes))
+    else:
+        wait_for(share_checkpoint(nodes))
+    assert [path.name for path in second.iterdir()] == [name]
+    assert (second / name).read_bytes() == (b"half" if damages else b"newest")

@@ -226,6 +226,42 @@ def test_a_stack_that_is_gone_or_changed_is_reported(
     assert str(stack) in (tmp_path / "project/project.json").read_text()  # it is not forgotten
 
 
+def test_layers_that_can_not_be_shown_are_named_and_the_others_opened(
+    viewer: Viewer,
+    make_napari_viewer: MakeViewer,
+    tmp_path: Path,
+    open_dock: OpenDock,
+    button: Button,
+    qtbot: QtBot,
+) -> None:
+    """One file of the project is damaged, one stack beside it is no TIF any more."""
+    stack = tmp_path / "beside.tif"
+    tifffile.imwrite(stack, np.zeros((7, 61, 83), np.uint8))
+    viewer.open(stack, plugin=PLUGIN)
+    for name in ("strokes", "damaged"):
+        add_sparse_labels(viewer, np.ones((7, 61, 83), np.uint8), viewer.layers[0], name)
+    dock = open_dock(viewer)
+    dock.new_project(tmp_path / "project")
+    qtbot.waitUntil(lambda: "Saved at" in text(dock))
+    button(dock, "Close project").click()
+    qtbot.waitUntil(lambda: not load_settings().project)
+    damaged = tmp_path / "project/labels/damaged.tif"
+    for path in (stack, damaged):
+        path.write_bytes(b"not a TIF" * 100)
+    other = make_napari_viewer(show=True)
+    again = open_dock(other)
+    again.open_project(tmp_path / "project")
+    qtbot.waitUntil(lambda: "Saved at" in text(again))
+    assert str(stack) in text(again) and str(damaged) in text(again)
+    assert other.layers["strokes"].data.all()
+    assert {"damaged", "beside"}.isdisjoint(layer.name for layer in other.layers)
+    button(again, "Close project").click()
+    qtbot.waitUntil(lambda: not load_settings().project)
+    document = (tmp_path / "project/project.json").read_text()
+    assert str(stack) in document and "labels/damaged.tif" in document  # to be mended
+    assert damaged.read_bytes() == b"not a TIF" * 100
+
+
 def test_opening_asks_before_it_closes_layers(
     viewer: Viewer,
     tmp_path: Path,
