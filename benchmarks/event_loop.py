@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from training.presets.registry import DEFAULT_PRESET
 from training.stacks.training_pair import DEFAULT_IMAGES, DEFAULT_LABELS
 
 SECONDS = 20
@@ -71,7 +72,7 @@ def train_model(home: Path, data: Path) -> None:
     from training.runs.run_directory import RunDirectory
 
     run = RunDirectory(home / "model")
-    run.create(preset_config("compact", data_url=str(data), steps=12, device="cpu"))
+    run.create(preset_config(DEFAULT_PRESET, data_url=str(data), steps=12, device="cpu"))
     command = [sys.executable, "-P", "-m", "training.train", "--run_dir", str(run.path)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
@@ -150,7 +151,7 @@ def train_bare(viewer: Any, data: Path, home: Path) -> Iterator[None]:
         np.zeros((1, *images.data.shape[1:]), np.uint8), scale=images.scale, opacity=0.5
     )
     launcher = LocalLauncher(home / "bare")
-    config = preset_config("compact", data_url=str(data), steps=100_000, eval_interval=1)
+    config = preset_config(DEFAULT_PRESET, data_url=str(data), steps=100_000, eval_interval=1)
     run = launcher.start(config, "bare")
     wait_until(lambda: load_state(run.events).step > 0)
     try:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from benchmarks.material import prepare
 from benchmarks.report import Settings, Table, milliseconds
 from benchmarks.side_by_side import Contestant, run_in_turn
+from training.presets.registry import DEFAULT_PRESET
 
 SIDES = (256, 512, 1024, 2048, 4096)
 
 
 def run(settings: Settings) -> list[Table]:
-    model = str(prepare("compact", settings.data, settings.folder / "growth", 1) / "model.onnx")
+    model = str(
+        prepare(DEFAULT_PRESET, settings.data, settings.folder / "growth", 1) / "model.onnx"
+    )
     rows = []
     for side in SIDES[:2] if settings.is_quick else SIDES:
         options = {"model": model, "side": side}
@@ -31,5 +34,5 @@ def run(settings: Settings) -> list[Table]:
         )
     header = ["pixels a side", "here, ms", "PyTorch bfloat16, ms", "here, ns a pixel"]
     header += ["peak here, MB", "peak PyTorch, MB"]
-    how = "One slice by `compact`, tile by tile; medians."
+    how = f"One slice by `{DEFAULT_PRESET}`, tile by tile; medians."
     return [Table("Growth with the side of a slice", how, header, rows)]

@@ -13,9 +13,12 @@ import numpy as np
 
 from benchmarks.side_by_side import ROOT
 
+# A file that is there if the network has batch norms, which the portable model has folded in.
+HAS_NORMS = "has_norms"
+
 
 def prepare(preset: str, data: Path, folder: Path, batchsize: int = 0) -> Path:
-    """Write model.onnx and batch.npz into a folder, in a process with MindSpore."""
+    """Write model.onnx, batch.npz and the like into a folder, in a process with MindSpore."""
     folder.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "benchmarks.material", preset, str(data), str(folder)]
     command += [str(batchsize)] if batchsize else []
@@ -43,7 +46,10 @@ def main() -> None:
     config = preset_config(preset, data_url=data_folder, **changes)
     data = load_training_set(config)
     card = describe_model(config, data)
-    (folder / "model.onnx").write_bytes(build_onnx(parameters_of(build_network(preset)), card))
+    parameters = parameters_of(build_network(preset))
+    (folder / "model.onnx").write_bytes(build_onnx(parameters, card))
+    if any(name.endswith(".moving_mean") for name in parameters):
+        (folder / HAS_NORMS).touch()
     batch = Batches(data, card, config).batch(1)
     np.savez(folder / "batch.npz", **batch._asdict())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from benchmarks.material import prepare
 from benchmarks.report import Settings, Table, compare, comparison_header
 from benchmarks.side_by_side import Contestant, run_in_turn
+from training.presets.registry import DEFAULT_PRESET
 
 SIDE = 512
 # Repetitions, slices before them, and how many a stack has.
@@ -12,7 +13,9 @@ CASES = {"compact": (15, 2, 8), "medical": (2, 1, 2)}
 
 
 def run(settings: Settings) -> list[Table]:
-    return [_table(settings, preset) for preset in (["compact"] if settings.is_quick else CASES)]
+    return [
+        _table(settings, preset) for preset in ([DEFAULT_PRESET] if settings.is_quick else CASES)
+    ]
 
 
 def _table(settings: Settings, preset: str) -> Table:

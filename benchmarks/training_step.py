@@ -5,13 +5,17 @@ from __future__ import annotations
 from benchmarks.material import prepare
 from benchmarks.report import Settings, Table, compare, comparison_header
 from benchmarks.side_by_side import Contestant, run_in_turn
+from training.config import preset_config
+from training.presets.registry import DEFAULT_PRESET
 
 # Turns, steps in each, steps before them, and the batch's size; 0: the preset's own.
 CASES = {"compact": (15, 10, 2, 0), "medical": (2, 1, 1, 1)}
 
 
 def run(settings: Settings) -> list[Table]:
-    return [_table(settings, preset) for preset in (["compact"] if settings.is_quick else CASES)]
+    return [
+        _table(settings, preset) for preset in ([DEFAULT_PRESET] if settings.is_quick else CASES)
+    ]
 
 
 def _table(settings: Settings, preset: str) -> Table:
@@ -34,7 +38,8 @@ def _table(settings: Settings, preset: str) -> Table:
         settings.repetitions(repetitions),
     )  # fmt: skip
     of = "one image" if batchsize == 1 else "the preset's batch"
-    last = "Adam's update and the averaged weights" if preset == "compact" else "and Adam's update"
+    averages = preset_config(preset).average_weights
+    last = "Adam's update and the averaged weights" if averages else "and Adam's update"
     in_turn = "in each turn a step" if steps == 1 else f"in each turn the mean of {steps} steps"
     how = f"Forward, loss, gradients, {last} on {of}, data ready in memory; {in_turn}. "
     how += "PyTorch with channels last."

@@ -15,6 +15,7 @@ import tifffile
 
 from benchmarks.material import prepare
 from benchmarks.report import Settings, Table
+from training.presets.registry import DEFAULT_PRESET
 
 NAPARI_UNET = str(Path(sys.executable).with_name("napari-unet"))
 REPETITIONS = 5
@@ -22,7 +23,7 @@ SLICES = (1, 10, 30, 100, 300)
 
 
 def run(settings: Settings) -> list[Table]:
-    folder = prepare("compact", settings.data, settings.folder / "whole", 1)
+    folder = prepare(DEFAULT_PRESET, settings.data, settings.folder / "whole", 1)
     rows = []
     for count in SLICES[:3] if settings.is_quick else SLICES:
         stack = write_stack(folder / f"{count}.tif", (count, 512, 512))
@@ -33,8 +34,8 @@ def run(settings: Settings) -> list[Table]:
         seconds = statistics.median(time for time, _ in runs)
         rows.append([str(count), f"{seconds:.2f}", f"{max(memory for _, memory in runs):.0f}"])
     how = (
-        "`napari-unet predict` with `compact` on slices of 512 x 512 pixels: seconds from the "
-        "start of the process to the compressed mask's file, median."
+        f"`napari-unet predict` with `{DEFAULT_PRESET}` on slices of 512 x 512 pixels: seconds "
+        "from the start of the process to the compressed mask's file, median."
     )
     return [Table("Prediction of a stack", how, ["slices", "s", "peak memory, MB"], rows)]
 

@@ -16,6 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.material import HAS_NORMS
+
 Measure = Callable[[], float]
 WARM_UP = 2
 
@@ -50,15 +52,17 @@ def torch_step(
     from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
     from benchmarks.torch_network import OnnxNetwork
+    from training.config import preset_config
 
     folder = Path(material)
-    network = OnnxNetwork(folder / "model.onnx", has_norms=preset == "compact")
+    arrays = np.load(folder / "batch.npz")
+    has_norms = (folder / HAS_NORMS).exists()
+    network = OnnxNetwork(folder / "model.onnx", has_norms)
     network.train().to(memory_format=torch.channels_last)
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-4, weight_decay=1e-4)
     average = None
-    if preset == "compact":
+    if preset_config(preset).average_weights:
         average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(), use_buffers=True)
-    arrays = np.load(folder / "batch.npz")
     images, wanted, weights = (torch.from_numpy(arrays[name]) for name in arrays)
     images = images.to(memory_format=torch.channels_last)
 

@@ -24,6 +24,7 @@ from training.masks.mask_files import mask_page
 from training.masks.pixel_size import read_pixel_size
 from training.masks.tif_writer import TifWriter
 from training.metrics.evaluation_report import Evaluation
+from training.presets.registry import DEFAULT_PRESET
 from training.runs.run_directory import RunDirectory
 from training.stacks.label_meaning import LabelMeaning
 from training.stacks.stack_file import StackFile
@@ -125,7 +126,7 @@ class Demo:
         options: dict[str, Any] = SYNTHETIC_OPTIONS
         if not self.is_synthetic:
             options = {"label_convention": self._meaning().convention}
-        return preset_config("compact", data_url=str(self.data), **options)
+        return preset_config(DEFAULT_PRESET, data_url=str(self.data), **options)
 
     def train(self, config: TrainingConfig, on_update: Callable[[RunFollower], object]) -> None:
         """Train in another process, and end it if this one is interrupted.

@@ -21,7 +21,8 @@ PRESET = dataclasses.replace(COMPACT, name="thin", help="a test's", defaults={"e
 
 
 def test_the_default_preset_comes_first() -> None:
-    assert list(list_presets()) == [DEFAULT_PRESET, "medical"]
+    first, *others = list_presets()
+    assert first == DEFAULT_PRESET and others == sorted(others) and "medical" in others
     assert all(
         f"{preset.name}: {preset.help}." in describe_presets() for preset in list_presets().values()
     )
@@ -43,7 +44,7 @@ def test_a_module_is_enough_for_options_and_defaults(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["huge", "", None, 3, ["compact"], "registry"])
 def test_an_unknown_preset_is_not_taken_for_another(name: object) -> None:
-    with pytest.raises(UserError, match=r"is unknown. Choose one of: compact, medical"):
+    with pytest.raises(UserError, match=r"is unknown. Choose one of: compact, .*medical"):
         find_preset(name)
 
 
