@@ -92,12 +92,15 @@ def list_servers() -> None:
 @command.command()
 @click.argument("name")
 @click.option("--accept", metavar="FINGERPRINT", help="Accept the host key that has it.")
-def test(name: str, accept: str | None) -> None:
+@click.option(
+    "--deep", is_flag=True, help="Try every free NPU, and several together; it takes minutes."
+)
+def test(name: str, accept: str | None, deep: bool) -> None:
     """Test a server: a line each for what training needs, ok or what to do."""
     from napari_unet.launchers.servers.checks import NPUS_SEEN, check_server
 
     profile = find_profile(name)
-    checks = confirm_host_keys(lambda: wait_for(check_server(profile)), accept)
+    checks = confirm_host_keys(lambda: wait_for(check_server(profile, deep=deep)), accept)
     for check in checks:
         say(str(check))
     if any(check.name.endswith(NPUS_SEEN) for check in checks) and prefer_npus(profile):

@@ -12,6 +12,18 @@ from training.errors import UserError
 
 # CANN 8.5 and newer, then older ones; below each of the folders of find_cann.
 CANN_PLACES = ("cann/set_env.sh", "ascend-toolkit/set_env.sh")
+# What CANN's compiler of kernels imports, by what pip calls it. The first three are CANN's own:
+# its set_env.sh puts them on PYTHONPATH.
+CANN_PACKAGES = ("hccl", "te", "tbe")
+KERNEL_PACKAGES = {
+    **{name: name for name in CANN_PACKAGES},
+    "attrs": "attr",
+    "decorator": "decorator",
+    "sympy": "sympy",
+    "cloudpickle": "cloudpickle",
+    "tornado": "tornado",
+    "absl-py": "absl",
+}
 # CANN's set_env.sh sets all of them; an image may have set but one.
 _MARKS = ("ASCEND_HOME_PATH", "ASCEND_TOOLKIT_HOME", "ASCEND_OPP_PATH")
 _PLOG_PATH = "ASCEND_PROCESS_LOG_PATH"

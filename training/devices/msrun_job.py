@@ -6,7 +6,7 @@ import os
 import re
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,6 +71,10 @@ class MsrunJob:
         train = ["-P", "-m", "training.train", "--run_dir", str(run.path)]
         if self.devices == 1:
             return [sys.executable, *train]
+        return self.msrun(run.msrun_logs, train, is_tailing=is_tailing)
+
+    def msrun(self, logs: Path, arguments: Sequence[str], *, is_tailing: bool) -> list[str]:
+        """Give msrun's command line for a Python program, by its arguments after ``python``."""
         return [
             *(sys.executable, "-P", "-m", "mindspore.parallel.cluster.run"),
             f"--worker_num={self.devices}",
@@ -78,12 +82,12 @@ class MsrunJob:
             f"--master_addr={self.master_addr}",
             f"--master_port={self.master_port}",
             f"--node_rank={self.node_rank}",
-            f"--log_dir={run.msrun_logs}",
+            f"--log_dir={logs}",
             f"--cluster_time_out={CLUSTER_SECONDS}",
             "--join=True",
             f"--tail_worker_log={0 if is_tailing else self.devices}",  # none has that rank
             _python_name(),
-            *train,
+            *arguments,
         ]
 
     def environment(self, marks: Mapping[str, str]) -> dict[str, str]:

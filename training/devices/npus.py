@@ -77,8 +77,8 @@ def find_npus(device_folder: Path = Path("/dev")) -> list[Npu]:
     ``/dev/davinci<id>``. Of those, ``ASCEND_RT_VISIBLE_DEVICES`` chooses, as CANN reads it.
     """
     found = (
-        parse_table(_run_smi("info"))
-        or parse_list(_run_smi("info", "-l"))
+        parse_table(run_smi("info"))
+        or parse_list(run_smi("info", "-l"))
         or _list_device_files(device_folder)
     )
     numbered = [replace(npu, number=number) for number, npu in enumerate(found)]
@@ -144,7 +144,8 @@ def _make_npu(device: re.Match[str], chip: re.Match[str]) -> Npu:
     return Npu(id, device["name"], is_working or is_full, used, total)
 
 
-def _run_smi(*arguments: str) -> str:
+def run_smi(*arguments: str) -> str:
+    """What ``npu-smi`` prints; empty where there is none, or it fails."""
     command = shutil.which("npu-smi") or next(filter(shutil.which, SMI_PLACES), None)
     if command is None:
         return ""

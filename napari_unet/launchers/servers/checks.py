@@ -5,28 +5,27 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from napari_unet.launchers.launcher import ignore_progress
 from napari_unet.launchers.servers import scripts
 from napari_unet.launchers.servers.connection import Server
-from napari_unet.launchers.servers.needed_packages import (
-    CANN_PACKAGES,
-    KERNEL_PACKAGES,
-    needed_packages,
-)
+from napari_unet.launchers.servers.needed_packages import needed_packages
 from napari_unet.launchers.servers.profiles import Profile
 from napari_unet.launchers.servers.store import Store
+from training.devices.cann import CANN_PACKAGES, KERNEL_PACKAGES
+from training.devices.check import Check, check_ports
+from training.devices.npu_checks import parse_checks
 from training.devices.npu_choice import explain_none, most_together
 from training.devices.npus import Npu, parse_list, parse_table
 from training.errors import UserError
 
+DEEP_SECONDS = 1800
 LEAST_PYTHON = (3, 11)
 LEAST_FREE_GIB = 5
 MOST_CLOCK_SECONDS = 60
 # The check that shows that a profile which leaves the choice should train on NPUs alone.
 NPUS_SEEN = "train with"
-HCCL_PORT, HCCL_PORTS = 60000, 16  # from which on, and how many, on each host
 _LOCAL = re.compile(r"lo$|docker|veth|br-|virbr|cni|flannel|tunl|bonding_masters")
 _TITLES = {"mindspore": "MindSpore"}
 _INSTALL = {
@@ -39,34 +38,14 @@ _INSTALL = {
 }
 
 
-@dataclass(frozen=True)
-class Check:
-    """One line of the test.
+async def check_server(profile: Profile, *, deep: bool = False) -> list[Check]:
+    """Test every server of a profile.
 
     Parameters
     ----------
-    name : str
-        What was looked at.
-    is_ok : bool
-        Whether training works with it.
-    text : str
-        What was found.
-    remedy : str
-        What to do; empty if it's ok.
-    """
-
-    name: str
-    is_ok: bool
-    text: str
-    remedy: str = ""
-
-    def __str__(self) -> str:
-        mark = "ok     " if self.is_ok else "PROBLEM"
-        return f"{mark}  {self.name}: {self.text} {self.remedy}".rstrip()
-
-
-async def check_server(profile: Profile) -> list[Check]:
-    """Test every server of a profile.
+    profile : Profile
+    deep : bool
+        Whether every free NPU computes a little, and several together; it takes minutes.
 
     Raises
     ------
@@ -79,11 +58,24 @@ async def check_server(profile: Profile) -> list[Check]:
         server = Server(node)
         try:
             found = await _check_node(server, profile, facts)
+            if deep and facts.get(node.host):
+                found += await _try_npus(server, profile.devices)
         finally:
             await server.close()
         prefix = f"{node.host}, " if profile.nodes else ""
         checks += [replace(check, name=prefix + check.name) for check in found]
     return [*checks, *compare_nodes(facts)] if profile.nodes else checks
+
+
+async def _try_npus(server: Server, devices: int) -> list[Check]:
+    """Have a server say of itself what its NPUs do; its CPU in their place, if that trains."""
+    store = await Store.open(server, ignore_progress)
+    workers = devices if server.profile.device == "cpu" else 0
+    script = scripts.try_npus(server.profile, await store.put_source(), workers)
+    try:
+        return parse_checks(await server.run(script, timeout=DEEP_SECONDS))
+    except UserError as error:
+        return [Check("computing", False, error.problem, error.remedy)]
 
 
 async def _check_node(server: Server, job: Profile, facts: dict[str, str]) -> list[Check]:
@@ -141,7 +133,11 @@ def judge(
         if profile.device == "auto":
             checks += [Check(NPUS_SEEN, True, "there are NPUs, so nothing else trains")]
         if not is_alone:
-            checks += [_check_interface(found), _check_ports(found), _check_addresses(found)]
+            checks += [
+                _check_interface(found),
+                check_ports(found.get("ports", ""), found.get("variables", "")),
+                _check_addresses(found),
+            ]
     else:
         checks += [Check("devices", True, f"no NPU is used; {devices} workers on the CPU")]
     return [*checks, _check_disk(found), _check_clock(found, now)]
@@ -229,21 +225,6 @@ def _check_interface(found: dict[str, str]) -> Check:
         f"HCCL may choose any of {', '.join(names)}.",
         f"Name the one between the servers: --variable HCCL_SOCKET_IFNAME={names[0]}.",
     )
-
-
-def _check_ports(found: dict[str, str]) -> Check:
-    """Whether other programs are kept away from the ports that HCCL opens on the host."""
-    base = re.search(r"^HCCL_IF_BASE_PORT=(\d{1,5})$", found.get("variables", ""), re.M)
-    first = int(base[1]) if base else HCCL_PORT
-    needed = f"{first}-{first + HCCL_PORTS - 1}"
-    reserved = [tuple(map(_number, part.split("-"))) for part in found.get("ports", "").split(",")]
-    if any(part[0] <= first and part[-1] >= first + HCCL_PORTS - 1 for part in reserved):
-        return Check("HCCL's ports", True, f"{needed} are reserved")
-    remedy = (
-        "Have them reserved there, and 16 more for newer CANN: "
-        f"sysctl -w net.ipv4.ip_local_reserved_ports={first}-{first + 2 * HCCL_PORTS - 1}"
-    )
-    return Check("HCCL's ports", False, f"{needed} are not reserved.", remedy)
 
 
 def _check_addresses(found: dict[str, str]) -> Check:

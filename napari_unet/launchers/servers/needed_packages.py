@@ -12,19 +12,6 @@ from importlib.metadata import packages_distributions
 # tifffile comes with the source where it is missing; models are made portable on this machine.
 _NOT_NEEDED = {"training", "tifffile", "onnx", *sys.stdlib_module_names}
 
-# What CANN's compiler of kernels imports, by what pip calls it. The first three are CANN's own:
-# its set_env.sh puts them on PYTHONPATH.
-CANN_PACKAGES = ("hccl", "te", "tbe")
-KERNEL_PACKAGES = {
-    **{name: name for name in CANN_PACKAGES},
-    "attrs": "attr",
-    "decorator": "decorator",
-    "sympy": "sympy",
-    "cloudpickle": "cloudpickle",
-    "tornado": "tornado",
-    "absl-py": "absl",
-}
-
 
 @cache
 def needed_packages() -> dict[str, str]:

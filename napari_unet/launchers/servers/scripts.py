@@ -6,11 +6,11 @@ import shlex
 from pathlib import PurePosixPath
 from posixpath import basename, dirname, join
 
-from napari_unet.launchers.servers.needed_packages import KERNEL_PACKAGES, needed_packages
+from napari_unet.launchers.servers.needed_packages import needed_packages
 from napari_unet.launchers.servers.profiles import Profile
 from napari_unet.launchers.servers.record import RUN_ID
 from napari_unet.launchers.servers.working_folder import WorkingFolder
-from training.devices.cann import CANN_PLACES
+from training.devices.cann import CANN_PLACES, KERNEL_PACKAGES
 from training.devices.failures import SEARCHED_LINES
 from training.devices.node_link import LAUNCH_KEY
 from training.devices.npus import SMI_PLACES
@@ -168,6 +168,14 @@ echo @@python; "$python" -c 'import platform; print(platform.python_version())'
 echo @@packages
 timeout 180 "$python" -P -c {shlex.quote(_IMPORT)} {packages}
 ) 2>&1
+true"""
+
+
+def try_npus(profile: Profile, source: str, workers: int) -> str:
+    """Have the server's NPUs compute a little, or workers on its CPU; print what came out."""
+    return f"""
+{activation(profile, source)}
+"$python" -P -m training.devices.npu_checks --workers {workers} 2>&1
 true"""
 
 

@@ -8,13 +8,14 @@ from html import escape
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QProgressBar, QPushButton, QTextEdit, QVBoxLayout, QWidget
 
-from napari_unet.launchers.servers.checks import NPUS_SEEN, Check, check_server
+from napari_unet.launchers.servers.checks import NPUS_SEEN, check_server
 from napari_unet.launchers.servers.event_loop import begin
 from napari_unet.launchers.servers.host_keys import UnknownHostKeyError
 from napari_unet.launchers.servers.profiles import Profile
 from napari_unet.widgets.common.background import run_in_thread
 from napari_unet.widgets.common.messages import report
 from napari_unet.widgets.servers.host_key_question import ask_to_accept
+from training.devices.check import Check
 from training.errors import UserError
 
 _OK, _PROBLEM = "#3fa34d", "#e0565b"  # seen on both of napari's themes

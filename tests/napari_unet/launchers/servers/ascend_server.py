@@ -6,9 +6,9 @@ import shlex
 import textwrap
 from collections.abc import Iterable
 
-from napari_unet.launchers.servers.needed_packages import KERNEL_PACKAGES
 from tests.napari_unet.launchers.servers.sshd import Sshd
 from tests.training.devices.fake_npu_smi import install_npu_smi
+from training.devices.cann import KERNEL_PACKAGES
 
 # The shape of each chip's servers: its name to npu-smi, and how many of it there are.
 CHIPS = {"910A": ("910A", 8), "910B": ("910B3", 8), "A3": ("Ascend910", 16), "310P": ("310P3", 2)}

@@ -136,3 +136,18 @@ def test_from_the_first_command_to_the_mask(sshd: Sshd, tmp_path: Path) -> None:
         assert mask.shape == (10, 32, 32)
     options = ("--data=data", "--remote=lab", "--device-ids=1,2", "--out=runs/second")
     assert "NPU 2 is busy. Choose others, or wait" in type_in(tmp_path, "train", *options, code=1)
+
+
+@pytest.mark.heavy
+def test_a_deep_test_tries_what_is_free_and_says_why_it_fails(sshd: Sshd, tmp_path: Path) -> None:
+    """MindSpore itself finds no CANN behind the stand-in, as on a server with half of it."""
+    install_ascend(sshd, "910B", busy=range(7))
+    python = shlex.quote(str(Path(sys.executable).parent))
+    profile = sshd.profile(activate=f"export PATH={python}:$PATH", device="ascend")
+    checks = {check.name: check for check in wait_for(check_server(profile, deep=True))}
+    assert "8 of 910B3; busy: 0, 1, 2, 3, 4, 5, 6" in checks["chips"].text
+    assert checks["NPUs"].is_ok
+    tried = checks["NPU 7"]
+    assert not tried.is_ok
+    assert "A library that MindSpore needs is missing: libge_runner.so" in tried.text
+    assert "Source CANN's set_env.sh" in tried.remedy

@@ -5,13 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from napari_unet.launchers.servers.checks import Check, check_server, compare_nodes, judge
+from napari_unet.launchers.servers.checks import check_server, compare_nodes, judge
 from napari_unet.launchers.servers.endings import ending_event
 from napari_unet.launchers.servers.event_loop import wait_for
-from napari_unet.launchers.servers.needed_packages import KERNEL_PACKAGES, needed_packages
+from napari_unet.launchers.servers.needed_packages import needed_packages
 from napari_unet.launchers.servers.profiles import Profile
 from tests.napari_unet.launchers.servers.sshd import Sshd
 from tests.training.devices.fake_npu_smi import table_of
+from training.devices.cann import KERNEL_PACKAGES
+from training.devices.check import Check
 
 NOW = 1_800_000_000.0
 PROFILE = Profile(name="lab", host="host")
