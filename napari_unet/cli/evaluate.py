@@ -175,11 +175,7 @@ def _judge_by_strokes(
 
 
 def _csv_of(evaluation: Evaluation, names: dict[str, str]) -> str:
-    slices = {
-        int(figures["index"]): {name: figures[name] for name in evaluation.mean}
-        for figures in evaluation.slices
-    }
-    return figures_csv(slices, None, list(evaluation.mean), names)
+    return figures_csv(evaluation.by_slice(), None, list(evaluation.mean), names)
 
 
 def _read_mask(

@@ -16,7 +16,7 @@ def command(run: str) -> None:
 
     RUN is its name or its folder. After an interruption, however long, it goes on where it
     stopped, and the best model comes to this machine as soon as there is a better one. The exit
-    code is 1 where the run failed, or its process ended without a word.
+    code is 1 where the run failed, or its process ended without reporting why.
     """
     found = find_run(run)
     follow(found, RunFollower(found, launcher_for(found)))

@@ -80,7 +80,7 @@ _DATA_OPTIONS = (
     convention_option(
         "--convention",
         help="Of the labels. isbi: 0 is membrane. membrane: every other value is. instances: each "
-        "cell has a number.  [default: guessed from the labels, and told]",
+        "cell has a number.  [default: guessed from the labels, and printed]",
     ),
 )
 
@@ -124,7 +124,7 @@ def config_options(command: Callable[..., Any]) -> Callable[..., Any]:
     config = preset_config(DEFAULT_PRESET)
     defaults = {declared.name: getattr(config, declared.name) for declared in fields(config)}
     defaults |= dict.fromkeys(preset_options(), "the network's")
-    defaults["label_convention"] = "guessed from the labels, and told"
+    defaults["label_convention"] = "guessed from the labels, and printed"
     for declared in reversed(fields(TrainingConfig)):
         if declared.metadata["flag"]:
             command = _config_option(declared, defaults[declared.name])(command)

@@ -116,9 +116,9 @@ class CrossValidation:
 
     def _by_slice(self) -> dict[int, Mapping[str, float]]:
         return {
-            int(figures["index"]): {name: figures[name] for name in fold.evaluation.mean}
+            index: figures
             for fold in self.folds
-            for figures in fold.evaluation.slices
+            for index, figures in fold.evaluation.by_slice().items()
         }
 
     def _seen(self) -> set[int]:

@@ -205,8 +205,8 @@ class ProgressReader:
 def interruption(run: RunDirectory) -> str:
     """Describe a run whose process ended without telling why."""
     return (
-        f"The process of '{run.name}' ended without a word: it was killed, or the memory ran out. "
-        f"It can go on from its newest checkpoint. Its log is {run.log}."
+        f"The process of '{run.name}' ended without reporting why: it was killed, or the memory "
+        f"ran out. It can go on from its newest checkpoint. Its log is {run.log}."
     )
 
 

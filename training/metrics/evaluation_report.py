@@ -78,6 +78,13 @@ class Evaluation:
         chosen = {"v_rand": found.v_rand_threshold, "v_info": found.v_info_threshold}
         return Evaluation(self.fold, slices, mean_figures(slices), chosen)
 
+    def by_slice(self) -> dict[int, dict[str, float]]:
+        """Give the figures of each slice, without its index, by that."""
+        return {
+            int(figures["index"]): {name: figures[name] for name in self.mean}
+            for figures in self.slices
+        }
+
     def to_dict(self) -> dict[str, Any]:
         """Return the figures as a document of JSON."""
         return asdict(self)

@@ -1,4 +1,4 @@
-"""Why a run on a server ended without a word, from what the server still knows."""
+"""Why a run on a server ended without reporting why, from what the server still knows."""
 
 from __future__ import annotations
 

@@ -328,7 +328,7 @@ class RemoteLauncher:
             self._results[run.path] = asyncio.create_task(mirror.fetch_results())
 
     async def _note_ending(self, run: RunDirectory, mirror: Mirror) -> None:
-        """Say why in the run's events, if it ended without a word.
+        """Say why in the run's events, if it ended without reporting why.
 
         Where the run is a stranger's nothing is written.
         """

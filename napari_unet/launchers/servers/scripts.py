@@ -117,7 +117,7 @@ find_processes | wc -l"""
 
 
 def why_it_ended(run: RemotePaths) -> str:
-    """Print what may show why a run ended without a word: boot, free disk, last lines."""
+    """Print what may show why a run ended without reporting why: boot, free disk, last lines."""
     return f"""
 cd -- {_quote(run.path)} || return
 echo "boot $(cat /proc/sys/kernel/random/boot_id)"

@@ -33,6 +33,7 @@ from napari_unet.widgets.train.preview_layer import PreviewLayer
 from napari_unet.widgets.train.progress_view import TrainingProgressView
 from napari_unet.widgets.train.run_buttons import RunButtons
 from napari_unet.widgets.train.run_control import RunControl
+from napari_unet.widgets.train.setup_control import SetupControl
 from napari_unet.widgets.train.setup_view import TrainingSetupView
 from training.errors import UserError
 from training.runs.run_directory import RunDirectory
@@ -57,8 +58,9 @@ class TrainDock(Dock):
         self._images: Image | None = None
         self._preview_layer = PreviewLayer(napari_viewer)
         self._banner = Banner()
-        setup = TrainingSetupView(napari_viewer, settings.training)
-        self._setup, self.data, self.form = setup, setup.data, setup.form
+        self._page = TrainingSetupView(napari_viewer, settings.training)
+        self.data, self.form = self._page.data, self._page.form
+        self._setup = SetupControl(self._page)
         self.form.open_advanced(settings.is_advanced_open)
         self._progress = TrainingProgressView(napari_viewer.theme, settings.is_loss_logarithmic)
         self.place = PlaceChoice()
@@ -92,7 +94,7 @@ class TrainDock(Dock):
 
     def _lay_out(self) -> None:
         self._tabs = QTabWidget()
-        self._tabs.addTab(self._setup, "Set up")
+        self._tabs.addTab(self._page, "Set up")
         self._tabs.addTab(self._progress, "Progress")
         layout = QVBoxLayout(self.content)
         layout.setContentsMargins(4, 4, 4, 4)

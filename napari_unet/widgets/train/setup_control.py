@@ -1,0 +1,82 @@
+"""The setup of a training: reads its data as they are chosen, and says what is missing."""
+
+from __future__ import annotations
+
+from qtpy.QtCore import QObject, Signal
+
+from napari_unet.runs.training_preview import Preview, preview
+from napari_unet.runs.training_sources import TrainingData
+from napari_unet.widgets.common.latest_work import LatestWork
+from napari_unet.widgets.train.setup_view import TrainingSetupView
+from training.config import TrainingConfig
+from training.errors import UserError
+from training.label_convention import LabelConvention
+
+Request = tuple[TrainingData, LabelConvention | None]
+
+
+class SetupControl(QObject):
+    """Previews the data of a setup, fits its options to them, and collects what was chosen.
+
+    Parameters
+    ----------
+    view : TrainingSetupView
+        Where data and options are chosen.
+    """
+
+    obstacle_changed = Signal(str)  # why nothing can be started with these data; "" if it can
+
+    def __init__(self, view: TrainingSetupView) -> None:
+        super().__init__(view)
+        self._data, self._form = view.data, view.form
+        self._reading = LatestWork(self, _read, self._on_read, self._on_unreadable)
+        self._data.data_changed.connect(self._on_data_changed)
+        self._on_data_changed()
+
+    def choices(self) -> tuple[TrainingData, TrainingConfig]:
+        """Read what to train on, and how.
+
+        Raises
+        ------
+        UserError
+            If something is missing, or an option is not valid.
+        """
+        data = self._data.data()
+        if data is None:
+            raise UserError("There is nothing to train on.", self._what_is_missing())
+        return data, self._form.config().replace(label_convention=self._data.pair.convention)
+
+    def _on_data_changed(self) -> None:
+        data = self._data.data()
+        if data is None:
+            self._reading.drop()
+            self._show_obstacle(self._what_is_missing())
+            return
+        self._data.pair.show_preview(None, "Reading…")
+        self.obstacle_changed.emit("")
+        self._reading.request((data, self._data.known_convention))
+
+    def _what_is_missing(self) -> str:
+        if self._data.lacks_labels:
+            return "Paint labels, open some, or choose another layer that holds them."
+        return (
+            "Open a stack of images and its labels, or choose a folder. Just to try it: "
+            "File > Open Sample > U-Net for membranes."
+        )
+
+    def _on_read(self, shown: Preview) -> None:
+        self._data.pair.show_preview(shown)
+        self._form.follow_convention(self._data.pair.convention)
+        self.obstacle_changed.emit("\n".join(map(str, shown.problems)))
+
+    def _on_unreadable(self, error: Exception) -> None:
+        self._show_obstacle(str(error))
+
+    def _show_obstacle(self, reason: str) -> None:
+        self._data.pair.show_preview(None, reason)
+        self.obstacle_changed.emit(reason)
+
+
+def _read(request: Request) -> Preview:
+    data, convention = request
+    return preview(data, convention)

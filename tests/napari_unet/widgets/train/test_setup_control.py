@@ -1,0 +1,71 @@
+"""What a training's setup lacks, and what it collects, without a window of napari."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from napari.components import ViewerModel
+from pytestqt.qtbot import QtBot
+
+from napari_unet.runs.training_sources import FolderData, LayerData
+from napari_unet.widgets.train.setup_control import SetupControl
+from napari_unet.widgets.train.setup_view import TrainingSetupView
+from training.errors import UserError
+from training.label_convention import LabelConvention
+
+TISSUE = np.random.default_rng(0).integers(0, 256, (4, 32, 32), np.uint8)
+LABELS = (TISSUE > 200).astype(np.uint8)
+
+
+@pytest.fixture
+def viewer() -> ViewerModel:
+    return ViewerModel()
+
+
+@pytest.fixture
+def view(viewer: ViewerModel, qtbot: QtBot) -> TrainingSetupView:
+    view = TrainingSetupView(viewer, {})
+    qtbot.addWidget(view)
+    return view
+
+
+@pytest.fixture
+def control(view: TrainingSetupView) -> SetupControl:
+    return SetupControl(view)
+
+
+def test_without_data_it_says_what_to_do(viewer: ViewerModel, control: SetupControl) -> None:
+    with pytest.raises(UserError, match="Open a stack of images and its labels"):
+        control.choices()
+    viewer.add_image(TISSUE)
+    with pytest.raises(UserError, match="Paint labels"):
+        control.choices()
+
+
+def test_two_layers_are_collected_with_what_their_labels_mean(
+    viewer: ViewerModel, control: SetupControl, qtbot: QtBot
+) -> None:
+    viewer.add_image(TISSUE)
+    with qtbot.waitSignal(control.obstacle_changed, check_params_cb=lambda reason: not reason):
+        viewer.add_labels(LABELS)
+    data, config = control.choices()
+    assert isinstance(data, LayerData)
+    assert config.label_convention == LabelConvention.MEMBRANE
+
+
+def test_the_latest_of_several_choices_is_shown(
+    viewer: ViewerModel,
+    view: TrainingSetupView,
+    control: SetupControl,
+    qtbot: QtBot,
+    tmp_path: Path,
+) -> None:
+    """The layers are being read when the folder is chosen, which has nothing to train on."""
+    viewer.add_image(TISSUE)
+    viewer.add_labels(LABELS)
+    reasons: list[str] = []
+    control.obstacle_changed.connect(reasons.append)
+    view.data.choose_folder(tmp_path)
+    qtbot.waitUntil(lambda: bool(reasons and reasons[-1]))
+    assert isinstance(control.choices()[0], FolderData)
+    assert str(tmp_path) in reasons[-1]
