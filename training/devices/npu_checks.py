@@ -122,7 +122,7 @@ def check_versions(
     if not mindspore:
         yield Check("MindSpore", False, "it is not installed.", 'pip install "mindspore" "numpy<2"')
     elif chip in ("910A", "910ProA", "910ProB", "910B", "910PremiumA") and _is_new(mindspore):
-        remedy = "Take MindSpore 2.8 or older, and --config with jit_level O2."
+        remedy = "Take MindSpore 2.8 or older; see docs/ascend.md."
         yield Check("MindSpore", False, f"{mindspore} is not made for the {chip}.", remedy)
     else:
         yield Check("MindSpore", True, mindspore)
