@@ -35,7 +35,7 @@ from training.runs.run_directory import RunDirectory
 from training.runs.run_state import load_state
 from training.stacks.holdout import split_fold
 from training.stacks.sparse_labels import INSIDE, MEMBRANE, UNKNOWN
-from training.stacks.training_pair import find_pair, read_training_pair
+from training.stacks.training_pair import find_pair, open_pair
 
 FOLD = 1
 PAINTED_SLICES = CORRECTED_SLICES = 3
@@ -48,7 +48,9 @@ _NEIGHBOURS = [(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1) if (y, x) != (0, 0
 
 def main() -> None:
     options = parse_options()
-    images, membrane = read_training_pair(*find_pair(options.folder))
+    with open_pair(*find_pair(options.folder), None) as pair:
+        images = np.stack([*pair.images])
+        membrane = np.stack([page == MEMBRANE for page in pair.codes.values()])
     training, validation = split_fold(len(images), FOLD)
     order = sorted(training)
     painted = [order[round(place)] for place in np.linspace(2, len(order) - 4, PAINTED_SLICES)]

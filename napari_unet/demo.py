@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from napari_unet.evaluation.contact_sheet import SheetRow, contact_sheet
-from napari_unet.evaluation.cross_validation import Membrane, evaluate_fold
+from napari_unet.evaluation.cross_validation import evaluate_fold
 from napari_unet.launchers.local_launcher import LocalLauncher
 from napari_unet.prediction.predictor import load_predictor
 from napari_unet.runs.run_follower import RunFollower
@@ -26,15 +26,11 @@ from training.masks.tif_writer import TifWriter
 from training.metrics.evaluation_report import Evaluation
 from training.presets.registry import DEFAULT_PRESET
 from training.runs.run_directory import RunDirectory
-from training.stacks.label_meaning import LabelMeaning
+from training.stacks.holdout import hold_out
+from training.stacks.sparse_labels import MEMBRANE, is_known
 from training.stacks.stack_file import StackFile
 from training.stacks.synthetic import write_synthetic
-from training.stacks.training_pair import (
-    DEFAULT_TEST,
-    find_pair,
-    meaning_of_file,
-    read_training_pair,
-)
+from training.stacks.training_pair import DEFAULT_TEST, TrainingPair, find_pair, open_pair
 
 # Enough for the synthetic stack, and the whole demo stays under two minutes on two cores.
 SYNTHETIC_OPTIONS = {"steps": 150, "eval_interval": 4}
@@ -109,7 +105,7 @@ class Demo:
             the data are not a pair of stacks to train on.
         """
         if not self.is_synthetic:
-            self._read_data()
+            self._check_data()
         self._make_room(overwrite)
         try:
             self.files.folder.mkdir(parents=True, exist_ok=True)
@@ -125,7 +121,8 @@ class Demo:
         """Compact's configuration: a short training for the synthetic stack."""
         options: dict[str, Any] = SYNTHETIC_OPTIONS
         if not self.is_synthetic:
-            options = {"label_convention": self._meaning().convention}
+            with self._open_data() as pair:
+                options = {"label_convention": pair.meaning.convention}
         return preset_config(DEFAULT_PRESET, data_url=str(self.data), **options)
 
     def train(self, config: TrainingConfig, on_update: Callable[[RunFollower], object]) -> None:
@@ -182,32 +179,42 @@ class Demo:
         test_volume = self.data / DEFAULT_TEST
         return test_volume if test_volume.exists() else find_pair(self.data)[0]
 
-    def _meaning(self) -> LabelMeaning:
-        return meaning_of_file(find_pair(self.data)[1])
+    def _check_data(self) -> None:
+        """Read what the training will; a UserError where it can't be used."""
+        with self._open_data() as pair:
+            hold_out(pair.codes, 0)
 
-    def _read_data(self) -> tuple[NDArray[Any], Membrane]:
-        """Read images (Z, Y, X) and the labelled slices; a UserError without finished labels."""
-        meaning = self._meaning()
-        if not meaning.is_finished:
-            raise UserError(
-                f"{find_pair(self.data)[1]} has unknown pixels.",
-                "Give finished labels; napari-unet train takes strokes as well.",
-            )
-        return read_training_pair(*find_pair(self.data), meaning.convention)
+    @contextmanager
+    def _open_data(self) -> Iterator[TrainingPair]:
+        """Open images and labels; a UserError without finished labels."""
+        with open_pair(*find_pair(self.data), None) as pair:
+            if not pair.meaning.is_finished:
+                raise UserError(
+                    f"{pair.labels.path} has unknown pixels.",
+                    "Give finished labels; napari-unet train takes strokes as well.",
+                )
+            yield pair
 
     def evaluate(self) -> Evaluation:
         """Evaluate the slices that the training held out; write their figures and the picture."""
-        images, membrane = self._read_data()
         # In full precision the figures are those of the training.
         predictor = load_predictor(self.files.run, precision="f32")
         card = predictor.card
-        evaluation, probabilities = evaluate_fold(predictor, card.fold, images, membrane)
+        with self._open_data() as pair:
+            codes = pair.codes
+            evaluation, probabilities = evaluate_fold(predictor, card.fold, pair.images, codes)
+            rows = [
+                SheetRow(
+                    index,
+                    pair.images[index],
+                    codes[index] == MEMBRANE,
+                    probability >= card.threshold,
+                    is_known(codes[index]),
+                )
+                for index, probability in probabilities.items()
+            ]
         write_atomically(self.files.evaluation_json, evaluation.to_json().encode())
         write_atomically(self.files.evaluation_csv, evaluation.to_csv().encode())
-        rows = [
-            SheetRow(index, images[index], membrane[index], probability >= card.threshold)
-            for index, probability in probabilities.items()
-        ]
         title = f"Held-out slices of {self._name()}, fold {card.fold}"
         write_atomically(self.files.sheet, contact_sheet(rows, title))
         return evaluation

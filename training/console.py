@@ -61,6 +61,14 @@ def list_slices(slices: Sequence[int]) -> str:
     return ", ".join(map(str, slices[:_MOST_NAMES])) + (", …" if len(slices) > _MOST_NAMES else "")
 
 
+def begin_with_slices(slices: Sequence[int], of: str, singular: str, plural: str) -> str:
+    """Begin a sentence about some slices, at least one: "Slices 3 and 9 of the labels have"."""
+    noun, verb = ("Slice", singular) if len(slices) == 1 else ("Slices", plural)
+    is_short = len(slices) <= _MOST_NAMES
+    listed = list_names([*map(str, slices)]) if is_short else list_slices(slices)
+    return f"{noun} {listed} {of} {verb}"
+
+
 def list_names(names: Sequence[str]) -> str:
     """Name things in a sentence: "a, b and c"."""
     *most, last = names

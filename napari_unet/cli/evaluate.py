@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
 
 import click
 import numpy as np
-from numpy.typing import NDArray
 
 from napari_unet.cli.options import (
     convention_option,
     data_options,
     device_option,
-    find_data,
-    find_meaning,
+    open_data,
     tta_option,
 )
 from napari_unet.cli.progress_bar import ProgressBar
 from napari_unet.evaluation.cross_validation import (
     CrossValidation,
-    Membrane,
     assign_folds,
     evaluate_folds,
     evaluate_on_strokes,
+    judge,
 )
 from napari_unet.evaluation.slice_sets import figures_csv
 from napari_unet.prediction.predictor import Predictor, load_predictor
@@ -34,16 +30,14 @@ from training.errors import UserError
 from training.files.atomic_files import write_atomically
 from training.label_convention import LabelConvention
 from training.masks.tif_writer import check_output
-from training.metrics.evaluation_report import Evaluation, evaluate_slices, zoo_line
+from training.metrics.evaluation_report import Evaluation, zoo_line
 from training.metrics.pixel_metrics import DEFAULT_THRESHOLD
-from training.stacks.holdout import validation_part
+from training.stacks.holdout import hold_out
+from training.stacks.label_census import LabelCensus
 from training.stacks.label_meaning import LabelMeaning, percent
-from training.stacks.sparse_labels import MEMBRANE, UNKNOWN
-from training.stacks.training_pair import (
-    read_stack,
-    read_strokes,
-    read_training_pair,
-)
+from training.stacks.sparse_labels import MEMBRANE, is_known
+from training.stacks.stack_file import StackFile
+from training.stacks.training_pair import TrainingPair
 
 
 @click.command()
@@ -108,28 +102,27 @@ def command(
     for path in (json_path, csv_path):
         if path is not None:
             check_output(path, overwrite)
-    paths = find_data(data, image, labels)
-    meaning = find_meaning(paths[1], convention)
-    strokes = None
-    if meaning.is_finished:
-        images, membrane = read_training_pair(*paths, meaning.convention)
-    else:
-        images, strokes = read_strokes(*paths, meaning)
-        membrane = {index: page == MEMBRANE for index, page in strokes.items()}
-        say("Only labelled pixels count.")
-    if len(runs) == 1 and runs[0].suffix.lower() in (".tif", ".tiff"):
-        mask = _read_mask(runs[0], mask_convention, images.shape)
-        of_mask = _evaluate_mask(mask, membrane, strokes, chosen)
-        report, mean = of_mask.table(), of_mask.mean
-        names = {"mask": str(runs[0]), "truth": str(paths[1])}
-        as_json, as_csv = of_mask.to_json(), _csv_of(of_mask, names)
-    else:
-        # In full precision the figures are those of the training.
-        options = {"device": device, "precision": "f32", "tta": tta}
-        predictors = {str(run): load_predictor(run, **options) for run in runs}
-        result = _evaluate_models(predictors, chosen, images, membrane, strokes)
-        report, mean = result.report(), result.mean()
-        as_json, as_csv = result.to_json(), result.to_csv(str(paths[1]))
+    with open_data(data, image, labels, convention) as pair:
+        if not pair.meaning.labelled:
+            raise UserError(
+                f"{pair.labels.path} holds no stroke.", "Paint on membranes and inside cells."
+            )
+        if not pair.meaning.is_finished:
+            say("Only labelled pixels count.")
+        truth = str(pair.labels.path)
+        if len(runs) == 1 and runs[0].suffix.lower() in (".tif", ".tiff"):
+            of_mask = _evaluate_mask(runs[0], mask_convention, pair, chosen)
+            report, mean = of_mask.table(), of_mask.mean
+            as_json = of_mask.to_json()
+            names = {"mask": str(runs[0]), "truth": truth}
+            as_csv = figures_csv(of_mask.by_slice(), None, list(mean), names)
+        else:
+            # In full precision the figures are those of the training.
+            options = {"device": device, "precision": "f32", "tta": tta}
+            predictors = {str(run): load_predictor(run, **options) for run in runs}
+            result = _evaluate_models(predictors, chosen, pair)
+            report, mean = result.report(), result.mean()
+            as_json, as_csv = result.to_json(), result.to_csv(truth)
     say(report)
     say(zoo_line(mean))
     if json_path is not None:
@@ -139,30 +132,24 @@ def command(
 
 
 def _evaluate_models(
-    predictors: dict[str, Predictor],
-    fold: int | str | None,
-    images: NDArray[Any],
-    membrane: Membrane,
-    strokes: Mapping[int, NDArray[Any]] | None,
+    predictors: dict[str, Predictor], fold: int | str | None, pair: TrainingPair
 ) -> CrossValidation:
-    if strokes is not None:
-        return _judge_by_strokes(predictors, fold, images, strokes)
-    if len(membrane) == 1 and fold == "all":
+    codes = pair.codes
+    if not pair.meaning.is_finished:
+        return _judge_by_strokes(predictors, fold, pair)
+    if len(codes) == 1 and fold == "all":
         fold = None  # of a single slice one part is enough
     assignment = assign_folds(predictors, fold)
     if fold == "all":
-        assignment = assignment[: len(membrane)]  # at least one slice a fold
-    total = sum(len(validation_part(membrane, index)[0]) for index, _ in assignment)
+        assignment = assignment[: len(codes)]  # at least one slice a fold
+    total = sum(len(hold_out(codes, index).held_out) for index, _ in assignment)
     with ProgressBar(total=total, desc="Evaluating", unit="slice", leave=False) as bar:
-        folds = list(evaluate_folds(predictors, assignment, images, membrane, bar.update))
+        folds = list(evaluate_folds(predictors, assignment, pair.images, codes, bar.update))
     return CrossValidation(folds)
 
 
 def _judge_by_strokes(
-    predictors: dict[str, Predictor],
-    fold: int | str | None,
-    images: NDArray[Any],
-    strokes: Mapping[int, NDArray[Any]],
+    predictors: dict[str, Predictor], fold: int | str | None, pair: TrainingPair
 ) -> CrossValidation:
     if len(predictors) > 1 or fold is not None:
         raise UserError(
@@ -170,53 +157,40 @@ def _judge_by_strokes(
             "Give one run, and leave out --fold.",
         )
     [(name, predictor)] = predictors.items()
-    with ProgressBar(total=len(strokes), desc="Evaluating", unit="slice", leave=False) as bar:
-        return CrossValidation([evaluate_on_strokes(name, predictor, images, strokes, bar.update)])
-
-
-def _csv_of(evaluation: Evaluation, names: dict[str, str]) -> str:
-    return figures_csv(evaluation.by_slice(), None, list(evaluation.mean), names)
-
-
-def _read_mask(
-    path: Path, convention: LabelConvention | None, shape: tuple[int, ...]
-) -> NDArray[np.bool_]:
-    mask = read_stack(path, "mask")
-    if mask.shape != shape:
-        raise UserError(
-            f"{path} has the shape {mask.shape}, but the labels have {shape}.",
-            "Give a mask of the same stack.",
-        )
-    if convention is None:
-        is_probability = mask.dtype.kind == "f" and mask.max() <= 1
-        convention = LabelConvention.MEMBRANE if is_probability else LabelConvention.ISBI
-    meaning = LabelMeaning.of(mask, str(path), convention, is_mask=True)
-    say(f"Mask: {meaning.reading}: {percent(meaning.share)} membrane.")
-    if meaning.question:
-        say(f"{meaning.question} Choose it with --mask-convention.")
-    return np.asarray(meaning.read(mask) == MEMBRANE)
+    with ProgressBar(total=len(pair.codes), desc="Evaluating", unit="slice", leave=False) as bar:
+        found = evaluate_on_strokes(name, predictor, pair.images, pair.codes, bar.update)
+        return CrossValidation([found])
 
 
 def _evaluate_mask(
-    mask: NDArray[np.bool_],
-    membrane: Membrane,
-    strokes: Mapping[int, NDArray[Any]] | None,
-    fold: int | str | None,
+    path: Path, convention: LabelConvention | None, pair: TrainingPair, fold: int | str | None
 ) -> Evaluation:
     number = fold if isinstance(fold, int) else None
-    slices: Collection[int] = membrane
-    known: Mapping[int, NDArray[np.bool_]] | None = None
-    if strokes is not None:
-        if number is not None:
-            raise UserError("Strokes judge all slices that have some.", "Leave out --fold.")
-        known = {index: page != UNKNOWN for index, page in strokes.items()}
-    elif number is not None:
-        slices, known = validation_part(membrane, number)
-    certain = {index: mask[index].astype(np.float32) for index in slices}
-    pixels = evaluate_slices(number, certain, membrane, known=known)
-    if known is not None:
-        return pixels
-    return pixels.with_neuron_figures(certain, membrane, thresholds=[DEFAULT_THRESHOLD])
+    if number is not None and not pair.meaning.is_finished:
+        raise UserError("Strokes judge all slices that have some.", "Leave out --fold.")
+    codes = pair.codes
+    if number is None:
+        counted = {index: is_known(page) for index, page in codes.items()}
+    else:
+        counted = hold_out(codes, number, name=str(pair.labels.path)).held_out
+    with StackFile(path, "mask") as mask:
+        if mask.shape != pair.labels.shape:
+            raise UserError(
+                f"{path} has the shape {mask.shape}, but the labels have {pair.labels.shape}.",
+                "Give a mask of the same stack.",
+            )
+        census = LabelCensus.of(mask)
+        if convention is None:
+            is_probability = mask.dtype.kind == "f" and max(census.values, default=0) <= 1
+            convention = LabelConvention.MEMBRANE if is_probability else LabelConvention.ISBI
+        meaning = LabelMeaning.of(census, str(path), convention, is_mask=True)
+        say(f"Mask: {meaning.reading}: {percent(meaning.share)} membrane.")
+        if meaning.question:
+            say(f"{meaning.question} Choose it with --mask-convention.")
+        certain = {
+            index: (meaning.read(mask[index]) == MEMBRANE).astype(np.float32) for index in counted
+        }
+    return judge(number, certain, codes, counted, neuron_thresholds=[DEFAULT_THRESHOLD])
 
 
 def _parse_fold(text: str | None) -> int | str | None:

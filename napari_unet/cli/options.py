@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import Field, fields
 from math import isnan
 from pathlib import Path
@@ -16,8 +17,7 @@ from training.console import say
 from training.errors import UserError
 from training.label_convention import FINISHED_CONVENTIONS, LabelConvention
 from training.presets.registry import DEFAULT_PRESET
-from training.stacks.label_meaning import LabelMeaning
-from training.stacks.training_pair import find_pair, meaning_of_file
+from training.stacks.training_pair import TrainingPair, find_pair, open_pair
 
 model_argument = click.argument("model", metavar="MODEL", type=click.Path(path_type=Path))
 stack_argument = click.argument("stack", metavar="STACK.tif", type=click.Path(path_type=Path))
@@ -92,31 +92,23 @@ def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def find_data(data: Path | None, image: str, labels: str) -> tuple[Path, Path]:
-    """Find the paths of images and labels by ``--data``, ``--image`` and ``--labels``.
+@contextmanager
+def open_data(
+    data: Path | None, image: str, labels: str, convention: LabelConvention | None
+) -> Iterator[TrainingPair]:
+    """Open images and labels by ``--data``, ``--image`` and ``--labels``; say how they are read.
 
     Raises
     ------
     UserError
-        If too few of them are given, or a file or folder does not exist.
+        If too few of them are given, or as :func:`training.stacks.training_pair.open_pair`.
     """
     if data is None and not (image and labels):
         raise UserError("No data is given.", "Give --data DIR, or --image and --labels.")
-    return find_pair(data or "", image, labels)
-
-
-def find_meaning(labels: Path, convention: LabelConvention | None) -> LabelMeaning:
-    """Find out what the labels of a TIF mean, and say it.
-
-    Raises
-    ------
-    UserError
-        As :func:`training.stacks.training_pair.meaning_of_file`.
-    """
-    meaning = meaning_of_file(labels, convention)
-    for sentence in meaning.described():
-        say(sentence)
-    return meaning
+    with open_pair(*find_pair(data or "", image, labels), convention) as pair:
+        for sentence in filter(None, (*pair.meaning.described(), pair.padding_sentence)):
+            say(sentence)
+        yield pair
 
 
 def config_options(command: Callable[..., Any]) -> Callable[..., Any]:

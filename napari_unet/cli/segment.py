@@ -12,9 +12,8 @@ from napari_unet.cli.options import (
     compression_option,
     data_options,
     device_option,
-    find_data,
-    find_meaning,
     model_argument,
+    open_data,
     precision_option,
     stack_argument,
     tta_option,
@@ -38,7 +37,6 @@ from training.masks.pixel_size import read_pixel_size
 from training.masks.result_files import check_outputs
 from training.masks.result_warnings import stack_warning
 from training.stacks.stack_file import StackFile
-from training.stacks.training_pair import read_training_pair
 
 
 @click.command()
@@ -147,16 +145,16 @@ def _choose(
     convention: LabelConvention | None,
     method: str,
 ) -> Segmentation:
-    paths = find_data(data, image, labels)
-    meaning = find_meaning(paths[1], convention)
-    if not meaning.is_finished:
-        raise UserError(
-            f"{paths[1]} has unknown pixels, so no threshold can be chosen there.",
-            "Give finished labels, or --threshold and --seeds.",
-        )
-    pair = read_training_pair(*paths, meaning.convention)
-    with ProgressBar(desc="Choosing the threshold", unit="slice", leave=False) as bar:
-        how, score = choose_on_training_slices(predictor, *pair, method, bar.update)
+    with open_data(data, image, labels, convention) as pair:
+        if not pair.meaning.is_finished:
+            raise UserError(
+                f"{pair.labels.path} has unknown pixels, so no threshold can be chosen there.",
+                "Give finished labels, or --threshold and --seeds.",
+            )
+        with ProgressBar(desc="Choosing the threshold", unit="slice", leave=False) as bar:
+            how, score = choose_on_training_slices(
+                predictor, pair.images, pair.codes, method, bar.update
+            )
     seeds = f", seeds {how.seeds:g}" if method == "watershed" else ""
     say(f"threshold {how.threshold:g}{seeds}: v_rand {score:.4f} on training slices")
     return how

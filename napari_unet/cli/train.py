@@ -10,21 +10,21 @@ from typing import Any
 
 import click
 
-from napari_unet.cli.options import config_options, find_meaning
+from napari_unet.cli.options import config_options
 from napari_unet.cli.run_access import resume_remotely, train_remotely
 from napari_unet.cli.training_process import train_here
 from napari_unet.launchers.launcher import new_run_name
 from napari_unet.runs.learning_on import learn_on_config
 from napari_unet.runs.training_places import THIS_COMPUTER, launcher_for
 from training.config import TrainingConfig, preset_config
-from training.console import lossy_output
+from training.console import lossy_output, say
 from training.errors import UserError
 from training.presets.registry import DEFAULT_PRESET
 from training.runs.run_directory import RunDirectory
 from training.runs.run_state import load_state
 from training.stacks.sparse_labels import labelled_slices
 from training.stacks.stack_file import StackFile
-from training.stacks.training_pair import find_file, find_pair
+from training.stacks.training_pair import find_file, find_pair, open_pair
 
 RUNS_FOLDER = Path("runs")
 
@@ -132,9 +132,10 @@ def _configure(
     _locate(given, given.get("data_url", ""))
     pair = _pair(given)
     if pair is not None:
-        with lossy_output():
-            meaning = find_meaning(pair[1], given.get("label_convention"))
-        given["label_convention"] = meaning.convention
+        with lossy_output(), open_pair(*pair, given.get("label_convention")) as opened:
+            for sentence in opened.meaning.described():
+                say(sentence)
+            given["label_convention"] = opened.meaning.convention
     if source is None:
         return preset_config(given.pop("preset", DEFAULT_PRESET), **given)
     if "resume_ckpt" in given:

@@ -18,12 +18,11 @@ from napari_unet.evaluation.slice_sets import (
 )
 from training.console import list_slices
 from training.errors import UserError
-from training.label_convention import LabelConvention
 from training.metrics.neuron_metrics import NEURON_FIGURES, neuron_figures_of_mask
 from training.metrics.pixel_metrics import overlap_figures
-from training.stacks.sparse_labels import UNKNOWN
+from training.stacks.label_meaning import MASK_READING, LabelReading
+from training.stacks.sparse_labels import MEMBRANE, UNKNOWN
 from training.stacks.stack_axes import as_stack
-from training.stacks.training_pair import to_membrane
 
 PIXEL_FIGURES = ("dice", "iou", "precision", "recall")
 FIGURES = (*PIXEL_FIGURES, *NEURON_FIGURES)
@@ -44,8 +43,8 @@ class Comparison:
         computed; they may be dask arrays.
     predicted_name, truth_name : str
         Names of the layers, for messages and tables.
-    convention : LabelConvention
-        What the truth's values mean. Where they are strokes, only the painted pixels count.
+    reading : LabelReading
+        How the truth is read. Unknown pixels don't count.
 
     Attributes
     ----------
@@ -64,7 +63,7 @@ class Comparison:
         truth: Any,
         predicted_name: str = "mask",
         truth_name: str = "truth",
-        convention: LabelConvention = LabelConvention.MEMBRANE,
+        reading: LabelReading = MASK_READING,
     ) -> None:
         if predicted.shape != truth.shape:
             raise UserError(
@@ -78,8 +77,8 @@ class Comparison:
             )
         self.predicted_name, self.truth_name = predicted_name, truth_name
         self.trained: Trained = None
-        self.is_sparse = convention == LabelConvention.SPARSE
-        self._convention = convention
+        self.reading = reading
+        self.is_sparse = not reading.is_finished
         self._arrays = predicted, truth
         self._predicted, self._truth = as_stack(predicted), as_stack(truth)
         length = len(self._predicted)
@@ -145,9 +144,8 @@ class Comparison:
             if time.monotonic() > end:
                 break
             edits = self._edits[index]
-            predicted, truth = self._pair(index)
-            membrane = to_membrane(truth, self._convention)
-            figures = neuron_figures_of_mask(predicted != 0, membrane)
+            predicted, codes = self._pair(index)
+            figures = neuron_figures_of_mask(predicted, codes == MEMBRANE)
             if self._edits[index] == edits:
                 self._neurons[index] = figures
 
@@ -189,12 +187,14 @@ class Comparison:
         return figures_csv(self.by_slice(), self.trained, self.names, labels, delimiter)
 
     def _compare(self, index: int) -> Figures:
-        predicted, truth = self._pair(index)
-        membrane = to_membrane(truth, self._convention)
+        predicted, codes = self._pair(index)
         if not self.is_sparse:
-            return {} if membrane.all() or not membrane.any() else _overlap(predicted, membrane)
-        known = truth != UNKNOWN
-        return _overlap(predicted[known], membrane[known]) if known.any() else {}
+            membrane = codes == MEMBRANE
+            is_labelled = membrane.any() and not membrane.all()
+            return overlap_figures(predicted, membrane) if is_labelled else {}
+        known = codes != UNKNOWN
+        is_labelled = known.any()
+        return overlap_figures(predicted[known], codes[known] == MEMBRANE) if is_labelled else {}
 
     def _without_neurons(self) -> list[int]:
         if self.is_sparse:
@@ -205,8 +205,10 @@ class Comparison:
             if not known and self._figures[index] != {}
         ]
 
-    def _pair(self, index: int) -> tuple[NDArray[Any], NDArray[Any]]:
-        return np.asarray(self._predicted[index]), np.asarray(self._truth[index])
+    def _pair(self, index: int) -> tuple[NDArray[np.bool_], NDArray[np.uint8]]:
+        """Read a slice: what is predicted as membrane, and the codes of the truth."""
+        truth = np.asarray(self._truth[index])
+        return np.asarray(self._predicted[index]) != 0, self.reading.read(truth)
 
 
 def counted_note(comparison: Comparison) -> str:
@@ -220,7 +222,3 @@ def counted_note(comparison: Comparison) -> str:
     if missing:
         return f"Not counted, because all of it has one label: slice {list_slices(missing)}."
     return ""
-
-
-def _overlap(predicted: NDArray[Any], membrane: NDArray[np.bool_]) -> Figures:
-    return overlap_figures(predicted != 0, membrane)

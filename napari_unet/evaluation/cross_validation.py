@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,12 +22,14 @@ from napari_unet.prediction.predictor import Predictor
 from training.config import FOLDS
 from training.errors import UserError
 from training.metrics.evaluation_report import Evaluation, evaluate_slices
-from training.metrics.pixel_metrics import format_table, mean_figures
-from training.stacks.holdout import validation_part
-from training.stacks.sparse_labels import MEMBRANE, UNKNOWN
+from training.metrics.neuron_metrics import THRESHOLDS
+from training.metrics.pixel_metrics import DEFAULT_THRESHOLD, format_table, mean_figures
+from training.stacks.holdout import hold_out
+from training.stacks.scaling import Slices
+from training.stacks.sparse_labels import INSIDE, PADDING, is_known
 
 Predictors = Mapping[str, Predictor]
-Membrane = Mapping[int, NDArray[np.bool_]]
+Codes = Mapping[int, NDArray[np.uint8]]
 
 
 @dataclass(frozen=True)
@@ -137,11 +139,7 @@ class CrossValidation:
 
     def to_csv(self, truth: str = "") -> str:
         """Write a line a slice of all folds, then the means; each names the truth."""
-        of_slices = [
-            (int(figures["index"]), fold)
-            for fold in self.folds
-            for figures in fold.evaluation.slices
-        ]
+        of_slices = [(index, fold) for fold in self.folds for index in fold.evaluation.by_slice()]
         labels: dict[str, str | Mapping[int, object]] = {
             "model": {index: fold.model for index, fold in of_slices},
             "fold": {index: fold.evaluation.fold for index, fold in of_slices},
@@ -190,8 +188,8 @@ def assign_folds(predictors: Predictors, fold: int | str | None) -> list[tuple[i
 def evaluate_folds(
     predictors: Predictors,
     assignment: Iterable[tuple[int, str]],
-    images: NDArray[Any],
-    membrane: Membrane,
+    images: Slices,
+    codes: Codes,
     on_slice: Callable[[], object] = lambda: None,
 ) -> Iterator[FoldEvaluation]:
     """Predict and evaluate the validation slices of folds.
@@ -200,7 +198,7 @@ def evaluate_folds(
     ----------
     assignment : iterable of (int, str)
         See :func:`assign_folds`.
-    images, membrane, on_slice
+    images, codes, on_slice
         See :func:`evaluate_fold`.
 
     Yields
@@ -209,9 +207,9 @@ def evaluate_folds(
     """
     for fold, name in assignment:
         predictor = predictors[name]
-        evaluation, probabilities = evaluate_fold(predictor, fold, images, membrane, on_slice)
+        evaluation, probabilities = evaluate_fold(predictor, fold, images, codes, on_slice)
         trained = set(predictor.card.seen_slices(len(images)))
-        if len(membrane) == 1 and fold == predictor.card.fold:
+        if len(codes) == 1 and fold == predictor.card.fold:
             trained = set()  # on the other part of the slice
         yield FoldEvaluation(
             name, evaluation, [index for index in probabilities if index in trained]
@@ -221,21 +219,21 @@ def evaluate_folds(
 def evaluate_fold(
     predictor: Predictor,
     fold: int,
-    images: NDArray[Any],
-    membrane: Membrane,
+    images: Slices,
+    codes: Codes,
     on_slice: Callable[[], object] = lambda: None,
 ) -> tuple[Evaluation, dict[int, NDArray[np.float32]]]:
     """Predict and evaluate the validation slices of a fold.
 
-    Of a stack with one labelled slice it is the part that a training holds out, and without the
-    figures of neurons, which go through the whole slice.
+    Of a single labelled slice it is the part that a training holds out, and without the figures
+    of neurons, which go through the whole slice.
 
     Parameters
     ----------
-    images : array (Z, Y, X)
+    images : array (Z, Y, X), or a file of slices
         Intensities of any real dtype.
-    membrane : mapping of int to array (Y, X) of bool
-        The labelled slices by index, True = membrane.
+    codes : mapping of int to array (Y, X) of uint8
+        The labelled slices: 1 = membrane, 2 = inside, 3 = padding.
     on_slice : callable
         Called after each slice, for a progress bar.
 
@@ -248,25 +246,53 @@ def evaluate_fold(
     Raises
     ------
     UserError
-        For NaN or infinite pixels, or a model that can't be used on these images.
+        For NaN or infinite pixels, or a model that can't be used on these images; as
+        :func:`~training.stacks.holdout.hold_out`.
     """
-    card = predictor.card
-    validation, part = validation_part(membrane, fold)
-    probabilities = {}
-    for place, probability in predictor.predict(images[validation], card.scaling.for_stack(images)):
-        probabilities[validation[place]] = probability
-        on_slice()
-    pixels = evaluate_slices(fold, probabilities, membrane, card.threshold, part)
-    if part is not None:
-        return pixels, probabilities
-    return pixels.with_neuron_figures(probabilities, membrane), probabilities
+    held_out = hold_out(codes, fold).held_out
+    probabilities = _predict(predictor, images, list(held_out), on_slice)
+    threshold = predictor.card.threshold
+    return judge(fold, probabilities, codes, held_out, threshold), probabilities
+
+
+def judge(
+    fold: int | None,
+    probabilities: Mapping[int, NDArray[np.float32]],
+    codes: Codes,
+    counted: Mapping[int, NDArray[np.bool_]],
+    threshold: float = DEFAULT_THRESHOLD,
+    neuron_thresholds: Sequence[float] = THRESHOLDS,
+) -> Evaluation:
+    """Compare slices with their labels; where slices count as a whole, by their neurons too.
+
+    Parameters
+    ----------
+    fold : int or None
+        The fold that the slices are of.
+    probabilities : mapping of int to array (Y, X) of float32, 0..1
+        Probability of membrane, by the index of the slice.
+    codes : mapping of int to array (Y, X) of uint8
+        Labels of these slices and more: 0 = unknown, 1 = membrane, 2 = inside, 3 = padding.
+    counted : mapping of int to array (Y, X) of bool
+        The pixels that are compared.
+    threshold : float
+        Probability from which on a pixel is membrane.
+    neuron_thresholds : sequence of float
+        Those that the figures of neurons are measured at; the best is taken.
+    """
+    # What is neither inside nor counted is no part of a neuron.
+    membrane = {index: codes[index] != INSIDE for index in probabilities}
+    pixels = evaluate_slices(fold, probabilities, membrane, threshold, counted)
+    if not all((counted[z] | (codes[z] == PADDING)).all() for z in probabilities):
+        return pixels
+    return pixels.with_neuron_figures(probabilities, membrane, neuron_thresholds)
 
 
 def evaluate_on_strokes(
     name: str,
     predictor: Predictor,
-    images: NDArray[Any],
-    labels: Mapping[int, NDArray[Any]],
+    images: Slices,
+    codes: Codes,
     on_slice: Callable[[], object] = lambda: None,
 ) -> FoldEvaluation:
     """Predict the slices that have strokes, and compare the painted pixels.
@@ -275,10 +301,10 @@ def evaluate_on_strokes(
     ----------
     name : str
         Of the model.
-    images : array (Z, Y, X)
+    images : array (Z, Y, X), or a file of slices
         Intensities of any real dtype.
-    labels : mapping of int to array (Y, X) of int
-        The slices that have some, by index: 0 = unknown, 1 = membrane, 2 = inside.
+    codes : mapping of int to array (Y, X) of uint8
+        The labelled slices: 0 = unknown, 1 = membrane, 2 = inside, 3 = padding.
     on_slice : callable
         Called after each slice, for a progress bar.
 
@@ -287,13 +313,20 @@ def evaluate_on_strokes(
     UserError
         As :func:`evaluate_fold`.
     """
-    card, slices = predictor.card, sorted(labels)
-    probabilities = {}
-    for place, probability in predictor.predict(images[slices], card.scaling.for_stack(images)):
-        probabilities[slices[place]] = probability
-        on_slice()
-    membrane = {index: page == MEMBRANE for index, page in labels.items()}
-    known = {index: page != UNKNOWN for index, page in labels.items()}
-    evaluation = evaluate_slices(None, probabilities, membrane, card.threshold, known)
-    trained = set(card.seen_slices(len(images)))
+    slices = list(codes)
+    probabilities = _predict(predictor, images, slices, on_slice)
+    painted = {index: is_known(page) for index, page in codes.items()}
+    evaluation = judge(None, probabilities, codes, painted, predictor.card.threshold)
+    trained = set(predictor.card.seen_slices(len(images)))
     return FoldEvaluation(name, evaluation, [index for index in slices if index in trained])
+
+
+def _predict(
+    predictor: Predictor, images: Slices, slices: list[int], on_slice: Callable[[], object]
+) -> dict[int, NDArray[np.float32]]:
+    scaling = predictor.card.scaling.for_stack(images)
+    probabilities = {}
+    for index, probability in predictor.predict(images, scaling, slices):
+        probabilities[index] = probability
+        on_slice()
+    return probabilities

@@ -13,13 +13,10 @@ from napari.layers import Image, Labels
 from napari_unet.evaluation.comparison import Comparison
 from napari_unet.evaluation.contact_sheet import SheetRow, contact_sheet
 from napari_unet.evaluation.slice_sets import HELD_OUT, set_of
-from napari_unet.layers.plugin_layers import convention_of
 from napari_unet.stacks.napari_writer import write_image, write_labels
 from training.files.atomic_files import write_atomically
-from training.label_convention import LabelConvention
-from training.stacks.sparse_labels import UNKNOWN
+from training.stacks.sparse_labels import MEMBRANE, UNKNOWN
 from training.stacks.stack_axes import as_stack
-from training.stacks.training_pair import to_membrane
 
 ENDINGS = {
     "Mask": "-mask.tif",
@@ -53,22 +50,18 @@ def export_writers(
     content = comparison.to_csv().encode()
     writers["Figures"] = partial(_write, lambda: content)
     if image is not None and comparison.by_slice():
-        draw = partial(draw_slices, comparison, image.data, truth.data, convention_of(truth))
+        draw = partial(draw_slices, comparison, image.data, truth.data)
         writers["Picture"] = partial(_write, partial(draw, mask.data))
     return writers
 
 
-def draw_slices(
-    comparison: Comparison, image: Any, truth: Any, convention: LabelConvention, mask: Any
-) -> bytes:
+def draw_slices(comparison: Comparison, image: Any, truth: Any, mask: Any) -> bytes:
     """Draw the worst, the middle and the best slice, of those held out if they are known.
 
     Parameters
     ----------
     image, truth, mask : arrays (Z, Y, X) or (Y, X)
         Of the comparison, and the image under them; may be dask arrays.
-    convention : LabelConvention
-        Of the truth.
 
     Returns
     -------
@@ -83,8 +76,9 @@ def draw_slices(
         page, labels, predicted = (
             np.asarray(as_stack(stack)[index]) for stack in (image, truth, mask)
         )
-        known = labels != UNKNOWN if convention == LabelConvention.SPARSE else None
-        rows.append(SheetRow(index, page, to_membrane(labels, convention), predicted != 0, known))
+        codes = comparison.reading.read(labels)
+        known = codes != UNKNOWN
+        rows.append(SheetRow(index, page, codes == MEMBRANE, predicted != 0, known))
     title = f"{comparison.predicted_name} against {comparison.truth_name}"
     return contact_sheet(rows, f"{title}: worst, middle and best slice")
 

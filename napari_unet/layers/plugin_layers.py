@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from napari_unet.layers.colormaps import error_colormap, mask_colormap, sparse_colormap
 from napari_unet.layers.colors import PREDICTION_COLOR
+from training.errors import UserError
 from training.label_convention import LabelConvention
-from training.stacks.even_slices import pick_evenly
+from training.stacks.label_census import MEANING_SLICES, read_labelled
+from training.stacks.label_meaning import MASK_READING, LabelMeaning, LabelReading
 from training.stacks.stack_axes import as_stack
 
 if TYPE_CHECKING:
@@ -38,7 +40,6 @@ ROLE_KEY = "napari_unet_role"
 PROBABILITY, MASK, ERRORS, NEURONS = "probability", "mask", "errors", "neurons"
 REGION = "region"
 PREVIEW_KEY = "is_training_preview"
-MOST_MASK_VALUES = 4  # two, and those of slips of the brush
 
 
 def placement(layer: Layer) -> dict[str, Any]:
@@ -145,23 +146,22 @@ def note_trained_slices(mask: Layer, trained: list[int] | None) -> None:
         mask.metadata[TRAINED_KEY] = trained
 
 
-def convention_of(truth: Layer) -> LabelConvention:
-    """Return what the values of a layer of labels mean.
+def reading_of(truth: Layer) -> LabelReading:
+    """Find out how the values of a layer of labels are read.
 
-    They are strokes, numbers of cells, or membrane by any value but 0.
+    Strokes, predictions and masks from files say what they are; of others some labelled slices
+    are looked at. Where these have no meaning, such as those of a layer that is still empty, all
+    values but 0 are membrane.
     """
     if is_sparse_layer(truth):
-        return LabelConvention.SPARSE
-    is_mask = CONVENTION_KEY in truth.metadata or role(truth) == MASK
-    has_numbers = not is_mask and _count_values(truth) > MOST_MASK_VALUES
-    return LabelConvention.INSTANCES if has_numbers else LabelConvention.MEMBRANE
-
-
-def _count_values(labels: Layer) -> int:
-    """Count the values in some pixels of a few slices."""
-    stack = as_stack(labels.data)
-    picked = pick_evenly(range(len(stack)), 5)
-    return len(np.unique([np.asarray(stack[index])[::4, ::4] for index in picked]))
+        return LabelReading(LabelConvention.SPARSE)
+    if CONVENTION_KEY in truth.metadata or role(truth) == MASK:
+        return MASK_READING
+    labelled = read_labelled(as_stack(truth.data), MEANING_SLICES)
+    try:
+        return LabelMeaning.of([*labelled.values()], truth.name)
+    except UserError:
+        return MASK_READING
 
 
 def image_under(viewer: Viewer, layer: Layer) -> Image | None:

@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.label_convention import LabelConvention
-from training.stacks.sparse_labels import UNKNOWN
-from training.stacks.training_pair import to_membrane
+from training.stacks.label_meaning import MASK_READING, LabelReading
+from training.stacks.sparse_labels import INSIDE, MEMBRANE
 
 FALSE_POSITIVE, FALSE_NEGATIVE = 1, 2  # pixels of :class:`WrongPixels`; 0 elsewhere
 
@@ -24,8 +23,8 @@ class WrongPixels:
     ----------
     predicted, truth : arrays (Z, Y, X) or (Y, X), of one shape
         Pixels of ``predicted`` other than 0 are membrane.
-    convention : LabelConvention
-        Of the truth; unknown pixels of sparse labels are never wrong.
+    reading : LabelReading
+        How the truth is read; its unknown pixels are never wrong.
     """
 
     dtype = np.dtype(np.uint8)
@@ -34,9 +33,9 @@ class WrongPixels:
         self,
         predicted: Any,
         truth: Any,
-        convention: LabelConvention = LabelConvention.MEMBRANE,
+        reading: LabelReading = MASK_READING,
     ) -> None:
-        self._predicted, self._truth, self._convention = predicted, truth, convention
+        self._predicted, self._truth, self._reading = predicted, truth, reading
         self.shape: tuple[int, ...] = predicted.shape
         self.ndim = len(self.shape)
 
@@ -45,13 +44,10 @@ class WrongPixels:
 
     def __getitem__(self, key: Any) -> NDArray[np.uint8]:
         predicted = np.asarray(self._predicted[key]) != 0
-        truth = np.asarray(self._truth[key])
-        membrane = to_membrane(truth, self._convention)
+        codes = self._reading.read(np.asarray(self._truth[key]))
         wrong = np.zeros(predicted.shape, self.dtype)
-        wrong[predicted & ~membrane] = FALSE_POSITIVE
-        wrong[membrane & ~predicted] = FALSE_NEGATIVE
-        if self._convention == LabelConvention.SPARSE:
-            wrong[truth == UNKNOWN] = 0
+        wrong[predicted & (codes == INSIDE)] = FALSE_POSITIVE
+        wrong[~predicted & (codes == MEMBRANE)] = FALSE_NEGATIVE
         return wrong
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,29 +17,31 @@ from training.errors import UserError
 from training.label_convention import LabelConvention
 from training.runs.run_directory import RunDirectory
 from training.stacks.even_slices import pick_evenly
+from training.stacks.scaling import Slices
+from training.stacks.sparse_labels import INSIDE
 
 MOST_SLICES = 24
 
 
 def choose_on_training_slices(
     predictor: Predictor,
-    images: NDArray[Any],
-    membrane: Mapping[int, NDArray[np.bool_]],
+    images: Slices,
+    codes: Mapping[int, NDArray[np.uint8]],
     method: str = "watershed",
     on_slice: Callable[[], object] = lambda: None,
 ) -> tuple[Segmentation, float]:
     """Choose the segmentation of a model's neurons on some of the slices it was trained on.
 
-    Of a stack with none of them it is chosen on all labelled slices.
+    Of a stack with none of them it is chosen on all slices that have labels.
 
     Parameters
     ----------
     predictor : Predictor
         The model.
-    images : array (Z, Y, X)
+    images : array (Z, Y, X), or a file of slices
         The stack that the model was trained on, of any real dtype.
-    membrane : mapping of int to array (Y, X) of bool
-        Its ground truth, the labelled slices by index.
+    codes : mapping of int to array (Y, X) of uint8
+        Its labelled slices: 1 = membrane, 2 = inside, 3 = padding.
     method : str
         One of :data:`segmentation.METHODS`.
     on_slice : callable
@@ -52,14 +53,14 @@ def choose_on_training_slices(
     v_rand : float
         As of :func:`segmentation.choose_segmentation`.
     """
-    seen = membrane.keys() & predictor.card.seen_slices(len(images))
-    chosen = pick_evenly(sorted(seen or membrane), MOST_SLICES)
+    seen = set(predictor.card.seen_slices(len(images))) & codes.keys()
+    chosen = pick_evenly(sorted(seen or codes), MOST_SLICES)
     scaling = predictor.card.scaling.for_stack(images)
     probabilities = []
-    for _, probability in predictor.predict(images[chosen], scaling):
+    for _, probability in predictor.predict(images, scaling, chosen):
         probabilities.append(probability)
         on_slice()
-    return choose_segmentation(probabilities, [membrane[index] for index in chosen], method)
+    return choose_segmentation(probabilities, [codes[index] != INSIDE for index in chosen], method)
 
 
 def settings_of_model(model: Path) -> Segmentation:
@@ -84,15 +85,16 @@ def settings_of_model(model: Path) -> Segmentation:
 def _settings_of_run(path: Path, changed: int) -> Segmentation:
     """Choose the settings of a run; ``changed`` is there to choose again after more training."""
     from napari_unet.prediction.predictor import load_predictor
-    from training.stacks.training_pair import find_pair, read_training_pair
+    from training.stacks.training_pair import find_pair, open_pair
 
     try:
         config = RunDirectory(path).read_config()
         if config.label_convention == LabelConvention.SPARSE:
             return Segmentation()
         paths = find_pair(Path(config.data_url), config.image, config.labels)
-        pair = read_training_pair(*paths, config.label_convention)
+        with open_pair(*paths, config.label_convention) as pair:
+            if not pair.meaning.is_finished:
+                return Segmentation()
+            return choose_on_training_slices(load_predictor(path), pair.images, pair.codes)[0]
     except UserError:  # on a server, moved, or of another version
         return Segmentation()
-    how, _ = choose_on_training_slices(load_predictor(path), *pair)
-    return how

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import queue
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -92,7 +92,10 @@ class Predictor:
             self._requests.put(compiled.create_infer_request())
 
     def predict(
-        self, stack: Slices, scaling: Scaling | None = None
+        self,
+        stack: Slices,
+        scaling: Scaling | None = None,
+        indices: Sequence[int] | None = None,
     ) -> Iterator[tuple[int, NDArray[np.float32]]]:
         """Probability of membrane, slice by slice; few slices are in memory at a time.
 
@@ -102,10 +105,13 @@ class Predictor:
             Intensities of any real dtype.
         scaling : Scaling, optional
             Range of the intensities; by default what the model's card says of such a stack.
+        indices : sequence of int, optional
+            The slices to predict, in this order; by default all.
 
         Yields
         ------
         index : int
+            The slice's in the stack.
         probability : array (Y, X) of float32
 
         Raises
@@ -116,7 +122,7 @@ class Predictor:
         predict = partial(self._predict_slice, self._card_for(stack, scaling))
         waiting: deque[tuple[int, Future[NDArray[np.float32]]]] = deque()
         with ThreadPoolExecutor(self._parallel) as executor:
-            for index in range(len(stack)):
+            for index in range(len(stack)) if indices is None else indices:
                 image = np.asarray(stack[index])
                 check_pixels(image, f"Slice {index}")
                 waiting.append((index, executor.submit(predict, image)))

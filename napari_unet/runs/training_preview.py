@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from napari_unet.runs.training_sources import TrainingData
 from training.errors import UserError
 from training.label_convention import LabelConvention
+from training.stacks.label_census import MEANING_SLICES
 from training.stacks.label_meaning import LabelMeaning
 from training.stacks.sparse_labels import labelled_slices
 
 _PREVIEW_PIXELS = 256
-_PREVIEW_SLICES = 32
 
 
 @dataclass(frozen=True)
@@ -56,11 +56,11 @@ def preview(data: TrainingData, convention: LabelConvention | None = None) -> Pr
     convention : LabelConvention or None
         Convention of the labels where it is known; else it is guessed.
     """
-    pair = data.read(_PREVIEW_SLICES)
+    pair = data.read(MEANING_SLICES)
     unclear: list[UserError] = []
     if convention is None:
         try:
-            convention = LabelMeaning.of(pair.labels, pair.labels_name).convention
+            convention = pair.meaning().convention
         except UserError as error:
             convention, unclear = LabelConvention.ISBI, [error]
     problems = tuple(pair.problems(convention) or unclear)
@@ -73,7 +73,7 @@ def preview(data: TrainingData, convention: LabelConvention | None = None) -> Pr
     if not problems:
         for possible in {convention, LabelConvention.ISBI, LabelConvention.MEMBRANE}:
             with suppress(UserError):
-                meanings[possible] = LabelMeaning.of(pair.labels, pair.labels_name, possible)
+                meanings[possible] = pair.meaning(possible)
     return Preview(scaled, labels, convention, meanings, pair.shape, problems)
 
 

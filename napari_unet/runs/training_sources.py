@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -19,9 +21,9 @@ from training.label_convention import LabelConvention
 from training.masks.mask_files import mask_page, write_sparse_labels
 from training.masks.tif_writer import write_stack
 from training.runs.run_directory import RunDirectory
-from training.stacks.even_slices import pick_evenly
+from training.stacks.label_census import LabelCensus, read_labelled
 from training.stacks.label_meaning import LabelMeaning
-from training.stacks.sparse_labels import MEMBRANE, labelled_slices, read_label_note
+from training.stacks.sparse_labels import MEMBRANE
 from training.stacks.stack_axes import as_stack
 from training.stacks.stack_file import StackFile
 from training.stacks.training_pair import (
@@ -38,26 +40,43 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StackPair:
-    """Images with their labels in memory, and their names for messages.
+    """Images with their labels, and their names for messages.
 
     Parameters
     ----------
-    images, labels : arrays (Z, Y, X)
-        As they are, before any convention; evenly picked slices if fewer were asked for.
+    images, labels : arrays (Z, Y, X), or StackFiles
+        As they are, before any convention; labelled slices in memory if fewer were asked for.
     shape : tuple of int
         (Z, Y, X) of all the images.
     """
 
-    images: NDArray[Any]
-    labels: NDArray[Any]
+    images: Any
+    labels: Any
     images_name: str
     labels_name: str
     shape: tuple[int, ...]
 
+    @cached_property
+    def census(self) -> LabelCensus:
+        """The labels' values, counted once for all questions."""
+        is_stack = self.images.shape == self.labels.shape and len(self.labels.shape) == 3
+        return LabelCensus.of(self.labels, self.images if is_stack else None)
+
+    def meaning(self, convention: LabelConvention | None = None) -> LabelMeaning:
+        """What the labels mean, see :meth:`LabelMeaning.of`."""
+        return LabelMeaning.of(self.census, self.labels_name, convention)
+
     def problems(self, convention: LabelConvention) -> list[UserError]:
         """What keeps the pair from being trained on; empty if nothing does."""
         names = self.images_name, self.labels_name
-        return check_pair(self.images, self.labels, *names, convention)
+        census = self.census if all(self.labels.shape) else None
+        return check_pair(self.images, self.labels, *names, convention, census)
+
+    def check(self, convention: LabelConvention) -> LabelMeaning:
+        """Give the meaning of the labels; raise the first problem of the pair."""
+        for problem in self.problems(convention):
+            raise problem
+        return self.meaning(convention)
 
 
 class TrainingData(Protocol):
@@ -67,10 +86,18 @@ class TrainingData(Protocol):
     def name(self) -> str:
         """What a person calls the images."""
 
-    def read(self, most_slices: int | None = None) -> StackPair:
-        """The pair, or some slices of it; a UserError if it can't be read."""
+    def read(self, most_slices: int) -> StackPair:
+        """Some slices of the pair, of the labelled ones; a UserError if it can't be read."""
 
-    def prepare(self, config: TrainingConfig, run: RunDirectory) -> TrainingConfig:
+    def check(self, convention: LabelConvention) -> LabelMeaning:
+        """What the labels mean; a UserError for the first thing that keeps from training.
+
+        Slices are looked at one by one.
+        """
+
+    def prepare(
+        self, config: TrainingConfig, run: RunDirectory, meaning: LabelMeaning
+    ) -> TrainingConfig:
         """The configuration with the data's paths; writes below ``run.data`` what has no file."""
 
 
@@ -128,17 +155,20 @@ class LayerData:
     def name(self) -> str:
         return self.images.name
 
-    def read(self, most_slices: int | None = None) -> StackPair:
-        picked = _indices(self.images.data, self.labels.data, most_slices)
-        return StackPair(
-            _pick(self.images.data, picked),
-            _pick(self.labels.data, picked),
-            f"The layer '{self.images.name}'",
-            f"The layer '{self.labels.name}'",
-            tuple(self.images.data.shape),
-        )
+    def read(self, most_slices: int) -> StackPair:
+        return _some_slices(self._pair(), most_slices)
 
-    def prepare(self, config: TrainingConfig, run: RunDirectory) -> TrainingConfig:
+    def check(self, convention: LabelConvention) -> LabelMeaning:
+        return self._pair().check(convention)
+
+    def _pair(self) -> StackPair:
+        images, labels = self.images, self.labels
+        names = f"The layer '{images.name}'", f"The layer '{labels.name}'"
+        return StackPair(images.data, labels.data, *names, tuple(images.data.shape))
+
+    def prepare(
+        self, config: TrainingConfig, run: RunDirectory, meaning: LabelMeaning
+    ) -> TrainingConfig:
         run.data.mkdir(parents=True, exist_ok=True)
         images_path = run.data / DEFAULT_IMAGES
         if self.images.path is not None and self.images.has_file:
@@ -148,9 +178,6 @@ class LayerData:
         # Always written: a person may have edited the labels since they were opened.
         labels_path = run.data / DEFAULT_LABELS
         labels = self.labels.data
-        meaning = LabelMeaning.of(
-            labels, f"The layer '{self.labels.name}'", config.label_convention
-        )
         written = LabelConvention.ISBI if meaning.is_finished else LabelConvention.SPARSE
         if meaning.is_finished:
 
@@ -159,7 +186,7 @@ class LayerData:
 
             write_stack(labels_path, labels, np.uint8, isbi_page)
         else:
-            codes = np.zeros(labels.shape, np.uint8)
+            codes = np.zeros(labels.shape, np.uint8)  # no memory where nothing is labelled
             for index, page in label_codes(labels, meaning).items():
                 codes[index] = page
             write_sparse_labels(labels_path, codes, self.labels.corrected_slices)
@@ -181,40 +208,38 @@ class FolderData:
     def name(self) -> str:
         return self.folder.name
 
-    def read(self, most_slices: int | None = None) -> StackPair:
+    def read(self, most_slices: int) -> StackPair:
+        with self._open() as pair:
+            return _some_slices(pair, most_slices)
+
+    def check(self, convention: LabelConvention) -> LabelMeaning:
+        with self._open() as pair:
+            return pair.check(convention)
+
+    @contextmanager
+    def _open(self) -> Iterator[StackPair]:
         images_path, labels_path = find_pair(self.folder)
         with StackFile(images_path, "images") as images, StackFile(labels_path, "labels") as labels:
-            note = read_label_note(labels_path)
-            is_sparse = note is not None and note.convention == LabelConvention.SPARSE
-            picked = _indices(images, labels, most_slices, is_sparse)
-            return StackPair(
-                _pick(images, picked),
-                _pick(labels, picked),
-                str(images_path),
-                str(labels_path),
-                images.shape,
-            )
+            yield StackPair(images, labels, str(images_path), str(labels_path), images.shape)
 
-    def prepare(self, config: TrainingConfig, run: RunDirectory) -> TrainingConfig:
+    def prepare(
+        self, config: TrainingConfig, run: RunDirectory, meaning: LabelMeaning
+    ) -> TrainingConfig:
         return config.replace(data_url=str(self.folder.absolute()), image="", labels="")
 
 
-def _indices(
-    images: Any, labels: Any, most_slices: int | None, is_sparse: bool = False
-) -> Sequence[int] | None:
-    """Evenly picked slices, of those with a label where labels are sparse or at hand; or all."""
-    length = len(labels)
-    if most_slices is None or length <= most_slices or images.shape != labels.shape:
-        return None
-    candidates: Sequence[int] = range(length)
-    if is_sparse or isinstance(labels, np.ndarray):
-        candidates = labelled_slices(labels) or candidates
-    return pick_evenly(candidates, most_slices)
+def _some_slices(pair: StackPair, most: int) -> StackPair:
+    """Read labelled slices of a pair, or all where there are few or the stacks don't match."""
+    images, labels = pair.images, pair.labels
+    if len(labels) <= most or images.shape != labels.shape:
+        return replace(pair, images=_read(images), labels=_read(labels))
+    labelled = read_labelled(labels, most)
+    picked = np.stack([np.asarray(images[index]) for index in labelled])
+    return replace(pair, images=picked, labels=np.stack([*labelled.values()]))
 
 
-def _pick(stack: Any, picked: Sequence[int] | None) -> NDArray[Any]:
-    indices = range(len(stack)) if picked is None else picked
-    return np.stack([np.asarray(stack[index]) for index in indices])
+def _read(stack: Any) -> NDArray[Any]:
+    return np.stack([np.asarray(page) for page in stack])
 
 
 def start_training(
@@ -235,14 +260,12 @@ def start_training(
         For the first problem of the data, or if the run can't be started; nothing is left
         behind then.
     """
-    problems = data.read().problems(config.label_convention)
-    if problems:
-        raise problems[0]
+    meaning = data.check(config.label_convention)
     run = RunDirectory(launcher.runs_folder.absolute() / check_run_name(name))
     if run.path.exists():
         raise UserError(f"There is a run '{name}' already.", "Give another name.")
     try:
-        started = launcher.start(data.prepare(config, run), name)
+        started = launcher.start(data.prepare(config, run, meaning), name)
     except UserError:
         if not run.config.exists():
             shutil.rmtree(run.path, ignore_errors=True)

@@ -10,9 +10,9 @@ import dask.array as da
 import numpy as np
 from numpy.typing import NDArray
 
-from training.label_convention import LabelConvention
+from training.stacks.label_meaning import LabelReading
+from training.stacks.sparse_labels import MEMBRANE
 from training.stacks.stack_file import StackFile
-from training.stacks.training_pair import to_membrane
 
 EDITABLE_BYTES = 512 * 2**20
 
@@ -55,13 +55,13 @@ class _SliceReader:
         return self._read(block_id[0])[np.newaxis]
 
 
-def lazy_membrane(data: Any, convention: LabelConvention) -> Any:
-    """Convert labels of a convention to a mask, page by page.
+def lazy_membrane(data: Any, reading: LabelReading) -> Any:
+    """Convert labels to a mask, page by page.
 
     Parameters
     ----------
     data : array (Z, Y, X) or (Y, X) of int or bool
-    convention : LabelConvention
+    reading : LabelReading
 
     Returns
     -------
@@ -70,7 +70,7 @@ def lazy_membrane(data: Any, convention: LabelConvention) -> Any:
     """
     pixels = da.asarray(data, chunks=_page_chunks(data.shape))
     return pixels.map_blocks(
-        lambda block: to_membrane(block, convention).astype(np.uint8), dtype=np.uint8
+        lambda block: (reading.read(block) == MEMBRANE).astype(np.uint8), dtype=np.uint8
     )
 
 

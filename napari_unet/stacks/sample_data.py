@@ -16,7 +16,6 @@ from napari_unet.layers.colors import TRUTH_COLOR
 from napari_unet.layers.plugin_layers import AXIS_LABELS, CONVENTION_KEY, MASK_OPACITY
 from training.label_convention import LabelConvention
 from training.stacks.synthetic import synthetic_stack
-from training.stacks.training_pair import to_membrane
 
 LayerTuple = tuple[Any, dict[str, Any], str]
 POLL_INTERVAL = 20  # milliseconds
@@ -25,7 +24,7 @@ POLL_INTERVAL = 20  # milliseconds
 def open_synthetic() -> list[LayerTuple]:
     """Draw cells with membranes: images and ground truth (Z, Y, X) = (30, 256, 256) of uint8."""
     images, labels = wait_in_thread(synthetic_stack, "Drawing cells")
-    membrane = to_membrane(labels, LabelConvention.ISBI).astype(np.uint8)
+    membrane = (labels == 0).astype(np.uint8)
     volume = {"name": "synthetic-volume", "axis_labels": AXIS_LABELS}
     truth = {
         "name": "synthetic-labels",

@@ -21,9 +21,11 @@ from napari_unet.layers.plugin_layers import (
     MASK_OPACITY,
 )
 from napari_unet.stacks.lazy_pixels import lazy_membrane, lazy_pixels, load_to_edit
+from training.errors import UserError
 from training.label_convention import LabelConvention
 from training.masks.pixel_size import PixelSize, read_pixel_size
-from training.stacks.even_slices import pick_evenly
+from training.stacks.label_census import MEANING_SLICES, read_labelled
+from training.stacks.label_meaning import LabelMeaning, LabelReading
 from training.stacks.label_pixels import are_even, look_like_labels
 from training.stacks.sparse_labels import read_label_note
 from training.stacks.stack_file import StackFile
@@ -64,12 +66,13 @@ class OpenedStack:
 
     @classmethod
     def of(cls, file: StackFile) -> OpenedStack:
-        """Look at a few slices to recognize what is in a file."""
-        picked = pick_evenly(range(len(file)), SAMPLED_SLICES)
-        sample = np.stack([file[index] for index in picked])
+        """Look at a few slices, of labels those that are labelled, to recognize what they are."""
+        sample = _read_labelled(file, SAMPLED_SLICES)
         note = read_label_note(file.path)
-        convention = mask_convention(sample) if note is None else note.convention
-        is_labels = note is not None or convention is not None or are_labels(file.path.stem, sample)
+        is_labels = note is not None or are_labels(file.path.stem, sample)
+        convention = note.convention if note else None
+        if note is None and is_labels:
+            convention = _guess(_read_labelled(file, MEANING_SLICES))
         corrected = () if note is None else note.corrected_slices
         size = read_pixel_size(file.path)
         return cls(file.path, lazy_pixels(file), size, is_labels, convention, corrected)
@@ -95,7 +98,7 @@ class OpenedStack:
         }
         if self.convention == LabelConvention.SPARSE:
             return load_to_edit(self.data), metadata | {"colormap": sparse_colormap()}, "labels"
-        membrane = load_to_edit(lazy_membrane(self.data, self.convention))
+        membrane = load_to_edit(lazy_membrane(self.data, LabelReading(self.convention)))
         return membrane, metadata | {"colormap": mask_colormap(TRUTH_COLOR)}, "labels"
 
     def _scale(self, others: Sequence[OpenedStack]) -> dict[str, Any]:
@@ -112,24 +115,18 @@ class OpenedStack:
         return is_pair and other.pixel_size is not None
 
 
-def mask_convention(sample: NDArray[Any]) -> LabelConvention | None:
-    """Find the convention of a mask of two values, one of them 0; None if it isn't such a mask.
+def _read_labelled(file: StackFile, most: int) -> NDArray[Any]:
+    return np.stack([*read_labelled(file, most).values()])
 
-    Membranes cover less than half of any section, so the rarer value is membrane. That agrees
-    with ISBI's labels, and takes those the other way round for what they are.
 
-    Parameters
-    ----------
-    sample : array (Z, Y, X)
-        Some slices of the stack, of any dtype.
-    """
-    if sample.dtype.kind not in "bui" or not _has_two_values(sample):
+def _guess(labels: NDArray[Any]) -> LabelConvention | None:
+    """Guess the convention of strokes, or of a mask with a 0; None for other labels."""
+    try:
+        meaning = LabelMeaning.of(labels)
+    except UserError:  # several classes, or nothing painted yet
         return None
-    return (
-        LabelConvention.ISBI
-        if np.count_nonzero(sample) * 2 >= sample.size
-        else LabelConvention.MEMBRANE
-    )
+    is_told = meaning.is_mask or meaning.convention == LabelConvention.SPARSE
+    return meaning.convention if is_told else None
 
 
 def are_labels(name: str, sample: NDArray[Any]) -> bool:
@@ -145,7 +142,8 @@ def are_labels(name: str, sample: NDArray[Any]) -> bool:
     if sample.dtype.kind not in "bui":
         return False
     is_named = LABEL_NAME.search(name) is not None
-    return (is_named and are_even(sample)) or look_like_labels(sample)
+    is_mask = _has_two_values(sample)
+    return is_mask or (is_named and are_even(sample)) or look_like_labels(sample)
 
 
 def _has_two_values(sample: NDArray[Any]) -> bool:

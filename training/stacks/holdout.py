@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.config import FOLDS
-from training.console import list_names
+from training.console import begin_with_slices
 from training.errors import UserError
-from training.stacks.sparse_labels import INSIDE, MEMBRANE, UNKNOWN
+from training.stacks.sparse_labels import INSIDE, MEMBRANE, UNKNOWN, is_known
 
 _Thing = TypeVar("_Thing")
 _EIGHT_NEIGHBOURS = np.ones((3, 3))
@@ -54,7 +54,7 @@ def hold_out(
     Parameters
     ----------
     labels : mapping of int to array (Y, X)
-        The labelled slices by index: 0 is unknown, 1 membrane, 2 inside.
+        The labelled slices by index: 0 is unknown, 1 membrane, 2 inside, 3 padding.
     fold : int
         The fifth to hold out, 0 to 4.
     valid_slices : sequence of int
@@ -79,50 +79,18 @@ def hold_out(
         train, valid = (
             [labelled[place] for place in places] for places in split_fold(len(labelled), fold)
         )
-        held_out = {index: labels[index] != UNKNOWN for index in valid}
-        return Holdout(train, valid, held_out, slices_sentence(valid, len(labelled)))
+        held_out = {index: is_known(labels[index]) for index in valid}
+        return Holdout(train, valid, held_out, _slices_sentence(valid, len(labelled)))
     if not chosen:
         complete = [index for index in labelled if _has_both([labels[index]])]
         chosen = _pick(complete, fold) if len(labelled) > 1 and complete else []
     others = [index for index in labelled if index not in chosen]
     if chosen and _has_both([labels[index] for index in others]):
-        held_out = {index: labels[index] != UNKNOWN for index in chosen}
-        return Holdout(others, chosen, held_out, slices_sentence(chosen, len(labelled)))
+        held_out = {index: is_known(labels[index]) for index in chosen}
+        return Holdout(others, chosen, held_out, _slices_sentence(chosen, len(labelled)))
     if len(labelled) == 1 and is_finished(labels.values()):
         return _hold_out_strip(labels[labelled[0]], labelled[0], fold, name)
     return _hold_out_strokes(labels, labelled, fold, name)
-
-
-def validation_part(
-    membrane: Mapping[int, NDArray[np.bool_]], fold: int
-) -> tuple[list[int], dict[int, NDArray[np.bool_]] | None]:
-    """Find what a training on finished labels holds out in a fold.
-
-    Parameters
-    ----------
-    membrane : mapping of int to array (Y, X) of bool
-        The labelled slices by index.
-    fold : int
-        0 to 4.
-
-    Returns
-    -------
-    slices : list of int
-    pixels : mapping of int to array (Y, X) of bool, or None
-        The part of each slice; None: whole slices.
-
-    Raises
-    ------
-    UserError
-        As :func:`hold_out`.
-    """
-    labelled = sorted(membrane)
-    if len(labelled) >= MINIMUM_SLICES:
-        return [labelled[place] for place in split_fold(len(labelled), fold)[1]], None
-    labels = {index: np.where(page, MEMBRANE, INSIDE) for index, page in membrane.items()}
-    split = hold_out(labels, fold)
-    is_whole = not set(split.train_slices) & set(split.valid_slices)
-    return split.valid_slices, None if is_whole else split.held_out
 
 
 def is_finished(labels: Iterable[NDArray[Any]]) -> bool:
@@ -130,12 +98,10 @@ def is_finished(labels: Iterable[NDArray[Any]]) -> bool:
     return all((page != UNKNOWN).all() for page in labels)
 
 
-def slices_sentence(held_out: Sequence[int], count: int, kind: str = "labelled") -> str:
+def _slices_sentence(held_out: Sequence[int], count: int) -> str:
     """Say which of how many slices are held out."""
-    listed = sorted(held_out)
-    slices, verb = ("Slice", "is") if len(listed) == 1 else ("Slices", "are")
-    named = list_names([*map(str, listed)])
-    return f"{slices} {named} of the {count} {kind} ones {verb} held out for validation."
+    subject = begin_with_slices(sorted(held_out), f"of the {count} labelled ones", "is", "are")
+    return f"{subject} held out for validation."
 
 
 def _hold_out_strip(page: NDArray[Any], index: int, fold: int, name: str) -> Holdout:
@@ -143,7 +109,7 @@ def _hold_out_strip(page: NDArray[Any], index: int, fold: int, name: str) -> Hol
     strips = np.array_split(np.arange(len(page)), FOLDS)
     for rows in strips[fold:] + strips[:fold]:
         held_out = np.zeros(page.shape, bool)
-        held_out[rows] = True
+        held_out[rows] = is_known(page[rows])
         if _has_both([page[held_out]]) and _has_both([page[~held_out]]):
             where = f"rows {rows[0]} to {rows[-1]} are held out for validation."
             sentence = f"Slice {index} is the only labelled one: its {where}"

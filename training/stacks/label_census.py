@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 
 from training.console import list_names
 from training.stacks.even_slices import pick_evenly
+from training.stacks.padding import find_padding
 from training.stacks.scaling import Slices
 
 LISTED_VALUES = 4  # more are given by their number and range
+MEANING_SLICES = 32  # labelled ones tell what labels mean, where not all are to be read
 _LOOKED_AT = 5  # slices whose pixels are compared with their neighbours
 _TABLE = 1 << 16  # values a table counts; more are sorted
 _MOST_REALS = 4096  # different values of a slice; more are rounded to 10 bits of mantissa
@@ -48,15 +50,20 @@ class LabelCensus:
     sample: NDArray[Any]
 
     @classmethod
-    def of(cls, labels: Slices) -> LabelCensus:
-        """Count the values of labels (Z, Y, X) of any real dtype, slice by slice."""
+    def of(cls, labels: Slices, images: Slices | None = None) -> LabelCensus:
+        """Count the values of labels (Z, Y, X) of any real dtype, slice by slice.
+
+        Labels on the padding of the images, if these are given, are not counted.
+        """
         uniform: dict[int, float] = {}
         counts: Counter[float] = Counter()
         for index in range(len(labels)):
             page = np.asarray(labels[index])
-            low, high = page.min(), page.max()
-            if low == high:
-                uniform[index] = low.item()
+            if images is not None and not is_uniform(page):
+                padding = find_padding(np.asarray(images[index]))
+                page = page[~padding] if padding.any() and not padding.all() else page
+            if is_uniform(page):
+                uniform[index] = page.flat[0].item()
             else:
                 counts.update(_count(page))
         mixed = [index for index in range(len(labels)) if index not in uniform]
@@ -132,6 +139,39 @@ def _of_nine(choose: np.ufunc, pages: NDArray[Any]) -> NDArray[Any]:
     """Choose the least or the greatest of each 3 x 3 pixels of pages (N, Y, X)."""
     rows = choose(choose(pages[:, :-2], pages[:, 1:-1]), pages[:, 2:])
     return np.asarray(choose(choose(rows[..., :-2], rows[..., 1:-1]), rows[..., 2:]))
+
+
+def is_uniform(page: NDArray[Any]) -> bool:
+    """Return whether all pixels (Y, X) or (N,), at least one, have the same value."""
+    return bool(page.min() == page.max())
+
+
+def read_labelled(labels: Slices, most: int) -> dict[int, NDArray[Any]]:
+    """Read slices that have more than one value, evenly spread ones if these do.
+
+    Parameters
+    ----------
+    labels : array (Z, Y, X), or a file of slices
+        Any real dtype. It is read on only until enough are found.
+    most : int
+        At least 1. Where no slice has more than one value, up to so many of all are given.
+
+    Returns
+    -------
+    mapping of int to array (Y, X)
+        By the index of the slice, in rising order.
+    """
+    first = pick_evenly(range(len(labels)), most)
+    every = dict.fromkeys([*first, *range(len(labels))])
+    mixed: dict[int, NDArray[Any]] = {}
+    for index in every:
+        page = np.asarray(labels[index])
+        if page.size and not is_uniform(page):
+            mixed[index] = page
+        if len(mixed) == most:
+            break
+    found = mixed or {index: np.asarray(labels[index]) for index in first}
+    return {index: found[index] for index in sorted(found)}
 
 
 def _count(page: NDArray[Any]) -> dict[float, int]:

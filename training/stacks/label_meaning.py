@@ -1,6 +1,6 @@
 """What the values of labels mean: decided here for the command line, the window and the training.
 
-Whoever has labels asks :meth:`LabelMeaning.of`, and reads them by :meth:`LabelMeaning.read`.
+Whoever has labels asks :meth:`LabelMeaning.of`, and reads them by :meth:`LabelReading.read`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.console import list_slices
+from training.console import begin_with_slices
 from training.errors import UserError
 from training.label_convention import LabelConvention
 from training.stacks.label_census import NEIGHBOURS, LabelCensus
@@ -33,8 +33,8 @@ _CLEAR_LABELS = (
 
 
 @dataclass(frozen=True)
-class LabelMeaning:
-    """How labels are read.
+class LabelReading:
+    """How values of labels are read.
 
     Parameters
     ----------
@@ -43,82 +43,16 @@ class LabelMeaning:
         Values above it are one kind, the others the other; of ``isbi`` and ``membrane``.
     has_ignored : bool
         Whether negative values are unknown pixels.
-    labelled : tuple of int
-        The slices that have labels.
-    length : int
-        Number of all slices.
-    share : float
-        Share of the known pixels that are membrane, 0..1.
-    reading : str
-        How the values are read, as a person is told.
-    question : str
-        Why that may be wrong; empty where nothing looks wrong.
     """
 
     convention: LabelConvention
-    cut: float
-    has_ignored: bool
-    labelled: tuple[int, ...]
-    length: int
-    share: float
-    reading: str
-    question: str
-
-    @classmethod
-    def of(
-        cls,
-        labels: Slices,
-        name: str = "labels",
-        convention: LabelConvention | None = None,
-        *,
-        is_mask: bool = False,
-    ) -> LabelMeaning:
-        """Find out what labels mean.
-
-        Slices of one value are not labelled, and have no say.
-
-        Parameters
-        ----------
-        labels : array (Z, Y, X), or a file of slices
-            Any real dtype.
-        name : str
-            What messages call them.
-        convention : LabelConvention or None
-            None: it is guessed. Of two kinds the rarer one is membrane.
-        is_mask : bool
-            Whether they are a mask, which is never strokes.
-
-        Raises
-        ------
-        UserError
-            If they don't have both membrane and inside, or it is unclear which is which.
-        """
-        return _Decision(LabelCensus.of(labels), name, is_mask).meaning(convention)
+    cut: float = 0.0
+    has_ignored: bool = False
 
     @property
     def is_finished(self) -> bool:
         """Whether every pixel of the labelled slices is membrane or inside."""
         return self.convention != LabelConvention.SPARSE and not self.has_ignored
-
-    @property
-    def unlabelled_sentence(self) -> str:
-        """Name the slices without labels; empty where there are none."""
-        labelled = set(self.labelled)
-        missing = [index for index in range(self.length) if index not in labelled]
-        if not missing or self.convention == LabelConvention.SPARSE:
-            return ""
-        slices, verb = ("Slice", "has") if len(missing) == 1 else ("Slices", "have")
-        return (
-            f"{slices} {list_slices(missing)} of the labels {verb} one value only: not labelled, "
-            "so neither trained nor validated on."
-        )
-
-    def described(self) -> list[str]:
-        """Say how the labels are read, which slices have none, and what may be wrong."""
-        read = f"Labels: {self.reading}."
-        if self.convention != LabelConvention.SPARSE:
-            read = f"Labels: {self.reading}: {percent(self.share)} membrane."
-        return [read, *filter(None, (self.unlabelled_sentence, self.question))]
 
     def read(self, labels: NDArray[Any]) -> NDArray[np.uint8]:
         """Read labels.
@@ -134,7 +68,8 @@ class LabelMeaning:
             In the labels' shape: 0 = unknown, 1 = membrane, 2 = inside.
         """
         if self.convention == LabelConvention.SPARSE:
-            return np.where(labels > 0, labels, 0).astype(np.uint8)
+            is_known = (labels == MEMBRANE) | (labels == INSIDE)
+            return np.where(is_known, labels, UNKNOWN).astype(np.uint8)
         membrane = self._membrane(labels)
         known: NDArray[np.uint8] = np.where(membrane, MEMBRANE, INSIDE).astype(np.uint8)
         if self.has_ignored:
@@ -146,6 +81,87 @@ class LabelMeaning:
             return np.asarray((labels == 0) | borders_between(labels))
         is_high = labels > self.cut
         return is_high if self.convention == LabelConvention.MEMBRANE else ~is_high
+
+
+MASK_READING = LabelReading(LabelConvention.MEMBRANE)
+"""Of a mask in a viewer: whatever is not 0 is membrane."""
+
+
+@dataclass(frozen=True)
+class LabelMeaning(LabelReading):
+    """What labels mean: how they are read, and what that gives.
+
+    Parameters
+    ----------
+    labelled : tuple of int
+        The slices that have labels.
+    length : int
+        Number of all slices.
+    share : float
+        Share of the known pixels that are membrane, 0..1.
+    reading : str
+        How the values are read, as a person is told.
+    question : str
+        Why that may be wrong; empty where nothing looks wrong.
+    is_mask : bool
+        Whether 0 is one kind and a single value the other, slips of the brush aside.
+    """
+
+    labelled: tuple[int, ...] = ()
+    length: int = 0
+    share: float = 0.0
+    reading: str = ""
+    question: str = ""
+    is_mask: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        labels: Slices | LabelCensus,
+        name: str = "labels",
+        convention: LabelConvention | None = None,
+        *,
+        is_mask: bool = False,
+    ) -> LabelMeaning:
+        """Find out what labels mean.
+
+        Slices of one value are not labelled, and have no say.
+
+        Parameters
+        ----------
+        labels : array (Z, Y, X), a file of slices, or the census of either
+            Any real dtype. A census, counted once, does for several conventions.
+        name : str
+            What messages call them.
+        convention : LabelConvention or None
+            None: it is guessed. Of two kinds the rarer one is membrane.
+        is_mask : bool
+            Whether they are a mask, which is never strokes.
+
+        Raises
+        ------
+        UserError
+            If they don't have both membrane and inside, or it is unclear which is which.
+        """
+        census = labels if isinstance(labels, LabelCensus) else LabelCensus.of(labels)
+        return _Decision(census, name, is_mask).meaning(convention)
+
+    @property
+    def unlabelled_sentence(self) -> str:
+        """Name the slices without labels; empty where there are none."""
+        labelled = set(self.labelled)
+        missing = [index for index in range(self.length) if index not in labelled]
+        if not missing or self.convention == LabelConvention.SPARSE:
+            return ""
+        subject = begin_with_slices(missing, "of the labels", "has", "have")
+        return f"{subject} one value only: not labelled, so neither trained nor validated on."
+
+    def described(self) -> list[str]:
+        """Say how the labels are read, which slices have none, and what may be wrong."""
+        read = f"Labels: {self.reading}."
+        if self.convention != LabelConvention.SPARSE:
+            read = f"Labels: {self.reading}: {percent(self.share)} membrane."
+        return [read, *filter(None, (self.unlabelled_sentence, self.question))]
 
 
 def borders_between(numbers: NDArray[Any]) -> NDArray[np.bool_]:
@@ -189,7 +205,7 @@ class _Decision:
         if not self.census.counts:
             raise self._one_valued()
         if convention is None and self._looks_sparse():
-            return self._sparse()
+            return self._sparse(is_guessed=True)
         if convention == LabelConvention.INSTANCES:
             return self._instances()
         if len(self.values) == 2:
@@ -203,7 +219,7 @@ class _Decision:
         is_strokes = not self.is_mask and self.values == [UNKNOWN, MEMBRANE, INSIDE]
         return is_strokes and self.census.share([INSIDE], self.values[1:]) > _STRAY
 
-    def _sparse(self) -> LabelMeaning:
+    def _sparse(self, is_guessed: bool = False) -> LabelMeaning:
         uniform = self.census.uniform
         found = {*self.census.values, *uniform.values()}
         if not {value for value in found if value >= 0} <= {UNKNOWN, MEMBRANE, INSIDE}:
@@ -215,12 +231,15 @@ class _Decision:
         pixels = {value: self.census.counts.get(value, 0) for value in (MEMBRANE, INSIDE)}
         share = pixels[MEMBRANE] / max(sum(pixels.values()), 1)
         told = "0, 1 and 2 are taken as strokes: 1 is membrane, 2 inside, 0 unknown"
+        if is_guessed:
+            told += " (finished labels of these values take another --convention)"
         painted = self.census.share([MEMBRANE], self.census.values)
         question = ""
         if share > MOST_MEMBRANE and painted > _MOST_PAINTED:
             question = (
                 f"{percent(share)} of the strokes are on membrane, which is a lot. If 0, 1 and 2 "
-                "are classes of finished labels, give labels of two values: membrane and the rest."
+                "are classes of finished labels, give labels of two values, membrane and the rest, "
+                "or --convention: isbi where 0 alone is membrane, membrane where 1 and 2 are."
             )
         return self._meaning(LabelConvention.SPARSE, 0, share, told, question, labelled)
 
@@ -257,11 +276,11 @@ class _Decision:
     def _classes(self, convention: LabelConvention | None) -> LabelMeaning:
         """Read several even values: numbers of cells, a mask with strays, or unclear classes."""
         is_asked = convention is not None
-        zero, others = self.values[0] == 0, self.values[1:]
+        zero = self.values[0] == 0
         if not zero and is_asked:
             raise self._no_zero()
         zero_share = self.census.share([0], self.values)
-        if zero and (is_asked or self._is_stray(others)):
+        if zero and (is_asked or self._is_mask()):
             return self._two_kinds(convention, 0)
         are_numbers = self.census.has_whole_numbers and (
             len(self.values) > _MOST_CLASSES or self.census.pieces() < _ONE_PIECE
@@ -276,8 +295,11 @@ class _Decision:
             return self._two_kinds(LabelConvention.ISBI, 0)
         return self._instances()
 
-    def _is_stray(self, others: list[float]) -> bool:
+    def _is_mask(self) -> bool:
         """Whether nearly all pixels other than 0 have the same value."""
+        others = self.values[1:]
+        if not others or self.values[0] != 0 or self.has_ignored:
+            return False
         most = max(others, key=lambda value: self.census.counts[value])
         return 1 - self.census.share([most], others) <= _STRAY
 
@@ -322,6 +344,7 @@ class _Decision:
             share=share,
             reading=f"{told}; negative values are unknown" if has_ignored else told,
             question=question,
+            is_mask=self._is_mask() and not is_sparse,
         )
 
     def _one_valued(self) -> UserError:

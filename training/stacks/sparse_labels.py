@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from training.errors import UserError
 from training.files.untrusted_files import parse_json
@@ -17,7 +18,13 @@ from training.stacks.scaling import Slices
 from training.stacks.tif_structure import open_tif
 
 UNKNOWN, MEMBRANE, INSIDE = 0, 1, 2
+PADDING = 3  # where there is no tissue; labels that are read say so, those in files don't
 _LINE_START = "labels="
+
+
+def is_known(codes: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Find the pixels that are labelled as membrane or inside, of codes in any shape."""
+    return np.asarray((codes == MEMBRANE) | (codes == INSIDE))
 
 
 def labelled_slices(labels: Slices) -> list[int]:

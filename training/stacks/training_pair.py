@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +16,11 @@ from numpy.typing import NDArray
 from training.errors import UserError
 from training.label_convention import LabelConvention
 from training.stacks.holdout import hold_out
-from training.stacks.label_meaning import LabelMeaning, borders_between
+from training.stacks.label_census import LabelCensus
+from training.stacks.label_meaning import LabelMeaning, percent
+from training.stacks.padding import find_padding
 from training.stacks.scaling import Slices, check_pixels
-from training.stacks.sparse_labels import MEMBRANE, read_label_note
+from training.stacks.sparse_labels import PADDING, read_label_note
 from training.stacks.stack_file import StackFile
 
 DEFAULT_IMAGES = "train-volume.tif"
@@ -106,74 +110,62 @@ def _find_default(folder: Path, default: str) -> Path:
     )
 
 
-def read_training_pair(
-    image_path: Path, labels_path: Path, label_convention: LabelConvention = LabelConvention.ISBI
-) -> tuple[NDArray[Any], dict[int, NDArray[np.bool_]]]:
-    """Read and check images and finished labels.
+@dataclass(frozen=True)
+class TrainingPair:
+    """Images and their labels, open to be read slice by slice.
 
     Parameters
     ----------
-    label_convention : LabelConvention
-        A finished one, see :meth:`LabelMeaning.of`.
-
-    Returns
-    -------
-    images : array (Z, Y, X) of the file's dtype
-    membrane : mapping of int to array (Y, X) of bool
-        The labelled slices by index. Unknown pixels are False.
-
-    Raises
-    ------
-    UserError
-        As :func:`open_pair`.
+    images, labels : StackFile
+        Of one shape.
+    meaning : LabelMeaning
+        How the labels are read.
     """
-    with open_pair(image_path, labels_path, label_convention) as (images, labels, meaning):
-        codes = label_codes(labels, meaning)
-        return _read_all(images), {index: page == MEMBRANE for index, page in codes.items()}
 
+    images: StackFile
+    labels: StackFile
+    meaning: LabelMeaning
 
-def read_strokes(
-    image_path: Path, labels_path: Path, meaning: LabelMeaning
-) -> tuple[NDArray[Any], dict[int, NDArray[np.uint8]]]:
-    """Read images and labels with unknown pixels to judge by, which may be too few to train on.
+    @cached_property
+    def codes(self) -> dict[int, NDArray[np.uint8]]:
+        """The labelled slices, arrays (Y, X) by index, read once.
 
-    Returns
-    -------
-    images : array (Z, Y, X) of the file's dtype
-    labels : mapping of int to array (Y, X) of uint8
-        The labelled slices by index: 0 = unknown, 1 = membrane, 2 = inside.
+        0 is unknown, 1 membrane, 2 inside; 3 is the images' padding, whatever its labels.
+        """
+        read = ((z, self.meaning.read(self.labels[z])) for z in self.meaning.labelled)
+        return {z: mark_padding(page, self.images[z]) for z, page in read}
 
-    Raises
-    ------
-    UserError
-        As :class:`StackFile`; for another shape, or without any label.
-    """
-    images, labels = read_stack(image_path, "images"), read_stack(labels_path, "labels")
-    if images.shape != labels.shape:
-        raise UserError(
-            f"{labels_path} has the shape {labels.shape}, but {image_path} has {images.shape}.",
-            "Give labels with as many slices, rows and columns as the images.",
-        )
-    if not meaning.labelled:
-        raise UserError(f"{labels_path} holds no stroke.", "Paint on membranes and inside cells.")
-    return images, label_codes(labels, meaning)
+    @property
+    def padding_sentence(self) -> str:
+        """Say how much of the labelled slices is padding; empty where there is none."""
+        pixels = sum(np.count_nonzero(page == PADDING) for page in self.codes.values())
+        if not pixels:
+            return ""
+        share = percent(pixels / sum(page.size for page in self.codes.values()))
+        return f"{share} of the labelled slices is padding, a border of one value: not counted."
 
 
 @contextmanager
 def open_pair(
-    image_path: Path, labels_path: Path, label_convention: LabelConvention
-) -> Iterator[tuple[StackFile, StackFile, LabelMeaning]]:
-    """Open and check images and labels of any convention, to read them slice by slice.
+    image_path: Path, labels_path: Path, convention: LabelConvention | None
+) -> Iterator[TrainingPair]:
+    """Open and check images and labels, to read them slice by slice.
 
-    It gives what the labels mean as well.
+    Parameters
+    ----------
+    convention : LabelConvention or None
+        That of the labels; None: the one in the file's note, or else guessed from the values.
 
     Raises
     ------
     UserError
-        For the first problem found, see :func:`check_pair` and :class:`StackFile`.
+        For the first problem found, see :func:`check_pair` and :class:`StackFile`. Strokes may be
+        too few to train on.
     """
     note = read_label_note(labels_path)
-    if note is not None and note.convention == LabelConvention.SPARSE != label_convention:
+    if note is not None and convention is None:
+        convention = note.convention or LabelConvention.INSTANCES
+    if note is not None and note.convention == LabelConvention.SPARSE != convention:
         raise UserError(
             f"{labels_path} holds sparse labels: 0 is unknown, 1 membrane, 2 inside.",
             "Choose the convention sparse to train on them; give finished labels otherwise.",
@@ -183,7 +175,8 @@ def open_pair(
         problems = _compare_stacks(images, labels, *names)
         if problems:
             raise problems[0]
-        yield images, labels, _meaning_to_train_on(labels, names[1], label_convention)
+        census = LabelCensus.of(labels, images)
+        yield TrainingPair(images, labels, LabelMeaning.of(census, names[1], convention))
 
 
 def label_codes(labels: Slices, meaning: LabelMeaning) -> dict[int, NDArray[np.uint8]]:
@@ -197,46 +190,10 @@ def label_codes(labels: Slices, meaning: LabelMeaning) -> dict[int, NDArray[np.u
     return {index: meaning.read(np.asarray(labels[index])) for index in meaning.labelled}
 
 
-def to_membrane(labels: NDArray[Any], label_convention: LabelConvention) -> NDArray[np.bool_]:
-    """Convert labels of any convention to True = membrane; unknown pixels become False.
-
-    Parameters
-    ----------
-    labels : array (Y, X) or (Z, Y, X) of int or bool
-    label_convention : LabelConvention
-        ``isbi``: 0 is membrane. ``membrane``: every other value is. ``sparse``: 1 is.
-        ``instances``: 0 and the borders between numbers are.
-
-    Returns
-    -------
-    array of bool
-        Membrane, in the labels' shape.
-    """
-    if label_convention == LabelConvention.SPARSE:
-        return np.asarray(labels == MEMBRANE)
-    if label_convention == LabelConvention.INSTANCES:
-        return np.asarray((labels == 0) | borders_between(labels))
-    return np.asarray(labels == 0 if label_convention == LabelConvention.ISBI else labels != 0)
-
-
-def meaning_of_file(path: Path, convention: LabelConvention | None = None) -> LabelMeaning:
-    """Find out what the labels of a TIF mean.
-
-    Parameters
-    ----------
-    convention : LabelConvention or None
-        None: the one in the file's note, or else guessed from the values.
-
-    Raises
-    ------
-    UserError
-        As :class:`StackFile` and :meth:`LabelMeaning.of`.
-    """
-    note = read_label_note(path)
-    if convention is None and note is not None:
-        convention = note.convention or LabelConvention.INSTANCES
-    with StackFile(path, "labels") as labels:
-        return LabelMeaning.of(labels, str(path), convention)
+def mark_padding(codes: NDArray[np.uint8], image: NDArray[Any]) -> NDArray[np.uint8]:
+    """Set the labels (Y, X) of an image's padding to 3, in place, and return them."""
+    codes[find_padding(image)] = PADDING
+    return codes
 
 
 def check_pair(
@@ -245,6 +202,7 @@ def check_pair(
     images_name: str,
     labels_name: str,
     label_convention: LabelConvention = LabelConvention.ISBI,
+    census: LabelCensus | None = None,
 ) -> list[UserError]:
     """List what keeps images and labels from being trained on; empty if nothing does.
 
@@ -256,21 +214,34 @@ def check_pair(
         What the problems call them.
     label_convention : LabelConvention
         Convention of the labels.
+    census : LabelCensus or None
+        That of the labels, where they are counted already.
     """
     problems = _compare_stacks(images, labels, images_name, labels_name)
     if math.prod(labels.shape):
         try:
-            _meaning_to_train_on(labels, labels_name, label_convention)
+            meaning = LabelMeaning.of(census or labels, labels_name, label_convention)
+            if label_convention == LabelConvention.SPARSE:
+                hold_out(label_codes(labels, meaning), 0, (), labels_name)
         except UserError as error:
             problems.append(error)
     for stack, name in ((images, images_name), (labels, labels_name)):
-        if isinstance(stack, StackFile):
-            continue  # it checks what is read of it
         try:
-            check_pixels(stack, name)
+            _check_slices(stack, name)
         except UserError as error:
             problems.append(error)
     return problems
+
+
+def _check_slices(stack: Any, name: str) -> None:
+    """Check the pixels of an array slice by slice; whole numbers are no reason to read them all."""
+    if isinstance(stack, StackFile):
+        return  # it checks what is read of it
+    pages = stack if stack.dtype.kind == "f" else stack[:1]
+    for page in pages:
+        check_pixels(np.asarray(page), name)
+    if not len(stack):
+        check_pixels(np.asarray(stack), name)
 
 
 def _compare_stacks(
@@ -300,10 +271,3 @@ def _compare_stacks(
             )
         )
     return problems
-
-
-def _meaning_to_train_on(labels: Any, name: str, label_convention: LabelConvention) -> LabelMeaning:
-    meaning = LabelMeaning.of(labels, name, label_convention)
-    if label_convention == LabelConvention.SPARSE:
-        hold_out(label_codes(labels, meaning), 0, (), name)
-    return meaning

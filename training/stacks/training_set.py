@@ -14,10 +14,10 @@ from training.config import TrainingConfig, parse_numbers
 from training.errors import UserError
 from training.label_convention import LabelConvention
 from training.stacks.fingerprint import fingerprint
-from training.stacks.holdout import MINIMUM_SLICES, hold_out, is_finished
+from training.stacks.holdout import MINIMUM_SLICES, hold_out
 from training.stacks.scaling import Scaling
-from training.stacks.sparse_labels import INSIDE, MEMBRANE, UNKNOWN, read_label_note
-from training.stacks.training_pair import find_pair, label_codes, open_pair
+from training.stacks.sparse_labels import INSIDE, MEMBRANE, is_known, read_label_note
+from training.stacks.training_pair import find_pair, open_pair
 
 USUAL_SHARE = 0.22  # of membrane in a section
 
@@ -73,13 +73,14 @@ def load_training_set(config: TrainingConfig) -> TrainingSet:
         If files are missing or can't be used, or there is no such fold.
     """
     image_path, labels_path = find_pair(config.data_url, config.image, config.labels)
-    with open_pair(image_path, labels_path, config.label_convention) as (images, labels, meaning):
-        codes = label_codes(labels, meaning)
+    with open_pair(image_path, labels_path, config.label_convention) as pair:
+        images, codes = pair.images, pair.codes
         chosen = parse_numbers(config.valid_slices, "valid_slices")
         _check_indices(chosen, len(images), "valid_slices")
         split = hold_out(codes, config.cross_valid_ind, chosen, str(labels_path))
         pixels = {index: images[index] for index in codes}
         stack = images.shape, Scaling.of(images), fingerprint(images)
+        sentences = [*pair.meaning.described(), pair.padding_sentence, split.sentence]
     membrane = {index: page == MEMBRANE for index, page in codes.items()}
     data = TrainingSet(
         image_path.name,
@@ -88,10 +89,11 @@ def load_training_set(config: TrainingConfig) -> TrainingSet:
         membrane,
         split.train_slices,
         split.valid_slices,
-        (*meaning.described(), split.sentence),
+        tuple(filter(None, sentences)),
     )
     is_sparse = config.label_convention == LabelConvention.SPARSE
-    if not is_sparse and len(codes) >= MINIMUM_SLICES and is_finished(codes.values()):
+    is_whole = all(is_known(page).all() for page in codes.values())
+    if not is_sparse and len(codes) >= MINIMUM_SLICES and is_whole:
         return data
     training = {index: codes[index] for index in split.train_slices}
     weights = stroke_weights(training, split.held_out)
@@ -113,7 +115,7 @@ def stroke_weights(
     Parameters
     ----------
     labels : mapping of int to array (Y, X)
-        The training slices: 0 is unknown, 1 membrane, 2 inside.
+        The training slices: 0 is unknown, 1 membrane, 2 inside, 3 padding.
     held_out : mapping of int to array (Y, X) of bool
         Labelled pixels that validate.
 
@@ -123,7 +125,7 @@ def stroke_weights(
         0 where nothing is known or it is held out.
     """
     known = {
-        index: (page != UNKNOWN) & ~held_out.get(index, np.False_) for index, page in labels.items()
+        index: is_known(page) & ~held_out.get(index, np.False_) for index, page in labels.items()
     }
     weights = {index: is_known.astype(np.float32) for index, is_known in known.items()}
     strokes = [index for index, page in labels.items() if not page.all()]

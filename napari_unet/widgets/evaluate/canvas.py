@@ -7,7 +7,7 @@ from typing import Any
 from napari import Viewer
 from napari.layers import Labels, Layer
 
-from napari_unet.layers.plugin_layers import add_errors, convention_of, image_under
+from napari_unet.layers.plugin_layers import add_errors, image_under, reading_of
 from napari_unet.layers.wrong_pixels import WrongPixels
 
 NAME_SIZE = 10
@@ -61,7 +61,7 @@ class ErrorLayer:
 
 
 def _wrong_pixels(mask: Labels, truth: Labels) -> WrongPixels:
-    return WrongPixels(mask.data, truth.data, convention_of(truth))
+    return WrongPixels(mask.data, truth.data, reading_of(truth))
 
 
 class SideBySide:

@@ -10,7 +10,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from superqt.utils import QSignalThrottler
 
 from napari_unet.evaluation.comparison import Comparison
-from napari_unet.layers.plugin_layers import convention_of, trained_slices
+from napari_unet.layers.plugin_layers import reading_of, trained_slices
 from napari_unet.layers.slices import displayed_slice, edited_slices
 from napari_unet.widgets.common.connections import Connections
 from napari_unet.widgets.common.latest_work import LatestWork
@@ -74,7 +74,7 @@ class LiveComparison(QObject):
         if mask is not None and truth is not None and mask != truth:
             try:
                 self.comparison = Comparison(
-                    mask.data, truth.data, mask.name, truth.name, convention_of(truth)
+                    mask.data, truth.data, mask.name, truth.name, reading_of(truth)
                 )
                 self.comparison.trained = trained_slices(mask)
             except UserError as error:

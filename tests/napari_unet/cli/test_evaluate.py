@@ -96,7 +96,7 @@ def test_slices_without_labels_are_not_judged(
     ):
         arguments = [judged, "--data", data, "--fold", fold, "--csv", table, "--overwrite"]
         result = CliRunner().invoke(command, list(map(str, arguments)), catch_exceptions=False)
-        assert "Slices 0, 3 of the labels have one value only" in result.output
+        assert "Slices 0 and 3 of the labels have one value only" in result.output
         rows = list(csv.DictReader(table.read_text().splitlines()))
         rows = [row for row in rows if row["slice"].isdecimal()]
         assert sorted(int(row["slice"]) for row in rows) == expected

@@ -10,6 +10,7 @@ from napari_unet.layers.wrong_pixels import FALSE_NEGATIVE, FALSE_POSITIVE, Wron
 from training.errors import UserError
 from training.label_convention import LabelConvention
 from training.metrics.neuron_metrics import neuron_figures_of_mask
+from training.stacks.label_meaning import LabelReading
 
 
 @pytest.fixture
@@ -155,7 +156,7 @@ def strokes(truth: np.ndarray) -> np.ndarray:
 def test_of_strokes_only_painted_pixels_count(
     predicted: np.ndarray, truth: np.ndarray, strokes: np.ndarray
 ) -> None:
-    comparison = Comparison(predicted, strokes, convention=LabelConvention.SPARSE)
+    comparison = Comparison(predicted, strokes, reading=LabelReading(LabelConvention.SPARSE))
     comparison.update_all()
     assert [bool(comparison[index]) for index in range(4)] == [False, True, False, True]
     painted = truth[1, :10].ravel(), predicted[1, :10].ravel()
@@ -167,7 +168,7 @@ def test_of_strokes_only_painted_pixels_count(
         *("slice", "1", "3", "mean", "sd")
     ]
     assert "painted pixels of 2 slices count" in counted_note(comparison)
-    errors = WrongPixels(predicted, strokes, LabelConvention.SPARSE)
+    errors = WrongPixels(predicted, strokes, LabelReading(LabelConvention.SPARSE))
     expected = (predicted != truth) & (strokes != 0)
     np.testing.assert_array_equal(np.asarray(errors) != 0, expected)
     assert expected.any()
@@ -194,7 +195,7 @@ def test_slices_of_one_label_are_not_counted(
 def test_a_truth_without_labels_has_no_figures(
     predicted: np.ndarray, truth: np.ndarray, convention: LabelConvention
 ) -> None:
-    comparison = Comparison(predicted, np.zeros_like(truth), convention=convention)
+    comparison = Comparison(predicted, np.zeros_like(truth), reading=LabelReading(convention))
     comparison.update_all()
     assert comparison.mean() == {} and comparison.worst_first() == []
     assert "'truth' has no labelled slice" in counted_note(comparison)

@@ -13,6 +13,7 @@ from training.errors import UserError
 from training.metrics.neuron_metrics import NEURON_FIGURES
 from training.metrics.pixel_metrics import FIGURES, mean_figures
 from training.stacks.holdout import split_fold
+from training.stacks.sparse_labels import INSIDE, MEMBRANE
 
 Load = Callable[[int], Predictor]
 
@@ -50,12 +51,15 @@ def test_one_fold_of_several_runs_is_refused(load: Load) -> None:
         assign_folds({"a": load(1), "b": load(2)}, 2)
 
 
+def codes(membrane: np.ndarray) -> dict[int, np.ndarray]:
+    return dict(enumerate(np.where(membrane, MEMBRANE, INSIDE).astype(np.uint8)))
+
+
 def evaluate(
     predictors: dict[str, Predictor], fold: int | str, images: np.ndarray, membrane: np.ndarray
 ) -> CrossValidation:
     assignment = assign_folds(predictors, fold)
-    truth = dict(enumerate(membrane))
-    return CrossValidation(list(evaluate_folds(predictors, assignment, images, truth)))
+    return CrossValidation(list(evaluate_folds(predictors, assignment, images, codes(membrane))))
 
 
 def test_slices_seen_in_training_are_reported(
@@ -108,6 +112,7 @@ def test_progress_is_reported_slice_by_slice(
     load: Load, images: np.ndarray, membrane: np.ndarray
 ) -> None:
     told = []
-    truth = dict(enumerate(membrane))
-    list(evaluate_folds({"a": load(1)}, [(1, "a")], images, truth, lambda: told.append(1)))
+    list(
+        evaluate_folds({"a": load(1)}, [(1, "a")], images, codes(membrane), lambda: told.append(1))
+    )
     assert len(told) == len(split_fold(len(images), 1)[1])

@@ -9,7 +9,7 @@ from napari_unet.layers.plugin_layers import (
     add_neurons,
     add_probability,
     add_sparse_labels,
-    convention_of,
+    reading_of,
     role,
 )
 from training.label_convention import LabelConvention
@@ -36,10 +36,10 @@ def test_layers_lie_right_over_their_image() -> None:
 def test_numbers_of_cells_are_told_from_masks() -> None:
     numbers = np.arange(60, dtype=np.int32).reshape(1, 6, 10).repeat(8, 1).repeat(8, 2)
     mask = (numbers % 7 == 0).astype(np.uint8)
-    assert convention_of(Labels(numbers)) == LabelConvention.INSTANCES
-    assert convention_of(Labels(numbers[0])) == LabelConvention.INSTANCES
-    assert convention_of(Labels(mask)) == LabelConvention.MEMBRANE
+    assert reading_of(Labels(numbers)).convention == LabelConvention.INSTANCES
+    assert reading_of(Labels(numbers[0])).convention == LabelConvention.INSTANCES
+    assert reading_of(Labels(mask)).convention == LabelConvention.MEMBRANE
     mask[0, :8, :8] = 9
-    assert convention_of(Labels(mask)) == LabelConvention.MEMBRANE
+    assert reading_of(Labels(mask)).convention == LabelConvention.MEMBRANE
     opened = Labels(numbers, metadata={CONVENTION_KEY: LabelConvention.ISBI})
-    assert convention_of(opened) == LabelConvention.MEMBRANE
+    assert reading_of(opened).convention == LabelConvention.MEMBRANE

@@ -15,6 +15,7 @@ from napari_unet.neurons.segmentation_choice import choose_on_training_slices
 from napari_unet.prediction.predictor import load_predictor
 from training.metrics.neuron_metrics import label_neurons, v_rand
 from training.stacks.holdout import split_fold
+from training.stacks.sparse_labels import INSIDE, MEMBRANE
 from training.stacks.synthetic import synthetic_stack
 
 SIZE, WALL = 21, slice(9, 12)
@@ -134,11 +135,11 @@ def test_neurons_of_the_synthetic_stack_are_found() -> None:
 
 def test_training_slices_alone_choose(write_model, images, membrane) -> None:
     predictor = load_predictor(write_model(fold=1))
-    truth = dict(enumerate(membrane))
-    spoilt = truth | {z: np.zeros_like(truth[z]) for z in split_fold(len(images), 1)[1]}
+    codes = dict(enumerate(np.where(membrane, MEMBRANE, INSIDE)))
+    spoilt = codes | dict.fromkeys(split_fold(len(images), 1)[1], np.full_like(codes[0], INSIDE))
     calls = []
     chosen = choose_on_training_slices(predictor, images, spoilt, on_slice=lambda: calls.append(1))
-    assert chosen == choose_on_training_slices(predictor, images, truth)
+    assert chosen == choose_on_training_slices(predictor, images, codes)
     assert len(calls) == len(split_fold(len(images), 1)[0])
 
 
@@ -147,7 +148,7 @@ def test_slices_without_labels_choose_nothing(write_model, images, membrane) -> 
     labelled, held_out = split_fold(len(images), 1)
     calls = []
     for slices, count in (({labelled[0], *held_out}, 1), (set(held_out), len(held_out))):
-        truth = {z: membrane[z] for z in slices}
+        truth = {z: np.where(membrane[z], MEMBRANE, INSIDE) for z in slices}
         choose_on_training_slices(predictor, images, truth, on_slice=lambda: calls.append(1))
         assert len(calls) == count
         calls.clear()

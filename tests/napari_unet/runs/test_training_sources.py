@@ -80,7 +80,9 @@ def test_too_few_strokes_are_reported(strokes: LayerData) -> None:
 
 def test_strokes_are_written_as_such(strokes: LayerData, tmp_path: Path) -> None:
     config = preset_config("compact", label_convention="sparse")
-    prepared = strokes.prepare(config, RunDirectory(tmp_path / "run"))
+    prepared = strokes.prepare(
+        config, RunDirectory(tmp_path / "run"), strokes.check(LabelConvention.SPARSE)
+    )
     assert prepared.label_convention == "sparse"
     assert np.array_equal(read_stack(prepared.labels), strokes.labels.data)
     assert read_label_note(Path(prepared.labels)) == LabelNote("sparse", (38,))
@@ -89,7 +91,7 @@ def test_strokes_are_written_as_such(strokes: LayerData, tmp_path: Path) -> None
 def test_what_has_no_file_is_written_below_the_run(layers: LayerData, tmp_path: Path) -> None:
     run = RunDirectory(tmp_path / "run")
     config = preset_config("compact", label_convention="membrane")
-    prepared = layers.prepare(config, run)
+    prepared = layers.prepare(config, run, layers.check(LabelConvention.MEMBRANE))
     assert np.array_equal(read_stack(prepared.image), layers.images.data)
     assert np.array_equal(read_stack(prepared.labels) == 0, layers.labels.data == 1)
     assert prepared.label_convention == "isbi"
@@ -101,11 +103,11 @@ def test_images_in_a_file_stay_there(layers: LayerData, tmp_path: Path) -> None:
     tifffile.imwrite(path, layers.images.data)
     opened = LayerData(LayerStack("sections", layers.images.data, path), layers.labels)
     run = RunDirectory(tmp_path / "run")
-    assert opened.prepare(preset_config("compact"), run).image == str(path)
+    meaning = opened.check(LabelConvention.ISBI)
+    assert opened.prepare(preset_config("compact"), run, meaning).image == str(path)
     cropped = LayerData(LayerStack("sections", layers.images.data[:5], path), layers.labels)
-    assert cropped.prepare(
-        preset_config("compact"), RunDirectory(tmp_path / "cropped")
-    ).image != str(path)
+    run = RunDirectory(tmp_path / "cropped")
+    assert cropped.prepare(preset_config("compact"), run, meaning).image != str(path)
 
 
 def test_an_unfit_pair_starts_nothing_and_leaves_nothing(layers: LayerData, tmp_path: Path) -> None:
@@ -132,6 +134,6 @@ def test_a_layer_brings_its_file_and_what_was_corrected(tmp_path: Path) -> None:
 def test_layers_of_one_slice_are_a_stack_to_train_on(layers: LayerData) -> None:
     pages = layers.images.data[0], layers.labels.data[0]
     images, labels = (LayerStack.of(Labels(page.astype(int))) for page in pages)
-    pair = LayerData(images, labels).read()
+    pair = LayerData(images, labels).read(1)
     assert pair.shape == (1, *pages[0].shape)
     assert pair.problems(LabelConvention.ISBI) == []

@@ -8,12 +8,14 @@ import pytest
 import tifffile
 from napari.layers import Image, Labels
 
+from napari_unet.layers.plugin_layers import reading_of
 from napari_unet.stacks.napari_reader import get_reader
-from napari_unet.stacks.stack_recognition import mask_convention
 from training.errors import UserError
+from training.label_convention import LabelConvention
 from training.masks.mask_files import write_mask
 from training.masks.pixel_size import PixelSize
 from training.masks.tif_writer import TifWriter
+from training.stacks.label_meaning import LabelMeaning
 from training.stacks.sparse_labels import LabelNote
 
 LayerTuple = tuple[Any, dict[str, Any], str]
@@ -128,20 +130,43 @@ def test_pictures_are_no_labels_whatever_their_name(
     assert kind == "image"
 
 
-@pytest.mark.parametrize(
-    ("sample", "convention"),
-    [
-        (np.array([0, 255, 255, 255], np.uint8), "isbi"),
-        (np.array([0, 0, 0, 255], np.uint8), "membrane"),
-        (np.array([False, True, True]), "isbi"),
-        (np.array([0, 1, 2], np.uint8), None),
-        (np.array([1, 2, 2], np.uint8), None),
-        (np.zeros(4, np.uint8), None),
-        (np.array([0.0, 1.0, 1.0]), None),
-    ],
-)
-def test_convention_of_a_mask(sample: np.ndarray, convention: str | None) -> None:
-    assert mask_convention(sample) == convention
+def _dab(mask: np.ndarray) -> np.ndarray:
+    mask[0][tuple(np.argwhere(mask[0])[9])] = 2
+    return mask
+
+
+OPENED_AS = {
+    "isbi": lambda membrane: np.where(membrane, 0, 255),
+    "membrane": lambda membrane: membrane * 7,
+    "sparse": lambda membrane: np.where(membrane, 1, 2) * (np.arange(membrane.shape[2]) % 40 < 9),
+    "1 and 2": lambda membrane: np.where(membrane, 1, 2),
+    "classes": lambda membrane: membrane * (1 + np.arange(membrane.shape[2]) // 9 % 3),
+    "empty": lambda membrane: membrane * 0,
+    "a stray": lambda membrane: _dab(membrane.astype(np.uint8)),
+}
+
+
+@pytest.mark.parametrize("kind", OPENED_AS)
+def test_labels_open_as_what_they_mean_in_a_training(
+    tmp_path: Path, membrane: np.ndarray, kind: str
+) -> None:
+    """Eight of the ten slices are not labelled, and have no say."""
+    labels = np.zeros((10, *membrane.shape[1:]), np.uint8)
+    labels[[3, 7]] = OPENED_AS[kind](membrane)[:2]
+    tifffile.imwrite(tmp_path / "labels.tif", labels)
+    [(data, attributes, opened)] = read(tmp_path / "labels.tif")
+    found = attributes.get("metadata", {}).get("label_convention")
+    expected = {"a stray": "membrane"}.get(kind, kind)
+    assert opened == "labels"
+    assert found == (expected if expected in [*LabelConvention] else None)
+    if found in ("isbi", "membrane"):
+        np.testing.assert_array_equal(data[[3, 7]], membrane[:2])
+    else:
+        np.testing.assert_array_equal(data, labels)
+    if kind not in ("classes", "empty"):
+        meaning = LabelMeaning.of(labels)
+        read_in_window = reading_of(Labels(data, **attributes)).read(np.asarray(data))
+        np.testing.assert_array_equal(read_in_window[3], meaning.read(labels)[3])
 
 
 def test_what_a_file_says_of_its_labels_goes_before_what_they_look_like(

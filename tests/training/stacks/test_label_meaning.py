@@ -94,7 +94,7 @@ def test_slices_of_one_value_have_no_say(membrane: Array) -> None:
     labels[[0, 1, 2, 5]] = 0
     meaning = LabelMeaning.of(labels)
     assert (meaning.convention, meaning.labelled) == (LabelConvention.ISBI, (3, 4))
-    assert "Slices 0, 1, 2, 5 of the labels have one value only" in meaning.unlabelled_sentence
+    assert "Slices 0, 1, 2 and 5 of the labels have one value only" in meaning.unlabelled_sentence
 
 
 def test_strokes_are_taken_as_strokes_and_it_is_said(membrane: Array) -> None:

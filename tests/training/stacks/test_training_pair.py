@@ -12,13 +12,14 @@ from hypothesis.extra import numpy as npst
 from PIL import Image
 
 from training.errors import UserError
+from training.label_convention import LabelConvention
+from training.stacks.sparse_labels import INSIDE, MEMBRANE, PADDING
 from training.stacks.training_pair import (
     StackFile,
     check_pair,
     find_pair,
+    open_pair,
     read_stack,
-    read_training_pair,
-    to_membrane,
 )
 
 
@@ -252,15 +253,38 @@ def test_no_such_folder(tmp_path: Path) -> None:
         find_pair(tmp_path / "stack.tif")
 
 
+def read_pair(folder: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Images and codes of a folder all of whose slices are labelled."""
+    with open_pair(*find_pair(folder), None) as pair:
+        assert list(pair.codes) == list(range(len(pair.images)))
+        return np.stack([*pair.images]), np.stack([*pair.codes.values()])
+
+
 def test_training_pair(folder: Path, stack: np.ndarray, labels: np.ndarray) -> None:
-    images, membrane = read_training_pair(*find_pair(folder))
+    images, codes = read_pair(folder)
     np.testing.assert_array_equal(images, stack)
-    np.testing.assert_array_equal(list(membrane.values()), labels == 0)
+    np.testing.assert_array_equal(codes, np.where(labels == 0, MEMBRANE, INSIDE))
+    (folder / "train-labels.tif").unlink()
+    tifffile.imwrite(folder / "train-labels.tif", 255 - labels)
+    np.testing.assert_array_equal(read_pair(folder)[1], codes)
 
 
-def test_conventions(labels: np.ndarray) -> None:
-    np.testing.assert_array_equal(to_membrane(labels, "isbi"), labels == 0)
-    np.testing.assert_array_equal(to_membrane(labels, "membrane"), labels == 255)
+def test_padding_of_the_images_is_no_membrane_and_has_no_say(folder: Path) -> None:
+    random = np.random.default_rng(0)
+    labels = np.where(random.random((6, 20, 30)) < 0.2, 0, 255).astype(np.uint8)
+    stack = random.integers(20, 200, labels.shape).astype(np.uint8)
+    for pixels in (stack, labels):  # three fifths of them, so that 0 is not the rarer value
+        pixels[:, :, 12:] = 0
+    tifffile.imwrite(folder / "train-volume.tif", stack)
+    tifffile.imwrite(folder / "train-labels.tif", labels)
+    with open_pair(*find_pair(folder), None) as pair:
+        assert pair.meaning.convention == LabelConvention.ISBI
+        assert pair.meaning.share == pytest.approx((labels[:, :, :12] == 0).mean())
+        assert "60% of the labelled slices is padding" in pair.padding_sentence
+    _, codes = read_pair(folder)
+    assert (codes[:, :, 12:] == PADDING).all()
+    expected = np.where(labels == 0, MEMBRANE, INSIDE)[:, :, :12]
+    np.testing.assert_array_equal(codes[:, :, :12], expected)
 
 
 @pytest.mark.parametrize("shape", [(6, 20, 31), (5, 20, 30), (7, 20, 30)])
@@ -269,14 +293,14 @@ def test_labels_of_another_shape(folder: Path, shape: tuple[int, ...]) -> None:
     labels[0] = 255
     tifffile.imwrite(folder / "train-labels.tif", labels)
     with pytest.raises(UserError, match=r"train-labels\.tif has the shape .*train-volume\.tif has"):
-        read_training_pair(*find_pair(folder))
+        read_pair(folder)
 
 
 @pytest.mark.parametrize("value", [0, 255])
 def test_labels_of_one_value(folder: Path, value: int) -> None:
     tifffile.imwrite(folder / "train-labels.tif", np.full((6, 20, 30), value, np.uint8))
     with pytest.raises(UserError, match=rf"All pixels of .*train-labels\.tif are {value}"):
-        read_training_pair(*find_pair(folder))
+        read_pair(folder)
 
 
 @pytest.mark.parametrize("slices", [1, 2, 4])
@@ -285,8 +309,8 @@ def test_few_slices_are_enough(
 ) -> None:
     for name, pixels in (("train-volume.tif", stack), ("train-labels.tif", labels)):
         tifffile.imwrite(folder / name, pixels[:slices], photometric="minisblack")
-    images, membrane = read_training_pair(*find_pair(folder))
-    assert images.shape == (slices, 20, 30) and [*membrane] == [*range(slices)]
+    images, codes = read_pair(folder)
+    assert images.shape == codes.shape == (slices, 20, 30)
 
 
 def test_check_pair_of_arrays_names_the_layers(stack: np.ndarray, labels: np.ndarray) -> None:
@@ -302,12 +326,13 @@ def test_check_pair_of_arrays_names_the_layers(stack: np.ndarray, labels: np.nda
 
 @pytest.mark.isbi
 def test_isbi(isbi: Path) -> None:
-    images, membrane = read_training_pair(*find_pair(isbi))
-    assert images.shape == (30, 512, 512)
-    assert 0.2 < np.mean([*membrane.values()]) < 0.25
+    images, codes = read_pair(isbi)
+    assert images.shape == codes.shape == (30, 512, 512)
+    assert 0.2 < (codes == MEMBRANE).mean() < 0.25
+    assert not (codes == PADDING).any()
 
 
 def test_images_are_not_their_own_labels(folder: Path, stack: np.ndarray) -> None:
     tifffile.imwrite(folder / "train-labels.tif", stack)
     with pytest.raises(UserError, match=r"train-labels\.tif holds the same pixels as .*volume"):
-        read_training_pair(*find_pair(folder))
+        read_pair(folder)

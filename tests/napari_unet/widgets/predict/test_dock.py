@@ -33,6 +33,7 @@ from napari_unet.widgets.predict.views import ThresholdView
 from training.config import preset_config
 from training.runs.run_directory import RunDirectory
 from training.stacks.scaling import Scaling
+from training.stacks.sparse_labels import INSIDE, MEMBRANE
 
 WriteModel = Callable[..., Path]
 Button = Callable[..., object]
@@ -467,7 +468,8 @@ def test_the_threshold_of_neurons_is_chosen_on_the_run_s_training_slices(
     dock.use_model(run.path)
     predict()
     button(dock, "Find neurons").click()
-    expected, _ = choose_on_training_slices(model, images, dict(enumerate(membrane)))
+    codes = dict(enumerate(np.where(membrane, MEMBRANE, INSIDE)))
+    expected, _ = choose_on_training_slices(model, images, codes)
     outcome = f"regions in 7 slices (threshold {expected.threshold:g}, seeds {expected.seeds:g})"
     qtbot.waitUntil(lambda: outcome in texts(dock))
     assert viewer.layers["tissue neurons"].data.any()
