@@ -44,10 +44,16 @@ def resize_bilinear(image: NDArray[np.float32], shape: tuple[int, int]) -> NDArr
     -------
     array (Y, X) of float32
     """
-    from scipy import ndimage  # here, since importing it takes long and most runs do without
+    for axis, length in enumerate(shape):
+        if image.shape[axis] != length:
+            image = _resize_axis(image, length, axis)
+    return image
 
-    factors = [wanted / length for wanted, length in zip(shape, image.shape, strict=True)]
-    resized: NDArray[np.float32] = ndimage.zoom(
-        image, factors, order=1, mode="nearest", grid_mode=True
-    )
-    return resized
+
+def _resize_axis(image: NDArray[np.float32], length: int, axis: int) -> NDArray[np.float32]:
+    size = image.shape[axis]
+    places = np.clip((np.arange(length) + 0.5) * (size / length) - 0.5, 0, size - 1)
+    lower = places.astype(np.intp)
+    share = np.expand_dims((places - lower).astype(np.float32), 1 - axis)
+    near = image.take(lower, axis)
+    return near + share * (image.take(np.minimum(lower + 1, size - 1), axis) - near)
