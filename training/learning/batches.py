@@ -1,4 +1,4 @@
-"""Batches of augmented training images, made ready in a thread beside the step.
+"""Batches of augmented training images, made ready in threads beside the step.
 
 A run's samples are numbered 0, 1, 2, ... through all its epochs. Sample ``i`` depends on the
 seed and on ``i`` alone: so a resumed run sees what an uninterrupted one would have seen,
@@ -8,8 +8,10 @@ without saving a random state, and several devices share the samples without ove
 from __future__ import annotations
 
 import math
+import os
+from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -58,6 +60,14 @@ class TrainingProgress(NamedTuple):
 
 
 START = TrainingProgress()
+BATCHES_AHEAD = 3  # made ready at most: some 40 MB each for medical
+MOST_THREADS = 8
+
+
+def threads_per_process(world_size: int) -> int:
+    """Return how many threads make the samples of each of a run's processes."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return max(1, min(MOST_THREADS, (cores or 1) // world_size))
 
 
 class Batches:
@@ -106,6 +116,7 @@ class Batches:
         self._seed = config.seed
         self._batchsize = config.batchsize
         self._rank = place.rank
+        self._threads = threads_per_process(place.world_size)
         self._progress = progress
         self.samples_per_epoch = self._slices * self._sampler.samples_per_slice
         self.samples_per_step = self._batchsize * place.world_size
@@ -132,9 +143,10 @@ class Batches:
         first = self.samples_after(step - 1) + self._rank * self._batchsize
         return range(first, first + self._batchsize)
 
-    def batch(self, step: int) -> Batch:
-        """Make what this process trains on in a step, from 1."""
-        samples = [self._make_sample(number) for number in self.sample_numbers(step)]
+    def batch(self, step: int, pool: Executor | None = None) -> Batch:
+        """Make what this process trains on in a step, from 1; by a pool's threads, if given."""
+        run_all = map if pool is None else pool.map
+        samples = list(run_all(self._make_sample, self.sample_numbers(step)))
         images = np.stack([sample.image for sample in samples])[:, np.newaxis]
         membrane = np.stack([sample.membrane for sample in samples])[:, np.newaxis]
         known = [sample.weights for sample in samples if sample.weights is not None]
@@ -145,14 +157,21 @@ class Batches:
         return Batch(images, membrane, weights / np.float32(mean) if mean else weights)
 
     def from_step(self, first: int) -> Iterator[tuple[int, Batch]]:
-        """Yield the steps from ``first`` to the last with their batches, one made ready ahead."""
-        with ThreadPoolExecutor(1, thread_name_prefix="batches") as thread:
-            coming = thread.submit(self.batch, first)
-            for step in range(first, self.total_steps + 1):
-                batch = coming.result()
-                if step < self.total_steps:
-                    coming = thread.submit(self.batch, step + 1)
-                yield step, batch
+        """Yield the steps from ``first`` to the last with their batches, some made ready ahead."""
+        steps = range(first, self.total_steps + 1)
+        with (
+            ThreadPoolExecutor(self._threads, thread_name_prefix="samples") as pool,
+            ThreadPoolExecutor(1, thread_name_prefix="batches") as thread,
+        ):
+            coming = deque(thread.submit(self.batch, step, pool) for step in steps[:BATCHES_AHEAD])
+            try:
+                for step in steps:
+                    batch = coming.popleft().result()
+                    if step + BATCHES_AHEAD <= self.total_steps:
+                        coming.append(thread.submit(self.batch, step + BATCHES_AHEAD, pool))
+                    yield step, batch
+            finally:
+                thread.shutdown(cancel_futures=True)
 
     def _make_sample(self, number: int) -> Sample:
         epoch, place = divmod(number, self.samples_per_epoch)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import threading
 
 import numpy as np
 import pytest
@@ -11,7 +12,12 @@ from hypothesis import strategies as st
 from tests.training.conftest import small_stack
 from training.config import preset_config
 from training.devices.placement import Place
-from training.learning.batches import Batches, TrainingProgress
+from training.learning.batches import (
+    BATCHES_AHEAD,
+    Batches,
+    TrainingProgress,
+    threads_per_process,
+)
 from training.model.model_card import ModelCard
 from training.sampling.displacement import measure_displacement
 from training.stacks.scaling import Scaling
@@ -192,3 +198,43 @@ def test_intensities_vary_and_labels_stay() -> None:
         assert np.corrcoef(image.ravel(), other.ravel())[0, 1] > 0.9
     shifts = (after - before).mean(axis=(1, 2, 3))
     assert np.ptp(shifts) > 0.05
+
+
+@pytest.mark.parametrize(("cores", "world_size", "expected"), [(2, 1, 2), (192, 8, 8), (2, 8, 1)])
+def test_cores_are_shared_by_the_processes(
+    monkeypatch: pytest.MonkeyPatch, cores: int, world_size: int, expected: int
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(cores)))
+    assert threads_per_process(world_size) == expected
+
+
+@pytest.mark.parametrize("cores", [1, 8])
+def test_samples_are_the_same_whatever_the_number_of_threads(
+    monkeypatch: pytest.MonkeyPatch, cores: int
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(cores)))
+    batches = make(batchsize=5, gamma=0.3)
+    assert threads_per_process(1) == cores
+    for step, batch in batches.from_step(1):
+        for array, expected in zip(batch, batches.batch(step), strict=True):
+            np.testing.assert_array_equal(array, expected)
+
+
+def test_samples_are_made_by_several_threads_and_few_batches_ahead(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(4)))
+    batches = make(batchsize=4, steps=40)
+    makes, made, meeting = batches._make_sample, [], threading.Barrier(4)
+
+    def make_together(number: int) -> object:
+        meeting.wait(timeout=60)  # as long as four threads are not at it, none goes on
+        made.append(number)
+        return makes(number)
+
+    monkeypatch.setattr(batches, "_make_sample", make_together)
+    stream = batches.from_step(1)
+    for step in range(1, 6):
+        assert next(stream)[0] == step
+        assert len(made) <= 4 * (step + BATCHES_AHEAD)
+    stream.close()
