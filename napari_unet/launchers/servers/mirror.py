@@ -39,6 +39,8 @@ LOCK_SECONDS = 60
 MOST_PREVIEW = 64 * 2**20
 # What copying leaves free of a disk, or a twentieth of a small one.
 ROOM = 100 * 2**20
+# Between fetches of a best model that may improve again: that of medical has 124 MB.
+GROWING_SECONDS = 60.0
 ENDINGS = ("finished", "stopped", "failed")
 
 
@@ -66,6 +68,7 @@ class Mirror:
         self._settled: set[tuple[str, int | None, int | None]] = set()
         self._copied: set[tuple[str, int | None, int | None]] = set()
         self._events_read = self._events_inode = 0
+        self._best_due = 0.0
         run.remove_leftovers()
         self.has_ending = False  # whether the last event copied says that the run ended
 
@@ -89,8 +92,13 @@ class Mirror:
             await self._append(files, log)
         return log
 
-    async def fetch_results(self) -> None:
+    async def fetch_results(self, *, is_growing: bool = False) -> None:
         """Fetch the best model and the figures, where they have changed.
+
+        Parameters
+        ----------
+        is_growing : bool
+            The training goes on: the model is fetched once a minute at most.
 
         Raises
         ------
@@ -98,8 +106,13 @@ class Mirror:
             If a file does not arrive as it is on the server, in several tries.
         """
         run = self.run
-        for path in (run.evaluation_json, run.evaluation_csv, run.best):
+        for path in (run.evaluation_json, run.evaluation_csv):
             await self._fetch_if_changed(path)
+        if is_growing and time.monotonic() < self._best_due:
+            return
+        await self._fetch_if_changed(run.best)
+        if run.best.exists():
+            self._best_due = time.monotonic() + GROWING_SECONDS
 
     async def _fetch_if_changed(self, path: Path) -> None:
         name, there = self.run.relative(path), self._there(path)

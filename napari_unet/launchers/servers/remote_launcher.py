@@ -325,7 +325,7 @@ class RemoteLauncher:
         if not is_running:
             await mirror.fetch_results()
         elif run.path not in self._results:
-            self._results[run.path] = asyncio.create_task(mirror.fetch_results())
+            self._results[run.path] = asyncio.create_task(mirror.fetch_results(is_growing=True))
 
     async def _note_ending(self, run: RunDirectory, mirror: Mirror) -> None:
         """Say why in the run's events, if it ended without reporting why.

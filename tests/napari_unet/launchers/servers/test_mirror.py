@@ -4,9 +4,11 @@ import asyncio
 import json
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+import napari_unet.launchers.servers.mirror as mirror_module
 from napari_unet.launchers.servers.connection import Server
 from napari_unet.launchers.servers.event_loop import wait_for
 from napari_unet.launchers.servers.mirror import MOST_PREVIEW, Mirror
@@ -86,6 +88,29 @@ def test_several_commands_copy_a_log_once(
 
     wait_for(copy_at_once())
     assert run.device_log(0).read_bytes() == there.device_log(0).read_bytes()
+
+
+def test_a_model_that_improves_is_fetched_once_a_minute(
+    mirror: Mirror, there: RunDirectory, run: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr(mirror_module, "time", SimpleNamespace(monotonic=lambda: now))
+    there.best.parent.mkdir()
+    there.best.write_text("first")
+    wait_for(mirror.fetch_results(is_growing=True))
+    assert run.best.read_text() == "first"
+    there.best.write_text("the second")
+    there.evaluation_json.write_text("figures")
+    now += 59
+    wait_for(mirror.fetch_results(is_growing=True))
+    assert run.best.read_text() == "first"
+    assert run.evaluation_json.read_text() == "figures"
+    now += 2
+    wait_for(mirror.fetch_results(is_growing=True))
+    assert run.best.read_text() == "the second"
+    there.best.write_text("the third and last")
+    wait_for(mirror.fetch_results())
+    assert run.best.read_text() == "the third and last"
 
 
 def test_a_preview_that_is_too_large_is_named_and_passed_over(
