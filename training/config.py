@@ -100,6 +100,22 @@ class TrainingConfig:
         "auto (an idle NPU, else the CPU), cpu, ascend, or ascend:ID, as npu-smi numbers them.",
         flag="device",
     )
+    precision: str = advanced(
+        "auto",
+        "Precision",
+        "What the network computes in; its weights stay float32. auto: float16 for medical on an "
+        "NPU, else float32. bfloat16 needs an Ascend 910B or newer.",
+        choices=("auto", "float16", "bfloat16", "float32"),
+        flag="precision",
+    )
+    jit_level: str = advanced(
+        "auto",
+        "Compilation",
+        "MindSpore's jit_level. auto: the chip's own default. O0: kernel by kernel. O1: fused "
+        "kernels. O2: the whole graph at once, for an Ascend 910A.",
+        choices=("auto", "O0", "O1", "O2"),
+        flag="jit-level",
+    )
     cross_valid_ind: int = advanced(
         1,
         "Fold",
@@ -206,9 +222,10 @@ class TrainingConfig:
         10, "Checkpoints kept", "The newest ones, beside the best.", minimum=1
     )
     eval_interval: int = advanced(
-        20,
+        0,
         "Validate every",
-        "Epochs between validations; 0: about 24 validations in a run.",
+        "Epochs between validations; 0: about 24 validations in a run, on an NPU at least a "
+        "minute apart.",
         minimum=0,
         is_zero_automatic=True,
     )

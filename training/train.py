@@ -144,7 +144,7 @@ def train_run(run: RunDirectory) -> int:
 def train_as_member(run: RunDirectory, config: TrainingConfig, stop: StopRequest) -> None:
     """Do this process's part of a run; there are several on several devices."""
     device = choose_device(config.device)
-    set_up_mindspore(device, config.seed)
+    set_up_mindspore(device, config.seed, config.jit_level)
     from training.learning.loop import train
 
     train(run, config, device, stop)

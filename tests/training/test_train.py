@@ -89,6 +89,20 @@ def test_run_directory_is_complete(finished: RunDirectory) -> None:
     assert not finished.is_running()
 
 
+def test_the_log_has_the_lines_of_the_zoo(finished: RunDirectory) -> None:
+    lines = finished.log.read_text().splitlines()
+    begin = lines.index(f"dataset length is: {STEPS}")
+    assert lines[begin + 1] == "============== Starting Training =============="
+    assert "============== End Training ==============" in lines[begin + 2 :]
+
+
+def test_fps_leaves_out_the_wait_for_data_and_validations(finished: RunDirectory) -> None:
+    fps = [float(text) for text in re.findall(r", fps is ([\d.]+)", finished.log.read_text())]
+    paces = [step["images_per_second"] for step in load_state(finished.events).steps]
+    assert all(alone > pace - 0.01 for alone, pace in zip(fps, paces, strict=True))
+    assert sum(fps) > sum(paces) + 0.1
+
+
 def test_loss_falls(finished: RunDirectory) -> None:
     values = losses(load_state(finished.events))
     assert np.mean(values[-2:]) < np.mean(values[:2])

@@ -17,8 +17,12 @@ from training.model.weight_files import Weights
 
 
 def parameters_of(cell: nn.Cell) -> Weights:
-    """Copy every parameter of a network or an optimizer, by name, with its shape and dtype."""
-    return {parameter.name: parameter.asnumpy() for parameter in cell.get_parameters()}
+    """Copy every parameter of a network or an optimizer, by name, with its shape and dtype.
+
+    A copy, because on a CPU MindSpore's array is the parameter's own memory, which the next step
+    changes.
+    """
+    return {parameter.name: parameter.asnumpy().copy() for parameter in cell.get_parameters()}
 
 
 def pack_weights(weights: Weights, metadata: Mapping[str, str]) -> bytes:

@@ -8,9 +8,10 @@ import numpy as np
 from mindspore import Tensor, nn
 from numpy.typing import NDArray
 
-from training.metrics.evaluation_report import Evaluation, evaluate_slices
+from training.metrics.evaluation_report import ZOO_DICE, Evaluation, evaluate_slices
 from training.model.model_card import ModelCard
 from training.model.slice_prediction import predict_slice
+from training.model.zoo_evaluation import has_zoo_dice, zoo_dice
 from training.networks.membrane_network import MembraneProbability
 from training.stacks.training_set import TrainingSet
 
@@ -51,6 +52,12 @@ class Inference:
         """
         probabilities = {index: self.predict(data.images[index]) for index in data.valid_slices}
         evaluation = evaluate_slices(fold, probabilities, data.membrane, known=data.held_out)
+        if data.held_out is None and has_zoo_dice(self._card.preset):
+            figures = {
+                index: zoo_dice(self._forward, data.images[index], data.membrane[index], self._card)
+                for index in data.valid_slices
+            }
+            evaluation = evaluation.with_figure(ZOO_DICE, figures)
         return evaluation, probabilities
 
     def _forward(self, image: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import mindspore
@@ -19,6 +20,7 @@ from training.learning.checkpoints import (
     put_weights,
 )
 from training.learning.inference import Inference
+from training.learning.precision import set_precision
 from training.learning.step import (
     TrainStep,
     WeightAverage,
@@ -26,11 +28,15 @@ from training.learning.step import (
     build_optimizer,
     learning_rates,
 )
+from training.learning.step_outcome import StepOutcome
 from training.model.model_card import ModelCard
 from training.model.saved_model import AVERAGE_PREFIX, CARD_KEY
 from training.model.weight_files import Weights, load_weights, read_metadata
 from training.networks.membrane_network import build_network
-from training.presets.registry import find_preset
+
+Pack = Callable[[], bytes]  # makes the content of a file, in any thread
+# Steps between moves of the averaged weights. On an NPU a move is some two hundred small kernels.
+AVERAGING_STEPS = {"CPU": 1, "Ascend": 4}
 
 
 class Learner:
@@ -66,9 +72,8 @@ class Learner:
         self._network.set_train()
         self._average = build_network(config.preset)
         self._average.update_parameters_name(AVERAGE_PREFIX)
-        if device.target == "Ascend" and find_preset(config.preset).has_half_precision:
-            for network in (self._network, self._average):
-                network.to_float(mindspore.float16)
+        for network in (self._network, self._average):
+            set_precision(network, config, device)
         self._optimizer = build_optimizer(self._network, config, self.rates)
         self._cells = (self._network, self._optimizer, self._average)
         self._step = TrainStep(
@@ -81,8 +86,10 @@ class Learner:
         self._follow = WeightAverage(self._network, self._average)
         self.inference = Inference(self._average, card)
         self._follow(Tensor(1.0, mindspore.float32))
+        self._averaging_steps = AVERAGING_STEPS[device.target]
+        self._step_now = self._step_averaged = 0
 
-    def step(self, step: int, batch: Batch, stop: bool) -> tuple[float, bool]:
+    def step(self, step: int, batch: Batch, stop: bool) -> StepOutcome:
         """Train on one batch.
 
         Parameters
@@ -92,25 +99,25 @@ class Learner:
         batch : Batch
         stop : bool
             Whether this process was asked to stop.
-
-        Returns
-        -------
-        loss : float
-            Mean over all devices.
-        stop : bool
-            Whether any process of the run was asked to stop.
         """
         vote = Tensor(float(stop), mindspore.float32)
-        loss, votes = self._step(*map(Tensor, batch), vote).asnumpy()
-        if self._config.average_weights:
-            share = averaging_share(step)
-            self._follow(Tensor(share, mindspore.float32))
-        return float(loss), bool(votes > 0)
+        loss, votes, overflows = self._step(*map(Tensor, batch), vote).asnumpy()
+        self._step_now = step
+        if step - self._step_averaged >= self._averaging_steps and self._config.average_weights:
+            self._move_average()
+        return StepOutcome(float(loss), bool(votes > 0), bool(overflows > 0))
 
     def settle(self) -> None:
         """Bring the average up to date before a validation."""
         if not self._config.average_weights:
             self._follow(Tensor(1.0, mindspore.float32))
+        elif self._step_averaged < self._step_now:
+            self._move_average()
+
+    def _move_average(self) -> None:
+        share = averaging_share(self._step_averaged, self._step_now)
+        self._follow(Tensor(share, mindspore.float32))
+        self._step_averaged = self._step_now
 
     def start_from(self, path: Path) -> None:
         """Take the weights of a new run from a checkpoint, whoever saved it.
@@ -125,13 +132,14 @@ class Learner:
         self._follow(Tensor(1.0, mindspore.float32))
         self._note_learned(metadata, path)
 
-    def checkpoint(self, progress: TrainingProgress) -> bytes:
-        """Pack the state of the training for :meth:`resume_from` and :func:`read_progress`."""
+    def checkpoint(self, progress: TrainingProgress) -> Pack:
+        """Copy the state of the training for :meth:`resume_from` and :func:`read_progress`."""
         state: Weights = {}
         for cell in self._cells:
             state |= parameters_of(cell)
         metadata = {name: str(value) for name, value in progress._asdict().items()}
-        return pack_weights(state, {**metadata, CARD_KEY: self.card.to_json()})
+        metadata[CARD_KEY] = self.card.to_json()
+        return partial(pack_weights, state, metadata)
 
     def resume_from(self, path: Path) -> None:
         """Take up a run from a :meth:`checkpoint`."""
@@ -139,6 +147,7 @@ class Learner:
         state["learning_rate"] = self.rates  # another number of devices has its own schedule
         for cell in self._cells:
             put_weights(cell, state, path)
+        self._step_now = self._step_averaged = read_progress(path).steps
         self._note_learned(metadata, path)
 
     def _note_learned(self, metadata: Mapping[str, str], path: Path) -> None:
@@ -147,14 +156,14 @@ class Learner:
             former = ModelCard.from_json(metadata[CARD_KEY], str(path))
             self.card = self.card.inherit_slices(former)
 
-    def export(self, soft_dice: float) -> bytes:
-        """Pack the averaged weights, with the model's card, as a safetensors file's content."""
+    def export(self, soft_dice: float) -> Pack:
+        """Copy the averaged weights, with the model's card, for a safetensors file."""
         weights = {
             name.removeprefix(AVERAGE_PREFIX): value
             for name, value in parameters_of(self._average).items()
         }
         metadata = {CARD_KEY: self.card.to_json(), "soft_dice": repr(soft_dice)}
-        return pack_weights(weights, metadata)
+        return partial(pack_weights, weights, metadata)
 
     def take_back(self, path: Path) -> None:
         """Predict by weights that :meth:`export` packed, from here on.

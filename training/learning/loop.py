@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,15 +18,16 @@ from training.errors import UserError
 from training.learning.batches import START, Batch, Batches, TrainingProgress
 from training.learning.learner import Learner, read_progress
 from training.learning.report import Report
+from training.learning.step import wait_for_all
 from training.learning.stop_request import StopRequest
+from training.learning.validation_schedule import ValidationSchedule
 from training.learning.validator import Validator
 from training.model.model_card import describe_model
 from training.runs.events import InitialModel
 from training.runs.run_directory import RunDirectory
 from training.stacks.training_set import load_training_set
 
-USUAL_VALIDATIONS = 24  # in a run
-LONGEST_INTERVAL = 10  # epochs: however long a run, a person sees how it goes
+MANY_SKIPPED = 10  # updates: worth a warning, and again at each doubling
 
 
 def train(run: RunDirectory, config: TrainingConfig, device: Device, stop: StopRequest) -> None:
@@ -39,15 +41,18 @@ def train(run: RunDirectory, config: TrainingConfig, device: Device, stop: StopR
         If the data or a checkpoint can't be used, or the loss becomes infinite.
     """
     training = Training(run, config, device)
-    training.begin()
-    is_stopped = False
-    for step, batch in training.remaining_batches():
-        is_stopped = training.learn(step, batch, stop.is_requested())
-        if is_stopped or training.is_validation_due(step):
-            training.validate(step)
-        if is_stopped:
-            break
-    training.conclude(is_stopped)
+    try:
+        training.begin()
+        is_stopped = False
+        for step, batch in training.remaining_batches():
+            is_stopped = training.learn(step, batch, stop.is_requested())
+            if is_stopped or training.is_validation_due(step):
+                training.validate(step)
+            if is_stopped:
+                break
+        training.conclude(is_stopped)
+    finally:
+        training.close()
 
 
 class Training:
@@ -71,8 +76,9 @@ class Training:
             self._learner.start_from(Path(config.resume_ckpt))
         self._report = Report(run, device)
         self._validator = Validator(self._learner, run, config, self._data, self._report)
-        self._interval = validation_interval(self._batches, config)
+        self._schedule = ValidationSchedule(self._batches, config, device.target)
         self._step = progress.steps
+        self._skipped, self._next_warning = 0, MANY_SKIPPED
         self._initial: InitialModel | None = None
 
     def begin(self) -> None:
@@ -99,6 +105,7 @@ class Training:
         )
         for sentence in self._data.sentences:
             say(sentence)
+        self._schedule.begin(self._step)
 
     def remaining_batches(self) -> Iterator[tuple[int, Batch]]:
         """Give the steps that are left, with their batches."""
@@ -112,30 +119,49 @@ class Training:
         UserError
             If the loss is not finite.
         """
-        loss, is_stopped = self._learner.step(step, batch, stop)
-        if not math.isfinite(loss):
+        if self._report.is_writing:
+            self._validator.report_written()
+        start = time.monotonic()
+        outcome = self._learner.step(step, batch, stop)
+        fps = len(batch.images) / max(time.monotonic() - start, 1e-6)
+        if not math.isfinite(outcome.loss):
             raise UserError(
-                f"The loss became {loss} at step {step}.",
-                "Start a new run with a lower learning rate.",
+                f"The loss became {outcome.loss} at step {step}.",
+                "Start a new run with a lower learning rate, or with precision float32.",
             )
         self._step = step
         rate = float(self._learner.rates[step - 1])
         epoch, samples = self._batches.epoch(step), self._batches.samples_per_step
-        self._report.step(step, epoch, loss, samples, rate)
-        return is_stopped
+        self._report.step(step, epoch, outcome, samples, fps, rate)
+        if outcome.is_skipped:
+            self._count_skipped()
+        return outcome.is_stopped
+
+    def _count_skipped(self) -> None:
+        self._skipped += 1
+        if self._skipped < self._next_warning:
+            return
+        self._next_warning *= 2
+        self._report.warn(
+            f"{self._skipped} updates so far were skipped, because a gradient was not finite: the "
+            f"loss scale of {self._config.FixedLossScaleManager:g} may be too high. Start a new "
+            "run with a lower FixedLossScaleManager and loss_scale, or with precision float32."
+        )
 
     def is_validation_due(self, step: int) -> bool:
-        """Return whether an interval of epochs ends with a step, or the run does."""
-        before, after = (
-            self._batches.epochs_finished(number) // self._interval for number in (step - 1, step)
-        )
-        return after > before or step == self._batches.total_steps
+        """Return whether to validate after a step."""
+        return self._schedule.is_due(step)
 
     def validate(self, step: int) -> None:
         """Validate, and write what is worth keeping, in the process that writes."""
         if self._report.is_writing:
             progress = TrainingProgress(step, self._batches.samples_after(step))
             self._validator.validate_and_save(progress, self._batches.epoch(step))
+            self._schedule.note_end()
+
+    def close(self) -> None:
+        """Wait for what is being written, whatever the end."""
+        self._validator.close()
 
     def conclude(self, is_stopped: bool) -> None:
         """Write what is left to write, and report the run's end."""
@@ -144,16 +170,10 @@ class Training:
         if self._report.is_writing:
             self._validator.measure_neurons()
             self._validator.finish()
+        if self._device.world_size > 1:
+            wait_for_all()
         if self._initial is not None:
             self._report.comparison(self._validator.compare(self._initial))
-        self._report.end("stopped" if is_stopped else "finished", self._step)
+        self._report.end("stopped" if is_stopped else "finished", self._step, self._skipped)
         if self._report.is_writing:
             self._run.withdraw_stop_request()
-
-
-def validation_interval(batches: Batches, config: TrainingConfig) -> int:
-    """Return the number of epochs between validations."""
-    if config.eval_interval:
-        return config.eval_interval
-    epochs = batches.epochs_finished(batches.total_steps)
-    return min(max(1, round(epochs / USUAL_VALIDATIONS)), LONGEST_INTERVAL)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 import time
 from typing import Any
 
 from training.console import format_duration, say, warn
 from training.devices.placement import Device
+from training.learning.step_outcome import StepOutcome
 from training.metrics.evaluation_report import Evaluation, zoo_line
 from training.runs.event_log import EventLog
 from training.runs.events import Comparison
@@ -26,6 +28,7 @@ class Report:
         self._start = self._last_step = time.monotonic()
         self._first_step = self._total_steps = 0
         self._is_event_lost = False
+        self._lock = threading.Lock()
 
     @property
     def is_writing(self) -> bool:
@@ -36,14 +39,15 @@ class Report:
         """Write an event; where the disk is full, as soon as it has room."""
         if self._events is None:
             return
-        try:
-            self._events.append(kind, **values)
-        except OSError as error:
-            if not self._is_event_lost:
-                say(f"Events can't be written: {error}.", to_stderr=True)
-            self._is_event_lost = True
-        else:
-            self._is_event_lost = False
+        with self._lock:  # files are written, and warned of, in another thread
+            try:
+                self._events.append(kind, **values)
+            except OSError as error:
+                if not self._is_event_lost:
+                    say(f"Events can't be written: {error}.", to_stderr=True)
+                self._is_event_lost = True
+            else:
+                self._is_event_lost = False
 
     def warn(self, message: str) -> None:
         """Report what is wrong but doesn't end the run."""
@@ -65,16 +69,43 @@ class Report:
             total_steps=total_steps,
             **totals,
         )
+        say(f"dataset length is: {total_steps}")
+        say("============== Starting Training ==============")
         self._first_step, self._total_steps = first_step, total_steps
         self._start = self._last_step = time.monotonic()
 
-    def step(self, step: int, epoch: int, loss: float, images: int, rate: float) -> None:
-        """Report a step of ``images`` images over all devices."""
+    def step(
+        self, step: int, epoch: int, outcome: StepOutcome, images: int, fps: float, rate: float
+    ) -> None:
+        """Report a step.
+
+        Parameters
+        ----------
+        step, epoch : int
+        outcome : StepOutcome
+        images : int
+            Over all devices. The event's ``images_per_second`` is of these, from the end of one
+            step to that of the next.
+        fps : float
+            The zoo's figure (``src/utils.py``): images of this process, without the wait for them.
+        rate : float
+            The learning rate.
+        """
         now = time.monotonic()
         pace = images / max(now - self._last_step, 1e-6)
         self._last_step = now
-        say(f"step: {step}, loss is {loss:.7g}, fps is {pace:.2f}")
-        self.event("step", step=step, epoch=epoch, loss=loss, images_per_second=pace, lr=rate)
+        say(f"step: {step}, loss is {outcome.loss:.7g}, fps is {fps:.2f}")
+        if outcome.is_skipped:
+            say(f"step: {step} is skipped: a gradient is not finite.")
+        self.event(
+            "step",
+            step=step,
+            epoch=epoch,
+            loss=outcome.loss,
+            images_per_second=pace,
+            lr=rate,
+            **({"is_skipped": True} if outcome.is_skipped else {}),
+        )
 
     def validation(self, step: int, epoch: int, evaluation: Evaluation, best: float) -> None:
         """Report a validation. Its time is left out of the next step's pace."""
@@ -95,9 +126,15 @@ class Report:
         say(comparison_line(comparison))
         self.event("compared", **comparison)
 
-    def end(self, kind: str, step: int) -> None:
-        """Report the end: ``finished`` or ``stopped``."""
+    def end(self, kind: str, step: int, skipped: int = 0) -> None:
+        """Report the end, ``finished`` or ``stopped``, and how many updates were skipped."""
+        if skipped:
+            say(f"{skipped} updates were skipped, because a gradient was not finite.")
+        say("============== End Training ==============")
         say(f"The run is {kind}.")
-        self.event(kind, step=step, seconds=time.monotonic() - self._start)
+        seconds = time.monotonic() - self._start
+        self.event(
+            kind, step=step, seconds=seconds, **({"skipped_steps": skipped} if skipped else {})
+        )
         if self._events is not None:
             self._events.close()

@@ -6,7 +6,7 @@ import math
 
 import mindspore
 import numpy as np
-from mindspore import nn, ops
+from mindspore import amp, nn, ops
 from numpy.typing import NDArray
 
 from training.config import TrainingConfig
@@ -55,10 +55,12 @@ def build_optimizer(
 class TrainStep(nn.Cell):
     """Forward, loss, gradients, their mean over devices, and the optimizer's update.
 
+    The update is skipped on all devices where a gradient is not finite on any.
+
     Called with images (N, 1, H, W) float32 in [-1, 1], the wanted probability of membrane and
     the pixels' weights, of mean 1, both (N, 1, h, w) float32, and this process's vote to stop:
-    () float32, 0 or 1. Returns (2,) float32: mean loss, and share of the processes that vote
-    to stop.
+    () float32, 0 or 1. Returns (3,) float32: mean loss, share of the processes that vote to
+    stop, and share of them that have found a gradient that is not finite.
 
     The loss is the zoo's (``src/loss.py``): see :class:`MembraneLogit`. Where the zoo sums the
     gradients of its eight devices (``train.py``), this takes their mean.
@@ -87,17 +89,43 @@ class TrainStep(nn.Cell):
         self.value_and_grad = mindspore.value_and_grad(self.scaled_loss, None, optimizer.parameters)
 
     def scaled_loss(self, images, membrane, weights):  # type: ignore[no-untyped-def]
-        logit = ops.cast(self.logit(images), mindspore.float32)
+        logit = self.logit(images)
         alike = ops.ones_like(membrane)  # both classes count the same
         return self.cross_entropy(logit, membrane, weights, alike) * self.loss_scale
 
     def construct(self, images, membrane, weights, stop_vote):  # type: ignore[no-untyped-def]
         loss, gradients = self.value_and_grad(images, membrane, weights)
-        report = ops.stack((loss / self.loss_scale, stop_vote))
         if self.is_distributed:
             gradients = self.mean_gradients(gradients)
+        is_finite = amp.all_finite(gradients)
+        overflow = 1 - ops.cast(is_finite, mindspore.float32)
+        report = ops.stack((loss / self.loss_scale, stop_vote, overflow))
+        if self.is_distributed:
             report = self.sum_over_devices(report) / self.world_size
-        return ops.depend(report, self.optimizer(gradients))
+            is_finite = report[2] == 0
+        if is_finite:
+            report = ops.depend(report, self.optimizer(gradients))
+        return report
+
+
+class Meeting(nn.Cell):
+    """Returns () float32, once every process of the run has called it with one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sum_over_devices = ops.AllReduce()
+
+    def construct(self, x):  # type: ignore[no-untyped-def]
+        return self.sum_over_devices(x)
+
+
+def wait_for_all() -> None:
+    """Wait until every process of the run has come here.
+
+    A process that ends while another still computes would leave that one's collective
+    communication without a partner.
+    """
+    Meeting()(mindspore.Tensor(0.0, mindspore.float32)).asnumpy()
 
 
 class WeightAverage(nn.Cell):
@@ -116,13 +144,14 @@ class WeightAverage(nn.Cell):
         return self.map(ops.partial(_move, share), self.source, self.average)
 
 
-def averaging_share(step: int) -> float:
+def averaging_share(before: int, step: int) -> float:
     """Return the share of the way that the average moves after a step.
 
     It spans about a ninth of the steps so far: quick at first, when the weights are fresh, and
-    as good for a short run as for a long one.
+    as good for a short run as for a long one. Where it was left alone since the step ``before``,
+    it moves as far as it would have in all steps since.
     """
-    return 9 / (10 + step)
+    return 1 - math.prod(1 - 9 / (10 + number) for number in range(before + 1, step + 1))
 
 
 _move = ops.MultitypeFuncGraph("move")

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +14,7 @@ from PIL import Image
 
 from training.config import TrainingConfig
 from training.learning.batches import TrainingProgress
-from training.learning.kept_files import KeptFiles, prune_checkpoints
+from training.learning.kept_files import KeptFiles, What, prune_checkpoints
 from training.learning.learner import Learner
 from training.learning.report import Report
 from training.metrics.evaluation_report import Evaluation
@@ -22,15 +26,17 @@ from training.runs.run_state import load_state
 from training.stacks.training_set import TrainingSet
 
 Probabilities = dict[int, NDArray[np.float32]]
+File = tuple[What, Path, Callable[[], bytes]]
 
 
 class Validator:
     """Validates the averaged weights, and writes what is worth keeping.
 
-    A validation is reported, and the best model written, before the checkpoint: a process killed
-    in between goes on from the checkpoint before, and finds, reports and writes the same again.
-    What can't be written because the disk is full is tried again after the next validation; the
-    training goes on.
+    Files are packed and written in a thread beside the next steps, so that other devices need not
+    wait for a disk. A validation is reported, and the best model written, before the checkpoint: a
+    process killed in between goes on from the checkpoint before, and finds, reports and writes the
+    same again. What can't be written because the disk is full is tried again after the next
+    validation; the training goes on.
 
     Attributes
     ----------
@@ -52,6 +58,9 @@ class Validator:
         self._data = data
         self._report = report
         self._files = KeptFiles(run, report)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="writing")
+        self._writing: Future[set[Path]] | None = None
+        self._report_files: Callable[[set[Path]], None] | None = None
         self._best = _best_soft_dice(run)
         self._best_validation: tuple[Evaluation, Probabilities] | None = None
         is_there = config.preview_slice in data.images
@@ -67,32 +76,66 @@ class Validator:
         """
         self._learner.settle()
         evaluation, probabilities = self._validate()
-        is_best = evaluation.mean["soft_dice"] >= self._best
-        if is_best:
+        files: list[File] = []
+        if evaluation.mean["soft_dice"] >= self._best:
             self._best_validation = evaluation, probabilities
-            self._keep_best(evaluation)
+            self._best = evaluation.mean["soft_dice"]
+            files.append(("best model", self._run.best, self._learner.export(self._best)))
+            files += self._figures(evaluation)
         step = progress.steps
         name = find_preset(self._config.preset).checkpoint_name
         checkpoint = self._run.checkpoint(name, epoch, step)
-        self._files.put("checkpoint", checkpoint, self._learner.checkpoint(progress))
+        files.append(("checkpoint", checkpoint, self._learner.checkpoint(progress)))
         shown = self.preview_slice
         if shown not in probabilities:
             probability = self._learner.inference.predict(self._data.images[shown])
         else:
             probability = probabilities[shown]
         preview = self._run.preview_image(epoch)
-        self._files.put("preview", preview, _png(probability))
+        files.append(("preview", preview, partial(_png, probability)))
         self._report.validation(step, epoch, evaluation, self._best)
-        written = self._files.write()
 
-        event = self._report.event
-        if checkpoint in written:
-            self._prune()
-            event("checkpoint", step=step, path=self._run.relative(checkpoint), is_best=False)
-        if self._run.best in written:
-            event("checkpoint", step=step, path=self._run.relative(self._run.best), is_best=True)
-        if preview in written:
-            event("preview", epoch=epoch, slice=shown, path=self._run.relative(preview))
+        def report_files(written: set[Path]) -> None:
+            event = self._report.event
+            if checkpoint in written:
+                self._prune()
+                event("checkpoint", step=step, path=self._run.relative(checkpoint), is_best=False)
+            if self._run.best in written:
+                best = self._run.relative(self._run.best)
+                event("checkpoint", step=step, path=best, is_best=True)
+            if preview in written:
+                event("preview", epoch=epoch, slice=shown, path=self._run.relative(preview))
+
+        self._wait()
+        self._report_files = report_files
+        self._writing = self._thread.submit(self._write, files)
+
+    def report_written(self) -> None:
+        """Report the files of the last validation once they are written.
+
+        Raises
+        ------
+        UserError
+            If the run's folder has vanished.
+        """
+        if self._writing is not None and self._writing.done():
+            self._wait()
+
+    def close(self) -> None:
+        """Wait for what is being written."""
+        self._thread.shutdown()
+
+    def _write(self, files: list[File]) -> set[Path]:
+        for what, path, pack in files:
+            self._files.put(what, path, pack())
+        return self._files.write()
+
+    def _wait(self) -> None:
+        """Wait for the files of the last validation, and report them."""
+        writing, report_files = self._writing, self._report_files
+        self._writing = self._report_files = None
+        if writing is not None and report_files is not None:
+            report_files(writing.result())
 
     def finish(self) -> None:
         """Write what could not be written so far.
@@ -102,6 +145,7 @@ class Validator:
         UserError
             If the model, its figures or the checkpoint still can't be.
         """
+        self._wait()
         self._files.write()
         self._files.check()
         self._prune()
@@ -128,23 +172,23 @@ class Validator:
         """
         if self._data.held_out is not None:
             return
+        self._wait()
         if self._best_validation is None:
             self._learner.take_back(self._run.best)
             self._best_validation = self._validate()
         evaluation, probabilities = self._best_validation
-        self._put_figures(evaluation.with_neuron_figures(probabilities, self._data.membrane))
+        measured = evaluation.with_neuron_figures(probabilities, self._data.membrane)
+        for what, path, pack in self._figures(measured):
+            self._files.put(what, path, pack())
 
     def _validate(self) -> tuple[Evaluation, Probabilities]:
         return self._learner.inference.validate(self._data, self._config.cross_valid_ind)
 
-    def _keep_best(self, evaluation: Evaluation) -> None:
-        self._best = evaluation.mean["soft_dice"]
-        self._files.put("best model", self._run.best, self._learner.export(self._best))
-        self._put_figures(evaluation)
-
-    def _put_figures(self, evaluation: Evaluation) -> None:
-        self._files.put("figures", self._run.evaluation_json, evaluation.to_json().encode())
-        self._files.put("table", self._run.evaluation_csv, evaluation.to_csv().encode())
+    def _figures(self, evaluation: Evaluation) -> list[File]:
+        return [
+            ("figures", self._run.evaluation_json, evaluation.to_json().encode),
+            ("table", self._run.evaluation_csv, evaluation.to_csv().encode),
+        ]
 
     def _prune(self) -> None:
         try:

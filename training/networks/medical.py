@@ -109,6 +109,7 @@ class OutConv(nn.Cell):
             kernel_size=1,
             has_bias=True,
             weight_init=TruncatedNormal(0.06),
+            bias_init="zeros",
         )
 
     def construct(self, x):  # type: ignore[no-untyped-def]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
+import mindspore
 from mindspore import nn, ops
 
 from training.presets.registry import find_preset
@@ -23,10 +24,11 @@ def build_network(preset: str) -> nn.Cell:
 
 
 class MembraneLogit(nn.Cell):
-    """The logit of membrane (N, 1, h, w) of images (N, 1, H, W), both float.
+    """The logit of membrane (N, 1, h, w) of images (N, 1, H, W), both float32.
 
     The softmax cross entropy over two channels is the binary one on their difference, so that
-    one loss and one activation serve all networks.
+    one loss and one activation serve all networks. The difference is taken in float32 whatever
+    the network computes in, as in the zoo's ``src/loss.py``.
     """
 
     def __init__(self, network: nn.Cell, preset: str) -> None:
@@ -35,7 +37,7 @@ class MembraneLogit(nn.Cell):
         self.has_two_channels = find_preset(preset).has_two_channels
 
     def construct(self, image):  # type: ignore[no-untyped-def]
-        logits = self.network(image)
+        logits = ops.cast(self.network(image), mindspore.float32)
         if self.has_two_channels:
             logits = logits[:, 0:1] - logits[:, 1:2]
         return logits

@@ -60,10 +60,7 @@ PRESET = Preset(
         "lr": 0.0,
         "lr_schedule": "one_cycle",
         "average_weights": True,
-        "eval_interval": 0,
         "weight_decay": 1e-4,
-        "loss_scale": 1.0,
-        "FixedLossScaleManager": 1.0,
     },
     # A model from a few strokes within a minute: there is little variety in so few labels.
     sparse_recipe={"epochs": 8, "flips": 1.0, "gamma": 0.3, "contrast": 0.3, "brightness": 0.2},

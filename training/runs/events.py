@@ -123,6 +123,8 @@ class Step(_Timed):
     loss: Number
     images_per_second: Number
     lr: Number
+    is_skipped: NotRequired[Flag]
+    """Whether the weights were left as they were, because a gradient was not finite."""
 
 
 class Evaluated(_Timed):
@@ -176,6 +178,7 @@ class Ended(_Timed):
     kind: Literal["finished", "stopped"]
     step: Count
     seconds: Number
+    skipped_steps: NotRequired[Count]
 
 
 class Failed(_Timed):

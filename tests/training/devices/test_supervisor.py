@@ -19,13 +19,40 @@ from training.devices.run_processes import RUN_MARK, find_workers
 from training.runs.run_directory import RunDirectory
 from training.runs.run_state import load_state
 
+# Rank 0 measures neurons for seconds; rank 1 notes when it says that the run has ended.
+SLOW_END = """
+import os, time
+if os.environ.get("MS_ROLE") == "MS_WORKER":
+    from training import console
+    from training.metrics.evaluation_report import Evaluation
+
+    def measure(evaluation, *_):
+        time.sleep(3)
+        return evaluation
+
+    def say(text, *arguments, **options):
+        if text.startswith("The run is ") and os.environ["RANK_ID"] == "1":
+            with open(os.environ["ENDED"], "w") as file:
+                file.write(str(time.time()))
+        return former(text, *arguments, **options)
+
+    Evaluation.with_neuron_figures = measure
+    former, console.say = console.say, say
+"""
+
 
 @pytest.mark.heavy
 def test_workers_train_one_model(
     run: RunDirectory, data: Path, launch: Callable[..., Launch], tmp_path: Path
 ) -> None:
-    """And step by step the one that a single process trains with the same global batch."""
-    first = launch("--devices=2", "--device=cpu", "--steps=5")
+    """And step by step the one that a single process trains with the same global batch.
+
+    None of them leaves before the first one's work is done.
+    """
+    ended = tmp_path / "ended"
+    (tmp_path / "sitecustomize.py").write_text(SLOW_END)
+    environment = {"PYTHONPATH": str(tmp_path), "ENDED": str(ended)}
+    first = launch("--devices=2", "--device=cpu", "--steps=5", **environment)
     output = first.wait()
     assert first.process.returncode == 0, output
     state = load_state(run.events)
@@ -36,6 +63,7 @@ def test_workers_train_one_model(
         assert "step: 1, loss is" in run.device_log(rank).read_text()
     assert run.best.exists()
     assert first.left() == []
+    assert float(ended.read_text()) >= run.evaluation_json.stat().st_mtime
 
     single = RunDirectory(tmp_path / "single")
     options = [f"--data_url={data}", "--preset=compact", "--device=cpu", "--steps=5"]

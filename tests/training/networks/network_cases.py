@@ -1,5 +1,6 @@
 """Run by test_networks.py in processes of their own: MindSpore stays out of pytest's."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -60,8 +61,105 @@ def one_medical_step() -> None:
     random = np.random.default_rng(0)
     images = random.uniform(-1, 1, (1, 1, 252, 252)).astype(np.float32)
     membrane = (random.random((1, 1, 68, 68)) < 0.2).astype(np.float32)
-    loss, _ = learner.step(1, Batch(images, membrane, np.ones_like(membrane)), stop=False)
-    print(loss)
+    outcome = learner.step(1, Batch(images, membrane, np.ones_like(membrane)), stop=False)
+    print(outcome.loss)
+
+
+def medical_in_float16() -> None:
+    """Print what steps in half precision do, at the zoo's loss scale and at one that overflows."""
+    from training.learning.batches import Batch
+    from training.learning.checkpoints import parameters_of
+    from training.learning.learner import Learner
+
+    random = np.random.default_rng(0)
+    images = random.uniform(-1, 1, (1, 1, 188, 188)).astype(np.float32)
+    membrane = (random.random((1, 1, 4, 4)) < 0.3).astype(np.float32)
+    batch = Batch(images, membrane, np.ones_like(membrane))
+    found = {}
+    for scale in (1024.0, 2.0**24):
+        config = preset_config(
+            "medical", precision="float16", loss_scale=scale, FixedLossScaleManager=scale
+        )
+        learner = Learner(config, ModelCard("medical", SCALING), Device("CPU"), 2)
+        before = learner.fingerprint()
+        steps = [learner.step(step, batch, stop=False) for step in (1, 2)]
+        weights = parameters_of(learner._network)
+        found[scale] = {
+            "losses": [step.loss for step in steps],
+            "skipped": [step.is_skipped for step in steps],
+            "is_changed": learner.fingerprint() != before,
+            "is_finite": all(np.isfinite(values).all() for values in weights.values()),
+        }
+    print(json.dumps(list(found.values())))
+
+
+def initial_biases() -> None:
+    """Print the names of the parameters of medical whose bias is not zero at first."""
+    from training.learning.checkpoints import parameters_of
+    from training.networks.membrane_network import build_network
+
+    weights = parameters_of(build_network("medical"))
+    print(*(name for name, value in weights.items() if name.endswith("bias") and value.any()))
+
+
+def float16_logits() -> None:
+    """Print the logit of membrane of a network in half precision that gives 1000.5 and 0.3."""
+    import mindspore
+    from mindspore import Tensor, nn
+
+    from training.networks.membrane_network import MembraneLogit
+
+    class Constant(nn.Cell):
+        def construct(self, image):
+            return image
+
+    logits = Tensor(np.array([1000.5, 0.3]).reshape(1, 2, 1, 1), mindspore.float16)
+    print(MembraneLogit(Constant(), "medical")(logits).asnumpy().item())
+
+
+def compact_steps() -> None:
+    """Print losses of compact at its own loss scale and at 1, and when its average moves."""
+    from training.learning import learner as module
+    from training.learning.batches import Batch
+    from training.learning.checkpoints import parameters_of
+    from training.learning.learner import Learner
+
+    random = np.random.default_rng(0)
+    images = random.uniform(-1, 1, (2, 1, 64, 64)).astype(np.float32)
+    batch = Batch(images, (images < 0).astype(np.float32), np.ones_like(images))
+    module.AVERAGING_STEPS["CPU"] = 4
+    found = {"losses": [], "moves": []}
+    for scales in ({}, {"loss_scale": 1.0, "FixedLossScaleManager": 1.0}):
+        mindspore_seed()
+        config = preset_config("compact", **scales)
+        learner = Learner(config, ModelCard("compact", SCALING), Device("CPU"), 6)
+        name = "average.logits.weight"
+        average = parameters_of(learner._average)[name]
+        losses, moves = [], []
+        for step in range(1, 7):
+            losses.append(learner.step(step, batch, stop=False).loss)
+            now = parameters_of(learner._average)[name]
+            moves.append(bool((now != average).any()))
+            average = now
+        learner.settle()
+        moves.append(bool((parameters_of(learner._average)[name] != average).any()))
+        found["losses"].append(losses)
+        found["moves"].append(moves)
+    print(json.dumps(found | {"scale": preset_config("compact").loss_scale}))
+
+
+def averaging_shares() -> None:
+    """Print how much of the weights' average is left after four moves, and after one for four."""
+    from training.learning.step import averaging_share
+
+    print(np.prod([1 - averaging_share(step - 1, step) for step in (5, 6, 7, 8)]))
+    print(1 - averaging_share(4, 8))
+
+
+def mindspore_seed() -> None:
+    import mindspore
+
+    mindspore.set_seed(1)
 
 
 def highest_rates(*totals: str) -> None:

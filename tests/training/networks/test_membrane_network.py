@@ -1,5 +1,6 @@
 """The networks: the zoo's names and shapes, and the portable models that come out."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -57,6 +58,37 @@ def test_a_checkpoint_of_the_zoo_loads(tmp_path: Path) -> None:
 
 def test_medical_learns_from_a_batch() -> None:
     assert 0 < float(run_case("one_medical_step")) < 100
+
+
+def test_updates_that_overflow_in_half_precision_are_skipped() -> None:
+    """On a CPU, at the smallest size: what an NPU computes at 572 x 572."""
+    usual, overflowing = json.loads(run_case("medical_in_float16"))
+    assert usual["skipped"] == [False] * 2
+    assert usual["is_changed"] and usual["is_finite"]
+    assert overflowing["skipped"] == [True] * 2
+    assert not overflowing["is_changed"] and overflowing["is_finite"]
+    assert len(set(overflowing["losses"])) == 1
+
+
+def test_all_biases_of_medical_are_zero_at_first() -> None:
+    assert run_case("initial_biases") == ""
+
+
+def test_logits_are_subtracted_in_single_precision() -> None:
+    assert float(run_case("float16_logits")) == pytest.approx(1000.5 - 0.3, abs=1e-3)
+
+
+def test_the_loss_scale_of_compact_changes_nothing_and_its_average_may_move_seldom() -> None:
+    found = json.loads(run_case("compact_steps"))
+    assert found["scale"] == 1024
+    assert found["losses"][0] == found["losses"][1]
+    # Once for four steps, and before a validation.
+    assert found["moves"][0] == [False, False, False, True, False, False, True]
+
+
+def test_a_seldom_move_of_the_average_goes_as_far() -> None:
+    often, seldom = map(float, run_case("averaging_shares").split())
+    assert seldom == pytest.approx(often)
 
 
 @pytest.mark.parametrize("preset", list_presets())

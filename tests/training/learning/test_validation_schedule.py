@@ -1,0 +1,61 @@
+"""When a run validates: as often as a person looks, as seldom as devices that wait need it."""
+
+import numpy as np
+import pytest
+
+from tests.training.learning.test_batches import CARD, training_set
+from training.config import preset_config
+from training.devices.placement import Place
+from training.learning.batches import Batches
+from training.learning.validation_schedule import ValidationSchedule
+
+SECTIONS = np.zeros((24, 16, 16), np.uint8)  # as many as a fold of ISBI trains on
+
+
+def validated_steps(
+    preset: str, target: str, world_size: int = 1, step_seconds: float = 0.0, **options: object
+) -> list[int]:
+    """The steps after which a run validates, each of which takes so many seconds."""
+    images = np.zeros((24, 512, 512), np.uint8) if preset == "compact" else SECTIONS
+    config = preset_config(preset, **options)
+    data = training_set(images, images > 0)
+    batches = Batches(data, CARD, config, Place(0, world_size))
+    now = 0.0
+    schedule = ValidationSchedule(batches, config, target, lambda: now)
+    found = []
+    for step in range(1, batches.total_steps + 1):
+        now += step_seconds
+        if schedule.is_due(step):
+            found.append(step)
+            schedule.note_end()
+    return found
+
+
+@pytest.mark.parametrize(("world_size", "steps"), [(1, 600), (8, 300)])
+@pytest.mark.parametrize("target", ["CPU", "Ascend"])
+def test_a_run_of_the_zoo_validates_about_24_times(
+    target: str, world_size: int, steps: int
+) -> None:
+    found = validated_steps("medical", target, world_size, step_seconds=100)
+    assert 20 <= len(found) <= 24
+    assert found[-1] == steps
+
+
+def test_validations_on_an_npu_are_a_minute_apart() -> None:
+    """The zoo's run on eight NPUs takes 84 s: it validates after a minute, and at its end."""
+    found = validated_steps("medical", "Ascend", 8, step_seconds=84 / 300)
+    assert found == [215, 300]
+    found = validated_steps("medical", "Ascend", 8, step_seconds=3)
+    assert np.diff(found)[:-1].min() >= 20
+
+
+def test_a_person_s_interval_is_kept() -> None:
+    found = validated_steps("medical", "Ascend", step_seconds=0.01, eval_interval=40)
+    assert found == list(range(60, 601, 60))
+
+
+def test_the_live_curve_on_a_cpu_stays_lively() -> None:
+    assert validated_steps("compact", "CPU") == list(range(48, 577, 48))
+    long = validated_steps("compact", "CPU", epochs=500)
+    assert np.diff(long).max() == 480
+    assert len(validated_steps("compact", "CPU", epochs=5000)) <= 100
