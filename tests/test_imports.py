@@ -42,6 +42,8 @@ FLOORS = (
     "training.train",
     "training.eval",
     "training.launch_8p",
+    "training.predict",
+    "training.export",
     "napari_unet",
     "napari_unet.text",
     "napari_unet.settings",

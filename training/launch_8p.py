@@ -22,7 +22,6 @@ current step; a second SIGTERM or Ctrl-C ends it at once.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import traceback
 from collections.abc import Iterator
@@ -32,12 +31,10 @@ from typing import Any
 
 from training.config import TrainingConfig, parse_numbers
 from training.console import lossy_output, say, set_up_console
-from training.devices.cann import find_cann, has_cann
 from training.devices.launch_lock import launching
 from training.devices.msrun_job import DEFAULT_PORT, MsrunJob, free_port
 from training.devices.node_link import report_to_head, report_to_members
-from training.devices.npu_choice import choose_npus, explain_none
-from training.devices.npus import find_npus
+from training.devices.npu_choice import choose_for_job
 from training.devices.supervisor import Supervisor
 from training.errors import UserError
 from training.runs.event_log import write_failure
@@ -177,33 +174,10 @@ def _plan(
             "Give a multiple of the number of machines.",
         )
     requested = run.read_config().device
-    npus = _choose_npus(requested, devices // nodes, ids)
+    npus = choose_for_job(requested, devices // nodes, ids)
     default_port = free_port() if nodes == 1 else DEFAULT_PORT
     port = master_port or default_port
     return MsrunJob(devices, nodes, node_rank, master_addr, port, npus)
-
-
-def _choose_npus(requested: str, count: int, ids: list[int]) -> tuple[int, ...] | None:
-    """CANN's numbers of this machine's NPUs to use; None: its CPU trains.
-
-    Raises
-    ------
-    UserError
-        If they can't be had, or ``auto`` finds none on a machine that has CANN, whose driver
-        may just not answer: a CPU would train there for days without a word.
-    """
-    if requested == "cpu":
-        return None
-    found = find_npus()
-    if requested != "auto" or any(npu.can_train for npu in found):
-        return tuple(npu.number for npu in choose_npus(found, count, ids, requested))
-    if found or has_cann(os.environ) or find_cann() is not None:
-        raise UserError(
-            explain_none(found),
-            "Check the driver with npu-smi info, or train on the CPU: --device cpu.",
-        )
-    say(f"No Ascend NPU is found: {count} workers on the CPU train.")
-    return None
 
 
 if __name__ == "__main__":

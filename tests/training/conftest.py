@@ -8,11 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from safetensors.numpy import save_file
 from scipy import ndimage
 
 from tests.training.launches import Launch
+from training.config import preset_config
 from training.devices.run_processes import kill_processes
+from training.model.model_card import ModelCard
+from training.model.saved_model import CARD_KEY
+from training.presets.registry import find_preset
 from training.runs.run_directory import RunDirectory
+from training.stacks.scaling import Scaling
 
 SIDE, SLICES = 64, 6
 Train = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -83,3 +89,19 @@ def launch(run: RunDirectory, data: Path) -> Iterator[Callable[..., Launch]]:
         if begun.process.stdout is not None:
             begun.process.stdout.close()
         begun.process.wait()
+
+
+@pytest.fixture
+def random_run(tmp_path: Path) -> RunDirectory:
+    """A run whose weights are random, batch norm's statistics included."""
+    random = np.random.default_rng(0)
+    weights = {}
+    for name, shape in find_preset("compact").parameter_shapes().items():
+        is_norm = "norm" in name
+        values = random.uniform(0.5, 1.5, shape) if is_norm else random.normal(0, 0.08, shape)
+        weights[name] = values.astype(np.float32)
+    run = RunDirectory(tmp_path / "a run")
+    run.create(preset_config("compact"))
+    card = ModelCard("compact", Scaling("uint8", 0.0, 255.0), displacement=(0.6, -0.4))
+    save_file(weights, run.best, {CARD_KEY: card.to_json()})
+    return run

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
+import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, packages_distributions, requires
 from pathlib import Path
@@ -27,6 +29,17 @@ def write_blocker(folder: Path) -> Path:
     blocked = {"napari_unet", *packages_distributions()} - server_packages()
     (folder / "sitecustomize.py").write_text(BLOCKER.format(blocked=sorted(blocked)))
     return folder
+
+
+def run_there(tmp_path: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run Python as on such a server, with arguments; ``tmp_path`` gets the folder "blocker"."""
+    return subprocess.run(
+        [sys.executable, "-P", *map(str, arguments)],
+        env={**os.environ, "PYTHONPATH": str(write_blocker(tmp_path / "blocker"))},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
 
 
 def write_python(folder: Path) -> Path:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -14,21 +11,10 @@ import pytest
 import training
 from napari_unet.prediction.predictor import load_predictor
 from tests.training.conftest import small_stack
-from tests.training.mindspore_alone import write_blocker
+from tests.training.mindspore_alone import run_there
 from training.runs.run_directory import RunDirectory
 
 pytestmark = pytest.mark.skipif(find_spec("mindspore") is None, reason="without MindSpore")
-
-
-def run_there(tmp_path: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
-    """Run Python as on the server."""
-    return subprocess.run(
-        [sys.executable, "-P", *map(str, arguments)],
-        env={**os.environ, "PYTHONPATH": str(write_blocker(tmp_path / "blocker"))},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
 
 
 def test_every_module_can_be_imported(tmp_path: Path) -> None:

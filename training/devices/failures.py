@@ -93,6 +93,19 @@ def find_cause(lines: Sequence[str], *, is_disk_full: bool) -> UserError | None:
     return None if said is None else UserError(said)
 
 
+def explain_workers(logs: Path) -> UserError:
+    """Explain by the logs in msrun's folder why its processes ended before their work was done."""
+    is_disk_full = not has_space(logs)
+    for log in sorted(logs.glob("worker_*.log")):
+        lines = read_tail(log, _SEARCHED_BYTES).splitlines()
+        if (cause := find_cause(lines, is_disk_full=is_disk_full)) is not None:
+            return cause
+    return UserError(
+        "A process of one of the devices was killed, or ended too early.",
+        "Look whether the memory was enough, and try again, on fewer devices perhaps.",
+    )
+
+
 def _cause_elsewhere(run: RunDirectory, own: Path) -> UserError | None:
     """What another device complained of, whose end this one waited for."""
     for log in sorted(run.logs.glob("device*/log.log")):

@@ -58,23 +58,23 @@ class MsrunJob:
     def is_head(self) -> bool:
         return self.node_rank == 0
 
-    def command(self, run: RunDirectory, *, is_tailing: bool = True) -> list[str]:
-        """Give the command line that trains: msrun's, or a plain one for a single device.
+    def command(
+        self, program: Sequence[str], log_folder: Path, *, is_tailing: bool = True
+    ) -> list[str]:
+        """Give the command line of a program: msrun's, or a plain one for a single device.
 
         Parameters
         ----------
-        run : RunDirectory
-            What to train.
+        program : sequence of str
+            A module to run, and its arguments.
+        log_folder : Path
+            Where msrun writes.
         is_tailing : bool
             Whether msrun prints the log of rank 0.
         """
-        train = ["-P", "-m", "training.train", "--run_dir", str(run.path)]
+        program = ["-P", "-m", *program]
         if self.devices == 1:
-            return [sys.executable, *train]
-        return self.msrun(run.msrun_logs, train, is_tailing=is_tailing)
-
-    def msrun(self, logs: Path, arguments: Sequence[str], *, is_tailing: bool) -> list[str]:
-        """Give msrun's command line for a Python program, by its arguments after ``python``."""
+            return [sys.executable, *program]
         return [
             *(sys.executable, "-P", "-m", "mindspore.parallel.cluster.run"),
             f"--worker_num={self.devices}",
@@ -82,12 +82,12 @@ class MsrunJob:
             f"--master_addr={self.master_addr}",
             f"--master_port={self.master_port}",
             f"--node_rank={self.node_rank}",
-            f"--log_dir={logs}",
+            f"--log_dir={log_folder}",
             f"--cluster_time_out={CLUSTER_SECONDS}",
             "--join=True",
             f"--tail_worker_log={0 if is_tailing else self.devices}",  # none has that rank
             _python_name(),
-            *arguments,
+            *program,
         ]
 
     def environment(self, marks: Mapping[str, str]) -> dict[str, str]:

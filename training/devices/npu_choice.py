@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from training.devices.npus import VISIBLE, Npu
+from training.console import say
+from training.devices.cann import find_cann, has_cann
+from training.devices.npus import VISIBLE, Npu, find_npus
 from training.errors import UserError
 
 GROUP = 4  # NPUs that are joined with each other on a server with 910A
@@ -50,6 +52,31 @@ def choose_npus(
     wanted = [int(named)] if named else list(ids)
     chosen = _named(able, count, wanted) if wanted else _first_free(able, count)
     return sorted(chosen, key=lambda npu: npu.number)
+
+
+def choose_for_job(requested: str, count: int, ids: Sequence[int] = ()) -> tuple[int, ...] | None:
+    """Choose the NPUs of this machine's part of a job, by CANN's numbers; None: CPU workers.
+
+    Parameters as :func:`choose_npus`.
+
+    Raises
+    ------
+    UserError
+        If they can't be had, or ``auto`` finds none on a machine that has CANN, whose driver
+        may just not answer: a CPU would train there for days without a word.
+    """
+    if requested == "cpu":
+        return None
+    found = find_npus()
+    if requested != "auto" or any(npu.can_train for npu in found):
+        return tuple(npu.number for npu in choose_npus(found, count, ids, requested))
+    if found or has_cann(os.environ) or find_cann() is not None:
+        raise UserError(
+            explain_none(found),
+            "Check the driver with npu-smi info, or take the CPU: --device cpu.",
+        )
+    say(f"No Ascend NPU is found: {count} workers on the CPU.")
+    return None
 
 
 def explain_none(npus: Sequence[Npu]) -> str:

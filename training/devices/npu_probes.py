@@ -21,7 +21,7 @@ from training.devices.npu_choice import choose_npus, most_together
 from training.devices.npus import Npu
 from training.devices.run_processes import RUN_MARK, kill_at_end, kill_processes, launch_mark
 
-PROBE = ["-P", "-m", "training.learning.device_probe"]
+PROBE = "training.learning.device_probe"
 PATIENCE_SECONDS = 300  # a 910A compiles its kernels first
 _FOUND = re.compile(r"^@@probe (\{.*\})$", re.MULTILINE)
 
@@ -56,7 +56,7 @@ def _together(most: int) -> list[int]:
 
 
 def _convolve(name: str, job: MsrunJob, device: str) -> Check:
-    command = [sys.executable, *PROBE, f"--device={device}"]
+    command = [sys.executable, "-P", "-m", PROBE, f"--device={device}"]
     code, output, _ = _run(job, command)
     found = _results(output)
     if code or not found:
@@ -71,7 +71,7 @@ def _convolve(name: str, job: MsrunJob, device: str) -> Check:
 
 def _reduce(name: str, job: MsrunJob, device: str) -> Check:
     with tempfile.TemporaryDirectory(prefix="napari-unet-") as folder:
-        command = job.msrun(Path(folder), [*PROBE, f"--device={device}"], is_tailing=False)
+        command = job.command([PROBE, f"--device={device}"], Path(folder), is_tailing=False)
         code, output, logs = _run(job, command, Path(folder))
     found = _results(logs)
     if code or len(found) < job.devices:

@@ -88,6 +88,16 @@ def drop_leftovers(environment: MutableMapping[str, str]) -> None:
             del environment[name]
 
 
+def leave_job() -> None:
+    """Let this process of ``msrun`` compute alone; to be called before MindSpore is imported.
+
+    Else MindSpore would take it for a part of a job, whose processes compute together.
+    """
+    drop_leftovers(os.environ)
+    for name in ("ROLE", "WORKER_NUM", "SCHED_HOST", "SCHED_PORT", "NODE_ID"):
+        os.environ.pop(f"MS_{name}", None)
+
+
 def place_in_run() -> Place:
     """Read the place of this process from the environment that ``msrun`` gives it."""
     if _role() != "MS_WORKER":

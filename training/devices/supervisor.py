@@ -1,7 +1,6 @@
 """Watches a run on several devices: deaths are reported, and no process is left behind.
 
-msrun alone does not do that: after a worker's death it waits for its scheduler without a
-bound, and its workers, in sessions of their own, outlive it.
+msrun alone does not do that: its workers, in sessions of their own, outlive it.
 """
 
 from __future__ import annotations
@@ -9,14 +8,10 @@ from __future__ import annotations
 import json
 import os
 import platform
-import re
 import signal
-import subprocess
 import sys
-import threading
 import time
 import uuid
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
@@ -24,6 +19,7 @@ from types import FrameType
 from training.console import say
 from training.devices.failures import DeathError, explain_death, has_space
 from training.devices.msrun_job import MsrunJob, prepare_logs
+from training.devices.msrun_process import POLL_SECONDS, Death, MsrunProcess
 from training.devices.node_link import NodeLink, make_link
 from training.devices.run_processes import (
     RUN_MARK,
@@ -39,19 +35,6 @@ from training.runs.event_log import write_failure
 from training.runs.process_record import boot_id
 from training.runs.run_directory import RunDirectory
 from training.runs.run_state import RunState, read_summary
-
-POLL_SECONDS = 0.5
-# msrun ends by itself a second after a worker's failure, or never.
-PATIENCE_SECONDS = 5.0
-_DEATH = re.compile(r"Worker process (\d+) exit with exception\. Error code: (-?\d+)")
-
-
-@dataclass(frozen=True)
-class _Death:
-    """The end of a worker that msrun reported: its process id and its exit code."""
-
-    process_id: int
-    code: int
 
 
 class Supervisor:
@@ -71,7 +54,7 @@ class Supervisor:
         self._id = os.environ.get(RUN_MARK) or uuid.uuid4().hex
         self._mark = launch_mark(self._id)
         self._workers: dict[int, int] = {}  # rank by process id
-        self._death: _Death | None = None
+        self._death: Death | None = None
         self._signals = 0
         self._offset = 0  # in bytes, of what this launch adds to the events
 
@@ -132,47 +115,29 @@ class Supervisor:
         text = json.dumps(launch, indent=2) + "\n"
         write_atomically(self._run.launch, text.encode())
 
-    def _start(self) -> subprocess.Popen[str]:
-        command = self._job.command(self._run, is_tailing=not _prints_to(self._run.log))
-        # A single device's process writes the log itself.
-        output = None if self._job.devices == 1 else subprocess.PIPE
-        process = subprocess.Popen(
-            command,
-            env=self._job.environment({RUN_MARK: self._mark}),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT if output else None,
-            text=True,
-            errors="replace",
-            start_new_session=True,
+    def _start(self) -> MsrunProcess:
+        return MsrunProcess(
+            self._job,
+            ["training.train", "--run_dir", str(self._run.path)],
+            self._run.msrun_logs,
+            self._mark,
+            is_tailing=not _prints_to(self._run.log),
         )
-        threading.Thread(target=self._read, args=(process,), daemon=True).start()
-        return process
 
-    def _read(self, process: subprocess.Popen[str]) -> None:
-        """Pass msrun's output on, and note which worker it reports dead."""
-        for line in process.stdout or ():
-            say(line, end="")
-            if self._death is None and (match := _DEATH.search(line)):
-                self._death = _Death(int(match[1]), int(match[2]))
-
-    def _watch(self, process: subprocess.Popen[str], link: NodeLink) -> UserError | None:
+    def _watch(self, process: MsrunProcess, link: NodeLink) -> UserError | None:
         """Wait for the end; a failure of another node, or a second signal, ends it early."""
-        deadline = float("inf")
-        while process.poll() is None and time.monotonic() < deadline:
+        while not process.has_ended():
             time.sleep(POLL_SECONDS)
             if len(self._workers) < self._job.local_devices and self._job.devices > 1:
                 self._workers |= find_workers(self._mark)
-            if self._death is not None:
-                deadline = min(deadline, time.monotonic() + PATIENCE_SECONDS)
             if (failure := link.poll()) is not None:
                 return failure
             if self._signals > 1:
                 return UserError("The run was cancelled.", "Resume it to go on.")
-        if self._job.devices == 1 and process.returncode:
-            self._death = _Death(process.pid, process.returncode)
-            self._workers[process.pid] = 0
-        return self._explain() if self._death or process.returncode else None
+        self._death = process.death
+        if self._job.devices == 1 and self._death is not None:
+            self._workers[self._death.process_id] = 0
+        return self._explain() if process.has_failed() else None
 
     def _has_ended(self) -> bool:
         """Whether this launch's last event is an ending; only the first node has events."""

@@ -24,20 +24,22 @@ class Inference:
         self._probability = MembraneProbability(network, card.preset)
         self._card = card
 
-    def predict(self, image: NDArray[Any]) -> NDArray[np.float32]:
+    def predict(self, image: NDArray[Any], tta: bool = False) -> NDArray[np.float32]:
         """Predict the probability of membrane of a slice.
 
         Parameters
         ----------
         image : array (Y, X)
             Unscaled, of any real dtype.
+        tta : bool
+            Take the mean over flips and quarter turns.
 
         Returns
         -------
         array (Y, X) of float32
             Probability of membrane, 0..1.
         """
-        return predict_slice(self._forward, image, self._card)
+        return predict_slice(self._forward, image, self._card, tta)
 
     def validate(
         self, data: TrainingSet, fold: int

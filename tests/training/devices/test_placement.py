@@ -155,8 +155,8 @@ def test_several_workers_on_a_cpu_are_no_silent_surprise(
         install_cann(home)
     done = start(stub, run, "launch_8p", "--devices=2", **{VISIBLE: ""})
     if has_cann:
-        assert "train on the CPU: --device cpu" in done.stderr
+        assert "take the CPU: --device cpu" in done.stderr
         assert done.returncode == 2
     else:
-        assert "2 workers on the CPU train" in done.stdout
+        assert "2 workers on the CPU" in done.stdout
         assert [one["target"] for one in stub.seen()] == ["CPU", "CPU"]

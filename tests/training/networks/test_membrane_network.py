@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -50,10 +49,6 @@ def test_medical_has_the_zoo_s_parameters() -> None:
     lines = run_case("medical_parameters").splitlines()
     found = {name: tuple(map(int, shape)) for name, *shape in map(str.split, lines)}
     assert found == zoo_parameters() == find_preset("medical").parameter_shapes()
-
-
-def test_a_checkpoint_of_the_zoo_loads(tmp_path: Path) -> None:
-    assert run_case("zoo_checkpoint_loads", tmp_path) == "equal"
 
 
 def test_medical_learns_from_a_batch() -> None:

@@ -1,0 +1,185 @@
+"""Prediction by MindSpore, in real processes, beside that of OpenVINO."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from safetensors.numpy import save_file
+
+from napari_unet.prediction.predictor import load_predictor
+from tests.training.mindspore_alone import run_there
+from tests.training.networks.test_membrane_network import run_case
+from training import predict
+from training.masks.pixel_size import PixelSize, read_pixel_size
+from training.runs.run_directory import RunDirectory
+
+SCRIPT = Path(predict.__file__).parent / "scripts" / "run_predict.sh"
+PRECISION = 1e-3
+MODULE = ("-m", "training.predict")
+needs_mindspore = pytest.mark.skipif(find_spec("mindspore") is None, reason="without MindSpore")
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Path:
+    """Slices of 16 bit with pixel sizes, one of them with padding."""
+    path = tmp_path / "a stack.tif"
+    images = np.random.default_rng(1).integers(1, 2**16, (5, 50, 66), dtype=np.uint16)
+    images[2, :12] = 0
+    tifffile.imwrite(path, images, resolution=(2.5e6, 2.5e6), resolutionunit="CENTIMETER")
+    return path
+
+
+def command(*options: object) -> list[str]:
+    return [sys.executable, "-P", *MODULE, *map(str, options)]
+
+
+@needs_mindspore
+@pytest.mark.parametrize("devices", [1, 2])
+def test_a_stack_is_predicted_as_by_openvino(
+    random_run: RunDirectory, stack: Path, tmp_path: Path, devices: int
+) -> None:
+    mask, probability = tmp_path / "mask.tif", tmp_path / "probability.tif"
+    result = run_there(
+        tmp_path,
+        *MODULE,
+        *(
+            "--run",
+            random_run.path,
+            "--input",
+            stack,
+            "--output",
+            mask,
+            "--probability",
+            probability,
+        ),
+        *("--threshold", 0.4, "--device", "cpu", "--devices", devices),
+    )
+    assert result.returncode == 0, result.stderr
+    found = tifffile.imread(probability)
+    pages = load_predictor(random_run.path, precision="f32").predict(tifffile.imread(stack))
+    expected = np.stack([page for _, page in pages])
+    assert np.abs(found - expected).max() < PRECISION
+    assert expected.std() > 0.1 and not expected[2, :12].any()
+    np.testing.assert_array_equal(tifffile.imread(mask) == 0, found >= 0.4)
+    assert read_pixel_size(mask) == PixelSize(None, pytest.approx(4), pytest.approx(4))
+    assert "5 of 5 slices" in result.stdout
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {"a run", "a stack.tif", "mask.tif", "probability.tif", "blocker"}
+
+
+@needs_mindspore
+@pytest.mark.parametrize("devices", [1, 2])
+def test_a_slice_that_can_not_be_used_leaves_no_result(
+    random_run: RunDirectory, tmp_path: Path, devices: int
+) -> None:
+    """It is none of those that the scaling is chosen by."""
+    images = np.random.default_rng(1).random((30, 32, 32)).astype(np.float32)
+    images[1, 3, 3] = np.nan
+    stack = tmp_path / "stack.tif"
+    tifffile.imwrite(stack, images)
+    result = run_there(
+        tmp_path,
+        *MODULE,
+        *("--run", random_run.path, "--input", stack, "--output", tmp_path / "mask.tif"),
+        *("--device", "cpu", "--devices", devices),
+    )
+    assert result.returncode == 2, result.stdout
+    assert f"Error: Slice 1 of {stack} has NaN" in result.stderr
+    assert {path.name for path in tmp_path.iterdir()} == {"a run", "stack.tif", "blocker"}
+
+
+@needs_mindspore
+def test_an_ended_prediction_leaves_no_result_and_no_process(
+    random_run: RunDirectory, tmp_path: Path
+) -> None:
+    stack = tmp_path / "long.tif"
+    tifffile.memmap(stack, shape=(5000, 64, 64), dtype=np.uint8, bigtiff=True).flush()
+    options = ("--run", random_run.path, "--input", stack, "--output", tmp_path / "mask.tif")
+    arguments = command(*options, "--device", "cpu", "--devices", 2)
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert "of 5000 slices" in process.stdout.readline()
+        process.send_signal(signal.SIGTERM)
+    assert process.returncode == 1
+    assert {path.name for path in tmp_path.iterdir()} == {"a run", "long.tif"}
+    assert str(stack) not in subprocess.run(["ps", "ax"], capture_output=True, text=True).stdout
+
+
+@needs_mindspore
+def test_a_checkpoint_of_the_zoo_loads_and_predicts_here_and_there(tmp_path: Path) -> None:
+    assert run_case("zoo_checkpoint_loads", tmp_path) == "equal"
+    (zoo,) = tmp_path.glob("ckpt_*.ckpt")
+    stack = tmp_path / "stack.tif"
+    tifffile.imwrite(stack, np.random.default_rng(0).integers(0, 256, (80, 97), dtype=np.uint8))
+    here, there = tmp_path / "here.tif", tmp_path / "there.tif"
+    napari_unet = Path(sys.executable).with_name("napari-unet")
+    options = ["-o", tmp_path / "mask.tif", "--probability", here, "--precision", "f32"]
+    subprocess.run([napari_unet, "predict", zoo, stack, *options], check=True)
+    result = run_there(
+        tmp_path,
+        *MODULE,
+        *("--ckpt", zoo, "--input", stack, "--output", tmp_path / "m.tif", "--probability", there),
+        *("--device", "cpu"),
+    )
+    assert result.returncode == 0, result.stderr
+    found, expected = tifffile.imread(there), tifffile.imread(here)
+    assert found.shape == expected.shape == (80, 97)
+    assert np.abs(found - expected).max() < PRECISION
+    assert np.ptp(expected) > 10 * PRECISION
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--threshold=2"], "The threshold 2.0 is out of range. Give 0 to 1."),
+        (["--devices=-1"], "-1 devices can't predict. Give --devices=1 or more."),
+        (["--device=abacus"], "The device 'abacus' is unknown."),
+        (["--device_ids=a"], "device_ids is 'a', which is not a list of numbers."),
+        (["--device_ids=1,2"], "No Ascend NPU is found"),
+        (["--input=none.tif"], "none.tif"),
+        (["--output=mask.png"], "mask.png would be a TIF"),
+        (["--output=there.tif"], "there.tif exists already."),
+    ],
+)
+def test_what_can_not_be_predicted_is_said(
+    random_run: RunDirectory,
+    stack: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    options: list[str],
+    sentence: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    (tmp_path / "there.tif").touch()
+    given = ["--run", str(random_run.path), "--input", str(stack), "--output", "mask.tif"]
+    assert predict.main([*given, "--device=ascend", *options]) == 2
+    assert sentence in capsys.readouterr().err
+    assert not (tmp_path / "mask.tif").exists()
+
+
+@pytest.mark.parametrize("is_script", [False, True])
+def test_weights_of_no_network_are_refused(stack: Path, tmp_path: Path, is_script: bool) -> None:
+    other = tmp_path / "other.safetensors"
+    save_file({"weight": np.zeros(3, np.float32)}, other)
+    mask = tmp_path / "mask.tif"
+    arguments = command("--ckpt", other, "--input", stack, "--output", mask)
+    if is_script:
+        arguments = [shutil.which("bash") or "/bin/bash", *map(str, (SCRIPT, stack, other, mask))]
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    result = subprocess.run(
+        arguments, capture_output=True, text=True, env={**os.environ, "PATH": path}
+    )
+    assert result.returncode == 2
+    assert "other.safetensors holds the weights of another network" in result.stderr
+    assert not mask.exists()

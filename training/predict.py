@@ -1,0 +1,222 @@
+"""Predict the membranes of a stack by MindSpore: where the NPUs are, or where nothing else is.
+
+On one NPU, or on the CPU where there is none::
+
+    python -m training.predict --run RUN --input STACK.tif --output MASK.tif
+    python -m training.predict --ckpt FILE --input STACK.tif --output MASK.tif
+
+On eight NPUs, or on four workers of a CPU, which share the slices::
+
+    python -m training.predict --run RUN --input STACK.tif --output MASK.tif --devices 8
+    python -m training.predict ... --devices 4 --device cpu
+
+A checkpoint may be a training's or the model zoo's. The results are those of ``napari-unet
+predict``. They appear under their names when they are complete.
+
+Exit codes: 0 done, 2 bad input, 1 anything else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.config import parse_numbers, preset_config
+from training.console import format_duration, say, set_up_console, warn
+from training.devices.msrun_job import MsrunJob, free_port
+from training.devices.npu_choice import choose_for_job
+from training.devices.placement import (
+    Device,
+    choose_device,
+    is_scheduler,
+    leave_job,
+    place_in_run,
+    prepare_environment,
+)
+from training.devices.shared_slices import leave_slice, share_slices
+from training.errors import UserError
+from training.label_convention import FINISHED_CONVENTIONS, LabelConvention
+from training.learning.mindspore_setup import set_up_mindspore
+from training.masks.result_files import ResultFiles, check_outputs
+from training.masks.result_warnings import stack_warning
+from training.model.saved_model import SavedModel, best_weights, load_model
+from training.runs.run_directory import RunDirectory
+from training.stacks.stack_file import StackFile
+
+LINES = 50  # of progress, at the most
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; returns its exit code."""
+    set_up_console()
+    arguments = sys.argv[1:] if arguments is None else arguments
+    options = _parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what is half done is removed
+    try:
+        if options.parts is not None:
+            _predict_share(options)
+        else:
+            _predict(options, arguments)
+    except UserError as error:
+        say(f"Error: {error}", to_stderr=True)
+        return 2
+    except KeyboardInterrupt:
+        say("Interrupted: nothing is written.", to_stderr=True)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m training.predict",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add_model_options(parser)
+    add("--input", type=Path, required=True, help="the stack: a TIF")
+    add("--output", type=Path, required=True, help="the mask: 8-bit TIF, a page a slice")
+    add("--probability", type=Path, help="the probability of membrane too: 32-bit float TIF")
+    add("--threshold", type=float, help="probability from which on a pixel is membrane (0.5)")
+    add(
+        "--convention",
+        choices=[convention.value for convention in FINISHED_CONVENTIONS],
+        default=LabelConvention.ISBI.value,
+        help="isbi (default): membrane is 0. membrane: membrane is 255",
+    )
+    add("--tta", action="store_true", help="the mean over flips and turns: eight times the work")
+    add("--overwrite", action="store_true", help="replace files that exist")
+    add("--device", default="auto", help="auto (default: an NPU if there is one), cpu, ascend[:ID]")
+    add("--devices", "--device_num", type=int, default=0, help="how many (default: 1)")
+    add("--device_ids", default="", help="which NPUs, as npu-smi shows them: 0,1,4,5")
+    add("--parts", type=Path, help=argparse.SUPPRESS)  # of the processes on several devices
+    return parser
+
+
+def add_model_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that name a model, one of which must be given."""
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--run", type=Path, help="the folder of a training: its best model")
+    source.add_argument("--ckpt", type=Path, help="a .safetensors or .ckpt file")
+
+
+def weights_of(run: Path | None, ckpt: Path | None) -> Path:
+    """Give the file of weights that these options name.
+
+    Raises
+    ------
+    UserError
+        If the run has no model yet.
+    """
+    return best_weights(RunDirectory(run)) if run is not None else Path(ckpt or "")
+
+
+def _predict(options: argparse.Namespace, arguments: list[str]) -> None:
+    """Predict all slices, in this process or in those of several devices, and write the results."""
+    _check(options)
+    outputs = {"mask": options.output, "probability": options.probability}
+    paths = {kind: path for kind, path in outputs.items() if path is not None}
+    check_outputs(options.input, list(paths.values()), overwrite=options.overwrite)
+    model = load_model(weights_of(options.run, options.ckpt))
+    threshold = model.card.threshold if options.threshold is None else options.threshold
+    with StackFile(options.input) as stack:
+        trained = model.card.scaling
+        warn(stack_warning(trained, trained.for_stack(stack)))
+        files = ResultFiles(
+            paths,
+            stack,
+            threshold,
+            LabelConvention(options.convention),
+            overwrite=options.overwrite,
+        )
+        with files, closing(_slices(options, arguments, model, stack)) as slices:
+            for probability in _with_progress(slices, len(stack)):
+                files.write(probability)
+    for kind, path in paths.items():
+        say(f"{kind}: {path}")
+    warn(files.warning())
+
+
+def _check(options: argparse.Namespace) -> None:
+    if options.threshold is not None and not 0 <= options.threshold <= 1:
+        raise UserError(f"The threshold {options.threshold} is out of range.", "Give 0 to 1.")
+    if options.devices < 0:
+        raise UserError(f"{options.devices} devices can't predict.", "Give --devices=1 or more.")
+    preset_config("compact", device=options.device)  # refuses an unknown device
+
+
+def _slices(
+    options: argparse.Namespace, arguments: list[str], model: SavedModel, stack: StackFile
+) -> Generator[NDArray[np.float32], None, None]:
+    """Give the probability (Y, X) of every slice, in order."""
+    ids = parse_numbers(options.device_ids, "device_ids")
+    count = min(options.devices or len(ids) or 1, len(stack))
+    if count == 1 and not ids:
+        device = choose_device(options.device)
+        yield from _predict_on(device, options, model, stack, range(len(stack)))
+        return
+    job = MsrunJob(count, master_port=free_port(), npus=choose_for_job(options.device, count, ids))
+    with tempfile.TemporaryDirectory(prefix=".predict-", dir=options.output.parent) as folder:
+        program = ["training.predict", *arguments, f"--parts={folder}"]
+        yield from share_slices(job, program, len(stack), Path(folder))
+
+
+def _predict_on(
+    device: Device,
+    options: argparse.Namespace,
+    model: SavedModel,
+    stack: StackFile,
+    indices: range,
+) -> Iterator[NDArray[np.float32]]:
+    prepare_environment()
+    set_up_mindspore(device, seed=0)
+    from training.learning.stack_prediction import predict_stack
+
+    source = weights_of(options.run, options.ckpt)
+    yield from predict_stack(model, source, stack, indices, options.tta)
+
+
+def _predict_share(options: argparse.Namespace) -> None:
+    """Predict this process's share of the slices, for the process that started it."""
+    if is_scheduler():  # nobody needs to be brought together
+        return
+    rank, world_size = place_in_run()
+    device = dataclasses.replace(choose_device(options.device), rank=0, world_size=1)
+    leave_job()
+    with StackFile(options.input) as stack:
+        indices = range(rank, len(stack), world_size)
+        model = load_model(weights_of(options.run, options.ckpt))
+        predicted = _predict_on(device, options, model, stack, indices)
+        for index, probability in zip(indices, predicted, strict=True):
+            leave_slice(options.parts, index, probability)
+
+
+def _with_progress(
+    slices: Iterator[NDArray[np.float32]], count: int
+) -> Iterator[NDArray[np.float32]]:
+    """Give the slices, and print how many are there and how long the rest will take."""
+    interval = -(-count // LINES)
+    begin = first = time.monotonic()
+    for done, probability in enumerate(slices, 1):
+        yield probability
+        now = time.monotonic()
+        first = now if done == 1 else first  # the network is compiled with the first
+        if done == count:
+            say(f"{done} of {count} slices, {format_duration(now - begin)}")
+        elif done % interval == 0 and done > 1:
+            left = (now - first) / (done - 1) * (count - done)
+            say(f"{done} of {count} slices, {format_duration(left)} left")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
