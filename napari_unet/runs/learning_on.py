@@ -194,11 +194,11 @@ def comparison_text(state: RunState) -> str:
         return "The new model could not be compared with the old one: no slice was held out."
     slices = comparison["slices"]
     where = "slice" if len(slices) == 1 else "slices"
-    before, after = comparison["before"]["soft_dice"], comparison["after"]["soft_dice"]
+    before, after = comparison["before"]["dice"], comparison["after"]["dice"]
     verdict = (
         "The new model is better and takes the old one's place."
         if comparison["is_better"]
         else "The new model is not better: the old one stays in use."
     )
     listed = ", ".join(map(str, slices))
-    return f"Soft Dice on held-out {where} {listed}: old {before:.3f}, new {after:.3f}. {verdict}"
+    return f"Dice on held-out {where} {listed}: old {before:.3f}, new {after:.3f}. {verdict}"

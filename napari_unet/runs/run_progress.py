@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet.runs.run_follower import RunFollower
+from napari_unet.runs.run_titles import read_title
 from training.console import format_duration
 from training.errors import UserError
 from training.files.untrusted_files import open_regular
@@ -19,7 +20,7 @@ from training.runs.run_state import RunState, RunStatus
 
 _MOST_PIXELS = 2**26
 _PACE_STEPS = 25
-_FIGURES = ("Epoch", "Step", "Loss", "Images/s", "Soft Dice", "Dice", "Best", "Device")
+_FIGURES = ("Epoch", "Step", "Loss", "Images/s", "Dice", "Best", "Device")
 
 
 @dataclass(frozen=True)
@@ -31,22 +32,22 @@ class Curves:
     steps, loss, smoothed_loss : arrays (N,) of float
         One entry a step; where a run has more steps than a screen has columns, the lowest
         and the highest loss of equally many steps.
-    evaluated_steps, soft_dice, dice : arrays (M,) of float
-        Means over the validation slices, one entry a validation, or a few of them.
+    evaluated_steps, dice : arrays (M,) of float
+        Dice of membrane pixels, mean over the validation slices, one entry a validation, or a few
+        of them.
     best : int or None
-        Index of the best validation, by soft Dice.
-    initial_soft_dice : float or None
-        Soft Dice of the model that the run began from; None for fresh weights.
+        Index of the validation whose model is kept.
+    initial_dice : float or None
+        Dice of the model that the run began from; None for fresh weights.
     """
 
     steps: NDArray[np.float64]
     loss: NDArray[np.float64]
     smoothed_loss: NDArray[np.float64]
     evaluated_steps: NDArray[np.float64]
-    soft_dice: NDArray[np.float64]
     dice: NDArray[np.float64]
     best: int | None
-    initial_soft_dice: float | None
+    initial_dice: float | None
 
     @classmethod
     def of(cls, state: RunState) -> Curves:
@@ -57,20 +58,19 @@ class Curves:
         if loss.stride > 1:
             steps, smoothed = np.repeat(steps, 2), np.repeat(smoothed, 2)
             extremes = np.column_stack([loss.lowest, loss.highest]).ravel()
-        soft_dice, best = state.soft_dice.means, None
-        if state.best_evaluation is not None and len(soft_dice):
-            place = np.searchsorted(state.soft_dice.steps, state.best_evaluation["step"])
-            best = min(int(place), len(soft_dice) - 1)
-            soft_dice[best] = state.best_soft_dice
+        dice, best = state.dice.means, None
+        if state.best_evaluation is not None and len(dice):
+            place = np.searchsorted(state.dice.steps, state.best_evaluation["step"])
+            best = min(int(place), len(dice) - 1)
+            dice[best] = state.best_dice
         return cls(
             steps=steps,
             loss=extremes,
             smoothed_loss=smoothed,
-            evaluated_steps=state.soft_dice.steps,
-            soft_dice=soft_dice,
-            dice=state.dice.means,
+            evaluated_steps=state.dice.steps,
+            dice=dice,
             best=best,
-            initial_soft_dice=state.initial_soft_dice,
+            initial_dice=state.initial_dice,
         )
 
 
@@ -103,8 +103,8 @@ class RunProgress:
 
     Parameters
     ----------
-    name : str
-        Name of the run.
+    name, title : str
+        Name of the run's folder, and what a person calls it.
     status : str
         A ``RunStatus``.
     is_running : bool
@@ -118,6 +118,7 @@ class RunProgress:
     """
 
     name: str
+    title: str
     status: RunStatus
     is_running: bool
     state: RunState
@@ -155,6 +156,12 @@ class RunProgress:
         dice = self.state.best_dice
         return "" if dice is None else f": Dice {dice:.4f}"
 
+    @property
+    def soft_dice(self) -> float | None:
+        """Of the newest validation: the figure of membrane and inside together."""
+        evaluations = self.state.evaluations
+        return evaluations[-1]["mean"]["soft_dice"] if evaluations else None
+
     def figures(self) -> dict[str, str]:
         """Figures by their titles, as texts."""
         state = self.state
@@ -168,9 +175,8 @@ class RunProgress:
             figures["Images/s"] = f"{_recent_pace(state):.1f}"
         if state.evaluations and state.best_evaluation is not None:
             mean, best = state.evaluations[-1]["mean"], state.best_evaluation
-            figures["Soft Dice"] = f"{mean['soft_dice']:.4f}"
             figures["Dice"] = f"{mean['dice']:.4f}"
-            figures["Best"] = f"Dice {state.best_dice:.4f} after epoch {best['epoch']}"
+            figures["Best"] = f"{state.best_dice:.4f}, epoch {best['epoch']}"
         return figures
 
 
@@ -185,6 +191,7 @@ class ProgressReader:
         follower = self._follower
         return RunProgress(
             name=follower.run.name,
+            title=_title(follower.run),
             status=follower.status,
             is_running=follower.is_running,
             state=follower.state,
@@ -200,6 +207,13 @@ class ProgressReader:
             if pixels is not None:
                 self._preview = PreviewImage(pixels, event["slice"], event["epoch"])
         return self._preview
+
+
+def _title(run: RunDirectory) -> str:
+    try:
+        return read_title(run, run.read_config())
+    except UserError:
+        return read_title(run)
 
 
 def interruption(run: RunDirectory) -> str:

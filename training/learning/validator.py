@@ -213,7 +213,7 @@ def _png(probability: NDArray[np.float32]) -> bytes:
 
 
 def compare(initial: InitialModel, best: Evaluation) -> Comparison:
-    """Compare two models.
+    """Compare two models by their membrane pixels.
 
     Parameters
     ----------
@@ -228,5 +228,5 @@ def compare(initial: InitialModel, best: Evaluation) -> Comparison:
         "slices": [int(figures["index"]) for figures in best.slices],
         "before": before,
         "after": after,
-        "is_better": after["soft_dice"] > before["soft_dice"],
+        "is_better": after["dice"] > before["dice"],
     }

@@ -66,7 +66,7 @@ def _are_figures(*required: str) -> Check:
 
 def _is_initial_model(value: Any) -> bool:
     is_whole = isinstance(value, dict) and _is_text(value.get("path"))
-    return is_whole and _are_figures("soft_dice")(value.get("mean"))
+    return is_whole and _are_figures("soft_dice", "dice")(value.get("mean"))
 
 
 def _is_preview(value: Any) -> bool:
@@ -79,7 +79,7 @@ Counts = Annotated[list[int], _are_counts]
 SomeCounts = Annotated[list[int], _are_some_counts]
 Text = Annotated[str, _is_text]
 Flag = Annotated[bool, _is_flag]
-Figures = Annotated[dict[str, float], _are_figures("soft_dice")]
+Figures = Annotated[dict[str, float], _are_figures("soft_dice", "dice")]
 
 
 class _Timed(TypedDict):
@@ -134,7 +134,7 @@ class Evaluated(_Timed):
     step: Count
     epoch: Count
     slices: NotRequired[Annotated[list[object], _is_list]]
-    mean: Annotated[dict[str, float], _are_figures("soft_dice", "dice")]
+    mean: Figures
 
 
 class Checkpoint(_Timed):

@@ -91,9 +91,9 @@ class RunState:
         return self.started.get("initial_model") if self.started else None
 
     @property
-    def initial_soft_dice(self) -> float | None:
-        """Soft Dice of the initial model on this run's held-out slices."""
-        return self.initial_model["mean"]["soft_dice"] if self.initial_model else None
+    def initial_dice(self) -> float | None:
+        """Dice of the initial model's membrane pixels on this run's held-out slices."""
+        return self.initial_model["mean"]["dice"] if self.initial_model else None
 
     @property
     def seconds_left(self) -> float | None:
@@ -258,9 +258,9 @@ def can_resume(status: RunStatus) -> bool:
 
 def comparison_line(comparison: Comparison) -> str:
     """Say how a run's model compares with the one that it began from."""
-    before, after = comparison["before"]["soft_dice"], comparison["after"]["soft_dice"]
+    before, after = comparison["before"]["dice"], comparison["after"]["dice"]
     verdict = "better" if comparison["is_better"] else "not better"
     return (
-        f"Soft Dice of what was held out: {after:.4f}, and {before:.4f} by the model that it "
+        f"Dice of what was held out: {after:.4f}, and {before:.4f} by the model that it "
         f"began from. The new one is {verdict}."
     )

@@ -8,7 +8,6 @@ from napari.utils.theme import get_theme
 from napari_unet.layers.colors import PREDICTION_COLOR, TRUTH_COLOR
 
 LOSS_COLOR = TRUTH_COLOR
-SOFT_DICE_COLOR = TRUTH_COLOR
 DICE_COLOR = PREDICTION_COLOR
 
 

@@ -12,7 +12,6 @@ from napari_unet.runs.run_progress import Curves
 from napari_unet.widgets.common.plots import (
     DICE_COLOR,
     LOSS_COLOR,
-    SOFT_DICE_COLOR,
     apply_theme,
     color,
 )
@@ -23,7 +22,7 @@ _AXIS_WIDTH = 54
 class CurvesView(QWidget):
     """Loss, raw and smoothed, and validation Dice over the steps, the best one marked.
 
-    A line marks the soft Dice from which a run learned on.
+    A line marks the Dice from which a run learned on.
 
     Parameters
     ----------
@@ -39,17 +38,21 @@ class CurvesView(QWidget):
         super().__init__(parent)
         self._curves: Curves | None = None
         self._loss_plot = _plot("loss", "Loss of every training step, and its trailing mean.")
-        self._dice_plot = _plot("Dice", "Mean over the held-out slices; the best is starred.")
+        self._dice_plot = _plot(
+            "Dice",
+            "Of membrane pixels, mean over the held-out slices; the model kept is starred.",
+        )
         self._dice_plot.setXLink(self._loss_plot)
         self._dice_plot.setLabel("bottom", "step")
-        _add_legend(self._loss_plot, 0.0)
-        _add_legend(self._dice_plot, 1.0)
+        # At the right, at the top: off most curves.
+        legend = self._loss_plot.addLegend(labelTextSize="8pt", colCount=2)
+        legend.anchor((1, 0), (1, 0), offset=(-4, 2))
         self._raw = self._loss_plot.plot(name="raw")
         self._smoothed = self._loss_plot.plot(
             pen=pyqtgraph.mkPen(LOSS_COLOR, width=2), name="smoothed"
         )
-        self._soft_dice = _add_dots(self._dice_plot, SOFT_DICE_COLOR, "soft Dice")
-        self._dice = _add_dots(self._dice_plot, DICE_COLOR, "Dice")
+        look = {"symbol": "o", "symbolSize": 4, "symbolPen": None, "symbolBrush": DICE_COLOR}
+        self._dice = self._dice_plot.plot(pen=DICE_COLOR, name="Dice", **look)
         self._best = pyqtgraph.ScatterPlotItem(symbol="star", size=15)
         self._dice_plot.addItem(self._best)
         self._began = pyqtgraph.InfiniteLine(
@@ -74,7 +77,7 @@ class CurvesView(QWidget):
         """Take the colours of one of napari's themes."""
         for plot in (self._loss_plot, self._dice_plot):
             apply_theme(plot, theme)
-            plot.getPlotItem().legend.setLabelTextColor(color(theme, "text"))
+        self._loss_plot.getPlotItem().legend.setLabelTextColor(color(theme, "text"))
         self._raw.setPen(color(theme, "highlight"))
         self._best.setBrush(color(theme, "text"))
         self._best.setPen(color(theme, "background"))
@@ -86,12 +89,11 @@ class CurvesView(QWidget):
         """Draw a run's curves."""
         self._raw.setData(curves.steps, curves.loss)
         self._smoothed.setData(curves.steps, curves.smoothed_loss)
-        self._soft_dice.setData(curves.evaluated_steps, curves.soft_dice)
         self._dice.setData(curves.evaluated_steps, curves.dice)
-        self._began.setVisible(curves.initial_soft_dice is not None)
-        self._began.setValue(curves.initial_soft_dice or 0.0)
+        self._began.setVisible(curves.initial_dice is not None)
+        self._began.setValue(curves.initial_dice or 0.0)
         best = slice(0, 0) if curves.best is None else slice(curves.best, curves.best + 1)
-        self._best.setData(curves.evaluated_steps[best], curves.soft_dice[best])
+        self._best.setData(curves.evaluated_steps[best], curves.dice[best])
 
     def _on_scale_toggled(self, is_logarithmic: bool) -> None:
         self._loss_plot.setLogMode(y=is_logarithmic)
@@ -123,14 +125,3 @@ def _plot(label: str, tooltip: str) -> Any:
     plot.setDownsampling(auto=True, mode="peak")
     plot.setClipToView(True)
     return plot
-
-
-def _add_legend(plot: Any, height: float) -> None:
-    """Add a legend at the right, at the top (``height`` 0) or bottom (1), off most curves."""
-    legend = plot.addLegend(labelTextSize="8pt", colCount=2)
-    legend.anchor((1, height), (1, height), offset=(-4, 2 - 4 * height))
-
-
-def _add_dots(plot: Any, color: str, name: str) -> Any:
-    look = {"symbol": "o", "symbolSize": 4, "symbolPen": None, "symbolBrush": color}
-    return plot.plot(pen=color, name=name, **look)

@@ -16,14 +16,14 @@ from qtpy.QtWidgets import (
 
 from napari_unet.runs.run_progress import RunProgress
 from napari_unet.text import as_html
-from napari_unet.widgets.common.messages import plain_label
+from napari_unet.widgets.common.messages import plain_label, plain_tooltip
 from napari_unet.widgets.common.vertical_scroll import VerticalScrollArea
 from napari_unet.widgets.train.curves_view import CurvesView
 
-# Figures side by side, each with the longest text that it has room for; then those with a row.
-_PAIRS = (("Epoch", "Step"), ("Loss", "Images/s"), ("Soft Dice", "Dice"))
-_LONGEST = ("999 of 999", "99999 of 99999")
-_ROWS = ("Best", "Device")
+# Figures side by side, each with the longest text that it has room for; the last has a row.
+_PAIRS = (("Epoch", "Step"), ("Loss", "Images/s"), ("Dice", "Best"))
+_LONGEST = ("999 of 999", "0.9999, epoch 999")
+_DEVICE = "Device"
 _PROGRESS_PARTS = 1000
 
 
@@ -53,7 +53,8 @@ class TrainingProgressView(QWidget):
         self._bar.setFixedHeight(8)
         pairs = [pair for titles in _PAIRS for pair in zip(titles, _LONGEST, strict=True)]
         self._values = {title: _value(longest) for title, longest in pairs}
-        self._values |= {title: _value() for title in _ROWS}
+        self._values[_DEVICE] = _value()
+        self._name = ""
         self._validation = _faint("")
         self._validation.setWordWrap(True)
         self._log_button = QPushButton("Log…")
@@ -70,19 +71,30 @@ class TrainingProgressView(QWidget):
 
     def show_progress(self, progress: RunProgress) -> None:
         """Show a run at one moment."""
-        self._headline.setText(f"<b>{as_html(progress.name)}</b><br>{as_html(progress.headline)}")
+        self._name = f"<b>{as_html(progress.title)}</b><br>"
+        self._headline.setToolTip(plain_tooltip(progress.name))
+        self.show_headline(progress.headline)
         self._bar.setValue(round(progress.fraction * _PROGRESS_PARTS))
         figures = progress.figures()
         for title, value in self._values.items():
             value.setText(figures[title])
+        soft = progress.soft_dice
+        tooltip = "" if soft is None else f"Of membrane pixels. Soft Dice: {soft:.4f}"
+        self._values["Dice"].setToolTip(tooltip)
         self._validation.setText(progress.validation)
         self.curves.show_curves(progress.curves)
         self._log_button.setEnabled(True)
         self._preview_button.setEnabled(progress.preview is not None)
 
     def show_headline(self, text: str) -> None:
-        """Show a plain text in place of the run's own, until the run reports something new."""
-        self._headline.setText(as_html(text))
+        """Show a plain text below the run's title, until the run reports something new."""
+        self._headline.setText(f"{self._name}{as_html(text)}")
+
+    def forget(self, text: str) -> None:
+        """Show a plain text in place of a run that is gone."""
+        self._name = ""
+        self._headline.setToolTip("")
+        self.show_headline(text)
 
     def _lay_out(self) -> None:
         grid = QGridLayout()
@@ -93,9 +105,8 @@ class TrainingProgressView(QWidget):
                 grid.addWidget(_faint(title), row, 2 * column)
                 grid.addWidget(self._values[title], row, 2 * column + 1)
                 grid.setColumnStretch(2 * column + 1, 2 + column)  # steps need more room
-        for row, title in enumerate(_ROWS, len(_PAIRS)):
-            grid.addWidget(_faint(title), row, 0)
-            grid.addWidget(self._values[title], row, 1, 1, 3)
+        grid.addWidget(_faint(_DEVICE), len(_PAIRS), 0)
+        grid.addWidget(self._values[_DEVICE], len(_PAIRS), 1, 1, 3)
         content = QWidget()
         rows = QVBoxLayout(content)
         rows.setContentsMargins(0, 0, 0, 0)

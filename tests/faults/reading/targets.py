@@ -64,7 +64,7 @@ def events() -> Reader:
         read_summary(path, RunState(), 0)
         fold(RunState(), parse_events(path.read_bytes()))
         state = load_state(path)
-        progress = RunProgress("run", "running", True, state, Curves.of(state), None)
+        progress = RunProgress("run", "run", "running", True, state, Curves.of(state), None)
         figures = progress.figures(), progress.headline, progress.fraction, progress.preview_slice
         return figures, progress.best_figure, progress.validation, comparison_text(state)
 

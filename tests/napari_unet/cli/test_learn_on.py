@@ -43,11 +43,11 @@ def test_a_model_learns_on_from_corrections(tmp_path: Path) -> None:
     assert state.started["valid_slices"] == held_out
     assert state.started["train_slices"] == sorted({0, 1, 3, 4} - set(held_out))
     # It begins where the other ended, on the same held-out strokes.
-    assert abs(state.initial_soft_dice - former.best_soft_dice) < 1e-4
+    assert abs(state.initial_dice - former.best_dice) < 1e-4
     assert state.comparison["before"] == state.started["initial_model"]["mean"]
-    assert state.comparison["after"]["soft_dice"] == state.best_soft_dice
+    assert state.comparison["after"]["dice"] == state.best_dice
     assert state.comparison["slices"] == held_out
-    assert state.comparison["is_better"] == (state.best_soft_dice > state.initial_soft_dice)
+    assert state.comparison["is_better"] == (state.best_dice > state.initial_dice)
     assert "by the model that it began from." in result.stdout
     seen = set(former.started["train_slices"]) | set(state.started["train_slices"])
     assert load_predictor(second.path).card.seen_slices(6) == sorted(seen)

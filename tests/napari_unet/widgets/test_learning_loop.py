@@ -110,7 +110,7 @@ def test_annotate_train_predict_correct_learn_on(
         qtbot.keyClick(canvas, Qt.Key.Key_C)
     assert corrected_slices(mask) == [1, 5]
     click(correct, "Keep training")
-    qtbot.waitUntil(lambda: "Soft Dice on held-out" in text(correct), timeout=PATIENCE)
+    qtbot.waitUntil(lambda: "Dice on held-out" in text(correct), timeout=PATIENCE)
     assert corrected_slices(strokes) == [1, 5]
     newest, old = list_runs(runs_folder)
     assert old.run.path == first.run.path and old.run.best.exists()

@@ -85,20 +85,20 @@ def test_a_failure_is_reported_until_the_run_goes_on() -> None:
 
 def test_a_comparison_is_reported_until_the_run_goes_on() -> None:
     started = STARTED.copy()
-    started["initial_model"] = {"path": "best.safetensors", "mean": {"soft_dice": 0.8}}
+    started["initial_model"] = {"path": "best.safetensors", "mean": {"soft_dice": 0.9, "dice": 0.8}}
     compared: Compared = {
         "kind": "compared",
         "time": 13.0,
         "initial_path": "best.safetensors",
         "slices": [2],
-        "before": {"soft_dice": 0.8},
-        "after": {"soft_dice": 0.9},
+        "before": {"soft_dice": 0.9, "dice": 0.8},
+        "after": {"soft_dice": 0.95, "dice": 0.9},
         "is_better": True,
     }
     state = fold(RunState(), [started, step(1), compared])
-    assert (state.initial_soft_dice, state.comparison) == (0.8, compared)
+    assert (state.initial_dice, state.comparison) == (0.8, compared)
     assert fold(state, [started]).comparison is None
-    assert fold(RunState(), [STARTED]).initial_soft_dice is None
+    assert fold(RunState(), [STARTED]).initial_dice is None
 
 
 def test_an_unfinished_line_and_unknown_kinds_are_passed_over(tmp_path: Path) -> None:

@@ -17,10 +17,9 @@ CURVES = Curves(
     loss=np.array([1.0, 0.1, 0.01, 0.001]),
     smoothed_loss=np.array([1.0, 0.5, 0.2, 0.1]),
     evaluated_steps=np.array([2.0, 4.0]),
-    soft_dice=np.array([0.9, 0.8]),
-    dice=np.array([0.7, 0.75]),
+    dice=np.array([0.75, 0.7]),
     best=0,
-    initial_soft_dice=None,
+    initial_dice=None,
 )
 
 
@@ -49,7 +48,7 @@ def stars(view: CurvesView) -> list[tuple[float, float]]:
 
 
 def beginning(view: CurvesView) -> Any:
-    """The line at the soft Dice that a run began from."""
+    """The line at the Dice that a run began from."""
     items = [item for plot in plots(view) for item in plot.items]
     return next(item for item in items if isinstance(item, pyqtgraph.InfiniteLine))
 
@@ -60,7 +59,6 @@ def test_losses_and_figures_are_drawn_over_their_steps(view: CurvesView) -> None
     expected = {
         "raw": (CURVES.steps, CURVES.loss),
         "smoothed": (CURVES.steps, CURVES.smoothed_loss),
-        "soft Dice": (CURVES.evaluated_steps, CURVES.soft_dice),
         "Dice": (CURVES.evaluated_steps, CURVES.dice),
     }
     assert drawn.keys() == expected.keys()
@@ -70,7 +68,7 @@ def test_losses_and_figures_are_drawn_over_their_steps(view: CurvesView) -> None
 
 def test_the_best_validation_is_starred(view: CurvesView) -> None:
     view.show_curves(CURVES)
-    assert stars(view) == [(2, 0.9)]
+    assert stars(view) == [(2, 0.75)]
     view.show_curves(dataclasses.replace(CURVES, best=None))
     assert stars(view) == []
 
@@ -78,8 +76,8 @@ def test_the_best_validation_is_starred(view: CurvesView) -> None:
 def test_a_line_shows_where_a_run_learned_on_from(view: CurvesView) -> None:
     view.show_curves(CURVES)
     assert not beginning(view).isVisible()
-    view.show_curves(dataclasses.replace(CURVES, initial_soft_dice=0.85))
-    assert beginning(view).isVisible() and beginning(view).value() == 0.85
+    view.show_curves(dataclasses.replace(CURVES, initial_dice=0.65))
+    assert beginning(view).isVisible() and beginning(view).value() == 0.65
 
 
 def test_the_scale_of_the_loss_is_chosen_and_reported(view: CurvesView, qtbot: QtBot) -> None:

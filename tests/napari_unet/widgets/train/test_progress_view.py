@@ -1,5 +1,4 @@
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from pytestqt.qtbot import QtBot
@@ -69,5 +68,7 @@ def test_a_run_and_what_is_done_with_it_are_named_as_they_are(
     headline = view.findChildren(QLabel)[0]
     view.show_progress(read_progress(run))
     assert shown(headline).splitlines() == [NAME, "Stopped"]
-    view.show_headline(f"Deleting '{Path(NAME)}'")
-    assert shown(headline) == f"Deleting '{NAME}'"
+    view.show_headline(f"Deleting '{NAME}'")
+    assert shown(headline).splitlines() == [NAME, f"Deleting '{NAME}'"]
+    view.forget(f"'{NAME}' is deleted.")
+    assert shown(headline) == f"'{NAME}' is deleted."
