@@ -40,9 +40,9 @@ class Settings(BaseModel):
     threshold : float
         Probability from which a pixel is membrane, as in the last prediction.
     project : str
-        Folder of the project that is open, or was when napari ended; or "".
-    runs_folder_outside : str
-        Folder of the runs while no project is open, kept until then; or "".
+        Folder of the project that is open in this program; or "".
+    projects : list of str
+        Folders of the projects that were opened, newest first.
     """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
@@ -55,11 +55,14 @@ class Settings(BaseModel):
     model: str = ""
     threshold: float = DEFAULT_THRESHOLD
     project: str = ""
-    runs_folder_outside: str = ""
+    projects: list[str] = []
 
+
+Choices = dict[str, Any]  # some of the settings, by their names
 
 _lock = Lock()
-_unsaved: dict[Path, dict[str, Any]] = {}  # by the file that they could not be written to
+_unsaved: dict[Path, Choices] = {}  # by the file that they could not be written to
+_held: Choices = {}  # of the project that is open: they hold in this program alone
 
 
 def settings_path() -> Path:
@@ -78,7 +81,25 @@ def load_settings() -> Settings:
         saved = _read(path)
     except OSError:  # ``remember`` reports it
         saved = {}
-    return _valid_part({**saved, **_unsaved.get(path, {})})
+    return _valid_part({**saved, **_unsaved.get(path, {}), **_held})
+
+
+def hold(choices: Choices) -> None:
+    """Let choices of a project go before the remembered ones, until :func:`let_go`.
+
+    What is remembered of them meanwhile changes them, and nothing outside of the project.
+    """
+    global _held
+    with _lock:
+        _held = choices
+
+
+def let_go(choices: Choices) -> None:
+    """Go back to the remembered choices, if these are the ones that :func:`hold` was given last."""
+    global _held
+    with _lock:
+        if _held is choices:
+            _held = {}
 
 
 def remember(changes: Settings) -> Settings:
@@ -94,7 +115,11 @@ def remember(changes: Settings) -> Settings:
     """
     path = settings_path()
     with _lock:
-        unsaved = {**_unsaved.get(path, {}), **changes.model_dump(exclude_unset=True)}
+        chosen = changes.model_dump(exclude_unset=True)
+        _held.update({name: chosen.pop(name) for name in [*chosen] if name in _held})
+        if not chosen:
+            return load_settings()
+        unsaved = {**_unsaved.get(path, {}), **chosen}
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with hold_lock(path):

@@ -18,6 +18,7 @@ from napari_unet.projects.records import (
     ProjectState,
     UnreadableStackError,
 )
+from napari_unet.settings import Choices
 from training.errors import UserError
 from training.files.known_file import KnownFile
 
@@ -50,6 +51,8 @@ class OpenProject:
         Layers whose files are missing or can't be read.
     problems : tuple of UserError
         Files that can't be read or have changed, and what else a person should know.
+    choices : Choices
+        What holds while it is open; empty where the window only looks.
     """
 
     project: Project
@@ -60,6 +63,7 @@ class OpenProject:
     files: dict[str, KnownFile]
     unreadable: tuple[LayerRecord, ...]
     problems: tuple[UserError, ...]
+    choices: Choices
 
     def without(self, record: LayerRecord, error: Exception) -> OpenProject:
         """The same project with one more layer that could not be opened."""
@@ -86,8 +90,9 @@ def create_project(folder: Path) -> OpenProject:
     lock.acquire()
     document = KnownFile(project.document)
     document.see()
-    enter_project(project, ProjectChoices())
-    return OpenProject(project, lock, ProjectState(), document, {}, {}, (), _warnings(lock))
+    choices = enter_project(project, ProjectChoices())
+    notes = _warnings(lock)
+    return OpenProject(project, lock, ProjectState(), document, {}, {}, (), notes, choices)
 
 
 def open_project(folder: Path, access: Access = Access.HOLD) -> OpenProject:
@@ -140,10 +145,13 @@ def _read(project: Project, lock: ProjectLock) -> OpenProject:
             problems[record.stack.path] = problem
             if isinstance(problem, UnreadableStackError):
                 unreadable.append(record)
+    choices: Choices = {}
     if lock.is_held:
-        enter_project(project, state.settings)
+        choices = enter_project(project, state.settings)
     notes = (*problems.values(), *_warnings(lock))
-    return OpenProject(project, lock, state, document, pixels, files, tuple(unreadable), notes)
+    return OpenProject(
+        project, lock, state, document, pixels, files, tuple(unreadable), notes, choices
+    )
 
 
 def _warnings(lock: ProjectLock) -> tuple[UserError, ...]:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import unicodedata
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 from napari_unet.projects.records import (
     IMAGES,
@@ -22,12 +21,13 @@ from napari_unet.projects.records import (
     ProjectChoices,
     ProjectState,
 )
-from napari_unet.settings import Settings, load_settings, remember
+from napari_unet.settings import Choices, Settings, hold, load_settings, remember
 from training.errors import UserError
 from training.files.atomic_files import UnwritableError, remove_leftovers, write_atomically
 from training.files.untrusted_files import is_inside, read_document
 
 DOCUMENT = "project.json"
+MOST_PROJECTS = 8  # that are remembered
 LONGEST_STEM = 80  # bytes of a file's name: its temporary name is longer, and disks allow 255
 
 
@@ -168,36 +168,37 @@ def _caseless(name: str) -> str:
     return unicodedata.normalize("NFC", name).casefold()
 
 
-def project_settings(project: Project) -> ProjectChoices:
-    """Find what is kept with a project of what a person chose last."""
-    settings = load_settings()
+def kept_choices(project: Project, choices: Choices) -> ProjectChoices:
+    """Find what is kept with a project of the choices that hold while it is open."""
+    chosen = choices.get("model", "")
     model: str | None = None
-    if settings.model and Path(settings.model).is_relative_to(project.folder):
-        model = str(Path(settings.model).relative_to(project.folder))  # the folder may be moved
-    return ProjectChoices(training=settings.training, threshold=settings.threshold, model=model)
+    if chosen and Path(chosen).is_relative_to(project.folder):
+        model = str(Path(chosen).relative_to(project.folder))  # the folder may be moved
+    return ProjectChoices(
+        training=choices.get("training"), threshold=choices.get("threshold"), model=model
+    )
 
 
-def enter_project(project: Project, kept: ProjectChoices) -> None:
-    """Take a project's choices, and make new runs in it."""
-    settings = load_settings()
-    chosen: dict[str, Any] = {
-        "project": str(project.folder),
-        "runs_folder": str(project.runs),
-        "model": "",
-    }
+def enter_project(project: Project, kept: ProjectChoices) -> Choices:
+    """Take a project's choices, and make new runs in it.
+
+    Returns
+    -------
+    Choices
+        What holds until :func:`napari_unet.settings.let_go` is given it.
+    """
+    settings, folder = load_settings(), str(project.folder)
+    model = ""
     if kept.model and is_inside(project.folder / kept.model, project.folder):
-        chosen["model"] = str(project.folder / kept.model)
-    if kept.training is not None:
-        chosen["training"] = kept.training
-    if kept.threshold is not None:
-        chosen["threshold"] = kept.threshold
-    if not settings.project:
-        chosen["runs_folder_outside"] = settings.runs_folder
-    remember(Settings(**chosen))
-
-
-def leave_project() -> None:
-    """Make new runs where they were made before."""
-    settings = load_settings()
-    outside = settings.runs_folder_outside or settings.runs_folder
-    remember(Settings(project="", runs_folder=outside, runs_folder_outside=""))
+        model = str(project.folder / kept.model)
+    choices: Choices = {
+        "project": folder,
+        "runs_folder": str(project.runs),
+        "model": model,
+        "training": settings.training if kept.training is None else kept.training,
+        "threshold": settings.threshold if kept.threshold is None else kept.threshold,
+    }
+    hold(choices)
+    others = [other for other in settings.projects if other != folder]
+    remember(Settings(projects=[folder, *others][:MOST_PROJECTS]))
+    return choices

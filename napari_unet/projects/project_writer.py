@@ -8,9 +8,10 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, Literal
 
-from napari_unet.projects.project import Project, project_settings
+from napari_unet.projects.project import Project, kept_choices
 from napari_unet.projects.project_lock import ProjectLock
 from napari_unet.projects.records import LayerRecord, ProjectState, StackReference
+from napari_unet.settings import Choices
 from napari_unet.stacks.incremental_tif import SavedStack
 from training.errors import UserError
 from training.files.known_file import ChangedFileError, KnownFile
@@ -95,6 +96,8 @@ class ProjectWriter:
         The project's document, as it was read.
     kept : tuple of LayerRecord
         Layers of the project that the window does not show: they stay in it.
+    choices : Choices, optional
+        What is kept with the project of what a person chose last.
     """
 
     def __init__(
@@ -103,8 +106,10 @@ class ProjectWriter:
         lock: ProjectLock,
         document: KnownFile,
         kept: tuple[LayerRecord, ...] = (),
+        choices: Choices | None = None,
     ) -> None:
         self._project, self._lock = project, lock
+        self._choices: Choices = {} if choices is None else choices
         self._document, self._kept = document, kept
         self._files: dict[Hashable, _OwnFile] = {}
         self._references: dict[Path, StackReference] = {}
@@ -265,7 +270,8 @@ class ProjectWriter:
         )
 
     def _write_document(self, records: tuple[LayerRecord, ...], view: dict[str, Any]) -> None:
-        state = ProjectState(layers=records, view=view, settings=project_settings(self._project))
+        choices = kept_choices(self._project, self._choices)
+        state = ProjectState(layers=records, view=view, settings=choices)
         if state == self._state:
             return
         if self._document.is_changed:

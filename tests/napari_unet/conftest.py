@@ -1,12 +1,13 @@
-"""A portable model that needs no training: membrane is where the blurred image is dark."""
+"""A portable model that needs no training, and no project that is open."""
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from napari_unet.settings import hold
 from training.model.model_card import ModelCard
 from training.model.onnx_graph import build_onnx
 from training.presets.compact import FOLD, WIDTHS
@@ -15,6 +16,13 @@ from training.stacks.scaling import Scaling
 REACH = 2
 UINT8 = Scaling("uint8", 0.0, 255.0)
 WriteModel = Callable[..., Path]
+
+
+@pytest.fixture(autouse=True)
+def no_project() -> Iterator[None]:
+    """No test finds the choices of a project that another one left open."""
+    yield
+    hold({})
 
 
 @pytest.fixture

@@ -84,7 +84,7 @@ def test_unknown_choices_and_other_types_are_refused(changes: dict[str, Any]) ->
 
 
 def test_threads_lose_nothing_of_each_other() -> None:
-    names = ("model", "project", "followed_run", "runs_folder", "runs_folder_outside")
+    names = ("model", "project", "followed_run", "runs_folder")
 
     def remember_often(name: str) -> None:
         for number in range(30):
@@ -119,3 +119,24 @@ def test_an_unusable_folder_is_reported_once_and_stops_nothing(home: Path) -> No
     settings.remember(Settings(project="/projects/a"))
     assert '"/runs/a"' in settings.settings_path().read_text()
     notification_manager.records.clear()
+
+
+def test_choices_of_a_project_hold_in_this_program_alone() -> None:
+    settings.remember(Settings(runs_folder="/runs", threshold=0.3))
+    choices: dict[str, object] = {
+        "project": "/p",
+        "runs_folder": "/p/runs",
+        "threshold": 0.4,
+    }
+    settings.hold(choices)
+    settings.remember(Settings(threshold=0.6, projects=["/p"]))
+    assert settings.load_settings().runs_folder == "/p/runs"
+    assert choices["threshold"] == 0.6
+    command = [sys.executable, "-c", "from napari_unet.settings import *; print(load_settings())"]
+    other = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "runs_folder='/runs'" in other and "threshold=0.3" in other
+    assert "project=''" in other and "projects=['/p']" in other
+    settings.let_go({})  # those of another project
+    assert settings.load_settings().project == "/p"
+    settings.let_go(choices)
+    assert settings.load_settings().runs_folder == "/runs"

@@ -15,14 +15,21 @@ from qtpy.QtCore import QEvent, QObject, QSize, Qt, QTimer, Signal
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QDockWidget, QMainWindow, QTabBar, QWidget
 
+from napari_unet.layers.colors import TRUTH_COLOR
 from napari_unet.widgets.common.connections import when_deleted
 from napari_unet.widgets.common.keyboard import ease_keyboard
+from napari_unet.widgets.common.message_line import MessageLine
 from napari_unet.widgets.common.vertical_scroll import VerticalScrollArea
 from napari_unet.widgets.common.wheel_guard import WheelGuard
 from training.runs.run_directory import RunDirectory
 
 WIDTH = 354  # pixels, at least: all alike, so that the canvas keeps its size from tab to tab
 TAB_STYLE = "QTabBar::tab {font-size: 11px; padding: 3px 4px; min-width: 0}"
+# napari's style shows no focus; whoever uses the keyboard must see where it is.
+FOCUS_STYLE = f"""
+QPushButton:focus, QCheckBox:focus, QComboBox:focus, QAbstractSpinBox:focus, QLineEdit:focus,
+QSlider:focus, QTableView:focus {{border: 1px solid {TRUTH_COLOR}}}
+"""
 _closed: set[Dock] = set()  # not to be collected by Python before they are deleted by Qt
 PLUGIN = "napari-unet-mindspore"
 
@@ -36,6 +43,8 @@ class Dock(VerticalScrollArea):
 
     Attributes
     ----------
+    message : MessageLine
+        Why something failed; each dock lays it out.
     content : QWidget
         Holds the views; scrolled up and down where the window is too low for them, which would
         be made higher than the screen otherwise.
@@ -46,8 +55,14 @@ class Dock(VerticalScrollArea):
 
     def __init__(self) -> None:
         super().__init__(QWidget())
+        self.setStyleSheet(FOCUS_STYLE)
+        self.message = MessageLine()
         self._is_in_front = self._is_hidden_from_behind = False
         self._wheel_guard = WheelGuard(self)
+
+    def report(self, error: Exception) -> None:
+        """Say why something failed, until the next try."""
+        self.message.tell_error(error)
 
     def minimumSizeHint(self) -> QSize:  # noqa: N802
         return super().minimumSizeHint().expandedTo(QSize(WIDTH, 0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from qtpy.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QMainWindow,
+    QMenu,
     QMessageBox,
     QPushButton,
     QVBoxLayout,
@@ -20,13 +22,12 @@ from qtpy.QtWidgets import (
 
 from napari_unet.projects.layer_records import add_layer, dress, restore_view
 from napari_unet.projects.opening import Access, OpenProject, create_project, open_project
-from napari_unet.projects.project import leave_project
 from napari_unet.projects.project_lock import ProjectInUseError
-from napari_unet.settings import load_settings
+from napari_unet.settings import let_go, load_settings
 from napari_unet.text import as_html
 from napari_unet.widgets.common.background import run_in_thread
 from napari_unet.widgets.common.dock import PLUGIN, Dock
-from napari_unet.widgets.common.messages import ask, confirm, report, warn
+from napari_unet.widgets.common.messages import ask, confirm
 from napari_unet.widgets.project.session import Outcome, ProjectSession
 from training.errors import UserError
 
@@ -49,6 +50,7 @@ class ProjectDock(Dock):
         self._again, self._close = QPushButton(), QPushButton("Close project")
         self._take, self._both = QPushButton(), QPushButton("Keep both")
         self._elsewhere = QPushButton("Save elsewhere…")
+        self._recent, self._recent_menu = QPushButton("Recent projects"), QMenu(self)
         self._lay_out()
         self._new.clicked.connect(self._on_new_requested)
         self._open.clicked.connect(self._on_open_requested)
@@ -57,11 +59,11 @@ class ProjectDock(Dock):
         self._take.clicked.connect(self._on_take_requested)
         self._both.clicked.connect(self._on_both_requested)
         self._elsewhere.clicked.connect(self._on_new_requested)
-        self._last = load_settings().project
         self._show_project()
 
     def new_project(self, folder: Path) -> None:
         """Make a project of what is in the viewer; the project that is open is closed."""
+        self.message.tell("")
         self._say("Making the project…")
         run_in_thread(lambda: create_project(folder), self._on_created, self._on_failed)
 
@@ -80,6 +82,8 @@ class ProjectDock(Dock):
         self._new.setToolTip("Save what is open as a project, in a new or an empty folder.")
         self._open.setToolTip("Open a project as it was left.")
         self._again.setToolTip("Open the last project as it was left.")
+        self._recent.setToolTip("Open one of the projects before it.")
+        self._recent.setMenu(self._recent_menu)
         self._close.setToolTip("Save for the last time; the layers stay open.")
         self._both.setToolTip(
             "Leave the file as the other program wrote it, and save this window's beside it."
@@ -99,7 +103,9 @@ class ProjectDock(Dock):
         for button in (self._take, self._both, self._elsewhere):
             layout.addWidget(button)
         layout.addWidget(self._again)
+        layout.addWidget(self._recent)
         layout.addWidget(self._close)
+        layout.addWidget(self.message)
         layout.addStretch(1)
 
     def showEvent(self, event: Any) -> None:  # noqa: N802
@@ -121,9 +127,7 @@ class ProjectDock(Dock):
         for button in (self._new, self._open):
             button.setEnabled(not has_project)
         self._close.setVisible(has_project)
-        last = Path(self._last or "-")
-        self._again.setVisible(not has_project and last.is_dir())
-        self._again.setText(f"Reopen '{last.name}'".replace("&", "&&"))
+        self._offer_recent([] if has_project else [*map(Path, load_settings().projects)])
         if session is not None:
             folder = session.project.folder
             self._title.setText(f"<b>{as_html(folder.name)}</b><br>{as_html(str(folder))}")
@@ -135,6 +139,17 @@ class ProjectDock(Dock):
                 "stay where they are."
             )
         self._offer(session.outcome if session is not None else None)
+
+    def _offer_recent(self, folders: list[Path]) -> None:
+        """Offer to open projects again, newest first."""
+        self._again.setVisible(bool(folders))
+        self._recent.setVisible(len(folders) > 1)
+        self._recent_menu.clear()
+        for folder in folders[1:]:
+            text = str(folder).replace("&", "&&")
+            self._recent_menu.addAction(text, partial(self.open_project, folder))
+        self._last = folders[0] if folders else Path()
+        self._again.setText(f"Reopen '{self._last.name}'".replace("&", "&&"))
 
     def _offer(self, outcome: Outcome | None) -> None:
         """Show the ways out of what keeps the project from being saved."""
@@ -164,7 +179,7 @@ class ProjectDock(Dock):
             self.open_project(Path(folder))
 
     def _on_again_requested(self) -> None:
-        self.open_project(Path(self._last))
+        self.open_project(self._last)
 
     def _on_take_requested(self) -> None:
         session = self._session
@@ -179,19 +194,19 @@ class ProjectDock(Dock):
 
     def _on_close_requested(self) -> None:
         session = self._session
-        if self._end_session():  # else another window has the project, and makes its runs there
-            run_in_thread(leave_project, lambda _: None)
-        self._last = ""
+        self._end_session()
         self._problems.hide()
         self._show_project()
         if session is not None and session.outcome.is_unsaved:
             self._say(f"<b>Closed, but not saved:</b> {as_html(session.outcome.text)}")
 
-    def _end_session(self) -> bool:
+    def _end_session(self) -> None:
         session, self._session = self._session, None
-        return session is not None and session.end()
+        if session is not None:
+            session.end()
 
     def _load(self, folder: Path, access: Access) -> None:
+        self.message.tell("")
         self._say("Reading the project…")
         run_in_thread(lambda: open_project(folder, access), self._on_loaded, self._on_load_failed)
 
@@ -211,7 +226,7 @@ class ProjectDock(Dock):
 
     def _on_failed(self, error: Exception) -> None:
         self._show_project()
-        report(error)
+        self.report(error)
 
     def _begin(self, opened: OpenProject, own: Sequence[tuple[Any, str]] = ()) -> ProjectSession:
         window: Any = _main_window(self)
@@ -226,16 +241,13 @@ class ProjectDock(Dock):
             opened, own = self._add_layers(opened)
             restore_view(self._viewer, opened.state.view)
         except Exception as error:  # reported as what it is; the project stays closed
-            if opened.lock.is_held:
-                leave_project()
+            let_go(opened.choices)
             opened.lock.release()
             self._on_failed(error)
             return
         self._begin(opened, own).save()
 
     def _show_problems(self, problems: tuple[UserError, ...]) -> None:
-        for problem in problems:
-            warn(str(problem))
         self._problems.setText("<br>".join(f"⚠ {as_html(str(problem))}" for problem in problems))
         self._problems.setVisible(bool(problems))
 

@@ -23,9 +23,9 @@ from napari_unet.projects.layer_records import (
     view_of,
 )
 from napari_unet.projects.opening import OpenProject
-from napari_unet.projects.project import enter_project, project_settings
 from napari_unet.projects.project_lock import NotHeldError
 from napari_unet.projects.project_writer import LayerSnapshot, ProjectWriter, Snapshot
+from napari_unet.settings import let_go
 from napari_unet.stacks.napari_writer import pixel_size_of
 from napari_unet.widgets.common.background import run_in_thread
 from napari_unet.widgets.common.connections import Connections, when_deleted
@@ -99,10 +99,14 @@ class ProjectSession(QObject):
         self.project = opened.project
         self.outcome = Outcome("untried")
         self._viewer, self._lock = viewer, opened.lock
-        self._writer = ProjectWriter(self.project, self._lock, opened.document, opened.unreadable)
+        self._writer = ProjectWriter(
+            self.project, self._lock, opened.document, opened.unreadable, opened.choices
+        )
         for layer, name in own:  # before the first save, which would make new files
             self._writer.adopt(layer.unique_id, name, opened.files[name])
         when_deleted(self, self._lock.release)
+        self._choices = opened.choices
+        when_deleted(self, partial(let_go, self._choices))
         self._saving = LatestWork(
             self, self._writer.save, self._on_saved, self._on_failed, shows_outdated=True
         )
@@ -126,25 +130,24 @@ class ProjectSession(QObject):
 
     def take_over(self) -> None:
         """Hold the project again; what another window saved meanwhile is kept."""
-        self._run_and_save(self._take_over)
+        self._run_and_save(self._writer.take_over)
 
     def keep_both(self) -> None:
         """Save beside files that others have changed."""
         self._run_and_save(self._writer.keep_both)
 
-    def end(self) -> bool:
-        """Save what is not saved yet, and save no more; say whether the project was held still."""
+    def end(self) -> None:
+        """Save what is not saved yet, and save no more."""
         self._timer.stop()
         self._events.clear()
         if self.is_held:
             self._save_now()
-        was_held = self.is_held
         self._lock.release()
+        let_go(self._choices)
         for watch in self._watches.values():
             watch.watch(None)
         self.setParent(None)
         self.deleteLater()
-        return was_held
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
         is_closing = event is not None and event.type() == QEvent.Type.Close
@@ -186,10 +189,6 @@ class ProjectSession(QObject):
 
     def _on_cleared(self, _: None) -> None:
         self.save()
-
-    def _take_over(self) -> None:
-        self._writer.take_over()
-        enter_project(self.project, project_settings(self.project))
 
     def _snapshot(self) -> Snapshot:
         layers = [_layer_snapshot(layer) for layer in self._viewer.layers if is_kept(layer)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from napari import Viewer
@@ -16,12 +17,13 @@ from napari_unet.settings import Settings, load_settings, remember
 from napari_unet.widgets.common.background import run_in_thread
 from napari_unet.widgets.common.dock import Dock, open_dock
 from napari_unet.widgets.common.latest_work import LatestWork
-from napari_unet.widgets.common.messages import confirm, plain_tooltip, report
+from napari_unet.widgets.common.messages import confirm, plain_tooltip
 from napari_unet.widgets.common.text_window import TextWindow
 from napari_unet.widgets.runs.device_log import DeviceLogWindow
 from napari_unet.widgets.runs.table import RunsTable
 from training.errors import UserError
 from training.files.untrusted_files import read_document
+from training.runs.run_directory import RunDirectory
 
 _REFRESH_INTERVAL = 3000  # milliseconds
 
@@ -38,8 +40,8 @@ class RunsDock(Dock):
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__()
         self._viewer = napari_viewer
-        self._folder = Path(load_settings().runs_folder)
-        self._listing = LatestWork(self, list_runs, self._on_listed, self._on_unlisted)
+        self._folder = Path()
+        self._listing = LatestWork(self, _list, self._on_listed, self._on_unlisted)
         self._table = RunsTable()
         self._folder_label = QElidingLabel()
         self._folder_label.setTextFormat(Qt.TextFormat.PlainText)
@@ -48,21 +50,15 @@ class RunsDock(Dock):
         self._choose.setToolTip("Choose the folder of the runs; new ones are made there too.")
         self._timer = QTimer(self)
         self._timer.setInterval(_REFRESH_INTERVAL)
+        self._is_listed = True
         self._lay_out()
         self._connect()
-        self.set_folder(self._folder)
+        self.refresh()
         self._timer.start()
 
-    def set_folder(self, folder: Path) -> None:
-        """Show the runs of a folder."""
-        self._folder = folder
-        self._folder_label.setText(str(folder))
-        self._folder_label.setToolTip(plain_tooltip(str(folder)))
-        self.refresh()
-
     def refresh(self) -> None:
-        """Look at the folder again."""
-        self._listing.request(self._folder)
+        """Look again at the folder that new runs are made in: a project has its own."""
+        self._listing.request(None)
 
     def _lay_out(self) -> None:
         row = QHBoxLayout()
@@ -72,6 +68,7 @@ class RunsDock(Dock):
         layout.setContentsMargins(4, 4, 4, 4)
         layout.addLayout(row)
         layout.addWidget(self._table, 1)
+        layout.addWidget(self.message)
 
     def _connect(self) -> None:
         self._timer.timeout.connect(self._on_interval)
@@ -88,18 +85,28 @@ class RunsDock(Dock):
         if not self._listing.is_busy:
             self.refresh()
 
-    def _on_listed(self, runs: list[RunSummary]) -> None:
+    def _on_listed(self, listed: tuple[Path, list[RunSummary]]) -> None:
+        folder, runs = listed
+        if folder != self._folder:
+            self._folder = folder
+            self._folder_label.setText(str(folder))
+            self._folder_label.setToolTip(plain_tooltip(str(folder)))
+        if not self._is_listed:
+            self._is_listed = True
+            self.message.tell("")
         self._table.show_runs(runs)
 
     def _on_unlisted(self, error: Exception) -> None:
-        self._timer.stop()
-        report(error)
+        """Say so once; the disk may come back."""
+        if self._is_listed:
+            self._is_listed = False
+            self.report(error)
 
     def _on_folder_requested(self) -> None:
         folder = QFileDialog.getExistingDirectory(self, "Folder of the runs", str(self._folder))
         if folder:
             remember(Settings(runs_folder=folder))
-            self.set_folder(Path(folder))
+            self.refresh()
 
     def _on_curves_requested(self, summary: RunSummary) -> None:
         open_dock(self._viewer, "Train").follow(summary.run)
@@ -117,14 +124,16 @@ class RunsDock(Dock):
         try:
             text = read_document(summary.run.config)
         except (OSError, ValueError) as error:
-            report(UserError(f"{summary.run.config} can't be read: {error}."))
+            self.report(UserError(f"{summary.run.config} can't be read: {error}."))
             return
         TextWindow(f"Configuration of {summary.run.name}", text, self).show()
 
     def _on_renamed(self, summary: RunSummary, title: str) -> None:
-        run_in_thread(lambda: write_title(summary.run, title), self._on_written)
+        self.message.tell("")
+        work = partial(write_title, summary.run, title)
+        run_in_thread(work, self._on_changed, self.report)
 
-    def _on_written(self, _: None) -> None:
+    def _on_changed(self, _: None) -> None:
         self.refresh()
 
     def _on_deletion_requested(self, summary: RunSummary) -> None:
@@ -135,5 +144,14 @@ class RunsDock(Dock):
             f"{run.path} is deleted, with its model, its curves and its log.",
             "Delete",
         ):
-            launcher = launcher_for(run)
-            run_in_thread(lambda: launcher.cancel(run, delete=True), lambda _: self.refresh())
+            self.message.tell("")
+            run_in_thread(lambda: _delete(run), self._on_changed, self.report)
+
+
+def _list(_: None) -> tuple[Path, list[RunSummary]]:
+    folder = Path(load_settings().runs_folder)
+    return folder, list_runs(folder)
+
+
+def _delete(run: RunDirectory) -> None:
+    launcher_for(run).cancel(run, delete=True)

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from napari import Viewer
 from napari.layers import Layer
-from napari.utils.notifications import notification_manager
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import QEvent, QPoint, QPointF, Qt, QTimer
 from qtpy.QtGui import QMouseEvent, QTextDocumentFragment
@@ -108,7 +107,7 @@ def shown() -> Callable[[QLabel], str]:
 def fail_once(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any, str], Callable[[], bool]]:
     """``fail_once(owner, name)`` lets the next call of a function fail.
 
-    It gives a function that says whether the failure was reported.
+    It gives a function that says whether a window tells the failure.
     """
 
     def break_next_call(owner: Any, name: str) -> Callable[[], bool]:
@@ -120,12 +119,14 @@ def fail_once(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any, str], Callable[
             return function(*arguments, **options)
 
         monkeypatch.setattr(owner, name, fail_or_call)
-        earlier = len(notification_manager.records)
-        return lambda: any(
-            FAILURE in record.message for record in notification_manager.records[earlier:]
-        )
+        return lambda: any(FAILURE in label.text() for label in labels())
 
     return break_next_call
+
+
+def labels() -> list[QLabel]:
+    """All labels of all windows."""
+    return [widget for widget in QApplication.allWidgets() if isinstance(widget, QLabel)]
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from napari_unet.layers.plugin_layers import (
     add_sparse_labels,
     corrected_slices,
 )
-from napari_unet.settings import load_settings
+from napari_unet.settings import Settings, load_settings, remember
 from napari_unet.widgets.project import session as session_module
 from napari_unet.widgets.project.dock import ProjectDock
 
@@ -134,11 +134,9 @@ def test_an_error_of_ours_is_not_called_a_damaged_project(
         raise RuntimeError("a mistake of ours")
 
     monkeypatch.setattr("napari_unet.widgets.project.dock.restore_view", fail)
-    reported: list[Exception] = []
-    monkeypatch.setattr("napari_unet.widgets.project.dock.report", reported.append)
+    monkeypatch.setattr("napari_unet.widgets.common.message_line.report", lambda _: None)
     dock.open_project(tmp_path / "mine")
-    qtbot.waitUntil(lambda: bool(reported))
-    assert [str(error) for error in reported] == ["a mistake of ours"]
+    qtbot.waitUntil(lambda: "a mistake of ours" in text(dock))
     qtbot.waitUntil(lambda: not load_settings().project)
 
 
@@ -464,7 +462,8 @@ def test_strokes_survive_a_killed_window(
     os.kill(child.pid, signal.SIGKILL)
     child.wait()
     log.close()
-    assert load_settings().project == str(folder)
+    assert load_settings().projects == [str(folder)]
+    assert load_settings().runs_folder != str(folder / "runs")  # it is not open here
 
     viewer = make_napari_viewer(show=True)
     dock = open_dock(viewer)
@@ -473,3 +472,25 @@ def test_strokes_survive_a_killed_window(
     strokes = viewer.layers["strokes"].data
     assert strokes[2, 30, 30] == strokes[2, 30, 50] == 1 and strokes[4, 20, 20] == 2
     assert viewer.layers["stack"].data.shape == strokes.shape
+
+
+def test_recent_projects_are_offered_newest_first_and_keep_their_settings(
+    viewer: Viewer, tmp_path: Path, open_dock: OpenDock, button: Button, qtbot: QtBot
+) -> None:
+    remember(Settings(training={"preset": "compact", "epochs": 5}, runs_folder="/runs"))
+    dock = open_dock(viewer)
+    for name, epochs in (("first", 60), ("second", 70)):
+        dock.new_project(tmp_path / name)
+        qtbot.waitUntil(lambda: "Saved at" in text(dock))
+        remember(Settings(training={"preset": "compact", "epochs": epochs}))
+        button(dock, "Close project").click()
+        qtbot.waitUntil(lambda: not load_settings().project)
+        assert (load_settings().training["epochs"], load_settings().runs_folder) == (5, "/runs")
+    assert button(dock, "Reopen 'second'").isVisibleTo(dock)
+    [first] = button(dock, "Recent projects").menu().actions()
+    assert first.text() == str(tmp_path / "first")
+    viewer.layers.clear()
+    first.trigger()
+    qtbot.waitUntil(lambda: "Saved at" in text(dock))
+    assert load_settings().training["epochs"] == 60
+    assert load_settings().runs_folder == str(tmp_path / "first/runs")

@@ -19,7 +19,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_unet.settings import Settings, remember
+from napari_unet.settings import Settings, hold, let_go, remember
 from napari_unet.widgets.common.text_window import TextWindow
 from napari_unet.widgets.runs import device_log
 from napari_unet.widgets.runs import dock as runs_dock
@@ -136,8 +136,25 @@ def test_after_a_failed_listing_the_next_one_is_shown(
     dock = RunsDock(make_napari_viewer())
     qtbot.addWidget(dock)
     qtbot.waitUntil(is_reported)
-    dock.refresh()
     table = dock.findChild(QTableView)
+    qtbot.waitUntil(lambda: table.model().rowCount() == 1, timeout=PATIENCE)
+    qtbot.waitUntil(lambda: not is_reported(), timeout=PATIENCE)
+
+
+def test_what_failed_is_said_in_the_dock_until_the_next_try(
+    dock: RunsDock, run: RunDirectory, button: Button
+) -> None:
+    run.config.unlink()
+    button(dock, "Configuration").click()
+    assert f"{run.config} can't be read" in text(dock)
+
+
+def test_a_project_has_its_own_runs(dock: RunsDock, tmp_path: Path, qtbot: QtBot) -> None:
+    table = dock.findChild(QTableView)
+    choices = {"runs_folder": str(tmp_path / "project/runs")}
+    hold(choices)
+    qtbot.waitUntil(lambda: table.model().rowCount() == 0, timeout=PATIENCE)
+    let_go(choices)
     qtbot.waitUntil(lambda: table.model().rowCount() == 1, timeout=PATIENCE)
 
 
