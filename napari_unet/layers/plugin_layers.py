@@ -13,8 +13,10 @@ from napari_unet.layers.colormaps import error_colormap, mask_colormap, sparse_c
 from napari_unet.layers.colors import PREDICTION_COLOR
 from training.errors import UserError
 from training.label_convention import LabelConvention
+from training.stacks.even_slices import pick_evenly
 from training.stacks.label_census import MEANING_SLICES, read_labelled
 from training.stacks.label_meaning import MASK_READING, LabelMeaning, LabelReading
+from training.stacks.sparse_labels import INSIDE, MEMBRANE, UNKNOWN
 from training.stacks.stack_axes import as_stack
 
 if TYPE_CHECKING:
@@ -128,6 +130,30 @@ def is_sparse_layer(layer: Layer) -> bool:
     return bool(layer.metadata.get(CONVENTION_KEY) == LabelConvention.SPARSE)
 
 
+def can_be_strokes(layer: Layer) -> bool:
+    """Return whether a layer holds sparse labels, or can: labels that only this viewer has.
+
+    Of those, some pixels are looked at: strokes have no other values than 0, 1 and 2.
+    """
+    if not isinstance(layer, Labels) or layer.multiscale or layer.ndim not in (2, 3):
+        return False
+    if is_sparse_layer(layer):
+        return True
+    is_new = layer.source.path is None and not {ROLE_KEY, CONVENTION_KEY} & layer.metadata.keys()
+    return is_new and set(_some_values(layer)) <= {UNKNOWN, MEMBRANE, INSIDE}
+
+
+def looks_empty(layer: Layer) -> bool:
+    """Return whether nothing is painted on a layer of labels, by some of its pixels."""
+    return not _some_values(layer).any()
+
+
+def make_sparse(labels: Labels, over: Layer) -> None:
+    """Take a person's own layer of labels for strokes over an image."""
+    labels.metadata.update({CONVENTION_KEY: LabelConvention.SPARSE, IMAGE_KEY: over.name})
+    labels.colormap = sparse_colormap()
+
+
 def corrected_slices(layer: Layer) -> list[int]:
     """List the slices of a mask or of labels that a person corrected throughout."""
     return sorted(layer.metadata.get(CORRECTED_KEY, []))
@@ -162,6 +188,14 @@ def reading_of(truth: Layer) -> LabelReading:
         return LabelMeaning.of([*labelled.values()], truth.name)
     except UserError:
         return MASK_READING
+
+
+def _some_values(labels: Layer) -> NDArray[Any]:
+    """List the values in some pixels of a few slices, (N,) sorted."""
+    stack = as_stack(labels.data)
+    picked = pick_evenly(range(len(stack)), 5)
+    values: NDArray[Any] = np.unique([np.asarray(stack[index])[::4, ::4] for index in picked])
+    return values
 
 
 def image_under(viewer: Viewer, layer: Layer) -> Image | None:
@@ -289,18 +323,32 @@ def is_tissue(layer: Layer) -> bool:
 
 def why_not_tissue(viewer: Viewer) -> str:
     """Say what a viewer without an image to work on lacks, in a sentence."""
-    images = [layer for layer in viewer.layers if isinstance(layer, Image) and role(layer) is None]
-    for layer in images:
+    return unusable_image(viewer) or "Open an image stack first."
+
+
+def unusable_image(viewer: Viewer) -> str:
+    """Say why an image of a viewer can't be worked on; empty where all can."""
+    images = (layer for layer in viewer.layers if isinstance(layer, Image) and role(layer) is None)
+    return _first_obstacle(images)
+
+
+def unusable_labels(viewer: Viewer) -> str:
+    """Say why a layer of labels of a viewer can't be worked on; empty where all can."""
+    return _first_obstacle(layer for layer in viewer.layers if isinstance(layer, Labels))
+
+
+def _first_obstacle(layers: Iterable[Layer]) -> str:
+    for layer in layers:
         if layer.multiscale:
-            return f"'{layer.name}' has several resolutions: open its full resolution as one image."
-        if layer.rgb:
+            return f"'{layer.name}' has several resolutions: open its full resolution as one layer."
+        if isinstance(layer, Image) and layer.rgb:
             return f"'{layer.name}' is a colour image: split its channels, or convert it to grey."
         if layer.ndim > 3:
             return (
                 f"'{layer.name}' has {layer.ndim} dimensions: open one stack (Z, Y, X) of it, "
                 "without channels or time."
             )
-    return "Open an image stack first."
+    return ""
 
 
 def is_mask(layer: Layer) -> bool:

@@ -39,7 +39,7 @@ def list_models() -> ModelList:
 
 
 def model_title(summary: RunSummary) -> str:
-    """A run's model in a line: when it was started, its title, and its best Dice if known."""
+    """A run's model in a line: when it was started, its best Dice if known, and its title."""
     dice = summary.best_dice
-    figure = f" · Dice {dice:.3f}" if dice is not None else ""
-    return f"{summary.moment} {line(summary.title)}{figure}"
+    figure = f"Dice {dice:.3f} · " if dice is not None else ""
+    return f"{summary.moment} · {figure}{line(summary.title)}"

@@ -47,6 +47,12 @@ class Preview:
     shape: tuple[int, ...]
     problems: tuple[UserError, ...]
 
+    @property
+    def labelled(self) -> int:
+        """About how many slices have labels: not all of them are looked at."""
+        meaning = self.meanings[self.convention]
+        return round(len(meaning.labelled) / meaning.length * self.shape[0])
+
 
 def preview(data: TrainingData, convention: LabelConvention | None = None) -> Preview:
     """Look at some slices of a pair, enough to show it and to find most problems.

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pint
 
-from napari_unet.layers.plugin_layers import CONVENTION_KEY, CORRECTED_KEY, MASK, ROLE_KEY
+from napari_unet.layers.plugin_layers import CONVENTION_KEY, CORRECTED_KEY, MASK, NEURONS, ROLE_KEY
 from training.errors import UserError
 from training.label_convention import LabelConvention
 from training.masks.mask_files import (
@@ -125,7 +125,8 @@ def _write_labels(
             f"'{attributes.get('name', path)}' has negative labels.", "Give them other values."
         )
     metadata = attributes.get("metadata", {})
-    if largest <= 1 or metadata.get(ROLE_KEY) == MASK:  # whatever label a stroke had
+    role = metadata.get(ROLE_KEY)
+    if role == MASK or (largest <= 1 and role != NEURONS):  # a mask, whatever label a stroke had
         size = pixel_size_of(attributes)
         corrected = metadata.get(CORRECTED_KEY, [])
         note = LabelNote(convention, tuple(corrected)).line() if corrected else ""

@@ -52,6 +52,8 @@ PRESET = Preset(
     make_sampler=make_sampler,
     build_graph=build_graph,
     checkpoint_name="unet_compact",
+    cpu_seconds=0.015,  # 72 s for 4608 crops
+    crop=CROP,
     # From benchmarks: time to quality on fold 1 of ISBI, two cores.
     defaults={
         "epochs": 12,

@@ -65,6 +65,7 @@ PRESET = Preset(
     make_sampler=make_sampler,
     build_graph=build_graph,
     checkpoint_name="unet_medical",
+    cpu_seconds=8.0,
     learn_on_recipe={"lr": 3e-5},
     slice_length=OUTPUT_LENGTH,
     measures_displacement=False,

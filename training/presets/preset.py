@@ -45,6 +45,10 @@ class Preset:
         Options that do best where few pixels are labelled.
     learn_on_recipe : mapping
         Options for a run that begins from a trained model, which must not forget what it knows.
+    cpu_seconds : float
+        What a training on two cores of a CPU takes for a sample, to estimate it by.
+    crop : int or None
+        A sample is a crop of this many pixels a side; None: a whole slice.
     slice_length : int or None
         A slice is resized to this many pixels a side; None: it keeps its size.
     measures_displacement : bool
@@ -64,6 +68,8 @@ class Preset:
     defaults: Mapping[str, Any] = field(default_factory=dict)
     sparse_recipe: Mapping[str, Any] = field(default_factory=dict)
     learn_on_recipe: Mapping[str, Any] = field(default_factory=dict)
+    cpu_seconds: float = 0.0
+    crop: int | None = None
     slice_length: int | None = None
     measures_displacement: bool = True
     has_half_precision: bool = False

@@ -6,25 +6,31 @@ from typing import Any
 
 import numpy as np
 from napari import Viewer
-from napari.layers import Labels, Layer
+from napari.layers import Layer
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QPushButton, QVBoxLayout
 
 from napari_unet.labelling.label_counts import LabelCounts
 from napari_unet.layers.colors import INSIDE_COLOR, TRUTH_COLOR
 from napari_unet.layers.plugin_layers import (
     add_sparse_labels,
+    can_be_strokes,
     is_sparse_layer,
     is_tissue,
+    looks_empty,
+    make_sparse,
+    why_not_tissue,
 )
 from napari_unet.layers.slices import show_slice
+from napari_unet.text import as_html
 from napari_unet.widgets.annotate.table import LabelledTable
 from napari_unet.widgets.common.brush_buttons import Brush, BrushButtons
 from napari_unet.widgets.common.brush_hand import BrushHand
+from napari_unet.widgets.common.connections import Connections
 from napari_unet.widgets.common.dock import Dock, open_dock
 from napari_unet.widgets.common.edit_watch import EditWatch
 from napari_unet.widgets.common.latest_work import LatestWork
 from napari_unet.widgets.common.layer_choice import LayerChoice
-from napari_unet.widgets.common.messages import report
 from napari_unet.widgets.saving.save_layers import LABELS_FORMS, ask_and_save
 from training.stacks.sparse_labels import INSIDE, MEMBRANE
 
@@ -55,7 +61,9 @@ class AnnotateDock(Dock):
             self, _count, self._on_counted, self._on_uncounted, merge=_merge, shows_outdated=True
         )
         self._image = LayerChoice(self._viewer, is_tissue)
-        self._labels = LayerChoice(self._viewer, self._fits, prefers=self._is_active)
+        self._labels = LayerChoice(
+            self._viewer, self._fits, prefers=self._rank, nothing="No labels yet"
+        )
         self._new = QPushButton("New")
         self._brushes = BrushButtons(BRUSHES)
         self._hand = BrushHand(self._viewer, self._brushes)
@@ -82,6 +90,7 @@ class AnnotateDock(Dock):
         form.addRow("Labels", choice)
         for text in (self._summary, self._advice):
             text.setWordWrap(True)
+        self._summary.setTextFormat(Qt.TextFormat.RichText)
         ends = QHBoxLayout()
         ends.addWidget(self._save)
         ends.addWidget(self._train)
@@ -92,9 +101,15 @@ class AnnotateDock(Dock):
         layout.addWidget(self._table, 1)
         layout.addWidget(self._advice)
         layout.addLayout(ends)
+        layout.addWidget(self.message)
 
     def _connect(self) -> None:
         self._image.layer_changed.connect(self._on_image_changed)
+        events, watched = self._viewer.layers.events, Connections(self)
+        for event in (events.inserted, events.removed):
+            watched.add(event, self._on_layers_changed)
+        # napari makes a new layer the active one after it was added
+        watched.add(self._viewer.layers.selection.events.active, self._labels.refresh)
         self._labels.layer_changed.connect(self._on_labels_changed)
         self._new.clicked.connect(self._on_new_requested)
         self._watch.edited.connect(self._on_edited)
@@ -104,15 +119,23 @@ class AnnotateDock(Dock):
 
     def _fits(self, layer: Layer) -> bool:
         image = self._image.layer
-        is_ours = isinstance(layer, Labels) and is_sparse_layer(layer)
-        return is_ours and image is not None and layer.data.shape == image.data.shape
+        is_alike = image is not None and layer.data.shape == image.data.shape
+        return is_alike and can_be_strokes(layer)
 
-    def _is_active(self, layer: Layer) -> bool:
-        return bool(layer == self._viewer.layers.selection.active)
+    def _rank(self, layer: Layer) -> int:
+        """The active layer first; one that a person made with napari's button only while empty."""
+        is_active = layer == self._viewer.layers.selection.active
+        if is_sparse_layer(layer):
+            return 2 if is_active else 1
+        return 2 if is_active and looks_empty(layer) else 0
 
     def _on_image_changed(self) -> None:
         self._labels.refresh()
         self._on_labels_changed()
+
+    def _on_layers_changed(self, event: object) -> None:
+        if self._image.layer is None:
+            self._show_counts()  # why there is no image may be another reason now
 
     def _on_new_requested(self) -> None:
         image = self._image.layer
@@ -126,6 +149,9 @@ class AnnotateDock(Dock):
 
     def _on_labels_changed(self) -> None:
         layer: Any = self._labels.layer
+        image = self._image.layer
+        if layer is not None and image is not None and not is_sparse_layer(layer):
+            make_sparse(layer, image)
         self._hand.hold(layer)
         self._counts = None if layer is None else LabelCounts(layer.data)
         self._watch.watch(layer)
@@ -144,17 +170,18 @@ class AnnotateDock(Dock):
         self._counting.request((self._counts, slices))
 
     def _on_counted(self, _: None) -> None:
+        self.message.tell("")
         self._show_counts()
 
     def _on_uncounted(self, error: Exception) -> None:
         self._counts = None  # the next edit has all slices counted
-        report(error)
+        self.report(error)
 
     def _show_counts(self) -> None:
         counts = self._counts
         self._table.show_counts(counts)
         if counts is not None:
-            self._summary.setText(counts.summary())
+            self._summary.setText(as_html(counts.summary()))
             advice = counts.advice()
             self._advice.setText(f"⚠ {advice}" if advice else "✓ Enough to train on.")
             return
@@ -163,7 +190,7 @@ class AnnotateDock(Dock):
             "Make a layer of labels with <b>New</b>, then paint some membranes and some insides. "
             "What is not painted counts as unknown."
             if has_image
-            else "Open an image stack first."
+            else as_html(why_not_tissue(self._viewer))
         )
         self._advice.setText("")
 
@@ -173,7 +200,9 @@ class AnnotateDock(Dock):
 
     def _on_save_requested(self) -> None:
         if self._labels.layer is not None:
-            ask_and_save(self, self._viewer, self._labels.layer, LABELS_FORMS)
+            self.message.tell("")
+            layer = self._labels.layer
+            ask_and_save(self, self._viewer, layer, LABELS_FORMS, self.report)
 
     def _on_train_requested(self) -> None:
         image: Any = self._image.layer

@@ -41,6 +41,7 @@ from napari_unet.widgets.correct.region_tour import RegionTour
 from napari_unet.widgets.correct.speck_removal import SpeckRemoval
 from napari_unet.widgets.correct.specks_view import SpecksView
 from napari_unet.widgets.correct.tools import CorrectTools
+from training.errors import UserError
 
 
 class CorrectDock(Dock):
@@ -86,6 +87,7 @@ class CorrectDock(Dock):
         ):
             layout.addWidget(_box(title, view))
         layout.addStretch(1)
+        layout.addWidget(self.message)
 
     def _connect(self) -> None:
         self._mask.layer_changed.connect(self._on_mask_changed)
@@ -93,6 +95,8 @@ class CorrectDock(Dock):
         self._corrected.slice_requested.connect(self._show_slice)
         self._corrected.truth_requested.connect(self._on_truth_requested)
         self._learn_view.learn_requested.connect(self._on_learn_requested)
+        self._specks.failed.connect(self.report)
+        self._tour.failed.connect(self.report)
         self.front_changed.connect(self._on_front_changed)
         self.closed.connect(partial(self._on_front_changed, False))
         events = Connections(self)
@@ -103,6 +107,7 @@ class CorrectDock(Dock):
     def _on_mask_changed(self) -> None:
         layer: Any = self._mask.layer
         self._events.clear()
+        self.message.tell("")
         self._edited = set()
         self._tools.hold(layer)
         self._specks.watch(layer)
@@ -115,6 +120,8 @@ class CorrectDock(Dock):
     def _on_layers_changed(self, event: Any = None) -> None:
         """The image and the probability of the mask may have come or gone."""
         layer: Any = self._mask.layer
+        if layer is None:
+            self._tools.show_missing()
         image = image_under(self._viewer, layer) if layer is not None else None
         probability = probability_of(self._viewer, layer) if layer is not None else None
         self._tools.follow(image, probability)
@@ -189,7 +196,8 @@ class CorrectDock(Dock):
             return
         image, labels = image_under(self._viewer, mask), self._ground_truth()
         if image is None:
-            inform(f"The image that '{mask.name}' is of is not open: open it first.")
+            problem = f"The image that '{mask.name}' is of is not open."
+            self._learn_view.show_failure(UserError(problem, "Open it first."))
         elif labels is not None:
             self._learning.start(image, labels)
 

@@ -6,7 +6,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
-from napari_unet.widgets.common.messages import plain_label
+from napari_unet.widgets.common.message_line import MessageLine
 
 
 class LearnOnView(QWidget):
@@ -28,8 +28,7 @@ class LearnOnView(QWidget):
             "Predict all slices with the new model, into the same layers; corrected slices stay."
         )
         self._use.hide()
-        self._text = plain_label()
-        self._text.setWordWrap(True)
+        self._text = MessageLine()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._begin)
@@ -44,9 +43,14 @@ class LearnOnView(QWidget):
 
     def show_state(self, text: str, *, can_begin: bool) -> None:
         """Show in a sentence where things stand, and whether to learn on can be asked for."""
-        self._text.setText(text)
+        self._text.tell(text)
         self._begin.setEnabled(can_begin)
         self._use.hide()
+
+    def show_failure(self, error: Exception) -> None:
+        """Say why nothing was learned; it can be tried again."""
+        self.show_state("", can_begin=True)
+        self._text.tell_error(error)
 
     def offer_model(self, is_in_use: bool) -> None:
         """Offer to predict with the new model, which is in use already or is not better."""

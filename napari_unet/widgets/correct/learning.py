@@ -14,11 +14,12 @@ from napari_unet.runs.learning_on import (
     use,
     use_if_better,
 )
+from napari_unet.runs.model_list import model_title
+from napari_unet.runs.run_list import summarize
 from napari_unet.runs.run_progress import RunProgress, failure
 from napari_unet.runs.training_sources import LayerData, LayerStack
 from napari_unet.widgets.common.background import run_in_thread
 from napari_unet.widgets.common.dock import open_dock
-from napari_unet.widgets.common.messages import report
 from napari_unet.widgets.correct.learn_on_view import LearnOnView
 from napari_unet.widgets.train.run_watcher import RunWatcher
 from training.runs.run_directory import RunDirectory
@@ -55,12 +56,12 @@ class Learning(QObject):
     def _look_for_model(self) -> None:
         """Trainings may have made models since the dock was last seen."""
         if self._run is None:
-            run_in_thread(current_model, self._on_model_found)
+            run_in_thread(_describe_model, self._on_model_found, self._view.show_failure)
 
-    def _on_model_found(self, run: RunDirectory | None) -> None:
+    def _on_model_found(self, description: str) -> None:
         if self._run is None:
-            text = "Train a model first." if run is None else f"From {run.name}."
-            self._view.show_state(text, can_begin=run is not None)
+            text = f"From {description}." if description else "Train a model first."
+            self._view.show_state(text, can_begin=bool(description))
 
     def _on_started(self, run: RunDirectory) -> None:
         self._run = run
@@ -69,25 +70,30 @@ class Learning(QObject):
         open_dock(self._viewer, "Train").follow(run)
 
     def _on_refused(self, error: Exception) -> None:
-        self._view.show_state("Nothing was started.", can_begin=True)
-        report(error)
+        self._view.show_failure(error)
 
     def _on_ended(self, progress: RunProgress) -> None:
         run = self._run
         if run is None:
             return
         if progress.status not in ("finished", "stopped"):
-            self._view.show_state(str(failure(run, progress.state)), can_begin=True)
+            self._view.show_failure(failure(run, progress.state))
             return
         self._view.show_state(comparison_text(progress.state), can_begin=True)
-        run_in_thread(lambda: use_if_better(run), self._view.offer_model)
+        run_in_thread(lambda: use_if_better(run), self._view.offer_model, self._view.show_failure)
 
     def _on_use_requested(self) -> None:
         run = self._run
         if run is not None:
-            run_in_thread(lambda: use(run), self._on_used)
+            run_in_thread(lambda: use(run), self._on_used, self._view.show_failure)
 
     def _on_used(self, run: RunDirectory) -> None:
         self._view.withdraw_model()
         image = self._image if self._image in self._viewer.layers else None
         open_dock(self._viewer, "Predict").predict_all(run.path, image)
+
+
+def _describe_model() -> str:
+    """The model in use, as Predict names it; empty where there is none."""
+    run = current_model()
+    return "" if run is None else model_title(summarize(run))

@@ -7,14 +7,13 @@ from typing import Any
 import numpy as np
 from napari import Viewer
 from napari.layers import Image, Shapes
-from qtpy.QtCore import QObject
+from qtpy.QtCore import QObject, Signal
 
 from napari_unet.labelling.uncertainty import Region, SliceUncertainty, rank_uncertainty
 from napari_unet.layers.plugin_layers import outline_region
 from napari_unet.layers.slices import pixels_in_world, show_slice, slider_in_pixels
 from napari_unet.widgets.common.connections import Connections
 from napari_unet.widgets.common.latest_work import LatestWork
-from napari_unet.widgets.common.messages import report
 from napari_unet.widgets.correct.next_region_view import NextRegionView
 from training.stacks.stack_axes import as_stack
 
@@ -34,6 +33,8 @@ class RegionTour(QObject):
     view : NextRegionView
         Asks for regions and slices, and shows which they are.
     """
+
+    failed = Signal(Exception)
 
     def __init__(self, viewer: Viewer, view: NextRegionView) -> None:
         super().__init__(view)
@@ -86,7 +87,7 @@ class RegionTour(QObject):
 
     def _on_failed(self, error: Exception) -> None:
         self._view.show_place("")
-        report(error)
+        self.failed.emit(error)
 
     def _show(self, region: Region) -> None:
         layer: Any = self._probability

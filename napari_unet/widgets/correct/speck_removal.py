@@ -9,14 +9,13 @@ import numpy as np
 from napari import Viewer
 from napari.layers import Labels
 from numpy.typing import NDArray
-from qtpy.QtCore import QObject
+from qtpy.QtCore import QObject, Signal
 
 from napari_unet.labelling.correction import find_specks, find_specks_of_stack
 from napari_unet.layers.slices import displayed_slice
 from napari_unet.widgets.common.background import run_in_thread
 from napari_unet.widgets.common.edit_watch import EditWatch
 from napari_unet.widgets.common.latest_work import LatestWork
-from napari_unet.widgets.common.messages import report
 from napari_unet.widgets.correct.canvas_tools import set_labels
 from napari_unet.widgets.correct.specks_view import SpecksView
 from training.stacks.stack_axes import as_stack
@@ -36,11 +35,13 @@ class SpeckRemoval(QObject):
         Has the size, and shows the count.
     """
 
+    failed = Signal(Exception)
+
     def __init__(self, viewer: Viewer, view: SpecksView) -> None:
         super().__init__(view)
         self._viewer, self._view = viewer, view
         self._layer: Labels | None = None
-        self._counting = LatestWork(self, _count, view.show_count)
+        self._counting = LatestWork(self, _count, view.show_count, self.failed.emit)
         self._watch = EditWatch(viewer, PREVIEW_DELAY, self)
         self._watch.edited.connect(self._preview)
         view.size_changed.connect(self._preview)
@@ -92,7 +93,7 @@ class SpeckRemoval(QObject):
 
     def _on_failed(self, error: Exception) -> None:
         self._view.show_removing(False)
-        report(error)
+        self.failed.emit(error)
 
 
 def _count(request: tuple[NDArray[Any], int]) -> int:

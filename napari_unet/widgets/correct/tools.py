@@ -16,6 +16,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_unet.layers.colors import PREDICTION_COLOR
+from napari_unet.layers.plugin_layers import unusable_labels
 from napari_unet.widgets.common.brush_buttons import Brush, BrushButtons
 from napari_unet.widgets.common.brush_hand import BrushHand
 from napari_unet.widgets.common.connections import Connections
@@ -59,11 +60,16 @@ class CorrectTools(QWidget):
         self._hand.hold(mask)
         for widget in (self._snaps, self._close, self._width):
             widget.setEnabled(mask is not None)
-        self._hint.setText("" if mask is not None else "Predict a mask first, or open one.")
+        self.show_missing()
         if mask is not None:
             self._events.bind_key(mask, "g", self._on_gap_key)
             for brush in BRUSHES:
                 self._events.bind_key(mask, brush.key, self._brush_key(brush))
+
+    def show_missing(self) -> None:
+        """Say why there is no mask, or nothing where there is one."""
+        missing = unusable_labels(self._viewer) or "Predict a mask first, or open one."
+        self._hint.setText("" if self._mask is not None else missing)
 
     def follow(self, image: Image | None, probability: Image | None) -> None:
         """Follow the darkness of this image, and agree with this probability."""

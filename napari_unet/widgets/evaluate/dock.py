@@ -9,7 +9,6 @@ from typing import Any
 
 from napari import Viewer
 from napari.layers import Labels, Layer
-from napari.utils.notifications import show_info
 from qtpy.QtWidgets import QApplication, QFormLayout, QLabel, QVBoxLayout
 
 from napari_unet.evaluation.comparison import counted_note
@@ -94,6 +93,7 @@ class EvaluateDock(Dock):
         layout.addWidget(self._plot)
         layout.addWidget(self._table, stretch=1)
         layout.addWidget(self._buttons)
+        layout.addWidget(self.message)
 
     def _connect(self) -> None:
         self._mask.layer_changed.connect(self._on_layers_changed)
@@ -102,6 +102,8 @@ class EvaluateDock(Dock):
         self._plot.slice_requested.connect(self._show_slice)
         self._live.restarted.connect(self._on_restarted)
         self._live.figures_changed.connect(self._on_figures_changed)
+        self._live.failed.connect(self.report)
+        self._unpredicted.failed.connect(self.report)
         buttons = self._buttons
         buttons.worst_requested.connect(self._on_worst_requested)
         buttons.next_worst_requested.connect(self._on_next_worst_requested)
@@ -112,6 +114,8 @@ class EvaluateDock(Dock):
         viewer_events = Connections(self)
         viewer_events.add(self._viewer.dims.events.current_step, self._on_slider_moved)
         viewer_events.add(self._viewer.events.theme, self._on_theme_changed)
+        for event in (self._viewer.layers.events.inserted, self._viewer.layers.events.removed):
+            viewer_events.add(event, self._on_layer_came_or_went)
         for key, callback in (
             ("w", self._on_worst_requested),
             ("Shift-W", self._on_next_worst_requested),
@@ -142,6 +146,10 @@ class EvaluateDock(Dock):
         if self._compared == compared == (self._mask.layer, self._truth.layer):
             self._live.watch(*compared)
 
+    def _on_layer_came_or_went(self, _: object) -> None:
+        if self._live.comparison is None:  # why not may be another reason now
+            self._live.watch(self._mask.layer, self._truth.layer)
+
     def _on_restarted(self) -> None:
         comparison = self._live.comparison
         self._table.set_comparison(comparison)
@@ -155,6 +163,7 @@ class EvaluateDock(Dock):
 
     def _on_figures_changed(self, first: int, last: int) -> None:
         comparison = self._live.comparison
+        self.message.tell("")
         if comparison is None:
             return
         if comparison.mean():
@@ -218,7 +227,7 @@ class EvaluateDock(Dock):
         if self._live.comparison is not None:
             clipboard: Any = QApplication.clipboard()
             clipboard.setText(self._live.comparison.to_csv(delimiter="\t"))
-            show_info("Copied the figures; paste them into a spreadsheet.")
+            inform("Copied the figures; paste them into a spreadsheet.")
 
     def export(self) -> None:
         """Ask what to export and where to; first whether slices that were not predicted may go."""
@@ -245,7 +254,8 @@ class EvaluateDock(Dock):
         dialog = ExportDialog(folder, file_stem((image or mask).name), set(writers), self)
         if dialog.exec_():
             files = [(writers[part], path) for part, path in dialog.targets.items()]
-            run_in_thread(partial(_write_all, files), inform)
+            self.message.tell("")
+            run_in_thread(partial(_write_all, files), inform, self.report)
         dialog.deleteLater()
 
 

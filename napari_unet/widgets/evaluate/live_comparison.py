@@ -10,7 +10,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from superqt.utils import QSignalThrottler
 
 from napari_unet.evaluation.comparison import Comparison
-from napari_unet.layers.plugin_layers import reading_of, trained_slices
+from napari_unet.layers.plugin_layers import reading_of, trained_slices, unusable_labels
 from napari_unet.layers.slices import displayed_slice, edited_slices
 from napari_unet.widgets.common.connections import Connections
 from napari_unet.widgets.common.latest_work import LatestWork
@@ -33,6 +33,7 @@ class LiveComparison(QObject):
 
     restarted = Signal()  # other layers, or other arrays in them: nothing is computed yet
     figures_changed = Signal(int, int)  # first and last slice
+    failed = Signal(Exception)
 
     def __init__(self, viewer: Viewer, parent: QObject) -> None:
         super().__init__(parent)
@@ -42,8 +43,10 @@ class LiveComparison(QObject):
         self._layers: tuple[Any, Any] = (None, None)
         self._events = Connections(self)
         self._edited: set[int] = set()
-        self._computing = LatestWork(self, _compute_all, self._on_computed, shows_outdated=True)
-        self._measuring = LatestWork(self, _measure_neurons, self._on_measured)
+        self._computing = LatestWork(
+            self, _compute_all, self._on_computed, self.failed.emit, shows_outdated=True
+        )
+        self._measuring = LatestWork(self, _measure_neurons, self._on_measured, self.failed.emit)
         self._edits = QSignalThrottler(QSignalThrottler.EmissionPolicy.Trailing, self)
         self._edits.setTimeout(EDIT_DELAY)
         self._edits.triggered.connect(self._on_edit_settled)
@@ -70,7 +73,8 @@ class LiveComparison(QObject):
         self.comparison = None
         self._computing.drop()
         self._measuring.drop()
-        self.problem = "Open a mask and its ground truth as Labels layers."
+        obstacle = unusable_labels(self._viewer)
+        self.problem = obstacle or "Open a mask and its ground truth as Labels layers."
         if mask is not None and truth is not None and mask != truth:
             try:
                 self.comparison = Comparison(

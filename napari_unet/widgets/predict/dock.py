@@ -22,7 +22,7 @@ from napari_unet.widgets.common.dock import Dock
 from napari_unet.widgets.common.latest_work import LatestWork
 from napari_unet.widgets.common.layer_choice import LayerChoice
 from napari_unet.widgets.common.message_line import MessageLine
-from napari_unet.widgets.common.messages import confirm, inform, report
+from napari_unet.widgets.common.messages import confirm, inform
 from napari_unet.widgets.predict.model_choice import ModelChoice
 from napari_unet.widgets.predict.neuron_search import NeuronSearch
 from napari_unet.widgets.predict.neurons_view import NeuronsView
@@ -34,7 +34,12 @@ from napari_unet.widgets.predict.views import (
     ThresholdView,
 )
 from napari_unet.widgets.predict.workers import PredictionWorker, SliceFollower
-from napari_unet.widgets.saving.save_layers import PredictionSaving, SaveButtons
+from napari_unet.widgets.saving.save_layers import (
+    NEURONS_FORMS,
+    PredictionSaving,
+    SaveButtons,
+    ask_and_save,
+)
 from training.console import list_slices
 
 
@@ -55,7 +60,7 @@ class PredictDock(Dock):
         self._awaited: Callable[[Labels], None] | None = None  # who waits for that to begin
         self._predictions = Predictions(viewer, self)
         self._worker = PredictionWorker(self)
-        self._thresholding = LatestWork(self, _threshold_all, self._on_thresholded)
+        self._thresholding = LatestWork(self, _threshold_all, self._on_thresholded, self.report)
         self._events = Connections(self)
         self._model = ModelChoice()
         self._image = LayerChoice(viewer, is_tissue, prefers=_is_selected(viewer))
@@ -104,6 +109,7 @@ class PredictDock(Dock):
         layout.addLayout(form)
         layout.addWidget(self._options)
         layout.addWidget(self._progress)
+        layout.addWidget(self.message)
         layout.addWidget(self._warning)
         layout.addSpacing(8)
         layout.addWidget(QLabel("Threshold"))
@@ -125,6 +131,8 @@ class PredictDock(Dock):
         self._worker.completed.connect(self._on_completed)
         self._worker.ended.connect(self._on_ended)
         self._saving.rest_requested.connect(self._start)
+        self._saving.failed.connect(self.report)
+        self._predictions.failed.connect(self.report)
         self._threshold.threshold_changed.connect(self._on_threshold_changed)
         self._threshold.release_requested.connect(self._on_release_requested)
         self._neurons.find_requested.connect(self._on_neurons_requested)
@@ -133,9 +141,12 @@ class PredictDock(Dock):
         self._search.begun.connect(self._neurons.show_begun)
         self._search.progressed.connect(self._neurons.show_progress)
         self._search.ended.connect(self._neurons.show_ended)
+        self._search.failed.connect(self._neurons.show_failure)
+        self._search.layer_changed.connect(self._neurons.set_saveable)
+        self._neurons.save_requested.connect(self._on_neurons_save_requested)
         self._options.scroll_toggled.connect(self._follow_slider)
         self._follower.predicted.connect(self._on_slice_followed)
-        self._follower.failed.connect(self._options.stop_scrolling)
+        self._follower.failed.connect(self._on_following_failed)
         self._events.add(self._viewer.dims.events.current_step, self._follow_slider)
         for event in (self._viewer.layers.events.inserted, self._viewer.layers.events.removed):
             self._events.add(event, self._show_missing)
@@ -147,9 +158,10 @@ class PredictDock(Dock):
     def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802
         """Offer the models that trainings made since the dock was last seen."""
         super().showEvent(event)
-        run_in_thread(list_models, self._model.show_models)
+        run_in_thread(list_models, self._model.show_models, self.report)
 
     def _on_choice_changed(self) -> None:
+        self.message.tell("")
         self._show_choice()
         self._begin_awaited()
         self._follow_slider()
@@ -208,6 +220,11 @@ class PredictDock(Dock):
             model = chosen
         self._search.find(self._neurons.threshold, self._neurons.is_linked, model)
 
+    def _on_neurons_save_requested(self) -> None:
+        layer = self._search.layer
+        if layer is not None:
+            ask_and_save(self, self._viewer, layer, NEURONS_FORMS, self._neurons.show_failure)
+
     def _follow_slider(self, _: object = None) -> None:
         """Predict the slice that is shown, if that is chosen and nothing else is predicted."""
         image, model = self._image.layer, self._model.model
@@ -222,6 +239,7 @@ class PredictDock(Dock):
             self._follower.request(result, index, self._options.has_tta)
 
     def _start(self, indices: Sequence[int]) -> None:
+        self.message.tell("")
         result = self._go_on()
         self._progress.begin(len(indices))
         self._worker.predict(result, indices, self._options.has_tta)
@@ -239,6 +257,10 @@ class PredictDock(Dock):
             self._search.offer(result)
         return result
 
+    def _on_following_failed(self, error: Exception) -> None:
+        self._options.stop_scrolling()
+        self.report(error)
+
     def _on_slice_followed(self, result: PredictedLayers, index: int) -> None:
         self._show_warning()
         result.note_origin()
@@ -251,8 +273,8 @@ class PredictDock(Dock):
 
     def _on_failed(self, error: Exception) -> None:
         self._on_done = None
-        self._progress.end("The prediction failed.")
-        report(error)
+        self._progress.end("")
+        self.report(error)
         self._begin_awaited()
 
     def _on_completed(self, result: PredictedLayers) -> None:

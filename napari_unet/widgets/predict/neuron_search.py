@@ -24,7 +24,6 @@ from napari_unet.prediction.large_array import allocate
 from napari_unet.prediction.live_prediction import LivePrediction
 from napari_unet.widgets.common.background import run_in_thread, start
 from napari_unet.widgets.common.connections import Connections
-from napari_unet.widgets.common.messages import report
 from napari_unet.widgets.predict.predicted_layers import PredictedLayers
 
 
@@ -41,6 +40,8 @@ class NeuronSearch(QObject):
     begun = Signal(str)  # what is done before the first slice
     progressed = Signal(int, int, str)  # slices done, of how many, and that in words
     ended = Signal(str)  # what became of it
+    failed = Signal(Exception)
+    layer_changed = Signal(bool)  # whether there is a layer of neurons to save
 
     def __init__(self, viewer: Viewer, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -54,6 +55,11 @@ class NeuronSearch(QObject):
         self._progress = SearchProgress(Segmentation(), 0, is_linked=False)
         self._events = Connections(self)
         self._events.add(viewer.layers.events.removed, self._on_layer_removed)
+
+    @property
+    def layer(self) -> Labels | None:
+        """What the last search of this prediction filled; None while one goes on."""
+        return None if self._is_searching else self._layer
 
     def offer(self, result: PredictedLayers | None) -> None:
         """Search this prediction from now on; None: there is none."""
@@ -79,6 +85,7 @@ class NeuronSearch(QObject):
             self._end("Predict slices first.")
             return
         self._is_linked, self._is_cancelled, self._is_searching = is_linked, False, True
+        self.layer_changed.emit(False)
         if threshold is None and model is not None:
             self.begun.emit("Choosing the threshold on training slices…")
             run_in_thread(partial(settings_of_model, model), self._start, self._on_failed)
@@ -146,8 +153,8 @@ class NeuronSearch(QObject):
 
     def _on_failed(self, error: Exception) -> None:
         self._worker = None
-        self._end("The search failed.")
-        report(error)
+        self._end("")
+        self.failed.emit(error)
 
     def _on_painted(self, event: Any) -> None:
         """Leave a layer to the person who edits it; the next search makes another."""
@@ -169,3 +176,4 @@ class NeuronSearch(QObject):
     def _end(self, outcome: str) -> None:
         self._is_searching = False
         self.ended.emit(outcome)
+        self.layer_changed.emit(self._layer is not None)

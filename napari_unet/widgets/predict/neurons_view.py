@@ -14,7 +14,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_unet.widgets.common.messages import plain_label
+from napari_unet.widgets.common.message_line import MessageLine
 
 _AUTOMATIC = 0.0
 
@@ -24,14 +24,14 @@ class NeuronsView(QWidget):
 
     find_requested = Signal()
     cancel_requested = Signal()
+    save_requested = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._is_available = self._is_running = False
         self._find = QPushButton("Find neurons")
         self._find.setToolTip(
-            "Number the regions between membranes of all predicted slices; save the layer with "
-            "File > Save Selected Layers."
+            "Number the regions between membranes of all predicted slices, in a layer of labels."
         )
         self._find.clicked.connect(lambda: self.find_requested.emit())
         self._threshold = QDoubleSpinBox()
@@ -48,9 +48,12 @@ class NeuronsView(QWidget):
         self._cancel = QPushButton("Cancel")
         self._cancel.setToolTip("End the search; neurons found so far are kept.")
         self._cancel.clicked.connect(lambda: self.cancel_requested.emit())
-        self._bar, self._state = QProgressBar(), plain_label()
+        self._save = QPushButton("Save neurons…")
+        self._save.setToolTip("Save the numbers as a TIF stack, with its pixel size.")
+        self._save.clicked.connect(lambda: self.save_requested.emit())
+        self._save.setEnabled(False)
+        self._bar, self._state = QProgressBar(), MessageLine()
         self._bar.setAccessibleName("Progress of the search for neurons")
-        self._state.setWordWrap(True)
         self._lay_out()
         self.show_ended("")
 
@@ -70,23 +73,30 @@ class NeuronsView(QWidget):
         self._is_available = is_available
         self._find.setEnabled(is_available and not self._is_running)
 
+    def set_saveable(self, is_found: bool) -> None:
+        """Enable the button that saves while there are neurons."""
+        self._save.setEnabled(is_found)
+
     def show_begun(self, text: str) -> None:
         """Show that a search goes on whose length is not known yet."""
         self._show_running(True)
         self._bar.setRange(0, 0)
-        self._state.setText(text)
+        self._state.tell(text)
 
     def show_progress(self, done: int, total: int, text: str) -> None:
         """Show how many slices are done."""
         self._bar.setRange(0, total)
         self._bar.setValue(done)
-        self._state.setText(text)
+        self._state.tell(text)
 
     def show_ended(self, text: str) -> None:
         """Show how a search ended."""
         self._show_running(False)
-        self._state.setText(text)
-        self._state.setVisible(bool(text))
+        self._state.tell(text)
+
+    def show_failure(self, error: Exception) -> None:
+        """Say why a search failed."""
+        self._state.tell_error(error)
 
     def _lay_out(self) -> None:
         settings = QHBoxLayout()
@@ -99,6 +109,7 @@ class NeuronsView(QWidget):
         buttons = QHBoxLayout()
         buttons.addWidget(self._find, stretch=1)
         buttons.addWidget(self._cancel)
+        buttons.addWidget(self._save, stretch=1)
         layout.addLayout(settings)
         layout.addLayout(buttons)
         layout.addWidget(self._bar)
@@ -108,5 +119,4 @@ class NeuronsView(QWidget):
         self._is_running = is_running
         self._cancel.setEnabled(is_running)
         self._find.setEnabled(self._is_available and not is_running)
-        for widget in (self._bar, self._state):
-            widget.setVisible(is_running)
+        self._bar.setVisible(is_running)

@@ -14,7 +14,6 @@ from napari_unet.layers.slices import edited_slices
 from napari_unet.settings import load_settings
 from napari_unet.widgets.common.connections import Connections
 from napari_unet.widgets.common.latest_work import LatestWork
-from napari_unet.widgets.common.messages import report
 from napari_unet.widgets.predict.predicted_layers import PredictedLayers
 
 
@@ -31,6 +30,7 @@ class Predictions(QObject):
     found = Signal()
     forgotten = Signal(object)  # PredictedLayers whose layers are gone or have other data
     corrected = Signal()
+    failed = Signal(Exception)  # a prediction that is there can't be read
 
     def __init__(self, viewer: Viewer, parent: QObject) -> None:
         super().__init__(parent)
@@ -114,9 +114,9 @@ class Predictions(QObject):
         self.found.emit()
 
     def _on_unread(self, error: Exception) -> None:
-        report(error)
         self._is_reading = False
         self.found.emit()
+        self.failed.emit(error)
 
     def _hold(self, result: PredictedLayers) -> None:
         self._of_images[result.image] = result

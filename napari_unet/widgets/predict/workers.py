@@ -13,7 +13,6 @@ from napari_unet.prediction.stack_prediction import StackPrediction, predict_sli
 from napari_unet.text import progress_text
 from napari_unet.widgets.common.background import start
 from napari_unet.widgets.common.latest_work import LatestWork
-from napari_unet.widgets.common.messages import report
 from napari_unet.widgets.predict.predicted_layers import PredictedLayers
 
 
@@ -96,7 +95,7 @@ class SliceFollower(QObject):
     """Predicts one slice at a time in a thread; meanwhile only the last request counts."""
 
     predicted = Signal(object, int)  # result and index
-    failed = Signal()
+    failed = Signal(Exception)
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
@@ -121,8 +120,7 @@ class SliceFollower(QObject):
 
     def _on_failed(self, error: Exception) -> None:
         self._slices.drop()
-        report(error)
-        self.failed.emit()
+        self.failed.emit(error)
 
 
 def _predict(request: tuple[PredictedLayers, StackPrediction, int]) -> tuple[PredictedLayers, int]:

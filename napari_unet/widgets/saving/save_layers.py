@@ -36,6 +36,7 @@ PROBABILITY_FORMS: dict[str, Writer] = {
 }
 PREDICT_REST = "Predict the rest"
 LABELS_FORMS: dict[str, Writer] = {"TIF (*.tif)": write_labels}
+NEURONS_FORMS: dict[str, Writer] = {"Neurons, each with its number (*.tif)": write_labels}
 
 
 class SaveButtons(QWidget):
@@ -75,6 +76,7 @@ class PredictionSaving(QObject):
     """
 
     rest_requested = Signal(list)  # slices to predict before anything is saved
+    failed = Signal(Exception)
 
     def __init__(self, viewer: Viewer, buttons: SaveButtons) -> None:
         super().__init__(buttons)
@@ -82,6 +84,7 @@ class PredictionSaving(QObject):
         self._mask: Labels | None = None
         self._probability: Image | None = None
         self._question = UnpredictedQuestion(buttons, PREDICT_REST, self.rest_requested.emit)
+        self._question.failed.connect(self.failed)
         buttons.mask_requested.connect(self._on_mask_requested)
         buttons.probability_requested.connect(self._on_probability_requested)
         Connections(self).add(viewer.layers.events.removed, self._refresh)
@@ -104,11 +107,18 @@ class PredictionSaving(QObject):
 
     def _ask_and_save(self, layer: Layer | None, forms: dict[str, Writer]) -> None:
         if self._mask is not None and layer is not None:
-            save = partial(ask_and_save, self._buttons, self._viewer, layer, forms)
+            arguments = self._buttons, self._viewer, layer, forms, self.failed.emit
+            save = partial(ask_and_save, *arguments)
             self._question.ask(self._mask, self._probability, save)
 
 
-def ask_and_save(parent: QWidget, viewer: Viewer, layer: Layer, forms: dict[str, Writer]) -> None:
+def ask_and_save(
+    parent: QWidget,
+    viewer: Viewer,
+    layer: Layer,
+    forms: dict[str, Writer],
+    on_error: Callable[[Exception], None],
+) -> None:
     """Ask for a file and one of several forms, and save a layer in a thread.
 
     Parameters
@@ -117,13 +127,16 @@ def ask_and_save(parent: QWidget, viewer: Viewer, layer: Layer, forms: dict[str,
         Where the layer's image may be, in whose folder the file is offered.
     forms : dict
         Writers of napari's kind, by their names in the dialog.
+    on_error : callable
+        Called where it can't be saved.
     """
     suggestion = suggested_file(viewer, layer, TIF_ENDINGS[0])
     answer = ask_where_to_save(parent, f"Save {line(layer.name)}", suggestion, list(forms))
     if answer is not None:
         path, form = answer
         data, attributes, _ = layer.as_layer_data_tuple()
-        run_in_thread(partial(forms[form], str(path), data, attributes), _report_saved)
+        work = partial(forms[form], str(path), data, attributes)
+        run_in_thread(work, _report_saved, on_error)
 
 
 def _report_saved(paths: list[str]) -> None:

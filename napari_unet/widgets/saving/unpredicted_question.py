@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from napari.layers import Image, Labels
-from qtpy.QtCore import QObject
+from qtpy.QtCore import QObject, Signal
 from qtpy.QtWidgets import QMessageBox, QWidget
 
 from napari_unet.prediction.live_prediction import find_unpredicted
@@ -30,12 +30,14 @@ class UnpredictedQuestion(QObject):
         Called with the missing slices where a person presses it.
     """
 
+    failed = Signal(Exception)
+
     def __init__(
         self, parent: QWidget, remedy: str, on_remedy: Callable[[list[int]], None]
     ) -> None:
         super().__init__(parent)
         self._window, self._remedy, self._on_remedy = parent, remedy, on_remedy
-        self._looking = LatestWork(self, _look, self._on_looked)
+        self._looking = LatestWork(self, _look, self._on_looked, self.failed.emit)
 
     def ask(self, mask: Labels, probability: Image | None, save: Callable[[], None]) -> None:
         """Call ``save`` if all slices of a predicted mask are there, or a person wants it so."""

@@ -19,7 +19,8 @@ from qtpy.QtWidgets import (
 from superqt.utils import signals_blocked
 
 from napari_unet.launchers.servers.profiles import load_profiles, put_profile, remove_profile
-from napari_unet.widgets.common.messages import ask, confirm, report
+from napari_unet.widgets.common.message_line import MessageLine
+from napari_unet.widgets.common.messages import ask, confirm
 from napari_unet.widgets.servers.checks import ServerChecks
 from napari_unet.widgets.servers.form import ServerForm
 from training.errors import UserError
@@ -48,6 +49,7 @@ class ServerDialog(QDialog):
         self._list.setFixedWidth(_LIST_WIDTH)
         self.form = ServerForm()
         self.checks = ServerChecks()
+        self._message = MessageLine()
         self._new = _button("New", "Add another server.", self._on_new)
         self._remove = _button("Remove", "Forget the server; its runs stay.", self._on_remove)
         self._save = _button("Save", "Save this server.", self._on_save)
@@ -66,6 +68,7 @@ class ServerDialog(QDialog):
         for button in (self._new, self._remove):
             left.addWidget(button)
         right.addWidget(self.form)
+        right.addWidget(self._message)
         right.addWidget(self.checks, 1)
         ends.addStretch(1)
         for button in (self._save, self._close):
@@ -81,7 +84,7 @@ class ServerDialog(QDialog):
         try:
             names = list(load_profiles())
         except UserError as error:
-            report(error)
+            self._message.tell_error(error)
             return
         with signals_blocked(self._list):
             self._list.clear()
@@ -149,8 +152,9 @@ class ServerDialog(QDialog):
             profile = self.form.profile()
             put_profile(profile, self.former)
         except UserError as error:
-            report(error)
+            self._message.tell_error(error)
             return False
+        self._message.tell("")
         self.former = profile.name
         self.form.show_profile(profile)  # the fields are what is saved
         self.saved.emit(profile.name)
@@ -168,7 +172,9 @@ class ServerDialog(QDialog):
         try:
             self.checks.test(self.form.profile())
         except UserError as error:
-            report(error)
+            self._message.tell_error(error)
+        else:
+            self._message.tell("")
 
 
 def open_servers(viewer: napari.Viewer) -> None:

@@ -19,8 +19,15 @@ from qtpy.QtWidgets import (
 )
 from superqt import QElidingLabel
 
-from napari_unet.layers.plugin_layers import NEURONS, is_sparse_layer, is_tissue, role
+from napari_unet.layers.plugin_layers import (
+    NEURONS,
+    is_sparse_layer,
+    is_tissue,
+    role,
+    unusable_image,
+)
 from napari_unet.runs.training_sources import FolderData, LayerData, LayerStack, TrainingData
+from napari_unet.widgets.common.connections import Connections
 from napari_unet.widgets.common.layer_choice import LayerChoice
 from napari_unet.widgets.train.pair_preview import PairPreview
 from training.label_convention import LabelConvention
@@ -51,6 +58,9 @@ class TrainingDataView(QWidget):
             "Train on an image layer and a layer of labels, or on a folder that holds "
             "train-volume.tif and train-labels.tif."
         )
+        self._viewer = viewer
+        self._edits = Connections(self)  # of the chosen labels
+        self._is_edited = False
         self._images = LayerChoice(viewer, is_tissue)
         self._images.setToolTip("Stack of images to train on.")
         self._labels = LayerChoice(
@@ -66,8 +76,11 @@ class TrainingDataView(QWidget):
         self._source.currentIndexChanged.connect(self._on_source_changed)
         self._images.layer_changed.connect(self.data_changed)
         self._labels.layer_changed.connect(self.data_changed)
-        self.data_changed.connect(self._offer_to_paint)
-        self._offer_to_paint()
+        self.data_changed.connect(self._on_data_changed)
+        events, layers = Connections(self), viewer.layers.events
+        for event in (layers.inserted, layers.removed):
+            events.add(event, self._on_layer_came_or_went)
+        self._on_data_changed()
 
     @property
     def known_convention(self) -> LabelConvention | None:
@@ -87,6 +100,17 @@ class TrainingDataView(QWidget):
         """Whether there are images without labels."""
         is_layers = self._source.currentIndex() == 0
         return is_layers and self._images.layer is not None and self._labels.layer is None
+
+    @property
+    def unusable(self) -> str:
+        """Why an image that is open can't be trained on, where none can; else empty."""
+        is_without = self._source.currentIndex() == 0 and self._images.layer is None
+        return unusable_image(self._viewer) if is_without else ""
+
+    def look_again(self) -> None:
+        """Have the data read again, if the chosen labels were painted on since."""
+        if self._is_edited:
+            self.data_changed.emit()
 
     def data(self) -> TrainingData | None:
         """Collect the chosen data; None if something is missing."""
@@ -111,6 +135,7 @@ class TrainingDataView(QWidget):
         self._source.setCurrentIndex(0)
         self._images.choose(images)
         self._labels.choose(labels)
+        self.look_again()
 
     def _lay_out(self) -> None:
         self._pages = QStackedWidget()
@@ -148,8 +173,20 @@ class TrainingDataView(QWidget):
         row.addWidget(choose)
         return page
 
-    def _offer_to_paint(self) -> None:
+    def _on_data_changed(self) -> None:
         self._paint.setVisible(self.lacks_labels)
+        self._edits.clear()
+        self._is_edited = False
+        labels = self._labels.layer
+        if isinstance(labels, Labels):
+            self._edits.add(labels.events.paint, self._on_painted)
+
+    def _on_painted(self, _: object) -> None:
+        self._is_edited = True
+
+    def _on_layer_came_or_went(self, _: object) -> None:
+        if self._source.currentIndex() == 0 and self._images.layer is None:
+            self.data_changed.emit()  # why there are none may be another reason now
 
     def _on_choose_clicked(self) -> None:
         folder = QFileDialog.getExistingDirectory(self, "Folder of the training data")

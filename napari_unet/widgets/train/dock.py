@@ -18,6 +18,7 @@ from napari_unet.layers.slices import displayed_slice
 from napari_unet.runs.run_list import RunSummary, list_runs
 from napari_unet.runs.run_offer import offer_run
 from napari_unet.runs.run_progress import RunProgress, failure, interruption
+from napari_unet.runs.training_estimate import estimate_text
 from napari_unet.settings import Settings, load_settings, remember
 from napari_unet.widgets.common.background import run_in_thread
 from napari_unet.widgets.common.banner import Banner
@@ -55,6 +56,7 @@ class TrainDock(Dock):
         super().__init__()
         settings = load_settings()
         self._viewer = napari_viewer
+        self._project = settings.project
         self._images: Image | None = None
         self._preview_layer = PreviewLayer(napari_viewer)
         self._banner = Banner()
@@ -73,7 +75,8 @@ class TrainDock(Dock):
         self._connect()
         self._connect_control()
         runs_folder = self._control.launcher.runs_folder
-        run_in_thread(lambda: list_runs(runs_folder), self._on_runs_listed)
+        tell_error = self._buttons.message.tell_error
+        run_in_thread(lambda: list_runs(runs_folder), self._on_runs_listed, tell_error)
 
     def follow(self, run: RunDirectory) -> None:
         """Watch a run that is going on, or show one that has ended."""
@@ -107,6 +110,9 @@ class TrainDock(Dock):
         self.data.labels_wanted.connect(self._on_labels_wanted)
         self.data.data_changed.connect(self._on_data_changed)
         self._setup.obstacle_changed.connect(self._buttons.set_obstacle)
+        self._setup.estimate_changed.connect(self._show_estimate)
+        self.place.place_changed.connect(self._show_estimate)
+        self._tabs.currentChanged.connect(self._show_estimate)
         self.form.advanced_toggled.connect(self._on_advanced_toggled)
         self._progress.curves.scale_changed.connect(self._on_scale_changed)
         self._progress.preview_requested.connect(self._on_preview_requested)
@@ -116,10 +122,12 @@ class TrainDock(Dock):
         self._buttons.cancel_requested.connect(self._on_cancel_requested)
         self._buttons.resume_requested.connect(self._on_resume_requested)
         self._place.upload_progressed.connect(self._on_upload_progressed)
-        self._place.devices_changed.connect(self.form.set_devices)
+        self._place.devices_changed.connect(self._on_devices_changed)
         self._place.failed.connect(self._buttons.message.tell_error)
         self.closed.connect(self._on_closed)
+        self.front_changed.connect(self._on_front_changed)
         Connections(self).add(self._viewer.events.theme, self._on_theme_changed)
+        self._buttons.set_obstacle(self._setup.obstacle)
 
     def _connect_control(self) -> None:
         self._control.busy.connect(self._on_busy)
@@ -134,6 +142,27 @@ class TrainDock(Dock):
 
     def _on_data_changed(self) -> None:
         self._buttons.message.tell("")  # it may be about the former data
+
+    def _on_devices_changed(self, devices: list[str]) -> None:
+        self.form.set_devices(devices)
+        self._show_estimate()
+
+    def _show_estimate(self, _: object = None) -> None:
+        is_seen = self._tabs.currentWidget() is self._page and self._place.is_cpu(self.form.device)
+        seconds = self._setup.estimate() if is_seen else None
+        self.place.show_estimate("" if seconds is None else estimate_text(seconds))
+
+    def _on_front_changed(self, is_in_front: bool) -> None:
+        if is_in_front:
+            self.data.look_again()
+            self._follow_project()
+
+    def _follow_project(self) -> None:
+        """Show the options of the project that was opened, or closed, since."""
+        settings = load_settings()
+        if settings.project != self._project:
+            self._project = settings.project
+            self.form.restore(settings.training)
 
     def _on_labels_wanted(self) -> None:
         open_dock(self._viewer, "Annotate")
@@ -212,7 +241,7 @@ class TrainDock(Dock):
     def _on_cancelled(self) -> None:
         self._preview_layer.remove_blank()
         self._shown = None
-        self._progress.show_headline("The training was cancelled, and its run deleted.")
+        self._progress.forget("The training was cancelled, and its run deleted.")
         self._buttons.message.tell("")
         self._show_buttons()
 

@@ -36,9 +36,15 @@ class TrainingForm(QWidget):
     remembered : mapping
         Options to begin with, as :meth:`remembered` gave them; those that are no longer valid
         are left at their defaults.
+
+    Attributes
+    ----------
+    basic : QWidget
+        The options that are always seen.
     """
 
     advanced_toggled = Signal(bool)
+    changed = Signal()  # an option
 
     def __init__(self, remembered: Mapping[str, Any], parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -56,10 +62,13 @@ class TrainingForm(QWidget):
         self._on_advanced_toggled(False)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self._rows(is_advanced=False))
+        self.basic = self._rows(is_advanced=False)
+        layout.addWidget(self.basic)
         layout.addWidget(self._collapsible)
         layout.addStretch(1)
         self._widgets["preset"].changed.connect(self._on_preset_changed)
+        for widget in self._widgets.values():
+            widget.changed.connect(self._on_changed)
         self.restore(remembered)
 
     def restore(self, remembered: Mapping[str, Any]) -> None:
@@ -92,6 +101,11 @@ class TrainingForm(QWidget):
             full, for_few = recipe, self._set_aside
         others = {name: value for name, value in chosen.items() if name not in recipe}
         return {**others, **full, _FOR_FEW_LABELS: for_few, "preset": preset.name}
+
+    @property
+    def device(self) -> str:
+        """The chosen device, or "auto"."""
+        return str(self._widgets["device"].value)
 
     def open_advanced(self, is_open: bool) -> None:
         """Show or fold away the advanced options."""
@@ -176,6 +190,9 @@ class TrainingForm(QWidget):
         content: Any = self._collapsible.content()
         content.setVisible(is_open)  # folded to no height, its fields would still take the keyboard
         self.advanced_toggled.emit(is_open)
+
+    def _on_changed(self, _: object) -> None:
+        self.changed.emit()
 
     def _on_preset_changed(self, preset: str) -> None:
         """Take the new preset's values of those options in which presets differ."""

@@ -21,11 +21,17 @@ _OVERLAY = 0.6
 
 
 class PairPreview(QWidget):
-    """The middle slice with its membrane in colour, and a button that inverts the labels."""
+    """The middle slice with its membrane in colour, and a button that inverts the labels.
+
+    Attributes
+    ----------
+    preview : Preview or None
+        What is shown.
+    """
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._preview: Preview | None = None
+        self.preview: Preview | None = None
         self._convention = LabelConvention.MEMBRANE
         self._picture = QLabel()
         self._picture.setFixedSize(_PICTURE_SIZE, _PICTURE_SIZE)
@@ -52,7 +58,7 @@ class PairPreview(QWidget):
 
     def show_preview(self, preview: Preview | None, message: str = "") -> None:
         """Show a pair, or why there is none to show."""
-        self._preview = preview
+        self.preview = preview
         invertible = {LabelConvention.ISBI, LabelConvention.MEMBRANE}
         self._invert.setVisible(
             preview is not None
@@ -76,24 +82,25 @@ class PairPreview(QWidget):
         self._draw()
 
     def _draw(self) -> None:
-        if self._preview is None:
+        if self.preview is None:
             return
-        self._text.setText(_describe(self._preview, self._convention))
-        if self._preview.image.shape != self._preview.labels.shape:
+        self._text.setText(_describe(self.preview, self._convention))
+        if self.preview.image.shape != self.preview.labels.shape:
             self._picture.hide()
             return
-        labels, meaning = self._preview.labels, self._preview.meanings.get(self._convention)
+        labels, meaning = self.preview.labels, self.preview.meanings.get(self._convention)
         membrane = np.zeros(labels.shape, bool)
         if meaning is not None:
             membrane = meaning.read(labels) == MEMBRANE
-        pixmap = _pixmap(overlay(self._preview.image, membrane, TRUTH_COLOR))
-        self._picture.setPixmap(
-            pixmap.scaled(
-                self._picture.size(),
-                Qt.AspectRatioMode.KeepAspectRatio,
-                Qt.TransformationMode.SmoothTransformation,
-            )
+        pixmap = _pixmap(overlay(self.preview.image, membrane, TRUTH_COLOR))
+        dots = self._picture.devicePixelRatioF()  # a pixel; more than one on a fine screen
+        pixmap = pixmap.scaled(
+            self._picture.size() * dots,
+            Qt.AspectRatioMode.KeepAspectRatio,
+            Qt.TransformationMode.SmoothTransformation,
         )
+        pixmap.setDevicePixelRatio(dots)
+        self._picture.setPixmap(pixmap)
 
 
 def overlay(image: NDArray[np.float32], mask: NDArray[np.bool_], color: str) -> NDArray[np.uint8]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QWidget
+from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 from superqt.utils import signals_blocked
+
+from napari_unet.widgets.common.messages import plain_label
 
 
 class PlaceChoice(QWidget):
-    """A drop-down of places, and a button that opens the servers' profiles."""
+    """A drop-down of places, a button for the servers' profiles, and how long it takes there."""
 
     place_changed = Signal(str)  # name of the place
     servers_requested = Signal()
@@ -23,16 +25,27 @@ class PlaceChoice(QWidget):
         servers = QPushButton("Servers…")
         servers.setToolTip("Add, change and test servers to train on.")
         servers.clicked.connect(lambda: self.servers_requested.emit())
-        layout = QHBoxLayout(self)
+        self._estimate = plain_label()
+        self._estimate.setWordWrap(True)
+        row = QHBoxLayout()
+        row.addWidget(QLabel("Train on"))
+        row.addWidget(self._places, 1)
+        row.addWidget(servers)
+        layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(QLabel("Train on"))
-        layout.addWidget(self._places, 1)
-        layout.addWidget(servers)
+        layout.addLayout(row)
+        layout.addWidget(self._estimate)
+        self.show_estimate("")
 
     @property
     def name(self) -> str:
         """The chosen place."""
         return str(self._places.currentText())
+
+    def show_estimate(self, text: str) -> None:
+        """Say how long the training takes there; nothing where that is not known."""
+        self._estimate.setText(text)
+        self._estimate.setVisible(bool(text))
 
     def choose(self, name: str) -> None:
         """Choose a place by its name; a name that is not there changes nothing."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from qtpy.QtCore import QObject, Signal
@@ -31,8 +32,15 @@ class PlaceControl(QObject):
     def __init__(self, view: PlaceChoice) -> None:
         super().__init__(view)
         self._view = view
+        self._devices: list[str] = []
         view.place_changed.connect(self._list_devices)
         view.servers_requested.connect(self._on_servers_requested)
+
+    def is_cpu(self, device: str) -> bool:
+        """Whether this device, or the one that "auto" takes, is this computer's CPU."""
+        has_cpu_alone = self._devices == ["cpu"]
+        is_here = self._view.name == THIS_COMPUTER
+        return is_here and (device == "cpu" or (device == "auto" and has_cpu_alone))
 
     def refresh(self) -> None:
         """Offer the places that there are now; this computer alone if servers can't be read."""
@@ -55,11 +63,13 @@ class PlaceControl(QObject):
         except UserError as error:
             self.failed.emit(error)
             return
-        run_in_thread(lambda: (name, launcher.list_devices()), self._on_devices_listed)
+        work = partial(_list_devices, name, launcher)
+        run_in_thread(work, self._on_devices_listed, self.failed.emit)
 
     def _on_devices_listed(self, result: tuple[str, list[str]]) -> None:
         name, devices = result
         if name == self._view.name:
+            self._devices = devices
             self.devices_changed.emit(devices)
 
     def _on_servers_requested(self) -> None:
@@ -72,3 +82,7 @@ class PlaceControl(QObject):
         self.refresh()
         self._view.choose(name)
         self._list_devices()  # its profile may name other ones now
+
+
+def _list_devices(name: str, launcher: Launcher) -> tuple[str, list[str]]:
+    return name, launcher.list_devices()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from qtpy.QtCore import QObject, Signal
 
+from napari_unet.runs.training_estimate import estimate_seconds
 from napari_unet.runs.training_preview import Preview, preview
 from napari_unet.runs.training_sources import TrainingData
 from napari_unet.widgets.common.latest_work import LatestWork
@@ -22,15 +23,23 @@ class SetupControl(QObject):
     ----------
     view : TrainingSetupView
         Where data and options are chosen.
+
+    Attributes
+    ----------
+    obstacle : str
+        Why nothing can be started with these data; empty if it can.
     """
 
-    obstacle_changed = Signal(str)  # why nothing can be started with these data; "" if it can
+    obstacle_changed = Signal(str)
+    estimate_changed = Signal()
 
     def __init__(self, view: TrainingSetupView) -> None:
         super().__init__(view)
+        self.obstacle = ""
         self._data, self._form = view.data, view.form
         self._reading = LatestWork(self, _read, self._on_read, self._on_unreadable)
         self._data.data_changed.connect(self._on_data_changed)
+        self._form.changed.connect(self.estimate_changed)
         self._on_data_changed()
 
     def choices(self) -> tuple[TrainingData, TrainingConfig]:
@@ -46,6 +55,19 @@ class SetupControl(QObject):
             raise UserError("There is nothing to train on.", self._what_is_missing())
         return data, self._form.config().replace(label_convention=self._data.pair.convention)
 
+    def estimate(self) -> float | None:
+        """Estimate the seconds that the training takes on a CPU; None where that is not known."""
+        shown = self._data.pair.preview
+        if self.obstacle or shown is None:
+            return None
+        try:
+            config = self._form.config()
+        except UserError:  # a field that is being edited
+            return None
+        config = config.replace(label_convention=self._data.pair.convention)
+        height, width = shown.shape[-2:]
+        return estimate_seconds(config, shown.labelled, (height, width))
+
     def _on_data_changed(self) -> None:
         data = self._data.data()
         if data is None:
@@ -53,13 +75,13 @@ class SetupControl(QObject):
             self._show_obstacle(self._what_is_missing())
             return
         self._data.pair.show_preview(None, "Reading…")
-        self.obstacle_changed.emit("")
+        self._set_obstacle("")
         self._reading.request((data, self._data.known_convention))
 
     def _what_is_missing(self) -> str:
         if self._data.lacks_labels:
             return "Paint labels, open some, or choose another layer that holds them."
-        return (
+        return self._data.unusable or (
             "Open a stack of images and its labels, or choose a folder. Just to try it: "
             "File > Open Sample > U-Net for membranes."
         )
@@ -67,14 +89,19 @@ class SetupControl(QObject):
     def _on_read(self, shown: Preview) -> None:
         self._data.pair.show_preview(shown)
         self._form.follow_convention(self._data.pair.convention)
-        self.obstacle_changed.emit("\n".join(map(str, shown.problems)))
+        self._set_obstacle("\n".join(map(str, shown.problems)))
 
     def _on_unreadable(self, error: Exception) -> None:
         self._show_obstacle(str(error))
 
     def _show_obstacle(self, reason: str) -> None:
         self._data.pair.show_preview(None, reason)
+        self._set_obstacle(reason)
+
+    def _set_obstacle(self, reason: str) -> None:
+        self.obstacle = reason
         self.obstacle_changed.emit(reason)
+        self.estimate_changed.emit()
 
 
 def _read(request: Request) -> Preview:

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from napari.components import ViewerModel
+from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
+from napari_unet.widgets.common.form_layout import align_labels
 from napari_unet.widgets.common.vertical_scroll import VerticalScrollArea
 from napari_unet.widgets.train.data_view import TrainingDataView
 from napari_unet.widgets.train.form import TrainingForm
@@ -34,3 +36,8 @@ class TrainingSetupView(VerticalScrollArea):
         rows.setContentsMargins(4, 4, 4, 4)
         rows.addWidget(self.data)
         rows.addWidget(self.form, 1)
+
+    def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802
+        """Align the fields, now that the window's font is known."""
+        super().showEvent(event)
+        align_labels(self.data, self.form.basic)

@@ -35,8 +35,8 @@ def test_runs_with_a_model_are_listed_newest_first(make_run: Callable[..., RunDi
     make_run("newest", 3e9, has_model=False)
     models = list_models()
     assert list(models.titles.items()) == [
-        (new.path, "18 May 2033 new · Dice 0.800"),
-        (old.path, "09 Sep 2001 old · Dice 0.800"),
+        (new.path, "18 May 2033 · Dice 0.800 · new"),
+        (old.path, "09 Sep 2001 · Dice 0.800 · old"),
     ]
     assert models.preferred == new.path
 

@@ -9,7 +9,7 @@ from napari import Viewer
 from napari.layers import Labels
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QLabel, QPushButton, QTableView
+from qtpy.QtWidgets import QComboBox, QLabel, QPushButton, QTableView
 
 from napari_unet.labelling.label_counts import LabelCounts
 from napari_unet.layers.plugin_layers import is_sparse_layer
@@ -163,3 +163,59 @@ def test_after_a_failed_count_all_slices_are_counted_with_the_next_edit(
     qtbot.waitUntil(is_reported)
     strokes.paint((5, 30, 30), 1)
     qtbot.waitUntil(lambda: rows(dock) == counted(strokes))
+
+
+def test_labels_of_napari_s_own_button_are_painted_on_as_strokes(
+    viewer: Viewer, dock: AnnotateDock, button: Button, qtbot: QtBot
+) -> None:
+    numbers = np.full((7, 61, 83), 9, np.uint8)
+    viewer.add_labels(numbers, name="cells, not strokes")
+    viewer.layers.selection.active = viewer.layers["tissue"]
+    viewer._new_labels()
+    mine = viewer.layers["tissue - Labels"]
+    assert choices(dock)["Labels"] == ["tissue - Labels"]
+    assert is_sparse_layer(mine) and not is_sparse_layer(viewer.layers["cells, not strokes"])
+    mine.paint((2, 30, 30), 2)
+    qtbot.waitUntil(lambda: rows(dock) == counted(mine) != [])
+    assert button(dock, "Train on these").isEnabled()
+
+
+def test_a_person_s_own_labels_stay_what_they_are_until_they_are_chosen(
+    viewer: Viewer, dock: AnnotateDock, qtbot: QtBot
+) -> None:
+    truth = viewer.add_labels(np.ones((7, 61, 83), np.uint8), name="truth")
+    assert choices(dock)["Labels"] == ["truth"] and not is_sparse_layer(truth)
+    combo = next(
+        one for one in dock.findChildren(QComboBox) if one.count() and "truth" in one.itemText(0)
+    )
+    combo.setFocus()
+    qtbot.keyClick(combo, Qt.Key.Key_Down)
+    assert is_sparse_layer(truth)
+
+
+@pytest.mark.parametrize(
+    ("shape", "options", "reason"),
+    [
+        ((1, 3, 40, 50), {}, "has 4 dimensions"),
+        ((40, 50, 3), {"rgb": True}, "is a colour image"),
+    ],
+)
+def test_why_an_image_is_not_offered_is_said(
+    make_napari_viewer: Callable[..., Viewer],
+    shape: tuple[int, ...],
+    options: dict[str, bool],
+    reason: str,
+    shown: Callable[[QLabel], str],
+) -> None:
+    viewer = make_napari_viewer()
+    _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, "Annotate")
+    viewer.add_image(np.zeros(shape, np.uint8), name="mine", **options)
+    assert f"mine' {reason}" in "\n".join(map(shown, dock.findChildren(QLabel)))
+
+
+def choices(dock: AnnotateDock) -> dict[str, list[str]]:
+    """What the drop-downs offer, by their names."""
+    return {
+        combo.accessibleName(): [combo.itemText(row) for row in range(combo.count())]
+        for combo in dock.findChildren(QComboBox)
+    }

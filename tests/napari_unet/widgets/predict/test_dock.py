@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import tifffile
 from napari import Viewer
-from napari.utils.notifications import notification_manager
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import (
@@ -225,8 +224,7 @@ def test_a_bad_model_is_reported_and_another_can_be_taken(
     bad.write_bytes(b"no model")
     dock.use_model(bad)
     predict()
-    assert "bad.onnx is not an ONNX model" in notification_manager.records[-1].message
-    assert "failed" in texts(dock)
+    assert "bad.onnx is not an ONNX model" in texts(dock)
     dock.use_model(write_model())
     predict()
     assert viewer.layers[-1].data.any()
@@ -403,7 +401,7 @@ def test_a_bad_model_ends_the_following(
     dock.use_model(bad)
     box(dock, "Predict as I scroll").click()
     qtbot.waitUntil(lambda: not box(dock, "Predict as I scroll").isChecked())
-    assert "bad.onnx is not an ONNX model" in notification_manager.records[-1].message
+    assert "bad.onnx is not an ONNX model" in texts(dock)
 
 
 def test_flips_and_turns_are_averaged(

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 from napari.layers import Image
-from napari.utils.notifications import notification_manager
 from pytestqt.qtbot import QtBot
 
 from napari_unet.layers.plugin_layers import NEURONS, role
@@ -134,5 +133,6 @@ def test_a_search_that_fails_says_so(
     result = PredictedLayers.add(canvas, image, run.path, threshold=0.5)
     result.prediction.store(0, walls)
     search.offer(result)
-    assert find(search, qtbot, threshold=None, model=run.path) == "The search failed."
-    assert "is not an ONNX model" in notification_manager.records[-1].message
+    with qtbot.waitSignal(search.failed) as failure:
+        find(search, qtbot, threshold=None, model=run.path)
+    assert "is not an ONNX model" in str(failure.args[0])

@@ -5,6 +5,7 @@ from pytestqt.qtbot import QtBot
 from qtpy.QtWidgets import QCheckBox, QDoubleSpinBox, QLabel, QProgressBar, QPushButton, QWidget
 
 from napari_unet.widgets.predict.neurons_view import NeuronsView
+from training.errors import UserError
 
 Button = Callable[[QWidget, str], QPushButton]
 
@@ -57,3 +58,15 @@ def test_a_search_is_shown_from_begin_to_end(
     assert (find.isEnabled(), bar.isVisibleTo(view)) == (True, False)
     assert "Cancelled." in texts(view)
     assert find.geometry().intersected(cancel.geometry()).isEmpty()
+
+
+def test_a_failure_stays_until_the_next_search(
+    view: NeuronsView, button: Button, qtbot: QtBot
+) -> None:
+    view.set_saveable(True)
+    with qtbot.waitSignal(view.save_requested):
+        button(view, "Save neurons…").click()
+    view.show_failure(UserError("The disk is full.", "Delete something."))
+    assert "The disk is full. Delete something." in texts(view)
+    view.show_begun("Choosing…")
+    assert "The disk is full. Delete something." not in texts(view)

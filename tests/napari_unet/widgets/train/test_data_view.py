@@ -111,3 +111,29 @@ def test_strokes_say_that_labels_are_sparse(
     assert view.known_convention == LabelConvention.SPARSE
     view.choose_folder(tmp_path)
     assert view.known_convention is None
+
+
+def test_labels_that_were_painted_on_are_looked_at_again(
+    view: TrainingDataView, viewer: ViewerModel, changes: list[object]
+) -> None:
+    image, labels = viewer.add_image(STACK), viewer.add_labels(STACK.copy())
+    changes.clear()
+    view.choose_layers(image, labels)
+    view.look_again()
+    assert changes == []
+    labels.paint((1, 2, 2), 1)
+    view.choose_layers(image, labels)
+    view.look_again()
+    assert len(changes) == 1
+
+
+def test_why_an_image_can_t_be_trained_on_is_said(
+    view: TrainingDataView, viewer: ViewerModel, changes: list[object]
+) -> None:
+    viewer.add_image(STACK[np.newaxis], name="film")
+    assert changes and view.unusable.startswith("'film' has 4 dimensions: open one stack")
+    viewer.add_image([STACK, STACK[:, ::2, ::2]], name="pyramid", multiscale=True)
+    viewer.layers.remove("film")
+    assert "'pyramid' has several resolutions" in view.unusable
+    viewer.add_image(STACK)
+    assert view.unusable == ""

@@ -15,7 +15,7 @@ from qtpy.QtWidgets import QApplication, QLabel, QMessageBox, QPushButton, QTabW
 
 from napari_unet.launchers.local_launcher import LocalLauncher
 from napari_unet.runs.run_list import list_runs, summarize
-from napari_unet.settings import Settings, load_settings, remember
+from napari_unet.settings import Settings, hold, let_go, load_settings, remember
 from napari_unet.widgets.train.dock import TrainDock
 from training.config import TrainingConfig, preset_config
 from training.runs.run_directory import RunDirectory
@@ -264,7 +264,9 @@ def test_a_refused_start_is_explained_beside_start_and_leaves_the_shown_run(
 def test_nothing_is_started_where_the_dock_knows_why_not(open_dock: OpenDock, qtbot: QtBot) -> None:
     viewer, dock = open_dock()
     assert button(dock, "Start").isEnabled()
+    wait_for_text(qtbot, dock, "About 1 min on this CPU.")
     viewer.layers.remove("membranes")
+    assert "About" not in visible_text(dock)
     assert not button(dock, "Start").isEnabled()
     assert "Paint labels" in button(dock, "Start").toolTip()
     viewer.add_labels(synthetic_stack(slices=4, size=64)[1].astype("uint8"), name="short")
@@ -304,3 +306,24 @@ def test_the_form_remembers_the_last_training(make_napari_viewer: Any, qtbot: Qt
     qtbot.addWidget(dock)
     config = dock.form.config()
     assert config == TrainingConfig(preset="medical", lr=0.003)
+
+
+def test_where_nothing_is_open_nothing_can_be_started(
+    make_napari_viewer: Any, qtbot: QtBot
+) -> None:
+    dock = TrainDock(make_napari_viewer())
+    qtbot.addWidget(dock)
+    assert not button(dock, "Start").isEnabled()
+
+
+def test_the_options_are_those_of_the_project_that_is_open(
+    open_dock: OpenDock, qtbot: QtBot
+) -> None:
+    _, dock = open_dock()
+    choices = {"project": "/p", "training": {"preset": "compact", "epochs": 77}}
+    hold(choices)
+    dock.front_changed.emit(True)
+    assert dock.form.values()["epochs"] == 77
+    let_go(choices)
+    dock.front_changed.emit(True)
+    assert dock.form.values()["epochs"] == 12
