@@ -25,6 +25,8 @@ NAMES = (
     "whole_process",
     "growth",
     "opening",
+    "saving",
+    "following",
     "stalls",
 )
 LONG = ("quality",)  # an hour and more: only when asked for

@@ -6,11 +6,13 @@ python -m benchmarks.worker TASK JSON
 from __future__ import annotations
 
 import json
+import os
 import resource
 import sys
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +146,83 @@ def open_stack(path: str, reader: str) -> Measure:
     return time_calls(ours if reader == "ours" else whole, 1)
 
 
+def save_layers(folder: str, layers: int, slices: int, side: int, what: str) -> Measure:
+    """Saving of a window's layers after a stroke in each, or after all of each has changed."""
+    from napari_unet.projects.opening import create_project
+    from napari_unet.projects.project_writer import LayerSnapshot, ProjectWriter, Snapshot
+
+    stacks = [np.zeros((slices, side, side), np.uint8) for _ in range(layers)]
+    opened = create_project(Path(folder))
+    writer = ProjectWriter(opened.project, opened.lock, opened.document)
+    numbers = count()
+
+    def save() -> None:
+        number = next(numbers)
+        for name, stack in enumerate(stacks):
+            stack[number % slices, side // 4 : side // 2, side // 4 : side // 2] = number % 200
+            writer.mark(name, {number % slices} if what == "stroke" else None)
+        shown = tuple(
+            LayerSnapshot(name, "labels", {"name": f"layer {name}"}, {}, None, stack, "", None)
+            for name, stack in enumerate(stacks)
+        )
+        writer.save(Snapshot(number, shown, {"current_step": [number]}))
+
+    return time_calls(save, 1)
+
+
+def write_synced(folder: str, layers: int, slices: int, side: int) -> Measure:
+    """Writing as many bytes into as many files, each brought to the disk."""
+    stack = np.zeros((slices, side, side), np.uint8)
+    Path(folder).mkdir()
+
+    def write() -> None:
+        for name in range(layers):
+            with Path(folder, f"{name}.raw").open("wb") as file:
+                stack.tofile(file)
+                file.flush()
+                os.fsync(file.fileno())
+
+    return time_calls(write, 1)
+
+
+def follow_run(folder: str, steps: int, pieces: int) -> Measure:
+    """Following of a run from its begin, with a look after each piece of its events."""
+    from napari_unet.launchers.local_launcher import LocalLauncher
+    from napari_unet.runs.run_follower import RunFollower
+    from training.config import preset_config
+    from training.runs.run_directory import RunDirectory
+
+    run = RunDirectory(folder)
+    run.create(preset_config("compact"))
+    lines, size = event_lines(steps), steps // pieces
+    launcher = LocalLauncher(run.path.parent)
+
+    def follow() -> None:
+        run.events.unlink(missing_ok=True)
+        follower = RunFollower(run, launcher)
+        with run.events.open("ab", buffering=0) as events:
+            for begin in range(0, steps, size):
+                events.write(b"".join(lines[begin : begin + size]))
+                follower.update()
+
+    return time_calls(follow, 1)
+
+
+def parse_lines(steps: int) -> Measure:
+    """Parsing of the same events as JSON, and nothing else."""
+    lines = event_lines(steps)
+    return time_calls(lambda: [json.loads(line) for line in lines], 1)
+
+
+def event_lines(steps: int) -> list[bytes]:
+    """Events of a run's steps, a line each."""
+    figures = {"epoch": 1, "images_per_second": 8.1, "lr": 1e-4, "time": 1.7e9, "kind": "step"}
+    return [
+        json.dumps({**figures, "step": step, "loss": 1 / step}).encode() + b"\n"
+        for step in range(1, steps + 1)
+    ]
+
+
 def slices_by(forward: Any, model: Path, side: int, warm_up: int) -> Measure:
     import onnx
 
@@ -195,6 +274,7 @@ TASKS: dict[str, Callable[..., Measure]] = {
     task.__name__: task
     for task in (
         mindspore_step, torch_step, torch_slice, onnxruntime_slice, our_slice, open_stack,
+        save_layers, write_synced, follow_run, parse_lines,
     )
 }  # fmt: skip
 
