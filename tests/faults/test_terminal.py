@@ -39,11 +39,34 @@ def run(tmp_path: Path) -> RunDirectory:
         ("fetch", HOSTILE),
         ("predict", f"runs/{HOSTILE}", f"{HOSTILE}.tif", "-o", "mask.tif"),
         ("train", "--resume", f"runs/{HOSTILE}"),
+        ("train", "--config", HOSTILE),
+        ("evaluate", f"runs/{HOSTILE}", "--data", HOSTILE),
+        ("segment", HOSTILE, HOSTILE, "-o", "neurons.tif"),
+        ("demo", "--data", HOSTILE),
+        ("servers", "test", HOSTILE),
+        ("servers", "remove", HOSTILE),
     ],
     ids=" ".join,
 )
-def test_the_commands_on_runs(run: RunDirectory, tmp_path: Path, arguments: tuple[str]) -> None:
+def test_the_commands_show_what_they_are_given(
+    run: RunDirectory, tmp_path: Path, arguments: tuple[str]
+) -> None:
     assert SHOWN in on_terminal(tmp_path, PROGRAM, *arguments)
+
+
+def test_the_commands_without_a_text_of_someone_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", f"/nowhere/{HOSTILE}")
+    assert on_terminal(tmp_path, PROGRAM, "doctor")
+    assert "can't be called" in on_terminal(
+        tmp_path, PROGRAM, "servers", "add", HOSTILE, "--host", "lab"
+    )
+
+
+@pytest.mark.parametrize("arguments", [(HOSTILE,), ("runs", f"--{HOSTILE}"), ("stop",)], ids=repr)
+def test_what_is_not_a_command(tmp_path: Path, arguments: tuple[str]) -> None:
+    assert "Usage:" in on_terminal(tmp_path, PROGRAM, *arguments)
 
 
 @pytest.mark.parametrize("module", ["training.train", "training.launch_8p"])

@@ -28,6 +28,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 CLOSE_SECONDS = 5
 MOST_OUTPUT = 16 * 2**20  # bytes that a command may print
 _CHUNK = 2**16
+_FOR_LOGIN = "\n" * 16  # lines for the login's own scripts, which may read their input
 _COUNT = re.compile(r"\d{1,15}", re.ASCII)
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
@@ -118,6 +119,8 @@ class Server:
         if code != b"0":
             words = (complaints.removesuffix(_end(mark)) + output).decode(errors="replace").strip()
             last = words.splitlines()[-1] if words else f"exit code {code.decode()}"
+            if found is None and not words:
+                last = "its login scripts read what is meant for bash, or end it"
             raise CommandError(f"A command on {self.profile.name} failed: {last:.300}.")
         return bytes(output).decode(errors="surrogateescape")
 
@@ -139,8 +142,11 @@ class Server:
         CommandError
             As :meth:`run` does, and if the server answers with anything else.
         """
-        # Through its input: sha256sum escapes hostile names in what it prints.
-        script = f"set -o pipefail\nsha256sum < {shlex.quote(path)} | cut -c 1-64"
+        # Through its input: sha256sum escapes hostile names in what it prints. A pipe never ends.
+        quoted = shlex.quote(path)
+        script = f"""[ ! -e {quoted} ] || [ -f {quoted} ] || {{ echo Not a file >&2; return 1; }}
+set -o pipefail
+sha256sum < {quoted} | cut -c 1-64"""
         return self._expect(_DIGEST, await self.run(script, timeout=600, is_patient=is_patient))
 
     async def tree_digest(self, folder: str) -> str:
@@ -254,6 +260,7 @@ def _with_marks(script: str, mark: str) -> bytes:
     The function is read whole before it runs, so no command can swallow its rest.
     """
     return os.fsencode(
+        f"{_FOR_LOGIN}unalias -a; unset -f echo\n"
         f"main() {{\n{script}\n}}\n"
         "trap - DEBUG ERR EXIT RETURN\n"
         f"echo {mark}-begin\n"

@@ -126,7 +126,8 @@ class RemoteFiles:
         """The bytes of a file from one offset to another, or to its end if that comes first."""
         async with self._open(path, "rb") as file:
             while begin < end:
-                chunk = bytes(await _wait_at_most(file.read(min(CHUNK, end - begin), begin)))
+                size = min(CHUNK, end - begin)
+                chunk = bytes(await _wait_at_most(file.read(size, begin)))[:size]
                 if not chunk:
                     return
                 yield chunk
