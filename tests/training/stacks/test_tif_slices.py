@@ -1,0 +1,73 @@
+"""The slices of an open TIF."""
+
+import io
+from pathlib import Path
+from threading import Lock, Semaphore, Thread
+
+import numpy as np
+import pytest
+import tifffile
+
+from training.stacks.tif_slices import TifSlices
+
+PAGES = np.arange(2 * 24 * 20).astype(np.uint8).reshape(2, 24, 20)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Two uncompressed pages with tags between them."""
+    path = tmp_path / "stack.tif"
+    with tifffile.TiffWriter(path) as writer:
+        for page in PAGES:
+            writer.write(page, metadata=None, contiguous=False)
+    return path
+
+
+def test_threads_that_read_together_each_get_their_slice(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second thread comes between the first one's seek and its read, unless it has to wait."""
+    arrived = Semaphore(0)  # the second thread has read its slice, or waits for the first
+    read: dict[int, np.ndarray] = {}
+
+    class Door:
+        """A lock that says when somebody wants to pass."""
+
+        def __init__(self) -> None:
+            self._lock = Lock()
+
+        def __enter__(self) -> None:
+            arrived.release()
+            self._lock.acquire()
+
+        def __exit__(self, *error: object) -> None:
+            self._lock.release()
+
+    class Interrupted(io.FileIO):
+        second: Thread | None = None
+
+        def seek(self, offset: int, whence: int = 0) -> int:
+            place = super().seek(offset, whence)
+            second, self.second = self.second, None
+            if second is not None:
+                while arrived.acquire(blocking=False):
+                    pass  # the first one's own
+                second.start()
+                arrived.acquire()
+            return place
+
+    def read_slice(index: int) -> None:
+        read[index] = slices[index]
+        arrived.release()
+
+    monkeypatch.setattr("training.stacks.tif_slices.Lock", Door, raising=False)
+    with Interrupted(path) as file, tifffile.TiffFile(file) as tif:
+        slices = TifSlices(tif, path)
+        assert slices.raw is None
+        for index in range(2):
+            slices[index]  # the tags of its page are read
+        file.second = second = Thread(target=read_slice, args=(1,))
+        read_slice(0)
+        second.join()
+    for index in range(2):
+        np.testing.assert_array_equal(read[index], PAGES[index])
