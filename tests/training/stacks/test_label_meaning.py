@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from training.errors import UserError
 from training.label_convention import LabelConvention
-from training.stacks.label_meaning import LabelMeaning
+from training.stacks.label_meaning import LabelMeaning, borders_between
 from training.stacks.sparse_labels import INSIDE, MEMBRANE, UNKNOWN
 
 Array = np.ndarray
@@ -37,6 +37,7 @@ READ_RIGHT: dict[str, Callable[[Array, Array], Array]] = {
     "255 and 0": lambda membrane, cells: np.where(membrane, 255, 0).astype(np.uint8),
     "1 and 2": lambda membrane, cells: np.where(membrane, 1, 2).astype(np.uint8),
     "2 and 1": lambda membrane, cells: np.where(membrane, 2, 1).astype(np.int32),
+    "-1 and 0": lambda membrane, cells: np.where(membrane, -1, 0).astype(np.int8),
     "bool": lambda membrane, cells: membrane,
     "float": lambda membrane, cells: np.where(membrane, 0.0, 255.0).astype(np.float32),
     "numbers, 0 between": lambda membrane, cells: np.where(membrane, 0, cells),
@@ -49,7 +50,8 @@ READ_RIGHT: dict[str, Callable[[Array, Array], Array]] = {
 
 
 def _dab(mask: Array) -> Array:
-    mask[2, 60:63, 60:63] = np.where(mask[2, 60:63, 60:63], 2, 0)
+    """A few of its pixels become 2."""
+    mask.flat[np.flatnonzero(mask)[:9]] = 2
     return mask
 
 
@@ -82,11 +84,41 @@ def test_negative_values_are_unknown(membrane: Array) -> None:
     assert "negative values are unknown" in meaning.described()[0]
 
 
-def test_borders_between_touching_numbers_are_membrane(membrane: Array, cells: Array) -> None:
-    meaning = LabelMeaning.of(cells)
+NUMBERS: dict[str, Callable[[Array, Array], Array]] = {
+    "many cells": lambda membrane, cells: cells,
+    "few cells": lambda membrane, cells: np.where(cells < 20, cells, 20 + cells // 20),
+    "numbers far apart": lambda membrane, cells: cells.astype(np.int64) * 2**40,
+    "gaps between some": lambda membrane, cells: np.where(membrane & (cells % 9 == 0), 0, cells),
+}
+
+
+@pytest.mark.parametrize("kind", NUMBERS)
+def test_borders_between_touching_numbers_are_membrane(
+    membrane: Array, cells: Array, kind: str
+) -> None:
+    labels = NUMBERS[kind](membrane, cells)
+    meaning = LabelMeaning.of(labels)
     assert meaning.convention == LabelConvention.INSTANCES
-    found = meaning.read(cells) == MEMBRANE
+    found = meaning.read(labels) == MEMBRANE
     assert found.any() and np.mean(membrane[found]) > 0.7
+    assert meaning.share == pytest.approx(found.mean(), abs=0.02)
+
+
+def test_many_numbers_may_be_in_pieces(cells: Array) -> None:
+    stripes = np.arange(SIDE) % 6 < 2
+    pieces = np.where(stripes[:, np.newaxis], cells.max() + 1, cells)
+    assert LabelMeaning.of(pieces).convention == LabelConvention.INSTANCES
+
+
+def test_borders_are_in_both_cells_and_not_beside_0() -> None:
+    numbers = np.array([[1, 1, 2, 2, 0, 3], [1, 1, 2, 2, 0, 3], [4, 4, 4, 4, 4, 3]])
+    expected = [[0, 1, 1, 0, 0, 0], [1, 1, 1, 1, 0, 0], [1, 1, 1, 1, 1, 1]]
+    np.testing.assert_array_equal(borders_between(numbers), np.array(expected, bool))
+
+
+def test_numbers_with_0_between_have_membrane_at_0_alone(membrane: Array, cells: Array) -> None:
+    labels = np.where(membrane, 0, cells)
+    assert LabelMeaning.of(labels).convention == LabelConvention.ISBI
 
 
 def test_slices_of_one_value_have_no_say(membrane: Array) -> None:
@@ -102,7 +134,14 @@ def test_strokes_are_taken_as_strokes_and_it_is_said(membrane: Array) -> None:
     strokes[1, ::9] = np.where(membrane, 1, 2)[1, ::9]
     meaning = LabelMeaning.of(strokes)
     assert (meaning.convention, meaning.labelled) == (LabelConvention.SPARSE, (1,))
-    assert "taken as strokes" in meaning.described()[0]
+    assert len(meaning.described()) == 1 and "taken as strokes" in meaning.described()[0]
+    np.testing.assert_array_equal(meaning.read(strokes), strokes)
+    marked = np.where(strokes == 0, -1, strokes.astype(np.int16))
+    np.testing.assert_array_equal(meaning.read(marked), strokes)
+    with pytest.raises(UserError, match="which of them are membrane"):
+        LabelMeaning.of(strokes, is_mask=True)
+    with pytest.raises(UserError, match=r"other values than sparse labels have: 0, 1 and 3"):
+        LabelMeaning.of(np.where(strokes == 2, 3, strokes), "it", LabelConvention.SPARSE)
     for other in (strokes == 1, np.minimum(strokes, 1)):
         assert LabelMeaning.of(other).convention != LabelConvention.SPARSE
 
@@ -141,6 +180,15 @@ def test_a_share_that_is_unlikely_is_questioned(
 ) -> None:
     meaning = LabelMeaning.of(membrane.astype(np.uint8) * 255, "it", LabelConvention(convention))
     assert words in meaning.question and bool(words) == bool(meaning.question)
+    assert ("the convention membrane" in meaning.question) == bool(words)
+
+
+def test_a_little_membrane_is_questioned(membrane: Array) -> None:
+    little = np.zeros(membrane.shape, np.uint8)
+    little[:, 3, :60] = 1
+    meaning = LabelMeaning.of(little)
+    assert meaning.question == "0.4% is very little membrane: are these the right labels?"
+    assert "0.4% membrane" in meaning.described()[0]
 
 
 @pytest.mark.parametrize(
@@ -148,6 +196,9 @@ def test_a_share_that_is_unlikely_is_questioned(
     [
         (lambda membrane, cells: np.full_like(cells, 7), "All pixels of it are 7."),
         (lambda membrane, cells: np.where(membrane, 0, 1 + cells % 3), "0, 1, 2 and 3"),
+        (lambda membrane, cells: np.where(cells % 3 > 0, 0, cells), "values from 0 to"),
+        (lambda membrane, cells: np.where(membrane, -1 - cells % 4, cells % 2), "from -4 to 1"),
+        (lambda membrane, cells: np.where(membrane, -0.5, cells % 2), "-0.5, 0 and 1"),
         (
             lambda membrane, cells: np.random.default_rng(0).normal(128, 30, cells.shape),
             "like an image",
@@ -161,6 +212,22 @@ def test_what_is_unclear_is_refused(
         LabelMeaning.of(make(membrane, cells), "it")
     assert named in caught.value.problem
     assert caught.value.remedy
+
+
+def test_what_is_no_number_of_a_cell_is_refused_as_such(membrane: Array) -> None:
+    with pytest.raises(UserError, match=r"not hold numbers of cells, but 0\.5 and 1"):
+        LabelMeaning.of(np.where(membrane, 0.5, 1.0), "it", LabelConvention.INSTANCES)
+
+
+def test_a_mask_of_one_value_is_called_a_mask(membrane: Array) -> None:
+    with pytest.raises(UserError, match="Give a mask with both"):
+        LabelMeaning.of(np.zeros_like(membrane), "it", LabelConvention.ISBI, is_mask=True)
+
+
+def test_a_convention_that_is_asked_for_is_taken(membrane: Array, cells: Array) -> None:
+    classes = np.where(membrane, 0, 1 + cells % 3)
+    meaning = LabelMeaning.of(classes, convention=LabelConvention.ISBI)
+    np.testing.assert_array_equal(meaning.read(classes) == MEMBRANE, membrane)
 
 
 @pytest.mark.parametrize("convention", [LabelConvention.ISBI, LabelConvention.MEMBRANE])

@@ -98,6 +98,41 @@ def test_every_small_integer_is_scaled_as_the_float_of_its_value(dtype: str) -> 
     np.testing.assert_array_equal(scaling.apply(pixels), scaling.apply(pixels.astype(float)))
 
 
+@pytest.mark.parametrize(
+    ("dtype", "strays", "expected"),
+    [
+        ("float32", (-5, 7), (0, 1)),
+        ("float32", (-5, 1), (0, 1)),
+        ("uint16", (0, 65535), (0, 4095)),
+        ("int16", (-9, 32767), (0, 4095)),
+    ],
+)
+def test_a_stray_pixel_changes_no_range(
+    dtype: str, strays: tuple[float, float], expected: tuple[float, float]
+) -> None:
+    noise = np.random.default_rng(0).uniform(0, expected[1], (1, 40, 40)).astype(dtype)
+    noise[0, 7, 8:10] = strays
+    scaling = Scaling.of(noise)
+    assert (scaling.low, scaling.high) == expected
+
+
+def test_a_stray_pixel_changes_no_measured_range(tissue: np.ndarray) -> None:
+    signed = pixel_kind(tissue, "signed")
+    clean, stray = Scaling.of(signed), Scaling.of(pixel_kind(tissue, "signed, hot"))
+    assert (stray.low, stray.high) == pytest.approx((clean.low, clean.high), rel=0.05)
+    assert stray.high < 20_000
+
+
+@pytest.mark.parametrize("kind", ["plain", "inverted"])
+def test_a_stack_like_the_training_stack_is_scaled_by_the_rule(
+    tissue: np.ndarray, kind: str
+) -> None:
+    other = synthetic_stack(6, 128, seed=1)[0]
+    wide = (255 - other if kind == "inverted" else other).astype(np.uint16) * 257
+    chosen = Scaling.of(tissue).for_stack(wide)
+    assert (chosen.low, chosen.high) == (0, 65535)
+
+
 def test_values_beyond_the_range_are_clipped() -> None:
     scaled = Scaling("float32", 0, 1).apply(np.array([-5, 7], np.float32))
     np.testing.assert_array_equal(scaled, [-1, 1])
