@@ -31,7 +31,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from training.config import parse_numbers, preset_config
+from training.config import TrainingConfig, parse_numbers, preset_config
 from training.console import format_duration, say, set_up_console, warn
 from training.devices.msrun_job import MsrunJob, free_port
 from training.devices.npu_choice import choose_for_job
@@ -99,6 +99,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--device", default="auto", help="auto (default: an NPU if there is one), cpu, ascend[:ID]")
     add("--devices", "--device_num", type=int, default=0, help="how many (default: 1)")
     add("--device_ids", default="", help="which NPUs, as npu-smi shows them: 0,1,4,5")
+    for name in ("precision", "jit_level"):
+        metadata = TrainingConfig.__dataclass_fields__[name].metadata
+        add(f"--{name}", choices=metadata["choices"], default="auto", help=metadata["help"])
     add("--parts", type=Path, help=argparse.SUPPRESS)  # of the processes on several devices
     return parser
 
@@ -123,7 +126,10 @@ def weights_of(run: Path | None, ckpt: Path | None) -> Path:
 
 def _predict(options: argparse.Namespace, arguments: list[str]) -> None:
     """Predict all slices, in this process or in those of several devices, and write the results."""
-    _check(options)
+    if options.threshold is not None and not 0 <= options.threshold <= 1:
+        raise UserError(f"The threshold {options.threshold} is out of range.", "Give 0 to 1.")
+    if options.devices < 0:
+        raise UserError(f"{options.devices} devices can't predict.", "Give --devices=1 or more.")
     outputs = {"mask": options.output, "probability": options.probability}
     paths = {kind: path for kind, path in outputs.items() if path is not None}
     check_outputs(options.input, list(paths.values()), overwrite=options.overwrite)
@@ -147,25 +153,18 @@ def _predict(options: argparse.Namespace, arguments: list[str]) -> None:
     warn(files.warning())
 
 
-def _check(options: argparse.Namespace) -> None:
-    if options.threshold is not None and not 0 <= options.threshold <= 1:
-        raise UserError(f"The threshold {options.threshold} is out of range.", "Give 0 to 1.")
-    if options.devices < 0:
-        raise UserError(f"{options.devices} devices can't predict.", "Give --devices=1 or more.")
-    preset_config("compact", device=options.device)  # refuses an unknown device
-
-
 def _slices(
     options: argparse.Namespace, arguments: list[str], model: SavedModel, stack: StackFile
 ) -> Generator[NDArray[np.float32], None, None]:
     """Give the probability (Y, X) of every slice, in order."""
     ids = parse_numbers(options.device_ids, "device_ids")
     count = min(options.devices or len(ids) or 1, len(stack))
-    if count == 1 and not ids:
-        device = choose_device(options.device)
+    config = _config(options, model)
+    if count == 1:
+        device = choose_device(f"ascend:{ids[0]}" if ids else config.device)
         yield from _predict_on(device, options, model, stack, range(len(stack)))
         return
-    job = MsrunJob(count, master_port=free_port(), npus=choose_for_job(options.device, count, ids))
+    job = MsrunJob(count, master_port=free_port(), npus=choose_for_job(config.device, count, ids))
     with tempfile.TemporaryDirectory(prefix=".predict-", dir=options.output.parent) as folder:
         program = ["training.predict", *arguments, f"--parts={folder}"]
         yield from share_slices(job, program, len(stack), Path(folder))
@@ -178,12 +177,24 @@ def _predict_on(
     stack: StackFile,
     indices: range,
 ) -> Iterator[NDArray[np.float32]]:
+    config = _config(options, model)
     prepare_environment()
-    set_up_mindspore(device, seed=0)
-    from training.learning.stack_prediction import predict_stack
+    set_up_mindspore(device, config.seed, config.jit_level)
+    from training.learning.stack_prediction import build_inference, predict_slices
 
     source = weights_of(options.run, options.ckpt)
-    yield from predict_stack(model, source, stack, indices, options.tta)
+    inference = build_inference(model, source, stack, config, device)
+    yield from predict_slices(inference, source, stack, indices, options.tta)
+
+
+def _config(options: argparse.Namespace, model: SavedModel) -> TrainingConfig:
+    """Check what the options say of the device, and how it computes."""
+    return preset_config(
+        model.card.preset,
+        device=options.device,
+        precision=options.precision,
+        jit_level=options.jit_level,
+    )
 
 
 def _predict_share(options: argparse.Namespace) -> None:

@@ -77,6 +77,20 @@ def test_a_stack_is_predicted_as_by_openvino(
 
 
 @needs_mindspore
+def test_half_precision_is_near(random_run: RunDirectory, stack: Path, tmp_path: Path) -> None:
+    probability = tmp_path / "probability.tif"
+    options = ("--run", random_run.path, "--input", stack, "--output", tmp_path / "mask.tif")
+    result = run_there(
+        tmp_path, *MODULE, *options, "--probability", probability, "--precision", "float16"
+    )
+    assert result.returncode == 0, result.stderr
+    pages = load_predictor(random_run.path, precision="f32").predict(tifffile.imread(stack))
+    expected = np.stack([page for _, page in pages])
+    difference = np.abs(tifffile.imread(probability) - expected).max()
+    assert 1e-5 < difference < 0.02
+
+
+@needs_mindspore
 @pytest.mark.parametrize("devices", [1, 2])
 def test_a_slice_that_can_not_be_used_leaves_no_result(
     random_run: RunDirectory, tmp_path: Path, devices: int

@@ -22,7 +22,7 @@ def choose_precision(config: TrainingConfig, device: Device) -> str:
     """
     if config.precision == "bfloat16" and device.target == "CPU":
         raise UserError(
-            "MindSpore can't train in bfloat16 on a CPU.", "Choose float32, or an Ascend NPU."
+            "MindSpore can't compute in bfloat16 on a CPU.", "Choose float32, or an Ascend NPU."
         )
     if config.precision != "auto":
         return config.precision

@@ -8,18 +8,21 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from training.config import TrainingConfig
+from training.devices.placement import Device
 from training.errors import UserError
 from training.learning.checkpoints import put_weights
 from training.learning.inference import Inference
+from training.learning.precision import set_precision
 from training.model.saved_model import SavedModel
 from training.networks.membrane_network import build_network
 from training.stacks.scaling import Slices
 
 
-def predict_stack(
-    model: SavedModel, source: Path, stack: Slices, indices: Iterable[int], tta: bool
-) -> Iterator[NDArray[np.float32]]:
-    """Predict slices of a stack.
+def build_inference(
+    model: SavedModel, source: Path, stack: Slices, config: TrainingConfig, device: Device
+) -> Inference:
+    """Make what predicts a stack.
 
     Parameters
     ----------
@@ -27,7 +30,34 @@ def predict_stack(
     source : Path
         Its file, for messages.
     stack : sequence of arrays (Y, X)
-        Intensities of any real dtype.
+        Intensities of any real dtype; the scaling is chosen for them.
+    config : TrainingConfig
+        Its precision is used.
+    device : Device
+
+    Raises
+    ------
+    UserError
+        If the device can't compute in that precision, or the stack can't be scaled.
+    """
+    network = build_network(model.card.preset)
+    put_weights(network, model.weights, source)
+    set_precision(network, config, device)
+    return Inference(network, model.card.for_stack(stack))
+
+
+def predict_slices(
+    inference: Inference, source: Path, stack: Slices, indices: Iterable[int], tta: bool
+) -> Iterator[NDArray[np.float32]]:
+    """Predict slices of a stack.
+
+    Parameters
+    ----------
+    inference : Inference
+    source : Path
+        The file of its weights, for messages.
+    stack : sequence of arrays (Y, X)
+        That which it was made for.
     indices : iterable of int
         Which slices.
     tta : bool
@@ -43,15 +73,12 @@ def predict_stack(
     UserError
         If the stack has NaN or infinite pixels, or the network computes such.
     """
-    network = build_network(model.card.preset)
-    put_weights(network, model.weights, source)
-    inference = Inference(network, model.card.for_stack(stack))
     for index in indices:
         probability = inference.predict(stack[index], tta)
         if not np.isfinite(probability).all():
             raise UserError(
                 f"{source} gives no numbers for slice {index}: its weights are damaged, or too "
                 "large for the precision.",
-                "Take another checkpoint.",
+                "Take another checkpoint, or --precision float32.",
             )
         yield probability
