@@ -11,7 +11,7 @@ from tests.training.devices.fake_npu_smi import install_npu_smi
 
 
 def examined(name: str) -> Finding:
-    [found] = [one for one in examine() if one.name == name]
+    [found] = [finding for finding in examine() if finding.name == name]
     return found
 
 
@@ -49,7 +49,7 @@ def test_without_mindspore(pretend: dict[str, str | None]) -> None:
     pretend["mindspore"] = None
     findings = list(examine())
     assert not can_run(findings)
-    [mindspore] = [one for one in findings if one.name == "MindSpore"]
+    [mindspore] = [finding for finding in findings if finding.name == "MindSpore"]
     assert 'pip install "napari-unet-mindspore[mindspore]"' in mindspore.remedy
 
 
@@ -86,7 +86,7 @@ def test_mindspore_that_does_not_work(
 def test_npus_without_cann(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install_npu_smi(tmp_path, ids=[0, 1], busy=[1])
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    findings = {one.name: one for one in examine()}
+    findings = {finding.name: finding for finding in examine()}
     assert "idle" in findings["ascend:0"].text
     assert "busy" in findings["ascend:1"].text
     assert findings["CANN"].state == "missing" and findings["CANN"].remedy
@@ -108,7 +108,7 @@ def test_no_qt_and_no_screen(
     pretend |= dict.fromkeys(doctor.QT_BINDINGS)
     for name in ("DISPLAY", "WAYLAND_DISPLAY"):
         monkeypatch.delenv(name, raising=False)
-    findings = {one.name: one for one in examine()}
+    findings = {finding.name: finding for finding in examine()}
     assert "pyqt5" in findings["Qt binding"].remedy
     assert not findings["Qt binding"].is_needed
     if sys.platform == "linux":

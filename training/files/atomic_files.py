@@ -2,6 +2,9 @@
 
 A file being written lies next to its target, as ``.NAME.xxxxxxxx.part``, locked by its writer:
 so leftovers of a killed process can be distinguished from what another is writing just now.
+
+Written by hand, because no maintained library does all of that: lock, bring to the disk, rename
+with the folder's rights, and tidy up after a killed process.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""A curve of any number of samples in bounded memory."""
+"""A curve of any number of samples in bounded memory.
+
+Written by hand, because plot libraries thin out what they draw, and keep all of it in memory.
+"""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ def folder_instead_of_tif(path: Path, what: str) -> UserError:
     kind = _ENDINGS.get(path.suffix.lower())
     if kind is not None:
         return UserError(f"{path} is {kind}, not a TIF.", SAVE_AS_TIF)
-    tifs = sorted(one.name for one in path.iterdir() if one.suffix.lower() in _TIF_ENDINGS)
+    tifs = sorted(file.name for file in path.iterdir() if file.suffix.lower() in _TIF_ENDINGS)
     problem = f"{path} is a folder, not a TIF of the {what}."
     if len(tifs) == 1:
         return UserError(problem, f"Give the TIF in it: {path / tifs[0]}.")

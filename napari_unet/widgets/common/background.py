@@ -9,6 +9,7 @@ from typing import Any
 
 from superqt.utils import FunctionWorker, GeneratorWorker, create_worker
 
+from napari_unet.settings import Settings, remember
 from napari_unet.widgets.common.messages import report
 
 _working: set[Any] = set()  # their signals must live until all of them have come
@@ -37,6 +38,11 @@ def run_in_thread(
     worker.errored.connect(on_error)
     start(worker)
     return worker
+
+
+def remember_in_thread(choices: Settings) -> None:
+    """Remember choices in a thread, because the disk or another process may keep it waiting."""
+    run_in_thread(partial(remember, choices), lambda _: None)
 
 
 def start(worker: Any) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +14,8 @@ from qtpy.QtWidgets import QFormLayout, QLabel, QVBoxLayout
 from napari_unet.layers.plugin_layers import corrected_slices, is_tissue, why_not_tissue
 from napari_unet.layers.slices import displayed_slice, nearest_first
 from napari_unet.runs.model_list import list_models
-from napari_unet.settings import Settings, load_settings, remember
-from napari_unet.widgets.common.background import run_in_thread
+from napari_unet.settings import Settings, load_settings
+from napari_unet.widgets.common.background import remember_in_thread, run_in_thread
 from napari_unet.widgets.common.connections import Connections
 from napari_unet.widgets.common.dock import Dock
 from napari_unet.widgets.common.latest_work import LatestWork
@@ -252,7 +251,7 @@ class PredictDock(Dock):
         self._image.choose(image)  # it stays, whichever layer is selected next
         result = self._predictions.go_on(model, self._threshold.threshold)
         if result is not former:
-            _remember(Settings(model=str(model)))
+            remember_in_thread(Settings(model=str(model)))
             self._saving.offer(result.mask, result.probability)
             self._search.offer(result)
         return result
@@ -307,7 +306,7 @@ class PredictDock(Dock):
 
     def _on_thresholded(self, done: tuple[PredictedLayers, float]) -> None:
         result, threshold = done
-        _remember(Settings(threshold=threshold))
+        remember_in_thread(Settings(threshold=threshold))
         result.note_origin()
         result.report_mask_changed()
         self._show_warning()
@@ -347,8 +346,3 @@ def _threshold_all(result: PredictedLayers) -> tuple[PredictedLayers, float]:
 
 def _is_selected(viewer: Viewer) -> Any:
     return lambda layer: layer in viewer.layers.selection
-
-
-def _remember(choices: Settings) -> None:
-    """Save settings in a thread: writing may block."""
-    run_in_thread(partial(remember, choices), lambda _: None)

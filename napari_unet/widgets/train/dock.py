@@ -20,7 +20,7 @@ from napari_unet.runs.run_offer import offer_run
 from napari_unet.runs.run_progress import RunProgress, failure, interruption
 from napari_unet.runs.training_estimate import estimate_text
 from napari_unet.settings import Settings, load_settings, remember
-from napari_unet.widgets.common.background import run_in_thread
+from napari_unet.widgets.common.background import remember_in_thread, run_in_thread
 from napari_unet.widgets.common.banner import Banner
 from napari_unet.widgets.common.connections import Connections
 from napari_unet.widgets.common.dock import Dock, open_dock
@@ -170,7 +170,7 @@ class TrainDock(Dock):
     def _on_start_requested(self) -> None:
         try:
             data, config = self._setup.choices()
-            remember(Settings(training=self.form.remembered()))
+            remember_in_thread(Settings(training=self.form.remembered()))
             launcher = self._place.launcher()
         except UserError as error:
             self._buttons.message.tell_error(error)
@@ -305,10 +305,10 @@ class TrainDock(Dock):
             self.follow(offer.run)
 
     def _on_advanced_toggled(self, is_open: bool) -> None:
-        remember(Settings(is_advanced_open=is_open))
+        remember_in_thread(Settings(is_advanced_open=is_open))
 
     def _on_scale_changed(self, is_logarithmic: bool) -> None:
-        remember(Settings(is_loss_logarithmic=is_logarithmic))
+        remember_in_thread(Settings(is_loss_logarithmic=is_logarithmic))
 
     def _on_theme_changed(self, event: Any) -> None:
         self._progress.curves.set_theme(self._viewer.theme)

@@ -60,7 +60,7 @@ def test_writes_all_results(out: Path) -> None:
     assert mask.dtype == np.uint8 and probability.dtype == np.float32
     assert np.array_equal(mask == 0, probability >= 0.5)
     figures = json.loads((out / "evaluation.json").read_text())
-    assert [one["index"] for one in figures["slices"]] == split_fold(6, 1)[1]
+    assert [figures["index"] for figures in figures["slices"]] == split_fold(6, 1)[1]
     assert set(figures["mean"]) == {*FIGURES, *NEURON_FIGURES}
     assert (out / "contact-sheet.png").read_bytes().startswith(b"\x89PNG")
     assert load_state(RunDirectory(out / "run").events).status == "finished"

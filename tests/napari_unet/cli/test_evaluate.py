@@ -41,7 +41,7 @@ def test_one_run(write_model: WriteModel, data: Path, tmp_path: Path) -> None:
     document = json.loads(files[0].read_text())
     assert set(document) == {"fold", "slices", "mean", "neuron_thresholds"}
     assert document["fold"] == 2
-    assert [one["index"] for one in document["slices"]] == split_fold(7, 2)[1]
+    assert [figures["index"] for figures in document["slices"]] == split_fold(7, 2)[1]
     assert set(document["mean"]) == {*FIGURES, *NEURON_FIGURES}
     assert document["mean"]["dice"] > 0.8
     lines = result.stdout.splitlines()
@@ -128,12 +128,12 @@ def test_a_mask(data: Path, tmp_path: Path, membrane: np.ndarray, convention: st
     result = evaluate(path, *options)
     assert result.returncode == 0, result.stderr
     document = json.loads(figures.read_text())
-    dices = [one["dice"] for one in document["slices"]]
+    dices = [figures["dice"] for figures in document["slices"]]
     assert document["fold"] is None
     assert dices[:3] + dices[4:] == [1.0] * 6
     hits, wanted = (mask[3] & membrane[3]).sum(), membrane[3].sum()
     assert dices[3] == pytest.approx(2 * hits / (mask[3].sum() + wanted))
-    rands = [one["v_rand"] for one in document["slices"]]
+    rands = [figures["v_rand"] for figures in document["slices"]]
     assert rands[:3] + rands[4:] == pytest.approx([1.0] * 6, abs=0.05)
     assert rands[3] < min(rands[:3])
 

@@ -68,11 +68,11 @@ def test_slices_seen_in_training_are_reported(
     result = evaluate({"a": load(1)}, "all", images, membrane)
     for fold in result.folds:
         validation = split_fold(len(images), fold.evaluation.fold)[1]
-        assert [one["index"] for one in fold.evaluation.slices] == validation
+        assert [figures["index"] for figures in fold.evaluation.slices] == validation
         held_out = fold.evaluation.fold == 1
         assert fold.seen == ([] if held_out else validation)
         assert ("SEEN IN TRAINING" in fold.title()) != held_out
-    everything = [one for fold in result.folds for one in fold.evaluation.slices]
+    everything = [figures for fold in result.folds for figures in fold.evaluation.slices]
     assert result.mean() == mean_figures(everything)
     assert result.held_out_mean() == result.folds[1].evaluation.mean
     assert "held out (1): dice" in result.report() and "training (4): dice" in result.report()
@@ -98,9 +98,9 @@ def test_json_and_csv_of_all_folds(load: Load, images: np.ndarray, membrane: np.
     rows = list(csv.DictReader(io.StringIO(result.to_csv())))
     sets = [(row["slice"], row["fold"], row["set"]) for row in rows[:-4]]
     assert sets == [
-        (str(one["index"]), str(number), "held out" if number == 1 else "training")
+        (str(figures["index"]), str(number), "held out" if number == 1 else "training")
         for number, fold in enumerate(result.folds)
-        for one in fold.evaluation.slices
+        for figures in fold.evaluation.slices
     ]
     ends = [(row["slice"], row["set"]) for row in rows[-4:]]
     assert ends == [("mean", "held out"), ("mean", "training"), ("mean", "all"), ("sd", "all")]

@@ -79,7 +79,9 @@ def save_as(in_dialogs: Callable[..., list[QDialog]]) -> Callable[..., list[QDia
     def fill(path: object, form: str = "", *more: Callable[[Any], None]) -> list[QDialog]:
         def save(dialog: Any) -> None:
             if form:
-                dialog.selectNameFilter(next(one for one in dialog.nameFilters() if form in one))
+                dialog.selectNameFilter(
+                    next(offered for offered in dialog.nameFilters() if form in offered)
+                )
             dialog.findChild(QLineEdit).setText(str(path))
             dialog.findChild(QDialogButtonBox).button(QDialogButtonBox.StandardButton.Save).click()
 

@@ -123,7 +123,7 @@ def predict_and_correct(viewer: Viewer, model: Path, button: Button, qtbot: QtBo
     train = dock_of(viewer, "Train")
     qtbot.waitUntil(lambda: "240 of 576" in text(train) and "Membrane" in text(train))
     runs = dock_of(viewer, "Runs")
-    qtbot.waitUntil(lambda: any(one.isEnabled() for one in runs.findChildren(QPushButton)))
+    qtbot.waitUntil(lambda: any(button.isEnabled() for button in runs.findChildren(QPushButton)))
 
 
 def text(dock: Dock) -> str:

@@ -54,10 +54,10 @@ class Hand:
 
         def buttons() -> list[QPushButton]:
             found = dock.findChildren(QPushButton)
-            in_sight = [one for one in found if not one.visibleRegion().isEmpty()]
-            return [one for one in in_sight if one.text() == text]
+            in_sight = [widget for widget in found if not widget.visibleRegion().isEmpty()]
+            return [widget for widget in in_sight if widget.text() == text]
 
-        self._qtbot.waitUntil(lambda: any(one.isEnabled() for one in buttons()))
+        self._qtbot.waitUntil(lambda: any(button.isEnabled() for button in buttons()))
         (button,) = buttons()
         self.click(button)
 
@@ -67,7 +67,9 @@ class Hand:
         for title in titles:
             self._qtbot.waitUntil(menu.isVisible)
             actions = menu.actions()
-            action = next(one for one in actions if one.text().replace("&", "").startswith(title))
+            action = next(
+                found for found in actions if found.text().replace("&", "").startswith(title)
+            )
             self.click(menu, menu.actionGeometry(action).center())
             menu = action.menu() or menu
 

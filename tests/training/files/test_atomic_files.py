@@ -63,8 +63,8 @@ def test_what_a_killed_process_left_is_removed_by_the_next_write(tmp_path: Path)
     path = tmp_path / "mask [1].tif"
     left = tmp_path / f".{path.name}.abcd1234.part"
     others = tmp_path / ".other.tif.abcd1234.part"
-    for one in (left, others):
-        one.touch()
+    for leftover in (left, others):
+        leftover.touch()
     write_atomically(path, b"new")
     assert set(tmp_path.iterdir()) == {path, others}
     remove_leftovers(tmp_path)

@@ -64,8 +64,8 @@ def test_folding_in_parts_gives_the_same_state() -> None:
 def test_a_resumed_run_tells_nothing_twice() -> None:
     killed: list[Event] = [STARTED, *(step(number) for number in range(1, 6)), evaluated(3, 0.9)]
     state = fold(RunState(), [*killed, resumed(3), step(4), step(5), step(6)])
-    assert [one["step"] for one in state.steps] == [1, 2, 3, 4, 5, 6]
-    assert [one["step"] for one in state.evaluations] == [3]
+    assert [event["step"] for event in state.steps] == [1, 2, 3, 4, 5, 6]
+    assert [event["step"] for event in state.evaluations] == [3]
     assert state.started_time == 10.0
 
 

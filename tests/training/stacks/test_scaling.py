@@ -191,8 +191,8 @@ def test_strays_and_padding_change_no_training(tissue: np.ndarray, kind: str) ->
     padded = stack.copy()
     padded[:, :30] = stack.min()
     padded[:, :, -10:] = stack.max()
-    for one in (stack, padded):
-        scaled = Scaling.of(one).apply(stack[1])
+    for volume in (stack, padded):
+        scaled = Scaling.of(volume).apply(stack[1])
         assert scaled.max() - scaled.min() > 0.8
         assert (np.abs(scaled) == 1).mean() < 0.02
 

@@ -69,9 +69,9 @@ def test_scripts_name_files_exactly(folder_name: str, file_name: str) -> None:
         bash(scripts.append_line(PurePosixPath(path), HOSTILE.replace("\n", " ")), outer)
         assert path.read_text().splitlines()[1:] == ["unfinished", HOSTILE.replace("\n", " ")]
         bash(scripts.request_stop(run), outer)
-        assert {one.name for one in folder.iterdir()} == {file_name, "stop"}
+        assert {path.name for path in folder.iterdir()} == {file_name, "stop"}
         assert "started-at" in bash(scripts.why_it_ended(run), outer)
-        assert [one.name for one in outer.iterdir()] == [folder_name]
+        assert [path.name for path in outer.iterdir()] == [folder_name]
 
 
 @settings(max_examples=50, deadline=None)

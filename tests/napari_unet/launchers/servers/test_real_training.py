@@ -53,7 +53,9 @@ def run_to_end(folder: Path, *arguments: str) -> str:
 def count_steps(run: RunDirectory) -> list[int]:
     if not run.events.exists():
         return []
-    return [one["step"] for one in parse_events(run.events.read_bytes()) if one["kind"] == "step"]
+    return [
+        event["step"] for event in parse_events(run.events.read_bytes()) if event["kind"] == "step"
+    ]
 
 
 @pytest.mark.heavy

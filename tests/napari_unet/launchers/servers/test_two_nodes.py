@@ -145,5 +145,7 @@ def check_two_nodes(launcher: RemoteLauncher, nodes: list[Sshd], tmp_path: Path)
     while find_processes(run_id):
         assert time.monotonic() < deadline
         time.sleep(0.1)
-    starts = [one for one in parse_events(run.events.read_bytes()) if one["kind"] == "started"]
+    starts = [
+        event for event in parse_events(run.events.read_bytes()) if event["kind"] == "started"
+    ]
     assert starts[1]["first_step"] == done >= 3

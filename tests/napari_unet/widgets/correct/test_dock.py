@@ -189,7 +189,7 @@ def test_an_outdated_count_of_specks_is_not_shown(
         return find(page, size)
 
     qtbot.waitUntil(lambda: "1 here" in text(dock))
-    label = next(one for one in dock.findChildren(QLabel) if one.text() == "1 here")
+    label = next(found for found in dock.findChildren(QLabel) if found.text() == "1 here")
     monkeypatch.setattr(label, "setText", shown.append)
     monkeypatch.setattr(speck_removal, "find_specks", find_slowly)
     size = dock.findChild(SpecksView).findChild(QSpinBox)

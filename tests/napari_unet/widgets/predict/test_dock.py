@@ -168,7 +168,7 @@ def test_cancel_keeps_the_finished_slices(
 ) -> None:
     stack = np.random.default_rng(0).integers(0, 256, (400, 64, 64), dtype=np.uint8)
     layer = viewer.add_image(stack, name="long")
-    choice = next(one for one in dock.findChildren(QComboBox) if one.findText("long") >= 0)
+    choice = next(found for found in dock.findChildren(QComboBox) if found.findText("long") >= 0)
     choice.activated.emit(choice.findText("long"))
     button(dock, PREDICT).click()
     probability = viewer.layers["long probability"]
@@ -337,7 +337,7 @@ def test_a_closed_dock_leaves_the_viewer_alone(
 
 
 def box(dock: PredictDock, text: str) -> QCheckBox:
-    return next(one for one in dock.findChildren(QCheckBox) if one.text() == text)
+    return next(found for found in dock.findChildren(QCheckBox) if found.text() == text)
 
 
 def predicted(viewer: Viewer) -> list[int]:
@@ -433,7 +433,7 @@ def test_neurons_are_found(
     button(dock, "Find neurons").click()
     qtbot.waitUntil(lambda: "regions in 7 slices (threshold 0.45" in texts(dock))
     layer, probability = viewer.layers["tissue neurons"], viewer.layers["tissue probability"]
-    slices = (segment_slice(one, Segmentation(threshold=0.45)) for one in probability.data)
+    slices = (segment_slice(found, Segmentation(threshold=0.45)) for found in probability.data)
     np.testing.assert_array_equal(layer.data, np.stack(list(number_neurons(slices))))
     np.testing.assert_array_equal(layer.scale, (50, 4, 4))
     target = tmp_path / "neurons.tif"
@@ -569,7 +569,7 @@ def test_each_image_has_a_prediction_of_its_own(
     predict()
     first = viewer.layers["tissue mask"].data.copy()
     viewer.add_image(images[::-1].copy(), name="other")
-    choice = next(one for one in dock.findChildren(QComboBox) if one.findText("other") >= 0)
+    choice = next(found for found in dock.findChildren(QComboBox) if found.findText("other") >= 0)
     choice.activated.emit(choice.findText("other"))
     predict()
     assert choice.currentText() == "other"

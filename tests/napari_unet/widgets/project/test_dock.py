@@ -108,7 +108,7 @@ def test_a_project_opens_as_it_was_left(
     assert other.dims.current_step[0] == 5 and other.scene.camera.zoom == 3.25
     assert Path(load_settings().runs_folder) == folder / "runs"
     for name in ("strokes", "mask", "probability"):
-        colors = [one.layers[name].colormap.map(np.arange(3)) for one in (viewer, other)]
+        colors = [window.layers[name].colormap.map(np.arange(3)) for window in (viewer, other)]
         np.testing.assert_array_equal(*colors)
 
     other.layers["strokes"].paint((6, 10, 10), 1)  # it goes on in the same file

@@ -116,7 +116,7 @@ def test_deletion_asks_first(
     def press(text: str) -> None:
         box = QApplication.activeModalWidget()
         assert isinstance(box, QMessageBox)
-        choice = next(one for one in box.buttons() if one.text() == text)
+        choice = next(button for button in box.buttons() if button.text() == text)
         qtbot.mouseClick(choice, Qt.MouseButton.LeftButton)
 
     QTimer.singleShot(300, lambda: press("Keep"))

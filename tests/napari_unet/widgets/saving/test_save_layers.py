@@ -54,7 +54,7 @@ def test_a_file_is_never_replaced_unasked(
 
     def reply(box: QMessageBox) -> None:
         assert target.name in box.text()
-        roles = {box.buttonRole(one): one for one in box.buttons()}
+        roles = {box.buttonRole(button): button for button in box.buttons()}
         refusals = {QMessageBox.ButtonRole.RejectRole, QMessageBox.ButtonRole.NoRole}
         role = next(role for role in roles if (role not in refusals) == is_agreed)
         if not is_agreed:  # the dialog asks for another name; it is closed

@@ -59,7 +59,7 @@ EVERYTHING = Profile(
 
 
 def click(qtbot: QtBot, dock: QWidget, text: str) -> None:
-    button = next(one for one in dock.findChildren(QPushButton) if one.text() == text)
+    button = next(found for found in dock.findChildren(QPushButton) if found.text() == text)
     qtbot.waitUntil(button.isEnabled, timeout=PATIENCE)
     qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
 
@@ -168,7 +168,9 @@ def test_what_was_typed_is_not_dropped_without_a_question(
     dialog = ServerDialog("lab")
     qtbot.addWidget(dialog)
     dialog.show()
-    user = next(one for one in dialog.findChildren(QLineEdit) if "Your account" in one.toolTip())
+    user = next(
+        found for found in dialog.findChildren(QLineEdit) if "Your account" in found.toolTip()
+    )
     qtbot.keyClicks(user, "me")
     asked = answer(qtbot, choice)
     if way in ("Close", "New"):
@@ -221,9 +223,9 @@ def test_a_port_where_nothing_answers_is_said_in_words(qtbot: QtBot) -> None:
 
 
 def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def test_a_form_shows_every_field_of_a_profile(qtbot: QtBot) -> None:
@@ -267,7 +269,7 @@ def answer(qtbot: QtBot, text: str) -> list[str]:
             QTimer.singleShot(50, press)
             return
         asked.append(box.informativeText())
-        choice = next(one for one in box.buttons() if one.text() == text)
+        choice = next(found for found in box.buttons() if found.text() == text)
         qtbot.mouseClick(choice, Qt.MouseButton.LeftButton)
 
     press()

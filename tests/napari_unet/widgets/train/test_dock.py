@@ -121,7 +121,7 @@ def test_a_training_started_by_a_click_is_watched_to_its_end(
     assert isinstance(preview, Image)
     assert preview.data.shape == (1, 64, 64)
     assert preview.data.any()
-    assert load_settings().training["seed"] == 5
+    qtbot.waitUntil(lambda: load_settings().training.get("seed") == 5)
     config = run.read_config()  # the layers have no files, so they were written into the run
     assert (read_stack(config.image) == viewer.layers["sections"].data).all()
     membrane = read_stack(config.labels) == 0
