@@ -63,6 +63,7 @@ def annotate(viewer: Any, truth: Any) -> Any:
             strokes.paint((index, *place), label)
     viewer.dims.set_current_step(0, ANNOTATED[1])
     wait_until(lambda: "on 3 slices" in all_text(dock))
+    viewer.reset_view()
     save(viewer, "annotate.png")
     click(dock, "Train on these")
     return strokes
@@ -72,6 +73,7 @@ def train(viewer: Any) -> None:
     """Train on the strokes, to the end."""
     dock = open_dock(viewer, "Train")
     wait_until(lambda: "of what is labelled" in all_text(dock))
+    viewer.reset_view()
     save(viewer, "train-strokes.png")
     dock.form.set_value("epochs", EPOCHS)
     click(dock, "Start")

@@ -4,7 +4,7 @@ New run, with the zoo's names::
 
     python -m training.train --data_url=DIR [--preset medical] [--epochs 400] [...]
 
-The run in a directory: a new one that holds but its config.json, or one that was stopped or
+The run in a directory: a new one that holds only its config.json, or one that was stopped or
 killed, which goes on from its newest checkpoint::
 
     python -m training.train --run_dir RUN

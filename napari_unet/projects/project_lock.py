@@ -170,7 +170,7 @@ class ProjectLock:
         Raises
         ------
         NotHeldError
-            If this window has not got it, or no longer.
+            If this window does not hold it, or has lost it.
         """
         file = self._file
         if file is None:

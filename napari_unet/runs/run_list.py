@@ -157,7 +157,7 @@ class _RunReader:
 
 
 class _FileMark(NamedTuple):
-    """By which a file is known to be the same as before."""
+    """Says whether a file is the same as before."""
 
     inode: int
     size: int

@@ -37,7 +37,7 @@ class ErrorLayer:
 
     @property
     def layer(self) -> Labels | None:
-        """None while it is not in the viewer."""
+        """The layer of wrong pixels; None while it is not in the viewer."""
         return self._layer if self._layer in self._viewer.layers else None
 
     def show(self, mask: Labels, truth: Labels) -> None:

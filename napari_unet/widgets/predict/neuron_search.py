@@ -168,7 +168,7 @@ class NeuronSearch(QObject):
             self._show_nothing()
 
     def _show_nothing(self) -> None:
-        """Say no more of a layer that is gone or of another image."""
+        """Show nothing about a layer that is gone or belongs to another image."""
         self._layer = None
         if not self._is_searching:
             self._end("")

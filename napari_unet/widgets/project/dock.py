@@ -109,7 +109,7 @@ class ProjectDock(Dock):
         layout.addStretch(1)
 
     def showEvent(self, event: Any) -> None:  # noqa: N802
-        """Only now the window is known that may have a project open already."""
+        """Look for a project that is open in the window, which is known only now."""
         super().showEvent(event)
         window = _main_window(self)
         session = window.findChild(ProjectSession) if window is not None else None

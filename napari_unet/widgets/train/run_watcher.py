@@ -52,7 +52,7 @@ class RunWatcher(QObject):
         start(worker)
 
     def leave(self) -> None:
-        """Watch no longer; the run goes on."""
+        """Stop watching; the run goes on."""
         if self._quit is not None:
             self._quit.set()
             self._quit = None
