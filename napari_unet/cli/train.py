@@ -15,6 +15,7 @@ from napari_unet.cli.run_access import resume_remotely, train_remotely
 from napari_unet.cli.training_process import train_here
 from napari_unet.launchers.launcher import new_run_name
 from napari_unet.runs.learning_on import learn_on_config
+from napari_unet.runs.moved_data import find_data, move_data
 from napari_unet.runs.training_places import THIS_COMPUTER, launcher_for
 from training.config import TrainingConfig, preset_config
 from training.console import lossy_output, say
@@ -27,6 +28,7 @@ from training.stacks.stack_file import StackFile
 from training.stacks.training_pair import find_file, find_pair, open_pair
 
 RUNS_FOLDER = Path("runs")
+_DATA_OPTIONS = ("data_url", "image", "labels")
 
 
 @click.command()
@@ -52,7 +54,8 @@ RUNS_FOLDER = Path("runs")
     "--resume",
     metavar="RUN",
     type=click.Path(path_type=Path),
-    help="Go on with a run that was stopped or killed, as it was configured.",
+    help="Go on with a run that was stopped or killed, as it was configured; --data (or --image "
+    "and --labels) says where its data are now, if they were moved.",
 )
 @click.option("--remote", metavar="PROFILE", help="Train on this server; Ctrl-C then detaches.")
 @click.option("--devices", type=int, default=0, help="How many on the server.")
@@ -87,11 +90,13 @@ def command(
     """
     given = {name: value for name, value in options.items() if value is not None}
     if resume is not None:
+        moved = {name: given.pop(name) for name in _DATA_OPTIONS if name in given}
         if given or source or config_file or out:
             raise UserError(
-                "--resume goes on with a run as it was configured.", "Give no other option."
+                "--resume goes on with a run as it was configured.",
+                "Give no other option, but --data where its data were moved.",
             )
-        _resume(resume, devices, device_ids)
+        _resume(resume, devices, device_ids, moved)
         return
     config = _configure(source, config_file, given)
     if not config.data_url and not (config.image and config.labels):
@@ -176,10 +181,20 @@ def _labelled(source: Path, pair: tuple[Path, Path] | None) -> list[int] | None:
         return labelled_slices(labels)
 
 
-def _resume(path: Path, devices: int, device_ids: str) -> None:
+def _resume(path: Path, devices: int, device_ids: str, moved: dict[str, str]) -> None:
     run = RunDirectory(path.absolute())
     if launcher_for(run).name == THIS_COMPUTER and not (devices or device_ids):
-        sys.exit(train_here(_resumable(path)))
+        run = _resumable(path)
+        if moved:
+            data = (moved.get(name, "") for name in _DATA_OPTIONS)
+            say(move_data(run, *data))
+        find_data(run)
+        run.stop_request.unlink(missing_ok=True)
+        sys.exit(train_here(run))
+    if moved:
+        raise UserError(
+            f"The data of {path} are on its server.", "Resume it without --data, and they are used."
+        )
     resume_remotely(run, devices, device_ids)
 
 
@@ -193,5 +208,4 @@ def _resumable(path: Path) -> RunDirectory:
             f"The run {path} has finished; there is nothing to resume.",
             f"Start a new run, from its weights if you like: --weights {run.best}.",
         )
-    run.stop_request.unlink(missing_ok=True)
     return run
