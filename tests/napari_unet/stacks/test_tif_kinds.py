@@ -13,6 +13,7 @@ from PIL import Image
 from napari_unet.stacks.napari_reader import get_reader
 from napari_unet.stacks.napari_writer import write_labels
 from training.errors import UserError
+from training.stacks.stack_file import StackFile
 from training.stacks.training_pair import read_stack
 
 # tifffile warns where it takes slices for colours, which is what is tried here.
@@ -63,6 +64,36 @@ def with_palette(path: Path, stack: np.ndarray, greys: np.ndarray, **options: An
     tifffile.imwrite(path, stack, photometric="palette", colormap=colormap, **options)
 
 
+def one_page_and_all_pixels(path: Path, stack: np.ndarray, slices: int) -> None:
+    """Only the first page has tags; the pixels of the others lie behind it."""
+    text = f"ImageJ=1.54f\nimages={slices}\nslices={slices}\nloop=false\n"
+    tifffile.imwrite(path, stack[0], description=text, metadata=None)
+    with path.open("ab") as file:
+        file.write(stack[1:].tobytes())
+
+
+OME = '<?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06">'
+RENAMED = (
+    f'{OME}<Image ID="Image:0"><Pixels ID="Pixels:0" DimensionOrder="XYZCT" Type="uint8" '
+    'SizeX="83" SizeY="61" SizeZ="7" SizeC="1" SizeT="1">'
+    '<Channel ID="Channel:0:0" SamplesPerPixel="1"/>'
+    + "".join(
+        f'<TiffData FirstZ="{z}" IFD="{z}" PlaneCount="1"><UUID FileName="former_name.ome.tif">'
+        "urn:uuid:1b6d2a3e-0000-4000-8000-000000000001</UUID></TiffData>"
+        for z in range(7)
+    )
+    + "</Pixels></Image></OME>"
+)
+COMPANION = f'{OME}<BinaryOnly MetadataFile="set.companion.ome" UUID="urn:uuid:1"/></OME>'
+
+
+def with_ome_text(path: Path, stack: np.ndarray, text: str) -> None:
+    with tifffile.TiffWriter(path) as writer:
+        for z, page in enumerate(stack):
+            description = text.encode() if z == 0 else None
+            writer.write(page, description=description, metadata=None, contiguous=False)
+
+
 KINDS: dict[str, Make] = {
     "appended": lambda path, stack: append(path, stack),
     "appended, compressed": lambda path, stack: append(path, stack, compression="zlib"),
@@ -84,6 +115,13 @@ KINDS: dict[str, Make] = {
     "grey palette of 8 bits": lambda path, stack: with_palette(path, stack, RAMP // 257),
     "ImageJ's grey palette": lambda path, stack: with_palette(path, stack, RAMP // 257 * 256),
     "alpha": with_alpha,
+    "ImageJ's form of large stacks": lambda path, stack: one_page_and_all_pixels(path, stack, 7),
+    "shape (1, Z, 1, Y, X)": lambda path, stack: tifffile.imwrite(path, stack[None, :, None]),
+    "OME, axes TZCYX": lambda path, stack: tifffile.imwrite(
+        path, stack[None, :, None], metadata={"axes": "TZCYX"}, ome=True
+    ),
+    "OME, renamed": lambda path, stack: with_ome_text(path, stack, RENAMED),
+    "OME, metadata in another file": lambda path, stack: with_ome_text(path, stack, COMPANION),
 }
 
 
@@ -108,6 +146,43 @@ def test_images_are_read_as_people_see_them(tmp_path: Path, images: np.ndarray, 
     read = read_both(path)
     assert read.dtype == images.dtype
     np.testing.assert_array_equal(read, images)
+
+
+def test_the_last_slice_behind_4_gb_is_read(tmp_path: Path, images: np.ndarray) -> None:
+    path, side, slices = tmp_path / "large.tif", 8192, 66
+    one_page_and_all_pixels(path, np.zeros((1, side, side), np.uint8), slices)
+    size = path.stat().st_size
+    with path.open("r+b") as file:  # what is not written takes no place on the disk
+        file.seek(size + (slices - 1) * side**2 - images[0].size)
+        file.write(images[0].tobytes())
+    assert path.stat().st_size > 2**32
+    with StackFile(path) as stack:
+        assert stack.shape == (slices, side, side)
+        last = stack[slices - 1].ravel()
+    np.testing.assert_array_equal(last[-images[0].size :], images[0].ravel())
+
+
+@pytest.mark.parametrize("name", ["SLICES.TIF", "slices.TIFF"])
+def test_endings_are_written_as_people_like(tmp_path: Path, images: np.ndarray, name: str) -> None:
+    tifffile.imwrite(tmp_path / name, images)
+    np.testing.assert_array_equal(read_both(tmp_path / name), images)
+
+
+def test_photographs_codecs_are_read_or_named(tmp_path: Path, images: np.ndarray) -> None:
+    smooth = np.sort(images, axis=2)
+    tifffile.imwrite(tmp_path / "jpeg.tif", smooth, compression="jpeg")
+    difference = np.abs(read_both(tmp_path / "jpeg.tif").astype(float) - smooth)
+    assert difference.mean() < 5
+    tifffile.imwrite(tmp_path / "jpeg2000.tif", images, compression="jpeg2000")
+    with pytest.raises(UserError, match=r"is compressed as JPEG2000\. Open it in Fiji"):
+        read_stack(tmp_path / "jpeg2000.tif")
+
+
+def test_16_bits_of_another_byte_order_with_a_predictor(tmp_path: Path, images: np.ndarray) -> None:
+    wide = images.astype(np.uint16) * 257
+    options = {"compression": "lzw", "predictor": True, "byteorder": ">"}
+    tifffile.imwrite(tmp_path / "lzw.tif", wide, **options)
+    np.testing.assert_array_equal(read_both(tmp_path / "lzw.tif"), wide)
 
 
 def test_pages_of_an_ome_tif_written_one_by_one_are_a_stack(
