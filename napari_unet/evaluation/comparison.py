@@ -21,8 +21,9 @@ from training.errors import UserError
 from training.metrics.neuron_metrics import NEURON_FIGURES, neuron_figures_of_mask
 from training.metrics.pixel_metrics import overlap_figures
 from training.stacks.label_meaning import MASK_READING, LabelReading
-from training.stacks.sparse_labels import MEMBRANE, UNKNOWN
+from training.stacks.sparse_labels import INSIDE, MEMBRANE, PADDING, is_known
 from training.stacks.stack_axes import as_stack
+from training.stacks.training_pair import mark_padding
 
 PIXEL_FIGURES = ("dice", "iou", "precision", "recall")
 FIGURES = (*PIXEL_FIGURES, *NEURON_FIGURES)
@@ -45,6 +46,8 @@ class Comparison:
         Names of the layers, for messages and tables.
     reading : LabelReading
         How the truth is read. Unknown pixels don't count.
+    image : array (Z, Y, X) or (Y, X), or None
+        What they are of, whose padding doesn't count either.
 
     Attributes
     ----------
@@ -64,6 +67,7 @@ class Comparison:
         predicted_name: str = "mask",
         truth_name: str = "truth",
         reading: LabelReading = MASK_READING,
+        image: Any = None,
     ) -> None:
         if predicted.shape != truth.shape:
             raise UserError(
@@ -81,6 +85,8 @@ class Comparison:
         self.is_sparse = not reading.is_finished
         self._arrays = predicted, truth
         self._predicted, self._truth = as_stack(predicted), as_stack(truth)
+        self._image = None if image is None else as_stack(image)
+        self.has_padding = False  # on a slice that was computed
         length = len(self._predicted)
         self._figures: list[Figures | None] = [None] * length  # empty: without labels
         self._neurons: list[Figures] = [{}] * length
@@ -145,7 +151,7 @@ class Comparison:
                 break
             edits = self._edits[index]
             predicted, codes = self._pair(index)
-            figures = neuron_figures_of_mask(predicted, codes == MEMBRANE)
+            figures = neuron_figures_of_mask(predicted, codes != INSIDE)
             if self._edits[index] == edits:
                 self._neurons[index] = figures
 
@@ -188,13 +194,11 @@ class Comparison:
 
     def _compare(self, index: int) -> Figures:
         predicted, codes = self._pair(index)
-        if not self.is_sparse:
-            membrane = codes == MEMBRANE
-            is_labelled = membrane.any() and not membrane.all()
-            return overlap_figures(predicted, membrane) if is_labelled else {}
-        known = codes != UNKNOWN
-        is_labelled = known.any()
-        return overlap_figures(predicted[known], codes[known] == MEMBRANE) if is_labelled else {}
+        membrane, known = codes == MEMBRANE, is_known(codes)
+        has_both = membrane.any() and (codes == INSIDE).any()
+        if not (known.any() if self.is_sparse else has_both):
+            return {}
+        return overlap_figures(predicted[known], membrane[known])
 
     def _without_neurons(self) -> list[int]:
         if self.is_sparse:
@@ -207,18 +211,26 @@ class Comparison:
 
     def _pair(self, index: int) -> tuple[NDArray[np.bool_], NDArray[np.uint8]]:
         """Read a slice: what is predicted as membrane, and the codes of the truth."""
-        truth = np.asarray(self._truth[index])
-        return np.asarray(self._predicted[index]) != 0, self.reading.read(truth)
+        codes = self.reading.read(np.asarray(self._truth[index]))
+        if self._image is not None:
+            mark_padding(codes, np.asarray(self._image[index]))
+            self.has_padding |= bool((codes == PADDING).any())
+        return np.asarray(self._predicted[index]) != 0, codes
 
 
 def counted_note(comparison: Comparison) -> str:
-    """Say which slices and pixels are not counted, in a sentence; empty if all are."""
+    """Say which slices and pixels are not counted, in a sentence or two; empty if all are."""
     missing, length = comparison.unlabelled, len(comparison)
     if len(missing) == length:
         return f"'{comparison.truth_name}' has no labelled slice, so nothing is compared."
+    notes = []
     if comparison.is_sparse:
         count = "1 slice" if length - len(missing) == 1 else f"{length - len(missing)} slices"
-        return f"'{comparison.truth_name}' holds strokes: the painted pixels of {count} count."
-    if missing:
-        return f"Not counted, because all of it has one label: slice {list_slices(missing)}."
-    return ""
+        notes.append(
+            f"'{comparison.truth_name}' holds strokes: the painted pixels of {count} count."
+        )
+    elif missing:
+        notes.append(f"Not counted, because all of it has one label: slice {list_slices(missing)}.")
+    if comparison.has_padding:
+        notes.append("The image's padding, a border of one value, is not counted.")
+    return " ".join(notes)

@@ -10,7 +10,12 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from superqt.utils import QSignalThrottler
 
 from napari_unet.evaluation.comparison import Comparison
-from napari_unet.layers.plugin_layers import reading_of, trained_slices, unusable_labels
+from napari_unet.layers.plugin_layers import (
+    image_under,
+    reading_of,
+    trained_slices,
+    unusable_labels,
+)
 from napari_unet.layers.slices import displayed_slice, edited_slices
 from napari_unet.widgets.common.connections import Connections
 from napari_unet.widgets.common.latest_work import LatestWork
@@ -77,8 +82,14 @@ class LiveComparison(QObject):
         self.problem = obstacle or "Open a mask and its ground truth as Labels layers."
         if mask is not None and truth is not None and mask != truth:
             try:
+                image = image_under(self._viewer, mask)
                 self.comparison = Comparison(
-                    mask.data, truth.data, mask.name, truth.name, reading_of(truth)
+                    mask.data,
+                    truth.data,
+                    mask.name,
+                    truth.name,
+                    reading_of(truth),
+                    None if image is None else image.data,
                 )
                 self.comparison.trained = trained_slices(mask)
             except UserError as error:

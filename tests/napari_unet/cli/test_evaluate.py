@@ -2,6 +2,7 @@ import csv
 import json
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -186,6 +187,28 @@ def test_strokes_judge_a_model_and_say_what_it_was_trained_on(
     assert "held out (2): dice" in result.stdout and "training (1): dice" in result.stdout
     refused = evaluate(model, "--data", data, "--labels", strokes, "--fold", "1")
     assert refused.returncode == 2 and "leave out --fold" in refused.stderr
+
+
+@pytest.mark.parametrize("is_finished", [False, True])
+def test_memory_follows_the_labelled_slices(
+    write_model: WriteModel, tmp_path: Path, membrane: np.ndarray, is_finished: bool
+) -> None:
+    page = np.tile(np.where(membrane[0], 70, 170).astype(np.uint8), (4, 4))
+    labels = np.zeros((400, *page.shape), np.uint8)
+    labels[[9, 390]] = np.where(page == 70, 1, 0 if is_finished else 2)
+    if not is_finished:
+        labels[:, 40:] = 0
+    tifffile.imwrite(tmp_path / "train-volume.tif", np.stack([page] * 400))
+    tifffile.imwrite(tmp_path / "train-labels.tif", labels)
+    model, size = write_model(), labels.nbytes
+    del labels
+    tracemalloc.start()
+    arguments = [str(model), "--data", str(tmp_path)]
+    result = CliRunner().invoke(command, arguments, catch_exceptions=False)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert result.exit_code == 0 and "dice" in result.output
+    assert most < size / 2
 
 
 def test_a_mask_of_another_stack(data: Path, tmp_path: Path) -> None:

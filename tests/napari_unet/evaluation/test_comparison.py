@@ -191,6 +191,23 @@ def test_slices_of_one_label_are_not_counted(
     assert list(comparison.by_slice()) == [1, 2, 3]
 
 
+def test_padding_of_the_image_is_not_counted(predicted: np.ndarray, truth: np.ndarray) -> None:
+    image = np.random.default_rng(0).integers(1, 255, truth.shape).astype(np.uint8)
+    image[1, :, 12:] = 0
+    truth[1, :, 12:] = 1
+    comparison = Comparison(predicted, truth, image=image)
+    comparison.update_all()
+    comparison.update_neurons()
+    tissue = Comparison(predicted[:, :, :12], truth[:, :, :12])
+    tissue.update_all()
+    assert comparison[1]["dice"] == tissue[1]["dice"]
+    assert "padding, a border of one value, is not counted" in counted_note(comparison)
+    whole = Comparison(predicted, truth)
+    whole.update_all()
+    assert comparison[0]["dice"] == whole[0]["dice"] and comparison[1]["dice"] != whole[1]["dice"]
+    assert counted_note(whole) == ""
+
+
 @pytest.mark.parametrize("convention", [LabelConvention.SPARSE, LabelConvention.MEMBRANE])
 def test_a_truth_without_labels_has_no_figures(
     predicted: np.ndarray, truth: np.ndarray, convention: LabelConvention
