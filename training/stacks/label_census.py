@@ -42,12 +42,15 @@ class LabelCensus:
         Pixels of each value, on the other slices.
     sample : array (N, Y, X)
         Up to five of the other slices.
+    padding : float
+        Share of the other slices' pixels that is padding of the images, 0..1.
     """
 
     length: int
     uniform: Mapping[int, float]
     counts: Mapping[float, int]
     sample: NDArray[Any]
+    padding: float = 0.0
 
     @classmethod
     def of(cls, labels: Slices, images: Slices | None = None) -> LabelCensus:
@@ -57,19 +60,22 @@ class LabelCensus:
         """
         uniform: dict[int, float] = {}
         counts: Counter[float] = Counter()
+        pixels = 0
         for index in range(len(labels)):
-            page = np.asarray(labels[index])
+            page = tissue = np.asarray(labels[index])
             if images is not None and not is_uniform(page):
                 padding = find_padding(np.asarray(images[index]))
-                page = page[~padding] if padding.any() and not padding.all() else page
-            if is_uniform(page):
+                tissue = page[~padding] if padding.any() else page
+            if not tissue.size or is_uniform(tissue):
                 uniform[index] = page.flat[0].item()
             else:
-                counts.update(_count(page))
+                counts.update(_count(tissue))
+                pixels += page.size
         mixed = [index for index in range(len(labels)) if index not in uniform]
         picked = [np.asarray(labels[index]) for index in pick_evenly(mixed, _LOOKED_AT)]
         sample = np.stack(picked) if picked else np.empty((0, 1, 1))
-        return cls(len(labels), uniform, counts, sample)
+        padded = 1 - counts.total() / pixels if pixels else 0.0
+        return cls(len(labels), uniform, counts, sample, padded)
 
     @property
     def mixed(self) -> list[int]:

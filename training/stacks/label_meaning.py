@@ -105,6 +105,8 @@ class LabelMeaning(LabelReading):
         Why that may be wrong; empty where nothing looks wrong.
     is_mask : bool
         Whether 0 is one kind and a single value the other, slips of the brush aside.
+    padding : float
+        Share of the labelled slices that is padding of their images, 0..1.
     """
 
     labelled: tuple[int, ...] = ()
@@ -113,6 +115,7 @@ class LabelMeaning(LabelReading):
     reading: str = ""
     question: str = ""
     is_mask: bool = False
+    padding: float = 0.0
 
     @classmethod
     def of(
@@ -161,7 +164,13 @@ class LabelMeaning(LabelReading):
         read = f"Labels: {self.reading}."
         if self.convention != LabelConvention.SPARSE:
             read = f"Labels: {self.reading}: {percent(self.share)} membrane."
-        return [read, *filter(None, (self.unlabelled_sentence, self.question))]
+        padding = ""
+        if self.padding:
+            padding = (
+                f"{percent(self.padding)} of the labelled slices is padding, a border of one "
+                "value: it is not counted."
+            )
+        return [read, *filter(None, (self.unlabelled_sentence, padding, self.question))]
 
 
 def borders_between(numbers: NDArray[Any]) -> NDArray[np.bool_]:
@@ -345,6 +354,7 @@ class _Decision:
             reading=f"{told}; negative values are unknown" if has_ignored else told,
             question=question,
             is_mask=self._is_mask() and not is_sparse,
+            padding=self.census.padding,
         )
 
     def _one_valued(self) -> UserError:

@@ -17,7 +17,7 @@ from training.errors import UserError
 from training.label_convention import LabelConvention
 from training.stacks.holdout import hold_out
 from training.stacks.label_census import LabelCensus
-from training.stacks.label_meaning import LabelMeaning, percent
+from training.stacks.label_meaning import LabelMeaning
 from training.stacks.padding import find_padding
 from training.stacks.scaling import Slices, check_pixels
 from training.stacks.sparse_labels import PADDING, read_label_note
@@ -134,15 +134,6 @@ class TrainingPair:
         """
         read = ((z, self.meaning.read(self.labels[z])) for z in self.meaning.labelled)
         return {z: mark_padding(page, self.images[z]) for z, page in read}
-
-    @property
-    def padding_sentence(self) -> str:
-        """Say how much of the labelled slices is padding; empty where there is none."""
-        pixels = sum(np.count_nonzero(page == PADDING) for page in self.codes.values())
-        if not pixels:
-            return ""
-        share = percent(pixels / sum(page.size for page in self.codes.values()))
-        return f"{share} of the labelled slices is padding, a border of one value: not counted."
 
 
 @contextmanager

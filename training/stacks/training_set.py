@@ -80,7 +80,7 @@ def load_training_set(config: TrainingConfig) -> TrainingSet:
         split = hold_out(codes, config.cross_valid_ind, chosen, str(labels_path))
         pixels = {index: images[index] for index in codes}
         stack = images.shape, Scaling.of(images), fingerprint(images)
-        sentences = [*pair.meaning.described(), pair.padding_sentence, split.sentence]
+        sentences = *pair.meaning.described(), split.sentence
     membrane = {index: page == MEMBRANE for index, page in codes.items()}
     data = TrainingSet(
         image_path.name,
@@ -89,7 +89,7 @@ def load_training_set(config: TrainingConfig) -> TrainingSet:
         membrane,
         split.train_slices,
         split.valid_slices,
-        tuple(filter(None, sentences)),
+        sentences,
     )
     is_sparse = config.label_convention == LabelConvention.SPARSE
     is_whole = all(is_known(page).all() for page in codes.values())

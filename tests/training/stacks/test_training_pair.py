@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from PIL import Image
 
+from training.config import preset_config
 from training.errors import UserError
 from training.label_convention import LabelConvention
 from training.stacks.sparse_labels import INSIDE, MEMBRANE, PADDING
@@ -21,6 +22,7 @@ from training.stacks.training_pair import (
     open_pair,
     read_stack,
 )
+from training.stacks.training_set import load_training_set
 
 
 @pytest.fixture
@@ -280,11 +282,18 @@ def test_padding_of_the_images_is_no_membrane_and_has_no_say(folder: Path) -> No
     with open_pair(*find_pair(folder), None) as pair:
         assert pair.meaning.convention == LabelConvention.ISBI
         assert pair.meaning.share == pytest.approx((labels[:, :, :12] == 0).mean())
-        assert "60% of the labelled slices is padding" in pair.padding_sentence
+        assert "60% of the labelled slices is padding" in " ".join(pair.meaning.described())
     _, codes = read_pair(folder)
     assert (codes[:, :, 12:] == PADDING).all()
     expected = np.where(labels == 0, MEMBRANE, INSIDE)[:, :, :12]
     np.testing.assert_array_equal(codes[:, :, :12], expected)
+    data = load_training_set(preset_config("compact", data_url=str(folder)))
+    tissue = np.arange(30) < 12
+    for index in data.train_slices:
+        np.testing.assert_array_equal(data.weights[index], np.tile(tissue, (20, 1)))
+    for index in data.valid_slices:
+        np.testing.assert_array_equal(data.held_out[index], np.tile(tissue, (20, 1)))
+    assert any("is padding" in sentence for sentence in data.sentences)
 
 
 @pytest.mark.parametrize("shape", [(6, 20, 31), (5, 20, 30), (7, 20, 30)])
