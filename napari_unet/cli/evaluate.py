@@ -99,6 +99,12 @@ def command(
       napari-unet evaluate corrected-mask.tif --data isbi
     """
     chosen = _parse_fold(fold)
+    is_mask = [run.suffix.lower() in (".tif", ".tiff") for run in runs]
+    if any(is_mask) and len(runs) > 1:
+        raise UserError(
+            f"{runs[is_mask.index(True)]} is a mask, which is evaluated alone.",
+            "Give one mask, or runs alone.",
+        )
     for path in (json_path, csv_path):
         if path is not None:
             check_output(path, overwrite)
@@ -110,7 +116,7 @@ def command(
         if not pair.meaning.is_finished:
             say("Only labelled pixels count.")
         truth = str(pair.labels.path)
-        if len(runs) == 1 and runs[0].suffix.lower() in (".tif", ".tiff"):
+        if any(is_mask):
             of_mask = _evaluate_mask(runs[0], mask_convention, pair, chosen)
             report, mean = of_mask.table(), of_mask.mean
             as_json = of_mask.to_json()

@@ -81,6 +81,8 @@ def _float_weights(model: Any) -> list[Any]:
 def _parse(content: bytes, path: Path) -> Any:
     import onnx
 
+    if not content:  # no error to protobuf, which takes it for an empty message
+        raise _damaged(path)
     try:
         return onnx.load_model_from_string(content)
     except Exception as error:  # protobuf's, which differ from version to version

@@ -219,6 +219,12 @@ def test_a_mask_of_another_stack(data: Path, tmp_path: Path) -> None:
     assert f"{path} has the shape (3, 8, 8)" in result.stderr
 
 
+def test_a_mask_is_evaluated_alone(write_model: WriteModel, data: Path) -> None:
+    arguments = [write_model(), data / "train-labels.tif", "--data", data]
+    with pytest.raises(UserError, match=r"train-labels\.tif is a mask, which is evaluated alone"):
+        CliRunner().invoke(command, list(map(str, arguments)), catch_exceptions=False)
+
+
 def test_all_folds(write_model: WriteModel, data: Path, tmp_path: Path) -> None:
     path = tmp_path / "figures.json"
     result = evaluate(write_model(fold=2), "--data", data, "--fold", "all", "--json", path)

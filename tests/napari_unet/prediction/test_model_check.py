@@ -109,6 +109,13 @@ def test_missing_weights_are_refused(write_model: WriteModel) -> None:
         load_predictor(path)
 
 
+def test_an_empty_file_is_no_model(tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    path.touch()
+    with pytest.raises(UserError, match="is not an ONNX model, or damaged"):
+        read_onnx(path)
+
+
 def test_a_model_of_another_program_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     onnx.save(outline_onnx("compact"), path)
