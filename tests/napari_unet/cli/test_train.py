@@ -167,7 +167,7 @@ def test_a_closed_terminal_stops_a_training_once(data: Path, tmp_path: Path) -> 
         (("--data", "data", "--config", "odd.json"), "odd.json: Unknown option: speed."),
         (("--data", "data", "--weights", "none.ckpt", "--out", "run"), "There is no checkpoint"),
         (("--resume", "data"), "data is not a run: it has no readable config.json."),
-        (("--resume", "data", "--seed", 3), "Give no other option."),
+        (("--resume", "data", "--seed", 3), "Give no other option, but --data"),
         (("--data", "nowhere", "--out", "run"), "nowhere"),
     ],
 )
