@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +17,12 @@ from training.config import preset_config
 from training.errors import UserError
 from training.label_convention import LabelConvention
 from training.runs.run_directory import RunDirectory
+from training.stacks.label_census import LabelCensus
 from training.stacks.sparse_labels import LabelNote, read_label_note
 from training.stacks.synthetic import synthetic_stack
 from training.stacks.training_pair import read_stack
+
+census = LabelCensus.of
 
 
 @pytest.fixture
@@ -68,6 +72,24 @@ def test_strokes_on_a_few_of_many_slices_are_seen(strokes: LayerData) -> None:
     painted = strokes.labels.data
     expected = np.count_nonzero(painted == 1) / np.count_nonzero(painted)
     assert shown.meanings[LabelConvention.SPARSE].share == pytest.approx(expected)
+
+
+def test_a_start_reads_slice_by_slice_and_a_preview_counts_once(
+    strokes: LayerData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, layer in (("train-volume", strokes.images), ("train-labels", strokes.labels)):
+        tifffile.imwrite(tmp_path / f"{name}.tif", np.concatenate([layer.data] * 10))
+    folder = FolderData(tmp_path)
+    tracemalloc.start()
+    meaning = folder.check(LabelConvention.SPARSE)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(meaning.labelled) == 20
+    assert most < 10 * strokes.labels.data.nbytes / 2
+    counted = []
+    monkeypatch.setattr(LabelCensus, "of", lambda *stacks: counted.append(1) or census(*stacks))
+    assert preview(folder).convention == "sparse"
+    assert len(counted) == 1
 
 
 def test_too_few_strokes_are_reported(strokes: LayerData) -> None:
