@@ -1,5 +1,6 @@
 """The manifest that napari reads, and the command, as installed from the source tree."""
 
+import re
 import subprocess
 import sys
 from importlib.metadata import entry_points
@@ -28,6 +29,20 @@ def test_napari_finds_the_manifest() -> None:
     manifest = PluginManifest._from_entrypoint(point, point.dist)
     assert manifest is not None
     assert manifest.display_name
+
+
+@pytest.mark.parametrize(
+    ("package", "mended"), [("pillow", "10.3"), ("tqdm", "4.66.3"), ("onnx", "1.18")]
+)
+def test_the_lowest_versions_have_no_known_weakness(package: str, mended: str) -> None:
+    """Of Pillow CVE-2023-50447 and 2024-28219, of tqdm 2024-34062, of onnx 2025-51480."""
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    floors = re.findall(rf'"{package}>=([\d.]+)', text)
+    assert floors and min(map(numbers, floors)) >= numbers(mended)
+
+
+def numbers(version: str) -> list[int]:
+    return [int(part) for part in version.split(".")]
 
 
 def test_the_console_script_runs() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from datetime import datetime
 from pathlib import Path
 
@@ -69,6 +70,14 @@ def test_a_follower_reads_only_what_is_new(run: RunDirectory) -> None:
     log.close()
     assert follower.update()
     assert follower.status == "finished"
+
+
+def test_a_run_that_is_deleted_was_interrupted(run: RunDirectory) -> None:
+    follower = RunFollower(run, LocalLauncher(run.path.parent))
+    follower.update()
+    shutil.rmtree(run.path)
+    follower.update()
+    assert follower.status == "interrupted" and follower.has_ended
 
 
 def test_progress_has_curves_and_figures(run: RunDirectory) -> None:

@@ -18,6 +18,7 @@ from napari_unet.launchers.servers import opening
 from napari_unet.launchers.servers.connection import Server
 from napari_unet.launchers.servers.event_loop import wait_for
 from napari_unet.launchers.servers.host_keys import ChangedHostKeyError, UnknownHostKeyError
+from napari_unet.launchers.servers.opening import ConnectionLostError
 from napari_unet.launchers.servers.profiles import Profile
 from tests.napari_unet.launchers.servers.hostile_server import HostileServer
 from tests.napari_unet.launchers.servers.sshd import Sshd
@@ -201,6 +202,13 @@ def test_whatever_a_login_does_the_result_is_right(sshd: Sshd, profile: str) -> 
     (sshd.login / ".bash_profile").write_text(profile + "\n")
     server = Server(sshd.profile())
     assert wait_for(asyncio.wait_for(server.run("printf 'a b'", timeout=10), 30)) == "a b"
+
+
+def test_a_command_that_never_answers_is_given_up(sshd: Sshd) -> None:
+    server = Server(sshd.profile())
+    with pytest.raises(ConnectionLostError, match="did not answer in time"):
+        wait_for(asyncio.wait_for(server.run("sleep 600", timeout=0.5), 30))
+    assert wait_for(server.run("echo here")) == "here\n"  # over a new connection
 
 
 @pytest.mark.parametrize("profile", ["cat >/dev/null", "exit"])
