@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tifffile
 from napari import Viewer
+from napari.layers import Image, Labels
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import (
@@ -58,6 +59,18 @@ def predict(dock: PredictDock, qtbot: QtBot, button: Button) -> Callable[..., No
     return click
 
 
+@pytest.fixture
+def bad_model(tmp_path: Path) -> Path:
+    path = tmp_path / "bad.onnx"
+    path.write_bytes(b"no model")
+    return path
+
+
+def layers_of(viewer: Viewer) -> tuple[Image, Labels]:
+    """Probability and mask of the tissue."""
+    return viewer.layers["tissue probability"], viewer.layers["tissue mask"]
+
+
 def texts(dock: PredictDock) -> str:
     return " ".join(label.text() for label in dock.findChildren(QLabel) if label.isVisibleTo(dock))
 
@@ -70,7 +83,7 @@ def test_all_slices_are_predicted(
     images: np.ndarray,
 ) -> None:
     predict()
-    probability, mask = viewer.layers["tissue probability"], viewer.layers["tissue mask"]
+    probability, mask = layers_of(viewer)
     for index, expected in load_predictor(write_model()).predict(images):
         np.testing.assert_array_equal(probability.data[index], expected)
     np.testing.assert_array_equal(mask.data, probability.data >= 0.5)
@@ -84,8 +97,8 @@ def test_this_slice_alone_is_predicted_and_then_the_others(
 ) -> None:
     viewer.dims.set_current_step(0, 3)
     predict("This slice")
-    probability = viewer.layers["tissue probability"]
-    assert [index for index in range(7) if probability.data[index].any()] == [3]
+    probability, _ = layers_of(viewer)
+    assert predicted(viewer) == [3]
     alone = probability.data[3].copy()
     predict()
     assert len(viewer.layers) == 3, "the same layers are filled up"
@@ -96,7 +109,7 @@ def test_the_threshold_changes_the_mask_without_predicting(
     viewer: Viewer, dock: PredictDock, predict: Callable[..., None], qtbot: QtBot
 ) -> None:
     predict()
-    probability, mask = viewer.layers["tissue probability"], viewer.layers["tissue mask"]
+    probability, mask = layers_of(viewer)
     viewer.dims.set_current_step(0, 2)
     dock.findChild(QLabeledDoubleSlider).setValue(0.9)
     np.testing.assert_array_equal(mask.data[2], probability.data[2] >= 0.9)
@@ -126,7 +139,7 @@ def test_corrected_slices_keep_their_corrections(
     answer: Callable[[str], None],
 ) -> None:
     predict()
-    probability, mask = viewer.layers["tissue probability"], viewer.layers["tissue mask"]
+    probability, mask = layers_of(viewer)
     mask.brush_size = 9
     mask.paint((4, 30, 60), 1)
     corrected = mask.data[4].copy()
@@ -153,7 +166,7 @@ def test_slices_that_a_person_said_are_right_are_left_alone(
     viewer: Viewer, dock: PredictDock, predict: Callable[..., None], qtbot: QtBot
 ) -> None:
     predict()
-    probability, mask = viewer.layers["tissue probability"], viewer.layers["tissue mask"]
+    probability, mask = layers_of(viewer)
     mask.metadata[CORRECTED_KEY] = [2]
     right = mask.data[2].copy()
     dock.findChild(QLabeledDoubleSlider).setValue(0.95)
@@ -217,12 +230,10 @@ def test_a_bad_model_is_reported_and_another_can_be_taken(
     viewer: Viewer,
     dock: PredictDock,
     predict: Callable[..., None],
-    tmp_path: Path,
+    bad_model: Path,
     write_model: WriteModel,
 ) -> None:
-    bad = tmp_path / "bad.onnx"
-    bad.write_bytes(b"no model")
-    dock.use_model(bad)
+    dock.use_model(bad_model)
     predict()
     assert "bad.onnx is not an ONNX model" in texts(dock)
     dock.use_model(write_model())
@@ -284,45 +295,18 @@ def test_the_mask_is_saved_in_the_chosen_convention(
     )
 
 
-def test_slices_that_were_never_predicted_are_not_saved_unasked(
+def test_slices_that_are_missing_are_predicted_instead_of_saved(
     viewer: Viewer,
     dock: PredictDock,
+    predict: Callable[..., None],
     qtbot: QtBot,
     button: Button,
-    tmp_path: Path,
-    write_model: WriteModel,
     in_dialogs: Callable[..., list[QMessageBox]],
-    save_as: Callable[..., object],
 ) -> None:
-    dock.use_model(write_model())
-    button(dock, "This slice").click()
-    qtbot.waitUntil(lambda: len(predicted(viewer)) == 1 and button(dock, "Save mask…").isEnabled())
-    asked: list[str] = []
-
-    def press(text: str) -> Callable[[QMessageBox], None]:
-        def answer(box: QMessageBox) -> None:
-            asked.append(f"{box.text()} {box.informativeText()}")
-            button(box, text).click()
-
-        return answer
-
-    answered = in_dialogs(press("Cancel"))
-    button(dock, "Save mask…").click()
-    qtbot.waitUntil(lambda: len(answered) == 1)
-    shown = viewer.dims.current_step[0]
-    others = ", ".join(str(index) for index in range(7) if index != shown)
-    assert asked == [
-        "1 of 7 slices are predicted. "
-        f"The others would be saved as if they had no membrane: {others}."
-    ]
-    in_dialogs(press("Predict the rest"))
+    predict("This slice")
+    in_dialogs(lambda box: button(box, "Predict the rest").click())
     button(dock, "Save mask…").click()
     qtbot.waitUntil(lambda: predicted(viewer) == list(range(7)))
-    target = tmp_path / "whole.tif"
-    save_as(target)
-    button(dock, "Save mask…").click()
-    qtbot.waitUntil(target.exists)
-    assert len(asked) == 2
 
 
 def test_a_closed_dock_leaves_the_viewer_alone(
@@ -361,7 +345,7 @@ def test_the_slice_that_is_shown_is_predicted_as_the_slider_moves(
     assert shown != 2
     qtbot.waitUntil(lambda: predicted(viewer) == sorted([2, shown]))
     expected = load_predictor(write_model()).predict_slice(images[shown])
-    probability, mask = viewer.layers["tissue probability"], viewer.layers["tissue mask"]
+    probability, mask = layers_of(viewer)
     np.testing.assert_allclose(probability.data[shown], expected, atol=1e-3)
     np.testing.assert_array_equal(mask.data[shown], probability.data[shown] >= 0.5)
     qtbot.mouseClick(box(dock, "Predict as I scroll"), Qt.MouseButton.LeftButton)
@@ -394,11 +378,9 @@ def test_of_slices_that_are_scrolled_past_only_the_last_is_predicted(
 
 
 def test_a_bad_model_ends_the_following(
-    viewer: Viewer, dock: PredictDock, qtbot: QtBot, tmp_path: Path
+    viewer: Viewer, dock: PredictDock, qtbot: QtBot, bad_model: Path
 ) -> None:
-    bad = tmp_path / "bad.onnx"
-    bad.write_bytes(b"no model")
-    dock.use_model(bad)
+    dock.use_model(bad_model)
     box(dock, "Predict as I scroll").click()
     qtbot.waitUntil(lambda: not box(dock, "Predict as I scroll").isChecked())
     assert "bad.onnx is not an ONNX model" in texts(dock)
@@ -426,8 +408,10 @@ def test_neurons_are_found(
     qtbot: QtBot,
     button: Button,
     tmp_path: Path,
+    save_as: Callable[..., object],
 ) -> None:
     assert not button(dock, "Find neurons").isEnabled()
+    assert not button(dock, "Save neurons…").isEnabled()
     predict()
     dock.findChild(QDoubleSpinBox).setValue(0.45)
     button(dock, "Find neurons").click()
@@ -437,7 +421,9 @@ def test_neurons_are_found(
     np.testing.assert_array_equal(layer.data, np.stack(list(number_neurons(slices))))
     np.testing.assert_array_equal(layer.scale, (50, 4, 4))
     target = tmp_path / "neurons.tif"
-    layer.save(str(target), plugin="napari-unet-mindspore")
+    save_as(target)
+    button(dock, "Save neurons…").click()
+    qtbot.waitUntil(target.exists)
     saved = tifffile.imread(target)
     assert saved.dtype == np.uint16
     np.testing.assert_array_equal(saved, layer.data)
@@ -481,7 +467,7 @@ def test_after_a_failed_threshold_the_mask_follows_the_next_one(
     qtbot: QtBot,
 ) -> None:
     predict()
-    probability, mask = viewer.layers["tissue probability"], viewer.layers["tissue mask"]
+    probability, mask = layers_of(viewer)
     slider = dock.findChild(QLabeledDoubleSlider)
     is_reported = fail_once(LivePrediction, "threshold_all")
     slider.setValue(0.4)
@@ -530,7 +516,7 @@ def test_a_dock_that_is_opened_again_goes_on_with_the_prediction(
     button: Button,
 ) -> None:
     predict()
-    probability, mask = viewer.layers["tissue probability"], viewer.layers["tissue mask"]
+    probability, mask = layers_of(viewer)
     dock.findChild(QLabeledDoubleSlider).setValue(0.6)
     qtbot.waitUntil(lambda: mask.metadata.get("threshold") == 0.6)
     with qtbot.waitSignal(dock.destroyed):
