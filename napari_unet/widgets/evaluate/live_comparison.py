@@ -80,7 +80,9 @@ class LiveComparison(QObject):
         self._measuring.drop()
         obstacle = unusable_labels(self._viewer)
         self.problem = obstacle or "Open a mask and its ground truth as Labels layers."
-        if mask is not None and truth is not None and mask != truth:
+        if mask is not None and mask == truth:
+            self.problem = "Mask and truth are one layer: predict a mask, or open one."
+        elif mask is not None and truth is not None:
             try:
                 image = image_under(self._viewer, mask)
                 self.comparison = Comparison(

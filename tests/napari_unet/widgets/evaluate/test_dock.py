@@ -375,7 +375,7 @@ def test_a_prediction_that_comes_later_is_taken_for_the_mask(
     viewer: Viewer, truth: Labels, qtbot: QtBot
 ) -> None:
     _, dock = viewer.window.add_plugin_dock_widget("napari-unet-mindspore", "Evaluate")
-    assert "Open a mask and its ground truth" in summary(dock)
+    assert "Mask and truth are one layer: predict a mask" in summary(dock)
     add_mask(viewer, truth.data.copy(), viewer.layers["tissue"], "mask")
     qtbot.waitUntil(lambda: column(dock, 1) == ["1.000"] * 7)
 
