@@ -87,6 +87,7 @@ def _settings_of_run(path: Path, changed: int) -> Segmentation:
     from napari_unet.prediction.predictor import load_predictor
     from training.stacks.training_pair import find_pair, open_pair
 
+    predictor = load_predictor(path)
     try:
         config = RunDirectory(path).read_config()
         if config.label_convention == LabelConvention.SPARSE:
@@ -95,6 +96,6 @@ def _settings_of_run(path: Path, changed: int) -> Segmentation:
         with open_pair(*paths, config.label_convention) as pair:
             if not pair.meaning.is_finished:
                 return Segmentation()
-            return choose_on_training_slices(load_predictor(path), pair.images, pair.codes)[0]
+            return choose_on_training_slices(predictor, pair.images, pair.codes)[0]
     except UserError:  # on a server, moved, or of another version
         return Segmentation()
