@@ -29,7 +29,7 @@ EPOCHS = 12
 def main() -> None:
     with open_stacks() as (viewer, _):
         train(viewer)
-        predict(viewer)
+        predict_with_newest(viewer)
         evaluate(viewer)
 
 
@@ -70,10 +70,9 @@ def open_data(viewer: Any, folder: Path | None) -> None:
 
 
 def train(viewer: Any) -> None:
-    """Train to the end; a picture before, and one near the end."""
+    """Train to the end; a picture near the end."""
     dock = open_dock(viewer, "Train")
     wait_until(lambda: "Membrane" in all_text(dock))
-    save(viewer, "train-setup.png")
     dock.form.set_value("epochs", EPOCHS)
     dock.form.set_value("eval_interval", 1)
     click(dock, "Start")
@@ -87,12 +86,6 @@ def train(viewer: Any) -> None:
     close_docks(viewer)
 
 
-def predict(viewer: Any) -> None:
-    predict_with_newest(viewer)
-    save(viewer, "predict.png")
-    close_docks(viewer)
-
-
 def predict_with_newest(viewer: Any) -> None:
     """Predict all slices with the model of the newest run."""
     from napari_unet.runs.run_list import list_runs
@@ -103,10 +96,11 @@ def predict_with_newest(viewer: Any) -> None:
     dock.use_model(newest.run.path)
     click(dock, "Predict all slices")
     wait_until(lambda: "slices in" in all_text(dock))
+    close_docks(viewer)
 
 
 def evaluate(viewer: Any) -> None:
-    """Compare: errors on the canvas, then image, truth and prediction side by side."""
+    """Compare, with the errors on the canvas."""
     dock = open_dock(viewer, "Evaluate")
     wait_until(lambda: "Dice" in viewer.canvas.overlays.text.text and "±" in all_text(dock))
     wait_until(lambda: "…" not in all_text(dock))
@@ -115,11 +109,6 @@ def evaluate(viewer: Any) -> None:
         if layer.name.endswith(("mask", "labels")):
             layer.visible = False
     save(viewer, "evaluate.png")
-    click(dock, "Errors")
-    for layer in viewer.layers:
-        layer.visible = not layer.name.endswith("probability")
-    click(dock, "Side by side")
-    save(viewer, "side-by-side.png")
 
 
 def open_dock(viewer: Any, name: str) -> Any:
@@ -174,8 +163,8 @@ def wait_until(is_so: Callable[[], bool]) -> None:
         QTest.qWait(50)
 
 
-def save(viewer: Any, name: str) -> None:
-    """Draw what is pending, and write the whole window in its usual size.
+def save(viewer: Any, name: str, *, shows_all: bool = True) -> None:
+    """Draw what is pending, and write the whole window in its usual size, with all of the slice.
 
     A dock that joins another's tabs may have made it higher.
     """
@@ -184,6 +173,9 @@ def save(viewer: Any, name: str) -> None:
     QTest.qWait(500)
     viewer.window.resize(*SIZE)
     QTest.qWait(500)
+    if shows_all:
+        viewer.reset_view()
+        QTest.qWait(500)
     viewer.screenshot(IMAGES / name, canvas_only=False, flash=False)
 
 

@@ -38,7 +38,6 @@ def main() -> None:
         train(viewer)
         strokes.visible = False
         predict_with_newest(viewer)
-        close_docks(viewer)
         correct(viewer, truth)
 
 
@@ -63,7 +62,6 @@ def annotate(viewer: Any, truth: Any) -> Any:
             strokes.paint((index, *place), label)
     viewer.dims.set_current_step(0, ANNOTATED[1])
     wait_until(lambda: "on 3 slices" in all_text(dock))
-    viewer.reset_view()
     save(viewer, "annotate.png")
     click(dock, "Train on these")
     return strokes
@@ -73,8 +71,6 @@ def train(viewer: Any) -> None:
     """Train on the strokes, to the end."""
     dock = open_dock(viewer, "Train")
     wait_until(lambda: "of what is labelled" in all_text(dock))
-    viewer.reset_view()
-    save(viewer, "train-strokes.png")
     dock.form.set_value("epochs", EPOCHS)
     click(dock, "Start")
     wait_until(lambda: "Finished" in all_text(dock))
@@ -83,7 +79,7 @@ def train(viewer: Any) -> None:
 
 
 def correct(viewer: Any, truth: Any) -> None:
-    """Correct two slices, go to an uncertain region, keep training."""
+    """Correct two slices, and go to an uncertain region."""
     dock = open_dock(viewer, "Correct")
     mask = next(layer for layer in viewer.layers if layer.name.endswith("mask"))
     for index in CORRECTED:
@@ -94,14 +90,7 @@ def correct(viewer: Any, truth: Any) -> None:
         click(dock, f"Mark slice {index} as correct")
     click(dock, "Next region  (N)")
     wait_until(lambda: "1 of" in all_text(dock))
-    save(viewer, "correct.png")
-    viewer.reset_view()
-    click(dock, "Keep training")
-    wait_until(lambda: "held-out" in all_text(dock))
-    viewer.layers["training preview"].visible = False
-    save(viewer, "learn-on.png")
-    open_dock(viewer, "Correct")
-    save(viewer, "compared.png")
+    save(viewer, "correct.png", shows_all=False)
 
 
 def scribbles(truth: Any) -> list[tuple[int, tuple[int, int]]]:
