@@ -148,6 +148,21 @@ def compact_steps() -> None:
     print(json.dumps(found | {"scale": preset_config("compact").loss_scale}))
 
 
+def precisions() -> None:
+    """Print what each preset computes in, by default and by option, on each device."""
+    from training.errors import UserError
+    from training.learning.precision import choose_precision
+
+    for preset in ("medical", "compact"):
+        for target in ("CPU", "Ascend"):
+            for precision in ("auto", "bfloat16"):
+                config = preset_config(preset, precision=precision)
+                try:
+                    print(preset, target, precision, choose_precision(config, Device(target)))
+                except UserError as error:
+                    print(preset, target, precision, error)
+
+
 def averaging_shares() -> None:
     """Print how much of the weights' average is left after four moves, and after one for four."""
     from training.learning.step import averaging_share

@@ -81,6 +81,20 @@ def test_the_loss_scale_of_compact_changes_nothing_and_its_average_may_move_seld
     assert found["moves"][0] == [False, False, False, True, False, False, True]
 
 
+def test_half_precision_is_the_default_of_medical_on_an_npu_alone() -> None:
+    refusal = "MindSpore can't train in bfloat16 on a CPU. Choose float32, or an Ascend NPU."
+    assert run_case("precisions").splitlines() == [
+        "medical CPU auto float32",
+        f"medical CPU bfloat16 {refusal}",
+        "medical Ascend auto float16",
+        "medical Ascend bfloat16 bfloat16",
+        "compact CPU auto float32",
+        f"compact CPU bfloat16 {refusal}",
+        "compact Ascend auto float32",
+        "compact Ascend bfloat16 bfloat16",
+    ]
+
+
 def test_a_seldom_move_of_the_average_goes_as_far() -> None:
     often, seldom = map(float, run_case("averaging_shares").split())
     assert seldom == pytest.approx(often)
