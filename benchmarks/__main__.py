@@ -28,6 +28,7 @@ NAMES = (
     "saving",
     "following",
     "stalls",
+    "beside_steps",
 )
 LONG = ("quality",)  # an hour and more: only when asked for
 
