@@ -174,7 +174,7 @@ def _plan(
             "Give a multiple of the number of machines.",
         )
     requested = run.read_config().device
-    npus = choose_for_job(requested, devices // nodes, ids)
+    npus = choose_for_job(requested, devices // nodes, ids, nodes)
     default_port = free_port() if nodes == 1 else DEFAULT_PORT
     port = master_port or default_port
     return MsrunJob(devices, nodes, node_rank, master_addr, port, npus)

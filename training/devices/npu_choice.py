@@ -15,7 +15,12 @@ TOGETHER = (1, 2, 4, 8)  # how many of these can train together
 
 
 def choose_npus(
-    npus: Sequence[Npu], count: int, ids: Sequence[int] = (), requested: str = "auto"
+    npus: Sequence[Npu],
+    count: int,
+    ids: Sequence[int] = (),
+    requested: str = "auto",
+    *,
+    nodes: int = 1,
 ) -> list[Npu]:
     """Choose the NPUs of a training on this machine.
 
@@ -29,6 +34,8 @@ def choose_npus(
         The ones wanted, by their ids in ``npu-smi``; empty: the first free ones.
     requested : str
         A configuration's ``device``; ``ascend:ID`` asks for one by its id, too.
+    nodes : int
+        How many machines give as many, for the advice where these can't be had.
 
     Returns
     -------
@@ -50,11 +57,13 @@ def choose_npus(
             "Use --device ascend, and choose with --device_ids.",
         )
     wanted = [int(named)] if named else list(ids)
-    chosen = _named(able, count, wanted) if wanted else _first_free(able, count)
+    chosen = _named(able, count, wanted, nodes) if wanted else _first_free(able, count, nodes)
     return sorted(chosen, key=lambda npu: npu.number)
 
 
-def choose_for_job(requested: str, count: int, ids: Sequence[int] = ()) -> tuple[int, ...] | None:
+def choose_for_job(
+    requested: str, count: int, ids: Sequence[int] = (), nodes: int = 1
+) -> tuple[int, ...] | None:
     """Choose the NPUs of this machine's part of a job, by CANN's numbers; None: CPU workers.
 
     Parameters as :func:`choose_npus`.
@@ -69,7 +78,7 @@ def choose_for_job(requested: str, count: int, ids: Sequence[int] = ()) -> tuple
         return None
     found = find_npus()
     if requested != "auto" or any(npu.can_train for npu in found):
-        return tuple(npu.number for npu in choose_npus(found, count, ids, requested))
+        return tuple(npu.number for npu in choose_npus(found, count, ids, requested, nodes=nodes))
     if found or has_cann(os.environ) or find_cann() is not None:
         raise UserError(
             explain_none(found),
@@ -110,8 +119,8 @@ def _fitting(free: Sequence[Npu], count: int) -> list[Npu]:
     return next((group[:count] for group in groups.values() if len(group) >= count), [])
 
 
-def _first_free(npus: Sequence[Npu], count: int) -> list[Npu]:
-    _check_count(npus, count)
+def _first_free(npus: Sequence[Npu], count: int, nodes: int) -> list[Npu]:
+    _check_count(npus, count, nodes)
     free = _free(npus)
     fitting = _fitting(free, count)
     if len(fitting) == count:
@@ -123,11 +132,11 @@ def _first_free(npus: Sequence[Npu], count: int) -> list[Npu]:
         needed = f"{count} NPUs of one group (0 to 3, or 4 to 7) are needed, but no group has them"
     raise UserError(
         needed + (f" ({busy} busy)." if busy else "."),
-        f"Wait, or train on fewer: --devices {few}." if few else "Wait for them.",
+        f"Wait, or train on fewer: --devices {few * nodes}." if few else "Wait for them.",
     )
 
 
-def _named(npus: Sequence[Npu], count: int, wanted: list[int]) -> list[Npu]:
+def _named(npus: Sequence[Npu], count: int, wanted: list[int], nodes: int) -> list[Npu]:
     by_id = {npu.id: npu for npu in npus}
     missing = [str(id) for id in wanted if id not in by_id]
     if missing:
@@ -145,7 +154,7 @@ def _named(npus: Sequence[Npu], count: int, wanted: list[int]) -> list[Npu]:
             f"{count} NPUs are needed, but {len(set(wanted))} are named.",
             "Name as many as --devices says.",
         )
-    _check_count(npus, count)
+    _check_count(npus, count, nodes)
     chosen = [by_id[id] for id in sorted(set(wanted))]
     if len(_fitting(chosen, count)) < count:
         raise UserError(
@@ -156,9 +165,10 @@ def _named(npus: Sequence[Npu], count: int, wanted: list[int]) -> list[Npu]:
     return chosen
 
 
-def _check_count(npus: Sequence[Npu], count: int) -> None:
+def _check_count(npus: Sequence[Npu], count: int, nodes: int) -> None:
     if any(npu.is_in_fours for npu in npus) and count not in TOGETHER:
+        fewer = max(number for number in TOGETHER if number < max(count, 2))
         raise UserError(
             f"{count} NPUs can't train together on a server with {npus[0].chip}.",
-            f"Take 1, 2, 4 or 8: --devices {max(n for n in TOGETHER if n < max(count, 2))}.",
+            f"Take 1, 2, 4 or 8 of a server: --devices {fewer * nodes}.",
         )

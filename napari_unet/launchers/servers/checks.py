@@ -100,13 +100,11 @@ async def _check_node(server: Server, job: Profile, facts: dict[str, str]) -> li
     except UserError as error:
         return [*reached, Check("working folder", False, error.problem, error.remedy)]
     facts[profile.host] = said
-    devices = job.devices // (1 + len(job.nodes))
-    return [*reached, *judge(profile, said, devices, time.time(), is_alone=not job.nodes)]
+    nodes = 1 + len(job.nodes)
+    return [*reached, *judge(profile, said, job.devices // nodes, time.time(), nodes=nodes)]
 
 
-def judge(
-    profile: Profile, facts: str, devices: int, now: float, *, is_alone: bool = True
-) -> list[Check]:
+def judge(profile: Profile, facts: str, devices: int, now: float, *, nodes: int = 1) -> list[Check]:
     """What :func:`scripts.inspect` printed, as checks.
 
     Parameters
@@ -119,8 +117,8 @@ def judge(
         How many devices a run takes of this server.
     now : float
         This machine's time, in seconds since 1970.
-    is_alone : bool
-        Whether it trains without further servers.
+    nodes : int
+        How many servers train together.
     """
     found = _sections(facts)
     npus = _list_npus(found)
@@ -129,10 +127,10 @@ def judge(
     checks = [_check_python(found), *_check_packages(found, needed_packages())]
     if uses_npus:
         checks += [_check_cann(found), *_check_packages(found, KERNEL_PACKAGES, "CANN's packages")]
-        checks += [_check_npus(npus, devices)]
+        checks += [_check_npus(npus, devices, nodes)]
         if profile.device == "auto":
             checks += [Check(NPUS_SEEN, True, "there are NPUs, so nothing else trains")]
-        if not is_alone:
+        if nodes > 1:
             checks += [
                 _check_interface(found),
                 check_ports(found.get("ports", ""), found.get("variables", "")),
@@ -195,7 +193,7 @@ def _check_cann(found: dict[str, str]) -> Check:
     return Check("CANN", False, "no set_env.sh in the usual places.", remedy)
 
 
-def _check_npus(npus: list[Npu], devices: int) -> Check:
+def _check_npus(npus: list[Npu], devices: int, nodes: int) -> Check:
     able = [npu for npu in npus if npu.can_train]
     if npus and not able:
         return Check("NPUs", False, explain_none(npus), "Train on its CPU: --device cpu.")
@@ -207,7 +205,7 @@ def _check_npus(npus: list[Npu], devices: int) -> Check:
     few = most_together(npus)
     if few >= devices:
         return Check("NPUs", True, text)
-    remedy = f"Wait until {devices} are free, or train on fewer: --devices {few}."
+    remedy = f"Wait until {devices} are free, or train on fewer: --devices {few * nodes}."
     if not free:
         remedy = "Wait until some are free." if npus else "Check the driver: npu-smi info."
     return Check("NPUs", False, f"{text}.", remedy)

@@ -65,6 +65,13 @@ def test_named_ones_come_in_canns_order() -> None:
         choose_npus(npus, 2, requested="ascend:6")
 
 
+def test_the_advice_counts_the_devices_of_all_machines() -> None:
+    with pytest.raises(UserError, match="--devices 12"):
+        choose_npus(npus_of("910B3", busy=[0, 1]), 8, nodes=2)
+    with pytest.raises(UserError, match="of a server: --devices 8"):
+        choose_npus(npus_of("910A"), 6, nodes=2)
+
+
 def test_how_many_can_train_together() -> None:
     assert most_together(npus_of("910B3", busy=[0])) == 7
     assert most_together(npus_of("910A", busy=[0])) == 4

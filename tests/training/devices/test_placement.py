@@ -13,6 +13,7 @@ import pytest
 from tests.training.devices.fake_npu_smi import install_npu_smi
 from tests.training.devices.stub_mindspore import StubMindSpore, install_cann, path_with
 from training.devices.npus import VISIBLE
+from training.devices.placement import ALONE, choose_device, place_in_run
 from training.runs.run_directory import RunDirectory
 
 # What the recipe of 2020, or ModelArts, leaves in a shell.
@@ -52,6 +53,15 @@ def start(
     return subprocess.run(
         [*command, "--run_dir", run.path, *options], capture_output=True, text=True, env=given
     )
+
+
+def test_only_a_worker_of_msrun_is_one_of_several(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in LEFTOVERS.items():
+        monkeypatch.setenv(name, value)
+    assert place_in_run() == ALONE
+    assert choose_device("cpu").place == ALONE
+    monkeypatch.setenv("MS_ROLE", "MS_WORKER")
+    assert place_in_run() == (5, 8)
 
 
 def test_one_npu_by_its_number_is_that_one_for_the_launcher_and_its_process(

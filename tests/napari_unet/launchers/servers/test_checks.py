@@ -172,10 +172,16 @@ def test_what_several_servers_need_of_each(
     changes: dict[str, str], name: str, found: str, remedy: str
 ) -> None:
     text = facts(**{**PAIR, **changes})
-    wrong = [one for one in judge(PROFILE, text, 8, NOW, is_alone=False) if not one.is_ok]
+    wrong = [one for one in judge(PROFILE, text, 8, NOW, nodes=2) if not one.is_ok]
     assert [one.name for one in wrong] == ([name] if name else [])
     assert all(found in one.text and remedy in one.remedy for one in wrong)
     assert failing(text) == []  # a server alone needs none of it
+
+
+def test_the_advice_counts_the_devices_of_all_servers() -> None:
+    text = facts(**PAIR, npus=table_of(range(8), [0, 4], "910A"))
+    (npus,) = (one for one in judge(PROFILE, text, 8, NOW, nodes=2) if one.name == "NPUs")
+    assert npus.remedy.endswith("train on fewer: --devices 4.")
 
 
 def test_servers_of_a_job_must_differ() -> None:
