@@ -9,8 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from napari_unet.evaluation.contact_sheet import SheetRow, contact_sheet
 from napari_unet.evaluation.cross_validation import evaluate_fold
 from napari_unet.launchers.local_launcher import LocalLauncher
@@ -20,9 +18,8 @@ from napari_unet.runs.run_progress import failure
 from training.config import TrainingConfig, preset_config
 from training.errors import UserError
 from training.files.atomic_files import UnwritableError, write_atomically
-from training.masks.mask_files import mask_page
-from training.masks.pixel_size import read_pixel_size
-from training.masks.tif_writer import TifWriter
+from training.label_convention import LabelConvention
+from training.masks.result_files import ResultFiles
 from training.metrics.evaluation_report import Evaluation
 from training.presets.registry import DEFAULT_PRESET
 from training.runs.run_directory import RunDirectory
@@ -160,18 +157,12 @@ class Demo:
         """Write mask and probability of the stack :meth:`predicted_stack`."""
         path = self.predicted_stack()
         predictor = load_predictor(self.files.run)
-        pixel_size = read_pixel_size(path)
+        paths = {"mask": self.files.mask, "probability": self.files.probability}
         with StackFile(path) as stack:
-            shape = stack.shape
-            with (
-                TifWriter(self.files.mask, shape, np.uint8, pixel_size=pixel_size) as masks,
-                TifWriter(
-                    self.files.probability, shape, np.float32, pixel_size=pixel_size
-                ) as probabilities,
-            ):
+            threshold = predictor.card.threshold
+            with ResultFiles(paths, stack, threshold, LabelConvention.ISBI) as files:
                 for _, probability in predictor.predict(stack):
-                    masks.write(mask_page(probability >= predictor.card.threshold))
-                    probabilities.write(probability)
+                    files.write(probability)
                     on_slice()
 
     def predicted_stack(self) -> Path:

@@ -15,8 +15,8 @@ from training.devices.placement import choose_device, prepare_environment
 from training.errors import UserError
 from training.learning.mindspore_setup import set_up_mindspore
 from training.metrics.evaluation_report import ZOO_DICE, Evaluation, zoo_line
-from training.model.model_card import ModelCard, describe_model
-from training.model.weight_files import load_weights
+from training.model.model_card import describe_model
+from training.model.saved_model import load_model
 from training.presets.registry import ZOO_PRESET
 from training.stacks.training_set import load_training_set
 from training.train import add_config_options
@@ -59,11 +59,9 @@ def evaluate_checkpoint(path: Path, config: TrainingConfig) -> Evaluation:
     from training.networks.membrane_network import build_network
 
     data = load_training_set(config)
-    weights, metadata = load_weights(path)
-    saved_card = metadata.get("model_card")
-    card = (
-        ModelCard.from_json(saved_card, str(path)) if saved_card else describe_model(config, data)
-    )
+    weights, card = load_model(path)
+    if card.zoom is None:  # the zoo's, which does not know its stack
+        card = describe_model(config.replace(preset=card.preset), data)
     network = build_network(card.preset)
     put_weights(network, weights, path)
     evaluation, probabilities = Inference(network, card).validate(data, config.cross_valid_ind)

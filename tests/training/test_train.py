@@ -246,13 +246,17 @@ def test_an_npu_that_is_not_there_is_reported(small_folder: Path, tmp_path: Path
     assert "There is no Ascend NPU 7" in result.stderr
 
 
+@pytest.mark.parametrize("is_best", [True, False])
 def test_an_evaluation_gives_the_run_s_own_figures(
-    finished: RunDirectory, small_folder: Path
+    finished: RunDirectory, small_folder: Path, is_best: bool
 ) -> None:
+    """Those of a checkpoint too, which has the weights that are trained beside their average."""
+    weights = finished.best if is_best else finished.list_checkpoints()[-1]
     command = [sys.executable, "-m", "training.eval", "--data_url", str(small_folder)]
-    command += ["--ckpt_path", str(finished.best), "--device", "cpu"]
+    command += ["--ckpt_path", str(weights), "--device", "cpu"]
     result = subprocess.run(command, capture_output=True, text=True, check=True)
-    expected = json.loads(finished.evaluation_json.read_text())["mean"]["soft_dice"]
+    state = load_state(finished.events)
+    expected = (state.best_evaluation if is_best else state.evaluations[-1])["mean"]["soft_dice"]
     line = "============== Cross valid dice coeff is: {'dice_coeff': "
     found = result.stdout.strip().splitlines()[-1].removeprefix(line).removesuffix("}")
     assert float(found) == pytest.approx(expected, abs=1e-6)
