@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from training.stacks.label_meaning import LabelReading
 from training.stacks.sparse_labels import MEMBRANE
+from training.stacks.stack_axes import as_stack
 from training.stacks.stack_file import StackFile
 
 EDITABLE_BYTES = 512 * 2**20
@@ -34,25 +36,20 @@ def lazy_pixels(file: StackFile) -> Any:
         pixels = mapped.reshape(shape)
         if pixels.dtype.isnative:
             return pixels
-        return da.from_array(pixels, chunks=_page_chunks(shape)).astype(file.dtype)
-    stack = da.map_blocks(
-        _SliceReader(file),
-        name=f"tif-{uuid4().hex}",
-        chunks=((1,) * len(file), *((side,) for side in file.shape[1:])),
-        meta=np.empty((0, 0, 0), file.dtype),
-    )
+        return _page_by_page(pixels).astype(file.dtype)
+    stack = _lazy_stack(_SliceReader(file), file.shape, file.dtype)
     return stack if len(file) > 1 else stack[0]
 
 
 class _SliceReader:
-    """Reads the block of a dask array that is a slice; closes the file when no array needs it."""
+    """Reads a slice by its index; closes the file when no array needs it."""
 
     def __init__(self, file: StackFile) -> None:
         self._read = file.read
         weakref.finalize(self, file.close)
 
-    def __call__(self, block_id: tuple[int, int, int]) -> NDArray[Any]:
-        return self._read(block_id[0])[np.newaxis]
+    def __call__(self, index: int) -> NDArray[Any]:
+        return self._read(index)
 
 
 def lazy_membrane(data: Any, reading: LabelReading) -> Any:
@@ -68,9 +65,29 @@ def lazy_membrane(data: Any, reading: LabelReading) -> Any:
     dask array of uint8
         In the labels' shape: 1 = membrane.
     """
-    pixels = da.asarray(data, chunks=_page_chunks(data.shape))
-    return pixels.map_blocks(
+    return _page_by_page(data).map_blocks(
         lambda block: (reading.read(block) == MEMBRANE).astype(np.uint8), dtype=np.uint8
+    )
+
+
+def _page_by_page(pixels: Any) -> Any:
+    """View an array as one of dask, which alone would first copy all of a mapped file."""
+    if isinstance(pixels, da.Array):
+        return pixels
+    pages = as_stack(pixels)
+    stack = _lazy_stack(pages.__getitem__, pages.shape, pages.dtype)
+    return stack if pixels.ndim == 3 else stack[0]
+
+
+def _lazy_stack(
+    read: Callable[[int], NDArray[Any]], shape: tuple[int, ...], dtype: np.dtype[Any]
+) -> Any:
+    """Make a dask array (Z, Y, X) of pages that are read one at a time."""
+    return da.map_blocks(
+        lambda block_id: read(block_id[0])[np.newaxis],
+        name=f"pages-{uuid4().hex}",
+        chunks=((1,) * shape[0], *((side,) for side in shape[1:])),
+        meta=np.empty((0, 0, 0), dtype),
     )
 
 
@@ -83,7 +100,3 @@ def load_to_edit(labels: Any) -> Any:
         A mapped or a dask array.
     """
     return labels if labels.nbytes > EDITABLE_BYTES else np.array(labels)
-
-
-def _page_chunks(shape: tuple[int, ...]) -> tuple[int, ...]:
-    return (1,) * (len(shape) - 2) + shape[-2:]

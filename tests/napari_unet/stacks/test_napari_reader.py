@@ -1,3 +1,4 @@
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,28 @@ WRITERS: dict[str, Callable[[Path, np.ndarray], None]] = {
         for page in stack
     ],
 }
+
+
+@pytest.mark.parametrize("kind", ["image", "mask"])
+def test_a_large_file_is_mapped_not_copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setattr("napari_unet.stacks.lazy_pixels.EDITABLE_BYTES", 2**20)
+    page = np.random.default_rng(0).integers(1, 250, (256, 256), dtype=np.uint8)
+    stack = np.repeat(page[np.newaxis], 200, axis=0)
+    if kind == "mask":
+        stack = np.where(stack < 50, 0, 255).astype(np.uint8)
+    stack = stack.astype(">u2" if kind == "image" else "u1")
+    tifffile.imwrite(tmp_path / "large.tif", stack, byteorder=">")
+    read(tmp_path / "large.tif")  # imports take memory, too
+    tracemalloc.start()
+    [(data, _, shown_as)] = read(tmp_path / "large.tif")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert shown_as == ("image" if kind == "image" else "labels")
+    assert peak < stack.nbytes / 2
+    expected = stack[3] if kind == "image" else stack[3] == 0
+    np.testing.assert_array_equal(np.asarray(data[3]), expected)
 
 
 @pytest.mark.parametrize("form", WRITERS)
