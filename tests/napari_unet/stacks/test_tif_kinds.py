@@ -41,6 +41,13 @@ def with_reduced(path: Path, stack: np.ndarray, metadata: dict[str, Any] | None)
             writer.write(page[::2, ::2], subfiletype=1, metadata=metadata)
 
 
+def with_masks(path: Path, stack: np.ndarray) -> None:
+    with tifffile.TiffWriter(path) as writer:
+        for page in stack:
+            writer.write(page, metadata=None)
+            writer.write(page > 99, subfiletype=4, metadata=None)
+
+
 def with_photo(path: Path, stack: np.ndarray) -> None:
     photo = np.zeros((8, 8, 3), np.uint8)
     with tifffile.TiffWriter(path) as writer:
@@ -103,6 +110,19 @@ KINDS: dict[str, Make] = {
     "reduced pages": lambda path, stack: with_reduced(path, stack, None),
     "reduced pages, described": lambda path, stack: with_reduced(path, stack, {}),
     "a reduced photo first": with_photo,
+    "transparency masks": with_masks,
+    "reduced pages alone": lambda path, stack: tifffile.imwrite(
+        path, stack, subfiletype=1, metadata=None
+    ),
+    "ImageJ's hyperstack of one channel and time": lambda path, stack: tifffile.imwrite(
+        path, stack[np.newaxis, :, np.newaxis], imagej=True, metadata={"axes": "TZCYX"}
+    ),
+    "lossless JPEG": lambda path, stack: tifffile.imwrite(
+        path, stack, compression="jpeg", compressionargs={"level": 100, "lossless": True}
+    ),
+    "tiles wider than the image": lambda path, stack: tifffile.imwrite(
+        path, stack, tile=(256, 256), compression="zstd"
+    ),
     "pyramid": pyramid,
     "white is zero": lambda path, stack: tifffile.imwrite(
         path, 255 - stack, photometric="miniswhite"
@@ -166,6 +186,33 @@ def test_the_last_slice_behind_4_gb_is_read(tmp_path: Path, images: np.ndarray) 
 def test_endings_are_written_as_people_like(tmp_path: Path, images: np.ndarray, name: str) -> None:
     tifffile.imwrite(tmp_path / name, images)
     np.testing.assert_array_equal(read_both(tmp_path / name), images)
+
+
+@pytest.mark.parametrize("name", ["a b.tif", "100%d {}.tif", "a=b..tif", "Ω 細胞.tif", "[1]*.tif"])
+def test_names_are_taken_as_they_are(tmp_path: Path, images: np.ndarray, name: str) -> None:
+    tifffile.imwrite(tmp_path / name, images)
+    np.testing.assert_array_equal(read_both(tmp_path / name), images)
+
+
+def test_two_stacks_in_a_file_are_refused(tmp_path: Path, images: np.ndarray) -> None:
+    with tifffile.TiffWriter(tmp_path / "a.ome.tif") as writer:
+        for _ in range(2):
+            writer.write(images, metadata={"axes": "ZYX"})
+    with pytest.raises(UserError, match="holds 2 stacks"):
+        read_stack(tmp_path / "a.ome.tif")
+
+
+@pytest.mark.parametrize(
+    ("dtype", "commands"),
+    [("uint8", "choose Image > Type > 8-bit"), ("uint16", "> RGB Color, then")],
+)
+def test_colours_get_the_remedy_that_works_in_fiji(
+    tmp_path: Path, images: np.ndarray, dtype: str, commands: str
+) -> None:
+    colours = np.stack([images.astype(dtype)] * 3, -1)
+    tifffile.imwrite(tmp_path / "a.tif", colours, photometric="rgb")
+    with pytest.raises(UserError, match=commands):
+        read_stack(tmp_path / "a.tif")
 
 
 def test_photographs_codecs_are_read_or_named(tmp_path: Path, images: np.ndarray) -> None:
