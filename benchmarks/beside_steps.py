@@ -18,7 +18,7 @@ from training.runs.run_directory import RunDirectory
 
 PRESETS = ("medical", "compact")
 THREADS = (1, 2)
-SECONDS = 10.0  # a measurement of samples
+SECONDS = 6.0  # a measurement of samples
 REPETITIONS = 3
 
 
