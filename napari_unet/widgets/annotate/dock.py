@@ -119,8 +119,9 @@ class AnnotateDock(Dock):
 
     def _fits(self, layer: Layer) -> bool:
         image = self._image.layer
-        is_alike = image is not None and layer.data.shape == image.data.shape
-        return is_alike and can_be_strokes(layer)
+        if image is None or not can_be_strokes(layer):
+            return False
+        return bool(layer.data.shape == image.data.shape)
 
     def _rank(self, layer: Layer) -> int:
         """The active layer first; one that a person made with napari's button only while empty."""
