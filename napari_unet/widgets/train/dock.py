@@ -275,6 +275,7 @@ class TrainDock(Dock):
         """Predict what was trained on, and judge the mask."""
         images = self._images if self._images in self._viewer.layers else self.data.images_layer
         evaluate = partial(_evaluate, self._viewer)
+        self._preview_layer.hide()  # the mask is seen there now
         open_dock(self._viewer, "Predict").predict_all(run.path, images, evaluate)
 
     def _on_disturbed(self, error: UserError) -> None:

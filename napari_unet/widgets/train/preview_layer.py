@@ -19,8 +19,8 @@ class PreviewLayer:
     """Shows the previews of one run after the other in one layer, which is blank before the first.
 
     Adding a layer blocks the window for about 0.2 s, which a person who works during a training
-    would notice; new data in a layer costs almost nothing. A layer that a person removed stays
-    away until another run is followed, or :meth:`reveal`.
+    would notice; new data in a layer costs almost nothing. A layer that a person removed or hid
+    stays away until another run is followed, or :meth:`reveal`.
 
     Parameters
     ----------
@@ -40,6 +40,12 @@ class PreviewLayer:
         layer = self._layer
         if layer is not None:
             layer.data = np.zeros_like(layer.data)
+            layer.visible = True
+
+    def hide(self) -> None:
+        """Hide the layer until another run is followed, or :meth:`reveal`."""
+        if self._layer is not None:
+            self._layer.visible = False
 
     def follow(self, progress: RunProgress, started_on: Image | None, chosen: Image | None) -> None:
         """Show a run's newest preview, or prepare for the first one.

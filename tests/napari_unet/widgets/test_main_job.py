@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tifffile
 from napari import Viewer
+from PIL import Image
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import QMimeData, QPoint, QPointF, Qt, QTimer, QUrl
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
@@ -26,6 +27,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_unet.launchers import local_launcher
+from napari_unet.layers.plugin_layers import is_preview
 from napari_unet.settings import Settings, remember
 from napari_unet.widgets.evaluate.dock import EvaluateDock
 from napari_unet.widgets.train.dock import TrainDock
@@ -121,6 +123,9 @@ def instant_training(
         }
         log.append("started", device="CPU", world_size=1, **totals)
         run.onnx.write_bytes(model)
+        preview = run.preview_image(1)
+        Image.fromarray(np.full((61, 83), 99, np.uint8)).save(preview)
+        log.append("preview", epoch=1, slice=2, path=run.relative(preview))
         log.append("finished", step=3, seconds=1.0)
         log.close()
 
@@ -152,6 +157,8 @@ def test_the_main_job_takes_at_most_nine_clicks(
     hand.press(train, "Predict and evaluate")
 
     qtbot.waitUntil(in_front(viewer, EvaluateDock))
+    (preview,) = filter(is_preview, viewer.layers)
+    assert not preview.visible
     evaluate = window.findChild(EvaluateDock)
     table = evaluate.findChild(QTableView).model()
     qtbot.waitUntil(lambda: [dice(table, row) > 0.8 for row in range(7)] == [True] * 7)

@@ -59,6 +59,21 @@ def test_a_blank_layer_that_was_removed_stays_away_until_it_is_revealed(images: 
     assert (shown.data == 7).all()
 
 
+def test_a_hidden_layer_is_seen_with_the_next_run_or_on_request(images: Image) -> None:
+    viewer = ViewerModel()
+    layer = PreviewLayer(viewer)
+    layer.show(PREVIEW, images)
+    (shown,) = previews(viewer)
+    layer.hide()
+    assert not shown.visible
+    layer.reveal()
+    assert shown.visible
+    layer.hide()
+    layer.forget()
+    layer.show(PREVIEW, images)
+    assert shown.visible
+
+
 def test_one_layer_serves_one_run_after_the_other_and_the_next_dock(images: Image) -> None:
     viewer = ViewerModel()
     layer = PreviewLayer(viewer)
