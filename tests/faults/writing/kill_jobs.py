@@ -35,6 +35,7 @@ from training.config import preset_config
 from training.devices.placement import Device
 from training.learning.kept_files import KeptFiles
 from training.learning.report import Report
+from training.learning.step_outcome import StepOutcome
 from training.model.model_card import ModelCard
 from training.runs.run_directory import RunDirectory
 from training.runs.run_state import load_state
@@ -83,7 +84,7 @@ class Training:
             best = float(_metadata(run.best)["soft_dice"]) if run.best.exists() else 0.0
             for step in range(done + 1, self.steps + 1):
                 weights = np.cos(3 * weights + step)
-                report.step(step, step, float(np.mean(weights**2)), 1, 1e-3)
+                report.step(step, step, StepOutcome(float(np.mean(weights**2))), 1, 1.0, 1e-3)
                 if step % 2 == 0:
                     best = self._keep(run, files, report, step, weights, best)
             files.write()
