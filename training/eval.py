@@ -14,7 +14,7 @@ from training.console import say, set_up_console
 from training.devices.placement import choose_device, prepare_environment
 from training.errors import UserError
 from training.learning.mindspore_setup import set_up_mindspore
-from training.metrics.evaluation_report import ZOO_DICE, Evaluation, zoo_line
+from training.metrics.evaluation_report import ZOO_DICE, Evaluation, dice_line
 from training.model.model_card import describe_model
 from training.model.saved_model import load_model
 from training.presets.registry import ZOO_PRESET
@@ -37,8 +37,8 @@ def main(arguments: list[str] | None = None) -> int:
     ckpt_path = Path(options.pop("ckpt_path"))
     try:
         config = preset_config(options.pop("preset", ZOO_PRESET), **options)
-        device = choose_device(config.device)
         prepare_environment()
+        device = choose_device(config.device)
         set_up_mindspore(device, config.seed, config.jit_level)
         evaluation = evaluate_checkpoint(ckpt_path, config)
     except UserError as error:
@@ -48,7 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
     if ZOO_DICE in evaluation.mean:
         say("zoo_dice: as the model zoo measures it, the slice resized and zeros around it.")
         say("soft_dice: the same figure of the mask, at the stack's own resolution.")
-    say(zoo_line(evaluation.mean))
+    say(dice_line(evaluation.mean))
     return 0
 
 

@@ -164,7 +164,8 @@ def _slices(
         device = choose_device(f"ascend:{ids[0]}" if ids else config.device)
         yield from _predict_on(device, options, model, stack, range(len(stack)))
         return
-    job = MsrunJob(count, master_port=free_port(), npus=choose_for_job(config.device, count, ids))
+    npus = choose_for_job(config.device, count, ids, together=False)
+    job = MsrunJob(count, master_port=free_port(), npus=npus)
     with tempfile.TemporaryDirectory(prefix=".predict-", dir=options.output.parent) as folder:
         program = ["training.predict", *arguments, f"--parts={folder}"]
         yield from share_slices(job, program, len(stack), Path(folder))

@@ -12,7 +12,7 @@ from napari_unet.cli.progress_bar import ProgressBar
 from napari_unet.cli.progress_display import ProgressDisplay
 from napari_unet.demo import INTERRUPTIONS, Demo
 from training.console import lossy_output, say
-from training.metrics.evaluation_report import zoo_line
+from training.metrics.evaluation_report import dice_line
 from training.runs.run_directory import RunDirectory
 from training.stacks.stack_file import StackFile
 
@@ -70,7 +70,7 @@ def run_phases(demo: Demo) -> None:
     evaluation = demo.evaluate()
     say(f"\nSlices that were held out from training (fold {evaluation.fold}):")
     say(evaluation.table())
-    say(zoo_line(evaluation.mean) + "\n")
+    say(dice_line(evaluation.mean) + "\n")
     for name, path in (
         ("Contact sheet", demo.files.sheet),
         ("Mask", demo.files.mask),

@@ -30,7 +30,7 @@ from training.errors import UserError
 from training.files.atomic_files import write_atomically
 from training.label_convention import LabelConvention
 from training.masks.tif_writer import check_output
-from training.metrics.evaluation_report import Evaluation, zoo_line
+from training.metrics.evaluation_report import Evaluation, dice_line
 from training.metrics.pixel_metrics import DEFAULT_THRESHOLD
 from training.stacks.holdout import hold_out
 from training.stacks.label_census import LabelCensus
@@ -130,7 +130,7 @@ def command(
             report, mean = result.report(), result.mean()
             as_json, as_csv = result.to_json(), result.to_csv(truth)
     say(report)
-    say(zoo_line(mean))
+    say(dice_line(mean))
     if json_path is not None:
         write_atomically(json_path, as_json.encode(), follow_links=True)
     if csv_path is not None:

@@ -19,6 +19,7 @@ from napari_unet.prediction.predictor import load_predictor
 from tests.training.mindspore_alone import run_there
 from tests.training.networks.test_membrane_network import run_case
 from training import predict
+from training.devices.npus import Npu
 from training.masks.pixel_size import PixelSize, read_pixel_size
 from training.runs.run_directory import RunDirectory
 
@@ -180,6 +181,22 @@ def test_what_can_not_be_predicted_is_said(
     assert predict.main([*given, "--device=ascend", *options]) == 2
     assert sentence in capsys.readouterr().err
     assert not (tmp_path / "mask.tif").exists()
+
+
+def test_npus_need_not_be_joined(
+    random_run: RunDirectory,
+    stack: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Three of a 910A's two groups are refused only because one is busy."""
+    npus = [Npu(id, "910A", id == 4, 0, 0, id) for id in range(8)]
+    monkeypatch.setattr("training.devices.npu_choice.find_npus", lambda: npus)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    given = ["--run", str(random_run.path), "--input", str(stack), "--device_ids=0,1,4"]
+    assert predict.main([*given, "--output", str(tmp_path / "mask.tif")]) == 2
+    assert "NPU 4 is busy." in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("is_script", [False, True])

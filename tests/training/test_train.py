@@ -36,7 +36,7 @@ def finished(small_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Ru
     result = train("--data_url", small_folder, *OPTIONS, *preview, "--run_dir", run.path)
     assert result.returncode == 0, result.stderr
     assert f"step: {STEPS}, loss is " in result.stdout
-    assert "============== Cross valid dice coeff is: {'dice_coeff': 0." in result.stdout
+    assert "Mean soft Dice, at the stack's resolution: 0." in result.stdout
     assert run.log.read_text() in result.stdout
     return run
 
@@ -257,8 +257,8 @@ def test_an_evaluation_gives_the_run_s_own_figures(
     result = subprocess.run(command, capture_output=True, text=True, check=True)
     state = load_state(finished.events)
     expected = (state.best_evaluation if is_best else state.evaluations[-1])["mean"]["soft_dice"]
-    line = "============== Cross valid dice coeff is: {'dice_coeff': "
-    found = result.stdout.strip().splitlines()[-1].removeprefix(line).removesuffix("}")
+    line = "Mean soft Dice, at the stack's resolution: "
+    found = result.stdout.strip().splitlines()[-1].removeprefix(line)
     assert float(found) == pytest.approx(expected, abs=1e-6)
 
 

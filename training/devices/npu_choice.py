@@ -21,8 +21,9 @@ def choose_npus(
     requested: str = "auto",
     *,
     nodes: int = 1,
+    together: bool = True,
 ) -> list[Npu]:
-    """Choose the NPUs of a training on this machine.
+    """Choose the NPUs of a job on this machine.
 
     Parameters
     ----------
@@ -36,6 +37,8 @@ def choose_npus(
         A configuration's ``device``; ``ascend:ID`` asks for one by its id, too.
     nodes : int
         How many machines give as many, for the advice where these can't be had.
+    together : bool
+        Whether they train together; a prediction's need not be joined.
 
     Returns
     -------
@@ -57,12 +60,23 @@ def choose_npus(
             "Use --device ascend, and choose with --device_ids.",
         )
     wanted = [int(named)] if named else list(ids)
-    chosen = _named(able, count, wanted, nodes) if wanted else _first_free(able, count, nodes)
+    in_fours = together and _are_in_fours(able)
+    if in_fours:
+        _check_count(able, count, nodes)
+    if wanted:
+        chosen = _named(able, count, wanted, in_fours)
+    else:
+        chosen = _first_free(able, count, nodes, in_fours)
     return sorted(chosen, key=lambda npu: npu.number)
 
 
 def choose_for_job(
-    requested: str, count: int, ids: Sequence[int] = (), nodes: int = 1
+    requested: str,
+    count: int,
+    ids: Sequence[int] = (),
+    nodes: int = 1,
+    *,
+    together: bool = True,
 ) -> tuple[int, ...] | None:
     """Choose the NPUs of this machine's part of a job, by CANN's numbers; None: CPU workers.
 
@@ -78,7 +92,8 @@ def choose_for_job(
         return None
     found = find_npus()
     if requested != "auto" or any(npu.can_train for npu in found):
-        return tuple(npu.number for npu in choose_npus(found, count, ids, requested, nodes=nodes))
+        chosen = choose_npus(found, count, ids, requested, nodes=nodes, together=together)
+        return tuple(npu.number for npu in chosen)
     if found or has_cann(os.environ) or find_cann() is not None:
         raise UserError(
             explain_none(found),
@@ -99,19 +114,26 @@ def explain_none(npus: Sequence[Npu]) -> str:
 
 def most_together(npus: Sequence[Npu]) -> int:
     """Count how many of the free NPUs can train together now."""
-    free = _free(npus)
-    if not any(npu.is_in_fours for npu in npus):
+    return _most(_free(npus), _are_in_fours(npus))
+
+
+def _are_in_fours(npus: Sequence[Npu]) -> bool:
+    return any(npu.is_in_fours for npu in npus)
+
+
+def _most(free: Sequence[Npu], in_fours: bool) -> int:
+    if not in_fours:
         return len(free)
-    return max((count for count in TOGETHER if _fitting(free, count)), default=0)
+    return max((count for count in TOGETHER if _fitting(free, count, in_fours)), default=0)
 
 
 def _free(npus: Sequence[Npu]) -> list[Npu]:
     return [npu for npu in npus if npu.can_train and not npu.is_busy]
 
 
-def _fitting(free: Sequence[Npu], count: int) -> list[Npu]:
-    """The first free NPUs that can train together; fewer where there are none."""
-    if not any(npu.is_in_fours for npu in free):
+def _fitting(free: Sequence[Npu], count: int, in_fours: bool) -> list[Npu]:
+    """The first free NPUs that fit together; fewer where there are none."""
+    if not in_fours:
         return list(free[:count])
     groups: dict[int, list[Npu]] = {}
     for npu in free:
@@ -119,24 +141,23 @@ def _fitting(free: Sequence[Npu], count: int) -> list[Npu]:
     return next((group[:count] for group in groups.values() if len(group) >= count), [])
 
 
-def _first_free(npus: Sequence[Npu], count: int, nodes: int) -> list[Npu]:
-    _check_count(npus, count, nodes)
+def _first_free(npus: Sequence[Npu], count: int, nodes: int, in_fours: bool) -> list[Npu]:
     free = _free(npus)
-    fitting = _fitting(free, count)
+    fitting = _fitting(free, count, in_fours)
     if len(fitting) == count:
         return fitting
     busy = ", ".join(str(npu.id) for npu in npus if npu.is_busy)
-    few = most_together(npus)
+    few = _most(free, in_fours)
     needed = f"{count} NPUs are needed, but only {len(free)} of {len(npus)} are free"
     if len(free) >= count:
         needed = f"{count} NPUs of one group (0 to 3, or 4 to 7) are needed, but no group has them"
     raise UserError(
         needed + (f" ({busy} busy)." if busy else "."),
-        f"Wait, or train on fewer: --devices {few * nodes}." if few else "Wait for them.",
+        f"Wait, or take fewer: --devices {few * nodes}." if few else "Wait for them.",
     )
 
 
-def _named(npus: Sequence[Npu], count: int, wanted: list[int], nodes: int) -> list[Npu]:
+def _named(npus: Sequence[Npu], count: int, wanted: list[int], in_fours: bool) -> list[Npu]:
     by_id = {npu.id: npu for npu in npus}
     missing = [str(id) for id in wanted if id not in by_id]
     if missing:
@@ -154,9 +175,8 @@ def _named(npus: Sequence[Npu], count: int, wanted: list[int], nodes: int) -> li
             f"{count} NPUs are needed, but {len(set(wanted))} are named.",
             "Name as many as --devices says.",
         )
-    _check_count(npus, count, nodes)
     chosen = [by_id[id] for id in sorted(set(wanted))]
-    if len(_fitting(chosen, count)) < count:
+    if len(_fitting(chosen, count, in_fours)) < count:
         raise UserError(
             f"The NPUs {', '.join(str(npu.id) for npu in chosen)} of this {chosen[0].chip} are not "
             "joined with each other.",
@@ -166,7 +186,7 @@ def _named(npus: Sequence[Npu], count: int, wanted: list[int], nodes: int) -> li
 
 
 def _check_count(npus: Sequence[Npu], count: int, nodes: int) -> None:
-    if any(npu.is_in_fours for npu in npus) and count not in TOGETHER:
+    if count not in TOGETHER:
         fewer = max(number for number in TOGETHER if number < max(count, 2))
         raise UserError(
             f"{count} NPUs can't train together on a server with {npus[0].chip}.",

@@ -11,7 +11,7 @@ from typing import Any
 from training.console import format_duration, say, warn
 from training.devices.placement import Device
 from training.learning.step_outcome import StepOutcome
-from training.metrics.evaluation_report import Evaluation, zoo_line
+from training.metrics.evaluation_report import Evaluation, dice_line
 from training.runs.event_log import EventLog
 from training.runs.events import Comparison
 from training.runs.run_directory import RunDirectory
@@ -114,7 +114,7 @@ class Report:
         self._last_step = time.monotonic()
         pace = (self._last_step - self._start) / max(step - self._first_step, 1)
         left = format_duration(pace * (self._total_steps - step))
-        say(zoo_line(mean))
+        say(dice_line(mean))
         say(
             f"epoch: {epoch}, step {step} of {self._total_steps}, "
             f"soft Dice {mean['soft_dice']:.4f} (best {best:.4f}), Dice {mean['dice']:.4f}, "

@@ -148,11 +148,12 @@ def evaluate_slices(
     return Evaluation(fold, slices, mean_figures(slices))
 
 
-def zoo_line(mean: Mapping[str, float]) -> str:
-    """Write the line that the model zoo's ``eval.py`` prints.
+def dice_line(mean: Mapping[str, float]) -> str:
+    """Write the mean Dice of the probabilities, named for what it is.
 
-    It gives ``zoo_dice``, where that was measured: the figure by the zoo's own definition, see
-    :mod:`training.model.zoo_evaluation`.
+    The line of the model zoo's ``eval.py`` gives ``zoo_dice`` and nothing else: the figure by the
+    zoo's own definition, see :mod:`training.model.zoo_evaluation`.
     """
-    figure = mean.get(ZOO_DICE, mean["soft_dice"])
-    return f"============== Cross valid dice coeff is: {{'dice_coeff': {figure}}}"
+    if ZOO_DICE in mean:
+        return f"============== Cross valid dice coeff is: {{'dice_coeff': {mean[ZOO_DICE]}}}"
+    return f"Mean soft Dice, at the stack's resolution: {mean['soft_dice']}"

@@ -169,7 +169,7 @@ class Predicts(Protocol):
     """What other docks ask of the Predict dock."""
 
     def use_model(self, path: Path) -> None:
-        """Choose a model: folder of a run, or an ONNX file."""
+        """Choose a model: folder of a run, or a file of a model."""
 
     def predict_all(
         self,

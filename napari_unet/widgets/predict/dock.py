@@ -77,7 +77,7 @@ class PredictDock(Dock):
         self._on_choice_changed()
 
     def use_model(self, path: Path) -> None:
-        """Choose a model: folder of a run, or an ONNX file."""
+        """Choose a model: folder of a run, or a file of a model."""
         self._model.choose(path)
 
     def predict_all(
@@ -184,7 +184,7 @@ class PredictDock(Dock):
         if self._image.layer is None:
             self._progress.show_missing(why_not_tissue(self._viewer))
         elif self._model.model is None:
-            self._progress.show_missing("Train a model first, or open a run or an ONNX file.")
+            self._progress.show_missing("Train a model first, or open a run or a model's file.")
         elif self._predictions.is_looking:
             self._progress.show_missing("Reading what is predicted already…")
         else:

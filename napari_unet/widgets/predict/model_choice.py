@@ -17,6 +17,9 @@ from qtpy.QtWidgets import (
 
 from napari_unet.runs.model_list import ModelList
 from napari_unet.widgets.common.messages import plain_tooltip
+from training.model.saved_model import WEIGHT_SUFFIXES
+
+MODEL_FILES = f"Models (*{' *'.join(WEIGHT_SUFFIXES)} *.onnx)"
 
 
 class ModelChoice(QWidget):
@@ -33,9 +36,11 @@ class ModelChoice(QWidget):
         self._models.currentIndexChanged.connect(lambda _: self.model_changed.emit())
         menu = QMenu(self)
         menu.addAction("Folder of a run…", self._on_folder_requested)
-        menu.addAction("ONNX file…", self._on_file_requested)
+        menu.addAction("Model file…", self._on_file_requested)
         browse = QPushButton("Open")
-        browse.setToolTip("Take the model of a run in another folder, or an ONNX file.")
+        browse.setToolTip(
+            "Take the model of a run in another folder, or a file: ONNX or a checkpoint."
+        )
         browse.setMenu(menu)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -44,7 +49,7 @@ class ModelChoice(QWidget):
 
     @property
     def model(self) -> Path | None:
-        """Folder of a run, or an ONNX file."""
+        """Folder of a run, or a file of a model: ONNX or a checkpoint."""
         return self._models.currentData()  # type: ignore[no-any-return]
 
     def show_models(self, models: ModelList) -> None:
@@ -78,7 +83,7 @@ class ModelChoice(QWidget):
             self.choose(Path(folder))
 
     def _on_file_requested(self) -> None:
-        name, _ = QFileDialog.getOpenFileName(self, "Model", self._start(), "ONNX (*.onnx)")
+        name, _ = QFileDialog.getOpenFileName(self, "Model", self._start(), MODEL_FILES)
         if name:
             self.choose(Path(name))
 

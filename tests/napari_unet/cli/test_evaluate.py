@@ -47,7 +47,7 @@ def test_one_run(write_model: WriteModel, data: Path, tmp_path: Path) -> None:
     assert document["mean"]["dice"] > 0.8
     lines = result.stdout.splitlines()
     soft_dice = document["mean"]["soft_dice"]
-    assert lines[-1] == (f"============== Cross valid dice coeff is: {{'dice_coeff': {soft_dice}}}")
+    assert lines[-1] == f"Mean soft Dice, at the stack's resolution: {soft_dice}"
     assert lines[-2].split()[0] == "mean"
     rows = list(csv.DictReader(files[1].read_text().splitlines()))
     assert [(row["slice"], row["set"]) for row in rows[-2:]] == [("mean", "all"), ("sd", "all")]
@@ -240,7 +240,7 @@ def test_a_run_of_each_fold(write_model: WriteModel, data: Path) -> None:
     result = evaluate(*models, "--data", data)
     assert result.returncode == 0, result.stderr
     assert "SEEN IN TRAINING" not in result.stdout
-    assert result.stdout.count("Cross valid dice coeff") == 1
+    assert result.stdout.count("Mean soft Dice") == 1
 
 
 def test_other_names_and_convention(write_model: WriteModel, data: Path) -> None:

@@ -55,6 +55,14 @@ def test_what_can_not_be_had(
     assert remedy in raised.value.remedy
 
 
+@pytest.mark.parametrize(("count", "ids"), [(3, []), (6, []), (4, [0, 1, 4, 5])])
+def test_those_of_a_prediction_need_not_be_joined(count: int, ids: list[int]) -> None:
+    chosen = choose_npus(npus_of("910A"), count, ids, together=False)
+    assert [npu.id for npu in chosen] == (ids or list(range(count)))
+    with pytest.raises(UserError, match=r"only 6 of 8 are free.*--devices 6"):
+        choose_npus(npus_of("910A", busy=[0, 4]), 7, together=False)
+
+
 def test_named_ones_come_in_canns_order() -> None:
     npus = [Npu(id, "910B3", False, 0, 0, number) for number, id in enumerate([4, 5, 6])]
     assert [npu.number for npu in choose_npus(npus, 2, [6, 4])] == [0, 2]

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from training.metrics.evaluation_report import Evaluation, evaluate_slices, zoo_line
+from training.metrics.evaluation_report import Evaluation, dice_line, evaluate_slices
 from training.metrics.neuron_metrics import NEURON_FIGURES
 from training.metrics.pixel_metrics import FIGURES
 
@@ -65,6 +65,7 @@ def test_figures_of_neurons_are_added() -> None:
     assert merged.table().splitlines()[0].split() == ["slice", *FIGURES, *NEURON_FIGURES]
 
 
-def test_the_zoos_line() -> None:
+def test_the_zoo_s_line_is_of_the_zoo_s_figure_alone() -> None:
     line = "============== Cross valid dice coeff is: {'dice_coeff': 0.9085}"
-    assert zoo_line({"soft_dice": 0.9085}) == line
+    assert dice_line({"soft_dice": 0.91, "zoo_dice": 0.9085}) == line
+    assert dice_line({"soft_dice": 0.91}) == "Mean soft Dice, at the stack's resolution: 0.91"

@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QComboBox, QLabel
+from qtpy.QtGui import QAction
+from qtpy.QtWidgets import QComboBox, QFileDialog, QLabel
 
 from napari_unet.runs.model_list import ModelList
 from napari_unet.widgets.predict.model_choice import ModelChoice
@@ -47,6 +48,22 @@ def test_a_model_from_elsewhere_is_added_once(
         *MODELS.titles.values(),
         f"{tmp_path.name}/model.onnx",
     ]
+
+
+@pytest.mark.parametrize("suffix", ["onnx", "ckpt", "safetensors"])
+def test_a_model_s_file_of_any_kind_can_be_opened(
+    view: ModelChoice, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, suffix: str
+) -> None:
+    path = tmp_path / f"zoo.{suffix}"
+
+    def choose(*arguments: str) -> tuple[str, str]:
+        assert f"*.{suffix}" in arguments[-1].removesuffix(")").split("(")[1].split()
+        return str(path), arguments[-1]
+
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", choose)
+    [action] = [action for action in view.findChildren(QAction) if action.text() == "Model file…"]
+    action.trigger()
+    assert view.model == path
 
 
 def test_a_model_takes_its_newest_title(view: ModelChoice, models: QComboBox) -> None:
