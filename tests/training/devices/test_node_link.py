@@ -201,7 +201,8 @@ def test_there_are_no_more_lines_than_other_nodes(head: HeadLink, port: int) -> 
     for member in members:
         assert member.poll() is None
     ended = 0
-    while not ended:
+    deadline = time.monotonic() + 20
+    while not ended and time.monotonic() < deadline:
         ended = sum(member.poll() is not None for member in members)
     assert ended == 1
     assert head.poll() is None

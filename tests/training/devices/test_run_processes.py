@@ -2,16 +2,16 @@ import subprocess
 
 import pytest
 
-from training.devices.run_processes import RUN_MARK, find_processes, kill_processes
+from training.devices.run_processes import RUN_MARK, find_processes, kill_processes, launch_mark
 
 
 def test_a_mark_finds_the_processes_of_a_run_and_of_each_launch() -> None:
-    marks = ["run-1", "run-2", "runner"]
+    marks = [launch_mark("run"), launch_mark("run"), "runner"]
     started = [subprocess.Popen(["sleep", "600"], env={RUN_MARK: mark}) for mark in marks]
     try:
         numbers = [process.pid for process in started]
         assert [process.pid for process in find_processes("run")] == numbers[:2]
-        assert kill_processes("run-2") == []
+        assert kill_processes(marks[1]) == []
         assert [process.pid for process in find_processes("run")] == numbers[:1]
     finally:
         for process in started:

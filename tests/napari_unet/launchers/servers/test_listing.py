@@ -69,6 +69,7 @@ def test_names_that_are_none_are_rows(hostile: HostileServer) -> None:
     runs = list_remote_runs(hostile.profile())
     assert len(runs) == len(names) - 1
     assert [run.status for run in runs if run.name == "good"] == ["finished"]
+    assert sum("can't be called" in run.problem for run in runs) == 3  # none, of others, too long
     assert all(len(run.name) < 300 for run in runs)
     save_profile(hostile.profile())
     shown = CliRunner().invoke(command, ["--remote", "hostile"])

@@ -162,3 +162,22 @@ def test_previews_of_events_that_began_again_are_fetched_again(
         there.preview_image(1).write_text(content)
         wait_for(mirror.copy_events())
         assert run.preview_image(1).read_text() == content
+
+
+def test_files_that_change_in_their_middle_alone_are_fetched_again(
+    mirror: Mirror, there: RunDirectory, run: RunDirectory
+) -> None:
+    """All models of a network have one size."""
+    there.best.parent.mkdir()
+    event = {"kind": "preview", "time": 1.0, "epoch": 1, "slice": 0}
+    event["path"] = there.relative(there.preview_image(1))
+    for middle in (b"old", b"new"):
+        content = bytes(20_000) + middle + bytes(20_000)
+        there.best.write_bytes(content)
+        there.preview_image(1).write_bytes(content)
+        with there.events.open("a") as log:
+            log.write(json.dumps(event) + "\n")
+        wait_for(mirror.copy_events())
+        wait_for(mirror.fetch_results())
+        assert run.preview_image(1).read_bytes() == content
+        assert run.best.read_bytes() == content
