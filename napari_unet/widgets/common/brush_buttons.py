@@ -11,7 +11,6 @@ from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 from superqt import QLabeledSlider
 from superqt.utils import signals_blocked
 
-HEIGHT = 40
 LARGEST_BRUSH = 60
 
 
@@ -61,9 +60,8 @@ class BrushButtons(QWidget):
             self._size.setValue(min(size, LARGEST_BRUSH))
 
     def _button(self, brush: Brush) -> QPushButton:
-        button = QPushButton(f"{brush.name}\n{brush.key}")
+        button = QPushButton(f"{brush.name}  ({brush.key})")
         button.setCheckable(True)
-        button.setMinimumHeight(HEIGHT)
         button.setIconSize(QSize(14, 14))
         swatch = QPixmap(14, 14)
         swatch.fill(QColor(brush.color))

@@ -8,15 +8,16 @@ from typing import Any
 from napari.components import ViewerModel
 from napari.layers import Layer
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QComboBox, QSizePolicy, QWidget
+from qtpy.QtWidgets import QWidget
 from superqt.utils import signals_blocked
 
 from napari_unet.widgets.common.connections import Connections
+from napari_unet.widgets.common.eliding_combo import ElidingComboBox
 
 Form = tuple[tuple[int, ...], Any]
 
 
-class LayerChoice(QComboBox):
+class LayerChoice(ElidingComboBox):
     """Offers the layers that pass a test; a layer that a person chose stays while it is there.
 
     Parameters
@@ -52,8 +53,6 @@ class LayerChoice(QComboBox):
         self._forms: dict[Layer, Form] = {}  # of the data of each layer
         self._watched = Connections(self)
         self._is_by_person = False
-        # Long names must not widen the dock.
-        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.setMinimumContentsLength(12)
         events, connections = viewer.layers.events, Connections(self)
         for event in (events.inserted, events.removed, events.reordered, events.renamed):

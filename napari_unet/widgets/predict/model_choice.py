@@ -6,16 +6,15 @@ from pathlib import Path
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
-    QComboBox,
     QFileDialog,
     QHBoxLayout,
     QMenu,
     QPushButton,
-    QSizePolicy,
     QWidget,
 )
 
 from napari_unet.runs.model_list import ModelList
+from napari_unet.widgets.common.eliding_combo import ElidingComboBox
 from napari_unet.widgets.common.messages import plain_tooltip
 from training.model.saved_model import WEIGHT_SUFFIXES
 
@@ -29,8 +28,7 @@ class ModelChoice(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._models = QComboBox()
-        self._models.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self._models = ElidingComboBox()
         self._models.setPlaceholderText("Choose a model")
         self._models.setToolTip("The trained model: runs with a model, and files you opened.")
         self._models.currentIndexChanged.connect(lambda _: self.model_changed.emit())

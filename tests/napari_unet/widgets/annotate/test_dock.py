@@ -63,7 +63,7 @@ def test_strokes_are_painted_by_button_and_brush(
     drag(strokes, (15, 10), (15, 60))
     canvas = viewer.window._qt_viewer.canvas.native
     qtbot.keyClick(canvas, Qt.Key.Key_S)
-    assert button(dock, "Inside\nS").isChecked()
+    assert button(dock, "Inside  (S)").isChecked()
     drag(strokes, (40, 10), (40, 30))
     assert set(np.unique(strokes.data[3])) == {0, 1, 2}
     assert (strokes.data[3, 15, 12:58] == 1).all() and (strokes.data[3, 40, 12:28] == 2).all()

@@ -17,7 +17,7 @@ from napari_unet.widgets.common.brush_hand import BrushHand
 
 Button = Callable[[QWidget, str], QPushButton]
 BRUSHES = (Brush("Membrane", "A", 1, "#ff0000"), Brush("Erase", "E", 0, "#808080"))
-MEMBRANE, ERASE = (f"{brush.name}\n{brush.key}" for brush in BRUSHES)
+MEMBRANE, ERASE = (f"{brush.name}  ({brush.key})" for brush in BRUSHES)
 
 
 @pytest.fixture
