@@ -197,7 +197,7 @@ def as_ground_truth(
     array of uint8
         In the mask's shape: 0 = unknown, 1 = membrane, 2 = inside.
     """
-    labels = np.zeros(mask.shape, np.uint8) if strokes is None else strokes.copy()
+    labels = np.zeros(mask.shape, np.uint8) if strokes is None else np.array(strokes)
     pages, masks = as_stack(labels), as_stack(mask)
     for index in corrected:
         pages[index] = np.where(np.asarray(masks[index]) != 0, MEMBRANE, INSIDE)

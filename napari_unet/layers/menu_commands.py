@@ -25,7 +25,7 @@ def swap_membrane(viewer: napari.Viewer) -> None:
     """Make membrane inside and inside membrane in the selected masks."""
     for layer in _selected_layers(viewer):
         if isinstance(layer, Labels):
-            layer.data = (layer.data == 0).astype(np.uint8)
+            layer.data = (np.asarray(layer.data) == 0).astype(np.uint8)
 
 
 def _selected_layers(viewer: napari.Viewer) -> Iterator[Layer]:

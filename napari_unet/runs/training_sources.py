@@ -129,7 +129,7 @@ class LayerStack:
 
         path = layer.source.path
         file = Path(path) if path is not None else None
-        data = as_stack(layer.data) if layer.data.ndim == 2 else layer.data
+        data = as_stack(layer.data) if layer.data.ndim in (2, 3) else layer.data
         return cls(layer.name, data, file, tuple(corrected_slices(layer)))
 
     @property

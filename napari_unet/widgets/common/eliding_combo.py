@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from qtpy.QtCore import QEvent, Qt
 from qtpy.QtGui import QHelpEvent, QPaintEvent
 from qtpy.QtWidgets import (
@@ -32,7 +34,8 @@ class ElidingComboBox(QComboBox):
         """The chosen name, or the placeholder, with an ellipsis where it is cut."""
         option = QStyleOptionComboBox()
         self.initStyleOption(option)
-        place = self.style().subControlRect(
+        style: Any = self.style()
+        place = style.subControlRect(
             QStyle.ComplexControl.CC_ComboBox,
             option,
             QStyle.SubControl.SC_ComboBoxEditField,

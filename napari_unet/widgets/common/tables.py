@@ -66,5 +66,6 @@ def choose_rows(table: QTableView, row_height: int, visible_rows: int) -> None:
     rows.hide()
     rows.setDefaultSectionSize(row_height)
     columns: Any = table.horizontalHeader()
+    columns.setHighlightSections(False)  # bold titles reach into the arrow of the sorted column
     columns.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
     table.setMinimumHeight(visible_rows * row_height)

@@ -44,6 +44,7 @@ class CurvesView(QWidget):
         )
         self._dice_plot.setXLink(self._loss_plot)
         self._dice_plot.setLabel("bottom", "step")
+        self._dice_plot.getPlotItem().setContentsMargins(0, 0, 0, 4)  # else its p is cut
         # At the right, at the top: off most curves.
         legend = self._loss_plot.addLegend(labelTextSize="8pt", colCount=2)
         legend.anchor((1, 0), (1, 0), offset=(-4, 2))

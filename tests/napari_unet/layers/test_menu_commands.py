@@ -4,6 +4,7 @@ import numpy as np
 from napari.components import ViewerModel
 
 from napari_unet.layers.menu_commands import ISBI_VOXEL, set_isbi_voxel_size, swap_membrane
+from tests.training.stacks.indexed_pixels import IndexedPixels
 
 STACK = np.zeros((3, 8, 9), np.uint8)
 
@@ -43,3 +44,10 @@ def test_membrane_and_inside_are_swapped_in_selected_masks() -> None:
     assert not other.data.any() and not image.data.any()
     swap_membrane(viewer)
     np.testing.assert_array_equal(mask.data, former != 0)
+
+
+def test_masks_that_can_only_be_indexed_are_swapped_too() -> None:
+    viewer = ViewerModel()
+    mask = viewer.add_labels(IndexedPixels(STACK))
+    swap_membrane(viewer)
+    assert mask.data.shape == STACK.shape and mask.data.all()

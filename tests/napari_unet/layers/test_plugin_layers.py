@@ -9,9 +9,11 @@ from napari_unet.layers.plugin_layers import (
     add_neurons,
     add_probability,
     add_sparse_labels,
+    can_be_strokes,
     reading_of,
     role,
 )
+from tests.training.stacks.indexed_pixels import IndexedPixels
 from training.label_convention import LabelConvention
 
 STACK = np.zeros((5, 8, 9), np.uint8)
@@ -43,3 +45,11 @@ def test_numbers_of_cells_are_told_from_masks() -> None:
     assert reading_of(Labels(mask)).convention == LabelConvention.MEMBRANE
     opened = Labels(numbers, metadata={CONVENTION_KEY: LabelConvention.ISBI})
     assert reading_of(opened).convention == LabelConvention.MEMBRANE
+
+
+def test_labels_that_can_only_be_indexed_are_looked_at() -> None:
+    pixels = STACK.copy()
+    pixels[1, 4, 4] = 2
+    for data in (pixels, pixels[1]):
+        assert can_be_strokes(Labels(IndexedPixels(data)))
+        assert not can_be_strokes(Labels(IndexedPixels(data * 4)))

@@ -13,6 +13,7 @@ from napari.layers import Labels
 from napari_unet.launchers.local_launcher import LocalLauncher
 from napari_unet.runs.training_preview import preview
 from napari_unet.runs.training_sources import FolderData, LayerData, LayerStack, start_training
+from tests.training.stacks.indexed_pixels import IndexedPixels
 from training.config import preset_config
 from training.errors import UserError
 from training.label_convention import LabelConvention
@@ -151,6 +152,15 @@ def test_a_layer_brings_its_file_and_what_was_corrected(tmp_path: Path) -> None:
     stack = LayerStack.of(strokes)
     assert (stack.name, stack.path, stack.corrected_slices) == ("strokes", None, (1, 2))
     assert stack.data is strokes.data
+
+
+@pytest.mark.parametrize("is_stack", [True, False])
+def test_layers_that_can_only_be_indexed_are_trained_on(layers: LayerData, is_stack: bool) -> None:
+    pages = [stack.data if is_stack else stack.data[0] for stack in (layers.images, layers.labels)]
+    images, labels = (LayerStack.of(Labels(IndexedPixels(page.astype(int)))) for page in pages)
+    pair = LayerData(images, labels).read(2)
+    assert pair.problems(LabelConvention.MEMBRANE) == []
+    np.testing.assert_array_equal(pair.labels[0], layers.labels.data[0])
 
 
 def test_layers_of_one_slice_are_a_stack_to_train_on(layers: LayerData) -> None:

@@ -1,6 +1,8 @@
 import dask.array as da
 import numpy as np
+import pytest
 
+from tests.training.stacks.indexed_pixels import IndexedPixels
 from training.stacks.stack_axes import as_stack
 
 
@@ -19,3 +21,13 @@ def test_a_stack_stays_as_it_is() -> None:
 
 def test_a_lazy_slice_stays_lazy() -> None:
     assert isinstance(as_stack(da.zeros((4, 5))), da.Array)
+
+
+@pytest.mark.parametrize("shape", [(3, 4, 5), (4, 5)])
+def test_pixels_that_can_only_be_indexed_are_a_sequence_of_slices(shape: tuple[int, ...]) -> None:
+    pixels = np.arange(np.prod(shape), dtype=np.uint16).reshape(shape)
+    stack, expected = as_stack(IndexedPixels(pixels)), pixels.reshape(-1, 4, 5)
+    assert (len(stack), stack.shape, stack.dtype) == (len(expected), expected.shape, np.uint16)
+    np.testing.assert_array_equal(np.stack(list(stack)), expected)
+    np.testing.assert_array_equal(stack[-1, 1:3], expected[-1, 1:3])
+    assert as_stack(stack) is stack
