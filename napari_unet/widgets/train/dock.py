@@ -21,12 +21,12 @@ from napari_unet.runs.run_progress import RunProgress, failure, interruption
 from napari_unet.runs.training_estimate import estimate_text
 from napari_unet.settings import Settings, load_settings, remember
 from napari_unet.widgets.common.background import remember_in_thread, run_in_thread
-from napari_unet.widgets.common.banner import Banner
 from napari_unet.widgets.common.connections import Connections
 from napari_unet.widgets.common.dock import Dock, open_dock
 from napari_unet.widgets.common.messages import confirm, inform
 from napari_unet.widgets.runs.device_log import DeviceLogWindow
 from napari_unet.widgets.servers.host_key_question import ACCEPT, ask_to_accept
+from napari_unet.widgets.train.banner import Banner
 from napari_unet.widgets.train.close_guard import CloseGuard
 from napari_unet.widgets.train.place_choice import PlaceChoice
 from napari_unet.widgets.train.place_control import PlaceControl

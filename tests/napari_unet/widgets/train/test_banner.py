@@ -8,7 +8,7 @@ import pytest
 from pytestqt.qtbot import QtBot
 from qtpy.QtWidgets import QLabel, QPushButton, QWidget
 
-from napari_unet.widgets.common.banner import Banner
+from napari_unet.widgets.train.banner import Banner
 
 Button = Callable[[QWidget, str], QPushButton]
 
