@@ -17,6 +17,11 @@ def as_html(text: str) -> str:
     return html.escape(printable(text)).replace("\n", "<br>")
 
 
+def as_notification(text: str) -> str:
+    """Make a text one of napari's notifications: markup where napari might take it for markup."""
+    return f"<span>{as_html(text)}</span>" if "<" in text or "&" in text else printable(text)
+
+
 def progress_text(done: int, total: int, elapsed: float) -> str:
     """Slices done, and how long the rest takes at the pace so far.
 

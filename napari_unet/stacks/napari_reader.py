@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import npe2
+from napari.utils.notifications import show_info
 
 from napari_unet.layers.arrangement import arrange_after_adding
 from napari_unet.stacks.stack_recognition import LayerTuple, OpenedStack
+from napari_unet.text import as_notification
 from training.errors import UserError
 from training.stacks.stack_file import StackFile
 from training.stacks.tif_structure import OtherImageError
@@ -26,8 +29,9 @@ def get_reader(path: str | list[str]) -> Reader:
     alone, and reports a reader that returns None as an error.
     """
     paths = [Path(name) for name in ([path] if isinstance(path, str) else path)]
-    if len(paths) == 1 and paths[0].is_dir():
-        paths = [paths[0] / DEFAULT_IMAGES, paths[0] / DEFAULT_LABELS]
+    folder = paths[0] if len(paths) == 1 and paths[0].is_dir() else None
+    if folder is not None:
+        paths = [folder / DEFAULT_IMAGES, folder / DEFAULT_LABELS]
         if not all(stack.is_file() for stack in paths):
             return _read_with_napari
     files: list[StackFile] = []
@@ -39,7 +43,7 @@ def get_reader(path: str | list[str]) -> Reader:
     except UserError as error:
         _close(files)
         return _fail_with(error)
-    return lambda _: read_layers(files)
+    return partial(_read_files, files, folder)
 
 
 def read_layers(files: list[StackFile]) -> list[LayerTuple]:
@@ -70,6 +74,17 @@ def read_layers(files: list[StackFile]) -> list[LayerTuple]:
     if images:
         arrange_after_adding(image.data for image in images)
     return [stack.as_layer(stacks) for stack in images + labels]
+
+
+def _read_files(files: list[StackFile], folder: Path | None, _: Any) -> list[LayerTuple]:
+    layers = read_layers(files)
+    if folder is not None:
+        opened = {DEFAULT_IMAGES, DEFAULT_LABELS}
+        tifs = {path.name for path in folder.iterdir() if path.suffix.lower() in {".tif", ".tiff"}}
+        if left := ", ".join(sorted(tifs - opened)):
+            text = f"Not opened, because it is not of the training pair in {folder.name}: {left}."
+            show_info(as_notification(text))
+    return layers
 
 
 def _read_with_napari(path: str | list[str]) -> list[Any]:

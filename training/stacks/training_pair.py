@@ -105,8 +105,8 @@ def _find_default(folder: Path, default: str) -> Path:
         return folder / default
     raise UserError(
         f"{folder} does not hold a {default}.",
-        f"Name the files {DEFAULT_IMAGES} and {DEFAULT_LABELS}, or name yours with the options "
-        "image and labels.",
+        f"Name the files {DEFAULT_IMAGES} and {DEFAULT_LABELS}, or give yours: by --image and "
+        "--labels on the command line, as two layers in the window.",
     )
 
 

@@ -8,8 +8,7 @@ from napari.utils.notifications import notification_manager, show_error, show_in
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel, QMessageBox, QWidget
 
-from napari_unet.text import as_html
-from training.console import printable
+from napari_unet.text import as_html, as_notification
 from training.errors import UserError
 
 TITLE = "U-Net for membranes"  # of questions, as in the menus
@@ -17,18 +16,18 @@ TITLE = "U-Net for membranes"  # of questions, as in the menus
 
 def inform(text: str) -> None:
     """Show a plain text as one of napari's notifications."""
-    show_info(_notification(text))
+    show_info(as_notification(text))
 
 
 def warn(text: str) -> None:
     """Show a plain text as one of napari's warnings."""
-    show_warning(_notification(text))
+    show_warning(as_notification(text))
 
 
 def report(error: BaseException) -> None:
     """Show an error: a UserError in its own words, any other with its traceback."""
     if isinstance(error, UserError):
-        show_error(_notification(str(error)))
+        show_error(as_notification(str(error)))
     else:
         notification_manager.receive_error(type(error), error, error.__traceback__)
 
@@ -96,8 +95,3 @@ def plain_question(question: str, consequence: str, parent: QWidget | None) -> Q
 def plain_tooltip(text: str) -> str:
     """Write a plain text as markup, because Qt has no plain tooltips."""
     return f"<p style='white-space:pre'>{as_html(text)}</p>"
-
-
-def _notification(text: str) -> str:
-    """Write a plain text as markup where napari might take it for markup."""
-    return f"<span>{as_html(text)}</span>" if "<" in text or "&" in text else printable(text)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tifffile
 from napari.layers import Image, Labels
+from napari.utils.notifications import notification_manager
 
 from napari_unet.layers.plugin_layers import reading_of
 from napari_unet.stacks.napari_reader import get_reader
@@ -231,6 +232,11 @@ def test_a_folder_gives_volume_and_labels_over_it(
     image, labels = read(tmp_path)
     assert (image[2], labels[2]) == ("image", "labels")
     assert image[1]["scale"] == labels[1]["scale"] == (50, 4, 4)
+    assert not notification_manager.records
+
+    tifffile.imwrite(tmp_path / "test-volume.tif", images)
+    assert len(read(tmp_path)) == 2
+    assert notification_manager.records[-1].message.endswith(": test-volume.tif.")
 
 
 def test_files_dropped_together_come_images_first(
