@@ -82,7 +82,7 @@ def begin(data: Path, run: RunDirectory) -> pexpect.spawn:
     """A long training in a terminal, that has shown its first step."""
     program = str(Path(sys.executable).with_name("napari-unet"))
     arguments = ["train", "--data", str(data), "--steps", "5000", "--out", str(run.path)]
-    terminal = pexpect.spawn(program, arguments, timeout=60, dimensions=(24, 120))
+    terminal = pexpect.spawn(program, arguments, timeout=200, dimensions=(24, 120))
     terminal.expect(r"\d/5000 steps, loss \d\.\d+")
     return terminal
 
@@ -146,7 +146,7 @@ def test_a_closed_terminal_stops_a_training_once(data: Path, tmp_path: Path) -> 
     run = RunDirectory(tmp_path / "run")
     run.create(preset_config("compact", data_url=str(data), steps=5000))
     arguments = ["-m", "training.train", "--run_dir", str(run.path)]
-    terminal = pexpect.spawn(sys.executable, arguments, timeout=60)
+    terminal = pexpect.spawn(sys.executable, arguments, timeout=200)
     terminal.expect("step: 1, loss is ")
     os.kill(terminal.pid, signal.SIGHUP)  # the shell's, then the system's
     os.close(terminal.child_fd)
