@@ -30,7 +30,7 @@ Pixel = tuple[float, float]
 def qtbot(qtbot: QtBot) -> QtBot:
     """Waits longer than five seconds: the machine that tests may be busy."""
     for name in ("waitUntil", "waitSignal", "waitSignals"):
-        setattr(qtbot, name, partial(getattr(qtbot, name), timeout=60_000))
+        setattr(qtbot, name, partial(getattr(qtbot, name), timeout=120_000))
     return qtbot
 
 
