@@ -1,8 +1,8 @@
 """Plays ``python -m training.launch_8p`` on the server: the same files, but no MindSpore.
 
 It goes on for the configuration's ``steps``, with a better model every tenth step. What it
-does at a step can be set by a file beside the run's configuration: ``die-at`` or ``hold-at``,
-with the step's number in it.
+does at a step can be set, also before it begins, by a file beside the working folder: ``die-at``
+or ``hold-at``, with the step's number in it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ done = len(list(run.checkpoints.glob("done-*")))
 
 
 def number_in(name: str) -> int:
-    path = run.path / name
+    path = run.path.parents[2] / name
     return int((path.exists() and path.read_text()) or -1)
 
 

@@ -97,6 +97,8 @@ def test_an_unknown_host_key_needs_a_person(
 
 def test_a_remote_run_from_start_to_fetch(sshd: Sshd, folder: Path, tmp_path: Path) -> None:
     add_server(folder, sshd, tmp_path)
+    hold = sshd.work.with_name("hold-at")
+    hold.write_text("390")
     train = subprocess.Popen(
         [
             *PROGRAM,
@@ -115,8 +117,6 @@ def test_a_remote_run_from_start_to_fetch(sshd: Sshd, folder: Path, tmp_path: Pa
     assert train.stdout is not None
     with train.stdout as lines:
         next(line for line in lines if "The run is it's mine, on lab" in line)
-        hold = sshd.work / "runs" / "it's mine" / "hold-at"
-        hold.write_text("390")
         next(line for line in lines if line.startswith("Training from step "))
         train.send_signal(signal.SIGINT)
         assert "The run goes on" in lines.read()

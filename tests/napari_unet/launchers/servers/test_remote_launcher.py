@@ -94,19 +94,20 @@ def test_a_run_starts_is_followed_and_comes_home(
 def test_the_best_model_comes_while_the_run_goes_on(
     launcher: RemoteLauncher, sshd: Sshd, data: Path
 ) -> None:
+    hold = sshd.work.with_name("hold-at")
+    hold.write_text("15")
     run = launcher.start(quick_config(data, 40), "first")
     there = sshd.work / "runs" / "first"
-    (there / "hold-at").write_text("15")
     follower = RunFollower(run, launcher)
     follow_until_step(follower, 14)
     while not run.best.exists():
         follower.update()
     assert sha256(run.best) == sha256(RunDirectory(there).best)
     early = sha256(run.best)
-    (there / "hold-at").write_text("25")
+    hold.write_text("25")
     while sha256(run.best) == early:
         follower.update()
-    (there / "hold-at").unlink()
+    hold.unlink()
     follow_to_end(follower)
     assert_complete(run, sshd, 40)
 
@@ -164,9 +165,9 @@ def test_a_server_that_is_down_for_a_while_is_waited_for(
 def test_the_local_process_may_be_killed_and_started_anew(
     launcher: RemoteLauncher, sshd: Sshd, data: Path, tmp_path: Path
 ) -> None:
-    run = launcher.start(quick_config(data, 300), "first")
-    held = sshd.work / "runs" / "first" / "hold-at"
+    held = sshd.work.with_name("hold-at")
     held.write_text("100")
+    run = launcher.start(quick_config(data, 300), "first")
     program = textwrap.dedent("""
         import sys, pathlib
         from napari_unet.runs.run_follower import RunFollower
@@ -197,9 +198,9 @@ def test_the_local_process_may_be_killed_and_started_anew(
 def test_stop_keeps_the_model_and_resume_goes_on(
     launcher: RemoteLauncher, sshd: Sshd, data: Path
 ) -> None:
-    run = launcher.start(quick_config(data, 50), "first")
-    hold = sshd.work / "runs" / "first" / "hold-at"
+    hold = sshd.work.with_name("hold-at")
     hold.write_text("13")
+    run = launcher.start(quick_config(data, 50), "first")
     follower = RunFollower(run, launcher)
     follow_until_step(follower, 12)
     with pytest.raises(UserError, match="running already"):
@@ -277,8 +278,8 @@ def test_a_kill_ends_what_every_launch_of_the_run_left_and_no_other_run(sshd: Ss
 def test_a_run_that_dies_without_a_word_is_reported_as_failed(
     launcher: RemoteLauncher, sshd: Sshd, data: Path
 ) -> None:
+    sshd.work.with_name("die-at").write_text("25")
     run = launcher.start(quick_config(data, 30), "first")
-    (sshd.work / "runs" / "first" / "die-at").write_text("25")
     follower = RunFollower(run, launcher)
     follow_to_end(follower)
     assert follower.status == "failed"
@@ -286,7 +287,7 @@ def test_a_run_that_dies_without_a_word_is_reported_as_failed(
     assert "were killed" in follower.state.failure["message"]
     assert "step: 24" in follower.state.failure["traceback"]
     assert processes_on(sshd, launcher, run) == []
-    (sshd.work / "runs" / "first" / "die-at").unlink()
+    sshd.work.with_name("die-at").unlink()
     launcher.resume(run)
     follower = RunFollower(run, launcher)
     follow_to_end(follower)
@@ -303,7 +304,7 @@ def test_a_server_that_was_rebooted_says_so(
     follow_until_step(follower, 1)
     launch = sshd.work / "runs" / "first" / "launch.json"
     launch.write_text(json.dumps(json.loads(launch.read_text()) | {"boot_id": "another"}, indent=2))
-    (sshd.work / "runs" / "first" / "die-at").write_text(str(follower.state.step + 50))
+    sshd.work.with_name("die-at").write_text(str(follower.state.step + 50))
     follow_to_end(follower)
     assert follower.state.failure is not None
     assert "was rebooted" in follower.state.failure["message"]
@@ -313,9 +314,9 @@ def test_a_record_of_a_run_that_has_ended_is_not_believed(
     launcher: RemoteLauncher, sshd: Sshd, data: Path, tmp_path: Path
 ) -> None:
     """Another machine has resumed the run since."""
-    run = launcher.start(quick_config(data, 60), "first")
-    held = sshd.work / "runs" / "first" / "hold-at"
+    held = sshd.work.with_name("hold-at")
     held.write_text("50")
+    run = launcher.start(quick_config(data, 60), "first")
     follow_until_step(RunFollower(run, launcher), 40)
     update_record(run, is_running=False)
     other = RemoteLauncher(launcher.profile, tmp_path / "copies")
