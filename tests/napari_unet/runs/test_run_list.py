@@ -88,7 +88,7 @@ def test_progress_has_curves_and_figures(run: RunDirectory) -> None:
     assert progress.headline == "Interrupted"
     figures = progress.figures()
     assert figures["Epoch"] == "1 of 2"
-    assert figures["Best"] == "Dice 0.7000 after epoch 1"
+    assert figures["Best"] == "0.7000, epoch 1"
     assert Curves.of(progress.state).loss.tolist() == [0.8, 0.4]
 
 
