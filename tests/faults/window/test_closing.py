@@ -23,6 +23,7 @@ from napari_unet.launchers.servers.remote_launcher import RemoteLauncher
 from napari_unet.layers.plugin_layers import add_mask
 from napari_unet.prediction.live_prediction import LivePrediction
 from napari_unet.runs.run_list import summarize
+from napari_unet.runs.run_titles import read_title
 from napari_unet.settings import Settings, load_settings, remember
 from napari_unet.widgets.train.dock import TrainDock
 from tests.faults.window.census import wait_for_threads
@@ -82,6 +83,11 @@ def start_run(tmp_path: Path) -> Iterator[StartRun]:
 def open_train(viewer: Viewer) -> TrainDock:
     dock: TrainDock = viewer.window.add_plugin_dock_widget(PLUGIN, "Train")[1]
     return dock
+
+
+def title_of(run: RunDirectory) -> str:
+    """A run's title as Progress shows it."""
+    return f"<b>{read_title(run, run.read_config())}</b>"
 
 
 def wait_for_text(qtbot: QtBot, dock: QWidget, text: str) -> None:
@@ -163,7 +169,7 @@ def test_a_run_is_left_in_any_phase_and_followed_again(
     assert load_settings().followed_run == str(run.path)
 
     again = make_napari_viewer(show=True)
-    wait_for_text(qtbot, open_train(again), "<b>one</b>")
+    wait_for_text(qtbot, open_train(again), title_of(run))
     kill_tree(process)
     qtbot.waitUntil(button(open_train(again), "Start").isEnabled)
     assert close(again, qtbot) == []
@@ -205,7 +211,7 @@ def test_a_run_on_a_server_is_left_or_stopped(
         if answer == LEAVE:
             assert processes_on(sshd, launcher, run)
             again = make_napari_viewer(show=True)
-            wait_for_text(qtbot, open_train(again), "<b>one</b>")
+            wait_for_text(qtbot, open_train(again), title_of(run))
             launcher.stop(run)
             qtbot.waitUntil(button(open_train(again), "Start").isEnabled)
             assert close(again, qtbot) == []
@@ -237,11 +243,11 @@ def test_learning_on_is_left_or_stopped(
     qtbot.waitUntil(button(correct, "Keep training").isEnabled)
     qtbot.mouseClick(button(correct, "Keep training"), Qt.MouseButton.LeftButton)
     train = open_train(viewer)
-    wait_for_text(qtbot, train, "<b>one</b>")
+    run = RunDirectory(Path(load_settings().runs_folder) / "one")
+    wait_for_text(qtbot, train, title_of(run))
     wait_for_text(qtbot, train, "Training")
     assert close(viewer, qtbot, answer) == ["'one' is still training."]
     wait_for_threads(qtbot)
-    run = RunDirectory(Path(load_settings().runs_folder) / "one")
     if answer == LEAVE:
         process = run.find_training()
         assert process is not None
