@@ -98,6 +98,11 @@ def button(dock: QWidget, text: str) -> QPushButton:
     return next(button for button in dock.findChildren(QPushButton) if button.text() == text)
 
 
+def wait_until_ended(qtbot: QtBot, dock: QWidget) -> None:
+    """Wait until the training's process has ended as well."""
+    qtbot.waitUntil(lambda: not button(dock, "Cancel").isEnabled())
+
+
 def close(viewer: Viewer, qtbot: QtBot, answer: str = STAY) -> list[str]:
     """Close the window as a person does, and let it be deleted; returns what was asked."""
     window = viewer.window._qt_window
@@ -171,7 +176,7 @@ def test_a_run_is_left_in_any_phase_and_followed_again(
     again = make_napari_viewer(show=True)
     wait_for_text(qtbot, open_train(again), title_of(run))
     kill_tree(process)
-    qtbot.waitUntil(button(open_train(again), "Start").isEnabled)
+    wait_until_ended(qtbot, open_train(again))
     assert close(again, qtbot) == []
     wait_until_nothing_is_left(qtbot)
 
@@ -185,7 +190,7 @@ def test_without_a_run_that_goes_on_nothing_is_asked(
     if phase:
         dock.follow(start_run(phase))
         wait_for_text(qtbot, dock, HEADLINES[phase])
-        qtbot.waitUntil(button(dock, "Start").isEnabled)  # its process has ended as well
+        wait_until_ended(qtbot, dock)
     assert close(viewer, qtbot) == []
     wait_until_nothing_is_left(qtbot)
 
@@ -213,7 +218,7 @@ def test_a_run_on_a_server_is_left_or_stopped(
             again = make_napari_viewer(show=True)
             wait_for_text(qtbot, open_train(again), title_of(run))
             launcher.stop(run)
-            qtbot.waitUntil(button(open_train(again), "Start").isEnabled)
+            wait_until_ended(qtbot, open_train(again))
             assert close(again, qtbot) == []
             wait_for_threads(qtbot)
         qtbot.waitUntil(lambda: not processes_on(sshd, launcher, run))
