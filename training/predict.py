@@ -61,6 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
     set_up_console()
     arguments = sys.argv[1:] if arguments is None else arguments
     options = _parser().parse_args(arguments)
+    prepare_environment()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what is half done is removed
     try:
         if options.parts is not None:
@@ -162,7 +163,7 @@ def _slices(
     config = _config(options, model)
     if count == 1:
         device = choose_device(f"ascend:{ids[0]}" if ids else config.device)
-        yield from _predict_on(device, options, model, stack, range(len(stack)))
+        yield from _predict_on(device, options, config, model, stack, range(len(stack)))
         return
     npus = choose_for_job(config.device, count, ids, together=False)
     job = MsrunJob(count, master_port=free_port(), npus=npus)
@@ -174,12 +175,11 @@ def _slices(
 def _predict_on(
     device: Device,
     options: argparse.Namespace,
+    config: TrainingConfig,
     model: SavedModel,
     stack: StackFile,
     indices: range,
 ) -> Iterator[NDArray[np.float32]]:
-    config = _config(options, model)
-    prepare_environment()
     set_up_mindspore(device, config.seed, config.jit_level)
     from training.learning.stack_prediction import build_inference, predict_slices
 
@@ -208,7 +208,8 @@ def _predict_share(options: argparse.Namespace) -> None:
     with StackFile(options.input) as stack:
         indices = range(rank, len(stack), world_size)
         model = load_model(weights_of(options.run, options.ckpt))
-        predicted = _predict_on(device, options, model, stack, indices)
+        config = _config(options, model)
+        predicted = _predict_on(device, options, config, model, stack, indices)
         for index, probability in zip(indices, predicted, strict=True):
             leave_slice(options.parts, index, probability)
 

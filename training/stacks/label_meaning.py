@@ -128,7 +128,7 @@ class LabelMeaning(LabelReading):
     ) -> LabelMeaning:
         """Find out what labels mean.
 
-        Slices of one value are not labelled, and have no say.
+        Slices of one value are not labelled, and are not counted.
 
         Parameters
         ----------
