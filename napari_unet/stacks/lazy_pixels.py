@@ -79,13 +79,28 @@ def _page_by_page(pixels: Any) -> Any:
     return stack if pixels.ndim == 3 else stack[0]
 
 
+class _BlockReader:
+    """Reads the page of a block. dask's earlier versions would pickle all pixels for a token."""
+
+    def __init__(self, read: Callable[[int], NDArray[Any]]) -> None:
+        self._read = read
+        self.token = uuid4().hex
+
+    def __call__(self, block_id: tuple[int, ...]) -> NDArray[Any]:
+        return self._read(block_id[0])[np.newaxis]
+
+    def __dask_tokenize__(self) -> str:
+        return self.token
+
+
 def _lazy_stack(
     read: Callable[[int], NDArray[Any]], shape: tuple[int, ...], dtype: np.dtype[Any]
 ) -> Any:
     """Make a dask array (Z, Y, X) of pages that are read one at a time."""
+    reader = _BlockReader(read)
     return da.map_blocks(
-        lambda block_id: read(block_id[0])[np.newaxis],
-        name=f"pages-{uuid4().hex}",
+        reader,
+        name=f"pages-{reader.token}",
         chunks=((1,) * shape[0], *((side,) for side in shape[1:])),
         meta=np.empty((0, 0, 0), dtype),
     )
