@@ -82,7 +82,7 @@ def test_the_loss_scale_of_compact_changes_nothing_and_its_average_may_move_seld
 
 
 def test_half_precision_is_the_default_of_medical_on_an_npu_alone() -> None:
-    refusal = "MindSpore can't train in bfloat16 on a CPU. Choose float32, or an Ascend NPU."
+    refusal = "MindSpore can't compute in bfloat16 on a CPU. Choose float32, or an Ascend NPU."
     assert run_case("precisions").splitlines() == [
         "medical CPU auto float32",
         f"medical CPU bfloat16 {refusal}",
