@@ -269,7 +269,9 @@ def test_a_run_whose_best_model_is_from_before_a_resume_gets_figures_of_neurons(
     length = ("--steps", 200, "--eval_interval", 1)
     options = ("--data_url", small_folder, *OPTIONS, *length, "--run_dir", run.path)
     process = subprocess.Popen(training_command(*options), stdout=subprocess.DEVNULL)
-    wait_for_step(run, process, 4)  # the first validation and its checkpoint are after step 3
+    while not run.list_checkpoints():  # written after the best model and its figures
+        assert process.poll() is None
+        time.sleep(0.005)
     process.kill()
     process.wait()
     assert NEURON_FIGURES[0] not in json.loads(run.evaluation_json.read_text())["mean"]

@@ -229,6 +229,7 @@ def test_a_folder_gives_volume_and_labels_over_it(
         metadata={"axes": "ZYX", "spacing": 50.0, "unit": "nm"},
     )
     tifffile.imwrite(tmp_path / "train-labels.tif", isbi_labels)
+    notification_manager.records.clear()
     image, labels = read(tmp_path)
     assert (image[2], labels[2]) == ("image", "labels")
     assert image[1]["scale"] == labels[1]["scale"] == (50, 4, 4)
