@@ -135,7 +135,7 @@ def test_a_file_of_known_hosts_that_is_none(hostile: HostileServer, is_folder: b
     [
         "StrictHostKeyChecking no",
         "StrictHostKeyChecking accept-new",
-        'Match exec "touch %h owned"\n  User other',
+        'Match exec "touch ~/%h ~/owned"\n  User other',
         "ControlMaster auto\nControlPath ~/control\nSendEnv *\nForwardX11 yes\nRequestTTY yes",
         "Include ~/.ssh/missing\nUserKnownHostsFile /dev/null",
     ],
