@@ -77,9 +77,9 @@ def _share_of_steps(settings: Settings) -> Table:
 def main() -> None:
     """Print the samples a second of a preset, threads and a data folder, in some seconds."""
     from training.config import preset_config
+    from training.dataset.training_set import load_training_set
     from training.learning.batches import Batches
     from training.model.model_card import describe_model
-    from training.stacks.training_set import load_training_set
 
     preset, threads, data_folder, seconds = sys.argv[1:]
     config = preset_config(preset, data_url=data_folder, steps=1_000_000)

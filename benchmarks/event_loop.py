@@ -23,8 +23,8 @@ from typing import Any
 
 import numpy as np
 
+from training.dataset.training_pair import DEFAULT_IMAGES, DEFAULT_LABELS
 from training.presets.registry import DEFAULT_PRESET
-from training.stacks.training_pair import DEFAULT_IMAGES, DEFAULT_LABELS
 
 SECONDS = 20
 PATIENCE = 300  # seconds
@@ -187,7 +187,7 @@ def predict_bare(viewer: Any, data: Path, home: Path) -> Iterator[None]:
     code = (
         "import sys; from pathlib import Path\n"
         "from napari_unet.prediction.predictor import load_predictor\n"
-        "from training.stacks.training_pair import read_stack\n"
+        "from training.formats.opening import read_stack\n"
         "predictor, stack = load_predictor(Path(sys.argv[1])), read_stack(sys.argv[2])\n"
         "while True:\n    list(predictor.predict(stack))\n"
     )

@@ -35,12 +35,12 @@ def main() -> None:
     prepare_environment()
     device = choose_device("cpu")
     set_up_mindspore(device, seed=0)
+    from training.dataset.training_set import load_training_set
     from training.learning.batches import Batches
     from training.learning.checkpoints import parameters_of
     from training.model.model_card import describe_model
     from training.model.onnx_graph import build_onnx
     from training.networks.membrane_network import build_network
-    from training.stacks.training_set import load_training_set
 
     changes = {"batchsize": int(sys.argv[4])} if len(sys.argv) > 4 else {}
     config = preset_config(preset, data_url=data_folder, **changes)

@@ -9,9 +9,9 @@ from pathlib import Path
 from benchmarks.report import Settings, Table
 from benchmarks.whole_process import NAPARI_UNET, run_process
 from training.config import FOLDS
+from training.dataset.training_pair import DEFAULT_IMAGES
 from training.metrics.evaluation_report import Evaluation
 from training.runs.run_directory import RunDirectory
-from training.stacks.training_pair import DEFAULT_IMAGES
 
 EPOCHS = 110
 PIXELS = ("soft_dice", "dice")

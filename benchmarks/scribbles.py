@@ -29,13 +29,13 @@ from scipy import ndimage
 from skimage.morphology import skeletonize
 
 from napari_unet.prediction.predictor import load_predictor
+from training.dataset.holdout import split_fold
+from training.dataset.training_pair import find_pair, open_pair
 from training.masks.mask_files import write_sparse_labels
 from training.metrics.pixel_metrics import soft_dice
 from training.runs.run_directory import RunDirectory
 from training.runs.run_state import load_state
-from training.stacks.holdout import split_fold
 from training.stacks.sparse_labels import INSIDE, MEMBRANE, UNKNOWN
-from training.stacks.training_pair import find_pair, open_pair
 
 FOLD = 1
 PAINTED_SLICES = CORRECTED_SLICES = 3

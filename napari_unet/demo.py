@@ -16,18 +16,18 @@ from napari_unet.prediction.predictor import load_predictor
 from napari_unet.runs.run_follower import RunFollower
 from napari_unet.runs.run_progress import failure
 from training.config import TrainingConfig, preset_config
+from training.dataset.holdout import hold_out
+from training.dataset.training_pair import DEFAULT_TEST, TrainingPair, find_pair, open_pair
 from training.errors import UserError
 from training.files.atomic_files import UnwritableError, write_atomically
+from training.formats.opening import open_stack
 from training.label_convention import LabelConvention
 from training.masks.result_files import ResultFiles
 from training.metrics.evaluation_report import Evaluation
 from training.presets.registry import DEFAULT_PRESET
 from training.runs.run_directory import RunDirectory
-from training.stacks.holdout import hold_out
 from training.stacks.sparse_labels import MEMBRANE, is_known
-from training.stacks.stack_file import StackFile
 from training.stacks.synthetic import write_synthetic
-from training.stacks.training_pair import DEFAULT_TEST, TrainingPair, find_pair, open_pair
 
 # Enough for the synthetic stack, and the whole demo stays under two minutes on two cores.
 SYNTHETIC_OPTIONS = {"steps": 150, "eval_interval": 4}
@@ -158,7 +158,7 @@ class Demo:
         path = self.predicted_stack()
         predictor = load_predictor(self.files.run)
         paths = {"mask": self.files.mask, "probability": self.files.probability}
-        with StackFile(path) as stack:
+        with open_stack(path) as stack:
             threshold = predictor.card.threshold
             with ResultFiles(paths, stack, threshold, LabelConvention.ISBI) as files:
                 for _, probability in predictor.predict(stack):

@@ -34,6 +34,8 @@ FLOORS = (
     "training.config",
     "training.runs",
     "training.stacks",
+    "training.formats",
+    "training.dataset",
     "training.masks",
     "training.devices",
     "training.model",

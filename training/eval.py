@@ -11,6 +11,7 @@ from pathlib import Path
 
 from training.config import TrainingConfig, preset_config
 from training.console import say, set_up_console
+from training.dataset.training_set import load_training_set
 from training.devices.placement import choose_device, prepare_environment
 from training.errors import UserError
 from training.learning.mindspore_setup import set_up_mindspore
@@ -18,7 +19,6 @@ from training.metrics.evaluation_report import ZOO_DICE, Evaluation, dice_line
 from training.model.model_card import describe_model
 from training.model.saved_model import load_model
 from training.presets.registry import ZOO_PRESET
-from training.stacks.training_set import load_training_set
 from training.train import add_config_options
 
 

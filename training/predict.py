@@ -45,13 +45,14 @@ from training.devices.placement import (
 )
 from training.devices.shared_slices import leave_slice, share_slices
 from training.errors import UserError
+from training.formats.opening import open_stack
+from training.formats.stack import Stack
 from training.label_convention import FINISHED_CONVENTIONS, LabelConvention
 from training.learning.mindspore_setup import set_up_mindspore
 from training.masks.result_files import ResultFiles, check_outputs
 from training.masks.result_warnings import stack_warning
 from training.model.saved_model import SavedModel, best_weights, load_model
 from training.runs.run_directory import RunDirectory
-from training.stacks.stack_file import StackFile
 
 LINES = 50  # of progress, at the most
 
@@ -136,7 +137,7 @@ def _predict(options: argparse.Namespace, arguments: list[str]) -> None:
     check_outputs(options.input, list(paths.values()), overwrite=options.overwrite)
     model = load_model(weights_of(options.run, options.ckpt))
     threshold = model.card.threshold if options.threshold is None else options.threshold
-    with StackFile(options.input) as stack:
+    with open_stack(options.input) as stack:
         trained = model.card.scaling
         warn(stack_warning(trained, trained.for_stack(stack)))
         files = ResultFiles(
@@ -155,7 +156,7 @@ def _predict(options: argparse.Namespace, arguments: list[str]) -> None:
 
 
 def _slices(
-    options: argparse.Namespace, arguments: list[str], model: SavedModel, stack: StackFile
+    options: argparse.Namespace, arguments: list[str], model: SavedModel, stack: Stack
 ) -> Generator[NDArray[np.float32], None, None]:
     """Give the probability (Y, X) of every slice, in order."""
     ids = parse_numbers(options.device_ids, "device_ids")
@@ -177,7 +178,7 @@ def _predict_on(
     options: argparse.Namespace,
     config: TrainingConfig,
     model: SavedModel,
-    stack: StackFile,
+    stack: Stack,
     indices: range,
 ) -> Iterator[NDArray[np.float32]]:
     set_up_mindspore(device, config.seed, config.jit_level)
@@ -205,7 +206,7 @@ def _predict_share(options: argparse.Namespace) -> None:
     rank, world_size = place_in_run()
     device = dataclasses.replace(choose_device(options.device), rank=0, world_size=1)
     leave_job()
-    with StackFile(options.input) as stack:
+    with open_stack(options.input) as stack:
         indices = range(rank, len(stack), world_size)
         model = load_model(weights_of(options.run, options.ckpt))
         config = _config(options, model)

@@ -12,9 +12,9 @@ from napari_unet.cli.progress_bar import ProgressBar
 from napari_unet.cli.progress_display import ProgressDisplay
 from napari_unet.demo import INTERRUPTIONS, Demo
 from training.console import lossy_output, say
+from training.formats.opening import open_stack
 from training.metrics.evaluation_report import dice_line
 from training.runs.run_directory import RunDirectory
-from training.stacks.stack_file import StackFile
 
 
 @click.command()
@@ -63,7 +63,7 @@ def command(data: Path | None, out: Path, overwrite: bool) -> None:
 def run_phases(demo: Demo) -> None:
     """Train, predict and evaluate, with progress bars; then show the results."""
     _train(demo)
-    with StackFile(demo.predicted_stack()) as stack:
+    with open_stack(demo.predicted_stack()) as stack:
         total = len(stack)
     with ProgressBar(total=total, desc="Predicting", unit="slice", leave=False) as bar:
         demo.predict(bar.update)

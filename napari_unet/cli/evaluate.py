@@ -26,18 +26,18 @@ from napari_unet.evaluation.slice_sets import figures_csv
 from napari_unet.prediction.predictor import Predictor, load_predictor
 from training.config import FOLDS
 from training.console import say
+from training.dataset.holdout import hold_out
+from training.dataset.training_pair import TrainingPair
 from training.errors import UserError
 from training.files.atomic_files import write_atomically
+from training.formats.opening import open_stack
 from training.label_convention import LabelConvention
 from training.masks.tif_writer import check_output
 from training.metrics.evaluation_report import Evaluation, dice_line
 from training.metrics.pixel_metrics import DEFAULT_THRESHOLD
-from training.stacks.holdout import hold_out
 from training.stacks.label_census import LabelCensus
 from training.stacks.label_meaning import LabelMeaning, percent
 from training.stacks.sparse_labels import MEMBRANE, is_known
-from training.stacks.stack_file import StackFile
-from training.stacks.training_pair import TrainingPair
 
 
 @click.command()
@@ -179,7 +179,7 @@ def _evaluate_mask(
         counted = {index: is_known(page) for index, page in codes.items()}
     else:
         counted = hold_out(codes, number, name=str(pair.labels.path)).held_out
-    with StackFile(path, "mask") as mask:
+    with open_stack(path, "mask") as mask:
         if mask.shape != pair.labels.shape:
             raise UserError(
                 f"{path} has the shape {mask.shape}, but the labels have {pair.labels.shape}.",

@@ -14,10 +14,10 @@ import click
 from napari_unet.prediction.predictor import PRECISIONS
 from training.config import TrainingConfig, preset_config, preset_options
 from training.console import say
+from training.dataset.training_pair import TrainingPair, find_pair, open_pair
 from training.errors import UserError
 from training.label_convention import FINISHED_CONVENTIONS, LabelConvention
 from training.presets.registry import DEFAULT_PRESET
-from training.stacks.training_pair import TrainingPair, find_pair, open_pair
 
 model_argument = click.argument("model", metavar="MODEL", type=click.Path(path_type=Path))
 stack_argument = click.argument("stack", metavar="STACK.tif", type=click.Path(path_type=Path))
@@ -101,7 +101,7 @@ def open_data(
     Raises
     ------
     UserError
-        If too few of them are given, or as :func:`training.stacks.training_pair.open_pair`.
+        If too few of them are given, or as :func:`training.dataset.training_pair.open_pair`.
     """
     if data is None and not (image and labels):
         raise UserError("No data is given.", "Give --data DIR, or --image and --labels.")

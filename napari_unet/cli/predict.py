@@ -21,10 +21,10 @@ from napari_unet.labelling.uncertainty import slice_uncertainty, uncertainty_csv
 from napari_unet.prediction.predictor import load_predictor
 from training.console import say, warn
 from training.files.atomic_files import write_atomically
+from training.formats.opening import open_stack
 from training.label_convention import LabelConvention
 from training.masks.result_files import ResultFiles, check_outputs
 from training.masks.result_warnings import stack_warning
-from training.stacks.stack_file import StackFile
 
 
 @click.command()
@@ -103,7 +103,7 @@ def command(
     tables = [uncertainty] if uncertainty is not None else []
     check_outputs(stack, list(paths.values()), tables, overwrite)
     unsure = []
-    with StackFile(stack) as slices:
+    with open_stack(stack) as slices:
         predictor = load_predictor(model, device=device, precision=precision, tta=tta)
         scaling = predictor.card.scaling.for_stack(slices)
         warn(stack_warning(predictor.card.scaling, scaling))

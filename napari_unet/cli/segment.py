@@ -31,12 +31,11 @@ from napari_unet.prediction.large_array import allocate
 from napari_unet.prediction.predictor import Predictor, load_predictor
 from training.console import say, warn
 from training.errors import UserError
+from training.formats.opening import open_stack
 from training.label_convention import LabelConvention
 from training.masks.mask_files import write_numbers
-from training.masks.pixel_size import read_pixel_size
 from training.masks.result_files import check_outputs
 from training.masks.result_warnings import stack_warning
-from training.stacks.stack_file import StackFile
 
 
 @click.command()
@@ -113,7 +112,7 @@ def command(
       napari-unet evaluate neurons.tif --data isbi
     """
     check_outputs(stack, [output], overwrite=overwrite)
-    with StackFile(stack) as slices:
+    with open_stack(stack) as slices:
         predictor = load_predictor(model, device=device, precision=precision, tta=tta)
         how = Segmentation(method)
         if (data is not None or image or labels) and (threshold is None or seeds is None):
@@ -129,10 +128,9 @@ def command(
         bar = ProgressBar(numbered, total=len(slices), desc="Finding neurons", unit="slice")
         for index, page in enumerate(bar):
             neurons[index] = page
-        size = read_pixel_size(stack)
     largest = int(neurons.max(initial=0))
     kept = None if compression == "none" else compression
-    options = {"compression": kept, "pixel_size": size, "overwrite": overwrite}
+    options = {"compression": kept, "pixel_size": slices.pixel_size, "overwrite": overwrite}
     write_numbers(output, neurons, largest, **options)
     say(f"{count_text(largest, len(neurons), link)}: {output}")
 

@@ -19,13 +19,13 @@ from napari_unet.runs.moved_data import find_data, move_data
 from napari_unet.runs.training_places import THIS_COMPUTER, launcher_for
 from training.config import TrainingConfig, preset_config
 from training.console import lossy_output, say
+from training.dataset.training_pair import find_file, find_pair, open_pair
 from training.errors import UserError
+from training.formats.opening import open_stack
 from training.presets.registry import DEFAULT_PRESET
 from training.runs.run_directory import RunDirectory
 from training.runs.run_state import load_state
 from training.stacks.sparse_labels import labelled_slices
-from training.stacks.stack_file import StackFile
-from training.stacks.training_pair import find_file, find_pair, open_pair
 
 RUNS_FOLDER = Path("runs")
 _DATA_OPTIONS = ("data_url", "image", "labels")
@@ -177,7 +177,7 @@ def _labelled(source: Path, pair: tuple[Path, Path] | None) -> list[int] | None:
         return None
     if not images.samefile(pair[0]):
         return None
-    with StackFile(pair[1], "labels") as labels:
+    with open_stack(pair[1], "labels") as labels:
         return labelled_slices(labels)
 
 

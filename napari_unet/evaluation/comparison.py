@@ -17,13 +17,13 @@ from napari_unet.evaluation.slice_sets import (
     spread_of,
 )
 from training.console import list_slices
+from training.dataset.training_pair import mark_padding
 from training.errors import UserError
 from training.metrics.neuron_metrics import NEURON_FIGURES, neuron_figures_of_mask
 from training.metrics.pixel_metrics import overlap_figures
 from training.stacks.label_meaning import MASK_READING, LabelReading
 from training.stacks.sparse_labels import INSIDE, MEMBRANE, PADDING, is_known
 from training.stacks.stack_axes import as_stack
-from training.stacks.training_pair import mark_padding
 
 PIXEL_FIGURES = ("dice", "iou", "precision", "recall")
 FIGURES = (*PIXEL_FIGURES, *NEURON_FIGURES)

@@ -20,11 +20,11 @@ from napari_unet.evaluation.slice_sets import (
 )
 from napari_unet.prediction.predictor import Predictor
 from training.config import FOLDS
+from training.dataset.holdout import hold_out
 from training.errors import UserError
 from training.metrics.evaluation_report import Evaluation, evaluate_slices
 from training.metrics.neuron_metrics import THRESHOLDS
 from training.metrics.pixel_metrics import DEFAULT_THRESHOLD, format_table, mean_figures
-from training.stacks.holdout import hold_out
 from training.stacks.scaling import Slices
 from training.stacks.sparse_labels import INSIDE, PADDING, is_known
 
@@ -247,7 +247,7 @@ def evaluate_fold(
     ------
     UserError
         For NaN or infinite pixels, or a model that can't be used on these images; as
-        :func:`~training.stacks.holdout.hold_out`.
+        :func:`~training.dataset.holdout.hold_out`.
     """
     held_out = hold_out(codes, fold).held_out
     probabilities = _predict(predictor, images, list(held_out), on_slice)

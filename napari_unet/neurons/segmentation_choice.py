@@ -85,7 +85,7 @@ def settings_of_model(model: Path) -> Segmentation:
 def _settings_of_run(path: Path, changed: int) -> Segmentation:
     """Choose the settings of a run; ``changed`` is there to choose again after more training."""
     from napari_unet.prediction.predictor import load_predictor
-    from training.stacks.training_pair import find_pair, open_pair
+    from training.dataset.training_pair import find_pair, open_pair
 
     predictor = load_predictor(path)
     try:

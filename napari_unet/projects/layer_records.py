@@ -32,9 +32,9 @@ from napari_unet.layers.plugin_layers import (
 )
 from napari_unet.projects.records import LayerRecord, ProjectState, is_tif
 from training.errors import UserError
+from training.formats.opening import open_stack
 from training.label_convention import LabelConvention
 from training.stacks.sparse_labels import LabelNote
-from training.stacks.stack_file import StackFile
 
 COMMON = ("name", "visible", "opacity", "blending")
 OF_IMAGES = ("gamma",)
@@ -190,9 +190,9 @@ def read_pixels(path: Path, is_single: bool) -> NDArray[Any]:
     Raises
     ------
     UserError
-        As :class:`StackFile`, and if it has several slices although its layer has one.
+        As :func:`open_stack`, and if it has several slices although its layer has one.
     """
-    with StackFile(path) as stack:
+    with open_stack(path) as stack:
         if is_single and len(stack) > 1:
             raise UserError(
                 f"{path} has {len(stack)} slices, but its layer in the project has one.",

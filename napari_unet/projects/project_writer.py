@@ -15,7 +15,7 @@ from napari_unet.settings import Choices
 from napari_unet.stacks.incremental_tif import SavedStack
 from training.errors import UserError
 from training.files.known_file import ChangedFileError, KnownFile
-from training.masks.pixel_size import PixelSize
+from training.formats.pixel_size import PixelSize
 
 Slices = set[int] | None  # None for all of a stack
 

@@ -13,15 +13,15 @@ from napari_unet.runs.run_list import list_runs
 from napari_unet.runs.training_sources import LayerData, start_training
 from napari_unet.settings import Settings, load_settings, remember
 from training.config import FOLDS, TrainingConfig, format_numbers, preset_config
+from training.dataset.training_pair import DEFAULT_IMAGES
 from training.errors import UserError
 from training.files.append_files import open_to_append
+from training.formats.opening import open_stack
 from training.label_convention import LabelConvention
 from training.presets.registry import find_preset
 from training.runs.run_directory import RunDirectory
 from training.runs.run_state import RunState, load_state
 from training.stacks.sparse_labels import labelled_slices
-from training.stacks.stack_file import StackFile
-from training.stacks.training_pair import DEFAULT_IMAGES
 
 
 def learn_on(data: LayerData) -> RunDirectory:
@@ -181,7 +181,7 @@ def is_same_stack(run: RunDirectory, shape: tuple[int, ...], path: Path | None) 
     if path is not None and not is_copy:
         return trained_on.absolute() == path.absolute()
     try:
-        with StackFile(trained_on) as stack:
+        with open_stack(trained_on) as stack:
             return stack.shape == shape
     except UserError:
         return False

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from training.config import TrainingConfig
+from training.dataset.training_pair import TrainingPair, find_pair, open_pair
 from training.errors import UserError
 from training.files.atomic_files import write_atomically
 from training.model.model_card import ModelCard
@@ -14,7 +15,6 @@ from training.model.weight_files import read_metadata
 from training.runs.run_directory import RunDirectory
 from training.runs.run_state import load_state
 from training.stacks.fingerprint import fingerprint
-from training.stacks.training_pair import TrainingPair, find_pair, open_pair
 
 
 def find_data(run: RunDirectory) -> tuple[Path, Path]:

@@ -16,7 +16,15 @@ from numpy.typing import NDArray
 from napari_unet.launchers.launcher import Launcher, check_run_name
 from napari_unet.runs.run_titles import write_title
 from training.config import TrainingConfig
+from training.dataset.training_pair import (
+    DEFAULT_IMAGES,
+    DEFAULT_LABELS,
+    check_pair,
+    find_pair,
+    label_codes,
+)
 from training.errors import UserError
+from training.formats.opening import open_stack
 from training.label_convention import LabelConvention
 from training.masks.mask_files import mask_page, write_sparse_labels
 from training.masks.tif_writer import write_stack
@@ -25,14 +33,6 @@ from training.stacks.label_census import LabelCensus, read_labelled
 from training.stacks.label_meaning import LabelMeaning
 from training.stacks.sparse_labels import MEMBRANE
 from training.stacks.stack_axes import as_stack
-from training.stacks.stack_file import StackFile
-from training.stacks.training_pair import (
-    DEFAULT_IMAGES,
-    DEFAULT_LABELS,
-    check_pair,
-    find_pair,
-    label_codes,
-)
 
 if TYPE_CHECKING:
     from napari.layers import Layer
@@ -44,7 +44,7 @@ class StackPair:
 
     Parameters
     ----------
-    images, labels : arrays (Z, Y, X), or StackFiles
+    images, labels : arrays (Z, Y, X), or Stacks
         As they are, before any convention; labelled slices in memory if fewer were asked for.
     shape : tuple of int
         (Z, Y, X) of all the images.
@@ -138,7 +138,7 @@ class LayerStack:
         if self.path is None or self.path.suffix.lower() not in (".tif", ".tiff"):
             return False
         try:
-            with StackFile(self.path) as stack:
+            with open_stack(self.path) as stack:
                 return stack.shape == tuple(self.data.shape) and stack.dtype == self.data.dtype
         except UserError:
             return False
@@ -219,7 +219,10 @@ class FolderData:
     @contextmanager
     def _open(self) -> Iterator[StackPair]:
         images_path, labels_path = find_pair(self.folder)
-        with StackFile(images_path, "images") as images, StackFile(labels_path, "labels") as labels:
+        with (
+            open_stack(images_path, "images") as images,
+            open_stack(labels_path, "labels") as labels,
+        ):
             yield StackPair(images, labels, str(images_path), str(labels_path), images.shape)
 
     def prepare(

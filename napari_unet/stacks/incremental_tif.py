@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from training.errors import UserError
 from training.files.known_file import ChangedFileError, KnownFile
-from training.masks.pixel_size import PixelSize
+from training.formats.opening import open_stack
+from training.formats.pixel_size import PixelSize
 from training.masks.tif_writer import TifWriter
 from training.stacks.stack_axes import as_stack
-from training.stacks.stack_file import StackFile
 
 
 class SavedStack:
@@ -106,7 +106,7 @@ class SavedStack:
 
     def _holds_saved_pixels(self) -> bool:
         try:
-            with StackFile(self.path, "labels") as stack:
+            with open_stack(self.path, "labels") as stack:
                 checksums = [zlib.crc32(_pixel_bytes(page, self.dtype)) for page in stack]
         except UserError:  # of a kind that is never written here
             return False

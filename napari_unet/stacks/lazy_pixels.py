@@ -11,15 +11,15 @@ import dask.array as da
 import numpy as np
 from numpy.typing import NDArray
 
+from training.formats.stack import Stack
 from training.stacks.label_meaning import LabelReading
 from training.stacks.sparse_labels import MEMBRANE
 from training.stacks.stack_axes import as_stack
-from training.stacks.stack_file import StackFile
 
 EDITABLE_BYTES = 512 * 2**20
 
 
-def lazy_pixels(file: StackFile) -> Any:
+def lazy_pixels(file: Stack) -> Any:
     """Map the pixels of a file where they lie in a row; else read them slice by slice.
 
     The file is closed as soon as it is no longer needed.
@@ -44,7 +44,7 @@ def lazy_pixels(file: StackFile) -> Any:
 class _SliceReader:
     """Reads a slice by its index; closes the file when no array needs it."""
 
-    def __init__(self, file: StackFile) -> None:
+    def __init__(self, file: Stack) -> None:
         self._read = file.read
         weakref.finalize(self, file.close)
 

@@ -13,10 +13,11 @@ from napari.utils.notifications import show_info
 from napari_unet.layers.arrangement import arrange_after_adding
 from napari_unet.stacks.stack_recognition import LayerTuple, OpenedStack
 from napari_unet.text import as_notification
+from training.dataset.training_pair import DEFAULT_IMAGES, DEFAULT_LABELS
 from training.errors import UserError
-from training.stacks.stack_file import StackFile
-from training.stacks.tif_structure import OtherImageError
-from training.stacks.training_pair import DEFAULT_IMAGES, DEFAULT_LABELS
+from training.formats.opening import open_stack
+from training.formats.stack import Stack
+from training.formats.tif_structure import OtherImageError
 
 Reader = Callable[[Any], list[Any]]
 
@@ -34,9 +35,9 @@ def get_reader(path: str | list[str]) -> Reader:
         paths = [folder / DEFAULT_IMAGES, folder / DEFAULT_LABELS]
         if not all(stack.is_file() for stack in paths):
             return _read_with_napari
-    files: list[StackFile] = []
+    files: list[Stack] = []
     try:
-        files.extend(StackFile(stack) for stack in paths)
+        files.extend(open_stack(stack) for stack in paths)
     except OtherImageError:
         _close(files)
         return _read_with_napari
@@ -46,12 +47,12 @@ def get_reader(path: str | list[str]) -> Reader:
     return partial(_read_files, files, folder)
 
 
-def read_layers(files: list[StackFile]) -> list[LayerTuple]:
+def read_layers(files: list[Stack]) -> list[LayerTuple]:
     """Make the layers of some stacks, images first, so that labels lie over them.
 
     Parameters
     ----------
-    files : list of StackFile
+    files : list of Stack
         They are closed as soon as their pixels are no longer needed.
 
     Returns
@@ -76,7 +77,7 @@ def read_layers(files: list[StackFile]) -> list[LayerTuple]:
     return [stack.as_layer(stacks) for stack in images + labels]
 
 
-def _read_files(files: list[StackFile], folder: Path | None, _: Any) -> list[LayerTuple]:
+def _read_files(files: list[Stack], folder: Path | None, _: Any) -> list[LayerTuple]:
     layers = read_layers(files)
     if folder is not None:
         opened = {DEFAULT_IMAGES, DEFAULT_LABELS}
@@ -101,6 +102,6 @@ def _fail_with(error: UserError) -> Reader:
     return read
 
 
-def _close(files: list[StackFile]) -> None:
+def _close(files: list[Stack]) -> None:
     for file in files:
         file.close()

@@ -10,6 +10,7 @@ import pint
 
 from napari_unet.layers.plugin_layers import CONVENTION_KEY, CORRECTED_KEY, MASK, NEURONS, ROLE_KEY
 from training.errors import UserError
+from training.formats.pixel_size import PixelSize
 from training.label_convention import LabelConvention
 from training.masks.mask_files import (
     write_mask,
@@ -17,7 +18,6 @@ from training.masks.mask_files import (
     write_probability,
     write_sparse_labels,
 )
-from training.masks.pixel_size import PixelSize
 from training.masks.tif_writer import write_stack
 from training.stacks.sparse_labels import LabelNote
 from training.stacks.stack_axes import as_stack

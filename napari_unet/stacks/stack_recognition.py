@@ -22,13 +22,12 @@ from napari_unet.layers.plugin_layers import (
 )
 from napari_unet.stacks.lazy_pixels import lazy_membrane, lazy_pixels, load_to_edit
 from training.errors import UserError
+from training.formats.pixel_size import PixelSize
+from training.formats.stack import Stack
 from training.label_convention import LabelConvention
-from training.masks.pixel_size import PixelSize, read_pixel_size
 from training.stacks.label_census import MEANING_SLICES, read_labelled
 from training.stacks.label_meaning import LabelMeaning, LabelReading
 from training.stacks.label_pixels import are_even, look_like_labels
-from training.stacks.sparse_labels import read_label_note
-from training.stacks.stack_file import StackFile
 
 LayerTuple = tuple[Any, dict[str, Any], str]
 SAMPLED_SLICES = 5
@@ -44,7 +43,9 @@ class OpenedStack:
     Parameters
     ----------
     path : Path
-        The file.
+        Where it is.
+    name : str
+        Of its layer.
     data : array (Z, Y, X) or (Y, X)
         Lazy, in native byte order, pixels as in the file.
     pixel_size : PixelSize or None
@@ -58,6 +59,7 @@ class OpenedStack:
     """
 
     path: Path
+    name: str
     data: Any
     pixel_size: PixelSize | None
     is_labels: bool
@@ -65,17 +67,17 @@ class OpenedStack:
     corrected: tuple[int, ...] = ()
 
     @classmethod
-    def of(cls, file: StackFile) -> OpenedStack:
+    def of(cls, file: Stack) -> OpenedStack:
         """Look at a few slices, of labels those that are labelled, to recognize what they are."""
         sample = _read_labelled(file, SAMPLED_SLICES)
-        note = read_label_note(file.path)
-        is_labels = note is not None or are_labels(file.path.stem, sample)
+        note = file.label_note
+        is_labels = note is not None or are_labels(f"{file.name} {file.path.stem}", sample)
         convention = note.convention if note else None
         if note is None and is_labels:
             convention = _guess(_read_labelled(file, MEANING_SLICES))
         corrected = () if note is None else note.corrected_slices
-        size = read_pixel_size(file.path)
-        return cls(file.path, lazy_pixels(file), size, is_labels, convention, corrected)
+        about = file.path, file.name, lazy_pixels(file), file.pixel_size
+        return cls(*about, is_labels, convention, corrected)
 
     def as_layer(self, others: Sequence[OpenedStack]) -> LayerTuple:
         """Make a layer tuple for napari.
@@ -86,7 +88,7 @@ class OpenedStack:
             Opened with it. Without a pixel size of its own, it takes that of the image or of the
             labels that it belongs to: among these, else in the viewer.
         """
-        metadata: dict[str, Any] = {"name": self.path.name.split(".")[0]}
+        metadata: dict[str, Any] = {"name": self.name}
         metadata |= {"axis_labels": AXIS_LABELS[-self.data.ndim :]} | self._scale(others)
         if not self.is_labels:
             return self.data, metadata, "image"
@@ -115,7 +117,7 @@ class OpenedStack:
         return is_pair and other.pixel_size is not None
 
 
-def _read_labelled(file: StackFile, most: int) -> NDArray[Any]:
+def _read_labelled(file: Stack, most: int) -> NDArray[Any]:
     return np.stack([*read_labelled(file, most).values()])
 
 

@@ -16,11 +16,12 @@ import tifffile
 from safetensors.numpy import save_file
 
 from napari_unet.prediction.predictor import load_predictor
+from tests.stack_files import read_pixel_size
 from tests.training.mindspore_alone import run_there
 from tests.training.networks.test_membrane_network import run_case
 from training import predict
 from training.devices.npus import Npu
-from training.masks.pixel_size import PixelSize, read_pixel_size
+from training.formats.pixel_size import PixelSize
 from training.runs.run_directory import RunDirectory
 
 SCRIPT = Path(predict.__file__).parent / "scripts" / "run_predict.sh"

@@ -17,12 +17,12 @@ from typing import NamedTuple
 import numpy as np
 
 from training.config import TrainingConfig
+from training.dataset.training_set import TrainingSet
 from training.devices.placement import ALONE, Place
 from training.model.model_card import ModelCard
 from training.presets.registry import find_preset
 from training.sampling.sample import Image, Sample, Transform
 from training.sampling.transforms import RandomBrightness, RandomContrast, RandomGamma, apply
-from training.stacks.training_set import TrainingSet
 
 
 class Batch(NamedTuple):

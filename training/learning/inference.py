@@ -8,12 +8,12 @@ import numpy as np
 from mindspore import Tensor, nn
 from numpy.typing import NDArray
 
+from training.dataset.training_set import TrainingSet
 from training.metrics.evaluation_report import ZOO_DICE, Evaluation, evaluate_slices
 from training.model.model_card import ModelCard
 from training.model.slice_prediction import predict_slice
 from training.model.zoo_evaluation import has_zoo_dice, zoo_dice
 from training.networks.membrane_network import MembraneProbability
-from training.stacks.training_set import TrainingSet
 
 
 class Inference:

@@ -13,6 +13,7 @@ import numpy as np
 from training import __version__
 from training.config import TrainingConfig
 from training.console import say
+from training.dataset.training_set import load_training_set
 from training.devices.placement import Device
 from training.errors import UserError
 from training.learning.batches import START, Batch, Batches, TrainingProgress
@@ -25,7 +26,6 @@ from training.learning.validator import Validator
 from training.model.model_card import describe_model
 from training.runs.events import InitialModel
 from training.runs.run_directory import RunDirectory
-from training.stacks.training_set import load_training_set
 
 MANY_SKIPPED = 10  # updates: worth a warning, and again at each doubling
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from training.config import TrainingConfig
+from training.dataset.training_set import TrainingSet
 from training.learning.batches import TrainingProgress
 from training.learning.kept_files import KeptFiles, What, prune_checkpoints
 from training.learning.learner import Learner
@@ -23,7 +24,6 @@ from training.presets.registry import find_preset
 from training.runs.events import Comparison, InitialModel
 from training.runs.run_directory import RunDirectory
 from training.runs.run_state import load_state
-from training.stacks.training_set import TrainingSet
 
 Probabilities = dict[int, NDArray[np.float32]]
 File = tuple[What, Path, Callable[[], bytes]]

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from training.formats.pixel_size import PixelSize
 from training.label_convention import LabelConvention
-from training.masks.pixel_size import PixelSize
 from training.masks.tif_writer import write_stack
 from training.stacks.sparse_labels import LabelNote
 

@@ -14,12 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.errors import UserError
+from training.formats.stack import Stack
 from training.label_convention import LabelConvention
 from training.masks.mask_files import mask_page, submission_page
-from training.masks.pixel_size import read_pixel_size
 from training.masks.result_warnings import share_warning
 from training.masks.tif_writer import TifWriter, check_output, check_tif_output
-from training.stacks.stack_file import StackFile
 
 
 def check_outputs(
@@ -53,7 +52,7 @@ class ResultFiles:
     paths : mapping of str to Path
         By kind: ``mask``, ``probability`` (of membrane) and ``submission`` (the ISBI 2012
         challenge's form).
-    stack : StackFile
+    stack : Stack
         What is predicted; the results have its shape and pixel size.
     threshold : float
         Probability from which on a pixel is membrane.
@@ -71,18 +70,17 @@ class ResultFiles:
     def __init__(
         self,
         paths: Mapping[str, Path],
-        stack: StackFile,
+        stack: Stack,
         threshold: float,
         convention: LabelConvention,
         **options: Any,
     ) -> None:
-        pixel_size = read_pixel_size(stack.path)
         self._writers = {
             kind: TifWriter(
                 path,
                 stack.shape,
                 "uint8" if kind == "mask" else "float32",
-                pixel_size=pixel_size,
+                pixel_size=stack.pixel_size,
                 **options,
             )
             for kind, path in paths.items()

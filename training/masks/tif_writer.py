@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from training.errors import UserError
 from training.files.atomic_files import UnwritableError, replacing
-from training.masks.pixel_size import PixelSize
+from training.formats.pixel_size import PixelSize
 from training.stacks.stack_axes import as_stack
 
 TIF_ENDINGS = (".tif", ".tiff")

@@ -11,6 +11,8 @@ import numpy as np
 
 from training import __version__
 from training.config import TrainingConfig
+from training.dataset.holdout import MINIMUM_SLICES, split_fold
+from training.dataset.training_set import TrainingSet
 from training.errors import UserError, blame_version
 from training.files.untrusted_files import LARGEST_COUNT, is_number, parse_json
 from training.label_convention import LabelConvention
@@ -20,9 +22,7 @@ from training.presets.registry import find_preset
 from training.sampling.displacement import Displacement, measure_displacement
 from training.stacks.even_slices import pick_evenly
 from training.stacks.fingerprint import fingerprint
-from training.stacks.holdout import MINIMUM_SLICES, split_fold
 from training.stacks.scaling import Scaling, Slices
-from training.stacks.training_set import TrainingSet
 
 METADATA_KEY = "napari_unet"
 # Slices to 388 pixels, from those of a test to those of a hundred thousand.

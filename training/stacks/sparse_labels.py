@@ -5,17 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from training.errors import UserError
 from training.files.untrusted_files import parse_json
 from training.label_convention import LabelConvention
 from training.stacks.scaling import Slices
-from training.stacks.tif_structure import open_tif
 
 UNKNOWN, MEMBRANE, INSIDE = 0, 1, 2
 PADDING = 3  # where there is no tissue; labels that are read say so, those in files don't
@@ -67,13 +64,4 @@ class LabelNote:
                     return cls(convention, tuple(map(int, corrected)))
                 except (ValueError, TypeError, KeyError, OverflowError):
                     return None
-        return None
-
-
-def read_label_note(path: Path) -> LabelNote | None:
-    """Read the note of a TIF; None if it is missing, or the file is not a TIF."""
-    try:
-        with open_tif(path) as file:
-            return LabelNote.find(file.pages.first.description)
-    except (UserError, IndexError):
         return None

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from napari_unet.launchers.servers.store import Store
 from training.config import TrainingConfig
+from training.dataset.training_pair import find_pair
 from training.errors import UserError
 from training.files.untrusted_files import is_inside
+from training.formats.opening import open_stack
 from training.model.weight_files import check_checkpoint
 from training.runs.run_directory import RunDirectory
-from training.stacks.stack_file import StackFile
-from training.stacks.training_pair import find_pair
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def find_inputs(config: TrainingConfig) -> Inputs:
     """
     image, labels = find_pair(Path(config.data_url), config.image, config.labels)
     for path, what in ((image, "images"), (labels, "labels")):
-        StackFile(path, what).close()
+        open_stack(path, what).close()
     weights = Path(config.resume_ckpt) if config.resume else None
     if weights is not None:
         check_checkpoint(weights)

@@ -12,17 +12,9 @@ Reader = Callable[[Path], Any]
 
 def stack() -> Reader:
     """A TIF as training, evaluation and the command line read it."""
-    from training.masks.pixel_size import read_pixel_size
-    from training.stacks.sparse_labels import read_label_note
-    from training.stacks.training_pair import read_stack
+    from training.formats.opening import read_stack
 
-    def read(path: Path) -> Any:
-        pages = read_stack(path)
-        read_label_note(path)
-        read_pixel_size(path)
-        return pages
-
-    return read
+    return read_stack
 
 
 def layers() -> Reader:
@@ -30,10 +22,10 @@ def layers() -> Reader:
     import numpy as np
 
     from napari_unet.stacks.stack_recognition import OpenedStack
-    from training.stacks.stack_file import StackFile
+    from training.formats.opening import open_stack
 
     def read(path: Path) -> Any:
-        opened = OpenedStack.of(StackFile(path))
+        opened = OpenedStack.of(open_stack(path))
         data, metadata, _ = opened.as_layer([opened])
         assert np.all(np.isfinite(metadata.get("scale", 1)))
         return np.asarray(opened.data).reshape(data.shape if data.ndim == 3 else (1, *data.shape))

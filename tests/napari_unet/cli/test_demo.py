@@ -16,12 +16,12 @@ from click.testing import CliRunner
 from napari_unet.cli.demo import command, run_phases
 from napari_unet.demo import Demo
 from training.config import TrainingConfig
+from training.dataset.holdout import split_fold
 from training.errors import UserError
 from training.metrics.neuron_metrics import NEURON_FIGURES
 from training.metrics.pixel_metrics import FIGURES
 from training.runs.run_directory import RunDirectory
 from training.runs.run_state import load_state
-from training.stacks.holdout import split_fold
 from training.stacks.synthetic import write_synthetic
 
 RESULTS = {

@@ -12,10 +12,10 @@ import tifffile
 from click.testing import CliRunner
 
 from napari_unet.cli.evaluate import command
+from training.dataset.holdout import split_fold
 from training.errors import UserError
 from training.metrics.neuron_metrics import NEURON_FIGURES
 from training.metrics.pixel_metrics import FIGURES
-from training.stacks.holdout import split_fold
 
 WriteModel = Callable[..., Path]
 

@@ -13,8 +13,8 @@ from click.testing import CliRunner, Result
 from napari_unet.cli import predict as predict_command
 from napari_unet.cli import segment as segment_command
 from tests.pixel_kinds import DIFFERENT, pixel_kind
+from tests.stack_files import read_pixel_size
 from training.errors import UserError
-from training.masks.pixel_size import read_pixel_size
 from training.stacks.scaling import Scaling
 from training.stacks.synthetic import synthetic_stack
 
@@ -117,12 +117,12 @@ def test_memory_does_not_grow_with_the_stack(write_model: WriteModel, tmp_path: 
 import resource, sys
 from pathlib import Path
 from napari_unet.prediction.predictor import load_predictor
-from training.stacks.stack_file import StackFile
+from training.formats.opening import open_stack
 
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # kilobytes
 
-predictions = load_predictor(sys.argv[2]).predict(StackFile(Path(sys.argv[1])))
+predictions = load_predictor(sys.argv[2]).predict(open_stack(Path(sys.argv[1])))
 for _ in range(3):
     next(predictions)
 early = peak()

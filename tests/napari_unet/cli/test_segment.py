@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from training.masks.pixel_size import read_pixel_size
+from tests.stack_files import read_pixel_size
 from training.metrics.neuron_metrics import label_neurons, v_rand
 
 WriteModel = Callable[..., Path]

@@ -9,10 +9,10 @@ import pytest
 
 from napari_unet.evaluation.cross_validation import CrossValidation, assign_folds, evaluate_folds
 from napari_unet.prediction.predictor import Predictor, load_predictor
+from training.dataset.holdout import split_fold
 from training.errors import UserError
 from training.metrics.neuron_metrics import NEURON_FIGURES
 from training.metrics.pixel_metrics import FIGURES, mean_figures
-from training.stacks.holdout import split_fold
 from training.stacks.sparse_labels import INSIDE, MEMBRANE
 
 Load = Callable[[int], Predictor]

@@ -13,8 +13,8 @@ from napari_unet.neurons.segmentation import (
 )
 from napari_unet.neurons.segmentation_choice import choose_on_training_slices
 from napari_unet.prediction.predictor import load_predictor
+from training.dataset.holdout import split_fold
 from training.metrics.neuron_metrics import label_neurons, v_rand
-from training.stacks.holdout import split_fold
 from training.stacks.sparse_labels import INSIDE, MEMBRANE
 from training.stacks.synthetic import synthetic_stack
 

@@ -13,15 +13,16 @@ from napari.layers import Labels
 from napari_unet.launchers.local_launcher import LocalLauncher
 from napari_unet.runs.training_preview import preview
 from napari_unet.runs.training_sources import FolderData, LayerData, LayerStack, start_training
+from tests.stack_files import read_label_note
 from tests.training.stacks.indexed_pixels import IndexedPixels
 from training.config import preset_config
 from training.errors import UserError
+from training.formats.opening import read_stack
 from training.label_convention import LabelConvention
 from training.runs.run_directory import RunDirectory
 from training.stacks.label_census import LabelCensus
-from training.stacks.sparse_labels import LabelNote, read_label_note
+from training.stacks.sparse_labels import LabelNote
 from training.stacks.synthetic import synthetic_stack
-from training.stacks.training_pair import read_stack
 
 census = LabelCensus.of
 

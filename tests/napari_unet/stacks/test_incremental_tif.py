@@ -5,8 +5,9 @@ import pytest
 import tifffile
 
 from napari_unet.stacks.incremental_tif import SavedStack
-from training.masks.pixel_size import PixelSize, read_pixel_size
-from training.stacks.sparse_labels import LabelNote, read_label_note
+from tests.stack_files import read_label_note, read_pixel_size
+from training.formats.pixel_size import PixelSize
+from training.stacks.sparse_labels import LabelNote
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "int32", "float32", "bool"])

@@ -13,9 +13,9 @@ from napari.utils.notifications import notification_manager
 from napari_unet.layers.plugin_layers import reading_of
 from napari_unet.stacks.napari_reader import get_reader
 from training.errors import UserError
+from training.formats.pixel_size import PixelSize
 from training.label_convention import LabelConvention
 from training.masks.mask_files import write_mask
-from training.masks.pixel_size import PixelSize
 from training.masks.tif_writer import TifWriter
 from training.stacks.label_meaning import LabelMeaning
 from training.stacks.sparse_labels import LabelNote

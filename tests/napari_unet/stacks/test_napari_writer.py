@@ -19,8 +19,9 @@ from napari_unet.stacks.napari_writer import (
     write_labels_membrane,
     write_submission,
 )
+from tests.stack_files import read_pixel_size
 from training.errors import UserError
-from training.masks.pixel_size import PixelSize, read_pixel_size
+from training.formats.pixel_size import PixelSize
 
 
 def save(writer: Any, path: Path, layer: Any) -> Path:

@@ -8,7 +8,7 @@ import pytest
 from napari_unet.layers.plugin_layers import CONVENTION_KEY, CORRECTED_KEY
 from napari_unet.stacks.napari_reader import get_reader
 from napari_unet.stacks.napari_writer import write_labels
-from training.stacks.sparse_labels import read_label_note
+from tests.stack_files import read_label_note
 
 
 @pytest.mark.parametrize("values", [(0, 1, 2), (0, 1), (0, 2), (0,)])

@@ -13,8 +13,7 @@ from PIL import Image
 from napari_unet.stacks.napari_reader import get_reader
 from napari_unet.stacks.napari_writer import write_labels
 from training.errors import UserError
-from training.stacks.stack_file import StackFile
-from training.stacks.training_pair import read_stack
+from training.formats.opening import open_stack, read_stack
 
 # tifffile warns where it takes slices for colours, which is what is tried here.
 pytestmark = pytest.mark.filterwarnings("ignore:.*are stored as RGB:DeprecationWarning")
@@ -176,7 +175,7 @@ def test_the_last_slice_behind_4_gb_is_read(tmp_path: Path, images: np.ndarray) 
         file.seek(size + (slices - 1) * side**2 - images[0].size)
         file.write(images[0].tobytes())
     assert path.stat().st_size > 2**32
-    with StackFile(path) as stack:
+    with open_stack(path) as stack:
         assert stack.shape == (slices, side, side)
         last = stack[slices - 1].ravel()
     np.testing.assert_array_equal(last[-images[0].size :], images[0].ravel())

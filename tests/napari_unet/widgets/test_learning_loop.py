@@ -17,8 +17,8 @@ from napari_unet.launchers.local_launcher import LocalLauncher
 from napari_unet.layers.plugin_layers import corrected_slices
 from napari_unet.runs.run_list import list_runs
 from napari_unet.settings import Settings, remember
+from tests.stack_files import read_label_note
 from training.runs.run_state import load_state
-from training.stacks.sparse_labels import read_label_note
 from training.stacks.synthetic import synthetic_stack
 
 PLUGIN = "napari-unet-mindspore"

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tests.training.conftest import small_stack
 from training.config import preset_config
+from training.dataset.training_set import TrainingSet
 from training.devices.placement import Place
 from training.learning.batches import (
     BATCHES_AHEAD,
@@ -22,7 +23,6 @@ from training.model.model_card import ModelCard
 from training.sampling.displacement import measure_displacement
 from training.stacks.scaling import Scaling
 from training.stacks.synthetic import synthetic_stack
-from training.stacks.training_set import TrainingSet
 
 IMAGES, LABELS = small_stack()
 CARD = ModelCard("compact", Scaling("uint8", 0, 255))

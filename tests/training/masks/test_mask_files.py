@@ -11,9 +11,10 @@ from hypothesis.extra import numpy as npst
 from PIL import Image, ImageSequence
 
 from tests.limits import no_file_longer_than
+from tests.stack_files import read_pixel_size
 from training.errors import UserError
+from training.formats.pixel_size import PixelSize
 from training.masks.mask_files import write_mask, write_probability
-from training.masks.pixel_size import PixelSize, read_pixel_size
 from training.masks.tif_writer import TifWriter, check_output
 
 

@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 import tifffile
 
+from tests.stack_files import read_label_note
+from training.formats.opening import read_stack
 from training.masks.mask_files import write_sparse_labels
-from training.stacks.sparse_labels import LabelNote, read_label_note
-from training.stacks.training_pair import read_stack
+from training.stacks.sparse_labels import LabelNote
 
 
 def test_a_file_of_strokes_says_what_it_is(tmp_path: Path) -> None:

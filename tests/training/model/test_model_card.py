@@ -3,9 +3,9 @@ from dataclasses import replace
 
 import pytest
 
+from training.dataset.holdout import split_fold
 from training.errors import UserError
 from training.model.model_card import ModelCard
-from training.stacks.holdout import split_fold
 from training.stacks.intensities import Intensities
 from training.stacks.scaling import Scaling
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import tifffile
 
+from training.formats.opening import open_stack
 from training.stacks.fingerprint import fingerprint
-from training.stacks.stack_file import StackFile
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def test_the_same_pixels_have_the_same_fingerprint(
 ) -> None:
     assert fingerprint(form(stack)) == fingerprint(stack)
     tifffile.imwrite(tmp_path / "stack.tif", form(stack), photometric="minisblack")
-    with StackFile(tmp_path / "stack.tif") as file:
+    with open_stack(tmp_path / "stack.tif") as file:
         assert fingerprint(file) == fingerprint(stack)
 
 

@@ -1,11 +1,9 @@
 """Sparse labels: what they look like, and what their file says of itself."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-from training.stacks.sparse_labels import LabelNote, labelled_slices, read_label_note
+from training.stacks.sparse_labels import LabelNote, labelled_slices
 
 
 @pytest.fixture
@@ -23,9 +21,3 @@ def test_slices_with_strokes_are_listed(strokes: np.ndarray) -> None:
 @pytest.mark.parametrize("description", ["", "ImageJ=1.54f", "labels=3", "labels={}", "labels={"])
 def test_other_descriptions_are_no_note(description: str) -> None:
     assert LabelNote.find(description) is None
-
-
-def test_what_is_no_tif_has_no_note(tmp_path: Path) -> None:
-    (tmp_path / "text.tif").write_text("text")
-    assert read_label_note(tmp_path / "text.tif") is None
-    assert read_label_note(tmp_path / "none.tif") is None

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from training.dataset.training_pair import find_pair
+from training.formats.opening import read_stack
 from training.stacks.synthetic import synthetic_stack, write_synthetic
-from training.stacks.training_pair import find_pair, read_stack
 
 Stack = tuple[np.ndarray, np.ndarray]
 

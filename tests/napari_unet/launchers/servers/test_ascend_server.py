@@ -21,9 +21,9 @@ from tests.napari_unet.launchers.servers.ascend_server import install_ascend
 from tests.napari_unet.launchers.servers.quick_server import install_quick_python, write_data
 from tests.napari_unet.launchers.servers.sshd import Sshd
 from training.devices.run_processes import find_processes, find_workers
+from training.formats.opening import open_stack
 from training.runs.run_directory import RunDirectory
 from training.runs.run_state import load_state
-from training.stacks.stack_file import StackFile
 
 PROGRAM = [str(Path(sys.executable).with_name("napari-unet"))]
 PATIENCE = 400
@@ -132,7 +132,7 @@ def test_from_the_first_command_to_the_mask(sshd: Sshd, tmp_path: Path) -> None:
 
     type_in(tmp_path, "fetch", "first")
     type_in(tmp_path, "predict", "runs/first", "data/train-volume.tif", "-o", "mask.tif")
-    with StackFile(tmp_path / "mask.tif", "mask") as mask:
+    with open_stack(tmp_path / "mask.tif", "mask") as mask:
         assert mask.shape == (10, 32, 32)
     options = ("--data=data", "--remote=lab", "--device-ids=1,2", "--out=runs/second")
     assert "NPU 2 is busy. Choose others, or wait" in type_in(tmp_path, "train", *options, code=1)

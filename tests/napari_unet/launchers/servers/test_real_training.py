@@ -24,9 +24,9 @@ from tests.napari_unet.launchers.servers.sshd import Sshd
 from tests.training.mindspore_alone import write_python
 from training.config import preset_config
 from training.devices.run_processes import find_processes, find_workers, kill_processes
+from training.formats.opening import open_stack
 from training.runs.event_reading import parse_events
 from training.runs.run_directory import RunDirectory
-from training.stacks.stack_file import StackFile
 
 PROGRAM = [str(Path(sys.executable).with_name("napari-unet"))]
 STEPS, PATIENCE = 12, 400
@@ -93,7 +93,7 @@ def test_a_run_whose_local_side_is_killed_comes_home(
     assert digest in fetched
     stack = isbi / "test-volume.tif"
     run_to_end(tmp_path, "predict", "runs/first", str(stack), "-o", "mask.tif")
-    with StackFile(stack, "images") as images, StackFile(tmp_path / "mask.tif", "mask") as mask:
+    with open_stack(stack, "images") as images, open_stack(tmp_path / "mask.tif", "mask") as mask:
         assert mask.shape == images.shape
 
 

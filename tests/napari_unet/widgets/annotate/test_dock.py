@@ -14,7 +14,7 @@ from qtpy.QtWidgets import QComboBox, QLabel, QPushButton, QTableView
 from napari_unet.labelling.label_counts import LabelCounts
 from napari_unet.layers.plugin_layers import is_sparse_layer
 from napari_unet.widgets.annotate.dock import AnnotateDock
-from training.stacks.sparse_labels import read_label_note
+from tests.stack_files import read_label_note
 
 PLUGIN = "napari-unet-mindspore"
 Button = Callable[..., QPushButton]

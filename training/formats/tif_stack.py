@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from training.errors import OPEN_FILES_REMEDY, UserError
-from training.stacks.scaling import check_pixels
-from training.stacks.tif_slices import TifSlices
-from training.stacks.tif_structure import DAMAGED_REMEDY, open_tif
+from training.formats.stack import Stack
+from training.formats.tif_pixel_size import find_pixel_size
+from training.formats.tif_slices import TifSlices
+from training.formats.tif_structure import DAMAGED_REMEDY, open_tif
+from training.stacks.sparse_labels import LabelNote
 
 CODEC_REMEDY = "Install it, or save the stack uncompressed."
 
 
-class StackFile:
-    """A TIF of grey slices, read slice by slice. Use it in a ``with`` statement.
-
-    A TIF of one 2-D image is a stack of one slice. A slice is an array (Y, X) of the pixels as
-    people see them, 0 is black: of the file's dtype in native byte order, or the greys of a
-    palette in 8 bits.
+class TifStack(Stack):
+    """A TIF of grey slices; the greys of a palette are read in 8 bits.
 
     Parameters
     ----------
@@ -39,12 +35,12 @@ class StackFile:
     OtherImageError
         If it has colours, channels, times or pages that differ.
     UserError
-        If it is missing, not a TIF, or truncated, or its pixels can't be read. Reading a slice
-        raises it for damaged data, and for NaN or infinite pixels.
+        If it is missing, not a TIF, or truncated, or its pixels can't be read.
     """
 
     def __init__(self, path: Path, what: str = "images") -> None:
         self.path = Path(path)
+        self.name = self.path.name.split(".")[0]
         with ExitStack() as opened:
             self._file = opened.enter_context(open_tif(self.path, what))
             try:
@@ -55,46 +51,25 @@ class StackFile:
                 raise _unreadable(self.path, error) from error
             opened.pop_all()  # it stays open, until close
         self.shape, self.dtype = self._slices.shape, self._slices.dtype
+        self.pixel_size = find_pixel_size(self._file, self.path)
+        self.label_note = LabelNote.find(self._file.pages.first.description)
 
     @property
     def mapped(self) -> NDArray[Any] | None:
-        """The pixels (Z, Y, X) where they lie in the file, if they do, in its byte order."""
+        """The pixels (Z, Y, X), where they lie in the file as they are seen."""
         raw = self._slices.raw
         if raw is None:
             return None
         return np.memmap(self.path, raw.dtype, "r", raw.offset, raw.shape)
 
-    def __len__(self) -> int:
-        return len(self._slices)
-
-    def __getitem__(self, index: int) -> NDArray[Any]:
-        image = self.read(index)
-        check_pixels(image, f"Slice {index} of {self.path}")
-        return image
-
     def read(self, index: int) -> NDArray[Any]:
-        """Read a slice (Y, X) that may have NaN or infinite pixels, to show them."""
+        """Read a slice (Y, X), see :meth:`Stack.read`."""
         try:
             return self._slices[index]
         except Exception as error:  # each of the many codecs has exceptions of its own
             raise _unreadable(self.path, error, f"Slice {index} of ") from error
 
-    def __iter__(self) -> Iterator[NDArray[Any]]:
-        return (self[index] for index in range(len(self)))
-
-    def __enter__(self) -> StackFile:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
     def close(self) -> None:
-        """Let go of the file; slices can't be read any more."""
         self._file.close()
 
 

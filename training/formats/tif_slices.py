@@ -16,15 +16,15 @@ from PIL import Image
 from tifffile import COMPRESSION, EXTRASAMPLE, PLANARCONFIG, TIFF
 
 from training.errors import UserError
-from training.stacks.even_slices import pick_evenly
-from training.stacks.scaling import Slices
-from training.stacks.tif_structure import (
+from training.formats.tif_structure import (
     DAMAGED_REMEDY,
     OtherImageError,
     check_memory,
     check_ome,
 )
-from training.stacks.tif_tones import Tone, find_tone
+from training.formats.tif_tones import Tone, find_tone
+from training.stacks.even_slices import pick_evenly
+from training.stacks.scaling import Slices
 
 # ImageJ stacks saved without naming their axes have a C axis too, but a longer one.
 MOST_CHANNELS = 4

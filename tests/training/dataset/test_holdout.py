@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from training.dataset.holdout import hold_out
 from training.errors import UserError
-from training.stacks.holdout import hold_out
 
 Labels = dict[int, np.ndarray]
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from training.dataset.holdout import split_fold
 from training.errors import UserError
-from training.stacks.holdout import split_fold
 
 
 def test_fold_1_of_isbi_is_the_zoos() -> None:

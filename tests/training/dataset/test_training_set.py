@@ -7,7 +7,7 @@ import numpy as np
 import tifffile
 
 from training.config import preset_config
-from training.stacks.training_set import load_training_set
+from training.dataset.training_set import load_training_set
 
 
 def test_memory_follows_the_labelled_slices(tmp_path: Path) -> None:

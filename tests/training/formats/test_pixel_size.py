@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 import tifffile
 
-from training.masks.pixel_size import PixelSize, read_pixel_size
+from tests.stack_files import read_pixel_size
+from training.formats.pixel_size import PixelSize
 
 STACK = np.zeros((5, 8, 8), np.uint8)
 

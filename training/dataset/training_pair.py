@@ -13,50 +13,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from training.dataset.holdout import hold_out
 from training.errors import UserError
+from training.formats.opening import open_stack
+from training.formats.stack import Stack
 from training.label_convention import LabelConvention
-from training.stacks.holdout import hold_out
 from training.stacks.label_census import LabelCensus
 from training.stacks.label_meaning import LabelMeaning
 from training.stacks.padding import find_padding
 from training.stacks.scaling import Slices, check_pixels
-from training.stacks.sparse_labels import PADDING, read_label_note
-from training.stacks.stack_file import StackFile
+from training.stacks.sparse_labels import PADDING
 
 DEFAULT_IMAGES = "train-volume.tif"
 DEFAULT_LABELS = "train-labels.tif"
 DEFAULT_TEST = "test-volume.tif"
-
-
-def read_stack(path: str | Path, what: str = "images") -> NDArray[Any]:
-    """Read all slices of a TIF.
-
-    Parameters
-    ----------
-    path : str or Path
-        The file.
-    what : str
-        What it should hold, for messages: "images" or "labels".
-
-    Returns
-    -------
-    array (Z, Y, X)
-        Stack of the file's dtype.
-
-    Raises
-    ------
-    UserError
-        As :class:`StackFile`.
-    """
-    with StackFile(Path(path), what) as stack:
-        return _read_all(stack)
-
-
-def _read_all(stack: StackFile) -> NDArray[Any]:
-    pages = np.empty(stack.shape, stack.dtype)
-    for index, page in enumerate(stack):
-        pages[index] = page
-    return pages
 
 
 def find_pair(data_folder: str | Path, image: str = "", labels: str = "") -> tuple[Path, Path]:
@@ -116,14 +86,14 @@ class TrainingPair:
 
     Parameters
     ----------
-    images, labels : StackFile
+    images, labels : Stack
         Of one shape.
     meaning : LabelMeaning
         How the labels are read.
     """
 
-    images: StackFile
-    labels: StackFile
+    images: Stack
+    labels: Stack
     meaning: LabelMeaning
 
     @cached_property
@@ -150,18 +120,18 @@ def open_pair(
     Raises
     ------
     UserError
-        For the first problem found, see :func:`check_pair` and :class:`StackFile`. Strokes may be
+        For the first problem found, see :func:`check_pair` and :func:`open_stack`. Strokes may be
         too few to train on.
     """
-    note = read_label_note(labels_path)
-    if note is not None and convention is None:
-        convention = note.convention or LabelConvention.INSTANCES
-    if note is not None and note.convention == LabelConvention.SPARSE != convention:
-        raise UserError(
-            f"{labels_path} holds sparse labels: 0 is unknown, 1 membrane, 2 inside.",
-            "Choose the convention sparse to train on them; give finished labels otherwise.",
-        )
-    with StackFile(image_path, "images") as images, StackFile(labels_path, "labels") as labels:
+    with open_stack(image_path, "images") as images, open_stack(labels_path, "labels") as labels:
+        note = labels.label_note
+        if note is not None and convention is None:
+            convention = note.convention or LabelConvention.INSTANCES
+        if note is not None and note.convention == LabelConvention.SPARSE != convention:
+            raise UserError(
+                f"{labels_path} holds sparse labels: 0 is unknown, 1 membrane, 2 inside.",
+                "Choose the convention sparse to train on them; give finished labels otherwise.",
+            )
         names = str(image_path), str(labels_path)
         problems = _compare_stacks(images, labels, *names)
         if problems:
@@ -199,7 +169,7 @@ def check_pair(
 
     Parameters
     ----------
-    images, labels : arrays (Z, Y, X), or StackFiles
+    images, labels : arrays (Z, Y, X), or Stacks
         Any dtype; other shapes are among the problems. They are read slice by slice.
     images_name, labels_name : str
         What the problems call them.
@@ -226,7 +196,7 @@ def check_pair(
 
 def _check_slices(stack: Any, name: str) -> None:
     """Check the pixels of an array slice by slice; whole numbers are no reason to read them all."""
-    if isinstance(stack, StackFile):
+    if isinstance(stack, Stack):
         return  # it checks what is read of it
     pages = stack if stack.dtype.kind == "f" else stack[:1]
     for page in pages:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from training.stacks.tif_slices import TifSlices
+from training.formats.tif_slices import TifSlices
 
 PAGES = np.arange(2 * 24 * 20).astype(np.uint8).reshape(2, 24, 20)
 
@@ -60,7 +60,7 @@ def test_threads_that_read_together_each_get_their_slice(
         read[index] = slices[index]
         arrived.release()
 
-    monkeypatch.setattr("training.stacks.tif_slices.Lock", Door, raising=False)
+    monkeypatch.setattr("training.formats.tif_slices.Lock", Door, raising=False)
     with Interrupted(path) as file, tifffile.TiffFile(file) as tif:
         slices = TifSlices(tif, path)
         assert slices.raw is None

@@ -9,7 +9,7 @@ import pytest
 import tifffile
 
 from training.errors import UserError
-from training.stacks.tif_structure import ALWAYS_FINE, check_memory, check_ome, open_tif
+from training.formats.tif_structure import ALWAYS_FINE, check_memory, check_ome, open_tif
 
 PAGES = np.arange(3 * 24 * 20).astype(np.uint8).reshape(3, 24, 20)
 ONE_IMAGE = (

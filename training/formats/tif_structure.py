@@ -17,7 +17,7 @@ from tifffile import COMPRESSION
 
 from training.errors import OPEN_FILES_REMEDY, UserError
 from training.files.untrusted_files import open_regular
-from training.stacks.file_formats import folder_instead_of_tif, other_format
+from training.formats.file_formats import folder_instead_of_tif, other_format
 
 DAMAGED_REMEDY = "The file may be truncated; copy it again."
 # Bytes of blank pixels for a byte of the file, at most: as measured, and a little more.

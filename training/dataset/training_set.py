@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from training.config import TrainingConfig, parse_numbers
+from training.dataset.holdout import MINIMUM_SLICES, hold_out
+from training.dataset.training_pair import find_pair, open_pair
 from training.errors import UserError
 from training.label_convention import LabelConvention
 from training.stacks.fingerprint import fingerprint
-from training.stacks.holdout import MINIMUM_SLICES, hold_out
 from training.stacks.scaling import Scaling
-from training.stacks.sparse_labels import INSIDE, MEMBRANE, is_known, read_label_note
-from training.stacks.training_pair import find_pair, open_pair
+from training.stacks.sparse_labels import INSIDE, MEMBRANE, LabelNote, is_known
 
 USUAL_SHARE = 0.22  # of membrane in a section
 
@@ -81,6 +80,7 @@ def load_training_set(config: TrainingConfig) -> TrainingSet:
         pixels = {index: images[index] for index in codes}
         stack = images.shape, Scaling.of(images), fingerprint(images)
         sentences = *pair.meaning.described(), split.sentence
+        note = pair.labels.label_note
     membrane = {index: page == MEMBRANE for index, page in codes.items()}
     data = TrainingSet(
         image_path.name,
@@ -97,7 +97,7 @@ def load_training_set(config: TrainingConfig) -> TrainingSet:
         return data
     training = {index: codes[index] for index in split.train_slices}
     weights = stroke_weights(training, split.held_out)
-    for index in corrected_slices(config, labels_path, data.shape[0]):
+    for index in corrected_slices(config, note, data.shape[0]):
         if index in weights:
             weights[index] *= config.corrected_weight
     return replace(data, weights=weights, held_out=split.held_out)
@@ -141,7 +141,7 @@ def stroke_weights(
     return weights
 
 
-def corrected_slices(config: TrainingConfig, labels_path: Path, length: int) -> list[int]:
+def corrected_slices(config: TrainingConfig, note: LabelNote | None, length: int) -> list[int]:
     """List the slices that a person corrected: the configuration's, or the file's note's.
 
     Raises
@@ -153,7 +153,6 @@ def corrected_slices(config: TrainingConfig, labels_path: Path, length: int) -> 
     if chosen:
         _check_indices(chosen, length, "corrected_slices")
         return chosen
-    note = read_label_note(labels_path)
     return [index for index in note.corrected_slices if index < length] if note else []
 
 

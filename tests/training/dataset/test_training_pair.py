@@ -12,17 +12,12 @@ from hypothesis.extra import numpy as npst
 from PIL import Image
 
 from training.config import preset_config
+from training.dataset.training_pair import check_pair, find_pair, open_pair
+from training.dataset.training_set import load_training_set
 from training.errors import UserError
+from training.formats.opening import open_stack, read_stack
 from training.label_convention import LabelConvention
 from training.stacks.sparse_labels import INSIDE, MEMBRANE, PADDING
-from training.stacks.training_pair import (
-    StackFile,
-    check_pair,
-    find_pair,
-    open_pair,
-    read_stack,
-)
-from training.stacks.training_set import load_training_set
 
 
 @pytest.fixture
@@ -69,7 +64,7 @@ def test_reads_what_programs_write(tmp_path: Path, stack: np.ndarray, writer: st
     path = tmp_path / "stack.tif"
     WRITERS[writer](path, stack)
     np.testing.assert_array_equal(read_stack(path), stack)
-    with StackFile(path) as file:
+    with open_stack(path) as file:
         assert file.shape == stack.shape
         assert file.dtype == stack.dtype
         np.testing.assert_array_equal(file[4], stack[4])
@@ -154,7 +149,7 @@ def test_a_compression_that_needs_a_package(tmp_path: Path, stack: np.ndarray) -
     np.testing.assert_array_equal(read_stack(path), stack)
     code = (
         "import sys; sys.modules['imagecodecs'] = None;"
-        "from training.stacks.training_pair import read_stack; read_stack(sys.argv[1])"
+        "from training.formats.opening import read_stack; read_stack(sys.argv[1])"
     )
     result = subprocess.run(
         [sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=False

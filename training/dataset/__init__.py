@@ -1,0 +1,1 @@
+"""What a run trains on: images with their labels, checked, and split for validation."""

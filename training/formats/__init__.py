@@ -1,0 +1,1 @@
+"""Opening stacks of any format, to read them slice by slice."""

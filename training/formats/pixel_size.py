@@ -1,0 +1,81 @@
+"""The size of pixels, and the lengths of the units that programs write."""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from dataclasses import dataclass
+from typing import TypeGuard
+
+INCH = 2.54e7
+# Nanometres of a unit, by its names in lower case and in the singular.
+NANOMETRES = {
+    "pm": 1e-3,
+    "picometer": 1e-3,
+    "a": 0.1,
+    "å": 0.1,
+    "angstrom": 0.1,
+    "ångström": 0.1,
+    "ångstrom": 0.1,
+    "nm": 1.0,
+    "nanometer": 1.0,
+    "nanometre": 1.0,
+    "nano": 1.0,
+    "u": 1e3,
+    "um": 1e3,
+    "μ": 1e3,
+    "μm": 1e3,
+    "micron": 1e3,
+    "micro": 1e3,
+    "micrometer": 1e3,
+    "micrometre": 1e3,
+    "mm": 1e6,
+    "millimeter": 1e6,
+    "millimetre": 1e6,
+    "cm": 1e7,
+    "centimeter": 1e7,
+    "centimetre": 1e7,
+    "m": 1e9,
+    "meter": 1e9,
+    "metre": 1e9,
+    "in": INCH,
+    "inch": INCH,
+    "inches": INCH,
+}
+_ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})")  # as ImageJ writes what is not ASCII
+# Larger pixels are a printer's resolution (72 to 600 dpi), not a microscope's.
+LARGEST = 1e4
+SMALLEST = 1e-6
+
+
+@dataclass(frozen=True)
+class PixelSize:
+    """Nanometres a pixel along each axis; ``z`` is None where only the plane's are known."""
+
+    z: float | None
+    y: float
+    x: float
+
+    @classmethod
+    def of(cls, z: float | None, y: float | None, x: float | None) -> PixelSize | None:
+        """Make one of recorded lengths in nanometres; None where those of the plane can't be.
+
+        A resolution that a printer has, and lengths that are not numbers above 0, count as
+        not recorded.
+        """
+        if not (_is_length(y) and _is_length(x) and max(y, x) <= LARGEST):
+            return None
+        return cls(z if _is_length(z) else None, y, x)
+
+
+def nanometres(unit: str) -> float | None:
+    """Find the nanometres of a unit that a program or a person wrote; None if it isn't a length."""
+    written = _ESCAPED.sub(lambda match: chr(int(match[1], 16)), unit)
+    # Its compatible form has one sign for micro and one for angstrom, of the two that there are.
+    name = unicodedata.normalize("NFKC", written).strip().strip(".").lower()
+    return NANOMETRES.get(name, NANOMETRES.get(name.removesuffix("s")))
+
+
+def _is_length(length: float | None) -> TypeGuard[float]:
+    return length is not None and SMALLEST <= length < math.inf
