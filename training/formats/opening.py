@@ -8,19 +8,32 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from training.files.untrusted_files import open_regular
+from training.formats.location import Location, is_array_folder, locate
 from training.formats.stack import Stack
 from training.formats.tif_stack import TifStack
+
+_TIF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+_DM = (b"\0\0\0\x03", b"\0\0\0\x04")
+_DM_ENDINGS = (".dm3", ".dm4")
+_MRC_STAMP = slice(208, 212)
+_MRC_ENDINGS = (".mrc", ".mrcs", ".rec", ".st", ".ali", ".map")
 
 
 def open_stack(path: str | Path, what: str = "images") -> Stack:
     """Open a stack to read it slice by slice.
 
+    Libraries of formats other than TIF are imported when they are used.
+
     Parameters
     ----------
     path : str or Path
-        A file or a folder.
+        A TIF; a folder of slices; an MRC, HDF5 or DM file; a folder of Zarr, N5 or
+        Neuroglancer's precomputed. What is inside a file or folder follows it:
+        ``a.h5/volumes/raw``, ``a.zarr/1``.
     what : str
-        What it should hold, for messages: "images" or "labels".
+        What it should hold, for messages and to choose among several: "images" or "labels".
 
     Raises
     ------
@@ -29,7 +42,56 @@ def open_stack(path: str | Path, what: str = "images") -> Stack:
     UserError
         If it is missing, damaged, or of no format that is read.
     """
-    return TifStack(Path(path), what)
+    location = locate(Path(path))
+    if location.container.is_dir():
+        return _open_folder(location, what)
+    return _open_file(location, what)
+
+
+def _open_folder(location: Location, what: str) -> Stack:
+    if not is_array_folder(location.container):
+        from training.formats.slice_folder import SliceFolder
+
+        return SliceFolder(location.path, what)
+    if _is_zarr(location.container):
+        from training.formats.zarr_stack import ZarrStack
+
+        return ZarrStack(location, what)
+    from training.formats.tensorstore_stack import TensorstoreStack
+
+    return TensorstoreStack(location, what)
+
+
+def _is_zarr(folder: Path) -> bool:
+    names = ("zarr.json", ".zgroup", ".zarray")
+    return folder.suffix.lower() == ".zarr" or any((folder / name).exists() for name in names)
+
+
+def _open_file(location: Location, what: str) -> Stack:
+    beginning, ending = _read_beginning(location.container), location.container.suffix.lower()
+    if not beginning.startswith(_TIF):
+        if beginning.startswith(_HDF5):
+            from training.formats.hdf5_stack import Hdf5Stack
+
+            return Hdf5Stack(location, what)
+        if beginning[_MRC_STAMP] == b"MAP " or (ending in _MRC_ENDINGS and beginning):
+            from training.formats.mrc_stack import MrcStack
+
+            return MrcStack(location.path)
+        if beginning.startswith(_DM) and ending in _DM_ENDINGS:
+            from training.formats.dm_stack import DmStack
+
+            return DmStack(location.path)
+    return TifStack(location.path, what)
+
+
+def _read_beginning(path: Path) -> bytes:
+    """Read the first bytes of a file; none where it can't be read, which its reader reports."""
+    try:
+        with open_regular(path) as file:
+            return file.read(256)
+    except OSError:
+        return b""
 
 
 def read_stack(path: str | Path, what: str = "images") -> NDArray[Any]:

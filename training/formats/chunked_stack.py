@@ -1,0 +1,112 @@
+"""A stack of a format that keeps blocks of several slices, each of which is read but once."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+import psutil
+from numpy.typing import NDArray
+
+from training.errors import UserError
+from training.formats.stack import Stack
+
+LARGEST_SLAB = 512 * 2**20  # bytes
+MOST_SLICES = 1_000_000
+
+
+class ChunkedStack(Stack):
+    """Slices that lie in blocks. The last blocks that were read are kept for the next slice.
+
+    Whoever derives from it gives :attr:`shape`, :attr:`dtype` and so on, and calls
+    :meth:`check_size`.
+
+    Attributes
+    ----------
+    depth : int
+        Slices of a block.
+    """
+
+    depth: int = 1
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._slab: NDArray[Any] | None = None
+        self._start = 0
+
+    @abstractmethod
+    def read_slab(self, start: int, stop: int) -> NDArray[Any]:
+        """Read slices (Z, Y, X) in one piece; what it raises is reported as damage."""
+
+    def check_size(self) -> None:
+        """Refuse sizes that no stack has: metadata of a few bytes may declare any.
+
+        Raises
+        ------
+        UserError
+        """
+        if not all(self.shape):
+            raise UserError(f"{self.path} is empty: its shape is {self.shape}.")
+        if len(self) > MOST_SLICES:
+            raise UserError(f"{self.path} says that it has {len(self)} slices.", _DAMAGED)
+        wanted = self.shape[1] * self.shape[2] * self.dtype.itemsize
+        free = psutil.virtual_memory().available
+        if wanted > free / 2:
+            raise UserError(
+                f"A slice of {self.path} would take {wanted / 2**30:.1f} GiB of "
+                f"{free / 2**30:.1f} GiB of free memory.",
+                "Cut it into smaller stacks, or use a machine with more memory.",
+            )
+
+    def read(self, index: int) -> NDArray[Any]:
+        """Read a slice (Y, X), see :meth:`Stack.read`."""
+        index = range(len(self))[index]
+        page = self.shape[1] * self.shape[2] * self.dtype.itemsize
+        depth = self.depth if self.depth * page <= LARGEST_SLAB else 1
+        start = index - index % depth
+        with self._lock:
+            if self._slab is None or not self._start <= index < self._start + len(self._slab):
+                self._slab = None  # before the next one takes memory
+                try:
+                    slab = self.read_slab(start, min(start + depth, len(self)))
+                    self._slab = np.asarray(slab, self.dtype)
+                except UserError:
+                    raise
+                except Exception as error:  # the libraries' own are of many kinds
+                    raise unreadable(self.path, error, f"Slice {index} of ") from error
+                self._start = start
+            return self._slab[index - self._start].copy()
+
+
+_DAMAGED = "It may be damaged; copy it again."
+
+
+def unreadable(path: Path, error: Exception, part: str = "") -> UserError:
+    """Say that something of a file can't be read, by what a library raised."""
+    reason = str(error).strip().split("\n")[0].rstrip(".") or type(error).__name__
+    return UserError(
+        f"{part}{path} can't be read: {reason:.300}.", "It may be damaged; copy it again."
+    )
+
+
+def missing_library(path: Path, kind: str, library: str, install: str) -> UserError:
+    """Say which library a format needs.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    kind : str
+        What it is, such as "an HDF5 file".
+    library : str
+        Its name.
+    install : str
+        What pip installs.
+    """
+    return UserError(
+        f"{path} is {kind}, and {library} is not installed, which reads it.",
+        f"Install it: pip install '{install}'.",
+    )

@@ -1,0 +1,52 @@
+"""Where a stack is: a file or folder, and what is meant inside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Location:
+    """Where a stack is.
+
+    Parameters
+    ----------
+    path : Path
+        As it was named, such as ``a.h5/volumes/raw``.
+    container : Path
+        The file or folder of it that exists: ``a.h5``.
+    inner : str
+        The rest, with slashes: ``volumes/raw``; may be empty.
+    """
+
+    path: Path
+    container: Path
+    inner: str = ""
+
+    @property
+    def name(self) -> str:
+        """What results and layers are called: ``a-volumes-raw``."""
+        stem = self.container.name.split(".")[0] or self.container.name
+        return "-".join([stem, *filter(None, self.inner.split("/"))])
+
+
+def locate(path: Path) -> Location:
+    """Find the file or folder that a path leads into: the first on its way that is a container.
+
+    A path that leads nowhere is its own container.
+    """
+    for step in (*reversed(path.parents), path):
+        if step.is_file() or is_array_folder(step):
+            return Location(path, step, path.relative_to(step).as_posix().removeprefix("."))
+    return Location(path, path)
+
+
+def is_array_folder(path: Path) -> bool:
+    """Return whether a folder is one of Zarr, of N5 or Neuroglancer's precomputed."""
+    is_named = path.suffix.lower() in _ENDINGS
+    return path.is_dir() and (is_named or any((path / name).is_file() for name in _METADATA))
+
+
+_ENDINGS = (".zarr", ".n5", ".precomputed")
+_METADATA = ("zarr.json", ".zgroup", ".zarray", "attributes.json", "info")
