@@ -52,14 +52,7 @@ class ChunkedStack(Stack):
             raise UserError(f"{self.path} is empty: its shape is {self.shape}.")
         if len(self) > MOST_SLICES:
             raise UserError(f"{self.path} says that it has {len(self)} slices.", _DAMAGED)
-        wanted = self.shape[1] * self.shape[2] * self.dtype.itemsize
-        free = psutil.virtual_memory().available
-        if wanted > free / 2:
-            raise UserError(
-                f"A slice of {self.path} would take {wanted / 2**30:.1f} GiB of "
-                f"{free / 2**30:.1f} GiB of free memory.",
-                "Cut it into smaller stacks, or use a machine with more memory.",
-            )
+        check_slice(self.path, self.shape[1] * self.shape[2] * self.dtype.itemsize)
 
     def read(self, index: int) -> NDArray[Any]:
         """Read a slice (Y, X), see :meth:`Stack.read`."""
@@ -78,10 +71,33 @@ class ChunkedStack(Stack):
                 except Exception as error:  # the libraries' own are of many kinds
                     raise unreadable(self.path, error, f"Slice {index} of ") from error
                 self._start = start
-            return self._slab[index - self._start].copy()
+            return np.array(self._slab[index - self._start])
 
 
 _DAMAGED = "It may be damaged; copy it again."
+
+
+def check_slice(path: Path, size: int) -> None:
+    """Refuse a slice that takes more than half of the free memory.
+
+    Parameters
+    ----------
+    path : Path
+        Of the stack, for messages.
+    size : int
+        Of a slice, in bytes.
+
+    Raises
+    ------
+    UserError
+    """
+    free = psutil.virtual_memory().available
+    if size > free / 2:
+        raise UserError(
+            f"A slice of {path} would take {size / 2**30:.1f} GiB of {free / 2**30:.1f} GiB of "
+            "free memory.",
+            "Cut it into smaller stacks, or use a machine with more memory.",
+        )
 
 
 def unreadable(path: Path, error: Exception, part: str = "") -> UserError:

@@ -50,7 +50,7 @@ class MrcStack(Stack):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of old headers, and bytes after the pixels
                 with mrcfile.mmap(path, "r", permissive=True) as file:
-                    header, pixels = file.header, file.data
+                    header, pixels, voxel_size = file.header, file.data, file.voxel_size
                     _check_kind(header, pixels, path)
                     pixels = _in_order(np.asarray(pixels), header, path)
         except UserError:
@@ -58,8 +58,9 @@ class MrcStack(Stack):
         except Exception as error:  # mrcfile raises many kinds
             raise unreadable(path, error) from error
         self._pixels: NDArray[Any] | None = pixels
-        self.shape, self.dtype = pixels.shape, pixels.dtype.newbyteorder("=")
-        self.pixel_size = _pixel_size(file.voxel_size)
+        depth, height, width = pixels.shape
+        self.shape, self.dtype = (depth, height, width), pixels.dtype.newbyteorder("=")
+        self.pixel_size = _pixel_size(voxel_size)
 
     @property
     def mapped(self) -> NDArray[Any] | None:

@@ -56,10 +56,12 @@ def _open_folder(location: Location, what: str) -> Stack:
     if _is_zarr(location.container):
         from training.formats.zarr_stack import ZarrStack
 
-        return ZarrStack(location, what)
+        stack: Stack = ZarrStack(location, what)
+        return stack
     from training.formats.tensorstore_stack import TensorstoreStack
 
-    return TensorstoreStack(location, what)
+    other: Stack = TensorstoreStack(location, what)
+    return other
 
 
 def _is_zarr(folder: Path) -> bool:

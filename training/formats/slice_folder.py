@@ -1,0 +1,191 @@
+"""A folder of slices, each in a file of its own."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from training.errors import UserError
+from training.files.untrusted_files import open_regular
+from training.formats.chunked_stack import check_slice, unreadable
+from training.formats.stack import Stack
+from training.formats.tif_stack import TifStack
+from training.formats.tif_structure import OtherImageError
+from training.stacks.label_pixels import look_like_labels
+
+# The kinds of files, by the endings of their names.
+_KINDS = {
+    ".tif": "TIF",
+    ".tiff": "TIF",
+    ".png": "PNG",
+    ".bmp": "BMP",
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+}
+_GREY_MODES = ("1", "L", "I", "I;16", "I;16B", "I;16L", "F")
+_NUMBER = re.compile(r"(\d+)")
+_pillow = Lock()
+
+
+class SliceFolder(Stack):
+    """The images of a folder as slices, in the order of the numbers in their names.
+
+    Files of one kind, TIF, PNG, BMP or JPEG; hidden files and others count for nothing. Pictures
+    in colours are read where all of these are grey.
+
+    Parameters
+    ----------
+    path : Path
+        The folder.
+    what : str
+        What it should hold, for messages: "images" or "labels".
+
+    Raises
+    ------
+    OtherImageError
+        If an image has colours, or several slices.
+    UserError
+        If there are no images, or of several kinds, or one is damaged. A slice that differs from
+        the first in size or type is told when it is read.
+    """
+
+    def __init__(self, path: Path, what: str = "images") -> None:
+        self.path, self.name = path, path.resolve().name
+        self._files = list_slices(path, what)
+        first = self._read(0)
+        self.dtype = first.dtype
+        self.shape = (len(self._files), first.shape[0], first.shape[1])
+        if self._files[0].suffix.lower() in (".tif", ".tiff"):
+            with TifStack(self._files[0]) as stack:
+                self.pixel_size = stack.pixel_size
+
+    def read(self, index: int) -> NDArray[Any]:
+        """Read a slice (Y, X), see :meth:`Stack.read`."""
+        index = range(len(self))[index]
+        page = self._read(index)
+        if page.shape != self.shape[1:] or page.dtype != self.dtype:
+            raise UserError(
+                f"{self._files[index]} has {_describe(page.shape, page.dtype)}, but "
+                f"{self._files[0].name} has {_describe(self.shape[1:], self.dtype)}.",
+                "Give a folder of slices of one size and type.",
+            )
+        return page
+
+    def _read(self, index: int) -> NDArray[Any]:
+        file = self._files[index]
+        if _KINDS[file.suffix.lower()] != "TIF":
+            return _read_picture(file)
+        with TifStack(file) as stack:
+            if len(stack) > 1:
+                raise OtherImageError(
+                    f"{self.path} is a folder of several stacks: {file.name} has {len(stack)} "
+                    "slices.",
+                    "Give one of its files.",
+                )
+            return stack.read(0)
+
+    def close(self) -> None:
+        """Do nothing: each slice's file is closed when it is read."""
+
+
+def list_slices(folder: Path, what: str = "images") -> list[Path]:
+    """List the images of a folder in the order of the numbers in their names.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder.
+    what : str
+        What it should hold, for messages.
+
+    Raises
+    ------
+    UserError
+        If it can't be read, has no images, or some of several kinds.
+    """
+    try:
+        files = [file for file in folder.iterdir() if not file.name.startswith(".")]
+    except OSError as error:
+        raise unreadable(folder, error) from error
+    images = [file for file in files if file.suffix.lower() in _KINDS]
+    kinds = Counter(_KINDS[file.suffix.lower()] for file in images)
+    if not kinds:
+        raise UserError(
+            f"{folder} is a folder without slices of the {what}.",
+            "Give a folder of TIF, PNG, BMP or JPEG files, or a stack in one file.",
+        )
+    if len(kinds) > 1:
+        found = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+        raise UserError(
+            f"{folder} has slices of several kinds: {found}.", "Leave those of one kind in it."
+        )
+    return sorted(images, key=_natural_order)
+
+
+def _natural_order(file: Path) -> tuple[Any, ...]:
+    """Sort 2 before 10, and names that differ in letters' case alone always the same."""
+    parts = _NUMBER.split(file.name.lower())
+    numbers = [int(part) if place % 2 else part for place, part in enumerate(parts)]
+    return (*numbers, file.name)
+
+
+def _describe(shape: tuple[int, ...], dtype: np.dtype[Any]) -> str:
+    return f"{shape[1]} x {shape[0]} pixels of {dtype}"
+
+
+def _read_picture(path: Path) -> NDArray[Any]:
+    """Read a grey picture (Y, X)."""
+    try:
+        with open_regular(path) as file, _open_picture(file) as picture:
+            height, width = picture.height, picture.width
+            check_slice(path, height * width * 4)
+            page = _grey(picture, path)
+    except UserError:
+        raise
+    except Exception as error:  # Pillow raises many kinds for damaged files
+        raise unreadable(path, error) from error
+    return page if page.dtype.isnative else page.astype(page.dtype.newbyteorder("="))
+
+
+def _open_picture(file: Any) -> Image.Image:
+    """Open a picture of any size: Pillow takes large slices for an attack."""
+    with _pillow:
+        most, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            return Image.open(file, formats=("PNG", "BMP", "JPEG"))
+        finally:
+            Image.MAX_IMAGE_PIXELS = most
+
+
+def _grey(picture: Image.Image, path: Path) -> NDArray[Any]:
+    if picture.mode == "P":
+        indices = np.asarray(picture)
+        colours = np.asarray(picture.convert("RGB"))
+        if look_like_labels(indices[np.newaxis]) and not _is_grey(colours):
+            return indices
+        return _one_channel(colours, path)
+    if picture.mode in _GREY_MODES:
+        return np.asarray(picture)
+    if picture.mode == "LA":
+        return np.asarray(picture)[..., 0]
+    return _one_channel(np.asarray(picture.convert("RGB")), path)
+
+
+def _is_grey(colours: NDArray[np.uint8]) -> bool:
+    return bool((colours == colours[..., :1]).all())
+
+
+def _one_channel(colours: NDArray[np.uint8], path: Path) -> NDArray[np.uint8]:
+    """Take the greys of colours (Y, X, 3) that all are grey."""
+    if not _is_grey(colours):
+        raise OtherImageError(
+            f"{path} is a colour image.", "Save it in shades of grey, such as by Fiji's 8-bit."
+        )
+    return np.ascontiguousarray(colours[..., 0])
