@@ -1,0 +1,140 @@
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from training.errors import UserError
+from training.formats.opening import open_stack, read_stack
+from training.formats.pixel_size import PixelSize
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "slices"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def many(images: np.ndarray) -> np.ndarray:
+    """Eleven slices, so that numbers have one and two digits."""
+    return np.concatenate([images, images[:4] // 2])
+
+
+@pytest.mark.parametrize("ending", ["png", "bmp", "tif", "TIFF"])
+def test_slices_in_the_order_of_their_numbers(folder: Path, many: np.ndarray, ending: str) -> None:
+    for index, page in enumerate(many):
+        Image.fromarray(page).save(folder / f"Slice {index}.{ending}")
+    (folder / "Thumbs.db").write_bytes(b"no image")
+    (folder / ".hidden.png").write_bytes(b"no image")
+    with open_stack(folder) as stack:
+        assert stack.name == "slices"
+        assert stack.shape == many.shape
+        np.testing.assert_array_equal(np.stack(list(stack)), many)
+
+
+def test_a_jpeg_is_read_as_it_is_shown(folder: Path, images: np.ndarray) -> None:
+    Image.fromarray(images[0]).save(folder / "1.jpg", quality=95)
+    difference = read_stack(folder)[0].astype(int) - images[0]
+    assert np.abs(difference).mean() < 8
+
+
+def test_pixels_of_16_bits_and_their_size(folder: Path, images: np.ndarray) -> None:
+    pixels = images.astype(np.uint16) * 257
+    for index, page in enumerate(pixels):
+        Image.fromarray(page).save(folder / f"{index}.png")
+    np.testing.assert_array_equal(read_stack(folder), pixels)
+    for path in folder.iterdir():
+        path.unlink()
+    for index, page in enumerate(pixels):
+        metadata = {"unit": "nm", "axes": "YX"}
+        tifffile.imwrite(
+            folder / f"{index}.tif", page, imagej=True, resolution=(0.25, 0.2), metadata=metadata
+        )
+    with open_stack(folder) as stack:
+        assert stack.pixel_size == PixelSize(None, pytest.approx(5), pytest.approx(4))
+        np.testing.assert_array_equal(stack[6], pixels[6])
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "LA", "P"])
+def test_colours_that_are_all_grey_are_read(folder: Path, images: np.ndarray, mode: str) -> None:
+    Image.fromarray(images[0]).convert(mode).save(folder / "1.png")
+    np.testing.assert_array_equal(read_stack(folder)[0], images[0])
+
+
+def test_numbers_of_a_palette_are_kept(folder: Path, membrane: np.ndarray) -> None:
+    """As programs write classes: the colours are there to be seen."""
+    page = membrane[0].astype(np.uint8) + 1
+    picture = Image.fromarray(page)
+    picture.putpalette([0, 0, 0, 255, 0, 0, 0, 0, 255])
+    picture.save(folder / "1.png")
+    np.testing.assert_array_equal(read_stack(folder, "labels")[0], page)
+
+
+def test_a_slice_larger_than_pillow_s_limit(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    Image.fromarray(np.ones((30, 40), np.uint8)).save(folder / "1.png")
+    assert read_stack(folder).shape == (1, 30, 40)
+    assert Image.MAX_IMAGE_PIXELS == 100
+
+
+def coloured(folder: Path) -> None:
+    Image.fromarray(np.arange(600, dtype=np.uint16).astype(np.uint8).reshape(10, 20, 3)).save(
+        folder / "0.png"
+    )
+
+
+def of_two_kinds(folder: Path) -> None:
+    tifffile.imwrite(folder / "0.tif", np.ones((9, 9), np.uint8))
+
+
+def several_stacks(folder: Path) -> None:
+    (folder / "1.png").unlink()
+    tifffile.imwrite(folder / "0.tif", np.ones((3, 9, 9), np.uint8), photometric="minisblack")
+
+
+def empty(folder: Path) -> None:
+    (folder / "1.png").unlink()
+
+
+def cut(folder: Path) -> None:
+    (folder / "1.png").write_bytes((folder / "1.png").read_bytes()[:60])
+
+
+def piped(folder: Path) -> None:
+    os.mkfifo(folder / "0.png")
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (coloured, "0.png is a colour image"),
+        (of_two_kinds, "has slices of several kinds: 1 PNG, 1 TIF"),
+        (several_stacks, "is a folder of several stacks: 0.tif has 3 slices"),
+        (empty, "is a folder without slices of the images"),
+        (cut, "1.png can't be read"),
+        (piped, "0.png can't be read: .*Not a regular file"),
+    ],
+)
+def test_what_is_no_folder_of_slices_is_refused(
+    folder: Path, images: np.ndarray, change: object, reason: str
+) -> None:
+    Image.fromarray(images[0]).save(folder / "1.png")
+    change(folder)  # type: ignore[operator]
+    with pytest.raises(UserError, match=reason):
+        open_stack(folder)
+
+
+def test_a_slice_of_another_size_is_named(folder: Path, images: np.ndarray) -> None:
+    Image.fromarray(images[0]).save(folder / "1.png")
+    Image.fromarray(images[1][:-1]).save(folder / "2.png")
+    with (
+        open_stack(folder) as stack,
+        pytest.raises(
+            UserError, match=r"2.png has 83 x 60 pixels of uint8, but 1.png has 83 x 61 pixels"
+        ),
+    ):
+        stack[1]
