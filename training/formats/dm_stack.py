@@ -7,6 +7,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from training.errors import UserError
+from training.files.untrusted_files import open_regular
 from training.formats.chunked_stack import ChunkedStack, missing_library, unreadable
 from training.formats.grey_axes import find_grey_axes
 from training.formats.pixel_size import PixelSize, nanometres
@@ -38,7 +40,10 @@ class DmStack(ChunkedStack):
             needed = "rosettasciio", "napari-unet-mindspore[dm]"
             raise missing_library(path, "a file of DigitalMicrograph", *needed) from None
         try:
-            images = file_reader(path, lazy=True)
+            _check_byte_order(path)
+            images = file_reader(str(path), lazy=True)
+        except UserError:
+            raise
         except Exception as error:  # it raises many kinds for damaged files
             raise unreadable(path, error) from error
         if len(images) != 1:
@@ -61,6 +66,18 @@ class DmStack(ChunkedStack):
     def close(self) -> None:
         """Let go of the file."""
         self._slab = None
+
+
+def _check_byte_order(path: Path) -> None:
+    """Refuse a file of a big-endian machine, whose pixels rosettasciio reads the other way."""
+    with open_regular(path) as file:
+        header = file.read(16)
+    place = 12 if header[3] == 4 else 8  # the version decides how long a size is
+    if header[place : place + 4] == b"\0\0\0\0":
+        raise UserError(
+            f"{path} was written by a big-endian machine.",
+            "Open it in DigitalMicrograph or Fiji, and save it as TIF.",
+        )
 
 
 def _pixel_size(axes: list[dict[str, Any]]) -> PixelSize | None:
