@@ -20,7 +20,8 @@ from napari_unet.prediction.portable_model import build_portable, portable_model
 from training.errors import UserError
 from training.model.model_card import ModelCard
 from training.model.saved_model import WEIGHT_SUFFIXES
-from training.model.slice_prediction import predict_slice
+from training.model.slice_prediction import WHOLE, predict_slice
+from training.model.slice_view import SliceView
 from training.runs.run_directory import RunDirectory
 from training.stacks.scaling import Scaling, Slices, check_pixels
 
@@ -96,6 +97,7 @@ class Predictor:
         stack: Slices,
         scaling: Scaling | None = None,
         indices: Sequence[int] | None = None,
+        view: SliceView = WHOLE,
     ) -> Iterator[tuple[int, NDArray[np.float32]]]:
         """Probability of membrane, slice by slice; few slices are in memory at a time.
 
@@ -107,19 +109,22 @@ class Predictor:
             Range of the intensities; by default what the model's card says of such a stack.
         indices : sequence of int, optional
             The slices to predict, in this order; by default all.
+        view : SliceView
+            At which scale slices are predicted, and which part; by default all as it is.
 
         Yields
         ------
         index : int
             The slice's in the stack.
         probability : array (Y, X) of float32
+            In the shape of the view's window, else of the slice.
 
         Raises
         ------
         UserError
             For NaN or infinite pixels.
         """
-        predict = partial(self._predict_slice, self._card_for(stack, scaling))
+        predict = partial(self._predict_slice, self._card_for(stack, scaling), view=view)
         waiting: deque[tuple[int, Future[NDArray[np.float32]]]] = deque()
         with ThreadPoolExecutor(self._parallel) as executor:
             for index in range(len(stack)) if indices is None else indices:
@@ -132,22 +137,24 @@ class Predictor:
                 yield _first(waiting)
 
     def predict_slice(
-        self, image: NDArray[Any], scaling: Scaling | None = None
+        self, image: NDArray[Any], scaling: Scaling | None = None, view: SliceView = WHOLE
     ) -> NDArray[np.float32]:
         """Probability (Y, X) of one image (Y, X), in the caller's thread.
 
         Parameters and errors as :meth:`predict`.
         """
         check_pixels(image, "The image")
-        return self._predict_slice(self._card_for([image], scaling), image)
+        return self._predict_slice(self._card_for([image], scaling), image, view)
 
     def _card_for(self, stack: Slices, scaling: Scaling | None) -> ModelCard:
         if scaling is None:
             return self.card.for_stack(stack)
         return dataclasses.replace(self.card, scaling=scaling)
 
-    def _predict_slice(self, card: ModelCard, image: NDArray[Any]) -> NDArray[np.float32]:
-        return predict_slice(self._forward, image, card, self.tta)
+    def _predict_slice(
+        self, card: ModelCard, image: NDArray[Any], view: SliceView
+    ) -> NDArray[np.float32]:
+        return predict_slice(self._forward, image, card, self.tta, view)
 
     def _forward(self, tile: NDArray[np.float32]) -> NDArray[np.float32]:
         request = self._requests.get()

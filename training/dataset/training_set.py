@@ -13,6 +13,7 @@ from training.config import TrainingConfig, parse_numbers
 from training.dataset.holdout import MINIMUM_SLICES, hold_out
 from training.dataset.training_pair import find_pair, open_pair
 from training.errors import UserError
+from training.formats.pixel_size import PixelSize
 from training.label_convention import LabelConvention
 from training.stacks.fingerprint import fingerprint
 from training.stacks.scaling import Scaling
@@ -48,6 +49,8 @@ class TrainingSet:
         all the same.
     held_out : mapping of int to array (Y, X) of bool, or None
         Pixels of the validation slices that are compared; None: all.
+    pixel_size : PixelSize or None
+        As the images' file gives it.
     """
 
     name: str
@@ -61,6 +64,7 @@ class TrainingSet:
     sentences: tuple[str, ...]
     weights: Mapping[int, NDArray[np.float32]] | None = None
     held_out: Mapping[int, NDArray[np.bool_]] | None = None
+    pixel_size: PixelSize | None = None
 
 
 def load_training_set(config: TrainingConfig) -> TrainingSet:
@@ -90,6 +94,7 @@ def load_training_set(config: TrainingConfig) -> TrainingSet:
         split.train_slices,
         split.valid_slices,
         sentences,
+        pixel_size=images.pixel_size,
     )
     is_sparse = config.label_convention == LabelConvention.SPARSE
     is_whole = all(is_known(page).all() for page in codes.values())

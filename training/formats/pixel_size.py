@@ -8,6 +8,8 @@ import unicodedata
 from dataclasses import dataclass
 from typing import TypeGuard
 
+from training.files.untrusted_files import is_number
+
 INCH = 2.54e7
 # Nanometres of a unit, by its names in lower case and in the singular.
 NANOMETRES = {
@@ -47,6 +49,7 @@ _ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})")  # as ImageJ writes what is not AS
 # Larger pixels are a printer's resolution (72 to 600 dpi), not a microscope's.
 LARGEST = 1e4
 SMALLEST = 1e-6
+MOST_RATIO = 1.2  # of sizes at which a network still sees the same
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,24 @@ class PixelSize:
         if not (_is_length(y) and _is_length(x) and max(y, x) <= LARGEST):
             return None
         return cls(z if _is_length(z) else None, y, x)
+
+    @property
+    def plane(self) -> str:
+        """The size in the plane, in words: "4 nm", or "4 x 5 nm" along Y and X."""
+        sides = dict.fromkeys(f"{side:.3g}" for side in (self.y, self.x))
+        return f"{' x '.join(sides)} nm"
+
+    def is_alike(self, other: PixelSize) -> bool:
+        """Whether pixels are as large as others in the plane, to a fifth."""
+        ratios = self.y / other.y, self.x / other.x
+        return all(1 / MOST_RATIO <= ratio <= MOST_RATIO for ratio in ratios)
+
+    def check(self) -> None:
+        """Raise a ValueError or TypeError for what no file's pixel size is read as."""
+        lengths = (self.z, self.y, self.x)
+        is_numbers = all(length is None or is_number(length) for length in lengths)
+        if not is_numbers or PixelSize.of(*lengths) != self:
+            raise ValueError(f"pixel_size is {lengths!r:.50}")
 
 
 def nanometres(unit: str) -> float | None:

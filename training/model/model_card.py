@@ -15,6 +15,7 @@ from training.dataset.holdout import MINIMUM_SLICES, split_fold
 from training.dataset.training_set import TrainingSet
 from training.errors import UserError, blame_version
 from training.files.untrusted_files import LARGEST_COUNT, is_number, parse_json
+from training.formats.pixel_size import PixelSize
 from training.label_convention import LabelConvention
 from training.metrics.pixel_metrics import DEFAULT_THRESHOLD
 from training.presets.geometry import Geometry
@@ -58,6 +59,8 @@ class ModelCard:
         Classes that the network tells apart: membrane and inside.
     threshold : float
         Probability from which on a pixel is membrane.
+    pixel_size : PixelSize or None
+        That of the stack that it was trained on; None where its file does not give it.
     version : str
         Version of this package that wrote it.
     """
@@ -72,6 +75,7 @@ class ModelCard:
     fingerprint: str = ""
     num_classes: int = 2
     threshold: float = DEFAULT_THRESHOLD
+    pixel_size: PixelSize | None = None
     version: str = __version__
 
     @property
@@ -134,6 +138,8 @@ class ModelCard:
         for name, (numbers, least, most) in limits.items():
             if not all(is_number(number) and least <= number <= most for number in numbers):
                 raise ValueError(f"{name} is {numbers!r:.50}")
+        if self.pixel_size is not None:
+            self.pixel_size.check()
         if not all(isinstance(text, str) for text in (self.data, self.fingerprint, self.version)):
             raise ValueError("data, fingerprint or version is not a text")
 
@@ -160,6 +166,8 @@ class ModelCard:
                     height, width = values[name]
                     values[name] = (float(height), float(width))
             values["train_slices"] = tuple(map(int, values["train_slices"]))
+            if values.get("pixel_size") is not None:
+                values["pixel_size"] = PixelSize(**values["pixel_size"])
             card = cls(**values)
             card.check()
         except UserError as error:
@@ -189,6 +197,7 @@ def describe_model(config: TrainingConfig, data: TrainingSet) -> ModelCard:
         train_slices=tuple(sorted(data.train_slices)),
         data=data.name,
         fingerprint=data.fingerprint,
+        pixel_size=data.pixel_size,
     )
 
 

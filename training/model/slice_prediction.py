@@ -11,39 +11,58 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.model.model_card import ModelCard
+from training.model.slice_view import (
+    SliceView,
+    Window,
+    grow_window,
+    turn_window,
+    zoom_window,
+    zoomed_shape,
+)
 from training.model.tiling import Forward, predict_tiles
 from training.sampling.displacement import Displacement, shift_plane, turn_displacement
-from training.sampling.resampling import resize_bilinear
+from training.sampling.resampling import resize_bicubic, resize_bilinear
 
-Predict = Callable[[NDArray[Any]], NDArray[np.float32]]
+Predict = Callable[[NDArray[Any], Window | None], NDArray[np.float32]]
 COUNT = 8
+WHOLE = SliceView()
 
 
 def mean_over_symmetries(
-    predict: Predict, image: NDArray[Any], displacement: Displacement = (0.0, 0.0)
+    predict: Predict,
+    image: NDArray[Any],
+    displacement: Displacement = (0.0, 0.0),
+    window: Window | None = None,
 ) -> NDArray[np.float32]:
     """Predict a slice as the mean over its eight flips and quarter turns.
 
     Parameters
     ----------
     predict : callable
-        From an image to its probability, both (Y, X) of one shape.
+        From an image, and the window of it that is wanted, to its probability, of one shape
+        (Y, X).
     image : array (Y, X)
         Any real dtype.
     displacement : (float, float)
         In pixels (y, x), by which the network draws membranes beside where the image has them,
         because its training labels were displaced. What it draws of a flipped image is displaced
         to the other side, and is shifted to where it draws it of the image itself.
+    window : tuple of range or None
+        Rows and columns that are wanted; None: all.
 
     Returns
     -------
     array (Y, X) of float32
+        Outside of the window it may be anything.
     """
+    if window is not None:
+        window = grow_window(window, math.ceil(2 * max(map(abs, displacement))) + 1, image.shape)
     total = np.zeros(image.shape, dtype=np.float64)
     for is_flipped in (False, True):
         for quarters in range(4):
             seen = np.rot90(np.flip(image, 1) if is_flipped else image, quarters)
-            found = np.rot90(predict(np.ascontiguousarray(seen)), -quarters)
+            turned = window and turn_window(window, image.shape, is_flipped, quarters)
+            found = np.rot90(predict(np.ascontiguousarray(seen), turned), -quarters)
             back = np.flip(found, 1) if is_flipped else found
             # A flip and a turn are undone by the same flip and turn, a turn by its opposite.
             undone = quarters if is_flipped else -quarters
@@ -59,7 +78,11 @@ def _shift(probability: NDArray[np.float32], shift: Displacement) -> NDArray[np.
 
 
 def predict_slice(
-    forward: Forward, image: NDArray[Any], card: ModelCard, tta: bool = False
+    forward: Forward,
+    image: NDArray[Any],
+    card: ModelCard,
+    tta: bool = False,
+    view: SliceView = WHOLE,
 ) -> NDArray[np.float32]:
     """Predict the probability of membrane of one slice, at the slice's own resolution.
 
@@ -73,31 +96,39 @@ def predict_slice(
         Its scaling, zoom, geometry and displacement are used.
     tta : bool
         Take the mean over flips and quarter turns.
+    view : SliceView
+        At which scale, and which part; by default all as it is.
 
     Returns
     -------
     array (Y, X) of float32
-        0 in padding, see :func:`training.stacks.padding.find_padding`.
+        In the shape of the view's window, else of the image. 0 in padding, see
+        :func:`training.stacks.padding.find_padding`.
     """
     scaled, padding = card.scaling.apply_to_slice(image)
+    shape = zoomed_shape(scaled.shape, view.zoom)
+    seen = resize_bicubic(scaled, shape, (-1, 1))
+    window = view.window and zoom_window(view.window, image.shape, shape)
     predict = partial(_predict_scaled, forward, card)
     probability = (
-        mean_over_symmetries(predict, scaled, card.displacement) if tta else predict(scaled)
+        mean_over_symmetries(predict, seen, card.displacement, window)
+        if tta
+        else predict(seen, window)
     )
+    probability = resize_bicubic(probability, scaled.shape, (0, 1))
     if padding.any():
         probability[padding] = 0
-    return probability
+    if view.window is None:
+        return probability
+    rows, columns = view.window
+    return probability[rows.start : rows.stop, columns.start : columns.stop].copy()
 
 
 def _predict_scaled(
-    forward: Forward, card: ModelCard, scaled: NDArray[np.float32]
+    forward: Forward, card: ModelCard, scaled: NDArray[np.float32], window: Window | None
 ) -> NDArray[np.float32]:
     shape = scaled.shape[0], scaled.shape[1]
-    zoom = card.zoom_for(shape)
-    if zoom != (1.0, 1.0):
-        height, width = (
-            max(1, round(length * factor)) for length, factor in zip(shape, zoom, strict=True)
-        )
-        scaled = resize_bilinear(scaled, (height, width))
-    probability = predict_tiles(forward, scaled, card.geometry)
-    return probability if probability.shape == shape else resize_bilinear(probability, shape)
+    zoomed = zoomed_shape(shape, card.zoom_for(shape))
+    window = window and zoom_window(window, shape, zoomed)
+    probability = predict_tiles(forward, resize_bilinear(scaled, zoomed), card.geometry, window)
+    return resize_bilinear(probability, shape)

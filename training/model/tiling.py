@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from training.model.slice_view import Window
 from training.presets.geometry import Geometry
 from training.sampling.resampling import mirror
 
@@ -14,7 +15,10 @@ Forward = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 
 def predict_tiles(
-    forward: Forward, scaled: NDArray[np.float32], geometry: Geometry
+    forward: Forward,
+    scaled: NDArray[np.float32],
+    geometry: Geometry,
+    window: Window | None = None,
 ) -> NDArray[np.float32]:
     """Predict the probability of membrane of an image, tile by tile.
 
@@ -26,10 +30,13 @@ def predict_tiles(
         In [-1, 1].
     geometry : Geometry
         Geometry of the network.
+    window : tuple of range or None
+        Rows and columns that are wanted: tiles that lie beside them are left out. None: all.
 
     Returns
     -------
     array (Y, X) of float32
+        0 in tiles that were left out.
     """
     height, width = map(geometry.output_length, scaled.shape)
     padded = mirror(scaled, (height, width), geometry.margin)
@@ -37,11 +44,20 @@ def predict_tiles(
     if len(tiles) == 1:
         probability: NDArray[np.float32] = forward(padded[np.newaxis, np.newaxis])[0, 0]
     else:
-        probability = np.empty((height, width), dtype=np.float32)
+        probability = np.zeros((height, width), dtype=np.float32)
         for source, kept, target in tiles:
+            if window is not None and not _overlap(target, window):
+                continue
             tile = np.ascontiguousarray(padded[source])[np.newaxis, np.newaxis]
             probability[target] = forward(tile)[0, 0][kept]
     return probability[: scaled.shape[0], : scaled.shape[1]]
+
+
+def _overlap(target: tuple[slice, slice], window: Window) -> bool:
+    return all(
+        part.start < wanted.stop and wanted.start < part.stop
+        for part, wanted in zip(target, window, strict=True)
+    )
 
 
 def _grid(

@@ -1,16 +1,29 @@
 import json
 from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
+import tifffile
 
+from training.config import preset_config
 from training.dataset.holdout import split_fold
+from training.dataset.training_set import load_training_set
 from training.errors import UserError
-from training.model.model_card import ModelCard
+from training.formats.pixel_size import PixelSize
+from training.model.model_card import ModelCard, describe_model
 from training.stacks.intensities import Intensities
 from training.stacks.scaling import Scaling
 
 SEEN = Intensities(tuple(map(float, range(101))), -0.25)
-CARD = ModelCard("medical", Scaling("uint16", 0, 4095, SEEN), (0.75, 0.5), fold=3, data="a.tif")
+CARD = ModelCard(
+    "medical",
+    Scaling("uint16", 0, 4095, SEEN),
+    (0.75, 0.5),
+    fold=3,
+    data="a.tif",
+    pixel_size=PixelSize(None, 4, 5),
+)
 
 
 def test_round_trip() -> None:
@@ -43,6 +56,14 @@ def test_a_model_that_learned_on_has_seen_what_the_other_had() -> None:
         {"scaling": None},
         {"scaling": {"dtype": "uint8", "low": 0, "high": 1, "intensities": {"skewness": 0}}},
         {"scaling": {"dtype": "uint8", "low": 0, "high": 1, "intensities": [1]}},
+        {"pixel_size": {"z": 50, "y": 4}},
+        {"pixel_size": {"z": 50, "y": 4, "x": 0}},
+        {"pixel_size": {"z": 50, "y": 4, "x": 1e5}},
+        {"pixel_size": {"z": -1, "y": 4, "x": 4}},
+        {"pixel_size": {"z": 10**400, "y": 4, "x": 4}},
+        {"pixel_size": {"z": 50, "y": "4", "x": 4}},
+        {"pixel_size": {"z": 50, "y": None, "x": None}},
+        {"pixel_size": 4},
         {"unknown": 1},
     ],
 )
@@ -50,6 +71,19 @@ def test_a_card_that_can_not_be_read(change: dict[str, object]) -> None:
     text = json.dumps({**json.loads(CARD.to_json()), **change})
     with pytest.raises(UserError, match=r"model\.onnx has metadata that this version can't read"):
         ModelCard.from_json(text, "model.onnx")
+
+
+def test_a_model_keeps_the_pixel_size_of_its_training(
+    tmp_path: Path, images: np.ndarray, membrane: np.ndarray
+) -> None:
+    tifffile.imwrite(
+        tmp_path / "train-volume.tif", images, imagej=True, resolution=(0.25, 0.2),
+        metadata={"axes": "ZYX", "unit": "nm", "spacing": 50},
+    )  # fmt: skip
+    tifffile.imwrite(tmp_path / "train-labels.tif", np.where(membrane, 0, 255).astype(np.uint8))
+    config = preset_config("compact", data_url=str(tmp_path))
+    card = describe_model(config, load_training_set(config))
+    assert ModelCard.from_json(card.to_json()).pixel_size == PixelSize(50, 5, 4)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "3"])

@@ -15,7 +15,7 @@ def smooth_image(shape: tuple[int, int] = (40, 56)) -> np.ndarray:
 
 def test_a_prediction_without_direction_stays_as_it_is() -> None:
     image = smooth_image()
-    found = mean_over_symmetries(lambda seen: 2 * seen, image)
+    found = mean_over_symmetries(lambda seen, _: 2 * seen, image)
     assert (found.dtype, found.shape) == (np.float32, image.shape)
     np.testing.assert_allclose(found, 2 * image, rtol=1e-6)
 
@@ -23,7 +23,7 @@ def test_a_prediction_without_direction_stays_as_it_is() -> None:
 def test_every_flip_and_turn_is_seen_once() -> None:
     seen = []
 
-    def predict(turned: np.ndarray) -> np.ndarray:
+    def predict(turned: np.ndarray, _: object) -> np.ndarray:
         seen.append(turned.tolist())
         return turned.astype(np.float32)
 
@@ -35,7 +35,7 @@ def test_every_flip_and_turn_is_seen_once() -> None:
 
 def test_a_mean_by_hand() -> None:
     """What is predicted is the row number of a 2 x 2 image: 0, 0, 1, 1, from every side."""
-    rows = mean_over_symmetries(lambda seen: np.float32([[0, 0], [1, 1]]), np.zeros((2, 2)))
+    rows = mean_over_symmetries(lambda seen, _: np.float32([[0, 0], [1, 1]]), np.zeros((2, 2)))
     np.testing.assert_array_equal(rows, np.full((2, 2), 0.5))
 
 
@@ -43,7 +43,7 @@ def test_a_mean_by_hand() -> None:
 def test_displaced_predictions_are_brought_together(displacement: tuple[int, int]) -> None:
     image = smooth_image()
 
-    def displaced(seen: np.ndarray) -> np.ndarray:
+    def displaced(seen: np.ndarray, _: object = None) -> np.ndarray:
         return np.roll(seen, displacement, axis=(0, 1))
 
     found = mean_over_symmetries(displaced, image, displacement)

@@ -1,0 +1,104 @@
+"""How a slice is looked at when it is predicted: at which scale, and which part of it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from training.errors import UserError
+from training.formats.pixel_size import PixelSize
+
+MOST_ZOOM = 16.0  # a slice of 2048 x 2048 takes 4 GB then
+Window = tuple[range, range]  # rows and columns of an image (Y, X)
+Zoom = tuple[float, float]  # (Y, X)
+
+
+@dataclass(frozen=True)
+class SliceView:
+    """The scale at which slices are predicted, and the part of them that is wanted.
+
+    Parameters
+    ----------
+    zoom : tuple of float
+        Factors (Y, X) by which a slice is resized to the pixel size of the model's training.
+    window : tuple of range or None
+        Rows and columns of the slice that are predicted; what lies around them is seen as well, so
+        that they come out as in the whole slice. None: all.
+    """
+
+    zoom: Zoom = (1.0, 1.0)
+    window: Window | None = None
+
+
+def resampling_zoom(trained: PixelSize, stack: PixelSize) -> Zoom:
+    """Give the factors (Y, X) by which a stack is resized to the pixel size of a training.
+
+    Raises
+    ------
+    UserError
+        If the sizes have so little in common that one of them must be wrong.
+    """
+    zoom = stack.y / trained.y, stack.x / trained.x
+    if not all(1 / MOST_ZOOM <= factor <= MOST_ZOOM for factor in zoom):
+        raise UserError(
+            f"The stack's pixels are {stack.plane}, the model's {trained.plane}: too far apart to "
+            "be resampled.",
+            "Check the pixel size, or train on a few slices of this stack.",
+        )
+    return zoom
+
+
+def zoomed_shape(shape: tuple[int, ...], zoom: Zoom) -> tuple[int, int]:
+    """Give the shape (Y, X) of a resized image, at least a pixel."""
+    height, width = (
+        max(1, round(length * factor)) for length, factor in zip(shape, zoom, strict=True)
+    )
+    return height, width
+
+
+def zoom_window(window: Window, shape: tuple[int, ...], zoomed: tuple[int, int]) -> Window:
+    """Find what of a resized image its window is made of, when it is resized back.
+
+    Parameters
+    ----------
+    window : tuple of range
+        In the image.
+    shape, zoomed : tuple of int
+        (Y, X) of the image, and of the resized one.
+    """
+    rows, columns = (
+        _zoom_range(wanted, after / before, after)
+        for wanted, before, after in zip(window, shape, zoomed, strict=True)
+    )
+    return rows, columns
+
+
+def _zoom_range(wanted: range, factor: float, length: int) -> range:
+    reach = 2 * max(factor, 1) + 1  # of a cubic, which is wider where it takes means
+    start, stop = wanted.start * factor - reach, wanted.stop * factor + reach
+    return range(max(math.floor(start), 0), min(math.ceil(stop), length))
+
+
+def grow_window(window: Window, pixels: int, shape: tuple[int, ...]) -> Window:
+    """Extend a window on all sides, within an image of some shape (Y, X)."""
+    rows, columns = (
+        range(max(wanted.start - pixels, 0), min(wanted.stop + pixels, length))
+        for wanted, length in zip(window, shape, strict=True)
+    )
+    return rows, columns
+
+
+def turn_window(window: Window, shape: tuple[int, ...], is_flipped: bool, quarters: int) -> Window:
+    """Give a window's place once its image (Y, X) is flipped along X, then turned by ``rot90``."""
+    rows, columns = window
+    height, width = shape
+    if is_flipped:
+        columns = _mirror(columns, width)
+    for _ in range(quarters % 4):
+        rows, columns = _mirror(columns, width), rows
+        height, width = width, height
+    return rows, columns
+
+
+def _mirror(wanted: range, length: int) -> range:
+    return range(length - wanted.stop, length - wanted.start)
