@@ -134,7 +134,7 @@ def _predict(options: argparse.Namespace, arguments: list[str]) -> None:
         raise UserError(f"{options.devices} devices can't predict.", "Give --devices=1 or more.")
     outputs = {"mask": options.output, "probability": options.probability}
     paths = {kind: path for kind, path in outputs.items() if path is not None}
-    check_outputs(options.input, list(paths.values()), overwrite=options.overwrite)
+    check_outputs(options.input, paths, options.overwrite)
     model = load_model(weights_of(options.run, options.ckpt))
     threshold = model.card.threshold if options.threshold is None else options.threshold
     with open_stack(options.input) as stack:

@@ -20,7 +20,9 @@ from training.label_convention import FINISHED_CONVENTIONS, LabelConvention
 from training.presets.registry import DEFAULT_PRESET
 
 model_argument = click.argument("model", metavar="MODEL", type=click.Path(path_type=Path))
-stack_argument = click.argument("stack", metavar="STACK.tif", type=click.Path(path_type=Path))
+stacks_argument = click.argument(
+    "stacks", metavar="STACK.tif...", nargs=-1, required=True, type=click.Path(path_type=Path)
+)
 device_option = click.option(
     "--device",
     default="cpu",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import click
 
+from napari_unet.cli.many_stacks import Results, plan_work
 from napari_unet.cli.options import (
     Share,
     compression_option,
@@ -13,30 +15,30 @@ from napari_unet.cli.options import (
     device_option,
     model_argument,
     precision_option,
-    stack_argument,
+    stacks_argument,
     tta_option,
 )
 from napari_unet.cli.progress_bar import ProgressBar
 from napari_unet.labelling.uncertainty import slice_uncertainty, uncertainty_csv
-from napari_unet.prediction.predictor import load_predictor
+from napari_unet.prediction.predictor import Predictor, load_predictor
 from training.console import say, warn
 from training.files.atomic_files import write_atomically
 from training.formats.opening import open_stack
 from training.label_convention import LabelConvention
-from training.masks.result_files import ResultFiles, check_outputs
+from training.masks.result_files import ResultFiles
 from training.masks.result_warnings import stack_warning
 
 
 @click.command()
 @model_argument
-@stack_argument
+@stacks_argument
 @click.option(
     "-o",
     "--output",
     metavar="MASK.tif",
     required=True,
     type=click.Path(path_type=Path),
-    help="The mask: 8-bit TIF, a page a slice.",
+    help="The mask: 8-bit TIF, a page a slice. Of several stacks: a folder.",
 )
 @click.option(
     "--probability",
@@ -75,7 +77,7 @@ from training.masks.result_warnings import stack_warning
 @precision_option
 def command(
     model: Path,
-    stack: Path,
+    stacks: tuple[Path, ...],
     output: Path,
     probability: Path | None,
     submission: Path | None,
@@ -88,44 +90,69 @@ def command(
     device: str,
     precision: str,
 ) -> None:
-    """Predict the membrane mask of a stack or a 2-D image.
+    """Predict the membrane mask of a stack or a 2-D image, or of many.
 
     MODEL is the folder of a training, a model.onnx, or a checkpoint: .safetensors, or the .ckpt
     of the model zoo. No MindSpore is needed. Slices are read and written one at a time, so that
     the stack may be larger than the memory.
 
+    Of several stacks, the names of -o, --probability, --submission and --uncertainty are those of
+    folders, one for each; the files in them have the names of their stacks. Files that are there
+    already are kept, so that the same command goes on where it was interrupted. A stack that
+    can't be predicted stops nothing: it is told at the end, and the exit code is 1.
+
     \b
-    Example:
+    Examples:
       napari-unet predict runs/first test-volume.tif -o mask.tif --probability prob.tif
+      napari-unet predict runs/first night/*.tif -o masks --probability probabilities
     """
-    outputs = {"mask": output, "probability": probability, "submission": submission}
-    paths = {kind: path for kind, path in outputs.items() if path is not None}
-    tables = [uncertainty] if uncertainty is not None else []
-    check_outputs(stack, list(paths.values()), tables, overwrite)
+    outputs = {
+        "mask": output,
+        "probability": probability,
+        "submission": submission,
+        "uncertainty": uncertainty,
+    }
+    results = {kind: path for kind, path in outputs.items() if path is not None}
+    plan = plan_work(stacks, results, overwrite)
+    predictor = load_predictor(model, device=device, precision=precision, tta=tta)
+    work = partial(
+        _predict,
+        predictor=predictor,
+        threshold=predictor.card.threshold if threshold is None else threshold,
+        convention=convention,
+        compression=None if compression == "none" else compression,
+        overwrite=overwrite,
+    )
+    plan.work_through(work)
+
+
+def _predict(
+    stack: Path,
+    results: Results,
+    *,
+    predictor: Predictor,
+    threshold: float,
+    convention: LabelConvention,
+    compression: str | None,
+    overwrite: bool,
+) -> None:
+    tifs = {kind: path for kind, path in results.items() if kind != "uncertainty"}
+    table = results.get("uncertainty")
     unsure = []
     with open_stack(stack) as slices:
-        predictor = load_predictor(model, device=device, precision=precision, tta=tta)
         scaling = predictor.card.scaling.for_stack(slices)
         warn(stack_warning(predictor.card.scaling, scaling))
         predictions = predictor.predict(slices, scaling)
         bar = ProgressBar(predictions, total=len(slices), desc="Predicting", unit="slice")
-        cut = predictor.card.threshold if threshold is None else threshold
-        files = ResultFiles(
-            paths,
-            slices,
-            cut,
-            convention,
-            compression=None if compression == "none" else compression,
-            overwrite=overwrite,
-        )
+        options = {"compression": compression, "overwrite": overwrite}
+        files = ResultFiles(tifs, slices, threshold, convention, **options)
         with files:
             for z, predicted in bar:
                 files.write(predicted)
-                if tables:
+                if table is not None:
                     unsure.append(slice_uncertainty(predicted, z))
-    for path in tables:
-        write_atomically(path, uncertainty_csv(unsure).encode(), follow_links=True)
-        paths["uncertainty"] = path
-    for kind, path in paths.items():
+    if table is not None:
+        write_atomically(table, uncertainty_csv(unsure).encode(), follow_links=True)
+    for kind, path in results.items():
         say(f"{kind}: {path}")
     warn(files.warning())

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import click
 import numpy as np
 
+from napari_unet.cli.many_stacks import Results, plan_work
 from napari_unet.cli.options import (
     Share,
     compression_option,
@@ -15,7 +17,7 @@ from napari_unet.cli.options import (
     model_argument,
     open_data,
     precision_option,
-    stack_argument,
+    stacks_argument,
     tta_option,
 )
 from napari_unet.cli.progress_bar import ProgressBar
@@ -34,20 +36,20 @@ from training.errors import UserError
 from training.formats.opening import open_stack
 from training.label_convention import LabelConvention
 from training.masks.mask_files import write_numbers
-from training.masks.result_files import check_outputs
 from training.masks.result_warnings import stack_warning
 
 
 @click.command()
 @model_argument
-@stack_argument
+@stacks_argument
 @click.option(
     "-o",
     "--output",
     metavar="NEURONS.tif",
     required=True,
     type=click.Path(path_type=Path),
-    help="The neurons: TIF of 16-bit numbers, 32-bit where there are more; 0 is a border.",
+    help="The neurons: TIF of 16-bit numbers, 32-bit where there are more; 0 is a border. "
+    "Of several stacks: a folder.",
 )
 @click.option(
     "--data",
@@ -84,7 +86,7 @@ from training.masks.result_warnings import stack_warning
 @precision_option
 def command(
     model: Path,
-    stack: Path,
+    stacks: tuple[Path, ...],
     output: Path,
     data: Path | None,
     image: str,
@@ -100,26 +102,55 @@ def command(
     device: str,
     precision: str,
 ) -> None:
-    """Find the neurons of a stack or a 2-D image: the regions between membranes.
+    """Find the neurons of a stack or a 2-D image, or of many: the regions between membranes.
 
     Neurons are found slice by slice. With --data, threshold and seeds are those with the best
     v_rand on slices that the model was trained on; its validation slices are not touched.
+
+    Of several stacks, -o is a folder; the files in it have the names of their stacks. Files that
+    are there already are kept, so that the same command goes on where it was interrupted. A stack
+    that fails stops nothing: it is told at the end, and the exit code is 1.
 
     \b
     Examples:
       napari-unet segment runs/first test-volume.tif -o neurons.tif --data isbi
       napari-unet segment runs/first test-volume.tif -o neurons.tif --threshold 0.6 --link
+      napari-unet segment runs/first night/*.tif -o neurons --data isbi
       napari-unet evaluate neurons.tif --data isbi
     """
-    check_outputs(stack, [output], overwrite=overwrite)
+    results = {"neurons": output}
+    plan = plan_work(stacks, results, overwrite)
+    predictor = load_predictor(model, device=device, precision=precision, tta=tta)
+    how = Segmentation(method)
+    if (data is not None or image or labels) and (threshold is None or seeds is None):
+        if len(stacks) == 1:
+            open_stack(stacks[0]).close()  # a bad one is told before the search
+        how = _choose(predictor, data, image, labels, convention, method)
+    threshold = how.threshold if threshold is None else threshold
+    seeds = how.seeds if seeds is None else seeds
+    work = partial(
+        _segment,
+        predictor=predictor,
+        how=Segmentation(method, threshold, seeds),
+        link=link,
+        compression=None if compression == "none" else compression,
+        overwrite=overwrite,
+    )
+    plan.work_through(work)
+
+
+def _segment(
+    stack: Path,
+    results: Results,
+    *,
+    predictor: Predictor,
+    how: Segmentation,
+    link: bool,
+    compression: str | None,
+    overwrite: bool,
+) -> None:
+    output = results["neurons"]
     with open_stack(stack) as slices:
-        predictor = load_predictor(model, device=device, precision=precision, tta=tta)
-        how = Segmentation(method)
-        if (data is not None or image or labels) and (threshold is None or seeds is None):
-            how = _choose(predictor, data, image, labels, convention, method)
-        threshold = how.threshold if threshold is None else threshold
-        seeds = how.seeds if seeds is None else seeds
-        how = Segmentation(method, threshold, seeds)
         neurons = allocate(slices.shape, np.int32)
         scaling = predictor.card.scaling.for_stack(slices)
         warn(stack_warning(predictor.card.scaling, scaling))
@@ -128,9 +159,9 @@ def command(
         bar = ProgressBar(numbered, total=len(slices), desc="Finding neurons", unit="slice")
         for index, page in enumerate(bar):
             neurons[index] = page
+        size = slices.pixel_size
     largest = int(neurons.max(initial=0))
-    kept = None if compression == "none" else compression
-    options = {"compression": kept, "pixel_size": slices.pixel_size, "overwrite": overwrite}
+    options = {"compression": compression, "pixel_size": size, "overwrite": overwrite}
     write_numbers(output, neurons, largest, **options)
     say(f"{count_text(largest, len(neurons), link)}: {output}")
 

@@ -26,8 +26,9 @@ class Location:
 
     @property
     def name(self) -> str:
-        """What results and layers are called: ``a-volumes-raw``."""
-        stem = self.container.name.split(".")[0] or self.container.name
+        """What results and layers are called: ``a-volumes-raw``; ``b.01`` for ``b.01.ome.tif``."""
+        is_plain = self.container.is_dir() and not is_array_folder(self.container)
+        stem = self.container.name if is_plain else self.container.stem.removesuffix(".ome")
         return "-".join([stem, *filter(None, self.inner.split("/"))])
 
 

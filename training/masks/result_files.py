@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -20,22 +20,37 @@ from training.masks.mask_files import mask_page, submission_page
 from training.masks.result_warnings import share_warning
 from training.masks.tif_writer import TifWriter, check_output, check_tif_output
 
+RESULT_ENDINGS = {
+    "mask": ".tif",
+    "probability": ".tif",
+    "submission": ".tif",
+    "uncertainty": ".csv",
+    "neurons": ".tif",
+}
+"""The endings of results of each kind, where only their folder is named."""
 
-def check_outputs(
-    stack: Path, tifs: Sequence[Path], tables: Sequence[Path] = (), overwrite: bool = False
-) -> None:
+
+def check_outputs(stack: Path, results: Mapping[str, Path], overwrite: bool = False) -> None:
     """Refuse results that can't be written; call before any long work.
+
+    Parameters
+    ----------
+    stack : Path
+        What they are made of.
+    results : mapping of str to Path
+        By kind, see :data:`RESULT_ENDINGS`.
+    overwrite : bool
+        Whether files that are there may be replaced.
 
     Raises
     ------
     UserError
         As :func:`tif_writer.check_tif_output`; if one is the stack, or two have the same name.
     """
-    for path in tifs:
-        check_tif_output(path, overwrite)
-    for path in tables:
-        check_output(path, overwrite)
-    files = [os.path.realpath(path) for path in (*tifs, *tables)]  # resolve fails for a ring
+    for kind, path in results.items():
+        check = check_output if RESULT_ENDINGS[kind] == ".csv" else check_tif_output
+        check(path, overwrite)
+    files = [os.path.realpath(path) for path in results.values()]  # resolve fails for a ring
     if os.path.realpath(stack) in files:
         raise UserError(f"{stack} is the stack itself.", "Choose another name for the result.")
     if len({*files}) < len(files):

@@ -1,0 +1,165 @@
+"""One command on many stacks: folders of results, a bad stack that stops nothing, a summary."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from training.console import list_names, say
+from training.errors import UserError
+from training.files.atomic_files import UnwritableError
+from training.formats.location import locate
+from training.masks.result_files import RESULT_ENDINGS, check_outputs
+
+Results = Mapping[str, Path]
+"""Where results go, by their kinds: ``mask``, ``probability``, ``neurons``..."""
+
+
+Work = Callable[[Path, Results], None]
+"""Makes the results of a stack; a UserError or an OSError where it can't."""
+
+
+def plan_work(stacks: Sequence[Path], results: Results, overwrite: bool) -> OneStack | ManyStacks:
+    """Check where results go, before any long work: to files, or of several stacks to folders.
+
+    Parameters
+    ----------
+    stacks : sequence of Path
+        At least one.
+    results : mapping of str to Path
+        Files of one stack; folders of several, or where the first of them is a folder.
+    overwrite : bool
+        Whether results that are there may be replaced.
+
+    Raises
+    ------
+    UserError
+        As :class:`OneStack` and :class:`ManyStacks`.
+    """
+    if len(stacks) > 1 or next(iter(results.values())).is_dir():
+        return ManyStacks(stacks, results, overwrite)
+    return OneStack(stacks[0], results, overwrite)
+
+
+class OneStack:
+    """A stack whose results are the files that are named.
+
+    Raises
+    ------
+    UserError
+        As :func:`training.masks.result_files.check_outputs`.
+    """
+
+    def __init__(self, stack: Path, results: Results, overwrite: bool) -> None:
+        check_outputs(stack, results, overwrite)
+        self._stack, self._results = stack, results
+
+    def work_through(self, work: Work) -> None:
+        """Call ``work``; what it raises is up to the caller."""
+        work(self._stack, self._results)
+
+
+class ManyStacks:
+    """Stacks whose results are files of their names, in a folder for each kind of result.
+
+    Parameters
+    ----------
+    stacks : sequence of Path
+        No two of the same name.
+    folders : mapping of str to Path
+        By kind of result; made where they are missing.
+    overwrite : bool
+        Replace results that are there; else they are kept, and only what is missing is made.
+
+    Raises
+    ------
+    UserError
+        If two stacks have the same name, two kinds the same folder, or a folder can't be made.
+    """
+
+    def __init__(self, stacks: Sequence[Path], folders: Results, overwrite: bool) -> None:
+        self._stacks, self._folders, self._overwrite = stacks, folders, overwrite
+        _check_names(stacks)
+        for folder in folders.values():
+            _make_folder(folder)
+        if len({folder.resolve() for folder in folders.values()}) < len(folders):
+            raise UserError("Two results have the same folder.", "Choose a folder for each.")
+
+    def work_through(self, work: Work) -> None:
+        """Call ``work`` with each stack and the results that are missing, and sum up.
+
+        A stack that ``work`` raises a UserError or an OSError for is told at the end. If there
+        are such, or after Ctrl-C, the process exits with code 1.
+        """
+        counts = dict.fromkeys(("done", "already there", "failed"), 0)
+        failures = []
+        is_interrupted = False
+        try:
+            for number, stack in enumerate(self._stacks, 1):
+                results = self._missing_results(stack)
+                if not results:
+                    counts["already there"] += 1
+                    say(f"already there: {stack}")
+                    continue
+                say(f"{number} of {len(self._stacks)}: {stack}", to_stderr=True)
+                try:
+                    check_outputs(stack, results, self._overwrite)
+                    work(stack, results)
+                    counts["done"] += 1
+                except (UserError, OSError) as error:
+                    counts["failed"] += 1
+                    failures.append(f"Error: {_told_of(stack, error)}")
+        except KeyboardInterrupt:
+            is_interrupted = True
+            counts["not done"] = len(self._stacks) - sum(counts.values())
+        parts = [f"{count} {state}" for state, count in counts.items() if count]
+        start = "Interrupted. " if is_interrupted else ""
+        say(f"{start}Of {_count(len(self._stacks))}: {list_names(parts)}.")
+        for failure in failures:
+            say(failure, to_stderr=True)
+        if failures or is_interrupted:
+            sys.exit(1)
+
+    def _missing_results(self, stack: Path) -> Results:
+        results = {
+            kind: folder / f"{locate(stack).name}{RESULT_ENDINGS[kind]}"
+            for kind, folder in self._folders.items()
+        }
+        if self._overwrite:
+            return results
+        return {kind: path for kind, path in results.items() if not path.is_file()}
+
+
+def _check_names(stacks: Sequence[Path]) -> None:
+    by_name: dict[str, Path] = {}
+    for stack in stacks:
+        name = locate(stack).name.casefold()  # as some disks compare names
+        other = by_name.setdefault(name, stack)
+        if other is not stack:
+            raise UserError(
+                f"{other} and {stack} have the same name, which their results would have too.",
+                "Give them one after the other, each with a folder of its own.",
+            )
+
+
+def _make_folder(folder: Path) -> None:
+    if folder.suffix.lower() in RESULT_ENDINGS.values() and not folder.is_dir():
+        raise UserError(
+            f"{folder} is the name of a file, but the results of many stacks go to a folder.",
+            "Give the name of a folder; the results get the names of their stacks.",
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UnwritableError(folder, error) from error
+
+
+def _told_of(stack: Path, error: UserError | OSError) -> str:
+    """Give a failure as a sentence that names its stack."""
+    text = str(error) if isinstance(error, UserError) else f"{error.strerror or error}."
+    return text if str(stack) in text else f"{stack}: {text}"
+
+
+def _count(stacks: int) -> str:
+    return f"{stacks} stack{'s' * (stacks != 1)}"
