@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.errors import UserError
+from training.files.untrusted_files import open_regular
 from training.formats.chunked_stack import missing_library, unreadable
 from training.formats.pixel_size import PixelSize
 from training.formats.stack import Stack
@@ -18,6 +19,7 @@ from training.formats.tif_structure import OtherImageError
 # By https://www.ccpem.ac.uk/mrc_format/mrc2014.php; IMOD's fields: https://bio3d.colorado.edu/imod/doc/mrc_format.txt.
 _COMPLEX, _COLOURS = (3, 4), 16
 _IMOD_FIELDS, _IMOD_STAMP, _SIGNED_BYTES = 40, 1146047817, 1
+_HEADER_BYTES, _EXTENDED, _STAMP, _BIG_ENDIAN = 1024, 92, 212, 0x11
 _NM_PER_ANGSTROM = 0.1
 
 
@@ -47,6 +49,7 @@ class MrcStack(Stack):
         except ImportError:
             raise missing_library(path, "an MRC file", "mrcfile", "mrcfile") from None
         try:
+            _check_header(path)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of old headers, and bytes after the pixels
                 with mrcfile.mmap(path, "r", permissive=True) as file:
@@ -76,6 +79,16 @@ class MrcStack(Stack):
     def close(self) -> None:
         """Let go of the file, once no array shows it."""
         self._pixels = None
+
+
+def _check_header(path: Path) -> None:
+    """Refuse an extended header longer than the file, for which mrcfile would take the memory."""
+    with open_regular(path) as file:
+        header = file.read(_HEADER_BYTES)
+    order = ">" if header[_STAMP] == _BIG_ENDIAN else "<"
+    [extended] = np.frombuffer(header, f"{order}i4", 1, _EXTENDED)
+    if not 0 <= extended <= path.stat().st_size - _HEADER_BYTES:
+        raise UserError(f"{path} ends in the middle of its header.", "Copy it again.")
 
 
 def _check_kind(header: Any, pixels: Any, path: Path) -> None:

@@ -11,7 +11,10 @@ Reader = Callable[[Path], Any]
 
 
 def stack() -> Reader:
-    """A TIF as training, evaluation and the command line read it."""
+    """A stack as training, evaluation and the command line read it."""
+    import h5py  # noqa: F401 (its import asks uname)
+    import rsciio.digitalmicrograph  # noqa: F401 (its import asks lscpu)
+
     from training.formats.opening import read_stack
 
     return read_stack
