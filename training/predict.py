@@ -212,7 +212,7 @@ def _predict_share(options: argparse.Namespace) -> None:
         config = _config(options, model)
         predicted = _predict_on(device, options, config, model, stack, indices)
         for index, probability in zip(indices, predicted, strict=True):
-            leave_slice(options.parts, index, probability)
+            leave_slice(options.parts, index, probability, world_size)
 
 
 def _with_progress(

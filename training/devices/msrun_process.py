@@ -95,6 +95,10 @@ class MsrunProcess:
         """Whether, once it has ended, anything went wrong."""
         return self.death is not None or self._process.returncode != 0
 
+    def wait(self) -> None:
+        """Wait until the system has taken it off its list, once it was killed."""
+        self._process.wait()
+
     def _read(self) -> None:
         """Pass msrun's output on, and note which worker it reports dead."""
         for line in self._process.stdout or ():

@@ -1,7 +1,8 @@
 """Slices that the processes of several devices predict, each its share, given in order.
 
 They need nothing of each other, so no collective communication is set up: each leaves its slices
-in a folder, and whoever waits for them takes them from there.
+in a folder, and whoever waits for them takes them from there. None runs far ahead of that one: the
+folder holds a few slices of each.
 """
 
 from __future__ import annotations
@@ -22,16 +23,23 @@ from training.devices.run_processes import kill_at_end, kill_processes, launch_m
 from training.files.atomic_files import write_atomically
 
 POLL_SECONDS = 0.05
+MOST_WAITING = 16  # slices of a process that nobody has taken yet
 
 
-def leave_slice(folder: Path, index: int, probability: NDArray[np.float32]) -> None:
+def leave_slice(folder: Path, index: int, probability: NDArray[np.float32], processes: int) -> None:
     """Leave the probability (Y, X) of a slice for :func:`share_slices`.
+
+    Waits as long as too many that this process has left are still there; of so many processes,
+    each leaves every so many slices.
 
     Raises
     ------
     UserError
         If it can't be written.
     """
+    former = _part(folder, index - MOST_WAITING * processes)
+    while former.exists():
+        time.sleep(POLL_SECONDS)
     content = io.BytesIO()
     np.save(content, probability)
     write_atomically(_part(folder, index), content.getvalue())
@@ -69,8 +77,8 @@ def share_slices(
     job.check_port()
     mark = launch_mark(uuid.uuid4().hex)
     with kill_at_end(mark):
+        process = MsrunProcess(job, program, logs, mark, is_tailing=False, is_quiet=True)
         try:
-            process = MsrunProcess(job, program, logs, mark, is_tailing=False, is_quiet=True)
             for index in range(count):
                 part = _part(folder, index)
                 while not part.exists():
@@ -81,7 +89,8 @@ def share_slices(
                 yield np.load(part)
                 part.unlink()
         finally:
-            kill_processes(mark)
+            if not kill_processes(mark):
+                process.wait()
 
 
 def _part(folder: Path, index: int) -> Path:
