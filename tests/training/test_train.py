@@ -103,6 +103,25 @@ def test_fps_leaves_out_the_wait_for_data_and_validations(finished: RunDirectory
     assert sum(fps) > sum(paces) + 0.1
 
 
+def test_updates_that_overflow_are_counted_and_many_are_a_warning(
+    small_folder: Path, tmp_path: Path
+) -> None:
+    """Half precision holds no gradient at this loss scale; all else of the run goes on."""
+    run = RunDirectory(tmp_path / "run")
+    options = ("--preset", "compact", "--batchsize", 1, "--steps", 12, "--device", "cpu")
+    scale = ("--precision", "float16", "--loss_scale", 1e9, "--FixedLossScaleManager", 1e9)
+    result = train("--data_url", small_folder, *options, *scale, "--run_dir", run.path)
+    assert result.returncode == 0, result.stderr
+    state = load_state(run.events)
+    assert all(step["is_skipped"] for step in state.steps)
+    assert all(np.isfinite(losses(state)))
+    (warning,) = state.warnings
+    assert warning.startswith("10 updates so far were skipped")
+    assert "the loss scale of 1e+09 may be too high" in warning
+    assert "step: 3 is skipped: a gradient is not finite." in result.stdout
+    assert "12 updates were skipped, because a gradient was not finite." in result.stdout
+
+
 def test_loss_falls(finished: RunDirectory) -> None:
     values = losses(load_state(finished.events))
     assert np.mean(values[-2:]) < np.mean(values[:2])

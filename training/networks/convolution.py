@@ -75,4 +75,4 @@ class _CpuConvolution(nn.Cell):
         flipped = self.gather(weight.reshape((shape[0], shape[1], 9)), self.backwards, 2)
         dx = self.input_gradient(dout, self.transpose(flipped.reshape(shape), (1, 0, 2, 3)))
         dweight = self.weight_gradient(dout, x, shape)
-        return dx, dweight
+        return dx, ops.cast(dweight, mindspore.float32)  # as the weights are, in any precision
