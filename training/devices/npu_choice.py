@@ -52,7 +52,7 @@ def choose_npus(
     """
     able = [npu for npu in npus if npu.can_train]
     if not able:
-        raise UserError(explain_none(npus), "Train with --device cpu, or see docs/ascend.md.")
+        raise UserError(explain_none(npus), "Take --device cpu, or see docs/ascend.md.")
     _, _, named = requested.partition(":")
     if named and (count > 1 or (ids and list(ids) != [int(named)])):
         raise UserError(
@@ -104,12 +104,12 @@ def choose_for_job(
 
 
 def explain_none(npus: Sequence[Npu]) -> str:
-    """Say why none of this machine's NPUs can train."""
+    """Say why none of this machine's NPUs can be used."""
     if not npus:
         named = f"No NPU is named by {VISIBLE}."
         return named if VISIBLE in os.environ else "No Ascend NPU is found on this machine."
     chips = ", ".join(sorted({npu.chip for npu in npus}))
-    return f"The NPUs of this machine are {chips}: MindSpore predicts on them, but can't train."
+    return f"The NPUs of this machine are {chips}, which MindSpore does not compute on."
 
 
 def most_together(npus: Sequence[Npu]) -> int:

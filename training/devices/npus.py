@@ -61,7 +61,7 @@ class Npu:
 
     @property
     def can_train(self) -> bool:
-        """Whether MindSpore trains on it: since 2.2 it does not on a 310 of any kind."""
+        """Whether MindSpore computes on it: since 2.2 on no kind of 310, left to MindSpore Lite."""
         return not self.chip.startswith("310")
 
     @property

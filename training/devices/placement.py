@@ -135,7 +135,7 @@ def choose_device(requested: str) -> Device:
     npus = [] if requested == "cpu" else find_npus()
     if requested == "cpu" or (requested == "auto" and not any(npu.can_train for npu in npus)):
         if npus and not _role():
-            say(f"{explain_none(npus)} The CPU trains.")
+            say(f"{explain_none(npus)} The CPU does.")
         return Device("CPU", 0, *place)
     if _role():
         npu = _npu_of_worker(npus)

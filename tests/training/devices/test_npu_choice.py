@@ -43,7 +43,7 @@ def test_the_first_free_ones_that_can_train_together(
         ("910A", [], 6, [], "6 NPUs can't train together", "--devices 4"),
         ("910A", [], 4, [3, 4, 5, 6], "not joined", "0 to 3"),
         ("910A", [], 3, [0, 1, 2], "3 NPUs can't train together", "--devices 2"),
-        ("310P3", [], 1, [], "310P3: MindSpore predicts", "--device cpu"),
+        ("310P3", [], 1, [], "310P3, which MindSpore does not compute on", "--device cpu"),
     ],
 )
 def test_what_can_not_be_had(

@@ -153,7 +153,7 @@ def test_chips_for_prediction_are_left_out_and_named(
     done = start(stub, run, "train", chip="310P3")
     (seen,) = stub.seen()
     assert seen["target"] == "CPU"
-    assert "310P3: MindSpore predicts on them, but can't train. The CPU trains." in done.stdout
+    assert "310P3, which MindSpore does not compute on. The CPU does." in done.stdout
 
 
 @pytest.mark.parametrize("has_cann", [True, False])

@@ -51,8 +51,8 @@ def type_in(folder: Path, *arguments: str, code: int = 0) -> str:
                                "are free, or train on fewer: --devices 4."]),
         ("910B", [], "auto", []),
         ("A3", [3], "auto", []),
-        ("310P", [], "ascend", ["NPUs: The NPUs of this machine are 310P3: MindSpore predicts on "
-                                "them, but can't train. Train on its CPU: --device cpu."]),
+        ("310P", [], "ascend", ["NPUs: The NPUs of this machine are 310P3, which MindSpore does "
+                                "not compute on. Train on its CPU: --device cpu."]),
     ],
 )  # fmt: skip
 def test_the_test_of_a_server_sees_what_a_run_would(
