@@ -11,6 +11,7 @@ from napari_unet.doctor import can_run, examine, format_report
 from training.console import say
 from training.errors import UserError
 from training.files.atomic_files import write_atomically
+from training.masks.tif_writer import check_output
 
 
 @click.command()
@@ -31,7 +32,8 @@ from training.files.atomic_files import write_atomically
     type=click.Path(path_type=Path),
     help="With --npu: write what is found to a file as well, to send to somebody.",
 )
-def command(npu: bool, workers: int | None, report: Path | None) -> None:
+@click.option("--overwrite", is_flag=True, help="Replace a report that exists.")
+def command(npu: bool, workers: int | None, report: Path | None, overwrite: bool) -> None:
     """Show what is installed, which devices there are, and what is missing.
 
     The exit code is 0 if a model can be trained and used on this machine, else 1.
@@ -42,6 +44,8 @@ def command(npu: bool, workers: int | None, report: Path | None) -> None:
       napari-unet doctor --npu --report npus.txt
     """
     if npu:
+        if report is not None:
+            check_output(report, overwrite)
         sys.exit(_examine_npus(workers or 0, report))
     if workers or report:
         raise UserError("--workers and --report are for the NPUs.", "Give --npu as well.")

@@ -127,3 +127,14 @@ def test_options_of_the_npus_are_refused_without_them(options: Sequence[str]) ->
     done = doctor(*options)
     assert done.returncode == 2
     assert "Give --npu as well" in done.stderr
+
+
+def test_a_report_takes_the_place_of_no_other_file(tmp_path: Path) -> None:
+    """And that is said before the NPUs are tried, which takes minutes."""
+    report = tmp_path / "npus.txt"
+    report.write_text("mine")
+    done = doctor("--npu", f"--report={report}")
+    assert done.returncode == 2
+    assert f"{report} exists already. Choose another name, or use --overwrite." in done.stderr
+    assert done.stdout == ""
+    assert report.read_text() == "mine"
