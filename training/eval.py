@@ -47,7 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
     say(evaluation.table())
     if ZOO_DICE in evaluation.mean:
         say("zoo_dice: as the model zoo measures it, the slice resized and zeros around it.")
-        say("soft_dice: the same figure of the mask, at the stack's own resolution.")
+        say("soft_dice: the same at the stack's own resolution, its borders mirrored.")
     say(dice_line(evaluation.mean))
     return 0
 
