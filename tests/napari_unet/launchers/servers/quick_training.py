@@ -44,6 +44,7 @@ launch = {
     "devices": options.devices,
     "boot_id": "",
     "arguments": sys.argv[1:],
+    "hccl": {name: value for name, value in os.environ.items() if name.startswith("HCCL_")},
 }
 (run.path / "launch.json").write_text(json.dumps(launch))
 log = EventLog(run.events)

@@ -243,6 +243,21 @@ def test_npus_are_chosen_by_their_numbers(
         launcher.resume(run, device_ids="six")
 
 
+def test_variables_of_a_profile_reach_the_training(
+    sshd: Sshd, data: Path, tmp_path: Path, activate: str
+) -> None:
+    """As they are written, whatever activates Python has set."""
+    wanted = {"HCCL_IF_BASE_PORT": "50000", "HCCL_SOCKET_IFNAME": "it's $(echo eth0)"}
+    variables = tuple(f"{name}={value}" for name, value in wanted.items())
+    profile = sshd.profile(activate=f"{activate}; export HCCL_IF_BASE_PORT=1", variables=variables)
+    save_profile(profile)
+    with closing(RemoteLauncher(profile, tmp_path / "copies")) as launcher:
+        run = launcher.start(quick_config(data, 3), "first")
+        follow_to_end(RunFollower(run, launcher))
+    launch = json.loads((sshd.work / "runs" / run.name / "launch.json").read_text())
+    assert launch["hccl"] == wanted
+
+
 def test_cancel_leaves_no_process(launcher: RemoteLauncher, sshd: Sshd, data: Path) -> None:
     run = launcher.start(quick_config(data, 100_000), "first")
     follower = RunFollower(run, launcher)
