@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.files.untrusted_files import open_regular
+from training.formats.file_formats import other_format
 from training.formats.location import Location, is_array_folder, locate
 from training.formats.stack import Stack
 from training.formats.tif_stack import TifStack
@@ -16,7 +17,9 @@ from training.formats.tif_stack import TifStack
 _TIF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _DM = (b"\0\0\0\x03", b"\0\0\0\x04")
+_TIF_ENDINGS = (".tif", ".tiff")
 _DM_ENDINGS = (".dm3", ".dm4")
+_PICTURES = (b"\x89PNG", b"\xff\xd8\xff", b"BM")
 _MRC_STAMP = slice(208, 212)
 _MRC_ENDINGS = (".mrc", ".mrcs", ".rec", ".st", ".ali", ".map")
 
@@ -29,7 +32,7 @@ def open_stack(path: str | Path, what: str = "images") -> Stack:
     Parameters
     ----------
     path : str or Path
-        A TIF; a folder of slices; an MRC, HDF5 or DM file; a folder of Zarr, N5 or
+        A TIF; a picture, or a folder of slices; an MRC, HDF5 or DM file; a folder of Zarr, N5 or
         Neuroglancer's precomputed. What is inside a file or folder follows it:
         ``a.h5/volumes/raw``, ``a.zarr/1``.
     what : str
@@ -50,9 +53,9 @@ def open_stack(path: str | Path, what: str = "images") -> Stack:
 
 def _open_folder(location: Location, what: str) -> Stack:
     if not is_array_folder(location.container):
-        from training.formats.slice_folder import SliceFolder
+        from training.formats.slice_files import SliceFiles, list_slices
 
-        return SliceFolder(location.path, what)
+        return SliceFiles(location.path, list_slices(location.path, what))
     if _is_zarr(location.container):
         from training.formats.zarr_stack import ZarrStack
 
@@ -84,6 +87,12 @@ def _open_file(location: Location, what: str) -> Stack:
             from training.formats.dm_stack import DmStack
 
             return DmStack(location.path)
+        if beginning.startswith(_PICTURES):
+            from training.formats.slice_files import SliceFiles
+
+            return SliceFiles(location.path, [location.path])
+        if beginning and ending not in _TIF_ENDINGS:
+            raise other_format(location.path, beginning)
     return TifStack(location.path, what)
 
 

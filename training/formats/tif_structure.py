@@ -17,7 +17,6 @@ from tifffile import COMPRESSION
 
 from training.errors import OPEN_FILES_REMEDY, UserError
 from training.files.untrusted_files import open_regular
-from training.formats.file_formats import folder_instead_of_tif, other_format
 
 DAMAGED_REMEDY = "The file may be truncated; copy it again."
 # Bytes of blank pixels for a byte of the file, at most: as measured, and a little more.
@@ -61,15 +60,11 @@ def open_tif(path: Path, what: str = "images") -> tifffile.TiffFile:
     UserError
         If it is missing, not a TIF, or has a damaged chain of pages.
     """
-    beginning = b""
     try:
-        if path.exists() and not (path.is_file() or path.is_dir()):
-            raise UserError(f"{path} is a pipe or a device.", f"Give a TIF of the {what}.")
-        if path.is_dir():
-            raise folder_instead_of_tif(path, what)
+        if path.exists() and not path.is_file():
+            kind = "a folder" if path.is_dir() else "a pipe or a device"
+            raise UserError(f"{path} is {kind}.", f"Give a TIF of the {what}.")
         with open_regular(path) as file:
-            beginning = file.read(256)
-            file.seek(0)
             _check_chain(file, path)
         return tifffile.TiffFile(path, _multifile=False, **_OTHER_FORMATS)
     except UserError:
@@ -80,9 +75,7 @@ def open_tif(path: Path, what: str = "images") -> tifffile.TiffFile:
         remedy = OPEN_FILES_REMEDY if error.errno == errno.EMFILE else ""
         raise UserError(f"{path} can't be read: {error.strerror}.", remedy) from error
     except Exception as error:  # tifffile raises many kinds
-        raise other_format(path, beginning) or UserError(
-            f"{path} is not a TIF, or damaged: {error}.", DAMAGED_REMEDY
-        ) from error
+        raise UserError(f"{path} is not a TIF, or damaged: {error}.", DAMAGED_REMEDY) from error
 
 
 def check_memory(wanted: int, path: Path, what: str, page: Any) -> None:

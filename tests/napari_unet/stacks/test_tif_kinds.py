@@ -367,34 +367,3 @@ def test_numbers_of_small_objects_are_known_by_their_note(tmp_path: Path) -> Non
     assert read_window(tmp_path / "a.tif")[1] == "labels"
     with_napari(tmp_path / "b.tif", Labels(numbers))
     assert read_window(tmp_path / "b.tif")[1] == "image"
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "what"),
-    [
-        ("a.tif", b"\x89PNG\r\n\x1a\n" + bytes(50), "a PNG image"),
-        ("a.png", b"\x89PNG\r\n\x1a\n" + bytes(50), "a PNG image"),
-        ("a.tif", bytes(208) + b"MAP " + bytes(900), "an MRC file"),
-        ("a.mrc", bytes(1024), "an MRC file"),
-        ("a.dm3", b"\0\0\0\3" + bytes(50), "a DM3 file"),
-        ("a.tif", b"\0\0\0\4" + bytes(50), "a DM4 file"),
-        ("a.h5", b"\x89HDF\r\n\x1a\n" + bytes(50), "an HDF5 file"),
-        ("a.tif", b"\xff\xd8\xff\xe0" + bytes(50), "a JPEG image"),
-    ],
-)
-def test_other_formats_are_named(tmp_path: Path, name: str, content: bytes, what: str) -> None:
-    (tmp_path / name).write_bytes(content)
-    with pytest.raises(UserError, match=rf"{name} is {what}, not a TIF\. Open it in Fiji"):
-        read_stack(tmp_path / name)
-
-
-def test_a_folder_is_told_what_to_do(tmp_path: Path, images: np.ndarray) -> None:
-    tifffile.imwrite(tmp_path / "z0.tif", images[0])
-    with pytest.raises(UserError, match=r"is a folder, .*Give the TIF in it: .*z0\.tif"):
-        read_stack(tmp_path)
-    tifffile.imwrite(tmp_path / "z1.tif", images[1])
-    with pytest.raises(UserError, match=r"folder of 2 TIFs.*Import > Image Sequence"):
-        read_stack(tmp_path)
-    (tmp_path / "a.zarr").mkdir()
-    with pytest.raises(UserError, match="is a Zarr folder"):
-        read_stack(tmp_path / "a.zarr")

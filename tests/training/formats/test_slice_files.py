@@ -113,7 +113,10 @@ def piped(folder: Path) -> None:
     [
         (coloured, "0.png is a colour image"),
         (of_two_kinds, "has slices of several kinds: 1 PNG, 1 TIF"),
-        (several_stacks, "is a folder of several stacks: 0.tif has 3 slices"),
+        (
+            several_stacks,
+            r"is not a folder of single slices: 0\.tif has 3\. Give the stack itself: .*0\.tif",
+        ),
         (empty, "is a folder without slices of the images"),
         (cut, "1.png can't be read"),
         (piped, "0.png can't be read: .*Not a regular file"),
@@ -138,3 +141,12 @@ def test_a_slice_of_another_size_is_named(folder: Path, images: np.ndarray) -> N
         ),
     ):
         stack[1]
+
+
+@pytest.mark.parametrize("ending", ["png", "bmp", "PNG", "dat"])
+def test_a_picture_is_a_stack_of_one_slice(tmp_path: Path, images: np.ndarray, ending: str) -> None:
+    path = tmp_path / f"section.1.{ending}"
+    Image.fromarray(images[0]).save(path, format="BMP" if ending == "bmp" else "PNG")
+    with open_stack(path) as stack:
+        assert (stack.name, stack.shape) == ("section", (1, *images[0].shape))
+        np.testing.assert_array_equal(stack[0], images[0])

@@ -1,9 +1,10 @@
-"""A folder of slices, each in a file of its own."""
+"""Slices that each have a file of their own: those of a folder, or a single picture."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -34,35 +35,36 @@ _NUMBER = re.compile(r"(\d+)")
 _pillow = Lock()
 
 
-class SliceFolder(Stack):
-    """The images of a folder as slices, in the order of the numbers in their names.
+class SliceFiles(Stack):
+    """Images as slices: TIF, PNG, BMP or JPEG.
 
-    Files of one kind, TIF, PNG, BMP or JPEG; hidden files and others count for nothing. Pictures
-    in colours are read where all of these are grey.
+    Pictures in colours are read where all of these are grey.
 
     Parameters
     ----------
     path : Path
-        The folder.
-    what : str
-        What it should hold, for messages: "images" or "labels".
+        Their folder, or the only one.
+    files : sequence of Path
+        In the order of the slices.
 
     Raises
     ------
     OtherImageError
         If an image has colours, or several slices.
     UserError
-        If there are no images, or of several kinds, or one is damaged. A slice that differs from
-        the first in size or type is told when it is read.
+        If one is damaged. A slice that differs from the first in size or type is told when it is
+        read.
     """
 
-    def __init__(self, path: Path, what: str = "images") -> None:
-        self.path, self.name = path, path.resolve().name
-        self._files = list_slices(path, what)
+    def __init__(self, path: Path, files: Sequence[Path]) -> None:
+        is_folder = path.is_dir()
+        self.path, self.name = path, path.resolve().name if is_folder else path.name.split(".")[0]
+        self._files = files
+        self._are_tifs = is_folder and _KINDS[files[0].suffix.lower()] == "TIF"
         first = self._read(0)
         self.dtype = first.dtype
         self.shape = (len(self._files), first.shape[0], first.shape[1])
-        if self._files[0].suffix.lower() in (".tif", ".tiff"):
+        if self._are_tifs:
             with TifStack(self._files[0]) as stack:
                 self.pixel_size = stack.pixel_size
 
@@ -80,14 +82,13 @@ class SliceFolder(Stack):
 
     def _read(self, index: int) -> NDArray[Any]:
         file = self._files[index]
-        if _KINDS[file.suffix.lower()] != "TIF":
+        if not self._are_tifs:
             return _read_picture(file)
         with TifStack(file) as stack:
             if len(stack) > 1:
                 raise OtherImageError(
-                    f"{self.path} is a folder of several stacks: {file.name} has {len(stack)} "
-                    "slices.",
-                    "Give one of its files.",
+                    f"{self.path} is not a folder of single slices: {file.name} has {len(stack)}.",
+                    f"Give the stack itself: {file}.",
                 )
             return stack.read(0)
 
@@ -97,6 +98,8 @@ class SliceFolder(Stack):
 
 def list_slices(folder: Path, what: str = "images") -> list[Path]:
     """List the images of a folder in the order of the numbers in their names.
+
+    Hidden files and those of other kinds count for nothing.
 
     Parameters
     ----------

@@ -1,0 +1,42 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from training.errors import UserError
+from training.formats.opening import open_stack, read_stack
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("a.gif", b"GIF89a" + bytes(50), r"is a GIF image, which is not read\. Open it in Fiji"),
+        ("a.npy", b"\x93NUMPY" + bytes(50), "is a NumPy array, which is not read"),
+        ("a.raw", b"pixels", "is a file of raw pixels"),
+        ("a.txt", b"pixels", r"of a format that is not read\. Give a TIF, PNG, .* stack"),
+        ("a.tif", b"pixels", "is not a TIF, or damaged"),
+        ("a.h5", b"pixels", r"a\.h5 is damaged, or of a format that is not read"),
+        ("a.dm3", b"pixels", "is damaged, or of a format"),
+        ("a.mrc", b"pixels", r"a\.mrc can't be read"),
+        ("a.tif", b"", "is not a TIF, or damaged"),
+    ],
+)
+def test_other_files_are_named(tmp_path: Path, name: str, content: bytes, reason: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError, match=reason):
+        open_stack(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["a.tif", "a.h5", "a.h5/raw", "folder/a.zarr/0"])
+def test_what_is_missing_is_named(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UserError, match=f"{name} does not exist"):
+        open_stack(tmp_path / name)
+
+
+def test_a_file_is_known_by_what_it_holds(tmp_path: Path, images: np.ndarray) -> None:
+    Image.fromarray(images[0]).save(tmp_path / "a.tif", format="PNG")
+    np.testing.assert_array_equal(read_stack(tmp_path / "a.tif")[0], images[0])
+    tifffile.imwrite(tmp_path / "a.png", images, photometric="minisblack")
+    np.testing.assert_array_equal(read_stack(tmp_path / "a.png"), images)
