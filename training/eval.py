@@ -12,7 +12,7 @@ from pathlib import Path
 from training.config import TrainingConfig, preset_config
 from training.console import say, set_up_console
 from training.dataset.training_set import load_training_set
-from training.devices.placement import choose_device, prepare_environment
+from training.devices.placement import Device, choose_device, prepare_environment
 from training.errors import UserError
 from training.learning.mindspore_setup import set_up_mindspore
 from training.metrics.evaluation_report import ZOO_DICE, Evaluation, dice_line
@@ -20,6 +20,8 @@ from training.model.model_card import describe_model
 from training.model.saved_model import load_model
 from training.presets.registry import ZOO_PRESET
 from training.train import add_config_options
+
+USUAL_PRECISION = "float32"  # models are compared, wherever they are evaluated
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -36,11 +38,13 @@ def main(arguments: list[str] | None = None) -> int:
     options = vars(parser.parse_args(arguments))
     ckpt_path = Path(options.pop("ckpt_path"))
     try:
-        config = preset_config(options.pop("preset", ZOO_PRESET), **options)
+        config = preset_config(
+            options.pop("preset", ZOO_PRESET), **{"precision": USUAL_PRECISION, **options}
+        )
         prepare_environment()
         device = choose_device(config.device)
         set_up_mindspore(device, config.seed, config.jit_level)
-        evaluation = evaluate_checkpoint(ckpt_path, config)
+        evaluation = evaluate_checkpoint(ckpt_path, config, device)
     except UserError as error:
         say(f"Error: {error}", to_stderr=True)
         return 2
@@ -52,10 +56,17 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def evaluate_checkpoint(path: Path, config: TrainingConfig) -> Evaluation:
-    """Figures of a checkpoint on the validation slices of the configuration's fold."""
+def evaluate_checkpoint(path: Path, config: TrainingConfig, device: Device) -> Evaluation:
+    """Compute the figures of a checkpoint on the validation slices of the configuration's fold.
+
+    Raises
+    ------
+    UserError
+        If the data or the checkpoint can't be used, or the device can't compute in the precision.
+    """
     from training.learning.checkpoints import put_weights
     from training.learning.inference import Inference
+    from training.learning.precision import set_precision
     from training.networks.membrane_network import build_network
 
     data = load_training_set(config)
@@ -64,6 +75,7 @@ def evaluate_checkpoint(path: Path, config: TrainingConfig) -> Evaluation:
         card = describe_model(config.replace(preset=card.preset), data)
     network = build_network(card.preset)
     put_weights(network, weights, path)
+    set_precision(network, config, device)
     evaluation, probabilities = Inference(network, card).validate(data, config.cross_valid_ind)
     if data.held_out is not None:  # neurons can't be told apart where labels are missing
         return evaluation
