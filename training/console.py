@@ -39,6 +39,12 @@ def warn(text: str) -> None:
         say(f"Warning: {text}", to_stderr=True)
 
 
+def hint(text: str) -> None:
+    """Print a hint on the standard error, unless it is empty: it may be of no importance."""
+    if text:
+        say(f"Hint: {text}", to_stderr=True)
+
+
 def printable(text: str) -> str:
     """Give a text that does nothing to a terminal: controls, and half characters, as codes.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -19,6 +20,7 @@ from napari_unet.cli.options import (
     tta_option,
 )
 from napari_unet.cli.progress_bar import ProgressBar
+from napari_unet.cli.stack_part import PartOptions, part_options
 from napari_unet.labelling.uncertainty import slice_uncertainty, uncertainty_csv
 from napari_unet.prediction.predictor import Predictor, load_predictor
 from training.console import say, warn
@@ -73,6 +75,7 @@ from training.masks.result_warnings import stack_warning
 @compression_option
 @click.option("--overwrite", is_flag=True, help="Replace files that exist.")
 @tta_option
+@part_options
 @device_option
 @precision_option
 def command(
@@ -89,6 +92,7 @@ def command(
     tta: bool,
     device: str,
     precision: str,
+    **part: Any,
 ) -> None:
     """Predict the membrane mask of a stack or a 2-D image, or of many.
 
@@ -104,6 +108,7 @@ def command(
     \b
     Examples:
       napari-unet predict runs/first test-volume.tif -o mask.tif --probability prob.tif
+      napari-unet predict runs/first stack.tif -o corner.tif --region 10:20,0:512,0:512
       napari-unet predict runs/first night/*.tif -o masks --probability probabilities
     """
     outputs = {
@@ -115,9 +120,12 @@ def command(
     results = {kind: path for kind, path in outputs.items() if path is not None}
     plan = plan_work(stacks, results, overwrite)
     predictor = load_predictor(model, device=device, precision=precision, tta=tta)
+    parts = PartOptions(**part)
+    parts.check(predictor.card, model)
     work = partial(
         _predict,
         predictor=predictor,
+        parts=parts,
         threshold=predictor.card.threshold if threshold is None else threshold,
         convention=convention,
         compression=None if compression == "none" else compression,
@@ -131,6 +139,7 @@ def _predict(
     results: Results,
     *,
     predictor: Predictor,
+    parts: PartOptions,
     threshold: float,
     convention: LabelConvention,
     compression: str | None,
@@ -142,15 +151,16 @@ def _predict(
     with open_stack(stack) as slices:
         scaling = predictor.card.scaling.for_stack(slices)
         warn(stack_warning(predictor.card.scaling, scaling))
-        predictions = predictor.predict(slices, scaling)
-        bar = ProgressBar(predictions, total=len(slices), desc="Predicting", unit="slice")
+        part = parts.part_of(slices, predictor.card)
+        predictions = predictor.predict(slices, scaling, part.indices, part.view)
+        bar = ProgressBar(predictions, total=len(part.indices), desc="Predicting", unit="slice")
         options = {"compression": compression, "overwrite": overwrite}
-        files = ResultFiles(tifs, slices, threshold, convention, **options)
+        files = ResultFiles(tifs, part, threshold, convention, **options)
         with files:
             for z, predicted in bar:
                 files.write(predicted)
                 if table is not None:
-                    unsure.append(slice_uncertainty(predicted, z))
+                    unsure.append(slice_uncertainty(predicted, z - part.indices.start))
     if table is not None:
         write_atomically(table, uncertainty_csv(unsure).encode(), follow_links=True)
     for kind, path in results.items():

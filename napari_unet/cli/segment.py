@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
@@ -21,6 +22,7 @@ from napari_unet.cli.options import (
     tta_option,
 )
 from napari_unet.cli.progress_bar import ProgressBar
+from napari_unet.cli.stack_part import PartOptions, part_options
 from napari_unet.neurons.segmentation import (
     METHODS,
     Segmentation,
@@ -82,6 +84,7 @@ from training.masks.result_warnings import stack_warning
 @compression_option
 @click.option("--overwrite", is_flag=True, help="Replace a file that exists.")
 @tta_option
+@part_options
 @device_option
 @precision_option
 def command(
@@ -101,6 +104,7 @@ def command(
     tta: bool,
     device: str,
     precision: str,
+    **part: Any,
 ) -> None:
     """Find the neurons of a stack or a 2-D image, or of many: the regions between membranes.
 
@@ -121,6 +125,8 @@ def command(
     results = {"neurons": output}
     plan = plan_work(stacks, results, overwrite)
     predictor = load_predictor(model, device=device, precision=precision, tta=tta)
+    parts = PartOptions(**part)
+    parts.check(predictor.card, model)
     how = Segmentation(method)
     if (data is not None or image or labels) and (threshold is None or seeds is None):
         if len(stacks) == 1:
@@ -131,6 +137,7 @@ def command(
     work = partial(
         _segment,
         predictor=predictor,
+        parts=parts,
         how=Segmentation(method, threshold, seeds),
         link=link,
         compression=None if compression == "none" else compression,
@@ -144,6 +151,7 @@ def _segment(
     results: Results,
     *,
     predictor: Predictor,
+    parts: PartOptions,
     how: Segmentation,
     link: bool,
     compression: str | None,
@@ -151,17 +159,18 @@ def _segment(
 ) -> None:
     output = results["neurons"]
     with open_stack(stack) as slices:
-        neurons = allocate(slices.shape, np.int32)
+        part = parts.part_of(slices, predictor.card)
+        neurons = allocate(part.shape, np.int32)
         scaling = predictor.card.scaling.for_stack(slices)
         warn(stack_warning(predictor.card.scaling, scaling))
-        found = (segment_slice(page, how) for _, page in predictor.predict(slices, scaling))
+        predicted = predictor.predict(slices, scaling, part.indices, part.view)
+        found = (segment_slice(page, how) for _, page in predicted)
         numbered = number_neurons(found, link)
-        bar = ProgressBar(numbered, total=len(slices), desc="Finding neurons", unit="slice")
+        bar = ProgressBar(numbered, total=len(neurons), desc="Finding neurons", unit="slice")
         for index, page in enumerate(bar):
             neurons[index] = page
-        size = slices.pixel_size
     largest = int(neurons.max(initial=0))
-    options = {"compression": compression, "pixel_size": size, "overwrite": overwrite}
+    options = {"compression": compression, "pixel_size": part.pixel_size, "overwrite": overwrite}
     write_numbers(output, neurons, largest, **options)
     say(f"{count_text(largest, len(neurons), link)}: {output}")
 

@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from training.errors import UserError
-from training.formats.stack import Stack
+from training.formats.pixel_size import PixelSize
 from training.label_convention import LabelConvention
 from training.masks.mask_files import mask_page, submission_page
 from training.masks.result_warnings import share_warning
@@ -57,6 +57,15 @@ def check_outputs(stack: Path, results: Mapping[str, Path], overwrite: bool = Fa
         raise UserError("Two results have the same name.", "Choose a name for each.")
 
 
+class Extent(Protocol):
+    """How large results are, in pixels (Z, Y, X), and how large their pixels are."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]: ...
+    @property
+    def pixel_size(self) -> PixelSize | None: ...
+
+
 class ResultFiles:
     """Writes the TIFs of a prediction, a slice at a time. Use it in a ``with`` statement.
 
@@ -67,8 +76,8 @@ class ResultFiles:
     paths : mapping of str to Path
         By kind: ``mask``, ``probability`` (of membrane) and ``submission`` (the ISBI 2012
         challenge's form).
-    stack : Stack
-        What is predicted; the results have its shape and pixel size.
+    extent : Extent
+        Of the results: a stack that is predicted, or what is predicted of it.
     threshold : float
         Probability from which on a pixel is membrane.
     convention : LabelConvention
@@ -85,7 +94,7 @@ class ResultFiles:
     def __init__(
         self,
         paths: Mapping[str, Path],
-        stack: Stack,
+        extent: Extent,
         threshold: float,
         convention: LabelConvention,
         **options: Any,
@@ -93,15 +102,15 @@ class ResultFiles:
         self._writers = {
             kind: TifWriter(
                 path,
-                stack.shape,
+                extent.shape,
                 "uint8" if kind == "mask" else "float32",
-                pixel_size=stack.pixel_size,
+                pixel_size=extent.pixel_size,
                 **options,
             )
             for kind, path in paths.items()
         }
         self._threshold, self._convention = threshold, convention
-        self._pixels = math.prod(stack.shape)
+        self._pixels = math.prod(extent.shape)
         self._membrane = 0
         self._opened = ExitStack()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from training.formats.pixel_size import PixelSize
 from training.stacks.intensities import Difference
 from training.stacks.scaling import Scaling
 
@@ -47,6 +48,37 @@ def stack_warning(trained: Scaling, stack: Scaling) -> str:
     is_bright = stack.intensities is not None and stack.intensities.skewness > 0
     its, ground = ("bright", "dark") if is_bright else ("dark", "bright")
     return _INVERTED.format(its=its, ground=ground)
+
+
+def size_warning(trained: PixelSize | None, stack: PixelSize | None, remedy: str) -> str:
+    """Warn of a stack whose pixels are larger or smaller than those of a model's training.
+
+    Parameters
+    ----------
+    trained, stack : PixelSize or None
+        Of the model's card, and of the stack; None where it is not known.
+    remedy : str
+        What to do about it.
+    """
+    if trained is None or stack is None or trained.is_alike(stack):
+        return ""
+    return (
+        f"This stack's pixels are {stack.plane}, but the model was trained on pixels of "
+        f"{trained.plane}. {remedy}"
+    )
+
+
+def size_hint(trained: PixelSize | None, stack: PixelSize | None, remedy: str) -> str:
+    """Hint at the pixel size of a model's training where the stack's is not known.
+
+    Parameters as :func:`size_warning`.
+    """
+    if trained is None or stack is not None:
+        return ""
+    return (
+        f"The model was trained on pixels of {trained.plane}; how large this stack's are is not "
+        f"known. {remedy}"
+    )
 
 
 def share_warning(membrane: int, pixels: int) -> str:
