@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from pathlib import Path
 from threading import Lock
@@ -16,6 +17,8 @@ from training.formats.stack import Stack
 
 LARGEST_SLAB = 512 * 2**20  # bytes
 MOST_SLICES = 1_000_000
+MOST_CHUNKS = 200_000  # that slices are read from at once
+_MOST_NAMED = 8
 
 
 class ChunkedStack(Stack):
@@ -54,11 +57,39 @@ class ChunkedStack(Stack):
             raise UserError(f"{self.path} says that it has {len(self)} slices.", _DAMAGED)
         check_slice(self.path, self.shape[1] * self.shape[2] * self.dtype.itemsize)
 
+    def check_chunks(self, plane: tuple[int, int], size: int) -> None:
+        """Refuse chunks that are too large, or too many for a slice.
+
+        Parameters
+        ----------
+        plane : (int, int)
+            (Y, X) of a chunk.
+        size : int
+            Of what is decoded at once, in bytes.
+
+        Raises
+        ------
+        UserError
+        """
+        free = psutil.virtual_memory().available
+        if size > free / 2:
+            raise UserError(
+                f"A chunk of {self.path} would take {size / 2**30:.1f} GiB of "
+                f"{free / 2**30:.1f} GiB of free memory.",
+                "Store it in smaller chunks, or use a machine with more memory.",
+            )
+        sides = zip(self.shape[1:], plane, strict=True)
+        count = math.prod(math.ceil(side / chunk) for side, chunk in sides)
+        if count > MOST_CHUNKS:
+            raise UserError(
+                f"A slice of {self.path} is stored in {count} chunks.", "Store it in larger ones."
+            )
+
     def read(self, index: int) -> NDArray[Any]:
         """Read a slice (Y, X), see :meth:`Stack.read`."""
         index = range(len(self))[index]
         page = self.shape[1] * self.shape[2] * self.dtype.itemsize
-        depth = self.depth if self.depth * page <= LARGEST_SLAB else 1
+        depth = max(1, min(self.depth, LARGEST_SLAB // page))
         start = index - index % depth
         with self._lock:
             if self._slab is None or not self._start <= index < self._start + len(self._slab):
@@ -106,6 +137,31 @@ def unreadable(path: Path, error: Exception, part: str = "") -> UserError:
     return UserError(
         f"{part}{path} can't be read: {reason:.300}.", "It may be damaged; copy it again."
     )
+
+
+def nothing_stored(path: Path) -> UserError:
+    """Say that an array has no chunks, whose pixels would all be its fill value."""
+    return UserError(
+        f"{path} has no chunks: none of its pixels is stored.",
+        "Copy it again; if it was made so, fill it first.",
+    )
+
+
+def none_fits(path: Path, others: list[Path]) -> UserError:
+    """Say that nothing at a path is a stack, and which others there are in its folder."""
+    remedy = f"There are: {list_paths(others)}." if others else "Give another folder."
+    return UserError(f"{path} holds no stack of slices.", remedy)
+
+
+def several_fit(path: Path, found: list[Path], kind: str) -> UserError:
+    """Say that more than one of a kind, such as "stacks", is in a folder."""
+    return UserError(f"{path} holds {len(found)} {kind}.", f"Give one: {list_paths(found)}.")
+
+
+def list_paths(paths: list[Path]) -> str:
+    """List the first paths, as a person gives them."""
+    named = ", ".join(map(str, paths[:_MOST_NAMED]))
+    return named + (", ..." if len(paths) > _MOST_NAMED else "")
 
 
 def missing_library(path: Path, kind: str, library: str, install: str) -> UserError:

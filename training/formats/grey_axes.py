@@ -38,6 +38,11 @@ class GreyAxes:
         z = self.places[0]
         return 1 if z is None else int(chunks[z])
 
+    def plane(self, chunks: tuple[int, ...]) -> tuple[int, int]:
+        """Find the height and width of a chunk of some shape."""
+        _, y, x = self.places
+        return int(chunks[y]), int(chunks[x])
+
     def read(self, array: Any, start: int, stop: int) -> NDArray[Any]:
         """Read slices.
 
@@ -102,10 +107,10 @@ def find_grey_axes(shape: tuple[int, ...], names: str, path: Path) -> GreyAxes:
 
 def _by_lengths(shape: tuple[int, ...], path: Path) -> GreyAxes:
     first, last = 0, len(shape)
+    while last - first > 2 and shape[last - 1] == 1:
+        last -= 1
     while last - first > 3 and shape[first] == 1:
         first += 1
-    while last - first > 3 and shape[last - 1] == 1:
-        last -= 1
     if last - first not in (2, 3):
         is_coloured = last - first > 3 and 1 < shape[last - 1] <= _MOST_COLOURS
         kind = "colours or channels" if is_coloured else "not one stack of grey slices"

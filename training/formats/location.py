@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from training.files.untrusted_files import open_regular
+
 
 @dataclass(frozen=True)
 class Location:
@@ -31,6 +33,10 @@ class Location:
         stem = self.container.name if is_plain else self.container.stem.removesuffix(".ome")
         return "-".join([stem, *filter(None, self.inner.split("/"))])
 
+    def within(self, path: Path) -> Location:
+        """Locate something else in the same container."""
+        return Location(path, self.container, path.relative_to(self.container).as_posix())
+
 
 def locate(path: Path) -> Location:
     """Find the file or folder that a path leads into: the first on its way that is a container.
@@ -46,8 +52,19 @@ def locate(path: Path) -> Location:
 def is_array_folder(path: Path) -> bool:
     """Return whether a folder is one of Zarr, of N5 or Neuroglancer's precomputed."""
     is_named = path.suffix.lower() in _ENDINGS
-    return path.is_dir() and (is_named or any((path / name).is_file() for name in _METADATA))
+    is_described = any((path / name).is_file() for name in _METADATA)
+    return path.is_dir() and (is_named or is_described or _is_precomputed(path / "info"))
+
+
+def _is_precomputed(info: Path) -> bool:
+    """Return whether a file, whose name others may have, is Neuroglancer's."""
+    try:
+        with open_regular(info) as file:
+            return b'"scales"' in file.read(_BEGINNING)
+    except OSError:
+        return False
 
 
 _ENDINGS = (".zarr", ".n5", ".precomputed")
-_METADATA = ("zarr.json", ".zgroup", ".zarray", "attributes.json", "info")
+_METADATA = ("zarr.json", ".zgroup", ".zarray", "attributes.json")
+_BEGINNING = 2**16

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.files.untrusted_files import open_regular
+from training.formats.chunked_stack import missing_library
 from training.formats.file_formats import other_format
 from training.formats.location import Location, is_array_folder, locate
 from training.formats.stack import Stack
@@ -57,14 +58,14 @@ def _open_folder(location: Location, what: str) -> Stack:
 
         return SliceFiles(location.path, list_slices(location.path, what))
     if _is_zarr(location.container):
-        from training.formats.zarr_stack import ZarrStack
-
-        stack: Stack = ZarrStack(location, what)
-        return stack
+        try:
+            from training.formats.zarr_stack import ZarrStack
+        except ImportError:
+            raise missing_library(location.path, "a Zarr folder", "zarr", "zarr") from None
+        return ZarrStack(location, what)
     from training.formats.tensorstore_stack import TensorstoreStack
 
-    other: Stack = TensorstoreStack(location, what)
-    return other
+    return TensorstoreStack(location, what)
 
 
 def _is_zarr(folder: Path) -> bool:

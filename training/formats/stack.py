@@ -50,6 +50,11 @@ class Stack(ABC):
         """The pixels (Z, Y, X) where they lie in a file, if they do, in its byte order."""
         return None
 
+    @property
+    def levels(self) -> tuple[Stack, ...]:
+        """The same image at its sizes, the largest first, which is this stack."""
+        return (self,)
+
     @abstractmethod
     def read(self, index: int) -> NDArray[Any]:
         """Read a slice (Y, X) that may have NaN or infinite pixels, to show them.

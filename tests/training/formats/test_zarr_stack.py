@@ -1,0 +1,246 @@
+"""Stacks in Zarr folders that zarr wrote, plain and by OME-Zarr."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numcodecs
+import numpy as np
+import pytest
+import tifffile
+import zarr
+from numpy.typing import NDArray
+
+from tests.training.formats.array_folders import (
+    write_array,
+    write_labels,
+    write_multiscales,
+    write_ome,
+)
+from training.errors import UserError
+from training.formats import zarr_stack
+from training.formats.opening import open_stack, read_stack
+from training.formats.pixel_size import PixelSize
+from training.formats.tif_structure import OtherImageError
+
+STACK = np.random.default_rng(1).integers(0, 256, (5, 40, 50), dtype=np.uint8)
+HALF = STACK[:, ::2, ::2]
+VERSIONS = ["0.4", "0.5"]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_an_ome_image_is_its_largest_level(tmp_path: Path, version: str) -> None:
+    write_ome(tmp_path / "a.zarr", [STACK, HALF], version)
+    with open_stack(tmp_path / "a.zarr") as stack:
+        assert (stack.name, stack.shape, stack.dtype) == ("a", STACK.shape, np.uint8)
+        assert stack.pixel_size == PixelSize(50, 4, 4)
+        np.testing.assert_array_equal(list(stack), STACK)
+        assert stack.levels[0] is stack
+        (smaller,) = stack.levels[1:]
+        assert smaller.pixel_size == PixelSize(50, 8, 8)
+        np.testing.assert_array_equal(list(smaller), HALF)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_level_has_its_own_pixel_size(tmp_path: Path, version: str) -> None:
+    write_ome(tmp_path / "a.zarr", [STACK, HALF], version)
+    with open_stack(tmp_path / "a.zarr" / "1") as stack:
+        assert (stack.name, stack.pixel_size) == ("a-1", PixelSize(50, 8, 8))
+        np.testing.assert_array_equal(list(stack), HALF)
+        assert stack.levels == (stack,)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_times_and_channels_of_one_are_taken_off(tmp_path: Path, version: str) -> None:
+    path = tmp_path / "a.zarr"
+    write_ome(path, [STACK[None, None]], version, "tczyx", (1, 1, 50, 4, 4))
+    np.testing.assert_array_equal(read_stack(path), STACK)
+    assert open_stack(path).pixel_size == PixelSize(50, 4, 4)
+
+
+@pytest.mark.parametrize("axes, words", [("tzyx", "has 3 times"), ("czyx", "has 3 channels")])
+def test_more_times_or_channels_are_refused(tmp_path: Path, axes: str, words: str) -> None:
+    write_ome(tmp_path / "a.zarr", [np.stack([STACK] * 3)], axes=axes, sizes=(1, 50, 4, 4))
+    with pytest.raises(OtherImageError, match=words):
+        open_stack(tmp_path / "a.zarr")
+
+
+def test_axes_are_put_in_order(tmp_path: Path) -> None:
+    write_ome(tmp_path / "a.zarr", [STACK.T], axes="xyz", sizes=(3, 4, 50))
+    np.testing.assert_array_equal(read_stack(tmp_path / "a.zarr"), STACK)
+    assert open_stack(tmp_path / "a.zarr").pixel_size == PixelSize(50, 4, 3)
+
+
+@pytest.mark.parametrize(
+    "sizes, unit, more, expected",
+    [
+        ((0.05, 0.004, 0.004), "micrometer", {}, PixelSize(50, 4, 4)),
+        ((500, 40, 40), "angstrom", {}, PixelSize(50, 4, 4)),
+        ((50, 4, 4), None, {}, None),
+        (
+            (25, 4, 4),
+            "nanometer",
+            {"coordinateTransformations": [{"type": "scale", "scale": [2, 1, 1]}]},
+            PixelSize(50, 4, 4),
+        ),
+    ],
+)
+def test_pixel_sizes_have_units(
+    tmp_path: Path, sizes: Any, unit: str | None, more: Any, expected: PixelSize | None
+) -> None:
+    write_ome(tmp_path / "a.zarr", [STACK], sizes=sizes, unit=unit, **more)
+    assert open_stack(tmp_path / "a.zarr").pixel_size == expected
+
+
+def test_images_of_2_axes_are_one_slice(tmp_path: Path) -> None:
+    write_ome(tmp_path / "a.zarr", [STACK[0]], axes="yx", sizes=(4, 4))
+    np.testing.assert_array_equal(read_stack(tmp_path / "a.zarr"), STACK[:1])
+    assert open_stack(tmp_path / "a.zarr").pixel_size == PixelSize(None, 4, 4)
+
+
+@pytest.mark.parametrize("version", [2, 3])
+@pytest.mark.parametrize("dtype", ["bool", "uint8", ">u2", "<i2", ">i4", "u8", "f2", ">f4", "f8"])
+def test_every_kind_of_number_is_read(tmp_path: Path, version: int, dtype: str) -> None:
+    pixels = (STACK - 100.0).astype(dtype) if dtype[-2] != "u" else STACK.astype(dtype)
+    write_array(tmp_path / "a.zarr", pixels, version)
+    with open_stack(tmp_path / "a.zarr") as stack:
+        assert stack.dtype == np.dtype(dtype).newbyteorder("=") and stack[0].dtype.isnative
+        np.testing.assert_array_equal(list(stack), pixels)
+
+
+@pytest.mark.parametrize("pixels", [STACK[0], STACK, STACK[None], STACK[None, None, ..., None]])
+def test_plain_arrays_may_have_axes_of_one(tmp_path: Path, pixels: NDArray[Any]) -> None:
+    write_array(tmp_path / "a.zarr", pixels)
+    stack = read_stack(tmp_path / "a.zarr")
+    np.testing.assert_array_equal(stack, STACK[: len(stack)])
+
+
+def test_colours_are_refused(tmp_path: Path) -> None:
+    write_array(tmp_path / "a.zarr", STACK[..., :3])
+    with pytest.raises(OtherImageError, match="has colours"):
+        open_stack(tmp_path / "a.zarr")
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"voxel_size": [50, 4, 4]},
+        {"resolution": [50, 4, 4]},
+        {"resolution": [0.05, 0.004, 0.004], "units": ["um"] * 3},
+    ],
+)
+def test_plain_arrays_may_have_a_pixel_size(tmp_path: Path, attributes: Any) -> None:
+    write_array(tmp_path / "a.zarr" / "raw", STACK, 2, attributes=attributes)
+    assert open_stack(tmp_path / "a.zarr" / "raw").pixel_size == PixelSize(50, 4, 4)
+
+
+@pytest.mark.parametrize(
+    "version, options",
+    [
+        (3, {"shards": (4, 32, 32), "chunks": (2, 16, 16)}),
+        (3, {"shards": (5, 40, 50), "chunks": (1, 8, 10)}),
+        (3, {"filters": zarr.codecs.TransposeCodec(order=(2, 0, 1))}),
+        (3, {"compressors": [zarr.codecs.GzipCodec(), zarr.codecs.Crc32cCodec()]}),
+        (3, {"compressors": zarr.codecs.BloscCodec(cname="lz4")}),
+        (2, {"order": "F"}),
+        (2, {"chunk_key_encoding": {"name": "v2", "separator": "/"}}),
+        (2, {"filters": [numcodecs.Delta("u1")], "compressors": numcodecs.Zlib()}),
+        (2, {"filters": [numcodecs.PackBits()]}),
+        *((2, {"compressors": codec}) for codec in (
+            None, numcodecs.Blosc(), numcodecs.LZ4(), numcodecs.BZ2(), numcodecs.LZMA(),
+        )),
+    ],
+)  # fmt: skip
+def test_usual_codecs_are_read(tmp_path: Path, version: int, options: Any) -> None:
+    pixels = STACK > 127 if "PackBits" in str(options) else STACK
+    write_array(tmp_path / "a.zarr", pixels, version, **options)
+    np.testing.assert_array_equal(read_stack(tmp_path / "a.zarr"), pixels)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_labels_are_beside_their_image(tmp_path: Path, version: str) -> None:
+    path = tmp_path / "a.zarr"
+    write_ome(path, [STACK], version)
+    write_labels(path, ["x"], STACK // 2, version)
+    for named in (path / "labels" / "x", path / "labels"):
+        np.testing.assert_array_equal(read_stack(named, "labels"), STACK // 2)
+        assert open_stack(named).pixel_size == PixelSize(50, 4, 4)
+    np.testing.assert_array_equal(read_stack(path), STACK)
+
+
+def test_an_image_with_labels_is_not_taken_for_labels(tmp_path: Path) -> None:
+    path = tmp_path / "a.zarr"
+    write_ome(path, [STACK])
+    write_labels(path, ["x"], STACK // 2, "0.5")
+    with pytest.raises(UserError, match=f"Give them: {path}/labels/x"):
+        open_stack(path, "labels")
+    np.testing.assert_array_equal(read_stack(path / "0", "labels"), STACK)
+
+
+def test_the_only_stack_of_a_group_is_it(tmp_path: Path) -> None:
+    path = tmp_path / "a.zarr"
+    write_array(path / "volumes" / "raw", STACK)
+    write_array(path / "times", np.arange(9))
+    np.testing.assert_array_equal(read_stack(path), STACK)
+    write_array(path / "volumes" / "other", STACK)
+    with pytest.raises(UserError, match=f"2 stacks. Give one: {path}/volumes/other, {path}/vol"):
+        open_stack(path)
+    np.testing.assert_array_equal(read_stack(path / "volumes" / "raw"), STACK)
+
+
+def test_several_images_of_a_group_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.zarr"
+    for name in "ab":
+        write_array(path / name, STACK)
+    images = [{"axes": list("zyx"), "datasets": [{"path": name}]} for name in "ab"]
+    write_multiscales(path, images)
+    with pytest.raises(UserError, match=f"holds 2 images. Give one: {path}/a, {path}/b"):
+        open_stack(path)
+
+
+def test_what_is_missing_is_told_by_what_is_there(tmp_path: Path) -> None:
+    path = tmp_path / "a.zarr"
+    write_ome(path, [STACK])
+    with pytest.raises(UserError, match=f"{path}/7 holds no stack of slices. There are: {path}"):
+        open_stack(path / "7")
+
+
+def test_a_missing_chunk_is_the_fill_value(tmp_path: Path) -> None:
+    write_array(tmp_path / "a.zarr", STACK, 2, chunks=(1, 40, 50), fill_value=7)
+    (tmp_path / "a.zarr" / "2.0.0").unlink()
+    pixels = read_stack(tmp_path / "a.zarr")
+    assert (pixels[2] == 7).all()
+    np.testing.assert_array_equal(pixels[3:], STACK[3:])
+
+
+def test_every_chunk_is_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels = np.random.default_rng(2).integers(0, 256, (80, 70, 70), dtype=np.uint8)
+    write_array(tmp_path / "a.zarr", pixels, chunks=(64, 64, 64))
+    opened: list[Path] = []
+    read = zarr_stack.open_regular
+
+    def counted(path: Path) -> Any:
+        opened.append(path)
+        return read(path)
+
+    monkeypatch.setattr(zarr_stack, "open_regular", counted)
+    np.testing.assert_array_equal(read_stack(tmp_path / "a.zarr"), pixels)
+    chunks = [path for path in opened if path.name != "zarr.json"]
+    assert len(chunks) == len(set(chunks)) == 8
+
+
+def test_slices_of_a_closed_stack_are_refused(tmp_path: Path) -> None:
+    write_array(tmp_path / "a.zarr", STACK)
+    with open_stack(tmp_path / "a.zarr") as stack:
+        pass
+    with pytest.raises(UserError, match="is closed"):
+        stack.read(0)
+
+
+@pytest.mark.isbi
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_isbi_stack_is_the_same(isbi: Path, tmp_path: Path, version: str) -> None:
+    pixels = tifffile.imread(isbi / "train-volume.tif")
+    write_ome(tmp_path / "a.zarr", [pixels, pixels[:, ::2, ::2]], version)
+    np.testing.assert_array_equal(read_stack(tmp_path / "a.zarr"), pixels)

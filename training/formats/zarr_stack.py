@@ -1,0 +1,291 @@
+"""A stack in a Zarr folder: a plain array, or an image of OME-Zarr at one of its sizes."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+import warnings
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import zarr
+from numpy.typing import NDArray
+from zarr.abc.store import ByteRequest, OffsetByteRequest, RangeByteRequest, SuffixByteRequest
+from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
+from zarr.storage import LocalStore
+
+from training.errors import UserError
+from training.files.untrusted_files import open_regular
+from training.formats.chunked_stack import (
+    LARGEST_SLAB,
+    ChunkedStack,
+    list_paths,
+    nothing_stored,
+    several_fit,
+    unreadable,
+)
+from training.formats.grey_axes import GreyAxes, find_grey_axes
+from training.formats.location import Location
+from training.formats.pixel_size import PixelSize, nanometres
+from training.formats.stack import Stack
+from training.formats.tif_structure import OtherImageError
+from training.formats.zarr_metadata import (
+    ArrayLayout,
+    Level,
+    Node,
+    check_inner,
+    check_inside,
+    find_multiscales,
+    read_nodes,
+)
+
+_MOST_FOLDERS = 1000  # that are looked at for the only array
+_LETTERS = {"channel": "c", "time": "t"}
+
+
+class ZarrStack(ChunkedStack):
+    """The slices of a Zarr array, version 2 or 3, or of an OME-Zarr image, 0.4 or 0.5.
+
+    A group of OME-Zarr stands for the largest size of its image, another for the only image or
+    array in it that is a stack. A group with labels of its own is not taken for labels: they are
+    named, to choose one.
+
+    Parameters
+    ----------
+    location : Location
+        The folder, and the group or array in it.
+    what : str
+        What it should hold: "images" or "labels".
+
+    Raises
+    ------
+    OtherImageError
+        If it has colours, channels, times or other axes, or does not hold numbers.
+    UserError
+        If it is missing or damaged, leads out of its folder, or several stacks are in it; if its
+        codecs are unusual, or its chunks too large or too many.
+    """
+
+    def __init__(self, location: Location, what: str = "images") -> None:
+        super().__init__()
+        self.path, self.name = location.path, location.name
+        try:
+            image = _find_image(location, what)
+            node, layout = image.node, ArrayLayout.of(image.node)
+            self._axes = _find_axes(image, layout)
+            self.shape, self.dtype = self._axes.shape, layout.dtype
+            self.depth = self._axes.depth(layout.chunks)
+            self.pixel_size = image.pixel_size
+            self.check_size()
+            self.check_chunks(self._axes.plane(layout.chunks), layout.chunk_bytes)
+            if not _has_file(node.folder, depth=self._axes.ndim + 1):
+                raise nothing_stored(self.path)
+            self._array: Any = _open_array(
+                node.folder, location.container, node.version, _most_bytes(layout)
+            )
+        except UserError:
+            raise
+        except Exception as error:  # zarr raises many kinds
+            raise unreadable(self.path, error) from error
+        self._smaller = [location.within(folder) for folder in image.smaller]
+
+    @cached_property
+    def levels(self) -> tuple[Stack, ...]:
+        """This stack, and those of the same image at its smaller sizes."""
+        return (self, *map(ZarrStack, self._smaller))
+
+    def read_slab(self, start: int, stop: int) -> NDArray[Any]:
+        """Read slices (Z, Y, X), see :class:`ChunkedStack`."""
+        if self._array is None:
+            raise UserError(f"{self.path} is closed.")
+        return self._axes.read(self._array, start, stop)
+
+    def close(self) -> None:
+        """Let go of the array."""
+        self._array = None
+
+
+@dataclass(frozen=True)
+class _Image:
+    """An array, with what OME-Zarr says of it, and the smaller sizes of the same image."""
+
+    node: Node
+    level: Level | None = None
+    smaller: tuple[Path, ...] = ()
+
+    @property
+    def pixel_size(self) -> PixelSize | None:
+        return _plain_pixel_size(self.node) if self.level is None else self.level.pixel_size
+
+
+def _plain_pixel_size(node: Node) -> PixelSize | None:
+    """Find what programs for EM write: nanometres along z, y and x, or in other units."""
+    sizes = node.attributes.get("voxel_size", node.attributes.get("resolution"))
+    units = node.attributes.get("units", "nm")
+    units = units if isinstance(units, list) else [units] * 3
+    if not (isinstance(sizes, list) and len(sizes) == len(units) == 3):
+        return None
+    if not all(isinstance(size, int | float) for size in sizes):
+        return None
+    lengths = [nanometres(str(unit)) for unit in units]
+    z, y, x = (length and float(size) * length for size, length in zip(sizes, lengths, strict=True))
+    return PixelSize.of(z, y, x)
+
+
+def _find_image(location: Location, what: str) -> _Image:
+    """Find what a location means: an array, the only image of a group, or the only one below."""
+    container, folder = location.container, location.container / location.inner
+    check_inner(location)
+    node = Node.read(folder, container)
+    if node is not None and node.is_array:
+        return _of_array(node, container)
+    if node is not None and find_multiscales(node):
+        return _of_group(node, location, what)
+    found = _stacks_in(folder, container)
+    if not found:
+        raise UserError(
+            f"{location.path} holds no stack of slices.",
+            f"There are: {list_paths(stacks)}."
+            if (stacks := _stacks_in(container, container))
+            else "",
+        )
+    if len(found) > 1:
+        raise several_fit(location.path, found, "stacks")
+    return _find_image(location.within(found[0]), what)
+
+
+def _of_array(node: Node, container: Path) -> _Image:
+    """Find the image that an array is a size of, in the groups around it."""
+    for folder in node.folder.parents:
+        if not folder.is_relative_to(container):
+            break
+        group, path = Node.read(folder, container), node.folder.relative_to(folder).as_posix()
+        for levels in find_multiscales(group) if group else ():
+            for level in levels:
+                if level.path == path:
+                    return _Image(node, level)
+    return _Image(node)
+
+
+def _of_group(group: Node, location: Location, what: str) -> _Image:
+    container, images = location.container, find_multiscales(group)
+    if len(images) > 1:
+        largest = [group.folder / levels[0].path for levels in images]
+        raise several_fit(location.path, largest, "images")
+    labels = _stacks_in(group.folder / "labels", container) if what == "labels" else []
+    if labels:
+        raise UserError(
+            f"{location.path} is an image that has labels of its own.",
+            f"Give them: {list_paths(labels)}.",
+        )
+    (levels,) = images
+    folders = [group.folder / level.path for level in levels]
+    array = Node.read(folders[0], container)
+    if array is None or not array.is_array:
+        raise UserError(
+            f"{folders[0]} is not an array, but {group.folder} names it.", "Copy it again."
+        )
+    return _Image(array, levels[0], tuple(folders[1:]))
+
+
+def _stacks_in(folder: Path, container: Path) -> list[Path]:
+    """Find the images and arrays below a folder that are stacks."""
+    nodes = read_nodes(folder, container, _MOST_FOLDERS) if folder.is_dir() else ()
+    return [node.folder for node in nodes if find_multiscales(node) or _is_stack(node)]
+
+
+def _is_stack(node: Node) -> bool:
+    try:
+        return node.is_array and bool(_find_axes(_Image(node), ArrayLayout.of(node)))
+    except OtherImageError:
+        return False
+
+
+def _find_axes(image: _Image, layout: ArrayLayout) -> GreyAxes:
+    names = layout.names if image.level is None else image.level.names
+    if image.level is not None and len(names) != len(layout.shape):
+        error = ValueError(f"its image has the axes {names!r:.50}, and it {len(layout.shape)}")
+        raise unreadable(image.node.folder, error)
+    letters = "".join(_LETTERS.get(name, name if len(name) == 1 else "?") for name in names)
+    return find_grey_axes(layout.shape, letters, image.node.folder)
+
+
+def _most_bytes(layout: ArrayLayout) -> int:
+    """Find what a file may have, or is read of it at once: pixels may be stored in more bytes."""
+    shard = math.prod(layout.shards) * layout.dtype.itemsize
+    return 2 * max(layout.chunk_bytes, min(shard, LARGEST_SLAB)) + layout.index_bytes + 2**16
+
+
+def _has_file(folder: Path, depth: int) -> bool:
+    """Return whether anything but metadata lies in an array's folder."""
+    folders = []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                folders.append(Path(entry.path))
+            elif not entry.name.startswith(".") and entry.name != "zarr.json":
+                return True
+    return depth > 0 and any(_has_file(inner, depth - 1) for inner in folders)
+
+
+def _open_array(folder: Path, container: Path, version: int, most_bytes: int) -> zarr.Array[Any]:
+    """Open an array to read it and no more.
+
+    Parameters
+    ----------
+    folder, container : Path
+        The array, and the folder that none of its files may lead out of.
+    version : int
+        Zarr's: 2 or 3.
+    most_bytes : int
+        Of a file, or of what is read of it at once.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of codecs that Zarr 3 has no specification of
+        store = _Files(folder, container, most_bytes)
+        return zarr.open_array(store, mode="r", zarr_format=2 if version == 2 else 3)
+
+
+class _Files(LocalStore):
+    """Regular files inside a folder: no links out of it, no pipes, no devices."""
+
+    def __init__(self, root: Path, container: Path, most_bytes: int) -> None:
+        super().__init__(root, read_only=True)
+        self._container, self._most_bytes = container, most_bytes
+
+    async def get(
+        self,
+        key: str,
+        prototype: BufferPrototype | None = None,
+        byte_range: ByteRequest | None = None,
+    ) -> Buffer | None:
+        content = await asyncio.to_thread(self._read, self.root / key, byte_range)
+        prototype = prototype or default_buffer_prototype()
+        return None if content is None else prototype.buffer.from_bytes(content)
+
+    def _read(self, path: Path, part: ByteRequest | None) -> bytes | None:
+        try:
+            check_inside(path, self._container)
+            with open_regular(path) as file:
+                size = file.seek(0, os.SEEK_END)
+                start, stop = _bounds(part, size)
+                if stop - start > self._most_bytes:
+                    raise OSError(f"{path.name} is larger than what it may hold")
+                file.seek(start)
+                return file.read(stop - start)
+        except FileNotFoundError:
+            return None
+
+
+def _bounds(part: ByteRequest | None, size: int) -> tuple[int, int]:
+    """Find where a part of so many bytes begins and ends."""
+    if isinstance(part, RangeByteRequest):
+        return min(part.start, size), min(part.end, size)
+    if isinstance(part, OffsetByteRequest):
+        return min(part.offset, size), size
+    if isinstance(part, SuffixByteRequest):
+        return max(0, size - part.suffix), size
+    return 0, size
