@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from training.console import list_names
 from training.stacks.even_slices import pick_evenly
+from training.stacks.label_fit import take_middle
 from training.stacks.padding import find_padding
 from training.stacks.scaling import Slices
 
@@ -44,6 +45,8 @@ class LabelCensus:
         Up to five of the other slices.
     padding : float
         Share of the other slices' pixels that is padding of the images, 0..1.
+    images : array (N, Y, X) or None
+        The middles of the sample's images, where these are given.
     """
 
     length: int
@@ -51,6 +54,7 @@ class LabelCensus:
     counts: Mapping[float, int]
     sample: NDArray[Any]
     padding: float = 0.0
+    images: NDArray[Any] | None = None
 
     @classmethod
     def of(cls, labels: Slices, images: Slices | None = None) -> LabelCensus:
@@ -72,10 +76,13 @@ class LabelCensus:
                 counts.update(_count(tissue))
                 pixels += page.size
         mixed = [index for index in range(len(labels)) if index not in uniform]
-        picked = [np.asarray(labels[index]) for index in pick_evenly(mixed, _LOOKED_AT)]
-        sample = np.stack(picked) if picked else np.empty((0, 1, 1))
+        picked = pick_evenly(mixed, _LOOKED_AT)
+        sample = _stack([np.asarray(labels[index]) for index in picked])
+        middles = None
+        if images is not None:
+            middles = _stack([take_middle(np.asarray(images[index])) for index in picked])
         padded = 1 - counts.total() / pixels if pixels else 0.0
-        return cls(len(labels), uniform, counts, sample, padded)
+        return cls(len(labels), uniform, counts, sample, padded, middles)
 
     @property
     def mixed(self) -> list[int]:
@@ -139,6 +146,10 @@ class LabelCensus:
             for value in np.unique(page[page > 0])
         ]
         return float(np.mean(pieces)) if pieces else 0.0
+
+
+def _stack(pages: list[NDArray[Any]]) -> NDArray[Any]:
+    return np.stack(pages) if pages else np.empty((0, 1, 1))
 
 
 def _of_nine(choose: np.ufunc, pages: NDArray[Any]) -> NDArray[Any]:

@@ -5,7 +5,7 @@ Whoever has labels asks :meth:`LabelMeaning.of`, and reads them by :meth:`LabelR
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from training.console import begin_with_slices
 from training.errors import UserError
 from training.label_convention import LabelConvention
 from training.stacks.label_census import NEIGHBOURS, LabelCensus
+from training.stacks.label_fit import question_fit
 from training.stacks.scaling import Slices
 from training.stacks.sparse_labels import INSIDE, MEMBRANE, UNKNOWN
 
@@ -147,7 +148,11 @@ class LabelMeaning(LabelReading):
             If they don't have both membrane and inside, or it is unclear which is which.
         """
         census = labels if isinstance(labels, LabelCensus) else LabelCensus.of(labels)
-        return _Decision(census, name, is_mask).meaning(convention)
+        meaning = _Decision(census, name, is_mask).meaning(convention)
+        if census.images is None:
+            return meaning
+        fit = question_fit(census.images, census.sample, meaning.read)
+        return replace(meaning, question=" ".join(filter(None, (meaning.question, fit))))
 
     @property
     def unlabelled_sentence(self) -> str:
