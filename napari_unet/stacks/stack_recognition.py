@@ -25,9 +25,10 @@ from training.errors import UserError
 from training.formats.pixel_size import PixelSize
 from training.formats.stack import Stack
 from training.label_convention import LabelConvention
-from training.stacks.label_census import MEANING_SLICES, read_labelled
+from training.stacks.label_census import MEANING_SLICES, is_uniform, read_labelled
 from training.stacks.label_meaning import LabelMeaning, LabelReading
 from training.stacks.label_pixels import are_even, look_like_labels
+from training.stacks.scaling import Slices
 
 LayerTuple = tuple[Any, dict[str, Any], str]
 SAMPLED_SLICES = 5
@@ -69,15 +70,14 @@ class OpenedStack:
     @classmethod
     def of(cls, file: Stack) -> OpenedStack:
         """Look at a few slices, of labels those that are labelled, to recognize what they are."""
-        sample = _read_labelled(file, SAMPLED_SLICES)
-        note = file.label_note
-        is_labels = note is not None or are_labels(f"{file.name} {file.path.stem}", sample)
-        convention = note.convention if note else None
-        if note is None and is_labels:
-            convention = _guess(_read_labelled(file, MEANING_SLICES))
-        corrected = () if note is None else note.corrected_slices
         about = file.path, file.name, lazy_pixels(file), file.pixel_size
-        return cls(*about, is_labels, convention, corrected)
+        if file.label_note is not None:
+            return cls(*about, True, file.label_note.convention, file.label_note.corrected_slices)
+        pages = _KeptPages(file)
+        sample = _read_labelled(pages, SAMPLED_SLICES)
+        if not are_labels(f"{file.name} {file.path.stem}", sample):
+            return cls(*about, False, None)
+        return cls(*about, True, _guess(_read_labelled(pages, MEANING_SLICES)))
 
     def as_layer(self, others: Sequence[OpenedStack]) -> LayerTuple:
         """Make a layer tuple for napari.
@@ -117,8 +117,27 @@ class OpenedStack:
         return is_pair and other.pixel_size is not None
 
 
-def _read_labelled(file: Stack, most: int) -> NDArray[Any]:
-    return np.stack([*read_labelled(file, most).values()])
+class _KeptPages:
+    """The slices of a file, read once; of those of one value only that is kept in memory."""
+
+    def __init__(self, file: Stack) -> None:
+        self._file = file
+        self._pages: dict[int, NDArray[Any]] = {}
+
+    def __len__(self) -> int:
+        return len(self._file)
+
+    def __getitem__(self, index: int) -> NDArray[Any]:
+        if index not in self._pages:
+            page = self._file[index]
+            if is_uniform(page):
+                page = np.broadcast_to(page[0, 0], page.shape)
+            self._pages[index] = page
+        return self._pages[index]
+
+
+def _read_labelled(pages: Slices, most: int) -> NDArray[Any]:
+    return np.stack([*read_labelled(pages, most).values()])
 
 
 def _guess(labels: NDArray[Any]) -> LabelConvention | None:

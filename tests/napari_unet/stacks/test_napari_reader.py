@@ -1,7 +1,8 @@
 import tracemalloc
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import dask.array as da
 import numpy as np
@@ -12,8 +13,10 @@ from napari.utils.notifications import notification_manager
 
 from napari_unet.layers.plugin_layers import reading_of
 from napari_unet.stacks.napari_reader import get_reader
+from napari_unet.stacks.stack_recognition import OpenedStack
 from training.errors import UserError
 from training.formats.pixel_size import PixelSize
+from training.formats.stack import Stack
 from training.label_convention import LabelConvention
 from training.masks.mask_files import write_mask
 from training.masks.tif_writer import TifWriter
@@ -75,6 +78,23 @@ def test_a_large_file_is_mapped_not_copied(
     assert peak < stack.nbytes / 2
     expected = stack[3] if kind == "image" else stack[3] == 0
     np.testing.assert_array_equal(np.asarray(data[3]), expected)
+
+
+def test_a_stack_that_is_nearly_blank_is_read_once(membrane: np.ndarray) -> None:
+    class Counted(Stack):
+        path, name = Path("a.tif"), "a"
+        shape, dtype = (60, 61, 83), np.dtype(np.uint8)
+        reads: ClassVar[Counter[int]] = Counter()
+
+        def read(self, index: int) -> np.ndarray:
+            self.reads[index] += 1
+            return membrane[0].astype(np.uint8) * (index in (7, 50))
+
+        def close(self) -> None: ...
+
+    opened = OpenedStack.of(Counted())
+    assert opened.is_labels and opened.convention == LabelConvention.MEMBRANE
+    assert Counted.reads == Counter(range(60))
 
 
 @pytest.mark.parametrize("form", WRITERS)
