@@ -13,8 +13,7 @@ from training.model.model_card import ModelCard
 from training.model.saved_model import CARD_KEY
 from training.model.weight_files import read_metadata
 from training.runs.run_directory import RunDirectory
-from training.runs.run_state import load_state
-from training.stacks.fingerprint import fingerprint
+from training.stacks.fingerprint import fingerprint, fingerprint_labels
 
 
 def find_data(run: RunDirectory) -> tuple[Path, Path]:
@@ -68,20 +67,20 @@ def move_data(run: RunDirectory, folder: str, image: str = "", labels: str = "")
 
 
 def _compare(run: RunDirectory, config: TrainingConfig, pair: TrainingPair) -> str:
-    """Compare a pair with what the run was trained on: its images' hash, its labelled slices."""
-    path, others = pair.images.path, "Give the run's own data, or start a new run with these."
+    """Compare the pixels and labels of a pair with those that the run was trained on."""
+    path = pair.images.path
     checkpoints = run.list_checkpoints()
     if not checkpoints:
         return f"The run has no checkpoint yet, so it begins with {path}."
     card = ModelCard.from_json(read_metadata(checkpoints[-1])[CARD_KEY], str(checkpoints[-1]))
     if fingerprint(pair.images) != card.fingerprint:
-        raise UserError(f"{path} is not the stack that {run.path} was trained on.", others)
-    state = load_state(run.events)
-    trained = {*state.train_slices, *state.valid_slices}
-    if trained != {*pair.meaning.labelled}:
         raise UserError(
-            f"{pair.labels.path} has labels on other slices than those that {run.path} was "
-            "trained on.",
-            others,
+            f"{path} is not the stack that {run.path} was trained on.",
+            "Give the run's own data, or start a new run with these.",
         )
-    return f"{path} has the pixels that the run was trained on: it goes on with them."
+    if fingerprint_labels(pair.codes) != card.labels_fingerprint:
+        raise UserError(
+            f"The labels of {pair.labels.path} are not those that {run.path} was trained on.",
+            f"Give those, or learn on from the run's model with these: --from {run.path}.",
+        )
+    return f"{path} and its labels are those that the run was trained on: it goes on with them."

@@ -15,7 +15,7 @@ from training.dataset.training_pair import find_pair, open_pair
 from training.errors import UserError
 from training.formats.pixel_size import PixelSize
 from training.label_convention import LabelConvention
-from training.stacks.fingerprint import fingerprint
+from training.stacks.fingerprint import fingerprint, fingerprint_labels
 from training.stacks.scaling import Scaling
 from training.stacks.sparse_labels import INSIDE, MEMBRANE, LabelNote, is_known
 
@@ -36,6 +36,8 @@ class TrainingSet:
         Scaling of the whole stack.
     fingerprint : str
         That of the whole stack, see :func:`~training.stacks.fingerprint.fingerprint`.
+    labels_fingerprint : str
+        That of the labels, see :func:`~training.stacks.fingerprint.fingerprint_labels`.
     images : mapping of int to array (Y, X)
         With the file's dtype.
     membrane : mapping of int to array (Y, X) of bool
@@ -57,6 +59,7 @@ class TrainingSet:
     shape: tuple[int, int, int]
     scaling: Scaling
     fingerprint: str
+    labels_fingerprint: str
     images: Mapping[int, NDArray[Any]]
     membrane: Mapping[int, NDArray[np.bool_]]
     train_slices: list[int]
@@ -89,6 +92,7 @@ def load_training_set(config: TrainingConfig) -> TrainingSet:
     data = TrainingSet(
         image_path.name,
         *stack,
+        fingerprint_labels(codes),
         pixels,
         membrane,
         split.train_slices,

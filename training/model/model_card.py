@@ -55,6 +55,8 @@ class ModelCard:
         Name of the stack that it was trained on.
     fingerprint : str
         By which that stack is known again, see :func:`fingerprint`; empty: it is not known.
+    labels_fingerprint : str
+        The same of its labels.
     num_classes : int
         Classes that the network tells apart: membrane and inside.
     threshold : float
@@ -73,6 +75,7 @@ class ModelCard:
     train_slices: tuple[int, ...] = ()
     data: str = ""
     fingerprint: str = ""
+    labels_fingerprint: str = ""
     num_classes: int = 2
     threshold: float = DEFAULT_THRESHOLD
     pixel_size: PixelSize | None = None
@@ -140,8 +143,9 @@ class ModelCard:
                 raise ValueError(f"{name} is {numbers!r:.50}")
         if self.pixel_size is not None:
             self.pixel_size.check()
-        if not all(isinstance(text, str) for text in (self.data, self.fingerprint, self.version)):
-            raise ValueError("data, fingerprint or version is not a text")
+        texts = self.data, self.fingerprint, self.labels_fingerprint, self.version
+        if not all(isinstance(text, str) for text in texts):
+            raise ValueError("data, a fingerprint or version is not a text")
 
     def to_json(self) -> str:
         """Write the card as JSON."""
@@ -197,6 +201,7 @@ def describe_model(config: TrainingConfig, data: TrainingSet) -> ModelCard:
         train_slices=tuple(sorted(data.train_slices)),
         data=data.name,
         fingerprint=data.fingerprint,
+        labels_fingerprint=data.labels_fingerprint,
         pixel_size=data.pixel_size,
     )
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from training.stacks.even_slices import pick_evenly
 from training.stacks.scaling import Slices
@@ -25,9 +28,18 @@ def fingerprint(stack: Slices) -> str:
     str
         The same for the same pixels in the same dtype.
     """
-    found = hashlib.sha256(str(len(stack)).encode())
-    for index in pick_evenly(range(len(stack)), _SLICES):
-        page = np.asarray(stack[index])
+    picked = pick_evenly(range(len(stack)), _SLICES)
+    return _hash(str(len(stack)), (np.asarray(stack[index]) for index in picked))
+
+
+def fingerprint_labels(codes: Mapping[int, NDArray[np.uint8]]) -> str:
+    """Take a hash of labelled slices, every pixel of arrays (Y, X) by index, as they are read."""
+    return _hash(str(sorted(codes)), (codes[index] for index in sorted(codes)))
+
+
+def _hash(start: str, pages: Iterable[NDArray[Any]]) -> str:
+    found = hashlib.sha256(start.encode())
+    for page in pages:
         native = np.ascontiguousarray(page, page.dtype.newbyteorder("="))
         found.update(f"{native.dtype.name} {native.shape}".encode())
         found.update(native.tobytes())

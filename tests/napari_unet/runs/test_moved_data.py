@@ -11,13 +11,11 @@ from safetensors.numpy import save_file
 
 from napari_unet.cli.train import command
 from training.config import preset_config
+from training.dataset.training_set import load_training_set
 from training.errors import UserError
-from training.model.model_card import ModelCard
+from training.model.model_card import describe_model
 from training.model.saved_model import CARD_KEY
-from training.runs.event_log import EventLog
 from training.runs.run_directory import RunDirectory
-from training.stacks.fingerprint import fingerprint
-from training.stacks.scaling import Scaling
 
 Resume = Callable[..., Result]
 
@@ -32,18 +30,14 @@ def data(tmp_path: Path, images: np.ndarray, membrane: np.ndarray) -> Path:
 
 
 @pytest.fixture
-def run(tmp_path: Path, data: Path, images: np.ndarray) -> RunDirectory:
+def run(tmp_path: Path, data: Path) -> RunDirectory:
     """A run that was stopped after its first checkpoint."""
     run = RunDirectory(tmp_path / "run")
     names = {"image": str(data / "sections.tif"), "labels": str(data / "truth.tif")}
     run.create(preset_config("compact", data_url=str(data), **names))
-    card = ModelCard("compact", Scaling.of(images), fingerprint=fingerprint(images))
+    card = describe_model(run.read_config(), load_training_set(run.read_config()))
     metadata = {CARD_KEY: card.to_json()}
     save_file({"weight": np.zeros(1)}, run.checkpoint("compact", 1, 9), metadata)
-    log = EventLog(run.events)
-    split = {"train_slices": [0, 1, 2, 3, 4], "valid_slices": [5, 6]}
-    log.append("started", first_step=0, total_steps=20, **split)
-    log.close()
     return run
 
 
@@ -65,18 +59,25 @@ def test_a_run_goes_on_with_data_that_were_moved(
     with pytest.raises(UserError, match=r"name it with --data"):
         resume()
     result = resume("--data", tmp_path / "new")
-    assert "has the pixels that the run was trained on" in result.output
+    assert "are those that the run was trained on" in result.output
     config = run.read_config()
     assert config.image == str(tmp_path / "new" / "sections.tif")
     assert config.labels == str(tmp_path / "new" / "truth.tif")
     assert resume().exit_code == 0
 
 
+def erase(labels: np.ndarray, index: int) -> np.ndarray:
+    """A stroke of membrane in a slice's corner, and nothing else, is inside now."""
+    labels[index, 15, :9] = 255 - labels[index, 15, :9]
+    return labels
+
+
 @pytest.mark.parametrize(
     ("name", "change", "problem"),
     [
         ("sections.tif", lambda stack: stack[:, ::-1], "is not the stack that"),
-        ("truth.tif", lambda stack: stack * (np.arange(7) > 1)[:, None, None], "on other slices"),
+        ("truth.tif", lambda stack: stack * (np.arange(7) > 1)[:, None, None], "labels of .* are"),
+        ("truth.tif", lambda stack: erase(stack, 4), r"labels of .* not those that .*--from"),
         ("truth.tif", lambda stack: stack[:5], "has the shape"),
     ],
 )

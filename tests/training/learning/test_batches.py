@@ -31,7 +31,7 @@ CARD = ModelCard("compact", Scaling("uint8", 0, 255))
 def training_set(
     images: np.ndarray, membrane: np.ndarray, weights: np.ndarray | None = None
 ) -> TrainingSet:
-    stack = "a.tif", images.shape, CARD.scaling, "", images, membrane
+    stack = "a.tif", images.shape, CARD.scaling, "", "", images, membrane
     return TrainingSet(*stack, list(range(len(images))), [], "", weights)
 
 
