@@ -115,7 +115,13 @@ class Demo:
             raise
 
     def config(self) -> TrainingConfig:
-        """Compact's configuration: a short training for the synthetic stack."""
+        """Make compact's configuration: a short training for the synthetic stack.
+
+        Raises
+        ------
+        UserError
+            If the data can't be used, or the labels are not finished.
+        """
         options: dict[str, Any] = SYNTHETIC_OPTIONS
         if not self.is_synthetic:
             with self._open_data() as pair:
@@ -154,7 +160,13 @@ class Demo:
             raise UserError("The training ended before its last step.", f"The log is {run.log}.")
 
     def predict(self, on_slice: Callable[[], object] = lambda: None) -> None:
-        """Write mask and probability of the stack :meth:`predicted_stack`."""
+        """Write mask and probability of the stack :meth:`predicted_stack`.
+
+        Raises
+        ------
+        UserError
+            If the stack or the model can't be used, or a file can't be written.
+        """
         path = self.predicted_stack()
         predictor = load_predictor(self.files.run)
         paths = {"mask": self.files.mask, "probability": self.files.probability}
@@ -187,7 +199,13 @@ class Demo:
             yield pair
 
     def evaluate(self) -> Evaluation:
-        """Evaluate the slices that the training held out; write their figures and the picture."""
+        """Evaluate the slices that the training held out; write their figures and the picture.
+
+        Raises
+        ------
+        UserError
+            If the data or the model can't be used, or a file can't be written.
+        """
         # In full precision the figures are those of the training.
         predictor = load_predictor(self.files.run, precision="f32")
         card = predictor.card

@@ -104,7 +104,18 @@ def default_run_dir(options: dict[str, Any]) -> str:
 
 
 def train_run(run: RunDirectory) -> int:
-    """Train the run in a directory; failures are written to its events as well."""
+    """Train the run in a directory; failures are written to its events as well.
+
+    Returns
+    -------
+    int
+        Exit code of the process; 1 after an error of ours.
+
+    Raises
+    ------
+    UserError
+        If data, a device or a file can't be used.
+    """
     config = run.read_config()
     prepare_environment()
     keep_plog(run.plog)

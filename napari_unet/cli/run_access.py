@@ -33,7 +33,13 @@ def runs_folders() -> list[Path]:
 
 
 def find_run(text: str) -> RunDirectory:
-    """The run of a folder or a name; a UserError if it is missing."""
+    """Find a run by its folder, or by its name in one of :func:`runs_folders`.
+
+    Raises
+    ------
+    UserError
+        If there is none.
+    """
     for path in (Path(text), *(folder / text for folder in runs_folders())):
         if (path / "config.json").exists():
             return RunDirectory(path.absolute())

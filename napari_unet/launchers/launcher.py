@@ -95,19 +95,35 @@ class Launcher(Protocol):
             Its paths are of this machine.
         name : str
             Name of the run's directory; it must be new.
+
+        Raises
+        ------
+        UserError
+            If it isn't, or the training can't be started there.
         """
 
     def resume(self, run: RunDirectory, devices: int = 0, device_ids: str = "") -> None:
         """Go on with a run that was stopped or interrupted, from its newest checkpoint.
 
-        With ``devices`` or ``device_ids`` it goes on on others, where the place can do so.
+        With ``devices`` or ``device_ids`` it goes on on others.
+
+        Raises
+        ------
+        UserError
+            If it is running already, or the place can't do so.
         """
 
     def stop(self, run: RunDirectory) -> None:
         """Ask the training to end after its current step, and keep its model."""
 
     def cancel(self, run: RunDirectory, *, delete: bool = False) -> None:
-        """End the training's processes at once; with ``delete`` remove the run, here and there."""
+        """End the training's processes at once; with ``delete`` remove the run, here and there.
+
+        Raises
+        ------
+        UserError
+            If a process is left; the directory on this machine is kept then.
+        """
 
     def is_running(self, run: RunDirectory) -> bool:
         """Whether the training's process is alive, from its start on."""
@@ -116,13 +132,25 @@ class Launcher(Protocol):
         """Bring the directory on this machine up to date; called about twice a second."""
 
     def fetch(self, run: RunDirectory) -> dict[str, str]:
-        """Bring all that there is here, and wait for it; SHA-256 of files by their name."""
+        """Bring all that there is here, and wait for it; SHA-256 of files by their name.
+
+        Raises
+        ------
+        UserError
+            If a file can't be brought, or the run is of this machine.
+        """
 
     def count_device_logs(self, run: RunDirectory) -> int:
         """Count the devices that have a log of their own; 0 where one process trains."""
 
     def fetch_device_log(self, run: RunDirectory, rank: int) -> Path:
-        """Bring the log of one device up to date; its path on this machine."""
+        """Bring the log of one device, of ``rank`` from 0, up to date; its path on this machine.
+
+        Raises
+        ------
+        UserError
+            If the run has no such device, or the log can't be brought.
+        """
 
     def close(self) -> None:
         """Let go of connections. The runs go on."""
@@ -141,7 +169,13 @@ def new_run_name(config: TrainingConfig, runs_folder: Path, moment: datetime) ->
 
 
 def check_run_name(name: str) -> str:
-    """The name itself; a UserError if a directory can't be called so."""
+    """Give back a name for the directory of a run.
+
+    Raises
+    ------
+    UserError
+        If a directory can't be called so.
+    """
     if not _NAME_PATTERN.fullmatch(name) or len(os.fsencode(name)) > 255:
         raise UserError(
             f"A run can't be called {name!r:.99}.",

@@ -86,7 +86,7 @@ def role(layer: Layer) -> str | None:
 
 
 def add_mask(viewer: Viewer, data: NDArray[np.uint8], over: Image, name: str) -> Labels:
-    """Add a predicted mask (Z, Y, X) or (Y, X), 1 = membrane, over its image."""
+    """Add a predicted mask (Z, Y, X) or (Y, X) of uint8, 1 = membrane, over its image."""
     return viewer.add_labels(
         data,
         name=name,
@@ -246,7 +246,7 @@ def _topmost(viewer: Viewer, accepts: Callable[[Layer], bool], over: Layer) -> A
 
 
 def add_neurons(viewer: Viewer, data: NDArray[np.int32], over: Image, name: str) -> Labels:
-    """Add neurons (Z, Y, X) or (Y, X), each with a number and a colour, over their image."""
+    """Add neurons (Z, Y, X) or (Y, X) of int32, each with a number and a colour, over an image."""
     return viewer.add_labels(
         data,
         name=name,
@@ -284,7 +284,7 @@ def outline_region(viewer: Viewer, corners: NDArray[np.float64], over: Layer) ->
 
     Parameters
     ----------
-    corners : array (4, 3) or (4, 2)
+    corners : array (4, 3) or (4, 2) of float64
         In pixels of ``over``, along each of its axes.
     over : Layer
         A stack (Z, Y, X) or an image (Y, X).

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def slider_in_pixels(viewer: Viewer, layer: Layer) -> NDArray[np.float64]:
-    """Find where the sliders are, in pixels of a layer: (ndim,), an entry for each of its axes."""
+    """Find where the sliders are, in pixels along each axis of a layer: (ndim,) of float64."""
     point = np.zeros(layer.ndim)
     shown = viewer.dims.point[-layer.ndim :]  # fewer while the last layer is being removed
     point[-len(shown) :] = shown
@@ -25,7 +25,7 @@ def slider_in_pixels(viewer: Viewer, layer: Layer) -> NDArray[np.float64]:
 def pixels_in_world(
     viewer: Viewer, layer: Layer, pixels: Sequence[float] | NDArray[Any]
 ) -> NDArray[np.float64]:
-    """Convert a place (ndim,) in a layer's pixels to the units of sliders and camera."""
+    """Convert a place (ndim,) in a layer's pixels to units of sliders and camera, as float64."""
     return np.asarray(layer.data_to_world(pixels)) * _world_units_per_unit(viewer, layer)
 
 

@@ -37,7 +37,7 @@ def import_openvino() -> Any:
 
 
 def infer(request: Any, image: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The output of a network of one input and one output.
+    """Compute the output of a network of one input and one output.
 
     A process's first inference is over before the next begins: OpenVINO's Python functions set
     themselves up in their first call, and two threads in it at once wait for each other forever
@@ -46,7 +46,13 @@ def infer(request: Any, image: NDArray[np.float32]) -> NDArray[np.float32]:
     Parameters
     ----------
     request : openvino.InferRequest
-    image : array (N, 1, H, W)
+    image : array (N, 1, H, W) of float32
+        Scaled to [-1, 1].
+
+    Returns
+    -------
+    array (N, 1, h, w) of float32
+        Probability of membrane, 0..1.
 
     Raises
     ------

@@ -99,7 +99,7 @@ class Predictor:
         indices: Sequence[int] | None = None,
         view: SliceView = WHOLE,
     ) -> Iterator[tuple[int, NDArray[np.float32]]]:
-        """Probability of membrane, slice by slice; few slices are in memory at a time.
+        """Predict the probability of membrane slice by slice; few slices are in memory at a time.
 
         Parameters
         ----------
@@ -117,12 +117,12 @@ class Predictor:
         index : int
             The slice's in the stack.
         probability : array (Y, X) of float32
-            In the shape of the view's window, else of the slice.
+            0..1, in the shape of the view's window, else of the slice.
 
         Raises
         ------
         UserError
-            For NaN or infinite pixels.
+            For NaN or infinite pixels, or if the model can't be used.
         """
         predict = partial(self._predict_slice, self._card_for(stack, scaling), view=view)
         waiting: deque[tuple[int, Future[NDArray[np.float32]]]] = deque()
@@ -139,9 +139,9 @@ class Predictor:
     def predict_slice(
         self, image: NDArray[Any], scaling: Scaling | None = None, view: SliceView = WHOLE
     ) -> NDArray[np.float32]:
-        """Probability (Y, X) of one image (Y, X), in the caller's thread.
+        """Predict the probability (Y, X), float32 from 0 to 1, of one image (Y, X).
 
-        Parameters and errors as :meth:`predict`.
+        It does so in the caller's thread. Parameters and errors as of :meth:`predict`.
         """
         check_pixels(image, "The image")
         return self._predict_slice(self._card_for([image], scaling), image, view)

@@ -203,7 +203,7 @@ def read_pixels(path: Path, is_single: bool) -> NDArray[Any]:
 
 
 def add_layer(viewer: Viewer, record: LayerRecord, data: NDArray[Any]) -> Layer:
-    """Add a layer from a file of the project; ``data`` (Z, Y, X) or (Y, X) as it was read."""
+    """Add a layer from a file of the project: (Z, Y, X) or (Y, X) with the file's dtype."""
     attributes = _known(record.attributes)
     if record.kind == "image":
         return viewer.add_image(data, metadata=dict(record.metadata), **attributes)

@@ -44,7 +44,8 @@ class OpenProject:
     document : KnownFile
         The file with the state.
     pixels : dict
-        Arrays (Z, Y, X) or (Y, X) of the layers that the project holds, by ``LayerRecord.file``.
+        Arrays (Z, Y, X) or (Y, X), with their files' dtypes, of the layers that the project
+        holds, by ``LayerRecord.file``.
     files : dict
         Their files, by the same names.
     unreadable : tuple of LayerRecord

@@ -77,7 +77,13 @@ class Project:
 
     @classmethod
     def open(cls, folder: Path) -> Project:
-        """A project that is there already; a UserError if it is not."""
+        """Open a project that is there already.
+
+        Raises
+        ------
+        UserError
+            If there is none.
+        """
         project = cls(folder)
         if not project.document.is_file():
             raise UserError(f"{folder} holds no {DOCUMENT}.", "Choose the folder of a project.")
@@ -101,7 +107,13 @@ class Project:
             remove_leftovers(part)
 
     def read(self) -> ProjectState:
-        """The project as it was left; a UserError if its document is damaged."""
+        """Read the project as it was left.
+
+        Raises
+        ------
+        UserError
+            If its document is damaged.
+        """
         try:
             text = read_document(self.document)
         except (OSError, ValueError) as error:
@@ -132,7 +144,13 @@ class Project:
         write_atomically(self.document, state.to_json().encode())
 
     def set_document_aside(self) -> None:
-        """Give a document that can't be read another name, so that a new one can be written."""
+        """Give a document that can't be read another name, so that a new one can be written.
+
+        Raises
+        ------
+        UnwritableError
+            If it can't be renamed.
+        """
         names = (self.folder / f"project-{number}.json" for number in count(2))
         try:
             self.document.rename(next(name for name in names if not name.exists()))

@@ -233,7 +233,7 @@ def failure(run: RunDirectory, state: RunState) -> UserError:
 
 
 def trailing_mean(values: NDArray[np.float64], width: int) -> NDArray[np.float64]:
-    """Take the mean of each of the values (N,) and those before it, up to ``width`` in all."""
+    """Take the mean of each value (N,) of float64 and those before it, up to ``width`` in all."""
     sums = np.concatenate([[0.0], np.cumsum(values)])
     ends = np.arange(1, len(values) + 1)
     starts = np.maximum(ends - width, 0)

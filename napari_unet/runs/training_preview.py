@@ -26,10 +26,10 @@ class Preview:
 
     Parameters
     ----------
-    image : array (Y, X) of float, 0..1
+    image : array (Y, X) of float32, 0..1
         The middle slice, thinned out.
     labels : array (Y, X)
-        The same of the labels, before any convention.
+        The same of the labels, with their dtype, before any convention.
     convention : LabelConvention
         The one given, or guessed from the labels.
     meanings : mapping of LabelConvention to LabelMeaning

@@ -73,7 +73,13 @@ class StackPair:
         return check_pair(self.images, self.labels, *names, convention, census)
 
     def check(self, convention: LabelConvention) -> LabelMeaning:
-        """Give the meaning of the labels; raise the first problem of the pair."""
+        """Find out what the labels of a pair that can be trained on mean.
+
+        Raises
+        ------
+        UserError
+            For the first of :meth:`problems`.
+        """
         for problem in self.problems(convention):
             raise problem
         return self.meaning(convention)

@@ -68,8 +68,8 @@ def write_labels_membrane(path: str, data: Any, attributes: Attributes) -> list[
 def write_image(path: str, data: Any, attributes: Attributes) -> list[str]:
     """Save an Image layer, such as a probability, with its own values; napari's hook.
 
-    ``data`` is (Z, Y, X) or (Y, X); what is not 8-bit or 16-bit becomes float32. Arguments,
-    result and errors as for :func:`write_labels`.
+    ``data`` is (Z, Y, X) or (Y, X) of any real dtype; what is not uint8 or uint16 becomes
+    float32. Arguments, result and errors as for :func:`write_labels`.
     """
     target, stack = _prepare(path, data, attributes)
     dtype = stack.dtype if stack.dtype in (np.uint8, np.uint16) else np.dtype(np.float32)
@@ -80,8 +80,13 @@ def write_image(path: str, data: Any, attributes: Attributes) -> list[str]:
 def write_submission(path: str, data: Any, attributes: Attributes) -> list[str]:
     """Save a probability of membrane as the ISBI 2012 challenge wants it; napari's hook.
 
-    ``data`` is (Z, Y, X) or (Y, X) of float, from 0 to 1. Arguments, result and errors as for
-    :func:`write_labels`; other pixels than floats are an error too.
+    ``data`` is (Z, Y, X) or (Y, X) of float, from 0 to 1. Arguments and result as for
+    :func:`write_labels`.
+
+    Raises
+    ------
+    UserError
+        As :func:`write_labels`, and for other pixels than floats.
     """
     target, stack = _prepare(path, data, attributes)
     if stack.dtype.kind != "f":

@@ -53,7 +53,7 @@ def hold_out(
 
     Parameters
     ----------
-    labels : mapping of int to array (Y, X)
+    labels : mapping of int to array (Y, X) of uint8
         The labelled slices by index: 0 is unknown, 1 membrane, 2 inside, 3 padding.
     fold : int
         The fifth to hold out, 0 to 4.
@@ -94,7 +94,7 @@ def hold_out(
 
 
 def is_finished(labels: Iterable[NDArray[Any]]) -> bool:
-    """Return whether slices (Y, X) are labelled throughout."""
+    """Return whether codes (Y, X) of uint8 know every pixel of their slices."""
     return all((page != UNKNOWN).all() for page in labels)
 
 

@@ -87,7 +87,13 @@ def with_cann(environment: Mapping[str, str], requested: str) -> dict[str, str]:
 
 
 def require_cann() -> None:
-    """Raise a UserError that names CANN's ``set_env.sh`` unless it was sourced."""
+    """Refuse to go on without CANN in this process' environment.
+
+    Raises
+    ------
+    UserError
+        If its ``set_env.sh`` was not sourced; it names that file.
+    """
     if has_cann(os.environ):
         return
     set_env = find_cann()

@@ -107,7 +107,13 @@ class MsrunJob:
         return environment
 
     def check_port(self) -> None:
-        """Raise a UserError if msrun's port on this machine is another program's."""
+        """Refuse a port for msrun that another program of this machine has.
+
+        Raises
+        ------
+        UserError
+            If it has; it names the port.
+        """
         if not self.is_head or self.devices == 1:
             return
         with socket.socket() as probe:
@@ -122,7 +128,7 @@ class MsrunJob:
 
 
 def free_port() -> int:
-    """A port of this machine that nobody uses now."""
+    """Find a TCP port of this machine that nobody uses now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

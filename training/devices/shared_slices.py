@@ -27,7 +27,7 @@ MOST_WAITING = 16  # slices of a process that nobody has taken yet
 
 
 def leave_slice(folder: Path, index: int, probability: NDArray[np.float32], processes: int) -> None:
-    """Leave the probability (Y, X) of a slice for :func:`share_slices`.
+    """Leave the probability (Y, X) of a slice, float32 from 0 to 1, for :func:`share_slices`.
 
     Waits as long as too many that this process has left are still there; of so many processes,
     each leaves every so many slices.

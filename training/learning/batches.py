@@ -127,7 +127,7 @@ class Batches:
         self._flipped_samples = round(config.flips * self.samples_after(self.total_steps))
 
     def samples_after(self, step: int) -> int:
-        """Count the samples that all devices have trained on after a step."""
+        """Count the samples that all devices have trained on after a step, from 1."""
         return self._progress.samples + (step - self._progress.steps) * self.samples_per_step
 
     def epoch(self, step: int) -> int:
@@ -135,7 +135,7 @@ class Batches:
         return self.samples_after(step - 1) // self.samples_per_epoch + 1
 
     def epochs_finished(self, step: int) -> int:
-        """Count the epochs whose samples have all been trained on after a step."""
+        """Count the epochs whose samples have all been trained on after a step, from 1."""
         return self.samples_after(step) // self.samples_per_epoch
 
     def sample_numbers(self, step: int) -> range:

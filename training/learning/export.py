@@ -55,7 +55,10 @@ def make_mindir(model: SavedModel, source: Path, length: int) -> tuple[bytes, fl
 
 
 def make_onnx(model: SavedModel, source: Path, length: int) -> tuple[bytes, float]:
-    """Make the content of an ONNX file, which takes any size; else as :func:`make_mindir`."""
+    """Make the content of an ONNX file, which takes any size of image.
+
+    Parameters, results and errors as of :func:`make_mindir`; ``length`` is not used.
+    """
     from onnx import load_model_from_string
     from onnx.reference import ReferenceEvaluator
 

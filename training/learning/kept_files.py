@@ -64,7 +64,13 @@ class KeptFiles:
         return written
 
     def check(self) -> None:
-        """Raise a UserError if anything but the preview still waits."""
+        """Refuse to end while anything but the preview still waits.
+
+        Raises
+        ------
+        UserError
+            If something does; it names what, and the folder.
+        """
         left = [what for what in WRITE_ORDER if what in self._waiting and what != "preview"]
         if left:
             raise UserError(

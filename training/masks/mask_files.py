@@ -83,7 +83,7 @@ def mask_page(
 def submission_page(probability: NDArray[np.float32]) -> NDArray[np.float32]:
     """Give a slice (Y, X) the form of the ISBI 2012 challenge: 0 is surely membrane, 1 surely not.
 
-    ``probability`` is that of membrane, from 0 to 1.
+    ``probability`` is that of membrane, float32 from 0 to 1.
     """
     return np.float32(1) - probability
 
@@ -101,7 +101,7 @@ def write_mask(
     path : str or Path
         The file to write.
     membrane : array (Z, Y, X) or (Y, X)
-        Other values than 0 are membrane. May be a dask array.
+        Any dtype. Other values than 0 are membrane. May be a dask array.
     convention : LabelConvention
         See :func:`mask_page`.
     **options

@@ -115,7 +115,13 @@ class ResultFiles:
         self._opened = ExitStack()
 
     def write(self, probability: NDArray[np.float32]) -> None:
-        """Append the next slice, the probability of membrane (Y, X), 0..1."""
+        """Append the next slice: the probability of membrane (Y, X), float32 from 0 to 1.
+
+        Raises
+        ------
+        UserError
+            As :meth:`tif_writer.TifWriter.write`.
+        """
         self._membrane += np.count_nonzero(probability >= self._threshold)
         for kind, writer in self._writers.items():
             writer.write(self._page(kind, probability))

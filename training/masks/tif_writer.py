@@ -122,7 +122,15 @@ class TifWriter:
         self._opened = self._open()
 
     def write(self, page: NDArray[Any]) -> None:
-        """Append one slice (Y, X), converted to the file's dtype; a ValueError for other shapes."""
+        """Append one slice (Y, X) of any real dtype, converted to the file's.
+
+        Raises
+        ------
+        ValueError
+            If it has another shape than the slices of the file.
+        UserError
+            If the disk is full.
+        """
         if page.shape != self._shape[1:]:
             raise ValueError(f"A page of shape {page.shape} is not one of a stack {self._shape}.")
         self._append(np.ascontiguousarray(page, dtype=self._dtype))

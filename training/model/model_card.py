@@ -91,7 +91,9 @@ class ModelCard:
         return find_preset(self.preset).zoom(shape) if self.zoom is None else self.zoom
 
     def for_stack(self, stack: Slices) -> ModelCard:
-        """Make the card to predict a stack (Z, Y, X) with, see :meth:`Scaling.for_stack`.
+        """Make the card to predict a stack (Z, Y, X) of any real dtype with.
+
+        The scaling is chosen by :meth:`Scaling.for_stack`.
 
         Raises
         ------
@@ -109,7 +111,7 @@ class ModelCard:
         return split_fold(length, self.fold)[0]
 
     def trained_slices(self, stack: Slices) -> list[int] | None:
-        """List the slices of a stack (Z, Y, X) that the network was trained on.
+        """List the slices of a stack (Z, Y, X) of any real dtype that the network was trained on.
 
         None where it is not known to be the stack of the training.
         """
@@ -128,7 +130,13 @@ class ModelCard:
         return dataclasses.replace(self, train_slices=tuple(sorted(seen)))
 
     def check(self) -> None:
-        """Raise a UserError, ValueError or TypeError for what no training writes."""
+        """Refuse values that no training writes.
+
+        Raises
+        ------
+        UserError, ValueError or TypeError
+            That says which value it is.
+        """
         _ = self.geometry
         self.scaling.check()
         split_fold(MINIMUM_SLICES, self.fold)

@@ -40,6 +40,16 @@ def zoo_dice(
         Ground truth, True = membrane.
     card : ModelCard
         Of a preset whose slices are resized; its scaling and geometry are used.
+
+    Returns
+    -------
+    float
+        0..1.
+
+    Raises
+    ------
+    ValueError
+        If the preset's slices are not resized.
     """
     length = find_preset(card.preset).slice_length
     if length is None:

@@ -52,7 +52,13 @@ class RunDirectory(RunPaths[Path]):
             raise
 
     def make_folders(self) -> None:
-        """Make the folders of a new run, without its configuration; raises as :meth:`create`."""
+        """Make the folders of a new run, without its configuration.
+
+        Raises
+        ------
+        UserError
+            As :meth:`create`.
+        """
         self.remove_leftovers()
         try:
             if not self._is_free():
@@ -85,7 +91,13 @@ class RunDirectory(RunPaths[Path]):
         return self.model_file.exists()
 
     def read_config(self) -> TrainingConfig:
-        """Read the run's configuration; a UserError if this is not a run."""
+        """Read the run's configuration.
+
+        Raises
+        ------
+        UserError
+            If this is not a run, or as :meth:`TrainingConfig.from_json`.
+        """
         try:
             text = read_document(self.config)
         except (OSError, ValueError) as error:

@@ -59,7 +59,7 @@ class ThinnedCurve:
 
     @property
     def means(self) -> NDArray[np.float64]:
-        """Mean of each point's samples, array (N,)."""
+        """Mean of each point's samples, array (N,) of float64."""
         counts = np.full(len(self), self.stride)
         if len(self):
             counts[-1] = self.count - self.stride * (len(self) - 1)

@@ -87,7 +87,13 @@ class Intensities:
         return min(sides) < -CLEAR_SKEWNESS and max(sides) > CLEAR_SKEWNESS
 
     def check(self) -> None:
-        """Raise a ValueError or TypeError for what no stack has."""
+        """Refuse numbers that no stack has.
+
+        Raises
+        ------
+        ValueError or TypeError
+            That says what is wrong with them.
+        """
         numbers = self.percentiles
         if len(numbers) != 101 or not all(map(is_number, (*numbers, self.skewness))):
             raise ValueError("percentiles are not 101 numbers, or skewness is none")
@@ -100,7 +106,7 @@ def compare_levels(trained: NDArray[np.float64], stack: NDArray[np.float64]) -> 
 
     Parameters
     ----------
-    trained, stack : arrays (101,)
+    trained, stack : arrays (101,) of float64
         Percentiles, from 0 (black) to 1 (white).
     """
     contrast, brightness = stack[90] - stack[10], stack[50] - trained[50]

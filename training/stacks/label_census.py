@@ -42,7 +42,7 @@ class LabelCensus:
     counts : mapping of float to int
         Pixels of each value, on the other slices.
     sample : array (N, Y, X)
-        Up to five of the other slices.
+        Up to five of the other slices, with the labels' dtype.
     padding : float
         Share of the other slices' pixels that is padding of the images, 0..1.
     images : array (N, Y, X) or None
@@ -159,7 +159,7 @@ def _of_nine(choose: np.ufunc, pages: NDArray[Any]) -> NDArray[Any]:
 
 
 def is_uniform(page: NDArray[Any]) -> bool:
-    """Return whether all pixels (Y, X) or (N,), at least one, have the same value."""
+    """Return whether all pixels (Y, X) or (N,) of any dtype, at least one, have the same value."""
     return bool(page.min() == page.max())
 
 
@@ -176,7 +176,7 @@ def read_labelled(labels: Slices, most: int) -> dict[int, NDArray[Any]]:
     Returns
     -------
     mapping of int to array (Y, X)
-        By the index of the slice, in rising order.
+        By the index of the slice, in rising order, with the labels' dtype.
     """
     first = pick_evenly(range(len(labels)), most)
     every = dict.fromkeys([*first, *range(len(labels))])

@@ -89,7 +89,13 @@ class Scaling:
         return cls(**{**fields, "intensities": measured})
 
     def check(self) -> None:
-        """Raise a ValueError or TypeError for a range, a dtype or intensities that no stack has."""
+        """Refuse a range, a dtype or intensities that no stack has.
+
+        Raises
+        ------
+        ValueError or TypeError
+            That says which of them it is.
+        """
         if np.dtype(self.dtype).kind not in "buif" or not isinstance(self.dtype, str):
             raise ValueError(f"dtype is {self.dtype!r:.50}")
         limits = self.low, self.high

@@ -20,12 +20,12 @@ _LINE_START = "labels="
 
 
 def is_known(codes: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Find the pixels that are labelled as membrane or inside, of codes in any shape."""
+    """Find the pixels labelled as membrane or inside: bool, of uint8 codes in any one shape."""
     return np.asarray((codes == MEMBRANE) | (codes == INSIDE))
 
 
 def labelled_slices(labels: Slices) -> list[int]:
-    """List the indices of the slices that have a label, of labels (Z, Y, X)."""
+    """List the indices of the slices that have a label, of labels (Z, Y, X) of any dtype."""
     return [index for index in range(len(labels)) if np.asarray(labels[index]).any()]
 
 

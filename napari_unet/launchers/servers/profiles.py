@@ -159,7 +159,13 @@ class Profile(Document):
         return [self.replace(host=host, nodes=(), master_addr="") for host in self._hosts()]
 
     def divisible(self, devices: int) -> int:
-        """A number of devices; a UserError if the servers can't take as many each."""
+        """Give back a number of devices.
+
+        Raises
+        ------
+        UserError
+            If the servers can't take as many each.
+        """
         count = len(self._hosts())
         if devices < 1 or devices % count:
             raise UserError(
@@ -211,7 +217,13 @@ def load_profiles() -> dict[str, Profile]:
 
 
 def find_profile(name: str) -> Profile:
-    """The profile of that name; a UserError if it is missing."""
+    """Find a profile by its name.
+
+    Raises
+    ------
+    UserError
+        If there is none of that name, or as :func:`load_profiles`.
+    """
     profiles = load_profiles()
     if name not in profiles:
         known = ", ".join(profiles) or "none yet"

@@ -79,7 +79,13 @@ def is_remote(run: RunDirectory) -> bool:
 
 
 def read_record(run: RunDirectory) -> RemoteRecord:
-    """A run's record; a UserError if it is missing or damaged."""
+    """Read a run's record.
+
+    Raises
+    ------
+    UserError
+        If it is missing or damaged.
+    """
     path = run.remote
     try:
         return RemoteRecord.model_validate(parse_json(read_document(path)))

@@ -56,7 +56,13 @@ class RemoteFiles:
         return await _wait_at_most(self._sftp.stat(path))
 
     async def list_names(self, folder: RemotePath) -> list[str]:
-        """The names in a folder, without ``.`` and ``..``."""
+        """List the names in a folder, without ``.`` and ``..``.
+
+        Raises
+        ------
+        CommandError
+            If there are more than ``MOST_NAMES``.
+        """
         names: list[str] = []
         async with asyncio.timeout(REQUEST_SECONDS):
             async for entry in self._sftp.scandir(folder):

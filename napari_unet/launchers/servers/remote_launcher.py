@@ -207,7 +207,6 @@ class RemoteLauncher:
         return read_record(run).devices
 
     def fetch_device_log(self, run: RunDirectory, rank: int) -> Path:
-        """Bring the log of one device up to date; its path here."""
         record = read_record(run)
         node = record.node_of(rank)
         if not 0 <= rank < record.devices or node >= len(record.paths):

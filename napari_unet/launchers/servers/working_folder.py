@@ -113,7 +113,13 @@ class RunFolder(RunPaths[PurePosixPath]):
         return (await self.read_launch()).get("id") == run_id
 
     async def check_owner(self, run_id: str) -> None:
-        """Raise a UserError if the folder is not the run's of this id."""
+        """Refuse a folder that is not the run's of this id.
+
+        Raises
+        ------
+        UserError
+            If it is another run's, or there is none.
+        """
         if not await self.belongs_to(run_id):
             raise UserError(
                 f"The folder {self.path} on {self.server.profile.name} is another run's, or none.",

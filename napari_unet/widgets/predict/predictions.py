@@ -72,7 +72,12 @@ class Predictions(QObject):
         """Have the image that is looked at predicted by this model from now on.
 
         What was predicted before is filled up; slices that a person corrected stay. Where there
-        is nothing yet, empty layers are added, which follow ``threshold``.
+        is nothing yet, empty layers are added, which follow ``threshold``, 0..1.
+
+        Raises
+        ------
+        ValueError
+            If no image is looked at.
         """
         if self._image is None:
             raise ValueError("No image is looked at.")
