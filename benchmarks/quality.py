@@ -79,6 +79,6 @@ def rows_of(folds: Sequence[Sequence[float]], decimals: Sequence[int]) -> list[l
     means = [statistics.mean(column) for column in zip(*folds, strict=True)]
     titles = [*map(str, range(len(folds))), "**mean**"]
     return [
-        [title, *(f"{one:.{places}f}" for one, places in zip(row, decimals, strict=True))]
+        [title, *(f"{figure:.{places}f}" for figure, places in zip(row, decimals, strict=True))]
         for title, row in zip(titles, [*folds, means], strict=True)
     ]

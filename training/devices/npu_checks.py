@@ -264,8 +264,8 @@ def parse_checks(output: str) -> list[Check]:
     try:
         documents = json.loads(lines[-1].removeprefix(MARK))
         return [
-            Check(str(one["name"]), one["is_ok"] is True, str(one["text"]), str(one["remedy"]))
-            for one in documents
+            Check(str(item["name"]), item["is_ok"] is True, str(item["text"]), str(item["remedy"]))
+            for item in documents
         ]
     except (IndexError, ValueError, TypeError, KeyError) as error:
         last = (output.strip().splitlines() or ["nothing"])[-1]

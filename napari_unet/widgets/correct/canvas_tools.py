@@ -172,6 +172,6 @@ def set_labels(layer: Labels, indices: tuple[NDArray[Any], ...], values: Any) ->
 def _pixel(layer: Labels, position: Any) -> tuple[int | None, Point] | None:
     """Slice and pixel at a place in the world; None outside of the layer."""
     place = [round(float(value)) for value in layer.world_to_data(position)[-layer.ndim :]]
-    if any(not 0 <= one < length for one, length in zip(place, layer.data.shape, strict=True)):
+    if any(not 0 <= index < length for index, length in zip(place, layer.data.shape, strict=True)):
         return None
     return (place[0] if layer.ndim == 3 else None), (place[-2], place[-1])

@@ -131,10 +131,10 @@ def _overlaps(dock: Dock) -> Iterator[str]:
         if isinstance(parent, (*_WHOLE, QAbstractScrollArea)):
             continue
         parts = [part for part in parent.findChildren(QWidget, "", _DIRECT) if part.isVisible()]
-        for one, other in combinations(parts, 2):
-            common = _place(one, dock).intersected(_place(other, dock))
+        for part, other in combinations(parts, 2):
+            common = _place(part, dock).intersected(_place(other, dock))
             if not common.isEmpty():
-                yield f"{_name(one)} and {_name(other)} overlap: {common}"
+                yield f"{_name(part)} and {_name(other)} overlap: {common}"
 
 
 _DIRECT = Qt.FindChildOption.FindDirectChildrenOnly

@@ -58,7 +58,7 @@ class StubMindSpore:
     def seen(self) -> list[dict[str, Any]]:
         """What each process gave to ``set_device``, and its environment, by the NPU's number."""
         found = [json.loads(path.read_text()) for path in self._seen.glob("*.json")]
-        return sorted(found, key=lambda one: one["id"])
+        return sorted(found, key=lambda process: process["id"])
 
 
 def install_cann(home: Path) -> Path:

@@ -44,10 +44,10 @@ def test_what_does_not_go_together_is_found(
     found: str,
 ) -> None:
     checks = list(check_versions(chip, driver, cann, mindspore, python))
-    assert [one.name for one in checks] == ["MindSpore", "CANN", "driver", "Python"]
-    wrong = [one for one in checks if not one.is_ok]
-    assert [one.name for one in wrong] == ([name] if name else [])
-    assert all(found in one.text and one.remedy for one in wrong)
+    assert [check.name for check in checks] == ["MindSpore", "CANN", "driver", "Python"]
+    wrong = [check for check in checks if not check.is_ok]
+    assert [check.name for check in wrong] == ([name] if name else [])
+    assert all(found in check.text and check.remedy for check in wrong)
 
 
 @pytest.fixture
@@ -71,8 +71,8 @@ def test_every_free_npu_is_tried_and_as_many_together_as_can_be(
     for name in ("davinci0", "davinci_manager", "devmm_svm", "hisi_hdc"):
         (tmp_path / name).touch()
     checks = examine_npus(device_folder=tmp_path)
-    assert [one.is_ok for one in checks] == sorted(one.is_ok for one in checks)
-    by_name = {one.name: one for one in checks}
+    assert [check.is_ok for check in checks] == sorted(check.is_ok for check in checks)
+    by_name = {check.name: check for check in checks}
     assert "8 of 910A; busy: 0; joined in fours" in by_name["chips"].text
     assert by_name["CANN"].text.startswith("8.2.RC1")
     assert "RANK_SIZE are set; a launcher ignores them" in by_name["leftovers of a rank table"].text
@@ -82,13 +82,13 @@ def test_every_free_npu_is_tried_and_as_many_together_as_can_be(
     tried = [f"NPU {id}" for id in range(1, 8)] + ["2 NPUs together", "4 NPUs together"]
     for name in tried:
         assert by_name[name].text.startswith("The memory of an NPU is used up"), name
-    seen = [(one["environment"][VISIBLE], one["id"]) for one in stub.seen()]
+    seen = [(process["environment"][VISIBLE], process["id"]) for process in stub.seen()]
     alone = [(str(id), 0) for id in range(1, 8)]
     pair = [("1,2", id) for id in range(2)]
     four = [("4,5,6,7", id) for id in range(4)]
     assert sorted(seen) == sorted([*alone, *pair, *four])
-    environments = [one["environment"] for one in stub.seen()]
-    assert all("MS_ROLE" in one for one in environments if "RANK_SIZE" in one)
+    environments = [process["environment"] for process in stub.seen()]
+    assert all("MS_ROLE" in variables for variables in environments if "RANK_SIZE" in variables)
 
 
 @pytest.mark.parametrize("output", ["", "Killed", f"{MARK}[1", f"{MARK}[1]", f'{MARK}[{{"a": 1}}]'])

@@ -84,9 +84,9 @@ def test_only_the_npus_that_a_person_may_see_are_taken(
     visible = {VISIBLE: "4,5,6,7", **LEFTOVERS}
     done = start(stub, run, "launch_8p", *options, **visible, busy=[5])
     seen = stub.seen()
-    assert [one["id"] for one in seen] == [0, 1], done.stderr
-    for rank, one in enumerate(seen):
-        environment = one["environment"]
+    assert [process["id"] for process in seen] == [0, 1], done.stderr
+    for rank, process in enumerate(seen):
+        environment = process["environment"]
         assert environment[VISIBLE] == "4,6"
         assert (environment["RANK_ID"], environment["RANK_SIZE"]) == (str(rank), "2")
         assert "RANK_TABLE_FILE" not in environment
@@ -169,4 +169,4 @@ def test_several_workers_on_a_cpu_are_no_silent_surprise(
         assert done.returncode == 2
     else:
         assert "2 workers on the CPU" in done.stdout
-        assert [one["target"] for one in stub.seen()] == ["CPU", "CPU"]
+        assert [process["target"] for process in stub.seen()] == ["CPU", "CPU"]

@@ -101,8 +101,8 @@ def test_an_activation_that_fails_is_reported() -> None:
 def test_no_npus_means_the_cpu_unless_ascend_is_asked_for() -> None:
     assert failing(facts(npus="", cann="")) == []
     ascend = Profile(name="lab", host="host", device="ascend")
-    failed = [one for one in judge(ascend, facts(npus=""), 8, NOW) if not one.is_ok]
-    assert [one.name for one in failed] == ["NPUs"]
+    failed = [check for check in judge(ascend, facts(npus=""), 8, NOW) if not check.is_ok]
+    assert [check.name for check in failed] == ["NPUs"]
 
 
 def test_every_line_of_a_real_server(sshd: Sshd) -> None:
@@ -172,23 +172,23 @@ def test_what_several_servers_need_of_each(
     changes: dict[str, str], name: str, found: str, remedy: str
 ) -> None:
     text = facts(**{**PAIR, **changes})
-    wrong = [one for one in judge(PROFILE, text, 8, NOW, nodes=2) if not one.is_ok]
-    assert [one.name for one in wrong] == ([name] if name else [])
-    assert all(found in one.text and remedy in one.remedy for one in wrong)
+    wrong = [check for check in judge(PROFILE, text, 8, NOW, nodes=2) if not check.is_ok]
+    assert [check.name for check in wrong] == ([name] if name else [])
+    assert all(found in check.text and remedy in check.remedy for check in wrong)
     assert failing(text) == []  # a server alone needs none of it
 
 
 def test_the_advice_counts_the_devices_of_all_servers() -> None:
     text = facts(**PAIR, npus=table_of(range(8), [0, 4], "910A"))
-    (npus,) = (one for one in judge(PROFILE, text, 8, NOW, nodes=2) if one.name == "NPUs")
+    (npus,) = (check for check in judge(PROFILE, text, 8, NOW, nodes=2) if check.name == "NPUs")
     assert npus.remedy.endswith("train on fewer: --devices 4.")
 
 
 def test_servers_of_a_job_must_differ() -> None:
     others = {"hostname": "node1", "addresses": "ipaddr:192.168.100.102"}
-    assert all(one.is_ok for one in compare_nodes({"a": facts(**PAIR), "b": facts(**others)}))
+    assert all(check.is_ok for check in compare_nodes({"a": facts(**PAIR), "b": facts(**others)}))
     twins = compare_nodes({"a": facts(**PAIR), "b": facts(**PAIR)})
-    assert [one.name for one in twins if not one.is_ok] == [
+    assert [check.name for check in twins if not check.is_ok] == [
         "all servers, host names",
         "all servers, addresses of NPUs",
     ]

@@ -120,8 +120,10 @@ def test_the_same_data_is_uploaded_once(
     save_profile(profile)
     launcher = RemoteLauncher(profile, tmp_path / "copies", on_progress=told.append)
     launcher.start(quick_config(data, 1), "first")
-    assert {one.what for one in told} == {"train-volume.tif", "train-labels.tif", "training source"}
-    assert all(one.done <= one.total for one in told) and told[-1].done == told[-1].total
+    files = {"train-volume.tif", "train-labels.tif", "training source"}
+    assert {progress.what for progress in told} == files
+    assert all(progress.done <= progress.total for progress in told)
+    assert told[-1].done == told[-1].total
     told.clear()
     (data / "train-volume.tif").rename(data / "renamed.tif")
     launcher.start(quick_config(data, 1).replace(image="renamed.tif"), "second")
@@ -227,7 +229,7 @@ def test_npus_are_chosen_by_their_numbers(
     def arguments(run: RunDirectory) -> list[str]:
         follow_to_end(RunFollower(run, launcher))
         launch = json.loads((sshd.work / "runs" / run.name / "launch.json").read_text())
-        return [one for one in launch["arguments"] if one.startswith("--device")]
+        return [argument for argument in launch["arguments"] if argument.startswith("--device")]
 
     choosing = RemoteLauncher.in_place("loopback", tmp_path / "copies", device_ids="4,5,7")
     with closing(choosing):

@@ -185,9 +185,8 @@ def test_a_person_s_own_labels_stay_what_they_are_until_they_are_chosen(
 ) -> None:
     truth = viewer.add_labels(np.ones((7, 61, 83), np.uint8), name="truth")
     assert choices(dock)["Labels"] == ["truth"] and not is_sparse_layer(truth)
-    combo = next(
-        one for one in dock.findChildren(QComboBox) if one.count() and "truth" in one.itemText(0)
-    )
+    combos = dock.findChildren(QComboBox)
+    combo = next(combo for combo in combos if combo.count() and "truth" in combo.itemText(0))
     combo.setFocus()
     qtbot.keyClick(combo, Qt.Key.Key_Down)
     assert is_sparse_layer(truth)
