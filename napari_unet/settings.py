@@ -102,23 +102,18 @@ def let_go(choices: Choices) -> None:
             _held = {}
 
 
-def remember(changes: Settings) -> Settings:
+def remember(changes: Settings) -> None:
     """Write those choices to the file that ``changes`` was made with, and keep the others there.
 
     May be called from several threads and processes at once. Where the file can't be read or
     written, a person is warned once, and the choices hold until the program ends.
-
-    Returns
-    -------
-    Settings
-        All choices, as they are now.
     """
     path = settings_path()
     with _lock:
         chosen = changes.model_dump(exclude_unset=True)
         _held.update({name: chosen.pop(name) for name in [*chosen] if name in _held})
         if not chosen:
-            return load_settings()
+            return
         unsaved = {**_unsaved.get(path, {}), **chosen}
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -128,14 +123,13 @@ def remember(changes: Settings) -> Settings:
                 document = json.dumps(settings.model_dump(), indent=2) + "\n"
                 write_atomically(path, document.encode(), follow_links=True, is_private=True)
             _unsaved.pop(path, None)
-            return settings
+            return
         except (OSError, UserError) as error:
             is_first = path not in _unsaved
             _unsaved[path] = unsaved
             problem = error
     if is_first:
         _warn(path, problem)
-    return load_settings()
 
 
 def _read(path: Path) -> dict[str, Any]:
