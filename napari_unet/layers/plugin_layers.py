@@ -135,7 +135,7 @@ def can_be_strokes(layer: Layer) -> bool:
 
     Of those, some pixels are looked at: strokes have no other values than 0, 1 and 2.
     """
-    if not isinstance(layer, Labels) or layer.multiscale or layer.ndim not in (2, 3):
+    if not isinstance(layer, Labels) or why_not_stack(layer):
         return False
     if is_sparse_layer(layer):
         return True
@@ -310,15 +310,10 @@ def is_preview(layer: Layer) -> bool:
     return PREVIEW_KEY in layer.metadata
 
 
-def is_grey_stack(layer: Layer) -> bool:
-    """Return whether a layer is an image (Z, Y, X) or (Y, X) of grey values, and not a preview."""
-    is_grey = isinstance(layer, Image) and not layer.rgb and not layer.multiscale
-    return is_grey and layer.ndim in (2, 3) and not is_preview(layer)
-
-
 def is_tissue(layer: Layer) -> bool:
     """Return whether a layer can be annotated or predicted: a grey stack, not a prediction."""
-    return is_grey_stack(layer) and role(layer) != PROBABILITY
+    is_from_elsewhere = role(layer) != PROBABILITY and not is_preview(layer)
+    return isinstance(layer, Image) and is_from_elsewhere and not why_not_stack(layer)
 
 
 def why_not_tissue(viewer: Viewer) -> str:
@@ -329,37 +324,38 @@ def why_not_tissue(viewer: Viewer) -> str:
 def unusable_image(viewer: Viewer) -> str:
     """Say why an image of a viewer can't be worked on; empty where all can."""
     images = (layer for layer in viewer.layers if isinstance(layer, Image) and role(layer) is None)
-    return _first_obstacle(images)
+    return next(filter(None, map(why_not_stack, images)), "")
 
 
 def unusable_labels(viewer: Viewer) -> str:
     """Say why a layer of labels of a viewer can't be worked on; empty where all can."""
-    return _first_obstacle(layer for layer in viewer.layers if isinstance(layer, Labels))
+    labels = (layer for layer in viewer.layers if isinstance(layer, Labels))
+    return next(filter(None, map(why_not_stack, labels)), "")
 
 
-def _first_obstacle(layers: Iterable[Layer]) -> str:
-    for layer in layers:
-        if layer.multiscale:
-            return f"'{layer.name}' has several resolutions: open its full resolution as one layer."
-        if isinstance(layer, Image) and layer.rgb:
-            return f"'{layer.name}' is a colour image: split its channels, or convert it to grey."
-        if layer.ndim > 3:
-            return (
-                f"'{layer.name}' has {layer.ndim} dimensions: open one stack (Z, Y, X) of it, "
-                "without channels or time."
-            )
+def why_not_stack(layer: Image | Labels) -> str:
+    """Say why a layer is not a stack (Z, Y, X) or (Y, X) of single values; empty if it is one."""
+    if layer.multiscale:
+        return f"'{layer.name}' has several resolutions: open its full resolution as one layer."
+    if isinstance(layer, Image) and layer.rgb:
+        return f"'{layer.name}' is a colour image: split its channels, or convert it to grey."
+    if layer.ndim not in (2, 3):
+        return (
+            f"'{layer.name}' has {layer.ndim} dimensions: open one stack (Z, Y, X) of it, "
+            "without channels or time."
+        )
     return ""
 
 
 def is_mask(layer: Layer) -> bool:
     """Return whether a layer is a mask (Z, Y, X) or (Y, X), a person's or a prediction's."""
-    is_stack = isinstance(layer, Labels) and layer.ndim in (2, 3) and not layer.multiscale
+    is_stack = isinstance(layer, Labels) and not why_not_stack(layer)
     return is_stack and role(layer) not in (ERRORS, NEURONS) and not is_sparse_layer(layer)
 
 
 def is_truth(layer: Layer) -> bool:
     """Return whether a layer can judge a mask: another mask, or strokes."""
-    return is_mask(layer) or (is_sparse_layer(layer) and layer.ndim in (2, 3))
+    return is_mask(layer) or (is_sparse_layer(layer) and not why_not_stack(layer))
 
 
 def is_predicted_mask(layer: Layer) -> bool:

@@ -29,6 +29,7 @@ from napari_unet.layers.plugin_layers import (
     is_preview,
     is_sparse_layer,
     role,
+    why_not_stack,
 )
 from napari_unet.projects.records import LayerRecord, ProjectState, is_tif
 from training.errors import UserError
@@ -54,10 +55,8 @@ KEPT_METADATA = (
 
 def is_kept(layer: Layer) -> bool:
     """Whether a layer belongs into a project: stacks, labels and predictions do."""
-    if not isinstance(layer, (Image, Labels)) or layer.multiscale or layer.ndim not in (2, 3):
-        return False
     is_passing = is_preview(layer) or role(layer) == ERRORS
-    return not is_passing and not getattr(layer, "rgb", False)
+    return isinstance(layer, (Image, Labels)) and not is_passing and not why_not_stack(layer)
 
 
 def stack_path(layer: Layer) -> Path | None:
