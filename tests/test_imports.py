@@ -148,6 +148,11 @@ def test_a_room_can_be_looked_over(room: Path) -> None:
     assert len(body) == 1 or room.parent == ROOT
 
 
+def test_folders_of_tests_can_be_looked_over() -> None:
+    folders = {path.parent for path in (ROOT / "tests").glob("**/*.py")}
+    assert not [path for path in folders if len(list(path.glob("*.py"))) > MOST_MODULES]
+
+
 def has_code(room: Path) -> bool:
     """Whether a folder has modules of its own, beside folders."""
     return len(list(room.glob("*.py"))) > 1

@@ -33,13 +33,13 @@ from tests.napari_unet.launchers.servers.conftest import (  # noqa: F401  (fixtu
     sshd,
     unknown_sshd,
 )
-from tests.napari_unet.launchers.servers.quick_server import (
+from tests.napari_unet.launchers.servers.loopback.quick_server import (
     install_quick_python,
     processes_on,
     quick_config,
     write_data,
 )
-from tests.napari_unet.launchers.servers.sshd import Sshd
+from tests.napari_unet.launchers.servers.loopback.sshd import Sshd
 from training.config import preset_config
 from training.runs.process_record import is_alive
 from training.runs.run_directory import RunDirectory

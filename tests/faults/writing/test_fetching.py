@@ -17,7 +17,7 @@ from tests.napari_unet.launchers.servers.conftest import (  # noqa: F401  (fixtu
     sshd,
     unknown_sshd,
 )
-from tests.napari_unet.launchers.servers.sshd import Sshd
+from tests.napari_unet.launchers.servers.loopback.sshd import Sshd
 
 
 @pytest.fixture

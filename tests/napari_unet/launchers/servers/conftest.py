@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.napari_unet.launchers.servers.hostile_server import HostileServer
-from tests.napari_unet.launchers.servers.sshd import SSHD, Sshd, make_key
+from tests.napari_unet.launchers.servers.loopback.hostile_server import HostileServer
+from tests.napari_unet.launchers.servers.loopback.sshd import SSHD, Sshd, make_key
 
 
 @pytest.fixture(scope="session")

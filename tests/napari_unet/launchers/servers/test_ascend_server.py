@@ -17,9 +17,12 @@ from napari_unet.launchers.servers.checks import check_server
 from napari_unet.launchers.servers.event_loop import wait_for
 from napari_unet.launchers.servers.profiles import find_profile
 from napari_unet.launchers.servers.record import read_record
-from tests.napari_unet.launchers.servers.ascend_server import install_ascend
-from tests.napari_unet.launchers.servers.quick_server import install_quick_python, write_data
-from tests.napari_unet.launchers.servers.sshd import Sshd
+from tests.napari_unet.launchers.servers.loopback.ascend_server import install_ascend
+from tests.napari_unet.launchers.servers.loopback.quick_server import (
+    install_quick_python,
+    write_data,
+)
+from tests.napari_unet.launchers.servers.loopback.sshd import Sshd
 from training.devices.run_processes import find_processes, find_workers
 from training.formats.opening import open_stack
 from training.runs.run_directory import RunDirectory

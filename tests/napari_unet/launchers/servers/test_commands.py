@@ -13,8 +13,11 @@ import pytest
 
 from napari_unet.launchers.servers.profiles import find_profile
 from napari_unet.launchers.servers.record import RemoteRecord, write_record
-from tests.napari_unet.launchers.servers.quick_server import install_quick_python, write_data
-from tests.napari_unet.launchers.servers.sshd import Sshd
+from tests.napari_unet.launchers.servers.loopback.quick_server import (
+    install_quick_python,
+    write_data,
+)
+from tests.napari_unet.launchers.servers.loopback.sshd import Sshd
 from tests.terminal import HOSTILE, SHOWN, on_terminal
 from training.config import preset_config
 from training.runs.event_log import EventLog

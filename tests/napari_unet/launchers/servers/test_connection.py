@@ -18,8 +18,8 @@ from napari_unet.launchers.servers.host_keys import (
 from napari_unet.launchers.servers.opening import ConnectionLostError
 from napari_unet.launchers.servers.profiles import Profile
 from napari_unet.launchers.servers.remote_files import CommandError
-from tests.napari_unet.launchers.servers.hostile_server import HostileServer, printing
-from tests.napari_unet.launchers.servers.sshd import Sshd, make_key
+from tests.napari_unet.launchers.servers.loopback.hostile_server import HostileServer, printing
+from tests.napari_unet.launchers.servers.loopback.sshd import Sshd, make_key
 from training.errors import UserError
 
 

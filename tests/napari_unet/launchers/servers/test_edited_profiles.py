@@ -17,13 +17,13 @@ from napari_unet.launchers.servers.profiles import (
 from napari_unet.launchers.servers.record import read_record
 from napari_unet.launchers.servers.remote_launcher import RemoteLauncher
 from napari_unet.runs.training_places import launcher_for
-from tests.napari_unet.launchers.servers.quick_server import (
+from tests.napari_unet.launchers.servers.loopback.quick_server import (
     install_quick_python,
     processes_on,
     quick_config,
     write_data,
 )
-from tests.napari_unet.launchers.servers.sshd import Sshd
+from tests.napari_unet.launchers.servers.loopback.sshd import Sshd
 from training.errors import UserError
 from training.runs.run_directory import RunDirectory
 

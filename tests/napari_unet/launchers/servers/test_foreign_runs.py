@@ -15,14 +15,14 @@ from napari_unet.launchers.servers.record import read_record, update_record
 from napari_unet.launchers.servers.remote_launcher import RemoteLauncher
 from napari_unet.runs.run_follower import RunFollower
 from napari_unet.runs.training_places import launcher_for
-from tests.napari_unet.launchers.servers.quick_server import (
+from tests.napari_unet.launchers.servers.loopback.quick_server import (
     follow_to_end,
     follow_until_step,
     install_quick_python,
     quick_config,
     write_data,
 )
-from tests.napari_unet.launchers.servers.sshd import Sshd
+from tests.napari_unet.launchers.servers.loopback.sshd import Sshd
 from training.devices.run_processes import kill_processes
 from training.errors import UserError
 from training.runs.run_directory import RunDirectory

@@ -21,13 +21,13 @@ from napari_unet.launchers.servers.profiles import (
 from napari_unet.launchers.servers.record import RemoteRecord, read_record, write_record
 from napari_unet.launchers.servers.remote_launcher import RemoteLauncher
 from napari_unet.runs.run_follower import RunFollower
-from tests.napari_unet.launchers.servers.quick_server import (
+from tests.napari_unet.launchers.servers.loopback.quick_server import (
     follow_to_end,
     install_quick_python,
     quick_config,
     write_data,
 )
-from tests.napari_unet.launchers.servers.sshd import Sshd
+from tests.napari_unet.launchers.servers.loopback.sshd import Sshd
 from training.errors import UserError
 from training.runs.run_directory import RunDirectory
 from training.runs.run_paths import RunPaths

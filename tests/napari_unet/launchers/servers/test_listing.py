@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from napari_unet.cli.runs import command
 from napari_unet.launchers.servers.listing import adopt_run, list_remote_runs
 from napari_unet.launchers.servers.profiles import save_profile
-from tests.napari_unet.launchers.servers.hostile_server import HostileServer, printing
+from tests.napari_unet.launchers.servers.loopback.hostile_server import HostileServer, printing
 from training.config import preset_config
 from training.errors import UserError
 from training.runs.event_log import EventLog

@@ -15,7 +15,7 @@ from napari_unet.launchers.servers.mirror import MOST_PREVIEW, Mirror
 from napari_unet.launchers.servers.record import RemoteRecord, write_record
 from napari_unet.launchers.servers.remote_files import CommandError
 from napari_unet.launchers.servers.working_folder import RunFolder
-from tests.napari_unet.launchers.servers.sshd import Sshd
+from tests.napari_unet.launchers.servers.loopback.sshd import Sshd
 from training.errors import UserError
 from training.runs.run_directory import RunDirectory
 

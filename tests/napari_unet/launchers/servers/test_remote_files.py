@@ -12,7 +12,7 @@ from napari_unet.launchers.servers.connection import Server
 from napari_unet.launchers.servers.event_loop import wait_for
 from napari_unet.launchers.servers.opening import ConnectionLostError
 from napari_unet.launchers.servers.remote_files import CommandError
-from tests.napari_unet.launchers.servers.hostile_server import HostileServer
+from tests.napari_unet.launchers.servers.loopback.hostile_server import HostileServer
 
 
 class Hanging(asyncssh.SFTPServer):

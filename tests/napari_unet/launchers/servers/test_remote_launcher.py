@@ -25,7 +25,7 @@ from napari_unet.launchers.servers.profiles import save_profile
 from napari_unet.launchers.servers.record import read_record, update_record
 from napari_unet.launchers.servers.remote_launcher import RemoteLauncher
 from napari_unet.runs.run_follower import RunFollower
-from tests.napari_unet.launchers.servers.quick_server import (
+from tests.napari_unet.launchers.servers.loopback.quick_server import (
     follow_to_end,
     follow_until_step,
     install_quick_python,
@@ -33,7 +33,7 @@ from tests.napari_unet.launchers.servers.quick_server import (
     quick_config,
     write_data,
 )
-from tests.napari_unet.launchers.servers.sshd import Sshd
+from tests.napari_unet.launchers.servers.loopback.sshd import Sshd
 from training.devices.run_processes import RUN_MARK, launch_mark
 from training.errors import UserError
 from training.runs.event_reading import parse_events

@@ -18,7 +18,7 @@ from napari_unet.launchers.servers.connection import Server
 from napari_unet.launchers.servers.event_loop import begin, wait_for
 from napari_unet.launchers.servers.store import Store, share_checkpoint
 from napari_unet.launchers.servers.working_folder import RunFolder
-from tests.napari_unet.launchers.servers.hostile_server import HostileServer, printing
+from tests.napari_unet.launchers.servers.loopback.hostile_server import HostileServer, printing
 from training.errors import UserError
 
 

@@ -20,8 +20,8 @@ from napari_unet.launchers.servers.event_loop import wait_for
 from napari_unet.launchers.servers.host_keys import ChangedHostKeyError, UnknownHostKeyError
 from napari_unet.launchers.servers.opening import ConnectionLostError
 from napari_unet.launchers.servers.profiles import Profile
-from tests.napari_unet.launchers.servers.hostile_server import HostileServer
-from tests.napari_unet.launchers.servers.sshd import Sshd
+from tests.napari_unet.launchers.servers.loopback.hostile_server import HostileServer
+from tests.napari_unet.launchers.servers.loopback.sshd import Sshd
 from training.errors import UserError
 
 MIB = 2**20

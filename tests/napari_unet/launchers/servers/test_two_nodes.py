@@ -18,12 +18,12 @@ from napari_unet.launchers.servers.profiles import save_profile
 from napari_unet.launchers.servers.record import read_record
 from napari_unet.launchers.servers.remote_launcher import RemoteLauncher
 from napari_unet.runs.run_follower import RunFollower
-from tests.napari_unet.launchers.servers.quick_server import (
+from tests.napari_unet.launchers.servers.loopback.quick_server import (
     follow_to_end,
     follow_until_step,
     write_data,
 )
-from tests.napari_unet.launchers.servers.sshd import SSHD, Sshd, free_port
+from tests.napari_unet.launchers.servers.loopback.sshd import SSHD, Sshd, free_port
 from training.config import preset_config
 from training.devices.run_processes import find_processes, find_workers, kill_processes
 from training.runs.event_reading import parse_events

@@ -29,14 +29,14 @@ from napari_unet.widgets.runs.device_log import DeviceLogWindow
 from napari_unet.widgets.servers.dialog import ServerDialog
 from napari_unet.widgets.servers.form import ServerForm
 from napari_unet.widgets.train.dock import TrainDock
-from tests.napari_unet.launchers.servers.quick_server import (
+from tests.napari_unet.launchers.servers.loopback.quick_server import (
     follow_to_end,
     follow_until_step,
     install_quick_python,
     quick_config,
     write_data,
 )
-from tests.napari_unet.launchers.servers.sshd import Sshd
+from tests.napari_unet.launchers.servers.loopback.sshd import Sshd
 from training.errors import UserError
 from training.stacks.synthetic import synthetic_stack
 

@@ -18,7 +18,7 @@ from napari_unet.launchers.servers.event_loop import wait_for
 from napari_unet.launchers.servers.opening import ConnectionLostError
 from napari_unet.launchers.servers.remote_launcher import RemoteLauncher
 from napari_unet.runs.run_follower import RunFollower
-from tests.napari_unet.launchers.servers.sshd import Sshd
+from tests.napari_unet.launchers.servers.loopback.sshd import Sshd
 from training.config import TrainingConfig, preset_config
 from training.runs.run_directory import RunDirectory
 

@@ -6,7 +6,7 @@ import shlex
 import textwrap
 from collections.abc import Iterable
 
-from tests.napari_unet.launchers.servers.sshd import Sshd
+from tests.napari_unet.launchers.servers.loopback.sshd import Sshd
 from tests.training.devices.fake_npu_smi import install_npu_smi
 from training.devices.cann import KERNEL_PACKAGES
 

@@ -1,0 +1,1 @@
+"""Servers on the loopback: OpenSSH's, hostile ones, and stand-ins for what a server runs."""
