@@ -108,7 +108,7 @@ def open_data(
     if data is None and not (image and labels):
         raise UserError("No data is given.", "Give --data DIR, or --image and --labels.")
     with open_pair(*find_pair(data or "", image, labels), convention) as pair:
-        for sentence in pair.meaning.described():
+        for sentence in pair.meaning.describe():
             say(sentence)
         yield pair
 

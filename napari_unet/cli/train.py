@@ -138,7 +138,7 @@ def _configure(
     pair = _pair(given)
     if pair is not None:
         with lossy_output(), open_pair(*pair, given.get("label_convention")) as opened:
-            for sentence in opened.meaning.described():
+            for sentence in opened.meaning.describe():
                 say(sentence)
             given["label_convention"] = opened.meaning.convention
     if source is None:

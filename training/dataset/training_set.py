@@ -86,7 +86,7 @@ def load_training_set(config: TrainingConfig) -> TrainingSet:
         split = hold_out(codes, config.cross_valid_ind, chosen, str(labels_path))
         pixels = {index: images[index] for index in codes}
         stack = images.shape, Scaling.of(images), fingerprint(images)
-        sentences = *pair.meaning.described(), split.sentence
+        sentences = *pair.meaning.describe(), split.sentence
         note = pair.labels.label_note
     membrane = {index: page == MEMBRANE for index, page in codes.items()}
     data = TrainingSet(
@@ -123,7 +123,7 @@ def stroke_weights(
 
     Parameters
     ----------
-    labels : mapping of int to array (Y, X)
+    labels : mapping of int to array (Y, X) of uint8
         The training slices: 0 is unknown, 1 membrane, 2 inside, 3 padding.
     held_out : mapping of int to array (Y, X) of bool
         Labelled pixels that validate.

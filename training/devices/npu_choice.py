@@ -64,7 +64,7 @@ def choose_npus(
     if in_fours:
         _check_count(able, count, nodes)
     if wanted:
-        chosen = _named(able, count, wanted, in_fours)
+        chosen = _find_named(able, count, wanted, in_fours)
     else:
         chosen = _first_free(able, count, nodes, in_fours)
     return sorted(chosen, key=lambda npu: npu.number)
@@ -157,7 +157,7 @@ def _first_free(npus: Sequence[Npu], count: int, nodes: int, in_fours: bool) -> 
     )
 
 
-def _named(npus: Sequence[Npu], count: int, wanted: list[int], in_fours: bool) -> list[Npu]:
+def _find_named(npus: Sequence[Npu], count: int, wanted: list[int], in_fours: bool) -> list[Npu]:
     by_id = {npu.id: npu for npu in npus}
     missing = [str(id) for id in wanted if id not in by_id]
     if missing:

@@ -85,8 +85,8 @@ class LabelCensus:
         return cls(len(labels), uniform, counts, sample, padded, middles)
 
     @property
-    def mixed(self) -> list[int]:
-        """Slices that have more than one value."""
+    def labelled_slices(self) -> list[int]:
+        """List the slices that have more than one value: others are not labelled."""
         return [index for index in range(self.length) if index not in self.uniform]
 
     @cached_property
@@ -104,7 +104,7 @@ class LabelCensus:
         total = sum(self.counts[value] for value in among)
         return sum(self.counts[value] for value in values) / max(total, 1)
 
-    def named(self) -> str:
+    def summary(self) -> str:
         """Name the values of all slices: "0, 1 and 255", or "254 values from 1 to 254"."""
         values = sorted({*self.values, *self.uniform.values()})
         if len(values) > LISTED_VALUES:
@@ -126,7 +126,7 @@ class LabelCensus:
         is_sloping &= _of_nine(np.maximum, self.sample) > middle
         return float(is_sloping[is_between].mean())
 
-    def touching(self) -> float:
+    def adjacency(self) -> float:
         """Share of the borders between two values at which neither of them is 0, 0..1."""
         borders = both = 0
         for here, other in NEIGHBOURS:

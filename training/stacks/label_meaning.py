@@ -164,7 +164,7 @@ class LabelMeaning(LabelReading):
         subject = begin_with_slices(missing, "of the labels", "has", "have")
         return f"{subject} one value only: not labelled, so neither trained nor validated on."
 
-    def described(self) -> list[str]:
+    def describe(self) -> list[str]:
         """Say how the labels are read, which slices have none, and what may be wrong."""
         read = f"Labels: {self.reading}."
         if self.convention != LabelConvention.SPARSE:
@@ -179,10 +179,10 @@ class LabelMeaning(LabelReading):
 
 
 def borders_between(numbers: NDArray[Any]) -> NDArray[np.bool_]:
-    """Find the pixels of slices (Y, X) or (Z, Y, X) that touch another number, but 0, beside them.
+    """Find the pixels (Y, X) or (Z, Y, X), of any real dtype, at the borders between two numbers.
 
-    A border is two pixels wide, one in each cell, as scikit-image's ``find_boundaries`` has it in
-    its mode "thick".
+    Neither of them is 0. A border is two pixels wide, one in each cell, as scikit-image's
+    ``find_boundaries`` has it in its mode "thick".
     """
     border = np.zeros(numbers.shape, bool)
     for here, other in NEIGHBOURS:
@@ -217,7 +217,7 @@ class _Decision:
         if convention == LabelConvention.SPARSE:
             return self._sparse()
         if not self.census.counts:
-            raise self._one_valued()
+            raise self._one_value_error()
         if convention is None and self._looks_sparse():
             return self._sparse(is_guessed=True)
         if convention == LabelConvention.INSTANCES:
@@ -238,7 +238,7 @@ class _Decision:
         found = {*self.census.values, *uniform.values()}
         if not {value for value in found if value >= 0} <= {UNKNOWN, MEMBRANE, INSIDE}:
             raise UserError(
-                f"{self.name} has other values than sparse labels have: {self.census.named()}.",
+                f"{self.name} has other values than sparse labels have: {self.census.summary()}.",
                 "Label with 0 = unknown, 1 = membrane, 2 = inside, or choose another convention.",
             )
         labelled = [z for z in range(self.census.length) if uniform.get(z, 1) > 0]
@@ -260,11 +260,11 @@ class _Decision:
     def _instances(self) -> LabelMeaning:
         if not self.census.has_whole_numbers or not any(value > 0 for value in self.values):
             raise UserError(
-                f"{self.name} does not hold numbers of cells, but {self.census.named()}.",
+                f"{self.name} does not hold numbers of cells, but {self.census.summary()}.",
                 _CLEAR_LABELS,
             )
         told = (
-            f"{self.census.named()} are taken as numbers of cells; 0 and the borders "
+            f"{self.census.summary()} are taken as numbers of cells; 0 and the borders "
             "between numbers are membrane"
         )
         meaning = self._meaning(LabelConvention.INSTANCES, 0, 0.0, told)
@@ -281,8 +281,8 @@ class _Decision:
         ends = [value for value in self.values if not low + quarter < value < high - quarter]
         if self.census.share(ends, self.values) < _ENDS:
             raise UserError(
-                f"{self.name} has {self.census.named()}, most of them far from both ends: it looks "
-                "like an image, not like labels.",
+                f"{self.name} has {self.census.summary()}, most of them far from both ends: it "
+                "looks like an image, not like labels.",
                 _CLEAR_LABELS,
             )
         return self._two_kinds(convention, (low + high) / 2, is_graded=True)
@@ -292,7 +292,7 @@ class _Decision:
         is_asked = convention is not None
         zero = self.values[0] == 0
         if not zero and is_asked:
-            raise self._no_zero()
+            raise self._no_zero_error()
         zero_share = self.census.share([0], self.values)
         if zero and (is_asked or self._is_mask()):
             return self._two_kinds(convention, 0)
@@ -301,11 +301,11 @@ class _Decision:
         )
         if not are_numbers or zero_share > MOST_MEMBRANE:
             raise UserError(
-                f"{self.name} has {self.census.named()}: which of them are membrane is unclear.",
+                f"{self.name} has {self.census.summary()}: which of them are membrane is unclear.",
                 f"{_CLEAR_LABELS} Or choose the convention yourself: isbi where 0 is membrane, "
                 "membrane where every other value is, instances where each cell has a number.",
             )
-        if zero and self.census.touching() < _TOUCHING:
+        if zero and self.census.adjacency() < _TOUCHING:
             return self._two_kinds(LabelConvention.ISBI, 0)
         return self._instances()
 
@@ -329,7 +329,7 @@ class _Decision:
         share = high_share if is_high else 1 - high_share
         if is_graded:
             side = "above" if is_high else "up to"
-            told = f"{self.census.named()}, cut at {cut:.4g}: those {side} it are membrane"
+            told = f"{self.census.summary()}, cut at {cut:.4g}: those {side} it are membrane"
         elif self.values[0] == 0:
             what = "every value but 0 is" if is_high else "0 is"
             told = f"{what} membrane"
@@ -353,7 +353,7 @@ class _Decision:
             convention=convention,
             cut=cut,
             has_ignored=has_ignored,
-            labelled=tuple(self.census.mixed if labelled is None else labelled),
+            labelled=tuple(self.census.labelled_slices if labelled is None else labelled),
             length=self.census.length,
             share=share,
             reading=f"{told}; negative values are unknown" if has_ignored else told,
@@ -362,7 +362,7 @@ class _Decision:
             padding=self.census.padding,
         )
 
-    def _one_valued(self) -> UserError:
+    def _one_value_error(self) -> UserError:
         values = {*self.census.uniform.values()}
         start = (
             f"All pixels of {self.name} are"
@@ -370,13 +370,13 @@ class _Decision:
             else (f"Each slice of {self.name} has one value only:")
         )
         return UserError(
-            f"{start} {self.census.named()}.",
+            f"{start} {self.census.summary()}.",
             f"Give {'a mask' if self.is_mask else 'labels'} with both membrane and inside.",
         )
 
-    def _no_zero(self) -> UserError:
+    def _no_zero_error(self) -> UserError:
         return UserError(
-            f"{self.name} has {self.census.named()}, and no 0: all of it would be the same kind.",
+            f"{self.name} has {self.census.summary()}, and no 0: all of it would be the same kind.",
             f"{_CLEAR_LABELS} Numbers of cells are the convention instances.",
         )
 

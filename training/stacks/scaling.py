@@ -129,7 +129,7 @@ class Scaling:
             return replace(self, intensities=measured)
         own = _by_rule(dtype, measured)
         is_alike = self.difference(own) in (None, Difference.INVERTED)
-        return own if is_alike else self._matched(own)
+        return own if is_alike else self._match_levels(own)
 
     def difference(self, other: Scaling) -> Difference | None:
         """Say in what a stack scaled by another scaling differs much from this one's stack.
@@ -143,7 +143,7 @@ class Scaling:
             return Difference.INVERTED
         return compare_levels(self._levels(mine), other._levels(its))
 
-    def _matched(self, own: Scaling) -> Scaling:
+    def _match_levels(self, own: Scaling) -> Scaling:
         """Scale another stack so that its percentiles become what those of this one's are."""
         mine, its = self.intensities, own.intensities
         if mine is None or its is None:

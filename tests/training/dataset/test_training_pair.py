@@ -277,7 +277,7 @@ def test_padding_of_the_images_is_no_membrane_and_has_no_say(folder: Path) -> No
     with open_pair(*find_pair(folder), None) as pair:
         assert pair.meaning.convention == LabelConvention.ISBI
         assert pair.meaning.share == pytest.approx((labels[:, :, :12] == 0).mean())
-        assert "60% of the labelled slices is padding" in " ".join(pair.meaning.described())
+        assert "60% of the labelled slices is padding" in " ".join(pair.meaning.describe())
     _, codes = read_pair(folder)
     assert (codes[:, :, 12:] == PADDING).all()
     expected = np.where(labels == 0, MEMBRANE, INSIDE)[:, :, :12]

@@ -62,7 +62,7 @@ def test_of_two_kinds_the_rarer_is_membrane(membrane: Array, cells: Array, kind:
     np.testing.assert_array_equal(meaning.read(labels) == MEMBRANE, membrane)
     assert meaning.share == pytest.approx(membrane.mean())
     assert meaning.is_finished and not meaning.question
-    assert f"{membrane.mean():.0%} membrane" in meaning.described()[0]
+    assert f"{membrane.mean():.0%} membrane" in meaning.describe()[0]
     again = LabelMeaning.of(labels, convention=meaning.convention)
     assert again == meaning
 
@@ -81,7 +81,7 @@ def test_negative_values_are_unknown(membrane: Array) -> None:
     assert (read[:, :30] == UNKNOWN).all()
     np.testing.assert_array_equal(read[:, 30:], np.where(membrane, MEMBRANE, INSIDE)[:, 30:])
     assert not meaning.is_finished
-    assert "negative values are unknown" in meaning.described()[0]
+    assert "negative values are unknown" in meaning.describe()[0]
 
 
 NUMBERS: dict[str, Callable[[Array, Array], Array]] = {
@@ -134,7 +134,7 @@ def test_strokes_are_taken_as_strokes_and_it_is_said(membrane: Array) -> None:
     strokes[1, ::9] = np.where(membrane, 1, 2)[1, ::9]
     meaning = LabelMeaning.of(strokes)
     assert (meaning.convention, meaning.labelled) == (LabelConvention.SPARSE, (1,))
-    assert len(meaning.described()) == 1 and "taken as strokes" in meaning.described()[0]
+    assert len(meaning.describe()) == 1 and "taken as strokes" in meaning.describe()[0]
     np.testing.assert_array_equal(meaning.read(strokes), strokes)
     marked = np.where(strokes == 0, -1, strokes.astype(np.int16))
     np.testing.assert_array_equal(meaning.read(marked), strokes)
@@ -188,7 +188,7 @@ def test_a_little_membrane_is_questioned(membrane: Array) -> None:
     little[:, 3, :60] = 1
     meaning = LabelMeaning.of(little)
     assert meaning.question == "0.4% is very little membrane: are these the right labels?"
-    assert "0.4% membrane" in meaning.described()[0]
+    assert "0.4% membrane" in meaning.describe()[0]
 
 
 @pytest.mark.parametrize(
