@@ -98,7 +98,7 @@ class TrainingPair:
 
     @cached_property
     def codes(self) -> dict[int, NDArray[np.uint8]]:
-        """The labelled slices, arrays (Y, X) by index, read once.
+        """The labelled slices, arrays (Y, X) of uint8 by index, read once.
 
         0 is unknown, 1 membrane, 2 inside; 3 is the images' padding, whatever its labels.
         """
@@ -145,14 +145,14 @@ def label_codes(labels: Slices, meaning: LabelMeaning) -> dict[int, NDArray[np.u
 
     Returns
     -------
-    mapping of int to array (Y, X)
+    mapping of int to array (Y, X) of uint8
         By index, as sparse labels: 0 is unknown, 1 membrane, 2 inside.
     """
     return {index: meaning.read(np.asarray(labels[index])) for index in meaning.labelled}
 
 
 def mark_padding(codes: NDArray[np.uint8], image: NDArray[Any]) -> NDArray[np.uint8]:
-    """Set the labels (Y, X) of an image's padding to 3, in place, and return them."""
+    """Set the labels (Y, X) of uint8 of an image's padding to 3, in place, and return them."""
     codes[find_padding(image)] = PADDING
     return codes
 

@@ -42,7 +42,7 @@ class ChunkedStack(Stack):
 
     @abstractmethod
     def read_slab(self, start: int, stop: int) -> NDArray[Any]:
-        """Read slices (Z, Y, X) in one piece; what it raises is reported as damage."""
+        """Read slices (Z, Y, X), of the file's dtype; what it raises is reported as damage."""
 
     def check_size(self) -> None:
         """Refuse sizes that no stack has: metadata of a few bytes may declare any.
@@ -86,7 +86,7 @@ class ChunkedStack(Stack):
             )
 
     def read(self, index: int) -> NDArray[Any]:
-        """Read a slice (Y, X), see :meth:`Stack.read`."""
+        """Read a slice (Y, X) of :attr:`dtype`, see :meth:`Stack.read`."""
         index = range(len(self))[index]
         page = self.shape[1] * self.shape[2] * self.dtype.itemsize
         depth = max(1, min(self.depth, LARGEST_SLAB // page))

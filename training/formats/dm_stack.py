@@ -60,7 +60,7 @@ class DmStack(ChunkedStack):
         self.pixel_size = _pixel_size(image["axes"])
 
     def read_slab(self, start: int, stop: int) -> NDArray[Any]:
-        """Read slices (Z, Y, X)."""
+        """Read slices (Z, Y, X), of the file's dtype."""
         return self._axes.read(self._pixels, start, stop)
 
     def close(self) -> None:

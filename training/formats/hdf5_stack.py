@@ -104,7 +104,7 @@ class Hdf5Stack(ChunkedStack):
         self.offset = _lengths(data, "offset") or (0.0, 0.0, 0.0)
 
     def read_slab(self, start: int, stop: int) -> NDArray[Any]:
-        """Read slices (Z, Y, X)."""
+        """Read slices (Z, Y, X), of the file's dtype."""
         return self._axes.read(self._data, start, stop)
 
     def close(self) -> None:

@@ -67,11 +67,17 @@ class MrcStack(Stack):
 
     @property
     def mapped(self) -> NDArray[Any] | None:
-        """The pixels (Z, Y, X), in the file's byte order."""
+        """The pixels (Z, Y, X), of :attr:`dtype` in the file's byte order."""
         return self._pixels
 
     def read(self, index: int) -> NDArray[Any]:
-        """Read a slice (Y, X), see :meth:`Stack.read`."""
+        """Read a slice (Y, X) of :attr:`dtype`, see :meth:`Stack.read`.
+
+        Raises
+        ------
+        UserError
+            If the stack is closed.
+        """
         if self._pixels is None:
             raise UserError(f"{self.path} is closed.")
         return np.array(self._pixels[index], self.dtype)

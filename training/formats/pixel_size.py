@@ -83,7 +83,13 @@ class PixelSize:
         return all(1 / MOST_RATIO <= ratio <= MOST_RATIO for ratio in ratios)
 
     def check(self) -> None:
-        """Raise a ValueError or TypeError for what no file's pixel size is read as."""
+        """Refuse lengths that no file's pixel size is read as.
+
+        Raises
+        ------
+        ValueError or TypeError
+            That says what the lengths are.
+        """
         lengths = (self.z, self.y, self.x)
         is_numbers = all(length is None or is_number(length) for length in lengths)
         if not is_numbers or PixelSize.of(*lengths) != self:

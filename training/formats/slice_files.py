@@ -69,7 +69,13 @@ class SliceFiles(Stack):
                 self.pixel_size = stack.pixel_size
 
     def read(self, index: int) -> NDArray[Any]:
-        """Read a slice (Y, X), see :meth:`Stack.read`."""
+        """Read a slice (Y, X) of :attr:`dtype`, see :meth:`Stack.read`.
+
+        Raises
+        ------
+        UserError
+            As :meth:`Stack.read`, and if its shape or dtype differs from that of the first slice.
+        """
         index = range(len(self))[index]
         page = self._read(index)
         if page.shape != self.shape[1:] or page.dtype != self.dtype:

@@ -47,7 +47,7 @@ class Stack(ABC):
 
     @property
     def mapped(self) -> NDArray[Any] | None:
-        """The pixels (Z, Y, X) where they lie in a file, if they do, in its byte order."""
+        """The pixels (Z, Y, X) of :attr:`dtype`, in a file's byte order, where they lie in one."""
         return None
 
     @property
@@ -57,7 +57,7 @@ class Stack(ABC):
 
     @abstractmethod
     def read(self, index: int) -> NDArray[Any]:
-        """Read a slice (Y, X) that may have NaN or infinite pixels, to show them.
+        """Read a slice (Y, X) of :attr:`dtype` that may have NaN or infinite pixels, to show them.
 
         Raises
         ------

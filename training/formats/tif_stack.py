@@ -56,14 +56,14 @@ class TifStack(Stack):
 
     @property
     def mapped(self) -> NDArray[Any] | None:
-        """The pixels (Z, Y, X), where they lie in the file as they are seen."""
+        """The pixels (Z, Y, X) of :attr:`dtype`, where they lie in the file as they are seen."""
         raw = self._slices.raw
         if raw is None:
             return None
         return np.memmap(self.path, raw.dtype, "r", raw.offset, raw.shape)
 
     def read(self, index: int) -> NDArray[Any]:
-        """Read a slice (Y, X), see :meth:`Stack.read`."""
+        """Read a slice (Y, X) of :attr:`dtype`, see :meth:`Stack.read`."""
         try:
             return self._slices[index]
         except Exception as error:  # each of the many codecs has exceptions of its own

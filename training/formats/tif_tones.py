@@ -63,7 +63,7 @@ def find_tone(page: Any, path: Path, read_sample: Callable[[], NDArray[Any]]) ->
     path : Path
         The file, for messages.
     read_sample : callable
-        Reads some slices (Z, Y, X) of stored values.
+        Reads some slices (Z, Y, X) of stored values, of the page's dtype.
 
     Raises
     ------

@@ -98,7 +98,13 @@ class ZarrStack(ChunkedStack):
         return (self, *map(ZarrStack, self._smaller))
 
     def read_slab(self, start: int, stop: int) -> NDArray[Any]:
-        """Read slices (Z, Y, X), see :class:`ChunkedStack`."""
+        """Read slices (Z, Y, X), of the array's dtype, see :class:`ChunkedStack`.
+
+        Raises
+        ------
+        UserError
+            If the stack is closed.
+        """
         if self._array is None:
             raise UserError(f"{self.path} is closed.")
         return self._axes.read(self._array, start, stop)

@@ -33,7 +33,7 @@ def fingerprint(stack: Slices) -> str:
 
 
 def fingerprint_labels(codes: Mapping[int, NDArray[np.uint8]]) -> str:
-    """Take a hash of labelled slices, every pixel of arrays (Y, X) by index, as they are read."""
+    """Take a hash of labelled slices: every pixel of arrays (Y, X) of uint8, by index."""
     return _hash(str(sorted(codes)), (codes[index] for index in sorted(codes)))
 
 

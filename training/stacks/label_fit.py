@@ -33,9 +33,10 @@ _SYMMETRIES = (
 
 
 def take_middle(pages: NDArray[Any]) -> NDArray[Any]:
-    """Take the middle of slices (Y, X) or (N, Y, X), 512 x 512 pixels or less: enough to compare.
+    """Take the middle of slices (Y, X) or (N, Y, X) of any dtype: enough to compare.
 
-    Its sides are whole multiples of 32 pixels. It has the symmetries of the whole.
+    It is 512 x 512 pixels or less, has the symmetries of the whole, and its sides are whole
+    multiples of 32 pixels.
     """
     kept = [min(length, _MIDDLE) // _TILE * _TILE for length in pages.shape[-2:]]
     y, x = ((length - side) // 2 for length, side in zip(pages.shape[-2:], kept, strict=True))
