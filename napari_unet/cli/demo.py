@@ -13,7 +13,6 @@ from napari_unet.cli.progress_display import ProgressDisplay
 from napari_unet.demo import INTERRUPTIONS, Demo
 from training.console import lossy_output, say
 from training.formats.opening import open_stack
-from training.metrics.evaluation_report import dice_line
 from training.runs.run_directory import RunDirectory
 
 
@@ -68,9 +67,8 @@ def run_phases(demo: Demo) -> None:
     with ProgressBar(total=total, desc="Predicting", unit="slice", leave=False) as bar:
         demo.predict(bar.update)
     evaluation = demo.evaluate()
-    say(f"\nSlices that were held out from training (fold {evaluation.fold}):")
-    say(evaluation.table())
-    say(dice_line(evaluation.mean) + "\n")
+    say(f"\nSlices that were held out from training (fold {evaluation.fold}); 1 is best:")
+    say(evaluation.table() + "\n")
     for name, path in (
         ("Contact sheet", demo.files.sheet),
         ("Mask", demo.files.mask),
@@ -82,7 +80,7 @@ def run_phases(demo: Demo) -> None:
         ("Data", demo.data),
     ):
         say(f"{name:<14} {path}")
-    say(f"\nMask and probability are of {demo.predicted_stack()}.")
+    say(f"\nMask and probability are of {demo.predicted_stack()}: open them together in napari.")
 
 
 def _train(demo: Demo) -> None:
