@@ -145,7 +145,7 @@ def _configure(
         return preset_config(given.pop("preset", DEFAULT_PRESET), **given)
     if "resume_ckpt" in given:
         raise UserError("--from and --weights both say where to start.", "Give one of them.")
-    return learn_on_config(source, _labelled(source, pair), **given)
+    return learn_on_config(source, _labelled_slices(source, pair), **given)
 
 
 def _locate(given: dict[str, Any], folder: str) -> None:
@@ -166,7 +166,7 @@ def _pair(given: dict[str, Any]) -> tuple[Path, Path] | None:
     return find_pair(given.get("data_url", ""), given.get("image", ""), given.get("labels", ""))
 
 
-def _labelled(source: Path, pair: tuple[Path, Path] | None) -> list[int] | None:
+def _labelled_slices(source: Path, pair: tuple[Path, Path] | None) -> list[int] | None:
     """Slices with labels, if the images are those that the other run was trained on."""
     if pair is None:
         return None

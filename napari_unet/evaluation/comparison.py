@@ -115,7 +115,7 @@ class Comparison:
         return not self._without_neurons()
 
     @property
-    def unlabelled(self) -> list[int]:
+    def unlabelled_slices(self) -> list[int]:
         """Slices that were found to have no labels."""
         return [index for index, figures in enumerate(self._figures) if figures == {}]
 
@@ -220,7 +220,7 @@ class Comparison:
 
 def counted_note(comparison: Comparison) -> str:
     """Say which slices and pixels are not counted, in a sentence or two; empty if all are."""
-    missing, length = comparison.unlabelled, len(comparison)
+    missing, length = comparison.unlabelled_slices, len(comparison)
     if len(missing) == length:
         return f"'{comparison.truth_name}' has no labelled slice, so nothing is compared."
     notes = []

@@ -48,13 +48,13 @@ class LabelCounts:
             self.inside[index] = np.count_nonzero(page == INSIDE)
 
     @property
-    def labelled(self) -> list[int]:
+    def labelled_slices(self) -> list[int]:
         """Slices that have a label."""
         return [int(index) for index in np.flatnonzero(self.membrane + self.inside)]
 
     def summary(self) -> str:
         """Say in a line how much is labelled."""
-        slices = len(self.labelled)
+        slices = len(self.labelled_slices)
         if not slices:
             return "Nothing is labelled yet."
         pixels = int(self.membrane.sum()), int(self.inside.sum())
@@ -72,7 +72,7 @@ class LabelCounts:
         few = [name for name, pixels in totals.items() if pixels < FEW_PIXELS]
         if few:
             return f"Little {' and '.join(few)} yet: paint a few more strokes."
-        if len(self.labelled) == 1 and len(self.membrane) > 1:
+        if len(self.labelled_slices) == 1 and len(self.membrane) > 1:
             return (
                 "Only one slice is labelled. Strokes on a second one, far from it, make the model "
                 "steadier and its validation honest."

@@ -82,7 +82,7 @@ class LivePrediction:
             is_predicted = bool(probabilities.any())
             if is_predicted:
                 found._predicted.add(index)
-            if found._corrected(index).any() if is_predicted else membrane.any():
+            if found._corrections(index).any() if is_predicted else membrane.any():
                 found._protected.add(index)
         if trained is not None:
             found._trained = {index: index in trained for index in found._predicted}
@@ -153,7 +153,7 @@ class LivePrediction:
 
         Call it before the threshold changes: then what differs from it is a person's.
         """
-        self.protect_slices(index for index in self._released if self._corrected(index).any())
+        self.protect_slices(index for index in self._released if self._corrections(index).any())
         self._released.clear()
 
     def find_corrections(
@@ -169,14 +169,14 @@ class LivePrediction:
             What the threshold makes of them.
         """
         predicted = sorted(self._predicted.intersection(indices))
-        found = [np.argwhere(self._corrected(index)) for index in predicted]
+        found = [np.argwhere(self._corrections(index)) for index in predicted]
         slices = np.repeat(predicted, [len(pixels) for pixels in found]).astype(np.intp)
         rows, columns = np.concatenate([np.empty((0, 2), np.intp), *found]).T
         values = (self._masks[slices, rows, columns] == 0).astype(np.uint8)
         places = (slices, rows, columns)
         return places[-self.mask.ndim :], values
 
-    def _corrected(self, index: int) -> NDArray[np.bool_]:
+    def _corrections(self, index: int) -> NDArray[np.bool_]:
         """Where the mask of a slice isn't what the threshold makes of it."""
         return np.asarray(
             (self._masks[index] != 0) != (self._probabilities[index] >= self.threshold)

@@ -41,7 +41,7 @@ def read_onnx(path: Path) -> bytes:
     if _outline(model) != _outline(outline_onnx(preset)):
         raise UserError(f"{path} holds another network than {preset}, which its card names.", _OURS)
     if not is_whole:
-        raise _damaged(path)
+        raise _damage_error(path)
     return content
 
 
@@ -82,12 +82,12 @@ def _parse(content: bytes, path: Path) -> Any:
     import onnx
 
     if not content:  # no error to protobuf, which takes it for an empty message
-        raise _damaged(path)
+        raise _damage_error(path)
     try:
         return onnx.load_model_from_string(content)
     except Exception as error:  # protobuf's, which differ from version to version
-        raise _damaged(path) from error
+        raise _damage_error(path) from error
 
 
-def _damaged(path: Path) -> UserError:
+def _damage_error(path: Path) -> UserError:
     return UserError(f"{path} is not an ONNX model, or damaged.", _REMEDY)

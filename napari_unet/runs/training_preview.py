@@ -48,7 +48,7 @@ class Preview:
     problems: tuple[UserError, ...]
 
     @property
-    def labelled(self) -> int:
+    def labelled_count(self) -> int:
         """About how many slices have labels: not all of them are looked at."""
         meaning = self.meanings[self.convention]
         return round(len(meaning.labelled) / meaning.length * self.shape[0])

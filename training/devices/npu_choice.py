@@ -124,14 +124,14 @@ def _are_in_fours(npus: Sequence[Npu]) -> bool:
 def _most(free: Sequence[Npu], in_fours: bool) -> int:
     if not in_fours:
         return len(free)
-    return max((count for count in TOGETHER if _fitting(free, count, in_fours)), default=0)
+    return max((count for count in TOGETHER if _find_fitting(free, count, in_fours)), default=0)
 
 
 def _free(npus: Sequence[Npu]) -> list[Npu]:
     return [npu for npu in npus if npu.can_train and not npu.is_busy]
 
 
-def _fitting(free: Sequence[Npu], count: int, in_fours: bool) -> list[Npu]:
+def _find_fitting(free: Sequence[Npu], count: int, in_fours: bool) -> list[Npu]:
     """The first free NPUs that fit together; fewer where there are none."""
     if not in_fours:
         return list(free[:count])
@@ -143,7 +143,7 @@ def _fitting(free: Sequence[Npu], count: int, in_fours: bool) -> list[Npu]:
 
 def _first_free(npus: Sequence[Npu], count: int, nodes: int, in_fours: bool) -> list[Npu]:
     free = _free(npus)
-    fitting = _fitting(free, count, in_fours)
+    fitting = _find_fitting(free, count, in_fours)
     if len(fitting) == count:
         return fitting
     busy = ", ".join(str(npu.id) for npu in npus if npu.is_busy)
@@ -176,7 +176,7 @@ def _find_named(npus: Sequence[Npu], count: int, wanted: list[int], in_fours: bo
             "Name as many as --devices says.",
         )
     chosen = [by_id[id] for id in sorted(set(wanted))]
-    if len(_fitting(chosen, count, in_fours)) < count:
+    if len(_find_fitting(chosen, count, in_fours)) < count:
         raise UserError(
             f"The NPUs {', '.join(str(npu.id) for npu in chosen)} of this {chosen[0].chip} are not "
             "joined with each other.",

@@ -60,7 +60,7 @@ def _convolve(name: str, job: MsrunJob, device: str) -> Check:
     code, output, _ = _run(job, command)
     found = _results(output)
     if code or not found:
-        return _failed(name, output)
+        return _failed_check(name, output)
     (result,) = found
     text = f"{result['gflops']:.0f} GFLOP/s, copies {result['copy']:.1f} GB/s"
     if result["is_right"]:
@@ -75,7 +75,7 @@ def _reduce(name: str, job: MsrunJob, device: str) -> Check:
         code, output, logs = _run(job, command, Path(folder))
     found = _results(logs)
     if code or len(found) < job.devices:
-        return _failed(name, f"{output}\n{logs}")
+        return _failed_check(name, f"{output}\n{logs}")
     if all(result["is_right"] for result in found):
         slowest = min(result["reduce"] for result in found)
         return Check(name, True, f"add up, {slowest:.2f} GB/s each")
@@ -120,7 +120,7 @@ def _results(output: str) -> list[dict[str, Any]]:
     return [json.loads(text) for text in _FOUND.findall(output)]
 
 
-def _failed(name: str, output: str) -> Check:
+def _failed_check(name: str, output: str) -> Check:
     lines = [line for line in output.splitlines() if line.strip()]
     cause = find_cause(lines, is_disk_full=False)
     if cause is not None:

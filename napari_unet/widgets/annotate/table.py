@@ -31,7 +31,7 @@ class LabelledSlices(SlicesModel):
 
     def show_counts(self, counts: LabelCounts | None) -> None:
         """Show new counts; the table is laid out again only where other slices are labelled."""
-        slices = [] if counts is None else counts.labelled
+        slices = [] if counts is None else counts.labelled_slices
         rows = [(z, int(counts.membrane[z]), int(counts.inside[z])) for z in slices if counts]
         if [row[0] for row in rows] == [row[0] for row in self.rows]:
             self.rows = rows

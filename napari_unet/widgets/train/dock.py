@@ -170,7 +170,7 @@ class TrainDock(Dock):
     def _on_start_requested(self) -> None:
         try:
             data, config = self._setup.choices()
-            remember_in_thread(Settings(training=self.form.remembered()))
+            remember_in_thread(Settings(training=self.form.choices()))
             launcher = self._place.launcher()
         except UserError as error:
             self._buttons.message.tell_error(error)

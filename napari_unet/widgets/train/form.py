@@ -82,7 +82,7 @@ class TrainingForm(QWidget):
         self._set_aside = full if is_sparse else dict(for_few)
         self._show(_restore(remembered, self._convention))
 
-    def remembered(self) -> dict[str, Any]:
+    def choices(self) -> dict[str, Any]:
         """Give what a person chose that differs from the preset, for each kind of labels its own.
 
         Raises
@@ -129,7 +129,7 @@ class TrainingForm(QWidget):
             self._convention = convention
             return
         try:
-            remembered = self.remembered()
+            remembered = self.choices()
         except UserError:  # a field that is being edited
             remembered = {"preset": self._widgets["preset"].value}
         self._convention = convention

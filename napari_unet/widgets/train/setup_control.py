@@ -66,7 +66,7 @@ class SetupControl(QObject):
             return None
         config = config.replace(label_convention=self._data.pair.convention)
         height, width = shown.shape[-2:]
-        return estimate_seconds(config, shown.labelled, (height, width))
+        return estimate_seconds(config, shown.labelled_count, (height, width))
 
     def _on_data_changed(self) -> None:
         data = self._data.data()

@@ -10,9 +10,9 @@ def test_counts_follow_the_slices_they_are_reported_of() -> None:
     labels[2, :10] = 1
     labels[3, :, :5] = 2
     counts.update([2])
-    assert counts.labelled == [2]
+    assert counts.labelled_slices == [2]
     counts.update()
-    assert counts.labelled == [2, 3]
+    assert counts.labelled_slices == [2, 3]
     assert counts.membrane.tolist() == [0, 0, 600, 0]
     assert counts.inside.tolist() == [0, 0, 0, 250]
     assert counts.summary() == "600 pixels of membrane and 250 of inside, on 2 slices."
@@ -46,5 +46,5 @@ def test_a_single_image_is_one_slice() -> None:
     labels[20:40] = 2
     counts = LabelCounts(labels)
     counts.update()
-    assert counts.labelled == [0]
+    assert counts.labelled_slices == [0]
     assert not counts.advice()

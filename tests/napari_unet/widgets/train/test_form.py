@@ -64,7 +64,7 @@ def test_what_is_remembered_and_still_valid_is_restored(qtbot: QtBot) -> None:
     remembered = {"preset": "medical", "lr": 0.003, "steps": -1, "gone": 1}
     form = make_form(qtbot, remembered)
     assert form.config() == preset_config("medical", lr=0.003)
-    assert make_form(qtbot, form.remembered()).config() == form.config()
+    assert make_form(qtbot, form.choices()).config() == form.config()
     assert make_form(qtbot, {"preset": "gone"}).config() == preset_config("compact")
 
 
@@ -120,7 +120,7 @@ def test_what_is_chosen_for_few_labels_is_kept_apart_from_the_rest(qtbot: QtBot)
     form.follow_convention(LabelConvention.SPARSE)
     form.set_value("epochs", 60)
     assert form.config().gamma == preset_config("compact", label_convention="sparse").gamma
-    again = make_form(qtbot, form.remembered())
+    again = make_form(qtbot, form.choices())
     assert again.config() == preset_config("compact", seed=7, gamma=0.1)
     again.follow_convention(LabelConvention.SPARSE)
     assert again.config() == form.config()
@@ -131,7 +131,7 @@ def test_what_is_chosen_for_few_labels_is_kept_apart_from_the_rest(qtbot: QtBot)
 def test_values_of_a_recipe_are_not_remembered(qtbot: QtBot) -> None:
     form = make_form(qtbot)
     form.follow_convention(LabelConvention.SPARSE)
-    assert form.remembered() == {"preset": "compact", "for_few_labels": {}}
+    assert form.choices() == {"preset": "compact", "for_few_labels": {}}
 
 
 def test_zero_is_called_auto_where_the_training_chooses(qtbot: QtBot) -> None:
