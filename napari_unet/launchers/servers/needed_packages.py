@@ -9,8 +9,9 @@ from functools import cache
 from importlib import resources
 from importlib.metadata import packages_distributions
 
+_OF_FORMATS = {"h5py", "mrcfile", "rsciio", "tensorstore", "zarr"}  # each for stacks of one
 # tifffile comes with the source where it is missing; models are made portable on this machine.
-_NOT_NEEDED = {"training", "tifffile", "onnx", *sys.stdlib_module_names}
+_NOT_NEEDED = {"training", "tifffile", "onnx", *_OF_FORMATS, *sys.stdlib_module_names}
 
 
 @cache

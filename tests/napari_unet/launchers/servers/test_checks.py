@@ -90,6 +90,11 @@ def test_numbers_that_are_none_are_problems_or_passed_over(number: str) -> None:
     failing(facts(npus="", **{"npu-files": f"davinci{number}"}))
 
 
+def test_libraries_of_other_formats_than_tif_are_not_needed() -> None:
+    packages = ["numpy", "pillow", "psutil", "safetensors", "scipy", "mindspore"]
+    assert list(needed_packages()) == packages
+
+
 def test_an_activation_that_fails_is_reported() -> None:
     text = facts(activation="bash: line 9: conda: command not found").split("@@cann")[0]
     python, *others = failing(text)
