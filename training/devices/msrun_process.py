@@ -20,7 +20,8 @@ from training.devices.run_processes import RUN_MARK
 POLL_SECONDS = 0.5
 # msrun ends by itself a second after a worker's failure, or never.
 PATIENCE_SECONDS = 5.0
-_DEATH = re.compile(r"Worker process (\d+) exit with exception\. Error code: (-?\d+)")
+# What it says of a worker: its process id and its exit code.
+DEATH = re.compile(r"Worker process (\d+) exit with exception\. Error code: (-?\d+)")
 
 
 @dataclass(frozen=True)
@@ -104,5 +105,5 @@ class MsrunProcess:
         for line in self._process.stdout or ():
             if not self._is_quiet:
                 say(line, end="")
-            if self.death is None and (match := _DEATH.search(line)):
+            if self.death is None and (match := DEATH.search(line)):
                 self.death = Death(int(match[1]), int(match[2]))

@@ -9,6 +9,8 @@ import re
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,6 +19,7 @@ from typing import Any
 from training.devices.check import Check
 from training.devices.failures import find_cause
 from training.devices.msrun_job import MsrunJob, free_port
+from training.devices.msrun_process import DEATH
 from training.devices.npu_choice import choose_npus, most_together
 from training.devices.npus import Npu
 from training.devices.run_processes import RUN_MARK, kill_at_end, kill_processes, launch_mark
@@ -85,7 +88,8 @@ def _reduce(name: str, job: MsrunJob, device: str) -> Check:
 def _run(job: MsrunJob, command: Sequence[str], logs: Path | None = None) -> tuple[int, str, str]:
     """Run a probe to its end: its exit code, what it printed, and its workers' logs.
 
-    Nothing that it started is left. A probe that takes too long ends with code 1.
+    Nothing that it started is left. A probe that takes too long is killed, and so is one of which
+    msrun says that a worker has died: it may wait for the others for ever.
     """
     mark = launch_mark("npu-probe")
     environment: Mapping[str, str] = job.environment({RUN_MARK: mark})
@@ -98,22 +102,29 @@ def _run(job: MsrunJob, command: Sequence[str], logs: Path | None = None) -> tup
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            text=True,
+            errors="replace",
         )
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        timer = threading.Timer(PATIENCE_SECONDS, kill_processes, [mark])
+        timer.start()
+        output = ""
         try:
-            output, _ = process.communicate(timeout=PATIENCE_SECONDS)
-            code = process.returncode
-        except subprocess.TimeoutExpired:
-            kill_processes(mark)
-            output, _ = process.communicate()
-            code = 1
-            output += f"\nError: no answer within {PATIENCE_SECONDS} s".encode()
+            with process:
+                for line in process.stdout or ():
+                    output += line
+                    if DEATH.search(line):
+                        kill_processes(mark)
         finally:
+            timer.cancel()
             kill_processes(mark)
+    if time.monotonic() >= deadline:
+        output += f"\nError: no answer within {PATIENCE_SECONDS} s"
     texts = []
     for log in sorted(logs.glob("*.log")) if logs is not None else []:
         with contextlib.suppress(OSError):
             texts.append(log.read_text(errors="replace"))
-    return code, output.decode(errors="replace"), "\n".join(texts)
+    return process.returncode, output, "\n".join(texts)
 
 
 def _results(output: str) -> list[dict[str, Any]]:
