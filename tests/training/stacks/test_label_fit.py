@@ -70,7 +70,7 @@ def test_files_that_are_no_squares_can_be_flipped(
     for name, stack in (("volume", images), ("labels", labels[:, :, ::-1])):
         tifffile.imwrite(tmp_path / f"train-{name}.tif", stack, photometric="minisblack")
     with open_pair(*find_pair(tmp_path), None) as pair:
-        assert "better flipped left to right" in pair.meaning.described()[-1]
+        assert "better flipped left to right" in pair.meaning.describe()[-1]
 
 
 def test_labels_that_lie_right_are_not_questioned(synthetic: tuple[Array, Array]) -> None:
