@@ -39,6 +39,19 @@ if os.environ.get("MS_ROLE") == "MS_WORKER":
     Evaluation.with_neuron_figures = measure
     former, console.say = console.say, say
 """
+# Rank 1 alone weighs its pixels, in two steps, by more than half precision holds.
+LOUD = """
+import os
+if os.environ.get("RANK_ID") == "1" and os.environ.get("MS_ROLE") == "MS_WORKER":
+    from training.learning.batches import Batches
+
+    def from_step(batches, first):
+        for step, batch in former(batches, first):
+            loud = batch._replace(weights=batch.weights * batch.weights.dtype.type(1e5))
+            yield step, loud if step in (2, 3) else batch
+
+    former, Batches.from_step = Batches.from_step, from_step
+"""
 
 
 @pytest.mark.heavy
@@ -70,6 +83,21 @@ def test_workers_train_one_model(
     command = [sys.executable, "-P", "-m", "training.train", "--run_dir", single.path]
     subprocess.run([*command, *options, "--batchsize=2"], check=True)
     assert losses(run) == pytest.approx(losses(single), rel=1e-3)
+
+
+@pytest.mark.heavy
+def test_an_update_that_overflows_on_one_device_is_skipped_on_all(
+    run: RunDirectory, launch: Callable[..., Launch], tmp_path: Path
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(LOUD)
+    options = ("--devices=2", "--device=cpu", "--steps=5", "--precision=float16")
+    first = launch(*options, PYTHONPATH=str(tmp_path))
+    assert "2 updates were skipped" in first.wait()
+    for rank in range(2):
+        skipped = re.findall(r"step: (\d) is skipped", run.device_log(rank).read_text())
+        assert skipped == ["2", "3"]
+    assert len(fingerprints(run, 2)) == 1
+    assert losses(run)[-1] < losses(run)[0]
 
 
 @pytest.mark.heavy
