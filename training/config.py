@@ -13,7 +13,7 @@ from training import __version__
 from training.config_options import LARGEST_INTEGER, advanced, check_value, option
 from training.errors import UserError, blame_version
 from training.files.untrusted_files import parse_json
-from training.label_convention import LabelConvention
+from training.label_convention import WIDEST_BORDER, IdBorders, LabelConvention
 from training.presets.registry import (
     DEFAULT_PRESET,
     ZOO_PRESET,
@@ -71,9 +71,25 @@ class TrainingConfig:
         LabelConvention.ISBI,
         "Labels",
         "isbi: 0 is membrane. membrane: every other value than 0 is membrane. "
-        "sparse: 1 is membrane, 2 is inside, 0 is unknown. instances: each cell has a number.",
+        "sparse: 1 is membrane, 2 is inside, 0 is unknown. instances: each cell has an id.",
         choices=tuple(LabelConvention),
         flag="convention",
+    )
+    border: int = advanced(
+        1,
+        "Border of ids",
+        "Labels of the convention instances are membrane within this many pixels of another id; "
+        "0: only where they are 0.",
+        minimum=0,
+        maximum=WIDEST_BORDER,
+        flag="border",
+    )
+    unknown: str = advanced(
+        "none",
+        "Unknown id",
+        "0: where labels of the convention instances are 0, they are unknown and not membrane.",
+        choices=("none", "0"),
+        flag="unknown",
     )
     corrected_slices: str = advanced(
         "",
@@ -242,6 +258,7 @@ class TrainingConfig:
         for declared in fields(self):
             check_value(declared, getattr(self, declared.name))
         object.__setattr__(self, "label_convention", LabelConvention(self.label_convention))
+        self.ids.check_for(self.label_convention)
         if not DEVICE_PATTERN.fullmatch(self.device):
             raise UserError(
                 f"The device '{self.device:.99}' is unknown.", "Use auto, cpu, ascend or ascend:ID."
@@ -252,6 +269,11 @@ class TrainingConfig:
             raise UserError(
                 "resume is on, but resume_ckpt names no file.", "Give the weights to start from."
             )
+
+    @property
+    def ids(self) -> IdBorders:
+        """Which pixels are membrane, of labels that are ids."""
+        return IdBorders(self.border, self.unknown == "0")
 
     def replace(self, **changes: Any) -> TrainingConfig:
         """Give a copy with some options changed.

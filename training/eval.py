@@ -77,9 +77,9 @@ def evaluate_checkpoint(path: Path, config: TrainingConfig, device: Device) -> E
     put_weights(network, weights, path)
     set_precision(network, config, device)
     evaluation, probabilities = Inference(network, card).validate(data, config.cross_valid_ind)
-    if data.held_out is not None:  # neurons can't be told apart where labels are missing
+    if data.neurons is None:  # they can't be told apart where labels are missing
         return evaluation
-    return evaluation.with_neuron_figures(probabilities, data.membrane)
+    return evaluation.with_neuron_figures(probabilities, data.neurons)
 
 
 if __name__ == "__main__":

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_unet.cli.options import (
+    DataOptions,
     convention_option,
     data_options,
     device_option,
-    open_data,
     tta_option,
 )
 from napari_unet.cli.progress_bar import ProgressBar
@@ -31,7 +36,8 @@ from training.dataset.training_pair import TrainingPair
 from training.errors import UserError
 from training.files.atomic_files import write_atomically
 from training.formats.opening import open_stack
-from training.label_convention import LabelConvention
+from training.formats.stack import Stack
+from training.label_convention import IdBorders, LabelConvention
 from training.masks.tif_writer import check_output
 from training.metrics.evaluation_report import Evaluation, dice_line
 from training.metrics.pixel_metrics import DEFAULT_THRESHOLD
@@ -69,10 +75,7 @@ from training.stacks.sparse_labels import MEMBRANE, is_known
 @device_option
 def command(
     runs: tuple[Path, ...],
-    data: Path | None,
-    image: str,
-    labels: str,
-    convention: LabelConvention | None,
+    chosen: DataOptions,
     mask_convention: LabelConvention | None,
     fold: str | None,
     json_path: Path | None,
@@ -88,6 +91,8 @@ def command(
     With --fold all and fewer runs, slices that were seen in training are marked, and left out
     of the held-out mean. A mask as TIF, such as one corrected by hand, is evaluated as it is.
     Where the labels are strokes, all slices that have some are evaluated, on painted pixels alone.
+    Where they are ids of cells, Dice and the like are of the borders between ids, v_rand and
+    v_info of the ids themselves; neurons as TIF, such as segment writes, are evaluated by theirs.
 
     v_rand and v_info judge neurons rather than pixels, as the ISBI 2012 challenge does; of a
     model each is taken at the threshold that is best for the slices.
@@ -98,7 +103,7 @@ def command(
       napari-unet evaluate runs/fold0 runs/fold1 runs/fold2 --data isbi
       napari-unet evaluate corrected-mask.tif --data isbi
     """
-    chosen = _parse_fold(fold)
+    folds = _parse_fold(fold)
     is_mask = [run.suffix.lower() in (".tif", ".tiff") for run in runs]
     if any(is_mask) and len(runs) > 1:
         raise UserError(
@@ -108,7 +113,7 @@ def command(
     for path in (json_path, csv_path):
         if path is not None:
             check_output(path, overwrite)
-    with open_data(data, image, labels, convention) as pair:
+    with chosen.open(runs) as pair:
         if not pair.meaning.labelled:
             raise UserError(
                 f"{pair.labels.path} holds no stroke.", "Paint on membranes and inside cells."
@@ -117,7 +122,7 @@ def command(
             say("Only labelled pixels count.")
         truth = str(pair.labels.path)
         if any(is_mask):
-            of_mask = _evaluate_mask(runs[0], mask_convention, pair, chosen)
+            of_mask = _evaluate_mask(runs[0], mask_convention, pair, folds)
             report, mean = of_mask.table(), of_mask.mean
             as_json = of_mask.to_json()
             names = {"mask": str(runs[0]), "truth": truth}
@@ -126,7 +131,7 @@ def command(
             # In full precision the figures are those of the training.
             options = {"device": device, "precision": "f32", "tta": tta}
             predictors = {str(run): load_predictor(run, **options) for run in runs}
-            result = _evaluate_models(predictors, chosen, pair)
+            result = _evaluate_models(predictors, folds, pair)
             report, mean = result.report(), result.mean()
             as_json, as_csv = result.to_json(), result.to_csv(truth)
     say(report)
@@ -150,7 +155,10 @@ def _evaluate_models(
         assignment = assignment[: len(codes)]  # at least one slice a fold
     total = sum(len(hold_out(codes, index).held_out) for index, _ in assignment)
     with ProgressBar(total=total, desc="Evaluating", unit="slice", leave=False) as bar:
-        folds = list(evaluate_folds(predictors, assignment, pair.images, codes, bar.update))
+        found = evaluate_folds(
+            predictors, assignment, pair.images, codes, bar.update, _true_neurons(pair)
+        )
+        folds = list(found)
     return CrossValidation(folds)
 
 
@@ -164,7 +172,9 @@ def _judge_by_strokes(
         )
     [(name, predictor)] = predictors.items()
     with ProgressBar(total=len(pair.codes), desc="Evaluating", unit="slice", leave=False) as bar:
-        found = evaluate_on_strokes(name, predictor, pair.images, pair.codes, bar.update)
+        found = evaluate_on_strokes(
+            name, predictor, pair.images, pair.codes, bar.update, _true_neurons(pair)
+        )
         return CrossValidation([found])
 
 
@@ -185,18 +195,45 @@ def _evaluate_mask(
                 f"{path} has the shape {mask.shape}, but the labels have {pair.labels.shape}.",
                 "Give a mask of the same stack.",
             )
-        census = LabelCensus.of(mask)
-        if convention is None:
-            is_probability = mask.dtype.kind == "f" and max(census.values, default=0) <= 1
-            convention = LabelConvention.MEMBRANE if is_probability else LabelConvention.ISBI
-        meaning = LabelMeaning.of(census, str(path), convention, is_mask=True)
+        meaning = _meaning_of_mask(mask, convention, pair.meaning.ids)
         say(f"Mask: {meaning.reading}: {percent(meaning.share)} membrane.")
         if meaning.question:
             say(f"{meaning.question} Choose it with --mask-convention.")
-        certain = {
-            index: (meaning.read(mask[index]) == MEMBRANE).astype(np.float32) for index in counted
-        }
-    return judge(number, certain, codes, counted, neuron_thresholds=[DEFAULT_THRESHOLD])
+        read = {index: meaning.read(mask[index]) for index in counted}
+        segments = None
+        if meaning.convention == LabelConvention.INSTANCES:
+            segments = {index: meaning.neurons(mask[index], page) for index, page in read.items()}
+    certain = {index: (page == MEMBRANE).astype(np.float32) for index, page in read.items()}
+    return judge(
+        number,
+        certain,
+        codes,
+        counted,
+        neuron_thresholds=[DEFAULT_THRESHOLD],
+        true_neurons=_true_neurons(pair),
+        segments=segments,
+    )
+
+
+def _meaning_of_mask(
+    mask: Stack, convention: LabelConvention | None, ids: IdBorders
+) -> LabelMeaning:
+    """Find out how a mask is read: as asked for, as ids, as a probability, or with 0 membrane."""
+    census, note = LabelCensus.of(mask), mask.label_note
+    read = partial(LabelMeaning.of, census, str(mask.path), ids=ids, is_mask=True)
+    if convention is None:
+        are_ids = note is not None and note.convention is None
+        with suppress(UserError):
+            are_ids = are_ids or read().convention == LabelConvention.INSTANCES
+        is_probability = mask.dtype.kind == "f" and max(census.values, default=0) <= 1
+        unlike_ids = LabelConvention.MEMBRANE if is_probability else LabelConvention.ISBI
+        convention = LabelConvention.INSTANCES if are_ids else unlike_ids
+    return read(convention)
+
+
+def _true_neurons(pair: TrainingPair) -> Callable[[int], NDArray[Any]] | None:
+    """The ids of a slice by its index, where the labels are ids."""
+    return pair.neurons if pair.meaning.convention == LabelConvention.INSTANCES else None
 
 
 def _parse_fold(text: str | None) -> int | str | None:

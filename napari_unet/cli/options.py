@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import Field, fields
+from dataclasses import Field, dataclass, fields
+from functools import wraps
 from math import isnan
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,18 @@ from typing import Any
 import click
 
 from napari_unet.prediction.predictor import PRECISIONS
+from napari_unet.runs.id_borders import borders_of
 from training.config import TrainingConfig, preset_config, preset_options
 from training.console import say
 from training.dataset.training_pair import TrainingPair, find_pair, open_pair
 from training.errors import UserError
-from training.label_convention import FINISHED_CONVENTIONS, LabelConvention
+from training.label_convention import (
+    FINISHED_CONVENTIONS,
+    USUAL_BORDERS,
+    WIDEST_BORDER,
+    IdBorders,
+    LabelConvention,
+)
 from training.presets.registry import DEFAULT_PRESET
 
 model_argument = click.argument("model", metavar="MODEL", type=click.Path(path_type=Path))
@@ -82,35 +90,86 @@ _DATA_OPTIONS = (
     convention_option(
         "--convention",
         help="Of the labels. isbi: 0 is membrane. membrane: every other value is. instances: each "
-        "cell has a number.  [default: guessed from the labels, and printed]",
+        "cell has an id.  [default: guessed from the labels, and printed]",
+    ),
+    click.option(
+        "--border",
+        type=click.IntRange(0, WIDEST_BORDER),
+        help="Labels that are ids are membrane within this many pixels of another id; 0: only "
+        "where they are 0.  [default: as the model was trained, else 1]",
+    ),
+    click.option(
+        "--unknown",
+        type=click.Choice(["none", "0"]),
+        help="0: where labels that are ids are 0, they are unknown and not membrane.  [default: "
+        "as the model was trained, else none]",
     ),
 )
 
 
+@dataclass(frozen=True)
+class DataOptions:
+    """The stack that a person named, and how its labels are read; None where it is not given."""
+
+    data: Path | None
+    image: str
+    labels: str
+    convention: LabelConvention | None
+    border: int | None
+    unknown: str | None
+
+    def __bool__(self) -> bool:
+        """Whether data are named."""
+        return self.data is not None or bool(self.image or self.labels)
+
+    @contextmanager
+    def open(self, models: Sequence[Path]) -> Iterator[TrainingPair]:
+        """Open the images and labels, and say how these are read.
+
+        Parameters
+        ----------
+        models : sequence of Path
+            Ids have the borders that these were trained with, where none are given.
+
+        Raises
+        ------
+        UserError
+            If too few of the options are given, or they don't go together; as
+            :func:`training.dataset.training_pair.open_pair`.
+        """
+        if self.data is None and not (self.image and self.labels):
+            raise UserError("No data is given.", "Give --data DIR, or --image and --labels.")
+        paths = find_pair(self.data or "", self.image, self.labels)
+        ids = self._ids(models)
+        with open_pair(*paths, self.convention, ids) as pair:
+            if (self.border, self.unknown) != (None, None):
+                ids.check_for(pair.meaning.convention)
+            for sentence in pair.meaning.describe():
+                say(sentence)
+            yield pair
+
+    def _ids(self, models: Sequence[Path]) -> IdBorders:
+        usual = borders_of(models) if None in (self.border, self.unknown) else USUAL_BORDERS
+        return IdBorders(
+            usual.width if self.border is None else self.border,
+            usual.is_zero_unknown if self.unknown is None else self.unknown == "0",
+        )
+
+
 def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Names and convention of a training stack, beside its folder in ``--data``."""
-    for option in reversed(_DATA_OPTIONS):
-        command = option(command)
-    return command
+    """Names of a training stack, and how its labels are read, beside its folder in ``--data``.
 
-
-@contextmanager
-def open_data(
-    data: Path | None, image: str, labels: str, convention: LabelConvention | None
-) -> Iterator[TrainingPair]:
-    """Open images and labels by ``--data``, ``--image`` and ``--labels``; say how they are read.
-
-    Raises
-    ------
-    UserError
-        If too few of them are given, or as :func:`training.dataset.training_pair.open_pair`.
+    The command gets them all as ``chosen``: a :class:`DataOptions`.
     """
-    if data is None and not (image and labels):
-        raise UserError("No data is given.", "Give --data DIR, or --image and --labels.")
-    with open_pair(*find_pair(data or "", image, labels), convention) as pair:
-        for sentence in pair.meaning.describe():
-            say(sentence)
-        yield pair
+
+    @wraps(command)
+    def collect(**given: Any) -> Any:
+        chosen = {declared.name: given.pop(declared.name) for declared in fields(DataOptions)}
+        return command(chosen=DataOptions(**chosen), **given)
+
+    for option in reversed(_DATA_OPTIONS):
+        collect = option(collect)
+    return collect
 
 
 def config_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -11,12 +11,12 @@ import numpy as np
 
 from napari_unet.cli.many_stacks import Results, plan_work
 from napari_unet.cli.options import (
+    DataOptions,
     Share,
     compression_option,
     data_options,
     device_option,
     model_argument,
-    open_data,
     precision_option,
     stacks_argument,
     tta_option,
@@ -36,7 +36,6 @@ from napari_unet.prediction.predictor import Predictor, load_predictor
 from training.console import say, warn
 from training.errors import UserError
 from training.formats.opening import open_stack
-from training.label_convention import LabelConvention
 from training.masks.mask_files import write_numbers
 from training.masks.result_warnings import stack_warning
 
@@ -91,10 +90,7 @@ def command(
     model: Path,
     stacks: tuple[Path, ...],
     output: Path,
-    data: Path | None,
-    image: str,
-    labels: str,
-    convention: LabelConvention | None,
+    chosen: DataOptions,
     method: str,
     threshold: float | None,
     seeds: float | None,
@@ -128,10 +124,10 @@ def command(
     parts = PartOptions(**part)
     parts.check(predictor.card, model)
     how = Segmentation(method)
-    if (data is not None or image or labels) and (threshold is None or seeds is None):
+    if chosen and (threshold is None or seeds is None):
         if len(stacks) == 1:
             open_stack(stacks[0]).close()  # a bad one is told before the search
-        how = _choose(predictor, data, image, labels, convention, method)
+        how = _choose(predictor, model, chosen, method)
     threshold = how.threshold if threshold is None else threshold
     seeds = how.seeds if seeds is None else seeds
     work = partial(
@@ -175,15 +171,8 @@ def _segment(
     say(f"{count_text(largest, len(neurons), link)}: {output}")
 
 
-def _choose(
-    predictor: Predictor,
-    data: Path | None,
-    image: str,
-    labels: str,
-    convention: LabelConvention | None,
-    method: str,
-) -> Segmentation:
-    with open_data(data, image, labels, convention) as pair:
+def _choose(predictor: Predictor, model: Path, chosen: DataOptions, method: str) -> Segmentation:
+    with chosen.open([model]) as pair:
         if not pair.meaning.is_finished:
             raise UserError(
                 f"{pair.labels.path} has unknown pixels, so no threshold can be chosen there.",

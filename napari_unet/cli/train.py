@@ -22,6 +22,7 @@ from training.console import lossy_output, say
 from training.dataset.training_pair import find_file, find_pair, open_pair
 from training.errors import UserError
 from training.formats.opening import open_stack
+from training.label_convention import LabelConvention
 from training.presets.registry import DEFAULT_PRESET
 from training.runs.run_directory import RunDirectory
 from training.runs.run_state import load_state
@@ -29,6 +30,7 @@ from training.stacks.sparse_labels import labelled_slices
 
 RUNS_FOLDER = Path("runs")
 _DATA_OPTIONS = ("data_url", "image", "labels")
+_ID_OPTIONS = ("border", "unknown")
 
 
 @click.command()
@@ -137,15 +139,28 @@ def _configure(
     _locate(given, given.get("data_url", ""))
     pair = _pair(given)
     if pair is not None:
-        with lossy_output(), open_pair(*pair, given.get("label_convention")) as opened:
-            for sentence in opened.meaning.describe():
-                say(sentence)
-            given["label_convention"] = opened.meaning.convention
+        given |= _read_labels(pair, given, source)
     if source is None:
         return preset_config(given.pop("preset", DEFAULT_PRESET), **given)
     if "resume_ckpt" in given:
         raise UserError("--from and --weights both say where to start.", "Give one of them.")
     return learn_on_config(source, _labelled_slices(source, pair), **given)
+
+
+def _read_labels(
+    pair: tuple[Path, Path], given: dict[str, Any], source: Path | None
+) -> dict[str, Any]:
+    """Say how the labels are read, and give the options of the configuration that keep it."""
+    asked = {name: given[name] for name in _ID_OPTIONS if name in given}
+    former = {} if source is None else vars(RunDirectory(source).read_config())
+    of_ids = {name: former[name] for name in _ID_OPTIONS if name in former} | asked
+    ids = TrainingConfig(label_convention=LabelConvention.INSTANCES, **of_ids).ids
+    with lossy_output(), open_pair(*pair, given.get("label_convention"), ids) as opened:
+        for sentence in opened.meaning.describe():
+            say(sentence)
+        convention = opened.meaning.convention
+    are_ids = convention == LabelConvention.INSTANCES
+    return {"label_convention": convention, **(of_ids if are_ids else asked)}
 
 
 def _locate(given: dict[str, Any], folder: str) -> None:

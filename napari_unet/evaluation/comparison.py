@@ -19,6 +19,7 @@ from napari_unet.evaluation.slice_sets import (
 from training.console import list_slices
 from training.dataset.training_pair import mark_padding
 from training.errors import UserError
+from training.label_convention import LabelConvention
 from training.metrics.neuron_metrics import NEURON_FIGURES, neuron_figures_of_mask
 from training.metrics.pixel_metrics import overlap_figures
 from training.stacks.label_meaning import MASK_READING, LabelReading
@@ -107,7 +108,7 @@ class Comparison:
     @property
     def names(self) -> tuple[str, ...]:
         """The figures that this truth allows."""
-        return PIXEL_FIGURES if self.is_sparse else FIGURES
+        return FIGURES if self.reading.has_neurons else PIXEL_FIGURES
 
     @property
     def has_neurons(self) -> bool:
@@ -151,7 +152,8 @@ class Comparison:
                 break
             edits = self._edits[index]
             predicted, codes = self._pair(index)
-            figures = neuron_figures_of_mask(predicted, codes != INSIDE)
+            neurons = self.reading.neurons(np.asarray(self._truth[index]), codes)
+            figures = neuron_figures_of_mask(predicted, neurons)
             if self._edits[index] == edits:
                 self._neurons[index] = figures
 
@@ -201,7 +203,7 @@ class Comparison:
         return overlap_figures(predicted[known], membrane[known])
 
     def _without_neurons(self) -> list[int]:
-        if self.is_sparse:
+        if not self.reading.has_neurons:
             return []
         return [
             index
@@ -224,12 +226,17 @@ def counted_note(comparison: Comparison) -> str:
     if len(missing) == length:
         return f"'{comparison.truth_name}' has no labelled slice, so nothing is compared."
     notes = []
-    if comparison.is_sparse:
+    if comparison.reading.convention == LabelConvention.INSTANCES:
+        notes.append(
+            f"'{comparison.truth_name}' holds ids of cells: {comparison.reading.ids.describe()}. "
+            "Neurons are judged by the ids."
+        )
+    elif comparison.is_sparse:
         count = "1 slice" if length - len(missing) == 1 else f"{length - len(missing)} slices"
         notes.append(
             f"'{comparison.truth_name}' holds strokes: the painted pixels of {count} count."
         )
-    elif missing:
+    if missing and not comparison.is_sparse:
         notes.append(f"Not counted, because all of it has one label: slice {list_slices(missing)}.")
     if comparison.has_padding:
         notes.append("The image's padding, a border of one value, is not counted.")

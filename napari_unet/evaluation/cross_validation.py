@@ -23,13 +23,19 @@ from training.config import FOLDS
 from training.dataset.holdout import hold_out
 from training.errors import UserError
 from training.metrics.evaluation_report import Evaluation, evaluate_slices
-from training.metrics.neuron_metrics import THRESHOLDS
+from training.metrics.neuron_metrics import (
+    NEURON_FIGURES,
+    THRESHOLDS,
+    label_neurons,
+    neuron_figures_of_segments,
+)
 from training.metrics.pixel_metrics import DEFAULT_THRESHOLD, format_table, mean_figures
 from training.stacks.scaling import Slices
-from training.stacks.sparse_labels import INSIDE, PADDING, is_known
+from training.stacks.sparse_labels import INSIDE, MEMBRANE, PADDING, is_known
 
 Predictors = Mapping[str, Predictor]
 Codes = Mapping[int, NDArray[np.uint8]]
+TrueNeurons = Callable[[int], NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -191,6 +197,7 @@ def evaluate_folds(
     images: Slices,
     codes: Codes,
     on_slice: Callable[[], object] = lambda: None,
+    true_neurons: TrueNeurons | None = None,
 ) -> Iterator[FoldEvaluation]:
     """Predict and evaluate the validation slices of folds.
 
@@ -198,7 +205,7 @@ def evaluate_folds(
     ----------
     assignment : iterable of (int, str)
         See :func:`assign_folds`.
-    images, codes, on_slice
+    images, codes, on_slice, true_neurons
         See :func:`evaluate_fold`.
 
     Yields
@@ -207,7 +214,9 @@ def evaluate_folds(
     """
     for fold, name in assignment:
         predictor = predictors[name]
-        evaluation, probabilities = evaluate_fold(predictor, fold, images, codes, on_slice)
+        evaluation, probabilities = evaluate_fold(
+            predictor, fold, images, codes, on_slice, true_neurons
+        )
         trained = set(predictor.card.seen_slices(len(images)))
         if len(codes) == 1 and fold == predictor.card.fold:
             trained = set()  # on the other part of the slice
@@ -222,6 +231,7 @@ def evaluate_fold(
     images: Slices,
     codes: Codes,
     on_slice: Callable[[], object] = lambda: None,
+    true_neurons: TrueNeurons | None = None,
 ) -> tuple[Evaluation, dict[int, NDArray[np.float32]]]:
     """Predict and evaluate the validation slices of a fold.
 
@@ -236,6 +246,8 @@ def evaluate_fold(
         The labelled slices: 1 = membrane, 2 = inside, 3 = padding.
     on_slice : callable
         Called after each slice, for a progress bar.
+    true_neurons : callable or None
+        See :func:`judge`.
 
     Returns
     -------
@@ -252,7 +264,8 @@ def evaluate_fold(
     held_out = hold_out(codes, fold).held_out
     probabilities = _predict(predictor, images, list(held_out), on_slice)
     threshold = predictor.card.threshold
-    return judge(fold, probabilities, codes, held_out, threshold), probabilities
+    judged = judge(fold, probabilities, codes, held_out, threshold, true_neurons=true_neurons)
+    return judged, probabilities
 
 
 def judge(
@@ -262,8 +275,10 @@ def judge(
     counted: Mapping[int, NDArray[np.bool_]],
     threshold: float = DEFAULT_THRESHOLD,
     neuron_thresholds: Sequence[float] = THRESHOLDS,
+    true_neurons: TrueNeurons | None = None,
+    segments: Mapping[int, NDArray[Any]] | None = None,
 ) -> Evaluation:
-    """Compare slices with their labels; where slices count as a whole, by their neurons too.
+    """Compare slices with their labels; where neurons count as a whole, by these too.
 
     Parameters
     ----------
@@ -279,13 +294,28 @@ def judge(
         Probability from which on a pixel is membrane.
     neuron_thresholds : sequence of float
         Those that the figures of neurons are measured at; the best is taken.
+    true_neurons : callable or None
+        Gives the numbered neurons of a slice by its index, where labels are ids. None: they are
+        the pieces of what is inside, and known only of slices that count as a whole.
+    segments : mapping of int to array (Y, X) of int, or None
+        Numbered neurons that are judged; None: those that the probabilities make.
     """
-    # What is neither inside nor counted is no part of a neuron.
-    membrane = {index: codes[index] != INSIDE for index in probabilities}
+    membrane = {index: codes[index] == MEMBRANE for index in probabilities}
     pixels = evaluate_slices(fold, probabilities, membrane, threshold, counted)
-    if not all((counted[z] | (codes[z] == PADDING)).all() for z in probabilities):
+    left_out = {z: ~counted[z] & (codes[z] != PADDING) for z in probabilities}
+    if true_neurons is None:
+        neurons = {z: label_neurons(codes[z] == INSIDE) for z in probabilities}
+    else:
+        neurons = {z: true_neurons(z) for z in probabilities}
+        left_out = {z: page & (neurons[z] != 0) for z, page in left_out.items()}
+    if any(page.any() for page in left_out.values()):
         return pixels
-    return pixels.with_neuron_figures(probabilities, membrane, neuron_thresholds)
+    if segments is None:
+        return pixels.with_neuron_figures(probabilities, neurons, neuron_thresholds)
+    found = {z: neuron_figures_of_segments(segments[z], neurons[z]) for z in probabilities}
+    for name in NEURON_FIGURES:
+        pixels = pixels.with_figure(name, {z: figures[name] for z, figures in found.items()})
+    return pixels
 
 
 def evaluate_on_strokes(
@@ -294,8 +324,9 @@ def evaluate_on_strokes(
     images: Slices,
     codes: Codes,
     on_slice: Callable[[], object] = lambda: None,
+    true_neurons: TrueNeurons | None = None,
 ) -> FoldEvaluation:
-    """Predict the slices that have strokes, and compare the painted pixels.
+    """Predict the slices that have labels, and compare the labelled pixels.
 
     Parameters
     ----------
@@ -307,6 +338,8 @@ def evaluate_on_strokes(
         The labelled slices: 0 = unknown, 1 = membrane, 2 = inside, 3 = padding.
     on_slice : callable
         Called after each slice, for a progress bar.
+    true_neurons : callable or None
+        See :func:`judge`.
 
     Raises
     ------
@@ -315,8 +348,9 @@ def evaluate_on_strokes(
     """
     slices = list(codes)
     probabilities = _predict(predictor, images, slices, on_slice)
-    painted = {index: is_known(page) for index, page in codes.items()}
-    evaluation = judge(None, probabilities, codes, painted, predictor.card.threshold)
+    known = {index: is_known(page) for index, page in codes.items()}
+    threshold = predictor.card.threshold
+    evaluation = judge(None, probabilities, codes, known, threshold, true_neurons=true_neurons)
     trained = set(predictor.card.seen_slices(len(images)))
     return FoldEvaluation(name, evaluation, [index for index in slices if index in trained])
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from napari_unet.layers.colormaps import error_colormap, mask_colormap, sparse_colormap
 from napari_unet.layers.colors import PREDICTION_COLOR
 from training.errors import UserError
-from training.label_convention import LabelConvention
+from training.label_convention import USUAL_BORDERS, IdBorders, LabelConvention
 from training.stacks.even_slices import pick_evenly
 from training.stacks.label_census import MEANING_SLICES, read_labelled
 from training.stacks.label_meaning import MASK_READING, LabelMeaning, LabelReading
@@ -172,12 +172,19 @@ def note_trained_slices(mask: Layer, trained: list[int] | None) -> None:
         mask.metadata[TRAINED_KEY] = trained
 
 
-def reading_of(truth: Layer) -> LabelReading:
+def reading_of(truth: Layer, ids: IdBorders = USUAL_BORDERS) -> LabelReading:
     """Find out how the values of a layer of labels are read.
 
     Strokes, predictions and masks from files say what they are; of others some labelled slices
     are looked at. Where these have no meaning, such as those of a layer that is still empty, all
     values but 0 are membrane.
+
+    Parameters
+    ----------
+    truth : Layer
+        Labels (Z, Y, X) or (Y, X).
+    ids : IdBorders
+        Which pixels are membrane if they are ids.
     """
     if is_sparse_layer(truth):
         return LabelReading(LabelConvention.SPARSE)
@@ -185,7 +192,7 @@ def reading_of(truth: Layer) -> LabelReading:
         return MASK_READING
     labelled = read_labelled(as_stack(truth.data), MEANING_SLICES)
     try:
-        return LabelMeaning.of([*labelled.values()], truth.name)
+        return LabelMeaning.of([*labelled.values()], truth.name, ids=ids)
     except UserError:
         return MASK_READING
 

@@ -93,7 +93,7 @@ def _settings_of_run(path: Path, changed: int) -> Segmentation:
         if config.label_convention == LabelConvention.SPARSE:
             return Segmentation()
         paths = find_pair(Path(config.data_url), config.image, config.labels)
-        with open_pair(*paths, config.label_convention) as pair:
+        with open_pair(*paths, config.label_convention, config.ids) as pair:
             if not pair.meaning.is_finished:
                 return Segmentation()
             return choose_on_training_slices(predictor, pair.images, pair.codes)[0]

@@ -58,7 +58,7 @@ def move_data(run: RunDirectory, folder: str, image: str = "", labels: str = "")
     config = run.read_config()
     names = image or Path(config.image).name, labels or Path(config.labels).name
     paths = find_pair(folder or config.data_url, *names)
-    with open_pair(*paths, config.label_convention) as pair:
+    with open_pair(*paths, config.label_convention, config.ids) as pair:
         compared = _compare(run, config, pair)
     image, labels = (os.path.abspath(path) for path in paths)  # noqa: PTH100 (keeps links)
     moved = config.replace(data_url=str(Path(image).parent), image=image, labels=labels)

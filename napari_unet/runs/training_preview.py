@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from napari_unet.runs.training_sources import TrainingData
 from training.errors import UserError
-from training.label_convention import LabelConvention
+from training.label_convention import USUAL_BORDERS, IdBorders, LabelConvention
 from training.stacks.label_census import MEANING_SLICES
 from training.stacks.label_meaning import LabelMeaning
 from training.stacks.sparse_labels import labelled_slices
@@ -54,13 +54,19 @@ class Preview:
         return round(len(meaning.labelled) / meaning.length * self.shape[0])
 
 
-def preview(data: TrainingData, convention: LabelConvention | None = None) -> Preview:
+def preview(
+    data: TrainingData,
+    convention: LabelConvention | None = None,
+    ids: IdBorders = USUAL_BORDERS,
+) -> Preview:
     """Look at some slices of a pair, enough to show it and to find most problems.
 
     Parameters
     ----------
     convention : LabelConvention or None
         Convention of the labels where it is known; else it is guessed.
+    ids : IdBorders
+        Which pixels are membrane if the labels are ids.
     """
     pair = data.read(MEANING_SLICES)
     unclear: list[UserError] = []
@@ -69,7 +75,7 @@ def preview(data: TrainingData, convention: LabelConvention | None = None) -> Pr
             convention = pair.meaning().convention
         except UserError as error:
             convention, unclear = LabelConvention.ISBI, [error]
-    problems = tuple(pair.problems(convention) or unclear)
+    problems = tuple(pair.problems(convention, ids) or unclear)
     image, labels = (
         _example(stack, pair.labels, convention) for stack in (pair.images, pair.labels)
     )
@@ -79,7 +85,7 @@ def preview(data: TrainingData, convention: LabelConvention | None = None) -> Pr
     if not problems:
         for possible in {convention, LabelConvention.ISBI, LabelConvention.MEMBRANE}:
             with suppress(UserError):
-                meanings[possible] = pair.meaning(possible)
+                meanings[possible] = pair.meaning(possible, ids)
     return Preview(scaled, labels, convention, meanings, pair.shape, problems)
 
 

@@ -25,13 +25,13 @@ from training.dataset.training_pair import (
 )
 from training.errors import UserError
 from training.formats.opening import open_stack
-from training.label_convention import LabelConvention
+from training.label_convention import USUAL_BORDERS, IdBorders, LabelConvention
 from training.masks.mask_files import mask_page, write_sparse_labels
 from training.masks.tif_writer import write_stack
 from training.runs.run_directory import RunDirectory
 from training.stacks.label_census import LabelCensus, read_labelled
 from training.stacks.label_meaning import LabelMeaning
-from training.stacks.sparse_labels import MEMBRANE
+from training.stacks.sparse_labels import MEMBRANE, LabelNote
 from training.stacks.stack_axes import as_stack
 
 if TYPE_CHECKING:
@@ -62,17 +62,21 @@ class StackPair:
         is_stack = self.images.shape == self.labels.shape and len(self.labels.shape) == 3
         return LabelCensus.of(self.labels, self.images if is_stack else None)
 
-    def meaning(self, convention: LabelConvention | None = None) -> LabelMeaning:
+    def meaning(
+        self, convention: LabelConvention | None = None, ids: IdBorders = USUAL_BORDERS
+    ) -> LabelMeaning:
         """What the labels mean, see :meth:`LabelMeaning.of`."""
-        return LabelMeaning.of(self.census, self.labels_name, convention)
+        return LabelMeaning.of(self.census, self.labels_name, convention, ids)
 
-    def problems(self, convention: LabelConvention) -> list[UserError]:
+    def problems(
+        self, convention: LabelConvention, ids: IdBorders = USUAL_BORDERS
+    ) -> list[UserError]:
         """What keeps the pair from being trained on; empty if nothing does."""
         names = self.images_name, self.labels_name
         census = self.census if all(self.labels.shape) else None
-        return check_pair(self.images, self.labels, *names, convention, census)
+        return check_pair(self.images, self.labels, *names, convention, census, ids)
 
-    def check(self, convention: LabelConvention) -> LabelMeaning:
+    def check(self, convention: LabelConvention, ids: IdBorders = USUAL_BORDERS) -> LabelMeaning:
         """Find out what the labels of a pair that can be trained on mean.
 
         Raises
@@ -80,9 +84,9 @@ class StackPair:
         UserError
             For the first of :meth:`problems`.
         """
-        for problem in self.problems(convention):
+        for problem in self.problems(convention, ids):
             raise problem
-        return self.meaning(convention)
+        return self.meaning(convention, ids)
 
 
 class TrainingData(Protocol):
@@ -95,7 +99,7 @@ class TrainingData(Protocol):
     def read(self, most_slices: int) -> StackPair:
         """Some slices of the pair, of the labelled ones; a UserError if it can't be read."""
 
-    def check(self, convention: LabelConvention) -> LabelMeaning:
+    def check(self, convention: LabelConvention, ids: IdBorders = USUAL_BORDERS) -> LabelMeaning:
         """What the labels mean; a UserError for the first thing that keeps from training.
 
         Slices are looked at one by one.
@@ -164,8 +168,8 @@ class LayerData:
     def read(self, most_slices: int) -> StackPair:
         return _some_slices(self._pair(), most_slices)
 
-    def check(self, convention: LabelConvention) -> LabelMeaning:
-        return self._pair().check(convention)
+    def check(self, convention: LabelConvention, ids: IdBorders = USUAL_BORDERS) -> LabelMeaning:
+        return self._pair().check(convention, ids)
 
     def _pair(self) -> StackPair:
         images, labels = self.images, self.labels
@@ -185,7 +189,10 @@ class LayerData:
         labels_path = run.data / DEFAULT_LABELS
         labels = self.labels.data
         written = LabelConvention.ISBI if meaning.is_finished else LabelConvention.SPARSE
-        if meaning.is_finished:
+        if meaning.convention == LabelConvention.INSTANCES:
+            written = LabelConvention.INSTANCES
+            write_stack(labels_path, labels, labels.dtype, note=LabelNote(convention=None).line())
+        elif meaning.is_finished:
 
             def isbi_page(page: NDArray[Any]) -> NDArray[np.uint8]:
                 return mask_page(meaning.read(page) == MEMBRANE, LabelConvention.ISBI)
@@ -218,9 +225,9 @@ class FolderData:
         with self._open() as pair:
             return _some_slices(pair, most_slices)
 
-    def check(self, convention: LabelConvention) -> LabelMeaning:
+    def check(self, convention: LabelConvention, ids: IdBorders = USUAL_BORDERS) -> LabelMeaning:
         with self._open() as pair:
-            return pair.check(convention)
+            return pair.check(convention, ids)
 
     @contextmanager
     def _open(self) -> Iterator[StackPair]:
@@ -269,7 +276,7 @@ def start_training(
         For the first problem of the data, or if the run can't be started; nothing is left
         behind then.
     """
-    meaning = data.check(config.label_convention)
+    meaning = data.check(config.label_convention, config.ids)
     run = RunDirectory(launcher.runs_folder.absolute() / check_run_name(name))
     if run.path.exists():
         raise UserError(f"There is a run '{name}' already.", "Give another name.")

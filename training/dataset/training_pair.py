@@ -17,7 +17,7 @@ from training.dataset.holdout import hold_out
 from training.errors import UserError
 from training.formats.opening import open_stack
 from training.formats.stack import Stack
-from training.label_convention import LabelConvention
+from training.label_convention import USUAL_BORDERS, IdBorders, LabelConvention
 from training.stacks.label_census import LabelCensus
 from training.stacks.label_meaning import LabelMeaning
 from training.stacks.padding import find_padding
@@ -105,10 +105,17 @@ class TrainingPair:
         read = ((z, self.meaning.read(self.labels[z])) for z in self.meaning.labelled)
         return {z: mark_padding(page, self.images[z]) for z, page in read}
 
+    def neurons(self, index: int) -> NDArray[Any]:
+        """Number the neurons of a labelled slice (Y, X), see :meth:`LabelReading.neurons`."""
+        return self.meaning.neurons(self.labels[index], self.codes[index])
+
 
 @contextmanager
 def open_pair(
-    image_path: Path, labels_path: Path, convention: LabelConvention | None
+    image_path: Path,
+    labels_path: Path,
+    convention: LabelConvention | None,
+    ids: IdBorders = USUAL_BORDERS,
 ) -> Iterator[TrainingPair]:
     """Open and check images and labels, to read them slice by slice.
 
@@ -116,6 +123,8 @@ def open_pair(
     ----------
     convention : LabelConvention or None
         That of the labels; None: the one in the file's note, or else guessed from the values.
+    ids : IdBorders
+        Which pixels are membrane if the labels are ids.
 
     Raises
     ------
@@ -137,7 +146,7 @@ def open_pair(
         if problems:
             raise problems[0]
         census = LabelCensus.of(labels, images)
-        yield TrainingPair(images, labels, LabelMeaning.of(census, names[1], convention))
+        yield TrainingPair(images, labels, LabelMeaning.of(census, names[1], convention, ids))
 
 
 def label_codes(labels: Slices, meaning: LabelMeaning) -> dict[int, NDArray[np.uint8]]:
@@ -164,6 +173,7 @@ def check_pair(
     labels_name: str,
     label_convention: LabelConvention = LabelConvention.ISBI,
     census: LabelCensus | None = None,
+    ids: IdBorders = USUAL_BORDERS,
 ) -> list[UserError]:
     """List what keeps images and labels from being trained on; empty if nothing does.
 
@@ -177,11 +187,13 @@ def check_pair(
         Convention of the labels.
     census : LabelCensus or None
         That of the labels, where they are counted already.
+    ids : IdBorders
+        Which pixels are membrane if the labels are ids.
     """
     problems = _compare_stacks(images, labels, images_name, labels_name)
     if math.prod(labels.shape):
         try:
-            meaning = LabelMeaning.of(census or labels, labels_name, label_convention)
+            meaning = LabelMeaning.of(census or labels, labels_name, label_convention, ids)
             if label_convention == LabelConvention.SPARSE:
                 hold_out(label_codes(labels, meaning), 0, (), labels_name)
         except UserError as error:

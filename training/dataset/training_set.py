@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.config import TrainingConfig, parse_numbers
-from training.dataset.holdout import MINIMUM_SLICES, hold_out
-from training.dataset.training_pair import find_pair, open_pair
+from training.dataset.holdout import MINIMUM_SLICES, Holdout, hold_out
+from training.dataset.training_pair import TrainingPair, find_pair, open_pair
 from training.errors import UserError
 from training.formats.pixel_size import PixelSize
 from training.label_convention import LabelConvention
@@ -53,6 +53,9 @@ class TrainingSet:
         Pixels of the validation slices that are compared; None: all.
     pixel_size : PixelSize or None
         As the images' file gives it.
+    neurons : mapping of int to array (Y, X) of int, or None
+        The true neurons of the validation slices, see :meth:`LabelReading.neurons`; None where
+        they can't be told apart, or are held out in part.
     """
 
     name: str
@@ -68,6 +71,7 @@ class TrainingSet:
     weights: Mapping[int, NDArray[np.float32]] | None = None
     held_out: Mapping[int, NDArray[np.bool_]] | None = None
     pixel_size: PixelSize | None = None
+    neurons: Mapping[int, NDArray[Any]] | None = None
 
 
 def load_training_set(config: TrainingConfig) -> TrainingSet:
@@ -79,7 +83,7 @@ def load_training_set(config: TrainingConfig) -> TrainingSet:
         If files are missing or can't be used, or there is no such fold.
     """
     image_path, labels_path = find_pair(config.data_url, config.image, config.labels)
-    with open_pair(image_path, labels_path, config.label_convention) as pair:
+    with open_pair(image_path, labels_path, config.label_convention, config.ids) as pair:
         images, codes = pair.images, pair.codes
         chosen = parse_numbers(config.valid_slices, "valid_slices")
         _check_indices(chosen, len(images), "valid_slices")
@@ -88,6 +92,7 @@ def load_training_set(config: TrainingConfig) -> TrainingSet:
         stack = images.shape, Scaling.of(images), fingerprint(images)
         sentences = *pair.meaning.describe(), split.sentence
         note = pair.labels.label_note
+        neurons = _true_neurons(pair, split)
     membrane = {index: page == MEMBRANE for index, page in codes.items()}
     data = TrainingSet(
         image_path.name,
@@ -99,6 +104,7 @@ def load_training_set(config: TrainingConfig) -> TrainingSet:
         split.valid_slices,
         sentences,
         pixel_size=images.pixel_size,
+        neurons=neurons,
     )
     is_sparse = config.label_convention == LabelConvention.SPARSE
     is_whole = all(is_known(page).all() for page in codes.values())
@@ -110,6 +116,14 @@ def load_training_set(config: TrainingConfig) -> TrainingSet:
         if index in weights:
             weights[index] *= config.corrected_weight
     return replace(data, weights=weights, held_out=split.held_out)
+
+
+def _true_neurons(pair: TrainingPair, split: Holdout) -> dict[int, NDArray[Any]] | None:
+    if not pair.meaning.has_neurons:
+        return None
+    neurons = {index: pair.neurons(index) for index in split.valid_slices}
+    are_whole = all(split.held_out[z][page != 0].all() for z, page in neurons.items())
+    return neurons if are_whole else None
 
 
 def stroke_weights(

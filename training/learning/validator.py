@@ -167,17 +167,17 @@ class Validator:
         """Add the figures of neurons to the evaluation of the best model.
 
         They take longer than a validation, so they are measured once, at the end, and only where
-        every pixel has a label. The weights of a best model from before a resume are read back
-        from the disk.
+        the labels tell neurons apart. The weights of a best model from before a resume are read
+        back from the disk.
         """
-        if self._data.held_out is not None:
+        if self._data.neurons is None:
             return
         self._wait()
         if self._best_validation is None:
             self._learner.take_back(self._run.best)
             self._best_validation = self._validate()
         evaluation, probabilities = self._best_validation
-        measured = evaluation.with_neuron_figures(probabilities, self._data.membrane)
+        measured = evaluation.with_neuron_figures(probabilities, self._data.neurons)
         for what, path, pack in self._figures(measured):
             self._files.put(what, path, pack())
 

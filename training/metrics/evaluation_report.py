@@ -54,7 +54,7 @@ class Evaluation:
     def with_neuron_figures(
         self,
         probabilities: Mapping[int, NDArray[np.float32]],
-        membrane: Pages,
+        neurons: Pages,
         thresholds: Sequence[float] = THRESHOLDS,
     ) -> Evaluation:
         """Add ``v_rand`` and ``v_info``, which take about half a second a slice.
@@ -63,15 +63,15 @@ class Evaluation:
         ----------
         probabilities : mapping of int to array (Y, X) of float32
             Probability of membrane of each of these slices, 0..1.
-        membrane : stack (Z, Y, X) or mapping of int to array (Y, X) of bool
-            Ground truth, by the slice's index in the stack.
+        neurons : stack (Z, Y, X) or mapping of int to array (Y, X) of int
+            Ground truth by the slice's index in the stack: numbered neurons, 0 = none.
         thresholds : sequence of float
             The best of them is taken, as in the challenge.
         """
         indices = [int(figures["index"]) for figures in self.slices]
         found = neuron_figures(
             [probabilities[index] for index in indices],
-            [membrane[index] for index in indices],
+            [neurons[index] for index in indices],
             thresholds,
         )
         slices = [

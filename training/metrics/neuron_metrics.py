@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 NEURON_FIGURES = ("v_rand", "v_info")
 THRESHOLDS = tuple(step / 10 for step in range(11))
 
-Labels = NDArray[np.int32]
+Labels = NDArray[Any]  # of integers
 
 
 @dataclass(frozen=True)
@@ -102,10 +103,6 @@ def grow_neurons(neurons: Labels) -> Labels:
 
     A slice without any region becomes one region, as a flat image is one basin.
 
-    The watershed of a flat image gives each pixel to the region that is nearest in steps up,
-    down, left and right, which the cityblock distance finds four times as fast as
-    scikit-image's ``watershed``; figures of ISBI's slices differ by less than 0.0002.
-
     Parameters
     ----------
     neurons : array (Y, X) of int
@@ -115,13 +112,31 @@ def grow_neurons(neurons: Labels) -> Labels:
     -------
     array (Y, X) of int32
     """
+    return part_neurons(fill_neurons(neurons), neurons > 0)
+
+
+def fill_neurons(neurons: Labels) -> Labels:
+    """Grow numbered regions into the membranes until they meet, without a border.
+
+    The watershed of a flat image gives each pixel to the region that is nearest in steps up,
+    down, left and right, which the cityblock distance finds four times as fast as
+    scikit-image's ``watershed``; figures of ISBI's slices differ by less than 0.0002.
+
+    Parameters
+    ----------
+    neurons : array (Y, X) of int
+        Numbered regions, 0 = membrane.
+
+    Returns
+    -------
+    array (Y, X) of int
+    """
     from scipy.ndimage import distance_transform_cdt
 
     if not neurons.any():
         return np.ones_like(neurons)
-    is_seed = neurons > 0
-    _, (y, x) = distance_transform_cdt(~is_seed, metric="taxicab", return_indices=True)
-    return part_neurons(neurons[y, x], is_seed)
+    _, (y, x) = distance_transform_cdt(neurons == 0, metric="taxicab", return_indices=True)
+    return np.asarray(neurons[y, x])
 
 
 _ALL = slice(None)
@@ -157,19 +172,30 @@ def part_neurons(regions: Labels, is_kept: NDArray[np.bool_] | None = None) -> L
     return np.where(border, np.int32(0), regions)
 
 
+def are_adjacent(neurons: Labels) -> bool:
+    """Return whether different neurons (Y, X) touch, with no membrane between them."""
+    return any(
+        ((neurons[here] != neurons[other]) & (neurons[here] != 0) & (neurons[other] != 0)).any()
+        for here, other in NEIGHBOURS
+    )
+
+
 def neuron_figures(
     probabilities: Sequence[NDArray[np.float32]],
-    membranes: Sequence[NDArray[np.bool_]],
+    neurons: Sequence[Labels],
     thresholds: Sequence[float] = THRESHOLDS,
 ) -> NeuronFigures:
     """Measure V_rand and V_info of slices: means over them, at the best of the thresholds.
+
+    As the challenge has it, the regions that are found have borders one pixel wide between them.
+    True neurons that touch leave no room for these: against them the regions meet.
 
     Parameters
     ----------
     probabilities : sequence of arrays (Y, X) of float
         Probability of membrane, 0..1, one array a slice.
-    membranes : sequence of arrays (Y, X) of bool
-        Ground truth, True = membrane.
+    neurons : sequence of arrays (Y, X) of int
+        Ground truth: numbered neurons, 0 = none.
     thresholds : sequence of float
         Pixels whose probability of membrane is below it are seeds of neurons.
 
@@ -180,11 +206,11 @@ def neuron_figures(
     """
     if not probabilities:
         raise ValueError("Give the slices to measure, at least one.")
-    if len(probabilities) != len(membranes):
+    if len(probabilities) != len(neurons):
         raise ValueError("There must be as many slices of the truth.")
     measure = partial(_scores, thresholds=thresholds)
     with ThreadPoolExecutor() as executor:
-        scores = np.array(list(executor.map(measure, probabilities, membranes)))
+        scores = np.array(list(executor.map(measure, probabilities, neurons)))
     means = scores.mean(axis=0)  # (threshold, figure)
     rand, info = means.argmax(axis=0)
     return NeuronFigures(
@@ -196,29 +222,44 @@ def neuron_figures(
     )
 
 
-def neuron_figures_of_mask(
-    predicted: NDArray[np.bool_], membrane: NDArray[np.bool_]
-) -> dict[str, float]:
+def neuron_figures_of_mask(predicted: NDArray[np.bool_], neurons: Labels) -> dict[str, float]:
     """Measure V_rand and V_info of one slice of a mask, without a threshold.
 
     Parameters
     ----------
-    predicted, membrane : arrays (Y, X) of bool
+    predicted : array (Y, X) of bool
         True = membrane.
+    neurons : array (Y, X) of int
+        Ground truth: numbered neurons, 0 = none.
     """
-    [scores] = _scores(np.asarray(predicted, np.float32), membrane, [0.5])
+    [scores] = _scores(np.asarray(predicted, np.float32), neurons, [0.5])
+    return dict(zip(NEURON_FIGURES, scores, strict=True))
+
+
+def neuron_figures_of_segments(segments: Labels, neurons: Labels) -> dict[str, float]:
+    """Measure V_rand and V_info of one slice of numbered neurons.
+
+    Parameters
+    ----------
+    segments, neurons : arrays (Y, X) of int
+        Those found, and the ground truth; 0 = none. Where the true neurons touch, those found
+        are filled up until they meet.
+    """
+    met = fill_neurons(segments) if are_adjacent(neurons) else segments
+    table = _Overlap.of(met, neurons)
+    scores = _rand_score(table), _information_score(table)
     return dict(zip(NEURON_FIGURES, scores, strict=True))
 
 
 def _scores(
-    probability: NDArray[np.float32], membrane: NDArray[np.bool_], thresholds: Sequence[float]
+    probability: NDArray[np.float32], neurons: Labels, thresholds: Sequence[float]
 ) -> list[tuple[float, float]]:
     """Compute (v_rand, v_info) of one slice (Y, X) at each threshold."""
-    truth = label_neurons(~np.asarray(membrane, dtype=bool))
+    grow = fill_neurons if are_adjacent(neurons) else grow_neurons
     found = []
     for threshold in thresholds:
-        segments = grow_neurons(label_neurons(probability < threshold))
-        table = _Overlap.of(segments, truth)
+        segments = grow(label_neurons(probability < threshold))
+        table = _Overlap.of(segments, neurons)
         found.append((_rand_score(table), _information_score(table)))
     return found
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from training.console import list_names
 from training.stacks.even_slices import pick_evenly
+from training.stacks.instances import find_runs
 from training.stacks.label_fit import take_middle
 from training.stacks.padding import find_padding
 from training.stacks.scaling import Slices
@@ -22,16 +23,11 @@ MEANING_SLICES = 32  # labelled ones tell what labels mean, where not all are to
 _LOOKED_AT = 5  # slices whose pixels are compared with their neighbours
 _TABLE = 1 << 16  # values a table counts; more are sorted
 _MOST_REALS = 4096  # different values of a slice; more are rounded to 10 bits of mantissa
-# The pixels of slices (..., Y, X) that have a right or a lower neighbour, and those neighbours.
-NEIGHBOURS = (
-    ((..., slice(None), slice(None, -1)), (..., slice(None), slice(1, None))),
-    ((..., slice(None, -1), slice(None)), (..., slice(1, None), slice(None))),
-)
 
 
 @dataclass(frozen=True)
 class LabelCensus:
-    """The values of labels.
+    """The values of labels; whole numbers are exact, however large.
 
     Parameters
     ----------
@@ -108,13 +104,13 @@ class LabelCensus:
         """Name the values of all slices: "0, 1 and 255", or "254 values from 1 to 254"."""
         values = sorted({*self.values, *self.uniform.values()})
         if len(values) > LISTED_VALUES:
-            return f"{len(values)} values from {values[0]:.4g} to {values[-1]:.4g}"
-        return list_names([f"{value:.4g}" for value in values])
+            return f"{len(values)} values from {_text(values[0])} to {_text(values[-1])}"
+        return list_names([_text(value) for value in values])
 
     def gradedness(self) -> float:
         """Share of the pixels between the lowest and the highest value that lie on a slope.
 
-        They have lower and higher values beside them. Nearly 0 for numbers of cells and for
+        They have lower and higher values beside them. Nearly 0 for ids of cells and for
         strokes that lie apart, however thin; above 0.5 for what was smoothed, compressed as
         JPEG, or is a probability or an image. 0 where there are no such pixels.
         """
@@ -126,18 +122,8 @@ class LabelCensus:
         is_sloping &= _of_nine(np.maximum, self.sample) > middle
         return float(is_sloping[is_between].mean())
 
-    def adjacency(self) -> float:
-        """Share of the borders between two values at which neither of them is 0, 0..1."""
-        borders = both = 0
-        for here, other in NEIGHBOURS:
-            first, second = self.sample[here], self.sample[other]
-            is_border = first != second
-            borders += np.count_nonzero(is_border)
-            both += np.count_nonzero(is_border & (first > 0) & (second > 0))
-        return both / max(borders, 1)
-
     def pieces(self) -> float:
-        """Mean number of pieces of a value on a slice; a little over 1 for numbers of cells."""
+        """Mean number of pieces of a value on a slice; a little over 1 for ids of cells."""
         from scipy import ndimage
 
         pieces = [
@@ -194,13 +180,21 @@ def read_labelled(labels: Slices, most: int) -> dict[int, NDArray[Any]]:
 def _count(page: NDArray[Any]) -> dict[float, int]:
     if page.dtype.kind == "f":
         page = _round(page)
-    low, high = page.min(), page.max()
-    if page.dtype.kind in "bui" and int(high) - int(low) < _TABLE:
-        table = np.bincount((page.astype(np.int64) - int(low)).ravel())
+    low, high = page.min().item(), page.max().item()
+    if page.dtype.kind in "bui" and high - low < _TABLE:
+        wide = page if page.dtype == np.uint64 else page.astype(np.int64)
+        table = np.bincount((wide - wide.min()).astype(np.intp).ravel())
         found = np.flatnonzero(table)
-        return dict(zip((found + int(low)).tolist(), table[found].tolist(), strict=True))
-    values, pixels = np.unique(page, return_counts=True)
+        present = [low + above for above in found.tolist()]
+        return dict(zip(present, table[found].tolist(), strict=True))
+    values, places, lengths = find_runs(page)
+    pixels = np.zeros(len(values), np.int64)
+    np.add.at(pixels, places, lengths)
     return dict(zip(values.tolist(), pixels.tolist(), strict=True))
+
+
+def _text(value: float) -> str:
+    return f"{value:d}" if isinstance(value, int) else f"{value:.4g}"
 
 
 def _round(page: NDArray[Any]) -> NDArray[Any]:

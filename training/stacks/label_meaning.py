@@ -13,19 +13,20 @@ from numpy.typing import NDArray
 
 from training.console import begin_with_slices
 from training.errors import UserError
-from training.label_convention import LabelConvention
-from training.stacks.label_census import NEIGHBOURS, LabelCensus
+from training.label_convention import USUAL_BORDERS, IdBorders, LabelConvention
+from training.metrics.neuron_metrics import label_neurons
+from training.stacks.instances import borders_between, number_instances
+from training.stacks.label_census import LabelCensus
 from training.stacks.label_fit import question_fit
 from training.stacks.scaling import Slices
-from training.stacks.sparse_labels import INSIDE, MEMBRANE, UNKNOWN
+from training.stacks.sparse_labels import INSIDE, MEMBRANE, PADDING, UNKNOWN
 
 MOST_MEMBRANE, LEAST_MEMBRANE = 0.5, 0.01  # shares beyond which labels are questioned
 _MOST_PAINTED = 0.15  # share of labelled slices; nobody paints more strokes on membranes
 _STRAY = 0.01  # share of the pixels other than 0 up to which a value is a slip of the brush
 _GRADED, _FEWEST_GREYS = 0.45, 5  # share of slopes, and values, from which they are no classes
 _ENDS = 0.55  # share of the pixels near either end of the range, of what was smoothed; images: 0.4
-_MOST_CLASSES = 32  # more values than these are numbers of cells
-_TOUCHING = 0.05  # share of borders from which numbered cells touch
+_MOST_CLASSES = 32  # more values than these are ids of cells
 _ONE_PIECE = 2.0  # pieces a value and slice; classes have more
 _CLEAR_LABELS = (
     "Give labels of two values, such as 0 for membrane and 255 for inside, or strokes: 0 = "
@@ -44,16 +45,25 @@ class LabelReading:
         Values above it are one kind, the others the other; of ``isbi`` and ``membrane``.
     has_ignored : bool
         Whether negative values are unknown pixels.
+    ids : IdBorders
+        Which pixels are membrane; of ``instances``.
     """
 
     convention: LabelConvention
     cut: float = 0.0
     has_ignored: bool = False
+    ids: IdBorders = USUAL_BORDERS
 
     @property
     def is_finished(self) -> bool:
         """Whether every pixel of the labelled slices is membrane or inside."""
-        return self.convention != LabelConvention.SPARSE and not self.has_ignored
+        is_strokes = self.convention == LabelConvention.SPARSE
+        return not (is_strokes or self.has_ignored or self.ids.is_zero_unknown)
+
+    @property
+    def has_neurons(self) -> bool:
+        """Whether the labels tell neurons apart: by ids, or by membranes labelled throughout."""
+        return self.is_finished or self.convention == LabelConvention.INSTANCES
 
     def read(self, labels: NDArray[Any]) -> NDArray[np.uint8]:
         """Read labels.
@@ -75,13 +85,40 @@ class LabelReading:
         known: NDArray[np.uint8] = np.where(membrane, MEMBRANE, INSIDE).astype(np.uint8)
         if self.has_ignored:
             known[labels < 0] = UNKNOWN
+        if self.ids.is_zero_unknown:
+            known[labels == 0] = UNKNOWN
         return known
+
+    def neurons(self, labels: NDArray[Any], codes: NDArray[np.uint8]) -> NDArray[Any]:
+        """Number the neurons of a slice, where :attr:`has_neurons`.
+
+        Parameters
+        ----------
+        labels : array (Y, X)
+            Any real dtype.
+        codes : array (Y, X) of uint8
+            As :meth:`read` gives them, or with padding marked as 3.
+
+        Returns
+        -------
+        array (Y, X) of int
+            From 1 on: the ids, or else the pieces of what is inside. 0: no neuron.
+        """
+        if self.convention != LabelConvention.INSTANCES:
+            return label_neurons(codes == INSIDE)
+        return np.where(codes == PADDING, 0, self._numbers(labels))
 
     def _membrane(self, labels: NDArray[Any]) -> NDArray[np.bool_]:
         if self.convention == LabelConvention.INSTANCES:
-            return np.asarray((labels == 0) | borders_between(labels))
+            if labels.ndim > 2:
+                return np.stack([self._membrane(page) for page in labels])
+            near = borders_between(self._numbers(labels), self.ids.width)
+            return np.asarray((labels == 0) | near)
         is_high = labels > self.cut
         return is_high if self.convention == LabelConvention.MEMBRANE else ~is_high
+
+    def _numbers(self, ids: NDArray[Any]) -> NDArray[Any]:
+        return number_instances(ids, has_ignored=self.has_ignored)
 
 
 MASK_READING = LabelReading(LabelConvention.MEMBRANE)
@@ -124,6 +161,7 @@ class LabelMeaning(LabelReading):
         labels: Slices | LabelCensus,
         name: str = "labels",
         convention: LabelConvention | None = None,
+        ids: IdBorders = USUAL_BORDERS,
         *,
         is_mask: bool = False,
     ) -> LabelMeaning:
@@ -139,6 +177,8 @@ class LabelMeaning(LabelReading):
             What messages call them.
         convention : LabelConvention or None
             None: it is guessed. Of two kinds the rarer one is membrane.
+        ids : IdBorders
+            Which pixels are membrane if the labels are ids; others don't have it.
         is_mask : bool
             Whether they are a mask, which is never strokes.
 
@@ -148,7 +188,7 @@ class LabelMeaning(LabelReading):
             If they don't have both membrane and inside, or it is unclear which is which.
         """
         census = labels if isinstance(labels, LabelCensus) else LabelCensus.of(labels)
-        meaning = _Decision(census, name, is_mask).meaning(convention)
+        meaning = _Decision(census, name, ids, is_mask).meaning(convention)
         if census.images is None:
             return meaning
         fit = question_fit(census.images, census.sample, meaning.read)
@@ -178,26 +218,13 @@ class LabelMeaning(LabelReading):
         return [read, *filter(None, (self.unlabelled_sentence, padding, self.question))]
 
 
-def borders_between(numbers: NDArray[Any]) -> NDArray[np.bool_]:
-    """Find the pixels (Y, X) or (Z, Y, X), of any real dtype, at the borders between two numbers.
-
-    Neither of them is 0. A border is two pixels wide, one in each cell, as scikit-image's
-    ``find_boundaries`` has it in its mode "thick".
-    """
-    border = np.zeros(numbers.shape, bool)
-    for here, other in NEIGHBOURS:
-        differs = (numbers[here] != numbers[other]) & (numbers[here] != 0) & (numbers[other] != 0)
-        border[here] |= differs
-        border[other] |= differs
-    return border
-
-
 @dataclass(frozen=True)
 class _Decision:
     """From the values of labels to their meaning."""
 
     census: LabelCensus
     name: str
+    ids: IdBorders
     is_mask: bool
 
     @property
@@ -258,21 +285,26 @@ class _Decision:
         return self._meaning(LabelConvention.SPARSE, 0, share, told, question, labelled)
 
     def _instances(self) -> LabelMeaning:
-        if not self.census.has_whole_numbers or not any(value > 0 for value in self.values):
+        if not self.census.has_whole_numbers or not any(self.values):
             raise UserError(
-                f"{self.name} does not hold numbers of cells, but {self.census.summary()}.",
+                f"{self.name} does not hold ids of cells, but {self.census.summary()}.",
                 _CLEAR_LABELS,
             )
-        told = (
-            f"{self.census.summary()} are taken as numbers of cells; 0 and the borders "
-            "between numbers are membrane"
-        )
-        meaning = self._meaning(LabelConvention.INSTANCES, 0, 0.0, told)
+        has_zero = 0 in self.values
+        ids = replace(self.ids, is_zero_unknown=self.ids.is_zero_unknown and has_zero)
+        if not ids.width and (ids.is_zero_unknown or not has_zero):
+            zeros = "0 is unknown" if has_zero else "no pixel is 0"
+            raise UserError(
+                f"With a border of 0 pixels, {self.name} has no membrane: {zeros}.",
+                "Give a border of 1 pixel or more.",
+            )
+        told = f"{self.census.summary()} are taken as ids of cells: {ids.describe()}"
+        meaning = self._meaning(LabelConvention.INSTANCES, 0, 0.0, told, ids=ids)
         known = meaning.read(self.census.sample)
         pixels = np.count_nonzero(known == MEMBRANE), np.count_nonzero(known)
         share = pixels[0] / max(pixels[1], 1)
         question = _question(share, LabelConvention.INSTANCES)
-        return self._meaning(LabelConvention.INSTANCES, 0, share, told, question)
+        return replace(meaning, share=share, question=question)
 
     def _graded(self, convention: LabelConvention | None) -> LabelMeaning:
         """Values in between, of smoothed labels or a probability, are cut at the middle."""
@@ -288,7 +320,7 @@ class _Decision:
         return self._two_kinds(convention, (low + high) / 2, is_graded=True)
 
     def _classes(self, convention: LabelConvention | None) -> LabelMeaning:
-        """Read several even values: numbers of cells, a mask with strays, or unclear classes."""
+        """Read several even values: ids of cells, a mask with strays, or unclear classes."""
         is_asked = convention is not None
         zero = self.values[0] == 0
         if not zero and is_asked:
@@ -296,17 +328,15 @@ class _Decision:
         zero_share = self.census.share([0], self.values)
         if zero and (is_asked or self._is_mask()):
             return self._two_kinds(convention, 0)
-        are_numbers = self.census.has_whole_numbers and (
+        are_ids = self.census.has_whole_numbers and (
             len(self.values) > _MOST_CLASSES or self.census.pieces() < _ONE_PIECE
         )
-        if not are_numbers or zero_share > MOST_MEMBRANE:
+        if not are_ids or zero_share > MOST_MEMBRANE:
             raise UserError(
                 f"{self.name} has {self.census.summary()}: which of them are membrane is unclear.",
                 f"{_CLEAR_LABELS} Or choose the convention yourself: isbi where 0 is membrane, "
-                "membrane where every other value is, instances where each cell has a number.",
+                "membrane where every other value is, instances where each cell has an id.",
             )
-        if zero and self.census.adjacency() < _TOUCHING:
-            return self._two_kinds(LabelConvention.ISBI, 0)
         return self._instances()
 
     def _is_mask(self) -> bool:
@@ -346,6 +376,7 @@ class _Decision:
         told: str,
         question: str = "",
         labelled: list[int] | None = None,
+        ids: IdBorders = USUAL_BORDERS,
     ) -> LabelMeaning:
         is_sparse = convention == LabelConvention.SPARSE
         has_ignored = self.has_ignored and not is_sparse
@@ -353,6 +384,7 @@ class _Decision:
             convention=convention,
             cut=cut,
             has_ignored=has_ignored,
+            ids=ids,
             labelled=tuple(self.census.labelled_slices if labelled is None else labelled),
             length=self.census.length,
             share=share,
@@ -377,7 +409,7 @@ class _Decision:
     def _no_zero_error(self) -> UserError:
         return UserError(
             f"{self.name} has {self.census.summary()}, and no 0: all of it would be the same kind.",
-            f"{_CLEAR_LABELS} Numbers of cells are the convention instances.",
+            f"{_CLEAR_LABELS} Ids of cells are the convention instances.",
         )
 
 

@@ -7,8 +7,9 @@ from typing import Any
 from napari import Viewer
 from napari.layers import Labels, Layer
 
-from napari_unet.layers.plugin_layers import add_errors, image_under, reading_of
+from napari_unet.layers.plugin_layers import add_errors, image_under
 from napari_unet.layers.wrong_pixels import WrongPixels
+from training.stacks.label_meaning import LabelReading
 
 NAME_SIZE = 10
 
@@ -40,12 +41,12 @@ class ErrorLayer:
         """The layer of wrong pixels; None while it is not in the viewer."""
         return self._layer if self._layer in self._viewer.layers else None
 
-    def show(self, mask: Labels, truth: Labels) -> None:
-        """Show where a mask differs from the truth."""
+    def show(self, mask: Labels, truth: Labels, reading: LabelReading) -> None:
+        """Show where a mask differs from the truth, which is read so."""
         self.remove()
         selection = self._viewer.layers.selection
         active = selection.active
-        self._layer = add_errors(self._viewer, _wrong_pixels(mask, truth), mask)
+        self._layer = add_errors(self._viewer, WrongPixels(mask.data, truth.data, reading), mask)
         if active is not None:
             selection.active = active  # whoever was painting goes on with that layer
 
@@ -58,10 +59,6 @@ class ErrorLayer:
         """Remove the layer, if it is shown."""
         if self.layer is not None:
             self._viewer.layers.remove(self.layer)
-
-
-def _wrong_pixels(mask: Labels, truth: Labels) -> WrongPixels:
-    return WrongPixels(mask.data, truth.data, reading_of(truth))
 
 
 class SideBySide:

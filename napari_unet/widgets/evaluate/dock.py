@@ -208,9 +208,9 @@ class EvaluateDock(Dock):
             self._show_slice(self._live.comparison.next_worst(self._shown))
 
     def _on_errors_toggled(self, is_wanted: bool) -> None:
-        mask, truth = self._mask.layer, self._truth.layer
-        if is_wanted and self._live.comparison is not None and mask and truth:
-            self._errors.show(mask, truth)
+        mask, truth, comparison = self._mask.layer, self._truth.layer, self._live.comparison
+        if is_wanted and comparison is not None and mask and truth:
+            self._errors.show(mask, truth, comparison.reading)
         else:
             self._errors.remove()
 

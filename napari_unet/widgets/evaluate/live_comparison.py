@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from napari import Viewer
@@ -11,15 +12,18 @@ from superqt.utils import QSignalThrottler
 
 from napari_unet.evaluation.comparison import Comparison
 from napari_unet.layers.plugin_layers import (
+    MODEL_KEY,
     image_under,
     reading_of,
     trained_slices,
     unusable_labels,
 )
 from napari_unet.layers.slices import displayed_slice, edited_slices
+from napari_unet.runs.id_borders import borders_of
 from napari_unet.widgets.common.connections import Connections
 from napari_unet.widgets.common.latest_work import LatestWork
 from training.errors import UserError
+from training.label_convention import IdBorders
 
 EDIT_DELAY = 60  # milliseconds from a brush's movement to new figures
 NEURONS_DELAY = 400  # milliseconds of rest until the figures of neurons are computed
@@ -90,7 +94,7 @@ class LiveComparison(QObject):
                     truth.data,
                     mask.name,
                     truth.name,
-                    reading_of(truth),
+                    reading_of(truth, _borders_of(mask)),
                     None if image is None else image.data,
                 )
                 self.comparison.trained = trained_slices(mask)
@@ -157,6 +161,12 @@ class LiveComparison(QObject):
         mask, truth = self._layers
         if self.comparison is not None:
             self.comparison.predicted_name, self.comparison.truth_name = mask.name, truth.name
+
+
+def _borders_of(mask: Labels) -> IdBorders:
+    """Find the borders of ids that the model of a mask was trained with."""
+    model = mask.metadata.get(MODEL_KEY)
+    return borders_of([Path(model)] if model else [])
 
 
 def _compute_all(comparison: Comparison) -> None:

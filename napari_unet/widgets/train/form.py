@@ -15,11 +15,12 @@ from superqt import QCollapsible
 
 from training.config import TrainingConfig, preset_config, preset_options
 from training.errors import UserError
-from training.label_convention import LabelConvention
+from training.label_convention import IdBorders, LabelConvention
 from training.presets.registry import DEFAULT_PRESET, find_preset, list_presets
 
 # Decided by the choice of data, and by resume_ckpt.
 _ELSEWHERE = frozenset({"data_url", "image", "labels", "label_convention", "resume"})
+_OF_IDS = ("border", "unknown")
 _LARGEST = 2**31 - 1
 _AUTO = "auto"
 _AUTOMATIC = {
@@ -45,6 +46,7 @@ class TrainingForm(QWidget):
 
     advanced_toggled = Signal(bool)
     changed = Signal()  # an option
+    ids_changed = Signal()  # which pixels of ids are membrane
 
     def __init__(self, remembered: Mapping[str, Any], parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -69,6 +71,8 @@ class TrainingForm(QWidget):
         self._widgets["preset"].changed.connect(self._on_preset_changed)
         for widget in self._widgets.values():
             widget.changed.connect(self._on_changed)
+        for name in _OF_IDS:
+            self._widgets[name].changed.connect(self._on_ids_changed)
         self.restore(remembered)
 
     def restore(self, remembered: Mapping[str, Any]) -> None:
@@ -158,15 +162,23 @@ class TrainingForm(QWidget):
         values["resume_ckpt"] = str(weights) if weights is not None else ""
         return values | {"resume": weights is not None}
 
-    def config(self) -> TrainingConfig:
-        """Make the options a configuration, without data.
+    @property
+    def ids(self) -> IdBorders:
+        """Which pixels are membrane if the labels are ids."""
+        return IdBorders(self._widgets["border"].value, self._widgets["unknown"].value == "0")
+
+    def config(self, convention: LabelConvention = LabelConvention.ISBI) -> TrainingConfig:
+        """Make the options a configuration, without data; those of ids are for ids alone.
 
         Raises
         ------
         UserError
             If an option is not valid.
         """
-        return TrainingConfig(**self.values())
+        values = self.values()
+        if convention != LabelConvention.INSTANCES:
+            values = {name: value for name, value in values.items() if name not in _OF_IDS}
+        return TrainingConfig(**values, label_convention=convention)
 
     def set_value(self, name: str, value: Any) -> None:
         """Set one option."""
@@ -193,6 +205,9 @@ class TrainingForm(QWidget):
 
     def _on_changed(self, _: object) -> None:
         self.changed.emit()
+
+    def _on_ids_changed(self, _: object) -> None:
+        self.ids_changed.emit()
 
     def _on_preset_changed(self, preset: str) -> None:
         """Take the new preset's values of those options in which presets differ."""
@@ -273,6 +288,7 @@ def _preset(remembered: Mapping[str, Any]) -> str:
 
 def _restore(remembered: Mapping[str, Any], convention: LabelConvention) -> TrainingConfig:
     config = preset_config(_preset(remembered), label_convention=convention)
+    config = config.replace(label_convention=LabelConvention.INSTANCES)  # takes every option
     for name, value in remembered.items():
         try:
             config = config.replace(**{name: value})

@@ -11,9 +11,9 @@ from napari_unet.widgets.common.latest_work import LatestWork
 from napari_unet.widgets.train.setup_view import TrainingSetupView
 from training.config import TrainingConfig
 from training.errors import UserError
-from training.label_convention import LabelConvention
+from training.label_convention import IdBorders, LabelConvention
 
-Request = tuple[TrainingData, LabelConvention | None]
+Request = tuple[TrainingData, LabelConvention | None, IdBorders]
 
 
 class SetupControl(QObject):
@@ -40,6 +40,7 @@ class SetupControl(QObject):
         self._reading = LatestWork(self, _read, self._on_read, self._on_unreadable)
         self._data.data_changed.connect(self._on_data_changed)
         self._form.changed.connect(self.estimate_changed)
+        self._form.ids_changed.connect(self._on_ids_changed)
         self._on_data_changed()
 
     def choices(self) -> tuple[TrainingData, TrainingConfig]:
@@ -53,7 +54,7 @@ class SetupControl(QObject):
         data = self._data.data()
         if data is None:
             raise UserError("There is nothing to train on.", self._what_is_missing())
-        return data, self._form.config().replace(label_convention=self._data.pair.convention)
+        return data, self._form.config(self._data.pair.convention)
 
     def estimate(self) -> float | None:
         """Estimate the seconds that the training takes on a CPU; None where that is not known."""
@@ -61,10 +62,9 @@ class SetupControl(QObject):
         if self.obstacle or shown is None:
             return None
         try:
-            config = self._form.config()
+            config = self._form.config(self._data.pair.convention)
         except UserError:  # a field that is being edited
             return None
-        config = config.replace(label_convention=self._data.pair.convention)
         height, width = shown.shape[-2:]
         return estimate_seconds(config, shown.labelled_count, (height, width))
 
@@ -76,7 +76,11 @@ class SetupControl(QObject):
             return
         self._data.pair.show_preview(None, "Reading…")
         self._set_obstacle("")
-        self._reading.request((data, self._data.known_convention))
+        self._reading.request((data, self._data.known_convention, self._form.ids))
+
+    def _on_ids_changed(self) -> None:
+        if self._data.pair.convention == LabelConvention.INSTANCES:
+            self._on_data_changed()
 
     def _what_is_missing(self) -> str:
         if self._data.lacks_labels:
@@ -105,5 +109,4 @@ class SetupControl(QObject):
 
 
 def _read(request: Request) -> Preview:
-    data, convention = request
-    return preview(data, convention)
+    return preview(*request)

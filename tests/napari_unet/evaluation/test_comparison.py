@@ -9,7 +9,7 @@ from napari_unet.evaluation.comparison import FIGURES, PIXEL_FIGURES, Comparison
 from napari_unet.layers.wrong_pixels import FALSE_NEGATIVE, FALSE_POSITIVE, WrongPixels
 from training.errors import UserError
 from training.label_convention import LabelConvention
-from training.metrics.neuron_metrics import neuron_figures_of_mask
+from training.metrics.neuron_metrics import label_neurons, neuron_figures_of_mask
 from training.stacks.label_meaning import LabelReading
 
 
@@ -84,7 +84,8 @@ def test_neurons_are_measured_apart(predicted: np.ndarray, truth: np.ndarray) ->
     assert not comparison.has_neurons
     comparison.update_neurons()
     assert comparison.has_neurons
-    expected = [neuron_figures_of_mask(predicted[i] != 0, truth[i] != 0) for i in range(4)]
+    neurons = [label_neurons(page == 0) for page in truth]
+    expected = [neuron_figures_of_mask(predicted[i] != 0, neurons[i]) for i in range(4)]
     for index in range(4):
         assert expected[index].items() <= comparison[index].items()
     assert comparison.mean()["v_rand"] == pytest.approx(np.mean([e["v_rand"] for e in expected]))
@@ -103,7 +104,8 @@ def test_an_edit_makes_the_figures_of_neurons_missing(
     [pending, mean] = [comparison.to_csv().splitlines()[row].split(",") for row in (3, 5)]
     assert pending[6:8] == mean[6:8] == ["", ""]
     comparison.update_neurons()
-    assert comparison[2]["v_rand"] == neuron_figures_of_mask(truth[2] != 0, truth[2] != 0)["v_rand"]
+    of_itself = neuron_figures_of_mask(truth[2] != 0, label_neurons(truth[2] == 0))
+    assert comparison[2]["v_rand"] == of_itself["v_rand"]
 
 
 def test_csv_has_a_line_a_slice_then_mean_and_deviation(

@@ -16,9 +16,10 @@ from napari_unet.runs.training_sources import FolderData, LayerData, LayerStack,
 from tests.stack_files import read_label_note
 from tests.training.stacks.indexed_pixels import IndexedPixels
 from training.config import preset_config
+from training.dataset.training_pair import open_pair
 from training.errors import UserError
 from training.formats.opening import read_stack
-from training.label_convention import LabelConvention
+from training.label_convention import IdBorders, LabelConvention
 from training.runs.run_directory import RunDirectory
 from training.stacks.label_census import LabelCensus
 from training.stacks.sparse_labels import LabelNote
@@ -170,3 +171,33 @@ def test_layers_of_one_slice_are_a_stack_to_train_on(layers: LayerData) -> None:
     pair = LayerData(images, labels).read(1)
     assert pair.shape == (1, *pages[0].shape)
     assert pair.problems(LabelConvention.ISBI) == []
+
+
+@pytest.mark.parametrize("unknown", ["none", "0"])
+def test_ids_are_written_as_they_are_with_how_they_are_read(
+    layers: LayerData, tmp_path: Path, unknown: str
+) -> None:
+    y, x = np.mgrid[:64, :64] // 8
+    ids = np.stack([np.where((y + x) % 5 == 0, 0, 2**40 + 9 * y + x)] * 6)
+    data = LayerData(layers.images, LayerStack("ids", ids))
+    config = preset_config("compact", label_convention="instances", border=3, unknown=unknown)
+    meaning = data.check(config.label_convention, config.ids)
+    assert (meaning.ids.width, meaning.is_finished) == (3, unknown == "none")
+    run = RunDirectory(tmp_path / "run")
+    written = data.prepare(config, run, meaning)
+    assert written.replace(data_url="", image="", labels="") == config
+    np.testing.assert_array_equal(read_stack(written.labels), ids)
+    assert read_label_note(Path(written.labels)) == LabelNote(convention=None)
+    with open_pair(Path(written.image), Path(written.labels), None, written.ids) as pair:
+        np.testing.assert_array_equal(pair.codes[2], meaning.read(ids[2]))
+
+
+def test_a_preview_tells_how_ids_are_read(layers: LayerData) -> None:
+    ids = np.stack([np.arange(64 * 64).reshape(64, 64) // 512 + 1] * 6)
+    data = LayerData(layers.images, LayerStack("ids", ids))
+    shown = preview(data, ids=IdBorders(2))
+    meaning = shown.meanings[shown.convention]
+    assert shown.convention == "instances" and "within 2 pixels" in meaning.reading
+    assert meaning.share == pytest.approx(7 * 4 / 64)
+    [problem] = preview(data, ids=IdBorders(0)).problems
+    assert "With a border of 0 pixels, The layer 'ids' has no membrane" in problem.problem

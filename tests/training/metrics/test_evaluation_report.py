@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from training.metrics.evaluation_report import Evaluation, dice_line, evaluate_slices
-from training.metrics.neuron_metrics import NEURON_FIGURES
+from training.metrics.neuron_metrics import NEURON_FIGURES, label_neurons
 from training.metrics.pixel_metrics import FIGURES
 
 
@@ -54,10 +54,11 @@ def test_figures_of_neurons_are_added() -> None:
     leaky[4, 4] = 0.55
     probabilities = {1: leaky, 0: membrane[0].astype(np.float32)}
     pixels = evaluate_slices(2, probabilities, membrane)
-    evaluation = pixels.with_neuron_figures(probabilities, membrane, thresholds=[0.5, 0.6])
+    neurons = [label_neurons(~page) for page in membrane]
+    evaluation = pixels.with_neuron_figures(probabilities, neurons, thresholds=[0.5, 0.6])
     assert evaluation.mean == {**pixels.mean, "v_rand": 1, "v_info": 1}
     assert evaluation.neuron_thresholds == {"v_rand": 0.5, "v_info": 0.5}
-    merged = pixels.with_neuron_figures(probabilities, membrane, thresholds=[0.6])
+    merged = pixels.with_neuron_figures(probabilities, neurons, thresholds=[0.6])
     assert [figures["v_rand"] for figures in merged.slices] == pytest.approx([2 / 3, 1])
     assert merged.mean["v_info"] == 0.5
     columns = merged.to_csv().splitlines()[0].split(",")

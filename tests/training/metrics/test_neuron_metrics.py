@@ -12,6 +12,8 @@ from training.metrics.neuron_metrics import (
     label_neurons,
     neuron_figures,
     neuron_figures_of_mask,
+    neuron_figures_of_segments,
+    part_neurons,
     v_info,
     v_rand,
 )
@@ -29,6 +31,10 @@ def two_rooms() -> np.ndarray:
     membrane = np.zeros((SIZE, SIZE), dtype=bool)
     membrane[:, WALL] = True
     return membrane
+
+
+def two_neurons() -> np.ndarray:
+    return label_neurons(~two_rooms())
 
 
 def probability_of(membrane: np.ndarray) -> np.ndarray:
@@ -127,7 +133,7 @@ def test_a_slice_of_membrane_alone_is_one_region():
 
 
 def test_a_perfect_probability_scores_one():
-    figures = neuron_figures([probability_of(two_rooms())], [two_rooms()])
+    figures = neuron_figures([probability_of(two_rooms())], [two_neurons()])
     assert (figures.v_rand, figures.v_info) == (1, 1)
 
 
@@ -135,8 +141,8 @@ def test_a_wider_membrane_costs_little_and_a_gap_costs_much():
     wide, gap = two_rooms(), two_rooms()
     wide[:, WALL.start - 1 : WALL.stop + 1] = True
     gap[10, :] = False
-    assert neuron_figures([probability_of(wide)], [two_rooms()]).v_rand == 1
-    merged = neuron_figures([probability_of(gap)], [two_rooms()])
+    assert neuron_figures([probability_of(wide)], [two_neurons()]).v_rand == 1
+    merged = neuron_figures([probability_of(gap)], [two_neurons()])
     # 378 pixels, two neurons of one half each in one segment
     assert merged.v_rand == pytest.approx(2 / 3)
     assert merged.v_info == 0
@@ -147,7 +153,7 @@ def test_the_threshold_is_the_best_for_all_slices_together():
     leaky[10, WALL] = 0.35  # merges the rooms at thresholds from 0.4
     dark = probability_of(two_rooms())
     dark[:, : WALL.start] = 0.45  # has no seed in the left room below a threshold of 0.5
-    truth = [two_rooms(), two_rooms()]
+    truth = [two_neurons(), two_neurons()]
 
     assert neuron_figures([leaky], truth[:1]).v_rand_threshold <= 0.3
     assert neuron_figures([dark], truth[:1]).v_rand_threshold == 0.5
@@ -160,19 +166,43 @@ def test_the_threshold_is_the_best_for_all_slices_together():
 def test_every_slice_is_reported_at_the_threshold_that_is_best_for_all():
     leaky = probability_of(two_rooms())
     leaky[10, WALL] = 0.35
-    figures = neuron_figures([leaky, probability_of(two_rooms())], [two_rooms()] * 2, [0.5])
+    figures = neuron_figures([leaky, probability_of(two_rooms())], [two_neurons()] * 2, [0.5])
     assert np.ravel(figures.slices) == pytest.approx([2 / 3, 0, 1, 1])
 
 
 def test_a_mask_is_measured_as_it_is():
     gap = two_rooms()
     gap[10, :] = False
-    figures = neuron_figures_of_mask(gap, two_rooms())
+    figures = neuron_figures_of_mask(gap, two_neurons())
     assert figures == pytest.approx({"v_rand": 2 / 3, "v_info": 0})
 
 
-@pytest.mark.parametrize("membranes", [[], [two_rooms()]])
-def test_slices_must_be_given_in_pairs(membranes):
-    probabilities = [] if not membranes else [probability_of(two_rooms())] * 2
+def touching_neurons() -> np.ndarray:
+    return np.where(np.arange(SIZE) < WALL.start + 1, 1, 2) * np.ones((SIZE, 1), np.int32)
+
+
+def test_true_neurons_that_touch_are_met_without_a_border():
+    """The wall of three pixels is one pixel nearer to the left neuron, and filled up."""
+    figures = neuron_figures_of_mask(two_rooms(), touching_neurons())
+    moved = np.where(np.arange(SIZE) < WALL.start + 2, 1, 2) * np.ones((SIZE, 1), np.int32)
+    assert figures["v_rand"] == v_rand(moved, touching_neurons()) < 1
+    wall = np.zeros((SIZE, SIZE), bool)
+    wall[:, WALL.start : WALL.start + 2] = True
+    assert neuron_figures_of_mask(wall, touching_neurons()) == {"v_rand": 1, "v_info": 1}
+
+
+def test_numbered_neurons_are_measured_as_they_are():
+    parted = part_neurons(touching_neurons())
+    assert neuron_figures_of_segments(parted, touching_neurons()) == {"v_rand": 1, "v_info": 1}
+    of_walls = neuron_figures_of_segments(parted, two_neurons())
+    assert of_walls == {"v_rand": 1, "v_info": 1}
+    one = np.ones_like(parted)
+    merged = neuron_figures_of_segments(one, touching_neurons())
+    assert merged == {"v_rand": v_rand(one, touching_neurons()), "v_info": 0}
+
+
+@pytest.mark.parametrize("neurons", [[], [two_neurons()]])
+def test_slices_must_be_given_in_pairs(neurons):
+    probabilities = [] if not neurons else [probability_of(two_rooms())] * 2
     with pytest.raises(ValueError, match="slices"):
-        neuron_figures(probabilities, membranes)
+        neuron_figures(probabilities, neurons)

@@ -8,9 +8,10 @@ import pytest
 from scipy import ndimage
 
 from training.errors import UserError
-from training.label_convention import LabelConvention
-from training.stacks.label_meaning import LabelMeaning, borders_between
-from training.stacks.sparse_labels import INSIDE, MEMBRANE, UNKNOWN
+from training.label_convention import IdBorders, LabelConvention
+from training.stacks.label_census import LabelCensus
+from training.stacks.label_meaning import LabelMeaning
+from training.stacks.sparse_labels import INSIDE, MEMBRANE, PADDING, UNKNOWN
 
 Array = np.ndarray
 SIDE, SLICES = 128, 6
@@ -40,7 +41,7 @@ READ_RIGHT: dict[str, Callable[[Array, Array], Array]] = {
     "-1 and 0": lambda membrane, cells: np.where(membrane, -1, 0).astype(np.int8),
     "bool": lambda membrane, cells: membrane,
     "float": lambda membrane, cells: np.where(membrane, 0.0, 255.0).astype(np.float32),
-    "numbers, 0 between": lambda membrane, cells: np.where(membrane, 0, cells),
+    "ids, 0 between": lambda membrane, cells: np.where(membrane, 0, cells),
     "a stray value": lambda membrane, cells: _dab(membrane.astype(np.uint8)),
     "a probability": lambda membrane, cells: (
         np.where(membrane, 0.97, 0.02)
@@ -84,19 +85,19 @@ def test_negative_values_are_unknown(membrane: Array) -> None:
     assert "negative values are unknown" in meaning.describe()[0]
 
 
-NUMBERS: dict[str, Callable[[Array, Array], Array]] = {
+IDS: dict[str, Callable[[Array, Array], Array]] = {
     "many cells": lambda membrane, cells: cells,
     "few cells": lambda membrane, cells: np.where(cells < 20, cells, 20 + cells // 20),
-    "numbers far apart": lambda membrane, cells: cells.astype(np.int64) * 2**40,
+    "ids far apart": lambda membrane, cells: cells.astype(np.int64) * 2**40,
     "gaps between some": lambda membrane, cells: np.where(membrane & (cells % 9 == 0), 0, cells),
 }
 
 
-@pytest.mark.parametrize("kind", NUMBERS)
+@pytest.mark.parametrize("kind", IDS)
 def test_borders_between_touching_numbers_are_membrane(
     membrane: Array, cells: Array, kind: str
 ) -> None:
-    labels = NUMBERS[kind](membrane, cells)
+    labels = IDS[kind](membrane, cells)
     meaning = LabelMeaning.of(labels)
     assert meaning.convention == LabelConvention.INSTANCES
     found = meaning.read(labels) == MEMBRANE
@@ -110,15 +111,74 @@ def test_many_numbers_may_be_in_pieces(cells: Array) -> None:
     assert LabelMeaning.of(pieces).convention == LabelConvention.INSTANCES
 
 
-def test_borders_are_in_both_cells_and_not_beside_0() -> None:
-    numbers = np.array([[1, 1, 2, 2, 0, 3], [1, 1, 2, 2, 0, 3], [4, 4, 4, 4, 4, 3]])
-    expected = [[0, 1, 1, 0, 0, 0], [1, 1, 1, 1, 0, 0], [1, 1, 1, 1, 1, 1]]
-    np.testing.assert_array_equal(borders_between(numbers), np.array(expected, bool))
-
-
-def test_numbers_with_0_between_have_membrane_at_0_alone(membrane: Array, cells: Array) -> None:
+def test_ids_with_0_between_have_membrane_at_0_alone(membrane: Array, cells: Array) -> None:
     labels = np.where(membrane, 0, cells)
-    assert LabelMeaning.of(labels).convention == LabelConvention.ISBI
+    meaning = LabelMeaning.of(labels)
+    assert meaning.convention == LabelConvention.INSTANCES
+    np.testing.assert_array_equal(meaning.read(labels) == MEMBRANE, membrane)
+
+
+@pytest.mark.parametrize("width", [2, 4])
+def test_borders_of_ids_are_as_wide_as_asked(cells: Array, width: int) -> None:
+    meaning = LabelMeaning.of(cells, ids=IdBorders(width))
+    distances = [ndimage.distance_transform_edt(cells[0] == number) for number in np.unique(cells)]
+    found = meaning.read(cells) == MEMBRANE
+    np.testing.assert_array_equal(found[0], np.max(distances, axis=0) <= width)
+    np.testing.assert_array_equal(found[-1], found[0])
+    assert meaning.share == found.mean()
+    told = f"ids of cells: 0 and what lies within {width} pixels of another id is membrane"
+    assert told in meaning.describe()[0]
+
+
+def test_0_may_be_unknown_among_ids(membrane: Array, cells: Array) -> None:
+    labels = np.where(membrane & (cells % 9 == 0), 0, cells)
+    meaning = LabelMeaning.of(labels, ids=IdBorders(is_zero_unknown=True))
+    read = meaning.read(labels)
+    np.testing.assert_array_equal(read == UNKNOWN, labels == 0)
+    usual = LabelMeaning.of(labels).read(labels)
+    np.testing.assert_array_equal(read[labels != 0], usual[labels != 0])
+    assert not meaning.is_finished and meaning.has_neurons
+    assert "1 pixel of another id is membrane, and 0 is unknown" in meaning.describe()[0]
+    assert LabelMeaning.of(cells, ids=IdBorders(is_zero_unknown=True)).is_finished
+
+
+def test_without_a_border_0_alone_is_membrane(membrane: Array, cells: Array) -> None:
+    labels = np.where(membrane & (cells % 9 == 0), 0, cells)
+    meaning = LabelMeaning.of(labels, ids=IdBorders(0))
+    np.testing.assert_array_equal(meaning.read(labels) == MEMBRANE, labels == 0)
+    assert "0 alone is membrane" in meaning.describe()[0]
+    for ids, values, why in (
+        (IdBorders(0), cells, "no pixel is 0"),
+        (IdBorders(0, is_zero_unknown=True), labels, "0 is unknown"),
+    ):
+        with pytest.raises(UserError, match=f"border of 0 pixels, it has no membrane: {why}"):
+            LabelMeaning.of(values, "it", ids=ids)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "first"), [(np.uint64, 2**64 - 200), (np.int64, 2**53), (np.uint32, 2**32 - 200)]
+)
+def test_ids_that_floats_would_merge_are_kept_apart(cells: Array, dtype: type, first: int) -> None:
+    labels = cells.astype(dtype) + dtype(first)
+    meaning = LabelMeaning.of(labels)
+    assert meaning.convention == LabelConvention.INSTANCES
+    np.testing.assert_array_equal(meaning.read(labels), LabelMeaning.of(cells).read(cells))
+    low, high = labels.min(), labels.max()
+    assert f"values from {low} to {high} are taken as ids of cells" in meaning.describe()[0]
+    spread = np.where(cells % 2 == 0, labels, cells)
+    assert len(LabelMeaning.of(spread).read(spread)) == SLICES
+    assert LabelCensus.of(spread).values == sorted(int(value) for value in np.unique(spread))
+
+
+def test_neurons_are_ids_or_pieces(membrane: Array, cells: Array) -> None:
+    ids = LabelMeaning.of(cells * 1000)
+    codes = ids.read(cells[0] * 1000)
+    codes[:3] = PADDING
+    neurons = ids.neurons(cells[0] * 1000, codes)
+    np.testing.assert_array_equal(neurons, np.where(codes == PADDING, 0, cells[0]))
+    mask = LabelMeaning.of(membrane)
+    pieces = mask.neurons(membrane[0], mask.read(membrane[0]))
+    np.testing.assert_array_equal(pieces, ndimage.label(~membrane[0])[0])
 
 
 def test_slices_of_one_value_have_no_say(membrane: Array) -> None:
@@ -195,6 +255,7 @@ def test_a_little_membrane_is_questioned(membrane: Array) -> None:
     ("make", "named"),
     [
         (lambda membrane, cells: np.full_like(cells, 7), "All pixels of it are 7."),
+        (lambda membrane, cells: np.ones_like(membrane), "All pixels of it are 1."),
         (lambda membrane, cells: np.where(membrane, 0, 1 + cells % 3), "0, 1, 2 and 3"),
         (lambda membrane, cells: np.where(cells % 3 > 0, 0, cells), "values from 0 to"),
         (lambda membrane, cells: np.where(membrane, -1 - cells % 4, cells % 2), "from -4 to 1"),
@@ -215,7 +276,7 @@ def test_what_is_unclear_is_refused(
 
 
 def test_what_is_no_number_of_a_cell_is_refused_as_such(membrane: Array) -> None:
-    with pytest.raises(UserError, match=r"not hold numbers of cells, but 0\.5 and 1"):
+    with pytest.raises(UserError, match=r"not hold ids of cells, but 0\.5 and 1"):
         LabelMeaning.of(np.where(membrane, 0.5, 1.0), "it", LabelConvention.INSTANCES)
 
 

@@ -16,16 +16,23 @@ from qtpy.QtWidgets import QApplication, QCheckBox, QDialog, QLabel, QLineEdit, 
 
 from napari_unet.evaluation.comparison import Comparison
 from napari_unet.layers.plugin_layers import (
+    MODEL_KEY,
     TRAINED_KEY,
     add_mask,
     add_probability,
     add_sparse_labels,
 )
+from napari_unet.widgets.evaluate.buttons import EvaluateButtons
 from napari_unet.widgets.evaluate.canvas import grid_shape
 from napari_unet.widgets.evaluate.dock import EvaluateDock
-from training.metrics.neuron_metrics import neuron_figures_of_mask
+from training.config import preset_config
+from training.label_convention import IdBorders, LabelConvention
+from training.metrics.neuron_metrics import fill_neurons, label_neurons, neuron_figures_of_mask
 from training.metrics.pixel_metrics import overlap_figures
+from training.runs.run_directory import RunDirectory
 from training.stacks.fingerprint import fingerprint
+from training.stacks.label_meaning import LabelReading
+from training.stacks.sparse_labels import MEMBRANE
 
 Button = Callable[..., object]
 EXPORTED_TIFS = ("mask", "probability")
@@ -134,7 +141,7 @@ def test_neurons_are_measured_after_a_pause(
     viewer: Viewer, dock: EvaluateDock, mask: Labels, truth: Labels, qtbot: QtBot
 ) -> None:
     def expected() -> list[str]:
-        pairs = zip(mask.data != 0, truth.data != 0, strict=True)
+        pairs = zip(mask.data != 0, map(label_neurons, truth.data == 0), strict=True)
         return [f"{neuron_figures_of_mask(*pair)['v_rand']:.3f}" for pair in pairs]
 
     qtbot.waitUntil(lambda: column(dock, 5) == expected())
@@ -405,3 +412,33 @@ def test_after_a_failure_figures_follow_the_next_edit(
     mask.events.data(value=mask.data)
     qtbot.waitUntil(lambda: column(dock, 1) == ["1.000"] * 7)
     qtbot.waitUntil(lambda: column(dock, 5) == ["1.000"] * 7)
+
+
+def test_ids_are_a_truth_of_borders_and_of_neurons(
+    viewer: Viewer, dock: EvaluateDock, mask: Labels, truth: Labels, tmp_path: Path, qtbot: QtBot
+) -> None:
+    """The borders are those that the model of the mask was trained with."""
+    run = RunDirectory(tmp_path / "run")
+    run.create(preset_config("compact", label_convention="instances", border=2))
+    mask.metadata[MODEL_KEY] = str(run.path)
+    neurons = np.stack([fill_neurons(label_neurons(page == 0)) for page in truth.data])
+    viewer.layers.remove(truth)
+    tissue = viewer.layers["tissue"]
+    ids = neurons.astype(np.uint64) + np.uint64(2**60)
+    viewer.add_labels(ids, name="ids", scale=tissue.scale, units=tissue.units)
+    reading = LabelReading(LabelConvention.INSTANCES, ids=IdBorders(2))
+
+    def expected(index: int) -> str:
+        border = reading.read(ids[index]) == MEMBRANE
+        return f"{overlap_figures(mask.data[index] != 0, border)['dice']:.3f}"
+
+    qtbot.waitUntil(lambda: column(dock, 1) == [expected(index) for index in range(7)])
+    rands = [
+        f"{neuron_figures_of_mask(found != 0, page)['v_rand']:.3f}"
+        for found, page in zip(mask.data, neurons, strict=True)
+    ]
+    qtbot.waitUntil(lambda: column(dock, 5) == rands)
+    assert "'ids' holds ids of cells: 0 and what lies within 2 pixels" in summary(dock)
+    dock.findChild(EvaluateButtons).errors_toggled.emit(True)
+    wrong = np.asarray(viewer.layers["mask errors"].data[3]) != 0
+    np.testing.assert_array_equal(wrong, (mask.data[3] != 0) != (reading.read(ids[3]) == MEMBRANE))

@@ -69,3 +69,33 @@ def test_the_latest_of_several_choices_is_shown(
     qtbot.waitUntil(lambda: bool(reasons and reasons[-1]))
     assert isinstance(control.choices()[0], FolderData)
     assert str(tmp_path) in reasons[-1]
+
+
+def test_options_of_ids_are_for_ids_alone(
+    viewer: ViewerModel, view: TrainingSetupView, control: SetupControl, qtbot: QtBot
+) -> None:
+    """They are kept for the next ids, and what they change is read again."""
+    view.form.set_value("border", 3)
+    viewer.add_image(TISSUE)
+    labels = viewer.add_labels(LABELS)
+    qtbot.waitUntil(lambda: view.data.pair.convention == LabelConvention.MEMBRANE)
+    qtbot.waitUntil(lambda: view.data.pair.preview is not None)
+    assert control.choices()[1].border == 1
+    viewer.layers.remove(labels)
+    viewer.add_labels(np.stack([np.arange(1024).reshape(32, 32) // 256 + 1] * 4))
+    qtbot.waitUntil(lambda: view.data.pair.convention == LabelConvention.INSTANCES)
+    config = control.choices()[1]
+    assert (config.label_convention, config.border) == (LabelConvention.INSTANCES, 3)
+    assert view.form.remembered()["border"] == 3
+
+    def share() -> float | None:
+        shown = view.data.pair.preview
+        return shown and shown.meanings[LabelConvention.INSTANCES].share
+
+    qtbot.waitUntil(lambda: share() == 3 * 6 / 32)
+    view.form.set_value("border", 1)
+    qtbot.waitUntil(lambda: share() == 3 * 2 / 32)
+    view.form.set_value("border", 0)
+    qtbot.waitUntil(lambda: "no pixel is 0" in control.obstacle)
+    view.form.set_value("border", 2)
+    qtbot.waitUntil(lambda: share() == 3 * 4 / 32 and not control.obstacle)
