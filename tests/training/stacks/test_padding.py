@@ -50,6 +50,17 @@ def test_dark_membranes_that_touch_the_edge_are_none(tissue: np.ndarray) -> None
     assert found[:10].all() and not found[20:].any()
 
 
+@pytest.mark.parametrize(
+    ("length", "run", "is_padding"), [(40, 7, 0), (40, 8, 1), (160, 19, 0), (160, 20, 1)]
+)
+def test_a_padded_edge_has_8_pixels_and_an_eighth_of_it_in_a_row(
+    length: int, run: int, is_padding: int
+) -> None:
+    image = np.random.default_rng(0).integers(1, 255, (30, length), dtype=np.uint8)
+    image[:3, 10 : 10 + run] = 0
+    assert find_padding(image).sum() == 3 * run * is_padding
+
+
 @pytest.mark.parametrize("shape", [(1, 1), (1, 40), (37, 3)])
 def test_tiny_images(shape: tuple[int, int]) -> None:
     image = np.arange(shape[0] * shape[1], dtype=np.uint8).reshape(shape)

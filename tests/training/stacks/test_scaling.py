@@ -6,7 +6,7 @@ from hypothesis.extra import numpy as npst
 
 from tests.pixel_kinds import ALIKE, DIFFERENT, pixel_kind
 from training.errors import UserError
-from training.stacks.intensities import Difference, Intensities
+from training.stacks.intensities import Difference, Intensities, compare_levels
 from training.stacks.scaling import Scaling
 from training.stacks.synthetic import synthetic_stack
 
@@ -50,12 +50,17 @@ def test_the_same_image_in_any_dtype_is_the_same_input(
     [
         ("uint16", (0, 200), (0, 255)),
         ("uint16", (0, 3000), (0, 4095)),
+        ("uint16", (0, 4095), (0, 4095)),
+        ("uint16", (0, 4096), (0, 4096)),
+        ("uint16", (0, 1023), (0, 1023)),
+        ("uint16", (0, 1024), (0, 4095)),
         ("uint16", (0, 5000), (0, 5000)),  # fills less than a quarter of 65535
         ("uint16", (30000, 34000), (30000, 34000)),
         ("uint16", (100, 60000), (0, 65535)),
         ("int16", (-500, 500), (-500, 500)),
         ("uint32", (0, 100000), (0, 100000)),
         ("float32", (0, 1), (0, 1)),
+        ("float32", (0, 0.25), (0, 1)),
         ("float32", (0, 200), (0, 255)),
         ("float32", (-1, 1), (-1, 1)),
         ("float32", (0, 1e6), (0, 1e6)),
@@ -76,6 +81,14 @@ def test_a_stack_that_fits_keeps_the_models_scaling() -> None:
 def test_a_stack_that_does_not_fit_gets_its_own() -> None:
     model = Scaling("uint16", 0, 4095)
     assert model.for_stack(np.array([[[0, 60000]]], np.uint16)) == Scaling("uint16", 0, 65535)
+    model = Scaling("int16", 0, 4095)
+    assert model.for_stack(np.array([[[-9, 90]]], np.int16)) == Scaling("int16", -9, 90)
+
+
+def test_a_measured_range_goes_half_as_far_again_beyond_nine_tenths_of_the_pixels() -> None:
+    pixels = [*[-1000] * 5, *np.linspace(-100, 100, 91), *[1000] * 5]
+    scaling = Scaling.of(np.array([[pixels]], np.int16))
+    assert (scaling.low, scaling.high) == (-200, 200)
 
 
 def test_black_and_white_is_scaled_too() -> None:
@@ -265,3 +278,34 @@ def test_padding_becomes_what_lies_beyond_a_slice(tissue: np.ndarray) -> None:
 def test_intensities_that_no_stack_has(percentiles: tuple[float, ...]) -> None:
     with pytest.raises(ValueError, match="percentiles"):
         Scaling("uint8", 0, 255, Intensities(percentiles, 0.0)).check()
+
+
+@pytest.mark.parametrize(
+    ("shift", "stretch", "expected"),
+    [
+        (0.14, 1, None),
+        (0.16, 1, Difference.BRIGHTER),
+        (-0.14, 1, None),
+        (-0.16, 1, Difference.DARKER),
+        (0, 1.75, None),
+        (0, 1.85, Difference.MORE_CONTRAST),
+        (0, 1 / 1.75, None),
+        (0, 1 / 1.85, Difference.LESS_CONTRAST),
+    ],
+)
+def test_how_much_a_stack_may_differ(
+    shift: float, stretch: float, expected: Difference | None
+) -> None:
+    trained = np.linspace(0.3, 0.7, 101)
+    assert compare_levels(trained, 0.5 + shift + (trained - 0.5) * stretch) == expected
+
+
+@pytest.mark.parametrize(
+    ("mine", "its", "expected"), [(-0.09, 0.09, True), (-0.07, 0.5, False), (0.2, 0.5, False)]
+)
+def test_lines_are_inverted_where_both_stacks_show_them_clearly(
+    mine: float, its: float, expected: bool
+) -> None:
+    levels = tuple(map(float, range(101)))
+    first, second = Intensities(levels, mine), Intensities(levels, its)
+    assert first.is_inverted_to(second) == second.is_inverted_to(first) == expected
