@@ -112,13 +112,14 @@ class ProjectDock(Dock):
         """Look for a project that is open in the window, which is known only now."""
         super().showEvent(event)
         window = _main_window(self)
-        session = window.findChild(ProjectSession) if window is not None else None
-        if session is not None and self._session is None:
-            self._follow(session)
+        sessions = window.findChildren(ProjectSession) if window is not None else []
+        if sessions and self._session is None:
+            self._follow(sessions[-1])
 
     def _follow(self, session: ProjectSession) -> None:
         self._session = session
         session.outcome_changed.connect(self._show_project)
+        session.ended.connect(self._on_ended)
         self._show_project()
 
     def _show_project(self) -> None:
@@ -127,6 +128,7 @@ class ProjectDock(Dock):
         for button in (self._new, self._open):
             button.setEnabled(not has_project)
         self._close.setVisible(has_project)
+        self._close.setEnabled(session is not None and not session.is_ending)
         self._offer_recent([] if has_project else [*map(Path, load_settings().projects)])
         if session is not None:
             folder = session.project.folder
@@ -193,16 +195,21 @@ class ProjectDock(Dock):
             self._session.keep_both()
 
     def _on_close_requested(self) -> None:
-        session = self._session
-        self._end_session()
+        if self._session is not None:
+            self._session.end()
+
+    def _on_ended(self, session: ProjectSession) -> None:
+        if session is not self._session:  # another project is open by now
+            return
+        self._session = None
         self._problems.hide()
         self._show_project()
-        if session is not None and session.outcome.is_unsaved:
+        if session.outcome.is_unsaved:
             self._say(f"<b>Closed, but not saved:</b> {as_html(session.outcome.text)}")
 
     def _end_session(self) -> None:
         session, self._session = self._session, None
-        if session is not None:
+        if session is not None and not session.is_ending:
             session.end()
 
     def _load(self, folder: Path, access: Access) -> None:
@@ -300,6 +307,8 @@ def ask_for_access(parent: QWidget, error: ProjectInUseError) -> Access | None:
 def _state_text(session: ProjectSession) -> str:
     """What is saved and what is not, as rich text."""
     outcome = session.outcome
+    if session.is_ending:
+        return "Saving for the last time…"
     if outcome.is_unsaved:
         return f"<b>Not saved:</b> {as_html(outcome.text)}"
     if outcome.kind == "looking" or not session.is_held:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from itertools import count
@@ -87,6 +87,7 @@ class ProjectSession(QObject):
     """
 
     outcome_changed = Signal()
+    ended = Signal(object)  # the session, once it has saved for the last time
 
     def __init__(
         self,
@@ -111,6 +112,7 @@ class ProjectSession(QObject):
             self, self._writer.save, self._on_saved, self._on_failed, shows_outdated=True
         )
         self._numbers = count()
+        self._last: Snapshot | None = None  # what is saved for the last time
         self._watches: dict[Layer, EditWatch] = {}
         self._looks: Any = None
         self._events = Connections(self)
@@ -128,6 +130,11 @@ class ProjectSession(QObject):
         """Whether this window has the project, as far as it knows; else nothing is saved."""
         return self._lock.is_held
 
+    @property
+    def is_ending(self) -> bool:
+        """Whether it saves for the last time."""
+        return self._last is not None
+
     def take_over(self) -> None:
         """Hold the project again; what another window saved meanwhile is kept."""
         self._run_and_save(self._writer.take_over)
@@ -137,17 +144,43 @@ class ProjectSession(QObject):
         self._run_and_save(self._writer.keep_both)
 
     def end(self) -> None:
-        """Save what is not saved yet, and save no more."""
+        """Save what is not saved yet, in a thread, and no more; then ``ended`` is emitted."""
         self._timer.stop()
         self._events.clear()
-        if self.is_held:
-            self._save_now()
+        for watch in self._watches.values():
+            watch.flush()
+            watch.watch(None)
+        self._saving.drop()
+        try:
+            self._last = self._snapshot()
+        except Exception as error:
+            self._on_last_failed(error)
+            return
+        self.outcome_changed.emit()
+        run_in_thread(partial(self._save_last, self._last), self._on_ended, self._on_last_failed)
+
+    def _save_last(self, snapshot: Snapshot) -> bool:
+        """Save if the project is held, and let others have it; returns whether it was held."""
+        is_held = self.is_held
+        try:
+            if is_held:
+                self._writer.save(snapshot)
+        finally:
+            self._lock.release()
+        return is_held
+
+    def _on_ended(self, is_saved: bool) -> None:
+        if is_saved:
+            self._on_saved()
         self._lock.release()
         let_go(self._choices)
-        for watch in self._watches.values():
-            watch.watch(None)
         self.setParent(None)
         self.deleteLater()
+        self.ended.emit(self)
+
+    def _on_last_failed(self, error: Exception) -> None:
+        self._on_failed(error)
+        self._on_ended(False)
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
         is_closing = event is not None and event.type() == QEvent.Type.Close
@@ -191,6 +224,8 @@ class ProjectSession(QObject):
         self.save()
 
     def _snapshot(self) -> Snapshot:
+        if self._last is not None:  # the viewer may show another project already
+            return replace(self._last, number=next(self._numbers))
         layers = [_layer_snapshot(layer) for layer in self._viewer.layers if is_kept(layer)]
         return Snapshot(next(self._numbers), tuple(layers), view_of(self._viewer))
 

@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from napari_unet.layers.plugin_layers import (
     add_sparse_labels,
     corrected_slices,
 )
+from napari_unet.projects.project_writer import ProjectWriter, Snapshot
 from napari_unet.settings import Settings, load_settings, remember
 from napari_unet.widgets.project import session as session_module
 from napari_unet.widgets.project.dock import ProjectDock
@@ -161,8 +163,7 @@ def test_an_undo_and_a_removed_layer_are_saved(
     assert file.exists()  # nothing that was painted is deleted
     more.paint((3, 20, 20), 2)
     button(dock, "Close project").click()  # it waits for no second
-    saved = tifffile.imread(tmp_path / "project/labels/more.tif")
-    np.testing.assert_array_equal(saved, more.data)
+    wait_for_pixels(qtbot, tmp_path / "project/labels/more.tif", more.data)
 
 
 def test_saving_goes_on_after_an_error_and_the_dock_says_both(
@@ -391,6 +392,42 @@ def test_a_file_that_another_program_changed_is_kept_beside_ours(
     wait_for_pixels(qtbot, file.with_name("strokes-2.tif"), strokes.data)
     assert (tifffile.imread(file) == 2).all()
     qtbot.waitUntil(lambda: "Saved at" in text(dock))
+
+
+def test_a_project_is_saved_for_the_last_time_beside_the_window(
+    viewer: Viewer,
+    tmp_path: Path,
+    open_dock: OpenDock,
+    button: Button,
+    qtbot: QtBot,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    strokes = add_sparse_labels(
+        viewer, np.zeros((7, 61, 83), np.uint8), viewer.layers[0], "strokes"
+    )
+    dock = open_dock(viewer)
+    dock.new_project(tmp_path / "project")
+    file = tmp_path / "project/labels/strokes.tif"
+    wait_for_pixels(qtbot, file, strokes.data)
+    goes_on, threads, save = threading.Event(), [], ProjectWriter.save
+
+    def save_slowly(writer: ProjectWriter, snapshot: Snapshot) -> None:
+        threads.append(threading.current_thread())
+        goes_on.wait(5)
+        save(writer, snapshot)
+
+    monkeypatch.setattr(ProjectWriter, "save", save_slowly)
+    strokes.paint((1, 30, 30), 1)
+    button(dock, "Close project").click()
+    assert "Saving for the last time" in text(dock)
+    assert not button(dock, "Close project").isEnabled()
+    assert load_settings().project
+    painted = strokes.data.copy()
+    goes_on.set()
+    qtbot.waitUntil(lambda: "No project is open" in text(dock))
+    np.testing.assert_array_equal(tifffile.imread(file), painted)
+    assert painted.any() and threading.main_thread() not in threads
+    assert not (tmp_path / "project/lock").exists()
 
 
 def test_napari_asks_before_it_closes_with_what_could_not_be_saved(
