@@ -39,6 +39,7 @@ from training.formats.opening import open_stack
 from training.formats.stack import Stack
 from training.label_convention import IdBorders, LabelConvention
 from training.masks.tif_writer import check_output
+from training.masks.writer_choice import is_stack_name
 from training.metrics.evaluation_report import Evaluation, dice_line
 from training.metrics.pixel_metrics import DEFAULT_THRESHOLD
 from training.stacks.label_census import LabelCensus
@@ -89,10 +90,11 @@ def command(
     RUN is the folder of a training, or a model.onnx. Every run was trained without the slices
     of one fold, and is evaluated on those. Give five runs, one a fold, for a cross-validation.
     With --fold all and fewer runs, slices that were seen in training are marked, and left out
-    of the held-out mean. A mask as TIF, such as one corrected by hand, is evaluated as it is.
-    Where the labels are strokes, all slices that have some are evaluated, on painted pixels alone.
-    Where they are ids of cells, Dice and the like are of the borders between ids, v_rand and
-    v_info of the ids themselves; neurons as TIF, such as segment writes, are evaluated by theirs.
+    of the held-out mean. A mask as TIF, Zarr or HDF5, such as one corrected by hand, is evaluated
+    as it is. Where the labels are strokes, all slices that have some are evaluated, on painted
+    pixels alone. Where they are ids of cells, Dice and the like are of the borders between ids,
+    v_rand and v_info of the ids themselves; neurons, such as segment writes, are evaluated by
+    theirs.
 
     v_rand and v_info judge neurons rather than pixels, as the ISBI 2012 challenge does; of a
     model each is taken at the threshold that is best for the slices.
@@ -104,7 +106,7 @@ def command(
       napari-unet evaluate corrected-mask.tif --data isbi
     """
     folds = _parse_fold(fold)
-    is_mask = [run.suffix.lower() in (".tif", ".tiff") for run in runs]
+    is_mask = [is_stack_name(run) for run in runs]
     if any(is_mask) and len(runs) > 1:
         raise UserError(
             f"{runs[is_mask.index(True)]} is a mask, which is evaluated alone.",

@@ -11,6 +11,7 @@ from training.errors import UserError
 from training.files.atomic_files import UnwritableError
 from training.formats.location import locate
 from training.masks.result_files import RESULT_ENDINGS, check_outputs
+from training.masks.writer_choice import is_stack_name
 
 Results = Mapping[str, Path]
 """Where results go, by their kinds: ``mask``, ``probability``, ``neurons``..."""
@@ -37,7 +38,8 @@ def plan_work(stacks: Sequence[Path], results: Results, overwrite: bool) -> OneS
     UserError
         As :class:`OneStack` and :class:`ManyStacks`.
     """
-    if len(stacks) > 1 or next(iter(results.values())).is_dir():
+    first = next(iter(results.values()))
+    if len(stacks) > 1 or (first.is_dir() and not is_stack_name(first)):
         return ManyStacks(stacks, results, overwrite)
     return OneStack(stacks[0], results, overwrite)
 
@@ -144,7 +146,7 @@ def _check_names(stacks: Sequence[Path]) -> None:
 
 
 def _make_folder(folder: Path) -> None:
-    if folder.suffix.lower() in RESULT_ENDINGS.values() and not folder.is_dir():
+    if is_stack_name(folder) or folder.suffix.lower() == ".csv":
         raise UserError(
             f"{folder} is the name of a file, but the results of many stacks go to a folder.",
             "Give the name of a folder; the results get the names of their stacks.",

@@ -25,6 +25,7 @@ from training.label_convention import (
     IdBorders,
     LabelConvention,
 )
+from training.masks.zarr_writer import OME_ZARR_VERSIONS
 from training.presets.registry import DEFAULT_PRESET
 
 model_argument = click.argument("model", metavar="MODEL", type=click.Path(path_type=Path))
@@ -56,6 +57,14 @@ compression_option = click.option(
     default="zlib",
     show_default=True,
     help="Of the files that are written.",
+)
+
+ome_zarr_option = click.option(
+    "--ome-zarr",
+    type=click.Choice(OME_ZARR_VERSIONS),
+    default=OME_ZARR_VERSIONS[0],
+    show_default=True,
+    help="Version of OME-Zarr, of what is named .zarr.",
 )
 
 

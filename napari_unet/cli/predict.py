@@ -15,6 +15,7 @@ from napari_unet.cli.options import (
     convention_option,
     device_option,
     model_argument,
+    ome_zarr_option,
     precision_option,
     stacks_argument,
     tta_option,
@@ -37,22 +38,22 @@ from training.masks.result_warnings import stack_warning
 @click.option(
     "-o",
     "--output",
-    metavar="MASK.tif",
+    metavar="MASK",
     required=True,
     type=click.Path(path_type=Path),
-    help="The mask: 8-bit TIF, a page a slice. Of several stacks: a folder.",
+    help="The mask, 8 bits: NAME.tif, NAME.zarr or NAME.h5/DATASET. Of several stacks: a folder.",
 )
 @click.option(
     "--probability",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Write the probability of membrane too: 32-bit float TIF, 0 to 1.",
+    help="Write the probability of membrane too: 32-bit float, 0 to 1; may be NAME.mrc as well.",
 )
 @click.option(
     "--submission",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Write the ISBI 2012 challenge's form too: 32-bit float TIF, 0 = surely membrane.",
+    help="Write the ISBI 2012 challenge's form too: 32-bit float, 0 = surely membrane.",
 )
 @click.option(
     "--uncertainty",
@@ -73,6 +74,7 @@ from training.masks.result_warnings import stack_warning
     help="isbi: membrane is 0 and the rest 255. membrane: membrane is 255 and the rest 0.",
 )
 @compression_option
+@ome_zarr_option
 @click.option("--overwrite", is_flag=True, help="Replace files that exist.")
 @tta_option
 @part_options
@@ -88,6 +90,7 @@ def command(
     threshold: float | None,
     convention: LabelConvention,
     compression: str,
+    ome_zarr: str,
     overwrite: bool,
     tta: bool,
     device: str,
@@ -129,6 +132,7 @@ def command(
         threshold=predictor.card.threshold if threshold is None else threshold,
         convention=convention,
         compression=None if compression == "none" else compression,
+        ome_zarr=ome_zarr,
         overwrite=overwrite,
     )
     plan.work_through(work)
@@ -143,6 +147,7 @@ def _predict(
     threshold: float,
     convention: LabelConvention,
     compression: str | None,
+    ome_zarr: str,
     overwrite: bool,
 ) -> None:
     tifs = {kind: path for kind, path in results.items() if kind != "uncertainty"}
@@ -154,7 +159,7 @@ def _predict(
         part = parts.part_of(slices, predictor.card)
         predictions = predictor.predict(slices, scaling, part.indices, part.view)
         bar = ProgressBar(predictions, total=len(part.indices), desc="Predicting", unit="slice")
-        options = {"compression": compression, "overwrite": overwrite}
+        options = {"compression": compression, "ome_zarr": ome_zarr, "overwrite": overwrite}
         files = ResultFiles(tifs, part, threshold, convention, **options)
         with files:
             for z, predicted in bar:

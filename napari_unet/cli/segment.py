@@ -17,6 +17,7 @@ from napari_unet.cli.options import (
     data_options,
     device_option,
     model_argument,
+    ome_zarr_option,
     precision_option,
     stacks_argument,
     tta_option,
@@ -46,11 +47,11 @@ from training.masks.result_warnings import stack_warning
 @click.option(
     "-o",
     "--output",
-    metavar="NEURONS.tif",
+    metavar="NEURONS",
     required=True,
     type=click.Path(path_type=Path),
-    help="The neurons: TIF of 16-bit numbers, 32-bit where there are more; 0 is a border. "
-    "Of several stacks: a folder.",
+    help="The neurons, by their numbers, 16 or 32 bits; 0 is a border: NAME.tif, NAME.zarr or "
+    "NAME.h5/DATASET. Of several stacks: a folder.",
 )
 @click.option(
     "--data",
@@ -81,6 +82,7 @@ from training.masks.result_warnings import stack_warning
     "--link", is_flag=True, help="Give a neuron one number in all slices, where it overlaps itself."
 )
 @compression_option
+@ome_zarr_option
 @click.option("--overwrite", is_flag=True, help="Replace a file that exists.")
 @tta_option
 @part_options
@@ -96,6 +98,7 @@ def command(
     seeds: float | None,
     link: bool,
     compression: str,
+    ome_zarr: str,
     overwrite: bool,
     tta: bool,
     device: str,
@@ -137,6 +140,7 @@ def command(
         how=Segmentation(method, threshold, seeds),
         link=link,
         compression=None if compression == "none" else compression,
+        ome_zarr=ome_zarr,
         overwrite=overwrite,
     )
     plan.work_through(work)
@@ -151,6 +155,7 @@ def _segment(
     how: Segmentation,
     link: bool,
     compression: str | None,
+    ome_zarr: str,
     overwrite: bool,
 ) -> None:
     output = results["neurons"]
@@ -166,8 +171,8 @@ def _segment(
         for index, page in enumerate(bar):
             neurons[index] = page
     largest = int(neurons.max(initial=0))
-    options = {"compression": compression, "pixel_size": part.pixel_size, "overwrite": overwrite}
-    write_numbers(output, neurons, largest, **options)
+    options = {"compression": compression, "ome_zarr": ome_zarr, "overwrite": overwrite}
+    write_numbers(output, neurons, largest, pixel_size=part.pixel_size, **options)
     say(f"{count_text(largest, len(neurons), link)}: {output}")
 
 

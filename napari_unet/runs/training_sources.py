@@ -27,7 +27,7 @@ from training.errors import UserError
 from training.formats.opening import open_stack
 from training.label_convention import USUAL_BORDERS, IdBorders, LabelConvention
 from training.masks.mask_files import mask_page, write_sparse_labels
-from training.masks.tif_writer import write_stack
+from training.masks.writer_choice import write_stack
 from training.runs.run_directory import RunDirectory
 from training.stacks.label_census import LabelCensus, read_labelled
 from training.stacks.label_meaning import LabelMeaning
@@ -184,7 +184,7 @@ class LayerData:
         if self.images.path is not None and self.images.has_file:
             images_path = self.images.path
         else:
-            write_stack(images_path, self.images.data, self.images.data.dtype)
+            write_stack(images_path, self.images.data, self.images.data.dtype, is_label=False)
         # Always written: a person may have edited the labels since they were opened.
         labels_path = run.data / DEFAULT_LABELS
         labels = self.labels.data
@@ -197,7 +197,7 @@ class LayerData:
             def isbi_page(page: NDArray[Any]) -> NDArray[np.uint8]:
                 return mask_page(meaning.read(page) == MEMBRANE, LabelConvention.ISBI)
 
-            write_stack(labels_path, labels, np.uint8, isbi_page)
+            write_stack(labels_path, labels, np.uint8, isbi_page, is_label=True)
         else:
             codes = np.zeros(labels.shape, np.uint8)  # no memory where nothing is labelled
             for index, page in label_codes(labels, meaning).items():

@@ -18,7 +18,7 @@ from training.masks.mask_files import (
     write_probability,
     write_sparse_labels,
 )
-from training.masks.tif_writer import write_stack
+from training.masks.writer_choice import write_stack
 from training.stacks.sparse_labels import LabelNote
 from training.stacks.stack_axes import as_stack
 
@@ -73,7 +73,8 @@ def write_image(path: str, data: Any, attributes: Attributes) -> list[str]:
     """
     target, stack = _prepare(path, data, attributes)
     dtype = stack.dtype if stack.dtype in (np.uint8, np.uint16) else np.dtype(np.float32)
-    write_stack(target, stack, dtype, pixel_size=pixel_size_of(attributes), overwrite=True)
+    options: dict[str, Any] = {"pixel_size": pixel_size_of(attributes), "overwrite": True}
+    write_stack(target, stack, dtype, is_label=False, **options)
     return [str(target)]
 
 

@@ -1,4 +1,4 @@
-"""Writing masks, numbers of objects and probabilities as TIF, in the conventions of labels."""
+"""Writing masks, numbers of objects and probabilities, in the conventions of labels."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from training.formats.pixel_size import PixelSize
 from training.label_convention import LabelConvention
-from training.masks.tif_writer import write_stack
+from training.masks.writer_choice import write_stack
 from training.stacks.sparse_labels import LabelNote
 
 
@@ -35,10 +35,11 @@ def write_sparse_labels(
     Raises
     ------
     UserError
-        As :class:`tif_writer.TifWriter`.
+        As :func:`writer_choice.open_writer`.
     """
     note = LabelNote(LabelConvention.SPARSE, tuple(corrected_slices)).line()
-    write_stack(path, labels, np.uint8, pixel_size=pixel_size, note=note, overwrite=overwrite)
+    options: dict[str, Any] = {"pixel_size": pixel_size, "note": note, "overwrite": overwrite}
+    write_stack(path, labels, np.uint8, is_label=True, **options)
 
 
 def write_numbers(path: Path, numbers: Any, largest: int, **options: Any) -> None:
@@ -53,15 +54,16 @@ def write_numbers(path: Path, numbers: Any, largest: int, **options: Any) -> Non
     largest : int
         The largest of them.
     **options
-        ``compression``, ``pixel_size`` and ``overwrite`` of :class:`tif_writer.TifWriter`.
+        ``compression``, ``pixel_size`` and ``overwrite`` of :func:`writer_choice.open_writer`.
 
     Raises
     ------
     UserError
-        As :class:`tif_writer.TifWriter`.
+        As :func:`writer_choice.open_writer`.
     """
     dtype = label_dtype(numbers.dtype, largest)
-    write_stack(path, numbers, dtype, note=LabelNote(convention=None).line(), **options)
+    note = LabelNote(convention=None).line()
+    write_stack(path, numbers, dtype, is_label=True, note=note, **options)
 
 
 def mask_page(
@@ -106,14 +108,18 @@ def write_mask(
         See :func:`mask_page`.
     **options
         ``compression``, ``pixel_size``, ``note`` and ``overwrite`` of
-        :class:`tif_writer.TifWriter`.
+        :func:`writer_choice.open_writer`.
 
     Raises
     ------
     UserError
-        As :class:`tif_writer.TifWriter`.
+        As :func:`writer_choice.open_writer`.
     """
-    write_stack(Path(path), membrane, np.uint8, lambda page: mask_page(page, convention), **options)
+
+    def to_page(page: NDArray[Any]) -> NDArray[np.uint8]:
+        return mask_page(page, convention)
+
+    write_stack(Path(path), membrane, np.uint8, to_page, is_label=True, **options)
 
 
 def write_probability(
@@ -135,10 +141,10 @@ def write_probability(
     Raises
     ------
     UserError
-        As :class:`tif_writer.TifWriter`.
+        As :func:`writer_choice.open_writer`.
     """
     to_page = submission_page if is_submission else np.asarray
-    write_stack(Path(path), probability, np.float32, to_page, **options)
+    write_stack(Path(path), probability, np.float32, to_page, is_label=False, **options)
 
 
 def label_dtype(dtype: np.dtype[Any], largest: int) -> np.dtype[Any]:

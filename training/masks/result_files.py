@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Mapping
 from contextlib import ExitStack
+from itertools import permutations
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
@@ -18,7 +19,8 @@ from training.formats.pixel_size import PixelSize
 from training.label_convention import LabelConvention
 from training.masks.mask_files import mask_page, submission_page
 from training.masks.result_warnings import share_warning
-from training.masks.tif_writer import TifWriter, check_output, check_tif_output
+from training.masks.tif_writer import check_output
+from training.masks.writer_choice import check_stack_output, open_writer
 
 RESULT_ENDINGS = {
     "mask": ".tif",
@@ -28,6 +30,7 @@ RESULT_ENDINGS = {
     "neurons": ".tif",
 }
 """The endings of results of each kind, where only their folder is named."""
+_LABELS = ("mask", "neurons")
 
 
 def check_outputs(stack: Path, results: Mapping[str, Path], overwrite: bool = False) -> None:
@@ -45,15 +48,19 @@ def check_outputs(stack: Path, results: Mapping[str, Path], overwrite: bool = Fa
     Raises
     ------
     UserError
-        As :func:`tif_writer.check_tif_output`; if one is the stack, or two have the same name.
+        As :func:`writer_choice.check_stack_output`; if the stack is one or lies in one, or two
+        have the same name.
     """
     for kind, path in results.items():
-        check = check_output if RESULT_ENDINGS[kind] == ".csv" else check_tif_output
-        check(path, overwrite)
-    files = [os.path.realpath(path) for path in results.values()]  # resolve fails for a ring
-    if os.path.realpath(stack) in files:
+        if RESULT_ENDINGS[kind] == ".csv":
+            check_output(path, overwrite)
+        else:
+            check_stack_output(path, kind in _LABELS, overwrite)
+    # Path.resolve fails for a ring of links.
+    files = [Path(os.path.realpath(path)) for path in results.values()]
+    if any(Path(os.path.realpath(stack)).is_relative_to(file) for file in files):
         raise UserError(f"{stack} is the stack itself.", "Choose another name for the result.")
-    if len({*files}) < len(files):
+    if any(one.is_relative_to(other) for one, other in permutations(files, 2)):
         raise UserError("Two results have the same name.", "Choose a name for each.")
 
 
@@ -67,7 +74,7 @@ class Extent(Protocol):
 
 
 class ResultFiles:
-    """Writes the TIFs of a prediction, a slice at a time. Use it in a ``with`` statement.
+    """Writes the stacks of a prediction, a slice at a time. Use it in a ``with`` statement.
 
     They appear under their names when they are complete.
 
@@ -83,12 +90,12 @@ class ResultFiles:
     convention : LabelConvention
         Of the mask, see :func:`mask_files.mask_page`.
     **options
-        ``compression`` and ``overwrite`` of :class:`tif_writer.TifWriter`.
+        ``compression``, ``overwrite`` and ``ome_zarr`` of :func:`writer_choice.open_writer`.
 
     Raises
     ------
     UserError
-        As :class:`tif_writer.TifWriter`.
+        As :func:`writer_choice.open_writer`.
     """
 
     def __init__(
@@ -100,10 +107,11 @@ class ResultFiles:
         **options: Any,
     ) -> None:
         self._writers = {
-            kind: TifWriter(
+            kind: open_writer(
                 path,
                 extent.shape,
-                "uint8" if kind == "mask" else "float32",
+                "uint8" if kind in _LABELS else "float32",
+                is_label=kind in _LABELS,
                 pixel_size=extent.pixel_size,
                 **options,
             )
