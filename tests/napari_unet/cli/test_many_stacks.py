@@ -1,7 +1,6 @@
 """Many stacks in one command: a night that goes on after a bad file, and after a kill."""
 
 import signal
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +11,7 @@ import tifffile
 from click.testing import CliRunner, Result
 
 from napari_unet.cli import predict, segment
+from tests.terminal import interrupt, start_on_terminal
 
 WriteModel = Callable[..., Path]
 COMMANDS = {"predict": predict.command, "segment": segment.command}
@@ -64,10 +64,9 @@ def test_a_killed_night_goes_on(
     tifffile.memmap(long, shape=(2000, 512, 512), dtype=np.uint8, bigtiff=True).flush()
     arguments = [write_model(), *stacks, "-o", tmp_path / "masks"]
     masks = tmp_path / "masks"
-    with subprocess.Popen([PROGRAM, "predict", *arguments], stderr=subprocess.PIPE) as process:
-        while not list(masks.glob(f".{long.name}*")):
-            assert process.stderr.read(40)  # its progress, until the long one is begun
-        process.kill()
+    night = start_on_terminal([PROGRAM, "predict", *arguments], until=r" [1-9]\d*/2000")
+    night.kill(signal.SIGKILL)
+    night.wait()
     first = {path: path.stat().st_mtime_ns for path in masks.glob("*.tif")}
     assert {path.name for path in first} == {stack.name for stack in stacks[:20]}
     assert len(list(masks.glob(".*"))) == 1, "half a file"
@@ -84,15 +83,10 @@ def test_interrupting_sums_up_and_leaves_whole_files(
 ) -> None:
     tifffile.memmap(stacks[1], shape=(2000, 512, 512), dtype=np.uint8, bigtiff=True).flush()
     command = [PROGRAM, "predict", write_model(), *stacks, "-o", tmp_path / "masks"]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(command, **pipes) as process:
-        while b"/2000" not in process.stderr.read(40):
-            pass
-        process.send_signal(signal.SIGINT)
-        output, errors = process.communicate()
-    assert process.returncode == 1
-    assert output.decode().splitlines()[-1] == "Interrupted. Of 3 stacks: 1 done and 2 not done."
-    assert b"Traceback" not in errors
+    code, text = interrupt(start_on_terminal(command, until=r" [1-9]\d*/2000"))
+    assert code == 1
+    assert "Interrupted. Of 3 stacks: 1 done and 2 not done." in text
+    assert "Traceback" not in text
     assert [path.name for path in (tmp_path / "masks").iterdir()] == [stacks[0].name]
 
 
