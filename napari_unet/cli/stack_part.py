@@ -16,7 +16,7 @@ from training.formats.pixel_size import PixelSize
 from training.formats.stack import Stack
 from training.masks.result_warnings import size_hint, size_warning
 from training.model.model_card import ModelCard
-from training.model.slice_view import SliceView, resampling_zoom
+from training.model.slice_view import SliceView, resampling_zoom, size_of_training
 
 Bounds = tuple[tuple[int, int | None], ...]  # along Z, Y and X; None: to the end
 _RANGE = re.compile(r"(\d{0,15}):(\d{0,15})|")
@@ -110,12 +110,8 @@ class PartOptions:
         ------
         UserError
         """
-        if self.resample and card.pixel_size is None:
-            raise UserError(
-                f"{model} does not know the pixel size of its training, so no stack can be "
-                "resampled to it.",
-                "Train on a file that records its pixel size, or predict without --resample.",
-            )
+        if self.resample:
+            size_of_training(card, model)
 
     def part_of(self, stack: Stack, card: ModelCard) -> StackPart:
         """Find the part of a stack, and say what speaks against predicting it at its scale.
@@ -143,12 +139,7 @@ class PartOptions:
             warn(size_warning(trained, size, "Add --resample, or --pixel-size if that is wrong."))
             hint(size_hint(trained, size, "If they differ, add --resample and --pixel-size."))
             return 1.0, 1.0
-        if size is None:
-            raise UserError(
-                f"{path} does not record its pixel size, so it can't be resampled.",
-                "Give it by --pixel-size, in nm.",
-            )
-        return resampling_zoom(trained, size)
+        return resampling_zoom(trained, size, str(path))
 
 
 def _range_of(axis: str, bounds: tuple[int, int | None], length: int, path: Path) -> range:

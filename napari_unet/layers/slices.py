@@ -19,6 +19,11 @@ def slider_in_pixels(viewer: Viewer, layer: Layer) -> NDArray[np.float64]:
     point = np.zeros(layer.ndim)
     shown = viewer.dims.point[-layer.ndim :]  # fewer while the last layer is being removed
     point[-len(shown) :] = shown
+    return pixels_at(viewer, layer, point)
+
+
+def pixels_at(viewer: Viewer, layer: Layer, point: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Convert a place (ndim,) in the units of sliders and camera to a layer's pixels."""
     return np.asarray(layer.world_to_data(point / _world_units_per_unit(viewer, layer)))
 
 

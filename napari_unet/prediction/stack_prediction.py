@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,12 +13,15 @@ import numpy as np
 
 from napari_unet.prediction.live_prediction import LivePrediction
 from napari_unet.prediction.thread_priority import lower_priority
-from training.masks.result_warnings import stack_warning
+from training.masks.result_warnings import size_hint, size_warning, stack_warning
+from training.model.slice_view import SliceView, Window, resampling_zoom, size_of_training
 from training.runs.run_directory import RunDirectory
 from training.stacks.stack_axes import as_stack
 
 if TYPE_CHECKING:
     from napari_unet.prediction.predictor import Predictor
+    from training.formats.pixel_size import PixelSize
+    from training.model.model_card import ModelCard
     from training.stacks.scaling import Scaling
 
 
@@ -27,6 +31,9 @@ def predict_slices(
     indices: Iterable[int],
     prediction: LivePrediction,
     tta: bool = False,
+    pixel_size: PixelSize | None = None,
+    resample: bool = False,
+    window: Window | None = None,
 ) -> Iterator[int]:
     """Predict slices into ``prediction``, in the order of ``indices``.
 
@@ -37,7 +44,7 @@ def predict_slices(
     index : int
         Called with each slice, when it is there.
     """
-    with StackPrediction(model, stack, prediction, tta) as work:
+    with StackPrediction(model, stack, prediction, tta, pixel_size, resample, window) as work:
         for index in indices:
             yield work.predict(index)
 
@@ -58,12 +65,27 @@ class StackPrediction:
         Gets what is predicted.
     tta : bool
         As of :class:`predictor.Predictor`.
+    pixel_size : PixelSize or None
+        The stack's, if it is known.
+    resample : bool
+        Predict at the pixel size of the model's training.
+    window : tuple of range or None
+        Rows and columns that ``prediction`` has; None: all.
     """
 
     def __init__(
-        self, model: Path, stack: Any, prediction: LivePrediction, tta: bool = False
+        self,
+        model: Path,
+        stack: Any,
+        prediction: LivePrediction,
+        tta: bool = False,
+        pixel_size: PixelSize | None = None,
+        resample: bool = False,
+        window: Window | None = None,
     ) -> None:
         self._model, self._tta = model, tta
+        self._pixel_size, self._resample = pixel_size, resample
+        self._view = SliceView(window=window)
         self._slices = as_stack(stack)
         self._prediction = prediction
         self._scaling: Scaling | None = None
@@ -76,7 +98,7 @@ class StackPrediction:
         Raises
         ------
         UserError
-            If the model can't be used, or pixels are NaN or infinite.
+            If the model can't be used, pixels are NaN or infinite, or the stack can't be resampled.
         """
         return self._executor.submit(self._predict, index).result()
 
@@ -88,13 +110,31 @@ class StackPrediction:
         predictor = _load(self._model, self._tta)
         if self._scaling is None:
             trained = predictor.card.scaling
-            self._scaling = trained.for_stack(self._slices)
-            self._prediction.stack_warning = stack_warning(trained, self._scaling)
+            scaling = trained.for_stack(self._slices)
+            self._prediction.stack_warning = stack_warning(trained, scaling)
+            self._choose_scale(predictor.card)
             self._trained = predictor.card.trained_slices(self._slices)
+            self._scaling = scaling
         image = np.asarray(self._slices[index])
         is_trained = None if self._trained is None else index in self._trained
-        self._prediction.store(index, predictor.predict_slice(image, self._scaling), is_trained)
+        probability = predictor.predict_slice(image, self._scaling, self._view)
+        self._prediction.store(index, probability, is_trained)
         return index
+
+    def _choose_scale(self, card: ModelCard) -> None:
+        """Resample if that is wanted; else add to the warning what speaks for it."""
+        size = self._pixel_size
+        if self._resample:
+            trained = size_of_training(card, self._model)
+            self._view = replace(self._view, zoom=resampling_zoom(trained, size, "this image"))
+            return
+        hint = size_hint(card.pixel_size, size, "If they differ, record it in the file.")
+        texts = (
+            self._prediction.stack_warning,
+            size_warning(card.pixel_size, size, "Check the box that resamples."),
+            f"Hint: {hint}" if hint else "",
+        )
+        self._prediction.stack_warning = " ".join(filter(None, texts))
 
     def __enter__(self) -> StackPrediction:
         return self

@@ -27,6 +27,7 @@ from napari_unet.widgets.predict.neuron_search import NeuronSearch
 from napari_unet.widgets.predict.neurons_view import NeuronsView
 from napari_unet.widgets.predict.predicted_layers import PredictedLayers
 from napari_unet.widgets.predict.predictions import Predictions
+from napari_unet.widgets.predict.region_choice import RegionChoice
 from napari_unet.widgets.predict.views import (
     PredictionOptions,
     PredictionProgress,
@@ -40,6 +41,7 @@ from napari_unet.widgets.saving.save_layers import (
     ask_and_save,
 )
 from training.console import list_slices
+from training.errors import UserError
 
 
 class PredictDock(Dock):
@@ -65,6 +67,7 @@ class PredictDock(Dock):
         self._image = LayerChoice(viewer, is_tissue, prefers=_is_selected(viewer))
         self._progress = PredictionProgress()
         self._options = PredictionOptions()
+        self._region = RegionChoice(viewer)
         self._follower = SliceFollower(self)
         self._warning = MessageLine()
         self._threshold = ThresholdView(load_settings().threshold)
@@ -107,6 +110,7 @@ class PredictDock(Dock):
         layout = QVBoxLayout(self.content)
         layout.addLayout(form)
         layout.addWidget(self._options)
+        layout.addWidget(self._region)
         layout.addWidget(self._progress)
         layout.addWidget(self.message)
         layout.addWidget(self._warning)
@@ -198,14 +202,30 @@ class PredictDock(Dock):
         is_ready = not (self._worker.is_busy or self._predictions.is_looking)
         if self._awaited and is_ready and self._image.layer and self._model.model:
             self._on_done, self._awaited = self._awaited, None
-            self._on_all_requested()
+            self._predict_all()
 
     def _on_all_requested(self) -> None:
+        if self._choose_region():
+            self._predict_all()
+
+    def _predict_all(self) -> None:
         image: Any = self._image.layer
         count = image.data.shape[0] if image.ndim == 3 else 1
         self._start(nearest_first(range(count), displayed_slice(self._viewer, image)))
 
+    def _choose_region(self) -> bool:
+        """Go on with a crop of the rectangle, where that is wanted; False if there is none."""
+        image: Any = self._image.layer
+        try:
+            self._image.choose(self._region.choose(image))
+        except UserError as error:
+            self.report(error)
+            return False
+        return True
+
     def _on_slice_requested(self) -> None:
+        if not self._choose_region():
+            return
         index = displayed_slice(self._viewer, self._image.layer)
         if index is None:
             self._progress.end("The slider is outside of this image.")
@@ -235,13 +255,15 @@ class PredictDock(Dock):
             return
         result = self._go_on()
         if not result.prediction.has(index):
-            self._follower.request(result, index, self._options.has_tta)
+            self._follower.request(
+                result, index, self._options.has_tta, self._options.has_resampling
+            )
 
     def _start(self, indices: Sequence[int]) -> None:
         self.message.tell("")
         result = self._go_on()
         self._progress.begin(len(indices))
-        self._worker.predict(result, indices, self._options.has_tta)
+        self._worker.predict(result, indices, self._options.has_tta, self._options.has_resampling)
 
     def _go_on(self) -> PredictedLayers:
         """Take the layers of the chosen image, which are added first if there are none."""

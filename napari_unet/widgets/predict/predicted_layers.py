@@ -19,6 +19,8 @@ from napari_unet.layers.plugin_layers import (
 )
 from napari_unet.layers.slices import displayed_slice
 from napari_unet.prediction.live_prediction import LivePrediction
+from napari_unet.stacks.napari_writer import pixel_size_of
+from training.formats.pixel_size import PixelSize
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,6 +103,11 @@ class PredictedLayers:
         is_of_one = self.model is not None and not self.prediction.outdated_slices
         self.mask.metadata[MODEL_KEY] = str(self.model) if is_of_one else ""
         self.mask.metadata[THRESHOLD_KEY] = self.prediction.threshold
+
+    @property
+    def pixel_size(self) -> PixelSize | None:
+        """The image's, by its scale and units; None where these are no lengths."""
+        return pixel_size_of({"scale": self.image.scale, "units": self.image.units})
 
     @property
     def layers(self) -> tuple[Labels, Image]:

@@ -34,9 +34,13 @@ class PredictionOptions(QWidget):
         self._tta.setToolTip(
             "Take the mean over flips and quarter turns: a better mask, eight times slower."
         )
+        self._resample = QCheckBox("Resample to the model's pixel size")
+        self._resample.setToolTip(
+            "Predict at the pixel size that the model was trained on; the mask has the image's."
+        )
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        for box in (self._scroll, self._tta):
+        for box in (self._scroll, self._tta, self._resample):
             layout.addWidget(box, alignment=Qt.AlignmentFlag.AlignLeft)
 
     @property
@@ -48,6 +52,11 @@ class PredictionOptions(QWidget):
     def has_tta(self) -> bool:
         """Whether slices are predicted as the mean over flips and turns."""
         return self._tta.isChecked()
+
+    @property
+    def has_resampling(self) -> bool:
+        """Whether slices are predicted at the pixel size of the model's training."""
+        return self._resample.isChecked()
 
     def stop_scrolling(self) -> None:
         """Stop predicting the slice that is shown."""

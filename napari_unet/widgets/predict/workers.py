@@ -9,6 +9,7 @@ from typing import Any
 from napari.qt.threading import create_worker
 from qtpy.QtCore import QObject, Signal
 
+from napari_unet.layers.crops import surroundings_of
 from napari_unet.prediction.stack_prediction import StackPrediction, predict_slices
 from napari_unet.text import progress_text
 from napari_unet.widgets.common.background import start
@@ -41,18 +42,24 @@ class PredictionWorker(QObject):
         """Whether a prediction goes on."""
         return self._worker is not None
 
-    def predict(self, result: PredictedLayers, indices: Sequence[int], tta: bool) -> None:
+    def predict(
+        self, result: PredictedLayers, indices: Sequence[int], tta: bool, resample: bool
+    ) -> None:
         """Predict these slices into the layers of ``result``, which has a model."""
         self._begin = time.monotonic()
         self._result = result
         self._done, self._total = 0, len(indices)
+        whole = surroundings_of(result.image)
         self._worker = create_worker(
             predict_slices,
             result.model,
-            result.image.data,
+            whole.data,
             indices,
             result.prediction,
             tta,
+            result.pixel_size,
+            resample,
+            whole.window,
             _progress={"total": len(indices), "desc": f"Predicting {result.image.name}"},
             _ignore_errors=True,
         )
@@ -100,17 +107,20 @@ class SliceFollower(QObject):
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
         self._work: StackPrediction | None = None
-        self._of: tuple[PredictedLayers, bool, int] | None = None
+        self._of: tuple[PredictedLayers, bool, bool, int] | None = None
         self._slices = LatestWork(
             self, _predict, self._on_predicted, self._on_failed, shows_outdated=True
         )
 
-    def request(self, result: PredictedLayers, index: int, tta: bool) -> None:
+    def request(self, result: PredictedLayers, index: int, tta: bool, resample: bool) -> None:
         """Predict a slice as soon as the one under way is done, unless another is asked for."""
-        stack, model = result.image.data, result.model
-        what = (result, tta, id(stack))
+        whole, model = surroundings_of(result.image), result.model
+        what = (result, tta, resample, id(whole.data))
         if model is not None and (self._work is None or self._of != what):
-            self._work = StackPrediction(model, stack, result.prediction, tta)
+            size = result.pixel_size
+            self._work = StackPrediction(
+                model, whole.data, result.prediction, tta, size, resample, whole.window
+            )
             self._of = what
         if self._work is not None:
             self._slices.request((result, self._work, index))

@@ -55,6 +55,7 @@ def window(
         strokes = np.zeros(images.shape, np.uint8)
         strokes[2, 20:40, 20], strokes[2, 20:40, 60] = 1, 2
         add_sparse_labels(viewer, strokes, image, "train-volume strokes")
+        viewer.add_shapes([[40, 40], [120, 240]], shape_type="rectangle", units=["nm"] * 2)
         open_all(viewer, qtbot)
         predict_and_correct(viewer, model.path, button, qtbot)
         yield viewer

@@ -120,6 +120,6 @@ def test_a_shrunken_slice_is_not_aliased() -> None:
 
 def test_pixel_sizes_that_can_not_both_be_right_are_refused() -> None:
     model = PixelSize(50, 4, 5)
-    assert resampling_zoom(model, PixelSize(None, 8, 5)) == (2, 1)
-    with pytest.raises(UserError, match=r"pixels are 400 x 5 nm, the model's 4 x 5 nm: too far"):
-        resampling_zoom(model, PixelSize(50, 400, 5))
+    assert resampling_zoom(model, PixelSize(None, 8, 5), "a.tif") == (2, 1)
+    with pytest.raises(UserError, match=r"of a\.tif are 400 x 5 nm, the model's 4 x 5 nm: too"):
+        resampling_zoom(model, PixelSize(50, 400, 5), "a.tif")

@@ -31,6 +31,7 @@ from napari_unet.widgets.predict.dock import PredictDock
 from napari_unet.widgets.predict.neurons_view import NeuronsView
 from napari_unet.widgets.predict.views import ThresholdView
 from training.config import preset_config
+from training.formats.pixel_size import PixelSize
 from training.runs.run_directory import RunDirectory
 from training.stacks.scaling import Scaling
 from training.stacks.sparse_labels import INSIDE, MEMBRANE
@@ -90,6 +91,72 @@ def test_all_slices_are_predicted(
     np.testing.assert_array_equal(mask.scale, (50, 4, 4))
     assert mask.units == viewer.layers["tissue"].units
     assert "7 slices in" in texts(dock)
+
+
+def test_an_image_is_resampled_to_the_model_s_pixel_size(
+    viewer: Viewer, dock: PredictDock, predict: Callable[..., None], write_model: WriteModel
+) -> None:
+    dock.use_model(write_model("coarse.onnx", pixel_size=PixelSize(50, 2, 2)))
+    predict("This slice")
+    probability, mask = layers_of(viewer)
+    plain = probability.data[displayed(viewer)].copy()
+    assert "pixels are 4 nm, but the model was trained on pixels of 2 nm" in texts(dock)
+    box = next(found for found in dock.findChildren(QCheckBox) if "pixel size" in found.text())
+    box.setChecked(True)
+    predict("This slice")
+    assert "pixels are" not in texts(dock)
+    assert np.abs(probability.data[displayed(viewer)] - plain).max() > 0.1
+    assert mask.data.shape == viewer.layers["tissue"].data.shape
+
+
+def rectangle(top: float, left: float, bottom: float, right: float) -> np.ndarray:
+    """Corners in nm, as a person draws them over an image whose pixels are 4 nm."""
+    return 4.0 * np.array([[top, left], [top, right], [bottom, right], [bottom, left]])
+
+
+def test_what_is_in_a_rectangle_is_predicted_as_it_is_in_the_whole(
+    viewer: Viewer, dock: PredictDock, predict: Callable[..., None]
+) -> None:
+    box = next(found for found in dock.findChildren(QCheckBox) if "rectangle" in found.text())
+    assert not box.isVisibleTo(dock)
+    predict()
+    whole, _ = layers_of(viewer)
+    drawn = [rectangle(0, 0, 5, 5), rectangle(9.6, 19.7, 29.8, 60.2), rectangle(3, 3, 9, 9)]
+    shapes = viewer.add_shapes(drawn, shape_type="rectangle", units=("nm",) * 2)
+    shapes.selected_data = {1}
+    assert box.isVisibleTo(dock)
+    box.setChecked(True)
+    for _ in range(2):
+        predict()
+    parts = [layer for layer in viewer.layers if layer.name.startswith("tissue at 10, 20")]
+    assert [layer.name for layer in parts] == [
+        "tissue at 10, 20", "tissue at 10, 20 probability", "tissue at 10, 20 mask",
+    ]  # fmt: skip
+    for layer in parts:
+        assert layer.data.shape == (7, 20, 40)
+        np.testing.assert_array_equal(layer.translate, (0, 40, 80))
+    np.testing.assert_array_equal(parts[1].data, whole.data[:, 10:30, 20:60])
+    shapes.selected_data = {0}
+    predict()
+    assert "tissue at 0, 0 mask" in viewer.layers, "of the whole image again"
+    viewer.layers.remove(shapes)
+    assert not box.isVisibleTo(dock)
+
+
+def test_a_rectangle_beside_the_image_is_told(
+    viewer: Viewer, dock: PredictDock, button: Button
+) -> None:
+    corners = rectangle(-30, -30, -5, -5)
+    viewer.add_shapes([corners], shape_type="rectangle", units=("nm",) * 2)
+    next(box for box in dock.findChildren(QCheckBox) if "rectangle" in box.text()).setChecked(True)
+    count = len(viewer.layers)
+    button(dock, PREDICT).click()
+    assert "The rectangle lies beside 'tissue'. Draw it on the image." in texts(dock)
+    assert len(viewer.layers) == count
+
+
+def displayed(viewer: Viewer) -> int:
+    return int(viewer.dims.current_step[0])
 
 
 def test_this_slice_alone_is_predicted_and_then_the_others(
