@@ -120,6 +120,7 @@ def test_chunks_are_of_one_slice(tmp_path: Path) -> None:
     write(tmp_path / "a.zarr", np.zeros((2, 1100, 2100), np.uint8))
     array = zarr.open_array(tmp_path / "a.zarr/labels/a/0", mode="r")
     assert array.chunks == (1, 1024, 1024)
+    assert (tmp_path / "a.zarr/labels/a/0/c/1/1/2").is_file(), "zeros are stored as well"
 
 
 @pytest.mark.parametrize("version", ["0.5", "0.4"])
