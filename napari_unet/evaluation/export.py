@@ -13,6 +13,7 @@ from napari.layers import Image, Labels
 from napari_unet.evaluation.comparison import Comparison
 from napari_unet.evaluation.contact_sheet import SheetRow, contact_sheet
 from napari_unet.evaluation.slice_sets import HELD_OUT, set_of
+from napari_unet.layers.slices import full_resolution
 from napari_unet.stacks.napari_writer import write_image, write_labels
 from training.files.atomic_files import write_atomically
 from training.stacks.sparse_labels import MEMBRANE, UNKNOWN
@@ -50,7 +51,7 @@ def export_writers(
     content = comparison.to_csv().encode()
     writers["Figures"] = partial(_write, lambda: content)
     if image is not None and comparison.by_slice():
-        draw = partial(draw_slices, comparison, image.data, truth.data)
+        draw = partial(draw_slices, comparison, full_resolution(image), truth.data)
         writers["Picture"] = partial(_write, partial(draw, mask.data))
     return writers
 

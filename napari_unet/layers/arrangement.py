@@ -9,6 +9,8 @@ import numpy as np
 from napari import Viewer, current_viewer
 from napari.layers import Image, Labels
 
+from napari_unet.layers.slices import full_resolution
+
 
 def scale_in_viewer(shape: tuple[int, ...], is_labels: bool) -> dict[str, Any]:
     """Find the scale and units of the image that labels are of, or of an image's labels.
@@ -39,7 +41,7 @@ def arrange_after_adding(images: Iterable[Any]) -> None:
     Parameters
     ----------
     images : iterable of array (Z, Y, X) or (Y, X)
-        Data of the layers that napari is about to add.
+        Data of the layers that napari is about to add, at full resolution.
     """
     viewer = current_viewer()
     if viewer is None:
@@ -47,8 +49,8 @@ def arrange_after_adding(images: Iterable[Any]) -> None:
     waiting = [id(data) for data in images]
 
     def _on_inserted(event: Any) -> None:
-        if id(event.value.data) in waiting:
-            waiting.remove(id(event.value.data))
+        if id(full_resolution(event.value)) in waiting:
+            waiting.remove(id(full_resolution(event.value)))
             lay_labels_over(viewer, event.value)
         if not waiting:
             viewer.layers.events.inserted.disconnect(_on_inserted)

@@ -10,7 +10,7 @@ from napari.layers import Image, Layer, Shapes
 from numpy.typing import NDArray
 
 from napari_unet.layers.plugin_layers import REGION, placement, role
-from napari_unet.layers.slices import pixels_at, pixels_in_world
+from napari_unet.layers.slices import full_resolution, pixels_at, pixels_in_world
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -43,7 +43,7 @@ class Surroundings:
 def surroundings_of(image: Image) -> Surroundings:
     """Find the image that another was cropped from."""
     found: Surroundings | None = image.metadata.get(SURROUNDINGS_KEY)
-    return Surroundings(image, image.data, None) if found is None else found
+    return Surroundings(image, full_resolution(image), None) if found is None else found
 
 
 def add_crop(viewer: Viewer, image: Image, window: Window) -> Image:
@@ -62,17 +62,18 @@ def add_crop(viewer: Viewer, image: Image, window: Window) -> Image:
     rows, columns = window
     if (len(rows), len(columns)) == image.data.shape[-2:]:
         return image
+    pixels = full_resolution(image)
     for layer in viewer.layers:
         found = layer.metadata.get(SURROUNDINGS_KEY)
-        if found is not None and found.data is image.data and found.window == window:
+        if found is not None and found.data is pixels and found.window == window:
             return layer
     place = placement(image) | {"translate": _translate(image, rows.start, columns.start)}
     return viewer.add_image(
-        image.data[..., rows.start : rows.stop, columns.start : columns.stop],
+        pixels[..., rows.start : rows.stop, columns.start : columns.stop],
         name=f"{image.name} at {rows.start}, {columns.start}",
         colormap=image.colormap,
         contrast_limits=image.contrast_limits,
-        metadata={SURROUNDINGS_KEY: Surroundings(image, image.data, window)},
+        metadata={SURROUNDINGS_KEY: Surroundings(image, pixels, window)},
         **place,
     )
 

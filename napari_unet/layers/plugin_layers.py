@@ -342,7 +342,7 @@ def unusable_labels(viewer: Viewer) -> str:
 
 def why_not_stack(layer: Image | Labels) -> str:
     """Say why a layer is not a stack (Z, Y, X) or (Y, X) of single values; empty if it is one."""
-    if layer.multiscale:
+    if isinstance(layer, Labels) and layer.multiscale:  # napari can't paint on them
         return f"'{layer.name}' has several resolutions: open its full resolution as one layer."
     if isinstance(layer, Image) and layer.rgb:
         return f"'{layer.name}' is a colour image: split its channels, or convert it to grey."

@@ -1,4 +1,4 @@
-"""Which slice of a stack the slider is at, and which ones were painted on."""
+"""The pixels of a layer, the slice that the slider is at, and those that were painted on."""
 
 from __future__ import annotations
 
@@ -12,6 +12,11 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from napari import Viewer
     from napari.layers import Layer
+
+
+def full_resolution(layer: Layer) -> Any:
+    """Return a layer's data, or the largest of those of a multiscale layer."""
+    return layer.data[0] if getattr(layer, "multiscale", False) else layer.data
 
 
 def slider_in_pixels(viewer: Viewer, layer: Layer) -> NDArray[np.float64]:

@@ -55,8 +55,10 @@ KEPT_METADATA = (
 
 def is_kept(layer: Layer) -> bool:
     """Whether a layer belongs into a project: stacks, labels and predictions do."""
+    if not isinstance(layer, (Image, Labels)) or layer.multiscale:  # which may be of any size
+        return False
     is_passing = is_preview(layer) or role(layer) == ERRORS
-    return isinstance(layer, (Image, Labels)) and not is_passing and not why_not_stack(layer)
+    return not is_passing and not why_not_stack(layer)
 
 
 def stack_path(layer: Layer) -> Path | None:

@@ -136,10 +136,12 @@ class LayerStack:
     def of(cls, layer: Layer) -> LayerStack:
         """Take what a layer shows now, and where it was opened from."""
         from napari_unet.layers.plugin_layers import corrected_slices  # napari: slow to import
+        from napari_unet.layers.slices import full_resolution
 
         path = layer.source.path
         file = Path(path) if path is not None else None
-        data = as_stack(layer.data) if layer.data.ndim in (2, 3) else layer.data
+        pixels = full_resolution(layer)
+        data = as_stack(pixels) if pixels.ndim in (2, 3) else pixels
         return cls(layer.name, data, file, tuple(corrected_slices(layer)))
 
     @property

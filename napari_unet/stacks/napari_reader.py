@@ -1,4 +1,4 @@
-"""Opening TIF stacks in napari: lazily, at their pixel size, labels as Labels."""
+"""Opening stacks in napari: lazily, at their pixel size, labels as Labels."""
 
 from __future__ import annotations
 
@@ -25,16 +25,14 @@ Reader = Callable[[Any], list[Any]]
 def get_reader(path: str | list[str]) -> Reader:
     """Choose how to read these files; napari's hook.
 
-    Left to napari's own readers are colour images, several channels, time series, and folders
-    without a pair of volume and labels. napari offers this plugin for them too, by their ending
-    alone, and reports a reader that returns None as an error.
+    A folder may hold a pair of volume and labels, slices, or arrays. Left to napari's own readers
+    are colour images, several channels and time series. napari offers this plugin for them too, by
+    their ending alone, and reports a reader that returns None as an error.
     """
     paths = [Path(name) for name in ([path] if isinstance(path, str) else path)]
-    folder = paths[0] if len(paths) == 1 and paths[0].is_dir() else None
+    folder = paths[0] if len(paths) == 1 and _holds_pair(paths[0]) else None
     if folder is not None:
         paths = [folder / DEFAULT_IMAGES, folder / DEFAULT_LABELS]
-        if not all(stack.is_file() for stack in paths):
-            return _read_with_napari
     files: list[Stack] = []
     try:
         files.extend(open_stack(stack) for stack in paths)
@@ -58,7 +56,7 @@ def read_layers(files: list[Stack]) -> list[LayerTuple]:
     Returns
     -------
     list of LayerTuple
-        Data (Z, Y, X) or (Y, X), arguments and kind of each layer.
+        Data (Z, Y, X) or (Y, X), or a list of them, arguments and kind of each layer.
 
     Raises
     ------
@@ -75,6 +73,10 @@ def read_layers(files: list[Stack]) -> list[LayerTuple]:
     if images:
         arrange_after_adding(image.data for image in images)
     return [stack.as_layer(stacks) for stack in images + labels]
+
+
+def _holds_pair(folder: Path) -> bool:
+    return all((folder / name).is_file() for name in (DEFAULT_IMAGES, DEFAULT_LABELS))
 
 
 def _read_files(files: list[Stack], folder: Path | None, _: Any) -> list[LayerTuple]:

@@ -57,6 +57,8 @@ class OpenedStack:
         A mask of two values has ``isbi`` (0 is membrane) or ``membrane``; strokes have ``sparse``.
     corrected : tuple of int
         Slices that the file says were corrected throughout.
+    smaller : tuple of arrays (Z, Y, X) or (Y, X)
+        An image at its smaller sizes, lazy.
     """
 
     path: Path
@@ -66,6 +68,7 @@ class OpenedStack:
     is_labels: bool
     convention: LabelConvention | None
     corrected: tuple[int, ...] = ()
+    smaller: tuple[Any, ...] = ()
 
     @classmethod
     def of(cls, file: Stack) -> OpenedStack:
@@ -76,11 +79,13 @@ class OpenedStack:
         pages = _KeptPages(file)
         sample = _read_labelled(pages, SAMPLED_SLICES)
         if not are_labels(f"{file.name} {file.path.stem}", sample):
-            return cls(*about, False, None)
+            smaller = map(lazy_pixels, file.levels[1:])
+            shown = tuple(pixels for pixels in smaller if pixels.ndim == about[2].ndim)
+            return cls(*about, False, None, smaller=shown)
         return cls(*about, True, _guess(_read_labelled(pages, MEANING_SLICES)))
 
     def as_layer(self, others: Sequence[OpenedStack]) -> LayerTuple:
-        """Make a layer tuple for napari.
+        """Make a layer tuple for napari, of all sizes where an image has several.
 
         Parameters
         ----------
@@ -90,6 +95,8 @@ class OpenedStack:
         """
         metadata: dict[str, Any] = {"name": self.name}
         metadata |= {"axis_labels": AXIS_LABELS[-self.data.ndim :]} | self._scale(others)
+        if self.smaller:
+            return [self.data, *self.smaller], metadata | {"multiscale": True}, "image"
         if not self.is_labels:
             return self.data, metadata, "image"
         if self.convention is None:

@@ -9,12 +9,15 @@ import tifffile
 from napari import Viewer
 from napari.layers import Image, Labels
 from napari.settings import get_settings
-from npe2 import PluginManifest
+from npe2 import PluginManager, PluginManifest
 from qtpy.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import QApplication
 
+from tests.training.formats.array_folders import write_array, write_labels, write_ome
+
 PLUGIN = "napari-unet-mindspore"
+MANIFEST = Path(__file__).parents[2] / "napari.yaml"
 
 
 @pytest.fixture
@@ -33,9 +36,52 @@ def pair(tmp_path: Path, images: np.ndarray, membrane: np.ndarray) -> list[str]:
 
 
 def test_manifest_is_valid_and_all_it_names_exists() -> None:
-    manifest = PluginManifest.from_file(Path(__file__).parents[2] / "napari.yaml")
+    manifest = PluginManifest.from_file(MANIFEST)
     manifest.validate_imports()
     assert manifest.name == PLUGIN
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a.tif", "a.mrc", "a.rec", "a.st", "a.map", "a.h5", "a.HDF5", "a.dm3", "a.dm4", "a.zarr", "a"],
+)
+def test_every_format_is_offered(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.mkdir() if path.suffix in (".zarr", "") else path.touch()
+    manager = PluginManager()
+    manager.register(PluginManifest.from_file(MANIFEST))
+    readers = manager.iter_compatible_readers(str(path))
+    assert [reader.plugin_name for reader in readers] == [PLUGIN]
+
+
+def test_an_image_of_several_sizes_opens_as_multiscale_under_its_labels(
+    make_napari_viewer: Callable[..., Viewer],
+    tmp_path: Path,
+    images: np.ndarray,
+    membrane: np.ndarray,
+) -> None:
+    path, viewer = tmp_path / "a.zarr", make_napari_viewer()
+    write_ome(path, [images, images[:, ::2, ::2]])
+    write_labels(path, ["mask"], np.where(membrane, 0, 255).astype(np.uint8), "0.5")
+    viewer.open(path / "labels" / "mask", plugin=PLUGIN)
+    viewer.open(path, plugin=PLUGIN)
+    image, labels = viewer.layers
+    assert isinstance(image, Image) and isinstance(labels, Labels)
+    assert image.multiscale and (image.name, labels.name) == ("a", "a-labels-mask")
+    np.testing.assert_array_equal(image.data[0], images)
+    np.testing.assert_array_equal(image.data[1], images[:, ::2, ::2])
+    np.testing.assert_array_equal(labels.data, membrane)
+    np.testing.assert_allclose(image.scale, (50, 4, 4))
+    np.testing.assert_allclose(labels.scale, (50, 4, 4))
+
+
+def test_arrays_that_are_no_grey_stack_are_left_to_napari(
+    make_napari_viewer: Callable[..., Viewer], tmp_path: Path, images: np.ndarray
+) -> None:
+    viewer, film = make_napari_viewer(), np.stack([images] * 2)
+    write_array(tmp_path / "a.zarr", film, 2)
+    viewer.open(tmp_path / "a.zarr", plugin=PLUGIN)
+    np.testing.assert_array_equal(viewer.layers[0].data, film)
 
 
 @pytest.mark.parametrize("order", [1, -1])

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from qtpy.QtCore import QObject, Signal
 
 from napari_unet.labelling.correction import Pixels, Point, darkest_path, snap, widen
+from napari_unet.layers.slices import full_resolution
 
 Drag = Generator[None, None, None]
 
@@ -91,7 +92,8 @@ class GapTool(CanvasTool):
             self._start = place
             self.said.emit("Click the other end.")
             return None
-        page = np.asarray(self.image.data if index is None else self.image.data[index])
+        pixels = full_resolution(self.image)
+        page = np.asarray(pixels if index is None else pixels[index])
         path = darkest_path(page, self._start[1], point)
         self._start = None
         set_pixels(layer, index, widen(path, self.width, (page.shape[0], page.shape[1])), 1)

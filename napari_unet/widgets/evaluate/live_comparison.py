@@ -18,7 +18,7 @@ from napari_unet.layers.plugin_layers import (
     trained_slices,
     unusable_labels,
 )
-from napari_unet.layers.slices import displayed_slice, edited_slices
+from napari_unet.layers.slices import displayed_slice, edited_slices, full_resolution
 from napari_unet.runs.id_borders import borders_of
 from napari_unet.widgets.common.connections import Connections
 from napari_unet.widgets.common.latest_work import LatestWork
@@ -95,7 +95,7 @@ class LiveComparison(QObject):
                     mask.name,
                     truth.name,
                     reading_of(truth, _borders_of(mask)),
-                    None if image is None else image.data,
+                    None if image is None else full_resolution(image),
                 )
                 self.comparison.trained = trained_slices(mask)
             except UserError as error:

@@ -14,6 +14,7 @@ from napari.utils.notifications import notification_manager
 from napari_unet.layers.plugin_layers import reading_of
 from napari_unet.stacks.napari_reader import get_reader
 from napari_unet.stacks.stack_recognition import OpenedStack
+from tests.training.formats.array_folders import write_ome
 from training.errors import UserError
 from training.formats.pixel_size import PixelSize
 from training.formats.stack import Stack
@@ -258,6 +259,28 @@ def test_a_folder_gives_volume_and_labels_over_it(
     tifffile.imwrite(tmp_path / "test-volume.tif", images)
     assert len(read(tmp_path)) == 2
     assert notification_manager.records[-1].message.endswith(": test-volume.tif.")
+
+
+def test_a_folder_of_slices_is_a_stack(tmp_path: Path, images: np.ndarray) -> None:
+    for index, page in enumerate(images):
+        tifffile.imwrite(tmp_path / f"{index}.tif", page)
+    [(data, _, kind)] = read(tmp_path)
+    assert kind == "image"
+    np.testing.assert_array_equal(data, images)
+
+
+def test_a_level_of_an_image_is_a_layer_of_its_own(tmp_path: Path, images: np.ndarray) -> None:
+    write_ome(tmp_path / "a.zarr", [images, images[:, ::2, ::2]])
+    [(data, attributes, _)] = read(tmp_path / "a.zarr" / "1")
+    assert attributes["scale"] == (50, 8, 8) and "multiscale" not in attributes
+    np.testing.assert_array_equal(data, images[:, ::2, ::2])
+
+
+def test_levels_that_are_a_single_slice_are_not_shown(tmp_path: Path, images: np.ndarray) -> None:
+    write_ome(tmp_path / "a.zarr", [images, images[:1, ::2, ::2]])
+    [(data, attributes, _)] = read(tmp_path / "a.zarr")
+    assert "multiscale" not in attributes
+    np.testing.assert_array_equal(data, images)
 
 
 def test_files_dropped_together_come_images_first(

@@ -88,6 +88,30 @@ def test_table_tells_every_slice(dock: EvaluateDock, mask: Labels, truth: Labels
     assert f"{mean:.3f}" in summary(dock)
 
 
+def test_a_mask_over_a_multiscale_image_is_evaluated_as_over_a_plain_one(
+    viewer: Viewer, dock: EvaluateDock, qtbot: QtBot, images: np.ndarray
+) -> None:
+    images = images.copy()
+    images[:, :, :20] = 0  # padding, which isn't counted
+    plain = figures_over(viewer, dock, qtbot, images)
+    assert figures_over(viewer, dock, qtbot, [images, images[:, ::2, ::2]]) == plain
+    assert "padding" in summary(dock)
+
+
+def figures_over(viewer: Viewer, dock: EvaluateDock, qtbot: QtBot, data: object) -> list[list[str]]:
+    """The table with another image under the mask, once it is chosen again."""
+    tissue = viewer.layers["tissue"]
+    viewer.layers.remove(tissue)
+    image = viewer.add_image(data, name="tissue", scale=tissue.scale, units=tissue.units)
+    viewer.layers.move(viewer.layers.index(image), 0)
+    mask = viewer.layers["mask"]
+    viewer.layers.remove(mask)
+    qtbot.waitUntil(lambda: "mean" not in summary(dock))
+    viewer.layers.append(mask)
+    qtbot.waitUntil(lambda: "mean" in summary(dock))
+    return [column(dock, number) for number in (0, 1)]
+
+
 def test_table_sorts_by_a_figure(dock: EvaluateDock) -> None:
     table = dock.findChild(QTableView)
     table.sortByColumn(1, Qt.SortOrder.AscendingOrder)

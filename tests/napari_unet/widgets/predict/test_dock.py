@@ -159,6 +159,39 @@ def displayed(viewer: Viewer) -> int:
     return int(viewer.dims.current_step[0])
 
 
+def test_a_multiscale_image_is_predicted_at_full_resolution(
+    viewer: Viewer,
+    dock: PredictDock,
+    predict: Callable[..., None],
+    write_model: WriteModel,
+    images: np.ndarray,
+) -> None:
+    viewer.layers.clear()
+    viewer.add_image([images, images[:, ::2, ::2]], name="tissue", scale=(50, 4, 4))
+    predict("This slice")
+    predict()
+    probability, mask = layers_of(viewer)
+    for index, expected in load_predictor(write_model()).predict(images):
+        np.testing.assert_array_equal(probability.data[index], expected)
+    np.testing.assert_array_equal(mask.scale, (50, 4, 4))
+
+
+@pytest.mark.parametrize(
+    "shape, words",
+    [
+        ((40, 40, 3), "is a colour image"),
+        ((2, 5, 16, 16), "has 4 dimensions: open one stack"),
+    ],
+)
+def test_why_an_image_can_t_be_predicted_is_said(
+    viewer: Viewer, dock: PredictDock, shape: tuple[int, ...], words: str
+) -> None:
+    viewer.layers.clear()
+    viewer.add_image(np.zeros(shape, np.uint8), name="other")
+    assert f"'other' {words}" in texts(dock)
+    assert "Open an image stack first" not in texts(dock)
+
+
 def test_this_slice_alone_is_predicted_and_then_the_others(
     viewer: Viewer, dock: PredictDock, predict: Callable[..., None]
 ) -> None:

@@ -132,8 +132,18 @@ def test_why_an_image_can_t_be_trained_on_is_said(
 ) -> None:
     viewer.add_image(STACK[np.newaxis], name="film")
     assert changes and view.unusable.startswith("'film' has 4 dimensions: open one stack")
-    viewer.add_image([STACK, STACK[:, ::2, ::2]], name="pyramid", multiscale=True)
+    viewer.add_image(np.zeros((40, 40, 3), np.uint8), name="photograph")
     viewer.layers.remove("film")
-    assert "'pyramid' has several resolutions" in view.unusable
+    assert "'photograph' is a colour image" in view.unusable
     viewer.add_image(STACK)
     assert view.unusable == ""
+
+
+def test_a_multiscale_image_is_trained_on_at_full_resolution(
+    view: TrainingDataView, viewer: ViewerModel
+) -> None:
+    viewer.add_image([STACK, STACK[:, ::2, ::2]], name="pyramid", multiscale=True)
+    viewer.add_labels(STACK.copy())
+    data = view.data()
+    assert isinstance(data, LayerData)
+    np.testing.assert_array_equal(data.images.data, STACK)
