@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import ndimage
@@ -14,6 +14,7 @@ PAGES = arrays(
 )
 
 
+@settings(deadline=None)
 @given(PAGES, st.integers(0, 5))
 def test_a_border_is_what_lies_within_its_width_of_another_id(numbers: np.ndarray, width: int):
     expected = np.zeros(numbers.shape, bool)
@@ -64,6 +65,7 @@ def test_negative_values_may_be_no_ids():
     np.testing.assert_array_equal(numbers, [[0, 0, 2, 1, 0]])
 
 
+@settings(deadline=None)
 @given(PAGES)
 def test_runs_have_every_pixel(page: np.ndarray):
     values, places, lengths = find_runs(page)
