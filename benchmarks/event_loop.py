@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from training.dataset.training_pair import DEFAULT_IMAGES, DEFAULT_LABELS
+from training.dataset.pair_search import DEFAULT_IMAGES, DEFAULT_LABELS
 from training.presets.registry import DEFAULT_PRESET
 
 SECONDS = 20

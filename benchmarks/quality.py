@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmarks.report import Settings, Table
 from benchmarks.whole_process import NAPARI_UNET, run_process
 from training.config import FOLDS
-from training.dataset.training_pair import DEFAULT_IMAGES
+from training.dataset.pair_search import DEFAULT_IMAGES
 from training.metrics.evaluation_report import Evaluation
 from training.runs.run_directory import RunDirectory
 

@@ -30,7 +30,8 @@ from skimage.morphology import skeletonize
 
 from napari_unet.prediction.predictor import load_predictor
 from training.dataset.holdout import split_fold
-from training.dataset.training_pair import find_pair, open_pair
+from training.dataset.pair_search import find_pair
+from training.dataset.training_pair import open_pair
 from training.masks.mask_files import write_sparse_labels
 from training.metrics.pixel_metrics import soft_dice
 from training.runs.run_directory import RunDirectory

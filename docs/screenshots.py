@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from training.dataset.training_pair import DEFAULT_IMAGES, DEFAULT_LABELS
+from training.dataset.pair_search import DEFAULT_IMAGES, DEFAULT_LABELS
 
 IMAGES = Path(__file__).parent / "images"
 SIZE = (1280, 800)

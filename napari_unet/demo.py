@@ -17,7 +17,8 @@ from napari_unet.runs.run_follower import RunFollower
 from napari_unet.runs.run_progress import failure
 from training.config import TrainingConfig, preset_config
 from training.dataset.holdout import hold_out
-from training.dataset.training_pair import DEFAULT_TEST, TrainingPair, find_pair, open_pair
+from training.dataset.pair_search import DEFAULT_TEST, find_pair
+from training.dataset.training_pair import TrainingPair, open_pair
 from training.errors import UserError
 from training.files.atomic_files import UnwritableError, write_atomically
 from training.formats.opening import open_stack

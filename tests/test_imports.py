@@ -31,6 +31,7 @@ FLOORS = (
     "training.files",
     "training.presets",
     "training.config_options",
+    "training.data_pairs",
     "training.config",
     "training.runs",
     "training.stacks",

@@ -11,6 +11,7 @@ from typing import Any
 
 from training import __version__
 from training.config_options import LARGEST_INTEGER, advanced, check_value, option
+from training.data_pairs import DataPair, read_names, read_pairs
 from training.errors import UserError, blame_version
 from training.files.untrusted_files import parse_json
 from training.label_convention import WIDEST_BORDER, IdBorders, LabelConvention
@@ -49,7 +50,8 @@ class TrainingConfig:
     data_url: str = option(
         "",
         "Data folder",
-        "Folder with train-volume.tif and train-labels.tif.",
+        "Folder of the volumes: train-volume.tif and train-labels.tif; images/ beside labels/ or "
+        "masks/; a.tif beside a_labels.tif; or an HDF5 file laid out as CREMI's.",
         flag="data",
         is_path=True,
     )
@@ -66,6 +68,17 @@ class TrainingConfig:
         "TIF of the labels; empty: train-labels.tif in the data folder.",
         flag="labels",
         is_path=True,
+    )
+    pairs: tuple[DataPair, ...] = advanced(
+        (),
+        "Volumes",
+        "Several volumes to train on, in place of data_url, image and labels: each a list of its "
+        "images, its labels and, unless it is to be recognised, their convention.",
+    )
+    hold_out: tuple[str, ...] = advanced(
+        (),
+        "Volumes held out",
+        "Volumes, by name, that validate as a whole; all of the others is trained on then.",
     )
     label_convention: LabelConvention = option(
         LabelConvention.ISBI,
@@ -95,7 +108,7 @@ class TrainingConfig:
         "",
         "Corrected slices",
         "Slices with sparse labels that count corrected_weight, such as 3,9; empty: those that the "
-        "label stack names.",
+        "label stack names. Those of several volumes are numbered on from one to the next.",
     )
     corrected_weight: float = advanced(
         2.0,
@@ -140,7 +153,11 @@ class TrainingConfig:
         maximum=FOLDS - 1,
         flag="fold",
     )
-    valid_slices: str = advanced("", "Slices held out", "Such as 3,9; empty: those of the fold.")
+    valid_slices: str = advanced(
+        "",
+        "Slices held out",
+        "Such as 3,9; empty: those of the fold. Those of several volumes are numbered on.",
+    )
     epochs: int = option(
         400,
         "Epochs",
@@ -255,6 +272,8 @@ class TrainingConfig:
     )
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "pairs", read_pairs(self.pairs))
+        object.__setattr__(self, "hold_out", read_names(self.hold_out))
         for declared in fields(self):
             check_value(declared, getattr(self, declared.name))
         object.__setattr__(self, "label_convention", LabelConvention(self.label_convention))
@@ -265,6 +284,11 @@ class TrainingConfig:
             )
         for name in ("corrected_slices", "valid_slices"):
             parse_numbers(getattr(self, name), name)
+        if self.pairs and (self.data_url or self.image or self.labels):
+            raise UserError(
+                "The data are named twice: by pairs, and by data_url, image or labels.",
+                "Give the one or the other.",
+            )
         if self.resume and not self.resume_ckpt:
             raise UserError(
                 "resume is on, but resume_ckpt names no file.", "Give the weights to start from."

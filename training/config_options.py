@@ -81,11 +81,8 @@ def check_value(declared: Field[Any], value: Any) -> None:
     """
     _check_type(declared, value)
     name, metadata = declared.name, declared.metadata
-    if isinstance(value, str) and not _TEXT.fullmatch(value):
-        raise UserError(
-            f"{name} is {value!r:.99}.",
-            "Remove the characters that can't be in the name of a file.",
-        )
+    if isinstance(value, str):
+        check_text(name, value)
     minimum, maximum = metadata["minimum"], metadata["maximum"]
     if (minimum is not None and value < minimum) or (maximum is not None and value > maximum):
         upper = "" if maximum is None else f" and at most {maximum}"
@@ -93,6 +90,21 @@ def check_value(declared: Field[Any], value: Any) -> None:
     choices = metadata["choices"]
     if choices and value not in choices:
         raise UserError(f"{name} is '{value:.99}'.", f"Choose one of: {', '.join(choices)}.")
+
+
+def check_text(name: str, text: str) -> None:
+    """Check that a file can be called so.
+
+    Raises
+    ------
+    UserError
+        Which says ``name``.
+    """
+    if not _TEXT.fullmatch(text):
+        raise UserError(
+            f"{name} is {text!r:.99}.",
+            "Remove the characters that can't be in the name of a file.",
+        )
 
 
 def _check_type(declared: Field[Any], value: Any) -> None:

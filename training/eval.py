@@ -9,7 +9,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from training.config import TrainingConfig, preset_config
+from training.config import TrainingConfig
 from training.console import say, set_up_console
 from training.dataset.training_set import load_training_set
 from training.devices.placement import Device, choose_device, prepare_environment
@@ -18,8 +18,7 @@ from training.learning.mindspore_setup import set_up_mindspore
 from training.metrics.evaluation_report import ZOO_DICE, Evaluation, dice_line
 from training.model.model_card import describe_model
 from training.model.saved_model import load_model
-from training.presets.registry import ZOO_PRESET
-from training.train import add_config_options
+from training.train import add_config_options, configure
 
 USUAL_PRECISION = "float32"  # models are compared, wherever they are evaluated
 
@@ -38,9 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = vars(parser.parse_args(arguments))
     ckpt_path = Path(options.pop("ckpt_path"))
     try:
-        config = preset_config(
-            options.pop("preset", ZOO_PRESET), **{"precision": USUAL_PRECISION, **options}
-        )
+        config = configure({"precision": USUAL_PRECISION, **options})
         prepare_environment()
         device = choose_device(config.device)
         set_up_mindspore(device, config.seed, config.jit_level)

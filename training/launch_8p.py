@@ -144,7 +144,7 @@ def _check_nodes(nodes: int, node_rank: int, master_port: int) -> None:
 
 
 def _configure_new(options: dict[str, Any]) -> TrainingConfig:
-    if not options.get("data_url") and not options.get("image"):
+    if not any(options.get(name) for name in ("data_url", "image", "pairs")):
         raise UserError("No data to train on is named.", "Name its folder: --data_url=DIR.")
     return configure(options)
 

@@ -138,7 +138,7 @@ def _predict(options: argparse.Namespace, arguments: list[str]) -> None:
     model = load_model(weights_of(options.run, options.ckpt))
     threshold = model.card.threshold if options.threshold is None else options.threshold
     with open_stack(options.input) as stack:
-        trained = model.card.scaling
+        trained = model.card.like(stack).scaling
         warn(stack_warning(trained, trained.for_stack(stack)))
         files = ResultFiles(
             paths,

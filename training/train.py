@@ -23,6 +23,7 @@ from typing import Any
 
 from training.config import TrainingConfig, preset_config
 from training.console import lossy_output, say, set_up_console
+from training.dataset.volumes import settle_data
 from training.devices.cann import keep_plog
 from training.devices.placement import (
     choose_device,
@@ -76,7 +77,23 @@ def build_parser() -> argparse.ArgumentParser:
 
 def add_config_options(parser: argparse.ArgumentParser) -> None:
     """Add an option for every field of the configuration, under the zoo's name."""
+    parser.add_argument(
+        "--pair",
+        dest="pairs",
+        nargs=2,
+        action="append",
+        metavar=("IMAGES", "LABELS"),
+        help="a volume to train on, in place of data_url; may be given several times",
+    )
+    parser.add_argument(
+        "--hold_out",
+        action="append",
+        metavar="NAME",
+        help="a volume that validates as a whole; may be given several times",
+    )
     for option in dataclasses.fields(TrainingConfig):
+        if isinstance(option.default, tuple):
+            continue
         kind = str if option.metadata["choices"] else type(option.default)
         parser.add_argument(
             f"--{option.name}",
@@ -88,8 +105,14 @@ def add_config_options(parser: argparse.ArgumentParser) -> None:
 
 
 def configure(options: dict[str, Any]) -> TrainingConfig:
-    """Make the configuration of a new run from options by name."""
-    return preset_config(**{"preset": ZOO_PRESET, **options})
+    """Make the configuration of a new run from options by name; say which volumes are found.
+
+    Raises
+    ------
+    UserError
+        If a value is out of its range, or as :func:`training.dataset.volumes.settle_data`.
+    """
+    return preset_config(**{"preset": ZOO_PRESET, **settle_data(options)})
 
 
 def create_run(run: RunDirectory, config: TrainingConfig) -> None:

@@ -16,7 +16,8 @@ from napari_unet.prediction.predictor import PRECISIONS
 from napari_unet.runs.id_borders import borders_of
 from training.config import TrainingConfig, preset_config, preset_options
 from training.console import say
-from training.dataset.training_pair import TrainingPair, find_pair, open_pair
+from training.dataset.pair_search import find_pair
+from training.dataset.training_pair import TrainingPair, open_pair
 from training.errors import UserError
 from training.label_convention import (
     FINISHED_CONVENTIONS,
@@ -182,7 +183,7 @@ def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def config_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options of a training's configuration; those that are not given are None."""
+    """Add the options of a training's configuration; those that are not given are None or ()."""
     config = preset_config(DEFAULT_PRESET)
     defaults = {declared.name: getattr(config, declared.name) for declared in fields(config)}
     defaults |= dict.fromkeys(preset_options(), "the network's")
@@ -190,7 +191,28 @@ def config_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for declared in reversed(fields(TrainingConfig)):
         if declared.metadata["flag"]:
             command = _config_option(declared, defaults[declared.name])(command)
+    for option in _VOLUME_OPTIONS:
+        command = option(command)
     return command
+
+
+_VOLUME_OPTIONS = (
+    click.option(
+        "--hold-out",
+        "hold_out",
+        metavar="NAME",
+        multiple=True,
+        help="Validate on all of this volume, and train on all of the others.  [repeatable]",
+    ),
+    click.option(
+        "--pair",
+        "pairs",
+        metavar="IMAGES LABELS",
+        type=(str, str),
+        multiple=True,
+        help="A volume to train on; in place of --data.  [repeatable]",
+    ),
+)
 
 
 def _config_option(declared: Field[Any], default: Any) -> Callable[..., Any]:

@@ -154,10 +154,11 @@ def _predict(
     table = results.get("uncertainty")
     unsure = []
     with open_stack(stack) as slices:
-        scaling = predictor.card.scaling.for_stack(slices)
-        warn(stack_warning(predictor.card.scaling, scaling))
+        trained = predictor.card.like(slices)
+        card = trained.for_stack(slices)
+        warn(stack_warning(trained.scaling, card.scaling))
         part = parts.part_of(slices, predictor.card)
-        predictions = predictor.predict(slices, scaling, part.indices, part.view)
+        predictions = predictor.predict(slices, card, part.indices, part.view)
         bar = ProgressBar(predictions, total=len(part.indices), desc="Predicting", unit="slice")
         options = {"compression": compression, "ome_zarr": ome_zarr, "overwrite": overwrite}
         files = ResultFiles(tifs, part, threshold, convention, **options)

@@ -9,7 +9,7 @@ from types import TracebackType
 from napari_unet.cli.progress_bar import ProgressBar
 from training.console import format_duration, say
 from training.runs.run_directory import RunDirectory
-from training.runs.run_state import RunState, comparison_line
+from training.runs.run_state import RunState, comparison_line, volume_lines
 
 _BAR = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} steps{postfix}"
 
@@ -66,6 +66,8 @@ class ProgressDisplay:
                     f"{state.total_steps}: soft Dice {mean['soft_dice']:.4f}, "
                     f"Dice {mean['dice']:.4f}{_time_left(state)}"
                 )
+                for line in volume_lines(evaluation.get("volumes", {})):
+                    say(f"  {line}")
 
 
 def ending_lines(run: RunDirectory, status: str, state: RunState) -> Iterator[str]:
@@ -73,6 +75,8 @@ def ending_lines(run: RunDirectory, status: str, state: RunState) -> Iterator[st
     yield f"The run {run.name} is {status}."
     if state.comparison is not None:
         yield comparison_line(state.comparison)
+    if state.best_evaluation is not None:
+        yield from volume_lines(state.best_evaluation.get("volumes", {}))
     if run.has_model:
         yield f"Its best model: {run.model_file}"
 

@@ -162,9 +162,10 @@ def _segment(
     with open_stack(stack) as slices:
         part = parts.part_of(slices, predictor.card)
         neurons = allocate(part.shape, np.int32)
-        scaling = predictor.card.scaling.for_stack(slices)
-        warn(stack_warning(predictor.card.scaling, scaling))
-        predicted = predictor.predict(slices, scaling, part.indices, part.view)
+        trained = predictor.card.like(slices)
+        card = trained.for_stack(slices)
+        warn(stack_warning(trained.scaling, card.scaling))
+        predicted = predictor.predict(slices, card, part.indices, part.view)
         found = (segment_slice(page, how) for _, page in predicted)
         numbered = number_neurons(found, link)
         bar = ProgressBar(numbered, total=len(neurons), desc="Finding neurons", unit="slice")

@@ -14,22 +14,29 @@ from napari_unet.cli.options import config_options
 from napari_unet.cli.run_access import resume_remotely, train_remotely
 from napari_unet.cli.training_process import train_here
 from napari_unet.launchers.launcher import new_run_name
-from napari_unet.runs.learning_on import learn_on_config
+from napari_unet.runs.learning_on import learn_on_config, unseen_of_volumes
 from napari_unet.runs.moved_data import find_data, move_data
 from napari_unet.runs.training_places import THIS_COMPUTER, launcher_for
-from training.config import TrainingConfig, preset_config
+from training.config import TrainingConfig, format_numbers, preset_config
 from training.console import lossy_output, say
-from training.dataset.training_pair import find_file, find_pair, open_pair
+from training.data_pairs import DataPair
+from training.dataset.pair_search import find_file
+from training.dataset.training_pair import open_pair
+from training.dataset.volumes import VolumeFiles, choose_held_out, find_volumes, settle_data
 from training.errors import UserError
-from training.formats.opening import open_stack
 from training.label_convention import LabelConvention
 from training.presets.registry import DEFAULT_PRESET
 from training.runs.run_directory import RunDirectory
 from training.runs.run_state import load_state
-from training.stacks.sparse_labels import labelled_slices
 
 RUNS_FOLDER = Path("runs")
 _DATA_OPTIONS = ("data_url", "image", "labels")
+_PRECEDENCE = [
+    LabelConvention.INSTANCES,
+    LabelConvention.ISBI,
+    LabelConvention.MEMBRANE,
+    LabelConvention.SPARSE,
+]
 _ID_OPTIONS = ("border", "unknown")
 
 
@@ -78,7 +85,7 @@ def command(
     device_ids: str,
     **options: Any,
 ) -> None:
-    """Train a U-Net on a stack and its labels.
+    """Train a U-Net on a stack and its labels, or on several.
 
     Ctrl-C ends after the current step and keeps the model; so does making a file named stop
     in the run's folder, or closing the terminal. The steps are listed in the run's train.log.
@@ -86,11 +93,13 @@ def command(
     \b
     Examples:
       napari-unet train --data isbi --out runs/first
+      napari-unet train --pair a.tif a-labels.tif --pair b.tif b-labels.tif
+      napari-unet train --data crops --hold-out crop3
       napari-unet train --resume runs/first
       napari-unet train --data isbi --labels corrected.tif --from runs/first
       napari-unet train --data isbi --remote lab --devices 8
     """
-    given = {name: value for name, value in options.items() if value is not None}
+    given = {name: value for name, value in options.items() if value not in (None, ())}
     if resume is not None:
         moved = {name: given.pop(name) for name in _DATA_OPTIONS if name in given}
         if given or source or config_file or out:
@@ -101,8 +110,8 @@ def command(
         _resume(resume, devices, device_ids, moved)
         return
     config = _configure(source, config_file, given)
-    if not config.data_url and not (config.image and config.labels):
-        raise UserError("No data is given.", "Give --data DIR, or --image and --labels.")
+    if not config.pairs and not config.data_url and not (config.image and config.labels):
+        raise UserError("No data is given.", "Give --data DIR, --image and --labels, or --pair.")
     path = out or RUNS_FOLDER / new_run_name(config, RUNS_FOLDER, datetime.now().astimezone())
     if remote is not None:
         train_remotely(config, remote, devices, device_ids, path)
@@ -135,32 +144,64 @@ def _configure(
             raise UserError(f"{config_file} can't be read: {error.strerror}.") from error
         config = TrainingConfig.from_json(text, source=str(config_file))
         _locate(given, given.get("data_url", config.data_url))
+        given = settle_data(given)
+        if "pairs" in given:
+            given = dict.fromkeys(_DATA_OPTIONS, "") | given
+        elif any(name in given for name in _DATA_OPTIONS):
+            given["pairs"] = ()
         return config.replace(**given)
     _locate(given, given.get("data_url", ""))
-    pair = _pair(given)
-    if pair is not None:
-        given |= _read_labels(pair, given, source)
+    given = settle_data(given)
+    volumes = _find_volumes(given)
+    if volumes:
+        given |= _read_labels(volumes, given, source)
     if source is None:
         return preset_config(given.pop("preset", DEFAULT_PRESET), **given)
     if "resume_ckpt" in given:
         raise UserError("--from and --weights both say where to start.", "Give one of them.")
-    return learn_on_config(source, _labelled_slices(source, pair), **given)
+    if volumes:
+        given["valid_slices"] = format_numbers(unseen_of_volumes(source, volumes))
+    return learn_on_config(source, **given)
+
+
+def _find_volumes(given: dict[str, Any]) -> list[VolumeFiles]:
+    """Find the volumes, if data are given; and check that those to hold out are among them."""
+    has_files = given.get("data_url") or ("image" in given and "labels" in given)
+    if not (has_files or given.get("pairs")):
+        return []
+    names = ("data_url", "image", "labels", "pairs", "hold_out")
+    named = {name: given[name] for name in names if name in given}
+    volumes = find_volumes(preset_config(DEFAULT_PRESET, **named))
+    choose_held_out(given.get("hold_out", ()), [volume.name for volume in volumes])
+    return volumes
 
 
 def _read_labels(
-    pair: tuple[Path, Path], given: dict[str, Any], source: Path | None
+    volumes: list[VolumeFiles], given: dict[str, Any], source: Path | None
 ) -> dict[str, Any]:
     """Say how the labels are read, and give the options of the configuration that keep it."""
     asked = {name: given[name] for name in _ID_OPTIONS if name in given}
     former = {} if source is None else vars(RunDirectory(source).read_config())
     of_ids = {name: former[name] for name in _ID_OPTIONS if name in former} | asked
     ids = TrainingConfig(label_convention=LabelConvention.INSTANCES, **of_ids).ids
-    with lossy_output(), open_pair(*pair, given.get("label_convention"), ids) as opened:
-        for sentence in opened.meaning.describe():
-            say(sentence)
-        convention = opened.meaning.convention
-    are_ids = convention == LabelConvention.INSTANCES
-    return {"label_convention": convention, **(of_ids if are_ids else asked)}
+    conventions = []
+    for volume in volumes:
+        files = volume.image, volume.labels
+        with lossy_output(), open_pair(*files, given.get("label_convention"), ids) as opened:
+            beginning = f"{volume.name}: " if len(volumes) > 1 else ""
+            for sentence in opened.meaning.describe():
+                say(beginning + sentence)
+            conventions.append(opened.meaning.convention)
+    options: dict[str, Any] = {}
+    if len(volumes) > 1:
+        options["pairs"] = [
+            DataPair(str(volume.image), str(volume.labels), convention)
+            for volume, convention in zip(volumes, conventions, strict=True)
+        ]
+    # Ids first, whose options go with them; those for strokes if there is nothing else.
+    kinds = sorted(conventions, key=_PRECEDENCE.index)
+    are_ids = kinds[0] == LabelConvention.INSTANCES
+    return {**options, "label_convention": kinds[0], **(of_ids if are_ids else asked)}
 
 
 def _locate(given: dict[str, Any], folder: str) -> None:
@@ -174,35 +215,14 @@ def _absolute(path: str | Path) -> str:
     return os.path.abspath(path)  # noqa: PTH100 (keeps links as they are)
 
 
-def _pair(given: dict[str, Any]) -> tuple[Path, Path] | None:
-    """Files of the images and of the labels, if data are given."""
-    if not given.get("data_url") and not ("image" in given and "labels" in given):
-        return None
-    return find_pair(given.get("data_url", ""), given.get("image", ""), given.get("labels", ""))
-
-
-def _labelled_slices(source: Path, pair: tuple[Path, Path] | None) -> list[int] | None:
-    """Slices with labels, if the images are those that the other run was trained on."""
-    if pair is None:
-        return None
-    former = RunDirectory(source).read_config()
-    try:
-        images, _ = find_pair(former.data_url, former.image, former.labels)
-    except UserError:  # they are gone, or on another machine
-        return None
-    if not images.samefile(pair[0]):
-        return None
-    with open_stack(pair[1], "labels") as labels:
-        return labelled_slices(labels)
-
-
 def _resume(path: Path, devices: int, device_ids: str, moved: dict[str, str]) -> None:
     run = RunDirectory(path.absolute())
     if launcher_for(run).name == THIS_COMPUTER and not (devices or device_ids):
         run = _resumable(path)
         if moved:
             data = (moved.get(name, "") for name in _DATA_OPTIONS)
-            say(move_data(run, *data))
+            for sentence in move_data(run, *data):
+                say(sentence)
         find_data(run)
         run.stop_request.unlink(missing_ok=True)
         sys.exit(train_here(run))

@@ -217,7 +217,7 @@ def evaluate_folds(
         evaluation, probabilities = evaluate_fold(
             predictor, fold, images, codes, on_slice, true_neurons
         )
-        trained = set(predictor.card.seen_slices(len(images)))
+        trained = set(predictor.card.seen_slices(images))
         if len(codes) == 1 and fold == predictor.card.fold:
             trained = set()  # on the other part of the slice
         yield FoldEvaluation(
@@ -351,16 +351,15 @@ def evaluate_on_strokes(
     known = {index: is_known(page) for index, page in codes.items()}
     threshold = predictor.card.threshold
     evaluation = judge(None, probabilities, codes, known, threshold, true_neurons=true_neurons)
-    trained = set(predictor.card.seen_slices(len(images)))
+    trained = set(predictor.card.seen_slices(images))
     return FoldEvaluation(name, evaluation, [index for index in slices if index in trained])
 
 
 def _predict(
     predictor: Predictor, images: Slices, slices: list[int], on_slice: Callable[[], object]
 ) -> dict[int, NDArray[np.float32]]:
-    scaling = predictor.card.scaling.for_stack(images)
     probabilities = {}
-    for index, probability in predictor.predict(images, scaling, slices):
+    for index, probability in predictor.predict(images, indices=slices):
         probabilities[index] = probability
         on_slice()
     return probabilities

@@ -53,11 +53,10 @@ def choose_on_training_slices(
     v_rand : float
         As of :func:`segmentation.choose_segmentation`.
     """
-    seen = set(predictor.card.seen_slices(len(images))) & codes.keys()
+    seen = set(predictor.card.seen_slices(images)) & codes.keys()
     chosen = pick_evenly(sorted(seen or codes), MOST_SLICES)
-    scaling = predictor.card.scaling.for_stack(images)
     probabilities = []
-    for _, probability in predictor.predict(images, scaling, chosen):
+    for _, probability in predictor.predict(images, indices=chosen):
         probabilities.append(probability)
         on_slice()
     return choose_segmentation(probabilities, [codes[index] != INSIDE for index in chosen], method)
@@ -85,15 +84,16 @@ def settings_of_model(model: Path) -> Segmentation:
 def _settings_of_run(path: Path, changed: int) -> Segmentation:
     """Choose the settings of a run; ``changed`` is there to choose again after more training."""
     from napari_unet.prediction.predictor import load_predictor
-    from training.dataset.training_pair import find_pair, open_pair
+    from training.dataset.training_pair import open_pair
+    from training.dataset.volumes import find_volumes
 
     predictor = load_predictor(path)
     try:
         config = RunDirectory(path).read_config()
         if config.label_convention == LabelConvention.SPARSE:
             return Segmentation()
-        paths = find_pair(Path(config.data_url), config.image, config.labels)
-        with open_pair(*paths, config.label_convention, config.ids) as pair:
+        first = find_volumes(config)[0]
+        with open_pair(first.image, first.labels, first.convention, config.ids) as pair:
             if not pair.meaning.is_finished:
                 return Segmentation()
             return choose_on_training_slices(predictor, pair.images, pair.codes)[0]

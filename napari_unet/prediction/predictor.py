@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import queue
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -23,7 +22,7 @@ from training.model.saved_model import WEIGHT_SUFFIXES
 from training.model.slice_prediction import WHOLE, predict_slice
 from training.model.slice_view import SliceView
 from training.runs.run_directory import RunDirectory
-from training.stacks.scaling import Scaling, Slices, check_pixels
+from training.stacks.scaling import Slices, check_pixels
 
 PRECISIONS = ("auto", "f32", "bf16")
 
@@ -95,7 +94,7 @@ class Predictor:
     def predict(
         self,
         stack: Slices,
-        scaling: Scaling | None = None,
+        card: ModelCard | None = None,
         indices: Sequence[int] | None = None,
         view: SliceView = WHOLE,
     ) -> Iterator[tuple[int, NDArray[np.float32]]]:
@@ -105,8 +104,8 @@ class Predictor:
         ----------
         stack : sequence of arrays (Y, X), or array (Z, Y, X)
             Intensities of any real dtype.
-        scaling : Scaling, optional
-            Range of the intensities; by default what the model's card says of such a stack.
+        card : ModelCard, optional
+            How to predict; by default what the model's card says of such a stack.
         indices : sequence of int, optional
             The slices to predict, in this order; by default all.
         view : SliceView
@@ -124,7 +123,8 @@ class Predictor:
         UserError
             For NaN or infinite pixels, or if the model can't be used.
         """
-        predict = partial(self._predict_slice, self._card_for(stack, scaling), view=view)
+        card = card or self.card.for_stack(stack)
+        predict = partial(self._predict_slice, card, view=view)
         waiting: deque[tuple[int, Future[NDArray[np.float32]]]] = deque()
         with ThreadPoolExecutor(self._parallel) as executor:
             for index in range(len(stack)) if indices is None else indices:
@@ -137,19 +137,14 @@ class Predictor:
                 yield _first(waiting)
 
     def predict_slice(
-        self, image: NDArray[Any], scaling: Scaling | None = None, view: SliceView = WHOLE
+        self, image: NDArray[Any], card: ModelCard | None = None, view: SliceView = WHOLE
     ) -> NDArray[np.float32]:
         """Predict the probability (Y, X), float32 from 0 to 1, of one image (Y, X).
 
         It does so in the caller's thread. Parameters and errors as of :meth:`predict`.
         """
         check_pixels(image, "The image")
-        return self._predict_slice(self._card_for([image], scaling), image, view)
-
-    def _card_for(self, stack: Slices, scaling: Scaling | None) -> ModelCard:
-        if scaling is None:
-            return self.card.for_stack(stack)
-        return dataclasses.replace(self.card, scaling=scaling)
+        return self._predict_slice(card or self.card.for_stack([image]), image, view)
 
     def _predict_slice(
         self, card: ModelCard, image: NDArray[Any], view: SliceView

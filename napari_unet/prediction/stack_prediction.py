@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from napari_unet.prediction.predictor import Predictor
     from training.formats.pixel_size import PixelSize
     from training.model.model_card import ModelCard
-    from training.stacks.scaling import Scaling
 
 
 def predict_slices(
@@ -88,7 +87,7 @@ class StackPrediction:
         self._view = SliceView(window=window)
         self._slices = as_stack(stack)
         self._prediction = prediction
-        self._scaling: Scaling | None = None
+        self._card: ModelCard | None = None
         self._trained: list[int] | None = None
         self._executor = ThreadPoolExecutor(1, "prediction", initializer=lower_priority)
 
@@ -108,16 +107,16 @@ class StackPrediction:
 
     def _predict(self, index: int) -> int:
         predictor = _load(self._model, self._tta)
-        if self._scaling is None:
-            trained = predictor.card.scaling
-            scaling = trained.for_stack(self._slices)
-            self._prediction.stack_warning = stack_warning(trained, scaling)
+        if self._card is None:
+            trained = predictor.card.like(self._slices)
+            card = trained.for_stack(self._slices)
+            self._prediction.stack_warning = stack_warning(trained.scaling, card.scaling)
             self._choose_scale(predictor.card)
             self._trained = predictor.card.trained_slices(self._slices)
-            self._scaling = scaling
+            self._card = card
         image = np.asarray(self._slices[index])
         is_trained = None if self._trained is None else index in self._trained
-        probability = predictor.predict_slice(image, self._scaling, self._view)
+        probability = predictor.predict_slice(image, self._card, self._view)
         self._prediction.store(index, probability, is_trained)
         return index
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -13,7 +14,8 @@ from napari_unet.runs.run_list import list_runs
 from napari_unet.runs.training_sources import LayerData, start_training
 from napari_unet.settings import Settings, load_settings, remember
 from training.config import FOLDS, TrainingConfig, format_numbers, preset_config
-from training.dataset.training_pair import DEFAULT_IMAGES
+from training.dataset.pair_search import DEFAULT_IMAGES
+from training.dataset.volumes import VolumeFiles, find_volumes
 from training.errors import UserError
 from training.files.append_files import open_to_append
 from training.formats.opening import open_stack
@@ -131,6 +133,46 @@ def unseen_slices(run: RunDirectory, labelled: Sequence[int]) -> list[int]:
     return unseen[-count:] if len(unseen) > 1 else []
 
 
+def unseen_of_volumes(source: Path, volumes: Sequence[VolumeFiles]) -> list[int]:
+    """Numbers of the slices to hold out of volumes, some of which another run was trained on.
+
+    Parameters
+    ----------
+    source : Path
+        Folder of the other run.
+    volumes : sequence of VolumeFiles
+        What is learned on from.
+
+    Returns
+    -------
+    list of int
+        See :func:`unseen_slices`; none of the volumes that are new.
+
+    Raises
+    ------
+    UserError
+        If labels can't be read.
+    """
+    run = _run_of(source)
+    try:
+        former = find_volumes(run.read_config())
+    except UserError:  # they are gone, or on another machine
+        return []
+    lengths = [*load_state(run.events).volumes.values()]
+    first_of = {
+        os.path.realpath(volume.image): sum(lengths[:place]) for place, volume in enumerate(former)
+    }
+    held_out, number = [], 0
+    for volume in volumes:
+        with open_stack(volume.labels, "labels") as labels:
+            first = first_of.get(os.path.realpath(volume.image))
+            if first is not None:
+                labelled = [first + index for index in labelled_slices(labels)]
+                held_out += [number - first + seen for seen in unseen_slices(run, labelled)]
+            number += len(labels)
+    return held_out
+
+
 def takes_place(run: RunDirectory) -> bool:
     """Whether a run's model is the one to use from now on.
 
@@ -166,7 +208,7 @@ def current_model() -> RunDirectory | None:
 
 
 def is_same_stack(run: RunDirectory, shape: tuple[int, ...], path: Path | None) -> bool:
-    """Whether a run was trained on this stack: on its file, or on a copy of the same shape.
+    """Whether a run was trained on this stack alone: on its file, or on a copy of the same shape.
 
     Parameters
     ----------
@@ -176,6 +218,8 @@ def is_same_stack(run: RunDirectory, shape: tuple[int, ...], path: Path | None) 
         Its file, if it has one.
     """
     config = run.read_config()
+    if config.pairs:
+        return False
     trained_on = Path(config.image or Path(config.data_url) / DEFAULT_IMAGES)
     is_copy = run.data.absolute() in trained_on.absolute().parents
     if path is not None and not is_copy:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
-from training.config import TrainingConfig
-from training.dataset.training_pair import TrainingPair, find_pair, open_pair
+from training.data_pairs import DataPair
+from training.dataset.pair_search import find_file, find_pair
+from training.dataset.training_pair import open_pair
+from training.dataset.volumes import VolumeFiles, find_volumes
 from training.errors import UserError
 from training.files.atomic_files import write_atomically
+from training.label_convention import IdBorders
 from training.model.model_card import ModelCard
 from training.model.saved_model import CARD_KEY
 from training.model.weight_files import read_metadata
@@ -16,7 +20,7 @@ from training.runs.run_directory import RunDirectory
 from training.stacks.fingerprint import fingerprint, fingerprint_labels
 
 
-def find_data(run: RunDirectory) -> tuple[Path, Path]:
+def find_data(run: RunDirectory) -> list[VolumeFiles]:
     """Find the images and labels that a run was configured with.
 
     Raises
@@ -24,9 +28,8 @@ def find_data(run: RunDirectory) -> tuple[Path, Path]:
     UserError
         If they are not there any more.
     """
-    config = run.read_config()
     try:
-        return find_pair(config.data_url, config.image, config.labels)
+        return find_volumes(run.read_config())
     except UserError as error:
         raise UserError(
             f"The data of the run {run.path} are gone: {error.problem}",
@@ -34,20 +37,22 @@ def find_data(run: RunDirectory) -> tuple[Path, Path]:
         ) from error
 
 
-def move_data(run: RunDirectory, folder: str, image: str = "", labels: str = "") -> str:
+def move_data(run: RunDirectory, folder: str, image: str = "", labels: str = "") -> list[str]:
     """Have a run go on with its images and labels, which are in another place now.
 
     Parameters
     ----------
     folder : str
-        Where they are; empty: the folder in the run's configuration.
+        Where they are; empty: the folder in the run's configuration. Those of several volumes lie
+        in it as they lay in the folder that held them all.
     image, labels : str
-        Names of the files, in the folder or as paths; empty: as in the run's configuration.
+        Names of the files of one volume, in the folder or as paths; empty: as in the run's
+        configuration.
 
     Returns
     -------
-    str
-        A sentence that says what was compared.
+    list of str
+        A sentence for each volume that says what was compared.
 
     Raises
     ------
@@ -56,31 +61,62 @@ def move_data(run: RunDirectory, folder: str, image: str = "", labels: str = "")
         it was then.
     """
     config = run.read_config()
-    names = image or Path(config.image).name, labels or Path(config.labels).name
-    paths = find_pair(folder or config.data_url, *names)
-    with open_pair(*paths, config.label_convention, config.ids) as pair:
-        compared = _compare(run, config, pair)
-    image, labels = (os.path.abspath(path) for path in paths)  # noqa: PTH100 (keeps links)
-    moved = config.replace(data_url=str(Path(image).parent), image=image, labels=labels)
+    if config.pairs:
+        if image or labels:
+            raise UserError(
+                f"{run.path} has several volumes, so --image and --labels don't say which.",
+                "Give the folder that holds them all: --data.",
+            )
+        moved = config.replace(pairs=_pairs_in(Path(folder), config.pairs))
+    else:
+        folder = folder or config.data_url
+        if not Path(folder).is_file():  # an HDF5 file shows by itself what is inside
+            image = image or Path(config.image).name
+            labels = labels or Path(config.labels).name
+        image, labels = map(_absolute, find_pair(folder, image, labels))
+        moved = config.replace(data_url=str(Path(image).parent), image=image, labels=labels)
+    compared = _compare(run, find_volumes(moved), config.ids)
     write_atomically(run.config, moved.to_json().encode())
     return compared
 
 
-def _compare(run: RunDirectory, config: TrainingConfig, pair: TrainingPair) -> str:
-    """Compare the pixels and labels of a pair with those that the run was trained on."""
-    path = pair.images.path
-    checkpoints = run.list_checkpoints()
-    if not checkpoints:
-        return f"The run has no checkpoint yet, so it begins with {path}."
-    card = ModelCard.from_json(read_metadata(checkpoints[-1])[CARD_KEY], str(checkpoints[-1]))
-    if fingerprint(pair.images) != card.fingerprint:
-        raise UserError(
-            f"{path} is not the stack that {run.path} was trained on.",
-            "Give the run's own data, or start a new run with these.",
+def _pairs_in(folder: Path, pairs: Sequence[DataPair]) -> list[DataPair]:
+    """Give pairs with the same files in another folder, laid out as they were."""
+    former = Path(os.path.commonpath([path for pair in pairs for path in pair[:2]]))
+
+    def moved(path: str) -> str:
+        return _absolute(find_file(folder, str(Path(path).relative_to(former))))
+
+    return [pair._replace(image=moved(pair.image), labels=moved(pair.labels)) for pair in pairs]
+
+
+def _absolute(path: Path) -> str:
+    return os.path.abspath(path)  # noqa: PTH100 (keeps links)
+
+
+def _compare(run: RunDirectory, volumes: Sequence[VolumeFiles], ids: IdBorders) -> list[str]:
+    """Compare the pixels and labels of volumes with those that the run was trained on."""
+    checkpoint = next(reversed(run.list_checkpoints()), None)
+    sentences = []
+    for place, volume in enumerate(volumes):
+        path = volume.image
+        with open_pair(path, volume.labels, volume.convention, ids) as pair:
+            if checkpoint is None:
+                sentences.append(f"The run has no checkpoint yet, so it begins with {path}.")
+                continue
+            card = ModelCard.from_json(read_metadata(checkpoint)[CARD_KEY], str(checkpoint))
+            known = card.volumes[place]
+            if fingerprint(pair.images) != known.fingerprint:
+                raise UserError(
+                    f"{path} is not the stack that {run.path} was trained on.",
+                    "Give the run's own data, or start a new run with these.",
+                )
+            if fingerprint_labels(pair.codes) != known.labels_fingerprint:
+                raise UserError(
+                    f"The labels of {volume.labels} are not those that {run.path} was trained on.",
+                    f"Give those, or learn on from the run's model with these: --from {run.path}.",
+                )
+        sentences.append(
+            f"{path} and its labels are those that the run was trained on: it goes on with them."
         )
-    if fingerprint_labels(pair.codes) != card.labels_fingerprint:
-        raise UserError(
-            f"The labels of {pair.labels.path} are not those that {run.path} was trained on.",
-            f"Give those, or learn on from the run's model with these: --from {run.path}.",
-        )
-    return f"{path} and its labels are those that the run was trained on: it goes on with them."
+    return sentences

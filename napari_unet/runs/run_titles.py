@@ -53,6 +53,9 @@ def moment_text(moment: datetime, now: datetime) -> str:
 def _data_name(run: RunDirectory, config: TrainingConfig | None) -> str:
     if config is None:
         return ""
+    if config.pairs:
+        first, *others = (Path(pair.name or pair.image).stem for pair in config.pairs)
+        return f"{first} and {len(others)} more" if others else first
     image = Path(config.image or config.data_url)
     if image.parts[-3:-1] == (run.name, run.data.name):  # written for the run alone
         return ""

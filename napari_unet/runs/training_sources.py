@@ -16,13 +16,8 @@ from numpy.typing import NDArray
 from napari_unet.launchers.launcher import Launcher, check_run_name
 from napari_unet.runs.run_titles import write_title
 from training.config import TrainingConfig
-from training.dataset.training_pair import (
-    DEFAULT_IMAGES,
-    DEFAULT_LABELS,
-    check_pair,
-    find_pair,
-    label_codes,
-)
+from training.dataset.pair_search import DEFAULT_IMAGES, DEFAULT_LABELS, find_pair
+from training.dataset.training_pair import check_pair, label_codes
 from training.errors import UserError
 from training.formats.opening import open_stack
 from training.label_convention import USUAL_BORDERS, IdBorders, LabelConvention

@@ -13,7 +13,7 @@ from napari.utils.notifications import show_info
 from napari_unet.layers.arrangement import arrange_after_adding
 from napari_unet.stacks.stack_recognition import LayerTuple, OpenedStack
 from napari_unet.text import as_notification
-from training.dataset.training_pair import DEFAULT_IMAGES, DEFAULT_LABELS
+from training.dataset.pair_search import DEFAULT_IMAGES, DEFAULT_LABELS
 from training.errors import UserError
 from training.formats.opening import open_stack
 from training.formats.stack import Stack

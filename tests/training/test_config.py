@@ -7,7 +7,9 @@ import pytest
 
 from training import __version__
 from training.config import TrainingConfig, preset_config
+from training.data_pairs import DataPair
 from training.errors import UserError
+from training.label_convention import LabelConvention
 from training.presets.registry import list_presets
 
 
@@ -36,6 +38,14 @@ def test_a_file_gives_the_same_configuration_back(preset: str) -> None:
     assert TrainingConfig.from_json(config.to_json()) == config
 
 
+def test_a_file_names_volumes_as_lists() -> None:
+    pairs = [["a.tif", "b.tif"], ["c.h5/raw", "d.tif", "sparse", "c"]]
+    config = preset_config("compact", pairs=pairs, hold_out=["c"])
+    again = TrainingConfig.from_json(config.to_json())
+    assert again == config
+    assert again.pairs[1] == DataPair("c.h5/raw", "d.tif", LabelConvention.SPARSE, "c")
+
+
 def test_a_file_may_hold_a_part() -> None:
     text = '{"preset": "medical", "seed": 4}'
     assert TrainingConfig.from_json(text) == preset_config("medical", seed=4)
@@ -59,6 +69,12 @@ def test_a_file_holds_every_option_and_the_version() -> None:
         ({"device": "gpu"}, "The device 'gpu' is unknown. Use auto, cpu, ascend or ascend:ID."),
         ({"resume": True}, "resume is on, but resume_ckpt names no file."),
         ({"learning_rate": 1.0}, "Unknown option: learning_rate."),
+        ({"pairs": "a.tif"}, "pairs holds 'a.tif', which does not name images and labels."),
+        ({"pairs": [["a.tif", 3]]}, "which does not name images and labels."),
+        ({"pairs": [["a", "b", "other"]]}, "pairs holds the convention 'other'."),
+        ({"pairs": [["a", "b\0"]]}, "Remove the characters"),
+        ({"pairs": [["a", "b"]], "image": "c"}, "The data are named twice"),
+        ({"hold_out": "a"}, "hold_out is 'a', but must be a list"),
     ],
 )
 def test_a_bad_option_is_named(changes: dict[str, object], message: str) -> None:

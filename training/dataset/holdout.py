@@ -68,12 +68,7 @@ def hold_out(
         If there is too little to train and validate on.
     """
     labelled = sorted(labels)
-    for value, kind in ((MEMBRANE, "membrane"), (INSIDE, "inside")):
-        if not any((page == value).any() for page in labels.values()):
-            raise UserError(
-                f"No pixel of {name} is labelled as {kind}.",
-                "Paint strokes on membranes and strokes inside cells.",
-            )
+    _check_kinds(labels, name)
     chosen = [index for index in valid_slices if index in labelled]
     if not chosen and len(labelled) >= MINIMUM_SLICES and is_finished(labels.values()):
         train, valid = (
@@ -91,6 +86,40 @@ def hold_out(
     if len(labelled) == 1 and is_finished(labels.values()):
         return _hold_out_strip(labels[labelled[0]], labelled[0], fold, name)
     return _hold_out_strokes(labels, labelled, fold, name)
+
+
+def hold_out_all(labels: Mapping[int, NDArray[Any]], name: str = "labels") -> Holdout:
+    """Hold out every labelled slice of a volume.
+
+    Parameters
+    ----------
+    labels : mapping of int to array (Y, X)
+        As of :func:`hold_out`.
+    name : str
+        What messages call the labels.
+
+    Raises
+    ------
+    UserError
+        If there is no membrane, or no inside, to compare.
+    """
+    _check_kinds(labels, name)
+    held_out = {index: is_known(page) for index, page in labels.items()}
+    return Holdout([], sorted(labels), held_out, "All of it is held out for validation.")
+
+
+def hold_out_none(labels: Mapping[int, NDArray[Any]]) -> Holdout:
+    """Train on all labels of a volume, arrays (Y, X) of uint8, where other volumes are held out."""
+    return Holdout(sorted(labels), [], {}, "All of it is trained on.")
+
+
+def _check_kinds(labels: Mapping[int, NDArray[Any]], name: str) -> None:
+    for value, kind in ((MEMBRANE, "membrane"), (INSIDE, "inside")):
+        if not any((page == value).any() for page in labels.values()):
+            raise UserError(
+                f"No pixel of {name} is labelled as {kind}.",
+                "Paint strokes on membranes and strokes inside cells.",
+            )
 
 
 def is_finished(labels: Iterable[NDArray[Any]]) -> bool:

@@ -24,61 +24,6 @@ from training.stacks.padding import find_padding
 from training.stacks.scaling import Slices, check_pixels
 from training.stacks.sparse_labels import PADDING
 
-DEFAULT_IMAGES = "train-volume.tif"
-DEFAULT_LABELS = "train-labels.tif"
-DEFAULT_TEST = "test-volume.tif"
-
-
-def find_pair(data_folder: str | Path, image: str = "", labels: str = "") -> tuple[Path, Path]:
-    """Find the paths of the image stack and of the label stack.
-
-    Parameters
-    ----------
-    data_folder : str or Path
-        Folder of the files; may be empty where both names are given.
-    image, labels : str
-        Names of the files, in the folder or as paths; empty: ``train-volume.tif`` and
-        ``train-labels.tif``.
-
-    Raises
-    ------
-    UserError
-        If the folder or a file does not exist.
-    """
-    folder = Path(data_folder)
-    if not folder.is_dir():
-        problem = "is a file, not a folder" if folder.exists() else "does not exist"
-        raise UserError(f"The data folder {folder} {problem}.", "Give the folder of the stacks.")
-    found = [
-        find_file(folder, name) if name else _find_default(folder, default)
-        for name, default in ((image, DEFAULT_IMAGES), (labels, DEFAULT_LABELS))
-    ]
-    return found[0], found[1]
-
-
-def find_file(folder: Path, name: str) -> Path:
-    """Find a file by its name in the data folder, or by its path.
-
-    Raises
-    ------
-    UserError
-        If it does not exist.
-    """
-    for path in (folder / name, Path(name)):
-        if path.is_file():
-            return path
-    raise UserError(f"The file {name} exists neither here nor in {folder}.", "Check its name.")
-
-
-def _find_default(folder: Path, default: str) -> Path:
-    if (folder / default).is_file():
-        return folder / default
-    raise UserError(
-        f"{folder} does not hold a {default}.",
-        f"Name the files {DEFAULT_IMAGES} and {DEFAULT_LABELS}, or give yours: by --image and "
-        "--labels on the command line, as two layers in the window.",
-    )
-
 
 @dataclass(frozen=True)
 class TrainingPair:

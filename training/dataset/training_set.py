@@ -1,17 +1,24 @@
-"""The stack that a run trains on, and how it is split."""
+"""The volumes that a run trains on, and how they are split."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from training.config import TrainingConfig, parse_numbers
-from training.dataset.holdout import MINIMUM_SLICES, Holdout, hold_out
-from training.dataset.training_pair import TrainingPair, find_pair, open_pair
+from training.dataset.holdout import (
+    MINIMUM_SLICES,
+    Holdout,
+    hold_out,
+    hold_out_all,
+    hold_out_none,
+)
+from training.dataset.training_pair import TrainingPair, open_pair
+from training.dataset.volumes import VolumeFiles, choose_held_out, find_volumes
 from training.errors import UserError
 from training.formats.pixel_size import PixelSize
 from training.label_convention import LabelConvention
@@ -19,17 +26,18 @@ from training.stacks.fingerprint import fingerprint, fingerprint_labels
 from training.stacks.scaling import Scaling
 from training.stacks.sparse_labels import INSIDE, MEMBRANE, LabelNote, is_known
 
+_Page = TypeVar("_Page")
 USUAL_SHARE = 0.22  # of membrane in a section
 
 
 @dataclass(frozen=True)
-class TrainingSet:
-    """What is trained and validated on: the labelled slices of a stack, each by its index.
+class Volume:
+    """A stack that is trained or validated on.
 
     Parameters
     ----------
     name : str
-        Name of the image stack's file.
+        See :class:`~training.dataset.volumes.VolumeFiles`.
     shape : tuple of int
         (Z, Y, X) of the whole stack.
     scaling : Scaling
@@ -38,6 +46,35 @@ class TrainingSet:
         That of the whole stack, see :func:`~training.stacks.fingerprint.fingerprint`.
     labels_fingerprint : str
         That of the labels, see :func:`~training.stacks.fingerprint.fingerprint_labels`.
+    first : int
+        Number of its first slice.
+    is_sparse : bool
+        Whether its labels are strokes.
+    pixel_size : PixelSize or None
+        As the images' file gives it.
+    """
+
+    name: str
+    shape: tuple[int, int, int]
+    scaling: Scaling
+    fingerprint: str
+    labels_fingerprint: str = ""
+    first: int = 0
+    is_sparse: bool = False
+    pixel_size: PixelSize | None = None
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """What is trained and validated on: the labelled slices of volumes, each by its number.
+
+    The slices of the first volume have their indices as numbers; those of the next are numbered
+    on from there.
+
+    Parameters
+    ----------
+    volumes : tuple of Volume
+        At least one.
     images : mapping of int to array (Y, X)
         With the file's dtype.
     membrane : mapping of int to array (Y, X) of bool
@@ -45,77 +82,179 @@ class TrainingSet:
     train_slices, valid_slices : list of int
         The split.
     sentences : tuple of str
-        How the labels are read, and at last what is held out.
+        How the labels are read.
+    validation : str
+        What is held out, in words.
     weights : mapping of int to array (Y, X) of float32, or None
         How much the loss of a training slice's pixel counts, 0 where it is not trained on; None:
         all the same.
     held_out : mapping of int to array (Y, X) of bool, or None
         Pixels of the validation slices that are compared; None: all.
-    pixel_size : PixelSize or None
-        As the images' file gives it.
     neurons : mapping of int to array (Y, X) of int, or None
         The true neurons of the validation slices, see :meth:`LabelReading.neurons`; None where
         they can't be told apart, or are held out in part.
     """
 
-    name: str
-    shape: tuple[int, int, int]
-    scaling: Scaling
-    fingerprint: str
-    labels_fingerprint: str
+    volumes: tuple[Volume, ...]
     images: Mapping[int, NDArray[Any]]
     membrane: Mapping[int, NDArray[np.bool_]]
     train_slices: list[int]
     valid_slices: list[int]
-    sentences: tuple[str, ...]
+    sentences: tuple[str, ...] = ()
+    validation: str = ""
     weights: Mapping[int, NDArray[np.float32]] | None = None
     held_out: Mapping[int, NDArray[np.bool_]] | None = None
-    pixel_size: PixelSize | None = None
     neurons: Mapping[int, NDArray[Any]] | None = None
+
+    @property
+    def pixel_size(self) -> PixelSize | None:
+        """That of the first volume whose file gives one."""
+        return next((volume.pixel_size for volume in self.volumes if volume.pixel_size), None)
+
+    def volume_of(self, number: int) -> Volume:
+        """Give the volume that a slice is of."""
+        return next(volume for volume in reversed(self.volumes) if volume.first <= number)
+
+    def train_slices_of(self, volume: Volume) -> list[int]:
+        """List the numbers of a volume's training slices."""
+        return [number for number in self.train_slices if self.volume_of(number) is volume]
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What one volume gives to a training set; its slices are by their numbers."""
+
+    volume: Volume
+    images: dict[int, NDArray[Any]]
+    codes: dict[int, NDArray[np.uint8]]
+    split: Holdout
+    is_partial: bool
+    corrected: list[int]
+    sentences: list[str]
+    neurons: dict[int, NDArray[Any]] | None
+
+    def weights(self, corrected_weight: float) -> dict[int, NDArray[np.float32]]:
+        training = {number: self.codes[number] for number in self.split.train_slices}
+        weights = stroke_weights(training, self.split.held_out)
+        for number in self.corrected:
+            if number in weights:
+                weights[number] *= corrected_weight
+        return weights
 
 
 def load_training_set(config: TrainingConfig) -> TrainingSet:
-    """Read the labelled slices of a stack, and split them by the fold.
+    """Read the labelled slices of volumes, and split them by the fold or into whole volumes.
 
     Raises
     ------
     UserError
-        If files are missing or can't be used, or there is no such fold.
+        If files are missing or can't be used, or there is no such fold or volume.
     """
-    image_path, labels_path = find_pair(config.data_url, config.image, config.labels)
-    with open_pair(image_path, labels_path, config.label_convention, config.ids) as pair:
+    files = find_volumes(config)
+    names = [volume.name for volume in files]
+    held_out = choose_held_out(config.hold_out, names)
+    parts: list[_Part] = []
+    length = 0
+    for volume in files:
+        parts.append(_load_part(config, volume, length, held_out))
+        length += parts[-1].volume.shape[0]
+    for option in ("valid_slices", "corrected_slices"):
+        _check_numbers(parse_numbers(getattr(config, option), option), length, option)
+    _check_together([part.volume for part in parts])
+    codes = _merge(part.codes for part in parts)
+    is_partial = any(part.is_partial for part in parts)
+    neurons = [part.neurons for part in parts if part.neurons is not None]
+
+    def of(part: _Part) -> str:
+        return f"{part.volume.name}: " if len(parts) > 1 else ""
+
+    return TrainingSet(
+        volumes=tuple(part.volume for part in parts),
+        images=_merge(part.images for part in parts),
+        membrane={number: page == MEMBRANE for number, page in codes.items()},
+        train_slices=[number for part in parts for number in part.split.train_slices],
+        valid_slices=[number for part in parts for number in part.split.valid_slices],
+        sentences=tuple(of(part) + sentence for part in parts for sentence in part.sentences),
+        validation=" ".join(of(part) + part.split.sentence for part in parts),
+        weights=_merge(part.weights(config.corrected_weight) for part in parts)
+        if is_partial
+        else None,
+        held_out=_merge(part.split.held_out for part in parts) if is_partial else None,
+        neurons=None if len(neurons) < len(parts) else _merge(neurons),
+    )
+
+
+def _load_part(
+    config: TrainingConfig, files: VolumeFiles, first: int, held_out: Sequence[str]
+) -> _Part:
+    with open_pair(files.image, files.labels, files.convention, config.ids) as pair:
         images, codes = pair.images, pair.codes
         chosen = parse_numbers(config.valid_slices, "valid_slices")
-        _check_indices(chosen, len(images), "valid_slices")
-        split = hold_out(codes, config.cross_valid_ind, chosen, str(labels_path))
+        if files.name in held_out:
+            split = hold_out_all(codes, str(files.labels))
+        elif held_out:
+            split = hold_out_none(codes)
+        else:
+            inside = [number - first for number in chosen]
+            split = hold_out(codes, config.cross_valid_ind, inside, str(files.labels))
+        is_sparse = pair.meaning.convention == LabelConvention.SPARSE
+        volume = Volume(
+            files.name,
+            images.shape,
+            Scaling.of(images),
+            fingerprint(images),
+            fingerprint_labels(codes),
+            first,
+            is_sparse,
+            images.pixel_size,
+        )
         pixels = {index: images[index] for index in codes}
-        stack = images.shape, Scaling.of(images), fingerprint(images)
-        sentences = *pair.meaning.describe(), split.sentence
-        note = pair.labels.label_note
+        sentences, note = pair.meaning.describe(), pair.labels.label_note
         neurons = _true_neurons(pair, split)
-    membrane = {index: page == MEMBRANE for index, page in codes.items()}
-    data = TrainingSet(
-        image_path.name,
-        *stack,
-        fingerprint_labels(codes),
-        pixels,
-        membrane,
-        split.train_slices,
-        split.valid_slices,
-        sentences,
-        pixel_size=images.pixel_size,
-        neurons=neurons,
-    )
-    is_sparse = config.label_convention == LabelConvention.SPARSE
     is_whole = all(is_known(page).all() for page in codes.values())
-    if not is_sparse and len(codes) >= MINIMUM_SLICES and is_whole:
-        return data
-    training = {index: codes[index] for index in split.train_slices}
-    weights = stroke_weights(training, split.held_out)
-    for index in corrected_slices(config, note, data.shape[0]):
-        if index in weights:
-            weights[index] *= config.corrected_weight
-    return replace(data, weights=weights, held_out=split.held_out)
+    has_slices_to_spare = bool(held_out) or len(codes) >= MINIMUM_SLICES
+    return _Part(
+        volume,
+        _number(pixels, first),
+        _number(codes, first),
+        Holdout(
+            [first + index for index in split.train_slices],
+            [first + index for index in split.valid_slices],
+            _number(split.held_out, first),
+            split.sentence,
+        ),
+        is_sparse or not is_whole or not has_slices_to_spare,
+        corrected_slices(config, note, volume),
+        sentences,
+        None if neurons is None else _number(neurons, first),
+    )
+
+
+def _number(pages: Mapping[int, _Page], first: int) -> dict[int, _Page]:
+    return {first + index: page for index, page in pages.items()}
+
+
+def _merge(of_volumes: Iterable[Mapping[int, _Page]]) -> dict[int, _Page]:
+    return {number: page for pages in of_volumes for number, page in pages.items()}
+
+
+def _check_together(volumes: Sequence[Volume]) -> None:
+    """Check that no images are there twice, and that all are at about one scale."""
+    known: dict[str, str] = {}
+    sizes = [(volume.name, volume.pixel_size) for volume in volumes if volume.pixel_size]
+    for volume in volumes:
+        other = known.setdefault(volume.fingerprint, volume.name)
+        if other != volume.name:
+            raise UserError(
+                f"{other} and {volume.name} hold the same images.", "Name each volume once."
+            )
+    for name, size in sizes[1:]:
+        first, model = sizes[0]
+        if not model.is_alike(size):
+            raise UserError(
+                f"{name} has pixels of {size.plane}, but {first} of {model.plane}.",
+                "Resample one of them, or train a model for each.",
+            )
 
 
 def _true_neurons(pair: TrainingPair, split: Holdout) -> dict[int, NDArray[Any]] | None:
@@ -164,25 +303,24 @@ def stroke_weights(
     return weights
 
 
-def corrected_slices(config: TrainingConfig, note: LabelNote | None, length: int) -> list[int]:
+def corrected_slices(config: TrainingConfig, note: LabelNote | None, volume: Volume) -> list[int]:
     """List the slices that a person corrected: the configuration's, or the file's note's.
 
-    Raises
-    ------
-    UserError
-        If the configuration names a slice that is not there.
+    Returns
+    -------
+    list of int
+        Their numbers; those of other volumes may be among them.
     """
     chosen = parse_numbers(config.corrected_slices, "corrected_slices")
-    if chosen:
-        _check_indices(chosen, length, "corrected_slices")
+    if chosen or note is None:
         return chosen
-    return [index for index in note.corrected_slices if index < length] if note else []
+    return [volume.first + index for index in note.corrected_slices if index < volume.shape[0]]
 
 
-def _check_indices(slices: list[int], length: int, name: str) -> None:
-    missing = [index for index in slices if index >= length]
+def _check_numbers(slices: Sequence[int], length: int, name: str) -> None:
+    missing = [number for number in slices if number >= length]
     if missing:
         raise UserError(
-            f"{name} names slice {missing[0]}, but the stack has {length}.",
-            f"Give indices from 0 to {length - 1}.",
+            f"{name} names slice {missing[0]}, but there are {length}.",
+            f"Give numbers from 0 to {length - 1}.",
         )

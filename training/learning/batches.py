@@ -10,18 +10,19 @@ from __future__ import annotations
 import math
 import os
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
 
 from training.config import TrainingConfig
-from training.dataset.training_set import TrainingSet
+from training.dataset.training_set import TrainingSet, Volume
 from training.devices.placement import ALONE, Place
 from training.model.model_card import ModelCard
 from training.presets.registry import find_preset
 from training.sampling.sample import Image, Sample, Transform
+from training.sampling.samplers import Sampler
 from training.sampling.transforms import RandomBrightness, RandomContrast, RandomGamma, apply
 
 
@@ -78,7 +79,7 @@ class Batches:
     data : TrainingSet
         Its training slices are sampled.
     card : ModelCard
-        Its scaling and displacement are used.
+        Its scalings and displacements are used.
     config : TrainingConfig
     place : Place
         Place of this process in the run.
@@ -102,23 +103,25 @@ class Batches:
         place: Place = ALONE,
         progress: TrainingProgress = START,
     ) -> None:
-        slices = [
-            Sample(
-                card.scaling.apply_to_slice(data.images[index])[0],
-                data.membrane[index].astype(np.float32),
-                None if data.weights is None else data.weights[index],
-            )
-            for index in data.train_slices
+        volumes = [volume for volume in data.volumes if data.train_slices_of(volume)]
+        side = max(min(volume.shape[1:]) for volume in volumes)
+        self._samplers = [
+            _build_sampler(data, volume, card.of_volume(volume), config.preset, side)
+            for volume in volumes
         ]
-        self._sampler = find_preset(config.preset).make_sampler(slices, card.displacement)
+        self._sources = _list_sources(
+            [
+                (sampler, len(data.train_slices_of(volume)))
+                for sampler, volume in zip(self._samplers, volumes, strict=True)
+            ]
+        )
         self._intensities = list(_intensity_transforms(config))
-        self._slices = len(slices)
         self._seed = config.seed
         self._batchsize = config.batchsize
         self._rank = place.rank
         self._threads = threads_per_process(place.world_size)
         self._progress = progress
-        self.samples_per_epoch = self._slices * self._sampler.samples_per_slice
+        self.samples_per_epoch = len(self._sources)
         self.samples_per_step = self._batchsize * place.world_size
         epochs = config.epochs if place.world_size == 1 else config.distribute_epochs
         left = epochs * self.samples_per_epoch - progress.samples
@@ -178,8 +181,43 @@ class Batches:
         order = np.random.default_rng([self._seed, epoch]).permutation(self.samples_per_epoch)
         generator = np.random.default_rng([self._seed, epoch, place + 1])
         has_flips = number < self._flipped_samples
-        sample = self._sampler(int(order[place]) % self._slices, generator, has_flips)
+        volume, index = self._sources[order[place]]
+        sample = self._samplers[volume](index, generator, has_flips)
         return apply(self._intensities, sample, generator)
+
+
+def _build_sampler(
+    data: TrainingSet, volume: Volume, card: ModelCard, preset: str, side: int
+) -> Sampler:
+    slices = [
+        Sample(
+            card.scaling.apply_to_slice(data.images[number])[0],
+            data.membrane[number].astype(np.float32),
+            None if data.weights is None else data.weights[number],
+        )
+        for number in data.train_slices_of(volume)
+    ]
+    return find_preset(preset).make_sampler(slices, card.displacement, side)
+
+
+def _list_sources(volumes: Sequence[tuple[Sampler, int]]) -> list[tuple[int, int]]:
+    """List the samples of an epoch: which volume each is of, and which of its training slices.
+
+    There are as many as cover all slices once, and each volume has the same share of them, so that
+    a large one does not drown the others.
+
+    Parameters
+    ----------
+    volumes : sequence of (Sampler, int)
+        With the number of training slices.
+    """
+    total = sum(sampler.samples_per_slice * slices for sampler, slices in volumes)
+    share = math.ceil(total / len(volumes))
+    return [
+        (volume, place % slices)
+        for volume, (_, slices) in enumerate(volumes)
+        for place in range(share)
+    ]
 
 
 def _intensity_transforms(config: TrainingConfig) -> Iterator[Transform]:

@@ -41,6 +41,11 @@ class Inference:
         """
         return predict_slice(self._forward, image, self._card, tta)
 
+    def predict_slice(self, data: TrainingSet, number: int) -> NDArray[np.float32]:
+        """Predict a labelled slice as its volume was trained on: (Y, X) of float32, 0..1."""
+        card = self._card.of_volume(data.volume_of(number))
+        return predict_slice(self._forward, data.images[number], card)
+
     def validate(
         self, data: TrainingSet, fold: int
     ) -> tuple[Evaluation, dict[int, NDArray[np.float32]]]:
@@ -50,15 +55,23 @@ class Inference:
         -------
         evaluation : Evaluation
         probabilities : dict of int to array (Y, X) of float32
-            Probability of membrane, by the slice's index.
+            Probability of membrane, by the slice's number.
         """
-        probabilities = {index: self.predict(data.images[index]) for index in data.valid_slices}
-        evaluation = evaluate_slices(fold, probabilities, data.membrane, known=data.held_out)
+        probabilities = {number: self.predict_slice(data, number) for number in data.valid_slices}
+        volumes = {volume.name: volume.first for volume in data.volumes}
+        evaluation = evaluate_slices(
+            fold,
+            probabilities,
+            data.membrane,
+            known=data.held_out,
+            volumes=volumes if len(volumes) > 1 else {},
+        )
         if data.held_out is None and has_zoo_dice(self._card.preset):
-            figures = {
-                index: zoo_dice(self._forward, data.images[index], data.membrane[index], self._card)
-                for index in data.valid_slices
-            }
+            figures = (
+                zoo_dice(self._forward, data.images[number], data.membrane[number], card)
+                for number in data.valid_slices
+                for card in [self._card.of_volume(data.volume_of(number))]
+            )
             evaluation = evaluation.with_figure(ZOO_DICE, figures)
         return evaluation, probabilities
 

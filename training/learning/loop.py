@@ -13,7 +13,7 @@ import numpy as np
 from training import __version__
 from training.config import TrainingConfig
 from training.console import say
-from training.dataset.training_set import load_training_set
+from training.dataset.training_set import TrainingSet, load_training_set
 from training.devices.placement import Device
 from training.errors import UserError
 from training.learning.batches import START, Batch, Batches, TrainingProgress
@@ -100,10 +100,11 @@ class Training:
             preview_slice=self._validator.preview_slice,
             train_slices=self._data.train_slices,
             valid_slices=self._data.valid_slices,
-            validation=self._data.sentences[-1],
+            validation=self._data.validation,
+            **_lengths(self._data),
             **({} if self._initial is None else {"initial_model": self._initial}),
         )
-        for sentence in self._data.sentences:
+        for sentence in (*self._data.sentences, self._data.validation):
             say(sentence)
         self._schedule.begin(self._step)
 
@@ -177,3 +178,10 @@ class Training:
         self._report.end("stopped" if is_stopped else "finished", self._step, self._skipped)
         if self._report.is_writing:
             self._run.withdraw_stop_request()
+
+
+def _lengths(data: TrainingSet) -> dict[str, dict[str, int]]:
+    """Give the numbers of slices of several volumes, for the event of the start."""
+    if len(data.volumes) == 1:
+        return {}
+    return {"volumes": {volume.name: volume.shape[0] for volume in data.volumes}}

@@ -15,7 +15,7 @@ from training.metrics.evaluation_report import Evaluation, dice_line
 from training.runs.event_log import EventLog
 from training.runs.events import Comparison
 from training.runs.run_directory import RunDirectory
-from training.runs.run_state import comparison_line
+from training.runs.run_state import comparison_line, volume_lines
 
 
 class Report:
@@ -110,7 +110,10 @@ class Report:
     def validation(self, step: int, epoch: int, evaluation: Evaluation, best: float) -> None:
         """Report a validation. Its time is left out of the next step's pace."""
         mean = evaluation.mean
-        self.event("evaluated", step=step, epoch=epoch, slices=evaluation.slices, mean=mean)
+        of_volumes = {"volumes": evaluation.volumes} if evaluation.volumes else {}
+        self.event(
+            "evaluated", step=step, epoch=epoch, slices=evaluation.slices, mean=mean, **of_volumes
+        )
         self._last_step = time.monotonic()
         pace = (self._last_step - self._start) / max(step - self._first_step, 1)
         left = format_duration(pace * (self._total_steps - step))
@@ -120,6 +123,8 @@ class Report:
             f"soft Dice {mean['soft_dice']:.4f} (best {best:.4f}), Dice {mean['dice']:.4f}, "
             f"{left} left",
         )
+        for line in volume_lines(evaluation.volumes):
+            say(line)
 
     def comparison(self, comparison: Comparison) -> None:
         """Report how the run's model compares with the one that it began from."""

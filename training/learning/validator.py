@@ -41,7 +41,7 @@ class Validator:
     Attributes
     ----------
     preview_slice : int
-        Index of the slice that is written to be looked at after each validation.
+        Index in its volume of the slice that is written to be looked at after each validation.
     """
 
     def __init__(
@@ -64,7 +64,9 @@ class Validator:
         self._best = _best_soft_dice(run)
         self._best_validation: tuple[Evaluation, Probabilities] | None = None
         is_there = config.preview_slice in data.images
-        self.preview_slice = config.preview_slice if is_there else data.valid_slices[0]
+        self._shown = config.preview_slice if is_there else data.valid_slices[0]
+        self._shown_volume = data.volume_of(self._shown)
+        self.preview_slice = self._shown - self._shown_volume.first
 
     def validate_and_save(self, progress: TrainingProgress, epoch: int) -> None:
         """Validate after a step; keep the model if it is the best, and a checkpoint.
@@ -86,11 +88,10 @@ class Validator:
         name = find_preset(self._config.preset).checkpoint_name
         checkpoint = self._run.checkpoint(name, epoch, step)
         files.append(("checkpoint", checkpoint, self._learner.checkpoint(progress)))
-        shown = self.preview_slice
-        if shown not in probabilities:
-            probability = self._learner.inference.predict(self._data.images[shown])
+        if self._shown in probabilities:
+            probability = probabilities[self._shown]
         else:
-            probability = probabilities[shown]
+            probability = self._learner.inference.predict_slice(self._data, self._shown)
         preview = self._run.preview_image(epoch)
         files.append(("preview", preview, partial(_png, probability)))
         self._report.validation(step, epoch, evaluation, self._best)
@@ -104,7 +105,10 @@ class Validator:
                 best = self._run.relative(self._run.best)
                 event("checkpoint", step=step, path=best, is_best=True)
             if preview in written:
-                event("preview", epoch=epoch, slice=shown, path=self._run.relative(preview))
+                shown = {"slice": self.preview_slice, "path": self._run.relative(preview)}
+                if len(self._data.volumes) > 1:
+                    shown["volume"] = self._shown_volume.name
+                event("preview", epoch=epoch, **shown)
 
         self._wait()
         self._report_files = report_files
@@ -161,7 +165,8 @@ class Validator:
 
     def compare(self, initial: InitialModel) -> Comparison:
         """Compare the run's best model with the one that it began from."""
-        return compare(initial, Evaluation.from_json(self._run.evaluation_json.read_text()))
+        best = Evaluation.from_json(self._run.evaluation_json.read_text())
+        return compare(initial, best, self._data.valid_slices)
 
     def measure_neurons(self) -> None:
         """Add the figures of neurons to the evaluation of the best model.
@@ -212,7 +217,7 @@ def _png(probability: NDArray[np.float32]) -> bytes:
     return content.getvalue()
 
 
-def compare(initial: InitialModel, best: Evaluation) -> Comparison:
+def compare(initial: InitialModel, best: Evaluation, slices: list[int]) -> Comparison:
     """Compare two models by their membrane pixels.
 
     Parameters
@@ -221,11 +226,13 @@ def compare(initial: InitialModel, best: Evaluation) -> Comparison:
         The model that a run began from.
     best : Evaluation
         Figures of the run's best model on the same slices.
+    slices : list of int
+        Their numbers.
     """
     before, after = initial["mean"], {name: best.mean[name] for name in initial["mean"]}
     return {
         "initial_path": initial["path"],
-        "slices": [int(figures["index"]) for figures in best.slices],
+        "slices": slices,
         "before": before,
         "after": after,
         "is_better": after["dice"] > before["dice"],

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import numpy as np
@@ -38,18 +39,33 @@ class Evaluation:
     fold : int or None
         The zoo's ``cross_valid_ind``; None: the slices are not of one fold.
     slices : list of dict
-        ``index`` in the stack, the figures of :mod:`~training.metrics.pixel_metrics`, and those
-        of :mod:`~training.metrics.neuron_metrics` once :meth:`with_neuron_figures` added them.
+        ``index`` in the stack, and ``volume``, its name, where there are several; the figures of
+        :mod:`~training.metrics.pixel_metrics`, and those of
+        :mod:`~training.metrics.neuron_metrics` once :meth:`with_neuron_figures` added them.
     mean : dict
-        Mean of each figure over the slices.
+        Mean of each figure over the slices; of several volumes over the volumes' means, so that
+        each counts the same.
+    volumes : dict of str to dict
+        Mean of each figure over a volume's slices, by its name; empty where there is but one.
     neuron_thresholds : dict
         The threshold that each figure of neurons takes: the best for these slices.
     """
 
     fold: int | None
-    slices: list[dict[str, float]]
+    slices: list[dict[str, Any]]
     mean: dict[str, float]
+    volumes: dict[str, dict[str, float]] = field(default_factory=dict)
     neuron_thresholds: dict[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, fold: int | None, slices: list[dict[str, Any]]) -> Evaluation:
+        """Take the means of slices, at least one."""
+        of_volumes: dict[str, list[dict[str, Any]]] = {}
+        for figures in slices:
+            of_volumes.setdefault(figures.get("volume", ""), []).append(figures)
+        means = {name: mean_figures(group) for name, group in of_volumes.items()}
+        mean = mean_figures(list(means.values()))
+        return cls(fold, slices, mean, {} if "" in means else means)
 
     def with_neuron_figures(
         self,
@@ -62,36 +78,33 @@ class Evaluation:
         Parameters
         ----------
         probabilities : mapping of int to array (Y, X) of float32
-            Probability of membrane of each of these slices, 0..1.
+            Probability of membrane of these slices in their order, 0..1.
         neurons : stack (Z, Y, X) or mapping of int to array (Y, X) of int
-            Ground truth by the slice's index in the stack: numbered neurons, 0 = none.
+            Ground truth by the same numbers: numbered neurons, 0 = none.
         thresholds : sequence of float
             The best of them is taken, as in the challenge.
         """
-        indices = [int(figures["index"]) for figures in self.slices]
         found = neuron_figures(
-            [probabilities[index] for index in indices],
-            [neurons[index] for index in indices],
-            thresholds,
+            [*probabilities.values()], [neurons[number] for number in probabilities], thresholds
         )
         slices = [
             {**figures, **dict(zip(NEURON_FIGURES, scores, strict=True))}
             for figures, scores in zip(self.slices, found.slices, strict=True)
         ]
         chosen = {"v_rand": found.v_rand_threshold, "v_info": found.v_info_threshold}
-        return Evaluation(self.fold, slices, mean_figures(slices), chosen)
+        return dataclasses.replace(Evaluation.of(self.fold, slices), neuron_thresholds=chosen)
 
     def by_slice(self) -> dict[int, dict[str, float]]:
-        """Give the figures of each slice, without its index, by that."""
+        """Give the figures of each slice of one stack, without its index, by that."""
         return {
             int(figures["index"]): {name: figures[name] for name in self.mean}
             for figures in self.slices
         }
 
-    def with_figure(self, name: str, values: Mapping[int, float]) -> Evaluation:
-        """Add a figure, of every slice by its index in the stack."""
-        slices = [{**figures, name: values[int(figures["index"])]} for figures in self.slices]
-        return dataclasses.replace(self, slices=slices, mean=mean_figures(slices))
+    def with_figure(self, name: str, values: Iterable[float]) -> Evaluation:
+        """Add a figure of every slice, in their order."""
+        added = zip(self.slices, values, strict=True)
+        return Evaluation.of(self.fold, [{**figures, name: value} for figures, value in added])
 
     def to_dict(self) -> dict[str, Any]:
         """Return the figures as a document of JSON."""
@@ -107,15 +120,25 @@ class Evaluation:
         return cls(**json.loads(text))
 
     def to_csv(self) -> str:
-        """Write a line a slice; the last line is the mean."""
-        names = ["index", *self.mean]
-        lines: list[Mapping[str, Any]] = [*self.slices, {"index": "mean", **self.mean}]
-        rows = ([figures[name] for name in names] for figures in lines)
-        return csv_table(["slice", *self.mean], rows)
+        """Write a line a slice, then the mean of each volume if there are several, and the mean."""
+        lines: list[Mapping[str, Any]] = [
+            *self.slices,
+            *({"volume": name, "index": "mean", **mean} for name, mean in self.volumes.items()),
+            {"volume": "", "index": "mean", **self.mean},
+        ]
+        places = ["volume", "index"] if self.volumes else ["index"]
+        rows = ([figures[name] for name in (*places, *self.mean)] for figures in lines)
+        return csv_table([*places[:-1], "slice", *self.mean], rows)
 
     def table(self) -> str:
         """Format the figures as a table for a terminal."""
-        return format_table(self.slices, self.mean)
+        if not self.volumes:
+            return format_table(self.slices, self.mean)
+        lines: list[Mapping[str, Any]] = [
+            *({**line, "index": f"{line['volume']} {line['index']}"} for line in self.slices),
+            *({"index": f"{name} mean", **mean} for name, mean in self.volumes.items()),
+        ]
+        return format_table(lines, self.mean)
 
 
 def evaluate_slices(
@@ -124,6 +147,7 @@ def evaluate_slices(
     membrane: Pages,
     threshold: float = DEFAULT_THRESHOLD,
     known: Mapping[int, NDArray[np.bool_]] | None = None,
+    volumes: Mapping[str, int] = MappingProxyType({}),
 ) -> Evaluation:
     """Compare predicted slices with the ground truth.
 
@@ -139,13 +163,19 @@ def evaluate_slices(
         Probability from which on a pixel is membrane.
     known : mapping of int to array (Y, X) of bool, optional
         Pixels that have a label; the others do not count.
+    volumes : mapping of str to int, optional
+        The numbers of the first slices of several volumes, in rising order, by the volumes' names.
     """
     slices = []
-    for index, probability in probabilities.items():
-        pixels = ... if known is None else known[index]
-        figures = slice_figures(index, probability[pixels], membrane[index][pixels], threshold)
-        slices.append(figures)
-    return Evaluation(fold, slices, mean_figures(slices))
+    for number, probability in probabilities.items():
+        pixels = ... if known is None else known[number]
+        volume = {name: first for name, first in volumes.items() if first <= number}
+        name, first = [*volume.items()][-1] if volume else ("", 0)
+        figures: dict[str, Any] = slice_figures(
+            number - first, probability[pixels], membrane[number][pixels], threshold
+        )
+        slices.append({"volume": name, **figures} if volumes else figures)
+    return Evaluation.of(fold, slices)
 
 
 def dice_line(mean: Mapping[str, float]) -> str:

@@ -83,8 +83,8 @@ def slice_figures(
     return {"index": index, **{name: figures[name] for name in FIGURES}}
 
 
-def mean_figures(slices: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """Take the mean of every figure over slices; ``index`` is left out.
+def mean_figures(slices: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Take the mean of every figure over slices; ``index`` and ``volume`` are left out.
 
     Raises
     ------
@@ -93,12 +93,12 @@ def mean_figures(slices: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """
     if not slices:
         raise ValueError("The mean of no slices is not defined.")
-    names = [name for name in slices[0] if name != "index"]
+    names = [name for name in slices[0] if name not in ("index", "volume")]
     return {name: float(np.mean([figures[name] for figures in slices])) for name in names}
 
 
 def format_table(
-    slices: Iterable[Mapping[str, float]],
+    slices: Iterable[Mapping[str, Any]],
     mean: Mapping[str, float],
     title: str = "slice",
     marks: Mapping[int, str] = MappingProxyType({}),
@@ -108,11 +108,12 @@ def format_table(
     Its columns are the figures that the mean has. ``marks`` say more of slices, by their index,
     at the end of their lines.
     """
-    header = f"{title:>5}  " + "  ".join(f"{name:>6}" for name in mean)
-    rows: list[tuple[Any, Mapping[str, float]]] = [(line["index"], line) for line in slices]
+    rows: list[tuple[Any, Mapping[str, Any]]] = [(line["index"], line) for line in slices]
     rows.append(("mean", mean))
+    width = max(5, *(len(str(label)) for label, _ in rows))
+    header = f"{title:>{width}}  " + "  ".join(f"{name:>6}" for name in mean)
     lines = [
-        f"{label:>5}  "
+        f"{label:>{width}}  "
         + "  ".join(f"{row[name]:>{max(6, len(name))}.4f}" for name in mean)
         + (f"  {marks[label]}" if label in marks else "")
         for label, row in rows

@@ -12,13 +12,13 @@ import numpy as np
 from training import __version__
 from training.config import TrainingConfig
 from training.dataset.holdout import MINIMUM_SLICES, split_fold
-from training.dataset.training_set import TrainingSet
+from training.dataset.training_set import TrainingSet, Volume
 from training.errors import UserError, blame_version
 from training.files.untrusted_files import LARGEST_COUNT, is_number, parse_json
 from training.formats.pixel_size import PixelSize
-from training.label_convention import LabelConvention
 from training.metrics.pixel_metrics import DEFAULT_THRESHOLD
 from training.presets.geometry import Geometry
+from training.presets.preset import Preset
 from training.presets.registry import find_preset
 from training.sampling.displacement import Displacement, measure_displacement
 from training.stacks.even_slices import pick_evenly
@@ -33,8 +33,25 @@ MEASURED_SLICES = 8  # for the displacement of labels
 
 
 @dataclass(frozen=True)
+class TrainedVolume:
+    """What a card keeps of a volume; the fields are those of :class:`ModelCard`."""
+
+    scaling: Scaling
+    zoom: tuple[float, float] | None
+    displacement: tuple[float, float]
+    train_slices: tuple[int, ...]
+    data: str
+    fingerprint: str
+    labels_fingerprint: str = ""
+
+
+@dataclass(frozen=True)
 class ModelCard:
     """Written into the metadata of ``model.onnx``, as JSON.
+
+    Of a network that was trained on several volumes, the fields from ``scaling`` to
+    ``labels_fingerprint`` are of the first, and a stack is predicted as the volume that it is most
+    like, see :meth:`like`.
 
     Parameters
     ----------
@@ -50,7 +67,8 @@ class ModelCard:
     fold : int
         The fold whose validation slices it has not seen, where ``train_slices`` is empty.
     train_slices : tuple of int
-        Slices of that stack that the network has seen; empty: those of the fold.
+        Slices of that stack that the network has seen; empty: those of the fold, of a network
+        that was trained on one stack.
     data : str
         Name of the stack that it was trained on.
     fingerprint : str
@@ -65,6 +83,8 @@ class ModelCard:
         That of the stack that it was trained on; None where its file does not give it.
     version : str
         Version of this package that wrote it.
+    others : tuple of TrainedVolume
+        The volumes after the first.
     """
 
     preset: str
@@ -80,6 +100,13 @@ class ModelCard:
     threshold: float = DEFAULT_THRESHOLD
     pixel_size: PixelSize | None = None
     version: str = __version__
+    others: tuple[TrainedVolume, ...] = ()
+
+    @property
+    def volumes(self) -> list[ModelCard]:
+        """A card for each volume, as if the network had been trained on it alone."""
+        first = dataclasses.replace(self, others=())
+        return [first, *(dataclasses.replace(first, **vars(other)) for other in self.others)]
 
     @property
     def geometry(self) -> Geometry:
@@ -89,6 +116,28 @@ class ModelCard:
     def zoom_for(self, shape: tuple[int, int]) -> tuple[float, float]:
         """Return the factors (Y, X) to resize a slice of some shape (Y, X) by."""
         return find_preset(self.preset).zoom(shape) if self.zoom is None else self.zoom
+
+    def like(self, stack: Slices) -> ModelCard:
+        """Choose the card of the volume that a stack (Z, Y, X) is most like.
+
+        That is the stack itself, known by its fingerprint, or else the volume whose intensities
+        are nearest to the stack's, each scaled to [-1, 1] as it would be.
+
+        Raises
+        ------
+        UserError
+            As :meth:`for_stack`.
+        """
+        return self._nearest(fingerprint(stack), Scaling.of(stack)) if self.others else self
+
+    def of_volume(self, volume: Volume) -> ModelCard:
+        """Choose the card of the volume that a volume of a training is, or is most like."""
+        return self._nearest(volume.fingerprint, volume.scaling)
+
+    def _nearest(self, known_by: str, scaling: Scaling) -> ModelCard:
+        volumes = self.volumes
+        same = [card for card in volumes if card.fingerprint == known_by]
+        return next(iter(same), min(volumes, key=lambda card: card.scaling.distance(scaling)))
 
     def for_stack(self, stack: Slices) -> ModelCard:
         """Make the card to predict a stack (Z, Y, X) of any real dtype with.
@@ -100,10 +149,17 @@ class ModelCard:
         UserError
             If the stack is empty, not of real numbers, or has infinite values or NaN.
         """
-        return dataclasses.replace(self, scaling=self.scaling.for_stack(stack))
+        card = self.like(stack)
+        return dataclasses.replace(card, scaling=card.scaling.for_stack(stack))
 
-    def seen_slices(self, length: int) -> list[int]:
-        """List the slices of a stack of some length that the network was trained on."""
+    def seen_slices(self, stack: Slices) -> list[int]:
+        """List the slices of a stack that the network was trained on.
+
+        Of a network of one volume the stack is taken to be that volume.
+        """
+        length = len(stack)
+        if self.others:
+            return self.trained_slices(stack) or []
         if self.train_slices:
             return [index for index in self.train_slices if index < length]
         if length < MINIMUM_SLICES:  # too few for folds: it is another stack
@@ -113,21 +169,35 @@ class ModelCard:
     def trained_slices(self, stack: Slices) -> list[int] | None:
         """List the slices of a stack (Z, Y, X) of any real dtype that the network was trained on.
 
-        None where it is not known to be the stack of the training.
+        None where it is not known to be a stack of the training.
         """
-        if not self.fingerprint or fingerprint(stack) != self.fingerprint:
-            return None
-        return self.seen_slices(len(stack))
+        volumes = [card for card in self.volumes if card.fingerprint]
+        known_by = fingerprint(stack) if volumes else ""
+        for card in volumes:
+            if card.fingerprint == known_by:
+                return [*card.train_slices] if self.others else self.seen_slices(stack)
+        return None
 
     def inherit_slices(self, former: ModelCard) -> ModelCard:
         """Make the card of a network that began from another's weights.
 
-        Where both were trained on the same stack, it has seen the other's slices as well.
+        Of the stacks that both were trained on, it has seen the other's slices as well.
         """
-        if former.data != self.data:
-            return self
-        seen = {*self.train_slices, *former.train_slices}
-        return dataclasses.replace(self, train_slices=tuple(sorted(seen)))
+        before = {card.data: card.train_slices for card in former.volumes}
+
+        def with_former(name: str, slices: tuple[int, ...]) -> tuple[int, ...]:
+            return tuple(sorted({*slices, *before[name]})) if name in before else slices
+
+        return dataclasses.replace(
+            self,
+            train_slices=with_former(self.data, self.train_slices),
+            others=tuple(
+                dataclasses.replace(
+                    volume, train_slices=with_former(volume.data, volume.train_slices)
+                )
+                for volume in self.others
+            ),
+        )
 
     def check(self) -> None:
         """Refuse values that no training writes.
@@ -138,6 +208,8 @@ class ModelCard:
             That says which value it is.
         """
         _ = self.geometry
+        for card in self.volumes[1:]:
+            card.check()
         self.scaling.check()
         split_fold(MINIMUM_SLICES, self.fold)
         limits = {
@@ -172,12 +244,8 @@ class ModelCard:
         try:
             values: dict[str, Any] = parse_json(text)
             version = values.get("version")
-            values["scaling"] = Scaling.from_fields(values["scaling"])
-            for name in ("zoom", "displacement"):
-                if name != "zoom" or values[name] is not None:
-                    height, width = values[name]
-                    values[name] = (float(height), float(width))
-            values["train_slices"] = tuple(map(int, values["train_slices"]))
+            others = [TrainedVolume(**_volume_fields(fields)) for fields in values["others"]]
+            values = {**_volume_fields(values), "others": tuple(others)}
             if values.get("pixel_size") is not None:
                 values["pixel_size"] = PixelSize(**values["pixel_size"])
             card = cls(**values)
@@ -197,28 +265,48 @@ class ModelCard:
         return card
 
 
+def _volume_fields(values: dict[str, Any]) -> dict[str, Any]:
+    """Give fields of a document with those of a volume as the card has them."""
+    read: dict[str, Any] = {"scaling": Scaling.from_fields(values["scaling"])}
+    for name in ("zoom", "displacement"):
+        if name != "zoom" or values[name] is not None:
+            height, width = values[name]
+            read[name] = (float(height), float(width))
+    read["train_slices"] = tuple(map(int, values["train_slices"]))
+    return {**values, **read}
+
+
 def describe_model(config: TrainingConfig, data: TrainingSet) -> ModelCard:
     """Make the card of the model that comes of a configuration and its data."""
-    height, width = data.shape[1:]
+    preset = find_preset(config.preset)
+    first, *others = (_describe_volume(preset, data, volume) for volume in data.volumes)
     return ModelCard(
         preset=config.preset,
-        scaling=data.scaling,
-        zoom=find_preset(config.preset).zoom((height, width)),
-        displacement=_measure_displacement(config, data),
         fold=config.cross_valid_ind,
-        train_slices=tuple(sorted(data.train_slices)),
-        data=data.name,
-        fingerprint=data.fingerprint,
-        labels_fingerprint=data.labels_fingerprint,
         pixel_size=data.pixel_size,
+        others=tuple(others),
+        **vars(first),
     )
 
 
-def _measure_displacement(config: TrainingConfig, data: TrainingSet) -> Displacement:
+def _describe_volume(preset: Preset, data: TrainingSet, volume: Volume) -> TrainedVolume:
+    train_slices = data.train_slices_of(volume)
+    return TrainedVolume(
+        scaling=volume.scaling,
+        zoom=preset.zoom(volume.shape[1:]),
+        displacement=_measure_displacement(preset, data, volume),
+        train_slices=tuple(sorted(number - volume.first for number in train_slices)),
+        data=volume.name,
+        fingerprint=volume.fingerprint,
+        labels_fingerprint=volume.labels_fingerprint,
+    )
+
+
+def _measure_displacement(preset: Preset, data: TrainingSet, volume: Volume) -> Displacement:
     """Measure it where the preset allows for it; strokes are too few to measure it from."""
-    is_sparse = config.label_convention == LabelConvention.SPARSE
-    if is_sparse or not find_preset(config.preset).measures_displacement:
+    train_slices = data.train_slices_of(volume)
+    if volume.is_sparse or not train_slices or not preset.measures_displacement:
         return 0.0, 0.0
-    slices = pick_evenly(data.train_slices, MEASURED_SLICES)
+    slices = pick_evenly(train_slices, MEASURED_SLICES)
     images = np.stack([data.images[index] for index in slices])
     return measure_displacement(images, np.stack([data.membrane[index] for index in slices]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from training.presets.geometry import Geometry
@@ -17,9 +18,10 @@ FOLD = 4
 WIDTHS = (32, 64, 128)  # channels at each level
 
 
-def make_sampler(slices: Sequence[Sample], displacement: Displacement) -> Sampler:
-    """Sample random crops, flipped and turned."""
-    return CropSampler(slices, CROP, DIVISOR, displacement)
+def make_sampler(slices: Sequence[Sample], displacement: Displacement, side: int) -> Sampler:
+    """Sample random crops, flipped and turned; smaller ones where all slices are smaller."""
+    length = min(CROP, DIVISOR * math.ceil(side / DIVISOR))
+    return CropSampler(slices, length, displacement)
 
 
 def build_graph(nodes: OnnxNodes) -> str:

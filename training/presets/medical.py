@@ -30,8 +30,8 @@ SKIP_BORDERS = (4, 16, 40, 88)
 WIDTHS = (64, 128, 256, 512, 1024)  # channels at each level
 
 
-def make_sampler(slices: Sequence[Sample], displacement: Displacement) -> Sampler:
-    """Sample whole slices as the zoo does, which takes no notice of a displacement."""
+def make_sampler(slices: Sequence[Sample], displacement: Displacement, side: int) -> Sampler:
+    """Sample whole slices as the zoo does, which takes no notice of displacement and size."""
     return WholeSliceSampler(slices, INPUT_LENGTH, OUTPUT_LENGTH)
 
 

@@ -32,8 +32,9 @@ class Preset:
     geometry : Geometry
         How its output lies in its input.
     make_sampler : callable
-        From the training slices, scaled, image and labels of one shape (Y, X), and the
-        displacement of their labels in pixels (y, x), to a sampler.
+        From the training slices of a volume, scaled, image and labels of one shape (Y, X), the
+        displacement of their labels in pixels (y, x), and the shorter side of a slice of the run's
+        largest volume in pixels, to a sampler. The samplers of all volumes give one shape.
     build_graph : callable
         Adds the network's nodes to an ONNX graph that has the input ``image``, and gives the
         name of the logit of membrane (N, 1, h, w).
@@ -61,7 +62,7 @@ class Preset:
     help: str
     network: str
     geometry: Geometry
-    make_sampler: Callable[[Sequence[Sample], Displacement], Sampler]
+    make_sampler: Callable[[Sequence[Sample], Displacement, int], Sampler]
     build_graph: Callable[[OnnxNodes], str]
     checkpoint_name: str
     has_two_channels: bool = False

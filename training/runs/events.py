@@ -64,6 +64,14 @@ def _are_figures(*required: str) -> Check:
     return check
 
 
+def _are_lengths(value: Any) -> bool:
+    return isinstance(value, dict) and all(map(is_count, value.values()))
+
+
+def _are_figures_by_name(value: Any) -> bool:
+    return isinstance(value, dict) and all(map(_are_figures("soft_dice", "dice"), value.values()))
+
+
 def _is_initial_model(value: Any) -> bool:
     is_whole = isinstance(value, dict) and _is_text(value.get("path"))
     return is_whole and _are_figures("soft_dice", "dice")(value.get("mean"))
@@ -111,6 +119,9 @@ class Started(_Timed):
     hostname: NotRequired[Text]
     train_slices: NotRequired[Counts]
     valid_slices: NotRequired[SomeCounts]
+    """Their numbers, which go on from volume to volume."""
+    volumes: NotRequired[Annotated[dict[str, int], _are_lengths]]
+    """The volumes' numbers of slices, by name and in order."""
     validation: NotRequired[Text]
     """What is held out, in a sentence."""
     initial_model: NotRequired[Annotated[InitialModel, _is_initial_model]]
@@ -128,13 +139,14 @@ class Step(_Timed):
 
 
 class Evaluated(_Timed):
-    """A validation: the figures of its slices, and their mean."""
+    """A validation: the figures of its slices, their mean, and that of each of several volumes."""
 
     kind: Literal["evaluated"]
     step: Count
     epoch: Count
     slices: NotRequired[Annotated[list[object], _is_list]]
     mean: Figures
+    volumes: NotRequired[Annotated[dict[str, dict[str, float]], _are_figures_by_name]]
 
 
 class Checkpoint(_Timed):
@@ -151,6 +163,8 @@ class Preview(_Timed):
     epoch: Count
     slice: Count
     path: Annotated[str, _is_preview]
+    volume: NotRequired[Text]
+    """Of several, the one that the slice is of."""
 
 
 class Warned(_Timed):

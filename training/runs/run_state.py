@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -75,6 +75,11 @@ class RunState:
     @property
     def valid_slices(self) -> list[int]:
         return self.started.get("valid_slices", []) if self.started else []
+
+    @property
+    def volumes(self) -> dict[str, int]:
+        """Numbers of slices of the run's volumes, by name; empty where there is but one."""
+        return self.started.get("volumes", {}) if self.started else {}
 
     @property
     def best_soft_dice(self) -> float | None:
@@ -264,3 +269,11 @@ def comparison_line(comparison: Comparison) -> str:
         f"Dice of what was held out: {after:.4f}, and {before:.4f} by the model that it "
         f"began from. The new one is {verdict}."
     )
+
+
+def volume_lines(volumes: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """Say what a validation found for each of several volumes, whose means are by their names."""
+    return [
+        f"{name}: soft Dice {mean['soft_dice']:.4f}, Dice {mean['dice']:.4f}"
+        for name, mean in volumes.items()
+    ]

@@ -97,19 +97,13 @@ class CropSampler:
     slices : sequence of Sample
         Image and labels of one shape (Y, X), the same for all slices.
     length : int
-        Length of a crop's side, in pixels; in a smaller slice the next multiple of ``divisor``.
-    divisor : int
-        What the sides of the network's input are multiples of, in pixels.
+        Length of a crop's side, in pixels. A slice that is smaller is mirrored at its edges.
     displacement : (float, float)
         In pixels (y, x), by which the labels lie beside their images.
     """
 
-    def __init__(
-        self, slices: Sequence[Sample], length: int, divisor: int, displacement: Displacement
-    ) -> None:
-        shape = slices[0].image.shape
-        length = min(length, divisor * math.ceil(min(shape) / divisor))
-        height, width = (max(side, length) for side in shape)
+    def __init__(self, slices: Sequence[Sample], length: int, displacement: Displacement) -> None:
+        height, width = (max(side, length) for side in slices[0].image.shape)
         border = math.ceil(2 * max(map(abs, displacement)))
 
         def extend(labels: Image) -> Image:

@@ -124,8 +124,7 @@ class Scaling:
             As :meth:`of`.
         """
         dtype, measured = _measure(stack)
-        low, high = measured.percentiles[LOW], measured.percentiles[HIGH]
-        if dtype.name == self.dtype and self.low <= low and high <= self.high:
+        if self._holds(dtype.name, measured):
             return replace(self, intensities=measured)
         own = _by_rule(dtype, measured)
         is_alike = self.difference(own) in (None, Difference.INVERTED)
@@ -142,6 +141,27 @@ class Scaling:
         if mine.is_inverted_to(its):
             return Difference.INVERTED
         return compare_levels(self._levels(mine), other._levels(its))
+
+    def distance(self, other: Scaling) -> float:
+        """Measure how far another scaling's stack, scaled beside this one's, is from it.
+
+        Returns
+        -------
+        float
+            The largest difference of their 5th to 95th percentiles, 0..1; infinite where the
+            intensities of either are not known.
+        """
+        mine, its = self.intensities, other.intensities
+        if mine is None or its is None:
+            return np.inf
+        scaling = self if self._holds(other.dtype, its) else other
+        apart = np.abs(self._levels(mine) - scaling._levels(its))
+        return float(apart[LOW : HIGH + 1].max())
+
+    def _holds(self, dtype: str, measured: Intensities) -> bool:
+        """Whether a stack of some intensities is scaled like this one's."""
+        low, high = measured.percentiles[LOW], measured.percentiles[HIGH]
+        return dtype == self.dtype and self.low <= low and high <= self.high
 
     def _match_levels(self, own: Scaling) -> Scaling:
         """Scale another stack so that its percentiles become what those of this one's are."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from napari_unet.launchers.servers.store import Store
 from training.config import TrainingConfig
-from training.dataset.training_pair import find_pair
+from training.data_pairs import DataPair
+from training.dataset.volumes import VolumeFiles, find_volumes
 from training.errors import UserError
 from training.files.untrusted_files import is_inside
+from training.formats.location import locate
 from training.formats.opening import open_stack
 from training.model.weight_files import check_checkpoint
 from training.runs.run_directory import RunDirectory
@@ -21,15 +24,20 @@ class Inputs:
 
     Parameters
     ----------
-    image, labels : Path
-        TIFs of the stack and of its labels.
+    volumes : list of VolumeFiles
+        The images and their labels.
     weights : Path or None
         The checkpoint that a new run starts from.
     """
 
-    image: Path
-    labels: Path
+    volumes: list[VolumeFiles]
     weights: Path | None
+
+    @property
+    def files(self) -> list[Path]:
+        """All that leaves this machine."""
+        stacks = [path for volume in self.volumes for path in (volume.image, volume.labels)]
+        return [*(locate(path).container for path in stacks), *filter(None, [self.weights])]
 
 
 def find_inputs(config: TrainingConfig) -> Inputs:
@@ -40,15 +48,21 @@ def find_inputs(config: TrainingConfig) -> Inputs:
     Raises
     ------
     UserError
-        If one is missing, or is not a stack or a checkpoint.
+        If one is missing, is a folder, or is not a stack or a checkpoint.
     """
-    image, labels = find_pair(Path(config.data_url), config.image, config.labels)
-    for path, what in ((image, "images"), (labels, "labels")):
-        open_stack(path, what).close()
+    volumes = find_volumes(config)
+    for volume in volumes:
+        for path, what in ((volume.image, "images"), (volume.labels, "labels")):
+            open_stack(path, what).close()
+            if locate(path).container.is_dir():
+                raise UserError(
+                    f"{path} is a folder, and only files are sent to a server.",
+                    "Save it as a TIF.",
+                )
     weights = Path(config.resume_ckpt) if config.resume else None
     if weights is not None:
         check_checkpoint(weights)
-    return Inputs(image, labels, weights)
+    return Inputs(volumes, weights)
 
 
 def find_own_inputs(run: RunDirectory) -> Inputs:
@@ -60,8 +74,8 @@ def find_own_inputs(run: RunDirectory) -> Inputs:
         As :func:`find_inputs`, and if a file lies elsewhere on this machine.
     """
     inputs = find_inputs(run.read_config())
-    for path in (inputs.image, inputs.labels, inputs.weights):
-        if path is not None and not is_inside(path, run.path):
+    for path in inputs.files:
+        if not is_inside(path, run.path):
             raise UserError(
                 f"The run {run.name} never began on its server, and {path} is not in its folder: "
                 "a run's folder from somebody else could name any file of yours.",
@@ -72,13 +86,30 @@ def find_own_inputs(run: RunDirectory) -> Inputs:
 
 async def upload_inputs(store: Store, config: TrainingConfig, inputs: Inputs) -> TrainingConfig:
     """Send a configuration's files to a server; the configuration with their paths there."""
-    changes = {
-        "data_url": str(store.folder.store),
-        "image": await store.put_data(inputs.image),
-        "labels": await store.put_data(inputs.labels),
-    }
+    pairs = [
+        DataPair(
+            await _put_stack(store, volume.image),
+            await _put_stack(store, volume.labels),
+            volume.convention,
+            volume.name,
+        )
+        for volume in inputs.volumes
+    ]
+    changes: dict[str, Any] = {"pairs": pairs}
+    if not config.pairs:
+        changes = {
+            "data_url": str(store.folder.store),
+            "image": pairs[0].image,
+            "labels": pairs[0].labels,
+        }
     if inputs.weights is not None:
         changes["resume_ckpt"] = await store.put_data(inputs.weights)
     if config.device == "auto":
         changes["device"] = store.server.profile.device
     return config.replace(**changes)
+
+
+async def _put_stack(store: Store, path: Path) -> str:
+    """Send the file that a stack is in; the stack's path on the server."""
+    location = locate(path)
+    return "/".join(filter(None, [await store.put_data(location.container), location.inner]))

@@ -19,7 +19,9 @@ from training.label_convention import IdBorders, LabelConvention
 from training.presets.registry import DEFAULT_PRESET, find_preset, list_presets
 
 # Decided by the choice of data, and by resume_ckpt.
-_ELSEWHERE = frozenset({"data_url", "image", "labels", "label_convention", "resume"})
+_ELSEWHERE = frozenset(
+    {"data_url", "image", "labels", "pairs", "hold_out", "label_convention", "resume"}
+)
 _OF_IDS = ("border", "unknown")
 _LARGEST = 2**31 - 1
 _AUTO = "auto"

@@ -102,7 +102,7 @@ def card() -> Reader:
 
         image = np.arange(64 * 64, dtype=np.uint8).reshape(64, 64)
         found.inherit_slices(found)
-        return found.seen_slices(30), predict_slice(forward, image, found)
+        return found.seen_slices(range(30)), predict_slice(forward, image, found)
 
     return read
 

@@ -40,7 +40,7 @@ def test_one_run(write_model: WriteModel, data: Path, tmp_path: Path) -> None:
     result = evaluate(write_model(fold=2), "--data", data, "--json", files[0], "--csv", files[1])
     assert result.returncode == 0, result.stderr
     document = json.loads(files[0].read_text())
-    assert set(document) == {"fold", "slices", "mean", "neuron_thresholds"}
+    assert set(document) == {"fold", "slices", "mean", "volumes", "neuron_thresholds"}
     assert document["fold"] == 2
     assert [figures["index"] for figures in document["slices"]] == split_fold(7, 2)[1]
     assert set(document["mean"]) == {*FIGURES, *NEURON_FIGURES}

@@ -50,7 +50,7 @@ def test_a_model_learns_on_from_corrections(tmp_path: Path) -> None:
     assert state.comparison["is_better"] == (state.best_dice > state.initial_dice)
     assert "by the model that it began from." in result.stdout
     seen = set(former.started["train_slices"]) | set(state.started["train_slices"])
-    assert load_predictor(second.path).card.seen_slices(6) == sorted(seen)
+    assert load_predictor(second.path).card.seen_slices(images) == sorted(seen)
     assert {path: path.read_bytes() for path in before} == before
 
 

@@ -1,3 +1,4 @@
+import dataclasses
 import gc
 import subprocess
 import sys
@@ -161,9 +162,10 @@ def test_a_black_border_gets_no_membrane(write_model: WriteModel, images: np.nda
         assert probability[20:].max() > 0.9, index
 
 
-def test_scaling_may_be_given(write_model: WriteModel, images: np.ndarray) -> None:
+def test_another_card_may_be_given(write_model: WriteModel, images: np.ndarray) -> None:
     predictor = load_predictor(write_model(), precision="f32")
-    halved = predictor.predict_slice(images[0] // 2, Scaling("uint8", 0, 127))
+    half = dataclasses.replace(predictor.card, scaling=Scaling("uint8", 0, 127))
+    halved = predictor.predict_slice(images[0] // 2, half)
     np.testing.assert_allclose(halved, predictor.predict_slice(images[0]), atol=0.05)
 
 

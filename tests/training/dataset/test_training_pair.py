@@ -12,7 +12,8 @@ from hypothesis.extra import numpy as npst
 from PIL import Image
 
 from training.config import preset_config
-from training.dataset.training_pair import check_pair, find_pair, open_pair
+from training.dataset.pair_search import find_pair
+from training.dataset.training_pair import check_pair, open_pair
 from training.dataset.training_set import load_training_set
 from training.errors import UserError
 from training.formats.opening import open_stack, read_stack

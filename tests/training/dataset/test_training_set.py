@@ -1,13 +1,18 @@
-"""What a training holds of its stack."""
+"""What a training holds of its volumes."""
 
+import shutil
 import tracemalloc
 from pathlib import Path
 
 import numpy as np
+import pytest
 import tifffile
 
 from training.config import preset_config
-from training.dataset.training_set import load_training_set
+from training.dataset.holdout import split_fold
+from training.dataset.training_set import TrainingSet, load_training_set
+from training.errors import UserError
+from training.masks.mask_files import write_sparse_labels
 
 
 def test_memory_follows_the_labelled_slices(tmp_path: Path) -> None:
@@ -27,5 +32,87 @@ def test_memory_follows_the_labelled_slices(tmp_path: Path) -> None:
     data = load_training_set(config)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert data.shape == shape and sorted(data.images) == [10, 140]
+    assert data.volumes[0].shape == shape and sorted(data.images) == [10, 140]
     assert peak < 40 * 512 * 512, "far less than one of the stacks"
+
+
+def write_pair(folder: Path, name: str, shape: tuple[int, int, int], kind: str) -> tuple[str, str]:
+    """Write images of some dtype beside labels, of which a fifth is membrane."""
+    random = np.random.default_rng(len(name))
+    inside = random.random(shape) < 0.8
+    grey = np.where(inside, 200, 60) + random.integers(0, 20, shape)
+    images = (grey * (1 if kind == "uint8" else 16)).astype(kind)
+    paths = str(folder / f"{name}.tif"), str(folder / f"{name}-labels.tif")
+    tifffile.imwrite(paths[0], images, photometric="minisblack")
+    tifffile.imwrite(paths[1], inside.astype(np.uint8) * 255, photometric="minisblack")
+    return paths
+
+
+@pytest.fixture
+def pairs(tmp_path: Path) -> list[tuple[str, str]]:
+    """Volumes of 10, 5 and 1 slices, of unlike sizes and dtypes."""
+    return [
+        write_pair(tmp_path, "a", (10, 24, 30), "uint8"),
+        write_pair(tmp_path, "bb", (5, 40, 20), "uint16"),
+        write_pair(tmp_path, "ccc", (1, 30, 30), "float32"),
+    ]
+
+
+def load(pairs: list[tuple[str, str]], **options: object) -> TrainingSet:
+    return load_training_set(preset_config("compact", pairs=pairs, **options))
+
+
+def test_the_slices_of_volumes_are_numbered_on(pairs: list[tuple[str, str]]) -> None:
+    data = load(pairs)
+    first, second, third = data.volumes
+    assert [volume.name for volume in data.volumes] == ["a.tif", "bb.tif", "ccc.tif"]
+    assert (first.first, second.first, third.first) == (0, 10, 15)
+    assert [volume.scaling.dtype for volume in data.volumes] == ["uint8", "uint16", "float32"]
+    for number, image in data.images.items():
+        volume = data.volume_of(number)
+        stack = np.atleast_3d(tifffile.imread(pairs[data.volumes.index(volume)][0]))
+        page = stack.reshape(volume.shape)[number - volume.first]
+        np.testing.assert_array_equal(image, page)
+        np.testing.assert_array_equal(data.membrane[number], page < page.mean())
+    # Of each the fold's slices, as of one alone.
+    held_out = [split_fold(10, 1)[1], [10 + index for index in split_fold(5, 1)[1]], [15]]
+    assert data.valid_slices == [number for numbers in held_out for number in numbers]
+    assert data.train_slices_of(third) == [15]
+    assert data.held_out is not None and 0 < data.held_out[15].mean() < 0.3
+    assert "bb.tif: Slice" in data.validation
+
+
+def test_whole_volumes_are_held_out(pairs: list[tuple[str, str]]) -> None:
+    data = load(pairs, hold_out=["bb"])
+    assert data.valid_slices == [10, 11, 12, 13, 14]
+    assert data.train_slices == [*range(10), 15]
+    assert data.held_out is None and data.weights is None
+    with pytest.raises(UserError, match=r"^d is not a volume\."):
+        load(pairs, hold_out=["d"])
+
+
+def test_slices_to_hold_out_are_named_by_number(pairs: list[tuple[str, str]]) -> None:
+    data = load(pairs[:2], valid_slices="2,11")
+    assert data.valid_slices == [2, 11]
+    with pytest.raises(UserError, match="valid_slices names slice 15, but there are 15"):
+        load(pairs[:2], valid_slices="15")
+
+
+def test_strokes_beside_finished_labels(pairs: list[tuple[str, str]], tmp_path: Path) -> None:
+    truth = tifffile.imread(pairs[1][1])
+    strokes = np.where(np.arange(20) % 6 == 0, np.where(truth == 0, 1, 2), 0).astype(np.uint8)
+    write_sparse_labels(tmp_path / "strokes.tif", strokes, [1])
+    data = load([pairs[0], (pairs[1][0], str(tmp_path / "strokes.tif"))])
+    assert [volume.is_sparse for volume in data.volumes] == [False, True]
+    assert data.weights is not None
+    for number in data.train_slices_of(data.volumes[0]):
+        assert (data.weights[number] == 1).all()
+    known = strokes > 0
+    for number in data.train_slices_of(data.volumes[1]):
+        assert not data.weights[number][~known[number - 10]].any()
+
+
+def test_a_copy_of_a_volume_is_refused(pairs: list[tuple[str, str]], tmp_path: Path) -> None:
+    copy = shutil.copy(pairs[0][0], tmp_path / "copy.tif")
+    with pytest.raises(UserError, match=r"a\.tif and copy\.tif hold the same images"):
+        load([*pairs, (str(copy), pairs[0][1])])

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.training.conftest import small_stack
 from training.config import preset_config
-from training.dataset.training_set import TrainingSet
+from training.dataset.training_set import TrainingSet, Volume
 from training.devices.placement import Place
 from training.learning.batches import (
     BATCHES_AHEAD,
@@ -19,7 +19,7 @@ from training.learning.batches import (
     TrainingProgress,
     threads_per_process,
 )
-from training.model.model_card import ModelCard
+from training.model.model_card import ModelCard, describe_model
 from training.sampling.displacement import measure_displacement
 from training.stacks.scaling import Scaling
 from training.stacks.synthetic import synthetic_stack
@@ -31,8 +31,9 @@ CARD = ModelCard("compact", Scaling("uint8", 0, 255))
 def training_set(
     images: np.ndarray, membrane: np.ndarray, weights: np.ndarray | None = None
 ) -> TrainingSet:
-    stack = "a.tif", images.shape, CARD.scaling, "", "", images, membrane
-    return TrainingSet(*stack, list(range(len(images))), [], "", weights)
+    volume = Volume("a.tif", images.shape, CARD.scaling, "")
+    numbers = list(range(len(images)))
+    return TrainingSet((volume,), images, membrane, numbers, [], weights=weights)
 
 
 DATA = training_set(IMAGES, LABELS == 0)
@@ -238,3 +239,29 @@ def test_samples_are_made_by_several_threads_and_few_batches_ahead(
         assert next(stream)[0] == step
         assert len(made) <= 4 * (step + BATCHES_AHEAD)
     stream.close()
+
+
+def test_volumes_have_equal_shares_of_crops_of_one_size() -> None:
+    """A small dark volume of 16 bits, and a large bright one: each scaled for itself."""
+    random = np.random.default_rng(0)
+    large = random.integers(200, 256, (6, 256, 128), dtype=np.uint8)
+    small = random.integers(0, 500, (3, 40, 60), dtype=np.uint16)
+    scalings = Scaling("uint8", 0, 255), Scaling("uint16", 0, 4095)
+    volumes = (
+        Volume("a.tif", large.shape, scalings[0], "a"),
+        Volume("b.tif", small.shape, scalings[1], "b", first=6),
+    )
+    images = dict(enumerate([*large, *small]))
+    membrane = {number: image % 2 == 0 for number, image in images.items()}
+    data = TrainingSet(volumes, images, membrane, [*range(9)], [])
+    config = preset_config("compact", batchsize=5, epochs=1)
+    batches = Batches(data, describe_model(config, data), config)
+    made = [batches.batch(step).images[:, 0] for step in range(1, batches.total_steps + 1)]
+    crops = np.concatenate(made)[: batches.samples_per_epoch]
+    assert crops.shape[1:] == (128, 128)
+    assert len(crops) == 16, (
+        "two of each of six large slices, one of each of three small ones, even"
+    )
+    is_dark = crops.mean((1, 2)) < 0
+    assert is_dark.sum() == 8
+    assert crops[is_dark].max() < -0.7 < 0.5 < crops[~is_dark].min()

@@ -117,7 +117,7 @@ def test_finished_labels_are_not_mistaken_for_strokes(small_folder: Path) -> Non
 
 
 def test_slices_that_are_not_there_are_reported(folder: Path) -> None:
-    with pytest.raises(UserError, match="valid_slices names slice 9, but the stack has 6"):
+    with pytest.raises(UserError, match="valid_slices names slice 9, but there are 6"):
         load(folder, valid_slices="9")
     with pytest.raises(UserError, match="corrected_slices is 'two'"):
         load(folder, corrected_slices="two")

@@ -29,7 +29,7 @@ def test_slices_keep_their_order_and_truth(evaluation: Evaluation) -> None:
 
 def test_json(evaluation: Evaluation) -> None:
     document = json.loads(evaluation.to_json())
-    assert set(document) == {"fold", "slices", "mean", "neuron_thresholds"}
+    assert set(document) == {"fold", "slices", "mean", "volumes", "neuron_thresholds"}
     assert document["fold"] == 2
     assert set(document["slices"][0]) == {"index", *FIGURES}
     assert set(document["mean"]) == set(FIGURES)
@@ -44,6 +44,32 @@ def test_csv(evaluation: Evaluation) -> None:
 
 def test_table(evaluation: Evaluation) -> None:
     assert evaluation.table().splitlines()[-1].split()[0] == "mean"
+
+
+def test_volumes_have_means_of_their_own_and_count_the_same() -> None:
+    membrane = np.zeros((5, 8, 8), bool)
+    membrane[:, :, 4] = True
+    right, wrong = membrane[0].astype(np.float32), (~membrane[0]).astype(np.float32)
+    found = {1: right, 2: right, 3: wrong, 4: wrong, 0: right}
+    evaluation = evaluate_slices(None, found, membrane, volumes={"a.tif": 0, "b.tif": 3})
+    rows = [(line["volume"], line["index"], line["dice"]) for line in evaluation.slices]
+    assert rows == [
+        ("a.tif", 1, 1), ("a.tif", 2, 1), ("b.tif", 0, 0), ("b.tif", 1, 0), ("a.tif", 0, 1),
+    ]  # fmt: skip
+    assert {name: mean["dice"] for name, mean in evaluation.volumes.items()} == {
+        "a.tif": 1,
+        "b.tif": 0,
+    }
+    assert evaluation.mean["dice"] == 0.5
+    assert Evaluation.from_json(evaluation.to_json()) == evaluation
+    table = list(csv.DictReader(io.StringIO(evaluation.to_csv())))
+    assert [(row["volume"], row["slice"]) for row in table[-4:]] == [
+        ("a.tif", "0"), ("a.tif", "mean"), ("b.tif", "mean"), ("", "mean"),
+    ]  # fmt: skip
+    assert "b.tif mean" in evaluation.table()
+    neurons = np.where(np.arange(8) < 4, 1, 2) * ~membrane
+    measured = evaluation.with_neuron_figures(found, neurons, [0.5])
+    assert measured.volumes["a.tif"]["v_rand"] == 1 > measured.volumes["b.tif"]["v_rand"]
 
 
 def test_figures_of_neurons_are_added() -> None:

@@ -11,7 +11,8 @@ from training.dataset.holdout import split_fold
 from training.dataset.training_set import load_training_set
 from training.errors import UserError
 from training.formats.pixel_size import PixelSize
-from training.model.model_card import ModelCard, describe_model
+from training.model.model_card import ModelCard, TrainedVolume, describe_model
+from training.stacks.fingerprint import fingerprint
 from training.stacks.intensities import Intensities
 from training.stacks.scaling import Scaling
 
@@ -40,15 +41,60 @@ def test_a_model_of_the_zoo_gets_every_slice_at_its_own_length() -> None:
 def test_a_model_that_learned_on_has_seen_what_the_other_had() -> None:
     first = replace(CARD, train_slices=(1, 4))
     second = replace(CARD, train_slices=(2, 4)).inherit_slices(first)
-    assert ModelCard.from_json(second.to_json()).seen_slices(30) == [1, 2, 4]
+    assert ModelCard.from_json(second.to_json()).seen_slices(range(30)) == [1, 2, 4]
     elsewhere = replace(CARD, data="b.tif", train_slices=(3,)).inherit_slices(first)
-    assert elsewhere.seen_slices(30) == [3]
-    assert CARD.seen_slices(30) == split_fold(30, 3)[0]
+    assert elsewhere.seen_slices(range(30)) == [3]
+    assert CARD.seen_slices(range(30)) == split_fold(30, 3)[0]
+
+
+def volumes() -> tuple[np.ndarray, np.ndarray]:
+    """A stack of 8 bits, and a darker and flatter one of 16."""
+    random = np.random.default_rng(0)
+    first = random.integers(20, 230, (6, 32, 32), dtype=np.uint8)
+    return first, random.integers(900, 1500, (4, 32, 32), dtype=np.uint16)
+
+
+@pytest.fixture
+def card_of_two() -> ModelCard:
+    first, second = volumes()
+    other = TrainedVolume(
+        Scaling.of(second), (0.5, 0.5), (0.5, -0.25), (1, 2), "b.tif", fingerprint(second)
+    )
+    return ModelCard(
+        "compact",
+        Scaling.of(first),
+        train_slices=(0, 3),
+        data="a.tif",
+        fingerprint=fingerprint(first),
+        others=(other,),
+    )
+
+
+def test_a_stack_is_predicted_as_the_volume_that_it_is_most_like(card_of_two: ModelCard) -> None:
+    card = ModelCard.from_json(card_of_two.to_json())
+    assert card == card_of_two
+    for stack, volume in zip(volumes(), card.volumes, strict=True):
+        assert card.like(stack) == volume  # the very stack
+        assert card.like(stack[::-1] + 5) == volume  # another of its kind
+        assert card.for_stack(stack).scaling == volume.scaling
+    assert card.like(volumes()[1]).displacement == (0.5, -0.25)
+
+
+def test_slices_that_were_seen_are_those_of_the_stack_itself(card_of_two: ModelCard) -> None:
+    first, second = volumes()
+    assert card_of_two.seen_slices(first) == [0, 3]
+    assert card_of_two.trained_slices(second) == [1, 2]
+    assert card_of_two.trained_slices(first + 5) is None
+    assert card_of_two.seen_slices(first + 5) == []
+    former = replace(CARD, data="b.tif", train_slices=(3,))
+    assert card_of_two.inherit_slices(former).trained_slices(second) == [1, 2, 3]
 
 
 @pytest.mark.parametrize(
     "change",
     [
+        {"others": [{"data": "b.tif"}]},
+        {"others": 3},
         {"preset": "other"},
         {"zoom": 3},
         {"zoom": [1, "x"]},

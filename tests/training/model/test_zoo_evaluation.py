@@ -44,7 +44,7 @@ def test_only_where_slices_are_resized() -> None:
 def test_the_zoo_s_line_gives_the_zoo_s_figure() -> None:
     slices = [{"index": index, "soft_dice": 0.9, "dice": 0.8} for index in (6, 4)]
     evaluation = Evaluation(1, slices, {"soft_dice": 0.9, "dice": 0.8})
-    both = evaluation.with_figure("zoo_dice", {4: 0.25, 6: 0.75})
+    both = evaluation.with_figure("zoo_dice", [0.75, 0.25])
     assert both.slices[1] == {**slices[1], "zoo_dice": 0.25}
     assert dice_line(both.mean).endswith("{'dice_coeff': 0.5}")
     assert "Cross valid" not in dice_line(evaluation.mean)

@@ -47,7 +47,7 @@ def test_a_whole_slice_is_sampled_as_in_the_zoo() -> None:
 def test_crops_cover_a_slice_about_once_an_epoch(
     shape: tuple[int, int], length: int, count: int
 ) -> None:
-    sampler = CropSampler([make_slice(shape)], 128, 16, (0.0, 0.0))
+    sampler = CropSampler([make_slice(shape)], length, (0.0, 0.0))
     assert sampler.samples_per_slice == count
     sample = sampler(0, np.random.default_rng(0), has_flips=True)
     assert sample.image.shape == sample.membrane.shape == (length, length)
@@ -56,7 +56,7 @@ def test_crops_cover_a_slice_about_once_an_epoch(
 def test_few_labels_make_an_epoch_of_many_crops_around_them() -> None:
     weights = np.zeros((200, 200), np.float32)
     weights[5, 190] = 1
-    sampler = CropSampler([make_slice((200, 200), weights)] * 3, 128, 16, (0.0, 0.0))
+    sampler = CropSampler([make_slice((200, 200), weights)] * 3, 128, (0.0, 0.0))
     assert 0 <= 3 * sampler.samples_per_slice - FEWEST_SAMPLES < 3
     generator = np.random.default_rng(0)
     for _ in range(20):

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import tifffile
 
-from training.dataset.training_pair import find_pair, open_pair
+from training.dataset.pair_search import find_pair
+from training.dataset.training_pair import open_pair
 from training.stacks.label_census import LabelCensus
 from training.stacks.label_meaning import LabelMeaning
 from training.stacks.synthetic import synthetic_stack

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from training.dataset.training_pair import find_pair
+from training.dataset.pair_search import find_pair
 from training.formats.opening import read_stack
 from training.stacks.synthetic import synthetic_stack, write_synthetic
 

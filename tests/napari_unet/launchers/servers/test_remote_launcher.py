@@ -14,7 +14,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import h5py
+import numpy as np
 import pytest
+import tifffile
 
 from napari_unet.launchers.launcher import UploadProgress
 from napari_unet.launchers.servers import scripts
@@ -34,8 +37,10 @@ from tests.napari_unet.launchers.servers.loopback.quick_server import (
     write_data,
 )
 from tests.napari_unet.launchers.servers.loopback.sshd import Sshd
+from training.config import preset_config
 from training.devices.run_processes import RUN_MARK, launch_mark
 from training.errors import UserError
+from training.formats.opening import read_stack
 from training.runs.event_reading import parse_events
 from training.runs.run_directory import RunDirectory
 
@@ -129,6 +134,27 @@ def test_the_same_data_is_uploaded_once(
     launcher.start(quick_config(data, 1).replace(image="renamed.tif"), "second")
     assert told == []
     launcher.close()
+
+
+def test_every_volume_is_uploaded_and_keeps_its_name(
+    launcher: RemoteLauncher, sshd: Sshd, tmp_path: Path
+) -> None:
+    one, two = write_data(tmp_path / "one"), write_data(tmp_path / "two")
+    tifffile.imwrite(two / "train-volume.tif", np.zeros((5, 8, 8), np.uint8))
+    with h5py.File(one / "crop.h5", "w") as file:
+        file["raw"] = np.ones((2, 8, 8), np.uint8)
+    pairs = [
+        [str(one / "crop.h5" / "raw"), str(one / "train-labels.tif")],
+        [str(two / "train-volume.tif"), str(two / "train-labels.tif"), "membrane"],
+    ]
+    run = launcher.start(preset_config("compact", pairs=pairs, steps=1), "first")
+    follow_to_end(RunFollower(run, launcher))
+    there = RunDirectory(sshd.work / "runs" / "first").read_config()
+    names = [(pair.name, pair.convention) for pair in there.pairs]
+    assert names == [("crop.h5/raw", None), ("train-volume.tif", "membrane")]
+    for sent, kept in zip(there.pairs, pairs, strict=True):
+        for path, original in zip(sent[:2], kept[:2], strict=True):
+            np.testing.assert_array_equal(read_stack(path), read_stack(original))
 
 
 def test_a_cut_connection_is_taken_up_where_it_broke(

@@ -13,7 +13,16 @@ from training.label_convention import LabelConvention
 from training.presets.registry import list_presets
 
 # Chosen by other views, derived from another option, or with one value alone.
-ELSEWHERE = {"data_url", "image", "labels", "label_convention", "num_classes", "num_channels"}
+ELSEWHERE = {
+    "data_url",
+    "image",
+    "labels",
+    "pairs",
+    "hold_out",
+    "label_convention",
+    "num_classes",
+    "num_channels",
+}
 
 
 def make_form(qtbot: QtBot, remembered: Mapping[str, Any] | None = None) -> TrainingForm:
