@@ -188,7 +188,8 @@ class LayerData:
         written = LabelConvention.ISBI if meaning.is_finished else LabelConvention.SPARSE
         if meaning.convention == LabelConvention.INSTANCES:
             written = LabelConvention.INSTANCES
-            write_stack(labels_path, labels, labels.dtype, note=LabelNote(convention=None).line())
+            note = LabelNote(convention=None).line()
+            write_stack(labels_path, labels, labels.dtype, is_label=True, note=note)
         elif meaning.is_finished:
 
             def isbi_page(page: NDArray[Any]) -> NDArray[np.uint8]:
