@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.runs.training_sources import TrainingData
+from napari_unet.runs.training_sources import PairSource, TrainingData
 from training.errors import UserError
 from training.label_convention import USUAL_BORDERS, IdBorders, LabelConvention
 from training.stacks.label_census import MEANING_SLICES
@@ -38,6 +38,10 @@ class Preview:
         (Z, Y, X) of the images.
     problems : tuple of UserError
         What keeps the pair from being trained on.
+    name : str
+        What the pair is called.
+    others : tuple of Preview
+        Those of the other pairs, where there are several.
     """
 
     image: NDArray[np.float32]
@@ -46,6 +50,8 @@ class Preview:
     meanings: Mapping[LabelConvention, LabelMeaning]
     shape: tuple[int, ...]
     problems: tuple[UserError, ...]
+    name: str = ""
+    others: tuple[Preview, ...] = ()
 
     @property
     def labelled_count(self) -> int:
@@ -59,16 +65,36 @@ def preview(
     convention: LabelConvention | None = None,
     ids: IdBorders = USUAL_BORDERS,
 ) -> Preview:
-    """Look at some slices of a pair, enough to show it and to find most problems.
+    """Look at some slices of each pair, enough to show them and to find most problems.
 
     Parameters
     ----------
+    data : TrainingData
+        One pair or several; the first that has a problem is shown, else the first that has more
+        than strokes, else the first.
     convention : LabelConvention or None
-        Convention of the labels where it is known; else it is guessed.
+        Convention of the labels of a single pair where it is known; else it is guessed.
     ids : IdBorders
-        Which pixels are membrane if the labels are ids.
+        Which pixels are membrane where labels are ids.
+
+    Raises
+    ------
+    UserError
+        If a pair can't be found or read.
     """
-    pair = data.read(MEANING_SLICES)
+    pairs = data.pairs()
+    known = convention if len(pairs) == 1 else None
+    looked = [_preview(pair, known, ids) for pair in pairs]
+    # The options fit strokes only where there is nothing else.
+    shown = max(
+        looked,
+        key=lambda found: (bool(found.problems), found.convention != LabelConvention.SPARSE),
+    )
+    return replace(shown, others=tuple(found for found in looked if found is not shown))
+
+
+def _preview(source: PairSource, convention: LabelConvention | None, ids: IdBorders) -> Preview:
+    pair = source.read(MEANING_SLICES)
     unclear: list[UserError] = []
     if convention is None:
         try:
@@ -86,7 +112,8 @@ def preview(
         for possible in {convention, LabelConvention.ISBI, LabelConvention.MEMBRANE}:
             with suppress(UserError):
                 meanings[possible] = pair.meaning(possible, ids)
-    return Preview(scaled, labels, convention, meanings, pair.shape, problems)
+    about = convention, meanings, pair.shape, problems, source.name
+    return Preview(scaled, labels, *about)
 
 
 def _example(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +16,11 @@ from numpy.typing import NDArray
 from napari_unet.launchers.launcher import Launcher, check_run_name
 from napari_unet.runs.run_titles import write_title
 from training.config import TrainingConfig
-from training.dataset.pair_search import DEFAULT_IMAGES, DEFAULT_LABELS, find_pair
+from training.data_pairs import DataPair
+from training.dataset.pair_search import DEFAULT_IMAGES, DEFAULT_LABELS, find_pairs
 from training.dataset.training_pair import check_pair, label_codes
 from training.errors import UserError
+from training.formats.location import locate
 from training.formats.opening import open_stack
 from training.label_convention import USUAL_BORDERS, IdBorders, LabelConvention
 from training.masks.mask_files import mask_page, write_sparse_labels
@@ -71,7 +73,9 @@ class StackPair:
         census = self.census if all(self.labels.shape) else None
         return check_pair(self.images, self.labels, *names, convention, census, ids)
 
-    def check(self, convention: LabelConvention, ids: IdBorders = USUAL_BORDERS) -> LabelMeaning:
+    def check(
+        self, convention: LabelConvention | None, ids: IdBorders = USUAL_BORDERS
+    ) -> LabelMeaning:
         """Find out what the labels of a pair that can be trained on mean.
 
         Raises
@@ -79,12 +83,13 @@ class StackPair:
         UserError
             For the first of :meth:`problems`.
         """
+        convention = convention or self.meaning().convention
         for problem in self.problems(convention, ids):
             raise problem
         return self.meaning(convention, ids)
 
 
-class TrainingData(Protocol):
+class PairSource(Protocol):
     """Where a pair comes from."""
 
     @property
@@ -94,16 +99,31 @@ class TrainingData(Protocol):
     def read(self, most_slices: int) -> StackPair:
         """Some slices of the pair, of the labelled ones; a UserError if it can't be read."""
 
-    def check(self, convention: LabelConvention, ids: IdBorders = USUAL_BORDERS) -> LabelMeaning:
-        """What the labels mean; a UserError for the first thing that keeps from training.
+    def check(
+        self, convention: LabelConvention | None, ids: IdBorders = USUAL_BORDERS
+    ) -> LabelMeaning:
+        """What the labels mean, by a convention or as they are recognised.
 
-        Slices are looked at one by one.
+        A UserError says the first thing that keeps from training. Slices are looked at one by one.
         """
 
-    def prepare(
-        self, config: TrainingConfig, run: RunDirectory, meaning: LabelMeaning
-    ) -> TrainingConfig:
-        """The configuration with the data's paths; writes below ``run.data`` what has no file."""
+    def prepare(self, folder: Path, meaning: LabelMeaning) -> DataPair:
+        """Where a run finds the pair; what has no file is written to a folder, which is made."""
+
+
+class TrainingData(Protocol):
+    """What a person chose to train on."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+
+    def pairs(self) -> Sequence[PairSource]:
+        """The pairs, at least one; a UserError if they can't be found."""
+
+    @property
+    def held_out(self) -> Sequence[int]:
+        """Those of several pairs that are only validated on, by their places; usually none."""
 
 
 @dataclass(frozen=True)
@@ -152,8 +172,18 @@ class LayerStack:
 
 
 @dataclass(frozen=True)
-class LayerData:
-    """Training data in two layers."""
+class OnePair:
+    """A pair that is all of the data."""
+
+    held_out: ClassVar[Sequence[int]] = ()
+
+    def pairs(self) -> Sequence[Self]:
+        return [self]
+
+
+@dataclass(frozen=True)
+class LayerData(OnePair):
+    """A pair in two layers."""
 
     images: LayerStack
     labels: LayerStack
@@ -165,7 +195,9 @@ class LayerData:
     def read(self, most_slices: int) -> StackPair:
         return _some_slices(self._pair(), most_slices)
 
-    def check(self, convention: LabelConvention, ids: IdBorders = USUAL_BORDERS) -> LabelMeaning:
+    def check(
+        self, convention: LabelConvention | None, ids: IdBorders = USUAL_BORDERS
+    ) -> LabelMeaning:
         return self._pair().check(convention, ids)
 
     def _pair(self) -> StackPair:
@@ -173,17 +205,15 @@ class LayerData:
         names = f"The layer '{images.name}'", f"The layer '{labels.name}'"
         return StackPair(images.data, labels.data, *names, tuple(images.data.shape))
 
-    def prepare(
-        self, config: TrainingConfig, run: RunDirectory, meaning: LabelMeaning
-    ) -> TrainingConfig:
-        run.data.mkdir(parents=True, exist_ok=True)
-        images_path = run.data / DEFAULT_IMAGES
+    def prepare(self, folder: Path, meaning: LabelMeaning) -> DataPair:
+        folder.mkdir(parents=True, exist_ok=True)
+        images_path = folder / DEFAULT_IMAGES
         if self.images.path is not None and self.images.has_file:
             images_path = self.images.path
         else:
             write_stack(images_path, self.images.data, self.images.data.dtype, is_label=False)
         # Always written: a person may have edited the labels since they were opened.
-        labels_path = run.data / DEFAULT_LABELS
+        labels_path = folder / DEFAULT_LABELS
         labels = self.labels.data
         written = LabelConvention.ISBI if meaning.is_finished else LabelConvention.SPARSE
         if meaning.convention == LabelConvention.INSTANCES:
@@ -201,45 +231,77 @@ class LayerData:
             for index, page in label_codes(labels, meaning).items():
                 codes[index] = page
             write_sparse_labels(labels_path, codes, self.labels.corrected_slices)
-        return config.replace(
-            data_url=str(run.data.absolute()),
-            image=str(images_path.absolute()),
-            labels=str(labels_path.absolute()),
-            label_convention=written,
-        )
+        return DataPair(str(images_path.absolute()), str(labels_path.absolute()), written)
 
 
 @dataclass(frozen=True)
-class FolderData:
-    """Training data in a folder of ``train-volume.tif`` and ``train-labels.tif``."""
+class FilePair(OnePair):
+    """A pair in files, of any format."""
 
-    folder: Path
+    images: Path
+    labels: Path
 
     @property
     def name(self) -> str:
-        return self.folder.name
+        return locate(self.images).name
 
     def read(self, most_slices: int) -> StackPair:
         with self._open() as pair:
             return _some_slices(pair, most_slices)
 
-    def check(self, convention: LabelConvention, ids: IdBorders = USUAL_BORDERS) -> LabelMeaning:
+    def check(
+        self, convention: LabelConvention | None, ids: IdBorders = USUAL_BORDERS
+    ) -> LabelMeaning:
         with self._open() as pair:
             return pair.check(convention, ids)
 
     @contextmanager
     def _open(self) -> Iterator[StackPair]:
-        images_path, labels_path = find_pair(self.folder)
-        with (
-            open_stack(images_path, "images") as images,
-            open_stack(labels_path, "labels") as labels,
-        ):
-            yield StackPair(images, labels, str(images_path), str(labels_path), images.shape)
+        with open_stack(self.images) as images, open_stack(self.labels, "labels") as labels:
+            yield StackPair(images, labels, str(self.images), str(self.labels), images.shape)
 
-    def prepare(
-        self, config: TrainingConfig, run: RunDirectory, meaning: LabelMeaning
-    ) -> TrainingConfig:
-        return config.replace(data_url=str(self.folder.absolute()), image="", labels="")
+    def prepare(self, folder: Path, meaning: LabelMeaning) -> DataPair:
+        return DataPair(
+            str(self.images.absolute()), str(self.labels.absolute()), meaning.convention
+        )
+
+
+@dataclass(frozen=True)
+class FolderData:
+    """The pairs in a folder, found by their names."""
+
+    folder: Path
+    held_out: ClassVar[Sequence[int]] = ()
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    def pairs(self) -> list[FilePair]:
+        return [FilePair(*paths) for paths in find_pairs(self.folder)]
+
+
+@dataclass(frozen=True)
+class SeveralPairs:
+    """Pairs that were put together one by one.
+
+    Parameters
+    ----------
+    chosen : tuple of PairSource
+    held_out : tuple of int
+        Places of those that are only validated on.
+    """
+
+    chosen: tuple[PairSource, ...]
+    held_out: tuple[int, ...] = ()
+
+    @property
+    def name(self) -> str:
+        others = len(self.chosen) - 1
+        return f"{self.chosen[0].name} and {others} more" if others else self.chosen[0].name
+
+    def pairs(self) -> Sequence[PairSource]:
+        return self.chosen
 
 
 def _some_slices(pair: StackPair, most: int) -> StackPair:
@@ -274,15 +336,53 @@ def start_training(
         For the first problem of the data, or if the run can't be started; nothing is left
         behind then.
     """
-    meaning = data.check(config.label_convention, config.ids)
+    pairs = data.pairs()
+    # Each of several is read as its own values say.
+    convention = config.label_convention if len(pairs) == 1 else None
+    meanings = [pair.check(convention, config.ids) for pair in pairs]
     run = RunDirectory(launcher.runs_folder.absolute() / check_run_name(name))
     if run.path.exists():
         raise UserError(f"There is a run '{name}' already.", "Give another name.")
     try:
-        started = launcher.start(data.prepare(config, run, meaning), name)
+        started = launcher.start(_with_data(config, data, pairs, meanings, run.data), name)
     except UserError:
         if not run.config.exists():
             shutil.rmtree(run.path, ignore_errors=True)
         raise
     write_title(started, data.name)
     return started
+
+
+def _with_data(
+    config: TrainingConfig,
+    data: TrainingData,
+    pairs: Sequence[PairSource],
+    meanings: Sequence[LabelMeaning],
+    folder: Path,
+) -> TrainingConfig:
+    """Give the configuration with the paths of pairs; write what has no file yet."""
+    if len(pairs) == 1:
+        image, labels, convention, _ = pairs[0].prepare(folder, meanings[0])
+        changes = {"image": image, "labels": labels, "label_convention": convention}
+        return config.replace(data_url="", **changes)
+    names = _distinct([pair.name for pair in pairs])
+    prepared = [
+        pair.prepare(folder / str(place), meaning)._replace(name=name)
+        for place, (pair, meaning, name) in enumerate(zip(pairs, meanings, names, strict=True))
+    ]
+    return config.replace(
+        data_url="",
+        image="",
+        labels="",
+        pairs=tuple(prepared),
+        hold_out=tuple(names[place] for place in data.held_out),
+    )
+
+
+def _distinct(names: Sequence[str]) -> list[str]:
+    """Number the names that come again."""
+    found: list[str] = []
+    for name in names:
+        count = found.count(name) + sum(other.startswith(f"{name} (") for other in found)
+        found.append(f"{name} ({count + 1})" if count else name)
+    return found

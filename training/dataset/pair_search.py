@@ -88,6 +88,17 @@ def search_pairs(data: Path) -> FoundPairs:
     return FoundPairs(pairs, left_aside)
 
 
+def find_pairs(data: Path) -> list[tuple[Path, Path]]:
+    """Find the pairs of images and labels in a folder or an HDF5 file, at least one.
+
+    Raises
+    ------
+    UserError
+        As :func:`search_pairs`, and if there is none.
+    """
+    return search_pairs(data).pairs or [find_pair(data)]
+
+
 def find_pair(data: str | Path, image: str = "", labels: str = "") -> tuple[Path, Path]:
     """Find the paths of the image stack and of the label stack.
 

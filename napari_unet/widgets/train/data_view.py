@@ -13,7 +13,6 @@ from qtpy.QtWidgets import (
     QFormLayout,
     QHBoxLayout,
     QPushButton,
-    QStackedWidget,
     QVBoxLayout,
     QWidget,
 )
@@ -29,12 +28,15 @@ from napari_unet.layers.plugin_layers import (
 from napari_unet.runs.training_sources import FolderData, LayerData, LayerStack, TrainingData
 from napari_unet.widgets.common.connections import Connections
 from napari_unet.widgets.common.layer_choice import LayerChoice
+from napari_unet.widgets.train.pair_list import PairList
 from napari_unet.widgets.train.pair_preview import PairPreview
 from training.label_convention import LabelConvention
 
+_LAYERS, _FOLDER, _SEVERAL = range(3)  # the sources
+
 
 class TrainingDataView(QWidget):
-    """Two layers or a folder, with a preview of them.
+    """Two layers, a folder or several pairs, with a preview of them.
 
     Parameters
     ----------
@@ -45,6 +47,8 @@ class TrainingDataView(QWidget):
     ----------
     pair : PairPreview
         The preview; whoever reads the data fills it.
+    pairs : PairList
+        Those that are put together.
     """
 
     data_changed = Signal()
@@ -53,10 +57,10 @@ class TrainingDataView(QWidget):
     def __init__(self, viewer: ViewerModel, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._source = QComboBox()
-        self._source.addItems(["Two layers", "A folder"])
+        self._source.addItems(["Two layers", "A folder", "Several pairs"])
         self._source.setToolTip(
-            "Train on an image layer and a layer of labels, or on a folder that holds "
-            "train-volume.tif and train-labels.tif."
+            "Train on an image layer and a layer of labels, on the images and labels of a folder, "
+            "or on several pairs at once."
         )
         self._viewer = viewer
         self._edits = Connections(self)  # of the chosen labels
@@ -71,40 +75,49 @@ class TrainingDataView(QWidget):
         self._paint = QPushButton("Paint labels…")
         self._paint.setToolTip("Open the Annotate dock, where a few strokes are enough.")
         self._paint.clicked.connect(self.labels_wanted)
+        self.pairs = PairList()
         self.pair = PairPreview()
         self._lay_out()
         self._source.currentIndexChanged.connect(self._on_source_changed)
         self._images.layer_changed.connect(self.data_changed)
         self._labels.layer_changed.connect(self.data_changed)
+        self.pairs.layers_wanted.connect(self._add_pair)
+        self.pairs.pairs_changed.connect(self.data_changed)
         self.data_changed.connect(self._on_data_changed)
         events, layers = Connections(self), viewer.layers.events
         for event in (layers.inserted, layers.removed):
             events.add(event, self._on_layer_came_or_went)
+        self._show_rows()
         self._on_data_changed()
 
     @property
     def known_convention(self) -> LabelConvention | None:
         """``SPARSE`` if the layer says so; None: it must be guessed from the values."""
-        labels = self._labels.layer if self._source.currentIndex() == 0 else None
+        labels = self._labels.layer if self._source.currentIndex() == _LAYERS else None
         is_sparse = labels is not None and is_sparse_layer(labels)
         return LabelConvention.SPARSE if is_sparse else None
 
     @property
     def images_layer(self) -> Image | None:
         """The layer of images, if layers are trained on."""
-        layer = self._images.layer if self._source.currentIndex() == 0 else None
+        layer = self._images.layer if self._source.currentIndex() == _LAYERS else None
         return layer if isinstance(layer, Image) else None
+
+    @property
+    def is_list(self) -> bool:
+        """Whether several pairs are put together."""
+        return self._source.currentIndex() == _SEVERAL
 
     @property
     def lacks_labels(self) -> bool:
         """Whether there are images without labels."""
-        is_layers = self._source.currentIndex() == 0
+        is_layers = self._source.currentIndex() == _LAYERS
         return is_layers and self._images.layer is not None and self._labels.layer is None
 
     @property
     def unusable(self) -> str:
         """Why an image that is open can't be trained on, where none can; else empty."""
-        is_without = self._source.currentIndex() == 0 and self._images.layer is None
+        is_without = self._source.currentIndex() == _LAYERS and self._images.layer is None
         return unusable_image(self._viewer) if is_without else ""
 
     def look_again(self) -> None:
@@ -114,8 +127,10 @@ class TrainingDataView(QWidget):
 
     def data(self) -> TrainingData | None:
         """Collect the chosen data; None if something is missing."""
-        if self._source.currentIndex() == 1:
+        if self._source.currentIndex() == _FOLDER:
             return FolderData(self._folder) if self._folder != Path() else None
+        if self._source.currentIndex() == _SEVERAL:
+            return self.pairs.data()
         images, labels = self._images.layer, self._labels.layer
         if images is None or labels is None:
             return None
@@ -125,32 +140,36 @@ class TrainingDataView(QWidget):
         """Take a folder as the source."""
         self._folder = folder
         self._folder_label.setText(str(folder))
-        if self._source.currentIndex() == 1:
+        if self._source.currentIndex() == _FOLDER:
             self.data_changed.emit()
         else:
-            self._source.setCurrentIndex(1)
+            self._source.setCurrentIndex(_FOLDER)
+
+    def choose_several(self) -> None:
+        """Take the list of pairs as the source."""
+        self._source.setCurrentIndex(_SEVERAL)
 
     def choose_layers(self, images: Layer, labels: Layer) -> None:
         """Take two layers as the source."""
-        self._source.setCurrentIndex(0)
+        self._source.setCurrentIndex(_LAYERS)
         self._images.choose(images)
         self._labels.choose(labels)
         self.look_again()
 
     def _lay_out(self) -> None:
-        self._pages = QStackedWidget()
-        self._pages.addWidget(self._layer_page())
-        self._pages.addWidget(self._folder_page())
+        self._layer_rows, self._folder_row = self._make_layer_rows(), self._make_folder_row()
         source = QFormLayout()
         source.addRow("Data", self._source)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(source)
-        layout.addWidget(self._pages)
+        layout.addWidget(self._layer_rows)
+        layout.addWidget(self._folder_row)
+        layout.addWidget(self.pairs)
         layout.addWidget(self._paint)
         layout.addWidget(self.pair)
 
-    def _layer_page(self) -> QWidget:
+    def _make_layer_rows(self) -> QWidget:
         page = QWidget()
         rows = QFormLayout(page)
         rows.setContentsMargins(0, 0, 0, 0)
@@ -159,7 +178,7 @@ class TrainingDataView(QWidget):
         rows.addRow("Labels", self._labels)
         return page
 
-    def _folder_page(self) -> QWidget:
+    def _make_folder_row(self) -> QWidget:
         page = QWidget()
         row = QHBoxLayout(page)
         row.setContentsMargins(0, 0, 0, 0)
@@ -167,7 +186,10 @@ class TrainingDataView(QWidget):
         self._folder_label.setTextFormat(Qt.TextFormat.PlainText)
         self._folder_label.setElideMode(Qt.TextElideMode.ElideLeft)
         choose = QPushButton("Choose…")
-        choose.setToolTip("A folder that holds train-volume.tif and train-labels.tif.")
+        choose.setToolTip(
+            "A folder of images and labels: train-volume.tif and train-labels.tif, a.tif and "
+            "a_labels.tif, or folders named images and labels."
+        )
         choose.clicked.connect(self._on_choose_clicked)
         row.addWidget(self._folder_label, 1)
         row.addWidget(choose)
@@ -175,6 +197,8 @@ class TrainingDataView(QWidget):
 
     def _on_data_changed(self) -> None:
         self._paint.setVisible(self.lacks_labels)
+        has_both = self._images.layer is not None and self._labels.layer is not None
+        self.pairs.add_button.setEnabled(has_both)
         self._edits.clear()
         self._is_edited = False
         labels = self._labels.layer
@@ -185,7 +209,7 @@ class TrainingDataView(QWidget):
         self._is_edited = True
 
     def _on_layer_came_or_went(self, _: object) -> None:
-        if self._source.currentIndex() == 0 and self._images.layer is None:
+        if self._source.currentIndex() == _LAYERS and self._images.layer is None:
             self.data_changed.emit()  # why there are none may be another reason now
 
     def _on_choose_clicked(self) -> None:
@@ -193,8 +217,19 @@ class TrainingDataView(QWidget):
         if folder:
             self.choose_folder(Path(folder))
 
-    def _on_source_changed(self, index: int) -> None:
-        self._pages.setCurrentIndex(index)
+    def _show_rows(self) -> None:
+        source = self._source.currentIndex()
+        self._layer_rows.setVisible(source != _FOLDER)
+        self._folder_row.setVisible(source == _FOLDER)
+        self.pairs.setVisible(source == _SEVERAL)
+
+    def _add_pair(self) -> None:
+        images, labels = self._images.layer, self._labels.layer
+        if images is not None and labels is not None:
+            self.pairs.add_layers(images, labels)
+
+    def _on_source_changed(self) -> None:
+        self._show_rows()
         self.data_changed.emit()
 
 

@@ -62,6 +62,7 @@ class PairPreview(QWidget):
         invertible = {LabelConvention.ISBI, LabelConvention.MEMBRANE}
         self._invert.setVisible(
             preview is not None
+            and not preview.others
             and preview.convention in invertible
             and invertible <= preview.meanings.keys()
         )
@@ -126,6 +127,10 @@ def overlay(image: NDArray[np.float32], mask: NDArray[np.bool_], color: str) -> 
 
 
 def _describe(preview: Preview, convention: LabelConvention) -> str:
+    if preview.others and not preview.problems:
+        return "<br>".join(
+            _describe_one_of_several(volume) for volume in (preview, *preview.others)
+        )
     if preview.problems:
         return "<br>".join(
             f"<b>{as_html(problem.problem)}</b> {as_html(problem.remedy)}"
@@ -145,6 +150,13 @@ def _describe(preview: Preview, convention: LabelConvention) -> str:
     elif meaning.question:
         lines.append(f"<b>{meaning.question}</b>")
     return "<br>".join([f"{size} pixels", *lines])
+
+
+def _describe_one_of_several(volume: Preview) -> str:
+    size = " x ".join(str(length) for length in volume.shape)
+    meaning = volume.meanings[volume.convention]
+    line = f"<b>{as_html(volume.name)}</b>: {size}, membrane {percent(meaning.share)}"
+    return f"{line}. <b>{meaning.question}</b>" if meaning.question else line
 
 
 def _pixmap(rgb: NDArray[np.uint8]) -> QPixmap:

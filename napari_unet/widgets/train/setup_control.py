@@ -39,6 +39,7 @@ class SetupControl(QObject):
         self._data, self._form = view.data, view.form
         self._reading = LatestWork(self, _read, self._on_read, self._on_unreadable)
         self._data.data_changed.connect(self._on_data_changed)
+        self._data.pairs.failed.connect(self._show_obstacle)
         self._form.changed.connect(self.estimate_changed)
         self._form.ids_changed.connect(self._on_ids_changed)
         self._on_data_changed()
@@ -65,8 +66,11 @@ class SetupControl(QObject):
             config = self._form.config(self._data.pair.convention)
         except UserError:  # a field that is being edited
             return None
-        height, width = shown.shape[-2:]
-        return estimate_seconds(config, shown.labelled_count, (height, width))
+        volumes = (shown,) if config.steps else (shown, *shown.others)
+        return sum(
+            estimate_seconds(config, volume.labelled_count, (volume.shape[-2], volume.shape[-1]))
+            for volume in volumes
+        )
 
     def _on_data_changed(self) -> None:
         data = self._data.data()
@@ -85,6 +89,8 @@ class SetupControl(QObject):
     def _what_is_missing(self) -> str:
         if self._data.lacks_labels:
             return "Paint labels, open some, or choose another layer that holds them."
+        if self._data.is_list:
+            return "Add pairs: choose images and their labels above, and click Add layers."
         return self._data.unusable or (
             "Open a stack of images and its labels, or choose a folder. Just to try it: "
             "File > Open Sample > U-Net for membranes."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tracemalloc
 from pathlib import Path
 
@@ -11,11 +12,19 @@ import tifffile
 from napari.layers import Labels
 
 from napari_unet.launchers.local_launcher import LocalLauncher
+from napari_unet.runs.run_titles import read_title
 from napari_unet.runs.training_preview import preview
-from napari_unet.runs.training_sources import FolderData, LayerData, LayerStack, start_training
+from napari_unet.runs.training_sources import (
+    FilePair,
+    FolderData,
+    LayerData,
+    LayerStack,
+    SeveralPairs,
+    start_training,
+)
 from tests.stack_files import read_label_note
 from tests.training.stacks.indexed_pixels import IndexedPixels
-from training.config import preset_config
+from training.config import TrainingConfig, preset_config
 from training.dataset.training_pair import open_pair
 from training.errors import UserError
 from training.formats.opening import read_stack
@@ -84,7 +93,8 @@ def test_a_start_reads_slice_by_slice_and_a_preview_counts_once(
         tifffile.imwrite(tmp_path / f"{name}.tif", np.concatenate([layer.data] * 10))
     folder = FolderData(tmp_path)
     tracemalloc.start()
-    meaning = folder.check(LabelConvention.SPARSE)
+    [pair] = folder.pairs()
+    meaning = pair.check(LabelConvention.SPARSE)
     most = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert len(meaning.labelled) == 20
@@ -104,35 +114,29 @@ def test_too_few_strokes_are_reported(strokes: LayerData) -> None:
 
 
 def test_strokes_are_written_as_such(strokes: LayerData, tmp_path: Path) -> None:
-    config = preset_config("compact", label_convention="sparse")
-    prepared = strokes.prepare(
-        config, RunDirectory(tmp_path / "run"), strokes.check(LabelConvention.SPARSE)
-    )
-    assert prepared.label_convention == "sparse"
+    prepared = strokes.prepare(tmp_path / "data", strokes.check(LabelConvention.SPARSE))
+    assert prepared.convention == "sparse"
     assert np.array_equal(read_stack(prepared.labels), strokes.labels.data)
     assert read_label_note(Path(prepared.labels)) == LabelNote("sparse", (38,))
 
 
 def test_what_has_no_file_is_written_below_the_run(layers: LayerData, tmp_path: Path) -> None:
     run = RunDirectory(tmp_path / "run")
-    config = preset_config("compact", label_convention="membrane")
-    prepared = layers.prepare(config, run, layers.check(LabelConvention.MEMBRANE))
+    prepared = layers.prepare(run.data, layers.check(LabelConvention.MEMBRANE))
     assert np.array_equal(read_stack(prepared.image), layers.images.data)
     assert np.array_equal(read_stack(prepared.labels) == 0, layers.labels.data == 1)
-    assert prepared.label_convention == "isbi"
-    run.create(prepared)
+    assert prepared.convention == "isbi"
+    run.create(preset_config("compact"))
 
 
 def test_images_in_a_file_stay_there(layers: LayerData, tmp_path: Path) -> None:
     path = tmp_path / "sections.tif"
     tifffile.imwrite(path, layers.images.data)
     opened = LayerData(LayerStack("sections", layers.images.data, path), layers.labels)
-    run = RunDirectory(tmp_path / "run")
     meaning = opened.check(LabelConvention.ISBI)
-    assert opened.prepare(preset_config("compact"), run, meaning).image == str(path)
+    assert opened.prepare(tmp_path / "data", meaning).image == str(path)
     cropped = LayerData(LayerStack("sections", layers.images.data[:5], path), layers.labels)
-    run = RunDirectory(tmp_path / "cropped")
-    assert cropped.prepare(preset_config("compact"), run, meaning).image != str(path)
+    assert cropped.prepare(tmp_path / "cropped", meaning).image != str(path)
 
 
 def test_an_unfit_pair_starts_nothing_and_leaves_nothing(layers: LayerData, tmp_path: Path) -> None:
@@ -183,12 +187,11 @@ def test_ids_are_written_as_they_are_with_how_they_are_read(
     config = preset_config("compact", label_convention="instances", border=3, unknown=unknown)
     meaning = data.check(config.label_convention, config.ids)
     assert (meaning.ids.width, meaning.is_finished) == (3, unknown == "none")
-    run = RunDirectory(tmp_path / "run")
-    written = data.prepare(config, run, meaning)
-    assert written.replace(data_url="", image="", labels="") == config
+    written = data.prepare(tmp_path / "data", meaning)
+    assert written.convention == LabelConvention.INSTANCES
     np.testing.assert_array_equal(read_stack(written.labels), ids)
     assert read_label_note(Path(written.labels)) == LabelNote(convention=None)
-    with open_pair(Path(written.image), Path(written.labels), None, written.ids) as pair:
+    with open_pair(Path(written.image), Path(written.labels), None, config.ids) as pair:
         np.testing.assert_array_equal(pair.codes[2], meaning.read(ids[2]))
 
 
@@ -201,3 +204,59 @@ def test_a_preview_tells_how_ids_are_read(layers: LayerData) -> None:
     assert meaning.share == pytest.approx(7 * 4 / 64)
     [problem] = preview(data, ids=IdBorders(0)).problems
     assert "With a border of 0 pixels, The layer 'ids' has no membrane" in problem.problem
+
+
+@pytest.fixture
+def unlike(layers: LayerData, strokes: LayerData, tmp_path: Path) -> SeveralPairs:
+    """Layers, and files of another size, type and convention."""
+    path = tmp_path / "a.tif"
+    images = strokes.images.data[:, :40, :50].astype(np.uint16) * 200
+    tifffile.imwrite(path, images, photometric="minisblack")
+    tifffile.imwrite(tmp_path / "a_labels.tif", strokes.labels.data[:, :40, :50])
+    return SeveralPairs((layers, FilePair(path, tmp_path / "a_labels.tif"), layers), held_out=(2,))
+
+
+def test_each_of_several_pairs_is_looked_at(unlike: SeveralPairs) -> None:
+    shown = preview(unlike, LabelConvention.ISBI)
+    assert [volume.name for volume in (shown, *shown.others)] == ["sections", "a", "sections"]
+    assert [volume.convention for volume in (shown, *shown.others)] == [
+        "membrane",
+        "sparse",
+        "membrane",
+    ]
+    unfit = LayerData(unlike.chosen[0].images, LayerStack("truth", np.zeros((2, 3, 4), np.uint8)))
+    shown = preview(SeveralPairs((*unlike.chosen, unfit)))
+    assert "'truth'" in shown.problems[0].problem
+    assert len(shown.others) == 3
+
+
+def test_several_pairs_are_named_in_the_configuration(
+    unlike: SeveralPairs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[TrainingConfig] = []
+
+    def start(_: LocalLauncher, config: TrainingConfig, name: str) -> RunDirectory:
+        started.append(config)
+        run = RunDirectory(tmp_path / name)
+        run.create(config)
+        return run
+
+    monkeypatch.setattr(LocalLauncher, "start", start)
+    run = start_training(LocalLauncher(tmp_path), unlike, preset_config("compact"), "run")
+    assert read_title(run) == "sections and 2 more"
+    [config] = started
+    assert [pair.name for pair in config.pairs] == ["sections", "a", "sections (2)"]
+    assert [pair.convention for pair in config.pairs] == ["isbi", "sparse", "isbi"]
+    assert config.hold_out == ("sections (2)",)
+    layers = unlike.chosen[0]
+    assert np.array_equal(read_stack(config.pairs[2].image), layers.images.data)
+    assert config.pairs[1].image == str(tmp_path / "a.tif")
+
+
+def test_the_pairs_of_a_folder_are_found_by_their_names(
+    unlike: SeveralPairs, tmp_path: Path
+) -> None:
+    for name in ("b.tif", "b_mask.tif"):
+        shutil.copy(tmp_path / "a.tif", tmp_path / name)
+    found = FolderData(tmp_path).pairs()
+    assert [pair.name for pair in found] == ["a", "b"]

@@ -40,7 +40,7 @@ def offered(view: TrainingDataView) -> set[tuple[str, ...]]:
     """Names in the drop-downs of images and of labels."""
     choices = view.findChildren(QComboBox)
     rows = {tuple(choice.itemText(row) for row in range(choice.count())) for choice in choices}
-    return rows - {("Two layers", "A folder")}
+    return rows - {("Two layers", "A folder", "Several pairs")}
 
 
 def test_two_layers_are_trained_on_as_soon_as_both_are_there(

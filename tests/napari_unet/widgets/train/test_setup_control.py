@@ -99,3 +99,19 @@ def test_options_of_ids_are_for_ids_alone(
     qtbot.waitUntil(lambda: "no pixel is 0" in control.obstacle)
     view.form.set_value("border", 2)
     qtbot.waitUntil(lambda: share() == 3 * 4 / 32 and not control.obstacle)
+
+
+def test_several_pairs_are_put_together_and_started_as_one(
+    viewer: ViewerModel, view: TrainingSetupView, control: SetupControl, qtbot: QtBot
+) -> None:
+    view.data.choose_several()
+    with pytest.raises(UserError, match="Add pairs"):
+        control.choices()
+    for size in (32, 24):
+        images = viewer.add_image(TISSUE[:, :size], name=f"tissue {size}")
+        view.data.pairs.add_layers(images, viewer.add_labels(LABELS[:, :size]))
+    qtbot.waitUntil(lambda: view.data.pair.preview is not None and not control.obstacle)
+    assert len(view.data.pair.preview.others) == 1
+    data, _ = control.choices()
+    assert [pair.name for pair in data.pairs()] == ["tissue 32", "tissue 24"]
+    assert control.estimate() > 0
