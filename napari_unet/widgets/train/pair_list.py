@@ -8,6 +8,7 @@ from typing import Any
 from napari.layers import Layer
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
+    QCheckBox,
     QFileDialog,
     QHBoxLayout,
     QHeaderView,
@@ -91,7 +92,6 @@ class PairList(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._list)
         layout.addLayout(buttons)
-        self._list.itemChanged.connect(self.pairs_changed)
         self._list.itemSelectionChanged.connect(self._enable)
         self._enable()
 
@@ -103,7 +103,7 @@ class PairList(QWidget):
         held_out = (
             place
             for place in range(len(sources))
-            if self._list.topLevelItem(place).checkState(2) == Qt.CheckState.Checked
+            if self._list.itemWidget(self._list.topLevelItem(place), 2).isChecked()
         )
         return SeveralPairs(sources, tuple(held_out))
 
@@ -123,8 +123,11 @@ class PairList(QWidget):
             item = QTreeWidgetItem([images, labels, ""])
             for column, name in enumerate((images, labels)):
                 item.setToolTip(column, name)
-            item.setCheckState(2, Qt.CheckState.Unchecked)
             self._list.addTopLevelItem(item)
+            box = QCheckBox()  # napari's theme shows one in a cell, but not the cell's own
+            box.setToolTip("Validate on all of this pair, and train on none of it.")
+            box.toggled.connect(self.pairs_changed)
+            self._list.setItemWidget(item, 2, box)
         if new:
             self.pairs_changed.emit()
 

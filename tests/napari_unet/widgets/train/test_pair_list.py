@@ -62,7 +62,8 @@ def test_a_ticked_pair_is_held_out(
     pairs.add_layers(Image(STACK, name="other"), layers[1])
     assert pairs.data().held_out == ()
     with qtbot.waitSignal(pairs.pairs_changed):
-        pairs.findChild(QTreeWidget).topLevelItem(1).setCheckState(2, Qt.CheckState.Checked)
+        tree = pairs.findChild(QTreeWidget)
+        tree.itemWidget(tree.topLevelItem(1), 2).click()
     assert pairs.data().held_out == (1,)
 
 
