@@ -17,6 +17,7 @@ from napari_unet.launchers.launcher import Launcher, check_run_name
 from napari_unet.runs.run_titles import write_title
 from training.config import TrainingConfig
 from training.data_pairs import DataPair
+from training.dataset.cropped_stack import crop_to
 from training.dataset.pair_search import DEFAULT_IMAGES, DEFAULT_LABELS, find_pairs
 from training.dataset.training_pair import check_pair, label_codes
 from training.errors import UserError
@@ -258,6 +259,7 @@ class FilePair(OnePair):
     @contextmanager
     def _open(self) -> Iterator[StackPair]:
         with open_stack(self.images) as images, open_stack(self.labels, "labels") as labels:
+            images = crop_to(images, labels)
             yield StackPair(images, labels, str(self.images), str(self.labels), images.shape)
 
     def prepare(self, folder: Path, meaning: LabelMeaning) -> DataPair:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from training.dataset.cropped_stack import crop_to
 from training.dataset.holdout import hold_out
 from training.errors import UserError
 from training.formats.opening import open_stack
@@ -87,6 +88,7 @@ def open_pair(
                 "Choose the convention sparse to train on them; give finished labels otherwise.",
             )
         names = str(image_path), str(labels_path)
+        images = crop_to(images, labels)
         problems = _compare_stacks(images, labels, *names)
         if problems:
             raise problems[0]

@@ -35,9 +35,9 @@ _NM_PER_UM = 1e3
 class Hdf5Stack(ChunkedStack):
     """A dataset of grey slices in an HDF5 file.
 
-    Its pixel size is CREMI's ``resolution`` (z, y, x in nm) or ImageJ's ``element_size_um``; its
-    axes are those of ilastik's ``axistags``, else z, y, x. Links to other files, virtual datasets
-    and filters that are plug-ins are refused.
+    Its pixel size is CREMI's ``resolution`` (z, y, x in nm) or ImageJ's ``element_size_um``, its
+    offset CREMI's; its axes are those of ilastik's ``axistags``, else z, y, x. Links to other
+    files, virtual datasets and filters that are plug-ins are refused.
 
     Parameters
     ----------
@@ -53,11 +53,6 @@ class Hdf5Stack(ChunkedStack):
         If it has colours, channels or times.
     UserError
         If h5py is not installed, the file is damaged, there is no such dataset, or several fit.
-
-    Attributes
-    ----------
-    offset : (float, float, float)
-        Where it begins (z, y, x) in the file's volume, in nm, as CREMI records it.
     """
 
     def __init__(self, location: Location, what: str = "images") -> None:

@@ -34,6 +34,8 @@ class Stack(ABC):
         Of the slices.
     pixel_size : PixelSize or None
         As it records it.
+    offset : (float, float, float)
+        Where it begins (z, y, x) in a larger volume, in nm.
     label_note : LabelNote or None
         What labels say of themselves.
     """
@@ -43,6 +45,7 @@ class Stack(ABC):
     shape: tuple[int, int, int]
     dtype: np.dtype[Any]
     pixel_size: PixelSize | None = None
+    offset: tuple[float, float, float] = (0.0, 0.0, 0.0)
     label_note: LabelNote | None = None
 
     @property
