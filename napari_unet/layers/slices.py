@@ -28,7 +28,7 @@ def slider_in_pixels(viewer: Viewer, layer: Layer) -> NDArray[np.float64]:
 
 
 def pixels_at(viewer: Viewer, layer: Layer, point: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Convert a place (ndim,) in the units of sliders and camera to a layer's pixels."""
+    """Convert a place (ndim,) in units of sliders and camera to a layer's pixels, as float64."""
     return np.asarray(layer.world_to_data(point / _world_units_per_unit(viewer, layer)))
 
 

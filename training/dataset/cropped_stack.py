@@ -34,7 +34,7 @@ class CroppedStack(Stack):
         self.pixel_size, self.label_note = stack.pixel_size, stack.label_note
 
     def read(self, index: int) -> NDArray[Any]:
-        """Read a slice (Y, X), see :meth:`Stack.read`."""
+        """Read a slice (Y, X) of the stack's dtype, see :meth:`Stack.read`."""
         z, y, x = self._corner
         page = self._stack.read(z + range(len(self))[index])
         return page[y : y + self.shape[1], x : x + self.shape[2]].copy()

@@ -52,7 +52,10 @@ class TrainingPair:
         return {z: mark_padding(page, self.images[z]) for z, page in read}
 
     def neurons(self, index: int) -> NDArray[Any]:
-        """Number the neurons of a labelled slice (Y, X), see :meth:`LabelReading.neurons`."""
+        """Number the neurons of a labelled slice, as integers (Y, X).
+
+        See :meth:`LabelReading.neurons`.
+        """
         return self.meaning.neurons(self.labels[index], self.codes[index])
 
 

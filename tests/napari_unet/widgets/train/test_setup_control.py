@@ -86,7 +86,7 @@ def test_options_of_ids_are_for_ids_alone(
     qtbot.waitUntil(lambda: view.data.pair.convention == LabelConvention.INSTANCES)
     config = control.choices()[1]
     assert (config.label_convention, config.border) == (LabelConvention.INSTANCES, 3)
-    assert view.form.remembered()["border"] == 3
+    assert view.form.choices()["border"] == 3
 
     def share() -> float | None:
         shown = view.data.pair.preview
