@@ -23,7 +23,7 @@ from napari_unet.runs.id_borders import borders_of
 from napari_unet.widgets.common.connections import Connections
 from napari_unet.widgets.common.latest_work import LatestWork
 from training.errors import UserError
-from training.label_convention import IdBorders
+from training.label_convention import IdBorders, LabelConvention
 
 EDIT_DELAY = 60  # milliseconds from a brush's movement to new figures
 NEURONS_DELAY = 400  # milliseconds of rest until the figures of neurons are computed
@@ -86,6 +86,11 @@ class LiveComparison(QObject):
         self.problem = obstacle or "Open a mask and its ground truth as Labels layers."
         if mask is not None and mask == truth:
             self.problem = "Mask and truth are one layer: predict a mask, or open one."
+        elif mask is not None and reading_of(mask).convention == LabelConvention.INSTANCES:
+            self.problem = (
+                f"The layer '{mask.name}' holds ids of cells, not a mask of membrane. Choose a "
+                "mask; the command napari-unet evaluate judges a file of ids."
+            )
         elif mask is not None and truth is not None:
             try:
                 image = image_under(self._viewer, mask)

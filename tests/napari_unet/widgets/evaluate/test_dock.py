@@ -466,3 +466,9 @@ def test_ids_are_a_truth_of_borders_and_of_neurons(
     dock.findChild(EvaluateButtons).errors_toggled.emit(True)
     wrong = np.asarray(viewer.layers["mask errors"].data[3]) != 0
     np.testing.assert_array_equal(wrong, (mask.data[3] != 0) != (reading.read(ids[3]) == MEMBRANE))
+
+
+def test_ids_are_not_taken_for_a_mask(viewer: Viewer, dock: EvaluateDock) -> None:
+    ids = np.stack([1 + np.arange(61 * 83).reshape(61, 83) // 83 // 20] * 7)
+    dock.choose_mask(viewer.add_labels(ids, name="cells"))
+    assert "'cells' holds ids of cells, not a mask of membrane" in summary(dock)
