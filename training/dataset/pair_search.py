@@ -17,7 +17,9 @@ IMAGE_FOLDER = "images"
 LABEL_FOLDERS = ("labels", "masks")
 LABEL_ENDINGS = ("_labels", "_label", "_mask", "-labels")
 _HDF5_ENDINGS = (".h5", ".hdf5", ".hdf")
-_ENDINGS = (".tif", ".tiff", ".mrc", ".rec", ".st", ".map", ".dm3", ".dm4", *_HDF5_ENDINGS)
+_PICTURE_ENDINGS = (".png", ".bmp", ".jpg", ".jpeg")
+_MICROSCOPE_ENDINGS = (".mrc", ".rec", ".st", ".map", ".dm3", ".dm4")
+_ENDINGS = (".tif", ".tiff", *_PICTURE_ENDINGS, *_MICROSCOPE_ENDINGS, *_HDF5_ENDINGS)
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,11 @@ def write_crop(path: Path, *datasets: str) -> None:
             [("d.tif", "d-labels.tif")],
             ["e_labels.tif"],
         ),
+        (
+            ["images/1.png", "images/2.png", "masks/1.png", "masks/2.png", "preview.jpg"],
+            [("images/1.png", "masks/1.png"), ("images/2.png", "masks/2.png")],
+            ["preview.jpg"],
+        ),
         (["a.tif", "notes.txt"], [], ["a.tif"]),
     ],
 )
