@@ -86,11 +86,14 @@ class PreviewImage:
         Index in the stack.
     epoch : int
         After which it was predicted.
+    volume : str
+        Name of the one of several volumes that the slice is of; else empty.
     """
 
     probability: NDArray[np.uint8]
     slice: int
     epoch: int
+    volume: str = ""
 
     def fits(self, shape: tuple[int, ...]) -> bool:
         """Whether it can be that of a slice of a stack (Z, Y, X)."""
@@ -205,7 +208,8 @@ class ProgressReader:
             path = self._follower.run.path / event["path"]
             pixels = _read_png(path)
             if pixels is not None:
-                self._preview = PreviewImage(pixels, event["slice"], event["epoch"])
+                about = event["slice"], event["epoch"], event.get("volume", "")
+                self._preview = PreviewImage(pixels, *about)
         return self._preview
 
 

@@ -56,10 +56,15 @@ class PreviewLayer:
             The run.
         started_on, chosen : Image or None
             The images that a run was started on in this window, and those chosen now: the first
-            that the preview fits are taken for the run's.
+            that the preview fits are taken for the run's. Of a run on several volumes it is the
+            layer that has the volume's name; where there is none, nothing is shown.
         """
         preview, slice_index = progress.preview, progress.preview_slice
-        if preview is not None:
+        if preview is not None and preview.volume:
+            images = self._images_of(preview)
+            if images is not None:
+                self.show(preview, images)
+        elif preview is not None:
             candidates = (images for images in (started_on, chosen) if images is not None)
             fitting = (images for images in candidates if preview.fits(images.data.shape))
             self.show(preview, next(fitting, None))
@@ -96,6 +101,12 @@ class PreviewLayer:
         if self._layer is not None:
             self._layer.visible = True
             show_slice(self._viewer, self._layer, 0)
+
+    def _images_of(self, preview: PreviewImage) -> Image | None:
+        """Find the layer of the volume that a preview is of."""
+        named = (layer for layer in self._viewer.layers if layer.name == preview.volume)
+        images = (layer for layer in named if isinstance(layer, Image))
+        return next((layer for layer in images if preview.fits(layer.data.shape)), None)
 
     @property
     def _layer(self) -> Image | None:

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from napari.components import ViewerModel
 from napari.layers import Image
 
 from napari_unet.layers.plugin_layers import is_preview
-from napari_unet.runs.run_progress import PreviewImage
+from napari_unet.runs.run_progress import Curves, PreviewImage, RunProgress
 from napari_unet.widgets.train.preview_layer import PreviewLayer
+from training.runs.run_state import RunState
 
 PREVIEW = PreviewImage(np.full((8, 9), 7, np.uint8), slice=3, epoch=1)
 
@@ -88,3 +91,16 @@ def test_one_layer_serves_one_run_after_the_other_and_the_next_dock(images: Imag
     assert previews(viewer) == [first]
     assert (first.data == 7).all()
     assert tuple(first.translate) == (150, 0, 0) and tuple(first.scale) == (50, 4, 4)
+
+
+def test_a_preview_of_several_volumes_lies_over_the_one_that_it_is_of(images: Image) -> None:
+    viewer, state = ViewerModel(), RunState()
+    layer = PreviewLayer(viewer)
+    preview = replace(PREVIEW, volume="crop two")
+    progress = RunProgress("run", "run", "running", True, state, Curves.of(state), preview)
+    layer.follow(progress, images, images)
+    assert not list(viewer.layers)
+    viewer.add_image(images.data, name="crop one")
+    viewer.add_image(images.data, name="crop two", translate=(0, 70, 80))
+    layer.follow(progress, images, images)
+    assert tuple(viewer.layers[-1].translate) == (3, 70, 80)
