@@ -314,7 +314,7 @@ def judge(
         return pixels.with_neuron_figures(probabilities, neurons, neuron_thresholds)
     found = {z: neuron_figures_of_segments(segments[z], neurons[z]) for z in probabilities}
     for name in NEURON_FIGURES:
-        pixels = pixels.with_figure(name, {z: figures[name] for z, figures in found.items()})
+        pixels = pixels.with_figure(name, [figures[name] for figures in found.values()])
     return pixels
 
 
