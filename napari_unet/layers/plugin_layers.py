@@ -31,6 +31,8 @@ CORRECTED_KEY = "corrected_slices"
 # In a predicted mask's metadata: list of the slices that its model was trained on; missing where
 # the model is not known to be trained on this stack.
 TRAINED_KEY = "trained_slices"
+# In an image's metadata: where its stack is, which may be inside the file that napari knows.
+STACK_KEY = "stack"
 # In the metadata of what lies over an image: the image's name.
 IMAGE_KEY = "image"
 # In a predicted mask's metadata: the threshold that made it of its probability.

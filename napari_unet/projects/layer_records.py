@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from napari_unet.layers.plugin_layers import (
     MASK,
     MODEL_KEY,
     ROLE_KEY,
+    STACK_KEY,
     THRESHOLD_KEY,
     TRAINED_KEY,
     corrected_slices,
@@ -31,11 +33,13 @@ from napari_unet.layers.plugin_layers import (
     role,
     why_not_stack,
 )
-from napari_unet.projects.records import LayerRecord, ProjectState, is_tif
+from napari_unet.layers.slices import full_resolution
+from napari_unet.projects.records import LayerRecord, ProjectState
 from training.errors import UserError
 from training.formats.opening import open_stack
 from training.label_convention import LabelConvention
 from training.stacks.sparse_labels import LabelNote
+from training.stacks.stack_axes import as_stack
 
 COMMON = ("name", "visible", "opacity", "blending")
 OF_IMAGES = ("gamma",)
@@ -55,7 +59,9 @@ KEPT_METADATA = (
 
 def is_kept(layer: Layer) -> bool:
     """Whether a layer belongs into a project: stacks, labels and predictions do."""
-    if not isinstance(layer, (Image, Labels)) or layer.multiscale:  # which may be of any size
+    if not isinstance(layer, (Image, Labels)):
+        return False
+    if layer.multiscale and stack_path(layer) is None:  # it may be of any size
         return False
     is_passing = is_preview(layer) or role(layer) == ERRORS
     return not is_passing and not why_not_stack(layer)
@@ -63,10 +69,21 @@ def is_kept(layer: Layer) -> bool:
 
 def stack_path(layer: Layer) -> Path | None:
     """The file of an image that a project can point to; None for what it must hold itself."""
-    path = layer.source.path
-    if path is None or not is_tif(Path(path)) or not isinstance(layer, Image):
+    path = layer.metadata.get(STACK_KEY) or layer.source.path
+    if path is None or not isinstance(layer, Image) or layer.ndim not in (2, 3):
         return None
-    return Path(path).absolute()
+    is_whole = _shape_of_stack(path) == as_stack(full_resolution(layer)).shape
+    return Path(path).absolute() if is_whole else None
+
+
+@lru_cache(maxsize=256)
+def _shape_of_stack(path: str) -> tuple[int, int, int] | None:
+    """Look once at the shape (Z, Y, X) of the stack that a layer was opened from."""
+    try:
+        with open_stack(path) as stack:
+            return stack.shape
+    except UserError:  # napari opened what is no stack, or several
+        return None
 
 
 def attributes_of(layer: Layer) -> dict[str, Any]:

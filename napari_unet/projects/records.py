@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from training import __version__
 from training.errors import UserError, blame_version
 from training.files.untrusted_files import open_regular, parse_json
+from training.formats.location import locate
 
 LABELS, IMAGES, RUNS = "labels", "images", "runs"
 _BLOCK = 2**22
@@ -32,11 +33,12 @@ class StackReference(_Record):
     Parameters
     ----------
     path : str
-        Absolute; a TIF.
+        Absolute; of any format that is read.
     size, modified : int
-        Bytes, and nanoseconds since the epoch, when it was last seen.
+        Of its file, bytes, and nanoseconds since the epoch, when it was last seen.
     sha256 : str
-        Hash of its content, in hexadecimal.
+        Hash of its file's content, in hexadecimal. Of a folder the file is the one that says what
+        lies there, or that of the first slice.
     """
 
     path: str
@@ -47,8 +49,8 @@ class StackReference(_Record):
     @field_validator("path")
     @classmethod
     def _check_path(cls, path: str) -> str:
-        if "\0" in path or not path.startswith("/") or not is_tif(Path(path)):
-            raise ValueError(f"its stack is {path!r:.50}, not the path of a TIF")
+        if "\0" in path or not path.startswith("/"):
+            raise ValueError(f"its stack is {path!r:.50}, which is not an absolute path")
         return path
 
     @classmethod
@@ -61,8 +63,9 @@ class StackReference(_Record):
             If it can't be read.
         """
         try:
-            state = _look(path)
-            digest = _sha256(str(path), state.st_size, state.st_mtime_ns)
+            file = _file_of(path)
+            state = _look(file)
+            digest = _sha256(str(file), state.st_size, state.st_mtime_ns)
         except OSError as error:
             raise UnreadableStackError(path, error) from error
         return cls(
@@ -84,11 +87,12 @@ class StackReference(_Record):
         """
         path = Path(self.path)
         try:
-            state = _look(path)
+            file = _file_of(path)
+            state = _look(file)
             if (state.st_size, state.st_mtime_ns) == (self.size, self.modified):
                 return
             if state.st_size == self.size:
-                digest = _sha256(self.path, state.st_size, state.st_mtime_ns)
+                digest = _sha256(str(file), state.st_size, state.st_mtime_ns)
                 if digest == self.sha256:
                     return
         except OSError as error:
@@ -241,9 +245,17 @@ def _first_problem(error: ValidationError) -> str:
     return f"{'.'.join(map(str, problem['loc']))}: {problem['msg'].removeprefix('Value error, ')}"
 
 
-def is_tif(path: Path) -> bool:
-    """Whether a file's name says that it is a TIF."""
-    return path.suffix.lower() in (".tif", ".tiff")
+def _file_of(path: Path) -> Path:
+    """Find the file by which a stack is known again: of a folder the first by name.
+
+    That is what describes its arrays, as Zarr's and others' names go, or the first slice.
+    """
+    container = locate(path).container
+    if not container.is_dir():
+        return container
+    is_hidden = re.compile(r"\.(?!z)").match
+    files = (file for file in sorted(container.iterdir()) if not is_hidden(file.name))
+    return next((file for file in files if file.is_file()), container)
 
 
 def _look(path: Path) -> os.stat_result:

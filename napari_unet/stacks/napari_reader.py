@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import npe2
+from napari import Viewer
+from napari.layers import Layer
 from napari.utils.notifications import show_info
 
 from napari_unet.layers.arrangement import arrange_after_adding
@@ -15,19 +17,22 @@ from napari_unet.stacks.stack_recognition import LayerTuple, OpenedStack
 from napari_unet.text import as_notification
 from training.dataset.pair_search import DEFAULT_IMAGES, DEFAULT_LABELS
 from training.errors import UserError
+from training.formats.hdf5_stack import HDF5_ENDINGS, find_datasets
 from training.formats.opening import open_stack
 from training.formats.stack import Stack
 from training.formats.tif_structure import OtherImageError
 
 Reader = Callable[[Any], list[Any]]
+MOST_DATASETS = 8  # of an HDF5 file that are opened at once
 
 
 def get_reader(path: str | list[str]) -> Reader:
     """Choose how to read these files; napari's hook.
 
-    A folder may hold a pair of volume and labels, slices, or arrays. Left to napari's own readers
-    are colour images, several channels and time series. napari offers this plugin for them too, by
-    their ending alone, and reports a reader that returns None as an error.
+    A folder may hold a pair of volume and labels, slices, or arrays, and an HDF5 file several
+    stacks. Left to napari's own readers are colour images, several channels and time series.
+    napari offers this plugin for them too, by their ending alone, and reports a reader that returns
+    None as an error.
     """
     paths = [Path(name) for name in ([path] if isinstance(path, str) else path)]
     folder = paths[0] if len(paths) == 1 and _holds_pair(paths[0]) else None
@@ -35,7 +40,7 @@ def get_reader(path: str | list[str]) -> Reader:
         paths = [folder / DEFAULT_IMAGES, folder / DEFAULT_LABELS]
     files: list[Stack] = []
     try:
-        files.extend(open_stack(stack) for stack in paths)
+        files.extend(open_stack(stack) for path in paths for stack in _stacks_in(path))
     except OtherImageError:
         _close(files)
         return _read_with_napari
@@ -73,6 +78,34 @@ def read_layers(files: list[Stack]) -> list[LayerTuple]:
     if images:
         arrange_after_adding(image.data for image in images)
     return [stack.as_layer(stacks) for stack in images + labels]
+
+
+def open_inside(viewer: Viewer, path: Path) -> Layer:
+    """Open a stack inside a file, whose path napari takes for one that does not exist.
+
+    Parameters
+    ----------
+    viewer : Viewer
+        Gets the layer.
+    path : Path
+        Such as ``a.h5/volumes/raw``.
+
+    Raises
+    ------
+    UserError
+        As :func:`open_stack`.
+    """
+    [(data, attributes, kind)] = read_layers([open_stack(path)])
+    return viewer.add_layer(Layer.create(data, attributes, kind))
+
+
+def _stacks_in(path: Path) -> list[Path]:
+    """List the stacks of an HDF5 file that has a few; else the path itself."""
+    try:
+        names = find_datasets(path) if path.suffix.lower() in HDF5_ENDINGS else []
+    except UserError:  # which is said where it is opened
+        names = []
+    return [path / name for name in names] if 1 < len(names) <= MOST_DATASETS else [path]
 
 
 def _holds_pair(folder: Path) -> bool:

@@ -19,6 +19,7 @@ from napari_unet.layers.plugin_layers import (
     CONVENTION_KEY,
     CORRECTED_KEY,
     MASK_OPACITY,
+    STACK_KEY,
 )
 from napari_unet.stacks.lazy_pixels import lazy_membrane, lazy_pixels, load_to_edit
 from training.errors import UserError
@@ -59,6 +60,8 @@ class OpenedStack:
         Slices that the file says were corrected throughout.
     smaller : tuple of arrays (Z, Y, X) or (Y, X)
         An image at its smaller sizes, lazy.
+    offset : (float, float, float)
+        Where it begins (z, y, x) in a larger volume, in nm.
     """
 
     path: Path
@@ -69,6 +72,7 @@ class OpenedStack:
     convention: LabelConvention | None
     corrected: tuple[int, ...] = ()
     smaller: tuple[Any, ...] = ()
+    offset: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
     @classmethod
     def of(cls, file: Stack) -> OpenedStack:
@@ -81,8 +85,9 @@ class OpenedStack:
         if not are_labels(f"{file.name} {file.path.stem}", sample):
             smaller = map(lazy_pixels, file.levels[1:])
             shown = tuple(pixels for pixels in smaller if pixels.ndim == about[2].ndim)
-            return cls(*about, False, None, smaller=shown)
-        return cls(*about, True, _guess(_read_labelled(pages, MEANING_SLICES)))
+            return cls(*about, False, None, smaller=shown, offset=file.offset)
+        convention = _guess(_read_labelled(pages, MEANING_SLICES))
+        return cls(*about, True, convention, offset=file.offset)
 
     def as_layer(self, others: Sequence[OpenedStack]) -> LayerTuple:
         """Make a layer tuple for napari, of all sizes where an image has several.
@@ -95,6 +100,8 @@ class OpenedStack:
         """
         metadata: dict[str, Any] = {"name": self.name}
         metadata |= {"axis_labels": AXIS_LABELS[-self.data.ndim :]} | self._scale(others)
+        if not self.is_labels:
+            metadata["metadata"] = {STACK_KEY: str(self.path)}
         if self.smaller:
             return [self.data, *self.smaller], metadata | {"multiscale": True}, "image"
         if not self.is_labels:
@@ -117,7 +124,8 @@ class OpenedStack:
         if size is None:
             return scale_in_viewer(self.data.shape, self.is_labels)
         depth = size.y if size.z is None else size.z
-        return {"scale": (depth, size.y, size.x)[-ndim:], "units": ("nm",) * ndim}
+        place = {"translate": self.offset[-ndim:]} if any(self.offset) else {}
+        return {"scale": (depth, size.y, size.x)[-ndim:], "units": ("nm",) * ndim, **place}
 
     def _goes_with(self, other: OpenedStack) -> bool:
         is_pair = self.is_labels != other.is_labels and self.data.shape == other.data.shape

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from training.errors import UserError
-from training.formats.hdf5_stack import KNOWN_DATASETS, find_datasets
+from training.formats.hdf5_stack import HDF5_ENDINGS, KNOWN_DATASETS, find_datasets
 from training.formats.location import is_array_folder, locate
 
 DEFAULT_IMAGES = "train-volume.tif"
@@ -16,10 +16,9 @@ DEFAULT_TEST = "test-volume.tif"
 IMAGE_FOLDER = "images"
 LABEL_FOLDERS = ("labels", "masks")
 LABEL_ENDINGS = ("_labels", "_label", "_mask", "-labels")
-_HDF5_ENDINGS = (".h5", ".hdf5", ".hdf")
 _PICTURE_ENDINGS = (".png", ".bmp", ".jpg", ".jpeg")
 _MICROSCOPE_ENDINGS = (".mrc", ".rec", ".st", ".map", ".dm3", ".dm4")
-_ENDINGS = (".tif", ".tiff", *_PICTURE_ENDINGS, *_MICROSCOPE_ENDINGS, *_HDF5_ENDINGS)
+_ENDINGS = (".tif", ".tiff", *_PICTURE_ENDINGS, *_MICROSCOPE_ENDINGS, *HDF5_ENDINGS)
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ def search_pairs(data: Path) -> FoundPairs:
         If there is no such folder or file, or two labels fit the same images, or one label two
         images.
     """
-    if data.is_file() and data.suffix.lower() in _HDF5_ENDINGS:
+    if data.is_file() and data.suffix.lower() in HDF5_ENDINGS:
         return FoundPairs(_pair_inside(data), [])
     if not data.is_dir():
         problem = "is a file, not a folder" if data.exists() else "does not exist"
@@ -169,7 +168,7 @@ def _stacks_in(folder: Path) -> list[Path]:
 
 def _pair_inside(file: Path) -> list[tuple[Path, Path]]:
     """Give the pair in an HDF5 file that names both as programs do; at most one."""
-    if file.suffix.lower() not in _HDF5_ENDINGS:
+    if file.suffix.lower() not in HDF5_ENDINGS:
         return []
     there = find_datasets(file)
     images, labels = (

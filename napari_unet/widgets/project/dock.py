@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from napari import Viewer
+from napari.layers import Layer
 from qtpy.QtWidgets import (
     QFileDialog,
     QHBoxLayout,
@@ -24,6 +25,7 @@ from napari_unet.projects.layer_records import add_layer, dress, restore_view
 from napari_unet.projects.opening import Access, OpenProject, create_project, open_project
 from napari_unet.projects.project_lock import ProjectInUseError
 from napari_unet.settings import let_go, load_settings
+from napari_unet.stacks.napari_reader import open_inside
 from napari_unet.text import as_html
 from napari_unet.widgets.common.background import run_in_thread
 from napari_unet.widgets.common.dock import PLUGIN, Dock
@@ -278,12 +280,18 @@ class ProjectDock(Dock):
                     pixels = opened.pixels[record.file]
                     own.append((add_layer(self._viewer, record, pixels), record.file))
                 else:
-                    (layer,) = self._viewer.open(record.stack.path, plugin=PLUGIN)
+                    layer = self._open_stack(Path(record.stack.path))
                     dress(layer, record)
             except Exception as error:  # it is named beside the layers that can be worked on
                 self._viewer.layers[:] = present
                 opened = opened.without(record, error)
         return opened, own
+
+    def _open_stack(self, path: Path) -> Layer:
+        if not path.exists():
+            return open_inside(self._viewer, path)
+        (layer,) = self._viewer.open(path, plugin=PLUGIN)
+        return layer
 
 
 def ask_for_access(parent: QWidget, error: ProjectInUseError) -> Access | None:

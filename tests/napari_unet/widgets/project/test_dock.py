@@ -9,7 +9,9 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import h5py
 import numpy as np
+import PIL.Image
 import pytest
 import tifffile
 from napari import Viewer
@@ -22,10 +24,12 @@ from napari_unet.layers.plugin_layers import (
     add_sparse_labels,
     corrected_slices,
 )
+from napari_unet.layers.slices import full_resolution
 from napari_unet.projects.project_writer import ProjectWriter, Snapshot
 from napari_unet.settings import Settings, load_settings, remember
 from napari_unet.widgets.project import session as session_module
 from napari_unet.widgets.project.dock import ProjectDock
+from training.masks.writer_choice import open_writer
 
 PLUGIN = "napari-unet-mindspore"
 Button = Callable[..., QPushButton]
@@ -115,6 +119,59 @@ def test_a_project_opens_as_it_was_left(
 
     other.layers["strokes"].paint((6, 10, 10), 1)  # it goes on in the same file
     wait_for_pixels(qtbot, folder / "labels/strokes.tif", other.layers["strokes"].data)
+
+
+def pictures(folder: Path, images: np.ndarray) -> Path:
+    path = folder / "slices"
+    path.mkdir()
+    for index, page in enumerate(images):
+        PIL.Image.fromarray(page).save(path / f"{index}.png")
+    return path
+
+
+def dataset(folder: Path, images: np.ndarray) -> Path:
+    with h5py.File(folder / "crop.h5", "w") as file:
+        file["volumes/raw"], file["other"] = images // 2, images
+    return folder / "crop.h5"
+
+
+def pyramid(folder: Path, images: np.ndarray) -> Path:
+    path = folder / "image.zarr"
+    with open_writer(path, images.shape, images.dtype, is_label=False) as writer:
+        for page in images:
+            writer.write(page)
+    return path
+
+
+@pytest.mark.parametrize("make", [pictures, dataset, pyramid])
+def test_a_project_points_to_stacks_of_every_format(
+    make_napari_viewer: MakeViewer,
+    images: np.ndarray,
+    tmp_path: Path,
+    open_dock: OpenDock,
+    button: Button,
+    qtbot: QtBot,
+    make: Callable[[Path, np.ndarray], Path],
+) -> None:
+    """It copies none of them, for they may be large."""
+    path, folder = make(tmp_path, images), tmp_path / "project"
+    viewer = make_napari_viewer()
+    *_, image = viewer.open(path, plugin=PLUGIN)
+    shown = [(layer.name, np.asarray(full_resolution(layer))) for layer in viewer.layers]
+    strokes = add_sparse_labels(viewer, np.zeros(images.shape, np.uint8), image, "strokes", [])
+    strokes.paint((2, 30, 30), 1)
+    dock = open_dock(viewer)
+    dock.new_project(folder)
+    wait_for_pixels(qtbot, folder / "labels/strokes.tif", strokes.data)
+    button(dock, "Close project").click()
+    qtbot.waitUntil(lambda: not load_settings().project)
+    assert not list(folder.glob("images/*"))
+
+    other = make_napari_viewer()
+    open_dock(other).open_project(folder)
+    qtbot.waitUntil(lambda: len(other.layers) == len(shown) + 1)
+    for name, pixels in shown:
+        np.testing.assert_array_equal(full_resolution(other.layers[name]), pixels)
 
 
 def test_an_error_of_ours_is_not_called_a_damaged_project(
