@@ -16,7 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from training import __version__
 from training.errors import UserError, blame_version
 from training.files.untrusted_files import open_regular, parse_json
-from training.formats.location import locate
+from training.formats.location import FILE_ENDINGS, FOLDER_ENDINGS, is_array_folder, locate
+from training.formats.slice_files import list_slices
 
 LABELS, IMAGES, RUNS = "labels", "images", "runs"
 _BLOCK = 2**22
@@ -49,8 +50,8 @@ class StackReference(_Record):
     @field_validator("path")
     @classmethod
     def _check_path(cls, path: str) -> str:
-        if "\0" in path or not path.startswith("/"):
-            raise ValueError(f"its stack is {path!r:.50}, which is not an absolute path")
+        if "\0" in path or not path.startswith("/") or not _may_be_stack(Path(path)):
+            raise ValueError(f"its stack is {path!r:.50}, not the path of a stack")
         return path
 
     @classmethod
@@ -245,6 +246,12 @@ def _first_problem(error: ValidationError) -> str:
     return f"{'.'.join(map(str, problem['loc']))}: {problem['msg'].removeprefix('Value error, ')}"
 
 
+def _may_be_stack(path: Path) -> bool:
+    """Whether a path can be that of a stack: a project from elsewhere could name any file."""
+    endings = {*FILE_ENDINGS, *FOLDER_ENDINGS}
+    return path.is_dir() or any(part.suffix.lower() in endings for part in (path, *path.parents))
+
+
 def _file_of(path: Path) -> Path:
     """Find the file by which a stack is known again: of a folder the first by name.
 
@@ -253,9 +260,9 @@ def _file_of(path: Path) -> Path:
     container = locate(path).container
     if not container.is_dir():
         return container
-    is_hidden = re.compile(r"\.(?!z)").match
-    files = (file for file in sorted(container.iterdir()) if not is_hidden(file.name))
-    return next((file for file in files if file.is_file()), container)
+    if not is_array_folder(container):
+        return list_slices(container)[0]
+    return next((file for file in sorted(container.iterdir()) if file.is_file()), container)
 
 
 def _look(path: Path) -> os.stat_result:

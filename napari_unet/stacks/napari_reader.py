@@ -17,7 +17,8 @@ from napari_unet.stacks.stack_recognition import LayerTuple, OpenedStack
 from napari_unet.text import as_notification
 from training.dataset.pair_search import DEFAULT_IMAGES, DEFAULT_LABELS
 from training.errors import UserError
-from training.formats.hdf5_stack import HDF5_ENDINGS, find_datasets
+from training.formats.hdf5_stack import find_datasets
+from training.formats.location import HDF5_ENDINGS
 from training.formats.opening import open_stack
 from training.formats.stack import Stack
 from training.formats.tif_structure import OtherImageError

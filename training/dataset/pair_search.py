@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from training.errors import UserError
-from training.formats.hdf5_stack import HDF5_ENDINGS, KNOWN_DATASETS, find_datasets
-from training.formats.location import is_array_folder, locate
+from training.formats.hdf5_stack import KNOWN_DATASETS, find_datasets
+from training.formats.location import FILE_ENDINGS, HDF5_ENDINGS, is_array_folder, locate
 
 DEFAULT_IMAGES = "train-volume.tif"
 DEFAULT_LABELS = "train-labels.tif"
@@ -16,9 +16,6 @@ DEFAULT_TEST = "test-volume.tif"
 IMAGE_FOLDER = "images"
 LABEL_FOLDERS = ("labels", "masks")
 LABEL_ENDINGS = ("_labels", "_label", "_mask", "-labels")
-_PICTURE_ENDINGS = (".png", ".bmp", ".jpg", ".jpeg")
-_MICROSCOPE_ENDINGS = (".mrc", ".rec", ".st", ".map", ".dm3", ".dm4")
-_ENDINGS = (".tif", ".tiff", *_PICTURE_ENDINGS, *_MICROSCOPE_ENDINGS, *HDF5_ENDINGS)
 
 
 @dataclass(frozen=True)
@@ -162,7 +159,7 @@ def _stacks_in(folder: Path) -> list[Path]:
     return sorted(
         path
         for path in folder.glob("[!.]*")
-        if path.suffix.lower() in _ENDINGS or is_array_folder(path)
+        if path.suffix.lower() in FILE_ENDINGS or is_array_folder(path)
     )
 
 

@@ -19,7 +19,6 @@ from training.formats.tif_structure import OtherImageError
 if TYPE_CHECKING:
     import h5py
 
-HDF5_ENDINGS = (".h5", ".hdf5", ".hdf")
 # Names by which programs tell images from labels, where a file has both.
 KNOWN_DATASETS = {
     "images": ("volumes/raw", "raw", "image", "images", "volume"),

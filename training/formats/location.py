@@ -7,6 +7,17 @@ from pathlib import Path
 
 from training.files.untrusted_files import open_regular
 
+HDF5_ENDINGS = (".h5", ".hdf5", ".hdf")
+FILE_ENDINGS = (
+    *(".tif", ".tiff", ".png", ".bmp", ".jpg", ".jpeg"),
+    *(".mrc", ".mrcs", ".rec", ".st", ".ali", ".map", ".dm3", ".dm4"),
+    *HDF5_ENDINGS,
+)
+"""Those of files that hold stacks."""
+
+FOLDER_ENDINGS = (".zarr", ".n5", ".precomputed")
+"""Those of folders of arrays."""
+
 
 @dataclass(frozen=True)
 class Location:
@@ -51,7 +62,7 @@ def locate(path: Path) -> Location:
 
 def is_array_folder(path: Path) -> bool:
     """Return whether a folder is one of Zarr, of N5 or Neuroglancer's precomputed."""
-    is_named = path.suffix.lower() in _ENDINGS
+    is_named = path.suffix.lower() in FOLDER_ENDINGS
     is_described = any((path / name).is_file() for name in _METADATA)
     return path.is_dir() and (is_named or is_described or _is_precomputed(path / "info"))
 
@@ -65,6 +76,5 @@ def _is_precomputed(info: Path) -> bool:
         return False
 
 
-_ENDINGS = (".zarr", ".n5", ".precomputed")
 _METADATA = ("zarr.json", ".zgroup", ".zarray", "attributes.json")
 _BEGINNING = 2**16
