@@ -60,13 +60,13 @@ class MrcStack(Stack):
             raise
         except Exception as error:  # mrcfile raises many kinds
             raise unreadable(path, error) from error
-        self._pixels: NDArray[Any] | None = pixels
+        self._pixels: NDArray[Any] = pixels
         depth, height, width = pixels.shape
         self.shape, self.dtype = (depth, height, width), pixels.dtype.newbyteorder("=")
         self.pixel_size = _pixel_size(voxel_size)
 
     @property
-    def mapped(self) -> NDArray[Any] | None:
+    def mapped(self) -> NDArray[Any]:
         """The pixels (Z, Y, X), of :attr:`dtype` in the file's byte order."""
         return self._pixels
 
@@ -78,13 +78,10 @@ class MrcStack(Stack):
         UserError
             If the stack is closed.
         """
-        if self._pixels is None:
-            raise UserError(f"{self.path} is closed.")
         return np.array(self._pixels[index], self.dtype)
 
     def close(self) -> None:
-        """Let go of the file, once no array shows it."""
-        self._pixels = None
+        """Do nothing: a mapping holds no file open, and goes with the last array of it."""
 
 
 def _check_header(path: Path) -> None:
