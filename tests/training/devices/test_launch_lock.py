@@ -11,6 +11,7 @@ import pytest
 
 from tests.training.launches import Launch, events
 from training.config import preset_config
+from training.devices.launch_lock import launching
 from training.devices.run_processes import RUN_MARK
 from training.runs.run_directory import RunDirectory
 from training.runs.run_state import load_state
@@ -31,6 +32,17 @@ def test_of_two_launches_at_once_one_trains_and_nobody_dies(
     assert load_state(run.events).status == "finished"
     assert [event["kind"] for event in events(run)].count("failed") == 0
     assert both[0].left() == []
+
+
+def test_a_launch_is_refused_while_another_has_looked_and_not_yet_started(
+    run: RunDirectory, data: Path, launch: Callable[..., Launch]
+) -> None:
+    run.create(preset_config("compact", data_url=str(data), device="cpu", steps=3))
+    with launching(run):
+        second = launch("--devices=1", new=False)
+        assert "is running already" in second.wait()
+    assert second.process.returncode == 2
+    assert not run.events.exists()
 
 
 def test_a_launch_lock_that_is_a_link_is_not_followed(
