@@ -7,6 +7,8 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 from napari_unet.cli.progress_display import ProgressDisplay, ending_lines
@@ -46,9 +48,8 @@ def train_here(run: RunDirectory) -> int:
             preexec_fn=_stop_with_parent,
             pass_fds=[lock],
         )
-    _pass_signals_on(process)
     state, offset = RunState(), 0
-    with ProgressDisplay() as display:
+    with _passing_signals_on(process), ProgressDisplay() as display:
         display.say(f"The run is in {run.path}.")
         while _is_alive(process):
             state, offset = read_state(run.events, state, offset)
@@ -71,7 +72,8 @@ def _is_alive(process: subprocess.Popen[bytes]) -> bool:
     return False
 
 
-def _pass_signals_on(process: subprocess.Popen[bytes]) -> None:
+@contextmanager
+def _passing_signals_on(process: subprocess.Popen[bytes]) -> Iterator[None]:
     def stop(number: int, frame: FrameType | None) -> None:
         process.terminate()
 
@@ -83,10 +85,17 @@ def _pass_signals_on(process: subprocess.Popen[bytes]) -> None:
         os.kill(os.getpid(), signal.SIGSTOP)  # returns when this process goes on
         process.send_signal(signal.SIGCONT)
 
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGTSTP)
+    former = {number: signal.getsignal(number) for number in numbers}
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
     on_hang_up(hang_up)
     signal.signal(signal.SIGTSTP, suspend)
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
 
 
 def _stop_with_parent() -> None:

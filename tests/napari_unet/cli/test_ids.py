@@ -1,6 +1,7 @@
 """Ids of cells as labels: recognised and told, trained on, and the truth of an evaluation."""
 
 import json
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -133,7 +134,9 @@ def test_a_run_keeps_how_its_ids_are_read(data: Path, ids: Array, tmp_path: Path
     path, labels = tmp_path / "run", data / "train-labels.tif"
     write(labels, np.where(borders(ids, 1) & (ids < 9), 0, ids + np.uint64(2**63)))
     options = ("--data", data, "--steps", 1, "--border", 2, "--unknown", "0", "--out", path)
+    handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     output = run(train.command, *options)
+    assert handlers == [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     told = "what lies within 2 pixels of another id is membrane, and 0 is unknown"
     assert told in output and told in RunDirectory(path).log.read_text()
     config = RunDirectory(path).read_config()
