@@ -15,7 +15,7 @@ SETUP := pyproject.toml napari.yaml tools/make_environment.sh
 # Each package that we depend on is used by one of these.
 AT_BOUNDS := tests/test_imports.py tests/test_packaging.py \
 	tests/training/masks/test_mask_files.py \
-	$(addprefix tests/napari_unet/, test_manifest.py evaluation/test_contact_sheet.py \
+	$(addprefix tests/napari_unet/, test_formats.py test_manifest.py evaluation/test_contact_sheet.py \
 		neurons/test_segmentation.py prediction/test_predictor.py \
 		stacks/test_napari_reader.py stacks/test_napari_writer.py \
 		cli/test_predict.py::test_all_results launchers/servers/test_connection.py \
