@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from training.config import TrainingConfig
-from training.console import list_names, say
+from training.console import list_names, lossy_output, say
 from training.data_pairs import DataPair
 from training.dataset.pair_search import find_file, find_pair, search_pairs
 from training.errors import UserError
@@ -66,8 +66,9 @@ def settle_data(options: Mapping[str, Any]) -> dict[str, Any]:
         ]
     elif options.get("data_url") and not names_files:
         found = search_pairs(Path(options["data_url"]))
-        for line in found.describe():
-            say(line)
+        with lossy_output():
+            for line in found.describe():
+                say(line)
         if not found.pairs or found.is_default:
             return settled
         del settled["data_url"]

@@ -99,7 +99,9 @@ class TrainingDataView(QWidget):
 
     @property
     def images_layer(self) -> Image | None:
-        """The layer of images, if layers are trained on."""
+        """The layer of images, if layers are trained on; of several the first."""
+        if self.is_list:
+            return self.pairs.first_images
         layer = self._images.layer if self._source.currentIndex() == _LAYERS else None
         return layer if isinstance(layer, Image) else None
 

@@ -176,7 +176,7 @@ class TrainDock(Dock):
             self._buttons.message.tell_error(error)
             return
         self._images = self.data.images_layer
-        if self._images is not None and config.preview_slice < 0:
+        if self._images is not None and not self.data.is_list and config.preview_slice < 0:
             shown = displayed_slice(self._viewer, self._images)
             config = config.replace(preview_slice=-1 if shown is None else shown)
         name = new_run_name(config, launcher.runs_folder, datetime.now())

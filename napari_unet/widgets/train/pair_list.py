@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from napari.layers import Layer
+from napari.layers import Image, Layer
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
     QCheckBox,
@@ -94,6 +94,12 @@ class PairList(QWidget):
         layout.addLayout(buttons)
         self._list.itemSelectionChanged.connect(self._enable)
         self._enable()
+
+    @property
+    def first_images(self) -> Image | None:
+        """The images of the first pair in layers."""
+        images = (pair[0] for pair in self._chosen if not isinstance(pair, FilePair))
+        return next((layer for layer in images if isinstance(layer, Image)), None)
 
     def data(self) -> SeveralPairs | None:
         """Collect the pairs; None if there are none."""

@@ -46,6 +46,7 @@ def test_layers_are_added_once_and_taken_off(
     pairs.add_layers(*layers)
     pairs.add_layers(*layers)
     assert rows(pairs) == [("tissue", "truth")]
+    assert pairs.first_images is layers[0]
     data = pairs.data()
     assert isinstance(data.chosen[0], LayerData)
     assert data.chosen[0].labels.data is layers[1].data
@@ -75,7 +76,7 @@ def test_two_files_and_the_pairs_of_a_folder_are_added(
     answers = iter([str(tmp_path / "a.tif"), str(tmp_path / "a_labels.tif")])
     monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (next(answers), ""))
     click(pairs, qtbot, "Files…")
-    assert [pair.name for pair in pairs.data().chosen] == ["a"]
+    assert [pair.name for pair in pairs.data().chosen] == ["a"] and pairs.first_images is None
     monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(tmp_path))
     with qtbot.waitSignal(pairs.pairs_changed):
         click(pairs, qtbot, "Folder…")
