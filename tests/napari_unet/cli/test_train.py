@@ -15,6 +15,7 @@ import tifffile
 from click.testing import CliRunner
 
 from napari_unet.cli.train import command
+from tests.terminal import Terminal
 from training.config import preset_config
 from training.runs.run_directory import RunDirectory
 from training.runs.run_state import load_state
@@ -78,11 +79,11 @@ def test_a_configuration_file_is_taken_and_options_go_first(data: Path, tmp_path
     assert (config.lr, config.seed) == (0.5, 4)
 
 
-def begin(data: Path, run: RunDirectory) -> pexpect.spawn:
+def begin(data: Path, run: RunDirectory) -> Terminal:
     """A long training in a terminal, that has shown its first step."""
     program = str(Path(sys.executable).with_name("napari-unet"))
     arguments = ["train", "--data", str(data), "--steps", "5000", "--out", str(run.path)]
-    terminal = pexpect.spawn(program, arguments, timeout=200, dimensions=(24, 120))
+    terminal = Terminal(program, arguments, timeout=200, dimensions=(24, 120))
     terminal.expect(r"\d/5000 steps, loss \d\.\d+")
     return terminal
 
@@ -146,7 +147,7 @@ def test_a_closed_terminal_stops_a_training_once(data: Path, tmp_path: Path) -> 
     run = RunDirectory(tmp_path / "run")
     run.create(preset_config("compact", data_url=str(data), steps=5000))
     arguments = ["-m", "training.train", "--run_dir", str(run.path)]
-    terminal = pexpect.spawn(sys.executable, arguments, timeout=200)
+    terminal = Terminal(sys.executable, arguments, timeout=200)
     terminal.expect("step: 1, loss is ")
     os.kill(terminal.pid, signal.SIGHUP)  # the shell's, then the system's
     os.close(terminal.child_fd)
