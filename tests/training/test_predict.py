@@ -162,7 +162,7 @@ def test_a_checkpoint_of_the_zoo_loads_and_predicts_here_and_there(tmp_path: Pat
         (["--device_ids=a"], "device_ids is 'a', which is not a list of numbers."),
         (["--device_ids=1,2"], "No Ascend NPU is found"),
         (["--input=none.tif"], "none.tif"),
-        (["--output=mask.png"], "mask.png would be a TIF"),
+        (["--output=mask.png"], "mask.png is not named in a format that is written"),
         (["--output=there.tif"], "there.tif exists already."),
     ],
 )
