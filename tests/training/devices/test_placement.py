@@ -12,6 +12,7 @@ import pytest
 
 from tests.training.devices.fake_npu_smi import install_npu_smi
 from tests.training.devices.stub_mindspore import StubMindSpore, install_cann, path_with
+from training.dataset.pair_search import DEFAULT_IMAGES, DEFAULT_LABELS
 from training.devices.npus import VISIBLE
 from training.devices.placement import ALONE, choose_device, place_in_run
 from training.runs.run_directory import RunDirectory
@@ -48,8 +49,12 @@ def start(
     folder = run.path.parent / "npu-smi"
     folder.mkdir()
     install_npu_smi(folder, range(8), busy, chip=chip)
+    data = run.path.parent / "data"
+    data.mkdir()
+    for name in (DEFAULT_IMAGES, DEFAULT_LABELS):  # which are read after the devices are chosen
+        (data / name).touch()
     given = {**os.environ, **stub.environment, "PATH": path_with(folder), **environment}
-    command = [sys.executable, "-P", "-m", f"training.{module}", "--data_url=data"]
+    command = [sys.executable, "-P", "-m", f"training.{module}", f"--data_url={data}"]
     return subprocess.run(
         [*command, "--run_dir", run.path, *options], capture_output=True, text=True, env=given
     )
