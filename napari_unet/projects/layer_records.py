@@ -82,7 +82,7 @@ def _shape_of_stack(path: str) -> tuple[int, int, int] | None:
     try:
         with open_stack(path) as stack:
             return stack.shape
-    except UserError:  # napari opened what is no stack, or several
+    except UserError:  # napari opened what is not a stack, or several
         return None
 
 

@@ -13,6 +13,7 @@ import psutil
 from numpy.typing import NDArray
 
 from training.errors import UserError
+from training.formats.grey_axes import GreyAxes
 from training.formats.stack import Stack
 
 LARGEST_SLAB = 512 * 2**20  # bytes
@@ -103,6 +104,32 @@ class ChunkedStack(Stack):
                     raise unreadable(self.path, error, f"Slice {index} of ") from error
                 self._start = start
             return np.array(self._slab[index - self._start])
+
+
+class ArrayStack(ChunkedStack):
+    """A stack in an array of a library, whose axes are found.
+
+    Whoever derives from it gives ``_array`` and ``_axes``.
+    """
+
+    _array: Any
+    _axes: GreyAxes
+
+    def read_slab(self, start: int, stop: int) -> NDArray[Any]:
+        """Read slices (Z, Y, X), of the array's dtype, see :class:`ChunkedStack`.
+
+        Raises
+        ------
+        UserError
+            If the stack is closed.
+        """
+        if self._array is None:
+            raise UserError(f"{self.path} is closed.")
+        return self._axes.read(self._array, start, stop)
+
+    def close(self) -> None:
+        """Let go of the array."""
+        self._array = None
 
 
 _DAMAGED = "It may be damaged; copy it again."

@@ -12,12 +12,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from numpy.typing import NDArray
-
 from training.errors import UserError
 from training.files.untrusted_files import is_inside
 from training.formats.chunked_stack import (
-    ChunkedStack,
+    ArrayStack,
     missing_library,
     none_fits,
     nothing_stored,
@@ -37,7 +35,7 @@ _LARGEST_ITEM = 8
 _MOST_FOLDERS = 1000  # that are looked at for the only dataset
 
 
-class TensorstoreStack(ChunkedStack):
+class TensorstoreStack(ArrayStack):
     """The slices of an N5 dataset, or of an image of Neuroglancer's precomputed at one scale.
 
     Both keep their axes as x, y and z. A group of N5 stands for its dataset ``s0``, or for the
@@ -73,7 +71,7 @@ class TensorstoreStack(ChunkedStack):
             if not _check_files(dataset, location.container):
                 raise nothing_stored(self.path)
             array = tensorstore.open(dataset.spec, read=True, open=True).result()
-            self._array: Any = array[tensorstore.d[:].translate_to[0]]
+            self._array = array[tensorstore.d[:].translate_to[0]]
         except UserError:
             raise
         except Exception as error:  # tensorstore raises many kinds
@@ -90,22 +88,6 @@ class TensorstoreStack(ChunkedStack):
     def levels(self) -> tuple[Stack, ...]:
         """This stack, and those of the same image at its smaller sizes."""
         return (self, *map(TensorstoreStack, self._smaller))
-
-    def read_slab(self, start: int, stop: int) -> NDArray[Any]:
-        """Read slices (Z, Y, X), of the array's dtype, see :class:`ChunkedStack`.
-
-        Raises
-        ------
-        UserError
-            If the stack is closed.
-        """
-        if self._array is None:
-            raise UserError(f"{self.path} is closed.")
-        return self._axes.read(self._array, start, stop)
-
-    def close(self) -> None:
-        """Let go of the array."""
-        self._array = None
 
 
 @dataclass(frozen=True)

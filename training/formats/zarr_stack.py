@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import zarr
-from numpy.typing import NDArray
 from zarr.abc.store import ByteRequest, OffsetByteRequest, RangeByteRequest, SuffixByteRequest
 from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
 from zarr.storage import LocalStore
@@ -21,7 +20,7 @@ from training.errors import UserError
 from training.files.untrusted_files import open_regular
 from training.formats.chunked_stack import (
     LARGEST_SLAB,
-    ChunkedStack,
+    ArrayStack,
     list_paths,
     nothing_stored,
     several_fit,
@@ -46,7 +45,7 @@ _MOST_FOLDERS = 1000  # that are looked at for the only array
 _LETTERS = {"channel": "c", "time": "t"}
 
 
-class ZarrStack(ChunkedStack):
+class ZarrStack(ArrayStack):
     """The slices of a Zarr array, version 2 or 3, or of an OME-Zarr image, 0.4 or 0.5.
 
     A group of OME-Zarr stands for the largest size of its image, another for the only image or
@@ -83,7 +82,7 @@ class ZarrStack(ChunkedStack):
             self.check_chunks(self._axes.plane(layout.chunks), layout.chunk_bytes)
             if not _has_file(node.folder, depth=self._axes.ndim + 1):
                 raise nothing_stored(self.path)
-            self._array: Any = _open_array(
+            self._array = _open_array(
                 node.folder, location.container, node.version, _most_bytes(layout)
             )
         except UserError:
@@ -96,22 +95,6 @@ class ZarrStack(ChunkedStack):
     def levels(self) -> tuple[Stack, ...]:
         """This stack, and those of the same image at its smaller sizes."""
         return (self, *map(ZarrStack, self._smaller))
-
-    def read_slab(self, start: int, stop: int) -> NDArray[Any]:
-        """Read slices (Z, Y, X), of the array's dtype, see :class:`ChunkedStack`.
-
-        Raises
-        ------
-        UserError
-            If the stack is closed.
-        """
-        if self._array is None:
-            raise UserError(f"{self.path} is closed.")
-        return self._axes.read(self._array, start, stop)
-
-    def close(self) -> None:
-        """Let go of the array."""
-        self._array = None
 
 
 @dataclass(frozen=True)
