@@ -249,6 +249,7 @@ def test_learning_on_is_left_or_stopped(
     qtbot.mouseClick(button(correct, "Keep training"), Qt.MouseButton.LeftButton)
     train = open_train(viewer)
     run = RunDirectory(Path(load_settings().runs_folder) / "one")
+    qtbot.waitUntil(lambda: run.find_training() is not None)  # its title is told by its files
     wait_for_text(qtbot, train, title_of(run))
     wait_for_text(qtbot, train, "Training")
     assert close(viewer, qtbot, answer) == ["'one' is still training."]
