@@ -209,23 +209,23 @@ class Demo:
         """
         # In full precision the figures are those of the training.
         predictor = load_predictor(self.files.run, precision="f32")
-        card = predictor.card
+        fold = RunDirectory(self.files.run).read_config().cross_valid_ind
         with self._open_data() as pair:
             codes = pair.codes
-            evaluation, probabilities = evaluate_fold(predictor, card.fold, pair.images, codes)
+            evaluation, probabilities = evaluate_fold(predictor, fold, pair.images, codes)
             rows = [
                 SheetRow(
                     index,
                     pair.images[index],
                     codes[index] == MEMBRANE,
-                    probability >= card.threshold,
+                    probability >= predictor.card.threshold,
                     is_known(codes[index]),
                 )
                 for index, probability in probabilities.items()
             ]
         write_atomically(self.files.evaluation_json, evaluation.to_json().encode())
         write_atomically(self.files.evaluation_csv, evaluation.to_csv().encode())
-        title = f"Held-out slices of {self._name()}, fold {card.fold}"
+        title = f"Held-out slices of {self._name()}, fold {fold}"
         write_atomically(self.files.sheet, contact_sheet(rows, title))
         return evaluation
 

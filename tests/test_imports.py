@@ -43,6 +43,7 @@ FLOORS = (
     "training.networks",
     "training.learning",
     "training.train",
+    "training.starter",
     "training.eval",
     "training.launch_8p",
     "training.predict",

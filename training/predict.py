@@ -52,6 +52,7 @@ from training.learning.mindspore_setup import set_up_mindspore
 from training.masks.result_files import ResultFiles, check_outputs
 from training.masks.result_warnings import stack_warning
 from training.model.saved_model import SavedModel, best_weights, load_model
+from training.model.starter_model import named_model, starter_path
 from training.runs.run_directory import RunDirectory
 
 LINES = 50  # of progress, at the most
@@ -111,7 +112,9 @@ def _parser() -> argparse.ArgumentParser:
 def add_model_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that name a model, one of which must be given."""
     source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--run", type=Path, help="the folder of a training: its best model")
+    source.add_argument(
+        "--run", type=Path, help="the folder of a training: its best model; or starter"
+    )
     source.add_argument("--ckpt", type=Path, help="a .safetensors or .ckpt file")
 
 
@@ -123,7 +126,10 @@ def weights_of(run: Path | None, ckpt: Path | None) -> Path:
     UserError
         If the run has no model yet.
     """
-    return best_weights(RunDirectory(run)) if run is not None else Path(ckpt or "")
+    if run is None:
+        return named_model(ckpt or "")
+    path = named_model(run)
+    return path if path == starter_path() else best_weights(RunDirectory(path))
 
 
 def _predict(options: argparse.Namespace, arguments: list[str]) -> None:

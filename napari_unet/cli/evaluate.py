@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from napari_unet.cli.options import (
     DataOptions,
+    ModelPath,
     convention_option,
     data_options,
     device_option,
@@ -48,7 +49,7 @@ from training.stacks.sparse_labels import MEMBRANE, is_known
 
 
 @click.command()
-@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=ModelPath())
 @click.option(
     "--data",
     metavar="DIR",
@@ -87,7 +88,8 @@ def command(
 ) -> None:
     """Compare a model's masks with the ground truth, slice by slice.
 
-    RUN is the folder of a training, or a model.onnx. Every run was trained without the slices
+    RUN is the folder of a training, a model.onnx, or starter: the model that comes with this
+    program, which is evaluated on all slices. Every run was trained without the slices
     of one fold, and is evaluated on those. Give five runs, one a fold, for a cross-validation.
     With --fold all and fewer runs, slices that were seen in training are marked, and left out
     of the held-out mean. A mask as TIF, Zarr or HDF5, such as one corrected by hand, is evaluated

@@ -27,9 +27,22 @@ from training.label_convention import (
     LabelConvention,
 )
 from training.masks.zarr_writer import OME_ZARR_VERSIONS
+from training.model.starter_model import named_model
 from training.presets.registry import DEFAULT_PRESET
+from training.stacks.intensities import Membranes
 
-model_argument = click.argument("model", metavar="MODEL", type=click.Path(path_type=Path))
+
+class ModelPath(click.Path):
+    """What a model is in: a run's folder, a file, or the starter by its name."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return super().convert(named_model(value), param, ctx)
+
+
+model_argument = click.argument("model", metavar="MODEL", type=ModelPath())
 stacks_argument = click.argument(
     "stacks", metavar="STACK.tif...", nargs=-1, required=True, type=click.Path(path_type=Path)
 )
@@ -51,6 +64,14 @@ tta_option = click.option(
     "--tta",
     is_flag=True,
     help="Take the mean over flips and quarter turns of each slice: eight times the work.",
+)
+membranes_option = click.option(
+    "--membranes",
+    type=click.Choice([membranes.value for membranes in Membranes]),
+    default=Membranes.AUTO.value,
+    show_default=True,
+    callback=lambda context, parameter, value: Membranes(value),
+    help="Of the stack: dark or light. auto: found out for the starter, else as in the training.",
 )
 compression_option = click.option(
     "--compression",

@@ -14,6 +14,7 @@ from napari_unet.cli.options import (
     compression_option,
     convention_option,
     device_option,
+    membranes_option,
     model_argument,
     ome_zarr_option,
     precision_option,
@@ -29,7 +30,8 @@ from training.files.atomic_files import write_atomically
 from training.formats.opening import open_stack
 from training.label_convention import LabelConvention
 from training.masks.result_files import ResultFiles
-from training.masks.result_warnings import stack_warning
+from training.masks.result_warnings import membranes_note, stack_warning
+from training.stacks.intensities import Membranes
 
 
 @click.command()
@@ -77,6 +79,7 @@ from training.masks.result_warnings import stack_warning
 @ome_zarr_option
 @click.option("--overwrite", is_flag=True, help="Replace files that exist.")
 @tta_option
+@membranes_option
 @part_options
 @device_option
 @precision_option
@@ -93,6 +96,7 @@ def command(
     ome_zarr: str,
     overwrite: bool,
     tta: bool,
+    membranes: Membranes,
     device: str,
     precision: str,
     **part: Any,
@@ -100,8 +104,9 @@ def command(
     """Predict the membrane mask of a stack or a 2-D image, or of many.
 
     MODEL is the folder of a training, a model.onnx, or a checkpoint: .safetensors, or the .ckpt
-    of the model zoo. No MindSpore is needed. Slices are read and written one at a time, so that
-    the stack may be larger than the memory.
+    of the model zoo; or starter, which comes with this program, has learned from made-up tissue,
+    and takes a stack of any contrast. No MindSpore is needed. Slices are read and written one at a
+    time, so that the stack may be larger than the memory.
 
     Of several stacks, the names of -o, --probability, --submission and --uncertainty are those of
     folders, one for each; the files in them have the names of their stacks. Files that are there
@@ -110,6 +115,7 @@ def command(
 
     \b
     Examples:
+      napari-unet predict starter stack.tif -o mask.tif
       napari-unet predict runs/first test-volume.tif -o mask.tif --probability prob.tif
       napari-unet predict runs/first stack.tif -o corner.tif --region 10:20,0:512,0:512
       napari-unet predict runs/first night/*.tif -o masks --probability probabilities
@@ -129,6 +135,7 @@ def command(
         _predict,
         predictor=predictor,
         parts=parts,
+        membranes=membranes,
         threshold=predictor.card.threshold if threshold is None else threshold,
         convention=convention,
         compression=None if compression == "none" else compression,
@@ -144,6 +151,7 @@ def _predict(
     *,
     predictor: Predictor,
     parts: PartOptions,
+    membranes: Membranes,
     threshold: float,
     convention: LabelConvention,
     compression: str | None,
@@ -155,7 +163,9 @@ def _predict(
     unsure = []
     with open_stack(stack) as slices:
         trained = predictor.card.like(slices)
-        card = trained.for_stack(slices)
+        card = trained.for_stack(slices, membranes)
+        if note := membranes_note(card.scaling, membranes):
+            say(note)
         warn(stack_warning(trained.scaling, card.scaling))
         part = parts.part_of(slices, predictor.card)
         predictions = predictor.predict(slices, card, part.indices, part.view)

@@ -16,6 +16,7 @@ from napari_unet.cli.options import (
     compression_option,
     data_options,
     device_option,
+    membranes_option,
     model_argument,
     ome_zarr_option,
     precision_option,
@@ -38,7 +39,8 @@ from training.console import say, warn
 from training.errors import UserError
 from training.formats.opening import open_stack
 from training.masks.mask_files import write_numbers
-from training.masks.result_warnings import stack_warning
+from training.masks.result_warnings import membranes_note, stack_warning
+from training.stacks.intensities import Membranes
 
 
 @click.command()
@@ -85,6 +87,7 @@ from training.masks.result_warnings import stack_warning
 @ome_zarr_option
 @click.option("--overwrite", is_flag=True, help="Replace a file that exists.")
 @tta_option
+@membranes_option
 @part_options
 @device_option
 @precision_option
@@ -101,14 +104,16 @@ def command(
     ome_zarr: str,
     overwrite: bool,
     tta: bool,
+    membranes: Membranes,
     device: str,
     precision: str,
     **part: Any,
 ) -> None:
     """Find the neurons of a stack or a 2-D image, or of many: the regions between membranes.
 
-    Neurons are found slice by slice. With --data, threshold and seeds are those with the best
-    v_rand on slices that the model was trained on; its validation slices are not touched.
+    MODEL is what predict takes. Neurons are found slice by slice. With --data, threshold and seeds
+    are those with the best v_rand on slices that the model was trained on; its validation slices
+    are not touched.
 
     Of several stacks, -o is a folder; the files in it have the names of their stacks. Files that
     are there already are kept, so that the same command goes on where it was interrupted. A stack
@@ -137,6 +142,7 @@ def command(
         _segment,
         predictor=predictor,
         parts=parts,
+        membranes=membranes,
         how=Segmentation(method, threshold, seeds),
         link=link,
         compression=None if compression == "none" else compression,
@@ -152,6 +158,7 @@ def _segment(
     *,
     predictor: Predictor,
     parts: PartOptions,
+    membranes: Membranes,
     how: Segmentation,
     link: bool,
     compression: str | None,
@@ -163,7 +170,9 @@ def _segment(
         part = parts.part_of(slices, predictor.card)
         neurons = allocate(part.shape, np.int32)
         trained = predictor.card.like(slices)
-        card = trained.for_stack(slices)
+        card = trained.for_stack(slices, membranes)
+        if note := membranes_note(card.scaling, membranes):
+            say(note)
         warn(stack_warning(trained.scaling, card.scaling))
         predicted = predictor.predict(slices, card, part.indices, part.view)
         found = (segment_slice(page, how) for _, page in predicted)

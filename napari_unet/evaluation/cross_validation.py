@@ -163,7 +163,8 @@ def assign_folds(predictors: Predictors, fold: int | str | None) -> list[tuple[i
         By name, in the order given.
     fold : int, "all" or None
         None: of each model the fold that it was not trained on. A fold, or all: each with
-        the model that was not trained on it, or with the first where there is none.
+        the model that was not trained on it, or with the first where there is none. A model
+        that was not trained on any of the stack has all folds.
 
     Raises
     ------
@@ -173,6 +174,9 @@ def assign_folds(predictors: Predictors, fold: int | str | None) -> list[tuple[i
     holding_out: dict[int, str] = {}
     for name, predictor in predictors.items():
         own = predictor.card.fold
+        if own is None:
+            fold = "all" if fold is None else fold
+            continue
         if own in holding_out:
             raise UserError(
                 f"{holding_out[own]} and {name} both hold out fold {own}.",

@@ -30,6 +30,8 @@ class LivePrediction:
     ----------
     stack_warning : str
         What speaks against predicting this stack with this model; empty for nothing.
+    note : str
+        How dark and light of this stack were taken; empty for nothing to say.
     """
 
     def __init__(
@@ -39,7 +41,7 @@ class LivePrediction:
         self.probability, self.mask = probability, mask
         self._probabilities = probability.reshape((-1, *probability.shape[-2:]))
         self._masks = mask.reshape((-1, *mask.shape[-2:]))
-        self.stack_warning = ""
+        self.stack_warning = self.note = ""
         self._membrane: dict[int, int] = {}  # pixels of each slice that was thresholded
         self._predicted: set[int] = set()
         self._trained: dict[int, bool] = {}  # of the slices of which it is known
@@ -98,7 +100,7 @@ class LivePrediction:
     def change_model(self) -> None:
         """Count what was predicted so far as outdated; it stays until it is predicted again."""
         self._outdated = set(self._predicted)
-        self.stack_warning = ""
+        self.stack_warning = self.note = ""
         self._membrane.clear()
 
     @property

@@ -13,9 +13,10 @@ import numpy as np
 
 from napari_unet.prediction.live_prediction import LivePrediction
 from napari_unet.prediction.thread_priority import lower_priority
-from training.masks.result_warnings import size_hint, size_warning, stack_warning
+from training.masks.result_warnings import membranes_note, size_hint, size_warning, stack_warning
 from training.model.slice_view import SliceView, Window, resampling_zoom, size_of_training
 from training.runs.run_directory import RunDirectory
+from training.stacks.intensities import Membranes
 from training.stacks.stack_axes import as_stack
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def predict_slices(
     pixel_size: PixelSize | None = None,
     resample: bool = False,
     window: Window | None = None,
+    membranes: Membranes = Membranes.AUTO,
 ) -> Iterator[int]:
     """Predict slices into ``prediction``, in the order of ``indices``.
 
@@ -43,7 +45,8 @@ def predict_slices(
     index : int
         Called with each slice, when it is there.
     """
-    with StackPrediction(model, stack, prediction, tta, pixel_size, resample, window) as work:
+    options = tta, pixel_size, resample, window, membranes
+    with StackPrediction(model, stack, prediction, *options) as work:
         for index in indices:
             yield work.predict(index)
 
@@ -70,6 +73,8 @@ class StackPrediction:
         Predict at the pixel size of the model's training.
     window : tuple of range or None
         Rows and columns that ``prediction`` has; None: all.
+    membranes : Membranes
+        As of :meth:`training.stacks.scaling.Scaling.for_stack`.
     """
 
     def __init__(
@@ -81,10 +86,12 @@ class StackPrediction:
         pixel_size: PixelSize | None = None,
         resample: bool = False,
         window: Window | None = None,
+        membranes: Membranes = Membranes.AUTO,
     ) -> None:
         self._model, self._tta = model, tta
         self._pixel_size, self._resample = pixel_size, resample
         self._view = SliceView(window=window)
+        self._membranes = membranes
         self._slices = as_stack(stack)
         self._prediction = prediction
         self._card: ModelCard | None = None
@@ -109,7 +116,8 @@ class StackPrediction:
         predictor = _load(self._model, self._tta)
         if self._card is None:
             trained = predictor.card.like(self._slices)
-            card = trained.for_stack(self._slices)
+            card = trained.for_stack(self._slices, self._membranes)
+            self._prediction.note = membranes_note(card.scaling, self._membranes)
             self._prediction.stack_warning = stack_warning(trained.scaling, card.scaling)
             self._choose_scale(predictor.card)
             self._trained = predictor.card.trained_slices(self._slices)

@@ -1,4 +1,4 @@
-"""The models that a person can predict with: those of the runs, and the one taken first."""
+"""The models that a person can predict with, and the one taken first."""
 
 from __future__ import annotations
 
@@ -9,33 +9,39 @@ from pathlib import Path
 from napari_unet.runs.run_list import RunSummary, list_runs
 from napari_unet.settings import load_settings
 from napari_unet.text import line
+from training.model.starter_model import starter_path
+
+STARTER_TITLE = "Starter (no training)"
 
 
 @dataclass(frozen=True)
 class ModelList:
-    """Models of a folder's runs.
+    """Models of a folder's runs, and the starter.
 
     Parameters
     ----------
     titles : mapping of Path to str
-        The folder of each run that has a model, newest first, and what to call it.
-    preferred : Path or None
-        The model of the last prediction if it still exists, else the newest one.
+        The folder of each run that has a model, newest first, and what to call it; the starter's
+        file is the last.
+    preferred : Path
+        The model of the last prediction if it still exists, else the newest run's; the starter
+        where there is neither.
     """
 
     titles: Mapping[Path, str]
-    preferred: Path | None
+    preferred: Path
 
 
 def list_models() -> ModelList:
-    """The models in the folder of the runs that the settings name."""
+    """The models in the folder of the runs that the settings name, and the starter."""
     settings = load_settings()
     runs = list_runs(Path(settings.runs_folder))
     titles = {summary.run.path: model_title(summary) for summary in runs if summary.has_model}
-    last = Path(settings.model) if settings.model else None
-    if last is None or not last.exists():
-        last = next(iter(titles), None)
-    return ModelList(titles, last)
+    starter = starter_path()
+    last = Path(settings.model) if settings.model else starter
+    if last == starter or not last.exists():
+        last = next(iter(titles), starter)
+    return ModelList({**titles, starter: STARTER_TITLE}, last)
 
 
 def model_title(summary: RunSummary) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from training.formats.pixel_size import PixelSize
-from training.stacks.intensities import Difference
+from training.stacks.intensities import Difference, Membranes
 from training.stacks.scaling import Scaling
 
 LEAST_SHARE, MOST_SHARE = 0.01, 0.5  # of membrane; a section usually has a fifth
@@ -48,6 +48,29 @@ def stack_warning(trained: Scaling, stack: Scaling) -> str:
     is_bright = stack.intensities is not None and stack.intensities.skewness > 0
     its, ground = ("bright", "dark") if is_bright else ("dark", "bright")
     return _INVERTED.format(its=its, ground=ground)
+
+
+def membranes_note(stack: Scaling, asked: Membranes) -> str:
+    """Say how dark and light of a stack were taken by a model for any stack.
+
+    Parameters
+    ----------
+    stack : Scaling
+        That which the model's chose for the stack.
+    asked : Membranes
+        What a person says; AUTO: it was found out.
+
+    Returns
+    -------
+    str
+        Empty where nothing was found out.
+    """
+    if asked != Membranes.AUTO or not stack.adapts or stack.intensities is None:
+        return ""
+    found = stack.intensities.membranes
+    if found == Membranes.AUTO:
+        return "Whether membranes are dark or light can't be seen; they are taken for dark."
+    return f"Membranes are {found} in this stack, as its thin lines are."
 
 
 def size_warning(trained: PixelSize | None, stack: PixelSize | None, remedy: str) -> str:

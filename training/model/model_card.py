@@ -23,6 +23,7 @@ from training.presets.registry import find_preset
 from training.sampling.displacement import Displacement, measure_displacement
 from training.stacks.even_slices import pick_evenly
 from training.stacks.fingerprint import fingerprint
+from training.stacks.intensities import Membranes
 from training.stacks.scaling import Scaling, Slices
 
 METADATA_KEY = "napari_unet"
@@ -64,8 +65,9 @@ class ModelCard:
         does, every slice is resized to the preset's length.
     displacement : tuple of float
         (Y, X), in pixels: how far beside a membrane its labels lay, and its prediction lies.
-    fold : int
-        The fold whose validation slices it has not seen, where ``train_slices`` is empty.
+    fold : int or None
+        The fold whose validation slices it has not seen, where ``train_slices`` is empty. None: it
+        has not seen a slice of any stack that is predicted.
     train_slices : tuple of int
         Slices of that stack that the network has seen; empty: those of the fold, of a network
         that was trained on one stack.
@@ -91,7 +93,7 @@ class ModelCard:
     scaling: Scaling
     zoom: tuple[float, float] | None = (1.0, 1.0)
     displacement: tuple[float, float] = (0.0, 0.0)
-    fold: int = 1
+    fold: int | None = 1
     train_slices: tuple[int, ...] = ()
     data: str = ""
     fingerprint: str = ""
@@ -139,7 +141,7 @@ class ModelCard:
         same = [card for card in volumes if card.fingerprint == known_by]
         return next(iter(same), min(volumes, key=lambda card: card.scaling.distance(scaling)))
 
-    def for_stack(self, stack: Slices) -> ModelCard:
+    def for_stack(self, stack: Slices, membranes: Membranes = Membranes.AUTO) -> ModelCard:
         """Make the card to predict a stack (Z, Y, X) of any real dtype with.
 
         The scaling is chosen by :meth:`Scaling.for_stack`.
@@ -150,7 +152,7 @@ class ModelCard:
             If the stack is empty, not of real numbers, or has infinite values or NaN.
         """
         card = self.like(stack)
-        return dataclasses.replace(card, scaling=card.scaling.for_stack(stack))
+        return dataclasses.replace(card, scaling=card.scaling.for_stack(stack, membranes))
 
     def seen_slices(self, stack: Slices) -> list[int]:
         """List the slices of a stack that the network was trained on.
@@ -158,6 +160,8 @@ class ModelCard:
         Of a network of one volume the stack is taken to be that volume.
         """
         length = len(stack)
+        if self.fold is None:
+            return []
         if self.others:
             return self.trained_slices(stack) or []
         if self.train_slices:
@@ -171,6 +175,8 @@ class ModelCard:
 
         None where it is not known to be a stack of the training.
         """
+        if self.fold is None:
+            return []
         volumes = [card for card in self.volumes if card.fingerprint]
         known_by = fingerprint(stack) if volumes else ""
         for card in volumes:
@@ -211,7 +217,8 @@ class ModelCard:
         for card in self.volumes[1:]:
             card.check()
         self.scaling.check()
-        split_fold(MINIMUM_SLICES, self.fold)
+        if self.fold is not None:
+            split_fold(MINIMUM_SLICES, self.fold)
         limits = {
             "zoom": (self.zoom or (), SMALLEST_ZOOM, LARGEST_ZOOM),
             "displacement": (self.displacement, -LARGEST_SHIFT, LARGEST_SHIFT),

@@ -12,7 +12,13 @@ from numpy.typing import NDArray
 
 from training.errors import UserError
 from training.stacks.even_slices import pick_evenly
-from training.stacks.intensities import LARGEST, Difference, Intensities, compare_levels
+from training.stacks.intensities import (
+    LARGEST,
+    Difference,
+    Intensities,
+    Membranes,
+    compare_levels,
+)
 from training.stacks.padding import find_padding
 
 INTEGER_RANGES = (255, 4095, 65535)
@@ -39,15 +45,20 @@ class Scaling:
     dtype : str
         NumPy name of the stack's dtype, such as ``uint8``.
     low, high : float
-        Intensities that become -1 and 1.
+        Intensities that become -1 and 1. Of a stack whose membranes are light where the model's
+        are dark, or the other way round, ``low`` is the higher one.
     intensities : Intensities or None
         Those of the stack, before scaling; None where they are not known.
+    adapts : bool
+        Whether every stack is brought to the same 5th and 95th percentile, and turned over where
+        its membranes are light: of a model for any stack.
     """
 
     dtype: str
     low: float
     high: float
     intensities: Intensities | None = field(default=None, compare=False)
+    adapts: bool = False
 
     @classmethod
     def of(cls, stack: Slices) -> Scaling:
@@ -101,22 +112,33 @@ class Scaling:
         limits = self.low, self.high
         if not all(type(limit) in (int, float) and abs(limit) <= LARGEST for limit in limits):
             raise ValueError(f"low and high are {limits!r:.50}")
+        if type(self.adapts) is not bool:
+            raise TypeError(f"adapts is {self.adapts!r:.50}")
         if self.low > self.high:
             raise ValueError(f"low is {self.low}, above high, which is {self.high}")
         if self.intensities is not None:
             self.intensities.check()
 
-    def for_stack(self, stack: Slices) -> Scaling:
+    @property
+    def is_inverted(self) -> bool:
+        """Whether dark and light change places."""
+        return self.low > self.high
+
+    def for_stack(self, stack: Slices, membranes: Membranes = Membranes.AUTO) -> Scaling:
         """Choose the scaling to predict a stack with, if this is that of the training stack.
 
         A stack of the same dtype within the range is scaled like the training stack, and clipped.
         Any other gets its own scaling by the rule, or, where it would look different from the
-        training stack then, the one that makes their 5th and 95th percentiles equal.
+        training stack then, the one that makes their 5th and 95th percentiles equal. That one is
+        also chosen where this scaling adapts, or dark and light change places.
 
         Parameters
         ----------
         stack : array (Z, Y, X), or sequence of arrays (Y, X)
             Any real dtype.
+        membranes : Membranes
+            Those of the stack. AUTO: found by the stack, where this scaling adapts, else those of
+            the training stack.
 
         Raises
         ------
@@ -124,6 +146,10 @@ class Scaling:
             As :meth:`of`.
         """
         dtype, measured = _measure(stack)
+        is_inverted = self._is_inverted_for(measured, membranes)
+        if self.adapts or is_inverted:
+            own = replace(_by_rule(dtype, measured), adapts=self.adapts)
+            return self._match_levels(own, is_inverted)
         if self._holds(dtype.name, measured):
             return replace(self, intensities=measured)
         own = _by_rule(dtype, measured)
@@ -138,7 +164,7 @@ class Scaling:
         mine, its = self.intensities, other.intensities
         if mine is None or its is None:
             return None
-        if mine.is_inverted_to(its):
+        if mine.is_inverted_to(its) and not other.is_inverted:
             return Difference.INVERTED
         return compare_levels(self._levels(mine), other._levels(its))
 
@@ -163,8 +189,19 @@ class Scaling:
         low, high = measured.percentiles[LOW], measured.percentiles[HIGH]
         return dtype == self.dtype and self.low <= low and high <= self.high
 
-    def _match_levels(self, own: Scaling) -> Scaling:
+    def _is_inverted_for(self, measured: Intensities, membranes: Membranes) -> bool:
+        """Whether dark and light of a stack of some intensities must change places."""
+        if membranes == Membranes.AUTO and self.adapts:
+            membranes = measured.membranes
+        trained = Membranes.AUTO if self.intensities is None else self.intensities.membranes
+        if trained == Membranes.AUTO:
+            trained = Membranes.DARK  # as nearly all are
+        return membranes not in (Membranes.AUTO, trained)
+
+    def _match_levels(self, own: Scaling, is_inverted: bool = False) -> Scaling:
         """Scale another stack so that its percentiles become what those of this one's are."""
+        if is_inverted:
+            own = replace(own, low=own.high, high=own.low)
         mine, its = self.intensities, own.intensities
         if mine is None or its is None:
             return own
@@ -172,14 +209,16 @@ class Scaling:
         low, high = its.percentiles[LOW], its.percentiles[HIGH]
         if not (lowest < highest and low < high):
             return own
+        if is_inverted:
+            low, high = high, low
         span = (high - low) / (highest - lowest)
         low -= lowest * span
         return replace(own, low=low, high=low + span)
 
     def _levels(self, measured: Intensities) -> NDArray[np.float64]:
-        """Scale percentiles to 0..1."""
+        """Scale percentiles to 0..1, rising."""
         span = (self.high - self.low) or 1.0
-        return np.clip((np.array(measured.percentiles) - self.low) / span, 0, 1)
+        return np.sort(np.clip((np.array(measured.percentiles) - self.low) / span, 0, 1))
 
     def apply(self, image: NDArray[Any]) -> NDArray[np.float32]:
         """Scale an image to [-1, 1]; values out of the range are clipped.

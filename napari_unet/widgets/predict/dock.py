@@ -188,7 +188,7 @@ class PredictDock(Dock):
         if self._image.layer is None:
             self._progress.show_missing(why_not_tissue(self._viewer))
         elif self._model.model is None:
-            self._progress.show_missing("Train a model first, or open a run or a model's file.")
+            self._progress.show_missing("Choose a model, or open a run or a model's file.")
         elif self._predictions.is_looking:
             self._progress.show_missing("Reading what is predicted already…")
         else:

@@ -22,7 +22,7 @@ MODEL_FILES = f"Models (*{' *'.join(WEIGHT_SUFFIXES)} *.onnx)"
 
 
 class ModelChoice(QWidget):
-    """A drop-down of the runs that have a model, and a button for any other model."""
+    """A drop-down of the runs that have a model and the starter; a button for any other model."""
 
     model_changed = Signal()
 
@@ -30,7 +30,7 @@ class ModelChoice(QWidget):
         super().__init__(parent)
         self._models = ElidingComboBox()
         self._models.setPlaceholderText("Choose a model")
-        self._models.setToolTip("The trained model: runs with a model, and files you opened.")
+        self._models.setToolTip("Runs with a model, the starter, and files you opened.")
         self._models.currentIndexChanged.connect(lambda _: self.model_changed.emit())
         menu = QMenu(self)
         menu.addAction("Folder of a run…", self._on_folder_requested)
@@ -54,7 +54,7 @@ class ModelChoice(QWidget):
         """Offer these models too; the preferred one is chosen if none was."""
         for path, title in models.titles.items():
             self._offer(title, path)
-        if self.model is None and models.preferred is not None:
+        if self.model is None:
             self.choose(models.preferred)
 
     def choose(self, path: Path) -> None:

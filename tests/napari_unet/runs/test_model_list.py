@@ -6,6 +6,7 @@ import pytest
 from napari_unet.runs.model_list import list_models
 from napari_unet.settings import Settings, remember
 from training.config import preset_config
+from training.model.starter_model import starter_path
 from training.runs.event_log import EventLog
 from training.runs.run_directory import RunDirectory
 
@@ -37,6 +38,7 @@ def test_runs_with_a_model_are_listed_newest_first(make_run: Callable[..., RunDi
     assert list(models.titles.items()) == [
         (new.path, "18 May 2033 · Dice 0.800 · new"),
         (old.path, "09 Sep 2001 · Dice 0.800 · old"),
+        (starter_path(), "Starter (no training)"),
     ]
     assert models.preferred == new.path
 
@@ -51,7 +53,11 @@ def test_the_model_of_the_last_prediction_is_preferred_while_it_exists(
     assert list_models().preferred == last
     last.unlink()
     assert list_models().preferred == run.path
+    remember(Settings(model=str(starter_path())))
+    assert list_models().preferred == run.path
 
 
-def test_without_a_run_nothing_is_preferred() -> None:
-    assert list_models().preferred is None
+def test_without_a_run_the_starter_is_preferred() -> None:
+    models = list_models()
+    assert models.preferred == starter_path()
+    assert models.titles == {starter_path(): "Starter (no training)"}

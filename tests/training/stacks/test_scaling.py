@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -6,7 +8,7 @@ from hypothesis.extra import numpy as npst
 
 from tests.pixel_kinds import ALIKE, DIFFERENT, pixel_kind
 from training.errors import UserError
-from training.stacks.intensities import Difference, Intensities, compare_levels
+from training.stacks.intensities import Difference, Intensities, Membranes, compare_levels
 from training.stacks.scaling import Scaling
 from training.stacks.synthetic import synthetic_stack
 
@@ -309,3 +311,15 @@ def test_lines_are_inverted_where_both_stacks_show_them_clearly(
     levels = tuple(map(float, range(101)))
     first, second = Intensities(levels, mine), Intensities(levels, its)
     assert first.is_inverted_to(second) == second.is_inverted_to(first) == expected
+
+
+@pytest.mark.parametrize("membranes", [Membranes.AUTO, Membranes.LIGHT])
+def test_a_scaling_that_adapts_gives_the_same_of_any_contrast(membranes: Membranes) -> None:
+    tissue = synthetic_stack(3, 96)[0]
+    model = replace(Scaling.of(tissue), adapts=True)
+    expected = model.for_stack(tissue).apply(tissue)
+    light = 255 - tissue // 2
+    scaling = model.for_stack(light, membranes)
+    assert scaling.is_inverted
+    np.testing.assert_allclose(scaling.apply(light), expected, atol=0.03)
+    assert model.difference(scaling) is None

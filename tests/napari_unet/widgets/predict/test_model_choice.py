@@ -68,7 +68,7 @@ def test_a_model_s_file_of_any_kind_can_be_opened(
 
 def test_a_model_takes_its_newest_title(view: ModelChoice, models: QComboBox) -> None:
     view.show_models(MODELS)
-    view.show_models(ModelList({SECOND: "second · medical · 0.912"}, None))
+    view.show_models(ModelList({SECOND: "second · medical · 0.912"}, SECOND))
     assert models.count() == 2
     assert models.currentText() == "second · medical · 0.912"
 
