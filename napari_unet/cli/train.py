@@ -20,6 +20,7 @@ from napari_unet.runs.training_places import THIS_COMPUTER, launcher_for
 from training.config import TrainingConfig, format_numbers, preset_config
 from training.console import lossy_output, say
 from training.data_pairs import DataPair
+from training.dataset.found_meanings import FoundMeaning, files_state, write_meanings
 from training.dataset.pair_search import find_file
 from training.dataset.training_pair import open_pair
 from training.dataset.volumes import VolumeFiles, choose_held_out, find_volumes, settle_data
@@ -109,7 +110,7 @@ def command(
             )
         _resume(resume, devices, device_ids, moved)
         return
-    config = _configure(source, config_file, given)
+    config, meanings = _configure(source, config_file, given)
     if not config.pairs and not config.data_url and not (config.image and config.labels):
         raise UserError("No data is given.", "Give --data DIR, --image and --labels, or --pair.")
     path = out or RUNS_FOLDER / new_run_name(config, RUNS_FOLDER, datetime.now().astimezone())
@@ -123,13 +124,17 @@ def command(
         )
     run = RunDirectory(path)
     run.create(config)
+    write_meanings(run.label_meanings, meanings)
     sys.exit(train_here(run))
 
 
 def _configure(
     source: Path | None, config_file: Path | None, given: dict[str, Any]
-) -> TrainingConfig:
-    """The configuration of a new run: from a file or a preset, with the options given."""
+) -> tuple[TrainingConfig, list[FoundMeaning]]:
+    """The configuration of a new run: from a file or a preset, with the options given.
+
+    With it comes what the labels mean, where they had to be counted.
+    """
     for name in ("data_url", "resume_ckpt"):
         if name in given:
             given[name] = _absolute(given[name])
@@ -149,19 +154,21 @@ def _configure(
             given = dict.fromkeys(_DATA_OPTIONS, "") | given
         elif any(name in given for name in _DATA_OPTIONS):
             given["pairs"] = ()
-        return config.replace(**given)
+        return config.replace(**given), []
     _locate(given, given.get("data_url", ""))
     given = settle_data(given)
     volumes = _find_volumes(given)
+    meanings: list[FoundMeaning] = []
     if volumes:
-        given |= _read_labels(volumes, given, source)
+        options, meanings = _read_labels(volumes, given, source)
+        given |= options
     if source is None:
-        return preset_config(given.pop("preset", DEFAULT_PRESET), **given)
+        return preset_config(given.pop("preset", DEFAULT_PRESET), **given), meanings
     if "resume_ckpt" in given:
         raise UserError("--from and --weights both say where to start.", "Give one of them.")
     if volumes:
         given["valid_slices"] = format_numbers(unseen_of_volumes(source, volumes))
-    return learn_on_config(source, **given)
+    return learn_on_config(source, **given), meanings
 
 
 def _find_volumes(given: dict[str, Any]) -> list[VolumeFiles]:
@@ -178,20 +185,23 @@ def _find_volumes(given: dict[str, Any]) -> list[VolumeFiles]:
 
 def _read_labels(
     volumes: list[VolumeFiles], given: dict[str, Any], source: Path | None
-) -> dict[str, Any]:
+) -> tuple[dict[str, Any], list[FoundMeaning]]:
     """Say how the labels are read, and give the options of the configuration that keep it."""
     asked = {name: given[name] for name in _ID_OPTIONS if name in given}
     former = {} if source is None else vars(RunDirectory(source).read_config())
     of_ids = {name: former[name] for name in _ID_OPTIONS if name in former} | asked
     ids = TrainingConfig(label_convention=LabelConvention.INSTANCES, **of_ids).ids
-    conventions = []
+    conventions, meanings = [], []
     for volume in volumes:
         files = volume.image, volume.labels
+        state = files_state(*files)
         with lossy_output(), open_pair(*files, given.get("label_convention"), ids) as opened:
             beginning = f"{volume.name}: " if len(volumes) > 1 else ""
             for sentence in opened.meaning.describe():
                 say(beginning + sentence)
             conventions.append(opened.meaning.convention)
+            if files_state(*files) == state:  # they have not changed while they were read
+                meanings.append(FoundMeaning(state, ids, opened.meaning))
     options: dict[str, Any] = {}
     if len(volumes) > 1:
         options["pairs"] = [
@@ -201,7 +211,8 @@ def _read_labels(
     # Ids first, whose options go with them; those for strokes if there is nothing else.
     kinds = sorted(conventions, key=_PRECEDENCE.index)
     are_ids = kinds[0] == LabelConvention.INSTANCES
-    return {**options, "label_convention": kinds[0], **(of_ids if are_ids else asked)}
+    options |= {"label_convention": kinds[0], **(of_ids if are_ids else asked)}
+    return options, meanings
 
 
 def _locate(given: dict[str, Any], folder: str) -> None:

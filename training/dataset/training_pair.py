@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.dataset.cropped_stack import crop_to
+from training.dataset.found_meanings import FoundMeaning, files_state
 from training.dataset.holdout import hold_out
 from training.errors import UserError
 from training.formats.opening import open_stack
@@ -65,6 +66,7 @@ def open_pair(
     labels_path: Path,
     convention: LabelConvention | None,
     ids: IdBorders = USUAL_BORDERS,
+    known: Sequence[FoundMeaning] = (),
 ) -> Iterator[TrainingPair]:
     """Open and check images and labels, to read them slice by slice.
 
@@ -74,6 +76,8 @@ def open_pair(
         That of the labels; None: the one in the file's note, or else guessed from the values.
     ids : IdBorders
         Which pixels are membrane if the labels are ids.
+    known : sequence of FoundMeaning
+        What was found before, to save counting the labels of files that have not changed.
 
     Raises
     ------
@@ -81,6 +85,7 @@ def open_pair(
         For the first problem found, see :func:`check_pair` and :func:`open_stack`. Strokes may be
         too few to train on.
     """
+    state = files_state(image_path, labels_path) if known else ""
     with open_stack(image_path, "images") as images, open_stack(labels_path, "labels") as labels:
         note = labels.label_note
         if note is not None and convention is None:
@@ -95,8 +100,11 @@ def open_pair(
         problems = _compare_stacks(images, labels, *names)
         if problems:
             raise problems[0]
-        census = LabelCensus.of(labels, images)
-        yield TrainingPair(images, labels, LabelMeaning.of(census, names[1], convention, ids))
+        fitting = (found.meaning for found in known if found.fits(state, convention, ids))
+        meaning = next(fitting, None) or LabelMeaning.of(
+            LabelCensus.of(labels, images), names[1], convention, ids
+        )
+        yield TrainingPair(images, labels, meaning)
 
 
 def label_codes(labels: Slices, meaning: LabelMeaning) -> dict[int, NDArray[np.uint8]]:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.config import TrainingConfig, parse_numbers
+from training.dataset.found_meanings import FoundMeaning
 from training.dataset.holdout import (
     MINIMUM_SLICES,
     Holdout,
@@ -142,8 +143,13 @@ class _Part:
         return weights
 
 
-def load_training_set(config: TrainingConfig) -> TrainingSet:
+def load_training_set(config: TrainingConfig, known: Sequence[FoundMeaning] = ()) -> TrainingSet:
     """Read the labelled slices of volumes, and split them by the fold or into whole volumes.
+
+    Parameters
+    ----------
+    known : sequence of FoundMeaning
+        See :func:`~training.dataset.training_pair.open_pair`.
 
     Raises
     ------
@@ -156,7 +162,7 @@ def load_training_set(config: TrainingConfig) -> TrainingSet:
     parts: list[_Part] = []
     length = 0
     for volume in files:
-        parts.append(_load_part(config, volume, length, held_out))
+        parts.append(_load_part(config, volume, length, held_out, known))
         length += parts[-1].volume.shape[0]
     for option in ("valid_slices", "corrected_slices"):
         _check_numbers(parse_numbers(getattr(config, option), option), length, option)
@@ -185,9 +191,13 @@ def load_training_set(config: TrainingConfig) -> TrainingSet:
 
 
 def _load_part(
-    config: TrainingConfig, files: VolumeFiles, first: int, held_out: Sequence[str]
+    config: TrainingConfig,
+    files: VolumeFiles,
+    first: int,
+    held_out: Sequence[str],
+    known: Sequence[FoundMeaning],
 ) -> _Part:
-    with open_pair(files.image, files.labels, files.convention, config.ids) as pair:
+    with open_pair(files.image, files.labels, files.convention, config.ids, known) as pair:
         images, codes = pair.images, pair.codes
         chosen = parse_numbers(config.valid_slices, "valid_slices")
         if files.name in held_out:

@@ -13,6 +13,7 @@ import numpy as np
 from training import __version__
 from training.config import TrainingConfig
 from training.console import say
+from training.dataset.found_meanings import read_meanings
 from training.dataset.training_set import TrainingSet, load_training_set
 from training.devices.placement import Device
 from training.errors import UserError
@@ -64,7 +65,7 @@ class Training:
 
     def __init__(self, run: RunDirectory, config: TrainingConfig, device: Device) -> None:
         self._run, self._config, self._device = run, config, device
-        self._data = load_training_set(config)
+        self._data = load_training_set(config, read_meanings(run.label_meanings))
         card = describe_model(config, self._data)
         checkpoint = next(reversed(run.list_checkpoints()), None)
         progress = START if checkpoint is None else read_progress(checkpoint)

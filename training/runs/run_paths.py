@@ -23,6 +23,8 @@ class RunPaths(Generic[PathT]):
     def __init__(self, path: PathT) -> None:
         self.path = path
         self.config = path / "config.json"
+        self.label_meanings = path / "labels.json"
+        """What the command that made the run found its labels to mean."""
         self.events = path / "events.jsonl"
         self.log = path / "train.log"
         self.checkpoints = path / "checkpoints"

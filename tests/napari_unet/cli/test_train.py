@@ -2,10 +2,13 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +20,19 @@ from click.testing import CliRunner
 from napari_unet.cli.train import command
 from tests.terminal import Terminal
 from training.config import preset_config
+from training.dataset.found_meanings import (
+    FoundMeaning,
+    files_state,
+    read_meanings,
+    write_meanings,
+)
+from training.dataset.training_pair import open_pair
+from training.dataset.training_set import load_training_set
+from training.formats.stack import Stack
+from training.label_convention import USUAL_BORDERS
 from training.runs.run_directory import RunDirectory
 from training.runs.run_state import load_state
+from training.stacks.label_census import LabelCensus
 
 
 def train(*arguments: object, folder: Path | None = None) -> "subprocess.CompletedProcess[str]":
@@ -60,10 +74,15 @@ def test_a_run_is_made_trained_and_not_resumed_after_its_end(data: Path, tmp_pat
 def test_a_stopped_run_is_resumed(data: Path, tmp_path: Path) -> None:
     run = RunDirectory(tmp_path / "run")
     run.create(preset_config("compact", data_url=str(data), steps=2))
+    files = data / "train-volume.tif", data / "train-labels.tif"
+    with open_pair(*files, None) as pair:
+        known = replace(pair.meaning, reading="they were counted before")
+    write_meanings(run.label_meanings, [FoundMeaning(files_state(*files), USUAL_BORDERS, known)])
     run.request_stop()
     subprocess.run([sys.executable, "-m", "training.train", "--run_dir", run.path], check=True)
     assert load_state(run.events).status == "stopped"
     assert load_state(run.events).step == 1
+    assert "Labels: they were counted before: 2" in run.log.read_text()
     result = train("--resume", run.path)
     assert result.returncode == 0, result.stderr
     assert load_state(run.events).status == "finished"
@@ -204,3 +223,29 @@ def test_labels_are_found_by_their_name_in_the_data_folder(
     CliRunner().invoke(command, arguments, catch_exceptions=False)
     config = RunDirectory(tmp_path / "run").read_config()
     assert (config.data_url, config.labels) == (str(data), str(data / "corrected.tif"))
+
+
+@pytest.mark.parametrize("volumes", [1, 2])
+def test_a_command_counts_the_labels_and_its_training_does_not(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, volumes: int
+) -> None:
+    """Of a training that reads its data alone."""
+    shutil.copytree(data, tmp_path / "more")
+    counted: list[str] = []
+    count = LabelCensus.of
+
+    def note(labels: Stack, images: Stack) -> LabelCensus:
+        counted.append(str(labels.path))
+        return count(labels, images)
+
+    def read_data(run: RunDirectory) -> int:
+        load_training_set(run.read_config(), read_meanings(run.label_meanings))
+        return 0
+
+    monkeypatch.setattr(LabelCensus, "of", note)
+    monkeypatch.setattr("napari_unet.cli.train.train_here", read_data)
+    folders = [str(data), str(tmp_path / "more")][:volumes]
+    pairs = [("--pair", f"{path}/train-volume.tif", f"{path}/train-labels.tif") for path in folders]
+    arguments = [*chain(*pairs), "--out", str(tmp_path / "run")]
+    assert CliRunner().invoke(command, arguments, catch_exceptions=False).exit_code == 0
+    assert counted == [f"{path}/train-labels.tif" for path in folders]

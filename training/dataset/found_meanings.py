@@ -1,0 +1,89 @@
+"""What labels were found to mean, kept in a run: counting those of a large stack takes minutes."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from training.files.atomic_files import write_atomically
+from training.files.untrusted_files import parse_json, read_document
+from training.formats.location import locate
+from training.label_convention import IdBorders, LabelConvention
+from training.stacks.label_meaning import LabelMeaning
+
+
+@dataclass(frozen=True)
+class FoundMeaning:
+    """What labels mean, and what that was found of.
+
+    Parameters
+    ----------
+    state : str
+        That of the files, see :func:`files_state`.
+    ids : IdBorders
+        Which pixels were to be membrane if the labels are ids.
+    meaning : LabelMeaning
+    """
+
+    state: str
+    ids: IdBorders
+    meaning: LabelMeaning
+
+    def fits(self, state: str, convention: LabelConvention | None, ids: IdBorders) -> bool:
+        """Whether it is what would be found of files in a state, with these options."""
+        return (self.state, self.meaning.convention, self.ids) == (state, convention, ids)
+
+
+def files_state(*stacks: Path) -> str:
+    """Take a hash of the state of stacks' files, without reading them.
+
+    It changes with whatever is written to one of them: Linux notes when, and lets nobody set that
+    time. Files that come, go or take another's place change it as well; a missing one is passed
+    over, for whoever reads it says so.
+    """
+    found = hashlib.sha256()
+    for stack in stacks:
+        container = locate(stack).container
+        for path in sorted(_files(container)):
+            with suppress(FileNotFoundError):
+                state = path.stat()
+                numbers = state.st_dev, state.st_ino, state.st_size, state.st_ctime_ns
+                found.update(f"{os.fspath(path)!r} {numbers}\n".encode())
+    return found.hexdigest()
+
+
+def _files(container: Path) -> Iterator[Path]:
+    yield container
+    for folder, _, names in os.walk(container):
+        yield from (Path(folder, name) for name in names)
+
+
+def write_meanings(path: Path, meanings: Iterable[FoundMeaning]) -> None:
+    """Replace the meanings in a file.
+
+    Raises
+    ------
+    UnwritableError
+    """
+    write_atomically(path, json.dumps([*map(dataclasses.asdict, meanings)]).encode())
+
+
+def read_meanings(path: Path) -> Sequence[FoundMeaning]:
+    """Read meanings; none if they are missing or can't be read, for labels can be counted again."""
+    try:
+        return [_parse(**fields) for fields in parse_json(read_document(path))]
+    except (OSError, ValueError, TypeError, KeyError):
+        return []
+
+
+def _parse(state: str, ids: dict[str, int], meaning: dict[str, Any]) -> FoundMeaning:
+    meaning["convention"] = LabelConvention(meaning["convention"])
+    meaning["ids"], meaning["labelled"] = IdBorders(**meaning["ids"]), tuple(meaning["labelled"])
+    return FoundMeaning(state, IdBorders(**ids), LabelMeaning(**meaning))
