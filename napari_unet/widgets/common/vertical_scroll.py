@@ -26,6 +26,7 @@ class VerticalScrollArea(QScrollArea):
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
         """Ask for another width when the content does, which Qt doesn't pass on."""
-        if event is not None and event.type() == QEvent.Type.LayoutRequest:
+        is_of_content = watched is self.content and event is not None
+        if is_of_content and event.type() == QEvent.Type.LayoutRequest:
             self.updateGeometry()
         return super().eventFilter(watched, event)

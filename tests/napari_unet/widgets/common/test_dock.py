@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 from napari import Viewer
 from pytestqt.qtbot import QtBot
-from qtpy.QtCore import QPoint
+from qtpy.QtCore import QEvent, QObject, QPoint
 from qtpy.QtWidgets import (
     QAbstractButton,
     QAbstractItemView,
     QAbstractSlider,
     QAbstractSpinBox,
     QAction,
+    QApplication,
     QComboBox,
     QDockWidget,
     QLineEdit,
@@ -57,6 +58,33 @@ def test_docks_are_tabs_of_one_place_with_the_newest_in_front(
 
     qtbot.waitUntil(lambda: front() == [NAMES[-1]])
     assert (window.width(), window.height()) == (1280, 800), "no dock makes the window larger"
+
+
+def test_docks_at_rest_leave_the_window_at_rest(usual_window: Viewer, qtbot: QtBot) -> None:
+    """The window is laid out again when something has changed, and not for ever."""
+    for name in NAMES:
+        usual_window.window.add_plugin_dock_widget(PLUGIN, name)
+    counter = LayoutCounter()
+    for frame in usual_window.window._qt_window.findChildren(QDockWidget):
+        frame.installEventFilter(counter)
+
+    def is_at_rest() -> bool:
+        counter.requests = 0
+        for _ in range(20):
+            QApplication.processEvents()
+        return counter.requests == 0
+
+    qtbot.waitUntil(is_at_rest, timeout=20_000)
+
+
+class LayoutCounter(QObject):
+    """Counts how often docks are asked to lay themselves out."""
+
+    requests = 0
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802
+        self.requests += event.type() == QEvent.Type.LayoutRequest
+        return False
 
 
 def choose(viewer: Viewer, name: str) -> None:
