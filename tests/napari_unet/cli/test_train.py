@@ -231,6 +231,8 @@ def test_a_command_counts_the_labels_and_its_training_does_not(
 ) -> None:
     """Of a training that reads its data alone."""
     shutil.copytree(data, tmp_path / "more")
+    volume = tmp_path / "more" / "train-volume.tif"
+    tifffile.imwrite(volume, tifffile.imread(volume) // 2, photometric="minisblack")
     counted: list[str] = []
     count = LabelCensus.of
 
