@@ -26,7 +26,7 @@ class VerticalScrollArea(QScrollArea):
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
         """Ask for another width when the content does, which Qt doesn't pass on."""
-        is_of_content = watched is self.content and event is not None
-        if is_of_content and event.type() == QEvent.Type.LayoutRequest:
+        is_asking = event is not None and event.type() == QEvent.Type.LayoutRequest
+        if is_asking and watched is self.content:  # not of the frame, which each request would ask
             self.updateGeometry()
         return super().eventFilter(watched, event)

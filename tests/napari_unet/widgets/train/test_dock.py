@@ -257,7 +257,7 @@ def test_a_refused_start_is_explained_beside_start_and_leaves_the_shown_run(
     wait_for_text(qtbot, dock, "(4, 64, 64)")
     message = next(label for label in dock.findChildren(QLabel) if "(4, 64" in label.text())
     assert message.isVisible() and tabs.currentIndex() == 0
-    assert button(dock, "Resume").isEnabled()
+    qtbot.waitUntil(button(dock, "Resume").isEnabled)  # again, once the start has been refused
     assert [summary.run.name for summary in list_runs(runs_folder)] == ["stopped"]
 
 
