@@ -12,11 +12,11 @@ import click
 
 from training.console import hint, warn
 from training.errors import UserError
-from training.formats.pixel_size import PixelSize
+from training.formats.pixel_size import PixelSize, resampling_zoom
 from training.formats.stack import Stack
 from training.masks.result_warnings import size_hint, size_warning
 from training.model.model_card import ModelCard
-from training.model.slice_view import SliceView, resampling_zoom, size_of_training
+from training.model.slice_view import SliceView, size_of_training
 
 Bounds = tuple[tuple[int, int | None], ...]  # along Z, Y and X; None: to the end
 _RANGE = re.compile(r"(\d{0,15}):(\d{0,15})|")

@@ -21,6 +21,7 @@ from training.config import TrainingConfig, format_numbers, preset_config
 from training.console import lossy_output, say
 from training.data_pairs import DataPair
 from training.dataset.pair_search import find_file
+from training.dataset.resampled_pair import describe_sizes
 from training.dataset.training_pair import open_pair
 from training.dataset.volumes import VolumeFiles, choose_held_out, find_volumes, settle_data
 from training.errors import UserError
@@ -184,7 +185,7 @@ def _read_labels(
     former = {} if source is None else vars(RunDirectory(source).read_config())
     of_ids = {name: former[name] for name in _ID_OPTIONS if name in former} | asked
     ids = TrainingConfig(label_convention=LabelConvention.INSTANCES, **of_ids).ids
-    conventions = []
+    conventions, sizes = [], {}
     for volume in volumes:
         files = volume.image, volume.labels
         with lossy_output(), open_pair(*files, given.get("label_convention"), ids) as opened:
@@ -192,6 +193,11 @@ def _read_labels(
             for sentence in opened.meaning.describe():
                 say(beginning + sentence)
             conventions.append(opened.meaning.convention)
+            sizes[volume.name] = opened.images.pixel_size
+    if len(volumes) > 1:
+        with lossy_output():
+            for sentence in describe_sizes(sizes):
+                say(sentence)
     options: dict[str, Any] = {}
     if len(volumes) > 1:
         options["pairs"] = [

@@ -13,8 +13,9 @@ import numpy as np
 
 from napari_unet.prediction.live_prediction import LivePrediction
 from napari_unet.prediction.thread_priority import lower_priority
+from training.formats.pixel_size import resampling_zoom
 from training.masks.result_warnings import membranes_note, size_hint, size_warning, stack_warning
-from training.model.slice_view import SliceView, Window, resampling_zoom, size_of_training
+from training.model.slice_view import SliceView, Window, size_of_training
 from training.runs.run_directory import RunDirectory
 from training.stacks.intensities import Membranes
 from training.stacks.stack_axes import as_stack
