@@ -17,6 +17,8 @@ Results = Mapping[str, Path]
 """Where results go, by their kinds: ``mask``, ``probability``, ``neurons``..."""
 
 
+_STATES = ("done", "evaluated", "already there", "failed", "not done")
+
 Work = Callable[[Path, Results], None]
 """Makes the results of a stack; a UserError or an OSError where it can't."""
 
@@ -94,33 +96,17 @@ class ManyStacks:
         A stack that ``work`` raises a UserError or an OSError for is told at the end. If there
         are such, or after Ctrl-C, the process exits with code 1.
         """
-        counts = dict.fromkeys(("done", "already there", "failed"), 0)
-        failures = []
-        is_interrupted = False
-        try:
-            for number, stack in enumerate(self._stacks, 1):
-                results = self._missing_results(stack)
-                if not results:
-                    counts["already there"] += 1
-                    say(f"already there: {stack}")
-                    continue
-                say(f"{number} of {len(self._stacks)}: {stack}", to_stderr=True)
-                try:
-                    check_outputs(stack, results, self._overwrite)
-                    work(stack, results)
-                    counts["done"] += 1
-                except (UserError, OSError) as error:
-                    counts["failed"] += 1
-                    failures.append(f"Error: {_told_of(stack, error)}")
-        except KeyboardInterrupt:
-            is_interrupted = True
-            counts["not done"] = len(self._stacks) - sum(counts.values())
-        parts = [f"{count} {state}" for state, count in counts.items() if count]
-        start = "Interrupted. " if is_interrupted else ""
-        say(f"{start}Of {_count(len(self._stacks))}: {list_names(parts)}.")
-        for failure in failures:
-            say(failure, to_stderr=True)
-        if failures or is_interrupted:
+
+        def make_missing(stack: Path) -> str:
+            results = self._missing_results(stack)
+            if not results:
+                say(f"already there: {stack}")
+                return "already there"
+            check_outputs(stack, results, self._overwrite)
+            work(stack, results)
+            return "done"
+
+        if not work_through(self._stacks, make_missing):
             sys.exit(1)
 
     def _missing_results(self, stack: Path) -> Results:
@@ -131,6 +117,44 @@ class ManyStacks:
         if self._overwrite:
             return results
         return {kind: path for kind, path in results.items() if not path.is_file()}
+
+
+def work_through(stacks: Sequence[Path], work: Callable[[Path], str], what: str = "stack") -> bool:
+    """Call ``work`` with each stack, and sum up what it says became of them.
+
+    A stack that it raises a UserError or an OSError for is told at the end.
+
+    Parameters
+    ----------
+    what : str
+        What a stack is called.
+
+    Returns
+    -------
+    bool
+        Whether none has failed, and Ctrl-C was not pressed.
+    """
+    states: list[str] = []
+    failures = []
+    is_interrupted = False
+    try:
+        for number, stack in enumerate(stacks, 1):
+            say(f"{number} of {len(stacks)}: {stack}", to_stderr=True)
+            try:
+                states.append(work(stack))
+            except (UserError, OSError) as error:
+                states.append("failed")
+                failures.append(f"Error: {_told_of(stack, error)}")
+    except KeyboardInterrupt:
+        is_interrupted = True
+        states += ["not done"] * (len(stacks) - len(states))
+    counts = {state: states.count(state) for state in sorted(set(states), key=_STATES.index)}
+    parts = [f"{count} {state}" for state, count in counts.items()]
+    start = "Interrupted. " if is_interrupted else ""
+    say(f"{start}Of {len(stacks)} {what}{'s' * (len(stacks) != 1)}: {list_names(parts)}.")
+    for failure in failures:
+        say(failure, to_stderr=True)
+    return not (failures or is_interrupted)
 
 
 def _check_names(stacks: Sequence[Path]) -> None:
@@ -161,7 +185,3 @@ def _told_of(stack: Path, error: UserError | OSError) -> str:
     """Give a failure as a sentence that names its stack."""
     text = str(error) if isinstance(error, UserError) else f"{error.strerror or error}."
     return text if str(stack) in text else f"{stack}: {text}"
-
-
-def _count(stacks: int) -> str:
-    return f"{stacks} stack{'s' * (stacks != 1)}"

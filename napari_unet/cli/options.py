@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import Field, dataclass, fields
-from functools import wraps
+from functools import partial, wraps
 from math import isnan
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
@@ -17,7 +17,7 @@ from napari_unet.runs.id_borders import borders_of
 from training.config import TrainingConfig, preset_config, preset_options
 from training.console import say
 from training.dataset.pair_search import find_pair
-from training.dataset.training_pair import TrainingPair, open_pair
+from training.dataset.training_pair import OpenLabels, TrainingPair, open_pair
 from training.errors import UserError
 from training.label_convention import (
     FINISHED_CONVENTIONS,
@@ -31,6 +31,7 @@ from training.model.starter_model import named_model
 from training.presets.registry import DEFAULT_PRESET
 from training.stacks.intensities import Membranes
 
+_Labels = TypeVar("_Labels", bound=OpenLabels)
 
 class ModelPath(click.Path):
     """What a model is in: a run's folder, a file, or the starter by its name."""
@@ -171,13 +172,30 @@ class DataOptions:
         if self.data is None and not (self.image and self.labels):
             raise UserError("No data is given.", "Give --data DIR, or --image and --labels.")
         paths = find_pair(self.data or "", self.image, self.labels)
-        ids = self._ids(models)
-        with open_pair(*paths, self.convention, ids) as pair:
-            if (self.border, self.unknown) != (None, None):
-                ids.check_for(pair.meaning.convention)
-            for sentence in pair.meaning.describe():
-                say(sentence)
+        with self.opened(partial(open_pair, *paths), models, say) as pair:
             yield pair
+
+    @contextmanager
+    def opened(
+        self,
+        open_labels: Callable[[LabelConvention | None, IdBorders], AbstractContextManager[_Labels]],
+        models: Sequence[Path],
+        tell: Callable[[str], object],
+    ) -> Iterator[_Labels]:
+        """Open labels by a function of their convention and borders, and tell how they are read.
+
+        Raises
+        ------
+        UserError
+            As :meth:`open`.
+        """
+        ids = self._ids(models)
+        with open_labels(self.convention, ids) as labels:
+            if (self.border, self.unknown) != (None, None):
+                ids.check_for(labels.meaning.convention)
+            for sentence in labels.meaning.describe():
+                tell(sentence)
+            yield labels
 
     def _ids(self, models: Sequence[Path]) -> IdBorders:
         usual = borders_of(models) if None in (self.border, self.unknown) else USUAL_BORDERS

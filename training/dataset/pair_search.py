@@ -67,15 +67,15 @@ def search_pairs(data: Path) -> FoundPairs:
     if not data.is_dir():
         problem = "is a file, not a folder" if data.exists() else "does not exist"
         raise UserError(f"The data folder {data} {problem}.", "Give the folder of the stacks.")
-    beside = _stacks_in(data)
-    images = _stacks_in(data / IMAGE_FOLDER)
-    labels = [stack for name in LABEL_FOLDERS for stack in _stacks_in(data / name)]
+    beside = list_stacks(data)
+    images = list_stacks(data / IMAGE_FOLDER)
+    labels = [stack for name in LABEL_FOLDERS for stack in list_stacks(data / name)]
     default = data / DEFAULT_IMAGES, data / DEFAULT_LABELS
     if set(default) <= set(beside):
         pairs = [default]
     else:
         inside = {stack: _pair_inside(stack) for stack in beside}
-        stems = {stack: _labelled_stem(stack) for stack in beside if not inside[stack]}
+        stems = {stack: labelled_stem(stack) for stack in beside if not inside[stack]}
         pairs = [
             *_match([stack for stack, stem in stems.items() if not stem], stems),
             *_match(images, {stack: stack.stem for stack in labels}),
@@ -155,7 +155,8 @@ def _find_default(folder: Path, default: str) -> Path:
     )
 
 
-def _stacks_in(folder: Path) -> list[Path]:
+def list_stacks(folder: Path) -> list[Path]:
+    """List the stacks in a folder by their endings, sorted; folders of arrays among them."""
     return sorted(
         path
         for path in folder.glob("[!.]*")
@@ -174,7 +175,7 @@ def _pair_inside(file: Path) -> list[tuple[Path, Path]]:
     return [(file / images[0], file / labels[0])] if len(images) == len(labels) == 1 else []
 
 
-def _labelled_stem(path: Path) -> str:
+def labelled_stem(path: Path) -> str:
     """Give what labels that lie beside their images are called without their ending; else ""."""
     for ending in LABEL_ENDINGS:
         if path.stem.endswith(ending):

@@ -81,7 +81,7 @@ def resample_pair(pair: TrainingPair, pixel_size: PixelSize | None) -> TrainingP
     seen = PixelSize(own.z, pixel_size.y, pixel_size.x)
     images = ResampledStack(pair.images, plane, seen, is_label=False)
     labels = ResampledStack(pair.labels, plane, seen, is_label=True)
-    return TrainingPair(images, labels, pair.meaning)
+    return TrainingPair(labels, pair.meaning, images)
 
 
 def first_size(sizes: Iterable[PixelSize | None]) -> PixelSize | None:
