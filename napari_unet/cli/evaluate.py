@@ -16,6 +16,7 @@ from napari_unet.cli.options import (
     tta_option,
 )
 from napari_unet.cli.progress_bar import ProgressBar
+from napari_unet.cli.stack_part import scale_options
 from napari_unet.evaluation.cross_validation import (
     CrossValidation,
     assign_folds,
@@ -32,6 +33,8 @@ from training.label_convention import LabelConvention
 from training.masks.tif_writer import check_output
 from training.masks.writer_choice import is_stack_name
 from training.metrics.evaluation_report import dice_line
+from training.model.slice_view import SliceView
+from training.model.stack_scale import StackScale
 
 
 @click.command()
@@ -61,6 +64,7 @@ from training.metrics.evaluation_report import dice_line
 )
 @click.option("--overwrite", is_flag=True, help="Replace files that exist.")
 @tta_option
+@scale_options
 @device_option
 def command(
     runs: tuple[Path, ...],
@@ -71,6 +75,7 @@ def command(
     csv_path: Path | None,
     overwrite: bool,
     tta: bool,
+    scale: StackScale,
     device: str,
 ) -> None:
     """Compare a model's masks with the ground truth, slice by slice.
@@ -122,7 +127,14 @@ def command(
         # In full precision the figures are those of the training.
         options = {"device": device, "precision": "f32", "tta": tta}
         predictors = {str(run): load_predictor(run, **options) for run in runs}
-        result = _evaluate_models(predictors, folds, pair)
+        cards = {predictor.card.pixel_size: predictor.card for predictor in predictors.values()}
+        for card in cards.values():
+            scale.tell(card, pair.images)
+        views = {}
+        for name, predictor in predictors.items():
+            scale.check(predictor.card, Path(name))
+            views[name] = SliceView(scale.zoom(predictor.card, pair.images))
+        result = _evaluate_models(predictors, folds, pair, views)
         truth = str(pair.labels.path)
     say(result.report())
     say(dice_line(result.mean()))
@@ -130,11 +142,14 @@ def command(
 
 
 def _evaluate_models(
-    predictors: dict[str, Predictor], fold: int | str | None, pair: TrainingPair
+    predictors: dict[str, Predictor],
+    fold: int | str | None,
+    pair: TrainingPair,
+    views: dict[str, SliceView],
 ) -> CrossValidation:
     codes = pair.codes
     if not pair.meaning.is_finished:
-        return _judge_by_strokes(predictors, fold, pair)
+        return _judge_by_strokes(predictors, fold, pair, views)
     if len(codes) == 1 and fold == "all":
         fold = None  # of a single slice one part is enough
     assignment = assign_folds(predictors, fold)
@@ -143,14 +158,17 @@ def _evaluate_models(
     total = sum(len(hold_out(codes, index).held_out) for index, _ in assignment)
     with ProgressBar(total=total, desc="Evaluating", unit="slice", leave=False) as bar:
         found = evaluate_folds(
-            predictors, assignment, pair.images, codes, bar.update, true_neurons_of(pair)
+            predictors, assignment, pair.images, codes, bar.update, true_neurons_of(pair), views
         )
         folds = list(found)
     return CrossValidation(folds)
 
 
 def _judge_by_strokes(
-    predictors: dict[str, Predictor], fold: int | str | None, pair: TrainingPair
+    predictors: dict[str, Predictor],
+    fold: int | str | None,
+    pair: TrainingPair,
+    views: dict[str, SliceView],
 ) -> CrossValidation:
     if len(predictors) > 1 or fold is not None:
         raise UserError(
@@ -160,7 +178,7 @@ def _judge_by_strokes(
     [(name, predictor)] = predictors.items()
     with ProgressBar(total=len(pair.codes), desc="Evaluating", unit="slice", leave=False) as bar:
         found = evaluate_on_strokes(
-            name, predictor, pair.images, pair.codes, bar.update, true_neurons_of(pair)
+            name, predictor, pair.images, pair.codes, bar.update, true_neurons_of(pair), views[name]
         )
         return CrossValidation([found])
 

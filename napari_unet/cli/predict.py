@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -30,7 +29,7 @@ from training.files.atomic_files import write_atomically
 from training.formats.opening import open_stack
 from training.label_convention import LabelConvention
 from training.masks.result_files import ResultFiles
-from training.masks.result_warnings import membranes_note, stack_warning
+from training.model.stack_scale import card_for
 from training.stacks.intensities import Membranes
 
 
@@ -99,7 +98,7 @@ def command(
     membranes: Membranes,
     device: str,
     precision: str,
-    **part: Any,
+    parts: PartOptions,
 ) -> None:
     """Predict the membrane mask of a stack or a 2-D image, or of many.
 
@@ -129,8 +128,7 @@ def command(
     results = {kind: path for kind, path in outputs.items() if path is not None}
     plan = plan_work(stacks, results, overwrite)
     predictor = load_predictor(model, device=device, precision=precision, tta=tta)
-    parts = PartOptions(**part)
-    parts.check(predictor.card, model)
+    parts.scale.check(predictor.card, model)
     work = partial(
         _predict,
         predictor=predictor,
@@ -162,16 +160,15 @@ def _predict(
     table = results.get("uncertainty")
     unsure = []
     with open_stack(stack) as slices:
-        trained = predictor.card.like(slices)
-        card = trained.for_stack(slices, membranes)
-        if note := membranes_note(card.scaling, membranes):
+        card, note, warning = card_for(predictor.card, slices, membranes)
+        if note:
             say(note)
-        warn(stack_warning(trained.scaling, card.scaling))
+        warn(warning)
         part = parts.part_of(slices, predictor.card)
         predictions = predictor.predict(slices, card, part.indices, part.view)
         bar = ProgressBar(predictions, total=len(part.indices), desc="Predicting", unit="slice")
         options = {"compression": compression, "ome_zarr": ome_zarr, "overwrite": overwrite}
-        files = ResultFiles(tifs, part, threshold, convention, **options)
+        files = ResultFiles(tifs, part.shape, part.pixel_size, threshold, convention, **options)
         with files:
             for z, predicted in bar:
                 files.write(predicted)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import click
 import numpy as np
@@ -39,7 +38,7 @@ from training.console import say, warn
 from training.errors import UserError
 from training.formats.opening import open_stack
 from training.masks.mask_files import write_numbers
-from training.masks.result_warnings import membranes_note, stack_warning
+from training.model.stack_scale import card_for
 from training.stacks.intensities import Membranes
 
 
@@ -107,7 +106,7 @@ def command(
     membranes: Membranes,
     device: str,
     precision: str,
-    **part: Any,
+    parts: PartOptions,
 ) -> None:
     """Find the neurons of a stack or a 2-D image, or of many: the regions between membranes.
 
@@ -129,8 +128,7 @@ def command(
     results = {"neurons": output}
     plan = plan_work(stacks, results, overwrite)
     predictor = load_predictor(model, device=device, precision=precision, tta=tta)
-    parts = PartOptions(**part)
-    parts.check(predictor.card, model)
+    parts.scale.check(predictor.card, model)
     how = Segmentation(method)
     if chosen and (threshold is None or seeds is None):
         if len(stacks) == 1:
@@ -169,11 +167,10 @@ def _segment(
     with open_stack(stack) as slices:
         part = parts.part_of(slices, predictor.card)
         neurons = allocate(part.shape, np.int32)
-        trained = predictor.card.like(slices)
-        card = trained.for_stack(slices, membranes)
-        if note := membranes_note(card.scaling, membranes):
+        card, note, warning = card_for(predictor.card, slices, membranes)
+        if note:
             say(note)
-        warn(stack_warning(trained.scaling, card.scaling))
+        warn(warning)
         predicted = predictor.predict(slices, card, part.indices, part.view)
         found = (segment_slice(page, how) for _, page in predicted)
         numbered = number_neurons(found, link)

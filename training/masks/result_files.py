@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from itertools import permutations
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,15 +64,6 @@ def check_outputs(stack: Path, results: Mapping[str, Path], overwrite: bool = Fa
         raise UserError("Two results have the same name.", "Choose a name for each.")
 
 
-class Extent(Protocol):
-    """How large results are, in pixels (Z, Y, X), and how large their pixels are."""
-
-    @property
-    def shape(self) -> tuple[int, int, int]: ...
-    @property
-    def pixel_size(self) -> PixelSize | None: ...
-
-
 class ResultFiles:
     """Writes the stacks of a prediction, a slice at a time. Use it in a ``with`` statement.
 
@@ -83,8 +74,10 @@ class ResultFiles:
     paths : mapping of str to Path
         By kind: ``mask``, ``probability`` (of membrane) and ``submission`` (the ISBI 2012
         challenge's form).
-    extent : Extent
-        Of the results: a stack that is predicted, or what is predicted of it.
+    shape : (int, int, int)
+        (Z, Y, X) of the results.
+    pixel_size : PixelSize or None
+        Recorded in them.
     threshold : float
         Probability from which on a pixel is membrane.
     convention : LabelConvention
@@ -101,7 +94,8 @@ class ResultFiles:
     def __init__(
         self,
         paths: Mapping[str, Path],
-        extent: Extent,
+        shape: tuple[int, int, int],
+        pixel_size: PixelSize | None,
         threshold: float,
         convention: LabelConvention,
         **options: Any,
@@ -109,16 +103,16 @@ class ResultFiles:
         self._writers = {
             kind: open_writer(
                 path,
-                extent.shape,
+                shape,
                 "uint8" if kind in _LABELS else "float32",
                 is_label=kind in _LABELS,
-                pixel_size=extent.pixel_size,
+                pixel_size=pixel_size,
                 **options,
             )
             for kind, path in paths.items()
         }
         self._threshold, self._convention = threshold, convention
-        self._pixels = math.prod(extent.shape)
+        self._pixels = math.prod(shape)
         self._membrane = 0
         self._opened = ExitStack()
 

@@ -4,11 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from pathlib import Path
-
-from training.errors import UserError
-from training.formats.pixel_size import PixelSize
-from training.model.model_card import ModelCard
 
 Window = tuple[range, range]  # rows and columns of an image (Y, X)
 
@@ -28,23 +23,6 @@ class SliceView:
 
     zoom: tuple[float, float] = (1.0, 1.0)
     window: Window | None = None
-
-
-def size_of_training(card: ModelCard, model: Path) -> PixelSize:
-    """Give the pixel size of a model's training, to resample stacks to.
-
-    Raises
-    ------
-    UserError
-        If the model does not know it.
-    """
-    if card.pixel_size is None:
-        raise UserError(
-            f"{model} does not know the pixel size of its training, so no stack can be resampled "
-            "to it.",
-            "Train on a file that records its pixel size, or predict without resampling.",
-        )
-    return card.pixel_size
 
 
 def zoom_window(window: Window, shape: tuple[int, ...], zoomed: tuple[int, int]) -> Window:

@@ -19,7 +19,7 @@ def evaluate(*arguments: object) -> Result:
 
 @pytest.fixture
 def folder(tmp_path: Path, membrane: np.ndarray) -> Path:
-    """Masks a, b and c of three slices, and truths of the same names; b lacks every other column."""
+    """Masks a, b and c, and their truths; b lacks every other column."""
     for kind in ("masks", "truths"):
         (tmp_path / kind).mkdir()
     for place, name in enumerate("abc"):
