@@ -10,8 +10,8 @@ from training.console import list_names, say
 from training.errors import UserError
 from training.files.atomic_files import UnwritableError
 from training.formats.location import locate
-from training.masks.result_files import RESULT_ENDINGS, check_outputs
-from training.masks.writer_choice import is_stack_name
+from training.masks.result_files import check_outputs, result_name
+from training.masks.writer_choice import is_stack_name, is_there
 
 Results = Mapping[str, Path]
 """Where results go, by their kinds: ``mask``, ``probability``, ``neurons``..."""
@@ -23,7 +23,9 @@ Work = Callable[[Path, Results], None]
 """Makes the results of a stack; a UserError or an OSError where it can't."""
 
 
-def plan_work(stacks: Sequence[Path], results: Results, overwrite: bool) -> OneStack | ManyStacks:
+def plan_work(
+    stacks: Sequence[Path], results: Results, overwrite: bool, file_format: str | None = None
+) -> OneStack | ManyStacks:
     """Check where results go, before any long work: to files, or of several stacks to folders.
 
     Parameters
@@ -34,15 +36,23 @@ def plan_work(stacks: Sequence[Path], results: Results, overwrite: bool) -> OneS
         Files of one stack; folders of several, or where the first of them is a folder.
     overwrite : bool
         Whether results that are there may be replaced.
+    file_format : str or None
+        Of results in folders, see :func:`result_name`; None: TIF.
 
     Raises
     ------
     UserError
-        As :class:`OneStack` and :class:`ManyStacks`.
+        If a format is given beside names of files; as :class:`OneStack` and :class:`ManyStacks`.
     """
     first = next(iter(results.values()))
-    if len(stacks) > 1 or (first.is_dir() and not is_stack_name(first)):
-        return ManyStacks(stacks, results, overwrite)
+    is_folder = not is_stack_name(first) and (first.is_dir() or file_format is not None)
+    if len(stacks) > 1 or is_folder:
+        return ManyStacks(stacks, results, overwrite, file_format or "tif")
+    if file_format is not None:
+        raise UserError(
+            f"{first} says its format by its ending, so --format can't.",
+            "Leave out --format, or give the name of a folder.",
+        )
     return OneStack(stacks[0], results, overwrite)
 
 
@@ -75,6 +85,8 @@ class ManyStacks:
         By kind of result; made where they are missing.
     overwrite : bool
         Replace results that are there; else they are kept, and only what is missing is made.
+    file_format : str
+        Of the results, see :func:`result_name`.
 
     Raises
     ------
@@ -82,8 +94,11 @@ class ManyStacks:
         If two stacks have the same name, two kinds the same folder, or a folder can't be made.
     """
 
-    def __init__(self, stacks: Sequence[Path], folders: Results, overwrite: bool) -> None:
+    def __init__(
+        self, stacks: Sequence[Path], folders: Results, overwrite: bool, file_format: str
+    ) -> None:
         self._stacks, self._folders, self._overwrite = stacks, folders, overwrite
+        self._format = file_format
         _check_names(stacks)
         for folder in folders.values():
             _make_folder(folder)
@@ -111,12 +126,12 @@ class ManyStacks:
 
     def _missing_results(self, stack: Path) -> Results:
         results = {
-            kind: folder / f"{locate(stack).name}{RESULT_ENDINGS[kind]}"
+            kind: folder / result_name(locate(stack).name, kind, self._format)
             for kind, folder in self._folders.items()
         }
         if self._overwrite:
             return results
-        return {kind: path for kind, path in results.items() if not path.is_file()}
+        return {kind: path for kind, path in results.items() if not is_there(path)}
 
 
 def work_through(stacks: Sequence[Path], work: Callable[[Path], str], what: str = "stack") -> bool:

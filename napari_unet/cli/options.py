@@ -91,6 +91,16 @@ ome_zarr_option = click.option(
 )
 
 
+def format_option(formats: Sequence[str]) -> Callable[..., Any]:
+    """Make the option ``file_format``: one of some formats, or None."""
+    return click.option(
+        "--format",
+        "file_format",
+        type=click.Choice(formats),
+        help="Of results that go to a folder.  [default: tif]",
+    )
+
+
 class Share(click.FloatRange):
     """Numbers from 0 to 1; click's own range lets NaN pass."""
 

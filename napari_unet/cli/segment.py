@@ -15,6 +15,7 @@ from napari_unet.cli.options import (
     compression_option,
     data_options,
     device_option,
+    format_option,
     membranes_option,
     model_argument,
     ome_zarr_option,
@@ -38,6 +39,7 @@ from training.console import say, warn
 from training.errors import UserError
 from training.formats.opening import open_stack
 from training.masks.mask_files import write_numbers
+from training.masks.result_files import LABEL_FORMATS
 from training.model.stack_scale import card_for
 from training.stacks.intensities import Membranes
 
@@ -83,6 +85,7 @@ from training.stacks.intensities import Membranes
     "--link", is_flag=True, help="Give a neuron one number in all slices, where it overlaps itself."
 )
 @compression_option
+@format_option(LABEL_FORMATS)
 @ome_zarr_option
 @click.option("--overwrite", is_flag=True, help="Replace a file that exists.")
 @tta_option
@@ -100,6 +103,7 @@ def command(
     seeds: float | None,
     link: bool,
     compression: str,
+    file_format: str | None,
     ome_zarr: str,
     overwrite: bool,
     tta: bool,
@@ -126,7 +130,7 @@ def command(
       napari-unet evaluate neurons.tif --data isbi
     """
     results = {"neurons": output}
-    plan = plan_work(stacks, results, overwrite)
+    plan = plan_work(stacks, results, overwrite, file_format)
     predictor = load_predictor(model, device=device, precision=precision, tta=tta)
     parts.scale.check(predictor.card, model)
     how = Segmentation(method)

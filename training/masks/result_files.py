@@ -22,15 +22,31 @@ from training.masks.result_warnings import share_warning
 from training.masks.tif_writer import check_output
 from training.masks.writer_choice import check_stack_output, open_writer
 
-RESULT_ENDINGS = {
-    "mask": ".tif",
-    "probability": ".tif",
-    "submission": ".tif",
-    "uncertainty": ".csv",
-    "neurons": ".tif",
-}
-"""The endings of results of each kind, where only their folder is named."""
+RESULT_FORMATS = ("tif", "zarr", "h5", "mrc")
+"""Of results where only their folder is named."""
+LABEL_FORMATS = ("tif", "zarr", "h5")
+"""Those that hold numbers of neurons."""
 _LABELS = ("mask", "neurons")
+_TABLES = ("uncertainty",)
+
+
+def result_name(stack: str, kind: str, file_format: str = "tif") -> str:
+    """Name a result after its stack, within a folder.
+
+    Parameters
+    ----------
+    stack : str
+        Name of the stack.
+    kind : str
+        ``mask``, ``neurons``, ``probability``, ``submission`` or ``uncertainty``.
+    file_format : str
+        One of :data:`RESULT_FORMATS`. Labels are TIFs where it is ``mrc``; tables are CSV.
+    """
+    if kind in _TABLES:
+        return f"{stack}.csv"
+    if file_format == "h5":
+        return f"{stack}.h5/{kind}"
+    return f"{stack}.tif" if kind in _LABELS and file_format == "mrc" else f"{stack}.{file_format}"
 
 
 def check_outputs(stack: Path, results: Mapping[str, Path], overwrite: bool = False) -> None:
@@ -41,7 +57,7 @@ def check_outputs(stack: Path, results: Mapping[str, Path], overwrite: bool = Fa
     stack : Path
         What they are made of.
     results : mapping of str to Path
-        By kind, see :data:`RESULT_ENDINGS`.
+        By kind, see :func:`result_name`.
     overwrite : bool
         Whether files that are there may be replaced.
 
@@ -52,7 +68,7 @@ def check_outputs(stack: Path, results: Mapping[str, Path], overwrite: bool = Fa
         have the same name.
     """
     for kind, path in results.items():
-        if RESULT_ENDINGS[kind] == ".csv":
+        if kind in _TABLES:
             check_output(path, overwrite)
         else:
             check_stack_output(path, kind in _LABELS, overwrite)
