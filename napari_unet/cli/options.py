@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import Field, dataclass, fields
 from functools import partial, wraps
 from math import isnan
@@ -16,8 +16,9 @@ from napari_unet.prediction.predictor import PRECISIONS
 from napari_unet.runs.id_borders import borders_of
 from training.config import TrainingConfig, preset_config, preset_options
 from training.console import say
-from training.dataset.pair_search import find_pair
+from training.dataset.pair_search import find_pair, find_pairs
 from training.dataset.training_pair import OpenLabels, TrainingPair, open_pair
+from training.dataset.volumes import name_volumes
 from training.errors import UserError
 from training.label_convention import (
     FINISHED_CONVENTIONS,
@@ -184,6 +185,33 @@ class DataOptions:
         paths = find_pair(self.data or "", self.image, self.labels)
         with self.opened(partial(open_pair, *paths), models, say) as pair:
             yield pair
+
+    @contextmanager
+    def open_all(self, models: Sequence[Path]) -> Iterator[list[TrainingPair]]:
+        """Open every pair that is named, or found in the folder; as :meth:`open`, which takes one.
+
+        Raises
+        ------
+        UserError
+            As :meth:`open`.
+        """
+        if self.data is None or self.image or self.labels:
+            with self.open(models) as pair:
+                yield [pair]
+            return
+        pairs = find_pairs(self.data)
+        names = name_volumes([image for image, _ in pairs])
+        with ExitStack() as opened:
+            opened_pairs = []
+            for paths, name in zip(pairs, names, strict=True):
+                start = f"{name}: " if len(pairs) > 1 else ""
+
+                def tell(sentence: str, start: str = start) -> None:
+                    say(start + sentence)
+
+                labels = self.opened(partial(open_pair, *paths), models, tell)
+                opened_pairs.append(opened.enter_context(labels))
+            yield opened_pairs
 
     @contextmanager
     def opened(

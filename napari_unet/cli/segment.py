@@ -32,7 +32,7 @@ from napari_unet.neurons.segmentation import (
     number_neurons,
     segment_slice,
 )
-from napari_unet.neurons.segmentation_choice import choose_on_training_slices
+from napari_unet.neurons.segmentation_choice import LabelledVolume, choose_on_training_slices
 from napari_unet.prediction.large_array import allocate
 from napari_unet.prediction.predictor import Predictor, load_predictor
 from training.console import say, warn
@@ -60,7 +60,7 @@ from training.stacks.intensities import Membranes
     "--data",
     metavar="DIR",
     type=click.Path(path_type=Path),
-    help="Folder of the stack that the model was trained on; the threshold is chosen there.",
+    help="Folder of the stacks that the model was trained on; the threshold is chosen there.",
 )
 @data_options
 @click.option(
@@ -115,8 +115,8 @@ def command(
     """Find the neurons of a stack or a 2-D image, or of many: the regions between membranes.
 
     MODEL is what predict takes. Neurons are found slice by slice. With --data, threshold and seeds
-    are those with the best v_rand on slices that the model was trained on; its validation slices
-    are not touched.
+    are those with the best v_rand on slices that the model was trained on, of all pairs in the
+    folder; its validation slices are not touched.
 
     Of several stacks, -o is a folder; the files in it have the names of their stacks. Files that
     are there already are kept, so that the same command goes on where it was interrupted. A stack
@@ -188,16 +188,16 @@ def _segment(
 
 
 def _choose(predictor: Predictor, model: Path, chosen: DataOptions, method: str) -> Segmentation:
-    with chosen.open([model]) as pair:
-        if not pair.meaning.is_finished:
-            raise UserError(
-                f"{pair.labels.path} has unknown pixels, so no threshold can be chosen there.",
-                "Give finished labels, or --threshold and --seeds.",
-            )
+    with chosen.open_all([model]) as pairs:
+        for pair in pairs:
+            if not pair.meaning.is_finished:
+                raise UserError(
+                    f"{pair.labels.path} has unknown pixels, so no threshold can be chosen there.",
+                    "Give finished labels, or --threshold and --seeds.",
+                )
+        volumes = [LabelledVolume.of(pair, predictor.card) for pair in pairs]
         with ProgressBar(desc="Choosing the threshold", unit="slice", leave=False) as bar:
-            how, score = choose_on_training_slices(
-                predictor, pair.images, pair.codes, method, bar.update
-            )
+            how, score = choose_on_training_slices(predictor, volumes, method, bar.update)
     seeds = f", seeds {how.seeds:g}" if method == "watershed" else ""
     say(f"threshold {how.threshold:g}{seeds}: v_rand {score:.4f} on training slices")
     return how

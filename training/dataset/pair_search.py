@@ -94,7 +94,7 @@ def find_pairs(data: Path) -> list[tuple[Path, Path]]:
     UserError
         As :func:`search_pairs`, and if there is none.
     """
-    return search_pairs(data).pairs or [find_pair(data)]
+    return search_pairs(data).pairs or [_named_pair(data)]
 
 
 def find_pair(data: str | Path, image: str = "", labels: str = "") -> tuple[Path, Path]:
@@ -123,6 +123,10 @@ def find_pair(data: str | Path, image: str = "", labels: str = "") -> tuple[Path
             )
         if pairs:
             return pairs[0]
+    return _named_pair(folder, image, labels)
+
+
+def _named_pair(folder: Path, image: str = "", labels: str = "") -> tuple[Path, Path]:
     paths = [
         find_file(folder, name) if name else _find_default(folder, default)
         for name, default in ((image, DEFAULT_IMAGES), (labels, DEFAULT_LABELS))

@@ -67,6 +67,14 @@ def size_of_training(card: ModelCard, model: Path) -> PixelSize:
     return card.pixel_size
 
 
+def zoom_of_training(card: ModelCard, stack: Stack) -> tuple[float, float]:
+    """Give the factors (Y, X) by which a training resizes a stack, see :func:`resample_pair`."""
+    trained, size = card.pixel_size, stack.pixel_size
+    if trained is None or size is None or trained.is_alike(size):
+        return 1.0, 1.0
+    return resampling_zoom(trained, size, str(stack.path))
+
+
 def parse_pixel_size(text: str) -> PixelSize:
     """Read a pixel size in nm: "4", or "4,5" along Y and X.
 
