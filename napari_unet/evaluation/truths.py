@@ -13,7 +13,7 @@ from training.dataset.pair_search import (
     DEFAULT_LABELS,
     find_file,
     labelled_stem,
-    list_stacks,
+    list_volumes,
     search_pairs,
 )
 from training.dataset.training_pair import OpenLabels, open_labels, open_pair
@@ -82,7 +82,7 @@ def find_truths(data: Path | None, image: str, labels: str, masks: int) -> list[
                     f"{labels} is a folder of labels, which one --image can't be of.",
                     "Leave it out, or give --data with images and labels.",
                 )
-            truths = [Truth(path) for path in list_stacks(found)]
+            truths = [Truth(path) for path in list_volumes(found)]
         else:
             default = folder / DEFAULT_IMAGES
             own = find_file(folder, image) if image else default
