@@ -131,4 +131,6 @@ def choose_truth(mask: Path, truths: Sequence[Truth]) -> Truth:
 
 
 def _names_of(path: Path) -> set[str]:
-    return {locate(path).name, labelled_stem(path)} - {""}
+    """Give what a stack may be called: ``a.h5/mask`` is ``a-mask``, or like its file."""
+    location = locate(path)
+    return {location.name, locate(location.container).name, labelled_stem(path)} - {""}

@@ -4,6 +4,7 @@ import csv
 import json
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import tifffile
@@ -73,6 +74,16 @@ def test_truths_beside_their_images(folder: Path, images: np.ndarray) -> None:
     masks = [folder / f"masks/{name}.tif" for name in "ab"]
     result = evaluate(*masks, "--data", folder / "truths")
     assert result.exit_code == 0, result.output
+    assert "Of 2 masks: 2 evaluated." in result.stdout
+
+
+def test_masks_in_files_of_datasets_have_the_names_of_the_files(folder: Path) -> None:
+    masks = []
+    for name in "ab":
+        masks.append(folder / f"{name}.h5" / "mask")
+        with h5py.File(folder / f"{name}.h5", "w") as file:
+            file["mask"] = tifffile.imread(folder / f"masks/{name}.tif")
+    result = evaluate(*masks, "--labels", folder / "truths")
     assert "Of 2 masks: 2 evaluated." in result.stdout
 
 
