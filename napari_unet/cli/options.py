@@ -34,6 +34,7 @@ from training.stacks.intensities import Membranes
 
 _Labels = TypeVar("_Labels", bound=OpenLabels)
 
+
 class ModelPath(click.Path):
     """What a model is in: a run's folder, a file, or the starter by its name."""
 

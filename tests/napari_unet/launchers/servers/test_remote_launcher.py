@@ -148,7 +148,7 @@ def test_every_volume_is_uploaded_as_tif_and_keeps_its_name(
         file["raw"] = np.ones((2, 8, 8), np.uint8)
         file["raw"].attrs["resolution"] = (40.0, 4.0, 4.0)
     ids = zarr.create_array(one / "ids.zarr", shape=(2, 8, 8), chunks=(1, 8, 8), dtype="uint64")
-    ids[:] = np.arange(64, dtype=np.uint64).reshape(8, 8) + 2**63
+    ids[:] = np.arange(128, dtype=np.uint64).reshape(2, 8, 8) + 2**63
     pairs = [
         [str(one / "crop.h5" / "raw"), str(one / "ids.zarr")],
         [str(two / "train-volume.tif"), str(two / "train-labels.tif"), "membrane"],
