@@ -50,8 +50,9 @@ from training.formats.stack import Stack
 from training.label_convention import FINISHED_CONVENTIONS, LabelConvention
 from training.learning.mindspore_setup import set_up_mindspore
 from training.masks.result_files import ResultFiles, check_outputs
-from training.masks.result_warnings import stack_warning
 from training.model.saved_model import SavedModel, best_weights, load_model
+from training.model.slice_view import SliceView
+from training.model.stack_scale import StackScale, card_for, parse_pixel_size
 from training.model.starter_model import named_model, starter_path
 from training.runs.run_directory import RunDirectory
 
@@ -98,6 +99,12 @@ def _parser() -> argparse.ArgumentParser:
         help="isbi (default): membrane is 0. membrane: membrane is 255",
     )
     add("--tta", action="store_true", help="the mean over flips and turns: eight times the work")
+    add(
+        "--resample",
+        action="store_true",
+        help="predict at the pixel size of the model's training; results are at the stack's",
+    )
+    add("--pixel_size", "--pixel-size", default="", help="the stack's in nm, or Y,X (the file's)")
     add("--overwrite", action="store_true", help="replace files that exist")
     add("--device", default="auto", help="auto (default: an NPU if there is one), cpu, ascend[:ID]")
     add("--devices", "--device_num", type=int, default=0, help="how many (default: 1)")
@@ -141,14 +148,20 @@ def _predict(options: argparse.Namespace, arguments: list[str]) -> None:
     outputs = {"mask": options.output, "probability": options.probability}
     paths = {kind: path for kind, path in outputs.items() if path is not None}
     check_outputs(options.input, paths, options.overwrite)
-    model = load_model(weights_of(options.run, options.ckpt))
+    source, scale = weights_of(options.run, options.ckpt), _scale(options)
+    model = load_model(source)
+    scale.check(model.card, source)
     threshold = model.card.threshold if options.threshold is None else options.threshold
     with open_stack(options.input) as stack:
-        trained = model.card.like(stack).scaling
-        warn(stack_warning(trained, trained.for_stack(stack)))
+        _, note, warning = card_for(model.card, stack)
+        if note:
+            say(note)
+        warn(warning)
+        scale.tell(model.card, stack)
         files = ResultFiles(
             paths,
-            stack,
+            stack.shape,
+            scale.size_of(stack),
             threshold,
             LabelConvention(options.convention),
             overwrite=options.overwrite,
@@ -192,7 +205,13 @@ def _predict_on(
 
     source = weights_of(options.run, options.ckpt)
     inference = build_inference(model, source, stack, config, device)
-    yield from predict_slices(inference, source, stack, indices, options.tta)
+    view = SliceView(_scale(options).zoom(model.card, stack))
+    yield from predict_slices(inference, source, stack, indices, options.tta, view)
+
+
+def _scale(options: argparse.Namespace) -> StackScale:
+    size = parse_pixel_size(options.pixel_size) if options.pixel_size else None
+    return StackScale(options.resample, size)
 
 
 def _config(options: argparse.Namespace, model: SavedModel) -> TrainingConfig:

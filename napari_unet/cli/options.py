@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import Field, dataclass, fields
-from functools import wraps
+from functools import partial, wraps
 from math import isnan
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
@@ -16,8 +16,9 @@ from napari_unet.prediction.predictor import PRECISIONS
 from napari_unet.runs.id_borders import borders_of
 from training.config import TrainingConfig, preset_config, preset_options
 from training.console import say
-from training.dataset.pair_search import find_pair
-from training.dataset.training_pair import TrainingPair, open_pair
+from training.dataset.pair_search import find_pair, find_pairs
+from training.dataset.training_pair import OpenLabels, TrainingPair, open_pair
+from training.dataset.volumes import name_volumes
 from training.errors import UserError
 from training.label_convention import (
     FINISHED_CONVENTIONS,
@@ -30,6 +31,8 @@ from training.masks.zarr_writer import OME_ZARR_VERSIONS
 from training.model.starter_model import named_model
 from training.presets.registry import DEFAULT_PRESET
 from training.stacks.intensities import Membranes
+
+_Labels = TypeVar("_Labels", bound=OpenLabels)
 
 
 class ModelPath(click.Path):
@@ -88,6 +91,16 @@ ome_zarr_option = click.option(
     show_default=True,
     help="Version of OME-Zarr, of what is named .zarr.",
 )
+
+
+def format_option(formats: Sequence[str]) -> Callable[..., Any]:
+    """Make the option ``file_format``: one of some formats, or None."""
+    return click.option(
+        "--format",
+        "file_format",
+        type=click.Choice(formats),
+        help="Of results that go to a folder.  [default: tif]",
+    )
 
 
 class Share(click.FloatRange):
@@ -171,13 +184,57 @@ class DataOptions:
         if self.data is None and not (self.image and self.labels):
             raise UserError("No data is given.", "Give --data DIR, or --image and --labels.")
         paths = find_pair(self.data or "", self.image, self.labels)
-        ids = self._ids(models)
-        with open_pair(*paths, self.convention, ids) as pair:
-            if (self.border, self.unknown) != (None, None):
-                ids.check_for(pair.meaning.convention)
-            for sentence in pair.meaning.describe():
-                say(sentence)
+        with self.opened(partial(open_pair, *paths), models, say) as pair:
             yield pair
+
+    @contextmanager
+    def open_all(self, models: Sequence[Path]) -> Iterator[list[TrainingPair]]:
+        """Open every pair that is named, or found in the folder; as :meth:`open`, which takes one.
+
+        Raises
+        ------
+        UserError
+            As :meth:`open`.
+        """
+        if self.data is None or self.image or self.labels:
+            with self.open(models) as pair:
+                yield [pair]
+            return
+        pairs = find_pairs(self.data)
+        names = name_volumes([image for image, _ in pairs])
+        with ExitStack() as opened:
+            opened_pairs = []
+            for paths, name in zip(pairs, names, strict=True):
+                start = f"{name}: " if len(pairs) > 1 else ""
+
+                def tell(sentence: str, start: str = start) -> None:
+                    say(start + sentence)
+
+                labels = self.opened(partial(open_pair, *paths), models, tell)
+                opened_pairs.append(opened.enter_context(labels))
+            yield opened_pairs
+
+    @contextmanager
+    def opened(
+        self,
+        open_labels: Callable[[LabelConvention | None, IdBorders], AbstractContextManager[_Labels]],
+        models: Sequence[Path],
+        tell: Callable[[str], object],
+    ) -> Iterator[_Labels]:
+        """Open labels by a function of their convention and borders, and tell how they are read.
+
+        Raises
+        ------
+        UserError
+            As :meth:`open`.
+        """
+        ids = self._ids(models)
+        with open_labels(self.convention, ids) as labels:
+            if (self.border, self.unknown) != (None, None):
+                ids.check_for(labels.meaning.convention)
+            for sentence in labels.meaning.describe():
+                tell(sentence)
+            yield labels
 
     def _ids(self, models: Sequence[Path]) -> IdBorders:
         usual = borders_of(models) if None in (self.border, self.unknown) else USUAL_BORDERS

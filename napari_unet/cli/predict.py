@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -14,6 +13,7 @@ from napari_unet.cli.options import (
     compression_option,
     convention_option,
     device_option,
+    format_option,
     membranes_option,
     model_argument,
     ome_zarr_option,
@@ -29,8 +29,8 @@ from training.console import say, warn
 from training.files.atomic_files import write_atomically
 from training.formats.opening import open_stack
 from training.label_convention import LabelConvention
-from training.masks.result_files import ResultFiles
-from training.masks.result_warnings import membranes_note, stack_warning
+from training.masks.result_files import RESULT_FORMATS, ResultFiles
+from training.model.stack_scale import card_for
 from training.stacks.intensities import Membranes
 
 
@@ -76,6 +76,7 @@ from training.stacks.intensities import Membranes
     help="isbi: membrane is 0 and the rest 255. membrane: membrane is 255 and the rest 0.",
 )
 @compression_option
+@format_option(RESULT_FORMATS)
 @ome_zarr_option
 @click.option("--overwrite", is_flag=True, help="Replace files that exist.")
 @tta_option
@@ -93,13 +94,14 @@ def command(
     threshold: float | None,
     convention: LabelConvention,
     compression: str,
+    file_format: str | None,
     ome_zarr: str,
     overwrite: bool,
     tta: bool,
     membranes: Membranes,
     device: str,
     precision: str,
-    **part: Any,
+    parts: PartOptions,
 ) -> None:
     """Predict the membrane mask of a stack or a 2-D image, or of many.
 
@@ -109,7 +111,9 @@ def command(
     time, so that the stack may be larger than the memory.
 
     Of several stacks, the names of -o, --probability, --submission and --uncertainty are those of
-    folders, one for each; the files in them have the names of their stacks. Files that are there
+    folders, one for each; the files in them have the names of their stacks, and the ending that
+    --format says: NAME.h5 has them as its datasets mask and probability; mrc is of probabilities,
+    and masks are TIFs then. Files that are there
     already are kept, so that the same command goes on where it was interrupted. A stack that
     can't be predicted stops nothing: it is told at the end, and the exit code is 1.
 
@@ -119,6 +123,7 @@ def command(
       napari-unet predict runs/first test-volume.tif -o mask.tif --probability prob.tif
       napari-unet predict runs/first stack.tif -o corner.tif --region 10:20,0:512,0:512
       napari-unet predict runs/first night/*.tif -o masks --probability probabilities
+      napari-unet predict runs/first night/*.tif -o masks --format zarr
     """
     outputs = {
         "mask": output,
@@ -127,10 +132,9 @@ def command(
         "uncertainty": uncertainty,
     }
     results = {kind: path for kind, path in outputs.items() if path is not None}
-    plan = plan_work(stacks, results, overwrite)
+    plan = plan_work(stacks, results, overwrite, file_format)
     predictor = load_predictor(model, device=device, precision=precision, tta=tta)
-    parts = PartOptions(**part)
-    parts.check(predictor.card, model)
+    parts.scale.check(predictor.card, model)
     work = partial(
         _predict,
         predictor=predictor,
@@ -162,16 +166,15 @@ def _predict(
     table = results.get("uncertainty")
     unsure = []
     with open_stack(stack) as slices:
-        trained = predictor.card.like(slices)
-        card = trained.for_stack(slices, membranes)
-        if note := membranes_note(card.scaling, membranes):
+        card, note, warning = card_for(predictor.card, slices, membranes)
+        if note:
             say(note)
-        warn(stack_warning(trained.scaling, card.scaling))
+        warn(warning)
         part = parts.part_of(slices, predictor.card)
         predictions = predictor.predict(slices, card, part.indices, part.view)
         bar = ProgressBar(predictions, total=len(part.indices), desc="Predicting", unit="slice")
         options = {"compression": compression, "ome_zarr": ome_zarr, "overwrite": overwrite}
-        files = ResultFiles(tifs, part, threshold, convention, **options)
+        files = ResultFiles(tifs, part.shape, part.pixel_size, threshold, convention, **options)
         with files:
             for z, predicted in bar:
                 files.write(predicted)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import click
 import numpy as np
@@ -16,6 +15,7 @@ from napari_unet.cli.options import (
     compression_option,
     data_options,
     device_option,
+    format_option,
     membranes_option,
     model_argument,
     ome_zarr_option,
@@ -32,14 +32,15 @@ from napari_unet.neurons.segmentation import (
     number_neurons,
     segment_slice,
 )
-from napari_unet.neurons.segmentation_choice import choose_on_training_slices
+from napari_unet.neurons.segmentation_choice import LabelledVolume, choose_on_training_slices
 from napari_unet.prediction.large_array import allocate
 from napari_unet.prediction.predictor import Predictor, load_predictor
 from training.console import say, warn
 from training.errors import UserError
 from training.formats.opening import open_stack
 from training.masks.mask_files import write_numbers
-from training.masks.result_warnings import membranes_note, stack_warning
+from training.masks.result_files import LABEL_FORMATS
+from training.model.stack_scale import card_for
 from training.stacks.intensities import Membranes
 
 
@@ -59,7 +60,7 @@ from training.stacks.intensities import Membranes
     "--data",
     metavar="DIR",
     type=click.Path(path_type=Path),
-    help="Folder of the stack that the model was trained on; the threshold is chosen there.",
+    help="Folder of the stacks that the model was trained on; the threshold is chosen there.",
 )
 @data_options
 @click.option(
@@ -84,6 +85,7 @@ from training.stacks.intensities import Membranes
     "--link", is_flag=True, help="Give a neuron one number in all slices, where it overlaps itself."
 )
 @compression_option
+@format_option(LABEL_FORMATS)
 @ome_zarr_option
 @click.option("--overwrite", is_flag=True, help="Replace a file that exists.")
 @tta_option
@@ -101,19 +103,20 @@ def command(
     seeds: float | None,
     link: bool,
     compression: str,
+    file_format: str | None,
     ome_zarr: str,
     overwrite: bool,
     tta: bool,
     membranes: Membranes,
     device: str,
     precision: str,
-    **part: Any,
+    parts: PartOptions,
 ) -> None:
     """Find the neurons of a stack or a 2-D image, or of many: the regions between membranes.
 
     MODEL is what predict takes. Neurons are found slice by slice. With --data, threshold and seeds
-    are those with the best v_rand on slices that the model was trained on; its validation slices
-    are not touched.
+    are those with the best v_rand on slices that the model was trained on, of all pairs in the
+    folder; its validation slices are not touched.
 
     Of several stacks, -o is a folder; the files in it have the names of their stacks. Files that
     are there already are kept, so that the same command goes on where it was interrupted. A stack
@@ -127,10 +130,9 @@ def command(
       napari-unet evaluate neurons.tif --data isbi
     """
     results = {"neurons": output}
-    plan = plan_work(stacks, results, overwrite)
+    plan = plan_work(stacks, results, overwrite, file_format)
     predictor = load_predictor(model, device=device, precision=precision, tta=tta)
-    parts = PartOptions(**part)
-    parts.check(predictor.card, model)
+    parts.scale.check(predictor.card, model)
     how = Segmentation(method)
     if chosen and (threshold is None or seeds is None):
         if len(stacks) == 1:
@@ -169,11 +171,10 @@ def _segment(
     with open_stack(stack) as slices:
         part = parts.part_of(slices, predictor.card)
         neurons = allocate(part.shape, np.int32)
-        trained = predictor.card.like(slices)
-        card = trained.for_stack(slices, membranes)
-        if note := membranes_note(card.scaling, membranes):
+        card, note, warning = card_for(predictor.card, slices, membranes)
+        if note:
             say(note)
-        warn(stack_warning(trained.scaling, card.scaling))
+        warn(warning)
         predicted = predictor.predict(slices, card, part.indices, part.view)
         found = (segment_slice(page, how) for _, page in predicted)
         numbered = number_neurons(found, link)
@@ -187,16 +188,16 @@ def _segment(
 
 
 def _choose(predictor: Predictor, model: Path, chosen: DataOptions, method: str) -> Segmentation:
-    with chosen.open([model]) as pair:
-        if not pair.meaning.is_finished:
-            raise UserError(
-                f"{pair.labels.path} has unknown pixels, so no threshold can be chosen there.",
-                "Give finished labels, or --threshold and --seeds.",
-            )
+    with chosen.open_all([model]) as pairs:
+        for pair in pairs:
+            if not pair.meaning.is_finished:
+                raise UserError(
+                    f"{pair.labels.path} has unknown pixels, so no threshold can be chosen there.",
+                    "Give finished labels, or --threshold and --seeds.",
+                )
+        volumes = [LabelledVolume.of(pair, predictor.card) for pair in pairs]
         with ProgressBar(desc="Choosing the threshold", unit="slice", leave=False) as bar:
-            how, score = choose_on_training_slices(
-                predictor, pair.images, pair.codes, method, bar.update
-            )
+            how, score = choose_on_training_slices(predictor, volumes, method, bar.update)
     seeds = f", seeds {how.seeds:g}" if method == "watershed" else ""
     say(f"threshold {how.threshold:g}{seeds}: v_rand {score:.4f} on training slices")
     return how

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import click
 
-from training.console import hint, warn
 from training.errors import UserError
 from training.formats.pixel_size import PixelSize
 from training.formats.stack import Stack
-from training.masks.result_warnings import size_hint, size_warning
 from training.model.model_card import ModelCard
-from training.model.slice_view import SliceView, resampling_zoom, size_of_training
+from training.model.slice_view import SliceView
+from training.model.stack_scale import StackScale, parse_pixel_size
 
 Bounds = tuple[tuple[int, int | None], ...]  # along Z, Y and X; None: to the end
 _RANGE = re.compile(r"(\d{0,15}):(\d{0,15})|")
@@ -24,14 +24,10 @@ _FORM = "as in 10:20,0:512,0:512, from the first pixel of each axis to before th
 
 
 def _read_pixel_size(_: click.Context, __: click.Parameter, value: str) -> PixelSize | None:
-    sides = value.split(",")
     try:
-        size = PixelSize.of(None, float(sides[0]), float(sides[-1])) if value else None
-    except ValueError:
-        size = None
-    if value and (size is None or len(sides) > 2):
-        raise click.BadParameter(f"{value} is not a size in nm, such as 4, or 4,5 along Y and X.")
-    return size
+        return parse_pixel_size(value) if value else None
+    except UserError as error:
+        raise click.BadParameter(str(error)) from error
 
 
 def _read_region(_: click.Context, __: click.Parameter, value: str) -> Bounds:
@@ -42,15 +38,15 @@ def _read_region(_: click.Context, __: click.Parameter, value: str) -> Bounds:
     return (*bounds, *[(0, None)] * (3 - len(bounds)))
 
 
-_OPTIONS = (
-    click.option(
-        "--region",
-        metavar="Z0:Z1,Y0:Y1,X0:X1",
-        default="",
-        callback=_read_region,
-        help="Predict this part alone, as it is in the whole stack; a part of it that is left out "
-        "is all of the axis.",
-    ),
+_REGION_OPTION = click.option(
+    "--region",
+    metavar="Z0:Z1,Y0:Y1,X0:X1",
+    default="",
+    callback=_read_region,
+    help="Predict this part alone, as it is in the whole stack; a part of it that is left out "
+    "is all of the axis.",
+)
+_SCALE_OPTIONS = (
     click.option(
         "--resample",
         is_flag=True,
@@ -66,11 +62,32 @@ _OPTIONS = (
 )
 
 
+def scale_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Say at which scale stacks are predicted.
+
+    The command gets it as ``scale``: a :class:`StackScale`.
+    """
+
+    @wraps(command)
+    def collect(resample: bool, pixel_size: PixelSize | None, **given: Any) -> Any:
+        return command(scale=StackScale(resample, pixel_size), **given)
+
+    for option in reversed(_SCALE_OPTIONS):
+        collect = option(collect)
+    return collect
+
+
 def part_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options of which :class:`PartOptions` is made."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
+    """Say which part of stacks is predicted, and at which scale.
+
+    The command gets both as ``parts``: a :class:`PartOptions`.
+    """
+
+    @wraps(command)
+    def collect(region: Bounds, scale: StackScale, **given: Any) -> Any:
+        return command(parts=PartOptions(region, scale), **given)
+
+    return _REGION_OPTION(scale_options(collect))
 
 
 @dataclass(frozen=True)
@@ -100,18 +117,7 @@ class PartOptions:
     """What ``--region``, ``--resample`` and ``--pixel-size`` say of the stacks of a command."""
 
     region: Bounds
-    resample: bool
-    pixel_size: PixelSize | None
-
-    def check(self, card: ModelCard, model: Path) -> None:
-        """Refuse to resample for a model that does not know its pixel size.
-
-        Raises
-        ------
-        UserError
-        """
-        if self.resample:
-            size_of_training(card, model)
+    scale: StackScale
 
     def part_of(self, stack: Stack, card: ModelCard) -> StackPart:
         """Find the part of a stack, and say what speaks against predicting it at its scale.
@@ -121,25 +127,15 @@ class PartOptions:
         UserError
             If the region is not in the stack, or the stack can't be resampled.
         """
-        size = stack.pixel_size
-        if self.pixel_size is not None:
-            size = replace(self.pixel_size, z=None if size is None else size.z)
         indices, rows, columns = (
             _range_of(axis, bounds, length, stack.path)
             for axis, bounds, length in zip("ZYX", self.region, stack.shape, strict=True)
         )
         shape = len(indices), len(rows), len(columns)
         window = None if shape[1:] == stack.shape[1:] else (rows, columns)
-        view = SliceView(self._zoom(size, card, stack.path), window)
-        return StackPart(shape, size, indices, view)
-
-    def _zoom(self, size: PixelSize | None, card: ModelCard, path: Path) -> tuple[float, float]:
-        trained = card.pixel_size
-        if not self.resample or trained is None:
-            warn(size_warning(trained, size, "Add --resample, or --pixel-size if that is wrong."))
-            hint(size_hint(trained, size, "If they differ, add --resample and --pixel-size."))
-            return 1.0, 1.0
-        return resampling_zoom(trained, size, str(path))
+        self.scale.tell(card, stack)
+        view = SliceView(self.scale.zoom(card, stack), window)
+        return StackPart(shape, self.scale.size_of(stack), indices, view)
 
 
 def _range_of(axis: str, bounds: tuple[int, int | None], length: int, path: Path) -> range:

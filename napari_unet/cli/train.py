@@ -22,6 +22,7 @@ from training.console import lossy_output, say
 from training.data_pairs import DataPair
 from training.dataset.found_meanings import FoundMeaning, files_state, write_meanings
 from training.dataset.pair_search import find_file
+from training.dataset.resampled_pair import describe_sizes
 from training.dataset.training_pair import open_pair
 from training.dataset.volumes import VolumeFiles, choose_held_out, find_volumes, settle_data
 from training.errors import UserError
@@ -191,7 +192,7 @@ def _read_labels(
     former = {} if source is None else vars(RunDirectory(source).read_config())
     of_ids = {name: former[name] for name in _ID_OPTIONS if name in former} | asked
     ids = TrainingConfig(label_convention=LabelConvention.INSTANCES, **of_ids).ids
-    conventions, meanings = [], []
+    conventions, meanings, sizes = [], [], {}
     for volume in volumes:
         files = volume.image, volume.labels
         state = files_state(*files)
@@ -200,8 +201,13 @@ def _read_labels(
             for sentence in opened.meaning.describe():
                 say(beginning + sentence)
             conventions.append(opened.meaning.convention)
+            sizes[volume.name] = opened.images.pixel_size
             if files_state(*files) == state:  # they have not changed while they were read
                 meanings.append(FoundMeaning(state, ids, opened.meaning))
+    if len(volumes) > 1:
+        with lossy_output():
+            for sentence in describe_sizes(sizes):
+                say(sentence)
     options: dict[str, Any] = {}
     if len(volumes) > 1:
         options["pairs"] = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,8 @@ from training.metrics.neuron_metrics import (
     neuron_figures_of_segments,
 )
 from training.metrics.pixel_metrics import DEFAULT_THRESHOLD, format_table, mean_figures
+from training.model.slice_prediction import WHOLE
+from training.model.slice_view import SliceView
 from training.stacks.scaling import Slices
 from training.stacks.sparse_labels import INSIDE, MEMBRANE, PADDING, is_known
 
@@ -202,6 +205,7 @@ def evaluate_folds(
     codes: Codes,
     on_slice: Callable[[], object] = lambda: None,
     true_neurons: TrueNeurons | None = None,
+    views: Mapping[str, SliceView] = MappingProxyType({}),
 ) -> Iterator[FoldEvaluation]:
     """Predict and evaluate the validation slices of folds.
 
@@ -211,6 +215,8 @@ def evaluate_folds(
         See :func:`assign_folds`.
     images, codes, on_slice, true_neurons
         See :func:`evaluate_fold`.
+    views : mapping of str to SliceView
+        At which scale models predict, by their names; those that are missing at the images'.
 
     Yields
     ------
@@ -219,7 +225,7 @@ def evaluate_folds(
     for fold, name in assignment:
         predictor = predictors[name]
         evaluation, probabilities = evaluate_fold(
-            predictor, fold, images, codes, on_slice, true_neurons
+            predictor, fold, images, codes, on_slice, true_neurons, views.get(name, WHOLE)
         )
         trained = set(predictor.card.seen_slices(images))
         if len(codes) == 1 and fold == predictor.card.fold:
@@ -236,6 +242,7 @@ def evaluate_fold(
     codes: Codes,
     on_slice: Callable[[], object] = lambda: None,
     true_neurons: TrueNeurons | None = None,
+    view: SliceView = WHOLE,
 ) -> tuple[Evaluation, dict[int, NDArray[np.float32]]]:
     """Predict and evaluate the validation slices of a fold.
 
@@ -252,6 +259,8 @@ def evaluate_fold(
         Called after each slice, for a progress bar.
     true_neurons : callable or None
         See :func:`judge`.
+    view : SliceView
+        At which scale slices are predicted.
 
     Returns
     -------
@@ -266,7 +275,7 @@ def evaluate_fold(
         :func:`~training.dataset.holdout.hold_out`.
     """
     held_out = hold_out(codes, fold).held_out
-    probabilities = _predict(predictor, images, list(held_out), on_slice)
+    probabilities = _predict(predictor, images, list(held_out), on_slice, view)
     threshold = predictor.card.threshold
     judged = judge(fold, probabilities, codes, held_out, threshold, true_neurons=true_neurons)
     return judged, probabilities
@@ -329,6 +338,7 @@ def evaluate_on_strokes(
     codes: Codes,
     on_slice: Callable[[], object] = lambda: None,
     true_neurons: TrueNeurons | None = None,
+    view: SliceView = WHOLE,
 ) -> FoldEvaluation:
     """Predict the slices that have labels, and compare the labelled pixels.
 
@@ -344,6 +354,8 @@ def evaluate_on_strokes(
         Called after each slice, for a progress bar.
     true_neurons : callable or None
         See :func:`judge`.
+    view : SliceView
+        At which scale slices are predicted.
 
     Raises
     ------
@@ -351,7 +363,7 @@ def evaluate_on_strokes(
         As :func:`evaluate_fold`.
     """
     slices = list(codes)
-    probabilities = _predict(predictor, images, slices, on_slice)
+    probabilities = _predict(predictor, images, slices, on_slice, view)
     known = {index: is_known(page) for index, page in codes.items()}
     threshold = predictor.card.threshold
     evaluation = judge(None, probabilities, codes, known, threshold, true_neurons=true_neurons)
@@ -360,10 +372,14 @@ def evaluate_on_strokes(
 
 
 def _predict(
-    predictor: Predictor, images: Slices, slices: list[int], on_slice: Callable[[], object]
+    predictor: Predictor,
+    images: Slices,
+    slices: list[int],
+    on_slice: Callable[[], object],
+    view: SliceView,
 ) -> dict[int, NDArray[np.float32]]:
     probabilities = {}
-    for index, probability in predictor.predict(images, indices=slices):
+    for index, probability in predictor.predict(images, indices=slices, view=view):
         probabilities[index] = probability
         on_slice()
     return probabilities

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -13,8 +15,13 @@ from numpy.typing import NDArray
 from napari_unet.neurons.segmentation import Segmentation, choose_segmentation
 from napari_unet.prediction.predictor import Predictor
 from napari_unet.prediction.thread_priority import lower_priority
+from training.dataset.training_pair import TrainingPair, open_pair
 from training.errors import UserError
 from training.label_convention import LabelConvention
+from training.model.model_card import ModelCard
+from training.model.slice_prediction import WHOLE
+from training.model.slice_view import SliceView
+from training.model.stack_scale import zoom_of_training
 from training.runs.run_directory import RunDirectory
 from training.stacks.even_slices import pick_evenly
 from training.stacks.scaling import Slices
@@ -23,25 +30,46 @@ from training.stacks.sparse_labels import INSIDE
 MOST_SLICES = 24
 
 
+@dataclass(frozen=True)
+class LabelledVolume:
+    """A stack with labels, on which settings are chosen.
+
+    Parameters
+    ----------
+    images : array (Z, Y, X), or a file of slices
+        Of any real dtype.
+    codes : mapping of int to array (Y, X) of uint8
+        Its labelled slices: 1 = membrane, 2 = inside, 3 = padding.
+    view : SliceView
+        At which scale it is predicted.
+    """
+
+    images: Slices
+    codes: Mapping[int, NDArray[np.uint8]]
+    view: SliceView = WHOLE
+
+    @classmethod
+    def of(cls, pair: TrainingPair, card: ModelCard) -> LabelledVolume:
+        """Take a pair, at the scale of a model's training."""
+        return cls(pair.images, pair.codes, SliceView(zoom_of_training(card, pair.images)))
+
+
 def choose_on_training_slices(
     predictor: Predictor,
-    images: Slices,
-    codes: Mapping[int, NDArray[np.uint8]],
+    volumes: Sequence[LabelledVolume],
     method: str = "watershed",
     on_slice: Callable[[], object] = lambda: None,
 ) -> tuple[Segmentation, float]:
     """Choose the segmentation of a model's neurons on some of the slices it was trained on.
 
-    Of a stack with none of them it is chosen on all slices that have labels.
+    Where it was trained on none of them it is chosen on all slices that have labels.
 
     Parameters
     ----------
     predictor : Predictor
         The model.
-    images : array (Z, Y, X), or a file of slices
-        The stack that the model was trained on, of any real dtype.
-    codes : mapping of int to array (Y, X) of uint8
-        Its labelled slices: 1 = membrane, 2 = inside, 3 = padding.
+    volumes : sequence of LabelledVolume
+        The stacks that the model was trained on, at least one; each has the same share.
     method : str
         One of :data:`segmentation.METHODS`.
     on_slice : callable
@@ -53,13 +81,20 @@ def choose_on_training_slices(
     v_rand : float
         As of :func:`segmentation.choose_segmentation`.
     """
-    seen = set(predictor.card.seen_slices(images)) & codes.keys()
-    chosen = pick_evenly(sorted(seen or codes), MOST_SLICES)
-    probabilities = []
-    for _, probability in predictor.predict(images, indices=chosen):
-        probabilities.append(probability)
-        on_slice()
-    return choose_segmentation(probabilities, [codes[index] != INSIDE for index in chosen], method)
+    card = predictor.card
+    seen = [set(card.seen_slices(volume.images)) & volume.codes.keys() for volume in volumes]
+    from_all = not any(seen)
+    count = sum(map(bool, seen)) or len(volumes)
+    probabilities, borders = [], []
+    for volume, of_training in zip(volumes, seen, strict=True):
+        slices = sorted(volume.codes if from_all else of_training)
+        chosen = pick_evenly(slices, max(1, MOST_SLICES // count))
+        predicted = predictor.predict(volume.images, indices=chosen, view=volume.view)
+        for index, probability in predicted:
+            probabilities.append(probability)
+            borders.append(volume.codes[index] != INSIDE)
+            on_slice()
+    return choose_segmentation(probabilities, borders, method)
 
 
 def settings_of_model(model: Path) -> Segmentation:
@@ -84,7 +119,6 @@ def settings_of_model(model: Path) -> Segmentation:
 def _settings_of_run(path: Path, changed: int) -> Segmentation:
     """Choose the settings of a run; ``changed`` is there to choose again after more training."""
     from napari_unet.prediction.predictor import load_predictor
-    from training.dataset.training_pair import open_pair
     from training.dataset.volumes import find_volumes
 
     predictor = load_predictor(path)
@@ -92,10 +126,14 @@ def _settings_of_run(path: Path, changed: int) -> Segmentation:
         config = RunDirectory(path).read_config()
         if config.label_convention == LabelConvention.SPARSE:
             return Segmentation()
-        first = find_volumes(config)[0]
-        with open_pair(first.image, first.labels, first.convention, config.ids) as pair:
-            if not pair.meaning.is_finished:
-                return Segmentation()
-            return choose_on_training_slices(predictor, pair.images, pair.codes)[0]
+        with ExitStack() as opened:
+            volumes = []
+            for files in find_volumes(config):
+                pair = opened.enter_context(
+                    open_pair(files.image, files.labels, files.convention, config.ids)
+                )
+                if pair.meaning.is_finished:
+                    volumes.append(LabelledVolume.of(pair, predictor.card))
+            return choose_on_training_slices(predictor, volumes)[0] if volumes else Segmentation()
     except UserError:  # on a server, moved, or of another version
         return Segmentation()

@@ -13,8 +13,10 @@ import numpy as np
 
 from napari_unet.prediction.live_prediction import LivePrediction
 from napari_unet.prediction.thread_priority import lower_priority
-from training.masks.result_warnings import membranes_note, size_hint, size_warning, stack_warning
-from training.model.slice_view import SliceView, Window, resampling_zoom, size_of_training
+from training.formats.pixel_size import resampling_zoom
+from training.masks.result_warnings import size_hint, size_warning
+from training.model.slice_view import SliceView, Window
+from training.model.stack_scale import card_for, size_of_training
 from training.runs.run_directory import RunDirectory
 from training.stacks.intensities import Membranes
 from training.stacks.stack_axes import as_stack
@@ -115,10 +117,10 @@ class StackPrediction:
     def _predict(self, index: int) -> int:
         predictor = _load(self._model, self._tta)
         if self._card is None:
-            trained = predictor.card.like(self._slices)
-            card = trained.for_stack(self._slices, self._membranes)
-            self._prediction.note = membranes_note(card.scaling, self._membranes)
-            self._prediction.stack_warning = stack_warning(trained.scaling, card.scaling)
+            shown = self._prediction
+            card, shown.note, shown.stack_warning = card_for(
+                predictor.card, self._slices, self._membranes
+            )
             self._choose_scale(predictor.card)
             self._trained = predictor.card.trained_slices(self._slices)
             self._card = card

@@ -14,6 +14,7 @@ from scipy import ndimage
 from tests.training.launches import Launch
 from training.config import preset_config
 from training.devices.run_processes import kill_processes
+from training.formats.pixel_size import PixelSize
 from training.model.model_card import ModelCard
 from training.model.saved_model import CARD_KEY
 from training.presets.registry import find_preset
@@ -102,6 +103,7 @@ def random_run(tmp_path: Path) -> RunDirectory:
         weights[name] = values.astype(np.float32)
     run = RunDirectory(tmp_path / "a run")
     run.create(preset_config("compact"))
-    card = ModelCard("compact", Scaling("uint8", 0.0, 255.0), displacement=(0.6, -0.4))
+    about = {"displacement": (0.6, -0.4), "pixel_size": PixelSize(None, 6, 6)}
+    card = ModelCard("compact", Scaling("uint8", 0.0, 255.0), **about)
     save_file(weights, run.best, {CARD_KEY: card.to_json()})
     return run

@@ -22,6 +22,7 @@ from tests.training.networks.test_membrane_network import run_case
 from training import predict
 from training.devices.npus import Npu
 from training.formats.pixel_size import PixelSize
+from training.model.slice_view import SliceView
 from training.runs.run_directory import RunDirectory
 
 SCRIPT = Path(predict.__file__).parent / "scripts" / "run_predict.sh"
@@ -45,9 +46,9 @@ def command(*options: object) -> list[str]:
 
 
 @needs_mindspore
-@pytest.mark.parametrize("devices", [1, 2])
+@pytest.mark.parametrize(("devices", "options"), [(1, ()), (2, ("--resample",))])
 def test_a_stack_is_predicted_as_by_openvino(
-    random_run: RunDirectory, stack: Path, tmp_path: Path, devices: int
+    random_run: RunDirectory, stack: Path, tmp_path: Path, devices: int, options: tuple[str, ...]
 ) -> None:
     mask, probability = tmp_path / "mask.tif", tmp_path / "probability.tif"
     result = run_there(
@@ -63,11 +64,15 @@ def test_a_stack_is_predicted_as_by_openvino(
             "--probability",
             probability,
         ),
-        *("--threshold", 0.4, "--device", "cpu", "--devices", devices),
+        *("--threshold", 0.4, "--device", "cpu", "--devices", devices, *options),
     )
     assert result.returncode == 0, result.stderr
+    warning = "Warning: This stack's pixels are 4 nm, but the model was trained on pixels of 6 nm."
+    assert result.stderr.count(warning) == (not options)
     found = tifffile.imread(probability)
-    pages = load_predictor(random_run.path, precision="f32").predict(tifffile.imread(stack))
+    view = SliceView((4 / 6, 4 / 6)) if options else SliceView()
+    predictor = load_predictor(random_run.path, precision="f32")
+    pages = predictor.predict(tifffile.imread(stack), view=view)
     expected = np.stack([page for _, page in pages])
     assert np.abs(found - expected).max() < PRECISION
     assert expected.std() > 0.1 and not expected[2, :12].any()

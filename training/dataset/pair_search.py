@@ -8,7 +8,13 @@ from pathlib import Path
 
 from training.errors import UserError
 from training.formats.hdf5_stack import KNOWN_DATASETS, find_datasets
-from training.formats.location import FILE_ENDINGS, HDF5_ENDINGS, is_array_folder, locate
+from training.formats.location import (
+    FILE_ENDINGS,
+    HDF5_ENDINGS,
+    is_array_folder,
+    is_slice_folder,
+    locate,
+)
 
 DEFAULT_IMAGES = "train-volume.tif"
 DEFAULT_LABELS = "train-labels.tif"
@@ -51,9 +57,10 @@ def search_pairs(data: Path) -> FoundPairs:
     """Search a folder, or an HDF5 file, for images and their labels.
 
     A folder with ``train-volume.tif`` and ``train-labels.tif`` holds that pair alone. Else labels
-    lie in ``labels`` or ``masks`` under the names of images in ``images``, their endings aside;
-    beside their images, with ``_labels``, ``_label``, ``_mask`` or ``-labels`` after their names;
-    or with them in an HDF5 file that calls both as programs do, such as CREMI's ``volumes/raw``
+    lie in ``labels`` or ``masks`` under the names of images in ``images``, their endings aside, and
+    folders of slices are stacks there; beside their images, with ``_labels``, ``_label``, ``_mask``
+    or ``-labels`` after their names; or with them in an HDF5 file that calls both as programs do,
+    such as CREMI's ``volumes/raw``
     and ``volumes/labels/neuron_ids``.
 
     Raises
@@ -67,18 +74,18 @@ def search_pairs(data: Path) -> FoundPairs:
     if not data.is_dir():
         problem = "is a file, not a folder" if data.exists() else "does not exist"
         raise UserError(f"The data folder {data} {problem}.", "Give the folder of the stacks.")
-    beside = _stacks_in(data)
-    images = _stacks_in(data / IMAGE_FOLDER)
-    labels = [stack for name in LABEL_FOLDERS for stack in _stacks_in(data / name)]
+    beside = list_stacks(data)
+    images = list_volumes(data / IMAGE_FOLDER)
+    labels = [stack for name in LABEL_FOLDERS for stack in list_volumes(data / name)]
     default = data / DEFAULT_IMAGES, data / DEFAULT_LABELS
     if set(default) <= set(beside):
         pairs = [default]
     else:
         inside = {stack: _pair_inside(stack) for stack in beside}
-        stems = {stack: _labelled_stem(stack) for stack in beside if not inside[stack]}
+        stems = {stack: labelled_stem(stack) for stack in beside if not inside[stack]}
         pairs = [
             *_match([stack for stack, stem in stems.items() if not stem], stems),
-            *_match(images, {stack: stack.stem for stack in labels}),
+            *_match(images, {stack: _stem(stack) for stack in labels}),
             *(pair for pairs in inside.values() for pair in pairs),
         ]
     paired = {locate(path).container for pair in pairs for path in pair}
@@ -94,7 +101,7 @@ def find_pairs(data: Path) -> list[tuple[Path, Path]]:
     UserError
         As :func:`search_pairs`, and if there is none.
     """
-    return search_pairs(data).pairs or [find_pair(data)]
+    return search_pairs(data).pairs or [_named_pair(data)]
 
 
 def find_pair(data: str | Path, image: str = "", labels: str = "") -> tuple[Path, Path]:
@@ -123,6 +130,10 @@ def find_pair(data: str | Path, image: str = "", labels: str = "") -> tuple[Path
             )
         if pairs:
             return pairs[0]
+    return _named_pair(folder, image, labels)
+
+
+def _named_pair(folder: Path, image: str = "", labels: str = "") -> tuple[Path, Path]:
     paths = [
         find_file(folder, name) if name else _find_default(folder, default)
         for name, default in ((image, DEFAULT_IMAGES), (labels, DEFAULT_LABELS))
@@ -155,12 +166,22 @@ def _find_default(folder: Path, default: str) -> Path:
     )
 
 
-def _stacks_in(folder: Path) -> list[Path]:
+def list_stacks(folder: Path) -> list[Path]:
+    """List the files in a folder that are stacks by their endings, and the folders of arrays."""
     return sorted(
         path
         for path in folder.glob("[!.]*")
         if path.suffix.lower() in FILE_ENDINGS or is_array_folder(path)
     )
+
+
+def list_volumes(folder: Path) -> list[Path]:
+    """List the stacks in a folder, folders of slices among them."""
+    return sorted([*list_stacks(folder), *filter(is_slice_folder, folder.glob("[!.]*"))])
+
+
+def _stem(path: Path) -> str:
+    return path.name if is_slice_folder(path) else path.stem
 
 
 def _pair_inside(file: Path) -> list[tuple[Path, Path]]:
@@ -174,7 +195,7 @@ def _pair_inside(file: Path) -> list[tuple[Path, Path]]:
     return [(file / images[0], file / labels[0])] if len(images) == len(labels) == 1 else []
 
 
-def _labelled_stem(path: Path) -> str:
+def labelled_stem(path: Path) -> str:
     """Give what labels that lie beside their images are called without their ending; else ""."""
     for ending in LABEL_ENDINGS:
         if path.stem.endswith(ending):
@@ -186,7 +207,7 @@ def _match(images: Iterable[Path], labels: Mapping[Path, str]) -> list[tuple[Pat
     """Match images with labels of their stems, which are given for each of the labels."""
     pairs: dict[Path, Path] = {}
     for image in images:
-        fitting = [path for path, stem in labels.items() if stem == image.stem]
+        fitting = [path for path, stem in labels.items() if stem == _stem(image)]
         if len(fitting) > 1:
             raise UserError(
                 f"{fitting[0]} and {fitting[1]} are both labels of {image}.",

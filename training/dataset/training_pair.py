@@ -28,18 +28,16 @@ from training.stacks.sparse_labels import PADDING
 
 
 @dataclass(frozen=True)
-class TrainingPair:
-    """Images and their labels, open to be read slice by slice.
+class OpenLabels:
+    """Labels, open to be read slice by slice.
 
     Parameters
     ----------
-    images, labels : Stack
-        Of one shape.
+    labels : Stack
     meaning : LabelMeaning
-        How the labels are read.
+        How they are read.
     """
 
-    images: Stack
     labels: Stack
     meaning: LabelMeaning
 
@@ -47,10 +45,14 @@ class TrainingPair:
     def codes(self) -> dict[int, NDArray[np.uint8]]:
         """The labelled slices, arrays (Y, X) of uint8 by index, read once.
 
-        0 is unknown, 1 membrane, 2 inside; 3 is the images' padding, whatever its labels.
+        0 is unknown, 1 membrane, 2 inside; 3 is the padding of images that are known, whatever its
+        labels.
         """
-        read = ((z, self.meaning.read(self.labels[z])) for z in self.meaning.labelled)
-        return {z: mark_padding(page, self.images[z]) for z, page in read}
+        return {z: self.read(z) for z in self.meaning.labelled}
+
+    def read(self, index: int) -> NDArray[np.uint8]:
+        """Read a slice (Y, X) of uint8, as :attr:`codes` has it."""
+        return self.meaning.read(self.labels[index])
 
     def neurons(self, index: int) -> NDArray[Any]:
         """Number the neurons of a labelled slice, as integers (Y, X).
@@ -58,6 +60,23 @@ class TrainingPair:
         See :meth:`LabelReading.neurons`.
         """
         return self.meaning.neurons(self.labels[index], self.codes[index])
+
+
+@dataclass(frozen=True)
+class TrainingPair(OpenLabels):
+    """Images and their labels, open to be read slice by slice.
+
+    Parameters
+    ----------
+    images : Stack
+        Of the labels' shape.
+    """
+
+    images: Stack
+
+    def read(self, index: int) -> NDArray[np.uint8]:
+        """Read a slice (Y, X) of uint8, as :attr:`codes` has it: padding is 3."""
+        return mark_padding(super().read(index), self.images[index])
 
 
 @contextmanager
@@ -87,14 +106,7 @@ def open_pair(
     """
     state = files_state(image_path, labels_path) if known else ""
     with open_stack(image_path, "images") as images, open_stack(labels_path, "labels") as labels:
-        note = labels.label_note
-        if note is not None and convention is None:
-            convention = note.convention or LabelConvention.INSTANCES
-        if note is not None and note.convention == LabelConvention.SPARSE != convention:
-            raise UserError(
-                f"{labels_path} holds sparse labels: 0 is unknown, 1 membrane, 2 inside.",
-                "Choose the convention sparse to train on them; give finished labels otherwise.",
-            )
+        convention = _noted_convention(labels, convention)
         names = str(image_path), str(labels_path)
         images = crop_to(images, labels)
         problems = _compare_stacks(images, labels, *names)
@@ -104,7 +116,30 @@ def open_pair(
         meaning = next(fitting, None) or LabelMeaning.of(
             LabelCensus.of(labels, images), names[1], convention, ids
         )
-        yield TrainingPair(images, labels, meaning)
+        yield TrainingPair(labels, meaning, images)
+
+
+@contextmanager
+def open_labels(
+    path: Path, convention: LabelConvention | None, ids: IdBorders = USUAL_BORDERS
+) -> Iterator[OpenLabels]:
+    """Open labels whose images are not known; parameters and errors as of :func:`open_pair`."""
+    with open_stack(path, "labels") as labels:
+        convention = _noted_convention(labels, convention)
+        yield OpenLabels(labels, LabelMeaning.of(labels, str(path), convention, ids))
+
+
+def _noted_convention(labels: Stack, convention: LabelConvention | None) -> LabelConvention | None:
+    """Choose the convention that is asked for, else the one in the file's note."""
+    note = labels.label_note
+    if note is not None and convention is None:
+        convention = note.convention or LabelConvention.INSTANCES
+    if note is not None and note.convention == LabelConvention.SPARSE != convention:
+        raise UserError(
+            f"{labels.path} holds sparse labels: 0 is unknown, 1 membrane, 2 inside.",
+            "Choose the convention sparse to train on them; give finished labels otherwise.",
+        )
+    return convention
 
 
 def label_codes(labels: Slices, meaning: LabelMeaning) -> dict[int, NDArray[np.uint8]]:

@@ -18,6 +18,7 @@ from training.dataset.holdout import (
     hold_out_all,
     hold_out_none,
 )
+from training.dataset.resampled_pair import describe_sizes, first_size, resample_pair
 from training.dataset.training_pair import TrainingPair, open_pair
 from training.dataset.volumes import VolumeFiles, choose_held_out, find_volumes
 from training.errors import UserError
@@ -41,6 +42,8 @@ class Volume:
         See :class:`~training.dataset.volumes.VolumeFiles`.
     shape : tuple of int
         (Z, Y, X) of the whole stack.
+    plane : tuple of int
+        (Y, X) of the slices that are trained on: resized, if their pixel size is not the first's.
     scaling : Scaling
         Scaling of the whole stack.
     fingerprint : str
@@ -57,6 +60,7 @@ class Volume:
 
     name: str
     shape: tuple[int, int, int]
+    plane: tuple[int, int]
     scaling: Scaling
     fingerprint: str
     labels_fingerprint: str = ""
@@ -77,7 +81,7 @@ class TrainingSet:
     volumes : tuple of Volume
         At least one.
     images : mapping of int to array (Y, X)
-        With the file's dtype.
+        With the file's dtype, at the pixel size of the training.
     membrane : mapping of int to array (Y, X) of bool
         The ground truth.
     train_slices, valid_slices : list of int
@@ -109,8 +113,8 @@ class TrainingSet:
 
     @property
     def pixel_size(self) -> PixelSize | None:
-        """That of the first volume whose file gives one."""
-        return next((volume.pixel_size for volume in self.volumes if volume.pixel_size), None)
+        """That of the first volume whose file gives one, to which others are resampled."""
+        return first_size(volume.pixel_size for volume in self.volumes)
 
     def volume_of(self, number: int) -> Volume:
         """Give the volume that a slice is of."""
@@ -162,11 +166,12 @@ def load_training_set(config: TrainingConfig, known: Sequence[FoundMeaning] = ()
     parts: list[_Part] = []
     length = 0
     for volume in files:
-        parts.append(_load_part(config, volume, length, held_out, known))
+        size = first_size(part.volume.pixel_size for part in parts)
+        parts.append(_load_part(config, volume, length, held_out, size, known))
         length += parts[-1].volume.shape[0]
     for option in ("valid_slices", "corrected_slices"):
         _check_numbers(parse_numbers(getattr(config, option), option), length, option)
-    _check_together([part.volume for part in parts])
+    _check_copies([part.volume for part in parts])
     codes = _merge(part.codes for part in parts)
     is_partial = any(part.is_partial for part in parts)
     neurons = [part.neurons for part in parts if part.neurons is not None]
@@ -174,13 +179,15 @@ def load_training_set(config: TrainingConfig, known: Sequence[FoundMeaning] = ()
     def of(part: _Part) -> str:
         return f"{part.volume.name}: " if len(parts) > 1 else ""
 
+    told = [of(part) + sentence for part in parts for sentence in part.sentences]
+    sizes = {part.volume.name: part.volume.pixel_size for part in parts if len(parts) > 1}
     return TrainingSet(
         volumes=tuple(part.volume for part in parts),
         images=_merge(part.images for part in parts),
         membrane={number: page == MEMBRANE for number, page in codes.items()},
         train_slices=[number for part in parts for number in part.split.train_slices],
         valid_slices=[number for part in parts for number in part.split.valid_slices],
-        sentences=tuple(of(part) + sentence for part in parts for sentence in part.sentences),
+        sentences=(*told, *describe_sizes(sizes)),
         validation=" ".join(of(part) + part.split.sentence for part in parts),
         weights=_merge(part.weights(config.corrected_weight) for part in parts)
         if is_partial
@@ -195,10 +202,12 @@ def _load_part(
     files: VolumeFiles,
     first: int,
     held_out: Sequence[str],
+    size: PixelSize | None,
     known: Sequence[FoundMeaning],
 ) -> _Part:
     with open_pair(files.image, files.labels, files.convention, config.ids, known) as pair:
-        images, codes = pair.images, pair.codes
+        seen = resample_pair(pair, size)
+        images, codes = seen.images, seen.codes
         chosen = parse_numbers(config.valid_slices, "valid_slices")
         if files.name in held_out:
             split = hold_out_all(codes, str(files.labels))
@@ -210,17 +219,18 @@ def _load_part(
         is_sparse = pair.meaning.convention == LabelConvention.SPARSE
         volume = Volume(
             files.name,
-            images.shape,
-            Scaling.of(images),
-            fingerprint(images),
-            fingerprint_labels(codes),
+            pair.images.shape,
+            images.shape[1:],
+            Scaling.of(pair.images),
+            fingerprint(pair.images),
+            fingerprint_labels(pair.codes),
             first,
             is_sparse,
-            images.pixel_size,
+            pair.images.pixel_size,
         )
         pixels = {index: images[index] for index in codes}
         sentences, note = pair.meaning.describe(), pair.labels.label_note
-        neurons = _true_neurons(pair, split)
+        neurons = _true_neurons(seen, split)
     is_whole = all(is_known(page).all() for page in codes.values())
     has_slices_to_spare = bool(held_out) or len(codes) >= MINIMUM_SLICES
     return _Part(
@@ -248,22 +258,14 @@ def _merge(of_volumes: Iterable[Mapping[int, _Page]]) -> dict[int, _Page]:
     return {number: page for pages in of_volumes for number, page in pages.items()}
 
 
-def _check_together(volumes: Sequence[Volume]) -> None:
-    """Check that no images are there twice, and that all are at about one scale."""
+def _check_copies(volumes: Sequence[Volume]) -> None:
+    """Check that no images are there twice."""
     known: dict[str, str] = {}
-    sizes = [(volume.name, volume.pixel_size) for volume in volumes if volume.pixel_size]
     for volume in volumes:
         other = known.setdefault(volume.fingerprint, volume.name)
         if other != volume.name:
             raise UserError(
                 f"{other} and {volume.name} hold the same images.", "Name each volume once."
-            )
-    for name, size in sizes[1:]:
-        first, model = sizes[0]
-        if not model.is_alike(size):
-            raise UserError(
-                f"{name} has pixels of {size.plane}, but {first} of {model.plane}.",
-                "Resample one of them, or train a model for each.",
             )
 
 

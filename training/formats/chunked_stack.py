@@ -20,6 +20,7 @@ LARGEST_SLAB = 512 * 2**20  # bytes
 MOST_SLICES = 1_000_000
 MOST_CHUNKS = 200_000  # that slices are read from at once
 _MOST_NAMED = 8
+_SMALLER = "Store it in smaller chunks"
 
 
 class ChunkedStack(Stack):
@@ -39,6 +40,7 @@ class ChunkedStack(Stack):
     def __init__(self) -> None:
         self._lock = Lock()
         self._slab: NDArray[Any] | None = None
+        self._decoded_size = 0  # of a chunk, in bytes
         self._start = 0
 
     @abstractmethod
@@ -56,10 +58,13 @@ class ChunkedStack(Stack):
             raise UserError(f"{self.path} is empty: its shape is {self.shape}.")
         if len(self) > MOST_SLICES:
             raise UserError(f"{self.path} says that it has {len(self)} slices.", _DAMAGED)
-        check_slice(self.path, self.shape[1] * self.shape[2] * self.dtype.itemsize)
+        size = self.shape[1] * self.shape[2] * self.dtype.itemsize
+        check_memory(f"A slice of {self.path}", size, "Cut it into smaller stacks")
 
     def check_chunks(self, plane: tuple[int, int], size: int) -> None:
         """Refuse chunks that are too large, or too many for a slice.
+
+        Their size is checked again before each is decoded, because other programs take memory.
 
         Parameters
         ----------
@@ -72,13 +77,8 @@ class ChunkedStack(Stack):
         ------
         UserError
         """
-        free = psutil.virtual_memory().available
-        if size > free / 2:
-            raise UserError(
-                f"A chunk of {self.path} would take {size / 2**30:.1f} GiB of "
-                f"{free / 2**30:.1f} GiB of free memory.",
-                "Store it in smaller chunks, or use a machine with more memory.",
-            )
+        self._decoded_size = size
+        check_memory(f"A chunk of {self.path}", size, _SMALLER)
         sides = zip(self.shape[1:], plane, strict=True)
         count = math.prod(math.ceil(side / chunk) for side, chunk in sides)
         if count > MOST_CHUNKS:
@@ -95,6 +95,8 @@ class ChunkedStack(Stack):
         with self._lock:
             if self._slab is None or not self._start <= index < self._start + len(self._slab):
                 self._slab = None  # before the next one takes memory
+                if self._decoded_size:
+                    check_memory(f"A chunk of {self.path}", self._decoded_size, _SMALLER)
                 try:
                     slab = self.read_slab(start, min(start + depth, len(self)))
                     self._slab = np.asarray(slab, self.dtype)
@@ -135,15 +137,17 @@ class ArrayStack(ChunkedStack):
 _DAMAGED = "It may be damaged; copy it again."
 
 
-def check_slice(path: Path, size: int) -> None:
-    """Refuse a slice that takes more than half of the free memory.
+def check_memory(what: str, size: int, remedy: str) -> None:
+    """Refuse what takes more than half of the memory that is free now.
 
     Parameters
     ----------
-    path : Path
-        Of the stack, for messages.
+    what : str
+        What it is of which stack, such as "A slice of a.zarr".
     size : int
-        Of a slice, in bytes.
+        In bytes.
+    remedy : str
+        What to do, but for using another machine.
 
     Raises
     ------
@@ -152,9 +156,8 @@ def check_slice(path: Path, size: int) -> None:
     free = psutil.virtual_memory().available
     if size > free / 2:
         raise UserError(
-            f"A slice of {path} would take {size / 2**30:.1f} GiB of {free / 2**30:.1f} GiB of "
-            "free memory.",
-            "Cut it into smaller stacks, or use a machine with more memory.",
+            f"{what} would take {size / 2**30:.1f} GiB of {free / 2**30:.1f} GiB of free memory.",
+            f"{remedy}, or use a machine with more memory.",
         )
 
 

@@ -8,8 +8,11 @@ from pathlib import Path
 from training.files.untrusted_files import open_regular
 
 HDF5_ENDINGS = (".h5", ".hdf5", ".hdf")
+SLICE_ENDINGS = (".tif", ".tiff", ".png", ".bmp", ".jpg", ".jpeg")
+"""Those of files that may be slices of a folder."""
+
 FILE_ENDINGS = (
-    *(".tif", ".tiff", ".png", ".bmp", ".jpg", ".jpeg"),
+    *SLICE_ENDINGS,
     *(".mrc", ".mrcs", ".rec", ".st", ".ali", ".map", ".dm3", ".dm4"),
     *HDF5_ENDINGS,
 )
@@ -65,6 +68,13 @@ def is_array_folder(path: Path) -> bool:
     is_named = path.suffix.lower() in FOLDER_ENDINGS
     is_described = any((path / name).is_file() for name in _METADATA)
     return path.is_dir() and (is_named or is_described or _is_precomputed(path / "info"))
+
+
+def is_slice_folder(path: Path) -> bool:
+    """Return whether a folder holds slices, by their names, and is no folder of arrays."""
+    if not path.is_dir() or is_array_folder(path):
+        return False
+    return any(file.suffix.lower() in SLICE_ENDINGS for file in path.glob("[!.]*"))
 
 
 def _is_precomputed(info: Path) -> bool:

@@ -8,6 +8,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import TypeGuard
 
+from training.errors import UserError
 from training.files.untrusted_files import is_number
 
 INCH = 2.54e7
@@ -50,6 +51,7 @@ _ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})")  # as ImageJ writes what is not AS
 LARGEST = 1e4
 SMALLEST = 1e-6
 MOST_RATIO = 1.2  # of sizes at which a network still sees the same
+MOST_ZOOM = 16.0  # a slice of 2048 x 2048 takes 4 GB then
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,30 @@ class PixelSize:
         is_numbers = all(length is None or is_number(length) for length in lengths)
         if not is_numbers or PixelSize.of(*lengths) != self:
             raise ValueError(f"pixel_size is {lengths!r:.50}")
+
+
+def resampling_zoom(trained: PixelSize, stack: PixelSize | None, name: str) -> tuple[float, float]:
+    """Give the factors (Y, X) by which a stack is resized to the pixel size of a training.
+
+    Raises
+    ------
+    UserError
+        If the size of the stack, which is called ``name``, is not known, or so far from the
+        training's that one of them must be wrong.
+    """
+    if stack is None:
+        raise UserError(
+            f"The pixel size of {name} is not known, so it can't be resampled.",
+            "Record it in the file; on the command line, --pixel-size gives it.",
+        )
+    zoom = stack.y / trained.y, stack.x / trained.x
+    if not all(1 / MOST_ZOOM <= factor <= MOST_ZOOM for factor in zoom):
+        raise UserError(
+            f"The pixels of {name} are {stack.plane}, the model's {trained.plane}: too far apart "
+            "to be resampled.",
+            "Check the pixel size, or train a model on such slices.",
+        )
+    return zoom
 
 
 def nanometres(unit: str) -> float | None:

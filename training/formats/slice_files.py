@@ -15,7 +15,7 @@ from PIL import Image
 
 from training.errors import UserError
 from training.files.untrusted_files import open_regular
-from training.formats.chunked_stack import check_slice, unreadable
+from training.formats.chunked_stack import check_memory, unreadable
 from training.formats.stack import Stack
 from training.formats.tif_stack import TifStack
 from training.formats.tif_structure import OtherImageError
@@ -154,7 +154,7 @@ def _read_picture(path: Path) -> NDArray[Any]:
     try:
         with open_regular(path) as file, _open_picture(file) as picture:
             height, width = picture.height, picture.width
-            check_slice(path, height * width * 4)
+            check_memory(f"A slice of {path}", height * width * 4, "Cut it into smaller stacks")
             page = _grey(picture, path)
     except UserError:
         raise

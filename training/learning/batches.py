@@ -104,7 +104,7 @@ class Batches:
         progress: TrainingProgress = START,
     ) -> None:
         volumes = [volume for volume in data.volumes if data.train_slices_of(volume)]
-        side = max(min(volume.shape[1:]) for volume in volumes)
+        side = max(min(volume.plane) for volume in volumes)
         self._samplers = [
             _build_sampler(data, volume, card.of_volume(volume), config.preset, side)
             for volume in volumes

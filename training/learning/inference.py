@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from training.dataset.training_set import TrainingSet
 from training.metrics.evaluation_report import ZOO_DICE, Evaluation, evaluate_slices
 from training.model.model_card import ModelCard
-from training.model.slice_prediction import predict_slice
+from training.model.slice_prediction import WHOLE, predict_slice
+from training.model.slice_view import SliceView
 from training.model.zoo_evaluation import has_zoo_dice, zoo_dice
 from training.networks.membrane_network import MembraneProbability
 
@@ -24,7 +25,9 @@ class Inference:
         self._probability = MembraneProbability(network, card.preset)
         self._card = card
 
-    def predict(self, image: NDArray[Any], tta: bool = False) -> NDArray[np.float32]:
+    def predict(
+        self, image: NDArray[Any], tta: bool = False, view: SliceView = WHOLE
+    ) -> NDArray[np.float32]:
         """Predict the probability of membrane of a slice.
 
         Parameters
@@ -33,13 +36,15 @@ class Inference:
             Unscaled, of any real dtype.
         tta : bool
             Take the mean over flips and quarter turns.
+        view : SliceView
+            At which scale, and which part; by default all as it is.
 
         Returns
         -------
         array (Y, X) of float32
             Probability of membrane, 0..1.
         """
-        return predict_slice(self._forward, image, self._card, tta)
+        return predict_slice(self._forward, image, self._card, tta, view)
 
     def predict_slice(self, data: TrainingSet, number: int) -> NDArray[np.float32]:
         """Predict a labelled slice as its volume was trained on: (Y, X) of float32, 0..1."""

@@ -15,6 +15,8 @@ from training.learning.checkpoints import put_weights
 from training.learning.inference import Inference
 from training.learning.precision import set_precision
 from training.model.saved_model import SavedModel
+from training.model.slice_prediction import WHOLE
+from training.model.slice_view import SliceView
 from training.networks.membrane_network import build_network
 from training.stacks.scaling import Slices
 
@@ -47,7 +49,12 @@ def build_inference(
 
 
 def predict_slices(
-    inference: Inference, source: Path, stack: Slices, indices: Iterable[int], tta: bool
+    inference: Inference,
+    source: Path,
+    stack: Slices,
+    indices: Iterable[int],
+    tta: bool = False,
+    view: SliceView = WHOLE,
 ) -> Iterator[NDArray[np.float32]]:
     """Predict slices of a stack.
 
@@ -62,6 +69,8 @@ def predict_slices(
         Which slices.
     tta : bool
         Take the mean over flips and quarter turns.
+    view : SliceView
+        At which scale, and which part; by default all as it is.
 
     Yields
     ------
@@ -74,7 +83,7 @@ def predict_slices(
         If the stack has NaN or infinite pixels, or the network computes such.
     """
     for index in indices:
-        probability = inference.predict(stack[index], tta)
+        probability = inference.predict(stack[index], tta, view)
         if not np.isfinite(probability).all():
             raise UserError(
                 f"{source} gives no numbers for slice {index}: its weights are damaged, or too "

@@ -24,6 +24,7 @@ from training.presets.registry import find_preset
 from training.runs.events import Comparison, InitialModel
 from training.runs.run_directory import RunDirectory
 from training.runs.run_state import load_state
+from training.sampling.resampling import resize_bilinear
 
 Probabilities = dict[int, NDArray[np.float32]]
 File = tuple[What, Path, Callable[[], bytes]]
@@ -93,6 +94,7 @@ class Validator:
         else:
             probability = self._learner.inference.predict_slice(self._data, self._shown)
         preview = self._run.preview_image(epoch)
+        probability = resize_bilinear(probability, self._shown_volume.shape[1:])  # over the file's
         files.append(("preview", preview, partial(_png, probability)))
         self._report.validation(step, epoch, evaluation, self._best)
 

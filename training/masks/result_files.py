@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from itertools import permutations
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,15 +22,31 @@ from training.masks.result_warnings import share_warning
 from training.masks.tif_writer import check_output
 from training.masks.writer_choice import check_stack_output, open_writer
 
-RESULT_ENDINGS = {
-    "mask": ".tif",
-    "probability": ".tif",
-    "submission": ".tif",
-    "uncertainty": ".csv",
-    "neurons": ".tif",
-}
-"""The endings of results of each kind, where only their folder is named."""
+RESULT_FORMATS = ("tif", "zarr", "h5", "mrc")
+"""Of results where only their folder is named."""
+LABEL_FORMATS = ("tif", "zarr", "h5")
+"""Those that hold numbers of neurons."""
 _LABELS = ("mask", "neurons")
+_TABLES = ("uncertainty",)
+
+
+def result_name(stack: str, kind: str, file_format: str = "tif") -> str:
+    """Name a result after its stack, within a folder.
+
+    Parameters
+    ----------
+    stack : str
+        Name of the stack.
+    kind : str
+        ``mask``, ``neurons``, ``probability``, ``submission`` or ``uncertainty``.
+    file_format : str
+        One of :data:`RESULT_FORMATS`. Labels are TIFs where it is ``mrc``; tables are CSV.
+    """
+    if kind in _TABLES:
+        return f"{stack}.csv"
+    if file_format == "h5":
+        return f"{stack}.h5/{kind}"
+    return f"{stack}.tif" if kind in _LABELS and file_format == "mrc" else f"{stack}.{file_format}"
 
 
 def check_outputs(stack: Path, results: Mapping[str, Path], overwrite: bool = False) -> None:
@@ -41,7 +57,7 @@ def check_outputs(stack: Path, results: Mapping[str, Path], overwrite: bool = Fa
     stack : Path
         What they are made of.
     results : mapping of str to Path
-        By kind, see :data:`RESULT_ENDINGS`.
+        By kind, see :func:`result_name`.
     overwrite : bool
         Whether files that are there may be replaced.
 
@@ -52,7 +68,7 @@ def check_outputs(stack: Path, results: Mapping[str, Path], overwrite: bool = Fa
         have the same name.
     """
     for kind, path in results.items():
-        if RESULT_ENDINGS[kind] == ".csv":
+        if kind in _TABLES:
             check_output(path, overwrite)
         else:
             check_stack_output(path, kind in _LABELS, overwrite)
@@ -62,15 +78,6 @@ def check_outputs(stack: Path, results: Mapping[str, Path], overwrite: bool = Fa
         raise UserError(f"{stack} is the stack itself.", "Choose another name for the result.")
     if any(one.is_relative_to(other) for one, other in permutations(files, 2)):
         raise UserError("Two results have the same name.", "Choose a name for each.")
-
-
-class Extent(Protocol):
-    """How large results are, in pixels (Z, Y, X), and how large their pixels are."""
-
-    @property
-    def shape(self) -> tuple[int, int, int]: ...
-    @property
-    def pixel_size(self) -> PixelSize | None: ...
 
 
 class ResultFiles:
@@ -83,8 +90,10 @@ class ResultFiles:
     paths : mapping of str to Path
         By kind: ``mask``, ``probability`` (of membrane) and ``submission`` (the ISBI 2012
         challenge's form).
-    extent : Extent
-        Of the results: a stack that is predicted, or what is predicted of it.
+    shape : (int, int, int)
+        (Z, Y, X) of the results.
+    pixel_size : PixelSize or None
+        Recorded in them.
     threshold : float
         Probability from which on a pixel is membrane.
     convention : LabelConvention
@@ -101,7 +110,8 @@ class ResultFiles:
     def __init__(
         self,
         paths: Mapping[str, Path],
-        extent: Extent,
+        shape: tuple[int, int, int],
+        pixel_size: PixelSize | None,
         threshold: float,
         convention: LabelConvention,
         **options: Any,
@@ -109,16 +119,16 @@ class ResultFiles:
         self._writers = {
             kind: open_writer(
                 path,
-                extent.shape,
+                shape,
                 "uint8" if kind in _LABELS else "float32",
                 is_label=kind in _LABELS,
-                pixel_size=extent.pixel_size,
+                pixel_size=pixel_size,
                 **options,
             )
             for kind, path in paths.items()
         }
         self._threshold, self._convention = threshold, convention
-        self._pixels = math.prod(extent.shape)
+        self._pixels = math.prod(shape)
         self._membrane = 0
         self._opened = ExitStack()
 

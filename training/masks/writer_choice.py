@@ -24,6 +24,23 @@ def is_stack_name(path: Path) -> bool:
     return _ending_of(path) is not None
 
 
+def is_there(path: Path) -> bool:
+    """Whether a file, a Zarr folder, or a dataset of an HDF5 file is there.
+
+    Raises
+    ------
+    UserError
+        If an HDF5 file can't be read.
+    """
+    inside = split_path(path, HDF5_ENDINGS)
+    if inside is not None:
+        from training.formats.hdf5_stack import find_datasets  # not needed to write a TIF
+
+        container, name = inside
+        return container.is_file() and name in find_datasets(container)
+    return path.is_dir() if _ending_of(path) in ZARR_ENDINGS else path.is_file()
+
+
 def check_stack_output(path: Path, is_label: bool, overwrite: bool = False) -> None:
     """Refuse a stack that can't be written; call before any long work.
 

@@ -300,7 +300,7 @@ def _describe_volume(preset: Preset, data: TrainingSet, volume: Volume) -> Train
     train_slices = data.train_slices_of(volume)
     return TrainedVolume(
         scaling=volume.scaling,
-        zoom=preset.zoom(volume.shape[1:]),
+        zoom=preset.zoom(volume.plane),
         displacement=_measure_displacement(preset, data, volume),
         train_slices=tuple(sorted(number - volume.first for number in train_slices)),
         data=volume.name,

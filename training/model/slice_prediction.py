@@ -17,11 +17,10 @@ from training.model.slice_view import (
     grow_window,
     turn_window,
     zoom_window,
-    zoomed_shape,
 )
 from training.model.tiling import Forward, predict_tiles
 from training.sampling.displacement import Displacement, shift_plane, turn_displacement
-from training.sampling.resampling import resize_bicubic, resize_bilinear
+from training.sampling.resampling import resize_bicubic, resize_bilinear, zoomed_shape
 
 Predict = Callable[[NDArray[Any], Window | None], NDArray[np.float32]]
 COUNT = 8

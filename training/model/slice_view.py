@@ -4,15 +4,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from pathlib import Path
 
-from training.errors import UserError
-from training.formats.pixel_size import PixelSize
-from training.model.model_card import ModelCard
-
-MOST_ZOOM = 16.0  # a slice of 2048 x 2048 takes 4 GB then
 Window = tuple[range, range]  # rows and columns of an image (Y, X)
-Zoom = tuple[float, float]  # (Y, X)
 
 
 @dataclass(frozen=True)
@@ -28,57 +21,8 @@ class SliceView:
         that they come out as in the whole slice. None: all.
     """
 
-    zoom: Zoom = (1.0, 1.0)
+    zoom: tuple[float, float] = (1.0, 1.0)
     window: Window | None = None
-
-
-def size_of_training(card: ModelCard, model: Path) -> PixelSize:
-    """Give the pixel size of a model's training, to resample stacks to.
-
-    Raises
-    ------
-    UserError
-        If the model does not know it.
-    """
-    if card.pixel_size is None:
-        raise UserError(
-            f"{model} does not know the pixel size of its training, so no stack can be resampled "
-            "to it.",
-            "Train on a file that records its pixel size, or predict without resampling.",
-        )
-    return card.pixel_size
-
-
-def resampling_zoom(trained: PixelSize, stack: PixelSize | None, name: str) -> Zoom:
-    """Give the factors (Y, X) by which a stack is resized to the pixel size of a training.
-
-    Raises
-    ------
-    UserError
-        If the size of the stack, which is called ``name``, is not known, or so far from the
-        training's that one of them must be wrong.
-    """
-    if stack is None:
-        raise UserError(
-            f"The pixel size of {name} is not known, so it can't be resampled.",
-            "Record it in the file; on the command line, --pixel-size gives it.",
-        )
-    zoom = stack.y / trained.y, stack.x / trained.x
-    if not all(1 / MOST_ZOOM <= factor <= MOST_ZOOM for factor in zoom):
-        raise UserError(
-            f"The pixels of {name} are {stack.plane}, the model's {trained.plane}: too far apart "
-            "to be resampled.",
-            "Check the pixel size, or train on a few slices of this stack.",
-        )
-    return zoom
-
-
-def zoomed_shape(shape: tuple[int, ...], zoom: Zoom) -> tuple[int, int]:
-    """Give the shape (Y, X) of a resized image, at least a pixel."""
-    height, width = (
-        max(1, round(length * factor)) for length, factor in zip(shape, zoom, strict=True)
-    )
-    return height, width
 
 
 def zoom_window(window: Window, shape: tuple[int, ...], zoomed: tuple[int, int]) -> Window:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -75,6 +77,24 @@ def resize_bicubic(
     height, width = shape
     resized = Image.fromarray(image).resize((width, height), Image.Resampling.BICUBIC)
     return np.clip(np.asarray(resized), *limits)
+
+
+def resize_nearest(image: NDArray[Any], shape: tuple[int, int]) -> NDArray[Any]:
+    """Resize an image (Y, X) of any dtype to a shape (Y, X): each pixel has its nearest's value."""
+    rows, columns = (
+        ((np.arange(length) + 0.5) * (size / length)).astype(np.intp)
+        for length, size in zip(shape, image.shape, strict=True)
+    )
+    resized: NDArray[Any] = image[np.ix_(rows, columns)]
+    return resized
+
+
+def zoomed_shape(shape: tuple[int, ...], zoom: tuple[float, float]) -> tuple[int, int]:
+    """Give the shape (Y, X) of an image resized by factors (Y, X), at least a pixel."""
+    height, width = (
+        max(1, round(length * factor)) for length, factor in zip(shape, zoom, strict=True)
+    )
+    return height, width
 
 
 def _resize_axis(image: NDArray[np.float32], length: int, axis: int) -> NDArray[np.float32]:

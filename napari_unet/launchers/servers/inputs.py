@@ -1,19 +1,24 @@
-"""The files that a training needs: found, checked to be what they should be, and sent."""
+"""The files that a training needs: found, checked to be what they should be, and sent as TIFs."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from napari_unet.launchers.launcher import OnProgress, UploadProgress
 from napari_unet.launchers.servers.store import Store
 from training.config import TrainingConfig
 from training.data_pairs import DataPair
+from training.dataset.cropped_stack import crop_to
 from training.dataset.volumes import VolumeFiles, find_volumes
 from training.errors import UserError
 from training.files.untrusted_files import is_inside
-from training.formats.location import locate
 from training.formats.opening import open_stack
+from training.formats.stack import Stack
+from training.formats.tif_stack import TifStack
+from training.masks.writer_choice import open_writer
 from training.model.weight_files import check_checkpoint
 from training.runs.run_directory import RunDirectory
 
@@ -37,7 +42,7 @@ class Inputs:
     def files(self) -> list[Path]:
         """All that leaves this machine."""
         stacks = [path for volume in self.volumes for path in (volume.image, volume.labels)]
-        return [*(locate(path).container for path in stacks), *filter(None, [self.weights])]
+        return [*stacks, *filter(None, [self.weights])]
 
 
 def find_inputs(config: TrainingConfig) -> Inputs:
@@ -48,21 +53,79 @@ def find_inputs(config: TrainingConfig) -> Inputs:
     Raises
     ------
     UserError
-        If one is missing, is a folder, or is not a stack or a checkpoint.
+        If one is missing, or is not a stack or a checkpoint.
     """
     volumes = find_volumes(config)
     for volume in volumes:
         for path, what in ((volume.image, "images"), (volume.labels, "labels")):
             open_stack(path, what).close()
-            if locate(path).container.is_dir():
-                raise UserError(
-                    f"{path} is a folder, and only files are sent to a server.",
-                    "Save it as a TIF.",
-                )
     weights = Path(config.resume_ckpt) if config.resume else None
     if weights is not None:
         check_checkpoint(weights)
     return Inputs(volumes, weights)
+
+
+def write_tifs(
+    config: TrainingConfig, inputs: Inputs, folder: Path, on_progress: OnProgress
+) -> TrainingConfig:
+    """Write stacks of other formats as TIFs: a server opens these, whatever is installed there.
+
+    Labels keep their values, and both their pixel sizes.
+
+    Parameters
+    ----------
+    folder : Path
+        Gets the TIFs; made if there are any.
+
+    Returns
+    -------
+    TrainingConfig
+        It names the TIFs, and volumes as before; the same where all stacks are TIFs.
+
+    Raises
+    ------
+    UserError
+        If a stack is damaged, or the disk is full.
+    """
+    files = [
+        _write_pair(volume, folder / str(place), on_progress)
+        for place, volume in enumerate(inputs.volumes)
+    ]
+    if files == [(volume.image, volume.labels) for volume in inputs.volumes]:
+        return config
+    if not config.pairs:
+        ((image, labels),) = files
+        return config.replace(data_url="", image=str(image), labels=str(labels))
+    pairs = [
+        DataPair(str(image), str(labels), volume.convention, volume.name)
+        for (image, labels), volume in zip(files, inputs.volumes, strict=True)
+    ]
+    return config.replace(pairs=tuple(pairs))
+
+
+def _write_pair(volume: VolumeFiles, folder: Path, on_progress: OnProgress) -> tuple[Path, Path]:
+    """Write what of a volume is no TIF; the paths of its images and labels."""
+    with open_stack(volume.image) as whole, open_stack(volume.labels, "labels") as labels:
+        images = crop_to(whole, labels)  # a TIF can't say which part of the images labels cover
+        kinds = {"images": images, "labels": labels}
+        paths = [
+            stack.path
+            if isinstance(stack, TifStack)
+            else _write_tif(stack, folder / kind, kind == "labels", on_progress)
+            for kind, stack in kinds.items()
+        ]
+    return paths[0], paths[1]
+
+
+def _write_tif(stack: Stack, folder: Path, is_label: bool, on_progress: OnProgress) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    path, size = folder / f"{stack.name}.tif", math.prod(stack.shape) * stack.dtype.itemsize
+    about = path, stack.shape, stack.dtype
+    with open_writer(*about, is_label=is_label, pixel_size=stack.pixel_size) as writer:
+        for done, page in enumerate(stack, 1):
+            writer.write(page)
+            on_progress(UploadProgress(f"{stack.name} as TIF", size * done // len(stack), size))
+    return path
 
 
 def find_own_inputs(run: RunDirectory) -> Inputs:
@@ -88,8 +151,8 @@ async def upload_inputs(store: Store, config: TrainingConfig, inputs: Inputs) ->
     """Send a configuration's files to a server; the configuration with their paths there."""
     pairs = [
         DataPair(
-            await _put_stack(store, volume.image),
-            await _put_stack(store, volume.labels),
+            await store.put_data(volume.image),
+            await store.put_data(volume.labels),
             volume.convention,
             volume.name,
         )
@@ -107,9 +170,3 @@ async def upload_inputs(store: Store, config: TrainingConfig, inputs: Inputs) ->
     if config.device == "auto":
         changes["device"] = store.server.profile.device
     return config.replace(**changes)
-
-
-async def _put_stack(store: Store, path: Path) -> str:
-    """Send the file that a stack is in; the stack's path on the server."""
-    location = locate(path)
-    return "/".join(filter(None, [await store.put_data(location.container), location.inner]))

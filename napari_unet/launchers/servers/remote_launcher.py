@@ -21,6 +21,7 @@ from napari_unet.launchers.servers.inputs import (
     find_inputs,
     find_own_inputs,
     upload_inputs,
+    write_tifs,
 )
 from napari_unet.launchers.servers.mirror import Mirror
 from napari_unet.launchers.servers.opening import ConnectionLostError
@@ -43,6 +44,7 @@ from napari_unet.launchers.servers.store import Store, make_run_folder, share_ch
 from napari_unet.launchers.servers.working_folder import RunFolder
 from training.config import TrainingConfig, parse_numbers
 from training.errors import UserError
+from training.files.atomic_files import write_atomically
 from training.runs.run_directory import RunDirectory
 from training.runs.run_state import load_state
 
@@ -133,6 +135,10 @@ class RemoteLauncher:
             ),
         )
         try:
+            as_tifs = write_tifs(config, inputs, run.data, self._on_progress)
+            if as_tifs != config:
+                write_atomically(run.config, as_tifs.to_json().encode())
+                inputs = find_inputs(as_tifs)
             wait_for(self._begin(run, inputs))
         except BaseException:
             if not read_record(run).paths:  # nothing runs there, so nothing is left here

@@ -219,9 +219,9 @@ def test_a_mask_of_another_stack(data: Path, tmp_path: Path) -> None:
     assert f"{path} has the shape (3, 8, 8)" in result.stderr
 
 
-def test_a_mask_is_evaluated_alone(write_model: WriteModel, data: Path) -> None:
+def test_a_mask_is_not_evaluated_beside_runs(write_model: WriteModel, data: Path) -> None:
     arguments = [write_model(), data / "train-labels.tif", "--data", data]
-    with pytest.raises(UserError, match=r"train-labels\.tif is a mask, which is evaluated alone"):
+    with pytest.raises(UserError, match=r"train-labels\.tif is a mask, which is not evaluated"):
         CliRunner().invoke(command, list(map(str, arguments)), catch_exceptions=False)
 
 

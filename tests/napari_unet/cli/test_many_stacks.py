@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 
 from napari_unet.cli import predict, segment
 from tests.terminal import interrupt, start_on_terminal
+from training.formats.opening import read_stack
 
 WriteModel = Callable[..., Path]
 COMMANDS = {"predict": predict.command, "segment": segment.command}
@@ -171,3 +172,28 @@ def test_stacks_are_not_overwritten(write_model: WriteModel, stacks: list[Path])
     assert result.exit_code == 1
     assert result.stderr.count("is the stack itself") == 3
     assert stacks[0].read_bytes() == content
+
+
+@pytest.mark.parametrize("file_format", ["zarr", "h5", "mrc"])
+def test_results_of_another_format_are_skipped_as_well(
+    write_model: WriteModel, stacks: list[Path], tmp_path: Path, file_format: str
+) -> None:
+    folders = ("-o", tmp_path / "masks", "--probability", tmp_path / "p")
+    arguments = (write_model(), *folders, "--format", file_format)
+    assert invoke("predict", *arguments, stacks[0]).exit_code == 0
+    result = invoke("predict", *arguments, *stacks)
+    assert result.stdout.splitlines()[-1] == "Of 3 stacks: 2 done and 1 already there."
+    in_mask = "tif" if file_format == "mrc" else file_format
+    assert {path.name for path in (tmp_path / "masks").iterdir()} == {
+        f"{stack.stem}.{in_mask}" for stack in stacks
+    }
+    assert read_stack(tmp_path / f"p/s02.{file_format}").dtype == np.float32
+    mask = tmp_path / (
+        "masks/s02.zarr/labels/s02" if file_format == "zarr" else f"masks/s02.{in_mask}"
+    )
+    assert set(np.unique(read_stack(mask, "labels"))) <= {0, 255}
+
+
+def test_a_format_beside_the_name_of_a_file_is_refused(stacks: list[Path]) -> None:
+    result = invoke("segment", "none.onnx", stacks[0], "-o", "a.tif", "--format", "zarr")
+    assert "a.tif says its format by its ending" in str(result.exception)

@@ -1,3 +1,4 @@
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -45,6 +46,22 @@ def test_neurons_have_numbers(
         assert v_rand(page, label_neurons(~walls)) > 0.9
     on_two_pages = set(np.unique(neurons[0])) & set(np.unique(neurons[1])) - {0}
     assert not on_two_pages
+
+
+def test_every_pair_in_the_folder_chooses_the_threshold(
+    write_model: WriteModel, data: Path
+) -> None:
+    pairs = data / "pairs"
+    pairs.mkdir()
+    for name in "ab":
+        shutil.copy(data / "train-volume.tif", pairs / f"{name}.tif")
+        shutil.copy(data / "train-labels.tif", pairs / f"{name}_labels.tif")
+    output = data / "neurons.tif"
+    result = segment(write_model(), pairs / "a.tif", "-o", output, "--data", pairs)
+    assert result.returncode == 0, result.stderr
+    assert "a.tif: Labels: 0 is membrane" in result.stdout
+    assert "b.tif: Labels: 0 is membrane" in result.stdout
+    assert "on training slices" in result.stdout
 
 
 def test_given_settings_are_taken(write_model: WriteModel, data: Path) -> None:

@@ -9,6 +9,7 @@ import tifffile
 from click.testing import CliRunner, Result
 from scipy import ndimage
 
+from napari_unet.cli import evaluate as evaluate_command
 from napari_unet.cli import predict as predict_command
 from napari_unet.cli import segment as segment_command
 from training.errors import UserError
@@ -21,7 +22,8 @@ MODEL_SIZE = PixelSize(50, 4, 4)
 
 
 def run(command: str, *arguments: object) -> Result:
-    return CliRunner().invoke(COMMANDS[command], [*map(str, arguments)], catch_exceptions=False)
+    commands = COMMANDS | {"evaluate": evaluate_command.command}
+    return CliRunner().invoke(commands[command], [*map(str, arguments)], catch_exceptions=False)
 
 
 def write_stack(path: Path, pixels: np.ndarray, size: float | None) -> Path:
@@ -198,3 +200,15 @@ def test_resampling_predicts_as_at_the_model_s_pixel_size(
     neurons = tmp_path / "neurons.tif"
     assert run("segment", model, half, "-o", neurons, "--resample").exit_code == 0
     assert tifffile.imread(neurons).shape == images.shape
+
+
+def test_a_model_is_evaluated_at_its_pixel_size(
+    model: Path, half: Path, membrane: np.ndarray, tmp_path: Path
+) -> None:
+    labels = np.where(membrane, 0, 255).astype(np.uint8)
+    write_stack(tmp_path / "labels.tif", labels, 8)
+    files = ("--image", half, "--labels", tmp_path / "labels.tif")
+    told, resampled = run("evaluate", model, *files), run("evaluate", model, *files, "--resample")
+    assert "Warning: This stack's pixels are 8 nm, but" in told.stderr
+    assert "pixels are" not in resampled.stderr and resampled.exit_code == 0
+    assert told.stdout.splitlines()[-1] != resampled.stdout.splitlines()[-1]

@@ -21,16 +21,22 @@ from training.runs.run_state import load_state
 from training.stacks.scaling import Scaling
 
 
+def write_sized(path: Path, images: np.ndarray, nm: float) -> None:
+    tifffile.imwrite(
+        path, images, imagej=True, resolution=(1 / nm,) * 2, metadata={"axes": "ZYX", "unit": "nm"}
+    )
+
+
 @pytest.fixture(scope="module")
 def volumes(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Images of 8 bits, and brighter ones of 16 bits and another size, labelled the other way."""
+    """Images of 8 bits, and brighter ones of 16 bits and other sizes, labelled the other way."""
     folder = tmp_path_factory.mktemp("volumes")
     images, labels = small_stack()
-    tifffile.imwrite(folder / "a.tif", images, photometric="minisblack")
+    write_sized(folder / "a.tif", images, nm=4)
     tifffile.imwrite(folder / "a_labels.tif", labels, photometric="minisblack")
     images, labels = small_stack(seed=1)
     images = images[:, :40].astype(np.uint16) * 5 + 3000
-    tifffile.imwrite(folder / "b.tif", images, photometric="minisblack")
+    write_sized(folder / "b.tif", images, nm=6)
     tifffile.imwrite(folder / "b_mask.tif", 255 - labels[:, :40], photometric="minisblack")
     tifffile.imwrite(folder / "b_test.tif", images + 1, photometric="minisblack")
     return folder
@@ -53,6 +59,7 @@ def test_a_training_on_two_volumes_tells_of_each(
     assert "Left aside: b_test.tif." in printed
     assert "a.tif: Labels: 0 is membrane" in printed
     assert "b.tif: Labels: every value but 0 is membrane" in printed
+    assert "b.tif: Its pixels of 6 nm are resampled to 4 nm." in printed
     assert "\n  b.tif: soft Dice 0." in printed
     assert "\nb.tif: soft Dice 0." in printed.partition("is finished")[2]
     document = json.loads(run.evaluation_json.read_text())

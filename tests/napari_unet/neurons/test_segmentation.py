@@ -12,10 +12,17 @@ from napari_unet.neurons.segmentation import (
     number_neurons,
     segment_slice,
 )
-from napari_unet.neurons.segmentation_choice import choose_on_training_slices
+from napari_unet.neurons.segmentation_choice import LabelledVolume, choose_on_training_slices
 from napari_unet.prediction.predictor import load_predictor
+from tests.napari_unet.conftest import UINT8
 from training.dataset.holdout import split_fold
+from training.formats.opening import open_stack
+from training.formats.pixel_size import PixelSize
+from training.masks.writer_choice import write_stack
 from training.metrics.neuron_metrics import label_neurons, part_neurons, v_rand
+from training.model.model_card import TrainedVolume
+from training.model.stack_scale import zoom_of_training
+from training.stacks.fingerprint import fingerprint
 from training.stacks.sparse_labels import INSIDE, MEMBRANE
 from training.stacks.synthetic import synthetic_stack
 
@@ -150,8 +157,9 @@ def test_training_slices_alone_choose(write_model, images, membrane) -> None:
     codes = dict(enumerate(np.where(membrane, MEMBRANE, INSIDE)))
     spoilt = codes | dict.fromkeys(split_fold(len(images), 1)[1], np.full_like(codes[0], INSIDE))
     calls = []
-    chosen = choose_on_training_slices(predictor, images, spoilt, on_slice=lambda: calls.append(1))
-    assert chosen == choose_on_training_slices(predictor, images, codes)
+    volume = LabelledVolume(images, spoilt)
+    chosen = choose_on_training_slices(predictor, [volume], on_slice=lambda: calls.append(1))
+    assert chosen == choose_on_training_slices(predictor, [LabelledVolume(images, codes)])
     assert len(calls) == len(split_fold(len(images), 1)[0])
 
 
@@ -161,6 +169,39 @@ def test_slices_without_labels_choose_nothing(write_model, images, membrane) -> 
     calls = []
     for slices, count in (({labelled[0], *held_out}, 1), (set(held_out), len(held_out))):
         truth = {z: np.where(membrane[z], MEMBRANE, INSIDE) for z in slices}
-        choose_on_training_slices(predictor, images, truth, on_slice=lambda: calls.append(1))
+        volumes = [LabelledVolume(images, truth)]
+        choose_on_training_slices(predictor, volumes, on_slice=lambda: calls.append(1))
         assert len(calls) == count
         calls.clear()
+
+
+def test_every_volume_chooses_by_its_training_slices(write_model, images, membrane) -> None:
+    other = images[:, ::-1].copy()
+    second = TrainedVolume(UINT8, (1.0, 1.0), (0.0, 0.0), (2, 3), "b.tif", fingerprint(other))
+    about = {"train_slices": (0,), "fingerprint": fingerprint(images), "others": (second,)}
+    predictor = load_predictor(write_model(**about))
+    codes = dict(enumerate(np.where(membrane, MEMBRANE, INSIDE)))
+    flipped = {z: page[::-1] for z, page in codes.items()}
+    volumes = [LabelledVolume(images, codes), LabelledVolume(other, flipped)]
+    calls = []
+    chosen = choose_on_training_slices(predictor, volumes, on_slice=lambda: calls.append(1))
+    assert len(calls) == 3
+    seen = (images, codes, (0,)), (other, flipped, (2, 3))
+    probabilities = [
+        probability
+        for stack, _, slices in seen
+        for _, probability in predictor.predict(stack, indices=slices)
+    ]
+    borders = [truth[z] == MEMBRANE for _, truth, slices in seen for z in slices]
+    assert chosen == choose_segmentation(probabilities, borders)
+
+
+def test_a_volume_is_predicted_at_the_scale_that_it_was_trained_at(write_model, tmp_path) -> None:
+    card = load_predictor(write_model(pixel_size=PixelSize(None, 4, 4))).card
+    pixels = np.zeros((1, 20, 20), np.uint8)
+    for nm, zoom in ((8, 2.0), (4.5, 1.0), (None, 1.0)):
+        size = PixelSize.of(None, nm, nm)
+        path = tmp_path / f"{nm}.tif"
+        write_stack(path, pixels, np.uint8, is_label=False, pixel_size=size)
+        with open_stack(path) as stack:
+            assert zoom_of_training(card, stack) == pytest.approx((zoom, zoom))

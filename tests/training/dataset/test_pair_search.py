@@ -52,6 +52,17 @@ def write_crop(path: Path, *datasets: str) -> None:
             [("images/1.png", "masks/1.png"), ("images/2.png", "masks/2.png")],
             ["preview.jpg"],
         ),
+        (
+            [
+                f"{kind}/{name}/{z}.png"
+                for kind in ("images", "labels")
+                for name in "ab"
+                for z in "12"
+            ]
+            + ["images/c/1.png", "labels/a.old/1.png", "images/d.tif", "labels/d/1.png"],
+            [("images/a", "labels/a"), ("images/b", "labels/b"), ("images/d.tif", "labels/d")],
+            ["images/c", "labels/a.old"],
+        ),
         (["a.tif", "notes.txt"], [], ["a.tif"]),
     ],
 )

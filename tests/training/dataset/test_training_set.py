@@ -12,7 +12,9 @@ from training.config import preset_config
 from training.dataset.holdout import split_fold
 from training.dataset.training_set import TrainingSet, load_training_set
 from training.errors import UserError
+from training.formats.pixel_size import PixelSize
 from training.masks.mask_files import write_sparse_labels
+from training.masks.writer_choice import write_stack
 
 
 def test_memory_follows_the_labelled_slices(tmp_path: Path) -> None:
@@ -116,3 +118,55 @@ def test_a_copy_of_a_volume_is_refused(pairs: list[tuple[str, str]], tmp_path: P
     copy = shutil.copy(pairs[0][0], tmp_path / "copy.tif")
     with pytest.raises(UserError, match=r"a\.tif and copy\.tif hold the same images"):
         load([*pairs, (str(copy), pairs[0][1])])
+
+
+def write_sized(folder: Path, name: str, pixels: np.ndarray, nm: float | None) -> str:
+    path = folder / f"{name}.tif"
+    size = PixelSize.of(None, nm, nm)
+    write_stack(path, pixels, pixels.dtype, is_label="ids" in name, pixel_size=size)
+    return str(path)
+
+
+def write_cells(folder: Path, name: str, side: int, nm: float | None) -> tuple[str, str]:
+    """Images of 4 x 4 square cells, and their ids."""
+    place = np.arange(side) * 4 // side
+    ids = 70_000 + np.broadcast_to(place[:, None] * 4 + place, (5, side, side)).astype(np.uint32)
+    slope = (
+        np.add.outer(np.arange(side), np.arange(side)) * 20 // side
+    )  # so that there is no padding
+    slope = slope + np.arange(5)[:, None, None]  # no border of one value, which is padding
+    grey = (ids % 7 * 30 + slope).astype(np.uint8)
+    return write_sized(folder, name, grey, nm), write_sized(folder, f"{name}-ids", ids, nm)
+
+
+def test_volumes_of_other_pixels_are_resampled_to_the_first_one_s(tmp_path: Path) -> None:
+    pairs = [
+        write_cells(tmp_path, "fine", 160, 4),
+        write_cells(tmp_path, "alike", 140, 4.5),
+        write_cells(tmp_path, "coarse", 80, 8),
+        write_cells(tmp_path, "unknown", 60, None),
+    ]
+    data = load(pairs)
+    _, _, coarse, unknown = data.volumes
+    assert [volume.plane[0] for volume in data.volumes] == [160, 140, 160, 60]
+    assert (coarse.shape, unknown.pixel_size) == ((5, 80, 80), None)
+    assert data.pixel_size == PixelSize(None, 4, 4)
+    # Borders are of 4 nm pixels: at the very places of the fine volume's.
+    at_fine, at_coarse = data.valid_slices[0], data.valid_slices[0] + coarse.first
+    assert data.neurons is not None
+    np.testing.assert_array_equal(data.neurons[at_coarse], data.neurons[at_fine])
+    np.testing.assert_array_equal(data.membrane[at_coarse], data.membrane[at_fine])
+    inside = ~data.membrane[at_fine]
+    assert data.images[at_coarse].dtype == np.uint8
+    grey, expected = (data.images[at].astype(int)[inside] for at in (at_coarse, at_fine))
+    assert np.median(np.abs(grey - expected)) <= 2
+    told = "\n".join(data.sentences)
+    assert "coarse.tif: Its pixels of 8 nm are resampled to 4 nm." in told
+    assert "unknown.tif: How large its pixels are is not known" in told
+    assert told.count("resampled") == 2
+
+
+def test_volumes_too_far_apart_are_refused(tmp_path: Path) -> None:
+    pairs = [write_cells(tmp_path, "fine", 40, 4), write_cells(tmp_path, "coarse", 44, 400)]
+    with pytest.raises(UserError, match=r"coarse\.tif are 400 nm, .* 4 nm: too far apart"):
+        load(pairs)

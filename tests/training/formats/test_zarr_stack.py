@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numcodecs
@@ -228,6 +229,16 @@ def test_every_chunk_is_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyP
     np.testing.assert_array_equal(read_stack(tmp_path / "a.zarr"), pixels)
     chunks = [path for path in opened if path.name != "zarr.json"]
     assert len(chunks) == len(set(chunks)) == 8
+
+
+def test_a_chunk_that_no_longer_fits_is_told_before_it_is_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_ome(tmp_path / "a.zarr", [STACK], VERSIONS[0])
+    with open_stack(tmp_path / "a.zarr") as stack:
+        monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=1))
+        with pytest.raises(UserError, match=r"A chunk of .*a\.zarr would take"):
+            stack.read(0)
 
 
 def test_slices_of_a_closed_stack_are_refused(tmp_path: Path) -> None:

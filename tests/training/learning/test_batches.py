@@ -31,7 +31,7 @@ CARD = ModelCard("compact", Scaling("uint8", 0, 255))
 def training_set(
     images: np.ndarray, membrane: np.ndarray, weights: np.ndarray | None = None
 ) -> TrainingSet:
-    volume = Volume("a.tif", images.shape, CARD.scaling, "")
+    volume = Volume("a.tif", images.shape, images.shape[1:], CARD.scaling, "")
     numbers = list(range(len(images)))
     return TrainingSet((volume,), images, membrane, numbers, [], weights=weights)
 
@@ -248,8 +248,8 @@ def test_volumes_have_equal_shares_of_crops_of_one_size() -> None:
     small = random.integers(0, 500, (3, 40, 60), dtype=np.uint16)
     scalings = Scaling("uint8", 0, 255), Scaling("uint16", 0, 4095)
     volumes = (
-        Volume("a.tif", large.shape, scalings[0], "a"),
-        Volume("b.tif", small.shape, scalings[1], "b", first=6),
+        Volume("a.tif", large.shape, large.shape[1:], scalings[0], "a"),
+        Volume("b.tif", small.shape, small.shape[1:], scalings[1], "b", first=6),
     )
     images = dict(enumerate([*large, *small]))
     membrane = {number: image % 2 == 0 for number, image in images.items()}

@@ -8,10 +8,10 @@ from scipy import ndimage
 
 from tests.training.model.test_tiling import NETWORKS
 from training.errors import UserError
-from training.formats.pixel_size import PixelSize
+from training.formats.pixel_size import PixelSize, resampling_zoom
 from training.model.model_card import ModelCard
 from training.model.slice_prediction import predict_slice
-from training.model.slice_view import SliceView, resampling_zoom, turn_window
+from training.model.slice_view import SliceView, turn_window
 from training.stacks.scaling import Scaling
 
 UINT8 = Scaling("uint8", 0, 255)

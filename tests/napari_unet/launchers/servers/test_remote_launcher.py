@@ -18,6 +18,7 @@ import h5py
 import numpy as np
 import pytest
 import tifffile
+import zarr
 
 from napari_unet.launchers.launcher import UploadProgress
 from napari_unet.launchers.servers import scripts
@@ -37,10 +38,12 @@ from tests.napari_unet.launchers.servers.loopback.quick_server import (
     write_data,
 )
 from tests.napari_unet.launchers.servers.loopback.sshd import Sshd
+from tests.stack_files import read_pixel_size
 from training.config import preset_config
 from training.devices.run_processes import RUN_MARK, launch_mark
 from training.errors import UserError
 from training.formats.opening import read_stack
+from training.formats.pixel_size import PixelSize
 from training.runs.event_reading import parse_events
 from training.runs.run_directory import RunDirectory
 
@@ -136,15 +139,18 @@ def test_the_same_data_is_uploaded_once(
     launcher.close()
 
 
-def test_every_volume_is_uploaded_and_keeps_its_name(
+def test_every_volume_is_uploaded_as_tif_and_keeps_its_name(
     launcher: RemoteLauncher, sshd: Sshd, tmp_path: Path
 ) -> None:
     one, two = write_data(tmp_path / "one"), write_data(tmp_path / "two")
     tifffile.imwrite(two / "train-volume.tif", np.zeros((5, 8, 8), np.uint8))
     with h5py.File(one / "crop.h5", "w") as file:
         file["raw"] = np.ones((2, 8, 8), np.uint8)
+        file["raw"].attrs["resolution"] = (40.0, 4.0, 4.0)
+    ids = zarr.create_array(one / "ids.zarr", shape=(2, 8, 8), chunks=(1, 8, 8), dtype="uint64")
+    ids[:] = np.arange(128, dtype=np.uint64).reshape(2, 8, 8) + 2**63
     pairs = [
-        [str(one / "crop.h5" / "raw"), str(one / "train-labels.tif")],
+        [str(one / "crop.h5" / "raw"), str(one / "ids.zarr")],
         [str(two / "train-volume.tif"), str(two / "train-labels.tif"), "membrane"],
     ]
     run = launcher.start(preset_config("compact", pairs=pairs, steps=1), "first")
@@ -154,7 +160,9 @@ def test_every_volume_is_uploaded_and_keeps_its_name(
     assert names == [("crop.h5/raw", None), ("train-volume.tif", "membrane")]
     for sent, kept in zip(there.pairs, pairs, strict=True):
         for path, original in zip(sent[:2], kept[:2], strict=True):
+            assert path.endswith(".tif")
             np.testing.assert_array_equal(read_stack(path), read_stack(original))
+    assert read_pixel_size(Path(there.pairs[0].image)) == PixelSize(40, 4, 4)
 
 
 def test_a_cut_connection_is_taken_up_where_it_broke(

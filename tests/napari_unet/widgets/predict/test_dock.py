@@ -22,7 +22,7 @@ from superqt import QLabeledDoubleSlider
 
 from napari_unet.layers.plugin_layers import CORRECTED_KEY
 from napari_unet.neurons.segmentation import Segmentation, number_neurons, segment_slice
-from napari_unet.neurons.segmentation_choice import choose_on_training_slices
+from napari_unet.neurons.segmentation_choice import LabelledVolume, choose_on_training_slices
 from napari_unet.prediction.live_prediction import LivePrediction
 from napari_unet.prediction.predictor import load_predictor
 from napari_unet.prediction.stack_prediction import StackPrediction
@@ -553,7 +553,7 @@ def test_the_threshold_of_neurons_is_chosen_on_the_run_s_training_slices(
     predict()
     button(dock, "Find neurons").click()
     codes = dict(enumerate(np.where(membrane, MEMBRANE, INSIDE)))
-    expected, _ = choose_on_training_slices(model, images, codes)
+    expected, _ = choose_on_training_slices(model, [LabelledVolume(images, codes)])
     outcome = f"regions in 7 slices (threshold {expected.threshold:g}, seeds {expected.seeds:g})"
     qtbot.waitUntil(lambda: outcome in texts(dock))
     assert viewer.layers["tissue neurons"].data.any()

@@ -1,0 +1,223 @@
+"""The part of ``napari-unet evaluate`` that compares masks with their truths."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_unet.cli.many_stacks import work_through
+from napari_unet.cli.options import DataOptions
+from napari_unet.evaluation.cross_validation import judge
+from napari_unet.evaluation.slice_sets import figures_csv, mean_of
+from napari_unet.evaluation.truths import Truth, choose_truth, find_truths
+from training.console import say
+from training.dataset.holdout import hold_out
+from training.dataset.training_pair import OpenLabels
+from training.errors import UserError
+from training.files.atomic_files import write_atomically
+from training.formats.opening import open_stack
+from training.formats.stack import Stack
+from training.label_convention import IdBorders, LabelConvention
+from training.metrics.csv_table import csv_table
+from training.metrics.evaluation_report import Evaluation, dice_line
+from training.metrics.pixel_metrics import DEFAULT_THRESHOLD
+from training.stacks.label_census import LabelCensus
+from training.stacks.label_meaning import LabelMeaning, percent
+from training.stacks.sparse_labels import MEMBRANE, is_known
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The files that figures are written to, where a person named them."""
+
+    json_path: Path | None
+    csv_path: Path | None
+
+    def write(self, as_json: str, as_csv: str) -> None:
+        for path, text in ((self.json_path, as_json), (self.csv_path, as_csv)):
+            if path is not None:
+                write_atomically(path, text.encode(), follow_links=True)
+
+
+@dataclass(frozen=True)
+class JudgedMask:
+    """A mask, the labels that it was compared with, and its figures."""
+
+    mask: str
+    truth: str
+    evaluation: Evaluation
+
+
+def evaluate_masks(
+    masks: Sequence[Path],
+    chosen: DataOptions,
+    convention: LabelConvention | None,
+    fold: int | str | None,
+    tables: Tables,
+) -> None:
+    """Compare a mask with its truth, or many with theirs, and write the figures.
+
+    Of many masks each has a line, and those that can't be evaluated are told at the end; if there
+    are such, or after Ctrl-C, the process exits with code 1.
+
+    Parameters
+    ----------
+    convention : LabelConvention or None
+        That of the masks, if it is known.
+    fold : int, str or None
+        Of whose slices figures are; None or "all": of all.
+
+    Raises
+    ------
+    UserError
+        If the truths, or a single mask, can't be found or used.
+    """
+    truths = find_truths(chosen.data, chosen.image, chosen.labels, len(masks))
+    number = fold if isinstance(fold, int) else None
+    if len(masks) == 1:
+        judged = _judge(masks[0], choose_truth(masks[0], truths), chosen, convention, number, say)
+        evaluation = judged.evaluation
+        say(evaluation.table())
+        say(dice_line(evaluation.mean))
+        names = {"mask": judged.mask, "truth": judged.truth}
+        rows = figures_csv(evaluation.by_slice(), None, list(evaluation.mean), names)
+        tables.write(evaluation.to_json(), rows)
+        return
+    found: list[JudgedMask] = []
+
+    def work(mask: Path) -> str:
+        told: list[str] = []
+        truth = choose_truth(mask, truths)
+        found.append(_judge(mask, truth, chosen, convention, number, told.append))
+        for sentence in told:
+            say(f"{mask}: {sentence}", to_stderr=True)
+        say(f"{mask}: {_figures_text(found[-1].evaluation.mean)}")
+        return "evaluated"
+
+    is_complete = work_through(masks, work, "mask")
+    if found:
+        mean = mean_of(judged.evaluation.mean for judged in found)
+        say(f"Mean of {len(found)} masks: {_figures_text(mean)}")
+        tables.write(_many_json(found, mean), _many_csv(found, mean))
+    if not is_complete:
+        sys.exit(1)
+
+
+def _judge(
+    path: Path,
+    truth: Truth,
+    chosen: DataOptions,
+    convention: LabelConvention | None,
+    fold: int | None,
+    tell: Callable[[str], object],
+) -> JudgedMask:
+    with chosen.opened(truth.open, [path], tell) as labels:
+        if not labels.meaning.labelled:
+            raise no_stroke(labels)
+        if not labels.meaning.is_finished:
+            tell("Only labelled pixels count.")
+        evaluation = _evaluate(path, convention, labels, fold, tell)
+        return JudgedMask(str(path), str(labels.labels.path), evaluation)
+
+
+def _evaluate(
+    path: Path,
+    convention: LabelConvention | None,
+    truth: OpenLabels,
+    fold: int | None,
+    tell: Callable[[str], object],
+) -> Evaluation:
+    if fold is not None and not truth.meaning.is_finished:
+        raise UserError("Strokes judge all slices that have some.", "Leave out --fold.")
+    codes = truth.codes
+    if fold is None:
+        counted = {index: is_known(page) for index, page in codes.items()}
+    else:
+        counted = hold_out(codes, fold, name=str(truth.labels.path)).held_out
+    with open_stack(path, "mask") as mask:
+        if mask.shape != truth.labels.shape:
+            raise UserError(
+                f"{path} has the shape {mask.shape}, but the labels have {truth.labels.shape}.",
+                "Give a mask of the same stack.",
+            )
+        meaning = _meaning_of_mask(mask, convention, truth.meaning.ids)
+        tell(f"Mask: {meaning.reading}: {percent(meaning.share)} membrane.")
+        if meaning.question:
+            tell(f"{meaning.question} Choose it with --mask-convention.")
+        read = {index: meaning.read(mask[index]) for index in counted}
+        segments = None
+        if meaning.convention == LabelConvention.INSTANCES:
+            segments = {index: meaning.neurons(mask[index], page) for index, page in read.items()}
+    certain = {index: (page == MEMBRANE).astype(np.float32) for index, page in read.items()}
+    return judge(
+        fold,
+        certain,
+        codes,
+        counted,
+        neuron_thresholds=[DEFAULT_THRESHOLD],
+        true_neurons=true_neurons_of(truth),
+        segments=segments,
+    )
+
+
+def _meaning_of_mask(
+    mask: Stack, convention: LabelConvention | None, ids: IdBorders
+) -> LabelMeaning:
+    """Find out how a mask is read: as asked for, as ids, as a probability, or with 0 membrane."""
+    census, note = LabelCensus.of(mask), mask.label_note
+    read = partial(LabelMeaning.of, census, str(mask.path), ids=ids, is_mask=True)
+    if convention is None:
+        are_ids = note is not None and note.convention is None
+        with suppress(UserError):
+            are_ids = are_ids or read().convention == LabelConvention.INSTANCES
+        is_probability = mask.dtype.kind == "f" and max(census.values, default=0) <= 1
+        unlike_ids = LabelConvention.MEMBRANE if is_probability else LabelConvention.ISBI
+        convention = LabelConvention.INSTANCES if are_ids else unlike_ids
+    return read(convention)
+
+
+def true_neurons_of(truth: OpenLabels) -> Callable[[int], NDArray[Any]] | None:
+    """The ids of a slice (Y, X) by its index, where the labels are ids."""
+    return truth.neurons if truth.meaning.convention == LabelConvention.INSTANCES else None
+
+
+def no_stroke(truth: OpenLabels) -> UserError:
+    """Say that labels are empty."""
+    return UserError(
+        f"{truth.labels.path} holds no stroke.", "Paint on membranes and inside cells."
+    )
+
+
+def _figures_text(mean: dict[str, float]) -> str:
+    return ", ".join(f"{name} {value:.4f}" for name, value in mean.items())
+
+
+def _many_json(found: Sequence[JudgedMask], mean: dict[str, float]) -> str:
+    masks = [
+        {"mask": judged.mask, "truth": judged.truth, **judged.evaluation.to_dict()}
+        for judged in found
+    ]
+    return json.dumps({"masks": masks, "mean": mean}, indent=2) + "\n"
+
+
+def _many_csv(found: Sequence[JudgedMask], mean: dict[str, float]) -> str:
+    """Write a line a mask, with the means over its slices, and the mean over the masks."""
+    names = [*dict.fromkeys(name for judged in found for name in judged.evaluation.mean)]
+
+    def cells(figures: dict[str, float]) -> list[str]:
+        return [f"{figures[name]:.6f}" if name in figures else "" for name in names]
+
+    rows = [
+        [judged.mask, judged.truth, len(judged.evaluation.slices), *cells(judged.evaluation.mean)]
+        for judged in found
+    ]
+    return csv_table(["mask", "truth", "slices", *names], [*rows, ["mean", "", "", *cells(mean)]])
