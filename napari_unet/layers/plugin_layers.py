@@ -271,7 +271,7 @@ def add_errors(viewer: Viewer, data: Any, over: Labels) -> Labels:
     Parameters
     ----------
     data : array (Z, Y, X) or (Y, X) of uint8
-        Such as :class:`wrong_pixels.WrongPixels`.
+        See :func:`wrong_pixels.find_wrong`.
     over : Labels
         The mask.
     """

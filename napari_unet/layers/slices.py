@@ -19,6 +19,12 @@ def full_resolution(layer: Layer) -> Any:
     return layer.data[0] if getattr(layer, "multiscale", False) else layer.data
 
 
+def stack_shape(layer: Layer) -> tuple[int, int, int]:
+    """Return how large a layer is as a stack (Z, Y, X), whatever axes of length 1 are before."""
+    depth, height, width = (1, *full_resolution(layer).shape)[-3:]
+    return depth, height, width
+
+
 def slider_in_pixels(viewer: Viewer, layer: Layer) -> NDArray[np.float64]:
     """Find where the sliders are, in pixels along each axis of a layer: (ndim,) of float64."""
     point = np.zeros(layer.ndim)
@@ -44,7 +50,7 @@ def displayed_slice(viewer: Viewer, layer: Layer) -> int | None:
     if layer.ndim < 3:
         return 0
     index = round(float(slider_in_pixels(viewer, layer)[-3]))
-    return index if 0 <= index < layer.data.shape[-3] else None
+    return index if 0 <= index < stack_shape(layer)[0] else None
 
 
 def show_slice(viewer: Viewer, layer: Layer, index: int) -> None:
@@ -63,10 +69,12 @@ def nearest_first(indices: Iterable[int], shown: int | None) -> list[int]:
 
 
 def edited_slices(event: Any) -> set[int]:
-    """List the slices along Z that a ``paint`` event of a Labels layer (Z, Y, X) names."""
+    """List the slices along Z that a ``paint`` event of a Labels layer names; 0 of (Y, X)."""
+    if event.source.ndim < 3:
+        return {0}
     edited: set[int] = set()
     for atom in event.value:
-        along_z = atom[0][0]  # napari: a slice of the edited box, or an array of indices
+        along_z = atom[0][-3]  # napari: a slice of the edited box, or an array of indices
         if isinstance(along_z, slice):
             edited.update(range(along_z.start, along_z.stop))
         else:

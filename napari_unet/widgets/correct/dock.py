@@ -141,7 +141,7 @@ class CorrectDock(Dock):
         self._outlines.outline(None if mask is None else labels_over(self._viewer, mask))
 
     def _on_painted(self, event: Any) -> None:
-        self._edited |= edited_slices(event) if event.source.ndim == 3 else {0}
+        self._edited |= edited_slices(event)
         self._show_slices()
 
     def _on_mark_key(self, _: object) -> None:
