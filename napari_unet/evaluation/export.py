@@ -52,8 +52,8 @@ def export_writers(
     content = comparison.to_csv().encode()
     writers["Figures"] = partial(_write, lambda: content)
     if image is not None and comparison.by_slice():
-        draw = partial(draw_slices, comparison, full_resolution(image), truth.data)
-        writers["Picture"] = partial(_write, partial(draw, mask.data))
+        draw = partial(draw_slices, comparison, full_resolution(image), full_resolution(truth))
+        writers["Picture"] = partial(_write, partial(draw, full_resolution(mask)))
     return writers
 
 

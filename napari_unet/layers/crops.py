@@ -10,7 +10,7 @@ from napari.layers import Image, Layer, Shapes
 from numpy.typing import NDArray
 
 from napari_unet.layers.plugin_layers import REGION, placement, role
-from napari_unet.layers.slices import full_resolution, pixels_at, pixels_in_world
+from napari_unet.layers.slices import full_resolution, pixels_at, pixels_in_world, stack_shape
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -60,7 +60,7 @@ def add_crop(viewer: Viewer, image: Image, window: Window) -> Image:
         The image itself where the window has all of it.
     """
     rows, columns = window
-    if (len(rows), len(columns)) == image.data.shape[-2:]:
+    if (len(rows), len(columns)) == stack_shape(image)[1:]:
         return image
     pixels = full_resolution(image)
     for layer in viewer.layers:
@@ -97,7 +97,7 @@ def window_in_rectangle(viewer: Viewer, image: Image) -> Window | None:
     chosen = [index for index in drawn if index in layer.selected_data] or drawn
     corners = np.array([_place(viewer, layer, corner, image) for corner in layer.data[chosen[-1]]])
     starts = np.floor(corners.min(0) + 0.5).astype(int).clip(0)
-    stops = np.floor(corners.max(0) + 0.5).astype(int).clip(max=image.data.shape[-2:])
+    stops = np.floor(corners.max(0) + 0.5).astype(int).clip(max=stack_shape(image)[1:])
     rows, columns = (range(*limits) for limits in zip(starts, stops, strict=True))
     return (rows, columns) if rows and columns else None
 

@@ -12,7 +12,7 @@ from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QFormLayout, QLabel, QVBoxLayout
 
 from napari_unet.layers.plugin_layers import corrected_slices, is_tissue, why_not_tissue
-from napari_unet.layers.slices import displayed_slice, nearest_first
+from napari_unet.layers.slices import displayed_slice, nearest_first, stack_shape
 from napari_unet.runs.model_list import list_models
 from napari_unet.settings import Settings, load_settings
 from napari_unet.widgets.common.background import remember_in_thread, run_in_thread
@@ -210,7 +210,7 @@ class PredictDock(Dock):
 
     def _predict_all(self) -> None:
         image: Any = self._image.layer
-        count = image.data.shape[0] if image.ndim == 3 else 1
+        count = stack_shape(image)[0]
         self._start(nearest_first(range(count), displayed_slice(self._viewer, image)))
 
     def _choose_region(self) -> bool:
