@@ -45,6 +45,12 @@ def pixels_in_world(
     return np.asarray(layer.data_to_world(pixels)) * _world_units_per_unit(viewer, layer)
 
 
+def translation_to(layer: Layer, pixel: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Give the translation (ndim,) that puts another layer's first pixel on one of this layer."""
+    moved = np.subtract(layer.data_to_world(pixel), layer.data_to_world(0 * pixel))
+    return np.asarray(layer.translate + np.linalg.solve(layer.affine.linear_matrix, moved))
+
+
 def displayed_slice(viewer: Viewer, layer: Layer) -> int | None:
     """Return the index along Z of the slice that the slider is at; None outside of the layer."""
     if layer.ndim < 3:

@@ -22,6 +22,7 @@ from napari_unet.widgets.common.latest_work import LatestWork
 from napari_unet.widgets.common.layer_choice import LayerChoice
 from napari_unet.widgets.common.message_line import MessageLine
 from napari_unet.widgets.common.messages import confirm, inform
+from napari_unet.widgets.predict.level_choice import LevelChoice
 from napari_unet.widgets.predict.model_choice import ModelChoice
 from napari_unet.widgets.predict.neuron_search import NeuronSearch
 from napari_unet.widgets.predict.neurons_view import NeuronsView
@@ -68,6 +69,7 @@ class PredictDock(Dock):
         self._progress = PredictionProgress()
         self._options = PredictionOptions()
         self._region = RegionChoice(viewer)
+        self._level = LevelChoice(viewer)
         self._follower = SliceFollower(self)
         self._warning = MessageLine()
         self._threshold = ThresholdView(load_settings().threshold)
@@ -109,6 +111,7 @@ class PredictDock(Dock):
         form.addRow("Image", self._image)
         layout = QVBoxLayout(self.content)
         layout.addLayout(form)
+        layout.addWidget(self._level)
         layout.addWidget(self._options)
         layout.addWidget(self._region)
         layout.addWidget(self._progress)
@@ -153,6 +156,7 @@ class PredictDock(Dock):
         self._events.add(self._viewer.dims.events.current_step, self._follow_slider)
         for event in (self._viewer.layers.events.inserted, self._viewer.layers.events.removed):
             self._events.add(event, self._show_missing)
+        self._level.found.connect(self._on_choice_changed)
         self._predictions.reading.connect(self._show_missing)
         self._predictions.found.connect(self._on_choice_changed)
         self._predictions.forgotten.connect(self._on_forgotten)
@@ -171,6 +175,7 @@ class PredictDock(Dock):
 
     def _show_choice(self) -> None:
         image: Any = self._image.layer
+        self._level.look_at(image, self._model.model)
         if self._predictions.look_at(image) and not self._worker.is_busy:
             self._progress.end("")
         result = self._predictions.current
@@ -189,6 +194,8 @@ class PredictDock(Dock):
             self._progress.show_missing(why_not_tissue(self._viewer))
         elif self._model.model is None:
             self._progress.show_missing("Choose a model, or open a run or a model's file.")
+        elif self._level.is_reading:
+            self._progress.show_missing("Reading the model's pixel size…")
         elif self._predictions.is_looking:
             self._progress.show_missing("Reading what is predicted already…")
         else:
@@ -199,10 +206,21 @@ class PredictDock(Dock):
         self._threshold.show_kept([] if result is None else result.prediction.protected_slices)
 
     def _begin_awaited(self) -> None:
-        is_ready = not (self._worker.is_busy or self._predictions.is_looking)
+        is_ready = not (self._worker.is_busy or self._is_looking)
         if self._awaited and is_ready and self._image.layer and self._model.model:
-            self._on_done, self._awaited = self._awaited, None
+            awaited, self._awaited = self._awaited, None
+            self._choose_level()
+            self._on_done = awaited
             self._predict_all()
+
+    @property
+    def _is_looking(self) -> bool:
+        return self._level.is_reading or self._predictions.is_looking
+
+    def _choose_level(self) -> None:
+        """Go on with the level of a multiscale image that fits the model."""
+        image: Any = self._image.layer
+        self._image.choose(self._level.choose(image))
 
     def _on_all_requested(self) -> None:
         if self._choose_region():
@@ -215,6 +233,7 @@ class PredictDock(Dock):
 
     def _choose_region(self) -> bool:
         """Go on with a crop of the rectangle, where that is wanted; False if there is none."""
+        self._choose_level()
         image: Any = self._image.layer
         try:
             self._image.choose(self._region.choose(image))
@@ -249,9 +268,11 @@ class PredictDock(Dock):
         image, model = self._image.layer, self._model.model
         is_idle = self._options.is_scrolling and not self._worker.is_busy
         is_there = image in self._viewer.layers  # and not just on its way out
-        is_ready = is_idle and is_there and model and not self._predictions.is_looking
-        index = displayed_slice(self._viewer, image) if is_ready else None
-        if index is None:
+        if not (is_idle and is_there and model) or self._is_looking:
+            return
+        self._choose_level()
+        index = displayed_slice(self._viewer, self._image.layer)
+        if index is None or self._is_looking:  # at what was predicted of the level
             return
         result = self._go_on()
         if not result.prediction.has(index):
