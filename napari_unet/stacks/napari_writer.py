@@ -154,7 +154,8 @@ def pixel_size_of(attributes: Attributes) -> PixelSize | None:
     if units is None or scale is None:
         return None
     registry = pint.get_application_registry()
-    lengths = [registry.Quantity(float(s), str(unit)) for s, unit in zip(scale, units, strict=True)]
+    axes = zip(scale[-3:], units[-3:], strict=True)  # of a stack, whatever lies before them
+    lengths = [registry.Quantity(float(s), str(unit)) for s, unit in axes]
     if not all(length.is_compatible_with("nm") for length in lengths):
         return None
     sizes = [float(length.to("nm").magnitude) for length in lengths]

@@ -241,7 +241,10 @@ def test_all_sizes_and_leading_axes_of_a_layer_are_one_stack(
     pyramid = Image([images, images[:, ::2, ::2]], multiscale=True)
     path = save(write_image, tmp_path / "pyramid.tif", pyramid)
     np.testing.assert_array_equal(tifffile.imread(path), images)
-    path = save(write_image, tmp_path / "leading.tif", Image(images[np.newaxis]))
+    place = {"scale": (1, 50, 4, 4), "units": ("s", "nm", "nm", "nm")}
+    path = save(write_image, tmp_path / "leading.tif", Image(images[np.newaxis], **place))
     np.testing.assert_array_equal(tifffile.imread(path), images)
+    size = read_pixel_size(path)
+    assert size is not None and size.plane == "4 nm"
     with pytest.raises(UserError, match="'film' is not a stack of grey slices"):
         save(write_image, tmp_path / "film.tif", Image(np.stack([images] * 2), name="film"))
