@@ -16,7 +16,7 @@ from napari_unet.layers.levels import add_level, level_scale, whole_of
 from napari_unet.prediction.portable_model import read_pixel_size
 from napari_unet.stacks.napari_writer import pixel_size_of
 from napari_unet.widgets.common.latest_work import LatestWork
-from napari_unet.widgets.common.messages import plain_label
+from napari_unet.widgets.common.messages import plain_label, report
 from training.errors import UserError
 from training.formats.pixel_size import PixelSize
 
@@ -37,7 +37,8 @@ class LevelChoice(QWidget):
         self._viewer = viewer
         self._of: tuple[Image | None, Path | None] = (None, None)
         self._index = 0
-        self._reading = LatestWork(self, _read, self._on_read)
+        self._is_reading = False
+        self._reading = LatestWork(self, _read, self._on_read, self._on_unread)
         self._text = plain_label()
         self._text.setWordWrap(True)
         layout = QVBoxLayout(self)
@@ -48,7 +49,7 @@ class LevelChoice(QWidget):
     @property
     def is_reading(self) -> bool:
         """Whether the level is not known yet; ``found`` follows."""
-        return self._reading.is_busy
+        return self._is_reading
 
     def look_at(self, image: Image | None, model: Path | None) -> None:
         """Find the level of an image that fits a model."""
@@ -58,7 +59,9 @@ class LevelChoice(QWidget):
         self._of, self._index = (whole, model), 0
         self._reading.drop()
         self.hide()
+        self._is_reading = False
         if whole is not None and whole.multiscale and model is not None:
+            self._is_reading = True
             self._reading.request((model, _pixel_sizes(whole)))
 
     def choose(self, image: Image) -> Image:
@@ -74,10 +77,15 @@ class LevelChoice(QWidget):
         return whole if whole in self._viewer.layers else image
 
     def _on_read(self, found: _Found) -> None:
-        self._index = found.index
+        self._index, self._is_reading = found.index, False
         self._text.setText(found.text)
         self.show()
         self.found.emit()
+
+    def _on_unread(self, error: Exception) -> None:
+        self._is_reading = False
+        self.found.emit()
+        report(error)
 
 
 @dataclass(frozen=True)
