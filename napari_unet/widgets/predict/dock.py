@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +137,8 @@ class PredictDock(Dock):
         self._worker.failed.connect(self._on_failed)
         self._worker.completed.connect(self._on_completed)
         self._worker.ended.connect(self._on_ended)
+        for requested in (self._save.mask_requested, self._save.probability_requested):
+            requested.connect(partial(self.message.tell, ""))
         self._saving.rest_requested.connect(self._start)
         self._saving.failed.connect(self.report)
         self._predictions.failed.connect(self.report)

@@ -9,6 +9,8 @@ from napari import Viewer
 from napari.layers import Layer
 from qtpy.QtWidgets import QFileDialog, QWidget
 
+from napari_unet.layers.crops import surroundings_of
+from napari_unet.layers.levels import whole_of
 from napari_unet.layers.plugin_layers import image_under
 from napari_unet.text import line
 from napari_unet.widgets.common.messages import confirm
@@ -71,7 +73,9 @@ def suggested_file(viewer: Viewer, layer: Layer, ending: str) -> Path:
 
 def folder_of(viewer: Viewer, layer: Layer) -> Path:
     """Find the folder that a layer's image, or the layer itself, was opened from; else this one."""
-    for candidate in (image_under(viewer, layer), layer):
+    image = image_under(viewer, layer)
+    opened = None if image is None else whole_of(surroundings_of(image).image)
+    for candidate in (opened, layer):
         path = None if candidate is None else candidate.source.path
         if path is not None and Path(path).parent.is_dir():
             return Path(path).parent
