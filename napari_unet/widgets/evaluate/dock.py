@@ -14,6 +14,7 @@ from qtpy.QtWidgets import QApplication, QFormLayout, QLabel, QVBoxLayout
 from napari_unet.evaluation.comparison import counted_note
 from napari_unet.evaluation.export import Writer, export_writers
 from napari_unet.layers.plugin_layers import (
+    CONVENTION_KEY,
     image_under,
     is_mask,
     is_predicted_mask,
@@ -129,8 +130,10 @@ class EvaluateDock(Dock):
         when_deleted(self, partial(self._overlay.show, ""))
 
     def _rank_mask(self, layer: Layer) -> int:
-        """A prediction first, then any layer but the truth."""
-        return 2 if is_predicted_mask(layer) else int(layer != self._compared[1])
+        """A prediction first, then any layer but the truth, masks before what may be ids."""
+        if is_predicted_mask(layer):
+            return 3
+        return int(layer != self._compared[1]) + int(CONVENTION_KEY in layer.metadata)
 
     def _rank_truth(self, layer: Layer) -> int:
         """Finished labels first, then strokes, then another prediction; all of the mask's shape."""
