@@ -16,6 +16,7 @@ from napari_unet.widgets.common.connections import when_deleted
 from napari_unet.widgets.common.messages import TITLE
 
 PATIENCE = 500  # milliseconds until progress is shown
+INTERVAL = 0.1  # seconds between two of its changes; each may let Qt handle other events
 _running: set[SavingTask] = set()
 
 
@@ -42,7 +43,7 @@ class SavingTask(QObject):
     ) -> None:
         super().__init__()
         self._name, self._save = line(name), save
-        self._begin = 0.0
+        self._begin = self._next_report = 0.0
         self._is_cancelled = False
         owner = QApplication.activeWindow() if parent is None else parent.window()
         self._window: QProgressDialog | None = QProgressDialog(
@@ -77,7 +78,10 @@ class SavingTask(QObject):
     def _on_slice(self, done: int, total: int) -> None:
         if self._is_cancelled:
             raise _CancelledError
-        self._progressed.emit(done, total)
+        now = time.monotonic()
+        if now >= self._next_report:
+            self._next_report = now + INTERVAL
+            self._progressed.emit(done, total)
 
     def _show_progress(self, done: int, total: int) -> None:
         if self._window is None or self._is_cancelled:
