@@ -5,7 +5,6 @@ from collections.abc import Callable
 from html import unescape
 from pathlib import Path
 
-import dask.array as da
 import numpy as np
 import pytest
 import tifffile
@@ -36,6 +35,7 @@ from napari_unet.layers.plugin_layers import (
 from napari_unet.widgets.evaluate.buttons import EvaluateButtons
 from napari_unet.widgets.evaluate.canvas import grid_shape
 from napari_unet.widgets.evaluate.dock import EvaluateDock
+from tests.training.stacks.indexed_pixels import IndexedPixels
 from training.config import preset_config
 from training.formats.opening import open_stack
 from training.label_convention import IdBorders, LabelConvention
@@ -539,16 +539,15 @@ def test_painting_never_waits_for_a_slice_of_a_slow_truth(
     """Nothing but napari's own drawing of a visible layer reads it in the window's thread."""
     window, readers = threading.get_ident(), set()
 
-    def read(block_id: tuple[int, ...]) -> np.ndarray:
-        readers.add(threading.get_ident())
-        return ids[block_id[0]][np.newaxis]
+    class SlowPixels(IndexedPixels):
+        def __getitem__(self, key: object) -> np.ndarray:
+            readers.add(threading.get_ident())
+            return super().__getitem__(key)
 
     ids = np.stack([fill_neurons(label_neurons(page == 0)) for page in truth.data])
-    sizes = ((1,) * 7, *((side,) for side in ids.shape[1:]))
-    lazy = da.map_blocks(read, chunks=sizes, dtype=ids.dtype, meta=np.empty((0, 0, 0), ids.dtype))
     viewer.layers.remove(truth)
-    slow = viewer.add_labels(lazy, name="slow", visible=False, scale=mask.scale, units=mask.units)
-    assert slow.data is lazy
+    place = {"scale": mask.scale, "units": mask.units}
+    viewer.add_labels(SlowPixels(ids), name="slow", visible=False, **place)
     readers.clear()
     _, dock = viewer.window.add_plugin_dock_widget("napari-unet-mindspore", "Evaluate")
     dock.findChild(EvaluateButtons).errors_toggled.emit(True)
