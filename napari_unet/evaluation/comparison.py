@@ -113,6 +113,11 @@ class Comparison:
         return FIGURES if self.reading.has_neurons else PIXEL_FIGURES
 
     @property
+    def computed_slices(self) -> int:
+        """Of how many slices the figures of pixels were computed."""
+        return sum(figures is not None for figures in self._figures)
+
+    @property
     def has_neurons(self) -> bool:
         """Whether the figures of neurons are up to date, of every slice that has some."""
         return not self._without_neurons()

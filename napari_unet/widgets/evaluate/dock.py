@@ -176,8 +176,11 @@ class EvaluateDock(Dock):
         self.message.tell("")
         if comparison is None:
             return
-        if comparison.mean():
-            self._summary.setText(summary_table(comparison))
+        done, total = comparison.computed_slices, len(comparison)
+        if done < total:
+            self._summary.setText(f"Compared {done} of {total} slices…")
+        else:
+            self._summary.setText(summary_table(comparison) if comparison.mean() else "")
         self._note.setText(counted_note(comparison))
         self._note.setVisible(bool(self._note.text()))
         self._table.update_figures(first, last)
