@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from napari_unet.layers.colormaps import mask_colormap, sparse_colormap
 from napari_unet.layers.colors import PREDICTION_COLOR, TRUTH_COLOR
+from napari_unet.layers.levels import LEVEL_KEY
 from napari_unet.layers.plugin_layers import (
     CONVENTION_KEY,
     CORRECTED_KEY,
@@ -62,6 +63,8 @@ def is_kept(layer: Layer) -> bool:
     if not isinstance(layer, (Image, Labels)):
         return False
     if layer.multiscale and stack_path(layer) is None:  # it may be of any size
+        return False
+    if LEVEL_KEY in layer.metadata:  # Predict adds it again, of the image that is kept
         return False
     is_passing = is_preview(layer) or role(layer) == ERRORS
     return not is_passing and not why_not_stack(layer)
