@@ -55,6 +55,7 @@ def predict(dock: PredictDock, qtbot: QtBot, button: Button) -> Callable[..., No
     """Click a button and wait for the end of the prediction."""
 
     def click(text: str = PREDICT) -> None:
+        qtbot.waitUntil(button(dock, text).isEnabled)
         button(dock, text).click()
         qtbot.waitUntil(lambda: button(dock, PREDICT).isEnabled(), timeout=30_000)
 
