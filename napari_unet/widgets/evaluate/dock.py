@@ -14,7 +14,6 @@ from qtpy.QtWidgets import QApplication, QFormLayout, QLabel, QVBoxLayout
 from napari_unet.evaluation.comparison import counted_note
 from napari_unet.evaluation.export import Writer, export_writers
 from napari_unet.layers.plugin_layers import (
-    CONVENTION_KEY,
     image_under,
     is_mask,
     is_predicted_mask,
@@ -22,7 +21,7 @@ from napari_unet.layers.plugin_layers import (
     is_truth,
     probability_of,
 )
-from napari_unet.layers.slices import displayed_slice, show_slice, stack_shape
+from napari_unet.layers.slices import displayed_slice, full_resolution, show_slice, stack_shape
 from napari_unet.stacks.napari_writer import OnSlice
 from napari_unet.text import as_html
 from napari_unet.widgets.common.connections import Connections, when_deleted
@@ -130,10 +129,11 @@ class EvaluateDock(Dock):
         when_deleted(self, partial(self._overlay.show, ""))
 
     def _rank_mask(self, layer: Layer) -> int:
-        """A prediction first, then any layer but the truth, masks before what may be ids."""
+        """A prediction first, then any layer but the truth; what may be ids, of many bits, last."""
         if is_predicted_mask(layer):
             return 3
-        return int(layer != self._compared[1]) + int(CONVENTION_KEY in layer.metadata)
+        has_few_values = full_resolution(layer).dtype.itemsize == 1
+        return int(layer != self._compared[1]) + int(has_few_values)
 
     def _rank_truth(self, layer: Layer) -> int:
         """Finished labels first, then strokes, then another prediction; all of the mask's shape."""
