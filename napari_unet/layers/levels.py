@@ -42,7 +42,7 @@ def whole_of(image: Image) -> Image:
 
 
 def level_scale(image: Image, index: int) -> NDArray[np.float64]:
-    """Give the scale (ndim,) of a size of a multiscale image."""
+    """Give the scale of a size of a multiscale image: (ndim,) of float64."""
     return np.asarray(image.scale) * _factors(image, index)
 
 

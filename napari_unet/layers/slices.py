@@ -46,7 +46,10 @@ def pixels_in_world(
 
 
 def translation_to(layer: Layer, pixel: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Give the translation (ndim,) that puts another layer's first pixel on one of this layer."""
+    """Give the translation that puts another layer's first pixel on one of this layer.
+
+    Both are arrays (ndim,) of float64.
+    """
     moved = np.subtract(layer.data_to_world(pixel), layer.data_to_world(0 * pixel))
     return np.asarray(layer.translate + np.linalg.solve(layer.affine.linear_matrix, moved))
 

@@ -42,7 +42,7 @@ class ErrorLayer:
         return self._layer if self._layer in self._viewer.layers else None
 
     def show(self, mask: Labels, wrong: NDArray[np.uint8]) -> None:
-        """Show the wrong pixels of a mask, in its shape."""
+        """Show the wrong pixels of a mask: (Z, Y, X) or (Y, X) of uint8, in its shape."""
         self.remove()
         selection = self._viewer.layers.selection
         active = selection.active

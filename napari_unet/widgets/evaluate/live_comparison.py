@@ -102,7 +102,10 @@ class LiveComparison(QObject):
         self._restart()
 
     def keep_wrong_pixels(self) -> NDArray[np.uint8] | None:
-        """See :meth:`Comparison.keep_wrong_pixels`; None where nothing is compared."""
+        """Keep the wrong pixels up to date, (Z, Y, X) or (Y, X) of uint8; None: nothing is compared.
+
+        See :meth:`Comparison.keep_wrong_pixels`.
+        """
         if self.comparison is None:
             return None
         wrong = self.comparison.keep_wrong_pixels()
