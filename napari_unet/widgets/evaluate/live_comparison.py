@@ -102,7 +102,7 @@ class LiveComparison(QObject):
         self._restart()
 
     def keep_wrong_pixels(self) -> NDArray[np.uint8] | None:
-        """Keep the wrong pixels up to date, (Z, Y, X) or (Y, X) of uint8; None: nothing is compared.
+        """Keep wrong pixels up to date, (Z, Y, X) or (Y, X) of uint8; None: nothing is compared.
 
         See :meth:`Comparison.keep_wrong_pixels`.
         """
