@@ -1,4 +1,4 @@
-"""How long the window's event loop is blocked while training and predicting.
+"""How long the window's event loop is blocked while training, predicting and painting.
 
     xvfb-run -a -s "-screen 0 1280x800x24" python benchmarks/event_loop.py [FOLDER]
 
@@ -32,7 +32,7 @@ TICK = 5  # milliseconds
 SLIDER = 100  # milliseconds
 PLUGIN = "napari-unet-mindspore"
 LIMIT = 30  # milliseconds above bare napari
-PAIRS = (("train", "train-bare"), ("predict", "predict-bare"))
+PAIRS = (("train", "train-bare"), ("predict", "predict-bare"), ("paint", "paint-bare"))
 
 
 def main() -> None:
@@ -200,12 +200,51 @@ def predict_bare(viewer: Any, data: Path, home: Path) -> Iterator[None]:
         process.wait()
 
 
+@contextmanager
+def paint(viewer: Any, data: Path, home: Path) -> Iterator[None]:
+    """Our dock compares a mask that is painted on with ids in a file, and shows its errors."""
+    with paint_bare(viewer, data, home):
+        _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, "Evaluate")
+        dock.choose_mask(viewer.layers["mask"])
+        wait_until(lambda: "holds ids" in all_text(dock))
+        click(dock, "Errors")
+        yield
+
+
+@contextmanager
+def paint_bare(viewer: Any, data: Path, home: Path) -> Iterator[None]:
+    """A dab five times a second on a mask; ids of the same shape are read from a file."""
+    import h5py
+    from qtpy.QtCore import QTimer
+
+    from napari_unet.stacks.lazy_pixels import lazy_pixels
+    from training.formats.opening import open_stack
+
+    shape, path = (30, 1024, 1024), home / "ids.h5"
+    rows, columns = np.ogrid[: shape[1], : shape[2]]
+    page = (1 + rows // 40 * 100 + columns // 40).astype(np.uint32)
+    with h5py.File(path, "w") as file:
+        ids = file.create_dataset("ids", shape, np.uint32, chunks=(1, *shape[1:]))
+        for index in range(shape[0]):
+            ids[index] = page
+    place = {"scale": viewer.layers[0].scale / [1, 4, 4], "units": viewer.layers[0].units}
+    viewer.add_labels(lazy_pixels(open_stack(path)), name="ids", **place)
+    mask = viewer.add_labels((page % 7 == 0) * np.ones(shape, np.uint8), name="mask", **place)
+    dabs = QTimer()
+    dabs.timeout.connect(lambda: mask.paint((viewer.dims.current_step[0], 500, 500), 1))
+    dabs.start(200)
+    yield
+    dabs.stop()
+
+
 CASES: dict[str, Any] = {
     "idle": idle,
     "train": train,
     "train-bare": train_bare,
     "predict": predict,
     "predict-bare": predict_bare,
+    "paint": paint,
+    "paint-bare": paint_bare,
 }
 
 

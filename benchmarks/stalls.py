@@ -15,7 +15,7 @@ def run(settings: Settings) -> list[Table]:
     if settings.is_quick:
         return []
     output = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
-    cases = ("idle", "train", "train-bare", "predict", "predict-bare")
+    cases = ("idle", "train", "train-bare", "predict", "predict-bare", "paint", "paint-bare")
     rows = [words for line in output.splitlines() if (words := line.split())[0:1] != []
             and words[0] in cases and len(words) == 3]  # fmt: skip
     how = (

@@ -16,6 +16,8 @@ from napari_unet.evaluation.slice_sets import (
     means_by_set,
     spread_of,
 )
+from napari_unet.layers.wrong_pixels import find_wrong
+from napari_unet.prediction.large_array import allocate
 from training.console import list_slices
 from training.dataset.training_pair import mark_padding
 from training.errors import UserError
@@ -24,7 +26,7 @@ from training.metrics.neuron_metrics import NEURON_FIGURES, neuron_figures_of_ma
 from training.metrics.pixel_metrics import overlap_figures
 from training.stacks.label_meaning import MASK_READING, LabelReading
 from training.stacks.sparse_labels import INSIDE, MEMBRANE, PADDING, is_known
-from training.stacks.stack_axes import as_stack
+from training.stacks.stack_axes import as_stack, is_stack
 
 PIXEL_FIGURES = ("dice", "iou", "precision", "recall")
 FIGURES = (*PIXEL_FIGURES, *NEURON_FIGURES)
@@ -42,7 +44,7 @@ class Comparison:
     ----------
     predicted, truth : arrays (Z, Y, X) or (Y, X) of int
         Pixels of ``predicted`` other than 0 are membrane. They are read again whenever a slice is
-        computed; they may be dask arrays.
+        computed; they may be dask arrays, and have axes of length 1 before these.
     predicted_name, truth_name : str
         Names of the layers, for messages and tables.
     reading : LabelReading
@@ -70,28 +72,28 @@ class Comparison:
         reading: LabelReading = MASK_READING,
         image: Any = None,
     ) -> None:
-        if predicted.shape != truth.shape:
+        for name, pixels in ((predicted_name, predicted), (truth_name, truth)):
+            if not is_stack(pixels):
+                raise UserError(f"'{name}' has {pixels.ndim} axes.", "Choose a stack of slices.")
+        self._predicted, self._truth = as_stack(predicted), as_stack(truth)
+        if self._predicted.shape != self._truth.shape:
             raise UserError(
                 f"'{predicted_name}' has the shape {predicted.shape}, but '{truth_name}' has "
                 f"{truth.shape}.",
                 "Choose two layers of the same stack.",
-            )
-        if predicted.ndim not in (2, 3):
-            raise UserError(
-                f"'{predicted_name}' has {predicted.ndim} axes.", "Choose a stack of slices."
             )
         self.predicted_name, self.truth_name = predicted_name, truth_name
         self.trained: Trained = None
         self.reading = reading
         self.is_sparse = not reading.is_finished
         self._arrays = predicted, truth
-        self._predicted, self._truth = as_stack(predicted), as_stack(truth)
         self._image = None if image is None else as_stack(image)
         self.has_padding = False  # on a slice that was computed
         length = len(self._predicted)
         self._figures: list[Figures | None] = [None] * length  # empty: without labels
         self._neurons: list[Figures] = [{}] * length
         self._edits = [0] * length
+        self._wrong: NDArray[np.uint8] | None = None
 
     def __len__(self) -> int:
         return len(self._figures)
@@ -111,6 +113,11 @@ class Comparison:
         return FIGURES if self.reading.has_neurons else PIXEL_FIGURES
 
     @property
+    def computed_slices(self) -> int:
+        """Of how many slices the figures of pixels were computed."""
+        return sum(figures is not None for figures in self._figures)
+
+    @property
     def has_neurons(self) -> bool:
         """Whether the figures of neurons are up to date, of every slice that has some."""
         return not self._without_neurons()
@@ -126,14 +133,28 @@ class Comparison:
             self.update(index)
 
     def update(self, index: int) -> bool:
-        """Compute the figures of pixels of a slice again; True if they changed."""
-        figures = self._compare(index)
+        """Compute figures and wrong pixels of a slice again; True if any changed."""
+        predicted, codes = self._pair(index)
+        is_redrawn = self._note_wrong(index, predicted, codes)
+        figures = self._compare(predicted, codes)
         has_changed = figures != self._figures[index]
         if has_changed:
             self._edits[index] += 1
             self._neurons[index] = {}
         self._figures[index] = figures
-        return has_changed
+        return has_changed or is_redrawn
+
+    def keep_wrong_pixels(self) -> NDArray[np.uint8]:
+        """Keep the pixels where the two differ, of slices that are computed from now on.
+
+        Returns
+        -------
+        array (Z, Y, X) or (Y, X) of uint8
+            In the mask's shape, see :func:`wrong_pixels.find_wrong`; :meth:`update` fills it.
+        """
+        if self._wrong is None:
+            self._wrong = allocate(self._arrays[0].shape, np.uint8)
+        return self._wrong
 
     def update_neurons(self, seconds: float = math.inf) -> None:
         """Compute the figures of neurons where they are missing, edited slices first.
@@ -194,13 +215,23 @@ class Comparison:
         labels = {"mask": self.predicted_name, "truth": self.truth_name}
         return figures_csv(self.by_slice(), self.trained, self.names, labels, delimiter)
 
-    def _compare(self, index: int) -> Figures:
-        predicted, codes = self._pair(index)
+    def _compare(self, predicted: NDArray[np.bool_], codes: NDArray[np.uint8]) -> Figures:
         membrane, known = codes == MEMBRANE, is_known(codes)
         has_both = membrane.any() and (codes == INSIDE).any()
         if not (known.any() if self.is_sparse else has_both):
             return {}
         return overlap_figures(predicted[known], membrane[known])
+
+    def _note_wrong(
+        self, index: int, predicted: NDArray[np.bool_], codes: NDArray[np.uint8]
+    ) -> bool:
+        """Keep the wrong pixels of a slice, if they are wanted; True if they changed."""
+        if self._wrong is None:
+            return False
+        former, wrong = as_stack(self._wrong)[index], find_wrong(predicted, codes)
+        has_changed = not np.array_equal(former, wrong)
+        former[:] = wrong
+        return has_changed
 
     def _without_neurons(self) -> list[int]:
         if not self.reading.has_neurons:

@@ -14,18 +14,19 @@ from napari_unet.evaluation.comparison import Comparison
 from napari_unet.evaluation.contact_sheet import SheetRow, contact_sheet
 from napari_unet.evaluation.slice_sets import HELD_OUT, set_of
 from napari_unet.layers.slices import full_resolution
-from napari_unet.stacks.napari_writer import write_image, write_labels
+from napari_unet.stacks.napari_writer import LayerWriter, OnSlice, write_image, write_labels
 from training.files.atomic_files import write_atomically
 from training.stacks.sparse_labels import MEMBRANE, UNKNOWN
 from training.stacks.stack_axes import as_stack
 
 ENDINGS = {
-    "Mask": "-mask.tif",
-    "Probability": "-probability.tif",
-    "Figures": "-figures.csv",
-    "Picture": "-picture.png",
+    "Mask": (".tif", ".zarr", ".h5"),
+    "Probability": (".tif", ".zarr", ".h5", ".mrc"),
+    "Figures": (".csv",),
+    "Picture": (".png",),
 }
-Writer = Callable[[Path], object]
+"""Of the names that each part may be given; they say its format."""
+Writer = Callable[[Path, OnSlice], object]
 
 
 def export_writers(
@@ -37,8 +38,8 @@ def export_writers(
 ) -> Mapping[str, Writer]:
     """Find what can be exported, by the names of :data:`ENDINGS`, each with what writes its file.
 
-    The writers replace what is there, may be called in a thread, and raise a UserError for a file
-    that can't be written.
+    The writers are given a path, and what to call after each slice of a stack. They replace what
+    is there, may be called in a thread, and raise a UserError for a file that can't be written.
 
     Parameters
     ----------
@@ -51,8 +52,8 @@ def export_writers(
     content = comparison.to_csv().encode()
     writers["Figures"] = partial(_write, lambda: content)
     if image is not None and comparison.by_slice():
-        draw = partial(draw_slices, comparison, full_resolution(image), truth.data)
-        writers["Picture"] = partial(_write, partial(draw, mask.data))
+        draw = partial(draw_slices, comparison, full_resolution(image), full_resolution(truth))
+        writers["Picture"] = partial(_write, partial(draw, full_resolution(mask)))
     return writers
 
 
@@ -84,10 +85,10 @@ def draw_slices(comparison: Comparison, image: Any, truth: Any, mask: Any) -> by
     return contact_sheet(rows, f"{title}: worst, middle and best slice")
 
 
-def _layer_writer(write: Callable[..., object], layer: Image | Labels) -> Writer:
+def _layer_writer(write: LayerWriter, layer: Image | Labels) -> Writer:
     data, attributes, _ = layer.as_layer_data_tuple()
-    return lambda path: write(str(path), data, attributes)
+    return lambda path, on_slice: write(str(path), data, attributes, on_slice)
 
 
-def _write(content: Callable[[], bytes], path: Path) -> None:
+def _write(content: Callable[[], bytes], path: Path, _: OnSlice) -> None:
     write_atomically(path, content(), follow_links=True)

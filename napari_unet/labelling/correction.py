@@ -147,7 +147,7 @@ def find_specks_of_stack(
     planes = [np.full(len(rows), index, np.intp) for index, rows, _ in found]
     parts = (planes, [rows for _, rows, _ in found], [columns for *_, columns in found])
     indices = tuple(np.concatenate([np.empty(0, np.intp), *part]) for part in parts)
-    return indices[-mask.ndim :]
+    return _in_stack(indices, mask.ndim)
 
 
 def snap(stroke: Pixels, probability: NDArray[np.float32], label: int, level: float) -> Pixels:
@@ -178,27 +178,61 @@ def snap(stroke: Pixels, probability: NDArray[np.float32], label: int, level: fl
     return stroke[0][agrees], stroke[1][agrees]
 
 
-def as_ground_truth(
-    mask: Any, corrected: list[int], strokes: NDArray[np.uint8] | None = None
-) -> NDArray[np.uint8]:
-    """Make sparse labels of a mask's corrected slices, and of earlier strokes elsewhere.
+def as_ground_truth(mask: Any, corrected: Iterable[int]) -> NDArray[np.uint8]:
+    """Make sparse labels of a mask's corrected slices.
 
     Parameters
     ----------
     mask : array (Z, Y, X) or (Y, X)
         Any integer dtype. Other values than 0 are membrane.
-    corrected : list of int
+    corrected : iterable of int
         Slices that were corrected completely: each of their pixels is a label.
-    strokes : array of uint8, optional
-        Sparse labels of the same shape.
 
     Returns
     -------
     array of uint8
         In the mask's shape: 0 = unknown, 1 = membrane, 2 = inside.
     """
-    labels = np.zeros(mask.shape, np.uint8) if strokes is None else np.array(strokes)
+    labels = np.zeros(mask.shape, np.uint8)
     pages, masks = as_stack(labels), as_stack(mask)
     for index in corrected:
-        pages[index] = np.where(np.asarray(masks[index]) != 0, MEMBRANE, INSIDE)
+        pages[index] = _truth_page(masks[index])
     return labels
+
+
+def changes_to_truth(
+    mask: Any, corrected: Iterable[int], labels: Any
+) -> tuple[tuple[NDArray[np.intp], ...], NDArray[np.uint8]]:
+    """Find the pixels of sparse labels that a mask's corrected slices change.
+
+    Parameters
+    ----------
+    mask, corrected
+        As for :func:`as_ground_truth`.
+    labels : array (Z, Y, X) or (Y, X) of uint8
+        Sparse labels of the same stack, which may have other axes of length 1 before these.
+
+    Returns
+    -------
+    places : tuple of arrays (N,) of int
+        Indices into the labels.
+    values : array (N,) of uint8
+        What they become: 1 = membrane, 2 = inside.
+    """
+    masks, pages = as_stack(mask), as_stack(labels)
+    parts: list[list[NDArray[Any]]] = [[np.empty(0, np.intp)] * 4]
+    for index in corrected:
+        truth = _truth_page(masks[index])
+        rows, columns = np.nonzero(truth != np.asarray(pages[index]))
+        parts.append([np.full(len(rows), index), rows, columns, truth[rows, columns]])
+    planes, rows, columns, values = map(np.concatenate, zip(*parts, strict=True))
+    return _in_stack((planes, rows, columns), labels.ndim), values.astype(np.uint8)
+
+
+def _truth_page(membrane: Any) -> NDArray[np.uint8]:
+    return np.where(np.asarray(membrane) != 0, np.uint8(MEMBRANE), np.uint8(INSIDE))
+
+
+def _in_stack(places: tuple[NDArray[np.intp], ...], ndim: int) -> tuple[NDArray[np.intp], ...]:
+    """Make places (Z, Y, X) those in an array of other axes: 0 along those before, or no Z."""
+    return ((np.zeros_like(places[0]),) * (ndim - 3) + places)[-ndim:]

@@ -9,7 +9,8 @@ import numpy as np
 from napari import Viewer, current_viewer
 from napari.layers import Image, Labels
 
-from napari_unet.layers.slices import full_resolution
+from napari_unet.layers.plugin_layers import why_not_stack
+from napari_unet.layers.slices import full_resolution, stack_shape
 
 
 def scale_in_viewer(shape: tuple[int, ...], is_labels: bool) -> dict[str, Any]:
@@ -30,8 +31,8 @@ def scale_in_viewer(shape: tuple[int, ...], is_labels: bool) -> dict[str, Any]:
     viewer = current_viewer()
     partner = Image if is_labels else Labels
     for layer in viewer.layers if viewer else ():
-        if isinstance(layer, partner) and layer.data.shape == shape:
-            return {"scale": layer.scale, "units": layer.units}
+        if isinstance(layer, partner) and _is_as_large(layer, shape):
+            return {"scale": layer.scale[-len(shape) :], "units": layer.units[-len(shape) :]}
     return {}
 
 
@@ -68,7 +69,7 @@ def lay_labels_over(viewer: Viewer, image: Image) -> None:
     matching = [
         layer
         for layer in viewer.layers
-        if isinstance(layer, Labels) and layer.data.shape == image.data.shape
+        if isinstance(layer, Labels) and _is_as_large(layer, full_resolution(image).shape)
     ]
     if not matching:
         return
@@ -76,5 +77,10 @@ def lay_labels_over(viewer: Viewer, image: Image) -> None:
     if viewer.layers.index(image) > lowest:
         viewer.layers.move(viewer.layers.index(image), lowest)
     for layer in matching:
-        if np.all(layer.scale == 1):
+        if np.all(layer.scale == 1) and layer.ndim == image.ndim:
             layer.scale, layer.units = image.scale, image.units
+
+
+def _is_as_large(layer: Image | Labels, shape: tuple[int, ...]) -> bool:
+    """Whether a layer is a stack as large as one of a shape (Z, Y, X) or (Y, X)."""
+    return not why_not_stack(layer) and stack_shape(layer) == (1, *shape)[-3:]

@@ -10,7 +10,13 @@ from napari.layers import Image, Layer, Shapes
 from numpy.typing import NDArray
 
 from napari_unet.layers.plugin_layers import REGION, placement, role
-from napari_unet.layers.slices import full_resolution, pixels_at, pixels_in_world
+from napari_unet.layers.slices import (
+    full_resolution,
+    pixels_at,
+    pixels_in_world,
+    stack_shape,
+    translation_to,
+)
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -60,14 +66,16 @@ def add_crop(viewer: Viewer, image: Image, window: Window) -> Image:
         The image itself where the window has all of it.
     """
     rows, columns = window
-    if (len(rows), len(columns)) == image.data.shape[-2:]:
+    if (len(rows), len(columns)) == stack_shape(image)[1:]:
         return image
     pixels = full_resolution(image)
     for layer in viewer.layers:
         found = layer.metadata.get(SURROUNDINGS_KEY)
         if found is not None and found.data is pixels and found.window == window:
             return layer
-    place = placement(image) | {"translate": _translate(image, rows.start, columns.start)}
+    corner = np.zeros(image.ndim)
+    corner[-2:] = rows.start, columns.start
+    place = placement(image) | {"translate": translation_to(image, corner)}
     return viewer.add_image(
         pixels[..., rows.start : rows.stop, columns.start : columns.stop],
         name=f"{image.name} at {rows.start}, {columns.start}",
@@ -97,7 +105,7 @@ def window_in_rectangle(viewer: Viewer, image: Image) -> Window | None:
     chosen = [index for index in drawn if index in layer.selected_data] or drawn
     corners = np.array([_place(viewer, layer, corner, image) for corner in layer.data[chosen[-1]]])
     starts = np.floor(corners.min(0) + 0.5).astype(int).clip(0)
-    stops = np.floor(corners.max(0) + 0.5).astype(int).clip(max=image.data.shape[-2:])
+    stops = np.floor(corners.max(0) + 0.5).astype(int).clip(max=stack_shape(image)[1:])
     rows, columns = (range(*limits) for limits in zip(starts, stops, strict=True))
     return (rows, columns) if rows and columns else None
 
@@ -109,11 +117,3 @@ def _place(
     point = np.zeros(image.ndim)
     point[-2:] = pixels_in_world(viewer, layer, corner)[-2:]
     return pixels_at(viewer, image, point)[-2:]
-
-
-def _translate(image: Image, row: int, column: int) -> NDArray[np.float64]:
-    """Give the translation that puts a layer's first pixel at a row and a column of an image."""
-    pixel = np.zeros(image.ndim)
-    pixel[-2:] = row, column
-    moved = np.subtract(image.data_to_world(pixel), image.data_to_world(0 * pixel))
-    return np.asarray(image.translate + np.linalg.solve(image.affine.linear_matrix, moved))

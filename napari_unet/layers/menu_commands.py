@@ -25,7 +25,9 @@ def swap_membrane(viewer: napari.Viewer) -> None:
     """Make membrane inside and inside membrane in the selected masks."""
     for layer in _selected_layers(viewer):
         if isinstance(layer, Labels):
-            layer.data = (np.asarray(layer.data) == 0).astype(np.uint8)
+            sizes = layer.data if layer.multiscale else [layer.data]
+            swapped = [(np.asarray(pixels) == 0).astype(np.uint8) for pixels in sizes]
+            layer.data = swapped if layer.multiscale else swapped[0]
 
 
 def _selected_layers(viewer: napari.Viewer) -> Iterator[Layer]:

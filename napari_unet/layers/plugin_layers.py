@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 
 from napari_unet.layers.colormaps import error_colormap, mask_colormap, sparse_colormap
 from napari_unet.layers.colors import PREDICTION_COLOR
+from napari_unet.layers.slices import full_resolution, stack_shape
 from training.errors import UserError
 from training.label_convention import USUAL_BORDERS, IdBorders, LabelConvention
 from training.stacks.even_slices import pick_evenly
 from training.stacks.label_census import MEANING_SLICES, read_labelled
 from training.stacks.label_meaning import MASK_READING, LabelMeaning, LabelReading
 from training.stacks.sparse_labels import INSIDE, MEMBRANE, UNKNOWN
-from training.stacks.stack_axes import as_stack
+from training.stacks.stack_axes import as_stack, is_stack
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -137,7 +138,7 @@ def can_be_strokes(layer: Layer) -> bool:
 
     Of those, some pixels are looked at: strokes have no other values than 0, 1 and 2.
     """
-    if not isinstance(layer, Labels) or why_not_stack(layer):
+    if not isinstance(layer, Labels) or why_not_paintable(layer):
         return False
     if is_sparse_layer(layer):
         return True
@@ -192,7 +193,7 @@ def reading_of(truth: Layer, ids: IdBorders = USUAL_BORDERS) -> LabelReading:
         return LabelReading(LabelConvention.SPARSE)
     if CONVENTION_KEY in truth.metadata or role(truth) == MASK:
         return MASK_READING
-    labelled = read_labelled(as_stack(truth.data), MEANING_SLICES)
+    labelled = read_labelled(as_stack(full_resolution(truth)), MEANING_SLICES)
     try:
         return LabelMeaning.of([*labelled.values()], truth.name, ids=ids)
     except UserError:
@@ -216,7 +217,7 @@ def image_under(viewer: Viewer, layer: Layer) -> Image | None:
     images = [
         image
         for image in viewer.layers
-        if is_tissue(image) and image.data.shape == layer.data.shape
+        if is_tissue(image) and stack_shape(image) == stack_shape(layer)
     ]
     name = layer.metadata.get(IMAGE_KEY)
     named = [image for image in images if image.name == name]
@@ -248,8 +249,9 @@ def prediction_over(viewer: Viewer, image: Image) -> tuple[Labels, Image] | None
 def _topmost(viewer: Viewer, accepts: Callable[[Layer], bool], over: Layer) -> Any:
     image = image_under(viewer, over)
     for layer in reversed(viewer.layers):
-        is_alike = accepts(layer) and layer.data.shape == over.data.shape
-        if is_alike and image_under(viewer, layer) == image:
+        is_alike = accepts(layer) and not why_not_stack(layer)
+        is_of_size = is_alike and stack_shape(layer) == stack_shape(over)
+        if is_of_size and image_under(viewer, layer) == image:
             return layer
     return None
 
@@ -271,7 +273,7 @@ def add_errors(viewer: Viewer, data: Any, over: Labels) -> Labels:
     Parameters
     ----------
     data : array (Z, Y, X) or (Y, X) of uint8
-        Such as :class:`wrong_pixels.WrongPixels`.
+        See :func:`wrong_pixels.find_wrong`.
     over : Labels
         The mask.
     """
@@ -337,29 +339,54 @@ def unusable_image(viewer: Viewer) -> str:
 
 
 def unusable_labels(viewer: Viewer) -> str:
-    """Say why a layer of labels of a viewer can't be worked on; empty where all can."""
-    labels = (layer for layer in viewer.layers if isinstance(layer, Labels))
-    return next(filter(None, map(why_not_stack, labels)), "")
+    """Say why a layer of labels of a viewer can't be compared; empty where all can."""
+    return next(filter(None, map(why_not_stack, _all_labels(viewer))), "")
+
+
+def unpaintable_labels(viewer: Viewer) -> str:
+    """Say why a layer of labels of a viewer can't be painted on; empty where all can."""
+    return next(filter(None, map(why_not_paintable, _all_labels(viewer))), "")
+
+
+def _all_labels(viewer: Viewer) -> Iterable[Labels]:
+    return (layer for layer in viewer.layers if isinstance(layer, Labels))
 
 
 def why_not_stack(layer: Image | Labels) -> str:
-    """Say why a layer is not a stack (Z, Y, X) or (Y, X) of single values; empty if it is one."""
-    if isinstance(layer, Labels) and layer.multiscale:  # napari can't paint on them
-        return f"'{layer.name}' has several resolutions: open its full resolution as one layer."
+    """Say why a layer is not a stack (Z, Y, X) or (Y, X) of single values; empty if it is one.
+
+    It may have several resolutions, and axes of length 1 before these.
+    """
     if isinstance(layer, Image) and layer.rgb:
         return f"'{layer.name}' is a colour image: split its channels, or convert it to grey."
-    if layer.ndim not in (2, 3):
+    pixels = full_resolution(layer)
+    if not is_stack(pixels):
         return (
-            f"'{layer.name}' has {layer.ndim} dimensions: open one stack (Z, Y, X) of it, "
-            "without channels or time."
+            f"'{layer.name}' has {layer.ndim} dimensions, {' x '.join(map(str, pixels.shape))}: "
+            "open one stack (Z, Y, X) of it, without channels or time."
         )
     return ""
+
+
+def why_not_paintable(layer: Labels) -> str:
+    """Say why a layer of labels is not a stack that napari can paint on; empty if it is one."""
+    if layer.multiscale:
+        return (
+            f"'{layer.name}' has several resolutions, on which napari can't paint: open its full "
+            "resolution as one layer."
+        )
+    return why_not_stack(layer)
 
 
 def is_mask(layer: Layer) -> bool:
     """Return whether a layer is a mask (Z, Y, X) or (Y, X), a person's or a prediction's."""
     is_stack = isinstance(layer, Labels) and not why_not_stack(layer)
     return is_stack and role(layer) not in (ERRORS, NEURONS) and not is_sparse_layer(layer)
+
+
+def is_paintable_mask(layer: Layer) -> bool:
+    """Return whether a layer is a mask that can be painted on."""
+    return is_mask(layer) and not why_not_paintable(layer)
 
 
 def is_truth(layer: Layer) -> bool:

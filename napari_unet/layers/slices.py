@@ -19,6 +19,12 @@ def full_resolution(layer: Layer) -> Any:
     return layer.data[0] if getattr(layer, "multiscale", False) else layer.data
 
 
+def stack_shape(layer: Layer) -> tuple[int, int, int]:
+    """Return how large a layer is as a stack (Z, Y, X), whatever axes of length 1 are before."""
+    depth, height, width = (1, *full_resolution(layer).shape)[-3:]
+    return depth, height, width
+
+
 def slider_in_pixels(viewer: Viewer, layer: Layer) -> NDArray[np.float64]:
     """Find where the sliders are, in pixels along each axis of a layer: (ndim,) of float64."""
     point = np.zeros(layer.ndim)
@@ -39,12 +45,21 @@ def pixels_in_world(
     return np.asarray(layer.data_to_world(pixels)) * _world_units_per_unit(viewer, layer)
 
 
+def translation_to(layer: Layer, pixel: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Give the translation that puts another layer's first pixel on one of this layer.
+
+    Both are arrays (ndim,) of float64.
+    """
+    moved = np.subtract(layer.data_to_world(pixel), layer.data_to_world(0 * pixel))
+    return np.asarray(layer.translate + np.linalg.solve(layer.affine.linear_matrix, moved))
+
+
 def displayed_slice(viewer: Viewer, layer: Layer) -> int | None:
     """Return the index along Z of the slice that the slider is at; None outside of the layer."""
     if layer.ndim < 3:
         return 0
     index = round(float(slider_in_pixels(viewer, layer)[-3]))
-    return index if 0 <= index < layer.data.shape[-3] else None
+    return index if 0 <= index < stack_shape(layer)[0] else None
 
 
 def show_slice(viewer: Viewer, layer: Layer, index: int) -> None:
@@ -63,10 +78,12 @@ def nearest_first(indices: Iterable[int], shown: int | None) -> list[int]:
 
 
 def edited_slices(event: Any) -> set[int]:
-    """List the slices along Z that a ``paint`` event of a Labels layer (Z, Y, X) names."""
+    """List the slices along Z that a ``paint`` event of a Labels layer names; 0 of (Y, X)."""
+    if event.source.ndim < 3:
+        return {0}
     edited: set[int] = set()
     for atom in event.value:
-        along_z = atom[0][0]  # napari: a slice of the edited box, or an array of indices
+        along_z = atom[0][-3]  # napari: a slice of the edited box, or an array of indices
         if isinstance(along_z, slice):
             edited.update(range(along_z.start, along_z.stop))
         else:

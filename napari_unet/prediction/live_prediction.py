@@ -20,7 +20,7 @@ class LivePrediction:
     Parameters
     ----------
     probability : array (Z, Y, X), or (Y, X) of a single image, of float32
-        0 where nothing is predicted yet.
+        0 where nothing is predicted yet. Axes of length 1 may lie before these.
     mask : array of uint8, of the same shape
         1 = membrane. A person may paint on it; see :meth:`protect_slices`.
     threshold : float
@@ -175,7 +175,7 @@ class LivePrediction:
         slices = np.repeat(predicted, [len(pixels) for pixels in found]).astype(np.intp)
         rows, columns = np.concatenate([np.empty((0, 2), np.intp), *found]).T
         values = (self._masks[slices, rows, columns] == 0).astype(np.uint8)
-        places = (slices, rows, columns)
+        places = (*(np.zeros_like(slices),) * (self.mask.ndim - 3), slices, rows, columns)
         return places[-self.mask.ndim :], values
 
     def _corrections(self, index: int) -> NDArray[np.bool_]:

@@ -9,10 +9,13 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
-from napari_unet.prediction.model_check import read_onnx
+from napari_unet.prediction.model_check import read_card, read_onnx
 from training.files.atomic_files import UnwritableError, write_atomically
+from training.formats.pixel_size import PixelSize
+from training.model.model_card import ModelCard
 from training.model.onnx_graph import build_onnx
-from training.model.saved_model import best_weights, load_model
+from training.model.saved_model import CARD_KEY, best_weights, load_model
+from training.model.weight_files import read_metadata
 from training.runs.run_directory import RunDirectory
 
 
@@ -33,6 +36,26 @@ def portable_model(run: RunDirectory) -> bytes:
     with suppress(UnwritableError):  # somebody else's run, or a full disk
         _keep(run, content)
     return content
+
+
+def read_pixel_size(model: Path) -> PixelSize | None:
+    """Read the pixel size of a model's training without its weights; None where it isn't known.
+
+    Parameters
+    ----------
+    model : Path
+        Folder of a run, or a file of a model.
+
+    Raises
+    ------
+    UserError
+        If it can't be read.
+    """
+    file = RunDirectory(model).model_file if model.is_dir() else model
+    if file.suffix == ".onnx":
+        return read_card(read_onnx(file), file).pixel_size
+    card = read_metadata(file).get(CARD_KEY) if file.suffix == ".safetensors" else None
+    return None if card is None else ModelCard.from_json(card, source=str(file)).pixel_size
 
 
 def build_portable(weights: Path) -> bytes:

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from napari_unet.layers.colormaps import mask_colormap, sparse_colormap
 from napari_unet.layers.colors import PREDICTION_COLOR, TRUTH_COLOR
+from napari_unet.layers.levels import LEVEL_KEY
 from napari_unet.layers.plugin_layers import (
     CONVENTION_KEY,
     CORRECTED_KEY,
@@ -62,6 +63,8 @@ def is_kept(layer: Layer) -> bool:
     if not isinstance(layer, (Image, Labels)):
         return False
     if layer.multiscale and stack_path(layer) is None:  # it may be of any size
+        return False
+    if LEVEL_KEY in layer.metadata:  # Predict adds it again, of the image that is kept
         return False
     is_passing = is_preview(layer) or role(layer) == ERRORS
     return not is_passing and not why_not_stack(layer)
@@ -190,19 +193,19 @@ def restore_view(viewer: Viewer, view: dict[str, Any]) -> None:
         viewer.layers.selection.active = viewer.layers[view["active"]]
 
 
-def read_pixels(path: Path, is_single: bool) -> NDArray[Any]:
+def read_pixels(path: Path, ndim: int) -> NDArray[Any]:
     """Read a file of a project into an array that can be painted on.
 
     Parameters
     ----------
     path : Path
         The file.
-    is_single : bool
-        Whether its layer is (Y, X) and not (Z, Y, X).
+    ndim : int
+        Of its layer: 2 of a single image, more where axes of length 1 are before those of a stack.
 
     Returns
     -------
-    array (Z, Y, X), or (Y, X) where ``is_single``
+    array (Z, Y, X), (Y, X), or (1, ..., Z, Y, X)
         With the file's dtype.
 
     Raises
@@ -211,13 +214,13 @@ def read_pixels(path: Path, is_single: bool) -> NDArray[Any]:
         As :func:`open_stack`, and if it has several slices although its layer has one.
     """
     with open_stack(path) as stack:
-        if is_single and len(stack) > 1:
+        if ndim == 2 and len(stack) > 1:
             raise UserError(
                 f"{path} has {len(stack)} slices, but its layer in the project has one.",
                 "Open the file itself: its labels are whole.",
             )
         pages: NDArray[Any] = np.stack([stack[index] for index in range(len(stack))])
-    return np.asarray(pages[0]) if is_single else pages
+    return pages[0] if ndim == 2 else pages.reshape((1,) * (ndim - 3) + pages.shape)
 
 
 def add_layer(viewer: Viewer, record: LayerRecord, data: NDArray[Any]) -> Layer:

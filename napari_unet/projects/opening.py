@@ -130,12 +130,12 @@ def _read(project: Project, lock: ProjectLock) -> OpenProject:
     problems: dict[str, UserError] = {}
     for record in state.layers:
         if record.stack is None:
-            is_single = len(record.attributes.get("scale", ())) == 2
+            ndim = len(record.attributes.get("scale", (1, 1, 1)))
             path = project.own_file(record)
             files[record.file] = KnownFile(path)
             files[record.file].see()
             try:
-                pixels[record.file] = read_pixels(path, is_single)
+                pixels[record.file] = read_pixels(path, ndim)
             except UserError as problem:  # the other layers can be worked on
                 problems[record.file] = problem
                 unreadable.append(record)

@@ -30,7 +30,7 @@ from training.runs.run_directory import RunDirectory
 from training.stacks.label_census import LabelCensus, read_labelled
 from training.stacks.label_meaning import LabelMeaning
 from training.stacks.sparse_labels import MEMBRANE, LabelNote
-from training.stacks.stack_axes import as_stack
+from training.stacks.stack_axes import as_stack, is_stack
 
 if TYPE_CHECKING:
     from napari.layers import Layer
@@ -157,7 +157,7 @@ class LayerStack:
         path = layer.source.path
         file = Path(path) if path is not None else None
         pixels = full_resolution(layer)
-        data = as_stack(pixels) if pixels.ndim in (2, 3) else pixels
+        data = as_stack(pixels) if is_stack(pixels) else pixels
         return cls(layer.name, data, file, tuple(corrected_slices(layer)))
 
     @property

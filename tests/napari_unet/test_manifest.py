@@ -8,6 +8,7 @@ import pytest
 import tifffile
 from napari import Viewer
 from napari.layers import Image, Labels
+from napari.plugins._npe2 import file_extensions_string_for_layers
 from napari.settings import get_settings
 from npe2 import PluginManager, PluginManifest
 from qtpy.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
@@ -15,6 +16,8 @@ from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import QApplication
 
 from tests.training.formats.array_folders import write_array, write_labels, write_ome
+from training.errors import UserError
+from training.formats.opening import open_stack
 
 PLUGIN = "napari-unet-mindspore"
 MANIFEST = Path(__file__).parents[2] / "napari.yaml"
@@ -147,13 +150,32 @@ def test_what_is_not_ours_opens_as_with_napari_alone(
         assert ours.data.shape == theirs.data.shape
 
 
+@pytest.mark.parametrize("ending", [".tif", ".zarr", ".h5"])
 def test_file_save_uses_our_writers(
+    make_napari_viewer: Callable[..., Viewer], pair: list[str], tmp_path: Path, ending: str
+) -> None:
+    viewer = make_napari_viewer()
+    viewer.open(pair, plugin=PLUGIN)
+    path = tmp_path / f"saved{ending}"
+    assert viewer.layers["train-labels"].save(str(path), plugin=PLUGIN)
+    with open_stack(path, "labels") as stack:
+        np.testing.assert_array_equal(np.stack([*stack]), tifffile.imread(pair[1]))
+
+
+def test_file_save_offers_our_endings_and_tells_what_is_wrong(
     make_napari_viewer: Callable[..., Viewer], pair: list[str], tmp_path: Path
 ) -> None:
     viewer = make_napari_viewer()
     viewer.open(pair, plugin=PLUGIN)
-    viewer.layers["train-labels"].save(str(tmp_path / "saved.tif"), plugin=PLUGIN)
-    np.testing.assert_array_equal(tifffile.imread(tmp_path / "saved.tif"), tifffile.imread(pair[1]))
+    for name, kind in (("train-volume", "*.hdf5 *.mrc"), ("train-labels", "*.hdf5")):
+        offered, writers = file_extensions_string_for_layers([viewer.layers[name]])
+        ours = [form for form in offered.split(";;") if form.startswith("U-Net for membranes")]
+        assert len(ours) == 2
+        assert all(form.endswith(f"(*.tif *.tiff *.zarr *.h5 {kind})") for form in ours)
+    viewer.layers.selection = {viewer.layers["train-labels"]}
+    writer = next(one for one in writers if one.command == f"{PLUGIN}.write_labels")
+    with pytest.raises(UserError, match=r"saved.png is not named in a format that is written"):
+        viewer.layers.save(str(tmp_path / "saved.png"), selected=True, _writer=writer)
 
 
 def test_sample_has_labels_over_its_image(make_napari_viewer: Callable[..., Viewer]) -> None:

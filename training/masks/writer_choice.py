@@ -18,6 +18,11 @@ from training.masks.tif_writer import TIF_ENDINGS, TifWriter, check_output
 from training.masks.zarr_writer import ZARR_ENDINGS, ZarrWriter, check_zarr_output
 from training.stacks.stack_axes import as_stack
 
+LABEL_ENDINGS = (*TIF_ENDINGS, *ZARR_ENDINGS, *HDF5_ENDINGS)
+"""Of the files and folders that masks and numbers are written to."""
+IMAGE_ENDINGS = (*LABEL_ENDINGS, *MRC_ENDINGS)
+"""Of those that probabilities are written to."""
+
 
 def is_stack_name(path: Path) -> bool:
     """Whether a path names a stack in a format that is written."""

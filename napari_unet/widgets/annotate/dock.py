@@ -21,7 +21,7 @@ from napari_unet.layers.plugin_layers import (
     make_sparse,
     why_not_tissue,
 )
-from napari_unet.layers.slices import show_slice
+from napari_unet.layers.slices import full_resolution, show_slice, stack_shape
 from napari_unet.text import as_html
 from napari_unet.widgets.annotate.table import LabelledTable
 from napari_unet.widgets.common.brush_buttons import Brush, BrushButtons
@@ -121,7 +121,7 @@ class AnnotateDock(Dock):
         image = self._image.layer
         if image is None or not can_be_strokes(layer):
             return False
-        return bool(layer.data.shape == image.data.shape)
+        return stack_shape(layer) == stack_shape(image)
 
     def _rank(self, layer: Layer) -> int:
         """The active layer first; one that a person made with napari's button only while empty."""
@@ -142,7 +142,7 @@ class AnnotateDock(Dock):
         image = self._image.layer
         if image is None:
             return
-        empty = np.zeros(image.data.shape, np.uint8)
+        empty = np.zeros(full_resolution(image).shape, np.uint8)
         layer = add_sparse_labels(self._viewer, empty, image, f"{image.name} strokes")
         layer.brush_size = FIRST_BRUSH_SIZE
         self._labels.choose(layer)

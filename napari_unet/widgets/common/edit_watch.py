@@ -60,7 +60,7 @@ class EditWatch(QObject):
         self._throttle.flush()
 
     def _on_painted(self, event: Any) -> None:
-        self._note(edited_slices(event) if event.source.ndim == 3 else {0})
+        self._note(edited_slices(event))
 
     def _on_brush_moved(self, event: Any = None) -> None:
         if self._layer is not None:

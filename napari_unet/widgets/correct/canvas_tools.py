@@ -6,6 +6,7 @@ Each is one step of napari's own undo history, for all pixels are set by ``Label
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_unet.labelling.correction import Pixels, Point, darkest_path, snap, widen
 from napari_unet.layers.slices import full_resolution
+from napari_unet.widgets.common.latest_work import LatestWork
+from training.stacks.stack_axes import as_stack
 
 Drag = Generator[None, None, None]
 
@@ -23,6 +26,7 @@ class CanvasTool(QObject):
     """Takes the mouse of a layer while it is in hand, until napari's own mode is changed."""
 
     said = Signal(str)  # what the person can do next
+    failed = Signal(Exception)
     dropped = Signal()
 
     def __init__(self, parent: QObject) -> None:
@@ -76,7 +80,8 @@ class GapTool(CanvasTool):
         super().__init__(parent)
         self.image: Image | None = None
         self.width = 3
-        self._start: tuple[int | None, Point] | None = None
+        self._tracing = LatestWork(self, _trace, self._on_traced, self.failed.emit)
+        self._start: tuple[int, Point] | None = None
 
     def take(self, layer: Labels, cursor: str = "cross", size: int = 1) -> None:
         super().take(layer, cursor, size)
@@ -92,13 +97,31 @@ class GapTool(CanvasTool):
             self._start = place
             self.said.emit("Click the other end.")
             return None
-        pixels = full_resolution(self.image)
-        page = np.asarray(pixels if index is None else pixels[index])
-        path = darkest_path(page, self._start[1], point)
-        self._start = None
-        set_pixels(layer, index, widen(path, self.width, (page.shape[0], page.shape[1])), 1)
-        self.said.emit("Closed. Ctrl-Z undoes it; click one end of the next gap.")
+        ends, self._start = (self._start[1], point), None
+        self._tracing.request(_Gap(layer, full_resolution(self.image), index, ends, self.width))
         return None
+
+    def _on_traced(self, found: tuple[_Gap, Pixels]) -> None:
+        gap, pixels = found
+        set_pixels(gap.layer, gap.index, pixels, 1)
+        self.said.emit("Closed. Ctrl-Z undoes it; click one end of the next gap.")
+
+
+@dataclass(frozen=True)
+class _Gap:
+    """A gap of a mask, on a slice of an image (Z, Y, X) or (Y, X), and the line to close it."""
+
+    layer: Labels
+    image: Any
+    index: int
+    ends: tuple[Point, Point]
+    width: int
+
+
+def _trace(gap: _Gap) -> tuple[_Gap, Pixels]:
+    """Find the pixels of the line; the slice may lie in a file."""
+    page = np.asarray(as_stack(gap.image)[gap.index])
+    return gap, widen(darkest_path(page, *gap.ends), gap.width, (page.shape[0], page.shape[1]))
 
 
 class SnapBrush(CanvasTool):
@@ -137,8 +160,7 @@ class SnapBrush(CanvasTool):
         if place is None or self.probability is None:
             return None
         index, point = place
-        data = self.probability.data
-        page = np.asarray(data if index is None else data[index])
+        page = np.asarray(as_stack(self.probability.data)[index])
         draw_line: Callable[..., Pixels] = line
         stroke = widen(
             draw_line(*(last or point), *point), layer.brush_size, (page.shape[0], page.shape[1])
@@ -147,13 +169,11 @@ class SnapBrush(CanvasTool):
         return point
 
 
-def set_pixels(layer: Labels, index: int | None, pixels: Pixels, label: int) -> None:
-    """Set pixels of a slice through napari's history; ``index`` is None in a single image."""
+def set_pixels(layer: Labels, index: int, pixels: Pixels, label: int) -> None:
+    """Set pixels of a slice, 0 of a single image, through napari's history."""
     rows, columns = pixels
-    indices: tuple[NDArray[Any], ...] = (rows, columns)
-    if index is not None:
-        indices = (np.full(len(rows), index), rows, columns)
-    set_labels(layer, indices, label)
+    places = (*(np.zeros_like(rows),) * (layer.ndim - 3), np.full(len(rows), index), rows, columns)
+    set_labels(layer, places[-layer.ndim :], label)
 
 
 def set_labels(layer: Labels, indices: tuple[NDArray[Any], ...], values: Any) -> None:
@@ -171,9 +191,9 @@ def set_labels(layer: Labels, indices: tuple[NDArray[Any], ...], values: Any) ->
     layer.data_setitem(indices, values)
 
 
-def _pixel(layer: Labels, position: Any) -> tuple[int | None, Point] | None:
+def _pixel(layer: Labels, position: Any) -> tuple[int, Point] | None:
     """Slice and pixel at a place in the world; None outside of the layer."""
     place = [round(float(value)) for value in layer.world_to_data(position)[-layer.ndim :]]
     if any(not 0 <= index < length for index, length in zip(place, layer.data.shape, strict=True)):
         return None
-    return (place[0] if layer.ndim == 3 else None), (place[-2], place[-1])
+    return (place[-3] if layer.ndim > 2 else 0), (place[-2], place[-1])

@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-import numpy as np
 from napari import Viewer
 from napari.layers import Labels
 from qtpy.QtWidgets import (
@@ -15,13 +14,13 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_unet.labelling.correction import as_ground_truth
+from napari_unet.labelling.correction import as_ground_truth, changes_to_truth
 from napari_unet.layers.plugin_layers import (
     CORRECTED_KEY,
     add_sparse_labels,
     corrected_slices,
     image_under,
-    is_mask,
+    is_paintable_mask,
     is_predicted_mask,
     labels_over,
     probability_of,
@@ -58,7 +57,7 @@ class CorrectDock(Dock):
         self._viewer = napari_viewer
         self._edited: set[int] = set()
         self._events = Connections(self)
-        self._mask = LayerChoice(self._viewer, is_mask, prefers=is_predicted_mask)
+        self._mask = LayerChoice(self._viewer, is_paintable_mask, prefers=is_predicted_mask)
         self._tools = CorrectTools(self._viewer)
         self._specks_view, self._next_view = SpecksView(), NextRegionView()
         self._learn_view = LearnOnView()
@@ -95,6 +94,7 @@ class CorrectDock(Dock):
         self._corrected.slice_requested.connect(self._show_slice)
         self._corrected.truth_requested.connect(self._on_truth_requested)
         self._learn_view.learn_requested.connect(self._on_learn_requested)
+        self._tools.failed.connect(self.report)
         self._specks.failed.connect(self.report)
         self._tour.failed.connect(self.report)
         self.front_changed.connect(self._on_front_changed)
@@ -141,7 +141,7 @@ class CorrectDock(Dock):
         self._outlines.outline(None if mask is None else labels_over(self._viewer, mask))
 
     def _on_painted(self, event: Any) -> None:
-        self._edited |= edited_slices(event) if event.source.ndim == 3 else {0}
+        self._edited |= edited_slices(event)
         self._show_slices()
 
     def _on_mark_key(self, _: object) -> None:
@@ -184,10 +184,9 @@ class CorrectDock(Dock):
             truth = as_ground_truth(mask.data, corrected)
             name = f"{(image or mask).name} truth"
             return add_sparse_labels(self._viewer, truth, image or mask, name, corrected)
-        truth = as_ground_truth(mask.data, corrected, np.asarray(labels.data))
-        changed = np.nonzero(truth != labels.data)
+        places, values = changes_to_truth(mask.data, corrected, labels.data)
         labels.metadata[CORRECTED_KEY] = sorted({*corrected_slices(labels), *corrected})
-        set_labels(labels, changed, truth[changed])  # so that it can be undone
+        set_labels(labels, places, values)  # so that it can be undone
         return labels
 
     def _on_learn_requested(self) -> None:

@@ -19,7 +19,6 @@ from training.stacks.stack_axes import as_stack
 
 ROOM = 3.0  # a region takes a third of the canvas, to be seen with its surroundings
 LISTED_SLICES = 5
-EDGES = np.array((0, 1, 1))  # pixels begin half a pixel before their centres
 Ranking = tuple[list[SliceUncertainty], list[Region]]
 
 
@@ -99,7 +98,8 @@ class RegionTour(QObject):
         corners[[1, 2], -1] += region.width
         corners[[2, 3], -2] += region.height
         self.hide()
-        self._outline = outline_region(self._viewer, corners - (0.5 * EDGES)[-layer.ndim :], layer)
+        corners[:, -2:] -= 0.5  # pixels begin half a pixel before their centres
+        self._outline = outline_region(self._viewer, corners, layer)
         place[-2:] = region.y + region.height, region.x + region.width
         end = pixels_in_world(self._viewer, layer, place)
         camera = self._viewer.scene.camera

@@ -64,8 +64,7 @@ class SpeckRemoval(QObject):
         if layer is None or index is None:
             self._counting.drop()
         else:
-            page = np.array(as_stack(layer.data)[index])
-            self._counting.request((page, self._view.size_in_pixels))
+            self._counting.request((layer.data, index, self._view.size_in_pixels))
 
     def _on_removal_here_requested(self) -> None:
         layer = self._layer
@@ -96,5 +95,6 @@ class SpeckRemoval(QObject):
         self.failed.emit(error)
 
 
-def _count(request: tuple[NDArray[Any], int]) -> int:
-    return find_specks(*request)[1]
+def _count(request: tuple[Any, int, int]) -> int:
+    mask, index, size = request
+    return find_specks(np.array(as_stack(mask)[index]), size)[1]

@@ -6,6 +6,7 @@ from typing import Any
 
 from napari import Viewer
 from napari.layers import Image, Labels
+from qtpy.QtCore import Signal
 from qtpy.QtWidgets import (
     QCheckBox,
     QHBoxLayout,
@@ -16,7 +17,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_unet.layers.colors import PREDICTION_COLOR
-from napari_unet.layers.plugin_layers import unusable_labels
+from napari_unet.layers.plugin_layers import unpaintable_labels
 from napari_unet.widgets.common.brush_buttons import Brush, BrushButtons
 from napari_unet.widgets.common.brush_hand import BrushHand
 from napari_unet.widgets.common.connections import Connections
@@ -36,6 +37,8 @@ class CorrectTools(QWidget):
     viewer : Viewer
         Where the mask becomes the active layer, so that the canvas paints on it.
     """
+
+    failed = Signal(Exception)  # the image could not be read
 
     def __init__(self, viewer: Viewer, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -68,7 +71,7 @@ class CorrectTools(QWidget):
 
     def show_missing(self) -> None:
         """Say why there is no mask, or nothing where there is one."""
-        missing = unusable_labels(self._viewer) or "Predict a mask first, or open one."
+        missing = unpaintable_labels(self._viewer) or "Predict a mask first, or open one."
         self._hint.setText("" if self._mask is not None else missing)
 
     def follow(self, image: Image | None, probability: Image | None) -> None:
@@ -107,6 +110,7 @@ class CorrectTools(QWidget):
         self._close.clicked.connect(self._on_gap_requested)
         self._width.valueChanged.connect(self._on_width_changed)
         self._gap.said.connect(self._hint.setText)
+        self._gap.failed.connect(self.failed)
         self._gap.dropped.connect(self._on_gap_dropped)
 
     def _brush_key(self, brush: Brush) -> Any:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from napari import Viewer
 from napari.layers import Labels, Layer
+from numpy.typing import NDArray
 
 from napari_unet.layers.plugin_layers import add_errors, image_under
-from napari_unet.layers.wrong_pixels import WrongPixels
-from training.stacks.label_meaning import LabelReading
 
 NAME_SIZE = 10
 
@@ -41,12 +41,12 @@ class ErrorLayer:
         """The layer of wrong pixels; None while it is not in the viewer."""
         return self._layer if self._layer in self._viewer.layers else None
 
-    def show(self, mask: Labels, truth: Labels, reading: LabelReading) -> None:
-        """Show where a mask differs from the truth, which is read so."""
+    def show(self, mask: Labels, wrong: NDArray[np.uint8]) -> None:
+        """Show the wrong pixels of a mask: (Z, Y, X) or (Y, X) of uint8, in its shape."""
         self.remove()
         selection = self._viewer.layers.selection
         active = selection.active
-        self._layer = add_errors(self._viewer, WrongPixels(mask.data, truth.data, reading), mask)
+        self._layer = add_errors(self._viewer, wrong, mask)
         if active is not None:
             selection.active = active  # whoever was painting goes on with that layer
 

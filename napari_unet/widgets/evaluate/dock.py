@@ -21,13 +21,14 @@ from napari_unet.layers.plugin_layers import (
     is_truth,
     probability_of,
 )
-from napari_unet.layers.slices import displayed_slice, show_slice
+from napari_unet.layers.slices import displayed_slice, full_resolution, show_slice, stack_shape
+from napari_unet.stacks.napari_writer import OnSlice
 from napari_unet.text import as_html
-from napari_unet.widgets.common.background import run_in_thread
 from napari_unet.widgets.common.connections import Connections, when_deleted
 from napari_unet.widgets.common.dock import Dock, open_dock
 from napari_unet.widgets.common.layer_choice import LayerChoice
 from napari_unet.widgets.common.messages import inform, plain_label
+from napari_unet.widgets.evaluate.border_choice import BorderChoice
 from napari_unet.widgets.evaluate.buttons import EvaluateButtons
 from napari_unet.widgets.evaluate.canvas import DiceOverlay, ErrorLayer, SideBySide
 from napari_unet.widgets.evaluate.export_dialog import ExportDialog
@@ -35,6 +36,7 @@ from napari_unet.widgets.evaluate.live_comparison import LiveComparison
 from napari_unet.widgets.evaluate.plot import DicePlot
 from napari_unet.widgets.evaluate.table import FiguresTable, summary_table
 from napari_unet.widgets.saving.save_dialog import file_stem, folder_of
+from napari_unet.widgets.saving.saving_task import SavingTask
 from napari_unet.widgets.saving.unpredicted_question import UnpredictedQuestion
 from training.console import list_names
 
@@ -61,6 +63,7 @@ class EvaluateDock(Dock):
         self._plot = DicePlot(self._viewer.theme)
         self._table = FiguresTable()
         self._buttons = EvaluateButtons()
+        self._border = BorderChoice()
         self._overlay = DiceOverlay(self._viewer)
         self._errors = ErrorLayer(self._viewer)
         self._unpredicted = UnpredictedQuestion(self, "Open Predict", self._open_predict)
@@ -88,6 +91,7 @@ class EvaluateDock(Dock):
         form.addRow("Truth", self._truth)
         layout = QVBoxLayout(self.content)
         layout.addLayout(form)
+        layout.addWidget(self._border)
         layout.addWidget(self._summary)
         layout.addWidget(self._note)
         layout.addWidget(self._plot)
@@ -103,6 +107,7 @@ class EvaluateDock(Dock):
         self._live.restarted.connect(self._on_restarted)
         self._live.figures_changed.connect(self._on_figures_changed)
         self._live.failed.connect(self.report)
+        self._border.width_changed.connect(self._live.set_border)
         self._unpredicted.failed.connect(self.report)
         buttons = self._buttons
         buttons.worst_requested.connect(self._on_worst_requested)
@@ -124,15 +129,18 @@ class EvaluateDock(Dock):
         when_deleted(self, partial(self._overlay.show, ""))
 
     def _rank_mask(self, layer: Layer) -> int:
-        """A prediction first, then any layer but the truth."""
-        return 2 if is_predicted_mask(layer) else int(layer != self._compared[1])
+        """A prediction first, then any layer but the truth; what may be ids, of many bits, last."""
+        if is_predicted_mask(layer):
+            return 3
+        has_few_values = full_resolution(layer).dtype.itemsize == 1
+        return int(layer != self._compared[1]) + int(has_few_values)
 
     def _rank_truth(self, layer: Layer) -> int:
         """Finished labels first, then strokes, then another prediction; all of the mask's shape."""
         mask = self._compared[0]
         if layer == mask:
             return 0
-        if mask is not None and layer.data.shape != mask.data.shape:
+        if mask is not None and stack_shape(layer) != stack_shape(mask):
             return 1
         if is_sparse_layer(layer):
             return 3
@@ -157,6 +165,8 @@ class EvaluateDock(Dock):
         self._buttons.enable(comparison is not None)
         problem = f"<p>{as_html(self._live.problem)}</p>"
         self._summary.setText(problem if comparison is None else "Comparing…")
+        if not self._live.is_reading:
+            self._border.show_reading(None if comparison is None else comparison.reading)
         self._note.hide()
         self._on_errors_toggled(self._buttons.has_errors)
         self._show_current()
@@ -166,8 +176,11 @@ class EvaluateDock(Dock):
         self.message.tell("")
         if comparison is None:
             return
-        if comparison.mean():
-            self._summary.setText(summary_table(comparison))
+        done, total = comparison.computed_slices, len(comparison)
+        if done < total:
+            self._summary.setText(f"Compared {done} of {total} slices…")
+        else:
+            self._summary.setText(summary_table(comparison) if comparison.mean() else "")
         self._note.setText(counted_note(comparison))
         self._note.setVisible(bool(self._note.text()))
         self._table.update_figures(first, last)
@@ -208,11 +221,12 @@ class EvaluateDock(Dock):
             self._show_slice(self._live.comparison.next_worst(self._shown))
 
     def _on_errors_toggled(self, is_wanted: bool) -> None:
-        mask, truth, comparison = self._mask.layer, self._truth.layer, self._live.comparison
-        if is_wanted and comparison is not None and mask and truth:
-            self._errors.show(mask, truth, comparison.reading)
-        else:
+        mask: Any = self._mask.layer
+        wrong = self._live.keep_wrong_pixels() if is_wanted else None
+        if wrong is None:
             self._errors.remove()
+        else:
+            self._errors.show(mask, wrong)
 
     def _on_side_by_side_toggled(self, is_wanted: bool) -> None:
         if is_wanted:
@@ -255,12 +269,15 @@ class EvaluateDock(Dock):
         if dialog.exec_():
             files = [(writers[part], path) for part, path in dialog.targets.items()]
             self.message.tell("")
-            run_in_thread(partial(_write_all, files), inform, self.report)
+            task = SavingTask(dialog.name, partial(_write_all, files), self)
+            task.saved.connect(inform)
+            task.failed.connect(self.report)
+            task.start()
         dialog.deleteLater()
 
 
-def _write_all(files: Sequence[tuple[Writer, Path]]) -> str:
+def _write_all(files: Sequence[tuple[Writer, Path]], on_slice: OnSlice) -> str:
     for write, path in files:
-        write(path)
+        write(path, on_slice)
     names = list_names([path.name for _, path in files])
     return f"Saved {names} in {files[0][1].parent}."

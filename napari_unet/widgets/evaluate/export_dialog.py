@@ -7,6 +7,7 @@ from pathlib import Path
 
 from qtpy.QtWidgets import (
     QCheckBox,
+    QComboBox,
     QDialog,
     QDialogButtonBox,
     QFileDialog,
@@ -26,7 +27,7 @@ WIDTH = 480  # pixels
 
 
 class ExportDialog(QDialog):
-    """Mask, probability, figures and picture, under one name in one folder.
+    """Mask, probability, figures and picture, under one name in one folder, each in a format.
 
     Parameters
     ----------
@@ -44,6 +45,7 @@ class ExportDialog(QDialog):
         self.setMinimumWidth(WIDTH)
         self._folder, self._name = QLineEdit(str(folder)), QLineEdit(name)
         self._parts = {part: QCheckBox() for part in ENDINGS}
+        self._endings = {part: _ending_choice(part) for part, names in ENDINGS.items() if names[1:]}
         self._problem = plain_label()
         self._problem.setWordWrap(True)
         self._buttons = QDialogButtonBox()
@@ -53,6 +55,8 @@ class ExportDialog(QDialog):
             box.setEnabled(part in available)
             box.setChecked(part in available)
             box.toggled.connect(self._refresh)
+        for choice in self._endings.values():
+            choice.currentIndexChanged.connect(self._refresh)
         self._lay_out()
         self._folder.textChanged.connect(self._refresh)
         self._name.textChanged.connect(self._refresh)
@@ -63,12 +67,19 @@ class ExportDialog(QDialog):
     @property
     def targets(self) -> dict[str, Path]:
         """The file of each part that is wanted."""
-        folder, name = Path(self._folder.text()), self._name.text().strip()
-        return {
-            part: folder / f"{name}{ENDINGS[part]}"
-            for part, box in self._parts.items()
-            if box.isChecked()
-        }
+        folder = Path(self._folder.text())
+        wanted = (part for part, box in self._parts.items() if box.isChecked())
+        return {part: folder / self._file(part) for part in wanted}
+
+    @property
+    def name(self) -> str:
+        """What the names of all files begin with."""
+        return self._name.text().strip()
+
+    def _file(self, part: str) -> str:
+        choice = self._endings.get(part)
+        ending = ENDINGS[part][0] if choice is None else choice.currentText()
+        return f"{self.name}-{part.lower()}{ending}"
 
     def accept(self) -> None:
         """Close with these files, once a person agrees that those which exist are replaced."""
@@ -88,8 +99,12 @@ class ExportDialog(QDialog):
         form.addRow("Name", self._name)
         layout = QVBoxLayout(self)
         layout.addLayout(form)
-        for box in self._parts.values():
-            layout.addWidget(box)
+        for part, box in self._parts.items():
+            row = QHBoxLayout()
+            row.addWidget(box, stretch=1)
+            if part in self._endings:
+                row.addWidget(self._endings[part])
+            layout.addLayout(row)
         layout.addWidget(self._problem)
         layout.addWidget(self._buttons)
 
@@ -100,8 +115,9 @@ class ExportDialog(QDialog):
 
     def _refresh(self) -> None:
         for part, box in self._parts.items():
-            file = f"{self._name.text().strip()}{ENDINGS[part]}"
-            box.setText(f"{part}:  {file}" if box.isEnabled() else f"{part}:  there is none")
+            box.setText(f"{part}:  {self._file(part) if box.isEnabled() else 'there is none'}")
+            if part in self._endings:
+                self._endings[part].setEnabled(box.isChecked())
         problem = self._find_problem()
         self._problem.setText(problem)
         self._problem.setVisible(bool(problem))
@@ -109,9 +125,17 @@ class ExportDialog(QDialog):
             self._save.setEnabled(not problem)
 
     def _find_problem(self) -> str:
-        name = self._name.text().strip()
+        name = self.name
         if not name or "/" in name or name.startswith("."):
             return "Give a name without slashes that does not begin with a dot."
         if not self._folder.text() or not Path(self._folder.text()).is_dir():
             return "There is no such folder."
         return "" if self.targets else "Choose what to export."
+
+
+def _ending_choice(part: str) -> QComboBox:
+    choice = QComboBox()
+    choice.addItems(ENDINGS[part])
+    choice.setToolTip("Format: TIF, OME-Zarr, HDF5, or MRC for the probability.")
+    choice.setAccessibleName(f"Format of the {part.lower()}")
+    return choice

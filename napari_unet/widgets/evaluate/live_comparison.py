@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from napari import Viewer
-from napari.layers import Labels
+from napari.layers import Image, Labels
+from numpy.typing import NDArray
 from qtpy.QtCore import QObject, QTimer, Signal
 from superqt.utils import QSignalThrottler
 
@@ -18,21 +23,26 @@ from napari_unet.layers.plugin_layers import (
     trained_slices,
     unusable_labels,
 )
-from napari_unet.layers.slices import displayed_slice, edited_slices, full_resolution
+from napari_unet.layers.slices import (
+    displayed_slice,
+    edited_slices,
+    full_resolution,
+    nearest_first,
+)
 from napari_unet.runs.id_borders import borders_of
 from napari_unet.widgets.common.connections import Connections
 from napari_unet.widgets.common.latest_work import LatestWork
 from training.errors import UserError
-from training.label_convention import IdBorders, LabelConvention
+from training.label_convention import LabelConvention
 
 EDIT_DELAY = 60  # milliseconds from a brush's movement to new figures
 NEURONS_DELAY = 400  # milliseconds of rest until the figures of neurons are computed
-NEURONS_SECONDS = 0.5  # of computing, until the figures that are done are shown
-MOST_AT_ONCE = 4  # slices that an edit may make the window's thread compute
+COMPUTING_SECONDS = 0.5  # of computing, until the figures that are done are shown
+READING = "Reading the labels…"
 
 
 class LiveComparison(QObject):
-    """Computes all slices in a thread, and edited ones again; neurons after a rest, in a thread.
+    """Computes all slices in a thread, edited ones first; neurons after a rest, in another.
 
     Parameters
     ----------
@@ -50,10 +60,13 @@ class LiveComparison(QObject):
         self.problem = ""
         self._viewer = viewer
         self._layers: tuple[Any, Any] = (None, None)
+        self._border: int | None = None  # None: the model's
         self._events = Connections(self)
         self._edited: set[int] = set()
+        self._outdated = _Outdated()
+        self._opening = LatestWork(self, _open, self._on_opened, self._on_unreadable)
         self._computing = LatestWork(
-            self, _compute_all, self._on_computed, self.failed.emit, shows_outdated=True
+            self, _compute, self._on_computed, self.failed.emit, shows_outdated=True
         )
         self._measuring = LatestWork(self, _measure_neurons, self._on_measured, self.failed.emit)
         self._edits = QSignalThrottler(QSignalThrottler.EmissionPolicy.Trailing, self)
@@ -64,10 +77,16 @@ class LiveComparison(QObject):
         self._rest.setInterval(NEURONS_DELAY)
         self._rest.timeout.connect(self._measure_neurons)
 
+    @property
+    def is_reading(self) -> bool:
+        """Whether a comparison of the layers is about to begin."""
+        return self.problem == READING
+
     def watch(self, mask: Labels | None, truth: Labels | None) -> None:
         """Compare these two layers from now on."""
         self._events.clear()
-        self._layers = (mask, truth)
+        if (mask, truth) != self._layers:
+            self._layers, self._border = (mask, truth), None
         for layer in self._layers:
             if layer is not None:
                 self._events.add(layer.events.paint, self._on_painted)
@@ -77,44 +96,74 @@ class LiveComparison(QObject):
                 self._events.add(layer.events.name, self._name_layers)
         self._restart()
 
+    def set_border(self, width: int) -> None:
+        """Take for membrane what lies within so many pixels of another id, where there are ids."""
+        self._border = width
+        self._restart()
+
+    def keep_wrong_pixels(self) -> NDArray[np.uint8] | None:
+        """Keep wrong pixels up to date, (Z, Y, X) or (Y, X) of uint8; None: nothing is compared.
+
+        See :meth:`Comparison.keep_wrong_pixels`.
+        """
+        if self.comparison is None:
+            return None
+        wrong = self.comparison.keep_wrong_pixels()
+        self._compute_all()
+        return wrong
+
     def _restart(self) -> None:
         mask, truth = self._layers
         self.comparison = None
-        self._computing.drop()
-        self._measuring.drop()
+        for work in (self._opening, self._computing, self._measuring):
+            work.drop()
         obstacle = unusable_labels(self._viewer)
-        self.problem = obstacle or "Open a mask and its ground truth as Labels layers."
-        if mask is not None and mask == truth:
+        if mask is None or truth is None:
+            self.problem = obstacle or "Open a mask and its ground truth as Labels layers."
+        elif mask == truth:
             self.problem = "Mask and truth are one layer: predict a mask, or open one."
-        elif mask is not None and reading_of(mask).convention == LabelConvention.INSTANCES:
-            self.problem = (
-                f"The layer '{mask.name}' holds ids of cells, not a mask of membrane. Choose a "
-                "mask; the command napari-unet evaluate judges a file of ids."
-            )
-        elif mask is not None and truth is not None:
-            try:
-                image = image_under(self._viewer, mask)
-                self.comparison = Comparison(
-                    mask.data,
-                    truth.data,
-                    mask.name,
-                    truth.name,
-                    reading_of(truth, _borders_of(mask)),
-                    None if image is None else full_resolution(image),
-                )
-                self.comparison.trained = trained_slices(mask)
-            except UserError as error:
-                self.problem = str(error)
+        else:
+            self.problem = READING
+            image = image_under(self._viewer, mask)
+            self._opening.request((mask, truth, image, self._border))
+        self.restarted.emit()
+
+    def _on_opened(self, comparison: Comparison) -> None:
+        mask, truth = self._layers
+        if not comparison.is_of(full_resolution(mask), full_resolution(truth)):
+            self._restart()
+            return
+        self.comparison, self.problem = comparison, ""
+        self._name_layers()
         self._compute_all()
         self.restarted.emit()
 
+    def _on_unreadable(self, error: Exception) -> None:
+        self.problem = str(error)
+        self.restarted.emit()
+        if not isinstance(error, UserError):
+            self.failed.emit(error)
+
     def _compute_all(self) -> None:
         if self.comparison is not None:
-            self._computing.request(self.comparison)
+            shown = displayed_slice(self._viewer, self._layers[0])
+            self._compute_first(reversed(nearest_first(range(len(self.comparison)), shown)))
 
-    def _on_computed(self, _: None) -> None:
+    def _compute_first(self, slices: Iterable[int]) -> None:
+        """Compute these slices before those that wait, the last of them first."""
         if self.comparison is not None:
-            self.figures_changed.emit(0, len(self.comparison) - 1)
+            self._outdated.add(self.comparison, slices)
+            self._computing.request((self.comparison, self._outdated))
+
+    def _on_computed(self, changed: list[int]) -> None:
+        comparison = self.comparison
+        if comparison is None:
+            return
+        if changed:
+            self.figures_changed.emit(min(changed), max(changed))
+        if self._outdated.has_some_of(comparison):
+            self._computing.request((comparison, self._outdated))
+        elif not comparison.has_neurons:
             self._rest.start()
 
     def _measure_neurons(self) -> None:
@@ -127,20 +176,9 @@ class LiveComparison(QObject):
         if not self._rest.isActive():
             self._measure_neurons()
 
-    def _update(self, slices: set[int]) -> None:
-        if self.comparison is None:
-            return
-        if len(slices) > MOST_AT_ONCE:
-            self._compute_all()
-            return
-        changed = [index for index in slices if self.comparison.update(index)]
-        if changed:
-            self.figures_changed.emit(min(changed), max(changed))
-            self._rest.start()
-
     def _on_painted(self, event: Any) -> None:
         """Note the slices. napari reports a dab before its pixels are there; the throttle waits."""
-        self._edited |= edited_slices(event) if event.source.ndim == 3 else {0}
+        self._edited |= edited_slices(event)
         self._on_view_changed()
 
     def _on_view_changed(self) -> None:
@@ -151,12 +189,13 @@ class LiveComparison(QObject):
         edited, self._edited = self._edited, set()
         mask = self._layers[0]
         index = displayed_slice(self._viewer, mask) if mask is not None else None
-        self._update(edited if index is None else edited | {index})
+        self._compute_first(edited if index is None else [*edited, index])
 
     def _on_data_changed(self) -> None:
         """Compare all slices again, or restart where the whole array was replaced."""
         mask, truth = self._layers
-        if self.comparison is not None and self.comparison.is_of(mask.data, truth.data):
+        pair = full_resolution(mask), full_resolution(truth)
+        if self.comparison is not None and self.comparison.is_of(*pair):
             self.comparison.trained = trained_slices(mask)
             self._compute_all()
         else:
@@ -168,15 +207,61 @@ class LiveComparison(QObject):
             self.comparison.predicted_name, self.comparison.truth_name = mask.name, truth.name
 
 
-def _borders_of(mask: Labels) -> IdBorders:
-    """Find the borders of ids that the model of a mask was trained with."""
+class _Outdated:
+    """The slices of a comparison to compute, shared with the thread that does it."""
+
+    def __init__(self) -> None:
+        self._comparison: Comparison | None = None
+        self._slices: dict[int, None] = {}  # the last is the most urgent
+
+    def add(self, comparison: Comparison, slices: Iterable[int]) -> None:
+        """Have these slices computed before the others, the last of them first."""
+        if comparison is not self._comparison:
+            self._comparison, self._slices = comparison, {}
+        for index in slices:
+            self._slices.pop(index, None)
+            self._slices[index] = None
+
+    def has_some_of(self, comparison: Comparison) -> bool:
+        """Whether slices of a comparison are still to be computed."""
+        return comparison is self._comparison and bool(self._slices)
+
+    def take(self, comparison: Comparison) -> int | None:
+        """Take the most urgent slice of a comparison; None where there is none."""
+        return self._slices.popitem()[0] if self.has_some_of(comparison) else None
+
+
+def _open(request: tuple[Labels, Labels, Image | None, int | None]) -> Comparison:
+    """Read how the values of two layers are meant, and begin to compare them."""
+    mask, truth, image, border = request
+    if reading_of(mask).convention == LabelConvention.INSTANCES:
+        raise UserError(
+            f"The layer '{mask.name}' holds ids of cells, not a mask of membrane.",
+            "Choose a mask; the command napari-unet evaluate judges a file of ids.",
+        )
     model = mask.metadata.get(MODEL_KEY)
-    return borders_of([Path(model)] if model else [])
+    borders = borders_of([Path(model)] if model else [])
+    comparison = Comparison(
+        full_resolution(mask),
+        full_resolution(truth),
+        mask.name,
+        truth.name,
+        reading_of(truth, borders if border is None else replace(borders, width=border)),
+        None if image is None else full_resolution(image),
+    )
+    comparison.trained = trained_slices(mask)
+    return comparison
 
 
-def _compute_all(comparison: Comparison) -> None:
-    comparison.update_all()
+def _compute(request: tuple[Comparison, _Outdated]) -> list[int]:
+    """Compute slices for a while, and list those whose figures changed."""
+    comparison, outdated = request
+    end, changed = time.monotonic() + COMPUTING_SECONDS, []
+    while time.monotonic() < end and (index := outdated.take(comparison)) is not None:
+        if comparison.update(index):
+            changed.append(index)
+    return changed
 
 
 def _measure_neurons(comparison: Comparison) -> None:
-    comparison.update_neurons(NEURONS_SECONDS)
+    comparison.update_neurons(COMPUTING_SECONDS)

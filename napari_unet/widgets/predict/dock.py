@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QFormLayout, QLabel, QVBoxLayout
 
 from napari_unet.layers.plugin_layers import corrected_slices, is_tissue, why_not_tissue
-from napari_unet.layers.slices import displayed_slice, nearest_first
+from napari_unet.layers.slices import displayed_slice, nearest_first, stack_shape
 from napari_unet.runs.model_list import list_models
 from napari_unet.settings import Settings, load_settings
 from napari_unet.widgets.common.background import remember_in_thread, run_in_thread
@@ -22,6 +23,7 @@ from napari_unet.widgets.common.latest_work import LatestWork
 from napari_unet.widgets.common.layer_choice import LayerChoice
 from napari_unet.widgets.common.message_line import MessageLine
 from napari_unet.widgets.common.messages import confirm, inform
+from napari_unet.widgets.predict.level_choice import LevelChoice
 from napari_unet.widgets.predict.model_choice import ModelChoice
 from napari_unet.widgets.predict.neuron_search import NeuronSearch
 from napari_unet.widgets.predict.neurons_view import NeuronsView
@@ -68,6 +70,7 @@ class PredictDock(Dock):
         self._progress = PredictionProgress()
         self._options = PredictionOptions()
         self._region = RegionChoice(viewer)
+        self._level = LevelChoice(viewer)
         self._follower = SliceFollower(self)
         self._warning = MessageLine()
         self._threshold = ThresholdView(load_settings().threshold)
@@ -109,6 +112,7 @@ class PredictDock(Dock):
         form.addRow("Image", self._image)
         layout = QVBoxLayout(self.content)
         layout.addLayout(form)
+        layout.addWidget(self._level)
         layout.addWidget(self._options)
         layout.addWidget(self._region)
         layout.addWidget(self._progress)
@@ -133,6 +137,8 @@ class PredictDock(Dock):
         self._worker.failed.connect(self._on_failed)
         self._worker.completed.connect(self._on_completed)
         self._worker.ended.connect(self._on_ended)
+        for requested in (self._save.mask_requested, self._save.probability_requested):
+            requested.connect(partial(self.message.tell, ""))
         self._saving.rest_requested.connect(self._start)
         self._saving.failed.connect(self.report)
         self._predictions.failed.connect(self.report)
@@ -153,6 +159,7 @@ class PredictDock(Dock):
         self._events.add(self._viewer.dims.events.current_step, self._follow_slider)
         for event in (self._viewer.layers.events.inserted, self._viewer.layers.events.removed):
             self._events.add(event, self._show_missing)
+        self._level.found.connect(self._on_choice_changed)
         self._predictions.reading.connect(self._show_missing)
         self._predictions.found.connect(self._on_choice_changed)
         self._predictions.forgotten.connect(self._on_forgotten)
@@ -171,6 +178,7 @@ class PredictDock(Dock):
 
     def _show_choice(self) -> None:
         image: Any = self._image.layer
+        self._level.look_at(image, self._model.model)
         if self._predictions.look_at(image) and not self._worker.is_busy:
             self._progress.end("")
         result = self._predictions.current
@@ -189,6 +197,8 @@ class PredictDock(Dock):
             self._progress.show_missing(why_not_tissue(self._viewer))
         elif self._model.model is None:
             self._progress.show_missing("Choose a model, or open a run or a model's file.")
+        elif self._level.is_reading:
+            self._progress.show_missing("Reading the model's pixel size…")
         elif self._predictions.is_looking:
             self._progress.show_missing("Reading what is predicted already…")
         else:
@@ -199,10 +209,21 @@ class PredictDock(Dock):
         self._threshold.show_kept([] if result is None else result.prediction.protected_slices)
 
     def _begin_awaited(self) -> None:
-        is_ready = not (self._worker.is_busy or self._predictions.is_looking)
+        is_ready = not (self._worker.is_busy or self._is_looking)
         if self._awaited and is_ready and self._image.layer and self._model.model:
-            self._on_done, self._awaited = self._awaited, None
+            awaited, self._awaited = self._awaited, None
+            self._choose_level()
+            self._on_done = awaited
             self._predict_all()
+
+    @property
+    def _is_looking(self) -> bool:
+        return self._level.is_reading or self._predictions.is_looking
+
+    def _choose_level(self) -> None:
+        """Go on with the level of a multiscale image that fits the model."""
+        image: Any = self._image.layer
+        self._image.choose(self._level.choose(image))
 
     def _on_all_requested(self) -> None:
         if self._choose_region():
@@ -210,11 +231,12 @@ class PredictDock(Dock):
 
     def _predict_all(self) -> None:
         image: Any = self._image.layer
-        count = image.data.shape[0] if image.ndim == 3 else 1
+        count = stack_shape(image)[0]
         self._start(nearest_first(range(count), displayed_slice(self._viewer, image)))
 
     def _choose_region(self) -> bool:
         """Go on with a crop of the rectangle, where that is wanted; False if there is none."""
+        self._choose_level()
         image: Any = self._image.layer
         try:
             self._image.choose(self._region.choose(image))
@@ -249,9 +271,11 @@ class PredictDock(Dock):
         image, model = self._image.layer, self._model.model
         is_idle = self._options.is_scrolling and not self._worker.is_busy
         is_there = image in self._viewer.layers  # and not just on its way out
-        is_ready = is_idle and is_there and model and not self._predictions.is_looking
-        index = displayed_slice(self._viewer, image) if is_ready else None
-        if index is None:
+        if not (is_idle and is_there and model) or self._is_looking:
+            return
+        self._choose_level()
+        index = displayed_slice(self._viewer, self._image.layer)
+        if index is None or self._is_looking:  # at what was predicted of the level
             return
         result = self._go_on()
         if not result.prediction.has(index):

@@ -129,7 +129,7 @@ class NeuronSearch(QObject):
         """The layer that the last search of a prediction filled, or a new one."""
         layer = self._layers.get(result.prediction)
         if layer is None or layer not in self._viewer.layers:
-            empty = allocate(result.image.data.shape, np.int32)
+            empty = allocate(result.mask.data.shape, np.int32)
             name = f"{result.image.name} neurons"
             layer = self._layers[result.prediction] = add_neurons(
                 self._viewer, empty, result.image, name

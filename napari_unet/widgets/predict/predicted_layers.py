@@ -17,7 +17,7 @@ from napari_unet.layers.plugin_layers import (
     note_trained_slices,
     trained_slices,
 )
-from napari_unet.layers.slices import displayed_slice
+from napari_unet.layers.slices import displayed_slice, full_resolution
 from napari_unet.prediction.live_prediction import LivePrediction
 from napari_unet.stacks.napari_writer import pixel_size_of
 from training.formats.pixel_size import PixelSize
@@ -39,7 +39,7 @@ class PredictedLayers:
     @classmethod
     def add(cls, viewer: Viewer, image: Image, model: Path, threshold: float) -> PredictedLayers:
         """Add empty layers over an image."""
-        prediction = LivePrediction.empty(image.data.shape, threshold)
+        prediction = LivePrediction.empty(full_resolution(image).shape, threshold)
         probability = add_probability(
             viewer, prediction.probability, image, f"{image.name} probability"
         )
@@ -70,7 +70,7 @@ class PredictedLayers:
         return all(
             isinstance(data, np.ndarray)
             and data.dtype == dtype
-            and data.shape == image.data.shape
+            and data.shape == full_resolution(image).shape
             and data.flags.c_contiguous
             and data.flags.writeable
             for data, dtype in arrays
@@ -82,7 +82,7 @@ class PredictedLayers:
         return (
             self.mask.data is self.prediction.mask
             and self.probability.data is self.prediction.probability
-            and self.mask.data.shape == self.image.data.shape
+            and self.mask.data.shape == full_resolution(self.image).shape
         )
 
     def with_model(self, model: Path) -> PredictedLayers:

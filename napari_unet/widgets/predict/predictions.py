@@ -134,7 +134,7 @@ class Predictions(QObject):
     def _on_painted(self, event: Any) -> None:
         for result in self._of_images.values():
             if event.source == result.mask:
-                slices = edited_slices(event) if result.mask.ndim == 3 else {0}
+                slices = edited_slices(event)
                 result.prediction.protect_slices(slices)
                 self.corrected.emit()
 

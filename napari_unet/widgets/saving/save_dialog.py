@@ -9,48 +9,51 @@ from napari import Viewer
 from napari.layers import Layer
 from qtpy.QtWidgets import QFileDialog, QWidget
 
+from napari_unet.layers.crops import surroundings_of
+from napari_unet.layers.levels import whole_of
 from napari_unet.layers.plugin_layers import image_under
 from napari_unet.text import line
 from napari_unet.widgets.common.messages import confirm
 from training.console import list_names
-
-TIF_ENDINGS = (".tif", ".tiff")
+from training.formats.location import is_array_folder
 
 
 def ask_where_to_save(
-    parent: QWidget,
-    title: str,
-    suggestion: Path,
-    forms: Sequence[str],
-    endings: Sequence[str] = TIF_ENDINGS,
+    parent: QWidget, title: str, suggestion: Path, forms: Sequence[str]
 ) -> tuple[Path, str] | None:
     """Ask for a file, and before one that is there already is replaced.
 
     Parameters
     ----------
     suggestion : Path
-        Folder and name that are offered.
+        Folder and name that are offered; a name without an ending gets this one's.
     forms : sequence of str
         What can be saved, in the form of Qt's filters.
-    endings : sequence of str
-        A file has one of them; the first is added to other names.
 
     Returns
     -------
     path, form : Path and str
         None if nothing is to be saved.
     """
-    dialog = QFileDialog(parent, title, str(suggestion.parent), ";;".join(forms))
+    dialog = _SaveDialog(parent, title, str(suggestion.parent), ";;".join(forms))
     dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
-    dialog.setDefaultSuffix(endings[0].removeprefix("."))
+    dialog.setDefaultSuffix(suggestion.suffix.removeprefix("."))
     dialog.selectFile(suggestion.name)
-    while dialog.exec_():
-        typed = Path(dialog.selectedFiles()[0])
-        has_ending = typed.suffix.lower() in endings
-        target = typed if has_ending else typed.with_name(typed.name + endings[0])
-        if has_ending or may_replace(parent, [target]):  # the dialog asked about what was typed
-            return target, dialog.selectedNameFilter()
-    return None
+    if not dialog.exec_():
+        return None
+    return Path(dialog.selectedFiles()[0]), dialog.selectedNameFilter()
+
+
+class _SaveDialog(QFileDialog):
+    """Takes a folder of arrays for a file, where Qt would show what is in it."""
+
+    def accept(self) -> None:
+        """Close with a name, once a person agrees that what has it is replaced."""
+        named = [Path(name) for name in self.selectedFiles()]
+        if not any(is_array_folder(path) for path in named):
+            super().accept()
+        elif may_replace(self, named):
+            self.done(QFileDialog.DialogCode.Accepted)
 
 
 def may_replace(parent: QWidget, targets: Iterable[Path]) -> bool:
@@ -70,7 +73,9 @@ def suggested_file(viewer: Viewer, layer: Layer, ending: str) -> Path:
 
 def folder_of(viewer: Viewer, layer: Layer) -> Path:
     """Find the folder that a layer's image, or the layer itself, was opened from; else this one."""
-    for candidate in (image_under(viewer, layer), layer):
+    image = image_under(viewer, layer)
+    opened = None if image is None else whole_of(surroundings_of(image).image)
+    for candidate in (opened, layer):
         path = None if candidate is None else candidate.source.path
         if path is not None and Path(path).parent.is_dir():
             return Path(path).parent

@@ -1,11 +1,10 @@
-"""Saving layers as TIF: those of a prediction, and labels."""
+"""Saving layers, by the ending of their file's name: those of a prediction, and labels."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from napari import Viewer
 from napari.layers import Image, Labels, Layer
@@ -13,30 +12,36 @@ from qtpy.QtCore import QObject, Signal
 from qtpy.QtWidgets import QHBoxLayout, QPushButton, QWidget
 
 from napari_unet.stacks.napari_writer import (
+    LayerWriter,
     write_image,
     write_labels,
     write_labels_membrane,
     write_submission,
 )
 from napari_unet.text import line
-from napari_unet.widgets.common.background import run_in_thread
 from napari_unet.widgets.common.connections import Connections
 from napari_unet.widgets.common.messages import inform
-from napari_unet.widgets.saving.save_dialog import TIF_ENDINGS, ask_where_to_save, suggested_file
+from napari_unet.widgets.saving.save_dialog import ask_where_to_save, suggested_file
+from napari_unet.widgets.saving.saving_task import SavingTask
 from napari_unet.widgets.saving.unpredicted_question import UnpredictedQuestion
+from training.masks.hdf5_writer import HDF5_ENDINGS
+from training.masks.stack_writer import split_path
+from training.masks.tif_writer import TIF_ENDINGS
+from training.masks.writer_choice import IMAGE_ENDINGS, LABEL_ENDINGS
 
-Writer = Callable[[str, Any, dict[str, Any]], list[str]]
-MASK_FORMS: dict[str, Writer] = {
-    "Mask, 0 = membrane as ISBI (*.tif)": write_labels,
-    "Mask, 255 = membrane (*.tif)": write_labels_membrane,
+_LABELS = f"({' '.join(f'*{ending}' for ending in LABEL_ENDINGS)})"
+_IMAGES = f"({' '.join(f'*{ending}' for ending in IMAGE_ENDINGS)})"
+MASK_FORMS: dict[str, LayerWriter] = {
+    f"Mask, 0 = membrane as ISBI {_LABELS}": write_labels,
+    f"Mask, 255 = membrane {_LABELS}": write_labels_membrane,
 }
-PROBABILITY_FORMS: dict[str, Writer] = {
-    "Probability of membrane, 32 bits (*.tif)": write_image,
-    "ISBI submission, 0 = membrane (*.tif)": write_submission,
+PROBABILITY_FORMS: dict[str, LayerWriter] = {
+    f"Probability of membrane, 32 bits {_IMAGES}": write_image,
+    f"ISBI submission, 0 = membrane {_IMAGES}": write_submission,
 }
 PREDICT_REST = "Predict the rest"
-LABELS_FORMS: dict[str, Writer] = {"TIF (*.tif)": write_labels}
-NEURONS_FORMS: dict[str, Writer] = {"Neurons, each with its number (*.tif)": write_labels}
+LABELS_FORMS: dict[str, LayerWriter] = {f"Labels {_LABELS}": write_labels}
+NEURONS_FORMS: dict[str, LayerWriter] = {f"Neurons, each with its number {_LABELS}": write_labels}
 
 
 class SaveButtons(QWidget):
@@ -48,9 +53,9 @@ class SaveButtons(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._mask = QPushButton("Save mask…")
-        self._mask.setToolTip("Save the mask as a TIF stack, with its pixel size.")
+        self._mask.setToolTip("Save the mask as TIF, OME-Zarr or HDF5, with its pixel size.")
         self._probability = QPushButton("Save probability…")
-        self._probability.setToolTip("Save the probability as a 32-bit TIF stack.")
+        self._probability.setToolTip("Save it, 32 bits, as TIF, OME-Zarr, HDF5 or MRC.")
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._mask)
@@ -105,7 +110,7 @@ class PredictionSaving(QObject):
     def _on_probability_requested(self) -> None:
         self._ask_and_save(self._probability, PROBABILITY_FORMS)
 
-    def _ask_and_save(self, layer: Layer | None, forms: dict[str, Writer]) -> None:
+    def _ask_and_save(self, layer: Layer | None, forms: dict[str, LayerWriter]) -> None:
         if self._mask is not None and layer is not None:
             arguments = self._buttons, self._viewer, layer, forms, self.failed.emit
             save = partial(ask_and_save, *arguments)
@@ -116,7 +121,7 @@ def ask_and_save(
     parent: QWidget,
     viewer: Viewer,
     layer: Layer,
-    forms: dict[str, Writer],
+    forms: dict[str, LayerWriter],
     on_error: Callable[[Exception], None],
 ) -> None:
     """Ask for a file and one of several forms, and save a layer in a thread.
@@ -126,7 +131,7 @@ def ask_and_save(
     viewer : Viewer
         Where the layer's image may be, in whose folder the file is offered.
     forms : dict
-        Writers of napari's kind, by their names in the dialog.
+        Writers, by their names in the dialog.
     on_error : callable
         Called where it can't be saved.
     """
@@ -135,9 +140,14 @@ def ask_and_save(
     if answer is not None:
         path, form = answer
         data, attributes, _ = layer.as_layer_data_tuple()
-        work = partial(forms[form], str(path), data, attributes)
-        run_in_thread(work, _report_saved, on_error)
+        write = partial(forms[form], str(path), data, attributes)
+        task = SavingTask(path.name, write, parent)
+        task.saved.connect(_report_saved)
+        task.failed.connect(on_error)
+        task.start()
 
 
 def _report_saved(paths: list[str]) -> None:
-    inform(f"Saved {Path(paths[0]).name}.")
+    path = Path(paths[0])
+    found = split_path(path, HDF5_ENDINGS)
+    inform(f"Saved {path.name}." if found is None else f"Saved {found[1]} in {found[0].name}.")

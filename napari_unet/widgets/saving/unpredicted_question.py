@@ -13,6 +13,7 @@ from napari_unet.prediction.live_prediction import find_unpredicted
 from napari_unet.widgets.common.latest_work import LatestWork
 from napari_unet.widgets.common.messages import ask
 from training.console import list_slices
+from training.stacks.stack_axes import as_stack
 
 SAVE, CANCEL = "Save anyway", "Cancel"
 
@@ -73,4 +74,4 @@ def _look(
 ) -> tuple[list[int], int, Callable[[], None]]:
     mask, probability, save = request
     missing = find_unpredicted(mask, probability)
-    return missing, 1 if mask.ndim == 2 else len(mask), save
+    return missing, len(as_stack(mask)), save

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from napari import Viewer
 from napari.layers import Image
+from numpy.typing import NDArray
 
 from napari_unet.layers.plugin_layers import PREVIEW_KEY, is_preview, placement
-from napari_unet.layers.slices import show_slice
+from napari_unet.layers.slices import show_slice, stack_shape
 from napari_unet.runs.run_progress import PreviewImage, RunProgress
 
 _NAME = "training preview"
@@ -66,7 +67,7 @@ class PreviewLayer:
                 self.show(preview, images)
         elif preview is not None:
             candidates = (images for images in (started_on, chosen) if images is not None)
-            fitting = (images for images in candidates if preview.fits(images.data.shape))
+            fitting = (images for images in candidates if preview.fits(stack_shape(images)))
             self.show(preview, next(fitting, None))
         elif slice_index is not None and started_on is not None and progress.is_running:
             self.prepare(slice_index, started_on)
@@ -75,7 +76,8 @@ class PreviewLayer:
         """Put the layer, blank, at the slice that is going to be shown."""
         if not self._is_placed:
             self._over = over
-            self._place(PreviewImage(np.zeros(over.data.shape[1:], np.uint8), slice_index, epoch=0))
+            blank = np.zeros(stack_shape(over)[1:], np.uint8)
+            self._place(PreviewImage(blank, slice_index, epoch=0))
 
     def remove_blank(self) -> None:
         """Remove the layer if nothing is shown in it."""
@@ -106,7 +108,7 @@ class PreviewLayer:
         """Find the layer of the volume that a preview is of."""
         named = (layer for layer in self._viewer.layers if layer.name == preview.volume)
         images = (layer for layer in named if isinstance(layer, Image))
-        return next((layer for layer in images if preview.fits(layer.data.shape)), None)
+        return next((layer for layer in images if preview.fits(stack_shape(layer))), None)
 
     @property
     def _layer(self) -> Image | None:
@@ -121,14 +123,14 @@ class PreviewLayer:
         if layer is None:
             self._add(preview, place)
             return
-        layer.data = preview.probability[np.newaxis]
+        layer.data = _pixels(preview, self._over)
         for name, value in place.items():
             if not np.array_equal(getattr(layer, name), value):
                 setattr(layer, name, value)
 
     def _add(self, preview: PreviewImage, place: dict[str, Any]) -> None:
         layer = Image(
-            preview.probability[np.newaxis],
+            _pixels(preview, self._over),
             name=_NAME,
             colormap="magma",
             contrast_limits=(0, 255),
@@ -144,12 +146,18 @@ class PreviewLayer:
 
 def _placement(preview: PreviewImage, over: Image | None) -> dict[str, Any]:
     """Where a preview lies, as napari's arguments; each of them, so that none of a former stays."""
-    if over is None or over.ndim != 3:
+    if over is None or over.ndim < 3:
         alone = placement(Image(np.zeros((1, 1, 1), np.uint8)))
         return alone | {"translate": (preview.slice, 0, 0)}
     place = placement(over)
-    slice_offset = np.array([preview.slice * over.scale[0], 0, 0])
-    place["translate"] = np.asarray(over.translate) + slice_offset
-    pixels = np.array([1, *preview.probability.shape])
-    place["scale"] = np.asarray(over.scale) * [1, *(np.array(over.data.shape[1:]) / pixels[1:])]
+    place["translate"] = np.array(over.translate)
+    place["translate"][-3] += preview.slice * over.scale[-3]
+    place["scale"] = np.array(over.scale)
+    place["scale"][-2:] *= np.divide(stack_shape(over)[1:], preview.probability.shape)
     return place
+
+
+def _pixels(preview: PreviewImage, over: Image | None) -> NDArray[np.uint8]:
+    """Give a preview's slice as many axes as the images have that it lies over."""
+    ndim = 3 if over is None else max(3, over.ndim)
+    return preview.probability.reshape((1,) * (ndim - 2) + preview.probability.shape)

@@ -6,7 +6,7 @@ import pytest
 from sklearn.metrics import f1_score, jaccard_score, precision_score, recall_score
 
 from napari_unet.evaluation.comparison import FIGURES, PIXEL_FIGURES, Comparison, counted_note
-from napari_unet.layers.wrong_pixels import FALSE_NEGATIVE, FALSE_POSITIVE, WrongPixels
+from napari_unet.layers.wrong_pixels import FALSE_NEGATIVE, FALSE_POSITIVE
 from training.errors import UserError
 from training.label_convention import LabelConvention
 from training.metrics.neuron_metrics import label_neurons, neuron_figures_of_mask
@@ -159,6 +159,7 @@ def test_of_strokes_only_painted_pixels_count(
     predicted: np.ndarray, truth: np.ndarray, strokes: np.ndarray
 ) -> None:
     comparison = Comparison(predicted, strokes, reading=LabelReading(LabelConvention.SPARSE))
+    errors = comparison.keep_wrong_pixels()
     comparison.update_all()
     assert [bool(comparison[index]) for index in range(4)] == [False, True, False, True]
     painted = truth[1, :10].ravel(), predicted[1, :10].ravel()
@@ -170,9 +171,8 @@ def test_of_strokes_only_painted_pixels_count(
         *("slice", "1", "3", "mean", "sd")
     ]
     assert "painted pixels of 2 slices count" in counted_note(comparison)
-    errors = WrongPixels(predicted, strokes, LabelReading(LabelConvention.SPARSE))
     expected = (predicted != truth) & (strokes != 0)
-    np.testing.assert_array_equal(np.asarray(errors) != 0, expected)
+    np.testing.assert_array_equal(errors != 0, expected)
     assert expected.any()
 
 
@@ -249,10 +249,24 @@ def test_four_axes_are_refused() -> None:
 
 
 def test_errors_follow_edits(predicted: np.ndarray, truth: np.ndarray) -> None:
-    errors = WrongPixels(predicted, truth)
-    assert errors.shape == truth.shape and len(errors) == 4
+    comparison = Comparison(predicted, truth)
+    comparison.update_all()
+    errors = comparison.keep_wrong_pixels()
+    assert errors.shape == truth.shape and not errors.any()
+    assert comparison.update(2)  # although the figures stay
+    comparison.update_all()
     np.testing.assert_array_equal(errors[2] == FALSE_POSITIVE, (predicted > truth)[2])
     np.testing.assert_array_equal(errors[2] == FALSE_NEGATIVE, (predicted < truth)[2])
-    np.testing.assert_array_equal(np.asarray(errors) != 0, predicted != truth)
+    np.testing.assert_array_equal(errors != 0, predicted != truth)
     predicted[2] = truth[2]
-    assert not errors[2].any()
+    assert comparison.update(2) and not errors[2].any()
+
+
+def test_axes_of_length_one_before_a_stack_make_no_difference(
+    predicted: np.ndarray, truth: np.ndarray
+) -> None:
+    plain, leading = Comparison(predicted, truth), Comparison(predicted[np.newaxis], truth)
+    assert leading.keep_wrong_pixels().shape == (1, *predicted.shape)
+    for comparison in (plain, leading):
+        comparison.update_all()
+    assert leading.by_slice() == plain.by_slice()

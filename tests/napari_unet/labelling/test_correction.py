@@ -6,6 +6,7 @@ from scipy import ndimage
 from napari_unet.labelling.correction import (
     LONGEST,
     as_ground_truth,
+    changes_to_truth,
     darkest_path,
     find_specks,
     find_specks_of_stack,
@@ -97,8 +98,25 @@ def test_ground_truth_has_whole_corrected_slices_and_earlier_strokes() -> None:
     strokes = np.zeros(mask.shape, np.uint8)
     strokes[0, 2, 2] = INSIDE
     strokes[1, 3, 3] = MEMBRANE
-    labels = as_ground_truth(mask, [1], strokes)
+    labels = strokes.copy()
+    places, values = changes_to_truth(mask, [1], labels)
+    labels[places] = values
     np.testing.assert_array_equal(labels[0], strokes[0])
     np.testing.assert_array_equal(labels[1] == MEMBRANE, mask[1] == 1)
     np.testing.assert_array_equal(labels[1] == INSIDE, mask[1] == 0)
-    assert not labels[2].any() and strokes[1].sum() == 1
+    assert not labels[2].any()
+    whole = as_ground_truth(mask, [1])
+    np.testing.assert_array_equal(whole[1], labels[1])
+    assert not whole[[0, 2]].any()
+
+
+def test_axes_of_length_one_before_a_stack_are_in_what_changes() -> None:
+    mask = np.random.default_rng(0).integers(0, 2, (1, 1, 3, 8, 9)).astype(np.uint8)
+    labels = np.zeros(mask.shape[1:], np.uint8)
+    places, values = changes_to_truth(mask, [1], labels)
+    labels[places] = values
+    np.testing.assert_array_equal(labels[0], as_ground_truth(mask[0, 0], [1]))
+    specks = find_specks_of_stack(mask, 4, [1])
+    plain = find_specks_of_stack(mask[0, 0], 4, [1])
+    np.testing.assert_array_equal(specks[2:], plain)
+    assert len(specks) == 5 and not any(axis.any() for axis in specks[:2])

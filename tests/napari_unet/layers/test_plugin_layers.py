@@ -1,6 +1,8 @@
+import dask.array as da
 import numpy as np
+import pytest
 from napari.components import ViewerModel
-from napari.layers import Labels
+from napari.layers import Image, Labels
 
 from napari_unet.layers.plugin_layers import (
     CONVENTION_KEY,
@@ -10,9 +12,15 @@ from napari_unet.layers.plugin_layers import (
     add_probability,
     add_sparse_labels,
     can_be_strokes,
+    is_mask,
+    is_paintable_mask,
+    is_truth,
     reading_of,
     role,
+    why_not_paintable,
+    why_not_stack,
 )
+from napari_unet.layers.slices import stack_shape
 from tests.training.stacks.indexed_pixels import IndexedPixels
 from training.label_convention import LabelConvention
 
@@ -33,6 +41,45 @@ def test_layers_lie_right_over_their_image() -> None:
     for layer in viewer.layers:
         np.testing.assert_array_equal(layer.extent.world, image.extent.world)
         assert layer.units == image.units and layer.axis_labels == image.axis_labels
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        Image(STACK),
+        Image(STACK[0]),
+        Image(STACK[np.newaxis]),
+        Image(STACK[np.newaxis, np.newaxis]),
+        Image(IndexedPixels(STACK[np.newaxis])),
+        Image([da.from_array(STACK), da.from_array(STACK[:, ::2, ::2])], multiscale=True),
+        Labels([STACK, STACK[:, ::2, ::2]], multiscale=True),
+    ],
+)
+def test_stacks_of_any_reader_can_be_worked_on(layer: Image | Labels) -> None:
+    assert not why_not_stack(layer)
+    assert stack_shape(layer)[1:] == STACK.shape[1:]
+
+
+@pytest.mark.parametrize(
+    ("layer", "reason"),
+    [
+        (Image(np.zeros((8, 9, 3), np.uint8), rgb=True, name="it"), "'it' is a colour image"),
+        (
+            Image(np.zeros((2, *STACK.shape)), name="it"),
+            "'it' has 4 dimensions, 2 x 5 x 8 x 9: open one stack",
+        ),
+        (Labels(np.zeros((2, 1, 5, 8, 9), int), name="it"), "'it' has 5 dimensions"),
+    ],
+)
+def test_a_layer_that_is_no_stack_is_told_why(layer: Image | Labels, reason: str) -> None:
+    assert reason in why_not_stack(layer)
+
+
+def test_labels_of_several_resolutions_are_judged_but_not_painted_on() -> None:
+    layer = Labels([STACK, STACK[:, ::2, ::2]], multiscale=True, name="it")
+    assert is_mask(layer) and is_truth(layer)
+    assert not is_paintable_mask(layer) and not can_be_strokes(layer)
+    assert "'it' has several resolutions, on which napari can't paint" in why_not_paintable(layer)
 
 
 def test_numbers_of_cells_are_told_from_masks() -> None:

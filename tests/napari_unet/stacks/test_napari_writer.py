@@ -1,17 +1,20 @@
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 import skimage.io
 import tifffile
+from napari import Viewer
 from napari.components import ViewerModel
 from napari.layers import Image, Labels
 from PIL import Image as Pillow
 from PIL import ImageSequence
 
-from napari_unet.layers.plugin_layers import add_mask
-from napari_unet.layers.wrong_pixels import WrongPixels
+from napari_unet.layers.plugin_layers import add_mask, add_neurons, add_probability
+from napari_unet.layers.wrong_pixels import FALSE_NEGATIVE, FALSE_POSITIVE
 from napari_unet.stacks.napari_reader import get_reader
 from napari_unet.stacks.napari_writer import (
     write_image,
@@ -21,6 +24,7 @@ from napari_unet.stacks.napari_writer import (
 )
 from tests.stack_files import read_pixel_size
 from training.errors import UserError
+from training.formats.opening import open_stack
 from training.formats.pixel_size import PixelSize
 
 
@@ -140,12 +144,107 @@ def test_a_single_mask_and_wrong_pixels_are_saved_too(tmp_path: Path, membrane: 
     path = save(write_labels, tmp_path / "one", Labels(membrane[0].astype(np.uint8)))
     assert path.name == "one.tif"
     np.testing.assert_array_equal(tifffile.imread(path), np.where(membrane[0], 0, 255))
-    errors = WrongPixels(membrane, ~membrane)
+    errors = np.where(membrane, FALSE_POSITIVE, FALSE_NEGATIVE).astype(np.uint8)
     path = save(write_labels, tmp_path / "errors.tif", Labels(errors))
-    np.testing.assert_array_equal(tifffile.imread(path), np.asarray(errors))
+    np.testing.assert_array_equal(tifffile.imread(path), errors)
 
 
 def test_colours_are_left_to_napari(tmp_path: Path) -> None:
     photo = Image(np.zeros((20, 30, 3), np.uint8), rgb=True, name="photo")
     with pytest.raises(UserError, match="'photo' is not a stack of grey slices"):
         save(write_image, tmp_path / "photo.tif", photo)
+
+
+@pytest.mark.parametrize("ending", [".zarr", ".h5", ".hdf5", ".tif"])
+def test_a_mask_in_every_format_opens_again_as_it_was(
+    tmp_path: Path, membrane: np.ndarray, ending: str
+) -> None:
+    place = {"scale": (0.05, 0.004, 0.005), "units": ("um",) * 3}
+    pages: list[tuple[int, int]] = []
+    layer = Labels(membrane.astype(np.uint8), name="mine", **place)
+    data, attributes, _ = layer.as_layer_data_tuple()
+    path = tmp_path / f"mask{ending}"
+    write_labels(str(path), data, attributes, lambda *done: pages.append(done))
+    assert pages == [(done, 14) for done in range(1, 15)]
+    reader = get_reader(str(path))
+    [(data, attributes, kind)] = reader("")
+    assert kind == "labels"
+    np.testing.assert_array_equal(data, membrane)
+    np.testing.assert_allclose(attributes["scale"], (50, 4, 5), rtol=1e-4)
+
+
+@pytest.mark.parametrize("ending", [".zarr", ".h5", ".mrc"])
+def test_a_probability_in_every_format_keeps_its_pixels_and_their_size(
+    tmp_path: Path, ending: str
+) -> None:
+    probability = np.random.default_rng(0).random((6, 20, 30), dtype=np.float32)
+    layer = Image(probability, scale=(50, 4, 5), units=("nm",) * 3)
+    with open_stack(save(write_image, tmp_path / f"p{ending}", layer)) as stack:
+        np.testing.assert_array_equal(np.stack([*stack]), probability)
+        assert stack.pixel_size is not None
+        np.testing.assert_allclose(stack.pixel_size.x, 5, rtol=1e-5)
+
+
+def test_results_go_into_one_hdf5_file_under_their_own_names(
+    tmp_path: Path, membrane: np.ndarray
+) -> None:
+    viewer, image = ViewerModel(), Image(membrane.astype(np.uint8))
+    probability = add_probability(viewer, membrane.astype(np.float32), image, "probability")
+    mask = add_mask(viewer, membrane.astype(np.uint8), image, "mask")
+    neurons = add_neurons(viewer, membrane.astype(np.int32) * 7, image, "neurons")
+    for writer, layer in (
+        (write_labels, mask),
+        (write_labels, neurons),
+        (write_image, probability),
+    ):
+        save(writer, tmp_path / "all.h5", layer)
+    with h5py.File(tmp_path / "all.h5") as file:
+        assert sorted(file) == ["mask", "neurons", "probability"]
+        np.testing.assert_array_equal(file["mask"], np.where(membrane, 0, 255))
+        np.testing.assert_array_equal(file["neurons"], membrane * 7)
+
+
+@pytest.mark.parametrize(
+    ("writer", "named", "endings"),
+    [
+        (write_labels, "mask.png", ".tif, .tiff, .zarr, .h5 or .hdf5"),
+        (write_labels, "mask.mrc", ".tif, .tiff, .zarr, .h5 or .hdf5"),
+        (write_image, "p.npy", ".tif, .tiff, .zarr, .h5, .hdf5 or .mrc"),
+    ],
+)
+def test_another_ending_is_refused_with_those_that_are_written(
+    tmp_path: Path, membrane: np.ndarray, writer: Any, named: str, endings: str
+) -> None:
+    layer = Labels(membrane.astype(np.uint8))
+    with pytest.raises(UserError, match=f"{named} is not named in .* End its name in {endings}"):
+        save(writer, tmp_path / named, layer)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_of_arrays_that_is_open_is_not_replaced(
+    make_napari_viewer: Callable[..., Viewer], tmp_path: Path, images: np.ndarray
+) -> None:
+    save(write_image, tmp_path / "raw.zarr", Image(images))
+    viewer = make_napari_viewer()
+    viewer.open(tmp_path / "raw.zarr", plugin="napari-unet-mindspore")
+    mask = viewer.add_labels(np.ones(images.shape, np.uint8), name="mask")
+    with pytest.raises(UserError, match=r"raw.zarr is open as the layer 'raw'"):
+        save(write_labels, tmp_path / "raw.zarr", mask)
+    path = save(write_labels, tmp_path / "raw.zarr" / "labels" / "mask", mask)  # beside it
+    with open_stack(path, "labels") as stack:
+        assert stack.shape == images.shape
+
+
+def test_all_sizes_and_leading_axes_of_a_layer_are_one_stack(
+    tmp_path: Path, images: np.ndarray
+) -> None:
+    pyramid = Image([images, images[:, ::2, ::2]], multiscale=True)
+    path = save(write_image, tmp_path / "pyramid.tif", pyramid)
+    np.testing.assert_array_equal(tifffile.imread(path), images)
+    place = {"scale": (1, 50, 4, 4), "units": ("s", "nm", "nm", "nm")}
+    path = save(write_image, tmp_path / "leading.tif", Image(images[np.newaxis], **place))
+    np.testing.assert_array_equal(tifffile.imread(path), images)
+    size = read_pixel_size(path)
+    assert size is not None and size.plane == "4 nm"
+    with pytest.raises(UserError, match="'film' is not a stack of grey slices"):
+        save(write_image, tmp_path / "film.tif", Image(np.stack([images] * 2), name="film"))

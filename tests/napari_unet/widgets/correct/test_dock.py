@@ -70,7 +70,7 @@ def test_two_clicks_close_a_gap_in_one_step(
     drag(mask, (33, 44), (33, 44))
     assert "Click the other end" in text(dock)
     drag(mask, (47, 44), (47, 44))
-    assert mask.data[3, 33:48].any(axis=1).all()
+    qtbot.waitUntil(lambda: mask.data[3, 33:48].any(axis=1).all())
     np.testing.assert_array_equal(np.delete(mask.data, 3, 0), np.delete(before, 3, 0))
     mask.undo()
     np.testing.assert_array_equal(mask.data, before)

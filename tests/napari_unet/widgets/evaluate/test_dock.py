@@ -1,5 +1,6 @@
 import csv
 import io
+import threading
 from collections.abc import Callable
 from html import unescape
 from pathlib import Path
@@ -12,7 +13,16 @@ from napari.layers import Labels
 from PIL import Image
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import QPoint, Qt, QTimer
-from qtpy.QtWidgets import QApplication, QCheckBox, QDialog, QLabel, QLineEdit, QTableView
+from qtpy.QtWidgets import (
+    QApplication,
+    QCheckBox,
+    QComboBox,
+    QDialog,
+    QLabel,
+    QLineEdit,
+    QSpinBox,
+    QTableView,
+)
 
 from napari_unet.evaluation.comparison import Comparison
 from napari_unet.layers.plugin_layers import (
@@ -25,7 +35,9 @@ from napari_unet.layers.plugin_layers import (
 from napari_unet.widgets.evaluate.buttons import EvaluateButtons
 from napari_unet.widgets.evaluate.canvas import grid_shape
 from napari_unet.widgets.evaluate.dock import EvaluateDock
+from tests.training.stacks.indexed_pixels import IndexedPixels
 from training.config import preset_config
+from training.formats.opening import open_stack
 from training.label_convention import IdBorders, LabelConvention
 from training.metrics.neuron_metrics import fill_neurons, label_neurons, neuron_figures_of_mask
 from training.metrics.pixel_metrics import overlap_figures
@@ -195,15 +207,24 @@ def test_new_data_are_compared_anew(
 
 
 def test_wrong_pixels_are_a_layer_that_follows_edits(
-    viewer: Viewer, dock: EvaluateDock, mask: Labels, truth: Labels, button: Button
+    viewer: Viewer,
+    dock: EvaluateDock,
+    mask: Labels,
+    truth: Labels,
+    button: Button,
+    qtbot: QtBot,
 ) -> None:
+    def are_shown() -> bool:
+        return np.array_equal(errors.data != 0, mask.data != truth.data)
+
     viewer.layers.selection.active = mask
     button(dock, "Errors").click()
     errors = viewer.layers["mask errors"]
     assert viewer.layers.selection.active == mask
-    np.testing.assert_array_equal(np.asarray(errors.data) != 0, mask.data != truth.data)
+    qtbot.waitUntil(are_shown)
     mask.paint((3, 30, 60), 1)
-    np.testing.assert_array_equal(errors.data[3] != 0, mask.data[3] != truth.data[3])
+    assert not are_shown()
+    qtbot.waitUntil(are_shown)
     button(dock, "Errors").click()
     assert "mask errors" not in viewer.layers
 
@@ -267,6 +288,39 @@ def test_figures_are_saved_and_copied(
     assert [f"{float(row['dice']):.3f}" for row in rows[:7]] == column(dock, 1)
     button(dock, "Copy").click()
     assert QApplication.clipboard().text().splitlines()[0].split("\t")[2] == "dice"
+
+
+def test_an_export_is_written_in_the_formats_that_are_chosen(
+    dock: EvaluateDock,
+    button: Button,
+    qtbot: QtBot,
+    tmp_path: Path,
+    viewer: Viewer,
+    mask: Labels,
+    in_dialogs: Callable[..., list[QDialog]],
+) -> None:
+    probability = mask.data.astype(np.float32)
+    add_probability(viewer, probability, viewer.layers["tissue"], "tissue probability")
+
+    def fill(dialog: QDialog) -> None:
+        folder, _ = dialog.findChildren(QLineEdit)
+        folder.setText(str(tmp_path))
+        of_mask, of_probability = dialog.findChildren(QComboBox)
+        of_mask.setCurrentText(".zarr")
+        of_probability.setCurrentText(".mrc")
+        texts = [box.text() for box in dialog.findChildren(QCheckBox)]
+        assert texts[:2] == ["Mask:  tissue-mask.zarr", "Probability:  tissue-probability.mrc"]
+        button(dialog, "Save").click()
+
+    in_dialogs(fill)
+    button(dock, "Export…").click()
+    qtbot.waitUntil((tmp_path / "tissue-picture.png").exists)
+    with open_stack(tmp_path / "tissue-mask.zarr", "labels") as stack:
+        np.testing.assert_array_equal(np.stack([*stack]) == 0, mask.data != 0)
+    with open_stack(tmp_path / "tissue-probability.mrc") as stack:
+        np.testing.assert_array_equal(np.stack([*stack]), probability)
+        size = stack.pixel_size
+    assert size is not None and size.plane == "4 nm"
 
 
 def test_strokes_judge_their_own_pixels_until_a_finished_truth_comes(
@@ -393,11 +447,12 @@ def test_a_prediction_tells_which_slices_its_model_was_trained_on(
 
 
 def test_layers_that_do_not_fit_are_reported(
-    viewer: Viewer, dock: EvaluateDock, button: Button
+    viewer: Viewer, dock: EvaluateDock, button: Button, qtbot: QtBot
 ) -> None:
     del viewer.layers["truth"]
     viewer.add_labels(np.zeros((7, 9, 9), np.uint8), name="small")
-    assert "'mask' has the shape (7, 61, 83), but 'small' has (7, 9, 9)" in summary(dock)
+    refusal = "'mask' has the shape (7, 61, 83), but 'small' has (7, 9, 9)"
+    qtbot.waitUntil(lambda: refusal in summary(dock))
     assert not button(dock, "Worst").isEnabled()
     assert on_canvas(viewer) == ""
 
@@ -423,7 +478,7 @@ def test_a_closed_dock_leaves_the_viewer_alone(
     viewer.layers.clear()
 
 
-@pytest.mark.parametrize("work", ["update_all", "update_neurons"])
+@pytest.mark.parametrize("work", ["update", "update_neurons"])
 def test_after_a_failure_figures_follow_the_next_edit(
     dock: EvaluateDock, mask: Labels, truth: Labels, fail_once: FailOnce, qtbot: QtBot, work: str
 ) -> None:
@@ -464,11 +519,51 @@ def test_ids_are_a_truth_of_borders_and_of_neurons(
     qtbot.waitUntil(lambda: column(dock, 5) == rands)
     assert "'ids' holds ids of cells: 0 and what lies within 2 pixels" in summary(dock)
     dock.findChild(EvaluateButtons).errors_toggled.emit(True)
-    wrong = np.asarray(viewer.layers["mask errors"].data[3]) != 0
-    np.testing.assert_array_equal(wrong, (mask.data[3] != 0) != (reading.read(ids[3]) == MEMBRANE))
+    wrong = (mask.data[3] != 0) != (reading.read(ids[3]) == MEMBRANE)
+    errors = viewer.layers["mask errors"]
+    qtbot.waitUntil(lambda: np.array_equal(errors.data[3] != 0, wrong))
+    width = dock.findChild(QSpinBox)
+    assert width.isVisible() and width.value() == 2
+    width.setFocus()
+    width.stepUp()
+    reading = LabelReading(LabelConvention.INSTANCES, ids=IdBorders(3))
+    qtbot.waitUntil(lambda: column(dock, 1) == [expected(index) for index in range(7)])
+    assert width.isVisible() and width.hasFocus() and width.value() == 3
+    assert "0 and what lies within 3 pixels" in summary(dock)
+    qtbot.waitUntil(lambda: column(dock, 5) == rands)  # they are judged by the ids
+    viewer.layers.remove("ids")
+    qtbot.waitUntil(lambda: not width.isVisible())
 
 
-def test_ids_are_not_taken_for_a_mask(viewer: Viewer, dock: EvaluateDock) -> None:
+def test_ids_are_not_taken_for_a_mask(viewer: Viewer, dock: EvaluateDock, qtbot: QtBot) -> None:
     ids = np.stack([1 + np.arange(61 * 83).reshape(61, 83) // 83 // 20] * 7)
     dock.choose_mask(viewer.add_labels(ids, name="cells"))
-    assert "'cells' holds ids of cells, not a mask of membrane" in summary(dock)
+    refusal = "'cells' holds ids of cells, not a mask of membrane"
+    qtbot.waitUntil(lambda: refusal in summary(dock))
+    assert not dock.findChild(QSpinBox).isVisible()
+
+
+def test_painting_never_waits_for_a_slice_of_a_slow_truth(
+    viewer: Viewer, mask: Labels, truth: Labels, qtbot: QtBot
+) -> None:
+    """Nothing but napari's own drawing of a visible layer reads it in the window's thread."""
+    window, readers = threading.get_ident(), set()
+
+    class SlowPixels(IndexedPixels):
+        def __getitem__(self, key: object) -> np.ndarray:
+            readers.add(threading.get_ident())
+            return super().__getitem__(key)
+
+    ids = np.stack([fill_neurons(label_neurons(page == 0)) for page in truth.data])
+    viewer.layers.remove(truth)
+    place = {"scale": mask.scale, "units": mask.units}
+    viewer.add_labels(SlowPixels(ids), name="slow", visible=False, **place)
+    readers.clear()
+    _, dock = viewer.window.add_plugin_dock_widget("napari-unet-mindspore", "Evaluate")
+    dock.findChild(EvaluateButtons).errors_toggled.emit(True)
+    qtbot.waitUntil(lambda: len(column(dock, 5)) == 7 and "…" not in column(dock, 5))
+    former = column(dock, 1)[3]
+    viewer.dims.set_current_step(0, 3)
+    mask.paint((3, 30, 40), 1)
+    qtbot.waitUntil(lambda: column(dock, 1)[3] != former)
+    assert readers and window not in readers

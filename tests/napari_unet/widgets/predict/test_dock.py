@@ -2,6 +2,7 @@ from collections.abc import Callable
 from pathlib import Path
 from threading import Event
 
+import dask.array as da
 import numpy as np
 import pytest
 import tifffile
@@ -54,6 +55,7 @@ def predict(dock: PredictDock, qtbot: QtBot, button: Button) -> Callable[..., No
     """Click a button and wait for the end of the prediction."""
 
     def click(text: str = PREDICT) -> None:
+        qtbot.waitUntil(button(dock, text).isEnabled)
         button(dock, text).click()
         qtbot.waitUntil(lambda: button(dock, PREDICT).isEnabled(), timeout=30_000)
 
@@ -176,11 +178,84 @@ def test_a_multiscale_image_is_predicted_at_full_resolution(
     np.testing.assert_array_equal(mask.scale, (50, 4, 4))
 
 
+def test_of_a_multiscale_image_the_level_that_fits_the_model_is_predicted(
+    viewer: Viewer,
+    dock: PredictDock,
+    predict: Callable[..., None],
+    write_model: WriteModel,
+    images: np.ndarray,
+) -> None:
+    viewer.layers.clear()
+    sizes = [images[:, :60, :80], images[:, :60:2, :80:2]]
+    place = {"scale": (50, 4, 4), "translate": (0, 40, 80), "units": ("nm",) * 3}
+    image = viewer.add_image(sizes, name="tissue", **place)
+    coarse = write_model("coarse.onnx", pixel_size=PixelSize(50, 8.5, 8.5))
+    dock.use_model(coarse)
+    predict()
+    assert "Level 1, with pixels of 8 nm, is predicted: the model was trained on" in texts(dock)
+    assert "tissue mask" not in viewer.layers
+    mask, probability = (
+        viewer.layers[f"tissue level 1 {kind}"] for kind in ("mask", "probability")
+    )
+    for index, expected in load_predictor(coarse).predict(sizes[1]):
+        np.testing.assert_array_equal(probability.data[index], expected)
+    np.testing.assert_array_equal(mask.scale, (50, 8, 8))
+    np.testing.assert_allclose(mask.extent.world, image.extent.world)
+    assert not viewer.layers["tissue level 1"].visible and mask.visible
+    dock.use_model(write_model("fine.onnx", pixel_size=PixelSize(50, 4, 4)))
+    predict()
+    assert "Level 0, with pixels of 4 nm, is predicted" in texts(dock)
+    assert viewer.layers["tissue mask"].data.shape == sizes[0].shape
+    dock.use_model(write_model("other.onnx", pixel_size=PixelSize(50, 20, 20)))
+    predict("This slice")
+    assert "Level 0, the full resolution of 4 nm, is predicted" in texts(dock)
+    assert "pixels are 4 nm, but the model was trained on pixels of 20 nm" in texts(dock)
+
+
+@pytest.mark.parametrize("is_lazy", [False, True])
+def test_an_image_with_axes_before_those_of_a_stack_is_predicted_and_corrected(
+    viewer: Viewer,
+    dock: PredictDock,
+    predict: Callable[..., None],
+    write_model: WriteModel,
+    images: np.ndarray,
+    button: Button,
+    qtbot: QtBot,
+    is_lazy: bool,
+) -> None:
+    viewer.layers.clear()
+    pixels = images[np.newaxis]
+    image = viewer.add_image(
+        da.from_array(pixels) if is_lazy else pixels,
+        name="tissue",
+        scale=(1, 50, 4, 4),
+        translate=(0, 0, 40, 80),
+        units=("s", "nm", "nm", "nm"),
+    )
+    predict()
+    probability, mask = layers_of(viewer)
+    for index, expected in load_predictor(write_model()).predict(images):
+        np.testing.assert_array_equal(probability.data[0, index], expected)
+    np.testing.assert_array_equal(mask.extent.world, image.extent.world)
+    assert mask.units == image.units and mask.data.shape == pixels.shape
+    threshold = dock.findChild(ThresholdView)
+    mask.paint((0, 3, 20, 20), 1)
+    threshold.threshold_changed.emit(0.9)
+    assert "Slice 3 was edited by hand" in texts(dock)
+    qtbot.waitUntil(lambda: (mask.data[0, 2] == (probability.data[0, 2] >= 0.9)).all())
+    assert mask.data[0, 3, 20, 20] == 1
+    button(dock, "Find neurons").click()
+    qtbot.waitUntil(lambda: "neurons" in " ".join(layer.name for layer in viewer.layers))
+    neurons = viewer.layers["tissue neurons"]
+    qtbot.waitUntil(lambda: bool(neurons.data[0, 6].any()))
+    np.testing.assert_array_equal(neurons.extent.world, image.extent.world)
+
+
 @pytest.mark.parametrize(
     "shape, words",
     [
         ((40, 40, 3), "is a colour image"),
-        ((2, 5, 16, 16), "has 4 dimensions: open one stack"),
+        ((2, 5, 16, 16), "has 4 dimensions, 2 x 5 x 16 x 16: open one stack"),
     ],
 )
 def test_why_an_image_can_t_be_predicted_is_said(

@@ -18,6 +18,7 @@ from napari import Viewer
 from pytestqt.qtbot import QtBot
 from qtpy.QtWidgets import QLabel, QMessageBox, QPushButton
 
+from napari_unet.layers.levels import add_level
 from napari_unet.layers.plugin_layers import (
     add_mask,
     add_probability,
@@ -172,6 +173,33 @@ def test_a_project_points_to_stacks_of_every_format(
     qtbot.waitUntil(lambda: len(other.layers) == len(shown) + 1)
     for name, pixels in shown:
         np.testing.assert_array_equal(full_resolution(other.layers[name]), pixels)
+
+
+def test_layers_with_axes_before_those_of_a_stack_come_back_but_no_sizes_of_an_image(
+    make_napari_viewer: MakeViewer,
+    images: np.ndarray,
+    tmp_path: Path,
+    open_dock: OpenDock,
+    button: Button,
+    qtbot: QtBot,
+) -> None:
+    viewer, folder = make_napari_viewer(), tmp_path / "project"
+    image = viewer.add_image(images[np.newaxis], name="stack", scale=(1, 50, 4, 4))
+    strokes = add_sparse_labels(viewer, np.zeros(image.data.shape, np.uint8), image, "strokes", [])
+    strokes.paint((0, 2, 30, 30), 1)
+    sizes = viewer.add_image([images, images[:, ::2, ::2]], name="sizes")
+    add_level(viewer, sizes, 1)
+    dock = open_dock(viewer)
+    dock.new_project(folder)
+    wait_for_pixels(qtbot, folder / "labels/strokes.tif", strokes.data[0])
+    button(dock, "Close project").click()
+    qtbot.waitUntil(lambda: not load_settings().project)
+    other = make_napari_viewer()
+    open_dock(other).open_project(folder)
+    qtbot.waitUntil(lambda: len(other.layers) == 2)
+    for name, layer in (("stack", image), ("strokes", strokes)):
+        np.testing.assert_array_equal(other.layers[name].data, layer.data)
+        np.testing.assert_array_equal(other.layers[name].scale, (1, 50, 4, 4))
 
 
 def test_an_error_of_ours_is_not_called_a_damaged_project(

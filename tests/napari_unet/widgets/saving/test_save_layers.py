@@ -1,5 +1,6 @@
 """Saving by real dialogs, in which a test types and presses buttons."""
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,11 +11,15 @@ from napari import Viewer
 from napari.layers._source import Source
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QApplication, QMessageBox, QPushButton
+from qtpy.QtWidgets import QApplication, QMessageBox, QProgressDialog, QPushButton
 
 from napari_unet.layers.plugin_layers import add_mask, add_probability
+from napari_unet.stacks.napari_writer import OnSlice, write_labels
 from napari_unet.widgets.saving.save_dialog import suggested_file
 from napari_unet.widgets.saving.save_layers import PredictionSaving, SaveButtons
+from napari_unet.widgets.saving.saving_task import SavingTask
+from training.errors import UserError
+from training.formats.opening import open_stack
 
 Answer = Callable[..., list[object]]
 
@@ -39,7 +44,7 @@ def press(saving: PredictionSaving, button: Callable[..., QPushButton]) -> Calla
 
 @pytest.mark.parametrize(
     ("typed", "is_agreed"),
-    [("mine.tif", False), ("mine", False), ("mine", True), ("mine.png", False)],
+    [("mine.tif", False), ("mine", False), ("mine", True), ("mine.zarr", False)],
 )
 def test_a_file_is_never_replaced_unasked(
     press: Callable[[str], None],
@@ -49,8 +54,11 @@ def test_a_file_is_never_replaced_unasked(
     typed: str,
     is_agreed: bool,
 ) -> None:
-    target = tmp_path / ("mine.png.tif" if typed == "mine.png" else "mine.tif")
-    target.write_text("mine")
+    target = (tmp_path / typed).with_suffix(Path(typed).suffix or ".tif")
+    is_folder = target.suffix == ".zarr"
+    kept = target / "zarr.json" if is_folder else target
+    kept.parent.mkdir(exist_ok=True)
+    kept.write_text("mine")
 
     def reply(box: QMessageBox) -> None:
         assert target.name in box.text()
@@ -68,8 +76,88 @@ def test_a_file_is_never_replaced_unasked(
         assert tifffile.imread(target).shape == (7, 61, 83)
     else:
         qtbot.waitUntil(lambda: len(answered) == 2 and QApplication.activeModalWidget() is None)
-        assert target.read_text() == "mine"
+        assert kept.read_text() == "mine"
     assert not (tmp_path / "mine.tif.tif").exists()
+
+
+@pytest.mark.parametrize("name", ["mask.zarr", "mask.h5"])
+def test_a_mask_is_saved_and_replaced_by_the_ending_of_its_name(
+    saving: PredictionSaving,
+    press: Callable[[str], None],
+    qtbot: QtBot,
+    tmp_path: Path,
+    membrane: np.ndarray,
+    save_as: Answer,
+    name: str,
+) -> None:
+    target = tmp_path / name
+
+    def pixels() -> np.ndarray | None:
+        try:
+            with open_stack(target, "labels") as stack:
+                return np.stack([*stack])
+        except UserError:  # it is being replaced
+            return None
+
+    save_as(target)
+    press("Save mask…")
+    qtbot.waitUntil(lambda: np.array_equal(pixels(), np.where(membrane, 0, 255)))
+    save_as(target, "255", _replace)
+    press("Save mask…")
+    qtbot.waitUntil(lambda: np.array_equal(pixels(), np.where(membrane, 255, 0)))
+
+
+def _replace(box: QMessageBox) -> None:
+    roles = {box.buttonRole(button): button for button in box.buttons()}
+    refusals = {QMessageBox.ButtonRole.RejectRole, QMessageBox.ButtonRole.NoRole}
+    next(button for role, button in roles.items() if role not in refusals).click()
+
+
+def test_another_ending_is_refused_and_a_message_names_those_that_are_written(
+    saving: PredictionSaving,
+    press: Callable[[str], None],
+    qtbot: QtBot,
+    tmp_path: Path,
+    save_as: Answer,
+) -> None:
+    save_as(tmp_path / "probability.npy")
+    with qtbot.waitSignal(saving.failed) as failed:
+        press("Save probability…")
+    assert ".tif, .tiff, .zarr, .h5, .hdf5 or .mrc" in str(failed.args[0])
+    assert not list(tmp_path.iterdir())
+
+
+def test_saving_shows_how_far_it_is_and_leaves_nothing_where_it_is_cancelled(
+    viewer: Viewer, qtbot: QtBot, tmp_path: Path, membrane: np.ndarray
+) -> None:
+    layer = viewer.add_labels(membrane.astype(np.uint8))
+    data, attributes, _ = layer.as_layer_data_tuple()
+    is_cancelled = threading.Event()
+
+    def save(on_slice: OnSlice) -> list[str]:
+        def wait_after_the_first(done: int, total: int) -> None:
+            on_slice(done, total)
+            if done == 1:
+                is_cancelled.wait(60)
+
+        return write_labels(str(tmp_path / "mask.zarr"), data, attributes, wait_after_the_first)
+
+    def progress() -> QProgressDialog:
+        return viewer.window._qt_window.findChild(QProgressDialog)
+
+    def cancel() -> None:
+        progress().canceled.emit()
+        is_cancelled.set()
+
+    task, told = SavingTask("mask.zarr", save, viewer.window._qt_window), []
+    task.saved.connect(told.append)
+    task.failed.connect(told.append)
+    task.start()
+    qtbot.waitUntil(lambda: "Slice 1 of 14" in progress().labelText())
+    qtbot.waitUntil(lambda: progress().isVisible())
+    with qtbot.waitSignal(task.ended):
+        cancel()
+    assert not told and not list(tmp_path.iterdir())
 
 
 def test_slices_that_were_never_predicted_are_not_saved_unasked(

@@ -1,0 +1,145 @@
+"""Saving in a thread, with progress, time left and a way to stop it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from qtpy.QtCore import QEventLoop, QObject, Qt, QThread, Signal
+from qtpy.QtWidgets import QApplication, QProgressDialog, QWidget
+
+from napari_unet.stacks.napari_writer import OnSlice
+from napari_unet.text import line, progress_text
+from napari_unet.widgets.common.background import run_in_thread
+from napari_unet.widgets.common.connections import when_deleted
+from napari_unet.widgets.common.messages import TITLE
+
+PATIENCE = 500  # milliseconds until progress is shown
+INTERVAL = 0.1  # seconds between two of its changes; each may let Qt handle other events
+_running: set[SavingTask] = set()
+
+
+class SavingTask(QObject):
+    """Calls in a thread what saves a stack; a small window shows how far it is.
+
+    Parameters
+    ----------
+    name : str
+        Of the file.
+    save : callable
+        Is given what to call after each slice.
+    parent : QWidget or None
+        Progress is shown before its window. What is saved is finished, although this is closed.
+    """
+
+    saved = Signal(object)  # what ``save`` returned
+    failed = Signal(Exception)
+    ended = Signal()  # after either, or where a person cancelled it
+    _progressed = Signal(int, int)
+
+    def __init__(
+        self, name: str, save: Callable[[OnSlice], Any], parent: QWidget | None = None
+    ) -> None:
+        super().__init__()
+        self._name, self._save = line(name), save
+        self._begin = self._next_report = 0.0
+        self._is_cancelled = False
+        owner = QApplication.activeWindow() if parent is None else parent.window()
+        self._window: QProgressDialog | None = QProgressDialog(
+            f"Saving {self._name}…", "Cancel", 0, 0, owner
+        )
+        self._window.setWindowTitle(TITLE)
+        self._window.setMinimumDuration(PATIENCE)
+        self._window.setAutoReset(False)
+        self._window.canceled.connect(self._on_cancelled)
+        when_deleted(self._window, self._on_window_deleted)
+        self._progressed.connect(self._show_progress)
+
+    def start(self) -> None:
+        """Begin; the window of the program stays usable."""
+        self._begin = time.monotonic()
+        _running.add(self)
+        self._show_progress(0, 0)
+        run_in_thread(self._work, self._on_saved, self._on_failed)
+
+    def wait(self) -> None:
+        """Begin, and return when it has ended; meanwhile the window is drawn, and no more."""
+        if self._window is not None:
+            self._window.setWindowModality(Qt.WindowModality.ApplicationModal)
+        loop = QEventLoop()
+        self.ended.connect(loop.quit)
+        self.start()
+        loop.exec_()
+
+    def _work(self) -> Any:
+        return self._save(self._on_slice)
+
+    def _on_slice(self, done: int, total: int) -> None:
+        if self._is_cancelled:
+            raise _CancelledError
+        now = time.monotonic()
+        if now >= self._next_report:
+            self._next_report = now + INTERVAL
+            self._progressed.emit(done, total)
+
+    def _show_progress(self, done: int, total: int) -> None:
+        if self._window is None or self._is_cancelled:
+            return
+        self._window.setMaximum(total + 1)  # the file gets its name at last
+        self._window.setValue(done)
+        if done:
+            text = progress_text(done, total, time.monotonic() - self._begin)
+            self._window.setLabelText(f"Saving {self._name}…\n{text}")
+
+    def _on_cancelled(self) -> None:
+        self._is_cancelled = True
+
+    def _on_window_deleted(self) -> None:
+        self._window = None
+
+    def _on_saved(self, result: Any) -> None:
+        self.saved.emit(result)
+        self._end()
+
+    def _on_failed(self, error: Exception) -> None:
+        if not isinstance(error, _CancelledError):
+            self.failed.emit(error)
+        self._end()
+
+    def _end(self) -> None:
+        if self._window is not None:
+            self._window.deleteLater()
+        _running.discard(self)
+        self.ended.emit()
+
+
+class _CancelledError(Exception):
+    """A person has cancelled the saving; what was there is kept."""
+
+
+def save_and_wait(name: str, save: Callable[[OnSlice], Any]) -> Any:
+    """Save for a caller that needs the result, as napari's menu does; None if it was cancelled.
+
+    Parameters
+    ----------
+    name, save
+        As of :class:`SavingTask`. Where there is no window it is simply called.
+
+    Raises
+    ------
+    Exception
+        What ``save`` raises.
+    """
+    application = QApplication.instance()
+    if application is None or QThread.currentThread() != application.thread():
+        return save(lambda done, total: None)
+    results: list[Any] = []
+    errors: list[Exception] = []
+    task = SavingTask(name, save)
+    task.saved.connect(results.append)
+    task.failed.connect(errors.append)
+    task.wait()
+    if errors:
+        raise errors[0]
+    return results[0] if results else None
