@@ -35,6 +35,7 @@ from training.model.saved_model import CARD_KEY, best_weights
 from training.model.starter_model import CARD_NAME, STARTER, WEIGHTS_NAME
 from training.model.weight_files import load_weights
 from training.runs.run_directory import RunDirectory
+from training.runs.run_state import load_state
 from training.stacks.scaling import Scaling
 from training.stacks.varied_tissue import varied_stack
 from training.train import create_run, train_run
@@ -76,7 +77,7 @@ def make_starter(folder: Path, stacks: int, size: int, steps: int, seed: int) ->
     if not run.config.exists():
         create_run(run, _configure(pairs, steps, seed))
     code = train_run(run)
-    if code == 0:
+    if load_state(run.events).status == "finished":
         write_starter(run, folder)
         say(f"The starter is in {folder / WEIGHTS_NAME}, its card in {folder / CARD_NAME}.")
     return code
