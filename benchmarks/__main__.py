@@ -23,6 +23,7 @@ NAMES = (
     "training_step",
     "prediction",
     "whole_process",
+    "starter",
     "growth",
     "opening",
     "saving",

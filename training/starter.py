@@ -35,11 +35,12 @@ from training.model.saved_model import CARD_KEY, best_weights
 from training.model.starter_model import CARD_NAME, STARTER, WEIGHTS_NAME
 from training.model.weight_files import load_weights
 from training.runs.run_directory import RunDirectory
+from training.runs.run_state import load_state
 from training.stacks.scaling import Scaling
 from training.stacks.varied_tissue import varied_stack
 from training.train import create_run, train_run
 
-STACKS, SECTIONS, SIZE = 40, 3, 384  # stacks of tissue, sections of each, pixels a side
+STACKS, SECTIONS, SIZE = 48, 3, 384  # stacks of tissue, sections of each, pixels a side
 HELD_OUT = 4  # stacks
 STEPS = 1000
 RECIPE = {"gamma": 0.4, "contrast": 0.4, "brightness": 0.2}
@@ -76,7 +77,7 @@ def make_starter(folder: Path, stacks: int, size: int, steps: int, seed: int) ->
     if not run.config.exists():
         create_run(run, _configure(pairs, steps, seed))
     code = train_run(run)
-    if code == 0:
+    if load_state(run.events).status == "finished":
         write_starter(run, folder)
         say(f"The starter is in {folder / WEIGHTS_NAME}, its card in {folder / CARD_NAME}.")
     return code

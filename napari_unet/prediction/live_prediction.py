@@ -197,6 +197,10 @@ class LivePrediction:
         pixels = len(counts) * math.prod(self.mask.shape[-2:])
         return " ".join(filter(None, (self.stack_warning, share_warning(sum(counts), pixels))))
 
+    def remarks(self) -> str:
+        """Say how dark and light were taken, and what :meth:`warning` says."""
+        return " ".join(filter(None, (self.note, self.warning())))
+
     def threshold_all(self) -> float:
         """Make the mask of all slices; give up when the threshold is changed meanwhile.
 

@@ -279,15 +279,13 @@ class PredictDock(Dock):
             return
         result = self._go_on()
         if not result.prediction.has(index):
-            self._follower.request(
-                result, index, self._options.has_tta, self._options.has_resampling
-            )
+            self._follower.request(result, index, *self._options.chosen)
 
     def _start(self, indices: Sequence[int]) -> None:
         self.message.tell("")
         result = self._go_on()
         self._progress.begin(len(indices))
-        self._worker.predict(result, indices, self._options.has_tta, self._options.has_resampling)
+        self._worker.predict(result, indices, *self._options.chosen)
 
     def _go_on(self) -> PredictedLayers:
         """Take the layers of the chosen image, which are added first if there are none."""
@@ -338,10 +336,10 @@ class PredictDock(Dock):
         self._begin_awaited()
 
     def _show_warning(self) -> None:
-        """Say what speaks against the prediction of this image with this model."""
+        """Say how this image was taken, and what speaks against its prediction with this model."""
         result = self._predictions.current
         is_shown = result is not None and result.is_by(self._model.model)
-        self._warning.tell(result.prediction.warning() if result and is_shown else "")
+        self._warning.tell(result.prediction.remarks() if result and is_shown else "")
 
     def _on_threshold_changed(self, threshold: float) -> None:
         result = self._predictions.current

@@ -5,7 +5,9 @@ from __future__ import annotations
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
     QCheckBox,
+    QComboBox,
     QHBoxLayout,
+    QLabel,
     QProgressBar,
     QPushButton,
     QVBoxLayout,
@@ -16,8 +18,14 @@ from superqt.utils import signals_blocked
 
 from napari_unet.widgets.common.messages import plain_label
 from training.console import list_slices
+from training.stacks.intensities import Membranes
 
 DECIMALS = 2  # of the threshold
+_MEMBRANES = {
+    Membranes.AUTO: "Automatic",
+    Membranes.DARK: "Dark",
+    Membranes.LIGHT: "Light",
+}
 
 
 class PredictionOptions(QWidget):
@@ -38,8 +46,22 @@ class PredictionOptions(QWidget):
         self._resample.setToolTip(
             "Predict at the pixel size that the model was trained on; the mask has the image's."
         )
+        self._membranes = QComboBox()
+        for membranes, title in _MEMBRANES.items():
+            self._membranes.addItem(title, membranes)
+        self._membranes.setToolTip(
+            "Those of this image. Automatic: the starter finds them out; to other models they are "
+            "as in their training."
+        )
+        row = QHBoxLayout()
+        label = QLabel("Membranes")
+        label.setBuddy(self._membranes)
+        row.addWidget(label)
+        row.addWidget(self._membranes)
+        row.addStretch(1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
+        layout.addLayout(row)
         for box in (self._scroll, self._tta, self._resample):
             layout.addWidget(box, alignment=Qt.AlignmentFlag.AlignLeft)
 
@@ -49,14 +71,17 @@ class PredictionOptions(QWidget):
         return self._scroll.isChecked()
 
     @property
-    def has_tta(self) -> bool:
-        """Whether slices are predicted as the mean over flips and turns."""
-        return self._tta.isChecked()
+    def chosen(self) -> tuple[bool, bool, Membranes]:
+        """How slices are predicted.
 
-    @property
-    def has_resampling(self) -> bool:
-        """Whether slices are predicted at the pixel size of the model's training."""
-        return self._resample.isChecked()
+        Whether as the mean over flips and turns, whether at the pixel size of the model's training,
+        and which membranes the image has.
+        """
+        return (
+            self._tta.isChecked(),
+            self._resample.isChecked(),
+            Membranes(self._membranes.currentData()),
+        )
 
     def stop_scrolling(self) -> None:
         """Stop predicting the slice that is shown."""

@@ -15,6 +15,7 @@ from napari_unet.text import progress_text
 from napari_unet.widgets.common.background import start
 from napari_unet.widgets.common.latest_work import LatestWork
 from napari_unet.widgets.predict.predicted_layers import PredictedLayers
+from training.stacks.intensities import Membranes
 
 
 class PredictionWorker(QObject):
@@ -43,7 +44,12 @@ class PredictionWorker(QObject):
         return self._worker is not None
 
     def predict(
-        self, result: PredictedLayers, indices: Sequence[int], tta: bool, resample: bool
+        self,
+        result: PredictedLayers,
+        indices: Sequence[int],
+        tta: bool,
+        resample: bool,
+        membranes: Membranes,
     ) -> None:
         """Predict these slices into the layers of ``result``, which has a model."""
         self._begin = time.monotonic()
@@ -60,6 +66,7 @@ class PredictionWorker(QObject):
             result.pixel_size,
             resample,
             whole.window,
+            membranes,
             _progress={"total": len(indices), "desc": f"Predicting {result.image.name}"},
             _ignore_errors=True,
         )
@@ -107,19 +114,33 @@ class SliceFollower(QObject):
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
         self._work: StackPrediction | None = None
-        self._of: tuple[PredictedLayers, bool, bool, int] | None = None
+        self._of: tuple[PredictedLayers, bool, bool, Membranes, int] | None = None
         self._slices = LatestWork(
             self, _predict, self._on_predicted, self._on_failed, shows_outdated=True
         )
 
-    def request(self, result: PredictedLayers, index: int, tta: bool, resample: bool) -> None:
+    def request(
+        self,
+        result: PredictedLayers,
+        index: int,
+        tta: bool,
+        resample: bool,
+        membranes: Membranes,
+    ) -> None:
         """Predict a slice as soon as the one under way is done, unless another is asked for."""
         whole, model = surroundings_of(result.image), result.model
-        what = (result, tta, resample, id(whole.data))
+        what = (result, tta, resample, membranes, id(whole.data))
         if model is not None and (self._work is None or self._of != what):
             size = result.pixel_size
             self._work = StackPrediction(
-                model, whole.data, result.prediction, tta, size, resample, whole.window
+                model,
+                whole.data,
+                result.prediction,
+                tta,
+                size,
+                resample,
+                whole.window,
+                membranes,
             )
             self._of = what
         if self._work is not None:
