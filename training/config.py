@@ -262,6 +262,14 @@ class TrainingConfig:
         minimum=0,
         is_zero_automatic=True,
     )
+    patience: int = advanced(
+        0,
+        "Patience",
+        "Validations without a better model after which the training comes to its end: the "
+        "learning rate falls for a tenth of the steps so far. 0: never.",
+        minimum=0,
+        flag="patience",
+    )
     resume: bool = advanced(False, "Start from weights", "Start this new run from resume_ckpt.")
     resume_ckpt: str = advanced(
         "",

@@ -202,6 +202,35 @@ def test_a_run_starts_from_given_weights(
     np.testing.assert_allclose(weights[name], others[name], rtol=1e-6)
 
 
+def test_a_run_that_no_longer_improves_comes_to_its_end(
+    finished: RunDirectory, small_folder: Path, tmp_path: Path
+) -> None:
+    """So high a rate makes every model worse than the one that the run begins from."""
+    run = RunDirectory(tmp_path / "run")
+    rate = ("--lr", 0.5, "--lr_schedule", "constant")
+    options = (*OPTIONS, "--steps", 500, "--eval_interval", 1, "--patience", 12, *rate)
+    weights = ("--resume", "True", "--resume_ckpt", finished.best)
+    result = train("--data_url", small_folder, *options, *weights, "--run_dir", run.path)
+    assert result.returncode == 0, result.stderr
+    state = load_state(run.events)
+    assert state.best_evaluation["step"] == 0
+    # The twelfth validation is after step 30; the rate falls for a tenth of the steps.
+    assert (state.status, state.step, state.total_steps) == ("finished", 34, 34)
+    rates = [step["lr"] for step in state.steps]
+    assert rates[:31] == [0.5] * 31
+    assert rates[30:] == sorted(set(rates), reverse=True)
+    assert rates[-1] == pytest.approx(0.005)
+
+    last = run.list_checkpoints()[-1]
+    last.unlink()
+    assert train("--run_dir", run.path).returncode == 0
+    resumed = load_state(run.events)
+    assert resumed.started["first_step"] == 33
+    assert (resumed.status, resumed.total_steps) == ("finished", 34)
+    assert resumed.steps[-1]["lr"] == rates[-1]
+    assert last.exists()
+
+
 def test_weights_of_another_network_are_refused(small_folder: Path, tmp_path: Path) -> None:
     foreign = tmp_path / "foreign.safetensors"
     save_file({"down0.conv1.weight": np.zeros((2, 4, 3, 3), np.float32)}, foreign)

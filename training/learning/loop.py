@@ -22,10 +22,11 @@ from training.learning.report import Report
 from training.learning.step import wait_for_all
 from training.learning.stop_request import StopRequest
 from training.learning.validation_schedule import ValidationSchedule
-from training.learning.validator import Validator
+from training.learning.validator import Validation, Validator
 from training.model.model_card import describe_model
 from training.runs.events import InitialModel
 from training.runs.run_directory import RunDirectory
+from training.runs.run_state import load_state
 
 MANY_SKIPPED = 10  # updates: worth a warning, and again at each doubling
 
@@ -74,17 +75,23 @@ class Training:
             self._learner.resume_from(checkpoint)
         elif config.resume:
             self._learner.start_from(Path(config.resume_ckpt))
+        self._converged = progress.converged
+        if self._converged:
+            self._batches.total_steps = self._learner.cool_down(self._converged)
         self._report = Report(run, device)
-        self._validator = Validator(self._learner, run, config, self._data, self._report)
-        self._schedule = ValidationSchedule(self._batches, config, device.target)
+        self._validator = Validator(
+            self._learner, run, config, self._data, self._report, progress.stale
+        )
+        self._schedule = ValidationSchedule(self._batches, self._data, config, device.target)
         self._step = progress.steps
         self._skipped, self._next_warning = 0, MANY_SKIPPED
         self._initial: InitialModel | None = None
 
     def begin(self) -> None:
-        """Report the run's totals, and the figures of the model that it begins from, if any."""
-        if self._report.is_writing:
-            self._initial = self._validator.measure_initial(self._step)
+        """Report the run's totals; validate the weights that it begins from, if any, as step 0."""
+        measured = None
+        if self._report.is_writing and self._config.resume:
+            measured = self._measure_initial()
         versions = {
             "napari-unet-mindspore": __version__,
             "mindspore": mindspore.__version__,
@@ -106,7 +113,18 @@ class Training:
         )
         for sentence in (*self._data.sentences, self._data.validation):
             say(sentence)
+        if measured is not None:
+            self._validator.keep(*measured, START, epoch=0)
         self._schedule.begin(self._step)
+
+    def _measure_initial(self) -> Validation | None:
+        """Validate the weights that the run begins from; None where it goes on after a step."""
+        if self._step:
+            self._initial = load_state(self._run.events).initial_model
+            return None
+        measured = self._validator.measure()
+        self._initial = {"path": self._config.resume_ckpt, "mean": measured.evaluation.mean}
+        return measured
 
     def remaining_batches(self) -> Iterator[tuple[int, Batch]]:
         """Give the steps that are left, with their batches."""
@@ -123,7 +141,8 @@ class Training:
         if self._report.is_writing:
             self._validator.report_written()
         start = time.monotonic()
-        outcome = self._learner.step(step, batch, stop)
+        has_converged = not self._converged and self._validator.has_converged
+        outcome = self._learner.step(step, batch, stop, has_converged)
         fps = len(batch.images) / max(time.monotonic() - start, 1e-6)
         if not math.isfinite(outcome.loss):
             raise UserError(
@@ -136,6 +155,10 @@ class Training:
         self._report.step(step, epoch, outcome, samples, fps, rate)
         if outcome.is_skipped:
             self._count_skipped()
+        if outcome.has_converged:
+            self._converged = step
+            self._batches.total_steps = self._learner.cool_down(step)
+            self._report.converged(step, self._batches.total_steps)
         return outcome.is_stopped
 
     def _count_skipped(self) -> None:
@@ -156,8 +179,10 @@ class Training:
     def validate(self, step: int) -> None:
         """Validate, and write what is worth keeping, in the process that writes."""
         if self._report.is_writing:
-            progress = TrainingProgress(step, self._batches.samples_after(step))
-            self._validator.validate_and_save(progress, self._batches.epoch(step))
+            samples, stale = self._batches.samples_after(step), self._validator.stale
+            progress = TrainingProgress(step, samples, stale, self._converged)
+            is_early = self._schedule.is_early(step)
+            self._validator.validate_and_save(progress, self._batches.epoch(step), is_early)
             self._schedule.note_end()
 
     def close(self) -> None:

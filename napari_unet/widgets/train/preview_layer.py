@@ -75,7 +75,7 @@ class PreviewLayer:
         """Put the layer, blank, at the slice that is going to be shown."""
         if not self._is_placed:
             self._over = over
-            self._place(PreviewImage(np.zeros(over.data.shape[1:], np.uint8), slice_index, epoch=0))
+            self._place(PreviewImage(np.zeros(over.data.shape[1:], np.uint8), slice_index, step=0))
 
     def remove_blank(self) -> None:
         """Remove the layer if nothing is shown in it."""
@@ -86,7 +86,7 @@ class PreviewLayer:
     def show(self, preview: PreviewImage, over: Image | None) -> None:
         """Show a preview, over the images that are trained on if they are known."""
         self._over = over
-        if self._shown is not None and self._shown.epoch == preview.epoch:
+        if self._shown is not None and self._shown.step == preview.step:
             return
         if not self._is_placed or self._layer is not None:
             self._place(preview)

@@ -44,6 +44,10 @@ def test_a_model_learns_on_from_corrections(tmp_path: Path) -> None:
     assert state.started["train_slices"] == sorted({0, 1, 3, 4} - set(held_out))
     # It begins where the other ended, on the same held-out strokes.
     assert abs(state.initial_dice - former.best_dice) < 1e-4
+    assert [event["step"] for event in state.evaluations][:2] == [0, 8]
+    assert state.evaluations[0]["mean"] == state.started["initial_model"]["mean"]
+    assert "epoch 0, step 0 of 20: soft Dice" in result.stdout
+    assert (second.path / state.preview["path"]).exists()
     assert state.comparison["before"] == state.started["initial_model"]["mean"]
     assert state.comparison["after"]["dice"] == state.best_dice
     assert state.comparison["slices"] == held_out
