@@ -23,7 +23,7 @@ from training.runs.run_paths import checkpoint_step
 from training.runs.run_state import RunState, load_state
 
 STEPS = 8
-# An epoch is 5 slices, 3 steps; validation after steps 3, 5 and 8.
+# An epoch is 5 slices, 3 steps; validation of the starter, and after steps 3, 5 and 8.
 OPTIONS = ("--preset", "compact", "--batchsize", 2, "--steps", STEPS, "--device", "cpu")
 PREVIEWED = 3
 
@@ -65,7 +65,7 @@ def test_run_directory_is_complete(finished: RunDirectory) -> None:
     state = load_state(finished.events)
     assert state.status == "finished"
     assert [step["step"] for step in state.steps] == list(range(1, STEPS + 1))
-    assert [event["step"] for event in state.evaluations] == [3, 5, 8]
+    assert [event["step"] for event in state.evaluations] == [0, 3, 5, 8]
     assert state.total_steps == STEPS
     assert state.started is not None
     assert sorted(state.started["train_slices"] + state.started["valid_slices"]) == list(
@@ -195,7 +195,7 @@ def test_a_run_starts_from_given_weights(
         "--run_dir",
         run.path,
     )
-    result = train(*options, "--resume", "True", "--resume_ckpt", finished.best)
+    result = train(*options, "--weights", finished.best)
     assert result.returncode == 0, result.stderr
     weights, others = load_file(run.best), load_file(finished.best)
     name = "merge0.conv2.weight"
@@ -209,7 +209,7 @@ def test_a_run_that_no_longer_improves_comes_to_its_end(
     run = RunDirectory(tmp_path / "run")
     rate = ("--lr", 0.5, "--lr_schedule", "constant")
     options = (*OPTIONS, "--steps", 500, "--eval_interval", 1, "--patience", 12, *rate)
-    weights = ("--resume", "True", "--resume_ckpt", finished.best)
+    weights = ("--weights", finished.best)
     result = train("--data_url", small_folder, *options, *weights, "--run_dir", run.path)
     assert result.returncode == 0, result.stderr
     state = load_state(run.events)
@@ -236,7 +236,7 @@ def test_weights_of_another_network_are_refused(small_folder: Path, tmp_path: Pa
     save_file({"down0.conv1.weight": np.zeros((2, 4, 3, 3), np.float32)}, foreign)
     run = RunDirectory(tmp_path / "run")
     options = ("--data_url", small_folder, *OPTIONS, "--run_dir", run.path)
-    result = train(*options, "--resume", "True", "--resume_ckpt", foreign)
+    result = train(*options, "--weights", foreign)
     assert result.returncode == 2
     assert f"{foreign} is a checkpoint of another network" in result.stderr
     assert "has shape (2, 4, 3, 3), but must have shape (32, 16, 3, 3)" in result.stderr

@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import mindspore
 import numpy as np
 
 from training import __version__
-from training.config import TrainingConfig
+from training.config import NO_WEIGHTS, STARTER, TrainingConfig
 from training.console import say
 from training.dataset.training_set import TrainingSet, load_training_set
 from training.devices.placement import Device
@@ -24,6 +23,7 @@ from training.learning.stop_request import StopRequest
 from training.learning.validation_schedule import ValidationSchedule
 from training.learning.validator import Validation, Validator
 from training.model.model_card import describe_model
+from training.model.saved_model import starting_weights
 from training.runs.events import InitialModel
 from training.runs.run_directory import RunDirectory
 from training.runs.run_state import load_state
@@ -73,8 +73,8 @@ class Training:
         self._learner = Learner(config, card, device, self._batches.total_steps)
         if checkpoint is not None:
             self._learner.resume_from(checkpoint)
-        elif config.resume:
-            self._learner.start_from(Path(config.resume_ckpt))
+        elif (weights := starting_weights(config.weights)) is not None:
+            self._learner.start_from(weights)
         self._converged = progress.converged
         if self._converged:
             self._batches.total_steps = self._learner.cool_down(self._converged)
@@ -90,7 +90,7 @@ class Training:
     def begin(self) -> None:
         """Report the run's totals; validate the weights that it begins from, if any, as step 0."""
         measured = None
-        if self._report.is_writing and self._config.resume:
+        if self._report.is_writing and self._config.weights != NO_WEIGHTS:
             measured = self._measure_initial()
         versions = {
             "napari-unet-mindspore": __version__,
@@ -123,7 +123,7 @@ class Training:
             self._initial = load_state(self._run.events).initial_model
             return None
         measured = self._validator.measure()
-        self._initial = {"path": self._config.resume_ckpt, "mean": measured.evaluation.mean}
+        self._initial = {"path": self._config.weights, "mean": measured.evaluation.mean}
         return measured
 
     def remaining_batches(self) -> Iterator[tuple[int, Batch]]:
@@ -198,7 +198,7 @@ class Training:
             self._validator.finish()
         if self._device.world_size > 1:
             wait_for_all()
-        if self._initial is not None:
+        if self._initial is not None and self._config.weights != STARTER:
             self._report.comparison(self._validator.compare(self._initial))
         self._report.end("stopped" if is_stopped else "finished", self._step, self._skipped)
         if self._report.is_writing:

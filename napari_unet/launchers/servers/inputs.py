@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from napari_unet.launchers.servers.store import Store
-from training.config import TrainingConfig
+from training.config import STARTER, TrainingConfig
 from training.data_pairs import DataPair
 from training.dataset.volumes import VolumeFiles, find_volumes
 from training.errors import UserError
 from training.files.untrusted_files import is_inside
 from training.formats.location import locate
 from training.formats.opening import open_stack
+from training.model.saved_model import starting_weights
 from training.model.weight_files import check_checkpoint
 from training.runs.run_directory import RunDirectory
 
@@ -27,7 +28,7 @@ class Inputs:
     volumes : list of VolumeFiles
         The images and their labels.
     weights : Path or None
-        The checkpoint that a new run starts from.
+        The checkpoint that a new run starts from, if it does not come with this package.
     """
 
     volumes: list[VolumeFiles]
@@ -59,7 +60,7 @@ def find_inputs(config: TrainingConfig) -> Inputs:
                     f"{path} is a folder, and only files are sent to a server.",
                     "Save it as a TIF.",
                 )
-    weights = Path(config.resume_ckpt) if config.resume else None
+    weights = None if config.weights == STARTER else starting_weights(config.weights)
     if weights is not None:
         check_checkpoint(weights)
     return Inputs(volumes, weights)
@@ -103,7 +104,7 @@ async def upload_inputs(store: Store, config: TrainingConfig, inputs: Inputs) ->
             "labels": pairs[0].labels,
         }
     if inputs.weights is not None:
-        changes["resume_ckpt"] = await store.put_data(inputs.weights)
+        changes["weights"] = await store.put_data(inputs.weights)
     if config.device == "auto":
         changes["device"] = store.server.profile.device
     return config.replace(**changes)
