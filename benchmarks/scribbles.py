@@ -69,7 +69,7 @@ def main() -> None:
         free = [z for z in training if z not in painted]
         worst = sorted(free, key=lambda z: before[z])[:CORRECTED_SLICES]
         labels[worst] = np.where([membrane[z] for z in worst], MEMBRANE, INSIDE)
-        train(options, labels, worst, second, "--from", str(first.path))
+        train(options, labels, worst, second, "--weights", str(first.path))
         after = figures(second, images, membrane)
         show(f"After correcting slices {worst}", second, after, validation)
         print(json.dumps(load_state(second.events).comparison))

@@ -24,6 +24,7 @@ from training.presets.registry import (
 )
 
 FOLDS = 5
+STARTER, NO_WEIGHTS = "starter", "none"  # weights that are not in a file of a person's
 DEVICE_PATTERN = re.compile(r"auto|cpu|ascend(:\d{1,4})?")
 
 
@@ -262,11 +263,20 @@ class TrainingConfig:
         minimum=0,
         is_zero_automatic=True,
     )
-    resume: bool = advanced(False, "Start from weights", "Start this new run from resume_ckpt.")
-    resume_ckpt: str = advanced(
-        "",
-        "Weights",
-        "A .ckpt or .safetensors file that a new run starts from.",
+    patience: int = advanced(
+        0,
+        "Patience",
+        "Validations without a better model after which the training comes to its end: the "
+        "learning rate falls for a tenth of the steps so far. 0: never.",
+        minimum=0,
+        flag="patience",
+    )
+    weights: str = advanced(
+        NO_WEIGHTS,
+        "Start from",
+        "What a new run begins from. starter: the model that comes with this package, of the "
+        "network compact. none: fresh weights. Else a .ckpt or .safetensors file, or a run, whose "
+        "best model is trained on then, and compared with the new one.",
         flag="weights",
         is_path=True,
     )
@@ -289,10 +299,12 @@ class TrainingConfig:
                 "The data are named twice: by pairs, and by data_url, image or labels.",
                 "Give the one or the other.",
             )
-        if self.resume and not self.resume_ckpt:
+        if self.weights == STARTER and not find_preset(self.preset).has_starter:
             raise UserError(
-                "resume is on, but resume_ckpt names no file.", "Give the weights to start from."
+                f"There is no starter for {self.preset}.", "Give none, a run or a file as weights."
             )
+        if not self.weights:
+            raise UserError("weights is empty.", "Give starter, none, a run or a file.")
 
     @property
     def ids(self) -> IdBorders:

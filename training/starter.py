@@ -23,7 +23,7 @@ import tifffile
 from safetensors.numpy import save
 
 from training import __version__
-from training.config import TrainingConfig, preset_config
+from training.config import NO_WEIGHTS, STARTER, TrainingConfig, preset_config
 from training.console import say, set_up_console
 from training.data_pairs import DataPair
 from training.errors import UserError
@@ -32,7 +32,7 @@ from training.label_convention import LabelConvention
 from training.metrics.evaluation_report import Evaluation
 from training.model.model_card import ModelCard
 from training.model.saved_model import CARD_KEY, best_weights
-from training.model.starter_model import CARD_NAME, STARTER, WEIGHTS_NAME
+from training.model.starter_model import CARD_NAME, WEIGHTS_NAME
 from training.model.weight_files import load_weights
 from training.runs.run_directory import RunDirectory
 from training.runs.run_state import load_state
@@ -43,7 +43,7 @@ from training.train import create_run, train_run
 STACKS, SECTIONS, SIZE = 48, 3, 384  # stacks of tissue, sections of each, pixels a side
 HELD_OUT = 4  # stacks
 STEPS = 1000
-RECIPE = {"gamma": 0.4, "contrast": 0.4, "brightness": 0.2}
+RECIPE = {"gamma": 0.4, "contrast": 0.4, "brightness": 0.2, "weights": NO_WEIGHTS}
 
 
 def main(arguments: list[str] | None = None) -> int:

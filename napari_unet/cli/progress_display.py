@@ -23,7 +23,7 @@ class ProgressDisplay:
             self._bar = ProgressBar(total=0, desc="Training", bar_format=_BAR, file=sys.stdout)
             self._bar.set_postfix_str("starting MindSpore")
         self._has_begun = False
-        self._validated_step = 0
+        self._validated_step = -1  # that of the weights that a run begins from is 0
 
     def __enter__(self) -> ProgressDisplay:
         return self
@@ -73,6 +73,8 @@ class ProgressDisplay:
 def ending_lines(run: RunDirectory, status: str, state: RunState) -> Iterator[str]:
     """Say how a run ended, and what there is of it."""
     yield f"The run {run.name} is {status}."
+    if state.converged is not None:
+        yield f"It no longer improved at step {state.converged['step']}."
     if state.comparison is not None:
         yield comparison_line(state.comparison)
     if state.best_evaluation is not None:

@@ -17,7 +17,7 @@ from napari_unet.launchers.launcher import new_run_name
 from napari_unet.runs.learning_on import learn_on_config, unseen_of_volumes
 from napari_unet.runs.moved_data import find_data, move_data
 from napari_unet.runs.training_places import THIS_COMPUTER, launcher_for
-from training.config import TrainingConfig, format_numbers, preset_config
+from training.config import NO_WEIGHTS, STARTER, TrainingConfig, format_numbers, preset_config
 from training.console import lossy_output, say
 from training.data_pairs import DataPair
 from training.dataset.found_meanings import FoundMeaning, files_state, write_meanings
@@ -45,13 +45,6 @@ _ID_OPTIONS = ("border", "unknown")
 @click.command()
 @config_options
 @click.option(
-    "--from",
-    "source",
-    metavar="RUN",
-    type=click.Path(path_type=Path),
-    help="Keep training from this run's best model, and compare the two on held-out slices.",
-)
-@click.option(
     "--config",
     "config_file",
     metavar="FILE",
@@ -78,7 +71,6 @@ _ID_OPTIONS = ("border", "unknown")
     help="Which NPUs of the server, as npu-smi shows them: 4,5.",
 )
 def command(
-    source: Path | None,
     config_file: Path | None,
     out: Path | None,
     resume: Path | None,
@@ -98,20 +90,20 @@ def command(
       napari-unet train --pair a.tif a-labels.tif --pair b.tif b-labels.tif
       napari-unet train --data crops --hold-out crop3
       napari-unet train --resume runs/first
-      napari-unet train --data isbi --labels corrected.tif --from runs/first
+      napari-unet train --data isbi --labels corrected.tif --weights runs/first
       napari-unet train --data isbi --remote lab --devices 8
     """
     given = {name: value for name, value in options.items() if value not in (None, ())}
     if resume is not None:
         moved = {name: given.pop(name) for name in _DATA_OPTIONS if name in given}
-        if given or source or config_file or out:
+        if given or config_file or out:
             raise UserError(
                 "--resume goes on with a run as it was configured.",
                 "Give no other option, but --data where its data were moved.",
             )
         _resume(resume, devices, device_ids, moved)
         return
-    config, meanings = _configure(source, config_file, given)
+    config, meanings = _configure(config_file, given)
     if not config.pairs and not config.data_url and not (config.image and config.labels):
         raise UserError("No data is given.", "Give --data DIR, --image and --labels, or --pair.")
     path = out or RUNS_FOLDER / new_run_name(config, RUNS_FOLDER, datetime.now().astimezone())
@@ -130,20 +122,18 @@ def command(
 
 
 def _configure(
-    source: Path | None, config_file: Path | None, given: dict[str, Any]
+    config_file: Path | None, given: dict[str, Any]
 ) -> tuple[TrainingConfig, list[FoundMeaning]]:
-    """The configuration of a new run: from a file or a preset, with the options given.
+    """The configuration of a new run: from a file, a run or a preset, with the options given.
 
     With it comes what the labels mean, where they had to be counted.
     """
-    for name in ("data_url", "resume_ckpt"):
-        if name in given:
-            given[name] = _absolute(given[name])
-    if "resume_ckpt" in given:
-        given["resume"] = True
+    if "data_url" in given:
+        given["data_url"] = _absolute(given["data_url"])
+    weights = given.get("weights", NO_WEIGHTS)
+    if weights not in (STARTER, NO_WEIGHTS):
+        given["weights"] = weights = _absolute(weights)
     if config_file is not None:
-        if source is not None:
-            raise UserError("--from and --config both give the options.", "Give one of them.")
         try:
             text = config_file.read_text(encoding="utf-8")
         except OSError as error:
@@ -160,13 +150,13 @@ def _configure(
     given = settle_data(given)
     volumes = _find_volumes(given)
     meanings: list[FoundMeaning] = []
+    source = Path(weights) if Path(weights).is_absolute() and Path(weights).is_dir() else None
     if volumes:
         options, meanings = _read_labels(volumes, given, source)
         given |= options
     if source is None:
         return preset_config(given.pop("preset", DEFAULT_PRESET), **given), meanings
-    if "resume_ckpt" in given:
-        raise UserError("--from and --weights both say where to start.", "Give one of them.")
+    del given["weights"]
     if volumes:
         given["valid_slices"] = format_numbers(unseen_of_volumes(source, volumes))
     return learn_on_config(source, **given), meanings

@@ -108,8 +108,7 @@ def learn_on_config(
     options: dict[str, Any] = {
         **find_preset(preset).learn_on_recipe,
         "cross_valid_ind": former.cross_valid_ind,
-        "resume": True,
-        "resume_ckpt": str(run.best.absolute()),
+        "weights": str(run.path.absolute()),
     }
     if labelled is not None:
         options["valid_slices"] = format_numbers(unseen_slices(run, labelled))

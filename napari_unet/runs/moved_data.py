@@ -114,7 +114,7 @@ def _compare(run: RunDirectory, volumes: Sequence[VolumeFiles], ids: IdBorders) 
             if fingerprint_labels(pair.codes) != known.labels_fingerprint:
                 raise UserError(
                     f"The labels of {volume.labels} are not those that {run.path} was trained on.",
-                    f"Give those, or learn on from the run's model with these: --from {run.path}.",
+                    f"Give those, or learn on from its model with these: --weights {run.path}.",
                 )
         sentences.append(
             f"{path} and its labels are those that the run was trained on: it goes on with them."

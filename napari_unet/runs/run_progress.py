@@ -76,7 +76,7 @@ class Curves:
 
 @dataclass(frozen=True)
 class PreviewImage:
-    """Probability of a slice after an epoch.
+    """Probability of a slice after a step.
 
     Parameters
     ----------
@@ -84,15 +84,15 @@ class PreviewImage:
         255 = surely membrane.
     slice : int
         Index in the stack.
-    epoch : int
-        After which it was predicted.
+    step : int
+        After which it was predicted; 0: by the weights that the run began from.
     volume : str
         Name of the one of several volumes that the slice is of; else empty.
     """
 
     probability: NDArray[np.uint8]
     slice: int
-    epoch: int
+    step: int
     volume: str = ""
 
     def fits(self, shape: tuple[int, ...]) -> bool:
@@ -140,7 +140,8 @@ class RunProgress:
             return "Starting: importing and compiling"
         if self.status == "running":
             left = self.state.seconds_left
-            return "Training" if left is None else f"Training, {format_duration(left)} left"
+            what = "Training" if self.state.converged is None else "No longer improves"
+            return what if left is None else f"{what}, {format_duration(left)} left"
         return self.status.capitalize()
 
     @property
@@ -204,11 +205,11 @@ class ProgressReader:
 
     def _read_preview(self) -> PreviewImage | None:
         event = self._follower.state.preview
-        if event is not None and (self._preview is None or self._preview.epoch != event["epoch"]):
+        if event is not None and (self._preview is None or self._preview.step != event["step"]):
             path = self._follower.run.path / event["path"]
             pixels = _read_png(path)
             if pixels is not None:
-                about = event["slice"], event["epoch"], event.get("volume", "")
+                about = event["slice"], event["step"], event.get("volume", "")
                 self._preview = PreviewImage(pixels, *about)
         return self._preview
 

@@ -51,5 +51,5 @@ def events_of(first: int, last: int) -> Iterator[dict[str, Any]]:
             slices = [{"slice": index, **figures} for index in range(6)]
             place = {"time": time, "step": step, "epoch": epoch}
             yield {"kind": "evaluated", **place, "slices": slices, "mean": figures}
-            path = f"preview/epoch-{epoch:04d}.png"
-            yield {"kind": "preview", "time": time, "epoch": epoch, "slice": 2, "path": path}
+            path = f"preview/step-{epoch:06d}.png"
+            yield {"kind": "preview", "time": time, "step": epoch, "slice": 2, "path": path}

@@ -27,7 +27,7 @@ def test_medical_has_the_zoo_s_defaults() -> None:
         "weight_decay": 5e-4,
         "loss_scale": 1024.0,
         "FixedLossScaleManager": 1024.0,
-        "resume": False,
+        "weights": "none",
     }
     assert {name: getattr(config, name) for name in zoo} == zoo
 
@@ -67,7 +67,7 @@ def test_a_file_holds_every_option_and_the_version() -> None:
         ({"lr": float("nan")}, "lr is nan, but must be of type float."),
         ({"lr": True}, "lr is True, but must be of type float."),
         ({"device": "gpu"}, "The device 'gpu' is unknown. Use auto, cpu, ascend or ascend:ID."),
-        ({"resume": True}, "resume is on, but resume_ckpt names no file."),
+        ({"weights": ""}, "weights is empty. Give starter, none, a run or a file."),
         ({"learning_rate": 1.0}, "Unknown option: learning_rate."),
         ({"pairs": "a.tif"}, "pairs holds 'a.tif', which does not name images and labels."),
         ({"pairs": [["a.tif", 3]]}, "which does not name images and labels."),
@@ -81,6 +81,11 @@ def test_a_bad_option_is_named(changes: dict[str, object], message: str) -> None
     with pytest.raises(UserError) as caught:
         preset_config("compact", **changes)
     assert message in str(caught.value)
+
+
+def test_a_network_without_a_starter_says_so() -> None:
+    with pytest.raises(UserError, match="There is no starter for medical"):
+        preset_config("medical", weights="starter")
 
 
 @pytest.mark.parametrize(

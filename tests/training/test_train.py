@@ -23,7 +23,7 @@ from training.runs.run_paths import checkpoint_step
 from training.runs.run_state import RunState, load_state
 
 STEPS = 8
-# An epoch is 5 slices, 3 steps; validation after steps 3, 5 and 8.
+# An epoch is 5 slices, 3 steps; validation of the starter, and after steps 3, 5 and 8.
 OPTIONS = ("--preset", "compact", "--batchsize", 2, "--steps", STEPS, "--device", "cpu")
 PREVIEWED = 3
 
@@ -65,7 +65,7 @@ def test_run_directory_is_complete(finished: RunDirectory) -> None:
     state = load_state(finished.events)
     assert state.status == "finished"
     assert [step["step"] for step in state.steps] == list(range(1, STEPS + 1))
-    assert [event["step"] for event in state.evaluations] == [3, 5, 8]
+    assert [event["step"] for event in state.evaluations] == [0, 3, 5, 8]
     assert state.total_steps == STEPS
     assert state.started is not None
     assert sorted(state.started["train_slices"] + state.started["valid_slices"]) == list(
@@ -195,11 +195,40 @@ def test_a_run_starts_from_given_weights(
         "--run_dir",
         run.path,
     )
-    result = train(*options, "--resume", "True", "--resume_ckpt", finished.best)
+    result = train(*options, "--weights", finished.best)
     assert result.returncode == 0, result.stderr
     weights, others = load_file(run.best), load_file(finished.best)
     name = "merge0.conv2.weight"
     np.testing.assert_allclose(weights[name], others[name], rtol=1e-6)
+
+
+def test_a_run_that_no_longer_improves_comes_to_its_end(
+    finished: RunDirectory, small_folder: Path, tmp_path: Path
+) -> None:
+    """So high a rate makes every model worse than the one that the run begins from."""
+    run = RunDirectory(tmp_path / "run")
+    rate = ("--lr", 0.5, "--lr_schedule", "constant")
+    options = (*OPTIONS, "--steps", 500, "--eval_interval", 1, "--patience", 12, *rate)
+    weights = ("--weights", finished.best)
+    result = train("--data_url", small_folder, *options, *weights, "--run_dir", run.path)
+    assert result.returncode == 0, result.stderr
+    state = load_state(run.events)
+    assert state.best_evaluation["step"] == 0
+    # The twelfth validation is after step 30; the rate falls for a tenth of the steps.
+    assert (state.status, state.step, state.total_steps) == ("finished", 34, 34)
+    rates = [step["lr"] for step in state.steps]
+    assert rates[:31] == [0.5] * 31
+    assert rates[30:] == sorted(set(rates), reverse=True)
+    assert rates[-1] == pytest.approx(0.005)
+
+    last = run.list_checkpoints()[-1]
+    last.unlink()
+    assert train("--run_dir", run.path).returncode == 0
+    resumed = load_state(run.events)
+    assert resumed.started["first_step"] == 33
+    assert (resumed.status, resumed.total_steps) == ("finished", 34)
+    assert resumed.steps[-1]["lr"] == rates[-1]
+    assert last.exists()
 
 
 def test_weights_of_another_network_are_refused(small_folder: Path, tmp_path: Path) -> None:
@@ -207,7 +236,7 @@ def test_weights_of_another_network_are_refused(small_folder: Path, tmp_path: Pa
     save_file({"down0.conv1.weight": np.zeros((2, 4, 3, 3), np.float32)}, foreign)
     run = RunDirectory(tmp_path / "run")
     options = ("--data_url", small_folder, *OPTIONS, "--run_dir", run.path)
-    result = train(*options, "--resume", "True", "--resume_ckpt", foreign)
+    result = train(*options, "--weights", foreign)
     assert result.returncode == 2
     assert f"{foreign} is a checkpoint of another network" in result.stderr
     assert "has shape (2, 4, 3, 3), but must have shape (32, 16, 3, 3)" in result.stderr

@@ -83,7 +83,7 @@ def read_meanings(path: Path) -> Sequence[FoundMeaning]:
         return []
 
 
-def _parse(state: str, ids: dict[str, int], meaning: dict[str, Any]) -> FoundMeaning:
+def _parse(state: str, ids: dict[str, Any], meaning: dict[str, Any]) -> FoundMeaning:
     meaning["convention"] = LabelConvention(meaning["convention"])
     meaning["ids"], meaning["labelled"] = IdBorders(**meaning["ids"]), tuple(meaning["labelled"])
     return FoundMeaning(state, IdBorders(**ids), LabelMeaning(**meaning))

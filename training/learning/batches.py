@@ -12,6 +12,7 @@ import os
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
+from itertools import count
 from typing import NamedTuple
 
 import numpy as np
@@ -54,10 +55,16 @@ class TrainingProgress(NamedTuple):
         Taken by the optimizer.
     samples : int
         Trained on, by all devices.
+    stale : int
+        Validations since that of the best model.
+    converged : int
+        The step at which it no longer improved, so that it comes to its end; 0: none.
     """
 
     steps: int = 0
     samples: int = 0
+    stale: int = 0
+    converged: int = 0
 
 
 START = TrainingProgress()
@@ -92,7 +99,7 @@ class Batches:
         Samples of all devices together.
     total_steps : int
         Steps of the whole run; the last one goes on into the next epoch rather than leave samples
-        out.
+        out. It may be lowered while they are taken.
     """
 
     def __init__(
@@ -161,14 +168,16 @@ class Batches:
 
     def from_step(self, first: int) -> Iterator[tuple[int, Batch]]:
         """Yield the steps from ``first`` to the last with their batches, some made ready ahead."""
-        steps = range(first, self.total_steps + 1)
+        begin = range(first, min(first + BATCHES_AHEAD, self.total_steps + 1))
         with (
             ThreadPoolExecutor(self._threads, thread_name_prefix="samples") as pool,
             ThreadPoolExecutor(1, thread_name_prefix="batches") as thread,
         ):
-            coming = deque(thread.submit(self.batch, step, pool) for step in steps[:BATCHES_AHEAD])
+            coming = deque(thread.submit(self.batch, step, pool) for step in begin)
             try:
-                for step in steps:
+                for step in count(first):
+                    if step > self.total_steps:
+                        break
                     batch = coming.popleft().result()
                     if step + BATCHES_AHEAD <= self.total_steps:
                         coming.append(thread.submit(self.batch, step + BATCHES_AHEAD, pool))

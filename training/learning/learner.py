@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import mindspore
+import numpy as np
 from mindspore import Tensor
 
 from training.config import TrainingConfig
@@ -26,6 +27,7 @@ from training.learning.step import (
     WeightAverage,
     averaging_share,
     build_optimizer,
+    cool_down,
     learning_rates,
 )
 from training.learning.step_outcome import StepOutcome
@@ -89,7 +91,7 @@ class Learner:
         self._averaging_steps = AVERAGING_STEPS[device.target]
         self._step_now = self._step_averaged = 0
 
-    def step(self, step: int, batch: Batch, stop: bool) -> StepOutcome:
+    def step(self, step: int, batch: Batch, stop: bool, has_converged: bool) -> StepOutcome:
         """Train on one batch.
 
         Parameters
@@ -99,13 +101,25 @@ class Learner:
         batch : Batch
         stop : bool
             Whether this process was asked to stop.
+        has_converged : bool
+            Whether this process finds that the run no longer improves.
         """
-        vote = Tensor(float(stop), mindspore.float32)
-        loss, votes, overflows = self._step(*map(Tensor, batch), vote).asnumpy()
+        votes = Tensor([float(stop), float(has_converged)], mindspore.float32)
+        loss, overflows, *shares = self._step(*map(Tensor, batch), votes).asnumpy()
+        is_stopped, is_converged = (bool(share > 0) for share in shares)
         self._step_now = step
         if step - self._step_averaged >= self._averaging_steps and self._config.average_weights:
             self._move_average()
-        return StepOutcome(float(loss), bool(votes > 0), bool(overflows > 0))
+        return StepOutcome(float(loss), is_stopped, is_converged, bool(overflows > 0))
+
+    def cool_down(self, step: int) -> int:
+        """Let the rate fall from a step on, and return the steps that the run has now."""
+        usual = self.rates
+        self.rates = cool_down(usual, step)
+        left_out = len(usual) - len(self.rates)  # the compiled optimizer's array keeps its length
+        padded = np.pad(self.rates, (0, left_out), mode="edge")
+        self._optimizer.parameters_dict()["learning_rate"].set_data(Tensor(padded))
+        return len(self.rates)
 
     def settle(self) -> None:
         """Bring the average up to date before a validation."""

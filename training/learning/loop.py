@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import mindspore
 import numpy as np
 
 from training import __version__
-from training.config import TrainingConfig
+from training.config import NO_WEIGHTS, STARTER, TrainingConfig
 from training.console import say
 from training.dataset.found_meanings import read_meanings
 from training.dataset.training_set import TrainingSet, load_training_set
@@ -23,10 +22,12 @@ from training.learning.report import Report
 from training.learning.step import wait_for_all
 from training.learning.stop_request import StopRequest
 from training.learning.validation_schedule import ValidationSchedule
-from training.learning.validator import Validator
+from training.learning.validator import Validation, Validator
 from training.model.model_card import describe_model
+from training.model.saved_model import starting_weights
 from training.runs.events import InitialModel
 from training.runs.run_directory import RunDirectory
+from training.runs.run_state import load_state
 
 MANY_SKIPPED = 10  # updates: worth a warning, and again at each doubling
 
@@ -73,19 +74,25 @@ class Training:
         self._learner = Learner(config, card, device, self._batches.total_steps)
         if checkpoint is not None:
             self._learner.resume_from(checkpoint)
-        elif config.resume:
-            self._learner.start_from(Path(config.resume_ckpt))
+        elif (weights := starting_weights(config.weights)) is not None:
+            self._learner.start_from(weights)
+        self._converged = progress.converged
+        if self._converged:
+            self._batches.total_steps = self._learner.cool_down(self._converged)
         self._report = Report(run, device)
-        self._validator = Validator(self._learner, run, config, self._data, self._report)
-        self._schedule = ValidationSchedule(self._batches, config, device.target)
+        self._validator = Validator(
+            self._learner, run, config, self._data, self._report, progress.stale
+        )
+        self._schedule = ValidationSchedule(self._batches, self._data, config, device.target)
         self._step = progress.steps
         self._skipped, self._next_warning = 0, MANY_SKIPPED
         self._initial: InitialModel | None = None
 
     def begin(self) -> None:
-        """Report the run's totals, and the figures of the model that it begins from, if any."""
-        if self._report.is_writing:
-            self._initial = self._validator.measure_initial(self._step)
+        """Report the run's totals; validate the weights that it begins from, if any, as step 0."""
+        measured = None
+        if self._report.is_writing and self._config.weights != NO_WEIGHTS:
+            measured = self._measure_initial()
         versions = {
             "napari-unet-mindspore": __version__,
             "mindspore": mindspore.__version__,
@@ -107,7 +114,18 @@ class Training:
         )
         for sentence in (*self._data.sentences, self._data.validation):
             say(sentence)
+        if measured is not None:
+            self._validator.keep(*measured, START, epoch=0)
         self._schedule.begin(self._step)
+
+    def _measure_initial(self) -> Validation | None:
+        """Validate the weights that the run begins from; None where it goes on after a step."""
+        if self._step:
+            self._initial = load_state(self._run.events).initial_model
+            return None
+        measured = self._validator.measure()
+        self._initial = {"path": self._config.weights, "mean": measured.evaluation.mean}
+        return measured
 
     def remaining_batches(self) -> Iterator[tuple[int, Batch]]:
         """Give the steps that are left, with their batches."""
@@ -124,7 +142,8 @@ class Training:
         if self._report.is_writing:
             self._validator.report_written()
         start = time.monotonic()
-        outcome = self._learner.step(step, batch, stop)
+        has_converged = not self._converged and self._validator.has_converged
+        outcome = self._learner.step(step, batch, stop, has_converged)
         fps = len(batch.images) / max(time.monotonic() - start, 1e-6)
         if not math.isfinite(outcome.loss):
             raise UserError(
@@ -137,6 +156,10 @@ class Training:
         self._report.step(step, epoch, outcome, samples, fps, rate)
         if outcome.is_skipped:
             self._count_skipped()
+        if outcome.has_converged:
+            self._converged = step
+            self._batches.total_steps = self._learner.cool_down(step)
+            self._report.converged(step, self._batches.total_steps)
         return outcome.is_stopped
 
     def _count_skipped(self) -> None:
@@ -157,8 +180,10 @@ class Training:
     def validate(self, step: int) -> None:
         """Validate, and write what is worth keeping, in the process that writes."""
         if self._report.is_writing:
-            progress = TrainingProgress(step, self._batches.samples_after(step))
-            self._validator.validate_and_save(progress, self._batches.epoch(step))
+            samples, stale = self._batches.samples_after(step), self._validator.stale
+            progress = TrainingProgress(step, samples, stale, self._converged)
+            is_early = self._schedule.is_early(step)
+            self._validator.validate_and_save(progress, self._batches.epoch(step), is_early)
             self._schedule.note_end()
 
     def close(self) -> None:
@@ -174,7 +199,7 @@ class Training:
             self._validator.finish()
         if self._device.world_size > 1:
             wait_for_all()
-        if self._initial is not None:
+        if self._initial is not None and self._config.weights != STARTER:
             self._report.comparison(self._validator.compare(self._initial))
         self._report.end("stopped" if is_stopped else "finished", self._step, self._skipped)
         if self._report.is_writing:

@@ -108,23 +108,33 @@ class Report:
         )
 
     def validation(self, step: int, epoch: int, evaluation: Evaluation, best: float) -> None:
-        """Report a validation. Its time is left out of the next step's pace."""
+        """Report a validation. Its time is left out of the next step's pace.
+
+        Step 0 is that of the weights that the run begins from.
+        """
         mean = evaluation.mean
         of_volumes = {"volumes": evaluation.volumes} if evaluation.volumes else {}
         self.event(
             "evaluated", step=step, epoch=epoch, slices=evaluation.slices, mean=mean, **of_volumes
         )
         self._last_step = time.monotonic()
-        pace = (self._last_step - self._start) / max(step - self._first_step, 1)
-        left = format_duration(pace * (self._total_steps - step))
+        left = ""
+        if step > self._first_step:
+            pace = (self._last_step - self._start) / (step - self._first_step)
+            left = f", {format_duration(pace * (self._total_steps - step))} left"
         say(dice_line(mean))
         say(
             f"epoch: {epoch}, step {step} of {self._total_steps}, "
-            f"soft Dice {mean['soft_dice']:.4f} (best {best:.4f}), Dice {mean['dice']:.4f}, "
-            f"{left} left",
+            f"soft Dice {mean['soft_dice']:.4f} (best {best:.4f}), Dice {mean['dice']:.4f}{left}",
         )
         for line in volume_lines(evaluation.volumes):
             say(line)
+
+    def converged(self, step: int, total_steps: int) -> None:
+        """Report that the run no longer improves, and after which step it ends therefore."""
+        self._total_steps = total_steps
+        say(f"step: {step}, the model no longer improves: the run ends after step {total_steps}.")
+        self.event("converged", step=step, total_steps=total_steps)
 
     def comparison(self, comparison: Comparison) -> None:
         """Report how the run's model compares with the one that it began from."""

@@ -16,6 +16,7 @@ WARM_UP = 0.25  # share of the steps in which one_cycle rises
 # What did best for compact. A longer run ends better with less: five times the steps at half the
 # rate gave a soft Dice of 0.9405 where the whole rate gave 0.9397 (fold 1 of ISBI).
 USUAL_RATE, USUAL_STEPS = 1e-2, 576
+COOLING = 0.1  # of the steps so far: how long the rate falls once a run no longer improves
 FIRST_RATE, LAST_RATE = 0.1, 0.01  # of one_cycle, as shares of its highest
 
 
@@ -32,9 +33,24 @@ def learning_rates(config: TrainingConfig, total_steps: int) -> NDArray[np.float
     rise = max(1, round(WARM_UP * total_steps))
     up = np.linspace(FIRST_RATE, 1.0, rise, endpoint=False)
     progress = np.linspace(0.0, 1.0, total_steps - rise) if total_steps > rise else np.empty(0)
-    down = LAST_RATE + (1 - LAST_RATE) * (1 + np.cos(math.pi * progress)) / 2
-    rates: NDArray[np.float32] = (highest * np.concatenate([up, down])).astype(np.float32)
-    return rates
+    return np.asarray(highest * np.concatenate([up, _fall(progress, LAST_RATE)]), np.float32)
+
+
+def cool_down(rates: NDArray[np.float32], step: int) -> NDArray[np.float32]:
+    """Shorten a schedule (N,) that is no longer worth its steps after one of them, from 1.
+
+    From there the rate falls to a hundredth of its highest, by half a cosine.
+    """
+    now = float(rates[step - 1])
+    left = min(max(1, round(COOLING * step)), len(rates) - step)
+    lowest = min(1.0, LAST_RATE * float(rates.max()) / now)
+    down = now * _fall(np.arange(1, left + 1) / max(left, 1), lowest)
+    return np.concatenate([rates[:step], down.astype(np.float32)])
+
+
+def _fall(progress: NDArray[np.float64], lowest: float) -> NDArray[np.float64]:
+    """Fall from 1 to ``lowest`` by half a cosine, at a progress (N,) from 0 to 1."""
+    return np.asarray(lowest + (1 - lowest) * (1 + np.cos(math.pi * progress)) / 2)
 
 
 def build_optimizer(
@@ -58,9 +74,9 @@ class TrainStep(nn.Cell):
     The update is skipped on all devices where a gradient is not finite on any.
 
     Called with images (N, 1, H, W) float32 in [-1, 1], the wanted probability of membrane and
-    the pixels' weights, of mean 1, both (N, 1, h, w) float32, and this process's vote to stop:
-    () float32, 0 or 1. Returns (3,) float32: mean loss, share of the processes that vote to
-    stop, and share of them that have found a gradient that is not finite.
+    the pixels' weights, of mean 1, both (N, 1, h, w) float32, and this process's votes, (2,)
+    float32 of 0 or 1: to stop, and that the run has converged. Returns (4,) float32: mean loss,
+    share of the processes that have found a gradient that is not finite, and that of each vote.
 
     The loss is the zoo's (``src/loss.py``): see :class:`MembraneLogit`. Where the zoo sums the
     gradients of its eight devices (``train.py``), this takes their mean.
@@ -93,16 +109,16 @@ class TrainStep(nn.Cell):
         alike = ops.ones_like(membrane)  # both classes count the same
         return self.cross_entropy(logit, membrane, weights, alike) * self.loss_scale
 
-    def construct(self, images, membrane, weights, stop_vote):  # type: ignore[no-untyped-def]
+    def construct(self, images, membrane, weights, votes):  # type: ignore[no-untyped-def]
         loss, gradients = self.value_and_grad(images, membrane, weights)
         if self.is_distributed:
             gradients = self.mean_gradients(gradients)
         is_finite = amp.all_finite(gradients)
         overflow = 1 - ops.cast(is_finite, mindspore.float32)
-        report = ops.stack((loss / self.loss_scale, stop_vote, overflow))
+        report = ops.concat((ops.stack((loss / self.loss_scale, overflow)), votes))
         if self.is_distributed:
             report = self.sum_over_devices(report) / self.world_size
-            is_finite = report[2] == 0
+            is_finite = report[1] == 0
         if is_finite:
             report = ops.depend(report, self.optimizer(gradients))
         return report

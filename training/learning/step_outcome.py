@@ -14,10 +14,13 @@ class StepOutcome(NamedTuple):
         Mean over all devices.
     is_stopped : bool
         Whether any process of the run was asked to stop.
+    has_converged : bool
+        Whether the process that validates finds that the run no longer improves.
     is_skipped : bool
         Whether the weights were left as they were, because a gradient was not finite.
     """
 
     loss: float
     is_stopped: bool = False
+    has_converged: bool = False
     is_skipped: bool = False

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,11 +24,23 @@ from training.model.weight_files import read_metadata
 from training.presets.registry import find_preset
 from training.runs.events import Comparison, InitialModel
 from training.runs.run_directory import RunDirectory
-from training.runs.run_state import load_state
 from training.sampling.resampling import resize_bilinear
 
-Probabilities = dict[int, NDArray[np.float32]]
 File = tuple[What, Path, Callable[[], bytes]]
+
+
+class Validation(NamedTuple):
+    """The figures of the validation slices, and what was predicted.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+    probabilities : dict of int to array (Y, X) of float32
+        Probability of membrane, 0..1, by the slice's number.
+    """
+
+    evaluation: Evaluation
+    probabilities: dict[int, NDArray[np.float32]]
 
 
 class Validator:
@@ -43,6 +56,8 @@ class Validator:
     ----------
     preview_slice : int
         Index in its volume of the slice that is written to be looked at after each validation.
+    stale : int
+        Validations since that of the best model.
     """
 
     def __init__(
@@ -52,6 +67,7 @@ class Validator:
         config: TrainingConfig,
         data: TrainingSet,
         report: Report,
+        stale: int = 0,
     ) -> None:
         self._learner = learner
         self._run = run
@@ -63,14 +79,22 @@ class Validator:
         self._writing: Future[set[Path]] | None = None
         self._report_files: Callable[[set[Path]], None] | None = None
         self._best = _best_soft_dice(run)
-        self._best_validation: tuple[Evaluation, Probabilities] | None = None
+        self.stale = stale
+        self._best_validation: Validation | None = None
         is_there = config.preview_slice in data.images
         self._shown = config.preview_slice if is_there else data.valid_slices[0]
         self._shown_volume = data.volume_of(self._shown)
         self.preview_slice = self._shown - self._shown_volume.first
 
-    def validate_and_save(self, progress: TrainingProgress, epoch: int) -> None:
+    @property
+    def has_converged(self) -> bool:
+        """Whether as many validations as the run has patience for have brought nothing better."""
+        return 0 < self._config.patience <= self.stale
+
+    def validate_and_save(self, progress: TrainingProgress, epoch: int, is_early: bool) -> None:
         """Validate after a step; keep the model if it is the best, and a checkpoint.
+
+        An early validation does not count against the run's patience.
 
         Raises
         ------
@@ -78,22 +102,45 @@ class Validator:
             If the run's folder has vanished.
         """
         self._learner.settle()
-        evaluation, probabilities = self._validate()
+        validation = self.measure()
+        if validation.evaluation.mean["soft_dice"] > self._best:
+            self.stale = 0
+        elif not is_early:
+            self.stale += 1
+        self.keep(*validation, progress._replace(stale=self.stale), epoch)
+
+    def measure(self) -> Validation:
+        """Validate the averaged weights as they are now."""
+        inference, fold = self._learner.inference, self._config.cross_valid_ind
+        return Validation(*inference.validate(self._data, fold))
+
+    def keep(
+        self,
+        evaluation: Evaluation,
+        probabilities: dict[int, NDArray[np.float32]],
+        progress: TrainingProgress,
+        epoch: int,
+    ) -> None:
+        """Report a validation, and keep what :meth:`validate_and_save` does; errors as there.
+
+        Before the first step there is no checkpoint to keep.
+        """
         files: list[File] = []
         if evaluation.mean["soft_dice"] >= self._best:
-            self._best_validation = evaluation, probabilities
+            self._best_validation = Validation(evaluation, probabilities)
             self._best = evaluation.mean["soft_dice"]
             files.append(("best model", self._run.best, self._learner.export(self._best)))
             files += self._figures(evaluation)
         step = progress.steps
         name = find_preset(self._config.preset).checkpoint_name
         checkpoint = self._run.checkpoint(name, epoch, step)
-        files.append(("checkpoint", checkpoint, self._learner.checkpoint(progress)))
+        if step:
+            files.append(("checkpoint", checkpoint, self._learner.checkpoint(progress)))
         if self._shown in probabilities:
             probability = probabilities[self._shown]
         else:
             probability = self._learner.inference.predict_slice(self._data, self._shown)
-        preview = self._run.preview_image(epoch)
+        preview = self._run.preview_image(step)
         probability = resize_bilinear(probability, self._shown_volume.shape[1:])  # over the file's
         files.append(("preview", preview, partial(_png, probability)))
         self._report.validation(step, epoch, evaluation, self._best)
@@ -110,7 +157,7 @@ class Validator:
                 shown = {"slice": self.preview_slice, "path": self._run.relative(preview)}
                 if len(self._data.volumes) > 1:
                     shown["volume"] = self._shown_volume.name
-                event("preview", epoch=epoch, **shown)
+                event("preview", step=step, **shown)
 
         self._wait()
         self._report_files = report_files
@@ -156,15 +203,6 @@ class Validator:
         self._files.check()
         self._prune()
 
-    def measure_initial(self, done: int) -> InitialModel | None:
-        """Measure the weights that the run begins from; None if they are fresh."""
-        if not self._config.resume:
-            return None
-        if done:
-            return load_state(self._run.events).initial_model
-        evaluation, _ = self._validate()
-        return {"path": self._config.resume_ckpt, "mean": evaluation.mean}
-
     def compare(self, initial: InitialModel) -> Comparison:
         """Compare the run's best model with the one that it began from."""
         best = Evaluation.from_json(self._run.evaluation_json.read_text())
@@ -182,14 +220,11 @@ class Validator:
         self._wait()
         if self._best_validation is None:
             self._learner.take_back(self._run.best)
-            self._best_validation = self._validate()
+            self._best_validation = self.measure()
         evaluation, probabilities = self._best_validation
         measured = evaluation.with_neuron_figures(probabilities, self._data.neurons)
         for what, path, pack in self._figures(measured):
             self._files.put(what, path, pack())
-
-    def _validate(self) -> tuple[Evaluation, Probabilities]:
-        return self._learner.inference.validate(self._data, self._config.cross_valid_ind)
 
     def _figures(self, evaluation: Evaluation) -> list[File]:
         return [

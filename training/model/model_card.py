@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from training import __version__
-from training.config import TrainingConfig
+from training.config import NO_WEIGHTS, TrainingConfig
 from training.dataset.holdout import MINIMUM_SLICES, split_fold
 from training.dataset.training_set import TrainingSet, Volume
 from training.errors import UserError, blame_version
@@ -81,6 +82,8 @@ class ModelCard:
         Classes that the network tells apart: membrane and inside.
     threshold : float
         Probability from which on a pixel is membrane.
+    began_from : str
+        The weights that its training began from: ``starter``, ``none``, or the name of their file.
     pixel_size : PixelSize or None
         That of the stack that it was trained on; None where its file does not give it.
     version : str
@@ -100,6 +103,7 @@ class ModelCard:
     labels_fingerprint: str = ""
     num_classes: int = 2
     threshold: float = DEFAULT_THRESHOLD
+    began_from: str = NO_WEIGHTS
     pixel_size: PixelSize | None = None
     version: str = __version__
     others: tuple[TrainedVolume, ...] = ()
@@ -230,9 +234,9 @@ class ModelCard:
                 raise ValueError(f"{name} is {numbers!r:.50}")
         if self.pixel_size is not None:
             self.pixel_size.check()
-        texts = self.data, self.fingerprint, self.labels_fingerprint, self.version
+        texts = self.data, self.fingerprint, self.labels_fingerprint, self.began_from, self.version
         if not all(isinstance(text, str) for text in texts):
-            raise ValueError("data, a fingerprint or version is not a text")
+            raise ValueError("data, a fingerprint, began_from or version is not a text")
 
     def to_json(self) -> str:
         """Write the card as JSON."""
@@ -290,6 +294,7 @@ def describe_model(config: TrainingConfig, data: TrainingSet) -> ModelCard:
     return ModelCard(
         preset=config.preset,
         fold=config.cross_valid_ind,
+        began_from=Path(config.weights).name,
         pixel_size=data.pixel_size,
         others=tuple(others),
         **vars(first),

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
+from training.config import NO_WEIGHTS
 from training.errors import UserError
 from training.model.model_card import ModelCard
+from training.model.starter_model import named_model
 from training.model.weight_files import Weights, load_weights
 from training.presets.registry import find_preset, find_preset_of, list_presets
 from training.runs.run_directory import RunDirectory
@@ -16,6 +18,20 @@ AVERAGE_PREFIX = "average."  # of the averaged weights in a checkpoint of a trai
 WEIGHT_SUFFIXES = (".safetensors", ".ckpt")
 CARD_KEY = "model_card"  # in the metadata of a file of weights
 ZOO_SCALING = Scaling("uint8", 0.0, 255.0)  # x / 127.5 - 1 in the zoo's data_loader.py
+
+
+def starting_weights(weights: str) -> Path | None:
+    """Find the file of what a run begins from, as its configuration names it; None: nothing.
+
+    Raises
+    ------
+    UserError
+        If it is a folder and not a run, or a run that has no model yet.
+    """
+    if weights == NO_WEIGHTS:
+        return None
+    path = named_model(weights)
+    return best_weights(RunDirectory(path)) if path.is_dir() else path
 
 
 class SavedModel(NamedTuple):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-STARTER = "starter"  # its name wherever a model is named
+from training.config import STARTER
+
 STARTER_FOLDER = Path(__file__).parent / STARTER
 WEIGHTS_NAME, CARD_NAME = "starter.safetensors", "starter.json"
 

@@ -65,8 +65,10 @@ PRESET = Preset(
         "lr_schedule": "one_cycle",
         "average_weights": True,
         "weight_decay": 1e-4,
+        "weights": "starter",
     },
     # A model from a few strokes within a minute: there is little variety in so few labels.
     sparse_recipe={"epochs": 8, "flips": 1.0, "gamma": 0.3, "contrast": 0.3, "brightness": 0.2},
     learn_on_recipe={"lr": 3e-3},
+    has_starter=True,
 )

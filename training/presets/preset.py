@@ -56,6 +56,8 @@ class Preset:
         Whether the labels' displacement is measured and allowed for.
     has_half_precision : bool
         Whether it is trained in half precision on Ascend.
+    has_starter : bool
+        Whether the model that comes with this package is one of this network.
     """
 
     name: str
@@ -74,6 +76,7 @@ class Preset:
     slice_length: int | None = None
     measures_displacement: bool = True
     has_half_precision: bool = False
+    has_starter: bool = False
 
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
         """List the shapes of the network's parameters by MindSpore's names."""

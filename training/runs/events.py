@@ -156,11 +156,19 @@ class Checkpoint(_Timed):
     is_best: Flag
 
 
+class Converged(_Timed):
+    """The run no longer improved at a step, so that it has fewer steps in all now."""
+
+    kind: Literal["converged"]
+    step: Count
+    total_steps: Count
+
+
 class Preview(_Timed):
     """A picture of a held-out slice's probability was written."""
 
     kind: Literal["preview"]
-    epoch: Count
+    step: Count
     slice: Count
     path: Annotated[str, _is_preview]
     volume: NotRequired[Text]
@@ -202,7 +210,18 @@ class Failed(_Timed):
     traceback: Text
 
 
-Event = Started | Step | Evaluated | Checkpoint | Preview | Warned | Compared | Ended | Failed
+Event = (
+    Started
+    | Step
+    | Evaluated
+    | Checkpoint
+    | Converged
+    | Preview
+    | Warned
+    | Compared
+    | Ended
+    | Failed
+)
 
 
 class _Form(NamedTuple):

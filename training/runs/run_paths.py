@@ -76,9 +76,9 @@ class RunPaths(Generic[PathT]):
         """The checkpoint after ``step`` steps, in the zoo's form of name."""
         return self.checkpoints / f"ckpt_{model}_adam-{epoch}_{step}.safetensors"
 
-    def preview_image(self, epoch: int) -> PathT:
-        """Probability of the previewed slice after an epoch: 8-bit PNG, 255 = membrane."""
-        return self.preview / f"epoch-{epoch:04d}.png"
+    def preview_image(self, step: int) -> PathT:
+        """Probability of the previewed slice after a step: 8-bit PNG, 255 = membrane."""
+        return self.preview / f"step-{step:06d}.png"
 
     def relative(self, path: PathT) -> str:
         """Return a path of the run, as its events give it."""

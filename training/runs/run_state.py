@@ -17,6 +17,7 @@ from training.runs.event_reading import (
 from training.runs.events import (
     Compared,
     Comparison,
+    Converged,
     Evaluated,
     Event,
     Failed,
@@ -46,6 +47,7 @@ class RunState:
     steps: list[Step] = field(default_factory=list)
     evaluations: list[Evaluated] = field(default_factory=list)
     best_evaluation: Evaluated | None = None
+    converged: Converged | None = None
     preview: Preview | None = None
     warnings: list[str] = field(default_factory=list)
     comparison: Compared | None = None
@@ -66,7 +68,8 @@ class RunState:
 
     @property
     def total_steps(self) -> int:
-        return self.started["total_steps"] if self.started else 0
+        limit = self.converged or self.started
+        return limit["total_steps"] if limit else 0
 
     @property
     def train_slices(self) -> list[int]:
@@ -143,6 +146,7 @@ def fold(state: RunState, events: Iterable[Event | Losses]) -> RunState:
                     status="running",
                     started=event,
                     started_time=event["time"] if is_first else state.started_time,
+                    converged=None,
                     comparison=None,
                     failure=None,
                 )
@@ -150,6 +154,8 @@ def fold(state: RunState, events: Iterable[Event | Losses]) -> RunState:
                 preview = event
             case "warning":
                 warnings.append(event["message"])
+            case "converged":
+                state = replace(state, converged=event)
             case "compared":
                 state = replace(state, comparison=event)
             case "finished" | "stopped" as ending:
@@ -229,7 +235,11 @@ class _Batch:
 
 
 def _rewind(state: RunState, step: int) -> RunState:
-    """Go back to the state after a step; its best evaluation is the best of those still kept."""
+    """Go back to the state after a step; its best evaluation is the best of those still kept.
+
+    What begins again from step 0 validates the weights that it begins from again.
+    """
+    step = step or -1
     best = state.best_evaluation
     evaluations = [event for event in state.evaluations if event["step"] <= step]
     if best is not None and best["step"] > step:

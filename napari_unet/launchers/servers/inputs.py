@@ -9,7 +9,7 @@ from typing import Any
 
 from napari_unet.launchers.launcher import OnProgress, UploadProgress
 from napari_unet.launchers.servers.store import Store
-from training.config import TrainingConfig
+from training.config import STARTER, TrainingConfig
 from training.data_pairs import DataPair
 from training.dataset.cropped_stack import crop_to
 from training.dataset.volumes import VolumeFiles, find_volumes
@@ -19,6 +19,7 @@ from training.formats.opening import open_stack
 from training.formats.stack import Stack
 from training.formats.tif_stack import TifStack
 from training.masks.writer_choice import open_writer
+from training.model.saved_model import starting_weights
 from training.model.weight_files import check_checkpoint
 from training.runs.run_directory import RunDirectory
 
@@ -32,7 +33,7 @@ class Inputs:
     volumes : list of VolumeFiles
         The images and their labels.
     weights : Path or None
-        The checkpoint that a new run starts from.
+        The checkpoint that a new run starts from, if it does not come with this package.
     """
 
     volumes: list[VolumeFiles]
@@ -59,7 +60,7 @@ def find_inputs(config: TrainingConfig) -> Inputs:
     for volume in volumes:
         for path, what in ((volume.image, "images"), (volume.labels, "labels")):
             open_stack(path, what).close()
-    weights = Path(config.resume_ckpt) if config.resume else None
+    weights = None if config.weights == STARTER else starting_weights(config.weights)
     if weights is not None:
         check_checkpoint(weights)
     return Inputs(volumes, weights)
@@ -166,7 +167,7 @@ async def upload_inputs(store: Store, config: TrainingConfig, inputs: Inputs) ->
             "labels": pairs[0].labels,
         }
     if inputs.weights is not None:
-        changes["resume_ckpt"] = await store.put_data(inputs.weights)
+        changes["weights"] = await store.put_data(inputs.weights)
     if config.device == "auto":
         changes["device"] = store.server.profile.device
     return config.replace(**changes)

@@ -211,7 +211,7 @@ def _source_files() -> Iterator[tuple[str, Path]]:
     for package, prefix in (("training", ""), ("tifffile", "without-tifffile/")):
         with resources.as_file(resources.files(package)) as folder:
             for path in sorted(folder.rglob("*")):
-                if path.suffix in (".py", ".sh"):
+                if path.suffix in (".py", ".sh", ".safetensors"):
                     yield f"{prefix}{package}/{path.relative_to(folder)}", path
 
 

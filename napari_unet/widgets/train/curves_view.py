@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pyqtgraph
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QCheckBox, QSizePolicy, QVBoxLayout, QWidget
@@ -93,6 +94,9 @@ class CurvesView(QWidget):
         self._dice.setData(curves.evaluated_steps, curves.dice)
         self._began.setVisible(curves.initial_dice is not None)
         self._began.setValue(curves.initial_dice or 0.0)
+        steps = np.concatenate([curves.steps, curves.evaluated_steps])
+        if len(steps):  # by itself the axis shows the losses alone, which begin after step 0
+            self._loss_plot.setXRange(steps.min(), max(steps.max(), steps.min() + 1))
         best = slice(0, 0) if curves.best is None else slice(curves.best, curves.best + 1)
         self._best.setData(curves.evaluated_steps[best], curves.dice[best])
 

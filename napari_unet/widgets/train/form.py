@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import Field, fields
-from pathlib import Path
 from typing import Any
 
 from magicgui.widgets import create_widget
@@ -13,15 +12,18 @@ from qtpy.QtGui import QIcon
 from qtpy.QtWidgets import QFormLayout, QLabel, QVBoxLayout, QWidget
 from superqt import QCollapsible
 
-from training.config import TrainingConfig, preset_config, preset_options
+from napari_unet.widgets.train.weights_choice import (
+    WeightsChoice,
+    offer_weights,
+    usual_weights,
+)
+from training.config import NO_WEIGHTS, STARTER, TrainingConfig, preset_config, preset_options
 from training.errors import UserError
 from training.label_convention import IdBorders, LabelConvention
 from training.presets.registry import DEFAULT_PRESET, find_preset, list_presets
 
-# Decided by the choice of data, and by resume_ckpt.
-_ELSEWHERE = frozenset(
-    {"data_url", "image", "labels", "pairs", "hold_out", "label_convention", "resume"}
-)
+# Decided by the choice of data.
+_ELSEWHERE = frozenset({"data_url", "image", "labels", "pairs", "hold_out", "label_convention"})
 _OF_IDS = ("border", "unknown")
 _LARGEST = 2**31 - 1
 _AUTO = "auto"
@@ -160,9 +162,7 @@ class TrainingForm(QWidget):
                 raise UserError(
                     f"{widget.label} is not a number.", "Write it as 0.001 or 1e-3."
                 ) from None
-        weights = values["resume_ckpt"]
-        values["resume_ckpt"] = str(weights) if weights is not None else ""
-        return values | {"resume": weights is not None}
+        return values
 
     @property
     def ids(self) -> IdBorders:
@@ -185,6 +185,10 @@ class TrainingForm(QWidget):
     def set_value(self, name: str, value: Any) -> None:
         """Set one option."""
         widget = self._widgets[name]
+        if name == "weights":
+            preset = find_preset(self._widgets["preset"].value)
+            opened = [choice for choice in widget.choices if choice not in (STARTER, NO_WEIGHTS)]
+            offer_weights(widget, [*usual_weights(preset), *opened, value])
         widget.value = value
         if name in _AUTOMATIC and value == 0:
             widget.native.setText(_AUTO)
@@ -194,8 +198,6 @@ class TrainingForm(QWidget):
             value = getattr(config, name)
             if name == "device":
                 _offer(widget, [*widget.choices, value])
-            if name == "resume_ckpt":
-                value = Path(value) if value else None
             with widget.changed.blocked():
                 self.set_value(name, value)
 
@@ -232,7 +234,8 @@ class TrainingForm(QWidget):
                     continue
                 label = QLabel(widget.label)
                 label.setToolTip(widget.tooltip)
-                layout.addRow(label, widget.native)
+                is_weights = option.name == "weights"
+                layout.addRow(label, WeightsChoice(widget) if is_weights else widget.native)
         return rows
 
 
@@ -247,9 +250,9 @@ def _option_widget(option: Field[Any]) -> Any:
     kind, metadata = type(option.default), option.metadata
     arguments: dict[str, Any] = {"tooltip": metadata["help"]}
     widget_type = None
-    if option.name == "resume_ckpt":
-        widget_type = "FileEdit"
-        arguments |= {"filter": "Weights (*.ckpt *.safetensors)", "nullable": True}
+    if option.name == "weights":
+        widget_type = "ComboBox"
+        arguments["choices"] = [option.default]
     elif option.name == "device":
         widget_type = "ComboBox"
         arguments["choices"] = ["auto", "cpu"]
@@ -264,14 +267,11 @@ def _option_widget(option: Field[Any]) -> Any:
     widget: Any = create_widget(
         name=option.name,
         label=metadata["title"],
-        value=None if option.name == "resume_ckpt" else option.default,
-        annotation=Path if option.name == "resume_ckpt" else kind,
+        value=option.default,
+        annotation=kind,
         widget_type=widget_type,
         options=arguments,
     )
-    if option.name == "resume_ckpt":
-        widget.choose_btn.text = "Choose…"
-        widget.choose_btn.tooltip = "Choose a file of weights to start from."
     return widget
 
 

@@ -77,7 +77,7 @@ class PreviewLayer:
         if not self._is_placed:
             self._over = over
             blank = np.zeros(stack_shape(over)[1:], np.uint8)
-            self._place(PreviewImage(blank, slice_index, epoch=0))
+            self._place(PreviewImage(blank, slice_index, step=0))
 
     def remove_blank(self) -> None:
         """Remove the layer if nothing is shown in it."""
@@ -88,7 +88,7 @@ class PreviewLayer:
     def show(self, preview: PreviewImage, over: Image | None) -> None:
         """Show a preview, over the images that are trained on if they are known."""
         self._over = over
-        if self._shown is not None and self._shown.epoch == preview.epoch:
+        if self._shown is not None and self._shown.step == preview.step:
             return
         if not self._is_placed or self._layer is not None:
             self._place(preview)

@@ -50,7 +50,7 @@ EVENTS = [
     *STEPS,
     {"kind": "evaluated", "time": 41.0, "step": 10, "epoch": 1, "slices": [], "mean": FIGURES},
     {"kind": "checkpoint", "time": 41.0, "step": 10, "path": "checkpoints/x", "is_best": True},
-    {"kind": "preview", "time": 42.0, "epoch": 1, "slice": 2, "path": "preview/epoch-0001.png"},
+    {"kind": "preview", "time": 42.0, "step": 1, "slice": 2, "path": "preview/step-000001.png"},
     {"kind": "warning", "time": 42.0, "message": "Slow."},
     {"kind": "compared", "time": 43.0, "initial_path": "x", "slices": [2], "before": FIGURES,
      "after": FIGURES, "is_better": True},

@@ -112,13 +112,13 @@ def test_markup_is_no_markup_any_more() -> None:
 
 def test_pipes_in_a_run_hang_nobody(tmp_path: Path) -> None:
     names = ["config.json", "events.jsonl", "process.json", "lock", "remote.json", "train.log",
-             "preview/epoch-0001.png"]  # fmt: skip
+             "preview/step-000001.png"]  # fmt: skip
     runs = []
     for index, name in enumerate(names):
         run = RunDirectory(tmp_path / str(index) / "run")
         run.create(preset_config("compact"))
         log = EventLog(run.events)
-        log.append("preview", epoch=1, slice=1, path="preview/epoch-0001.png")
+        log.append("preview", step=1, slice=1, path="preview/step-000001.png")
         log.close()
         (run.path / name).unlink(missing_ok=True)
         os.mkfifo(run.path / name)
@@ -187,7 +187,7 @@ def test_a_run_uploads_nothing_to_a_server_that_it_brings(run: RunDirectory) -> 
 def test_previews_are_only_taken_from_the_previews(tmp_path: Path, path: str) -> None:
     """A server names them: what it names is fetched, and put where it says."""
     log = EventLog(tmp_path / "events.jsonl")
-    log.append("preview", epoch=1, slice=1, path=path)
+    log.append("preview", step=1, slice=1, path=path)
     log.close()
     assert load_state(tmp_path / "events.jsonl").preview is None
 

@@ -186,6 +186,8 @@ def test_a_closed_terminal_stops_a_training_once(data: Path, tmp_path: Path) -> 
         (("--data", "data", "--config", "none.json"), "none.json can't be read"),
         (("--data", "data", "--config", "odd.json"), "odd.json: Unknown option: speed."),
         (("--data", "data", "--weights", "none.ckpt", "--out", "run"), "There is no checkpoint"),
+        (("--data", "data", "--weights", "data"), "data is not a run: it has no readable"),
+        (("--data", "data", "--preset", "medical", "--weights", "starter"), "There is no starter"),
         (("--resume", "data"), "data is not a run: it has no readable config.json."),
         (("--resume", "data", "--seed", 3), "Give no other option, but --data"),
         (("--data", "nowhere", "--out", "run"), "nowhere"),

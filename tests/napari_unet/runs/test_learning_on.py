@@ -45,10 +45,10 @@ def test_what_was_held_out_stays_so(run: RunDirectory) -> None:
     config = learn_on_config(run.path, [1, 2, 5, 7, 8], steps=7)
     assert parse_numbers(config.valid_slices, "valid_slices") == [5]
     assert (config.preset, config.cross_valid_ind, config.steps) == ("compact", 3, 7)
-    assert config.resume_ckpt == str(run.best)
+    assert config.weights == str(run.path)
     assert config.lr == find_preset("compact").learn_on_recipe["lr"]
     assert learn_on_config(run.path).valid_slices == ""  # another stack
-    assert learn_on_config(run.best).resume_ckpt == str(run.best)
+    assert learn_on_config(run.best).weights == str(run.path)
 
 
 @pytest.mark.parametrize(

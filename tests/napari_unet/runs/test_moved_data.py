@@ -77,7 +77,7 @@ def erase(labels: np.ndarray, index: int) -> np.ndarray:
     [
         ("sections.tif", lambda stack: stack[:, ::-1], "is not the stack that"),
         ("truth.tif", lambda stack: stack * (np.arange(7) > 1)[:, None, None], "labels of .* are"),
-        ("truth.tif", lambda stack: erase(stack, 4), r"labels of .* not those that .*--from"),
+        ("truth.tif", lambda stack: erase(stack, 4), r"labels of .* not those that .*--weights"),
         ("truth.tif", lambda stack: stack[:5], "has the shape"),
     ],
 )

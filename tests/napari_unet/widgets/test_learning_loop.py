@@ -116,7 +116,7 @@ def test_annotate_train_predict_correct_learn_on(
     assert old.run.path == first.run.path and old.run.best.exists()
     comparison = load_state(newest.run.events).comparison
     assert comparison is not None and comparison["after"]["soft_dice"] > 0
-    assert newest.run.read_config().resume_ckpt == str(old.run.best)
+    assert newest.run.read_config().weights == str(old.run.path)
 
 
 def _row(membrane: np.ndarray, is_membrane: bool) -> int:

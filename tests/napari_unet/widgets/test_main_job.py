@@ -125,7 +125,7 @@ def instant_training(
         run.onnx.write_bytes(model)
         preview = run.preview_image(1)
         Image.fromarray(np.full((61, 83), 99, np.uint8)).save(preview)
-        log.append("preview", epoch=1, slice=2, path=run.relative(preview))
+        log.append("preview", step=1, slice=2, path=run.relative(preview))
         log.append("finished", step=3, seconds=1.0)
         log.close()
 

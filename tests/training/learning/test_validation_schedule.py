@@ -1,5 +1,7 @@
 """When a run validates: as often as a person looks, as seldom as devices that wait need it."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -13,15 +15,21 @@ SECTIONS = np.zeros((24, 16, 16), np.uint8)  # as many as a fold of ISBI trains 
 
 
 def validated_steps(
-    preset: str, target: str, world_size: int = 1, step_seconds: float = 0.0, **options: object
+    preset: str,
+    target: str,
+    world_size: int = 1,
+    step_seconds: float = 0.0,
+    held_out: int = 6,
+    **options: object,
 ) -> list[int]:
     """The steps after which a run validates, each of which takes so many seconds."""
     images = np.zeros((24, 512, 512), np.uint8) if preset == "compact" else SECTIONS
     config = preset_config(preset, **options)
     data = training_set(images, images > 0)
+    data = dataclasses.replace(data, valid_slices=data.train_slices[:1] * held_out)
     batches = Batches(data, CARD, config, Place(0, world_size))
     now = 0.0
-    schedule = ValidationSchedule(batches, config, target, lambda: now)
+    schedule = ValidationSchedule(batches, data, config, target, lambda: now)
     found = []
     for step in range(1, batches.total_steps + 1):
         now += step_seconds
@@ -37,7 +45,8 @@ def test_a_run_of_the_zoo_validates_about_24_times(
     target: str, world_size: int, steps: int
 ) -> None:
     found = validated_steps("medical", target, world_size, step_seconds=100)
-    assert 20 <= len(found) <= 24
+    assert 20 <= len(found) <= 26
+    assert found[0] == 8
     assert found[-1] == steps
 
 
@@ -55,7 +64,14 @@ def test_a_person_s_interval_is_kept() -> None:
 
 
 def test_the_live_curve_on_a_cpu_stays_lively() -> None:
-    assert validated_steps("compact", "CPU") == list(range(48, 577, 48))
+    assert validated_steps("compact", "CPU") == [8, 16, 32, *range(48, 577, 48)]
     long = validated_steps("compact", "CPU", epochs=500)
+    assert long[:8] == [8, 16, 32, 64, 128, 256, 480, 960]
     assert np.diff(long).max() == 480
-    assert len(validated_steps("compact", "CPU", epochs=5000)) <= 100
+    assert len(validated_steps("compact", "CPU", epochs=5000)) <= 100 + 9  # the early ones
+
+
+def test_the_first_validation_takes_no_longer_than_the_steps_before_it() -> None:
+    """30 slices have as many pixels as 60 steps' crops, which are passed three times."""
+    assert validated_steps("compact", "CPU", held_out=30)[:3] == [32, 48, 96]
+    assert validated_steps("compact", "CPU", held_out=60)[:2] == [48, 96]

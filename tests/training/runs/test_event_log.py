@@ -134,7 +134,7 @@ def write_events(path: Path, steps: int) -> None:
         if number % 10 == 0:
             mean = {"soft_dice": number / steps, "dice": 0.5}
             log.append("evaluated", step=number, epoch=1, mean=mean)
-            log.append("preview", epoch=1, slice=2, path=f"preview/epoch-{number:04}.png")
+            log.append("preview", step=1, slice=2, path=f"preview/step-{number:06}.png")
     log.close()
 
 

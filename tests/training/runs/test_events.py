@@ -41,10 +41,11 @@ CHECKPOINT = {"kind": "checkpoint", "time": 13.0, "step": 1, "path": "best", "is
 PREVIEW = {
     "kind": "preview",
     "time": 14.0,
-    "epoch": 1,
+    "step": 1,
     "slice": 2,
-    "path": "preview/epoch-0001.png",
+    "path": "preview/step-000001.png",
 }
+CONVERGED = {"kind": "converged", "time": 14.5, "step": 9, "total_steps": 10}
 WARNING = {"kind": "warning", "time": 15.0, "message": "Slow."}
 COMPARED = {
     "kind": "compared",
@@ -59,7 +60,8 @@ FINISHED = {"kind": "finished", "time": 17.0, "step": 1, "seconds": 7.0}
 STOPPED = {**FINISHED, "kind": "stopped"}
 FAILED = {"kind": "failed", "time": 18.0, "message": "No.", "remedy": "Do.", "traceback": ""}
 EVENTS = [
-    STARTED, STEP, EVALUATED, CHECKPOINT, PREVIEW, WARNING, COMPARED, FINISHED, STOPPED, FAILED
+    STARTED, STEP, EVALUATED, CHECKPOINT, CONVERGED, PREVIEW, WARNING, COMPARED, FINISHED,
+    STOPPED, FAILED,
 ]  # fmt: skip
 REQUIRED = [
     (event, name)
@@ -112,7 +114,7 @@ def test_an_event_with_a_field_of_another_type_is_passed_over(
         (STARTED, {"initial_model": {"path": "best.safetensors", "mean": {"dice": 0.8}}}),
         (EVALUATED, {"mean": {"soft_dice": 0.9}}),
         (EVALUATED, {"mean": {**FIGURES, "iou": "high"}}),
-        (PREVIEW, {"path": "../preview/epoch-0001.png"}),
+        (PREVIEW, {"path": "../preview/step-000001.png"}),
         (PREVIEW, {"path": "preview/../best.png"}),
         (PREVIEW, {"path": "preview/.hidden.png"}),
         (COMPARED, {"after": {"dice": 0.8}}),

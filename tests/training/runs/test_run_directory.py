@@ -220,7 +220,7 @@ def test_a_run_of_another_machine_on_a_disk_without_locks(
 
 
 def test_what_a_killed_training_left_is_removed(run: RunDirectory) -> None:
-    kept = [run.best, run.onnx, run.preview / "epoch-0001.png", run.process]
+    kept = [run.best, run.onnx, run.preview / "step-000001.png", run.process]
     for path in kept:
         path.touch()
     for path in (run.best, run.onnx, run.preview_image(2)):

@@ -162,8 +162,8 @@ def test_a_run_that_never_began_sends_no_file_from_outside_of_it(
     [
         {"image": "secret"},
         {"labels": "secret"},
-        {"resume": True, "resume_ckpt": "secret"},
-        {"resume": True, "resume_ckpt": "secret.ckpt"},
+        {"weights": "secret"},
+        {"weights": "secret.ckpt"},
     ],
 )
 def test_only_stacks_and_checkpoints_are_sent(

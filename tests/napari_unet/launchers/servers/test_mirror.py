@@ -121,10 +121,10 @@ def test_a_preview_that_is_too_large_is_named_and_passed_over(
     there.preview_image(2).write_bytes(b"small")
     with there.events.open("w") as log:
         for epoch in (1, 2):
-            event = {"kind": "preview", "time": 1.0, "epoch": epoch, "slice": 0}
+            event = {"kind": "preview", "time": 1.0, "step": epoch, "slice": 0}
             event["path"] = there.relative(there.preview_image(epoch))
             log.write(json.dumps(event) + "\n")
-    with pytest.raises(CommandError, match=r"epoch-0001\.png .* larger than 64 MiB"):
+    with pytest.raises(CommandError, match=r"step-000001\.png .* larger than 64 MiB"):
         wait_for(mirror.copy_events())
     wait_for(mirror.copy_events())
     assert run.preview_image(2).read_bytes() == b"small"
@@ -156,7 +156,7 @@ def test_previews_of_events_that_began_again_are_fetched_again(
     mirror: Mirror, there: RunDirectory, run: RunDirectory
 ) -> None:
     for content in ("old", "new"):
-        event = {"kind": "preview", "time": 1.0, "epoch": 1, "slice": 0}
+        event = {"kind": "preview", "time": 1.0, "step": 1, "slice": 0}
         event["path"] = there.relative(there.preview_image(1))
         there.events.write_text(f"{content}\n{json.dumps(event)}\n")
         there.preview_image(1).write_text(content)
@@ -169,7 +169,7 @@ def test_files_that_change_in_their_middle_alone_are_fetched_again(
 ) -> None:
     """All models of a network have one size."""
     there.best.parent.mkdir()
-    event = {"kind": "preview", "time": 1.0, "epoch": 1, "slice": 0}
+    event = {"kind": "preview", "time": 1.0, "step": 1, "slice": 0}
     event["path"] = there.relative(there.preview_image(1))
     for middle in (b"old", b"new"):
         content = bytes(20_000) + middle + bytes(20_000)

@@ -80,6 +80,14 @@ def test_a_line_shows_where_a_run_learned_on_from(view: CurvesView) -> None:
     assert beginning(view).isVisible() and beginning(view).value() == 0.65
 
 
+def test_the_validation_before_the_first_step_is_in_sight(view: CurvesView) -> None:
+    begun = {"evaluated_steps": np.array([0.0, 4.0]), "best": 1}
+    view.show_curves(dataclasses.replace(CURVES, **begun))
+    for plot in plots(view):
+        (first, last), _ = plot.getViewBox().viewRange()
+        assert first <= 0 < 4 <= last
+
+
 def test_the_scale_of_the_loss_is_chosen_and_reported(view: CurvesView, qtbot: QtBot) -> None:
     view.show_curves(CURVES)
     [choice] = view.findChildren(QCheckBox)

@@ -4,9 +4,18 @@ from typing import Any
 
 import pytest
 from pytestqt.qtbot import QtBot
-from qtpy.QtWidgets import QFormLayout, QLabel, QLineEdit, QWidget
+from qtpy.QtWidgets import (
+    QComboBox,
+    QFileDialog,
+    QFormLayout,
+    QLabel,
+    QLineEdit,
+    QMenu,
+    QWidget,
+)
 
 from napari_unet.widgets.train.form import TrainingForm
+from napari_unet.widgets.train.weights_choice import WeightsChoice
 from training.config import TrainingConfig, preset_config
 from training.errors import UserError
 from training.label_convention import LabelConvention
@@ -87,12 +96,25 @@ def test_the_chosen_device_stays_while_it_is_there(qtbot: QtBot) -> None:
     assert form.config().device == "auto"
 
 
-def test_weights_to_start_from_are_a_file(qtbot: QtBot) -> None:
+def test_a_training_starts_from_the_starter_none_or_what_is_opened(
+    qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
     form = make_form(qtbot)
-    assert (form.config().resume, form.config().resume_ckpt) == (False, "")
-    form.set_value("resume_ckpt", "/runs/first/checkpoints/best.safetensors")
-    assert form.config().resume
-    assert form.config().resume_ckpt == "/runs/first/checkpoints/best.safetensors"
+    choice = form.findChild(WeightsChoice)
+    box = choice.findChild(QComboBox)
+    assert [box.itemText(index) for index in range(box.count())] == ["Starter", "None"]
+    assert form.config().weights == "starter"
+    box.setCurrentText("None")
+    assert form.config().weights == "none"
+    best = "/runs/first/checkpoints/best.safetensors"
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (best, ""))
+    _, open_file = choice.findChild(QMenu).actions()
+    open_file.trigger()
+    assert (box.currentText(), form.config().weights) == ("checkpoints/best.safetensors", best)
+    assert make_form(qtbot, form.choices()).config().weights == best
+    form.set_value("preset", "medical")  # which has no starter
+    assert form.config().weights == "none"
+    assert "Starter" not in [box.itemText(index) for index in range(box.count())]
 
 
 def test_a_number_that_isn_t_one_is_refused_by_its_title(qtbot: QtBot) -> None:

@@ -12,7 +12,7 @@ from napari_unet.runs.run_progress import Curves, PreviewImage, RunProgress
 from napari_unet.widgets.train.preview_layer import PreviewLayer
 from training.runs.run_state import RunState
 
-PREVIEW = PreviewImage(np.full((8, 9), 7, np.uint8), slice=3, epoch=1)
+PREVIEW = PreviewImage(np.full((8, 9), 7, np.uint8), slice=3, step=1)
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def test_one_layer_serves_one_run_after_the_other_and_the_next_dock(images: Imag
     (first,) = previews(viewer)
     layer.forget()
     assert not first.data.any()
-    small = PreviewImage(np.full((4, 4), 9, np.uint8), slice=1, epoch=1)
+    small = PreviewImage(np.full((4, 4), 9, np.uint8), slice=1, step=1)
     layer.show(small, None)
     PreviewLayer(viewer).show(PREVIEW, images)
     assert previews(viewer) == [first]

@@ -79,7 +79,7 @@ for step in range(done + 1, config.steps + 1):
         Image.new("L", (32, 32), step % 256).save(image, "PNG")
         write_atomically(run.preview_image(step), image.getvalue())
         log.append("checkpoint", step=step, path="checkpoints/best.safetensors", is_best=True)
-        log.append("preview", epoch=step, slice=2, path=f"preview/{run.preview_image(step).name}")
+        log.append("preview", step=step, slice=2, path=f"preview/{run.preview_image(step).name}")
     if run.stop_request.exists():
         log.append("stopped", step=step, seconds=1.0)
         sys.exit()
