@@ -18,6 +18,7 @@ from napari_unet.cli.options import (
     convention_option,
     data_options,
     device_option,
+    engine_option,
     tta_option,
 )
 from napari_unet.cli.progress_bar import ProgressBar
@@ -74,6 +75,7 @@ from training.stacks.sparse_labels import MEMBRANE, is_known
 )
 @click.option("--overwrite", is_flag=True, help="Replace files that exist.")
 @tta_option
+@engine_option
 @device_option
 def command(
     runs: tuple[Path, ...],
@@ -84,6 +86,7 @@ def command(
     csv_path: Path | None,
     overwrite: bool,
     tta: bool,
+    engine: str,
     device: str,
 ) -> None:
     """Compare a model's masks with the ground truth, slice by slice.
@@ -133,8 +136,8 @@ def command(
             as_csv = figures_csv(of_mask.by_slice(), None, list(mean), names)
         else:
             # In full precision the figures are those of the training.
-            options = {"device": device, "precision": "f32", "tta": tta}
-            predictors = {str(run): load_predictor(run, **options) for run in runs}
+            how = {"engine": engine, "device": device, "precision": "f32", "tta": tta}
+            predictors = {str(run): load_predictor(run, **how) for run in runs}
             result = _evaluate_models(predictors, folds, pair)
             report, mean = result.report(), result.mean()
             as_json, as_csv = result.to_json(), result.to_csv(truth)

@@ -8,13 +8,13 @@ from typing import Any
 
 import click
 
-from napari_unet.cli.many_stacks import Results, plan_work
 from napari_unet.cli.options import (
     Share,
     compression_option,
     convention_option,
     device_option,
     membranes_option,
+    engine_option,
     model_argument,
     ome_zarr_option,
     precision_option,
@@ -22,7 +22,8 @@ from napari_unet.cli.options import (
     tta_option,
 )
 from napari_unet.cli.progress_bar import ProgressBar
-from napari_unet.cli.stack_part import PartOptions, part_options
+from napari_unet.cli.stacks.many_stacks import Results, plan_work
+from napari_unet.cli.stacks.stack_part import PartOptions, part_options
 from napari_unet.labelling.uncertainty import slice_uncertainty, uncertainty_csv
 from napari_unet.prediction.predictor import Predictor, load_predictor
 from training.console import say, warn
@@ -81,6 +82,7 @@ from training.stacks.intensities import Membranes
 @tta_option
 @membranes_option
 @part_options
+@engine_option
 @device_option
 @precision_option
 def command(
@@ -97,6 +99,7 @@ def command(
     overwrite: bool,
     tta: bool,
     membranes: Membranes,
+    engine: str,
     device: str,
     precision: str,
     **part: Any,
@@ -128,7 +131,7 @@ def command(
     }
     results = {kind: path for kind, path in outputs.items() if path is not None}
     plan = plan_work(stacks, results, overwrite)
-    predictor = load_predictor(model, device=device, precision=precision, tta=tta)
+    predictor = load_predictor(model, engine=engine, device=device, precision=precision, tta=tta)
     parts = PartOptions(**part)
     parts.check(predictor.card, model)
     work = partial(

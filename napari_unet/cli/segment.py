@@ -9,7 +9,6 @@ from typing import Any
 import click
 import numpy as np
 
-from napari_unet.cli.many_stacks import Results, plan_work
 from napari_unet.cli.options import (
     DataOptions,
     Share,
@@ -17,6 +16,7 @@ from napari_unet.cli.options import (
     data_options,
     device_option,
     membranes_option,
+    engine_option,
     model_argument,
     ome_zarr_option,
     precision_option,
@@ -24,7 +24,8 @@ from napari_unet.cli.options import (
     tta_option,
 )
 from napari_unet.cli.progress_bar import ProgressBar
-from napari_unet.cli.stack_part import PartOptions, part_options
+from napari_unet.cli.stacks.many_stacks import Results, plan_work
+from napari_unet.cli.stacks.stack_part import PartOptions, part_options
 from napari_unet.neurons.segmentation import (
     METHODS,
     Segmentation,
@@ -89,6 +90,7 @@ from training.stacks.intensities import Membranes
 @tta_option
 @membranes_option
 @part_options
+@engine_option
 @device_option
 @precision_option
 def command(
@@ -105,6 +107,7 @@ def command(
     overwrite: bool,
     tta: bool,
     membranes: Membranes,
+    engine: str,
     device: str,
     precision: str,
     **part: Any,
@@ -128,7 +131,7 @@ def command(
     """
     results = {"neurons": output}
     plan = plan_work(stacks, results, overwrite)
-    predictor = load_predictor(model, device=device, precision=precision, tta=tta)
+    predictor = load_predictor(model, engine=engine, device=device, precision=precision, tta=tta)
     parts = PartOptions(**part)
     parts.check(predictor.card, model)
     how = Segmentation(method)
