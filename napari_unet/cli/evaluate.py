@@ -91,9 +91,10 @@ def command(
 ) -> None:
     """Compare a model's masks with the ground truth, slice by slice.
 
-    RUN is the folder of a training, a model.onnx, or starter: the model that comes with this
-    program, which is evaluated on all slices. Every run was trained without the slices
-    of one fold, and is evaluated on those. Give five runs, one a fold, for a cross-validation.
+    RUN is the folder of a training, a model.onnx, a package (.zip), or starter: the model that
+    comes with this program, which is evaluated on all slices. Every run was trained without the
+    slices of one fold, and is evaluated on those. Give five runs, one a fold, for a
+    cross-validation.
     With --fold all and fewer runs, slices that were seen in training are marked, and left out
     of the held-out mean. A mask as TIF, Zarr or HDF5, such as one corrected by hand, is evaluated
     as it is. Where the labels are strokes, all slices that have some are evaluated, on painted

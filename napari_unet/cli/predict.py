@@ -13,8 +13,8 @@ from napari_unet.cli.options import (
     compression_option,
     convention_option,
     device_option,
-    membranes_option,
     engine_option,
+    membranes_option,
     model_argument,
     ome_zarr_option,
     precision_option,
@@ -106,10 +106,11 @@ def command(
 ) -> None:
     """Predict the membrane mask of a stack or a 2-D image, or of many.
 
-    MODEL is the folder of a training, a model.onnx, or a checkpoint: .safetensors, or the .ckpt
-    of the model zoo; or starter, which comes with this program, has learned from made-up tissue,
-    and takes a stack of any contrast. No MindSpore is needed. Slices are read and written one at a
-    time, so that the stack may be larger than the memory.
+    MODEL is the folder of a training, a model.onnx, a checkpoint (.safetensors, or the .ckpt of
+    the model zoo) or a package of the BioImage Model Zoo (.zip); or starter, which comes with this
+    program, has learned from made-up tissue, and takes a stack of any contrast. No MindSpore is
+    needed. Slices are read and written one at a time, so that the stack may be larger than the
+    memory.
 
     Of several stacks, the names of -o, --probability, --submission and --uncertainty are those of
     folders, one for each; the files in them have the names of their stacks. Files that are there

@@ -60,13 +60,17 @@ class ModelDescription:
         return allowed if len(allowed) >= SHORTEST_NAME else f"Membranes {allowed}".strip()
 
 
-def readme(name: str, model: Path, card: ModelCard, description: ModelDescription) -> str:
+def readme(
+    name: str, model: Path, card: ModelCard, description: ModelDescription, smallest: int
+) -> str:
     """Write the README of a model's package, in Markdown.
 
     Parameters
     ----------
     model : Path
         A run's folder, whose figures are told, or a file.
+    smallest : int
+        Pixels a side of the smallest image.
     """
     scaling = card.scaling
     lines = [
@@ -78,7 +82,7 @@ def readme(name: str, model: Path, card: ModelCard, description: ModelDescriptio
         f"- Network: `{card.preset}`, a U-Net of napari-unet {card.version}.",
         f"- Intensities: {scaling.dtype}, from {scaling.low:g} to {scaling.high:g}; membranes as "
         "dark or light as in the stack that it was trained on.",
-        _size_line(card),
+        _size_line(card, smallest),
         *_pixel_lines(card),
         f"- A pixel is membrane from a probability of {card.threshold:g} on.",
         f"- Authors: {', '.join(description.authors)}. Licence: {description.license}.",
@@ -95,9 +99,8 @@ def readme(name: str, model: Path, card: ModelCard, description: ModelDescriptio
     return "\n".join(lines)
 
 
-def _size_line(card: ModelCard) -> str:
+def _size_line(card: ModelCard, smallest: int) -> str:
     geometry = card.geometry
-    smallest = geometry.output_length(1) + 2 * geometry.margin
     line = f"- The sides of an image are {smallest} + n * {geometry.divisor} pixels."
     if not geometry.margin:
         return line

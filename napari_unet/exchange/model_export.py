@@ -53,7 +53,7 @@ def export_model(
     if output.suffix not in FORMS:
         raise UserError(
             f"{output} has none of the endings that a model is exported by.",
-            f"End its name in {list_names([*FORMS])}.",
+            f"End its name in one of {', '.join(FORMS)}.",
         )
     check_output(output, overwrite)
     _, write = FORMS[output.suffix]

@@ -62,7 +62,8 @@ def write_package(
     source, content = read_portable(model)
     predictor = Predictor(source, content, precision="f32")
     card = predictor.card
-    example = take_example(card, description.example, smallest_length(card), pixel_type(card))
+    length = smallest_length(card)
+    example = take_example(card, description.example, length, pixel_type(card))
     title = description.name_for(model)
     scaled = card.scaling.apply(example.tile)
     probability = predictor.forward(scaled[np.newaxis, np.newaxis])[0, 0]
@@ -70,7 +71,7 @@ def write_package(
         MODEL: content,
         **_tensors("image", example.tile),
         **_tensors("probability", probability),
-        README: readme(title, model, card, description).encode(),
+        README: readme(title, model, card, description, length).encode(),
         COVER: _cover(model, predictor, example),
     }
     with (
@@ -121,9 +122,8 @@ def _describe(title: str, card: ModelCard, description: ModelDescription, folder
             return ModelDescr.model_validate(document)
     except ValidationError as error:
         first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"][:2])
         raise UserError(
-            f"The BioImage Model Zoo does not take this {field}: {first['msg'][:200]}.",
+            f"The BioImage Model Zoo does not take this {first['loc'][0]}: {first['input']!s:.99}.",
             "Licences are named as on https://spdx.org/licenses, and a work by its DOI or address.",
         ) from error
 
@@ -132,12 +132,13 @@ def _document(title: str, card: ModelCard, description: ModelDescription) -> dic
     """Write what the package's ``rdf.yaml`` says, less the version of its format."""
     scales = _nanometres(card)
     size = {"min": smallest_length(card), "step": card.geometry.divisor}
+    space = {"type": "space", "size": size, "concatenable": True}  # may be cut into tiles
     image = {
         "id": "image",
         "axes": [
             {"type": "batch"},
             {"type": "channel", "channel_names": ["em"]},
-            *({"type": "space", "id": axis, "size": size, **scales[axis]} for axis in "yx"),
+            *({"id": axis, **space, **scales[axis]} for axis in "yx"),
         ],
         "data": {"type": pixel_type(card)},
         "preprocessing": _preprocessing(card),

@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 
 from napari_unet.prediction.engine import ENGINES, start_engine
 from napari_unet.prediction.model_check import read_card
+from napari_unet.prediction.package_file import ENDING
+from napari_unet.prediction.package_model import ForeignModel, read_package
 from napari_unet.prediction.portable_model import read_portable
 from training.errors import UserError
 from training.model.model_card import ModelCard
-from training.model.slice_prediction import WHOLE, predict_slice
+from training.model.slice_prediction import WHOLE, predict_prepared, predict_slice
 from training.model.slice_view import SliceView
 from training.stacks.scaling import Slices, check_pixels
 
@@ -30,7 +32,9 @@ class Predictor:
     model : Path
         Its file, for messages.
     content : bytes
-        An ONNX file that this package exported.
+        An ONNX file that is known to be harmless.
+    foreign : ForeignModel or None
+        How somebody else's model is used; None: as its card says, which is in its file.
     engine, device : str
         What computes it, and on what: see :func:`~napari_unet.prediction.engine.start_engine`.
     precision : str
@@ -52,6 +56,7 @@ class Predictor:
         self,
         model: Path,
         content: bytes,
+        foreign: ForeignModel | None = None,
         *,
         engine: str = ENGINES[0],
         device: str = "cpu",
@@ -59,7 +64,8 @@ class Predictor:
         tta: bool = False,
         is_parallel: bool = True,
     ) -> None:
-        self.card = read_card(content, model)
+        self._foreign = foreign
+        self.card = read_card(content, model) if foreign is None else foreign.card
         self.tta = tta
         try:
             self._engine = start_engine(engine, content, device, precision, is_parallel)
@@ -125,7 +131,11 @@ class Predictor:
     def _predict_slice(
         self, card: ModelCard, image: NDArray[Any], view: SliceView
     ) -> NDArray[np.float32]:
-        return predict_slice(self.forward, image, card, self.tta, view)
+        if self._foreign is None:
+            return predict_slice(self.forward, image, card, self.tta, view)
+        prepared = self._foreign.prepare(image)
+        limits = float(prepared.min()), float(prepared.max())
+        return predict_prepared(self.forward, prepared, card, self.tta, view, limits=limits)
 
     def forward(self, tile: NDArray[np.float32]) -> NDArray[np.float32]:
         """Compute the network's probability (1, 1, h, w), float32 from 0 to 1, of a tile.
@@ -141,7 +151,7 @@ class Predictor:
             If the network can't compute it.
         """
         try:
-            probability = self._engine.compute(tile)
+            probability = self._compute(tile)
         except RuntimeError as error:
             raise _unusable(self._model) from error
         margin = 2 * self.card.geometry.margin
@@ -150,6 +160,11 @@ class Predictor:
             raise _unusable(self._model)
         return probability
 
+    def _compute(self, tile: NDArray[np.float32]) -> NDArray[np.float32]:
+        if self._foreign is None:
+            return self._engine.compute(tile)
+        return self._foreign.finish(self._engine.compute(self._foreign.arrange(tile)))
+
 
 def _first(waiting: deque[tuple[int, Future[NDArray[np.float32]]]]) -> Any:
     index, future = waiting.popleft()
@@ -157,14 +172,23 @@ def _first(waiting: deque[tuple[int, Future[NDArray[np.float32]]]]) -> Any:
 
 
 def load_predictor(model: str | Path, **options: Any) -> Predictor:
-    """The model of a run's folder, an ONNX file or a checkpoint; options as :class:`Predictor`.
+    """Load what a person named; options as :class:`Predictor`.
+
+    Parameters
+    ----------
+    model : str or Path
+        A run's folder, an ONNX file, a checkpoint, or a package of the BioImage Model Zoo.
 
     Raises
     ------
     UserError
         If there is no such file, the run has no model yet, or it can't be used.
     """
-    return Predictor(*read_portable(Path(model)), **options)
+    path = Path(model)
+    if path.suffix == ENDING and path.is_file():
+        content, foreign = read_package(path)
+        return Predictor(path, content, foreign, **options)
+    return Predictor(*read_portable(path), **options)
 
 
 def _unusable(path: Path) -> UserError:
