@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -102,7 +103,7 @@ def _write_zoo_package(
     return (
         f"Package of the BioImage Model Zoo: {output}\nAuthors: "
         f"{list_names(description.authors)}. Licence: {description.license}.\n"
-        f"Test it: bioimageio test {output}"
+        f"Test it: bioimageio test {shlex.quote(str(output))}"
     )
 
 
