@@ -14,7 +14,7 @@ from typing import Literal
 
 import psutil
 
-from napari_unet.prediction.openvino_runtime import import_openvino
+from napari_unet.prediction import onnx_runtime, openvino_runtime
 from training.devices.cann import find_cann, has_cann
 from training.devices.npus import find_npus
 
@@ -153,6 +153,7 @@ def _examine_devices() -> Iterator[Finding]:
         yield Finding(topic, "Ascend NPUs", text, "note")
     yield _examine_cann(any(npu.can_train for npu in npus))
     yield Finding(topic, "OpenVINO", _openvino_devices())
+    yield Finding(topic, "ONNX Runtime", ", ".join(onnx_runtime.list_devices()) or "not installed")
 
 
 def _examine_cann(is_needed: bool) -> Finding:
@@ -228,10 +229,7 @@ def _version(name: str) -> str | None:
 def _openvino_devices() -> str:
     if _version("openvino") is None:
         return "not installed"
-    openvino = import_openvino()
-
-    core = openvino.Core()
-    return ", ".join(core.available_devices)
+    return ", ".join(openvino_runtime.list_devices())
 
 
 def _processor() -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, Literal
 
 import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -37,6 +37,9 @@ class Settings(BaseModel):
         State of the train dock.
     model : str
         Folder of a run or ONNX file of the last prediction, or "".
+    engine, device : str
+        What the window predicts by, and on what: see
+        :func:`napari_unet.prediction.engine.start_engine`.
     threshold : float
         Probability from which a pixel is membrane, as in the last prediction.
     project : str
@@ -53,6 +56,8 @@ class Settings(BaseModel):
     is_advanced_open: bool = False
     is_loss_logarithmic: bool = True
     model: str = ""
+    engine: Literal["openvino", "onnxruntime"] = "openvino"
+    device: str = "cpu"
     threshold: float = DEFAULT_THRESHOLD
     project: str = ""
     projects: list[str] = []

@@ -5,7 +5,7 @@
 set -euo pipefail
 
 folder=$1
-extras=${2:-all,test}
+extras=${2:-all,test,bioimageio}
 resolution=${3:-highest}
 python=$folder/bin/python
 

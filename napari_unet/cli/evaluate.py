@@ -13,10 +13,11 @@ from napari_unet.cli.options import (
     convention_option,
     data_options,
     device_option,
+    engine_option,
     tta_option,
 )
 from napari_unet.cli.progress_bar import ProgressBar
-from napari_unet.cli.stack_part import scale_options
+from napari_unet.cli.stacks.stack_part import scale_options
 from napari_unet.evaluation.cross_validation import (
     CrossValidation,
     assign_folds,
@@ -65,6 +66,7 @@ from training.model.stack_scale import StackScale
 @click.option("--overwrite", is_flag=True, help="Replace files that exist.")
 @tta_option
 @scale_options
+@engine_option
 @device_option
 def command(
     runs: tuple[Path, ...],
@@ -76,13 +78,15 @@ def command(
     overwrite: bool,
     tta: bool,
     scale: StackScale,
+    engine: str,
     device: str,
 ) -> None:
     """Compare a model's masks with the ground truth, slice by slice.
 
-    RUN is the folder of a training, a model.onnx, or starter: the model that comes with this
-    program, which is evaluated on all slices. Every run was trained without the slices
-    of one fold, and is evaluated on those. Give five runs, one a fold, for a cross-validation.
+    RUN is the folder of a training, a model.onnx, a package (.zip), or starter: the model that
+    comes with this program, which is evaluated on all slices. Every run was trained without the
+    slices of one fold, and is evaluated on those. Give five runs, one a fold, for a
+    cross-validation.
     With --fold all and fewer runs, slices that were seen in training are marked, and left out
     of the held-out mean.
 
@@ -125,7 +129,7 @@ def command(
         if not pair.meaning.is_finished:
             say("Only labelled pixels count.")
         # In full precision the figures are those of the training.
-        options = {"device": device, "precision": "f32", "tta": tta}
+        options = {"engine": engine, "device": device, "precision": "f32", "tta": tta}
         predictors = {str(run): load_predictor(run, **options) for run in runs}
         cards = {predictor.card.pixel_size: predictor.card for predictor in predictors.values()}
         for card in cards.values():

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.cli.many_stacks import work_through
 from napari_unet.cli.options import DataOptions
+from napari_unet.cli.stacks.many_stacks import work_through
 from napari_unet.evaluation.cross_validation import judge
 from napari_unet.evaluation.slice_sets import figures_csv, mean_of
 from napari_unet.evaluation.truths import Truth, choose_truth, find_truths

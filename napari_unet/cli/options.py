@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 
 import click
 
-from napari_unet.prediction.predictor import PRECISIONS
+from napari_unet.prediction.engine import ENGINES, PRECISIONS
+from napari_unet.prediction.onnx_runtime import PROVIDERS
 from napari_unet.runs.id_borders import borders_of
 from training.config import TrainingConfig, preset_config, preset_options
 from training.console import say
@@ -53,7 +54,15 @@ device_option = click.option(
     "--device",
     default="cpu",
     show_default=True,
-    help="Device for OpenVINO, such as cpu or gpu.",
+    help="What it computes on. For OpenVINO: cpu, gpu or another of its devices. For ONNX Runtime: "
+    f"{', '.join(PROVIDERS)}.",
+)
+engine_option = click.option(
+    "--engine",
+    type=click.Choice(ENGINES),
+    default=ENGINES[0],
+    show_default=True,
+    help="What computes the network.",
 )
 
 precision_option = click.option(

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import click
 
-from napari_unet.cli.many_stacks import Results, plan_work
 from napari_unet.cli.options import (
     Share,
     compression_option,
     convention_option,
     device_option,
+    engine_option,
     format_option,
     membranes_option,
     model_argument,
@@ -22,7 +22,8 @@ from napari_unet.cli.options import (
     tta_option,
 )
 from napari_unet.cli.progress_bar import ProgressBar
-from napari_unet.cli.stack_part import PartOptions, part_options
+from napari_unet.cli.stacks.many_stacks import Results, plan_work
+from napari_unet.cli.stacks.stack_part import PartOptions, part_options
 from napari_unet.labelling.uncertainty import slice_uncertainty, uncertainty_csv
 from napari_unet.prediction.predictor import Predictor, load_predictor
 from training.console import say, warn
@@ -82,6 +83,7 @@ from training.stacks.intensities import Membranes
 @tta_option
 @membranes_option
 @part_options
+@engine_option
 @device_option
 @precision_option
 def command(
@@ -99,16 +101,18 @@ def command(
     overwrite: bool,
     tta: bool,
     membranes: Membranes,
+    engine: str,
     device: str,
     precision: str,
     parts: PartOptions,
 ) -> None:
     """Predict the membrane mask of a stack or a 2-D image, or of many.
 
-    MODEL is the folder of a training, a model.onnx, or a checkpoint: .safetensors, or the .ckpt
-    of the model zoo; or starter, which comes with this program, has learned from made-up tissue,
-    and takes a stack of any contrast. No MindSpore is needed. Slices are read and written one at a
-    time, so that the stack may be larger than the memory.
+    MODEL is the folder of a training, a model.onnx, a checkpoint (.safetensors, or the .ckpt of
+    the model zoo) or a package of the BioImage Model Zoo (.zip); or starter, which comes with this
+    program, has learned from made-up tissue, and takes a stack of any contrast. No MindSpore is
+    needed. Slices are read and written one at a time, so that the stack may be larger than the
+    memory.
 
     Of several stacks, the names of -o, --probability, --submission and --uncertainty are those of
     folders, one for each; the files in them have the names of their stacks, and the ending that
@@ -133,7 +137,7 @@ def command(
     }
     results = {kind: path for kind, path in outputs.items() if path is not None}
     plan = plan_work(stacks, results, overwrite, file_format)
-    predictor = load_predictor(model, device=device, precision=precision, tta=tta)
+    predictor = load_predictor(model, engine=engine, device=device, precision=precision, tta=tta)
     parts.scale.check(predictor.card, model)
     work = partial(
         _predict,

@@ -8,13 +8,13 @@ from pathlib import Path
 import click
 import numpy as np
 
-from napari_unet.cli.many_stacks import Results, plan_work
 from napari_unet.cli.options import (
     DataOptions,
     Share,
     compression_option,
     data_options,
     device_option,
+    engine_option,
     format_option,
     membranes_option,
     model_argument,
@@ -24,7 +24,8 @@ from napari_unet.cli.options import (
     tta_option,
 )
 from napari_unet.cli.progress_bar import ProgressBar
-from napari_unet.cli.stack_part import PartOptions, part_options
+from napari_unet.cli.stacks.many_stacks import Results, plan_work
+from napari_unet.cli.stacks.stack_part import PartOptions, part_options
 from napari_unet.neurons.segmentation import (
     METHODS,
     Segmentation,
@@ -91,6 +92,7 @@ from training.stacks.intensities import Membranes
 @tta_option
 @membranes_option
 @part_options
+@engine_option
 @device_option
 @precision_option
 def command(
@@ -108,6 +110,7 @@ def command(
     overwrite: bool,
     tta: bool,
     membranes: Membranes,
+    engine: str,
     device: str,
     precision: str,
     parts: PartOptions,
@@ -131,7 +134,7 @@ def command(
     """
     results = {"neurons": output}
     plan = plan_work(stacks, results, overwrite, file_format)
-    predictor = load_predictor(model, device=device, precision=precision, tta=tta)
+    predictor = load_predictor(model, engine=engine, device=device, precision=precision, tta=tta)
     parts.scale.check(predictor.card, model)
     how = Segmentation(method)
     if chosen and (threshold is None or seeds is None):

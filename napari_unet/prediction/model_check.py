@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from training.errors import UserError
 from training.files.untrusted_files import open_regular
 from training.model.model_card import METADATA_KEY, ModelCard
 from training.model.onnx_graph import outline_onnx
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
 
 MOST_BYTES = 2**31 - 1  # that ONNX files can have
 _REMEDY = "Give a run's folder, model.onnx or a checkpoint."
@@ -33,7 +36,13 @@ def read_onnx(path: Path) -> bytes:
             content = file.read() if path.stat().st_size <= MOST_BYTES else b""
     except OSError as error:
         raise UserError(f"{path} can't be read: {error.strerror}.", _REMEDY) from error
-    model = _parse(content, path)
+    check_onnx(content, path)
+    return content
+
+
+def check_onnx(content: bytes, path: Path) -> None:
+    """Refuse the content of an ONNX file, ``path``, as :func:`read_onnx` does."""
+    model = parse_onnx(content, path)
     preset = _read_card(model, path).preset
     is_whole = all(
         len(tensor.raw_data) == 4 * math.prod(tensor.dims) for tensor in _float_weights(model)
@@ -42,7 +51,11 @@ def read_onnx(path: Path) -> bytes:
         raise UserError(f"{path} holds another network than {preset}, which its card names.", _OURS)
     if not is_whole:
         raise _damage_error(path)
-    return content
+
+
+def has_card(model: ModelProto) -> bool:
+    """Whether an ONNX model has a card, as the exports of this package have."""
+    return any(entry.key == METADATA_KEY for entry in model.metadata_props)
 
 
 def read_card(content: bytes, path: Path) -> ModelCard:
@@ -53,15 +66,15 @@ def read_card(content: bytes, path: Path) -> ModelCard:
     UserError
         If it is missing or can't be read.
     """
-    return _read_card(_parse(content, path), path)
+    return _read_card(parse_onnx(content, path), path)
 
 
 def _read_card(model: Any, path: Path) -> ModelCard:
-    texts = {entry.key: entry.value for entry in model.metadata_props}
-    if METADATA_KEY not in texts:
+    if not has_card(model):
         raise UserError(
             f"{path} is a model of another program: it has no {METADATA_KEY} metadata.", _OURS
         )
+    texts = {entry.key: entry.value for entry in model.metadata_props}
     return ModelCard.from_json(texts[METADATA_KEY], source=str(path))
 
 
@@ -78,7 +91,8 @@ def _float_weights(model: Any) -> list[Any]:
     return [tensor for tensor in model.graph.initializer if tensor.data_type == tensor.FLOAT]
 
 
-def _parse(content: bytes, path: Path) -> Any:
+def parse_onnx(content: bytes, path: Path) -> ModelProto:
+    """Read the content of an ONNX file, ``path``; a UserError if it is none."""
     import onnx
 
     if not content:  # no error to protobuf, which takes it for an empty message

@@ -10,11 +10,12 @@ from contextlib import suppress
 from pathlib import Path
 
 from napari_unet.prediction.model_check import read_card, read_onnx
+from training.errors import UserError
 from training.files.atomic_files import UnwritableError, write_atomically
 from training.formats.pixel_size import PixelSize
 from training.model.model_card import ModelCard
 from training.model.onnx_graph import build_onnx
-from training.model.saved_model import CARD_KEY, best_weights, load_model
+from training.model.saved_model import CARD_KEY, WEIGHT_SUFFIXES, best_weights, load_model
 from training.model.weight_files import read_metadata
 from training.runs.run_directory import RunDirectory
 
@@ -32,7 +33,7 @@ def portable_model(run: RunDirectory) -> bytes:
     """
     if run.onnx.exists() and not run.best.exists():
         return read_onnx(run.onnx)
-    content = build_portable(best_weights(run))
+    content = build_onnx(*load_model(best_weights(run)))
     with suppress(UnwritableError):  # somebody else's run, or a full disk
         _keep(run, content)
     return content
@@ -58,15 +59,30 @@ def read_pixel_size(model: Path) -> PixelSize | None:
     return None if card is None else ModelCard.from_json(card, source=str(file)).pixel_size
 
 
-def build_portable(weights: Path) -> bytes:
-    """Build the ONNX file of a checkpoint, of ours or of the model zoo.
+def read_portable(model: Path) -> tuple[Path, bytes]:
+    """Give the ONNX file of a model that a person named, and the file that it is of.
+
+    Parameters
+    ----------
+    model : Path
+        A run's folder, an ONNX file that this package exported, or a checkpoint: ours, or one of
+        the model zoo.
 
     Raises
     ------
     UserError
-        As :func:`training.model.saved_model.load_model`.
+        If there is no such file, the run has no model yet, or it can't be read.
     """
-    return build_onnx(*load_model(weights))
+    if not model.exists():
+        raise UserError(
+            f"There is no run or model {model}.", "Give a run's folder, model.onnx or a checkpoint."
+        )
+    if model.is_dir():
+        run = RunDirectory(model)
+        return run.onnx, portable_model(run)
+    if model.suffix in WEIGHT_SUFFIXES:
+        return model, build_onnx(*load_model(model))
+    return model, read_onnx(model)
 
 
 def _keep(run: RunDirectory, content: bytes) -> None:

@@ -1,8 +1,7 @@
-"""Prediction with a portable model, on OpenVINO, without MindSpore."""
+"""Prediction with a portable model, without MindSpore."""
 
 from __future__ import annotations
 
-import queue
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,18 +12,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.prediction.model_check import read_card, read_onnx
-from napari_unet.prediction.openvino_runtime import compile_network, import_openvino, infer
-from napari_unet.prediction.portable_model import build_portable, portable_model
+from napari_unet.prediction.engine import ENGINES, start_engine
+from napari_unet.prediction.model_check import read_card
+from napari_unet.prediction.package_file import ENDING
+from napari_unet.prediction.package_model import ForeignModel, read_package
+from napari_unet.prediction.portable_model import read_portable
 from training.errors import UserError
 from training.model.model_card import ModelCard
-from training.model.saved_model import WEIGHT_SUFFIXES
-from training.model.slice_prediction import WHOLE, predict_slice
+from training.model.slice_prediction import WHOLE, predict_prepared, predict_slice
 from training.model.slice_view import SliceView
-from training.runs.run_directory import RunDirectory
 from training.stacks.scaling import Slices, check_pixels
-
-PRECISIONS = ("auto", "f32", "bf16")
 
 
 class Predictor:
@@ -33,12 +30,13 @@ class Predictor:
     Parameters
     ----------
     model : Path
-        An ONNX file that this package exported, or a checkpoint (``.safetensors``, or the zoo's
-        ``.ckpt``).
-    content : bytes or None
-        What to take for the file's content; None: it is read.
-    device : str
-        OpenVINO's name of the device, such as CPU or GPU.
+        Its file, for messages.
+    content : bytes
+        An ONNX file that is known to be harmless.
+    foreign : ForeignModel or None
+        How somebody else's model is used; None: as its card says, which is in its file.
+    engine, device : str
+        What computes it, and on what: see :func:`~napari_unet.prediction.engine.start_engine`.
     precision : str
         ``f32``, ``bf16``, or ``auto``: bf16 where the processor computes in it. It takes half
         the time, and changed the Dice of ISBI's 30 slices by 0.00002.
@@ -51,45 +49,29 @@ class Predictor:
     Raises
     ------
     UserError
-        If the file is not such a model, or there is no such device.
+        If the file is not such a model, or there is no such engine or device.
     """
 
     def __init__(
         self,
         model: Path,
-        content: bytes | None = None,
+        content: bytes,
+        foreign: ForeignModel | None = None,
         *,
-        device: str = "CPU",
+        engine: str = ENGINES[0],
+        device: str = "cpu",
         precision: str = "auto",
         tta: bool = False,
         is_parallel: bool = True,
     ) -> None:
-        openvino = import_openvino()
-
-        core = openvino.Core()
-        if content is None:
-            content = _read_file(model)
-        self.card = read_card(content, model)
+        self._foreign = foreign
+        self.card = read_card(content, model) if foreign is None else foreign.card
         self.tta = tta
-        device = _check_device(core, device)
-        # Compiled for any size of tile: as fast as for one, measured on both presets.
-        options = {
-            "PERFORMANCE_HINT": "THROUGHPUT" if is_parallel else "LATENCY",
-            "INFERENCE_PRECISION_HINT": _precision(core, device, precision),
-        }
         try:
-            compiled = compile_network(core, content, device, options)
+            self._engine = start_engine(engine, content, device, precision, is_parallel)
         except RuntimeError as error:
             raise _unusable(model) from error
-        if (len(compiled.inputs), len(compiled.outputs)) != (1, 1):
-            raise _unusable(model)
         self._model = model
-        self._parallel = 1
-        if is_parallel:
-            self._parallel = compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
-        self._requests: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        for _ in range(self._parallel):
-            self._requests.put(compiled.create_infer_request())
 
     def predict(
         self,
@@ -126,12 +108,12 @@ class Predictor:
         card = card or self.card.for_stack(stack)
         predict = partial(self._predict_slice, card, view=view)
         waiting: deque[tuple[int, Future[NDArray[np.float32]]]] = deque()
-        with ThreadPoolExecutor(self._parallel) as executor:
+        with ThreadPoolExecutor(self._engine.parallel) as executor:
             for index in range(len(stack)) if indices is None else indices:
                 image = np.asarray(stack[index])
                 check_pixels(image, f"Slice {index}")
                 waiting.append((index, executor.submit(predict, image)))
-                if len(waiting) > self._parallel:
+                if len(waiting) > self._engine.parallel:
                     yield _first(waiting)
             while waiting:
                 yield _first(waiting)
@@ -149,21 +131,39 @@ class Predictor:
     def _predict_slice(
         self, card: ModelCard, image: NDArray[Any], view: SliceView
     ) -> NDArray[np.float32]:
-        return predict_slice(self._forward, image, card, self.tta, view)
+        if self._foreign is None:
+            return predict_slice(self.forward, image, card, self.tta, view)
+        prepared = self._foreign.prepare(image)
+        limits = float(prepared.min()), float(prepared.max())
+        return predict_prepared(self.forward, prepared, card, self.tta, view, limits=limits)
 
-    def _forward(self, tile: NDArray[np.float32]) -> NDArray[np.float32]:
-        request = self._requests.get()
+    def forward(self, tile: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Compute the network's probability (1, 1, h, w), float32 from 0 to 1, of a tile.
+
+        Parameters
+        ----------
+        tile : array (1, 1, H, W) of float32
+            In [-1, 1], of a length that the network's geometry takes.
+
+        Raises
+        ------
+        UserError
+            If the network can't compute it.
+        """
         try:
-            probability = infer(request, tile)
+            probability = self._compute(tile)
         except RuntimeError as error:
             raise _unusable(self._model) from error
-        finally:
-            self._requests.put(request)
         margin = 2 * self.card.geometry.margin
         expected = (1, 1, tile.shape[2] - margin, tile.shape[3] - margin)
         if probability.shape != expected or not np.isfinite(probability).all():
             raise _unusable(self._model)
         return probability
+
+    def _compute(self, tile: NDArray[np.float32]) -> NDArray[np.float32]:
+        if self._foreign is None:
+            return self._engine.compute(tile)
+        return self._foreign.finish(self._engine.compute(self._foreign.arrange(tile)))
 
 
 def _first(waiting: deque[tuple[int, Future[NDArray[np.float32]]]]) -> Any:
@@ -172,7 +172,12 @@ def _first(waiting: deque[tuple[int, Future[NDArray[np.float32]]]]) -> Any:
 
 
 def load_predictor(model: str | Path, **options: Any) -> Predictor:
-    """The model of a run's folder, an ONNX file or a checkpoint; options as :class:`Predictor`.
+    """Load what a person named; options as :class:`Predictor`.
+
+    Parameters
+    ----------
+    model : str or Path
+        A run's folder, an ONNX file, a checkpoint, or a package of the BioImage Model Zoo.
 
     Raises
     ------
@@ -180,18 +185,10 @@ def load_predictor(model: str | Path, **options: Any) -> Predictor:
         If there is no such file, the run has no model yet, or it can't be used.
     """
     path = Path(model)
-    if not path.exists():
-        raise UserError(
-            f"There is no run or model {path}.", "Give a run's folder, model.onnx or a checkpoint."
-        )
-    if not path.is_dir():
-        return Predictor(path, **options)
-    run = RunDirectory(path)
-    return Predictor(run.onnx, portable_model(run), **options)
-
-
-def _read_file(path: Path) -> bytes:
-    return build_portable(path) if path.suffix in WEIGHT_SUFFIXES else read_onnx(path)
+    if path.suffix == ENDING and path.is_file():
+        content, foreign = read_package(path)
+        return Predictor(path, content, foreign, **options)
+    return Predictor(*read_portable(path), **options)
 
 
 def _unusable(path: Path) -> UserError:
@@ -199,19 +196,3 @@ def _unusable(path: Path) -> UserError:
         f"{path} is a network that can't be used: it is damaged, or napari-unet did not make it.",
         "Give a model that napari-unet exported.",
     )
-
-
-def _check_device(core: Any, device: str) -> str:
-    if device.upper() not in core.available_devices:
-        raise UserError(
-            f"There is no device {device} for OpenVINO.",
-            f"Choose one of: {', '.join(core.available_devices)}.",
-        )
-    return device.upper()
-
-
-def _precision(core: Any, device: str, precision: str) -> str:
-    if precision != "auto":
-        return precision
-    can_bf16 = "BF16" in core.get_property(device, "OPTIMIZATION_CAPABILITIES")
-    return "bf16" if can_bf16 else "f32"

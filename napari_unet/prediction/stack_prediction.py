@@ -13,6 +13,7 @@ import numpy as np
 
 from napari_unet.prediction.live_prediction import LivePrediction
 from napari_unet.prediction.thread_priority import lower_priority
+from napari_unet.settings import load_settings
 from training.formats.pixel_size import resampling_zoom
 from training.masks.result_warnings import size_hint, size_warning
 from training.model.slice_view import SliceView, Window
@@ -56,8 +57,9 @@ def predict_slices(
 class StackPrediction:
     """Predicts single slices of a stack, and loads the model with the first.
 
-    The work is done in a thread of its own at a lower priority, so that a window beside it
-    stays smooth. Use it in a ``with`` statement, or close it.
+    The network is computed by what the settings say. The work is done in a thread of its own at a
+    lower priority, so that a window beside it stays smooth. Use it in a ``with`` statement, or
+    close it.
 
     Parameters
     ----------
@@ -155,12 +157,13 @@ class StackPrediction:
 def _load(model: Path, tta: bool) -> Predictor:
     file = RunDirectory(model).model_file if model.is_dir() else model
     changed = file.stat().st_mtime_ns if file.exists() else 0
-    return _load_once(model, changed, tta)
+    settings = load_settings()
+    return _load_once(model, changed, tta, settings.engine, settings.device)
 
 
 @lru_cache(maxsize=1)
-def _load_once(model: Path, changed: int, tta: bool) -> Predictor:
+def _load_once(model: Path, changed: int, tta: bool, engine: str, device: str) -> Predictor:
     """Load a model; ``changed`` differs after more training, so that it is loaded again."""
     from napari_unet.prediction.predictor import load_predictor
 
-    return load_predictor(model, tta=tta, is_parallel=False)
+    return load_predictor(model, tta=tta, engine=engine, device=device, is_parallel=False)

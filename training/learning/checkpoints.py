@@ -7,10 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import mindspore
-import numpy as np
 from mindspore import nn
 from numpy.typing import NDArray
-from safetensors.numpy import save
 
 from training.errors import UserError
 from training.model.weight_files import Weights
@@ -23,12 +21,6 @@ def parameters_of(cell: nn.Cell) -> Weights:
     changes.
     """
     return {parameter.name: parameter.asnumpy().copy() for parameter in cell.get_parameters()}
-
-
-def pack_weights(weights: Weights, metadata: Mapping[str, str]) -> bytes:
-    """Pack weights by name and metadata into the content of a safetensors file."""
-    contiguous = {name: np.asarray(value, order="C") for name, value in weights.items()}
-    return save(contiguous, metadata=dict(metadata))
 
 
 def put_weights(cell: nn.Cell, weights: Mapping[str, NDArray[Any]], source: Path) -> None:

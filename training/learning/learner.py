@@ -15,11 +15,7 @@ from training.config import TrainingConfig
 from training.devices.placement import Device
 from training.errors import UserError
 from training.learning.batches import Batch, TrainingProgress
-from training.learning.checkpoints import (
-    pack_weights,
-    parameters_of,
-    put_weights,
-)
+from training.learning.checkpoints import parameters_of, put_weights
 from training.learning.inference import Inference
 from training.learning.precision import set_precision
 from training.learning.step import (
@@ -33,7 +29,7 @@ from training.learning.step import (
 from training.learning.step_outcome import StepOutcome
 from training.model.model_card import ModelCard
 from training.model.saved_model import AVERAGE_PREFIX, CARD_KEY
-from training.model.weight_files import Weights, load_weights, read_metadata
+from training.model.weight_files import Weights, load_weights, pack_weights, read_metadata
 from training.networks.membrane_network import build_network
 
 Pack = Callable[[], bytes]  # makes the content of a file, in any thread

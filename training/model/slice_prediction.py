@@ -105,17 +105,43 @@ def predict_slice(
         :func:`training.stacks.padding.find_padding`.
     """
     scaled, padding = card.scaling.apply_to_slice(image)
-    shape = zoomed_shape(scaled.shape, view.zoom)
-    seen = resize_bicubic(scaled, shape, (-1, 1))
-    window = view.window and zoom_window(view.window, image.shape, shape)
+    return predict_prepared(forward, scaled, card, tta, view, padding=padding)
+
+
+def predict_prepared(
+    forward: Forward,
+    prepared: NDArray[np.float32],
+    card: ModelCard,
+    tta: bool,
+    view: SliceView,
+    *,
+    limits: tuple[float, float] = (-1, 1),
+    padding: NDArray[np.bool_] | None = None,
+) -> NDArray[np.float32]:
+    """Predict a slice whose intensities are what the network takes.
+
+    Parameters and result as of :func:`predict_slice`, and these:
+
+    Parameters
+    ----------
+    prepared : array (Y, X) of float32
+        The slice.
+    limits : (float, float)
+        Intensities that it keeps to where it is resized.
+    padding : array (Y, X) of bool, optional
+        Pixels that get the probability 0.
+    """
+    shape = zoomed_shape(prepared.shape, view.zoom)
+    seen = resize_bicubic(prepared, shape, limits)
+    window = view.window and zoom_window(view.window, prepared.shape, shape)
     predict = partial(_predict_scaled, forward, card)
     probability = (
         mean_over_symmetries(predict, seen, card.displacement, window)
         if tta
         else predict(seen, window)
     )
-    probability = resize_bicubic(probability, scaled.shape, (0, 1))
-    if padding.any():
+    probability = resize_bicubic(probability, prepared.shape, (0, 1))
+    if padding is not None and padding.any():
         probability[padding] = 0
     if view.window is None:
         return probability

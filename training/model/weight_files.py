@@ -1,9 +1,9 @@
-"""Reading weights from safetensors files and the zoo's legacy ``.ckpt``, without MindSpore."""
+"""Weights in safetensors files and the zoo's legacy ``.ckpt``, without MindSpore."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -11,6 +11,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
 
 from training.errors import UserError
 from training.files.untrusted_files import open_regular
@@ -49,6 +50,12 @@ def load_weights(path: Path) -> tuple[Weights, dict[str, str]]:
     with _open(path) as file:
         weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         return weights, file.metadata() or {}
+
+
+def pack_weights(weights: Weights, metadata: Mapping[str, str]) -> bytes:
+    """Pack weights by name and metadata into the content of a safetensors file."""
+    contiguous = {name: np.asarray(value, order="C") for name, value in weights.items()}
+    return save(contiguous, metadata=dict(metadata))
 
 
 def read_metadata(path: Path) -> dict[str, str]:

@@ -22,8 +22,8 @@ class Geometry:
         convolutions reaches in that far.
     divisor, remainder : int
         See above; tiles start at multiples of ``divisor``, so that pooling falls alike.
-    largest : int
-        Upper limit of a tile's output.
+    largest, smallest : int
+        Upper and lower limit of a tile's output.
     """
 
     margin: int
@@ -31,11 +31,12 @@ class Geometry:
     divisor: int
     remainder: int
     largest: int
+    smallest: int = 0
 
     def output_length(self, length: int) -> int:
         """Return the length of the network's shortest output that holds ``length`` pixels."""
         blocks = -(-max(length - self.remainder, 1) // self.divisor)
-        return blocks * self.divisor + self.remainder
+        return max(self.smallest, blocks * self.divisor + self.remainder)
 
     def tiles(self, length: int) -> tuple[int, list[Span]]:
         """Cover one axis with tiles of equal length, as few as possible.

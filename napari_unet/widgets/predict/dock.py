@@ -14,6 +14,7 @@ from qtpy.QtWidgets import QFormLayout, QLabel, QVBoxLayout
 
 from napari_unet.layers.plugin_layers import corrected_slices, is_tissue, why_not_tissue
 from napari_unet.layers.slices import displayed_slice, nearest_first, stack_shape
+from napari_unet.prediction.engine import list_engines
 from napari_unet.runs.model_list import list_models
 from napari_unet.settings import Settings, load_settings
 from napari_unet.widgets.common.background import remember_in_thread, run_in_thread
@@ -23,6 +24,7 @@ from napari_unet.widgets.common.latest_work import LatestWork
 from napari_unet.widgets.common.layer_choice import LayerChoice
 from napari_unet.widgets.common.message_line import MessageLine
 from napari_unet.widgets.common.messages import confirm, inform
+from napari_unet.widgets.predict.engine_choice import EngineChoice
 from napari_unet.widgets.predict.level_choice import LevelChoice
 from napari_unet.widgets.predict.model_choice import ModelChoice
 from napari_unet.widgets.predict.neuron_search import NeuronSearch
@@ -69,6 +71,7 @@ class PredictDock(Dock):
         self._image = LayerChoice(viewer, is_tissue, prefers=_is_selected(viewer))
         self._progress = PredictionProgress()
         self._options = PredictionOptions()
+        self._engine = EngineChoice()
         self._region = RegionChoice(viewer)
         self._level = LevelChoice(viewer)
         self._follower = SliceFollower(self)
@@ -114,6 +117,7 @@ class PredictDock(Dock):
         layout.addLayout(form)
         layout.addWidget(self._level)
         layout.addWidget(self._options)
+        layout.addWidget(self._engine)
         layout.addWidget(self._region)
         layout.addWidget(self._progress)
         layout.addWidget(self.message)
@@ -130,6 +134,7 @@ class PredictDock(Dock):
     def _connect(self) -> None:
         self._model.model_changed.connect(self._on_choice_changed)
         self._image.layer_changed.connect(self._on_choice_changed)
+        self._engine.engine_changed.connect(remember_in_thread)
         self._progress.all_requested.connect(self._on_all_requested)
         self._progress.slice_requested.connect(self._on_slice_requested)
         self._progress.cancel_requested.connect(self._worker.cancel)
@@ -169,6 +174,10 @@ class PredictDock(Dock):
         """Offer the models that trainings made since the dock was last seen."""
         super().showEvent(event)
         run_in_thread(list_models, self._model.show_models, self.report)
+        run_in_thread(_list_engines, self._on_engines_listed, self.report)
+
+    def _on_engines_listed(self, listed: tuple[list[tuple[str, str]], Settings]) -> None:
+        self._engine.show_engines(*listed)
 
     def _on_choice_changed(self) -> None:
         self.message.tell("")
@@ -382,6 +391,10 @@ class PredictDock(Dock):
         elif not self._worker.is_busy:
             self._progress.end("")
         self._show_choice()  # what a person removed does not come back by itself
+
+
+def _list_engines() -> tuple[list[tuple[str, str]], Settings]:
+    return list_engines(), load_settings()
 
 
 def _threshold_all(result: PredictedLayers) -> tuple[PredictedLayers, float]:

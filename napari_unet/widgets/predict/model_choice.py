@@ -18,7 +18,7 @@ from napari_unet.widgets.common.eliding_combo import ElidingComboBox
 from napari_unet.widgets.common.messages import plain_tooltip
 from training.model.saved_model import WEIGHT_SUFFIXES
 
-MODEL_FILES = f"Models (*{' *'.join(WEIGHT_SUFFIXES)} *.onnx)"
+MODEL_FILES = f"Models (*{' *'.join(WEIGHT_SUFFIXES)} *.onnx *.zip)"
 
 
 class ModelChoice(QWidget):
@@ -37,7 +37,7 @@ class ModelChoice(QWidget):
         menu.addAction("Model file…", self._on_file_requested)
         browse = QPushButton("Open")
         browse.setToolTip(
-            "Take the model of a run in another folder, or a file: ONNX or a checkpoint."
+            "Take the model of a run in another folder, or a file: ONNX, a checkpoint or a package."
         )
         browse.setMenu(menu)
         layout = QHBoxLayout(self)
@@ -47,7 +47,7 @@ class ModelChoice(QWidget):
 
     @property
     def model(self) -> Path | None:
-        """Folder of a run, or a file of a model: ONNX or a checkpoint."""
+        """Folder of a run, or a file of a model: ONNX, a checkpoint or a package."""
         return self._models.currentData()  # type: ignore[no-any-return]
 
     def show_models(self, models: ModelList) -> None:

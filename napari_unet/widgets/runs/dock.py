@@ -10,6 +10,7 @@ from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QVBoxLayout
 from superqt import QElidingLabel
 
+from napari_unet.exchange.model_export import export_model
 from napari_unet.runs.run_list import RunSummary, list_runs
 from napari_unet.runs.run_titles import write_title
 from napari_unet.runs.training_places import launcher_for
@@ -20,7 +21,9 @@ from napari_unet.widgets.common.latest_work import LatestWork
 from napari_unet.widgets.common.messages import confirm, plain_tooltip
 from napari_unet.widgets.common.text_window import TextWindow
 from napari_unet.widgets.runs.device_log import DeviceLogWindow
+from napari_unet.widgets.runs.export_dialog import ExportModelDialog
 from napari_unet.widgets.runs.table import RunsTable
+from napari_unet.widgets.saving.save_dialog import file_stem
 from training.errors import UserError
 from training.files.untrusted_files import read_document
 from training.runs.run_directory import RunDirectory
@@ -29,7 +32,7 @@ _REFRESH_INTERVAL = 3000  # milliseconds
 
 
 class RunsDock(Dock):
-    """Look at runs, predict with them, resume and delete them.
+    """Look at runs, predict with them, export, resume and delete them.
 
     Parameters
     ----------
@@ -77,6 +80,7 @@ class RunsDock(Dock):
         self._table.log_requested.connect(self._on_log_requested)
         self._table.config_requested.connect(self._on_config_requested)
         self._table.prediction_requested.connect(self._on_prediction_requested)
+        self._table.export_requested.connect(self._on_export_requested)
         self._table.resume_requested.connect(self._on_resume_requested)
         self._table.deletion_requested.connect(self._on_deletion_requested)
         self._table.renamed.connect(self._on_renamed)
@@ -116,6 +120,17 @@ class RunsDock(Dock):
 
     def _on_resume_requested(self, summary: RunSummary) -> None:
         open_dock(self._viewer, "Train").resume(summary.run)
+
+    def _on_export_requested(self, summary: RunSummary) -> None:
+        dialog = ExportModelDialog(Path.cwd(), file_stem(summary.title), summary.title, self)
+        if dialog.exec_():
+            target = dialog.target
+            work = partial(
+                export_model, summary.run.path, target, dialog.description, overwrite=True
+            )
+            self.message.tell(f"Exporting {target.name}…")
+            run_in_thread(work, self.message.tell, self.report)
+        dialog.deleteLater()
 
     def _on_log_requested(self, summary: RunSummary) -> None:
         DeviceLogWindow(summary.run, self).show()

@@ -39,6 +39,7 @@ class RunsTable(QWidget):
     config_requested = Signal(object)
     prediction_requested = Signal(object)
     resume_requested = Signal(object)
+    export_requested = Signal(object)
     deletion_requested = Signal(object)
     renamed = Signal(object, str)  # RunSummary, and what it is called from now on
 
@@ -72,6 +73,7 @@ class RunsTable(QWidget):
         self._buttons = {
             "Curves": ("Show its curves and figures in the train dock.", self.curves_requested),
             "Predict": ("Load its model in the predict dock.", self.prediction_requested),
+            "Export…": ("Write its model for other programs and people.", self.export_requested),
             "Resume": ("Go on from its newest checkpoint.", self.resume_requested),
             "Log": ("Show what its training printed.", self.log_requested),
             "Configuration": ("Show all its options.", self.config_requested),
@@ -134,7 +136,8 @@ class RunsTable(QWidget):
         for button in self._widgets.values():
             button.setEnabled(chosen is not None)
         if chosen is not None:
-            self._widgets["Predict"].setEnabled(chosen.has_model)
+            for name in ("Predict", "Export…"):
+                self._widgets[name].setEnabled(chosen.has_model)
             self._widgets["Resume"].setEnabled(chosen.can_resume)
             self._widgets["Delete"].setEnabled(not chosen.is_running)
 

@@ -11,8 +11,12 @@ from pathlib import Path
 import pytest
 
 from training.errors import UserError
-from training.learning.checkpoints import pack_weights
-from training.model.weight_files import check_checkpoint, load_weights, read_metadata
+from training.model.weight_files import (
+    check_checkpoint,
+    load_weights,
+    pack_weights,
+    read_metadata,
+)
 
 NOBODY = 65534
 SUFFIXES = pytest.mark.parametrize("suffix", [".ckpt", ".safetensors"])

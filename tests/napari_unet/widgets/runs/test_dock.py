@@ -11,6 +11,7 @@ from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import (
     QApplication,
+    QComboBox,
     QLabel,
     QLineEdit,
     QMessageBox,
@@ -24,6 +25,8 @@ from napari_unet.widgets.common.text_window import TextWindow
 from napari_unet.widgets.runs import device_log
 from napari_unet.widgets.runs import dock as runs_dock
 from napari_unet.widgets.runs.dock import RunsDock
+from napari_unet.widgets.runs.export_dialog import ExportModelDialog
+from tests.napari_unet.conftest import WriteModel
 from training.config import preset_config
 from training.runs.event_log import EventLog
 from training.runs.run_directory import RunDirectory
@@ -98,6 +101,34 @@ def test_a_new_run_appears_and_the_chosen_one_stays_chosen(
     assert row.siblingAtColumn(1).data() == "first"
     table.selectRow(1 - row.row())
     assert button(dock, "Predict").isEnabled()
+
+
+def test_a_model_is_exported_in_the_form_that_is_chosen(
+    dock: RunsDock,
+    run: RunDirectory,
+    button: Button,
+    write_model: WriteModel,
+    tmp_path: Path,
+    qtbot: QtBot,
+) -> None:
+    target = tmp_path / "membranes.onnx"
+    run.onnx.write_bytes(write_model().read_bytes())
+    qtbot.waitUntil(button(dock, "Export…").isEnabled, timeout=PATIENCE)
+
+    def fill_in() -> None:
+        dialog = QApplication.activeModalWidget()
+        assert isinstance(dialog, ExportModelDialog)
+        file = next(line for line in dialog.findChildren(QLineEdit) if line.text()[-4:] == ".zip")
+        form = dialog.findChild(QComboBox)
+        form.setCurrentIndex(form.findData(".onnx"))
+        assert file.text().endswith("first.onnx")
+        file.setText(str(target))
+        qtbot.mouseClick(button(dialog, "Export"), Qt.MouseButton.LeftButton)
+
+    QTimer.singleShot(300, fill_in)
+    qtbot.mouseClick(button(dock, "Export…"), Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: f"ONNX: {target}" in text(dock), timeout=PATIENCE)
+    assert target.read_bytes() == run.onnx.read_bytes()
 
 
 @pytest.mark.parametrize(("name", "text"), [("Log", "step: 1"), ("Configuration", '"epochs"')])

@@ -1,0 +1,1 @@
+"""Which stacks a command works on, and which part of them."""
