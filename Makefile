@@ -4,7 +4,7 @@
 # make test-pyqt6            those of the window, with PyQt6
 # make test-lowest           what touches other packages, with the lowest versions allowed
 # make test-newest           the same with the newest, without MindSpore and so with NumPy 2
-# make lint                  ruff and mypy
+# make lint                  ruff, and mypy as on Linux, macOS and Windows
 # make audit                 known weaknesses of the packages installed; asks a service on the net
 # Each sets up what it needs: system libraries (as root), and an environment in .venv.
 
@@ -62,7 +62,7 @@ test-newest: .venv-newest/installed
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	for system in linux darwin win32; do $(BIN)/mypy --platform $$system || exit 1; done
 
 audit: $(INSTALLED)
 	$(BIN)/uv pip freeze --quiet --python $(BIN)/python --exclude-editable >.venv/audited.txt

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from training.dataset.pair_search import DEFAULT_TEST, find_pair
 from training.dataset.training_pair import TrainingPair, open_pair
 from training.errors import UserError
 from training.files.atomic_files import UnwritableError, write_atomically
+from training.files.open_elsewhere import once_closed, remove_folder
 from training.formats.opening import open_stack
 from training.label_convention import LabelConvention
 from training.masks.result_files import ResultFiles
@@ -261,6 +261,6 @@ class Demo:
 
 def _remove(path: Path) -> None:
     if path.is_dir():
-        shutil.rmtree(path)
+        remove_folder(path)
     else:
-        path.unlink(missing_ok=True)
+        once_closed(lambda: path.unlink(missing_ok=True))

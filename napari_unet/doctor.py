@@ -140,8 +140,7 @@ def _examine_mindspore() -> Finding:
 
 def _examine_devices() -> Iterator[Finding]:
     topic = "Devices"
-    cores = len(psutil.Process().cpu_affinity()) if sys.platform == "linux" else os.cpu_count()
-    yield Finding(topic, "CPU", f"{cores} cores, {_processor()}")
+    yield Finding(topic, "CPU", f"{_count_cores()} cores, {_processor()}")
     npus = find_npus()
     for npu in npus:
         memory = f", {npu.memory_used} of {npu.memory_total} MiB used" if npu.memory_total else ""
@@ -230,6 +229,13 @@ def _openvino_devices() -> str:
     if _version("openvino") is None:
         return "not installed"
     return ", ".join(openvino_runtime.list_devices())
+
+
+def _count_cores() -> int | None:
+    """Count the cores that this process may use."""
+    if sys.platform == "darwin":
+        return os.cpu_count()
+    return len(psutil.Process().cpu_affinity())
 
 
 def _processor() -> str:

@@ -90,7 +90,7 @@ def test_the_room_itself_is_seen_to_write() -> None:
     assert {path.name for path in ROOM.glob("*.py") if list(writes(path.read_text()))} >= {
         "append_files.py",
         "atomic_files.py",
-        "file_locks.py",
+        "system_locks.py",
     }
 
 

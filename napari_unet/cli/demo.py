@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 from pathlib import Path
+from types import FrameType
 
 import click
 
@@ -12,6 +13,7 @@ from napari_unet.cli.progress_bar import ProgressBar
 from napari_unet.cli.progress_display import ProgressDisplay
 from napari_unet.demo import INTERRUPTIONS, Demo
 from training.console import lossy_output, say
+from training.devices.run_processes import on_hang_up
 from training.formats.opening import open_stack
 from training.runs.run_directory import RunDirectory
 
@@ -47,8 +49,8 @@ def command(data: Path | None, out: Path, overwrite: bool) -> None:
     """
     # A closed terminal or a plain kill must end the training as well, which is a process of
     # a session of its own.
-    for kind in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(kind, lambda number, _: sys.exit(128 + number))
+    signal.signal(signal.SIGTERM, _end)
+    on_hang_up(_end)
     demo = Demo(out, data)
     say("Drawing a synthetic stack." if data is None else f"Training on {data}.")
     demo.prepare(overwrite)
@@ -57,6 +59,10 @@ def command(data: Path | None, out: Path, overwrite: bool) -> None:
     except INTERRUPTIONS:
         demo.clean_up()
         raise
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    sys.exit(128 + number)
 
 
 def run_phases(demo: Demo) -> None:

@@ -26,7 +26,7 @@ def command(run: str, remote: str | None, log: int | None) -> None:
     launcher = launcher_for(found)
     if log is not None:
         text = confirm_host_keys(lambda: launcher.fetch_device_log(found, log))
-        say(text.read_text(errors="replace"), end="")
+        say(text.read_text("utf-8", errors="replace"), end="")
         return
     for name, digest in confirm_host_keys(lambda: launcher.fetch(found)).items():
         say(f"{digest}  {found.path / name}")

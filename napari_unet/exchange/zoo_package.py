@@ -79,7 +79,7 @@ def write_package(
         replacing(output, overwrite=overwrite, follow_links=True) as file,
     ):
         for name, part in files.items():
-            (Path(folder) / name).write_bytes(part)
+            write_atomically(Path(folder) / name, part)
         described = _describe(title, card, description, Path(folder))
         try:
             save_bioimageio_package_to_stream(described, output_stream=file)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,9 +10,8 @@ from typing import Protocol, Self
 
 from training.config import TrainingConfig
 from training.errors import UserError
+from training.files.names import is_name
 from training.runs.run_directory import RunDirectory
-
-_NAME_PATTERN = re.compile(r"[^/\0.][^/\0]*")
 
 
 @dataclass(frozen=True)
@@ -176,9 +173,10 @@ def check_run_name(name: str) -> str:
     UserError
         If a directory can't be called so.
     """
-    if not _NAME_PATTERN.fullmatch(name) or len(os.fsencode(name)) > 255:
+    if not is_name(name):
         raise UserError(
             f"A run can't be called {name!r:.99}.",
-            "Choose a name without '/' that does not begin with a dot.",
+            "Choose a name that every system can have: without '/', '\\' and ':', with no dot at "
+            "its begin or end, and not that of a device, such as CON.",
         )
     return name

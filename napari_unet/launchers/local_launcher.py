@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -18,8 +18,10 @@ from training.config import TrainingConfig
 from training.devices.cann import with_cann
 from training.devices.launch_lock import launching
 from training.devices.npus import find_npus
+from training.devices.run_processes import DETACHED, passed_on
 from training.errors import UserError
 from training.files.append_files import open_to_append
+from training.files.open_elsewhere import remove_folder
 from training.runs.process_record import is_alive
 from training.runs.run_directory import RunDirectory
 
@@ -34,7 +36,7 @@ def start_detached(
     environment: Mapping[str, str] | None = None,
     descriptors: Sequence[int] = (),
 ) -> psutil.Process:
-    """Start a process in a session of its own, at lower priority, that outlives this one.
+    """Start a process of its own, at lower priority, that outlives this one and its terminal.
 
     Parameters
     ----------
@@ -54,17 +56,28 @@ def start_detached(
     """
     with open_to_append(log) as output:
         process = subprocess.Popen(
-            ["nice", "-n", str(_NICENESS), *command],  # noqa: S607 (found on PATH everywhere)
+            command,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            creationflags=DETACHED,
             env=environment,
             pass_fds=descriptors,
         )
     started = psutil.Process(process.pid)
+    _lower_priority(started)
     threading.Thread(target=process.wait, name=f"wait-{process.pid}", daemon=True).start()
     return started
+
+
+def _lower_priority(process: psutil.Process) -> None:
+    """Have the window go first; what the process starts inherits it."""
+    with suppress(psutil.Error):  # it has ended, or the system forbids it
+        if sys.platform == "win32":
+            process.nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
+        else:
+            process.nice(min(process.nice() + _NICENESS, 19))
 
 
 def kill_tree(process: psutil.Process, patience: float = 5.0) -> None:
@@ -156,7 +169,7 @@ class LocalLauncher:
                 "Stop it where it was started.",
             )
         if delete:
-            shutil.rmtree(run.path)
+            remove_folder(run.path)
 
     def is_running(self, run: RunDirectory) -> bool:
         return run.is_running() or _find_training(run) is not None
@@ -190,7 +203,8 @@ def _start_training(run: RunDirectory) -> None:
     command = [sys.executable, "-P", "-m", "training.train", "--run_dir", str(run.path)]
     environment = with_cann(os.environ, run.read_config().device)
     with launching(run) as lock:
-        _started[run.path.absolute()] = start_detached(command, run.log, environment, [lock])
+        process = start_detached(command, run.log, environment, passed_on(lock))
+        _started[run.path.absolute()] = process
 
 
 def _find_training(run: RunDirectory) -> psutil.Process | None:

@@ -24,6 +24,8 @@ from napari_unet.projects.records import (
 from napari_unet.settings import Choices, Settings, hold, load_settings, remember
 from training.errors import UserError
 from training.files.atomic_files import UnwritableError, remove_leftovers, write_atomically
+from training.files.names import is_name
+from training.files.open_elsewhere import once_closed
 from training.files.untrusted_files import is_inside, read_document
 
 DOCUMENT = "project.json"
@@ -153,7 +155,8 @@ class Project:
         """
         names = (self.folder / f"project-{number}.json" for number in count(2))
         try:
-            self.document.rename(next(name for name in names if not name.exists()))
+            free = next(name for name in names if not name.exists())
+            once_closed(lambda: self.document.rename(free))
         except OSError as error:
             raise UnwritableError(self.document, error) from error
 
@@ -171,6 +174,7 @@ class Project:
         folder = LABELS if kind == "labels" else IMAGES
         stem = "".join(char if char.isalnum() or char in "-_" else "-" for char in name)
         stem = stem.encode()[:LONGEST_STEM].decode(errors="ignore") or "layer"
+        stem = stem if is_name(stem) else f"{stem}-"  # Windows has devices of such names
         try:
             present = [f"{folder}/{file.name}" for file in (self.folder / folder).iterdir()]
         except OSError as error:

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
+import psutil
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from napari_unet.text import line
@@ -63,13 +64,7 @@ class Holder(BaseModel):
         """Whether its process may still run: that of another machine always may."""
         if not self.is_here or self.pid is None:
             return True
-        try:
-            os.kill(self.pid, 0)
-        except ProcessLookupError:
-            return False
-        except PermissionError:  # it belongs to someone else
-            return True
-        return True
+        return psutil.pid_exists(self.pid)
 
 
 class ProjectInUseError(UserError):
@@ -245,10 +240,10 @@ def _holder_by(file: IO[bytes]) -> Holder | None:
 
 
 def _let_go(file: IO[bytes], path: Path, document: Path) -> None:
-    with contextlib.suppress(OSError, UserError), hold_lock(document):
+    with file, contextlib.suppress(OSError, UserError), hold_lock(document):
         if _is_at(file, path):
+            file.close()  # Windows deletes nothing that is open
             path.unlink()
-    file.close()
 
 
 def _is_at(file: IO[bytes], path: Path) -> bool:

@@ -15,13 +15,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from training import __version__
 from training.errors import UserError, blame_version
+from training.files.names import NAME
 from training.files.untrusted_files import open_regular, parse_json
 from training.formats.location import FILE_ENDINGS, FOLDER_ENDINGS, is_array_folder, locate
 from training.formats.slice_files import list_slices
 
 LABELS, IMAGES, RUNS = "labels", "images", "runs"
 _BLOCK = 2**22
-_OWN_FILE = re.compile(rf"({LABELS}|{IMAGES})/[^/\0.][^/\0]*\.tif")
+_OWN_FILE = re.compile(rf"({LABELS}|{IMAGES})/{NAME}\.tif")
 
 
 class _Record(BaseModel):

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from training.console import say
 from training.devices.msrun_job import MsrunJob
-from training.devices.run_processes import RUN_MARK
+from training.devices.run_processes import DETACHED, RUN_MARK
 
 POLL_SECONDS = 0.5
 # msrun ends by itself a second after a worker's failure, or never.
@@ -80,6 +80,7 @@ class MsrunProcess:
             text=True,
             errors="replace",
             start_new_session=True,
+            creationflags=DETACHED,
         )
         threading.Thread(target=self._read, daemon=True).start()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import re
 import subprocess
 import sys
@@ -22,7 +21,13 @@ from training.devices.msrun_job import MsrunJob, free_port
 from training.devices.msrun_process import DEATH
 from training.devices.npu_choice import choose_npus, most_together
 from training.devices.npus import Npu
-from training.devices.run_processes import RUN_MARK, kill_at_end, kill_processes, launch_mark
+from training.devices.run_processes import (
+    DETACHED,
+    RUN_MARK,
+    kill_at_end,
+    kill_processes,
+    launch_mark,
+)
 
 PROBE = "training.learning.device_probe"
 PATIENCE_SECONDS = 300  # a 910A compiles its kernels first
@@ -97,11 +102,12 @@ def _run(job: MsrunJob, command: Sequence[str], logs: Path | None = None) -> tup
         process = subprocess.Popen(
             command,
             env=environment,
-            cwd=os.environ.get("HOME", "/"),  # what CANN drops beside it stays out of the way
+            cwd=Path.home(),  # what CANN drops beside it stays out of the way
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            creationflags=DETACHED,
             text=True,
             errors="replace",
         )

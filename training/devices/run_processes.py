@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import secrets
 import signal
@@ -18,18 +19,50 @@ import psutil
 # of what one launcher starts ID-LAUNCH. What is asked for an id finds the processes of every
 # launch; what is asked for ID-LAUNCH finds those of that one.
 RUN_MARK = "NAPARI_UNET_RUN"
-# Sent by Linux when the command that trains dies. It may come twice, once for each of that
-# command's threads, so it never ends the training at once.
-PARENT_DIED = signal.SIGUSR1
+Handler = Callable[[int, FrameType | None], None]
+
+# How Windows starts a process that outlives the terminal and gets no signals of it; elsewhere
+# ``start_new_session`` does that.
+if sys.platform == "win32":
+    DETACHED = subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP
+else:
+    DETACHED = 0
+
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
-def on_hang_up(handler: Callable[[int, FrameType | None], None]) -> None:
+def passed_on(lock: int) -> tuple[int, ...]:
+    """Give the ``pass_fds`` of a process that keeps a lock, where the system lets it: not Windows.
+
+    There the lock ends with whoever took it.
+    """
+    return () if sys.platform == "win32" else (lock,)
+
+
+def on_hang_up(handler: Handler) -> None:
     """Call a handler when the terminal is closed; nothing is changed under ``nohup``.
 
     It may come twice, from the shell and from Linux, so the handler must not end work at once.
+    Windows has no such signal.
     """
-    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+    if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
         signal.signal(signal.SIGHUP, handler)
+
+
+def on_parent_death(handler: Handler) -> None:
+    """Call a handler when the process dies that started this one by :func:`end_with_parent`.
+
+    It may come twice, once for each of that process's threads, so the handler must not end work
+    at once.
+    """
+    if sys.platform == "linux":
+        signal.signal(signal.SIGUSR1, handler)
+
+
+def end_with_parent() -> None:
+    """Have Linux tell this process of its parent's death; call it in a child, before it begins."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGUSR1)
 
 
 def launch_mark(run_id: str) -> str:
@@ -106,6 +139,7 @@ def kill_at_end(mark: str) -> Iterator[None]:
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         start_new_session=True,
+        creationflags=DETACHED,
     )
     with guard:
         try:

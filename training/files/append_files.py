@@ -6,15 +6,13 @@ import contextlib
 import errno
 import os
 import stat
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
 from training.files.atomic_files import UnwritableError
-
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-# Without waiting: opening a pipe to write to it alone would wait for its reader.
-_FILE = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+from training.files.untrusted_files import is_inside
 
 
 def open_to_append(path: Path, folder: Path | None = None) -> IO[bytes]:
@@ -49,24 +47,49 @@ def open_to_append(path: Path, folder: Path | None = None) -> IO[bytes]:
         raise UnwritableError(path, _explain(error, path, len(parts))) from error
 
 
-def _open_below(folder: Path, parts: Sequence[str]) -> int:
-    """Open a file by its path below a folder, each part from the one before."""
-    *parents, name = parts
-    place = os.open(folder, _FOLDER)
-    try:
-        for parent in parents:
-            with contextlib.suppress(FileExistsError):
-                os.mkdir(parent, dir_fd=place)
-            outer, place = place, os.open(parent, _FOLDER | os.O_NOFOLLOW, dir_fd=place)
-            os.close(outer)
-        descriptor = os.open(name, _FILE, 0o666, dir_fd=place)
-    finally:
-        os.close(place)
+if sys.platform == "win32":
+
+    def _open_below(folder: Path, parts: Sequence[str]) -> int:
+        """Open a file by its path below a folder, once no part of it is a link or a junction."""
+        path = folder
+        for part in parts:
+            if path != folder:
+                path.mkdir(exist_ok=True)
+            path = path / part
+            if path.is_symlink() or not is_inside(path, folder):
+                raise OSError(errno.ELOOP, f"{part} is a link")
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_BINARY | os.O_NOINHERIT
+        descriptor = os.open(path, flags, 0o666)
+        _check_regular(descriptor)
+        return descriptor
+
+else:
+    _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+    # Without waiting: opening a pipe to write to it alone would wait for its reader.
+    _FILE = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+    def _open_below(folder: Path, parts: Sequence[str]) -> int:
+        """Open a file by its path below a folder, each part from the one before."""
+        *parents, name = parts
+        place = os.open(folder, _FOLDER)
+        try:
+            for parent in parents:
+                with contextlib.suppress(FileExistsError):
+                    os.mkdir(parent, dir_fd=place)
+                outer, place = place, os.open(parent, _FOLDER | os.O_NOFOLLOW, dir_fd=place)
+                os.close(outer)
+            descriptor = os.open(name, _FILE, 0o666, dir_fd=place)
+        finally:
+            os.close(place)
+        _check_regular(descriptor)
+        os.set_blocking(descriptor, True)
+        return descriptor
+
+
+def _check_regular(descriptor: int) -> None:
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise OSError(errno.EINVAL, "Not a regular file")
-    os.set_blocking(descriptor, True)
-    return descriptor
 
 
 def _explain(error: OSError, path: Path, depth: int) -> OSError:

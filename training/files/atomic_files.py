@@ -5,30 +5,41 @@ so leftovers of a killed process can be distinguished from what another is writi
 
 Written by hand, because no maintained library does all of that: lock, bring to the disk, rename
 with the folder's rights, and tidy up after a killed process.
+
+Windows lets nobody rename or delete a file that is open. So there it is closed before it takes
+its place, which waits for readers of the old one to close that; leftovers are what is old.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import glob
 import os
 import secrets
 import stat
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import IO
 
 from training.errors import OPEN_FILES_REMEDY, UserError
+from training.files.open_elsewhere import is_open_elsewhere, once_closed
+from training.files.system_locks import lock
 
 _SUFFIX = ".part"
 _RANDOM = "?" * 8
+_OLD = 60.0  # seconds; longer than any file waits to take its place
 _LONGEST_NAME = 255  # bytes, on most disks
 _NEW = 0o666  # the rights of a new file, less those of the umask
 _ROOM = "Make room on the disk, then try again."
-_RIGHTS = "Choose a folder that you may write to."
+if sys.platform == "win32":  # says the same of what another program has open
+    _RIGHTS = "Close it elsewhere, or choose a folder that you may write to."
+else:
+    _RIGHTS = "Choose a folder that you may write to."
 _NOT_ON_THIS_DISK = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)  # rights, hard links
 _SHORT_WRITE = 0  # NumPy gives no number where only a part could be written
 _REMEDIES = {
@@ -70,6 +81,25 @@ class UnwritableError(UserError):
         self.path = path
 
 
+class SavedBesideError(UserError):
+    """A result could not take its place, because another program has that open.
+
+    Parameters
+    ----------
+    path : Path
+        The place.
+    beside : Path
+        Where the result is.
+    """
+
+    def __init__(self, path: Path, beside: Path) -> None:
+        super().__init__(
+            f"{path} is open in another program, so the result was saved as {beside.name} beside.",
+            "Close it there, then give the new one its name.",
+        )
+        self.beside = beside
+
+
 def write_atomically(
     path: Path,
     content: bytes,
@@ -109,6 +139,7 @@ def replacing(
     overwrite: bool = True,
     follow_links: bool = False,
     is_private: bool = False,
+    is_result: bool = False,
 ) -> Iterator[IO[bytes]]:
     """A new file that takes the place of ``path`` at the end of the ``with`` statement.
 
@@ -126,9 +157,13 @@ def replacing(
         folder from someone else could point anywhere.
     is_private : bool
         Let nobody else read the file.
+    is_result : bool
+        Save it beside the file that was to be replaced, where another program has that open.
 
     Raises
     ------
+    SavedBesideError
+        If it was saved so.
     UnwritableError
         If it can't be begun or finished. What writing to it raises is up to the caller.
     """
@@ -137,17 +172,19 @@ def replacing(
         if follow_links and path.is_symlink():
             path = Path(os.path.realpath(path))
         remove_leftovers(path.parent, path.name)
-        file, temporary = _begin(path, 0o600 if is_private else _NEW if rights is None else rights)
+        rights_there = _NEW if rights is None else rights
+        file, temporary = begin_beside(path, 0o600 if is_private else rights_there)
     except OSError as error:
         raise UnwritableError(path, error) from error
     try:
         yield file
-        _finish(file, temporary, path, None if is_private else rights, overwrite)
+        _bring_to_disk(file, path, None if is_private else rights)
+        _give_name(temporary, path, overwrite=overwrite, is_result=is_result)
     except BaseException:
-        with contextlib.suppress(OSError):  # its folder has vanished, perhaps
-            temporary.unlink()
         with contextlib.suppress(OSError):  # what is still in its buffer finds no room either
             file.close()
+        with contextlib.suppress(OSError):  # its folder has vanished, perhaps
+            temporary.unlink()
         raise
     file.close()
 
@@ -163,8 +200,23 @@ def remove_leftovers(folder: Path, name: str = "") -> None:
         left += folder.glob(f".{wanted}.{_RANDOM}{_SUFFIX}")
     for path in left:
         # Locked by its writer, renamed meanwhile, or not ours to remove: it harms nobody.
-        with contextlib.suppress(OSError), path.open("r+b") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with contextlib.suppress(OSError):
+            _remove_unused(path)
+
+
+if sys.platform == "win32":
+
+    def _remove_unused(path: Path) -> None:
+        """Delete a temporary file that nobody has open, or had just before giving it its name."""
+        if time.time() - path.stat().st_mtime > _OLD:
+            path.unlink()
+
+else:
+
+    def _remove_unused(path: Path) -> None:
+        """Delete a temporary file that nobody has locked."""
+        with path.open("r+b") as file:
+            lock(file.fileno())
             path.unlink()
 
 
@@ -188,25 +240,50 @@ def _rights(path: Path, follow_links: bool) -> int | None:
     return None if stat.S_ISLNK(mode) else mode & 0o777
 
 
-def _begin(path: Path, rights: int) -> tuple[IO[bytes], Path]:
-    """A locked temporary file next to a path, with some rights, less those of the umask."""
+def begin_beside(path: Path, rights: int = _NEW) -> tuple[IO[bytes], Path]:
+    """Open a locked temporary file next to a path, with some rights, less those of the umask.
+
+    Raises
+    ------
+    OSError
+    """
     while True:
         temporary = path.with_name(f".{_shorten(path.name)}.{secrets.token_hex(4)}{_SUFFIX}")
         file = _create(temporary, rights | 0o600)
-        with contextlib.suppress(OSError):  # a disk without locks: nobody removes anything there
-            fcntl.flock(file, fcntl.LOCK_EX)
-        if temporary.exists():  # else it was taken for a leftover before it was locked
+        if _is_kept(file, temporary):
             return file, temporary
         file.close()
 
 
+def try_to_write(path: Path) -> None:
+    """Make and delete a temporary file next to a path; an OSError says why that can't be done.
+
+    What a system says of rights may be wrong: that of Windows says nothing of folders.
+    """
+    file, temporary = begin_beside(path)
+    file.close()
+    temporary.unlink()
+
+
+def _is_kept(file: IO[bytes], temporary: Path) -> bool:
+    """Lock a new file; False if it was taken for a leftover before it was locked."""
+    try:
+        lock(file.fileno())
+    except BlockingIOError:
+        return False
+    except OSError:  # a disk without locks: nobody removes anything there
+        pass
+    return temporary.exists()
+
+
 def _create(path: Path, rights: int) -> IO[bytes]:
-    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-    return open(path, "w+b", opener=lambda name, _: os.open(name, flags, rights))
+    return open(path, "x+b", opener=lambda name, flags: os.open(name, flags, rights))
 
 
 def _give_rights(file: IO[bytes], rights: int) -> None:
-    """Set the rights of an open file, on disks that know any."""
+    """Set the rights of an open file, on systems and disks that know any."""
+    if sys.platform == "win32":
+        return
     try:
         os.fchmod(file.fileno(), rights)
     except OSError as error:
@@ -214,29 +291,53 @@ def _give_rights(file: IO[bytes], rights: int) -> None:
             raise
 
 
-def _finish(
-    file: IO[bytes], temporary: Path, path: Path, rights: int | None, overwrite: bool
-) -> None:
+def _bring_to_disk(file: IO[bytes], path: Path, rights: int | None) -> None:
     try:
         file.flush()
         os.fsync(file.fileno())
         if rights is not None:
             _give_rights(file, rights)
-        if overwrite:
-            temporary.replace(path)
-        else:
-            _take_free_name(temporary, path)
+        if sys.platform == "win32":
+            file.close()
     except OSError as error:
         raise UnwritableError(path, error) from error
 
 
-def _take_free_name(temporary: Path, path: Path) -> None:
-    """Rename a file unless there is one of the new name."""
+def _give_name(temporary: Path, path: Path, *, overwrite: bool, is_result: bool) -> None:
     try:
-        os.link(temporary, path)
+        if overwrite:
+            once_closed(lambda: temporary.replace(path))
+        else:
+            _take_free_name(temporary, path)
     except OSError as error:
-        if error.errno not in _NOT_ON_THIS_DISK or path.exists():
-            raise
-        temporary.replace(path)  # a disk without hard links can't do both at once
-    else:
-        temporary.unlink()
+        if is_result and is_open_elsewhere(error):
+            beside = free_name(path)
+            temporary.rename(beside)
+            raise SavedBesideError(path, beside) from error
+        raise UnwritableError(path, error) from error
+
+
+def free_name(path: Path) -> Path:
+    """Find a name like that of a path which nothing has: ``mask-2.tif`` for ``mask.tif``."""
+    names = (path.with_name(f"{path.stem}-{number}{path.suffix}") for number in count(2))
+    return next(name for name in names if not name.exists())
+
+
+if sys.platform == "win32":
+
+    def _take_free_name(temporary: Path, path: Path) -> None:
+        """Rename a file unless there is one of the new name."""
+        temporary.rename(path)
+
+else:
+
+    def _take_free_name(temporary: Path, path: Path) -> None:
+        """Rename a file unless there is one of the new name."""
+        try:
+            os.link(temporary, path)
+        except OSError as error:
+            if error.errno not in _NOT_ON_THIS_DISK or path.exists():
+                raise
+            temporary.replace(path)  # a disk without hard links can't do both at once
+        else:
+            temporary.unlink()

@@ -1,22 +1,27 @@
 """Writing folders as a whole: a name has the old content or the new one, as far as a disk can.
 
-A folder being written lies next to its target, as ``.NAME.xxxxxxxx.part``, locked by its writer,
-as a file of :mod:`~training.files.atomic_files` does.
+A folder being written lies next to its target, as ``.NAME.xxxxxxxx.new.part``. Its writer has
+locked the file ``.NAME.xxxxxxxx.part`` beside, because Windows can't lock a folder.
 """
 
 from __future__ import annotations
 
-import fcntl
-import os
-import secrets
+import glob
 import shutil
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
-from training.files.atomic_files import UnwritableError
-
-_SUFFIX = ".part"
+from training.files.atomic_files import (
+    SavedBesideError,
+    UnwritableError,
+    begin_beside,
+    free_name,
+)
+from training.files.open_elsewhere import is_open_elsewhere, once_closed
+from training.files.system_locks import lock
 
 
 @contextmanager
@@ -39,56 +44,75 @@ def replacing_folder(path: Path, container: Path | None = None) -> Iterator[Path
 
     Raises
     ------
+    SavedBesideError
+        If it was saved beside, because another program has files of the old one open.
     UnwritableError
         If it can't be made or renamed. What writing into it raises is up to the caller.
     """
     beside = container or path
-    temporary = beside.with_name(f".{beside.name}.{secrets.token_hex(4)}{_SUFFIX}")
     try:
         _remove_leftovers(beside)
-        temporary.mkdir()
-        lock = os.open(temporary, os.O_RDONLY)
+        file, mark = begin_beside(beside)
     except OSError as error:
         raise UnwritableError(path, error) from error
+    new, old = _parts(mark)
     try:
-        with suppress(OSError):  # a disk without locks: nobody removes anything there
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield temporary
-        _exchange(temporary, path, beside)
+        try:
+            new.mkdir()
+        except OSError as error:
+            raise UnwritableError(path, error) from error
+        yield new
+        _exchange(new, path, old)
     finally:
-        os.close(lock)
-        shutil.rmtree(temporary, ignore_errors=True)
+        _remove(file, mark, [new])
 
 
-def _exchange(new: Path, path: Path, beside: Path) -> None:
+def _parts(mark: Path) -> tuple[Path, Path]:
+    """Name the folders of a locked file: the new one, and the one that it replaces."""
+    new, old = (mark.with_name(f"{mark.stem}.{kind}{mark.suffix}") for kind in ("new", "old"))
+    return new, old
+
+
+def _exchange(new: Path, path: Path, old: Path) -> None:
     """Rename a folder; no system call that Python has replaces a full one at once."""
-    old = beside.with_name(f".{beside.name}.{secrets.token_hex(4)}{_SUFFIX}")
     try:
         path.parent.mkdir(exist_ok=True)
         if not path.exists():
             new.rename(path)
             return
-        path.rename(old)
+        once_closed(lambda: path.rename(old))
         try:
             new.rename(path)
         except OSError:
             old.rename(path)
             raise
     except OSError as error:
+        if is_open_elsewhere(error):
+            beside = free_name(path)
+            new.rename(beside)
+            raise SavedBesideError(path, beside) from error
         raise UnwritableError(path, error) from error
     shutil.rmtree(old, ignore_errors=True)
 
 
 def _remove_leftovers(path: Path) -> None:
     """Delete what killed processes left half-written of a folder; what is locked is left alone."""
-    start = f".{path.name}."
-    for left in path.parent.iterdir():
-        if not (left.name.startswith(start) and left.name.endswith(_SUFFIX) and left.is_dir()):
-            continue
+    for mark in path.parent.glob(f".{glob.escape(path.name)}.{'?' * 8}.part"):
         with suppress(OSError):
-            lock = os.open(left, os.O_RDONLY)
+            file = mark.open("r+b")
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(left, ignore_errors=True)
-            finally:
-                os.close(lock)
+                lock(file.fileno())
+            except OSError:
+                file.close()
+            else:
+                _remove(file, mark, _parts(mark))
+
+
+def _remove(file: IO[bytes], mark: Path, folders: Sequence[Path]) -> None:
+    """Delete folders of a locked file, and the file."""
+    for part in folders:
+        shutil.rmtree(part, ignore_errors=True)
+    with file, suppress(OSError):
+        if sys.platform == "win32":
+            file.close()
+        mark.unlink()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import logging
 import os
 import time
@@ -15,6 +14,7 @@ from typing import IO
 from training.errors import UserError
 from training.files.append_files import open_to_append
 from training.files.atomic_files import UnwritableError
+from training.files.system_locks import lock as lock_descriptor
 
 PATIENCE = 10.0  # seconds
 _PAUSE = 0.01  # seconds between two tries
@@ -63,11 +63,10 @@ def take_lock(
     UnwritableError
         If the lock can't be taken for another reason.
     """
-    kind = fcntl.LOCK_SH if is_shared else fcntl.LOCK_EX
     deadline = time.monotonic() + patience
     while True:
         try:
-            fcntl.flock(file, kind | fcntl.LOCK_NB)
+            lock_descriptor(file.fileno(), is_shared=is_shared)
             return True
         except OSError as error:
             if error.errno in _UNSUPPORTED:

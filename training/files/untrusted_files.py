@@ -8,6 +8,7 @@ import math
 import os
 import re
 import stat
+import sys
 from pathlib import Path
 from typing import IO, Any
 
@@ -15,6 +16,11 @@ MOST_BYTES = 16 * 2**20  # of a document; ours have some kilobytes
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 LARGEST_COUNT = 2**53  # that a float holds exactly
 _TAIL_BYTES = 16_384
+
+if sys.platform == "win32":
+    _NO_WAITING = 0  # pipes are no files there
+else:
+    _NO_WAITING = os.O_NONBLOCK
 
 
 def open_regular(path: Path) -> IO[bytes]:
@@ -29,7 +35,7 @@ def open_regular(path: Path) -> IO[bytes]:
 
 
 def _open_regular(path: str, flags: int) -> int:
-    descriptor = os.open(path, flags | os.O_NONBLOCK)
+    descriptor = os.open(path, flags | _NO_WAITING)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise OSError(errno.EINVAL, "Not a regular file", path)

@@ -78,10 +78,13 @@ class MrcStack(Stack):
         UserError
             If the stack is closed.
         """
+        if not len(self._pixels):
+            raise UserError(f"{self.path} is closed.")
         return np.array(self._pixels[index], self.dtype)
 
     def close(self) -> None:
-        """Do nothing: a mapping holds no file open, and goes with the last array of it."""
+        """Give up the mapping, which goes with the last array of it."""
+        self._pixels = np.empty((0, *self.shape[1:]), self.dtype)
 
 
 def _check_header(path: Path) -> None:

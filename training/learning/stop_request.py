@@ -6,15 +6,16 @@ import os
 import signal
 from types import FrameType
 
-from training.devices.run_processes import PARENT_DIED, on_hang_up
+from training.devices.run_processes import on_hang_up, on_parent_death
 from training.runs.run_directory import RunDirectory
 
 
 class StopRequest:
     """Notes signals once it is made, and looks for the stop file.
 
-    The signals are SIGTERM, SIGINT, the parent's death and a hang-up of the terminal. A second
-    SIGTERM or SIGINT ends the process at once, as if there were no handler.
+    The signals are SIGTERM, SIGINT, the parent's death and a hang-up of the terminal, where the
+    system has them: Windows has only the file. A second SIGTERM or SIGINT ends the process at
+    once, as if there were no handler.
     """
 
     def __init__(self, run: RunDirectory) -> None:
@@ -22,7 +23,7 @@ class StopRequest:
         self._has_signal = False
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
-        signal.signal(PARENT_DIED, self._on_loss)
+        on_parent_death(self._on_loss)
         on_hang_up(self._on_loss)
 
     def is_requested(self) -> bool:

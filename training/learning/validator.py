@@ -205,7 +205,7 @@ class Validator:
 
     def compare(self, initial: InitialModel) -> Comparison:
         """Compare the run's best model with the one that it began from."""
-        best = Evaluation.from_json(self._run.evaluation_json.read_text())
+        best = Evaluation.from_json(self._run.evaluation_json.read_text("utf-8"))
         return compare(initial, best, self._data.valid_slices)
 
     def measure_neurons(self) -> None:

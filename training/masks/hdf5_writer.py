@@ -119,7 +119,8 @@ class Hdf5Writer(StackWriter):
             self._disk.check()
 
     def _add_to_container(self, file: h5py.File) -> None:
-        with replacing(self._container, follow_links=True) as whole, report_errors(self._path):
+        place = replacing(self._container, follow_links=True, is_result=True)
+        with place as whole, report_errors(self._path):
             is_new = not self._container.exists()
             if not is_new:
                 with self._container.open("rb") as before:
@@ -139,7 +140,8 @@ class _Disk(io.RawIOBase):
     """
 
     def __init__(self, descriptor: int) -> None:
-        self._descriptor, self._position = descriptor, 0
+        self._file = io.FileIO(descriptor, "r+", closefd=False)
+        self._position = 0
         self._error: OSError | None = None
 
     def check(self) -> None:
@@ -148,18 +150,18 @@ class _Disk(io.RawIOBase):
             raise self._error
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        size = os.fstat(self._descriptor).st_size
-        starts = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: size}
-        self._position = starts[whence] + offset
+        starts = {os.SEEK_SET: 0, os.SEEK_CUR: self._position}
+        start = self._file.seek(0, os.SEEK_END) if whence == os.SEEK_END else starts[whence]
+        self._position = start + offset
         return self._position
 
     def write(self, data: Any) -> int:
         left = memoryview(data).cast("B")
         size = len(left)
         with self._keep_error():
+            self._file.seek(self._position)
             while left:
-                done = os.pwrite(self._descriptor, left, self._position + size - len(left))
-                left = left[done:]
+                left = left[self._file.write(left) :]
         self._position += size
         return size
 
@@ -167,14 +169,15 @@ class _Disk(io.RawIOBase):
         view = memoryview(buffer).cast("B")
         view[:] = bytes(len(view))  # for what could not be written
         with self._keep_error():
-            os.preadv(self._descriptor, [view], self._position)
+            self._file.seek(self._position)
+            self._file.readinto(view)
         self._position += len(view)
         return len(view)
 
     def truncate(self, size: int | None = None) -> int:
         size = self._position if size is None else size
         with self._keep_error():
-            os.ftruncate(self._descriptor, size)
+            self._file.truncate(size)
         return size
 
     @contextmanager

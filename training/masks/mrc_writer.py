@@ -78,7 +78,7 @@ class MrcWriter(StackWriter):
 
     @contextmanager
     def _open(self) -> Iterator[None]:
-        with replacing(self._path, follow_links=True) as self._file:
+        with replacing(self._path, follow_links=True, is_result=True) as self._file:
             with report_errors(self._path):
                 self._file.write(self._header())
             yield

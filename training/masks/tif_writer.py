@@ -12,7 +12,7 @@ from typing import Any
 import tifffile
 
 from training.errors import UserError
-from training.files.atomic_files import UnwritableError, replacing
+from training.files.atomic_files import UnwritableError, replacing, try_to_write
 from training.formats.pixel_size import PixelSize
 from training.masks.stack_writer import StackWriter, report_errors
 
@@ -54,11 +54,15 @@ def check_folder(path: Path) -> None:
         raise UserError(
             f"{path} can't be written: there is no folder {folder}.", "Make the folder first."
         )
-    if not os.access(folder, os.W_OK | os.X_OK):
+    try:
+        try_to_write(folder / path.name)
+    except PermissionError:
         raise UserError(
             f"{path} can't be written: the folder is read-only.",
             "Choose a folder that you may write to.",
-        )
+        ) from None
+    except OSError as error:
+        raise UnwritableError(path, error) from error
 
 
 class TifWriter(StackWriter):
@@ -123,7 +127,7 @@ class TifWriter(StackWriter):
     def _open(self) -> Iterator[None]:
         size = math.prod(self._shape) * self._dtype.itemsize
         # A file of a project has been seen to lie within it, links followed.
-        with replacing(self._path, follow_links=True) as file:
+        with replacing(self._path, follow_links=True, is_result=True) as file:
             with report_errors(self._path):
                 self._file = tifffile.TiffWriter(file, bigtiff=size > CLASSIC_LIMIT)
             yield

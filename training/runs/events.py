@@ -20,12 +20,13 @@ from typing import (
     get_type_hints,
 )
 
+from training.files.names import NAME
 from training.files.untrusted_files import is_count, is_number
 
 Check = Callable[[Any], bool]
 
 LATEST_TIME = 1e11  # seconds since 1970; later ones are not dates
-_PREVIEW = re.compile(r"preview/[^/\0.][^/\0]*\.png")
+_PREVIEW = re.compile(rf"preview/{NAME}\.png")
 
 
 def _is_time(value: Any) -> bool:

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import json
 import secrets
-import shutil
 import time
 from pathlib import Path
 from typing import Self
@@ -45,6 +44,7 @@ from napari_unet.launchers.servers.working_folder import RunFolder
 from training.config import TrainingConfig, parse_numbers
 from training.errors import UserError
 from training.files.atomic_files import write_atomically
+from training.files.open_elsewhere import remove_folder
 from training.runs.run_directory import RunDirectory
 from training.runs.run_state import load_state
 
@@ -142,7 +142,7 @@ class RemoteLauncher:
             wait_for(self._begin(run, inputs))
         except BaseException:
             if not read_record(run).paths:  # nothing runs there, so nothing is left here
-                shutil.rmtree(run.path)
+                remove_folder(run.path)
             raise
         return run
 
@@ -183,7 +183,7 @@ class RemoteLauncher:
         """
         wait_for(self._cancel(run, delete=delete))
         if delete:
-            shutil.rmtree(run.path)
+            remove_folder(run.path)
 
     def is_running(self, run: RunDirectory) -> bool:
         """Whether it was alive when :meth:`refresh` last looked; until it has, that is open.

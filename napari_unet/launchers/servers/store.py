@@ -212,7 +212,7 @@ def _source_files() -> Iterator[tuple[str, Path]]:
         with resources.as_file(resources.files(package)) as folder:
             for path in sorted(folder.rglob("*")):
                 if path.suffix in (".py", ".sh", ".safetensors"):
-                    yield f"{prefix}{package}/{path.relative_to(folder)}", path
+                    yield f"{prefix}{package}/{path.relative_to(folder).as_posix()}", path
 
 
 def _tree_digest() -> str:

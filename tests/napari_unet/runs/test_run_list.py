@@ -19,6 +19,19 @@ from training.errors import UserError
 from training.runs.event_log import EventLog
 from training.runs.run_directory import RunDirectory
 
+NO_NAMES = (
+    "",
+    "..",
+    ".hidden",
+    "a/b",
+    "x" * 256,
+    r"..\elsewhere",
+    "C:run",
+    "a:b",
+    "con",
+    "NUL.1",
+    "a.",
+)
 FIGURES = {"dice": 0.7, "soft_dice": 0.9, "iou": 0.6, "precision": 0.7, "recall": 0.7}
 
 
@@ -107,7 +120,7 @@ def test_a_new_name_is_free(tmp_path: Path) -> None:
     assert new_run_name(config, tmp_path, moment) == f"{first}-2"
 
 
-@pytest.mark.parametrize("name", ["", "..", ".hidden", "a/b", "x" * 256])
-def test_names_that_no_directory_can_have_are_refused(name: str) -> None:
+@pytest.mark.parametrize("name", NO_NAMES)
+def test_names_that_some_system_can_not_have_are_refused(name: str) -> None:
     with pytest.raises(UserError, match="can't be called"):
         check_run_name(name)

@@ -141,11 +141,12 @@ def test_a_run_with_hostile_names_everywhere(sshd: Sshd, tmp_path: Path) -> None
     )
     save_profile(profile)
     launcher = RemoteLauncher(profile, tmp_path / "copies" / HOSTILE)
-    run = launcher.start(quick_config(data, 20), HOSTILE)
+    name = HOSTILE.replace("\\", "")
+    run = launcher.start(quick_config(data, 20), name)
     follower = RunFollower(run, launcher)
     follow_to_end(follower)
     assert follower.status == "finished"
-    there = sshd.work / HOSTILE / "runs" / HOSTILE
+    there = sshd.work / HOSTILE / "runs" / name
     assert run.best.read_bytes() == RunDirectory(there).best.read_bytes()
     launcher.cancel(run, delete=True)
     assert not there.exists() and not run.path.exists()

@@ -1,0 +1,1 @@
+"""What a Python of Windows lacks, taken from this one."""
