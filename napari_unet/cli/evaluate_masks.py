@@ -186,7 +186,7 @@ def _meaning_of_mask(
 
 
 def true_neurons_of(truth: OpenLabels) -> Callable[[int], NDArray[Any]] | None:
-    """The ids of a slice (Y, X) by its index, where the labels are ids."""
+    """The ids of a slice (Y, X), of the labels' dtype, by its index, where the labels are ids."""
     return truth.neurons if truth.meaning.convention == LabelConvention.INSTANCES else None
 
 

@@ -91,7 +91,7 @@ def _centre(image: NDArray[np.float32], length: int) -> NDArray[np.float32]:
 
 
 def read_preview(model: Path) -> NDArray[np.uint8] | None:
-    """Read the newest preview (Y, X) of a run, 255 = membrane; None where there is none."""
+    """Read the newest preview (Y, X) of a run, uint8, 255 = membrane; None where there is none."""
     files = sorted(RunDirectory(model).preview.glob("*.png")) if model.is_dir() else []
     if not files:
         return None
@@ -103,7 +103,7 @@ def read_preview(model: Path) -> NDArray[np.uint8] | None:
 
 
 def draw_cover(*panels: NDArray[Any]) -> bytes:
-    """Draw one picture (Y, X), or two side by side, as a PNG file.
+    """Draw one picture (Y, X) of any dtype, or two side by side, as a PNG file.
 
     Each is stretched between its 1st and 99th percentile.
     """

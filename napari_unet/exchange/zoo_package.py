@@ -16,7 +16,7 @@ from napari_unet.exchange.model_description import ModelDescription, readme
 from napari_unet.prediction.portable_model import read_portable
 from napari_unet.prediction.predictor import Predictor
 from training.errors import UserError
-from training.files.atomic_files import UnwritableError, replacing
+from training.files.atomic_files import UnwritableError, replacing, write_atomically
 from training.model.model_card import ModelCard
 from training.presets.onnx_nodes import OPSET
 

@@ -37,7 +37,7 @@ def learning_rates(config: TrainingConfig, total_steps: int) -> NDArray[np.float
 
 
 def cool_down(rates: NDArray[np.float32], step: int) -> NDArray[np.float32]:
-    """Shorten a schedule (N,) that is no longer worth its steps after one of them, from 1.
+    """Shorten a schedule of rates (N,), float32, whose steps after one, from 1, are not worth it.
 
     From there the rate falls to a hundredth of its highest, by half a cosine.
     """

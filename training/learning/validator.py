@@ -123,6 +123,7 @@ class Validator:
     ) -> None:
         """Report a validation, and keep what :meth:`validate_and_save` does; errors as there.
 
+        ``probabilities`` are arrays (Y, X) of float32, by slice.
         Before the first step there is no checkpoint to keep.
         """
         files: list[File] = []
