@@ -40,7 +40,7 @@ from training.stacks.scaling import Scaling
 from training.stacks.varied_tissue import varied_stack
 from training.train import create_run, train_run
 
-STACKS, SECTIONS, SIZE = 48, 3, 384  # stacks of tissue, sections of each, pixels a side
+STACKS, SECTIONS, SIZE = 40, 3, 384  # stacks of tissue, sections of each, pixels a side
 HELD_OUT = 4  # stacks
 STEPS = 1000
 RECIPE = {"gamma": 0.4, "contrast": 0.4, "brightness": 0.2, "weights": NO_WEIGHTS}
