@@ -41,7 +41,13 @@ def read_onnx(path: Path) -> bytes:
 
 
 def check_onnx(content: bytes, path: Path) -> None:
-    """Refuse the content of an ONNX file, ``path``, as :func:`read_onnx` does."""
+    """Refuse the content of an ONNX file, ``path``, that is no model of ours.
+
+    Raises
+    ------
+    UserError
+        As :func:`read_onnx`.
+    """
     model = parse_onnx(content, path)
     preset = _read_card(model, path).preset
     is_whole = all(

@@ -64,7 +64,13 @@ class OnnxRuntimeEngine:
         self._input = self._session.get_inputs()[0].name
 
     def compute(self, tile: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Compute the probability of a tile."""
+        """Compute the probability (1, 1, Y', X') of a tile (1, 1, Y, X), both of float32.
+
+        Raises
+        ------
+        RuntimeError
+            If ONNX Runtime can't.
+        """
         try:
             return np.asarray(self._session.run(None, {self._input: tile})[0])
         except Exception as error:  # of a class that it does not export

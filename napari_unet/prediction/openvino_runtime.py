@@ -60,7 +60,10 @@ class OpenVinoEngine:
             self._requests.put(compiled.create_infer_request())
 
     def compute(self, tile: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Compute the probability of a tile; at most ``parallel`` of them at once."""
+        """Compute the probability (1, 1, Y', X') of a tile (1, 1, Y, X), both of float32.
+
+        At most ``parallel`` of them at once.
+        """
         request = self._requests.get()
         try:
             return infer(request, tile)

@@ -141,7 +141,7 @@ class ForeignModel:
         )
 
     def prepare(self, image: NDArray[Any]) -> NDArray[np.float32]:
-        """Do with a slice (Y, X) what its input's description says."""
+        """Do with a slice (Y, X) of any dtype what its input's description says."""
         from bioimageio.core.stat_calculators import compute_measures
 
         sample = _sample(self._image, _arrange(image, self._image.axes))
@@ -152,11 +152,11 @@ class ForeignModel:
         return np.ascontiguousarray(_planes(prepared, self._image.axes)[0])
 
     def arrange(self, tile: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Give a tile (1, 1, H, W) the axes of the network's input."""
+        """Give a tile (1, 1, H, W) of float32 the axes of the network's input."""
         return _arrange(tile[0, 0], self._image.axes)
 
     def finish(self, found: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Make the probability (1, 1, h, w) of membrane from the network's output.
+        """Make the probability (1, 1, h, w), float32, of membrane from the network's output.
 
         Raises
         ------

@@ -195,7 +195,8 @@ def files_of(process: Path) -> Iterator[str]:
     with suppress(OSError):  # it has ended
         if b"NAPARI_UNET_WINDOWS=" not in (process / "environ").read_bytes():
             return
-        yield from (line.rstrip("\n").split(maxsplit=5)[-1] for line in (process / "maps").open())
+        maps = (process / "maps").read_text().splitlines()
+        yield from (line.split(maxsplit=5)[-1] for line in maps)
         for link in (process / "fd").iterdir():
             with suppress(OSError):  # it is closed already, as that of the folder itself
                 yield str(link.readlink())
