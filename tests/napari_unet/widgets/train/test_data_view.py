@@ -130,7 +130,7 @@ def test_labels_that_were_painted_on_are_looked_at_again(
 def test_why_an_image_can_t_be_trained_on_is_said(
     view: TrainingDataView, viewer: ViewerModel, changes: list[object]
 ) -> None:
-    viewer.add_image(STACK[np.newaxis], name="film")
+    viewer.add_image(np.stack([STACK, STACK]), name="film")
     assert changes and view.unusable.startswith("'film' has 4 dimensions: open one stack")
     viewer.add_image(np.zeros((40, 40, 3), np.uint8), name="photograph")
     viewer.layers.remove("film")
