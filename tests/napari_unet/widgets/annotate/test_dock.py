@@ -195,7 +195,7 @@ def test_a_person_s_own_labels_stay_what_they_are_until_they_are_chosen(
 @pytest.mark.parametrize(
     ("shape", "options", "reason"),
     [
-        ((1, 3, 40, 50), {}, "has 4 dimensions"),
+        ((2, 3, 40, 50), {}, "has 4 dimensions"),
         ((40, 50, 3), {"rgb": True}, "is a colour image"),
     ],
 )
