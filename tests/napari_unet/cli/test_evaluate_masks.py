@@ -91,7 +91,7 @@ def test_masks_of_one_stack_have_one_truth(folder: Path) -> None:
     masks = folder / "masks/a.tif", folder / "other.tif"
     masks[1].write_bytes(masks[0].read_bytes())
     result = evaluate(*masks, "--labels", folder / "truths/a_labels.tif")
-    assert result.exit_code == 0 and result.stdout.count(": dice 1.0000") == 2
+    assert result.exit_code == 0 and result.stdout.count(": dice 1.0000") == 3  # and of both
     alone = evaluate(masks[1], "--labels", folder / "truths/a_labels.tif")
     assert alone.exit_code == 0 and "Mean soft Dice" in alone.stdout
 
