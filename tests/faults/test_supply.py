@@ -88,7 +88,7 @@ def test_the_wheel_holds_our_packages_and_nothing_else(wheel: Path) -> None:
     assert {info.filename for info in infos} == (
         ours | {MANIFEST} | {f"{NAME}.dist-info/{name}" for name in about}
     )
-    assert {Path(name).suffix for name in ours} == {".py", ".svg", ".sh"}
+    assert {Path(name).suffix for name in ours} == {".py", ".svg", ".sh", ".json", ".safetensors"}
     assert max(info.file_size for info in infos) < LARGEST
     assert manifest == (ROOT / "napari.yaml").read_bytes()
 
