@@ -5,7 +5,8 @@ import contextlib
 import hashlib
 import os
 import signal
-import threading
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,26 @@ from napari_unet.launchers.servers.store import Store, share_checkpoint
 from napari_unet.launchers.servers.working_folder import RunFolder
 from tests.napari_unet.launchers.servers.loopback.hostile_server import HostileServer, printing
 from training.errors import UserError
+
+WAITING = """
+import asyncio, signal
+from napari_unet.launchers.servers.event_loop import wait_for
+
+async def work():
+    print("waiting", flush=True)
+    try:
+        await asyncio.Event().wait()
+    except asyncio.CancelledError:
+        await asyncio.sleep(0)
+        print("tidied up", flush=True)
+        raise
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+try:
+    wait_for(work())
+except KeyboardInterrupt:
+    print("interrupted")
+"""
 
 
 def no_progress(progress: UploadProgress) -> None:
@@ -75,22 +96,14 @@ def test_an_interrupted_upload_leaves_nothing(hostile: HostileServer, tmp_path: 
 
 
 def test_a_wait_that_is_interrupted_ends_when_all_is_tidied_up() -> None:
-    told = []
-
-    async def work() -> None:
-        try:
-            await asyncio.Event().wait()
-        except asyncio.CancelledError:
-            await asyncio.sleep(0)
-            told.append("tidied up")
-            raise
-
-    main = threading.get_ident()
-    interrupt = threading.Timer(0.2, signal.pthread_kill, (main, signal.SIGINT))
-    interrupt.start()
-    with pytest.raises(KeyboardInterrupt):
-        wait_for(work())
-    assert told == ["tidied up"]
+    """In a process of its own: the tests' has libraries with handlers of signals."""
+    with subprocess.Popen(
+        [sys.executable, "-c", WAITING], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "waiting\n"
+        process.send_signal(signal.SIGINT)
+        assert process.stdout.read() == "tidied up\ninterrupted\n"
 
 
 def test_what_is_damaged_on_its_way_is_not_kept(hostile: HostileServer, tmp_path: Path) -> None:
