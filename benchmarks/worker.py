@@ -43,7 +43,7 @@ def mindspore_step(material: str, preset: str, steps: int, warm_up: int = WARM_U
     config = preset_config(preset, batchsize=len(batch.images))
     learner = Learner(config, ModelCard(preset, Scaling("uint8", 0.0, 255.0)), device, 1000)
     numbers = iter(range(1, 1000))
-    return time_calls(lambda: learner.step(next(numbers), batch, False), warm_up, steps)
+    return time_calls(lambda: learner.step(next(numbers), batch, False, False), warm_up, steps)
 
 
 def torch_step(

@@ -47,6 +47,7 @@ FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__", "os.system", "os.pop
                    "ElementTree.parse", "minidom.parseString"}  # fmt: skip
 FORBIDDEN_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "marshal", "shelve", "yaml",
                      "zipfile", "xmlrpc", "telnetlib", "commands"}  # fmt: skip
+READS_PACKAGES = Path("napari_unet/prediction/package_file.py")  # into memory, up to a size
 FORBIDDEN_WORDS = {"shell": True, "allow_pickle": True}
 FORBIDDEN_METHODS = {"extractall", "extract"}
 
@@ -59,11 +60,14 @@ def sources() -> list[Path]:
 
 @pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(ROOT)))
 def test_nothing_runs_what_a_file_says(path: Path) -> None:
+    forbidden = FORBIDDEN_MODULES
+    if path == ROOT / READS_PACKAGES:
+        forbidden = forbidden - {"zipfile"}
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
-            assert not {alias.name.partition(".")[0] for alias in node.names} & FORBIDDEN_MODULES
+            assert not {alias.name.partition(".")[0] for alias in node.names} & forbidden
         elif isinstance(node, ast.ImportFrom):
-            assert (node.module or "").partition(".")[0] not in FORBIDDEN_MODULES
+            assert (node.module or "").partition(".")[0] not in forbidden
         elif isinstance(node, ast.Call):
             called = ast.unparse(node.func)
             assert called not in FORBIDDEN_CALLS, called

@@ -61,7 +61,7 @@ def one_medical_step() -> None:
     random = np.random.default_rng(0)
     images = random.uniform(-1, 1, (1, 1, 252, 252)).astype(np.float32)
     membrane = (random.random((1, 1, 68, 68)) < 0.2).astype(np.float32)
-    outcome = learner.step(1, Batch(images, membrane, np.ones_like(membrane)), stop=False)
+    outcome = learner.step(1, Batch(images, membrane, np.ones_like(membrane)), stop=False, has_converged=False)
     print(outcome.loss)
 
 
@@ -82,7 +82,7 @@ def medical_in_float16() -> None:
         )
         learner = Learner(config, ModelCard("medical", SCALING), Device("CPU"), 2)
         before = learner.fingerprint()
-        steps = [learner.step(step, batch, stop=False) for step in (1, 2)]
+        steps = [learner.step(step, batch, stop=False, has_converged=False) for step in (1, 2)]
         weights = parameters_of(learner._network)
         found[scale] = {
             "losses": [step.loss for step in steps],
@@ -137,7 +137,7 @@ def compact_steps() -> None:
         average = parameters_of(learner._average)[name]
         losses, moves = [], []
         for step in range(1, 7):
-            losses.append(learner.step(step, batch, stop=False).loss)
+            losses.append(learner.step(step, batch, stop=False, has_converged=False).loss)
             now = parameters_of(learner._average)[name]
             moves.append(bool((now != average).any()))
             average = now
