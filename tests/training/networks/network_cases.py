@@ -61,7 +61,9 @@ def one_medical_step() -> None:
     random = np.random.default_rng(0)
     images = random.uniform(-1, 1, (1, 1, 252, 252)).astype(np.float32)
     membrane = (random.random((1, 1, 68, 68)) < 0.2).astype(np.float32)
-    outcome = learner.step(1, Batch(images, membrane, np.ones_like(membrane)), stop=False, has_converged=False)
+    outcome = learner.step(
+        1, Batch(images, membrane, np.ones_like(membrane)), stop=False, has_converged=False
+    )
     print(outcome.loss)
 
 
