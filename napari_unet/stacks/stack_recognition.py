@@ -77,17 +77,27 @@ class OpenedStack:
     @classmethod
     def of(cls, file: Stack) -> OpenedStack:
         """Look at a few slices, of labels those that are labelled, to recognize what they are."""
-        about = file.path, file.name, lazy_pixels(file), file.pixel_size
-        if file.label_note is not None:
-            return cls(*about, True, file.label_note.convention, file.label_note.corrected_slices)
-        pages = _KeptPages(file)
-        sample = _read_labelled(pages, SAMPLED_SLICES)
-        if not are_labels(f"{file.name} {file.path.stem}", sample):
-            smaller = map(lazy_pixels, file.levels[1:])
-            shown = tuple(pixels for pixels in smaller if pixels.ndim == about[2].ndim)
-            return cls(*about, False, None, smaller=shown, offset=file.offset)
-        convention = _guess(_read_labelled(pages, MEANING_SLICES))
-        return cls(*about, True, convention, offset=file.offset)
+        note = file.label_note
+        if note is None:
+            pages = _KeptPages(file)
+            sample = _read_labelled(pages, SAMPLED_SLICES)
+            is_labels = are_labels(f"{file.name} {file.path.stem}", sample)
+            convention = _guess(_read_labelled(pages, MEANING_SLICES)) if is_labels else None
+        else:
+            is_labels, convention = True, note.convention
+        pixels = lazy_pixels(file)  # it is closed from here on, where they are mapped
+        smaller = () if is_labels else map(lazy_pixels, file.levels[1:])
+        return cls(
+            file.path,
+            file.name,
+            pixels,
+            file.pixel_size,
+            is_labels,
+            convention,
+            () if note is None else note.corrected_slices,
+            tuple(size for size in smaller if size.ndim == pixels.ndim),
+            file.offset,
+        )
 
     def as_layer(self, others: Sequence[OpenedStack]) -> LayerTuple:
         """Make a layer tuple for napari, of all sizes where an image has several.
