@@ -131,7 +131,7 @@ def test_why_an_image_can_t_be_trained_on_is_said(
     view: TrainingDataView, viewer: ViewerModel, changes: list[object]
 ) -> None:
     viewer.add_image(np.stack([STACK, STACK]), name="film")
-    assert changes and view.unusable.startswith("'film' has 4 dimensions: open one stack")
+    assert changes and view.unusable.startswith("'film' has 4 dimensions, 2 x 6 x 8 x 9: open")
     viewer.add_image(np.zeros((40, 40, 3), np.uint8), name="photograph")
     viewer.layers.remove("film")
     assert "'photograph' is a colour image" in view.unusable
