@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.lock_programs import COUNT, HOLD
 from tests.portable.systems import IS_WINDOWS, run_python, start_python
 from training.errors import UserError
 from training.files.append_files import open_to_append
@@ -25,25 +26,6 @@ from training.files.names import is_name
 from training.files.open_elsewhere import remove_folder
 
 pytestmark = pytest.mark.portable
-
-HOLD = """
-import sys
-from pathlib import Path
-from training.files.file_locks import hold_lock
-with hold_lock(Path(sys.argv[1])):
-    print("held", flush=True)
-    sys.stdin.read()
-"""
-COUNT = """
-import sys
-from pathlib import Path
-from training.files.atomic_files import write_atomically
-from training.files.file_locks import hold_lock
-path = Path(sys.argv[1])
-for _ in range(20):
-    with hold_lock(path):
-        write_atomically(path, str(int(path.read_bytes()) + 1).encode())
-"""
 
 
 def test_a_file_takes_its_place_whole_and_leaves_nothing(tmp_path: Path) -> None:
@@ -123,7 +105,7 @@ def test_a_folder_takes_its_place_whole_and_leaves_nothing(tmp_path: Path) -> No
 def test_locks_hold_between_processes_and_end_with_them(tmp_path: Path) -> None:
     path = tmp_path / "count"
     path.write_bytes(b"0")
-    processes = [start_python(COUNT, path) for _ in range(2)]
+    processes = [start_python(COUNT, path, 20) for _ in range(2)]
     assert [process.communicate()[1] for process in processes] == ["", ""]
     assert path.read_bytes() == b"40"
     holder = start_python(HOLD, path)

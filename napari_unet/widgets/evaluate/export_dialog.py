@@ -14,14 +14,13 @@ from qtpy.QtWidgets import (
     QFormLayout,
     QHBoxLayout,
     QLineEdit,
-    QPushButton,
     QVBoxLayout,
     QWidget,
 )
 
 from napari_unet.evaluation.export import ENDINGS
 from napari_unet.widgets.common.messages import plain_label
-from napari_unet.widgets.saving.save_dialog import may_replace
+from napari_unet.widgets.saving.save_dialog import browse_row, may_replace
 
 WIDTH = 480  # pixels
 
@@ -87,13 +86,7 @@ class ExportDialog(QDialog):
             super().accept()
 
     def _lay_out(self) -> None:
-        browse = QPushButton("Browse…")
-        browse.setToolTip("Choose another folder.")
-        browse.setAutoDefault(False)
-        browse.clicked.connect(self._on_browse)
-        place = QHBoxLayout()
-        place.addWidget(self._folder, stretch=1)
-        place.addWidget(browse)
+        place = browse_row(self._folder, "Choose another folder.", self._on_browse)
         form = QFormLayout()
         form.addRow("Folder", place)
         form.addRow("Name", self._name)

@@ -10,9 +10,7 @@ from qtpy.QtWidgets import (
     QDialogButtonBox,
     QFileDialog,
     QFormLayout,
-    QHBoxLayout,
     QLineEdit,
-    QPushButton,
     QVBoxLayout,
     QWidget,
 )
@@ -26,7 +24,7 @@ from napari_unet.exchange.model_description import (
 from napari_unet.exchange.model_export import FORMS
 from napari_unet.widgets.common.form_layout import align_labels
 from napari_unet.widgets.common.messages import plain_label
-from napari_unet.widgets.saving.save_dialog import may_replace
+from napari_unet.widgets.saving.save_dialog import browse_row, may_replace
 
 WIDTH = 520  # pixels
 PACKAGE = ".zip"
@@ -96,13 +94,7 @@ class ExportModelDialog(QDialog):
             super().accept()
 
     def _lay_out(self) -> None:
-        browse = QPushButton("Browse…")
-        browse.setToolTip("Choose another file.")
-        browse.setAutoDefault(False)
-        browse.clicked.connect(self._on_browse)
-        place = QHBoxLayout()
-        place.addWidget(self._file, stretch=1)
-        place.addWidget(browse)
+        place = browse_row(self._file, "Choose another file.", self._on_browse)
         form = QFormLayout()
         form.addRow("As", self._form)
         form.addRow("File", place)

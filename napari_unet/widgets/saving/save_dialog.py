@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from napari import Viewer
 from napari.layers import Layer
-from qtpy.QtWidgets import QFileDialog, QWidget
+from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLineEdit, QPushButton, QWidget
 
 from napari_unet.layers.crops import surroundings_of
 from napari_unet.layers.levels import whole_of
@@ -85,3 +85,15 @@ def folder_of(viewer: Viewer, layer: Layer) -> Path:
 def file_stem(name: str) -> str:
     """Make the name of a layer a file's, without an ending."""
     return line(name).replace(" ", "-").replace("/", "-").strip(".") or "layer"
+
+
+def browse_row(field: QLineEdit, tip: str, browse: Callable[[], None]) -> QHBoxLayout:
+    """Put a button that calls ``browse`` beside the field of a path."""
+    button = QPushButton("Browse…")
+    button.setToolTip(tip)
+    button.setAutoDefault(False)
+    button.clicked.connect(lambda: browse())
+    row = QHBoxLayout()
+    row.addWidget(field, stretch=1)
+    row.addWidget(button)
+    return row

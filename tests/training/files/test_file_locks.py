@@ -10,29 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.lock_programs import COUNT, HOLD
 from tests.refusals import refusing
 from training.errors import UserError
 from training.files.atomic_files import UnwritableError
 from training.files.file_locks import hold_lock
-
-HOLD = """
-import sys
-from pathlib import Path
-from training.files.file_locks import hold_lock
-with hold_lock(Path(sys.argv[1])):
-    print("held", flush=True)
-    sys.stdin.read()
-"""
-COUNT = """
-import sys
-from pathlib import Path
-from training.files.atomic_files import write_atomically
-from training.files.file_locks import hold_lock
-path = Path(sys.argv[1])
-for _ in range(50):
-    with hold_lock(path):
-        write_atomically(path, str(int(path.read_bytes()) + 1).encode())
-"""
 
 
 def hold(path: Path, **options: object) -> subprocess.Popen[str]:
@@ -53,7 +35,7 @@ def hold(path: Path, **options: object) -> subprocess.Popen[str]:
 def test_changes_by_several_processes_are_all_there(tmp_path: Path) -> None:
     path = tmp_path / "count"
     path.write_text("0")
-    processes = [subprocess.Popen([sys.executable, "-c", COUNT, path]) for _ in range(3)]
+    processes = [subprocess.Popen([sys.executable, "-c", COUNT, path, "50"]) for _ in range(3)]
     assert [process.wait() for process in processes] == [0, 0, 0]
     assert path.read_text() == "150"
 
