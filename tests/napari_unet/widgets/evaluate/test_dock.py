@@ -516,8 +516,8 @@ def test_ids_are_a_truth_of_borders_and_of_neurons(
         f"{neuron_figures_of_mask(found != 0, page)['v_rand']:.3f}"
         for found, page in zip(mask.data, neurons, strict=True)
     ]
-    qtbot.waitUntil(lambda: column(dock, 5) == rands)
-    assert "'ids' holds ids of cells: 0 and what lies within 2 pixels" in summary(dock)
+    within_2 = "'ids' holds ids of cells: 0 and what lies within 2 pixels"
+    qtbot.waitUntil(lambda: column(dock, 5) == rands and within_2 in summary(dock))
     dock.findChild(EvaluateButtons).errors_toggled.emit(True)
     wrong = (mask.data[3] != 0) != (reading.read(ids[3]) == MEMBRANE)
     errors = viewer.layers["mask errors"]
@@ -527,9 +527,9 @@ def test_ids_are_a_truth_of_borders_and_of_neurons(
     width.setFocus()
     width.stepUp()
     reading = LabelReading(LabelConvention.INSTANCES, ids=IdBorders(3))
-    qtbot.waitUntil(lambda: column(dock, 1) == [expected(index) for index in range(7)])
+    qtbot.waitUntil(lambda: "0 and what lies within 3 pixels" in summary(dock))
+    assert column(dock, 1) == [expected(index) for index in range(7)]
     assert width.isVisible() and width.value() == 3
-    assert "0 and what lies within 3 pixels" in summary(dock)
     qtbot.waitUntil(lambda: column(dock, 5) == rands)  # they are judged by the ids
     viewer.layers.remove("ids")
     qtbot.waitUntil(lambda: not width.isVisible())
