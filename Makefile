@@ -33,6 +33,9 @@ test-rest: PARTS := tests --ignore=tests/napari_unet/widgets --ignore=tests/faul
 
 .PHONY: demo test test-rest $(APART) test-pyqt6 test-lowest test-newest lint audit system
 
+# Hundreds of processes start: each would compile MindSpore and napari anew without their .pyc files.
+unexport PYTHONDONTWRITEBYTECODE
+
 ifndef ARGS
 MAKEFLAGS += --jobs=$(shell getconf _NPROCESSORS_ONLN) --output-sync=line
 endif
