@@ -58,11 +58,8 @@ def test_medical_learns_from_a_batch() -> None:
 def test_updates_that_overflow_in_half_precision_are_skipped() -> None:
     """On a CPU, at the smallest size: what an NPU computes at 572 x 572."""
     usual, overflowing = json.loads(run_case("medical_in_float16"))
-    assert usual["skipped"] == [False] * 2
-    assert usual["is_changed"] and usual["is_finite"]
-    assert overflowing["skipped"] == [True] * 2
-    assert not overflowing["is_changed"] and overflowing["is_finite"]
-    assert len(set(overflowing["losses"])) == 1
+    assert usual == {"is_skipped": False, "is_changed": True, "is_finite": True}
+    assert overflowing == {"is_skipped": True, "is_changed": False, "is_finite": True}
 
 
 def test_all_biases_of_medical_are_zero_at_first() -> None:
