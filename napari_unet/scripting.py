@@ -96,7 +96,7 @@ def load_model(
 
 
 class Model:
-    """A model that :func:`load_model` gives; one thread at a time may use it.
+    """A model that ``load_model`` gives; one thread at a time may use it.
 
     Attributes
     ----------
@@ -166,9 +166,9 @@ class Model:
         pixel_size: float | tuple[float, float] | None = None,
         membranes: str = "auto",
     ) -> Iterator[NDArray[np.float32]]:
-        """Predict slice by slice, with few of them in memory; parameters as of :meth:`predict`.
+        """Predict slice by slice, with few of them in memory; all is as of ``predict``.
 
-        Errors and warnings are those of :meth:`predict`, and come with the first slice.
+        Errors and warnings are those of ``predict``, and come with the first slice.
 
         Yields
         ------
@@ -193,10 +193,10 @@ class Model:
     ) -> NDArray[np.int32]:
         """Find the neurons of a stack: the regions between membranes, slice by slice.
 
+        What it shares with ``predict`` is the same here.
+
         Parameters
         ----------
-        stack, region, resample, pixel_size, membranes
-            As of :meth:`predict`.
         method : str
             ``watershed``: bridges gaps in membranes. ``components``: regions below the threshold.
         threshold : float
@@ -215,12 +215,12 @@ class Model:
         Raises
         ------
         UserError
-            As :meth:`predict`, and for another method or probability.
+            As ``predict``, and for another method or probability.
 
         Warns
         -----
         UserWarning
-            As :meth:`predict`.
+            As ``predict``.
         """
         for name, level in (("threshold", threshold), ("seeds", seeds)):
             if not 0 <= level <= 1:
@@ -274,7 +274,7 @@ def evaluate(
     ----------
     mask : path, or array (Z, Y, X) or (Y, X)
         A mask, where 0 is membrane; a probability of membrane, floats from 0 to 1; or neurons by
-        their ids, as :meth:`Model.segment` gives them.
+        their ids, as ``segment`` gives them.
     truth : path, or array of the mask's shape
         Finished labels; strokes, 0 = unknown, 1 = membrane, 2 = inside; or ids of cells.
     image : path, or array of the same shape, optional
