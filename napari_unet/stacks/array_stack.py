@@ -48,7 +48,8 @@ class ArrayStack(Stack):
 
     def read(self, index: int) -> NDArray[Any]:
         """Read a slice (Y, X) of the array's dtype, see :meth:`Stack.read`."""
-        return np.asarray(self._slices[index])
+        page = np.asarray(self._slices[index])
+        return page.astype(page.dtype.newbyteorder("="), copy=False)
 
     def close(self) -> None:
         """Do nothing: the array is its owner's."""

@@ -13,6 +13,7 @@ import nbformat
 import numpy as np
 import pytest
 import tifffile
+import zarr
 from click.testing import CliRunner
 
 import napari_unet
@@ -65,12 +66,16 @@ def test_an_array_a_lazy_one_and_a_file_give_what_the_command_does(
     run(predict, write_model(), stack, "-o", stack.with_name("m.tif"), "--probability", result)
     expected = tifffile.imread(result)
     assert (model.threshold, model.pixel_size) == (0.5, (4.0, 4.0))
-    for source in (stack, str(stack), images, dask.array.from_array(images, (1, 61, 83))):
+    stored = zarr.create_array({}, data=images, chunks=(1, 61, 83))
+    lazy = dask.array.from_array(images, (1, 61, 83))
+    for source in (stack, str(stack), images, lazy, stored, list(images)):
         found = model.predict(source)
         assert found.dtype == np.float32
         np.testing.assert_array_equal(found, expected)
     for page, expected_page in zip(model.predict_slices(stack), expected, strict=True):
         np.testing.assert_array_equal(page, expected_page)
+    swapped = images.astype(">u2")
+    np.testing.assert_array_equal(model.predict(swapped), model.predict(images.astype(np.uint16)))
     part = model.predict(stack, region=np.s_[2:5, :30])
     np.testing.assert_array_equal(part, expected[2:5, :30])
 
