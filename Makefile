@@ -5,6 +5,7 @@
 # make test-lowest           what touches other packages, with the lowest versions allowed
 # make test-newest           the same with the newest, without MindSpore and so with NumPy 2
 # make lint                  ruff, and mypy as on Linux, macOS and Windows
+# make docs                  the documents' site, in site/; its links are checked
 # make audit                 known weaknesses of the packages installed; asks a service on the net
 # Each sets up what it needs: system libraries (as root), and an environment in .venv.
 
@@ -31,7 +32,7 @@ test-training: PARTS := tests/training
 test-rest: PARTS := tests --ignore=tests/napari_unet/widgets --ignore=tests/faults \
 	--ignore=tests/training
 
-.PHONY: demo test test-rest $(APART) test-pyqt6 test-lowest test-newest lint audit system
+.PHONY: demo test test-rest $(APART) test-pyqt6 test-lowest test-newest lint docs audit system
 
 # Hundreds of processes start: each would compile MindSpore and napari anew without their .pyc files.
 unexport PYTHONDONTWRITEBYTECODE
@@ -66,6 +67,10 @@ lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	for system in linux darwin win32; do $(BIN)/mypy --platform $$system || exit 1; done
+
+docs: export NO_MKDOCS_2_WARNING := 1
+docs: $(INSTALLED)
+	$(BIN)/mkdocs build --strict --quiet
 
 audit: $(INSTALLED)
 	$(BIN)/uv pip freeze --quiet --python $(BIN)/python --exclude-editable >.venv/audited.txt

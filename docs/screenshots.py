@@ -1,4 +1,4 @@
-"""Makes the README's pictures of the window, by clicks in a real one.
+"""Makes the pictures of the window in docs/index.md, by clicks in a real one.
 
     xvfb-run -a -s "-screen 0 1280x800x24" python docs/screenshots.py [FOLDER OF THE ISBI STACKS]
 

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Make a Python environment with the package, all it can use, and the tools of its tests.
+# Make a Python environment with the package, all it can use, and the tools of tests and documents.
 # Usage: make_environment.sh FOLDER [EXTRAS] [RESOLUTION]
 # RESOLUTION lowest-direct takes the lowest versions that pyproject.toml allows; else the newest.
 set -euo pipefail
 
 folder=$1
-extras=${2:-all,test,bioimageio}
+extras=${2:-all,test,docs,bioimageio}
 resolution=${3:-highest}
 python=$folder/bin/python
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from napari_unet.cli.evaluate_masks import Tables, evaluate_masks, no_stroke, true_neurons_of
+from napari_unet.cli.evaluate_masks import Tables, evaluate_masks
 from napari_unet.cli.options import (
     DataOptions,
     ModelPath,
@@ -24,6 +24,7 @@ from napari_unet.evaluation.cross_validation import (
     evaluate_folds,
     evaluate_on_strokes,
 )
+from napari_unet.evaluation.mask_evaluation import check_labelled, true_neurons_of
 from napari_unet.prediction.predictor import Predictor, load_predictor
 from training.config import FOLDS
 from training.console import say
@@ -124,8 +125,7 @@ def command(
             "Give masks alone, or runs alone.",
         )
     with chosen.open(runs) as pair:
-        if not pair.meaning.labelled:
-            raise no_stroke(pair)
+        check_labelled(pair)
         if not pair.meaning.is_finished:
             say("Only labelled pixels count.")
         # In full precision the figures are those of the training.

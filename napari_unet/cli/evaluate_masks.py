@@ -5,34 +5,21 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from napari_unet.cli.options import DataOptions
 from napari_unet.cli.stacks.many_stacks import work_through
-from napari_unet.evaluation.cross_validation import judge
+from napari_unet.evaluation.mask_evaluation import check_labelled, evaluate_mask
 from napari_unet.evaluation.slice_sets import figures_csv, mean_of
 from napari_unet.evaluation.truths import Truth, choose_truth, find_truths
 from training.console import say
-from training.dataset.holdout import hold_out
-from training.dataset.training_pair import OpenLabels
-from training.errors import UserError
 from training.files.atomic_files import write_atomically
 from training.formats.opening import open_stack
-from training.formats.stack import Stack
-from training.label_convention import IdBorders, LabelConvention
+from training.label_convention import LabelConvention
 from training.metrics.csv_table import csv_table
 from training.metrics.evaluation_report import Evaluation, dice_line
-from training.metrics.pixel_metrics import DEFAULT_THRESHOLD
-from training.stacks.label_census import LabelCensus
-from training.stacks.label_meaning import LabelMeaning, percent
-from training.stacks.sparse_labels import MEMBRANE, is_known
+from training.stacks.label_meaning import percent
 
 
 @dataclass(frozen=True)
@@ -121,80 +108,15 @@ def _judge(
     tell: Callable[[str], object],
 ) -> JudgedMask:
     with chosen.opened(truth.open, [path], tell) as labels:
-        if not labels.meaning.labelled:
-            raise no_stroke(labels)
+        check_labelled(labels)
         if not labels.meaning.is_finished:
             tell("Only labelled pixels count.")
-        evaluation = _evaluate(path, convention, labels, fold, tell)
-        return JudgedMask(str(path), str(labels.labels.path), evaluation)
-
-
-def _evaluate(
-    path: Path,
-    convention: LabelConvention | None,
-    truth: OpenLabels,
-    fold: int | None,
-    tell: Callable[[str], object],
-) -> Evaluation:
-    if fold is not None and not truth.meaning.is_finished:
-        raise UserError("Strokes judge all slices that have some.", "Leave out --fold.")
-    codes = truth.codes
-    if fold is None:
-        counted = {index: is_known(page) for index, page in codes.items()}
-    else:
-        counted = hold_out(codes, fold, name=str(truth.labels.path)).held_out
-    with open_stack(path, "mask") as mask:
-        if mask.shape != truth.labels.shape:
-            raise UserError(
-                f"{path} has the shape {mask.shape}, but the labels have {truth.labels.shape}.",
-                "Give a mask of the same stack.",
-            )
-        meaning = _meaning_of_mask(mask, convention, truth.meaning.ids)
+        with open_stack(path, "mask") as mask:
+            meaning, evaluation = evaluate_mask(mask, labels, convention, fold)
         tell(f"Mask: {meaning.reading}: {percent(meaning.share)} membrane.")
         if meaning.question:
             tell(f"{meaning.question} Choose it with --mask-convention.")
-        read = {index: meaning.read(mask[index]) for index in counted}
-        segments = None
-        if meaning.convention == LabelConvention.INSTANCES:
-            segments = {index: meaning.neurons(mask[index], page) for index, page in read.items()}
-    certain = {index: (page == MEMBRANE).astype(np.float32) for index, page in read.items()}
-    return judge(
-        fold,
-        certain,
-        codes,
-        counted,
-        neuron_thresholds=[DEFAULT_THRESHOLD],
-        true_neurons=true_neurons_of(truth),
-        segments=segments,
-    )
-
-
-def _meaning_of_mask(
-    mask: Stack, convention: LabelConvention | None, ids: IdBorders
-) -> LabelMeaning:
-    """Find out how a mask is read: as asked for, as ids, as a probability, or with 0 membrane."""
-    census, note = LabelCensus.of(mask), mask.label_note
-    read = partial(LabelMeaning.of, census, str(mask.path), ids=ids, is_mask=True)
-    if convention is None:
-        are_ids = note is not None and note.convention is None
-        with suppress(UserError):
-            are_ids = are_ids or read().convention == LabelConvention.INSTANCES
-        is_probability = mask.dtype.kind == "f" and max(census.values, default=0) <= 1
-        unlike_ids = LabelConvention.MEMBRANE if is_probability else LabelConvention.ISBI
-        convention = LabelConvention.INSTANCES if are_ids else unlike_ids
-    return read(convention)
-
-
-def true_neurons_of(truth: OpenLabels) -> Callable[[int], NDArray[Any]] | None:
-    """The ids of a slice (Y, X), of the labels' dtype, by its index, where the labels are ids."""
-    return truth.neurons if truth.meaning.convention == LabelConvention.INSTANCES else None
-
-
-def no_stroke(truth: OpenLabels) -> UserError:
-    """Say that labels are empty."""
-    return UserError(
-        f"{truth.labels.path} holds no stroke.", "Paint on membranes and inside cells."
-    )
+        return JudgedMask(str(path), str(labels.labels.path), evaluation)
 
 
 def _figures_text(mean: dict[str, float]) -> str:

@@ -39,6 +39,7 @@ class _LazyGroup(click.Group):
             return None
         module = importlib.import_module(f"napari_unet.cli.{cmd_name}")
         command: click.Command = module.command
+        command.name = cmd_name  # click's is that of the function
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -48,7 +49,7 @@ class _LazyGroup(click.Group):
 
 @click.command(cls=_LazyGroup)
 @click.version_option(__version__, prog_name="napari-unet")
-def _cli() -> None:
+def cli() -> None:
     """Segment membranes in electron-microscopy stacks with a U-Net.
 
     Start with `napari-unet demo`, or `napari-unet doctor` where something does not work.
@@ -59,7 +60,7 @@ def main() -> None:
     """Run the command line; a person's mistake gives one sentence and exit code 2."""
     set_up_console()
     try:
-        _cli()
+        cli()
     except UserError as error:
         _end(str(error))
     except OSError as error:  # of the system: too many open files, a disk that fails

@@ -31,7 +31,6 @@ from training.files.atomic_files import write_atomically
 from training.formats.opening import open_stack
 from training.label_convention import LabelConvention
 from training.masks.result_files import RESULT_FORMATS, ResultFiles
-from training.model.stack_scale import card_for
 from training.stacks.intensities import Membranes
 
 
@@ -170,20 +169,16 @@ def _predict(
     table = results.get("uncertainty")
     unsure = []
     with open_stack(stack) as slices:
-        card, note, warning = card_for(predictor.card, slices, membranes)
-        if note:
-            say(note)
-        warn(warning)
-        part = parts.part_of(slices, predictor.card)
-        predictions = predictor.predict(slices, card, part.indices, part.view)
-        bar = ProgressBar(predictions, total=len(part.indices), desc="Predicting", unit="slice")
+        prediction = parts.predict(predictor, slices, membranes)
+        bar = ProgressBar(prediction, desc="Predicting", unit="slice")
+        pixel_size = parts.scale.size_of(slices)
         options = {"compression": compression, "ome_zarr": ome_zarr, "overwrite": overwrite}
-        files = ResultFiles(tifs, part.shape, part.pixel_size, threshold, convention, **options)
+        files = ResultFiles(tifs, prediction.shape, pixel_size, threshold, convention, **options)
         with files:
-            for z, predicted in bar:
+            for index, predicted in enumerate(bar):
                 files.write(predicted)
                 if table is not None:
-                    unsure.append(slice_uncertainty(predicted, z - part.indices.start))
+                    unsure.append(slice_uncertainty(predicted, index))
     if table is not None:
         write_atomically(table, uncertainty_csv(unsure).encode(), follow_links=True)
     for kind, path in results.items():

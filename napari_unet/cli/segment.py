@@ -30,18 +30,16 @@ from napari_unet.neurons.segmentation import (
     METHODS,
     Segmentation,
     count_text,
-    number_neurons,
-    segment_slice,
+    find_neurons,
 )
 from napari_unet.neurons.segmentation_choice import LabelledVolume, choose_on_training_slices
 from napari_unet.prediction.large_array import allocate
 from napari_unet.prediction.predictor import Predictor, load_predictor
-from training.console import say, warn
+from training.console import say
 from training.errors import UserError
 from training.formats.opening import open_stack
 from training.masks.mask_files import write_numbers
 from training.masks.result_files import LABEL_FORMATS
-from training.model.stack_scale import card_for
 from training.stacks.intensities import Membranes
 
 
@@ -172,21 +170,16 @@ def _segment(
 ) -> None:
     output = results["neurons"]
     with open_stack(stack) as slices:
-        part = parts.part_of(slices, predictor.card)
-        neurons = allocate(part.shape, np.int32)
-        card, note, warning = card_for(predictor.card, slices, membranes)
-        if note:
-            say(note)
-        warn(warning)
-        predicted = predictor.predict(slices, card, part.indices, part.view)
-        found = (segment_slice(page, how) for _, page in predicted)
-        numbered = number_neurons(found, link)
-        bar = ProgressBar(numbered, total=len(neurons), desc="Finding neurons", unit="slice")
+        pixel_size = parts.scale.size_of(slices)
+        prediction = parts.predict(predictor, slices, membranes)
+        neurons = allocate(prediction.shape, np.int32)
+        found = find_neurons(prediction, how, link)
+        bar = ProgressBar(found, total=len(neurons), desc="Finding neurons", unit="slice")
         for index, page in enumerate(bar):
             neurons[index] = page
     largest = int(neurons.max(initial=0))
     options = {"compression": compression, "ome_zarr": ome_zarr, "overwrite": overwrite}
-    write_numbers(output, neurons, largest, pixel_size=part.pixel_size, **options)
+    write_numbers(output, neurons, largest, pixel_size=pixel_size, **options)
     say(f"{count_text(largest, len(neurons), link)}: {output}")
 
 

@@ -109,6 +109,27 @@ def choose_segmentation(
     return chosen, means[chosen]
 
 
+def find_neurons(
+    probabilities: Iterable[Probability], how: Segmentation, is_linked: bool = False
+) -> Iterator[Labels]:
+    """Find the neurons of a stack slice by slice, each with a number of its own.
+
+    Parameters
+    ----------
+    probabilities : iterable of arrays (Y, X) of float32
+        Probability of membrane, 0..1, of each slice.
+    how : Segmentation
+    is_linked : bool
+        See :func:`number_neurons`.
+
+    Yields
+    ------
+    array (Y, X) of int32
+        Numbered from 1; 0 are the borders, one pixel wide.
+    """
+    return number_neurons((segment_slice(page, how) for page in probabilities), is_linked)
+
+
 def number_neurons(slices: Iterable[Labels], is_linked: bool = False) -> Iterator[Labels]:
     """Give the neurons of a stack numbers that no other neuron of it has.
 

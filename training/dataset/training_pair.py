@@ -106,17 +106,32 @@ def open_pair(
     """
     state = files_state(image_path, labels_path) if known else ""
     with open_stack(image_path, "images") as images, open_stack(labels_path, "labels") as labels:
-        convention = _noted_convention(labels, convention)
-        names = str(image_path), str(labels_path)
-        images = crop_to(images, labels)
-        problems = _compare_stacks(images, labels, *names)
-        if problems:
-            raise problems[0]
-        fitting = (found.meaning for found in known if found.fits(state, convention, ids))
-        meaning = next(fitting, None) or LabelMeaning.of(
-            LabelCensus.of(labels, images), names[1], convention, ids
-        )
-        yield TrainingPair(labels, meaning, images)
+        yield join_pair(images, labels, convention, ids, known, state)
+
+
+def join_pair(
+    images: Stack,
+    labels: Stack,
+    convention: LabelConvention | None,
+    ids: IdBorders = USUAL_BORDERS,
+    known: Sequence[FoundMeaning] = (),
+    state: str = "",
+) -> TrainingPair:
+    """Check images and labels that are open; parameters and errors as of :func:`open_pair`.
+
+    ``state`` is that of their files, which ``known`` is found by.
+    """
+    convention = _noted_convention(labels, convention)
+    names = str(images.path), str(labels.path)
+    images = crop_to(images, labels)
+    problems = _compare_stacks(images, labels, *names)
+    if problems:
+        raise problems[0]
+    fitting = (found.meaning for found in known if found.fits(state, convention, ids))
+    meaning = next(fitting, None) or LabelMeaning.of(
+        LabelCensus.of(labels, images), names[1], convention, ids
+    )
+    return TrainingPair(labels, meaning, images)
 
 
 @contextmanager
@@ -125,8 +140,15 @@ def open_labels(
 ) -> Iterator[OpenLabels]:
     """Open labels whose images are not known; parameters and errors as of :func:`open_pair`."""
     with open_stack(path, "labels") as labels:
-        convention = _noted_convention(labels, convention)
-        yield OpenLabels(labels, LabelMeaning.of(labels, str(path), convention, ids))
+        yield read_labels(labels, convention, ids)
+
+
+def read_labels(
+    labels: Stack, convention: LabelConvention | None, ids: IdBorders = USUAL_BORDERS
+) -> OpenLabels:
+    """Find out how labels that are open are read; parameters and errors as of :func:`open_pair`."""
+    convention = _noted_convention(labels, convention)
+    return OpenLabels(labels, LabelMeaning.of(labels, str(labels.path), convention, ids))
 
 
 def _noted_convention(labels: Stack, convention: LabelConvention | None) -> LabelConvention | None:

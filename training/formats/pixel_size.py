@@ -110,7 +110,7 @@ def resampling_zoom(trained: PixelSize, stack: PixelSize | None, name: str) -> t
     if stack is None:
         raise UserError(
             f"The pixel size of {name} is not known, so it can't be resampled.",
-            "Record it in the file; on the command line, --pixel-size gives it.",
+            "Record it in the file, or give it: --pixel-size, or pixel_size in Python.",
         )
     zoom = stack.y / trained.y, stack.x / trained.x
     if not all(1 / MOST_ZOOM <= factor <= MOST_ZOOM for factor in zoom):

@@ -6,21 +6,20 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
-from pathlib import Path
 from typing import Any
 
 import click
 
+from napari_unet.prediction.part_prediction import REGION_FORM, Bounds, PartPrediction
+from napari_unet.prediction.predictor import Predictor
+from training.console import say, warn
 from training.errors import UserError
 from training.formats.pixel_size import PixelSize
 from training.formats.stack import Stack
-from training.model.model_card import ModelCard
-from training.model.slice_view import SliceView
 from training.model.stack_scale import StackScale, parse_pixel_size
+from training.stacks.intensities import Membranes
 
-Bounds = tuple[tuple[int, int | None], ...]  # along Z, Y and X; None: to the end
 _RANGE = re.compile(r"(\d{0,15}):(\d{0,15})|")
-_FORM = "as in 10:20,0:512,0:512, from the first pixel of each axis to before the last"
 
 
 def _read_pixel_size(_: click.Context, __: click.Parameter, value: str) -> PixelSize | None:
@@ -33,7 +32,7 @@ def _read_pixel_size(_: click.Context, __: click.Parameter, value: str) -> Pixel
 def _read_region(_: click.Context, __: click.Parameter, value: str) -> Bounds:
     found = [_RANGE.fullmatch(part.strip()) for part in value.split(",")]
     if len(found) > 3 or not all(found):
-        raise click.BadParameter(f"{value} is not a region {_FORM}.")
+        raise click.BadParameter(f"{value} is not a region {REGION_FORM}.")
     bounds = [(int(part[1] or 0), int(part[2]) if part[2] else None) for part in found if part]
     return (*bounds, *[(0, None)] * (3 - len(bounds)))
 
@@ -91,63 +90,23 @@ def part_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @dataclass(frozen=True)
-class StackPart:
-    """What is predicted of a stack, and how large it is.
-
-    Parameters
-    ----------
-    shape : tuple of int
-        (Z, Y, X).
-    pixel_size : PixelSize or None
-        The stack's, in nm.
-    indices : range
-        The slices.
-    view : SliceView
-        The part of each, and its scale.
-    """
-
-    shape: tuple[int, int, int]
-    pixel_size: PixelSize | None
-    indices: range
-    view: SliceView
-
-
-@dataclass(frozen=True)
 class PartOptions:
     """What ``--region``, ``--resample`` and ``--pixel-size`` say of the stacks of a command."""
 
     region: Bounds
     scale: StackScale
 
-    def part_of(self, stack: Stack, card: ModelCard) -> StackPart:
-        """Find the part of a stack, and say what speaks against predicting it at its scale.
+    def predict(self, predictor: Predictor, stack: Stack, membranes: Membranes) -> PartPrediction:
+        """Begin to predict a stack, and say how it is taken and what speaks against it.
 
         Raises
         ------
         UserError
-            If the region is not in the stack, or the stack can't be resampled.
+            As :class:`PartPrediction`.
         """
-        indices, rows, columns = (
-            _range_of(axis, bounds, length, stack.path)
-            for axis, bounds, length in zip("ZYX", self.region, stack.shape, strict=True)
-        )
-        shape = len(indices), len(rows), len(columns)
-        window = None if shape[1:] == stack.shape[1:] else (rows, columns)
-        self.scale.tell(card, stack)
-        view = SliceView(self.scale.zoom(card, stack), window)
-        return StackPart(shape, self.scale.size_of(stack), indices, view)
-
-
-def _range_of(axis: str, bounds: tuple[int, int | None], length: int, path: Path) -> range:
-    start, stop = bounds
-    found = range(start, length if stop is None else stop)
-    if not found:
-        raise UserError(
-            f"The region is empty along {axis}: {found.start}:{found.stop}.", f"Give it {_FORM}."
-        )
-    if found.stop > length:
-        raise UserError(
-            f"The region reaches to {found.stop} along {axis}, but {path} to {length}.",
-            f"Give a region within 0:{length}.",
-        )
-    return found
+        prediction = PartPrediction(predictor, stack, self.region, self.scale, membranes)
+        if prediction.note:
+            say(prediction.note)
+        warn(prediction.warning)
+        self.scale.tell(predictor.card, stack)
+        return prediction

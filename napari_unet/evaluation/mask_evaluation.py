@@ -1,0 +1,114 @@
+"""A mask, or neurons, compared with the ground truth: for the command line and for Python."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_unet.evaluation.cross_validation import judge
+from training.dataset.holdout import hold_out
+from training.dataset.training_pair import OpenLabels
+from training.errors import UserError
+from training.formats.stack import Stack
+from training.label_convention import IdBorders, LabelConvention
+from training.metrics.evaluation_report import Evaluation
+from training.metrics.pixel_metrics import DEFAULT_THRESHOLD
+from training.stacks.label_census import LabelCensus
+from training.stacks.label_meaning import LabelMeaning
+from training.stacks.sparse_labels import MEMBRANE, is_known
+
+
+def evaluate_mask(
+    mask: Stack,
+    truth: OpenLabels,
+    convention: LabelConvention | None = None,
+    fold: int | None = None,
+) -> tuple[LabelMeaning, Evaluation]:
+    """Compare a mask with its truth, slice by slice.
+
+    Parameters
+    ----------
+    convention : LabelConvention or None
+        That of the mask; None: a note in its file, ids and probabilities (floats from 0 to 1, of
+        membrane) are known, and in all others 0 is membrane.
+    fold : int or None
+        Of whose slices figures are; None: of all that are labelled.
+
+    Returns
+    -------
+    meaning : LabelMeaning
+        How the mask was read.
+    evaluation : Evaluation
+
+    Raises
+    ------
+    UserError
+        If it has another shape than the truth, can't be read, or a fold of strokes is asked for.
+    """
+    if fold is not None and not truth.meaning.is_finished:
+        raise UserError("Strokes judge all slices that have some.", "Leave out --fold.")
+    codes = truth.codes
+    if fold is None:
+        counted = {index: is_known(page) for index, page in codes.items()}
+    else:
+        counted = hold_out(codes, fold, name=str(truth.labels.path)).held_out
+    if mask.shape != truth.labels.shape:
+        raise UserError(
+            f"{mask.path} has the shape {mask.shape}, but the labels have {truth.labels.shape}.",
+            "Give a mask of the same stack.",
+        )
+    meaning = _meaning_of(mask, convention, truth.meaning.ids)
+    read = {index: meaning.read(mask[index]) for index in counted}
+    segments = None
+    if meaning.convention == LabelConvention.INSTANCES:
+        segments = {index: meaning.neurons(mask[index], page) for index, page in read.items()}
+    certain = {index: (page == MEMBRANE).astype(np.float32) for index, page in read.items()}
+    evaluation = judge(
+        fold,
+        certain,
+        codes,
+        counted,
+        neuron_thresholds=[DEFAULT_THRESHOLD],
+        true_neurons=true_neurons_of(truth),
+        segments=segments,
+    )
+    return meaning, evaluation
+
+
+def true_neurons_of(truth: OpenLabels) -> Callable[[int], NDArray[Any]] | None:
+    """The ids of a slice (Y, X), of the labels' dtype, by its index, where the labels are ids."""
+    return truth.neurons if truth.meaning.convention == LabelConvention.INSTANCES else None
+
+
+def check_labelled(truth: OpenLabels) -> None:
+    """Refuse labels that are empty.
+
+    Raises
+    ------
+    UserError
+    """
+    if not truth.meaning.labelled:
+        raise UserError(
+            f"{truth.labels.path} holds no stroke.", "Paint on membranes and inside cells."
+        )
+
+
+def _meaning_of(mask: Stack, convention: LabelConvention | None, ids: IdBorders) -> LabelMeaning:
+    """Find out how a mask is read: as asked for or noted, as ids, as a probability, else isbi."""
+    census, note = LabelCensus.of(mask), mask.label_note
+    read = partial(LabelMeaning.of, census, str(mask.path), ids=ids, is_mask=True)
+    if convention is None and note is not None and note.convention != LabelConvention.SPARSE:
+        convention = note.convention or LabelConvention.INSTANCES
+    if convention is None:
+        are_ids = False
+        with suppress(UserError):
+            are_ids = read().convention == LabelConvention.INSTANCES
+        is_probability = mask.dtype.kind == "f" and max(census.values, default=0) <= 1
+        unlike_ids = LabelConvention.MEMBRANE if is_probability else LabelConvention.ISBI
+        convention = LabelConvention.INSTANCES if are_ids else unlike_ids
+    return read(convention)
