@@ -178,7 +178,7 @@ def _predict(
         predictions = predictor.predict(slices, card, part.indices, part.view)
         bar = ProgressBar(predictions, total=len(part.indices), desc="Predicting", unit="slice")
         options = {"compression": compression, "ome_zarr": ome_zarr, "overwrite": overwrite}
-        files = ResultFiles(tifs, part.shape, part.pixel_size, threshold, convention, **options)
+        files = ResultFiles(tifs, part.shape, threshold, convention, **part.place, **options)
         with files:
             for z, predicted in bar:
                 files.write(predicted)

@@ -186,7 +186,7 @@ def _segment(
             neurons[index] = page
     largest = int(neurons.max(initial=0))
     options = {"compression": compression, "ome_zarr": ome_zarr, "overwrite": overwrite}
-    write_numbers(output, neurons, largest, pixel_size=part.pixel_size, **options)
+    write_numbers(output, neurons, largest, **part.place, **options)
     say(f"{count_text(largest, len(neurons), link)}: {output}")
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from training.errors import UserError
-from training.formats.pixel_size import PixelSize
+from training.formats.pixel_size import Offset, PixelSize
 from training.formats.stack import Stack
 from training.model.model_card import ModelCard
 from training.model.slice_view import SliceView
@@ -100,6 +100,8 @@ class StackPart:
         (Z, Y, X).
     pixel_size : PixelSize or None
         The stack's, in nm.
+    offset : Offset
+        Where the part begins.
     indices : range
         The slices.
     view : SliceView
@@ -108,8 +110,14 @@ class StackPart:
 
     shape: tuple[int, int, int]
     pixel_size: PixelSize | None
+    offset: Offset
     indices: range
     view: SliceView
+
+    @property
+    def place(self) -> dict[str, Any]:
+        """What a file keeps of where the part lies, see :class:`StackWriter`."""
+        return {"pixel_size": self.pixel_size, "offset": self.offset}
 
 
 @dataclass(frozen=True)
@@ -135,7 +143,18 @@ class PartOptions:
         window = None if shape[1:] == stack.shape[1:] else (rows, columns)
         self.scale.tell(card, stack)
         view = SliceView(self.scale.zoom(card, stack), window)
-        return StackPart(shape, self.scale.size_of(stack), indices, view)
+        size = self.scale.size_of(stack)
+        corner = indices.start, rows.start, columns.start
+        return StackPart(shape, size, _moved(stack.offset, corner, size), indices, view)
+
+
+def _moved(offset: Offset, corner: tuple[int, int, int], size: PixelSize | None) -> Offset:
+    """Give the offset of a part that begins at a pixel (z, y, x) of a stack."""
+    sides = (0.0, 0.0, 0.0) if size is None else (size.z or 0.0, size.y, size.x)
+    z, y, x = (
+        start + pixel * side for start, pixel, side in zip(offset, corner, sides, strict=True)
+    )
+    return z, y, x
 
 
 def _range_of(axis: str, bounds: tuple[int, int | None], length: int, path: Path) -> range:

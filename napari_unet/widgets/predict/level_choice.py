@@ -13,8 +13,8 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_unet.layers.levels import add_level, level_scale, whole_of
+from napari_unet.layers.physical_place import pixel_size_of
 from napari_unet.prediction.model_source import find_model
-from napari_unet.stacks.napari_writer import pixel_size_of
 from napari_unet.widgets.common.latest_work import LatestWork
 from napari_unet.widgets.common.messages import plain_label, report
 from training.errors import UserError
