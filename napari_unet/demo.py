@@ -173,8 +173,8 @@ class Demo:
         paths = {"mask": self.files.mask, "probability": self.files.probability}
         with open_stack(path) as stack:
             threshold = predictor.card.threshold
-            about = stack.shape, stack.pixel_size, threshold, LabelConvention.ISBI
-            with ResultFiles(paths, *about) as files:
+            about = stack.shape, threshold, LabelConvention.ISBI
+            with ResultFiles(paths, *about, pixel_size=stack.pixel_size) as files:
                 for _, probability in predictor.predict(stack):
                     files.write(probability)
                     on_slice()

@@ -161,9 +161,10 @@ def _predict(options: argparse.Namespace, arguments: list[str]) -> None:
         files = ResultFiles(
             paths,
             stack.shape,
-            scale.size_of(stack),
             threshold,
             LabelConvention(options.convention),
+            pixel_size=scale.size_of(stack),
+            offset=stack.offset,
             overwrite=options.overwrite,
         )
         with files, closing(_slices(options, arguments, model, stack)) as slices:

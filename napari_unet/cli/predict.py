@@ -171,9 +171,10 @@ def _predict(
     with open_stack(stack) as slices:
         prediction = parts.predict(predictor, slices, membranes)
         bar = ProgressBar(prediction, desc="Predicting", unit="slice")
-        pixel_size = parts.scale.size_of(slices)
         options = {"compression": compression, "ome_zarr": ome_zarr, "overwrite": overwrite}
-        files = ResultFiles(tifs, prediction.shape, pixel_size, threshold, convention, **options)
+        files = ResultFiles(
+            tifs, prediction.shape, threshold, convention, **prediction.place, **options
+        )
         with files:
             for index, predicted in enumerate(bar):
                 files.write(predicted)

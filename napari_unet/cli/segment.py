@@ -170,7 +170,6 @@ def _segment(
 ) -> None:
     output = results["neurons"]
     with open_stack(stack) as slices:
-        pixel_size = parts.scale.size_of(slices)
         prediction = parts.predict(predictor, slices, membranes)
         neurons = allocate(prediction.shape, np.int32)
         found = find_neurons(prediction, how, link)
@@ -179,7 +178,7 @@ def _segment(
             neurons[index] = page
     largest = int(neurons.max(initial=0))
     options = {"compression": compression, "ome_zarr": ome_zarr, "overwrite": overwrite}
-    write_numbers(output, neurons, largest, pixel_size=pixel_size, **options)
+    write_numbers(output, neurons, largest, **prediction.place, **options)
     say(f"{count_text(largest, len(neurons), link)}: {output}")
 
 

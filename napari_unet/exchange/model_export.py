@@ -11,7 +11,7 @@ from pathlib import Path
 
 from napari_unet.exchange.model_description import ModelDescription
 from napari_unet.exchange.zoo_package import write_package
-from napari_unet.prediction.portable_model import read_portable
+from napari_unet.prediction.model_source import read_portable
 from training.console import list_names
 from training.errors import UserError
 from training.files.atomic_files import write_atomically
@@ -32,7 +32,7 @@ def export_model(
     Parameters
     ----------
     model : Path
-        What :func:`~napari_unet.prediction.portable_model.read_portable` takes. Weights and MindIR
+        What :func:`~napari_unet.prediction.model_source.read_portable` takes. Weights and MindIR
         need a run or a checkpoint.
     output : Path
         Ends in one of :data:`FORMS`.

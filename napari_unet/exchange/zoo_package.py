@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from napari_unet.exchange.example_tile import Example, draw_cover, read_preview, take_example
 from napari_unet.exchange.model_description import ModelDescription, readme
-from napari_unet.prediction.portable_model import read_portable
+from napari_unet.prediction.model_source import read_portable
 from napari_unet.prediction.predictor import Predictor
 from training.errors import UserError
 from training.files.atomic_files import UnwritableError, replacing, write_atomically

@@ -13,8 +13,8 @@ from napari_unet.layers.plugin_layers import why_not_stack
 from napari_unet.layers.slices import full_resolution, stack_shape
 
 
-def scale_in_viewer(shape: tuple[int, ...], is_labels: bool) -> dict[str, Any]:
-    """Find the scale and units of the image that labels are of, or of an image's labels.
+def place_in_viewer(shape: tuple[int, ...], is_labels: bool) -> dict[str, Any]:
+    """Find where the image lies that labels are of, or an image's labels.
 
     Parameters
     ----------
@@ -26,13 +26,14 @@ def scale_in_viewer(shape: tuple[int, ...], is_labels: bool) -> dict[str, Any]:
     Returns
     -------
     dict
-        Arguments of a layer; empty without a partner.
+        Arguments of a layer: ``scale``, ``translate`` and ``units``; empty without a partner.
     """
     viewer = current_viewer()
     partner = Image if is_labels else Labels
     for layer in viewer.layers if viewer else ():
         if isinstance(layer, partner) and _is_as_large(layer, shape):
-            return {"scale": layer.scale[-len(shape) :], "units": layer.units[-len(shape) :]}
+            place = {"scale": layer.scale, "translate": layer.translate, "units": layer.units}
+            return {name: value[-len(shape) :] for name, value in place.items()}
     return {}
 
 
@@ -64,7 +65,7 @@ def lay_labels_over(viewer: Viewer, image: Image) -> None:
 
     Files that are dropped together are opened in the order of their names, labels before the
     volume; an image over its labels would hide them. Labels from files without a pixel size
-    take the image's.
+    take the image's, and those without a place for it begin where the image does.
     """
     matching = [
         layer
@@ -77,8 +78,13 @@ def lay_labels_over(viewer: Viewer, image: Image) -> None:
     if viewer.layers.index(image) > lowest:
         viewer.layers.move(viewer.layers.index(image), lowest)
     for layer in matching:
-        if np.all(layer.scale == 1) and layer.ndim == image.ndim:
+        if layer.ndim != image.ndim:
+            continue
+        if np.all(layer.scale == 1):
             layer.scale, layer.units = image.scale, image.units
+        is_alike = layer.units == image.units and np.allclose(layer.scale, image.scale)
+        if is_alike and not np.any(layer.translate):
+            layer.translate = image.translate
 
 
 def _is_as_large(layer: Image | Labels, shape: tuple[int, ...]) -> bool:

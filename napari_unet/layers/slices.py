@@ -87,7 +87,8 @@ def edited_slices(event: Any) -> set[int]:
         if isinstance(along_z, slice):
             edited.update(range(along_z.start, along_z.stop))
         else:
-            edited.update(int(index) for index in np.unique(along_z))
+            is_of_one = np.all(along_z == along_z[:1])  # sooner found than what is in it
+            edited.update(map(int, along_z[:1] if is_of_one else np.unique(along_z)))
     return edited
 
 

@@ -31,13 +31,24 @@ def read_onnx(path: Path) -> bytes:
         For a file that can't be read, is not an ONNX model or is damaged, has no card, or holds
         anything else than the network of its card.
     """
-    try:
-        with open_regular(path) as file:
-            content = file.read() if path.stat().st_size <= MOST_BYTES else b""
-    except OSError as error:
-        raise UserError(f"{path} can't be read: {error.strerror}.", _REMEDY) from error
+    content = read_content(path)
     check_onnx(content, path)
     return content
+
+
+def read_content(path: Path) -> bytes:
+    """Read what is in an ONNX file, which :func:`check_onnx` has yet to look at.
+
+    Raises
+    ------
+    UserError
+        If it can't be read.
+    """
+    try:
+        with open_regular(path) as file:
+            return file.read() if path.stat().st_size <= MOST_BYTES else b""
+    except OSError as error:
+        raise UserError(f"{path} can't be read: {error.strerror}.", _REMEDY) from error
 
 
 def check_onnx(content: bytes, path: Path) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet.prediction.foreign_graph import check_graph
-from napari_unet.prediction.model_check import check_onnx, has_card, parse_onnx
+from napari_unet.prediction.model_check import check_onnx, has_card, parse_onnx, read_card
 from napari_unet.prediction.package_file import PackageFile, open_package
 from training.errors import UserError
 from training.formats.pixel_size import NANOMETRES, PixelSize
@@ -72,13 +72,33 @@ def read_package(path: Path) -> tuple[bytes, ForeignModel | None]:
         If it can't be read, is harmful, or does not fit; the sentence says why.
     """
     with open_package(path) as package:
-        names = package.onnx_files
-        content = package.read(names[0]) if len(names) == 1 else b""
-        if content and has_card(parse_onnx(content, path)):
+        if (content := _own_onnx(package)) is not None:
             check_onnx(content, path)
             return content, None
         foreign = ForeignModel(package)
-        return foreign.content, foreign
+        content = package.read(foreign.source)
+        check_graph(parse_onnx(content, path), foreign.input_shape, path)
+        return content, foreign
+
+
+def read_package_card(path: Path) -> ModelCard:
+    """Read what a package says of its model, whose network is not checked.
+
+    Raises
+    ------
+    UserError
+        As :func:`read_package`.
+    """
+    with open_package(path) as package:
+        content = _own_onnx(package)
+        return ForeignModel(package).card if content is None else read_card(content, path)
+
+
+def _own_onnx(package: PackageFile) -> bytes | None:
+    """Read the ONNX file of a package that was exported here; None of any other package."""
+    names = package.onnx_files
+    content = package.read(names[0]) if len(names) == 1 else b""
+    return content if content and has_card(parse_onnx(content, package.path)) else None
 
 
 class ForeignModel:
@@ -95,8 +115,10 @@ class ForeignModel:
     Attributes
     ----------
     card : ModelCard
-    content : bytes
-        Of its ONNX file, which is harmless.
+    source : str
+        Name of its ONNX file in the package.
+    input_shape : tuple of int
+        Of the largest tile that the network is given.
 
     Raises
     ------
@@ -116,7 +138,7 @@ class ForeignModel:
             ) from None
         self._path = path = package.path
         described = _read_description(package)
-        image, output, source = _tensors(described, path)
+        image, output, self.source = _tensors(described, path)
         try:
             self._image = InputTensorDescr.model_validate(image)
             self._output = OutputTensorDescr.model_validate(output)
@@ -128,11 +150,9 @@ class ForeignModel:
         self._channel = _membrane_channel(self._output.axes)
         self._measures = {measure for step in self._before for measure in step.required_measures}
         geometry = _geometry(self._image.axes, self._output.axes, path)
-        self.content = package.read(source)
         length = geometry.output_length(LARGEST_TILE) + 2 * geometry.margin
         sizes = {"batch": 1, "channel": 1, "y": length, "x": length}
-        shape = tuple(sizes[str(axis.id)] for axis in self._image.axes)
-        check_graph(parse_onnx(self.content, path), shape, path)
+        self.input_shape = tuple(sizes[str(axis.id)] for axis in self._image.axes)
         self.card = PackageCard(
             DEFAULT_PRESET,
             Scaling("float32", 0.0, 1.0),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet.prediction.predictor import Predictor
 from training.errors import UserError
+from training.formats.pixel_size import Offset, PixelSize
 from training.formats.stack import Stack
 from training.model.slice_view import SliceView
 from training.model.stack_scale import StackScale, card_for
@@ -40,6 +42,10 @@ class PartPrediction:
     ----------
     shape : tuple of int
         (Z, Y, X) of what is predicted.
+    pixel_size : PixelSize or None
+        The stack's, in nm.
+    offset : Offset
+        Where the part begins, in nm.
     note : str
         How dark and light were taken; empty for nothing to say.
     warning : str
@@ -64,10 +70,18 @@ class PartPrediction:
             for axis, bounds, length in zip("ZYX", region, stack.shape, strict=True)
         )
         self.shape = len(self._indices), len(rows), len(columns)
+        self.pixel_size = scale.size_of(stack)
+        corner = self._indices.start, rows.start, columns.start
+        self.offset = _moved(stack.offset, corner, self.pixel_size)
         window = None if self.shape[1:] == stack.shape[1:] else (rows, columns)
         self._view = SliceView(scale.zoom(predictor.card, stack), window)
         self._predictor, self._stack = predictor, stack
         self._card, self.note, self.warning = card_for(predictor.card, stack, membranes)
+
+    @property
+    def place(self) -> dict[str, Any]:
+        """What a file keeps of where the part lies, see :class:`StackWriter`."""
+        return {"pixel_size": self.pixel_size, "offset": self.offset}
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -76,6 +90,15 @@ class PartPrediction:
         """Predict the probability (Y, X) of each slice, see :meth:`Predictor.predict`."""
         found = self._predictor.predict(self._stack, self._card, self._indices, self._view)
         return (probability for _, probability in found)
+
+
+def _moved(offset: Offset, corner: tuple[int, int, int], size: PixelSize | None) -> Offset:
+    """Give the offset of a part that begins at a pixel (z, y, x) of a stack."""
+    sides = (0.0, 0.0, 0.0) if size is None else (size.z or 0.0, size.y, size.x)
+    z, y, x = (
+        start + pixel * side for start, pixel, side in zip(offset, corner, sides, strict=True)
+    )
+    return z, y, x
 
 
 def _range_of(axis: str, bounds: tuple[int, int | None], length: int, path: Path) -> range:

@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 
 from napari_unet.prediction.engine import ENGINES, start_engine
 from napari_unet.prediction.model_check import read_card
-from napari_unet.prediction.package_file import ENDING
-from napari_unet.prediction.package_model import ForeignModel, read_package
-from napari_unet.prediction.portable_model import read_portable
+from napari_unet.prediction.model_source import find_model
+from napari_unet.prediction.package_model import ForeignModel
 from training.errors import UserError
 from training.model.model_card import ModelCard
 from training.model.slice_prediction import WHOLE, predict_prepared, predict_slice
@@ -184,11 +183,8 @@ def load_predictor(model: str | Path, **options: Any) -> Predictor:
     UserError
         If there is no such file, the run has no model yet, or it can't be used.
     """
-    path = Path(model)
-    if path.suffix == ENDING and path.is_file():
-        content, foreign = read_package(path)
-        return Predictor(path, content, foreign, **options)
-    return Predictor(*read_portable(path), **options)
+    source = find_model(Path(model))
+    return Predictor(source.path, *source.read_onnx(), **options)
 
 
 def _unusable(path: Path) -> UserError:

@@ -13,9 +13,7 @@ from training.dataset.volumes import VolumeFiles, find_volumes
 from training.errors import UserError
 from training.files.atomic_files import write_atomically
 from training.label_convention import IdBorders
-from training.model.model_card import ModelCard
-from training.model.saved_model import CARD_KEY
-from training.model.weight_files import read_metadata
+from training.model.saved_model import read_weights_card
 from training.runs.run_directory import RunDirectory
 from training.stacks.fingerprint import fingerprint, fingerprint_labels
 
@@ -104,8 +102,7 @@ def _compare(run: RunDirectory, volumes: Sequence[VolumeFiles], ids: IdBorders) 
             if checkpoint is None:
                 sentences.append(f"The run has no checkpoint yet, so it begins with {path}.")
                 continue
-            card = ModelCard.from_json(read_metadata(checkpoint)[CARD_KEY], str(checkpoint))
-            known = card.volumes[place]
+            known = read_weights_card(checkpoint).volumes[place]
             if fingerprint(pair.images) != known.fingerprint:
                 raise UserError(
                     f"{path} is not the stack that {run.path} was trained on.",

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pint
 from napari import current_viewer
 from numpy.typing import NDArray
 
+from napari_unet.layers.physical_place import Attributes, offset_of, pixel_size_of
 from napari_unet.layers.plugin_layers import (
     CONVENTION_KEY,
     CORRECTED_KEY,
@@ -23,7 +23,6 @@ from napari_unet.layers.plugin_layers import (
     ROLE_KEY,
 )
 from training.errors import UserError
-from training.formats.pixel_size import PixelSize
 from training.label_convention import LabelConvention
 from training.masks.hdf5_writer import HDF5_ENDINGS
 from training.masks.mask_files import (
@@ -38,7 +37,6 @@ from training.masks.zarr_writer import ZARR_ENDINGS
 from training.stacks.sparse_labels import LabelNote
 from training.stacks.stack_axes import as_stack, is_stack
 
-Attributes = dict[str, Any]
 OnSlice = Callable[[int, int], None]
 """Called with how many slices are done, and of how many; what it raises ends the writing."""
 LayerWriter = Callable[[str, Any, Attributes, OnSlice], list[str]]
@@ -88,9 +86,8 @@ def write_labels(
     convention = metadata.get(CONVENTION_KEY, LabelConvention.ISBI)
     if convention == LabelConvention.SPARSE:
         target, stack = _prepare(path, data, attributes, LABEL_ENDINGS, "labels")
-        size, corrected = pixel_size_of(attributes), metadata.get(CORRECTED_KEY, [])
-        pages = _WatchedSlices(stack, on_slice)
-        write_sparse_labels(target, pages, corrected, pixel_size=size, overwrite=True)
+        corrected, pages = metadata.get(CORRECTED_KEY, []), _WatchedSlices(stack, on_slice)
+        write_sparse_labels(target, pages, corrected, **_options(attributes))
         return [str(target)]
     return _write_labels(path, data, attributes, convention, on_slice)
 
@@ -112,8 +109,8 @@ def write_image(
     """
     target, stack = _prepare(path, data, attributes, IMAGE_ENDINGS, "raw")
     dtype = stack.dtype if stack.dtype in (np.uint8, np.uint16) else np.dtype(np.float32)
-    options: dict[str, Any] = {"pixel_size": pixel_size_of(attributes), "overwrite": True}
-    write_stack(target, _WatchedSlices(stack, on_slice), dtype, is_label=False, **options)
+    pages = _WatchedSlices(stack, on_slice)
+    write_stack(target, pages, dtype, is_label=False, **_options(attributes))
     return [str(target)]
 
 
@@ -136,30 +133,9 @@ def write_submission(
             f"'{attributes.get('name', path)}' is not a probability: its pixels are {stack.dtype}.",
             "Save the probability layer that a prediction made.",
         )
-    size, pages = pixel_size_of(attributes), _WatchedSlices(stack, on_slice)
-    write_probability(target, pages, is_submission=True, pixel_size=size, overwrite=True)
+    pages = _WatchedSlices(stack, on_slice)
+    write_probability(target, pages, is_submission=True, **_options(attributes))
     return [str(target)]
-
-
-def pixel_size_of(attributes: Attributes) -> PixelSize | None:
-    """Find the pixel size of a layer by its scale and units; None where a unit is not a length.
-
-    Parameters
-    ----------
-    attributes : dict
-        As napari hands them to writers.
-    """
-    units = attributes.get("units")
-    scale = attributes.get("scale")
-    if units is None or scale is None:
-        return None
-    registry = pint.get_application_registry()
-    axes = zip(scale[-3:], units[-3:], strict=True)  # of a stack, whatever lies before them
-    lengths = [registry.Quantity(float(s), str(unit)) for s, unit in axes]
-    if not all(length.is_compatible_with("nm") for length in lengths):
-        return None
-    sizes = [float(length.to("nm").magnitude) for length in lengths]
-    return PixelSize(sizes[-3] if len(sizes) > 2 else None, sizes[-2], sizes[-1])
 
 
 def _write_labels(
@@ -182,14 +158,20 @@ def _write_labels(
             f"'{attributes.get('name', path)}' has negative labels.", "Give them other values."
         )
     metadata = attributes.get("metadata", {})
-    role, size = metadata.get(ROLE_KEY), pixel_size_of(attributes)
+    role = metadata.get(ROLE_KEY)
     if role == MASK or (largest <= 1 and role != NEURONS):  # a mask, whatever label a stroke had
         corrected = metadata.get(CORRECTED_KEY, [])
         note = LabelNote(convention, tuple(corrected)).line() if corrected else ""
-        write_mask(target, pages, convention, pixel_size=size, note=note, overwrite=True)
+        write_mask(target, pages, convention, note=note, **_options(attributes))
     else:
-        write_numbers(target, pages, largest, pixel_size=size, overwrite=True)
+        write_numbers(target, pages, largest, **_options(attributes))
     return [str(target)]
+
+
+def _options(attributes: Attributes) -> dict[str, Any]:
+    """Say where a layer lies, and that what is there is replaced: napari has asked."""
+    size, offset = pixel_size_of(attributes), offset_of(attributes)
+    return {"pixel_size": size, "offset": offset, "overwrite": True}
 
 
 class _WatchedSlices:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.layers.arrangement import scale_in_viewer
+from napari_unet.layers.arrangement import place_in_viewer
 from napari_unet.layers.colormaps import mask_colormap, sparse_colormap
 from napari_unet.layers.colors import TRUTH_COLOR
 from napari_unet.layers.plugin_layers import (
@@ -23,7 +23,7 @@ from napari_unet.layers.plugin_layers import (
 )
 from napari_unet.stacks.lazy_pixels import lazy_membrane, lazy_pixels, load_to_edit
 from training.errors import UserError
-from training.formats.pixel_size import PixelSize
+from training.formats.pixel_size import NO_OFFSET, Offset, PixelSize
 from training.formats.stack import Stack
 from training.label_convention import LabelConvention
 from training.stacks.label_census import MEANING_SLICES, is_uniform, read_labelled
@@ -60,8 +60,8 @@ class OpenedStack:
         Slices that the file says were corrected throughout.
     smaller : tuple of arrays (Z, Y, X) or (Y, X)
         An image at its smaller sizes, lazy.
-    offset : (float, float, float)
-        Where it begins (z, y, x) in a larger volume, in nm.
+    offset : Offset
+        Where it begins, as the file records it.
     """
 
     path: Path
@@ -72,7 +72,7 @@ class OpenedStack:
     convention: LabelConvention | None
     corrected: tuple[int, ...] = ()
     smaller: tuple[Any, ...] = ()
-    offset: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    offset: Offset = NO_OFFSET
 
     @classmethod
     def of(cls, file: Stack) -> OpenedStack:
@@ -105,11 +105,11 @@ class OpenedStack:
         Parameters
         ----------
         others : sequence of OpenedStack
-            Opened with it. Without a pixel size of its own, it takes that of the image or of the
-            labels that it belongs to: among these, else in the viewer.
+            Opened with it. Without a pixel size or an offset of its own, it takes those of the
+            image or of the labels that it belongs to: among these, else in the viewer.
         """
         metadata: dict[str, Any] = {"name": self.name}
-        metadata |= {"axis_labels": AXIS_LABELS[-self.data.ndim :]} | self._scale(others)
+        metadata |= {"axis_labels": AXIS_LABELS[-self.data.ndim :]} | self._place(others)
         if not self.is_labels:
             metadata["metadata"] = {STACK_KEY: str(self.path)}
         if self.smaller:
@@ -127,19 +127,30 @@ class OpenedStack:
         membrane = load_to_edit(lazy_membrane(self.data, LabelReading(self.convention)))
         return membrane, metadata | {"colormap": mask_colormap(TRUTH_COLOR)}, "labels"
 
-    def _scale(self, others: Sequence[OpenedStack]) -> dict[str, Any]:
-        partners = (other.pixel_size for other in others if self._goes_with(other))
-        size = self.pixel_size or next(partners, None)
-        ndim = self.data.ndim
+    def _place(self, others: Sequence[OpenedStack]) -> dict[str, Any]:
+        partners = [other for other in others if self._goes_with(other)]
+        size = next((one.pixel_size for one in (self, *partners) if one.pixel_size), None)
+        ndim, found = self.data.ndim, place_in_viewer(self.data.shape, self.is_labels)
         if size is None:
-            return scale_in_viewer(self.data.shape, self.is_labels)
+            return found
         depth = size.y if size.z is None else size.z
-        place = {"translate": self.offset[-ndim:]} if any(self.offset) else {}
-        return {"scale": (depth, size.y, size.x)[-ndim:], "units": ("nm",) * ndim, **place}
+        place = {"scale": (depth, size.y, size.x)[-ndim:], "units": ("nm",) * ndim}
+        alike = (one for one in partners if one.pixel_size and one.pixel_size.is_alike(size))
+        offset = next(filter(any, (one.offset[-ndim:] for one in (self, *alike))), None)
+        if offset is None and _is_alike(place, found):
+            offset = found["translate"]
+        return place if offset is None else place | {"translate": offset}
 
     def _goes_with(self, other: OpenedStack) -> bool:
         is_pair = self.is_labels != other.is_labels and self.data.shape == other.data.shape
         return is_pair and other.pixel_size is not None
+
+
+def _is_alike(place: dict[str, Any], found: dict[str, Any]) -> bool:
+    """Whether layers have pixels of one size; units that are not nanometres are not converted."""
+    if not found or any(str(unit) != "nanometer" for unit in found["units"]):
+        return False
+    return np.allclose(found["scale"], place["scale"])
 
 
 class _KeptPages:

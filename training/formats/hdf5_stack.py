@@ -13,7 +13,7 @@ from training.errors import UserError
 from training.formats.chunked_stack import ChunkedStack, missing_library, unreadable
 from training.formats.grey_axes import GreyAxes, find_grey_axes
 from training.formats.location import Location
-from training.formats.pixel_size import PixelSize
+from training.formats.pixel_size import PixelSize, read_offset
 from training.formats.tif_structure import OtherImageError
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class Hdf5Stack(ChunkedStack):
         self.depth = self._axes.depth(data.chunks) if data.chunks else 1
         self.check_size()
         self.pixel_size = _pixel_size(data)
-        self.offset = _lengths(data, "offset") or (0.0, 0.0, 0.0)
+        self.offset = read_offset(*(_lengths(data, "offset") or (None,) * 3))
 
     def read_slab(self, start: int, stop: int) -> NDArray[Any]:
         """Read slices (Z, Y, X), of the file's dtype."""

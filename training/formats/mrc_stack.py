@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from training.errors import UserError
 from training.files.untrusted_files import open_regular
 from training.formats.chunked_stack import missing_library, unreadable
-from training.formats.pixel_size import PixelSize
+from training.formats.pixel_size import Offset, PixelSize, read_offset
 from training.formats.stack import Stack
 from training.formats.tif_structure import OtherImageError
 
 # By https://www.ccpem.ac.uk/mrc_format/mrc2014.php; IMOD's fields: https://bio3d.colorado.edu/imod/doc/mrc_format.txt.
 _COMPLEX, _COLOURS = (3, 4), 16
-_IMOD_FIELDS, _IMOD_STAMP, _SIGNED_BYTES = 40, 1146047817, 1
+_IMOD_FIELDS, _IMOD_STAMP, _SIGNED_BYTES, _USUAL_ORIGIN = 40, 1146047817, 1, 4
 _HEADER_BYTES, _EXTENDED, _STAMP, _BIG_ENDIAN = 1024, 92, 212, 0x11
 _NM_PER_ANGSTROM = 0.1
 
@@ -63,7 +63,7 @@ class MrcStack(Stack):
         self._pixels: NDArray[Any] = pixels
         depth, height, width = pixels.shape
         self.shape, self.dtype = (depth, height, width), pixels.dtype.newbyteorder("=")
-        self.pixel_size = _pixel_size(voxel_size)
+        self.pixel_size, self.offset = _pixel_size(voxel_size), _offset(header)
 
     @property
     def mapped(self) -> NDArray[Any]:
@@ -133,13 +133,27 @@ def _in_order(pixels: NDArray[Any], header: Any, path: Path) -> NDArray[Any]:
 
 def _has_unsigned_bytes(header: Any) -> bool:
     """Return whether bytes go from 0 to 255, as before the format had them signed."""
-    order = header.nx.dtype.byteorder
-    stamp, flags = np.frombuffer(header.extra2.tobytes(), f"{order}i4", 2, _IMOD_FIELDS)
-    if stamp == _IMOD_STAMP:
+    flags = _imod_flags(header)
+    if flags is not None:
         return not flags & _SIGNED_BYTES
     return bool(header.dmax > np.iinfo(np.int8).max)
+
+
+def _imod_flags(header: Any) -> int | None:
+    """Read what IMOD, or a program that does as it does, says of a file; None of any other."""
+    order = header.nx.dtype.byteorder
+    stamp, flags = np.frombuffer(header.extra2.tobytes(), f"{order}i4", 2, _IMOD_FIELDS)
+    return int(flags) if stamp == _IMOD_STAMP else None
 
 
 def _pixel_size(voxel_size: Any) -> PixelSize | None:
     z, y, x = (_NM_PER_ANGSTROM * float(voxel_size[axis]) for axis in "zyx")
     return PixelSize.of(z, y, x)
+
+
+def _offset(header: Any) -> Offset:
+    """Find where the first voxel is; IMOD records where the volume begins as seen from it."""
+    flags = _imod_flags(header)
+    sign = 1 if flags is None or flags & _USUAL_ORIGIN else -1
+    z, y, x = (sign * _NM_PER_ANGSTROM * float(header.origin[axis]) for axis in "zyx")
+    return read_offset(z, y, x)

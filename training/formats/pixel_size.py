@@ -1,4 +1,4 @@
-"""The size of pixels, and the lengths of the units that programs write."""
+"""The size of pixels, where the first one lies, and the lengths of units that programs write."""
 
 from __future__ import annotations
 
@@ -52,6 +52,11 @@ LARGEST = 1e4
 SMALLEST = 1e-6
 MOST_RATIO = 1.2  # of sizes at which a network still sees the same
 MOST_ZOOM = 16.0  # a slice of 2048 x 2048 takes 4 GB then
+FARTHEST = 1e12  # nanometres that a stack may begin away from where a volume does
+
+Offset = tuple[float, float, float]
+"""Where the centre of a stack's first pixel is (z, y, x) in a larger volume, in nm."""
+NO_OFFSET: Offset = (0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -96,6 +101,13 @@ class PixelSize:
         is_numbers = all(length is None or is_number(length) for length in lengths)
         if not is_numbers or PixelSize.of(*lengths) != self:
             raise ValueError(f"pixel_size is {lengths!r:.50}")
+
+
+def read_offset(z: float | None, y: float | None, x: float | None) -> Offset:
+    """Make an offset of recorded lengths in nanometres, which are 0 where they can't be one."""
+    lengths = [length if length is not None else math.nan for length in (z, y, x)]
+    z, y, x = (length if abs(length) <= FARTHEST else 0.0 for length in lengths)
+    return z, y, x
 
 
 def resampling_zoom(trained: PixelSize, stack: PixelSize | None, name: str) -> tuple[float, float]:

@@ -11,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from training.formats.pixel_size import PixelSize
+from training.formats.pixel_size import NO_OFFSET, Offset, PixelSize
 from training.stacks.scaling import check_pixels
 from training.stacks.sparse_labels import LabelNote
 
@@ -34,8 +34,8 @@ class Stack(ABC):
         Of the slices.
     pixel_size : PixelSize or None
         As it records it.
-    offset : (float, float, float)
-        Where it begins (z, y, x) in a larger volume, in nm.
+    offset : Offset
+        Where it begins, as it records it.
     label_note : LabelNote or None
         What labels say of themselves.
     """
@@ -45,7 +45,7 @@ class Stack(ABC):
     shape: tuple[int, int, int]
     dtype: np.dtype[Any]
     pixel_size: PixelSize | None = None
-    offset: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    offset: Offset = NO_OFFSET
     label_note: LabelNote | None = None
 
     @property

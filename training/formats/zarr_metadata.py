@@ -19,7 +19,7 @@ from training.errors import UserError
 from training.files.untrusted_files import is_count, is_inside, parse_json, read_document
 from training.formats.chunked_stack import unreadable
 from training.formats.location import Location
-from training.formats.pixel_size import PixelSize, nanometres
+from training.formats.pixel_size import Offset, PixelSize, nanometres, read_offset
 from training.formats.tif_structure import OtherImageError
 
 # numcodecs has others, such as pickle, which runs what a file says.
@@ -34,6 +34,7 @@ _SHARDS = "sharding_indexed"
 _DTYPE = re.compile(r"[<>|=]?(b1|[iu][1248]|f[248])")
 _FILTER_DTYPES = {"dtype", "astype", "encode_dtype", "decode_dtype"}
 _MOST_AXES = 32
+_Lengths = tuple[float | None, ...]
 _ZARR_3_DTYPE = re.compile(r"bool|u?int(8|16|32|64)|float(16|32|64)")
 
 
@@ -300,16 +301,26 @@ class Level:
         Of its axes; empty where they have none.
     nanometres : tuple of float or None
         Of a pixel along each axis.
+    starts : tuple of float or None
+        Where the first pixel is along each axis, in nanometres.
     """
 
     path: str
     names: tuple[str, ...]
     nanometres: tuple[float | None, ...]
+    starts: tuple[float | None, ...]
 
     @property
     def pixel_size(self) -> PixelSize | None:
-        known = dict(zip(self.names, self.nanometres, strict=True))
-        return PixelSize.of(known.get("z"), known.get("y"), known.get("x"))
+        return PixelSize.of(*self._along_zyx(self.nanometres))
+
+    @property
+    def offset(self) -> Offset:
+        return read_offset(*self._along_zyx(self.starts))
+
+    def _along_zyx(self, lengths: tuple[float | None, ...]) -> Iterator[float | None]:
+        known = dict(zip(self.names, lengths, strict=True))
+        return (known.get(axis) for axis in "zyx")
 
 
 def find_multiscales(node: Node) -> list[tuple[Level, ...]]:
@@ -334,7 +345,7 @@ def _levels(image: Any) -> tuple[Level, ...]:
     for dataset in image["datasets"]:
         check_path(dataset["path"])
     levels = tuple(
-        Level(dataset["path"], names, _sizes(units, image, dataset))
+        Level(dataset["path"], names, *_place(units, image, dataset))
         for dataset in image["datasets"]
     )
     if not levels:
@@ -357,14 +368,31 @@ def check_path(path: Any) -> None:
         raise ValueError(f"{str(path)[:50]!r} is not a path in it")
 
 
-def _sizes(units: list[float | None], image: Any, dataset: Any) -> tuple[float | None, ...]:
-    """Multiply the units by the scales of a level and of all levels."""
+def _place(units: list[float | None], image: Any, dataset: Any) -> tuple[_Lengths, _Lengths]:
+    """Find how large pixels are, and where the first is, by the steps of a level and of all levels.
+
+    Returns
+    -------
+    sizes, starts : tuple of float or None
+        Along each axis, in nanometres.
+    """
     steps = dataset.get("coordinateTransformations")
     sizes: list[float | None] = list(units) if steps else [None] * len(units)
+    starts: list[float | None] = [unit and 0.0 for unit in units]
     for step in [*(steps or ()), *image.get("coordinateTransformations", ())]:
         if step["type"] == "scale":
-            scale = step.get("scale", [math.nan] * len(units))  # or it is in a file
-            if len(scale) != len(units) or not all(isinstance(one, int | float) for one in scale):
-                raise ValueError(f"{str(scale)[:50]} is not a scale of its axes")
-            sizes = [size and size * float(one) for size, one in zip(sizes, scale, strict=True)]
-    return tuple(sizes)
+            scale = _numbers_in(step, "scale", len(units))
+            sizes = [size and size * one for size, one in zip(sizes, scale, strict=True)]
+            starts = [start and start * one for start, one in zip(starts, scale, strict=True)]
+        elif step["type"] == "translation":
+            moved = zip(units, starts, _numbers_in(step, "translation", len(units)), strict=True)
+            starts = [unit and (start or 0.0) + unit * one for unit, start, one in moved]
+    return tuple(sizes), tuple(starts)
+
+
+def _numbers_in(step: Any, name: str, count: int) -> list[float]:
+    """Read the numbers of a step, one for each axis; NaN where they are in a file."""
+    numbers = step.get(name, [math.nan] * count)
+    if len(numbers) != count or not all(isinstance(one, int | float) for one in numbers):
+        raise ValueError(f"{str(numbers)[:50]} is not a {name} of its axes")
+    return [float(one) for one in numbers]

@@ -28,7 +28,7 @@ from training.formats.chunked_stack import (
 )
 from training.formats.grey_axes import GreyAxes, find_grey_axes
 from training.formats.location import Location
-from training.formats.pixel_size import PixelSize, nanometres
+from training.formats.pixel_size import NO_OFFSET, Offset, PixelSize, nanometres
 from training.formats.stack import Stack
 from training.formats.tif_structure import OtherImageError
 from training.formats.zarr_metadata import (
@@ -77,7 +77,7 @@ class ZarrStack(ArrayStack):
             self._axes = _find_axes(image, layout)
             self.shape, self.dtype = self._axes.shape, layout.dtype
             self.depth = self._axes.depth(layout.chunks)
-            self.pixel_size = image.pixel_size
+            self.pixel_size, self.offset = image.pixel_size, image.offset
             self.check_size()
             self.check_chunks(self._axes.plane(layout.chunks), layout.chunk_bytes)
             if not _has_file(node.folder, depth=self._axes.ndim + 1):
@@ -108,6 +108,10 @@ class _Image:
     @property
     def pixel_size(self) -> PixelSize | None:
         return _plain_pixel_size(self.node) if self.level is None else self.level.pixel_size
+
+    @property
+    def offset(self) -> Offset:
+        return NO_OFFSET if self.level is None else self.level.offset
 
 
 def _plain_pixel_size(node: Node) -> PixelSize | None:

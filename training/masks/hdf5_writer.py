@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from training.errors import UserError
 from training.files.atomic_files import replacing
-from training.formats.pixel_size import PixelSize
+from training.formats.pixel_size import NO_OFFSET, Offset, PixelSize
 from training.masks.stack_writer import StackWriter, lacking_library, report_errors, split_path
 from training.masks.tif_writer import check_output
 
@@ -52,12 +52,13 @@ def check_hdf5_output(path: Path, overwrite: bool = False) -> None:
 class Hdf5Writer(StackWriter):
     """Writes a dataset (Z, Y, X), with CREMI's ``resolution`` (z, y, x in nm; z is 0 if unknown).
 
+    Where it does not begin where a larger volume does it has CREMI's ``offset`` (z, y, x in nm).
     It is written to a file without a name first. The one that is named is then replaced by a copy
     that has the dataset too, so that its others are never at risk.
 
     Parameters
     ----------
-    path, shape, dtype, pixel_size
+    path, shape, dtype, pixel_size, offset
         As :class:`StackWriter`; the path goes on in the file: ``a.h5/volumes/mask``.
     compression : str or None
         ``zlib``, or None for uncompressed pixels.
@@ -78,10 +79,11 @@ class Hdf5Writer(StackWriter):
         *,
         compression: str | None = "zlib",
         pixel_size: PixelSize | None = None,
+        offset: Offset = NO_OFFSET,
         overwrite: bool = False,
     ) -> None:
         check_hdf5_output(path, overwrite)
-        super().__init__(path, shape, dtype, pixel_size)
+        super().__init__(path, shape, dtype, pixel_size, offset)
         self._container, self._inner = _split(path)
         self._filter = None if compression is None else "gzip"
         self._overwrite = overwrite
@@ -104,6 +106,8 @@ class Hdf5Writer(StackWriter):
             if self._pixel_size is not None:
                 size = self._pixel_size
                 self._data.attrs["resolution"] = (size.z or 0.0, size.y, size.x)
+            if any(self._offset):
+                self._data.attrs["offset"] = self._offset
             yield
             self._check_whole()
             self._add_to_container(file)

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.formats.pixel_size import PixelSize
 from training.label_convention import LabelConvention
 from training.masks.writer_choice import write_stack
 from training.stacks.sparse_labels import LabelNote
@@ -19,9 +18,7 @@ def write_sparse_labels(
     path: Path,
     labels: Any,
     corrected_slices: Iterable[int] = (),
-    *,
-    pixel_size: PixelSize | None = None,
-    overwrite: bool = False,
+    **options: Any,
 ) -> None:
     """Write sparse labels as 8-bit pages, whole or not at all.
 
@@ -31,6 +28,8 @@ def write_sparse_labels(
         Values 0, 1 and 2. May be a dask array.
     corrected_slices : iterable of int
         Slices that a person corrected throughout; kept in the file's note.
+    **options
+        ``pixel_size``, ``offset`` and ``overwrite`` of :func:`writer_choice.open_writer`.
 
     Raises
     ------
@@ -38,8 +37,7 @@ def write_sparse_labels(
         As :func:`writer_choice.open_writer`.
     """
     note = LabelNote(LabelConvention.SPARSE, tuple(corrected_slices)).line()
-    options: dict[str, Any] = {"pixel_size": pixel_size, "note": note, "overwrite": overwrite}
-    write_stack(path, labels, np.uint8, is_label=True, **options)
+    write_stack(path, labels, np.uint8, is_label=True, note=note, **options)
 
 
 def write_numbers(path: Path, numbers: Any, largest: int, **options: Any) -> None:
@@ -54,7 +52,8 @@ def write_numbers(path: Path, numbers: Any, largest: int, **options: Any) -> Non
     largest : int
         The largest of them.
     **options
-        ``compression``, ``pixel_size`` and ``overwrite`` of :func:`writer_choice.open_writer`.
+        ``compression``, ``pixel_size``, ``offset`` and ``overwrite`` of
+        :func:`writer_choice.open_writer`.
 
     Raises
     ------
@@ -107,7 +106,7 @@ def write_mask(
     convention : LabelConvention
         See :func:`mask_page`.
     **options
-        ``compression``, ``pixel_size``, ``note`` and ``overwrite`` of
+        ``compression``, ``pixel_size``, ``offset``, ``note`` and ``overwrite`` of
         :func:`writer_choice.open_writer`.
 
     Raises

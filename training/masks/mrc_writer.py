@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from training.errors import UserError
 from training.files.atomic_files import replacing
-from training.formats.pixel_size import PixelSize
+from training.formats.pixel_size import NO_OFFSET, Offset, PixelSize
 from training.masks.stack_writer import StackWriter, lacking_library, report_errors
 from training.masks.tif_writer import check_output
 
@@ -44,11 +44,11 @@ def check_mrc_output(path: Path, is_label: bool, overwrite: bool = False) -> Non
 
 
 class MrcWriter(StackWriter):
-    """Writes an MRC file of 32-bit floats (mode 2), with the size of its voxels.
+    """Writes an MRC file of 32-bit floats (mode 2), with the size of its voxels and their origin.
 
     Parameters
     ----------
-    path, shape, pixel_size
+    path, shape, pixel_size, offset
         As :class:`StackWriter`.
     overwrite : bool
         Replace a file that is there.
@@ -65,10 +65,11 @@ class MrcWriter(StackWriter):
         shape: tuple[int, int, int],
         *,
         pixel_size: PixelSize | None = None,
+        offset: Offset = NO_OFFSET,
         overwrite: bool = False,
     ) -> None:
         check_mrc_output(path, False, overwrite)
-        super().__init__(path, shape, "<f4", pixel_size)
+        super().__init__(path, shape, "<f4", pixel_size, offset)
         self._file: IO[bytes]
         self._statistics = _Statistics()
 
@@ -100,6 +101,7 @@ class MrcWriter(StackWriter):
             size = self._pixel_size
             lengths = (size.x * width, size.y * height, (size.z or 0) * depth)
             header["cella"] = tuple(_ANGSTROM_PER_NM * length for length in lengths)
+        header["origin"] = tuple(_ANGSTROM_PER_NM * start for start in reversed(self._offset))
         header["cellb"] = (90, 90, 90)
         header["mapc"], header["mapr"], header["maps"] = 1, 2, 3
         header["mode"], header["ispg"], header["nversion"] = _FLOAT32, _VOLUME, _VERSION

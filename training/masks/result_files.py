@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.errors import UserError
-from training.formats.pixel_size import PixelSize
 from training.label_convention import LabelConvention
 from training.masks.mask_files import mask_page, submission_page
 from training.masks.result_warnings import share_warning
@@ -92,14 +91,13 @@ class ResultFiles:
         challenge's form).
     shape : (int, int, int)
         (Z, Y, X) of the results.
-    pixel_size : PixelSize or None
-        Recorded in them.
     threshold : float
         Probability from which on a pixel is membrane.
     convention : LabelConvention
         Of the mask, see :func:`mask_files.mask_page`.
     **options
-        ``compression``, ``overwrite`` and ``ome_zarr`` of :func:`writer_choice.open_writer`.
+        ``pixel_size``, ``offset``, ``compression``, ``overwrite`` and ``ome_zarr`` of
+        :func:`writer_choice.open_writer`.
 
     Raises
     ------
@@ -111,7 +109,6 @@ class ResultFiles:
         self,
         paths: Mapping[str, Path],
         shape: tuple[int, int, int],
-        pixel_size: PixelSize | None,
         threshold: float,
         convention: LabelConvention,
         **options: Any,
@@ -122,7 +119,6 @@ class ResultFiles:
                 shape,
                 "uint8" if kind in _LABELS else "float32",
                 is_label=kind in _LABELS,
-                pixel_size=pixel_size,
                 **options,
             )
             for kind, path in paths.items()

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from training.errors import UserError
 from training.files.atomic_files import UnwritableError
-from training.formats.pixel_size import PixelSize
+from training.formats.pixel_size import NO_OFFSET, Offset, PixelSize
 
 
 class StackWriter(ABC):
@@ -33,6 +33,8 @@ class StackWriter(ABC):
         Data type of its pixels.
     pixel_size : PixelSize, optional
         Recorded in the file.
+    offset : Offset
+        Recorded where the pixel size is known and the format has a place for it.
     """
 
     def __init__(
@@ -41,9 +43,11 @@ class StackWriter(ABC):
         shape: tuple[int, int, int],
         dtype: Any,
         pixel_size: PixelSize | None = None,
+        offset: Offset = NO_OFFSET,
     ) -> None:
         self._path, self._shape, self._dtype = path, shape, np.dtype(dtype)
         self._pixel_size = pixel_size
+        self._offset = NO_OFFSET if pixel_size is None else offset
         self._written = 0
         self._opened = self._open()
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.errors import UserError
-from training.formats.pixel_size import PixelSize
+from training.formats.pixel_size import NO_OFFSET, Offset, PixelSize
 from training.masks.hdf5_writer import HDF5_ENDINGS, Hdf5Writer, check_hdf5_output
 from training.masks.mrc_writer import MRC_ENDINGS, MrcWriter, check_mrc_output
 from training.masks.stack_writer import StackWriter, split_path
@@ -87,6 +87,7 @@ def open_writer(
     is_label: bool,
     compression: str | None = "zlib",
     pixel_size: PixelSize | None = None,
+    offset: Offset = NO_OFFSET,
     note: str = "",
     overwrite: bool = False,
     ome_zarr: str = "0.5",
@@ -95,8 +96,8 @@ def open_writer(
 
     Parameters
     ----------
-    path, shape, dtype, pixel_size
-        As :class:`StackWriter`.
+    path, shape, dtype, pixel_size, offset
+        As :class:`StackWriter`. A TIF has no place for the offset.
     is_label : bool
         Whether the pixels are a mask or numbers, which have no mean.
     compression : str or None
@@ -117,13 +118,14 @@ def open_writer(
     ending = _ending_of(path)
     options: dict[str, Any] = {"pixel_size": pixel_size, "overwrite": overwrite}
     if ending in MRC_ENDINGS:
-        return MrcWriter(path, shape, **options)
+        return MrcWriter(path, shape, offset=offset, **options)
     options["compression"] = compression
-    if ending in ZARR_ENDINGS:
-        return ZarrWriter(path, shape, dtype, is_label=is_label, version=ome_zarr, **options)
+    if ending in TIF_ENDINGS:
+        return TifWriter(path, shape, dtype, note=note, **options)
+    options["offset"] = offset
     if ending in HDF5_ENDINGS:
         return Hdf5Writer(path, shape, dtype, **options)
-    return TifWriter(path, shape, dtype, note=note, **options)
+    return ZarrWriter(path, shape, dtype, is_label=is_label, version=ome_zarr, **options)
 
 
 def write_stack(

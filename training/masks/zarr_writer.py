@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from training.errors import UserError
 from training.files.atomic_folders import replacing_folder
-from training.formats.pixel_size import PixelSize
+from training.formats.pixel_size import NO_OFFSET, Offset, PixelSize
 from training.masks.pyramid import count_levels, halve
 from training.masks.stack_writer import StackWriter, lacking_library, report_errors, split_path
 from training.masks.tif_writer import check_folder
@@ -63,7 +63,7 @@ class ZarrWriter(StackWriter):
 
     Parameters
     ----------
-    path, shape, dtype, pixel_size
+    path, shape, dtype, pixel_size, offset
         As :class:`StackWriter`.
     is_label : bool
         Whether the pixels are labels, which have no mean.
@@ -89,11 +89,12 @@ class ZarrWriter(StackWriter):
         is_label: bool,
         compression: str | None = "zlib",
         pixel_size: PixelSize | None = None,
+        offset: Offset = NO_OFFSET,
         overwrite: bool = False,
         version: str = "0.5",
     ) -> None:
         check_zarr_output(path, is_label, overwrite)
-        super().__init__(path, shape, dtype, pixel_size)
+        super().__init__(path, shape, dtype, pixel_size, offset)
         self._container, inner = _split(path)
         self._name = inner.rpartition("/")[2] or self._container.stem
         self._is_label, self._is_compressed = is_label, compression is not None
@@ -179,8 +180,9 @@ class ZarrWriter(StackWriter):
             for axis, is_known in units.items()
         ]
         datasets = [
-            {"path": str(level), "coordinateTransformations": _transformations(size, 2**level)}
+            {"path": str(level), "coordinateTransformations": steps}
             for level in range(levels)
+            for steps in [_transformations(size, self._offset, 2**level)]
         ]
         multiscale: dict[str, Any] = {"name": self._name, "axes": axes, "datasets": datasets}
         multiscale["type"] = "mode" if self._is_label else "mean"
@@ -193,13 +195,13 @@ class ZarrWriter(StackWriter):
         return metadata
 
 
-def _transformations(size: PixelSize, factor: int) -> list[dict[str, Any]]:
+def _transformations(size: PixelSize, offset: Offset, factor: int) -> list[dict[str, Any]]:
     """Say how large the pixels of a smaller size are, and where the centre of the first one is."""
     scale = {"type": "scale", "scale": [size.z or 1.0, size.y * factor, size.x * factor]}
-    if factor == 1:
-        return [scale]
     shift = (factor - 1) / 2
-    return [scale, {"type": "translation", "translation": [0.0, size.y * shift, size.x * shift]}]
+    z, y, x = offset
+    starts = [z if size.z else 0.0, y + size.y * shift, x + size.x * shift]
+    return [scale, {"type": "translation", "translation": starts}] if any(starts) else [scale]
 
 
 def _split(path: Path) -> tuple[Path, str]:

@@ -9,7 +9,7 @@ from training.config import NO_WEIGHTS
 from training.errors import UserError
 from training.model.model_card import ModelCard
 from training.model.starter_model import named_model
-from training.model.weight_files import Weights, load_weights
+from training.model.weight_files import Weights, load_weights, read_metadata
 from training.presets.registry import find_preset, find_preset_of, list_presets
 from training.runs.run_directory import RunDirectory
 from training.stacks.scaling import Scaling
@@ -55,6 +55,18 @@ def best_weights(run: RunDirectory) -> Path:
             f"The run {run.path} has no model yet.", "Wait until its training has validated once."
         )
     return run.best
+
+
+def read_weights_card(path: Path) -> ModelCard:
+    """Read the card of a file of weights, and not these where the card is in its metadata.
+
+    Raises
+    ------
+    UserError
+        As :func:`load_model`.
+    """
+    card = read_metadata(path).get(CARD_KEY) if path.suffix == ".safetensors" else None
+    return load_model(path).card if card is None else ModelCard.from_json(card, source=str(path))
 
 
 def load_model(path: Path) -> SavedModel:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -14,10 +15,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_unet.labelling.correction import as_ground_truth, changes_to_truth
 from napari_unet.layers.plugin_layers import (
     CORRECTED_KEY,
-    add_sparse_labels,
     corrected_slices,
     image_under,
     is_paintable_mask,
@@ -29,8 +28,6 @@ from napari_unet.layers.slices import displayed_slice, edited_slices, show_slice
 from napari_unet.widgets.common.connections import Connections
 from napari_unet.widgets.common.dock import Dock
 from napari_unet.widgets.common.layer_choice import LayerChoice
-from napari_unet.widgets.common.messages import inform
-from napari_unet.widgets.correct.canvas_tools import set_labels
 from napari_unet.widgets.correct.corrected_view import CorrectedView
 from napari_unet.widgets.correct.label_outlines import LabelOutlines
 from napari_unet.widgets.correct.learn_on_view import LearnOnView
@@ -40,6 +37,7 @@ from napari_unet.widgets.correct.region_tour import RegionTour
 from napari_unet.widgets.correct.speck_removal import SpeckRemoval
 from napari_unet.widgets.correct.specks_view import SpecksView
 from napari_unet.widgets.correct.tools import CorrectTools
+from napari_unet.widgets.correct.truth_making import TruthMaking
 from training.errors import UserError
 
 
@@ -63,6 +61,7 @@ class CorrectDock(Dock):
         self._learn_view = LearnOnView()
         self._specks = SpeckRemoval(self._viewer, self._specks_view)
         self._corrected = CorrectedView()
+        self._truth = TruthMaking(self._viewer, self)
         self._tour = RegionTour(self._viewer, self._next_view)
         self._outlines, self._is_seen = LabelOutlines(self), False
         self._learning = Learning(self._viewer, self._learn_view)
@@ -94,6 +93,8 @@ class CorrectDock(Dock):
         self._corrected.slice_requested.connect(self._show_slice)
         self._corrected.truth_requested.connect(self._on_truth_requested)
         self._learn_view.learn_requested.connect(self._on_learn_requested)
+        self._truth.failed.connect(self.report)
+        self._truth.ended.connect(self._on_truth_ended)
         self._tools.failed.connect(self.report)
         self._specks.failed.connect(self.report)
         self._tour.failed.connect(self.report)
@@ -169,35 +170,40 @@ class CorrectDock(Dock):
             show_slice(self._viewer, self._mask.layer, index)
 
     def _on_truth_requested(self) -> None:
-        labels = self._ground_truth()
-        if labels is not None:
-            count = len(corrected_slices(labels))
-            inform(f"'{labels.name}' has {count} corrected slices now; Train can take it.")
+        self._make_truth(self._on_truth_made)
 
-    def _ground_truth(self) -> Labels | None:
-        """The labels of the mask's image, with its corrected slices in them."""
+    def _make_truth(self, on_made: Callable[[Labels], None]) -> None:
         mask: Any = self._mask.layer
-        image = image_under(self._viewer, mask)
-        corrected = corrected_slices(mask)
-        labels: Any = labels_over(self._viewer, mask)
-        if labels is None:
-            truth = as_ground_truth(mask.data, corrected)
-            name = f"{(image or mask).name} truth"
-            return add_sparse_labels(self._viewer, truth, image or mask, name, corrected)
-        places, values = changes_to_truth(mask.data, corrected, labels.data)
-        labels.metadata[CORRECTED_KEY] = sorted({*corrected_slices(labels), *corrected})
-        set_labels(labels, places, values)  # so that it can be undone
-        return labels
+        if mask is not None:
+            self.message.tell("")
+            self._set_waiting(True)
+            self._truth.make(mask, on_made)
+
+    def _on_truth_made(self, labels: Labels) -> None:
+        count = len(corrected_slices(labels))
+        self.message.tell(f"'{labels.name}' has {count} corrected slices now; Train can take it.")
+
+    def _on_truth_ended(self) -> None:
+        self._set_waiting(False)
+
+    def _set_waiting(self, is_waiting: bool) -> None:
+        """Let no slices be asked for while some are being read."""
+        for view in (self._corrected, self._learn_view):
+            view.setDisabled(is_waiting)
 
     def _on_learn_requested(self) -> None:
         mask: Any = self._mask.layer
         if mask is None:
             return
-        image, labels = image_under(self._viewer, mask), self._ground_truth()
-        if image is None:
+        if image_under(self._viewer, mask) is None:
             problem = f"The image that '{mask.name}' is of is not open."
             self._learn_view.show_failure(UserError(problem, "Open it first."))
-        elif labels is not None:
+        else:
+            self._make_truth(self._learn_on)
+
+    def _learn_on(self, labels: Labels) -> None:
+        image = image_under(self._viewer, labels)
+        if image is not None:
             self._learning.start(image, labels)
 
 

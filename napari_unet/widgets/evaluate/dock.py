@@ -35,8 +35,8 @@ from napari_unet.widgets.evaluate.export_dialog import ExportDialog
 from napari_unet.widgets.evaluate.live_comparison import LiveComparison
 from napari_unet.widgets.evaluate.plot import DicePlot
 from napari_unet.widgets.evaluate.table import FiguresTable, summary_table
+from napari_unet.widgets.saving.long_task import LongTask
 from napari_unet.widgets.saving.save_dialog import file_stem, folder_of
-from napari_unet.widgets.saving.saving_task import SavingTask
 from napari_unet.widgets.saving.unpredicted_question import UnpredictedQuestion
 from training.console import list_names
 
@@ -269,8 +269,8 @@ class EvaluateDock(Dock):
         if dialog.exec_():
             files = [(writers[part], path) for part, path in dialog.targets.items()]
             self.message.tell("")
-            task = SavingTask(dialog.name, partial(_write_all, files), self)
-            task.saved.connect(inform)
+            task = LongTask(f"Saving {dialog.name}", partial(_write_all, files), self)
+            task.done.connect(inform)
             task.failed.connect(self.report)
             task.start()
         dialog.deleteLater()

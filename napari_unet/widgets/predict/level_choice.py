@@ -13,8 +13,8 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_unet.layers.levels import add_level, level_scale, whole_of
-from napari_unet.prediction.portable_model import read_pixel_size
-from napari_unet.stacks.napari_writer import pixel_size_of
+from napari_unet.layers.physical_place import pixel_size_of
+from napari_unet.prediction.model_source import find_model
 from napari_unet.widgets.common.latest_work import LatestWork
 from napari_unet.widgets.common.messages import plain_label, report
 from training.errors import UserError
@@ -106,7 +106,7 @@ def _pixel_sizes(image: Image) -> list[PixelSize | None]:
 def _read(request: tuple[Path, Sequence[PixelSize | None]]) -> _Found:
     model, sizes = request
     try:
-        trained = read_pixel_size(model)
+        trained = find_model(model).read_card().pixel_size
     except UserError:  # which the prediction tells
         trained = None
     return choose_level(sizes, trained)

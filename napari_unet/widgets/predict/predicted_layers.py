@@ -9,6 +9,7 @@ import numpy as np
 from napari import Viewer
 from napari.layers import Image, Labels
 
+from napari_unet.layers.physical_place import pixel_size_of
 from napari_unet.layers.plugin_layers import (
     MODEL_KEY,
     THRESHOLD_KEY,
@@ -19,7 +20,6 @@ from napari_unet.layers.plugin_layers import (
 )
 from napari_unet.layers.slices import displayed_slice, full_resolution
 from napari_unet.prediction.live_prediction import LivePrediction
-from napari_unet.stacks.napari_writer import pixel_size_of
 from training.formats.pixel_size import PixelSize
 
 

@@ -14,6 +14,7 @@ from napari.layers import Labels, Layer
 from qtpy.QtCore import QEvent, QObject, QTimer, Signal
 from qtpy.QtWidgets import QMainWindow
 
+from napari_unet.layers.physical_place import pixel_size_of
 from napari_unet.projects.layer_records import (
     attributes_of,
     is_kept,
@@ -26,7 +27,6 @@ from napari_unet.projects.opening import OpenProject
 from napari_unet.projects.project_lock import NotHeldError
 from napari_unet.projects.project_writer import LayerSnapshot, ProjectWriter, Snapshot
 from napari_unet.settings import let_go
-from napari_unet.stacks.napari_writer import pixel_size_of
 from napari_unet.widgets.common.background import run_in_thread
 from napari_unet.widgets.common.connections import Connections, when_deleted
 from napari_unet.widgets.common.edit_watch import EditWatch

@@ -6,9 +6,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from napari_unet.layers.physical_place import Attributes
 from napari_unet.stacks import napari_writer
-from napari_unet.stacks.napari_writer import Attributes, LayerWriter
-from napari_unet.widgets.saving.saving_task import save_and_wait
+from napari_unet.stacks.napari_writer import LayerWriter
+from napari_unet.widgets.saving.long_task import save_and_wait
 
 
 def write_labels(path: str, data: Any, attributes: Attributes) -> list[str]:

@@ -21,8 +21,8 @@ from napari_unet.stacks.napari_writer import (
 from napari_unet.text import line
 from napari_unet.widgets.common.connections import Connections
 from napari_unet.widgets.common.messages import inform
+from napari_unet.widgets.saving.long_task import LongTask
 from napari_unet.widgets.saving.save_dialog import ask_where_to_save, suggested_file
-from napari_unet.widgets.saving.saving_task import SavingTask
 from napari_unet.widgets.saving.unpredicted_question import UnpredictedQuestion
 from training.masks.hdf5_writer import HDF5_ENDINGS
 from training.masks.stack_writer import split_path
@@ -141,8 +141,8 @@ def ask_and_save(
         path, form = answer
         data, attributes, _ = layer.as_layer_data_tuple()
         write = partial(forms[form], str(path), data, attributes)
-        task = SavingTask(path.name, write, parent)
-        task.saved.connect(_report_saved)
+        task = LongTask(f"Saving {path.name}", write, parent)
+        task.done.connect(_report_saved)
         task.failed.connect(on_error)
         task.start()
 

@@ -15,6 +15,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from napari_unet.prediction.model_source import find_model, read_portable
 from napari_unet.prediction.predictor import load_predictor
 from tests.napari_unet.conftest import WriteModel
 from training.errors import UserError
@@ -120,12 +121,20 @@ def test_a_package_of_ours_needs_no_bioimageio(
 def test_another_s_package_is_predicted_as_it_says(
     write_package: Callable[..., Path], images: np.ndarray, engine: str
 ) -> None:
-    predictor = load_predictor(write_package(), engine=engine, precision="f32")
+    package = write_package()
+    predictor = load_predictor(package, engine=engine, precision="f32")
+    assert predictor.card == find_model(package).read_card()
     assert predictor.card.pixel_size is not None and predictor.card.pixel_size.y == 4
     image = np.tile(images[0], (10, 10))  # of several tiles
     normal = (image - image.mean()) / image.std()
     expected = 1 / (1 + np.exp(3 * normal))
     np.testing.assert_allclose(predictor.predict_slice(image), expected, atol=1e-3)
+
+
+@needs_bioimageio
+def test_another_s_package_is_not_exported(write_package: Callable[..., Path]) -> None:
+    with pytest.raises(UserError, match="somebody else's package"):
+        read_portable(write_package())
 
 
 def test_without_bioimageio_its_pip_line_is_said(

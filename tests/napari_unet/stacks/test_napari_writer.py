@@ -13,9 +13,10 @@ from napari.layers import Image, Labels
 from PIL import Image as Pillow
 from PIL import ImageSequence
 
+from napari_unet.layers.levels import add_level
 from napari_unet.layers.plugin_layers import add_mask, add_neurons, add_probability
 from napari_unet.layers.wrong_pixels import FALSE_NEGATIVE, FALSE_POSITIVE
-from napari_unet.stacks.napari_reader import get_reader
+from napari_unet.stacks.napari_reader import get_reader, open_inside
 from napari_unet.stacks.napari_writer import (
     write_image,
     write_labels,
@@ -183,6 +184,31 @@ def test_a_probability_in_every_format_keeps_its_pixels_and_their_size(
         np.testing.assert_array_equal(np.stack([*stack]), probability)
         assert stack.pixel_size is not None
         np.testing.assert_allclose(stack.pixel_size.x, 5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["p.zarr", "p.h5", "p.mrc", "mask.zarr", "mask.h5", "mask.tif"])
+def test_results_of_a_level_open_again_where_they_lay(
+    make_napari_viewer: Callable[..., Viewer], tmp_path: Path, name: str
+) -> None:
+    """A TIF, which has no place for it, lies over the image that it is as large as."""
+    viewer, pixels = make_napari_viewer(), np.random.default_rng(0).random((3, 60, 80), np.float32)
+    place: dict[str, Any] = {"scale": (0.05, 0.004, 0.004), "units": ("um",) * 3}
+    sizes = [pixels, pixels[:, ::2, ::2]]
+    image = viewer.add_image(sizes, multiscale=True, translate=(0.1, 0.2, -0.3), **place)
+    level = add_level(viewer, image, 1)
+    if name.startswith("p"):
+        probability = add_probability(viewer, level.data, level, "probability")
+        path = save(write_image, tmp_path / name, probability)
+    else:
+        mask = add_mask(viewer, (level.data > 0.5).astype(np.uint8), level, "mask")
+        path = save(write_labels, tmp_path / name, mask)
+    viewer.layers.clear()
+    expected = {"scale": (50, 8, 8), "translate": (100, 202, -298)}
+    if name.endswith(".tif"):
+        viewer.add_image(sizes[1], **expected, units=("nm",) * 3)
+    layer = open_inside(viewer, path)
+    for attribute, values in expected.items():
+        np.testing.assert_allclose(getattr(layer, attribute), values, rtol=1e-5)
 
 
 def test_results_go_into_one_hdf5_file_under_their_own_names(

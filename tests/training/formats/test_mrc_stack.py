@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import mrcfile
 import numpy as np
@@ -9,7 +10,7 @@ from training.formats.opening import open_stack, read_stack
 from training.formats.pixel_size import PixelSize
 
 
-def write(path: Path, pixels: np.ndarray, **header: int | float) -> Path:
+def write(path: Path, pixels: np.ndarray, **header: Any) -> Path:
     with mrcfile.new(path) as file:
         file.set_data(pixels)
         file.voxel_size = (40.0, 50.0, 400.0)
@@ -51,6 +52,16 @@ def test_bytes_are_signed_as_their_writer_meant_them(tmp_path: Path, images: np.
     np.testing.assert_array_equal(read_stack(with_imod_flags(path, 1)), images.view(np.int8))
     older = write(tmp_path / "older.mrc", images.view(np.int8), dmin=0, dmax=255)
     np.testing.assert_array_equal(read_stack(older), images)
+
+
+@pytest.mark.parametrize(("flags", "sign"), [(None, 1), (0, -1), (4, 1)])
+def test_the_origin_is_the_first_voxel_s_place(
+    tmp_path: Path, images: np.ndarray, flags: int | None, sign: int
+) -> None:
+    """IMOD has the place of the volume's origin as seen from the voxel, unless a flag is set."""
+    path = write(tmp_path / "a.mrc", images.astype(np.int16), origin=(40, 100, -800))
+    with open_stack(path if flags is None else with_imod_flags(path, flags)) as stack:
+        assert stack.offset == pytest.approx((-80 * sign, 10 * sign, 4 * sign))
 
 
 def test_axes_may_be_in_another_order(tmp_path: Path, images: np.ndarray) -> None:

@@ -14,6 +14,7 @@ import zarr
 from numpy.typing import NDArray
 
 from tests.training.formats.array_folders import (
+    describe,
     write_array,
     write_labels,
     write_multiscales,
@@ -92,6 +93,29 @@ def test_pixel_sizes_have_units(
 ) -> None:
     write_ome(tmp_path / "a.zarr", [STACK], sizes=sizes, unit=unit, **more)
     assert open_stack(tmp_path / "a.zarr").pixel_size == expected
+
+
+@pytest.mark.parametrize(
+    "unit, expected",
+    [("nanometer", (0.1, 4, 11.98)), ("micrometer", (100, 4000, 11980)), (None, (0, 0, 0))],
+)
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_translations_of_a_level_and_of_all_are_where_it_begins(
+    tmp_path: Path, version: str, unit: str | None, expected: tuple[float, ...]
+) -> None:
+    write_array(tmp_path / "a.zarr" / "0", HALF, 2 if version == "0.4" else 3)
+    own, of_all = (
+        [{"type": "scale", "scale": scale}, {"type": "translation", "translation": start}]
+        for scale, start in (([50, 8, 4], [0, 4, 6]), ([1, 1, 2], [0.1, 0, -0.02]))
+    )
+    image = {
+        "axes": [describe(axis, unit) for axis in "zyx"],
+        "datasets": [{"path": "0", "coordinateTransformations": own}],
+        "coordinateTransformations": of_all,
+    }
+    write_multiscales(tmp_path / "a.zarr", [image], version)
+    with open_stack(tmp_path / "a.zarr") as stack:
+        assert stack.offset == pytest.approx(expected)
 
 
 def test_images_of_2_axes_are_one_slice(tmp_path: Path) -> None:

@@ -12,10 +12,12 @@ import tifffile
 import zarr
 
 from training.errors import UserError
+from training.formats.opening import open_stack
 from training.formats.pixel_size import PixelSize
 from training.masks.writer_choice import check_stack_output, open_writer, write_stack
 
 SIZE = PixelSize(50.0, 4.0, 4.5)
+OFFSET = (100, 2, -30.5)
 SHAPE = (3, 301, 517)
 NAMES = ("a.tif", "a.h5/volumes/mask", "a.zarr")
 
@@ -114,6 +116,34 @@ def test_ome_zarr_has_the_metadata_of_its_specification(
     np.testing.assert_allclose(levels[1][:, :150, :258], blocks.mean((2, 4)), rtol=1e-5)
     separator = "0/0/0" if version == "0.4" else "c/0/0/0"
     assert (tmp_path / "a.zarr" / "0" / separator).is_file()
+
+
+@pytest.mark.parametrize("version", ["0.5", "0.4"])
+def test_ome_zarr_keeps_the_offset_of_every_size(
+    tmp_path: Path, probability: np.ndarray, version: str
+) -> None:
+    write(tmp_path / "a.zarr", probability, offset=OFFSET, ome_zarr=version)
+    attributes = dict(zarr.open_group(tmp_path / "a.zarr", mode="r").attrs)
+    [multiscale] = attributes.get("ome", attributes)["multiscales"]
+    steps = [level["coordinateTransformations"][1] for level in multiscale["datasets"]]
+    assert {step["type"] for step in steps} == {"translation"}
+    places = [[100, 2, -30.5], [100, 4, -28.25], [100, 8, -23.75]]
+    assert [step["translation"] for step in steps] == places
+    with open_stack(tmp_path / "a.zarr" / "1") as stack:
+        assert stack.offset == (100, 4, -28.25)
+
+
+def test_hdf5_and_mrc_keep_the_offset(tmp_path: Path, probability: np.ndarray) -> None:
+    paths = tmp_path / "a.h5" / "p", tmp_path / "a.mrc"
+    for path in paths:
+        write(path, probability, offset=OFFSET)
+        with open_stack(path) as stack:
+            assert stack.offset == pytest.approx(OFFSET)
+    with h5py.File(tmp_path / "a.h5") as file:
+        assert file["p"].attrs["offset"].tolist() == [*OFFSET]
+    assert mrcfile.validate(tmp_path / "a.mrc")
+    with mrcfile.open(tmp_path / "a.mrc") as file:
+        assert file.header.origin.tolist() == (-305, 20, 1000)  # x, y, z in angstrom
 
 
 def test_chunks_are_of_one_slice(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import tifffile
@@ -72,6 +73,18 @@ def test_a_region_is_what_it_is_in_the_whole(
 
 
 WHOLE_AND_PART = ("whole", "part")
+
+
+def test_results_begin_where_their_part_of_the_stack_does(model: Path, tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["raw"] = np.random.default_rng(0).integers(0, 256, (5, 40, 50), np.uint8)
+        attributes = {"resolution": (50.0, 4.0, 4.0), "offset": (100.0, 2.0, -30.0)}
+        file["raw"].attrs.update(attributes)
+    for command, output in (("predict", "mask"), ("segment", "neurons")):
+        path = tmp_path / "out.h5" / output
+        run(command, model, tmp_path / "a.h5", "-o", path, "--region", "2:4,10:,5:")
+        with h5py.File(tmp_path / "out.h5") as file:
+            assert file[output].attrs["offset"].tolist() == [200, 42, -10]
 
 
 def test_neurons_and_uncertainty_of_a_region_lie_in_it(

@@ -1,15 +1,17 @@
 """Correcting a mask with the mouse and keys in a real viewer."""
 
 from collections.abc import Callable
-from threading import Event
+from threading import Event, current_thread, main_thread
+from typing import Any
 
+import dask.array as da
 import numpy as np
 import pytest
 from napari import Viewer
 from napari.layers import Image, Labels
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt, QTimer
-from qtpy.QtWidgets import QCheckBox, QLabel, QPushButton, QSpinBox
+from qtpy.QtWidgets import QCheckBox, QLabel, QProgressDialog, QPushButton, QSpinBox
 
 from napari_unet.layers.plugin_layers import (
     add_mask,
@@ -130,6 +132,7 @@ def test_corrected_slices_become_ground_truth(
     viewer.dims.set_current_step(0, 5)
     assert not button(dock, "Mark slice 5 as correct").isChecked()
     button(dock, "Use as ground truth").click()
+    qtbot.waitUntil(lambda: "has 1 corrected slices now" in text(dock))
     (labels,) = (layer for layer in viewer.layers if is_sparse_layer(layer))
     assert corrected_slices(labels) == [3]
     np.testing.assert_array_equal(labels.data[3] == 1, mask.data[3] == 1)
@@ -138,8 +141,43 @@ def test_corrected_slices_become_ground_truth(
     labels.visible = False
     button(dock, "Mark slice 5 as correct").click()
     button(dock, "Use as ground truth").click()
+    qtbot.waitUntil(lambda: "has 2 corrected slices now" in text(dock))
     np.testing.assert_array_equal(labels.data[5] == 1, mask.data[5] == 1)
-    assert corrected_slices(labels) == [3, 5]
+    assert corrected_slices(labels) == [3, 5] and labels.visible
+    before = labels.data.copy()
+    labels.undo()  # all of it is one step
+    assert not labels.data[5].any()
+    labels.redo()
+    np.testing.assert_array_equal(labels.data, before)
+
+
+def test_corrected_slices_are_read_in_a_thread_and_reading_can_be_cancelled(
+    viewer: Viewer, dock: CorrectDock, mask: Labels, button: Button, qtbot: QtBot
+) -> None:
+    reads: list[int] = []
+    go_on = Event()
+
+    def read(block: np.ndarray, block_info: Any = None) -> np.ndarray:
+        if current_thread() is not main_thread():
+            reads.append(block_info[0]["chunk-location"][0])
+            go_on.wait(60)
+        return block
+
+    lazy = da.from_array(mask.data, chunks=(1, *mask.data.shape[1:]))
+    mask.data = lazy.map_blocks(read, dtype=np.uint8, meta=np.empty((0, 0, 0), np.uint8))
+    button(dock, "Mark slice 3 as correct").click()
+    use = button(dock, "Use as ground truth")
+    use.click()
+    assert not use.isEnabled()
+    qtbot.waitUntil(lambda: bool(reads))
+    [progress] = viewer.window._qt_window.findChildren(QProgressDialog)
+    progress.canceled.emit()
+    go_on.set()
+    qtbot.waitUntil(use.isEnabled)
+    assert not any(map(is_sparse_layer, viewer.layers))
+    use.click()
+    qtbot.waitUntil(lambda: "has 1 corrected slices now" in text(dock))
+    assert set(reads) == {3}
 
 
 def test_next_region_goes_where_the_model_is_unsure(
@@ -233,7 +271,7 @@ def test_labels_are_outlined_while_the_mask_is_corrected(
 
 
 def test_a_mask_is_corrected_over_its_own_image(
-    viewer: Viewer, dock: CorrectDock, mask: Labels, button: Button
+    viewer: Viewer, dock: CorrectDock, mask: Labels, button: Button, qtbot: QtBot
 ) -> None:
     """Stacks of one shape, as ISBI's two, must not be mistaken for each other."""
     other = viewer.add_image(viewer.layers["tissue"].data[::-1].copy(), name="other")
@@ -241,5 +279,6 @@ def test_a_mask_is_corrected_over_its_own_image(
     strokes = add_sparse_labels(viewer, np.zeros(mask.data.shape, np.uint8), other, "of other")
     button(dock, "Mark slice 3 as correct").click()
     button(dock, "Use as ground truth").click()
+    qtbot.waitUntil(lambda: "has 1 corrected slices now" in text(dock))
     assert not strokes.data.any()
     assert viewer.layers["tissue truth"].data[3].any()

@@ -15,9 +15,9 @@ from qtpy.QtWidgets import QApplication, QMessageBox, QProgressDialog, QPushButt
 
 from napari_unet.layers.plugin_layers import add_mask, add_probability
 from napari_unet.stacks.napari_writer import OnSlice, write_labels
+from napari_unet.widgets.saving.long_task import LongTask
 from napari_unet.widgets.saving.save_dialog import suggested_file
 from napari_unet.widgets.saving.save_layers import PredictionSaving, SaveButtons
-from napari_unet.widgets.saving.saving_task import SavingTask
 from training.errors import UserError
 from training.formats.opening import open_stack
 
@@ -149,8 +149,8 @@ def test_saving_shows_how_far_it_is_and_leaves_nothing_where_it_is_cancelled(
         progress().canceled.emit()
         is_cancelled.set()
 
-    task, told = SavingTask("mask.zarr", save, viewer.window._qt_window), []
-    task.saved.connect(told.append)
+    task, told = LongTask("Saving mask.zarr", save, viewer.window._qt_window), []
+    task.done.connect(told.append)
     task.failed.connect(told.append)
     task.start()
     qtbot.waitUntil(lambda: "Slice 1 of 14" in progress().labelText())

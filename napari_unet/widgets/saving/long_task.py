@@ -1,9 +1,10 @@
-"""Saving in a thread, with progress, time left and a way to stop it."""
+"""Work of seconds in a thread, such as saving, with progress, time left and a way to stop it."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from qtpy.QtCore import QEventLoop, QObject, Qt, QThread, Signal
@@ -17,37 +18,37 @@ from napari_unet.widgets.common.messages import TITLE
 
 PATIENCE = 500  # milliseconds until progress is shown
 INTERVAL = 0.1  # seconds between two of its changes; each may let Qt handle other events
-_running: set[SavingTask] = set()
+_running: set[LongTask] = set()
 
 
-class SavingTask(QObject):
-    """Calls in a thread what saves a stack; a small window shows how far it is.
+class LongTask(QObject):
+    """Calls in a thread what works through a stack; a small window shows how far it is.
 
     Parameters
     ----------
-    name : str
-        Of the file.
-    save : callable
-        Is given what to call after each slice.
+    title : str
+        What is done, such as "Saving mask.tif".
+    work : callable
+        Is given what to call after each slice; must touch no widget and no layer's events.
     parent : QWidget or None
-        Progress is shown before its window. What is saved is finished, although this is closed.
+        Progress is shown before its window. The work is finished, although this is closed.
     """
 
-    saved = Signal(object)  # what ``save`` returned
+    done = Signal(object)  # what ``work`` returned
     failed = Signal(Exception)
     ended = Signal()  # after either, or where a person cancelled it
     _progressed = Signal(int, int)
 
     def __init__(
-        self, name: str, save: Callable[[OnSlice], Any], parent: QWidget | None = None
+        self, title: str, work: Callable[[OnSlice], Any], parent: QWidget | None = None
     ) -> None:
         super().__init__()
-        self._name, self._save = line(name), save
+        self._title, self._work = line(title), work
         self._begin = self._next_report = 0.0
         self._is_cancelled = False
         owner = QApplication.activeWindow() if parent is None else parent.window()
         self._window: QProgressDialog | None = QProgressDialog(
-            f"Saving {self._name}…", "Cancel", 0, 0, owner
+            f"{self._title}…", "Cancel", 0, 0, owner
         )
         self._window.setWindowTitle(TITLE)
         self._window.setMinimumDuration(PATIENCE)
@@ -61,7 +62,7 @@ class SavingTask(QObject):
         self._begin = time.monotonic()
         _running.add(self)
         self._show_progress(0, 0)
-        run_in_thread(self._work, self._on_saved, self._on_failed)
+        run_in_thread(partial(self._work, self._on_slice), self._on_done, self._on_failed)
 
     def wait(self) -> None:
         """Begin, and return when it has ended; meanwhile the window is drawn, and no more."""
@@ -71,9 +72,6 @@ class SavingTask(QObject):
         self.ended.connect(loop.quit)
         self.start()
         loop.exec_()
-
-    def _work(self) -> Any:
-        return self._save(self._on_slice)
 
     def _on_slice(self, done: int, total: int) -> None:
         if self._is_cancelled:
@@ -90,7 +88,7 @@ class SavingTask(QObject):
         self._window.setValue(done)
         if done:
             text = progress_text(done, total, time.monotonic() - self._begin)
-            self._window.setLabelText(f"Saving {self._name}…\n{text}")
+            self._window.setLabelText(f"{self._title}…\n{text}")
 
     def _on_cancelled(self) -> None:
         self._is_cancelled = True
@@ -98,8 +96,8 @@ class SavingTask(QObject):
     def _on_window_deleted(self) -> None:
         self._window = None
 
-    def _on_saved(self, result: Any) -> None:
-        self.saved.emit(result)
+    def _on_done(self, result: Any) -> None:
+        self.done.emit(result)
         self._end()
 
     def _on_failed(self, error: Exception) -> None:
@@ -115,7 +113,7 @@ class SavingTask(QObject):
 
 
 class _CancelledError(Exception):
-    """A person has cancelled the saving; what was there is kept."""
+    """A person has cancelled the work; what was there is kept."""
 
 
 def save_and_wait(name: str, save: Callable[[OnSlice], Any]) -> Any:
@@ -123,8 +121,10 @@ def save_and_wait(name: str, save: Callable[[OnSlice], Any]) -> Any:
 
     Parameters
     ----------
-    name, save
-        As of :class:`SavingTask`. Where there is no window it is simply called.
+    name : str
+        Of the file.
+    save : callable
+        The work of a :class:`LongTask`. Where there is no window it is simply called.
 
     Raises
     ------
@@ -136,8 +136,8 @@ def save_and_wait(name: str, save: Callable[[OnSlice], Any]) -> Any:
         return save(lambda done, total: None)
     results: list[Any] = []
     errors: list[Exception] = []
-    task = SavingTask(name, save)
-    task.saved.connect(results.append)
+    task = LongTask(f"Saving {name}", save)
+    task.done.connect(results.append)
     task.failed.connect(errors.append)
     task.wait()
     if errors:

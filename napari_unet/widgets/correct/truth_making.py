@@ -1,0 +1,129 @@
+"""Puts a mask's corrected slices into the labels of its image, off the window's thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any
+
+from napari import Viewer
+from napari.layers import Labels
+from numpy.typing import NDArray
+from qtpy.QtCore import QObject, QTimer, Signal
+from qtpy.QtWidgets import QWidget
+
+from napari_unet.labelling.correction import as_ground_truth, changes_to_truth
+from napari_unet.layers.plugin_layers import (
+    CORRECTED_KEY,
+    add_sparse_labels,
+    corrected_slices,
+    image_under,
+    labels_over,
+)
+from napari_unet.stacks.napari_writer import OnSlice
+from napari_unet.widgets.saving.long_task import LongTask
+from training.errors import UserError
+
+PIECE = 2**16  # pixels that napari sets in some milliseconds
+Changes = tuple[tuple[NDArray[Any], ...], NDArray[Any]]
+
+
+class TruthMaking(QObject):
+    """Reads corrected slices in a thread, and sets the pixels of labels that differ bit by bit.
+
+    Parameters
+    ----------
+    viewer : Viewer
+        Has the labels of the mask's image, or gets them.
+    parent : QWidget
+        Progress is shown before its window. Once it is deleted no more pixels are set.
+    """
+
+    failed = Signal(Exception)
+    ended = Signal()  # well, badly, or because a person cancelled it
+
+    def __init__(self, viewer: Viewer, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._viewer, self._widget = viewer, parent
+        self._mask: Any = None
+        self._labels: Any = None
+        self._corrected: list[int] = []
+        self._on_made: Callable[[Labels], None] = lambda _: None
+        self._pieces: Iterator[None] = iter(())
+        self._timer = QTimer(self)
+        self._timer.timeout.connect(self._set_piece)
+
+    def make(self, mask: Labels, on_made: Callable[[Labels], None]) -> None:
+        """Put the corrected slices of a mask into the topmost sparse labels of its image.
+
+        Parameters
+        ----------
+        mask : Labels
+            Without such labels it gets some.
+        on_made : callable
+            Called with the labels.
+        """
+        self._mask, self._labels = mask, labels_over(self._viewer, mask)
+        self._corrected, self._on_made = corrected_slices(mask), on_made
+        data = mask.data, None if self._labels is None else self._labels.data
+        task = LongTask(
+            "Reading the corrected slices", partial(_read, *data, self._corrected), self._widget
+        )
+        task.done.connect(self._on_read)
+        task.failed.connect(self.failed)
+        task.ended.connect(self._on_ended)
+        task.start()
+
+    def _on_read(self, found: Any) -> None:
+        if self._labels is None:
+            image = image_under(self._viewer, self._mask) or self._mask
+            name = f"{image.name} truth"
+            self._on_made(add_sparse_labels(self._viewer, found, image, name, self._corrected))
+        elif self._labels not in self._viewer.layers:
+            problem = f"'{self._labels.name}' was removed while the mask was read."
+            self.failed.emit(UserError(problem, "Try again."))
+        else:
+            self._labels.visible = True
+            self._pieces = _set_in_pieces(self._labels, found)
+            self._timer.start(0)
+
+    def _set_piece(self) -> None:
+        try:
+            next(self._pieces)
+            return
+        except StopIteration:
+            self._timer.stop()
+            earlier = corrected_slices(self._labels)
+            self._labels.metadata[CORRECTED_KEY] = sorted({*earlier, *self._corrected})
+            self._on_made(self._labels)
+        except Exception as error:  # a script may have given the labels other data
+            self._timer.stop()
+            self.failed.emit(error)
+        self.ended.emit()
+
+    def _on_ended(self) -> None:
+        if not self._timer.isActive():
+            self.ended.emit()
+
+
+def _read(mask: Any, labels: Any, corrected: Sequence[int], on_slice: OnSlice) -> Any:
+    """Make new labels of a mask's corrected slices, or find what changes in those there are."""
+
+    def watched() -> Iterator[int]:
+        for done, index in enumerate(corrected, 1):
+            yield index
+            on_slice(done, len(corrected))
+
+    if labels is None:
+        return as_ground_truth(mask, watched())
+    return changes_to_truth(mask, watched(), labels)
+
+
+def _set_in_pieces(labels: Labels, changes: Changes) -> Iterator[None]:
+    """Set pixels of labels in pieces, as one step of napari's history."""
+    places, values = changes
+    with labels.block_history():
+        for start in range(0, len(values), PIECE):
+            part = slice(start, start + PIECE)
+            labels.data_setitem(tuple(axis[part] for axis in places), values[part])
+            yield
