@@ -68,9 +68,10 @@ lint: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	for system in linux darwin win32; do $(BIN)/mypy --platform $$system || exit 1; done
 
+# Not --quiet, which keeps warnings from --strict as well.
 docs: export NO_MKDOCS_2_WARNING := 1
 docs: $(INSTALLED)
-	$(BIN)/mkdocs build --strict --quiet
+	$(BIN)/mkdocs build --strict
 
 audit: $(INSTALLED)
 	$(BIN)/uv pip freeze --quiet --python $(BIN)/python --exclude-editable >.venv/audited.txt
