@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
 
-from napari_unet.cli.progress_display import ProgressDisplay, ending_lines
+from napari_unet.cli.progress.progress_display import ProgressDisplay, ending_lines
 from training.console import lossy_output
 from training.devices.cann import with_cann
 from training.devices.launch_lock import launching
