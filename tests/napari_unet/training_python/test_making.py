@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -23,7 +22,6 @@ from tests.napari_unet.training_python.stand_ins import (
     napari_unet,
     run,
     serving,
-    site_packages,
     write_wheels,
 )
 from training.errors import UserError
@@ -60,17 +58,6 @@ def index(wheels: Path, no_internet: None, monkeypatch: pytest.MonkeyPatch) -> I
     with serving(wheels) as index:
         monkeypatch.setenv("PIP_INDEX_URL", index.url)
         yield index
-
-
-@pytest.fixture
-def python(tmp_path: Path) -> Path:
-    """A Python that has all that this one has, but for the packages of this project."""
-    environment = tmp_path / "named"
-    command = [sys.executable, "-m", "venv", "--without-pip", environment]
-    subprocess.run(command, check=True)
-    (folder,) = environment.glob("lib/python*/site-packages")
-    (folder / "others.pth").write_text(site_packages())
-    return environment / "bin" / "python"
 
 
 @pytest.mark.usefixtures("no_internet")
