@@ -1,6 +1,8 @@
 """A portable model that needs no training, and no project that is open."""
 
 import itertools
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -8,6 +10,7 @@ import numpy as np
 import pytest
 
 from napari_unet.settings import hold
+from tests.napari_unet.training_python.stand_ins import site_packages
 from training.model.model_card import ModelCard
 from training.model.onnx_graph import build_onnx
 from training.presets.compact import FOLD, WIDTHS
@@ -23,6 +26,16 @@ def no_project() -> Iterator[None]:
     """No test finds the choices of a project that another one left open."""
     yield
     hold({})
+
+
+@pytest.fixture
+def python(tmp_path: Path) -> Path:
+    """Another Python, with all packages that this one has."""
+    environment = tmp_path / "named"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
+    (folder,) = environment.glob("lib/python*/site-packages")
+    (folder / "others.pth").write_text(site_packages())
+    return environment / "bin" / "python"
 
 
 @pytest.fixture
