@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import platform
 import shutil
+import sys
 import tomllib
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
@@ -37,6 +39,9 @@ from training.files.atomic_files import UnwritableError, write_atomically
 from training.files.file_locks import take_lock
 from training.files.open_elsewhere import remove_folder
 
+# What is loaded, in GB: on Windows and Macs with Apple's processors 0.2.
+_GIGABYTES = {("linux", "x86_64"): 0.9, ("linux", "aarch64"): 0.5, ("darwin", "x86_64"): 0.3}
+_LEAST_GIGABYTES = 0.2
 _PYTHON, _OTHER_PYTHON = (f"{major}.{minor}" for major, minor in VERSIONS)
 _UNPACKED = 3.3  # bytes on the disk for each one that is loaded
 _GB = 1e9
@@ -49,6 +54,11 @@ _NO_INTERNET = (
     "napari-unet setup --find-links FOLDER."
 )
 _ONLY_WHEELS = ("--only-binary", ":all:")
+
+
+def download_gigabytes() -> float:
+    """How much a setup loads on this machine, in GB."""
+    return _GIGABYTES.get((sys.platform, platform.machine()), _LEAST_GIGABYTES)
 
 
 def set_up(find_links: Path | None = None) -> Generator[SetupProgress]:

@@ -6,7 +6,6 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -21,8 +20,6 @@ from tests.napari_unet.training_python.stand_ins import (
     Index,
     napari_unet,
     run,
-    serving,
-    write_wheels,
 )
 from training.errors import UserError
 
@@ -30,34 +27,6 @@ pytestmark = pytest.mark.skipif(
     sys.version_info[:2] not in VERSIONS, reason="what stands in is of this Python"
 )
 PATIENCE = 60  # seconds
-
-
-@pytest.fixture(scope="module")
-def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_wheels(tmp_path_factory.mktemp("stand-ins") / "wheels")
-
-
-@pytest.fixture
-def no_internet(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No Python but this one, nor any index."""
-    programs = tmp_path / "programs"
-    programs.mkdir()
-    name = f"python3.{sys.version_info.minor}"
-    (programs / name).symlink_to(sys._base_executable)
-    monkeypatch.setenv("PATH", str(programs))
-    monkeypatch.setenv("UV_PYTHON_DOWNLOADS", "never")
-    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
-    monkeypatch.setenv("UV_DEFAULT_INDEX", "http://127.0.0.1:9/simple")
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-
-
-@pytest.fixture
-def index(wheels: Path, no_internet: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Index]:
-    """The index that pip is told to use."""
-    monkeypatch.delenv("UV_DEFAULT_INDEX")
-    with serving(wheels) as index:
-        monkeypatch.setenv("PIP_INDEX_URL", index.url)
-        yield index
 
 
 @pytest.mark.usefixtures("no_internet")
