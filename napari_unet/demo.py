@@ -14,6 +14,7 @@ from napari_unet.launchers.local_launcher import LocalLauncher
 from napari_unet.prediction.predictor import load_predictor
 from napari_unet.runs.run_follower import RunFollower
 from napari_unet.runs.run_progress import failure
+from napari_unet.training_python.choice import find_training_python
 from training.config import TrainingConfig, preset_config
 from training.dataset.holdout import hold_out
 from training.dataset.pair_search import DEFAULT_TEST, find_pair
@@ -99,9 +100,10 @@ class Demo:
         Raises
         ------
         UserError
-            If there are results already, a demo runs there, the folder can't be written, or
-            the data are not a pair of stacks to train on.
+            If there are results already, a demo runs there, the folder can't be written,
+            the data are not a pair of stacks to train on, or MindSpore is not installed.
         """
+        find_training_python()
         if not self.is_synthetic:
             self._check_data()
         self._make_room(overwrite)

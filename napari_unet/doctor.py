@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,10 +14,19 @@ from typing import Literal
 import psutil
 
 from napari_unet.prediction import onnx_runtime, openvino_runtime
+from napari_unet.training_python.choice import (
+    SET_UP,
+    TrainingPython,
+    find_training_python,
+    has_mindspore,
+    read_choice,
+)
+from napari_unet.training_python.probe import MINDSPORE, run_probe
+from napari_unet.training_python.requirements import DISTRIBUTION, look_at, needed
 from training.devices.cann import find_cann, has_cann
 from training.devices.npus import find_npus
+from training.errors import UserError
 
-DISTRIBUTION = "napari-unet-mindspore"
 PACKAGES = ("openvino", "onnx", "numpy", "scipy", "tifffile", "safetensors", "asyncssh")
 QT_BINDINGS = ("PyQt5", "PyQt6", "PySide6")
 WINDOW_LIBRARIES = (
@@ -27,16 +35,7 @@ WINDOW_LIBRARIES = (
     "libxcb-xfixes0 libxcb-xinerama0"
 )
 _GIB = 2**30
-_PROBE_SECONDS = 120
-# In processes of their own: MindSpore must not come into this one, and Qt ends the process
-# that it finds no screen in.
-_MINDSPORE_PROBE = """
-from training.devices.placement import prepare_environment
-prepare_environment()
-import mindspore
-mindspore.set_device("CPU")
-(mindspore.Tensor([1.0]) + 1).asnumpy()
-"""
+# In a process of its own: Qt ends the process that it finds no screen in.
 _WINDOW_PROBE = "from qtpy.QtWidgets import QApplication; app = QApplication([])"
 
 State = Literal["ok", "missing", "note"]
@@ -74,7 +73,7 @@ def examine() -> Iterator[Finding]:
     """Look at everything, in the order of the report. Takes some seconds."""
     yield from _examine_system()
     yield from _examine_packages()
-    yield _examine_mindspore()
+    yield from _examine_mindspore()
     yield from _examine_devices()
     yield from _examine_window()
 
@@ -103,13 +102,13 @@ def format_report(findings: Sequence[Finding]) -> str:
 def _examine_system() -> Iterator[Finding]:
     topic = "System"
     yield _package(topic, DISTRIBUTION)
-    is_supported = (3, 11) <= sys.version_info[:2] <= (3, 12)
+    is_supported = (3, 11) <= sys.version_info[:2] <= (3, 14)
     yield Finding(
         topic,
         "Python",
         platform.python_version(),
         "ok" if is_supported else "note",
-        "" if is_supported else "Python 3.11 and 3.12 are supported.",
+        "" if is_supported else "Python 3.11 to 3.14 are supported.",
     )
     yield Finding(topic, "Platform", platform.platform())
     total, free = (amount / _GIB for amount in psutil.virtual_memory()[:2])
@@ -121,21 +120,33 @@ def _examine_packages() -> Iterator[Finding]:
         yield _package("Prediction and files", name)
 
 
-def _examine_mindspore() -> Finding:
+def _examine_mindspore() -> Iterator[Finding]:
+    """Look at the Python that trains, and at one that was set up although this one does."""
     topic = "Training"
-    install = f'pip install "{DISTRIBUTION}[mindspore]"'
-    installed = _version("mindspore")
-    if installed is None:
-        return Finding(topic, "MindSpore", "not installed", "missing", install, True)
-    numpy = _version("numpy") or "0"
-    if int(numpy.split(".")[0]) >= 2:
-        text = f"{installed}, but NumPy {numpy} is too new for it"
-        return Finding(topic, "MindSpore", text, "missing", 'pip install "numpy<2"', True)
-    problem = run_probe(_MINDSPORE_PROBE)
-    if problem:
-        text = f"{installed} does not work: {problem}"
-        return Finding(topic, "MindSpore", text, "missing", install, True)
-    return Finding(topic, "MindSpore", f"{installed}, with NumPy {numpy}", is_needed=True)
+    try:
+        python = find_training_python()
+        yield _examine_training_python(topic, python)
+        where = "the present one" if python.is_present else str(python.path)
+        yield Finding(topic, "Its Python", where)
+    except UserError as error:
+        yield Finding(topic, "MindSpore", error.problem, "missing", error.remedy, True)
+    chosen = read_choice()
+    if has_mindspore() and chosen is not None:
+        yield Finding(topic, "Set up beside it", str(chosen), "note")
+
+
+def _examine_training_python(topic: str, python: TrainingPython) -> Finding:
+    found = look_at(python.path)
+    version = found.packages.get("mindspore", "unknown version")
+    if lacking := found.lacks(needed()):
+        text = f"{version}, but its Python lacks {', '.join(lacking)}"
+        install = " ".join(f'"{name}"' for name in lacking)
+        return Finding(topic, "MindSpore", text, "missing", f"pip install {install}", True)
+    if problem := run_probe(MINDSPORE, python.path, python.environment(os.environ)):
+        text = f"{version} does not work: {problem}"
+        return Finding(topic, "MindSpore", text, "missing", SET_UP, True)
+    text = f"{version}, with NumPy {found.packages['numpy']}"
+    return Finding(topic, "MindSpore", text, is_needed=True)
 
 
 def _examine_devices() -> Iterator[Finding]:
@@ -190,24 +201,6 @@ def has_display() -> bool:
     if sys.platform != "linux":
         return True
     return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
-
-
-def run_probe(code: str) -> str:
-    """Run Python code in another process; the last thing it says if it fails, else nothing."""
-    try:
-        done = subprocess.run(
-            [sys.executable, "-P", "-c", code],
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_PROBE_SECONDS,
-        )
-    except subprocess.TimeoutExpired:
-        return f"no answer within {_PROBE_SECONDS} s"
-    if done.returncode == 0:
-        return ""
-    said = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-    return said[-1] if said else f"exit code {done.returncode}"
 
 
 def _package(topic: str, name: str) -> Finding:

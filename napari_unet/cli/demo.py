@@ -9,8 +9,8 @@ from types import FrameType
 
 import click
 
-from napari_unet.cli.progress_bar import ProgressBar
-from napari_unet.cli.progress_display import ProgressDisplay
+from napari_unet.cli.progress.progress_bar import ProgressBar
+from napari_unet.cli.progress.progress_display import ProgressDisplay
 from napari_unet.demo import INTERRUPTIONS, Demo
 from training.console import lossy_output, say
 from training.devices.run_processes import on_hang_up

@@ -16,7 +16,7 @@ from napari_unet.cli.options import (
     engine_option,
     tta_option,
 )
-from napari_unet.cli.progress_bar import ProgressBar
+from napari_unet.cli.progress.progress_bar import ProgressBar
 from napari_unet.cli.stacks.stack_part import scale_options
 from napari_unet.evaluation.cross_validation import (
     CrossValidation,

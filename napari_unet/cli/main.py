@@ -24,6 +24,7 @@ _COMMANDS = {
     "fetch": "Bring a server's run and its best model home.",
     "servers": "Add, list, test or remove servers to train on.",
     "demo": "Do the whole job on a stack: train, predict, evaluate, export.",
+    "setup": "Set up training: a Python of its own with MindSpore.",
     "doctor": "Say what is installed, which devices there are, and what is missing.",
 }
 

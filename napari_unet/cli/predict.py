@@ -21,7 +21,7 @@ from napari_unet.cli.options import (
     stacks_argument,
     tta_option,
 )
-from napari_unet.cli.progress_bar import ProgressBar
+from napari_unet.cli.progress.progress_bar import ProgressBar
 from napari_unet.cli.stacks.many_stacks import Results, plan_work
 from napari_unet.cli.stacks.stack_part import PartOptions, part_options
 from napari_unet.labelling.uncertainty import slice_uncertainty, uncertainty_csv

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import click
 
-from napari_unet.cli.progress_display import ProgressDisplay, ending_lines
+from napari_unet.cli.progress.progress_display import ProgressDisplay, ending_lines
 from napari_unet.launchers.launcher import UploadProgress
 from napari_unet.launchers.servers.host_keys import UnknownHostKeyError, accept_host_key
 from napari_unet.launchers.servers.opening import ConnectionLostError

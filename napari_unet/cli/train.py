@@ -17,6 +17,7 @@ from napari_unet.launchers.launcher import new_run_name
 from napari_unet.runs.learning_on import learn_on_config, unseen_of_volumes
 from napari_unet.runs.moved_data import find_data, move_data
 from napari_unet.runs.training_places import THIS_COMPUTER, launcher_for
+from napari_unet.training_python.choice import find_training_python
 from training.config import NO_WEIGHTS, STARTER, TrainingConfig, format_numbers, preset_config
 from training.console import lossy_output, say
 from training.data_pairs import DataPair
@@ -115,10 +116,11 @@ def command(
             f"{'--devices' if devices else '--device-ids'} is for a server.",
             "Name it with --remote, or use python -m training.launch_8p on this machine.",
         )
+    python = find_training_python()
     run = RunDirectory(path)
     run.create(config)
     write_meanings(run.label_meanings, meanings)
-    sys.exit(train_here(run))
+    sys.exit(train_here(run, python))
 
 
 def _configure(
@@ -231,8 +233,9 @@ def _resume(path: Path, devices: int, device_ids: str, moved: dict[str, str]) ->
             for sentence in move_data(run, *data):
                 say(sentence)
         find_data(run)
+        python = find_training_python()
         run.stop_request.unlink(missing_ok=True)
-        sys.exit(train_here(run))
+        sys.exit(train_here(run, python))
     if moved:
         raise UserError(
             f"The data of {path} are on its server.", "Resume it without --data, and they are used."

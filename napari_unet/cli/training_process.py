@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
 
-from napari_unet.cli.progress_display import ProgressDisplay, ending_lines
+from napari_unet.cli.progress.progress_display import ProgressDisplay, ending_lines
+from napari_unet.training_python.choice import TrainingPython
 from training.console import lossy_output
 from training.devices.cann import with_cann
 from training.devices.launch_lock import launching
@@ -28,19 +29,26 @@ UPDATE_SECONDS = 0.5
 
 
 @lossy_output()
-def train_here(run: RunDirectory) -> int:
+def train_here(run: RunDirectory, python: TrainingPython) -> int:
     """Train the run in a directory to its end, and show its progress meanwhile.
 
     Ctrl-C, SIGTERM and a hang-up of the terminal end the training after its current step, as
     does on Linux a kill of this process; a second Ctrl-C or SIGTERM ends it at once. Ctrl-Z
     suspends both.
 
+    Parameters
+    ----------
+    run : RunDirectory
+        A new one, or one to resume.
+    python : TrainingPython
+        What it trains in.
+
     Returns
     -------
     int
         Exit code of the training; 128 + N where signal N killed it, as in a shell.
     """
-    command = [sys.executable, "-P", "-m", "training.train", "--run_dir", str(run.path)]
+    command = python.command("training.train", "--run_dir", str(run.path))
     state, offset = RunState(), 0
     with ProgressDisplay() as display:
         # In a session of its own it gets signals from this process alone, each once. It prints
@@ -52,7 +60,7 @@ def train_here(run: RunDirectory) -> int:
                 stdout=subprocess.DEVNULL,
                 start_new_session=True,
                 creationflags=DETACHED,
-                env=with_cann(os.environ, run.read_config().device),
+                env=python.environment(with_cann(os.environ, run.read_config().device)),
                 preexec_fn=end_with_parent if sys.platform == "linux" else None,
                 pass_fds=passed_on(lock),
             )

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import subprocess
-import sys
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 
 from napari_unet.exchange.model_description import ModelDescription
 from napari_unet.exchange.zoo_package import write_package
 from napari_unet.prediction.model_source import read_portable
+from napari_unet.training_python.choice import find_training_python
 from training.console import list_names
 from training.errors import UserError
 from training.files.atomic_files import write_atomically
@@ -80,16 +80,17 @@ def _write_weights(model: Path, output: Path, _: ModelDescription, overwrite: bo
 
 
 def _write_mindir(model: Path, output: Path, _: ModelDescription, overwrite: bool) -> str:
-    """Write it as the command that is there for it does, where MindSpore is installed."""
-    if find_spec("mindspore") is None:
-        raise UserError(
-            f"{output} would be MindIR, and MindSpore is not installed, which writes it.",
-            "Install it: pip install 'napari-unet-mindspore[mindspore]'.",
-        )
-    # -P: the folder where it is called must not hide the standard library's modules.
-    command = [sys.executable, "-P", "-m", "training.export", "--ckpt", str(_weights_of(model))]
-    command += ["--output", str(output), *(["--overwrite"] if overwrite else [])]
-    done = subprocess.run(command, capture_output=True, text=True, errors="replace")
+    """Write it as the command that is there for it does, in the Python that has MindSpore."""
+    python = find_training_python()
+    options = ["--ckpt", str(_weights_of(model)), "--output", str(output)]
+    options += ["--overwrite"] if overwrite else []
+    done = subprocess.run(
+        python.command("training.export", *options),
+        env=python.environment(os.environ),
+        capture_output=True,
+        text=True,
+        errors="replace",
+    )
     if done.returncode == 0:
         return done.stdout.strip()
     said = done.stderr.strip().splitlines() or ["it gave no reason."]

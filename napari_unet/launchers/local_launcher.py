@@ -14,6 +14,7 @@ from typing import Self
 import psutil
 
 from napari_unet.launchers.launcher import OnProgress, check_run_name, ignore_progress
+from napari_unet.training_python.choice import TrainingPython, find_training_python
 from training.config import TrainingConfig
 from training.devices.cann import with_cann
 from training.devices.launch_lock import launching
@@ -141,8 +142,9 @@ class LocalLauncher:
 
     def start(self, config: TrainingConfig, name: str) -> RunDirectory:
         run = RunDirectory(self.runs_folder.absolute() / check_run_name(name))
+        python = find_training_python()
         run.create(config)
-        _start_training(run)
+        _start_training(run, python)
         return run
 
     def resume(self, run: RunDirectory, devices: int = 0, device_ids: str = "") -> None:
@@ -151,8 +153,9 @@ class LocalLauncher:
         run.check_links()
         if self.is_running(run):
             raise UserError(f"The run {run.name} is running already.", "Follow it instead.")
+        python = find_training_python()
         run.stop_request.unlink(missing_ok=True)
-        _start_training(run)
+        _start_training(run, python)
 
     def stop(self, run: RunDirectory) -> None:
         if self.is_running(run):
@@ -198,10 +201,9 @@ def _refuse_devices(devices: int, device_ids: str) -> None:
         )
 
 
-def _start_training(run: RunDirectory) -> None:
-    # -P: the folder where napari was started must not hide the standard library's modules.
-    command = [sys.executable, "-P", "-m", "training.train", "--run_dir", str(run.path)]
-    environment = with_cann(os.environ, run.read_config().device)
+def _start_training(run: RunDirectory, python: TrainingPython) -> None:
+    command = python.command("training.train", "--run_dir", str(run.path))
+    environment = python.environment(with_cann(os.environ, run.read_config().device))
     with launching(run) as lock:
         process = start_detached(command, run.log, environment, passed_on(lock))
         _started[run.path.absolute()] = process

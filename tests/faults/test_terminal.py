@@ -88,7 +88,7 @@ def test_the_commands_on_servers(home: Path, run: RunDirectory, tmp_path: Path) 
 
 def test_a_progress_bar(tmp_path: Path) -> None:
     code = (
-        "from napari_unet.cli.progress_bar import ProgressBar\n"
+        "from napari_unet.cli.progress.progress_bar import ProgressBar\n"
         f"with ProgressBar(total=1, desc={HOSTILE!r}) as bar: bar.set_postfix_str({HOSTILE!r})"
     )
     assert on_terminal(tmp_path, sys.executable, "-c", code).count(SHOWN) > 1

@@ -1,6 +1,8 @@
 """A portable model that needs no training, and no project that is open."""
 
 import itertools
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -8,6 +10,7 @@ import numpy as np
 import pytest
 
 from napari_unet.settings import hold
+from tests.napari_unet.training_python.stand_ins import Index, serving, site_packages, write_wheels
 from training.model.model_card import ModelCard
 from training.model.onnx_graph import build_onnx
 from training.presets.compact import FOLD, WIDTHS
@@ -23,6 +26,44 @@ def no_project() -> Iterator[None]:
     """No test finds the choices of a project that another one left open."""
     yield
     hold({})
+
+
+@pytest.fixture
+def python(tmp_path: Path) -> Path:
+    """Another Python, with all packages that this one has."""
+    environment = tmp_path / "named"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
+    (folder,) = environment.glob("lib/python*/site-packages")
+    (folder / "others.pth").write_text(site_packages())
+    return environment / "bin" / "python"
+
+
+@pytest.fixture(scope="session")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_wheels(tmp_path_factory.mktemp("stand-ins") / "wheels")
+
+
+@pytest.fixture
+def no_internet(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No Python but this one, nor any index."""
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    name = f"python3.{sys.version_info.minor}"
+    (programs / name).symlink_to(sys._base_executable)
+    monkeypatch.setenv("PATH", str(programs))
+    monkeypatch.setenv("UV_PYTHON_DOWNLOADS", "never")
+    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
+    monkeypatch.setenv("UV_DEFAULT_INDEX", "http://127.0.0.1:9/simple")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+
+
+@pytest.fixture
+def index(wheels: Path, no_internet: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Index]:
+    """The index that pip is told to use."""
+    monkeypatch.delenv("UV_DEFAULT_INDEX")
+    with serving(wheels) as index:
+        monkeypatch.setenv("PIP_INDEX_URL", index.url)
+        yield index
 
 
 @pytest.fixture

@@ -6,7 +6,10 @@ from pathlib import Path
 import pytest
 
 from napari_unet import doctor
-from napari_unet.doctor import Finding, can_run, examine, format_report, run_probe
+from napari_unet.doctor import Finding, can_run, examine, format_report
+from napari_unet.training_python import places
+from napari_unet.training_python.choice import write_choice
+from napari_unet.training_python.requirements import look_at
 from tests.training.devices.fake_npu_smi import install_npu_smi
 
 
@@ -31,9 +34,9 @@ def pretend(monkeypatch: pytest.MonkeyPatch) -> dict[str, str | None]:
 
 
 @pytest.fixture
-def without_mindspore(pretend: dict[str, str | None]) -> None:
+def without_mindspore(monkeypatch: pytest.MonkeyPatch) -> None:
     """Saves the seconds that MindSpore takes to be looked at."""
-    pretend["mindspore"] = None
+    monkeypatch.setitem(sys.modules, "mindspore", None)
 
 
 def test_command() -> None:
@@ -45,19 +48,31 @@ def test_command() -> None:
         assert name in done.stdout
 
 
-def test_without_mindspore(pretend: dict[str, str | None]) -> None:
-    pretend["mindspore"] = None
+@pytest.mark.usefixtures("without_mindspore")
+def test_without_mindspore() -> None:
     findings = list(examine())
     assert not can_run(findings)
     [mindspore] = [finding for finding in findings if finding.name == "MindSpore"]
-    assert 'pip install "napari-unet-mindspore[mindspore]"' in mindspore.remedy
+    assert "napari-unet setup" in mindspore.remedy
 
 
-def test_numpy_too_new_for_mindspore(pretend: dict[str, str | None]) -> None:
-    pretend |= {"mindspore": "2.10.0", "numpy": "2.3.1"}
+@pytest.mark.usefixtures("without_mindspore")
+def test_a_python_that_was_set_up(python: Path) -> None:
+    places.home().mkdir(parents=True)
+    write_choice(look_at(python))
+    findings = {finding.name: finding for finding in examine()}
+    assert findings["MindSpore"].text == f"{version('mindspore')}, with NumPy {version('numpy')}"
+    assert findings["Its Python"].text == str(python)
+
+
+def test_numpy_too_new_for_mindspore(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    about = tmp_path / "numpy-2.3.1.dist-info" / "METADATA"
+    about.parent.mkdir()
+    about.write_text("Metadata-Version: 2.1\nName: numpy\nVersion: 2.3.1\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     mindspore = examined("MindSpore")
     assert mindspore.state == "missing"
-    assert "2.3.1" in mindspore.text and "numpy<2" in mindspore.remedy
+    assert "lacks numpy<2" in mindspore.text and 'pip install "numpy<2"' in mindspore.remedy
 
 
 @pytest.mark.parametrize(
@@ -68,13 +83,8 @@ def test_numpy_too_new_for_mindspore(pretend: dict[str, str | None]) -> None:
     ],
 )
 def test_mindspore_that_does_not_work(
-    content: str,
-    told: str,
-    pretend: dict[str, str | None],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    content: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pretend |= {"mindspore": "2.10.0", "numpy": "1.26.4"}
     (tmp_path / "mindspore.py").write_text(content)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     mindspore = examined("MindSpore")
@@ -122,12 +132,6 @@ def test_a_screen_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     screen = examined("Screen")
     assert screen.state == "note"
     assert "libxcb" in screen.remedy
-
-
-def test_probe_tells_the_last_line() -> None:
-    assert run_probe("print('fine')") == ""
-    assert run_probe("raise ValueError('no such thing')") == "ValueError: no such thing"
-    assert run_probe("raise SystemExit(3)") == "exit code 3"
 
 
 def test_report_is_aligned() -> None:

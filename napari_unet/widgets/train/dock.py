@@ -19,6 +19,7 @@ from napari_unet.runs.run_list import RunSummary, list_runs
 from napari_unet.runs.run_offer import offer_run
 from napari_unet.runs.run_progress import RunProgress, failure, interruption
 from napari_unet.runs.training_estimate import estimate_text
+from napari_unet.runs.training_places import THIS_COMPUTER
 from napari_unet.settings import Settings, load_settings, remember
 from napari_unet.widgets.common.background import remember_in_thread, run_in_thread
 from napari_unet.widgets.common.connections import Connections
@@ -36,6 +37,7 @@ from napari_unet.widgets.train.run_buttons import RunButtons
 from napari_unet.widgets.train.run_control import RunControl
 from napari_unet.widgets.train.setup_control import SetupControl
 from napari_unet.widgets.train.setup_view import TrainingSetupView
+from napari_unet.widgets.train.training_setup import TrainingSetup
 from training.errors import UserError
 from training.runs.run_directory import RunDirectory
 from training.runs.run_state import can_resume
@@ -67,6 +69,7 @@ class TrainDock(Dock):
         self._progress = TrainingProgressView(napari_viewer.theme, settings.is_loss_logarithmic)
         self.place = PlaceChoice()
         self._place = PlaceControl(self.place)
+        self._training_setup = TrainingSetup()
         self._buttons = RunButtons()
         self._shown: RunProgress | None = None  # of the run in Progress
         self._control = RunControl(Path(settings.runs_folder), self)
@@ -91,9 +94,10 @@ class TrainDock(Dock):
         self.data.choose_layers(images, labels)
 
     def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802
-        """Offer the servers that another window or the command line may have added."""
+        """Offer the servers, and the training, that the command line may have set up."""
         super().showEvent(event)
         self._place.refresh()
+        self._training_setup.look()
 
     def _lay_out(self) -> None:
         self._tabs = QTabWidget()
@@ -104,14 +108,17 @@ class TrainDock(Dock):
         layout.addWidget(self._banner)
         layout.addWidget(self._tabs, 1)
         layout.addWidget(self.place)
+        layout.addWidget(self._training_setup)
         layout.addWidget(self._buttons)
 
     def _connect(self) -> None:
         self.data.labels_wanted.connect(self._on_labels_wanted)
         self.data.data_changed.connect(self._on_data_changed)
-        self._setup.obstacle_changed.connect(self._buttons.set_obstacle)
+        self._setup.obstacle_changed.connect(self._show_obstacle)
+        self._training_setup.obstacle_changed.connect(self._show_obstacle)
+        self._training_setup.ended.connect(self._buttons.message.tell)
         self._setup.estimate_changed.connect(self._show_estimate)
-        self.place.place_changed.connect(self._show_estimate)
+        self.place.place_changed.connect(self._on_place_changed)
         self._tabs.currentChanged.connect(self._show_estimate)
         self.form.advanced_toggled.connect(self._on_advanced_toggled)
         self._progress.curves.scale_changed.connect(self._on_scale_changed)
@@ -127,7 +134,7 @@ class TrainDock(Dock):
         self.closed.connect(self._on_closed)
         self.front_changed.connect(self._on_front_changed)
         Connections(self).add(self._viewer.events.theme, self._on_theme_changed)
-        self._buttons.set_obstacle(self._setup.obstacle)
+        self._show_obstacle()
 
     def _connect_control(self) -> None:
         self._control.busy.connect(self._on_busy)
@@ -146,6 +153,16 @@ class TrainDock(Dock):
     def _on_devices_changed(self, devices: list[str]) -> None:
         self.form.set_devices(devices)
         self._show_estimate()
+
+    def _on_place_changed(self, name: str) -> None:
+        self._training_setup.choose_place(name == THIS_COMPUTER)
+        self._show_obstacle()
+        self._show_estimate()
+
+    def _show_obstacle(self, _: object = None) -> None:
+        is_here = self.place.name in ("", THIS_COMPUTER)
+        here = self._training_setup.obstacle if is_here else ""
+        self._buttons.set_obstacle(self._setup.obstacle or here)
 
     def _show_estimate(self, _: object = None) -> None:
         is_seen = self._tabs.currentWidget() is self._page and self._place.is_cpu(self.form.device)

@@ -18,6 +18,7 @@ import tifffile
 from click.testing import CliRunner
 
 from napari_unet.cli.train import command
+from napari_unet.training_python.choice import TrainingPython
 from tests.terminal import Terminal
 from training.config import preset_config
 from training.dataset.found_meanings import (
@@ -220,7 +221,7 @@ def test_labels_are_found_by_their_name_in_the_data_folder(
 ) -> None:
     (data / "train-labels.tif").rename(data / "corrected.tif")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("napari_unet.cli.train.train_here", lambda run: 0)
+    monkeypatch.setattr("napari_unet.cli.train.train_here", lambda run, python: 0)
     arguments = ["--data", "data", "--labels", name, "--out", "run"]
     CliRunner().invoke(command, arguments, catch_exceptions=False)
     config = RunDirectory(tmp_path / "run").read_config()
@@ -242,7 +243,7 @@ def test_a_command_counts_the_labels_and_its_training_does_not(
         counted.append(str(labels.path))
         return count(labels, images)
 
-    def read_data(run: RunDirectory) -> int:
+    def read_data(run: RunDirectory, python: TrainingPython) -> int:
         load_training_set(run.read_config(), read_meanings(run.label_meanings))
         return 0
 

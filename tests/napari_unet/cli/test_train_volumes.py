@@ -94,7 +94,7 @@ def pair_options(folder: Path) -> list[str]:
 
 @pytest.fixture
 def no_training(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("napari_unet.cli.train.train_here", lambda run: 0)
+    monkeypatch.setattr("napari_unet.cli.train.train_here", lambda run, python: 0)
 
 
 @pytest.mark.usefixtures("no_training")

@@ -43,7 +43,7 @@ def run(tmp_path: Path, data: Path) -> RunDirectory:
 
 @pytest.fixture
 def resume(run: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> Resume:
-    monkeypatch.setattr("napari_unet.cli.train.train_here", lambda run: 0)
+    monkeypatch.setattr("napari_unet.cli.train.train_here", lambda run, python: 0)
 
     def resume(*options: object) -> Result:
         arguments = ["--resume", str(run.path), *map(str, options)]

@@ -29,6 +29,7 @@ from qtpy.QtWidgets import (
 from napari_unet.launchers import local_launcher
 from napari_unet.layers.plugin_layers import is_preview
 from napari_unet.settings import Settings, remember
+from napari_unet.training_python.choice import TrainingPython
 from napari_unet.widgets.evaluate.dock import EvaluateDock
 from napari_unet.widgets.train.dock import TrainDock
 from training.runs.event_log import EventLog
@@ -112,7 +113,7 @@ def instant_training(
     remember(Settings(runs_folder=str(tmp_path / "runs")))
     model = write_model(fold=1).read_bytes()
 
-    def finish(run: RunDirectory) -> None:
+    def finish(run: RunDirectory, python: TrainingPython) -> None:
         log = EventLog(run.events)
         totals = {
             "first_step": 0,

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from napari_unet.cli.progress_bar import ProgressBar
+from napari_unet.cli.progress.progress_bar import ProgressBar
 
 
 def test_nothing_is_drawn_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from types import TracebackType
 
-from napari_unet.cli.progress_bar import ProgressBar
+from napari_unet.cli.progress.progress_bar import ProgressBar
 from training.console import format_duration, say
 from training.runs.run_directory import RunDirectory
 from training.runs.run_state import RunState, comparison_line, volume_lines

@@ -1,0 +1,1 @@
+"""The progress of what a command does, in a terminal and elsewhere."""
