@@ -4,7 +4,7 @@
 
 DIR holds train-volume.tif and train-labels.tif: the ISBI 2012 stacks for the figures that are
 quoted; without it a synthetic stack is written. The peers are those of the extra ``bench``;
-where PyTorch and ONNX Runtime are installed in another environment, with onnx and NumPy, the
+where PyTorch, MONAI and ONNX Runtime are in another environment, with onnx and tifffile, the
 variable NAPARI_UNET_TORCH names its Python. Tables that are not made again stay in the file.
 """
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import sys
 import time
 
 from benchmarks.report import Settings, Table
+from benchmarks.side_by_side import ROOT, TORCH_VARIABLE
 from benchmarks.whole_process import NAPARI_UNET
+from training.dataset.pair_search import DEFAULT_IMAGES, DEFAULT_LABELS
 from training.runs.run_directory import RunDirectory
 from training.runs.run_state import load_state
 
@@ -19,6 +23,7 @@ def run(settings: Settings) -> list[Table]:
     return [
         _measure(settings, "Time to quality", ()),
         _measure(settings, "Time to quality from fresh weights", ("--weights", "none")),
+        _measure_torch(settings),
     ]
 
 
@@ -66,3 +71,25 @@ def _measure(settings: Settings, title: str, options: tuple[str, ...]) -> Table:
     )
     header = ["what", "s", "step", "soft Dice", "Dice"]
     return Table(title, how, header, rows)
+
+
+def _measure_torch(settings: Settings) -> Table:
+    goal = 0.0 if settings.is_quick else PUBLISHED
+    python = os.environ.get(TORCH_VARIABLE, sys.executable)
+    files = [str(settings.data / name) for name in (DEFAULT_IMAGES, DEFAULT_LABELS)]
+    command = [python, "-m", "benchmarks.torch_recipe", *files, str(goal)]
+    start = time.monotonic()
+    rows = []
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        for line in process.stdout or ():
+            step, soft_dice = line.split()
+            rows.append([step, f"{time.monotonic() - start:.1f}", f"{float(soft_dice):.4f}"])
+    if process.returncode != 0:
+        raise RuntimeError(f"The training in PyTorch ended with {process.returncode}.")
+    how = (
+        "MONAI's BasicUNet, AdamW at 1e-3, batches of 8 crops of 256 x 256, flips and turns, "
+        f"`benchmarks/torch_recipe.py`: until it validates at {PUBLISHED}, once, right after the "
+        "two above."
+    )
+    header = ["step", "s", "soft Dice"]
+    return Table("Time to quality by a usual recipe in PyTorch", how, header, rows)
