@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol, Self
 
 from training.config import TrainingConfig
+from training.dataset.found_meanings import FoundMeaning
 from training.errors import UserError
 from training.files.names import is_name
 from training.runs.run_directory import RunDirectory
@@ -83,7 +84,9 @@ class Launcher(Protocol):
     def list_devices(self) -> list[str]:
         """What ``TrainingConfig.device`` may be there, the best first."""
 
-    def start(self, config: TrainingConfig, name: str) -> RunDirectory:
+    def start(
+        self, config: TrainingConfig, name: str, known: Sequence[FoundMeaning] = ()
+    ) -> RunDirectory:
         """Start a new training and return at once, before its first event.
 
         Parameters
@@ -92,6 +95,8 @@ class Launcher(Protocol):
             Its paths are of this machine.
         name : str
             Name of the run's directory; it must be new.
+        known : sequence of FoundMeaning
+            What its labels mean, which a training with these very files need not find out again.
 
         Raises
         ------

@@ -16,6 +16,7 @@ import psutil
 from napari_unet.launchers.launcher import OnProgress, check_run_name, ignore_progress
 from napari_unet.training_python.choice import TrainingPython, find_training_python
 from training.config import TrainingConfig
+from training.dataset.found_meanings import FoundMeaning, write_meanings
 from training.devices.cann import with_cann
 from training.devices.launch_lock import launching
 from training.devices.npus import find_npus
@@ -140,10 +141,13 @@ class LocalLauncher:
     def list_devices(self) -> list[str]:
         return [*(f"ascend:{npu.id}" for npu in find_npus() if npu.can_train), "cpu"]
 
-    def start(self, config: TrainingConfig, name: str) -> RunDirectory:
+    def start(
+        self, config: TrainingConfig, name: str, known: Sequence[FoundMeaning] = ()
+    ) -> RunDirectory:
         run = RunDirectory(self.runs_folder.absolute() / check_run_name(name))
         python = find_training_python()
         run.create(config)
+        write_meanings(run.label_meanings, known)
         _start_training(run, python)
         return run
 

@@ -18,6 +18,7 @@ from napari_unet.runs.run_titles import write_title
 from training.config import TrainingConfig
 from training.data_pairs import DataPair
 from training.dataset.cropped_stack import crop_to
+from training.dataset.found_meanings import FoundMeaning, files_state
 from training.dataset.pair_search import DEFAULT_IMAGES, DEFAULT_LABELS, find_pairs
 from training.dataset.training_pair import check_pair, label_codes
 from training.errors import UserError
@@ -107,6 +108,9 @@ class PairSource(Protocol):
 
         A UserError says the first thing that keeps from training. Slices are looked at one by one.
         """
+
+    def state(self) -> str:
+        """The state of the files that a run finds it in; empty where :meth:`prepare` writes one."""
 
     def prepare(self, folder: Path, meaning: LabelMeaning) -> DataPair:
         """Where a run finds the pair; what has no file is written to a folder, which is made."""
@@ -206,6 +210,9 @@ class LayerData(OnePair):
         names = f"The layer '{images.name}'", f"The layer '{labels.name}'"
         return StackPair(images.data, labels.data, *names, tuple(images.data.shape))
 
+    def state(self) -> str:
+        return ""
+
     def prepare(self, folder: Path, meaning: LabelMeaning) -> DataPair:
         folder.mkdir(parents=True, exist_ok=True)
         images_path = folder / DEFAULT_IMAGES
@@ -261,6 +268,9 @@ class FilePair(OnePair):
         with open_stack(self.images) as images, open_stack(self.labels, "labels") as labels:
             images = crop_to(images, labels)
             yield StackPair(images, labels, str(self.images), str(self.labels), images.shape)
+
+    def state(self) -> str:
+        return files_state(self.images.absolute(), self.labels.absolute())
 
     def prepare(self, folder: Path, meaning: LabelMeaning) -> DataPair:
         return DataPair(
@@ -341,12 +351,18 @@ def start_training(
     pairs = data.pairs()
     # Each of several is read as its own values say.
     convention = config.label_convention if len(pairs) == 1 else None
+    states = [pair.state() for pair in pairs]
     meanings = [pair.check(convention, config.ids) for pair in pairs]
+    known = [
+        FoundMeaning(state, config.ids, meaning)
+        for pair, state, meaning in zip(pairs, states, meanings, strict=True)
+        if state and state == pair.state()  # it has not changed while it was read
+    ]
     run = RunDirectory(launcher.runs_folder.absolute() / check_run_name(name))
     if run.path.exists():
         raise UserError(f"There is a run '{name}' already.", "Give another name.")
     try:
-        started = launcher.start(_with_data(config, data, pairs, meanings, run.data), name)
+        started = launcher.start(_with_data(config, data, pairs, meanings, run.data), name, known)
     except UserError:
         if not run.config.exists():
             shutil.rmtree(run.path, ignore_errors=True)

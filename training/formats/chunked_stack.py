@@ -19,6 +19,8 @@ from training.formats.stack import Stack
 LARGEST_SLAB = 512 * 2**20  # bytes
 MOST_SLICES = 1_000_000
 MOST_CHUNKS = 200_000  # that slices are read from at once
+_ALWAYS_FINE = 256 * 2**20  # bytes that any chunk may decode to
+_MOST_TIMES = 8  # what a chunk has may be stored in larger numbers
 _MOST_NAMED = 8
 _SMALLER = "Store it in smaller chunks"
 
@@ -159,6 +161,21 @@ def check_memory(what: str, size: int, remedy: str) -> None:
             f"{what} would take {size / 2**30:.1f} GiB of {free / 2**30:.1f} GiB of free memory.",
             f"{remedy}, or use a machine with more memory.",
         )
+
+
+def most_decoded(size: int) -> int:
+    """Give the most bytes that a chunk, which has so many, may decode to."""
+    return max(_ALWAYS_FINE, _MOST_TIMES * size)
+
+
+def most_stored(size: int) -> int:
+    """Give the most bytes that a chunk, which has so many, may take in its file."""
+    return 2 * size + 2**16
+
+
+def decodes_to_too_much(part: str) -> OSError:
+    """Say that a chunk is compressed from far more than it should have."""
+    return OSError(f"{part} decodes to far more than its pixels")
 
 
 def unreadable(path: Path, error: Exception, part: str = "") -> UserError:

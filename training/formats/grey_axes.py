@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +44,18 @@ class GreyAxes:
         """Find the height and width of a chunk of some shape."""
         _, y, x = self.places
         return int(chunks[y]), int(chunks[x])
+
+    def chunk_places(
+        self, chunks: tuple[int, ...], start: int, stop: int
+    ) -> Iterator[tuple[int, ...]]:
+        """Give where the chunks, of some shape, of slices from ``start`` to ``stop`` begin."""
+        ranges = [range(1)] * self.ndim
+        bounds = (start, stop), (0, self.shape[1]), (0, self.shape[2])
+        for place, (low, high) in zip(self.places, bounds, strict=True):
+            if place is not None:
+                length = int(chunks[place])
+                ranges[place] = range(low - low % length, high, length)
+        return product(*ranges)
 
     def read(self, array: Any, start: int, stop: int) -> NDArray[Any]:
         """Read slices.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.errors import UserError
-from training.formats.chunked_stack import ChunkedStack, missing_library, unreadable
+from training.files.decoded_sizes import exceeds, may_exceed
+from training.formats.chunked_stack import (
+    ChunkedStack,
+    decodes_to_too_much,
+    missing_library,
+    most_decoded,
+    most_stored,
+    unreadable,
+)
 from training.formats.grey_axes import GreyAxes, find_grey_axes
 from training.formats.location import Location
 from training.formats.pixel_size import PixelSize, read_offset
@@ -26,8 +35,11 @@ KNOWN_DATASETS = {
 }
 # Filters that every HDF5 has; others are plug-ins, libraries that are loaded from wherever
 # the environment says.
-_BUILT_IN = {1: "gzip", 2: "shuffle", 3: "fletcher32", 4: "szip", 5: "nbit", 6: "scaleoffset"}
-_LZF = 32000
+_LZF = "lzf"
+_FILTERS = {1: "gzip", 2: "shuffle", 3: "fletcher32", 4: "szip", 5: "nbit", 6: "scaleoffset"}
+_FILTERS[32000] = _LZF  # which h5py brings
+_COMPRESSORS = {"gzip", "szip", _LZF}
+_SIZED, _LENGTH = {"nbit", "scaleoffset"}, 2  # filters that say how many pixels they make
 _MOST_OBJECTS, _MOST_LINKS = 10_000, 16
 _NM_PER_UM = 1e3
 
@@ -89,18 +101,34 @@ class Hdf5Stack(ChunkedStack):
                 if inside
                 else "",
             )
-        _check_storage(data, self.path)
+        self._codec = _check_storage(data, self.path)
         self._data = data
         self._axes = _axes(data, self.path)
         self.shape, self.dtype = self._axes.shape, data.dtype.newbyteorder("=")
         self.depth = self._axes.depth(data.chunks) if data.chunks else 1
         self.check_size()
+        if data.chunks:
+            self._chunk_bytes = math.prod(data.chunks) * data.dtype.itemsize
+            self.check_chunks(self._axes.plane(data.chunks), self._chunk_bytes)
         self.pixel_size = _pixel_size(data)
         self.offset = read_offset(*(_lengths(data, "offset") or (None,) * 3))
 
     def read_slab(self, start: int, stop: int) -> NDArray[Any]:
         """Read slices (Z, Y, X), of the file's dtype."""
+        if self._codec:
+            for place in self._axes.chunk_places(self._data.chunks, start, stop):
+                self._check_decoded(place)
         return self._axes.read(self._data, start, stop)
+
+    def _check_decoded(self, place: tuple[int, ...]) -> None:
+        """Refuse a chunk that decodes to more than it should, as HDF5 would not."""
+        stored, most = self._data.id.get_chunk_info_by_coord(place), most_decoded(self._chunk_bytes)
+        if stored.size > most_stored(self._chunk_bytes):
+            raise OSError(f"the chunk at {place} is larger than what it may hold")
+        if self._codec == _LZF or not may_exceed(self._codec, stored.size, most):
+            return
+        if exceeds(self._codec, self._data.id.read_direct_chunk(place)[1], most):
+            raise decodes_to_too_much(f"the chunk at {place}")
 
     def close(self) -> None:
         """Close the file."""
@@ -205,21 +233,34 @@ def _follow(file: h5py.File, inner: str, path: Path) -> Any:
     return item
 
 
-def _check_storage(data: h5py.Dataset, path: Path) -> None:
-    """Refuse pixels that lie in other files, or that only a plug-in can read."""
+def _check_storage(data: h5py.Dataset, path: Path) -> str:
+    """Refuse pixels that lie in other files, or that only a plug-in can read.
+
+    Returns
+    -------
+    str
+        The filter that compresses them; empty where none does.
+    """
     if data.is_virtual or data.external:
         raise UserError(
             f"The pixels of {path} lie in other files.", "Copy the dataset into a file of its own."
         )
     creation = data.id.get_create_plist()
+    found = []
     for number in range(creation.get_nfilters()):
-        code, *_, name = creation.get_filter(number)
-        if code not in _BUILT_IN and code != _LZF:
+        code, _, values, name = creation.get_filter(number)
+        kind = _FILTERS.get(code)
+        found += [kind] if kind in _COMPRESSORS else []
+        is_too_long = kind in _SIZED and values[_LENGTH] > math.prod(data.chunks)
+        if is_too_long or len(found) > 1:
+            raise unreadable(path, ValueError(f"its filter {kind} makes more than its pixels"))
+        if kind is None:
             known = name.decode(errors="replace") or f"number {code}"
             raise UserError(
                 f"{path} is compressed by a plug-in of HDF5, {known:.60}.",
                 "Save it with gzip: h5repack -f GZIP=4 IN.h5 OUT.h5.",
             )
+    return found[0] if found else ""
 
 
 def _axes(data: h5py.Dataset, path: Path) -> GreyAxes:

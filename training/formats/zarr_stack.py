@@ -17,11 +17,15 @@ from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
 from zarr.storage import LocalStore
 
 from training.errors import UserError
+from training.files.decoded_sizes import exceeds
 from training.files.untrusted_files import open_regular
 from training.formats.chunked_stack import (
     LARGEST_SLAB,
     ArrayStack,
+    decodes_to_too_much,
     list_paths,
+    most_decoded,
+    most_stored,
     nothing_stored,
     several_fit,
     unreadable,
@@ -32,6 +36,7 @@ from training.formats.pixel_size import NO_OFFSET, Offset, PixelSize, nanometres
 from training.formats.stack import Stack
 from training.formats.tif_structure import OtherImageError
 from training.formats.zarr_metadata import (
+    DOCUMENTS,
     ArrayLayout,
     Level,
     Node,
@@ -82,9 +87,7 @@ class ZarrStack(ArrayStack):
             self.check_chunks(self._axes.plane(layout.chunks), layout.chunk_bytes)
             if not _has_file(node.folder, depth=self._axes.ndim + 1):
                 raise nothing_stored(self.path)
-            self._array = _open_array(
-                node.folder, location.container, node.version, _most_bytes(layout)
-            )
+            self._array = _open_array(node, location.container, layout)
         except UserError:
             raise
         except Exception as error:  # zarr raises many kinds
@@ -209,7 +212,7 @@ def _find_axes(image: _Image, layout: ArrayLayout) -> GreyAxes:
 def _most_bytes(layout: ArrayLayout) -> int:
     """Find what a file may have, or is read of it at once: pixels may be stored in more bytes."""
     shard = math.prod(layout.shards) * layout.dtype.itemsize
-    return 2 * max(layout.chunk_bytes, min(shard, LARGEST_SLAB)) + layout.index_bytes + 2**16
+    return most_stored(max(layout.chunk_bytes, min(shard, LARGEST_SLAB))) + layout.index_bytes
 
 
 def _has_file(folder: Path, depth: int) -> bool:
@@ -224,30 +227,29 @@ def _has_file(folder: Path, depth: int) -> bool:
     return depth > 0 and any(_has_file(inner, depth - 1) for inner in folders)
 
 
-def _open_array(folder: Path, container: Path, version: int, most_bytes: int) -> zarr.Array[Any]:
-    """Open an array to read it and no more.
-
-    Parameters
-    ----------
-    folder, container : Path
-        The array, and the folder that none of its files may lead out of.
-    version : int
-        Zarr's: 2 or 3.
-    most_bytes : int
-        Of a file, or of what is read of it at once.
-    """
+def _open_array(node: Node, container: Path, layout: ArrayLayout) -> zarr.Array[Any]:
+    """Open an array to read it and no more; none of its files may lead out of the container."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of codecs that Zarr 3 has no specification of
-        store = _Files(folder, container, most_bytes)
-        return zarr.open_array(store, mode="r", zarr_format=2 if version == 2 else 3)
+        store = _Files(node.folder, container, layout)
+        return zarr.open_array(store, mode="r", zarr_format=2 if node.version == 2 else 3)
 
 
 class _Files(LocalStore):
-    """Regular files inside a folder: no links out of it, no pipes, no devices."""
+    """Regular files inside a folder: no links out of it, no pipes, no devices, no bombs.
 
-    def __init__(self, root: Path, container: Path, most_bytes: int) -> None:
+    Parameters
+    ----------
+    root, container : Path
+        The array, and the folder that none of its files may lead out of.
+    layout : ArrayLayout
+        What may be in its files.
+    """
+
+    def __init__(self, root: Path, container: Path, layout: ArrayLayout) -> None:
         super().__init__(root, read_only=True)
-        self._container, self._most_bytes = container, most_bytes
+        self._container, self._layout = container, layout
+        self._most_bytes = _most_bytes(layout)
 
     async def get(
         self,
@@ -268,9 +270,24 @@ class _Files(LocalStore):
                 if stop - start > self._most_bytes:
                     raise OSError(f"{path.name} is larger than what it may hold")
                 file.seek(start)
-                return file.read(stop - start)
+                content = file.read(stop - start)
         except FileNotFoundError:
             return None
+        if self._layout.codec and path.name not in DOCUMENTS:
+            self._check_decoded(path.name, content, part)
+        return content
+
+    def _check_decoded(self, name: str, content: bytes, part: ByteRequest | None) -> None:
+        """Refuse chunks that decode to more than they should, in a file or a part of one."""
+        if part is None:
+            chunks = self._layout.chunks_in(content)
+        elif isinstance(part, RangeByteRequest) and len(content) != self._layout.table_bytes:
+            chunks = iter([content])
+        else:
+            return
+        most = most_decoded(self._layout.chunk_bytes)
+        if any(exceeds(self._layout.codec, chunk, most) for chunk in chunks):
+            raise decodes_to_too_much(name)
 
 
 def _bounds(part: ByteRequest | None, size: int) -> tuple[int, int]:

@@ -7,6 +7,7 @@ import contextlib
 import json
 import secrets
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
@@ -42,6 +43,7 @@ from napari_unet.launchers.servers.remote_files import CommandError
 from napari_unet.launchers.servers.store import Store, make_run_folder, share_checkpoint
 from napari_unet.launchers.servers.working_folder import RunFolder
 from training.config import TrainingConfig, parse_numbers
+from training.dataset.found_meanings import FoundMeaning
 from training.errors import UserError
 from training.files.atomic_files import write_atomically
 from training.files.open_elsewhere import remove_folder
@@ -119,7 +121,10 @@ class RemoteLauncher:
     def list_devices(self) -> list[str]:
         return ["cpu", "ascend"] if self.profile.device == "cpu" else ["ascend", "cpu"]
 
-    def start(self, config: TrainingConfig, name: str) -> RunDirectory:
+    def start(
+        self, config: TrainingConfig, name: str, known: Sequence[FoundMeaning] = ()
+    ) -> RunDirectory:
+        # The server counts the labels itself: its files are copies, which have states of their own.
         run = RunDirectory(self.runs_folder.absolute() / check_run_name(name))
         profile = own_profile(self.profile)
         devices = profile.divisible(self.devices)

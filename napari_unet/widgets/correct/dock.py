@@ -181,7 +181,8 @@ class CorrectDock(Dock):
 
     def _on_truth_made(self, labels: Labels) -> None:
         count = len(corrected_slices(labels))
-        self.message.tell(f"'{labels.name}' has {count} corrected slices now; Train can take it.")
+        slices = "1 corrected slice" if count == 1 else f"{count} corrected slices"
+        self.message.tell(f"'{labels.name}' has {slices} now; Train can take it.")
 
     def _on_truth_ended(self) -> None:
         self._set_waiting(False)

@@ -31,6 +31,7 @@ def main(target: str, seconds: str) -> None:
     output = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what libraries print
     reader = TARGETS[target]()
+    sys.dont_write_bytecode = True  # of a module that is first needed below
     resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
     sys.addaudithook(_note_forbidden)
     for path in inputs:

@@ -130,4 +130,4 @@ def test_many_results_do_not_go_to_a_stack(invoke: Callable[..., Result], tmp_pa
 
 def test_no_library_of_a_format_is_imported_before_it_is_used() -> None:
     commands = ["napari_unet.cli.predict", "napari_unet.cli.segment"]
-    assert not imported_by(commands) & {"h5py", "mrcfile", "zarr"}
+    assert not imported_by(commands) & {"h5py", "mrcfile", "zarr", "tensorstore", "rsciio"}

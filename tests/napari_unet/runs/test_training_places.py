@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
@@ -20,6 +21,7 @@ from napari_unet.runs.training_places import (
     list_places,
 )
 from training.config import TrainingConfig, preset_config
+from training.dataset.found_meanings import FoundMeaning
 from training.errors import UserError
 from training.runs.run_directory import RunDirectory
 
@@ -83,7 +85,9 @@ class Notebook:
     def list_devices(self) -> list[str]:
         return ["cpu"]
 
-    def start(self, config: TrainingConfig, name: str) -> RunDirectory:
+    def start(
+        self, config: TrainingConfig, name: str, known: Sequence[FoundMeaning] = ()
+    ) -> RunDirectory:
         run = RunDirectory(self.runs_folder / name)
         run.create(config)
         (run.path / "notebook").touch()

@@ -25,7 +25,9 @@ from napari_unet.runs.training_sources import (
 from tests.stack_files import read_label_note
 from tests.training.stacks.indexed_pixels import IndexedPixels
 from training.config import TrainingConfig, preset_config
+from training.dataset.found_meanings import read_meanings
 from training.dataset.training_pair import open_pair
+from training.dataset.training_set import load_training_set
 from training.errors import UserError
 from training.formats.opening import read_stack
 from training.label_convention import IdBorders, LabelConvention
@@ -144,6 +146,30 @@ def test_an_unfit_pair_starts_nothing_and_leaves_nothing(layers: LayerData, tmp_
     with pytest.raises(UserError, match="'truth'"):
         start_training(LocalLauncher(tmp_path), unfit, preset_config("compact"), "run")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("volumes", [1, 2])
+def test_the_labels_of_files_are_counted_once(
+    layers: LayerData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, volumes: int
+) -> None:
+    for kind, stack in (("images", layers.images), ("labels", layers.labels)):
+        (tmp_path / "data" / kind).mkdir(parents=True)
+        for volume in range(volumes):
+            tifffile.imwrite(tmp_path / "data" / kind / f"{volume}.tif", stack.data + volume)
+    counted: list[object] = []
+
+    def count(*stacks: object) -> LabelCensus:
+        counted.append(stacks)
+        return census(*stacks)
+
+    def read_data(run: RunDirectory, *_: object) -> None:
+        load_training_set(run.read_config(), read_meanings(run.label_meanings))
+
+    monkeypatch.setattr(LabelCensus, "of", count)
+    monkeypatch.setattr("napari_unet.launchers.local_launcher._start_training", read_data)
+    data = FolderData(tmp_path / "data")
+    run = start_training(LocalLauncher(tmp_path), data, preset_config("compact"), "run")
+    assert len(counted) == len(read_meanings(run.label_meanings)) == volumes
 
 
 def test_a_folder_without_the_files_is_reported(tmp_path: Path) -> None:

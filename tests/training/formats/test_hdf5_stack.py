@@ -1,3 +1,5 @@
+import zlib
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -189,6 +191,50 @@ def test_what_leads_elsewhere_or_is_impossible_is_refused(
         open_stack(path / "raw")
     with pytest.raises(UserError, match=str(path)):
         open_stack(path)
+
+
+@pytest.mark.parametrize(
+    ("options", "chunk", "reason"),
+    [
+        ({"compression": "gzip"}, zlib.compress(bytes(2**22)), "decodes to far more"),
+        (
+            {"compression": "gzip", "fletcher32": True},
+            zlib.compress(bytes(2**22)) + bytes(4),
+            "decodes to far more",
+        ),
+        ({"compression": "lzf"}, bytes(2**20), "is larger than what it may hold"),
+        ({"compression": "gzip", "shuffle": True}, zlib.compress(bytes(5063)), ""),
+    ],
+    ids=["bomb", "bomb with a checksum", "long", "as it should be"],
+)
+def test_chunks_that_decode_to_far_more_are_refused(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    options: dict[str, Any],
+    chunk: bytes,
+    reason: str,
+) -> None:
+    monkeypatch.setattr("training.formats.chunked_stack._ALWAYS_FINE", 2**20)
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        data = file.create_dataset("raw", (2, 61, 83), "u1", chunks=(1, 61, 83), **options)
+        data[0] = 1
+        data.id.write_direct_chunk((1, 0, 0), chunk)
+    with open_stack(tmp_path / "a.h5") as stack:
+        assert (stack[0] == 1).all()
+        with pytest.raises(UserError, match=reason) if reason else nullcontext():
+            assert not stack[1].any()
+
+
+def test_filters_whose_decoding_has_no_bounds_are_refused(tmp_path: Path) -> None:
+    creation = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    creation.set_chunk((1, 8, 8))
+    creation.set_deflate(9)
+    creation.set_filter(h5py.h5z.FILTER_LZF, h5py.h5z.FLAG_OPTIONAL)
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        space = h5py.h5s.create_simple((4, 8, 8))
+        h5py.h5d.create(file.id, b"raw", h5py.h5t.NATIVE_UINT8, space, creation)
+    with pytest.raises(UserError, match="its filter lzf makes more than its pixels"):
+        open_stack(tmp_path / "a.h5")
 
 
 def test_a_truncated_file_and_a_missing_dataset_are_named(cremi: Path, tmp_path: Path) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import pickle
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -151,6 +153,90 @@ def test_shards_of_too_many_chunks_are_refused(tmp_path: Path) -> None:
     change(path / "zarr.json", chunk_grid=grid)
     with pytest.raises(UserError, match="A chunk of"):
         open_stack(path)
+
+
+@pytest.fixture
+def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Chunks that decode to 4 MiB are bombs."""
+    monkeypatch.setattr("training.formats.chunked_stack._ALWAYS_FINE", 2**20)
+
+
+BOMB = np.zeros(2**22, np.uint8)
+# By https://www.rfc-editor.org/rfc/rfc8878: a frame without its size, of blocks of one value.
+ZSTD_WITHOUT_SIZE = b"\x28\xb5\x2f\xfd\0\x58" + b"\x02\0\x10\0" * 32 + b"\x03\0\x10\0"
+COMPRESSED = {
+    codec.codec_id: (codec.get_config(), bytes(codec.encode(BOMB)))
+    for codec in (
+        numcodecs.Blosc(),
+        numcodecs.LZ4(),
+        numcodecs.Zstd(),
+        numcodecs.GZip(),
+        numcodecs.Zlib(),
+        numcodecs.BZ2(),
+        numcodecs.LZMA(),
+    )
+}
+COMPRESSED["zstd without its size"] = numcodecs.Zstd().get_config(), ZSTD_WITHOUT_SIZE
+
+
+@pytest.mark.usefixtures("small_limits")
+@pytest.mark.parametrize("name", COMPRESSED)
+def test_chunks_that_decode_to_far_more_are_refused(tmp_path: Path, name: str) -> None:
+    codec, bomb = COMPRESSED[name]
+    write_array(tmp_path / "a.zarr", STACK, 2, chunks=STACK.shape)
+    change(tmp_path / "a.zarr" / ".zarray", compressor=codec)
+    for content, reason in ((bomb, "decodes to far more"), (b"none", "can't be read")):
+        (tmp_path / "a.zarr" / "0.0.0").write_bytes(content)
+        with pytest.raises(UserError, match=reason):
+            read_stack(tmp_path / "a.zarr")
+
+
+@pytest.mark.usefixtures("small_limits")
+@pytest.mark.parametrize("table", ["start", "end"])
+@pytest.mark.parametrize("shard", [(5, 40, 50), (1, 80, 50)], ids=["read in part", "read whole"])
+def test_chunks_in_a_shard_that_decode_to_far_more_are_refused(
+    tmp_path: Path, table: str, shard: tuple[int, ...]
+) -> None:
+    path, pages = tmp_path / "a.zarr", [page.tobytes() for page in STACK]
+    sharding = zarr.codecs.ShardingCodec(
+        chunk_shape=(1, 40, 50),
+        codecs=[zarr.codecs.BytesCodec(), zarr.codecs.GzipCodec()],
+        index_codecs=[zarr.codecs.BytesCodec()],
+        index_location=table,
+    )
+    options = {"shape": shard, "chunks": shard, "serializer": sharding, "compressors": None}
+    zarr.create_array(path, dtype="u1", **options)
+    count = shard[0] * shard[1] // 40
+    for first, reason in ((gzip.compress(pages[0]), ""), (COMPRESSED["gzip"][1], "far more")):
+        chunks = [first, *map(gzip.compress, pages[1:count])]
+        begin = 16 * count if table == "start" else 0
+        starts = begin + np.cumsum([0, *map(len, chunks[:-1])])
+        places = np.array([*zip(starts, map(len, chunks), strict=True)], "<u8").tobytes()
+        file = path / "c" / "0" / "0" / "0"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        parts = [places, *chunks] if table == "start" else [*chunks, places]
+        file.write_bytes(b"".join(parts))
+        with pytest.raises(UserError, match=reason) if reason else nullcontext():
+            assert read_stack(path).tobytes() == b"".join(pages[:count])
+
+
+@pytest.mark.parametrize(
+    "filters, compressor",
+    [
+        ([{"id": "zlib"}], {"id": "gzip"}),
+        ([{"id": "zlib"}, {"id": "shuffle"}], None),
+        ([], {"id": "lzma", "format": 3, "filters": [{"id": 33}]}),
+        ([{"id": "packbits"}] * 4, None),
+    ],
+    ids=["twice", "shuffled", "without a header", "many filters"],
+)
+def test_codecs_whose_decoding_has_no_bounds_are_refused(
+    tmp_path: Path, filters: list[dict[str, Any]], compressor: dict[str, Any] | None
+) -> None:
+    write_array(tmp_path / "a.zarr", STACK, 2)
+    change(tmp_path / "a.zarr" / ".zarray", filters=filters, compressor=compressor)
+    with pytest.raises(UserError, match="which is not read"):
+        open_stack(tmp_path / "a.zarr")
 
 
 class _Trap:

@@ -132,7 +132,7 @@ def test_corrected_slices_become_ground_truth(
     viewer.dims.set_current_step(0, 5)
     assert not button(dock, "Mark slice 5 as correct").isChecked()
     button(dock, "Use as ground truth").click()
-    qtbot.waitUntil(lambda: "has 1 corrected slices now" in text(dock))
+    qtbot.waitUntil(lambda: "has 1 corrected slice now" in text(dock))
     (labels,) = (layer for layer in viewer.layers if is_sparse_layer(layer))
     assert corrected_slices(labels) == [3]
     np.testing.assert_array_equal(labels.data[3] == 1, mask.data[3] == 1)
@@ -176,7 +176,7 @@ def test_corrected_slices_are_read_in_a_thread_and_reading_can_be_cancelled(
     qtbot.waitUntil(use.isEnabled)
     assert not any(map(is_sparse_layer, viewer.layers))
     use.click()
-    qtbot.waitUntil(lambda: "has 1 corrected slices now" in text(dock))
+    qtbot.waitUntil(lambda: "has 1 corrected slice now" in text(dock))
     assert set(reads) == {3}
 
 
@@ -279,6 +279,6 @@ def test_a_mask_is_corrected_over_its_own_image(
     strokes = add_sparse_labels(viewer, np.zeros(mask.data.shape, np.uint8), other, "of other")
     button(dock, "Mark slice 3 as correct").click()
     button(dock, "Use as ground truth").click()
-    qtbot.waitUntil(lambda: "has 1 corrected slices now" in text(dock))
+    qtbot.waitUntil(lambda: "has 1 corrected slice now" in text(dock))
     assert not strokes.data.any()
     assert viewer.layers["tissue truth"].data[3].any()
