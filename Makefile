@@ -3,7 +3,8 @@
 #                            screen where there is none
 # make test-pyqt6            those of the window, with PyQt6
 # make test-lowest           what touches other packages, with the lowest versions allowed
-# make test-newest           the same with the newest, without MindSpore and so with NumPy 2
+# make test-newest           the same with the newest, NumPy 2 and Python 3.13 where there is one; and
+#                            napari-unet setup, a training and a prediction from there
 # make lint                  ruff, and mypy as on Linux, macOS and Windows
 # make docs                  the documents' site, in site/; its links are checked
 # make audit                 known weaknesses of the packages installed; asks a service on the net
@@ -22,6 +23,7 @@ AT_BOUNDS := tests/test_imports.py tests/test_packaging.py \
 		cli/test_predict.py::test_all_results launchers/servers/test_connection.py \
 		widgets/common/test_dock.py widgets/runs/test_dock.py widgets/train/test_preview_layer.py)
 PYQT6_LAYOUT := tests/napari_unet/widgets/test_layout.py::test_nothing_is_cut_hidden_or_overlapping
+SET_UP := tests/napari_unet/training_python/test_real_setup.py
 ONE_TRAINING := tests/napari_unet/cli/test_train.py::test_a_stopped_run_is_resumed
 
 # What takes longest goes first, and test-rest has what no other has.
@@ -60,8 +62,11 @@ test-pyqt6: .venv-pyqt6/installed
 test-lowest: .venv-lowest/installed
 	tools/with_screen.sh .venv-lowest/bin/python -m pytest $(or $(ARGS),$(AT_BOUNDS) $(ONE_TRAINING))
 
+# What uv has loaded for .venv is not loaded again.
+test-newest: export UV_CACHE_DIR = $(shell .venv-newest/bin/uv cache dir)
 test-newest: .venv-newest/installed
-	tools/with_screen.sh .venv-newest/bin/python -m pytest $(or $(ARGS),$(AT_BOUNDS) $(PYQT6_LAYOUT))
+	tools/with_screen.sh .venv-newest/bin/python -m pytest \
+		$(or $(ARGS),$(AT_BOUNDS) $(PYQT6_LAYOUT) $(SET_UP))
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
@@ -93,5 +98,5 @@ $(INSTALLED): $(SETUP) | system
 	touch $@
 
 .venv-newest/installed: $(SETUP) | system
-	tools/make_environment.sh .venv-newest pyqt6,test
+	tools/make_environment.sh .venv-newest pyqt6,test highest 3.13
 	touch $@

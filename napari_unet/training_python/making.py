@@ -85,14 +85,12 @@ def set_up(find_links: Path | None = None) -> Generator[SetupProgress]:
         _refuse_while_training()
         yield from _make_environment(find_links is not None, lock)
         wanted = _write_requirements()
-        if find_links is None:
+        if find_links is not None:
+            folder = str(find_links.absolute())
+            yield from _install(["--no-index", "--find-links", folder, "-r", str(wanted)], lock)
+        elif not (yield from _install_from_cache(wanted, lock)):
             packages = yield from _load(wanted, lock)
-            source = ["--no-deps", *packages]
-        else:
-            source = ["--no-index", "--find-links", str(find_links.absolute()), "-r", str(wanted)]
-        command = ["pip", "install", "--python", str(places.environment_python()), *_ONLY_WHEELS]
-        problem = "What training needs can't be installed"
-        yield from run_uv([*command, *source], "Installing", problem, _NO_INTERNET, lock)
+            yield from _install(["--no-deps", *packages], lock)
         yield SetupProgress("Trying MindSpore")
         write_choice(_check(places.environment_python()))
         for rest in (places.wheels(), places.cache()):
@@ -192,6 +190,22 @@ def _write_requirements() -> Path:
     lines = [f"{str_of(wanted)}\n" for wanted in needed() + for_formats()]
     write_atomically(path, "".join(lines).encode())
     return path
+
+
+def _install(what: Sequence[str], lock: int, step: str = "Installing") -> Iterator[SetupProgress]:
+    """Install what these options of uv say."""
+    command = ["pip", "install", "--python", str(places.environment_python()), *_ONLY_WHEELS]
+    problem = "What training needs can't be installed"
+    yield from run_uv([*command, *what], step, problem, _NO_INTERNET, lock)
+
+
+def _install_from_cache(wanted: Path, lock: int) -> Generator[SetupProgress, None, bool]:
+    """Install what ``UV_CACHE_DIR`` may hold, where a person keeps one; False if it does not."""
+    try:
+        yield from _install(["--offline", "-r", str(wanted)], lock, "Looking into uv's cache")
+    except UserError:
+        return False
+    return True
 
 
 def _load(wanted: Path, lock: int) -> Generator[SetupProgress, None, list[str]]:
