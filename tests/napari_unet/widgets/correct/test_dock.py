@@ -1,9 +1,10 @@
 """Correcting a mask with the mouse and keys in a real viewer."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from threading import Event, current_thread, main_thread
 from typing import Any
 
+import dask
 import dask.array as da
 import numpy as np
 import pytest
@@ -151,6 +152,14 @@ def test_corrected_slices_become_ground_truth(
     np.testing.assert_array_equal(labels.data, before)
 
 
+@pytest.fixture
+def dask_in_asking_thread() -> Iterator[None]:
+    """Slices are read in the thread that asks for them."""
+    with dask.config.set(scheduler="synchronous"):
+        yield
+
+
+@pytest.mark.usefixtures("dask_in_asking_thread")
 def test_corrected_slices_are_read_in_a_thread_and_reading_can_be_cancelled(
     viewer: Viewer, dock: CorrectDock, mask: Labels, button: Button, qtbot: QtBot
 ) -> None:
