@@ -32,6 +32,7 @@ def main(target: str, seconds: str) -> None:
     os.dup2(2, 1)  # what libraries print
     reader = TARGETS[target]()
     resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
+    sys.dont_write_bytecode = True  # of modules that a reader imports
     sys.addaudithook(_note_forbidden)
     for path in inputs:
         faulthandler.dump_traceback_later(float(seconds), exit=True)
