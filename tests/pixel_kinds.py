@@ -46,8 +46,9 @@ def pixel_kind(images: np.ndarray, kind: str) -> np.ndarray:
         "bright": lambda: (150 + wide * 0.4).astype(np.uint8),
         "low contrast": lambda: (100 + wide * 60 / 255).astype(np.uint8),
     }[plain]()
+    middle = images.shape[1] // 4 * 2
     if hot:
-        stack[0, 2, 3] = 1e6 if stack.dtype.kind == "f" else np.iinfo(stack.dtype).max
+        stack[0, middle, middle] = 1e6 if stack.dtype.kind == "f" else np.iinfo(stack.dtype).max
     if dead:
-        stack[0, 2, 7] = 0
+        stack[0, middle, middle + 8] = 0
     return stack

@@ -21,7 +21,7 @@ ALLOWED = {
     *("LeakyRelu", "MaxPool", "Mul", "Neg", "Pad", "Pow", "PRelu", "ReduceMean", "Relu"),
     *("Reshape", "Resize", "Selu", "Shape", "Sigmoid", "Slice", "Softmax", "Softplus"),
     *("SpaceToDepth", "Split", "Sqrt", "Squeeze", "Sub", "Tanh", "Transpose", "Unsqueeze"),
-    *("Upsample"),
+    "Upsample",
 }
 MOST_NODES = 5000
 MOST_ELEMENTS = 2**27  # of a tensor: half a gigabyte

@@ -24,6 +24,8 @@ def test_a_text_is_printed_without_its_controls(capsys: pytest.CaptureFixture[st
     say(HOSTILE, end="", to_stderr=True)
     assert capsys.readouterr() == (f"a\tb\n{SHOWN}\n", SHOWN)
     assert printable("membrane 膜 é ±\ud800") == r"membrane 膜 é ±\xd800"
+    ends = "\0\x08\x0b\x1f\x7f\x9f\u061c\u200e\u200f\u202a\u202e\u2066\u2069\ud800\udfff"
+    assert printable(ends) == "".join(f"\\x{ord(control):02x}" for control in ends)
 
 
 def test_a_log_is_printed_without_controls(

@@ -40,11 +40,12 @@ def test_node_0_hears_why_another_node_does_not_begin(
     is_locked: bool,
     sentence: str,
 ) -> None:
-    """On a disk that they share, rank 0 holds the run's lock already."""
+    """On a disk that they share, node 0 launches already, and rank 0 holds the run's lock."""
     run.create(preset_config("compact", data_url=str(data), device="ascend"))
     port = free_port()
     job = MsrunJob(devices=2, nodes=2, master_port=port)
-    with HeadLink(job) as head, run.hold(), launching(run, 1) if is_locked else nullcontext():
+    other = launching(run, 1) if is_locked else nullcontext()
+    with HeadLink(job) as head, launching(run), run.hold(), other:
         node = ["--devices=2", "--nodes=2", "--node_rank=1", f"--master_port={port}"]
         second = launch(*node, *options, new=False, **{RUN_MARK: ""})
         assert sentence in second.wait()

@@ -34,7 +34,7 @@ class LabelCensus:
     length : int
         Number of slices.
     uniform : mapping of int to float
-        The only value of each slice that has just one, by its index.
+        The only value of each slice that has just one, padding aside, by its index.
     counts : mapping of float to int
         Pixels of each value, on the other slices.
     sample : array (N, Y, X)
@@ -67,7 +67,7 @@ class LabelCensus:
                 padding = find_padding(np.asarray(images[index]))
                 tissue = page[~padding] if padding.any() else page
             if not tissue.size or is_uniform(tissue):
-                uniform[index] = page.flat[0].item()
+                uniform[index] = (tissue if tissue.size else page).flat[0].item()
             else:
                 counts.update(_count(tissue))
                 pixels += page.size

@@ -236,7 +236,7 @@ class Scaling:
         array of float32
             Scaled, in the image's shape.
         """
-        if image.dtype.kind in "iu" and image.dtype.itemsize <= 2 and image.dtype.isnative:
+        if image.dtype.kind in "iu" and image.dtype.itemsize <= 2:
             codes = image.view(f"u{image.dtype.itemsize}")
             return _table(self, image.dtype).take(codes, mode="clip")
         return self._compute(image)

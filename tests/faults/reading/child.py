@@ -33,6 +33,7 @@ def main(target: str, seconds: str) -> None:
     reader = TARGETS[target]()
     sys.dont_write_bytecode = True  # of a module that is first needed below
     resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
+    sys.dont_write_bytecode = True  # of modules that a reader imports
     sys.addaudithook(_note_forbidden)
     for path in inputs:
         faulthandler.dump_traceback_later(float(seconds), exit=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from collections.abc import Callable, Iterable
@@ -10,7 +11,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.faults.reading.hostile_tifs import DTYPES, LEGAL, Tif, fits, hostile, packed_page
+from tests.faults.reading.hostile_tifs import (
+    DTYPES,
+    LEGAL,
+    PHOTOMETRIC,
+    Tif,
+    fits,
+    hostile,
+    packed_page,
+)
 from tests.faults.reading.judging import read_all
 from tests.faults.reading.mutations import mutated, truncated
 from tests.faults.scale import scaled
@@ -53,11 +62,14 @@ def test_every_legal_kind_is_read_as_it_was_written(legal: list[Path], target: s
 
 def test_bits_are_read_as_they_were_written(tmp_path: Path) -> None:
     paths = []
-    for bits in (1, 2, 4, 10, 12):
+    for bits, white_is_zero in itertools.product((1, 2, 4, 10, 12), (False, True)):
         stack = np.random.default_rng(bits).integers(0, 2**bits, (5, 24, 21)).astype(np.uint16)
-        path = tmp_path / f"{bits}.tif"
-        path.write_bytes(Tif([packed_page(page, bits) for page in stack]).content())
-        np.save(f"{path}.npy", stack)
+        path = tmp_path / f"{bits} {white_is_zero}.tif"
+        pages = [packed_page(page, bits) for page in stack]
+        for page in pages:
+            page.tags[PHOTOMETRIC] = int(not white_is_zero)
+        path.write_bytes(Tif(pages).content())
+        np.save(f"{path}.npy", 2**bits - 1 - stack if white_is_zero else stack)
         paths.append(path)
     assert read_all("stack", paths) == {"read": len(paths)}
 

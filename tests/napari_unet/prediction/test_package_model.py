@@ -15,6 +15,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from napari_unet.prediction.foreign_graph import ALLOWED
 from napari_unet.prediction.model_source import find_model, read_portable
 from napari_unet.prediction.predictor import load_predictor
 from tests.napari_unet.conftest import WriteModel
@@ -190,11 +191,41 @@ def external() -> onnx.ModelProto:
     return model
 
 
+def redefined() -> onnx.ModelProto:
+    model = network(identity(1))
+    model.functions.add(name="Conv", domain="")
+    return model
+
+
+def endless() -> onnx.ModelProto:
+    """Two convolutions with a kernel wider than any tile, which takes no place in the file."""
+    shape = helper.make_tensor("shape", TensorProto.INT64, [4], [1, 1, 4095, 4095])
+    return network(
+        identity(1),
+        helper.make_node("Constant", [], ["shape"], value=shape),
+        helper.make_node("ConstantOfShape", ["shape"], ["kernel"]),
+        helper.make_node("Conv", ["raw", "kernel"], ["x"], pads=[2047] * 4),
+        helper.make_node("Conv", ["x", "kernel"], ["y"], pads=[2047] * 4),
+    )
+
+
+def test_what_is_allowed_are_operations_of_onnx() -> None:
+    assert {schema.name for schema in onnx.defs.get_all_schemas()} >= ALLOWED
+
+
 @needs_bioimageio
 @pytest.mark.parametrize(
     ("model", "reason"),
     [
         (external(), "lie in another file"),
+        (redefined(), "uses Conv, which is not allowed"),
+        (
+            network(
+                identity(1), *(helper.make_node("Relu", ["raw"], [f"{n}"]) for n in range(5000))
+            ),
+            "more than 5000 operations",
+        ),
+        (endless(), "take too long"),
         (network(identity(1), helper.make_node("Loop", ["raw"], ["x"])), "uses Loop"),
         (
             network(identity(1), helper.make_node("Relu", ["raw"], ["x"], domain="evil")),

@@ -60,9 +60,16 @@ def pyramid(path: Path, stack: np.ndarray) -> None:
         writer.write(stack[:, ::2, ::2], subfiletype=1, tile=(16, 16))
 
 
-def with_alpha(path: Path, stack: np.ndarray) -> None:
+def with_alpha(path: Path, stack: np.ndarray, kind: str = "unassalpha") -> None:
     both = np.stack([stack, np.full_like(stack, 255)], -1)
-    tifffile.imwrite(path, both, photometric="minisblack", extrasamples=["unassalpha"])
+    tifffile.imwrite(path, both, photometric="minisblack", extrasamples=[kind])
+
+
+def with_idle_palette(path: Path, stack: np.ndarray) -> None:
+    """Colours that the page does not ask for."""
+    colors = tuple(np.tile(RAMP[::-1], 3).tolist())
+    extratags = [(320, 3, len(colors), colors, True)]
+    tifffile.imwrite(path, stack, photometric="minisblack", extratags=extratags)
 
 
 def with_palette(path: Path, stack: np.ndarray, greys: np.ndarray, **options: Any) -> None:
@@ -132,8 +139,17 @@ KINDS: dict[str, Make] = {
     "grey palette": lambda path, stack: with_palette(path, stack, RAMP),
     "inverted grey palette": lambda path, stack: with_palette(path, 255 - stack, RAMP[::-1]),
     "grey palette of 8 bits": lambda path, stack: with_palette(path, stack, RAMP // 257),
+    "grey palette of 16 bits": lambda path, stack: with_palette(
+        path, stack.astype(np.uint16) * 257, np.arange(2**16, dtype=np.uint16)
+    ),
     "ImageJ's grey palette": lambda path, stack: with_palette(path, stack, RAMP // 257 * 256),
+    "a palette without a use": with_idle_palette,
     "alpha": with_alpha,
+    "premultiplied alpha": lambda path, stack: with_alpha(path, stack, "assocalpha"),
+    "three slices in a page, then pages": lambda path, stack: append(path, [stack[:3], *stack[3:]]),
+    "more channels than an image has": lambda path, stack: tifffile.imwrite(
+        path, stack, imagej=True, metadata={"axes": "CYX"}
+    ),
     "ImageJ's form of large stacks": lambda path, stack: one_page_and_all_pixels(path, stack, 7),
     "shape (1, Z, 1, Y, X)": lambda path, stack: tifffile.imwrite(path, stack[None, :, None]),
     "OME, axes TZCYX": lambda path, stack: tifffile.imwrite(
@@ -201,6 +217,71 @@ def test_two_stacks_in_a_file_are_refused(tmp_path: Path, images: np.ndarray) ->
         read_stack(tmp_path / "a.ome.tif")
 
 
+def planar_alpha(path: Path, stack: np.ndarray) -> None:
+    both = np.stack([stack, np.full_like(stack, 255)], 1)
+    tifffile.imwrite(
+        path, both, photometric="minisblack", planarconfig="separate", extrasamples=["unassalpha"]
+    )
+
+
+def planar_colours(path: Path, stack: np.ndarray, **options: Any) -> None:
+    tifffile.imwrite(path, stack, photometric="rgb", planarconfig="separate", **options)
+
+
+def a_colour_page_last(path: Path, stack: np.ndarray) -> None:
+    append(path, [stack[0]], metadata=None)
+    append(path, [np.stack([stack[0]] * 3, -1)], metadata=None, photometric="rgb")
+
+
+def another_tone_last(path: Path, stack: np.ndarray) -> None:
+    append(path, [stack[:3]])
+    append(path, [stack[3:]], photometric="miniswhite")
+
+
+def one_colour_image(path: Path, stack: np.ndarray, samples: int) -> None:
+    tifffile.imwrite(path, np.stack([stack[0]] * samples, -1), photometric="rgb")
+
+
+NO_SLICES: dict[str, tuple[Make, str]] = {
+    "one colour image": (lambda path, stack: one_colour_image(path, stack, 3), "colour image"),
+    "one with alpha": (lambda path, stack: one_colour_image(path, stack, 4), "colour image"),
+    "two samples": (lambda path, stack: with_alpha(path, stack, "unspecified"), "colour image"),
+    "planar alpha": (planar_alpha, "colour image"),
+    "planar colours": (
+        lambda path, stack: planar_colours(path, stack[:6].reshape(2, 3, *stack.shape[1:])),
+        "colour image",
+    ),
+    "planar colours, not described": (
+        lambda path, stack: planar_colours(path, stack[:3], metadata=None),
+        "colour image",
+    ),
+    "a colour page last": (a_colour_page_last, "colour image"),
+    "other dtypes": (
+        lambda path, stack: append(path, [stack[:3], stack[3:].astype(np.uint16)]),
+        "pages that differ",
+    ),
+    "other widths": (
+        lambda path, stack: append(path, [stack[:3], stack[3:, :, :60]]),
+        "pages that differ",
+    ),
+    "other heights": (
+        lambda path, stack: append(path, [stack[:3], stack[3:, :60]]),
+        "pages that differ",
+    ),
+    "another tone last": (another_tone_last, "pages that differ"),
+}
+
+
+@pytest.mark.parametrize("kind", NO_SLICES)
+def test_pages_that_are_no_slices_of_a_stack_are_refused(
+    tmp_path: Path, images: np.ndarray, kind: str
+) -> None:
+    make, problem = NO_SLICES[kind]
+    make(tmp_path / "a.tif", images)
+    with pytest.raises(UserError, match=problem):
+        read_stack(tmp_path / "a.tif")
+
+
 @pytest.mark.parametrize(
     ("dtype", "commands"),
     [("uint8", "choose Image > Type > 8-bit"), ("uint16", "> RGB Color, then")],
@@ -224,11 +305,15 @@ def test_photographs_codecs_are_read_or_named(tmp_path: Path, images: np.ndarray
         read_stack(tmp_path / "jpeg2000.tif")
 
 
-def test_16_bits_of_another_byte_order_with_a_predictor(tmp_path: Path, images: np.ndarray) -> None:
-    wide = images.astype(np.uint16) * 257
-    options = {"compression": "lzw", "predictor": True, "byteorder": ">"}
-    tifffile.imwrite(tmp_path / "lzw.tif", wide, **options)
-    np.testing.assert_array_equal(read_both(tmp_path / "lzw.tif"), wide)
+def test_16_bits_of_another_byte_order_with_and_without_a_predictor(
+    tmp_path: Path, images: np.ndarray
+) -> None:
+    wide = images.astype(np.uint16) * 250
+    for options in ({"compression": "lzw", "predictor": True}, {}):
+        tifffile.imwrite(tmp_path / "wide.tif", wide, byteorder=">", **options)
+        read = read_both(tmp_path / "wide.tif")
+        assert read.dtype == np.uint16
+        np.testing.assert_array_equal(read, wide)
 
 
 def test_pages_of_an_ome_tif_written_one_by_one_are_a_stack(
@@ -238,10 +323,15 @@ def test_pages_of_an_ome_tif_written_one_by_one_are_a_stack(
     np.testing.assert_array_equal(read_both(tmp_path / "stack.ome.tif"), images)
 
 
-@pytest.mark.parametrize("options", [{}, {"compression": "zlib"}, {"metadata": {"axes": "ZYX"}}])
-@pytest.mark.parametrize("slices", [3, 4])
-@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
-def test_three_and_four_slices_are_no_colours(
+PLANAR = {"photometric": "minisblack", "planarconfig": "separate"}
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"compression": "zlib"}, {"metadata": {"axes": "ZYX"}}, PLANAR]
+)
+@pytest.mark.parametrize("slices", [2, 3, 4])
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+def test_few_slices_are_no_colours(
     tmp_path: Path, images: np.ndarray, slices: int, dtype: str, options: dict[str, Any]
 ) -> None:
     few = images[:slices].astype(dtype)
@@ -268,10 +358,16 @@ def test_masks_are_read_as_people_see_them(
 
 
 @pytest.mark.parametrize("compression", ["group4", "group3", "tiff_ccitt"])
-def test_faxes_are_read(tmp_path: Path, membrane: np.ndarray, compression: str) -> None:
+@pytest.mark.parametrize("photometric", [0, 1])
+def test_faxes_are_read(
+    tmp_path: Path, membrane: np.ndarray, compression: str, photometric: int
+) -> None:
     pages = [Image.fromarray(page) for page in ~membrane]
     path = tmp_path / "mask.tif"
-    pages[0].save(path, save_all=True, append_images=pages[1:], compression=compression)
+    options = {"compression": compression, "tiffinfo": {262: photometric}}
+    pages[0].save(path, save_all=True, append_images=pages[1:4], **options)
+    options["compression"] = "group4"  # in a file, codecs may differ
+    pages[4].save(path, append=True, save_all=True, append_images=pages[5:], **options)
     np.testing.assert_array_equal(read_stack(path), ~membrane)
     np.testing.assert_array_equal(read_window(path)[0], membrane)
 
@@ -300,6 +396,8 @@ def test_palettes_of_labels_are_labels(tmp_path: Path) -> None:
     ("colors", "command"),
     [
         (np.stack([RAMP, RAMP // 2, RAMP[::-1]]), "Lookup Tables > Grays"),
+        (np.stack([RAMP // 2**12 * 4369, RAMP // 2, RAMP]), "Lookup Tables > Grays"),  # 16 steps
+        (np.stack([RAMP // 2**13 * 9362, RAMP // 2, RAMP]), "Type > RGB Color"),  # 8 steps
         (np.random.default_rng(0).permuted(np.stack([RAMP] * 3), axis=1), "Type > RGB Color"),
     ],
 )
@@ -313,11 +411,13 @@ def test_palettes_of_images_are_refused_with_what_helps_in_fiji(
 
 
 @pytest.mark.parametrize("options", [{"imagej": True}, {"ome": True}])
+@pytest.mark.parametrize("slices", [3, 4])
 def test_slices_saved_as_channels_get_the_remedy_that_fits(
-    tmp_path: Path, images: np.ndarray, options: dict[str, Any]
+    tmp_path: Path, images: np.ndarray, options: dict[str, Any], slices: int
 ) -> None:
-    tifffile.imwrite(tmp_path / "a.tif", images[:3], **options)
-    with pytest.raises(UserError, match=r"3 channels, and no slices.*slices to 3"):
+    tifffile.imwrite(tmp_path / "a.tif", images[:slices], **options)
+    told = f"{slices} channels, and no slices.*slices to {slices}"
+    with pytest.raises(UserError, match=told):
         read_stack(tmp_path / "a.tif")
 
 

@@ -27,7 +27,10 @@ def test_a_border_of_one_value(tissue: np.ndarray, value: int, dtype: str) -> No
 
 def test_a_border_on_each_side_of_a_value_of_its_own(tissue: np.ndarray) -> None:
     tissue[:5], tissue[-5:] = 0, 255
-    assert find_padding(tissue)[[4, 5, -6, -5], 40].tolist() == [True, False, False, True]
+    tissue[5:-5, :3], tissue[5:-5, -3:] = 77, 9
+    found = find_padding(tissue)
+    assert found[[4, 5, -6, -5], 40].tolist() == [True, False, False, True]
+    assert found[30, [2, 3, -4, -3]].tolist() == [True, False, False, True]
 
 
 def test_the_corners_of_a_turned_slice(tissue: np.ndarray) -> None:
