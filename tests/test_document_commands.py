@@ -29,7 +29,7 @@ DOCUMENTS = {path.name: path for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/*
 PROGRAM, MODULE = "napari-unet", "python -m "
 # In the example, other pages' trainings are copies of the first one.
 TRAINING = ["train", "--data", "isbi", "--out", "runs/first"]
-NOT_HERE = {"train", "servers", "follow", "stop", "fetch", "demo", "doctor"}
+NOT_HERE = {"train", "servers", "follow", "stop", "fetch", "demo", "setup", "doctor"}
 NOT_THERE = {"zoo.ckpt", "--remote", "membranes.zip"}
 if find_spec("onnxruntime") is None:
     NOT_THERE |= {"onnxruntime"}

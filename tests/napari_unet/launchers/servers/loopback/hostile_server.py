@@ -87,7 +87,6 @@ class HostileServer:
 
     async def _stop(self) -> None:
         self._server.close()
-        await self._server.wait_closed()
 
     async def _answer(self, process: Any) -> None:
         await self.answer(process, (await process.stdin.read()).decode())
