@@ -261,7 +261,7 @@ def test_several_pairs_are_named_in_the_configuration(
 ) -> None:
     started: list[TrainingConfig] = []
 
-    def start(_: LocalLauncher, config: TrainingConfig, name: str) -> RunDirectory:
+    def start(_: LocalLauncher, config: TrainingConfig, name: str, __: object) -> RunDirectory:
         started.append(config)
         run = RunDirectory(tmp_path / name)
         run.create(config)

@@ -1,12 +1,13 @@
 """A place whose trainings do what a test says, in real run directories."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from training.config import TrainingConfig, preset_config
+from training.dataset.found_meanings import FoundMeaning
 from training.errors import UserError
 from training.runs.event_log import EventLog
 from training.runs.run_directory import RunDirectory
@@ -27,7 +28,9 @@ class StagedLauncher:
     def list_devices(self) -> list[str]:
         return ["ascend:0", "cpu"]
 
-    def start(self, config: TrainingConfig, name: str) -> RunDirectory:
+    def start(
+        self, config: TrainingConfig, name: str, known: Sequence[FoundMeaning] = ()
+    ) -> RunDirectory:
         run = RunDirectory(self.runs_folder / name)
         run.create(config)
         self.resume(run)
