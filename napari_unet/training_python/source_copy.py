@@ -7,13 +7,13 @@ Python. A training keeps its copy while this package is updated.
 from __future__ import annotations
 
 import hashlib
-import shutil
-import tempfile
 from importlib import resources
 from pathlib import Path
 
 from napari_unet.training_python.places import sources
 from training.files.atomic_files import UnwritableError
+from training.files.atomic_folders import copy_folder
+from training.files.file_locks import hold_lock
 
 _PACKAGE = "training"
 _LEFT_OUT = "__pycache__"
@@ -28,13 +28,16 @@ def copy_source() -> Path:
         If it can't be written.
     """
     with resources.as_file(resources.files(_PACKAGE)) as package:
-        target = sources() / _digest(package)
-        if not target.exists():
+        copy = sources() / _digest(package) / _PACKAGE
+        if not copy.exists():
             try:
-                _copy(package, target)
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                with hold_lock(copy):
+                    if not copy.exists():  # else another program was quicker
+                        copy_folder(package, copy, _LEFT_OUT)
             except OSError as error:
-                raise UnwritableError(target, error) from error
-    return target
+                raise UnwritableError(copy, error) from error
+    return copy.parent
 
 
 def _digest(package: Path) -> str:
@@ -46,16 +49,3 @@ def _digest(package: Path) -> str:
             digest.update(f"{path.relative_to(package).as_posix()} {len(content)}\n".encode())
             digest.update(content)
     return digest.hexdigest()[:16]
-
-
-def _copy(package: Path, target: Path) -> None:
-    """Copy under another name first, for the target is there as a whole or not at all."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".") as folder:
-        made = Path(folder) / target.name
-        shutil.copytree(package, made / _PACKAGE, ignore=shutil.ignore_patterns(_LEFT_OUT))
-        try:
-            made.rename(target)
-        except OSError:
-            if not target.exists():  # else another program was quicker
-                raise

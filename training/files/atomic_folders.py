@@ -67,6 +67,28 @@ def replacing_folder(path: Path, container: Path | None = None) -> Iterator[Path
         _remove(file, mark, [new])
 
 
+def copy_folder(source: Path, path: Path, left_out: str) -> None:
+    """Copy a folder of files: whatever has the name until then keeps it until the copy is whole.
+
+    Parameters
+    ----------
+    source : Path
+    path : Path
+        As of :func:`replacing_folder`.
+    left_out : str
+        A pattern of names that are not copied, at any depth.
+
+    Raises
+    ------
+    SavedBesideError, UnwritableError
+        As :func:`replacing_folder`.
+    OSError
+        If a file can't be read or written.
+    """
+    with replacing_folder(path) as new:
+        shutil.copytree(source, new, ignore=shutil.ignore_patterns(left_out), dirs_exist_ok=True)
+
+
 def _parts(mark: Path) -> tuple[Path, Path]:
     """Name the folders of a locked file: the new one, and the one that it replaces."""
     new, old = (mark.with_name(f"{mark.stem}.{kind}{mark.suffix}") for kind in ("new", "old"))

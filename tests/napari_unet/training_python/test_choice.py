@@ -28,7 +28,7 @@ def test_training_in_a_named_python(python: Path, tmp_path: Path) -> None:
     assert code == 0, errors
     assert (trained / "checkpoints" / "best.safetensors").exists()
     (source,) = places.sources().iterdir()
-    assert [path.name for path in source.iterdir()] == ["training"]
+    assert {path.name for path in source.iterdir()} == {"training", ".training.lock"}
     python.rename(python.with_name("elsewhere"))
     assert_refused((*train[:-1], tmp_path / "second"), f"is gone: {python}", tmp_path / "second")
 
