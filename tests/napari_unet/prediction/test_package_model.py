@@ -20,6 +20,8 @@ from napari_unet.prediction.model_source import find_model, read_portable
 from napari_unet.prediction.predictor import load_predictor
 from tests.napari_unet.conftest import WriteModel
 from training.errors import UserError
+from training.model.model_card import METADATA_KEY, ModelCard
+from training.stacks.scaling import Scaling
 
 needs_bioimageio = pytest.mark.skipif(
     find_spec("bioimageio") is None, reason="without the extra bioimageio"
@@ -191,6 +193,13 @@ def external() -> onnx.ModelProto:
     return model
 
 
+def with_a_card_of_ours() -> onnx.ModelProto:
+    model = network(identity(1))
+    card = ModelCard("compact", Scaling("uint8", 0.0, 255.0))
+    helper.set_model_props(model, {METADATA_KEY: card.to_json()})
+    return model
+
+
 def redefined() -> onnx.ModelProto:
     model = network(identity(1))
     model.functions.add(name="Conv", domain="")
@@ -218,6 +227,7 @@ def test_what_is_allowed_are_operations_of_onnx() -> None:
     ("model", "reason"),
     [
         (external(), "lie in another file"),
+        (with_a_card_of_ours(), "another network than compact"),
         (redefined(), "uses Conv, which is not allowed"),
         (
             network(
