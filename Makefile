@@ -21,6 +21,7 @@ AT_BOUNDS := tests/test_imports.py tests/test_packaging.py \
 		neurons/test_segmentation.py prediction/test_predictor.py \
 		stacks/test_napari_reader.py stacks/test_napari_writer.py \
 		cli/test_predict.py::test_all_results launchers/servers/test_connection.py \
+		training_python/test_making.py::test_a_lost_connection \
 		widgets/common/test_dock.py widgets/runs/test_dock.py widgets/train/test_preview_layer.py)
 PYQT6_LAYOUT := tests/napari_unet/widgets/test_layout.py::test_nothing_is_cut_hidden_or_overlapping
 SET_UP := tests/napari_unet/training_python/test_real_setup.py

@@ -16,6 +16,7 @@ from training.errors import UserError
 _POLL_SECONDS = 0.1
 _PIP_SECONDS = 60
 _NO_ROOM = ("os error 28", "os error 112")  # of POSIX, and of Windows
+_CAUSES = ("cause:", "Caused by:")  # as uv writes them now, and before
 _SILENCE_SECONDS = "180"  # until uv takes a connection for lost
 
 
@@ -139,6 +140,6 @@ def _reason(errors: str) -> str:
     """What went wrong, and the last of the causes that uv tells of it."""
     lines = [line.strip() for line in errors.splitlines()]
     told = [line for line in lines if line.startswith("error:")][:1]
-    causes = [line for line in lines if line.startswith("cause:")][-1:]
+    causes = [line for line in lines if line.startswith(_CAUSES)][-1:]
     reasons = [line.partition(":")[2].strip() for line in told + causes] or lines[-1:]
     return ": ".join(reasons).rstrip(".")
