@@ -15,7 +15,8 @@ from training.masks.hdf5_writer import HDF5_ENDINGS, Hdf5Writer, check_hdf5_outp
 from training.masks.mrc_writer import MRC_ENDINGS, MrcWriter, check_mrc_output
 from training.masks.stack_writer import StackWriter, split_path
 from training.masks.tif_writer import TIF_ENDINGS, TifWriter, check_output
-from training.masks.zarr_writer import ZARR_ENDINGS, ZarrWriter, check_zarr_output
+from training.masks.zarr_image import ZARR_ENDINGS, check_zarr_output
+from training.masks.zarr_writer import ZarrWriter
 from training.stacks.stack_axes import as_stack
 
 LABEL_ENDINGS = (*TIF_ENDINGS, *ZARR_ENDINGS, *HDF5_ENDINGS)
@@ -43,7 +44,12 @@ def is_there(path: Path) -> bool:
 
         container, name = inside
         return container.is_file() and name in find_datasets(container)
-    return path.is_dir() if _ending_of(path) in ZARR_ENDINGS else path.is_file()
+    return path.is_dir() if is_zarr(path) else path.is_file()
+
+
+def is_zarr(path: Path) -> bool:
+    """Whether a path names an image or labels in a Zarr folder, which is written in any order."""
+    return _ending_of(path) in ZARR_ENDINGS
 
 
 def check_stack_output(path: Path, is_label: bool, overwrite: bool = False) -> None:
