@@ -158,8 +158,10 @@ class ZarrChunks:
         for level in range(1, len(self._arrays)):
             finer = self._arrays[level - 1]
             for rows, columns in self._missing(level, index, self._all(level)):
-                seen = (slice(2 * wanted.start, 2 * wanted.stop) for wanted in (rows, columns))
-                page = np.asarray(finer[(index, *seen)])
+                seen_rows, seen_columns = (
+                    slice(2 * wanted.start, 2 * wanted.stop) for wanted in (rows, columns)
+                )
+                page = np.asarray(finer[index, seen_rows, seen_columns])
                 self._put(level, index, rows, columns, halve(page, self._image.is_label))
 
     def finish(self) -> None:
@@ -176,8 +178,9 @@ class ZarrChunks:
 
     def _open_group(self) -> zarr.Group:
         store = _WholeFiles(self._image.group_in(self.folder))
-        zarr_format = 2 if self._image.version == "0.4" else 3
-        return zarr.open_group(store, mode="r+", zarr_format=zarr_format)
+        return zarr.open_group(
+            store, mode="r+", zarr_format=2 if self._image.version == "0.4" else 3
+        )
 
     def _put(self, level: int, index: int, rows: range, columns: range, page: NDArray[Any]) -> None:
         place = index, slice(rows.start, rows.stop), slice(columns.start, columns.stop)

@@ -118,6 +118,7 @@ def predict_slice(
         If pixels that are looked at are NaN or infinite.
     """
     empty = find_padding(image) if padding is None else padding
+    shape = image.shape[0], image.shape[1]
 
     def cut(rows: Indices, columns: Indices) -> NDArray[np.float32]:
         tile = image[rows][:, columns]
@@ -126,8 +127,8 @@ def predict_slice(
         scaled[empty[rows][:, columns]] = 0
         return scaled
 
-    if is_cut(card, image.shape, tta, view):
-        probability = predict_tiles(forward, cut, image.shape, card.geometry, view.window)
+    if is_cut(card, shape, tta, view):
+        probability = predict_tiles(forward, cut, shape, card.geometry, view.window)
         return _finish(probability, empty, view.window)
     everything = slice(None)
     prepared = cut(everything, everything)
