@@ -40,11 +40,7 @@ _PROGRAM = GIBI // 4  # bytes of this process without pixels
 _PART_PIXEL = 40  # bytes that a part takes for each of its pixels, the network's included
 _KNOWN_BY = 3  # slices that a stack is known again by
 _MOST_TOLD = 8  # parts that could not be predicted
-_TOLD = {
-    "version": "by another version",
-    "model": "with another model",
-    "stack": "of another stack",
-}
+_TOLD = {"version": "by another version", "model": "with another model"}
 
 
 class PartlyDoneError(UserError):
@@ -299,7 +295,7 @@ def _describe(stack: Stack) -> dict[str, Any]:
     hashes: dict[str, str | None] = {}
     for index in pick_evenly(range(len(stack)), _KNOWN_BY):
         try:
-            hashes[str(index)] = fingerprint([stack.read(index)])
+            hashes[str(index)] = fingerprint([stack[index]])
         except (UserError, OSError):  # it may be mended before the next run
             hashes[str(index)] = None
     return {"shape": [*stack.shape], "dtype": stack.dtype.name, "slices": hashes}

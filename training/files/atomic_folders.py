@@ -104,8 +104,10 @@ def move_folder(folder: Path, path: Path, container: Path | None = None) -> None
     SavedBesideError or UnwritableError
         As :func:`replacing_folder`.
     """
+    beside = container or path
     try:
-        file, mark = begin_beside(container or path)
+        _remove_leftovers(beside)
+        file, mark = begin_beside(beside)
     except OSError as error:
         raise UnwritableError(path, error) from error
     try:
