@@ -60,7 +60,7 @@ class ZarrChunks:
         Raises
         ------
         UserError
-            If another does.
+            If another does, or has finished it meanwhile.
         """
         path = self.folder.with_name(f".{self.folder.name}.lock")
         with open_to_append(path) as lock:
@@ -68,6 +68,7 @@ class ZarrChunks:
                 raise UserError(
                     f"Another process is writing {self.folder}.", "Wait for it, or end it."
                 )
+            self._image.check()
             yield
         if not self.folder.exists():
             with suppress(OSError):  # another process has it open

@@ -99,9 +99,10 @@ class ZarrImage:
         overwrite: bool = False,
         version: str = "0.5",
     ) -> None:
-        check_zarr_output(path, is_label, overwrite)
         self.path, self.shape, self.dtype = path, shape, np.dtype(dtype)
         self.is_label, self._is_compressed = is_label, compression is not None
+        self._overwrite = overwrite
+        self.check()
         self._pixel_size = pixel_size
         self._offset = NO_OFFSET if pixel_size is None else offset
         self.container, inner = _split(path)
@@ -110,6 +111,10 @@ class ZarrImage:
         self.place = self.container / _LABELS / self._name if self._is_added else self.container
         found = _version_of(self.container) if self._is_added else None
         self.version = found or version
+
+    def check(self) -> None:
+        """Refuse what can't be written, see :func:`check_zarr_output`."""
+        check_zarr_output(self.path, self.is_label, self._overwrite)
 
     def create(self, folder: Path, record: dict[str, Any] | None = None) -> list[zarr.Array[Any]]:
         """Make the groups and the empty arrays of all sizes in a new folder.
