@@ -28,7 +28,7 @@ from training.label_convention import (
     IdBorders,
     LabelConvention,
 )
-from training.masks.zarr_writer import OME_ZARR_VERSIONS
+from training.masks.zarr_image import OME_ZARR_VERSIONS
 from training.model.starter_model import named_model
 from training.presets.registry import DEFAULT_PRESET
 from training.stacks.intensities import Membranes

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -25,12 +28,15 @@ from napari_unet.cli.progress.progress_bar import ProgressBar
 from napari_unet.cli.stacks.many_stacks import Results, plan_work
 from napari_unet.cli.stacks.stack_part import PartOptions, part_options
 from napari_unet.labelling.uncertainty import slice_uncertainty, uncertainty_csv
+from napari_unet.prediction.chunk_prediction import ChunkPrediction
+from napari_unet.prediction.part_prediction import StackPart
 from napari_unet.prediction.predictor import Predictor, load_predictor
-from training.console import say, warn
+from training.console import list_names, say, warn
 from training.files.atomic_files import write_atomically
 from training.formats.opening import open_stack
 from training.label_convention import LabelConvention
-from training.masks.result_files import RESULT_FORMATS, ResultFiles
+from training.masks.result_files import RESULT_FORMATS, ResultFiles, result_page, result_pixels
+from training.masks.writer_choice import is_zarr, open_chunks
 from training.stacks.intensities import Membranes
 
 
@@ -82,6 +88,12 @@ from training.stacks.intensities import Membranes
 @tta_option
 @membranes_option
 @part_options
+@click.option(
+    "--memory",
+    metavar="GB",
+    type=click.FloatRange(min=0, min_open=True),
+    help="What a prediction to .zarr may take of the memory.  [default: half of what is free]",
+)
 @engine_option
 @device_option
 @precision_option
@@ -100,6 +112,7 @@ def command(
     overwrite: bool,
     tta: bool,
     membranes: Membranes,
+    memory: float | None,
     engine: str,
     device: str,
     precision: str,
@@ -120,6 +133,10 @@ def command(
     already are kept, so that the same command goes on where it was interrupted. A stack that
     can't be predicted stops nothing: it is told at the end, and the exit code is 1.
 
+    Where all results are .zarr, they grow chunk by chunk as NAME.partial.zarr, which gets its name
+    when it is whole. The same command goes on where a run was ended, and tries again what it could
+    not read, which is told at the end with its place.
+
     \b
     Examples:
       napari-unet predict starter stack.tif -o mask.tif
@@ -138,43 +155,56 @@ def command(
     plan = plan_work(stacks, results, overwrite, file_format)
     predictor = load_predictor(model, engine=engine, device=device, precision=precision, tta=tta)
     parts.scale.check(predictor.card, model)
-    work = partial(
-        _predict,
-        predictor=predictor,
-        parts=parts,
-        membranes=membranes,
+    how = _How(
+        predictor,
+        parts,
+        membranes,
         threshold=predictor.card.threshold if threshold is None else threshold,
         convention=convention,
         compression=None if compression == "none" else compression,
         ome_zarr=ome_zarr,
         overwrite=overwrite,
+        memory=None if memory is None else memory * 1e9,
+        computed_by={"--engine": engine, "--device": device, "--precision": precision},
     )
+
+    def work(stack: Path, results: Results) -> None:
+        (_predict_chunks if all(map(is_zarr, results.values())) else _predict)(stack, results, how)
+
     plan.work_through(work)
 
 
-def _predict(
-    stack: Path,
-    results: Results,
-    *,
-    predictor: Predictor,
-    parts: PartOptions,
-    membranes: Membranes,
-    threshold: float,
-    convention: LabelConvention,
-    compression: str | None,
-    ome_zarr: str,
-    overwrite: bool,
-) -> None:
+@dataclass(frozen=True)
+class _How:
+    """What the options say, whatever the stack."""
+
+    predictor: Predictor
+    parts: PartOptions
+    membranes: Membranes
+    threshold: float
+    convention: LabelConvention
+    compression: str | None
+    ome_zarr: str
+    overwrite: bool
+    memory: float | None
+    computed_by: dict[str, str]
+
+    @property
+    def written(self) -> dict[str, Any]:
+        """Options of how files are written."""
+        return {name: getattr(self, name) for name in ("compression", "ome_zarr", "overwrite")}
+
+
+def _predict(stack: Path, results: Results, how: _How) -> None:
+    """Predict slice by slice into files that are there when they are whole."""
     tifs = {kind: path for kind, path in results.items() if kind != "uncertainty"}
     table = results.get("uncertainty")
     unsure = []
     with open_stack(stack) as slices:
-        prediction = parts.predict(predictor, slices, membranes)
+        prediction = how.parts.predict(how.predictor, slices, how.membranes)
         bar = ProgressBar(prediction, desc="Predicting", unit="slice")
-        options = {"compression": compression, "ome_zarr": ome_zarr, "overwrite": overwrite}
-        files = ResultFiles(
-            tifs, prediction.shape, threshold, convention, **prediction.place, **options
-        )
+        options = prediction.place | how.written
+        files = ResultFiles(tifs, prediction.shape, how.threshold, how.convention, **options)
         with files:
             for index, predicted in enumerate(bar):
                 files.write(predicted)
@@ -185,3 +215,66 @@ def _predict(
     for kind, path in results.items():
         say(f"{kind}: {path}")
     warn(files.warning())
+
+
+def _predict_chunks(stack: Path, results: Results, how: _How) -> None:
+    """Predict chunk by chunk into Zarr folders, and go on where another run was ended."""
+    scale = how.parts.scale
+    with open_stack(stack) as slices, ExitStack() as held:
+        part = StackPart(slices, how.parts.region, scale)
+        options = part.place | how.written
+        chunks = {
+            kind: open_chunks(path, part.shape, **result_pixels(kind), **options)
+            for kind, path in results.items()
+        }
+        for folder in chunks.values():
+            held.enter_context(folder.hold())
+        prediction = ChunkPrediction(
+            how.predictor,
+            slices,
+            part,
+            scale.zoom(how.predictor.card, slices),
+            how.membranes,
+            chunks,
+            partial(result_page, threshold=how.threshold, convention=how.convention),
+            _named(how, part),
+            how.memory,
+        )
+        if prediction.note:
+            say(prediction.note)
+        warn(prediction.warning)
+        scale.tell(how.predictor.card, slices)
+        if prediction.done:
+            say(f"Going on: {prediction.done} of {len(prediction)} parts are there already.")
+        total, done = len(prediction), prediction.done
+        try:
+            for _ in ProgressBar(
+                prediction, desc="Predicting", unit="part", total=total, initial=done
+            ):
+                done += 1
+        except KeyboardInterrupt:
+            folders = list_names([str(folder.folder) for folder in chunks.values()])
+            say(
+                f"Of {total} parts {done} or more are in {folders}: the same command goes on there."
+            )
+            raise
+        prediction.finish()
+    for kind, path in results.items():
+        say(f"{kind}: {path}")
+    warn(prediction.share_warning())
+
+
+def _named(how: _How, part: StackPart) -> dict[str, Any]:
+    """Give the options that a prediction depends on, as a person names them."""
+    size = how.parts.scale.pixel_size
+    return how.computed_by | {
+        "--region": [[found.start, found.stop] for found in (part.indices, *part.window)],
+        "--resample": how.parts.scale.resample,
+        "--pixel-size": None if size is None else [size.y, size.x],
+        "--membranes": how.membranes.value,
+        "--threshold": how.threshold,
+        "--convention": how.convention.value,
+        "--compression": how.compression,
+        "--ome-zarr": how.ome_zarr,
+        "--tta": how.predictor.tta,
+    }

@@ -331,7 +331,7 @@ def _geometry_along(name: str, image: Sequence[Any], output: Sequence[Any], path
         if kept <= 2 * halo:
             raise _misfit(path, "its halo leaves nothing of its output")
         return Geometry(lost // 2, halo, 1, 0, largest=kept, smallest=kept)
-    largest = max(LARGEST_TILE, kept, 4 * halo + 2 * step)
+    largest = max(LARGEST_TILE, kept, 4 * (halo + step))
     return Geometry(lost // 2, halo, step, kept % step, largest=largest, smallest=kept)
 
 

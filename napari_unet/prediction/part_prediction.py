@@ -23,7 +23,55 @@ Bounds = tuple[tuple[int, int | None], ...]
 REGION_FORM = "as in 10:20,0:512,0:512, from the first pixel of each axis to before the last"
 
 
-class PartPrediction:
+class StackPart:
+    """A part of a stack.
+
+    Parameters
+    ----------
+    stack : Stack
+        The whole.
+    region : tuple of (int, int or None)
+        Where the part lies.
+    scale : StackScale
+        Says the stack's pixel size.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        (Z, Y, X) of the part.
+    indices : range
+        Its slices.
+    window : tuple of range
+        Its rows and columns.
+    pixel_size : PixelSize or None
+        The stack's, in nm.
+    offset : Offset
+        Where the part begins, in nm.
+
+    Raises
+    ------
+    UserError
+        If the region is not in the stack.
+    """
+
+    def __init__(self, stack: Stack, region: Bounds, scale: StackScale) -> None:
+        self.indices, rows, columns = (
+            _range_of(axis, bounds, length, stack.path)
+            for axis, bounds, length in zip("ZYX", region, stack.shape, strict=True)
+        )
+        self.window = rows, columns
+        self.shape = len(self.indices), len(rows), len(columns)
+        self.pixel_size = scale.size_of(stack)
+        corner = self.indices.start, rows.start, columns.start
+        self.offset = _moved(stack.offset, corner, self.pixel_size)
+
+    @property
+    def place(self) -> dict[str, Any]:
+        """What a file keeps of where the part lies, see :class:`StackWriter`."""
+        return {"pixel_size": self.pixel_size, "offset": self.offset}
+
+
+class PartPrediction(StackPart):
     """The prediction of a part of a stack, to be gone through once.
 
     Parameters
@@ -40,12 +88,6 @@ class PartPrediction:
 
     Attributes
     ----------
-    shape : tuple of int
-        (Z, Y, X) of what is predicted.
-    pixel_size : PixelSize or None
-        The stack's, in nm.
-    offset : Offset
-        Where the part begins, in nm.
     note : str
         How dark and light were taken; empty for nothing to say.
     warning : str
@@ -65,30 +107,18 @@ class PartPrediction:
         scale: StackScale,
         membranes: Membranes,
     ) -> None:
-        self._indices, rows, columns = (
-            _range_of(axis, bounds, length, stack.path)
-            for axis, bounds, length in zip("ZYX", region, stack.shape, strict=True)
-        )
-        self.shape = len(self._indices), len(rows), len(columns)
-        self.pixel_size = scale.size_of(stack)
-        corner = self._indices.start, rows.start, columns.start
-        self.offset = _moved(stack.offset, corner, self.pixel_size)
-        window = None if self.shape[1:] == stack.shape[1:] else (rows, columns)
+        super().__init__(stack, region, scale)
+        window = None if self.shape[1:] == stack.shape[1:] else self.window
         self._view = SliceView(scale.zoom(predictor.card, stack), window)
         self._predictor, self._stack = predictor, stack
         self._card, self.note, self.warning = card_for(predictor.card, stack, membranes)
-
-    @property
-    def place(self) -> dict[str, Any]:
-        """What a file keeps of where the part lies, see :class:`StackWriter`."""
-        return {"pixel_size": self.pixel_size, "offset": self.offset}
 
     def __len__(self) -> int:
         return self.shape[0]
 
     def __iter__(self) -> Iterator[NDArray[np.float32]]:
         """Predict the probability (Y, X) of each slice, see :meth:`Predictor.predict`."""
-        found = self._predictor.predict(self._stack, self._card, self._indices, self._view)
+        found = self._predictor.predict(self._stack, self._card, self.indices, self._view)
         return (probability for _, probability in found)
 
 

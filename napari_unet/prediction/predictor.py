@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,7 +19,7 @@ from napari_unet.prediction.model_source import find_model
 from napari_unet.prediction.package_model import ForeignModel
 from training.errors import UserError
 from training.model.model_card import ModelCard
-from training.model.slice_prediction import WHOLE, predict_prepared, predict_slice
+from training.model.slice_prediction import WHOLE, is_cut, predict_prepared, predict_slice
 from training.model.slice_view import SliceView
 from training.stacks.scaling import Slices, check_pixels
 
@@ -45,6 +46,15 @@ class Predictor:
         Predict several slices at once, each on some of the cores: the most slices a second.
         Else all cores work at one slice, which is there the soonest.
 
+    Attributes
+    ----------
+    card : ModelCard
+        What the model says of itself.
+    digest : str
+        By which its network is known again: SHA-256.
+    parallel : int
+        How many slices, or parts of them, at once give the most a second.
+
     Raises
     ------
     UserError
@@ -66,10 +76,12 @@ class Predictor:
         self._foreign = foreign
         self.card = read_card(content, model) if foreign is None else foreign.card
         self.tta = tta
+        self.digest = hashlib.sha256(content).hexdigest()
         try:
             self._engine = start_engine(engine, content, device, precision, is_parallel)
         except RuntimeError as error:
             raise _unusable(model) from error
+        self.parallel = self._engine.parallel
         self._model = model
 
     def predict(
@@ -107,12 +119,12 @@ class Predictor:
         card = card or self.card.for_stack(stack)
         predict = partial(self._predict_slice, card, view=view)
         waiting: deque[tuple[int, Future[NDArray[np.float32]]]] = deque()
-        with ThreadPoolExecutor(self._engine.parallel) as executor:
+        with ThreadPoolExecutor(self.parallel) as executor:
             for index in range(len(stack)) if indices is None else indices:
                 image = np.asarray(stack[index])
                 check_pixels(image, f"Slice {index}")
                 waiting.append((index, executor.submit(predict, image)))
-                if len(waiting) > self._engine.parallel:
+                if len(waiting) > self.parallel:
                     yield _first(waiting)
             while waiting:
                 yield _first(waiting)
@@ -126,6 +138,41 @@ class Predictor:
         """
         check_pixels(image, "The image")
         return self._predict_slice(card or self.card.for_stack([image]), image, view)
+
+    def cuts_tiles(self, card: ModelCard, shape: tuple[int, int], view: SliceView) -> bool:
+        """Return whether a part of a slice (Y, X) takes less time than all of it."""
+        return self._foreign is None and is_cut(card, shape, self.tta, view)
+
+    def predict_part(
+        self, image: NDArray[Any], card: ModelCard, view: SliceView, padding: NDArray[np.bool_]
+    ) -> NDArray[np.float32]:
+        """Predict a part of a slice, in the caller's thread.
+
+        Parameters
+        ----------
+        image : array (Y, X)
+            The slice. Pixels that the part does not depend on may be NaN where
+            :meth:`cuts_tiles` says so.
+        card : ModelCard
+            How.
+        view : SliceView
+            Its window is the part.
+        padding : array (Y, X) of bool
+            That of the slice, see :func:`training.stacks.padding.find_padding`.
+
+        Returns
+        -------
+        array (Y, X) of float32
+            The probability 0..1 of membrane, in the shape of the view's window.
+
+        Raises
+        ------
+        UserError
+            For NaN or infinite pixels, or if the model can't be used.
+        """
+        if self._foreign is None:
+            return predict_slice(self.forward, image, card, self.tta, view, padding)
+        return self.predict_slice(image, card, view)
 
     def _predict_slice(
         self, card: ModelCard, image: NDArray[Any], view: SliceView

@@ -33,7 +33,7 @@ from training.masks.mask_files import (
 )
 from training.masks.stack_writer import split_path
 from training.masks.writer_choice import IMAGE_ENDINGS, LABEL_ENDINGS, is_stack_name, write_stack
-from training.masks.zarr_writer import ZARR_ENDINGS
+from training.masks.zarr_image import ZARR_ENDINGS
 from training.stacks.sparse_labels import LabelNote
 from training.stacks.stack_axes import as_stack, is_stack
 

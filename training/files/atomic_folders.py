@@ -89,6 +89,33 @@ def copy_folder(source: Path, path: Path, left_out: str) -> None:
         shutil.copytree(source, new, ignore=shutil.ignore_patterns(left_out), dirs_exist_ok=True)
 
 
+def move_folder(folder: Path, path: Path, container: Path | None = None) -> None:
+    """Give a whole folder another name in place of whatever has it.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder, on the same disk.
+    path, container : Path
+        As of :func:`replacing_folder`.
+
+    Raises
+    ------
+    SavedBesideError or UnwritableError
+        As :func:`replacing_folder`.
+    """
+    beside = container or path
+    try:
+        _remove_leftovers(beside)
+        file, mark = begin_beside(beside)
+    except OSError as error:
+        raise UnwritableError(path, error) from error
+    try:
+        _exchange(folder, path, _parts(mark)[1])
+    finally:
+        _remove(file, mark, [])
+
+
 def _parts(mark: Path) -> tuple[Path, Path]:
     """Name the folders of a locked file: the new one, and the one that it replaces."""
     new, old = (mark.with_name(f"{mark.stem}.{kind}{mark.suffix}") for kind in ("new", "old"))

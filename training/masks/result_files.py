@@ -79,6 +79,39 @@ def check_outputs(stack: Path, results: Mapping[str, Path], overwrite: bool = Fa
         raise UserError("Two results have the same name.", "Choose a name for each.")
 
 
+def result_pixels(kind: str) -> dict[str, Any]:
+    """Give ``dtype`` and ``is_label`` of a kind of result, as writers take them."""
+    is_label = kind in _LABELS
+    return {"dtype": "uint8" if is_label else "float32", "is_label": is_label}
+
+
+def result_page(
+    kind: str,
+    probability: NDArray[np.float32],
+    threshold: float,
+    convention: LabelConvention,
+) -> NDArray[Any]:
+    """Make what is written of a slice or a part of one.
+
+    Parameters
+    ----------
+    kind : str
+        ``mask``, ``probability`` or ``submission``.
+    probability : array (Y, X) of float32
+        Of membrane, from 0 to 1.
+    threshold, convention
+        As of :class:`ResultFiles`.
+
+    Returns
+    -------
+    array (Y, X)
+        Of uint8 or float32.
+    """
+    if kind == "mask":
+        return mask_page(probability >= threshold, convention)
+    return submission_page(probability) if kind == "submission" else probability
+
+
 class ResultFiles:
     """Writes the stacks of a prediction, a slice at a time. Use it in a ``with`` statement.
 
@@ -117,8 +150,7 @@ class ResultFiles:
             kind: open_writer(
                 path,
                 shape,
-                "uint8" if kind in _LABELS else "float32",
-                is_label=kind in _LABELS,
+                **result_pixels(kind),
                 **options,
             )
             for kind, path in paths.items()
@@ -138,16 +170,11 @@ class ResultFiles:
         """
         self._membrane += np.count_nonzero(probability >= self._threshold)
         for kind, writer in self._writers.items():
-            writer.write(self._page(kind, probability))
+            writer.write(result_page(kind, probability, self._threshold, self._convention))
 
     def warning(self) -> str:
         """Say what speaks against the whole mask; empty where nothing does."""
         return share_warning(self._membrane, self._pixels)
-
-    def _page(self, kind: str, probability: NDArray[np.float32]) -> NDArray[Any]:
-        if kind == "mask":
-            return mask_page(probability >= self._threshold, self._convention)
-        return submission_page(probability) if kind == "submission" else probability
 
     def __enter__(self) -> ResultFiles:
         with ExitStack() as opened:

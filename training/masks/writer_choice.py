@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +15,12 @@ from training.masks.hdf5_writer import HDF5_ENDINGS, Hdf5Writer, check_hdf5_outp
 from training.masks.mrc_writer import MRC_ENDINGS, MrcWriter, check_mrc_output
 from training.masks.stack_writer import StackWriter, split_path
 from training.masks.tif_writer import TIF_ENDINGS, TifWriter, check_output
-from training.masks.zarr_writer import ZARR_ENDINGS, ZarrWriter, check_zarr_output
+from training.masks.zarr_image import ZARR_ENDINGS, ZarrImage, check_zarr_output
+from training.masks.zarr_writer import ZarrWriter
 from training.stacks.stack_axes import as_stack
+
+if TYPE_CHECKING:
+    from training.masks.zarr_chunks import ZarrChunks
 
 LABEL_ENDINGS = (*TIF_ENDINGS, *ZARR_ENDINGS, *HDF5_ENDINGS)
 """Of the files and folders that masks and numbers are written to."""
@@ -43,7 +47,12 @@ def is_there(path: Path) -> bool:
 
         container, name = inside
         return container.is_file() and name in find_datasets(container)
-    return path.is_dir() if _ending_of(path) in ZARR_ENDINGS else path.is_file()
+    return path.is_dir() if is_zarr(path) else path.is_file()
+
+
+def is_zarr(path: Path) -> bool:
+    """Whether a path names an image or labels in a Zarr folder, which is written in any order."""
+    return _ending_of(path) in ZARR_ENDINGS
 
 
 def check_stack_output(path: Path, is_label: bool, overwrite: bool = False) -> None:
@@ -126,6 +135,23 @@ def open_writer(
     if ending in HDF5_ENDINGS:
         return Hdf5Writer(path, shape, dtype, **options)
     return ZarrWriter(path, shape, dtype, is_label=is_label, version=ome_zarr, **options)
+
+
+def open_chunks(
+    path: Path,
+    shape: tuple[int, int, int],
+    dtype: Any,
+    *,
+    ome_zarr: str = "0.5",
+    **options: Any,
+) -> ZarrChunks:
+    """Make what writes an image or labels in a Zarr folder chunk by chunk, see :func:`is_zarr`.
+
+    Parameters and errors as of :func:`open_writer`.
+    """
+    from training.masks.zarr_chunks import ZarrChunks  # zarr is not needed to write a TIF
+
+    return ZarrChunks(ZarrImage(path, shape, dtype, version=ome_zarr, **options))
 
 
 def write_stack(

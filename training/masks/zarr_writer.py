@@ -1,83 +1,35 @@
-"""Writing images and labels as OME-Zarr, 0.5 or 0.4, with smaller sizes for viewers.
-
-Metadata: https://ngff.openmicroscopy.org/0.5/ and https://ngff.openmicroscopy.org/0.4/.
-"""
+"""Writing images and labels as OME-Zarr, 0.5 or 0.4, a slice at a time."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from numpy.typing import NDArray
 
-from training.errors import UserError
 from training.files.atomic_folders import replacing_folder
 from training.formats.pixel_size import NO_OFFSET, Offset, PixelSize
-from training.masks.pyramid import count_levels, halve
-from training.masks.stack_writer import StackWriter, lacking_library, report_errors, split_path
-from training.masks.tif_writer import check_folder
-
-if TYPE_CHECKING:
-    import zarr
-
-ZARR_ENDINGS = (".zarr",)
-OME_ZARR_VERSIONS = ("0.5", "0.4")
-CHUNK = 1024  # pixels along y and x
-_LABELS = "labels"
-
-
-def check_zarr_output(path: Path, is_label: bool, overwrite: bool = False) -> None:
-    """Refuse an OME-Zarr image or labels that can't be written.
-
-    Raises
-    ------
-    UserError
-        If something else is there, or an image and ``overwrite`` is False; if it names something
-        inside that is not ``labels/NAME``; if zarr is not installed; as
-        :func:`tif_writer.check_folder`.
-    """
-    container, inner = _split(path)
-    try:
-        import zarr  # noqa: F401
-    except ImportError:
-        raise lacking_library(path, "OME-Zarr", "zarr") from None
-    parts = inner.split("/") if inner else []
-    if parts and not (is_label and len(parts) == 2 and parts[0] == _LABELS):
-        names = f"{container} or {container}/{_LABELS}/NAME" if is_label else str(container)
-        raise UserError(f"{path} is not where OME-Zarr has such pixels.", f"Give {names}.")
-    check_folder(container)
-    if container.exists() and _version_of(container) is None:
-        raise UserError(f"{container} is there, and is not a Zarr group.", "Choose another name.")
-    if path.exists() and not overwrite:
-        raise UserError(f"{path} exists already.", "Choose another name, or use --overwrite.")
+from training.masks.pyramid import halve
+from training.masks.stack_writer import StackWriter, report_errors
+from training.masks.zarr_image import ZarrImage
 
 
 class ZarrWriter(StackWriter):
     """Writes an image ``a.zarr``, or labels ``a.zarr/labels/NAME``.
 
-    Chunks are of one slice, and each smaller size is half as high and wide. Labels of a path
-    without a name inside get the folder's, in a new group; labels with a name go beside those of
-    a group that is there, in its version.
-
     Parameters
     ----------
     path, shape, dtype, pixel_size, offset
         As :class:`StackWriter`.
-    is_label : bool
-        Whether the pixels are labels, which have no mean.
-    compression : str or None
-        None: uncompressed; else by Zarr's own choice.
-    overwrite : bool
-        Replace what is there under the path.
-    version : str
-        Of OME-Zarr: 0.5, in Zarr 3, or 0.4, in Zarr 2.
+    **options
+        As of :class:`ZarrImage`.
 
     Raises
     ------
     UserError
-        As :func:`check_zarr_output`; while writing, if the disk is full.
+        As :class:`ZarrImage`; while writing, if the disk is full.
     """
 
     def __init__(
@@ -86,130 +38,24 @@ class ZarrWriter(StackWriter):
         shape: tuple[int, int, int],
         dtype: Any,
         *,
-        is_label: bool,
-        compression: str | None = "zlib",
         pixel_size: PixelSize | None = None,
         offset: Offset = NO_OFFSET,
-        overwrite: bool = False,
-        version: str = "0.5",
+        **options: Any,
     ) -> None:
-        check_zarr_output(path, is_label, overwrite)
+        place: dict[str, Any] = {"pixel_size": pixel_size, "offset": offset}
+        self._image = ZarrImage(path, shape, dtype, **place, **options)
         super().__init__(path, shape, dtype, pixel_size, offset)
-        self._container, inner = _split(path)
-        self._name = inner.rpartition("/")[2] or self._container.stem
-        self._is_label, self._is_compressed = is_label, compression is not None
-        self._is_added = bool(inner) and self._container.exists()
-        found = _version_of(self._container) if self._is_added else None
-        self._version = found or version
 
     def _append(self, page: NDArray[Any]) -> None:
         for level, array in enumerate(self._arrays):
-            page = halve(page, self._is_label) if level else page
+            page = halve(page, self._image.is_label) if level else page
             array[self._written] = page
 
     @contextmanager
     def _open(self) -> Iterator[None]:
-        target = self._container / _LABELS / self._name if self._is_added else self._container
-        with replacing_folder(target, self._container) as folder:
+        with replacing_folder(self._image.place, self._image.container) as folder:
             with report_errors(self._path):
-                self._arrays = self._create(folder)
+                self._arrays = self._image.create(folder)
             yield
             self._check_whole()
-        if self._is_added:
-            with report_errors(self._path):
-                self._list_name(self._container / _LABELS)
-
-    def _create(self, folder: Path) -> list[zarr.Array[Any]]:
-        """Make the groups and the empty arrays of all sizes in a new folder."""
-        if self._is_label and not self._is_added:
-            self._create_group(folder, {})
-            self._list_name(folder / _LABELS)
-            folder = folder / _LABELS / self._name
-        _, height, width = self._shape
-        levels = count_levels(height, width)
-        group = self._create_group(folder, self._image_metadata(levels))
-        options: dict[str, Any] = {"config": {"write_empty_chunks": True}, "fill_value": 0}
-        if self._version == "0.4":
-            options["chunk_key_encoding"] = {"name": "v2", "separator": "/"}
-        else:
-            options["dimension_names"] = ("z", "y", "x")
-        if not self._is_compressed:
-            options["compressors"] = None
-        arrays = []
-        for level in range(levels):
-            shape = (self._shape[0], height, width)
-            chunks = (1, min(height, CHUNK), min(width, CHUNK))
-            array = group.create_array(
-                str(level), shape=shape, dtype=self._dtype, chunks=chunks, **options
-            )
-            arrays.append(array)
-            height, width = -(-height // 2), -(-width // 2)
-        return arrays
-
-    def _create_group(self, folder: Path, metadata: dict[str, Any]) -> zarr.Group:
-        """Make a group whose metadata are those of OME-Zarr, in the place that its version says."""
-        import zarr
-
-        is_old = self._version == "0.4"
-        attributes = metadata if is_old else {"ome": {"version": self._version, **metadata}}
-        return zarr.create_group(
-            folder, zarr_format=2 if is_old else 3, attributes=attributes if metadata else {}
-        )
-
-    def _list_name(self, folder: Path) -> None:
-        """Name the labels in the group of all labels, which is made if there is none."""
-        import zarr
-
-        if not _version_of(folder):
-            self._create_group(folder, {_LABELS: [self._name]})
-            return
-        group = zarr.open_group(folder, mode="r+")
-        attributes: dict[str, Any] = dict(group.attrs)
-        ome = attributes if self._version == "0.4" else attributes.setdefault("ome", {})
-        names = ome.setdefault(_LABELS, [])
-        if self._name not in names:
-            names.append(self._name)
-            group.attrs.put(attributes)
-
-    def _image_metadata(self, levels: int) -> dict[str, Any]:
-        size = self._pixel_size or PixelSize(None, 1.0, 1.0)
-        units = {"z": size.z is not None, "y": self._pixel_size is not None}
-        units["x"] = units["y"]
-        axes = [
-            {"name": axis, "type": "space"} | ({"unit": "nanometer"} if is_known else {})
-            for axis, is_known in units.items()
-        ]
-        datasets = [
-            {"path": str(level), "coordinateTransformations": steps}
-            for level in range(levels)
-            for steps in [_transformations(size, self._offset, 2**level)]
-        ]
-        multiscale: dict[str, Any] = {"name": self._name, "axes": axes, "datasets": datasets}
-        multiscale["type"] = "mode" if self._is_label else "mean"
-        is_old = self._version == "0.4"
-        version = {"version": self._version} if is_old else {}
-        metadata: dict[str, Any] = {"multiscales": [version | multiscale]}
-        if self._is_label:
-            source = {"source": {"image": "../../"}} if self._is_added else {}
-            metadata["image-label"] = version | source
-        return metadata
-
-
-def _transformations(size: PixelSize, offset: Offset, factor: int) -> list[dict[str, Any]]:
-    """Say how large the pixels of a smaller size are, and where the centre of the first one is."""
-    scale = {"type": "scale", "scale": [size.z or 1.0, size.y * factor, size.x * factor]}
-    shift = (factor - 1) / 2
-    z, y, x = offset
-    starts = [z if size.z else 0.0, y + size.y * shift, x + size.x * shift]
-    return [scale, {"type": "translation", "translation": starts}] if any(starts) else [scale]
-
-
-def _split(path: Path) -> tuple[Path, str]:
-    return split_path(path, ZARR_ENDINGS) or (path, "")
-
-
-def _version_of(folder: Path) -> str | None:
-    """Find the version of OME-Zarr that a folder can have, by Zarr's; None if it is no group."""
-    if (folder / "zarr.json").is_file():
-        return "0.5"
-    return "0.4" if (folder / ".zgroup").is_file() else None
+        self._image.list_added()

@@ -18,9 +18,11 @@ from training.model.slice_view import (
     turn_window,
     zoom_window,
 )
-from training.model.tiling import Forward, predict_tiles
+from training.model.tiling import Forward, Indices, cut_from, predict_tiles
 from training.sampling.displacement import Displacement, shift_plane, turn_displacement
 from training.sampling.resampling import resize_bicubic, resize_bilinear, zoomed_shape
+from training.stacks.padding import find_padding
+from training.stacks.scaling import check_pixels
 
 Predict = Callable[[NDArray[Any], Window | None], NDArray[np.float32]]
 COUNT = 8
@@ -82,8 +84,12 @@ def predict_slice(
     card: ModelCard,
     tta: bool = False,
     view: SliceView = WHOLE,
+    padding: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.float32]:
     """Predict the probability of membrane of one slice, at the slice's own resolution.
+
+    Where tiles are cut out of the slice as it is, of a window only those are looked at that it
+    lies in, so that it takes their time and memory.
 
     Parameters
     ----------
@@ -98,14 +104,41 @@ def predict_slice(
     view : SliceView
         At which scale, and which part; by default all as it is.
 
+    padding : array (Y, X) of bool, optional
+        That of the slice, see :func:`training.stacks.padding.find_padding`, where it is known.
+
     Returns
     -------
     array (Y, X) of float32
-        In the shape of the view's window, else of the image. 0 in padding, see
-        :func:`training.stacks.padding.find_padding`.
+        In the shape of the view's window, else of the image. 0 in padding.
+
+    Raises
+    ------
+    UserError
+        If pixels that are looked at are NaN or infinite.
     """
-    scaled, padding = card.scaling.apply_to_slice(image)
-    return predict_prepared(forward, scaled, card, tta, view, padding=padding)
+    empty = find_padding(image) if padding is None else padding
+    shape = image.shape[0], image.shape[1]
+
+    def cut(rows: Indices, columns: Indices) -> NDArray[np.float32]:
+        tile = image[rows][:, columns]
+        check_pixels(tile, "The image")
+        scaled = card.scaling.apply(tile)
+        scaled[empty[rows][:, columns]] = 0
+        return scaled
+
+    if is_cut(card, shape, tta, view):
+        probability = predict_tiles(forward, cut, shape, card.geometry, view.window)
+        return _finish(probability, empty, view.window)
+    everything = slice(None)
+    prepared = cut(everything, everything)
+    return predict_prepared(forward, prepared, card, tta, view, padding=empty)
+
+
+def is_cut(card: ModelCard, shape: tuple[int, int], tta: bool, view: SliceView) -> bool:
+    """Return whether tiles are cut out of a slice (Y, X) as it is, and not resized or turned."""
+    zooms = (view.zoom, card.zoom_for(shape))
+    return not tta and all(zoomed_shape(shape, zoom) == shape for zoom in zooms)
 
 
 def predict_prepared(
@@ -141,12 +174,20 @@ def predict_prepared(
         else predict(seen, window)
     )
     probability = resize_bicubic(probability, prepared.shape, (0, 1))
-    if padding is not None and padding.any():
+    return _finish(probability, padding, view.window)
+
+
+def _finish(
+    probability: NDArray[np.float32], padding: NDArray[np.bool_] | None, window: Window | None
+) -> NDArray[np.float32]:
+    """Give a slice's window, with 0 in padding."""
+    if window is not None:
+        rows, columns = (slice(wanted.start, wanted.stop) for wanted in window)
+        probability = probability[rows, columns].copy()
+        padding = None if padding is None else padding[rows, columns]
+    if padding is not None:
         probability[padding] = 0
-    if view.window is None:
-        return probability
-    rows, columns = view.window
-    return probability[rows.start : rows.stop, columns.start : columns.stop].copy()
+    return probability
 
 
 def _predict_scaled(
@@ -155,5 +196,6 @@ def _predict_scaled(
     shape = scaled.shape[0], scaled.shape[1]
     zoomed = zoomed_shape(shape, card.zoom_for(shape))
     window = window and zoom_window(window, shape, zoomed)
-    probability = predict_tiles(forward, resize_bilinear(scaled, zoomed), card.geometry, window)
+    seen = resize_bilinear(scaled, zoomed)
+    probability = predict_tiles(forward, cut_from(seen), zoomed, card.geometry, window)
     return resize_bilinear(probability, shape)

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 
 from training.model.slice_view import Window
-from training.presets.geometry import Geometry
-from training.sampling.resampling import mirror
+from training.presets.geometry import Geometry, Span
 
 Forward = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+Indices = slice | NDArray[np.intp]
+Cut = Callable[[Indices, Indices], NDArray[np.float32]]
+"""Gives some rows and columns of an image (Y, X), in [-1, 1]."""
 
 
 def predict_tiles(
     forward: Forward,
-    scaled: NDArray[np.float32],
+    cut: Cut,
+    shape: tuple[int, int],
     geometry: Geometry,
     window: Window | None = None,
 ) -> NDArray[np.float32]:
@@ -26,8 +30,10 @@ def predict_tiles(
     ----------
     forward : callable
         The network: (1, 1, H, W) float32 in [-1, 1] to (1, 1, h, w) float32 probability.
-    scaled : array (Y, X) of float32
-        In [-1, 1].
+    cut : callable
+        Gives what a tile is made of: :func:`cut_from` an array, or computed when it is needed.
+    shape : (int, int)
+        (Y, X) of the image.
     geometry : Geometry
         Geometry of the network.
     window : tuple of range or None
@@ -38,47 +44,37 @@ def predict_tiles(
     array (Y, X) of float32
         0 in tiles that were left out.
     """
-    height, width = map(geometry.output_length, scaled.shape)
-    padded = mirror(scaled, (height, width), geometry.margin)
-    tiles = list(_grid(geometry, height, width))
-    if len(tiles) == 1:
-        probability: NDArray[np.float32] = forward(padded[np.newaxis, np.newaxis])[0, 0]
-    else:
-        probability = np.zeros((height, width), dtype=np.float32)
-        for source, kept, target in tiles:
-            if window is not None and not _overlap(target, window):
-                continue
-            tile = np.ascontiguousarray(padded[source])[np.newaxis, np.newaxis]
-            probability[target] = forward(tile)[0, 0][kept]
-    return probability[: scaled.shape[0], : scaled.shape[1]]
+    height, width = map(geometry.output_length, shape)
+    source = [
+        np.pad(np.arange(length), (geometry.margin, output - length + geometry.margin), "reflect")
+        for length, output in zip(shape, (height, width), strict=True)
+    ]
+    # Zeros take no memory before something else is written there.
+    probability = np.zeros((height, width), dtype=np.float32)
+    for row, column in product(geometry.tiles(height), geometry.tiles(width)):
+        if window is not None and not (_touches(row, window[0]) and _touches(column, window[1])):
+            continue
+        tile = cut(_seen_by(row, source[0], geometry), _seen_by(column, source[1], geometry))
+        found = forward(np.ascontiguousarray(tile)[np.newaxis, np.newaxis])[0, 0]
+        kept = found[
+            row.keep_from - row.start : row.keep_to - row.start,
+            column.keep_from - column.start : column.keep_to - column.start,
+        ]
+        probability[row.keep_from : row.keep_to, column.keep_from : column.keep_to] = kept
+    return probability[: shape[0], : shape[1]]
 
 
-def _overlap(target: tuple[slice, slice], window: Window) -> bool:
-    return all(
-        part.start < wanted.stop and wanted.start < part.stop
-        for part, wanted in zip(target, window, strict=True)
-    )
+def cut_from(image: NDArray[np.float32]) -> Cut:
+    """Cut tiles out of an image (Y, X) of float32."""
+    return lambda rows, columns: image[rows][:, columns]
 
 
-def _grid(
-    geometry: Geometry, height: int, width: int
-) -> Iterator[tuple[tuple[slice, slice], tuple[slice, slice], tuple[slice, slice]]]:
-    """Yield for each tile where to read the padded input, what to keep, and where to put it."""
-    tile_height, rows = geometry.tiles(height)
-    tile_width, columns = geometry.tiles(width)
-    border = 2 * geometry.margin
-    for row in rows:
-        for column in columns:
-            source = (
-                slice(row.start, row.start + tile_height + border),
-                slice(column.start, column.start + tile_width + border),
-            )
-            kept = (
-                slice(row.keep_from - row.start, row.keep_to - row.start),
-                slice(column.keep_from - column.start, column.keep_to - column.start),
-            )
-            target = (
-                slice(row.keep_from, row.keep_to),
-                slice(column.keep_from, column.keep_to),
-            )
-            yield source, kept, target
+def _touches(span: Span, wanted: range) -> bool:
+    return span.keep_from < wanted.stop and wanted.start < span.keep_to
+
+
+def _seen_by(span: Span, source: NDArray[np.intp], geometry: Geometry) -> Indices:
+    """Give the pixels that a tile is made of; as a slice, which is quicker, where they rise."""
+    seen = source[span.start : span.stop + 2 * geometry.margin]
+    is_rising = bool((np.diff(seen) == 1).all())
+    return slice(int(seen[0]), int(seen[-1]) + 1) if is_rising else seen

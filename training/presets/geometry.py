@@ -38,38 +38,39 @@ class Geometry:
         blocks = -(-max(length - self.remainder, 1) // self.divisor)
         return max(self.smallest, blocks * self.divisor + self.remainder)
 
-    def tiles(self, length: int) -> tuple[int, list[Span]]:
-        """Cover one axis with tiles of equal length, as few as possible.
+    def tiles(self, length: int) -> list[Span]:
+        """Cover one axis with tiles, as few as possible.
+
+        What is kept of each but the last begins at multiples of one length, whatever the length
+        of the axis: so chunks of a result can be tiles.
 
         Parameters
         ----------
         length : int
             As :meth:`output_length` gives it.
-
-        Returns
-        -------
-        tile : int
-            Length of a tile's output.
-        spans : list of Span
         """
         if length <= self.largest:
-            return length, [Span(0, 0, length)]
-        shared = 2 * self.halo + self.remainder
-        stride = (self.largest - shared) // self.divisor * self.divisor
-        count = -(-(length - shared) // stride)
-        # Shorter tiles that overlap no more than they must do the same with less work.
-        tile = self.output_length(-(-(length + (count - 1) * shared) // count))
-        stride = (tile - shared) // self.divisor * self.divisor
-        starts = [min(index * stride, length - tile) for index in range(count)]
-        edges = [0, *(start + self.halo for start in starts[1:]), length]
-        spans = [Span(start, edges[index], edges[index + 1]) for index, start in enumerate(starts)]
-        return tile, spans
+            return [Span(0, length, 0, length)]
+        # What a tile has on both sides of what is kept of it, so that its ends fall as they must.
+        before = self.halo + -self.halo % self.divisor
+        after = self.halo + (self.remainder - self.halo) % self.divisor
+        stride = (self.largest - before - after) // self.divisor * self.divisor
+        count = -(-(length - after) // stride)
+        spans = []
+        for index in range(count):
+            keep_from, keep_to = index * stride, (index + 1) * stride
+            start, stop = max(0, keep_from - before), min(length, keep_to + after)
+            start = min(start, max(0, stop - self.smallest))
+            stop = max(stop, self.smallest)
+            spans.append(Span(start, stop, keep_from, length if stop == length else keep_to))
+        return spans
 
 
 @dataclass(frozen=True)
 class Span:
-    """A tile along one axis: where its output starts, and what of it is kept."""
+    """A tile along one axis: where its output starts and stops, and what of it is kept."""
 
     start: int
+    stop: int
     keep_from: int
     keep_to: int

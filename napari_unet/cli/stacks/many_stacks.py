@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from napari_unet.prediction.chunk_prediction import PartlyDoneError
 from training.console import list_names, say
 from training.errors import UserError
 from training.files.atomic_files import UnwritableError
@@ -70,8 +71,12 @@ class OneStack:
         self._stack, self._results = stack, results
 
     def work_through(self, work: Work) -> None:
-        """Call ``work``; what it raises is up to the caller."""
-        work(self._stack, self._results)
+        """Call ``work``; what it raises is up to the caller, but for parts that failed: code 1."""
+        try:
+            work(self._stack, self._results)
+        except PartlyDoneError as error:
+            say(f"Error: {error}", to_stderr=True)
+            sys.exit(1)
 
 
 class ManyStacks:

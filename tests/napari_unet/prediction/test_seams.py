@@ -82,11 +82,11 @@ def test_a_slice_keeps_its_shape(preset: str, tmp_path: Path) -> None:
 
 def test_a_large_image_gives_what_a_crop_gives(preset: str, tmp_path: Path) -> None:
     predictor = predictor_of(preset, tmp_path)
-    image = RANDOM.integers(0, 256, (1300, 1150), dtype=np.uint8)
+    image = RANDOM.integers(0, 256, (1300, 1400), dtype=np.uint8)
     probability = predictor.predict_slice(image)
     assert probability.std() > 0.01
     # The crop lies over the seams, in step with the pooling, and counts inside its border.
-    rows, columns, border = slice(400, 900), slice(320, 820), 128
+    rows, columns, border = slice(768, 1268), slice(784, 1284), 128
     crop = predictor.predict_slice(image[rows, columns])
     inner = slice(border, -border)
     np.testing.assert_allclose(

@@ -8,7 +8,7 @@ from scipy import ndimage
 
 from training.model.model_card import ModelCard
 from training.model.slice_prediction import predict_slice
-from training.model.tiling import predict_tiles
+from training.model.tiling import cut_from, predict_tiles
 from training.presets.registry import find_preset
 from training.stacks.scaling import Scaling
 
@@ -45,9 +45,10 @@ def test_tiles_give_what_the_whole_image_gives(preset: str, shape: tuple[int, in
     small = dataclasses.replace(geometry, largest=320 + geometry.remainder)
     whole = dataclasses.replace(geometry, largest=10_000)
     image = noise(shape)
-    tiled = predict_tiles(NETWORKS[preset], image, small)
+    tiled = predict_tiles(NETWORKS[preset], cut_from(image), shape, small)
     assert tiled.shape == shape
-    np.testing.assert_allclose(tiled, predict_tiles(NETWORKS[preset], image, whole), atol=1e-4)
+    expected = predict_tiles(NETWORKS[preset], cut_from(image), shape, whole)
+    np.testing.assert_allclose(tiled, expected, atol=1e-4)
 
 
 def test_isbi_is_one_tile_of_medical_as_in_the_paper() -> None:
@@ -83,7 +84,7 @@ def test_compact_sees_no_frame_around_a_slice() -> None:
 
     image = noise((64, 90))
     np.testing.assert_array_equal(
-        predict_tiles(forward, image, find_preset("compact").geometry), image
+        predict_tiles(forward, cut_from(image), image.shape, find_preset("compact").geometry), image
     )
     np.testing.assert_array_equal(seen[0][:, :90], image)
     np.testing.assert_array_equal(seen[0][:, 90:], image[:, -2:-8:-1])
@@ -97,7 +98,7 @@ def test_margins_of_medical_are_mirrored() -> None:
         return tile[:, :, 92:-92, 92:-92]
 
     image = noise((388, 388))
-    predict_tiles(forward, image, find_preset("medical").geometry)
+    predict_tiles(forward, cut_from(image), image.shape, find_preset("medical").geometry)
     np.testing.assert_array_equal(seen[0][92:-92, 92:-92], image)
     np.testing.assert_array_equal(seen[0][91, 92:-92], image[1])
     np.testing.assert_array_equal(seen[0][:92, 92:-92], image[92:0:-1])

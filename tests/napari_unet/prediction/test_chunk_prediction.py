@@ -1,0 +1,193 @@
+"""Predicting to .zarr, chunk by chunk: as the whole, and on from wherever a run was ended."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+import zarr
+from click.testing import CliRunner, Result
+from scipy import ndimage
+
+from napari_unet.cli import predict
+from tests.terminal import interrupt, start_on_terminal
+from training.errors import UserError
+from training.masks.pyramid import halve
+
+WriteModel = Callable[..., Path]
+PROGRAM = Path(sys.executable).with_name("napari-unet")
+SHAPE = (2, 1300, 1400)  # 2 x 2 tiles of the network, and chunks, a slice
+
+
+def write_zarr(path: Path, stack: np.ndarray) -> Path:
+    array = zarr.create_array(path, shape=stack.shape, dtype=stack.dtype, chunks=(1, 512, 512))
+    array[:] = stack
+    return path
+
+
+def run(*arguments: object) -> Result:
+    given = [str(argument) for argument in arguments]
+    return CliRunner().invoke(predict.command, given, catch_exceptions=False)
+
+
+def run_until_killed(folder: Path, at: int, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """Predict in a process that is killed as it changes something below a folder, or ends."""
+    code = (
+        "import sys; from pathlib import Path; from napari_unet.cli.main import main\n"
+        "from tests.faults.writing.killing import kill_at\n"
+        f"kill_at(Path({str(folder)!r}), {at}); main()"
+    )
+    given = [sys.executable, "-c", code, "predict", *map(str, arguments)]
+    return subprocess.run(given, capture_output=True, text=True)
+
+
+def files_below(folder: Path) -> dict[str, Path]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path for path in files}
+
+
+@pytest.fixture(scope="module")
+def tissue() -> np.ndarray:
+    noise = np.random.default_rng(0).normal(size=SHAPE)
+    smooth = ndimage.gaussian_filter(noise, (0, 2, 2))
+    stack = np.uint8(np.clip(128 + 40 * smooth / smooth.std(), 1, 255))
+    stack[1, :90] = 0  # padding
+    return stack
+
+
+@pytest.mark.parametrize("region", ["", ":1,0:1200,1024:1400", "1:,100:1299,3:1400"])
+def test_there_is_no_seam(tissue: np.ndarray, tmp_path: Path, region: str) -> None:
+    """Of a network that sees far; regions begin with chunks, or anywhere."""
+    raw = write_zarr(tmp_path / "raw.zarr", tissue)
+    options = [*(("--region", region) if region else ()), "--membranes", "dark"]
+    for ending in ("tif", "zarr"):
+        paths = (tmp_path / f"{name}.{ending}" for name in ("m", "p"))
+        mask, probability = paths
+        given = ("starter", raw, "-o", mask, "--probability", probability, *options)
+        assert run(*given).exit_code == 0
+    found = zarr.open_group(tmp_path / "p.zarr", mode="r")
+    expected = tifffile.imread(tmp_path / "p.tif")
+    assert expected.std() > 0.01
+    np.testing.assert_array_equal(found["0"], expected.reshape(found["0"].shape))
+    labels = zarr.open_group(tmp_path / "m.zarr/labels/m", mode="r")
+    expected = tifffile.imread(tmp_path / "m.tif")
+    np.testing.assert_array_equal(labels["0"], expected.reshape(labels["0"].shape))
+    for level in range(1, 4):
+        for group, is_label in ((found, False), (labels, True)):
+            page = halve(group[str(level - 1)][0], is_label)
+            np.testing.assert_array_equal(group[str(level)][0], page)
+    assert not list(tmp_path.glob("*.partial.zarr")) + list(tmp_path.glob(".*"))
+
+
+def test_killed_runs_go_on_and_write_no_chunk_twice(
+    write_model: WriteModel, tissue: np.ndarray, tmp_path: Path
+) -> None:
+    model, raw = write_model(), write_zarr(tmp_path / "raw.zarr", tissue)
+    for name in ("whole", "killed"):
+        (tmp_path / name).mkdir()
+    whole, killed = (tmp_path / name / "m.zarr" for name in ("whole", "killed"))
+    assert run(model, raw, "-o", whole).exit_code == 0
+
+    partial, written, kills = killed.with_name("m.partial.zarr"), {}, 0
+    while not killed.exists() and kills < 9:
+        result = run_until_killed(
+            killed.parent, 40 if partial.exists() else 100, model, raw, "-o", killed
+        )
+        assert result.returncode in (0, -9), result.stderr
+        kills += result.returncode == -9
+        files = files_below(killed if killed.exists() else partial)
+        chunks = {name: path.stat() for name, path in files.items() if name[-1].isdigit()}
+        now = {name: (status.st_ino, status.st_mtime_ns) for name, status in chunks.items()}
+        assert written.items() <= now.items(), "a chunk was written again"
+        full = sum("labels/m/0/" in name for name in written)
+        if written and result.stdout:
+            assert f"Going on: {full} of 8 parts" in result.stdout
+        written = now
+    assert kills >= 3
+    expected, found = files_below(whole), files_below(killed)
+    assert {n: p.read_bytes() for n, p in found.items()} == {
+        n: p.read_bytes() for n, p in expected.items()
+    }
+
+
+@pytest.mark.parametrize("is_readable", [True, False])
+def test_what_can_t_be_read_is_told_and_tried_again(
+    write_model: WriteModel, tissue: np.ndarray, tmp_path: Path, is_readable: bool
+) -> None:
+    stack = tissue.astype(np.float32) / 255
+    model, raw = write_model(), write_zarr(tmp_path / "raw.zarr", stack)
+    chunk = raw / "c/0/2/2"
+    mended = chunk.read_bytes()
+    if is_readable:
+        array = zarr.open_array(raw)
+        array[0, 1200, 1300] = np.nan
+        place = "slice 0, rows 1024:1300, columns 1024:1400: The image has NaN"
+        bad = 1
+    else:
+        chunk.write_bytes(b"damaged")
+        place, bad = "slice 0, rows 0:1024, columns 0:1024: Slice 0 of", 4
+    given = (model, raw, "-o", tmp_path / "p.zarr", "--membranes", "dark")
+    result = run(*given)
+    assert result.exit_code == 1
+    assert f"{bad} of 8 parts of {raw} can't be predicted: {place}" in result.stderr
+    assert str(tmp_path / "p.partial.zarr") in result.stderr
+    assert not (tmp_path / "p.zarr").exists()
+    assert run(*given).exit_code == 1, "it is tried again"
+    chunk.write_bytes(mended)
+    result = run(*given)
+    assert result.exit_code == 0, result.stderr
+    assert f"Going on: {8 - bad} of 8" in result.stdout
+    assert run(model, raw, "-o", tmp_path / "m.tif", "--membranes", "dark").exit_code == 0
+    labels = zarr.open_group(tmp_path / "p.zarr/labels/p", mode="r")
+    np.testing.assert_array_equal(labels["0"], tifffile.imread(tmp_path / "m.tif"))
+
+
+def test_another_model_stack_or_option_is_refused(
+    write_model: WriteModel, tissue: np.ndarray, tmp_path: Path
+) -> None:
+    stack = tissue[:, :400, :300].astype(np.float32)
+    damaged = stack.copy()
+    damaged[1] = np.nan
+    raw, output = write_zarr(tmp_path / "raw.zarr", damaged), tmp_path / "m.zarr"
+    model = write_model()
+    assert run(model, raw, "-o", output).exit_code == 1
+    others = {
+        "with another model": (write_model("other.onnx", threshold=0.4), raw),
+        "of another stack": (model, write_zarr(tmp_path / "other.zarr", 255 - damaged)),
+        "with another --threshold": (model, raw, "--threshold", 0.2),
+        "with another --region and --tta": (model, raw, "--tta", "--region", ":1"),
+    }
+    for problem, given in others.items():
+        with pytest.raises(UserError, match=rf"m\.partial\.zarr was begun .*{problem}"):
+            run(*given, "-o", output, "--overwrite")
+    zarr.open_array(raw)[1] = stack[1]
+    assert run(model, raw, "-o", output).exit_code == 0
+    assert (output / "labels/m/0/c/1").exists()
+
+
+def test_ctrl_c_says_how_to_go_on_and_two_runs_never_write_one_folder(
+    write_model: WriteModel, tmp_path: Path
+) -> None:
+    raw, output = tmp_path / "raw.tif", tmp_path / "m.zarr"
+    tifffile.memmap(raw, shape=(2000, 512, 512), dtype=np.uint8, bigtiff=True).flush()
+    given = (write_model(), raw, "-o", output)
+    terminal = start_on_terminal([PROGRAM, "predict", *given], until=r" [1-9]\d*/2000")
+    with pytest.raises(UserError, match=r"Another process is writing .*m\.partial\.zarr"):
+        run(*given)
+    code, text = interrupt(terminal)
+    assert code == 1
+    assert "m.partial.zarr: the same command goes on there." in text
+    assert "Traceback" not in text
+    assert not output.exists()
+
+
+def test_a_slice_too_large_for_the_memory_is_refused(
+    write_model: WriteModel, tissue: np.ndarray, tmp_path: Path
+) -> None:
+    raw = write_zarr(tmp_path / "raw.zarr", tissue)
+    with pytest.raises(UserError, match=r"takes about 0\.3 GiB .*Give more by --memory"):
+        run(write_model(), raw, "-o", tmp_path / "m.zarr", "--memory", 0.2)
+    assert not (tmp_path / "m.partial.zarr").exists()

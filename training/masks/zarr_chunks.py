@@ -1,0 +1,218 @@
+"""Writing an OME-Zarr chunk by chunk, by one process after the other until it is whole.
+
+It grows as ``NAME.partial.zarr`` beside its place, and is renamed when all of it is there. A chunk
+that is there is whole, because its file is brought to the disk under another name first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+from zarr.core.buffer import Buffer
+from zarr.storage import LocalStore
+
+from training.errors import UserError
+from training.files.append_files import open_to_append
+from training.files.atomic_files import write_atomically
+from training.files.atomic_folders import move_folder, replacing_folder
+from training.files.file_locks import take_lock
+from training.formats.chunked_stack import unreadable
+from training.masks.pyramid import halve
+from training.masks.stack_writer import report_errors
+from training.masks.zarr_image import RECORD, ZarrImage
+
+Window = tuple[range, range]  # rows and columns of a slice (Y, X)
+
+
+class ZarrChunks:
+    """An image that is written in chunks, in any order, by many threads.
+
+    Parameters
+    ----------
+    image : ZarrImage
+        What it will be, and where.
+
+    Attributes
+    ----------
+    folder : Path
+        Where it is until it is whole.
+    """
+
+    def __init__(self, image: ZarrImage) -> None:
+        self._image = image
+        inner = image.path.relative_to(image.container).name
+        name = f"{image.container.stem}{'-' if inner else ''}{inner}.partial.zarr"
+        self.folder = image.container.with_name(name)
+        self._arrays: list[zarr.Array[Any]] = []
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Keep other processes from writing it.
+
+        Raises
+        ------
+        UserError
+            If another does, or has finished it meanwhile.
+        """
+        path = self.folder.with_name(f".{self.folder.name}.lock")
+        with open_to_append(path) as lock:
+            if not take_lock(lock):
+                raise UserError(
+                    f"Another process is writing {self.folder}.", "Wait for it, or end it."
+                )
+            self._image.check()
+            yield
+        if not self.folder.exists():
+            with suppress(OSError):  # another process has it open
+                path.unlink()
+
+    def read_record(self) -> dict[str, Any] | None:
+        """Read what was said of how it is made, by whoever began it; None if nobody has.
+
+        Raises
+        ------
+        UserError
+            If that can't be read.
+        """
+        if not self.folder.exists():
+            return None
+        try:
+            return dict(self._open_group().attrs[RECORD])  # type: ignore[arg-type]
+        except Exception as error:  # zarr raises many kinds
+            raise unreadable(self.folder, error) from error
+
+    def open(self, record: dict[str, Any]) -> None:
+        """Begin it if nobody has, or go on.
+
+        Parameters
+        ----------
+        record : dict
+            What a new one says of how it is made.
+
+        Raises
+        ------
+        UserError
+            If it can't be written.
+        """
+        with report_errors(self.folder):
+            if not self.folder.exists():
+                with replacing_folder(self.folder) as folder:
+                    self._image.create(folder, record)
+            # Else the absence of a chunk of zeros would look like one that is still to be done.
+            with zarr.config.set({"array.write_empty_chunks": True}):
+                group = self._open_group()
+                levels = sorted(group.array_keys(), key=int)
+                self._arrays = [group[level] for level in levels]  # type: ignore[misc]
+
+    def lacks(self, index: int, window: Window) -> bool:
+        """Whether a chunk is missing of a part of a slice, as large as it is."""
+        return any(True for _ in self._missing(0, index, window))
+
+    def lacks_levels(self, index: int) -> bool:
+        """Whether a chunk of a slice's smaller sizes is missing."""
+        return any(
+            True
+            for level in range(1, len(self._arrays))
+            for _ in self._missing(level, index, self._all(level))
+        )
+
+    def write(self, index: int, window: Window, page: NDArray[Any]) -> None:
+        """Write the chunks that are missing of a part of a slice.
+
+        Parameters
+        ----------
+        index : int
+            The slice's.
+        window : tuple of range
+            Its rows and columns, which begin where a chunk does, and end so or with the slice.
+        page : array (Y, X)
+            Of any real dtype.
+
+        Raises
+        ------
+        UserError
+            If the disk is full.
+        """
+        top, left = window[0].start, window[1].start
+        for rows, columns in self._missing(0, index, window):
+            part = page[
+                rows.start - top : rows.stop - top, columns.start - left : columns.stop - left
+            ]
+            self._put(0, index, rows, columns, part)
+
+    def write_levels(self, index: int) -> None:
+        """Write the chunks that are missing of a slice's smaller sizes; its full size is there.
+
+        Raises
+        ------
+        UserError
+            If the disk is full, or what was written can't be read.
+        """
+        for level in range(1, len(self._arrays)):
+            finer = self._arrays[level - 1]
+            for rows, columns in self._missing(level, index, self._all(level)):
+                seen_rows, seen_columns = (
+                    slice(2 * wanted.start, 2 * wanted.stop) for wanted in (rows, columns)
+                )
+                page = np.asarray(finer[index, seen_rows, seen_columns])
+                self._put(level, index, rows, columns, halve(page, self._image.is_label))
+
+    def finish(self) -> None:
+        """Give it its name.
+
+        Raises
+        ------
+        UserError
+            If it can't be renamed.
+        """
+        self._arrays = []
+        move_folder(self.folder, self._image.place, self._image.container)
+        self._image.list_added()
+
+    def _open_group(self) -> zarr.Group:
+        store = _WholeFiles(self._image.group_in(self.folder))
+        return zarr.open_group(
+            store, mode="r+", zarr_format=2 if self._image.version == "0.4" else 3
+        )
+
+    def _put(self, level: int, index: int, rows: range, columns: range, page: NDArray[Any]) -> None:
+        place = index, slice(rows.start, rows.stop), slice(columns.start, columns.stop)
+        with report_errors(self.folder):
+            self._arrays[level][place] = np.ascontiguousarray(page, self._image.dtype)
+
+    def _all(self, level: int) -> Window:
+        _, height, width = self._arrays[level].shape
+        return range(height), range(width)
+
+    def _missing(self, level: int, index: int, window: Window) -> Iterator[Window]:
+        """Find the chunks within a part of a slice that are not there yet."""
+        array = self._arrays[level]
+        folder = self._image.group_in(self.folder) / str(level)
+        for rows, columns in product(
+            *(
+                [range(start, min(start + side, part.stop)) for start in part[::side]]
+                for part, side in zip(window, array.chunks[1:], strict=True)
+            )
+        ):
+            place = index, rows.start // array.chunks[1], columns.start // array.chunks[2]
+            if not (folder / array.metadata.encode_chunk_key(place)).exists():
+                yield rows, columns
+
+
+class _WholeFiles(LocalStore):
+    """Files that are there whole or not at all, whatever ends the process or the machine."""
+
+    async def set(self, key: str, value: Buffer) -> None:
+        await asyncio.to_thread(self._write, self.root / key, value.to_bytes())
+
+    def _write(self, path: Path, content: bytes) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, content)
