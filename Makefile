@@ -64,9 +64,9 @@ test-lowest: .venv-lowest/installed
 	tools/with_screen.sh .venv-lowest/bin/python -m pytest $(or $(ARGS),$(AT_BOUNDS) $(ONE_TRAINING))
 
 # What uv has loaded for .venv is not loaded again.
-test-newest: export UV_CACHE_DIR = $(shell .venv-newest/bin/uv cache dir)
 test-newest: .venv-newest/installed
-	tools/with_screen.sh .venv-newest/bin/python -m pytest \
+	UV_CACHE_DIR=$$(.venv-newest/bin/uv cache dir) \
+		tools/with_screen.sh .venv-newest/bin/python -m pytest \
 		$(or $(ARGS),$(AT_BOUNDS) $(PYQT6_LAYOUT) $(SET_UP))
 
 lint: $(INSTALLED)
