@@ -85,13 +85,17 @@ def open_train(viewer: Viewer) -> TrainDock:
     return dock
 
 
-def title_of(run: RunDirectory) -> str:
-    """A run's title as Progress shows it."""
-    return f"<b>{read_title(run, run.read_config())}</b>"
+def shows(dock: QWidget, text: str) -> bool:
+    return any(text in label.text() for label in dock.findChildren(QLabel))
 
 
 def wait_for_text(qtbot: QtBot, dock: QWidget, text: str) -> None:
-    qtbot.waitUntil(lambda: any(text in label.text() for label in dock.findChildren(QLabel)))
+    qtbot.waitUntil(lambda: shows(dock, text))
+
+
+def wait_for_title(qtbot: QtBot, dock: QWidget, run: RunDirectory) -> None:
+    """Wait until Progress shows a run's title, which may be written after the run has begun."""
+    qtbot.waitUntil(lambda: shows(dock, f"<b>{read_title(run, run.read_config())}</b>"))
 
 
 def button(dock: QWidget, text: str) -> QPushButton:
@@ -174,7 +178,7 @@ def test_a_run_is_left_in_any_phase_and_followed_again(
     assert load_settings().followed_run == str(run.path)
 
     again = make_napari_viewer(show=True)
-    wait_for_text(qtbot, open_train(again), title_of(run))
+    wait_for_title(qtbot, open_train(again), run)
     kill_tree(process)
     wait_until_ended(qtbot, open_train(again))
     assert close(again, qtbot) == []
@@ -216,7 +220,7 @@ def test_a_run_on_a_server_is_left_or_stopped(
         if answer == LEAVE:
             assert processes_on(sshd, launcher, run)
             again = make_napari_viewer(show=True)
-            wait_for_text(qtbot, open_train(again), title_of(run))
+            wait_for_title(qtbot, open_train(again), run)
             launcher.stop(run)
             wait_until_ended(qtbot, open_train(again))
             assert close(again, qtbot) == []
@@ -250,7 +254,7 @@ def test_learning_on_is_left_or_stopped(
     train = open_train(viewer)
     run = RunDirectory(Path(load_settings().runs_folder) / "one")
     qtbot.waitUntil(lambda: run.find_training() is not None)  # its title is told by its files
-    wait_for_text(qtbot, train, title_of(run))
+    wait_for_title(qtbot, train, run)
     wait_for_text(qtbot, train, "Training")
     assert close(viewer, qtbot, answer) == ["'one' is still training."]
     wait_for_threads(qtbot)
