@@ -91,7 +91,7 @@ def test_an_activation_that_loses_cann_is_found(sshd: Sshd, tmp_path: Path) -> N
 
 @pytest.mark.heavy
 def test_from_the_first_command_to_the_mask(sshd: Sshd, tmp_path: Path) -> None:
-    """Four workers on its CPU, because no NPU is there; all else as on such a server."""
+    """Eight workers on its CPU, because no NPU is there; all else as on such a server."""
     install_ascend(sshd, "910B", busy=[2])
     write_data(tmp_path / "data")
     (tmp_path / "one.json").write_text(
@@ -112,7 +112,7 @@ def test_from_the_first_command_to_the_mask(sshd: Sshd, tmp_path: Path) -> None:
     train = ("train", "--data=data", "--remote=lab", "--config=one.json", "--device=cpu")
     run = RunDirectory(tmp_path / "runs" / "first")
     with subprocess.Popen(
-        [*PROGRAM, *train, "--devices=4", "--out=runs/first"],
+        [*PROGRAM, *train, "--devices=8", "--out=runs/first"],
         cwd=tmp_path,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -127,7 +127,7 @@ def test_from_the_first_command_to_the_mask(sshd: Sshd, tmp_path: Path) -> None:
         environment = psutil.Process(next(iter(workers))).environ()
         type_in(tmp_path, "stop", "first")
         assert "is stopped" in following.communicate(timeout=PATIENCE)[0]
-    assert sorted(workers.values()) == list(range(4))
+    assert sorted(workers.values()) == list(range(8))
     assert environment["HCCL_CONNECT_TIMEOUT"] == "1200"
     assert f"{sshd.login}/Ascend/cann/python/site-packages" in environment["PYTHONPATH"]
     assert "RANK_TABLE_FILE" not in environment
