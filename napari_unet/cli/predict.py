@@ -169,7 +169,8 @@ def command(
     )
 
     def work(stack: Path, results: Results) -> None:
-        (_predict_chunks if all(map(is_zarr, results.values())) else _predict)(stack, results, how)
+        predict = _predict_chunks if all(map(is_zarr, results.values())) else _predict
+        predict(stack, results, how)
 
     plan.work_through(work)
 

@@ -88,4 +88,4 @@ def _tell() -> None:
     if lacking := found.lacks(for_formats()):
         say(f"It lacks {list_names(lacking)}, for stacks of some formats.")
     if has_mindspore():
-        say(f"Those started from {sys.executable} run there, for it has MindSpore itself.")
+        say(f"Those started from {sys.executable} run there, because it has MindSpore itself.")

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from training.formats.pixel_size import NO_OFFSET, Offset, PixelSize, read_offset
 
 Attributes = dict[str, Any]
-"""Of a layer, as napari hands them to writers."""
+"""What napari hands to writers of a layer, by name."""
 
 
 def pixel_size_of(attributes: Attributes) -> PixelSize | None:

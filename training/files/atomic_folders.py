@@ -49,22 +49,13 @@ def replacing_folder(path: Path, container: Path | None = None) -> Iterator[Path
     UnwritableError
         If it can't be made or renamed. What writing into it raises is up to the caller.
     """
-    beside = container or path
-    try:
-        _remove_leftovers(beside)
-        file, mark = begin_beside(beside)
-    except OSError as error:
-        raise UnwritableError(path, error) from error
-    new, old = _parts(mark)
-    try:
+    with _marked(path, container) as (new, old):
         try:
             new.mkdir()
         except OSError as error:
             raise UnwritableError(path, error) from error
         yield new
         _exchange(new, path, old)
-    finally:
-        _remove(file, mark, [new])
 
 
 def copy_folder(source: Path, path: Path, left_out: str) -> None:
@@ -104,16 +95,27 @@ def move_folder(folder: Path, path: Path, container: Path | None = None) -> None
     SavedBesideError or UnwritableError
         As :func:`replacing_folder`.
     """
+    with _marked(path, container) as (_, old):
+        _exchange(folder, path, old)
+
+
+@contextmanager
+def _marked(path: Path, container: Path | None) -> Iterator[tuple[Path, Path]]:
+    """Say by a locked file that a folder is replaced; gives the names of the new and the old one.
+
+    The new one is deleted at the end, if it still has that name.
+    """
     beside = container or path
     try:
         _remove_leftovers(beside)
         file, mark = begin_beside(beside)
     except OSError as error:
         raise UnwritableError(path, error) from error
+    new, old = _parts(mark)
     try:
-        _exchange(folder, path, _parts(mark)[1])
+        yield new, old
     finally:
-        _remove(file, mark, [])
+        _remove(file, mark, [new])
 
 
 def _parts(mark: Path) -> tuple[Path, Path]:
