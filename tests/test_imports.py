@@ -50,6 +50,7 @@ FLOORS = (
     "training.export",
     "napari_unet.text",
     "napari_unet.settings",
+    "napari_unet.cluster",
     "napari_unet.training_python",
     "napari_unet.labelling",
     "napari_unet.layers",
