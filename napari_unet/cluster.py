@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -167,8 +168,19 @@ def _connected(distributed: Any, workers: int, scheduler: str) -> Iterator[Any]:
                 silence_logs=logging.CRITICAL,
             )
             client = opened.enter_context(distributed.Client(opened.enter_context(cluster)))
+            client.register_plugin(_deaf(distributed))
         say(f"What the workers do: {client.dashboard_link}")
         yield client
+
+
+def _deaf(distributed: Any) -> Any:
+    """Let Ctrl-C end this process alone, which ends its workers."""
+
+    class Deaf(distributed.WorkerPlugin):  # type: ignore[misc]
+        def setup(self, worker: Any) -> None:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    return Deaf()
 
 
 def _import_distributed() -> Any:
