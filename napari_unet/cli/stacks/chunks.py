@@ -69,7 +69,13 @@ class Division:
 
 
 def division_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Say who predicts; the command gets it as ``division``: a :class:`Division`."""
+    """Say who predicts; the command gets it as ``division``: a :class:`Division`.
+
+    Raises
+    ------
+    click.UsageError
+        From the command, if two of the options are given.
+    """
 
     @wraps(command)
     def collect(workers: int, scheduler: str, shard: Share, **given: Any) -> Any:
