@@ -148,12 +148,15 @@ def resume_remotely(run: RunDirectory, devices: int, device_ids: str) -> None:
 def follow(run: RunDirectory, follower: RunFollower) -> None:
     """Show what a run does until it ends, or Ctrl-C; exit with 1 if it failed or was killed."""
     pause = threading.Event()
-    lost = ""
+    lost = standing = ""
     with ProgressDisplay() as display:
         try:
             while True:
                 try:
                     confirm_host_keys(follower.update)
+                    if follower.standing.text not in ("", standing):
+                        standing = follower.standing.text
+                        display.say(standing)
                     display.show(follower.state)
                     lost = ""
                 except ConnectionLostError as error:
