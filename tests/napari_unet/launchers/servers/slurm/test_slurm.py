@@ -32,6 +32,7 @@ from tests.napari_unet.launchers.servers.loopback.sshd import Sshd
 from tests.napari_unet.launchers.servers.slurm.cluster import PARTITION, Cluster
 from tests.terminal import interrupt, start_on_terminal
 from training.config import preset_config
+from training.errors import UserError
 from training.runs.event_reading import parse_events
 from training.runs.run_directory import RunDirectory
 
@@ -167,10 +168,24 @@ def test_two_nodes_of_a_job_train_one_model(wide_login: Sshd, tmp_path: Path) ->
     assert first == second
 
 
-def test_the_test_of_a_server_asks_its_queue(launcher: RemoteLauncher) -> None:
-    (good,) = [c for c in wait_for(check_server(launcher.profile)) if c.name == "queue"]
-    assert good.is_ok, good
-    wrong = launcher.profile.replace(partition="gpu")
-    (bad,) = [check for check in wait_for(check_server(wrong)) if check.name == "queue"]
-    assert not bad.is_ok
-    assert "Invalid partition" in bad.text
+def test_what_slurm_would_refuse_is_told_before_and_can_be_mended(
+    launcher: RemoteLauncher, tmp_path: Path
+) -> None:
+    good = launcher.profile
+    wrong = good.replace(partition="gpu")
+    without_python = "export PATH=/usr/bin:/bin"  # whose packages take seconds to import
+    for profile, is_ok, words in ((good, True, "to start at"), (wrong, False, "Invalid partition")):
+        checks = wait_for(check_server(profile.replace(activate=without_python)))
+        (queue,) = [check for check in checks if check.name == "queue"]
+        assert queue.is_ok == is_ok
+        assert words in queue.text
+
+    save_profile(wrong)
+    config = quick_config(write_data(tmp_path / "data"), 3)
+    with pytest.raises(UserError, match="Invalid partition"):
+        launcher.start(config, "first")
+    save_profile(good)
+    run = RunDirectory(tmp_path / "copies" / "first")
+    launcher.resume(run)
+    follow_to_end(follower := RunFollower(run, launcher))
+    assert follower.status == "finished"
