@@ -58,6 +58,8 @@ FLOORS = (
     "napari_unet.prediction",
     "napari_unet.projects",
     "napari_unet.launchers",
+    "napari_unet.launchers.servers.login",
+    "napari_unet.launchers.servers.slurm",
     "napari_unet.launchers.servers",
     "napari_unet.evaluation",
     "napari_unet.neurons",
