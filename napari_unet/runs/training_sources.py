@@ -28,7 +28,7 @@ from training.label_convention import USUAL_BORDERS, IdBorders, LabelConvention
 from training.masks.mask_files import mask_page, write_sparse_labels
 from training.masks.writer_choice import write_stack
 from training.runs.run_directory import RunDirectory
-from training.stacks.label_census import LabelCensus, read_labelled
+from training.stacks.label_census import LabelCensus, is_uniform, read_labelled
 from training.stacks.label_meaning import LabelMeaning
 from training.stacks.sparse_labels import MEMBRANE, LabelNote
 from training.stacks.stack_axes import as_stack, is_stack
@@ -91,6 +91,21 @@ class StackPair:
         return self.meaning(convention, ids)
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """A pair in files.
+
+    Parameters
+    ----------
+    files : DataPair
+    meaning : LabelMeaning or None
+        What the labels mean in that file; None: that is to be found out.
+    """
+
+    files: DataPair
+    meaning: LabelMeaning | None
+
+
 class PairSource(Protocol):
     """Where a pair comes from."""
 
@@ -112,7 +127,7 @@ class PairSource(Protocol):
     def state(self) -> str:
         """The state of the files that a run finds it in; empty where :meth:`prepare` writes one."""
 
-    def prepare(self, folder: Path, meaning: LabelMeaning) -> DataPair:
+    def prepare(self, folder: Path, meaning: LabelMeaning) -> Prepared:
         """Where a run finds the pair; what has no file is written to a folder, which is made."""
 
 
@@ -207,13 +222,13 @@ class LayerData(OnePair):
 
     def _pair(self) -> StackPair:
         images, labels = self.images, self.labels
-        names = f"The layer '{images.name}'", f"The layer '{labels.name}'"
+        names = f"'{images.name}'", f"'{labels.name}'"
         return StackPair(images.data, labels.data, *names, tuple(images.data.shape))
 
     def state(self) -> str:
         return ""
 
-    def prepare(self, folder: Path, meaning: LabelMeaning) -> DataPair:
+    def prepare(self, folder: Path, meaning: LabelMeaning) -> Prepared:
         folder.mkdir(parents=True, exist_ok=True)
         images_path = folder / DEFAULT_IMAGES
         if self.images.path is not None and self.images.has_file:
@@ -222,24 +237,40 @@ class LayerData(OnePair):
             write_stack(images_path, self.images.data, self.images.data.dtype, is_label=False)
         # Always written: a person may have edited the labels since they were opened.
         labels_path = folder / DEFAULT_LABELS
+        convention, written = self._write_labels(labels_path, meaning)
+        files = DataPair(str(images_path.absolute()), str(labels_path.absolute()), convention)
+        return Prepared(files, written)
+
+    def _write_labels(
+        self, path: Path, meaning: LabelMeaning
+    ) -> tuple[LabelConvention, LabelMeaning | None]:
+        """Write the labels; their convention and meaning in the file.
+
+        That is not known where a slice has several values here, and in the file only one.
+        """
         labels = self.labels.data
-        written = LabelConvention.ISBI if meaning.is_finished else LabelConvention.SPARSE
         if meaning.convention == LabelConvention.INSTANCES:
-            written = LabelConvention.INSTANCES
             note = LabelNote(convention=None).line()
-            write_stack(labels_path, labels, labels.dtype, is_label=True, note=note)
-        elif meaning.is_finished:
+            write_stack(path, labels, labels.dtype, is_label=True, note=note)
+            return meaning.convention, meaning
+        if meaning.is_finished:
+            kinds: list[bool] = []  # whether each slice has both
 
             def isbi_page(page: NDArray[Any]) -> NDArray[np.uint8]:
-                return mask_page(meaning.read(page) == MEMBRANE, LabelConvention.ISBI)
+                written = mask_page(meaning.read(page) == MEMBRANE, LabelConvention.ISBI)
+                kinds.append(not is_uniform(written))
+                return written
 
-            write_stack(labels_path, labels, np.uint8, isbi_page, is_label=True)
-        else:
-            codes = np.zeros(labels.shape, np.uint8)  # no memory where nothing is labelled
-            for index, page in label_codes(labels, meaning).items():
-                codes[index] = page
-            write_sparse_labels(labels_path, codes, self.labels.corrected_slices)
-        return DataPair(str(images_path.absolute()), str(labels_path.absolute()), written)
+            write_stack(path, labels, np.uint8, isbi_page, is_label=True)
+            are_same = tuple(np.flatnonzero(kinds)) == meaning.labelled
+            return LabelConvention.ISBI, meaning.as_isbi() if are_same else None
+        codes = np.zeros(labels.shape, np.uint8)  # no memory where nothing is labelled
+        for index, page in label_codes(labels, meaning).items():
+            codes[index] = page
+        write_sparse_labels(path, codes, self.labels.corrected_slices)
+        are_strokes = meaning.convention == LabelConvention.SPARSE
+        are_same = are_strokes and all(codes[index].any() for index in meaning.labelled)
+        return LabelConvention.SPARSE, meaning if are_same else None
 
 
 @dataclass(frozen=True)
@@ -272,10 +303,9 @@ class FilePair(OnePair):
     def state(self) -> str:
         return files_state(self.images.absolute(), self.labels.absolute())
 
-    def prepare(self, folder: Path, meaning: LabelMeaning) -> DataPair:
-        return DataPair(
-            str(self.images.absolute()), str(self.labels.absolute()), meaning.convention
-        )
+    def prepare(self, folder: Path, meaning: LabelMeaning) -> Prepared:
+        files = str(self.images.absolute()), str(self.labels.absolute())
+        return Prepared(DataPair(*files, meaning.convention), meaning)
 
 
 @dataclass(frozen=True)
@@ -353,16 +383,13 @@ def start_training(
     convention = config.label_convention if len(pairs) == 1 else None
     states = [pair.state() for pair in pairs]
     meanings = [pair.check(convention, config.ids) for pair in pairs]
-    known = [
-        FoundMeaning(state, config.ids, meaning)
-        for pair, state, meaning in zip(pairs, states, meanings, strict=True)
-        if state and state == pair.state()  # it has not changed while it was read
-    ]
     run = RunDirectory(launcher.runs_folder.absolute() / check_run_name(name))
     if run.path.exists():
         raise UserError(f"There is a run '{name}' already.", "Give another name.")
     try:
-        started = launcher.start(_with_data(config, data, pairs, meanings, run.data), name, known)
+        prepared = _prepare(pairs, meanings, run.data)
+        known = list(_found(prepared, states, config.ids))
+        started = launcher.start(_with_data(config, data, prepared), name, known)
     except UserError:
         if not run.config.exists():
             shutil.rmtree(run.path, ignore_errors=True)
@@ -371,30 +398,44 @@ def start_training(
     return started
 
 
-def _with_data(
-    config: TrainingConfig,
-    data: TrainingData,
-    pairs: Sequence[PairSource],
-    meanings: Sequence[LabelMeaning],
-    folder: Path,
-) -> TrainingConfig:
-    """Give the configuration with the paths of pairs; write what has no file yet."""
+def _prepare(
+    pairs: Sequence[PairSource], meanings: Sequence[LabelMeaning], folder: Path
+) -> list[Prepared]:
+    """Write what has no file yet, of several pairs to a folder each."""
     if len(pairs) == 1:
-        image, labels, convention, _ = pairs[0].prepare(folder, meanings[0])
-        changes = {"image": image, "labels": labels, "label_convention": convention}
-        return config.replace(data_url="", **changes)
+        return [pairs[0].prepare(folder, meanings[0])]
     names = _distinct([pair.name for pair in pairs])
     prepared = [
-        pair.prepare(folder / str(place), meaning)._replace(name=name)
-        for place, (pair, meaning, name) in enumerate(zip(pairs, meanings, names, strict=True))
+        pair.prepare(folder / str(place), meaning)
+        for place, (pair, meaning) in enumerate(zip(pairs, meanings, strict=True))
     ]
-    return config.replace(
-        data_url="",
-        image="",
-        labels="",
-        pairs=tuple(prepared),
-        hold_out=tuple(names[place] for place in data.held_out),
-    )
+    return [
+        replace(pair, files=pair.files._replace(name=name))
+        for pair, name in zip(prepared, names, strict=True)
+    ]
+
+
+def _found(
+    prepared: Sequence[Prepared], states: Sequence[str], ids: IdBorders
+) -> Iterator[FoundMeaning]:
+    """Give what is known of the files, but of those that have changed while they were read."""
+    for pair, before in zip(prepared, states, strict=True):
+        now = files_state(Path(pair.files.image), Path(pair.files.labels))
+        if pair.meaning is not None and before in ("", now):
+            yield FoundMeaning(now, ids, pair.meaning)
+
+
+def _with_data(
+    config: TrainingConfig, data: TrainingData, prepared: Sequence[Prepared]
+) -> TrainingConfig:
+    """Give the configuration with the paths of pairs."""
+    files = [pair.files for pair in prepared]
+    if len(files) == 1:
+        image, labels, convention, _ = files[0]
+        changes = {"image": image, "labels": labels, "label_convention": convention}
+        return config.replace(data_url="", **changes)
+    hold_out = tuple(files[place].name for place in data.held_out)
+    return config.replace(data_url="", image="", labels="", pairs=tuple(files), hold_out=hold_out)
 
 
 def _distinct(names: Sequence[str]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterable
 from pathlib import PurePosixPath
 from posixpath import basename, dirname, join
 
@@ -94,6 +95,11 @@ cd -- {_quote(run.path)} || return
 export {RUN_MARK}={_check_id(run_id)} {LAUNCH_KEY}={shlex.quote(key)}
 setsid nohup "$python" {command} >>{run.log.name} 2>&1 &
 """
+
+
+def file_states(paths: Iterable[str]) -> str:
+    """Print of each file what :class:`FileState` has: device, inode, size, time of change."""
+    return f"stat -L -c '%d %i %s %.9Z' -- {' '.join(map(shlex.quote, paths))} 2>/dev/null || true"
 
 
 def are_running(run_id: str) -> str:
