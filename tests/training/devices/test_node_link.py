@@ -378,6 +378,31 @@ def test_the_others_hear_why_node_0_does_not_begin(port: int) -> None:
     assert not node_0.is_alive()
 
 
+def test_a_port_is_free_again_and_the_others_hear_it_when_node_0_ends(port: int) -> None:
+    with MemberLink(make_job(port, 1)) as member:
+        with HeadLink(make_job(port)) as head:
+            assert member.poll() is None
+            deadline = time.monotonic() + 60
+            while not head._lines and time.monotonic() < deadline:
+                time.sleep(0.01)
+        with HeadLink(make_job(port)):
+            assert "ended without reporting why" in first_failure(member).problem
+
+
+def test_node_0_that_never_comes_is_given_up(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(node_link, "CLUSTER_SECONDS", 0)
+    with MemberLink(make_job(port, 1)) as member:
+        assert f"Node 0 does not answer at 127.0.0.1:{port}" in first_failure(member).problem
+
+
+def test_a_node_of_another_job_is_not_reported_to_node_0(
+    head: HeadLink, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(LAUNCH_KEY, "another secret")
+    report_to_head("127.0.0.1", port - 1, 3, FAILURE)
+    assert head.poll() is None
+
+
 def test_the_job_that_trains_hears_no_refusal_of_another(head: HeadLink, port: int) -> None:
     report_to_members(make_job(port), FAILURE)
     assert head.poll() is None
