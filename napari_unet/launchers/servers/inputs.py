@@ -208,12 +208,8 @@ async def meanings_there(
     volumes = config.pairs or (DataPair(config.image, config.labels),)
     files = [path for volume in volumes for path in volume[:2]]
     told = (await server.run(scripts.file_states(files))).splitlines()
-    states = [
-        FileState(path, *map(int, numbers[:3]), int("".join(numbers[3:])))
-        for path, line in zip(files, told, strict=False)
-        if (match := _STATE.fullmatch(line)) and (numbers := match.groups())
-    ]
-    if [state.path for state in states] != files:
+    states = [*filter(None, map(_read_state, files, told))]
+    if len(states) < len(files):
         return []
     pairs = zip(states[::2], states[1::2], meanings, strict=True)
     return [
@@ -221,3 +217,11 @@ async def meanings_there(
         for *pair, meaning in pairs
         if meaning is not None
     ]
+
+
+def _read_state(path: str, line: str) -> FileState | None:
+    match = _STATE.fullmatch(line)
+    if match is None:
+        return None
+    device, inode, size, seconds, nanoseconds = match.groups()
+    return FileState(path, int(device), int(inode), int(size), int(seconds + nanoseconds))

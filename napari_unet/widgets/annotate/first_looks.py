@@ -52,7 +52,7 @@ class FirstLooks(QObject):
 
     def is_empty(self, layer: Layer) -> bool:
         """Return whether nothing is painted on a layer, by a look after the last event."""
-        return self._is_done and self._values.get(layer) == {UNKNOWN}
+        return self._is_done and self._values.get(layer) == frozenset({UNKNOWN})
 
     def look(self, event: object = None) -> None:
         """Look at all of them again; ``looked`` says when that is done."""

@@ -24,8 +24,8 @@ from napari_unet.runs.training_sources import (
     LayerData,
     LayerStack,
     SeveralPairs,
-    start_training,
 )
+from napari_unet.runs.training_start import start_training
 from tests.stack_files import read_label_note
 from tests.training.stacks.indexed_pixels import IndexedPixels
 from training.config import TrainingConfig, preset_config

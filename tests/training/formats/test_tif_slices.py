@@ -71,3 +71,16 @@ def test_threads_that_read_together_each_get_their_slice(
         second.join()
     for index in range(2):
         np.testing.assert_array_equal(read[index], PAGES[index])
+
+
+def test_memory_is_asked_for_in_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, stack = tmp_path / "stack.tif", np.ones((3, 24, 20))
+    tifffile.imwrite(path, stack, compression="zlib")
+    asked: set[tuple[str, int]] = set()
+    monkeypatch.setattr(
+        "training.formats.tif_slices.check_memory",
+        lambda wanted, path, what, page: asked.add((what, wanted)),
+    )
+    with tifffile.TiffFile(path) as tif:
+        TifSlices(tif, path)
+    assert {("The stack", stack.nbytes), ("A slice", stack[0].nbytes)} <= asked
