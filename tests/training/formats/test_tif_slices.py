@@ -75,7 +75,7 @@ def test_threads_that_read_together_each_get_their_slice(
 
 def test_memory_is_asked_for_in_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, stack = tmp_path / "stack.tif", np.ones((3, 24, 20))
-    tifffile.imwrite(path, stack, compression="zlib")
+    tifffile.imwrite(path, stack, compression="zlib", photometric="minisblack")
     asked: set[tuple[str, int]] = set()
     monkeypatch.setattr(
         "training.formats.tif_slices.check_memory",
