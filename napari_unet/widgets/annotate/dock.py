@@ -31,6 +31,8 @@ from napari_unet.widgets.common.dock import Dock, open_dock
 from napari_unet.widgets.common.edit_watch import EditWatch
 from napari_unet.widgets.common.latest_work import LatestWork
 from napari_unet.widgets.common.layer_choice import LayerChoice
+from napari_unet.widgets.project.dock import main_window
+from napari_unet.widgets.project.session import ProjectSession
 from napari_unet.widgets.saving.save_layers import LABELS_FORMS, ask_and_save
 from training.stacks.sparse_labels import INSIDE, MEMBRANE
 
@@ -185,7 +187,8 @@ class AnnotateDock(Dock):
         if counts is not None:
             self._summary.setText(as_html(counts.summary()))
             advice = counts.advice()
-            self._advice.setText(f"⚠ {advice}" if advice else "✓ Enough to train on.")
+            said = f"⚠ {advice}" if advice else "✓ Enough to train on."
+            self._advice.setText(f"{said}\n{self._keeping()}" if counts.labelled_slices else said)
             return
         has_image = self._image.layer is not None
         self._summary.setText(
@@ -195,6 +198,14 @@ class AnnotateDock(Dock):
             else as_html(why_not_tissue(self._viewer))
         )
         self._advice.setText("")
+
+    def _keeping(self) -> str:
+        """Say who saves the labels."""
+        window = main_window(self)
+        sessions = [] if window is None else window.findChildren(ProjectSession)
+        if any(session.is_held for session in sessions):
+            return "The project saves them."
+        return "No project is open: save them before you close napari."
 
     def _on_slice_requested(self, index: int) -> None:
         if self._labels.layer is not None:

@@ -15,6 +15,7 @@ from qtpy.QtWidgets import QComboBox, QLabel, QPushButton, QTableView
 
 from napari_unet.labelling.label_counts import LabelCounts
 from napari_unet.layers.plugin_layers import is_sparse_layer
+from napari_unet.settings import load_settings
 from napari_unet.widgets.annotate.dock import AnnotateDock
 from tests.stack_files import read_label_note
 from tests.training.stacks.indexed_pixels import IndexedPixels
@@ -194,6 +195,20 @@ def test_a_person_s_own_labels_stay_what_they_are_until_they_are_chosen(
     combo.setFocus()
     qtbot.keyClick(combo, Qt.Key.Key_Down)
     assert is_sparse_layer(truth)
+
+
+def test_who_saves_the_labels_is_said(
+    viewer: Viewer, dock: AnnotateDock, strokes: Labels, tmp_path: Path, qtbot: QtBot
+) -> None:
+    strokes.paint((2, 30, 30), 2)
+    qtbot.waitUntil(lambda: "No project is open: save them" in text(dock))
+    _, project = viewer.window.add_plugin_dock_widget(PLUGIN, "Project")
+    project.new_project(tmp_path / "project")
+    qtbot.waitUntil(lambda: bool(load_settings().project))
+    strokes.paint((3, 30, 30), 2)
+    qtbot.waitUntil(lambda: "The project saves them" in text(dock))
+    next(b for b in project.findChildren(QPushButton) if b.text() == "Close project").click()
+    qtbot.waitUntil(lambda: not load_settings().project)
 
 
 def test_labels_that_were_painted_on_since_they_were_looked_at_are_no_strokes(
