@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from training.errors import UserError
 from training.formats.tif_slices import TifSlices
 
 PAGES = np.arange(2 * 24 * 20).astype(np.uint8).reshape(2, 24, 20)
@@ -84,3 +85,21 @@ def test_memory_is_asked_for_in_bytes(tmp_path: Path, monkeypatch: pytest.Monkey
     with tifffile.TiffFile(path) as tif:
         TifSlices(tif, path)
     assert {("The stack", stack.nbytes), ("A slice", stack[0].nbytes)} <= asked
+
+
+def test_slices_in_one_page_are_not_decoded_before_there_is_memory_for_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(wanted: int, path: Path, what: str, page: object) -> None:
+        if what == "The stack":
+            raise UserError(f"{wanted} bytes are too many.")
+
+    def decode(*_: object, **__: object) -> None:
+        raise AssertionError("it was decoded")
+
+    path, stack = tmp_path / "stack.tif", np.ones((3, 24, 20), np.uint8)
+    tifffile.imwrite(path, stack, compression="zlib", photometric="rgb", planarconfig="separate")
+    monkeypatch.setattr("training.formats.tif_slices.check_memory", refuse)
+    monkeypatch.setattr(tifffile.TiffPageSeries, "asarray", decode)
+    with tifffile.TiffFile(path) as tif, pytest.raises(UserError, match="1440 bytes"):
+        TifSlices(tif, path)
