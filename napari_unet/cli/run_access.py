@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -25,6 +25,7 @@ from napari_unet.runs.training_places import launcher_for, launcher_in
 from napari_unet.settings import load_settings
 from training.config import TrainingConfig
 from training.console import lossy_output, say
+from training.dataset.found_meanings import FoundMeaning
 from training.errors import UserError
 from training.runs.run_directory import RunDirectory
 
@@ -113,7 +114,12 @@ def show_progress(progress: UploadProgress) -> None:
 
 @lossy_output()
 def train_remotely(
-    config: TrainingConfig, profile: str, devices: int, device_ids: str, run: Path
+    config: TrainingConfig,
+    profile: str,
+    devices: int,
+    device_ids: str,
+    run: Path,
+    known: Sequence[FoundMeaning],
 ) -> None:
     """Start a run on a server, print its name, and follow it until Ctrl-C or its end.
 
@@ -129,9 +135,11 @@ def train_remotely(
         Which NPUs, such as "4,5"; empty: the first free ones.
     run : Path
         New folder on this machine for the run's copy.
+    known : sequence of FoundMeaning
+        What its labels mean, see :meth:`Launcher.start`.
     """
     launcher = launcher_in(profile, run.parent, devices, show_progress, device_ids)
-    started = confirm_host_keys(lambda: launcher.start(config, run.name))
+    started = confirm_host_keys(lambda: launcher.start(config, run.name, known))
     say(f"The run is {started.name}, on {launcher.name}; its copy is in {started.path}.")
     follow(started, RunFollower(started, launcher))
 

@@ -7,7 +7,8 @@ import contextlib
 import json
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -20,6 +21,8 @@ from napari_unet.launchers.servers.inputs import (
     Inputs,
     find_inputs,
     find_own_inputs,
+    known_meanings,
+    meanings_there,
     upload_inputs,
     write_tifs,
 )
@@ -46,12 +49,13 @@ from napari_unet.launchers.servers.slurm.queue import QueuedRun
 from napari_unet.launchers.servers.store import Store, make_run_folder, share_checkpoint
 from napari_unet.launchers.servers.working_folder import RunFolder
 from training.config import TrainingConfig, parse_numbers
-from training.dataset.found_meanings import FoundMeaning
+from training.dataset.found_meanings import FoundMeaning, meanings_document
 from training.errors import UserError
 from training.files.atomic_files import write_atomically
 from training.files.open_elsewhere import remove_folder
 from training.runs.run_directory import RunDirectory
 from training.runs.run_state import load_state
+from training.stacks.label_meaning import LabelMeaning
 
 ALIVE_SECONDS = 3.0
 Nodes = list[RunFolder]  # of a run on several servers, one on each
@@ -128,7 +132,6 @@ class RemoteLauncher:
     def start(
         self, config: TrainingConfig, name: str, known: Sequence[FoundMeaning] = ()
     ) -> RunDirectory:
-        # The server counts the labels itself: its files are copies, which have states of their own.
         run = RunDirectory(self.runs_folder.absolute() / check_run_name(name))
         profile = own_profile(self.profile)
         devices = profile.divisible(self.devices)
@@ -144,11 +147,12 @@ class RemoteLauncher:
             ),
         )
         try:
+            find_known = partial(known_meanings, inputs.volumes, config.ids, known)
             as_tifs = write_tifs(config, inputs, run.data, self._on_progress)
             if as_tifs != config:
                 write_atomically(run.config, as_tifs.to_json().encode())
                 inputs = find_inputs(as_tifs)
-            wait_for(self._begin(run, inputs))
+            wait_for(self._begin(run, inputs, find_known))
         except BaseException:
             if not read_record(run).paths:  # nothing runs there, so nothing is left here
                 remove_folder(run.path)
@@ -247,8 +251,16 @@ class RemoteLauncher:
 
         wait_for(close_all())
 
-    async def _begin(self, run: RunDirectory, inputs: Inputs) -> None:
-        """Upload what the run needs to every server, make its directories and start it."""
+    async def _begin(
+        self,
+        run: RunDirectory,
+        inputs: Inputs,
+        find_known: Callable[[], Sequence[LabelMeaning | None]] = list,
+    ) -> None:
+        """Upload what the run needs to every server, make its directories and start it.
+
+        ``find_known`` gives what is known of each volume's labels once they are sent; or nothing.
+        """
         record = read_record(run)
         paths = []
         for node in record.profile.node_profiles():
@@ -256,6 +268,10 @@ class RemoteLauncher:
             config = await upload_inputs(store, run.read_config(), inputs)
             await store.put_source()
             folder = await make_run_folder(store, run.name, config, record.run_id, record.devices)
+            known = await asyncio.to_thread(find_known)
+            if any(known):
+                meanings = await meanings_there(folder.server, config, known)
+                await folder.write(folder.label_meanings, meanings_document(meanings))
             paths.append(str(folder.path))
         await self._launch(run, update_record(run, paths=tuple(paths)))
 

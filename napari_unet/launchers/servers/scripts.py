@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterable
 from pathlib import PurePosixPath
 from posixpath import basename, dirname, join
 
@@ -120,6 +121,11 @@ def free_port(profile: Profile, source: str, address: str) -> str:
     return f"""
 {activation(profile, source)}
 {python_of(profile)} -P -m training.devices.free_ports {shlex.quote(address)}"""
+
+
+def file_states(paths: Iterable[str]) -> str:
+    """Print of each file what :class:`FileState` has: device, inode, size, time of change."""
+    return f"stat -L -c '%d %i %s %.9Z' -- {' '.join(map(shlex.quote, paths))} 2>/dev/null || true"
 
 
 def are_running(run_id: str) -> str:

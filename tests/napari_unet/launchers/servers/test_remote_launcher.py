@@ -40,12 +40,16 @@ from tests.napari_unet.launchers.servers.loopback.quick_server import (
 from tests.napari_unet.launchers.servers.loopback.sshd import Sshd
 from tests.stack_files import read_pixel_size
 from training.config import preset_config
+from training.dataset.found_meanings import FoundMeaning, files_state, read_meanings
+from training.dataset.training_pair import open_pair
+from training.dataset.training_set import load_training_set
 from training.devices.run_processes import RUN_MARK, launch_mark
 from training.errors import UserError
 from training.formats.opening import read_stack
 from training.formats.pixel_size import PixelSize
 from training.runs.event_reading import parse_events
 from training.runs.run_directory import RunDirectory
+from training.stacks.label_census import LabelCensus
 
 
 @pytest.fixture
@@ -97,6 +101,31 @@ def test_a_run_starts_is_followed_and_comes_home(
     with pytest.raises(UserError, match="no device 2"):
         launcher.fetch_device_log(run, 2)
     assert processes_on(sshd, launcher, run) == []
+
+
+def test_labels_are_counted_once_and_not_again_on_the_server(
+    launcher: RemoteLauncher,
+    sshd: Sshd,
+    data: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    images, labels = data / "train-volume.tif", data / "train-labels.tif"
+    as_zarr = tmp_path / "labels.zarr"  # goes there as a TIF
+    zarr.create_array(as_zarr, data=tifffile.imread(labels)[::-1].copy())
+    config = quick_config(data, 10).replace(data_url="", image=str(images), labels=str(as_zarr))
+    with open_pair(images, as_zarr, config.label_convention, config.ids) as pair:
+        found = FoundMeaning(files_state(images, as_zarr), config.ids, pair.meaning)
+    run = launcher.start(config, "first", [found])
+    there = RunDirectory(sshd.work / "runs" / run.name)
+    known, config = read_meanings(there.label_meanings), there.read_config()
+    assert [meaning.meaning for meaning in known] == [found.meaning]
+    with monkeypatch.context() as patches:
+        patches.setattr(LabelCensus, "of", None)
+        load_training_set(config, known)
+    zarr.open_array(as_zarr, mode="r+")[0, 0] = 255
+    run = launcher.start(run.read_config().replace(labels=str(as_zarr)), "second", [found])
+    assert not RunDirectory(sshd.work / "runs" / run.name).label_meanings.exists()
 
 
 def test_the_best_model_comes_while_the_run_goes_on(
