@@ -91,6 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--input", type=Path, required=True, help="the stack: a TIF")
     add("--output", type=Path, required=True, help="the mask: 8-bit TIF, a page a slice")
     add("--probability", type=Path, help="the probability of membrane too: 32-bit float TIF")
+    add("--submission", type=Path, help="the ISBI 2012 challenge's form too: 0 = surely membrane")
     add("--threshold", type=float, help="probability from which on a pixel is membrane (0.5)")
     add(
         "--convention",
@@ -145,7 +146,11 @@ def _predict(options: argparse.Namespace, arguments: list[str]) -> None:
         raise UserError(f"The threshold {options.threshold} is out of range.", "Give 0 to 1.")
     if options.devices < 0:
         raise UserError(f"{options.devices} devices can't predict.", "Give --devices=1 or more.")
-    outputs = {"mask": options.output, "probability": options.probability}
+    outputs = {
+        "mask": options.output,
+        "probability": options.probability,
+        "submission": options.submission,
+    }
     paths = {kind: path for kind, path in outputs.items() if path is not None}
     check_outputs(options.input, paths, options.overwrite)
     source, scale = weights_of(options.run, options.ckpt), _scale(options)
@@ -155,7 +160,7 @@ def _predict(options: argparse.Namespace, arguments: list[str]) -> None:
     with open_stack(options.input) as stack:
         _, note, warning = card_for(model.card, stack)
         if note:
-            say(note)
+            say(f"Note: {note}")
         warn(warning)
         scale.tell(model.card, stack)
         files = ResultFiles(

@@ -25,9 +25,18 @@ from napari_unet.cli.options import (
     tta_option,
 )
 from napari_unet.cli.progress.progress_bar import ProgressBar
-from napari_unet.cli.stacks.many_stacks import Results, plan_work
+from napari_unet.cli.remote_prediction import (
+    RemoteOptions,
+    ask_for,
+    bring_home,
+    predict_remotely,
+    remote_options,
+    scale_there,
+)
+from napari_unet.cli.stacks.many_stacks import Results
 from napari_unet.cli.stacks.stack_part import PartOptions, part_options
 from napari_unet.labelling.uncertainty import slice_uncertainty, uncertainty_csv
+from napari_unet.launchers.servers.predictions.record import KINDS
 from napari_unet.prediction.chunk_prediction import ChunkPrediction
 from napari_unet.prediction.part_prediction import StackPart
 from napari_unet.prediction.predictor import Predictor, load_predictor
@@ -97,6 +106,7 @@ from training.stacks.intensities import Membranes
 @engine_option
 @device_option
 @precision_option
+@remote_options
 def command(
     model: Path,
     stacks: tuple[Path, ...],
@@ -117,6 +127,7 @@ def command(
     device: str,
     precision: str,
     parts: PartOptions,
+    place: RemoteOptions,
 ) -> None:
     """Predict the membrane mask of a stack or a 2-D image, or of many.
 
@@ -137,6 +148,10 @@ def command(
     when it is whole. The same command goes on where a run was ended, and tries again what it could
     not read, which is told at the end with its place.
 
+    With --remote the server's MindSpore predicts, and the results come home whole. Ctrl-C, or a
+    lost connection, leaves it going on: the same command goes on with it. A stack that is on the
+    server, and a result that is to stay there, are named PROFILE:/PATH.
+
     \b
     Examples:
       napari-unet predict starter stack.tif -o mask.tif
@@ -144,6 +159,7 @@ def command(
       napari-unet predict runs/first stack.tif -o corner.tif --region 10:20,0:512,0:512
       napari-unet predict runs/first night/*.tif -o masks --probability probabilities
       napari-unet predict runs/first night/*.tif -o masks --format zarr
+      napari-unet predict runs/first lab:/data/stack.tif --remote lab -o mask.tif
     """
     outputs = {
         "mask": output,
@@ -152,7 +168,16 @@ def command(
         "uncertainty": uncertainty,
     }
     results = {kind: path for kind, path in outputs.items() if path is not None}
-    plan = plan_work(stacks, results, overwrite, file_format)
+    place.check(stacks, results)
+    work_through = place.plan(stacks, results, overwrite, file_format)
+    if place:
+        written = {"compression": _compression(compression), "ome_zarr": ome_zarr}
+        options = {"convention": convention.value, **scale_there(parts.scale)}
+        options |= {"threshold": str(threshold)} if threshold is not None else {}
+        options |= {"tta": ""} if tta else {}
+        there = partial(_predict_there, place, model, options, overwrite, written)
+        work_through(there)
+        return
     predictor = load_predictor(model, engine=engine, device=device, precision=precision, tta=tta)
     parts.scale.check(predictor.card, model)
     how = _How(
@@ -161,7 +186,7 @@ def command(
         membranes,
         threshold=predictor.card.threshold if threshold is None else threshold,
         convention=convention,
-        compression=None if compression == "none" else compression,
+        compression=_compression(compression),
         ome_zarr=ome_zarr,
         overwrite=overwrite,
         memory=None if memory is None else memory * 1e9,
@@ -172,7 +197,26 @@ def command(
         predict = _predict_chunks if all(map(is_zarr, results.values())) else _predict
         predict(stack, results, how)
 
-    plan.work_through(work)
+    work_through(work)
+
+
+def _compression(option: str) -> str | None:
+    return None if option == "none" else option
+
+
+def _predict_there(
+    place: RemoteOptions,
+    model: Path,
+    options: dict[str, str],
+    overwrite: bool,
+    written: dict[str, Any],
+    stack: Path,
+    results: Results,
+) -> None:
+    """Predict on a server into files that are there, or here, when they are whole."""
+    kinds = {kind: results[kind] for kind in KINDS if kind in results}
+    request = ask_for(model, stack, kinds, options=options, overwrite=overwrite)
+    predict_remotely(place, request, partial(bring_home, results, overwrite=overwrite, **written))
 
 
 @dataclass(frozen=True)

@@ -71,15 +71,19 @@ async def _list(profile: Profile) -> list[RemoteRun]:
         async with server.files() as files:
             names = await files.list_names(runs)
         visible = [name for name in sorted(names) if not name.startswith(".") or "/" in name]
-        return [await _summarize(server, runs, name) for name in visible]
+        listed = [await _summarize(server, runs, name) for name in visible]
+        return [run for run in listed if run is not None]
     finally:
         await server.close()
 
 
-async def _summarize(server: Server, runs: PurePosixPath, name: str) -> RemoteRun:
+async def _summarize(server: Server, runs: PurePosixPath, name: str) -> RemoteRun | None:
+    """Read a run's row; None for a prediction."""
     try:
         run = RunFolder(server, runs / check_run_name(name))
         async with server.files() as files:
+            if await files.exists(run.prediction):
+                return None
             content = await files.read_ends(run.events, MOST_EVENTS)
         state = fold(RunState(), parse_summary(content))
         run_id = (await run.read_launch()).get("id", "")

@@ -91,7 +91,7 @@ def start(
     return f"""
 {activation(profile, source)}
 cd -- {_quote(run.path)} || return
-export {RUN_MARK}={_check_id(run_id)} {LAUNCH_KEY}={shlex.quote(key)}
+export {RUN_MARK}={check_id(run_id)} {LAUNCH_KEY}={shlex.quote(key)}
 setsid nohup "$python" {command} >>{run.log.name} 2>&1 &
 """
 
@@ -183,7 +183,7 @@ def _quote(path: PurePosixPath) -> str:
     return shlex.quote(str(path))
 
 
-def _check_id(run_id: object) -> str:
+def check_id(run_id: object) -> str:
     """Return a run's id, which comes from a file, if it is an id and nothing more."""
     if not isinstance(run_id, str) or not RUN_ID.fullmatch(run_id):
         raise UserError("The run's record is damaged: its id is not one.", "Fetch the run again.")
@@ -193,7 +193,7 @@ def _check_id(run_id: object) -> str:
 def _find(run_id: str) -> str:
     return f"""
 find_processes() {{
-  grep -Elsz '^{RUN_MARK}={_check_id(run_id)}(-|$)' /proc/[0-9]*/environ | cut -d / -f 3
+  grep -Elsz '^{RUN_MARK}={check_id(run_id)}(-|$)' /proc/[0-9]*/environ | cut -d / -f 3
 }}"""
 
 
