@@ -55,6 +55,7 @@ from training.model.slice_view import SliceView
 from training.model.stack_scale import StackScale, card_for, parse_pixel_size
 from training.model.starter_model import named_model, starter_path
 from training.runs.run_directory import RunDirectory
+from training.stacks.intensities import Membranes
 
 LINES = 50  # of progress, at the most
 
@@ -100,6 +101,13 @@ def _parser() -> argparse.ArgumentParser:
         help="isbi (default): membrane is 0. membrane: membrane is 255",
     )
     add("--tta", action="store_true", help="the mean over flips and turns: eight times the work")
+    add(
+        "--membranes",
+        type=Membranes,
+        choices=[*Membranes],
+        default=Membranes.AUTO,
+        help="of the stack: dark or light (auto: found out for the starter, else as in training)",
+    )
     add(
         "--resample",
         action="store_true",
@@ -158,7 +166,7 @@ def _predict(options: argparse.Namespace, arguments: list[str]) -> None:
     scale.check(model.card, source)
     threshold = model.card.threshold if options.threshold is None else options.threshold
     with open_stack(options.input) as stack:
-        _, note, warning = card_for(model.card, stack)
+        _, note, warning = card_for(model.card, stack, options.membranes)
         if note:
             say(f"Note: {note}")
         warn(warning)
@@ -210,7 +218,7 @@ def _predict_on(
     from training.learning.stack_prediction import build_inference, predict_slices
 
     source = weights_of(options.run, options.ckpt)
-    inference = build_inference(model, source, stack, config, device)
+    inference = build_inference(model, source, stack, config, device, options.membranes)
     view = SliceView(_scale(options).zoom(model.card, stack))
     yield from predict_slices(inference, source, stack, indices, options.tta, view)
 

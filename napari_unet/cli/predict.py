@@ -172,7 +172,8 @@ def command(
     work_through = place.plan(stacks, results, overwrite, file_format)
     if place:
         written = {"compression": _compression(compression), "ome_zarr": ome_zarr}
-        options = {"convention": convention.value, **scale_there(parts.scale)}
+        options = {"convention": convention.value, "membranes": membranes.value}
+        options |= scale_there(parts.scale)
         options |= {"threshold": str(threshold)} if threshold is not None else {}
         options |= {"tta": ""} if tta else {}
         there = partial(_predict_there, place, model, options, overwrite, written)

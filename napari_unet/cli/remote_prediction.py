@@ -22,6 +22,7 @@ from napari_unet.launchers.server_path import ServerPath
 from napari_unet.launchers.servers.opening import ConnectionLostError
 from napari_unet.launchers.servers.predictions.prediction_launcher import PredictionLauncher
 from napari_unet.launchers.servers.predictions.record import (
+    ENDED_BADLY,
     Kind,
     PredictionState,
     log_path,
@@ -51,9 +52,8 @@ _OPTIONS = (
     ),
 )
 # What is computed here alone; and what only files that are written here can be.
-_HERE_ALONE = ("region", "membranes", "memory", "engine", "device", "precision", "uncertainty")
+_HERE_ALONE = ("region", "memory", "engine", "device", "precision", "uncertainty")
 _WRITTEN_HERE = ("compression", "ome_zarr", "file_format")
-ENDED_BADLY = ("failed", "stopped", "interrupted")
 Use = Callable[[RunDirectory, Offset], None]
 """Does with a prediction's results, in its folder here, what was asked for."""
 

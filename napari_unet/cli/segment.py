@@ -165,7 +165,8 @@ def command(
     threshold = how.threshold if threshold is None else threshold
     seeds = how.seeds if seeds is None else seeds
     if place:
-        there = scale_there(parts.scale) | ({"tta": ""} if tta else {})
+        there = {"membranes": membranes.value, **scale_there(parts.scale)}
+        there |= {"tta": ""} if tta else {}
         segment = partial(_segment_there, place=place, model=model, options=there)
     else:
         segment = partial(_segment, predictor=predictor, parts=parts, membranes=membranes)

@@ -20,6 +20,7 @@ from training.runs.run_state import RunStatus
 
 Kind = Literal["mask", "probability", "submission"]
 Outcome = Literal["", "finished", "stopped", "failed", "interrupted"]
+ENDED_BADLY = ("failed", "stopped", "interrupted")
 KINDS: tuple[Kind, ...] = get_args(Kind)
 PathT = TypeVar("PathT", bound=PurePath)
 _PROGRESS = re.compile(r"^(\d{1,9}) of (\d{1,9}) slices, (.{1,99})$", re.MULTILINE | re.ASCII)
