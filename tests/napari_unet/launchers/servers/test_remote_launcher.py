@@ -21,7 +21,7 @@ import tifffile
 import zarr
 
 from napari_unet.launchers.launcher import UploadProgress
-from napari_unet.launchers.servers import scripts
+from napari_unet.launchers.servers import mirror, scripts
 from napari_unet.launchers.servers.connection import Server
 from napari_unet.launchers.servers.event_loop import wait_for
 from napari_unet.launchers.servers.opening import ConnectionLostError
@@ -100,8 +100,9 @@ def test_a_run_starts_is_followed_and_comes_home(
 
 
 def test_the_best_model_comes_while_the_run_goes_on(
-    launcher: RemoteLauncher, sshd: Sshd, data: Path
+    launcher: RemoteLauncher, sshd: Sshd, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(mirror, "GROWING_SECONDS", 1.0)
     hold = sshd.work.with_name("hold-at")
     hold.write_text("15")
     run = launcher.start(quick_config(data, 40), "first")
