@@ -110,6 +110,11 @@ class RemoteOptions:
         -------
         callable
             Calls ``work`` with each stack, and all its results.
+
+        Raises
+        ------
+        UserError
+            As :func:`plan_work`; if results of several stacks are to stay on the server.
         """
         there = {kind: path for kind, path in results.items() if ServerPath.parse(path)}
         if not there:

@@ -184,7 +184,13 @@ def _quote(path: PurePosixPath) -> str:
 
 
 def check_id(run_id: object) -> str:
-    """Return a run's id, which comes from a file, if it is an id and nothing more."""
+    """Return a run's id, which comes from a file, if it is an id and nothing more.
+
+    Raises
+    ------
+    UserError
+        If it is not.
+    """
     if not isinstance(run_id, str) or not RUN_ID.fullmatch(run_id):
         raise UserError("The run's record is damaged: its id is not one.", "Fetch the run again.")
     return run_id

@@ -171,9 +171,7 @@ class LiveServerPrediction:
     def _check_ending(self, status: str, problem: str, run: RunDirectory) -> None:
         if self._is_ended.is_set():
             return
-        raise UserError(
-            f"The prediction on {self._place} is {status}" + (f": {problem}" if problem else ".")
-        )
+        raise UserError(f"The prediction on {self._place} is {status}. {problem}".rstrip())
 
     def _take(self, run: RunDirectory) -> Iterator[ServerProgress]:
         """Store the slices that have come home."""

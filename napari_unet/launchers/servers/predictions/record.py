@@ -129,7 +129,7 @@ class PredictionState(Document):
     text : str
         How long the rest takes, or took; empty before.
     problem : str
-        Why it failed; else empty.
+        Why it failed or was interrupted; else empty.
     """
 
     status: RunStatus
@@ -163,6 +163,8 @@ def state_of(outcome: Outcome, log: str, *, is_running: bool) -> PredictionState
     if progress:
         done, total, text = progress[-1]
         values |= {"done": min(int(done), int(total)), "total": int(total), "text": text}
+    if outcome == "interrupted":
+        values["problem"] = "Its processes were killed, perhaps for lack of memory."
     if outcome == "failed":
         errors = _ERROR.findall(log)
         last = log.strip().rpartition("\n")[2][:999]

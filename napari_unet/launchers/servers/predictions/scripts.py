@@ -12,6 +12,7 @@ from training.devices.run_processes import RUN_MARK
 from training.runs.run_paths import RunPaths
 
 RemotePaths = RunPaths[PurePosixPath]
+_SIGNALS = 128  # exit codes above it are of processes that a signal ended
 # It waits for its command whatever asks that to end, and notes how it ended.
 _NOTE_ENDING = """trap : TERM
 log=$1 code=$2
@@ -61,4 +62,5 @@ def outcome_of(printed: str) -> Outcome:
         return "finished"
     if "stop" in said:
         return "stopped"
-    return "failed" if said else "interrupted"
+    was_killed = not said or (said[0].isdecimal() and int(said[0]) > _SIGNALS)
+    return "interrupted" if was_killed else "failed"

@@ -32,14 +32,8 @@ def lab(sshd: Sshd, tmp_path: Path) -> Profile:
 
 
 @pytest.fixture
-def pages() -> np.ndarray:
-    return np.random.default_rng(1).integers(0, 256, (6, 20, 30), dtype=np.uint8)
-
-
-@pytest.fixture
-def dock(lab: Profile, viewer: Viewer, pages: np.ndarray, qtbot: QtBot) -> Iterator[PredictDock]:
-    """The dock, with an image, after a person chose the server."""
-    viewer.add_image(pages, name="tissue", scale=(50, 4, 4), units=("nm",) * 3)
+def dock(lab: Profile, viewer: Viewer, qtbot: QtBot) -> Iterator[PredictDock]:
+    """The dock, after a person chose the server."""
     _, dock = viewer.window.add_plugin_dock_widget("napari-unet-mindspore", "Predict")
     dock.use_model(starter_path())
     places = dock.findChild(PlaceChoice).findChild(QComboBox)
@@ -64,12 +58,12 @@ def is_over(dock: PredictDock, button: Button) -> Callable[[], bool]:
 
 
 def test_a_server_predicts_while_the_window_goes_on(
-    dock: PredictDock, viewer: Viewer, pages: np.ndarray, sshd: Sshd, button: Button, qtbot: QtBot
+    dock: PredictDock, viewer: Viewer, sshd: Sshd, button: Button, qtbot: QtBot
 ) -> None:
     hold = sshd.work.with_name("hold-slice")
     hold.write_text("3")
     start(dock, button, qtbot)
-    qtbot.waitUntil(lambda: "3 of 6 slices" in texts(dock), timeout=30_000)
+    qtbot.waitUntil(lambda: "3 of 7 slices" in texts(dock), timeout=30_000)
     assert dock.findChild(QProgressBar).value() == 3
     assert not viewer.layers["tissue mask"].data.any()
     sshd.stop()
@@ -77,8 +71,8 @@ def test_a_server_predicts_while_the_window_goes_on(
     sshd.start()
     hold.unlink()
     qtbot.waitUntil(is_over(dock, button), timeout=60_000)
-    assert "6 slices in" in texts(dock)
-    expected = pages / np.float32(255)
+    assert "7 slices in" in texts(dock)
+    expected = (viewer.layers["tissue"].data / np.float32(255)).astype(np.float32)
     np.testing.assert_array_equal(viewer.layers["tissue probability"].data, expected)
     np.testing.assert_array_equal(viewer.layers["tissue mask"].data == 1, expected >= 0.5)
     assert not list((sshd.work / "runs").iterdir())
@@ -90,10 +84,10 @@ def test_cancel_ends_it_on_the_server_and_a_failure_is_told(
     hold = sshd.work.with_name("hold-slice")
     hold.write_text("2")
     start(dock, button, qtbot)
-    qtbot.waitUntil(lambda: "2 of 6 slices" in texts(dock), timeout=30_000)
+    qtbot.waitUntil(lambda: "2 of 7 slices" in texts(dock), timeout=30_000)
     button(dock, "Cancel").click()
     qtbot.waitUntil(is_over(dock, button), timeout=60_000)
-    assert "Cancelled after 0 of 6 slices." in texts(dock)
+    assert "Cancelled after 0 of 7 slices." in texts(dock)
     assert not list((sshd.work / "runs").iterdir())
     hold.unlink()
     sshd.work.with_name("die-at-slice").write_text("1")
