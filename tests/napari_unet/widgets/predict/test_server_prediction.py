@@ -15,6 +15,7 @@ from napari_unet.launchers.servers.profiles import Profile, save_profile
 from napari_unet.runs.training_places import THIS_COMPUTER
 from napari_unet.widgets.predict.dock import PredictDock
 from napari_unet.widgets.predict.place_choice import PlaceChoice
+from napari_unet.widgets.servers import host_key_question
 from tests.napari_unet.launchers.servers.conftest import client_key, home, sshd, unknown_sshd
 from tests.napari_unet.launchers.servers.loopback.quick_server import install_quick_python
 from tests.napari_unet.launchers.servers.loopback.sshd import Sshd
@@ -79,10 +80,20 @@ def test_a_server_predicts_while_the_window_goes_on(
 
 
 def test_cancel_ends_it_on_the_server_and_a_failure_is_told(
-    dock: PredictDock, viewer: Viewer, sshd: Sshd, button: Button, qtbot: QtBot
+    dock: PredictDock,
+    viewer: Viewer,
+    sshd: Sshd,
+    home: Path,
+    button: Button,
+    qtbot: QtBot,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """The server's key, which is not known yet, is accepted first."""
     hold = sshd.work.with_name("hold-slice")
     hold.write_text("2")
+    (home / ".ssh" / "known_hosts").unlink()
+    asked = iter([True])
+    monkeypatch.setattr(host_key_question, "confirm", lambda *_: next(asked))
     start(dock, button, qtbot)
     qtbot.waitUntil(lambda: "2 of 7 slices" in texts(dock), timeout=30_000)
     button(dock, "Cancel").click()
