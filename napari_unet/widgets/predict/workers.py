@@ -40,6 +40,7 @@ class PredictionWorker(QObject):
         self._worker: Any = None
         self._server: LiveServerPrediction | None = None
         self._result: PredictedLayers | None = None
+        self._error: Exception | None = None
         self._begin = 0.0
         self._done = self._total = 0
 
@@ -153,13 +154,14 @@ class PredictionWorker(QObject):
             self.slice_done.emit(self._result, progress.index, self._done, progress.text)
 
     def _on_failed(self, error: Exception) -> None:
-        self._worker = self._server = None
-        self.failed.emit(error)
+        self._error = error  # it is told when the worker has ended, and another may begin
 
     def _on_finished(self) -> None:
-        if self._worker is None:  # it failed
-            return
         self._worker = self._server = None
+        if self._error is not None:
+            error, self._error = self._error, None
+            self.failed.emit(error)
+            return
         seconds = time.monotonic() - self._begin
         if self._done == self._total:
             text = "1 slice" if self._total == 1 else f"{self._total} slices"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +12,10 @@ from typing import Any
 
 from napari_unet.launchers.launcher import UploadProgress, ignore_progress, new_name
 from napari_unet.launchers.servers.opening import ConnectionLostError
-from napari_unet.launchers.servers.predictions.prediction_launcher import PredictionLauncher
+from napari_unet.launchers.servers.predictions.prediction_launcher import (
+    PredictionLauncher,
+    sending_folder,
+)
 from napari_unet.launchers.servers.predictions.record import (
     ENDED_BADLY,
     log_path,
@@ -127,9 +129,8 @@ class LiveServerPrediction:
 
     def _begin(self, launcher: PredictionLauncher) -> RunDirectory | None:
         """Send what is needed, and start; None where it was asked to end meanwhile."""
-        self._runs_folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".sent-", dir=self._runs_folder) as folder:
-            path = Path(folder) / "image.tif"
+        with sending_folder(self._runs_folder) as folder:
+            path = folder / "image.tif"
             dtype = self._stack.dtype
             write_stack(path, self._stack, dtype, is_label=False, pixel_size=self._pixel_size)
             request = PredictionRequest(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -51,6 +52,9 @@ from training.formats.opening import open_stack
 from training.formats.pixel_size import Offset
 from training.formats.tif_stack import TifStack
 from training.runs.run_directory import RunDirectory
+
+_SENT = ".sent-"
+_OLD_SECONDS = 24 * 3600
 
 
 class Begun(NamedTuple):
@@ -158,7 +162,7 @@ class PredictionLauncher(RemoteLauncher):
             if isinstance(opened, TifStack):
                 yield opened.path, offset
                 return
-            with _temporary_folder(self.runs_folder) as folder:
+            with sending_folder(self.runs_folder) as folder:
                 yield write_tif(opened, folder, False, self._on_progress), offset
 
     async def _predict(
@@ -283,8 +287,15 @@ class PredictionLauncher(RemoteLauncher):
 
 
 @contextmanager
-def _temporary_folder(folder: Path) -> Iterator[Path]:
-    """A folder for what is sent, in a person's own folder: it may be as large as a stack."""
+def sending_folder(folder: Path) -> Iterator[Path]:
+    """Make a folder for what is sent, beside a person's runs: it may be as large as a stack.
+
+    What killed processes left there more than a day ago is removed.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".sent-", dir=folder) as path:
+    for left in folder.glob(f"{_SENT}*"):
+        with contextlib.suppress(OSError):  # another removes it just now
+            if time.time() - left.stat().st_mtime > _OLD_SECONDS:
+                remove_folder(left)
+    with tempfile.TemporaryDirectory(prefix=_SENT, dir=folder) as path:
         yield Path(path)

@@ -20,6 +20,7 @@ from napari_unet.neurons.segmentation import Segmentation, find_neurons
 from tests.napari_unet.launchers.servers.loopback.sshd import Sshd
 from tests.napari_unet.launchers.servers.predictions.conftest import TypeIn
 from tests.stack_files import read_pixel_size
+from tests.terminal import on_terminal
 from training.errors import UserError
 from training.formats.opening import open_stack, read_stack
 from training.formats.pixel_size import PixelSize
@@ -188,6 +189,13 @@ def test_neurons_are_found_here(folder: Path, type_in: TypeIn) -> None:
     expected = np.stack(list(find_neurons(probability, Segmentation(), is_linked=True)))
     np.testing.assert_array_equal(tifffile.imread(folder / "neurons.tif"), expected)
     assert expected.max() > 6
+
+
+def test_a_terminal_shows_a_bar(folder: Path) -> None:
+    command = (PROGRAM, "predict", "starter", "stack.tif", "--remote=lab", "-o", "mask.tif")
+    shown = on_terminal(folder, *command)
+    assert "Predicting: 100%" in shown and "6/6" in shown
+    assert shown.rstrip().endswith("mask: mask.tif")
 
 
 def test_what_is_on_the_server_stays_there(sshd: Sshd, folder: Path, type_in: TypeIn) -> None:
