@@ -11,25 +11,18 @@ from napari import Viewer
 from pytestqt.qtbot import QtBot
 from qtpy.QtWidgets import QComboBox, QLabel, QProgressBar
 
-from napari_unet.launchers.servers.profiles import Profile, save_profile
+from napari_unet.launchers.servers.profiles import Profile
 from napari_unet.runs.training_places import THIS_COMPUTER
 from napari_unet.widgets.predict.dock import PredictDock
 from napari_unet.widgets.predict.place_choice import PlaceChoice
 from napari_unet.widgets.servers import host_key_question
 from tests.napari_unet.launchers.servers.conftest import client_key, home, sshd, unknown_sshd
-from tests.napari_unet.launchers.servers.loopback.quick_server import install_quick_python
 from tests.napari_unet.launchers.servers.loopback.sshd import Sshd
+from tests.napari_unet.launchers.servers.predictions.conftest import lab
 from training.model.starter_model import starter_path
 
-__all__ = ["client_key", "home", "sshd", "unknown_sshd"]
+__all__ = ["client_key", "home", "lab", "sshd", "unknown_sshd"]
 Button = Callable[..., object]
-
-
-@pytest.fixture
-def lab(sshd: Sshd, tmp_path: Path) -> Profile:
-    profile = sshd.profile(name="lab", activate=install_quick_python(tmp_path / "quick python"))
-    save_profile(profile)
-    return profile
 
 
 @pytest.fixture

@@ -68,7 +68,7 @@ def name_there(sshd: Sshd) -> str:
 def processes_of(lab: Profile, name: str) -> list[str]:
     """What works on the server in a prediction's folder, by ``ps``."""
     listed = wait_for(Server(lab).run("ps -eo args ww"))
-    return [line for line in listed.splitlines() if f"/runs/{name}" in line]
+    return [line for line in listed.splitlines() if f"{lab.folder}/runs/{name}" in line]
 
 
 def test_a_prediction_goes_on_without_this_machine_and_comes_home_whole(
