@@ -52,7 +52,10 @@ _OPTIONS = (
     ),
 )
 # What is computed here alone; and what only files that are written here can be.
-_HERE_ALONE = ("region", "memory", "engine", "device", "precision", "uncertainty")
+_HERE_ALONE = (
+    *("region", "memory", "engine", "device", "precision", "uncertainty"),
+    *("workers", "scheduler", "shard"),
+)
 _WRITTEN_HERE = ("compression", "ome_zarr", "file_format")
 Use = Callable[[RunDirectory, Offset], None]
 """Does with a prediction's results, in its folder here, what was asked for."""

@@ -13,6 +13,11 @@ import click
 from napari_unet.cli.progress.progress_display import ProgressDisplay, ending_lines
 from napari_unet.launchers.launcher import UploadProgress
 from napari_unet.launchers.servers.host_keys import UnknownHostKeyError, accept_host_key
+from napari_unet.launchers.servers.login.questions import (
+    Answers,
+    LoginQuestion,
+    answer_logins_by,
+)
 from napari_unet.launchers.servers.opening import ConnectionLostError
 from napari_unet.launchers.servers.predictions.record import is_prediction
 from napari_unet.runs.run_follower import RunFollower
@@ -55,6 +60,8 @@ def find_run(text: str) -> RunDirectory:
 def confirm_host_keys(action: Callable[[], Result], accepted: str | None = None) -> Result:
     """Do something on servers; a person is asked about each unknown host key meanwhile.
 
+    What a server asks at the login is asked in the terminal, too.
+
     Parameters
     ----------
     action : callable
@@ -67,6 +74,8 @@ def confirm_host_keys(action: Callable[[], Result], accepted: str | None = None)
     UnknownHostKeyError
         If nobody is there to be asked, or the answer is no.
     """
+    if sys.stdin.isatty():
+        answer_logins_by(ask_in_terminal)
     while True:
         try:
             return action()
@@ -77,6 +86,23 @@ def confirm_host_keys(action: Callable[[], Result], accepted: str | None = None)
                 if not is_asked or not click.confirm("Is it the server's own? Accept it"):
                     raise
             accept_host_key(unknown)
+
+
+def ask_in_terminal(question: LoginQuestion) -> Answers:
+    """Show a server's question, and read the answers; what is secret isn't shown."""
+    say(f"{question.server} asks:", to_stderr=True)
+    if question.words:
+        say(question.words, to_stderr=True)
+    return [
+        click.prompt(
+            prompt.text.rstrip(": ") or "Answer",
+            default="",
+            show_default=False,
+            hide_input=not prompt.is_shown,
+            err=True,
+        )
+        for prompt in question.prompts
+    ]
 
 
 def show_progress(progress: UploadProgress) -> None:
@@ -125,12 +151,15 @@ def resume_remotely(run: RunDirectory, devices: int, device_ids: str) -> None:
 def follow(run: RunDirectory, follower: RunFollower) -> None:
     """Show what a run does until it ends, or Ctrl-C; exit with 1 if it failed or was killed."""
     pause = threading.Event()
-    lost = ""
+    lost = standing = ""
     with ProgressDisplay() as display:
         try:
             while True:
                 try:
                     confirm_host_keys(follower.update)
+                    if follower.standing.text not in ("", standing):
+                        standing = follower.standing.text
+                        display.say(standing)
                     display.show(follower.state)
                     lost = ""
                 except ConnectionLostError as error:

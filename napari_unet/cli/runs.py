@@ -62,7 +62,7 @@ def _list_remote(name: str) -> None:
     profile = find_profile(name)
     folder = str(Path(profile.folder) / "runs")
     for run in confirm_host_keys(lambda: list_remote_runs(profile)):
-        place = run.problem or folder
+        place = run.problem or run.standing or folder
         _print_row(run.name, run.status, run.best_dice, place)
     for name, state in list_remote_predictions(profile).items():
         _print_row(name, state.status, state.progress, state.problem or folder)

@@ -19,7 +19,8 @@ from multiprocessing.connection import Client, Connection
 import pytest
 
 from training.devices import node_link
-from training.devices.msrun_job import MsrunJob, free_port
+from training.devices.free_ports import find_free_port
+from training.devices.msrun_job import MsrunJob
 from training.devices.node_link import (
     LAUNCH_KEY,
     HeadLink,
@@ -43,7 +44,7 @@ def make_job(port: int, rank: int = 0) -> MsrunJob:
 def port(monkeypatch: pytest.MonkeyPatch) -> int:
     """Where node 0 listens, of a launch whose secret all nodes know."""
     monkeypatch.setenv(LAUNCH_KEY, "a random secret")
-    return free_port()
+    return find_free_port()
 
 
 @pytest.fixture

@@ -133,8 +133,9 @@ async def _ask(store: Store, request: Mapping[str, Any]) -> Any:
     """Ask the server's Python; a UserError in its words if something is wrong with the data."""
     server = store.server
     source = await store.put_source()
+    command = shlex.join(["-P", "-m", "training.describe_data", json.dumps(request)])
     script = f"""{scripts.activation(server.profile, source)}
-"$python" -P -m training.describe_data {shlex.quote(json.dumps(request))}"""
+{scripts.python_of(server.profile)} {command}"""
     printed = (await server.run(script, DESCRIBE_SECONDS)).rstrip().rpartition("\n")[2]
     try:
         answer = parse_json(printed)

@@ -105,6 +105,11 @@ class PredictionLauncher(RemoteLauncher):
         UserError
             If the model, the stack or a result can't be used, here or there.
         """
+        if self.profile.slurm:
+            raise UserError(
+                f"{self.name} is the login node of a queue, which takes trainings alone.",
+                "Predict on this computer, or in a job of your own: python -m training.predict.",
+            )
         weights = request.weights()
         run = RunDirectory(self.runs_folder.absolute() / check_run_name(name))
         with self._sendable(request.stack) as (path, offset):

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 
 from napari_unet.launchers.servers.predictions.record import Outcome, exit_code_path, log_path
 from napari_unet.launchers.servers.profiles import Profile
-from napari_unet.launchers.servers.scripts import activation, check_id
+from napari_unet.launchers.servers.scripts import activation, check_id, python_of
 from training.devices.run_processes import RUN_MARK
 from training.runs.run_paths import RunPaths
 
@@ -27,12 +27,13 @@ def start(
 ) -> str:
     """Start a prediction in a session of its own, which outlives the connection."""
     names = shlex.join([log_path(run).name, exit_code_path(run).name])
-    command = shlex.join(["-P", "-m", "training.predict", *arguments])
+    module = shlex.join(["-P", "-m", "training.predict", *arguments])
+    command = f"{python_of(profile)} {module}"
     return f"""
 {activation(profile, source)}
 cd -- {shlex.quote(str(run.path))} || return
 export {RUN_MARK}={check_id(run_id)}
-setsid nohup sh -c {shlex.quote(_NOTE_ENDING)} sh {names} "$python" {command} >/dev/null 2>&1 &
+setsid nohup sh -c {shlex.quote(_NOTE_ENDING)} sh {names} {command} >/dev/null 2>&1 &
 until grep -qsz '^{RUN_MARK}=' /proc/$!/environ || ! kill -0 $! 2>/dev/null; do sleep 0.05; done
 """
 

@@ -121,6 +121,24 @@ def test_the_best_model_comes_while_the_run_goes_on(
     assert_complete(run, sshd, 40)
 
 
+def test_python_is_run_by_what_the_profile_puts_before_it(
+    sshd: Sshd, tmp_path: Path, activate: str, data: Path
+) -> None:
+    """As in a container, whose image is a file with a space in its name."""
+    container = tmp_path / "container"
+    container.write_text(f'#!/bin/sh\nshift\necho "$*" >> "{tmp_path}/inside"\nexec "$@"\n')
+    container.chmod(0o755)
+    profile = sshd.profile(activate=activate, prefix=f"{container} 'an image.sif'")
+    save_profile(profile)
+    with closing(RemoteLauncher(profile, tmp_path / "copies")) as launcher:
+        run = launcher.start(quick_config(data, 3), "first")
+        follow_to_end(follower := RunFollower(run, launcher))
+    assert follower.status == "finished"
+    inside = (tmp_path / "inside").read_text().splitlines()
+    assert "-m training.launch_8p --run_dir" in inside[-1]
+    assert inside[0].startswith("sh -c command -v python")
+
+
 def test_the_same_data_is_uploaded_once(
     sshd: Sshd, tmp_path: Path, activate: str, data: Path
 ) -> None:
