@@ -56,6 +56,7 @@ from training.model.slice_view import SliceView
 from training.model.stack_scale import StackScale, card_for, parse_pixel_size
 from training.model.starter_model import named_model, starter_path
 from training.runs.run_directory import RunDirectory
+from training.stacks.intensities import Membranes
 
 LINES = 50  # of progress, at the most
 
@@ -92,6 +93,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--input", type=Path, required=True, help="the stack: a TIF")
     add("--output", type=Path, required=True, help="the mask: 8-bit TIF, a page a slice")
     add("--probability", type=Path, help="the probability of membrane too: 32-bit float TIF")
+    add("--submission", type=Path, help="the ISBI 2012 challenge's form too: 0 = surely membrane")
     add("--threshold", type=float, help="probability from which on a pixel is membrane (0.5)")
     add(
         "--convention",
@@ -100,6 +102,13 @@ def _parser() -> argparse.ArgumentParser:
         help="isbi (default): membrane is 0. membrane: membrane is 255",
     )
     add("--tta", action="store_true", help="the mean over flips and turns: eight times the work")
+    add(
+        "--membranes",
+        type=Membranes,
+        choices=[*Membranes],
+        default=Membranes.AUTO,
+        help="of the stack: dark or light (auto: found out for the starter, else as in training)",
+    )
     add(
         "--resample",
         action="store_true",
@@ -146,7 +155,11 @@ def _predict(options: argparse.Namespace, arguments: list[str]) -> None:
         raise UserError(f"The threshold {options.threshold} is out of range.", "Give 0 to 1.")
     if options.devices < 0:
         raise UserError(f"{options.devices} devices can't predict.", "Give --devices=1 or more.")
-    outputs = {"mask": options.output, "probability": options.probability}
+    outputs = {
+        "mask": options.output,
+        "probability": options.probability,
+        "submission": options.submission,
+    }
     paths = {kind: path for kind, path in outputs.items() if path is not None}
     check_outputs(options.input, paths, options.overwrite)
     source, scale = weights_of(options.run, options.ckpt), _scale(options)
@@ -154,9 +167,9 @@ def _predict(options: argparse.Namespace, arguments: list[str]) -> None:
     scale.check(model.card, source)
     threshold = model.card.threshold if options.threshold is None else options.threshold
     with open_stack(options.input) as stack:
-        _, note, warning = card_for(model.card, stack)
+        _, note, warning = card_for(model.card, stack, options.membranes)
         if note:
-            say(note)
+            say(f"Note: {note}")
         warn(warning)
         scale.tell(model.card, stack)
         files = ResultFiles(
@@ -206,7 +219,7 @@ def _predict_on(
     from training.learning.stack_prediction import build_inference, predict_slices
 
     source = weights_of(options.run, options.ckpt)
-    inference = build_inference(model, source, stack, config, device)
+    inference = build_inference(model, source, stack, config, device, options.membranes)
     view = SliceView(_scale(options).zoom(model.card, stack))
     yield from predict_slices(inference, source, stack, indices, options.tta, view)
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
-from napari_unet.cli.run_access import confirm_host_keys, find_run
+from napari_unet.cli.run_access import RUNS_FOLDER, confirm_host_keys, find_run
 from napari_unet.launchers.servers.profiles import find_profile
 from napari_unet.runs.training_places import launcher_for
 from training.console import say
@@ -20,7 +18,7 @@ from training.runs.run_directory import RunDirectory
 def command(run: str, remote: str | None, log: int | None) -> None:
     """Fetch a run's events, figures and best model; each file's hash is compared.
 
-    RUN is its name or the folder of its copy.
+    RUN is its name or the folder of its copy. Of a prediction its results are fetched.
     """
     found = find_run(run) if remote is None else _adopt(run, remote)
     launcher = launcher_for(found)
@@ -34,6 +32,9 @@ def command(run: str, remote: str | None, log: int | None) -> None:
 
 def _adopt(name: str, profile: str) -> RunDirectory:
     from napari_unet.launchers.servers.listing import adopt_run
+    from napari_unet.launchers.servers.predictions.listing import adopt_prediction
 
-    server = find_profile(profile)
-    return confirm_host_keys(lambda: adopt_run(server, name, Path("runs").absolute()))
+    server, folder = find_profile(profile), RUNS_FOLDER.absolute()
+    return confirm_host_keys(
+        lambda: adopt_prediction(server, name, folder) or adopt_run(server, name, folder)
+    )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import click
 
+from napari_unet.cli.remote_prediction import follow_until_home
 from napari_unet.cli.run_access import find_run, follow
+from napari_unet.launchers.servers.predictions.prediction_launcher import PredictionLauncher
 from napari_unet.runs.run_follower import RunFollower
 from napari_unet.runs.training_places import launcher_for
 
@@ -16,7 +18,12 @@ def command(run: str) -> None:
 
     RUN is its name or its folder. After an interruption, however long, it goes on where it
     stopped, and the best model comes to this machine as soon as there is a better one. The exit
-    code is 1 where the run failed, or its process ended without reporting why.
+    code is 1 where the run failed, or its process ended without reporting why. The results of a
+    prediction come to its folder here.
     """
     found = find_run(run)
-    follow(found, RunFollower(found, launcher_for(found)))
+    launcher = launcher_for(found)
+    if isinstance(launcher, PredictionLauncher):
+        follow_until_home(found, launcher)
+        return
+    follow(found, RunFollower(found, launcher))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -22,10 +24,19 @@ from napari_unet.cli.options import (
     tta_option,
 )
 from napari_unet.cli.progress.progress_bar import ProgressBar
+from napari_unet.cli.remote_prediction import (
+    RemoteOptions,
+    ask_for,
+    bring_home,
+    predict_remotely,
+    remote_options,
+    scale_there,
+)
 from napari_unet.cli.stacks.chunks import Division, division_options, predict_chunks
-from napari_unet.cli.stacks.many_stacks import Results, plan_work
+from napari_unet.cli.stacks.many_stacks import Results
 from napari_unet.cli.stacks.stack_part import PartOptions, part_options
 from napari_unet.labelling.uncertainty import slice_uncertainty, uncertainty_csv
+from napari_unet.launchers.servers.predictions.record import KINDS
 from napari_unet.prediction.chunk_job import ChunkJob
 from napari_unet.prediction.predictor import Predictor, load_predictor
 from training.console import say, warn
@@ -95,6 +106,7 @@ from training.stacks.intensities import Membranes
 @engine_option
 @device_option
 @precision_option
+@remote_options
 def command(
     model: Path,
     stacks: tuple[Path, ...],
@@ -115,6 +127,7 @@ def command(
     device: str,
     precision: str,
     parts: PartOptions,
+    place: RemoteOptions,
     division: Division,
 ) -> None:
     """Predict the membrane mask of a stack or a 2-D image, or of many.
@@ -137,6 +150,10 @@ def command(
     not read, which is told at the end with its place. --workers, --scheduler and --shard share the
     slices out among processes of this machine, of a cluster, or of an array of jobs.
 
+    With --remote the server's MindSpore predicts, and the results come home whole. Ctrl-C, or a
+    lost connection, leaves it going on: the same command goes on with it. A stack that is on the
+    server, and a result that is to stay there, are named PROFILE:/PATH.
+
     \b
     Examples:
       napari-unet predict starter stack.tif -o mask.tif
@@ -144,6 +161,7 @@ def command(
       napari-unet predict runs/first stack.tif -o corner.tif --region 10:20,0:512,0:512
       napari-unet predict runs/first night/*.tif -o masks --probability probabilities
       napari-unet predict runs/first night/*.tif -o masks --format zarr
+      napari-unet predict runs/first lab:/data/stack.tif --remote lab -o mask.tif
       napari-unet predict runs/first volume.zarr -o mask.zarr --workers 8
     """
     outputs = {
@@ -153,7 +171,17 @@ def command(
         "uncertainty": uncertainty,
     }
     results = {kind: path for kind, path in outputs.items() if path is not None}
-    plan = plan_work(stacks, results, overwrite, file_format)
+    place.check(stacks, results)
+    work_through = place.plan(stacks, results, overwrite, file_format)
+    if place:
+        written = {"compression": _compression(compression), "ome_zarr": ome_zarr}
+        options = {"convention": convention.value, "membranes": membranes.value}
+        options |= scale_there(parts.scale)
+        options |= {"threshold": str(threshold)} if threshold is not None else {}
+        options |= {"tta": ""} if tta else {}
+        there = partial(_predict_there, place, model, options, overwrite, written)
+        work_through(there)
+        return
     predictor = load_predictor(model, engine=engine, device=device, precision=precision, tta=tta)
     parts.scale.check(predictor.card, model)
     job = ChunkJob(
@@ -167,7 +195,7 @@ def command(
         threshold=predictor.card.threshold if threshold is None else threshold,
         convention=convention,
         written={
-            "compression": None if compression == "none" else compression,
+            "compression": _compression(compression),
             "ome_zarr": ome_zarr,
             "overwrite": overwrite,
         },
@@ -182,7 +210,26 @@ def command(
             division.refuse(results)
             _predict(one, predictor, parts)
 
-    plan.work_through(work)
+    work_through(work)
+
+
+def _compression(option: str) -> str | None:
+    return None if option == "none" else option
+
+
+def _predict_there(
+    place: RemoteOptions,
+    model: Path,
+    options: dict[str, str],
+    overwrite: bool,
+    written: dict[str, Any],
+    stack: Path,
+    results: Results,
+) -> None:
+    """Predict on a server into files that are there, or here, when they are whole."""
+    kinds = {kind: results[kind] for kind in KINDS if kind in results}
+    request = ask_for(model, stack, kinds, options=options, overwrite=overwrite)
+    predict_remotely(place, request, partial(bring_home, results, overwrite=overwrite, **written))
 
 
 def _predict(job: ChunkJob, predictor: Predictor, parts: PartOptions) -> None:

@@ -19,6 +19,7 @@ from napari_unet.launchers.servers.login.questions import (
     answer_logins_by,
 )
 from napari_unet.launchers.servers.opening import ConnectionLostError
+from napari_unet.launchers.servers.predictions.record import is_prediction
 from napari_unet.runs.run_follower import RunFollower
 from napari_unet.runs.run_progress import failure
 from napari_unet.runs.training_places import launcher_for, launcher_in
@@ -29,13 +30,14 @@ from training.dataset.found_meanings import FoundMeaning
 from training.errors import UserError
 from training.runs.run_directory import RunDirectory
 
+RUNS_FOLDER = Path("runs")
 UPDATE_SECONDS = 0.5
 Result = TypeVar("Result")
 
 
 def runs_folders() -> list[Path]:
     """Where runs are looked for: ``runs`` here, then the window's folder."""
-    return [Path("runs"), Path(load_settings().runs_folder)]
+    return [RUNS_FOLDER, Path(load_settings().runs_folder)]
 
 
 def find_run(text: str) -> RunDirectory:
@@ -47,8 +49,9 @@ def find_run(text: str) -> RunDirectory:
         If there is none.
     """
     for path in (Path(text), *(folder / text for folder in runs_folders())):
-        if (path / "config.json").exists():
-            return RunDirectory(path.absolute())
+        run = RunDirectory(path.absolute())
+        if run.config.exists() or is_prediction(run):
+            return run
     raise UserError(
         f"There is no run '{text}'.",
         "List them with napari-unet runs; fetch a server's with napari-unet fetch --remote.",

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_unet.cli.options import (
     DataOptions,
@@ -24,8 +27,17 @@ from napari_unet.cli.options import (
     tta_option,
 )
 from napari_unet.cli.progress.progress_bar import ProgressBar
+from napari_unet.cli.remote_prediction import (
+    RemoteOptions,
+    ask_for,
+    predict_remotely,
+    remote_options,
+    scale_there,
+)
 from napari_unet.cli.stacks.many_stacks import Results, plan_work
 from napari_unet.cli.stacks.stack_part import PartOptions, part_options
+from napari_unet.launchers.server_path import ServerPath
+from napari_unet.launchers.servers.predictions.record import result_path
 from napari_unet.neurons.segmentation import (
     METHODS,
     Segmentation,
@@ -38,8 +50,10 @@ from napari_unet.prediction.predictor import Predictor, load_predictor
 from training.console import say
 from training.errors import UserError
 from training.formats.opening import open_stack
+from training.formats.pixel_size import Offset
 from training.masks.mask_files import write_numbers
 from training.masks.result_files import LABEL_FORMATS
+from training.runs.run_directory import RunDirectory
 from training.stacks.intensities import Membranes
 
 
@@ -93,6 +107,7 @@ from training.stacks.intensities import Membranes
 @engine_option
 @device_option
 @precision_option
+@remote_options
 def command(
     model: Path,
     stacks: tuple[Path, ...],
@@ -112,6 +127,7 @@ def command(
     device: str,
     precision: str,
     parts: PartOptions,
+    place: RemoteOptions,
 ) -> None:
     """Find the neurons of a stack or a 2-D image, or of many: the regions between membranes.
 
@@ -123,6 +139,8 @@ def command(
     are there already are kept, so that the same command goes on where it was interrupted. A stack
     that fails stops nothing: it is told at the end, and the exit code is 1.
 
+    With --remote the server's MindSpore predicts, as predict says, and neurons are found here.
+
     \b
     Examples:
       napari-unet segment runs/first test-volume.tif -o neurons.tif --data isbi
@@ -131,21 +149,29 @@ def command(
       napari-unet evaluate neurons.tif --data isbi
     """
     results = {"neurons": output}
+    place.check(stacks, results)
+    if ServerPath.parse(output):
+        raise UserError(
+            "Neurons are found here, so they can't be left on a server.", "Name a file."
+        )
     plan = plan_work(stacks, results, overwrite, file_format)
     predictor = load_predictor(model, engine=engine, device=device, precision=precision, tta=tta)
     parts.scale.check(predictor.card, model)
     how = Segmentation(method)
     if chosen and (threshold is None or seeds is None):
-        if len(stacks) == 1:
+        if len(stacks) == 1 and not ServerPath.parse(stacks[0]):
             open_stack(stacks[0]).close()  # a bad one is told before the search
         how = _choose(predictor, model, chosen, method)
     threshold = how.threshold if threshold is None else threshold
     seeds = how.seeds if seeds is None else seeds
+    if place:
+        there = {"membranes": membranes.value, **scale_there(parts.scale)}
+        there |= {"tta": ""} if tta else {}
+        segment = partial(_segment_there, place=place, model=model, options=there)
+    else:
+        segment = partial(_segment, predictor=predictor, parts=parts, membranes=membranes)
     work = partial(
-        _segment,
-        predictor=predictor,
-        parts=parts,
-        membranes=membranes,
+        segment,
         how=Segmentation(method, threshold, seeds),
         link=link,
         compression=None if compression == "none" else compression,
@@ -162,23 +188,50 @@ def _segment(
     predictor: Predictor,
     parts: PartOptions,
     membranes: Membranes,
-    how: Segmentation,
-    link: bool,
-    compression: str | None,
-    ome_zarr: str,
-    overwrite: bool,
+    **options: Any,
 ) -> None:
-    output = results["neurons"]
     with open_stack(stack) as slices:
         prediction = parts.predict(predictor, slices, membranes)
-        neurons = allocate(prediction.shape, np.int32)
-        found = find_neurons(prediction, how, link)
-        bar = ProgressBar(found, total=len(neurons), desc="Finding neurons", unit="slice")
-        for index, page in enumerate(bar):
-            neurons[index] = page
+        _write(prediction, prediction.shape, results["neurons"], **options, **prediction.place)
+
+
+def _segment_there(
+    stack: Path,
+    results: Results,
+    *,
+    place: RemoteOptions,
+    model: Path,
+    options: Mapping[str, str],
+    **written: Any,
+) -> None:
+    """Find the neurons of a probability that comes home from a server."""
+
+    def find(run: RunDirectory, offset: Offset) -> None:
+        with open_stack(result_path(run, "probability")) as pages:
+            about: dict[str, Any] = {"pixel_size": pages.pixel_size, "offset": offset}
+            _write(pages, pages.shape, results["neurons"], **written, **about)
+
+    request = ask_for(model, stack, {"probability": Path()}, options=options)
+    predict_remotely(place, request, find)
+
+
+def _write(
+    probability: Iterable[NDArray[np.float32]],
+    shape: tuple[int, int, int],
+    output: Path,
+    *,
+    how: Segmentation,
+    link: bool,
+    **options: Any,
+) -> None:
+    """Find neurons in the probability (Y, X) of each slice, and write them."""
+    neurons = allocate(shape, np.int32)
+    found = find_neurons(probability, how, link)
+    bar = ProgressBar(found, total=len(neurons), desc="Finding neurons", unit="slice")
+    for index, page in enumerate(bar):
+        neurons[index] = page
     largest = int(neurons.max(initial=0))
-    options = {"compression": compression, "ome_zarr": ome_zarr, "overwrite": overwrite}
-    write_numbers(output, neurons, largest, **prediction.place, **options)
+    write_numbers(output, neurons, largest, **options)
     say(f"{count_text(largest, len(neurons), link)}: {output}")
 
 

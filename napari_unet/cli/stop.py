@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from napari_unet.cli.run_access import confirm_host_keys, find_run
+from napari_unet.launchers.servers.predictions.record import is_prediction
 from napari_unet.runs.training_places import launcher_for
 from napari_unet.text import line
 from training.console import say
@@ -17,7 +18,7 @@ def command(run: str, now: bool) -> None:
     """End a run after its current step, and keep its model.
 
     RUN is its name or its folder. With --now its processes are killed; what it had saved by
-    then stays, and it can be resumed.
+    then stays, and it can be resumed. A prediction ends at once, and keeps nothing.
     """
     found = find_run(run)
     launcher = launcher_for(found)
@@ -26,4 +27,5 @@ def command(run: str, now: bool) -> None:
         say(f"No process of {line(found.name)} is left.")
     else:
         confirm_host_keys(lambda: launcher.stop(found))
-        say(f"{line(found.name)} ends after its current step.")
+        what = "now, and keeps nothing" if is_prediction(found) else "after its current step"
+        say(f"{line(found.name)} ends {what}.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,17 @@ from typing import Any
 import click
 
 from napari_unet.cli.options import config_options
-from napari_unet.cli.run_access import resume_remotely, train_remotely
+from napari_unet.cli.run_access import (
+    RUNS_FOLDER,
+    confirm_host_keys,
+    resume_remotely,
+    train_remotely,
+)
 from napari_unet.cli.training_process import train_here
 from napari_unet.launchers.launcher import new_run_name
+from napari_unet.launchers.server_path import ServerPath, data_of, find_server
+from napari_unet.launchers.servers.predictions.data_there import describe_volumes, settled_there
+from napari_unet.launchers.servers.profiles import find_profile
 from napari_unet.runs.learning_on import learn_on_config, unseen_of_volumes
 from napari_unet.runs.moved_data import find_data, move_data
 from napari_unet.runs.training_places import THIS_COMPUTER, launcher_for
@@ -32,7 +41,6 @@ from training.presets.registry import DEFAULT_PRESET
 from training.runs.run_directory import RunDirectory
 from training.runs.run_state import load_state
 
-RUNS_FOLDER = Path("runs")
 _DATA_OPTIONS = ("data_url", "image", "labels")
 _PRECEDENCE = [
     LabelConvention.INSTANCES,
@@ -93,6 +101,7 @@ def command(
       napari-unet train --resume runs/first
       napari-unet train --data isbi --labels corrected.tif --weights runs/first
       napari-unet train --data isbi --remote lab --devices 8
+      napari-unet train --data lab:/data/isbi --remote lab
     """
     given = {name: value for name, value in options.items() if value not in (None, ())}
     if resume is not None:
@@ -104,6 +113,9 @@ def command(
             )
         _resume(resume, devices, device_ids, moved)
         return
+    place = find_server(_data_given(given))
+    if place and place != remote:
+        raise UserError(f"The data are on {place}.", f"Train there: --remote {place}.")
     config, meanings = _configure(config_file, given)
     if not config.pairs and not config.data_url and not (config.image and config.labels):
         raise UserError("No data is given.", "Give --data DIR, --image and --labels, or --pair.")
@@ -130,7 +142,10 @@ def _configure(
 
     With it comes what the labels mean, where they had to be counted.
     """
-    if "data_url" in given:
+    server = find_server(_data_given(given))
+    if server:
+        given = _find_there(server, given)
+    elif "data_url" in given:
         given["data_url"] = _absolute(given["data_url"])
     weights = given.get("weights", NO_WEIGHTS)
     if weights not in (STARTER, NO_WEIGHTS):
@@ -141,16 +156,19 @@ def _configure(
         except OSError as error:
             raise UserError(f"{config_file} can't be read: {error.strerror}.") from error
         config = TrainingConfig.from_json(text, source=str(config_file))
-        _locate(given, given.get("data_url", config.data_url))
-        given = settle_data(given)
+        if not server:
+            _locate(given, given.get("data_url", config.data_url))
+            given = settle_data(given)
         if "pairs" in given:
             given = dict.fromkeys(_DATA_OPTIONS, "") | given
         elif any(name in given for name in _DATA_OPTIONS):
             given["pairs"] = ()
         return config.replace(**given), []
-    _locate(given, given.get("data_url", ""))
-    given = settle_data(given)
-    volumes = _find_volumes(given)
+    volumes = []
+    if not server:
+        _locate(given, given.get("data_url", ""))
+        given = settle_data(given)
+        volumes = _find_volumes(given)
     meanings: list[FoundMeaning] = []
     source = Path(weights) if Path(weights).is_absolute() and Path(weights).is_dir() else None
     if volumes:
@@ -159,6 +177,12 @@ def _configure(
     if source is None:
         return preset_config(given.pop("preset", DEFAULT_PRESET), **given), meanings
     del given["weights"]
+    if server and set(_data_given(given)) & set(data_of(RunDirectory(source).read_config())):
+        raise UserError(
+            f"{source} was trained on these data, and which slices it has not seen can only be "
+            "found where they are.",
+            f"Begin with --weights {STARTER}, or train on a copy of the data that is here.",
+        )
     if volumes:
         given["valid_slices"] = format_numbers(unseen_of_volumes(source, volumes))
     return learn_on_config(source, **given), meanings
@@ -180,9 +204,7 @@ def _read_labels(
     volumes: list[VolumeFiles], given: dict[str, Any], source: Path | None
 ) -> tuple[dict[str, Any], list[FoundMeaning]]:
     """Say how the labels are read, and give the options of the configuration that keep it."""
-    asked = {name: given[name] for name in _ID_OPTIONS if name in given}
-    former = {} if source is None else vars(RunDirectory(source).read_config())
-    of_ids = {name: former[name] for name in _ID_OPTIONS if name in former} | asked
+    asked, of_ids = _id_options(given, source)
     ids = TrainingConfig(label_convention=LabelConvention.INSTANCES, **of_ids).ids
     conventions, meanings, sizes = [], [], {}
     for volume in volumes:
@@ -200,17 +222,66 @@ def _read_labels(
         with lossy_output():
             for sentence in describe_sizes(sizes):
                 say(sentence)
-    options: dict[str, Any] = {}
+    options = _label_options(conventions, asked, of_ids)
     if len(volumes) > 1:
         options["pairs"] = [
             DataPair(str(volume.image), str(volume.labels), convention)
             for volume, convention in zip(volumes, conventions, strict=True)
         ]
+    return options, meanings
+
+
+def _label_options(
+    conventions: Sequence[LabelConvention], asked: dict[str, Any], of_ids: dict[str, Any]
+) -> dict[str, Any]:
+    """Say of volumes with labels of these conventions how they are read."""
     # Ids first, whose options go with them; those for strokes if there is nothing else.
     kinds = sorted(conventions, key=_PRECEDENCE.index)
     are_ids = kinds[0] == LabelConvention.INSTANCES
-    options |= {"label_convention": kinds[0], **(of_ids if are_ids else asked)}
-    return options, meanings
+    return {"label_convention": kinds[0], **(of_ids if are_ids else asked)}
+
+
+def _id_options(
+    given: dict[str, Any], source: Path | None
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Options of how ids are read: those given; and with them those of the run learned on from."""
+    asked = {name: given[name] for name in _ID_OPTIONS if name in given}
+    former = {} if source is None else vars(RunDirectory(source).read_config())
+    return asked, {name: former[name] for name in _ID_OPTIONS if name in former} | asked
+
+
+def _data_given(given: dict[str, Any]) -> list[str]:
+    """The files and folders that options name; what lies in a data folder goes with that."""
+    folder = given.get("data_url")
+    files = [given[name] for name in ("image", "labels") if name in given]
+    pairs = [path for pair in given.get("pairs", ()) for path in pair]
+    if folder and ServerPath.parse(folder):
+        files = list(filter(ServerPath.parse, files))
+    return [*([folder] if folder else []), *files, *pairs]
+
+
+def _find_there(server: str, given: dict[str, Any]) -> dict[str, Any]:
+    """Find data on a server, and say how their labels are read; the options that keep it."""
+    profile = find_profile(server)
+    weights = Path(given.get("weights", NO_WEIGHTS))
+    asked, of_ids = _id_options(given, weights if weights.is_dir() else None)
+    kept = {name: value for name, value in given.items() if name not in (*_DATA_OPTIONS, "pairs")}
+    named = {name: _there(given[name]) for name in (*_DATA_OPTIONS, "pairs") if name in given}
+    request = named | of_ids
+    request |= {name: given[name] for name in ("label_convention", "hold_out") if name in given}
+    there = confirm_host_keys(lambda: describe_volumes(profile, request))
+    for sentence in there.sentences:
+        say(sentence)
+    conventions = [pair.convention for pair in there.pairs if pair.convention]
+    return kept | settled_there(server, there) | _label_options(conventions, asked, of_ids)
+
+
+def _there(named: Any) -> Any:
+    """Give paths on a server without its name, however many they are."""
+    if isinstance(named, str):
+        path = ServerPath.parse(named)
+        return named if path is None else path.path
+    return [_there(part) for part in named]
 
 
 def _locate(given: dict[str, Any], folder: str) -> None:

@@ -171,7 +171,12 @@ class Launcher(Protocol):
 
 def new_run_name(config: TrainingConfig, runs_folder: Path, moment: datetime) -> str:
     """A name that says what and when, and that no run in the folder has."""
-    name = f"{config.preset}-{moment:%Y-%m-%d-%H%M%S}"
+    return new_name(config.preset, runs_folder, moment)
+
+
+def new_name(what: str, runs_folder: Path, moment: datetime) -> str:
+    """A name of a run, or a prediction, that says what and when, and that none there has."""
+    name = f"{what}-{moment:%Y-%m-%d-%H%M%S}"
     taken = {path.name for path in runs_folder.glob(f"{name}*")}
     counter = 2
     candidate = name

@@ -6,13 +6,14 @@ from pathlib import Path
 
 from napari_unet.launchers.launcher import Launcher, OnProgress, ignore_progress
 from napari_unet.launchers.local_launcher import LocalLauncher
+from napari_unet.launchers.servers.predictions.prediction_launcher import PredictionLauncher
 from napari_unet.launchers.servers.remote_launcher import RemoteLauncher
 from training.errors import UserError
 from training.runs.run_directory import RunDirectory
 
 THIS_COMPUTER = LocalLauncher.name
 # Every kind of launcher. This computer, the first, has every run that no other kind has.
-LAUNCHERS: list[type[Launcher]] = [LocalLauncher, RemoteLauncher]
+LAUNCHERS: list[type[Launcher]] = [LocalLauncher, RemoteLauncher, PredictionLauncher]
 
 
 def list_places() -> list[str]:

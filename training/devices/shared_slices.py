@@ -8,6 +8,7 @@ folder holds a few slices of each.
 from __future__ import annotations
 
 import io
+import os
 import time
 import uuid
 from collections.abc import Iterator, Sequence
@@ -19,7 +20,12 @@ from numpy.typing import NDArray
 from training.devices.failures import explain_workers
 from training.devices.msrun_job import MsrunJob
 from training.devices.msrun_process import MsrunProcess
-from training.devices.run_processes import kill_at_end, kill_processes, launch_mark
+from training.devices.run_processes import (
+    RUN_MARK,
+    kill_at_end,
+    kill_processes,
+    launch_mark,
+)
 from training.files.atomic_files import write_atomically
 
 POLL_SECONDS = 0.05
@@ -75,7 +81,7 @@ def share_slices(
     logs = folder / "logs"
     logs.mkdir()
     job.check_port()
-    mark = launch_mark(uuid.uuid4().hex)
+    mark = launch_mark(os.environ.get(RUN_MARK) or uuid.uuid4().hex)
     with kill_at_end(mark):
         process = MsrunProcess(job, program, logs, mark, is_tailing=False, is_quiet=True)
         try:

@@ -18,11 +18,17 @@ from training.model.saved_model import SavedModel
 from training.model.slice_prediction import WHOLE
 from training.model.slice_view import SliceView
 from training.networks.membrane_network import build_network
+from training.stacks.intensities import Membranes
 from training.stacks.scaling import Slices
 
 
 def build_inference(
-    model: SavedModel, source: Path, stack: Slices, config: TrainingConfig, device: Device
+    model: SavedModel,
+    source: Path,
+    stack: Slices,
+    config: TrainingConfig,
+    device: Device,
+    membranes: Membranes = Membranes.AUTO,
 ) -> Inference:
     """Make what predicts a stack.
 
@@ -36,6 +42,8 @@ def build_inference(
     config : TrainingConfig
         Its precision is used.
     device : Device
+    membranes : Membranes
+        Those of the stack.
 
     Raises
     ------
@@ -45,7 +53,7 @@ def build_inference(
     network = build_network(model.card.preset)
     put_weights(network, model.weights, source)
     set_precision(network, config, device)
-    return Inference(network, model.card.for_stack(stack))
+    return Inference(network, model.card.for_stack(stack, membranes))
 
 
 def predict_slices(

@@ -53,6 +53,8 @@ class RunPaths(Generic[PathT]):
         """The processes of a run on several devices."""
         self.remote = path / "remote.json"
         """In the copy of a server's run: where it came from."""
+        self.prediction = path / "prediction.json"
+        """In the folder of a prediction on a server, which is no training: what is predicted."""
         self.lock = path / "lock"
         """Held by the process that trains."""
         self.launch_lock = path / "launch.lock"

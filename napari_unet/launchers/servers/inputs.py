@@ -12,6 +12,7 @@ from typing import Any
 from napari_unet.launchers.launcher import OnProgress, UploadProgress
 from napari_unet.launchers.servers import scripts
 from napari_unet.launchers.servers.connection import Server
+from napari_unet.launchers.server_path import ServerPath, data_of, find_server, on_server
 from napari_unet.launchers.servers.store import Store
 from training.config import STARTER, TrainingConfig
 from training.data_pairs import DataPair
@@ -40,7 +41,7 @@ class Inputs:
     Parameters
     ----------
     volumes : list of VolumeFiles
-        The images and their labels.
+        The images and their labels; none where these are on the server.
     weights : Path or None
         The checkpoint that a new run starts from, if it does not come with this package.
     """
@@ -65,7 +66,7 @@ def find_inputs(config: TrainingConfig) -> Inputs:
     UserError
         If one is missing, or is not a stack or a checkpoint.
     """
-    volumes = find_volumes(config)
+    volumes = [] if find_server(data_of(config)) else find_volumes(config)
     for volume in volumes:
         for path, what in ((volume.image, "images"), (volume.labels, "labels")):
             open_stack(path, what).close()
@@ -121,13 +122,14 @@ def _write_pair(volume: VolumeFiles, folder: Path, on_progress: OnProgress) -> t
         paths = [
             stack.path
             if isinstance(stack, TifStack)
-            else _write_tif(stack, folder / kind, kind == "labels", on_progress)
+            else write_tif(stack, folder / kind, kind == "labels", on_progress)
             for kind, stack in kinds.items()
         ]
     return paths[0], paths[1]
 
 
-def _write_tif(stack: Stack, folder: Path, is_label: bool, on_progress: OnProgress) -> Path:
+def write_tif(stack: Stack, folder: Path, is_label: bool, on_progress: OnProgress) -> Path:
+    """Write a stack of another format as a TIF in a folder, and give its path."""
     folder.mkdir(parents=True, exist_ok=True)
     path, size = folder / f"{stack.name}.tif", math.prod(stack.shape) * stack.dtype.itemsize
     about = path, stack.shape, stack.dtype
@@ -146,14 +148,16 @@ def find_own_inputs(run: RunDirectory) -> Inputs:
     UserError
         As :func:`find_inputs`, and if a file lies elsewhere on this machine.
     """
-    inputs = find_inputs(run.read_config())
-    for path in inputs.files:
-        if not is_inside(path, run.path):
-            raise UserError(
-                f"The run {run.name} never began on its server, and {path} is not in its folder: "
-                "a run's folder from somebody else could name any file of yours.",
-                "Start a new run with this file.",
-            )
+    config = run.read_config()
+    inputs = find_inputs(config)
+    outside = [str(path) for path in inputs.files if not is_inside(path, run.path)]
+    outside += filter(ServerPath.parse, data_of(config))
+    if outside:
+        raise UserError(
+            f"The run {run.name} never began on its server, and {outside[0]} is not in its folder: "
+            "a run's folder from somebody else could name any file of yours.",
+            "Start a new run with this file.",
+        )
     return inputs
 
 
@@ -169,7 +173,9 @@ async def upload_inputs(store: Store, config: TrainingConfig, inputs: Inputs) ->
         for volume in inputs.volumes
     ]
     changes: dict[str, Any] = {"pairs": pairs}
-    if not config.pairs:
+    if not pairs:
+        changes = on_server(config, store.server.profile.name)
+    elif not config.pairs:
         changes = {
             "data_url": str(store.folder.store),
             "image": pairs[0].image,

@@ -77,17 +77,21 @@ async def _list(profile: Profile) -> list[RemoteRun]:
             names = await files.list_names(runs)
         visible = [name for name in sorted(names) if not name.startswith(".") or "/" in name]
         jobs = await list_jobs(server) if profile.slurm else None
-        return [await _summarize(server, runs, name, jobs) for name in visible]
+        listed = [await _summarize(server, runs, name, jobs) for name in visible]
+        return [run for run in listed if run is not None]
     finally:
         await server.close()
 
 
 async def _summarize(
     server: Server, runs: PurePosixPath, name: str, jobs: dict[str, Job] | None
-) -> RemoteRun:
+) -> RemoteRun | None:
+    """Read a run's row; None for a prediction."""
     try:
         run = RunFolder(server, runs / check_run_name(name))
         async with server.files() as files:
+            if await files.exists(run.prediction):
+                return None
             content = await files.read_ends(run.events, MOST_EVENTS)
         state = fold(RunState(), parse_summary(content))
         run_id = (await run.read_launch()).get("id", "")

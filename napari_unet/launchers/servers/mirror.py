@@ -87,7 +87,10 @@ class Mirror:
 
     async def copy_device_log(self, rank: int) -> Path:
         """Bring the log of one device up to date; its path here."""
-        log = self.run.device_log(rank)
+        return await self.copy_log(self.run.device_log(rank))
+
+    async def copy_log(self, log: Path) -> Path:
+        """Bring a log of the run up to date, and give its path here back."""
         async with self._alone(), self._files() as files:
             await self._append(files, log)
         return log
@@ -107,14 +110,21 @@ class Mirror:
         """
         run = self.run
         for path in (run.evaluation_json, run.evaluation_csv):
-            await self._fetch_if_changed(path)
+            await self.fetch_file(path)
         if is_growing and time.monotonic() < self._best_due:
             return
-        await self._fetch_if_changed(run.best)
+        await self.fetch_file(run.best)
         if run.best.exists():
             self._best_due = time.monotonic() + GROWING_SECONDS
 
-    async def _fetch_if_changed(self, path: Path) -> None:
+    async def fetch_file(self, path: Path) -> None:
+        """Fetch a file of the run where it has changed, if the server has it.
+
+        Raises
+        ------
+        CommandError
+            As :meth:`fetch_results`.
+        """
         name, there = self.run.relative(path), self._there(path)
         for _ in range(FETCH_TRIES):
             async with self._files() as files:

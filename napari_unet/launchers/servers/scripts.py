@@ -100,7 +100,7 @@ def start(
     return f"""
 {activation(profile, source)}
 cd -- {_quote(run.path)} || return
-export {RUN_MARK}={_check_id(run_id)} {LAUNCH_KEY}={shlex.quote(key)}
+export {RUN_MARK}={check_id(run_id)} {LAUNCH_KEY}={shlex.quote(key)}
 setsid nohup {python_of(profile)} {command} >>{run.log.name} 2>&1 &
 """
 
@@ -109,7 +109,7 @@ def submit(
     profile: Profile, source: str, run: RemotePaths, run_id: str, key: str, arguments: list[str]
 ) -> str:
     """Submit a run's launcher as a job of Slurm; the arguments are as for :func:`start`."""
-    variables = [f"{RUN_MARK}={_check_id(run_id)}", f"{LAUNCH_KEY}={key}"]
+    variables = [f"{RUN_MARK}={check_id(run_id)}", f"{LAUNCH_KEY}={key}"]
     options, activate = profile.job_options(), activation(profile, source)
     python = python_of(profile)
     script = batch_script(options, run, activate, variables, python, arguments)
@@ -215,8 +215,14 @@ def _quote(path: PurePosixPath) -> str:
     return shlex.quote(str(path))
 
 
-def _check_id(run_id: object) -> str:
-    """Return a run's id, which comes from a file, if it is an id and nothing more."""
+def check_id(run_id: object) -> str:
+    """Return a run's id, which comes from a file, if it is an id and nothing more.
+
+    Raises
+    ------
+    UserError
+        If it is not.
+    """
     if not isinstance(run_id, str) or not RUN_ID.fullmatch(run_id):
         raise UserError("The run's record is damaged: its id is not one.", "Fetch the run again.")
     return run_id
@@ -225,7 +231,7 @@ def _check_id(run_id: object) -> str:
 def _find(run_id: str) -> str:
     return f"""
 find_processes() {{
-  grep -Elsz '^{RUN_MARK}={_check_id(run_id)}(-|$)' /proc/[0-9]*/environ | cut -d / -f 3
+  grep -Elsz '^{RUN_MARK}={check_id(run_id)}(-|$)' /proc/[0-9]*/environ | cut -d / -f 3
 }}"""
 
 

@@ -12,6 +12,8 @@ from napari.layers import Image, Labels
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QFormLayout, QLabel, QVBoxLayout
 
+from napari_unet.launchers.servers.host_keys import UnknownHostKeyError
+from napari_unet.launchers.servers.remote_launcher import RemoteLauncher
 from napari_unet.layers.plugin_layers import corrected_slices, is_tissue, why_not_tissue
 from napari_unet.layers.slices import displayed_slice, nearest_first, stack_shape
 from napari_unet.prediction.engine import list_engines
@@ -29,6 +31,7 @@ from napari_unet.widgets.predict.level_choice import LevelChoice
 from napari_unet.widgets.predict.model_choice import ModelChoice
 from napari_unet.widgets.predict.neuron_search import NeuronSearch
 from napari_unet.widgets.predict.neurons_view import NeuronsView
+from napari_unet.widgets.predict.place_choice import PlaceChoice
 from napari_unet.widgets.predict.predicted_layers import PredictedLayers
 from napari_unet.widgets.predict.predictions import Predictions
 from napari_unet.widgets.predict.region_choice import RegionChoice
@@ -44,6 +47,7 @@ from napari_unet.widgets.saving.save_layers import (
     SaveButtons,
     ask_and_save,
 )
+from napari_unet.widgets.servers.host_key_question import ask_to_accept
 from training.console import list_slices
 from training.errors import UserError
 
@@ -72,6 +76,7 @@ class PredictDock(Dock):
         self._progress = PredictionProgress()
         self._options = PredictionOptions()
         self._engine = EngineChoice()
+        self._place = PlaceChoice()
         self._region = RegionChoice(viewer)
         self._level = LevelChoice(viewer)
         self._follower = SliceFollower(self)
@@ -118,6 +123,7 @@ class PredictDock(Dock):
         layout.addWidget(self._level)
         layout.addWidget(self._options)
         layout.addWidget(self._engine)
+        layout.addWidget(self._place)
         layout.addWidget(self._region)
         layout.addWidget(self._progress)
         layout.addWidget(self.message)
@@ -138,6 +144,7 @@ class PredictDock(Dock):
         self._progress.all_requested.connect(self._on_all_requested)
         self._progress.slice_requested.connect(self._on_slice_requested)
         self._progress.cancel_requested.connect(self._worker.cancel)
+        self._worker.progressed.connect(self._progress.show_progress)
         self._worker.slice_done.connect(self._on_slice_done)
         self._worker.failed.connect(self._on_failed)
         self._worker.completed.connect(self._on_completed)
@@ -175,6 +182,7 @@ class PredictDock(Dock):
         super().showEvent(event)
         run_in_thread(list_models, self._model.show_models, self.report)
         run_in_thread(_list_engines, self._on_engines_listed, self.report)
+        run_in_thread(RemoteLauncher.list_places, self._place.show_servers, self.report)
 
     def _on_engines_listed(self, listed: tuple[list[tuple[str, str]], Settings]) -> None:
         self._engine.show_engines(*listed)
@@ -235,8 +243,22 @@ class PredictDock(Dock):
         self._image.choose(self._level.choose(image))
 
     def _on_all_requested(self) -> None:
-        if self._choose_region():
+        if not self._choose_region():
+            return
+        if self._place.server:
+            self._predict_there(self._place.server)
+        else:
             self._predict_all()
+
+    def _predict_there(self, server: str) -> None:
+        self.message.tell("")
+        result = self._go_on()
+        try:
+            self._worker.predict_on(server, result, *self._options.chosen)
+        except UserError as error:
+            self.report(error)
+        else:
+            self._progress.begin(len(result.prediction))
 
     def _predict_all(self) -> None:
         image: Any = self._image.layer
@@ -326,7 +348,11 @@ class PredictDock(Dock):
     def _on_failed(self, error: Exception) -> None:
         self._on_done = None
         self._progress.end("")
-        self.report(error)
+        if isinstance(error, UnknownHostKeyError):
+            if ask_to_accept(self, error):
+                self._on_all_requested()
+        else:
+            self.report(error)
         self._begin_awaited()
 
     def _on_completed(self, result: PredictedLayers) -> None:

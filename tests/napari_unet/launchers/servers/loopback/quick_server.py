@@ -23,18 +23,21 @@ from training.config import TrainingConfig, preset_config
 from training.runs.run_directory import RunDirectory
 
 PROGRAM = Path(__file__).with_name("quick_training.py")
+PREDICTION = Path(__file__).with_name("quick_prediction.py")
 
 
 def install_quick_python(folder: Path) -> str:
-    """A ``python`` that plays the launcher; the command line that activates it."""
+    """A ``python`` that plays launcher and prediction; the command line that activates it."""
     folder.mkdir(parents=True, exist_ok=True)
     python = folder / "python"
-    real, program = shlex.quote(sys.executable), shlex.quote(str(PROGRAM))
+    names = (sys.executable, str(PROGRAM), str(PREDICTION))
+    real, program, prediction = map(shlex.quote, names)
     python.write_text(
         textwrap.dedent(f"""\
             #!/bin/sh
             case "$2 $3" in
               "-m training.launch_8p") shift 3; exec {real} {program} "$@" ;;
+              "-m training.predict") shift 3; exec {real} {prediction} "$@" ;;
               *) exec {real} "$@" ;;
             esac
             """)

@@ -1,0 +1,315 @@
+"""Predictions on a server: their options, their progress, and their results brought home."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from napari_unet.cli.progress.progress_bar import ProgressBar
+from napari_unet.cli.run_access import RUNS_FOLDER, UPDATE_SECONDS, confirm_host_keys, show_progress
+from napari_unet.cli.stacks.many_stacks import OneStack, Results, Work, plan_work
+from napari_unet.launchers.launcher import new_name
+from napari_unet.launchers.server_path import ServerPath
+from napari_unet.launchers.servers.opening import ConnectionLostError
+from napari_unet.launchers.servers.predictions.prediction_launcher import PredictionLauncher
+from napari_unet.launchers.servers.predictions.record import (
+    ENDED_BADLY,
+    Kind,
+    PredictionState,
+    log_path,
+    read_prediction,
+    read_sentences,
+    result_path,
+)
+from napari_unet.launchers.servers.predictions.request import PredictionRequest
+from napari_unet.launchers.servers.profiles import find_profile
+from training.console import say, warn
+from training.errors import UserError
+from training.formats.opening import open_stack
+from training.formats.pixel_size import Offset
+from training.masks.result_files import result_pixels
+from training.masks.writer_choice import is_stack_name, open_writer
+from training.model.stack_scale import StackScale
+from training.runs.run_directory import RunDirectory
+
+_OPTIONS = (
+    click.option("--remote", metavar="PROFILE", help="Predict on this server; Ctrl-C detaches."),
+    click.option("--devices", type=int, default=0, help="How many on the server."),
+    click.option(
+        "--device-ids",
+        default="",
+        metavar="IDS",
+        help="Which NPUs of the server, as npu-smi shows them: 4,5.",
+    ),
+)
+# What is computed here alone; and what only files that are written here can be.
+_HERE_ALONE = (
+    *("region", "memory", "engine", "device", "precision", "uncertainty"),
+    *("workers", "scheduler", "shard"),
+)
+_WRITTEN_HERE = ("compression", "ome_zarr", "file_format")
+Use = Callable[[RunDirectory, Offset], None]
+"""Does with a prediction's results, in its folder here, what was asked for."""
+
+
+@dataclass(frozen=True)
+class RemoteOptions:
+    """Where a prediction is computed; on this computer where no server is named."""
+
+    server: str
+    devices: int
+    device_ids: str
+
+    def __bool__(self) -> bool:
+        """Whether it is a server."""
+        return bool(self.server)
+
+    def check(self, stacks: Sequence[Path], results: Results) -> None:
+        """Refuse options that don't go together, and paths of a server where none is named.
+
+        Raises
+        ------
+        UserError
+        """
+        there = [*filter(None, map(ServerPath.parse, (*stacks, *results.values())))]
+        if not self:
+            if there:
+                raise UserError(f"{there[0]} is on a server.", f"Give --remote {there[0].server}.")
+            if self.devices or self.device_ids:
+                given = "--devices" if self.devices else "--device-ids"
+                raise UserError(f"{given} is for a server.", "Name it with --remote.")
+            return
+        for path in there:
+            path.on(self.server)
+        context = click.get_current_context()
+        stays = any(ServerPath.parse(path) for path in results.values())
+        for name in (*_HERE_ALONE, *(_WRITTEN_HERE if stays else ())):
+            if context.get_parameter_source(name) == ParameterSource.COMMANDLINE:
+                option = "format" if name == "file_format" else name.replace("_", "-")
+                raise UserError(
+                    f"--{option} is not for what a server {'writes' if stays else 'computes'}.",
+                    "Leave it out, or predict on this computer.",
+                )
+
+    def plan(
+        self,
+        stacks: Sequence[Path],
+        results: Results,
+        overwrite: bool,
+        file_format: str | None = None,
+    ) -> Callable[[Work], None]:
+        """Check where results go, as :func:`plan_work` does; those on the server are checked there.
+
+        Returns
+        -------
+        callable
+            Calls ``work`` with each stack, and all its results.
+
+        Raises
+        ------
+        UserError
+            As :func:`plan_work`; if results of several stacks are to stay on the server.
+        """
+        there = {kind: path for kind, path in results.items() if ServerPath.parse(path)}
+        if not there:
+            return plan_work(stacks, results, overwrite, file_format).work_through
+        if len(stacks) > 1 or not all(map(is_stack_name, results.values())):
+            raise UserError(
+                "Results of many stacks can't stay on a server.",
+                "Name a file there for the result of one stack, or bring them home.",
+            )
+        here = {kind: path for kind, path in results.items() if kind not in there}
+        one = OneStack(stacks[0], here, overwrite)
+        return lambda work: one.work_through(lambda stack, _: work(stack, results))
+
+
+def remote_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Say where a prediction is computed: the command gets :class:`RemoteOptions` as ``place``."""
+
+    @wraps(command)
+    def collect(remote: str | None, devices: int, device_ids: str, **given: Any) -> Any:
+        return command(place=RemoteOptions(remote or "", devices, device_ids), **given)
+
+    for option in reversed(_OPTIONS):
+        collect = option(collect)
+    return collect
+
+
+def scale_there(scale: StackScale) -> dict[str, str]:
+    """Give the options of ``training.predict`` that say at which scale a stack is predicted."""
+    options = {"resample": ""} if scale.resample else {}
+    if scale.pixel_size is not None:
+        options["pixel_size"] = f"{scale.pixel_size.y!r},{scale.pixel_size.x!r}"
+    return options
+
+
+def ask_for(
+    model: Path, stack: Path, results: Mapping[Kind, Path], **more: Any
+) -> PredictionRequest:
+    """Make the request of a prediction: results that are not on the server come home.
+
+    Parameters
+    ----------
+    results : mapping of str to Path
+        By kind, as the person named them.
+    **more
+        Of :class:`PredictionRequest`.
+    """
+    named = {kind: ServerPath.parse(path) for kind, path in results.items()}
+    places = {kind: there.path if there else "" for kind, there in named.items()}
+    return PredictionRequest(model, ServerPath.parse(stack) or stack, places, **more)
+
+
+def predict_remotely(place: RemoteOptions, request: PredictionRequest, use: Use) -> None:
+    """Predict on a server, and use the results; the same command goes on with what went on there.
+
+    When they have been used, nothing of the prediction is left on the server, nor in its folder
+    here. The process exits with code 1 where there are none: it was interrupted, or failed.
+    """
+    profile = find_profile(place.server)
+    launcher = PredictionLauncher(
+        profile, RUNS_FOLDER, place.devices, show_progress, place.device_ids
+    )
+    name = new_name("predict", RUNS_FOLDER, datetime.now().astimezone())
+    run, offset, is_new = confirm_host_keys(lambda: launcher.predict(request, name))
+    say(f"{'The' if is_new else 'Going on: the'} prediction is {run.name}, on {launcher.name}.")
+    if not follow_prediction(run, launcher, "The same command goes on with it"):
+        sys.exit(1)
+    use(run, offset)
+    for kind, path in request.left_there.items():
+        say(f"{kind}: {ServerPath(launcher.name, path)}")
+    try:
+        launcher.cancel(run, delete=True)
+    except UserError as error:
+        warn(f"{run.name} is left on {launcher.name}: {error}")
+
+
+def bring_home(
+    results: Mapping[str, Path], run: RunDirectory, offset: Offset, **written: Any
+) -> None:
+    """Write the results that came home under their names, in the formats that these say.
+
+    Parameters
+    ----------
+    results : mapping of str to Path
+        By kind; those on the server are left there.
+    run : RunDirectory
+        The prediction's folder.
+    offset : Offset
+        Where the stack begins, in nm.
+    **written
+        Options of :func:`open_writer`.
+    """
+    for kind in read_prediction(run).coming_home:
+        if kind not in results:
+            continue
+        path = results[kind]
+        with open_stack(result_path(run, kind)) as pages:
+            options = {**written, **result_pixels(kind), "pixel_size": pages.pixel_size}
+            with open_writer(path, pages.shape, offset=offset, **options) as writer:
+                for page in pages:
+                    writer.write(page)
+        say(f"{kind}: {path}")
+
+
+def follow_until_home(run: RunDirectory, launcher: PredictionLauncher) -> None:
+    """Watch a prediction until its results are in its folder; exit with code 1 if there are none.
+
+    Where they are to go else is known to the command that asked for them alone.
+    """
+    if not follow_prediction(run, launcher, f"Follow it again: napari-unet follow {run.name}"):
+        sys.exit(1)
+    for kind, place in read_prediction(run).results.items():
+        say(f"{kind}: {ServerPath(launcher.name, place) if place else result_path(run, kind)}")
+
+
+def follow_prediction(run: RunDirectory, launcher: PredictionLauncher, afterwards: str) -> bool:
+    """Show how far a prediction is until its results are in its folder here.
+
+    Parameters
+    ----------
+    afterwards : str
+        What to do after an interruption.
+
+    Returns
+    -------
+    bool
+        Whether they are there; else it was stopped, failed, or Ctrl-C was pressed: it goes on.
+    """
+    with _Display(run) as display:
+        try:
+            return _follow(run, launcher, display)
+        except KeyboardInterrupt:
+            display.say(
+                f"\nThe prediction goes on. {afterwards}; end it: napari-unet stop {run.name}"
+            )
+            return False
+
+
+def _follow(run: RunDirectory, launcher: PredictionLauncher, display: _Display) -> bool:
+    lost = ""
+    pause = threading.Event()
+    while True:
+        try:
+            confirm_host_keys(lambda: launcher.refresh(run))
+            state = launcher.state(run)
+            display.show(state)
+            if state.status == "finished":
+                confirm_host_keys(lambda: launcher.fetch(run))
+                return True
+            if state.status in ENDED_BADLY:
+                display.say(f"The prediction {run.name} is {state.status}.")
+                if state.problem:
+                    say(f"Error: On {launcher.name}: {state.problem}", to_stderr=True)
+                return False
+        except ConnectionLostError as error:
+            if str(error) != lost:
+                lost = str(error)
+                display.say(lost)
+        pause.wait(UPDATE_SECONDS)
+
+
+class _Display:
+    """Shows how far a prediction is on the standard output, and what else it printed."""
+
+    def __init__(self, run: RunDirectory) -> None:
+        self._log = log_path(run)
+        self._shown = self._done = 0
+        self._bar: ProgressBar | None = None
+        if sys.stdout.isatty():
+            self._bar = ProgressBar(total=0, desc="Predicting", unit="slice", file=sys.stdout)
+
+    def __enter__(self) -> _Display:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def show(self, state: PredictionState) -> None:
+        """Show a prediction as it is now."""
+        sentences, self._shown = read_sentences(self._log, self._shown)
+        for sentence in sentences:
+            self.say(sentence)
+        if state.done == self._done:
+            return
+        self._done = state.done
+        if self._bar is None:
+            say(f"{state.done} of {state.total} slices, {state.text}")
+        else:
+            self._bar.total, self._bar.n = state.total, state.done
+            self._bar.refresh()
+
+    def say(self, text: str) -> None:
+        """Print a line, above the bar if there is one."""
+        with ProgressBar.external_write_mode(file=sys.stdout):
+            say(text)

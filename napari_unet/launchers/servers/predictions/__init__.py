@@ -1,0 +1,1 @@
+"""Predictions on a server, and data that lie there already."""

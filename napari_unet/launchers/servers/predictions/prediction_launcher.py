@@ -1,0 +1,306 @@
+"""Predicts on a server: what is started there needs this machine only to bring results home."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple, Self
+
+from napari_unet.launchers.launcher import check_run_name
+from napari_unet.launchers.server_path import ServerPath
+from napari_unet.launchers.servers.event_loop import wait_for
+from napari_unet.launchers.servers.inputs import write_tif
+from napari_unet.launchers.servers.mirror import Mirror
+from napari_unet.launchers.servers.predictions import scripts
+from napari_unet.launchers.servers.predictions.data_there import StackThere, describe_stack
+from napari_unet.launchers.servers.predictions.record import (
+    Outcome,
+    PredictionRecord,
+    PredictionState,
+    exit_code_path,
+    is_prediction,
+    list_predictions,
+    log_path,
+    read_prediction,
+    read_state,
+    result_path,
+    write_prediction,
+)
+from napari_unet.launchers.servers.predictions.request import PredictionRequest
+from napari_unet.launchers.servers.profiles import own_profile
+from napari_unet.launchers.servers.record import (
+    RemoteRecord,
+    read_record,
+    update_record,
+    write_record,
+)
+from napari_unet.launchers.servers.remote_files import CommandError
+from napari_unet.launchers.servers.remote_launcher import RemoteLauncher
+from napari_unet.launchers.servers.store import Store
+from napari_unet.launchers.servers.working_folder import RunFolder
+from training.config import STARTER, TrainingConfig
+from training.dataset.found_meanings import FoundMeaning
+from training.errors import UserError
+from training.files.atomic_files import UnwritableError
+from training.files.open_elsewhere import remove_folder
+from training.formats.opening import open_stack
+from training.formats.pixel_size import Offset
+from training.formats.tif_stack import TifStack
+from training.runs.run_directory import RunDirectory
+
+_SENT = ".sent-"
+_OLD_SECONDS = 24 * 3600
+
+
+class Begun(NamedTuple):
+    """A prediction that goes on on the server, or went on there already.
+
+    Parameters
+    ----------
+    run : RunDirectory
+        Its copy here: what is known of it.
+    offset : Offset
+        Where its stack begins, in nm, which the TIFs that come home can't say.
+    is_new : bool
+        Whether it was started just now.
+    """
+
+    run: RunDirectory
+    offset: Offset
+    is_new: bool
+
+
+class PredictionLauncher(RemoteLauncher):
+    """Starts, follows and ends predictions on the server, or the first server, of a profile.
+
+    A prediction's folder lies among the runs, here and there, and is ended and removed as those
+    are. Parameters are those of :class:`RemoteLauncher`.
+    """
+
+    @classmethod
+    def list_places(cls) -> list[str]:
+        """Places to train in: none of its own."""
+        return []
+
+    @classmethod
+    def of_run(cls, run: RunDirectory) -> Self | None:
+        return super().of_run(run) if is_prediction(run) else None
+
+    def predict(self, request: PredictionRequest, name: str) -> Begun:
+        """Start a prediction and return at once; or find the same one, which goes on or has ended.
+
+        Parameters
+        ----------
+        request : PredictionRequest
+        name : str
+            Name of a new folder for it.
+
+        Raises
+        ------
+        UserError
+            If the model, the stack or a result can't be used, here or there.
+        """
+        if self.profile.slurm:
+            raise UserError(
+                f"{self.name} is the login node of a queue, which takes trainings alone.",
+                "Predict on this computer, or in a job of your own: python -m training.predict.",
+            )
+        weights = request.weights()
+        run = RunDirectory(self.runs_folder.absolute() / check_run_name(name))
+        with self._sendable(request.stack) as (path, offset):
+            return wait_for(self._predict(run, request, weights, path, offset))
+
+    def start(
+        self, config: TrainingConfig, name: str, known: Sequence[FoundMeaning] = ()
+    ) -> RunDirectory:
+        raise UserError("A prediction's launcher trains nothing.", "Train on its server.")
+
+    def resume(self, run: RunDirectory, devices: int = 0, device_ids: str = "") -> None:
+        raise UserError(
+            f"{run.name} is a prediction, which is not resumed.", "Predict again: it begins anew."
+        )
+
+    def fetch(self, run: RunDirectory) -> dict[str, str]:
+        """Bring results home into the prediction's folder here; SHA-256 of files by their name.
+
+        Raises
+        ------
+        UserError
+            If it has not finished, or a file can't be brought.
+        """
+        self.refresh(run)
+        state = self.state(run)
+        if state.status != "finished":
+            progress = f", {state.progress} slices" if state.total else ""
+            raise UserError(
+                f"The prediction {run.name} is {state.status}{progress}, so it has no results.",
+                state.problem or f"Wait for its end: napari-unet follow {run.name}.",
+            )
+        wait_for(self._fetch_results(run))
+        return read_record(run).hashes
+
+    def state(self, run: RunDirectory) -> PredictionState:
+        """Tell how far a prediction was when :meth:`refresh` last looked."""
+        return read_state(run, is_running=self.is_running(run))
+
+    def count_device_logs(self, run: RunDirectory) -> int:
+        return 1
+
+    def fetch_device_log(self, run: RunDirectory, rank: int) -> Path:
+        """Bring the log up to date: all devices have one, which its first process writes."""
+        folder = self._nodes_to_read(read_record(run))[0]
+        return wait_for(Mirror(run, folder).copy_log(log_path(run)))
+
+    @contextmanager
+    def _sendable(self, stack: Path | ServerPath) -> Iterator[tuple[Path | str, Offset | None]]:
+        """Give a file that a server opens, a TIF, or the path that it has there; and the offset."""
+        if isinstance(stack, ServerPath):
+            yield stack.on(self.name), None
+            return
+        with open_stack(stack) as opened:
+            offset = opened.offset
+            if isinstance(opened, TifStack):
+                yield opened.path, offset
+                return
+            with sending_folder(self.runs_folder) as folder:
+                yield write_tif(opened, folder, False, self._on_progress), offset
+
+    async def _predict(
+        self,
+        run: RunDirectory,
+        request: PredictionRequest,
+        weights: Path | None,
+        stack: Path | str,
+        offset: Offset | None,
+    ) -> Begun:
+        profile = own_profile(self.profile).node_profiles()[0]
+        store = await Store.open(self._server(profile), self._on_progress)
+        path_there = stack if isinstance(stack, str) else ""
+        there: StackThere | None = None
+        if path_there or request.left_there:
+            about = path_there, request.left_there, request.overwrite
+            there = await describe_stack(store, *about)
+        weights_there = STARTER if weights is None else await store.put_data(weights)
+        stack_there = stack if isinstance(stack, str) else await store.put_data(stack)
+        state = there.state if there else ""
+        wanted = request.hash(profile, weights_there, stack_there, state)
+        found_offset = (there.offset if there else None) or offset or (0.0, 0.0, 0.0)
+        same = self._find_same(wanted)
+        if same is not None:
+            return Begun(same, found_offset, is_new=False)
+        record = PredictionRecord(
+            model=request.model_name,
+            stack=str(request.stack),
+            results=dict(request.results),
+            request=wanted,
+        )
+        folder = await self._make_folders(run, store, record)
+        devices = max(1, self.devices // len(self.profile.node_profiles()))
+        arguments = request.arguments(
+            profile, devices, self._device_ids, weights_there, stack_there, str(folder.path)
+        )
+        source = await store.put_source()
+        run_id = read_record(run).run_id
+        try:
+            await folder.server.run(scripts.start(profile, source, folder, run_id, arguments))
+        except CommandError:  # it has not begun
+            await folder.remove()
+            remove_folder(run.path)
+            raise
+        return Begun(run, found_offset, is_new=True)
+
+    def _find_same(self, wanted: str) -> RunDirectory | None:
+        """Find a prediction that was asked for in the same way, and has not ended badly."""
+        for run in list_predictions(self.runs_folder.absolute()):
+            with contextlib.suppress(UserError):  # a damaged one
+                record = read_prediction(run)
+                is_mine = read_record(run).profile.address == self.profile.address
+                if is_mine and record.request == wanted and record.outcome in ("", "finished"):
+                    return run
+        return None
+
+    async def _make_folders(
+        self, run: RunDirectory, store: Store, record: PredictionRecord
+    ) -> RunFolder:
+        """Make a prediction's folders, here and there."""
+        folder = RunFolder(store.server, store.folder.runs / run.name)
+        if await folder.exists():
+            raise UserError(f"{self.name} has a run {run.name} already.", "Choose another name.")
+        run_id = secrets.token_hex(16)
+        async with store.server.files() as files:
+            await files.make_folder(folder.path)
+        await folder.write_launch(run_id, 1)
+        await folder.write(folder.prediction, record.to_json())
+        try:
+            run.path.mkdir(parents=True)
+        except OSError as error:
+            raise UnwritableError(run.path, error) from error
+        try:
+            profile = store.server.profile.replace(devices=1)
+            remote = RemoteRecord(
+                profile=profile, run_id=run_id, devices=1, paths=(str(folder.path),)
+            )
+            write_record(run, remote)
+            write_prediction(run, record)
+        except BaseException:
+            remove_folder(run.path)
+            raise
+        return folder
+
+    async def _stop(self, run: RunDirectory) -> None:
+        run_id = read_record(run).run_id
+        for folder in self._nodes_to_change(run):
+            await folder.check_owner(run_id)
+            await folder.server.run(scripts.ask_to_end(folder, run_id))
+
+    async def _refresh(self, run: RunDirectory) -> None:
+        record, known = read_record(run), read_prediction(run)
+        mirror = self._mirror(run, record)
+        # Asked first: what ends meanwhile has then written all its log.
+        is_asked = not known.outcome or record.is_running
+        is_running = is_asked and await self._goes_on(run, record, mirror)
+        self._asked.add(run.path)
+        await mirror.copy_log(log_path(run))
+        if not is_running and not known.outcome:
+            write_prediction(run, known.replace(outcome=await self._find_outcome(record)))
+        if record.is_running != is_running:
+            update_record(run, is_running=is_running)
+
+    async def _goes_on(self, run: RunDirectory, record: RemoteRecord, mirror: Mirror) -> bool:
+        async with mirror.server.files(is_patient=True) as files:
+            has_ended = await files.exists(exit_code_path(mirror.folder))
+        return not has_ended and await self._is_alive(run, record, mirror)
+
+    async def _find_outcome(self, record: RemoteRecord) -> Outcome:
+        (folder,) = self._nodes_to_read(record)
+        return scripts.outcome_of(await folder.server.run(scripts.how_it_ended(folder)))
+
+    async def _fetch_results(self, run: RunDirectory) -> None:
+        mirror = self._mirror(run, read_record(run))
+        for kind in read_prediction(run).coming_home:
+            path = result_path(run, kind)
+            await mirror.fetch_file(path)
+            if not path.exists():
+                raise UserError(
+                    f"{self.name} no longer has the {kind} of {run.name}.", "Predict again."
+                )
+
+
+@contextmanager
+def sending_folder(folder: Path) -> Iterator[Path]:
+    """Make a folder for what is sent, beside a person's runs: it may be as large as a stack.
+
+    What killed processes left there more than a day ago is removed.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for left in folder.glob(f"{_SENT}*"):
+        with contextlib.suppress(OSError):  # another removes it just now
+            if time.time() - left.stat().st_mtime > _OLD_SECONDS:
+                remove_folder(left)
+    with tempfile.TemporaryDirectory(prefix=_SENT, dir=folder) as path:
+        yield Path(path)

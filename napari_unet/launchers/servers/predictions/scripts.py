@@ -1,0 +1,67 @@
+"""The bash scripts of a prediction on a server. Every name in them is quoted."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import PurePosixPath
+
+from napari_unet.launchers.servers.predictions.record import Outcome, exit_code_path, log_path
+from napari_unet.launchers.servers.profiles import Profile
+from napari_unet.launchers.servers.scripts import activation, check_id, python_of
+from training.devices.run_processes import RUN_MARK
+from training.runs.run_paths import RunPaths
+
+RemotePaths = RunPaths[PurePosixPath]
+_SIGNALS = 128  # exit codes above it are of processes that a signal ended
+# It waits for its command whatever asks that to end, and notes how it ended.
+_NOTE_ENDING = """trap : TERM
+log=$1 code=$2
+shift 2
+"$@" >>"$log" 2>&1
+echo $? >".$code" && mv -f ".$code" "$code"
+"""
+
+
+def start(
+    profile: Profile, source: str, run: RemotePaths, run_id: str, arguments: list[str]
+) -> str:
+    """Start a prediction in a session of its own, which outlives the connection."""
+    names = shlex.join([log_path(run).name, exit_code_path(run).name])
+    module = shlex.join(["-P", "-m", "training.predict", *arguments])
+    command = f"{python_of(profile)} {module}"
+    return f"""
+{activation(profile, source)}
+cd -- {shlex.quote(str(run.path))} || return
+export {RUN_MARK}={check_id(run_id)}
+setsid nohup sh -c {shlex.quote(_NOTE_ENDING)} sh {names} {command} >/dev/null 2>&1 &
+until grep -qsz '^{RUN_MARK}=' /proc/$!/environ || ! kill -0 $! 2>/dev/null; do sleep 0.05; done
+"""
+
+
+def ask_to_end(run: RemotePaths, run_id: str) -> str:
+    """Ask a prediction to end, and to remove what it has half written; its workers end with it."""
+    return f"""
+touch -- {shlex.quote(str(run.stop_request))} || return
+pids=$(grep -lsz '^{RUN_MARK}={check_id(run_id)}$' /proc/[0-9]*/environ | cut -d / -f 3)
+[ -z "$pids" ] || kill -TERM $pids 2>/dev/null
+true"""
+
+
+def how_it_ended(run: RemotePaths) -> str:
+    """Print the exit code, if there is one, and ``stop`` if it was asked to end."""
+    return f"""
+cd -- {shlex.quote(str(run.path))} || return
+head -c 9 {exit_code_path(run).name} 2>/dev/null
+[ ! -e {run.stop_request.name} ] || echo stop
+true"""
+
+
+def outcome_of(printed: str) -> Outcome:
+    """Tell how a prediction ended by what :func:`how_it_ended` printed."""
+    said = printed.split()
+    if said[:1] == ["0"]:
+        return "finished"
+    if "stop" in said:
+        return "stopped"
+    was_killed = not said or (said[0].isdecimal() and int(said[0]) > _SIGNALS)
+    return "interrupted" if was_killed else "failed"

@@ -1,0 +1,284 @@
+"""Predictions on a server as a person types them, over OpenSSH."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from napari_unet.launchers.servers.connection import Server
+from napari_unet.launchers.servers.event_loop import wait_for
+from napari_unet.launchers.servers.predictions.record import parse_prediction
+from napari_unet.launchers.servers.profiles import Profile, remove_profile
+from napari_unet.neurons.segmentation import Segmentation, find_neurons
+from tests.napari_unet.launchers.servers.loopback.sshd import Sshd
+from tests.napari_unet.launchers.servers.predictions.conftest import TypeIn
+from tests.stack_files import read_pixel_size
+from tests.terminal import on_terminal
+from training.errors import UserError
+from training.formats.opening import open_stack, read_stack
+from training.formats.pixel_size import PixelSize
+from training.masks.writer_choice import write_stack
+
+PROGRAM = str(Path(sys.executable).with_name("napari-unet"))
+pytestmark = pytest.mark.usefixtures("lab")
+
+
+@contextmanager
+def begun(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """A command in a process of its own; what it prints is in its ``stdout``."""
+    with subprocess.Popen(
+        [PROGRAM, *arguments],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        stdin=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        yield process
+        process.kill()
+
+
+def read_until(process: subprocess.Popen[str], text: str) -> list[str]:
+    """Read what a command prints, up to a line with a text."""
+    lines: list[str] = []
+    assert process.stdout is not None
+    for line in process.stdout:
+        lines.append(line)
+        if text in line:
+            return lines
+    raise AssertionError("".join(lines))
+
+
+def files_below(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def name_there(sshd: Sshd) -> str:
+    (path,) = (sshd.work / "runs").iterdir()
+    return path.name
+
+
+def processes_of(lab: Profile, name: str) -> list[str]:
+    """What works on the server in a prediction's folder, by ``ps``."""
+    listed = wait_for(Server(lab).run("ps -eo args ww"))
+    return [line for line in listed.splitlines() if f"{lab.folder}/runs/{name}" in line]
+
+
+def test_a_prediction_goes_on_without_this_machine_and_comes_home_whole(
+    sshd: Sshd, folder: Path, type_in: TypeIn
+) -> None:
+    hold = sshd.work.with_name("hold-slice")
+    hold.write_text("3")
+    results = ("-o", "mask.tif", "--probability", "probability.zarr")
+    command = ("predict", "starter", "stack.tif", "--remote=lab", "--threshold=0.25", *results)
+    with begun(folder, *command) as process:
+        lines = read_until(process, "3 of 6 slices")
+        sshd.stop()
+        read_until(process, "Trying again in")
+        sshd.start()
+    name = name_there(sshd)
+    assert f"The prediction is {name}, on lab.\n" in lines
+    assert "Uploading stack.tif: 100 %\n" in lines
+    assert type_in("runs").output.split() == [name, "running", "3/6", "lab"]
+    assert type_in("runs", "--remote=lab").output.split()[:3] == [name, "running", "3/6"]
+    running = type_in("fetch", name)
+    assert running.code == 2 and f"{name} is running, 3/6 slices" in running.errors
+    assert not (folder / "mask.tif").exists()
+
+    hold.unlink()
+    again = type_in(*command)
+    assert again.code == 0, again
+    assert f"Going on: the prediction is {name}, on lab." in again.output
+    assert "Uploading" not in again.errors
+    assert again.output.endswith("mask: mask.tif\nprobability: probability.zarr\n")
+    expected = tifffile.imread(folder / "stack.tif") / np.float32(255)
+    np.testing.assert_array_equal(tifffile.imread(folder / "mask.tif") == 0, expected >= 0.25)
+    np.testing.assert_array_equal(read_stack(folder / "probability.zarr"), expected)
+    assert read_pixel_size(folder / "mask.tif") == PixelSize(50, 4, 4)
+    assert files_below(sshd.work / "runs") == files_below(folder / "runs") == []
+
+
+def test_a_prediction_is_stopped_and_asked_for_again(
+    sshd: Sshd, folder: Path, type_in: TypeIn, lab: Profile
+) -> None:
+    sshd.work.with_name("hold-slice").write_text("2")
+    command = ("predict", "starter", "stack.tif", "--remote=lab", "-o", "mask.tif")
+    with begun(folder, *command) as process:
+        read_until(process, "2 of 6 slices")
+        name = name_there(sshd)
+        stopped = type_in("stop", name)
+        assert stopped.output == f"{name} ends now, and keeps nothing.\n"
+        read_until(process, f"The prediction {name} is stopped.")
+        assert process.wait() == 1
+    assert processes_of(lab, name) == []
+    assert not list((sshd.work / "runs" / name).glob("*mask*"))  # nor what was half written
+    assert type_in("runs").output.split() == [name, "stopped", "2/6", "lab"]
+    with begun(folder, *command) as process:
+        read_until(process, "2 of 6 slices")
+        (second,) = {path.name for path in (sshd.work / "runs").iterdir()} - {name}
+        assert type_in("stop", second, "--now").output == f"No process of {second} is left.\n"
+        read_until(process, f"The prediction {second} is interrupted.")
+    assert processes_of(lab, second) == []
+    assert not (folder / "mask.tif").exists()
+
+
+def test_why_a_prediction_failed_is_told(sshd: Sshd, folder: Path, type_in: TypeIn) -> None:
+    pages = tifffile.imread(folder / "stack.tif").astype(np.float32)
+    pages[3, 4, 5] = np.nan
+    tifffile.imwrite(folder / "bad.tif", pages)
+    failed = type_in("predict", "starter", "bad.tif", "--remote=lab", "-o", "mask.tif")
+    name = name_there(sshd)
+    assert failed.code == 1
+    assert f"The prediction {name} is failed." in failed.output
+    assert "Error: On lab: Slice 3 of " in failed.errors and "has NaN" in failed.errors
+    assert "Slice 3 of " in type_in("fetch", name, "--log=0").output
+    assert "has NaN" in type_in("fetch", name).errors
+    assert not (folder / "mask.tif").exists()
+
+
+def test_another_computer_brings_a_prediction_home(
+    sshd: Sshd, folder: Path, tmp_path: Path, type_in: TypeIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hold = sshd.work.with_name("hold-slice")
+    hold.write_text("2")
+    command = ("predict", "starter", "stack.tif", "--remote=lab", "-o", "mask.tif")
+    with begun(folder, *command) as process:
+        read_until(process, "2 of 6 slices")
+    name = name_there(sshd)
+    elsewhere = tmp_path / "another computer"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    assert "is running" in type_in("fetch", name, "--remote=lab").errors
+    hold.unlink()
+    mask = elsewhere / "runs" / name / "mask.tif"
+    followed = type_in("follow", name)
+    assert followed.code == 0 and followed.output.endswith(f"mask: {mask}\n")
+    assert tifffile.imread(mask).shape == (6, 20, 30)
+    assert type_in("runs", "--remote=lab").output.split()[:3] == [name, "finished", "6/6"]
+
+
+def test_a_stack_of_another_format_and_a_model_are_sent(
+    sshd: Sshd, folder: Path, type_in: TypeIn, write_model: object, tmp_path: Path
+) -> None:
+    """Where it begins is kept, though TIFs can't say it; many stacks go one by one."""
+    pages = tifffile.imread(folder / "stack.tif")
+    where = {"pixel_size": PixelSize(30, 5, 5), "offset": (60.0, 10.0, 15.0)}
+    write_stack(folder / "away.zarr", pages, "uint8", is_label=False, **where)
+    command = ("predict", "starter", "away.zarr", "stack.tif", "--remote=lab", "--format=zarr")
+    done = type_in(*command, "-o", "masks")
+    assert done.code == 0, done
+    with open_stack(folder / "masks" / "away.zarr") as mask:
+        assert mask.pixel_size == where["pixel_size"] and mask.offset == where["offset"]
+    with open_stack(folder / "masks" / "stack.zarr") as mask:
+        assert mask.shape == (6, 20, 30)
+    assert {path.suffix for path in (sshd.work / "store").iterdir()} == {".tif"}
+    assert not list((folder / "runs").iterdir())
+
+
+def test_neurons_are_found_here(folder: Path, type_in: TypeIn) -> None:
+    done = type_in("segment", "starter", "stack.tif", "--remote=lab", "-o", "neurons.tif", "--link")
+    assert done.code == 0, done
+    probability = tifffile.imread(folder / "stack.tif") / np.float32(255)
+    expected = np.stack(list(find_neurons(probability, Segmentation(), is_linked=True)))
+    np.testing.assert_array_equal(tifffile.imread(folder / "neurons.tif"), expected)
+    assert expected.max() > 6
+
+
+def test_a_terminal_shows_a_bar(folder: Path) -> None:
+    command = (PROGRAM, "predict", "starter", "stack.tif", "--remote=lab", "-o", "mask.tif")
+    shown = on_terminal(folder, *command)
+    assert "Predicting: 100%" in shown and "6/6" in shown
+    assert shown.rstrip().endswith("mask: mask.tif")
+
+
+def test_what_is_on_the_server_stays_there(sshd: Sshd, folder: Path, type_in: TypeIn) -> None:
+    there = sshd.folder / "their data"
+    there.mkdir()
+    pages = tifffile.imread(folder / "stack.tif")
+    write_stack(there / "stack.zarr", pages, "uint8", is_label=False)
+    command = ("predict", "starter", f"lab:{there}/stack.zarr", "--remote=lab")
+    result = ("-o", f"lab:{there}/it's.tif")
+    done = type_in(*command, *result, "--convention=membrane")
+    assert done.code == 0, done
+    assert done.output.endswith(f"mask: lab:{there}/it's.tif\n")
+    assert "Uploading stack" not in done.errors
+    mask = tifffile.imread(there / "it's.tif")
+    np.testing.assert_array_equal(mask == 255, pages / np.float32(255) >= 0.5)
+    assert not files_below(sshd.work / "store") and not files_below(sshd.work / "runs")
+
+    refused = type_in(*command, *result)
+    assert refused.code == 2 and "On lab: " in refused.errors
+    assert "it's.tif exists already. Choose another name, or use --overwrite." in refused.errors
+    assert type_in(*command, *result, "--overwrite").code == 0
+    (there / "stack.zarr" / "zarr.json").write_text("{")
+    (there / "text.tif").write_text("text")
+    for name in ("none.tif", "stack.zarr", "text.tif"):
+        bad = type_in("predict", "starter", f"lab:{there}/{name}", "--remote=lab", "-o", "mask.tif")
+        assert bad.code == 2 and "On lab: " in bad.errors and f"{there}/{name}" in bad.errors
+    assert not files_below(sshd.work / "runs")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("lab:/data/a.tif", "-o", "m.tif"), "lab:/data/a.tif is on a server. Give --remote lab."),
+        (("stack.tif", "-o", "lab:/data/m.tif"), "lab:/data/m.tif is on a server."),
+        (("other:/a.tif", "--remote=lab", "-o", "m.tif"), "other:/a.tif is not on lab"),
+        (("stack.tif", "--devices=2", "-o", "m.tif"), "--devices is for a server."),
+        (("stack.tif", "--remote=none", "-o", "m.tif"), "There is no server 'none'"),
+        (("stack.tif", "--remote=lab", "-o", "m.tif", "--region=0:1"), "--region is not for what"),
+        (("stack.tif", "--remote=lab", "-o", "stack.tif"), "stack.tif exists already"),
+        (
+            ("stack.tif", "--remote=lab", "-o", "lab:/m.zarr", "--ome-zarr=0.4"),
+            "--ome-zarr is not for what a server writes",
+        ),
+        (
+            ("stack.tif", "lab:/a.tif", "--remote=lab", "-o", "lab:/masks"),
+            "Results of many stacks can't stay on a server.",
+        ),
+        (("C:\\data\\a.tif", "--remote=lab", "-o", "m.tif"), "C:\\data\\a.tif"),
+    ],
+)
+def test_what_does_not_go_together_is_a_sentence(
+    type_in: TypeIn, arguments: tuple[str, ...], told: str, sshd: Sshd
+) -> None:
+    refused = type_in("predict", "starter", *arguments)
+    assert refused.code == 2 and told in refused.errors, refused
+    assert not sshd.work.exists()
+
+
+def test_models_that_mindspore_does_not_predict_with(
+    folder: Path, type_in: TypeIn, sshd: Sshd
+) -> None:
+    for name in ("model.onnx", "model.zip", "secret.safetensors"):
+        (folder / name).write_text("-----BEGIN OPENSSH PRIVATE KEY-----")
+        refused = type_in("predict", name, "stack.tif", "--remote=lab", "-o", "mask.tif")
+        assert refused.code == 2 and name in refused.errors
+    assert not sshd.work.exists()
+
+
+def test_a_stranger_s_prediction_changes_nothing(sshd: Sshd, folder: Path, type_in: TypeIn) -> None:
+    """It is shown; its server, which is none of the person's, is asked for nothing more."""
+    sshd.work.with_name("hold-slice").write_text("2")
+    with begun(folder, "predict", "starter", "stack.tif", "--remote=lab", "-o", "m.tif") as process:
+        read_until(process, "2 of 6 slices")
+    name = name_there(sshd)
+    remove_profile("lab")
+    for arguments in (("stop", name), ("stop", name, "--now")):
+        refused = type_in(*arguments)
+        assert refused.code == 2 and "not one of your servers" in refused.errors
+    assert type_in("runs").output.split()[:2] == [name, "running"]
+    record = folder / "runs" / name / "prediction.json"
+    whole = record.read_text()
+    record.write_text(whole.replace('"mask": ""', '"../../mask": ""'))
+    assert "unreadable" in type_in("runs").output
+    for change in ('"results": {"neurons": ""}', '"results": 3', '"more": 1, "results": {}'):
+        with pytest.raises(UserError, match=r"there is damaged"):
+            parse_prediction(whole.replace('"results": {\n    "mask": ""\n  }', change), "there")
