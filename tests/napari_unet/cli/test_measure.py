@@ -99,9 +99,10 @@ def test_ids_of_64_bits_are_written_whole(tmp_path: Path) -> None:
     assert [row["object"] for row in rows_of(tmp_path / "a.csv")] == [*map(str, FAR_IDS)]
 
 
-def test_a_2d_image_has_areas_and_no_volumes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", [(), ("--connected",)])
+def test_a_2d_image_has_areas_and_no_volumes(tmp_path: Path, how: tuple[str, ...]) -> None:
     tifffile.imwrite(tmp_path / "a.tif", touching()[0].astype(np.uint8))
-    result = measure(tmp_path / "a.tif", "-o", tmp_path / "a.csv")
+    result = measure(tmp_path / "a.tif", "-o", tmp_path / "a.csv", *how)
     assert "is not known: all is measured in pixels" in result.output
     [first, *_] = rows_of(tmp_path / "a.csv")
     assert (first["area_px"], first["touches_border"]) == ("16", "0")
