@@ -24,7 +24,9 @@ from training.files.atomic_files import write_atomically
 from training.formats.opening import open_stack
 from training.formats.pixel_size import PixelSize
 from training.formats.stack import Stack
+from training.masks.mask_files import write_numbers
 from training.masks.tif_writer import check_output
+from training.masks.writer_choice import check_stack_output
 from training.model.stack_scale import StackScale
 
 _WIDEST_REACH = 50
@@ -72,6 +74,12 @@ _WIDEST_REACH = 50
     "is one, even if there is but one value.  [default: as ids; a mask is refused]",
 )
 @click.option(
+    "--numbered",
+    metavar="LABELS",
+    type=click.Path(path_type=Path),
+    help="Write the parts by their ids, with --connected: NAME.tif, NAME.zarr or NAME.h5/DATASET.",
+)
+@click.option(
     "--reach",
     metavar="PIXELS",
     type=click.IntRange(0, _WIDEST_REACH),
@@ -89,6 +97,7 @@ def command(
     json_path: Path | None,
     image: Path | None,
     connected: bool | None,
+    numbered: Path | None,
     reach: int,
     pixel_size: PixelSize | None,
     overwrite: bool,
@@ -109,12 +118,18 @@ def command(
       napari-unet measure mitochondria.tif -o mitochondria.csv --connected --image stack.tif
       napari-unet measure neurons.zarr -o neurons.csv --pixel-size 50,4,4 --json summary.json
     """
-    _check_outputs([output, slices, contacts, json_path], [labels, image], overwrite)
+    _check_outputs([output, slices, contacts, json_path], [labels, image, numbered], overwrite)
+    if numbered is not None:
+        _check_numbered(numbered, connected, labels, overwrite)
     with open_stack(labels, "labels") as stack, _opened_image(image, stack) as pixels:
         scale = StackScale(pixel_size=pixel_size)
         size = scale.size_of(stack) or (None if pixels is None else pixels.pixel_size)
         _tell_units(stack, size)
-        measured = _measure(stack, pixels, Units.of(size), connected, reach)
+        pages = _pages(stack, connected)
+        measured = _measure(pages, stack, pixels, Units.of(size), reach)
+        if numbered is not None and isinstance(pages, ConnectedParts):
+            place = {"pixel_size": size, "offset": stack.offset, "overwrite": overwrite}
+            write_numbers(numbered, pages, pages.largest, **place)
     table = _objects(measured)
     summary = summarize(measured, table)
     texts = {output: table.to_csv()}
@@ -131,23 +146,25 @@ def command(
     say(f"Saved {output}.")
 
 
-def _measure(
-    stack: Stack, pixels: Stack | None, units: Units, connected: bool | None, reach: int
-) -> Measured:
+def _pages(stack: Stack, connected: bool | None) -> IdPages | ConnectedParts:
     ids = IdPages(stack, str(stack.path))
-    count = len(stack)
-    pages: IdPages | ConnectedParts = ids
     if connected:
-        with ProgressBar(total=count, desc="Connecting", unit="slice", leave=False) as bar:
-            pages = ConnectedParts(ids, bar.update)
-    elif connected is None:
+        with ProgressBar(total=len(stack), desc="Connecting", unit="slice", leave=False) as bar:
+            return ConnectedParts(ids, bar.update)
+    if connected is None:
         hint(check_ids(ids))
-    with ProgressBar(total=count, desc="Measuring", unit="slice", leave=False) as bar:
+    return ids
+
+
+def _measure(
+    pages: IdPages | ConnectedParts, stack: Stack, pixels: Stack | None, units: Units, reach: int
+) -> Measured:
+    with ProgressBar(total=len(stack), desc="Measuring", unit="slice", leave=False) as bar:
         measured = measure(
             pages, stack.shape, units, image=pixels, reach=reach, on_slice=bar.update
         )
     if not any(len(regions.columns["id"]) for regions in measured.slices):
-        raise no_objects(ids.name)
+        raise no_objects(pages.name)
     return measured
 
 
@@ -188,6 +205,14 @@ def _tell_units(labels: Stack, size: PixelSize | None) -> None:
         )
     if not Units.of(size).has_square_pixels:
         hint("Perimeters are left out, because pixels are not square.")
+
+
+def _check_numbered(path: Path, connected: bool | None, labels: Path, overwrite: bool) -> None:
+    if not connected:
+        raise UserError("--numbered is for connected parts.", "Add --connected, or leave it out.")
+    if path.resolve() == labels.resolve():
+        raise UserError(f"{path} is named twice.", "Give each file a name of its own.")
+    check_stack_output(path, is_label=True, overwrite=overwrite)
 
 
 def _check_outputs(outputs: list[Path | None], inputs: list[Path | None], overwrite: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -134,12 +135,24 @@ class ConnectedParts:
         The labels; 0 is no part.
     on_slice : callable
         Called after each slice that is read.
+
+    Attributes
+    ----------
+    shape, ndim, dtype
+        As those of an array (Z, Y, X).
+    largest : int
+        The highest id, which is the number of parts.
     """
 
-    def __init__(self, pages: IdPages, on_slice: Any = lambda: None) -> None:
+    ndim = 3
+    dtype = np.dtype(np.int64)
+
+    def __init__(self, pages: IdPages, on_slice: Callable[[], object] = lambda: None) -> None:
         self._pages, self.name = pages, pages.name
+        self.shape = (len(pages), *pages[0].shape)
         self._starts: list[int] = []  # the number of parts in all slices before
         self._numbers = self._connect(on_slice)
+        self.largest = int(self._numbers.max(initial=0))
 
     def __len__(self) -> int:
         return len(self._pages)
@@ -152,6 +165,9 @@ class ConnectedParts:
         found[is_part] = self._numbers[parts[is_part] - 1 + self._starts[index]]
         return found
 
+    def __iter__(self) -> Iterator[NDArray[np.int64]]:
+        return (self[index] for index in range(len(self)))
+
     def _label(self, index: int) -> tuple[NDArray[Any], Ids]:
         """Number the parts of a slice alone, from 1 on."""
         from skimage.measure import label
@@ -162,7 +178,7 @@ class ConnectedParts:
         small = np.repeat(numbers, lengths).reshape(page.shape).astype(np.int32)
         return label(small, connectivity=1), page  # type: ignore[no-untyped-call]
 
-    def _connect(self, on_slice: Any) -> NDArray[np.int64]:
+    def _connect(self, on_slice: Callable[[], object]) -> NDArray[np.int64]:
         """Give the final number of each part of each slice."""
         from scipy.sparse import coo_array
         from scipy.sparse.csgraph import connected_components

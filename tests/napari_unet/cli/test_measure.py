@@ -16,6 +16,7 @@ import pytest
 import tifffile
 import zarr
 from click.testing import CliRunner, Result
+from skimage.measure import label
 
 from napari_unet.cli.measure import command
 from tests.napari_unet.measurement.volumes import FAR_IDS, NM, touching
@@ -119,6 +120,20 @@ def test_a_mask_is_refused_and_its_parts_are_measured_when_asked(tmp_path: Path)
     assert [row["volume_voxels"] for row in rows_of(table)] == ["64", "8"]
     assert measure(mask, "-o", table, "--as-ids", "--overwrite").exit_code == 0
     assert [row["object"] for row in rows_of(table)] == ["255"]
+
+
+def test_parts_are_written_by_the_ids_of_the_table(tmp_path: Path) -> None:
+    mask = write(tmp_path / "mask.tif", np.where(touching() > 0, 255, 0).astype(np.uint8))
+    table, parts = tmp_path / "a.csv", tmp_path / "parts.tif"
+    measure(mask, "-o", table, "--connected", "--numbered", parts)
+    assert np.array_equal(tifffile.imread(parts), label(touching() > 0, connectivity=1))
+    measure(parts, "-o", tmp_path / "b.csv")
+    assert (tmp_path / "b.csv").read_text() == table.read_text()
+    before = mask.read_bytes()
+    for how, problem in (((), "is for connected parts"), (("--connected",), "is named twice")):
+        with pytest.raises(UserError, match=problem):
+            measure(mask, "-o", table, "--overwrite", "--numbered", mask, *how)
+    assert mask.read_bytes() == before
 
 
 def test_classes_are_questioned(tmp_path: Path) -> None:
