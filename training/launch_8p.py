@@ -31,8 +31,9 @@ from typing import Any
 
 from training.config import TrainingConfig, parse_numbers
 from training.console import lossy_output, say, set_up_console
+from training.devices.free_ports import find_free_port
 from training.devices.launch_lock import launching
-from training.devices.msrun_job import DEFAULT_PORT, MsrunJob, free_port
+from training.devices.msrun_job import DEFAULT_PORT, MsrunJob
 from training.devices.node_link import report_to_head, report_to_members
 from training.devices.npu_choice import choose_for_job
 from training.devices.supervisor import Supervisor
@@ -184,7 +185,7 @@ def _plan(
     devices = _count_devices(devices, ids, nodes)
     requested = run.read_config().device
     npus = choose_for_job(requested, devices // nodes, ids, nodes)
-    default_port = free_port() if nodes == 1 else DEFAULT_PORT
+    default_port = find_free_port() if nodes == 1 else DEFAULT_PORT
     port = master_port or default_port
     return MsrunJob(devices, nodes, node_rank, master_addr, port, npus)
 
