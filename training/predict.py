@@ -114,7 +114,7 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="predict at the pixel size of the model's training; results are at the stack's",
     )
-    add("--pixel_size", "--pixel-size", default="", help="the stack's in nm, or Y,X (the file's)")
+    add("--pixel_size", "--pixel-size", default="", help="in nm, or Y,X or Z,Y,X (the file's)")
     add("--overwrite", action="store_true", help="replace files that exist")
     add("--device", default="auto", help="auto (default: an NPU if there is one), cpu, ascend[:ID]")
     add("--devices", "--device_num", type=int, default=0, help="how many (default: 1)")

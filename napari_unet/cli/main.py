@@ -17,6 +17,7 @@ _COMMANDS = {
     "evaluate": "Compare a model's masks with the ground truth, slice by slice.",
     "predict": "Predict the membrane mask of a stack.",
     "segment": "Find the neurons of a stack, each with a number.",
+    "measure": "Measure the objects in labels: sizes, shapes, contacts, intensities.",
     "export": "Write a model for other programs: ONNX, weights, MindIR, or a package.",
     "runs": "List the runs of this machine or of a server.",
     "follow": "Watch a run, wherever it is.",

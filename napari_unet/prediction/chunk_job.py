@@ -122,11 +122,12 @@ class ChunkJob:
     def _named(self, part: StackPart, predictor: Predictor) -> dict[str, Any]:
         """Give the options that a prediction depends on, as a person names them."""
         size = self.scale.pixel_size
+        sides = [] if size is None else [size.z, size.y, size.x]
         return {
             **{f"--{name}": value for name, value in self.computed_by.items()},
             "--region": [[found.start, found.stop] for found in (part.indices, *part.window)],
             "--resample": self.scale.resample,
-            "--pixel-size": None if size is None else [size.y, size.x],
+            "--pixel-size": [side for side in sides if side is not None] or None,
             "--membranes": self.membranes.value,
             "--threshold": self.threshold,
             "--convention": self.convention.value,

@@ -76,7 +76,7 @@ def zoom_of_training(card: ModelCard, stack: Stack) -> tuple[float, float]:
 
 
 def parse_pixel_size(text: str) -> PixelSize:
-    """Read a pixel size in nm: "4", or "4,5" along Y and X.
+    """Read a pixel size in nm: "4", "4,5" along Y and X, or "50,4,5" along Z, Y and X.
 
     Raises
     ------
@@ -85,11 +85,15 @@ def parse_pixel_size(text: str) -> PixelSize:
     """
     sides = text.split(",")
     try:
-        size = PixelSize.of(None, float(sides[0]), float(sides[-1]))
+        lengths = [float(side) for side in sides]
+        size = PixelSize.of(lengths[0] if len(sides) == 3 else None, lengths[-2:][0], lengths[-1])
     except ValueError:
         size = None
-    if size is None or len(sides) > 2:
-        raise UserError(f"{text:.99} is not a size in nm, such as 4, or 4,5 along Y and X.")
+    if size is None or len(sides) > 3 or (len(sides) == 3 and size.z is None):
+        raise UserError(
+            f"{text:.99} is not a size in nm, such as 4, 4,5 along Y and X, or 50,4,5 along Z, Y "
+            "and X."
+        )
     return size
 
 
@@ -102,7 +106,7 @@ class StackScale:
     resample : bool
         Predict at the pixel size of the model's training.
     pixel_size : PixelSize or None
-        The stacks', in the plane; None: as their files record it.
+        The stacks'; None, and a ``z`` of None: as their files record it.
     """
 
     resample: bool = False
@@ -123,6 +127,8 @@ class StackScale:
         recorded = stack.pixel_size
         if self.pixel_size is None:
             return recorded
+        if self.pixel_size.z is not None:
+            return self.pixel_size
         return replace(self.pixel_size, z=None if recorded is None else recorded.z)
 
     def zoom(self, card: ModelCard, stack: Stack) -> tuple[float, float]:

@@ -45,19 +45,21 @@ _REGION_OPTION = click.option(
     help="Predict this part alone, as it is in the whole stack; a part of it that is left out "
     "is all of the axis.",
 )
+pixel_size_option = click.option(
+    "--pixel-size",
+    metavar="NM",
+    default="",
+    callback=_read_pixel_size,
+    help="The stack's pixel size in nm: one number, Y,X or Z,Y,X; for results as well.  [default: "
+    "the file's]",
+)
 _SCALE_OPTIONS = (
     click.option(
         "--resample",
         is_flag=True,
         help="Predict at the pixel size of the model's training; results are at the stack's.",
     ),
-    click.option(
-        "--pixel-size",
-        metavar="NM",
-        default="",
-        callback=_read_pixel_size,
-        help="The stack's pixel size in nm, or Y,X; for results as well.  [default: the file's]",
-    ),
+    pixel_size_option,
 )
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from napari_unet.launchers.launcher import OnProgress, UploadProgress
+from napari_unet.launchers.server_path import ServerPath, data_of, find_server, on_server
 from napari_unet.launchers.servers import scripts
 from napari_unet.launchers.servers.connection import Server
-from napari_unet.launchers.server_path import ServerPath, data_of, find_server, on_server
 from napari_unet.launchers.servers.store import Store
 from training.config import STARTER, TrainingConfig
 from training.data_pairs import DataPair

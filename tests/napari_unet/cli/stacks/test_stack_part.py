@@ -127,7 +127,7 @@ def test_regions_that_are_not_in_the_stack_are_refused(
         ("--region", "-3:4"),
         ("--region", "1:" + "9" * 5000),
         ("--pixel-size", "0"),
-        ("--pixel-size", "4,4,4"),
+        ("--pixel-size", "4,4,4,4"),
         ("--pixel-size", "nan"),
         ("--pixel-size", "4 nm"),
     ],

@@ -1,0 +1,227 @@
+"""``napari-unet measure``: sizes, shapes, contacts and intensities of labelled objects."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from napari_unet.cli.progress.progress_bar import ProgressBar
+from napari_unet.cli.stacks.stack_part import pixel_size_option
+from napari_unet.measurement.id_pages import ConnectedParts, IdPages, check_ids, no_objects
+from napari_unet.measurement.measuring import Measured, measure
+from napari_unet.measurement.object_table import measure_objects
+from napari_unet.measurement.summary import describe, summarize
+from napari_unet.measurement.tables import Table, contact_table, object_table, slice_table
+from napari_unet.measurement.units import Units
+from training.console import hint, say
+from training.dataset.cropped_stack import crop_to
+from training.errors import UserError
+from training.files.atomic_files import write_atomically
+from training.formats.opening import open_stack
+from training.formats.pixel_size import PixelSize
+from training.formats.stack import Stack
+from training.masks.mask_files import write_numbers
+from training.masks.tif_writer import check_output
+from training.masks.writer_choice import check_stack_output
+from training.model.stack_scale import StackScale
+
+_WIDEST_REACH = 50
+
+
+@click.command()
+@click.argument("labels", metavar="LABELS", type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    metavar="TABLE.csv",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="The objects, a row each.",
+)
+@click.option(
+    "--slices",
+    metavar="FILE.csv",
+    type=click.Path(path_type=Path),
+    help="Write a row for each object in each slice.",
+)
+@click.option(
+    "--contacts",
+    metavar="FILE.csv",
+    type=click.Path(path_type=Path),
+    help="Write a row for each pair of objects that touch.",
+)
+@click.option(
+    "--json",
+    "json_path",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write the summary.",
+)
+@click.option(
+    "--image",
+    metavar="STACK",
+    type=click.Path(path_type=Path),
+    help="Measure the intensities of this image as well.",
+)
+@click.option(
+    "--connected/--as-ids",
+    default=None,
+    help="connected: each connected part of a value is an object, as in a mask. as-ids: each value "
+    "is one, even if there is but one value.  [default: as ids; a mask is refused]",
+)
+@click.option(
+    "--numbered",
+    metavar="LABELS",
+    type=click.Path(path_type=Path),
+    help="Write the parts by their ids, with --connected: NAME.tif, NAME.zarr or NAME.h5/DATASET.",
+)
+@click.option(
+    "--reach",
+    metavar="PIXELS",
+    type=click.IntRange(0, _WIDEST_REACH),
+    default=1,
+    show_default=True,
+    help="Objects touch where they do so after growing by so many pixels into 0, within slices.",
+)
+@pixel_size_option
+@click.option("--overwrite", is_flag=True, help="Replace files that exist.")
+def command(
+    labels: Path,
+    output: Path,
+    slices: Path | None,
+    contacts: Path | None,
+    json_path: Path | None,
+    image: Path | None,
+    connected: bool | None,
+    numbered: Path | None,
+    reach: int,
+    pixel_size: PixelSize | None,
+    overwrite: bool,
+) -> None:
+    """Measure the objects in labels, such as neurons that segment found.
+
+    LABELS is a stack or a 2-D image of ids: each object has a number above 0. Of each object there
+    are volume, surface, diameters, centroid, bounding box and neighbours; of each in a slice area
+    and perimeter as well. Units are in the names of the columns: nm, um2 and um3 by the pixel
+    size, px where it is not known.
+
+    Slices are read one by one, so the stack may be larger than the memory.
+
+    \b
+    Examples:
+      napari-unet measure neurons.tif -o neurons.csv
+      napari-unet measure neurons.tif -o neurons.csv --slices slices.csv --contacts contacts.csv
+      napari-unet measure mitochondria.tif -o mitochondria.csv --connected --image stack.tif
+      napari-unet measure neurons.zarr -o neurons.csv --pixel-size 50,4,4 --json summary.json
+    """
+    _check_outputs([output, slices, contacts, json_path], [labels, image, numbered], overwrite)
+    if numbered is not None:
+        _check_numbered(numbered, connected, labels, overwrite)
+    with open_stack(labels, "labels") as stack, _opened_image(image, stack) as pixels:
+        scale = StackScale(pixel_size=pixel_size)
+        size = scale.size_of(stack) or (None if pixels is None else pixels.pixel_size)
+        _tell_units(stack, size)
+        pages = _pages(stack, connected)
+        measured = _measure(pages, stack, pixels, Units.of(size), reach)
+        if numbered is not None and isinstance(pages, ConnectedParts):
+            place = {"pixel_size": size, "offset": stack.offset, "overwrite": overwrite}
+            write_numbers(numbered, pages, pages.largest, **place)
+    table = _objects(measured)
+    summary = summarize(measured, table)
+    texts = {output: table.to_csv()}
+    if slices is not None:
+        texts[slices] = slice_table(measured).to_csv()
+    if contacts is not None:
+        texts[contacts] = contact_table(measured).to_csv()
+    if json_path is not None:
+        texts[json_path] = json.dumps({"labels": str(labels), **summary}, indent=2) + "\n"
+    for path, text in texts.items():
+        write_atomically(path, text.encode(), overwrite=overwrite, follow_links=True)
+    for line in describe(summary):
+        say(line)
+    say(f"Saved {output}.")
+
+
+def _pages(stack: Stack, connected: bool | None) -> IdPages | ConnectedParts:
+    ids = IdPages(stack, str(stack.path))
+    if connected:
+        with ProgressBar(total=len(stack), desc="Connecting", unit="slice", leave=False) as bar:
+            return ConnectedParts(ids, bar.update)
+    if connected is None:
+        hint(check_ids(ids))
+    return ids
+
+
+def _measure(
+    pages: IdPages | ConnectedParts, stack: Stack, pixels: Stack | None, units: Units, reach: int
+) -> Measured:
+    with ProgressBar(total=len(stack), desc="Measuring", unit="slice", leave=False) as bar:
+        measured = measure(
+            pages, stack.shape, units, image=pixels, reach=reach, on_slice=bar.update
+        )
+    if not any(len(regions.columns["id"]) for regions in measured.slices):
+        raise no_objects(pages.name)
+    return measured
+
+
+def _objects(measured: Measured) -> Table:
+    if measured.is_flat:
+        return slice_table(measured)
+    with ProgressBar(desc="Measuring diameters", unit="object", leave=False) as bar:
+        return object_table(measured, measure_objects(measured, bar.update))
+
+
+@contextmanager
+def _opened_image(path: Path | None, labels: Stack) -> Iterator[Stack | None]:
+    if path is None:
+        yield None
+        return
+    with open_stack(path) as whole:
+        image = crop_to(whole, labels)
+        if image.shape != labels.shape:
+            raise UserError(
+                f"{path} has the shape {image.shape}, {labels.path} {labels.shape}.",
+                "Give the image that the labels are of.",
+            )
+        yield image
+
+
+def _tell_units(labels: Stack, size: PixelSize | None) -> None:
+    if size is None:
+        hint(
+            f"The pixel size of {labels.path} is not known: all is measured in pixels, as if "
+            "voxels were cubes. Give it: --pixel-size."
+        )
+        return
+    if size.z is None and len(labels) > 1:
+        hint(
+            f"The distance of the slices of {labels.path} is not known: volumes, surfaces and "
+            "diameters in space are in pixels, as if voxels were cubes. Give it: --pixel-size "
+            "Z,Y,X."
+        )
+    if not Units.of(size).has_square_pixels:
+        hint("Perimeters are left out, because pixels are not square.")
+
+
+def _check_numbered(path: Path, connected: bool | None, labels: Path, overwrite: bool) -> None:
+    if not connected:
+        raise UserError("--numbered is for connected parts.", "Add --connected, or leave it out.")
+    if path.resolve() == labels.resolve():
+        raise UserError(f"{path} is named twice.", "Give each file a name of its own.")
+    check_stack_output(path, is_label=True, overwrite=overwrite)
+
+
+def _check_outputs(outputs: list[Path | None], inputs: list[Path | None], overwrite: bool) -> None:
+    """Refuse files that can't be written, or would replace each other or what is measured."""
+    seen = {path.resolve() for path in inputs if path is not None}
+    for path in outputs:
+        if path is None:
+            continue
+        if path.resolve() in seen:
+            raise UserError(f"{path} is named twice.", "Give each file a name of its own.")
+        seen.add(path.resolve())
+        check_output(path, overwrite)

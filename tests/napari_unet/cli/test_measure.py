@@ -1,0 +1,223 @@
+"""``napari-unet measure``: tables of objects from files."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+import tracemalloc
+from pathlib import Path
+
+import h5py
+import mrcfile
+import numpy as np
+import pytest
+import tifffile
+import zarr
+from click.testing import CliRunner, Result
+from skimage.measure import label
+
+from napari_unet.cli.measure import command
+from tests.napari_unet.measurement.volumes import FAR_IDS, NM, touching
+from training.errors import UserError
+
+
+def write(path: Path, pixels: np.ndarray, *, is_sized: bool = True) -> Path:
+    size = {"resolution": (1 / NM[2], 1 / NM[1]), "metadata": {"unit": "nm", "spacing": NM[0]}}
+    options = size if is_sized else {"metadata": {}}
+    options["metadata"] |= {"axes": "ZYX"}
+    tifffile.imwrite(path, pixels, imagej=True, photometric="minisblack", **options)
+    return path
+
+
+def measure(*arguments: object) -> Result:
+    return CliRunner().invoke(command, [*map(str, arguments)], catch_exceptions=False)
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    return [*csv.DictReader(path.read_text(encoding="utf-8").splitlines())]
+
+
+@pytest.fixture
+def labels(tmp_path: Path) -> Path:
+    return write(tmp_path / "ids.tif", touching().astype(np.uint16))
+
+
+def test_all_tables_and_the_summary(labels: Path, tmp_path: Path) -> None:
+    image = write(tmp_path / "image.tif", np.full((3, 12, 12), 9, np.uint8))
+    paths = {name: tmp_path / name for name in ("objects", "slices", "contacts", "json")}
+    options = [
+        part for name in ("slices", "contacts", "json") for part in (f"--{name}", paths[name])
+    ]
+    result = measure(labels, "-o", paths["objects"], "--image", image, *options)
+    assert result.exit_code == 0
+    objects = rows_of(paths["objects"])
+    assert [row["object"] for row in objects] == ["1", "2", "3", "4"]
+    assert objects[0]["volume_um3"] == f"{32 * 480e-9:.10g}"
+    assert {row["intensity_mean"] for row in objects} == {"9"}
+    assert [row["touches_border"] for row in objects] == ["1", "1", "1", "1"]
+    assert [(row["slice"], row["object"]) for row in rows_of(paths["slices"])] == [
+        *(("0", "1"), ("0", "2"), ("0", "4"), ("1", "1"), ("1", "2"), ("2", "3"))
+    ]
+    assert [row["neighbour"] for row in rows_of(paths["contacts"])] == ["2", "3", "3", "4"]
+    summary = json.loads(paths["json"].read_text())
+    voxels, stack = 32 + 24 + 8 + 8, 3 * 12 * 12
+    assert (summary["objects"], summary["contacts"]) == (4, 4)
+    assert summary["stack_um3"] == pytest.approx(stack * 480e-9)
+    assert summary["objects_per_um3"] == pytest.approx(4 / (stack * 480e-9))
+    assert summary["fraction"] == pytest.approx(voxels / stack)
+    assert summary["distributions"]["volume_voxels"]["median"] == 16
+    assert "Objects: 4, 4 of them at the stack's border" in result.output
+    assert f"{voxels / stack:.1%} of the stack" in result.output
+
+
+@pytest.mark.parametrize("kind", ["h5", "zarr", "mrc"])
+def test_other_formats_are_measured_as_the_tif(labels: Path, tmp_path: Path, kind: str) -> None:
+    path, ids = tmp_path / f"ids.{kind}", touching()
+    if kind == "h5":
+        with h5py.File(path, "w") as file:
+            file.create_dataset("volumes/labels/neuron_ids", data=ids.astype(np.uint64))
+            file["volumes/labels/neuron_ids"].attrs["resolution"] = NM
+    elif kind == "zarr":
+        zarr.create_array(path, data=ids.astype(np.uint64))
+    else:
+        mrcfile.new(path, ids.astype(np.float32)).close()
+    tables = [tmp_path / name for name in ("a.csv", "b.csv")]
+    size = ["--pixel-size", ",".join(map(str, NM))]
+    measure(labels, "-o", tables[0])
+    assert measure(path, "-o", tables[1], *(size if kind != "h5" else ())).exit_code == 0
+    assert tables[0].read_text() == tables[1].read_text()
+
+
+def test_ids_of_64_bits_are_written_whole(tmp_path: Path) -> None:
+    ids = np.zeros((2, 32, 48), np.uint64)
+    for place, one in enumerate(FAR_IDS):
+        ids[:, 8:24, 16 * place : 16 * place + 12] = one
+    with h5py.File(tmp_path / "ids.h5", "w") as file:
+        file["labels"] = ids
+    assert measure(tmp_path / "ids.h5", "-o", tmp_path / "a.csv").exit_code == 0
+    assert [row["object"] for row in rows_of(tmp_path / "a.csv")] == [*map(str, FAR_IDS)]
+
+
+@pytest.mark.parametrize("how", [(), ("--connected",)])
+def test_a_2d_image_has_areas_and_no_volumes(tmp_path: Path, how: tuple[str, ...]) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", touching()[0].astype(np.uint8))
+    result = measure(tmp_path / "a.tif", "-o", tmp_path / "a.csv", *how)
+    assert "is not known: all is measured in pixels" in result.output
+    [first, *_] = rows_of(tmp_path / "a.csv")
+    assert (first["area_px"], first["touches_border"]) == ("16", "0")
+    assert not [name for name in first if name.startswith(("volume", "slice", "surface"))]
+
+
+def test_a_mask_is_refused_and_its_parts_are_measured_when_asked(tmp_path: Path) -> None:
+    mask = write(tmp_path / "mask.tif", np.where(touching() > 0, 255, 0).astype(np.uint8))
+    table = tmp_path / "a.csv"
+    with pytest.raises(UserError, match=r"mask\.tif is a mask: 255 is .* --connected"):
+        measure(mask, "-o", table)
+    assert not table.exists()
+    assert measure(mask, "-o", table, "--connected").exit_code == 0
+    assert [row["volume_voxels"] for row in rows_of(table)] == ["64", "8"]
+    assert measure(mask, "-o", table, "--as-ids", "--overwrite").exit_code == 0
+    assert [row["object"] for row in rows_of(table)] == ["255"]
+
+
+def test_parts_are_written_by_the_ids_of_the_table(tmp_path: Path) -> None:
+    mask = write(tmp_path / "mask.tif", np.where(touching() > 0, 255, 0).astype(np.uint8))
+    table, parts = tmp_path / "a.csv", tmp_path / "parts.tif"
+    measure(mask, "-o", table, "--connected", "--numbered", parts)
+    assert np.array_equal(tifffile.imread(parts), label(touching() > 0, connectivity=1))
+    measure(parts, "-o", tmp_path / "b.csv")
+    assert (tmp_path / "b.csv").read_text() == table.read_text()
+    before = mask.read_bytes()
+    for how, problem in (((), "is for connected parts"), (("--connected",), "is named twice")):
+        with pytest.raises(UserError, match=problem):
+            measure(mask, "-o", table, "--overwrite", "--numbered", mask, *how)
+    assert mask.read_bytes() == before
+
+
+def test_classes_are_questioned(tmp_path: Path) -> None:
+    classes = np.zeros((2, 40, 40), np.uint8)
+    classes[:, ::8, ::2], classes[:, 4::8, ::2] = 1, 2
+    path = write(tmp_path / "classes.tif", np.repeat(np.repeat(classes, 4, 1), 4, 2))
+    result = measure(path, "-o", tmp_path / "a.csv")
+    assert "few values in many pieces" in result.output
+    assert len(rows_of(tmp_path / "a.csv")) == 2
+
+
+NOISE = np.random.default_rng(0).random((3, 12, 12))
+
+
+@pytest.mark.parametrize(
+    ("pixels", "problem"),
+    [
+        (np.zeros((3, 12, 12), np.uint8), r"has no objects: no value is above 0\."),
+        (NOISE.astype(np.float32), r"Slice 0 of .* has the value 0\.\d+, which is no id\."),
+        (np.full((3, 12, 12), np.nan, np.float32), r"Slice 0 of .*NaN"),
+    ],
+)
+@pytest.mark.parametrize("how", [(), ("--connected",), ("--as-ids",)])
+def test_what_has_no_ids_is_refused(
+    tmp_path: Path, pixels: np.ndarray, problem: str, how: tuple[str, ...]
+) -> None:
+    path = write(tmp_path / "bad.tif", pixels)
+    with pytest.raises(UserError, match=problem):
+        measure(path, "-o", tmp_path / "a.csv", *how)
+    assert not (tmp_path / "a.csv").exists()
+
+
+def test_an_image_is_refused_unless_its_values_are_said_to_be_ids(tmp_path: Path) -> None:
+    path = write(tmp_path / "grey.tif", (255 * NOISE).astype(np.uint8))
+    with pytest.raises(UserError, match=r"grey\.tif looks like an image"):
+        measure(path, "-o", tmp_path / "a.csv")
+    assert measure(path, "-o", tmp_path / "a.csv", "--as-ids").exit_code == 0
+
+
+def test_values_below_0_are_no_objects(tmp_path: Path) -> None:
+    ids = touching().astype(np.int16)
+    ids[ids == 3] = -1
+    path = write(tmp_path / "ids.tif", ids)
+    measure(path, "-o", tmp_path / "a.csv")
+    assert [row["object"] for row in rows_of(tmp_path / "a.csv")] == ["1", "2", "4"]
+
+
+def test_an_image_of_another_shape_is_refused(labels: Path, tmp_path: Path) -> None:
+    image = write(tmp_path / "image.tif", np.zeros((3, 10, 12), np.uint8))
+    with pytest.raises(UserError, match=r"image\.tif has the shape \(3, 10, 12\)"):
+        measure(labels, "-o", tmp_path / "a.csv", "--image", image)
+
+
+def test_no_file_is_replaced_unasked(labels: Path, tmp_path: Path) -> None:
+    table, before = tmp_path / "a.csv", labels.read_bytes()
+    measure(labels, "-o", table)
+    with pytest.raises(UserError, match="exists already"):
+        measure(labels, "-o", table)
+    for twice in (("-o", labels), ("-o", table, "--json", tmp_path / "." / "a.csv")):
+        with pytest.raises(UserError, match="is named twice"):
+            measure(labels, "--overwrite", *twice)
+    assert labels.read_bytes() == before
+
+
+def test_a_wrong_pixel_size_is_refused(labels: Path, tmp_path: Path) -> None:
+    program = Path(sys.executable).with_name("napari-unet")
+    command = [program, "measure", labels, "-o", tmp_path / "a.csv", "--pixel-size", "0,4,4"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 2
+    assert "0,4,4 is not a size in nm" in result.stderr
+
+
+def test_memory_follows_slices(labels: Path, tmp_path: Path) -> None:
+    path, slices = tmp_path / "many.tif", 40
+    page = np.zeros((256, 256), np.uint16)
+    page[20:200, 30:90], page[20:200, 120:200] = 1, 2
+    with tifffile.TiffWriter(path) as writer:
+        for _ in range(slices):
+            writer.write(page, contiguous=False, photometric="minisblack")
+    measure(labels, "-o", tmp_path / "first.csv")  # imports, and the table of cubes
+    tracemalloc.start()
+    measure(path, "-o", tmp_path / "a.csv")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    whole = slices * 256 * 256 * 8  # as ids of 64 bits
+    assert peak < whole / 2
+    assert rows_of(tmp_path / "a.csv")[0]["volume_voxels"] == str(180 * 60 * slices)
