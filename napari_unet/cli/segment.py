@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 
 import click
@@ -17,6 +16,7 @@ from napari_unet.cli.options import (
     engine_option,
     format_option,
     membranes_option,
+    memory_option,
     model_argument,
     ome_zarr_option,
     precision_option,
@@ -24,6 +24,7 @@ from napari_unet.cli.options import (
     tta_option,
 )
 from napari_unet.cli.progress.progress_bar import ProgressBar
+from napari_unet.cli.stacks.chunked_neurons import ChunkedSearch
 from napari_unet.cli.stacks.many_stacks import Results, plan_work
 from napari_unet.cli.stacks.stack_part import PartOptions, part_options
 from napari_unet.neurons.segmentation import (
@@ -40,6 +41,7 @@ from training.errors import UserError
 from training.formats.opening import open_stack
 from training.masks.mask_files import write_numbers
 from training.masks.result_files import LABEL_FORMATS
+from training.masks.writer_choice import is_zarr
 from training.stacks.intensities import Membranes
 
 
@@ -52,7 +54,7 @@ from training.stacks.intensities import Membranes
     metavar="NEURONS",
     required=True,
     type=click.Path(path_type=Path),
-    help="The neurons, by their numbers, 16 or 32 bits; 0 is a border: NAME.tif, NAME.zarr or "
+    help="The neurons, by their numbers, 16 to 64 bits; 0 is a border: NAME.tif, NAME.zarr or "
     "NAME.h5/DATASET. Of several stacks: a folder.",
 )
 @click.option(
@@ -90,6 +92,7 @@ from training.stacks.intensities import Membranes
 @tta_option
 @membranes_option
 @part_options
+@memory_option
 @engine_option
 @device_option
 @precision_option
@@ -108,6 +111,7 @@ def command(
     overwrite: bool,
     tta: bool,
     membranes: Membranes,
+    memory: float | None,
     engine: str,
     device: str,
     precision: str,
@@ -122,6 +126,9 @@ def command(
     Of several stacks, -o is a folder; the files in it have the names of their stacks. Files that
     are there already are kept, so that the same command goes on where it was interrupted. A stack
     that fails stops nothing: it is told at the end, and the exit code is 1.
+
+    Neurons that go to .zarr are found block by block, and numbered once for the whole. What is
+    found on the way is in NAME.partial.work, and the same command goes on there after an end.
 
     \b
     Examples:
@@ -141,45 +148,42 @@ def command(
         how = _choose(predictor, model, chosen, method)
     threshold = how.threshold if threshold is None else threshold
     seeds = how.seeds if seeds is None else seeds
-    work = partial(
-        _segment,
-        predictor=predictor,
-        parts=parts,
-        membranes=membranes,
-        how=Segmentation(method, threshold, seeds),
-        link=link,
-        compression=None if compression == "none" else compression,
-        ome_zarr=ome_zarr,
-        overwrite=overwrite,
+    search = ChunkedSearch(
+        predictor,
+        parts,
+        membranes,
+        Segmentation(method, threshold, seeds),
+        link,
+        memory,
+        computed_by={"--engine": engine, "--device": device, "--precision": precision},
+        written={
+            "compression": None if compression == "none" else compression,
+            "ome_zarr": ome_zarr,
+            "overwrite": overwrite,
+        },
     )
+
+    def work(stack: Path, results: Results) -> None:
+        if is_zarr(results["neurons"]):
+            search.segment(stack, results["neurons"])
+        else:
+            _segment(stack, results["neurons"], search)
+
     plan.work_through(work)
 
 
-def _segment(
-    stack: Path,
-    results: Results,
-    *,
-    predictor: Predictor,
-    parts: PartOptions,
-    membranes: Membranes,
-    how: Segmentation,
-    link: bool,
-    compression: str | None,
-    ome_zarr: str,
-    overwrite: bool,
-) -> None:
-    output = results["neurons"]
+def _segment(stack: Path, output: Path, search: ChunkedSearch) -> None:
+    """Find the neurons slice by slice; all of them are in memory."""
     with open_stack(stack) as slices:
-        prediction = parts.predict(predictor, slices, membranes)
+        prediction = search.parts.predict(search.predictor, slices, search.membranes)
         neurons = allocate(prediction.shape, np.int32)
-        found = find_neurons(prediction, how, link)
+        found = find_neurons(prediction, search.how, search.is_linked)
         bar = ProgressBar(found, total=len(neurons), desc="Finding neurons", unit="slice")
         for index, page in enumerate(bar):
             neurons[index] = page
     largest = int(neurons.max(initial=0))
-    options = {"compression": compression, "ome_zarr": ome_zarr, "overwrite": overwrite}
-    write_numbers(output, neurons, largest, **prediction.place, **options)
-    say(f"{count_text(largest, len(neurons), link)}: {output}")
+    write_numbers(output, neurons, largest, **prediction.place, **search.written)
+    say(f"{count_text(largest, len(neurons), search.is_linked)}: {output}")
 
 
 def _choose(predictor: Predictor, model: Path, chosen: DataOptions, method: str) -> Segmentation:

@@ -153,15 +153,13 @@ class ChunkPrediction:
                 executor.shutdown(wait=False, cancel_futures=True)
                 raise
 
-    def finish(self) -> None:
-        """Give the results their names.
+    def check_whole(self) -> None:
+        """Refuse to go on with results that lack parts.
 
         Raises
         ------
         PartlyDoneError
             If parts could not be predicted; what is there keeps its other name.
-        UserError
-            If they can't be renamed.
         """
         if self._failures:
             count, folders = len(self._failures), [str(r.folder) for r in self._results.values()]
@@ -170,6 +168,18 @@ class ChunkPrediction:
                 f"{count} of {len(self)} parts of {self._stack.path} can't be predicted: {told}.",
                 f"All others are in {list_names(folders)}. Mend these, then give the same command.",
             )
+
+    def finish(self) -> None:
+        """Give the results their names.
+
+        Raises
+        ------
+        PartlyDoneError
+            As :meth:`check_whole`.
+        UserError
+            If they can't be renamed.
+        """
+        self.check_whole()
         for chunks in self._results.values():
             chunks.finish()
 
