@@ -18,7 +18,7 @@ from napari_unet.neurons.segmentation import Probability, Segmentation, flood
 from training.metrics.neuron_metrics import Labels, fill_neurons, label_neurons
 
 UNKNOWN = np.iinfo(np.int64).max
-RIMS = {
+RIMS: dict[str, Any] = {
     "top": np.s_[:1],
     "bottom": np.s_[-1:],
     "left": np.s_[:, :1],
@@ -60,7 +60,8 @@ def flood_block(
         ``right``: its rims; ``p_top``... the probability there.
     """
     is_watershed = how.method == "watershed"
-    inside = tuple(slice(part.start, part.stop) for part in core)
+    rows, columns = (slice(part.start, part.stop) for part in core)
+    inside = rows, columns
     seeds = label_neurons(probability < (how.seeds if is_watershed else how.threshold))
     is_seeded = bool(seeds.any())
     if not is_seeded:
@@ -75,7 +76,7 @@ def flood_block(
         "first": _find_first(seeds, values, core, origin, width),
         "links": _find_links(seeds, values, core, origin),
         "is_seeded": np.array(is_seeded),
-        "is_kept": np.zeros_like(labels, bool) if is_watershed else seeds[inside] > 0,
+        "is_kept": np.zeros(labels.shape, bool) if is_watershed else seeds[inside] > 0,
     }
     if is_watershed:
         found |= find_borders(labels, seen)._asdict()

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.neurons.block_flood import RIMS, UNKNOWN, flood_block
+from napari_unet.neurons.block_flood import UNKNOWN, flood_block
 from napari_unet.neurons.region_merging import (
     Borders,
     RegionMerger,
@@ -73,7 +73,8 @@ class ChunkNeurons:
     @cached_property
     def blocks(self) -> list[Block]:
         """Those of a slice."""
-        return list(product(*(range(-(-length // self._side)) for length in self.shape[1:])))
+        rows, columns = (range(-(-length // self._side)) for length in self.shape[1:])
+        return list(product(rows, columns))
 
     @property
     def tasks(self) -> list[tuple[int, Block]]:
@@ -247,7 +248,7 @@ class ChunkNeurons:
         path = self._path(kind, index, block)
         path.parent.mkdir(parents=True, exist_ok=True)
         content = io.BytesIO()
-        np.savez_compressed(content, **arrays)  # type: ignore[arg-type]
+        np.savez_compressed(content, **arrays)
         write_atomically(path, content.getvalue())
 
     def _open(self, *place: Any) -> Any:

@@ -159,6 +159,6 @@ def join_borders(parts: Sequence[Borders]) -> Borders:
     low, high, strength, length = map(np.concatenate, zip(*parts, strict=True))
     count = int(high.max(initial=0)) + 1
     found, places = np.unique(low * count + high, return_inverse=True)
-    sums = np.bincount(places, strength, minlength=len(found))
+    sums = np.bincount(places, strength, minlength=len(found)).astype(np.float64)
     lengths = np.bincount(places, length, minlength=len(found)).astype(np.int64)
     return Borders(found // count, found % count, sums, lengths)

@@ -189,9 +189,7 @@ class ChunkedSearch:
 _WRITTEN = ("compression", "ome_zarr")
 
 
-def _in_threads(
-    step: Callable[[Any], None], tasks: Iterable[Any], threads: int
-) -> Iterator[None]:
+def _in_threads(step: Callable[[Any], None], tasks: Iterable[Any], threads: int) -> Iterator[None]:
     """Do tasks in threads; few of them wait at a time."""
     waiting: deque[Future[None]] = deque()
     with ThreadPoolExecutor(threads) as executor:
