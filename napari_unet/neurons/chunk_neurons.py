@@ -8,6 +8,7 @@ slice), what each block shows of them, and numbers through the stack.
 from __future__ import annotations
 
 import io
+import zipfile
 from collections.abc import Iterator
 from functools import cached_property
 from itertools import product
@@ -25,14 +26,16 @@ from napari_unet.neurons.region_merging import (
     join_borders,
 )
 from napari_unet.neurons.segmentation import LEAST_OVERLAP, Segmentation
-from training.files.atomic_files import write_atomically
+from training.files.array_files import write_arrays
 from training.formats.chunked_stack import unreadable
+from training.masks.stack_writer import report_errors
 from training.metrics.neuron_metrics import Labels, part_neurons
 
 SIDE = 1024  # pixels of a block along Y and X
 HALO = 192  # pixels around it that are flooded too
 
 Block = tuple[int, int]  # row and column of a block among those of a slice
+_OF_PIXELS = ("labels", "is_kept")  # arrays as large as a block
 _FACES = (((1, 0), "bottom", "top"), ((0, 1), "right", "left"))
 
 
@@ -172,7 +175,7 @@ class ChunkNeurons:
         return total
 
     def read_block(self, index: int, block: Block) -> NDArray[np.int64]:
-        """Read a block (Y, X) with the numbers of its neurons; 0 are borders."""
+        """Read a block: array (Y, X) of int64, the numbers of its neurons; 0 are borders."""
         numbers = self._read("numbers", index)["numbers"]
         found: NDArray[np.int64] = numbers[self._bordered(index, block)]
         return found
@@ -181,7 +184,11 @@ class ChunkNeurons:
         self, index: int
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], Borders, NDArray[np.int64]]:
         """Put the basins of all blocks of a slice side by side: first, links, borders, offsets."""
-        basins = {block: self._read("basins", index, block) for block in self.blocks}
+        basins = {
+            block: {name: found[name] for name in found.files if name not in _OF_PIXELS}
+            for block in self.blocks
+            for found in [self._open("basins", index, block)]
+        }
         counts = [len(found["first"]) - 1 for found in basins.values()]
         offsets = np.concatenate([[0], np.cumsum(counts)[:-1]]) - 1  # basin 1 is node 0
         start = dict(zip(self.blocks, offsets.tolist(), strict=True))
@@ -199,7 +206,8 @@ class ChunkNeurons:
             ours = seen[(owners == block).all(axis=1)]
             corner = [part.start for part in self.window(block)]
             y, x = (ours[:, 1:] - corner).T
-            theirs = found["labels"][y, x] + start[block]
+            labels = self._open("basins", index, block)["labels"]
+            theirs = labels[y, x] + start[block]
             links.append(np.stack([ours[:, 0], theirs], 1))
             for (down, right), side, other_side in _FACES:
                 beside = block[0] + down, block[1] + right
@@ -246,17 +254,16 @@ class ChunkNeurons:
         self, kind: str, index: int, block: Block | None = None, **arrays: NDArray[Any]
     ) -> None:
         path = self._path(kind, index, block)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        content = io.BytesIO()
-        np.savez_compressed(content, **arrays)
-        write_atomically(path, content.getvalue())
+        with report_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        write_arrays(path, arrays)
 
     def _open(self, *place: Any) -> Any:
         """Open arrays, each of which is read when it is asked for."""
         path = self._path(*place)
         try:
             return np.load(io.BytesIO(path.read_bytes()), allow_pickle=False)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, zipfile.BadZipFile) as error:
             raise unreadable(path, error) from error
 
     def _read(self, *place: Any) -> dict[str, NDArray[Any]]:

@@ -89,7 +89,7 @@ class RegionMerger:
                 self._merge(low, high)
 
     def numbers(self) -> NDArray[np.int32]:
-        """Return the new number of each region, by its old one."""
+        """Return the new number of each region, by its old one: array (N,) of int32."""
         roots = np.array([self._root(region) for region in range(len(self._parents))])
         _, numbers = np.unique(roots, return_inverse=True)
         return np.asarray(numbers, dtype=np.int32)  # 0, of which there are no pixels, stays 0

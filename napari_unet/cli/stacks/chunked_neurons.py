@@ -33,7 +33,7 @@ from training.stacks.intensities import Membranes
 
 _PROGRAM = GIBI // 4  # bytes of this process without pixels
 _BLOCK_PIXEL = 120  # bytes that a search takes for each pixel of a block and around it
-_TABLE_PIXEL = 1  # bytes that the basins of a slice take for each of its pixels
+_TABLE_PIXEL = 2  # bytes that the borders of a slice take for each of its pixels
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,7 @@ class ChunkedSearch:
         block = _BLOCK_PIXEL * min(height, SIDE + 2 * HALO) * min(width, SIDE + 2 * HALO)
         table = _TABLE_PIXEL * height * width
         for threads in range(os.cpu_count() or 1, 0, -1):
-            if _PROGRAM + table + threads * block <= free:
+            if _PROGRAM + threads * (table + block) <= free:
                 return threads
         raise UserError(
             f"Neurons of slices of {height} x {width} pixels take about "
