@@ -135,6 +135,8 @@ def test_isbi_in_blocks_is_as_the_whole(tmp_path: Path) -> None:
     stack = tifffile.imread(ISBI)[:2]
     probability = np.stack([page for _, page in load_predictor(starter_path()).predict(stack)])
     expected = np.stack(list(find_neurons(probability, WATERSHED)))
-    found, _ = find(tmp_path, probability, side=128, halo=64)
+    found, _ = find(tmp_path / "far", probability, side=128, halo=64)
+    np.testing.assert_array_equal(found, expected)
+    found, _ = find(tmp_path / "near", probability, side=128, halo=32)
     for page, whole in zip(found, expected, strict=True):
         assert v_rand(page, whole) >= 0.995
