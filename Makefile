@@ -40,6 +40,9 @@ test-rest: PARTS := tests --ignore=tests/napari_unet/widgets --ignore=tests/faul
 # Hundreds of processes start: each would compile MindSpore and napari anew without their .pyc files.
 unexport PYTHONDONTWRITEBYTECODE
 
+# Of a window's test a third of the processor's time went into threads of NumPy that wait for work.
+test test-%: export OPENBLAS_NUM_THREADS := 1
+
 ifndef ARGS
 MAKEFLAGS += --jobs=$(shell getconf _NPROCESSORS_ONLN) --output-sync=line
 endif

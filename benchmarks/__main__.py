@@ -25,6 +25,7 @@ NAMES = (
     "whole_process",
     "starter",
     "growth",
+    "division",
     "opening",
     "saving",
     "following",

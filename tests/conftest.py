@@ -1,5 +1,6 @@
 """What all tests share."""
 
+import gc
 import os
 import signal
 from pathlib import Path
@@ -22,6 +23,18 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     if config.option.markexpr != "portable" or not collection_path.match("test_*.py"):
         return None
     return "pytest.mark.portable" not in collection_path.read_text(encoding="utf-8") or None
+
+
+_modules_begun: set[str] = set()
+
+
+def pytest_runtest_logfinish(nodeid: str) -> None:
+    """Leave what a module's first test has imported out of the collections that napari forces."""
+    module, _, _ = nodeid.partition("::")
+    if module not in _modules_begun:
+        _modules_begun.add(module)
+        gc.collect()
+        gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -30,7 +30,7 @@ PROGRAM, MODULE = "napari-unet", "python -m "
 # In the example, other pages' trainings are copies of the first one.
 TRAINING = ["train", "--data", "isbi", "--out", "runs/first"]
 NOT_HERE = {"train", "servers", "follow", "stop", "fetch", "demo", "setup", "doctor"}
-NOT_THERE = {"zoo.ckpt", "--remote", "membranes.zip"}
+NOT_THERE = {"zoo.ckpt", "--remote", "--scheduler", "--shard", "membranes.zip"}
 if find_spec("onnxruntime") is None:
     NOT_THERE |= {"onnxruntime"}
 

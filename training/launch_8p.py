@@ -24,15 +24,16 @@ from __future__ import annotations
 import argparse
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from training.config import TrainingConfig, parse_numbers
 from training.console import lossy_output, say, set_up_console
+from training.devices.free_ports import find_free_port
 from training.devices.launch_lock import launching
-from training.devices.msrun_job import DEFAULT_PORT, MsrunJob, free_port
+from training.devices.msrun_job import DEFAULT_PORT, MsrunJob
 from training.devices.node_link import report_to_head, report_to_members
 from training.devices.npu_choice import choose_for_job
 from training.devices.supervisor import Supervisor
@@ -63,7 +64,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _begin(run_dir: str, options: dict[str, Any], job_options: dict[str, Any]) -> int:
     try:
-        _check_nodes(job_options["nodes"], job_options["node_rank"], job_options["master_port"])
+        _check_nodes(**job_options)
         with _reporting_to_others(**job_options):
             run = RunDirectory(Path(run_dir or default_run_dir(options)).absolute())
             config = None if run.config.exists() else _configure_new(options)
@@ -129,7 +130,10 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _check_nodes(nodes: int, node_rank: int, master_port: int) -> None:
+def _check_nodes(
+    *, devices: int, device_ids: str, nodes: int, node_rank: int, master_port: int, **_: Any
+) -> None:
+    """Refuse what no node needs to hear from another: each is given the same."""
     if nodes < 1:
         raise UserError(f"{nodes} machines can't train.", "Give --nodes=1 or more.")
     if not 0 <= node_rank < nodes:
@@ -141,6 +145,17 @@ def _check_nodes(nodes: int, node_rank: int, master_port: int) -> None:
         raise UserError(
             f"The port {master_port} is out of range.", f"Give --master_port=1 to {LAST_PORT - 1}."
         )
+    _count_devices(devices, parse_numbers(device_ids, "device_ids"), nodes)
+
+
+def _count_devices(devices: int, ids: Sequence[int], nodes: int) -> int:
+    devices = devices or (len(ids) * nodes if ids else DEFAULT_DEVICES)
+    if devices < 1 or devices % nodes:
+        raise UserError(
+            f"{devices} devices can't be divided among {nodes} machines.",
+            "Give a multiple of the number of machines.",
+        )
+    return devices
 
 
 def _configure_new(options: dict[str, Any]) -> TrainingConfig:
@@ -164,18 +179,13 @@ def _plan(
     Raises
     ------
     UserError
-        If there are not enough free devices, or the nodes don't fit together.
+        If there are not enough free devices.
     """
     ids = parse_numbers(device_ids, "device_ids")
-    devices = devices or (len(ids) * nodes if ids else DEFAULT_DEVICES)
-    if devices < 1 or devices % nodes:
-        raise UserError(
-            f"{devices} devices can't be divided among {nodes} machines.",
-            "Give a multiple of the number of machines.",
-        )
+    devices = _count_devices(devices, ids, nodes)
     requested = run.read_config().device
     npus = choose_for_job(requested, devices // nodes, ids, nodes)
-    default_port = free_port() if nodes == 1 else DEFAULT_PORT
+    default_port = find_free_port() if nodes == 1 else DEFAULT_PORT
     port = master_port or default_port
     return MsrunJob(devices, nodes, node_rank, master_addr, port, npus)
 

@@ -33,7 +33,8 @@ from numpy.typing import NDArray
 
 from training.config import TrainingConfig, parse_numbers, preset_config
 from training.console import format_duration, say, set_up_console, warn
-from training.devices.msrun_job import MsrunJob, free_port
+from training.devices.free_ports import find_free_port
+from training.devices.msrun_job import MsrunJob
 from training.devices.npu_choice import choose_for_job
 from training.devices.placement import (
     Device,
@@ -187,7 +188,7 @@ def _slices(
         yield from _predict_on(device, options, config, model, stack, range(len(stack)))
         return
     npus = choose_for_job(config.device, count, ids, together=False)
-    job = MsrunJob(count, master_port=free_port(), npus=npus)
+    job = MsrunJob(count, master_port=find_free_port(), npus=npus)
     with tempfile.TemporaryDirectory(prefix=".predict-", dir=options.output.parent) as folder:
         program = ["training.predict", *arguments, f"--parts={folder}"]
         yield from share_slices(job, program, len(stack), Path(folder))

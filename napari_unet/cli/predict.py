@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -26,18 +23,18 @@ from napari_unet.cli.options import (
     tta_option,
 )
 from napari_unet.cli.progress.progress_bar import ProgressBar
+from napari_unet.cli.stacks.chunks import Division, division_options, predict_chunks
 from napari_unet.cli.stacks.many_stacks import Results, plan_work
 from napari_unet.cli.stacks.stack_part import PartOptions, part_options
 from napari_unet.labelling.uncertainty import slice_uncertainty, uncertainty_csv
-from napari_unet.prediction.chunk_prediction import ChunkPrediction
-from napari_unet.prediction.part_prediction import StackPart
+from napari_unet.prediction.chunk_job import ChunkJob
 from napari_unet.prediction.predictor import Predictor, load_predictor
-from training.console import list_names, say, warn
+from training.console import say, warn
 from training.files.atomic_files import write_atomically
 from training.formats.opening import open_stack
 from training.label_convention import LabelConvention
-from training.masks.result_files import RESULT_FORMATS, ResultFiles, result_page, result_pixels
-from training.masks.writer_choice import is_zarr, open_chunks
+from training.masks.result_files import RESULT_FORMATS, ResultFiles
+from training.masks.writer_choice import is_zarr
 from training.stacks.intensities import Membranes
 
 
@@ -90,6 +87,7 @@ from training.stacks.intensities import Membranes
 @membranes_option
 @part_options
 @memory_option
+@division_options
 @engine_option
 @device_option
 @precision_option
@@ -113,6 +111,7 @@ def command(
     device: str,
     precision: str,
     parts: PartOptions,
+    division: Division,
 ) -> None:
     """Predict the membrane mask of a stack or a 2-D image, or of many.
 
@@ -131,7 +130,8 @@ def command(
 
     Where all results are .zarr, they grow chunk by chunk as NAME.partial.zarr, which gets its name
     when it is whole. The same command goes on where a run was ended, and tries again what it could
-    not read, which is told at the end with its place.
+    not read, which is told at the end with its place. --workers, --scheduler and --shard share the
+    slices out among processes of this machine, of a cluster, or of an array of jobs.
 
     \b
     Examples:
@@ -140,6 +140,7 @@ def command(
       napari-unet predict runs/first stack.tif -o corner.tif --region 10:20,0:512,0:512
       napari-unet predict runs/first night/*.tif -o masks --probability probabilities
       napari-unet predict runs/first night/*.tif -o masks --format zarr
+      napari-unet predict runs/first volume.zarr -o mask.zarr --workers 8
     """
     outputs = {
         "mask": output,
@@ -151,57 +152,45 @@ def command(
     plan = plan_work(stacks, results, overwrite, file_format)
     predictor = load_predictor(model, engine=engine, device=device, precision=precision, tta=tta)
     parts.scale.check(predictor.card, model)
-    how = _How(
-        predictor,
-        parts,
-        membranes,
+    job = ChunkJob(
+        model=model,
+        stack=stacks[0],
+        computed_by={"engine": engine, "device": device, "precision": precision, "tta": tta},
+        results=results,
+        region=parts.region,
+        scale=parts.scale,
+        membranes=membranes,
         threshold=predictor.card.threshold if threshold is None else threshold,
         convention=convention,
-        compression=None if compression == "none" else compression,
-        ome_zarr=ome_zarr,
-        overwrite=overwrite,
+        written={
+            "compression": None if compression == "none" else compression,
+            "ome_zarr": ome_zarr,
+            "overwrite": overwrite,
+        },
         memory=memory,
-        computed_by={"--engine": engine, "--device": device, "--precision": precision},
     )
 
     def work(stack: Path, results: Results) -> None:
-        predict = _predict_chunks if all(map(is_zarr, results.values())) else _predict
-        predict(stack, results, how)
+        one = replace(job, stack=stack, results=results)
+        if all(map(is_zarr, results.values())):
+            predict_chunks(one, predictor, division)
+        else:
+            division.refuse(results)
+            _predict(one, predictor, parts)
 
     plan.work_through(work)
 
 
-@dataclass(frozen=True)
-class _How:
-    """What the options say, whatever the stack."""
-
-    predictor: Predictor
-    parts: PartOptions
-    membranes: Membranes
-    threshold: float
-    convention: LabelConvention
-    compression: str | None
-    ome_zarr: str
-    overwrite: bool
-    memory: float | None
-    computed_by: dict[str, str]
-
-    @property
-    def written(self) -> dict[str, Any]:
-        """Options of how files are written."""
-        return {name: getattr(self, name) for name in ("compression", "ome_zarr", "overwrite")}
-
-
-def _predict(stack: Path, results: Results, how: _How) -> None:
+def _predict(job: ChunkJob, predictor: Predictor, parts: PartOptions) -> None:
     """Predict slice by slice into files that are there when they are whole."""
-    tifs = {kind: path for kind, path in results.items() if kind != "uncertainty"}
-    table = results.get("uncertainty")
+    tifs = {kind: path for kind, path in job.results.items() if kind != "uncertainty"}
+    table = job.results.get("uncertainty")
     unsure = []
-    with open_stack(stack) as slices:
-        prediction = how.parts.predict(how.predictor, slices, how.membranes)
+    with open_stack(job.stack) as slices:
+        prediction = parts.predict(predictor, slices, job.membranes)
         bar = ProgressBar(prediction, desc="Predicting", unit="slice")
-        options = prediction.place | how.written
-        files = ResultFiles(tifs, prediction.shape, how.threshold, how.convention, **options)
+        options = prediction.place | job.written
+        files = ResultFiles(tifs, prediction.shape, job.threshold, job.convention, **options)
         with files:
             for index, predicted in enumerate(bar):
                 files.write(predicted)
@@ -209,69 +198,6 @@ def _predict(stack: Path, results: Results, how: _How) -> None:
                     unsure.append(slice_uncertainty(predicted, index))
     if table is not None:
         write_atomically(table, uncertainty_csv(unsure).encode(), follow_links=True)
-    for kind, path in results.items():
+    for kind, path in job.results.items():
         say(f"{kind}: {path}")
     warn(files.warning())
-
-
-def _predict_chunks(stack: Path, results: Results, how: _How) -> None:
-    """Predict chunk by chunk into Zarr folders, and go on where another run was ended."""
-    scale = how.parts.scale
-    with open_stack(stack) as slices, ExitStack() as held:
-        part = StackPart(slices, how.parts.region, scale)
-        options = part.place | how.written
-        chunks = {
-            kind: open_chunks(path, part.shape, **result_pixels(kind), **options)
-            for kind, path in results.items()
-        }
-        for folder in chunks.values():
-            held.enter_context(folder.hold())
-        prediction = ChunkPrediction(
-            how.predictor,
-            slices,
-            part,
-            scale.zoom(how.predictor.card, slices),
-            how.membranes,
-            chunks,
-            partial(result_page, threshold=how.threshold, convention=how.convention),
-            _named(how, part),
-            how.memory,
-        )
-        if prediction.note:
-            say(prediction.note)
-        warn(prediction.warning)
-        scale.tell(how.predictor.card, slices)
-        if prediction.done:
-            say(f"Going on: {prediction.done} of {len(prediction)} parts are there already.")
-        total, done = len(prediction), prediction.done
-        try:
-            for _ in ProgressBar(
-                prediction, desc="Predicting", unit="part", total=total, initial=done
-            ):
-                done += 1
-        except KeyboardInterrupt:
-            folders = list_names([str(folder.folder) for folder in chunks.values()])
-            say(
-                f"Of {total} parts {done} or more are in {folders}: the same command goes on there."
-            )
-            raise
-        prediction.finish()
-    for kind, path in results.items():
-        say(f"{kind}: {path}")
-    warn(prediction.share_warning())
-
-
-def _named(how: _How, part: StackPart) -> dict[str, Any]:
-    """Give the options that a prediction depends on, as a person names them."""
-    size = how.parts.scale.pixel_size
-    return how.computed_by | {
-        "--region": [[found.start, found.stop] for found in (part.indices, *part.window)],
-        "--resample": how.parts.scale.resample,
-        "--pixel-size": None if size is None else [size.y, size.x],
-        "--membranes": how.membranes.value,
-        "--threshold": how.threshold,
-        "--convention": how.convention.value,
-        "--compression": how.compression,
-        "--ome-zarr": how.ome_zarr,
-        "--tta": how.predictor.tta,
-    }

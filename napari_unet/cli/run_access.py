@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,6 +13,11 @@ import click
 from napari_unet.cli.progress.progress_display import ProgressDisplay, ending_lines
 from napari_unet.launchers.launcher import UploadProgress
 from napari_unet.launchers.servers.host_keys import UnknownHostKeyError, accept_host_key
+from napari_unet.launchers.servers.login.questions import (
+    Answers,
+    LoginQuestion,
+    answer_logins_by,
+)
 from napari_unet.launchers.servers.opening import ConnectionLostError
 from napari_unet.runs.run_follower import RunFollower
 from napari_unet.runs.run_progress import failure
@@ -20,6 +25,7 @@ from napari_unet.runs.training_places import launcher_for, launcher_in
 from napari_unet.settings import load_settings
 from training.config import TrainingConfig
 from training.console import lossy_output, say
+from training.dataset.found_meanings import FoundMeaning
 from training.errors import UserError
 from training.runs.run_directory import RunDirectory
 
@@ -52,6 +58,8 @@ def find_run(text: str) -> RunDirectory:
 def confirm_host_keys(action: Callable[[], Result], accepted: str | None = None) -> Result:
     """Do something on servers; a person is asked about each unknown host key meanwhile.
 
+    What a server asks at the login is asked in the terminal, too.
+
     Parameters
     ----------
     action : callable
@@ -64,6 +72,8 @@ def confirm_host_keys(action: Callable[[], Result], accepted: str | None = None)
     UnknownHostKeyError
         If nobody is there to be asked, or the answer is no.
     """
+    if sys.stdin.isatty():
+        answer_logins_by(ask_in_terminal)
     while True:
         try:
             return action()
@@ -74,6 +84,23 @@ def confirm_host_keys(action: Callable[[], Result], accepted: str | None = None)
                 if not is_asked or not click.confirm("Is it the server's own? Accept it"):
                     raise
             accept_host_key(unknown)
+
+
+def ask_in_terminal(question: LoginQuestion) -> Answers:
+    """Show a server's question, and read the answers; what is secret isn't shown."""
+    say(f"{question.server} asks:", to_stderr=True)
+    if question.words:
+        say(question.words, to_stderr=True)
+    return [
+        click.prompt(
+            prompt.text.rstrip(": ") or "Answer",
+            default="",
+            show_default=False,
+            hide_input=not prompt.is_shown,
+            err=True,
+        )
+        for prompt in question.prompts
+    ]
 
 
 def show_progress(progress: UploadProgress) -> None:
@@ -87,7 +114,12 @@ def show_progress(progress: UploadProgress) -> None:
 
 @lossy_output()
 def train_remotely(
-    config: TrainingConfig, profile: str, devices: int, device_ids: str, run: Path
+    config: TrainingConfig,
+    profile: str,
+    devices: int,
+    device_ids: str,
+    run: Path,
+    known: Sequence[FoundMeaning],
 ) -> None:
     """Start a run on a server, print its name, and follow it until Ctrl-C or its end.
 
@@ -103,9 +135,11 @@ def train_remotely(
         Which NPUs, such as "4,5"; empty: the first free ones.
     run : Path
         New folder on this machine for the run's copy.
+    known : sequence of FoundMeaning
+        What its labels mean, see :meth:`Launcher.start`.
     """
     launcher = launcher_in(profile, run.parent, devices, show_progress, device_ids)
-    started = confirm_host_keys(lambda: launcher.start(config, run.name))
+    started = confirm_host_keys(lambda: launcher.start(config, run.name, known))
     say(f"The run is {started.name}, on {launcher.name}; its copy is in {started.path}.")
     follow(started, RunFollower(started, launcher))
 
@@ -122,12 +156,15 @@ def resume_remotely(run: RunDirectory, devices: int, device_ids: str) -> None:
 def follow(run: RunDirectory, follower: RunFollower) -> None:
     """Show what a run does until it ends, or Ctrl-C; exit with 1 if it failed or was killed."""
     pause = threading.Event()
-    lost = ""
+    lost = standing = ""
     with ProgressDisplay() as display:
         try:
             while True:
                 try:
                     confirm_host_keys(follower.update)
+                    if follower.standing.text not in ("", standing):
+                        standing = follower.standing.text
+                        display.say(standing)
                     display.show(follower.state)
                     lost = ""
                 except ConnectionLostError as error:

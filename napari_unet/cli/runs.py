@@ -41,7 +41,7 @@ def _list_remote(name: str) -> None:
 
     profile = find_profile(name)
     for run in confirm_host_keys(lambda: list_remote_runs(profile)):
-        place = run.problem or str(Path(profile.folder) / "runs")
+        place = run.problem or run.standing or str(Path(profile.folder) / "runs")
         _print_row(run.name, run.status, run.best_dice, place)
 
 

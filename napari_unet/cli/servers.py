@@ -53,13 +53,14 @@ def _profile_option(field: ProfileField) -> Callable[..., Any]:
     return described_option(
         field.name.removesuffix("s") if is_several else field.name.replace("_", "-"),
         field.name,
-        kind=int if field.kind is int else str,
+        kind=field.kind if field.kind in (int, bool) else str,
         choices=field.choices,
         is_path=field.is_path,
         help=field.help,
         default=None if is_required else field.default or field.hint,
         multiple=is_several,
         required=is_required,
+        **({"is_flag": True} if field.kind is bool else {}),
     )
 
 

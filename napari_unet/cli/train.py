@@ -109,7 +109,7 @@ def command(
         raise UserError("No data is given.", "Give --data DIR, --image and --labels, or --pair.")
     path = out or RUNS_FOLDER / new_run_name(config, RUNS_FOLDER, datetime.now().astimezone())
     if remote is not None:
-        train_remotely(config, remote, devices, device_ids, path)
+        train_remotely(config, remote, devices, device_ids, path, meanings)
         return
     if devices or device_ids:
         raise UserError(

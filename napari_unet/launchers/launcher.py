@@ -31,6 +31,14 @@ def ignore_progress(progress: UploadProgress) -> None:
     """Show nothing of an upload."""
 
 
+@dataclass(frozen=True)
+class Standing:
+    """Where a run stands in the queue of its place, in a sentence; empty where there is none."""
+
+    text: str = ""
+    is_waiting: bool = False
+
+
 class Launcher(Protocol):
     """Starts, follows and ends trainings in one place.
 
@@ -129,6 +137,9 @@ class Launcher(Protocol):
 
     def is_running(self, run: RunDirectory) -> bool:
         """Whether the training's process is alive, from its start on."""
+
+    def standing(self, run: RunDirectory) -> Standing:
+        """Where it stands in a queue, as :meth:`refresh` last saw it."""
 
     def refresh(self, run: RunDirectory) -> None:
         """Bring the directory on this machine up to date; called about twice a second."""

@@ -13,7 +13,7 @@ from typing import Self
 
 import psutil
 
-from napari_unet.launchers.launcher import OnProgress, check_run_name, ignore_progress
+from napari_unet.launchers.launcher import OnProgress, Standing, check_run_name, ignore_progress
 from napari_unet.training_python.choice import TrainingPython, find_training_python
 from training.config import TrainingConfig
 from training.dataset.found_meanings import FoundMeaning, write_meanings
@@ -180,6 +180,9 @@ class LocalLauncher:
 
     def is_running(self, run: RunDirectory) -> bool:
         return run.is_running() or _find_training(run) is not None
+
+    def standing(self, run: RunDirectory) -> Standing:
+        return Standing()
 
     def refresh(self, run: RunDirectory) -> None:
         """Nothing to do: the directory is the run's own."""

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import napari
-import numpy as np
-from napari.layers import Labels, Layer
+from napari.layers import Layer
 
 ISBI_VOXEL = (50.0, 4.0, 4.0)
 
@@ -19,15 +18,6 @@ def set_isbi_voxel_size(viewer: napari.Viewer) -> None:
         layer.units = ("nm",) * layer.ndim
     viewer.dims.current_step = step
     viewer.reset_view()
-
-
-def swap_membrane(viewer: napari.Viewer) -> None:
-    """Make membrane inside and inside membrane in the selected masks."""
-    for layer in _selected_layers(viewer):
-        if isinstance(layer, Labels):
-            sizes = layer.data if layer.multiscale else [layer.data]
-            swapped = [(np.asarray(pixels) == 0).astype(np.uint8) for pixels in sizes]
-            layer.data = swapped if layer.multiscale else swapped[0]
 
 
 def _selected_layers(viewer: napari.Viewer) -> Iterator[Layer]:

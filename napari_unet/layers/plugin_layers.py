@@ -17,7 +17,6 @@ from training.label_convention import USUAL_BORDERS, IdBorders, LabelConvention
 from training.stacks.even_slices import pick_evenly
 from training.stacks.label_census import MEANING_SLICES, read_labelled
 from training.stacks.label_meaning import MASK_READING, LabelMeaning, LabelReading
-from training.stacks.sparse_labels import INSIDE, MEMBRANE, UNKNOWN
 from training.stacks.stack_axes import as_stack, is_stack
 
 if TYPE_CHECKING:
@@ -133,22 +132,19 @@ def is_sparse_layer(layer: Layer) -> bool:
     return bool(layer.metadata.get(CONVENTION_KEY) == LabelConvention.SPARSE)
 
 
-def can_be_strokes(layer: Layer) -> bool:
-    """Return whether a layer holds sparse labels, or can: labels that only this viewer has.
-
-    Of those, some pixels are looked at: strokes have no other values than 0, 1 and 2.
-    """
-    if not isinstance(layer, Labels) or why_not_paintable(layer):
+def are_new_labels(layer: Layer) -> bool:
+    """Return whether a layer holds labels that only this viewer has, and can be painted on."""
+    if not isinstance(layer, Labels) or why_not_paintable(layer) or is_sparse_layer(layer):
         return False
-    if is_sparse_layer(layer):
-        return True
-    is_new = layer.source.path is None and not {ROLE_KEY, CONVENTION_KEY} & layer.metadata.keys()
-    return is_new and set(_some_values(layer)) <= {UNKNOWN, MEMBRANE, INSIDE}
+    return layer.source.path is None and not {ROLE_KEY, CONVENTION_KEY} & layer.metadata.keys()
 
 
-def looks_empty(layer: Layer) -> bool:
-    """Return whether nothing is painted on a layer of labels, by some of its pixels."""
-    return not _some_values(layer).any()
+def some_values(labels: Any) -> frozenset[int]:
+    """List the values in some pixels of a few slices of labels (Z, Y, X) or (Y, X) of int."""
+    stack = as_stack(labels)
+    picked = pick_evenly(range(len(stack)), 5)
+    pages = (np.unique(np.asarray(stack[index])[::4, ::4]) for index in picked)
+    return frozenset(int(value) for page in pages for value in page)
 
 
 def make_sparse(labels: Labels, over: Layer) -> None:
@@ -198,14 +194,6 @@ def reading_of(truth: Layer, ids: IdBorders = USUAL_BORDERS) -> LabelReading:
         return LabelMeaning.of([*labelled.values()], truth.name, ids=ids)
     except UserError:
         return MASK_READING
-
-
-def _some_values(labels: Layer) -> NDArray[Any]:
-    """List the values in some pixels of a few slices, (N,) sorted."""
-    stack = as_stack(labels.data)
-    picked = pick_evenly(range(len(stack)), 5)
-    values: NDArray[Any] = np.unique([np.asarray(stack[index])[::4, ::4] for index in picked])
-    return values
 
 
 def image_under(viewer: Viewer, layer: Layer) -> Image | None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import asdict, replace
+from contextlib import ExitStack
+from dataclasses import dataclass
 from itertools import pairwise, product
 from typing import TYPE_CHECKING, Any
 
@@ -13,24 +14,21 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
+from napari_unet.prediction.chunk_record import check_same, describe, read_how, write_how
 from napari_unet.prediction.part_prediction import StackPart
 from napari_unet.prediction.predictor import Predictor
 from training import __version__
 from training.console import list_names
 from training.errors import UserError
 from training.files.atomic_files import UnwritableError
-from training.formats.chunked_stack import unreadable
 from training.formats.stack import Stack
 from training.masks.result_warnings import share_warning
+from training.masks.shares import WHOLE, Share
 from training.masks.zarr_image import CHUNK
-from training.model.model_card import ModelCard
 from training.model.slice_view import SliceView, Window
 from training.model.stack_scale import card_for
-from training.stacks.even_slices import pick_evenly
-from training.stacks.fingerprint import fingerprint
 from training.stacks.intensities import Membranes
 from training.stacks.padding import find_padding
-from training.stacks.scaling import Scaling
 
 if TYPE_CHECKING:
     from training.masks.zarr_chunks import ZarrChunks
@@ -38,19 +36,42 @@ if TYPE_CHECKING:
 GIBI = 2**30
 _PROGRAM = GIBI // 4  # bytes of this process without pixels
 _PART_PIXEL = 40  # bytes that a part takes for each of its pixels, the network's included
-_KNOWN_BY = 3  # slices that a stack is known again by
 _MOST_TOLD = 8  # parts that could not be predicted
-_TOLD = {"version": "by another version", "model": "with another model"}
 
 
 class PartlyDoneError(UserError):
     """Some parts of a stack could not be predicted; all others were."""
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """What became of parts of a stack.
+
+    Parameters
+    ----------
+    failures : tuple of str
+        Where one could not be predicted, and why.
+    membrane, pixels : int
+        Pixels of the others that are membrane, and all of them.
+    """
+
+    failures: tuple[str, ...] = ()
+    membrane: int = 0
+    pixels: int = 0
+
+    def __add__(self, other: Outcome) -> Outcome:
+        return Outcome(
+            self.failures + other.failures,
+            self.membrane + other.membrane,
+            self.pixels + other.pixels,
+        )
+
+
 class ChunkPrediction:
     """The prediction of a part of a stack, as far as earlier runs have not done it.
 
-    Go through it, then :meth:`finish`. Each step is a part of a slice, as large as the tiles of the
+    Go through it, then :meth:`finish`; or have other processes :meth:`predict` slices, and
+    :meth:`take` what became of them. Each step is a part of a slice, as large as the tiles of the
     network that make up chunks of the results; or the whole slice, where it is resized or turned.
 
     Parameters
@@ -68,17 +89,27 @@ class ChunkPrediction:
         By kind; held by this process.
     to_page : callable
         From a kind of result and a probability of membrane (Y, X) to what is written.
+    threshold : float
+        Probability from which on a pixel is membrane.
     options : dict
         All else that the results depend on, as a person gave it, to refuse going on with others.
     memory : float or None
         Bytes that the process may take; None: half of what is free.
+    share : Share
+        Which of the slices it does.
 
     Attributes
     ----------
     note, warning : str
         As of :class:`PartPrediction`; empty where an earlier run has said it.
+    stack : Stack
+        As given.
+    folders : list of Path
+        Where the results are until they are whole.
+    slices : range
+        Those that it does, of the part's.
     done : int
-        Parts that earlier runs have done.
+        Parts of them that earlier runs have done.
 
     Raises
     ------
@@ -96,54 +127,67 @@ class ChunkPrediction:
         membranes: Membranes,
         results: Mapping[str, ZarrChunks],
         to_page: Callable[[str, NDArray[np.float32]], NDArray[Any]],
+        threshold: float,
         options: dict[str, Any],
         memory: float | None = None,
+        share: Share = WHOLE,
     ) -> None:
-        self._predictor, self._stack, self._part, self._zoom = predictor, stack, part, zoom
-        self._results, self._to_page = results, to_page
+        self._predictor, self.stack, self._part, self._zoom = predictor, stack, part, zoom
+        self.folders = [chunks.folder for chunks in results.values()]
+        self._results, self._to_page, self._threshold = results, to_page, threshold
+        self.slices = share.of_slices(part.shape[0])
         self.note = self.warning = ""
         record = {
             "version": __version__,
             "model": predictor.digest,
-            "stack": _describe(stack),
+            "stack": describe(stack),
             "options": options,
         }
         begun = {chunks: chunks.read_record() for chunks in results.values()}
         known = next((former for former in begun.values() if former is not None), None)
         for chunks, former in begun.items():
             if former is not None:
-                _check_same(chunks, former, record)
+                check_same(chunks, former, record)
         if known is None:
             card, self.note, self.warning = card_for(predictor.card, _Readable(stack), membranes)
-            known = record | {"how": _write_how(card)}
-        self._card = _read_how(known["how"], predictor.card)
+            known = record | {"how": write_how(card)}
+        self._card = read_how(known["how"], predictor.card)
         self._parts = self._cut()
         self._most = self._count_at_once(memory)
         for chunks in results.values():
             chunks.open(known)
-        self.done = len(self) - sum(
-            self._lacks(index, window) for index in range(part.shape[0]) for window in self._parts
-        )
-        self._failures: list[str] = []
-        self._membrane = self._pixels = 0
+        self.done = len(self) - sum(self.count_missing(index) for index in self.slices)
+        self._outcome = Outcome()
 
     def __len__(self) -> int:
         """Count the parts, those that are done too."""
-        return self._part.shape[0] * len(self._parts)
+        return len(self.slices) * len(self._parts)
 
     def __iter__(self) -> Iterator[None]:
-        """Predict the parts that are missing; few are in memory at a time.
+        """Predict all that is missing, see :meth:`predict`."""
+        return self.predict(self.slices)
+
+    def count_missing(self, index: int) -> int:
+        """Count the parts of a slice that are missing."""
+        return sum(self._lacks(index, window) for window in self._parts)
+
+    def list_missing(self) -> list[int]:
+        """List the slices of which anything is missing, smaller sizes as well."""
+        return [index for index in self.slices if self._is_missing(index)]
+
+    def predict(self, indices: Iterable[int]) -> Iterator[None]:
+        """Predict the parts of slices that are missing; few are in memory at a time.
 
         Raises
         ------
         UserError
             If the results can't be written, such as on a full disk.
         """
-        waiting: deque[tuple[str, Future[None]]] = deque()
+        waiting: deque[tuple[str, Future[Outcome]]] = deque()
         threads = min(self._most, self._predictor.parallel + 1)  # one of them may be writing
         with ThreadPoolExecutor(threads) as executor:
             try:
-                for place, future in self._submit(executor):
+                for place, future in self._submit(executor, indices):
                     waiting.append((place, future))
                     while len(waiting) >= self._most:
                         yield from self._take(*waiting.popleft())
@@ -161,11 +205,12 @@ class ChunkPrediction:
         PartlyDoneError
             If parts could not be predicted; what is there keeps its other name.
         """
-        if self._failures:
-            count, folders = len(self._failures), [str(r.folder) for r in self._results.values()]
-            told = "; ".join(self._failures[:_MOST_TOLD]) + ("; ..." * (count > _MOST_TOLD))
+        failures = self._outcome.failures
+        if failures:
+            count, folders = len(failures), list(map(str, self.folders))
+            told = "; ".join(failures[:_MOST_TOLD]) + ("; ..." * (count > _MOST_TOLD))
             raise PartlyDoneError(
-                f"{count} of {len(self)} parts of {self._stack.path} can't be predicted: {told}.",
+                f"{count} of {len(self)} parts of {self.stack.path} can't be predicted: {told}.",
                 f"All others are in {list_names(folders)}. Mend these, then give the same command.",
             )
 
@@ -183,14 +228,50 @@ class ChunkPrediction:
         for chunks in self._results.values():
             chunks.finish()
 
+    def finish_if_whole(self) -> bool:
+        """Finish unless slices of other shares are missing; whether all is there under its name.
+
+        Raises
+        ------
+        PartlyDoneError, UserError
+            As :meth:`finish`.
+        """
+        with ExitStack() as alone:
+            for chunks in self._results.values():
+                alone.enter_context(chunks.alone())
+            if any(chunks.is_finished() for chunks in self._results.values()):
+                return True
+            everywhere = range(self._part.shape[0])
+            if not self._outcome.failures and any(map(self._is_missing, everywhere)):
+                return False
+            self.finish()
+        return True
+
+    def take(self, outcome: Outcome) -> None:
+        """Count what another process has done."""
+        self._outcome += outcome
+
+    def fail(self, index: int, reason: str) -> None:
+        """Count a slice as one that can't be predicted."""
+        missing = [window for window in self._parts if self._lacks(index, window)]
+        number = self._part.indices[index]
+        failures = tuple(f"{_place(number, window)}: {reason}" for window in missing)
+        self.take(Outcome(failures or (f"slice {number}: {reason}",)))
+
+    def take_outcome(self) -> Outcome:
+        """Say what became of what was predicted since the last time."""
+        outcome, self._outcome = self._outcome, Outcome()
+        return outcome
+
     def share_warning(self) -> str:
         """Say what speaks against the whole mask; empty where nothing does, or others began it."""
-        return "" if self.done else share_warning(self._membrane, self._pixels)
+        found = self._outcome
+        return "" if self.done else share_warning(found.membrane, found.pixels)
 
     def _cut(self) -> list[Window]:
         """Cut a slice where tiles and chunks end."""
         view = SliceView(self._zoom, self._part.window)
-        shape = self._stack.shape[1:]
+        shape = self.stack.shape[1:]
         if not self._predictor.cuts_tiles(self._card, shape, view):
             return [self._part.window]
         geometry = self._card.geometry
@@ -205,8 +286,8 @@ class ChunkPrediction:
     def _count_at_once(self, memory: float | None) -> int:
         """Find how many parts are under way at once, by the memory that they take."""
         free = psutil.virtual_memory().available / 2 if memory is None else memory
-        _, height, width = self._stack.shape
-        slice_bytes = height * width * (self._stack.dtype.itemsize + 1)
+        _, height, width = self.stack.shape
+        slice_bytes = height * width * (self.stack.dtype.itemsize + 1)
         part_bytes = _PART_PIXEL * max(len(rows) * len(columns) for rows, columns in self._parts)
 
         def need(count: int) -> int:
@@ -217,9 +298,14 @@ class ChunkPrediction:
             if need(count) <= free:
                 return count
         raise UserError(
-            f"A slice of {self._stack.path} takes about {need(1) / GIBI:.1f} GiB to predict, and "
+            f"A slice of {self.stack.path} takes about {need(1) / GIBI:.1f} GiB to predict, and "
             f"{free / GIBI:.1f} GiB may be taken.",
             "Give more by --memory, or predict a --region.",
+        )
+
+    def _is_missing(self, index: int) -> bool:
+        return self.count_missing(index) > 0 or any(
+            chunks.lacks_levels(index) for chunks in self._results.values()
         )
 
     def _lacks(self, index: int, window: Window) -> bool:
@@ -234,16 +320,19 @@ class ChunkPrediction:
         )
         return rows, columns
 
-    def _submit(self, executor: ThreadPoolExecutor) -> Iterator[tuple[str, Future[None]]]:
+    def _submit(
+        self, executor: ThreadPoolExecutor, indices: Iterable[int]
+    ) -> Iterator[tuple[str, Future[Outcome]]]:
         """Begin what is missing, slice by slice, each part with the place that is told of it."""
-        for index, number in enumerate(self._part.indices):
+        for index in indices:
+            number = self._part.indices[index]
             parts = [window for window in self._parts if self._lacks(index, window)]
-            futures: list[Future[None]] = []
+            futures: list[Future[Outcome]] = []
             if parts:
                 try:
-                    image = self._stack.read(number)
+                    image = self.stack.read(number)
                 except (UserError, OSError) as error:
-                    self._failures += [_place(number, window, error) for window in parts]
+                    self.take(Outcome(tuple(_place(number, window, error) for window in parts)))
                     continue
                 padding = find_padding(image)
             for window in parts:
@@ -253,33 +342,36 @@ class ChunkPrediction:
             if any(chunks.lacks_levels(index) for chunks in self._results.values()):
                 yield "", executor.submit(self._write_levels, index, futures)
 
-    def _take(self, place: str, future: Future[None]) -> Iterator[None]:
+    def _take(self, place: str, future: Future[Outcome]) -> Iterator[None]:
         """Wait for a part, and keep what was wrong with it."""
         try:
-            future.result()
+            self.take(future.result())
         except UnwritableError:
             raise
         except UserError as error:
-            self._failures.append(f"{place}: {error.problem.rstrip('.')}")
+            self.take(Outcome((f"{place}: {error.problem.rstrip('.')}",)))
         if place:
             yield
 
     def _predict(
         self, index: int, image: NDArray[Any], window: Window, padding: NDArray[np.bool_]
-    ) -> None:
+    ) -> Outcome:
         view = SliceView(self._zoom, window)
         probability = self._predictor.predict_part(image, self._card, view, padding)
         inside = self._in_result(window)
         for kind, chunks in self._results.items():
             page = self._to_page(kind, probability)
             chunks.write(index, inside, page)
+        membrane = np.count_nonzero(probability >= self._threshold)
+        return Outcome((), membrane, probability.size)
 
-    def _write_levels(self, index: int, parts: Sequence[Future[None]]) -> None:
+    def _write_levels(self, index: int, parts: Sequence[Future[Outcome]]) -> Outcome:
         """Write a slice's smaller sizes, once its parts are there."""
         wait(parts)  # they began before, so that no thread waits for itself
         if not any(future.exception() for future in parts):
             for chunks in self._results.values():
                 chunks.write_levels(index)
+        return Outcome()
 
 
 class _Readable:
@@ -298,66 +390,6 @@ class _Readable:
             except UserError as error:
                 failure = error
         raise failure
-
-
-def _describe(stack: Stack) -> dict[str, Any]:
-    """Say by what a stack is known again: its shape, and the pixels of a few slices."""
-    hashes: dict[str, str | None] = {}
-    for index in pick_evenly(range(len(stack)), _KNOWN_BY):
-        try:
-            hashes[str(index)] = fingerprint([stack[index]])
-        except (UserError, OSError):  # it may be mended before the next run
-            hashes[str(index)] = None
-    return {"shape": [*stack.shape], "dtype": stack.dtype.name, "slices": hashes}
-
-
-def _write_how(card: ModelCard) -> dict[str, Any]:
-    """Write down what a prediction takes from a card: a stack that is mended may give another."""
-    scaling = asdict(card.scaling)
-    return {"scaling": scaling, "zoom": card.zoom, "displacement": card.displacement}
-
-
-def _read_how(how: dict[str, Any], card: ModelCard) -> ModelCard:
-    """Give a model's card what was written down."""
-    zoom, displacement = how["zoom"], how["displacement"]
-    return replace(
-        card,
-        scaling=Scaling.from_fields(how["scaling"]),
-        zoom=None if zoom is None else (zoom[0], zoom[1]),
-        displacement=(displacement[0], displacement[1]),
-    )
-
-
-def _check_same(chunks: ZarrChunks, former: dict[str, Any], record: dict[str, Any]) -> None:
-    """Refuse to go on with what depends on anything else.
-
-    Raises
-    ------
-    UserError
-    """
-    try:
-        different = [told for key, told in _TOLD.items() if former[key] != record[key]]
-        if not _is_same_stack(former["stack"], record["stack"]):
-            different.append("of another stack")
-        before, now = former["options"], record["options"]
-        names = sorted(before.keys() | now.keys())
-        others = [name for name in names if before.get(name) != now.get(name)]
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise unreadable(chunks.folder, error) from error
-    if others:
-        different.append(f"with another {list_names(others)}")
-    if different:
-        raise UserError(
-            f"{chunks.folder} was begun {list_names(different)}.",
-            "Give the same command as then to go on, or delete that folder to begin again.",
-        )
-
-
-def _is_same_stack(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    both = (one["slices"][index] for index in one["slices"]), other["slices"].values()
-    return (one["shape"], one["dtype"]) == (other["shape"], other["dtype"]) and all(
-        first == second or None in (first, second) for first, second in zip(*both, strict=True)
-    )
 
 
 def _place(number: int, window: Window, error: Exception | None = None) -> str:

@@ -30,7 +30,7 @@ class Engine(Protocol):
 
 
 def start_engine(
-    name: str, content: bytes, device: str, precision: str, is_parallel: bool
+    name: str, content: bytes, device: str, precision: str, is_parallel: bool, threads: int = 0
 ) -> Engine:
     """Make a network ready.
 
@@ -47,6 +47,8 @@ def start_engine(
         One of :data:`PRECISIONS`.
     is_parallel : bool
         For the most tiles a second; else each tile is there the soonest.
+    threads : int
+        Of the processor, all tiles together; 0: as many as it has cores.
 
     Raises
     ------
@@ -56,8 +58,8 @@ def start_engine(
         If it can't compute the network.
     """
     if name == "openvino":
-        return OpenVinoEngine(content, device, precision, is_parallel)
-    return OnnxRuntimeEngine(content, device, precision)
+        return OpenVinoEngine(content, device, precision, is_parallel, threads)
+    return OnnxRuntimeEngine(content, device, precision, threads)
 
 
 def list_engines() -> list[tuple[str, str]]:

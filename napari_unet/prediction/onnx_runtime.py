@@ -39,12 +39,13 @@ class OnnxRuntimeEngine:
 
     parallel = 1  # one tile takes all cores, or the device
 
-    def __init__(self, content: bytes, device: str, precision: str) -> None:
+    def __init__(self, content: bytes, device: str, precision: str, threads: int) -> None:
         runtime = _import_runtime()
         provider = _find_provider(runtime, device)
         if precision == "bf16":
             raise UserError("ONNX Runtime computes in f32.", "Leave --precision out.")
         options = runtime.SessionOptions()
+        options.intra_op_num_threads = threads
         options.log_severity_level = 4  # what goes wrong is raised
         if provider is not PROVIDERS["cpu"]:
             options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")

@@ -41,14 +41,18 @@ def import_openvino() -> Any:
 class OpenVinoEngine:
     """A network compiled by OpenVINO, see :func:`napari_unet.prediction.engine.start_engine`."""
 
-    def __init__(self, content: bytes, device: str, precision: str, is_parallel: bool) -> None:
+    def __init__(
+        self, content: bytes, device: str, precision: str, is_parallel: bool, threads: int
+    ) -> None:
         core = import_openvino().Core()
         device = _check_device(core, device)
         # Compiled for any size of tile: as fast as for one, measured on both presets.
-        options = {
+        options: dict[str, Any] = {
             "PERFORMANCE_HINT": "THROUGHPUT" if is_parallel else "LATENCY",
             "INFERENCE_PRECISION_HINT": _precision(core, device, precision),
         }
+        if threads:
+            options["INFERENCE_NUM_THREADS"] = threads
         compiled = compile_network(core, content, device, options)
         if (len(compiled.inputs), len(compiled.outputs)) != (1, 1):
             raise RuntimeError("it has not one input and one output")

@@ -45,6 +45,8 @@ class Predictor:
     is_parallel : bool
         Predict several slices at once, each on some of the cores: the most slices a second.
         Else all cores work at one slice, which is there the soonest.
+    threads : int
+        That compute the network; 0: as many as there are cores.
 
     Attributes
     ----------
@@ -72,13 +74,14 @@ class Predictor:
         precision: str = "auto",
         tta: bool = False,
         is_parallel: bool = True,
+        threads: int = 0,
     ) -> None:
         self._foreign = foreign
         self.card = read_card(content, model) if foreign is None else foreign.card
         self.tta = tta
         self.digest = hashlib.sha256(content).hexdigest()
         try:
-            self._engine = start_engine(engine, content, device, precision, is_parallel)
+            self._engine = start_engine(engine, content, device, precision, is_parallel, threads)
         except RuntimeError as error:
             raise _unusable(model) from error
         self.parallel = self._engine.parallel

@@ -11,7 +11,8 @@ from typing import Any
 from napari_unet.launchers.launcher import new_run_name
 from napari_unet.launchers.local_launcher import LocalLauncher
 from napari_unet.runs.run_list import list_runs
-from napari_unet.runs.training_sources import LayerData, start_training
+from napari_unet.runs.training_sources import LayerData
+from napari_unet.runs.training_start import start_training
 from napari_unet.settings import Settings, load_settings, remember
 from training.config import FOLDS, TrainingConfig, format_numbers, preset_config
 from training.dataset.pair_search import DEFAULT_IMAGES

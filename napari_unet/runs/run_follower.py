@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from napari_unet.launchers.launcher import Launcher
+from napari_unet.launchers.launcher import Launcher, Standing
 from training.runs.run_directory import RunDirectory
 from training.runs.run_state import RunState, RunStatus, read_state, run_status
 
@@ -23,6 +23,7 @@ class RunFollower:
         self.launcher = launcher
         self.state = RunState()
         self.is_running = True
+        self.standing = Standing()
         self._offset = self._inode = 0
 
     def update(self) -> bool:
@@ -33,16 +34,16 @@ class RunFollower:
         bool
             Whether anything changed.
         """
-        was_running = self.is_running
+        before = self.is_running, self.standing, self._offset
         # Asked first: a process that ends meanwhile has then written all its events.
         self.is_running = self.launcher.is_running(self.run)
         self.launcher.refresh(self.run)
+        self.standing = self.launcher.standing(self.run)
         inode = self.run.events.stat().st_ino if self.run.events.exists() else 0
         if inode != self._inode:  # the copy of a server's run, whose events began again
             self.state, self._offset, self._inode = RunState(), 0, inode
-        before = self._offset
-        self.state, self._offset = read_state(self.run.events, self.state, before)
-        return self._offset != before or was_running != self.is_running
+        self.state, self._offset = read_state(self.run.events, self.state, self._offset)
+        return before != (self.is_running, self.standing, self._offset)
 
     @property
     def status(self) -> RunStatus:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_unet.launchers.launcher import Standing
 from napari_unet.runs.run_follower import RunFollower
 from napari_unet.runs.run_titles import read_title
 from training.console import format_duration
@@ -118,6 +119,8 @@ class RunProgress:
         To plot.
     preview : PreviewImage or None
         The newest, if there is one.
+    standing : Standing
+        In the queue of its place, if that has one.
     """
 
     name: str
@@ -127,6 +130,7 @@ class RunProgress:
     state: RunState
     curves: Curves
     preview: PreviewImage | None
+    standing: Standing = field(default_factory=Standing)
 
     @property
     def fraction(self) -> float:
@@ -136,6 +140,8 @@ class RunProgress:
     @property
     def headline(self) -> str:
         """What is going on, in a few words."""
+        if self.is_running and self.standing.is_waiting:
+            return self.standing.text
         if self.is_running and self.state.status == "waiting":
             return "Starting: importing and compiling"
         if self.status == "running":
@@ -201,6 +207,7 @@ class ProgressReader:
             state=follower.state,
             curves=Curves.of(follower.state),
             preview=self._read_preview(),
+            standing=follower.standing,
         )
 
     def _read_preview(self) -> PreviewImage | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -13,12 +12,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.launchers.launcher import Launcher, check_run_name
-from napari_unet.runs.run_titles import write_title
-from training.config import TrainingConfig
 from training.data_pairs import DataPair
 from training.dataset.cropped_stack import crop_to
-from training.dataset.found_meanings import FoundMeaning, files_state
+from training.dataset.found_meanings import files_state
 from training.dataset.pair_search import DEFAULT_IMAGES, DEFAULT_LABELS, find_pairs
 from training.dataset.training_pair import check_pair, label_codes
 from training.errors import UserError
@@ -27,8 +23,7 @@ from training.formats.opening import open_stack
 from training.label_convention import USUAL_BORDERS, IdBorders, LabelConvention
 from training.masks.mask_files import mask_page, write_sparse_labels
 from training.masks.writer_choice import write_stack
-from training.runs.run_directory import RunDirectory
-from training.stacks.label_census import LabelCensus, read_labelled
+from training.stacks.label_census import LabelCensus, is_uniform, read_labelled
 from training.stacks.label_meaning import LabelMeaning
 from training.stacks.sparse_labels import MEMBRANE, LabelNote
 from training.stacks.stack_axes import as_stack, is_stack
@@ -91,6 +86,21 @@ class StackPair:
         return self.meaning(convention, ids)
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """A pair in files.
+
+    Parameters
+    ----------
+    files : DataPair
+    meaning : LabelMeaning or None
+        What the labels mean in that file; None: that is to be found out.
+    """
+
+    files: DataPair
+    meaning: LabelMeaning | None
+
+
 class PairSource(Protocol):
     """Where a pair comes from."""
 
@@ -112,7 +122,7 @@ class PairSource(Protocol):
     def state(self) -> str:
         """The state of the files that a run finds it in; empty where :meth:`prepare` writes one."""
 
-    def prepare(self, folder: Path, meaning: LabelMeaning) -> DataPair:
+    def prepare(self, folder: Path, meaning: LabelMeaning) -> Prepared:
         """Where a run finds the pair; what has no file is written to a folder, which is made."""
 
 
@@ -207,13 +217,13 @@ class LayerData(OnePair):
 
     def _pair(self) -> StackPair:
         images, labels = self.images, self.labels
-        names = f"The layer '{images.name}'", f"The layer '{labels.name}'"
+        names = f"'{images.name}'", f"'{labels.name}'"
         return StackPair(images.data, labels.data, *names, tuple(images.data.shape))
 
     def state(self) -> str:
         return ""
 
-    def prepare(self, folder: Path, meaning: LabelMeaning) -> DataPair:
+    def prepare(self, folder: Path, meaning: LabelMeaning) -> Prepared:
         folder.mkdir(parents=True, exist_ok=True)
         images_path = folder / DEFAULT_IMAGES
         if self.images.path is not None and self.images.has_file:
@@ -222,24 +232,40 @@ class LayerData(OnePair):
             write_stack(images_path, self.images.data, self.images.data.dtype, is_label=False)
         # Always written: a person may have edited the labels since they were opened.
         labels_path = folder / DEFAULT_LABELS
+        convention, written = self._write_labels(labels_path, meaning)
+        files = DataPair(str(images_path.absolute()), str(labels_path.absolute()), convention)
+        return Prepared(files, written)
+
+    def _write_labels(
+        self, path: Path, meaning: LabelMeaning
+    ) -> tuple[LabelConvention, LabelMeaning | None]:
+        """Write the labels; their convention and meaning in the file.
+
+        That is not known where a slice has several values here, and in the file only one.
+        """
         labels = self.labels.data
-        written = LabelConvention.ISBI if meaning.is_finished else LabelConvention.SPARSE
         if meaning.convention == LabelConvention.INSTANCES:
-            written = LabelConvention.INSTANCES
             note = LabelNote(convention=None).line()
-            write_stack(labels_path, labels, labels.dtype, is_label=True, note=note)
-        elif meaning.is_finished:
+            write_stack(path, labels, labels.dtype, is_label=True, note=note)
+            return meaning.convention, meaning
+        if meaning.is_finished:
+            kinds: list[bool] = []  # whether each slice has both
 
             def isbi_page(page: NDArray[Any]) -> NDArray[np.uint8]:
-                return mask_page(meaning.read(page) == MEMBRANE, LabelConvention.ISBI)
+                written = mask_page(meaning.read(page) == MEMBRANE, LabelConvention.ISBI)
+                kinds.append(not is_uniform(written))
+                return written
 
-            write_stack(labels_path, labels, np.uint8, isbi_page, is_label=True)
-        else:
-            codes = np.zeros(labels.shape, np.uint8)  # no memory where nothing is labelled
-            for index, page in label_codes(labels, meaning).items():
-                codes[index] = page
-            write_sparse_labels(labels_path, codes, self.labels.corrected_slices)
-        return DataPair(str(images_path.absolute()), str(labels_path.absolute()), written)
+            write_stack(path, labels, np.uint8, isbi_page, is_label=True)
+            are_same = tuple(np.flatnonzero(kinds)) == meaning.labelled
+            return LabelConvention.ISBI, meaning.as_isbi() if are_same else None
+        codes = np.zeros(labels.shape, np.uint8)  # no memory where nothing is labelled
+        for index, page in label_codes(labels, meaning).items():
+            codes[index] = page
+        write_sparse_labels(path, codes, self.labels.corrected_slices)
+        are_strokes = meaning.convention == LabelConvention.SPARSE
+        are_same = are_strokes and all(codes[index].any() for index in meaning.labelled)
+        return LabelConvention.SPARSE, meaning if are_same else None
 
 
 @dataclass(frozen=True)
@@ -272,10 +298,9 @@ class FilePair(OnePair):
     def state(self) -> str:
         return files_state(self.images.absolute(), self.labels.absolute())
 
-    def prepare(self, folder: Path, meaning: LabelMeaning) -> DataPair:
-        return DataPair(
-            str(self.images.absolute()), str(self.labels.absolute()), meaning.convention
-        )
+    def prepare(self, folder: Path, meaning: LabelMeaning) -> Prepared:
+        files = str(self.images.absolute()), str(self.labels.absolute())
+        return Prepared(DataPair(*files, meaning.convention), meaning)
 
 
 @dataclass(frozen=True)
@@ -328,79 +353,3 @@ def _some_slices(pair: StackPair, most: int) -> StackPair:
 
 def _read(stack: Any) -> NDArray[Any]:
     return np.stack([np.asarray(page) for page in stack])
-
-
-def start_training(
-    launcher: Launcher, data: TrainingData, config: TrainingConfig, name: str
-) -> RunDirectory:
-    """Check the data, write what has no file yet, and start.
-
-    Parameters
-    ----------
-    config : TrainingConfig
-        Its data options are taken from ``data``.
-    name : str
-        Name of the new run.
-
-    Raises
-    ------
-    UserError
-        For the first problem of the data, or if the run can't be started; nothing is left
-        behind then.
-    """
-    pairs = data.pairs()
-    # Each of several is read as its own values say.
-    convention = config.label_convention if len(pairs) == 1 else None
-    states = [pair.state() for pair in pairs]
-    meanings = [pair.check(convention, config.ids) for pair in pairs]
-    known = [
-        FoundMeaning(state, config.ids, meaning)
-        for pair, state, meaning in zip(pairs, states, meanings, strict=True)
-        if state and state == pair.state()  # it has not changed while it was read
-    ]
-    run = RunDirectory(launcher.runs_folder.absolute() / check_run_name(name))
-    if run.path.exists():
-        raise UserError(f"There is a run '{name}' already.", "Give another name.")
-    try:
-        started = launcher.start(_with_data(config, data, pairs, meanings, run.data), name, known)
-    except UserError:
-        if not run.config.exists():
-            shutil.rmtree(run.path, ignore_errors=True)
-        raise
-    write_title(started, data.name)
-    return started
-
-
-def _with_data(
-    config: TrainingConfig,
-    data: TrainingData,
-    pairs: Sequence[PairSource],
-    meanings: Sequence[LabelMeaning],
-    folder: Path,
-) -> TrainingConfig:
-    """Give the configuration with the paths of pairs; write what has no file yet."""
-    if len(pairs) == 1:
-        image, labels, convention, _ = pairs[0].prepare(folder, meanings[0])
-        changes = {"image": image, "labels": labels, "label_convention": convention}
-        return config.replace(data_url="", **changes)
-    names = _distinct([pair.name for pair in pairs])
-    prepared = [
-        pair.prepare(folder / str(place), meaning)._replace(name=name)
-        for place, (pair, meaning, name) in enumerate(zip(pairs, meanings, names, strict=True))
-    ]
-    return config.replace(
-        data_url="",
-        image="",
-        labels="",
-        pairs=tuple(prepared),
-        hold_out=tuple(names[place] for place in data.held_out),
-    )
-
-
-def _distinct(names: Sequence[str]) -> list[str]:
-    """Number the names that come again."""
-    found: list[str] = []
-    for name in names:
-        count = found.count(name) + sum(other.startswith(f"{name} (") for other in found)
-        found.append(f"{name} ({count + 1})" if count else name)
-    return found

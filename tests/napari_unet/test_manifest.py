@@ -11,6 +11,7 @@ from napari.layers import Image, Labels
 from napari.plugins._npe2 import file_extensions_string_for_layers
 from napari.settings import get_settings
 from npe2 import PluginManager, PluginManifest
+from pytestqt.qtbot import QtBot
 from qtpy.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import QApplication
@@ -186,7 +187,10 @@ def test_sample_has_labels_over_its_image(make_napari_viewer: Callable[..., View
 
 
 def test_layers_menu_sets_voxels_and_swaps_masks(
-    make_napari_viewer: Callable[..., Viewer], images: np.ndarray, membrane: np.ndarray
+    make_napari_viewer: Callable[..., Viewer],
+    images: np.ndarray,
+    membrane: np.ndarray,
+    qtbot: QtBot,
 ) -> None:
     from napari._app_model import get_app_model
 
@@ -201,4 +205,4 @@ def test_layers_menu_sets_voxels_and_swaps_masks(
     np.testing.assert_array_equal(image.scale, (50, 4, 4))
     np.testing.assert_array_equal(labels.scale, (50, 4, 4))
     assert viewer.dims.current_step[0] == 4
-    np.testing.assert_array_equal(labels.data, ~membrane)
+    qtbot.waitUntil(lambda: np.array_equal(labels.data, ~membrane), timeout=120_000)

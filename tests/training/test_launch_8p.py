@@ -15,8 +15,9 @@ import pytest
 from tests.training.devices.fake_npu_smi import install_npu_smi
 from tests.training.launches import Launch, wait_until
 from training.config import preset_config
+from training.devices.free_ports import find_free_port
 from training.devices.launch_lock import launching
-from training.devices.msrun_job import MsrunJob, free_port
+from training.devices.msrun_job import MsrunJob
 from training.devices.node_link import HeadLink, MemberLink
 from training.devices.run_processes import RUN_MARK
 from training.runs.run_directory import RunDirectory
@@ -42,7 +43,7 @@ def test_node_0_hears_why_another_node_does_not_begin(
 ) -> None:
     """On a disk that they share, node 0 launches already, and rank 0 holds the run's lock."""
     run.create(preset_config("compact", data_url=str(data), device="ascend"))
-    port = free_port()
+    port = find_free_port()
     job = MsrunJob(devices=2, nodes=2, master_port=port)
     other = launching(run, 1) if is_locked else nullcontext()
     with HeadLink(job) as head, launching(run), run.hold(), other:
@@ -58,7 +59,7 @@ def test_the_others_hear_why_node_0_does_not_begin(
     run: RunDirectory, data: Path, launch: Callable[..., Launch]
 ) -> None:
     run.create(preset_config("compact", data_url=str(data), device="ascend"))
-    port = free_port()
+    port = find_free_port()
     node = ["--devices=2", "--nodes=2", f"--master_port={port}"]
     first = launch(*node, "--seed=3", new=False, **{RUN_MARK: ""})
     with MemberLink(MsrunJob(devices=2, nodes=2, node_rank=1, master_port=port)) as member:

@@ -10,13 +10,23 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from training.files.atomic_files import write_atomically
 from training.files.untrusted_files import parse_json, read_document
 from training.formats.location import locate
 from training.label_convention import IdBorders, LabelConvention
 from training.stacks.label_meaning import LabelMeaning
+
+
+class FileState(NamedTuple):
+    """A file's path, and the numbers that tell whether it has changed."""
+
+    path: str
+    device: int
+    inode: int
+    size: int
+    changed: int  # in nanoseconds
 
 
 @dataclass(frozen=True)
@@ -48,15 +58,23 @@ def files_state(*stacks: Path) -> str:
     time. Files that come, go or take another's place change it as well; a missing one is passed
     over, for whoever reads it says so.
     """
+    return hash_states(state for stack in stacks for state in _states(stack))
+
+
+def hash_states(states: Iterable[FileState]) -> str:
+    """Take the hash of files' states that :func:`files_state` takes where the files are."""
     found = hashlib.sha256()
-    for stack in stacks:
-        container = locate(stack).container
-        for path in sorted(_files(container)):
-            with suppress(FileNotFoundError):
-                state = path.stat()
-                numbers = state.st_dev, state.st_ino, state.st_size, state.st_ctime_ns
-                found.update(f"{os.fspath(path)!r} {numbers}\n".encode())
+    for path, *numbers in states:
+        found.update(f"{path!r} {tuple(numbers)}\n".encode())
     return found.hexdigest()
+
+
+def _states(stack: Path) -> Iterator[FileState]:
+    for path in sorted(_files(locate(stack).container)):
+        with suppress(FileNotFoundError):
+            state = path.stat()
+            numbers = state.st_dev, state.st_ino, state.st_size, state.st_ctime_ns
+            yield FileState(os.fspath(path), *numbers)
 
 
 def _files(container: Path) -> Iterator[Path]:
@@ -72,7 +90,12 @@ def write_meanings(path: Path, meanings: Iterable[FoundMeaning]) -> None:
     ------
     UnwritableError
     """
-    write_atomically(path, json.dumps([*map(dataclasses.asdict, meanings)]).encode())
+    write_atomically(path, meanings_document(meanings))
+
+
+def meanings_document(meanings: Iterable[FoundMeaning]) -> bytes:
+    """Make the document that :func:`read_meanings` reads."""
+    return json.dumps([*map(dataclasses.asdict, meanings)]).encode()
 
 
 def read_meanings(path: Path) -> Sequence[FoundMeaning]:

@@ -22,6 +22,7 @@ DEFAULT_TEST = "test-volume.tif"
 IMAGE_FOLDER = "images"
 LABEL_FOLDERS = ("labels", "masks")
 LABEL_ENDINGS = ("_labels", "_label", "_mask", "-labels")
+_CHOOSE = "Choose one by --pair IMAGES LABELS on the command line, as two layers in the window."
 
 
 @dataclass(frozen=True)
@@ -211,12 +212,10 @@ def _match(images: Iterable[Path], labels: Mapping[Path, str]) -> list[tuple[Pat
         if len(fitting) > 1:
             raise UserError(
                 f"{fitting[0]} and {fitting[1]} are both labels of {image}.",
-                "Choose one by --pair IMAGES LABELS.",
+                _CHOOSE,
             )
         for path in fitting:
             if path in pairs:
-                raise UserError(
-                    f"{path} fits {pairs[path]} and {image}.", "Choose by --pair IMAGES LABELS."
-                )
+                raise UserError(f"{path} fits {pairs[path]} and {image}.", _CHOOSE)
             pairs[path] = image
     return [(image, path) for path, image in pairs.items()]

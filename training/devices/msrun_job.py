@@ -127,13 +127,6 @@ class MsrunJob:
                 ) from error
 
 
-def free_port() -> int:
-    """Find a TCP port of this machine that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def prepare_logs(run: RunDirectory, job: MsrunJob) -> None:
     """Make the log folders. A resumed run's former logs are kept as ``log.<n>.log``."""
     run.check_links()

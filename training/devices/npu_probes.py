@@ -17,7 +17,8 @@ from typing import Any
 
 from training.devices.check import Check
 from training.devices.failures import find_cause
-from training.devices.msrun_job import MsrunJob, free_port
+from training.devices.free_ports import find_free_port
+from training.devices.msrun_job import MsrunJob
 from training.devices.msrun_process import DEATH
 from training.devices.npu_choice import choose_npus, most_together
 from training.devices.npus import Npu
@@ -47,7 +48,7 @@ def probe_npus(npus: Sequence[Npu]) -> Iterator[Check]:
     yield from checks
     for count in _together(most_together(free)):
         chosen = tuple(npu.number for npu in choose_npus(free, count))
-        job = MsrunJob(devices=count, npus=chosen, master_port=free_port())
+        job = MsrunJob(devices=count, npus=chosen, master_port=find_free_port())
         yield _reduce(f"{count} NPUs together", job, "ascend")
 
 
@@ -55,7 +56,7 @@ def probe_workers(count: int) -> Iterator[Check]:
     """Do the same with workers on the CPU in the place of NPUs."""
     yield _convolve("CPU", MsrunJob(devices=1), "cpu")
     for some in _together(count):
-        job = MsrunJob(devices=some, master_port=free_port())
+        job = MsrunJob(devices=some, master_port=find_free_port())
         yield _reduce(f"{some} workers together", job, "cpu")
 
 

@@ -7,6 +7,7 @@ that is there is whole, because its file is brought to the disk under another na
 from __future__ import annotations
 
 import asyncio
+import glob
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from itertools import product
@@ -23,13 +24,15 @@ from training.errors import UserError
 from training.files.append_files import open_to_append
 from training.files.atomic_files import write_atomically
 from training.files.atomic_folders import move_folder, replacing_folder
-from training.files.file_locks import take_lock
+from training.files.file_locks import hold_lock, take_lock
 from training.formats.chunked_stack import unreadable
 from training.masks.pyramid import halve
+from training.masks.shares import WHOLE, Share
 from training.masks.stack_writer import report_errors
 from training.masks.zarr_image import RECORD, ZarrImage
 
 Window = tuple[range, range]  # rows and columns of a slice (Y, X)
+_BEGINNING_SECONDS = 600.0  # in which another share has looked at the stack, and begun
 
 
 class ZarrChunks:
@@ -54,25 +57,45 @@ class ZarrChunks:
         self._arrays: list[zarr.Array[Any]] = []
 
     @contextmanager
-    def hold(self) -> Iterator[None]:
-        """Keep other processes from writing it.
+    def hold(self, share: Share = WHOLE) -> Iterator[None]:
+        """Keep other processes from writing it, or the same share of it.
 
         Raises
         ------
         UserError
             If another does, or has finished it meanwhile.
         """
-        path = self.folder.with_name(f".{self.folder.name}.lock")
-        with open_to_append(path) as lock:
-            if not take_lock(lock):
+        own = self._lock(f".{share.number}-of-{share.of}")
+        with open_to_append(self._lock()) as whole, open_to_append(own) as part:
+            is_whole = share == WHOLE
+            if not (take_lock(whole, is_shared=not is_whole) and take_lock(part)):
                 raise UserError(
                     f"Another process is writing {self.folder}.", "Wait for it, or end it."
                 )
+            self._check_division(share)
             self._image.check()
             yield
-        if not self.folder.exists():
-            with suppress(OSError):  # another process has it open
-                path.unlink()
+        if self.is_finished():
+            for path in self.folder.parent.glob(f".{glob.escape(self.folder.name)}.*lock"):
+                with suppress(OSError):  # another process has it open
+                    path.unlink()
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep the processes of other shares from beginning or finishing it meanwhile.
+
+        Raises
+        ------
+        UserError
+            If another takes too long.
+        """
+        path = self.folder.with_name(f"{self.folder.name}.state")
+        with hold_lock(path, patience=_BEGINNING_SECONDS):
+            yield
+
+    def is_finished(self) -> bool:
+        """Whether another process has given it its name."""
+        return not self.folder.exists()
 
     def read_record(self) -> dict[str, Any] | None:
         """Read what was said of how it is made, by whoever began it; None if nobody has.
@@ -176,6 +199,23 @@ class ZarrChunks:
         self._arrays = []
         move_folder(self.folder, self._image.place, self._image.container)
         self._image.list_added()
+
+    def _lock(self, part: str = "") -> Path:
+        return self.folder.with_name(f".{self.folder.name}{part}.lock")
+
+    def _check_division(self, share: Share) -> None:
+        """Refuse a share while another process does one of another number of shares."""
+        for path in self.folder.parent.glob(f".{glob.escape(self.folder.name)}.*-of-*.lock"):
+            of = path.name.removesuffix(".lock").rpartition("-")[2]
+            if of == str(share.of):
+                continue
+            with open_to_append(path) as other:
+                if take_lock(other):
+                    continue
+            raise UserError(
+                f"Other processes are writing {self.folder} in {of} shares.",
+                f"Give one of {of} shares too, or wait for them.",
+            )
 
     def _open_group(self) -> zarr.Group:
         store = _WholeFiles(self._image.group_in(self.folder))

@@ -13,6 +13,7 @@ from training.stacks.sparse_labels import INSIDE, MEMBRANE
 _MIDDLE = 512  # pixels of a slice's side that are looked at
 _TILE = 32  # pixels a side; brightness that changes more slowly does not count
 _FEWEST = 128 * 128  # pixels of all slices; fewer may fit by chance
+_FEWEST_LABELLED = 64 * 64  # of them; so may these
 _CLEAR = 0.25  # correlation from which labels fit their images
 _CLEARLY_BETTER = 3.0  # times that of the labels as they are
 # Turns by 90 degrees to the left, of labels as they are and of their transpose.
@@ -65,8 +66,11 @@ def question_fit(
     pixels = take_middle(images)
     if pixels.size < _FEWEST:
         return ""
+    codes = read(take_middle(labels))
+    if np.count_nonzero(codes) < _FEWEST_LABELLED:
+        return ""
     with np.errstate(over="ignore", invalid="ignore"):  # NaN is refused elsewhere
-        fits = _correlations(pixels.astype(np.float32), read(take_middle(labels)))
+        fits = _correlations(pixels.astype(np.float32), codes)
     best = max(fits, key=lambda symmetry: fits[symmetry])
     if fits[best] >= max(_CLEAR, _CLEARLY_BETTER * fits[""]):
         return f"The labels fit the images much better {best}: is their orientation right?"
@@ -74,19 +78,19 @@ def question_fit(
 
 
 def _correlations(images: NDArray[np.float32], codes: NDArray[np.uint8]) -> dict[str, float]:
-    """Correlate brightness with membrane, 0..1, by the symmetry of the labels."""
+    """Correlate brightness with membrane where it is known, 0..1, by the symmetry of the labels."""
     membrane = np.count_nonzero(codes == MEMBRANE)
     share = membrane / max(membrane + np.count_nonzero(codes == INSIDE), 1)
     of_code = np.zeros(3, np.float32)
     of_code[[MEMBRANE, INSIDE]] = 1 - share, -share
     labels, pixels = _halve(of_code[codes]), _halve(_without_shading(images))
-    length = float(np.linalg.norm(labels) * np.linalg.norm(pixels))
     fits = {"": 0.0}
     for transposed, names in zip((labels, labels.transpose(0, 2, 1)), _SYMMETRIES, strict=True):
         for turns, name in enumerate(names):
             turned = np.rot90(transposed, turns, (1, 2))
-            if turned.shape == pixels.shape and length:
-                fits[name] = abs(float(np.vdot(turned, pixels))) / length
+            if turned.shape == pixels.shape:
+                length = float(np.linalg.norm(turned) * np.linalg.norm(pixels[turned != 0]))
+                fits[name] = abs(float(np.vdot(turned, pixels))) / length if length else 0.0
     return fits
 
 

@@ -204,6 +204,25 @@ class LabelMeaning(LabelReading):
         subject = begin_with_slices(missing, "of the labels", "has", "have")
         return f"{subject} one value only: not labelled, so neither trained nor validated on."
 
+    def as_isbi(self) -> LabelMeaning:
+        """Say what the same labels mean in a file with 0 for membrane and 255 for inside."""
+        isbi = LabelConvention.ISBI
+        asked = _question(self.share, self.convention)
+        question = self.question
+        if asked:
+            question = question.replace(asked, _question(self.share, isbi))
+        return LabelMeaning(
+            convention=isbi,
+            cut=255 / 2,
+            labelled=self.labelled,
+            length=self.length,
+            share=self.share,
+            reading="0 is membrane",
+            question=question,
+            is_mask=True,
+            padding=self.padding,
+        )
+
     def describe(self) -> list[str]:
         """Say how the labels are read, which slices have none, and what may be wrong."""
         read = f"Labels: {self.reading}."

@@ -140,6 +140,7 @@ class ChunkedSearch:
             self.membranes,
             {"probability": chunks},
             lambda _, page: page,
+            self.predictor.card.threshold,
             self._named(part),
             self.memory,
         )

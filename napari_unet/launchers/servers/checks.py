@@ -12,6 +12,7 @@ from napari_unet.launchers.servers import scripts
 from napari_unet.launchers.servers.connection import Server
 from napari_unet.launchers.servers.needed_packages import needed_packages
 from napari_unet.launchers.servers.profiles import Profile
+from napari_unet.launchers.servers.slurm.batch_script import try_options
 from napari_unet.launchers.servers.store import Store
 from training.devices.cann import CANN_PACKAGES, KERNEL_PACKAGES
 from training.devices.check import Check, check_ports
@@ -100,8 +101,20 @@ async def _check_node(server: Server, job: Profile, facts: dict[str, str]) -> li
     except UserError as error:
         return [*reached, Check("working folder", False, error.problem, error.remedy)]
     facts[profile.host] = said
+    if profile.slurm:
+        reached.append(await _check_queue(server))
     nodes = 1 + len(job.nodes)
     return [*reached, *judge(profile, said, job.devices // nodes, time.time(), nodes=nodes)]
+
+
+async def _check_queue(server: Server) -> Check:
+    """Whether Slurm would take a job as the profile asks for one; none is submitted."""
+    try:
+        said = await server.run(try_options(server.profile.job_options()))
+    except UserError as error:
+        return Check("queue", False, error.problem, "Mend what the profile asks of Slurm.")
+    words = said.strip().splitlines()[-1:] or [""]
+    return Check("queue", True, f"Slurm takes jobs. {words[0].removeprefix('sbatch: '):.200}")
 
 
 def judge(profile: Profile, facts: str, devices: int, now: float, *, nodes: int = 1) -> list[Check]:
@@ -125,7 +138,9 @@ def judge(profile: Profile, facts: str, devices: int, now: float, *, nodes: int 
     can_train = any(npu.can_train for npu in npus)
     uses_npus = profile.device == "ascend" or (profile.device == "auto" and can_train)
     checks = [_check_python(found), *_check_packages(found, needed_packages())]
-    if uses_npus:
+    if profile.slurm:
+        checks += [Check("devices", True, "those of Slurm's nodes, seen when a run begins")]
+    elif uses_npus:
         checks += [_check_cann(found), *_check_packages(found, KERNEL_PACKAGES, "CANN's packages")]
         checks += [_check_npus(npus, devices, nodes)]
         if profile.device == "auto":

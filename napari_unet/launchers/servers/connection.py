@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from napari_unet.launchers.servers.login.login import is_kept, kept_connection
 from napari_unet.launchers.servers.opening import ConnectionLostError, open_connection
 from napari_unet.launchers.servers.profiles import Profile
 from napari_unet.launchers.servers.remote_files import (
@@ -69,11 +70,15 @@ class Server:
         async with self._lock:
             if self._connection is not None and not self._connection.is_closed():
                 return self._connection
+            if (kept := kept_connection(self.profile.address)) is not None:
+                self._connection, self._files = kept, None
+                return kept
             wait = self._retry_time - time.monotonic()
             if is_patient and wait > 0:
                 raise self._lost(wait)
             try:
-                self._connection, self._files = await open_connection(self.profile), None
+                self._connection = await open_connection(self.profile, is_patient=is_patient)
+                self._files = None
             except ConnectionLostError as error:
                 wait, self._pause = self._pause, min(2 * self._pause, LONGEST_PAUSE)
                 self._retry_time = time.monotonic() + wait
@@ -199,7 +204,11 @@ find . -name __pycache__ -prune -o ! -type d -print0 |
             yield self._files
 
     async def close(self) -> None:
-        """Close the connection, if there is one."""
+        """Close the connection, if there is one; what a person has logged in to stays open."""
+        if self._connection is not None and is_kept(self._connection):
+            if self._files is not None:
+                self._files.close()
+            self._connection = self._files = None
         if self._connection is not None:
             self._connection.close()
             try:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import time
+
+from napari_unet.launchers.servers.slurm.jobs import RESUME, Job
 from training.devices.failures import find_cause
 from training.errors import UserError
 from training.runs.event_log import failed_event
-from training.runs.events import Failed
+from training.runs.events import Ended, Failed
 
 SHOWN_LINES = 20
-RESUME = "Resume the run: it goes on from its newest checkpoint."
 
 
-def ending_event(facts: str, server: str) -> Failed:
+def ending_event(
+    facts: str, server: str, job: Job | None = None, *, has_begun: bool = True
+) -> Failed | Ended:
     """Make the event of a run whose processes are gone.
 
     Parameters
@@ -20,16 +24,23 @@ def ending_event(facts: str, server: str) -> Failed:
         What :func:`scripts.why_it_ended` printed.
     server : str
         The server's name.
+    job : Job or None
+        What its queue says of it, if it has one.
+    has_begun : bool
+        Whether the training has told that it began; a job may be cancelled before.
     """
+    if job is not None and job.is_cancelled and not has_begun:
+        return {"kind": "stopped", "time": time.time(), "step": 0, "seconds": 0.0}
     last = "\n".join(_log(facts).splitlines()[-SHOWN_LINES:])
-    return failed_event(_explain(facts, server), last)
+    error = (job and job.explain_end(server)) or _explain(facts, server, is_queued=job is not None)
+    return failed_event(error, last)
 
 
-def _explain(facts: str, server: str) -> UserError:
+def _explain(facts: str, server: str, *, is_queued: bool) -> UserError:
     values = dict(line.split(" ", 1) for line in facts.splitlines()[:3] if line.count(" ") == 1)
     log = _log(facts)
     started_at, boot = values.get("started-at", ""), values.get("boot", "")
-    if started_at and started_at != boot:
+    if started_at and started_at != boot and not is_queued:  # a job's node is another machine
         return UserError(f"{server} was rebooted while the run was going on.", RESUME)
     cause = find_cause(log.splitlines(), is_disk_full=values.get("free") == "0")
     if cause is not None:

@@ -9,6 +9,8 @@ from collections.abc import Coroutine
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
+from napari_unet.launchers.servers.login.questions import DESK, Desk
+
 TIDY_SECONDS = 10
 
 Result = TypeVar("Result")
@@ -39,8 +41,9 @@ def wait_for(coroutine: Coroutine[Any, Any, Result]) -> Result:
     """Run a coroutine in the background and wait for its result, or raise its exception.
 
     An interruption of the waiting, such as Ctrl-C, cancels the coroutine, and waits some seconds
-    until it has removed what it had begun.
+    until it has removed what it had begun. What a server asks at a login is answered here.
     """
+    desk = Desk()
     is_over = threading.Event()
 
     async def run() -> Result:
@@ -49,8 +52,11 @@ def wait_for(coroutine: Coroutine[Any, Any, Result]) -> Result:
         finally:
             is_over.set()
 
+    token = DESK.set(desk)  # the coroutine has a copy
     future = begin(run())
+    DESK.reset(token)
     try:
+        desk.serve(future)
         return future.result()
     except BaseException:
         if future.cancel():

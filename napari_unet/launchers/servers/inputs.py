@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from napari_unet.launchers.launcher import OnProgress, UploadProgress
+from napari_unet.launchers.servers import scripts
+from napari_unet.launchers.servers.connection import Server
 from napari_unet.launchers.servers.store import Store
 from training.config import STARTER, TrainingConfig
 from training.data_pairs import DataPair
 from training.dataset.cropped_stack import crop_to
+from training.dataset.found_meanings import FileState, FoundMeaning, files_state, hash_states
 from training.dataset.volumes import VolumeFiles, find_volumes
 from training.errors import UserError
 from training.files.untrusted_files import is_inside
 from training.formats.opening import open_stack
 from training.formats.stack import Stack
 from training.formats.tif_stack import TifStack
+from training.label_convention import IdBorders
 from training.masks.writer_choice import open_writer
 from training.model.saved_model import starting_weights
 from training.model.weight_files import check_checkpoint
 from training.runs.run_directory import RunDirectory
+from training.stacks.label_meaning import LabelMeaning
+
+_STATE = re.compile(r"(\d{1,20}) (\d{1,20}) (\d{1,20}) (\d{1,20})\.(\d{9})")
 
 
 @dataclass(frozen=True)
@@ -171,3 +180,48 @@ async def upload_inputs(store: Store, config: TrainingConfig, inputs: Inputs) ->
     if config.device == "auto":
         changes["device"] = store.server.profile.device
     return config.replace(**changes)
+
+
+def known_meanings(
+    volumes: Sequence[VolumeFiles], ids: IdBorders, known: Sequence[FoundMeaning]
+) -> list[LabelMeaning | None]:
+    """Give what is known of the labels of volumes whose files have not changed since."""
+    states = [files_state(volume.image, volume.labels) for volume in volumes]
+    return [
+        next((found.meaning for found in known if found.fits(state, volume.convention, ids)), None)
+        for state, volume in zip(states, volumes, strict=True)
+    ]
+
+
+async def meanings_there(
+    server: Server, config: TrainingConfig, meanings: Sequence[LabelMeaning | None]
+) -> list[FoundMeaning]:
+    """Find out by which states a server's training knows the files that were sent there.
+
+    Parameters
+    ----------
+    config : TrainingConfig
+        With the paths on the server.
+    meanings : sequence of LabelMeaning or None
+        What is known of each volume. Nothing is, where the server can't tell the state of files.
+    """
+    volumes = config.pairs or (DataPair(config.image, config.labels),)
+    files = [path for volume in volumes for path in volume[:2]]
+    told = (await server.run(scripts.file_states(files))).splitlines()
+    states = [*filter(None, map(_read_state, files, told))]
+    if len(states) < len(files):
+        return []
+    pairs = zip(states[::2], states[1::2], meanings, strict=True)
+    return [
+        FoundMeaning(hash_states(pair), config.ids, meaning)
+        for *pair, meaning in pairs
+        if meaning is not None
+    ]
+
+
+def _read_state(path: str, line: str) -> FileState | None:
+    match = _STATE.fullmatch(line)
+    if match is None:
+        return None
+    device, inode, size, seconds, nanoseconds = match.groups()
+    return FileState(path, int(device), int(inode), int(size), int(seconds + nanoseconds))

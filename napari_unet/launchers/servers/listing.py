@@ -12,6 +12,8 @@ from napari_unet.launchers.servers.event_loop import wait_for
 from napari_unet.launchers.servers.opening import ConnectionLostError
 from napari_unet.launchers.servers.profiles import Profile
 from napari_unet.launchers.servers.record import RemoteRecord, is_remote, read_record, write_record
+from napari_unet.launchers.servers.slurm.jobs import Job
+from napari_unet.launchers.servers.slurm.queue import list_jobs
 from napari_unet.launchers.servers.store import Store
 from napari_unet.launchers.servers.working_folder import RunFolder
 from training.config import TrainingConfig
@@ -38,12 +40,15 @@ class RemoteRun:
         Validation mean of the best evaluation, of the membrane pixels.
     problem : str
         Why it is unreadable; else empty.
+    standing : str
+        Where it stands in the server's queue; empty where it doesn't.
     """
 
     name: str
     status: RunStatus
     best_dice: float | None = None
     problem: str = ""
+    standing: str = ""
 
 
 def list_remote_runs(profile: Profile) -> list[RemoteRun]:
@@ -71,26 +76,33 @@ async def _list(profile: Profile) -> list[RemoteRun]:
         async with server.files() as files:
             names = await files.list_names(runs)
         visible = [name for name in sorted(names) if not name.startswith(".") or "/" in name]
-        return [await _summarize(server, runs, name) for name in visible]
+        jobs = await list_jobs(server) if profile.slurm else None
+        return [await _summarize(server, runs, name, jobs) for name in visible]
     finally:
         await server.close()
 
 
-async def _summarize(server: Server, runs: PurePosixPath, name: str) -> RemoteRun:
+async def _summarize(
+    server: Server, runs: PurePosixPath, name: str, jobs: dict[str, Job] | None
+) -> RemoteRun:
     try:
         run = RunFolder(server, runs / check_run_name(name))
         async with server.files() as files:
             content = await files.read_ends(run.events, MOST_EVENTS)
         state = fold(RunState(), parse_summary(content))
         run_id = (await run.read_launch()).get("id", "")
-        count = await server.count(scripts.are_running(run_id)) if run_id else 0
+        job = jobs.get(run_id) if jobs else None
+        is_running = job is not None and job.is_alive
+        if jobs is None and run_id:
+            is_running = await server.count(scripts.are_running(run_id)) > 0
     except ConnectionLostError:
         raise
     except UserError as error:
         is_shown = name.isprintable() and len(name) <= MOST_LETTERS
         shown = name if is_shown else f"{name!r:.60}..."
         return RemoteRun(shown, "unreadable", problem=str(error))
-    return RemoteRun(name, run_status(state, count > 0), state.best_dice)
+    standing = job.standing.text if job else ""
+    return RemoteRun(name, run_status(state, is_running), state.best_dice, standing=standing)
 
 
 async def _adopt(profile: Profile, name: str, run: RunDirectory) -> RunDirectory:

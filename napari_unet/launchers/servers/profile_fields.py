@@ -20,8 +20,8 @@ class ProfileField:
     name, title, help : str
         Its name in the profile, its name for a person, and what it is in a sentence.
     kind : type
-        ``str``, ``int`` or ``tuple`` (of texts).
-    default : str, int, tuple or None
+        ``str``, ``int``, ``bool`` or ``tuple`` (of texts).
+    default : str, int, bool, tuple or None
         None: it must be given.
     hint : str
         What is used where nothing is given, or an example of what must be.
@@ -31,6 +31,8 @@ class ProfileField:
         What it may be; empty: anything.
     minimum, maximum : int
         Limits of a number.
+    page : str
+        Of a form, which groups what belongs together.
     """
 
     name: str
@@ -43,6 +45,7 @@ class ProfileField:
     choices: tuple[str, ...] = ()
     minimum: int = 0
     maximum: int = 0
+    page: str = ""
 
 
 def profile_fields() -> Iterator[ProfileField]:
@@ -67,6 +70,7 @@ def _read(name: str, declared: FieldInfo) -> ProfileField:
         choices=choices,
         minimum=_limit(declared, "ge"),
         maximum=_limit(declared, "le"),
+        page=hint.page,
     )
 
 

@@ -14,6 +14,7 @@ import platformdirs
 from pydantic import Field, field_validator, model_validator
 
 from napari_unet.launchers.servers.document import Document
+from napari_unet.launchers.servers.slurm.options import JobOptions
 from training.errors import UserError
 from training.files.atomic_files import write_atomically
 from training.files.file_locks import hold_lock
@@ -36,14 +37,17 @@ class Hint:
         What is used where nothing is given, or an example of what must be.
     is_path : bool
         Whether it names a file of this machine.
+    page : str
+        Of the window's form.
     """
 
     text: str = ""
     is_path: bool = False
+    page: str = "Server"
 
 
 class Profile(Document):
-    """How to reach a server and how to train there. No password is ever stored.
+    """How to reach a server and how to train there. Passwords are asked for, and never stored.
 
     Title, description, hint and limits of each field make an option of the command line and a
     field of the window's form.
@@ -73,40 +77,85 @@ class Profile(Document):
         description="Runs and data are kept in this folder there; relative to the home folder "
         "unless it begins with /.",
     )
-    activate: Annotated[str, Hint("the login's own Python")] = Field(
+    activate: Annotated[str, Hint("the login's own Python", page="Training")] = Field(
         default="",
         title="Activate Python",
         description="Command line there that makes python the one with MindSpore, such as "
         "source ~/venv/bin/activate.",
     )
-    cann: Annotated[str, Hint("found in the usual places")] = Field(
+    prefix: Annotated[str, Hint("none", page="Training")] = Field(
+        default="",
+        title="Before python",
+        description="Command there that python is run by, such as apptainer exec image.sif.",
+    )
+    cann: Annotated[str, Hint("found in the usual places", page="Training")] = Field(
         default="", title="CANN's set_env.sh", description="Its path there."
     )
-    device: Literal["auto", "ascend", "cpu"] = Field(
+    device: Annotated[Literal["auto", "ascend", "cpu"], Hint(page="Training")] = Field(
         default="auto", title="Train with", description="auto: NPUs if there are any."
     )
-    devices: int = Field(
+    devices: Annotated[int, Hint(page="Training")] = Field(
         default=8,
         title="Devices",
         description="How many a training takes, over all servers of the job.",
         ge=1,
         le=MOST_DEVICES,
     )
-    nodes: Annotated[tuple[str, ...], Hint("none")] = Field(
+    nodes: Annotated[tuple[str, ...], Hint("none", page="Training")] = Field(
         default=(),
         title="Further servers",
         description="Addresses of further servers: one training runs on all of them.",
         strict=False,  # JSON has lists
     )
-    master_addr: Annotated[str, Hint("for further servers only")] = Field(
+    master_addr: Annotated[str, Hint("for further servers only", page="Training")] = Field(
         default="",
         title="Address of first node",
         description="Address of the first server, as the further ones see it.",
     )
-    variables: Annotated[tuple[str, ...], Hint("none")] = Field(
+    variables: Annotated[tuple[str, ...], Hint("none", page="Training")] = Field(
         default=(),
         title="Environment variables",
         description="For the training there, such as HCCL_SOCKET_IFNAME=eth0.",
+        strict=False,
+    )
+    slurm: Annotated[bool, Hint("no", page="Queue")] = Field(
+        default=False,
+        title="Slurm",
+        description="Submit trainings to Slurm's queue; the server is its login node.",
+    )
+    partition: Annotated[str, Hint("the queue's default", page="Queue")] = Field(
+        default="", title="Partition", description="Slurm's partition."
+    )
+    account: Annotated[str, Hint("yours", page="Queue")] = Field(
+        default="", title="Account", description="Slurm's account that pays."
+    )
+    qos: Annotated[str, Hint("the account's", page="Queue")] = Field(
+        default="", title="QOS", description="Slurm's quality of service."
+    )
+    gres: Annotated[str, Hint("none", page="Queue")] = Field(
+        default="", title="Resources", description="Slurm's gres, on each node, such as npu:8."
+    )
+    time: Annotated[str, Hint("the partition's", page="Queue")] = Field(
+        default="",
+        title="Time limit",
+        description="Of a job, such as 12:00:00; the training saves and stops before it is over.",
+    )
+    requeue: Annotated[bool, Hint("no", page="Queue")] = Field(
+        default=False,
+        title="Go on in another job",
+        description="After the time limit, or when a node is lost, queue the run again.",
+    )
+    job_nodes: Annotated[int, Hint(page="Queue")] = Field(
+        default=1,
+        title="Nodes",
+        description="How many of Slurm's nodes share the devices of a training.",
+        ge=1,
+        le=MOST_DEVICES,
+    )
+    sbatch: Annotated[tuple[str, ...], Hint("none", page="Queue")] = Field(
+        default=(),
+        title="#SBATCH lines",
+        description="Further options of the job, such as --mem=64G.",
         strict=False,
     )
 
@@ -117,6 +166,18 @@ class Profile(Document):
         whole: list[str] = []
         for part in parts:
             if whole and "=" not in part:
+                whole[-1] += f",{part}"
+            else:
+                whole.append(part)
+        return tuple(whole)
+
+    @field_validator("sbatch")
+    @classmethod
+    def _join_lines(cls, parts: tuple[str, ...]) -> tuple[str, ...]:
+        """Put the options together that a form has divided at their commas: ``--nodelist=a,b``."""
+        whole: list[str] = []
+        for part in parts:
+            if whole and not part.startswith(("-", "#")):
                 whole[-1] += f",{part}"
             else:
                 whole.append(part)
@@ -144,6 +205,7 @@ class Profile(Document):
                     f"{variable!r:.99} is not an environment variable.",
                     "Give NAME=VALUE, such as HCCL_SOCKET_IFNAME=eth0.",
                 )
+        self._check_queue()
         self.divisible(self.devices)
         if not self.folder or "\0" in self.folder:
             raise UserError("The working folder has no name.", "Give a folder on the server.")
@@ -153,6 +215,40 @@ class Profile(Document):
                 "Give it as master_addr.",
             )
         return self
+
+    def _check_queue(self) -> None:
+        self.job_options()
+        names = ("partition", "account", "qos", "gres", "time", "requeue", "job_nodes", "sbatch")
+        declared = type(self).model_fields
+        given = [name for name in names if getattr(self, name) != declared[name].default]
+        if given and not self.slurm:
+            raise UserError(
+                f"{declared[given[0]].title} is for a queue, and this server is used without one.",
+                "Choose Slurm too: --slurm.",
+            )
+        if self.slurm and self.nodes:
+            raise UserError(
+                "Slurm chooses its nodes itself, so none can be named as further servers.",
+                "Say how many: --job-nodes.",
+            )
+
+    def job_options(self) -> JobOptions:
+        """Give what is asked of Slurm for a training."""
+        return JobOptions(
+            partition=self.partition,
+            account=self.account,
+            qos=self.qos,
+            gres=self.gres,
+            time=self.time,
+            nodes=self.job_nodes,
+            requeue=self.requeue,
+            lines=self.sbatch,
+        )
+
+    @property
+    def node_count(self) -> int:
+        """How many machines share the devices of a training."""
+        return self.job_nodes * len(self._hosts())
 
     def node_profiles(self) -> list[Profile]:
         """A profile for each server of the job, the first one's first."""
@@ -166,7 +262,7 @@ class Profile(Document):
         UserError
             If the servers can't take as many each.
         """
-        count = len(self._hosts())
+        count = self.node_count
         if devices < 1 or devices % count:
             raise UserError(
                 f"{devices} devices can't be divided among {count} servers.",

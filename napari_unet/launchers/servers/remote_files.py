@@ -47,6 +47,10 @@ class RemoteFiles:
         self._sftp = sftp
         self._place = place
 
+    def close(self) -> None:
+        """End the session; the connection stays."""
+        self._sftp.exit()
+
     async def exists(self, path: RemotePath) -> bool:
         """Whether there is a file or folder of that name."""
         return bool(await _wait_at_most(self._sftp.exists(path)))

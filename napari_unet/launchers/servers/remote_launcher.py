@@ -7,11 +7,12 @@ import contextlib
 import json
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Self
 
-from napari_unet.launchers.launcher import OnProgress, check_run_name, ignore_progress
+from napari_unet.launchers.launcher import OnProgress, Standing, check_run_name, ignore_progress
 from napari_unet.launchers.servers import scripts
 from napari_unet.launchers.servers.connection import Server
 from napari_unet.launchers.servers.endings import ending_event
@@ -20,6 +21,8 @@ from napari_unet.launchers.servers.inputs import (
     Inputs,
     find_inputs,
     find_own_inputs,
+    known_meanings,
+    meanings_there,
     upload_inputs,
     write_tifs,
 )
@@ -40,15 +43,19 @@ from napari_unet.launchers.servers.record import (
     write_record,
 )
 from napari_unet.launchers.servers.remote_files import CommandError
+from napari_unet.launchers.servers.slurm import batch_script
+from napari_unet.launchers.servers.slurm.jobs import FORGOTTEN
+from napari_unet.launchers.servers.slurm.queue import QueuedRun
 from napari_unet.launchers.servers.store import Store, make_run_folder, share_checkpoint
 from napari_unet.launchers.servers.working_folder import RunFolder
 from training.config import TrainingConfig, parse_numbers
-from training.dataset.found_meanings import FoundMeaning
+from training.dataset.found_meanings import FoundMeaning, meanings_document
 from training.errors import UserError
 from training.files.atomic_files import write_atomically
 from training.files.open_elsewhere import remove_folder
 from training.runs.run_directory import RunDirectory
 from training.runs.run_state import load_state
+from training.stacks.label_meaning import LabelMeaning
 
 ALIVE_SECONDS = 3.0
 Nodes = list[RunFolder]  # of a run on several servers, one on each
@@ -82,7 +89,7 @@ class RemoteLauncher:
     ) -> None:
         self.profile = profile
         self.runs_folder = runs_folder
-        count = len(parse_numbers(device_ids, "device_ids")) * (1 + len(profile.nodes))
+        count = len(parse_numbers(device_ids, "device_ids")) * profile.node_count
         self.devices = devices or count or profile.devices
         self._device_ids = device_ids
         self._on_progress = on_progress
@@ -90,6 +97,7 @@ class RemoteLauncher:
         self._mirrors: dict[Path, Mirror] = {}
         self._results: dict[Path, asyncio.Task[None]] = {}
         self._alive_times: dict[Path, float] = {}
+        self._queued: dict[Path, QueuedRun] = {}
         self._asked: set[Path] = set()  # the runs whose servers have said whether they go on
 
     @property
@@ -124,7 +132,6 @@ class RemoteLauncher:
     def start(
         self, config: TrainingConfig, name: str, known: Sequence[FoundMeaning] = ()
     ) -> RunDirectory:
-        # The server counts the labels itself: its files are copies, which have states of their own.
         run = RunDirectory(self.runs_folder.absolute() / check_run_name(name))
         profile = own_profile(self.profile)
         devices = profile.divisible(self.devices)
@@ -140,11 +147,12 @@ class RemoteLauncher:
             ),
         )
         try:
+            find_known = partial(known_meanings, inputs.volumes, config.ids, known)
             as_tifs = write_tifs(config, inputs, run.data, self._on_progress)
             if as_tifs != config:
                 write_atomically(run.config, as_tifs.to_json().encode())
                 inputs = find_inputs(as_tifs)
-            wait_for(self._begin(run, inputs))
+            wait_for(self._begin(run, inputs, find_known))
         except BaseException:
             if not read_record(run).paths:  # nothing runs there, so nothing is left here
                 remove_folder(run.path)
@@ -165,7 +173,7 @@ class RemoteLauncher:
         self.refresh(run)
         if self.is_running(run):
             raise UserError(f"The run {run.name} is running already.", "Follow it instead.")
-        count = len(parse_numbers(device_ids, "device_ids")) * (1 + len(profile.nodes))
+        count = len(parse_numbers(device_ids, "device_ids")) * profile.node_count
         ids = device_ids or ("" if devices else record.device_ids)
         devices = profile.divisible(devices or count or record.devices)
         inputs = None if record.paths else find_own_inputs(run)
@@ -196,6 +204,10 @@ class RemoteLauncher:
         What the record says may be old: another machine resumed the run, perhaps.
         """
         return run.path not in self._asked or read_record(run).is_running
+
+    def standing(self, run: RunDirectory) -> Standing:
+        queued = self._queued.get(run.path)
+        return queued.job.standing if queued and queued.job else Standing()
 
     def refresh(self, run: RunDirectory) -> None:
         """Bring the copy up to date; the model is fetched meanwhile, in the background.
@@ -239,8 +251,16 @@ class RemoteLauncher:
 
         wait_for(close_all())
 
-    async def _begin(self, run: RunDirectory, inputs: Inputs) -> None:
-        """Upload what the run needs to every server, make its directories and start it."""
+    async def _begin(
+        self,
+        run: RunDirectory,
+        inputs: Inputs,
+        find_known: Callable[[], Sequence[LabelMeaning | None]] = list,
+    ) -> None:
+        """Upload what the run needs to every server, make its directories and start it.
+
+        ``find_known`` gives what is known of each volume's labels once they are sent; or nothing.
+        """
         record = read_record(run)
         paths = []
         for node in record.profile.node_profiles():
@@ -248,6 +268,10 @@ class RemoteLauncher:
             config = await upload_inputs(store, run.read_config(), inputs)
             await store.put_source()
             folder = await make_run_folder(store, run.name, config, record.run_id, record.devices)
+            known = await asyncio.to_thread(find_known)
+            if any(known):
+                meanings = await meanings_there(folder.server, config, known)
+                await folder.write(folder.label_meanings, meanings_document(meanings))
             paths.append(str(folder.path))
         await self._launch(run, update_record(run, paths=tuple(paths)))
 
@@ -258,6 +282,7 @@ class RemoteLauncher:
             await folder.server.run(scripts.withdraw_stop_request(folder))
         await share_checkpoint(nodes)
         key = secrets.token_hex(16)
+        port = 0
         for rank, folder in enumerate(nodes):
             server = folder.server
             source = await (await Store.open(server, self._on_progress)).put_source()
@@ -265,26 +290,37 @@ class RemoteLauncher:
             if record.device_ids:
                 arguments.append(f"--device_ids={record.device_ids}")
             if len(nodes) > 1:
+                address = record.profile.master_addr
+                if rank == 0:
+                    port = await server.count(scripts.free_port(server.profile, source, address))
                 arguments += [
                     f"--nodes={len(nodes)}",
                     f"--node_rank={rank}",
-                    f"--master_addr={record.profile.master_addr}",
+                    f"--master_addr={address}",
+                    f"--master_port={port}",
                 ]
-            script = scripts.start(server.profile, source, folder, record.run_id, key, arguments)
+            begin = scripts.submit if record.profile.slurm else scripts.start
+            script = begin(server.profile, source, folder, record.run_id, key, arguments)
             await server.run(script)
+        self._queued.pop(run.path, None)
         update_record(run, is_running=True)
 
     async def _stop(self, run: RunDirectory) -> None:
-        run_id = read_record(run).run_id
+        record = read_record(run)
         for folder in self._nodes_to_change(run):
-            await folder.check_owner(run_id)
-            await folder.server.run(scripts.request_stop(folder))
+            await folder.check_owner(record.run_id)
+            script = scripts.request_stop(folder)
+            if record.profile.slurm:
+                script = batch_script.request_stop(folder, record.run_id)
+            await folder.server.run(script)
 
     async def _cancel(self, run: RunDirectory, *, delete: bool) -> None:
-        run_id = read_record(run).run_id
+        record = read_record(run)
+        run_id = record.run_id
         nodes = self._nodes_to_change(run)
+        end = batch_script.cancel if record.profile.slurm else scripts.kill
         for folder in nodes:
-            left = await folder.server.count(scripts.kill(run_id))
+            left = await folder.server.count(end(run_id))
             if left:
                 raise CommandError(
                     f"{left} processes of {run.name} are still running on "
@@ -292,6 +328,7 @@ class RemoteLauncher:
                     "Cancel once more; a process that waits for a dead NPU may need a reboot.",
                 )
         update_record(run, is_running=False)
+        self._queued.pop(run.path, None)
         if delete:
             await _remove(run, run_id, nodes)
 
@@ -315,6 +352,8 @@ class RemoteLauncher:
 
     async def _is_alive(self, run: RunDirectory, record: RemoteRecord, mirror: Mirror) -> bool:
         """Whether processes of the run are alive on any of its servers; looked at now and then."""
+        if record.profile.slurm:
+            return await self._is_queued(run, record, mirror)
         if time.monotonic() < self._alive_times.get(run.path, 0) and not mirror.has_ending:
             return True
         for folder in self._nodes_to_read(record):  # the first one has some as long as all is well
@@ -322,6 +361,16 @@ class RemoteLauncher:
                 self._alive_times[run.path] = time.monotonic() + ALIVE_SECONDS
                 return True
         return False
+
+    async def _is_queued(self, run: RunDirectory, record: RemoteRecord, mirror: Mirror) -> bool:
+        """Whether the run's job waits, runs, or ends just now."""
+        queued = self._queued.setdefault(run.path, QueuedRun(record.run_id))
+        try:
+            return await queued.is_alive(mirror.server, has_ended=mirror.has_ending)
+        except CommandError as error:
+            raise ConnectionLostError(
+                f"Slurm on {self.name} does not answer: {error.problem}", "It is asked again."
+            ) from error
 
     async def _continue_fetching(
         self, run: RunDirectory, mirror: Mirror, *, is_running: bool
@@ -343,13 +392,17 @@ class RemoteLauncher:
         Where the run is a stranger's nothing is written.
         """
         record = read_record(run)
-        if load_state(run.events).status not in ("waiting", "running") or self._unknown(record):
+        state = load_state(run.events)
+        if state.status not in ("waiting", "running") or self._unknown(record):
             return
         folder = self._nodes_to_read(record)[0]
         if not await folder.belongs_to(record.run_id):
             return
         facts = await folder.server.run(scripts.why_it_ended(folder))
-        line = json.dumps(ending_event(facts, self.name))
+        queued = self._queued.get(run.path)
+        job = ((queued and queued.job) or FORGOTTEN) if record.profile.slurm else None
+        has_begun = state.started is not None
+        line = json.dumps(ending_event(facts, self.name, job, has_begun=has_begun))
         await folder.server.run(scripts.append_line(folder.events, line))
         await mirror.copy_events()
 

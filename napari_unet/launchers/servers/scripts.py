@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterable
 from pathlib import PurePosixPath
 from posixpath import basename, dirname, join
 
 from napari_unet.launchers.servers.needed_packages import needed_packages
 from napari_unet.launchers.servers.profiles import Profile
 from napari_unet.launchers.servers.record import RUN_ID
+from napari_unet.launchers.servers.slurm.batch_script import batch_script
+from napari_unet.launchers.servers.slurm.batch_script import submit as submit_job
 from napari_unet.launchers.servers.working_folder import WorkingFolder
 from training.devices.cann import CANN_PLACES, KERNEL_PACKAGES
 from training.devices.failures import SEARCHED_LINES
@@ -51,18 +54,24 @@ def activation(profile: Profile, source: str) -> str:
         places = [f'"{folder}"/{place}' for folder in _ASCEND_FOLDERS for place in CANN_PLACES]
         of_python = [f'"$CONDA_PREFIX"/Ascend/{place}' for place in CANN_PLACES]
     without_tifffile = shlex.quote(f"{source}/without-tifffile")
+    python = python_of(profile)
     return f"""
 cann=
 {_source_first(places)}
 {profile.activate}
 {_source_first(of_python)}
-python=$(command -v python || command -v python3) ||
+python=$({profile.prefix} sh -c 'command -v python || command -v python3') ||
   {{ echo "There is no python on the PATH" >&2; return 1; }}
 PYTHONPATH={shlex.quote(source)}${{PYTHONPATH:+:$PYTHONPATH}}
-if ! "$python" -P -c 'import importlib.util as u, sys; sys.exit(not u.find_spec("tifffile"))'
+if ! {python} -P -c 'import importlib.util as u, sys; sys.exit(not u.find_spec("tifffile"))'
 then PYTHONPATH=$PYTHONPATH:{without_tifffile}; fi
 export PYTHONPATH
 {_exports(profile)}"""
+
+
+def python_of(profile: Profile) -> str:
+    """How a script calls the server's Python, after its activation: in a container, perhaps."""
+    return f'{profile.prefix} "$python"'.strip()
 
 
 def _exports(profile: Profile) -> str:
@@ -92,8 +101,31 @@ def start(
 {activation(profile, source)}
 cd -- {_quote(run.path)} || return
 export {RUN_MARK}={_check_id(run_id)} {LAUNCH_KEY}={shlex.quote(key)}
-setsid nohup "$python" {command} >>{run.log.name} 2>&1 &
+setsid nohup {python_of(profile)} {command} >>{run.log.name} 2>&1 &
 """
+
+
+def submit(
+    profile: Profile, source: str, run: RemotePaths, run_id: str, key: str, arguments: list[str]
+) -> str:
+    """Submit a run's launcher as a job of Slurm; the arguments are as for :func:`start`."""
+    variables = [f"{RUN_MARK}={_check_id(run_id)}", f"{LAUNCH_KEY}={key}"]
+    options, activate = profile.job_options(), activation(profile, source)
+    python = python_of(profile)
+    script = batch_script(options, run, activate, variables, python, arguments)
+    return submit_job(options, run, run_id, script)
+
+
+def free_port(profile: Profile, source: str, address: str) -> str:
+    """Print the first of two ports that are free on a server at one of its addresses."""
+    return f"""
+{activation(profile, source)}
+{python_of(profile)} -P -m training.devices.free_ports {shlex.quote(address)}"""
+
+
+def file_states(paths: Iterable[str]) -> str:
+    """Print of each file what :class:`FileState` has: device, inode, size, time of change."""
+    return f"stat -L -c '%d %i %s %.9Z' -- {' '.join(map(shlex.quote, paths))} 2>/dev/null || true"
 
 
 def are_running(run_id: str) -> str:
@@ -164,9 +196,9 @@ echo @@activation
 {activation(profile, source)}
 echo @@cann; echo "$cann"
 echo @@variables; env | grep '^HCCL_'
-echo @@python; "$python" -c 'import platform; print(platform.python_version())'
+echo @@python; {python_of(profile)} -c 'import platform; print(platform.python_version())'
 echo @@packages
-timeout 180 "$python" -P -c {shlex.quote(_IMPORT)} {packages}
+timeout 180 {python_of(profile)} -P -c {shlex.quote(_IMPORT)} {packages}
 ) 2>&1
 true"""
 
@@ -175,7 +207,7 @@ def try_npus(profile: Profile, source: str, workers: int) -> str:
     """Have the server's NPUs compute a little, or workers on its CPU; print what came out."""
     return f"""
 {activation(profile, source)}
-"$python" -P -m training.devices.npu_checks --workers {workers} 2>&1
+{python_of(profile)} -P -m training.devices.npu_checks --workers {workers} 2>&1
 true"""
 
 

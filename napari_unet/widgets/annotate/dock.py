@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from napari import Viewer
-from napari.layers import Layer
+from napari.layers import Labels, Layer
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QPushButton, QVBoxLayout
 
@@ -14,15 +14,15 @@ from napari_unet.labelling.label_counts import LabelCounts
 from napari_unet.layers.colors import INSIDE_COLOR, TRUTH_COLOR
 from napari_unet.layers.plugin_layers import (
     add_sparse_labels,
-    can_be_strokes,
     is_sparse_layer,
     is_tissue,
-    looks_empty,
     make_sparse,
+    why_not_paintable,
     why_not_tissue,
 )
 from napari_unet.layers.slices import full_resolution, show_slice, stack_shape
 from napari_unet.text import as_html
+from napari_unet.widgets.annotate.first_looks import FirstLooks
 from napari_unet.widgets.annotate.table import LabelledTable
 from napari_unet.widgets.common.brush_buttons import Brush, BrushButtons
 from napari_unet.widgets.common.brush_hand import BrushHand
@@ -31,6 +31,8 @@ from napari_unet.widgets.common.dock import Dock, open_dock
 from napari_unet.widgets.common.edit_watch import EditWatch
 from napari_unet.widgets.common.latest_work import LatestWork
 from napari_unet.widgets.common.layer_choice import LayerChoice
+from napari_unet.widgets.project.dock import main_window
+from napari_unet.widgets.project.session import ProjectSession
 from napari_unet.widgets.saving.save_layers import LABELS_FORMS, ask_and_save
 from training.stacks.sparse_labels import INSIDE, MEMBRANE
 
@@ -60,6 +62,7 @@ class AnnotateDock(Dock):
         self._counting = LatestWork(
             self, _count, self._on_counted, self._on_uncounted, merge=_merge, shows_outdated=True
         )
+        self._looks = FirstLooks(self._viewer, self, self.report)
         self._image = LayerChoice(self._viewer, is_tissue)
         self._labels = LayerChoice(
             self._viewer, self._fits, prefers=self._rank, nothing="No labels yet"
@@ -108,8 +111,7 @@ class AnnotateDock(Dock):
         events, watched = self._viewer.layers.events, Connections(self)
         for event in (events.inserted, events.removed):
             watched.add(event, self._on_layers_changed)
-        # napari makes a new layer the active one after it was added
-        watched.add(self._viewer.layers.selection.events.active, self._labels.refresh)
+        self._looks.looked.connect(self._labels.refresh)
         self._labels.layer_changed.connect(self._on_labels_changed)
         self._new.clicked.connect(self._on_new_requested)
         self._watch.edited.connect(self._on_edited)
@@ -119,16 +121,17 @@ class AnnotateDock(Dock):
 
     def _fits(self, layer: Layer) -> bool:
         image = self._image.layer
-        if image is None or not can_be_strokes(layer):
+        is_there = isinstance(layer, Labels) and not why_not_paintable(layer)
+        if image is None or not is_there or stack_shape(layer) != stack_shape(image):
             return False
-        return stack_shape(layer) == stack_shape(image)
+        return is_sparse_layer(layer) or self._looks.may_be_strokes(layer)
 
     def _rank(self, layer: Layer) -> int:
         """The active layer first; one that a person made with napari's button only while empty."""
         is_active = layer == self._viewer.layers.selection.active
         if is_sparse_layer(layer):
             return 2 if is_active else 1
-        return 2 if is_active and looks_empty(layer) else 0
+        return 2 if is_active and self._looks.is_empty(layer) else 0
 
     def _on_image_changed(self) -> None:
         self._labels.refresh()
@@ -184,7 +187,8 @@ class AnnotateDock(Dock):
         if counts is not None:
             self._summary.setText(as_html(counts.summary()))
             advice = counts.advice()
-            self._advice.setText(f"⚠ {advice}" if advice else "✓ Enough to train on.")
+            said = f"⚠ {advice}" if advice else "✓ Enough to train on."
+            self._advice.setText(f"{said}\n{self._keeping()}" if counts.labelled_slices else said)
             return
         has_image = self._image.layer is not None
         self._summary.setText(
@@ -194,6 +198,14 @@ class AnnotateDock(Dock):
             else as_html(why_not_tissue(self._viewer))
         )
         self._advice.setText("")
+
+    def _keeping(self) -> str:
+        """Say who saves the labels."""
+        window = main_window(self)
+        sessions = [] if window is None else window.findChildren(ProjectSession)
+        if any(session.is_held for session in sessions):
+            return "The project saves them."
+        return "No project is open: save them before you close napari."
 
     def _on_slice_requested(self, index: int) -> None:
         if self._labels.layer is not None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Generic, TypeVar
 
-from qtpy.QtCore import QObject
+from qtpy.QtCore import QObject, Signal
 
 from napari_unet.widgets.common.background import run_in_thread
 from napari_unet.widgets.common.messages import report
@@ -34,6 +34,8 @@ class LatestWork(QObject, Generic[Request, Result]):
     shows_outdated : bool
         Whether a result is shown although a newer request waits.
     """
+
+    rested = Signal()  # nothing is worked on and nothing waits
 
     def __init__(
         self,
@@ -75,6 +77,8 @@ class LatestWork(QObject, Generic[Request, Result]):
         if self._is_working:
             work = partial(self._work, self._waiting.pop())
             run_in_thread(work, self._on_returned, self._on_failed)
+        else:
+            self.rested.emit()
 
     def _on_returned(self, result: Any) -> None:
         is_wanted = self._shows_outdated or not self._waiting

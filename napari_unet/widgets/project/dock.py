@@ -113,7 +113,7 @@ class ProjectDock(Dock):
     def showEvent(self, event: Any) -> None:  # noqa: N802
         """Look for a project that is open in the window, which is known only now."""
         super().showEvent(event)
-        window = _main_window(self)
+        window = main_window(self)
         sessions = window.findChildren(ProjectSession) if window is not None else []
         if sessions and self._session is None:
             self._follow(sessions[-1])
@@ -238,7 +238,7 @@ class ProjectDock(Dock):
         self.report(error)
 
     def _begin(self, opened: OpenProject, own: Sequence[tuple[Any, str]] = ()) -> ProjectSession:
-        window: Any = _main_window(self)
+        window: Any = main_window(self)
         session = ProjectSession(self._viewer, opened, window, own)
         self._show_problems(opened.problems)
         self._follow(session)
@@ -326,7 +326,7 @@ def _state_text(session: ProjectSession) -> str:
     return "Strokes are saved a second after they are painted."
 
 
-def _main_window(widget: QWidget) -> QMainWindow | None:
+def main_window(widget: QWidget) -> QMainWindow | None:
     """The window of a dock, floating or not."""
     parent: Any = widget.parent()
     while parent is not None and not isinstance(parent, QMainWindow):

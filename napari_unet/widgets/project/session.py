@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 from napari import Viewer
 from napari.layers import Labels, Layer
-from qtpy.QtCore import QEvent, QObject, QTimer, Signal
-from qtpy.QtWidgets import QMainWindow
+from qtpy.QtCore import QEvent, QEventLoop, QObject, Qt, QTimer, Signal
+from qtpy.QtWidgets import QMainWindow, QProgressDialog
 
 from napari_unet.layers.physical_place import pixel_size_of
 from napari_unet.projects.layer_records import (
@@ -27,15 +27,18 @@ from napari_unet.projects.opening import OpenProject
 from napari_unet.projects.project_lock import NotHeldError
 from napari_unet.projects.project_writer import LayerSnapshot, ProjectWriter, Snapshot
 from napari_unet.settings import let_go
+from napari_unet.text import line
 from napari_unet.widgets.common.background import run_in_thread
 from napari_unet.widgets.common.connections import Connections, when_deleted
 from napari_unet.widgets.common.edit_watch import EditWatch
 from napari_unet.widgets.common.latest_work import LatestWork
-from napari_unet.widgets.common.messages import confirm, report
+from napari_unet.widgets.common.messages import TITLE, confirm, report
+from napari_unet.widgets.saving.long_task import PATIENCE
 from training.files.known_file import ChangedFileError
 
 EDIT_DELAY = 1000  # milliseconds from a stroke to its saving
 VIEW_INTERVAL = 2000  # milliseconds between looks at what else has changed
+DONT_CLOSE = "Don't close napari"
 
 
 @dataclass(frozen=True)
@@ -187,13 +190,16 @@ class ProjectSession(QObject):
         if event is None or not is_closing or not len(self._viewer.layers):
             return False  # a program's viewer.close() removes the layers first
         window: Any = watched
+        if not self._wait_for_saving(window):
+            event.ignore()
+            return True
         self._save_now()
         is_refused = self.outcome.is_unsaved and not confirm(
             window,
             f"Close napari, although '{self.project.folder.name}' is not saved?",
             f"{self.outcome.text} What is not saved is lost.",
             "Close and lose it",
-            "Don't close napari",
+            DONT_CLOSE,
         )
         if is_refused:
             event.ignore()
@@ -206,11 +212,40 @@ class ProjectSession(QObject):
         except Exception as error:  # shown like one of the thread
             self._on_failed(error)
 
+    def _wait_for_saving(self, window: QMainWindow) -> bool:
+        """Save in a thread what waits for its second; the window is drawn meanwhile, and no more.
+
+        What else there is to save, :meth:`_save_now` finds afterwards.
+
+        Returns
+        -------
+        bool
+            Whether it was saved, or can't be; not where a person would rather go on.
+        """
+        self._flush()
+        if not self._saving.is_busy:
+            return True
+        text = f"Saving {line(self.project.folder.name)}…"
+        progress = QProgressDialog(text, DONT_CLOSE, 0, 0, window)
+        progress.setWindowTitle(TITLE)
+        progress.setMinimumDuration(PATIENCE)
+        progress.setWindowModality(Qt.WindowModality.ApplicationModal)
+        loop = QEventLoop()
+        self._saving.rested.connect(loop.quit)
+        progress.canceled.connect(loop.quit)
+        loop.exec_()
+        progress.deleteLater()
+        return not progress.wasCanceled()
+
+    def _flush(self) -> None:
+        """Ask at once for the saving of what waits for its second."""
+        for watch in self._watches.values():
+            watch.flush()
+
     def _save_now(self) -> None:
-        """Save at once, also what waits for its second; no thread may outlive the window."""
+        """Save at once what is not saved yet; no thread may outlive the window."""
         try:
-            for watch in self._watches.values():
-                watch.flush()
+            self._flush()
             self._saving.drop()
             self._writer.save(self._snapshot())
             self._on_saved()

@@ -24,6 +24,7 @@ from napari_unet.widgets.runs.device_log import DeviceLogWindow
 from napari_unet.widgets.runs.export_dialog import ExportModelDialog
 from napari_unet.widgets.runs.table import RunsTable
 from napari_unet.widgets.saving.save_dialog import file_stem
+from napari_unet.widgets.servers.login_question import offer_dialogs
 from training.errors import UserError
 from training.files.untrusted_files import read_document
 from training.runs.run_directory import RunDirectory
@@ -42,6 +43,7 @@ class RunsDock(Dock):
 
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__()
+        offer_dialogs()
         self._viewer = napari_viewer
         self._folder = Path()
         self._listing = LatestWork(self, _list, self._on_listed, self._on_unlisted)

@@ -23,6 +23,7 @@ from napari_unet.widgets.common.message_line import MessageLine
 from napari_unet.widgets.common.messages import ask, confirm
 from napari_unet.widgets.servers.checks import ServerChecks
 from napari_unet.widgets.servers.form import ServerForm
+from napari_unet.widgets.servers.login_question import offer_dialogs
 from training.errors import UserError
 
 SAVE, DISCARD = "Save", "Discard"
@@ -42,6 +43,7 @@ class ServerDialog(QDialog):
 
     def __init__(self, chosen: str = "", parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        offer_dialogs()
         self.setWindowTitle("Servers to train on")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.former = ""  # name of the profile that is edited; empty for a new one

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from qtpy.QtWidgets import (
+    QCheckBox,
     QComboBox,
     QFileDialog,
     QFormLayout,
@@ -13,23 +14,27 @@ from qtpy.QtWidgets import (
     QLineEdit,
     QPushButton,
     QSpinBox,
+    QTabWidget,
+    QVBoxLayout,
     QWidget,
 )
 
 from napari_unet.launchers.servers.profile_fields import ProfileField, profile_fields
 from napari_unet.launchers.servers.profiles import Profile
 
-Editor = QLineEdit | QSpinBox | QComboBox
+Editor = QLineEdit | QSpinBox | QComboBox | QCheckBox
 
 
 class ServerForm(QWidget):
-    """Edits one :class:`Profile`."""
+    """Edits one :class:`Profile`, on a page for each group of its fields."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        layout = QFormLayout(self)
+        self.pages = QTabWidget()
+        layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        layout.addWidget(self.pages)
+        forms: dict[str, QFormLayout] = {}
         self._fields = {field.name: field for field in profile_fields()}
         self._editors: dict[str, Editor] = {}
         for name, field in self._fields.items():
@@ -37,11 +42,21 @@ class ServerForm(QWidget):
             label = QLabel(field.title)
             for widget in (label, editor):
                 widget.setToolTip(field.help)
+            if field.page not in forms:
+                forms[field.page] = self._add_page(field.page)
+            page_layout = forms[field.page]
             if field.is_path and isinstance(editor, QLineEdit):
-                layout.addRow(label, _with_browser(editor, field.title))
+                page_layout.addRow(label, _with_browser(editor, field.title))
             else:
-                layout.addRow(label, editor)
+                page_layout.addRow(label, editor)
         self.clear()
+
+    def _add_page(self, title: str) -> QFormLayout:
+        page = QWidget()
+        form = QFormLayout(page)
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        self.pages.addTab(page, title)
+        return form
 
     def clear(self) -> None:
         """Show what holds where nothing is chosen, for a new server."""
@@ -68,10 +83,7 @@ class ServerForm(QWidget):
 
     def _entries(self) -> list[str]:
         editors = self._editors.values()
-        return [
-            editor.currentText() if isinstance(editor, QComboBox) else editor.text()
-            for editor in editors
-        ]
+        return [_entry(editor) for editor in editors]
 
     def profile(self) -> Profile:
         """Read the fields; a UserError if what they say is not a profile."""
@@ -83,6 +95,8 @@ class ServerForm(QWidget):
             return editor.value()
         if isinstance(editor, QComboBox):
             return editor.currentText()
+        if isinstance(editor, QCheckBox):
+            return editor.isChecked()
         text = editor.text().strip()
         if field.kind is tuple:
             return tuple(part.strip() for part in text.split(",") if part.strip())
@@ -99,9 +113,18 @@ def _make_editor(field: ProfileField) -> Editor:
         number.setRange(field.minimum, field.maximum)
         number.setSpecialValueText(field.hint)
         return number
+    if field.kind is bool:
+        return QCheckBox()
     line = QLineEdit()
     line.setPlaceholderText(field.hint)
     return line
+
+
+def _entry(editor: Editor) -> str:
+    """What an editor says, to be compared."""
+    if isinstance(editor, QCheckBox):
+        return str(editor.isChecked())
+    return editor.currentText() if isinstance(editor, QComboBox) else editor.text()
 
 
 def _show(editor: Editor, value: Any) -> None:
@@ -109,6 +132,8 @@ def _show(editor: Editor, value: Any) -> None:
         editor.setValue(value)
     elif isinstance(editor, QComboBox):
         editor.setCurrentText(value or editor.itemText(0))
+    elif isinstance(editor, QCheckBox):
+        editor.setChecked(value)
     else:
         editor.setText(", ".join(value) if isinstance(value, tuple) else value or "")
 

@@ -14,6 +14,7 @@ from qtpy.QtWidgets import QTabWidget, QVBoxLayout
 
 from napari_unet.launchers.launcher import UploadProgress, new_run_name
 from napari_unet.launchers.servers.host_keys import UnknownHostKeyError, accept_host_key
+from napari_unet.launchers.servers.opening import LoginDeclinedError, ask_again
 from napari_unet.layers.slices import displayed_slice
 from napari_unet.runs.run_list import RunSummary, list_runs
 from napari_unet.runs.run_offer import offer_run
@@ -27,6 +28,7 @@ from napari_unet.widgets.common.dock import Dock, open_dock
 from napari_unet.widgets.common.messages import confirm, inform
 from napari_unet.widgets.runs.device_log import DeviceLogWindow
 from napari_unet.widgets.servers.host_key_question import ACCEPT, ask_to_accept
+from napari_unet.widgets.servers.login_question import offer_dialogs
 from napari_unet.widgets.train.banner import Banner
 from napari_unet.widgets.train.close_guard import CloseGuard
 from napari_unet.widgets.train.place_choice import PlaceChoice
@@ -56,6 +58,7 @@ class TrainDock(Dock):
 
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__()
+        offer_dialogs()
         settings = load_settings()
         self._viewer = napari_viewer
         self._project = settings.project
@@ -299,6 +302,9 @@ class TrainDock(Dock):
         if isinstance(error, UnknownHostKeyError):
             self._progress.show_headline(error.problem)
             self._banner.offer(error.problem, ACCEPT, partial(accept_host_key, error))
+        elif isinstance(error, LoginDeclinedError):
+            self._progress.show_headline(error.problem)
+            self._banner.offer(error.problem, "Log in", ask_again)
         else:
             self._progress.show_headline(f"{error} Trying again.")
 

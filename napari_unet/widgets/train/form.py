@@ -7,8 +7,8 @@ from dataclasses import Field, fields
 from typing import Any
 
 from magicgui.widgets import create_widget
-from qtpy.QtCore import Signal
-from qtpy.QtGui import QIcon
+from qtpy.QtCore import QSize, Qt, Signal
+from qtpy.QtGui import QIcon, QPixmap
 from qtpy.QtWidgets import QFormLayout, QLabel, QVBoxLayout, QWidget
 from superqt import QCollapsible
 
@@ -59,10 +59,11 @@ class TrainingForm(QWidget):
         options = [option for option in fields(TrainingConfig) if _is_offered(option)]
         # Any: what create_widget gives depends on the option.
         self._widgets: dict[str, Any] = {option.name: _option_widget(option) for option in options}
-        self._collapsible = QCollapsible("", self, QIcon(), QIcon())
+        self._collapsible = QCollapsible("", self, _no_icon(), _no_icon())
         self._collapsible.addWidget(self._rows(is_advanced=True))
         folding: Any = self._collapsible.layout()
         folding.setContentsMargins(0, 0, 0, 0)
+        self._collapsible.toggleButton().setIconSize(QSize(0, 0))
         self._collapsible.toggleButton().setToolTip("Options that are seldom changed.")
         self._collapsible.toggled.connect(self._on_advanced_toggled)
         self._on_advanced_toggled(False)
@@ -237,6 +238,13 @@ class TrainingForm(QWidget):
                 is_weights = option.name == "weights"
                 layout.addRow(label, WeightsChoice(widget) if is_weights else widget.native)
         return rows
+
+
+def _no_icon() -> QIcon:
+    """An icon that isn't null: superqt takes PySide's null icon for none at all, and fails."""
+    clear = QPixmap(1, 1)
+    clear.fill(Qt.GlobalColor.transparent)
+    return QIcon(clear)
 
 
 def _is_offered(option: Field[Any]) -> bool:

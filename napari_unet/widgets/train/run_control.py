@@ -13,7 +13,8 @@ from napari_unet.launchers.launcher import Launcher
 from napari_unet.launchers.local_launcher import LocalLauncher
 from napari_unet.runs.run_progress import RunProgress
 from napari_unet.runs.training_places import launcher_for
-from napari_unet.runs.training_sources import TrainingData, start_training
+from napari_unet.runs.training_sources import TrainingData
+from napari_unet.runs.training_start import start_training
 from napari_unet.settings import Settings, remember
 from napari_unet.widgets.common.background import run_in_thread
 from napari_unet.widgets.train.run_watcher import RunWatcher

@@ -3,8 +3,7 @@
 import numpy as np
 from napari.components import ViewerModel
 
-from napari_unet.layers.menu_commands import ISBI_VOXEL, set_isbi_voxel_size, swap_membrane
-from tests.training.stacks.indexed_pixels import IndexedPixels
+from napari_unet.layers.menu_commands import ISBI_VOXEL, set_isbi_voxel_size
 
 STACK = np.zeros((3, 8, 9), np.uint8)
 
@@ -30,24 +29,3 @@ def test_the_slice_that_is_shown_stays_shown() -> None:
     viewer.dims.current_step = (2, 0, 0)
     set_isbi_voxel_size(viewer)
     assert viewer.dims.current_step[0] == 2
-
-
-def test_membrane_and_inside_are_swapped_in_selected_masks() -> None:
-    viewer = ViewerModel()
-    mask = viewer.add_labels(np.arange(27, dtype=np.int32).reshape(3, 3, 3) % 3)
-    other = viewer.add_labels(STACK.copy())
-    image = viewer.add_image(STACK)
-    viewer.layers.selection = {mask, image}
-    former = mask.data.copy()
-    swap_membrane(viewer)
-    np.testing.assert_array_equal(mask.data, former == 0)
-    assert not other.data.any() and not image.data.any()
-    swap_membrane(viewer)
-    np.testing.assert_array_equal(mask.data, former != 0)
-
-
-def test_masks_that_can_only_be_indexed_are_swapped_too() -> None:
-    viewer = ViewerModel()
-    mask = viewer.add_labels(IndexedPixels(STACK))
-    swap_membrane(viewer)
-    assert mask.data.shape == STACK.shape and mask.data.all()

@@ -11,12 +11,13 @@ from napari_unet.layers.plugin_layers import (
     add_neurons,
     add_probability,
     add_sparse_labels,
-    can_be_strokes,
+    are_new_labels,
     is_mask,
     is_paintable_mask,
     is_truth,
     reading_of,
     role,
+    some_values,
     why_not_paintable,
     why_not_stack,
 )
@@ -78,7 +79,7 @@ def test_a_layer_that_is_no_stack_is_told_why(layer: Image | Labels, reason: str
 def test_labels_of_several_resolutions_are_judged_but_not_painted_on() -> None:
     layer = Labels([STACK, STACK[:, ::2, ::2]], multiscale=True, name="it")
     assert is_mask(layer) and is_truth(layer)
-    assert not is_paintable_mask(layer) and not can_be_strokes(layer)
+    assert not is_paintable_mask(layer) and not are_new_labels(layer)
     assert "'it' has several resolutions, on which napari can't paint" in why_not_paintable(layer)
 
 
@@ -98,5 +99,4 @@ def test_labels_that_can_only_be_indexed_are_looked_at() -> None:
     pixels = STACK.copy()
     pixels[1, 4, 4] = 2
     for data in (pixels, pixels[1]):
-        assert can_be_strokes(Labels(IndexedPixels(data)))
-        assert not can_be_strokes(Labels(IndexedPixels(data * 4)))
+        assert some_values(IndexedPixels(data)) == {0, 2}

@@ -9,7 +9,7 @@ from click import Command
 from click.testing import CliRunner
 
 from napari_unet.cli import fetch, runs, stop
-from napari_unet.launchers.launcher import Launcher, OnProgress, ignore_progress
+from napari_unet.launchers.launcher import Launcher, OnProgress, Standing, ignore_progress
 from napari_unet.launchers.local_launcher import LocalLauncher
 from napari_unet.launchers.servers.profiles import Profile, profiles_path, save_profile
 from napari_unet.launchers.servers.remote_launcher import RemoteLauncher
@@ -104,6 +104,9 @@ class Notebook:
 
     def is_running(self, run: RunDirectory) -> bool:
         return not (run.path / "ended").exists()
+
+    def standing(self, run: RunDirectory) -> Standing:
+        return Standing()
 
     def refresh(self, run: RunDirectory) -> None:
         pass

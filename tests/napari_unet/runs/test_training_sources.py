@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import tracemalloc
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
 from napari.layers import Labels
+from scipy import ndimage
 
 from napari_unet.launchers.local_launcher import LocalLauncher
 from napari_unet.runs.run_titles import read_title
@@ -20,8 +24,8 @@ from napari_unet.runs.training_sources import (
     LayerData,
     LayerStack,
     SeveralPairs,
-    start_training,
 )
+from napari_unet.runs.training_start import start_training
 from tests.stack_files import read_label_note
 from tests.training.stacks.indexed_pixels import IndexedPixels
 from training.config import TrainingConfig, preset_config
@@ -33,6 +37,7 @@ from training.formats.opening import read_stack
 from training.label_convention import IdBorders, LabelConvention
 from training.runs.run_directory import RunDirectory
 from training.stacks.label_census import LabelCensus
+from training.stacks.label_meaning import LabelMeaning
 from training.stacks.sparse_labels import LabelNote
 from training.stacks.synthetic import synthetic_stack
 
@@ -116,7 +121,7 @@ def test_too_few_strokes_are_reported(strokes: LayerData) -> None:
 
 
 def test_strokes_are_written_as_such(strokes: LayerData, tmp_path: Path) -> None:
-    prepared = strokes.prepare(tmp_path / "data", strokes.check(LabelConvention.SPARSE))
+    prepared = strokes.prepare(tmp_path / "data", strokes.check(LabelConvention.SPARSE)).files
     assert prepared.convention == "sparse"
     assert np.array_equal(read_stack(prepared.labels), strokes.labels.data)
     assert read_label_note(Path(prepared.labels)) == LabelNote("sparse", (38,))
@@ -124,7 +129,7 @@ def test_strokes_are_written_as_such(strokes: LayerData, tmp_path: Path) -> None
 
 def test_what_has_no_file_is_written_below_the_run(layers: LayerData, tmp_path: Path) -> None:
     run = RunDirectory(tmp_path / "run")
-    prepared = layers.prepare(run.data, layers.check(LabelConvention.MEMBRANE))
+    prepared = layers.prepare(run.data, layers.check(LabelConvention.MEMBRANE)).files
     assert np.array_equal(read_stack(prepared.image), layers.images.data)
     assert np.array_equal(read_stack(prepared.labels) == 0, layers.labels.data == 1)
     assert prepared.convention == "isbi"
@@ -136,9 +141,9 @@ def test_images_in_a_file_stay_there(layers: LayerData, tmp_path: Path) -> None:
     tifffile.imwrite(path, layers.images.data)
     opened = LayerData(LayerStack("sections", layers.images.data, path), layers.labels)
     meaning = opened.check(LabelConvention.ISBI)
-    assert opened.prepare(tmp_path / "data", meaning).image == str(path)
+    assert opened.prepare(tmp_path / "data", meaning).files.image == str(path)
     cropped = LayerData(LayerStack("sections", layers.images.data[:5], path), layers.labels)
-    assert cropped.prepare(tmp_path / "cropped", meaning).image != str(path)
+    assert cropped.prepare(tmp_path / "cropped", meaning).files.image != str(path)
 
 
 def test_an_unfit_pair_starts_nothing_and_leaves_nothing(layers: LayerData, tmp_path: Path) -> None:
@@ -146,6 +151,15 @@ def test_an_unfit_pair_starts_nothing_and_leaves_nothing(layers: LayerData, tmp_
     with pytest.raises(UserError, match="'truth'"):
         start_training(LocalLauncher(tmp_path), unfit, preset_config("compact"), "run")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_problem_names_the_layers_as_the_window_does(layers: LayerData) -> None:
+    for labels, problem in (
+        (np.full((6, 64, 64), 3), "All pixels of 'truth' are 3."),
+        (layers.labels.data[:4], "'truth' has the shape (4, 64, 64), but 'sections' has"),
+    ):
+        with pytest.raises(UserError, match=f"^{re.escape(problem)}"):
+            LayerData(layers.images, LayerStack("truth", labels)).check(LabelConvention.MEMBRANE)
 
 
 @pytest.mark.parametrize("volumes", [1, 2])
@@ -170,6 +184,87 @@ def test_the_labels_of_files_are_counted_once(
     data = FolderData(tmp_path / "data")
     run = start_training(LocalLauncher(tmp_path), data, preset_config("compact"), "run")
     assert len(counted) == len(read_meanings(run.label_meanings)) == volumes
+
+
+def mask_of(values: tuple[float, float, float], dtype: type) -> Callable[[np.ndarray], np.ndarray]:
+    """Labels with values for inside, membrane, and a stray pixel on each slice."""
+
+    def make(membrane: np.ndarray) -> np.ndarray:
+        made = np.where(membrane == 1, values[1], values[0]).astype(dtype)
+        made[:, 30, 30] = values[2]
+        return made
+
+    return make
+
+
+def smooth(membrane: np.ndarray) -> np.ndarray:
+    return ndimage.gaussian_filter(membrane.astype(np.float32), (0, 1, 1))
+
+
+def ids(membrane: np.ndarray) -> np.ndarray:
+    return np.stack([ndimage.label(page == 0)[0] for page in membrane]).astype(np.int32)
+
+
+def paint(membrane: np.ndarray) -> np.ndarray:
+    painted = np.where(np.arange(64) % 9 < 3, np.where(membrane == 1, 1, 2), 0)
+    return painted.astype(np.uint8)
+
+
+KINDS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "a mask": mask_of((0, 1, 1), np.uint8),
+    "insides": mask_of((255, 0, 0), np.uint8),
+    "1 and 2": mask_of((2, 1, 1), np.int32),
+    "a stray value": mask_of((0, 1, 7), np.uint8),
+    "much membrane": lambda membrane: 1 - membrane,
+    "smoothed": smooth,
+    "ids": ids,
+    "strokes": paint,
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_labels_of_layers_are_counted_once(
+    layers: LayerData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """Although they are written to a file with other values, it says what they mean there."""
+    labels = KINDS[kind](layers.labels.data)
+    data = LayerData(layers.images, LayerStack("truth", labels))
+    monkeypatch.setattr("napari_unet.launchers.local_launcher._start_training", lambda *_: None)
+    convention = preview(data).convention
+    if kind == "much membrane":
+        convention = LabelConvention.MEMBRANE
+    config = preset_config("compact", label_convention=convention)
+    run = start_training(LocalLauncher(tmp_path), data, config, "run")
+    config, known = run.read_config(), read_meanings(run.label_meanings)
+    counted = read_again(config)
+    assert [found.meaning for found in known] == [
+        replace(counted, share=pytest.approx(counted.share))
+    ]
+    monkeypatch.setattr(LabelCensus, "of", None)
+    assert load_training_set(config, known).sentences == tuple(counted.describe())
+
+
+def read_again(config: TrainingConfig) -> LabelMeaning:
+    with open_pair(
+        Path(config.image), Path(config.labels), config.label_convention, config.ids
+    ) as pair:
+        return pair.meaning
+
+
+def test_layers_that_mean_less_in_a_file_are_counted_there(
+    layers: LayerData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("napari_unet.launchers.local_launcher._start_training", lambda *_: None)
+    faint = smooth(layers.labels.data)
+    faint[2] *= 0.1  # several values, none of them membrane
+    unknown = layers.labels.data.astype(np.int8)
+    unknown[:, :9] = -1
+    for number, labels in enumerate((faint, unknown)):
+        data = LayerData(layers.images, LayerStack("truth", labels))
+        config = preset_config("compact", label_convention=LabelConvention.MEMBRANE)
+        run = start_training(LocalLauncher(tmp_path), data, config, f"run{number}")
+        assert read_meanings(run.label_meanings) == []
+        assert read_again(run.read_config()).labelled
 
 
 def test_a_folder_without_the_files_is_reported(tmp_path: Path) -> None:
@@ -213,7 +308,7 @@ def test_ids_are_written_as_they_are_with_how_they_are_read(
     config = preset_config("compact", label_convention="instances", border=3, unknown=unknown)
     meaning = data.check(config.label_convention, config.ids)
     assert (meaning.ids.width, meaning.is_finished) == (3, unknown == "none")
-    written = data.prepare(tmp_path / "data", meaning)
+    written = data.prepare(tmp_path / "data", meaning).files
     assert written.convention == LabelConvention.INSTANCES
     np.testing.assert_array_equal(read_stack(written.labels), ids)
     assert read_label_note(Path(written.labels)) == LabelNote(convention=None)
@@ -229,7 +324,7 @@ def test_a_preview_tells_how_ids_are_read(layers: LayerData) -> None:
     assert shown.convention == "instances" and "within 2 pixels" in meaning.reading
     assert meaning.share == pytest.approx(7 * 4 / 64)
     [problem] = preview(data, ids=IdBorders(0)).problems
-    assert "With a border of 0 pixels, The layer 'ids' has no membrane" in problem.problem
+    assert "With a border of 0 pixels, 'ids' has no membrane" in problem.problem
 
 
 @pytest.fixture

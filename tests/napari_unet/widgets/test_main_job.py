@@ -140,7 +140,7 @@ def in_front(viewer: Viewer, kind: type[QWidget]) -> Callable[[], bool]:
 
 @pytest.mark.usefixtures("instant_training")
 def test_the_main_job_takes_at_most_nine_clicks(
-    make_napari_viewer: Callable[..., Viewer], pair: list[Path], qtbot: QtBot
+    make_napari_viewer: Callable[..., Viewer], pair: list[Path], qtbot: QtBot, tmp_path: Path
 ) -> None:
     viewer = make_napari_viewer(show=True)
     window = viewer.window._qt_window
@@ -154,8 +154,11 @@ def test_the_main_job_takes_at_most_nine_clicks(
     qtbot.waitUntil(in_front(viewer, TrainDock))
     train = window.findChild(TrainDock)
     qtbot.waitUntil(lambda: "Membrane" in text(train))
+    viewer.dims.set_current_step(0, 5)
     hand.press(train, "Start")
     hand.press(train, "Predict and evaluate")
+    [run] = (tmp_path / "runs").iterdir()
+    assert RunDirectory(run).read_config().preview_slice == 5, "the one that is looked at"
 
     qtbot.waitUntil(in_front(viewer, EvaluateDock))
     (preview,) = filter(is_preview, viewer.layers)

@@ -12,14 +12,15 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from multiprocessing import AuthenticationError
 from multiprocessing.connection import Client, Connection
 
 import pytest
 
 from training.devices import node_link
-from training.devices.msrun_job import MsrunJob, free_port
+from training.devices.free_ports import find_free_port
+from training.devices.msrun_job import MsrunJob
 from training.devices.node_link import (
     LAUNCH_KEY,
     HeadLink,
@@ -43,7 +44,7 @@ def make_job(port: int, rank: int = 0) -> MsrunJob:
 def port(monkeypatch: pytest.MonkeyPatch) -> int:
     """Where node 0 listens, of a launch whose secret all nodes know."""
     monkeypatch.setenv(LAUNCH_KEY, "a random secret")
-    return free_port()
+    return find_free_port()
 
 
 @pytest.fixture
@@ -91,6 +92,22 @@ def stranger_announces_gigabytes(port: int) -> None:
         _wait_for_close(caller)
 
 
+def stranger_takes_any_answer(port: int) -> None:
+    """Keeps to the handshake without the key, and would be content with anybody."""
+    words = [b"a guess", b"#CHALLENGE#" + bytes(20), b"#WELCOME#", b'{"problem": "", "remedy": ""}']
+    with connected(port) as line, suppress(OSError, EOFError):
+        for word in words[:3]:
+            line.recv_bytes()
+            line.send_bytes(word)
+        line.send_bytes(words[3])
+
+
+@contextmanager
+def connected(port: int) -> Iterator[Connection]:
+    with socket.create_connection(("127.0.0.1", port)) as caller:
+        yield Connection(os.dup(caller.fileno()))
+
+
 def _wait_for_close(caller: socket.socket) -> None:
     try:
         while caller.recv(65536):
@@ -107,6 +124,7 @@ def _wait_for_close(caller: socket.socket) -> None:
         stranger_has_another_key,
         stranger_has_the_id_of_the_run,
         stranger_announces_gigabytes,
+        stranger_takes_any_answer,
     ],
 )
 def test_strangers_end_nothing(head: HeadLink, port: int, stranger: Callable[[int], None]) -> None:
@@ -150,6 +168,15 @@ def test_a_hundred_silent_strangers_take_no_descriptors_from_the_job(
             assert "disk is full" in str(failure)
             reporter.join()
     assert most - before <= 42, "two of each of 16 callers; there is room for the job's own"
+
+
+def test_a_stranger_too_many_is_turned_away_at_once(head: HeadLink, port: int) -> None:
+    with ExitStack() as stack:
+        for _ in range(node_link._MOST_HANDSHAKES):
+            caller = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+            assert caller.recv(1)  # it is heard
+        caller = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+        assert caller.recv(1) == b""
 
 
 def count_descriptors() -> int:
@@ -254,6 +281,34 @@ def test_a_member_turns_away_from_a_stranger_in_node_0s_place(
             assert "belongs to another job" in first_failure(member).problem
 
 
+@pytest.mark.parametrize(
+    "words", [[b"#CHALLENGE#" + bytes(20), b"#WELCOME#", b"a guess"], [b"of another protocol"]]
+)
+def test_a_member_turns_away_from_a_stranger_that_takes_any_answer(
+    port: int, words: list[bytes]
+) -> None:
+    def play_node_0(listener: socket.socket) -> None:
+        caller, _ = listener.accept()
+        with caller, suppress(OSError, EOFError):
+            line = Connection(os.dup(caller.fileno()))
+            for word in words:
+                line.send_bytes(word)
+                line.recv_bytes()
+
+    with socket.create_server(("127.0.0.1", port)) as listener:
+        threading.Thread(target=play_node_0, args=(listener,), daemon=True).start()
+        with MemberLink(make_job(port, 1)) as member:
+            assert "belongs to another job" in first_failure(member).problem
+
+
+def test_jobs_of_other_launches_ports_and_sizes_have_other_keys(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    keys = {job_key(8118, 2), job_key(8120, 2), job_key(8118, 3)}
+    monkeypatch.setenv(LAUNCH_KEY, "another secret")
+    assert len(keys | {job_key(8118, 2)}) == 4
+
+
 def test_a_failure_of_node_0_reaches_the_others(head: HeadLink, port: int) -> None:
     with MemberLink(make_job(port, 1)) as member, MemberLink(make_job(port, 1)) as other:
         for link in (member, other):
@@ -322,6 +377,31 @@ def test_the_others_hear_why_node_0_does_not_begin(port: int) -> None:
     assert [FAILURE.problem in str(failure) for failure in heard.values()] == [True, True]
     node_0.join(5)
     assert not node_0.is_alive()
+
+
+def test_a_port_is_free_again_and_the_others_hear_it_when_node_0_ends(port: int) -> None:
+    with MemberLink(make_job(port, 1)) as member:
+        with HeadLink(make_job(port)) as head:
+            assert member.poll() is None
+            deadline = time.monotonic() + 60
+            while not head._lines and time.monotonic() < deadline:
+                time.sleep(0.01)
+        with HeadLink(make_job(port)):
+            assert "ended without reporting why" in first_failure(member).problem
+
+
+def test_node_0_that_never_comes_is_given_up(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(node_link, "CLUSTER_SECONDS", 0)
+    with MemberLink(make_job(port, 1)) as member:
+        assert f"Node 0 does not answer at 127.0.0.1:{port}" in first_failure(member).problem
+
+
+def test_a_node_of_another_job_is_not_reported_to_node_0(
+    head: HeadLink, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(LAUNCH_KEY, "another secret")
+    report_to_head("127.0.0.1", port - 1, 3, FAILURE)
+    assert head.poll() is None
 
 
 def test_the_job_that_trains_hears_no_refusal_of_another(head: HeadLink, port: int) -> None:

@@ -101,6 +101,22 @@ def test_an_update_that_overflows_on_one_device_is_skipped_on_all(
 
 
 @pytest.mark.heavy
+def test_all_workers_end_a_run_that_no_longer_improves(
+    run: RunDirectory, launch: Callable[..., Launch]
+) -> None:
+    """At so low a rate no validation after those of the first steps brings a better model."""
+    rate = ("--lr=1e-12", "--lr_schedule=constant")
+    first = launch(
+        "--devices=2", "--device=cpu", "--steps=500", "--eval_interval=1", "--patience=1", *rate
+    )
+    assert "step: " in first.wait()
+    state = load_state(run.events)
+    assert state.status == "finished"
+    assert state.step == state.total_steps < 100
+    assert len(fingerprints(run, 2)) == 1
+
+
+@pytest.mark.heavy
 def test_a_worker_that_dies_is_reported_and_the_rest_ends(
     run: RunDirectory, launch: Callable[..., Launch]
 ) -> None:

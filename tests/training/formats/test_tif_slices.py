@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from training.errors import UserError
 from training.formats.tif_slices import TifSlices
 
 PAGES = np.arange(2 * 24 * 20).astype(np.uint8).reshape(2, 24, 20)
@@ -71,3 +72,34 @@ def test_threads_that_read_together_each_get_their_slice(
         second.join()
     for index in range(2):
         np.testing.assert_array_equal(read[index], PAGES[index])
+
+
+def test_memory_is_asked_for_in_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, stack = tmp_path / "stack.tif", np.ones((3, 24, 20))
+    tifffile.imwrite(path, stack, compression="zlib", photometric="minisblack")
+    asked: set[tuple[str, int]] = set()
+    monkeypatch.setattr(
+        "training.formats.tif_slices.check_memory",
+        lambda wanted, path, what, page: asked.add((what, wanted)),
+    )
+    with tifffile.TiffFile(path) as tif:
+        TifSlices(tif, path)
+    assert {("The stack", stack.nbytes), ("A slice", stack[0].nbytes)} <= asked
+
+
+def test_slices_in_one_page_are_not_decoded_before_there_is_memory_for_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(wanted: int, path: Path, what: str, page: object) -> None:
+        if what == "The stack":
+            raise UserError(f"{wanted} bytes are too many.")
+
+    def decode(*_: object, **__: object) -> None:
+        raise AssertionError("it was decoded")
+
+    path, stack = tmp_path / "stack.tif", np.ones((3, 24, 20), np.uint8)
+    tifffile.imwrite(path, stack, compression="zlib", photometric="rgb", planarconfig="separate")
+    monkeypatch.setattr("training.formats.tif_slices.check_memory", refuse)
+    monkeypatch.setattr(tifffile.TiffPageSeries, "asarray", decode)
+    with tifffile.TiffFile(path) as tif, pytest.raises(UserError, match="1440 bytes"):
+        TifSlices(tif, path)

@@ -52,6 +52,7 @@ def test_labels_in_a_wrong_orientation_are_questioned(
     asked = question(images, wrong)
     assert asked == f"The labels fit the images much better {mend}: is their orientation right?"
     assert question(255 - images, wrong) == asked  # of bright membranes
+    assert question(images, paint(wrong)) == asked
 
 
 @pytest.mark.isbi
@@ -60,8 +61,11 @@ def test_real_labels_fit_as_they_are_alone(isbi: Path) -> None:
         tifffile.imread(isbi / f"train-{name}.tif", key=range(3)) for name in ("volume", "labels")
     )
     assert question(images, labels) == ""
+    assert question(images, paint(labels)) == question(255 - images, paint(labels)) == ""
     for mend in MENDS:
-        assert f"better {mend}:" in question(images, MENDS[UNDONE_BY[mend]](labels))
+        wrong = MENDS[UNDONE_BY[mend]](labels)
+        assert f"better {mend}:" in question(images, wrong)
+        assert f"better {mend}:" in question(images, paint(wrong))
 
 
 def test_files_that_are_no_squares_can_be_flipped(
@@ -85,7 +89,7 @@ def test_labels_that_lie_right_are_not_questioned(synthetic: tuple[Array, Array]
 
 def paint(labels: Array) -> Array:
     """Strokes of labels: 0 is unknown, 1 membrane, 2 inside."""
-    is_painted = np.arange(SIDE) % 20 < 6
+    is_painted = np.arange(labels.shape[-1]) % 20 < 6
     return np.where(is_painted, np.where(labels == 0, 1, 2), 0).astype(np.uint8)
 
 
@@ -107,6 +111,9 @@ def test_labels_that_fit_in_no_way_or_are_few_are_not_questioned(
     assert question(images, np.roll(labels, 70, (1, 2))) == ""
     few = slice(1), slice(40, 104), slice(40, 104)
     assert question(images[few], labels[few].transpose(0, 2, 1)) == ""
+    few_strokes = paint(labels.transpose(0, 2, 1))
+    few_strokes[:, 8:] = 0
+    assert "orientation" not in question(images, few_strokes)
     corner = labels.copy()
     corner[:, 8:], corner[:, :, 8:] = 255, 255
     assert "orientation" not in question(images, corner)

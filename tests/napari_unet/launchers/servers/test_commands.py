@@ -20,6 +20,7 @@ from tests.napari_unet.launchers.servers.loopback.quick_server import (
 from tests.napari_unet.launchers.servers.loopback.sshd import Sshd
 from tests.terminal import HOSTILE, SHOWN, on_terminal
 from training.config import preset_config
+from training.dataset.found_meanings import read_meanings
 from training.runs.event_log import EventLog
 from training.runs.run_directory import RunDirectory
 
@@ -124,6 +125,8 @@ def test_a_remote_run_from_start_to_fetch(sshd: Sshd, folder: Path, tmp_path: Pa
         train.send_signal(signal.SIGINT)
         assert "The run goes on" in lines.read()
     assert train.wait() == 0
+    [known] = read_meanings(sshd.work / "runs" / "it's mine" / "labels.json")
+    assert known.meaning.length == 10  # the server need not count the labels again
 
     assert "running" in type_in(folder, "runs").stdout
     assert type_in(folder, "runs", "--remote=lab").stdout.split()[:3] == ["it's", "mine", "running"]

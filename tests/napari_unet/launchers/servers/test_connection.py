@@ -230,10 +230,9 @@ def test_proxy_jump_goes_through_another_server(
             f"Host inner\n  HostName 127.0.0.1\n  Port {sshd.port}\n  ProxyJump gate\n"
         )
         profile = sshd.profile(host="inner", port=0)
-        with pytest.raises(UserError, match="on the way"):
+        with pytest.raises(UnknownHostKeyError, match=str(jump.port)) as caught:
             run(Server(profile), "true")
-        with (home / ".ssh" / "known_hosts").open("a") as file:
-            file.write(jump.known_hosts_line())
+        accept_host_key(caught.value)
         port_seen = run(Server(profile), "echo $SSH_CONNECTION").split()[3]
         assert port_seen == str(sshd.port)
     finally:

@@ -27,6 +27,7 @@ from training.devices.run_processes import find_processes, find_workers, kill_pr
 from training.formats.opening import open_stack
 from training.runs.event_reading import parse_events
 from training.runs.run_directory import RunDirectory
+from training.runs.run_state import load_state
 
 PROGRAM = [str(Path(sys.executable).with_name("napari-unet"))]
 STEPS, PATIENCE = 12, 400
@@ -85,6 +86,9 @@ def test_a_run_whose_local_side_is_killed_comes_home(
 
     assert "is finished" in run_to_end(tmp_path, "follow", "first")
     assert count_steps(run) == list(range(1, STEPS + 1))
+    starter = load_state(run.events).evaluations[0]
+    assert starter["step"] == 0
+    assert starter["mean"]["soft_dice"] > 0.9
     there = sshd.work / "runs" / "first"
     assert run.events.read_bytes() == (there / "events.jsonl").read_bytes()
     fetched = run_to_end(tmp_path, "fetch", "first")

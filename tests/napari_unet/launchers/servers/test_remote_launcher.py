@@ -21,7 +21,7 @@ import tifffile
 import zarr
 
 from napari_unet.launchers.launcher import UploadProgress
-from napari_unet.launchers.servers import scripts
+from napari_unet.launchers.servers import mirror, scripts
 from napari_unet.launchers.servers.connection import Server
 from napari_unet.launchers.servers.event_loop import wait_for
 from napari_unet.launchers.servers.opening import ConnectionLostError
@@ -40,12 +40,16 @@ from tests.napari_unet.launchers.servers.loopback.quick_server import (
 from tests.napari_unet.launchers.servers.loopback.sshd import Sshd
 from tests.stack_files import read_pixel_size
 from training.config import preset_config
+from training.dataset.found_meanings import FoundMeaning, files_state, read_meanings
+from training.dataset.training_pair import open_pair
+from training.dataset.training_set import load_training_set
 from training.devices.run_processes import RUN_MARK, launch_mark
 from training.errors import UserError
 from training.formats.opening import read_stack
 from training.formats.pixel_size import PixelSize
 from training.runs.event_reading import parse_events
 from training.runs.run_directory import RunDirectory
+from training.stacks.label_census import LabelCensus
 
 
 @pytest.fixture
@@ -99,9 +103,35 @@ def test_a_run_starts_is_followed_and_comes_home(
     assert processes_on(sshd, launcher, run) == []
 
 
-def test_the_best_model_comes_while_the_run_goes_on(
-    launcher: RemoteLauncher, sshd: Sshd, data: Path
+def test_labels_are_counted_once_and_not_again_on_the_server(
+    launcher: RemoteLauncher,
+    sshd: Sshd,
+    data: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    images, labels = data / "train-volume.tif", data / "train-labels.tif"
+    as_zarr = tmp_path / "labels.zarr"  # goes there as a TIF
+    zarr.create_array(as_zarr, data=tifffile.imread(labels)[::-1].copy())
+    config = quick_config(data, 10).replace(data_url="", image=str(images), labels=str(as_zarr))
+    with open_pair(images, as_zarr, config.label_convention, config.ids) as pair:
+        found = FoundMeaning(files_state(images, as_zarr), config.ids, pair.meaning)
+    run = launcher.start(config, "first", [found])
+    there = RunDirectory(sshd.work / "runs" / run.name)
+    known, config = read_meanings(there.label_meanings), there.read_config()
+    assert [meaning.meaning for meaning in known] == [found.meaning]
+    with monkeypatch.context() as patches:
+        patches.setattr(LabelCensus, "of", None)
+        load_training_set(config, known)
+    zarr.open_array(as_zarr, mode="r+")[0, 0] = 255
+    run = launcher.start(run.read_config().replace(labels=str(as_zarr)), "second", [found])
+    assert not RunDirectory(sshd.work / "runs" / run.name).label_meanings.exists()
+
+
+def test_the_best_model_comes_while_the_run_goes_on(
+    launcher: RemoteLauncher, sshd: Sshd, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mirror, "GROWING_SECONDS", 1.0)
     hold = sshd.work.with_name("hold-at")
     hold.write_text("15")
     run = launcher.start(quick_config(data, 40), "first")
@@ -118,6 +148,24 @@ def test_the_best_model_comes_while_the_run_goes_on(
     hold.unlink()
     follow_to_end(follower)
     assert_complete(run, sshd, 40)
+
+
+def test_python_is_run_by_what_the_profile_puts_before_it(
+    sshd: Sshd, tmp_path: Path, activate: str, data: Path
+) -> None:
+    """As in a container, whose image is a file with a space in its name."""
+    container = tmp_path / "container"
+    container.write_text(f'#!/bin/sh\nshift\necho "$*" >> "{tmp_path}/inside"\nexec "$@"\n')
+    container.chmod(0o755)
+    profile = sshd.profile(activate=activate, prefix=f"{container} 'an image.sif'")
+    save_profile(profile)
+    with closing(RemoteLauncher(profile, tmp_path / "copies")) as launcher:
+        run = launcher.start(quick_config(data, 3), "first")
+        follow_to_end(follower := RunFollower(run, launcher))
+    assert follower.status == "finished"
+    inside = (tmp_path / "inside").read_text().splitlines()
+    assert "-m training.launch_8p --run_dir" in inside[-1]
+    assert inside[0].startswith("sh -c command -v python")
 
 
 def test_the_same_data_is_uploaded_once(

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -18,6 +16,7 @@ from napari_unet.launchers.servers.profiles import save_profile
 from napari_unet.launchers.servers.record import read_record
 from napari_unet.launchers.servers.remote_launcher import RemoteLauncher
 from napari_unet.runs.run_follower import RunFollower
+from tests.napari_unet.launchers.servers.loopback.namespaces import SUBNET, two_namespaces
 from tests.napari_unet.launchers.servers.loopback.quick_server import (
     follow_to_end,
     follow_until_step,
@@ -30,39 +29,13 @@ from training.runs.event_reading import parse_events
 from training.runs.run_directory import RunDirectory
 from training.runs.run_state import load_state
 
-SUBNET = f"10.213.{os.getpid() % 250}"  # several tests may run at once
 PATIENCE = 240.0
-
-
-def ip(*arguments: str) -> None:
-    subprocess.run(["ip", *arguments], check=True, capture_output=True)
 
 
 @pytest.fixture
 def namespaces() -> Iterator[list[str]]:
-    """Two namespaces on a bridge, with the addresses ``.1`` and ``.2``."""
-    mark = f"{os.getpid()}"
-    bridge, names = f"nub{mark}"[:15], [f"nu{mark}a", f"nu{mark}b"]
-    try:
-        ip("link", "add", bridge, "type", "bridge")
-    except (OSError, subprocess.CalledProcessError) as error:
-        pytest.skip(f"network namespaces can't be made here: {error}")
-    try:
-        ip("address", "add", f"{SUBNET}.254/24", "dev", bridge)
-        ip("link", "set", bridge, "up")
-        for number, name in enumerate(names, start=1):
-            ip("netns", "add", name)
-            ip("link", "add", name, "type", "veth", "peer", "name", "eth0", "netns", name)
-            ip("link", "set", name, "master", bridge, "up")
-            inside = ["-n", name]
-            ip(*inside, "address", "add", f"{SUBNET}.{number}/24", "dev", "eth0")
-            ip(*inside, "link", "set", "eth0", "up")
-            ip(*inside, "link", "set", "lo", "up")
+    with two_namespaces() as names:
         yield names
-    finally:
-        for name in names:
-            subprocess.run(["ip", "netns", "del", name], capture_output=True)
-        ip("link", "del", bridge)
 
 
 @pytest.fixture

@@ -1,7 +1,9 @@
 """Painting sparse labels by clicks and brush strokes in a real viewer."""
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,8 +15,10 @@ from qtpy.QtWidgets import QComboBox, QLabel, QPushButton, QTableView
 
 from napari_unet.labelling.label_counts import LabelCounts
 from napari_unet.layers.plugin_layers import is_sparse_layer
+from napari_unet.settings import load_settings
 from napari_unet.widgets.annotate.dock import AnnotateDock
 from tests.stack_files import read_label_note
+from tests.training.stacks.indexed_pixels import IndexedPixels
 
 PLUGIN = "napari-unet-mindspore"
 Button = Callable[..., QPushButton]
@@ -173,7 +177,7 @@ def test_labels_of_napari_s_own_button_are_painted_on_as_strokes(
     viewer.layers.selection.active = viewer.layers["tissue"]
     viewer._new_labels()
     mine = viewer.layers["tissue - Labels"]
-    assert choices(dock)["Labels"] == ["tissue - Labels"]
+    qtbot.waitUntil(lambda: choices(dock)["Labels"] == ["tissue - Labels"])
     assert is_sparse_layer(mine) and not is_sparse_layer(viewer.layers["cells, not strokes"])
     mine.paint((2, 30, 30), 2)
     qtbot.waitUntil(lambda: rows(dock) == counted(mine) != [])
@@ -184,12 +188,67 @@ def test_a_person_s_own_labels_stay_what_they_are_until_they_are_chosen(
     viewer: Viewer, dock: AnnotateDock, qtbot: QtBot
 ) -> None:
     truth = viewer.add_labels(np.ones((7, 61, 83), np.uint8), name="truth")
-    assert choices(dock)["Labels"] == ["truth"] and not is_sparse_layer(truth)
+    qtbot.waitUntil(lambda: choices(dock)["Labels"] == ["truth"])
+    assert not is_sparse_layer(truth)
     combos = dock.findChildren(QComboBox)
     combo = next(combo for combo in combos if combo.count() and "truth" in combo.itemText(0))
     combo.setFocus()
     qtbot.keyClick(combo, Qt.Key.Key_Down)
     assert is_sparse_layer(truth)
+
+
+def test_who_saves_the_labels_is_said(
+    viewer: Viewer, dock: AnnotateDock, strokes: Labels, tmp_path: Path, qtbot: QtBot
+) -> None:
+    strokes.paint((2, 30, 30), 2)
+    qtbot.waitUntil(lambda: "No project is open: save them" in text(dock))
+    _, project = viewer.window.add_plugin_dock_widget(PLUGIN, "Project")
+    project.new_project(tmp_path / "project")
+    qtbot.waitUntil(lambda: bool(load_settings().project))
+    strokes.paint((3, 30, 30), 2)
+    qtbot.waitUntil(lambda: "The project saves them" in text(dock))
+    next(b for b in project.findChildren(QPushButton) if b.text() == "Close project").click()
+    qtbot.waitUntil(lambda: not load_settings().project)
+
+
+def test_labels_that_were_painted_on_since_they_were_looked_at_are_no_strokes(
+    viewer: Viewer, dock: AnnotateDock, strokes: Labels, qtbot: QtBot
+) -> None:
+    cells = viewer.add_labels(np.ones(strokes.data.shape, np.uint8), name="cells")
+    qtbot.waitUntil(lambda: "cells" in choices(dock)["Labels"])
+    cells.selected_label = 7
+    cells.paint((2, 30, 30), 7)
+    assert "cells" not in choices(dock)["Labels"]
+    assert not is_sparse_layer(cells)
+
+
+class SlowPixels(IndexedPixels):
+    """Whole slices take until they are released; napari reads parts of them to draw."""
+
+    def __init__(self, pixels: np.ndarray) -> None:
+        super().__init__(pixels)
+        self.is_released = threading.Event()
+        self.readers: set[int] = set()
+
+    def __getitem__(self, key: Any) -> np.ndarray:
+        if isinstance(key, tuple) and len(key) == 1:
+            self.readers.add(threading.get_ident())
+            self.is_released.wait(60)
+        return super().__getitem__(key)
+
+
+def test_labels_that_are_read_slowly_keep_no_window_waiting(
+    viewer: Viewer, dock: AnnotateDock, qtbot: QtBot
+) -> None:
+    pixels = SlowPixels(np.zeros((7, 61, 83), np.uint8))
+    mine = viewer.add_labels(pixels, name="mine")
+    assert viewer.layers.selection.active is mine
+    qtbot.waitUntil(lambda: bool(pixels.readers))
+    assert not is_sparse_layer(mine) and choices(dock)["Labels"] == []
+    pixels.is_released.set()
+    qtbot.waitUntil(lambda: is_sparse_layer(mine))
+    assert choices(dock)["Labels"] == ["mine"]
+    assert threading.get_ident() not in pixels.readers
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,9 @@
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
 import pytest
+from pyqtgraph import PlotWidget
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtGui import QWheelEvent
@@ -13,6 +18,8 @@ from qtpy.QtWidgets import (
 )
 
 from napari_unet.widgets.common.wheel_guard import WheelGuard
+from napari_unet.widgets.evaluate.plot import DicePlot
+from napari_unet.widgets.train.curves_view import CurvesView
 
 
 def make_control(kind: type[QWidget]) -> QWidget:
@@ -67,3 +74,20 @@ def test_the_wheel_changes_a_control_with_focus_alone(kind: type[QWidget], qtbot
     qtbot.waitUntil(control.hasFocus)
     assert turn_wheel(control, up)
     assert value(control) > 0
+
+
+@pytest.mark.parametrize(
+    "make", [partial(CurvesView, "dark", is_logarithmic=False), partial(DicePlot, "dark")]
+)
+def test_the_wheel_zooms_no_plot(make: Callable[[], QWidget], qtbot: QtBot) -> None:
+    view = make()
+    qtbot.addWidget(view)
+    with qtbot.waitExposed(view):
+        view.show()
+    plots = [view] if isinstance(view, PlotWidget) else view.findChildren(PlotWidget)
+    assert plots
+    for plot in plots:
+        box = plot.getPlotItem().getViewBox()
+        before = np.array(box.viewRange())
+        turn_wheel(plot.viewport(), 8)
+        np.testing.assert_array_equal(box.viewRange(), before)

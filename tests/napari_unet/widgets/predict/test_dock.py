@@ -404,6 +404,9 @@ def test_removing_the_mask_ends_the_prediction(
     qtbot.waitUntil(lambda: button(dock, PREDICT).isEnabled(), timeout=30_000)
     predict()
     assert viewer.layers["tissue mask"].data.any()
+    assert "slices in" in texts(dock)
+    del viewer.layers["tissue mask"]
+    assert "slices in" not in texts(dock)
 
 
 def test_a_bad_model_is_reported_and_another_can_be_taken(

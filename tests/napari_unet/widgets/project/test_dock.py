@@ -16,7 +16,8 @@ import pytest
 import tifffile
 from napari import Viewer
 from pytestqt.qtbot import QtBot
-from qtpy.QtWidgets import QLabel, QMessageBox, QPushButton
+from qtpy.QtCore import QEvent, QObject, QTimer
+from qtpy.QtWidgets import QLabel, QMessageBox, QProgressDialog, QPushButton
 
 from napari_unet.layers.levels import add_level
 from napari_unet.layers.plugin_layers import (
@@ -538,6 +539,71 @@ def test_napari_asks_before_it_closes_with_what_could_not_be_saved(
     wait_for_pixels(qtbot, tmp_path / "project/labels/strokes.tif", strokes.data)
 
 
+class StaysOpen(QObject):
+    """Keeps a window from closing, as a person does who is asked by something else."""
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802
+        if event.type() == QEvent.Type.Close:
+            event.ignore()
+        return event.type() == QEvent.Type.Close
+
+
+@pytest.mark.parametrize("is_cancelled", [False, True])
+def test_a_window_that_closes_during_a_save_is_drawn_until_all_is_saved(
+    viewer: Viewer,
+    tmp_path: Path,
+    open_dock: OpenDock,
+    qtbot: QtBot,
+    monkeypatch: pytest.MonkeyPatch,
+    button: Button,
+    is_cancelled: bool,
+) -> None:
+    save, window = ProjectWriter.save, viewer.window._qt_window
+    is_slow, is_saving, goes_on = threading.Event(), threading.Event(), threading.Event()
+
+    def save_slowly(writer: ProjectWriter, snapshot: Snapshot) -> None:
+        if is_slow.is_set():
+            is_saving.set()
+            goes_on.wait(20)
+        save(writer, snapshot)
+
+    def use_the_window() -> None:
+        """Happens in time if the window's thread waits for nothing."""
+        if not is_saving.is_set():
+            return
+        timer.stop()
+        [progress] = window.findChildren(QProgressDialog)
+        assert progress.labelText() == "Saving project…"
+        strokes.paint((5, 40, 40), 2)
+        window.close()
+        if is_cancelled:
+            button(progress, "Don't close napari").click()
+        else:
+            goes_on.set()
+
+    monkeypatch.setattr(ProjectWriter, "save", save_slowly)
+    window.installEventFilter(other := StaysOpen(window))
+    strokes = add_sparse_labels(
+        viewer, np.zeros((7, 61, 83), np.uint8), viewer.layers[0], "strokes"
+    )
+    open_dock(viewer).new_project(tmp_path / "project")
+    file = tmp_path / "project/labels/strokes.tif"
+    wait_for_pixels(qtbot, file, strokes.data)
+    is_slow.set()
+    strokes.paint((1, 30, 30), 1)
+    timer = QTimer()
+    timer.timeout.connect(use_the_window)
+    timer.start(10)
+    assert not window.close() and window.isVisible()
+    window.removeEventFilter(other)
+    assert goes_on.is_set() != is_cancelled
+    if not is_cancelled:
+        np.testing.assert_array_equal(tifffile.imread(file), strokes.data)
+    goes_on.set()
+    wait_for_pixels(qtbot, file, strokes.data)
+    assert set(np.unique(strokes.data)) == {0, 1, 2}
+
+
 CHILD = """
 import sys
 import napari
@@ -550,7 +616,7 @@ labels = add_sparse_labels(viewer, np.zeros(image.data.shape, np.uint8), image, 
 _, dock = viewer.window.add_plugin_dock_widget("napari-unet-mindspore", "Project")
 dock.new_project(__import__("pathlib").Path(sys.argv[2]))
 
-from qtpy.QtCore import QTimer
+from qtpy.QtCore import QEvent, QObject, QTimer
 def paint(places=iter([(2, 30, 30), (2, 30, 50), (4, 20, 20)])):
     place = next(places, None)
     if place is not None:

@@ -12,6 +12,7 @@ from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import (
     QApplication,
+    QCheckBox,
     QLabel,
     QLineEdit,
     QListWidget,
@@ -21,6 +22,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_unet.launchers.servers.login.questions import answer_logins_by
 from napari_unet.launchers.servers.profiles import Profile, load_profiles, save_profile
 from napari_unet.launchers.servers.remote_launcher import RemoteLauncher
 from napari_unet.runs.run_follower import RunFollower
@@ -28,7 +30,9 @@ from napari_unet.settings import Settings, remember
 from napari_unet.widgets.runs.device_log import DeviceLogWindow
 from napari_unet.widgets.servers.dialog import ServerDialog
 from napari_unet.widgets.servers.form import ServerForm
+from napari_unet.widgets.servers.login_question import LoginDialog
 from napari_unet.widgets.train.dock import TrainDock
+from tests.napari_unet.launchers.servers.login.asking_server import AskingServer
 from tests.napari_unet.launchers.servers.loopback.quick_server import (
     follow_to_end,
     follow_until_step,
@@ -55,6 +59,22 @@ EVERYTHING = Profile(
     nodes=("node1", "node2", "node3"),
     master_addr="10.0.0.1",
     variables=("HCCL_SOCKET_IFNAME=eth0", "ASCEND_RT_VISIBLE_DEVICES=0,1"),
+)
+
+
+QUEUED = Profile(
+    name="queue",
+    host="login",
+    prefix="apptainer exec image.sif",
+    slurm=True,
+    partition="npu",
+    account="me",
+    qos="long",
+    gres="npu:8",
+    time="12:00:00",
+    requeue=True,
+    job_nodes=2,
+    sbatch=("--mem=64G", "--nodelist=a,b"),
 )
 
 
@@ -231,8 +251,15 @@ def free_port() -> int:
 def test_a_form_shows_every_field_of_a_profile(qtbot: QtBot) -> None:
     form = ServerForm()
     qtbot.addWidget(form)
-    form.show_profile(EVERYTHING)
-    assert form.profile() == EVERYTHING
+    for profile in (EVERYTHING, QUEUED):
+        form.show_profile(profile)
+        assert form.profile() == profile
+    slurm = next(box for box in form.findChildren(QCheckBox) if "queue" in box.toolTip())
+    assert slurm.isChecked() and not form.is_edited
+    slurm.click()
+    assert form.is_edited
+    with pytest.raises(UserError, match="is for a queue"):
+        form.profile()
     form.clear()
     with pytest.raises(UserError, match="can't be called"):
         form.profile()
@@ -274,6 +301,37 @@ def answer(qtbot: QtBot, text: str) -> list[str]:
 
     press()
     return asked
+
+
+def test_a_login_is_asked_for_in_a_dialog(home: Path, qtbot: QtBot, tmp_path: Path) -> None:
+    """Its words are plain text, secrets are hidden, and who cancels can try again."""
+    server = AskingServer(tmp_path / "work", [[("<b>Code</b>: ", False, "CODE")]])
+    server.start()
+    (home / ".ssh" / "known_hosts").write_text(server.known_hosts_line())
+    dialog = ServerDialog()
+    qtbot.addWidget(dialog)
+    dialog.form.show_profile(server.profile())
+    shown: list[str] = []
+    for key, words in ((Qt.Key.Key_Escape, "was not answered"), (Qt.Key.Key_Return, "host key")):
+
+        def reply(key: Qt.Key = key) -> None:
+            asking = QApplication.activeModalWidget()
+            if not isinstance(asking, LoginDialog):
+                QTimer.singleShot(50, reply)
+                return
+            shown.extend(label.text() for label in asking.findChildren(QLabel))
+            (field,) = asking.findChildren(QLineEdit)
+            assert field.echoMode() == QLineEdit.EchoMode.Password
+            qtbot.keyClicks(field, server.code)
+            qtbot.keyClick(field, key)
+
+        reply()
+        click(qtbot, dialog, "Test connection")
+        qtbot.waitUntil(lambda words=words: words in dialog.checks.text(), timeout=PATIENCE)
+    assert shown == ["lab asks:", "Welcome", "<b>Code</b>:"] * 2
+    assert server.logins == 1
+    server.stop()
+    answer_logins_by(None)
 
 
 @pytest.mark.parametrize(("device", "chosen"), [("auto", "ascend"), ("cpu", "cpu")])

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from napari_unet.launchers.launcher import Standing
 from training.config import TrainingConfig, preset_config
 from training.dataset.found_meanings import FoundMeaning
 from training.errors import UserError
@@ -48,6 +49,9 @@ class StagedLauncher:
 
     def is_running(self, run: RunDirectory) -> bool:
         return run.path in self.running
+
+    def standing(self, run: RunDirectory) -> Standing:
+        return Standing()
 
     def refresh(self, run: RunDirectory) -> None:
         if self.unreachable:

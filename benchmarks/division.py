@@ -1,0 +1,62 @@
+"""Prediction to Zarr by one process and by several, on as many cores each."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import statistics
+from pathlib import Path
+
+import numpy as np
+import zarr
+
+from benchmarks.report import Settings, Table
+from benchmarks.whole_process import NAPARI_UNET, run_process
+
+SLICES, SIDE, DIFFERENT = 300, 1024, 8
+REPETITIONS = 3
+
+
+def run(settings: Settings) -> list[Table]:
+    raw = write_linked_zarr(settings.folder / "raw.zarr", 20 if settings.is_quick else SLICES, SIDE)
+    output = settings.folder / "m.zarr"
+    command = [NAPARI_UNET, "predict", "starter", str(raw), "-o", str(output)]
+    command += ["--membranes", "dark", "--overwrite"]
+    cores = sorted(os.sched_getaffinity(0))
+    ways = {
+        "one process, one core": ["taskset", "-c", str(cores[0]), *command],
+        "one process, two cores": command,
+        "two workers, a core each": [*command, "--workers", "2"],
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(settings.repetitions(REPETITIONS)):
+        for name, way in ways.items():
+            seconds[name].append(run_process(way)[0])
+            shutil.rmtree(output)
+    first = statistics.median(seconds["one process, one core"])
+    rows = []
+    for name, found in seconds.items():
+        middle = statistics.median(found)
+        limits = f"{min(found):.1f} to {max(found):.1f}"
+        rows.append([name, f"{middle:.1f}", f"{first / middle:.2f}", limits])
+    how = (
+        f"`napari-unet predict starter raw.zarr -o m.zarr [--workers 2]`, {SLICES} slices of "
+        f"{SIDE} x {SIDE} pixels, from the start of the process to its end, in turn."
+    )
+    return [Table("Prediction to .zarr by workers", how,
+                  ["who", "median, s", "first / this", "range, s"], rows)]  # fmt: skip
+
+
+def write_linked_zarr(path: Path, slices: int, side: int) -> Path:
+    """Write a Zarr of noise, a chunk a slice, whose files are links to a few."""
+    array = zarr.create_array(
+        path, shape=(slices, side, side), dtype=np.uint8, chunks=(1, side, side)
+    )
+    random = np.random.default_rng(0)
+    for index in range(min(slices, DIFFERENT)):
+        array[index] = random.integers(0, 256, (side, side), np.uint8)
+    for index in range(DIFFERENT, slices):
+        place = path / "c" / str(index) / "0" / "0"
+        place.parent.mkdir(parents=True)
+        place.hardlink_to(path / "c" / str(index % DIFFERENT) / "0" / "0")
+    return path

@@ -1,0 +1,170 @@
+"""Prediction to Zarr, by this process, by workers, or a share of it by each of an array of jobs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import wraps
+from typing import Any
+
+import click
+import psutil
+
+from napari_unet.cli.progress.progress_bar import ProgressBar
+from napari_unet.cli.stacks.many_stacks import Results
+from napari_unet.cluster import run_tasks
+from napari_unet.prediction.chunk_job import ChunkJob, SliceWork
+from napari_unet.prediction.chunk_prediction import ChunkPrediction, Outcome
+from napari_unet.prediction.predictor import Predictor
+from training.console import list_names, say, warn
+from training.errors import UserError
+from training.masks.shares import WHOLE, Share
+
+_SHARE = re.compile(r"([1-9]\d{0,5})/([1-9]\d{0,5})")
+
+
+def _read_share(_: click.Context, __: click.Parameter, value: str) -> Share:
+    if not value:
+        return WHOLE
+    found = _SHARE.fullmatch(value.strip())
+    share = Share(int(found[1]), int(found[2])) if found else WHOLE
+    if not found or share.number > share.of:
+        raise click.BadParameter(f"{value} is not a share such as 1/8, which is the first of 8.")
+    return share
+
+
+@dataclass(frozen=True)
+class Division:
+    """Among which processes slices are shared out.
+
+    Parameters
+    ----------
+    workers : int
+        Processes of this machine, if more than one.
+    scheduler : str
+        Address of a cluster's scheduler.
+    share : Share
+        What this process does of them.
+    """
+
+    workers: int
+    scheduler: str
+    share: Share
+
+    def refuse(self, results: Results) -> None:
+        """Refuse to share out what is not written in chunks.
+
+        Raises
+        ------
+        UserError
+        """
+        if self != Division(1, "", WHOLE):
+            path = next(iter(results.values()))
+            raise UserError(
+                f"{path} is written by one process.",
+                "Give names that end in .zarr for all results, or leave out --workers, "
+                "--scheduler and --shard.",
+            )
+
+
+def division_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Say who predicts; the command gets it as ``division``: a :class:`Division`.
+
+    Raises
+    ------
+    click.UsageError
+        From the command, if two of the options are given.
+    """
+
+    @wraps(command)
+    def collect(workers: int, scheduler: str, shard: Share, **given: Any) -> Any:
+        if sum([workers > 1, bool(scheduler), shard != WHOLE]) > 1:
+            raise click.UsageError("Give one of --workers, --scheduler and --shard.")
+        return command(division=Division(workers, scheduler, shard), **given)
+
+    for option in (
+        click.option(
+            "--shard",
+            metavar="I/N",
+            default="",
+            callback=_read_share,
+            help="Predict each N-th slice alone, from the I-th on, to .zarr: for an array of jobs. "
+            "Whichever ends last gives the result its name.",
+        ),
+        click.option(
+            "--scheduler",
+            metavar="ADDRESS",
+            default="",
+            help="Have slices predicted to .zarr by the workers of a running dask.distributed, "
+            "such as tcp://node1:8786, which see the same files.",
+        ),
+        click.option(
+            "--workers",
+            metavar="N",
+            type=click.IntRange(min=1),
+            default=1,
+            help="Predict to .zarr by so many processes, which share the cores.  [default: 1]",
+        ),
+    ):
+        collect = option(collect)
+    return collect
+
+
+def predict_chunks(job: ChunkJob, predictor: Predictor, division: Division) -> None:
+    """Predict chunk by chunk into Zarr folders, and go on where another run was ended.
+
+    Raises
+    ------
+    UserError
+        As :class:`ChunkPrediction`, :meth:`ChunkJob.open` and :func:`run_tasks`.
+    """
+    with job.open(predictor, division.share) as prediction:
+        if prediction.note:
+            say(prediction.note)
+        warn(prediction.warning)
+        job.scale.tell(predictor.card, prediction.stack)
+        if prediction.done:
+            say(f"Going on: {prediction.done} of {len(prediction)} parts are there already.")
+        total, done = len(prediction), prediction.done
+        steps = _work_of(job, prediction, division)
+        try:
+            with ProgressBar(desc="Predicting", unit="part", total=total, initial=done) as bar:
+                for count in steps:
+                    bar.update(count)
+                    done += count
+        except KeyboardInterrupt:
+            folders = list_names([str(folder) for folder in prediction.folders])
+            say(
+                f"Of {total} parts {done} or more are in {folders}: the same command goes on there."
+            )
+            raise
+        is_whole = prediction.finish_if_whole()
+    for kind, path in job.results.items():
+        say(f"{kind}: {path}" if is_whole else f"{kind}: slices of other shares are missing yet.")
+    warn(prediction.share_warning())
+
+
+def _work_of(job: ChunkJob, prediction: ChunkPrediction, division: Division) -> Iterator[int]:
+    """Predict what is missing; gives how many parts were done in each step."""
+    if division.workers == 1 and not division.scheduler:
+        for _ in prediction:
+            yield 1
+        return
+    sent = job.anywhere()
+    if not division.scheduler:
+        memory = job.memory or psutil.virtual_memory().available / 2
+        sent = replace(sent, memory=memory / division.workers)
+    missing = {index: prediction.count_missing(index) for index in prediction.list_missing()}
+    outcomes = run_tasks(
+        SliceWork(sent),
+        list(missing),
+        workers=division.workers,
+        scheduler=division.scheduler,
+    )
+    for index, outcome in outcomes:
+        if isinstance(outcome, Outcome):
+            prediction.take(outcome)
+        else:
+            prediction.fail(index, str(outcome).rstrip("."))
+        yield missing[index]

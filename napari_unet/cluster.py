@@ -1,0 +1,194 @@
+"""Tasks done by many processes, here or on a cluster: by dask.distributed."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import Any, Protocol, TypeVar
+
+import psutil
+
+from training.console import say
+from training.errors import UserError
+
+_CONNECT_SECONDS = 20
+_AHEAD = 2  # tasks that wait at a worker, so that it is never idle
+_LIVES = 3  # workers that die of a task until it is given up
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+TaskIn = TypeVar("TaskIn", contravariant=True)
+ResultOut = TypeVar("ResultOut", covariant=True)
+
+
+class Work(Protocol[TaskIn, ResultOut]):
+    """What is done to each task; sent to every worker, and opened there once."""
+
+    def open(self, threads: int) -> AbstractContextManager[Callable[[TaskIn], ResultOut]]:
+        """Make ready what all tasks need; a worker has so many threads."""
+
+
+class TaskError(Exception):
+    """Why a task could not be done: workers died of it, or an error that was not expected."""
+
+
+def run_tasks(
+    work: Work[Task, Result], tasks: Sequence[Task], *, workers: int = 0, scheduler: str = ""
+) -> Iterator[tuple[Task, Result | Exception]]:
+    """Have tasks done by processes of this machine, or by those of a running cluster.
+
+    A process that dies costs what it was doing, which another does again; a task that several
+    die of is given up.
+
+    Parameters
+    ----------
+    work : Work
+        Can be pickled, as are tasks and results.
+    tasks : sequence
+    workers : int
+        Processes to start on this machine, with the cores shared out among them.
+    scheduler : str
+        Address of a running scheduler, such as ``tcp://node1:8786``; its workers see the same
+        files, under the same names, and have this package.
+
+    Yields
+    ------
+    task, result
+        In the order in which they are done; the result is an exception where it failed: a
+        :class:`UserError`, or a :class:`TaskError`.
+
+    Raises
+    ------
+    UserError
+        If dask.distributed is not installed, or the scheduler can't be reached.
+    """
+    distributed = _import_distributed()
+    threads = 0 if scheduler else max(1, (psutil.cpu_count() or 1) // workers)
+    with _connected(distributed, workers, scheduler) as client:
+        waiting = iter(tasks)
+        futures: dict[Any, Task] = {}
+        done = distributed.as_completed()
+
+        def submit() -> None:
+            for task in waiting:
+                future = client.submit(_do, work, task, threads, pure=False)
+                futures[future] = task
+                done.add(future)
+                return
+
+        for _ in range(_AHEAD * max(1, sum(client.nthreads().values()))):
+            submit()
+        for future in done:
+            task = futures.pop(future)
+            yield task, _result_of(future)
+            future.release()
+            submit()
+
+
+class _Opened:
+    """The work that a worker has open, from its first task on until another's comes."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._work: Any = None
+        self._do: Any = None
+        self._stack = ExitStack()
+
+    def do(self, work: Work[Task, Result], task: Task, threads: int) -> Result:
+        """Do a task; one at a time, because all threads work at each."""
+        with self._lock:
+            if work != self._work:
+                self._stack.close()
+                self._stack, self._work = ExitStack(), None
+                self._do = self._stack.enter_context(work.open(threads))
+                self._work = work
+            result: Result = self._do(task)
+            return result
+
+
+_opened = _Opened()
+
+
+def _do(work: Work[Task, Result], task: Task, threads: int) -> Result:
+    """Do a task at a worker."""
+    from distributed import get_worker
+
+    return _opened.do(work, task, threads or get_worker().state.nthreads)
+
+
+def _result_of(future: Any) -> Any:
+    error = future.exception() if future.status == "error" else None
+    if error is None and future.status == "finished":
+        return future.result()
+    if isinstance(error, UserError):
+        return error
+    if type(error).__name__ == "KilledWorker":
+        return TaskError(f"{_LIVES} workers died of it, as of too little memory")
+    return TaskError(str(error) or type(error).__name__ if error else "it was cancelled")
+
+
+@contextmanager
+def _connected(distributed: Any, workers: int, scheduler: str) -> Iterator[Any]:
+    import dask
+
+    quiet = {
+        "logging": {"distributed": "critical", "tornado": "critical", "asyncio": "critical"},
+        "distributed.scheduler.allowed-failures": _LIVES - 1,
+    }
+    with ExitStack() as opened:
+        opened.enter_context(dask.config.set(quiet))
+        for name in ("distributed", "tornado.application", "asyncio"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+        if scheduler:
+            try:
+                client = opened.enter_context(
+                    distributed.Client(scheduler, timeout=_CONNECT_SECONDS)
+                )
+            except (OSError, ValueError, TimeoutError) as error:
+                raise UserError(
+                    f"The scheduler {scheduler} can't be reached: {error}.",
+                    "Give its address as it prints it, such as tcp://node1:8786.",
+                ) from error
+        else:
+            folder = opened.enter_context(
+                tempfile.TemporaryDirectory(prefix="napari-unet-", ignore_cleanup_errors=True)
+            )
+            cluster = distributed.LocalCluster(
+                n_workers=workers,
+                threads_per_worker=1,
+                processes=True,
+                memory_limit=None,
+                security=True,  # others on this machine can't send it tasks
+                local_directory=folder,
+                dashboard_address="127.0.0.1:0",
+                silence_logs=logging.CRITICAL,
+            )
+            client = opened.enter_context(distributed.Client(opened.enter_context(cluster)))
+            client.register_plugin(_deaf(distributed))
+        say(f"What the workers do: {client.dashboard_link}")
+        yield client
+
+
+def _deaf(distributed: Any) -> Any:
+    """Let Ctrl-C end this process alone, which ends its workers."""
+
+    class Deaf(distributed.WorkerPlugin):  # type: ignore[misc]
+        def setup(self, worker: Any) -> None:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    return Deaf()
+
+
+def _import_distributed() -> Any:
+    try:
+        import distributed
+    except ImportError as error:
+        raise UserError(
+            "Predicting with several workers needs dask.distributed.",
+            'pip install "napari-unet-mindspore[cluster]"',
+        ) from error
+    return distributed

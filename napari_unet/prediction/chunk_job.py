@@ -1,0 +1,161 @@
+"""What a prediction to Zarr is made of, and how: for whichever process does a share of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from napari_unet.prediction.chunk_prediction import ChunkPrediction, Outcome
+from napari_unet.prediction.part_prediction import Bounds, StackPart
+from napari_unet.prediction.predictor import Predictor, load_predictor
+from training.formats.opening import open_stack
+from training.label_convention import LabelConvention
+from training.masks.result_files import result_page, result_pixels
+from training.masks.shares import WHOLE, Share
+from training.masks.writer_choice import open_chunks
+from training.model.stack_scale import StackScale
+from training.stacks.intensities import Membranes
+
+
+@dataclass(frozen=True)
+class ChunkJob:
+    """The prediction of a stack into Zarr folders; another process can be sent it.
+
+    Parameters
+    ----------
+    model, stack : Path
+        As :func:`load_predictor` and :func:`open_stack` take them.
+    computed_by : dict
+        ``engine``, ``device``, ``precision`` and ``tta`` of the predictor.
+    results : mapping of str to Path
+        Zarr folders, by kind: see :class:`ResultFiles`.
+    region : tuple of (int, int or None)
+        The part that is predicted.
+    scale : StackScale
+    membranes : Membranes
+    threshold : float
+        Probability from which on a pixel is membrane.
+    convention : LabelConvention
+        Of the mask.
+    written : dict
+        ``compression``, ``overwrite`` and ``ome_zarr`` of :func:`open_chunks`.
+    memory : float or None
+        Bytes that a process may take; None: half of what is free.
+    """
+
+    model: Path
+    stack: Path
+    computed_by: dict[str, Any]
+    results: Mapping[str, Path]
+    region: Bounds
+    scale: StackScale
+    membranes: Membranes
+    threshold: float
+    convention: LabelConvention
+    written: dict[str, Any]
+    memory: float | None
+
+    def anywhere(self) -> ChunkJob:
+        """Give the same job to a process that has another working folder."""
+        results = {kind: path.absolute() for kind, path in self.results.items()}
+        return replace(
+            self, model=self.model.absolute(), stack=self.stack.absolute(), results=results
+        )
+
+    def load_predictor(self, threads: int = 0) -> Predictor:
+        """Load the model, to be computed by so many threads; errors as :func:`load_predictor`."""
+        return load_predictor(self.model, threads=threads, **self.computed_by)
+
+    @contextmanager
+    def open(
+        self, predictor: Predictor, share: Share = WHOLE, *, is_held: bool = True
+    ) -> Iterator[ChunkPrediction]:
+        """Open the stack and the results, and begin these if nobody has.
+
+        Parameters
+        ----------
+        predictor : Predictor
+            Of this job's model.
+        share : Share
+            Which of the slices this process does.
+        is_held : bool
+            Keep other processes from doing the same share.
+
+        Raises
+        ------
+        UserError
+            As :class:`ChunkPrediction` and :meth:`ZarrChunks.hold`.
+        """
+        with open_stack(self.stack) as stack, ExitStack() as opened:
+            part = StackPart(stack, self.region, self.scale)
+            options = part.place | self.written
+            chunks = {
+                kind: open_chunks(path, part.shape, **result_pixels(kind), **options)
+                for kind, path in self.results.items()
+            }
+            if is_held:
+                for folder in chunks.values():
+                    opened.enter_context(folder.hold(share))
+            with ExitStack() as beginning:
+                if is_held:
+                    for folder in chunks.values():
+                        beginning.enter_context(folder.alone())
+                prediction = ChunkPrediction(
+                    predictor,
+                    stack,
+                    part,
+                    self.scale.zoom(predictor.card, stack),
+                    self.membranes,
+                    chunks,
+                    partial(result_page, threshold=self.threshold, convention=self.convention),
+                    self.threshold,
+                    self._named(part, predictor),
+                    self.memory,
+                    share,
+                )
+            yield prediction
+
+    def _named(self, part: StackPart, predictor: Predictor) -> dict[str, Any]:
+        """Give the options that a prediction depends on, as a person names them."""
+        size = self.scale.pixel_size
+        return {
+            **{f"--{name}": value for name, value in self.computed_by.items()},
+            "--region": [[found.start, found.stop] for found in (part.indices, *part.window)],
+            "--resample": self.scale.resample,
+            "--pixel-size": None if size is None else [size.y, size.x],
+            "--membranes": self.membranes.value,
+            "--threshold": self.threshold,
+            "--convention": self.convention.value,
+            "--compression": self.written["compression"],
+            "--ome-zarr": self.written["ome_zarr"],
+        }
+
+
+@dataclass(frozen=True)
+class SliceWork:
+    """Predicts slices of a job in a process that keeps the model and the stack open."""
+
+    job: ChunkJob
+
+    @contextmanager
+    def open(self, threads: int) -> Iterator[SlicePrediction]:
+        """Load what each slice needs."""
+        with self.job.open(self.job.load_predictor(threads), is_held=False) as prediction:
+            yield SlicePrediction(prediction)
+
+
+class SlicePrediction:
+    """See :class:`SliceWork`."""
+
+    def __init__(self, prediction: ChunkPrediction) -> None:
+        self._prediction = prediction
+
+    def __call__(self, index: int) -> Outcome:
+        """Predict what is missing of a slice, and say what became of it."""
+        for _ in self._prediction.predict([index]):
+            pass
+        return self._prediction.take_outcome()

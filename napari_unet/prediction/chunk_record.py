@@ -1,0 +1,81 @@
+"""What a prediction to Zarr was begun with, kept beside its chunks for those who go on."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any
+
+from training.console import list_names
+from training.errors import UserError
+from training.formats.chunked_stack import unreadable
+from training.formats.stack import Stack
+from training.model.model_card import ModelCard
+from training.stacks.even_slices import pick_evenly
+from training.stacks.fingerprint import fingerprint
+from training.stacks.scaling import Scaling
+
+if TYPE_CHECKING:
+    from training.masks.zarr_chunks import ZarrChunks
+
+_KNOWN_BY = 3  # slices that a stack is known again by
+_TOLD = {"version": "by another version", "model": "with another model"}
+
+
+def describe(stack: Stack) -> dict[str, Any]:
+    """Say by what a stack is known again: its shape, and the pixels of a few slices."""
+    hashes: dict[str, str | None] = {}
+    for index in pick_evenly(range(len(stack)), _KNOWN_BY):
+        try:
+            hashes[str(index)] = fingerprint([stack[index]])
+        except (UserError, OSError):  # it may be mended before the next run
+            hashes[str(index)] = None
+    return {"shape": [*stack.shape], "dtype": stack.dtype.name, "slices": hashes}
+
+
+def write_how(card: ModelCard) -> dict[str, Any]:
+    """Write down what a prediction takes from a card: a stack that is mended may give another."""
+    scaling = asdict(card.scaling)
+    return {"scaling": scaling, "zoom": card.zoom, "displacement": card.displacement}
+
+
+def read_how(how: dict[str, Any], card: ModelCard) -> ModelCard:
+    """Give a model's card what was written down."""
+    zoom, displacement = how["zoom"], how["displacement"]
+    return replace(
+        card,
+        scaling=Scaling.from_fields(how["scaling"]),
+        zoom=None if zoom is None else (zoom[0], zoom[1]),
+        displacement=(displacement[0], displacement[1]),
+    )
+
+
+def check_same(chunks: ZarrChunks, former: dict[str, Any], record: dict[str, Any]) -> None:
+    """Refuse to go on with what depends on anything else.
+
+    Raises
+    ------
+    UserError
+    """
+    try:
+        different = [told for key, told in _TOLD.items() if former[key] != record[key]]
+        if not _is_same_stack(former["stack"], record["stack"]):
+            different.append("of another stack")
+        before, now = former["options"], record["options"]
+        names = sorted(before.keys() | now.keys())
+        others = [name for name in names if before.get(name) != now.get(name)]
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise unreadable(chunks.folder, error) from error
+    if others:
+        different.append(f"with another {list_names(others)}")
+    if different:
+        raise UserError(
+            f"{chunks.folder} was begun {list_names(different)}.",
+            "Give the same command as then to go on, or delete that folder to begin again.",
+        )
+
+
+def _is_same_stack(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    both = (one["slices"][index] for index in one["slices"]), other["slices"].values()
+    return (one["shape"], one["dtype"]) == (other["shape"], other["dtype"]) and all(
+        first == second or None in (first, second) for first, second in zip(*both, strict=True)
+    )
