@@ -102,6 +102,19 @@ ome_zarr_option = click.option(
 )
 
 
+def _read_memory(_: click.Context, __: click.Parameter, value: float | None) -> float | None:
+    return None if value is None else value * 1e9
+
+
+memory_option = click.option(
+    "--memory",
+    metavar="GB",
+    type=click.FloatRange(min=0, min_open=True),
+    callback=_read_memory,
+    help="What results in .zarr may take of the memory.  [default: half of what is free]",
+)
+
+
 def format_option(formats: Sequence[str]) -> Callable[..., Any]:
     """Make the option ``file_format``: one of some formats, or None."""
     return click.option(

@@ -17,6 +17,7 @@ from napari_unet.cli.options import (
     engine_option,
     format_option,
     membranes_option,
+    memory_option,
     model_argument,
     ome_zarr_option,
     precision_option,
@@ -96,12 +97,7 @@ from training.stacks.intensities import Membranes
 @tta_option
 @membranes_option
 @part_options
-@click.option(
-    "--memory",
-    metavar="GB",
-    type=click.FloatRange(min=0, min_open=True),
-    help="What a prediction to .zarr may take of the memory.  [default: half of what is free]",
-)
+@memory_option
 @division_options
 @engine_option
 @device_option
@@ -199,7 +195,7 @@ def command(
             "ome_zarr": ome_zarr,
             "overwrite": overwrite,
         },
-        memory=None if memory is None else memory * 1e9,
+        memory=memory,
     )
 
     def work(stack: Path, results: Results) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from napari_unet.cli.options import (
     engine_option,
     format_option,
     membranes_option,
+    memory_option,
     model_argument,
     ome_zarr_option,
     precision_option,
@@ -34,6 +34,7 @@ from napari_unet.cli.remote_prediction import (
     remote_options,
     scale_there,
 )
+from napari_unet.cli.stacks.chunked_neurons import ChunkedSearch
 from napari_unet.cli.stacks.many_stacks import Results, plan_work
 from napari_unet.cli.stacks.stack_part import PartOptions, part_options
 from napari_unet.launchers.server_path import ServerPath
@@ -53,6 +54,7 @@ from training.formats.opening import open_stack
 from training.formats.pixel_size import Offset
 from training.masks.mask_files import write_numbers
 from training.masks.result_files import LABEL_FORMATS
+from training.masks.writer_choice import is_zarr
 from training.runs.run_directory import RunDirectory
 from training.stacks.intensities import Membranes
 
@@ -66,7 +68,7 @@ from training.stacks.intensities import Membranes
     metavar="NEURONS",
     required=True,
     type=click.Path(path_type=Path),
-    help="The neurons, by their numbers, 16 or 32 bits; 0 is a border: NAME.tif, NAME.zarr or "
+    help="The neurons, by their numbers, 16 to 64 bits; 0 is a border: NAME.tif, NAME.zarr or "
     "NAME.h5/DATASET. Of several stacks: a folder.",
 )
 @click.option(
@@ -104,6 +106,7 @@ from training.stacks.intensities import Membranes
 @tta_option
 @membranes_option
 @part_options
+@memory_option
 @engine_option
 @device_option
 @precision_option
@@ -123,6 +126,7 @@ def command(
     overwrite: bool,
     tta: bool,
     membranes: Membranes,
+    memory: float | None,
     engine: str,
     device: str,
     precision: str,
@@ -140,6 +144,9 @@ def command(
     that fails stops nothing: it is told at the end, and the exit code is 1.
 
     With --remote the server's MindSpore predicts, as predict says, and neurons are found here.
+
+    Neurons that go to .zarr are found block by block, and numbered once for the whole. What is
+    found on the way is in NAME.partial.work, and the same command goes on there after an end.
 
     \b
     Examples:
@@ -164,75 +171,70 @@ def command(
         how = _choose(predictor, model, chosen, method)
     threshold = how.threshold if threshold is None else threshold
     seeds = how.seeds if seeds is None else seeds
-    if place:
-        there = {"membranes": membranes.value, **scale_there(parts.scale)}
-        there |= {"tta": ""} if tta else {}
-        segment = partial(_segment_there, place=place, model=model, options=there)
-    else:
-        segment = partial(_segment, predictor=predictor, parts=parts, membranes=membranes)
-    work = partial(
-        segment,
-        how=Segmentation(method, threshold, seeds),
-        link=link,
-        compression=None if compression == "none" else compression,
-        ome_zarr=ome_zarr,
-        overwrite=overwrite,
+    search = ChunkedSearch(
+        predictor,
+        parts,
+        membranes,
+        Segmentation(method, threshold, seeds),
+        link,
+        memory,
+        computed_by={"--engine": engine, "--device": device, "--precision": precision},
+        written={
+            "compression": None if compression == "none" else compression,
+            "ome_zarr": ome_zarr,
+            "overwrite": overwrite,
+        },
     )
+
+    def work(stack: Path, results: Results) -> None:
+        if place:
+            _segment_there(stack, results["neurons"], search, place, model)
+        elif is_zarr(results["neurons"]):
+            search.segment(stack, results["neurons"])
+        else:
+            _segment(stack, results["neurons"], search)
+
     plan.work_through(work)
 
 
-def _segment(
-    stack: Path,
-    results: Results,
-    *,
-    predictor: Predictor,
-    parts: PartOptions,
-    membranes: Membranes,
-    **options: Any,
-) -> None:
+def _segment(stack: Path, output: Path, search: ChunkedSearch) -> None:
+    """Find the neurons slice by slice; all of them are in memory."""
     with open_stack(stack) as slices:
-        prediction = parts.predict(predictor, slices, membranes)
-        _write(prediction, prediction.shape, results["neurons"], **options, **prediction.place)
+        prediction = search.parts.predict(search.predictor, slices, search.membranes)
+        _write(prediction, prediction.shape, output, search, prediction.place)
 
 
 def _segment_there(
-    stack: Path,
-    results: Results,
-    *,
-    place: RemoteOptions,
-    model: Path,
-    options: Mapping[str, str],
-    **written: Any,
+    stack: Path, output: Path, search: ChunkedSearch, place: RemoteOptions, model: Path
 ) -> None:
     """Find the neurons of a probability that comes home from a server."""
 
     def find(run: RunDirectory, offset: Offset) -> None:
         with open_stack(result_path(run, "probability")) as pages:
             about: dict[str, Any] = {"pixel_size": pages.pixel_size, "offset": offset}
-            _write(pages, pages.shape, results["neurons"], **written, **about)
+            _write(pages, pages.shape, output, search, about)
 
-    request = ask_for(model, stack, {"probability": Path()}, options=options)
-    predict_remotely(place, request, find)
+    there = {"membranes": search.membranes.value, **scale_there(search.parts.scale)}
+    there |= {"tta": ""} if search.predictor.tta else {}
+    predict_remotely(place, ask_for(model, stack, {"probability": Path()}, options=there), find)
 
 
 def _write(
     probability: Iterable[NDArray[np.float32]],
     shape: tuple[int, int, int],
     output: Path,
-    *,
-    how: Segmentation,
-    link: bool,
-    **options: Any,
+    search: ChunkedSearch,
+    about: Mapping[str, Any],
 ) -> None:
     """Find neurons in the probability (Y, X) of each slice, and write them."""
     neurons = allocate(shape, np.int32)
-    found = find_neurons(probability, how, link)
+    found = find_neurons(probability, search.how, search.is_linked)
     bar = ProgressBar(found, total=len(neurons), desc="Finding neurons", unit="slice")
     for index, page in enumerate(bar):
         neurons[index] = page
     largest = int(neurons.max(initial=0))
-    write_numbers(output, neurons, largest, **options)
-    say(f"{count_text(largest, len(neurons), link)}: {output}")
+    write_numbers(output, neurons, largest, **about, **search.written)
+    say(f"{count_text(largest, len(neurons), search.is_linked)}: {output}")
 
 
 def _choose(predictor: Predictor, model: Path, chosen: DataOptions, method: str) -> Segmentation:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,20 @@ from numpy.typing import NDArray
 from training.metrics.neuron_metrics import NEIGHBOURS, Labels
 
 Border = tuple[float, int]  # sum of the probability along it, and its length in pixels
+_STEP = 2.0**-24  # of strengths: sums of its multiples are the same in any order
+
+
+class Borders(NamedTuple):
+    """Borders of regions: arrays (N,), one element for each pair of neighbours.
+
+    ``low`` and ``high`` (int64) are numbers of regions, ``strength`` (float64) is the sum of the
+    probability of membrane along their border, ``length`` (int64) that border's, in pixels.
+    """
+
+    low: NDArray[np.int64]
+    high: NDArray[np.int64]
+    strength: NDArray[np.float64]
+    length: NDArray[np.int64]
 
 
 def merge_regions(
@@ -41,21 +56,32 @@ def merge_regions(
     array (Y, X) of int32
         For each threshold the merged regions, numbered from 1 without gaps.
     """
-    merger = _Merger(regions, probability)
+    merger = RegionMerger(int(regions.max()), find_borders(regions, probability))
     for threshold in thresholds:
         merger.merge_below(threshold)
         yield merger.numbers()[regions]
 
 
-class _Merger:
-    def __init__(self, regions: Labels, probability: NDArray[np.float32]) -> None:
-        self._parents = list(range(int(regions.max()) + 1))
+class RegionMerger:
+    """Merges regions that are known by their borders alone.
+
+    Parameters
+    ----------
+    count : int
+        The regions are numbered from 1 to it.
+    borders : Borders
+        Each pair of neighbours once.
+    """
+
+    def __init__(self, count: int, borders: Borders) -> None:
+        self._parents = list(range(count + 1))
         self._borders: dict[int, dict[int, Border]] = {}
         self._weakest: list[tuple[float, int, int, int]] = []
-        for low, high, strength, length in _borders(regions, probability):
+        for low, high, strength, length in zip(*(part.tolist() for part in borders), strict=True):
             self._set_border(low, high, (strength, length))
 
     def merge_below(self, threshold: float) -> None:
+        """Merge neighbours while the mean along their border is below a threshold."""
         while self._weakest and self._weakest[0][0] < threshold:
             _, low, high, length = heapq.heappop(self._weakest)
             # Borders that have changed since are in the heap again; lengths only grow.
@@ -63,7 +89,7 @@ class _Merger:
                 self._merge(low, high)
 
     def numbers(self) -> NDArray[np.int32]:
-        """Return the new number of each region, by its old one."""
+        """Return the new number of each region, by its old one: array (N,) of int32."""
         roots = np.array([self._root(region) for region in range(len(self._parents))])
         _, numbers = np.unique(roots, return_inverse=True)
         return np.asarray(numbers, dtype=np.int32)  # 0, of which there are no pixels, stays 0
@@ -89,19 +115,50 @@ class _Merger:
         return region
 
 
-def _borders(
-    regions: Labels, probability: NDArray[np.float32]
-) -> Iterator[tuple[int, int, float, int]]:
-    """Yield for every pair of neighbours their numbers, and their border's sum and length."""
-    keys, strengths = [], []
-    count = int(regions.max()) + 1
-    for here, there in NEIGHBOURS:
-        is_border = regions[here] != regions[there]
-        pairs = regions[here][is_border], regions[there][is_border]
-        keys.append(np.minimum(*pairs).astype(np.int64) * count + np.maximum(*pairs))
-        strengths.append(np.maximum(probability[here], probability[there])[is_border])
-    found, places = np.unique(np.concatenate(keys), return_inverse=True)
-    sums = np.bincount(places, np.concatenate(strengths), minlength=len(found))
-    lengths = np.bincount(places, minlength=len(found))
-    for key, strength, length in zip(found.tolist(), sums.tolist(), lengths.tolist(), strict=True):
-        yield key // count, key % count, strength, length
+def find_borders(regions: Labels, probability: NDArray[np.float32]) -> Borders:
+    """Find the borders of all neighbours in a slice.
+
+    Parameters
+    ----------
+    regions : array (Y, X) of int
+        Every pixel has a number, not 0.
+    probability : array (Y, X) of float32
+        Probability of membrane, 0..1.
+    """
+    pairs = [
+        borders_between(regions[here], regions[there], probability[here], probability[there])
+        for here, there in NEIGHBOURS
+    ]
+    return join_borders(pairs)
+
+
+def borders_between(
+    regions: Labels,
+    others: Labels,
+    probability: NDArray[np.float32],
+    of_others: NDArray[np.float32],
+) -> Borders:
+    """Find the borders between pixels and the neighbours of each, one element a pair of pixels.
+
+    Parameters
+    ----------
+    regions, others : arrays of int, of one shape
+    probability, of_others : arrays of float32, of that shape
+        Probability of membrane, 0..1.
+    """
+    is_border = regions != others
+    here, there = regions[is_border].astype(np.int64), others[is_border].astype(np.int64)
+    strengths = np.maximum(probability, of_others)[is_border].astype(np.float64)
+    strengths = np.rint(strengths / _STEP) * _STEP
+    ones = np.ones(len(here), np.int64)
+    return Borders(np.minimum(here, there), np.maximum(here, there), strengths, ones)
+
+
+def join_borders(parts: Sequence[Borders]) -> Borders:
+    """Add up what is known of the same borders, so that each pair of neighbours is there once."""
+    low, high, strength, length = map(np.concatenate, zip(*parts, strict=True))
+    count = int(high.max(initial=0)) + 1
+    found, places = np.unique(low * count + high, return_inverse=True)
+    sums = np.bincount(places, strength, minlength=len(found)).astype(np.float64)
+    lengths = np.bincount(places, length, minlength=len(found)).astype(np.int64)
+    return Borders(found // count, found % count, sums, lengths)

@@ -222,11 +222,11 @@ def _segment_at_thresholds(
     seeds = label_neurons(probability < how.seeds)
     if not seeds.any():
         return [np.ones_like(seeds) for _ in thresholds]
-    basins = _flood(probability, seeds)
+    basins = flood(probability, seeds)
     return [part_neurons(merged) for merged in merge_regions(basins, probability, thresholds)]
 
 
-def _flood(probability: Probability, seeds: Labels) -> Labels:
+def flood(probability: Probability, seeds: Labels) -> Labels:
     """Flood a slice (Y, X) from its seeds, numbered from 1; every pixel gets a seed's number.
 
     The watershed starts at the rims of the seeds, which flood all that no seed covers: what it

@@ -197,15 +197,13 @@ class ChunkPrediction:
                 executor.shutdown(wait=False, cancel_futures=True)
                 raise
 
-    def finish(self) -> None:
-        """Give the results their names.
+    def check_whole(self) -> None:
+        """Refuse to go on with results that lack parts.
 
         Raises
         ------
         PartlyDoneError
             If parts could not be predicted; what is there keeps its other name.
-        UserError
-            If they can't be renamed.
         """
         failures = self._outcome.failures
         if failures:
@@ -215,6 +213,18 @@ class ChunkPrediction:
                 f"{count} of {len(self)} parts of {self.stack.path} can't be predicted: {told}.",
                 f"All others are in {list_names(folders)}. Mend these, then give the same command.",
             )
+
+    def finish(self) -> None:
+        """Give the results their names.
+
+        Raises
+        ------
+        PartlyDoneError
+            As :meth:`check_whole`.
+        UserError
+            If they can't be renamed.
+        """
+        self.check_whole()
         for chunks in self._results.values():
             chunks.finish()
 

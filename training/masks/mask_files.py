@@ -147,10 +147,11 @@ def write_probability(
 
 
 def label_dtype(dtype: np.dtype[Any], largest: int) -> np.dtype[Any]:
-    """Choose a dtype to save labels: 8 and 16 bits stay; wider ones become 16 bits if they fit.
+    """Choose a dtype to save labels: 8 and 16 bits stay; wider ones get the fewest bits that fit.
 
-    More programs read 16 bits than 32.
+    These are 16 at least; more programs read 16 bits than 32.
     """
     if dtype in (np.uint8, np.uint16):
         return dtype
-    return np.dtype(np.uint16 if largest <= np.iinfo(np.uint16).max else np.uint32)
+    fitting = (np.uint16, np.uint32, np.uint64)
+    return np.dtype(next(kind for kind in fitting if largest <= np.iinfo(kind).max))

@@ -1,0 +1,309 @@
+"""Neurons of a stack of any size, found block by block, by run after run until they are whole.
+
+Each step is a task by itself, whose file in the work folder says that it is done: basins of each
+block, neurons of each slice (a union over the seeds that blocks share, then merged over the whole
+slice), what each block shows of them, and numbers through the stack.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Iterator
+from functools import cached_property
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_unet.neurons.block_flood import UNKNOWN, flood_block
+from napari_unet.neurons.region_merging import (
+    Borders,
+    RegionMerger,
+    borders_between,
+    join_borders,
+)
+from napari_unet.neurons.segmentation import LEAST_OVERLAP, Segmentation
+from training.files.array_files import write_arrays
+from training.formats.chunked_stack import unreadable
+from training.masks.stack_writer import report_errors
+from training.metrics.neuron_metrics import Labels, part_neurons
+
+SIDE = 1024  # pixels of a block along Y and X
+HALO = 192  # pixels around it that are flooded too
+
+Block = tuple[int, int]  # row and column of a block among those of a slice
+_OF_PIXELS = ("labels", "is_kept")  # arrays as large as a block
+_FACES = (((1, 0), "bottom", "top"), ((0, 1), "right", "left"))
+
+
+class ChunkNeurons:
+    """The search for the neurons of a stack. Can be pickled, so that any process takes a task.
+
+    Call :meth:`flood` for all slices and blocks, then :meth:`merge` for all slices, then
+    :meth:`count` for all slices and blocks, then :meth:`number`, then :meth:`read_block`. What is
+    done already is not done again.
+
+    Parameters
+    ----------
+    folder : Path
+        Where what is found on the way is kept. Made if it is missing.
+    probability : array (Z, Y, X) of float32
+        Probability of membrane, 0..1; may be a Zarr array.
+    how : Segmentation
+    is_linked : bool
+        See :func:`segmentation.number_neurons`.
+    side, halo : int
+        Pixels of a block, and around it; the halo is at most the side.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        probability: Any,
+        how: Segmentation,
+        is_linked: bool = False,
+        side: int = SIDE,
+        halo: int = HALO,
+    ) -> None:
+        self._folder, self._probability, self._how = folder, probability, how
+        self._is_linked, self._side, self._halo = is_linked, side, min(halo, side)
+        self.shape: tuple[int, int, int] = tuple(probability.shape)
+        folder.mkdir(parents=True, exist_ok=True)
+
+    @cached_property
+    def blocks(self) -> list[Block]:
+        """Those of a slice."""
+        rows, columns = (range(-(-length // self._side)) for length in self.shape[1:])
+        return list(product(rows, columns))
+
+    @property
+    def tasks(self) -> list[tuple[int, Block]]:
+        """Every block of every slice."""
+        return list(product(range(self.shape[0]), self.blocks))
+
+    def window(self, block: Block) -> tuple[range, range]:
+        """Give the rows and columns of a block in its slice."""
+        rows, columns = (
+            range(number * self._side, min((number + 1) * self._side, length))
+            for number, length in zip(block, self.shape[1:], strict=True)
+        )
+        return rows, columns
+
+    def flood(self, task: tuple[int, Block]) -> None:
+        """Find the basins of a block."""
+        if self._has("basins", *task):
+            return
+        index, block = task
+        core = self.window(block)
+        seen = [
+            range(max(part.start - self._halo, 0), min(part.stop + self._halo, length))
+            for part, length in zip(core, self.shape[1:], strict=True)
+        ]
+        rows, columns = (slice(part.start, part.stop) for part in seen)
+        page = np.asarray(self._probability[index, rows, columns], np.float32)
+        origin = seen[0].start, seen[1].start
+        within = tuple(
+            range(part.start - start, part.stop - start)
+            for part, start in zip(core, origin, strict=True)
+        )
+        found = flood_block(page, (within[0], within[1]), origin, self.shape[2], self._how)
+        self._write("basins", index, block, **found)
+
+    def merge(self, index: int) -> None:
+        """Find the neurons of a slice, whose blocks are flooded."""
+        if self._has("slices", index):
+            return
+        first, links, borders, offsets = self._join(index)
+        joined = _union(links, len(first))
+        earliest = np.full(int(joined.max()) + 1, UNKNOWN, np.int64)
+        np.minimum.at(earliest, joined, first)
+        # In the order of their first pixels, as basins of a whole slice are numbered.
+        order = np.empty(len(earliest), np.int64)
+        order[np.argsort(earliest, kind="stable")] = np.arange(len(earliest)) + 1
+        basins = order[joined]
+        merger = RegionMerger(len(earliest), _renumber(borders, basins))
+        merger.merge_below(self._how.threshold)
+        self._write("slices", index, numbers=merger.numbers()[basins], offsets=offsets)
+
+    def count(self, task: tuple[int, Block]) -> None:
+        """Count the pixels of neurons in a block, and those shared with the next slice."""
+        if self._has("counts", *task):
+            return
+        index, block = task
+        page = self._bordered(index, block)
+        found = dict(zip(("neurons", "areas"), np.unique(page, return_counts=True), strict=True))
+        if self._is_linked and index + 1 < self.shape[0]:
+            after = self._bordered(index + 1, block)
+            both = (page > 0) & (after > 0)
+            pairs = page[both].astype(np.int64) << 32 | after[both]
+            found |= dict(
+                zip(("pairs", "overlaps"), np.unique(pairs, return_counts=True), strict=True)
+            )
+        self._write("counts", index, block, **found)
+
+    def number(self) -> int:
+        """Number the neurons of all slices; give their number.
+
+        A slice at a time is in memory. Those that its borders cover get none.
+        """
+        total = 0
+        below: NDArray[np.int64] | None = None
+        areas_below = pairs = overlaps = np.empty(0, np.int64)
+        for index in range(self.shape[0]):
+            counts = [self._read("counts", index, block) for block in self.blocks]
+            neurons, areas = _add_up(counts, "neurons", "areas")
+            sizes = np.zeros(int(neurons.max()) + 1, np.int64)
+            sizes[neurons] = areas
+            sizes[0] = 0
+            numbers = np.zeros(len(sizes), np.int64)
+            if below is not None and self._is_linked:
+                lower, upper = pairs >> 32, pairs & 0xFFFFFFFF
+                union = areas_below[lower] + sizes[upper] - overlaps
+                is_same = overlaps > LEAST_OVERLAP * union
+                numbers[upper[is_same]] = below[lower[is_same]]
+            fresh = np.flatnonzero((sizes > 0) & (numbers == 0))
+            numbers[fresh] = total + 1 + np.arange(len(fresh))
+            total += len(fresh)
+            if not self._has("numbers", index):
+                self._write("numbers", index, numbers=numbers)
+            below, areas_below = numbers, sizes
+            if self._is_linked and index + 1 < self.shape[0]:
+                pairs, overlaps = _add_up(counts, "pairs", "overlaps")
+        return total
+
+    def read_block(self, index: int, block: Block) -> NDArray[np.int64]:
+        """Read a block: array (Y, X) of int64, the numbers of its neurons; 0 are borders."""
+        numbers = self._read("numbers", index)["numbers"]
+        found: NDArray[np.int64] = numbers[self._bordered(index, block)]
+        return found
+
+    def _join(
+        self, index: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], Borders, NDArray[np.int64]]:
+        """Put the basins of all blocks of a slice side by side: first, links, borders, offsets."""
+        basins = {
+            block: {name: found[name] for name in found.files if name not in _OF_PIXELS}
+            for block in self.blocks
+            for found in [self._open("basins", index, block)]
+        }
+        counts = [len(found["first"]) - 1 for found in basins.values()]
+        offsets = np.concatenate([[0], np.cumsum(counts)[:-1]]) - 1  # basin 1 is node 0
+        start = dict(zip(self.blocks, offsets.tolist(), strict=True))
+        first = np.concatenate([found["first"][1:] for found in basins.values()])
+        links = [np.empty((0, 2), np.int64)]
+        borders = [Borders(*(np.empty(0, kind) for kind in (int, int, float, int)))]
+        seen = np.concatenate(
+            [found["links"] + [start[block], 0, 0] for block, found in basins.items()]
+        )
+        owners = seen[:, 1:] // self._side
+        for block, found in basins.items():
+            if "low" in found:
+                low, high = found["low"] + start[block], found["high"] + start[block]
+                borders.append(Borders(low, high, found["strength"], found["length"]))
+            ours = seen[(owners == block).all(axis=1)]
+            corner = [part.start for part in self.window(block)]
+            y, x = (ours[:, 1:] - corner).T
+            labels = self._open("basins", index, block)["labels"]
+            theirs = labels[y, x] + start[block]
+            links.append(np.stack([ours[:, 0], theirs], 1))
+            for (down, right), side, other_side in _FACES:
+                beside = block[0] + down, block[1] + right
+                if beside not in basins:
+                    continue
+                other = basins[beside]
+                here = found[side].astype(np.int64) + start[block]
+                there = other[other_side].astype(np.int64) + start[beside]
+                if self._how.method == "watershed":
+                    strengths = found[f"p_{side}"], other[f"p_{other_side}"]
+                    borders.append(borders_between(here, there, *strengths))
+                if not (found["is_seeded"] or other["is_seeded"]):
+                    links.append(np.stack([here[:1], there[:1]], 1))
+        return first, np.concatenate(links), join_borders(borders), offsets
+
+    def _bordered(self, index: int, block: Block) -> Labels:
+        """Read a block (Y, X) of the neurons of a slice, with borders between them."""
+        merged = self._read("slices", index)
+        offsets = dict(zip(self.blocks, merged["offsets"].tolist(), strict=True))
+        found = self._open("basins", index, block)
+        numbers = merged["numbers"][found["labels"] + offsets[block]]
+        page, is_kept = np.pad(numbers, 1, mode="edge"), np.pad(found["is_kept"], 1, mode="edge")
+        frame = {"bottom": np.s_[-1, 1:-1], "right": np.s_[1:-1, -1]}
+        frame |= {"top": np.s_[0, 1:-1], "left": np.s_[1:-1, 0]}
+        for (down, right), side, other_side in _FACES:
+            for step, here, there in ((1, side, other_side), (-1, other_side, side)):
+                beside = block[0] + step * down, block[1] + step * right
+                if beside not in offsets:
+                    continue
+                other = self._open("basins", index, beside)
+                page[frame[here]] = merged["numbers"][other[there] + offsets[beside]]
+                is_inside = other[f"p_{there}"] < self._how.threshold
+                is_kept[frame[here]] = is_inside if self._how.method == "components" else False
+        return part_neurons(page, is_kept)[1:-1, 1:-1]
+
+    def _path(self, kind: str, index: int, block: Block | None = None) -> Path:
+        name = "whole" if block is None else "{}-{}".format(*block)
+        return self._folder / kind / str(index) / f"{name}.npz"
+
+    def _has(self, *place: Any) -> bool:
+        return self._path(*place).exists()
+
+    def _write(
+        self, kind: str, index: int, block: Block | None = None, **arrays: NDArray[Any]
+    ) -> None:
+        path = self._path(kind, index, block)
+        with report_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        write_arrays(path, arrays)
+
+    def _open(self, *place: Any) -> Any:
+        """Open arrays, each of which is read when it is asked for."""
+        path = self._path(*place)
+        try:
+            return np.load(io.BytesIO(path.read_bytes()), allow_pickle=False)
+        except (OSError, ValueError, zipfile.BadZipFile) as error:
+            raise unreadable(path, error) from error
+
+    def _read(self, *place: Any) -> dict[str, NDArray[Any]]:
+        return dict(self._open(*place))
+
+
+def slices_of(search: ChunkNeurons) -> Iterator[Labels]:
+    """Put the numbered blocks of a search together, slice by slice: arrays (Y, X) of int64."""
+    for index in range(search.shape[0]):
+        page = np.zeros(search.shape[1:], np.int64)
+        for block in search.blocks:
+            rows, columns = search.window(block)
+            page[rows.start : rows.stop, columns.start : columns.stop] = search.read_block(
+                index, block
+            )
+        yield page
+
+
+def _union(links: NDArray[np.int64], count: int) -> NDArray[np.intp]:
+    """Find which of a number of basins are one (count,), by pairs (K, 2) that are the same."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    graph = coo_array((np.ones(len(links), bool), (links[:, 0], links[:, 1])), (count, count))
+    _, joined = connected_components(graph, directed=False)
+    return np.asarray(joined, np.intp)
+
+
+def _renumber(borders: Borders, numbers: NDArray[np.int64]) -> Borders:
+    low, high = numbers[borders.low], numbers[borders.high]
+    is_border = low != high
+    lows, highs = np.minimum(low, high), np.maximum(low, high)
+    parts = (lows, highs, borders.strength, borders.length)
+    return join_borders([Borders(*(part[is_border] for part in parts))])
+
+
+def _add_up(
+    counts: list[dict[str, NDArray[Any]]], of: str, pixels: str
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Add up the pixels that blocks counted of the same."""
+    things, places = np.unique(np.concatenate([each[of] for each in counts]), return_inverse=True)
+    sums = np.bincount(places, np.concatenate([each[pixels] for each in counts]), len(things))
+    return things.astype(np.int64), sums.astype(np.int64)

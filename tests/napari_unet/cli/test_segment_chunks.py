@@ -1,0 +1,102 @@
+"""Neurons that go to .zarr: as the whole, and on from wherever a run was ended."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+import zarr
+from click.testing import CliRunner, Result
+from scipy import ndimage
+
+from napari_unet.cli import segment
+from training.errors import UserError
+from training.masks.pyramid import halve
+
+WriteModel = Callable[..., Path]
+OPTIONS = ("--membranes", "dark", "--seeds", 0.3, "--link")
+
+
+def run(*arguments: object) -> Result:
+    given = [str(argument) for argument in arguments]
+    return CliRunner().invoke(segment.command, given, catch_exceptions=False)
+
+
+def run_until_killed(folder: Path, at: int, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """Segment in a process that is killed as it changes something below a folder, or ends."""
+    code = (
+        "import sys; from pathlib import Path; from napari_unet.cli.main import main\n"
+        "from tests.faults.writing.killing import kill_at\n"
+        f"kill_at(Path({str(folder)!r}), {at}); main()"
+    )
+    given = [sys.executable, "-c", code, "segment", *map(str, arguments)]
+    return subprocess.run(given, capture_output=True, text=True)
+
+
+def files_below(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Tissue of 2 x 1 blocks a slice."""
+    path = tmp_path_factory.mktemp("raw") / "raw.zarr"
+    noise = np.random.default_rng(0).normal(size=(2, 1300, 300))
+    smooth = ndimage.gaussian_filter(noise, (0.5, 6, 6))
+    stack = np.uint8(np.clip(128 + 60 * smooth / smooth.std(), 1, 255))
+    array = zarr.create_array(path, shape=stack.shape, dtype=stack.dtype, chunks=(1, 512, 512))
+    array[:] = stack
+    return path
+
+
+def test_killed_runs_go_on_to_the_neurons_of_the_whole(
+    write_model: WriteModel, raw: Path, tmp_path: Path
+) -> None:
+    model, output = write_model(), tmp_path / "n.zarr"
+    assert run(model, raw, "-o", tmp_path / "whole.tif", *OPTIONS).exit_code == 0
+    work, written, kills = tmp_path / "n.partial.work", {}, 0
+    while not output.exists() and kills < 12:
+        result = run_until_killed(tmp_path, 100, model, raw, "-o", output, *OPTIONS)
+        assert result.returncode in (0, -9), result.stderr
+        kills += result.returncode == -9
+        found = files_below(work) + files_below(tmp_path / "n.partial.zarr")
+        chunks = [path for path in found if path.suffix == ".npz" or path.name[-1].isdigit()]
+        now = {path: (path.stat().st_ino, path.stat().st_mtime_ns) for path in chunks}
+        if now:
+            assert written.items() <= now.items(), "something was done again"
+        written = now
+    assert kills >= 2
+    assert output.exists()
+    assert not list(tmp_path.glob("*.partial.zarr"))
+    labels = zarr.open_group(output / "labels/n", mode="r")
+    expected, found = tifffile.imread(tmp_path / "whole.tif"), labels["0"][:]
+    assert found.dtype == np.uint16
+    assert expected.max() > 100
+    numbers = np.unique(expected)
+    np.testing.assert_array_equal(found, np.searchsorted(numbers, expected))
+    assert np.unique(found).tolist() == list(range(len(numbers)))
+    for level in (1, 2):
+        page = halve(labels[str(level - 1)][0], is_label=True)
+        np.testing.assert_array_equal(labels[str(level)][0], page)
+
+
+def test_other_settings_do_not_go_on(write_model: WriteModel, raw: Path, tmp_path: Path) -> None:
+    model, output = write_model(), tmp_path / "n.zarr"
+    given = (model, raw, "-o", output, "--region", ":,:300")
+    killed = run_until_killed(tmp_path, 60, *given)
+    assert killed.returncode == -9
+    with pytest.raises(UserError, match=r"was begun with another --threshold"):
+        run(*given, "--threshold", 0.4)
+    result = run(*given)
+    assert result.exit_code == 0
+    assert f": {output}" in result.stdout
+    assert [path.name for path in tmp_path.iterdir() if "n." in path.name] == ["n.zarr"]
+
+
+def test_too_little_memory_is_refused(write_model: WriteModel, raw: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"Give more by --memory"):
+        run(write_model(), raw, "-o", tmp_path / "n.zarr", "--memory", 0.3)
+    assert not (tmp_path / "n.zarr").exists()

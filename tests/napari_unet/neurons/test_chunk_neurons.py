@@ -1,0 +1,142 @@
+"""Neurons found block by block: those of the whole, wherever blocks cut the slices."""
+
+import os
+import pickle
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from scipy import ndimage
+
+from napari_unet.neurons.chunk_neurons import ChunkNeurons, slices_of
+from napari_unet.neurons.segmentation import Segmentation, find_neurons, segment_slice
+from napari_unet.prediction.predictor import load_predictor
+from training.metrics.neuron_metrics import v_rand
+from training.model.starter_model import starter_path
+from training.stacks.synthetic import synthetic_stack
+
+ISBI = Path(os.environ.get("NAPARI_UNET_ISBI", "../shared/isbi")) / "test-volume.tif"
+WATERSHED, COMPONENTS = Segmentation(), Segmentation("components")
+
+
+def find(
+    folder: Path, probability: np.ndarray, how: Segmentation = WATERSHED, **options: object
+) -> tuple[np.ndarray, int]:
+    """Do every task by a copy that was pickled, the blocks from the last to the first."""
+    search = ChunkNeurons(folder, probability, how, **options)  # type: ignore[arg-type]
+    for task in reversed(search.tasks):
+        pickle.loads(pickle.dumps(search)).flood(task)
+    for index in range(len(probability)):
+        search.merge(index)
+    for task in reversed(search.tasks):
+        search.count(task)
+    total = search.number()
+    return np.stack(list(slices_of(search))), total
+
+
+@cache
+def tissue(slices: int = 2, size: int = 160) -> np.ndarray:
+    """Probability that a network may give, with gaps in its membranes."""
+    _, labels = synthetic_stack(slices=slices, size=size)
+    membrane = np.float32(labels == 0)
+    probability = ndimage.gaussian_filter(membrane, (0, 1, 1))
+    noise = np.random.default_rng(0).random(membrane.shape, np.float32)
+    probability += 0.02 * noise
+    probability[:, ::10] *= 0.5
+    return np.clip(probability, 0, 1)
+
+
+def walls(*places: tuple[slice, slice], size: int = 40) -> np.ndarray:
+    probability = np.full((1, size, size), 0.01, np.float32)
+    for place in places:
+        probability[0][place] = 0.9
+    return probability
+
+
+@pytest.mark.parametrize("is_linked", [False, True])
+@pytest.mark.parametrize("how", [WATERSHED, COMPONENTS], ids=lambda how: how.method)
+def test_blocks_give_the_neurons_and_numbers_of_the_whole(
+    tmp_path: Path, how: Segmentation, is_linked: bool
+) -> None:
+    probability = tissue()
+    expected = np.stack(list(find_neurons(probability, how, is_linked)))
+    assert expected.max() > 15
+    for side in (48, 64, 200):
+        found, total = find(
+            tmp_path / str(side), probability, how, is_linked=is_linked, side=side, halo=48
+        )
+        np.testing.assert_array_equal(found, expected)
+        assert total == expected.max()
+
+
+def test_a_neuron_across_four_blocks_has_one_number(tmp_path: Path) -> None:
+    frame = (np.s_[4:6, 4:36], np.s_[34:36, 4:36], np.s_[4:36, 4:6], np.s_[4:36, 34:36])
+    found, total = find(tmp_path, walls(*frame), side=20, halo=8)
+    assert total == 2
+    assert (found[0, 7:33, 7:33] == 2).all()
+    assert found[0, 0, 0] == found[0, 39, 39] == 1
+
+
+def test_neurons_whose_wall_is_the_face_of_blocks_stay_apart(tmp_path: Path) -> None:
+    for name, wall in (("before", 19), ("after", 20)):
+        found, total = find(tmp_path / name, walls(np.s_[:, wall : wall + 1]), side=20, halo=8)
+        assert total == 2
+        assert (found[0, :, :18] == 1).all() and (found[0, :, 22:] == 2).all()
+        assert (np.count_nonzero(found[0] == 0, axis=1) == 1).all(), "a border one pixel wide"
+
+
+def test_a_gap_beside_a_face_is_bridged_by_the_wall_of_all_blocks(tmp_path: Path) -> None:
+    probability = walls(np.s_[:, 18:21])
+    probability[0, 30:, 18:21] = 0.2  # the lower blocks see a weak wall; all of it is strong
+    _, total = find(tmp_path, probability, side=20, halo=8)
+    assert total == 2
+    assert segment_slice(probability[0, 25:], WATERSHED).max() == 1
+
+
+@pytest.mark.parametrize("how", [WATERSHED, COMPONENTS], ids=lambda how: how.method)
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_blocks_without_borders_are_one_neuron(
+    tmp_path: Path, how: Segmentation, value: float
+) -> None:
+    found, total = find(tmp_path, np.full((1, 50, 45), value, np.float32), how, side=16, halo=4)
+    assert total == 1
+    assert (found == 1).all()
+
+
+def test_a_block_of_membrane_is_told_from_its_neighbours(tmp_path: Path) -> None:
+    """A square of membrane larger than a block and what lies around it: it has no seed."""
+    probability = walls(np.s_[20:, 20:], size=60)
+    found, total = find(tmp_path, probability, side=20, halo=4)
+    assert total == len(np.unique(found[found > 0])) == 2
+    assert found[0, 0, 0] == found[0, 59, 0] == found[0, 0, 59] == 1
+    assert found[0, 50, 50] == 2
+
+
+def test_numbers_have_no_gap(tmp_path: Path) -> None:
+    """A seed of one pixel may be covered by its border, in any of the slices."""
+    probability = np.random.default_rng(0).random((3, 60, 60), np.float32)
+    how = Segmentation("watershed", threshold=0.6, seeds=0.3)
+    found, total = find(tmp_path, probability, how, is_linked=True, side=16, halo=8)
+    assert np.unique(found).tolist() == list(range(total + 1))
+
+
+def test_what_is_done_is_not_done_again(tmp_path: Path) -> None:
+    expected, _ = find(tmp_path, tissue(), side=64, halo=48)
+    files = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.npz")}
+    found, _ = find(tmp_path, np.zeros((2, 160, 160), np.float32), side=64, halo=48)
+    np.testing.assert_array_equal(found, expected)
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.npz")} == files
+
+
+@pytest.mark.skipif(not ISBI.exists(), reason="needs ISBI's test volume")
+def test_isbi_in_blocks_is_as_the_whole(tmp_path: Path) -> None:
+    stack = tifffile.imread(ISBI)[:2]
+    probability = np.stack([page for _, page in load_predictor(starter_path()).predict(stack)])
+    expected = np.stack(list(find_neurons(probability, WATERSHED)))
+    found, _ = find(tmp_path / "far", probability, side=128, halo=64)
+    np.testing.assert_array_equal(found, expected)
+    found, _ = find(tmp_path / "near", probability, side=128, halo=32)
+    for page, whole in zip(found, expected, strict=True):
+        assert v_rand(page, whole) >= 0.995
