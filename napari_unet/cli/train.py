@@ -12,13 +12,13 @@ from typing import Any
 import click
 
 from napari_unet.cli.options import config_options
+from napari_unet.cli.progress.training_process import train_here
 from napari_unet.cli.run_access import (
     RUNS_FOLDER,
     confirm_host_keys,
     resume_remotely,
     train_remotely,
 )
-from napari_unet.cli.training_process import train_here
 from napari_unet.launchers.launcher import new_run_name
 from napari_unet.launchers.server_path import ServerPath, data_of, find_server
 from napari_unet.launchers.servers.predictions.data_there import describe_volumes, settled_there
