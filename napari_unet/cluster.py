@@ -6,7 +6,7 @@ import logging
 import signal
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any, Protocol, TypeVar
 
@@ -36,30 +36,17 @@ class TaskError(Exception):
     """Why a task could not be done: workers died of it, or an error that was not expected."""
 
 
-def run_tasks(
-    work: Work[Task, Result], tasks: Sequence[Task], *, workers: int = 0, scheduler: str = ""
-) -> Iterator[tuple[Task, Result | Exception]]:
-    """Have tasks done by processes of this machine, or by those of a running cluster.
-
-    A process that dies costs what it was doing, which another does again; a task that several
-    die of is given up.
+@contextmanager
+def connect(workers: int, scheduler: str = "") -> Iterator[Workers]:
+    """Start processes on this machine, or find those of a running cluster.
 
     Parameters
     ----------
-    work : Work
-        Can be pickled, as are tasks and results.
-    tasks : sequence
     workers : int
         Processes to start on this machine, with the cores shared out among them.
     scheduler : str
         Address of a running scheduler, such as ``tcp://node1:8786``; its workers see the same
         files, under the same names, and have this package.
-
-    Yields
-    ------
-    task, result
-        In the order in which they are done; the result is an exception where it failed: a
-        :class:`UserError`, or a :class:`TaskError`.
 
     Raises
     ------
@@ -69,18 +56,48 @@ def run_tasks(
     distributed = _import_distributed()
     threads = 0 if scheduler else max(1, (psutil.cpu_count() or 1) // workers)
     with _connected(distributed, workers, scheduler) as client:
+        yield Workers(distributed, client, threads)
+
+
+class Workers:
+    """Processes that do tasks, see :func:`connect`.
+
+    One that dies costs what it was doing, which another does again; a task that several die of
+    is given up.
+    """
+
+    def __init__(self, distributed: Any, client: Any, threads: int) -> None:
+        self._distributed, self._client, self._threads = distributed, client, threads
+
+    def run(
+        self, work: Work[Task, Result], tasks: Iterable[Task]
+    ) -> Iterator[tuple[Task, Result | Exception]]:
+        """Have tasks done; few wait at a time.
+
+        Parameters
+        ----------
+        work : Work
+            Can be pickled, as are tasks and results.
+        tasks : iterable
+
+        Yields
+        ------
+        task, result
+            In the order in which they are done; the result is an exception where it failed: a
+            :class:`UserError`, or a :class:`TaskError`.
+        """
         waiting = iter(tasks)
         futures: dict[Any, Task] = {}
-        done = distributed.as_completed()
+        done = self._distributed.as_completed()
 
         def submit() -> None:
             for task in waiting:
-                future = client.submit(_do, work, task, threads, pure=False)
+                future = self._client.submit(_do, work, task, self._threads, pure=False)
                 futures[future] = task
                 done.add(future)
                 return
 
-        for _ in range(_AHEAD * max(1, sum(client.nthreads().values()))):
+        for _ in range(_AHEAD * max(1, sum(self._client.nthreads().values()))):
             submit()
         for future in done:
             task = futures.pop(future)

@@ -35,6 +35,7 @@ from napari_unet.cli.remote_prediction import (
     scale_there,
 )
 from napari_unet.cli.stacks.chunked_neurons import ChunkedSearch
+from napari_unet.cli.stacks.chunks import Division, worker_options
 from napari_unet.cli.stacks.many_stacks import Results, plan_work
 from napari_unet.cli.stacks.stack_part import PartOptions, part_options
 from napari_unet.launchers.server_path import ServerPath
@@ -107,6 +108,7 @@ from training.stacks.intensities import Membranes
 @membranes_option
 @part_options
 @memory_option
+@worker_options
 @engine_option
 @device_option
 @precision_option
@@ -132,6 +134,7 @@ def command(
     precision: str,
     parts: PartOptions,
     place: RemoteOptions,
+    division: Division,
 ) -> None:
     """Find the neurons of a stack or a 2-D image, or of many: the regions between membranes.
 
@@ -172,18 +175,20 @@ def command(
     threshold = how.threshold if threshold is None else threshold
     seeds = how.seeds if seeds is None else seeds
     search = ChunkedSearch(
+        model,
         predictor,
         parts,
         membranes,
         Segmentation(method, threshold, seeds),
         link,
         memory,
-        computed_by={"--engine": engine, "--device": device, "--precision": precision},
+        computed_by={"engine": engine, "device": device, "precision": precision, "tta": tta},
         written={
             "compression": None if compression == "none" else compression,
             "ome_zarr": ome_zarr,
             "overwrite": overwrite,
         },
+        division=division,
     )
 
     def work(stack: Path, results: Results) -> None:
@@ -192,6 +197,7 @@ def command(
         elif is_zarr(results["neurons"]):
             search.segment(stack, results["neurons"])
         else:
+            division.refuse(results)
             _segment(stack, results["neurons"], search)
 
     plan.work_through(work)

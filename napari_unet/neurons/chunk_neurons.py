@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +36,8 @@ from training.metrics.neuron_metrics import Labels, part_neurons
 SIDE = 1024  # pixels of a block along Y and X
 HALO = 192  # pixels around it that are flooded too
 
+Step = Literal["flood", "merge", "count"]
+"""A method of :class:`ChunkNeurons` whose tasks do not wait for each other."""
 Block = tuple[int, int]  # row and column of a block among those of a slice
 _OF_PIXELS = ("labels", "is_kept")  # arrays as large as a block
 _FACES = (((1, 0), "bottom", "top"), ((0, 1), "right", "left"))
@@ -268,6 +272,19 @@ class ChunkNeurons:
 
     def _read(self, *place: Any) -> dict[str, NDArray[Any]]:
         return dict(self._open(*place))
+
+
+@dataclass(frozen=True)
+class SearchStep:
+    """A step of a search, for a process that does its tasks; see :class:`cluster.Work`."""
+
+    search: ChunkNeurons
+    step: Step
+
+    @contextmanager
+    def open(self, threads: int) -> Iterator[Callable[[Any], None]]:
+        """Give what does a task."""
+        yield getattr(self.search, self.step)
 
 
 def slices_of(search: ChunkNeurons) -> Iterator[Labels]:

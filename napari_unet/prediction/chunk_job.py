@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,8 @@ class ChunkJob:
         ``compression``, ``overwrite`` and ``ome_zarr`` of :func:`open_chunks`.
     memory : float or None
         Bytes that a process may take; None: half of what is free.
+    purpose : dict
+        What is made of the results, by names of options: with others nobody goes on.
     """
 
     model: Path
@@ -58,6 +60,7 @@ class ChunkJob:
     convention: LabelConvention
     written: dict[str, Any]
     memory: float | None
+    purpose: dict[str, Any] = field(default_factory=dict)
 
     def anywhere(self) -> ChunkJob:
         """Give the same job to a process that has another working folder."""
@@ -133,6 +136,7 @@ class ChunkJob:
             "--convention": self.convention.value,
             "--compression": self.written["compression"],
             "--ome-zarr": self.written["ome_zarr"],
+            **self.purpose,
         }
 
 

@@ -104,6 +104,8 @@ class ChunkPrediction:
         As of :class:`PartPrediction`; empty where an earlier run has said it.
     stack : Stack
         As given.
+    card : ModelCard
+        The model's.
     folders : list of Path
         Where the results are until they are whole.
     slices : range
@@ -133,6 +135,7 @@ class ChunkPrediction:
         share: Share = WHOLE,
     ) -> None:
         self._predictor, self.stack, self._part, self._zoom = predictor, stack, part, zoom
+        self.card = predictor.card
         self.folders = [chunks.folder for chunks in results.values()]
         self._results, self._to_page, self._threshold = results, to_page, threshold
         self.slices = share.of_slices(part.shape[0])

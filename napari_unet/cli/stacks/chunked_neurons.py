@@ -15,17 +15,20 @@ import numpy as np
 import psutil
 
 from napari_unet.cli.progress.progress_bar import ProgressBar
+from napari_unet.cli.stacks.chunks import Division, predict_missing
 from napari_unet.cli.stacks.stack_part import PartOptions
-from napari_unet.neurons.chunk_neurons import HALO, SIDE, Block, ChunkNeurons
+from napari_unet.cluster import Workers
+from napari_unet.neurons.chunk_neurons import HALO, SIDE, Block, ChunkNeurons, SearchStep, Step
 from napari_unet.neurons.segmentation import Segmentation, count_text
-from napari_unet.prediction.chunk_prediction import GIBI, ChunkPrediction
+from napari_unet.prediction.chunk_job import ChunkJob
+from napari_unet.prediction.chunk_prediction import GIBI
 from napari_unet.prediction.part_prediction import StackPart
 from napari_unet.prediction.predictor import Predictor
 from training import __version__
-from training.console import say, warn
+from training.console import say
 from training.errors import UserError
 from training.formats.opening import open_stack
-from training.formats.stack import Stack
+from training.label_convention import LabelConvention
 from training.masks.mask_files import label_dtype
 from training.masks.stack_writer import report_errors
 from training.masks.writer_choice import open_chunks
@@ -42,7 +45,9 @@ class ChunkedSearch:
 
     Parameters
     ----------
+    model : Path
     predictor : Predictor
+        Of that model.
     parts : PartOptions
     membranes : Membranes
     how : Segmentation
@@ -50,19 +55,23 @@ class ChunkedSearch:
     memory : float or None
         Bytes that the process may take; None: half of what is free.
     computed_by : dict
-        Engine, device and precision, by the names of their options.
+        ``engine``, ``device``, ``precision`` and ``tta`` of the predictor.
     written : dict
         ``compression``, ``ome_zarr`` and ``overwrite`` of :func:`writer_choice.open_chunks`.
+    division : Division
+        Which processes do it.
     """
 
+    model: Path
     predictor: Predictor
     parts: PartOptions
     membranes: Membranes
     how: Segmentation
     is_linked: bool
     memory: float | None
-    computed_by: dict[str, str]
+    computed_by: dict[str, Any]
     written: dict[str, Any]
+    division: Division
 
     def segment(self, stack: Path, output: Path) -> None:
         """Find the neurons of a stack, and write them when all are known.
@@ -74,12 +83,22 @@ class ChunkedSearch:
         """
         with open_stack(stack) as slices:
             part = StackPart(slices, self.parts.region, self.parts.scale)
-            options = part.place | self.written | {"is_label": True}
-            held = open_chunks(output, part.shape, np.uint64, **options)
-            work = held.folder.with_suffix(".work")
-            with held.hold():
+        options = part.place | self.written | {"is_label": True}
+        held = open_chunks(output, part.shape, np.uint64, **options)
+        work = held.folder.with_suffix(".work").absolute()
+        with held.hold():
+            with report_errors(work):
+                work.mkdir(exist_ok=True)
+            job = self._job(stack, part, work / "probability.zarr")
+            with (
+                job.open(self.predictor, is_held=False) as prediction,
+                self.division.connect() as workers,
+            ):
                 try:
-                    total = self._find(slices, part, work, output, options)
+                    predict_missing(job, prediction, workers, self.division)
+                    prediction.check_whole()
+                    (folder,) = prediction.folders
+                    total = self._find(part, folder, workers, output, options)
                 except KeyboardInterrupt:
                     say(f"What was found is in {work}: the same command goes on there.")
                     raise
@@ -88,29 +107,31 @@ class ChunkedSearch:
         say(f"{count_text(total, part.shape[0], self.is_linked)}: {output}")
 
     def _find(
-        self, stack: Stack, part: StackPart, work: Path, output: Path, options: dict[str, Any]
+        self,
+        part: StackPart,
+        probability: Path,
+        workers: Workers | None,
+        output: Path,
+        options: dict[str, Any],
     ) -> int:
-        with report_errors(work):
-            work.mkdir(exist_ok=True)
-        probability = self._predict(stack, part, work)
-        search = ChunkNeurons(work, probability, self.how, self.is_linked)
+        import zarr
+
+        pages = zarr.open_array(probability / "0", mode="r")
+        search = ChunkNeurons(probability.parent, pages, self.how, self.is_linked)
         threads = self._count_threads(part)
-        blocks, pages = search.tasks, range(part.shape[0])
+        blocks, slices = search.tasks, range(part.shape[0])
+        steps: list[tuple[Step, list[Any]]]
+        steps = [("flood", blocks), ("merge", [*slices]), ("count", blocks)]
         with ProgressBar(
-            desc="Finding neurons", unit="block", total=3 * len(blocks) + len(pages)
+            desc="Finding neurons", unit="block", total=4 * len(blocks) + len(slices)
         ) as bar:
-
-            def work_through(step: Callable[[Any], None], tasks: Iterable[Any]) -> None:
-                for _ in _in_threads(step, tasks, threads):
+            for step, tasks in steps:
+                for _ in _work_through(search, step, tasks, threads, workers):
                     bar.update()
-
-            work_through(search.flood, blocks)
-            work_through(search.merge, pages)
-            work_through(search.count, blocks)
             total = search.number()
             dtype = label_dtype(np.dtype(np.int64), total)
             chunks = open_chunks(output, part.shape, dtype, **options)
-            chunks.open({"version": __version__, "options": self._named(part)})
+            chunks.open({"version": __version__, "options": self._named()})
 
             def write(task: tuple[int, Block]) -> None:
                 index, block = task
@@ -118,43 +139,29 @@ class ChunkedSearch:
                 if chunks.lacks(index, window):
                     chunks.write(index, window, search.read_block(index, block))
 
-            work_through(write, blocks)
-            for _ in _in_threads(chunks.write_levels, pages, threads):
+            for _ in _in_threads(write, blocks, threads):
+                bar.update()
+            for _ in _in_threads(chunks.write_levels, slices, threads):
                 pass
         chunks.finish()
         return total
 
-    def _predict(self, stack: Stack, part: StackPart, work: Path) -> Any:
-        """Predict the probability (Z, Y, X) of membrane as far as it is not there; give it."""
-        import zarr
-
-        chunks = open_chunks(
-            work / "probability.zarr", part.shape, np.float32, is_label=False, overwrite=True
+    def _job(self, stack: Path, part: StackPart, probability: Path) -> ChunkJob:
+        """Give the prediction whose probability neurons are found in."""
+        return ChunkJob(
+            model=self.model,
+            stack=stack,
+            computed_by=self.computed_by,
+            results={"probability": probability},
+            region=self.parts.region,
+            scale=self.parts.scale,
+            membranes=self.membranes,
+            threshold=self.predictor.card.threshold,
+            convention=LabelConvention.MEMBRANE,
+            written={"compression": "zlib", "ome_zarr": "0.5", "overwrite": True},
+            memory=self.memory,
+            purpose=self._named(),
         )
-        scale = self.parts.scale
-        prediction = ChunkPrediction(
-            self.predictor,
-            stack,
-            part,
-            scale.zoom(self.predictor.card, stack),
-            self.membranes,
-            {"probability": chunks},
-            lambda _, page: page,
-            self.predictor.card.threshold,
-            self._named(part),
-            self.memory,
-        )
-        if prediction.note:
-            say(prediction.note)
-        warn(prediction.warning)
-        scale.tell(self.predictor.card, stack)
-        total, done = len(prediction), prediction.done
-        if done:
-            say(f"Going on: {done} of {total} parts are predicted already.")
-        for _ in ProgressBar(prediction, desc="Predicting", unit="part", total=total, initial=done):
-            pass
-        prediction.check_whole()
-        return zarr.open_array(chunks.folder / "0", mode="r")
 
     def _count_threads(self, part: StackPart) -> int:
         """Find how many blocks are under way at once, by the memory that they take."""
@@ -172,15 +179,9 @@ class ChunkedSearch:
             "Give more by --memory, or segment a --region.",
         )
 
-    def _named(self, part: StackPart) -> dict[str, Any]:
-        """Give the options that the neurons depend on, as a person names them."""
-        size = self.parts.scale.pixel_size
-        return self.computed_by | {
-            "--region": [[found.start, found.stop] for found in (part.indices, *part.window)],
-            "--resample": self.parts.scale.resample,
-            "--pixel-size": None if size is None else [size.y, size.x],
-            "--membranes": self.membranes.value,
-            "--tta": self.predictor.tta,
+    def _named(self) -> dict[str, Any]:
+        """Give the options that the neurons depend on, but those of the prediction."""
+        return {
             "--link": self.is_linked,
             **{f"--{name}": value for name, value in asdict(self.how).items()},
             **{f"--{name.replace('_', '-')}": self.written[name] for name in _WRITTEN},
@@ -188,6 +189,28 @@ class ChunkedSearch:
 
 
 _WRITTEN = ("compression", "ome_zarr")
+
+
+def _work_through(
+    search: ChunkNeurons,
+    step: Step,
+    tasks: list[Any],
+    threads: int,
+    workers: Workers | None,
+) -> Iterator[None]:
+    """Do a step of a search, here or by workers."""
+    if workers is None:
+        yield from _in_threads(getattr(search, step), tasks, threads)
+        return
+    for task, result in workers.run(SearchStep(search, step), tasks):
+        if isinstance(result, UserError):
+            raise result
+        if isinstance(result, Exception):
+            raise UserError(
+                f"Neurons of slice and block {task} can't be found: {result}.",
+                "Give fewer --workers, or more memory, and the same command to go on.",
+            ) from result
+        yield
 
 
 def _in_threads(step: Callable[[Any], None], tasks: Iterable[Any], threads: int) -> Iterator[None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import wraps
 from typing import Any
@@ -13,7 +14,7 @@ import psutil
 
 from napari_unet.cli.progress.progress_bar import ProgressBar
 from napari_unet.cli.stacks.many_stacks import Results
-from napari_unet.cluster import run_tasks
+from napari_unet.cluster import Workers, connect
 from napari_unet.prediction.chunk_job import ChunkJob, SliceWork
 from napari_unet.prediction.chunk_prediction import ChunkPrediction, Outcome
 from napari_unet.prediction.predictor import Predictor
@@ -52,6 +53,21 @@ class Division:
     scheduler: str
     share: Share
 
+    @contextmanager
+    def connect(self) -> Iterator[Workers | None]:
+        """Start the workers, or find them; None: this process does all itself.
+
+        Raises
+        ------
+        UserError
+            As :func:`cluster.connect`.
+        """
+        if self.workers == 1 and not self.scheduler:
+            yield None
+            return
+        with connect(self.workers, self.scheduler) as workers:
+            yield workers
+
     def refuse(self, results: Results) -> None:
         """Refuse to share out what is not written in chunks.
 
@@ -69,7 +85,22 @@ class Division:
 
 
 def division_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Say who predicts; the command gets it as ``division``: a :class:`Division`.
+    """Say who predicts; the command gets it as ``division``: a :class:`Division`."""
+    return _SHARD_OPTION(worker_options(command))
+
+
+_SHARD_OPTION = click.option(
+    "--shard",
+    metavar="I/N",
+    default="",
+    callback=_read_share,
+    help="Predict each N-th slice alone, from the I-th on, to .zarr: for an array of jobs. "
+    "Whichever ends last gives the result its name.",
+)
+
+
+def worker_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Say which processes work; the command gets them as ``division``: a :class:`Division`.
 
     Raises
     ------
@@ -78,25 +109,17 @@ def division_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """
 
     @wraps(command)
-    def collect(workers: int, scheduler: str, shard: Share, **given: Any) -> Any:
+    def collect(workers: int, scheduler: str, shard: Share = WHOLE, **given: Any) -> Any:
         if sum([workers > 1, bool(scheduler), shard != WHOLE]) > 1:
             raise click.UsageError("Give one of --workers, --scheduler and --shard.")
         return command(division=Division(workers, scheduler, shard), **given)
 
     for option in (
         click.option(
-            "--shard",
-            metavar="I/N",
-            default="",
-            callback=_read_share,
-            help="Predict each N-th slice alone, from the I-th on, to .zarr: for an array of jobs. "
-            "Whichever ends last gives the result its name.",
-        ),
-        click.option(
             "--scheduler",
             metavar="ADDRESS",
             default="",
-            help="Have slices predicted to .zarr by the workers of a running dask.distributed, "
+            help="Have it done to .zarr by the workers of a running dask.distributed, "
             "such as tcp://node1:8786, which see the same files.",
         ),
         click.option(
@@ -104,7 +127,7 @@ def division_options(command: Callable[..., Any]) -> Callable[..., Any]:
             metavar="N",
             type=click.IntRange(min=1),
             default=1,
-            help="Predict to .zarr by so many processes, which share the cores.  [default: 1]",
+            help="Work to .zarr by so many processes, which share the cores.  [default: 1]",
         ),
     ):
         collect = option(collect)
@@ -117,37 +140,43 @@ def predict_chunks(job: ChunkJob, predictor: Predictor, division: Division) -> N
     Raises
     ------
     UserError
-        As :class:`ChunkPrediction`, :meth:`ChunkJob.open` and :func:`run_tasks`.
+        As :class:`ChunkPrediction`, :meth:`ChunkJob.open` and :func:`cluster.connect`.
     """
-    with job.open(predictor, division.share) as prediction:
-        if prediction.note:
-            say(prediction.note)
-        warn(prediction.warning)
-        job.scale.tell(predictor.card, prediction.stack)
-        if prediction.done:
-            say(f"Going on: {prediction.done} of {len(prediction)} parts are there already.")
-        total, done = len(prediction), prediction.done
-        steps = _work_of(job, prediction, division)
-        try:
-            with ProgressBar(desc="Predicting", unit="part", total=total, initial=done) as bar:
-                for count in steps:
-                    bar.update(count)
-                    done += count
-        except KeyboardInterrupt:
-            folders = list_names([str(folder) for folder in prediction.folders])
-            say(
-                f"Of {total} parts {done} or more are in {folders}: the same command goes on there."
-            )
-            raise
+    with job.open(predictor, division.share) as prediction, division.connect() as workers:
+        predict_missing(job, prediction, workers, division)
         is_whole = prediction.finish_if_whole()
     for kind, path in job.results.items():
         say(f"{kind}: {path}" if is_whole else f"{kind}: slices of other shares are missing yet.")
     warn(prediction.share_warning())
 
 
-def _work_of(job: ChunkJob, prediction: ChunkPrediction, division: Division) -> Iterator[int]:
+def predict_missing(
+    job: ChunkJob, prediction: ChunkPrediction, workers: Workers | None, division: Division
+) -> None:
+    """Predict what is missing, and show how far it is; errors as :class:`ChunkPrediction`."""
+    if prediction.note:
+        say(prediction.note)
+    warn(prediction.warning)
+    job.scale.tell(prediction.card, prediction.stack)
+    total, done = len(prediction), prediction.done
+    if done:
+        say(f"Going on: {done} of {total} parts are predicted already.")
+    try:
+        with ProgressBar(desc="Predicting", unit="part", total=total, initial=done) as bar:
+            for count in _steps(job, prediction, workers, division):
+                bar.update(count)
+                done += count
+    except KeyboardInterrupt:
+        folders = list_names([str(folder) for folder in prediction.folders])
+        say(f"Of {total} parts {done} or more are in {folders}: the same command goes on there.")
+        raise
+
+
+def _steps(
+    job: ChunkJob, prediction: ChunkPrediction, workers: Workers | None, division: Division
+) -> Iterator[int]:
     """Predict what is missing; gives how many parts were done in each step."""
-    if division.workers == 1 and not division.scheduler:
+    if workers is None:
         for _ in prediction:
             yield 1
         return
@@ -156,13 +185,7 @@ def _work_of(job: ChunkJob, prediction: ChunkPrediction, division: Division) -> 
         memory = job.memory or psutil.virtual_memory().available / 2
         sent = replace(sent, memory=memory / division.workers)
     missing = {index: prediction.count_missing(index) for index in prediction.list_missing()}
-    outcomes = run_tasks(
-        SliceWork(sent),
-        list(missing),
-        workers=division.workers,
-        scheduler=division.scheduler,
-    )
-    for index, outcome in outcomes:
+    for index, outcome in workers.run(SliceWork(sent), missing):
         if isinstance(outcome, Outcome):
             prediction.take(outcome)
         else:

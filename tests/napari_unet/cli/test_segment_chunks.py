@@ -10,6 +10,7 @@ import pytest
 import tifffile
 import zarr
 from click.testing import CliRunner, Result
+from distributed import LocalCluster
 from scipy import ndimage
 
 from napari_unet.cli import segment
@@ -100,3 +101,20 @@ def test_too_little_memory_is_refused(write_model: WriteModel, raw: Path, tmp_pa
     with pytest.raises(UserError, match=r"Give more by --memory"):
         run(write_model(), raw, "-o", tmp_path / "n.zarr", "--memory", 0.3)
     assert not (tmp_path / "n.zarr").exists()
+
+
+def test_workers_find_the_same_neurons(write_model: WriteModel, raw: Path, tmp_path: Path) -> None:
+    model = write_model()
+    assert run(model, raw, "-o", tmp_path / "one.zarr", *OPTIONS).exit_code == 0
+    with LocalCluster(
+        n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None
+    ) as cluster:
+        given = (*OPTIONS, "--scheduler", cluster.scheduler_address)
+        result = run(model, raw, "-o", tmp_path / "many.zarr", *given)
+    assert result.exit_code == 0, result.stderr
+    found, expected = (
+        zarr.open_array(tmp_path / f"{name}.zarr/labels/{name}/0", mode="r")[:]
+        for name in ("many", "one")
+    )
+    assert expected.max() > 10
+    np.testing.assert_array_equal(found, expected)
