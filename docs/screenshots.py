@@ -1,9 +1,9 @@
 """Makes the pictures of the window in docs/index.md, by clicks in a real one.
 
-    xvfb-run -a -s "-screen 0 1280x800x24" python docs/screenshots.py [FOLDER OF THE ISBI STACKS]
+    xvfb-run -a -s "-screen 0 2560x1600x24" python docs/screenshots.py [FOLDER OF THE ISBI STACKS]
 
 Without a folder, the synthetic stack is trained on. Settings and runs of the user are left
-alone. Pictures go to docs/images.
+alone. Pictures go to docs/images, at twice the pixels of the window.
 """
 
 from __future__ import annotations
@@ -17,10 +17,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 from training.dataset.pair_search import DEFAULT_IMAGES, DEFAULT_LABELS
 
 IMAGES = Path(__file__).parent / "images"
 SIZE = (1280, 800)
+SCALE = 2  # pixels of a picture for one of the window
+COLOURS = 256  # of a picture, so that it takes half a megabyte
 PLUGIN = "napari-unet-mindspore"
 PATIENCE = 900  # seconds
 EPOCHS = 12
@@ -40,6 +44,7 @@ def open_stacks() -> Iterator[tuple[Any, Path]]:
     with tempfile.TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True) as home:
         for name in ("CONFIG", "DATA", "CACHE"):
             os.environ[f"XDG_{name}_HOME"] = home
+        os.environ["QT_SCALE_FACTOR"] = str(SCALE)
         IMAGES.mkdir(exist_ok=True)
         viewer = open_window()
         open_data(viewer, Path(sys.argv[1]) if len(sys.argv) > 1 else None)
@@ -176,7 +181,9 @@ def save(viewer: Any, name: str, *, shows_all: bool = True) -> None:
     if shows_all:
         viewer.reset_view()
         QTest.qWait(500)
-    viewer.screenshot(IMAGES / name, canvas_only=False, flash=False)
+    pixels = viewer.screenshot(canvas_only=False, flash=False)
+    picture = Image.fromarray(pixels).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
+    picture.save(IMAGES / name, optimize=True)
 
 
 if __name__ == "__main__":

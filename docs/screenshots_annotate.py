@@ -1,6 +1,6 @@
 """Makes the pictures of docs/annotate.md, in a real window, with a script that plays the person.
 
-    xvfb-run -a -s "-screen 0 1280x800x24" python docs/screenshots_annotate.py [FOLDER OF ISBI]
+    xvfb-run -a -s "-screen 0 2560x1600x24" python docs/screenshots_annotate.py [FOLDER OF ISBI]
 
 Without a folder, the synthetic stack is annotated. Settings and runs of the user are left alone.
 Pictures go to docs/images.

@@ -8,7 +8,6 @@ slice), what each block shows of them, and numbers through the stack.
 from __future__ import annotations
 
 import io
-import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -267,7 +266,7 @@ class ChunkNeurons:
         path = self._path(*place)
         try:
             return np.load(io.BytesIO(path.read_bytes()), allow_pickle=False)
-        except (OSError, ValueError, zipfile.BadZipFile) as error:
+        except Exception as error:  # numpy raises many kinds
             raise unreadable(path, error) from error
 
     def _read(self, *place: Any) -> dict[str, NDArray[Any]]:

@@ -19,21 +19,21 @@ from training.dataset.pair_search import DEFAULT_IMAGES, DEFAULT_LABELS
 from training.errors import UserError
 from training.formats.hdf5_stack import find_datasets
 from training.formats.location import HDF5_ENDINGS
-from training.formats.opening import open_stack
+from training.formats.opening import list_stacks, open_stack
 from training.formats.stack import Stack
 from training.formats.tif_structure import OtherImageError
 
 Reader = Callable[[Any], list[Any]]
-MOST_DATASETS = 8  # of an HDF5 file that are opened at once
+MOST_STACKS = 8  # of an HDF5 file or a folder that are opened at once
 
 
 def get_reader(path: str | list[str]) -> Reader:
     """Choose how to read these files; napari's hook.
 
-    A folder may hold a pair of volume and labels, slices, or arrays, and an HDF5 file several
-    stacks. Left to napari's own readers are colour images, several channels and time series.
-    napari offers this plugin for them too, by their ending alone, and reports a reader that returns
-    None as an error.
+    A folder may hold a pair of volume and labels, slices, a few TIFs that are stacks, or arrays,
+    and an HDF5 file several stacks. Left to napari's own readers are colour images, several
+    channels and time series. napari offers this plugin for them too, by their ending alone, and
+    reports a reader that returns None as an error.
     """
     paths = [Path(name) for name in ([path] if isinstance(path, str) else path)]
     folder = paths[0] if len(paths) == 1 and _holds_pair(paths[0]) else None
@@ -101,12 +101,15 @@ def open_inside(viewer: Viewer, path: Path) -> Layer:
 
 
 def _stacks_in(path: Path) -> list[Path]:
-    """List the stacks of an HDF5 file that has a few; else the path itself."""
+    """List the stacks of an HDF5 file or a folder that has a few; else the path itself."""
     try:
-        names = find_datasets(path) if path.suffix.lower() in HDF5_ENDINGS else []
+        if path.suffix.lower() in HDF5_ENDINGS:
+            found = [path / name for name in find_datasets(path)]
+        else:
+            found = list_stacks(path) if path.is_dir() else []
     except UserError:  # which is said where it is opened
-        names = []
-    return [path / name for name in names] if 1 < len(names) <= MOST_DATASETS else [path]
+        found = []
+    return found if 1 < len(found) <= MOST_STACKS else [path]
 
 
 def _holds_pair(folder: Path) -> bool:

@@ -52,6 +52,26 @@ def open_stack(path: str | Path, what: str = "images") -> Stack:
     return _open_file(location, what)
 
 
+def list_stacks(folder: Path) -> list[Path]:
+    """List the images of a folder where each is a stack by itself; else none.
+
+    Raises
+    ------
+    UserError
+        If one is damaged, or there are no images, or some of several kinds.
+    """
+    if is_array_folder(folder):
+        return []
+    from training.formats.slice_files import list_slices
+
+    files = list_slices(folder)
+    for file in files:
+        with open_stack(file) as stack:
+            if len(stack) == 1:
+                return []
+    return files
+
+
 def _open_folder(location: Location, what: str) -> Stack:
     if not is_array_folder(location.container):
         from training.formats.slice_files import SliceFiles, list_slices

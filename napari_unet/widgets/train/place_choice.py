@@ -42,6 +42,11 @@ class PlaceChoice(QWidget):
         """The chosen place."""
         return str(self._places.currentText())
 
+    @property
+    def names(self) -> list[str]:
+        """All places that are offered."""
+        return [str(self._places.itemText(index)) for index in range(self._places.count())]
+
     def show_estimate(self, text: str) -> None:
         """Say how long the training takes there; nothing where that is not known."""
         self._estimate.setText(text)

@@ -79,8 +79,10 @@ class PlaceControl(QObject):
         dialog.open()
 
     def _on_server_saved(self, name: str) -> None:
+        is_new = name not in self._view.names
         self.refresh()
-        self._view.choose(name)
+        if is_new:
+            self._view.choose(name)
         self._list_devices()  # its profile may name other ones now
 
 

@@ -269,6 +269,18 @@ def test_a_folder_of_slices_is_a_stack(tmp_path: Path, images: np.ndarray) -> No
     np.testing.assert_array_equal(data, images)
 
 
+def test_a_folder_of_stacks_gives_each_a_layer(
+    tmp_path: Path, images: np.ndarray, isbi_labels: np.ndarray
+) -> None:
+    tifffile.imwrite(tmp_path / "image.tif", images)
+    tifffile.imwrite(tmp_path / "gt.tif", isbi_labels)
+    image, labels = read(tmp_path)
+    assert (image[1]["name"], image[2]) == ("image", "image")
+    assert (labels[1]["name"], labels[2]) == ("gt", "labels")
+    np.testing.assert_array_equal(image[0], images)
+    np.testing.assert_array_equal(labels[0] == 1, isbi_labels == 0)
+
+
 def test_a_level_of_an_image_is_a_layer_of_its_own(tmp_path: Path, images: np.ndarray) -> None:
     write_ome(tmp_path / "a.zarr", [images, images[:, ::2, ::2]])
     [(data, attributes, _)] = read(tmp_path / "a.zarr" / "1")

@@ -66,7 +66,7 @@ def test_this_computer_is_offered_where_the_servers_can_t_be_read(
     assert "servers.json" in str(failed.args[0])
 
 
-def test_a_server_that_is_saved_is_chosen(
+def test_a_new_server_is_chosen_and_one_that_is_changed_is_not(
     control: PlaceControl, view: PlaceChoice, button: Button, qtbot: QtBot
 ) -> None:
     control.refresh()
@@ -78,5 +78,9 @@ def test_a_server_that_is_saved_is_chosen(
     ):
         button(dialog, "Save").click()
     assert view.name == "the lab"
+    view.choose("This computer")
+    with qtbot.waitSignal(control.devices_changed):
+        button(dialog, "Save").click()
+    assert view.name == "This computer"
     with qtbot.waitSignal(dialog.destroyed):
         dialog.close()
