@@ -139,7 +139,7 @@ def _accept(file: RemoteFile, part: Path, target: Path) -> None:
         digest = hashlib.file_digest(content, "sha256").hexdigest()
     if digest != file.sha256:
         part.unlink()
-        raise UserError(f"{file.url} was damaged on its way.", "Set up again.")
+        raise UserError(f"{file.name} was damaged on its way.", "Set up again.")
     part.rename(target)
 
 

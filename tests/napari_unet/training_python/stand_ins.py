@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import os
 import subprocess
@@ -92,6 +93,8 @@ class Index(ThreadingHTTPServer):
         Of the answers with that wheel, where it is not 200.
     is_damaging : bool
         Whether that wheel has another content than the index says.
+    login : str
+        Name and password that are asked for, such as ``me:secret``.
     begins : list of int
         Where the answers with that wheel began, of those that were asked for by no tool of uv.
     """
@@ -106,6 +109,7 @@ class Index(ThreadingHTTPServer):
         self.is_open.set()
         self.status = 200
         self.is_damaging = False
+        self.login = ""
         self.begins: list[int] = []
 
     @property
@@ -120,6 +124,13 @@ class _Handler(BaseHTTPRequestHandler):
         self.do_GET()
 
     def do_GET(self) -> None:
+        login = f"Basic {base64.b64encode(self.server.login.encode()).decode()}"
+        if self.server.login and self.headers.get("Authorization") != login:
+            self.send_response(401)
+            self.send_header("WWW-Authenticate", "Basic")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
         *_, kind, name = self.path.strip("/").split("/")
         if kind == "simple":
             links = [

@@ -53,6 +53,21 @@ def test_a_lost_connection(index: Index) -> None:
     assert not places.wheels().exists()
 
 
+@pytest.mark.parametrize("password", ["secret", "wrong-secret"])
+def test_an_index_with_a_password(
+    password: str, index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is given to uv alone, and neither said nor kept."""
+    index.login = "me:secret"
+    monkeypatch.setenv("PIP_INDEX_URL", index.url.replace("//", f"//me:{password}@"))
+    code, output, errors = run("setup")
+    assert code == (0 if password == "secret" else 2), errors
+    assert "secret" not in output + errors
+    kept = [path for path in places.home().rglob("*") if path.is_file()]
+    assert not [path for path in kept if b"wrong-secret" in path.read_bytes()]
+    assert not [path for path in kept if b"me:secret" in path.read_bytes()]
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_a_setup_that_was_ended_is_gone_on_with(number: signal.Signals, index: Index) -> None:
     """And while it is going on, there is no second."""
