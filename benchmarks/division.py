@@ -13,8 +13,8 @@ import zarr
 from benchmarks.report import Settings, Table
 from benchmarks.whole_process import NAPARI_UNET, run_process
 
-SLICES, SIDE, DIFFERENT = 300, 1024, 8
-REPETITIONS = 3
+SLICES, SIDE, DIFFERENT = 900, 1024, 8
+REPETITIONS = 2
 
 
 def run(settings: Settings) -> list[Table]:

@@ -16,7 +16,6 @@ from training.console import say
 from training.errors import UserError
 
 _CONNECT_SECONDS = 20
-_AHEAD = 2  # tasks that wait at a worker, so that it is never idle
 _LIVES = 3  # workers that die of a task until it is given up
 
 Task = TypeVar("Task")
@@ -33,7 +32,11 @@ class Work(Protocol[TaskIn, ResultOut]):
 
 
 class TaskError(Exception):
-    """Why a task could not be done: workers died of it, or an error that was not expected."""
+    """Why a task could not be done: an error that was not expected."""
+
+
+class DeadlyError(TaskError):
+    """Workers died of it."""
 
 
 @contextmanager
@@ -89,21 +92,31 @@ class Workers:
         waiting = iter(tasks)
         futures: dict[Any, Task] = {}
         done = self._distributed.as_completed()
+        suspects = []
 
         def submit() -> None:
             for task in waiting:
-                future = self._client.submit(_do, work, task, self._threads, pure=False)
+                future = self._submit(work, task)
                 futures[future] = task
                 done.add(future)
                 return
 
-        for _ in range(_AHEAD * max(1, sum(self._client.nthreads().values()))):
+        # None waits at a worker: those of one that dies are all taken for what it died of.
+        for _ in range(max(1, sum(self._client.nthreads().values()))):
             submit()
         for future in done:
-            task = futures.pop(future)
-            yield task, _result_of(future)
+            task, result = futures.pop(future), _result_of(future)
             future.release()
+            if isinstance(result, DeadlyError):
+                suspects.append(task)
+            else:
+                yield task, result
             submit()
+        for task in suspects:  # each alone, so that none is blamed for what another did
+            yield task, _result_of(self._submit(work, task))
+
+    def _submit(self, work: Work[Task, Result], task: Task) -> Any:
+        return self._client.submit(_do, work, task, self._threads, pure=False)
 
 
 class _Opened:
@@ -138,14 +151,15 @@ def _do(work: Work[Task, Result], task: Task, threads: int) -> Result:
 
 
 def _result_of(future: Any) -> Any:
-    error = future.exception() if future.status == "error" else None
-    if error is None and future.status == "finished":
+    """Give what a task gave, or why it could not be done."""
+    try:
         return future.result()
-    if isinstance(error, UserError):
+    except UserError as error:
         return error
-    if type(error).__name__ == "KilledWorker":
-        return TaskError(f"{_LIVES} workers died of it, as of too little memory")
-    return TaskError(str(error) or type(error).__name__ if error else "it was cancelled")
+    except Exception as error:  # of any kind: a task's own, or the loss of its worker
+        if type(error).__name__ == "KilledWorker":
+            return DeadlyError(f"{_LIVES} workers died of it, as of too little memory")
+        return TaskError(str(error) or type(error).__name__)
 
 
 @contextmanager
@@ -155,6 +169,8 @@ def _connected(distributed: Any, workers: int, scheduler: str) -> Iterator[Any]:
     quiet = {
         "logging": {"distributed": "critical", "tornado": "critical", "asyncio": "critical"},
         "distributed.scheduler.allowed-failures": _LIVES - 1,
+        # Without dask's MALLOC_TRIM_THRESHOLD_: pages of memory would be given back for each slice.
+        "distributed.nanny.pre-spawn-environ": {"OMP_NUM_THREADS": 1, "OPENBLAS_NUM_THREADS": 1},
     }
     with ExitStack() as opened:
         opened.enter_context(dask.config.set(quiet))

@@ -51,8 +51,8 @@ class OpenVinoEngine:
             "PERFORMANCE_HINT": "THROUGHPUT" if is_parallel else "LATENCY",
             "INFERENCE_PRECISION_HINT": _precision(core, device, precision),
         }
-        if threads:
-            options["INFERENCE_NUM_THREADS"] = threads
+        if threads:  # not pinned, or those of all processes were on the same cores
+            options |= {"INFERENCE_NUM_THREADS": threads, "ENABLE_CPU_PINNING": False}
         compiled = compile_network(core, content, device, options)
         if (len(compiled.inputs), len(compiled.outputs)) != (1, 1):
             raise RuntimeError("it has not one input and one output")
