@@ -41,10 +41,16 @@ from napari_unet.launchers.servers.predictions.record import KINDS
 from napari_unet.prediction.chunk_job import ChunkJob
 from napari_unet.prediction.predictor import Predictor, load_predictor
 from training.console import say, warn
+from training.errors import UserError
 from training.files.atomic_files import write_atomically
 from training.formats.opening import open_stack
 from training.label_convention import LabelConvention
-from training.masks.result_files import RESULT_FORMATS, ResultFiles
+from training.masks.result_files import (
+    PROBABILITY_DTYPES,
+    RESULT_FORMATS,
+    ResultFiles,
+    check_probability_dtype,
+)
 from training.masks.writer_choice import is_zarr
 from training.stacks.intensities import Membranes
 
@@ -64,7 +70,14 @@ from training.stacks.intensities import Membranes
     "--probability",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Write the probability of membrane too: 32-bit float, 0 to 1; may be NAME.mrc as well.",
+    help="Write the probability of membrane too, 0 to 1; may be NAME.mrc as well.",
+)
+@click.option(
+    "--probability-dtype",
+    type=click.Choice(PROBABILITY_DTYPES),
+    default=PROBABILITY_DTYPES[0],
+    show_default=True,
+    help="Of --probability. In uint8, 255 is 1. A TIF has no float16, and MRC float32 alone.",
 )
 @click.option(
     "--submission",
@@ -108,6 +121,7 @@ def command(
     stacks: tuple[Path, ...],
     output: Path,
     probability: Path | None,
+    probability_dtype: str,
     submission: Path | None,
     uncertainty: Path | None,
     threshold: float | None,
@@ -168,6 +182,7 @@ def command(
     }
     results = {kind: path for kind, path in outputs.items() if path is not None}
     place.check(stacks, results)
+    _check_probability_dtype(probability, probability_dtype, file_format, place)
     work_through = place.plan(stacks, results, overwrite, file_format)
     if place:
         written = {"compression": _compression(compression), "ome_zarr": ome_zarr}
@@ -196,6 +211,7 @@ def command(
             "overwrite": overwrite,
         },
         memory=memory,
+        probability_dtype=probability_dtype,
     )
 
     def work(stack: Path, results: Results) -> None:
@@ -207,6 +223,26 @@ def command(
             _predict(one, predictor, parts)
 
     work_through(work)
+
+
+def _check_probability_dtype(
+    path: Path | None, dtype: str, file_format: str | None, place: RemoteOptions
+) -> None:
+    """Refuse a dtype of probabilities that nobody would write.
+
+    Raises
+    ------
+    UserError
+    """
+    if dtype == PROBABILITY_DTYPES[0]:
+        return
+    if path is None:
+        raise UserError("--probability-dtype is that of --probability.", "Give --probability too.")
+    if place:
+        raise UserError(
+            "A server's probabilities come home in float32.", "Leave out --probability-dtype."
+        )
+    check_probability_dtype(path, dtype, file_format)
 
 
 def _compression(option: str) -> str | None:
@@ -237,7 +273,8 @@ def _predict(job: ChunkJob, predictor: Predictor, parts: PartOptions) -> None:
         prediction = parts.predict(predictor, slices, job.membranes)
         bar = ProgressBar(prediction, desc="Predicting", unit="slice")
         options = prediction.place | job.written
-        files = ResultFiles(tifs, prediction.shape, job.threshold, job.convention, **options)
+        about = prediction.shape, job.threshold, job.convention, job.probability_dtype
+        files = ResultFiles(tifs, *about, **options)
         with files:
             for index, predicted in enumerate(bar):
                 files.write(predicted)

@@ -45,6 +45,8 @@ class ChunkJob:
         ``compression``, ``overwrite`` and ``ome_zarr`` of :func:`open_chunks`.
     memory : float or None
         Bytes that a process may take; None: half of what is free.
+    probability_dtype : str
+        One of :data:`PROBABILITY_DTYPES`.
     purpose : dict
         What is made of the results, by names of options: with others nobody goes on.
     """
@@ -60,6 +62,7 @@ class ChunkJob:
     convention: LabelConvention
     written: dict[str, Any]
     memory: float | None
+    probability_dtype: str = "float32"
     purpose: dict[str, Any] = field(default_factory=dict)
 
     def anywhere(self) -> ChunkJob:
@@ -97,7 +100,9 @@ class ChunkJob:
             part = StackPart(stack, self.region, self.scale)
             options = part.place | self.written
             chunks = {
-                kind: open_chunks(path, part.shape, **result_pixels(kind), **options)
+                kind: open_chunks(
+                    path, part.shape, **result_pixels(kind, self.probability_dtype), **options
+                )
                 for kind, path in self.results.items()
             }
             if is_held:
@@ -114,7 +119,12 @@ class ChunkJob:
                     self.scale.zoom(predictor.card, stack),
                     self.membranes,
                     chunks,
-                    partial(result_page, threshold=self.threshold, convention=self.convention),
+                    partial(
+                        result_page,
+                        threshold=self.threshold,
+                        convention=self.convention,
+                        probability_dtype=self.probability_dtype,
+                    ),
                     self.threshold,
                     self._named(part, predictor),
                     self.memory,
@@ -134,6 +144,7 @@ class ChunkJob:
             "--membranes": self.membranes.value,
             "--threshold": self.threshold,
             "--convention": self.convention.value,
+            "--probability-dtype": self.probability_dtype,
             "--compression": self.written["compression"],
             "--ome-zarr": self.written["ome_zarr"],
             **self.purpose,

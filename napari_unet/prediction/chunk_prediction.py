@@ -172,7 +172,7 @@ class ChunkPrediction:
 
     def count_missing(self, index: int) -> int:
         """Count the parts of a slice that are missing."""
-        return sum(self._lacks(index, window) for window in self._parts)
+        return len(self._missing_parts(index))
 
     def list_missing(self) -> list[int]:
         """List the slices of which anything is missing, smaller sizes as well."""
@@ -256,7 +256,7 @@ class ChunkPrediction:
 
     def fail(self, index: int, reason: str) -> None:
         """Count a slice as one that can't be predicted."""
-        missing = [window for window in self._parts if self._lacks(index, window)]
+        missing = self._missing_parts(index)
         number = self._part.indices[index]
         failures = tuple(f"{_place(number, window)}: {reason}" for window in missing)
         self.take(Outcome(failures or (f"slice {number}: {reason}",)))
@@ -311,9 +311,13 @@ class ChunkPrediction:
             chunks.lacks_levels(index) for chunks in self._results.values()
         )
 
-    def _lacks(self, index: int, window: Window) -> bool:
-        inside = self._in_result(window)
-        return any(chunks.lacks(index, inside) for chunks in self._results.values())
+    def _missing_parts(self, index: int) -> list[Window]:
+        """Find the parts of a slice that any result lacks."""
+        inside = {self._in_result(window): window for window in self._parts}
+        missing: set[Window] = set()
+        for chunks in self._results.values():
+            missing.update(chunks.missing_parts(index, inside.keys() - missing))
+        return [window for place, window in inside.items() if place in missing]
 
     def _in_result(self, window: Window) -> Window:
         """Give the place of a window of the stack in the results."""
@@ -329,7 +333,7 @@ class ChunkPrediction:
         """Begin what is missing, slice by slice, each part with the place that is told of it."""
         for index in indices:
             number = self._part.indices[index]
-            parts = [window for window in self._parts if self._lacks(index, window)]
+            parts = self._missing_parts(index)
             futures: list[Future[Outcome]] = []
             if parts:
                 try:

@@ -234,6 +234,8 @@ def _wheel_of(package: dict[str, Any]) -> RemoteFile | None:
     MindSpore has a wheel for Arm processors that is called one for any.
     """
     wheels = [wheel for wheel in package.get("wheels", ()) if "url" in wheel]
+    if any("@" in urlsplit(wheel["url"]).netloc for wheel in wheels):
+        return None  # there is a password in it, which uv alone is to have
     wheels.sort(key=lambda wheel: wheel["url"].endswith("-any.whl"))
     for wheel in wheels[:1]:
         size = wheel.get("size") or find_size(wheel["url"])

@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Mapping
 from contextlib import ExitStack
+from functools import partial
 from itertools import permutations
 from pathlib import Path
 from types import TracebackType
@@ -17,15 +18,22 @@ from numpy.typing import NDArray
 from training.errors import UserError
 from training.label_convention import LabelConvention
 from training.masks.mask_files import mask_page, submission_page
+from training.masks.mrc_writer import MRC_ENDINGS
 from training.masks.result_warnings import share_warning
-from training.masks.tif_writer import check_output
-from training.masks.writer_choice import check_stack_output, open_writer
+from training.masks.tif_writer import TIF_ENDINGS, check_output
+from training.masks.writer_choice import check_stack_output, is_stack_name, open_writer
 
 RESULT_FORMATS = ("tif", "zarr", "h5", "mrc")
 """Of results where only their folder is named."""
 LABEL_FORMATS = ("tif", "zarr", "h5")
 """Those that hold numbers of neurons."""
+PROBABILITY_DTYPES = ("float32", "float16", "uint8")
+"""Of probabilities that are written; in uint8, 255 is 1."""
 _LABELS = ("mask", "neurons")
+_NOT_WRITTEN = {
+    **dict.fromkeys(TIF_ENDINGS, ("float16",)),
+    **dict.fromkeys(MRC_ENDINGS, ("float16", "uint8")),
+}
 _TABLES = ("uncertainty",)
 
 
@@ -79,10 +87,44 @@ def check_outputs(stack: Path, results: Mapping[str, Path], overwrite: bool = Fa
         raise UserError("Two results have the same name.", "Choose a name for each.")
 
 
-def result_pixels(kind: str) -> dict[str, Any]:
-    """Give ``dtype`` and ``is_label`` of a kind of result, as writers take them."""
-    is_label = kind in _LABELS
-    return {"dtype": "uint8" if is_label else "float32", "is_label": is_label}
+def check_probability_dtype(path: Path, dtype: str, file_format: str | None = None) -> None:
+    """Refuse probabilities that a format is not written with; call before any long work.
+
+    Parameters
+    ----------
+    path : Path
+        The result, or a folder of them.
+    dtype : str
+        One of :data:`PROBABILITY_DTYPES`.
+    file_format : str or None
+        Of results in a folder, see :func:`result_name`; None: TIF.
+
+    Raises
+    ------
+    UserError
+    """
+    if not is_stack_name(path):
+        path = path / result_name("NAME", "probability", file_format or "tif")
+    if dtype in _NOT_WRITTEN.get(path.suffix.lower(), ()):
+        raise UserError(
+            f"{path} would hold probabilities of {dtype}, which are not written to "
+            f"{path.suffix[1:].upper()}.",
+            "Leave out --probability-dtype, or end its name in .zarr or .h5/DATASET.",
+        )
+
+
+def result_pixels(kind: str, probability_dtype: str = "float32") -> dict[str, Any]:
+    """Give ``dtype`` and ``is_label`` of a kind of result, as writers take them.
+
+    Parameters
+    ----------
+    probability_dtype : str
+        One of :data:`PROBABILITY_DTYPES`.
+    """
+    if kind in _LABELS:
+        return {"dtype": "uint8", "is_label": True}
+    dtype = probability_dtype if kind == "probability" else "float32"
+    return {"dtype": dtype, "is_label": False}
 
 
 def result_page(
@@ -90,6 +132,7 @@ def result_page(
     probability: NDArray[np.float32],
     threshold: float,
     convention: LabelConvention,
+    probability_dtype: str = "float32",
 ) -> NDArray[Any]:
     """Make what is written of a slice or a part of one.
 
@@ -99,17 +142,21 @@ def result_page(
         ``mask``, ``probability`` or ``submission``.
     probability : array (Y, X) of float32
         Of membrane, from 0 to 1.
-    threshold, convention
+    threshold, convention, probability_dtype
         As of :class:`ResultFiles`.
 
     Returns
     -------
     array (Y, X)
-        Of uint8 or float32.
+        Of uint8, float16 or float32.
     """
     if kind == "mask":
         return mask_page(probability >= threshold, convention)
-    return submission_page(probability) if kind == "submission" else probability
+    if kind == "submission":
+        return submission_page(probability)
+    if probability_dtype == "uint8":
+        return np.asarray(np.rint(255 * probability), np.uint8)
+    return probability.astype(probability_dtype, copy=False)
 
 
 class ResultFiles:
@@ -128,6 +175,8 @@ class ResultFiles:
         Probability from which on a pixel is membrane.
     convention : LabelConvention
         Of the mask, see :func:`mask_files.mask_page`.
+    probability_dtype : str
+        One of :data:`PROBABILITY_DTYPES`.
     **options
         ``pixel_size``, ``offset``, ``compression``, ``overwrite`` and ``ome_zarr`` of
         :func:`writer_choice.open_writer`.
@@ -144,18 +193,25 @@ class ResultFiles:
         shape: tuple[int, int, int],
         threshold: float,
         convention: LabelConvention,
+        probability_dtype: str = "float32",
         **options: Any,
     ) -> None:
         self._writers = {
             kind: open_writer(
                 path,
                 shape,
-                **result_pixels(kind),
+                **result_pixels(kind, probability_dtype),
                 **options,
             )
             for kind, path in paths.items()
         }
-        self._threshold, self._convention = threshold, convention
+        self._threshold = threshold
+        self._to_page = partial(
+            result_page,
+            threshold=threshold,
+            convention=convention,
+            probability_dtype=probability_dtype,
+        )
         self._pixels = math.prod(shape)
         self._membrane = 0
         self._opened = ExitStack()
@@ -170,7 +226,7 @@ class ResultFiles:
         """
         self._membrane += np.count_nonzero(probability >= self._threshold)
         for kind, writer in self._writers.items():
-            writer.write(result_page(kind, probability, self._threshold, self._convention))
+            writer.write(self._to_page(kind, probability))
 
     def warning(self) -> str:
         """Say what speaks against the whole mask; empty where nothing does."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import glob
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import product
 from pathlib import Path
@@ -135,16 +135,21 @@ class ZarrChunks:
                 levels = sorted(group.array_keys(), key=int)
                 self._arrays = [group[level] for level in levels]  # type: ignore[misc]
 
-    def lacks(self, index: int, window: Window) -> bool:
-        """Whether a chunk is missing of a part of a slice, as large as it is."""
-        return any(True for _ in self._missing(0, index, window))
+    def missing_parts(self, index: int, parts: Iterable[Window]) -> list[Window]:
+        """Find the parts of a slice, as large as it is, of which a chunk is missing.
+
+        Each folder is listed once, because a network disk answers that about as soon as a question
+        after one of its files.
+        """
+        listed = _Listing()
+        return [part for part in parts if any(self._missing(0, index, part, listed.has))]
 
     def lacks_levels(self, index: int) -> bool:
         """Whether a chunk of a slice's smaller sizes is missing."""
+        listed = _Listing()
         return any(
-            True
+            any(self._missing(level, index, self._all(level), listed.has))
             for level in range(1, len(self._arrays))
-            for _ in self._missing(level, index, self._all(level))
         )
 
     def write(self, index: int, window: Window, page: NDArray[Any]) -> None:
@@ -232,7 +237,9 @@ class ZarrChunks:
         _, height, width = self._arrays[level].shape
         return range(height), range(width)
 
-    def _missing(self, level: int, index: int, window: Window) -> Iterator[Window]:
+    def _missing(
+        self, level: int, index: int, window: Window, has: Callable[[Path], bool] = Path.exists
+    ) -> Iterator[Window]:
         """Find the chunks within a part of a slice that are not there yet."""
         array = self._arrays[level]
         folder = self._image.group_in(self.folder) / str(level)
@@ -243,8 +250,24 @@ class ZarrChunks:
             )
         ):
             place = index, rows.start // array.chunks[1], columns.start // array.chunks[2]
-            if not (folder / array.metadata.encode_chunk_key(place)).exists():
+            if not has(folder / array.metadata.encode_chunk_key(place)):
                 yield rows, columns
+
+
+class _Listing:
+    """Which files are there, of folders that are listed when they are first asked for."""
+
+    def __init__(self) -> None:
+        self._names: dict[Path, frozenset[str]] = {}
+
+    def has(self, path: Path) -> bool:
+        names = self._names.get(path.parent)
+        if names is None:
+            names = frozenset()
+            with suppress(FileNotFoundError):
+                names = frozenset(entry.name for entry in path.parent.iterdir())
+            self._names[path.parent] = names
+        return path.name in names
 
 
 class _WholeFiles(LocalStore):

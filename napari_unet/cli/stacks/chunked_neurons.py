@@ -136,7 +136,7 @@ class ChunkedSearch:
             def write(task: tuple[int, Block]) -> None:
                 index, block = task
                 window = search.window(block)
-                if chunks.lacks(index, window):
+                if chunks.missing_parts(index, [window]):
                     chunks.write(index, window, search.read_block(index, block))
 
             for _ in _in_threads(write, blocks, threads):

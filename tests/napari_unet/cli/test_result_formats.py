@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 from napari_unet.cli import evaluate, predict, segment
 from tests.test_imports import imported_by
 from training.errors import UserError
+from training.formats.opening import open_stack
 
 WriteModel = Callable[..., Path]
 COMMANDS = {"predict": predict.command, "segment": segment.command}
@@ -29,7 +30,11 @@ def invoke(write_model: WriteModel, tmp_path: Path, images: np.ndarray) -> Calla
     model = write_model()
 
     def run(command: str, *arguments: str) -> Result:
-        paths = [part if part.startswith("-") else str(tmp_path / part) for part in arguments]
+        is_file = [Path(part).suffix or "/" in part for part in arguments]
+        paths = [
+            str(tmp_path / part) if is_one else part
+            for part, is_one in zip(arguments, is_file, strict=True)
+        ]
         stack = str(tmp_path / "stack.tif")
         given = [str(model), stack, *paths]
         return CliRunner().invoke(COMMANDS[command], given, catch_exceptions=False)
@@ -57,6 +62,47 @@ def test_a_prediction_in_each_format(invoke: Callable[..., Result], tmp_path: Pa
     assert scale == [50, 4, 4]
     image = zarr.open_group(tmp_path / "p.zarr", mode="r")
     np.testing.assert_array_equal(image["0"], probability)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "uint8"])
+def test_probabilities_of_fewer_bits(
+    invoke: Callable[..., Result], tmp_path: Path, dtype: str
+) -> None:
+    """Those of the nearest value; the mask is of all bits, and the smaller sizes have them too."""
+    few = ["--probability-dtype", dtype]
+    invoke("predict", "-o", "m.tif", "--probability", "p.tif", "--submission", "s.tif")
+    invoke("predict", "-o", "m.zarr", "--probability", "p.zarr", *few)
+    invoke("predict", "-o", "a.h5/m", "--probability", "a.h5/p", "--submission", "a.h5/s", *few)
+    whole = tifffile.imread(tmp_path / "p.tif")
+    expected = np.rint(whole * 255) if dtype == "uint8" else np.float16(whole)
+    assert len(np.unique(expected)) > 2
+    image = zarr.open_group(tmp_path / "p.zarr", mode="r")
+    labels = zarr.open_group(tmp_path / "m.zarr/labels/m", mode="r")
+    assert {image[level].dtype for level in image.array_keys()} == {np.dtype(dtype)}
+    np.testing.assert_array_equal(image["0"], expected)
+    np.testing.assert_array_equal(labels["0"], tifffile.imread(tmp_path / "m.tif"))
+    with h5py.File(tmp_path / "a.h5") as file:
+        assert file["p"].dtype == dtype
+        np.testing.assert_array_equal(file["p"], expected)
+        np.testing.assert_array_equal(file["s"], tifffile.imread(tmp_path / "s.tif"))
+    with open_stack(tmp_path / "p.zarr") as stack:
+        np.testing.assert_array_equal(stack[0], expected[0])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["--probability", "p.mrc", "--probability-dtype", "uint8"], r"uint8, .* to MRC"),
+        (["--probability", "p.tif", "--probability-dtype", "float16"], r"float16, .* to TIF"),
+        (["--probability-dtype", "uint8"], "Give --probability too"),
+    ],
+)
+def test_probabilities_that_a_format_has_not(
+    invoke: Callable[..., Result], tmp_path: Path, arguments: list[str], problem: str
+) -> None:
+    with pytest.raises(UserError, match=problem):
+        invoke("predict", "-o", "m.tif", *arguments)
+    assert not (tmp_path / "m.tif").exists()
 
 
 def test_neurons_are_labels(invoke: Callable[..., Result], tmp_path: Path) -> None:

@@ -168,6 +168,18 @@ def test_another_model_stack_or_option_is_refused(
     assert (output / "labels/m/0/c/1").exists()
 
 
+def test_probabilities_of_other_bits_are_refused(
+    write_model: WriteModel, tissue: np.ndarray, tmp_path: Path
+) -> None:
+    damaged = tissue[:, :400, :300].astype(np.float32)
+    damaged[1] = np.nan
+    given = (write_model(), write_zarr(tmp_path / "raw.zarr", damaged), "-o", tmp_path / "m.zarr")
+    given += ("--probability", tmp_path / "p.zarr")
+    assert run(*given).exit_code == 1
+    with pytest.raises(UserError, match=r"zarr was begun with another --probability-dtype"):
+        run(*given, "--probability-dtype", "uint8")
+
+
 def test_ctrl_c_says_how_to_go_on_and_two_runs_never_write_one_folder(
     write_model: WriteModel, tmp_path: Path
 ) -> None:
