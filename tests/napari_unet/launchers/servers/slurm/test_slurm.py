@@ -99,7 +99,8 @@ def test_a_run_waits_begins_goes_on_after_the_time_limit_and_comes_home(
     assert follower.standing.text == f"Job {job} is pending: BeginTime"
     assert (follower.status, follower.is_running) == ("stopped", True)
 
-    cluster.ask("scontrol", "update", f"JobId={job}", "StartTime=now")
+    # Slurm may send its signal a minute early, which would be at once.
+    cluster.ask("scontrol", "update", f"JobId={job}", "TimeLimit=30", "StartTime=now")
     assert follow_to_end(follower, PATIENCE) == []
     assert follower.status == "finished"
     events = parse_events(run.events.read_bytes())
