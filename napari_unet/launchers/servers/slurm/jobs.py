@@ -66,7 +66,8 @@ class Job:
         """Say where it stands: why it waits, or on which nodes it runs."""
         if self.is_waiting:
             state = self.state.lower().replace("_", " ")
-            return Standing(f"Job {self.id} is {state}: {self.reason}", is_waiting=True)
+            why = "" if self.reason == "None" else f": {self.reason}"  # Slurm has not looked yet
+            return Standing(f"Job {self.id} is {state}{why}", is_waiting=True)
         return Standing(f"Job {self.id} runs on {self.nodes}" if self.is_alive else "")
 
     @property

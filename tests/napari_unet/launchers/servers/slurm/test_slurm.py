@@ -80,9 +80,9 @@ def test_a_run_waits_begins_goes_on_after_the_time_limit_and_comes_home(
     run = launcher.start(quick_config(write_data(tmp_path / "data"), 40), "a run of mine")
     there = RunDirectory(login.work / "runs" / run.name)
     follower = RunFollower(run, launcher)
-    update_until(follower, lambda: follower.standing.is_waiting)
+    update_until(follower, lambda: "pending: PartitionDown" in follower.standing.text)
     job = job_of(follower.standing)
-    assert follower.standing.text == f"Job {job} is pending: PartitionDown"
+    assert follower.standing == Standing(f"Job {job} is pending: PartitionDown", is_waiting=True)
     assert follower.status == "waiting" and follower.is_running
     assert ProgressReader(follower).read().headline == follower.standing.text
     (listed,) = list_remote_runs(launcher.profile)
@@ -91,12 +91,10 @@ def test_a_run_waits_begins_goes_on_after_the_time_limit_and_comes_home(
     cluster.open_partition(True)
     follow_until_step(follower, 14, PATIENCE)
     assert follower.state.steps[-1]["loss"] == 1 / 14
-    update_until(follower, lambda: not follower.standing.is_waiting)
-    assert follower.standing.text == f"Job {job} runs on n1"
+    update_until(follower, lambda: follower.standing.text == f"Job {job} runs on n1")
     update_until(follower, there.stop_request.exists)  # by Slurm's signal before its limit
     hold.unlink()
-    update_until(follower, lambda: follower.standing.is_waiting)
-    assert follower.standing.text == f"Job {job} is pending: BeginTime"
+    update_until(follower, lambda: follower.standing.text == f"Job {job} is pending: BeginTime")
     assert (follower.status, follower.is_running) == ("stopped", True)
 
     # Slurm may send its signal a minute early, which would be at once.
