@@ -221,7 +221,7 @@ def _import_distributed() -> Any:
         import distributed
     except ImportError as error:
         raise UserError(
-            "Predicting with several workers needs dask.distributed.",
+            "Work is shared out among workers by dask.distributed, which is not installed.",
             'pip install "napari-unet-mindspore[cluster]"',
         ) from error
     return distributed

@@ -71,7 +71,7 @@ _WIDEST_REACH = 50
     "--connected/--as-ids",
     default=None,
     help="connected: each connected part of a value is an object, as in a mask. as-ids: each value "
-    "is one, even if there is but one value.  [default: as ids; a mask is refused]",
+    "is one, even if there is only one value.  [default: as ids; a mask is refused]",
 )
 @click.option(
     "--numbered",

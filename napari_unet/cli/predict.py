@@ -77,7 +77,8 @@ from training.stacks.intensities import Membranes
     type=click.Choice(PROBABILITY_DTYPES),
     default=PROBABILITY_DTYPES[0],
     show_default=True,
-    help="Of --probability. In uint8, 255 is 1. A TIF has no float16, and MRC float32 alone.",
+    help="Of --probability. In uint8, 255 is 1. A TIF can't hold float16, and MRC holds only "
+    "float32.",
 )
 @click.option(
     "--submission",

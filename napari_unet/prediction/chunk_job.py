@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -158,20 +158,7 @@ class SliceWork:
     job: ChunkJob
 
     @contextmanager
-    def open(self, threads: int) -> Iterator[SlicePrediction]:
+    def open(self, threads: int) -> Iterator[Callable[[int], Outcome]]:
         """Load what each slice needs."""
         with self.job.open(self.job.load_predictor(threads), is_held=False) as prediction:
-            yield SlicePrediction(prediction)
-
-
-class SlicePrediction:
-    """See :class:`SliceWork`."""
-
-    def __init__(self, prediction: ChunkPrediction) -> None:
-        self._prediction = prediction
-
-    def __call__(self, index: int) -> Outcome:
-        """Predict what is missing of a slice, and say what became of it."""
-        for _ in self._prediction.predict([index]):
-            pass
-        return self._prediction.take_outcome()
+            yield prediction.predict_slice

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise, product
 from typing import TYPE_CHECKING, Any
 
@@ -70,8 +71,8 @@ class Outcome:
 class ChunkPrediction:
     """The prediction of a part of a stack, as far as earlier runs have not done it.
 
-    Go through it, then :meth:`finish`; or have other processes :meth:`predict` slices, and
-    :meth:`take` what became of them. Each step is a part of a slice, as large as the tiles of the
+    Go through it, or have other processes :meth:`predict_slice`, and :meth:`take` what became of
+    them; then :meth:`finish_if_whole`. Each step is a part of a slice, as large as the tiles of the
     network that make up chunks of the results; or the whole slice, where it is resized or turned.
 
     Parameters
@@ -111,7 +112,7 @@ class ChunkPrediction:
     slices : range
         Those that it does, of the part's.
     done : int
-        Parts of them that earlier runs have done.
+        Parts of them that earlier runs had done when it was asked for first.
 
     Raises
     ------
@@ -159,7 +160,6 @@ class ChunkPrediction:
         self._most = self._count_at_once(memory)
         for chunks in results.values():
             chunks.open(known)
-        self.done = len(self) - sum(self.count_missing(index) for index in self.slices)
         self._outcome = Outcome()
 
     def __len__(self) -> int:
@@ -167,25 +167,35 @@ class ChunkPrediction:
         return len(self.slices) * len(self._parts)
 
     def __iter__(self) -> Iterator[None]:
-        """Predict all that is missing, see :meth:`predict`."""
-        return self.predict(self.slices)
-
-    def count_missing(self, index: int) -> int:
-        """Count the parts of a slice that are missing."""
-        return len(self._missing_parts(index))
-
-    def list_missing(self) -> list[int]:
-        """List the slices of which anything is missing, smaller sizes as well."""
-        return [index for index in self.slices if self._is_missing(index)]
-
-    def predict(self, indices: Iterable[int]) -> Iterator[None]:
-        """Predict the parts of slices that are missing; few are in memory at a time.
+        """Predict all that is missing.
 
         Raises
         ------
         UserError
             If the results can't be written, such as on a full disk.
         """
+        return self._predict_slices(self.slices)
+
+    @cached_property
+    def done(self) -> int:
+        return len(self) - sum(len(self._missing_parts(index)) for index in self.slices)
+
+    def count_missing(self) -> dict[int, int]:
+        """Count the missing parts of slices that lack anything, smaller sizes as well."""
+        parts = {index: len(self._missing_parts(index)) for index in self.slices}
+        return {
+            index: count for index, count in parts.items() if count or self._lacks_levels(index)
+        }
+
+    def predict_slice(self, index: int) -> Outcome:
+        """Predict what is missing of one slice, and say what became of it; errors as iterating."""
+        for _ in self._predict_slices([index]):
+            pass
+        outcome, self._outcome = self._outcome, Outcome()
+        return outcome
+
+    def _predict_slices(self, indices: Iterable[int]) -> Iterator[None]:
+        """Predict the parts of slices that are missing; few are in memory at a time."""
         waiting: deque[tuple[str, Future[Outcome]]] = deque()
         threads = min(self._most, self._predictor.parallel + 1)  # one of them may be writing
         with ThreadPoolExecutor(threads) as executor:
@@ -217,8 +227,13 @@ class ChunkPrediction:
                 f"All others are in {list_names(folders)}. Mend these, then give the same command.",
             )
 
-    def finish(self) -> None:
-        """Give the results their names.
+    def finish_if_whole(self) -> bool:
+        """Give the results their names, unless slices of other shares are missing.
+
+        Returns
+        -------
+        bool
+            Whether they have them.
 
         Raises
         ------
@@ -227,27 +242,16 @@ class ChunkPrediction:
         UserError
             If they can't be renamed.
         """
-        self.check_whole()
-        for chunks in self._results.values():
-            chunks.finish()
-
-    def finish_if_whole(self) -> bool:
-        """Finish unless slices of other shares are missing; whether all is there under its name.
-
-        Raises
-        ------
-        PartlyDoneError, UserError
-            As :meth:`finish`.
-        """
         with ExitStack() as alone:
             for chunks in self._results.values():
                 alone.enter_context(chunks.alone())
             if any(chunks.is_finished() for chunks in self._results.values()):
                 return True
-            everywhere = range(self._part.shape[0])
-            if not self._outcome.failures and any(map(self._is_missing, everywhere)):
+            self.check_whole()
+            if any(map(self._is_missing, range(self._part.shape[0]))):
                 return False
-            self.finish()
+            for chunks in self._results.values():
+                chunks.finish()
         return True
 
     def take(self, outcome: Outcome) -> None:
@@ -260,11 +264,6 @@ class ChunkPrediction:
         number = self._part.indices[index]
         failures = tuple(f"{_place(number, window)}: {reason}" for window in missing)
         self.take(Outcome(failures or (f"slice {number}: {reason}",)))
-
-    def take_outcome(self) -> Outcome:
-        """Say what became of what was predicted since the last time."""
-        outcome, self._outcome = self._outcome, Outcome()
-        return outcome
 
     def share_warning(self) -> str:
         """Say what speaks against the whole mask; empty where nothing does, or others began it."""
@@ -307,9 +306,10 @@ class ChunkPrediction:
         )
 
     def _is_missing(self, index: int) -> bool:
-        return self.count_missing(index) > 0 or any(
-            chunks.lacks_levels(index) for chunks in self._results.values()
-        )
+        return bool(self._missing_parts(index)) or self._lacks_levels(index)
+
+    def _lacks_levels(self, index: int) -> bool:
+        return any(chunks.lacks_levels(index) for chunks in self._results.values())
 
     def _missing_parts(self, index: int) -> list[Window]:
         """Find the parts of a slice that any result lacks."""
@@ -346,7 +346,7 @@ class ChunkPrediction:
                 future = executor.submit(self._predict, index, image, window, padding)
                 futures.append(future)
                 yield _place(number, window), future
-            if any(chunks.lacks_levels(index) for chunks in self._results.values()):
+            if self._lacks_levels(index):
                 yield "", executor.submit(self._write_levels, index, futures)
 
     def _take(self, place: str, future: Future[Outcome]) -> Iterator[None]:

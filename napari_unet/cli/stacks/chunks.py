@@ -184,7 +184,7 @@ def _steps(
     if not division.scheduler:
         memory = job.memory or psutil.virtual_memory().available / 2
         sent = replace(sent, memory=memory / division.workers)
-    missing = {index: prediction.count_missing(index) for index in prediction.list_missing()}
+    missing = prediction.count_missing()
     for index, outcome in workers.run(SliceWork(sent), missing):
         if isinstance(outcome, Outcome):
             prediction.take(outcome)

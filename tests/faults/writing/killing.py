@@ -11,6 +11,7 @@ import os
 import resource
 import runpy
 import signal
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +23,17 @@ CHANGES = {
     "os.truncate",
 }  # fmt: skip
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+
+
+def run_until_killed(folder: Path, at: int, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run ``napari-unet`` in a process that is killed as :func:`kill_at` says, or ends."""
+    code = (
+        "from pathlib import Path; from napari_unet.cli.main import main\n"
+        "from tests.faults.writing.killing import kill_at\n"
+        f"kill_at(Path({str(folder)!r}), {at}); main()"
+    )
+    given = [sys.executable, "-c", code, *map(str, arguments)]
+    return subprocess.run(given, capture_output=True, text=True)
 
 
 def kill_at(folder: Path, at: int, report: Callable[[int], None] = lambda _: None) -> None:

@@ -1,7 +1,5 @@
 """Neurons that go to .zarr: as the whole, and on from wherever a run was ended."""
 
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +12,7 @@ from distributed import LocalCluster
 from scipy import ndimage
 
 from napari_unet.cli import segment
+from tests.faults.writing.killing import run_until_killed
 from training.errors import UserError
 from training.masks.pyramid import halve
 
@@ -24,17 +23,6 @@ OPTIONS = ("--membranes", "dark", "--seeds", 0.3, "--link")
 def run(*arguments: object) -> Result:
     given = [str(argument) for argument in arguments]
     return CliRunner().invoke(segment.command, given, catch_exceptions=False)
-
-
-def run_until_killed(folder: Path, at: int, *arguments: object) -> subprocess.CompletedProcess[str]:
-    """Segment in a process that is killed as it changes something below a folder, or ends."""
-    code = (
-        "import sys; from pathlib import Path; from napari_unet.cli.main import main\n"
-        "from tests.faults.writing.killing import kill_at\n"
-        f"kill_at(Path({str(folder)!r}), {at}); main()"
-    )
-    given = [sys.executable, "-c", code, "segment", *map(str, arguments)]
-    return subprocess.run(given, capture_output=True, text=True)
 
 
 def files_below(folder: Path) -> list[Path]:
@@ -60,7 +48,7 @@ def test_killed_runs_go_on_to_the_neurons_of_the_whole(
     assert run(model, raw, "-o", tmp_path / "whole.tif", *OPTIONS).exit_code == 0
     work, written, kills = tmp_path / "n.partial.work", {}, 0
     while not output.exists() and kills < 12:
-        result = run_until_killed(tmp_path, 100, model, raw, "-o", output, *OPTIONS)
+        result = run_until_killed(tmp_path, 100, "segment", model, raw, "-o", output, *OPTIONS)
         assert result.returncode in (0, -9), result.stderr
         kills += result.returncode == -9
         found = files_below(work) + files_below(tmp_path / "n.partial.zarr")
@@ -87,7 +75,7 @@ def test_killed_runs_go_on_to_the_neurons_of_the_whole(
 def test_other_settings_do_not_go_on(write_model: WriteModel, raw: Path, tmp_path: Path) -> None:
     model, output = write_model(), tmp_path / "n.zarr"
     given = (model, raw, "-o", output, "--region", ":,:300")
-    killed = run_until_killed(tmp_path, 60, *given)
+    killed = run_until_killed(tmp_path, 60, "segment", *given)
     assert killed.returncode == -9
     with pytest.raises(UserError, match=r"was begun with another --threshold"):
         run(*given, "--threshold", 0.4)

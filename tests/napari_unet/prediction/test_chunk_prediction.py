@@ -1,6 +1,5 @@
 """Predicting to .zarr, chunk by chunk: as the whole, and on from wherever a run was ended."""
 
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +12,7 @@ from click.testing import CliRunner, Result
 from scipy import ndimage
 
 from napari_unet.cli import predict
+from tests.faults.writing.killing import run_until_killed
 from tests.terminal import interrupt, start_on_terminal
 from training.errors import UserError
 from training.masks.pyramid import halve
@@ -31,17 +31,6 @@ def write_zarr(path: Path, stack: np.ndarray) -> Path:
 def run(*arguments: object) -> Result:
     given = [str(argument) for argument in arguments]
     return CliRunner().invoke(predict.command, given, catch_exceptions=False)
-
-
-def run_until_killed(folder: Path, at: int, *arguments: object) -> subprocess.CompletedProcess[str]:
-    """Predict in a process that is killed as it changes something below a folder, or ends."""
-    code = (
-        "import sys; from pathlib import Path; from napari_unet.cli.main import main\n"
-        "from tests.faults.writing.killing import kill_at\n"
-        f"kill_at(Path({str(folder)!r}), {at}); main()"
-    )
-    given = [sys.executable, "-c", code, "predict", *map(str, arguments)]
-    return subprocess.run(given, capture_output=True, text=True)
 
 
 def files_below(folder: Path) -> dict[str, Path]:
@@ -94,7 +83,7 @@ def test_killed_runs_go_on_and_write_no_chunk_twice(
     partial, written, kills = killed.with_name("m.partial.zarr"), {}, 0
     while not killed.exists() and kills < 9:
         result = run_until_killed(
-            killed.parent, 40 if partial.exists() else 100, model, raw, "-o", killed
+            killed.parent, 40 if partial.exists() else 100, "predict", model, raw, "-o", killed
         )
         assert result.returncode in (0, -9), result.stderr
         kills += result.returncode == -9

@@ -30,14 +30,13 @@ import os, signal
 if os.environ.get("DIES") and "spawn_main" in " ".join(__import__("sys").orig_argv):
     from napari_unet.prediction.chunk_prediction import ChunkPrediction
 
-    def predict(prediction, indices):
-        for index in indices:
-            if index == 2 or (index == 0 and not os.path.exists(os.environ["DIES"])):
-                open(os.environ["DIES"], "w").close()
-                os.kill(os.getpid(), signal.SIGKILL)
-        return former(prediction, indices)
+    def predict_slice(prediction, index):
+        if index == 2 or (index == 0 and not os.path.exists(os.environ["DIES"])):
+            open(os.environ["DIES"], "w").close()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return former(prediction, index)
 
-    former, ChunkPrediction.predict = ChunkPrediction.predict, predict
+    former, ChunkPrediction.predict_slice = ChunkPrediction.predict_slice, predict_slice
 """
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,12 +16,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A Slurm with two idle nodes."""
     if reason := missing():
         pytest.skip(reason)
-    cluster = Cluster(tmp_path_factory.mktemp("slurm"))
-    try:
-        cluster.start()
+    with running(Cluster(tmp_path_factory.mktemp("slurm"))) as cluster:
         yield cluster
-    finally:
-        cluster.stop()
 
 
 @pytest.fixture
@@ -29,13 +26,17 @@ def wide_cluster(tmp_path: Path) -> Iterator[Cluster]:
     if reason := missing():
         pytest.skip(reason)
     (tmp_path / "slurm").mkdir()
-    with two_namespaces() as names:
-        cluster = Cluster(tmp_path / "slurm", names)
-        try:
-            cluster.start()
-            yield cluster
-        finally:
-            cluster.stop()
+    with two_namespaces() as names, running(Cluster(tmp_path / "slurm", names)) as cluster:
+        yield cluster
+
+
+@contextmanager
+def running(cluster: Cluster) -> Iterator[Cluster]:
+    try:
+        cluster.start()
+        yield cluster
+    finally:
+        cluster.stop()
 
 
 @pytest.fixture
