@@ -63,7 +63,7 @@ class Cluster:
             f"SlurmdLogFile={folder}/log/%n\nProctrackType=proctrack/linuxproc\n"
             "TaskPlugin=task/none\nSelectType=select/cons_tres\nSelectTypeParameters=CR_Core\n"
             "ReturnToService=2\nMpiDefault=none\nJobAcctGatherType=jobacct_gather/none\n"
-            "KillWait=5\nMinJobAge=300\n"
+            "KillWait=5\nMinJobAge=300\nSchedulerParameters=sched_interval=1\n"
             + "".join(
                 f"NodeName=n{number} NodeHostname={host} NodeAddr={address} Port={port} "
                 "CPUs=2 State=UNKNOWN\n"
