@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet.neurons.region_merging import find_borders
-from napari_unet.neurons.segmentation import Probability, Segmentation, flood
+from napari_unet.neurons.segmentation import Probability, Segmentation
+from napari_unet.neurons.watershed import flood
 from training.metrics.neuron_metrics import Labels, fill_neurons, label_neurons
 
 UNKNOWN = np.iinfo(np.int64).max
