@@ -137,7 +137,9 @@ class ChunkNeurons:
             return
         index, block = task
         page = self._bordered(index, block)
-        found = dict(zip(("neurons", "areas"), np.unique(page, return_counts=True), strict=True))
+        areas = np.bincount(page.ravel())
+        neurons = np.flatnonzero(areas)
+        found = {"neurons": neurons, "areas": areas[neurons]}
         if self._is_linked and index + 1 < self.shape[0]:
             after = self._bordered(index + 1, block)
             both = (page > 0) & (after > 0)

@@ -160,11 +160,15 @@ def _join(parts: Sequence[_Passes]) -> _Passes:
         np.concatenate([getattr(part, name) for part in parts])
         for name in ("low", "high", "height")
     )
-    order = np.lexsort((height, high, low))
-    low, high, height = low[order], high[order], height[order]
-    is_first = np.ones(len(low), bool)
-    is_first[1:] = (low[1:] != low[:-1]) | (high[1:] != high[:-1])
-    return _Passes(low[is_first], high[is_first], height[is_first])
+    if not len(low):
+        return _Passes(low, high, height)
+    count = int(high.max()) + 1
+    pairs = low * count + high
+    order = np.argsort(pairs)
+    pairs = pairs[order]
+    starts = np.flatnonzero(np.diff(pairs, prepend=-1))
+    low, high = np.divmod(pairs[starts], count)
+    return _Passes(low, high, np.minimum.reduceat(height[order], starts))
 
 
 def _span(passes: _Passes, seeds: int, count: int) -> NDArray[np.int32]:
