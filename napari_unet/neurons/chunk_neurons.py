@@ -117,7 +117,7 @@ class ChunkNeurons:
 
     def merge(self, index: int) -> None:
         """Find the neurons of a slice, whose blocks are flooded."""
-        if self._has("slices", index):
+        if self.is_merged(index):
             return
         first, links, borders, offsets = self._join(index)
         joined = _union(links, len(first))
@@ -130,6 +130,10 @@ class ChunkNeurons:
         merger = RegionMerger(len(earliest), _renumber(borders, basins))
         merger.merge_below(self._how.threshold)
         self._write("slices", index, numbers=merger.numbers()[basins], offsets=offsets)
+
+    def is_merged(self, index: int) -> bool:
+        """Whether the neurons of a slice are found."""
+        return self._has("slices", index)
 
     def count(self, task: tuple[int, Block]) -> None:
         """Count the pixels of neurons in a block, and those shared with the next slice."""
