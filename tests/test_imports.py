@@ -65,6 +65,7 @@ FLOORS = (
     "napari_unet.launchers.servers.predictions",
     "napari_unet.evaluation",
     "napari_unet.neurons",
+    "napari_unet.proofreading",
     "napari_unet.measurement",
     "napari_unet.runs",
     "napari_unet.exchange",

@@ -1,0 +1,143 @@
+"""The pixels that an operation changes, kept as runs along X, so that it can be undone exactly."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import zlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Volume = NDArray[Any]  # (Z, Y, X) of int
+Box = tuple[slice, slice, slice]
+
+
+@dataclass(frozen=True)
+class Edit:
+    """Pixels of a volume, what they were, and the id that they became.
+
+    Parameters
+    ----------
+    starts, lengths : arrays (N,) of int64
+        Runs of pixels along X, by their first index in the volume as one row of pixels.
+    before : array (N,) of int64
+        The id that each run had.
+    after : int
+        The id that all of them have.
+    """
+
+    starts: NDArray[np.int64]
+    lengths: NDArray[np.int64]
+    before: NDArray[np.int64]
+    after: int
+
+    @classmethod
+    def of(cls, labels: Volume, box: Box, mask: NDArray[np.bool_], after: int) -> Edit:
+        """Describe that pixels become another id.
+
+        Parameters
+        ----------
+        labels : array (Z, Y, X) of int
+        box : three slices
+            Where the mask lies in the labels.
+        mask : array of bool
+            The pixels, in the shape of the box.
+        after : int
+        """
+        ids = labels[box]
+        is_first, is_last = mask.copy(), mask.copy()
+        is_same = mask[..., 1:] & mask[..., :-1] & (ids[..., 1:] == ids[..., :-1])
+        is_first[..., 1:] &= ~is_same
+        is_last[..., :-1] &= ~is_same
+        place = np.nonzero(is_first)
+        corner = [axis.start or 0 for axis in box]
+        in_volume = tuple(axis + start for axis, start in zip(place, corner, strict=True))
+        starts = np.ravel_multi_index(in_volume, labels.shape).astype(np.int64)
+        lengths = np.nonzero(is_last)[2] - place[2] + 1
+        return cls(starts, lengths.astype(np.int64), ids[place].astype(np.int64), after)
+
+    @property
+    def pixels(self) -> NDArray[np.int64]:
+        """Indices (N,) of int64 of all pixels, in the volume as one row of pixels."""
+        ends = np.cumsum(self.lengths)
+        offsets = np.repeat(self.starts - (ends - self.lengths), self.lengths)
+        pixels: NDArray[np.int64] = offsets + np.arange(len(offsets))
+        return pixels
+
+    @property
+    def ids(self) -> list[int]:
+        """The ids that change, and the one that they become, without 0."""
+        return sorted({*map(int, np.unique(self.before)), self.after} - {0})
+
+    def apply(self, labels: Volume) -> None:
+        """Give the pixels their new id."""
+        _row(labels)[self.pixels] = self.after
+
+    def revert(self, labels: Volume) -> None:
+        """Give the pixels back the ids that they had."""
+        _row(labels)[self.pixels] = np.repeat(self.before, self.lengths)
+
+    def is_applied(self, labels: Volume) -> bool:
+        """Whether all pixels have the new id."""
+        return bool((_row(labels)[self.pixels] == self.after).all())
+
+    def is_reverted(self, labels: Volume) -> bool:
+        """Whether all pixels have the ids from before."""
+        return bool((_row(labels)[self.pixels] == np.repeat(self.before, self.lengths)).all())
+
+    def slices(self, shape: tuple[int, ...]) -> list[int]:
+        """List the slices along Z of a volume of this shape that have changed pixels."""
+        return [int(index) for index in np.unique(self.starts // (shape[1] * shape[2]))]
+
+    def to_text(self) -> str:
+        """Pack it for a line of JSON."""
+        gaps = np.diff(self.starts, prepend=0)
+        packed = np.concatenate([[self.after], gaps, self.lengths, self.before]).astype("<i8")
+        return base64.b64encode(zlib.compress(packed.tobytes(), 1)).decode()
+
+    @classmethod
+    def from_text(cls, text: str, labels: Volume) -> Edit:
+        """Read what :meth:`to_text` made; the file may be a stranger's.
+
+        Raises
+        ------
+        ValueError
+            If it is not an edit of such labels.
+        """
+        numbers = _unpack(text, most_bytes=8 * (1 + 3 * labels.size))
+        if len(numbers) % 3 != 1:
+            raise ValueError("an edit is cut off")
+        gaps, lengths, before = numbers[1:].reshape(3, -1)
+        after = int(numbers[0])
+        largest = np.iinfo(labels.dtype).max
+        are_ids = bool(((numbers[:1] >= 0) & (numbers[:1] <= largest)).all())
+        are_ids &= bool(((before >= 0) & (before <= largest)).all())
+        is_within = bool(((gaps >= 0) & (gaps < labels.size)).all() and (lengths > 0).all())
+        is_within &= bool((lengths <= labels.shape[2]).all())
+        starts = np.cumsum(gaps)
+        is_within &= bool((starts[:-1] + lengths[:-1] <= starts[1:]).all())
+        if not are_ids or not is_within or (len(starts) and starts[-1] + lengths[-1] > labels.size):
+            raise ValueError("an edit does not fit the labels")
+        return cls(starts, lengths, before, after)
+
+
+def _unpack(text: str, most_bytes: int) -> NDArray[np.int64]:
+    unpacking = zlib.decompressobj()
+    try:
+        packed = base64.b64decode(text, validate=True)
+        content = unpacking.decompress(packed, most_bytes)
+    except (binascii.Error, zlib.error) as error:
+        raise ValueError(f"an edit can't be unpacked: {error}") from error
+    if not unpacking.eof or len(content) % 8:
+        raise ValueError("an edit is too large, or is cut off")
+    return np.frombuffer(content, "<i8").astype(np.int64)
+
+
+def _row(labels: Volume) -> NDArray[Any]:
+    """See a volume as one row of pixels, without a copy."""
+    row = labels.view()
+    row.shape = (labels.size,)
+    return row

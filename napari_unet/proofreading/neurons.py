@@ -1,0 +1,206 @@
+"""Neurons of a volume of labels, and what each operation changes in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_unet.proofreading.body_index import BodyIndex
+from napari_unet.proofreading.edits import Box, Edit, Volume
+from napari_unet.proofreading.operations import Operation, Point
+from napari_unet.proofreading.splitting import split_body
+from training.errors import UserError
+
+LEVEL = 0.5  # probability from which a pixel is membrane
+
+
+class Neurons:
+    """Labels in memory, with the index of their neurons.
+
+    Parameters
+    ----------
+    labels : array (Z, Y, X) of int
+        0 is no neuron; changed in place.
+    index : BodyIndex
+        Of these labels.
+    membrane : array (Z, Y, X), optional
+        Probability of membrane; may be lazy, and is read in the boxes of neurons alone.
+    """
+
+    def __init__(self, labels: Volume, index: BodyIndex, membrane: Any = None) -> None:
+        self.labels, self.index, self.membrane = labels, index, membrane
+
+    def at(self, point: Point) -> int:
+        """The id at a place; 0 where there is none, and outside of the volume."""
+        is_inside = all(0 <= i < n for i, n in zip(point, self.labels.shape, strict=True))
+        return int(self.labels[point]) if is_inside else 0
+
+    def under(self, points: Iterable[Point]) -> list[int]:
+        """The ids under some points, in their order, each once."""
+        return [body for body in dict.fromkeys(map(self.at, points)) if body]
+
+    def plan(self, operation: Operation) -> Edit | None:
+        """Find what an operation changes; None for one that changes no pixels.
+
+        Raises
+        ------
+        UserError
+            If it can't be done on these labels.
+        """
+        if operation.kind == "merge":
+            return self._merge(operation)
+        if operation.kind == "split":
+            return self._split(operation)
+        if operation.kind == "new":
+            return self._new(operation)
+        body = self._only_one(operation)
+        return None if operation.kind == "done" else self._give((body,), 0)
+
+    def apply(self, edit: Edit) -> None:
+        """Change the labels, and follow it in the index."""
+        box = self._around(edit)
+        edit.apply(self.labels)
+        self.index.look_again(edit.ids, box)
+
+    def revert(self, edit: Edit) -> None:
+        """Change the labels back.
+
+        Raises
+        ------
+        UserError
+            If other hands have changed these pixels since; nothing is changed then.
+        """
+        self._check(edit.is_applied(self.labels), "undone")
+        box = self._around(edit)
+        edit.revert(self.labels)
+        self.index.look_again(edit.ids, box)
+
+    def repeat(self, edit: Edit) -> None:
+        """Change the labels again after :meth:`revert`.
+
+        Raises
+        ------
+        UserError
+            If other hands have changed these pixels since; nothing is changed then.
+        """
+        self._check(edit.is_reverted(self.labels), "redone")
+        self.apply(edit)
+
+    def _check(self, is_as_left: bool, what: str) -> None:
+        if not is_as_left:
+            raise UserError(
+                f"The operation can't be {what}, because its pixels were painted since.",
+                "Undo the strokes first, or mend the neuron by another operation.",
+            )
+
+    def _around(self, edit: Edit) -> Box:
+        """The box of the changed pixels and of all neurons that they belong to."""
+        places = np.unravel_index(edit.starts, self.labels.shape)
+        lows = [int(axis.min()) for axis in places]
+        highs = [int(axis.max()) + 1 for axis in places]
+        highs[2] = int((places[2] + edit.lengths).max())
+        box = self.index.box(edit.ids)
+        if box is not None:
+            lows = [min(low, axis.start) for low, axis in zip(lows, box, strict=True)]
+            highs = [max(high, axis.stop) for high, axis in zip(highs, box, strict=True)]
+        z, y, x = (slice(low, high) for low, high in zip(lows, highs, strict=True))
+        return z, y, x
+
+    def _only_one(self, operation: Operation) -> int:
+        body = next(iter(self.under(operation.points[:1])), 0)
+        if not body:
+            raise UserError("There is no neuron at this place.", "Click on a neuron.")
+        return body
+
+    def _merge(self, operation: Operation) -> Edit:
+        bodies = self.under(operation.points)
+        if len(bodies) < 2:
+            raise UserError(
+                "Only one neuron is chosen, and a merge takes two or more.",
+                "Click the others with Shift, or draw a stroke across all of them.",
+            )
+        return self._give(bodies[1:], bodies[0])
+
+    def _give(self, bodies: Iterable[int], after: int) -> Edit:
+        """Give whole neurons another id, slice by slice: boxes of far ones are not joined."""
+        parts = [
+            Edit.of(self.labels, box, self.labels[box] == body, after)
+            for body in bodies
+            for index, section in self.index.sections(body).items()
+            for box in [(slice(index, index + 1), *section.box)]
+        ]
+        if not parts:
+            raise _outdated()
+        starts = np.concatenate([part.starts for part in parts])
+        order = np.argsort(starts, kind="stable")
+        lengths = np.concatenate([part.lengths for part in parts])[order]
+        before = np.concatenate([part.before for part in parts])[order]
+        return Edit(starts[order], lengths, before, after)
+
+    def _split(self, operation: Operation) -> Edit:
+        if len(operation.strokes) != 2:
+            raise UserError("A split takes two strokes.", "Draw one on each part of the neuron.")
+        shared = set(self.under(operation.strokes[0])) & set(self.under(operation.strokes[1]))
+        if len(shared) != 1:
+            raise UserError(
+                "The two strokes don't lie on one neuron.",
+                "Draw both within the neuron that is to be split.",
+            )
+        body = shared.pop()
+        box = self.index.box([body])
+        if box is None:
+            raise _outdated()
+        corner = np.array([axis.start for axis in box])
+        first, second = (
+            np.array([point for point in stroke if self.at(point) == body]) - corner
+            for stroke in operation.strokes
+        )
+        if {*map(tuple, first)} & {*map(tuple, second)}:
+            raise UserError("The two strokes cross.", "Draw each on its own part of the neuron.")
+        membrane = None if self.membrane is None else np.asarray(self.membrane[box])
+        part = split_body(self.labels[box] == body, membrane, (first, second))
+        return Edit.of(self.labels, box, part, self._free_id())
+
+    def _new(self, operation: Operation) -> Edit:
+        """Label what is free and inside around each point of a stroke, in its slice."""
+        from scipy import ndimage
+
+        shape = self.labels.shape
+        points = [
+            p for p in operation.points if all(0 <= i < n for i, n in zip(p, shape, strict=True))
+        ]
+        found: dict[int, NDArray[np.bool_]] = {}
+        for index in sorted({point[0] for point in points}):
+            free = self.labels[index] == 0
+            if self.membrane is not None:
+                free &= np.asarray(self.membrane[index]) < LEVEL
+            regions, _ = ndimage.label(free)
+            wanted = {int(regions[y, x]) for z, y, x in points if z == index} - {0}
+            if wanted:
+                found[index] = np.isin(regions, list(wanted))
+        if not found:
+            raise UserError(
+                "Nothing is free under the stroke: it lies on neurons or on membrane.",
+                "Draw it where no neuron is, or delete the one that is there.",
+            )
+        mask = np.zeros((max(found) - min(found) + 1, *shape[1:]), bool)
+        for index, region in found.items():
+            mask[index - min(found)] = region
+        box = (slice(min(found), max(found) + 1), slice(0, shape[1]), slice(0, shape[2]))
+        return Edit.of(self.labels, box, mask, self._free_id())
+
+    def _free_id(self) -> int:
+        body, largest = self.index.free_id, np.iinfo(self.labels.dtype).max
+        if body > largest:
+            raise UserError(
+                f"The labels are of {self.labels.dtype}, and have no id free over {largest}.",
+                "Convert them to 32-bit integers.",
+            )
+        return body
+
+
+def _outdated() -> UserError:
+    return UserError("The neuron was painted just now.", "Try again in a moment.")
