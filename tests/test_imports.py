@@ -87,6 +87,7 @@ FLOORS = (
     "napari_unet.widgets.runs",
     "napari_unet.widgets.train",
     "napari_unet.widgets.correct",
+    "napari_unet.widgets.proofread",
 )
 
 

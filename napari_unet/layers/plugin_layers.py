@@ -39,6 +39,8 @@ IMAGE_KEY = "image"
 THRESHOLD_KEY = "threshold"
 # In a predicted mask's metadata: path of the model that predicted all of it; "" for several.
 MODEL_KEY = "model"
+# In the metadata of neurons: name of the project's file that lists the operations on them.
+OPERATIONS_KEY = "operations"
 # In the metadata of the layers made here: which of them it is.
 ROLE_KEY = "napari_unet_role"
 PROBABILITY, MASK, ERRORS, NEURONS = "probability", "mask", "errors", "neurons"
@@ -380,6 +382,13 @@ def is_paintable_mask(layer: Layer) -> bool:
 def is_truth(layer: Layer) -> bool:
     """Return whether a layer can judge a mask: another mask, or strokes."""
     return is_mask(layer) or (is_sparse_layer(layer) and not why_not_stack(layer))
+
+
+def is_neurons(layer: Layer) -> bool:
+    """Return whether a layer is a stack of neurons that have ids, not a mask or strokes."""
+    if not isinstance(layer, Labels) or why_not_stack(layer) or is_sparse_layer(layer):
+        return False
+    return role(layer) not in (ERRORS, MASK) and CONVENTION_KEY not in layer.metadata
 
 
 def is_predicted_mask(layer: Layer) -> bool:

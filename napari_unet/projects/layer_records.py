@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from napari_unet.layers.plugin_layers import (
     IMAGE_KEY,
     MASK,
     MODEL_KEY,
+    OPERATIONS_KEY,
     ROLE_KEY,
     STACK_KEY,
     THRESHOLD_KEY,
@@ -47,11 +49,13 @@ OF_IMAGES = ("gamma",)
 OF_LABELS = ("brush_size", "selected_label")
 OF_PLACE = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
 KNOWN = {*COMMON, *OF_IMAGES, *OF_LABELS, *OF_PLACE, "contrast_limits", "colormap"}
+_OPERATIONS = re.compile(r"operations-[0-9a-f]{16}\.jsonl")
 KEPT_METADATA = (
     CONVENTION_KEY,
     CORRECTED_KEY,
     IMAGE_KEY,
     MODEL_KEY,
+    OPERATIONS_KEY,
     ROLE_KEY,
     THRESHOLD_KEY,
     TRAINED_KEY,
@@ -157,6 +161,7 @@ def _try(record: LayerRecord) -> None:
     threshold = record.metadata.get(THRESHOLD_KEY, 0.5)
     if type(threshold) is not float or not 0 <= threshold <= 1:
         raise ValueError(f"a threshold is {threshold!r:.50}")
+    check_operations_name(record.metadata.get(OPERATIONS_KEY))
     attributes = _known(record.attributes)
     ndim = len(attributes.get("scale", (1, 1, 1)))
     pixel = np.zeros((1,) * ndim, np.uint8)
@@ -168,6 +173,18 @@ def _try(record: LayerRecord) -> None:
         layer = Labels(pixel, **attributes)
         layer.selected_label, layer.brush_size = selected, brush
     layer.world_to_data((0,) * ndim)  # where its place has no way back, no brush could paint
+
+
+def check_operations_name(name: Any) -> None:
+    """Refuse a name of a file of operations that is not one that this plugin gives.
+
+    Raises
+    ------
+    ValueError
+        If it could be another file; None is no name.
+    """
+    if name is not None and not (isinstance(name, str) and _OPERATIONS.fullmatch(name)):
+        raise ValueError(f"a list of operations is {name!r:.50}")
 
 
 class _View(BaseModel):

@@ -76,6 +76,11 @@ class History:
         return bool(self._undone)
 
     @property
+    def undone_count(self) -> int:
+        """How many operations can be done again."""
+        return len(self._undone)
+
+    @property
     def finished(self) -> set[int]:
         """The ids that a person marked as done, and did not change since."""
         finished: set[int] = set()

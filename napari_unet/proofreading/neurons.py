@@ -42,6 +42,19 @@ class Neurons:
         """The ids under some points, in their order, each once."""
         return [body for body in dict.fromkeys(map(self.at, points)) if body]
 
+    def point_in(self, body: int) -> Point | None:
+        """A pixel of a neuron, where it is largest; None if there is none of this id."""
+        sections = self.index.sections(body)
+        if not sections:
+            return None
+        index = max(sections, key=lambda item: sections[item].area)
+        section = sections[index]
+        found = np.argwhere(self.labels[index][section.box] == body)
+        if not len(found):  # it was painted over just now
+            return None
+        y, x = map(int, found[len(found) // 2] + (section.top, section.left))
+        return index, y, x
+
     def plan(self, operation: Operation) -> Edit | None:
         """Find what an operation changes; None for one that changes no pixels.
 

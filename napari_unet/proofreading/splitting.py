@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-MOST_PIXELS = 40_000  # that are flooded at once: some ten milliseconds
+MOST_PIXELS = 15_000  # that are flooded at once: some ten milliseconds
 Points = NDArray[np.intp]  # (N, 3): z, y, x
 
 

@@ -139,7 +139,7 @@ def _touch(contacts: Any, page: NDArray[Any], membrane: NDArray[Any], index: int
         meets = (first != second) & (first > 0) & (second > 0)
         pairs = np.sort(np.stack([first[meets], second[meets]]), axis=0)
         places = np.stack(np.nonzero(meets))
-        places[0] += 1
+        places[0] += np.where(first[meets] == pairs[0], 0, 2)  # in the neuron of the lower id
         if axis:
             places = places[::-1]
         table, inverse = np.unique(pairs, axis=1, return_inverse=True)

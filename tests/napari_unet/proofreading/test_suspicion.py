@@ -56,7 +56,7 @@ def test_what_the_probability_doubts_is_told() -> None:
     labels[:, 5:25, 25] = 1
     membrane = np.zeros(labels.shape, np.float32)
     (found,) = suspicions(labels, membrane)
-    assert found.body == 1
+    assert found.body == labels[found.point] == 1
     assert found.reason == "may be one with 2: membrane between them has probability 0.00"
     membrane[:, :, 25:27] = 0.9
     assert suspicions(labels, membrane) == []

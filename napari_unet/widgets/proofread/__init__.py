@@ -1,0 +1,1 @@
+"""The dock Neurons, where numbered neurons are mended."""

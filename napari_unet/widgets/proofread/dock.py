@@ -1,0 +1,401 @@
+"""The dock Neurons: choose, merge, split, delete and add neurons, and go from doubt to doubt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from napari import Viewer
+from napari.layers import Image, Labels, Layer
+from qtpy.QtWidgets import QFormLayout, QGridLayout, QPushButton, QVBoxLayout
+
+from napari_unet.layers.plugin_layers import (
+    IMAGE_KEY,
+    NEURONS,
+    PROBABILITY,
+    image_under,
+    is_neurons,
+    placement,
+    role,
+)
+from napari_unet.layers.slices import (
+    pixels_in_world,
+    show_slice,
+    slider_in_pixels,
+    stack_shape,
+)
+from napari_unet.proofreading.history import Step
+from napari_unet.proofreading.operations import Kind, Operation, Point, Stroke
+from napari_unet.proofreading.suspicion import Suspicion
+from napari_unet.widgets.common.background import run_in_thread
+from napari_unet.widgets.common.connections import Connections
+from napari_unet.widgets.common.dock import Dock
+from napari_unet.widgets.common.layer_choice import LayerChoice
+from napari_unet.widgets.common.steady_label import SteadyLabel
+from napari_unet.widgets.proofread.mending import Mending, why_not_mendable
+from napari_unet.widgets.proofread.outlines import ChosenOutline, ChosenSurface
+from napari_unet.widgets.proofread.strokes import ClickChooser, StrokeTool
+
+# Name, key on the canvas, and what the button does.
+ACTIONS = (
+    ("Merge", "J", "Join the chosen neurons; with one chosen or none, draw a stroke across them."),
+    ("Split", "K", "Draw two strokes on a neuron: it is cut between them in all slices."),
+    ("Delete", "R", "Delete the chosen neuron in all slices."),
+    ("New", "I", "Draw a stroke where no neuron is: the free region under it becomes one."),
+    ("Done", "D", "Mark the chosen neuron as done, or take the mark back."),
+    ("Next", "N", "Go to the next suspicious neuron."),
+    ("Undo", "Ctrl+Z", "Undo the last operation or stroke, also after reopening the project."),
+    ("Redo", "Ctrl+Shift+Z", "Do again what was undone."),
+)
+LOOKS: dict[str, str] = {
+    "merge": "Merged into neuron {}.",
+    "split": "Split neuron {}.",
+    "delete": "Deleted neuron {}.",
+    "new": "Added neuron {}.",
+    "done": "Marked neuron {}.",
+}
+
+
+class NeuronsDock(Dock):
+    """Coordinates clicks, strokes, operations and the viewer.
+
+    Parameters
+    ----------
+    napari_viewer : Viewer
+        Whose neurons are mended; napari gives it by this name.
+    """
+
+    def __init__(self, napari_viewer: Viewer) -> None:
+        super().__init__()
+        self._viewer = napari_viewer
+        self._chosen: list[int] = []
+        self._suspicions: list[Suspicion] = []
+        self._next = 0
+        self._labels = LayerChoice(
+            self._viewer,
+            is_neurons,
+            prefers=lambda layer: 1 + (role(layer) == NEURONS),
+            nothing="No neurons yet",
+        )
+        self._membrane = LayerChoice(
+            self._viewer,
+            self._is_membrane,
+            prefers=lambda layer: role(layer) == PROBABILITY,
+            nothing="None",
+        )
+        self._buttons = {name: QPushButton(f"{name}  ({key})") for name, key, _ in ACTIONS}
+        self._learn = QPushButton("Use as labels to learn from")
+        self._hint, self._doubt = SteadyLabel(2), SteadyLabel(2)
+        self._mending = Mending(self)
+        self._chooser, self._tool = ClickChooser(self), StrokeTool(self._viewer, self)
+        self._outline = ChosenOutline(self._viewer, self)
+        self._surface = ChosenSurface(self._viewer, self)
+        self._on_drawn: Callable[[tuple[Stroke, ...]], None] = lambda _: None
+        self._layer_events = Connections(self)
+        self._lay_out()
+        self._connect()
+        self._on_layer_changed()
+
+    def _lay_out(self) -> None:
+        self._labels.setToolTip("The layer of neurons to mend: each has a number.")
+        self._membrane.setToolTip("Probability of membrane: a split follows it.")
+        self._learn.setToolTip(
+            "Add a copy of the neurons to train on: the borders between them are membrane."
+        )
+        form = QFormLayout()
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        form.addRow("Neurons", self._labels)
+        form.addRow("Membrane", self._membrane)
+        grid = QGridLayout()
+        for place, (name, key, tip) in enumerate(ACTIONS):
+            self._buttons[name].setToolTip(f"{tip} {key} on the canvas.")
+            grid.addWidget(self._buttons[name], place // 2, place % 2)
+        layout = QVBoxLayout(self.content)
+        layout.addLayout(form)
+        layout.addWidget(self._hint)
+        layout.addLayout(grid)
+        layout.addWidget(self._doubt)
+        layout.addWidget(self._learn)
+        layout.addStretch(1)
+        layout.addWidget(self.message)
+
+    def _connect(self) -> None:
+        self._labels.layer_changed.connect(self._on_layer_changed)
+        self._membrane.layer_changed.connect(self._on_layer_changed)
+        for name, action in self._actions().items():
+            self._buttons[name].clicked.connect(lambda _=False, act=action: act())
+        self._learn.clicked.connect(lambda: self._copy_to_learn())
+        self._chooser.chosen.connect(self._on_clicked)
+        self._tool.drawn.connect(lambda strokes: self._on_drawn(strokes))
+        self._tool.said.connect(self._hint.setText)
+        self._tool.dropped.connect(self._show_state)
+        self._mending.loaded.connect(self._on_loaded)
+        self._mending.changed.connect(self._on_changed)
+        self._mending.failed.connect(self._on_failed)
+        self._mending.ranked.connect(self._on_ranked)
+        self._surface.failed.connect(self.report)
+        self.closed.connect(self._on_closed)
+        events = Connections(self)
+        events.add(self._viewer.dims.events.current_step, self._show_outline)
+        events.add(self._viewer.dims.events.ndisplay, self._show_chosen)
+
+    def _actions(self) -> dict[str, Callable[[], None]]:
+        return {
+            "Merge": self._merge,
+            "Split": self._split,
+            "Delete": partial(self._do_to_chosen, "delete"),
+            "New": self._add_new,
+            "Done": partial(self._do_to_chosen, "done"),
+            "Next": self._go_to_next,
+            "Undo": self._undo,
+            "Redo": self._redo,
+        }
+
+    def _is_membrane(self, layer: Layer) -> bool:
+        """Whether a layer is a probability of the size of the neurons."""
+        neurons = self._labels.layer
+        is_probability = isinstance(layer, Image) and role(layer) == PROBABILITY
+        return is_probability and neurons is not None and stack_shape(layer) == stack_shape(neurons)
+
+    @property
+    def _layer(self) -> Any:
+        return self._labels.layer
+
+    def _on_layer_changed(self) -> None:
+        self._membrane.refresh()
+        layer: Any = self._layer
+        self.message.tell("")
+        self._layer_events.clear()
+        self._tool.drop()
+        self._chosen, self._suspicions = [], []
+        self._doubt.setText("")
+        self._show_chosen()
+        membrane: Any = self._membrane.layer
+        self._chooser.watch(layer)
+        self._mending.hold(layer, membrane)
+        if layer is not None:
+            self._layer_events.add(layer.events.data, self._on_data_replaced)
+        if layer is not None and not why_not_mendable(layer):
+            keys = {"Undo": "Control-Z", "Redo": "Control-Shift-Z"}
+            for (name, key, _), action in zip(ACTIONS, self._actions().values(), strict=True):
+                self._layer_events.bind_key(layer, keys.get(name, key.lower()), _on_key(action))
+        self._show_state()
+
+    def _on_data_replaced(self, event: Any = None) -> None:
+        """A script or a new search gave the layer other neurons: what was done is not of these."""
+        self._mending.forget(self._layer)
+        self._on_layer_changed()
+
+    def _on_loaded(self) -> None:
+        self._activate()
+        self._show_state()
+        self._show_chosen()
+
+    def _activate(self) -> None:
+        """Let the canvas give clicks and keys to the neurons."""
+        layer = self._layer
+        if layer is not None and layer in self._viewer.layers:
+            self._viewer.layers.selection.active = layer
+            layer.mode = "pan_zoom"
+
+    def _on_clicked(self, body: int, is_added: bool) -> None:
+        self.message.tell("")
+        if not body:
+            self._chosen = self._chosen if is_added else []
+        elif not is_added:
+            self._chosen = [body]
+        elif body in self._chosen:
+            self._chosen.remove(body)
+        else:
+            self._chosen.append(body)
+        self._show_chosen()
+        self._show_state()
+
+    def _point_in(self, body: int) -> Point | None:
+        """A pixel of a neuron, on the displayed slice where it has any there."""
+        history = self._mending.history
+        return None if history is None else history.neurons.point_in(body)
+
+    def _chosen_points(self) -> list[Point]:
+        points = [self._point_in(body) for body in self._chosen]
+        return [point for point in points if point is not None]
+
+    def _merge(self) -> None:
+        if len(self._chosen) > 1:
+            self._request("merge", (tuple(self._chosen_points()),))
+        else:
+            self._ask_stroke(1, "merge", "Draw a stroke across the neurons to merge.")
+
+    def _split(self) -> None:
+        self._ask_stroke(2, "split", "Draw a stroke on one part of the neuron to split.")
+
+    def _add_new(self) -> None:
+        self._ask_stroke(1, "new", "Draw a stroke where no neuron is.")
+
+    def _ask_stroke(self, count: int, kind: Kind, hint: str) -> None:
+        """Take strokes; the same key again puts the tool down."""
+        if self._mending.history is None:
+            return
+        if self._tool.is_in_hand:
+            self._tool.drop()
+            return
+        if self._viewer.dims.ndisplay == 3:
+            self.message.tell("Strokes are drawn on a slice: leave the 3-D view first.")
+            return
+        self._activate()
+        self._on_drawn = partial(self._request, kind)
+        self._tool.ask(self._layer, count)
+        self._hint.setText(hint)
+
+    def _do_to_chosen(self, kind: Kind) -> None:
+        points = self._chosen_points()
+        if len(points) != 1:
+            self.message.tell("Click one neuron first.")
+            return
+        self._request(kind, (tuple(points),))
+
+    def _request(self, kind: Kind, strokes: tuple[Stroke, ...]) -> None:
+        self.message.tell("")
+        if all(strokes):
+            self._mending.request(Operation(kind=kind, strokes=strokes))
+
+    def _undo(self) -> None:
+        self.message.tell("")
+        self._mending.undo()
+
+    def _redo(self) -> None:
+        self.message.tell("")
+        self._mending.redo()
+
+    def _on_changed(self, step: Step | None) -> None:
+        history = self._mending.history
+        if history is not None and step is not None:
+            bodies = [body for body in step.bodies if history.neurons.index.sections(body)]
+            is_there = bool({*self._chosen} & {*bodies})
+            self._chosen = bodies[:1] if is_there or not self._chosen else self._chosen
+            self._chosen = [body for body in self._chosen if history.neurons.index.sections(body)]
+            if step.operation in history.operations[-1:]:
+                self.message.tell(LOOKS[step.operation.kind].format(_subject(step)))
+            else:
+                self.message.tell(f"Undone: {step.operation.kind}.")
+        self._show_chosen()
+        self._show_state()
+
+    def _on_failed(self, error: Exception) -> None:
+        self.report(error)
+        self._doubt.setText("")
+        self._show_state()
+
+    def _go_to_next(self) -> None:
+        if self._mending.history is None:
+            return
+        finished = self._mending.history.finished
+        left = [item for item in self._suspicions[self._next :] if item.body not in finished]
+        left = [item for item in left if self._mending.history.neurons.at(item.point) == item.body]
+        if not left:
+            self._doubt.setText("Looking for suspicious neurons…")
+            self._mending.rank()
+            return
+        self._next = self._suspicions.index(left[0]) + 1
+        self._look_at(left[0])
+
+    def _on_ranked(self, found: list[Suspicion]) -> None:
+        history = self._mending.history
+        finished = history.finished if history is not None else set()
+        self._suspicions, self._next = [item for item in found if item.body not in finished], 0
+        if self._suspicions:
+            self._go_to_next()
+        else:
+            self._doubt.setText("No neuron is suspicious, or all that are were marked as done.")
+
+    def _look_at(self, item: Suspicion) -> None:
+        layer = self._layer
+        show_slice(self._viewer, layer, item.point[0])
+        place = slider_in_pixels(self._viewer, layer)
+        place[-2:] = item.point[1:]
+        center = pixels_in_world(self._viewer, layer, place)
+        self._viewer.scene.camera.center = (0.0, *center[-2:])
+        self._chosen = [item.body]
+        count = len(self._suspicions)
+        self._doubt.setText(f"{self._next} of {count}: neuron {item.body} {item.reason}.")
+        self._show_chosen()
+        self._show_state()
+
+    def _show_chosen(self, _: object = None) -> None:
+        self._show_outline()
+        self._show_on(self._surface)
+
+    def _show_outline(self, _: object = None) -> None:
+        self._show_on(self._outline)
+
+    def _show_on(self, view: ChosenOutline | ChosenSurface) -> None:
+        history, layer = self._mending.history, self._layer
+        if history is None or layer is None or layer not in self._viewer.layers:
+            view.hide()
+            return
+        view.show(layer, history.neurons.labels, history.neurons.index, self._chosen)
+
+    def _show_state(self) -> None:
+        """Enable what can be done now, and say what is missing."""
+        layer, history = self._layer, self._mending.history
+        why = "Open or find neurons first." if layer is None else why_not_mendable(layer)
+        if not why and history is None:
+            why = "Looking at the neurons…"
+        can = {
+            "Delete": len(self._chosen) == 1,
+            "Done": len(self._chosen) == 1,
+            "Undo": self._mending.can_undo,
+            "Redo": self._mending.can_redo,
+        }
+        for name, button in self._buttons.items():
+            button.setEnabled(not why and can.get(name, True))
+        self._learn.setEnabled(not why)
+        self._hint.setText(why or self._chosen_text())
+
+    def _chosen_text(self) -> str:
+        history = self._mending.history
+        if not self._chosen or history is None:
+            return "Click a neuron; more with Shift."
+        done = " (done)" if self._chosen[0] in history.finished else ""
+        if len(self._chosen) > 1:
+            others = ", ".join(map(str, self._chosen[1:6]))
+            return f"Neuron {self._chosen[0]}, and {others}: {len(self._chosen)} are chosen."
+        sections = history.neurons.index.sections(self._chosen[0])
+        where = f"slices {min(sections)} to {max(sections)}" if sections else "no slice"
+        return f"Neuron {self._chosen[0]}{done}, in {where}."
+
+    def _copy_to_learn(self) -> None:
+        self._learn.setEnabled(False)
+        run_in_thread(self._layer.data.copy, partial(self._add_copy, self._layer), self._on_failed)
+
+    def _add_copy(self, layer: Labels, copy: Any) -> None:
+        image = image_under(self._viewer, layer)
+        name = f"{layer.name} truth"
+        metadata = {} if image is None else {IMAGE_KEY: image.name}
+        self._viewer.add_labels(copy, name=name, metadata=metadata, **placement(layer))
+        self.message.tell(f"Added '{name}': choose it as labels in Train.")
+        self._labels.choose(layer)
+        self._activate()
+        self._show_state()
+
+    def _on_closed(self) -> None:
+        self._tool.drop()
+        self._chooser.watch(None)
+        self._outline.hide()
+        self._surface.hide()
+
+
+def _on_key(action: Callable[[], None]) -> Callable[[Labels], None]:
+    """Make a key's callback of an action; napari wants its name, which a partial has not."""
+
+    def press(layer: Labels) -> None:
+        action()
+
+    return press
+
+
+def _subject(step: Step) -> str:
+    """The id to name an operation by: of a new neuron its own."""
+    is_new = step.operation.kind == "new" and step.edit is not None
+    return str(step.edit.after if is_new and step.edit is not None else step.bodies[0])

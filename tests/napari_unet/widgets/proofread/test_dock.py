@@ -1,0 +1,297 @@
+"""Mending neurons with the mouse and keys in a real viewer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from napari import Viewer
+from napari.layers import Labels, Surface
+from numpy.typing import NDArray
+from pytestqt.qtbot import QtBot
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QLabel, QPushButton
+
+from napari_unet.layers.plugin_layers import add_neurons, add_probability
+from napari_unet.settings import load_settings
+from napari_unet.widgets.project.dock import ProjectDock
+from napari_unet.widgets.proofread.dock import NeuronsDock
+from tests.napari_unet.widgets.conftest import on_canvas
+
+Button = Callable[..., QPushButton]
+Drag = Callable[..., None]
+KEYS = Qt.Key
+
+
+@pytest.fixture
+def neurons(viewer: Viewer) -> Labels:
+    """Four quarters in the shape of the tissue, with membrane between and within the first."""
+    tissue = viewer.layers["tissue"]
+    _, height, width = tissue.data.shape
+    data = np.zeros(tissue.data.shape, np.int32)
+    middle = height // 2, width // 2
+    data[:, : middle[0], : middle[1]], data[:, : middle[0], middle[1] :] = 1, 2
+    data[:, middle[0] :, : middle[1]], data[:, middle[0] :, middle[1] :] = 3, 4
+    probability = np.zeros(data.shape, np.float32)
+    for row in (middle[0] - 1, middle[0], middle[0] // 2):
+        probability[:, row] = 0.9
+    probability[:, :, middle[1] - 1 : middle[1] + 1] = 0.9
+    add_probability(viewer, probability, tissue, "probability")
+    return add_neurons(viewer, data, tissue, "neurons")
+
+
+@pytest.fixture
+def dock(viewer: Viewer, neurons: Labels, qtbot: QtBot) -> NeuronsDock:
+    return open_dock(viewer, qtbot)
+
+
+def open_dock(viewer: Viewer, qtbot: QtBot) -> NeuronsDock:
+    dock = NeuronsDock(viewer)
+    viewer.window.add_dock_widget(dock, name="Neurons")
+    viewer.dims.set_current_step(0, 3)
+    qtbot.waitUntil(lambda: button_of(dock, "Merge").isEnabled())
+    return dock
+
+
+def button_of(dock: NeuronsDock, name: str) -> QPushButton:
+    return next(b for b in dock.findChildren(QPushButton) if b.text().startswith(name))
+
+
+def text(dock: NeuronsDock) -> str:
+    return "\n".join(label.text() for label in dock.findChildren(QLabel))
+
+
+def says(dock: NeuronsDock, words: str) -> bool:
+    return words in text(dock)
+
+
+def quarter(neurons: Labels, row: float, column: float) -> tuple[float, float]:
+    """A place by its share of the slice's height and width."""
+    return round(row * neurons.data.shape[1]), round(column * neurons.data.shape[2])
+
+
+def click(
+    viewer: Viewer,
+    neurons: Labels,
+    place: tuple[float, float],
+    qtbot: QtBot,
+    *,
+    shift: bool = False,
+) -> None:
+    native = viewer.window._qt_viewer.canvas.native
+    held = Qt.KeyboardModifier.ShiftModifier if shift else Qt.KeyboardModifier.NoModifier
+    qtbot.mouseMove(native, on_canvas(viewer, neurons, place))
+    qtbot.mouseClick(native, Qt.MouseButton.LeftButton, held, on_canvas(viewer, neurons, place))
+
+
+@pytest.fixture
+def press(viewer: Viewer, qtbot: QtBot) -> Callable[..., None]:
+    def press_key(key: Qt.Key, held: Any = Qt.KeyboardModifier.NoModifier) -> None:
+        qtbot.keyClick(viewer.window._qt_viewer.canvas.native, key, held)
+
+    return press_key
+
+
+Press = Callable[..., None]
+
+
+def undo_and_redo(neurons: Labels, before: NDArray[Any], press: Press, qtbot: QtBot) -> None:
+    after = neurons.data.copy()
+    assert (after != before).any()
+    control = Qt.KeyboardModifier.ControlModifier
+    press(KEYS.Key_Z, control)
+    np.testing.assert_array_equal(neurons.data, before)
+    press(KEYS.Key_Z, control | Qt.KeyboardModifier.ShiftModifier)
+    np.testing.assert_array_equal(neurons.data, after)
+    press(KEYS.Key_Z, control)
+
+
+def test_clicks_choose_neurons_and_a_key_merges_them(
+    viewer: Viewer, dock: NeuronsDock, neurons: Labels, press: Press, qtbot: QtBot
+) -> None:
+    before = neurons.data.copy()
+    click(viewer, neurons, quarter(neurons, 0.3, 0.3), qtbot)
+    assert "Neuron 1, in slices 0 to 6" in text(dock)
+    assert "chosen neurons" in viewer.layers
+    click(viewer, neurons, quarter(neurons, 0.7, 0.7), qtbot, shift=True)
+    assert "2 are chosen" in text(dock)
+    press(KEYS.Key_J)
+    qtbot.waitUntil(lambda: "Merged into neuron 1." in text(dock))
+    assert set(np.unique(neurons.data)) == {1, 2, 3}
+    undo_and_redo(neurons, before, press, qtbot)
+
+
+def test_a_stroke_across_neurons_merges_them(
+    viewer: Viewer, dock: NeuronsDock, neurons: Labels, drag: Drag, press: Press, qtbot: QtBot
+) -> None:
+    before = neurons.data.copy()
+    press(KEYS.Key_J)
+    assert "Draw a stroke across" in text(dock)
+    drag(neurons, quarter(neurons, 0.3, 0.3), quarter(neurons, 0.3, 0.7))
+    qtbot.waitUntil(lambda: "Merged into neuron 1." in text(dock))
+    assert set(np.unique(neurons.data)) == {1, 3, 4}
+    assert "strokes" not in viewer.layers
+    undo_and_redo(neurons, before, press, qtbot)
+
+
+def test_two_strokes_split_a_neuron_along_the_membrane(
+    viewer: Viewer, dock: NeuronsDock, neurons: Labels, drag: Drag, press: Press, qtbot: QtBot
+) -> None:
+    before = neurons.data.copy()
+    press(KEYS.Key_K)
+    drag(neurons, quarter(neurons, 0.1, 0.1), quarter(neurons, 0.1, 0.4))
+    assert "second stroke" in text(dock)
+    drag(neurons, quarter(neurons, 0.4, 0.1), quarter(neurons, 0.4, 0.4))
+    qtbot.waitUntil(lambda: "Split neuron 1." in text(dock))
+    wall, right = neurons.data.shape[1] // 4, neurons.data.shape[2] // 2
+    assert (neurons.data[:, :wall, :right] == 1).all()
+    assert (neurons.data[:, wall + 1 : 2 * wall, :right] == 5).all()
+    undo_and_redo(neurons, before, press, qtbot)
+
+
+def test_a_neuron_is_deleted_and_a_new_one_drawn_in_its_place(
+    viewer: Viewer, dock: NeuronsDock, neurons: Labels, drag: Drag, press: Press, qtbot: QtBot
+) -> None:
+    first = neurons.data.copy()
+    click(viewer, neurons, quarter(neurons, 0.3, 0.3), qtbot)
+    press(KEYS.Key_R)
+    qtbot.waitUntil(lambda: "Deleted neuron 1." in text(dock))
+    assert not (neurons.data == 1).any()
+    before = neurons.data.copy()
+    press(KEYS.Key_I)
+    drag(neurons, quarter(neurons, 0.1, 0.1), quarter(neurons, 0.1, 0.3))
+    qtbot.waitUntil(lambda: "Added neuron 5." in text(dock))
+    assert {*np.flatnonzero((neurons.data == 5).any((1, 2)))} == {3}
+    undo_and_redo(neurons, before, press, qtbot)
+    press(KEYS.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    np.testing.assert_array_equal(neurons.data, first)
+
+
+def test_what_is_done_is_not_suspicious_any_more(
+    viewer: Viewer, dock: NeuronsDock, neurons: Labels, press: Press, qtbot: QtBot
+) -> None:
+    press(KEYS.Key_N)
+    qtbot.waitUntil(lambda: "1 of " in text(dock))
+    first = text(dock)
+    assert "neuron 1 may be several" in first or "touches the border" in first
+    press(KEYS.Key_D)
+    qtbot.waitUntil(lambda: "(done)" in text(dock))
+    press(KEYS.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert "(done)" not in text(dock)
+
+
+def test_a_stroke_of_the_brush_and_an_operation_are_undone_in_their_order(
+    viewer: Viewer, dock: NeuronsDock, neurons: Labels, press: Press, qtbot: QtBot
+) -> None:
+    first = neurons.data.copy()
+    click(viewer, neurons, quarter(neurons, 0.3, 0.3), qtbot)
+    press(KEYS.Key_R)
+    qtbot.waitUntil(lambda: "Deleted" in text(dock))
+    deleted = neurons.data.copy()
+    neurons.paint((3, 10, 10), 9)
+    assert (neurons.data == 9).any()
+    control = Qt.KeyboardModifier.ControlModifier
+    press(KEYS.Key_Z, control)
+    np.testing.assert_array_equal(neurons.data, deleted)
+    press(KEYS.Key_Z, control)
+    np.testing.assert_array_equal(neurons.data, first)
+    assert not button_of(dock, "Undo").isEnabled()
+
+
+def test_what_can_not_be_done_is_told_and_changes_nothing(
+    viewer: Viewer, dock: NeuronsDock, neurons: Labels, drag: Drag, press: Press, qtbot: QtBot
+) -> None:
+    before = neurons.data.copy()
+    press(KEYS.Key_K)
+    for row in (0.3, 0.7):
+        drag(neurons, quarter(neurons, row, 0.1), quarter(neurons, row, 0.4))
+    qtbot.waitUntil(lambda: "don't lie on one neuron" in text(dock))
+    np.testing.assert_array_equal(neurons.data, before)
+    assert not button_of(dock, "Undo").isEnabled()
+
+
+def test_labels_that_can_not_be_mended_are_named_with_the_reason(
+    viewer: Viewer, dock: NeuronsDock, neurons: Labels, qtbot: QtBot
+) -> None:
+    data = neurons.data.copy()
+    data.flags.writeable = False
+    neurons.data = data
+    qtbot.waitUntil(lambda: "can't be written to" in text(dock))
+    assert not button_of(dock, "Merge").isEnabled()
+
+
+def test_a_closed_dock_goes_on_where_it_was(
+    viewer: Viewer, dock: NeuronsDock, neurons: Labels, press: Press, qtbot: QtBot
+) -> None:
+    before = neurons.data.copy()
+    click(viewer, neurons, quarter(neurons, 0.3, 0.3), qtbot)
+    press(KEYS.Key_R)
+    qtbot.waitUntil(lambda: "Deleted" in text(dock))
+    viewer.window.remove_dock_widget(dock)
+    again = open_dock(viewer, qtbot)
+    button_of(again, "Undo").click()
+    np.testing.assert_array_equal(neurons.data, before)
+
+
+def test_the_chosen_neuron_has_a_surface_in_the_3_d_view(
+    viewer: Viewer, dock: NeuronsDock, neurons: Labels, qtbot: QtBot
+) -> None:
+    click(viewer, neurons, quarter(neurons, 0.3, 0.3), qtbot)
+    viewer.dims.ndisplay = 3
+    qtbot.waitUntil(lambda: "chosen neuron" in viewer.layers)
+    surface: Any = viewer.layers["chosen neuron"]
+    assert isinstance(surface, Surface)
+    rows = neurons.data.shape[1] // 2
+    assert surface.data[0][:, -2].max() == pytest.approx(rows - 0.5)
+    viewer.dims.ndisplay = 2
+    assert "chosen neuron" not in viewer.layers
+
+
+def test_neurons_become_labels_to_learn_from(
+    viewer: Viewer, dock: NeuronsDock, neurons: Labels, button: Button, qtbot: QtBot
+) -> None:
+    button(dock, "Use as labels to learn from").click()
+    qtbot.waitUntil(lambda: "neurons truth" in viewer.layers)
+    np.testing.assert_array_equal(viewer.layers["neurons truth"].data, neurons.data)
+    assert dock._labels.layer == neurons
+
+
+def test_a_project_brings_operations_back_to_be_undone(
+    viewer: Viewer,
+    dock: NeuronsDock,
+    neurons: Labels,
+    press: Press,
+    tmp_path: Path,
+    button: Button,
+    qtbot: QtBot,
+) -> None:
+    before = neurons.data.copy()
+    project = ProjectDock(viewer)
+    viewer.window.add_dock_widget(project, name="Project")
+    project.new_project(tmp_path / "project")
+    qtbot.waitUntil(lambda: bool(load_settings().project))
+    for row in (0.3, 0.7):
+        click(viewer, neurons, quarter(neurons, row, 0.3), qtbot)
+        press(KEYS.Key_R)
+        deleted = f"Deleted neuron {1 if row < 0.5 else 3}."
+        qtbot.waitUntil(partial(says, dock, deleted))
+    labels = tmp_path / "project" / "labels"
+    qtbot.waitUntil(lambda: sum(f.read_text().count("\n") for f in labels.glob("*.jsonl")) == 2)
+    button(project, "Close project").click()
+    qtbot.waitUntil(lambda: not load_settings().project)
+    viewer.layers.clear()
+    project.open_project(tmp_path / "project")
+    qtbot.waitUntil(lambda: "neurons" in viewer.layers)
+    qtbot.waitUntil(lambda: button_of(dock, "Undo").isEnabled())
+    reopened = viewer.layers["neurons"]
+    assert set(np.unique(reopened.data)) == {0, 2, 4}
+    for _ in range(2):
+        button_of(dock, "Undo").click()
+    np.testing.assert_array_equal(reopened.data, before)
+    qtbot.waitUntil(lambda: sum(f.read_text().count("\n") for f in labels.glob("*.jsonl")) == 4)
+    button(project, "Close project").click()
+    qtbot.waitUntil(lambda: not load_settings().project)
