@@ -234,5 +234,17 @@ def _truth_page(membrane: Any) -> NDArray[np.uint8]:
 
 
 def in_stack(places: tuple[NDArray[np.intp], ...], ndim: int) -> tuple[NDArray[np.intp], ...]:
-    """Make places (Z, Y, X) those in an array of other axes: 0 along those before, or no Z."""
+    """Make places in a stack those in an array of other axes: 0 along those before, or no Z.
+
+    Parameters
+    ----------
+    places : tuple of three arrays (N,) of int
+        Indices along Z, Y and X.
+    ndim : int
+        How many axes the array has, 2 or more.
+
+    Returns
+    -------
+    tuple of ``ndim`` arrays (N,) of int
+    """
     return ((np.zeros_like(places[0]),) * (ndim - 3) + places)[-ndim:]

@@ -122,14 +122,14 @@ def _between(first: Mask, last: Mask, count: int) -> Iterator[Pixels]:
     low, high = _bounds(first | last)
     window = slice(low[0], high[0]), slice(low[1], high[1])
     drift = _drift(first[window], last[window])
-    margin = 1 + int(np.ceil(np.abs(drift).max()))
-    # Padded, so that a shape ends at the border of its slice.
-    shapes = [np.pad(mask[window], margin) for mask in (first, last)]
+    # A shape ends at the border of its slice; moved, it stays clear of what np.roll wraps.
+    margin = 2 + 2 * int(np.ceil(np.abs(drift).max()))
+    depths = [_signed_distance(np.pad(mask[window], margin)) for mask in (first, last)]
     for step in range(1, count + 1):
         share = step / (count + 1)
-        before = _signed_distance(_moved(shapes[0], share * drift))
-        after = _signed_distance(_moved(shapes[1], (share - 1) * drift))
-        rows, columns = np.nonzero((1 - share) * before + share * after >= 0)
+        before = (1 - share) * _moved(depths[0], share * drift)
+        after = share * _moved(depths[1], (share - 1) * drift)
+        rows, columns = np.nonzero(before + after >= 0)
         yield _inside(rows + low[0] - margin, columns + low[1] - margin, first.shape)
 
 
@@ -151,18 +151,18 @@ def _drift(first: Mask, last: Mask) -> NDArray[np.float64]:
     return drift
 
 
-def _moved(mask: Mask, offset: NDArray[np.float64]) -> Mask:
-    """Move a mask (Y, X) by whole pixels; its margin is as wide."""
+def _moved(depth: NDArray[np.float32], offset: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Move depths (Y, X) by whole pixels; their margin is wider."""
     down, right = np.rint(offset).astype(int)
-    return np.roll(mask, (down, right), axis=(0, 1))
+    return np.roll(depth, (down, right), axis=(0, 1)) if down or right else depth
 
 
-def _signed_distance(mask: Mask) -> NDArray[np.float64]:
+def _signed_distance(mask: Mask) -> NDArray[np.float32]:
     """Compute the distance of every pixel (Y, X) to the border, negative outside."""
     from scipy import ndimage
 
     distance = ndimage.distance_transform_edt
-    return np.where(mask, distance(mask), -distance(~mask))
+    return np.where(mask, distance(mask), -distance(~mask)).astype(np.float32)
 
 
 def _inside(rows: NDArray[np.intp], columns: NDArray[np.intp], shape: tuple[int, ...]) -> Pixels:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from qtpy.QtCore import QObject, QTimer, Signal
 
 PIECE = 2**16  # pixels that napari sets in some milliseconds
+MOST = 0.02  # seconds at a time
 
 
 class PixelSetting(QObject):
@@ -28,7 +30,7 @@ class PixelSetting(QObject):
         super().__init__(parent)
         self._pieces: Iterator[None] = iter(())
         self._timer = QTimer(self)
-        self._timer.timeout.connect(self._set_piece)
+        self._timer.timeout.connect(self._set_some)
 
     @property
     def is_busy(self) -> bool:
@@ -54,13 +56,16 @@ class PixelSetting(QObject):
         only_free : bool
             Whether to pass over those that are not 0 by then.
         """
-        labels.visible = True
+        if not labels.visible:  # napari takes the tool out of hand even where nothing changes
+            labels.visible = True
         self._pieces = _set_in_pieces(labels, places, values, only_free)
         self._timer.start(0)
 
-    def _set_piece(self) -> None:
+    def _set_some(self) -> None:
+        end = time.monotonic() + MOST
         try:
-            next(self._pieces)
+            while time.monotonic() < end:
+                next(self._pieces)
             return
         except StopIteration:
             self._timer.stop()

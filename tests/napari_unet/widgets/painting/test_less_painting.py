@@ -48,6 +48,7 @@ def test_a_gap_between_strokes_is_filled_and_undone_in_one_step(
     painted = strokes.data.copy()
     qtbot.keyClick(canvas, Qt.Key.Key_I)
     qtbot.waitUntil(lambda: "Inside: slices 2 to 4 filled" in said(dock))
+    assert str(strokes.mode) == "paint"  # the brush stays in hand
     assert [index for index, page in enumerate(strokes.data) if (page == 2).any()] == [
         1,
         2,
