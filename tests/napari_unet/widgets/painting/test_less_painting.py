@@ -1,9 +1,11 @@
 """Polygons, interpolation and copies by clicks and keys in a real viewer."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
+import zarr
 from napari import Viewer
 from napari.layers import Labels
 from pytestqt.qtbot import QtBot
@@ -146,12 +148,13 @@ def test_labels_that_were_replaced_meanwhile_are_left_alone(
     assert not strokes.data[2:4].any()
 
 
+@pytest.mark.parametrize("kind", [np.asarray, zarr.array], ids=["numpy", "zarr"])
 def test_it_works_on_any_labels_under_their_number(
-    viewer: Viewer, button: Button, qtbot: QtBot
+    kind: Callable[..., Any], viewer: Viewer, button: Button, qtbot: QtBot
 ) -> None:
     data = np.zeros((7, 120, 160), np.int64)
     data[[1, 3], 20:30, 20:30] = 70_000
-    layer = viewer.add_labels(data, name="neurons", scale=(50, 4, 4), units=("nm",) * 3)
+    layer = viewer.add_labels(kind(data), name="neurons", scale=(50, 4, 4), units=("nm",) * 3)
     less = LessPainting(viewer)
     qtbot.addWidget(less)
     less.hold(layer)
@@ -159,5 +162,8 @@ def test_it_works_on_any_labels_under_their_number(
     viewer.dims.set_current_step(0, 2)
     qtbot.mouseClick(button(less, "Interpolate  (I)"), LEFT)
     qtbot.waitUntil(lambda: (layer.data[2] == data[1]).all())
+    layer.undo()
+    data[2] = 0
+    assert (np.asarray(layer.data) == data).all()
     less.hold(None)
     assert not less.isEnabled()
