@@ -13,6 +13,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel, QPushButton
 
 from napari_unet.widgets.annotate.dock import AnnotateDock
+from napari_unet.widgets.painting import pixel_setting
 from napari_unet.widgets.painting.less_painting import LessPainting
 from tests.napari_unet.widgets.conftest import on_canvas
 
@@ -39,8 +40,15 @@ def said(dock: AnnotateDock) -> str:
 
 
 def test_a_gap_between_strokes_is_filled_and_undone_in_one_step(
-    viewer: Viewer, dock: AnnotateDock, strokes: Labels, button: Button, drag: Drag, qtbot: QtBot
+    viewer: Viewer,
+    dock: AnnotateDock,
+    strokes: Labels,
+    button: Button,
+    drag: Drag,
+    qtbot: QtBot,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(pixel_setting, "PIECE", 100)  # so that there are several
     canvas = viewer.window._qt_viewer.canvas.native
     qtbot.mouseClick(button(dock, "Inside  (S)"), LEFT)
     strokes.brush_size = 12
