@@ -7,7 +7,7 @@ slice), what each block shows of them, and numbers through the stack.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -110,6 +110,10 @@ class ChunkNeurons:
         )
         found = flood_block(page, (within[0], within[1]), origin, self.shape[2], self._how)
         self._files.write("basins", index, block, **found)
+
+    def is_flooded(self, index: int) -> bool:
+        """Whether all basins of a slice are found: then nobody reads its probability again."""
+        return all(self._files.has("basins", index, block) for block in self.blocks)
 
     def merge(self, index: int) -> None:
         """Find the neurons of a slice, whose blocks are flooded."""
@@ -293,7 +297,7 @@ def _renumber(borders: Borders, numbers: NDArray[np.int64]) -> Borders:
 
 
 def _add_up(
-    counts: list[Arrays], of: str, pixels: str
+    counts: Sequence[Arrays], of: str, pixels: str
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Add up the pixels that blocks counted of the same."""
     things, places = np.unique(np.concatenate([each[of] for each in counts]), return_inverse=True)

@@ -45,6 +45,13 @@ class SearchFiles:
     ) -> None:
         """Write arrays.
 
+        Parameters
+        ----------
+        kind, index, block
+            Which file, see :class:`SearchFiles`.
+        **arrays : arrays
+            By their names, of any shape, and any dtype but object.
+
         Raises
         ------
         UserError
@@ -56,7 +63,7 @@ class SearchFiles:
         write_arrays(path, arrays)
 
     def open(self, kind: str, index: int, block: Block | None = None) -> Arrays:
-        """Open arrays, each of which is read when it is asked for.
+        """Open arrays, each of which is read when it is asked for, of the shape and dtype it has.
 
         Raises
         ------
@@ -66,7 +73,7 @@ class SearchFiles:
         return _Arrays(self._path(kind, index, block))
 
     def read(self, kind: str, index: int, block: Block | None = None) -> dict[str, NDArray[Any]]:
-        """Read arrays; errors as :meth:`open`."""
+        """Read arrays, of the shape and dtype they have; errors as :meth:`open`."""
         return dict(self.open(kind, index, block))
 
     def _path(self, kind: str, index: int, block: Block | None) -> Path:
