@@ -18,6 +18,7 @@ from napari_unet.launchers.servers.predictions.prediction_launcher import (
 )
 from napari_unet.launchers.servers.predictions.record import (
     ENDED_BADLY,
+    PredictionState,
     log_path,
     read_sentences,
     result_path,
@@ -163,11 +164,17 @@ class LiveServerPrediction:
                     self._check_ending(state.status, state.problem, run)
                     launcher.cancel(run, delete=True)
                     return
-                text = f"{state.done} of {state.total} slices, {state.text}"
-                yield ServerProgress(done, text if state.total else f"Starting on {self._place}…")
+                yield ServerProgress(done, self._describe(state))
             except ConnectionLostError as error:
                 yield ServerProgress(done, f"{error} The prediction goes on there.")
             time.sleep(UPDATE_SECONDS)
+
+    def _describe(self, state: PredictionState) -> str:
+        if state.status == "waiting" and state.standing:
+            return f"{state.standing} on {self._place}"
+        if not state.total:
+            return f"Starting on {self._place}…"
+        return f"{state.done} of {state.total} slices, {state.text}"
 
     def _check_ending(self, status: str, problem: str, run: RunDirectory) -> None:
         if self._is_ended.is_set():
