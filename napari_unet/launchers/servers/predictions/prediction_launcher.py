@@ -193,6 +193,7 @@ class PredictionLauncher(RemoteLauncher):
             stack=str(request.stack),
             results=dict(request.results),
             request=wanted,
+            started=time.time(),
         )
         folder = await self._make_folders(run, store, record)
         devices = max(1, self.devices // self.profile.node_count)

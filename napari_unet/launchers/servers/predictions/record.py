@@ -24,6 +24,7 @@ Outcome = Literal["", "finished", "stopped", "failed", "interrupted"]
 ENDED_BADLY = ("failed", "stopped", "interrupted")
 KINDS: tuple[Kind, ...] = get_args(Kind)
 PathT = TypeVar("PathT", bound=PurePath)
+_LATEST = 2.0**32  # seconds, in 2106
 _NOWHERE = Standing()
 _PROGRESS = re.compile(r"^(\d{1,9}) of (\d{1,9}) slices, (.{1,99})$", re.MULTILINE | re.ASCII)
 _TOLD = re.compile(r"(Warning|Hint|Note): ")
@@ -47,6 +48,8 @@ class PredictionRecord(Document):
         How it ended, as last seen; empty: it goes on, or has not been asked for.
     problem : str
         Why a queue ended it; else empty.
+    started : float
+        When, in seconds since 1970; 0 where it is not known.
     """
 
     model: str
@@ -55,6 +58,7 @@ class PredictionRecord(Document):
     request: str = Field(pattern=r"^[0-9a-f]{64}$")
     outcome: Outcome = ""
     problem: str = Field(default="", max_length=999)
+    started: float = Field(default=0.0, ge=0, le=_LATEST)
 
     @property
     def coming_home(self) -> list[Kind]:
