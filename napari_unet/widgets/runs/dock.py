@@ -49,6 +49,7 @@ class RunsDock(Dock):
         offer_dialogs()
         self._viewer = napari_viewer
         self._folder = Path()
+        self._wanted = ""  # name of the run that is chosen when it is listed
         self._listing = LatestWork(self, _list, self._on_listed, self._on_unlisted)
         self._table = RunsTable()
         self._folder_label = QElidingLabel()
@@ -64,6 +65,11 @@ class RunsDock(Dock):
         self._connect()
         self.refresh()
         self._timer.start()
+
+    def choose(self, run: RunDirectory) -> None:
+        """Choose a run of the list, as soon as it is there."""
+        self._wanted = run.name
+        self.refresh()
 
     def refresh(self) -> None:
         """Look again at the folder that new runs are made in: a project has its own."""
@@ -113,6 +119,9 @@ class RunsDock(Dock):
             self._is_listed = True
             self.message.tell("")
         self._table.show_runs(runs)
+        if self._wanted and any(summary.run.name == self._wanted for summary in runs):
+            self._table.choose(self._wanted)
+            self._wanted = ""
 
     def _on_unlisted(self, error: Exception) -> None:
         """Say so once; the disk may come back."""

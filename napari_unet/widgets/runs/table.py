@@ -70,7 +70,6 @@ class RunsTable(QWidget):
         rename.setContext(Qt.ShortcutContext.WidgetShortcut)
         rename.activated.connect(self._edit_name)
         self._model.renamed.connect(self.renamed)
-        self._table.doubleClicked.connect(lambda _: self._widgets["Curves"].click())
         self._table.selectionModel().selectionChanged.connect(self._enable_buttons)
         self._buttons = {
             "Curves": ("Show its curves and figures in the train dock.", self.curves_requested),
@@ -90,6 +89,7 @@ class RunsTable(QWidget):
             "Delete": ("Delete the run (asks first).", self.deletion_requested),
         }
         self._widgets = {name: QPushButton(name) for name in self._buttons}
+        self._table.doubleClicked.connect(lambda _: self._widgets["Curves"].click())
         self._lay_out()
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         self._enable_buttons()

@@ -57,6 +57,13 @@ class ServerProgress:
     index: int | None = None
 
 
+def options_there(tta: bool, resample: bool, membranes: Membranes) -> dict[str, str]:
+    """Give the options of ``training.predict`` that say how slices are predicted."""
+    chosen = {"tta": tta, "resample": resample}
+    flags = {name: "" for name, is_chosen in chosen.items() if is_chosen}
+    return {**flags, "membranes": membranes.value}
+
+
 class LiveServerPrediction:
     """Predicts all slices of a stack on a server; what is asked for again goes on there.
 
@@ -92,9 +99,7 @@ class LiveServerPrediction:
     ) -> None:
         self._place, self._runs_folder = place, runs_folder
         self._model, self._stack, self._prediction = model, as_stack(stack), prediction
-        chosen = {"tta": tta, "resample": resample}
-        self._options = {name: "" for name, is_chosen in chosen.items() if is_chosen}
-        self._options["membranes"] = membranes.value
+        self._options = options_there(tta, resample, membranes)
         self._pixel_size = pixel_size
         self._is_ended = Event()
 
