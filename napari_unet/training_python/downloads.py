@@ -37,7 +37,10 @@ _CONNECTION_ERRORS = (
     ConnectionError,
 )
 _GO_ON = "See that there is internet and set up again: it goes on where it was."
-_FROM_A_FOLDER = "Give wheels from a folder: napari-unet setup --find-links FOLDER."
+
+
+class RefusedError(Exception):
+    """A server gives a file to nobody, or only to those who log in."""
 
 
 @dataclass(frozen=True)
@@ -67,9 +70,11 @@ def download(files: Sequence[RemoteFile], folder: Path) -> Iterator[int]:
 
     Raises
     ------
+    RefusedError
+        If the server refuses.
     UserError
-        If there is no connection, the server refuses, a file has another content than it should
-        have, or the disk is full.
+        If there is no connection, a file has another content than it should have, or the disk is
+        full.
     """
     before = 0
     for file in files:
@@ -103,8 +108,10 @@ def _load(file: RemoteFile, folder: Path) -> Iterator[int]:
                 yield from _receive(file, part)
             _accept(file, part, target)
         except _CONNECTION_ERRORS as error:
+            if _is_refused(error):
+                raise RefusedError from error
             tries = 0 if _size(part) > began_with else tries + 1
-            if tries == _MOST_TRIES or _is_refused(error):
+            if tries == _MOST_TRIES:
                 raise _failure(file, error) from error
             yield from _pause(_PAUSE * 2**tries, _size(part))
         except OSError as error:
@@ -166,10 +173,6 @@ def _is_refused(error: Exception) -> bool:
 
 def _failure(file: RemoteFile, error: Exception) -> UserError:
     host = urlsplit(file.url).hostname or file.url
-    if isinstance(error, HTTPError):
-        return UserError(
-            f"{host} refuses {file.name}: {error.code} {error.reason}.", _FROM_A_FOLDER
-        )
     reason = error.reason if isinstance(error, URLError) else error
     return UserError(f"{file.name} can't be loaded from {host}: {reason}.", _GO_ON)
 

@@ -18,6 +18,7 @@ import psutil
 from napari_unet.training_python import places
 from napari_unet.training_python.choice import TrainingPython, read_choice, write_choice
 from napari_unet.training_python.downloads import (
+    RefusedError,
     RemoteFile,
     download,
     find_size,
@@ -32,7 +33,7 @@ from napari_unet.training_python.requirements import (
     needed,
     str_of,
 )
-from napari_unet.training_python.uv_process import SetupProgress, needs_login, run_uv
+from napari_unet.training_python.uv_process import SetupProgress, run_uv
 from training.errors import UserError
 from training.files.append_files import open_to_append
 from training.files.atomic_files import UnwritableError, write_atomically
@@ -216,10 +217,12 @@ def _load(wanted: Path, lock: int) -> Generator[SetupProgress, None, list[str]]:
     step = "Finding out what to load"
     locked = yield from run_uv(command, step, problem, _NO_INTERNET, lock)
     packages = tomllib.loads(locked)["packages"]
-    is_ours = not needs_login()
-    files = {package["name"]: _wheel_of(package) if is_ours else None for package in packages}
+    files = {package["name"]: _wheel_of(package) for package in packages}
     wheels = [wheel for wheel in files.values() if wheel is not None]
-    yield from _download(wheels)
+    try:
+        yield from _download(wheels)
+    except RefusedError:  # uv knows of logins that we don't
+        files = dict.fromkeys(files)
     return [
         f"{package['name']}=={package['version']}"
         if (wheel := files[package["name"]]) is None

@@ -8,7 +8,6 @@ import sys
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from napari_unet.training_python.places import cache, interpreters
 from training.devices.run_processes import DETACHED, passed_on
@@ -119,11 +118,6 @@ def _environment() -> dict[str, str]:
     if index := _index_of_pip():
         ours["UV_DEFAULT_INDEX"] = index
     return {**ours, **os.environ}
-
-
-def needs_login() -> bool:
-    """Whether uv's index is named with a password, which uv alone is to have."""
-    return "@" in urlsplit(_environment().get("UV_DEFAULT_INDEX", "")).netloc
 
 
 def _index_of_pip() -> str:

@@ -139,8 +139,10 @@ class _Handler(BaseHTTPRequestHandler):
                 if file.startswith(f"{name.replace('-', '_')}-") or file.startswith(f"{name}-")
             ]
             self._answer("".join(links).encode(), "text/html")
-        elif "uv/" in self.headers.get("User-Agent", "") or not name.startswith("mindspore"):
+        elif not name.startswith("mindspore"):
             self._answer(self.server.wheels[name])
+        elif "uv/" in self.headers.get("User-Agent", ""):
+            self._answer(self.server.wheels[name], status=self.server.status)
         else:
             self._answer_for_mindspore(self.server.wheels[name])
 
@@ -165,8 +167,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.flush()
         self.server.is_open.wait(60)
 
-    def _answer(self, content: bytes, kind: str = "application/octet-stream") -> None:
-        self._begin(200, len(content), kind)
+    def _answer(
+        self, content: bytes, kind: str = "application/octet-stream", status: int = 200
+    ) -> None:
+        self._begin(status, len(content), kind)
         if self.command == "GET":
             self.wfile.write(content)
 

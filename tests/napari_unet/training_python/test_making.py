@@ -53,13 +53,27 @@ def test_a_lost_connection(index: Index) -> None:
     assert not places.wheels().exists()
 
 
-@pytest.mark.parametrize("password", ["secret", "wrong-secret"])
+@pytest.mark.parametrize(
+    ("variable", "password"),
+    [
+        ("PIP_INDEX_URL", "secret"),
+        ("PIP_INDEX_URL", "wrong-secret"),
+        ("UV_INDEX", "secret"),
+        ("UV_EXTRA_INDEX_URL", "secret"),
+        ("UV_INDEX_LAB_PASSWORD", "secret"),
+    ],
+)
 def test_an_index_with_a_password(
-    password: str, index: Index, monkeypatch: pytest.MonkeyPatch
+    variable: str, password: str, index: Index, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is given to uv alone, and neither said nor kept."""
     index.login = "me:secret"
-    monkeypatch.setenv("PIP_INDEX_URL", index.url.replace("//", f"//me:{password}@"))
+    if variable == "UV_INDEX_LAB_PASSWORD":
+        monkeypatch.setenv("UV_INDEX", f"lab={index.url}")
+        monkeypatch.setenv("UV_INDEX_LAB_USERNAME", "me")
+        monkeypatch.setenv(variable, password)
+    else:
+        monkeypatch.setenv(variable, index.url.replace("//", f"//me:{password}@"))
     code, output, errors = run("setup")
     assert code == (0 if password == "secret" else 2), errors
     assert "secret" not in output + errors
