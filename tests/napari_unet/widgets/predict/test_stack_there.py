@@ -15,7 +15,6 @@ from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import (
     QApplication,
     QComboBox,
-    QDialogButtonBox,
     QLineEdit,
     QListWidget,
     QPushButton,
@@ -158,4 +157,4 @@ def choose_in_dialog(path: str) -> Any:
 
 
 def choose_button(dialog: BrowseDialog) -> QPushButton:
-    return dialog.findChild(QDialogButtonBox).button(QDialogButtonBox.StandardButton.Ok)
+    return next(one for one in dialog.findChildren(QPushButton) if one.text() == "Choose")
