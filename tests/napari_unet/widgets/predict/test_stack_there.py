@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import tifffile
 from napari import Viewer
 from pytestqt.qtbot import QtBot
-from qtpy.QtCore import Qt, QTimer
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
-    QApplication,
     QComboBox,
     QLineEdit,
     QListWidget,
@@ -34,6 +32,7 @@ from napari_unet.widgets.servers.browse_dialog import BrowseDialog
 from tests.napari_unet.launchers.servers.conftest import client_key, home, sshd, unknown_sshd
 from tests.napari_unet.launchers.servers.loopback.sshd import Sshd
 from tests.napari_unet.launchers.servers.predictions.conftest import lab
+from tests.napari_unet.widgets.servers.browsing import choose_button, choose_in_dialog
 from training.model.starter_model import starter_path
 
 __all__ = ["client_key", "home", "lab", "sshd", "unknown_sshd"]
@@ -139,22 +138,3 @@ def test_a_stack_of_the_server_is_predicted_there_and_chosen_in_runs(
     expected = tifffile.imread(there / "stack.tif") / np.float32(255) >= 0.5
     np.testing.assert_array_equal(tifffile.imread(mask) == 0, expected)
     assert not (sshd.work / "store").exists() or not list((sshd.work / "store").iterdir())
-
-
-def choose_in_dialog(path: str) -> Any:
-    """Choose a path in the next dialog, as soon as it has listed a folder."""
-
-    def choose() -> None:
-        dialog = QApplication.activeModalWidget()
-        if isinstance(dialog, BrowseDialog) and dialog.findChild(QLineEdit).text():
-            dialog.findChild(QLineEdit).setText(path)
-            choose_button(dialog).click()
-
-    timer = QTimer()
-    timer.timeout.connect(choose)
-    timer.start(50)
-    return timer
-
-
-def choose_button(dialog: BrowseDialog) -> QPushButton:
-    return next(one for one in dialog.findChildren(QPushButton) if one.text() == "Choose")
