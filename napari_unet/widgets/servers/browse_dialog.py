@@ -5,7 +5,6 @@ from __future__ import annotations
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QDialog,
-    QDialogButtonBox,
     QHBoxLayout,
     QLineEdit,
     QListWidget,
@@ -60,9 +59,6 @@ class BrowseDialog(QDialog):
         self._names.setToolTip("Double-click a folder to look into it.")
         self._message = MessageLine()
         self._choose, self._cancel = QPushButton("Choose"), QPushButton("Cancel")
-        self._buttons = QDialogButtonBox()
-        self._buttons.addButton(self._choose, QDialogButtonBox.ButtonRole.AcceptRole)
-        self._buttons.addButton(self._cancel, QDialogButtonBox.ButtonRole.RejectRole)
         self._lay_out()
         self._connect()
         self._go(_last_folders.get(server, ""))
@@ -84,11 +80,15 @@ class BrowseDialog(QDialog):
         row.addWidget(self._up)
         for button in (self._up, self._choose, self._cancel):
             button.setAutoDefault(False)  # Enter is for the path
+        buttons = QHBoxLayout()  # a QDialogButtonBox would make Enter choose
+        buttons.addStretch(1)
+        buttons.addWidget(self._choose)
+        buttons.addWidget(self._cancel)
         layout = QVBoxLayout(self)
         layout.addLayout(row)
         layout.addWidget(self._names, 1)
         layout.addWidget(self._message)
-        layout.addWidget(self._buttons)
+        layout.addLayout(buttons)
 
     def _connect(self) -> None:
         self._path.returnPressed.connect(lambda: self._go(self._path.text()))
@@ -96,8 +96,8 @@ class BrowseDialog(QDialog):
         self._up.clicked.connect(self._on_up)
         self._names.currentItemChanged.connect(self._on_current_changed)
         self._names.itemActivated.connect(self._on_activated)
-        self._buttons.accepted.connect(self.accept)
-        self._buttons.rejected.connect(self.reject)
+        self._choose.clicked.connect(self.accept)
+        self._cancel.clicked.connect(self.reject)
         self._enable()
 
     def _go(self, path: str) -> None:

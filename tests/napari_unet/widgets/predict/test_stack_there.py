@@ -75,6 +75,7 @@ def test_folders_are_browsed_and_a_lost_connection_is_told(
     monkeypatch.setattr(host_key_question, "confirm", lambda *_: next(asked))
     dialog = BrowseDialog("lab", "stack")
     qtbot.addWidget(dialog)
+    dialog.show()
     path, message = dialog.findChild(QLineEdit), dialog.findChild(MessageLine)
     choose = choose_button(dialog)
     assert not choose.isEnabled()
@@ -96,6 +97,7 @@ def test_folders_are_browsed_and_a_lost_connection_is_told(
     assert names(dialog) == ["notes.txt", "stack.tif"]
     next(one for one in dialog.findChildren(QPushButton) if one.text() == "Up").click()
     qtbot.waitUntil(lambda: "their data/" in names(dialog), timeout=PATIENCE)
+    assert dialog.isVisible()  # Enter listed folders, and chose none
     dialog.reject()
 
 
