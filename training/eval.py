@@ -70,7 +70,7 @@ def evaluate_checkpoint(path: Path, config: TrainingConfig, device: Device) -> E
     weights, card = load_model(path)
     if card.zoom is None:  # the zoo's, which does not know its stack
         card = describe_model(config.replace(preset=card.preset), data)
-    network = build_network(card.preset)
+    network = build_network(card.preset, card.label_classes.outputs)
     put_weights(network, weights, path)
     set_precision(network, config, device)
     evaluation, probabilities = Inference(network, card).validate(data, config.cross_valid_ind)

@@ -23,6 +23,9 @@ class LabelConvention(StrEnum):
     INSTANCES = "instances"
     """Each cell has an id; 0 and the borders between ids are membrane, see :class:`IdBorders`."""
 
+    CLASSES = "classes"
+    """Each value is a class with a name, see :class:`training.label_classes.LabelClasses`."""
+
 
 FINISHED_CONVENTIONS = (
     LabelConvention.ISBI,

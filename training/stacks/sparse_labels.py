@@ -15,13 +15,13 @@ from training.label_convention import LabelConvention
 from training.stacks.scaling import Slices
 
 UNKNOWN, MEMBRANE, INSIDE = 0, 1, 2
-PADDING = 3  # where there is no tissue; labels that are read say so, those in files don't
+PADDING = 255  # where there is no tissue; labels that are read say so, those in files don't
 _LINE_START = "labels="
 
 
 def is_known(codes: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Find the pixels labelled as membrane or inside: bool, of uint8 codes in any one shape."""
-    return np.asarray((codes == MEMBRANE) | (codes == INSIDE))
+    """Find the pixels with a label, of a class too: bool, of uint8 codes in any one shape."""
+    return np.asarray((codes != UNKNOWN) & (codes != PADDING))
 
 
 def labelled_slices(labels: Slices) -> list[int]:

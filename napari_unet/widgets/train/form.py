@@ -23,7 +23,9 @@ from training.label_convention import IdBorders, LabelConvention
 from training.presets.registry import DEFAULT_PRESET, find_preset, list_presets
 
 # Decided by the choice of data.
-_ELSEWHERE = frozenset({"data_url", "image", "labels", "pairs", "hold_out", "label_convention"})
+_ELSEWHERE = frozenset(
+    {"data_url", "image", "labels", "pairs", "hold_out", "label_convention", "num_classes"}
+)
 _OF_IDS = ("border", "unknown")
 _LARGEST = 2**31 - 1
 _AUTO = "auto"
@@ -181,6 +183,8 @@ class TrainingForm(QWidget):
         values = self.values()
         if convention != LabelConvention.INSTANCES:
             values = {name: value for name, value in values.items() if name not in _OF_IDS}
+        if values["classes"]:
+            convention = LabelConvention.CLASSES
         return TrainingConfig(**values, label_convention=convention)
 
     def set_value(self, name: str, value: Any) -> None:
