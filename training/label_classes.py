@@ -21,7 +21,7 @@ NO_CHANNEL = 255
 # Okabe and Ito's palette, which colour-blind people tell apart; by the value of the class.
 COLORS = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7", "#999999")
 _CLASS = re.compile(r"(\w[\w -]{0,38}\w|\w)(?:=(\d{1,3}))?(#[0-9a-fA-F]{6})?")
-_MEMBRANE_NAMES = ("membrane", "membranes")
+MEMBRANE_NAMES = ("membrane", "membranes")
 
 
 @dataclass(frozen=True)
@@ -159,9 +159,15 @@ class LabelClasses:
     def membrane(self) -> int | None:
         """The channel of the class that is named membrane, if one is."""
         for channel, member in enumerate(self.members):
-            if member.name.lower() in _MEMBRANE_NAMES:
+            if member.name.lower() in MEMBRANE_NAMES:
                 return channel
         return None
+
+    def find(self, name: str) -> int | None:
+        """Find the channel of a class by its name; membrane is also found as membranes."""
+        if name.lower() in MEMBRANE_NAMES:
+            return self.membrane
+        return self.names.index(name) if name in self.names else None
 
     def describe(self) -> str:
         """Say which value is which class: "0 is background, 1 membrane and 2 mitochondria"."""

@@ -225,6 +225,7 @@ def _read_labels(
             for sentence in opened.meaning.describe():
                 say(beginning + sentence)
             conventions.append(opened.meaning.convention)
+            named = _agree(named, opened.meaning.classes, volume.name)
             sizes[volume.name] = opened.images.pixel_size
             if files_state(*files) == state:  # they have not changed while they were read
                 meanings.append(FoundMeaning(state, ids, opened.meaning))
@@ -265,6 +266,19 @@ def _classes_option(given: dict[str, Any], source: Path | None) -> dict[str, str
     former = "" if source is None else RunDirectory(source).read_config().classes
     classes = given.get("classes", former)
     return {"classes": classes} if classes else {}
+
+
+def _agree(named: dict[str, str], classes: LabelClasses, volume: str) -> dict[str, str]:
+    """Take the classes that a volume's file names; those of all volumes must be the same."""
+    known = LabelClasses.parse(named.get("classes", ""))
+    if not classes or known == classes:
+        return named
+    if known:
+        raise UserError(
+            f"{volume} has other classes than the volumes before: {classes.describe()}.",
+            "Name those of all by --classes.",
+        )
+    return {"classes": classes.text}
 
 
 def _data_given(given: dict[str, Any]) -> list[str]:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from training.config import FOLDS
 from training.console import begin_with_slices
 from training.errors import UserError
+from training.label_classes import LabelClasses
 from training.stacks.sparse_labels import INSIDE, MEMBRANE, UNKNOWN, is_known
 
 _Thing = TypeVar("_Thing")
@@ -93,6 +94,15 @@ def hold_out(
     if len(labelled) == 1 and is_finished(labels.values()):
         return _hold_out_strip(labels[labelled[0]], labelled[0], fold, name, kinds)
     return _hold_out_strokes(labels, labelled, fold, name, kinds)
+
+
+def kinds_of(classes: LabelClasses, codes: Mapping[int, NDArray[Any]]) -> Kinds:
+    """Say which codes, of arrays (Y, X) of uint8, labels must have: of classes those they have."""
+    if not classes:
+        return MEMBRANE_KINDS
+    found = {int(code) for page in codes.values() for code in np.unique(page)}
+    names = {code: member.name for code, member in enumerate(classes.members, 1)}
+    return {code: name for code, name in names.items() if code in found}
 
 
 def hold_out_all(

@@ -55,6 +55,19 @@ class OpenLabels:
         """Read a slice (Y, X) of uint8, as :attr:`codes` has it."""
         return self.meaning.read(self.labels[index])
 
+    @cached_property
+    def class_codes(self) -> dict[int, NDArray[np.uint8]]:
+        """The labelled slices of classes, arrays (Y, X) of uint8 by index, read once.
+
+        0 is unknown, and each class its place from 1, see :meth:`LabelReading.read_classes`; 255
+        is padding as in :attr:`codes`.
+        """
+        return {z: self.read_classes(z) for z in self.meaning.labelled}
+
+    def read_classes(self, index: int) -> NDArray[np.uint8]:
+        """Read a slice (Y, X) of uint8, as :attr:`class_codes` has it."""
+        return self.meaning.read_classes(self.labels[index])
+
     def neurons(self, index: int) -> NDArray[Any]:
         """Number the neurons of a labelled slice, as integers (Y, X).
 
@@ -79,6 +92,10 @@ class TrainingPair(OpenLabels):
         """Read a slice (Y, X) of uint8, as :attr:`codes` has it: padding is 255."""
         return mark_padding(super().read(index), self.images[index])
 
+    def read_classes(self, index: int) -> NDArray[np.uint8]:
+        """Read a slice (Y, X) of uint8, as :attr:`class_codes` has it: padding is 255."""
+        return mark_padding(super().read_classes(index), self.images[index])
+
 
 @contextmanager
 def open_pair(
@@ -100,7 +117,7 @@ def open_pair(
     known : sequence of FoundMeaning
         What was found before, to save counting the labels of files that have not changed.
     classes : LabelClasses
-        What the labels' values are; empty: membrane and inside.
+        What the labels' values are; empty: those in the file's note, or membrane and inside.
 
     Raises
     ------
@@ -126,6 +143,7 @@ def join_pair(
 
     ``state`` is that of their files, which ``known`` is found by.
     """
+    classes = classes or _noted_classes(labels, convention)
     convention = _noted_convention(labels, convention, classes)
     names = str(images.path), str(labels.path)
     images = crop_to(images, labels)
@@ -158,9 +176,17 @@ def read_labels(
     classes: LabelClasses = NO_CLASSES,
 ) -> OpenLabels:
     """Find out how labels that are open are read; parameters and errors as of :func:`open_pair`."""
+    classes = classes or _noted_classes(labels, convention)
     convention = _noted_convention(labels, convention, classes)
     meaning = LabelMeaning.of(labels, str(labels.path), convention, ids, classes=classes)
     return OpenLabels(labels, meaning)
+
+
+def _noted_classes(labels: Stack, convention: LabelConvention | None) -> LabelClasses:
+    """Give the classes in the file's note, unless another convention is asked for."""
+    note = labels.label_note
+    is_wanted = convention in (None, LabelConvention.CLASSES)
+    return note.classes if note is not None and is_wanted else NO_CLASSES
 
 
 def _noted_convention(

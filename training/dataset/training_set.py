@@ -13,24 +13,23 @@ from training.config import TrainingConfig, parse_numbers
 from training.dataset.class_weights import weigh_classes
 from training.dataset.found_meanings import FoundMeaning
 from training.dataset.holdout import (
-    MEMBRANE_KINDS,
     MINIMUM_SLICES,
     Holdout,
-    Kinds,
     hold_out,
     hold_out_all,
     hold_out_none,
+    kinds_of,
 )
 from training.dataset.resampled_pair import describe_sizes, first_size, resample_pair
 from training.dataset.training_pair import TrainingPair, open_pair
 from training.dataset.volumes import VolumeFiles, choose_held_out, find_volumes
 from training.errors import UserError
 from training.formats.pixel_size import PixelSize
-from training.label_classes import NO_CHANNEL, NO_CLASSES, LabelClasses
+from training.label_classes import NO_CLASSES, LabelClasses
 from training.label_convention import LabelConvention
 from training.stacks.fingerprint import fingerprint, fingerprint_labels
 from training.stacks.scaling import Scaling
-from training.stacks.sparse_labels import INSIDE, MEMBRANE, LabelNote, is_known
+from training.stacks.sparse_labels import INSIDE, MEMBRANE, LabelNote, channels_of, is_known
 
 _Page = TypeVar("_Page")
 _Weights = NDArray[np.float32]
@@ -215,7 +214,7 @@ def load_training_set(config: TrainingConfig, known: Sequence[FoundMeaning] = ()
         held_out=held_out_pixels if is_partial else None,
         neurons=None if len(neurons) < len(parts) else _merge(neurons),
         classes=classes,
-        channels={z: _channels(page) for z, page in codes.items()} if classes else {},
+        channels={z: channels_of(page) for z, page in codes.items()} if classes else {},
         class_weights=weigh_classes(classes, trained) if classes else None,
     )
 
@@ -231,9 +230,10 @@ def _load_part(
     reading = files.convention, config.ids, known, config.label_classes
     with open_pair(files.image, files.labels, *reading) as pair:
         seen = resample_pair(pair, size)
-        images, codes = seen.images, seen.codes
+        images = seen.images
+        codes = seen.class_codes if config.label_classes else seen.codes
         chosen = parse_numbers(config.valid_slices, "valid_slices")
-        kinds = _kinds(config.label_classes, codes)
+        kinds = kinds_of(config.label_classes, codes)
         if files.name in held_out:
             split = hold_out_all(codes, str(files.labels), kinds)
         elif held_out:
@@ -248,7 +248,7 @@ def _load_part(
             images.shape[1:],
             Scaling.of(pair.images),
             fingerprint(pair.images),
-            fingerprint_labels(pair.codes),
+            fingerprint_labels(pair.class_codes if config.label_classes else pair.codes),
             first,
             is_sparse,
             pair.images.pixel_size,
@@ -300,19 +300,6 @@ def _true_neurons(pair: TrainingPair, split: Holdout) -> dict[int, NDArray[Any]]
     neurons = {index: pair.neurons(index) for index in split.valid_slices}
     are_whole = all(split.held_out[z][page != 0].all() for z, page in neurons.items())
     return neurons if are_whole else None
-
-
-def _kinds(classes: LabelClasses, codes: Mapping[int, NDArray[np.uint8]]) -> Kinds:
-    """Say which codes the labels of a volume must have: of classes those that it has."""
-    if not classes:
-        return MEMBRANE_KINDS
-    found = {int(code) for page in codes.values() for code in np.unique(page)}
-    names = {code: member.name for code, member in enumerate(classes.members, 1)}
-    return {code: name for code, name in names.items() if code in found}
-
-
-def _channels(codes: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return np.where(is_known(codes), codes - np.uint8(1), np.uint8(NO_CHANNEL))
 
 
 def _trained(codes: NDArray[np.uint8], held_out: NDArray[np.bool_] | None) -> NDArray[np.uint8]:

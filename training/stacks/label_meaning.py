@@ -90,11 +90,16 @@ class LabelReading:
         Returns
         -------
         array of uint8
-            In the labels' shape: 0 = unknown, 1 = membrane, 2 = inside. Of classes the place of
-            each among them, from 1.
+            In the labels' shape: 0 = unknown, 1 = membrane, 2 = inside, which is every other class
+            than membrane.
+
+        Raises
+        ------
+        UserError
+            If the labels are of classes, and none of these is membrane.
         """
         if self.classes:
-            return self.classes.channels(labels) + np.uint8(1)  # what is unknown becomes 0
+            return self._membrane_class(labels)
         if self.convention == LabelConvention.SPARSE:
             is_known = (labels == MEMBRANE) | (labels == INSIDE)
             return np.where(is_known, labels, UNKNOWN).astype(np.uint8)
@@ -106,16 +111,23 @@ class LabelReading:
             known[labels == 0] = UNKNOWN
         return known
 
-    def read_membrane(self, labels: NDArray[Any]) -> NDArray[np.uint8]:
-        """Read labels (Y, X) or (Z, Y, X) as uint8 like :meth:`read`, classes as membrane or not.
+    def read_classes(self, labels: NDArray[Any]) -> NDArray[np.uint8]:
+        """Read labels (Y, X) or (Z, Y, X) of classes: uint8, the place of each class from 1.
 
-        All is unknown, 0, where none of the classes is membrane.
+        0 is unknown.
         """
-        if not self.classes:
-            return self.read(labels)
+        return self.classes.channels(labels) + np.uint8(1)  # what is unknown becomes 0
+
+    def _membrane_class(self, labels: NDArray[Any]) -> NDArray[np.uint8]:
         found, membrane = self.classes.channels(labels), self.classes.membrane
+        if membrane is None:
+            raise UserError(
+                f"The labels tell {', '.join(self.classes.names)} apart, and none of these is "
+                "membrane.",
+                "Give labels of membrane, or name its class membrane.",
+            )
         codes = np.where(found == membrane, MEMBRANE, INSIDE).astype(np.uint8)
-        codes[(found == NO_CHANNEL) | (membrane is None)] = UNKNOWN
+        codes[found == NO_CHANNEL] = UNKNOWN
         return codes
 
     def neurons(self, labels: NDArray[Any], codes: NDArray[np.uint8]) -> NDArray[Any]:
@@ -222,9 +234,9 @@ class LabelMeaning(LabelReading):
         """
         census = labels if isinstance(labels, LabelCensus) else LabelCensus.of(labels)
         meaning = _Decision(census, name, ids, is_mask, classes).meaning(convention)
-        if census.images is None:
+        if census.images is None or (classes and classes.membrane is None):
             return meaning
-        fit = question_fit(census.images, census.sample, meaning.read_membrane)
+        fit = question_fit(census.images, census.sample, meaning.read)
         return replace(meaning, question=" ".join(filter(None, (meaning.question, fit))))
 
     @property

@@ -30,7 +30,7 @@ _CELL_VOLUME = 62.0**3  # mean volume of a cell, in cubic pixels
 _MARGIN = 40.0  # cells and organelles are laid out this far beyond the stack, in pixels
 _COARSE = 2  # the partition is smooth: it is computed on every second pixel
 _MEMBRANE_WIDTH = 2.4  # scale of the distance at which a membrane's darkness fades, in pixels
-_BODY_CUTOFF = 0.5  # part of a mitochondrion's body from which on a pixel is labelled so
+_MITOCHONDRION_CUTOFF = 0.5  # part of its body or border from which on a pixel is labelled so
 _LABEL_CUTOFF = 0.38  # part of the full darkness from which on a pixel is labelled membrane
 
 
@@ -83,7 +83,8 @@ def synthetic_classes(
         section = tissue.cut(z)
         images[z] = _photograph(section, rng)
         for radius, _ in section.mitochondria:
-            labels[z][_mitochondrion(section, radius)[0] > _BODY_CUTOFF] = MITOCHONDRIA
+            drawn = np.maximum(*_mitochondrion(section, radius))
+            labels[z][drawn > _MITOCHONDRION_CUTOFF] = MITOCHONDRIA
         labels[z][section.membrane > _LABEL_CUTOFF] = MEMBRANE
     return images, labels
 
