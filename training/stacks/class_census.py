@@ -10,13 +10,25 @@ from training.stacks.label_census import LabelCensus
 _MOSTLY_BACKGROUND = 0.9  # share from which on the background may be what nobody has painted
 
 
+def check_several(census: LabelCensus, name: str, classes: LabelClasses) -> None:
+    """Refuse labels that are all of one class.
+
+    Raises
+    ------
+    UserError
+    """
+    found = {*census.values, *census.uniform.values()}
+    if len([value for value in found if value >= 0 and value != classes.unknown]) < 2:
+        raise UserError(f"{name} has one class alone: {census.summary()}.", "Label two or more.")
+
+
 def check_values(census: LabelCensus, name: str, classes: LabelClasses) -> None:
     """Refuse labels that hold a value without a class.
 
     Raises
     ------
     UserError
-        That names the values; or if the labels are all of one class.
+        That names the values.
     """
     named = {member.value for member in classes.members} | {classes.unknown}
     found = {*census.values, *census.uniform.values()}
@@ -27,10 +39,9 @@ def check_values(census: LabelCensus, name: str, classes: LabelClasses) -> None:
         raise UserError(
             f"{name} has the value{'' if len(strange) == 1 else 's'} {values}{more}, but no class "
             f"has: {classes.describe()}.",
-            "Name every value that there is, such as --classes membrane=1,mitochondria=2.",
+            "Name every value that there is, such as --classes membrane=1,mitochondria=2; or give "
+            "the convention of labels of membrane.",
         )
-    if len([value for value in found if value >= 0 and value != classes.unknown]) < 2:
-        raise UserError(f"{name} has one class alone: {census.summary()}.", "Label two or more.")
 
 
 def labelled_slices(census: LabelCensus, classes: LabelClasses) -> list[int]:

@@ -17,6 +17,7 @@ from training.label_classes import NO_CHANNEL, NO_CLASSES, LabelClasses
 from training.label_convention import USUAL_BORDERS, IdBorders, LabelConvention
 from training.metrics.neuron_metrics import label_neurons
 from training.stacks.class_census import (
+    check_several,
     check_values,
     describe_shares,
     labelled_slices,
@@ -358,6 +359,7 @@ class _Decision:
 
     def _named_classes(self) -> LabelMeaning:
         check_values(self.census, self.name, self.classes)
+        check_several(self.census, self.name, self.classes)
         told = describe_shares(self.census, self.classes)
         question = question_background(self.census, self.classes)
         labelled = labelled_slices(self.census, self.classes)
