@@ -9,6 +9,7 @@ import numpy as np
 from napari.layers import Image, Labels, Layer, Shapes
 from numpy.typing import NDArray
 
+from napari_unet.layers.class_layers import layer_classes
 from napari_unet.layers.colormaps import error_colormap, mask_colormap, sparse_colormap
 from napari_unet.layers.colors import PREDICTION_COLOR
 from napari_unet.layers.slices import full_resolution, stack_shape
@@ -187,6 +188,8 @@ def reading_of(truth: Layer, ids: IdBorders = USUAL_BORDERS) -> LabelReading:
     """
     if is_sparse_layer(truth):
         return LabelReading(LabelConvention.SPARSE)
+    if classes := layer_classes(truth):
+        return LabelReading(LabelConvention.CLASSES, classes=classes)
     if CONVENTION_KEY in truth.metadata or role(truth) == MASK:
         return MASK_READING
     labelled = read_labelled(as_stack(full_resolution(truth)), MEANING_SLICES)

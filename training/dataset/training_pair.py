@@ -231,6 +231,7 @@ def check_pair(
     label_convention: LabelConvention = LabelConvention.ISBI,
     census: LabelCensus | None = None,
     ids: IdBorders = USUAL_BORDERS,
+    classes: LabelClasses = NO_CLASSES,
 ) -> list[UserError]:
     """List what keeps images and labels from being trained on; empty if nothing does.
 
@@ -246,11 +247,14 @@ def check_pair(
         That of the labels, where they are counted already.
     ids : IdBorders
         Which pixels are membrane if the labels are ids.
+    classes : LabelClasses
+        What the labels' values are; empty: membrane and inside.
     """
     problems = _compare_stacks(images, labels, images_name, labels_name)
     if math.prod(labels.shape):
         try:
-            meaning = LabelMeaning.of(census or labels, labels_name, label_convention, ids)
+            reading = label_convention, ids
+            meaning = LabelMeaning.of(census or labels, labels_name, *reading, classes=classes)
             if label_convention == LabelConvention.SPARSE:
                 hold_out(label_codes(labels, meaning), 0, (), labels_name)
         except UserError as error:

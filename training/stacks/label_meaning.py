@@ -353,7 +353,8 @@ class _Decision:
             question = (
                 f"{percent(share)} of the strokes are on membrane, which is a lot. If 0, 1 and 2 "
                 "are classes of finished labels, give labels of two values, membrane and the rest, "
-                "or --convention: isbi where 0 alone is membrane, membrane where 1 and 2 are."
+                "or --convention: isbi where 0 alone is membrane, membrane where 1 and 2 are; or "
+                "name them by --classes."
             )
         return self._meaning(LabelConvention.SPARSE, 0, share, told, question, labelled)
 
@@ -418,7 +419,8 @@ class _Decision:
             raise UserError(
                 f"{self.name} has {self.census.summary()}: which of them are membrane is unclear.",
                 f"{_CLEAR_LABELS} Or choose the convention yourself: isbi where 0 is membrane, "
-                "membrane where every other value is, instances where each cell has an id.",
+                "membrane where every other value is, instances where each cell has an id; or name "
+                "what the values are, as classes.",
             )
         return self._instances()
 

@@ -185,7 +185,9 @@ OPENED_AS = {
     "membrane": lambda membrane: membrane * 7,
     "sparse": lambda membrane: np.where(membrane, 1, 2) * (np.arange(membrane.shape[2]) % 40 < 9),
     "1 and 2": lambda membrane: np.where(membrane, 1, 2),
-    "classes": lambda membrane: membrane * (1 + np.arange(membrane.shape[2]) // 9 % 3),
+    "classes without names": lambda membrane: (
+        membrane * (1 + np.arange(membrane.shape[2]) // 9 % 3)
+    ),
     "empty": lambda membrane: membrane * 0,
     "a stray": lambda membrane: _dab(membrane.astype(np.uint8)),
 }
