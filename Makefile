@@ -5,7 +5,7 @@
 # make test-lowest           what touches other packages, with the lowest versions allowed
 # make test-newest           the same with the newest, NumPy 2 and Python 3.13 where there is one; and
 #                            napari-unet setup, a training and a prediction from there
-# make lint                  ruff, and mypy as on Linux, macOS and Windows
+# make lint                  ruff, mypy as on Linux, macOS and Windows, and the workflows against their schema
 # make docs                  the documents' site, in site/; its links are checked
 # make audit                 known weaknesses of the packages installed; asks a service on the net
 # Each sets up what it needs: system libraries (as root), and an environment in .venv.
@@ -75,6 +75,7 @@ test-newest: .venv-newest/installed
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	for system in linux darwin win32; do $(BIN)/mypy --platform $$system || exit 1; done
 
 # Not --quiet, which keeps warnings from --strict as well.

@@ -15,6 +15,8 @@ from itertools import pairwise
 from pathlib import Path
 
 import click
+import h5py
+import mrcfile
 import numpy as np
 import pytest
 import tifffile
@@ -28,10 +30,11 @@ from training.stacks.synthetic import synthetic_classes, synthetic_stack
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = {path.name: path for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"))}
 PROGRAM, MODULE = "napari-unet", "python -m "
-# In the example, other pages' trainings are copies of the first one.
+# In the example, trainings of which no command is in a page are copies of the first one.
 TRAINING = ["train", "--data", "isbi", "--out", "runs/first"]
-NOT_HERE = {"train", "servers", "follow", "stop", "fetch", "demo", "setup", "doctor"}
-NOT_THERE = {"zoo.ckpt", "--remote", "--scheduler", "--shard", "membranes.zip"}
+ONE_STEP = ["--steps", "1", "--device", "cpu"]
+NOT_HERE = {"servers", "follow", "stop", "fetch", "demo", "setup"}
+NOT_THERE = {"zoo.ckpt", "--remote", "--scheduler", "--shard", "membranes.zip", "--resume"}
 if find_spec("onnxruntime") is None:
     NOT_THERE |= {"onnxruntime"}
 
@@ -148,7 +151,12 @@ def write_example(folder: Path) -> None:
         **{f"{data}/train-labels": labels for data in ("isbi", "stack")},
         "isbi/test-volume": images[:2],
         **{f"stack/{name}": strokes for name in ("strokes", "corrected")},
-        **dict.fromkeys(("stack", "night/a", "night/b"), images),
+        **dict.fromkeys(("a", "stack", "night/a", "night/b"), images),
+        **dict.fromkeys(("strokes", "corrected"), strokes),
+        **{f"crops/crop{number}": np.roll(images, number, 1) for number in (1, 2, 3)},
+        **{f"crops/crop{number}_labels": np.roll(labels, number, 1) for number in (1, 2, 3)},
+        "sized/train-volume": images,
+        **dict.fromkeys(("sized/train-labels", "a_labels", "b_labels"), labels),
         "labels": labels,
         "ids": ids,
         **{f"truths/{name}_labels": labels for name in "ab"},
@@ -165,6 +173,9 @@ def write_example(folder: Path) -> None:
             path, pixels, imagej=True, resolution=(1 / nanometres, 1 / nanometres),
             metadata={"axes": "ZYX", "unit": "nm", "spacing": 50},
         )  # fmt: skip
+    mrcfile.write(folder / "b.mrc", images[::-1], voxel_size=(40, 40, 500))
+    with h5py.File(folder / "crop.h5", "w") as file:
+        file["raw"], file["labels"] = images, labels
 
 
 @pytest.fixture(scope="module")
@@ -175,7 +186,7 @@ def example(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("example")
     write_example(folder)
     program = Path(sys.executable).with_name(PROGRAM)
-    command = [program, *TRAINING, "--steps", "1", "--device", "cpu"]
+    command = [program, *TRAINING, *ONE_STEP]
     subprocess.run(command, cwd=folder, check=True, capture_output=True)
     write_class_run(folder / "runs/classes")
     for other in ("runs/second", "run"):
@@ -184,7 +195,7 @@ def example(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def runnable(document: str) -> list[list[str]]:
-    """The commands of a page that need no server, no training, and no file that is not there."""
+    """The commands of a page that need no server, and no file that is not there."""
     commands = [words[1:] for words in shell_commands(document) if words[:1] == [PROGRAM]]
     return [words for words in commands if words[0] not in NOT_HERE and not NOT_THERE & {*words}]
 
@@ -205,7 +216,14 @@ def test_the_commands_of_a_page_run(
     shutil.copytree(example, folder)
     monkeypatch.chdir(folder)
     for words in runnable(document):
+        if words == TRAINING:
+            continue  # the example's own
         expanded = [found for word in words for found in sorted(glob(word)) or [word]]
+        if words[0] == "train":
+            expanded += ONE_STEP
+            for option, value in pairwise(words):
+                if option == "--out":  # a copy of the example's
+                    shutil.rmtree(value, ignore_errors=True)
         result = CliRunner().invoke(cli, expanded)
         assert result.exit_code == 0, f"{' '.join(words)}\n{result.output}\n{result.exception}"
         written = [after for word, after in pairwise(words) if word == "-o"]

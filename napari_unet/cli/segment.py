@@ -35,7 +35,7 @@ from napari_unet.cli.remote_prediction import (
     scale_there,
 )
 from napari_unet.cli.stacks.chunked_neurons import ChunkedSearch
-from napari_unet.cli.stacks.chunks import Division, worker_options
+from napari_unet.cli.stacks.chunks import Division, division_options
 from napari_unet.cli.stacks.many_stacks import Results, plan_work
 from napari_unet.cli.stacks.stack_part import PartOptions, part_options
 from napari_unet.launchers.server_path import ServerPath
@@ -108,7 +108,7 @@ from training.stacks.intensities import Membranes
 @membranes_option
 @part_options
 @memory_option
-@worker_options
+@division_options
 @engine_option
 @device_option
 @precision_option
@@ -149,7 +149,8 @@ def command(
     With --remote the server's MindSpore predicts, as predict says, and neurons are found here.
 
     Neurons that go to .zarr are found block by block, and numbered once for the whole. What is
-    found on the way is in NAME.partial.work, and the same command goes on there after an end.
+    found on the way is in NAME.partial.work, and the same command goes on there after an end. Of
+    several --shard the last one numbers them.
 
     \b
     Examples:

@@ -15,9 +15,9 @@ from napari_unet.layers.colors import PREDICTION_COLOR, TRUTH_COLOR
 from training.metrics.pixel_metrics import overlap_figures
 
 COLUMNS = ("Image", "Ground truth", "Prediction", "Errors")
-PANEL = 256  # pixels: longer side of a panel
-GAP = 8
-LABEL_WIDTH, HEADER_HEIGHT, LEGEND_HEIGHT = 110, 34, 40
+PANEL = 512  # pixels: longer side of a panel
+GAP = 16
+LABEL_WIDTH, HEADER_HEIGHT, LEGEND_HEIGHT = 220, 68, 80
 TEXT_COLOR, FAINT_COLOR = "#202020", "#606060"
 HIT_COLOR = "#606060"
 UNKNOWN_GREY = 190
@@ -85,10 +85,10 @@ def contact_sheet(rows: Sequence[SheetRow], title: str = "") -> bytes:
     sheet = Image.new("RGB", size, "white")
     draw = ImageDraw.Draw(sheet)
     if title:
-        draw.text((GAP, HEADER_HEIGHT / 2), title, TEXT_COLOR, _font(17), anchor="lm")
+        draw.text((GAP, HEADER_HEIGHT / 2), title, TEXT_COLOR, _font(34), anchor="lm")
     for column, name in enumerate(COLUMNS):
         middle = LABEL_WIDTH + column * (width + GAP) + width / 2
-        draw.text((middle, top - HEADER_HEIGHT / 2), name, TEXT_COLOR, _font(16), anchor="mm")
+        draw.text((middle, top - HEADER_HEIGHT / 2), name, TEXT_COLOR, _font(32), anchor="mm")
     for number, row in enumerate(rows):
         y = top + number * (height + GAP)
         _label(draw, row, y + height / 2)
@@ -136,16 +136,16 @@ def _stretch(image: NDArray[Any]) -> NDArray[np.uint8]:
 def _label(draw: ImageDraw.ImageDraw, row: SheetRow, middle: float) -> None:
     known = ... if row.known is None else row.known
     dice = overlap_figures(row.predicted[known], row.truth[known])["dice"]
-    draw.text((GAP, middle - 11), f"Slice {row.index}", TEXT_COLOR, _font(16), anchor="lm")
-    draw.text((GAP, middle + 11), f"Dice {dice:.3f}", FAINT_COLOR, _font(14), anchor="lm")
+    draw.text((GAP, middle - 22), f"Slice {row.index}", TEXT_COLOR, _font(32), anchor="lm")
+    draw.text((GAP, middle + 22), f"Dice {dice:.3f}", FAINT_COLOR, _font(28), anchor="lm")
 
 
 def _legend(draw: ImageDraw.ImageDraw, middle: float) -> None:
     x: float = LABEL_WIDTH
     for color, text in LEGEND:
-        draw.rectangle(((x, middle - 7), (x + 14, middle + 7)), fill=color)
-        draw.text((x + 22, middle), text, TEXT_COLOR, _font(14), anchor="lm")
-        x += 22 + draw.textlength(text, _font(14)) + 24
+        draw.rectangle(((x, middle - 14), (x + 28, middle + 14)), fill=color)
+        draw.text((x + 44, middle), text, TEXT_COLOR, _font(28), anchor="lm")
+        x += 44 + draw.textlength(text, _font(28)) + 48
 
 
 def _font(size: int) -> Any:

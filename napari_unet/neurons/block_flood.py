@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet.neurons.region_merging import find_borders
-from napari_unet.neurons.segmentation import Probability, Segmentation, flood
+from napari_unet.neurons.segmentation import Probability, Segmentation
+from napari_unet.neurons.watershed import flood
 from training.metrics.neuron_metrics import Labels, fill_neurons, label_neurons
 
 UNKNOWN = np.iinfo(np.int64).max
@@ -68,8 +69,10 @@ def flood_block(
         regions = np.ones_like(seeds)
     else:
         regions = flood(probability, seeds) if is_watershed else fill_neurons(seeds)
-    values, places = np.unique(regions[inside], return_inverse=True)
-    labels = (places.reshape(regions[inside].shape) + 1).astype(np.int32)
+    values = np.flatnonzero(np.bincount(regions[inside].ravel()))
+    numbers = np.zeros(int(values.max()) + 1, np.int32)
+    numbers[values] = np.arange(1, len(values) + 1)
+    labels = numbers[regions[inside]]
     seen = np.ascontiguousarray(probability[inside])
     found: dict[str, NDArray[Any]] = {
         "labels": labels,
@@ -87,18 +90,18 @@ def flood_block(
 
 def _find_first(
     seeds: Labels,
-    values: NDArray[np.int32],
+    values: NDArray[np.intp],
     core: tuple[range, range],
     origin: tuple[int, int],
     width: int,
 ) -> NDArray[np.int64]:
     rows, columns = core
     block = seeds[rows.start : rows.stop, columns.start : columns.stop]
-    numbers, places = np.unique(block, return_index=True)
-    y, x = np.divmod(places[numbers > 0], len(columns))
+    numbers, places = _first_places(block)
+    y, x = np.divmod(places, len(columns))
     first = np.full(len(values) + 1, UNKNOWN, np.int64)
     pixels = (y + rows.start + origin[0]) * width + x + columns.start + origin[1]
-    first[np.searchsorted(values, numbers[numbers > 0]) + 1] = pixels
+    first[np.searchsorted(values, numbers) + 1] = pixels
     if not seeds.any():
         first[1] = (rows.start + origin[0]) * width + columns.start + origin[1]
     return first
@@ -106,7 +109,7 @@ def _find_first(
 
 def _find_links(
     seeds: Labels,
-    values: NDArray[np.int32],
+    values: NDArray[np.intp],
     core: tuple[range, range],
     origin: tuple[int, int],
 ) -> NDArray[np.int64]:
@@ -120,8 +123,7 @@ def _find_links(
         piece = seeds[top:bottom, left:right]
         if (y, x) == (1, 1) or not piece.size:
             continue
-        numbers, places = np.unique(label_neurons(piece > 0), return_index=True)
-        places = places[numbers > 0]
+        _, places = _first_places(label_neurons(piece > 0))
         of_window = piece.ravel()[places]
         is_ours = np.isin(of_window, values)
         rows, columns = np.divmod(places[is_ours], right - left)
@@ -130,3 +132,12 @@ def _find_links(
             np.stack([ours, rows + top + origin[0], columns + left + origin[1]], 1).astype(np.int64)
         )
     return np.concatenate(links)
+
+
+def _first_places(labels: Labels) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The numbers in a piece (Y, X), and the first pixel of each, counted in the piece."""
+    pixels = np.flatnonzero(labels)[::-1]
+    first = np.full(int(labels.max(initial=0)) + 1, -1, np.intp)
+    first[labels.ravel()[pixels]] = pixels  # the last one that is written is the first in order
+    numbers = np.flatnonzero(first >= 0)
+    return numbers, first[numbers]

@@ -117,7 +117,7 @@ class ChunkNeurons:
 
     def merge(self, index: int) -> None:
         """Find the neurons of a slice, whose blocks are flooded."""
-        if self._has("slices", index):
+        if self.is_merged(index):
             return
         first, links, borders, offsets = self._join(index)
         joined = _union(links, len(first))
@@ -131,13 +131,19 @@ class ChunkNeurons:
         merger.merge_below(self._how.threshold)
         self._write("slices", index, numbers=merger.numbers()[basins], offsets=offsets)
 
+    def is_merged(self, index: int) -> bool:
+        """Whether the neurons of a slice are found."""
+        return self._has("slices", index)
+
     def count(self, task: tuple[int, Block]) -> None:
         """Count the pixels of neurons in a block, and those shared with the next slice."""
         if self._has("counts", *task):
             return
         index, block = task
         page = self._bordered(index, block)
-        found = dict(zip(("neurons", "areas"), np.unique(page, return_counts=True), strict=True))
+        areas = np.bincount(page.ravel())
+        neurons = np.flatnonzero(areas)
+        found = {"neurons": neurons, "areas": areas[neurons]}
         if self._is_linked and index + 1 < self.shape[0]:
             after = self._bordered(index + 1, block)
             both = (page > 0) & (after > 0)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet.neurons.region_merging import merge_regions
+from napari_unet.neurons.watershed import flood
 from training.metrics.neuron_metrics import (
     Labels,
     grow_neurons,
@@ -224,21 +225,3 @@ def _segment_at_thresholds(
         return [np.ones_like(seeds) for _ in thresholds]
     basins = flood(probability, seeds)
     return [part_neurons(merged) for merged in merge_regions(basins, probability, thresholds)]
-
-
-def flood(probability: Probability, seeds: Labels) -> Labels:
-    """Flood a slice (Y, X) from its seeds, numbered from 1; every pixel gets a seed's number.
-
-    The watershed starts at the rims of the seeds, which flood all that no seed covers: what it
-    sorts is then half as much. The result is the same but where two floods meet at equal values.
-    """
-    from scipy.ndimage import binary_dilation
-    from skimage.segmentation import watershed
-
-    is_free = seeds == 0
-    is_flooded = binary_dilation(is_free)  # with the rims
-    rims = np.where(is_flooded, seeds, 0)
-    flooded = watershed(  # type: ignore[no-untyped-call]
-        probability, rims, connectivity=1, mask=is_flooded
-    )
-    return np.where(is_free, flooded, seeds).astype(np.int32, copy=False)

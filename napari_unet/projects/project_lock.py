@@ -1,13 +1,16 @@
-"""Which window has a project open: the one that locks the file ``lock`` in its folder.
+"""Which window has a project open: the one that the file ``lock`` in its folder names.
 
-Another window takes a project over by putting a file of its own in that place. Whoever saves or
-takes over locks the project's document meanwhile, so that neither happens during the other.
+It keeps a file of its own locked beside it, ``lock-`` and its key, by which others see that it is
+still there. Another window takes the project over by naming itself, which needs no file that is
+open: Windows replaces none. Whoever saves or takes over locks the project's document meanwhile,
+so that neither happens during the other.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import socket
 import weakref
 from collections.abc import Iterator
@@ -24,6 +27,7 @@ from training.errors import UserError
 from training.files.append_files import open_to_append
 from training.files.atomic_files import UnwritableError, write_atomically
 from training.files.file_locks import NoLocksError, hold_lock, take_lock
+from training.files.open_elsewhere import once_closed
 from training.files.untrusted_files import open_regular
 
 LOCK = "lock"
@@ -40,6 +44,8 @@ class Holder(BaseModel):
     pid : int or None
         Process there.
     since : datetime or None
+    key : str
+        Of the file that it keeps locked.
     """
 
     model_config = ConfigDict(frozen=True, strict=True)
@@ -47,6 +53,7 @@ class Holder(BaseModel):
     host: str = Field(default="", max_length=255)
     pid: int | None = Field(default=None, ge=1, lt=2**31)
     since: datetime | None = None
+    key: str = Field(default="", pattern=r"^[0-9a-f]{0,32}$")
 
     def __str__(self) -> str:
         parts = [f"process {self.pid}"] if self.pid is not None else []
@@ -128,6 +135,7 @@ class ProjectLock:
         self.has_locks = True
         self._document, self._path = document, document.with_name(LOCK)
         self._file: IO[bytes] | None = None
+        self._key = ""
         self._is_lost = False
         self._end: weakref.finalize[..., ProjectLock] | None = None
 
@@ -167,11 +175,11 @@ class ProjectLock:
         NotHeldError
             If this window does not hold it, or has lost it.
         """
-        file = self._file
-        if file is None:
+        if not self.is_held:
             raise NotHeldError(self._document.parent, self._holder(), self._is_lost)
         with hold_lock(self._document):
-            if not _is_at(file, self._path):
+            named = _named_in(self._path)
+            if named is None or named.key != self._key:
                 self._recover()
             yield
 
@@ -186,69 +194,105 @@ class ProjectLock:
         raise NotHeldError(self._document.parent, holder, self._is_lost)
 
     def _forget(self) -> None:
-        """Close a file that is no longer the lock."""
+        """Let go of the file of one's own, which nobody looks at any more."""
         file, self._file = self._file, None
         if file is not None and self._end is not None:
             self._end.detach()
-            file.close()
+            _delete(file)
 
     def _holder(self) -> Holder | None:
         """Who has the project open; None if nobody has."""
-        if self._path.is_symlink():
-            return None
         try:
-            with open_regular(self._path) as file:
-                return _holder_by(file)
+            holder = _named_in(self._path)
         except PermissionError:
             return Holder()
-        except OSError:  # it is missing, or is not a file
-            return None
+        return holder if holder and _holds(holder, self._own_file(holder.key)) else None
+
+    def _own_file(self, key: str) -> Path:
+        return self._path.with_name(f"{LOCK}-{key}")
 
     def _write(self) -> None:
-        """Put a locked file in the lock's place, whatever is there."""
-        me = Holder(
-            host=socket.gethostname(), pid=os.getpid(), since=datetime.now(UTC).astimezone()
-        )
-        write_atomically(self._path, me.model_dump_json().encode())
-        file = open_to_append(self._path)
+        """Name this window as the one that has the project, whatever is there."""
+        key = secrets.token_hex(8)
+        now = datetime.now(UTC).astimezone()
+        me = Holder(host=socket.gethostname(), pid=os.getpid(), since=now, key=key)
+        file = open_to_append(self._own_file(key))
         try:
-            take_lock(file, needs_locks=True)
-            self.has_locks = True
-        except NoLocksError:
-            self.has_locks = False
+            self.has_locks = _lock(file)
+            write_atomically(self._path, me.model_dump_json().encode())
         except UnwritableError:
-            file.close()
+            _delete(file)
             raise
         self._forget()
-        self._file, self._is_lost = file, False
-        self._end = weakref.finalize(self, _let_go, file, self._path, self._document)
+        self._file, self._key, self._is_lost = file, key, False
+        self._end = weakref.finalize(self, _let_go, file, key, self._path, self._document)
+        self._remove_leftovers()
+
+    def _remove_leftovers(self) -> None:
+        """Delete the files of windows that were killed."""
+        for path in self._path.parent.glob(f"{LOCK}-*"):
+            if path == self._own_file(self._key):
+                continue
+            with contextlib.suppress(UnwritableError, NoLocksError), open_to_append(path) as file:
+                if take_lock(file, needs_locks=True):
+                    _delete(file)
 
 
-def _holder_by(file: IO[bytes]) -> Holder | None:
-    """Who holds a project by an open lock file; None if nobody does."""
+def _lock(file: IO[bytes]) -> bool:
+    """Lock a file of one's own; False where the disk has no locks."""
     try:
-        holder = Holder.model_validate_json(file.read(_MOST_BYTES))
-    except ValidationError:
-        holder = Holder()
-    try:
-        if not take_lock(file, is_shared=True, needs_locks=True):
-            return holder
+        take_lock(file, needs_locks=True)
     except NoLocksError:
-        return holder if holder.may_run else None
-    # Some disks have locks that hold on one machine alone.
-    return None if holder.is_here or not holder.host else holder
-
-
-def _let_go(file: IO[bytes], path: Path, document: Path) -> None:
-    with file, contextlib.suppress(OSError, UserError), hold_lock(document):
-        if _is_at(file, path):
-            file.close()  # Windows deletes nothing that is open
-            path.unlink()
-
-
-def _is_at(file: IO[bytes], path: Path) -> bool:
-    """Whether an open file is what is under this name."""
-    try:
-        return os.path.samestat(os.fstat(file.fileno()), path.lstat())
-    except OSError:
         return False
+    return True
+
+
+def _named_in(path: Path) -> Holder | None:
+    """The window that a lock names; None if there is none, and a PermissionError if it is hidden.
+
+    A link is not followed.
+    """
+    if path.is_symlink():
+        return None
+    try:
+        with open_regular(path) as file:
+            content = file.read(_MOST_BYTES)
+    except PermissionError:
+        raise
+    except OSError:  # it is missing, or is not a file
+        return None
+    try:
+        return Holder.model_validate_json(content)
+    except ValidationError:
+        return Holder()
+
+
+def _holds(holder: Holder, own_file: Path) -> bool:
+    """Whether a window that is named has the project still."""
+    try:
+        with open_regular(own_file) as file:
+            if not take_lock(file, is_shared=True, needs_locks=True):
+                return True
+    except NoLocksError:
+        return holder.may_run
+    except PermissionError:
+        return True
+    except OSError:  # it has deleted its file, or had none
+        pass
+    # Some disks have locks that hold on one machine alone.
+    return bool(holder.host) and not holder.is_here
+
+
+def _let_go(file: IO[bytes], key: str, path: Path, document: Path) -> None:
+    with contextlib.suppress(OSError, UserError), hold_lock(document):
+        named = _named_in(path)
+        if named is not None and named.key == key:
+            path.unlink()
+    _delete(file)
+
+
+def _delete(file: IO[bytes]) -> None:
+    """Close a file and delete it, in this order for Windows."""
+    file.close()
+    with contextlib.suppress(OSError):
+        once_closed(Path(file.name).unlink)

@@ -15,7 +15,13 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="simulates Windows on Linux")
-@pytest.mark.parametrize("what", ["files", "stacks", "training"])
+@pytest.mark.parametrize(
+    "what",
+    [
+        *(f"portable/test_{what}.py" for what in ("files", "stacks", "training")),
+        "napari_unet/projects",
+    ],
+)
 def test_what_is_portable_holds_there(what: str, tmp_path: Path) -> None:
     folder = tmp_path.resolve()
     environment = {
@@ -24,9 +30,8 @@ def test_what_is_portable_holds_there(what: str, tmp_path: Path) -> None:
         "NAPARI_UNET_WINDOWS": str(folder),
     }
     command = [sys.executable, "-m", "pytest", "-q", "-m", "portable", "-p", "no:cacheprovider"]
-    tests = ROOT / "tests" / "portable" / f"test_{what}.py"
     done = subprocess.run(
-        [*command, f"--basetemp={folder / 'temporary'}", tests],
+        [*command, f"--basetemp={folder / 'temporary'}", ROOT / "tests" / what],
         env=environment,
         cwd=ROOT,
         capture_output=True,

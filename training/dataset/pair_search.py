@@ -22,6 +22,7 @@ DEFAULT_TEST = "test-volume.tif"
 IMAGE_FOLDER = "images"
 LABEL_FOLDERS = ("labels", "masks")
 LABEL_ENDINGS = ("_labels", "_label", "_mask", "-labels")
+_MOST_NAMED = 6  # datasets of a file that a message names
 _CHOOSE = "Choose one by --pair IMAGES LABELS on the command line, as two layers in the window."
 
 
@@ -159,6 +160,13 @@ def find_file(folder: Path, name: str) -> Path:
 def _find_default(folder: Path, default: str) -> Path:
     if (folder / default).is_file():
         return folder / default
+    if folder.is_file():
+        there = ", ".join(find_datasets(folder)[:_MOST_NAMED]) or "none"
+        raise UserError(
+            f"{folder} has no images beside labels in datasets that are called as programs do "
+            f"(of slices it has: {there}).",
+            f"Name them, such as --image {folder}/raw --labels {folder}/labels.",
+        )
     raise UserError(
         f"{folder} does not hold a {default}.",
         f"Name the files {DEFAULT_IMAGES} and {DEFAULT_LABELS}, or such as a.tif and a_labels.tif, "

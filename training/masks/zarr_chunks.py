@@ -56,6 +56,16 @@ class ZarrChunks:
         self.folder = image.container.with_name(name)
         self._arrays: list[zarr.Array[Any]] = []
 
+    def check(self) -> None:
+        """Refuse what can't be written.
+
+        Raises
+        ------
+        UserError
+            As :func:`zarr_image.check_zarr_output`.
+        """
+        self._image.check()
+
     @contextmanager
     def hold(self, share: Share = WHOLE) -> Iterator[None]:
         """Keep other processes from writing it, or the same share of it.
@@ -73,7 +83,7 @@ class ZarrChunks:
                     f"Another process is writing {self.folder}.", "Wait for it, or end it."
                 )
             self._check_division(share)
-            self._image.check()
+            self.check()
             yield
         if self.is_finished():
             for path in self.folder.parent.glob(f".{glob.escape(self.folder.name)}.*lock"):

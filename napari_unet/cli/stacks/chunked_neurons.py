@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,9 @@ from napari_unet.prediction.predictor import Predictor
 from training import __version__
 from training.console import say
 from training.errors import UserError
+from training.files.append_files import open_to_append
+from training.files.file_locks import take_lock
+from training.files.open_elsewhere import remove_folder
 from training.formats.opening import open_stack
 from training.label_convention import LabelConvention
 from training.masks.mask_files import label_dtype
@@ -84,26 +87,29 @@ class ChunkedSearch:
         with open_stack(stack) as slices:
             part = StackPart(slices, self.parts.region, self.parts.scale)
         options = part.place | self.written | {"is_label": True}
-        held = open_chunks(output, part.shape, np.uint64, **options)
-        work = held.folder.with_suffix(".work").absolute()
-        with held.hold():
-            with report_errors(work):
-                work.mkdir(exist_ok=True)
-            job = self._job(stack, part, work / "probability.zarr")
-            with (
-                job.open(self.predictor, is_held=False) as prediction,
-                self.division.connect() as workers,
-            ):
-                try:
-                    predict_missing(job, prediction, workers, self.division)
-                    prediction.check_whole()
-                    (folder,) = prediction.folders
-                    total = self._find(part, folder, workers, output, options)
-                except KeyboardInterrupt:
-                    say(f"What was found is in {work}: the same command goes on there.")
-                    raise
+        output_chunks = open_chunks(output, part.shape, np.uint64, **options)
+        output_chunks.check()
+        work = output_chunks.folder.with_suffix(".work").absolute()
         with report_errors(work):
-            shutil.rmtree(work)
+            work.mkdir(exist_ok=True)
+        job = self._job(stack, part, work / "probability.zarr")
+        with (
+            job.open(self.predictor, self.division.share) as prediction,
+            self.division.connect() as workers,
+        ):
+            try:
+                predict_missing(job, prediction, workers, self.division)
+                prediction.check_whole()
+                (folder,) = prediction.folders
+                total = self._find(part, folder, workers, output, options)
+            except KeyboardInterrupt:
+                say(f"What was found is in {work}: the same command goes on there.")
+                raise
+        if total is None:
+            say(f"neurons: slices of other shares are missing yet, or numbered by them: {work}")
+            return
+        with report_errors(work):
+            remove_folder(work)
         say(f"{count_text(total, part.shape[0], self.is_linked)}: {output}")
 
     def _find(
@@ -113,24 +119,52 @@ class ChunkedSearch:
         workers: Workers | None,
         output: Path,
         options: dict[str, Any],
-    ) -> int:
+    ) -> int | None:
+        """Find the neurons of this process' slices, and number all if it is the last.
+
+        Returns
+        -------
+        int or None
+            How many there are; None if other processes are not through yet.
+        """
         import zarr
 
         pages = zarr.open_array(probability / "0", mode="r")
         search = ChunkNeurons(probability.parent, pages, self.how, self.is_linked)
         threads = self._count_threads(part)
-        blocks, slices = search.tasks, range(part.shape[0])
-        steps: list[tuple[Step, list[Any]]]
-        steps = [("flood", blocks), ("merge", [*slices]), ("count", blocks)]
+        slices = self.division.share.of_slices(part.shape[0])
+        blocks = [*product(slices, search.blocks)]
         with ProgressBar(
-            desc="Finding neurons", unit="block", total=4 * len(blocks) + len(slices)
+            desc="Finding neurons", unit="block", total=len(blocks) + len(slices)
         ) as bar:
+            steps: list[tuple[Step, list[Any]]] = [("flood", blocks), ("merge", [*slices])]
             for step, tasks in steps:
                 for _ in _work_through(search, step, tasks, threads, workers):
                     bar.update()
+        if not all(map(search.is_merged, range(part.shape[0]))):
+            return None
+        with open_to_append(probability.parent / "numbering.lock") as lock:
+            if not take_lock(lock):
+                return None
+            return self._number(search, threads, workers, output, part.shape, options)
+
+    def _number(
+        self,
+        search: ChunkNeurons,
+        threads: int,
+        workers: Workers | None,
+        output: Path,
+        shape: tuple[int, int, int],
+        options: dict[str, Any],
+    ) -> int:
+        """Number the neurons of all slices, and write them; gives how many there are."""
+        blocks, slices = search.tasks, range(shape[0])
+        with ProgressBar(desc="Numbering", unit="block", total=2 * len(blocks)) as bar:
+            for _ in _work_through(search, "count", blocks, threads, workers):
+                bar.update()
             total = search.number()
             dtype = label_dtype(np.dtype(np.int64), total)
-            chunks = open_chunks(output, part.shape, dtype, **options)
+            chunks = open_chunks(output, shape, dtype, **options)
             chunks.open({"version": __version__, "options": self._named()})
 
             def write(task: tuple[int, Block]) -> None:

@@ -85,21 +85,6 @@ class Division:
 
 
 def division_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Say who predicts; the command gets it as ``division``: a :class:`Division`."""
-    return _SHARD_OPTION(worker_options(command))
-
-
-_SHARD_OPTION = click.option(
-    "--shard",
-    metavar="I/N",
-    default="",
-    callback=_read_share,
-    help="Predict each N-th slice alone, from the I-th on, to .zarr: for an array of jobs. "
-    "Whichever ends last gives the result its name.",
-)
-
-
-def worker_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Say which processes work; the command gets them as ``division``: a :class:`Division`.
 
     Raises
@@ -109,12 +94,20 @@ def worker_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """
 
     @wraps(command)
-    def collect(workers: int, scheduler: str, shard: Share = WHOLE, **given: Any) -> Any:
+    def collect(workers: int, scheduler: str, shard: Share, **given: Any) -> Any:
         if sum([workers > 1, bool(scheduler), shard != WHOLE]) > 1:
             raise click.UsageError("Give one of --workers, --scheduler and --shard.")
         return command(division=Division(workers, scheduler, shard), **given)
 
     for option in (
+        click.option(
+            "--shard",
+            metavar="I/N",
+            default="",
+            callback=_read_share,
+            help="Do each N-th slice alone, from the I-th on, to .zarr: for an array of jobs. "
+            "Whichever ends last gives the result its name.",
+        ),
         click.option(
             "--scheduler",
             metavar="ADDRESS",

@@ -91,7 +91,9 @@ def test_too_little_memory_is_refused(write_model: WriteModel, raw: Path, tmp_pa
     assert not (tmp_path / "n.zarr").exists()
 
 
-def test_workers_find_the_same_neurons(write_model: WriteModel, raw: Path, tmp_path: Path) -> None:
+def test_workers_and_shares_find_the_same_neurons(
+    write_model: WriteModel, raw: Path, tmp_path: Path
+) -> None:
     model = write_model()
     assert run(model, raw, "-o", tmp_path / "one.zarr", *OPTIONS).exit_code == 0
     with LocalCluster(
@@ -100,9 +102,18 @@ def test_workers_find_the_same_neurons(write_model: WriteModel, raw: Path, tmp_p
         given = (*OPTIONS, "--scheduler", cluster.scheduler_address)
         result = run(model, raw, "-o", tmp_path / "many.zarr", *given)
     assert result.exit_code == 0, result.stderr
-    found, expected = (
+    given = (model, raw, "-o", tmp_path / "shares.zarr", *OPTIONS)
+    for share in ("2/2", "2/2"):  # again: it is done, and waits for the other
+        result = run(*given, "--shard", share)
+        assert "slices of other shares are missing yet" in result.stdout
+    with pytest.raises(UserError, match="was begun with another --threshold"):
+        run(*given, "--shard", "1/2", "--threshold", 0.4)
+    assert "neurons, linked" in run(*given, "--shard", "1/2").stdout
+    expected, *others = (
         zarr.open_array(tmp_path / f"{name}.zarr/labels/{name}/0", mode="r")[:]
-        for name in ("many", "one")
+        for name in ("one", "many", "shares")
     )
     assert expected.max() > 10
-    np.testing.assert_array_equal(found, expected)
+    for found in others:
+        np.testing.assert_array_equal(found, expected)
+    assert {path.suffix for path in tmp_path.iterdir()} == {".zarr", ".onnx"}

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from skimage.segmentation import watershed
 
 from napari_unet.neurons.region_merging import merge_regions
 from napari_unet.neurons.segmentation import (
@@ -19,7 +18,7 @@ from training.dataset.holdout import split_fold
 from training.formats.opening import open_stack
 from training.formats.pixel_size import PixelSize
 from training.masks.writer_choice import write_stack
-from training.metrics.neuron_metrics import label_neurons, part_neurons, v_rand
+from training.metrics.neuron_metrics import label_neurons, v_rand
 from training.model.model_card import TrainedVolume
 from training.model.stack_scale import zoom_of_training
 from training.stacks.fingerprint import fingerprint
@@ -80,17 +79,6 @@ def test_only_what_is_dark_enough_is_a_seed() -> None:
 def test_a_slice_without_borders_is_one_neuron(method: str, value: float) -> None:
     neurons = segment_slice(np.full((5, 7), value, np.float32), Segmentation(method))
     assert (neurons == 1).all()
-
-
-def test_nothing_is_flooded_otherwise_from_rims_than_from_whole_seeds() -> None:
-    rng = np.random.default_rng(0)
-    for shape in ((60, 50), (1, 40), (40, 1)):
-        probability = rng.random(shape, np.float32)
-        seeds = label_neurons(probability < 0.3)
-        basins = np.asarray(watershed(probability, seeds, connectivity=1), np.int32)
-        [merged] = merge_regions(basins, probability, [0.5])
-        found = segment_slice(probability, Segmentation(threshold=0.5, seeds=0.3))
-        assert np.array_equal(found, part_neurons(merged))
 
 
 def test_the_weakest_border_is_merged_first() -> None:

@@ -16,6 +16,8 @@ from napari_unet.projects.project_writer import LayerSnapshot, ProjectWriter, Sn
 from training.errors import UserError
 from training.files.known_file import ChangedFileError, KnownFile
 
+pytestmark = pytest.mark.portable
+
 
 def layer(name: str, data: Any, stack: Path | None = None) -> LayerSnapshot:
     kind: Any = "labels" if stack is None else "image"

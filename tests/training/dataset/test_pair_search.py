@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from training.dataset.pair_search import find_pair, search_pairs
+from training.dataset.pair_search import find_pair, find_pairs, search_pairs
 from training.errors import UserError
 
 
@@ -101,6 +101,10 @@ def test_a_file_of_both_is_a_pair_by_itself_and_in_a_folder(tmp_path: Path) -> N
     assert search_pairs(crop).pairs == [pair] == [find_pair(crop)]
     found = search_pairs(tmp_path)
     assert (found.pairs, found.left_aside) == ([pair], [tmp_path / "other.hdf5"])
+    with pytest.raises(
+        UserError, match=r"of slices it has: volumes/raw\).* --image .*/raw --labels"
+    ):
+        find_pairs(tmp_path / "other.hdf5")
 
 
 def test_where_one_pair_is_wanted_several_are_refused(tmp_path: Path) -> None:
