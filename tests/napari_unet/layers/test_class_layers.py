@@ -8,7 +8,7 @@ from napari.components import ViewerModel
 from napari.layers import Labels
 
 from napari_unet.layers.class_layers import CLASSES_KEY, layer_classes
-from napari_unet.layers.plugin_layers import reading_of
+from napari_unet.layers.plugin_layers import are_new_labels, is_mask, is_truth, reading_of
 from napari_unet.projects.layer_records import (
     add_layer,
     attributes_of,
@@ -83,6 +83,16 @@ def test_a_damaged_project_is_refused(layer: Labels) -> None:
     layer.metadata[CLASSES_KEY] = "<b>"
     with pytest.raises(UserError, match="damaged"):
         check_state(ProjectState(layers=(record_of(layer),)), Path("project.json"))
+
+
+def test_it_is_neither_a_mask_nor_strokes_but_a_truth_if_membrane_is_one(layer: Labels) -> None:
+    drawn = Labels(layer.data, metadata=dict(layer.metadata))
+    for one in (layer, drawn):
+        assert not is_mask(one) and not are_new_labels(one)
+        assert is_truth(one)
+    drawn.metadata[CLASSES_KEY] = "nucleus=1,mitochondria=5"
+    assert not is_truth(drawn)
+    assert are_new_labels(Labels(layer.data)) and is_mask(Labels(layer.data))
 
 
 def test_as_truth_of_membranes_it_is_read_by_the_class_of_that_name(
