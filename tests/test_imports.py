@@ -26,6 +26,7 @@ FLOORS = (
     "training.errors",
     "training.console",
     "training.label_convention",
+    "training.label_classes",
     "training.metrics",
     "training.sampling",
     "training.files",

@@ -45,7 +45,8 @@ def start_training(
     # Each of several is read as its own values say.
     convention = config.label_convention if len(pairs) == 1 else None
     states = [pair.state() for pair in pairs]
-    meanings = [pair.check(convention, config.ids) for pair in pairs]
+    classes = config.label_classes
+    meanings = [pair.check(convention, config.ids, classes) for pair in pairs]
     run = RunDirectory(launcher.runs_folder.absolute() / check_run_name(name))
     if run.path.exists():
         raise UserError(f"There is a run '{name}' already.", "Give another name.")

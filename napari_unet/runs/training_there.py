@@ -13,6 +13,7 @@ from napari_unet.launchers.servers.predictions.data_there import (
 from napari_unet.launchers.servers.profiles import find_profile
 from training.config import TrainingConfig
 from training.errors import UserError
+from training.label_classes import LabelClasses
 from training.label_convention import IdBorders
 
 
@@ -44,15 +45,21 @@ class DataThere:
         if place != server:
             raise UserError(f"The data are on {server}.", f"Choose {server} beside Train on.")
 
-    def look(self, ids: IdBorders) -> VolumesThere:
+    def look(self, ids: IdBorders, classes: LabelClasses) -> VolumesThere:
         """Have the server say where the volumes are, and what their labels mean.
+
+        Parameters
+        ----------
+        ids : IdBorders
+        classes : LabelClasses
+            Empty where a person names none.
 
         Raises
         ------
         UserError
             If they can't be trained on, or the server can't be reached.
         """
-        request = {"data_url": self.folder.path, "border": ids.width}
+        request = {"data_url": self.folder.path, "border": ids.width, "classes": classes.text}
         if ids.is_zero_unknown:
             request["unknown"] = "0"
         return describe_volumes(find_profile(self.folder.server), request)
@@ -66,7 +73,7 @@ class DataThere:
             As :meth:`check_place` and :meth:`look`.
         """
         self.check_place(place)
-        there = self.look(config.ids)
+        there = self.look(config.ids, LabelClasses.parse(config.classes))
         none = {"data_url": "", "image": "", "labels": "", "pairs": ()}
         changes = none | settled_there(place, there)
         return config.replace(label_convention=there.convention, **changes)

@@ -29,6 +29,7 @@ from napari_unet.widgets.common.latest_work import LatestWork
 from napari_unet.widgets.common.layer_choice import LayerChoice
 from napari_unet.widgets.common.message_line import MessageLine
 from napari_unet.widgets.common.messages import confirm, inform
+from napari_unet.widgets.predict.classes_view import ClassesView
 from napari_unet.widgets.predict.engine_choice import EngineChoice
 from napari_unet.widgets.predict.level_choice import LevelChoice
 from napari_unet.widgets.predict.model_choice import ModelChoice
@@ -78,6 +79,7 @@ class PredictDock(Dock):
         self._model = ModelChoice()
         self._image = LayerChoice(viewer, is_tissue, prefers=_is_selected(viewer))
         self._progress = PredictionProgress()
+        self._classes = ClassesView(viewer)
         self._options = PredictionOptions()
         self._engine = EngineChoice()
         self._place = PlaceChoice()
@@ -132,6 +134,7 @@ class PredictDock(Dock):
         layout.addWidget(self._stack_there)
         layout.addWidget(self._region)
         layout.addWidget(self._progress)
+        layout.addWidget(self._classes)
         layout.addWidget(self.message)
         layout.addWidget(self._warning)
         layout.addSpacing(8)
@@ -152,6 +155,7 @@ class PredictDock(Dock):
         self._stack_there.begun.connect(self._on_begun_there)
         self._stack_there.failed.connect(self.report)
         self._progress.all_requested.connect(self._on_all_requested)
+        self._classes.requested.connect(self._on_classes_requested)
         self._progress.slice_requested.connect(self._on_slice_requested)
         self._progress.cancel_requested.connect(self._worker.cancel)
         self._worker.progressed.connect(self._progress.show_progress)
@@ -206,6 +210,7 @@ class PredictDock(Dock):
     def _show_choice(self) -> None:
         image: Any = self._image.layer
         self._level.look_at(image, self._model.model)
+        self._classes.offer(self._model.model if image is not None else None)
         if self._predictions.look_at(image) and not self._worker.is_busy:
             self._progress.end("")
         result = self._predictions.current
@@ -309,6 +314,20 @@ class PredictDock(Dock):
             self._progress.end("The slider is outside of this image.")
         else:
             self._start([index])
+
+    def _on_classes_requested(self) -> None:
+        if self._choose_region():
+            tta, resample, membranes = self._options.chosen
+            image: Any = self._image.layer
+            if resample:
+                self.report(
+                    UserError(
+                        "Classes are predicted at the image's pixel size.",
+                        "Uncheck the box that resamples, or predict on the command line.",
+                    )
+                )
+                return
+            self._classes.predict(image, tta, membranes)
 
     def _on_neurons_requested(self) -> None:
         result, chosen = self._predictions.current, self._model.model

@@ -19,6 +19,7 @@ from qtpy.QtWidgets import (
 from superqt import QElidingLabel
 
 from napari_unet.launchers.server_path import ServerPath
+from napari_unet.layers.class_layers import layer_classes
 from napari_unet.layers.plugin_layers import (
     NEURONS,
     is_sparse_layer,
@@ -34,6 +35,7 @@ from napari_unet.widgets.servers.browse_dialog import browse
 from napari_unet.widgets.train.pair_list import PairList
 from napari_unet.widgets.train.pair_preview import PairPreview
 from training.errors import UserError
+from training.label_classes import NO_CLASSES, LabelClasses
 from training.label_convention import LabelConvention
 
 _LAYERS, _FOLDER, _SEVERAL = range(3)  # the sources
@@ -69,6 +71,7 @@ class TrainingDataView(QWidget):
         self._viewer = viewer
         self._edits = Connections(self)  # of the chosen labels
         self._is_edited = False
+        self._offered: Layer | None = None  # the labels whose classes were offered
         self._images = LayerChoice(viewer, is_tissue)
         self._images.setToolTip("Stack of images to train on.")
         self._labels = LayerChoice(
@@ -101,6 +104,14 @@ class TrainingDataView(QWidget):
         labels = self._labels.layer if self._source.currentIndex() == _LAYERS else None
         is_sparse = labels is not None and is_sparse_layer(labels)
         return LabelConvention.SPARSE if is_sparse else None
+
+    def classes_to_offer(self) -> LabelClasses | None:
+        """Give the classes that labels say they have, once each time that others are chosen."""
+        labels = self._labels.layer if self._source.currentIndex() == _LAYERS else None
+        if labels is self._offered:
+            return None
+        self._offered = labels
+        return NO_CLASSES if labels is None else layer_classes(labels)
 
     @property
     def images_layer(self) -> Image | None:

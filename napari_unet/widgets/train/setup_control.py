@@ -13,9 +13,10 @@ from napari_unet.widgets.common.latest_work import LatestWork
 from napari_unet.widgets.train.setup_view import TrainingSetupView
 from training.config import TrainingConfig
 from training.errors import UserError
+from training.label_classes import LabelClasses
 from training.label_convention import IdBorders, LabelConvention
 
-Request = tuple[TrainingData | DataThere, LabelConvention | None, IdBorders]
+Request = tuple[TrainingData | DataThere, LabelConvention | None, IdBorders, LabelClasses]
 _MOST_SENTENCES = 20  # of a server, and letters of one
 _MOST_LETTERS = 999
 
@@ -46,6 +47,7 @@ class SetupControl(QObject):
         self._data.pairs.failed.connect(self._show_obstacle)
         self._form.changed.connect(self.estimate_changed)
         self._form.ids_changed.connect(self._on_ids_changed)
+        self._form.classes_changed.connect(self._on_data_changed)
         self._on_data_changed()
 
     def choices(self) -> tuple[TrainingData | DataThere, TrainingConfig]:
@@ -77,6 +79,9 @@ class SetupControl(QObject):
         )
 
     def _on_data_changed(self) -> None:
+        offered = self._data.classes_to_offer()
+        if offered is not None:
+            self._form.offer_classes(offered)
         data = self._data.data()
         if data is None:
             self._reading.drop()
@@ -85,7 +90,13 @@ class SetupControl(QObject):
         server = data.folder.server if isinstance(data, DataThere) else ""
         self._data.pair.show_preview(None, f"Asking {server}…" if server else "Reading…")
         self._set_obstacle("")
-        self._reading.request((data, self._data.known_convention, self._form.ids))
+        try:
+            classes = self._form.classes
+        except UserError as error:
+            self._reading.drop()
+            self._show_obstacle(str(error))
+            return
+        self._reading.request((data, self._data.known_convention, self._form.ids, classes))
 
     def _on_ids_changed(self) -> None:
         if self._data.pair.convention == LabelConvention.INSTANCES:
@@ -124,8 +135,10 @@ class SetupControl(QObject):
 
 
 def _read(request: Request) -> Preview | VolumesThere:
-    data, convention, ids = request
-    return data.look(ids) if isinstance(data, DataThere) else preview(data, convention, ids)
+    data, convention, ids, classes = request
+    if isinstance(data, DataThere):
+        return data.look(ids, classes)
+    return preview(data, convention, ids, classes)
 
 
 def _describe(there: VolumesThere) -> str:
