@@ -181,6 +181,8 @@ def test_what_is_on_the_server_stays_there(sshd: Sshd, folder: Path, type_in: Ty
     assert "Uploading stack" not in done.errors
     mask = tifffile.imread(there / "it's.tif")
     np.testing.assert_array_equal(mask == 255, pages / np.float32(255) >= 0.5)
+    assert type_in(*command, "-o", f"lab:{there}/mask.zarr").code == 0
+    np.testing.assert_array_equal(read_stack(there / "mask.zarr") == 255, mask == 0)
     assert not files_below(sshd.work / "store") and not files_below(sshd.work / "runs")
 
     refused = type_in(*command, *result)
