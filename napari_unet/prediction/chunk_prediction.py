@@ -392,6 +392,8 @@ class ChunkPrediction:
         for kind, chunks in self._results.items():
             page = self._to_page(kind, probability)
             chunks.write(index, inside, page)
+        if self._predictor.classes:  # of which no share is usual
+            return Outcome()
         membrane = np.count_nonzero(probability >= self._threshold)
         return Outcome((), membrane, probability.size)
 
