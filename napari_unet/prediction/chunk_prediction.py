@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
@@ -202,16 +202,18 @@ class ChunkPrediction:
         """
         waiting: deque[tuple[str, Future[Outcome]]] = deque()
         threads = min(self._most, self._predictor.parallel + 1)  # one of them may be writing
-        with ThreadPoolExecutor(threads) as executor:
+        # Smaller sizes have a thread of their own, so that the network does not wait for them.
+        with ThreadPoolExecutor(threads) as executor, ThreadPoolExecutor(1) as shrinking:
             try:
-                for place, future in self._submit(executor, indices):
+                for place, future in self._submit(executor, shrinking, indices):
                     waiting.append((place, future))
-                    while len(waiting) >= self._most:
+                    while sum(bool(place) for place, _ in waiting) >= self._most:
                         yield from self._take(*waiting.popleft())
                 while waiting:
                     yield from self._take(*waiting.popleft())
             except BaseException:
-                executor.shutdown(wait=False, cancel_futures=True)
+                for each in (executor, shrinking):
+                    each.shutdown(wait=False, cancel_futures=True)
                 raise
 
     def check_whole(self) -> None:
@@ -349,7 +351,7 @@ class ChunkPrediction:
         return rows, columns
 
     def _submit(
-        self, executor: ThreadPoolExecutor, indices: Iterable[int]
+        self, executor: ThreadPoolExecutor, shrinking: ThreadPoolExecutor, indices: Iterable[int]
     ) -> Iterator[tuple[str, Future[Outcome]]]:
         """Begin what is missing, slice by slice, each part with the place that is told of it."""
         for index in indices:
@@ -368,7 +370,7 @@ class ChunkPrediction:
                 futures.append(future)
                 yield _place(number, window), future
             if self._lacks_levels(index):
-                yield "", executor.submit(self._write_levels, index, futures)
+                yield "", shrinking.submit(self._write_levels, index, futures)
 
     def _take(self, place: str, future: Future[Outcome]) -> Iterator[None]:
         """Wait for a part, and keep what was wrong with it."""
@@ -397,7 +399,7 @@ class ChunkPrediction:
 
     def _write_levels(self, index: int, parts: Sequence[Future[Outcome]]) -> Outcome:
         """Write a slice's smaller sizes, once its parts are there."""
-        wait(parts)  # they began before, so that no thread waits for itself
+        # Each of these waits for its part, and fails for one that was cancelled.
         if not any(future.exception() for future in parts):
             for chunks in self._results.values():
                 chunks.write_levels(index)
