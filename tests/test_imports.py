@@ -78,6 +78,7 @@ FLOORS = (
     "napari_unet.cli",
     "napari_unet.widgets",
     "napari_unet.widgets.common",
+    "napari_unet.widgets.painting",
     "napari_unet.widgets.saving",
     "napari_unet.widgets.project",
     "napari_unet.widgets.annotate",

@@ -38,19 +38,12 @@ from training.dataset.training_pair import open_pair
 from training.dataset.volumes import VolumeFiles, choose_held_out, find_volumes, settle_data
 from training.errors import UserError
 from training.label_classes import LabelClasses
-from training.label_convention import LabelConvention
+from training.label_convention import LabelConvention, leading_convention
 from training.presets.registry import DEFAULT_PRESET
 from training.runs.run_directory import RunDirectory
 from training.runs.run_state import load_state
 
 _DATA_OPTIONS = ("data_url", "image", "labels")
-_PRECEDENCE = [
-    LabelConvention.CLASSES,
-    LabelConvention.INSTANCES,
-    LabelConvention.ISBI,
-    LabelConvention.MEMBRANE,
-    LabelConvention.SPARSE,
-]
 _ID_OPTIONS = ("border", "unknown")
 
 
@@ -246,10 +239,9 @@ def _label_options(
     conventions: Sequence[LabelConvention], asked: dict[str, Any], of_ids: dict[str, Any]
 ) -> dict[str, Any]:
     """Say of volumes with labels of these conventions how they are read."""
-    # Ids first, whose options go with them; those for strokes if there is nothing else.
-    kinds = sorted(conventions, key=_PRECEDENCE.index)
-    are_ids = kinds[0] == LabelConvention.INSTANCES
-    return {"label_convention": kinds[0], **(of_ids if are_ids else asked)}
+    leading = leading_convention(conventions)
+    are_ids = leading == LabelConvention.INSTANCES
+    return {"label_convention": leading, **(of_ids if are_ids else asked)}
 
 
 def _id_options(

@@ -73,6 +73,8 @@ class ZarrImage:
         Replace what is there under the path.
     version : str
         Of OME-Zarr: 0.5, in Zarr 3, or 0.4, in Zarr 2.
+    has_levels : bool
+        Whether smaller sizes are written, too.
     classes : LabelClasses
         What labels are; their names and colours are those of OME-Zarr's ``image-label``.
 
@@ -101,12 +103,13 @@ class ZarrImage:
         offset: Offset = NO_OFFSET,
         overwrite: bool = False,
         version: str = "0.5",
+        has_levels: bool = True,
         classes: LabelClasses = NO_CLASSES,
     ) -> None:
         self._classes = classes
         self.path, self.shape, self.dtype = path, shape, np.dtype(dtype)
         self.is_label, self._is_compressed = is_label, compression is not None
-        self._overwrite = overwrite
+        self._overwrite, self._has_levels = overwrite, has_levels
         self.check()
         self._pixel_size = pixel_size
         self._offset = NO_OFFSET if pixel_size is None else offset
@@ -133,7 +136,7 @@ class ZarrImage:
             self._create_group(folder, {})
             self._list_name(folder / _LABELS)
         _, height, width = self.shape
-        levels = count_levels(height, width)
+        levels = count_levels(height, width) if self._has_levels else 1
         group = self._create_group(self.group_in(folder), self._image_metadata(levels), record)
         options: dict[str, Any] = {"config": {"write_empty_chunks": True}, "fill_value": 0}
         if self.version == "0.4":

@@ -33,6 +33,7 @@ from napari_unet.widgets.common.dock import Dock, open_dock
 from napari_unet.widgets.common.edit_watch import EditWatch
 from napari_unet.widgets.common.latest_work import LatestWork
 from napari_unet.widgets.common.layer_choice import LayerChoice
+from napari_unet.widgets.painting.less_painting import LessPainting
 from napari_unet.widgets.project.dock import main_window
 from napari_unet.widgets.project.session import ProjectSession
 from napari_unet.widgets.saving.save_layers import LABELS_FORMS, ask_and_save
@@ -68,6 +69,7 @@ class AnnotateDock(Dock):
         self._new, self._names = QPushButton("New"), ClassField()
         self._brushes = BrushButtons(BRUSHES)
         self._hand = BrushHand(self._viewer, self._brushes)
+        self._less = LessPainting(self._viewer)
         self._watch = EditWatch(self._viewer, COUNT_DELAY, self)
         self._summary, self._advice = QLabel(), QLabel()
         self._table = LabelledTable()
@@ -99,6 +101,7 @@ class AnnotateDock(Dock):
         layout = QVBoxLayout(self.content)
         layout.addLayout(form)
         layout.addWidget(self._brushes)
+        layout.addWidget(self._less)
         layout.addWidget(self._summary)
         layout.addWidget(self._table, 1)
         layout.addWidget(self._advice)
@@ -176,6 +179,7 @@ class AnnotateDock(Dock):
         names, colors = [one.name for one in painting], [one.color for one in painting]
         self._table.show_kinds(names, colors)
         self._hand.hold(layer)
+        self._less.hold(layer, {brush.label: brush.name for brush in painting})
         self._counts = None if layer is None else LabelCounts(layer.data, kinds_of(classes))
         self._watch.watch(layer)
         self._new.setEnabled(self._image.layer is not None)

@@ -180,6 +180,13 @@ class Predicts(Protocol):
         """Predict every slice of an image, or of the chosen one; the mask is passed on then."""
 
 
+class ListsRuns(Protocol):
+    """What other docks ask of the Runs dock."""
+
+    def choose(self, run: RunDirectory) -> None:
+        """Choose a run of the list."""
+
+
 class Evaluates(Protocol):
     """What other docks ask of the Evaluate dock."""
 
@@ -193,6 +200,8 @@ def open_dock(viewer: Viewer, name: Literal["Train"]) -> Trains: ...
 def open_dock(viewer: Viewer, name: Literal["Predict"]) -> Predicts: ...
 @overload
 def open_dock(viewer: Viewer, name: Literal["Evaluate"]) -> Evaluates: ...
+@overload
+def open_dock(viewer: Viewer, name: Literal["Runs"]) -> ListsRuns: ...
 @overload
 def open_dock(viewer: Viewer, name: Literal["Annotate"]) -> Dock: ...
 def open_dock(viewer: Viewer, name: str) -> Any:

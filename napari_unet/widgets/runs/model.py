@@ -29,7 +29,7 @@ _COLUMNS = (
     _Column("When", lambda run: run.moment, lambda run: run.date.timestamp()),
     _Column("Name", lambda run: line(run.title), lambda run: run.title.casefold()),
     _Column("Dice", lambda run: _figure(run.best_dice), lambda run: run.best_dice or 0.0),
-    _Column("State", lambda run: run.status, lambda run: run.status),
+    _Column("State", lambda run: f"{run.status} {run.progress}".rstrip(), lambda run: run.status),
 )
 STARTED_COLUMN, NAME_COLUMN = 0, 1
 

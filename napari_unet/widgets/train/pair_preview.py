@@ -77,6 +77,11 @@ class PairPreview(QWidget):
         self._convention = preview.convention
         self._draw()
 
+    def show_words(self, text: str, convention: LabelConvention) -> None:
+        """Say what is known of a pair that is not here, and how its labels are read."""
+        self.show_preview(None, text)
+        self._convention = convention
+
     def invert(self) -> None:
         """Take the other kind of pixels for membrane."""
         self._convention = (
