@@ -9,11 +9,12 @@ import numpy as np
 from napari.layers import Image, Labels, Layer, Shapes
 from numpy.typing import NDArray
 
-from napari_unet.layers.class_layers import CLASSES_KEY, layer_classes
+from napari_unet.layers.class_layers import CLASSES_KEY, class_look, layer_classes
 from napari_unet.layers.colormaps import error_colormap, mask_colormap, sparse_colormap
 from napari_unet.layers.colors import PREDICTION_COLOR
 from napari_unet.layers.slices import full_resolution, stack_shape
 from training.errors import UserError
+from training.label_classes import LabelClasses
 from training.label_convention import USUAL_BORDERS, IdBorders, LabelConvention
 from training.stacks.even_slices import pick_evenly
 from training.stacks.label_census import MEANING_SLICES, read_labelled
@@ -124,6 +125,27 @@ def add_sparse_labels(
             CORRECTED_KEY: sorted(corrected),
             IMAGE_KEY: over.name,
         },
+        **placement(over),
+    )
+
+
+def add_class_labels(
+    viewer: Viewer, data: NDArray[np.uint8], over: Layer, name: str, classes: LabelClasses
+) -> Labels:
+    """Add labels of classes, such as to paint on or predicted ones.
+
+    Parameters
+    ----------
+    data : array (Z, Y, X) or (Y, X) of uint8
+        Values of the classes, in the shape of the image's data.
+    over : Layer
+        The image.
+    """
+    return viewer.add_labels(
+        data,
+        name=name,
+        metadata={CLASSES_KEY: classes.text, IMAGE_KEY: over.name},
+        **class_look(classes),
         **placement(over),
     )
 

@@ -60,7 +60,8 @@ class BrushHand(QObject):
             def take_brush(_: object, brush: Brush = brush) -> None:
                 self.take(brush)
 
-            self._events.bind_key(layer, brush.key, take_brush)
+            if brush.key:
+                self._events.bind_key(layer, brush.key, take_brush)
 
     def _show(self, event: Any = None) -> None:
         layer = self._layer

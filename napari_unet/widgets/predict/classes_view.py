@@ -13,9 +13,8 @@ from napari.qt.threading import create_worker
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
-from napari_unet.layers.class_layers import CLASSES_KEY, class_look
 from napari_unet.layers.crops import surroundings_of
-from napari_unet.layers.plugin_layers import IMAGE_KEY, placement
+from napari_unet.layers.plugin_layers import add_class_labels
 from napari_unet.layers.slices import displayed_slice, full_resolution, nearest_first, stack_shape
 from napari_unet.prediction.class_prediction import predict_classes
 from napari_unet.prediction.model_source import find_model
@@ -112,13 +111,9 @@ class ClassesView(QWidget):
             self._worker.quit()
 
     def _add_layer(self, image: Image) -> Labels:
-        return self._viewer.add_labels(
-            np.zeros(full_resolution(image).shape, np.uint8),
-            name=f"{image.name} classes",
-            metadata={CLASSES_KEY: self._classes.text, IMAGE_KEY: image.name},
-            **class_look(self._classes),
-            **placement(image),
-        )
+        empty = np.zeros(full_resolution(image).shape, np.uint8)
+        name = f"{image.name} classes"
+        return add_class_labels(self._viewer, empty, image, name, self._classes)
 
     def _on_slice_done(self, layer: Labels, index: int) -> None:
         self._done += 1
