@@ -9,10 +9,12 @@ import numpy as np
 from napari.layers import Image, Labels, Layer, Shapes
 from numpy.typing import NDArray
 
+from napari_unet.layers.class_layers import CLASSES_KEY, class_look, layer_classes
 from napari_unet.layers.colormaps import error_colormap, mask_colormap, sparse_colormap
 from napari_unet.layers.colors import PREDICTION_COLOR
 from napari_unet.layers.slices import full_resolution, stack_shape
 from training.errors import UserError
+from training.label_classes import LabelClasses
 from training.label_convention import USUAL_BORDERS, IdBorders, LabelConvention
 from training.stacks.even_slices import pick_evenly
 from training.stacks.label_census import MEANING_SLICES, read_labelled
@@ -129,6 +131,27 @@ def add_sparse_labels(
     )
 
 
+def add_class_labels(
+    viewer: Viewer, data: NDArray[np.uint8], over: Layer, name: str, classes: LabelClasses
+) -> Labels:
+    """Add labels of classes, such as to paint on or predicted ones.
+
+    Parameters
+    ----------
+    data : array (Z, Y, X) or (Y, X) of uint8
+        Values of the classes, in the shape of the image's data.
+    over : Layer
+        The image.
+    """
+    return viewer.add_labels(
+        data,
+        name=name,
+        metadata={CLASSES_KEY: classes.text, IMAGE_KEY: over.name},
+        **class_look(classes),
+        **placement(over),
+    )
+
+
 def is_sparse_layer(layer: Layer) -> bool:
     """Return whether a layer holds sparse labels."""
     return bool(layer.metadata.get(CONVENTION_KEY) == LabelConvention.SPARSE)
@@ -138,7 +161,8 @@ def are_new_labels(layer: Layer) -> bool:
     """Return whether a layer holds labels that only this viewer has, and can be painted on."""
     if not isinstance(layer, Labels) or why_not_paintable(layer) or is_sparse_layer(layer):
         return False
-    return layer.source.path is None and not {ROLE_KEY, CONVENTION_KEY} & layer.metadata.keys()
+    known_by = {ROLE_KEY, CONVENTION_KEY, CLASSES_KEY}
+    return layer.source.path is None and not known_by & layer.metadata.keys()
 
 
 def some_values(labels: Any) -> frozenset[int]:
@@ -189,6 +213,8 @@ def reading_of(truth: Layer, ids: IdBorders = USUAL_BORDERS) -> LabelReading:
     """
     if is_sparse_layer(truth):
         return LabelReading(LabelConvention.SPARSE)
+    if classes := layer_classes(truth):
+        return LabelReading(LabelConvention.CLASSES, classes=classes)
     if CONVENTION_KEY in truth.metadata or role(truth) == MASK:
         return MASK_READING
     labelled = read_labelled(as_stack(full_resolution(truth)), MEANING_SLICES)
@@ -371,6 +397,8 @@ def why_not_paintable(layer: Labels) -> str:
 def is_mask(layer: Layer) -> bool:
     """Return whether a layer is a mask (Z, Y, X) or (Y, X), a person's or a prediction's."""
     is_stack = isinstance(layer, Labels) and not why_not_stack(layer)
+    if layer_classes(layer):
+        return False
     return is_stack and role(layer) not in (ERRORS, NEURONS) and not is_sparse_layer(layer)
 
 
@@ -380,8 +408,10 @@ def is_paintable_mask(layer: Layer) -> bool:
 
 
 def is_truth(layer: Layer) -> bool:
-    """Return whether a layer can judge a mask: another mask, or strokes."""
-    return is_mask(layer) or (is_sparse_layer(layer) and not why_not_stack(layer))
+    """Return whether a layer can judge a mask: another mask, strokes, or classes with membrane."""
+    has_membrane = layer_classes(layer).membrane is not None
+    is_other = isinstance(layer, Labels) and (is_sparse_layer(layer) or has_membrane)
+    return is_mask(layer) or (is_other and not why_not_stack(layer))
 
 
 def is_neurons(layer: Layer) -> bool:

@@ -11,8 +11,9 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QPushButton, QVBoxLayout
 
 from napari_unet.labelling.label_counts import LabelCounts
-from napari_unet.layers.colors import INSIDE_COLOR, TRUTH_COLOR
+from napari_unet.layers.class_layers import layer_classes
 from napari_unet.layers.plugin_layers import (
+    add_class_labels,
     add_sparse_labels,
     is_sparse_layer,
     is_tissue,
@@ -22,26 +23,24 @@ from napari_unet.layers.plugin_layers import (
 )
 from napari_unet.layers.slices import full_resolution, show_slice, stack_shape
 from napari_unet.text import as_html
+from napari_unet.widgets.annotate.class_choice import BRUSHES, ClassField, brushes_of, kinds_of
 from napari_unet.widgets.annotate.first_looks import FirstLooks
 from napari_unet.widgets.annotate.table import LabelledTable
-from napari_unet.widgets.common.brush_buttons import Brush, BrushButtons
+from napari_unet.widgets.common.brush_buttons import BrushButtons
 from napari_unet.widgets.common.brush_hand import BrushHand
 from napari_unet.widgets.common.connections import Connections
 from napari_unet.widgets.common.dock import Dock, open_dock
 from napari_unet.widgets.common.edit_watch import EditWatch
 from napari_unet.widgets.common.latest_work import LatestWork
 from napari_unet.widgets.common.layer_choice import LayerChoice
+from napari_unet.widgets.painting.less_painting import LessPainting
 from napari_unet.widgets.project.dock import main_window
 from napari_unet.widgets.project.session import ProjectSession
 from napari_unet.widgets.saving.save_layers import LABELS_FORMS, ask_and_save
-from training.stacks.sparse_labels import INSIDE, MEMBRANE
+from training.errors import UserError
+from training.label_classes import NO_CLASSES
 
 COUNT_DELAY = 120  # milliseconds from a brush's movement to new counts
-BRUSHES = (
-    Brush("Membrane", "A", MEMBRANE, TRUTH_COLOR),
-    Brush("Inside", "S", INSIDE, INSIDE_COLOR),
-    Brush("Erase", "E", 0, "#808080"),
-)
 FIRST_BRUSH_SIZE = 4
 Count = tuple[LabelCounts, set[int] | None]  # the counts, and which slices to count; None: all
 
@@ -67,9 +66,10 @@ class AnnotateDock(Dock):
         self._labels = LayerChoice(
             self._viewer, self._fits, prefers=self._rank, nothing="No labels yet"
         )
-        self._new = QPushButton("New")
+        self._new, self._names = QPushButton("New"), ClassField()
         self._brushes = BrushButtons(BRUSHES)
         self._hand = BrushHand(self._viewer, self._brushes)
+        self._less = LessPainting(self._viewer)
         self._watch = EditWatch(self._viewer, COUNT_DELAY, self)
         self._summary, self._advice = QLabel(), QLabel()
         self._table = LabelledTable()
@@ -91,6 +91,7 @@ class AnnotateDock(Dock):
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         form.addRow("Image", self._image)
         form.addRow("Labels", choice)
+        form.addRow("Classes", self._names)
         for text in (self._summary, self._advice):
             text.setWordWrap(True)
         self._summary.setTextFormat(Qt.TextFormat.RichText)
@@ -100,6 +101,7 @@ class AnnotateDock(Dock):
         layout = QVBoxLayout(self.content)
         layout.addLayout(form)
         layout.addWidget(self._brushes)
+        layout.addWidget(self._less)
         layout.addWidget(self._summary)
         layout.addWidget(self._table, 1)
         layout.addWidget(self._advice)
@@ -124,11 +126,14 @@ class AnnotateDock(Dock):
         is_there = isinstance(layer, Labels) and not why_not_paintable(layer)
         if image is None or not is_there or stack_shape(layer) != stack_shape(image):
             return False
-        return is_sparse_layer(layer) or self._looks.may_be_strokes(layer)
+        is_known = is_sparse_layer(layer) or bool(layer_classes(layer))
+        return is_known or self._looks.may_be_strokes(layer)
 
     def _rank(self, layer: Layer) -> int:
         """The active layer first; one that a person made with napari's button only while empty."""
         is_active = layer == self._viewer.layers.selection.active
+        if layer_classes(layer):
+            return 2 if is_active else 0
         if is_sparse_layer(layer):
             return 2 if is_active else 1
         return 2 if is_active and self._looks.is_empty(layer) else 0
@@ -145,19 +150,37 @@ class AnnotateDock(Dock):
         image = self._image.layer
         if image is None:
             return
+        try:
+            classes = self._names.read()
+        except UserError as error:
+            self.report(error)
+            return
+        self.message.tell("")
         empty = np.zeros(full_resolution(image).shape, np.uint8)
-        layer = add_sparse_labels(self._viewer, empty, image, f"{image.name} strokes")
+        name = f"{image.name} strokes"
+        if classes:
+            layer = add_class_labels(self._viewer, empty, image, name, classes)
+        else:
+            layer = add_sparse_labels(self._viewer, empty, image, name)
         layer.brush_size = FIRST_BRUSH_SIZE
         self._labels.choose(layer)
-        self._hand.take(BRUSHES[0])
+        self._hand.take(self._brushes.brushes[0])
 
     def _on_labels_changed(self) -> None:
         layer: Any = self._labels.layer
         image = self._image.layer
-        if layer is not None and image is not None and not is_sparse_layer(layer):
+        classes = NO_CLASSES if layer is None else layer_classes(layer)
+        is_new = layer is not None and not (classes or is_sparse_layer(layer))
+        if is_new and image is not None:
             make_sparse(layer, image)
+        brushes = brushes_of(classes)
+        self._brushes.set_brushes(brushes)
+        painting = [brush for brush in brushes if brush.label]
+        names, colors = [one.name for one in painting], [one.color for one in painting]
+        self._table.show_kinds(names, colors)
         self._hand.hold(layer)
-        self._counts = None if layer is None else LabelCounts(layer.data)
+        self._less.hold(layer, {brush.label: brush.name for brush in painting})
+        self._counts = None if layer is None else LabelCounts(layer.data, kinds_of(classes))
         self._watch.watch(layer)
         self._new.setEnabled(self._image.layer is not None)
         for button in (self._save, self._train):
@@ -170,7 +193,8 @@ class AnnotateDock(Dock):
         if layer is None:
             return
         if self._counts is None or not self._counts.is_of(layer.data):
-            self._counts, slices = LabelCounts(layer.data), None
+            kinds = kinds_of(layer_classes(layer))
+            self._counts, slices = LabelCounts(layer.data, kinds), None
         self._counting.request((self._counts, slices))
 
     def _on_counted(self, _: None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from qtpy.QtCore import QModelIndex, QRectF, Qt, Signal
@@ -14,11 +15,9 @@ from qtpy.QtWidgets import (
 )
 
 from napari_unet.labelling.label_counts import LabelCounts
-from napari_unet.layers.colors import INSIDE_COLOR, TRUTH_COLOR
 from napari_unet.widgets.common.tables import Column, SlicesModel, choose_rows
 
-COLUMNS = (Column("Slice"), Column("Membrane"), Column("Inside"))
-COLORS = (None, TRUTH_COLOR, INSIDE_COLOR)
+SLICE = Column("Slice")
 ROW_HEIGHT = 20
 
 
@@ -26,17 +25,26 @@ class LabelledSlices(SlicesModel):
     """A row for each slice that has labels."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(COLUMNS, parent)
-        self.rows: list[tuple[int, int, int]] = []
+        super().__init__((SLICE,), parent)
+        self.colors: list[str] = []
+        self.rows: list[tuple[int, ...]] = []
+
+    def show_kinds(self, names: Sequence[str], colors: Sequence[str]) -> None:
+        """Have a column for each kind of labels, without rows yet."""
+        self.beginResetModel()
+        self._columns = (SLICE, *(Column(name) for name in names))
+        self.colors, self.rows = list(colors), []
+        self.endResetModel()
 
     def show_counts(self, counts: LabelCounts | None) -> None:
         """Show new counts; the table is laid out again only where other slices are labelled."""
         slices = [] if counts is None else counts.labelled_slices
-        rows = [(z, int(counts.membrane[z]), int(counts.inside[z])) for z in slices if counts]
+        rows = [(z, *counts.pixels[:, z].tolist()) for z in slices if counts]
         if [row[0] for row in rows] == [row[0] for row in self.rows]:
             self.rows = rows
             if rows:
-                self.dataChanged.emit(self.index(0, 0), self.index(len(rows) - 1, 2))
+                last = self.index(len(rows) - 1, len(self.colors))
+                self.dataChanged.emit(self.index(0, 0), last)
             return
         self.beginResetModel()
         self.rows = rows
@@ -58,12 +66,12 @@ class _Bars(QStyledItemDelegate):
         self, painter: QPainter | None, option: QStyleOptionViewItem, index: QModelIndex
     ) -> None:
         model = index.model()
-        color = COLORS[index.column()]
-        if painter is not None and color is not None and isinstance(model, LabelledSlices):
+        column = index.column()
+        if painter is not None and column and isinstance(model, LabelledSlices):
             most = max(max(row[1:]) for row in model.rows)
             bar = QRectF(option.rect).adjusted(1, 3, -1, -3)
-            bar.setWidth(bar.width() * model.rows[index.row()][index.column()] / max(1, most))
-            shade = QColor(color)
+            bar.setWidth(bar.width() * model.rows[index.row()][column] / max(1, most))
+            shade = QColor(model.colors[column - 1])
             shade.setAlphaF(0.45)
             painter.fillRect(bar, shade)
         super().paint(painter, option, index)
@@ -82,6 +90,10 @@ class LabelledTable(QTableView):
         choose_rows(self, ROW_HEIGHT, visible_rows=4)
         self.setToolTip("Labelled pixels of every slice that has any. Click a row to go there.")
         self.clicked.connect(self._on_clicked)
+
+    def show_kinds(self, names: Sequence[str], colors: Sequence[str]) -> None:
+        """Have a column for each kind of labels, with bars of its colour."""
+        self._slices.show_kinds(names, colors)
 
     def show_counts(self, counts: LabelCounts | None) -> None:
         """Show the slices that new counts have labels on; None: none."""

@@ -16,7 +16,7 @@ LARGEST_BRUSH = 60
 
 @dataclass(frozen=True)
 class Brush:
-    """A way to paint: name, key, label that it paints (0 erases) and its colour."""
+    """A way to paint: name, key if it has one, label that it paints (0 erases) and its colour."""
 
     name: str
     key: str
@@ -38,19 +38,30 @@ class BrushButtons(QWidget):
 
     def __init__(self, brushes: Sequence[Brush], parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.brushes = brushes
-        self._buttons = {brush: self._button(brush) for brush in brushes}
+        self.brushes: Sequence[Brush] = ()
+        self._buttons: dict[Brush, QPushButton] = {}
         self._size = QLabeledSlider(Qt.Orientation.Horizontal)
         self._size.setRange(1, LARGEST_BRUSH)
         self._size.setToolTip("Diameter of the brush in pixels ([ and ] on the canvas).")
         self._size.valueChanged.connect(self.size_changed)
-        row = QHBoxLayout()
-        for button in self._buttons.values():
-            row.addWidget(button, 1)
+        self._row = QHBoxLayout()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addLayout(row)
+        layout.addLayout(self._row)
         layout.addWidget(self._size)
+        self.set_brushes(brushes)
+
+    def set_brushes(self, brushes: Sequence[Brush]) -> None:
+        """Have these buttons, from left to right."""
+        if brushes == self.brushes:
+            return
+        for button in self._buttons.values():
+            self._row.removeWidget(button)
+            button.deleteLater()
+        self.brushes = brushes
+        self._buttons = {brush: self._button(brush) for brush in brushes}
+        for button in self._buttons.values():
+            self._row.addWidget(button, 1)
 
     def show_brush(self, label: int | None, size: int) -> None:
         """Show which brush is in hand, None for none, and how large it is."""
@@ -60,12 +71,13 @@ class BrushButtons(QWidget):
             self._size.setValue(min(size, LARGEST_BRUSH))
 
     def _button(self, brush: Brush) -> QPushButton:
-        button = QPushButton(f"{brush.name}  ({brush.key})")
+        button = QPushButton(f"{brush.name}  ({brush.key})" if brush.key else brush.name)
         button.setCheckable(True)
         button.setIconSize(QSize(14, 14))
         swatch = QPixmap(14, 14)
         swatch.fill(QColor(brush.color))
         button.setIcon(QIcon(swatch))
-        button.setToolTip(f"Paint with this brush; {brush.key} on the canvas.")
+        on_canvas = f"; {brush.key} on the canvas" if brush.key else ""
+        button.setToolTip(f"Paint with this brush{on_canvas}.")
         button.clicked.connect(lambda _: self.brush_requested.emit(brush))
         return button

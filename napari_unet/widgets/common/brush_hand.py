@@ -60,14 +60,15 @@ class BrushHand(QObject):
             def take_brush(_: object, brush: Brush = brush) -> None:
                 self.take(brush)
 
-            self._events.bind_key(layer, brush.key, take_brush)
+            if brush.key:
+                self._events.bind_key(layer, brush.key, take_brush)
 
     def _show(self, event: Any = None) -> None:
         layer = self._layer
         if layer is None:
             self._buttons.show_brush(None, 1)
             return
-        labels = {"paint": layer.selected_label, "erase": 0}
+        labels = {"paint": layer.selected_label, "polygon": layer.selected_label, "erase": 0}
         self._buttons.show_brush(labels.get(str(layer.mode)), int(layer.brush_size))
 
     def _on_size_changed(self, size: int) -> None:

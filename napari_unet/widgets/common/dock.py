@@ -13,7 +13,7 @@ from napari.plugins import menu_item_template
 from npe2 import PluginManager
 from qtpy.QtCore import QEvent, QObject, QSize, Qt, QTimer, Signal
 from qtpy.QtGui import QShowEvent
-from qtpy.QtWidgets import QDockWidget, QMainWindow, QTabBar, QWidget
+from qtpy.QtWidgets import QDockWidget, QMainWindow, QTabBar, QTabWidget, QWidget
 
 from napari_unet.layers.colors import TRUTH_COLOR
 from napari_unet.widgets.common.connections import when_deleted
@@ -24,7 +24,13 @@ from napari_unet.widgets.common.wheel_guard import WheelGuard
 from training.runs.run_directory import RunDirectory
 
 WIDTH = 354  # pixels, at least: all alike, so that the canvas keeps its size from tab to tab
-TAB_STYLE = "QTabBar::tab {font-size: 11px; padding: 3px 4px; min-width: 0}"
+# Tabs stand at the side: a row above docks of this width has no room for the names of all.
+TAB_STYLE = """
+QTabBar::tab {
+    font-size: 11px; padding: 9px 0; margin: 0; min-height: 0; min-width: 0; max-width: 14px
+}
+QTabBar::tab:selected {font-weight: normal}
+"""
 # napari's style shows no focus; whoever uses the keyboard must see where it is.
 FOCUS_STYLE = f"""
 QPushButton:focus, QCheckBox:focus, QComboBox:focus, QAbstractSpinBox:focus, QLineEdit:focus,
@@ -137,6 +143,8 @@ class Dock(VerticalScrollArea):
                 return
         for other in others:
             if isinstance(other.widget(), Dock) and other.isVisible() and not other.isFloating():
+                area = window.dockWidgetArea(other)
+                window.setTabPosition(area, QTabWidget.TabPosition.East)
                 window.tabifyDockWidget(other, frame)
                 frame.show()
                 QTimer.singleShot(0, partial(_show_tab, window, frame))  # there are tabs only then
@@ -180,6 +188,13 @@ class Predicts(Protocol):
         """Predict every slice of an image, or of the chosen one; the mask is passed on then."""
 
 
+class ListsRuns(Protocol):
+    """What other docks ask of the Runs dock."""
+
+    def choose(self, run: RunDirectory) -> None:
+        """Choose a run of the list."""
+
+
 class Evaluates(Protocol):
     """What other docks ask of the Evaluate dock."""
 
@@ -193,6 +208,8 @@ def open_dock(viewer: Viewer, name: Literal["Train"]) -> Trains: ...
 def open_dock(viewer: Viewer, name: Literal["Predict"]) -> Predicts: ...
 @overload
 def open_dock(viewer: Viewer, name: Literal["Evaluate"]) -> Evaluates: ...
+@overload
+def open_dock(viewer: Viewer, name: Literal["Runs"]) -> ListsRuns: ...
 @overload
 def open_dock(viewer: Viewer, name: Literal["Annotate"]) -> Dock: ...
 def open_dock(viewer: Viewer, name: str) -> Any:

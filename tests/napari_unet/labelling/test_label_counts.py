@@ -13,8 +13,7 @@ def test_counts_follow_the_slices_they_are_reported_of() -> None:
     assert counts.labelled_slices == [2]
     counts.update()
     assert counts.labelled_slices == [2, 3]
-    assert counts.membrane.tolist() == [0, 0, 600, 0]
-    assert counts.inside.tolist() == [0, 0, 0, 250]
+    assert counts.pixels.tolist() == [[0, 0, 600, 0], [0, 0, 0, 250]]
     assert counts.summary() == "600 pixels of membrane and 250 of inside, on 2 slices."
 
 
@@ -48,3 +47,17 @@ def test_a_single_image_is_one_slice() -> None:
     counts.update()
     assert counts.labelled_slices == [0]
     assert not counts.advice()
+
+
+def test_classes_are_counted_by_their_names() -> None:
+    labels = np.zeros((2, 50, 60), np.uint8)
+    counts = LabelCounts(labels, {1: "inside", 2: "membrane", 7: "vesicle"})
+    assert counts.advice().startswith("Paint some pixels as inside, membrane and vesicle on a")
+    labels[:, :20], labels[:, 20:30] = 1, 2
+    counts.update()
+    assert counts.advice() == "Paint some vesicle as well: a model must see all classes."
+    labels[:, 30:40] = 7
+    counts.update()
+    assert not counts.advice()
+    told = "2,400 pixels of inside, 1,200 of membrane and 1,200 of vesicle, on 2 slices."
+    assert counts.summary() == told

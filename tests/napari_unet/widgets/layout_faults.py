@@ -48,9 +48,9 @@ def tab_faults(bar: QTabBar) -> list[str]:
     faults = []
     for index in range(bar.count()):
         place, text = bar.tabRect(index), bar.tabText(index)
-        if place.width() < _width(bar, text):
+        if max(place.width(), place.height()) < _width(bar, text):  # it stands where it is higher
             faults.append(f"the name of the tab {text!r} is cut")
-        if place.left() < 0 or place.right() > bar.width():
+        if not bar.rect().contains(place):
             faults.append(f"the tab {text!r} is not in sight")
     return faults
 

@@ -1,4 +1,4 @@
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import permutations
 
@@ -23,7 +23,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_unet.widgets.common.dock import PLUGIN, open_dock
+from napari_unet.widgets.common.dock import PLUGIN, Dock, open_dock
+from tests.napari_unet.widgets.layout_faults import tab_faults
 
 NAMES = ("Project", "Annotate", "Train", "Runs", "Predict", "Correct", "Evaluate")
 CONTROLS = (
@@ -58,6 +59,26 @@ def test_docks_are_tabs_of_one_place_with_the_newest_in_front(
 
     qtbot.waitUntil(lambda: front() == [NAMES[-1]])
     assert (window.width(), window.height()) == (1280, 800), "no dock makes the window larger"
+
+
+def test_the_side_has_room_for_the_names_of_more_docks(
+    make_napari_viewer: Callable[..., Viewer], qtbot: QtBot
+) -> None:
+    """On a low window, beside docks whose width has no room for a row of them."""
+    viewer = make_napari_viewer(show=True)
+    names = [*NAMES, "Neurons", "Measures"]
+    for name in names:
+        viewer.window.add_dock_widget(type(name, (Dock,), {})(), name=name)
+    window = viewer.window._qt_window
+    window.resize(1024, 700)
+
+    def bars() -> list[QTabBar]:
+        found = window.findChildren(QTabBar)
+        return [bar for bar in found if bar.count() == len(names) and bar.isVisible()]
+
+    qtbot.waitUntil(lambda: len(bars()) == 1)
+    qtbot.waitUntil(lambda: window.size().height() == 700)
+    assert tab_faults(bars()[0]) == []
 
 
 def test_docks_at_rest_leave_the_window_at_rest(usual_window: Viewer, qtbot: QtBot) -> None:
