@@ -26,7 +26,8 @@ from training.runs.run_directory import RunDirectory
 WIDTH = 354  # pixels, at least: all alike, so that the canvas keeps its size from tab to tab
 # Tabs stand at the side: a row above docks of this width has no room for the names of all.
 TAB_STYLE = """
-QTabBar::tab {font-size: 11px; padding: 9px 0; margin: 0; min-height: 0; min-width: 0; max-width: 14px}
+QTabBar::tab {font-size: 11px; padding: 9px 0; margin: 0}
+QTabBar::tab {min-height: 0; min-width: 0; max-width: 14px}
 QTabBar::tab:selected {font-weight: normal}
 """
 # napari's style shows no focus; whoever uses the keyboard must see where it is.
