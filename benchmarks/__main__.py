@@ -26,6 +26,7 @@ NAMES = (
     "starter",
     "growth",
     "division",
+    "chunk_overhead",
     "opening",
     "saving",
     "following",

@@ -72,6 +72,11 @@ class Workers:
     def __init__(self, distributed: Any, client: Any, threads: int) -> None:
         self._distributed, self._client, self._threads = distributed, client, threads
 
+    @property
+    def count(self) -> int:
+        """How many tasks they do at once; 0 before the first of a cluster's is there."""
+        return sum(self._client.nthreads().values())
+
     def run(
         self, work: Work[Task, Result], tasks: Iterable[Task]
     ) -> Iterator[tuple[Task, Result | Exception]]:
@@ -102,7 +107,7 @@ class Workers:
                 return
 
         # None waits at a worker: those of one that dies are all taken for what it died of.
-        for _ in range(max(1, sum(self._client.nthreads().values()))):
+        for _ in range(max(1, self.count)):
             submit()
         for future in done:
             task, result = futures.pop(future), _result_of(future)

@@ -23,8 +23,9 @@ import tifffile
 from click.testing import CliRunner
 
 from napari_unet.cli.main import cli
+from tests.napari_unet.class_model import write_class_run
 from training.metrics.neuron_metrics import label_neurons
-from training.stacks.synthetic import synthetic_stack
+from training.stacks.synthetic import synthetic_classes, synthetic_stack
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = {path.name: path for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"))}
@@ -161,6 +162,8 @@ def write_example(folder: Path) -> None:
         **{f"truths/{name}_labels": labels for name in "ab"},
         "half-volume": halves[0],
         "half-labels": halves[1],
+        "cells/train-volume": images,
+        "cells/train-labels": synthetic_classes(4, 96)[1],
     }
     for name, pixels in files.items():
         path = folder / f"{name}.tif"
@@ -185,6 +188,7 @@ def example(tmp_path_factory: pytest.TempPathFactory) -> Path:
     program = Path(sys.executable).with_name(PROGRAM)
     command = [program, *TRAINING, *ONE_STEP]
     subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    write_class_run(folder / "runs/classes")
     for other in ("runs/second", "run"):
         shutil.copytree(folder / "runs/first", folder / other)
     return folder

@@ -14,6 +14,7 @@ from training.config_options import LARGEST_INTEGER, advanced, check_value, opti
 from training.data_pairs import DataPair, read_names, read_pairs
 from training.errors import UserError, blame_version
 from training.files.untrusted_files import parse_json
+from training.label_classes import MOST_CLASSES, LabelClasses
 from training.label_convention import WIDEST_BORDER, IdBorders, LabelConvention
 from training.presets.registry import (
     DEFAULT_PRESET,
@@ -85,7 +86,8 @@ class TrainingConfig:
         LabelConvention.ISBI,
         "Labels",
         "isbi: 0 is membrane. membrane: every other value than 0 is membrane. "
-        "sparse: 1 is membrane, 2 is inside, 0 is unknown. instances: each cell has an id.",
+        "sparse: 1 is membrane, 2 is inside, 0 is unknown. instances: each cell has an id. "
+        "classes: each value is one of the classes.",
         choices=tuple(LabelConvention),
         flag="convention",
     )
@@ -104,6 +106,14 @@ class TrainingConfig:
         "0: where labels of the convention instances are 0, they are unknown and not membrane.",
         choices=("none", "0"),
         flag="unknown",
+    )
+    classes: str = advanced(
+        "",
+        "Classes",
+        "Names of the labels' values 1, 2, ..., such as membrane,mitochondria; or with values: "
+        "membrane=1,mitochondria=2. 0 is background, unless it is named, or unknown=0. "
+        "Empty: membrane and inside.",
+        flag="classes",
     )
     corrected_slices: str = advanced(
         "",
@@ -220,7 +230,13 @@ class TrainingConfig:
         "Factor on the loss, against underflow in half precision.",
         minimum=1,
     )
-    num_classes: int = advanced(2, "Classes", "Membrane and inside.", minimum=2, maximum=2)
+    num_classes: int = advanced(
+        2,
+        "Number of classes",
+        "Membrane and inside; of named classes as many as there are, the background included.",
+        minimum=2,
+        maximum=MOST_CLASSES,
+    )
     num_channels: int = advanced(
         1, "Channels", "Channels of the input image.", minimum=1, maximum=1
     )
@@ -288,6 +304,7 @@ class TrainingConfig:
             check_value(declared, getattr(self, declared.name))
         object.__setattr__(self, "label_convention", LabelConvention(self.label_convention))
         self.ids.check_for(self.label_convention)
+        self._settle_classes()
         if not DEVICE_PATTERN.fullmatch(self.device):
             raise UserError(
                 f"The device '{self.device:.99}' is unknown.", "Use auto, cpu, ascend or ascend:ID."
@@ -306,6 +323,40 @@ class TrainingConfig:
         if not self.weights:
             raise UserError("weights is empty.", "Give starter, none, a run or a file.")
 
+    def _settle_classes(self) -> None:
+        """Check the classes, and count them where that is left to us."""
+        classes = self.label_classes
+        is_asked = self.label_convention == LabelConvention.CLASSES
+        if is_asked and not classes:
+            raise UserError(
+                "The labels' values are classes, but these have no names.",
+                "Name them, such as --classes membrane,mitochondria.",
+            )
+        if classes and not is_asked:
+            raise UserError(
+                f"Classes are named, but the labels' convention is {self.label_convention}.",
+                "Leave out the convention, or the classes.",
+            )
+        if classes and not find_preset(self.preset).takes_classes:
+            raise UserError(
+                f"{self.preset} tells membrane and inside apart, and no other classes.",
+                f"Leave out the classes, or choose --preset {DEFAULT_PRESET}.",
+            )
+        usual = TrainingConfig.__dataclass_fields__["num_classes"].default
+        wanted = len(classes) or usual
+        if self.num_classes not in (wanted, usual):
+            raise UserError(
+                f"num_classes is {self.num_classes}, but there are {wanted} classes: "
+                f"{classes.describe() if classes else 'membrane and inside'}.",
+                "Name the classes by --classes, and leave out num_classes.",
+            )
+        object.__setattr__(self, "num_classes", wanted)
+
+    @property
+    def label_classes(self) -> LabelClasses:
+        """The classes that are named; empty: membrane and inside."""
+        return LabelClasses.parse(self.classes)
+
     @property
     def ids(self) -> IdBorders:
         """Which pixels are membrane, of labels that are ids."""
@@ -320,6 +371,9 @@ class TrainingConfig:
             If there is no such option, or a value is out of its range.
         """
         _refuse_unknown(changes)
+        if changes.get("classes", self.classes) != self.classes:
+            convention = LabelConvention.CLASSES if changes["classes"] else LabelConvention.ISBI
+            changes = {"label_convention": convention, "num_classes": 2, **changes}
         return dataclasses.replace(self, **changes)
 
     def to_json(self) -> str:

@@ -31,6 +31,7 @@ from training.dataset.volumes import choose_held_out, find_volumes, settle_data
 from training.errors import UserError
 from training.formats.opening import open_stack
 from training.formats.pixel_size import PixelSize
+from training.label_classes import LabelClasses
 from training.label_convention import LabelConvention
 from training.masks.result_files import check_outputs
 
@@ -78,7 +79,9 @@ def _describe_stack(
     return answer
 
 
-def _describe_volumes(hold_out: tuple[str, ...] = (), **given: Any) -> dict[str, Any]:
+def _describe_volumes(
+    hold_out: tuple[str, ...] = (), classes: str = "", **given: Any
+) -> dict[str, Any]:
     """Find volumes to train on by options of a configuration, and what their labels mean."""
     printed = io.StringIO()
     with redirect_stdout(printed):
@@ -89,13 +92,14 @@ def _describe_volumes(hold_out: tuple[str, ...] = (), **given: Any) -> dict[str,
     choose_held_out(hold_out, names)
     of_ids = {name: given[name] for name in _OF_IDS if name in given}
     ids = TrainingConfig(label_convention=LabelConvention.INSTANCES, **of_ids).ids
+    reading = convention, ids, (), LabelClasses.parse(classes)
     sentences = printed.getvalue().splitlines()
     pairs: list[DataPair] = []
     sizes: dict[str, PixelSize | None] = {}
     for volume in volumes:
         image, labels = (str(path.absolute()) for path in (volume.image, volume.labels))
         beginning = f"{volume.name}: " if len(volumes) > 1 else ""
-        with open_pair(volume.image, volume.labels, convention, ids) as opened:
+        with open_pair(volume.image, volume.labels, *reading) as opened:
             sentences += [beginning + sentence for sentence in opened.meaning.describe()]
             pairs.append(DataPair(image, labels, opened.meaning.convention, volume.name))
             sizes[volume.name] = opened.images.pixel_size

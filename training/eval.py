@@ -70,7 +70,13 @@ def evaluate_checkpoint(path: Path, config: TrainingConfig, device: Device) -> E
     weights, card = load_model(path)
     if card.zoom is None:  # the zoo's, which does not know its stack
         card = describe_model(config.replace(preset=card.preset), data)
-    network = build_network(card.preset)
+    if card.label_classes.names != data.classes.names:
+        told = ", ".join(card.label_classes.names) or "membrane and inside"
+        raise UserError(
+            f"{path} tells {told} apart, and the labels other classes.",
+            "Name the labels' classes by --classes, as in the training.",
+        )
+    network = build_network(card.preset, card.label_classes.outputs)
     put_weights(network, weights, path)
     set_precision(network, config, device)
     evaluation, probabilities = Inference(network, card).validate(data, config.cross_valid_ind)

@@ -14,7 +14,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from training.console import say, set_up_console
+from training.console import list_names, say, set_up_console
 from training.devices.placement import choose_device, prepare_environment
 from training.errors import UserError
 from training.files.atomic_files import write_atomically
@@ -72,9 +72,13 @@ def _export(source: Path, output: Path, options: argparse.Namespace) -> None:
     content, difference = make(model, source, length)
     write_atomically(output, content, overwrite=options.overwrite, follow_links=True)
     say(f"{output.suffix[1:]}: {output}, which differs from the network by {difference:.1e}")
+    classes = model.card.label_classes
+    given = (
+        f"probabilities of {list_names(classes.names)}" if classes else "probability of membrane"
+    )
     say(
         f"Its input image is (1, 1, {length}, {length}) float32, scaled to -1 to 1; its output is "
-        f"the probability of membrane (1, 1, {kept}, {kept}) float32."
+        f"the {given} (1, {classes.outputs}, {kept}, {kept}) float32."
     )
     if output.suffix == ".onnx":
         say(

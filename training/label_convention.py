@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -22,6 +23,20 @@ class LabelConvention(StrEnum):
 
     INSTANCES = "instances"
     """Each cell has an id; 0 and the borders between ids are membrane, see :class:`IdBorders`."""
+
+    CLASSES = "classes"
+    """Each value is a class with a name, see :class:`training.label_classes.LabelClasses`."""
+
+
+def leading_convention(conventions: Iterable[LabelConvention]) -> LabelConvention:
+    """Give that of several volumes which decides the options.
+
+    Classes come first, then ids, whose options go with them; strokes only where there is nothing
+    else.
+    """
+    kinds = LabelConvention
+    order = [kinds.CLASSES, kinds.INSTANCES, kinds.ISBI, kinds.MEMBRANE, kinds.SPARSE]
+    return min(conventions, key=order.index)
 
 
 FINISHED_CONVENTIONS = (

@@ -164,6 +164,12 @@ def _predict(options: argparse.Namespace, arguments: list[str]) -> None:
     check_outputs(options.input, paths, options.overwrite)
     source, scale = weights_of(options.run, options.ckpt), _scale(options)
     model = load_model(source)
+    if model.card.classes:
+        raise UserError(
+            f"{source} tells {', '.join(model.card.label_classes.names)} apart, and this command "
+            "predicts membrane alone.",
+            "Predict with napari-unet predict, without --remote.",
+        )
     scale.check(model.card, source)
     threshold = model.card.threshold if options.threshold is None else options.threshold
     with open_stack(options.input) as stack:

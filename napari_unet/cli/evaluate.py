@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -19,18 +21,20 @@ from napari_unet.cli.options import (
 from napari_unet.cli.progress.progress_bar import ProgressBar
 from napari_unet.cli.stacks.stack_part import scale_options
 from napari_unet.evaluation.cross_validation import (
+    Codes,
     CrossValidation,
     assign_folds,
     evaluate_folds,
     evaluate_on_strokes,
 )
 from napari_unet.evaluation.mask_evaluation import check_labelled, true_neurons_of
-from napari_unet.prediction.predictor import Predictor, load_predictor
+from napari_unet.prediction.predictor import MEMBRANE, Predictor, load_predictor
 from training.config import FOLDS
 from training.console import say
-from training.dataset.holdout import hold_out
+from training.dataset.holdout import hold_out, kinds_of
 from training.dataset.training_pair import TrainingPair
 from training.errors import UserError
+from training.label_classes import LabelClasses
 from training.label_convention import LabelConvention
 from training.masks.tif_writer import check_output
 from training.masks.writer_choice import is_stack_name
@@ -101,6 +105,9 @@ def command(
     v_rand and v_info of the ids themselves; neurons, such as segment writes, are evaluated by
     theirs.
 
+    Of a model of several classes, dice_NAME is that of each, and dice, iou, precision and recall
+    are means over them. Labels are read as the classes of the model, or as --classes says.
+
     v_rand and v_info judge neurons rather than pixels, as the ISBI 2012 challenge does; of a
     model each is taken at the threshold that is best for the slices.
 
@@ -130,7 +137,7 @@ def command(
             say("Only labelled pixels count.")
         # In full precision the figures are those of the training.
         options = {"engine": engine, "device": device, "precision": "f32", "tta": tta}
-        predictors = {str(run): load_predictor(run, **options) for run in runs}
+        predictors = _load(runs, pair.meaning.classes, options)
         cards = {predictor.card.pixel_size: predictor.card for predictor in predictors.values()}
         for card in cards.values():
             scale.tell(card, pair.images)
@@ -151,15 +158,17 @@ def _evaluate_models(
     pair: TrainingPair,
     views: dict[str, SliceView],
 ) -> CrossValidation:
-    codes = pair.codes
+    classes = next(iter(predictors.values())).classes
+    codes = pair.class_codes if classes else pair.codes
     if not pair.meaning.is_finished:
-        return _judge_by_strokes(predictors, fold, pair, views)
+        return _judge_by_strokes(predictors, fold, pair, codes, views)
     if len(codes) == 1 and fold == "all":
         fold = None  # of a single slice one part is enough
     assignment = assign_folds(predictors, fold)
     if fold == "all":
         assignment = assignment[: len(codes)]  # at least one slice a fold
-    total = sum(len(hold_out(codes, index).held_out) for index, _ in assignment)
+    kinds = kinds_of(classes, codes)
+    total = sum(len(hold_out(codes, index, kinds=kinds).held_out) for index, _ in assignment)
     with ProgressBar(total=total, desc="Evaluating", unit="slice", leave=False) as bar:
         found = evaluate_folds(
             predictors, assignment, pair.images, codes, bar.update, true_neurons_of(pair), views
@@ -172,6 +181,7 @@ def _judge_by_strokes(
     predictors: dict[str, Predictor],
     fold: int | str | None,
     pair: TrainingPair,
+    codes: Codes,
     views: dict[str, SliceView],
 ) -> CrossValidation:
     if len(predictors) > 1 or fold is not None:
@@ -180,11 +190,32 @@ def _judge_by_strokes(
             "Give one run, and leave out --fold.",
         )
     [(name, predictor)] = predictors.items()
-    with ProgressBar(total=len(pair.codes), desc="Evaluating", unit="slice", leave=False) as bar:
+    with ProgressBar(total=len(codes), desc="Evaluating", unit="slice", leave=False) as bar:
         found = evaluate_on_strokes(
-            name, predictor, pair.images, pair.codes, bar.update, true_neurons_of(pair), views[name]
+            name, predictor, pair.images, codes, bar.update, true_neurons_of(pair), views[name]
         )
         return CrossValidation([found])
+
+
+def _load(
+    runs: Sequence[Path], classes: LabelClasses, options: dict[str, Any]
+) -> dict[str, Predictor]:
+    """Load models to compare with labels of these classes, or of membrane and inside."""
+    of_class = None if classes else MEMBRANE
+    predictors = {str(run): load_predictor(run, of_class=of_class, **options) for run in runs}
+    names = {name: predictor.classes.names for name, predictor in predictors.items()}
+    if len({*map(tuple, names.values())}) > 1:
+        raise UserError(
+            "These models tell different classes apart.", "Evaluate those that tell the same."
+        )
+    for name, found in names.items():
+        if found and found != classes.names:
+            raise UserError(
+                f"{name} tells {', '.join(found)} apart, but the labels "
+                f"{', '.join(classes.names)}.",
+                "Give labels of the same classes, or name them by --classes.",
+            )
+    return predictors
 
 
 def _parse_fold(text: str | None) -> int | str | None:

@@ -113,7 +113,8 @@ def _judge(
             tell("Only labelled pixels count.")
         with open_stack(path, "mask") as mask:
             meaning, evaluation = evaluate_mask(mask, labels, convention, fold)
-        tell(f"Mask: {meaning.reading}: {percent(meaning.share)} membrane.")
+        of_membrane = "" if meaning.classes else f": {percent(meaning.share)} membrane"
+        tell(f"Mask: {meaning.reading}{of_membrane}.")
         if meaning.question:
             tell(f"{meaning.question} Choose it with --mask-convention.")
         return JudgedMask(str(path), str(labels.labels.path), evaluation)

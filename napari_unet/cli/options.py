@@ -14,13 +14,14 @@ import click
 
 from napari_unet.prediction.engine import ENGINES, PRECISIONS
 from napari_unet.prediction.onnx_runtime import PROVIDERS
-from napari_unet.runs.id_borders import borders_of
+from napari_unet.runs.id_borders import borders_of, classes_of
 from training.config import TrainingConfig, preset_config, preset_options
 from training.console import say
 from training.dataset.pair_search import find_pair, find_pairs
 from training.dataset.training_pair import OpenLabels, TrainingPair, open_pair
 from training.dataset.volumes import name_volumes
 from training.errors import UserError
+from training.label_classes import NO_CLASSES, LabelClasses
 from training.label_convention import (
     FINISHED_CONVENTIONS,
     USUAL_BORDERS,
@@ -28,6 +29,7 @@ from training.label_convention import (
     IdBorders,
     LabelConvention,
 )
+from training.masks.writer_choice import is_stack_name
 from training.masks.zarr_image import OME_ZARR_VERSIONS
 from training.model.starter_model import named_model
 from training.presets.registry import DEFAULT_PRESET
@@ -159,6 +161,13 @@ _DATA_OPTIONS = (
         "cell has an id.  [default: guessed from the labels, and printed]",
     ),
     click.option(
+        "--classes",
+        default="",
+        metavar="NAMES",
+        help="Of labels of several classes, as train has it.  [default: as the file or the model "
+        "names them]",
+    ),
+    click.option(
         "--border",
         type=click.IntRange(0, WIDEST_BORDER),
         help="Labels that are ids are membrane within this many pixels of another id; 0: only "
@@ -181,6 +190,7 @@ class DataOptions:
     image: str
     labels: str
     convention: LabelConvention | None
+    classes: str
     border: int | None
     unknown: str | None
 
@@ -239,11 +249,13 @@ class DataOptions:
     @contextmanager
     def opened(
         self,
-        open_labels: Callable[[LabelConvention | None, IdBorders], AbstractContextManager[_Labels]],
+        open_labels: Callable[..., AbstractContextManager[_Labels]],
         models: Sequence[Path],
         tell: Callable[[str], object],
     ) -> Iterator[_Labels]:
-        """Open labels by a function of their convention and borders, and tell how they are read.
+        """Open labels by a function of how they are read, which is told.
+
+        It takes the convention, the borders of ids, and ``classes``.
 
         Raises
         ------
@@ -251,12 +263,19 @@ class DataOptions:
             As :meth:`open`.
         """
         ids = self._ids(models)
-        with open_labels(self.convention, ids) as labels:
+        with open_labels(self.convention, ids, classes=self._classes(models)) as labels:
             if (self.border, self.unknown) != (None, None):
                 ids.check_for(labels.meaning.convention)
             for sentence in labels.meaning.describe():
                 tell(sentence)
             yield labels
+
+    def _classes(self, models: Sequence[Path]) -> LabelClasses:
+        """Give the classes that are named, else those of a model, unless a convention is."""
+        if self.classes or self.convention is not None:
+            return LabelClasses.parse(self.classes)
+        found = (classes_of(model) for model in models if not is_stack_name(model))
+        return next(filter(None, found), NO_CLASSES)
 
     def _ids(self, models: Sequence[Path]) -> IdBorders:
         usual = borders_of(models) if None in (self.border, self.unknown) else USUAL_BORDERS

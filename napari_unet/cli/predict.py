@@ -49,6 +49,7 @@ from training.masks.result_files import (
     PROBABILITY_DTYPES,
     RESULT_FORMATS,
     ResultFiles,
+    check_class_results,
     check_probability_dtype,
 )
 from training.masks.writer_choice import is_zarr
@@ -97,6 +98,13 @@ from training.stacks.intensities import Membranes
     type=Share(),
     help="Probability from which on a pixel is membrane.  [default: the model's, 0.5]",
 )
+@click.option(
+    "--class",
+    "of_class",
+    metavar="NAME",
+    help="Of a model of several classes predict this one, as membranes are: its mask and its "
+    "probability.  [default: each pixel's likeliest class]",
+)
 @convention_option(
     "--convention",
     (LabelConvention.ISBI, LabelConvention.MEMBRANE),
@@ -126,6 +134,7 @@ def command(
     submission: Path | None,
     uncertainty: Path | None,
     threshold: float | None,
+    of_class: str | None,
     convention: LabelConvention,
     compression: str,
     file_format: str | None,
@@ -147,7 +156,8 @@ def command(
     the model zoo) or a package of the BioImage Model Zoo (.zip); or starter, which comes with this
     program, has learned from made-up tissue, and takes a stack of any contrast. No MindSpore is
     needed. Slices are read and written one at a time, so that the stack may be larger than the
-    memory.
+    memory. Of a model of several classes the mask holds the value of each pixel's class, and names
+    them; --class gives one.
 
     Of several stacks, the names of -o, --probability, --submission and --uncertainty are those of
     folders, one for each; the files in them have the names of their stacks, and the ending that
@@ -186,6 +196,8 @@ def command(
     _check_probability_dtype(probability, probability_dtype, file_format, place)
     work_through = place.plan(stacks, results, overwrite, file_format)
     if place:
+        if of_class is not None:
+            raise UserError("A server predicts membranes alone.", "Leave out --remote or --class.")
         written = {"compression": _compression(compression), "ome_zarr": ome_zarr}
         options = {"convention": convention.value, "membranes": membranes.value}
         options |= scale_there(parts.scale)
@@ -194,12 +206,15 @@ def command(
         there = partial(_predict_there, place, model, options, overwrite, written)
         work_through(there)
         return
-    predictor = load_predictor(model, engine=engine, device=device, precision=precision, tta=tta)
+    computed_by = {"engine": engine, "device": device, "precision": precision, "tta": tta}
+    computed_by["of_class"] = of_class
+    predictor = load_predictor(model, **computed_by)
+    check_class_results(predictor.classes, results)
     parts.scale.check(predictor.card, model)
     job = ChunkJob(
         model=model,
         stack=stacks[0],
-        computed_by={"engine": engine, "device": device, "precision": precision, "tta": tta},
+        computed_by=computed_by,
         results=results,
         region=parts.region,
         scale=parts.scale,
@@ -275,6 +290,7 @@ def _predict(job: ChunkJob, predictor: Predictor, parts: PartOptions) -> None:
         bar = ProgressBar(prediction, desc="Predicting", unit="slice")
         options = prediction.place | job.written
         about = prediction.shape, job.threshold, job.convention, job.probability_dtype
+        options["classes"] = predictor.classes
         files = ResultFiles(tifs, *about, **options)
         with files:
             for index, predicted in enumerate(bar):

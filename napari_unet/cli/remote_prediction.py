@@ -284,6 +284,7 @@ class _Display:
     def __init__(self, run: RunDirectory) -> None:
         self._log = log_path(run)
         self._shown = self._done = 0
+        self._standing = ""
         self._bar: ProgressBar | None = None
         if sys.stdout.isatty():
             self._bar = ProgressBar(total=0, desc="Predicting", unit="slice", file=sys.stdout)
@@ -300,6 +301,9 @@ class _Display:
         sentences, self._shown = read_sentences(self._log, self._shown)
         for sentence in sentences:
             self.say(sentence)
+        if state.standing not in ("", self._standing):
+            self._standing = state.standing
+            self.say(state.standing)
         if state.done == self._done:
             return
         self._done = state.done

@@ -65,7 +65,7 @@ def _list_remote(name: str) -> None:
         place = run.problem or run.standing or folder
         _print_row(run.name, run.status, run.best_dice, place)
     for name, state in list_remote_predictions(profile).items():
-        _print_row(name, state.status, state.progress, state.problem or folder)
+        _print_row(name, state.status, state.progress, state.problem or state.standing or folder)
 
 
 def _print_row(name: str, status: str, dice: float | str | None, place: str) -> None:

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,18 +37,13 @@ from training.dataset.resampled_pair import describe_sizes
 from training.dataset.training_pair import open_pair
 from training.dataset.volumes import VolumeFiles, choose_held_out, find_volumes, settle_data
 from training.errors import UserError
-from training.label_convention import LabelConvention
+from training.label_classes import LabelClasses
+from training.label_convention import LabelConvention, leading_convention
 from training.presets.registry import DEFAULT_PRESET
 from training.runs.run_directory import RunDirectory
 from training.runs.run_state import load_state
 
 _DATA_OPTIONS = ("data_url", "image", "labels")
-_PRECEDENCE = [
-    LabelConvention.INSTANCES,
-    LabelConvention.ISBI,
-    LabelConvention.MEMBRANE,
-    LabelConvention.SPARSE,
-]
 _ID_OPTIONS = ("border", "unknown")
 
 
@@ -206,15 +202,23 @@ def _read_labels(
     """Say how the labels are read, and give the options of the configuration that keep it."""
     asked, of_ids = _id_options(given, source)
     ids = TrainingConfig(label_convention=LabelConvention.INSTANCES, **of_ids).ids
+    named = _classes_option(given, source)
+    open_files = partial(
+        open_pair,
+        convention=given.get("label_convention"),
+        ids=ids,
+        classes=LabelClasses.parse(named.get("classes", "")),
+    )
     conventions, meanings, sizes = [], [], {}
     for volume in volumes:
         files = volume.image, volume.labels
         state = files_state(*files)
-        with lossy_output(), open_pair(*files, given.get("label_convention"), ids) as opened:
+        with lossy_output(), open_files(*files) as opened:
             beginning = f"{volume.name}: " if len(volumes) > 1 else ""
             for sentence in opened.meaning.describe():
                 say(beginning + sentence)
             conventions.append(opened.meaning.convention)
+            named = _agree(named, opened.meaning.classes, volume.name)
             sizes[volume.name] = opened.images.pixel_size
             if files_state(*files) == state:  # they have not changed while they were read
                 meanings.append(FoundMeaning(state, ids, opened.meaning))
@@ -222,7 +226,7 @@ def _read_labels(
         with lossy_output():
             for sentence in describe_sizes(sizes):
                 say(sentence)
-    options = _label_options(conventions, asked, of_ids)
+    options = _label_options(conventions, asked, of_ids) | named
     if len(volumes) > 1:
         options["pairs"] = [
             DataPair(str(volume.image), str(volume.labels), convention)
@@ -235,10 +239,9 @@ def _label_options(
     conventions: Sequence[LabelConvention], asked: dict[str, Any], of_ids: dict[str, Any]
 ) -> dict[str, Any]:
     """Say of volumes with labels of these conventions how they are read."""
-    # Ids first, whose options go with them; those for strokes if there is nothing else.
-    kinds = sorted(conventions, key=_PRECEDENCE.index)
-    are_ids = kinds[0] == LabelConvention.INSTANCES
-    return {"label_convention": kinds[0], **(of_ids if are_ids else asked)}
+    leading = leading_convention(conventions)
+    are_ids = leading == LabelConvention.INSTANCES
+    return {"label_convention": leading, **(of_ids if are_ids else asked)}
 
 
 def _id_options(
@@ -248,6 +251,26 @@ def _id_options(
     asked = {name: given[name] for name in _ID_OPTIONS if name in given}
     former = {} if source is None else vars(RunDirectory(source).read_config())
     return asked, {name: former[name] for name in _ID_OPTIONS if name in former} | asked
+
+
+def _classes_option(given: dict[str, Any], source: Path | None) -> dict[str, str]:
+    """Give the classes that are named, else those of the run learned on from, if there are any."""
+    former = "" if source is None else RunDirectory(source).read_config().classes
+    classes = given.get("classes", former)
+    return {"classes": classes} if classes else {}
+
+
+def _agree(named: dict[str, str], classes: LabelClasses, volume: str) -> dict[str, str]:
+    """Take the classes that a volume's file names; those of all volumes must be the same."""
+    known = LabelClasses.parse(named.get("classes", ""))
+    if not classes or known == classes:
+        return named
+    if known:
+        raise UserError(
+            f"{volume} has other classes than the volumes before: {classes.describe()}.",
+            "Name those of all by --classes.",
+        )
+    return {"classes": classes.text}
 
 
 def _data_given(given: dict[str, Any]) -> list[str]:
@@ -267,13 +290,15 @@ def _find_there(server: str, given: dict[str, Any]) -> dict[str, Any]:
     asked, of_ids = _id_options(given, weights if weights.is_dir() else None)
     kept = {name: value for name, value in given.items() if name not in (*_DATA_OPTIONS, "pairs")}
     named = {name: _there(given[name]) for name in (*_DATA_OPTIONS, "pairs") if name in given}
-    request = named | of_ids
+    classes = _classes_option(given, weights if weights.is_dir() else None)
+    request = named | of_ids | classes
     request |= {name: given[name] for name in ("label_convention", "hold_out") if name in given}
     there = confirm_host_keys(lambda: describe_volumes(profile, request))
     for sentence in there.sentences:
         say(sentence)
     conventions = [pair.convention for pair in there.pairs if pair.convention]
-    return kept | settled_there(server, there) | _label_options(conventions, asked, of_ids)
+    read = _label_options(conventions, asked, of_ids) | classes
+    return kept | settled_there(server, there) | read
 
 
 def _there(named: Any) -> Any:

@@ -21,8 +21,10 @@ from napari_unet.evaluation.slice_sets import (
 )
 from napari_unet.prediction.predictor import Predictor
 from training.config import FOLDS
-from training.dataset.holdout import hold_out
+from training.dataset.holdout import hold_out, kinds_of
 from training.errors import UserError
+from training.label_classes import NO_CLASSES, LabelClasses
+from training.metrics.class_metrics import evaluate_classes
 from training.metrics.evaluation_report import Evaluation, evaluate_slices
 from training.metrics.neuron_metrics import (
     NEURON_FIGURES,
@@ -34,7 +36,7 @@ from training.metrics.pixel_metrics import DEFAULT_THRESHOLD, format_table, mean
 from training.model.slice_prediction import WHOLE
 from training.model.slice_view import SliceView
 from training.stacks.scaling import Slices
-from training.stacks.sparse_labels import INSIDE, MEMBRANE, PADDING, is_known
+from training.stacks.sparse_labels import INSIDE, MEMBRANE, PADDING, channels_of, is_known
 
 Predictors = Mapping[str, Predictor]
 Codes = Mapping[int, NDArray[np.uint8]]
@@ -254,7 +256,8 @@ def evaluate_fold(
     images : array (Z, Y, X), or a file of slices
         Intensities of any real dtype.
     codes : mapping of int to array (Y, X) of uint8
-        The labelled slices: 1 = membrane, 2 = inside, 3 = padding.
+        The labelled slices: 1 = membrane, 2 = inside, 255 = padding; of a predictor of classes
+        their places from 1.
     on_slice : callable
         Called after each slice, for a progress bar.
     true_neurons : callable or None
@@ -265,8 +268,8 @@ def evaluate_fold(
     Returns
     -------
     evaluation : Evaluation
-    probabilities : dict of int to array (Y, X) of float32, 0..1
-        Probability of membrane, by the index of the slice.
+    probabilities : dict of int to array (Y, X) of float32, 0..1; of classes (C, Y, X)
+        Probabilities, by the index of the slice.
 
     Raises
     ------
@@ -274,10 +277,11 @@ def evaluate_fold(
         For NaN or infinite pixels, or a model that can't be used on these images; as
         :func:`~training.dataset.holdout.hold_out`.
     """
-    held_out = hold_out(codes, fold).held_out
+    held_out = hold_out(codes, fold, kinds=kinds_of(predictor.classes, codes)).held_out
     probabilities = _predict(predictor, images, list(held_out), on_slice, view)
     threshold = predictor.card.threshold
-    judged = judge(fold, probabilities, codes, held_out, threshold, true_neurons=true_neurons)
+    options: dict[str, Any] = {"true_neurons": true_neurons, "classes": predictor.classes}
+    judged = judge(fold, probabilities, codes, held_out, threshold, **options)
     return judged, probabilities
 
 
@@ -290,6 +294,7 @@ def judge(
     neuron_thresholds: Sequence[float] = THRESHOLDS,
     true_neurons: TrueNeurons | None = None,
     segments: Mapping[int, NDArray[Any]] | None = None,
+    classes: LabelClasses = NO_CLASSES,
 ) -> Evaluation:
     """Compare slices with their labels; where neurons count as a whole, by these too.
 
@@ -300,7 +305,7 @@ def judge(
     probabilities : mapping of int to array (Y, X) of float32, 0..1
         Probability of membrane, by the index of the slice.
     codes : mapping of int to array (Y, X) of uint8
-        Labels of these slices and more: 0 = unknown, 1 = membrane, 2 = inside, 3 = padding.
+        Labels of these slices and more: 0 = unknown, 1 = membrane, 2 = inside, 255 = padding.
     counted : mapping of int to array (Y, X) of bool
         The pixels that are compared.
     threshold : float
@@ -312,7 +317,12 @@ def judge(
         the pieces of what is inside, and known only of slices that count as a whole.
     segments : mapping of int to array (Y, X) of int, or None
         Numbered neurons that are judged; None: those that the probabilities make.
+    classes : LabelClasses
+        If probabilities are of classes, (C, Y, X), and codes their places from 1, these.
     """
+    if classes:
+        channels = {index: channels_of(codes[index]) for index in probabilities}
+        return evaluate_classes(fold, probabilities, classes, channels, counted)
     membrane = {index: codes[index] == MEMBRANE for index in probabilities}
     pixels = evaluate_slices(fold, probabilities, membrane, threshold, counted)
     left_out = {z: ~counted[z] & (codes[z] != PADDING) for z in probabilities}
@@ -349,7 +359,7 @@ def evaluate_on_strokes(
     images : array (Z, Y, X), or a file of slices
         Intensities of any real dtype.
     codes : mapping of int to array (Y, X) of uint8
-        The labelled slices: 0 = unknown, 1 = membrane, 2 = inside, 3 = padding.
+        The labelled slices: 0 = unknown, 1 = membrane, 2 = inside, 255 = padding.
     on_slice : callable
         Called after each slice, for a progress bar.
     true_neurons : callable or None
@@ -366,7 +376,8 @@ def evaluate_on_strokes(
     probabilities = _predict(predictor, images, slices, on_slice, view)
     known = {index: is_known(page) for index, page in codes.items()}
     threshold = predictor.card.threshold
-    evaluation = judge(None, probabilities, codes, known, threshold, true_neurons=true_neurons)
+    options: dict[str, Any] = {"true_neurons": true_neurons, "classes": predictor.classes}
+    evaluation = judge(None, probabilities, codes, known, threshold, **options)
     trained = set(predictor.card.seen_slices(images))
     return FoldEvaluation(name, evaluation, [index for index in slices if index in trained])
 

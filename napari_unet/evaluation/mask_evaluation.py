@@ -10,17 +10,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_unet.evaluation.class_masks import (
+    check_shape,
+    counted_pixels,
+    evaluate_class_mask,
+)
 from napari_unet.evaluation.cross_validation import judge
-from training.dataset.holdout import hold_out
 from training.dataset.training_pair import OpenLabels
 from training.errors import UserError
 from training.formats.stack import Stack
+from training.label_classes import NO_CLASSES
 from training.label_convention import IdBorders, LabelConvention
 from training.metrics.evaluation_report import Evaluation
 from training.metrics.pixel_metrics import DEFAULT_THRESHOLD
 from training.stacks.label_census import LabelCensus
 from training.stacks.label_meaning import LabelMeaning
-from training.stacks.sparse_labels import MEMBRANE, is_known
+from training.stacks.sparse_labels import MEMBRANE
 
 
 def evaluate_mask(
@@ -35,7 +40,8 @@ def evaluate_mask(
     ----------
     convention : LabelConvention or None
         That of the mask; None: a note in its file, ids and probabilities (floats from 0 to 1, of
-        membrane) are known, and in all others 0 is membrane.
+        membrane) are known, and in all others 0 is membrane. Where the labels are classes, a mask
+        without a convention is of the same.
     fold : int or None
         Of whose slices figures are; None: of all that are labelled.
 
@@ -50,18 +56,13 @@ def evaluate_mask(
     UserError
         If it has another shape than the truth, can't be read, or a fold of strokes is asked for.
     """
+    if truth.meaning.classes and convention is None:
+        return evaluate_class_mask(mask, truth, fold)
     if fold is not None and not truth.meaning.is_finished:
         raise UserError("Strokes judge all slices that have some.", "Leave out --fold.")
     codes = truth.codes
-    if fold is None:
-        counted = {index: is_known(page) for index, page in codes.items()}
-    else:
-        counted = hold_out(codes, fold, name=str(truth.labels.path)).held_out
-    if mask.shape != truth.labels.shape:
-        raise UserError(
-            f"{mask.path} has the shape {mask.shape}, but the labels have {truth.labels.shape}.",
-            "Give a mask of the same stack.",
-        )
+    counted = counted_pixels(truth, codes, fold)
+    check_shape(mask, truth)
     meaning = _meaning_of(mask, convention, truth.meaning.ids)
     read = {index: meaning.read(mask[index]) for index in counted}
     segments = None
@@ -101,7 +102,9 @@ def check_labelled(truth: OpenLabels) -> None:
 def _meaning_of(mask: Stack, convention: LabelConvention | None, ids: IdBorders) -> LabelMeaning:
     """Find out how a mask is read: as asked for or noted, as ids, as a probability, else isbi."""
     census, note = LabelCensus.of(mask), mask.label_note
-    read = partial(LabelMeaning.of, census, str(mask.path), ids=ids, is_mask=True)
+    classes = note.classes if note is not None and convention is None else NO_CLASSES
+    options: dict[str, Any] = {"ids": ids, "is_mask": True, "classes": classes}
+    read = partial(LabelMeaning.of, census, str(mask.path), **options)
     if convention is None and note is not None and note.convention != LabelConvention.SPARSE:
         convention = note.convention or LabelConvention.INSTANCES
     if convention is None:
@@ -111,4 +114,4 @@ def _meaning_of(mask: Stack, convention: LabelConvention | None, ids: IdBorders)
         is_probability = mask.dtype.kind == "f" and max(census.values, default=0) <= 1
         unlike_ids = LabelConvention.MEMBRANE if is_probability else LabelConvention.ISBI
         convention = LabelConvention.INSTANCES if are_ids else unlike_ids
-    return read(convention)
+    return read(convention=convention)

@@ -19,6 +19,7 @@ from training.dataset.pair_search import (
 from training.dataset.training_pair import OpenLabels, open_labels, open_pair
 from training.errors import UserError
 from training.formats.location import is_array_folder, locate
+from training.label_classes import LabelClasses
 from training.label_convention import IdBorders, LabelConvention
 
 _FEWEST_NAMED = 8
@@ -45,13 +46,15 @@ class Truth:
         return {name for path in paths for name in _names_of(path)}
 
     @contextmanager
-    def open(self, convention: LabelConvention | None, ids: IdBorders) -> Iterator[OpenLabels]:
+    def open(
+        self, convention: LabelConvention | None, ids: IdBorders, classes: LabelClasses
+    ) -> Iterator[OpenLabels]:
         """Open the labels; parameters and errors as of :func:`training_pair.open_pair`."""
         if self.images is None:
-            with open_labels(self.labels, convention, ids) as labels:
+            with open_labels(self.labels, convention, ids, classes) as labels:
                 yield labels
         else:
-            with open_pair(self.images, self.labels, convention, ids) as pair:
+            with open_pair(self.images, self.labels, convention, ids, (), classes) as pair:
                 yield pair
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from napari_unet.runs.run_list import summarize
+from training.console import list_names
 from training.model.model_card import ModelCard
 from training.runs.run_directory import RunDirectory
 from training.runs.run_state import RunState, load_state
@@ -76,15 +77,14 @@ def readme(
     lines = [
         f"# {name}",
         "",
-        "Membranes in electron micrographs, as a probability for each pixel of a 2-D grey image. "
-        "Stacks go through it slice by slice.",
+        _subject(card),
         "",
         f"- Network: `{card.preset}`, a U-Net of napari-unet {card.version}.",
         f"- Intensities: {scaling.dtype}, from {scaling.low:g} to {scaling.high:g}; membranes as "
         "dark or light as in the stack that it was trained on.",
         _size_line(card, smallest),
         *_pixel_lines(card),
-        f"- A pixel is membrane from a probability of {card.threshold:g} on.",
+        *_class_lines(card),
         f"- Authors: {', '.join(description.authors)}. Licence: {description.license}.",
         "",
         "With napari-unet: `napari-unet predict FILE.zip STACK.tif -o MASK.tif`.",
@@ -97,6 +97,29 @@ def readme(
         "",
     ]
     return "\n".join(lines)
+
+
+def _subject(card: ModelCard) -> str:
+    what = "Membranes in electron micrographs, as"
+    if card.classes:
+        what = f"Classes in electron micrographs: {list_names(card.label_classes.names)}, each as"
+    return (
+        f"{what} a probability for each pixel of a 2-D grey image. Stacks go through it slice by "
+        "slice."
+    )
+
+
+def _class_lines(card: ModelCard) -> list[str]:
+    """Say when a pixel is membrane, or what the channels are."""
+    if not card.classes:
+        return [f"- A pixel is membrane from a probability of {card.threshold:g} on."]
+    return [
+        "- A pixel is of its likeliest class. Channels, with values and colours of masks:",
+        *(
+            f"    - {channel}: {member.name}, {member.value}, {member.color}"
+            for channel, member in enumerate(card.classes)
+        ),
+    ]
 
 
 def _size_line(card: ModelCard, smallest: int) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from napari_unet.exchange.model_description import ModelDescription
 from napari_unet.exchange.zoo_package import write_package
+from napari_unet.prediction.model_check import read_card
 from napari_unet.prediction.model_source import read_portable
 from napari_unet.training_python.choice import find_training_python
 from training.console import list_names
@@ -62,17 +63,23 @@ def export_model(
 
 
 def _write_onnx(model: Path, output: Path, _: ModelDescription, overwrite: bool) -> str:
-    content = read_portable(model)[1]
+    source, content = read_portable(model)
     write_atomically(output, content, overwrite=overwrite, follow_links=True)
+    classes = read_card(content, source).label_classes
+    given = "the probability of membrane (N, 1, h, w)"
+    if classes:
+        names = list_names(classes.names)
+        given = f"the probabilities of {names} (N, {len(classes)}, h, w)"
     return (
         f"ONNX: {output}\nIts input is an image (N, 1, H, W) float32, scaled to -1 to 1; its "
-        "output is the probability of membrane (N, 1, h, w) float32."
+        f"output is {given} float32."
     )
 
 
 def _write_weights(model: Path, output: Path, _: ModelDescription, overwrite: bool) -> str:
     saved = load_model(_weights_of(model))
-    names = find_preset(saved.card.preset).parameter_shapes()
+    outputs = saved.card.label_classes.outputs
+    names = find_preset(saved.card.preset).parameter_shapes(outputs)
     weights = {name: saved.weights[name] for name in names}
     content = pack_weights(weights, {CARD_KEY: saved.card.to_json()})
     write_atomically(output, content, overwrite=overwrite, follow_links=True)

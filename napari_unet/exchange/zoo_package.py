@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -60,16 +61,16 @@ def write_package(
             "Install it: pip install 'napari-unet-mindspore[bioimageio]'.",
         ) from None
     source, content = read_portable(model)
-    predictor = Predictor(source, content, precision="f32")
+    predictor = Predictor(source, content, precision="f32", of_class=None)
     card = predictor.card
     length = smallest_length(card)
     example = take_example(card, description.example, length, pixel_type(card))
     title = description.name_for(model)
     scaled = card.scaling.apply(example.tile)
-    probability = predictor.forward(scaled[np.newaxis, np.newaxis])[0, 0]
+    probability = predictor.forward(scaled[np.newaxis, np.newaxis])[0]
     files = {
         MODEL: content,
-        **_tensors("image", example.tile),
+        **_tensors("image", example.tile[np.newaxis]),
         **_tensors("probability", probability),
         README: readme(title, model, card, description, length).encode(),
         COVER: _cover(model, predictor, example),
@@ -95,10 +96,11 @@ def smallest_length(card: ModelCard) -> int:
 
 
 def _tensors(name: str, picture: NDArray[Any]) -> dict[str, bytes]:
-    """Write a picture (Y, X) as a tensor of the test (1, 1, Y, X), and as a sample."""
+    """Write a picture (C, Y, X) as a tensor of the test (1, C, Y, X), and as a sample."""
     tensor, sample = io.BytesIO(), io.BytesIO()
-    np.save(tensor, picture[np.newaxis, np.newaxis])
-    tifffile.imwrite(sample, picture, photometric="minisblack")
+    np.save(tensor, picture[np.newaxis])
+    planes = picture if len(picture) > 1 else picture[0]
+    tifffile.imwrite(sample, planes, photometric="minisblack")
     return {TESTS[name]: tensor.getvalue(), SAMPLES[name]: sample.getvalue()}
 
 
@@ -107,7 +109,11 @@ def _cover(model: Path, predictor: Predictor, example: Example) -> bytes:
     preview = read_preview(model)
     if example.is_made_up and preview is not None:
         return draw_cover(preview)
-    return draw_cover(example.page, predictor.predict_slice(example.page, example.card))
+    predicted = predictor.predict_slice(example.page, example.card)
+    classes = predictor.classes
+    if classes:
+        predicted = predicted[classes.things[0] if classes.membrane is None else classes.membrane]
+    return draw_cover(example.page, predicted)
 
 
 def _describe(title: str, card: ModelCard, description: ModelDescription, folder: Path) -> Any:
@@ -149,17 +155,18 @@ def _document(title: str, card: ModelCard, description: ModelDescription) -> dic
         "id": "probability",
         "axes": [
             {"type": "batch"},
-            {"type": "channel", "channel_names": ["membrane"]},
+            {"type": "channel", "channel_names": _channel_names(card)},
             *({"id": axis, **_output_axis(axis, card), **scales[axis]} for axis in "yx"),
         ],
         "data": {"type": "float32", "range": (0.0, 1.0)},
         "test_tensor": {"source": TESTS["probability"]},
         "sample_tensor": {"source": SAMPLES["probability"]},
     }
+    found = ", ".join(card.label_classes.names).capitalize() or "Membranes"
     return {
         "type": "model",
         "name": title,
-        "description": f"Membranes in electron micrographs, by the U-Net {card.preset}.",
+        "description": f"{found} in electron micrographs, by the U-Net {card.preset}.",
         "authors": [{"name": name} for name in description.authors],
         "license": description.license,
         "cite": [_cite(text, place) for text, place in description.citations],
@@ -170,6 +177,13 @@ def _document(title: str, card: ModelCard, description: ModelDescription) -> dic
         "outputs": [probability],
         "weights": {"onnx": {"source": MODEL, "opset_version": OPSET}},
     }
+
+
+def _channel_names(card: ModelCard) -> list[str]:
+    """Name the channels of the output, in letters that the zoo takes."""
+    names = [re.sub(r"\W+", "_", name) for name in card.label_classes.names]
+    named = [name if name.isidentifier() else f"class_{name}" for name in names]
+    return named or ["membrane"]
 
 
 def pixel_type(card: ModelCard) -> str:

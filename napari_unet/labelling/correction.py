@@ -147,7 +147,7 @@ def find_specks_of_stack(
     planes = [np.full(len(rows), index, np.intp) for index, rows, _ in found]
     parts = (planes, [rows for _, rows, _ in found], [columns for *_, columns in found])
     indices = tuple(np.concatenate([np.empty(0, np.intp), *part]) for part in parts)
-    return _in_stack(indices, mask.ndim)
+    return in_stack(indices, mask.ndim)
 
 
 def snap(stroke: Pixels, probability: NDArray[np.float32], label: int, level: float) -> Pixels:
@@ -226,13 +226,25 @@ def changes_to_truth(
         rows, columns = np.nonzero(truth != np.asarray(pages[index]))
         parts.append([np.full(len(rows), index), rows, columns, truth[rows, columns]])
     planes, rows, columns, values = map(np.concatenate, zip(*parts, strict=True))
-    return _in_stack((planes, rows, columns), labels.ndim), values.astype(np.uint8)
+    return in_stack((planes, rows, columns), labels.ndim), values.astype(np.uint8)
 
 
 def _truth_page(membrane: Any) -> NDArray[np.uint8]:
     return np.where(np.asarray(membrane) != 0, np.uint8(MEMBRANE), np.uint8(INSIDE))
 
 
-def _in_stack(places: tuple[NDArray[np.intp], ...], ndim: int) -> tuple[NDArray[np.intp], ...]:
-    """Make places (Z, Y, X) those in an array of other axes: 0 along those before, or no Z."""
+def in_stack(places: tuple[NDArray[np.intp], ...], ndim: int) -> tuple[NDArray[np.intp], ...]:
+    """Make places in a stack those in an array of other axes: 0 along those before, or no Z.
+
+    Parameters
+    ----------
+    places : tuple of three arrays (N,) of int
+        Indices along Z, Y and X.
+    ndim : int
+        How many axes the array has, 2 or more.
+
+    Returns
+    -------
+    tuple of ``ndim`` arrays (N,) of int
+    """
     return ((np.zeros_like(places[0]),) * (ndim - 3) + places)[-ndim:]

@@ -9,6 +9,7 @@ import numpy as np
 from napari.layers import Image, Labels, Layer, Shapes
 from numpy.typing import NDArray
 
+from napari_unet.layers.class_layers import CLASSES_KEY, layer_classes
 from napari_unet.layers.colormaps import error_colormap, mask_colormap, sparse_colormap
 from napari_unet.layers.colors import PREDICTION_COLOR
 from napari_unet.layers.slices import full_resolution, stack_shape
@@ -136,7 +137,8 @@ def are_new_labels(layer: Layer) -> bool:
     """Return whether a layer holds labels that only this viewer has, and can be painted on."""
     if not isinstance(layer, Labels) or why_not_paintable(layer) or is_sparse_layer(layer):
         return False
-    return layer.source.path is None and not {ROLE_KEY, CONVENTION_KEY} & layer.metadata.keys()
+    known_by = {ROLE_KEY, CONVENTION_KEY, CLASSES_KEY}
+    return layer.source.path is None and not known_by & layer.metadata.keys()
 
 
 def some_values(labels: Any) -> frozenset[int]:
@@ -187,6 +189,8 @@ def reading_of(truth: Layer, ids: IdBorders = USUAL_BORDERS) -> LabelReading:
     """
     if is_sparse_layer(truth):
         return LabelReading(LabelConvention.SPARSE)
+    if classes := layer_classes(truth):
+        return LabelReading(LabelConvention.CLASSES, classes=classes)
     if CONVENTION_KEY in truth.metadata or role(truth) == MASK:
         return MASK_READING
     labelled = read_labelled(as_stack(full_resolution(truth)), MEANING_SLICES)
@@ -369,6 +373,8 @@ def why_not_paintable(layer: Labels) -> str:
 def is_mask(layer: Layer) -> bool:
     """Return whether a layer is a mask (Z, Y, X) or (Y, X), a person's or a prediction's."""
     is_stack = isinstance(layer, Labels) and not why_not_stack(layer)
+    if layer_classes(layer):
+        return False
     return is_stack and role(layer) not in (ERRORS, NEURONS) and not is_sparse_layer(layer)
 
 
@@ -378,8 +384,10 @@ def is_paintable_mask(layer: Layer) -> bool:
 
 
 def is_truth(layer: Layer) -> bool:
-    """Return whether a layer can judge a mask: another mask, or strokes."""
-    return is_mask(layer) or (is_sparse_layer(layer) and not why_not_stack(layer))
+    """Return whether a layer can judge a mask: another mask, strokes, or classes with membrane."""
+    has_membrane = layer_classes(layer).membrane is not None
+    is_other = isinstance(layer, Labels) and (is_sparse_layer(layer) or has_membrane)
+    return is_mask(layer) or (is_other and not why_not_stack(layer))
 
 
 def is_predicted_mask(layer: Layer) -> bool:

@@ -7,8 +7,7 @@ slice), what each block shows of them, and numbers through the stack.
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,10 +25,8 @@ from napari_unet.neurons.region_merging import (
     borders_between,
     join_borders,
 )
+from napari_unet.neurons.search_files import Arrays, Block, SearchFiles
 from napari_unet.neurons.segmentation import LEAST_OVERLAP, Segmentation
-from training.files.array_files import write_arrays
-from training.formats.chunked_stack import unreadable
-from training.masks.stack_writer import report_errors
 from training.metrics.neuron_metrics import Labels, part_neurons
 
 SIDE = 1024  # pixels of a block along Y and X
@@ -37,7 +34,6 @@ HALO = 192  # pixels around it that are flooded too
 
 Step = Literal["flood", "merge", "count"]
 """A method of :class:`ChunkNeurons` whose tasks do not wait for each other."""
-Block = tuple[int, int]  # row and column of a block among those of a slice
 _OF_PIXELS = ("labels", "is_kept")  # arrays as large as a block
 _FACES = (((1, 0), "bottom", "top"), ((0, 1), "right", "left"))
 
@@ -71,10 +67,10 @@ class ChunkNeurons:
         side: int = SIDE,
         halo: int = HALO,
     ) -> None:
-        self._folder, self._probability, self._how = folder, probability, how
+        self._probability, self._how = probability, how
         self._is_linked, self._side, self._halo = is_linked, side, min(halo, side)
         self.shape: tuple[int, int, int] = tuple(probability.shape)
-        folder.mkdir(parents=True, exist_ok=True)
+        self._files = SearchFiles(folder)
 
     @cached_property
     def blocks(self) -> list[Block]:
@@ -97,7 +93,7 @@ class ChunkNeurons:
 
     def flood(self, task: tuple[int, Block]) -> None:
         """Find the basins of a block."""
-        if self._has("basins", *task):
+        if self._files.has("basins", *task):
             return
         index, block = task
         core = self.window(block)
@@ -113,7 +109,11 @@ class ChunkNeurons:
             for part, start in zip(core, origin, strict=True)
         )
         found = flood_block(page, (within[0], within[1]), origin, self.shape[2], self._how)
-        self._write("basins", index, block, **found)
+        self._files.write("basins", index, block, **found)
+
+    def is_flooded(self, index: int) -> bool:
+        """Whether all basins of a slice are found: then nobody reads its probability again."""
+        return all(self._files.has("basins", index, block) for block in self.blocks)
 
     def merge(self, index: int) -> None:
         """Find the neurons of a slice, whose blocks are flooded."""
@@ -129,15 +129,15 @@ class ChunkNeurons:
         basins = order[joined]
         merger = RegionMerger(len(earliest), _renumber(borders, basins))
         merger.merge_below(self._how.threshold)
-        self._write("slices", index, numbers=merger.numbers()[basins], offsets=offsets)
+        self._files.write("slices", index, numbers=merger.numbers()[basins], offsets=offsets)
 
     def is_merged(self, index: int) -> bool:
         """Whether the neurons of a slice are found."""
-        return self._has("slices", index)
+        return self._files.has("slices", index)
 
     def count(self, task: tuple[int, Block]) -> None:
         """Count the pixels of neurons in a block, and those shared with the next slice."""
-        if self._has("counts", *task):
+        if self._files.has("counts", *task):
             return
         index, block = task
         page = self._bordered(index, block)
@@ -151,7 +151,7 @@ class ChunkNeurons:
             found |= dict(
                 zip(("pairs", "overlaps"), np.unique(pairs, return_counts=True), strict=True)
             )
-        self._write("counts", index, block, **found)
+        self._files.write("counts", index, block, **found)
 
     def number(self) -> int:
         """Number the neurons of all slices; give their number.
@@ -162,7 +162,7 @@ class ChunkNeurons:
         below: NDArray[np.int64] | None = None
         areas_below = pairs = overlaps = np.empty(0, np.int64)
         for index in range(self.shape[0]):
-            counts = [self._read("counts", index, block) for block in self.blocks]
+            counts = [self._files.read("counts", index, block) for block in self.blocks]
             neurons, areas = _add_up(counts, "neurons", "areas")
             sizes = np.zeros(int(neurons.max()) + 1, np.int64)
             sizes[neurons] = areas
@@ -176,8 +176,8 @@ class ChunkNeurons:
             fresh = np.flatnonzero((sizes > 0) & (numbers == 0))
             numbers[fresh] = total + 1 + np.arange(len(fresh))
             total += len(fresh)
-            if not self._has("numbers", index):
-                self._write("numbers", index, numbers=numbers)
+            if not self._files.has("numbers", index):
+                self._files.write("numbers", index, numbers=numbers)
             below, areas_below = numbers, sizes
             if self._is_linked and index + 1 < self.shape[0]:
                 pairs, overlaps = _add_up(counts, "pairs", "overlaps")
@@ -185,7 +185,7 @@ class ChunkNeurons:
 
     def read_block(self, index: int, block: Block) -> NDArray[np.int64]:
         """Read a block: array (Y, X) of int64, the numbers of its neurons; 0 are borders."""
-        numbers = self._read("numbers", index)["numbers"]
+        numbers = self._files.read("numbers", index)["numbers"]
         found: NDArray[np.int64] = numbers[self._bordered(index, block)]
         return found
 
@@ -194,9 +194,9 @@ class ChunkNeurons:
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], Borders, NDArray[np.int64]]:
         """Put the basins of all blocks of a slice side by side: first, links, borders, offsets."""
         basins = {
-            block: {name: found[name] for name in found.files if name not in _OF_PIXELS}
+            block: {name: found[name] for name in found if name not in _OF_PIXELS}
             for block in self.blocks
-            for found in [self._open("basins", index, block)]
+            for found in [self._files.open("basins", index, block)]
         }
         counts = [len(found["first"]) - 1 for found in basins.values()]
         offsets = np.concatenate([[0], np.cumsum(counts)[:-1]]) - 1  # basin 1 is node 0
@@ -215,7 +215,7 @@ class ChunkNeurons:
             ours = seen[(owners == block).all(axis=1)]
             corner = [part.start for part in self.window(block)]
             y, x = (ours[:, 1:] - corner).T
-            labels = self._open("basins", index, block)["labels"]
+            labels = self._files.open("basins", index, block)["labels"]
             theirs = labels[y, x] + start[block]
             links.append(np.stack([ours[:, 0], theirs], 1))
             for (down, right), side, other_side in _FACES:
@@ -234,9 +234,9 @@ class ChunkNeurons:
 
     def _bordered(self, index: int, block: Block) -> Labels:
         """Read a block (Y, X) of the neurons of a slice, with borders between them."""
-        merged = self._read("slices", index)
+        merged = self._files.read("slices", index)
         offsets = dict(zip(self.blocks, merged["offsets"].tolist(), strict=True))
-        found = self._open("basins", index, block)
+        found = self._files.open("basins", index, block)
         numbers = merged["numbers"][found["labels"] + offsets[block]]
         page, is_kept = np.pad(numbers, 1, mode="edge"), np.pad(found["is_kept"], 1, mode="edge")
         frame = {"bottom": np.s_[-1, 1:-1], "right": np.s_[1:-1, -1]}
@@ -246,37 +246,11 @@ class ChunkNeurons:
                 beside = block[0] + step * down, block[1] + step * right
                 if beside not in offsets:
                     continue
-                other = self._open("basins", index, beside)
+                other = self._files.open("basins", index, beside)
                 page[frame[here]] = merged["numbers"][other[there] + offsets[beside]]
                 is_inside = other[f"p_{there}"] < self._how.threshold
                 is_kept[frame[here]] = is_inside if self._how.method == "components" else False
         return part_neurons(page, is_kept)[1:-1, 1:-1]
-
-    def _path(self, kind: str, index: int, block: Block | None = None) -> Path:
-        name = "whole" if block is None else "{}-{}".format(*block)
-        return self._folder / kind / str(index) / f"{name}.npz"
-
-    def _has(self, *place: Any) -> bool:
-        return self._path(*place).exists()
-
-    def _write(
-        self, kind: str, index: int, block: Block | None = None, **arrays: NDArray[Any]
-    ) -> None:
-        path = self._path(kind, index, block)
-        with report_errors(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-        write_arrays(path, arrays)
-
-    def _open(self, *place: Any) -> Any:
-        """Open arrays, each of which is read when it is asked for."""
-        path = self._path(*place)
-        try:
-            return np.load(io.BytesIO(path.read_bytes()), allow_pickle=False)
-        except Exception as error:  # numpy raises many kinds
-            raise unreadable(path, error) from error
-
-    def _read(self, *place: Any) -> dict[str, NDArray[Any]]:
-        return dict(self._open(*place))
 
 
 @dataclass(frozen=True)
@@ -323,7 +297,7 @@ def _renumber(borders: Borders, numbers: NDArray[np.int64]) -> Borders:
 
 
 def _add_up(
-    counts: list[dict[str, NDArray[Any]]], of: str, pixels: str
+    counts: Sequence[Arrays], of: str, pixels: str
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Add up the pixels that blocks counted of the same."""
     things, places = np.unique(np.concatenate([each[of] for each in counts]), return_inverse=True)

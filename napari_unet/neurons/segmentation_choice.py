@@ -129,9 +129,8 @@ def _settings_of_run(path: Path, changed: int) -> Segmentation:
         with ExitStack() as opened:
             volumes = []
             for files in find_volumes(config):
-                pair = opened.enter_context(
-                    open_pair(files.image, files.labels, files.convention, config.ids)
-                )
+                reading = files.convention, config.ids, (), config.label_classes
+                pair = opened.enter_context(open_pair(files.image, files.labels, *reading))
                 if pair.meaning.is_finished:
                     volumes.append(LabelledVolume.of(pair, predictor.card))
             return choose_on_training_slices(predictor, volumes)[0] if volumes else Segmentation()

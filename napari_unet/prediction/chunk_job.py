@@ -20,6 +20,8 @@ from training.masks.writer_choice import open_chunks
 from training.model.stack_scale import StackScale
 from training.stacks.intensities import Membranes
 
+_OPTIONS = {"of_class": "--class"}
+
 
 @dataclass(frozen=True)
 class ChunkJob:
@@ -30,7 +32,7 @@ class ChunkJob:
     model, stack : Path
         As :func:`load_predictor` and :func:`open_stack` take them.
     computed_by : dict
-        ``engine``, ``device``, ``precision`` and ``tta`` of the predictor.
+        ``engine``, ``device``, ``precision``, ``tta`` and ``of_class`` of the predictor.
     results : mapping of str to Path
         Zarr folders, by kind: see :class:`ResultFiles`.
     region : tuple of (int, int or None)
@@ -99,6 +101,8 @@ class ChunkJob:
         with open_stack(self.stack) as stack, ExitStack() as opened:
             part = StackPart(stack, self.region, self.scale)
             options = part.place | self.written
+            classes = predictor.classes
+            options |= {"classes": classes} if classes else {}
             chunks = {
                 kind: open_chunks(
                     path, part.shape, **result_pixels(kind, self.probability_dtype), **options
@@ -124,6 +128,7 @@ class ChunkJob:
                         threshold=self.threshold,
                         convention=self.convention,
                         probability_dtype=self.probability_dtype,
+                        classes=classes,
                     ),
                     self.threshold,
                     self._named(part, predictor),
@@ -137,7 +142,7 @@ class ChunkJob:
         size = self.scale.pixel_size
         sides = [] if size is None else [size.z, size.y, size.x]
         return {
-            **{f"--{name}": value for name, value in self.computed_by.items()},
+            **{_OPTIONS.get(name, f"--{name}"): value for name, value in self.computed_by.items()},
             "--region": [[found.start, found.stop] for found in (part.indices, *part.window)],
             "--resample": self.scale.resample,
             "--pixel-size": [side for side in sides if side is not None] or None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
@@ -161,6 +161,7 @@ class ChunkPrediction:
         for chunks in results.values():
             chunks.open(known)
         self._outcome = Outcome()
+        self._used: set[int] = set()
 
     def __len__(self) -> int:
         """Count the parts, those that are done too."""
@@ -174,40 +175,45 @@ class ChunkPrediction:
         UserError
             If the results can't be written, such as on a full disk.
         """
-        return self._predict_slices(self.slices)
+        return self.predict_slices(self.slices)
 
     @cached_property
     def done(self) -> int:
         return len(self) - sum(len(self._missing_parts(index)) for index in self.slices)
 
-    def count_missing(self) -> dict[int, int]:
+    def count_missing(self, indices: Iterable[int]) -> dict[int, int]:
         """Count the missing parts of slices that lack anything, smaller sizes as well."""
-        parts = {index: len(self._missing_parts(index)) for index in self.slices}
+        parts = {index: len(self._missing_parts(index)) for index in indices}
         return {
             index: count for index, count in parts.items() if count or self._lacks_levels(index)
         }
 
     def predict_slice(self, index: int) -> Outcome:
         """Predict what is missing of one slice, and say what became of it; errors as iterating."""
-        for _ in self._predict_slices([index]):
+        for _ in self.predict_slices([index]):
             pass
         outcome, self._outcome = self._outcome, Outcome()
         return outcome
 
-    def _predict_slices(self, indices: Iterable[int]) -> Iterator[None]:
-        """Predict the parts of slices that are missing; few are in memory at a time."""
+    def predict_slices(self, indices: Iterable[int]) -> Iterator[None]:
+        """Predict the parts of slices that are missing; few are in memory at a time.
+
+        Errors as of iterating.
+        """
         waiting: deque[tuple[str, Future[Outcome]]] = deque()
         threads = min(self._most, self._predictor.parallel + 1)  # one of them may be writing
-        with ThreadPoolExecutor(threads) as executor:
+        # Smaller sizes have a thread of their own, so that the network does not wait for them.
+        with ThreadPoolExecutor(threads) as executor, ThreadPoolExecutor(1) as shrinking:
             try:
-                for place, future in self._submit(executor, indices):
+                for place, future in self._submit(executor, shrinking, indices):
                     waiting.append((place, future))
-                    while len(waiting) >= self._most:
+                    while sum(bool(place) for place, _ in waiting) >= self._most:
                         yield from self._take(*waiting.popleft())
                 while waiting:
                     yield from self._take(*waiting.popleft())
             except BaseException:
-                executor.shutdown(wait=False, cancel_futures=True)
+                for each in (executor, shrinking):
+                    each.shutdown(wait=False, cancel_futures=True)
                 raise
 
     def check_whole(self) -> None:
@@ -248,11 +254,27 @@ class ChunkPrediction:
             if any(chunks.is_finished() for chunks in self._results.values()):
                 return True
             self.check_whole()
-            if any(map(self._is_missing, range(self._part.shape[0]))):
+            if not all(map(self.has_slice, range(self._part.shape[0]))):
                 return False
             for chunks in self._results.values():
                 chunks.finish()
         return True
+
+    def has_slice(self, index: int) -> bool:
+        """Whether nothing of a slice is missing."""
+        return not self._missing_parts(index) and not self._lacks_levels(index)
+
+    def drop_slice(self, index: int) -> None:
+        """Delete the results of a slice, which were used, and take it for predicted.
+
+        Raises
+        ------
+        UserError
+            If they can't be deleted.
+        """
+        self._used.add(index)
+        for chunks in self._results.values():
+            chunks.delete_slice(index)
 
     def take(self, outcome: Outcome) -> None:
         """Count what another process has done."""
@@ -305,14 +327,15 @@ class ChunkPrediction:
             "Give more by --memory, or predict a --region.",
         )
 
-    def _is_missing(self, index: int) -> bool:
-        return bool(self._missing_parts(index)) or self._lacks_levels(index)
-
     def _lacks_levels(self, index: int) -> bool:
-        return any(chunks.lacks_levels(index) for chunks in self._results.values())
+        return index not in self._used and any(
+            chunks.lacks_levels(index) for chunks in self._results.values()
+        )
 
     def _missing_parts(self, index: int) -> list[Window]:
         """Find the parts of a slice that any result lacks."""
+        if index in self._used:
+            return []
         inside = {self._in_result(window): window for window in self._parts}
         missing: set[Window] = set()
         for chunks in self._results.values():
@@ -328,7 +351,7 @@ class ChunkPrediction:
         return rows, columns
 
     def _submit(
-        self, executor: ThreadPoolExecutor, indices: Iterable[int]
+        self, executor: ThreadPoolExecutor, shrinking: ThreadPoolExecutor, indices: Iterable[int]
     ) -> Iterator[tuple[str, Future[Outcome]]]:
         """Begin what is missing, slice by slice, each part with the place that is told of it."""
         for index in indices:
@@ -347,7 +370,7 @@ class ChunkPrediction:
                 futures.append(future)
                 yield _place(number, window), future
             if self._lacks_levels(index):
-                yield "", executor.submit(self._write_levels, index, futures)
+                yield "", shrinking.submit(self._write_levels, index, futures)
 
     def _take(self, place: str, future: Future[Outcome]) -> Iterator[None]:
         """Wait for a part, and keep what was wrong with it."""
@@ -369,12 +392,14 @@ class ChunkPrediction:
         for kind, chunks in self._results.items():
             page = self._to_page(kind, probability)
             chunks.write(index, inside, page)
+        if self._predictor.classes:  # of which no share is usual
+            return Outcome()
         membrane = np.count_nonzero(probability >= self._threshold)
         return Outcome((), membrane, probability.size)
 
     def _write_levels(self, index: int, parts: Sequence[Future[Outcome]]) -> Outcome:
         """Write a slice's smaller sizes, once its parts are there."""
-        wait(parts)  # they began before, so that no thread waits for itself
+        # Each of these waits for its part, and fails for one that was cancelled.
         if not any(future.exception() for future in parts):
             for chunks in self._results.values():
                 chunks.write_levels(index)

@@ -60,11 +60,12 @@ def check_onnx(content: bytes, path: Path) -> None:
         As :func:`read_onnx`.
     """
     model = parse_onnx(content, path)
-    preset = _read_card(model, path).preset
+    card = _read_card(model, path)
+    preset, outputs = card.preset, card.label_classes.outputs
     is_whole = all(
         len(tensor.raw_data) == 4 * math.prod(tensor.dims) for tensor in _float_weights(model)
     )
-    if _outline(model) != _outline(outline_onnx(preset)):
+    if _outline(model) != _outline(outline_onnx(preset, outputs)):
         raise UserError(f"{path} holds another network than {preset}, which its card names.", _OURS)
     if not is_whole:
         raise _damage_error(path)

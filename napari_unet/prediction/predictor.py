@@ -6,6 +6,7 @@ import hashlib
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,13 @@ from napari_unet.prediction.model_check import read_card
 from napari_unet.prediction.model_source import find_model
 from napari_unet.prediction.package_model import ForeignModel
 from training.errors import UserError
+from training.label_classes import MEMBRANE_NAMES
 from training.model.model_card import ModelCard
 from training.model.slice_prediction import WHOLE, is_cut, predict_prepared, predict_slice
 from training.model.slice_view import SliceView
 from training.stacks.scaling import Slices, check_pixels
+
+MEMBRANE = MEMBRANE_NAMES[0]
 
 
 class Predictor:
@@ -47,11 +51,16 @@ class Predictor:
         Else all cores work at one slice, which is there the soonest.
     threads : int
         That compute the network; 0: as many as there are cores.
+    of_class : str or None
+        The class whose probability is predicted, of a model of several: so whatever takes that of
+        membrane takes any. None: those of all classes.
 
     Attributes
     ----------
     card : ModelCard
-        What the model says of itself.
+        What the model says of itself; its classes are left out where one is predicted.
+    classes : LabelClasses
+        What is predicted has a channel for each; empty: it is one probability.
     digest : str
         By which its network is known again: SHA-256.
     parallel : int
@@ -60,7 +69,7 @@ class Predictor:
     Raises
     ------
     UserError
-        If the file is not such a model, or there is no such engine or device.
+        If the file is not such a model, or has no such class, or there is no such engine or device.
     """
 
     def __init__(
@@ -75,11 +84,19 @@ class Predictor:
         tta: bool = False,
         is_parallel: bool = True,
         threads: int = 0,
+        of_class: str | None = MEMBRANE,
     ) -> None:
         self._foreign = foreign
-        self.card = read_card(content, model) if foreign is None else foreign.card
+        card = read_card(content, model) if foreign is None else foreign.card
+        self._channels = card.label_classes.outputs
+        self._channel = _find_channel(card, of_class, model)
+        self.card = card if self._channel is None else replace(card, classes=(), num_classes=2)
+        self.classes = self.card.label_classes
         self.tta = tta
-        self.digest = hashlib.sha256(content).hexdigest()
+        known_by = hashlib.sha256(content)
+        if self._channel is not None:
+            known_by.update(f"channel {self._channel}".encode())
+        self.digest = known_by.hexdigest()
         try:
             self._engine = start_engine(engine, content, device, precision, is_parallel, threads)
         except RuntimeError as error:
@@ -94,7 +111,7 @@ class Predictor:
         indices: Sequence[int] | None = None,
         view: SliceView = WHOLE,
     ) -> Iterator[tuple[int, NDArray[np.float32]]]:
-        """Predict the probability of membrane slice by slice; few slices are in memory at a time.
+        """Predict probabilities slice by slice; few slices are in memory at a time.
 
         Parameters
         ----------
@@ -111,7 +128,7 @@ class Predictor:
         ------
         index : int
             The slice's in the stack.
-        probability : array (Y, X) of float32
+        probability : array (Y, X) of float32; of classes (C, Y, X)
             0..1, in the shape of the view's window, else of the slice.
 
         Raises
@@ -137,7 +154,8 @@ class Predictor:
     ) -> NDArray[np.float32]:
         """Predict the probability (Y, X), float32 from 0 to 1, of one image (Y, X).
 
-        It does so in the caller's thread. Parameters and errors as of :meth:`predict`.
+        Of classes those of all, (C, Y, X). It does so in the caller's thread. Parameters and
+        errors as of :meth:`predict`.
         """
         check_pixels(image, "The image")
         return self._predict_slice(card or self.card.for_stack([image]), image, view)
@@ -165,8 +183,8 @@ class Predictor:
 
         Returns
         -------
-        array (Y, X) of float32
-            The probability 0..1 of membrane, in the shape of the view's window.
+        array (Y, X) of float32; of classes (C, Y, X)
+            Probabilities 0..1, in the shape of the view's window.
 
         Raises
         ------
@@ -187,7 +205,9 @@ class Predictor:
         return predict_prepared(self.forward, prepared, card, self.tta, view, limits=limits)
 
     def forward(self, tile: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Compute the network's probability (1, 1, h, w), float32 from 0 to 1, of a tile.
+        """Compute the probability (1, 1, h, w), float32 from 0 to 1, of a tile.
+
+        Of classes those of all, (1, C, h, w).
 
         Parameters
         ----------
@@ -204,15 +224,32 @@ class Predictor:
         except RuntimeError as error:
             raise _unusable(self._model) from error
         margin = 2 * self.card.geometry.margin
-        expected = (1, 1, tile.shape[2] - margin, tile.shape[3] - margin)
+        expected = (1, self._channels, tile.shape[2] - margin, tile.shape[3] - margin)
         if probability.shape != expected or not np.isfinite(probability).all():
             raise _unusable(self._model)
+        if self._channel is not None:
+            return probability[:, self._channel : self._channel + 1]
         return probability
 
     def _compute(self, tile: NDArray[np.float32]) -> NDArray[np.float32]:
         if self._foreign is None:
             return self._engine.compute(tile)
         return self._foreign.finish(self._engine.compute(self._foreign.arrange(tile)))
+
+
+def _find_channel(card: ModelCard, of_class: str | None, model: Path) -> int | None:
+    """Find the channel of a class in a model; None for all that it gives."""
+    classes = card.label_classes
+    if of_class is None or (not classes and of_class.lower() in MEMBRANE_NAMES):
+        return None
+    told = ", ".join(classes.names) or "membrane and inside"
+    channel = classes.find(of_class)
+    if channel is None:
+        raise UserError(
+            f"{model} tells {told} apart, and has no class {of_class:.60}.",
+            "Name one of its classes by --class." if classes else "Leave out --class.",
+        )
+    return channel
 
 
 def _first(waiting: deque[tuple[int, Future[NDArray[np.float32]]]]) -> Any:

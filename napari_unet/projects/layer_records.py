@@ -14,6 +14,12 @@ from numpy.typing import NDArray
 from pint import PintError
 from pydantic import BaseModel, ConfigDict, Field
 
+from napari_unet.layers.class_layers import (
+    CLASSES_KEY,
+    class_look,
+    layer_classes,
+    read_classes,
+)
 from napari_unet.layers.colormaps import mask_colormap, sparse_colormap
 from napari_unet.layers.colors import PREDICTION_COLOR, TRUTH_COLOR
 from napari_unet.layers.levels import LEVEL_KEY
@@ -48,6 +54,7 @@ OF_LABELS = ("brush_size", "selected_label")
 OF_PLACE = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
 KNOWN = {*COMMON, *OF_IMAGES, *OF_LABELS, *OF_PLACE, "contrast_limits", "colormap"}
 KEPT_METADATA = (
+    CLASSES_KEY,
     CONVENTION_KEY,
     CORRECTED_KEY,
     IMAGE_KEY,
@@ -109,6 +116,8 @@ def note_of(layer: Layer) -> str:
     """What a file of the project says of its labels; other programs can read it."""
     if not isinstance(layer, Labels):
         return ""
+    if classes := layer_classes(layer):
+        return LabelNote(LabelConvention.CLASSES, classes=classes).line()
     is_mask = role(layer) == MASK or CONVENTION_KEY in layer.metadata
     if is_sparse_layer(layer) or is_mask:
         convention = LabelConvention.SPARSE if is_sparse_layer(layer) else LabelConvention.MEMBRANE
@@ -150,6 +159,8 @@ def _try(record: LayerRecord) -> None:
     convention = record.metadata.get(CONVENTION_KEY)
     if convention is not None:
         LabelConvention(convention)
+    if record.metadata.get(CLASSES_KEY) and not read_classes(record.metadata):
+        raise ValueError(f"classes are {record.metadata[CLASSES_KEY]!r:.50}")
     for key in (CORRECTED_KEY, TRAINED_KEY):
         slices = record.metadata.get(key, [])
         if not all(type(index) is int for index in slices):
@@ -232,6 +243,8 @@ def add_layer(viewer: Viewer, record: LayerRecord, data: NDArray[Any]) -> Layer:
     convention = record.metadata.get(CONVENTION_KEY)
     if convention == LabelConvention.SPARSE:
         attributes["colormap"] = sparse_colormap()
+    elif classes := read_classes(record.metadata):
+        attributes |= {**class_look(classes), **attributes}
     elif record.metadata.get(ROLE_KEY) == MASK:
         attributes["colormap"] = mask_colormap(PREDICTION_COLOR)
     elif convention is not None:

@@ -1,11 +1,13 @@
-"""Which pixels of ids were membrane where models were trained on such labels."""
+"""What the labels were that models were trained on: borders of ids, and classes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
 
+from napari_unet.prediction.model_source import find_model
 from training.errors import UserError
+from training.label_classes import LabelClasses
 from training.label_convention import USUAL_BORDERS, IdBorders, LabelConvention
 from training.runs.run_directory import RunDirectory
 
@@ -37,3 +39,19 @@ def borders_of(models: Iterable[Path]) -> IdBorders:
             "Give --border and --unknown.",
         )
     return found.pop() if found else USUAL_BORDERS
+
+
+def classes_of(model: Path) -> LabelClasses:
+    """Find the classes that a model tells apart; empty: membrane and inside.
+
+    Of a run they are those of its labels, with what is unknown there.
+
+    Raises
+    ------
+    UserError
+        If there is no such model, or it can't be read.
+    """
+    run = RunDirectory(model)
+    if run.config.exists():
+        return run.read_config().label_classes
+    return find_model(model).read_card().label_classes

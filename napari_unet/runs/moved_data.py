@@ -12,6 +12,7 @@ from training.dataset.training_pair import open_pair
 from training.dataset.volumes import VolumeFiles, find_volumes
 from training.errors import UserError
 from training.files.atomic_files import write_atomically
+from training.label_classes import LabelClasses
 from training.label_convention import IdBorders
 from training.model.saved_model import read_weights_card
 from training.runs.run_directory import RunDirectory
@@ -73,7 +74,7 @@ def move_data(run: RunDirectory, folder: str, image: str = "", labels: str = "")
             labels = labels or Path(config.labels).name
         image, labels = map(_absolute, find_pair(folder, image, labels))
         moved = config.replace(data_url=str(Path(image).parent), image=image, labels=labels)
-    compared = _compare(run, find_volumes(moved), config.ids)
+    compared = _compare(run, find_volumes(moved), config.ids, config.label_classes)
     write_atomically(run.config, moved.to_json().encode())
     return compared
 
@@ -92,13 +93,15 @@ def _absolute(path: Path) -> str:
     return os.path.abspath(path)  # noqa: PTH100 (keeps links)
 
 
-def _compare(run: RunDirectory, volumes: Sequence[VolumeFiles], ids: IdBorders) -> list[str]:
+def _compare(
+    run: RunDirectory, volumes: Sequence[VolumeFiles], ids: IdBorders, classes: LabelClasses
+) -> list[str]:
     """Compare the pixels and labels of volumes with those that the run was trained on."""
     checkpoint = next(reversed(run.list_checkpoints()), None)
     sentences = []
     for place, volume in enumerate(volumes):
         path = volume.image
-        with open_pair(path, volume.labels, volume.convention, ids) as pair:
+        with open_pair(path, volume.labels, volume.convention, ids, (), classes) as pair:
             if checkpoint is None:
                 sentences.append(f"The run has no checkpoint yet, so it begins with {path}.")
                 continue
@@ -108,7 +111,10 @@ def _compare(run: RunDirectory, volumes: Sequence[VolumeFiles], ids: IdBorders) 
                     f"{path} is not the stack that {run.path} was trained on.",
                     "Give the run's own data, or start a new run with these.",
                 )
-            if fingerprint_labels(pair.codes) != known.labels_fingerprint:
+            if (
+                fingerprint_labels(pair.class_codes if classes else pair.codes)
+                != known.labels_fingerprint
+            ):
                 raise UserError(
                     f"The labels of {volume.labels} are not those that {run.path} was trained on.",
                     f"Give those, or learn on from its model with these: --weights {run.path}.",

@@ -41,6 +41,10 @@ class RunSummary:
         Why it failed, or why it can't be read.
     title : str
         What a person calls it.
+    progress : str
+        Slices of a prediction that are done, of how many: "12/30"; else empty.
+    is_prediction : bool
+        Whether it is a prediction on a server, and no training.
     """
 
     run: RunDirectory
@@ -54,6 +58,8 @@ class RunSummary:
     is_running: bool
     problem: str = ""
     title: str = ""
+    progress: str = ""
+    is_prediction: bool = False
 
     @property
     def moment(self) -> str:
@@ -66,7 +72,7 @@ class RunSummary:
 
     @property
     def can_resume(self) -> bool:
-        return can_resume(self.status)
+        return not self.is_prediction and can_resume(self.status)
 
 
 def list_runs(folder: Path) -> list[RunSummary]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from napari_unet.runs.training_sources import PairSource, TrainingData
 from training.errors import UserError
+from training.label_classes import NO_CLASSES, LabelClasses
 from training.label_convention import USUAL_BORDERS, IdBorders, LabelConvention
 from training.stacks.label_census import MEANING_SLICES
 from training.stacks.label_meaning import LabelMeaning
@@ -64,6 +65,7 @@ def preview(
     data: TrainingData,
     convention: LabelConvention | None = None,
     ids: IdBorders = USUAL_BORDERS,
+    classes: LabelClasses = NO_CLASSES,
 ) -> Preview:
     """Look at some slices of each pair, enough to show them and to find most problems.
 
@@ -76,6 +78,8 @@ def preview(
         Convention of the labels of a single pair where it is known; else it is guessed.
     ids : IdBorders
         Which pixels are membrane where labels are ids.
+    classes : LabelClasses
+        What the values of labels are, if they have been named.
 
     Raises
     ------
@@ -84,7 +88,7 @@ def preview(
     """
     pairs = data.pairs()
     known = convention if len(pairs) == 1 else None
-    looked = [_preview(pair, known, ids) for pair in pairs]
+    looked = [_preview(pair, known, ids, classes) for pair in pairs]
     # The options fit strokes only where there is nothing else.
     shown = max(
         looked,
@@ -93,15 +97,19 @@ def preview(
     return replace(shown, others=tuple(found for found in looked if found is not shown))
 
 
-def _preview(source: PairSource, convention: LabelConvention | None, ids: IdBorders) -> Preview:
+def _preview(
+    source: PairSource, convention: LabelConvention | None, ids: IdBorders, classes: LabelClasses
+) -> Preview:
     pair = source.read(MEANING_SLICES)
     unclear: list[UserError] = []
+    if classes:
+        convention = LabelConvention.CLASSES
     if convention is None:
         try:
             convention = pair.meaning().convention
         except UserError as error:
             convention, unclear = LabelConvention.ISBI, [error]
-    problems = tuple(pair.problems(convention, ids) or unclear)
+    problems = tuple(pair.problems(convention, ids, classes) or unclear)
     image, labels = (
         _example(stack, pair.labels, convention) for stack in (pair.images, pair.labels)
     )
@@ -109,9 +117,10 @@ def _preview(source: PairSource, convention: LabelConvention | None, ids: IdBord
     scaled = np.clip((image - low) / max(high - low, 1e-6), 0, 1).astype(np.float32)
     meanings = {}
     if not problems:
-        for possible in {convention, LabelConvention.ISBI, LabelConvention.MEMBRANE}:
+        others = {LabelConvention.ISBI, LabelConvention.MEMBRANE}
+        for possible in {convention} | (set() if classes else others):
             with suppress(UserError):
-                meanings[possible] = pair.meaning(possible, ids)
+                meanings[possible] = pair.meaning(possible, ids, classes)
     about = convention, meanings, pair.shape, problems, source.name
     return Preview(scaled, labels, *about)
 

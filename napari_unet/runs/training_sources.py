@@ -20,6 +20,7 @@ from training.dataset.training_pair import check_pair, label_codes
 from training.errors import UserError
 from training.formats.location import locate
 from training.formats.opening import open_stack
+from training.label_classes import NO_CLASSES, LabelClasses
 from training.label_convention import USUAL_BORDERS, IdBorders, LabelConvention
 from training.masks.mask_files import mask_page, write_sparse_labels
 from training.masks.writer_choice import write_stack
@@ -57,21 +58,30 @@ class StackPair:
         return LabelCensus.of(self.labels, self.images if is_stack else None)
 
     def meaning(
-        self, convention: LabelConvention | None = None, ids: IdBorders = USUAL_BORDERS
+        self,
+        convention: LabelConvention | None = None,
+        ids: IdBorders = USUAL_BORDERS,
+        classes: LabelClasses = NO_CLASSES,
     ) -> LabelMeaning:
         """What the labels mean, see :meth:`LabelMeaning.of`."""
-        return LabelMeaning.of(self.census, self.labels_name, convention, ids)
+        return LabelMeaning.of(self.census, self.labels_name, convention, ids, classes=classes)
 
     def problems(
-        self, convention: LabelConvention, ids: IdBorders = USUAL_BORDERS
+        self,
+        convention: LabelConvention,
+        ids: IdBorders = USUAL_BORDERS,
+        classes: LabelClasses = NO_CLASSES,
     ) -> list[UserError]:
         """What keeps the pair from being trained on; empty if nothing does."""
         names = self.images_name, self.labels_name
         census = self.census if all(self.labels.shape) else None
-        return check_pair(self.images, self.labels, *names, convention, census, ids)
+        return check_pair(self.images, self.labels, *names, convention, census, ids, classes)
 
     def check(
-        self, convention: LabelConvention | None, ids: IdBorders = USUAL_BORDERS
+        self,
+        convention: LabelConvention | None,
+        ids: IdBorders = USUAL_BORDERS,
+        classes: LabelClasses = NO_CLASSES,
     ) -> LabelMeaning:
         """Find out what the labels of a pair that can be trained on mean.
 
@@ -80,10 +90,10 @@ class StackPair:
         UserError
             For the first of :meth:`problems`.
         """
-        convention = convention or self.meaning().convention
-        for problem in self.problems(convention, ids):
+        convention = convention or self.meaning(classes=classes).convention
+        for problem in self.problems(convention, ids, classes):
             raise problem
-        return self.meaning(convention, ids)
+        return self.meaning(convention, ids, classes)
 
 
 @dataclass(frozen=True)
@@ -112,9 +122,12 @@ class PairSource(Protocol):
         """Some slices of the pair, of the labelled ones; a UserError if it can't be read."""
 
     def check(
-        self, convention: LabelConvention | None, ids: IdBorders = USUAL_BORDERS
+        self,
+        convention: LabelConvention | None,
+        ids: IdBorders = USUAL_BORDERS,
+        classes: LabelClasses = NO_CLASSES,
     ) -> LabelMeaning:
-        """What the labels mean, by a convention or as they are recognised.
+        """What the labels mean, by a convention, as classes, or as they are recognised.
 
         A UserError says the first thing that keeps from training. Slices are looked at one by one.
         """
@@ -211,9 +224,12 @@ class LayerData(OnePair):
         return _some_slices(self._pair(), most_slices)
 
     def check(
-        self, convention: LabelConvention | None, ids: IdBorders = USUAL_BORDERS
+        self,
+        convention: LabelConvention | None,
+        ids: IdBorders = USUAL_BORDERS,
+        classes: LabelClasses = NO_CLASSES,
     ) -> LabelMeaning:
-        return self._pair().check(convention, ids)
+        return self._pair().check(convention, ids, classes)
 
     def _pair(self) -> StackPair:
         images, labels = self.images, self.labels
@@ -244,6 +260,9 @@ class LayerData(OnePair):
         That is not known where a slice has several values here, and in the file only one.
         """
         labels = self.labels.data
+        if meaning.classes:
+            write_stack(path, labels, labels.dtype, is_label=True, classes=meaning.classes)
+            return meaning.convention, meaning
         if meaning.convention == LabelConvention.INSTANCES:
             note = LabelNote(convention=None).line()
             write_stack(path, labels, labels.dtype, is_label=True, note=note)
@@ -284,10 +303,13 @@ class FilePair(OnePair):
             return _some_slices(pair, most_slices)
 
     def check(
-        self, convention: LabelConvention | None, ids: IdBorders = USUAL_BORDERS
+        self,
+        convention: LabelConvention | None,
+        ids: IdBorders = USUAL_BORDERS,
+        classes: LabelClasses = NO_CLASSES,
     ) -> LabelMeaning:
         with self._open() as pair:
-            return pair.check(convention, ids)
+            return pair.check(convention, ids, classes)
 
     @contextmanager
     def _open(self) -> Iterator[StackPair]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from napari_unet.launchers.launcher import Launcher, check_run_name
 from napari_unet.runs.run_titles import write_title
 from napari_unet.runs.training_sources import PairSource, Prepared, TrainingData
+from napari_unet.runs.training_there import DataThere
 from training.config import TrainingConfig
 from training.dataset.found_meanings import FoundMeaning, files_state
 from training.errors import UserError
@@ -19,9 +20,9 @@ from training.stacks.label_meaning import LabelMeaning
 
 
 def start_training(
-    launcher: Launcher, data: TrainingData, config: TrainingConfig, name: str
+    launcher: Launcher, data: TrainingData | DataThere, config: TrainingConfig, name: str
 ) -> RunDirectory:
-    """Check the data, write what has no file yet, and start.
+    """Check the data, write what has no file yet, and start; data on a server are checked there.
 
     Parameters
     ----------
@@ -36,11 +37,16 @@ def start_training(
         For the first problem of the data, or if the run can't be started; nothing is left
         behind then.
     """
+    if isinstance(data, DataThere):
+        started = launcher.start(data.settle(config, launcher.name), name)
+        write_title(started, data.name)
+        return started
     pairs = data.pairs()
     # Each of several is read as its own values say.
     convention = config.label_convention if len(pairs) == 1 else None
     states = [pair.state() for pair in pairs]
-    meanings = [pair.check(convention, config.ids) for pair in pairs]
+    classes = config.label_classes
+    meanings = [pair.check(convention, config.ids, classes) for pair in pairs]
     run = RunDirectory(launcher.runs_folder.absolute() / check_run_name(name))
     if run.path.exists():
         raise UserError(f"There is a run '{name}' already.", "Give another name.")

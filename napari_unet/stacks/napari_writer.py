@@ -13,6 +13,7 @@ import numpy as np
 from napari import current_viewer
 from numpy.typing import NDArray
 
+from napari_unet.layers.class_layers import read_classes
 from napari_unet.layers.physical_place import Attributes, offset_of, pixel_size_of
 from napari_unet.layers.plugin_layers import (
     CONVENTION_KEY,
@@ -23,6 +24,7 @@ from napari_unet.layers.plugin_layers import (
     ROLE_KEY,
 )
 from training.errors import UserError
+from training.label_classes import LARGEST_VALUE
 from training.label_convention import LabelConvention
 from training.masks.hdf5_writer import HDF5_ENDINGS
 from training.masks.mask_files import (
@@ -159,7 +161,11 @@ def _write_labels(
         )
     metadata = attributes.get("metadata", {})
     role = metadata.get(ROLE_KEY)
-    if role == MASK or (largest <= 1 and role != NEURONS):  # a mask, whatever label a stroke had
+    classes = read_classes(metadata)
+    if classes and largest <= LARGEST_VALUE:
+        options = {"is_label": True, "classes": classes, **_options(attributes)}
+        write_stack(target, pages, np.uint8, **options)
+    elif role == MASK or (largest <= 1 and role != NEURONS):  # a mask, whatever label a stroke had
         corrected = metadata.get(CORRECTED_KEY, [])
         note = LabelNote(convention, tuple(corrected)).line() if corrected else ""
         write_mask(target, pages, convention, note=note, **_options(attributes))

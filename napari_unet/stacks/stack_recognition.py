@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet.layers.arrangement import place_in_viewer
+from napari_unet.layers.class_layers import CLASSES_KEY, class_look
 from napari_unet.layers.colormaps import mask_colormap, sparse_colormap
 from napari_unet.layers.colors import TRUTH_COLOR
 from napari_unet.layers.plugin_layers import (
@@ -25,6 +26,7 @@ from napari_unet.stacks.lazy_pixels import lazy_membrane, lazy_pixels, load_to_e
 from training.errors import UserError
 from training.formats.pixel_size import NO_OFFSET, Offset, PixelSize
 from training.formats.stack import Stack
+from training.label_classes import NO_CLASSES, LabelClasses
 from training.label_convention import LabelConvention
 from training.stacks.label_census import MEANING_SLICES, is_uniform, read_labelled
 from training.stacks.label_meaning import LabelMeaning, LabelReading
@@ -62,6 +64,8 @@ class OpenedStack:
         An image at its smaller sizes, lazy.
     offset : Offset
         Where it begins, as the file records it.
+    classes : LabelClasses
+        What its values are, if its file says so.
     """
 
     path: Path
@@ -73,6 +77,7 @@ class OpenedStack:
     corrected: tuple[int, ...] = ()
     smaller: tuple[Any, ...] = ()
     offset: Offset = NO_OFFSET
+    classes: LabelClasses = NO_CLASSES
 
     @classmethod
     def of(cls, file: Stack) -> OpenedStack:
@@ -97,6 +102,7 @@ class OpenedStack:
             () if note is None else note.corrected_slices,
             tuple(size for size in smaller if size.ndim == pixels.ndim),
             file.offset,
+            NO_CLASSES if note is None else note.classes,
         )
 
     def as_layer(self, others: Sequence[OpenedStack]) -> LayerTuple:
@@ -116,6 +122,10 @@ class OpenedStack:
             return [self.data, *self.smaller], metadata | {"multiscale": True}, "image"
         if not self.is_labels:
             return self.data, metadata, "image"
+        if self.classes:
+            metadata |= class_look(self.classes)
+            metadata["metadata"] = {CLASSES_KEY: self.classes.text}
+            return load_to_edit(self.data), metadata, "labels"
         if self.convention is None:
             return load_to_edit(self.data), metadata, "labels"
         metadata |= {

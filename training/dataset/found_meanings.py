@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from training.errors import UserError
 from training.files.atomic_files import write_atomically
 from training.files.untrusted_files import parse_json, read_document
 from training.formats.location import locate
+from training.label_classes import NO_CLASSES, LabelClasses
 from training.label_convention import IdBorders, LabelConvention
 from training.stacks.label_meaning import LabelMeaning
 
@@ -46,9 +48,16 @@ class FoundMeaning:
     ids: IdBorders
     meaning: LabelMeaning
 
-    def fits(self, state: str, convention: LabelConvention | None, ids: IdBorders) -> bool:
+    def fits(
+        self,
+        state: str,
+        convention: LabelConvention | None,
+        ids: IdBorders,
+        classes: LabelClasses = NO_CLASSES,
+    ) -> bool:
         """Whether it is what would be found of files in a state, with these options."""
-        return (self.state, self.meaning.convention, self.ids) == (state, convention, ids)
+        found = self.state, self.meaning.convention, self.ids, self.meaning.classes
+        return found == (state, convention, ids, classes)
 
 
 def files_state(*stacks: Path) -> str:
@@ -95,18 +104,25 @@ def write_meanings(path: Path, meanings: Iterable[FoundMeaning]) -> None:
 
 def meanings_document(meanings: Iterable[FoundMeaning]) -> bytes:
     """Make the document that :func:`read_meanings` reads."""
-    return json.dumps([*map(dataclasses.asdict, meanings)]).encode()
+    return json.dumps([*map(_document, meanings)]).encode()
+
+
+def _document(found: FoundMeaning) -> dict[str, Any]:
+    document = dataclasses.asdict(found)
+    document["meaning"]["classes"] = found.meaning.classes.text
+    return document
 
 
 def read_meanings(path: Path) -> Sequence[FoundMeaning]:
     """Read meanings; none if they are missing or can't be read, for labels can be counted again."""
     try:
         return [_parse(**fields) for fields in parse_json(read_document(path))]
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, UserError):
         return []
 
 
 def _parse(state: str, ids: dict[str, Any], meaning: dict[str, Any]) -> FoundMeaning:
     meaning["convention"] = LabelConvention(meaning["convention"])
+    meaning["classes"] = LabelClasses.parse(meaning["classes"])
     meaning["ids"], meaning["labelled"] = IdBorders(**meaning["ids"]), tuple(meaning["labelled"])
     return FoundMeaning(state, IdBorders(**ids), LabelMeaning(**meaning))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import numpy as np
@@ -13,9 +14,13 @@ from numpy.typing import NDArray
 from training.config import FOLDS
 from training.console import begin_with_slices
 from training.errors import UserError
+from training.label_classes import LabelClasses
 from training.stacks.sparse_labels import INSIDE, MEMBRANE, UNKNOWN, is_known
 
 _Thing = TypeVar("_Thing")
+Kinds = Mapping[int, str]
+"""What labels must have to be trained on: names by their codes."""
+MEMBRANE_KINDS: Kinds = MappingProxyType({MEMBRANE: "membrane", INSIDE: "inside"})
 _EIGHT_NEIGHBOURS = np.ones((3, 3))
 MINIMUM_SLICES = FOLDS
 
@@ -45,6 +50,7 @@ def hold_out(
     fold: int,
     valid_slices: Sequence[int] = (),
     name: str = "labels",
+    kinds: Kinds = MEMBRANE_KINDS,
 ) -> Holdout:
     """Hold out a fifth of the labelled slices, or of the labels where slices can't be spared.
 
@@ -54,13 +60,15 @@ def hold_out(
     Parameters
     ----------
     labels : mapping of int to array (Y, X) of uint8
-        The labelled slices by index: 0 is unknown, 1 membrane, 2 inside, 3 padding.
+        The labelled slices by index: 0 is unknown, 1 membrane, 2 inside, 255 padding.
     fold : int
         The fifth to hold out, 0 to 4.
     valid_slices : sequence of int
         Slices to hold out instead of that fifth.
     name : str
         What messages call the labels.
+    kinds : mapping of int to str
+        What is trained on, by its code: membrane and inside, or classes.
 
     Raises
     ------
@@ -68,7 +76,7 @@ def hold_out(
         If there is too little to train and validate on.
     """
     labelled = sorted(labels)
-    _check_kinds(labels, name)
+    _check_kinds(labels, name, kinds)
     chosen = [index for index in valid_slices if index in labelled]
     if not chosen and len(labelled) >= MINIMUM_SLICES and is_finished(labels.values()):
         train, valid = (
@@ -77,18 +85,29 @@ def hold_out(
         held_out = {index: is_known(labels[index]) for index in valid}
         return Holdout(train, valid, held_out, _slices_sentence(valid, len(labelled)))
     if not chosen:
-        complete = [index for index in labelled if _has_both([labels[index]])]
+        complete = [index for index in labelled if _has_all([labels[index]], kinds)]
         chosen = _pick(complete, fold) if len(labelled) > 1 and complete else []
     others = [index for index in labelled if index not in chosen]
-    if chosen and _has_both([labels[index] for index in others]):
+    if chosen and _has_all([labels[index] for index in others], kinds):
         held_out = {index: is_known(labels[index]) for index in chosen}
         return Holdout(others, chosen, held_out, _slices_sentence(chosen, len(labelled)))
     if len(labelled) == 1 and is_finished(labels.values()):
-        return _hold_out_strip(labels[labelled[0]], labelled[0], fold, name)
-    return _hold_out_strokes(labels, labelled, fold, name)
+        return _hold_out_strip(labels[labelled[0]], labelled[0], fold, name, kinds)
+    return _hold_out_strokes(labels, labelled, fold, name, kinds)
 
 
-def hold_out_all(labels: Mapping[int, NDArray[Any]], name: str = "labels") -> Holdout:
+def kinds_of(classes: LabelClasses, codes: Mapping[int, NDArray[Any]]) -> Kinds:
+    """Say which codes, of arrays (Y, X) of uint8, labels must have: of classes those they have."""
+    if not classes:
+        return MEMBRANE_KINDS
+    found = {int(code) for page in codes.values() for code in np.unique(page)}
+    names = {code: member.name for code, member in enumerate(classes.members, 1)}
+    return {code: name for code, name in names.items() if code in found}
+
+
+def hold_out_all(
+    labels: Mapping[int, NDArray[Any]], name: str = "labels", kinds: Kinds = MEMBRANE_KINDS
+) -> Holdout:
     """Hold out every labelled slice of a volume.
 
     Parameters
@@ -97,13 +116,15 @@ def hold_out_all(labels: Mapping[int, NDArray[Any]], name: str = "labels") -> Ho
         As of :func:`hold_out`.
     name : str
         What messages call the labels.
+    kinds : mapping of int to str
+        As of :func:`hold_out`.
 
     Raises
     ------
     UserError
         If there is no membrane, or no inside, to compare.
     """
-    _check_kinds(labels, name)
+    _check_kinds(labels, name, kinds)
     held_out = {index: is_known(page) for index, page in labels.items()}
     return Holdout([], sorted(labels), held_out, "All of it is held out for validation.")
 
@@ -113,12 +134,14 @@ def hold_out_none(labels: Mapping[int, NDArray[Any]]) -> Holdout:
     return Holdout(sorted(labels), [], {}, "All of it is trained on.")
 
 
-def _check_kinds(labels: Mapping[int, NDArray[Any]], name: str) -> None:
-    for value, kind in ((MEMBRANE, "membrane"), (INSIDE, "inside")):
+def _check_kinds(labels: Mapping[int, NDArray[Any]], name: str, kinds: Kinds) -> None:
+    for value, kind in kinds.items():
         if not any((page == value).any() for page in labels.values()):
             raise UserError(
                 f"No pixel of {name} is labelled as {kind}.",
-                "Paint strokes on membranes and strokes inside cells.",
+                "Paint strokes on membranes and strokes inside cells."
+                if kinds is MEMBRANE_KINDS
+                else "Paint some, or leave the class out.",
             )
 
 
@@ -133,13 +156,13 @@ def _slices_sentence(held_out: Sequence[int], count: int) -> str:
     return f"{subject} held out for validation."
 
 
-def _hold_out_strip(page: NDArray[Any], index: int, fold: int, name: str) -> Holdout:
+def _hold_out_strip(page: NDArray[Any], index: int, fold: int, name: str, kinds: Kinds) -> Holdout:
     """Hold out a fifth of the rows of the only labelled slice (Y, X)."""
     strips = np.array_split(np.arange(len(page)), FOLDS)
     for rows in strips[fold:] + strips[:fold]:
         held_out = np.zeros(page.shape, bool)
         held_out[rows] = is_known(page[rows])
-        if _has_both([page[held_out]]) and _has_both([page[~held_out]]):
+        if _has_all([page[held_out]], kinds) and _has_all([page[~held_out]], kinds):
             where = f"rows {rows[0]} to {rows[-1]} are held out for validation."
             sentence = f"Slice {index} is the only labelled one: its {where}"
             return Holdout([index], [index], {index: held_out}, sentence)
@@ -150,13 +173,13 @@ def _hold_out_strip(page: NDArray[Any], index: int, fold: int, name: str) -> Hol
 
 
 def _hold_out_strokes(
-    labels: Mapping[int, NDArray[Any]], labelled: list[int], fold: int, name: str
+    labels: Mapping[int, NDArray[Any]], labelled: list[int], fold: int, name: str, kinds: Kinds
 ) -> Holdout:
     from scipy import ndimage
 
     held_out = {index: np.zeros(page.shape, bool) for index, page in labels.items()}
     strokes_in_all, strokes_held_out = 0, 0
-    for value, kind in ((MEMBRANE, "membrane"), (INSIDE, "inside")):
+    for value, kind in kinds.items():
         components = {z: ndimage.label(labels[z] == value, _EIGHT_NEIGHBOURS) for z in labelled}
         strokes = [(z, number) for z in labelled for number in range(1, components[z][1] + 1)]
         if len(strokes) < 2:
@@ -171,10 +194,12 @@ def _hold_out_strokes(
         strokes_held_out += len(picked)
     valid = [z for z in labelled if held_out[z].any()]
     held_out = {z: held_out[z] for z in valid}
+    is_membrane = kinds is MEMBRANE_KINDS
+    both = "both strokes of membrane and of inside" if is_membrane else "strokes of all classes"
     where = (
         f"Slice {labelled[0]} is the only labelled one"
         if len(labelled) == 1
-        else "No slice alone has both strokes of membrane and of inside to spare"
+        else f"No slice alone has {both} to spare"
     )
     verb = "is" if strokes_held_out == 1 else "are"
     sentence = f"{where}: {strokes_held_out} of {strokes_in_all} strokes {verb} held out"
@@ -189,10 +214,9 @@ def _pick(things: Sequence[_Thing], fold: int) -> list[_Thing]:
     return [things[index] for index in sorted(picked)]
 
 
-def _has_both(pages: Iterable[NDArray[Any]]) -> bool:
-    """Return whether labels have both membrane and inside."""
-    found = [((page == MEMBRANE).any(), (page == INSIDE).any()) for page in pages]
-    return all(map(any, zip(*found, strict=True))) if found else False
+def _has_all(pages: Sequence[NDArray[Any]], kinds: Kinds) -> bool:
+    """Return whether labels have all kinds."""
+    return all(any((page == value).any() for page in pages) for value in kinds)
 
 
 def split_fold(length: int, fold: int) -> tuple[list[int], list[int]]:

@@ -19,6 +19,7 @@ from training.dataset.holdout import hold_out
 from training.errors import UserError
 from training.formats.opening import open_stack
 from training.formats.stack import Stack
+from training.label_classes import NO_CLASSES, LabelClasses
 from training.label_convention import USUAL_BORDERS, IdBorders, LabelConvention
 from training.stacks.label_census import LabelCensus
 from training.stacks.label_meaning import LabelMeaning
@@ -45,14 +46,27 @@ class OpenLabels:
     def codes(self) -> dict[int, NDArray[np.uint8]]:
         """The labelled slices, arrays (Y, X) of uint8 by index, read once.
 
-        0 is unknown, 1 membrane, 2 inside; 3 is the padding of images that are known, whatever its
-        labels.
+        0 is unknown, 1 membrane, 2 inside, see :meth:`LabelReading.read`; 255 is the padding of
+        images that are known, whatever its labels.
         """
         return {z: self.read(z) for z in self.meaning.labelled}
 
     def read(self, index: int) -> NDArray[np.uint8]:
         """Read a slice (Y, X) of uint8, as :attr:`codes` has it."""
         return self.meaning.read(self.labels[index])
+
+    @cached_property
+    def class_codes(self) -> dict[int, NDArray[np.uint8]]:
+        """The labelled slices of classes, arrays (Y, X) of uint8 by index, read once.
+
+        0 is unknown, and each class its place from 1, see :meth:`LabelReading.read_classes`; 255
+        is padding as in :attr:`codes`.
+        """
+        return {z: self.read_classes(z) for z in self.meaning.labelled}
+
+    def read_classes(self, index: int) -> NDArray[np.uint8]:
+        """Read a slice (Y, X) of uint8, as :attr:`class_codes` has it."""
+        return self.meaning.read_classes(self.labels[index])
 
     def neurons(self, index: int) -> NDArray[Any]:
         """Number the neurons of a labelled slice, as integers (Y, X).
@@ -75,8 +89,12 @@ class TrainingPair(OpenLabels):
     images: Stack
 
     def read(self, index: int) -> NDArray[np.uint8]:
-        """Read a slice (Y, X) of uint8, as :attr:`codes` has it: padding is 3."""
+        """Read a slice (Y, X) of uint8, as :attr:`codes` has it: padding is 255."""
         return mark_padding(super().read(index), self.images[index])
+
+    def read_classes(self, index: int) -> NDArray[np.uint8]:
+        """Read a slice (Y, X) of uint8, as :attr:`class_codes` has it: padding is 255."""
+        return mark_padding(super().read_classes(index), self.images[index])
 
 
 @contextmanager
@@ -86,6 +104,7 @@ def open_pair(
     convention: LabelConvention | None,
     ids: IdBorders = USUAL_BORDERS,
     known: Sequence[FoundMeaning] = (),
+    classes: LabelClasses = NO_CLASSES,
 ) -> Iterator[TrainingPair]:
     """Open and check images and labels, to read them slice by slice.
 
@@ -97,6 +116,8 @@ def open_pair(
         Which pixels are membrane if the labels are ids.
     known : sequence of FoundMeaning
         What was found before, to save counting the labels of files that have not changed.
+    classes : LabelClasses
+        What the labels' values are; empty: those in the file's note, or membrane and inside.
 
     Raises
     ------
@@ -106,7 +127,7 @@ def open_pair(
     """
     state = files_state(image_path, labels_path) if known else ""
     with open_stack(image_path, "images") as images, open_stack(labels_path, "labels") as labels:
-        yield join_pair(images, labels, convention, ids, known, state)
+        yield join_pair(images, labels, convention, ids, known, state, classes)
 
 
 def join_pair(
@@ -116,43 +137,64 @@ def join_pair(
     ids: IdBorders = USUAL_BORDERS,
     known: Sequence[FoundMeaning] = (),
     state: str = "",
+    classes: LabelClasses = NO_CLASSES,
 ) -> TrainingPair:
     """Check images and labels that are open; parameters and errors as of :func:`open_pair`.
 
     ``state`` is that of their files, which ``known`` is found by.
     """
-    convention = _noted_convention(labels, convention)
+    classes = classes or _noted_classes(labels, convention)
+    convention = _noted_convention(labels, convention, classes)
     names = str(images.path), str(labels.path)
     images = crop_to(images, labels)
     problems = _compare_stacks(images, labels, *names)
     if problems:
         raise problems[0]
-    fitting = (found.meaning for found in known if found.fits(state, convention, ids))
+    fitting = (found.meaning for found in known if found.fits(state, convention, ids, classes))
     meaning = next(fitting, None) or LabelMeaning.of(
-        LabelCensus.of(labels, images), names[1], convention, ids
+        LabelCensus.of(labels, images), names[1], convention, ids, classes=classes
     )
     return TrainingPair(labels, meaning, images)
 
 
 @contextmanager
 def open_labels(
-    path: Path, convention: LabelConvention | None, ids: IdBorders = USUAL_BORDERS
+    path: Path,
+    convention: LabelConvention | None,
+    ids: IdBorders = USUAL_BORDERS,
+    classes: LabelClasses = NO_CLASSES,
 ) -> Iterator[OpenLabels]:
     """Open labels whose images are not known; parameters and errors as of :func:`open_pair`."""
     with open_stack(path, "labels") as labels:
-        yield read_labels(labels, convention, ids)
+        yield read_labels(labels, convention, ids, classes)
 
 
 def read_labels(
-    labels: Stack, convention: LabelConvention | None, ids: IdBorders = USUAL_BORDERS
+    labels: Stack,
+    convention: LabelConvention | None,
+    ids: IdBorders = USUAL_BORDERS,
+    classes: LabelClasses = NO_CLASSES,
 ) -> OpenLabels:
     """Find out how labels that are open are read; parameters and errors as of :func:`open_pair`."""
-    convention = _noted_convention(labels, convention)
-    return OpenLabels(labels, LabelMeaning.of(labels, str(labels.path), convention, ids))
+    classes = classes or _noted_classes(labels, convention)
+    convention = _noted_convention(labels, convention, classes)
+    meaning = LabelMeaning.of(labels, str(labels.path), convention, ids, classes=classes)
+    return OpenLabels(labels, meaning)
 
 
-def _noted_convention(labels: Stack, convention: LabelConvention | None) -> LabelConvention | None:
+def _noted_classes(labels: Stack, convention: LabelConvention | None) -> LabelClasses:
+    """Give the classes in the file's note, unless another convention is asked for."""
+    note = labels.label_note
+    is_wanted = convention in (None, LabelConvention.CLASSES)
+    return note.classes if note is not None and is_wanted else NO_CLASSES
+
+
+def _noted_convention(
+    labels: Stack, convention: LabelConvention | None, classes: LabelClasses
+) -> LabelConvention | None:
     """Choose the convention that is asked for, else the one in the file's note."""
+    if classes:
+        return LabelConvention.CLASSES
     note = labels.label_note
     if note is not None and convention is None:
         convention = note.convention or LabelConvention.INSTANCES
@@ -176,7 +218,7 @@ def label_codes(labels: Slices, meaning: LabelMeaning) -> dict[int, NDArray[np.u
 
 
 def mark_padding(codes: NDArray[np.uint8], image: NDArray[Any]) -> NDArray[np.uint8]:
-    """Set the labels (Y, X) of uint8 of an image's padding to 3, in place, and return them."""
+    """Set the labels (Y, X) of uint8 of an image's padding to 255, in place, and return them."""
     codes[find_padding(image)] = PADDING
     return codes
 
@@ -189,6 +231,7 @@ def check_pair(
     label_convention: LabelConvention = LabelConvention.ISBI,
     census: LabelCensus | None = None,
     ids: IdBorders = USUAL_BORDERS,
+    classes: LabelClasses = NO_CLASSES,
 ) -> list[UserError]:
     """List what keeps images and labels from being trained on; empty if nothing does.
 
@@ -204,11 +247,14 @@ def check_pair(
         That of the labels, where they are counted already.
     ids : IdBorders
         Which pixels are membrane if the labels are ids.
+    classes : LabelClasses
+        What the labels' values are; empty: membrane and inside.
     """
     problems = _compare_stacks(images, labels, images_name, labels_name)
     if math.prod(labels.shape):
         try:
-            meaning = LabelMeaning.of(census or labels, labels_name, label_convention, ids)
+            reading = label_convention, ids
+            meaning = LabelMeaning.of(census or labels, labels_name, *reading, classes=classes)
             if label_convention == LabelConvention.SPARSE:
                 hold_out(label_codes(labels, meaning), 0, (), labels_name)
         except UserError as error:

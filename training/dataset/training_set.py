@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from training.config import TrainingConfig, parse_numbers
+from training.dataset.class_weights import weigh_classes
 from training.dataset.found_meanings import FoundMeaning
 from training.dataset.holdout import (
     MINIMUM_SLICES,
@@ -17,18 +18,21 @@ from training.dataset.holdout import (
     hold_out,
     hold_out_all,
     hold_out_none,
+    kinds_of,
 )
 from training.dataset.resampled_pair import describe_sizes, first_size, resample_pair
 from training.dataset.training_pair import TrainingPair, open_pair
 from training.dataset.volumes import VolumeFiles, choose_held_out, find_volumes
 from training.errors import UserError
 from training.formats.pixel_size import PixelSize
+from training.label_classes import NO_CLASSES, LabelClasses
 from training.label_convention import LabelConvention
 from training.stacks.fingerprint import fingerprint, fingerprint_labels
 from training.stacks.scaling import Scaling
-from training.stacks.sparse_labels import INSIDE, MEMBRANE, LabelNote, is_known
+from training.stacks.sparse_labels import INSIDE, MEMBRANE, LabelNote, channels_of, is_known
 
 _Page = TypeVar("_Page")
+_Weights = NDArray[np.float32]
 USUAL_SHARE = 0.22  # of membrane in a section
 
 
@@ -98,6 +102,13 @@ class TrainingSet:
     neurons : mapping of int to array (Y, X) of int, or None
         The true neurons of the validation slices, see :meth:`LabelReading.neurons`; None where
         they can't be told apart, or are held out in part.
+    classes : LabelClasses
+        The classes that are told apart; empty: membrane and inside.
+    channels : mapping of int to array (Y, X) of uint8
+        The ground truth of classes, in place of ``membrane``: the place of each pixel's class
+        among them; 255: unknown.
+    class_weights : array (C,) of float32, or None
+        How much the loss of a pixel of each class counts.
     """
 
     volumes: tuple[Volume, ...]
@@ -110,6 +121,9 @@ class TrainingSet:
     weights: Mapping[int, NDArray[np.float32]] | None = None
     held_out: Mapping[int, NDArray[np.bool_]] | None = None
     neurons: Mapping[int, NDArray[Any]] | None = None
+    classes: LabelClasses = NO_CLASSES
+    channels: Mapping[int, NDArray[np.uint8]] = field(default_factory=dict)
+    class_weights: NDArray[np.float32] | None = None
 
     @property
     def pixel_size(self) -> PixelSize | None:
@@ -138,9 +152,10 @@ class _Part:
     sentences: list[str]
     neurons: dict[int, NDArray[Any]] | None
 
-    def weights(self, corrected_weight: float) -> dict[int, NDArray[np.float32]]:
+    def weights(self, corrected_weight: float, has_classes: bool) -> dict[int, _Weights]:
         training = {number: self.codes[number] for number in self.split.train_slices}
-        weights = stroke_weights(training, self.split.held_out)
+        weigh = known_weights if has_classes else stroke_weights
+        weights = weigh(training, self.split.held_out)
         for number in self.corrected:
             if number in weights:
                 weights[number] *= corrected_weight
@@ -179,21 +194,28 @@ def load_training_set(config: TrainingConfig, known: Sequence[FoundMeaning] = ()
     def of(part: _Part) -> str:
         return f"{part.volume.name}: " if len(parts) > 1 else ""
 
+    classes = config.label_classes
+    train_slices = [number for part in parts for number in part.split.train_slices]
+    held_out_pixels = _merge(part.split.held_out for part in parts)
+    trained = [_trained(codes[z], held_out_pixels.get(z)) for z in train_slices]
     told = [of(part) + sentence for part in parts for sentence in part.sentences]
     sizes = {part.volume.name: part.volume.pixel_size for part in parts if len(parts) > 1}
     return TrainingSet(
         volumes=tuple(part.volume for part in parts),
         images=_merge(part.images for part in parts),
-        membrane={number: page == MEMBRANE for number, page in codes.items()},
-        train_slices=[number for part in parts for number in part.split.train_slices],
+        membrane={} if classes else {z: page == MEMBRANE for z, page in codes.items()},
+        train_slices=train_slices,
         valid_slices=[number for part in parts for number in part.split.valid_slices],
         sentences=(*told, *describe_sizes(sizes)),
         validation=" ".join(of(part) + part.split.sentence for part in parts),
-        weights=_merge(part.weights(config.corrected_weight) for part in parts)
+        weights=_merge(part.weights(config.corrected_weight, bool(classes)) for part in parts)
         if is_partial
         else None,
-        held_out=_merge(part.split.held_out for part in parts) if is_partial else None,
+        held_out=held_out_pixels if is_partial else None,
         neurons=None if len(neurons) < len(parts) else _merge(neurons),
+        classes=classes,
+        channels={z: channels_of(page) for z, page in codes.items()} if classes else {},
+        class_weights=weigh_classes(classes, trained) if classes else None,
     )
 
 
@@ -205,17 +227,20 @@ def _load_part(
     size: PixelSize | None,
     known: Sequence[FoundMeaning],
 ) -> _Part:
-    with open_pair(files.image, files.labels, files.convention, config.ids, known) as pair:
+    reading = files.convention, config.ids, known, config.label_classes
+    with open_pair(files.image, files.labels, *reading) as pair:
         seen = resample_pair(pair, size)
-        images, codes = seen.images, seen.codes
+        images = seen.images
+        codes = seen.class_codes if config.label_classes else seen.codes
         chosen = parse_numbers(config.valid_slices, "valid_slices")
+        kinds = kinds_of(config.label_classes, codes)
         if files.name in held_out:
-            split = hold_out_all(codes, str(files.labels))
+            split = hold_out_all(codes, str(files.labels), kinds)
         elif held_out:
             split = hold_out_none(codes)
         else:
             inside = [number - first for number in chosen]
-            split = hold_out(codes, config.cross_valid_ind, inside, str(files.labels))
+            split = hold_out(codes, config.cross_valid_ind, inside, str(files.labels), kinds)
         is_sparse = pair.meaning.convention == LabelConvention.SPARSE
         volume = Volume(
             files.name,
@@ -223,7 +248,7 @@ def _load_part(
             images.shape[1:],
             Scaling.of(pair.images),
             fingerprint(pair.images),
-            fingerprint_labels(pair.codes),
+            fingerprint_labels(pair.class_codes if config.label_classes else pair.codes),
             first,
             is_sparse,
             pair.images.pixel_size,
@@ -277,6 +302,25 @@ def _true_neurons(pair: TrainingPair, split: Holdout) -> dict[int, NDArray[Any]]
     return neurons if are_whole else None
 
 
+def _trained(codes: NDArray[np.uint8], held_out: NDArray[np.bool_] | None) -> NDArray[np.uint8]:
+    """Give the codes (N,) of the pixels that are trained on."""
+    return codes[is_known(codes) if held_out is None else is_known(codes) & ~held_out]
+
+
+def known_weights(
+    labels: Mapping[int, NDArray[Any]], held_out: Mapping[int, NDArray[np.bool_]]
+) -> dict[int, NDArray[np.float32]]:
+    """Weigh the pixels of labels that are trained on by 1, and others by 0.
+
+    Labels are arrays (Y, X) of uint8, and weights of float32; parameters and result as of
+    :func:`stroke_weights`.
+    """
+    return {
+        index: (is_known(page) & ~held_out.get(index, np.False_)).astype(np.float32)
+        for index, page in labels.items()
+    }
+
+
 def stroke_weights(
     labels: Mapping[int, NDArray[Any]], held_out: Mapping[int, NDArray[np.bool_]]
 ) -> dict[int, NDArray[np.float32]]:
@@ -289,7 +333,7 @@ def stroke_weights(
     Parameters
     ----------
     labels : mapping of int to array (Y, X) of uint8
-        The training slices: 0 is unknown, 1 membrane, 2 inside, 3 padding.
+        The training slices: 0 is unknown, 1 membrane, 2 inside, 255 padding.
     held_out : mapping of int to array (Y, X) of bool
         Labelled pixels that validate.
 
@@ -298,10 +342,8 @@ def stroke_weights(
     mapping of int to array (Y, X) of float32
         0 where nothing is known or it is held out.
     """
-    known = {
-        index: is_known(page) & ~held_out.get(index, np.False_) for index, page in labels.items()
-    }
-    weights = {index: is_known.astype(np.float32) for index, is_known in known.items()}
+    weights = known_weights(labels, held_out)
+    known = {index: page > 0 for index, page in weights.items()}
     strokes = [index for index, page in labels.items() if not page.all()]
     membrane = sum(
         np.count_nonzero(known[index] & (labels[index] == MEMBRANE)) for index in strokes

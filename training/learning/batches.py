@@ -34,15 +34,15 @@ class Batch(NamedTuple):
     ----------
     images : array (N, 1, H, W) of float32
         In [-1, 1], or a little beyond where contrast and brightness are varied.
-    membrane : array (N, 1, h, w) of float32
-        Wanted probability, from 0 to 1.
+    wanted : array (N, 1, h, w) of float32; of classes (N, C, h, w)
+        Wanted probabilities, from 0 to 1.
     weights : array (N, 1, h, w) of float32
         Weights of the pixels' losses, 0 where no label is known. Their mean is 1, so that the
         mean of the weighted losses is the weighted mean.
     """
 
     images: Image
-    membrane: Image
+    wanted: Image
     weights: Image
 
 
@@ -123,6 +123,7 @@ class Batches:
             ]
         )
         self._intensities = list(_intensity_transforms(config))
+        self._class_weights = data.class_weights
         self._seed = config.seed
         self._batchsize = config.batchsize
         self._rank = place.rank
@@ -159,12 +160,13 @@ class Batches:
         samples = list(run_all(self._make_sample, self.sample_numbers(step)))
         images = np.stack([sample.image for sample in samples])[:, np.newaxis]
         membrane = np.stack([sample.membrane for sample in samples])[:, np.newaxis]
+        if self._class_weights is not None:
+            return _class_batch(images, membrane, samples, self._class_weights)
         known = [sample.weights for sample in samples if sample.weights is not None]
         if not known:
             return Batch(images, membrane, np.ones_like(membrane))
         weights = np.stack(known)[:, np.newaxis]
-        mean = weights.mean(dtype=np.float64)
-        return Batch(images, membrane, weights / np.float32(mean) if mean else weights)
+        return Batch(images, membrane, _of_mean_one(weights))
 
     def from_step(self, first: int) -> Iterator[tuple[int, Batch]]:
         """Yield the steps from ``first`` to the last with their batches, some made ready ahead."""
@@ -195,13 +197,31 @@ class Batches:
         return apply(self._intensities, sample, generator)
 
 
+def _class_batch(
+    images: Image, channels: Image, samples: Sequence[Sample], class_weights: Image
+) -> Batch:
+    """Make a batch of classes, whose channels (N, 1, h, w) are in the place of membrane."""
+    places = np.arange(len(class_weights), dtype=np.float32)
+    wanted = (channels == places[:, np.newaxis, np.newaxis]).astype(np.float32)
+    weights = np.tensordot(wanted, class_weights, axes=(1, 0))[:, np.newaxis]
+    known = [sample.weights for sample in samples if sample.weights is not None]
+    if known:
+        weights = weights * np.stack(known)[:, np.newaxis]
+    return Batch(images, wanted, _of_mean_one(weights))
+
+
+def _of_mean_one(weights: Image) -> Image:
+    mean = weights.mean(dtype=np.float64)
+    return weights / np.float32(mean) if mean else weights
+
+
 def _build_sampler(
     data: TrainingSet, volume: Volume, card: ModelCard, preset: str, side: int
 ) -> Sampler:
     slices = [
         Sample(
             card.scaling.apply_to_slice(data.images[number])[0],
-            data.membrane[number].astype(np.float32),
+            (data.channels if data.classes else data.membrane)[number].astype(np.float32),
             None if data.weights is None else data.weights[number],
         )
         for number in data.train_slices_of(volume)

@@ -15,7 +15,7 @@ from training.errors import UserError
 from training.learning.checkpoints import put_weights
 from training.model.onnx_graph import build_onnx
 from training.model.saved_model import SavedModel
-from training.networks.membrane_network import MembraneProbability, build_network
+from training.networks.membrane_network import build_network, build_probability
 from training.presets.registry import find_preset
 
 MOST_DIFFERENCE = 1e-3  # of a probability
@@ -71,10 +71,11 @@ def make_onnx(model: SavedModel, source: Path, length: int) -> tuple[bytes, floa
 
 
 def _network(model: SavedModel, source: Path) -> nn.Cell:
-    network = build_network(model.card.preset)
+    outputs = model.card.label_classes.outputs
+    network = build_network(model.card.preset, outputs)
     put_weights(network, model.weights, source)
     network.set_train(False)
-    return MembraneProbability(network, model.card.preset)
+    return build_probability(network, model.card.preset, outputs)
 
 
 def _image(length: int) -> NDArray[np.float32]:

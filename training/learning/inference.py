@@ -9,12 +9,13 @@ from mindspore import Tensor, nn
 from numpy.typing import NDArray
 
 from training.dataset.training_set import TrainingSet
+from training.metrics.class_metrics import evaluate_classes
 from training.metrics.evaluation_report import ZOO_DICE, Evaluation, evaluate_slices
 from training.model.model_card import ModelCard
 from training.model.slice_prediction import WHOLE, predict_slice
 from training.model.slice_view import SliceView
 from training.model.zoo_evaluation import has_zoo_dice, zoo_dice
-from training.networks.membrane_network import MembraneProbability
+from training.networks.membrane_network import build_probability
 
 
 class Inference:
@@ -22,13 +23,14 @@ class Inference:
 
     def __init__(self, network: nn.Cell, card: ModelCard) -> None:
         network.set_train(False)
-        self._probability = MembraneProbability(network, card.preset)
+        outputs = card.label_classes.outputs
+        self._probability = build_probability(network, card.preset, outputs)
         self._card = card
 
     def predict(
         self, image: NDArray[Any], tta: bool = False, view: SliceView = WHOLE
     ) -> NDArray[np.float32]:
-        """Predict the probability of membrane of a slice.
+        """Predict the probability of membrane of a slice, or those of classes.
 
         Parameters
         ----------
@@ -41,13 +43,18 @@ class Inference:
 
         Returns
         -------
-        array (Y, X) of float32
-            Probability of membrane, 0..1.
+        array (Y, X) of float32; of classes (C, Y, X)
+            Probabilities, 0..1.
         """
         return predict_slice(self._forward, image, self._card, tta, view)
 
     def predict_slice(self, data: TrainingSet, number: int) -> NDArray[np.float32]:
-        """Predict a labelled slice as its volume was trained on: (Y, X) of float32, 0..1."""
+        """Predict a labelled slice as its volume was trained on, see :meth:`predict`.
+
+        Returns
+        -------
+        array (Y, X) of float32; of classes (C, Y, X)
+        """
         card = self._card.of_volume(data.volume_of(number))
         return predict_slice(self._forward, data.images[number], card)
 
@@ -59,11 +66,15 @@ class Inference:
         Returns
         -------
         evaluation : Evaluation
-        probabilities : dict of int to array (Y, X) of float32
-            Probability of membrane, by the slice's number.
+        probabilities : dict of int to array (Y, X) of float32; of classes (C, Y, X)
+            Probabilities, by the slice's number.
         """
         probabilities = {number: self.predict_slice(data, number) for number in data.valid_slices}
         volumes = {volume.name: volume.first for volume in data.volumes}
+        if data.classes:
+            places = volumes if len(volumes) > 1 else {}
+            truth = data.classes, data.channels, data.held_out
+            return evaluate_classes(fold, probabilities, *truth, volumes=places), probabilities
         evaluation = evaluate_slices(
             fold,
             probabilities,

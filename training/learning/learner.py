@@ -14,8 +14,10 @@ from mindspore import Tensor
 from training.config import TrainingConfig
 from training.devices.placement import Device
 from training.errors import UserError
+from training.label_classes import NO_CLASSES
 from training.learning.batches import Batch, TrainingProgress
 from training.learning.checkpoints import parameters_of, put_weights
+from training.learning.class_head import begin_head
 from training.learning.inference import Inference
 from training.learning.precision import set_precision
 from training.learning.step import (
@@ -30,7 +32,8 @@ from training.learning.step_outcome import StepOutcome
 from training.model.model_card import ModelCard
 from training.model.saved_model import AVERAGE_PREFIX, CARD_KEY
 from training.model.weight_files import Weights, load_weights, pack_weights, read_metadata
-from training.networks.membrane_network import build_network
+from training.networks.membrane_network import build_loss, build_network
+from training.presets.registry import find_preset
 
 Pack = Callable[[], bytes]  # makes the content of a file, in any thread
 # Steps between moves of the averaged weights. On an NPU a move is some two hundred small kernels.
@@ -58,6 +61,8 @@ class Learner:
         Predicts by the averaged weights.
     rates : array (total_steps,) of float32
         The learning rate of every step.
+    has_new_head : bool
+        Whether the weights that it starts from were of other classes.
     """
 
     def __init__(
@@ -66,17 +71,17 @@ class Learner:
         self.card = card
         self._config = config
         self.rates = learning_rates(config, total_steps)
-        self._network = build_network(config.preset)
+        outputs = card.label_classes.outputs
+        self._network = build_network(config.preset, outputs)
         self._network.set_train()
-        self._average = build_network(config.preset)
+        self._average = build_network(config.preset, outputs)
         self._average.update_parameters_name(AVERAGE_PREFIX)
         for network in (self._network, self._average):
             set_precision(network, config, device)
         self._optimizer = build_optimizer(self._network, config, self.rates)
         self._cells = (self._network, self._optimizer, self._average)
         self._step = TrainStep(
-            self._network,
-            config.preset,
+            build_loss(self._network, config.preset, outputs),
             self._optimizer,
             config.FixedLossScaleManager,
             device.world_size,
@@ -84,6 +89,7 @@ class Learner:
         self._follow = WeightAverage(self._network, self._average)
         self.inference = Inference(self._average, card)
         self._follow(Tensor(1.0, mindspore.float32))
+        self.has_new_head = False
         self._averaging_steps = AVERAGING_STEPS[device.target]
         self._step_now = self._step_averaged = 0
 
@@ -132,12 +138,21 @@ class Learner:
     def start_from(self, path: Path) -> None:
         """Take the weights of a new run from a checkpoint, whoever saved it.
 
+        Where that tells apart something else, its last layer is begun anew.
+
         Raises
         ------
         UserError
             If it can't be read or is of another network.
         """
         weights, metadata = load_weights(path)
+        former = CARD_KEY in metadata and ModelCard.from_json(metadata[CARD_KEY], str(path))
+        classes = former.label_classes if former else NO_CLASSES
+        if classes.names != self.card.label_classes.names:
+            fresh = parameters_of(self._network)
+            preset = find_preset(self._config.preset)
+            weights |= begin_head(preset, weights, fresh, classes, self.card.label_classes)
+            self.has_new_head = True
         put_weights(self._network, weights, path)
         self._follow(Tensor(1.0, mindspore.float32))
         self._note_learned(metadata, path)

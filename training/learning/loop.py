@@ -123,6 +123,8 @@ class Training:
         if self._step:
             self._initial = load_state(self._run.events).initial_model
             return None
+        if self._learner.has_new_head:  # it is no model yet
+            return None
         measured = self._validator.measure()
         self._initial = {"path": self._config.weights, "mean": measured.evaluation.mean}
         return measured

@@ -50,7 +50,7 @@ def build_inference(
     UserError
         If the device can't compute in that precision, or the stack can't be scaled.
     """
-    network = build_network(model.card.preset)
+    network = build_network(model.card.preset, model.card.label_classes.outputs)
     put_weights(network, model.weights, source)
     set_precision(network, config, device)
     return Inference(network, model.card.for_stack(stack, membranes))

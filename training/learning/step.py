@@ -10,7 +10,6 @@ from mindspore import amp, nn, ops
 from numpy.typing import NDArray
 
 from training.config import TrainingConfig
-from training.networks.membrane_network import MembraneLogit
 
 WARM_UP = 0.25  # share of the steps in which one_cycle rises
 # What did best for compact. A longer run ends better with less: five times the steps at half the
@@ -73,10 +72,11 @@ class TrainStep(nn.Cell):
 
     The update is skipped on all devices where a gradient is not finite on any.
 
-    Called with images (N, 1, H, W) float32 in [-1, 1], the wanted probability of membrane and
-    the pixels' weights, of mean 1, both (N, 1, h, w) float32, and this process's votes, (2,)
-    float32 of 0 or 1: to stop, and that the run has converged. Returns (4,) float32: mean loss,
-    share of the processes that have found a gradient that is not finite, and that of each vote.
+    Called with images (N, 1, H, W) float32 in [-1, 1], the wanted probability of membrane
+    (N, 1, h, w) or of C classes (N, C, h, w), the pixels' weights (N, 1, h, w), of mean 1, all
+    float32, and this process's votes, (2,) float32 of 0 or 1: to stop, and that the run has
+    converged. Returns (4,) float32: mean loss, share of the processes that have found a gradient
+    that is not finite, and that of each vote.
 
     The loss is the zoo's (``src/loss.py``): see :class:`MembraneLogit`. Where the zoo sums the
     gradients of its eight devices (``train.py``), this takes their mean.
@@ -84,17 +84,15 @@ class TrainStep(nn.Cell):
 
     def __init__(
         self,
-        network: nn.Cell,
-        preset: str,
+        loss: nn.Cell,
         optimizer: nn.Optimizer,
         loss_scale: float,
         world_size: int,
     ) -> None:
         super().__init__(auto_prefix=False)
-        self.logit = MembraneLogit(network, preset)
+        self.loss = loss
         self.optimizer = optimizer
         self.loss_scale = loss_scale
-        self.cross_entropy = ops.BCEWithLogitsLoss(reduction="mean")
         self.is_distributed = world_size > 1
         self.world_size = world_size
         if self.is_distributed:
@@ -104,13 +102,11 @@ class TrainStep(nn.Cell):
             self.sum_over_devices = ops.AllReduce()
         self.value_and_grad = mindspore.value_and_grad(self.scaled_loss, None, optimizer.parameters)
 
-    def scaled_loss(self, images, membrane, weights):  # type: ignore[no-untyped-def]
-        logit = self.logit(images)
-        alike = ops.ones_like(membrane)  # both classes count the same
-        return self.cross_entropy(logit, membrane, weights, alike) * self.loss_scale
+    def scaled_loss(self, images, wanted, weights):  # type: ignore[no-untyped-def]
+        return self.loss(images, wanted, weights) * self.loss_scale
 
-    def construct(self, images, membrane, weights, votes):  # type: ignore[no-untyped-def]
-        loss, gradients = self.value_and_grad(images, membrane, weights)
+    def construct(self, images, wanted, weights, votes):  # type: ignore[no-untyped-def]
+        loss, gradients = self.value_and_grad(images, wanted, weights)
         if self.is_distributed:
             gradients = self.mean_gradients(gradients)
         is_finite = amp.all_finite(gradients)

@@ -15,6 +15,7 @@ from PIL import Image
 
 from training.config import TrainingConfig
 from training.dataset.training_set import TrainingSet
+from training.label_classes import LabelClasses
 from training.learning.batches import TrainingProgress
 from training.learning.kept_files import KeptFiles, What, prune_checkpoints
 from training.learning.learner import Learner
@@ -35,8 +36,8 @@ class Validation(NamedTuple):
     Parameters
     ----------
     evaluation : Evaluation
-    probabilities : dict of int to array (Y, X) of float32
-        Probability of membrane, 0..1, by the slice's number.
+    probabilities : dict of int to array (Y, X) of float32; of classes (C, Y, X)
+        Probabilities, 0..1, by the slice's number.
     """
 
     evaluation: Evaluation
@@ -123,7 +124,7 @@ class Validator:
     ) -> None:
         """Report a validation, and keep what :meth:`validate_and_save` does; errors as there.
 
-        ``probabilities`` are arrays (Y, X) of float32, by slice.
+        ``probabilities`` are arrays (Y, X) or (C, Y, X) of float32, by slice.
         Before the first step there is no checkpoint to keep.
         """
         files: list[File] = []
@@ -141,6 +142,7 @@ class Validator:
             probability = probabilities[self._shown]
         else:
             probability = self._learner.inference.predict_slice(self._data, self._shown)
+        probability = _shown_plane(probability, self._data.classes)
         preview = self._run.preview_image(step)
         probability = resize_bilinear(probability, self._shown_volume.shape[1:])  # over the file's
         files.append(("preview", preview, partial(_png, probability)))
@@ -245,6 +247,14 @@ def _best_soft_dice(run: RunDirectory) -> float:
     if not run.best.exists():
         return 0.0
     return float(read_metadata(run.best)["soft_dice"])
+
+
+def _shown_plane(probability: NDArray[np.float32], classes: LabelClasses) -> NDArray[np.float32]:
+    """Choose what is looked at (Y, X): membrane, or else the first class that is not 0."""
+    if not classes:
+        return probability
+    place = classes.things[0] if classes.membrane is None else classes.membrane
+    return np.asarray(probability[place])
 
 
 def _png(probability: NDArray[np.float32]) -> bytes:

@@ -78,7 +78,8 @@ def mask_page(
         ``isbi``: membrane is 0. ``membrane``: membrane is 255.
     """
     is_white = membrane != 0 if convention == LabelConvention.MEMBRANE else membrane == 0
-    return np.where(is_white, np.uint8(255), np.uint8(0))
+    page: NDArray[np.uint8] = is_white * np.uint8(255)
+    return page
 
 
 def submission_page(probability: NDArray[np.float32]) -> NDArray[np.float32]:

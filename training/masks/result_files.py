@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from functools import partial
 from itertools import permutations
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.errors import UserError
+from training.label_classes import NO_CLASSES, LabelClasses
 from training.label_convention import LabelConvention
 from training.masks.mask_files import mask_page, submission_page
 from training.masks.mrc_writer import MRC_ENDINGS
@@ -133,6 +134,7 @@ def result_page(
     threshold: float,
     convention: LabelConvention,
     probability_dtype: str = "float32",
+    classes: LabelClasses = NO_CLASSES,
 ) -> NDArray[Any]:
     """Make what is written of a slice or a part of one.
 
@@ -140,9 +142,9 @@ def result_page(
     ----------
     kind : str
         ``mask``, ``probability`` or ``submission``.
-    probability : array (Y, X) of float32
-        Of membrane, from 0 to 1.
-    threshold, convention, probability_dtype
+    probability : array (Y, X) of float32; of classes (C, Y, X)
+        From 0 to 1.
+    threshold, convention, probability_dtype, classes
         As of :class:`ResultFiles`.
 
     Returns
@@ -150,6 +152,8 @@ def result_page(
     array (Y, X)
         Of uint8, float16 or float32.
     """
+    if classes:
+        return classes.most_likely(probability)
     if kind == "mask":
         return mask_page(probability >= threshold, convention)
     if kind == "submission":
@@ -157,6 +161,28 @@ def result_page(
     if probability_dtype == "uint8":
         return np.asarray(np.rint(255 * probability), np.uint8)
     return probability.astype(probability_dtype, copy=False)
+
+
+def check_class_results(classes: LabelClasses, kinds: Iterable[str]) -> None:
+    """Refuse results of all classes that are of one; call before any long work.
+
+    Parameters
+    ----------
+    classes : LabelClasses
+        What is predicted; empty: one probability, of which any result is made.
+    kinds : iterable of str
+        See :func:`result_name`.
+
+    Raises
+    ------
+    UserError
+    """
+    of_one = [kind for kind in kinds if kind != "mask"]
+    if classes and of_one:
+        raise UserError(
+            f"The model tells {', '.join(classes.names)} apart, and the {of_one[0]} is of one.",
+            f"Name it, such as --class {classes.members[classes.things[0]].name}.",
+        )
 
 
 class ResultFiles:
@@ -177,6 +203,8 @@ class ResultFiles:
         Of the mask, see :func:`mask_files.mask_page`.
     probability_dtype : str
         One of :data:`PROBABILITY_DTYPES`.
+    classes : LabelClasses
+        If they are predicted, the mask holds their values, and is the only result.
     **options
         ``pixel_size``, ``offset``, ``compression``, ``overwrite`` and ``ome_zarr`` of
         :func:`writer_choice.open_writer`.
@@ -194,13 +222,16 @@ class ResultFiles:
         threshold: float,
         convention: LabelConvention,
         probability_dtype: str = "float32",
+        classes: LabelClasses = NO_CLASSES,
         **options: Any,
     ) -> None:
+        check_class_results(classes, paths)
         self._writers = {
             kind: open_writer(
                 path,
                 shape,
                 **result_pixels(kind, probability_dtype),
+                classes=classes,
                 **options,
             )
             for kind, path in paths.items()
@@ -211,13 +242,16 @@ class ResultFiles:
             threshold=threshold,
             convention=convention,
             probability_dtype=probability_dtype,
+            classes=classes,
         )
-        self._pixels = math.prod(shape)
+        self._pixels = 0 if classes else math.prod(shape)
         self._membrane = 0
         self._opened = ExitStack()
 
     def write(self, probability: NDArray[np.float32]) -> None:
-        """Append the next slice: the probability of membrane (Y, X), float32 from 0 to 1.
+        """Append the next slice: its probability (Y, X), or those of classes (C, Y, X).
+
+        They are float32, from 0 to 1.
 
         Raises
         ------

@@ -11,12 +11,15 @@ from numpy.typing import NDArray
 
 from training.errors import UserError
 from training.formats.pixel_size import NO_OFFSET, Offset, PixelSize
+from training.label_classes import NO_CLASSES, LabelClasses
+from training.label_convention import LabelConvention
 from training.masks.hdf5_writer import HDF5_ENDINGS, Hdf5Writer, check_hdf5_output
 from training.masks.mrc_writer import MRC_ENDINGS, MrcWriter, check_mrc_output
 from training.masks.stack_writer import StackWriter, split_path
 from training.masks.tif_writer import TIF_ENDINGS, TifWriter, check_output
 from training.masks.zarr_image import ZARR_ENDINGS, ZarrImage, check_zarr_output
 from training.masks.zarr_writer import ZarrWriter
+from training.stacks.sparse_labels import LabelNote
 from training.stacks.stack_axes import as_stack
 
 if TYPE_CHECKING:
@@ -100,6 +103,7 @@ def open_writer(
     note: str = "",
     overwrite: bool = False,
     ome_zarr: str = "0.5",
+    classes: LabelClasses = NO_CLASSES,
 ) -> StackWriter:
     """Make the writer of the format that a name says.
 
@@ -113,6 +117,8 @@ def open_writer(
         None: uncompressed pixels, where the format has a choice.
     note : str
         A line for a TIF's ImageDescription.
+    classes : LabelClasses
+        What the pixels are, which a TIF and OME-Zarr say.
     overwrite : bool
         Replace what is there.
     ome_zarr : str
@@ -130,11 +136,14 @@ def open_writer(
         return MrcWriter(path, shape, offset=offset, **options)
     options["compression"] = compression
     if ending in TIF_ENDINGS:
+        if classes:
+            note = LabelNote(LabelConvention.CLASSES, classes=classes).line()
         return TifWriter(path, shape, dtype, note=note, **options)
     options["offset"] = offset
     if ending in HDF5_ENDINGS:
         return Hdf5Writer(path, shape, dtype, **options)
-    return ZarrWriter(path, shape, dtype, is_label=is_label, version=ome_zarr, **options)
+    options |= {"is_label": is_label, "classes": classes}
+    return ZarrWriter(path, shape, dtype, version=ome_zarr, **options)
 
 
 def open_chunks(

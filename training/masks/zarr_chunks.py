@@ -203,6 +203,24 @@ class ZarrChunks:
                 page = np.asarray(finer[index, seen_rows, seen_columns])
                 self._put(level, index, rows, columns, halve(page, self._image.is_label))
 
+    def delete_slice(self, index: int) -> None:
+        """Delete the chunks of a slice.
+
+        Raises
+        ------
+        UserError
+            If they can't be deleted.
+        """
+        for level, array in enumerate(self._arrays):
+            folder = self._image.group_in(self.folder) / str(level)
+            counts = (
+                -(-length // side)
+                for length, side in zip(array.shape[1:], array.chunks[1:], strict=True)
+            )
+            for place in product([index], *map(range, counts)):
+                with report_errors(self.folder):
+                    (folder / array.metadata.encode_chunk_key(place)).unlink(missing_ok=True)
+
     def finish(self) -> None:
         """Give it its name.
 

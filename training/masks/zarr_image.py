@@ -12,6 +12,7 @@ import numpy as np
 
 from training.errors import UserError
 from training.formats.pixel_size import NO_OFFSET, Offset, PixelSize
+from training.label_classes import NO_CLASSES, LabelClasses
 from training.masks.pyramid import count_levels
 from training.masks.stack_writer import lacking_library, report_errors, split_path
 from training.masks.tif_writer import check_folder
@@ -72,6 +73,10 @@ class ZarrImage:
         Replace what is there under the path.
     version : str
         Of OME-Zarr: 0.5, in Zarr 3, or 0.4, in Zarr 2.
+    has_levels : bool
+        Whether smaller sizes are written, too.
+    classes : LabelClasses
+        What labels are; their names and colours are those of OME-Zarr's ``image-label``.
 
     Attributes
     ----------
@@ -98,10 +103,13 @@ class ZarrImage:
         offset: Offset = NO_OFFSET,
         overwrite: bool = False,
         version: str = "0.5",
+        has_levels: bool = True,
+        classes: LabelClasses = NO_CLASSES,
     ) -> None:
+        self._classes = classes
         self.path, self.shape, self.dtype = path, shape, np.dtype(dtype)
         self.is_label, self._is_compressed = is_label, compression is not None
-        self._overwrite = overwrite
+        self._overwrite, self._has_levels = overwrite, has_levels
         self.check()
         self._pixel_size = pixel_size
         self._offset = NO_OFFSET if pixel_size is None else offset
@@ -128,7 +136,7 @@ class ZarrImage:
             self._create_group(folder, {})
             self._list_name(folder / _LABELS)
         _, height, width = self.shape
-        levels = count_levels(height, width)
+        levels = count_levels(height, width) if self._has_levels else 1
         group = self._create_group(self.group_in(folder), self._image_metadata(levels), record)
         options: dict[str, Any] = {"config": {"write_empty_chunks": True}, "fill_value": 0}
         if self.version == "0.4":
@@ -207,8 +215,23 @@ class ZarrImage:
         metadata: dict[str, Any] = {"multiscales": [version | multiscale]}
         if self.is_label:
             source = {"source": {"image": "../../"}} if self._is_added else {}
-            metadata["image-label"] = version | source
+            metadata["image-label"] = version | _describe_classes(self._classes) | source
         return metadata
+
+
+def _describe_classes(classes: LabelClasses) -> dict[str, Any]:
+    """Give names and colours of labels as OME-Zarr has them."""
+    if not classes:
+        return {}
+    return {
+        "colors": [
+            {"label-value": member.value, "rgba": [*bytes.fromhex(member.color[1:]), 255]}
+            for member in classes.members
+        ],
+        "properties": [
+            {"label-value": member.value, "name": member.name} for member in classes.members
+        ],
+    }
 
 
 def _transformations(size: PixelSize, offset: Offset, factor: int) -> list[dict[str, Any]]:

@@ -169,13 +169,21 @@ def evaluate_slices(
     slices = []
     for number, probability in probabilities.items():
         pixels = ... if known is None else known[number]
-        volume = {name: first for name, first in volumes.items() if first <= number}
-        name, first = [*volume.items()][-1] if volume else ("", 0)
-        figures: dict[str, Any] = slice_figures(
-            number - first, probability[pixels], membrane[number][pixels], threshold
+        place = place_of(number, volumes)
+        figures = slice_figures(
+            place["index"], probability[pixels], membrane[number][pixels], threshold
         )
-        slices.append({"volume": name, **figures} if volumes else figures)
+        slices.append({**place, **figures})
     return Evaluation.of(fold, slices)
+
+
+def place_of(number: int, volumes: Mapping[str, int]) -> dict[str, Any]:
+    """Give a slice's volume, if there are several, and its index in that, by its number."""
+    before = {name: first for name, first in volumes.items() if first <= number}
+    if not before:
+        return {"index": number}
+    name, first = [*before.items()][-1]
+    return {"volume": name, "index": number - first}
 
 
 def dice_line(mean: Mapping[str, float]) -> str:

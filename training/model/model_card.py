@@ -17,6 +17,7 @@ from training.dataset.training_set import TrainingSet, Volume
 from training.errors import UserError, blame_version
 from training.files.untrusted_files import LARGEST_COUNT, is_number, parse_json
 from training.formats.pixel_size import PixelSize
+from training.label_classes import LabelClass, LabelClasses
 from training.metrics.pixel_metrics import DEFAULT_THRESHOLD
 from training.presets.geometry import Geometry
 from training.presets.preset import Preset
@@ -79,7 +80,10 @@ class ModelCard:
     labels_fingerprint : str
         The same of its labels.
     num_classes : int
-        Classes that the network tells apart: membrane and inside.
+        Classes that the network tells apart: membrane and inside, or those in ``classes``.
+    classes : tuple of LabelClass
+        The classes that it has a channel for each, in this order; empty: membrane and inside, for
+        which it has one channel, of membrane.
     threshold : float
         Probability from which on a pixel is membrane.
     began_from : str
@@ -102,11 +106,17 @@ class ModelCard:
     fingerprint: str = ""
     labels_fingerprint: str = ""
     num_classes: int = 2
+    classes: tuple[LabelClass, ...] = ()
     threshold: float = DEFAULT_THRESHOLD
     began_from: str = NO_WEIGHTS
     pixel_size: PixelSize | None = None
     version: str = __version__
     others: tuple[TrainedVolume, ...] = ()
+
+    @property
+    def label_classes(self) -> LabelClasses:
+        """The classes that it tells apart; empty: membrane and inside."""
+        return LabelClasses(self.classes)
 
     @property
     def volumes(self) -> list[ModelCard]:
@@ -234,6 +244,12 @@ class ModelCard:
                 raise ValueError(f"{name} is {numbers!r:.50}")
         if self.pixel_size is not None:
             self.pixel_size.check()
+        for member in self.classes:
+            member.check()
+        if LabelClasses.of(self.classes) != self.label_classes:
+            raise ValueError("classes are not in the order of their values")
+        if self.num_classes != max(2, len(self.classes)):
+            raise ValueError(f"num_classes is {self.num_classes!r:.20}")
         texts = self.data, self.fingerprint, self.labels_fingerprint, self.began_from, self.version
         if not all(isinstance(text, str) for text in texts):
             raise ValueError("data, a fingerprint, began_from or version is not a text")
@@ -257,6 +273,8 @@ class ModelCard:
             version = values.get("version")
             others = [TrainedVolume(**_volume_fields(fields)) for fields in values["others"]]
             values = {**_volume_fields(values), "others": tuple(others)}
+            named = [LabelClass(**fields) for fields in values.get("classes", ())]
+            values["classes"] = tuple(named)
             if values.get("pixel_size") is not None:
                 values["pixel_size"] = PixelSize(**values["pixel_size"])
             card = cls(**values)
@@ -296,6 +314,8 @@ def describe_model(config: TrainingConfig, data: TrainingSet) -> ModelCard:
         fold=config.cross_valid_ind,
         began_from=Path(config.weights).name,
         pixel_size=data.pixel_size,
+        num_classes=config.num_classes,
+        classes=data.classes.members,
         others=tuple(others),
         **vars(first),
     )
@@ -315,9 +335,12 @@ def _describe_volume(preset: Preset, data: TrainingSet, volume: Volume) -> Train
 
 
 def _measure_displacement(preset: Preset, data: TrainingSet, volume: Volume) -> Displacement:
-    """Measure it where the preset allows for it; strokes are too few to measure it from."""
+    """Measure it where the preset allows for it; strokes are too few to measure it from.
+
+    Labels of classes can't be shifted by parts of pixels, so theirs is not allowed for.
+    """
     train_slices = data.train_slices_of(volume)
-    if volume.is_sparse or not train_slices or not preset.measures_displacement:
+    if volume.is_sparse or data.classes or not train_slices or not preset.measures_displacement:
         return 0.0, 0.0
     slices = pick_evenly(train_slices, MEASURED_SLICES)
     images = np.stack([data.images[index] for index in slices])

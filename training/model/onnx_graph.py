@@ -21,7 +21,7 @@ def build_onnx(parameters: Parameters, card: ModelCard) -> bytes:
     """Build the network of a preset as an ONNX model, with the card in its metadata.
 
     Its input ``image`` is (N, 1, H, W) float32, scaled to [-1, 1]; its output ``probability``
-    is (N, 1, h, w) float32, of membrane.
+    is (N, 1, h, w) float32, of membrane, or (N, C, h, w), of the card's classes.
 
     Parameters
     ----------
@@ -46,14 +46,14 @@ def build_onnx(parameters: Parameters, card: ModelCard) -> bytes:
     """
     from onnx import checker, helper  # here, because a server that trains has none
 
-    model = _build(OnnxNodes(parameters), card.preset)
+    model = _build(OnnxNodes(parameters), card.preset, card.label_classes.outputs)
     helper.set_model_props(model, {METADATA_KEY: card.to_json()})
     content: bytes = model.SerializeToString()
     checker.check_model(content)  # which would make these bytes of a model again
     return content
 
 
-def outline_onnx(preset: str) -> ModelProto:
+def outline_onnx(preset: str, outputs: int = 1) -> ModelProto:
     """Build the network of a preset as an ONNX model without weights: no data, but their shapes.
 
     Raises
@@ -61,10 +61,13 @@ def outline_onnx(preset: str) -> ModelProto:
     UserError
         If the preset is unknown.
     """
-    return _build(OutlineNodes(), preset)
+    return _build(OutlineNodes(), preset, outputs)
 
 
-def _build(nodes: OnnxNodes, preset: str) -> ModelProto:
-    logit = find_preset(preset).build_graph(nodes)
-    nodes.node("Sigmoid", [logit], output="probability")
+def _build(nodes: OnnxNodes, preset: str, outputs: int) -> ModelProto:
+    logits = find_preset(preset).build_graph(nodes, outputs)
+    if outputs == 1:
+        nodes.node("Sigmoid", [logits], output="probability")
+    else:
+        nodes.node("Softmax", [logits], output="probability", axis=1)
     return nodes.model()

@@ -99,7 +99,8 @@ def load_model(path: Path) -> SavedModel:
             )
         return SavedModel(weights, ModelCard(preset.name, ZOO_SCALING, zoom=None))
     card = ModelCard.from_json(metadata[CARD_KEY], source=str(path))
-    if not find_preset(card.preset).parameter_shapes().items() <= shapes.items():
+    outputs = card.label_classes.outputs
+    if not find_preset(card.preset).parameter_shapes(outputs).items() <= shapes.items():
         raise UserError(
             f"{path} does not hold the weights of the network {card.preset}.",
             "Copy it again from where it was trained, or train again.",

@@ -41,7 +41,7 @@ def mean_over_symmetries(
     ----------
     predict : callable
         From an image, and the window of it that is wanted, to its probability, of one shape
-        (Y, X).
+        (Y, X), or to those of classes (C, Y, X).
     image : array (Y, X)
         Any real dtype.
     displacement : (float, float)
@@ -53,23 +53,25 @@ def mean_over_symmetries(
 
     Returns
     -------
-    array (Y, X) of float32
+    array (Y, X) or (C, Y, X) of float32
         Outside of the window it may be anything.
     """
     if window is not None:
         window = grow_window(window, math.ceil(2 * max(map(abs, displacement))) + 1, image.shape)
-    total = np.zeros(image.shape, dtype=np.float64)
+    total: Any = 0.0
     for is_flipped in (False, True):
         for quarters in range(4):
             seen = np.rot90(np.flip(image, 1) if is_flipped else image, quarters)
             turned = window and turn_window(window, image.shape, is_flipped, quarters)
-            found = np.rot90(predict(np.ascontiguousarray(seen), turned), -quarters)
-            back = np.flip(found, 1) if is_flipped else found
+            predicted = predict(np.ascontiguousarray(seen), turned)
+            found = np.rot90(predicted, -quarters, axes=(-2, -1))
+            back = np.flip(found, -1) if is_flipped else found
             # A flip and a turn are undone by the same flip and turn, a turn by its opposite.
             undone = quarters if is_flipped else -quarters
             y, x = turn_displacement(displacement, is_flipped, undone)
-            total += _shift(back, (displacement[0] - y, displacement[1] - x))
-    return (total / COUNT).astype(np.float32)
+            shifted = _each_plane(_shift, back, (displacement[0] - y, displacement[1] - x))
+            total = total + shifted.astype(np.float64)
+    return np.asarray(total / COUNT, np.float32)
 
 
 def _shift(probability: NDArray[np.float32], shift: Displacement) -> NDArray[np.float32]:
@@ -86,7 +88,7 @@ def predict_slice(
     view: SliceView = WHOLE,
     padding: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.float32]:
-    """Predict the probability of membrane of one slice, at the slice's own resolution.
+    """Predict the probability of membrane of one slice, or of classes, at its own resolution.
 
     Where tiles are cut out of the slice as it is, of a window only those are looked at that it
     lies in, so that it takes their time and memory.
@@ -94,11 +96,11 @@ def predict_slice(
     Parameters
     ----------
     forward : callable
-        The network: (1, 1, H, W) float32 in [-1, 1] to (1, 1, h, w) float32 probability.
+        The network: (1, 1, H, W) float32 in [-1, 1] to (1, C, h, w) float32 probabilities.
     image : array (Y, X)
         Any real dtype.
     card : ModelCard
-        Its scaling, zoom, geometry and displacement are used.
+        Its scaling, zoom, geometry, displacement and classes are used.
     tta : bool
         Take the mean over flips and quarter turns.
     view : SliceView
@@ -109,7 +111,7 @@ def predict_slice(
 
     Returns
     -------
-    array (Y, X) of float32
+    array (Y, X) of float32; of classes (C, Y, X)
         In the shape of the view's window, else of the image. 0 in padding.
 
     Raises
@@ -128,7 +130,8 @@ def predict_slice(
         return scaled
 
     if is_cut(card, shape, tta, view):
-        probability = predict_tiles(forward, cut, shape, card.geometry, view.window)
+        options = card.geometry, view.window, card.label_classes.outputs
+        probability = predict_tiles(forward, cut, shape, *options)
         return _finish(probability, empty, view.window)
     everything = slice(None)
     prepared = cut(everything, everything)
@@ -173,7 +176,7 @@ def predict_prepared(
         if tta
         else predict(seen, window)
     )
-    probability = resize_bicubic(probability, prepared.shape, (0, 1))
+    probability = _each_plane(resize_bicubic, probability, prepared.shape, (0, 1))
     return _finish(probability, padding, view.window)
 
 
@@ -183,10 +186,10 @@ def _finish(
     """Give a slice's window, with 0 in padding."""
     if window is not None:
         rows, columns = (slice(wanted.start, wanted.stop) for wanted in window)
-        probability = probability[rows, columns].copy()
+        probability = probability[..., rows, columns].copy()
         padding = None if padding is None else padding[rows, columns]
     if padding is not None:
-        probability[padding] = 0
+        probability[..., padding] = 0
     return probability
 
 
@@ -197,5 +200,15 @@ def _predict_scaled(
     zoomed = zoomed_shape(shape, card.zoom_for(shape))
     window = window and zoom_window(window, shape, zoomed)
     seen = resize_bilinear(scaled, zoomed)
-    probability = predict_tiles(forward, cut_from(seen), zoomed, card.geometry, window)
-    return resize_bilinear(probability, shape)
+    options = card.geometry, window, card.label_classes.outputs
+    probability = predict_tiles(forward, cut_from(seen), zoomed, *options)
+    return _each_plane(resize_bilinear, probability, shape)
+
+
+def _each_plane(
+    function: Callable[..., NDArray[np.float32]], planes: NDArray[np.float32], *options: Any
+) -> NDArray[np.float32]:
+    """Apply a function to a plane (Y, X), or to each of several (C, Y, X)."""
+    if planes.ndim == 2:
+        return function(planes, *options)
+    return np.stack([function(plane, *options) for plane in planes])

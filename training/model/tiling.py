@@ -23,13 +23,14 @@ def predict_tiles(
     shape: tuple[int, int],
     geometry: Geometry,
     window: Window | None = None,
+    channels: int = 1,
 ) -> NDArray[np.float32]:
-    """Predict the probability of membrane of an image, tile by tile.
+    """Predict the probability of membrane of an image, or those of classes, tile by tile.
 
     Parameters
     ----------
     forward : callable
-        The network: (1, 1, H, W) float32 in [-1, 1] to (1, 1, h, w) float32 probability.
+        The network: (1, 1, H, W) float32 in [-1, 1] to (1, C, h, w) float32 probabilities.
     cut : callable
         Gives what a tile is made of: :func:`cut_from` an array, or computed when it is needed.
     shape : (int, int)
@@ -38,10 +39,12 @@ def predict_tiles(
         Geometry of the network.
     window : tuple of range or None
         Rows and columns that are wanted: tiles that lie beside them are left out. None: all.
+    channels : int
+        Those of the network.
 
     Returns
     -------
-    array (Y, X) of float32
+    array (Y, X) or, of several channels, (C, Y, X), of float32
         0 in tiles that were left out.
     """
     height, width = map(geometry.output_length, shape)
@@ -50,18 +53,20 @@ def predict_tiles(
         for length, output in zip(shape, (height, width), strict=True)
     ]
     # Zeros take no memory before something else is written there.
-    probability = np.zeros((height, width), dtype=np.float32)
+    probability = np.zeros((channels, height, width), dtype=np.float32)
     for row, column in product(geometry.tiles(height), geometry.tiles(width)):
         if window is not None and not (_touches(row, window[0]) and _touches(column, window[1])):
             continue
         tile = cut(_seen_by(row, source[0], geometry), _seen_by(column, source[1], geometry))
-        found = forward(np.ascontiguousarray(tile)[np.newaxis, np.newaxis])[0, 0]
+        found = forward(np.ascontiguousarray(tile)[np.newaxis, np.newaxis])[0]
         kept = found[
+            :,
             row.keep_from - row.start : row.keep_to - row.start,
             column.keep_from - column.start : column.keep_to - column.start,
         ]
-        probability[row.keep_from : row.keep_to, column.keep_from : column.keep_to] = kept
-    return probability[: shape[0], : shape[1]]
+        probability[:, row.keep_from : row.keep_to, column.keep_from : column.keep_to] = kept
+    probability = probability[:, : shape[0], : shape[1]]
+    return probability if channels > 1 else probability[0]
 
 
 def cut_from(image: NDArray[np.float32]) -> Cut:

@@ -13,7 +13,7 @@ USUAL_LOGIT = -1.27  # of 22 % membrane: training need not find that out first
 
 
 class Compact(nn.Cell):
-    """U-Net at a quarter of the resolution: (N, 1, H, W) to one logit (N, 1, H, W).
+    """U-Net at a quarter of the resolution: (N, 1, H, W) to logits (N, C, H, W).
 
     Thin layers at full resolution cost the most on a CPU and give the least, so the image is
     folded 4x4 into channels first, and the logits are unfolded last (pixel shuffle, Shi et
@@ -22,7 +22,7 @@ class Compact(nn.Cell):
     and W are multiples of 16.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, outputs: int = 1) -> None:
         super().__init__()
         first, second, third = WIDTHS
         self.fold = nn.PixelUnshuffle(FOLD)
@@ -34,11 +34,11 @@ class Compact(nn.Cell):
         self.merge0 = DoubleConv(second // 4 + first, first)
         self.logits = nn.Conv2d(
             first,
-            FOLD**2,
+            outputs * FOLD**2,
             kernel_size=1,
             has_bias=True,
             weight_init=HeNormal(),
-            bias_init=Constant(USUAL_LOGIT),
+            bias_init=Constant(USUAL_LOGIT if outputs == 1 else 0.0),
         )
         self.unfold = nn.PixelShuffle(FOLD)
         self.pool = nn.MaxPool2d(kernel_size=2, stride=2)

@@ -14,14 +14,14 @@ from training.presets.medical import WIDTHS
 
 
 class UNetMedical(nn.Cell):
-    """U-Net of Ronneberger et al. 2015: images (N, 1, H, W) to logits (N, 2, H - 184, W - 184).
+    """U-Net of Ronneberger et al. 2015: images (N, 1, H, W) to logits (N, C, H - 184, W - 184).
 
     Unpadded convolutions, centre-cropped skips, 31 M parameters; 572 gives 388. Channels of
-    the output: membrane, inside. Attribute names make the zoo's parameter names, so that
-    its checkpoints load.
+    the output: membrane, inside; or the classes. Attribute names make the zoo's parameter names,
+    so that its checkpoints load.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, outputs: int = 1) -> None:
         super().__init__()
         self.inc = DoubleConv(1, WIDTHS[0])
         self.down1 = Down(WIDTHS[0], WIDTHS[1])
@@ -32,7 +32,7 @@ class UNetMedical(nn.Cell):
         self.up2 = Up(WIDTHS[3], WIDTHS[2])
         self.up3 = Up(WIDTHS[2], WIDTHS[1])
         self.up4 = Up(WIDTHS[1], WIDTHS[0])
-        self.outc = OutConv(WIDTHS[0], 2)
+        self.outc = OutConv(WIDTHS[0], max(outputs, 2))
 
     def construct(self, image):  # type: ignore[no-untyped-def]
         level0 = self.inc(image)  # (N, 64, 568, 568) for an input of 572

@@ -24,7 +24,7 @@ def make_sampler(slices: Sequence[Sample], displacement: Displacement, side: int
     return CropSampler(slices, length, displacement)
 
 
-def build_graph(nodes: OnnxNodes) -> str:
+def build_graph(nodes: OnnxNodes, outputs: int) -> str:
     """Build what :class:`training.networks.compact.Compact` computes."""
 
     def double_conv(x: str, prefix: str, channels: int) -> str:
@@ -39,7 +39,7 @@ def build_graph(nodes: OnnxNodes) -> str:
     for level in (1, 0):
         joined = nodes.concat([nodes.unfold(x, 2), skips[level]])
         x = double_conv(joined, f"merge{level}", WIDTHS[level])
-    logits = nodes.conv(x, "logits", FOLD**2, padding=0, size=1)
+    logits = nodes.conv(x, "logits", outputs * FOLD**2, padding=0, size=1)
     return nodes.unfold(logits, FOLD)
 
 
@@ -54,6 +54,7 @@ PRESET = Preset(
     geometry=Geometry(margin=0, halo=96, divisor=DIVISOR, remainder=0, largest=1024 + 2 * 96),
     make_sampler=make_sampler,
     build_graph=build_graph,
+    head="logits.",
     checkpoint_name="unet_compact",
     cpu_seconds=0.015,  # 72 s for 4608 crops
     crop=CROP,
@@ -72,4 +73,5 @@ PRESET = Preset(
     sparse_recipe={"epochs": 8, "flips": 1.0, "gamma": 0.3, "contrast": 0.3, "brightness": 0.2},
     learn_on_recipe={"lr": 3e-3},
     has_starter=True,
+    takes_classes=True,
 )

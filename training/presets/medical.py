@@ -35,7 +35,7 @@ def make_sampler(slices: Sequence[Sample], displacement: Displacement, side: int
     return WholeSliceSampler(slices, INPUT_LENGTH, OUTPUT_LENGTH)
 
 
-def build_graph(nodes: OnnxNodes) -> str:
+def build_graph(nodes: OnnxNodes, outputs: int) -> str:
     """Build what :class:`training.networks.medical.UNetMedical` computes."""
 
     def double_conv(x: str, prefix: str, channels: int) -> str:
@@ -52,7 +52,9 @@ def build_graph(nodes: OnnxNodes) -> str:
         upsampled = nodes.relu(nodes.up(x, f"up{level}.up", channels))
         cropped = nodes.crop(skips[4 - level], border)
         x = double_conv(nodes.concat([upsampled, cropped]), f"up{level}.conv", channels)
-    logits = nodes.conv(x, "outc.conv", 2, padding=0, size=1)
+    logits = nodes.conv(x, "outc.conv", max(outputs, 2), padding=0, size=1)
+    if outputs > 1:
+        return logits
     return nodes.node("Sub", [nodes.channel(logits, 0), nodes.channel(logits, 1)])
 
 
@@ -64,6 +66,7 @@ PRESET = Preset(
     geometry=Geometry(margin=92, halo=0, divisor=16, remainder=4, largest=516),
     make_sampler=make_sampler,
     build_graph=build_graph,
+    head="outc.",
     checkpoint_name="unet_medical",
     cpu_seconds=8.0,
     learn_on_recipe={"lr": 3e-5},

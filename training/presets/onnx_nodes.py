@@ -134,12 +134,15 @@ class OnnxNodes:
         return self.node("Gather", [x, indices], channels=1, axis=1)
 
     def model(self) -> ModelProto:
-        """Make the model from ``image`` (N, 1, H, W) to ``probability`` (N, 1, h, w)."""
+        """Make the model from ``image`` (N, 1, H, W) to ``probability`` (N, C, h, w).
+
+        It has as many channels as the node of that name.
+        """
         from onnx import TensorProto, helper
 
         image = helper.make_tensor_value_info("image", TensorProto.FLOAT, ["N", 1, "H", "W"])
         probability = helper.make_tensor_value_info(
-            "probability", TensorProto.FLOAT, ["N", 1, "h", "w"]
+            "probability", TensorProto.FLOAT, ["N", self._channels["probability"], "h", "w"]
         )
         graph = helper.make_graph(
             self._nodes, "unet", [image], [probability], initializer=self._initializers

@@ -24,11 +24,11 @@ class Preset:
     help : str
         What it is for, in a few words.
     network : str
-        ``module:class`` of the MindSpore network, which is made without arguments. It maps
-        images (N, 1, H, W) float32 in [-1, 1] to logits (N, 1, h, w), of membrane; or
-        (N, 2, h, w), of membrane and of inside.
+        ``module:class`` of the MindSpore network, which is made with the number of its outputs.
+        It maps images (N, 1, H, W) float32 in [-1, 1] to logits: of 1 output (N, 1, h, w), of
+        membrane, or (N, 2, h, w), of membrane and of inside; of C classes (N, C, h, w).
     has_two_channels : bool
-        Whether it gives two logits.
+        Whether it gives two logits for one output.
     geometry : Geometry
         How its output lies in its input.
     make_sampler : callable
@@ -36,8 +36,11 @@ class Preset:
         displacement of their labels in pixels (y, x), and the shorter side of a slice of the run's
         largest volume in pixels, to a sampler. The samplers of all volumes give one shape.
     build_graph : callable
-        Adds the network's nodes to an ONNX graph that has the input ``image``, and gives the
-        name of the logit of membrane (N, 1, h, w).
+        Adds the nodes of the network with a number of outputs to an ONNX graph that has the input
+        ``image``, and gives the name of the logit of membrane (N, 1, h, w), or those of C
+        classes (N, C, h, w).
+    head : str
+        Beginning of the names of the parameters whose shapes depend on the number of outputs.
     checkpoint_name : str
         In the file names of its checkpoints.
     defaults : mapping
@@ -58,6 +61,8 @@ class Preset:
         Whether it is trained in half precision on Ascend.
     has_starter : bool
         Whether the model that comes with this package is one of this network.
+    takes_classes : bool
+        Whether its samples may be of named classes.
     """
 
     name: str
@@ -65,7 +70,8 @@ class Preset:
     network: str
     geometry: Geometry
     make_sampler: Callable[[Sequence[Sample], Displacement, int], Sampler]
-    build_graph: Callable[[OnnxNodes], str]
+    build_graph: Callable[[OnnxNodes, int], str]
+    head: str
     checkpoint_name: str
     has_two_channels: bool = False
     defaults: Mapping[str, Any] = field(default_factory=dict)
@@ -77,11 +83,12 @@ class Preset:
     measures_displacement: bool = True
     has_half_precision: bool = False
     has_starter: bool = False
+    takes_classes: bool = False
 
-    def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
+    def parameter_shapes(self, outputs: int = 1) -> dict[str, tuple[int, ...]]:
         """List the shapes of the network's parameters by MindSpore's names."""
         found = ParameterShapes()
-        self.build_graph(found)
+        self.build_graph(found, outputs)
         return found.shapes
 
     def zoom(self, shape: tuple[int, int]) -> tuple[float, float]:

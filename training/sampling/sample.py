@@ -18,8 +18,9 @@ class Sample(NamedTuple):
     image : array (Y, X) of float32
         Scaled to [-1, 1], or a little beyond where contrast and brightness are varied.
     membrane : array (y, x) of float32
-        Wanted probability of membrane. It may be larger than the image while it is made ready
-        (see :class:`~training.sampling.transforms.RandomCrop`), and smaller when it is.
+        Wanted probability of membrane, or the places of the pixels' classes. It may be larger
+        than the image while it is made ready (see
+        :class:`~training.sampling.transforms.RandomCrop`), and smaller when it is.
     weights : array (y, x) of float32 or None
         Weights of the pixels' losses, 0 where no label is known; None: 1 everywhere.
     """

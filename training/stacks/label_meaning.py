@@ -13,8 +13,16 @@ from numpy.typing import NDArray
 
 from training.console import begin_with_slices
 from training.errors import UserError
+from training.label_classes import NO_CHANNEL, NO_CLASSES, LabelClasses
 from training.label_convention import USUAL_BORDERS, IdBorders, LabelConvention
 from training.metrics.neuron_metrics import label_neurons
+from training.stacks.class_census import (
+    check_several,
+    check_values,
+    describe_shares,
+    labelled_slices,
+    question_background,
+)
 from training.stacks.instances import borders_between, number_instances
 from training.stacks.label_census import LabelCensus
 from training.stacks.label_fit import question_fit
@@ -47,22 +55,29 @@ class LabelReading:
         Whether negative values are unknown pixels.
     ids : IdBorders
         Which pixels are membrane; of ``instances``.
+    classes : LabelClasses
+        Of ``classes``.
     """
 
     convention: LabelConvention
     cut: float = 0.0
     has_ignored: bool = False
     ids: IdBorders = USUAL_BORDERS
+    classes: LabelClasses = NO_CLASSES
 
     @property
     def is_finished(self) -> bool:
-        """Whether every pixel of the labelled slices is membrane or inside."""
+        """Whether every pixel of the labelled slices is membrane or inside, or of a class."""
+        if self.classes:
+            return self.classes.unknown is None and not self.has_ignored
         is_strokes = self.convention == LabelConvention.SPARSE
         return not (is_strokes or self.has_ignored or self.ids.is_zero_unknown)
 
     @property
     def has_neurons(self) -> bool:
         """Whether the labels tell neurons apart: by ids, or by membranes labelled throughout."""
+        if self.classes:
+            return False
         return self.is_finished or self.convention == LabelConvention.INSTANCES
 
     def read(self, labels: NDArray[Any]) -> NDArray[np.uint8]:
@@ -76,8 +91,16 @@ class LabelReading:
         Returns
         -------
         array of uint8
-            In the labels' shape: 0 = unknown, 1 = membrane, 2 = inside.
+            In the labels' shape: 0 = unknown, 1 = membrane, 2 = inside, which is every other class
+            than membrane.
+
+        Raises
+        ------
+        UserError
+            If the labels are of classes, and none of these is membrane.
         """
+        if self.classes:
+            return self._membrane_class(labels)
         if self.convention == LabelConvention.SPARSE:
             is_known = (labels == MEMBRANE) | (labels == INSIDE)
             return np.where(is_known, labels, UNKNOWN).astype(np.uint8)
@@ -88,6 +111,25 @@ class LabelReading:
         if self.ids.is_zero_unknown:
             known[labels == 0] = UNKNOWN
         return known
+
+    def read_classes(self, labels: NDArray[Any]) -> NDArray[np.uint8]:
+        """Read labels (Y, X) or (Z, Y, X) of classes: uint8, the place of each class from 1.
+
+        0 is unknown.
+        """
+        return self.classes.channels(labels) + np.uint8(1)  # what is unknown becomes 0
+
+    def _membrane_class(self, labels: NDArray[Any]) -> NDArray[np.uint8]:
+        found, membrane = self.classes.channels(labels), self.classes.membrane
+        if membrane is None:
+            raise UserError(
+                f"The labels tell {', '.join(self.classes.names)} apart, and none of these is "
+                "membrane.",
+                "Give labels of membrane, or name its class membrane.",
+            )
+        codes = np.where(found == membrane, MEMBRANE, INSIDE).astype(np.uint8)
+        codes[found == NO_CHANNEL] = UNKNOWN
+        return codes
 
     def neurons(self, labels: NDArray[Any], codes: NDArray[np.uint8]) -> NDArray[Any]:
         """Number the neurons of a slice, where :attr:`has_neurons`.
@@ -164,6 +206,7 @@ class LabelMeaning(LabelReading):
         ids: IdBorders = USUAL_BORDERS,
         *,
         is_mask: bool = False,
+        classes: LabelClasses = NO_CLASSES,
     ) -> LabelMeaning:
         """Find out what labels mean.
 
@@ -181,15 +224,18 @@ class LabelMeaning(LabelReading):
             Which pixels are membrane if the labels are ids; others don't have it.
         is_mask : bool
             Whether they are a mask, which is never strokes.
+        classes : LabelClasses
+            What the values are, which is not guessed then.
 
         Raises
         ------
         UserError
-            If they don't have both membrane and inside, or it is unclear which is which.
+            If they don't have both membrane and inside, or it is unclear which is which; if a
+            value has no class.
         """
         census = labels if isinstance(labels, LabelCensus) else LabelCensus.of(labels)
-        meaning = _Decision(census, name, ids, is_mask).meaning(convention)
-        if census.images is None:
+        meaning = _Decision(census, name, ids, is_mask, classes).meaning(convention)
+        if census.images is None or (classes and classes.membrane is None):
             return meaning
         fit = question_fit(census.images, census.sample, meaning.read)
         return replace(meaning, question=" ".join(filter(None, (meaning.question, fit))))
@@ -226,7 +272,7 @@ class LabelMeaning(LabelReading):
     def describe(self) -> list[str]:
         """Say how the labels are read, which slices have none, and what may be wrong."""
         read = f"Labels: {self.reading}."
-        if self.convention != LabelConvention.SPARSE:
+        if self.convention not in (LabelConvention.SPARSE, LabelConvention.CLASSES):
             read = f"Labels: {self.reading}: {percent(self.share)} membrane."
         padding = ""
         if self.padding:
@@ -245,6 +291,7 @@ class _Decision:
     name: str
     ids: IdBorders
     is_mask: bool
+    classes: LabelClasses = NO_CLASSES
 
     @property
     def values(self) -> list[float]:
@@ -260,6 +307,13 @@ class _Decision:
         return bool(negative) and is_marked and len(self.census.values) - len(negative) >= 2
 
     def meaning(self, convention: LabelConvention | None) -> LabelMeaning:
+        if self.classes:
+            return self._named_classes()
+        if convention == LabelConvention.CLASSES:
+            raise UserError(
+                f"The values of {self.name} are classes, but these have no names.",
+                "Name them, such as --classes membrane,mitochondria.",
+            )
         if convention == LabelConvention.SPARSE:
             return self._sparse()
         if not self.census.counts:
@@ -299,9 +353,20 @@ class _Decision:
             question = (
                 f"{percent(share)} of the strokes are on membrane, which is a lot. If 0, 1 and 2 "
                 "are classes of finished labels, give labels of two values, membrane and the rest, "
-                "or --convention: isbi where 0 alone is membrane, membrane where 1 and 2 are."
+                "or --convention: isbi where 0 alone is membrane, membrane where 1 and 2 are; or "
+                "name them by --classes."
             )
         return self._meaning(LabelConvention.SPARSE, 0, share, told, question, labelled)
+
+    def _named_classes(self) -> LabelMeaning:
+        check_values(self.census, self.name, self.classes)
+        check_several(self.census, self.name, self.classes)
+        told = describe_shares(self.census, self.classes)
+        question = question_background(self.census, self.classes)
+        labelled = labelled_slices(self.census, self.classes)
+        meaning = self._meaning(LabelConvention.CLASSES, 0, 0.0, told, question, labelled)
+        has_ignored = any(value < 0 for value in self.census.values)
+        return replace(meaning, classes=self.classes, has_ignored=has_ignored, is_mask=False)
 
     def _instances(self) -> LabelMeaning:
         if not self.census.has_whole_numbers or not any(self.values):
@@ -354,7 +419,8 @@ class _Decision:
             raise UserError(
                 f"{self.name} has {self.census.summary()}: which of them are membrane is unclear.",
                 f"{_CLEAR_LABELS} Or choose the convention yourself: isbi where 0 is membrane, "
-                "membrane where every other value is, instances where each cell has an id.",
+                "membrane where every other value is, instances where each cell has an id; or name "
+                "what the values are, as classes.",
             )
         return self._instances()
 

@@ -10,18 +10,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from training.errors import UserError
 from training.files.untrusted_files import parse_json
+from training.label_classes import NO_CHANNEL, NO_CLASSES, LabelClasses
 from training.label_convention import LabelConvention
 from training.stacks.scaling import Slices
 
 UNKNOWN, MEMBRANE, INSIDE = 0, 1, 2
-PADDING = 3  # where there is no tissue; labels that are read say so, those in files don't
+PADDING = 255  # where there is no tissue; labels that are read say so, those in files don't
 _LINE_START = "labels="
 
 
 def is_known(codes: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Find the pixels labelled as membrane or inside: bool, of uint8 codes in any one shape."""
-    return np.asarray((codes == MEMBRANE) | (codes == INSIDE))
+    """Find the pixels with a label, of a class too: bool, of uint8 codes in any one shape."""
+    return np.asarray((codes != UNKNOWN) & (codes != PADDING))
+
+
+def channels_of(codes: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Give the channels of codes of classes, both uint8 in any one shape; 255: unknown."""
+    return np.where(is_known(codes), codes - np.uint8(1), np.uint8(NO_CHANNEL))
 
 
 def labelled_slices(labels: Slices) -> list[int]:
@@ -41,14 +48,22 @@ class LabelNote:
         ``sparse``: 0 = unknown, 1 = membrane, 2 = inside. None: numbers of objects.
     corrected_slices : tuple of int
         Slices that a person corrected completely.
+    classes : LabelClasses
+        Of the convention ``classes``.
     """
 
     convention: LabelConvention | None = LabelConvention.SPARSE
     corrected_slices: tuple[int, ...] = ()
+    classes: LabelClasses = NO_CLASSES
 
     def line(self) -> str:
         """Write the note as a line."""
-        content = {"convention": self.convention, "corrected_slices": list(self.corrected_slices)}
+        content: dict[str, Any] = {
+            "convention": self.convention,
+            "corrected_slices": list(self.corrected_slices),
+        }
+        if self.classes:
+            content["classes"] = self.classes.text
         return _LINE_START + json.dumps(content)
 
     @classmethod
@@ -61,7 +76,10 @@ class LabelNote:
                     corrected: Iterable[Any] = content["corrected_slices"]
                     named = content["convention"]
                     convention = None if named is None else LabelConvention(named)
-                    return cls(convention, tuple(map(int, corrected)))
-                except (ValueError, TypeError, KeyError, OverflowError):
+                    classes = LabelClasses.parse(str(content.get("classes", "")))
+                    if bool(classes) != (convention == LabelConvention.CLASSES):
+                        return None
+                    return cls(convention, tuple(map(int, corrected)), classes)
+                except (ValueError, TypeError, KeyError, OverflowError, UserError):
                     return None
         return None

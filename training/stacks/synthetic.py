@@ -19,6 +19,10 @@ from scipy import ndimage
 from training.files.atomic_files import replacing
 
 Floats = NDArray[np.float32]
+MEMBRANE, MITOCHONDRIA = 1, 2
+"""Of the classes' labels."""
+CLASSES = "membrane=1,mitochondria=2"
+"""Their names, as the option ``classes`` has them; 0 is the background."""
 
 _SECTION_SPACING = 4.5  # distance from section to section, in pixels of the image
 _LEVELS = 3  # cuts whose mean is one section
@@ -26,6 +30,7 @@ _CELL_VOLUME = 62.0**3  # mean volume of a cell, in cubic pixels
 _MARGIN = 40.0  # cells and organelles are laid out this far beyond the stack, in pixels
 _COARSE = 2  # the partition is smooth: it is computed on every second pixel
 _MEMBRANE_WIDTH = 2.4  # scale of the distance at which a membrane's darkness fades, in pixels
+_MITOCHONDRION_CUTOFF = 0.5  # part of its body or border from which on a pixel is labelled so
 _LABEL_CUTOFF = 0.38  # part of the full darkness from which on a pixel is labelled membrane
 
 
@@ -50,14 +55,37 @@ def synthetic_stack(
     labels : array (Z, Y, X) of uint8
         In ISBI's convention: 0 = membrane, 255 = inside of a cell.
     """
+    images, classes = synthetic_classes(slices, size, seed)
+    return images, np.where(classes == MEMBRANE, 0, 255).astype(np.uint8)
+
+
+def synthetic_classes(
+    slices: int = 30, size: int = 256, seed: int = 0
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Make the images of :func:`synthetic_stack` with labels of three classes.
+
+    Parameters
+    ----------
+    slices, size, seed : int
+        As there.
+
+    Returns
+    -------
+    images : array (Z, Y, X) of uint8
+    labels : array (Z, Y, X) of uint8
+        0 = inside of a cell, 1 = membrane, 2 = mitochondria with their own borders.
+    """
     rng = np.random.default_rng(seed)
     tissue = _Tissue.grow(slices, size, rng)
     images = np.empty((slices, size, size), dtype=np.uint8)
-    labels = np.empty_like(images)
+    labels = np.zeros_like(images)
     for z in range(slices):
         section = tissue.cut(z)
         images[z] = _photograph(section, rng)
-        labels[z] = np.where(section.membrane > _LABEL_CUTOFF, 0, 255)
+        for radius, _ in section.mitochondria:
+            drawn = np.maximum(*_mitochondrion(section, radius))
+            labels[z][drawn > _MITOCHONDRION_CUTOFF] = MITOCHONDRIA
+        labels[z][section.membrane > _LABEL_CUTOFF] = MEMBRANE
     return images, labels
 
 
@@ -219,14 +247,22 @@ def _photograph(section: _Section, rng: np.random.Generator) -> NDArray[np.uint8
 
 
 def _add_mitochondrion(image: Floats, section: _Section, radius: Floats, cristae: Floats) -> None:
-    """Draw a mitochondrion in place, in the cell of its middle, clear of that cell's membrane."""
+    """Draw a mitochondrion in place."""
+    body, border = _mitochondrion(section, radius)
+    image -= body * (34 + 22 * cristae)
+    image -= 52 * border
+
+
+def _mitochondrion(section: _Section, radius: Floats) -> tuple[Floats, Floats]:
+    """Lay a mitochondrion into the cell of its middle, clear of that cell's membrane.
+
+    Gives its body, and the border of that, as 0 to 1 (Y, X).
+    """
     middle = np.unravel_index(radius.argmin(), radius.shape)
     room = 1 / (1 + np.exp(-(section.inside - 6) / 0.8))
     room *= section.cell == section.cell[middle]
     body = room / (1 + np.exp(np.minimum((radius - 1) * 25, 80)))  # float32 holds e**88
-    border = room * np.exp(-(((radius - 0.97) * 7) ** 2))
-    image -= body * (34 + 22 * cristae)
-    image -= 52 * border
+    return body, room * np.exp(-(((radius - 0.97) * 7) ** 2))
 
 
 def _add_vesicles(image: Floats, section: _Section, rng: np.random.Generator) -> None:

@@ -15,13 +15,14 @@ import numpy as np
 import psutil
 
 from napari_unet.cli.progress.progress_bar import ProgressBar
-from napari_unet.cli.stacks.chunks import Division, predict_missing
+from napari_unet.cli.stacks.chunks import Division, predict_missing, tell_of_prediction
 from napari_unet.cli.stacks.stack_part import PartOptions
 from napari_unet.cluster import Workers
-from napari_unet.neurons.chunk_neurons import HALO, SIDE, Block, ChunkNeurons, SearchStep, Step
+from napari_unet.neurons.chunk_neurons import HALO, SIDE, ChunkNeurons, SearchStep, Step
+from napari_unet.neurons.search_files import Block
 from napari_unet.neurons.segmentation import Segmentation, count_text
 from napari_unet.prediction.chunk_job import ChunkJob
-from napari_unet.prediction.chunk_prediction import GIBI
+from napari_unet.prediction.chunk_prediction import GIBI, ChunkPrediction
 from napari_unet.prediction.part_prediction import StackPart
 from napari_unet.prediction.predictor import Predictor
 from training import __version__
@@ -39,6 +40,7 @@ from training.stacks.intensities import Membranes
 
 _PROGRAM = GIBI // 4  # bytes of this process without pixels
 _BLOCK_PIXEL = 120  # bytes that a search takes for each pixel of a block and around it
+_BATCH_PIXELS = 2**28  # of slices whose probability a process keeps on the disk: 1 GiB
 _TABLE_PIXEL = 2  # bytes that the borders of a slice take for each of its pixels
 
 
@@ -92,16 +94,21 @@ class ChunkedSearch:
         work = output_chunks.folder.with_suffix(".work").absolute()
         with report_errors(work):
             work.mkdir(exist_ok=True)
+        threads = self._count_threads(part)
         job = self._job(stack, part, work / "probability.zarr")
         with (
             job.open(self.predictor, self.division.share) as prediction,
             self.division.connect() as workers,
         ):
             try:
-                predict_missing(job, prediction, workers, self.division)
+                search = self._begin(prediction, work)
+                tell_of_prediction(job, prediction)
+                self._find(search, job, prediction, threads, workers)
                 prediction.check_whole()
-                (folder,) = prediction.folders
-                total = self._find(part, folder, workers, output, options)
+                total = None
+                with open_to_append(work / "numbering.lock") as lock:
+                    if all(map(search.is_merged, range(part.shape[0]))) and take_lock(lock):
+                        total = self._number(search, threads, workers, output, options)
             except KeyboardInterrupt:
                 say(f"What was found is in {work}: the same command goes on there.")
                 raise
@@ -112,41 +119,48 @@ class ChunkedSearch:
             remove_folder(work)
         say(f"{count_text(total, part.shape[0], self.is_linked)}: {output}")
 
-    def _find(
-        self,
-        part: StackPart,
-        probability: Path,
-        workers: Workers | None,
-        output: Path,
-        options: dict[str, Any],
-    ) -> int | None:
-        """Find the neurons of this process' slices, and number all if it is the last.
-
-        Returns
-        -------
-        int or None
-            How many there are; None if other processes are not through yet.
-        """
+    def _begin(self, prediction: ChunkPrediction, work: Path) -> ChunkNeurons:
+        """Open the search, without the probability that earlier runs have used."""
         import zarr
 
-        pages = zarr.open_array(probability / "0", mode="r")
-        search = ChunkNeurons(probability.parent, pages, self.how, self.is_linked)
-        threads = self._count_threads(part)
-        slices = self.division.share.of_slices(part.shape[0])
-        blocks = [*product(slices, search.blocks)]
+        (folder,) = prediction.folders
+        pages = zarr.open_array(folder / "0", mode="r")
+        search = ChunkNeurons(work, pages, self.how, self.is_linked)
+        for index in filter(search.is_flooded, prediction.slices):
+            prediction.drop_slice(index)
+        return search
+
+    def _find(
+        self,
+        search: ChunkNeurons,
+        job: ChunkJob,
+        prediction: ChunkPrediction,
+        threads: int,
+        workers: Workers | None,
+    ) -> None:
+        """Find the neurons of this process' slices that can be predicted, some slices at a time.
+
+        So the disk holds the probability of those alone.
+        """
+        slices, blocks = prediction.slices, search.blocks
+        processes = max(1, workers.count) if workers else 1
+        _, height, width = search.shape
+        count = max(processes, processes * _BATCH_PIXELS // (height * width))
+        total = len(prediction) + len(slices) * (len(blocks) + 1)
         with ProgressBar(
-            desc="Finding neurons", unit="block", total=len(blocks) + len(slices)
+            desc="Finding neurons", unit="step", total=total, initial=prediction.done
         ) as bar:
-            steps: list[tuple[Step, list[Any]]] = [("flood", blocks), ("merge", [*slices])]
-            for step, tasks in steps:
-                for _ in _work_through(search, step, tasks, threads, workers):
+            for start in range(0, len(slices), count):
+                batch = slices[start : start + count]
+                for done in predict_missing(job, prediction, workers, self.division, batch):
+                    bar.update(done)
+                found = [index for index in batch if prediction.has_slice(index)]
+                for _ in _work_through(search, "flood", product(found, blocks), threads, workers):
                     bar.update()
-        if not all(map(search.is_merged, range(part.shape[0]))):
-            return None
-        with open_to_append(probability.parent / "numbering.lock") as lock:
-            if not take_lock(lock):
-                return None
-            return self._number(search, threads, workers, output, part.shape, options)
+                for index in found:
+                    prediction.drop_slice(index)
+                for _ in _work_through(search, "merge", found, threads, workers):
+                    bar.update()
 
     def _number(
         self,
@@ -154,17 +168,16 @@ class ChunkedSearch:
         threads: int,
         workers: Workers | None,
         output: Path,
-        shape: tuple[int, int, int],
         options: dict[str, Any],
     ) -> int:
         """Number the neurons of all slices, and write them; gives how many there are."""
-        blocks, slices = search.tasks, range(shape[0])
+        blocks, slices = search.tasks, range(search.shape[0])
         with ProgressBar(desc="Numbering", unit="block", total=2 * len(blocks)) as bar:
             for _ in _work_through(search, "count", blocks, threads, workers):
                 bar.update()
             total = search.number()
             dtype = label_dtype(np.dtype(np.int64), total)
-            chunks = open_chunks(output, shape, dtype, **options)
+            chunks = open_chunks(output, search.shape, dtype, **options)
             chunks.open({"version": __version__, "options": self._named()})
 
             def write(task: tuple[int, Block]) -> None:
@@ -192,7 +205,12 @@ class ChunkedSearch:
             membranes=self.membranes,
             threshold=self.predictor.card.threshold,
             convention=LabelConvention.MEMBRANE,
-            written={"compression": "zlib", "ome_zarr": "0.5", "overwrite": True},
+            written={
+                "compression": "zlib",
+                "ome_zarr": "0.5",
+                "overwrite": True,
+                "has_levels": False,
+            },
             memory=self.memory,
             purpose=self._named(),
         )
@@ -228,7 +246,7 @@ _WRITTEN = ("compression", "ome_zarr")
 def _work_through(
     search: ChunkNeurons,
     step: Step,
-    tasks: list[Any],
+    tasks: Iterable[Any],
     threads: int,
     workers: Workers | None,
 ) -> Iterator[None]:

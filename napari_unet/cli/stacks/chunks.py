@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import wraps
@@ -136,48 +136,63 @@ def predict_chunks(job: ChunkJob, predictor: Predictor, division: Division) -> N
         As :class:`ChunkPrediction`, :meth:`ChunkJob.open` and :func:`cluster.connect`.
     """
     with job.open(predictor, division.share) as prediction, division.connect() as workers:
-        predict_missing(job, prediction, workers, division)
+        tell_of_prediction(job, prediction)
+        total, done = len(prediction), prediction.done
+        try:
+            with ProgressBar(desc="Predicting", unit="part", total=total, initial=done) as bar:
+                for count in predict_missing(job, prediction, workers, division, prediction.slices):
+                    bar.update(count)
+                    done += count
+        except KeyboardInterrupt:
+            folders = list_names([str(folder) for folder in prediction.folders])
+            say(
+                f"Of {total} parts {done} or more are in {folders}: the same command goes on there."
+            )
+            raise
         is_whole = prediction.finish_if_whole()
     for kind, path in job.results.items():
         say(f"{kind}: {path}" if is_whole else f"{kind}: slices of other shares are missing yet.")
     warn(prediction.share_warning())
 
 
-def predict_missing(
-    job: ChunkJob, prediction: ChunkPrediction, workers: Workers | None, division: Division
-) -> None:
-    """Predict what is missing, and show how far it is; errors as :class:`ChunkPrediction`."""
+def tell_of_prediction(job: ChunkJob, prediction: ChunkPrediction) -> None:
+    """Say how the stack is predicted, what speaks against that, and what is done already."""
     if prediction.note:
         say(prediction.note)
     warn(prediction.warning)
     job.scale.tell(prediction.card, prediction.stack)
-    total, done = len(prediction), prediction.done
-    if done:
-        say(f"Going on: {done} of {total} parts are predicted already.")
-    try:
-        with ProgressBar(desc="Predicting", unit="part", total=total, initial=done) as bar:
-            for count in _steps(job, prediction, workers, division):
-                bar.update(count)
-                done += count
-    except KeyboardInterrupt:
-        folders = list_names([str(folder) for folder in prediction.folders])
-        say(f"Of {total} parts {done} or more are in {folders}: the same command goes on there.")
-        raise
+    if prediction.done:
+        say(f"Going on: {prediction.done} of {len(prediction)} parts are predicted already.")
 
 
-def _steps(
-    job: ChunkJob, prediction: ChunkPrediction, workers: Workers | None, division: Division
+def predict_missing(
+    job: ChunkJob,
+    prediction: ChunkPrediction,
+    workers: Workers | None,
+    division: Division,
+    slices: Iterable[int],
 ) -> Iterator[int]:
-    """Predict what is missing; gives how many parts were done in each step."""
+    """Predict what is missing of slices, here or by workers.
+
+    Yields
+    ------
+    int
+        How many parts were done.
+
+    Raises
+    ------
+    UserError
+        As :class:`ChunkPrediction`.
+    """
     if workers is None:
-        for _ in prediction:
+        for _ in prediction.predict_slices(slices):
             yield 1
         return
     sent = job.anywhere()
     if not division.scheduler:
         memory = job.memory or psutil.virtual_memory().available / 2
         sent = replace(sent, memory=memory / division.workers)
-    missing = prediction.count_missing()
+    missing = prediction.count_missing(slices)
     for index, outcome in workers.run(SliceWork(sent), missing):
         if isinstance(outcome, Outcome):
             prediction.take(outcome)

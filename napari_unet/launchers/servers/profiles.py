@@ -121,7 +121,7 @@ class Profile(Document):
     slurm: Annotated[bool, Hint("no", page="Queue")] = Field(
         default=False,
         title="Slurm",
-        description="Submit trainings to Slurm's queue; the server is its login node.",
+        description="Submit to Slurm's queue; the server is its login node.",
     )
     partition: Annotated[str, Hint("the queue's default", page="Queue")] = Field(
         default="", title="Partition", description="Slurm's partition."

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from training.errors import UserError
 from training.files.untrusted_files import MOST_BYTES
@@ -27,6 +27,20 @@ Write = Callable[[bytes], Awaitable[None]]
 
 class CommandError(UserError):
     """A command on the server, or a request for a file there, failed."""
+
+
+class FileThere(NamedTuple):
+    """A name in a folder of a server, and whether it is a folder itself."""
+
+    name: str
+    is_folder: bool
+
+
+class FilesThere(NamedTuple):
+    """Names in a folder of a server, and whether there are more."""
+
+    files: tuple[FileThere, ...]
+    is_cut: bool
 
 
 class RemoteFiles:
@@ -77,6 +91,25 @@ class RemoteFiles:
                         "Choose another working folder.",
                     )
         return [name for name in names if name not in (".", "..")]
+
+    async def list_folder(self, folder: RemotePath, most: int) -> FilesThere:
+        """List the first files and folders of a folder, with all links to them followed."""
+        import asyncssh
+
+        found: list[FileThere] = []
+        async with asyncio.timeout(REQUEST_SECONDS):
+            async for entry in self._sftp.scandir(folder):
+                name, kind = str(entry.filename), entry.attrs.type
+                if name in (".", ".."):
+                    continue
+                if len(found) == most:
+                    return FilesThere(tuple(found), is_cut=True)
+                if kind == asyncssh.FILEXFER_TYPE_SYMLINK:
+                    is_folder = await self._sftp.isdir(f"{folder}/{name}")
+                else:
+                    is_folder = kind == asyncssh.FILEXFER_TYPE_DIRECTORY
+                found.append(FileThere(name, is_folder))
+        return FilesThere(tuple(found), is_cut=False)
 
     async def real_path(self, path: RemotePath) -> str:
         """The absolute path, with all links followed."""

@@ -353,7 +353,7 @@ class RemoteLauncher:
     async def _is_alive(self, run: RunDirectory, record: RemoteRecord, mirror: Mirror) -> bool:
         """Whether processes of the run are alive on any of its servers; looked at now and then."""
         if record.profile.slurm:
-            return await self._is_queued(run, record, mirror)
+            return await self._is_queued(run, record, mirror, has_ended=mirror.has_ending)
         if time.monotonic() < self._alive_times.get(run.path, 0) and not mirror.has_ending:
             return True
         for folder in self._nodes_to_read(record):  # the first one has some as long as all is well
@@ -362,11 +362,13 @@ class RemoteLauncher:
                 return True
         return False
 
-    async def _is_queued(self, run: RunDirectory, record: RemoteRecord, mirror: Mirror) -> bool:
+    async def _is_queued(
+        self, run: RunDirectory, record: RemoteRecord, mirror: Mirror, *, has_ended: bool
+    ) -> bool:
         """Whether the run's job waits, runs, or ends just now."""
         queued = self._queued.setdefault(run.path, QueuedRun(record.run_id))
         try:
-            return await queued.is_alive(mirror.server, has_ended=mirror.has_ending)
+            return await queued.is_alive(mirror.server, has_ended=has_ended)
         except CommandError as error:
             raise ConnectionLostError(
                 f"Slurm on {self.name} does not answer: {error.problem}", "It is asked again."

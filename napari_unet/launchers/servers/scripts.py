@@ -113,7 +113,7 @@ def submit(
     options, activate = profile.job_options(), activation(profile, source)
     python = python_of(profile)
     script = batch_script(options, run, activate, variables, python, arguments)
-    return submit_job(options, run, run_id, script)
+    return submit_job(options, run, run.log, run_id, script)
 
 
 def free_port(profile: Profile, source: str, address: str) -> str:

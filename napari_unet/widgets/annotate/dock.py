@@ -31,6 +31,7 @@ from napari_unet.widgets.common.dock import Dock, open_dock
 from napari_unet.widgets.common.edit_watch import EditWatch
 from napari_unet.widgets.common.latest_work import LatestWork
 from napari_unet.widgets.common.layer_choice import LayerChoice
+from napari_unet.widgets.painting.less_painting import LessPainting
 from napari_unet.widgets.project.dock import main_window
 from napari_unet.widgets.project.session import ProjectSession
 from napari_unet.widgets.saving.save_layers import LABELS_FORMS, ask_and_save
@@ -42,6 +43,7 @@ BRUSHES = (
     Brush("Inside", "S", INSIDE, INSIDE_COLOR),
     Brush("Erase", "E", 0, "#808080"),
 )
+NAMES = {brush.label: brush.name for brush in BRUSHES if brush.label}
 FIRST_BRUSH_SIZE = 4
 Count = tuple[LabelCounts, set[int] | None]  # the counts, and which slices to count; None: all
 
@@ -70,6 +72,7 @@ class AnnotateDock(Dock):
         self._new = QPushButton("New")
         self._brushes = BrushButtons(BRUSHES)
         self._hand = BrushHand(self._viewer, self._brushes)
+        self._less = LessPainting(self._viewer)
         self._watch = EditWatch(self._viewer, COUNT_DELAY, self)
         self._summary, self._advice = QLabel(), QLabel()
         self._table = LabelledTable()
@@ -100,6 +103,7 @@ class AnnotateDock(Dock):
         layout = QVBoxLayout(self.content)
         layout.addLayout(form)
         layout.addWidget(self._brushes)
+        layout.addWidget(self._less)
         layout.addWidget(self._summary)
         layout.addWidget(self._table, 1)
         layout.addWidget(self._advice)
@@ -157,6 +161,7 @@ class AnnotateDock(Dock):
         if layer is not None and image is not None and not is_sparse_layer(layer):
             make_sparse(layer, image)
         self._hand.hold(layer)
+        self._less.hold(layer, NAMES)
         self._counts = None if layer is None else LabelCounts(layer.data)
         self._watch.watch(layer)
         self._new.setEnabled(self._image.layer is not None)

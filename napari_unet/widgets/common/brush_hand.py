@@ -67,7 +67,7 @@ class BrushHand(QObject):
         if layer is None:
             self._buttons.show_brush(None, 1)
             return
-        labels = {"paint": layer.selected_label, "erase": 0}
+        labels = {"paint": layer.selected_label, "polygon": layer.selected_label, "erase": 0}
         self._buttons.show_brush(labels.get(str(layer.mode)), int(layer.brush_size))
 
     def _on_size_changed(self, size: int) -> None:

@@ -26,8 +26,9 @@ from training.runs.run_directory import RunDirectory
 WIDTH = 354  # pixels, at least: all alike, so that the canvas keeps its size from tab to tab
 # Tabs stand at the side: a row above docks of this width has no room for the names of all.
 TAB_STYLE = """
-QTabBar::tab {font-size: 11px; padding: 9px 0; margin: 0}
-QTabBar::tab {min-height: 0; min-width: 0; max-width: 14px}
+QTabBar::tab {
+    font-size: 11px; padding: 9px 0; margin: 0; min-height: 0; min-width: 0; max-width: 14px
+}
 QTabBar::tab:selected {font-weight: normal}
 """
 # napari's style shows no focus; whoever uses the keyboard must see where it is.
@@ -187,6 +188,13 @@ class Predicts(Protocol):
         """Predict every slice of an image, or of the chosen one; the mask is passed on then."""
 
 
+class ListsRuns(Protocol):
+    """What other docks ask of the Runs dock."""
+
+    def choose(self, run: RunDirectory) -> None:
+        """Choose a run of the list."""
+
+
 class Evaluates(Protocol):
     """What other docks ask of the Evaluate dock."""
 
@@ -200,6 +208,8 @@ def open_dock(viewer: Viewer, name: Literal["Train"]) -> Trains: ...
 def open_dock(viewer: Viewer, name: Literal["Predict"]) -> Predicts: ...
 @overload
 def open_dock(viewer: Viewer, name: Literal["Evaluate"]) -> Evaluates: ...
+@overload
+def open_dock(viewer: Viewer, name: Literal["Runs"]) -> ListsRuns: ...
 @overload
 def open_dock(viewer: Viewer, name: Literal["Annotate"]) -> Dock: ...
 def open_dock(viewer: Viewer, name: str) -> Any:

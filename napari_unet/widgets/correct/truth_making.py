@@ -8,8 +8,7 @@ from typing import Any
 
 from napari import Viewer
 from napari.layers import Labels
-from numpy.typing import NDArray
-from qtpy.QtCore import QObject, QTimer, Signal
+from qtpy.QtCore import QObject, Signal
 from qtpy.QtWidgets import QWidget
 
 from napari_unet.labelling.correction import as_ground_truth, changes_to_truth
@@ -21,11 +20,9 @@ from napari_unet.layers.plugin_layers import (
     labels_over,
 )
 from napari_unet.stacks.napari_writer import OnSlice
+from napari_unet.widgets.painting.pixel_setting import PixelSetting
 from napari_unet.widgets.saving.long_task import LongTask
 from training.errors import UserError
-
-PIECE = 2**16  # pixels that napari sets in some milliseconds
-Changes = tuple[tuple[NDArray[Any], ...], NDArray[Any]]
 
 
 class TruthMaking(QObject):
@@ -49,9 +46,9 @@ class TruthMaking(QObject):
         self._labels: Any = None
         self._corrected: list[int] = []
         self._on_made: Callable[[Labels], None] = lambda _: None
-        self._pieces: Iterator[None] = iter(())
-        self._timer = QTimer(self)
-        self._timer.timeout.connect(self._set_piece)
+        self._setting = PixelSetting(self)
+        self._setting.done.connect(self._on_set)
+        self._setting.failed.connect(self._on_unset)
 
     def make(self, mask: Labels, on_made: Callable[[Labels], None]) -> None:
         """Put the corrected slices of a mask into the topmost sparse labels of its image.
@@ -83,26 +80,20 @@ class TruthMaking(QObject):
             problem = f"'{self._labels.name}' was removed while the mask was read."
             self.failed.emit(UserError(problem, "Try again."))
         else:
-            self._labels.visible = True
-            self._pieces = _set_in_pieces(self._labels, found)
-            self._timer.start(0)
+            self._setting.start(self._labels, *found)
 
-    def _set_piece(self) -> None:
-        try:
-            next(self._pieces)
-            return
-        except StopIteration:
-            self._timer.stop()
-            earlier = corrected_slices(self._labels)
-            self._labels.metadata[CORRECTED_KEY] = sorted({*earlier, *self._corrected})
-            self._on_made(self._labels)
-        except Exception as error:  # a script may have given the labels other data
-            self._timer.stop()
-            self.failed.emit(error)
+    def _on_set(self) -> None:
+        earlier = corrected_slices(self._labels)
+        self._labels.metadata[CORRECTED_KEY] = sorted({*earlier, *self._corrected})
+        self._on_made(self._labels)
+        self.ended.emit()
+
+    def _on_unset(self, error: Exception) -> None:
+        self.failed.emit(error)
         self.ended.emit()
 
     def _on_ended(self) -> None:
-        if not self._timer.isActive():
+        if not self._setting.is_busy:
             self.ended.emit()
 
 
@@ -117,13 +108,3 @@ def _read(mask: Any, labels: Any, corrected: Sequence[int], on_slice: OnSlice) -
     if labels is None:
         return as_ground_truth(mask, watched())
     return changes_to_truth(mask, watched(), labels)
-
-
-def _set_in_pieces(labels: Labels, changes: Changes) -> Iterator[None]:
-    """Set pixels of labels in pieces, as one step of napari's history."""
-    places, values = changes
-    with labels.block_history():
-        for start in range(0, len(values), PIECE):
-            part = slice(start, start + PIECE)
-            labels.data_setitem(tuple(axis[part] for axis in places), values[part])
-            yield

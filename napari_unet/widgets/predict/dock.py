@@ -12,7 +12,10 @@ from napari.layers import Image, Labels
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QFormLayout, QLabel, QVBoxLayout
 
+from napari_unet.launchers.server_path import ServerPath
 from napari_unet.launchers.servers.host_keys import UnknownHostKeyError
+from napari_unet.launchers.servers.predictions.live_server_prediction import options_there
+from napari_unet.launchers.servers.predictions.prediction_launcher import Begun
 from napari_unet.launchers.servers.remote_launcher import RemoteLauncher
 from napari_unet.layers.plugin_layers import corrected_slices, is_tissue, why_not_tissue
 from napari_unet.layers.slices import displayed_slice, nearest_first, stack_shape
@@ -21,11 +24,12 @@ from napari_unet.runs.model_list import list_models
 from napari_unet.settings import Settings, load_settings
 from napari_unet.widgets.common.background import remember_in_thread, run_in_thread
 from napari_unet.widgets.common.connections import Connections
-from napari_unet.widgets.common.dock import Dock
+from napari_unet.widgets.common.dock import Dock, open_dock
 from napari_unet.widgets.common.latest_work import LatestWork
 from napari_unet.widgets.common.layer_choice import LayerChoice
 from napari_unet.widgets.common.message_line import MessageLine
 from napari_unet.widgets.common.messages import confirm, inform
+from napari_unet.widgets.predict.classes_view import ClassesView
 from napari_unet.widgets.predict.engine_choice import EngineChoice
 from napari_unet.widgets.predict.level_choice import LevelChoice
 from napari_unet.widgets.predict.model_choice import ModelChoice
@@ -35,6 +39,7 @@ from napari_unet.widgets.predict.place_choice import PlaceChoice
 from napari_unet.widgets.predict.predicted_layers import PredictedLayers
 from napari_unet.widgets.predict.predictions import Predictions
 from napari_unet.widgets.predict.region_choice import RegionChoice
+from napari_unet.widgets.predict.stack_there import StackThere
 from napari_unet.widgets.predict.views import (
     PredictionOptions,
     PredictionProgress,
@@ -74,9 +79,11 @@ class PredictDock(Dock):
         self._model = ModelChoice()
         self._image = LayerChoice(viewer, is_tissue, prefers=_is_selected(viewer))
         self._progress = PredictionProgress()
+        self._classes = ClassesView(viewer)
         self._options = PredictionOptions()
         self._engine = EngineChoice()
         self._place = PlaceChoice()
+        self._stack_there = StackThere()
         self._region = RegionChoice(viewer)
         self._level = LevelChoice(viewer)
         self._follower = SliceFollower(self)
@@ -124,8 +131,10 @@ class PredictDock(Dock):
         layout.addWidget(self._options)
         layout.addWidget(self._engine)
         layout.addWidget(self._place)
+        layout.addWidget(self._stack_there)
         layout.addWidget(self._region)
         layout.addWidget(self._progress)
+        layout.addWidget(self._classes)
         layout.addWidget(self.message)
         layout.addWidget(self._warning)
         layout.addSpacing(8)
@@ -141,7 +150,12 @@ class PredictDock(Dock):
         self._model.model_changed.connect(self._on_choice_changed)
         self._image.layer_changed.connect(self._on_choice_changed)
         self._engine.engine_changed.connect(remember_in_thread)
+        self._place.server_changed.connect(self._stack_there.show_server)
+        self._stack_there.chosen.connect(self._on_stack_there_chosen)
+        self._stack_there.begun.connect(self._on_begun_there)
+        self._stack_there.failed.connect(self.report)
         self._progress.all_requested.connect(self._on_all_requested)
+        self._classes.requested.connect(self._on_classes_requested)
         self._progress.slice_requested.connect(self._on_slice_requested)
         self._progress.cancel_requested.connect(self._worker.cancel)
         self._worker.progressed.connect(self._progress.show_progress)
@@ -196,6 +210,7 @@ class PredictDock(Dock):
     def _show_choice(self) -> None:
         image: Any = self._image.layer
         self._level.look_at(image, self._model.model)
+        self._classes.offer(self._model.model if image is not None else None)
         if self._predictions.look_at(image) and not self._worker.is_busy:
             self._progress.end("")
         result = self._predictions.current
@@ -250,6 +265,21 @@ class PredictDock(Dock):
         else:
             self._predict_all()
 
+    def _on_stack_there_chosen(self, stack: ServerPath) -> None:
+        model: Any = self._model.model
+        if model is None:
+            self.message.tell("Choose a model, or open a run or a model's file.")
+            return
+        self.message.tell(f"Beginning to predict {stack}…")
+        options = options_there(*self._options.chosen)
+        options["threshold"] = f"{self._threshold.threshold}"
+        self._stack_there.predict(model, stack, options)
+
+    def _on_begun_there(self, begun: Begun) -> None:
+        goes_on = "is predicted" if begun.is_new else "is predicted already"
+        self.message.tell(f"The stack {goes_on} there: follow and fetch it in Runs.")
+        open_dock(self._viewer, "Runs").choose(begun.run)
+
     def _predict_there(self, server: str) -> None:
         self.message.tell("")
         result = self._go_on()
@@ -284,6 +314,20 @@ class PredictDock(Dock):
             self._progress.end("The slider is outside of this image.")
         else:
             self._start([index])
+
+    def _on_classes_requested(self) -> None:
+        if self._choose_region():
+            tta, resample, membranes = self._options.chosen
+            image: Any = self._image.layer
+            if resample:
+                self.report(
+                    UserError(
+                        "Classes are predicted at the image's pixel size.",
+                        "Uncheck the box that resamples, or predict on the command line.",
+                    )
+                )
+                return
+            self._classes.predict(image, tta, membranes)
 
     def _on_neurons_requested(self) -> None:
         result, chosen = self._predictions.current, self._model.model

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QWidget
 
 from napari_unet.runs.training_places import THIS_COMPUTER
@@ -12,6 +13,8 @@ from napari_unet.runs.training_places import THIS_COMPUTER
 class PlaceChoice(QWidget):
     """A drop-down of this computer and the servers; not seen where there are none."""
 
+    server_changed = Signal(str)  # its name; empty for this computer
+
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._places = QComboBox()
@@ -19,6 +22,7 @@ class PlaceChoice(QWidget):
             "Where all slices are predicted. Single slices are predicted on this computer."
         )
         self._places.addItem(THIS_COMPUTER, "")
+        self._places.currentIndexChanged.connect(lambda _: self.server_changed.emit(self.server))
         label = QLabel("Predict on")
         label.setBuddy(self._places)
         layout = QHBoxLayout(self)
@@ -30,7 +34,7 @@ class PlaceChoice(QWidget):
     @property
     def server(self) -> str:
         """The chosen server; empty for this computer."""
-        return str(self._places.currentData())
+        return str(self._places.currentData() or "")
 
     def show_servers(self, names: Sequence[str]) -> None:
         """Offer these; this computer is chosen where the former choice is not among them."""

@@ -6,6 +6,7 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QWidget
 
 from napari_unet.launchers.launcher import Launcher
+from napari_unet.launchers.servers.predictions.record import is_prediction, log_path
 from napari_unet.runs.training_places import launcher_for
 from napari_unet.widgets.common.latest_work import LatestWork
 from napari_unet.widgets.common.messages import plain_label, report
@@ -32,14 +33,17 @@ class DeviceLogWindow(TextWindow):
     def __init__(
         self, run: RunDirectory, parent: QWidget, launcher: Launcher | None = None
     ) -> None:
-        super().__init__(f"Log of {run.name}", read_tail(run.log) or _NOTHING, parent)
+        is_training = not is_prediction(run)
+        log = run.log if is_training else log_path(run)
+        super().__init__(f"Log of {run.name}", read_tail(log) or _NOTHING, parent)
         self._run = run
         self._launcher = launcher_for(run, launcher)
         self._reading = LatestWork(self, self._text_of, self._on_read, self._on_unread)
         self._sources = QComboBox()
-        self._sources.addItem("Whole training", None)
+        if is_training:
+            self._sources.addItem("Whole training", None)
         for rank in range(self._launcher.count_device_logs(run)):
-            self._sources.addItem(f"Device {rank}", rank)
+            self._sources.addItem(f"Device {rank}" if is_training else "Prediction", rank)
         self._sources.setToolTip("Whose log is shown. Those on a server are fetched.")
         self._sources.currentIndexChanged.connect(lambda _: self._on_source_changed())
         self._state = plain_label()

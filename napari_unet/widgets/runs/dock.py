@@ -11,10 +11,12 @@ from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QVBoxLayout
 from superqt import QElidingLabel
 
 from napari_unet.exchange.model_export import export_model
+from napari_unet.runs.prediction_list import list_prediction_rows
 from napari_unet.runs.run_list import RunSummary, list_runs
 from napari_unet.runs.run_titles import write_title
 from napari_unet.runs.training_places import launcher_for
 from napari_unet.settings import Settings, load_settings, remember
+from napari_unet.text import line
 from napari_unet.widgets.common.background import run_in_thread
 from napari_unet.widgets.common.dock import Dock, open_dock
 from napari_unet.widgets.common.latest_work import LatestWork
@@ -22,6 +24,7 @@ from napari_unet.widgets.common.messages import confirm, plain_tooltip
 from napari_unet.widgets.common.text_window import TextWindow
 from napari_unet.widgets.runs.device_log import DeviceLogWindow
 from napari_unet.widgets.runs.export_dialog import ExportModelDialog
+from napari_unet.widgets.runs.predictions import PredictionFollower
 from napari_unet.widgets.runs.table import RunsTable
 from napari_unet.widgets.saving.save_dialog import file_stem
 from napari_unet.widgets.servers.login_question import offer_dialogs
@@ -46,6 +49,7 @@ class RunsDock(Dock):
         offer_dialogs()
         self._viewer = napari_viewer
         self._folder = Path()
+        self._wanted = ""  # name of the run that is chosen when it is listed
         self._listing = LatestWork(self, _list, self._on_listed, self._on_unlisted)
         self._table = RunsTable()
         self._folder_label = QElidingLabel()
@@ -53,6 +57,7 @@ class RunsDock(Dock):
         self._folder_label.setElideMode(Qt.TextElideMode.ElideLeft)
         self._choose = QPushButton("Folder…")
         self._choose.setToolTip("Choose the folder of the runs; new ones are made there too.")
+        self._follower = PredictionFollower(self)
         self._timer = QTimer(self)
         self._timer.setInterval(_REFRESH_INTERVAL)
         self._is_listed = True
@@ -60,6 +65,11 @@ class RunsDock(Dock):
         self._connect()
         self.refresh()
         self._timer.start()
+
+    def choose(self, run: RunDirectory) -> None:
+        """Choose a run of the list, as soon as it is there."""
+        self._wanted = run.name
+        self.refresh()
 
     def refresh(self) -> None:
         """Look again at the folder that new runs are made in: a project has its own."""
@@ -82,12 +92,20 @@ class RunsDock(Dock):
         self._table.log_requested.connect(self._on_log_requested)
         self._table.config_requested.connect(self._on_config_requested)
         self._table.prediction_requested.connect(self._on_prediction_requested)
+        self._table.stop_requested.connect(self._on_stop_requested)
+        self._table.fetch_requested.connect(self._on_fetch_requested)
+        self._follower.changed.connect(self.refresh)
+        self._follower.told.connect(self.message.tell)
+        self._follower.failed.connect(self.report)
         self._table.export_requested.connect(self._on_export_requested)
         self._table.resume_requested.connect(self._on_resume_requested)
         self._table.deletion_requested.connect(self._on_deletion_requested)
         self._table.renamed.connect(self._on_renamed)
 
     def _on_interval(self) -> None:
+        chosen = self._table.chosen_run
+        going_on = chosen is not None and chosen.is_prediction and chosen.is_running
+        self._follower.follow(chosen.run if chosen is not None and going_on else None)
         if not self._listing.is_busy:
             self.refresh()
 
@@ -101,6 +119,9 @@ class RunsDock(Dock):
             self._is_listed = True
             self.message.tell("")
         self._table.show_runs(runs)
+        if self._wanted and any(summary.run.name == self._wanted for summary in runs):
+            self._table.choose(self._wanted)
+            self._wanted = ""
 
     def _on_unlisted(self, error: Exception) -> None:
         """Say so once; the disk may come back."""
@@ -122,6 +143,16 @@ class RunsDock(Dock):
 
     def _on_resume_requested(self, summary: RunSummary) -> None:
         open_dock(self._viewer, "Train").resume(summary.run)
+
+    def _on_stop_requested(self, summary: RunSummary) -> None:
+        name = line(summary.title)
+        end = "now, and keeps nothing" if summary.is_prediction else "after its current step"
+        self.message.tell(f"Asking '{name}' to end…")
+        work = partial(_stop, summary.run, f"'{name}' ends {end}.")
+        run_in_thread(work, self.message.tell, self.report)
+
+    def _on_fetch_requested(self, summary: RunSummary) -> None:
+        self._follower.fetch(summary.run)
 
     def _on_export_requested(self, summary: RunSummary) -> None:
         dialog = ExportModelDialog(Path.cwd(), file_stem(summary.title), summary.title, self)
@@ -158,7 +189,9 @@ class RunsDock(Dock):
         if confirm(
             self,
             f"Delete '{run.name}'?",
-            f"{run.path} is deleted, with its model, its curves and its log.",
+            f"{run.path} is deleted, here and on its server, with the results that are there."
+            if summary.is_prediction
+            else f"{run.path} is deleted, with its model, its curves and its log.",
             "Delete",
         ):
             self.message.tell("")
@@ -167,7 +200,16 @@ class RunsDock(Dock):
 
 def _list(_: None) -> tuple[Path, list[RunSummary]]:
     folder = Path(load_settings().runs_folder)
-    return folder, list_runs(folder)
+    return folder, [*list_runs(folder), *list_prediction_rows(folder)]
+
+
+def _stop(run: RunDirectory, afterwards: str) -> str:
+    launcher = launcher_for(run)
+    try:
+        launcher.stop(run)
+    finally:
+        launcher.close()
+    return afterwards
 
 
 def _delete(run: RunDirectory) -> None:

@@ -28,7 +28,9 @@ class _Column:
 _COLUMNS = (
     _Column("When", lambda run: run.moment, lambda run: run.date.timestamp()),
     _Column("Name", lambda run: line(run.title), lambda run: run.title.casefold()),
-    _Column("Dice", lambda run: _figure(run.best_dice), lambda run: run.best_dice or 0.0),
+    _Column(
+        "Dice", lambda run: run.progress or _figure(run.best_dice), lambda run: run.best_dice or 0.0
+    ),
     _Column("State", lambda run: run.status, lambda run: run.status),
 )
 STARTED_COLUMN, NAME_COLUMN = 0, 1
@@ -109,6 +111,8 @@ def describe(run: RunSummary) -> str:
     """Describe a run in a few lines."""
     lines = [*([run.title] if run.title != run.run.name else []), run.run.name]
     lines.append(f"{run.preset}, {run.status} on {run.device}, {run.date:%Y-%m-%d %H:%M}")
+    if run.progress:
+        lines.append(f"{run.progress} slices are predicted")
     if run.seconds is not None:
         lines.append(f"took {format_duration(run.seconds)}")
     if run.best_dice is not None and run.best_soft_dice is not None:

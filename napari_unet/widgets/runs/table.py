@@ -40,6 +40,8 @@ class RunsTable(QWidget):
     prediction_requested = Signal(object)
     resume_requested = Signal(object)
     export_requested = Signal(object)
+    stop_requested = Signal(object)
+    fetch_requested = Signal(object)
     deletion_requested = Signal(object)
     renamed = Signal(object, str)  # RunSummary, and what it is called from now on
 
@@ -68,18 +70,26 @@ class RunsTable(QWidget):
         rename.setContext(Qt.ShortcutContext.WidgetShortcut)
         rename.activated.connect(self._edit_name)
         self._model.renamed.connect(self.renamed)
-        self._table.doubleClicked.connect(lambda _: self._emit(self.curves_requested))
         self._table.selectionModel().selectionChanged.connect(self._enable_buttons)
         self._buttons = {
             "Curves": ("Show its curves and figures in the train dock.", self.curves_requested),
             "Predict": ("Load its model in the predict dock.", self.prediction_requested),
             "Export…": ("Write its model for other programs and people.", self.export_requested),
             "Resume": ("Go on from its newest checkpoint.", self.resume_requested),
-            "Log": ("Show what its training printed.", self.log_requested),
+            "Stop": (
+                "End a training after its current step, keeping its model; a prediction at once.",
+                self.stop_requested,
+            ),
+            "Fetch": (
+                "Bring the results of a prediction from its server to its folder.",
+                self.fetch_requested,
+            ),
+            "Log": ("Show what it printed.", self.log_requested),
             "Configuration": ("Show all its options.", self.config_requested),
             "Delete": ("Delete the run (asks first).", self.deletion_requested),
         }
         self._widgets = {name: QPushButton(name) for name in self._buttons}
+        self._table.doubleClicked.connect(lambda _: self._widgets["Curves"].click())
         self._lay_out()
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         self._enable_buttons()
@@ -140,6 +150,11 @@ class RunsTable(QWidget):
                 self._widgets[name].setEnabled(chosen.has_model)
             self._widgets["Resume"].setEnabled(chosen.can_resume)
             self._widgets["Delete"].setEnabled(not chosen.is_running)
+            self._widgets["Stop"].setEnabled(chosen.is_running)
+            can_fetch = chosen.is_prediction and chosen.status == "finished"
+            self._widgets["Fetch"].setEnabled(can_fetch)
+            for name in ("Curves", "Configuration"):
+                self._widgets[name].setEnabled(not chosen.is_prediction)
 
 
 def _new_table() -> Any:

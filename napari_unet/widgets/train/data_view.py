@@ -18,6 +18,8 @@ from qtpy.QtWidgets import (
 )
 from superqt import QElidingLabel
 
+from napari_unet.launchers.server_path import ServerPath
+from napari_unet.layers.class_layers import layer_classes
 from napari_unet.layers.plugin_layers import (
     NEURONS,
     is_sparse_layer,
@@ -26,10 +28,14 @@ from napari_unet.layers.plugin_layers import (
     unusable_image,
 )
 from napari_unet.runs.training_sources import FolderData, LayerData, LayerStack, TrainingData
+from napari_unet.runs.training_there import DataThere
 from napari_unet.widgets.common.connections import Connections
 from napari_unet.widgets.common.layer_choice import LayerChoice
+from napari_unet.widgets.servers.browse_dialog import browse
 from napari_unet.widgets.train.pair_list import PairList
 from napari_unet.widgets.train.pair_preview import PairPreview
+from training.errors import UserError
+from training.label_classes import NO_CLASSES, LabelClasses
 from training.label_convention import LabelConvention
 
 _LAYERS, _FOLDER, _SEVERAL = range(3)  # the sources
@@ -65,13 +71,15 @@ class TrainingDataView(QWidget):
         self._viewer = viewer
         self._edits = Connections(self)  # of the chosen labels
         self._is_edited = False
+        self._offered: Layer | None = None  # the labels whose classes were offered
         self._images = LayerChoice(viewer, is_tissue)
         self._images.setToolTip("Stack of images to train on.")
         self._labels = LayerChoice(
             viewer, _can_be_labels, prefers=_is_labels, nothing="No labels yet"
         )
         self._labels.setToolTip("Ground truth for the images, or strokes on a few of them.")
-        self._folder = Path()
+        self._folder: Path | ServerPath | None = None
+        self._server = ""  # whose folders can be browsed
         self._paint = QPushButton("Paint labels…")
         self._paint.setToolTip("Open the Annotate dock, where a few strokes are enough.")
         self._paint.clicked.connect(self.labels_wanted)
@@ -96,6 +104,14 @@ class TrainingDataView(QWidget):
         labels = self._labels.layer if self._source.currentIndex() == _LAYERS else None
         is_sparse = labels is not None and is_sparse_layer(labels)
         return LabelConvention.SPARSE if is_sparse else None
+
+    def classes_to_offer(self) -> LabelClasses | None:
+        """Give the classes that labels say they have, once each time that others are chosen."""
+        labels = self._labels.layer if self._source.currentIndex() == _LAYERS else None
+        if labels is self._offered:
+            return None
+        self._offered = labels
+        return NO_CLASSES if labels is None else layer_classes(labels)
 
     @property
     def images_layer(self) -> Image | None:
@@ -127,10 +143,12 @@ class TrainingDataView(QWidget):
         if self._is_edited:
             self.data_changed.emit()
 
-    def data(self) -> TrainingData | None:
+    def data(self) -> TrainingData | DataThere | None:
         """Collect the chosen data; None if something is missing."""
         if self._source.currentIndex() == _FOLDER:
-            return FolderData(self._folder) if self._folder != Path() else None
+            if isinstance(self._folder, ServerPath):
+                return DataThere(self._folder)
+            return FolderData(self._folder) if self._folder is not None else None
         if self._source.currentIndex() == _SEVERAL:
             return self.pairs.data()
         images, labels = self._images.layer, self._labels.layer
@@ -138,7 +156,23 @@ class TrainingDataView(QWidget):
             return None
         return LayerData(LayerStack.of(images), LayerStack.of(labels))
 
-    def choose_folder(self, folder: Path) -> None:
+    def show_server(self, server: str) -> None:
+        """Offer the folders of this server, where a training is to run; none if it is empty."""
+        self._server = server
+        self._browse.setText(f"Browse {server}…")
+        self._browse.setVisible(bool(server))
+
+    def elsewhere(self, place: str) -> str:
+        """Say where to train on data of a server, if this place is another; else empty."""
+        data = self.data()
+        try:
+            if isinstance(data, DataThere):
+                data.check_place(place)
+        except UserError as error:
+            return str(error)
+        return ""
+
+    def choose_folder(self, folder: Path | ServerPath) -> None:
         """Take a folder as the source."""
         self._folder = folder
         self._folder_label.setText(str(folder))
@@ -195,6 +229,11 @@ class TrainingDataView(QWidget):
         choose.clicked.connect(self._on_choose_clicked)
         row.addWidget(self._folder_label, 1)
         row.addWidget(choose)
+        self._browse = QPushButton()
+        self._browse.setToolTip("A folder of images and labels that is on the server already.")
+        self._browse.clicked.connect(self._on_browse_clicked)
+        row.addWidget(self._browse)
+        self.show_server("")
         return page
 
     def _on_data_changed(self) -> None:
@@ -218,6 +257,11 @@ class TrainingDataView(QWidget):
         folder = QFileDialog.getExistingDirectory(self, "Folder of the training data")
         if folder:
             self.choose_folder(Path(folder))
+
+    def _on_browse_clicked(self) -> None:
+        folder = browse(self._server, "folder of images and labels", self)
+        if folder is not None:
+            self.choose_folder(folder)
 
     def _show_rows(self) -> None:
         source = self._source.currentIndex()

@@ -158,14 +158,18 @@ class TrainDock(Dock):
         self._show_estimate()
 
     def _on_place_changed(self, name: str) -> None:
-        self._training_setup.choose_place(name == THIS_COMPUTER)
+        is_here = name == THIS_COMPUTER
+        self._training_setup.choose_place(is_here)
+        self.data.show_server("" if is_here else name)
+        self._buttons.message.tell(self.data.elsewhere(name))
         self._show_obstacle()
         self._show_estimate()
 
     def _show_obstacle(self, _: object = None) -> None:
         is_here = self.place.name in ("", THIS_COMPUTER)
         here = self._training_setup.obstacle if is_here else ""
-        self._buttons.set_obstacle(self._setup.obstacle or here)
+        elsewhere = self.data.elsewhere(self.place.name)
+        self._buttons.set_obstacle(self._setup.obstacle or elsewhere or here)
 
     def _show_estimate(self, _: object = None) -> None:
         is_seen = self._tabs.currentWidget() is self._page and self._place.is_cpu(self.form.device)

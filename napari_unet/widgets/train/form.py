@@ -19,11 +19,14 @@ from napari_unet.widgets.train.weights_choice import (
 )
 from training.config import NO_WEIGHTS, STARTER, TrainingConfig, preset_config, preset_options
 from training.errors import UserError
+from training.label_classes import LabelClasses
 from training.label_convention import IdBorders, LabelConvention
 from training.presets.registry import DEFAULT_PRESET, find_preset, list_presets
 
 # Decided by the choice of data.
-_ELSEWHERE = frozenset({"data_url", "image", "labels", "pairs", "hold_out", "label_convention"})
+_ELSEWHERE = frozenset(
+    {"data_url", "image", "labels", "pairs", "hold_out", "label_convention", "num_classes"}
+)
 _OF_IDS = ("border", "unknown")
 _LARGEST = 2**31 - 1
 _AUTO = "auto"
@@ -51,10 +54,12 @@ class TrainingForm(QWidget):
     advanced_toggled = Signal(bool)
     changed = Signal()  # an option
     ids_changed = Signal()  # which pixels of ids are membrane
+    classes_changed = Signal()  # what the labels' values are
 
     def __init__(self, remembered: Mapping[str, Any], parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._convention = LabelConvention.ISBI
+        self._offered = ""  # the classes that were filled in
         self._set_aside: dict[str, Any] = {}  # a person's choices for the other kind of labels
         options = [option for option in fields(TrainingConfig) if _is_offered(option)]
         # Any: what create_widget gives depends on the option.
@@ -76,6 +81,7 @@ class TrainingForm(QWidget):
         self._widgets["preset"].changed.connect(self._on_preset_changed)
         for widget in self._widgets.values():
             widget.changed.connect(self._on_changed)
+        self._widgets["classes"].changed.connect(self._on_classes_changed)
         for name in _OF_IDS:
             self._widgets[name].changed.connect(self._on_ids_changed)
         self.restore(remembered)
@@ -102,6 +108,7 @@ class TrainingForm(QWidget):
         values = self.values()
         preset = find_preset(values["preset"])
         defaults = preset_config(preset.name, label_convention=self._convention)
+        del values["classes"]  # those of these labels
         chosen = {name: value for name, value in values.items() if value != getattr(defaults, name)}
         recipe = {name: chosen[name] for name in preset.sparse_recipe if name in chosen}
         if self._convention == LabelConvention.SPARSE:
@@ -130,6 +137,8 @@ class TrainingForm(QWidget):
 
         What a person changed in it is kept until labels of its kind are chosen again.
         """
+        if convention == LabelConvention.CLASSES:  # which have the recipe of finished labels
+            convention = LabelConvention.ISBI
         is_same = (self._convention == convention) or LabelConvention.SPARSE not in (
             self._convention,
             convention,
@@ -166,6 +175,23 @@ class TrainingForm(QWidget):
         return values
 
     @property
+    def classes(self) -> LabelClasses:
+        """The classes that the labels tell apart; empty: membrane and inside.
+
+        Raises
+        ------
+        UserError
+            If what is written is no list of classes.
+        """
+        return LabelClasses.parse(self._widgets["classes"].value)
+
+    def offer_classes(self, classes: LabelClasses) -> None:
+        """Fill in the classes that labels say they have, or empty what was filled in so before."""
+        if classes or self._widgets["classes"].value == self._offered:
+            self._offered = classes.text
+            self._widgets["classes"].value = classes.text
+
+    @property
     def ids(self) -> IdBorders:
         """Which pixels are membrane if the labels are ids."""
         return IdBorders(self._widgets["border"].value, self._widgets["unknown"].value == "0")
@@ -181,6 +207,8 @@ class TrainingForm(QWidget):
         values = self.values()
         if convention != LabelConvention.INSTANCES:
             values = {name: value for name, value in values.items() if name not in _OF_IDS}
+        if values["classes"]:
+            convention = LabelConvention.CLASSES
         return TrainingConfig(**values, label_convention=convention)
 
     def set_value(self, name: str, value: Any) -> None:
@@ -213,6 +241,9 @@ class TrainingForm(QWidget):
 
     def _on_ids_changed(self, _: object) -> None:
         self.ids_changed.emit()
+
+    def _on_classes_changed(self, _: object) -> None:
+        self.classes_changed.emit()
 
     def _on_preset_changed(self, preset: str) -> None:
         """Take the new preset's values of those options in which presets differ."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from napari.utils.colormaps import ensure_colormap
 from numpy.typing import NDArray
@@ -13,7 +15,7 @@ from napari_unet.layers.colors import TRUTH_COLOR
 from napari_unet.runs.training_preview import Preview
 from napari_unet.text import as_html
 from training.label_convention import LabelConvention
-from training.stacks.label_meaning import MOST_MEMBRANE, percent
+from training.stacks.label_meaning import MOST_MEMBRANE, LabelMeaning, percent
 from training.stacks.sparse_labels import MEMBRANE
 
 _PICTURE_SIZE = 132
@@ -35,7 +37,9 @@ class PairPreview(QWidget):
         self._convention = LabelConvention.MEMBRANE
         self._picture = QLabel()
         self._picture.setFixedSize(_PICTURE_SIZE, _PICTURE_SIZE)
-        self._picture.setToolTip("The middle slice, with what is taken for membrane in blue.")
+        self._picture.setToolTip(
+            "The middle slice, with what is taken for membrane in blue, or with classes."
+        )
         self._text = QLabel()
         self._text.setTextFormat(Qt.TextFormat.RichText)
         self._text.setWordWrap(True)
@@ -73,6 +77,11 @@ class PairPreview(QWidget):
         self._convention = preview.convention
         self._draw()
 
+    def show_words(self, text: str, convention: LabelConvention) -> None:
+        """Say what is known of a pair that is not here, and how its labels are read."""
+        self.show_preview(None, text)
+        self._convention = convention
+
     def invert(self) -> None:
         """Take the other kind of pixels for membrane."""
         self._convention = (
@@ -90,10 +99,7 @@ class PairPreview(QWidget):
             self._picture.hide()
             return
         labels, meaning = self.preview.labels, self.preview.meanings.get(self._convention)
-        membrane = np.zeros(labels.shape, bool)
-        if meaning is not None:
-            membrane = meaning.read(labels) == MEMBRANE
-        pixmap = _pixmap(overlay(self.preview.image, membrane, TRUTH_COLOR))
+        pixmap = _pixmap(_picture(self.preview.image, labels, meaning))
         dots = self._picture.devicePixelRatioF()  # a pixel; more than one on a fine screen
         pixmap = pixmap.scaled(
             self._picture.size() * dots,
@@ -102,6 +108,22 @@ class PairPreview(QWidget):
         )
         pixmap.setDevicePixelRatio(dots)
         self._picture.setPixmap(pixmap)
+
+
+def _picture(
+    image: NDArray[np.float32], labels: NDArray[Any], meaning: LabelMeaning | None
+) -> NDArray[np.uint8]:
+    """Lay membrane, or each class in its colour, over an image (Y, X): (Y, X, 3)."""
+    if meaning is None:
+        return overlay(image, np.zeros(labels.shape, bool), TRUTH_COLOR)
+    if not meaning.classes:
+        return overlay(image, meaning.read(labels) == MEMBRANE, TRUTH_COLOR)
+    rgb = overlay(image, np.zeros(labels.shape, bool), TRUTH_COLOR)
+    for member in meaning.classes.members:
+        if member.value:
+            is_member = labels == member.value
+            rgb[is_member] = overlay(image, is_member, member.color)[is_member]
+    return rgb
 
 
 def overlay(image: NDArray[np.float32], mask: NDArray[np.bool_], color: str) -> NDArray[np.uint8]:
@@ -138,6 +160,10 @@ def _describe(preview: Preview, convention: LabelConvention) -> str:
         )
     size = " x ".join(str(length) for length in preview.shape)
     meaning = preview.meanings[convention]
+    if convention == LabelConvention.CLASSES:
+        lines = [size + " pixels", as_html(meaning.reading), meaning.unlabelled_sentence]
+        question = meaning.question and f"<b>{meaning.question}</b>"
+        return "<br>".join(filter(None, [*lines, question]))
     if convention == LabelConvention.SPARSE:
         return (
             f"{size} pixels<br>Membrane, in blue: {percent(meaning.share)} of what is labelled; "
@@ -155,6 +181,8 @@ def _describe(preview: Preview, convention: LabelConvention) -> str:
 def _describe_one_of_several(volume: Preview) -> str:
     size = " x ".join(str(length) for length in volume.shape)
     meaning = volume.meanings[volume.convention]
+    if meaning.classes:
+        return f"<b>{as_html(volume.name)}</b>: {size}, {as_html(meaning.reading)}"
     line = f"<b>{as_html(volume.name)}</b>: {size}, membrane {percent(meaning.share)}"
     return f"{line}. <b>{meaning.question}</b>" if meaning.question else line
 

@@ -15,6 +15,7 @@ from napari_unet.runs.run_progress import RunProgress
 from napari_unet.runs.training_places import launcher_for
 from napari_unet.runs.training_sources import TrainingData
 from napari_unet.runs.training_start import start_training
+from napari_unet.runs.training_there import DataThere
 from napari_unet.settings import Settings, remember
 from napari_unet.widgets.common.background import run_in_thread
 from napari_unet.widgets.train.run_watcher import RunWatcher
@@ -69,7 +70,11 @@ class RunControl(QObject):
         return self.run if self._watcher.is_watching else None
 
     def start(
-        self, launcher: Launcher, data: TrainingData, config: TrainingConfig, name: str
+        self,
+        launcher: Launcher,
+        data: TrainingData | DataThere,
+        config: TrainingConfig,
+        name: str,
     ) -> None:
         """Start a new run in a place, and follow it."""
         self._request = partial(self.start, launcher, data, config, name)

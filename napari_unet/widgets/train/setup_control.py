@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from qtpy.QtCore import QObject, Signal
 
+from napari_unet.launchers.servers.predictions.data_there import VolumesThere
 from napari_unet.runs.training_estimate import estimate_seconds
 from napari_unet.runs.training_preview import Preview, preview
 from napari_unet.runs.training_sources import TrainingData
+from napari_unet.runs.training_there import DataThere
 from napari_unet.widgets.common.latest_work import LatestWork
 from napari_unet.widgets.train.setup_view import TrainingSetupView
 from training.config import TrainingConfig
 from training.errors import UserError
+from training.label_classes import LabelClasses
 from training.label_convention import IdBorders, LabelConvention
 
-Request = tuple[TrainingData, LabelConvention | None, IdBorders]
+Request = tuple[TrainingData | DataThere, LabelConvention | None, IdBorders, LabelClasses]
+_MOST_SENTENCES = 20  # of a server, and letters of one
+_MOST_LETTERS = 999
 
 
 class SetupControl(QObject):
@@ -42,9 +47,10 @@ class SetupControl(QObject):
         self._data.pairs.failed.connect(self._show_obstacle)
         self._form.changed.connect(self.estimate_changed)
         self._form.ids_changed.connect(self._on_ids_changed)
+        self._form.classes_changed.connect(self._on_data_changed)
         self._on_data_changed()
 
-    def choices(self) -> tuple[TrainingData, TrainingConfig]:
+    def choices(self) -> tuple[TrainingData | DataThere, TrainingConfig]:
         """Read what to train on, and how.
 
         Raises
@@ -73,14 +79,24 @@ class SetupControl(QObject):
         )
 
     def _on_data_changed(self) -> None:
+        offered = self._data.classes_to_offer()
+        if offered is not None:
+            self._form.offer_classes(offered)
         data = self._data.data()
         if data is None:
             self._reading.drop()
             self._show_obstacle(self._what_is_missing())
             return
-        self._data.pair.show_preview(None, "Reading…")
+        server = data.folder.server if isinstance(data, DataThere) else ""
+        self._data.pair.show_preview(None, f"Asking {server}…" if server else "Reading…")
         self._set_obstacle("")
-        self._reading.request((data, self._data.known_convention, self._form.ids))
+        try:
+            classes = self._form.classes
+        except UserError as error:
+            self._reading.drop()
+            self._show_obstacle(str(error))
+            return
+        self._reading.request((data, self._data.known_convention, self._form.ids, classes))
 
     def _on_ids_changed(self) -> None:
         if self._data.pair.convention == LabelConvention.INSTANCES:
@@ -96,10 +112,14 @@ class SetupControl(QObject):
             "File > Open Sample > U-Net for membranes."
         )
 
-    def _on_read(self, shown: Preview) -> None:
-        self._data.pair.show_preview(shown)
+    def _on_read(self, shown: Preview | VolumesThere) -> None:
+        if isinstance(shown, VolumesThere):
+            self._data.pair.show_words(_describe(shown), shown.convention)
+        else:
+            self._data.pair.show_preview(shown)
         self._form.follow_convention(self._data.pair.convention)
-        self._set_obstacle("\n".join(map(str, shown.problems)))
+        problems = () if isinstance(shown, VolumesThere) else shown.problems
+        self._set_obstacle("\n".join(map(str, problems)))
 
     def _on_unreadable(self, error: Exception) -> None:
         self._show_obstacle(str(error))
@@ -114,5 +134,16 @@ class SetupControl(QObject):
         self.estimate_changed.emit()
 
 
-def _read(request: Request) -> Preview:
-    return preview(*request)
+def _read(request: Request) -> Preview | VolumesThere:
+    data, convention, ids, classes = request
+    if isinstance(data, DataThere):
+        return data.look(ids, classes)
+    return preview(data, convention, ids, classes)
+
+
+def _describe(there: VolumesThere) -> str:
+    """Say what a server said of its volumes."""
+    count = len(there.pairs)
+    found = "Images and labels are there." if count == 1 else f"{count} volumes are there."
+    told = [f"{text:.{_MOST_LETTERS}}" for text in there.sentences[:_MOST_SENTENCES]]
+    return "\n".join([found, *told])

@@ -1,5 +1,6 @@
 """Neurons that go to .zarr: as the whole, and on from wherever a run was ended."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from distributed import LocalCluster
 from scipy import ndimage
 
 from napari_unet.cli import segment
+from napari_unet.cli.stacks import chunked_neurons
 from tests.faults.writing.killing import run_until_killed
 from training.errors import UserError
 from training.masks.pyramid import halve
@@ -46,7 +48,7 @@ def test_killed_runs_go_on_to_the_neurons_of_the_whole(
 ) -> None:
     model, output = write_model(), tmp_path / "n.zarr"
     assert run(model, raw, "-o", tmp_path / "whole.tif", *OPTIONS).exit_code == 0
-    work, written, kills = tmp_path / "n.partial.work", {}, 0
+    work, written, used, kills = tmp_path / "n.partial.work", {}, set(), 0
     while not output.exists() and kills < 12:
         result = run_until_killed(tmp_path, 100, "segment", model, raw, "-o", output, *OPTIONS)
         assert result.returncode in (0, -9), result.stderr
@@ -55,7 +57,10 @@ def test_killed_runs_go_on_to_the_neurons_of_the_whole(
         chunks = [path for path in found if path.suffix == ".npz" or path.name[-1].isdigit()]
         now = {path: (path.stat().st_ino, path.stat().st_mtime_ns) for path in chunks}
         if now:
-            assert written.items() <= now.items(), "something was done again"
+            used |= {path for path in written.keys() - now.keys() if "probability" in str(path)}
+            kept = {path: when for path, when in written.items() if path not in used}
+            assert kept.items() <= now.items(), "something was done again"
+            assert not used & now.keys(), "what had been used was predicted again"
         written = now
     assert kills >= 2
     assert output.exists()
@@ -85,6 +90,32 @@ def test_other_settings_do_not_go_on(write_model: WriteModel, raw: Path, tmp_pat
     assert [path.name for path in tmp_path.iterdir() if "n." in path.name] == ["n.zarr"]
 
 
+def test_a_slice_that_cant_be_read_costs_no_other(
+    write_model: WriteModel, raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where only one slice's probability is kept at a time."""
+    model, stack, output = write_model(), tmp_path / "raw.zarr", tmp_path / "n.zarr"
+    options = ("--region", ":,:300", *OPTIONS)
+    assert run(model, raw, "-o", tmp_path / "whole.zarr", *options).exit_code == 0
+    shutil.copytree(raw, stack)
+    chunk = stack / "c/0/0/0"
+    content = chunk.read_bytes()
+    chunk.write_bytes(content[:-100])
+    monkeypatch.setattr(chunked_neurons, "_BATCH_PIXELS", 1)
+    result = run(model, stack, "-o", output, *options)
+    assert result.exit_code == 1
+    assert "1 of 2 parts of" in result.output and "can't be predicted: slice 0" in result.output
+    assert [path.parent.name for path in tmp_path.glob("n.partial.work/slices/*/*")] == ["1"]
+    chunk.write_bytes(content)
+    assert run(model, stack, "-o", output, *options).exit_code == 0
+    expected, found = (
+        zarr.open_array(tmp_path / f"{name}.zarr/labels/{name}/0", mode="r")[:]
+        for name in ("whole", "n")
+    )
+    assert expected.max() > 10
+    np.testing.assert_array_equal(found, expected)
+
+
 def test_too_little_memory_is_refused(write_model: WriteModel, raw: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"Give more by --memory"):
         run(write_model(), raw, "-o", tmp_path / "n.zarr", "--memory", 0.3)
@@ -106,6 +137,7 @@ def test_workers_and_shares_find_the_same_neurons(
     for share in ("2/2", "2/2"):  # again: it is done, and waits for the other
         result = run(*given, "--shard", share)
         assert "slices of other shares are missing yet" in result.stdout
+        assert not list(tmp_path.glob("shares.partial.work/probability.zarr/0/c/*/*/*"))
     with pytest.raises(UserError, match="was begun with another --threshold"):
         run(*given, "--shard", "1/2", "--threshold", 0.4)
     assert "neurons, linked" in run(*given, "--shard", "1/2").stdout

@@ -15,6 +15,7 @@ from safetensors.numpy import save_file
 
 from napari_unet.cli.export import command
 from napari_unet.prediction.predictor import load_predictor
+from tests.napari_unet.class_model import write_class_model, write_class_run
 from training.config import preset_config
 from training.formats.pixel_size import PixelSize
 from training.model.model_card import ModelCard
@@ -132,6 +133,35 @@ def test_a_package_says_what_the_model_is(
         tile = np.load(file.open("test_input.npy"))
     assert "Licence: MIT" in readme and "## Validation" in readme
     np.testing.assert_array_equal(tile[0, 0, :61, :83], images[3])
+
+
+@needs_bioimageio
+@pytest.mark.filterwarnings("ignore")  # of bioimageio
+def test_a_package_names_the_channels_of_classes_and_computes_them(tmp_path: Path) -> None:
+    from bioimageio.core import test_model
+
+    model = write_class_model(tmp_path / "model.onnx", "membrane,2nd cell wall")
+    package = tmp_path / "package.zip"
+    assert export(model, "-o", package).exit_code == 0
+    summary = test_model(package)
+    assert summary.status == "passed", summary.format()
+    with zipfile.ZipFile(package) as file:
+        described, readme = (file.read(name).decode() for name in ("rdf.yaml", "README.md"))
+        assert np.load(file.open("test_output.npy")).shape[1] == 3
+    assert "class_2nd_cell_wall" in described
+    assert "    - 2: 2nd cell wall, 2, #56B4E9" in readme
+    again = load_predictor(package, of_class=None, precision="f32")
+    assert again.classes.names == ["background", "membrane", "2nd cell wall"]
+
+
+@pytest.mark.parametrize("ending", [".onnx", ".safetensors"])
+def test_classes_go_with_what_is_exported(tmp_path: Path, ending: str) -> None:
+    write_class_run(tmp_path / "run")
+    output = tmp_path / f"model{ending}"
+    result = export(tmp_path / "run", "-o", output)
+    assert result.exit_code == 0
+    assert ending != ".onnx" or "of background, membrane and mitochondria (N, 3" in result.output
+    assert load_predictor(output, of_class=None).classes.names[2] == "mitochondria"
 
 
 @needs_bioimageio

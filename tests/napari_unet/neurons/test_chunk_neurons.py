@@ -13,11 +13,18 @@ from scipy import ndimage
 from napari_unet.neurons.chunk_neurons import ChunkNeurons, slices_of
 from napari_unet.neurons.segmentation import Segmentation, find_neurons, segment_slice
 from napari_unet.prediction.predictor import load_predictor
+from training.errors import UserError
 from training.metrics.neuron_metrics import v_rand
 from training.model.starter_model import starter_path
 from training.stacks.synthetic import synthetic_stack
 
 ISBI = Path(os.environ.get("NAPARI_UNET_ISBI", "../shared/isbi")) / "test-volume.tif"
+LATER = {  # kinds of files that are made of those of another
+    "basins": ("slices", "counts", "numbers"),
+    "slices": ("counts", "numbers"),
+    "counts": ("numbers",),
+    "numbers": (),
+}
 WATERSHED, COMPONENTS = Segmentation(), Segmentation("components")
 
 
@@ -128,6 +135,32 @@ def test_what_is_done_is_not_done_again(tmp_path: Path) -> None:
     found, _ = find(tmp_path, np.zeros((2, 160, 160), np.float32), side=64, halo=48)
     np.testing.assert_array_equal(found, expected)
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.npz")} == files
+
+
+@pytest.mark.parametrize("where", ["cut", "end", "middle"])
+@pytest.mark.parametrize("kind", ["basins", "slices", "counts", "numbers"])
+def test_damaged_files_are_told_and_made_again(tmp_path: Path, kind: str, where: str) -> None:
+    """Also where the file's list of arrays is whole, and one of them is not."""
+    probability = tissue(size=64)
+    expected, _ = find(tmp_path, probability, side=48, halo=16)
+    path = next((tmp_path / kind / "1").iterdir())
+    content = bytearray(path.read_bytes())
+    if where == "cut":
+        del content[len(content) // 2 :]
+    else:
+        place = slice(60, 90) if where == "middle" else slice(-20, None)
+        content[place] = bytes(len(content[place]))
+    path.write_bytes(content)
+    for later in LATER[kind]:
+        for other in tmp_path.glob(f"{later}/*/*.npz"):
+            other.unlink()
+    with pytest.raises(UserError, match=r"can't be read") as failure:
+        find(tmp_path, probability, side=48, halo=16)
+    assert str(path) in failure.value.problem
+    assert "Delete this file, and give the same command" in failure.value.remedy
+    path.unlink()
+    found, _ = find(tmp_path, probability, side=48, halo=16)
+    np.testing.assert_array_equal(found, expected)
 
 
 @pytest.mark.skipif(not ISBI.exists(), reason="needs ISBI's test volume")

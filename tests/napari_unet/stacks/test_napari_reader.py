@@ -185,7 +185,9 @@ OPENED_AS = {
     "membrane": lambda membrane: membrane * 7,
     "sparse": lambda membrane: np.where(membrane, 1, 2) * (np.arange(membrane.shape[2]) % 40 < 9),
     "1 and 2": lambda membrane: np.where(membrane, 1, 2),
-    "classes": lambda membrane: membrane * (1 + np.arange(membrane.shape[2]) // 9 % 3),
+    "classes without names": lambda membrane: (
+        membrane * (1 + np.arange(membrane.shape[2]) // 9 % 3)
+    ),
     "empty": lambda membrane: membrane * 0,
     "a stray": lambda membrane: _dab(membrane.astype(np.uint8)),
 }
@@ -208,7 +210,7 @@ def test_labels_open_as_what_they_mean_in_a_training(
         np.testing.assert_array_equal(data[[3, 7]], membrane[:2])
     else:
         np.testing.assert_array_equal(data, labels)
-    if kind not in ("classes", "empty"):
+    if kind not in ("classes without names", "empty"):
         meaning = LabelMeaning.of(labels)
         read_in_window = reading_of(Labels(data, **attributes)).read(np.asarray(data))
         np.testing.assert_array_equal(read_in_window[3], meaning.read(labels)[3])

@@ -17,7 +17,9 @@ from training.dataset.training_pair import check_pair, open_pair
 from training.dataset.training_set import load_training_set
 from training.errors import UserError
 from training.formats.opening import open_stack, read_stack
+from training.label_classes import LabelClasses
 from training.label_convention import LabelConvention
+from training.masks.writer_choice import write_stack
 from training.stacks.sparse_labels import INSIDE, MEMBRANE, PADDING
 
 
@@ -341,3 +343,24 @@ def test_images_are_not_their_own_labels(folder: Path, stack: np.ndarray) -> Non
     tifffile.imwrite(folder / "train-labels.tif", stack)
     with pytest.raises(UserError, match=r"train-labels\.tif holds the same pixels as .*volume"):
         read_pair(folder)
+
+
+def test_a_file_that_names_its_classes_is_read_as_membrane_or_as_these(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    values = random.choice(3, (2, 32, 32)).astype(np.uint8)
+    classes = LabelClasses.parse("membrane,mitochondria")
+    images = tmp_path / "images.tif"
+    write_stack(images, random.integers(1, 255, values.shape), np.uint8, is_label=False)
+    for name, named in (("a.tif", classes), ("b.tif", LabelClasses.parse("nucleus,vesicle"))):
+        write_stack(tmp_path / name, values, np.uint8, is_label=True, classes=named)
+    with open_pair(images, tmp_path / "a.tif", None) as pair:
+        assert pair.meaning.classes == classes
+        np.testing.assert_array_equal(pair.class_codes[1], values[1] + 1)
+        np.testing.assert_array_equal(pair.codes[1], np.where(values[1] == 1, MEMBRANE, INSIDE))
+    with open_pair(images, tmp_path / "a.tif", LabelConvention.ISBI) as pair:
+        assert not pair.meaning.classes, "what is asked for goes first"
+    with (
+        open_pair(images, tmp_path / "b.tif", None) as pair,
+        pytest.raises(UserError, match="none of these is membrane"),
+    ):
+        _ = pair.codes

@@ -71,7 +71,7 @@ def test_labels_lie_beside_turned_images_as_beside_others() -> None:
     card = dataclasses.replace(CARD, displacement=(-2.0, 1.0))
     config = preset_config("compact", flips=1.0, batchsize=16)
     batch = Batches(training_set(images, membrane), card, config).batch(1)
-    measured = measure_displacement(batch.images[:, 0], batch.membrane[:, 0] > 0.5)
+    measured = measure_displacement(batch.images[:, 0], batch.wanted[:, 0] > 0.5)
     assert measured == pytest.approx((-2, 1), abs=0.1)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from training.config import preset_config
 from training.devices.placement import Device, prepare_environment
+from training.label_classes import LabelClasses
 from training.learning.mindspore_setup import set_up_mindspore
 from training.model.model_card import ModelCard
 from training.stacks.scaling import Scaling
@@ -15,13 +16,13 @@ from training.stacks.scaling import Scaling
 SCALING = Scaling("uint8", 0.0, 255.0)
 
 
-def randomized_network(preset: str):
+def randomized_network(preset: str, outputs: int = 1):
     """A network whose every parameter counts, batch norm's statistics included."""
     import mindspore
 
     from training.networks.membrane_network import build_network
 
-    network = build_network(preset)
+    network = build_network(preset, outputs)
     random = np.random.default_rng(0)
     for parameter in network.get_parameters():
         if "norm" in parameter.name or parameter.name.endswith("bias"):
@@ -30,20 +31,24 @@ def randomized_network(preset: str):
     return network
 
 
-def same_as_onnx(preset: str, size: int) -> None:
+def same_as_onnx(preset: str, size: int, classes: str) -> None:
     """Print the largest difference between MindSpore's and OpenVINO's probability."""
     import openvino
     from mindspore import Tensor
 
+    from napari_unet.prediction.model_check import check_onnx
     from training.learning.checkpoints import parameters_of
     from training.model.onnx_graph import build_onnx
-    from training.networks.membrane_network import MembraneProbability
+    from training.networks.membrane_network import build_probability
 
-    network = randomized_network(preset)
+    named = LabelClasses.parse(classes)
+    network = randomized_network(preset, named.outputs)
     network.set_train(False)
     image = np.random.default_rng(1).uniform(-1, 1, (2, 1, size, size)).astype(np.float32)
-    expected = MembraneProbability(network, preset)(Tensor(image)).asnumpy()
-    content = build_onnx(parameters_of(network), ModelCard(preset, SCALING))
+    expected = build_probability(network, preset, named.outputs)(Tensor(image)).asnumpy()
+    about = {"classes": named.members, "num_classes": max(2, len(named))}
+    content = build_onnx(parameters_of(network), ModelCard(preset, SCALING, **about))
+    check_onnx(content, Path("model.onnx"))
     core = openvino.Core()
     model = core.compile_model(core.read_model(content), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     found = model(image)[0]

@@ -97,11 +97,13 @@ def test_a_seldom_move_of_the_average_goes_as_far() -> None:
     assert seldom == pytest.approx(often)
 
 
-@pytest.mark.parametrize("preset", list_presets())
-def test_the_portable_model_gives_mindspore_s_output(preset: str) -> None:
+@pytest.mark.parametrize(
+    ("preset", "classes"), [*((preset, "") for preset in list_presets()), ("compact", "a,b,c")]
+)
+def test_the_portable_model_gives_mindspore_s_output(preset: str, classes: str) -> None:
     geometry = find_preset(preset).geometry
     size = geometry.output_length(64) + 2 * geometry.margin
-    assert float(run_case("same_as_onnx", preset, size)) < 1e-4
+    assert float(run_case("same_as_onnx", preset, size, classes)) < 1e-4
 
 
 def test_a_long_run_learns_at_a_lower_rate() -> None:

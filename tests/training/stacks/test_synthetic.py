@@ -6,7 +6,7 @@ from scipy import ndimage
 
 from training.dataset.pair_search import find_pair
 from training.formats.opening import read_stack
-from training.stacks.synthetic import synthetic_stack, write_synthetic
+from training.stacks.synthetic import synthetic_classes, synthetic_stack, write_synthetic
 
 Stack = tuple[np.ndarray, np.ndarray]
 
@@ -60,3 +60,13 @@ def test_default_size() -> None:
     images, labels = synthetic_stack()
     assert images.shape == (30, 256, 256)
     assert 0.17 < (labels == 0).mean() < 0.28
+
+
+def test_mitochondria_are_a_class_of_the_same_images(stack: Stack) -> None:
+    images, labels = stack
+    same, classes = synthetic_classes(slices=6, size=128, seed=0)
+    np.testing.assert_array_equal(same, images)
+    np.testing.assert_array_equal(classes == 1, labels == 0)
+    is_mitochondrion = classes == 2
+    assert 0.005 < is_mitochondrion.mean() < 0.2
+    assert images[is_mitochondrion].mean() < images[classes == 0].mean() - 20

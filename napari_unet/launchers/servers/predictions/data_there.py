@@ -20,6 +20,7 @@ from napari_unet.launchers.servers.store import Store
 from training.data_pairs import DataPair, read_pairs
 from training.errors import UserError
 from training.files.untrusted_files import parse_json
+from training.label_convention import LabelConvention, leading_convention
 
 DESCRIBE_SECONDS = 3600  # labels of a large volume are counted
 
@@ -68,6 +69,11 @@ class VolumesThere(Document):
     @property
     def pairs(self) -> tuple[DataPair, ...]:
         return read_pairs(self.volumes)
+
+    @property
+    def convention(self) -> LabelConvention:
+        """That of the labels; of several volumes the one that decides the options."""
+        return leading_convention(pair.convention for pair in self.pairs if pair.convention)
 
 
 async def describe_stack(

@@ -20,6 +20,8 @@ from napari_unet.launchers.servers.predictions.scripts import how_it_ended, outc
 from napari_unet.launchers.servers.profiles import Profile
 from napari_unet.launchers.servers.record import RemoteRecord, is_remote, read_record, write_record
 from napari_unet.launchers.servers.scripts import are_running
+from napari_unet.launchers.servers.slurm.jobs import FORGOTTEN, Job
+from napari_unet.launchers.servers.slurm.queue import list_jobs
 from napari_unet.launchers.servers.store import Store
 from napari_unet.launchers.servers.working_folder import RunFolder
 from training.errors import UserError
@@ -61,25 +63,32 @@ async def _list(profile: Profile) -> dict[str, PredictionState]:
             names = filter(is_name, sorted(await files.list_names(runs)))
             folders = [RunFolder(server, runs / name) for name in names]
             found = [folder for folder in folders if await files.exists(folder.prediction)]
-        return {folder.name: await _state(folder) for folder in found}
+        jobs = await list_jobs(server) if found and profile.slurm else None
+        return {folder.name: await _state(folder, jobs) for folder in found}
     finally:
         await server.close()
 
 
-async def _state(folder: RunFolder) -> PredictionState:
+async def _state(folder: RunFolder, jobs: dict[str, Job] | None) -> PredictionState:
     try:
         run_id = (await folder.read_launch()).get("id", "")
         parse_prediction(await folder.read(folder.prediction), str(folder.prediction))
         async with folder.server.files() as files:
             log = (await files.read_ends(log_path(folder), 2 * _MOST_LOG)).decode(errors="replace")
             has_ended = await files.exists(exit_code_path(folder))
-        is_running = not has_ended and await folder.server.count(are_running(run_id)) > 0
+        job = (jobs or {}).get(run_id, FORGOTTEN)
+        is_running = job.is_alive
+        if jobs is None:
+            is_running = not has_ended and await folder.server.count(are_running(run_id)) > 0
         outcome = "" if is_running else outcome_of(await folder.server.run(how_it_ended(folder)))
     except ConnectionLostError:
         raise
     except UserError as error:
         return PredictionState(status="unreadable", problem=str(error))
-    return state_of(outcome, log, is_running=is_running)
+    why = job.explain_end(folder.server.profile.name, "prediction")
+    if why and outcome not in ("finished", "stopped"):
+        return state_of("interrupted", log, is_running, queue_problem=str(why))
+    return state_of(outcome, log, is_running, job.standing)
 
 
 async def _adopt(profile: Profile, name: str, run: RunDirectory) -> RunDirectory | None:
@@ -94,7 +103,7 @@ async def _adopt(profile: Profile, name: str, run: RunDirectory) -> RunDirectory
         record = parse_prediction(text, f"{name} on {profile.name}").replace(outcome="")
         try:
             remote = RemoteRecord(
-                profile=server.profile.replace(devices=1),
+                profile=server.profile.replace(devices=1, job_nodes=1),
                 run_id=launch.get("id", ""),
                 devices=1,
                 paths=(str(folder.path),),

@@ -18,6 +18,7 @@ from napari_unet.launchers.servers.predictions.prediction_launcher import (
 )
 from napari_unet.launchers.servers.predictions.record import (
     ENDED_BADLY,
+    PredictionState,
     log_path,
     read_sentences,
     result_path,
@@ -56,6 +57,13 @@ class ServerProgress:
     index: int | None = None
 
 
+def options_there(tta: bool, resample: bool, membranes: Membranes) -> dict[str, str]:
+    """Give the options of ``training.predict`` that say how slices are predicted."""
+    chosen = {"tta": tta, "resample": resample}
+    flags = {name: "" for name, is_chosen in chosen.items() if is_chosen}
+    return {**flags, "membranes": membranes.value}
+
+
 class LiveServerPrediction:
     """Predicts all slices of a stack on a server; what is asked for again goes on there.
 
@@ -91,9 +99,7 @@ class LiveServerPrediction:
     ) -> None:
         self._place, self._runs_folder = place, runs_folder
         self._model, self._stack, self._prediction = model, as_stack(stack), prediction
-        chosen = {"tta": tta, "resample": resample}
-        self._options = {name: "" for name, is_chosen in chosen.items() if is_chosen}
-        self._options["membranes"] = membranes.value
+        self._options = options_there(tta, resample, membranes)
         self._pixel_size = pixel_size
         self._is_ended = Event()
 
@@ -163,11 +169,17 @@ class LiveServerPrediction:
                     self._check_ending(state.status, state.problem, run)
                     launcher.cancel(run, delete=True)
                     return
-                text = f"{state.done} of {state.total} slices, {state.text}"
-                yield ServerProgress(done, text if state.total else f"Starting on {self._place}…")
+                yield ServerProgress(done, self._describe(state))
             except ConnectionLostError as error:
                 yield ServerProgress(done, f"{error} The prediction goes on there.")
             time.sleep(UPDATE_SECONDS)
+
+    def _describe(self, state: PredictionState) -> str:
+        if state.status == "waiting" and state.standing:
+            return f"{state.standing} on {self._place}"
+        if not state.total:
+            return f"Starting on {self._place}…"
+        return f"{state.done} of {state.total} slices, {state.text}"
 
     def _check_ending(self, status: str, problem: str, run: RunDirectory) -> None:
         if self._is_ended.is_set():

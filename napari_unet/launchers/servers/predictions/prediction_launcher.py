@@ -105,11 +105,6 @@ class PredictionLauncher(RemoteLauncher):
         UserError
             If the model, the stack or a result can't be used, here or there.
         """
-        if self.profile.slurm:
-            raise UserError(
-                f"{self.name} is the login node of a queue, which takes trainings alone.",
-                "Predict on this computer, or in a job of your own: python -m training.predict.",
-            )
         weights = request.weights()
         run = RunDirectory(self.runs_folder.absolute() / check_run_name(name))
         with self._sendable(request.stack) as (path, offset):
@@ -146,7 +141,7 @@ class PredictionLauncher(RemoteLauncher):
 
     def state(self, run: RunDirectory) -> PredictionState:
         """Tell how far a prediction was when :meth:`refresh` last looked."""
-        return read_state(run, is_running=self.is_running(run))
+        return read_state(run, is_running=self.is_running(run), standing=self.standing(run))
 
     def count_device_logs(self, run: RunDirectory) -> int:
         return 1
@@ -198,16 +193,18 @@ class PredictionLauncher(RemoteLauncher):
             stack=str(request.stack),
             results=dict(request.results),
             request=wanted,
+            started=time.time(),
         )
         folder = await self._make_folders(run, store, record)
-        devices = max(1, self.devices // len(self.profile.node_profiles()))
+        devices = max(1, self.devices // self.profile.node_count)
         arguments = request.arguments(
             profile, devices, self._device_ids, weights_there, stack_there, str(folder.path)
         )
         source = await store.put_source()
         run_id = read_record(run).run_id
         try:
-            await folder.server.run(scripts.start(profile, source, folder, run_id, arguments))
+            begin = scripts.submit if profile.slurm else scripts.start
+            await folder.server.run(begin(profile, source, folder, run_id, arguments))
         except CommandError:  # it has not begun
             await folder.remove()
             remove_folder(run.path)
@@ -241,7 +238,7 @@ class PredictionLauncher(RemoteLauncher):
         except OSError as error:
             raise UnwritableError(run.path, error) from error
         try:
-            profile = store.server.profile.replace(devices=1)
+            profile = store.server.profile.replace(devices=1, job_nodes=1)
             remote = RemoteRecord(
                 profile=profile, run_id=run_id, devices=1, paths=(str(folder.path),)
             )
@@ -253,10 +250,11 @@ class PredictionLauncher(RemoteLauncher):
         return folder
 
     async def _stop(self, run: RunDirectory) -> None:
-        run_id = read_record(run).run_id
+        record = read_record(run)
+        end = scripts.end_job if record.profile.slurm else scripts.ask_to_end
         for folder in self._nodes_to_change(run):
-            await folder.check_owner(run_id)
-            await folder.server.run(scripts.ask_to_end(folder, run_id))
+            await folder.check_owner(record.run_id)
+            await folder.server.run(end(folder, record.run_id))
 
     async def _refresh(self, run: RunDirectory) -> None:
         record, known = read_record(run), read_prediction(run)
@@ -267,18 +265,28 @@ class PredictionLauncher(RemoteLauncher):
         self._asked.add(run.path)
         await mirror.copy_log(log_path(run))
         if not is_running and not known.outcome:
-            write_prediction(run, known.replace(outcome=await self._find_outcome(record)))
+            outcome, problem = await self._find_outcome(run, record)
+            write_prediction(run, known.replace(outcome=outcome, problem=problem))
         if record.is_running != is_running:
             update_record(run, is_running=is_running)
 
     async def _goes_on(self, run: RunDirectory, record: RemoteRecord, mirror: Mirror) -> bool:
         async with mirror.server.files(is_patient=True) as files:
             has_ended = await files.exists(exit_code_path(mirror.folder))
+        if record.profile.slurm:  # a job that has ended may be queued again
+            return await self._is_queued(run, record, mirror, has_ended=has_ended)
         return not has_ended and await self._is_alive(run, record, mirror)
 
-    async def _find_outcome(self, record: RemoteRecord) -> Outcome:
+    async def _find_outcome(self, run: RunDirectory, record: RemoteRecord) -> tuple[Outcome, str]:
+        """Tell how a prediction ended, and why its queue ended it, if it did."""
         (folder,) = self._nodes_to_read(record)
-        return scripts.outcome_of(await folder.server.run(scripts.how_it_ended(folder)))
+        outcome = scripts.outcome_of(await folder.server.run(scripts.how_it_ended(folder)))
+        queued = self._queued.get(run.path)
+        job = queued.job if queued else None
+        why = job.explain_end(self.name, "prediction") if job else None
+        if outcome in ("finished", "stopped") or why is None:
+            return outcome, ""
+        return "interrupted", str(why)
 
     async def _fetch_results(self, run: RunDirectory) -> None:
         mirror = self._mirror(run, read_record(run))

@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeVar, get_args
 
 from pydantic import Field
 
+from napari_unet.launchers.launcher import Standing
 from napari_unet.launchers.servers.document import Document
 from training.errors import UserError
 from training.files.atomic_files import write_atomically
@@ -23,6 +24,8 @@ Outcome = Literal["", "finished", "stopped", "failed", "interrupted"]
 ENDED_BADLY = ("failed", "stopped", "interrupted")
 KINDS: tuple[Kind, ...] = get_args(Kind)
 PathT = TypeVar("PathT", bound=PurePath)
+_LATEST = 2.0**32  # seconds, in 2106
+_NOWHERE = Standing()
 _PROGRESS = re.compile(r"^(\d{1,9}) of (\d{1,9}) slices, (.{1,99})$", re.MULTILINE | re.ASCII)
 _TOLD = re.compile(r"(Warning|Hint|Note): ")
 _ERROR = re.compile(r"^Error: (.{1,999})$", re.MULTILINE)
@@ -43,6 +46,10 @@ class PredictionRecord(Document):
         Hash of all that the results depend on: the same command goes on with this prediction.
     outcome : str
         How it ended, as last seen; empty: it goes on, or has not been asked for.
+    problem : str
+        Why a queue ended it; else empty.
+    started : float
+        When, in seconds since 1970; 0 where it is not known.
     """
 
     model: str
@@ -50,6 +57,8 @@ class PredictionRecord(Document):
     results: dict[Kind, str]
     request: str = Field(pattern=r"^[0-9a-f]{64}$")
     outcome: Outcome = ""
+    problem: str = Field(default="", max_length=999)
+    started: float = Field(default=0.0, ge=0, le=_LATEST)
 
     @property
     def coming_home(self) -> list[Kind]:
@@ -130,6 +139,8 @@ class PredictionState(Document):
         How long the rest takes, or took; empty before.
     problem : str
         Why it failed or was interrupted; else empty.
+    standing : str
+        Where it stands in its server's queue; empty where it doesn't.
     """
 
     status: RunStatus
@@ -137,6 +148,7 @@ class PredictionState(Document):
     total: int = 0
     text: str = ""
     problem: str = ""
+    standing: str = ""
 
     @property
     def progress(self) -> str:
@@ -144,7 +156,9 @@ class PredictionState(Document):
         return f"{self.done}/{self.total}" if self.total else "-"
 
 
-def read_state(run: RunDirectory, *, is_running: bool) -> PredictionState:
+def read_state(
+    run: RunDirectory, *, is_running: bool, standing: Standing = _NOWHERE
+) -> PredictionState:
     """Read how far a prediction is, from its copy.
 
     Raises
@@ -152,19 +166,28 @@ def read_state(run: RunDirectory, *, is_running: bool) -> PredictionState:
     UserError
         As :func:`read_prediction`.
     """
-    outcome = read_prediction(run).outcome
-    return state_of(outcome, read_tail(log_path(run)), is_running=is_running)
+    record, log = read_prediction(run), read_tail(log_path(run))
+    return state_of(record.outcome, log, is_running, standing, record.problem)
 
 
-def state_of(outcome: Outcome, log: str, *, is_running: bool) -> PredictionState:
-    """Tell how far a prediction is by the end of its log."""
-    values: dict[str, Any] = {"status": outcome or ("running" if is_running else "waiting")}
+def state_of(
+    outcome: Outcome,
+    log: str,
+    is_running: bool,
+    standing: Standing = _NOWHERE,
+    queue_problem: str = "",
+) -> PredictionState:
+    """Tell how far a prediction is by the end of its log, and by what its queue says."""
+    works = is_running and bool(log) and not standing.is_waiting
+    values: dict[str, Any] = {"status": outcome or ("running" if works else "waiting")}
+    values["standing"] = "" if outcome else standing.text
     progress = _PROGRESS.findall(log)
     if progress:
         done, total, text = progress[-1]
         values |= {"done": min(int(done), int(total)), "total": int(total), "text": text}
     if outcome == "interrupted":
-        values["problem"] = "Its processes were killed, perhaps for lack of memory."
+        killed = "Its processes were killed, perhaps for lack of memory."
+        values["problem"] = queue_problem or killed
     if outcome == "failed":
         errors = _ERROR.findall(log)
         last = log.strip().rpartition("\n")[2][:999]

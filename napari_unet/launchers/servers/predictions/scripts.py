@@ -1,13 +1,16 @@
-"""The bash scripts of a prediction on a server. Every name in them is quoted."""
+"""The bash scripts of a prediction on a server, or in its queue. Every name in them is quoted."""
 
 from __future__ import annotations
 
+import dataclasses
 import shlex
 from pathlib import PurePosixPath
 
 from napari_unet.launchers.servers.predictions.record import Outcome, exit_code_path, log_path
 from napari_unet.launchers.servers.profiles import Profile
 from napari_unet.launchers.servers.scripts import activation, check_id, python_of
+from napari_unet.launchers.servers.slurm import batch_script
+from napari_unet.launchers.servers.slurm.options import LIMIT_SIGNAL
 from training.devices.run_processes import RUN_MARK
 from training.runs.run_paths import RunPaths
 
@@ -26,16 +29,46 @@ def start(
     profile: Profile, source: str, run: RemotePaths, run_id: str, arguments: list[str]
 ) -> str:
     """Start a prediction in a session of its own, which outlives the connection."""
-    names = shlex.join([log_path(run).name, exit_code_path(run).name])
-    module = shlex.join(["-P", "-m", "training.predict", *arguments])
-    command = f"{python_of(profile)} {module}"
     return f"""
 {activation(profile, source)}
 cd -- {shlex.quote(str(run.path))} || return
 export {RUN_MARK}={check_id(run_id)}
-setsid nohup sh -c {shlex.quote(_NOTE_ENDING)} sh {names} {command} >/dev/null 2>&1 &
+setsid nohup {_noting(profile, run, arguments)} >/dev/null 2>&1 &
 until grep -qsz '^{RUN_MARK}=' /proc/$!/environ || ! kill -0 $! 2>/dev/null; do sleep 0.05; done
 """
+
+
+def submit(
+    profile: Profile, source: str, run: RemotePaths, run_id: str, arguments: list[str]
+) -> str:
+    """Submit a prediction as a job of Slurm on one node; the arguments are as for :func:`start`.
+
+    What Slurm queues again, for a node that was lost, begins anew. The training's signal before
+    the time limit is passed over: a prediction has nothing to save.
+    """
+    options = dataclasses.replace(profile.job_options(), nodes=1)
+    exit_code = exit_code_path(run).name
+    script = f"""#!/bin/bash -l
+cd -- {shlex.quote(str(run.path))} || exit
+[ ! -e {run.stop_request.name} ] || exit
+rm -f -- {exit_code}
+trap : TERM {LIMIT_SIGNAL}
+activate() {{
+{activation(profile, source)}
+}}
+activate || {{ echo 1 >{exit_code}; exit 1; }}
+export {RUN_MARK}={check_id(run_id)}
+{_noting(profile, run, arguments)}
+exit "$(cat {exit_code})"
+"""
+    return batch_script.submit(options, run, log_path(run), run_id, script)
+
+
+def _noting(profile: Profile, run: RemotePaths, arguments: list[str]) -> str:
+    """Give the command that predicts, and notes how that ended, in the prediction's folder."""
+    names = shlex.join([log_path(run).name, exit_code_path(run).name])
+    module = shlex.join(["-P", "-m", "training.predict", *arguments])
+    return f"sh -c {shlex.quote(_NOTE_ENDING)} sh {names} {python_of(profile)} {module}"
 
 
 def ask_to_end(run: RemotePaths, run_id: str) -> str:
@@ -45,6 +78,13 @@ touch -- {shlex.quote(str(run.stop_request))} || return
 pids=$(grep -lsz '^{RUN_MARK}={check_id(run_id)}$' /proc/[0-9]*/environ | cut -d / -f 3)
 [ -z "$pids" ] || kill -TERM $pids 2>/dev/null
 true"""
+
+
+def end_job(run: RemotePaths, run_id: str) -> str:
+    """Have Slurm end a prediction's job, asked first and killed where it doesn't, or not begin."""
+    return f"""
+touch -- {shlex.quote(str(run.stop_request))} || return
+scancel --user="$(id -u)" --name={batch_script.job_name(check_id(run_id))}"""
 
 
 def how_it_ended(run: RemotePaths) -> str:

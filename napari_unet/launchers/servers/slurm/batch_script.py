@@ -24,14 +24,16 @@ def job_name(run_id: str) -> str:
     return f"napari-unet-{run_id}"
 
 
-def submit(options: JobOptions, run: RemotePaths, run_id: str, script: str) -> str:
+def submit(
+    options: JobOptions, run: RemotePaths, log: PurePosixPath, run_id: str, script: str
+) -> str:
     """Submit a batch script, whose output goes on in the run's log."""
     arguments = [
         *("--parsable", "--open-mode=append"),
         f"--job-name={job_name(run_id)}",
         f"--chdir={run.path}",
         # Slurm takes a % for the job's number, and so on.
-        f"--output={str(run.log).replace('%', '%%')}",
+        f"--output={str(log).replace('%', '%%')}",
         *options.arguments(),
     ]
     return f"printf %s {shlex.quote(script)} | sbatch {shlex.join(arguments)} >/dev/null"

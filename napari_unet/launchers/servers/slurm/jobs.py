@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Literal
 
 from napari_unet.launchers.launcher import Standing
 from training.errors import UserError
@@ -23,13 +24,23 @@ _ENDED = {
     "OUT_OF_MEMORY": "it took more memory than it had asked for",
     "PREEMPTED": "another job needed its node",
     "REVOKED": "it was revoked",
-    "TIMEOUT": "its time limit was reached before the training had saved",
-}
-_REMEDIES = {
-    "OUT_OF_MEMORY": "Ask for more, such as --sbatch=--mem=64G, then resume the run.",
-    "TIMEOUT": "Resume the run; ask for an earlier signal, such as --sbatch=--signal=B:USR1@600.",
+    "TIMEOUT": "its time limit was reached before it had ended",
 }
 RESUME = "Resume the run: it goes on from its newest checkpoint."
+_REMEDIES = {
+    "run": {
+        "OUT_OF_MEMORY": "Ask for more, such as --sbatch=--mem=64G, then resume the run.",
+        "TIMEOUT": (
+            "Resume the run; ask for an earlier signal, such as --sbatch=--signal=B:USR1@600."
+        ),
+        "": RESUME,
+    },
+    "prediction": {
+        "OUT_OF_MEMORY": "Ask for more, such as --sbatch=--mem=64G, then predict again.",
+        "TIMEOUT": "Give its server a longer --time, or more devices, then predict again.",
+        "": "Predict again: it begins anew.",
+    },
+}
 
 
 @dataclass(frozen=True)
@@ -75,13 +86,16 @@ class Job:
         """Whether a person took it off the queue, or ended it."""
         return self.state == "CANCELLED"
 
-    def explain_end(self, server: str) -> UserError | None:
+    def explain_end(
+        self, server: str, of: Literal["run", "prediction"] = "run"
+    ) -> UserError | None:
         """Say why Slurm ended it; None where it ended by itself."""
         why = _ENDED.get(self.state)
         if not why:
             return None
-        problem = f"Slurm on {server} ended the run's job {self.id}: {why}."
-        return UserError(problem, _REMEDIES.get(self.state, RESUME))
+        problem = f"Slurm on {server} ended the {of}'s job {self.id}: {why}."
+        remedies = _REMEDIES[of]
+        return UserError(problem, remedies.get(self.state, remedies[""]))
 
 
 FORGOTTEN = Job("?", "FORGOTTEN", "", "")

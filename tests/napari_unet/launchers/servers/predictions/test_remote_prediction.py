@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +13,7 @@ from napari_unet.launchers.servers.event_loop import wait_for
 from napari_unet.launchers.servers.predictions.record import parse_prediction
 from napari_unet.launchers.servers.profiles import Profile, remove_profile
 from napari_unet.neurons.segmentation import Segmentation, find_neurons
+from tests.napari_unet.launchers.servers.loopback.begun_command import PROGRAM, begun, read_until
 from tests.napari_unet.launchers.servers.loopback.sshd import Sshd
 from tests.napari_unet.launchers.servers.predictions.conftest import TypeIn
 from tests.stack_files import read_pixel_size
@@ -26,34 +23,7 @@ from training.formats.opening import open_stack, read_stack
 from training.formats.pixel_size import PixelSize
 from training.masks.writer_choice import write_stack
 
-PROGRAM = str(Path(sys.executable).with_name("napari-unet"))
 pytestmark = pytest.mark.usefixtures("lab")
-
-
-@contextmanager
-def begun(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """A command in a process of its own; what it prints is in its ``stdout``."""
-    with subprocess.Popen(
-        [PROGRAM, *arguments],
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        stdin=subprocess.DEVNULL,
-        text=True,
-    ) as process:
-        yield process
-        process.kill()
-
-
-def read_until(process: subprocess.Popen[str], text: str) -> list[str]:
-    """Read what a command prints, up to a line with a text."""
-    lines: list[str] = []
-    assert process.stdout is not None
-    for line in process.stdout:
-        lines.append(line)
-        if text in line:
-            return lines
-    raise AssertionError("".join(lines))
 
 
 def files_below(folder: Path) -> list[Path]:
@@ -211,6 +181,8 @@ def test_what_is_on_the_server_stays_there(sshd: Sshd, folder: Path, type_in: Ty
     assert "Uploading stack" not in done.errors
     mask = tifffile.imread(there / "it's.tif")
     np.testing.assert_array_equal(mask == 255, pages / np.float32(255) >= 0.5)
+    assert type_in(*command, "-o", f"lab:{there}/mask.zarr").code == 0
+    np.testing.assert_array_equal(read_stack(there / "mask.zarr") == 255, mask == 0)
     assert not files_below(sshd.work / "store") and not files_below(sshd.work / "runs")
 
     refused = type_in(*command, *result)

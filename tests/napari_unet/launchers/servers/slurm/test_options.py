@@ -81,7 +81,7 @@ def test_sbatch_gets_every_word_whole(tmp_path: Path) -> None:
     sbatch.chmod(0o755)
     options = JobOptions(gres="npu:8", lines=("#SBATCH --comment='two words'",))
     run = RunPaths(PurePosixPath("/runs/it's $(a) 100%"))
-    script = submit(options, run, "abc", "the script's\n")
+    script = submit(options, run, run.log, "abc", "the script's\n")
     done = subprocess.run(
         ["bash", "-c", f"PATH={shlex.quote(str(tmp_path))}:$PATH\n{script}"],
         stderr=subprocess.PIPE,
@@ -118,7 +118,7 @@ def test_answers_of_a_queue_are_read_within_bounds() -> None:
 @pytest.mark.parametrize(
     ("state", "sentence"),
     [
-        ("TIMEOUT", "time limit was reached before the training had saved"),
+        ("TIMEOUT", "time limit was reached before it had ended"),
         ("OUT_OF_MEMORY", "more memory than it had asked for"),
         ("NODE_FAIL", "its node failed"),
         ("CANCELLED", "it was cancelled"),

@@ -1,0 +1,112 @@
+"""What a prediction to Zarr takes above its network: reading, tiles, masks, chunks on the disk."""
+
+from __future__ import annotations
+
+import shutil
+import statistics
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.division import write_linked_zarr
+from benchmarks.report import Settings, Table
+from napari_unet.prediction.chunk_job import ChunkJob
+from napari_unet.prediction.predictor import Predictor, load_predictor
+from training.label_convention import LabelConvention
+from training.model.stack_scale import StackScale
+from training.model.starter_model import starter_path
+from training.stacks.intensities import Membranes
+
+SLICES, SIDE = 40, 1024
+REPETITIONS = 5
+_ALL = (0, None)  # of an axis
+
+
+def run(settings: Settings) -> list[Table]:
+    slices = 4 if settings.is_quick else SLICES
+    raw = write_linked_zarr(settings.folder / "overhead.zarr", slices, SIDE)
+    output = settings.folder / "overhead-mask.zarr"
+    predictor = load_predictor(starter_path())
+    tiles = _record_tiles(predictor, raw, output)
+    ways: dict[str, Callable[[], Any]] = {
+        "the network's tiles alone": lambda: _compute(predictor, tiles),
+        "prediction to .zarr": lambda: _predict(predictor, raw, output),
+    }
+    found: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
+    for _ in range(settings.repetitions(REPETITIONS)):
+        for name, way in ways.items():
+            found[name].append(_measure(way))
+            shutil.rmtree(output, ignore_errors=True)
+    medians = [
+        [statistics.median(column) for column in zip(*pairs, strict=True)]
+        for pairs in found.values()
+    ]
+    rows = []
+    for name, (seconds, processor) in zip(ways, medians, strict=True):
+        above = [
+            f"{100 * (own / other - 1):.1f} %"
+            for own, other in zip((seconds, processor), medians[0], strict=True)
+        ]
+        rows.append([name, f"{seconds:.2f}", f"{processor:.2f}", *above])
+    how = (
+        f"{slices} slices of {SIDE} x {SIDE} pixels by the starter, in one process and in turn: "
+        "from opening the stack to the mask and its smaller sizes on the disk, and the same tiles "
+        "by the network alone; medians."
+    )
+    header = ["what", "s", "s of the processor", "above the network", "of the processor"]
+    return [Table("Overhead of chunks", how, header, rows)]
+
+
+def _predict(predictor: Predictor, raw: Path, output: Path) -> None:
+    job = ChunkJob(
+        model=Path("starter"),
+        stack=raw,
+        computed_by={},
+        results={"mask": output},
+        region=(_ALL, _ALL, _ALL),
+        scale=StackScale(),
+        membranes=Membranes.DARK,
+        threshold=0.5,
+        convention=LabelConvention.MEMBRANE,
+        written={"compression": "zlib", "ome_zarr": "0.5", "overwrite": True},
+        memory=None,
+    )
+    with job.open(predictor) as prediction:
+        for _ in prediction:
+            pass
+        prediction.finish_if_whole()
+
+
+def _record_tiles(predictor: Predictor, raw: Path, output: Path) -> list[Any]:
+    """Predict once, and give the tiles that the network was given."""
+    tiles = []
+    forward = predictor.forward
+
+    def record(tile: Any) -> Any:
+        tiles.append(np.array(tile))
+        return forward(tile)
+
+    predictor.forward = record  # type: ignore[method-assign]
+    try:
+        _predict(predictor, raw, output)
+    finally:
+        del predictor.forward
+        shutil.rmtree(output)
+    return tiles
+
+
+def _compute(predictor: Predictor, tiles: list[Any]) -> None:
+    with ThreadPoolExecutor(predictor.parallel) as executor:
+        for _ in executor.map(predictor.forward, tiles):
+            pass
+
+
+def _measure(way: Callable[[], Any]) -> tuple[float, float]:
+    """Seconds, and seconds of the processor."""
+    start, processor = time.perf_counter(), time.process_time()
+    way()
+    return time.perf_counter() - start, time.process_time() - processor

@@ -1,0 +1,115 @@
+"""What a search for neurons keeps: arrays in files that are there whole or not at all."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.errors import UserError
+from training.files.array_files import write_arrays
+from training.masks.stack_writer import report_errors
+
+Block = tuple[int, int]  # row and column of a block among those of a slice
+Arrays = Mapping[str, NDArray[Any]]
+
+
+class SearchFiles:
+    """The files of a search, by what they hold, the slice, and the block if they are of one.
+
+    Parameters
+    ----------
+    folder : Path
+        Made if it is missing.
+
+    Raises
+    ------
+    UserError
+        If it can't be made.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        with report_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+
+    def has(self, kind: str, index: int, block: Block | None = None) -> bool:
+        return self._path(kind, index, block).exists()
+
+    def write(
+        self, kind: str, index: int, block: Block | None = None, **arrays: NDArray[Any]
+    ) -> None:
+        """Write arrays.
+
+        Parameters
+        ----------
+        kind, index, block
+            Which file, see :class:`SearchFiles`.
+        **arrays : arrays
+            By their names, of any shape, and any dtype but object.
+
+        Raises
+        ------
+        UserError
+            If the disk is full, or refuses it.
+        """
+        path = self._path(kind, index, block)
+        with report_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        write_arrays(path, arrays)
+
+    def open(self, kind: str, index: int, block: Block | None = None) -> Arrays:
+        """Open arrays, each of which is read when it is asked for, of the shape and dtype it has.
+
+        Raises
+        ------
+        UserError
+            Here or then, if they can't be read.
+        """
+        return _Arrays(self._path(kind, index, block))
+
+    def read(self, kind: str, index: int, block: Block | None = None) -> dict[str, NDArray[Any]]:
+        """Read arrays, of the shape and dtype they have; errors as :meth:`open`."""
+        return dict(self.open(kind, index, block))
+
+    def _path(self, kind: str, index: int, block: Block | None) -> Path:
+        name = "whole" if block is None else "{}-{}".format(*block)
+        return self._folder / kind / str(index) / f"{name}.npz"
+
+
+class _Arrays(Arrays):
+    """The arrays of a file, whose content is in memory, compressed."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            self._found = np.load(io.BytesIO(path.read_bytes()), allow_pickle=False)
+            self._names = tuple(self._found.files)
+        except Exception as error:  # numpy raises many kinds
+            raise self._unreadable(error) from error
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        if name not in self._names:
+            raise KeyError(name)
+        try:
+            found: NDArray[Any] = self._found[name]
+        except Exception as error:  # zipfile, zlib and numpy raise many kinds
+            raise self._unreadable(error) from error
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def _unreadable(self, error: Exception) -> UserError:
+        reason = str(error).strip().split("\n")[0].rstrip(".") or type(error).__name__
+        return UserError(
+            f"{self._path} can't be read: {reason:.300}.",
+            "Delete this file, and give the same command: it is made again.",
+        )

@@ -1,0 +1,71 @@
+"""Predicting the classes of a stack's pixels beside a window."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_unet.prediction.predictor import load_predictor
+from napari_unet.prediction.thread_priority import lower_priority
+from napari_unet.settings import load_settings
+from training.model.slice_view import SliceView, Window
+from training.stacks.intensities import Membranes
+from training.stacks.stack_axes import as_stack
+
+
+def predict_classes(
+    model: Path,
+    stack: Any,
+    values: NDArray[np.uint8],
+    indices: Sequence[int],
+    tta: bool = False,
+    window: Window | None = None,
+    membranes: Membranes = Membranes.AUTO,
+) -> Iterator[int]:
+    """Predict slices by a model of several classes, in the order of ``indices``.
+
+    The network is computed by what the settings say, at a lower priority.
+
+    Parameters
+    ----------
+    model : Path
+        What :func:`~napari_unet.prediction.predictor.load_predictor` takes.
+    stack : array (Z, Y, X) or (Y, X)
+        Intensities of any real dtype. May be a dask array.
+    values : array (Z, Y, X) or (Y, X) of uint8
+        Gets the value of each pixel's likeliest class.
+    indices : sequence of int
+    tta : bool
+        Take the mean over flips and quarter turns.
+    window : tuple of range or None
+        Rows and columns that ``values`` has; None: all.
+    membranes : Membranes
+        Those of the stack.
+
+    Yields
+    ------
+    index : int
+        With each slice, when it is there.
+
+    Raises
+    ------
+    UserError
+        If the model can't be used, or pixels are NaN or infinite.
+    """
+    slices, filled, view = as_stack(stack), as_stack(values), SliceView(window=window)
+    with ThreadPoolExecutor(1, "classes", initializer=lower_priority) as executor:
+        settings = load_settings()
+        options = {"engine": settings.engine, "device": settings.device, "tta": tta}
+        load = executor.submit(load_predictor, model, is_parallel=False, of_class=None, **options)
+        predictor = load.result()
+        card = executor.submit(predictor.card.for_stack, slices, membranes).result()
+        for index in indices:
+            image = np.asarray(slices[index])
+            found = executor.submit(predictor.predict_slice, image, card, view).result()
+            filled[index] = predictor.classes.most_likely(found)
+            yield index

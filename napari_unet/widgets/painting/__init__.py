@@ -1,0 +1,1 @@
+"""Painting of many pixels at once, for any dock that paints."""

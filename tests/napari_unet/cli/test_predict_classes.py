@@ -1,0 +1,123 @@
+"""``napari-unet predict`` with a model of several classes, through its command."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+import zarr
+from click.testing import CliRunner, Result
+
+from napari_unet.cli.main import cli
+from napari_unet.prediction.predictor import load_predictor
+from tests.napari_unet.class_model import expected_channels, write_class_model
+from training.errors import UserError
+from training.formats.opening import open_stack
+from training.label_classes import LabelClasses
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(cli, [*map(str, arguments)], catch_exceptions=False)
+
+
+@pytest.fixture
+def images() -> np.ndarray:
+    """Large areas, dark, bright and grey, with a little noise: even ones are taken for padding."""
+    random = np.random.default_rng(0)
+    areas = np.repeat(np.repeat(random.choice(3, (2, 4, 4)), 16, 1), 16, 2)
+    grey = np.array([20, 128, 230])[areas] + random.integers(0, 9, areas.shape)
+    return grey.astype(np.uint8)
+
+
+@pytest.fixture
+def stack(tmp_path: Path, images: np.ndarray) -> Path:
+    path = tmp_path / "stack.tif"
+    tifffile.imwrite(path, images, photometric="minisblack")
+    return path
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    return write_class_model(tmp_path / "model.onnx")
+
+
+def test_the_mask_holds_the_values_of_classes_and_names_them(
+    model: Path, stack: Path, images: np.ndarray, tmp_path: Path
+) -> None:
+    model = write_class_model(tmp_path / "model.onnx", "membrane=7#ff0000,cell wall=9")
+    result = run("predict", model, stack, "-o", tmp_path / "mask.tif", "--precision", "f32")
+    assert result.exit_code == 0, result.output
+    mask = tifffile.imread(tmp_path / "mask.tif")
+    expected = np.array([0, 7, 9])[expected_channels(images)]
+    inner = np.s_[:, 3:-3, 3:-3]
+    np.testing.assert_array_equal(mask[inner], expected[inner])
+    assert {*np.unique(mask)} == {0, 7, 9}
+    with open_stack(tmp_path / "mask.tif", "labels") as labels:
+        named = LabelClasses.parse("membrane=7#FF0000,cell wall=9")
+        assert labels.label_note.classes == named
+
+
+def test_zarr_has_the_same_classes_with_names_and_colours(
+    model: Path, stack: Path, tmp_path: Path
+) -> None:
+    for name in ("mask.tif", "mask.zarr"):
+        assert run("predict", model, stack, "-o", tmp_path / name).exit_code == 0
+    group_of_labels = zarr.open_group(tmp_path / "mask.zarr/labels/mask", mode="r")
+    np.testing.assert_array_equal(group_of_labels["0"][:], tifffile.imread(tmp_path / "mask.tif"))
+    about = group_of_labels.attrs["ome"]["image-label"]
+    assert [entry["name"] for entry in about["properties"]] == [
+        "background",
+        "membrane",
+        "mitochondria",
+    ]
+    assert about["colors"][1] == {"label-value": 1, "rgba": [0xE6, 0x9F, 0, 255]}
+
+
+def test_one_class_is_predicted_as_membrane_is(
+    model: Path, stack: Path, images: np.ndarray, tmp_path: Path
+) -> None:
+    everything = load_predictor(model, of_class=None, precision="f32")
+    paths = tmp_path / "mask.tif", tmp_path / "probability.tif"
+    options = ("--class", "mitochondria", "--precision", "f32", "--convention", "membrane")
+    result = run("predict", model, stack, "-o", paths[0], "--probability", paths[1], *options)
+    assert result.exit_code == 0, result.output
+    mask, probability = map(tifffile.imread, paths)
+    for index, of_classes in everything.predict(images):
+        np.testing.assert_allclose(of_classes.sum(axis=0), 1, rtol=1e-5)
+        np.testing.assert_allclose(probability[index], of_classes[2], atol=1e-6)
+    np.testing.assert_array_equal(mask == 255, probability >= 0.5)
+
+
+def test_what_takes_membranes_gets_the_class_of_that_name(model: Path, images: np.ndarray) -> None:
+    membrane, everything = load_predictor(model), load_predictor(model, of_class=None)
+    assert not membrane.card.classes and membrane.digest != everything.digest
+    np.testing.assert_array_equal(
+        membrane.predict_slice(images[0]), everything.predict_slice(images[0])[1]
+    )
+    assert everything.predict_slice(images[0]).shape == (3, 64, 64)
+    turned = load_predictor(model, of_class=None, tta=True).predict_slice(images[0])
+    np.testing.assert_allclose(turned, everything.predict_slice(images[0]), atol=0.02)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--probability", "p.tif"), "and the probability is of one. Name it, such as --class"),
+        (("--uncertainty", "u.csv"), "and the uncertainty is of one."),
+        (("--class", "nucleus"), "and has no class nucleus. Name one of its classes by --class."),
+    ],
+)
+def test_what_a_model_can_not_give_is_refused_in_a_sentence(
+    model: Path, stack: Path, tmp_path: Path, options: tuple[str, ...], message: str
+) -> None:
+    with pytest.raises(UserError, match=message):
+        run("predict", model, stack, "-o", tmp_path / "mask.tif", *options)
+    assert not (tmp_path / "mask.tif").exists()
+
+
+def test_neurons_need_a_class_of_membrane(stack: Path, tmp_path: Path) -> None:
+    out = tmp_path / "neurons.tif"
+    without = write_class_model(tmp_path / "other.onnx", "nucleus,mitochondria")
+    with pytest.raises(UserError, match="nucleus, mitochondria apart, and has no class membrane"):
+        run("segment", without, stack, "-o", out)
+    assert run("segment", write_class_model(tmp_path / "m.onnx"), stack, "-o", out).exit_code == 0

@@ -1,0 +1,113 @@
+"""Predictions on servers in the runs dock, over OpenSSH."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+from pytestqt.qtbot import QtBot
+from qtpy.QtWidgets import QPushButton, QTableView, QWidget
+
+from napari_unet.launchers.servers.predictions.prediction_launcher import PredictionLauncher
+from napari_unet.launchers.servers.predictions.request import PredictionRequest
+from napari_unet.launchers.servers.profiles import Profile
+from napari_unet.settings import Settings, remember
+from napari_unet.widgets.common.text_window import TextWindow
+from napari_unet.widgets.runs import dock as runs_dock
+from napari_unet.widgets.runs.dock import RunsDock
+from tests.napari_unet.launchers.servers.conftest import client_key, home, sshd, unknown_sshd
+from tests.napari_unet.launchers.servers.loopback.sshd import Sshd
+from tests.napari_unet.launchers.servers.predictions.conftest import folder, lab
+from training.model.starter_model import starter_path
+from training.runs.run_directory import RunDirectory
+
+__all__ = ["client_key", "folder", "home", "lab", "sshd", "unknown_sshd"]
+Button = Callable[[QWidget, str], QPushButton]
+PATIENCE = 60_000  # milliseconds
+
+
+@pytest.fixture
+def run(lab: Profile, sshd: Sshd, folder: Path) -> Iterator[RunDirectory]:
+    """A prediction that was begun here, and holds at its fourth slice."""
+    sshd.work.with_name("hold-slice").write_text("3")
+    remember(Settings(runs_folder=str(folder / "runs")))
+    request = PredictionRequest(starter_path(), folder / "stack.tif", {"mask": ""})
+    with closing(PredictionLauncher(lab, folder / "runs")) as launcher:
+        yield launcher.predict(request, "predict-1").run
+
+
+@pytest.fixture
+def dock(
+    make_napari_viewer: Any, run: RunDirectory, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> RunsDock:
+    monkeypatch.setattr(runs_dock, "_REFRESH_INTERVAL", 100)
+    dock = RunsDock(make_napari_viewer())
+    qtbot.addWidget(dock)
+    table = dock.findChild(QTableView)
+    qtbot.waitUntil(lambda: table.model().rowCount() == 1, timeout=PATIENCE)
+    assert row(dock)[1:] == ["Prediction of stack.tif", "", "waiting"]
+    table.selectRow(0)
+    return dock
+
+
+def row(dock: RunsDock) -> list[str]:
+    model = dock.findChild(QTableView).model()
+    return [model.index(0, column).data() for column in range(model.columnCount())]
+
+
+def enabled(dock: RunsDock) -> set[str]:
+    buttons = dock.findChildren(QPushButton)
+    return {button.text() for button in buttons if button.isEnabled()} - {"Folder…"}
+
+
+def test_a_prediction_is_followed_logged_fetched_and_deleted(
+    dock: RunsDock,
+    run: RunDirectory,
+    sshd: Sshd,
+    folder: Path,
+    button: Button,
+    qtbot: QtBot,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    qtbot.waitUntil(lambda: row(dock)[2:] == ["3/6", "running"], timeout=PATIENCE)
+    assert enabled(dock) == {"Stop", "Log"}
+    button(dock, "Log").click()
+    window = dock.findChild(TextWindow)
+    qtbot.waitUntil(lambda: "3 of 6 slices" in window.text(), timeout=PATIENCE)
+    window.close()
+    sshd.stop()
+    qtbot.waitUntil(lambda: "Trying again in" in dock.message.text(), timeout=PATIENCE)
+    sshd.start()
+    sshd.work.with_name("hold-slice").unlink()
+    qtbot.waitUntil(lambda: row(dock)[2:] == ["6/6", "finished"], timeout=PATIENCE)
+    qtbot.waitUntil(lambda: not dock.message.text(), timeout=PATIENCE)
+    assert enabled(dock) == {"Fetch", "Log", "Delete"}
+
+    mask = run.path / "mask.tif"
+    assert not mask.exists()
+    button(dock, "Fetch").click()
+    qtbot.waitUntil(lambda: dock.message.text() == f"mask: {mask}", timeout=PATIENCE)
+    expected = tifffile.imread(folder / "stack.tif") / np.float32(255) >= 0.5
+    np.testing.assert_array_equal(tifffile.imread(mask) == 0, expected)
+
+    monkeypatch.setattr(runs_dock, "confirm", lambda *_: True)
+    button(dock, "Delete").click()
+    table = dock.findChild(QTableView)
+    qtbot.waitUntil(lambda: table.model().rowCount() == 0, timeout=PATIENCE)
+    assert not run.path.exists() and not list((sshd.work / "runs").iterdir())
+
+
+def test_a_prediction_is_stopped(
+    dock: RunsDock, run: RunDirectory, sshd: Sshd, button: Button, qtbot: QtBot
+) -> None:
+    qtbot.waitUntil(lambda: row(dock)[2:] == ["3/6", "running"], timeout=PATIENCE)
+    button(dock, "Stop").click()
+    qtbot.waitUntil(lambda: row(dock)[2:] == ["3/6", "stopped"], timeout=PATIENCE)
+    assert "'Prediction of stack.tif' ends now, and keeps nothing." in dock.message.text()
+    assert enabled(dock) == {"Log", "Delete"}
+    assert not list((sshd.work / "runs" / run.name).glob("*mask*"))

@@ -1,0 +1,86 @@
+"""Figures of predicted classes against the ground truth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.label_classes import NO_CHANNEL, LabelClasses
+from training.metrics.evaluation_report import Evaluation, Pages, place_of
+from training.metrics.pixel_metrics import FIGURES, overlap_figures
+
+DICE_OF = "dice_"
+"""Beginning of the names of the classes' own figures."""
+
+
+def class_figures(
+    probabilities: NDArray[np.float32], channels: NDArray[np.uint8], classes: LabelClasses
+) -> dict[str, float]:
+    """Compute the figures of a slice, by their names.
+
+    A pixel is of its likeliest class. ``dice``, ``iou``, ``precision`` and ``recall`` are means
+    over the classes, but for that of the value 0, and ``dice_NAME`` is that of each; as of
+    membrane, they are 1 where there was nothing to find and nothing was found. ``soft_dice`` is
+    over the channels of all classes together, as
+    :func:`~training.metrics.pixel_metrics.soft_dice` is over those of membrane and inside.
+
+    Parameters
+    ----------
+    probabilities : array (C, Y, X) of float32, or (C, N) of some pixels
+        0..1.
+    channels : array (Y, X) or (N,) of uint8
+        The true class of the same pixels, by its place; 255: unknown, which does not count.
+    classes : LabelClasses
+    """
+    is_known = channels != NO_CHANNEL
+    p = np.asarray(probabilities[:, is_known], np.float64)
+    wanted = channels[is_known]
+    found = p.argmax(axis=0)
+    overlap = np.take_along_axis(p, wanted[np.newaxis].astype(np.intp), axis=0).sum()
+    of_classes = {
+        classes.members[channel].name: overlap_figures(found == channel, wanted == channel)
+        for channel in classes.things
+    }
+    figures = {
+        name: float(np.mean([of_class[name] for of_class in of_classes.values()]))
+        for name in FIGURES
+        if name != "soft_dice"
+    }
+    figures["soft_dice"] = float(2 * overlap / (np.sum(p * p) + wanted.size + 1e-6))
+    in_order = {name: figures[name] for name in FIGURES}
+    return in_order | {DICE_OF + name: figure["dice"] for name, figure in of_classes.items()}
+
+
+def evaluate_classes(
+    fold: int | None,
+    probabilities: Mapping[int, NDArray[np.float32]],
+    classes: LabelClasses,
+    channels: Pages,
+    known: Mapping[int, NDArray[np.bool_]] | None = None,
+    volumes: Mapping[str, int] = MappingProxyType({}),
+) -> Evaluation:
+    """Compare predicted slices with the ground truth.
+
+    Parameters and result as of :func:`~training.metrics.evaluation_report.evaluate_slices`, but
+    that these are of classes:
+
+    Parameters
+    ----------
+    probabilities : mapping of int to array (C, Y, X) of float32
+        0..1, by the slice's index in the stack; their order is kept.
+    classes : LabelClasses
+    channels : stack (Z, Y, X) or mapping of int to array (Y, X) of uint8
+        As of :func:`class_figures`.
+    """
+    slices: list[dict[str, Any]] = []
+    for number, probability in probabilities.items():
+        truth = channels[number]
+        if known is not None:
+            truth = np.where(known[number], truth, np.uint8(NO_CHANNEL))
+        figures = class_figures(probability, truth, classes)
+        slices.append({**place_of(number, volumes), **figures})
+    return Evaluation.of(fold, slices)
