@@ -84,6 +84,7 @@ FLOORS = (
     "napari_unet.widgets.project",
     "napari_unet.widgets.annotate",
     "napari_unet.widgets.evaluate",
+    "napari_unet.widgets.measure",
     "napari_unet.widgets.servers",
     "napari_unet.widgets.predict",
     "napari_unet.widgets.runs",

@@ -13,11 +13,12 @@ from napari_unet.cli.progress.progress_bar import ProgressBar
 from napari_unet.cli.stacks.stack_part import pixel_size_option
 from napari_unet.measurement.id_pages import ConnectedParts, IdPages, check_ids, no_objects
 from napari_unet.measurement.measuring import Measured, measure
-from napari_unet.measurement.object_table import measure_objects
+from napari_unet.measurement.report import NO_PERIMETERS, objects_of
+from napari_unet.measurement.shapes import MESHES, check_shapes, write_shapes
 from napari_unet.measurement.summary import describe, summarize
-from napari_unet.measurement.tables import Table, contact_table, object_table, slice_table
+from napari_unet.measurement.tables import Table, contact_table, slice_table
 from napari_unet.measurement.units import Units
-from training.console import hint, say
+from training.console import hint, list_names, say
 from training.dataset.cropped_stack import crop_to
 from training.errors import UserError
 from training.files.atomic_files import write_atomically
@@ -80,6 +81,30 @@ _WIDEST_REACH = 50
     help="Write the parts by their ids, with --connected: NAME.tif, NAME.zarr or NAME.h5/DATASET.",
 )
 @click.option(
+    "--meshes",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
+    help="Write the surface of each object, as ID.ply.",
+)
+@click.option(
+    "--mesh-form",
+    type=click.Choice(MESHES),
+    default=MESHES[0],
+    show_default=True,
+    help="Of the files of --meshes.",
+)
+@click.option(
+    "--skeletons",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
+    help="Write the centre lines of each object, as ID.swc.",
+)
+@click.option(
+    "--ids",
+    metavar="1,2,3",
+    help="Write meshes and skeletons of these objects alone.",
+)
+@click.option(
     "--reach",
     metavar="PIXELS",
     type=click.IntRange(0, _WIDEST_REACH),
@@ -98,6 +123,10 @@ def command(
     image: Path | None,
     connected: bool | None,
     numbered: Path | None,
+    meshes: Path | None,
+    mesh_form: str,
+    skeletons: Path | None,
+    ids: str | None,
     reach: int,
     pixel_size: PixelSize | None,
     overwrite: bool,
@@ -117,10 +146,13 @@ def command(
       napari-unet measure neurons.tif -o neurons.csv --slices slices.csv --contacts contacts.csv
       napari-unet measure mitochondria.tif -o mitochondria.csv --connected --image stack.tif
       napari-unet measure neurons.zarr -o neurons.csv --pixel-size 50,4,4 --json summary.json
+      napari-unet measure neurons.tif -o neurons.csv --meshes meshes --skeletons lines --ids 3,17
     """
     _check_outputs([output, slices, contacts, json_path], [labels, image, numbered], overwrite)
     if numbered is not None:
         _check_numbered(numbered, connected, labels, overwrite)
+    shapes = _shapes(meshes, mesh_form, skeletons)
+    wanted = _parse_ids(ids, shapes)
     with open_stack(labels, "labels") as stack, _opened_image(image, stack) as pixels:
         scale = StackScale(pixel_size=pixel_size)
         size = scale.size_of(stack) or (None if pixels is None else pixels.pixel_size)
@@ -130,7 +162,11 @@ def command(
         if numbered is not None and isinstance(pages, ConnectedParts):
             place = {"pixel_size": size, "offset": stack.offset, "overwrite": overwrite}
             write_numbers(numbered, pages, pages.largest, **place)
-    table = _objects(measured)
+        table = _objects(measured)
+        for form, folder in shapes.items():
+            with ProgressBar(desc=f"Writing {folder}", unit="object", leave=False) as bar:
+                options = {"ids": wanted, "overwrite": overwrite, "on_object": bar.update}
+                write_shapes(pages, table, measured.units.space, folder, form, **options)
     summary = summarize(measured, table)
     texts = {output: table.to_csv()}
     if slices is not None:
@@ -143,7 +179,28 @@ def command(
         write_atomically(path, text.encode(), overwrite=overwrite, follow_links=True)
     for line in describe(summary):
         say(line)
-    say(f"Saved {output}.")
+    say(f"Saved {list_names([str(path) for path in (output, *shapes.values())])}.")
+
+
+def _shapes(meshes: Path | None, mesh_form: str, skeletons: Path | None) -> dict[str, Path]:
+    """Give the folder of each form of files that are wanted of single objects."""
+    wanted = {mesh_form: meshes, "swc": skeletons}
+    found = {form: folder for form, folder in wanted.items() if folder is not None}
+    for form in found:
+        check_shapes(form)
+    return found
+
+
+def _parse_ids(text: str | None, shapes: dict[str, Path]) -> list[int] | None:
+    """Read numbers of objects with commas between; None: all."""
+    if text is None:
+        return None
+    if not shapes:
+        raise UserError("--ids is for meshes and skeletons.", "Add --meshes or --skeletons.")
+    parts = text.split(",")
+    if not all(part.strip().isdecimal() for part in parts):
+        raise UserError(f"--ids '{text}' is no list of ids.", "Give numbers, such as 1,2,3.")
+    return [*dict.fromkeys(map(int, parts))]
 
 
 def _pages(stack: Stack, connected: bool | None) -> IdPages | ConnectedParts:
@@ -169,10 +226,8 @@ def _measure(
 
 
 def _objects(measured: Measured) -> Table:
-    if measured.is_flat:
-        return slice_table(measured)
     with ProgressBar(desc="Measuring diameters", unit="object", leave=False) as bar:
-        return object_table(measured, measure_objects(measured, bar.update))
+        return objects_of(measured, bar.update)
 
 
 @contextmanager
@@ -204,7 +259,7 @@ def _tell_units(labels: Stack, size: PixelSize | None) -> None:
             "Z,Y,X."
         )
     if not Units.of(size).has_square_pixels:
-        hint("Perimeters are left out, because pixels are not square.")
+        hint(NO_PERIMETERS)
 
 
 def _check_numbered(path: Path, connected: bool | None, labels: Path, overwrite: bool) -> None:

@@ -62,10 +62,28 @@ class IdPages:
         return np.maximum(ids, 0, out=ids)
 
 
-def check_ids(pages: IdPages) -> str:
+@dataclass(frozen=True)
+class Ways:
+    """How a person says what labels are: options of a command, or controls of a window."""
+
+    connected: str
+    as_ids: str
+    image: str
+
+
+COMMAND_WAYS = Ways("Add --connected", "--as-ids", "as --image")
+
+
+def check_ids(pages: IdPages, ways: Ways = COMMAND_WAYS) -> str:
     """Refuse a mask or an image, which have no ids; return what speaks against ids, or nothing.
 
     Slices are read until two ids are found, so only a mask is read whole.
+
+    Parameters
+    ----------
+    pages : IdPages
+    ways : Ways
+        What the messages advise.
 
     Raises
     ------
@@ -77,13 +95,13 @@ def check_ids(pages: IdPages) -> str:
         values, _, _ = find_runs(pages[index])
         found |= {*values[values > 0].tolist()[:2]}
         if len(found) > 1:
-            _refuse_image(pages)
-            return _question_classes(pages)
+            _refuse_image(pages, ways)
+            return _question_classes(pages, ways)
     if not found:
         raise no_objects(pages.name)
     raise UserError(
         f"{pages.name} is a mask: {found.pop()} is its only value above 0, so objects have no ids.",
-        "Add --connected to number its connected parts, or --as-ids if it is one object.",
+        f"{ways.connected} to number its connected parts, or {ways.as_ids} if it is one object.",
     )
 
 
@@ -92,17 +110,17 @@ def no_objects(name: str) -> UserError:
     return UserError(f"{name} has no objects: no value is above 0.", "Give other labels.")
 
 
-def _refuse_image(pages: IdPages) -> None:
+def _refuse_image(pages: IdPages, ways: Ways) -> None:
     looked_at = pick_evenly(range(len(pages)), _LOOKED_AT)
     step = max(1, len(pages[0]) // ROWS)
     if not look_like_labels(np.stack([pages[index][::step] for index in looked_at])):
         raise UserError(
             f"{pages.name} looks like an image: most neighbouring pixels differ.",
-            "Give labels, and an image as --image; add --as-ids if its values are ids.",
+            f"Give labels, and an image {ways.image}; choose {ways.as_ids} if its values are ids.",
         )
 
 
-def _question_classes(pages: IdPages) -> str:
+def _question_classes(pages: IdPages, ways: Ways) -> str:
     """Say that values look like classes; empty where they look like ids."""
     from skimage.measure import label
 
@@ -118,7 +136,7 @@ def _question_classes(pages: IdPages) -> str:
         return ""
     return (
         f"{pages.name} has few values in many pieces, as classes have: each value is measured as "
-        "one object. Add --connected to measure each connected part."
+        f"one object. {ways.connected} to measure each connected part."
     )
 
 

@@ -37,6 +37,10 @@ class Table:
         """Write it as CSV; numbers have as many digits as say them exactly to 10 places."""
         return csv_table(list(self.columns), self._rows())
 
+    def take(self, rows: NDArray[np.intp]) -> Table:
+        """Give a table of some rows, by their indices: (N,) of int."""
+        return Table({name: _taken(column, rows) for name, column in self.columns.items()})
+
     def _rows(self) -> Iterator[tuple[object, ...]]:
         cells = [_as_list(column) for column in self.columns.values()]
         return ((*map(_cell, row),) for row in zip(*cells, strict=True))
@@ -146,6 +150,12 @@ def _places(found: Columns, scale: Scale, axes: str) -> dict[str, Any]:
 
 def _intensity(found: Columns) -> dict[str, Any]:
     return {name: found[name] for name in ("intensity_mean", "intensity_sd") if name in found}
+
+
+def _taken(column: NDArray[Any] | list[str], rows: NDArray[np.intp]) -> NDArray[Any] | list[str]:
+    if isinstance(column, np.ndarray):
+        return column[rows]
+    return [column[row] for row in rows.tolist()]
 
 
 def _as_list(column: NDArray[Any] | list[str]) -> list[Any]:

@@ -221,3 +221,27 @@ def test_memory_follows_slices(labels: Path, tmp_path: Path) -> None:
     whole = slices * 256 * 256 * 8  # as ids of 64 bits
     assert peak < whole / 2
     assert rows_of(tmp_path / "a.csv")[0]["volume_voxels"] == str(180 * 60 * slices)
+
+
+def test_meshes_and_skeletons_of_some_objects(labels: Path, tmp_path: Path) -> None:
+    trimesh = pytest.importorskip("trimesh")
+    table, meshes, lines = (tmp_path / name for name in ("a.csv", "meshes", "lines"))
+    how = ("--meshes", meshes, "--skeletons", lines, "--ids", "1,4")
+    result = measure(labels, "-o", table, *how)
+    assert result.exit_code == 0
+    assert {path.name for path in meshes.iterdir()} == {"1.ply", "4.ply"}
+    assert {path.name for path in lines.iterdir()} == {"1.swc", "4.swc"}
+    low, high = trimesh.load(meshes / "1.ply").bounds
+    half = np.array(NM[::-1]) / 2  # the surface of the voxels 1 to 4, 1 to 4 and 0 to 1
+    assert low + half == pytest.approx([4, 4, 0])
+    assert high - half == pytest.approx([16, 16, 30])
+    with pytest.raises(UserError, match=r"1\.ply exists already"):
+        measure(labels, "-o", tmp_path / "b.csv", *how)
+    assert not (tmp_path / "b.csv").exists()
+
+
+def test_ids_without_files_of_objects_are_refused(labels: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="--ids is for meshes and skeletons"):
+        measure(labels, "-o", tmp_path / "a.csv", "--ids", "1")
+    with pytest.raises(UserError, match="'one' is no list of ids"):
+        measure(labels, "-o", tmp_path / "a.csv", "--skeletons", tmp_path, "--ids", "one")

@@ -27,7 +27,10 @@ from training.runs.run_directory import RunDirectory
 Button = Callable[..., QPushButton]
 IS_DENSE = os.environ.get("QT_SCALE_FACTOR") == "2"
 SIZES = ((1024, 700),) if IS_DENSE else ((1280, 800), (1024, 700), (1920, 1080))
-NAMES = ("Train", "Predict", "Evaluate", "Annotate", "Correct", "Neurons", "Runs", "Project")
+NAMES = (
+    *("Train", "Predict", "Evaluate", "Measure", "Annotate", "Correct", "Neurons", "Runs"),
+    "Project",
+)
 PAGES = {"set up": 0, "progress": 1}  # of Train
 FIGURES = {"dice": 0.8161, "soft_dice": 0.9347, "iou": 0.6893, "precision": 0.8, "recall": 0.83}
 

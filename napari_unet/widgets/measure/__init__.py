@@ -1,0 +1,1 @@
+"""The measure dock: sizes of the objects in a layer, as a table and plots."""

@@ -1,0 +1,247 @@
+"""The measure dock, as a person uses it: with a mouse on the table, the plot and the canvas."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from napari import Viewer
+from napari.layers import Labels
+from pytestqt.qtbot import QtBot
+from qtpy.QtCore import QPoint, QPointF, Qt
+from qtpy.QtWidgets import QCheckBox, QComboBox, QDialog, QFileDialog, QLabel, QPushButton
+from skimage.measure import label, regionprops_table
+
+from napari_unet.measurement.tables import Table
+from napari_unet.widgets.measure.dock import MeasureDock
+from napari_unet.widgets.measure.model import MeasuresModel
+from napari_unet.widgets.measure.plot import MeasuresPlot
+from napari_unet.widgets.measure.table import MeasuresTable
+from tests.napari_unet.measurement.volumes import NM, blobs
+from tests.napari_unet.widgets.layout_faults import faults_of
+
+Button = Callable[..., QPushButton]
+
+
+@pytest.fixture
+def labels(viewer: Viewer) -> Labels:
+    viewer.layers.clear()
+    return viewer.add_labels(blobs(), name="objects", scale=NM, units=("nm",) * 3)
+
+
+@pytest.fixture
+def dock(viewer: Viewer, labels: Labels) -> MeasureDock:
+    dock = MeasureDock(viewer)
+    viewer.window.add_dock_widget(dock, name="Measure")
+    viewer.window.resize(1280, 800)
+    return dock
+
+
+def measure(dock: MeasureDock, button: Button, qtbot: QtBot) -> MeasuresTable:
+    table = dock.findChild(MeasuresTable)
+    button(dock, "Measure").click()
+    qtbot.waitUntil(table.isVisible)
+    return table
+
+
+def texts(table: MeasuresTable, title: str) -> list[str]:
+    """A column from top to bottom, as it is shown."""
+    model = table.model()
+    titles = [
+        model.headerData(column, Qt.Orientation.Horizontal) for column in range(model.columnCount())
+    ]
+    column = titles.index(title)
+    return [model.index(row, column).data() for row in range(model.rowCount())]
+
+
+def said(dock: MeasureDock) -> str:
+    return "\n".join(label.text() for label in dock.findChildren(QLabel) if label.isVisible())
+
+
+def click_row(table: MeasuresTable, row: int, qtbot: QtBot, key: Any = None) -> None:
+    table.scrollTo(table.model().index(row, 0))
+    place = table.visualRect(table.model().index(row, 0)).center()
+    no_key = Qt.KeyboardModifier.NoModifier
+    qtbot.mouseClick(table.viewport(), Qt.MouseButton.LeftButton, key or no_key, place)
+
+
+def choose(dock: MeasureDock, name: str, text: str) -> None:
+    """Choose from the drop-down of this name."""
+    combos = dock.findChildren(QComboBox)
+    combo = next(combo for combo in combos if combo.accessibleName() == name)
+    combo.setCurrentText(text)
+    combo.activated.emit(combo.currentIndex())
+
+
+def test_a_table_of_objects_in_physical_units(
+    dock: MeasureDock, labels: Labels, button: Button, qtbot: QtBot
+) -> None:
+    table = measure(dock, button, qtbot)
+    truth = regionprops_table(labels.data, spacing=NM, properties=("label", "area"))
+    assert texts(table, "object") == [str(number) for number in truth["label"]]
+    volumes = [f"{volume * 1e-9:.4g}" for volume in truth["area"]]
+    assert texts(table, "volume (µm³)") == volumes
+    assert f"Objects: {len(volumes)}" in said(dock)
+    choose(dock, "Rows", "objects in each slice")
+    areas = [
+        f"{area * 1e-6:.4g}"
+        for page in labels.data
+        for area in regionprops_table(page, spacing=NM[1:], properties=("area",))["area"]
+    ]
+    assert texts(table, "area (µm²)") == areas
+
+
+def test_a_click_on_a_title_sorts_by_numbers(
+    dock: MeasureDock, button: Button, qtbot: QtBot
+) -> None:
+    table = measure(dock, button, qtbot)
+    header: Any = table.horizontalHeader()
+    place = QPoint(header.sectionViewportPosition(2) + 10, header.height() // 2)
+    for is_falling in (False, True):
+        qtbot.mouseClick(header.viewport(), Qt.MouseButton.LeftButton, pos=place)
+        voxels = [int(text) for text in texts(table, "volume voxels")]
+        assert voxels == sorted(voxels, reverse=is_falling)
+
+
+def test_a_click_in_the_table_shows_the_object(
+    dock: MeasureDock, labels: Labels, viewer: Viewer, button: Button, qtbot: QtBot
+) -> None:
+    table = measure(dock, button, qtbot)
+    number = int(labels.data.max())  # a single voxel, at 5, 2, 2
+    click_row(table, texts(table, "object").index(str(number)), qtbot)
+    assert labels.selected_label == number
+    assert viewer.dims.current_step[0] == 5
+    assert viewer.scene.camera.center[-2:] == pytest.approx((2 * 4, 2 * 4))
+
+
+def test_a_click_on_the_canvas_chooses_the_row(
+    dock: MeasureDock,
+    labels: Labels,
+    button: Button,
+    drag: Callable[..., None],
+    viewer: Viewer,
+    qtbot: QtBot,
+) -> None:
+    table = measure(dock, button, qtbot)
+    viewer.dims.set_current_step(0, 3)
+    pixel = tuple(int(at) for at in np.argwhere(labels.data[3, 10:40, 10:40])[0] + 10)
+    number = labels.data[(3, *pixel)]
+    drag(labels, pixel, pixel)
+    qtbot.waitUntil(lambda: len(table.chosen) == 1)
+    row = table.selectionModel().selectedRows()[0].row()
+    assert texts(table, "object")[row] == str(number)
+    choose(dock, "Rows", "objects in each slice")
+    drag(labels, pixel, pixel)
+    qtbot.waitUntil(lambda: len(table.chosen) == 1)
+    row = table.selectionModel().selectedRows()[0].row()
+    assert (texts(table, "slice")[row], texts(table, "object")[row]) == ("3", str(number))
+
+
+def click_plot(plot: MeasuresPlot, x: float, y: float, qtbot: QtBot) -> None:
+    plot.grab()  # the range is found when it is drawn
+    scene = plot.getPlotItem().vb.mapViewToScene(QPointF(x, y))
+    qtbot.mouseClick(plot.viewport(), Qt.MouseButton.LeftButton, pos=plot.mapFromScene(scene))
+
+
+def test_clicks_in_the_plots_choose_rows(
+    dock: MeasureDock, labels: Labels, button: Button, qtbot: QtBot
+) -> None:
+    table, plot = measure(dock, button, qtbot), dock.findChild(MeasuresPlot)
+    voxels = np.bincount(labels.data.ravel())[1:]
+    choose(dock, "Measure along x", "volume voxels")
+    largest = int(np.argmax(voxels))
+    click_plot(plot, voxels[largest] * 0.998, 0.5, qtbot)
+    qtbot.waitUntil(lambda: largest in table.chosen, timeout=5000)
+    assert voxels[table.chosen].min() > 0.8 * voxels[largest]
+    table.clearSelection()
+    choose(dock, "Measure along y", "slices")
+    depth = len({*np.nonzero(labels.data == largest + 1)[0].tolist()})
+    click_plot(plot, float(voxels[largest]), float(depth), qtbot)
+    qtbot.waitUntil(lambda: [*table.chosen] == [largest])
+    assert labels.selected_label == largest + 1
+
+
+def test_chosen_rows_alone_are_exported(
+    dock: MeasureDock,
+    button: Button,
+    save_as: Callable[..., list[QDialog]],
+    tmp_path: Path,
+    qtbot: QtBot,
+) -> None:
+    table = measure(dock, button, qtbot)
+    click_row(table, 1, qtbot)
+    click_row(table, 3, qtbot, Qt.KeyboardModifier.ControlModifier)
+    save_as(tmp_path / "two.csv")
+    button(dock, "Export 2 chosen…").click()
+    qtbot.waitUntil((tmp_path / "two.csv").exists)
+    rows = [*csv.DictReader((tmp_path / "two.csv").read_text().splitlines())]
+    assert [row["object"] for row in rows] == ["2", "4"]
+    save_as(tmp_path / "all.csv")
+    button(dock, "Export all…").click()
+    qtbot.waitUntil((tmp_path / "all.csv").exists)
+    assert len((tmp_path / "all.csv").read_text().splitlines()) == 1 + table.model().rowCount()
+
+
+def test_a_mask_is_refused_and_its_parts_are_measured(
+    dock: MeasureDock, labels: Labels, viewer: Viewer, button: Button, qtbot: QtBot
+) -> None:
+    viewer.layers.clear()
+    mask = viewer.add_labels((blobs() > 0).astype(np.uint8), name="mask")
+    button(dock, "Measure").click()
+    qtbot.waitUntil(lambda: "Choose 'connected parts'" in said(dock))
+    choose(dock, "Objects", "connected parts")
+    table = measure(dock, button, qtbot)
+    parts = label(mask.data, connectivity=1)
+    assert texts(table, "volume voxels") == [str(n) for n in np.bincount(parts.ravel())[1:]]
+    assert np.array_equal(viewer.layers["mask parts"].data, parts)
+    assert "The pixel size is not known" in said(dock)
+    click_row(table, 2, qtbot)
+    assert viewer.layers["mask parts"].selected_label == 3
+
+
+def test_edits_are_told(dock: MeasureDock, labels: Labels, button: Button, qtbot: QtBot) -> None:
+    measure(dock, button, qtbot)
+    labels.paint((3, 4, 4), 1)
+    assert "have changed since" in said(dock)
+
+
+def test_an_image_of_another_shape_is_refused(
+    dock: MeasureDock, viewer: Viewer, button: Button
+) -> None:
+    viewer.add_image(np.zeros((2, 9, 9)), name="other")
+    dock.findChild(QCheckBox).click()
+    button(dock, "Measure").click()
+    assert "'other' has the shape (2, 9, 9)" in said(dock)
+
+
+def test_rows_keep_the_table_s_order_where_values_are_equal() -> None:
+    model = MeasuresModel()
+    model.show(Table({"object": np.array([5, 7, 9]), "slices": np.array([2, 1, 2])}))
+    model.sort(1, Qt.SortOrder.DescendingOrder)
+    assert [*model.rows_of(np.arange(3))] == [0, 2, 1]
+    assert [*model.shown_rows(np.array([1, 2]))] == [1, 2]
+
+
+def test_skeletons_of_chosen_objects_are_saved(
+    dock: MeasureDock,
+    button: Button,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    qtbot: QtBot,
+) -> None:
+    table = measure(dock, button, qtbot)
+    click_row(table, 0, qtbot)
+    click_row(table, 2, qtbot, Qt.KeyboardModifier.ControlModifier)
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(tmp_path))
+    menu = button(dock, "Export shapes of chosen…").menu()
+    next(action for action in menu.actions() if "swc" in action.text()).trigger()
+    qtbot.waitUntil(lambda: {*tmp_path.glob("*.swc")} == {tmp_path / "1.swc", tmp_path / "3.swc"})
+
+
+def test_nothing_of_the_results_is_cut(dock: MeasureDock, button: Button, qtbot: QtBot) -> None:
+    measure(dock, button, qtbot)
+    qtbot.waitUntil(lambda: faults_of(dock) == [], timeout=5000)  # it is laid out in steps
