@@ -33,6 +33,7 @@ from napari_unet.widgets.common.connections import Connections
 from napari_unet.widgets.common.dock import Dock
 from napari_unet.widgets.common.layer_choice import LayerChoice
 from napari_unet.widgets.common.steady_label import SteadyLabel
+from napari_unet.widgets.painting.less_painting import LessPainting
 from napari_unet.widgets.proofread.mending import Mending, why_not_mendable
 from napari_unet.widgets.proofread.outlines import ChosenOutline, ChosenSurface
 from napari_unet.widgets.proofread.strokes import ClickChooser, StrokeTool
@@ -42,7 +43,7 @@ ACTIONS = (
     ("Merge", "J", "Join the chosen neurons; with one chosen or none, draw a stroke across them."),
     ("Split", "K", "Draw two strokes on a neuron: it is cut between them in all slices."),
     ("Delete", "R", "Delete the chosen neuron in all slices."),
-    ("New", "I", "Draw a stroke where no neuron is: the free region under it becomes one."),
+    ("New", "A", "Draw a stroke where no neuron is: the free region under it becomes one."),
     ("Done", "D", "Mark the chosen neuron as done, or take the mark back."),
     ("Next", "N", "Go to the next suspicious neuron."),
     ("Undo", "Ctrl+Z", "Undo the last operation or stroke, also after reopening the project."),
@@ -88,6 +89,7 @@ class NeuronsDock(Dock):
         self._learn = QPushButton("Use as labels to learn from")
         self._hint, self._doubt = SteadyLabel(2), SteadyLabel(2)
         self._mending = Mending(self)
+        self._less = LessPainting(self._viewer)
         self._chooser, self._tool = ClickChooser(self), StrokeTool(self._viewer, self)
         self._outline = ChosenOutline(self._viewer, self)
         self._surface = ChosenSurface(self._viewer, self)
@@ -116,6 +118,7 @@ class NeuronsDock(Dock):
         layout.addWidget(self._hint)
         layout.addLayout(grid)
         layout.addWidget(self._doubt)
+        layout.addWidget(self._less)
         layout.addWidget(self._learn)
         layout.addStretch(1)
         layout.addWidget(self.message)
@@ -176,7 +179,9 @@ class NeuronsDock(Dock):
         self._mending.hold(layer, membrane)
         if layer is not None:
             self._layer_events.add(layer.events.data, self._on_data_replaced)
-        if layer is not None and not why_not_mendable(layer):
+        is_mendable = layer is not None and not why_not_mendable(layer)
+        self._less.hold(layer if is_mendable else None)
+        if is_mendable:
             keys = {"Undo": "Control-Z", "Redo": "Control-Shift-Z"}
             for (name, key, _), action in zip(ACTIONS, self._actions().values(), strict=True):
                 self._layer_events.bind_key(layer, keys.get(name, key.lower()), _on_key(action))
@@ -323,6 +328,8 @@ class NeuronsDock(Dock):
         self._show_state()
 
     def _show_chosen(self, _: object = None) -> None:
+        if len(self._chosen) == 1 and self._layer is not None:
+            self._layer.selected_label = self._chosen[0]  # of the brush, and what saves strokes
         self._show_outline()
         self._show_on(self._surface)
 

@@ -162,7 +162,7 @@ def test_a_neuron_is_deleted_and_a_new_one_drawn_in_its_place(
     qtbot.waitUntil(lambda: "Deleted neuron 1." in text(dock))
     assert not (neurons.data == 1).any()
     before = neurons.data.copy()
-    press(KEYS.Key_I)
+    press(KEYS.Key_A)
     drag(neurons, quarter(neurons, 0.1, 0.1), quarter(neurons, 0.1, 0.3))
     qtbot.waitUntil(lambda: "Added neuron 5." in text(dock))
     assert {*np.flatnonzero((neurons.data == 5).any((1, 2)))} == {3}
@@ -295,3 +295,19 @@ def test_a_project_brings_operations_back_to_be_undone(
     qtbot.waitUntil(lambda: sum(f.read_text().count("\n") for f in labels.glob("*.jsonl")) == 4)
     button(project, "Close project").click()
     qtbot.waitUntil(lambda: not load_settings().project)
+
+
+@pytest.mark.usefixtures("dock")
+def test_a_chosen_neuron_goes_on_where_slices_of_it_are_missing(
+    viewer: Viewer, neurons: Labels, press: Press, qtbot: QtBot
+) -> None:
+    whole = neurons.data[2].copy()
+    neurons.data[2][whole == 2] = 0
+    viewer.dims.set_current_step(0, 3)
+    click(viewer, neurons, quarter(neurons, 0.25, 0.75), qtbot)
+    assert neurons.selected_label == 2
+    viewer.dims.set_current_step(0, 2)
+    press(KEYS.Key_I)
+    qtbot.waitUntil(lambda: bool((neurons.data[2] == whole).all()))
+    press(KEYS.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert not (neurons.data[2] == 2).any()
