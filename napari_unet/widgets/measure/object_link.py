@@ -57,7 +57,8 @@ class ObjectLink(QObject):
         self._edits.clear()
         self._layer = layer
         if layer is not None:
-            for event in (layer.events.paint, layer.events.data):
+            events = layer.events
+            for event in (events.paint, events.data, events.scale, events.units):
                 self._edits.add(event, self._on_edited)
 
     def show(self, number: int, centroid: tuple[float, ...]) -> None:
