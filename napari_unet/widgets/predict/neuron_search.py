@@ -15,7 +15,7 @@ from napari.layers import Labels
 from napari.qt.threading import create_worker
 from qtpy.QtCore import QObject, Signal
 
-from napari_unet.layers.plugin_layers import add_neurons
+from napari_unet.layers.plugin_layers import OPERATIONS_KEY, add_neurons
 from napari_unet.layers.slices import displayed_slice
 from napari_unet.neurons.live_neurons import SearchProgress, find_neurons
 from napari_unet.neurons.segmentation import Segmentation
@@ -126,9 +126,9 @@ class NeuronSearch(QObject):
         start(self._worker)
 
     def _layer_of(self, result: PredictedLayers) -> Labels:
-        """The layer that the last search of a prediction filled, or a new one."""
+        """The layer that the last search of a prediction filled, or a new one if it was mended."""
         layer = self._layers.get(result.prediction)
-        if layer is None or layer not in self._viewer.layers:
+        if layer is None or layer not in self._viewer.layers or OPERATIONS_KEY in layer.metadata:
             empty = allocate(result.mask.data.shape, np.int32)
             name = f"{result.image.name} neurons"
             layer = self._layers[result.prediction] = add_neurons(
@@ -147,12 +147,18 @@ class NeuronSearch(QObject):
     def _on_finished(self) -> None:
         if self._worker is not None:  # it did not fail
             self._worker = None
-            if self._layer is not None:
-                self._layer.refresh()
+            self._report_changed()
             self._end(self._progress.outcome())
+
+    def _report_changed(self) -> None:
+        """Emit the layer's data event: its pixels have changed without being painted."""
+        if self._layer is not None:
+            self._layer.refresh()
+            self._layer.events.data(value=self._layer.data)
 
     def _on_failed(self, error: Exception) -> None:
         self._worker = None
+        self._report_changed()
         self._end("")
         self.failed.emit(error)
 

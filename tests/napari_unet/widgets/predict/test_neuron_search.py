@@ -5,11 +5,13 @@ import pytest
 from napari.components import ViewerModel
 from napari.layers import Image
 from pytestqt.qtbot import QtBot
+from qtpy.QtWidgets import QPushButton
 
 from napari_unet.layers.plugin_layers import NEURONS, role
 from napari_unet.neurons.segmentation import Segmentation, segment_slice
 from napari_unet.widgets.predict.neuron_search import NeuronSearch
 from napari_unet.widgets.predict.predicted_layers import PredictedLayers
+from napari_unet.widgets.proofread.dock import NeuronsDock
 from training.config import preset_config
 from training.runs.run_directory import RunDirectory
 from training.stacks.synthetic import write_synthetic
@@ -104,6 +106,25 @@ def test_neurons_that_a_person_edited_are_not_filled_again(
     edited = layer.data.copy()
     find(search, qtbot)
     np.testing.assert_array_equal(layer.data, edited)
+    assert len(canvas.layers) == 5
+
+
+def test_neurons_are_mended_once_they_are_found_and_not_filled_again_then(
+    canvas: ViewerModel, search: NeuronSearch, ready: PredictedLayers, qtbot: QtBot
+) -> None:
+    dock = NeuronsDock(canvas)
+    qtbot.addWidget(dock)
+    find(search, qtbot)
+    layer = canvas.layers["tissue neurons"]
+    buttons = {button.text().split()[0]: button for button in dock.findChildren(QPushButton)}
+    qtbot.waitUntil(buttons["Next"].isEnabled)
+    buttons["Next"].click()
+    qtbot.waitUntil(buttons["Delete"].isEnabled)
+    count = len(np.unique(layer.data))
+    buttons["Delete"].click()
+    qtbot.waitUntil(lambda: len(np.unique(layer.data)) == count - 1)
+    find(search, qtbot)
+    assert len(np.unique(layer.data)) == count - 1
     assert len(canvas.layers) == 5
 
 
