@@ -1,6 +1,7 @@
 """What napari does with the manifest, in a real window."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +17,12 @@ from qtpy.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import QApplication
 
+from napari_unet.layers.class_layers import layer_classes
+from napari_unet.stacks import sample_data
 from tests.training.formats.array_folders import write_array, write_labels, write_ome
 from training.errors import UserError
 from training.formats.opening import open_stack
+from training.stacks.synthetic import synthetic_classes
 
 PLUGIN = "napari-unet-mindspore"
 MANIFEST = Path(__file__).parents[2] / "napari.yaml"
@@ -184,6 +188,19 @@ def test_sample_has_labels_over_its_image(make_napari_viewer: Callable[..., View
     image, labels = viewer.open_sample(PLUGIN, "synthetic")
     assert image.data.shape == labels.data.shape == (30, 256, 256)
     assert image.data[labels.data == 1].mean() < image.data[labels.data == 0].mean()
+
+
+def test_sample_of_classes_has_names_and_a_pixel_size(
+    make_napari_viewer: Callable[..., Viewer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draw = partial(synthetic_classes, slices=3, size=64)
+    monkeypatch.setattr(sample_data, "synthetic_classes", lambda **_: draw())
+    viewer = make_napari_viewer()
+    image, labels = viewer.open_sample(PLUGIN, "synthetic-classes")
+    assert image.data.shape == labels.data.shape == (3, 64, 64)
+    assert layer_classes(labels).names == ["background", "membrane", "mitochondria"]
+    assert [*image.scale] == [*labels.scale] == [50, 4, 4]
+    assert {str(unit) for unit in labels.units} == {"nanometer"}
 
 
 def test_layers_menu_sets_voxels_and_swaps_masks(

@@ -13,7 +13,7 @@ from qtpy.QtWidgets import QSizePolicy, QWidget
 from napari_unet.layers.colors import PREDICTION_COLOR, TRUTH_COLOR
 from napari_unet.widgets.common.plots import apply_theme
 
-HEIGHT = 150  # pixels
+HEIGHT = 130  # pixels
 _MOST_BINS = 60
 _MOST_POINTS = 20_000  # that are drawn; more take the window's time, and hide each other
 _REACH = 12  # pixels from a click to a point

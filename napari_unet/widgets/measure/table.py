@@ -34,7 +34,7 @@ class MeasuresTable(QTableView):
         self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.setWordWrap(False)
-        self.setMinimumHeight(6 * _ROW_HEIGHT)
+        self.setMinimumHeight(5 * _ROW_HEIGHT)
         self.setToolTip(
             "Click a row to see its object; Ctrl and Shift choose several. Click a title to sort."
         )

@@ -369,7 +369,9 @@ class NeuronsDock(Dock):
             others = ", ".join(map(str, self._chosen[1:6]))
             return f"Neuron {self._chosen[0]}, and {others}: {len(self._chosen)} are chosen."
         sections = history.neurons.index.sections(self._chosen[0])
-        where = f"slices {min(sections)} to {max(sections)}" if sections else "no slice"
+        first, last = min(sections, default=None), max(sections, default=None)
+        where = f"slices {first} to {last}" if first != last else f"slice {first}"
+        where = where if sections else "no slice"
         return f"Neuron {self._chosen[0]}{done}, in {where}."
 
     def _copy_to_learn(self) -> None:
