@@ -168,9 +168,12 @@ def command(
                 options = {"ids": wanted, "overwrite": overwrite, "on_object": bar.update}
                 write_shapes(pages, table, measured.units.space, folder, form, **options)
     summary = summarize(measured, table)
+    by_slice = slice_table(measured)
+    if isinstance(pages, ConnectedParts):
+        table, by_slice = (each.with_values(pages.values) for each in (table, by_slice))
     texts = {output: table.to_csv()}
     if slices is not None:
-        texts[slices] = slice_table(measured).to_csv()
+        texts[slices] = by_slice.to_csv()
     if contacts is not None:
         texts[contacts] = contact_table(measured).to_csv()
     if json_path is not None:

@@ -160,6 +160,8 @@ class ConnectedParts:
         As those of an array (Z, Y, X).
     largest : int
         The highest id, which is the number of parts.
+    values : array (largest + 1,)
+        The value of each part in the labels, by its id.
     """
 
     ndim = 3
@@ -169,8 +171,10 @@ class ConnectedParts:
         self._pages, self.name = pages, pages.name
         self.shape = (len(pages), *pages[0].shape)
         self._starts: list[int] = []  # the number of parts in all slices before
-        self._numbers = self._connect(on_slice)
+        self._numbers, values = self._connect(on_slice)
         self.largest = int(self._numbers.max(initial=0))
+        self.values = np.zeros(self.largest + 1, values.dtype)
+        self.values[self._numbers] = values
 
     def __len__(self) -> int:
         return len(self._pages)
@@ -196,12 +200,13 @@ class ConnectedParts:
         small = np.repeat(numbers, lengths).reshape(page.shape).astype(np.int32)
         return label(small, connectivity=1), page  # type: ignore[no-untyped-call]
 
-    def _connect(self, on_slice: Callable[[], object]) -> NDArray[np.int64]:
-        """Give the final number of each part of each slice."""
+    def _connect(self, on_slice: Callable[[], object]) -> tuple[NDArray[np.int64], NDArray[Any]]:
+        """Give the final number of each part of each slice, and its value."""
         from scipy.sparse import coo_array
         from scipy.sparse.csgraph import connected_components
 
         pairs, total = [], 0
+        values: list[NDArray[Any]] = []
         below: tuple[NDArray[Any], Ids] | None = None
         for index in range(len(self._pages)):
             parts, page = self._label(index)
@@ -213,6 +218,8 @@ class ConnectedParts:
                 lower, upper = np.divmod(both, width)
                 pairs.append((lower - 1 + self._starts[-2], upper - 1 + total))
             total += int(parts.max(initial=0))
+            numbers, first = np.unique(parts, return_index=True)
+            values.append(page.ravel()[first[numbers > 0]])
             below = parts, page
             on_slice()
         ends = [np.concatenate(side) for side in zip(*pairs, strict=True)] or [[], []]
@@ -221,4 +228,4 @@ class ConnectedParts:
         _, first, places = np.unique(found, return_index=True, return_inverse=True)
         order = np.empty(len(first), np.int64)
         order[np.argsort(first)] = np.arange(1, len(first) + 1)
-        return np.asarray(order[places], np.int64)
+        return np.asarray(order[places], np.int64), np.concatenate(values)

@@ -99,6 +99,8 @@ def report(
         raise no_objects(name)
     slices = slice_table(measured)
     objects = objects_of(measured, progress.repeat) if shape[0] > 1 else slices
+    if isinstance(pages, ConnectedParts):
+        objects, slices = objects.with_values(pages.values), slices.with_values(pages.values)
     notes += [_units_note(units), "" if units.has_square_pixels else NO_PERIMETERS]
     sentences = describe(summarize(measured, objects))
     parts = _fill(pages, progress) if isinstance(pages, ConnectedParts) else None

@@ -183,7 +183,8 @@ def _trees(
     pairs = cKDTree(voxels).query_pairs(_CORNERS_TOUCH, output_type="ndarray")
     lengths = np.linalg.norm(places[pairs[:, 0]] - places[pairs[:, 1]], axis=1)
     count = len(voxels)
-    graph = coo_array((lengths, (pairs[:, 0], pairs[:, 1])), shape=(count, count)).tocsr()
+    ends = tuple(pairs.T.astype(np.int32))  # SciPy takes no wider indices before 1.15
+    graph = coo_array((lengths, ends), shape=(count, count)).tocsr()
     tree = minimum_spanning_tree(graph)
     degrees = np.bincount(np.concatenate(tree.nonzero()), minlength=count)
     _, parts = connected_components(tree, directed=False)

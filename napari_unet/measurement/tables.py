@@ -41,6 +41,16 @@ class Table:
         """Give a table of some rows, by their indices: (N,) of int."""
         return Table({name: _taken(column, rows) for name, column in self.columns.items()})
 
+    def with_values(self, values: NDArray[Any]) -> Table:
+        """Say the value of each object in the labels, by its id, where there are several."""
+        if len(np.unique(values[1:])) < 2:
+            return self
+        ids = self.columns["object"]
+        places = list(self.columns)
+        places.insert(places.index("object") + 1, "value")
+        columns = self.columns | {"value": values[ids]}
+        return Table({name: columns[name] for name in places})
+
     def _rows(self) -> Iterator[tuple[object, ...]]:
         cells = [_as_list(column) for column in self.columns.values()]
         return ((*map(_cell, row),) for row in zip(*cells, strict=True))

@@ -178,8 +178,9 @@ def _span(passes: _Passes, seeds: int, count: int) -> NDArray[np.int32]:
 
     numbers = np.arange(seeds + 1)
     weights = np.concatenate([np.full(seeds, _TO_ROOT), _ABOVE + passes.height.astype(np.float64)])
-    low = np.concatenate([np.zeros(seeds, np.int64), passes.low])
-    high = np.concatenate([numbers[1:], passes.high])
+    # SciPy takes no wider indices before 1.15.
+    low = np.concatenate([np.zeros(seeds, np.int64), passes.low]).astype(np.int32)
+    high = np.concatenate([numbers[1:], passes.high]).astype(np.int32)
     shape = count + 1, count + 1
     tree = minimum_spanning_tree(coo_array((weights, (low, high)), shape).tocsr()).tocoo()
     is_pass = tree.data > _TO_ROOT

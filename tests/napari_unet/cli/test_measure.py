@@ -122,6 +122,15 @@ def test_a_mask_is_refused_and_its_parts_are_measured_when_asked(tmp_path: Path)
     assert [row["object"] for row in rows_of(table)] == ["255"]
 
 
+def test_parts_say_of_which_value_they_are(tmp_path: Path) -> None:
+    labels = np.zeros((2, 8, 8), np.uint8)
+    labels[:, 1, 1:7], labels[:, 4:6, 1:3], labels[:, 4:6, 5:7] = 2, 1, 2
+    path, table = write(tmp_path / "classes.tif", labels), tmp_path / "a.csv"
+    measure(path, "-o", table, "--connected", "--slices", tmp_path / "slices.csv")
+    assert [row["value"] for row in rows_of(table)] == ["2", "1", "2"]
+    assert [row["value"] for row in rows_of(tmp_path / "slices.csv")] == ["2", "1", "2"] * 2
+
+
 def test_parts_are_written_by_the_ids_of_the_table(tmp_path: Path) -> None:
     mask = write(tmp_path / "mask.tif", np.where(touching() > 0, 255, 0).astype(np.uint8))
     table, parts = tmp_path / "a.csv", tmp_path / "parts.tif"
