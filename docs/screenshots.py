@@ -38,7 +38,7 @@ def main() -> None:
 
 
 @contextmanager
-def open_stacks() -> Iterator[tuple[Any, Path]]:
+def open_stacks(sample: str = "synthetic") -> Iterator[tuple[Any, Path]]:
     """Open the stacks of the command line in a window, with a home of its own for a while."""
     prefix = "screenshots-"
     with tempfile.TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True) as home:
@@ -47,7 +47,7 @@ def open_stacks() -> Iterator[tuple[Any, Path]]:
         os.environ["QT_SCALE_FACTOR"] = str(SCALE)
         IMAGES.mkdir(exist_ok=True)
         viewer = open_window()
-        open_data(viewer, Path(sys.argv[1]) if len(sys.argv) > 1 else None)
+        open_data(viewer, Path(sys.argv[1]) if len(sys.argv) > 1 else None, sample)
         yield viewer, Path(home)
         viewer.close()
 
@@ -63,10 +63,10 @@ def open_window() -> Any:
     return viewer
 
 
-def open_data(viewer: Any, folder: Path | None) -> None:
+def open_data(viewer: Any, folder: Path | None, sample: str) -> None:
     """Open volume and labels as a person does, and show all of the slice."""
     if folder is None:
-        viewer.open_sample(PLUGIN, "synthetic")
+        viewer.open_sample(PLUGIN, sample)
     else:
         paths = [str(folder / name) for name in (DEFAULT_IMAGES, DEFAULT_LABELS)]
         viewer.open(paths, plugin=PLUGIN)
