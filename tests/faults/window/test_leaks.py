@@ -19,7 +19,10 @@ from tests.faults.window.census import growth, take_census, wait_for_threads
 from training.runs.run_directory import RunDirectory
 
 PLUGIN = "napari-unet-mindspore"
-DOCKS = ("Project", "Annotate", "Train", "Runs", "Predict", "Correct", "Evaluate")
+DOCKS = (
+    *("Project", "Annotate", "Train", "Runs", "Predict", "Correct", "Evaluate"),
+    *("Measure", "Neurons"),
+)
 
 
 @pytest.fixture
