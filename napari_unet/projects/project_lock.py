@@ -178,8 +178,7 @@ class ProjectLock:
         if not self.is_held:
             raise NotHeldError(self._document.parent, self._holder(), self._is_lost)
         with hold_lock(self._document):
-            named = _named_in(self._path)
-            if named is None or named.key != self._key:
+            if not _names(self._path, self._key):
                 self._recover()
             yield
 
@@ -285,10 +284,18 @@ def _holds(holder: Holder, own_file: Path) -> bool:
 
 def _let_go(file: IO[bytes], key: str, path: Path, document: Path) -> None:
     with contextlib.suppress(OSError, UserError), hold_lock(document):
-        named = _named_in(path)
-        if named is not None and named.key == key:
+        if _names(path, key):
             path.unlink()
     _delete(file)
+
+
+def _names(path: Path, key: str) -> bool:
+    """Whether a lock names the window with this key, as far as can be read."""
+    try:
+        named = _named_in(path)
+    except PermissionError:
+        return False
+    return named is not None and named.key == key
 
 
 def _delete(file: IO[bytes]) -> None:
