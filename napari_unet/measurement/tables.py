@@ -42,7 +42,13 @@ class Table:
         return Table({name: _taken(column, rows) for name, column in self.columns.items()})
 
     def with_values(self, values: NDArray[Any]) -> Table:
-        """Say the value of each object in the labels, by its id, where there are several."""
+        """Say the value of each object in the labels, where there are several values.
+
+        Parameters
+        ----------
+        values : array (N,) of int
+            By the objects' ids.
+        """
         if len(np.unique(values[1:])) < 2:
             return self
         ids = self.columns["object"]
