@@ -13,7 +13,7 @@ from napari_unet.cli.progress.progress_bar import ProgressBar
 from napari_unet.cli.stacks.stack_part import pixel_size_option
 from napari_unet.measurement.id_pages import ConnectedParts, IdPages, check_ids, no_objects
 from napari_unet.measurement.measuring import Measured, measure
-from napari_unet.measurement.report import NO_PERIMETERS, objects_of
+from napari_unet.measurement.report import NO_PERIMETERS, objects_of, say_values
 from napari_unet.measurement.shapes import MESHES, check_shapes, write_shapes
 from napari_unet.measurement.summary import describe, summarize
 from napari_unet.measurement.tables import Table, contact_table, slice_table
@@ -168,12 +168,9 @@ def command(
                 options = {"ids": wanted, "overwrite": overwrite, "on_object": bar.update}
                 write_shapes(pages, table, measured.units.space, folder, form, **options)
     summary = summarize(measured, table)
-    by_slice = slice_table(measured)
-    if isinstance(pages, ConnectedParts):
-        table, by_slice = (each.with_values(pages.values) for each in (table, by_slice))
-    texts = {output: table.to_csv()}
+    texts = {output: say_values(table, pages).to_csv()}
     if slices is not None:
-        texts[slices] = by_slice.to_csv()
+        texts[slices] = say_values(slice_table(measured), pages).to_csv()
     if contacts is not None:
         texts[contacts] = contact_table(measured).to_csv()
     if json_path is not None:

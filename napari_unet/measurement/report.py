@@ -97,10 +97,10 @@ def report(
     measured = measure(pages, shape, units, image=image, on_slice=progress.step)
     if not any(len(regions.columns["id"]) for regions in measured.slices):
         raise no_objects(name)
-    slices = slice_table(measured)
-    objects = objects_of(measured, progress.repeat) if shape[0] > 1 else slices
-    if isinstance(pages, ConnectedParts):
-        objects, slices = objects.with_values(pages.values), slices.with_values(pages.values)
+    slices = say_values(slice_table(measured), pages)
+    objects = slices
+    if shape[0] > 1:
+        objects = say_values(objects_of(measured, progress.repeat), pages)
     notes += [_units_note(units), "" if units.has_square_pixels else NO_PERIMETERS]
     sentences = describe(summarize(measured, objects))
     parts = _fill(pages, progress) if isinstance(pages, ConnectedParts) else None
@@ -116,6 +116,11 @@ def objects_of(measured: Measured, on_object: Callable[[], object] = lambda: Non
     if measured.is_flat:
         return slice_table(measured)
     return object_table(measured, measure_objects(measured, on_object))
+
+
+def say_values(table: Table, pages: IdPages | ConnectedParts) -> Table:
+    """Add the value that each connected part has in the labels; other objects are their values."""
+    return table.with_values(pages.values) if isinstance(pages, ConnectedParts) else table
 
 
 class _Progress:
