@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -14,13 +14,14 @@ from napari_unet.proofreading.edits import Edit, Volume
 from napari_unet.proofreading.neurons import Neurons
 from napari_unet.proofreading.operations import MOST_POINTS, Operation
 from training.errors import UserError
-from training.files.append_files import open_to_append
+from training.files.append_files import append_whole, open_to_append
 from training.files.atomic_files import UnwritableError
 from training.files.untrusted_files import open_regular, parse_json
 
 LONGEST_LINE = 2**26  # bytes
 MOST_LINES = 1_000_000
 UNDO, REDO = {"undo": True}, {"redo": True}
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -159,14 +160,7 @@ class History:
 
     def _take(self, line: dict[str, Any]) -> None:
         """Follow what an earlier session did; the labels have it already."""
-        if line in (UNDO, REDO):
-            former, latter = (self._done, self._undone)[:: 1 if line == UNDO else -1]
-            if not former:
-                raise _damaged("it takes back what was not done")
-            latter.append(former.pop())
-        else:
-            self._done.append(_step(line, self.neurons.labels))
-            self._undone.clear()
+        _follow(line, self._done, self._undone, lambda line: _step(line, self.neurons.labels))
         self.lines.append(line)
 
     def _catch_up(self) -> None:
@@ -210,14 +204,7 @@ def operations_in(lines: Iterable[dict[str, Any]]) -> list[Operation]:
     done: list[Operation] = []
     undone: list[Operation] = []
     for line in lines:
-        if line in (UNDO, REDO):
-            former, latter = (done, undone)[:: 1 if line == UNDO else -1]
-            if not former:
-                raise _damaged("it takes back what was not done")
-            latter.append(former.pop())
-        else:
-            done.append(_operation(line))
-            undone.clear()
+        _follow(line, done, undone, _operation)
     return done
 
 
@@ -244,10 +231,7 @@ def append_lines(path: Path, lines: Iterable[dict[str, Any]], folder: Path | Non
                 file.seek(size - 1)
                 if file.read(1) != b"\n":  # a killed process left half a line
                     content = b"\n" + content
-            written = file.write(content)
-            if written != len(content):
-                file.truncate(size)
-                raise OSError(28, "No space left on device")
+            append_whole(file, content)
         except OSError as error:
             raise UnwritableError(path, error) from error
 
@@ -287,6 +271,20 @@ def _parsed(lines: Iterator[bytes], path: Path) -> Iterator[dict[str, Any]]:
 def _is_half(line: bytes) -> bool:
     """Whether a line was begun as one of ours and cut off."""
     return line.startswith(b'{"kind"') and not line.rstrip().endswith(b"}")
+
+
+def _follow(
+    line: dict[str, Any], done: list[T], undone: list[T], read: Callable[[dict[str, Any]], T]
+) -> None:
+    """Put what a line says among what is done, or what is undone."""
+    if line in (UNDO, REDO):
+        former, latter = (done, undone)[:: 1 if line == UNDO else -1]
+        if not former:
+            raise _damaged("it takes back what was not done")
+        latter.append(former.pop())
+    else:
+        done.append(read(line))
+        undone.clear()
 
 
 def _line(step: Step) -> dict[str, Any]:

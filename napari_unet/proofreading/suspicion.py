@@ -61,10 +61,14 @@ def find_suspicions(
         for body in neurons.index.ids
         for suspicion in _of_areas(neurons, body, dict(neurons.index.sections(body)))
     ]
+    bodies: dict[int, list[int]] = defaultdict(list)  # by slice
+    for body in neurons.index.ids:
+        for index in list(neurons.index.sections(body)):
+            bodies[index].append(body)
     inside: dict[int, list[tuple[int, int]]] = defaultdict(list)  # by body: z, membrane pixels
     contacts: dict[tuple[int, int], list[NDArray[np.float64]]] = defaultdict(list)
     for index in range(depth):
-        found += _in_parts(neurons, index)
+        found += _in_parts(neurons, index, bodies[index])
         if neurons.membrane is not None:
             page, membrane = neurons.labels[index], np.asarray(neurons.membrane[index])
             for body, count in _count(page[membrane > LEVEL]):
@@ -102,13 +106,13 @@ def _of_areas(neurons: Neurons, body: int, sections: dict[int, Section]) -> list
     return found
 
 
-def _in_parts(neurons: Neurons, index: int) -> list[Suspicion]:
-    """Neurons of several parts in a slice; specks are not counted."""
+def _in_parts(neurons: Neurons, index: int, bodies: list[int]) -> list[Suspicion]:
+    """Which of a slice's neurons are in several parts; specks are not counted."""
     from scipy import ndimage
 
     found = []
     page = neurons.labels[index]
-    for body in neurons.index.ids:
+    for body in bodies:
         section = neurons.index.sections(body).get(index)
         if section is None or section.area == _box_area(section):
             continue

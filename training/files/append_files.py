@@ -47,6 +47,29 @@ def open_to_append(path: Path, folder: Path | None = None) -> IO[bytes]:
         raise UnwritableError(path, _explain(error, path, len(parts))) from error
 
 
+def append_whole(file: IO[bytes], content: bytes) -> None:
+    """Write all of some bytes at the end of an open file, or none of them.
+
+    Parameters
+    ----------
+    file : IO
+        As :func:`open_to_append` gives it.
+    content : bytes
+
+    Raises
+    ------
+    OSError
+        If they can't be written.
+    """
+    size = os.fstat(file.fileno()).st_size
+    try:
+        while content:  # an unbuffered file may take a part
+            content = content[file.write(content) :]
+    except OSError:
+        file.truncate(size)
+        raise
+
+
 if sys.platform == "win32":
 
     def _open_below(folder: Path, parts: Sequence[str]) -> int:

@@ -12,7 +12,7 @@ from typing import IO, Any
 
 from training.console import say
 from training.errors import UserError
-from training.files.append_files import open_to_append
+from training.files.append_files import append_whole, open_to_append
 from training.files.atomic_files import UnwritableError
 from training.runs.event_reading import PIECE, complete_length
 from training.runs.events import Failed
@@ -51,18 +51,8 @@ class EventLog:
         """
         line = json.dumps({"kind": kind, "time": time.time(), **values}, allow_nan=False)
         self._waiting.append(line.encode() + b"\n")
-        self._write(b"".join(self._waiting))
+        append_whole(self._file, b"".join(self._waiting))
         self._waiting.clear()
-
-    def _write(self, content: bytes) -> None:
-        size = os.fstat(self._file.fileno()).st_size
-        try:
-            rest = content
-            while rest:
-                rest = rest[self._file.write(rest) :]
-        except OSError:
-            self._file.truncate(size)
-            raise
 
     def close(self) -> None:
         """Have the file safe on the disk, and close it."""

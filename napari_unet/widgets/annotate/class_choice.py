@@ -39,7 +39,7 @@ class ClassField(QLineEdit):
         Raises
         ------
         UserError
-            If it is no list of classes.
+            If it is not a list of classes.
         """
         text = self.text().strip()
         if not text:

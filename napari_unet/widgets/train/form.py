@@ -181,7 +181,7 @@ class TrainingForm(QWidget):
         Raises
         ------
         UserError
-            If what is written is no list of classes.
+            If what is written is not a list of classes.
         """
         return LabelClasses.parse(self._widgets["classes"].value)
 

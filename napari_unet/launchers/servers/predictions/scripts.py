@@ -43,7 +43,7 @@ def submit(
 ) -> str:
     """Submit a prediction as a job of Slurm on one node; the arguments are as for :func:`start`.
 
-    What Slurm queues again, for a node that was lost, begins anew. The training's signal before
+    What Slurm queues again, for a node that was lost, begins again. The training's signal before
     the time limit is passed over: a prediction has nothing to save.
     """
     options = dataclasses.replace(profile.job_options(), nodes=1)
