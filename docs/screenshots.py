@@ -34,6 +34,7 @@ def main() -> None:
     with open_stacks() as (viewer, _):
         train(viewer)
         predict_with_newest(viewer)
+        close_docks(viewer)
         evaluate(viewer)
 
 
@@ -91,8 +92,8 @@ def train(viewer: Any) -> None:
     close_docks(viewer)
 
 
-def predict_with_newest(viewer: Any) -> None:
-    """Predict all slices with the model of the newest run."""
+def predict_with_newest(viewer: Any) -> Any:
+    """Predict all slices with the model of the newest run; gives the dock."""
     from napari_unet.runs.run_list import list_runs
     from napari_unet.settings import load_settings
 
@@ -101,7 +102,7 @@ def predict_with_newest(viewer: Any) -> None:
     dock.use_model(newest.run.path)
     click(dock, "Predict all slices")
     wait_until(lambda: "slices in" in all_text(dock))
-    close_docks(viewer)
+    return dock
 
 
 def evaluate(viewer: Any) -> None:

@@ -38,6 +38,7 @@ def main() -> None:
         train(viewer)
         strokes.visible = False
         predict_with_newest(viewer)
+        close_docks(viewer)
         correct(viewer, truth)
 
 

@@ -7,10 +7,18 @@ Settings and runs of the user are left alone. Pictures go to docs/images.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-from screenshots import all_text, click, close_docks, open_dock, open_stacks, save, wait_until
+from screenshots import (
+    all_text,
+    click,
+    close_docks,
+    open_dock,
+    open_stacks,
+    predict_with_newest,
+    save,
+    wait_until,
+)
 
 
 def main() -> None:
@@ -34,14 +42,7 @@ def train(viewer: Any) -> None:
 
 def predict(viewer: Any) -> None:
     """Predict all classes, and find neurons."""
-    from napari_unet.runs.run_list import list_runs
-    from napari_unet.settings import load_settings
-
-    newest = list_runs(Path(load_settings().runs_folder))[0]
-    dock = open_dock(viewer, "Predict")
-    dock.use_model(newest.run.path)
-    click(dock, "Predict all slices")
-    wait_until(lambda: "slices in" in all_text(dock))
+    dock = predict_with_newest(viewer)
     click(dock, "Find neurons")
     wait_until(lambda: "regions in" in all_text(dock))
     click(dock, "Predict all classes")

@@ -23,12 +23,6 @@ Button = Callable[..., QPushButton]
 
 
 @pytest.fixture
-def dock(viewer: Viewer) -> AnnotateDock:
-    _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, "Annotate")
-    return dock
-
-
-@pytest.fixture
 def strokes(viewer: Viewer, dock: AnnotateDock, button: Button, qtbot: QtBot) -> Labels:
     qtbot.keyClicks(dock.findChild(QLineEdit), NAMES)
     qtbot.mouseClick(button(dock, "New"), Qt.MouseButton.LeftButton)

@@ -27,12 +27,6 @@ FailOnce = Callable[..., Callable[[], bool]]
 
 
 @pytest.fixture
-def dock(viewer: Viewer) -> AnnotateDock:
-    _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, "Annotate")
-    return dock
-
-
-@pytest.fixture
 def strokes(viewer: Viewer, dock: AnnotateDock, button: Button, qtbot: QtBot) -> Labels:
     """An empty layer, made by the dock's own button."""
     qtbot.mouseClick(button(dock, "New"), Qt.MouseButton.LeftButton)

@@ -5,8 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from napari.components import ViewerModel
+from pytestqt.qtbot import QtBot
 
 from napari_unet.launchers.launcher import Standing
+from napari_unet.widgets.train.setup_control import SetupControl
+from napari_unet.widgets.train.setup_view import TrainingSetupView
 from training.config import TrainingConfig, preset_config
 from training.dataset.found_meanings import FoundMeaning
 from training.errors import UserError
@@ -105,3 +109,15 @@ def running(tmp_path: Path) -> Iterator[RunDirectory]:
     report_start(run)
     with run.hold():
         yield run
+
+
+@pytest.fixture
+def view(viewer: ViewerModel, qtbot: QtBot) -> TrainingSetupView:
+    view = TrainingSetupView(viewer, {})
+    qtbot.addWidget(view)
+    return view
+
+
+@pytest.fixture
+def control(view: TrainingSetupView) -> SetupControl:
+    return SetupControl(view)

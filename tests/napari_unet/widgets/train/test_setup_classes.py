@@ -27,18 +27,6 @@ def viewer() -> ViewerModel:
     return viewer
 
 
-@pytest.fixture
-def view(viewer: ViewerModel, qtbot: QtBot) -> TrainingSetupView:
-    view = TrainingSetupView(viewer, {})
-    qtbot.addWidget(view)
-    return view
-
-
-@pytest.fixture
-def control(view: TrainingSetupView) -> SetupControl:
-    return SetupControl(view)
-
-
 def _is_read(view: TrainingSetupView, reason: str, fits: bool) -> bool:
     return view.data.pair.preview is not None and bool(reason) != fits
 

@@ -22,18 +22,6 @@ def viewer() -> ViewerModel:
     return ViewerModel()
 
 
-@pytest.fixture
-def view(viewer: ViewerModel, qtbot: QtBot) -> TrainingSetupView:
-    view = TrainingSetupView(viewer, {})
-    qtbot.addWidget(view)
-    return view
-
-
-@pytest.fixture
-def control(view: TrainingSetupView) -> SetupControl:
-    return SetupControl(view)
-
-
 def test_without_data_it_says_what_to_do(viewer: ViewerModel, control: SetupControl) -> None:
     with pytest.raises(UserError, match="Open a stack of images and its labels"):
         control.choices()
