@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import io
+import math
+import os
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from training.files.atomic_files import write_atomically
+from training.files.untrusted_files import open_regular
 
 
 def write_arrays(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
@@ -30,3 +35,54 @@ def write_arrays(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
     content = io.BytesIO()
     np.savez_compressed(content, **arrays)
     write_atomically(path, content.getvalue())
+
+
+def read_arrays(path: Path, most_bytes: int) -> dict[str, NDArray[Any]]:
+    """Read arrays that :func:`write_arrays` wrote; the file may be a stranger's.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    most_bytes : int
+        That it, and the arrays in it, may take.
+
+    Returns
+    -------
+    dict of arrays
+        They can't be written to.
+
+    Raises
+    ------
+    OSError
+        If the file is missing, or is a folder, a pipe, a socket or a device.
+    ValueError
+        If it is damaged, is no such file, or is larger than ``most_bytes``.
+    """
+    with open_regular(path) as file:
+        size = file.seek(0, os.SEEK_END)
+        try:
+            with zipfile.ZipFile(file) as archive:
+                members = archive.infolist()
+                if max(size, sum(member.file_size for member in members)) > most_bytes:
+                    raise ValueError(f"it is larger than {most_bytes // 2**20} MiB")
+                return {
+                    member.filename.removesuffix(".npy"): _array_of(archive.read(member))
+                    for member in members
+                }
+        except (OSError, ValueError):
+            raise
+        except Exception as error:  # zipfile, zlib and numpy raise many kinds
+            raise ValueError(f"it holds no arrays ({error})") from error
+
+
+def _array_of(content: bytes) -> NDArray[Any]:
+    """The array of an .npy file; only as much memory is taken as there are bytes."""
+    stream = io.BytesIO(content)
+    if npy.read_magic(stream) != (1, 0):
+        raise ValueError("its arrays have a header of another kind")
+    shape, is_transposed, dtype = npy.read_array_header_1_0(stream)
+    start = stream.tell()
+    if dtype.hasobject or math.prod(shape) * dtype.itemsize != len(content) - start:
+        raise ValueError("an array in it has not the size that it says")
+    return np.ndarray(shape, dtype, content, start, order="F" if is_transposed else "C")
