@@ -33,7 +33,7 @@ NAMES = (
     "stalls",
     "beside_steps",
 )
-LONG = ("quality",)  # an hour and more: only when asked for
+LONG = ("quality", "merges")  # an hour and more: only when asked for
 
 
 def main() -> None:
