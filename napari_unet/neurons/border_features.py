@@ -73,7 +73,7 @@ class FloodedSlice:
 
     @classmethod
     def of(cls, probability: NDArray[np.float32]) -> FloodedSlice:
-        """Flood a slice (Y, X) from its :data:`SEEDS`; without one it is one region."""
+        """Flood a slice (Y, X) of float32 from its :data:`SEEDS`; without one it is one region."""
         seeds = label_neurons(probability < SEEDS)
         regions = flood(probability, seeds) if seeds.any() else np.ones_like(seeds)
         [merged] = merge_regions(regions, probability, [CONTEXT])

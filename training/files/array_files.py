@@ -49,8 +49,8 @@ def read_arrays(path: Path, most_bytes: int) -> dict[str, NDArray[Any]]:
 
     Returns
     -------
-    dict of arrays
-        They can't be written to.
+    dict of arrays (...)
+        Each of the shape and dtype that it was written with. They can't be written to.
 
     Raises
     ------
@@ -60,20 +60,32 @@ def read_arrays(path: Path, most_bytes: int) -> dict[str, NDArray[Any]]:
         If it is damaged, is no such file, or is larger than ``most_bytes``.
     """
     with open_regular(path) as file:
-        size = file.seek(0, os.SEEK_END)
         try:
+            _check_size(os.fstat(file.fileno()).st_size, most_bytes)
             with zipfile.ZipFile(file) as archive:
                 members = archive.infolist()
-                if max(size, sum(member.file_size for member in members)) > most_bytes:
-                    raise ValueError(f"it is larger than {most_bytes // 2**20} MiB")
+                _check_size(sum(member.file_size for member in members), most_bytes)
                 return {
-                    member.filename.removesuffix(".npy"): _array_of(archive.read(member))
+                    member.filename.removesuffix(".npy"): _array_of(_content(archive, member))
                     for member in members
                 }
         except (OSError, ValueError):
             raise
         except Exception as error:  # zipfile, zlib and numpy raise many kinds
             raise ValueError(f"it holds no arrays ({error})") from error
+
+
+def _check_size(size: int, most_bytes: int) -> None:
+    if size > most_bytes:
+        raise ValueError(f"it is larger than {most_bytes // 2**20} MiB")
+
+
+def _content(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
+    """Read no more than the size that a member says it has: it may decompress to far more."""
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise ValueError("it is compressed in a way that arrays are not")
+    with archive.open(member) as file:
+        return file.read(member.file_size)
 
 
 def _array_of(content: bytes) -> NDArray[Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from napari_unet.cli.progress.progress_bar import ProgressBar
 from napari_unet.neurons.kept_merges import check_keeping, kept_merges
-from napari_unet.neurons.merge_forest import can_learn
+from napari_unet.neurons.merge_forest import MergeForest, can_learn
 from napari_unet.neurons.merge_learning import learn_merges
 from napari_unet.neurons.segmentation import Segmentation
 from napari_unet.neurons.segmentation_choice import (
@@ -112,10 +112,8 @@ class NeuronSettings:
             hint(_BLOCKWISE if self._may_merge and not is_wanted else "")
             return how
         say(learned.text)
-        if self.is_kept and learned.forest is not None:
-            run = check_keeping(self.model)
-            learned.forest.write(run.merges)
-            say(f"kept with the run: {run.merges}")
+        if self.is_kept:
+            self._keep(learned.forest)
         return self._merging(replace(how, merges=learned.forest))
 
     def without_data(self, predictor: Predictor) -> Segmentation:
@@ -134,6 +132,14 @@ class NeuronSettings:
         if merges is not None and not self.is_blockwise:
             say(f"Learned merges take the threshold's place: {run.merges}")
         return self._merging(replace(how, merges=merges))
+
+    def _keep(self, forest: MergeForest | None) -> None:
+        run = check_keeping(self.model)
+        if forest is not None:
+            forest.write(run.merges)
+            say(f"kept with the run: {run.merges}")
+        elif run.merges.exists():
+            hint(f"Merges that were kept before are still there: {run.merges}.")
 
     @property
     def _may_merge(self) -> bool:

@@ -87,7 +87,7 @@ def test_merges_are_learned_kept_and_used(
     assert by_threshold.max() > expected.max()
     blocks = tmp_path / "blocks.zarr"
     assert "merged by the threshold, because" in done(run.path, stack, "-o", blocks)
-    assert zarr.open_group(blocks, mode="r")["0"][:].max() == by_threshold.max()
+    assert zarr.open_array(blocks / "labels/blocks/0", mode="r")[:].max() == by_threshold.max()
 
     write_model("run/model.onnx", fold=2)
     assert "learned with another model" in refused(run.path, stack, "-o", tmp_path / "fourth.tif")

@@ -15,7 +15,7 @@ def borders(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Features, many of them equal, and whether each border is a membrane: not by one of them."""
     random = np.random.default_rng(seed)
     features = random.normal(size=(count, len(FEATURES))).round(2).astype(np.float32)
-    return features, features[:, 0] * features[:, 1] + 0.3 * random.normal(size=count) > 0
+    return features, features[:, 0] + features[:, 1] + 0.3 * random.normal(size=count) > 0
 
 
 @pytest.mark.parametrize("kind", [ExtraTreesClassifier, RandomForestClassifier])

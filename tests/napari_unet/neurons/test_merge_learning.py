@@ -69,9 +69,9 @@ def test_a_slice_without_neighbours_takes_the_threshold(learned: Segmentation) -
 
 def test_the_threshold_stays_where_nothing_is_better() -> None:
     images, membrane = grid_of_cells()
-    images[membrane] = 0  # shadows of up to 0.75, membranes of nearly 1
+    images[membrane] = 0  # borders of shadows come to 0.91 at most, those of membranes to 1
     slices = training_slices(images, membrane)
-    found = learn_merges(slices, Segmentation(threshold=0.85))
+    found = learn_merges(slices, Segmentation(threshold=0.95))
     assert found.forest is None
     assert "The threshold stays, because learned merges gave v_rand" in found.text
 

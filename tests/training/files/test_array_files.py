@@ -1,4 +1,5 @@
 import io
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -77,3 +78,27 @@ def test_a_changed_file_is_refused(tmp_path: Path) -> None:
     path.write_bytes(bytes(MOST + 1))
     with pytest.raises(ValueError, match=r"."):
         read_arrays(path, MOST)
+
+
+def test_what_decompresses_to_more_than_it_says_takes_no_memory(tmp_path: Path) -> None:
+    path = tmp_path / "arrays.npz"
+    write_member(path, bytes(2**26))
+    size = (2**26).to_bytes(4, "little")
+    content = path.read_bytes()
+    assert content.count(size) == 2  # before the member, and in the list at the end
+    path.write_bytes(content.replace(size, (1000).to_bytes(4, "little")))
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match="no arrays"):
+            read_arrays(path, MOST)
+        assert tracemalloc.get_traced_memory()[1] < 2**21
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("way", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_other_compression_is_refused(tmp_path: Path, way: int) -> None:
+    with zipfile.ZipFile(tmp_path / "arrays.npz", "w", way) as archive:
+        archive.writestr("numbers.npy", b"0" * 1000)
+    with pytest.raises(ValueError, match="compressed in a way"):
+        read_arrays(tmp_path / "arrays.npz", MOST)
