@@ -32,6 +32,7 @@ NAMES = (
     "following",
     "stalls",
     "beside_steps",
+    "linking",
 )
 LONG = ("quality", "merges")  # an hour and more: only when asked for
 

@@ -147,8 +147,9 @@ class NeuronSettings:
         return self.method == "watershed" and self.threshold is None and self.seeds is None
 
     def _with_given(self, how: Segmentation) -> Segmentation:
-        given = {"threshold": self.threshold, "seeds": self.seeds}
-        return replace(how, **{name: level for name, level in given.items() if level is not None})
+        threshold = how.threshold if self.threshold is None else self.threshold
+        seeds = how.seeds if self.seeds is None else self.seeds
+        return replace(how, threshold=threshold, seeds=seeds)
 
     def _merging(self, how: Segmentation) -> Segmentation:
         if how.merges is None or not self.is_blockwise:
