@@ -93,7 +93,7 @@ def _array_of(content: bytes) -> NDArray[Any]:
     stream = io.BytesIO(content)
     if npy.read_magic(stream) != (1, 0):
         raise ValueError("its arrays have a header of another kind")
-    shape, is_transposed, dtype = npy.read_array_header_1_0(stream)  # type: ignore[no-untyped-call]
+    shape, is_transposed, dtype = npy.read_array_header_1_0(stream)
     start = stream.tell()
     if dtype.hasobject or math.prod(shape) * dtype.itemsize != len(content) - start:
         raise ValueError("an array in it has not the size that it says")
