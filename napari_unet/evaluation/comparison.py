@@ -24,7 +24,7 @@ from training.errors import UserError
 from training.label_convention import LabelConvention
 from training.metrics.neuron_metrics import NEURON_FIGURES, neuron_figures_of_mask
 from training.metrics.pixel_metrics import overlap_figures
-from training.stacks.label_meaning import MASK_READING, LabelReading
+from training.stacks.label_reading import MASK_READING, LabelReading
 from training.stacks.sparse_labels import INSIDE, MEMBRANE, PADDING, is_known
 from training.stacks.stack_axes import as_stack, is_stack
 

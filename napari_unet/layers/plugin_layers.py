@@ -18,7 +18,8 @@ from training.label_classes import LabelClasses
 from training.label_convention import USUAL_BORDERS, IdBorders, LabelConvention
 from training.stacks.even_slices import pick_evenly
 from training.stacks.label_census import MEANING_SLICES, read_labelled
-from training.stacks.label_meaning import MASK_READING, LabelMeaning, LabelReading
+from training.stacks.label_meaning import LabelMeaning
+from training.stacks.label_reading import MASK_READING, LabelReading
 from training.stacks.stack_axes import as_stack, is_stack
 
 if TYPE_CHECKING:

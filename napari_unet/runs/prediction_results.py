@@ -22,7 +22,7 @@ from training.files.untrusted_files import is_inside
 from training.formats.opening import open_stack
 from training.label_convention import LabelConvention
 from training.runs.run_directory import RunDirectory
-from training.stacks.label_meaning import LabelReading
+from training.stacks.label_reading import LabelReading
 
 _SHOWN: tuple[Kind, ...] = ("mask", "probability")
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.formats.stack import Stack
-from training.stacks.label_meaning import LabelReading
+from training.stacks.label_reading import LabelReading
 from training.stacks.sparse_labels import MEMBRANE
 from training.stacks.stack_axes import as_stack
 

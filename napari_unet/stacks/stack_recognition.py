@@ -29,8 +29,9 @@ from training.formats.stack import Stack
 from training.label_classes import NO_CLASSES, LabelClasses
 from training.label_convention import LabelConvention
 from training.stacks.label_census import MEANING_SLICES, is_uniform, read_labelled
-from training.stacks.label_meaning import LabelMeaning, LabelReading
+from training.stacks.label_meaning import LabelMeaning
 from training.stacks.label_pixels import are_even, look_like_labels
+from training.stacks.label_reading import LabelReading
 from training.stacks.scaling import Slices
 
 LayerTuple = tuple[Any, dict[str, Any], str]

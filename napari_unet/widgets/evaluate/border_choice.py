@@ -7,7 +7,7 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QSpinBox, QWidget
 from superqt.utils import signals_blocked
 
 from training.label_convention import WIDEST_BORDER, LabelConvention
-from training.stacks.label_meaning import LabelReading
+from training.stacks.label_reading import LabelReading
 
 
 class BorderChoice(QWidget):

@@ -10,7 +10,7 @@ from napari_unet.layers.wrong_pixels import FALSE_NEGATIVE, FALSE_POSITIVE
 from training.errors import UserError
 from training.label_convention import LabelConvention
 from training.metrics.neuron_metrics import label_neurons, neuron_figures_of_mask
-from training.stacks.label_meaning import LabelReading
+from training.stacks.label_reading import LabelReading
 
 
 @pytest.fixture

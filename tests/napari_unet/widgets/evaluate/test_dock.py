@@ -43,7 +43,7 @@ from training.metrics.neuron_metrics import fill_neurons, label_neurons, neuron_
 from training.metrics.pixel_metrics import overlap_figures
 from training.runs.run_directory import RunDirectory
 from training.stacks.fingerprint import fingerprint
-from training.stacks.label_meaning import LabelReading
+from training.stacks.label_reading import LabelReading
 from training.stacks.sparse_labels import MEMBRANE
 
 Button = Callable[..., object]
