@@ -194,14 +194,9 @@ class ZarrChunks:
         UserError
             If the disk is full, or what was written can't be read.
         """
-        for level in range(1, len(self._arrays)):
-            finer = self._arrays[level - 1]
-            for rows, columns in self._missing(level, index, self._all(level)):
-                seen_rows, seen_columns = (
-                    slice(2 * wanted.start, 2 * wanted.stop) for wanted in (rows, columns)
-                )
-                page = np.asarray(finer[index, seen_rows, seen_columns])
-                self._put(level, index, rows, columns, halve(page, self._image.is_label))
+        for level in reversed(range(1, len(self._arrays))):
+            for window in self._missing(level, index, self._all(level)):
+                self._shrink(level, index, window)
 
     def delete_slice(self, index: int) -> None:
         """Delete the chunks of a slice.
@@ -261,6 +256,32 @@ class ZarrChunks:
         with report_errors(self.folder):
             self._arrays[level][place] = np.ascontiguousarray(page, self._image.dtype)
 
+    def _shrink(self, level: int, index: int, window: Window) -> NDArray[Any]:
+        """Write a missing chunk of a smaller size and those it is made of; give its pixels.
+
+        Only what is there already is read again, and few chunks are in memory.
+        """
+        finer = self._arrays[level - 1]
+        rows, columns = (
+            range(2 * wanted.start, min(2 * wanted.stop, length))
+            for wanted, length in zip(window, finer.shape[1:], strict=True)
+        )
+        made_of = rows, columns
+        missing = [] if level == 1 else list(self._missing(level - 1, index, made_of))
+        if len(missing) == len(list(self._chunks(level - 1, made_of))):
+            page = np.empty((len(rows), len(columns)), self._image.dtype)
+        else:
+            page = np.array(finer[index, rows.start : rows.stop, columns.start : columns.stop])
+        for part in missing:
+            inside = tuple(
+                slice(found.start - whole.start, found.stop - whole.start)
+                for found, whole in zip(part, made_of, strict=True)
+            )
+            page[inside] = self._shrink(level - 1, index, part)
+        smaller = halve(page, self._image.is_label)
+        self._put(level, index, *window, smaller)
+        return smaller
+
     def _all(self, level: int) -> Window:
         _, height, width = self._arrays[level].shape
         return range(height), range(width)
@@ -271,15 +292,18 @@ class ZarrChunks:
         """Find the chunks within a part of a slice that are not there yet."""
         array = self._arrays[level]
         folder = self._image.group_in(self.folder) / str(level)
-        for rows, columns in product(
-            *(
-                [range(start, min(start + side, part.stop)) for start in part[::side]]
-                for part, side in zip(window, array.chunks[1:], strict=True)
-            )
-        ):
+        for rows, columns in self._chunks(level, window):
             place = index, rows.start // array.chunks[1], columns.start // array.chunks[2]
             if not has(folder / array.metadata.encode_chunk_key(place)):
                 yield rows, columns
+
+    def _chunks(self, level: int, window: Window) -> Iterator[Window]:
+        """Find the chunks of a part of a slice."""
+        rows, columns = (
+            [range(start, min(start + side, part.stop)) for start in part[::side]]
+            for part, side in zip(window, self._arrays[level].chunks[1:], strict=True)
+        )
+        return product(rows, columns)
 
 
 class _Listing:

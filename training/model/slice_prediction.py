@@ -119,14 +119,16 @@ def predict_slice(
     UserError
         If pixels that are looked at are NaN or infinite.
     """
-    empty = find_padding(image) if padding is None else padding
+    found = find_padding(image) if padding is None else padding
+    empty = found if found.any() else None
     shape = image.shape[0], image.shape[1]
 
     def cut(rows: Indices, columns: Indices) -> NDArray[np.float32]:
         tile = image[rows][:, columns]
         check_pixels(tile, "The image")
         scaled = card.scaling.apply(tile)
-        scaled[empty[rows][:, columns]] = 0
+        if empty is not None:
+            scaled[empty[rows][:, columns]] = 0
         return scaled
 
     if is_cut(card, shape, tta, view):
