@@ -67,6 +67,16 @@ def test_a_slice_without_neighbours_takes_the_threshold(learned: Segmentation) -
     assert not list(segment_slices([], learned))
 
 
+def test_a_threshold_that_is_right_by_a_hair_is_not_taken_for_better() -> None:
+    images, membrane = grid_of_cells()
+    images[membrane] = 0  # borders of shadows come to 0.91 at most, those of membranes to 1
+    slices = training_slices(images, membrane)
+    how = Segmentation(threshold=0.95)
+    for slice_ in slices:
+        assert v_rand(segment_slice(slice_.probability, how), label_neurons(~slice_.is_border)) == 1
+    assert learn_merges(slices, how).forest is not None
+
+
 def test_the_threshold_stays_where_what_is_learned_does_not_hold_elsewhere() -> None:
     images, membrane = grid_of_cells()
     slices = training_slices(images, membrane)
