@@ -54,13 +54,13 @@ def learn_merges(
     Parameters
     ----------
     slices : sequence of TrainingSlice
-        With the slices beside them.
+        With the slices beside them; those without, or without a true neuron, are left aside.
     how : Segmentation
         The threshold that they are compared with.
     model : str
         Digest of the model that predicted them.
     """
-    usable = [slice_ for slice_ in slices if slice_.beside]
+    usable = [slice_ for slice_ in slices if slice_.beside and not slice_.is_border.all()]
     with ThreadPoolExecutor() as executor:
         known = list(executor.map(_Known.of, usable))
         noisy = list(executor.map(_Known.with_noise, usable, range(len(usable))))

@@ -90,7 +90,16 @@ def test_the_threshold_stays_where_what_is_learned_does_not_hold_elsewhere() -> 
 
 def test_too_little_is_not_learned_from() -> None:
     slices = training_slices(*grid_of_cells(slices=2))
-    for few in ([], slices[:1], slices, [replace(slice_, beside=()) for slice_ in slices * 4]):
+    alone = [replace(slice_, beside=()) for slice_ in slices * 4]
+    no_neurons = [replace(slice_, is_border=np.ones((96, 96), bool)) for slice_ in slices * 4]
+    for few, count in (
+        ([], 0),
+        (slices[:1], 1),
+        (slices, 2),
+        (alone, 0),
+        (slices + no_neurons, 2),
+    ):
         found = learn_merges(few, Segmentation())
         assert found.forest is None
         assert "Merges are not learned, because labels show" in found.text
+        assert f" in {count} slices: " in found.text
