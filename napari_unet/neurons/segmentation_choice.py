@@ -30,7 +30,7 @@ from training.stacks.scaling import Slices
 from training.stacks.sparse_labels import INSIDE
 
 MOST_SLICES = 24
-MOST_LEARNED = 2**27  # pixels of the slices whose neighbours are predicted too
+MOST_LEARNED = 2**26  # pixels of the slices whose neighbours are predicted too
 
 
 @dataclass(frozen=True)

@@ -67,18 +67,39 @@ def test_a_slice_without_neighbours_takes_the_threshold(learned: Segmentation) -
     assert not list(segment_slices([], learned))
 
 
-def test_the_threshold_stays_where_nothing_is_better() -> None:
+def test_a_threshold_that_is_right_by_a_hair_is_not_taken_for_better() -> None:
     images, membrane = grid_of_cells()
     images[membrane] = 0  # borders of shadows come to 0.91 at most, those of membranes to 1
     slices = training_slices(images, membrane)
-    found = learn_merges(slices, Segmentation(threshold=0.95))
+    how = Segmentation(threshold=0.95)
+    for slice_ in slices:
+        assert v_rand(segment_slice(slice_.probability, how), label_neurons(~slice_.is_border)) == 1
+    assert learn_merges(slices, how).forest is not None
+
+
+def test_the_threshold_stays_where_what_is_learned_does_not_hold_elsewhere() -> None:
+    images, membrane = grid_of_cells()
+    slices = training_slices(images, membrane)
+    lines = membrane[0].T.all(axis=1, keepdims=True)  # all walls across, and none of the others
+    contrary = np.broadcast_to(lines, membrane[0].shape)
+    bands = [replace(slice_, is_border=contrary) for slice_ in slices[3:]]
+    found = learn_merges([*slices[:3], *bands], Segmentation(threshold=0))
     assert found.forest is None
     assert "The threshold stays, because learned merges gave v_rand" in found.text
 
 
 def test_too_little_is_not_learned_from() -> None:
     slices = training_slices(*grid_of_cells(slices=2))
-    for few in ([], slices[:1], slices, [replace(slice_, beside=()) for slice_ in slices * 4]):
+    alone = [replace(slice_, beside=()) for slice_ in slices * 4]
+    no_neurons = [replace(slice_, is_border=np.ones((96, 96), bool)) for slice_ in slices * 4]
+    for few, count in (
+        ([], 0),
+        (slices[:1], 1),
+        (slices, 2),
+        (alone, 0),
+        (slices + no_neurons, 2),
+    ):
         found = learn_merges(few, Segmentation())
         assert found.forest is None
         assert "Merges are not learned, because labels show" in found.text
+        assert f" in {count} slices: " in found.text
