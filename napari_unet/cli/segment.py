@@ -48,7 +48,7 @@ from napari_unet.neurons.segmentation import (
 )
 from napari_unet.neurons.segmentation_choice import LabelledVolume, choose_on_training_slices
 from napari_unet.prediction.large_array import allocate
-from napari_unet.prediction.predictor import Predictor, load_predictor
+from napari_unet.prediction.predictor import MEMBRANE, Predictor, load_predictor
 from training.console import say
 from training.errors import UserError
 from training.formats.opening import open_stack
@@ -221,7 +221,8 @@ def _segment_there(
             about: dict[str, Any] = {"pixel_size": pages.pixel_size, "offset": offset}
             _write(pages, pages.shape, output, search, about)
 
-    there = {"membranes": search.membranes.value, **scale_there(search.parts.scale)}
+    there = {"membranes": search.membranes.value, "class": MEMBRANE}
+    there |= scale_there(search.parts.scale)
     there |= {"tta": ""} if search.predictor.tta else {}
     predict_remotely(place, ask_for(model, stack, {"probability": Path()}, options=there), find)
 
