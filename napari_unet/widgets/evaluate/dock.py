@@ -133,17 +133,19 @@ class EvaluateDock(Dock):
     def _rank_mask(self, layer: Layer) -> int:
         """A prediction first, of classes where the truth has them; then any layer but the truth.
 
-        What may be ids, of many bits, is last, and so are classes that a person painted.
+        What may be ids, of many bits, is last, and so are classes that nobody is known to have
+        predicted.
         """
+        truth = self._compared[1]
+        has_classes = truth is not None and bool(layer_classes(truth))
         if is_predicted_class_layer(layer):
-            truth = self._compared[1]
-            return 4 if truth is not None and layer_classes(truth) else 2
+            return 4 if has_classes else 2
         if is_predicted_mask(layer):
             return 3
         if layer_classes(layer):
-            return 0
+            return int(has_classes and layer != truth)
         has_few_values = full_resolution(layer).dtype.itemsize == 1
-        return int(layer != self._compared[1]) + int(has_few_values)
+        return int(layer != truth) + int(has_few_values)
 
     def _rank_truth(self, layer: Layer) -> int:
         """Finished labels first, then strokes, then another prediction; all of the mask's shape."""

@@ -92,6 +92,15 @@ def test_each_class_has_its_dice_in_table_summary_and_plot(
     qtbot.waitUntil(lambda: {*faults_of(evaluate)} <= scrolls, timeout=5000)
 
 
+def test_classes_from_files_are_compared_too(
+    dock: Callable[[], EvaluateDock], truth: Labels, found: Labels, qtbot: QtBot
+) -> None:
+    del found.metadata[MODEL_KEY]  # nobody knows who made it
+    evaluate = dock()
+    qtbot.waitUntil(lambda: "mean" in said(evaluate))
+    assert column(evaluate, "membrane") == ["1.000"] * 7
+
+
 def test_painting_a_class_and_its_errors_are_followed(
     dock: Callable[[], EvaluateDock],
     truth: Labels,
