@@ -57,7 +57,6 @@ def measure(viewer: Any) -> None:
     """Measure each mitochondrion."""
     dock = open_dock(viewer, "Measure")
     choose(dock, "mitochondria-volume classes")
-    choose(dock, "connected parts")
     click(dock, "Measure")
     wait_until(lambda: "Objects:" in all_text(dock))
     save(viewer, "classes-measure.png")

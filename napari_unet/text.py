@@ -22,17 +22,19 @@ def as_notification(text: str) -> str:
     return f"<span>{as_html(text)}</span>" if "<" in text or "&" in text else printable(text)
 
 
-def progress_text(done: int, total: int, elapsed: float) -> str:
+def progress_text(done: int, total: int, elapsed: float, what: str = "Slice") -> str:
     """Slices done, and how long the rest takes at the pace so far.
 
     Parameters
     ----------
     done, total : int
-        Slices.
+        Slices, or other parts of the work.
     elapsed : float
         Seconds since the begin.
+    what : str
+        What one of them is called.
     """
-    text = f"Slice {done} of {total}"
+    text = f"{what} {done} of {total}"
     if 0 < done < total:
         text += f", {format_duration(elapsed / done * (total - done))} left"
     return text

@@ -18,6 +18,8 @@ MOST_CLASSES = 16
 LARGEST_VALUE = 255
 NO_CHANNEL = 255
 """In the place of a class, where no label is known."""
+DICE_OF = "dice_"
+"""Beginning of the names of the classes' own figures."""
 # Okabe and Ito's palette, which colour-blind people tell apart; by the value of the class.
 COLORS = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7", "#999999")
 _CLASS = re.compile(r"(\w[\w -]{0,38}\w|\w)(?:=(\d{1,3}))?(#[0-9a-fA-F]{6})?")

@@ -1,4 +1,4 @@
-"""Predict the membranes of a stack by MindSpore: where the NPUs are, or where nothing else is.
+"""Predict membranes or classes of a stack by MindSpore: on NPUs, or where nothing else is.
 
 On one NPU, or on the CPU where there is none::
 
@@ -50,7 +50,8 @@ from training.formats.opening import open_stack
 from training.formats.stack import Stack
 from training.label_convention import FINISHED_CONVENTIONS, LabelConvention
 from training.learning.mindspore_setup import set_up_mindspore
-from training.masks.result_files import ResultFiles, check_outputs
+from training.masks.result_files import ResultFiles, check_class_results, check_outputs
+from training.model.class_choice import card_of_channel, find_channel
 from training.model.saved_model import SavedModel, best_weights, load_model
 from training.model.slice_view import SliceView
 from training.model.stack_scale import StackScale, card_for, parse_pixel_size
@@ -100,6 +101,12 @@ def _parser() -> argparse.ArgumentParser:
         choices=[convention.value for convention in FINISHED_CONVENTIONS],
         default=LabelConvention.ISBI.value,
         help="isbi (default): membrane is 0. membrane: membrane is 255",
+    )
+    add(
+        "--class",
+        dest="of_class",
+        metavar="NAME",
+        help="of a model of several classes predict this one (the likeliest of each pixel)",
     )
     add("--tta", action="store_true", help="the mean over flips and turns: eight times the work")
     add(
@@ -164,12 +171,8 @@ def _predict(options: argparse.Namespace, arguments: list[str]) -> None:
     check_outputs(options.input, paths, options.overwrite)
     source, scale = weights_of(options.run, options.ckpt), _scale(options)
     model = load_model(source)
-    if model.card.classes:
-        raise UserError(
-            f"{source} tells {', '.join(model.card.label_classes.names)} apart, and this command "
-            "predicts membrane alone.",
-            "Predict with napari-unet predict, without --remote.",
-        )
+    predicted = card_of_channel(model.card, find_channel(model.card, options.of_class, source))
+    check_class_results(predicted.label_classes, paths, options.threshold)
     scale.check(model.card, source)
     threshold = model.card.threshold if options.threshold is None else options.threshold
     with open_stack(options.input) as stack:
@@ -186,6 +189,7 @@ def _predict(options: argparse.Namespace, arguments: list[str]) -> None:
             pixel_size=scale.size_of(stack),
             offset=stack.offset,
             overwrite=options.overwrite,
+            classes=predicted.label_classes,
         )
         with files, closing(_slices(options, arguments, model, stack)) as slices:
             for probability in _with_progress(slices, len(stack)):
@@ -198,7 +202,7 @@ def _predict(options: argparse.Namespace, arguments: list[str]) -> None:
 def _slices(
     options: argparse.Namespace, arguments: list[str], model: SavedModel, stack: Stack
 ) -> Generator[NDArray[np.float32], None, None]:
-    """Give the probability (Y, X) of every slice, in order."""
+    """Give the probability of every slice, in order: (Y, X), or of classes (C, Y, X)."""
     ids = parse_numbers(options.device_ids, "device_ids")
     count = min(options.devices or len(ids) or 1, len(stack))
     config = _config(options, model)
@@ -227,7 +231,9 @@ def _predict_on(
     source = weights_of(options.run, options.ckpt)
     inference = build_inference(model, source, stack, config, device, options.membranes)
     view = SliceView(_scale(options).zoom(model.card, stack))
-    yield from predict_slices(inference, source, stack, indices, options.tta, view)
+    channel = find_channel(model.card, options.of_class, source)
+    for probability in predict_slices(inference, source, stack, indices, options.tta, view):
+        yield probability if channel is None else probability[channel]
 
 
 def _scale(options: argparse.Namespace) -> StackScale:

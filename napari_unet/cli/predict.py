@@ -29,6 +29,7 @@ from napari_unet.cli.remote_prediction import (
     RemoteOptions,
     ask_for,
     bring_home,
+    check_class_there,
     predict_remotely,
     remote_options,
     scale_there,
@@ -96,7 +97,8 @@ from training.stacks.intensities import Membranes
 @click.option(
     "--threshold",
     type=Share(),
-    help="Probability from which on a pixel is membrane.  [default: the model's, 0.5]",
+    help="Probability from which on a pixel is membrane, or of the class of --class.  [default: "
+    "the model's, 0.5]",
 )
 @click.option(
     "--class",
@@ -196,20 +198,20 @@ def command(
     _check_probability_dtype(probability, probability_dtype, file_format, place)
     work_through = place.plan(stacks, results, overwrite, file_format)
     if place:
-        if of_class is not None:
-            raise UserError("A server predicts membranes alone.", "Leave out --remote or --class.")
+        check_class_there(model, of_class, results, threshold)
         written = {"compression": _compression(compression), "ome_zarr": ome_zarr}
         options = {"convention": convention.value, "membranes": membranes.value}
         options |= scale_there(parts.scale)
         options |= {"threshold": str(threshold)} if threshold is not None else {}
         options |= {"tta": ""} if tta else {}
+        options |= {"class": of_class} if of_class is not None else {}
         there = partial(_predict_there, place, model, options, overwrite, written)
         work_through(there)
         return
     computed_by = {"engine": engine, "device": device, "precision": precision, "tta": tta}
     computed_by["of_class"] = of_class
     predictor = load_predictor(model, **computed_by)
-    check_class_results(predictor.classes, results)
+    check_class_results(predictor.classes, results, threshold)
     parts.scale.check(predictor.card, model)
     job = ChunkJob(
         model=model,

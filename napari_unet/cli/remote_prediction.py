@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import wraps
@@ -32,12 +32,14 @@ from napari_unet.launchers.servers.predictions.record import (
 )
 from napari_unet.launchers.servers.predictions.request import PredictionRequest
 from napari_unet.launchers.servers.profiles import find_profile
+from napari_unet.prediction.model_source import find_model
 from training.console import say, warn
 from training.errors import UserError
 from training.formats.opening import open_stack
 from training.formats.pixel_size import Offset
-from training.masks.result_files import result_pixels
+from training.masks.result_files import check_class_results, result_pixels
 from training.masks.writer_choice import is_stack_name, open_writer
+from training.model.class_choice import card_of_channel, find_channel
 from training.model.stack_scale import StackScale
 from training.runs.run_directory import RunDirectory
 
@@ -152,6 +154,21 @@ def scale_there(scale: StackScale) -> dict[str, str]:
     return options
 
 
+def check_class_there(
+    model: Path, of_class: str | None, kinds: Iterable[str], threshold: float | None
+) -> None:
+    """Refuse a class that a model does not have, and what is of one where all are predicted.
+
+    Raises
+    ------
+    UserError
+    """
+    source = find_model(model)
+    card = source.read_card()
+    channel = find_channel(card, of_class, source.path)
+    check_class_results(card_of_channel(card, channel).label_classes, kinds, threshold)
+
+
 def ask_for(
     model: Path, stack: Path, results: Mapping[Kind, Path], **more: Any
 ) -> PredictionRequest:
@@ -215,6 +232,8 @@ def bring_home(
         path = results[kind]
         with open_stack(result_path(run, kind)) as pages:
             options = {**written, **result_pixels(kind), "pixel_size": pages.pixel_size}
+            if pages.label_note is not None:
+                options["classes"] = pages.label_note.classes
             with open_writer(path, pages.shape, offset=offset, **options) as writer:
                 for page in pages:
                     writer.write(page)

@@ -43,7 +43,7 @@ from napari_unet.launchers.server_path import ServerPath
 from napari_unet.launchers.servers.predictions.record import result_path
 from napari_unet.neurons.segmentation import METHODS, count_text, find_neurons
 from napari_unet.prediction.large_array import allocate
-from napari_unet.prediction.predictor import load_predictor
+from napari_unet.prediction.predictor import MEMBRANE, load_predictor
 from training.console import hint, say
 from training.errors import UserError
 from training.formats.opening import open_stack
@@ -229,7 +229,8 @@ def _segment_there(
             about: dict[str, Any] = {"pixel_size": pages.pixel_size, "offset": offset}
             _write(pages, pages.shape, output, search, about)
 
-    there = {"membranes": search.membranes.value, **scale_there(search.parts.scale)}
+    there = {"membranes": search.membranes.value, "class": MEMBRANE}
+    there |= scale_there(search.parts.scale)
     there |= {"tta": ""} if search.predictor.tta else {}
     predict_remotely(place, ask_for(model, stack, {"probability": Path()}, options=there), find)
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_unet.evaluation.judging import Figures, find_judge
 from napari_unet.evaluation.slice_sets import (
     Trained,
     figures_csv,
@@ -16,21 +17,16 @@ from napari_unet.evaluation.slice_sets import (
     means_by_set,
     spread_of,
 )
-from napari_unet.layers.wrong_pixels import find_wrong
 from napari_unet.prediction.large_array import allocate
 from training.console import list_slices
 from training.dataset.training_pair import mark_padding
 from training.errors import UserError
+from training.label_classes import NO_CLASSES, LabelClasses
 from training.label_convention import LabelConvention
 from training.metrics.neuron_metrics import NEURON_FIGURES, neuron_figures_of_mask
-from training.metrics.pixel_metrics import overlap_figures
 from training.stacks.label_reading import MASK_READING, LabelReading
-from training.stacks.sparse_labels import INSIDE, MEMBRANE, PADDING, is_known
+from training.stacks.sparse_labels import PADDING
 from training.stacks.stack_axes import as_stack, is_stack
-
-PIXEL_FIGURES = ("dice", "iou", "precision", "recall")
-FIGURES = (*PIXEL_FIGURES, *NEURON_FIGURES)
-Figures = dict[str, float]
 
 
 class Comparison:
@@ -43,24 +39,31 @@ class Comparison:
     Parameters
     ----------
     predicted, truth : arrays (Z, Y, X) or (Y, X) of int
-        Pixels of ``predicted`` other than 0 are membrane. They are read again whenever a slice is
-        computed; they may be dask arrays, and have axes of length 1 before these.
+        Pixels of ``predicted`` other than 0 are membrane, unless it is of classes. They are read
+        again whenever a slice is computed; they may be dask arrays, and have axes of length 1
+        before these.
     predicted_name, truth_name : str
         Names of the layers, for messages and tables.
     reading : LabelReading
         How the truth is read. Unknown pixels don't count.
     image : array (Z, Y, X) or (Y, X), or None
         What they are of, whose padding doesn't count either.
+    found : LabelClasses
+        Those of ``predicted``. Where the truth has classes as well, all are compared; else membrane
+        alone.
 
     Attributes
     ----------
     trained : collection of int or None
         Slices that the mask's model was trained on; None: it is not known.
+    classes : LabelClasses
+        What is compared; empty: membrane.
 
     Raises
     ------
     UserError
-        If they differ in shape, or have another number of axes.
+        If they differ in shape or in their classes, have another number of axes, or have classes
+        of which none is membrane, where that is compared.
     """
 
     def __init__(
@@ -71,6 +74,7 @@ class Comparison:
         truth_name: str = "truth",
         reading: LabelReading = MASK_READING,
         image: Any = None,
+        found: LabelClasses = NO_CLASSES,
     ) -> None:
         for name, pixels in ((predicted_name, predicted), (truth_name, truth)):
             if not is_stack(pixels):
@@ -85,6 +89,8 @@ class Comparison:
         self.predicted_name, self.truth_name = predicted_name, truth_name
         self.trained: Trained = None
         self.reading = reading
+        self._judge = find_judge(reading, found, predicted_name, truth_name)
+        self.classes = reading.classes if found else NO_CLASSES
         self.is_sparse = not reading.is_finished
         self._arrays = predicted, truth
         self._image = None if image is None else as_stack(image)
@@ -110,7 +116,7 @@ class Comparison:
     @property
     def names(self) -> tuple[str, ...]:
         """The figures that this truth allows."""
-        return FIGURES if self.reading.has_neurons else PIXEL_FIGURES
+        return self._judge.names + (NEURON_FIGURES if self.reading.has_neurons else ())
 
     @property
     def computed_slices(self) -> int:
@@ -136,7 +142,7 @@ class Comparison:
         """Compute figures and wrong pixels of a slice again; True if any changed."""
         predicted, codes = self._pair(index)
         is_redrawn = self._note_wrong(index, predicted, codes)
-        figures = self._compare(predicted, codes)
+        figures = self._judge.compare(predicted, codes)
         has_changed = figures != self._figures[index]
         if has_changed:
             self._edits[index] += 1
@@ -215,20 +221,11 @@ class Comparison:
         labels = {"mask": self.predicted_name, "truth": self.truth_name}
         return figures_csv(self.by_slice(), self.trained, self.names, labels, delimiter)
 
-    def _compare(self, predicted: NDArray[np.bool_], codes: NDArray[np.uint8]) -> Figures:
-        membrane, known = codes == MEMBRANE, is_known(codes)
-        has_both = membrane.any() and (codes == INSIDE).any()
-        if not (known.any() if self.is_sparse else has_both):
-            return {}
-        return overlap_figures(predicted[known], membrane[known])
-
-    def _note_wrong(
-        self, index: int, predicted: NDArray[np.bool_], codes: NDArray[np.uint8]
-    ) -> bool:
+    def _note_wrong(self, index: int, predicted: NDArray[Any], codes: NDArray[np.uint8]) -> bool:
         """Keep the wrong pixels of a slice, if they are wanted; True if they changed."""
         if self._wrong is None:
             return False
-        former, wrong = as_stack(self._wrong)[index], find_wrong(predicted, codes)
+        former, wrong = as_stack(self._wrong)[index], self._judge.find_wrong(predicted, codes)
         has_changed = not np.array_equal(former, wrong)
         former[:] = wrong
         return has_changed
@@ -242,13 +239,13 @@ class Comparison:
             if not known and self._figures[index] != {}
         ]
 
-    def _pair(self, index: int) -> tuple[NDArray[np.bool_], NDArray[np.uint8]]:
-        """Read a slice: what is predicted as membrane, and the codes of the truth."""
-        codes = self.reading.read(np.asarray(self._truth[index]))
+    def _pair(self, index: int) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+        """Read a slice: what is predicted, and the codes of the truth."""
+        codes = self._judge.read_truth(np.asarray(self._truth[index]))
         if self._image is not None:
             mark_padding(codes, np.asarray(self._image[index]))
             self.has_padding |= bool((codes == PADDING).any())
-        return np.asarray(self._predicted[index]) != 0, codes
+        return self._judge.read_mask(np.asarray(self._predicted[index])), codes
 
 
 def counted_note(comparison: Comparison) -> str:

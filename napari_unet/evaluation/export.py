@@ -44,14 +44,14 @@ def export_writers(
     Parameters
     ----------
     probability, image : Image or None
-        Without them there is no probability, and no picture.
+        Without them there is no probability, and no picture; of classes there is none either.
     """
     writers: dict[str, Writer] = {"Mask": _layer_writer(write_labels, mask)}
     if probability is not None:
         writers["Probability"] = _layer_writer(write_image, probability)
     content = comparison.to_csv().encode()
     writers["Figures"] = partial(_write, lambda: content)
-    if image is not None and comparison.by_slice():
+    if image is not None and comparison.by_slice() and not comparison.classes:
         draw = partial(draw_slices, comparison, full_resolution(image), full_resolution(truth))
         writers["Picture"] = partial(_write, partial(draw, full_resolution(mask)))
     return writers

@@ -40,7 +40,8 @@ STACK_KEY = "stack"
 IMAGE_KEY = "image"
 # In a predicted mask's metadata: the threshold that made it of its probability.
 THRESHOLD_KEY = "threshold"
-# In a predicted mask's metadata: path of the model that predicted all of it; "" for several.
+# In a predicted mask's or classes' metadata: path of the model that predicted all of it; "" for
+# several.
 MODEL_KEY = "model"
 # In the metadata of neurons: name of the project's file that lists the operations on them.
 OPERATIONS_KEY = "operations"
@@ -419,11 +420,21 @@ def is_paintable_mask(layer: Layer) -> bool:
     return is_mask(layer) and not why_not_paintable(layer)
 
 
+def is_judged(layer: Layer) -> bool:
+    """Return whether a layer can be compared with a truth: a mask, or classes."""
+    is_stack = isinstance(layer, Labels) and not why_not_stack(layer)
+    return is_mask(layer) or (is_stack and bool(layer_classes(layer)))
+
+
 def is_truth(layer: Layer) -> bool:
-    """Return whether a layer can judge a mask: another mask, strokes, or classes with membrane."""
-    has_membrane = layer_classes(layer).membrane is not None
-    is_other = isinstance(layer, Labels) and (is_sparse_layer(layer) or has_membrane)
-    return is_mask(layer) or (is_other and not why_not_stack(layer))
+    """Return whether a layer can judge others: another mask, classes, or strokes."""
+    is_stack = isinstance(layer, Labels) and not why_not_stack(layer)
+    return is_judged(layer) or (is_stack and is_sparse_layer(layer))
+
+
+def is_predicted_class_layer(layer: Layer) -> bool:
+    """Return whether a layer holds all classes as a model predicted them."""
+    return MODEL_KEY in layer.metadata and bool(layer_classes(layer))
 
 
 def is_neurons(layer: Layer) -> bool:

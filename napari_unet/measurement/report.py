@@ -114,6 +114,8 @@ def report(
     summary = summarize(measured, objects, classes)
     parts = _fill(pages, progress) if isinstance(pages, ConnectedParts) else None
     said = [note for note in notes if note]
+    for table in (slices, objects):
+        _ = table.keys  # here, not while a window waits for them
     told = describe_briefly(summary), describe(summary)
     return Report(objects, slices, *told, said, pages, units.space, parts)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,14 @@ class Table:
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values())))
+
+    @cached_property
+    def keys(self) -> dict[str, NDArray[Any]]:
+        """Numbers (N,), of int, float or bool, by which columns are sorted; of many texts slow."""
+        return {
+            name: column if isinstance(column, np.ndarray) else _ranks(column)
+            for name, column in self.columns.items()
+        }
 
     def to_csv(self) -> str:
         """Write it as CSV; numbers have as many digits as say them exactly to 10 places."""
@@ -163,6 +172,11 @@ def _taken(column: NDArray[Any] | list[str], rows: NDArray[np.intp]) -> NDArray[
     if isinstance(column, np.ndarray):
         return column[rows]
     return [column[row] for row in rows.tolist()]
+
+
+def _ranks(column: list[str]) -> NDArray[np.int64]:
+    ranks = {text: rank for rank, text in enumerate(sorted({*column}))}
+    return np.fromiter((ranks[text] for text in column), np.int64, len(column))
 
 
 def _as_list(column: NDArray[Any] | list[str]) -> list[Any]:

@@ -6,7 +6,6 @@ import hashlib
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from napari_unet.prediction.model_source import find_model
 from napari_unet.prediction.package_model import ForeignModel
 from training.errors import UserError
 from training.label_classes import MEMBRANE_NAMES
+from training.model.class_choice import card_of_channel, find_channel
 from training.model.model_card import ModelCard
 from training.model.slice_prediction import WHOLE, is_cut, predict_prepared, predict_slice
 from training.model.slice_view import SliceView
@@ -89,8 +89,8 @@ class Predictor:
         self._foreign = foreign
         card = read_card(content, model) if foreign is None else foreign.card
         self._channels = card.label_classes.outputs
-        self._channel = _find_channel(card, of_class, model)
-        self.card = card if self._channel is None else replace(card, classes=(), num_classes=2)
+        self._channel = find_channel(card, of_class, model)
+        self.card = card_of_channel(card, self._channel)
         self.classes = self.card.label_classes
         self.tta = tta
         known_by = hashlib.sha256(content)
@@ -235,21 +235,6 @@ class Predictor:
         if self._foreign is None:
             return self._engine.compute(tile)
         return self._foreign.finish(self._engine.compute(self._foreign.arrange(tile)))
-
-
-def _find_channel(card: ModelCard, of_class: str | None, model: Path) -> int | None:
-    """Find the channel of a class in a model; None for all that it gives."""
-    classes = card.label_classes
-    if of_class is None or (not classes and of_class.lower() in MEMBRANE_NAMES):
-        return None
-    told = ", ".join(classes.names) or "membrane and inside"
-    channel = classes.find(of_class)
-    if channel is None:
-        raise UserError(
-            f"{model} tells {told} apart, and has no class {of_class:.60}.",
-            "Name one of its classes by --class." if classes else "Leave out --class.",
-        )
-    return channel
 
 
 def _first(waiting: deque[tuple[int, Future[NDArray[np.float32]]]]) -> Any:

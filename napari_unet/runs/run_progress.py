@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from napari_unet.launchers.launcher import Standing
 from napari_unet.runs.run_follower import RunFollower
 from napari_unet.runs.run_titles import read_title
+from training.config import TrainingConfig
 from training.console import format_duration
 from training.errors import UserError
 from training.files.untrusted_files import open_regular
+from training.label_classes import NO_CLASSES, LabelClasses
 from training.runs.events import Started
 from training.runs.run_directory import RunDirectory
 from training.runs.run_state import RunState, RunStatus
@@ -22,6 +24,24 @@ from training.runs.run_state import RunState, RunStatus
 _MOST_PIXELS = 2**26
 _PACE_STEPS = 25
 _FIGURES = ("Epoch", "Step", "Loss", "Images/s", "Dice", "Best", "Device")
+
+
+@dataclass(frozen=True)
+class ClassCurve:
+    """The Dice of a class over the steps.
+
+    Parameters
+    ----------
+    name, color : str
+        The class's.
+    steps, dice : arrays (M,) of float
+        One entry a validation, or a few of them.
+    """
+
+    name: str
+    color: str
+    steps: NDArray[np.float64]
+    dice: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -34,12 +54,14 @@ class Curves:
         One entry a step; where a run has more steps than a screen has columns, the lowest
         and the highest loss of equally many steps.
     evaluated_steps, dice : arrays (M,) of float
-        Dice of membrane pixels, mean over the validation slices, one entry a validation, or a few
-        of them.
+        Dice of membrane pixels, or the mean of the classes', mean over the validation slices, one
+        entry a validation, or a few of them.
     best : int or None
         Index of the validation whose model is kept.
     initial_dice : float or None
         Dice of the model that the run began from; None for fresh weights.
+    classes : tuple of ClassCurve
+        Empty: membrane and inside.
     """
 
     steps: NDArray[np.float64]
@@ -49,10 +71,11 @@ class Curves:
     dice: NDArray[np.float64]
     best: int | None
     initial_dice: float | None
+    classes: tuple[ClassCurve, ...] = ()
 
     @classmethod
-    def of(cls, state: RunState) -> Curves:
-        """The curves of a run so far."""
+    def of(cls, state: RunState, classes: LabelClasses = NO_CLASSES) -> Curves:
+        """The curves of a run so far, and of the classes that it tells apart."""
         loss = state.loss
         smoothed = trailing_mean(loss.means, _smoothing_width(len(loss)))
         steps, extremes = loss.steps, loss.means
@@ -72,6 +95,12 @@ class Curves:
             dice=dice,
             best=best,
             initial_dice=state.initial_dice,
+            classes=tuple(
+                ClassCurve(member.name, member.color, curve.steps, curve.means)
+                for channel in classes.things
+                for member in [classes.members[channel]]
+                if (curve := state.class_dice.get(member.name)) is not None
+            ),
         )
 
 
@@ -199,13 +228,15 @@ class ProgressReader:
 
     def read(self) -> RunProgress:
         follower = self._follower
+        config = _config(follower.run)
+        classes = NO_CLASSES if config is None else config.label_classes
         return RunProgress(
             name=follower.run.name,
-            title=_title(follower.run),
+            title=read_title(follower.run, config),
             status=follower.status,
             is_running=follower.is_running,
             state=follower.state,
-            curves=Curves.of(follower.state),
+            curves=Curves.of(follower.state, classes),
             preview=self._read_preview(),
             standing=follower.standing,
         )
@@ -221,11 +252,11 @@ class ProgressReader:
         return self._preview
 
 
-def _title(run: RunDirectory) -> str:
+def _config(run: RunDirectory) -> TrainingConfig | None:
     try:
-        return read_title(run, run.read_config())
+        return run.read_config()
     except UserError:
-        return read_title(run)
+        return None
 
 
 def interruption(run: RunDirectory) -> str:

@@ -33,7 +33,9 @@ MOST_WAITING = 16  # slices of a process that nobody has taken yet
 
 
 def leave_slice(folder: Path, index: int, probability: NDArray[np.float32], processes: int) -> None:
-    """Leave the probability (Y, X) of a slice, float32 from 0 to 1, for :func:`share_slices`.
+    """Leave the probability of a slice, float32 from 0 to 1, for :func:`share_slices`.
+
+    It is (Y, X), or of classes (C, Y, X).
 
     Waits as long as too many that this process has left are still there; of so many processes,
     each leaves every so many slices.
@@ -69,7 +71,7 @@ def share_slices(
 
     Yields
     ------
-    array (Y, X) of float32
+    array (Y, X) of float32; of classes (C, Y, X)
         In the order of the slices. No process is left when the last one has been taken, or when
         this generator is closed.
 

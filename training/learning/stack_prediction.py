@@ -82,8 +82,8 @@ def predict_slices(
 
     Yields
     ------
-    array (Y, X) of float32
-        Probability of membrane, 0..1.
+    array (Y, X) of float32; of classes (C, Y, X)
+        Probability of membrane, or of each class, 0..1.
 
     Raises
     ------

@@ -163,8 +163,10 @@ def result_page(
     return probability.astype(probability_dtype, copy=False)
 
 
-def check_class_results(classes: LabelClasses, kinds: Iterable[str]) -> None:
-    """Refuse results of all classes that are of one; call before any long work.
+def check_class_results(
+    classes: LabelClasses, kinds: Iterable[str], threshold: float | None = None
+) -> None:
+    """Refuse what is of one class where all are predicted; call before any long work.
 
     Parameters
     ----------
@@ -172,6 +174,8 @@ def check_class_results(classes: LabelClasses, kinds: Iterable[str]) -> None:
         What is predicted; empty: one probability, of which any result is made.
     kinds : iterable of str
         See :func:`result_name`.
+    threshold : float or None
+        Which a person gave. Of all classes each pixel gets its likeliest.
 
     Raises
     ------
@@ -182,6 +186,12 @@ def check_class_results(classes: LabelClasses, kinds: Iterable[str]) -> None:
         raise UserError(
             f"The model tells {', '.join(classes.names)} apart, and the {of_one[0]} is of one.",
             f"Name it, such as --class {classes.members[classes.things[0]].name}.",
+        )
+    if classes and threshold is not None:
+        raise UserError(
+            f"The model tells {', '.join(classes.names)} apart: each pixel gets its likeliest "
+            "class, whatever the threshold.",
+            "Leave out --threshold, or name one class by --class.",
         )
 
 

@@ -9,12 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.label_classes import NO_CHANNEL, LabelClasses
+from training.label_classes import DICE_OF, NO_CHANNEL, LabelClasses
 from training.metrics.evaluation_report import Evaluation, Pages, place_of
 from training.metrics.pixel_metrics import FIGURES, overlap_figures
-
-DICE_OF = "dice_"
-"""Beginning of the names of the classes' own figures."""
 
 
 def class_figures(
@@ -39,20 +36,33 @@ def class_figures(
     is_known = channels != NO_CHANNEL
     p = np.asarray(probabilities[:, is_known], np.float64)
     wanted = channels[is_known]
-    found = p.argmax(axis=0)
     overlap = np.take_along_axis(p, wanted[np.newaxis].astype(np.intp), axis=0).sum()
+    figures = class_overlap(p.argmax(axis=0), wanted, classes)
+    figures["soft_dice"] = float(2 * overlap / (np.sum(p * p) + wanted.size + 1e-6))
+    return {name: figures[name] for name in FIGURES} | figures  # these first
+
+
+def class_overlap(
+    found: NDArray[Any], wanted: NDArray[np.uint8], classes: LabelClasses
+) -> dict[str, float]:
+    """Compute those figures of :func:`class_figures` that need no probabilities.
+
+    Parameters
+    ----------
+    found, wanted : arrays (N,) of int
+        The channels of known pixels' classes.
+    classes : LabelClasses
+    """
     of_classes = {
         classes.members[channel].name: overlap_figures(found == channel, wanted == channel)
         for channel in classes.things
     }
-    figures = {
+    means = {
         name: float(np.mean([of_class[name] for of_class in of_classes.values()]))
         for name in FIGURES
         if name != "soft_dice"
     }
-    figures["soft_dice"] = float(2 * overlap / (np.sum(p * p) + wanted.size + 1e-6))
-    in_order = {name: figures[name] for name in FIGURES}
-    return in_order | {DICE_OF + name: figure["dice"] for name, figure in of_classes.items()}
+    return means | {DICE_OF + name: figure["dice"] for name, figure in of_classes.items()}
 
 
 def evaluate_classes(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+from training.label_classes import DICE_OF, MOST_CLASSES
 from training.runs.event_reading import (
     KEPT_EVENTS,
     Losses,
@@ -55,6 +56,8 @@ class RunState:
     loss: ThinnedCurve = field(default_factory=ThinnedCurve)
     soft_dice: ThinnedCurve = field(default_factory=ThinnedCurve)
     dice: ThinnedCurve = field(default_factory=ThinnedCurve)
+    class_dice: Mapping[str, ThinnedCurve] = field(default_factory=dict)
+    """By the classes' names, as many as there may be."""
 
     @property
     def step(self) -> int:
@@ -231,7 +234,24 @@ class _Batch:
             loss=state.loss.append(self.numbers, self.losses),
             soft_dice=state.soft_dice.append(evaluated, [mean["soft_dice"] for mean in means]),
             dice=state.dice.append(evaluated, [mean["dice"] for mean in means]),
+            class_dice=_add_classes(state.class_dice, self.evaluations),
         )
+
+
+def _add_classes(
+    curves: Mapping[str, ThinnedCurve], evaluations: Iterable[Evaluated]
+) -> dict[str, ThinnedCurve]:
+    added: dict[str, tuple[list[int], list[float]]] = {}
+    for event in evaluations:
+        for name, figure in event["mean"].items():
+            if name.startswith(DICE_OF):
+                steps, dice = added.setdefault(name.removeprefix(DICE_OF), ([], []))
+                steps.append(event["step"])
+                dice.append(figure)
+    names = [*dict.fromkeys([*curves, *added])][:MOST_CLASSES]
+    return {
+        name: curves.get(name, ThinnedCurve()).append(*added.get(name, ([], []))) for name in names
+    }
 
 
 def _rewind(state: RunState, step: int) -> RunState:
@@ -252,6 +272,7 @@ def _rewind(state: RunState, step: int) -> RunState:
         loss=state.loss.until(step),
         soft_dice=state.soft_dice.until(step),
         dice=state.dice.until(step),
+        class_dice={name: curve.until(step) for name, curve in state.class_dice.items()},
     )
 
 

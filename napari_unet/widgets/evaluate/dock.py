@@ -13,9 +13,11 @@ from qtpy.QtWidgets import QApplication, QFormLayout, QLabel, QVBoxLayout
 
 from napari_unet.evaluation.comparison import counted_note
 from napari_unet.evaluation.export import Writer, export_writers
+from napari_unet.layers.class_layers import layer_classes
 from napari_unet.layers.plugin_layers import (
     image_under,
-    is_mask,
+    is_judged,
+    is_predicted_class_layer,
     is_predicted_mask,
     is_sparse_layer,
     is_truth,
@@ -57,7 +59,7 @@ class EvaluateDock(Dock):
         self._shown: int | None = None
         self._compared: tuple[Any, Any] = (None, None)
         self._truth = LayerChoice(self._viewer, is_truth, prefers=self._rank_truth)
-        self._mask = LayerChoice(self._viewer, is_mask, prefers=self._rank_mask)
+        self._mask = LayerChoice(self._viewer, is_judged, prefers=self._rank_mask)
         self._summary = QLabel()
         self._note = plain_label()
         self._plot = DicePlot(self._viewer.theme)
@@ -77,8 +79,8 @@ class EvaluateDock(Dock):
         self._mask.choose(mask)
 
     def _lay_out(self) -> None:
-        self._mask.setToolTip("The mask to judge: a prediction, corrected or not.")
-        self._truth.setToolTip("The ground truth: finished labels, or strokes.")
+        self._mask.setToolTip("The mask or the classes to judge: a prediction, corrected or not.")
+        self._truth.setToolTip("The ground truth: finished labels, strokes, or classes.")
         self._summary.setWordWrap(True)
         self._summary.setToolTip(
             "Means over the slices that were held out (●), that the model was trained on (○), and "
@@ -129,11 +131,21 @@ class EvaluateDock(Dock):
         when_deleted(self, partial(self._overlay.show, ""))
 
     def _rank_mask(self, layer: Layer) -> int:
-        """A prediction first, then any layer but the truth; what may be ids, of many bits, last."""
+        """A prediction first, of classes where the truth has them; then any layer but the truth.
+
+        What may be ids, of many bits, is last, and so are classes that nobody is known to have
+        predicted.
+        """
+        truth = self._compared[1]
+        has_classes = truth is not None and bool(layer_classes(truth))
+        if is_predicted_class_layer(layer):
+            return 4 if has_classes else 2
         if is_predicted_mask(layer):
             return 3
+        if layer_classes(layer):
+            return int(has_classes and layer != truth)
         has_few_values = full_resolution(layer).dtype.itemsize == 1
-        return int(layer != self._compared[1]) + int(has_few_values)
+        return int(layer != truth) + int(has_few_values)
 
     def _rank_truth(self, layer: Layer) -> int:
         """Finished labels first, then strokes, then another prediction; all of the mask's shape."""
@@ -144,7 +156,11 @@ class EvaluateDock(Dock):
             return 1
         if is_sparse_layer(layer):
             return 3
-        return 2 if is_predicted_mask(layer) else 4
+        classes = layer_classes(layer)
+        if classes and classes.membrane is None and mask is not None and not layer_classes(mask):
+            return 1
+        is_predicted = is_predicted_mask(layer) or is_predicted_class_layer(layer)
+        return 2 if is_predicted else 4
 
     def _on_layers_changed(self) -> None:
         """Compare the chosen layers, once neither choice gives way to the other."""
@@ -236,6 +252,7 @@ class EvaluateDock(Dock):
 
     def _on_theme_changed(self, event: Any) -> None:
         self._plot.set_theme(event.value)
+        self._plot.show_comparison(self._live.comparison)
 
     def _on_copy_requested(self) -> None:
         if self._live.comparison is not None:

@@ -16,6 +16,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from superqt.utils import QSignalThrottler
 
 from napari_unet.evaluation.comparison import Comparison
+from napari_unet.layers.class_layers import layer_classes
 from napari_unet.layers.plugin_layers import (
     MODEL_KEY,
     image_under,
@@ -248,6 +249,7 @@ def _open(request: tuple[Labels, Labels, Image | None, int | None]) -> Compariso
         truth.name,
         reading_of(truth, borders if border is None else replace(borders, width=border)),
         None if image is None else full_resolution(image),
+        layer_classes(mask),
     )
     comparison.trained = trained_slices(mask)
     return comparison

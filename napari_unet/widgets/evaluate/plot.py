@@ -10,7 +10,8 @@ from qtpy.QtWidgets import QSizePolicy, QWidget
 
 from napari_unet.evaluation.comparison import Comparison
 from napari_unet.evaluation.slice_sets import TRAINING, set_of
-from napari_unet.widgets.common.plots import DICE_COLOR, apply_theme, color
+from napari_unet.widgets.common.plots import DICE_COLOR, ClassLine, ClassLines, apply_theme, color
+from training.label_classes import DICE_OF
 
 
 class DicePlot(pyqtgraph.PlotWidget):  # type: ignore[misc]
@@ -33,7 +34,8 @@ class DicePlot(pyqtgraph.PlotWidget):  # type: ignore[misc]
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.setToolTip(
             "Dice of every slice; click to see one. Hollow: the model was trained on it. "
-            "Dashed: the mean, of the slices held out if they are known."
+            "Dashed: the mean, of the slices held out if they are known. Thin: each class; the "
+            "dots are their mean."
         )
         self.hideButtons()
         self.setMenuEnabled(False)
@@ -44,6 +46,7 @@ class DicePlot(pyqtgraph.PlotWidget):  # type: ignore[misc]
         self.getPlotItem().setContentsMargins(0, 8, 4, 0)  # else the topmost number is cut
         for name in ("left", "bottom"):
             self.getAxis(name).enableAutoSIPrefix(False)
+        self._classes = ClassLines(self)
         self._curve = self.plot(pen=DICE_COLOR, symbol="o", symbolSize=6, symbolPen=DICE_COLOR)
         self._mean = pyqtgraph.InfiniteLine(angle=0)
         self._shown = pyqtgraph.InfiniteLine(angle=90)
@@ -56,6 +59,7 @@ class DicePlot(pyqtgraph.PlotWidget):  # type: ignore[misc]
     def set_theme(self, theme: str) -> None:
         """Take the colours of one of napari's themes."""
         apply_theme(self, theme)
+        self._classes.set_text_color(color(theme, "text"))
         self._mean.setPen(pyqtgraph.mkPen(color(theme, "secondary"), style=_DASHES))
         self._shown.setPen(pyqtgraph.mkPen(color(theme, "text"), width=1))
 
@@ -64,16 +68,37 @@ class DicePlot(pyqtgraph.PlotWidget):  # type: ignore[misc]
         self._length = len(comparison) if comparison else 0
         computed = comparison.by_slice() if comparison else {}
         dice = [figures["dice"] for figures in computed.values()]
+        lines = self._class_lines(comparison)
+        self._classes.show(lines)
+        shown = [*dice, *(value for *_, of_class in lines for value in of_class)]
         trained = comparison.trained if comparison else None
         is_hollow = [set_of(index, trained) == TRAINING for index in computed]
-        brushes = [pyqtgraph.mkBrush(None if hollow else DICE_COLOR) for hollow in is_hollow]
+        mean_color = self._classes.mean_color
+        brushes = [pyqtgraph.mkBrush(None if hollow else mean_color) for hollow in is_hollow]
+        self._curve.setPen(mean_color)
+        self._curve.setSymbolPen(mean_color)
         self._curve.setData(list(computed), dice, symbolBrush=brushes)
         means = list(comparison.means().values()) if comparison else []
         self._mean.setVisible(bool(dice))
         if dice:
             self._mean.setValue(means[0]["dice"])
-            self.setYRange(max(0.0, min(dice) - 0.05), min(1.0, max(dice) + 0.05))
+            self.setYRange(max(0.0, min(shown) - 0.05), min(1.0, max(shown) + 0.05))
         self.setXRange(-0.5, max(self._length - 0.5, 0.5), padding=0.01)
+
+    def _class_lines(self, comparison: Comparison | None) -> list[ClassLine]:
+        if comparison is None:
+            return []
+        members = [comparison.classes.members[place] for place in comparison.classes.things]
+        computed = comparison.by_slice()
+        return [
+            (
+                member.name,
+                member.color,
+                list(computed),
+                [figures[DICE_OF + member.name] for figures in computed.values()],
+            )
+            for member in members
+        ]
 
     def mark(self, index: int) -> None:
         """Mark the slice that is shown."""

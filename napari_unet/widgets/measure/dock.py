@@ -283,7 +283,7 @@ class MeasureDock(Dock):
         if place and may_replace(self, files):
             self.message.tell("")
             work = partial(_write_shapes, found, Path(place), form, ids)
-            task = LongTask(f"Saving {len(ids)} objects", work, self)
+            task = LongTask(f"Saving {len(ids)} objects", work, self, "Object")
             task.done.connect(inform)
             task.failed.connect(self.report)
             task.start()

@@ -31,11 +31,13 @@ class MeasuresModel(QAbstractTableModel):
         self._names = [*self.table.columns]
         self._order = np.empty(0, np.intp)  # the table's row of each shown row
         self._sorted_by = (0, False)  # column, and whether the highest is first
+        self._is_first = np.empty(0, bool)  # the table's rows that are before the others
 
     def show(self, table: Table) -> None:
         """Show another table, in the order of the same column."""
         self.beginResetModel()
         self.table, self._names = table, [*table.columns]
+        self._is_first = np.zeros(len(table), bool)
         if self._sorted_by[0] >= len(self._names):
             self._sorted_by = (0, False)
         self._order = self._ordered()
@@ -47,7 +49,17 @@ class MeasuresModel(QAbstractTableModel):
 
     def shown_rows(self, rows: NDArray[np.intp]) -> NDArray[np.intp]:
         """Give where some of the table's rows are shown: (N,) of int, in rising order."""
-        return np.flatnonzero(np.isin(self._order, rows))
+        is_wanted = np.zeros(len(self._order), bool)
+        is_wanted[rows] = True
+        return np.flatnonzero(is_wanted[self._order])
+
+    def put_first(self, rows: NDArray[np.intp]) -> None:
+        """Show some of the table's rows, (N,) of int, before the others, until it is sorted."""
+        self.beginResetModel()
+        self._is_first = np.zeros(len(self.table), bool)
+        self._is_first[rows] = True
+        self._order = self._ordered()
+        self.endResetModel()
 
     def rowCount(self, parent: QModelIndex | None = None) -> int:  # noqa: N802
         return 0 if parent is not None and parent.isValid() else len(self._order)
@@ -74,13 +86,18 @@ class MeasuresModel(QAbstractTableModel):
         """Sort all rows; those of one value keep the table's order."""
         self.beginResetModel()
         self._sorted_by = (max(column, 0), order == Qt.SortOrder.DescendingOrder)
+        self._is_first = np.zeros(len(self.table), bool)
         self._order = self._ordered()
         self.endResetModel()
 
     def _ordered(self) -> NDArray[np.intp]:
         column, is_falling = self._sorted_by
-        _, keys = np.unique(self.table.columns[self._names[column]], return_inverse=True)
-        return np.argsort(-keys if is_falling else keys, kind="stable")
+        keys = self.table.keys[self._names[column]]
+        if is_falling:
+            keys = -keys if keys.dtype.kind == "f" else ~keys
+        order = np.argsort(keys, kind="stable")
+        is_first = self._is_first[order]
+        return np.concatenate([order[is_first], order[~is_first]])
 
 
 def _text(value: Any) -> str:

@@ -15,6 +15,7 @@ from napari_unet.widgets.measure.model import MeasuresModel
 _ROW_HEIGHT = 22  # pixels
 _ROOM = 24  # beside a title, with the arrow of the sorted column
 _LONGEST = 160  # of a list of neighbours
+_MOST_GAPS = 500  # between chosen rows
 STYLE = "QTableView {font-size: 11px} QHeaderView::section {padding: 2px; font-size: 11px}"
 
 
@@ -44,6 +45,8 @@ class MeasuresTable(QTableView):
         rows.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)  # else each row is measured
         columns: Any = self.horizontalHeader()
         columns.setHighlightSections(False)
+        # Of its own, because it asks for each chosen row whenever it draws a title.
+        columns.setSelectionModel(QItemSelectionModel(self._measures, self))
         columns.setSortIndicator(0, Qt.SortOrder.AscendingOrder)
         self.setSortingEnabled(True)
         self._measures.modelReset.connect(lambda: self.choose(self._chosen))
@@ -74,13 +77,21 @@ class MeasuresTable(QTableView):
             self.setColumnWidth(column, max(title_width, min(widest, _LONGEST)))
 
     def choose(self, rows: NDArray[np.intp]) -> None:
-        """Choose some of the table's rows, (N,) of int, and show the first of them."""
+        """Choose some of the table's rows, (N,) of int, and show the first of them.
+
+        Rows in very many places, for which Qt takes long, come before the others.
+        """
+        self._chosen = np.sort(rows)
         shown = self._measures.shown_rows(rows)
+        gaps = np.flatnonzero(np.diff(shown) > 1)
+        if len(gaps) > _MOST_GAPS:
+            self._measures.put_first(rows)  # which chooses them again
+            return
         chosen, last = QItemSelection(), self._measures.columnCount() - 1
-        for run in np.split(shown, np.flatnonzero(np.diff(shown) > 1) + 1):
-            if len(run):
-                top, bottom = int(run[0]), int(run[-1])
-                chosen.select(self._measures.index(top, 0), self._measures.index(bottom, last))
+        starts, ends = np.append(0, gaps + 1), np.append(gaps, len(shown) - 1)
+        for top, bottom in zip(shown[starts], shown[ends], strict=True) if len(shown) else ():
+            first = self._measures.index(int(top), 0)
+            chosen.select(first, self._measures.index(int(bottom), last))
         selection: Any = self.selectionModel()
         self._is_choosing = True
         selection.select(chosen, QItemSelectionModel.SelectionFlag.ClearAndSelect)
@@ -89,7 +100,6 @@ class MeasuresTable(QTableView):
             selection.setCurrentIndex(first, QItemSelectionModel.SelectionFlag.NoUpdate)
             self.scrollTo(first)
         self._is_choosing = False
-        self._chosen = np.sort(rows)
 
     def _on_selection_changed(self, *_: object) -> None:
         if self._is_choosing:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from napari_unet.layers.crops import surroundings_of
-from napari_unet.layers.plugin_layers import add_class_labels
+from napari_unet.layers.plugin_layers import MODEL_KEY, add_class_labels
 from napari_unet.layers.slices import displayed_slice, full_resolution, nearest_first, stack_shape
 from napari_unet.prediction.class_prediction import predict_classes
 from napari_unet.prediction.model_source import find_model
@@ -88,7 +89,7 @@ class ClassesView(QWidget):
         self._worker.show_activity(f"Predicting {image.name}", count)
         self._worker.yielded.connect(lambda index: self._on_slice_done(layer, index))
         self._worker.errored.connect(self._state.tell_error)
-        self._worker.finished.connect(self._on_finished)
+        self._worker.finished.connect(partial(self._on_finished, layer))
         self.destroyed.connect(self._worker.quit)
         self._state.tell("")
         self._show()
@@ -102,7 +103,9 @@ class ClassesView(QWidget):
     def _add_layer(self, image: Image) -> Labels:
         empty = np.zeros(full_resolution(image).shape, np.uint8)
         name = f"{image.name} classes"
-        return add_class_labels(self._viewer, empty, image, name, self._classes)
+        layer = add_class_labels(self._viewer, empty, image, name, self._classes)
+        layer.metadata[MODEL_KEY] = str(self._model)
+        return layer
 
     def _on_slice_done(self, layer: Labels, index: int) -> None:
         self._done += 1
@@ -113,8 +116,9 @@ class ClassesView(QWidget):
         if displayed_slice(self._viewer, layer) in (index, None):
             layer.refresh()
 
-    def _on_finished(self) -> None:
+    def _on_finished(self, layer: Labels) -> None:
         self._worker = None
+        layer.events.data(value=layer.data)  # whoever compares it does so again
         if self._done == self._total:
             seconds = time.monotonic() - self._begin
             self._state.tell(f"All classes of {self._total} slices in {seconds:.1f} s.")

@@ -32,6 +32,8 @@ class LongTask(QObject):
         Is given what to call after each slice; must touch no widget and no layer's events.
     parent : QWidget or None
         Progress is shown before its window. The work is finished, although this is closed.
+    what : str
+        What a part of the work is, if not a slice.
     """
 
     done = Signal(object)  # what ``work`` returned
@@ -40,10 +42,14 @@ class LongTask(QObject):
     _progressed = Signal(int, int)
 
     def __init__(
-        self, title: str, work: Callable[[OnSlice], Any], parent: QWidget | None = None
+        self,
+        title: str,
+        work: Callable[[OnSlice], Any],
+        parent: QWidget | None = None,
+        what: str = "Slice",
     ) -> None:
         super().__init__()
-        self._title, self._work = line(title), work
+        self._title, self._work, self._what = line(title), work, what
         self._begin = self._next_report = 0.0
         self._is_cancelled = False
         owner = QApplication.activeWindow() if parent is None else parent.window()
@@ -87,7 +93,8 @@ class LongTask(QObject):
         self._window.setMaximum(total + 1)  # the file gets its name at last
         self._window.setValue(done)
         if done:
-            text = progress_text(done, total, time.monotonic() - self._begin)
+            elapsed = time.monotonic() - self._begin
+            text = progress_text(done, total, elapsed, self._what)
             self._window.setLabelText(f"{self._title}…\n{text}")
 
     def _on_cancelled(self) -> None:

@@ -13,6 +13,7 @@ from napari_unet.runs.run_progress import Curves
 from napari_unet.widgets.common.plots import (
     DICE_COLOR,
     LOSS_COLOR,
+    ClassLines,
     apply_theme,
     color,
 )
@@ -41,7 +42,8 @@ class CurvesView(QWidget):
         self._loss_plot = _plot("loss", "Loss of every training step, and its trailing mean.")
         self._dice_plot = _plot(
             "Dice",
-            "Of membrane pixels, mean over the held-out slices; the model kept is starred.",
+            "Of membrane pixels, or of each class and their mean, over the held-out slices; the "
+            "model kept is starred.",
         )
         self._dice_plot.setXLink(self._loss_plot)
         self._dice_plot.setLabel("bottom", "step")
@@ -53,6 +55,7 @@ class CurvesView(QWidget):
         self._smoothed = self._loss_plot.plot(
             pen=pyqtgraph.mkPen(LOSS_COLOR, width=2), name="smoothed"
         )
+        self._class_dice = ClassLines(self._dice_plot)
         look = {"symbol": "o", "symbolSize": 4, "symbolPen": None, "symbolBrush": DICE_COLOR}
         self._dice = self._dice_plot.plot(pen=DICE_COLOR, name="Dice", **look)
         self._best = pyqtgraph.ScatterPlotItem(symbol="star", size=15)
@@ -80,6 +83,8 @@ class CurvesView(QWidget):
         for plot in (self._loss_plot, self._dice_plot):
             apply_theme(plot, theme)
         self._loss_plot.getPlotItem().legend.setLabelTextColor(color(theme, "text"))
+        self._class_dice.set_text_color(color(theme, "text"))
+        self._color_mean()
         self._raw.setPen(color(theme, "highlight"))
         self._best.setBrush(color(theme, "text"))
         self._best.setPen(color(theme, "background"))
@@ -91,6 +96,8 @@ class CurvesView(QWidget):
         """Draw a run's curves."""
         self._raw.setData(curves.steps, curves.loss)
         self._smoothed.setData(curves.steps, curves.smoothed_loss)
+        self._class_dice.show((one.name, one.color, one.steps, one.dice) for one in curves.classes)
+        self._color_mean()
         self._dice.setData(curves.evaluated_steps, curves.dice)
         self._began.setVisible(curves.initial_dice is not None)
         self._began.setValue(curves.initial_dice or 0.0)
@@ -99,6 +106,10 @@ class CurvesView(QWidget):
             self._loss_plot.setXRange(steps.min(), max(steps.max(), steps.min() + 1))
         best = slice(0, 0) if curves.best is None else slice(curves.best, curves.best + 1)
         self._best.setData(curves.evaluated_steps[best], curves.dice[best])
+
+    def _color_mean(self) -> None:
+        self._dice.setPen(self._class_dice.mean_color)
+        self._dice.setSymbolBrush(self._class_dice.mean_color)
 
     def _on_scale_toggled(self, is_logarithmic: bool) -> None:
         self._loss_plot.setLogMode(y=is_logarithmic)

@@ -104,6 +104,7 @@ def test_what_takes_membranes_gets_the_class_of_that_name(model: Path, images: n
     [
         (("--probability", "p.tif"), "and the probability is of one. Name it, such as --class"),
         (("--uncertainty", "u.csv"), "and the uncertainty is of one."),
+        (("--threshold", "0.7"), "likeliest class, whatever the threshold. Leave out --threshold"),
         (("--class", "nucleus"), "and has no class nucleus. Name one of its classes by --class."),
     ],
 )

@@ -5,11 +5,12 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score, jaccard_score, precision_score, recall_score
 
-from napari_unet.evaluation.comparison import FIGURES, PIXEL_FIGURES, Comparison, counted_note
+from napari_unet.evaluation.comparison import Comparison, counted_note
+from napari_unet.evaluation.judging import PIXEL_FIGURES
 from napari_unet.layers.wrong_pixels import FALSE_NEGATIVE, FALSE_POSITIVE
 from training.errors import UserError
 from training.label_convention import LabelConvention
-from training.metrics.neuron_metrics import label_neurons, neuron_figures_of_mask
+from training.metrics.neuron_metrics import NEURON_FIGURES, label_neurons, neuron_figures_of_mask
 from training.stacks.label_reading import LabelReading
 
 
@@ -119,7 +120,7 @@ def test_csv_has_a_line_a_slice_then_mean_and_deviation(
     assert float(rows[2]["dice"]) == pytest.approx(comparison[2]["dice"], abs=1e-6)
     assert float(rows[4]["recall"]) == pytest.approx(comparison.mean()["recall"], abs=1e-6)
     tabbed = list(csv.reader(io.StringIO(comparison.to_csv(delimiter="\t")), delimiter="\t"))
-    assert tabbed[0] == ["slice", "set", *FIGURES, "mask", "truth"]
+    assert tabbed[0] == ["slice", "set", *PIXEL_FIGURES, *NEURON_FIGURES, "mask", "truth"]
 
 
 def test_slices_that_were_trained_on_are_marked_and_averaged_apart(

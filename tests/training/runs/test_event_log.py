@@ -7,6 +7,7 @@ import pytest
 
 from tests.limits import no_file_longer_than
 from training.errors import UserError
+from training.label_classes import MOST_CLASSES
 from training.runs import event_reading
 from training.runs.event_log import EventLog, write_failure
 from training.runs.event_reading import KEPT_EVENTS, parse_events
@@ -67,6 +68,23 @@ def test_a_resumed_run_tells_nothing_twice() -> None:
     assert [event["step"] for event in state.steps] == [1, 2, 3, 4, 5, 6]
     assert [event["step"] for event in state.evaluations] == [3]
     assert state.started_time == 10.0
+
+
+def test_the_dice_of_each_class_is_a_curve_of_its_own() -> None:
+    events: list[Event] = [STARTED]
+    for number, dice in ((2, 0.4), (4, 0.6), (6, 0.8)):
+        events.append(evaluated(number, 0.9))
+        events[-1]["mean"] |= {"dice_membrane": dice, "dice_nuclei": dice / 2}
+    curves = fold(RunState(), events).class_dice
+    assert {name: curve.means.tolist() for name, curve in curves.items()} == {
+        "membrane": [0.4, 0.6, 0.8],
+        "nuclei": [0.2, 0.3, 0.4],
+    }
+    resumed_state = fold(RunState(), [*events, resumed(4)])
+    assert resumed_state.class_dice["nuclei"].steps.tolist() == [2, 4]
+    many = evaluated(8, 0.9)
+    many["mean"] |= {f"dice_{number}": 0.5 for number in range(1000)}
+    assert len(fold(RunState(), [*events, many]).class_dice) == MOST_CLASSES
 
 
 def test_a_failure_is_reported_until_the_run_goes_on() -> None:

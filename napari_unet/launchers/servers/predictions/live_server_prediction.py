@@ -27,6 +27,7 @@ from napari_unet.launchers.servers.predictions.request import PredictionRequest
 from napari_unet.launchers.servers.profiles import find_profile
 from napari_unet.prediction.live_prediction import LivePrediction
 from napari_unet.prediction.model_source import find_model
+from napari_unet.prediction.predictor import MEMBRANE
 from training.errors import UserError
 from training.formats.opening import open_stack
 from training.formats.pixel_size import PixelSize
@@ -61,7 +62,7 @@ def options_there(tta: bool, resample: bool, membranes: Membranes) -> dict[str, 
     """Give the options of ``training.predict`` that say how slices are predicted."""
     chosen = {"tta": tta, "resample": resample}
     flags = {name: "" for name, is_chosen in chosen.items() if is_chosen}
-    return {**flags, "membranes": membranes.value}
+    return {**flags, "membranes": membranes.value, "class": MEMBRANE}
 
 
 class LiveServerPrediction:

@@ -336,7 +336,7 @@ def test_strokes_judge_their_own_pixels_until_a_finished_truth_comes(
     known = [(mask.data[z, :, 20:60] != 0, membrane[z, :, 20:60]) for z in (2, 5)]
     assert column(dock, 1) == [f"{overlap_figures(*pair)['dice']:.3f}" for pair in known]
     table = dock.findChild(QTableView)
-    assert [table.isColumnHidden(place) for place in range(7)] == [False] * 5 + [True] * 2
+    assert table.model().columnCount() == 5
     qtbot.waitUntil(lambda: "painted pixels of 2 slices" in summary(dock))
     assert "mean" in summary(dock) and "Rand" not in summary(dock)
     viewer.dims.set_current_step(0, 3)
@@ -347,7 +347,7 @@ def test_strokes_judge_their_own_pixels_until_a_finished_truth_comes(
     qtbot.waitUntil(lambda: column(dock, 0) == [2, 3, 5])
     viewer.add_labels(membrane.astype(np.uint8), name="finished")
     qtbot.waitUntil(lambda: column(dock, 0) == list(range(7)) and "…" not in column(dock, 1))
-    assert not table.isColumnHidden(6)
+    assert table.model().columnCount() == 7
 
 
 def test_held_out_slices_and_those_trained_on_are_marked(

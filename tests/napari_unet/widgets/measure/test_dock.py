@@ -247,6 +247,32 @@ def test_rows_keep_the_table_s_order_where_values_are_equal() -> None:
     assert [*model.shown_rows(np.array([1, 2]))] == [1, 2]
 
 
+def test_rows_chosen_in_very_many_places_come_first_and_stay_chosen(qtbot: QtBot) -> None:
+    count = 3000
+    places = np.random.default_rng(0).permutation(count)
+    kinds = [f"kind {place % 7}" for place in places]
+    table = MeasuresTable()
+    qtbot.addWidget(table)
+    table.show_table(Table({"object": np.arange(count), "class": kinds, "size": places / 2}))
+    table.show()
+
+    def chosen() -> list[int]:
+        return sorted(int(one.data()) for one in table.selectionModel().selectedRows())
+
+    every_other = np.arange(0, count, 2)
+    table.choose(every_other)
+    assert texts(table, "object")[:1500] == [str(row) for row in every_other]
+    assert chosen() == table.chosen.tolist() == every_other.tolist()
+    table.sortByColumn(2, Qt.SortOrder.DescendingOrder)  # the chosen are still the first
+    assert chosen() == every_other.tolist()
+    assert texts(table, "object")[:1500] == [
+        str(row) for row in np.argsort(-places, kind="stable") if row % 2 == 0
+    ]
+    table.choose(np.array([7, 9]))
+    table.sortByColumn(1, Qt.SortOrder.AscendingOrder)
+    assert texts(table, "class") == sorted(kinds) and chosen() == [7, 9]
+
+
 def test_skeletons_of_chosen_objects_are_saved(
     dock: MeasureDock,
     button: Button,

@@ -91,9 +91,9 @@ def stage(tmp_path: Path) -> StagedLauncher:
 def make_run(tmp_path: Path) -> Callable[..., RunDirectory]:
     """``make_run(name, kind, **values)`` gives a run on this machine that ended with an event."""
 
-    def make(name: str, kind: str = "stopped", **values: Any) -> RunDirectory:
+    def make(name: str, kind: str = "stopped", classes: str = "", **values: Any) -> RunDirectory:
         run = RunDirectory(tmp_path / "runs" / name)
-        run.create(preset_config("compact"))
+        run.create(preset_config("compact", classes=classes))
         report_start(run)
         report(run, kind, **(values or {"step": 1, "seconds": 2.0}))
         return run

@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 import pyqtgraph
 import pytest
+from pyqtgraph import LegendItem, PlotDataItem
 from pytestqt.qtbot import QtBot
 from qtpy.QtWidgets import QCheckBox
 
-from napari_unet.runs.run_progress import Curves
+from napari_unet.runs.run_progress import ClassCurve, Curves
 from napari_unet.widgets.train.curves_view import CurvesView
 
 CURVES = Curves(
@@ -64,6 +65,31 @@ def test_losses_and_figures_are_drawn_over_their_steps(view: CurvesView) -> None
     assert drawn.keys() == expected.keys()
     for name, points in expected.items():
         np.testing.assert_array_equal(drawn[name], points)
+
+
+def test_each_class_has_a_line_in_its_colour_and_its_name_in_a_legend(view: CurvesView) -> None:
+    steps = CURVES.evaluated_steps
+    classes = (
+        ClassCurve("membrane", "#E69F00", steps, np.array([0.8, 0.8])),
+        ClassCurve("mitochondria", "#56B4E9", steps, np.array([0.6, 0.7])),
+    )
+    view.show_curves(CURVES)
+    view.show_curves(dataclasses.replace(CURVES, classes=classes))
+    view.show_curves(dataclasses.replace(CURVES, classes=classes))  # as it does every second
+    lines = {curve.opts["pen"].color().name(): curve for curve in plots(view)[1].listDataItems()}
+    for one in classes:
+        np.testing.assert_array_equal(lines[one.color.lower()].getData()[1], one.dice)
+    [legend] = [item for item in plots(view)[1].vb.childItems() if isinstance(item, LegendItem)]
+    assert [label.text for _, label in legend.items] == ["membrane", "mitochondria"]
+    assert legend.isVisibleTo(plots(view)[1].vb)
+    many = tuple(dataclasses.replace(classes[0], name=f"kind {n}") for n in range(9))
+    view.show_curves(dataclasses.replace(CURVES, classes=many))
+    told = view.findChildren(pyqtgraph.PlotWidget)[1].toolTip()
+    assert not legend.isVisibleTo(plots(view)[1].vb) and "kind 8" in told
+    view.show_curves(CURVES)  # of another run
+    assert not legend.items
+    left = plots(view)[1].listDataItems()
+    assert [curve.name() for curve in left if isinstance(curve, PlotDataItem)] == ["Dice"]
 
 
 def test_the_best_validation_is_starred(view: CurvesView) -> None:

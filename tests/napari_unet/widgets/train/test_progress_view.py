@@ -59,6 +59,14 @@ def texts(view: TrainingProgressView) -> list[str]:
     return [label.text() for label in view.findChildren(QLabel)]
 
 
+def test_the_classes_of_a_run_have_curves(make_run: Callable[..., RunDirectory]) -> None:
+    run = make_run("classes", classes="membrane,mitochondria#00FF00")
+    mean = {"soft_dice": 0.9, "dice": 0.7, "dice_membrane": 0.8, "dice_mitochondria": 0.6}
+    report(run, "evaluated", step=3, epoch=1, mean=mean | {"dice_<b>elsewhere": 0.1})
+    found = [(one.name, one.color, one.dice[-1]) for one in read_progress(run).curves.classes]
+    assert found == [("membrane", "#E69F00", 0.8), ("mitochondria", "#00FF00", 0.6)]
+
+
 def test_a_run_and_what_is_done_with_it_are_named_as_they_are(
     view: TrainingProgressView,
     make_run: Callable[..., RunDirectory],
