@@ -22,8 +22,8 @@ def as_notification(text: str) -> str:
     return f"<span>{as_html(text)}</span>" if "<" in text or "&" in text else printable(text)
 
 
-def progress_text(done: int, total: int, elapsed: float) -> str:
-    """Slices done, and how long the rest takes at the pace so far.
+def progress_text(done: int, total: int, elapsed: float, each: str = "Slice") -> str:
+    """Slices, or others, done, and how long the rest takes at the pace so far.
 
     Parameters
     ----------
@@ -31,8 +31,10 @@ def progress_text(done: int, total: int, elapsed: float) -> str:
         Slices.
     elapsed : float
         Seconds since the begin.
+    each : str
+        What is counted.
     """
-    text = f"Slice {done} of {total}"
+    text = f"{each} {done} of {total}"
     if 0 < done < total:
         text += f", {format_duration(elapsed / done * (total - done))} left"
     return text
