@@ -13,7 +13,7 @@ from training.label_classes import DICE_OF, NO_CHANNEL, LabelClasses
 from training.label_convention import LabelConvention
 from training.metrics.class_metrics import class_overlap
 from training.metrics.pixel_metrics import overlap_figures
-from training.stacks.label_meaning import LabelReading
+from training.stacks.label_reading import LabelReading
 from training.stacks.sparse_labels import INSIDE, MEMBRANE, channels_of, is_known
 
 PIXEL_FIGURES = ("dice", "iou", "precision", "recall")

@@ -119,18 +119,27 @@ def _ends(stack: Any, label: int, index: int, name: str) -> tuple[int, int]:
 
 def _between(first: Mask, last: Mask, count: int) -> Iterator[Pixels]:
     """Interpolate two masks (Y, X): the pixels of each slice in between."""
-    low, high = _bounds(first | last)
-    window = slice(low[0], high[0]), slice(low[1], high[1])
-    drift = _drift(first[window], last[window])
-    # A shape ends at the border of its slice; moved, it stays clear of what np.roll wraps.
-    margin = 2 + 2 * int(np.ceil(np.abs(drift).max()))
-    depths = [_signed_distance(np.pad(mask[window], margin)) for mask in (first, last)]
+    boxes = [_bounds(mask) for mask in (first, last)]
+    cut = [mask[_window(*box)] for mask, box in zip((first, last), boxes, strict=True)]
+    drift = _drift(boxes[0][0], boxes[1][0], *cut)
+    # With the drift taken away, whatever is interpolated lies within one of the two shapes.
+    starts = np.array([boxes[0][0], boxes[1][0] - drift])
+    low = starts.min(axis=0) - 1
+    high = (starts + [mask.shape for mask in cut]).max(axis=0) + 1
+    depths = []
+    for mask, start in zip(cut, starts - low, strict=True):
+        aligned = np.zeros(high - low, bool)
+        aligned[_window(start, start + mask.shape)] = mask
+        depths.append(_signed_distance(aligned))
     for step in range(1, count + 1):
         share = step / (count + 1)
-        before = (1 - share) * _moved(depths[0], share * drift)
-        after = share * _moved(depths[1], (share - 1) * drift)
-        rows, columns = np.nonzero(before + after >= 0)
-        yield _inside(rows + low[0] - margin, columns + low[1] - margin, first.shape)
+        rows, columns = np.nonzero((1 - share) * depths[0] + share * depths[1] >= 0)
+        down, right = low + np.rint(share * drift).astype(int)
+        yield _inside(rows + down, columns + right, first.shape)
+
+
+def _window(low: NDArray[np.intp], high: NDArray[np.intp]) -> tuple[slice, slice]:
+    return slice(low[0], high[0]), slice(low[1], high[1])
 
 
 def _bounds(mask: Mask) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -139,22 +148,27 @@ def _bounds(mask: Mask) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     return np.array([axis[0] for axis in places]), np.array([axis[-1] + 1 for axis in places])
 
 
-def _drift(first: Mask, last: Mask) -> NDArray[np.float64]:
-    """Find how far (y, x) a shape moves; 0 where there are many, whose mean says nothing."""
+def _drift(
+    start: NDArray[np.intp], end: NDArray[np.intp], first: Mask, last: Mask
+) -> NDArray[np.intp]:
+    """Find how far (y, x) a shape moves, in whole pixels.
+
+    0 where there are many shapes, whose mean says nothing.
+
+    Parameters
+    ----------
+    start, end : arrays (2,) of int
+        Where the boxes of the two masks begin.
+    first, last : arrays (Y, X) of bool
+        The masks in their boxes.
+    """
     from scipy import ndimage
 
     touching = np.ones((3, 3))
     if any(ndimage.label(mask, touching)[1] > 1 for mask in (first, last)):
-        return np.zeros(2)
+        return np.zeros(2, np.intp)
     centres = [np.mean(np.nonzero(mask), axis=1) for mask in (first, last)]
-    drift: NDArray[np.float64] = centres[1] - centres[0]
-    return drift
-
-
-def _moved(depth: NDArray[np.float32], offset: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Move depths (Y, X) by whole pixels; their margin is wider."""
-    down, right = np.rint(offset).astype(int)
-    return np.roll(depth, (down, right), axis=(0, 1)) if down or right else depth
+    return np.rint(centres[1] + end - centres[0] - start).astype(np.intp)
 
 
 def _signed_distance(mask: Mask) -> NDArray[np.float32]:

@@ -130,7 +130,9 @@ class History:
         edit = self.neurons.plan(operation)
         if edit is None:
             return Step(operation, edit, tuple(bodies))
-        ids = tuple(dict.fromkeys([*bodies, *edit.ids]))
+        # A line may pass over others than the neuron that it cuts.
+        is_of_one = operation.kind in ("split", "cut")
+        ids = tuple(dict.fromkeys(edit.ids if is_of_one else [*bodies, *edit.ids]))
         if mask is None:
             return Step(operation, edit, ids)
         labels, index = self.neurons.labels, self.neurons.index

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet.proofreading.body_index import BodyIndex
+from napari_unet.proofreading.cutting import cut_section
 from napari_unet.proofreading.edits import Box, Edit, Volume
 from napari_unet.proofreading.operations import Operation, Point
 from napari_unet.proofreading.splitting import split_body
@@ -67,6 +69,8 @@ class Neurons:
             return self._merge(operation)
         if operation.kind == "split":
             return self._split(operation)
+        if operation.kind == "cut":
+            return self._cut(operation)
         if operation.kind == "new":
             return self._new(operation)
         body = self._only_one(operation)
@@ -159,19 +163,45 @@ class Neurons:
                 "Draw both within the neuron that is to be split.",
             )
         body = shared.pop()
+        first, second = (
+            [point for point in stroke if self.at(point) == body] for stroke in operation.strokes
+        )
+        if {*first} & {*second}:
+            raise UserError("The two strokes cross.", "Draw each on its own part of the neuron.")
+        box = self._box(body)
+        corner = [axis.start for axis in box]
+        strokes = [np.array(points) - corner for points in (first, second)]
+        part = split_body(self.labels[box] == body, self._membrane_in(box), strokes)
+        return Edit.of(self.labels, box, part, self._free_id())
+
+    def _cut(self, operation: Operation) -> Edit:
+        """Split the neuron that most of a line is on: along it in its slice, and on from there."""
+        (line,) = operation.strokes[:1]
+        counts = Counter(filter(None, map(self.at, line)))
+        if not counts:
+            raise UserError("There is no neuron under the line.", "Draw it across one.")
+        body = max(counts, key=lambda each: counts[each])
+        index = next(point[0] for point in line if self.at(point) == body)
+        box = self._box(body)
+        top, left = box[1].start, box[2].start
+        places = np.array([(y - top, x - left) for z, y, x in line if z == index])
+        mask, z = self.labels[box] == body, index - box[0].start
+        cut = cut_section(mask[z], places)
+        mask[z] &= (cut.seeds > 0) | (cut.sides == 0)
+        seeds = [np.argwhere(cut.seeds == side) for side in (1, 2)]
+        strokes = [np.insert(points, 0, z, axis=1) for points in seeds]
+        part = split_body(mask, self._membrane_in(box), strokes)
+        part[z] = np.where(cut.sides > 0, cut.sides == 2, part[z])
+        return Edit.of(self.labels, box, part, self._free_id())
+
+    def _box(self, body: int) -> Box:
         box = self.index.box([body])
         if box is None:
             raise _outdated()
-        corner = np.array([axis.start for axis in box])
-        first, second = (
-            np.array([point for point in stroke if self.at(point) == body]) - corner
-            for stroke in operation.strokes
-        )
-        if {*map(tuple, first)} & {*map(tuple, second)}:
-            raise UserError("The two strokes cross.", "Draw each on its own part of the neuron.")
-        membrane = None if self.membrane is None else np.asarray(self.membrane[box])
-        part = split_body(self.labels[box] == body, membrane, (first, second))
-        return Edit.of(self.labels, box, part, self._free_id())
+        return box
+
+    def _membrane_in(self, box: Box) -> NDArray[Any] | None:
+        return None if self.membrane is None else np.asarray(self.membrane[box])
 
     def _new(self, operation: Operation) -> Edit:
         """Label what is free and inside around each point of a stroke, in its slice."""
@@ -181,25 +211,24 @@ class Neurons:
         points = [
             p for p in operation.points if all(0 <= i < n for i, n in zip(p, shape, strict=True))
         ]
-        found: dict[int, NDArray[np.bool_]] = {}
+        after = self._free_id()
+        found: list[Edit] = []
         for index in sorted({point[0] for point in points}):
             free = self.labels[index] == 0
             if self.membrane is not None:
                 free &= np.asarray(self.membrane[index]) < LEVEL
             regions, _ = ndimage.label(free)
-            wanted = {int(regions[y, x]) for z, y, x in points if z == index} - {0}
-            if wanted:
-                found[index] = np.isin(regions, list(wanted))
+            boxes = ndimage.find_objects(regions)
+            for region in {int(regions[y, x]) for z, y, x in points if z == index} - {0}:
+                box = boxes[region - 1]
+                mask = (regions[box] == region)[None]
+                found.append(Edit.of(self.labels, (slice(index, index + 1), *box), mask, after))
         if not found:
             raise UserError(
                 "Nothing is free under the stroke: it lies on neurons or on membrane.",
                 "Draw it where no neuron is, or delete the one that is there.",
             )
-        mask = np.zeros((max(found) - min(found) + 1, *shape[1:]), bool)
-        for index, region in found.items():
-            mask[index - min(found)] = region
-        box = (slice(min(found), max(found) + 1), slice(0, shape[1]), slice(0, shape[2]))
-        return Edit.of(self.labels, box, mask, self._free_id())
+        return Edit.joined(found, after)
 
     def _free_id(self) -> int:
         body, largest = self.index.free_id, np.iinfo(self.labels.dtype).max

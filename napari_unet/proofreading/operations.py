@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 MOST_POINTS = 100_000  # of an operation
-Kind = Literal["merge", "split", "delete", "new", "done"]
+Kind = Literal["merge", "split", "cut", "delete", "new", "done"]
 Point = tuple[int, int, int]  # (z, y, x), in pixels of the labels
 Stroke = tuple[Point, ...]
 
@@ -18,9 +18,10 @@ class Operation(BaseModel):
     Parameters
     ----------
     kind : str
-        ``merge`` the neurons under all points; ``split`` the neuron under two strokes; ``delete``,
-        or mark as ``done``, the neuron under the first point; ``new`` where nothing is labelled
-        under a stroke.
+        ``merge`` the neurons under all points; ``split`` the neuron under two strokes; ``cut`` it
+        along one, right across it in its slice and on through all others; ``delete``, or mark as
+        ``done``, the neuron under the first point; ``new`` where nothing is labelled under a
+        stroke.
     strokes : tuple of strokes
         Points (z, y, x) in pixels of the labels; two strokes of a split, one of the others.
     """

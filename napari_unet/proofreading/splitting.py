@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,22 +70,59 @@ def _refine(
         border[:-1] |= meets
         border[1:] |= meets
     strip = ndimage.binary_dilation(is_border, np.ones((1, 3, 3), bool))
-    known = np.where(strip, 0, coarse)
-    fine = _enlarge(known, step, mask.shape)
+    fine = _enlarge(np.where(strip, 0, coarse), step, mask.shape)
     fine[~mask] = 0
     fine[seeds > 0] = seeds[seeds > 0]
-    unknown = _enlarge(strip, step, mask.shape) & mask
     # The flood starts from the rim of the strip: the rest of the known pixels is left out of it.
-    rim = ndimage.binary_dilation(unknown, np.ones((1, 3, 3), bool))
-    return np.where(rim, _flood(mask & rim, membrane, np.where(rim, fine, 0)), fine)
+    box = _around(ndimage.binary_dilation(strip, np.ones((1, 3, 3), bool)), step)
+    if box is None:
+        return fine
+    is_unknown = _enlarge(strip[box.coarse], step, mask[box.fine].shape) & mask[box.fine]
+    rim = mask[box.fine] & grown(is_unknown)
+    known = np.where(rim, fine[box.fine], 0)
+    heights = None if membrane is None else membrane[box.fine]
+    fine[box.fine] = np.where(rim, _flood(rim, heights, known), fine[box.fine])
+    return fine
+
+
+class _Box(NamedTuple):
+    """A box in blocks of pixels, and in pixels."""
+
+    coarse: tuple[slice, ...]
+    fine: tuple[slice, ...]
+
+
+def _around(blocks: NDArray[np.bool_], step: int) -> _Box | None:
+    """Find the box of some blocks; None where there are none."""
+    if not blocks.any():
+        return None
+    coarse = []
+    for axis in range(3):
+        others = tuple(other for other in range(3) if other != axis)
+        found = np.flatnonzero(blocks.any(axis=others))
+        coarse.append(slice(int(found[0]), int(found[-1]) + 1))
+    fine = [coarse[0], *(slice(step * axis.start, step * axis.stop) for axis in coarse[1:])]
+    return _Box(tuple(coarse), tuple(fine))
+
+
+def grown(pixels: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Add their eight neighbours in a slice to pixels (Y, X) or (Z, Y, X) of bool."""
+    tall = pixels.copy()
+    tall[..., 1:, :] |= pixels[..., :-1, :]
+    tall[..., :-1, :] |= pixels[..., 1:, :]
+    wide = tall.copy()
+    wide[..., 1:] |= tall[..., :-1]
+    wide[..., :-1] |= tall[..., 1:]
+    return wide
 
 
 def _blocks(pixels: NDArray[Any], step: int) -> NDArray[Any]:
     """The largest value of each block of ``step`` x ``step`` pixels of a slice."""
     depth, height, width = pixels.shape
     padded = np.pad(pixels, ((0, 0), (0, -height % step), (0, -width % step)))
-    blocks = padded.reshape(depth, padded.shape[1] // step, step, padded.shape[2] // step, step)
-    return np.asarray(blocks.max((2, 4)))
+    tall, wide = padded.shape[1] // step, padded.shape[2] // step
+    rows = padded.reshape(depth, tall, step, -1).max(2)  # whole rows first: NumPy is quick at these
+    return np.asarray(rows.reshape(depth, tall, wide, step).max(3))
 
 
 def _enlarge(pixels: NDArray[Any], step: int, shape: tuple[int, ...]) -> NDArray[Any]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from napari_unet.proofreading.body_index import BodyIndex, Section
 from napari_unet.proofreading.edits import Edit, Volume
+from napari_unet.proofreading.splitting import grown
 from training.errors import UserError
 from training.stacks.sparse_labels import MEMBRANE
 
@@ -84,19 +85,8 @@ def _between_parts(labels: Volume, index: BodyIndex, edit: Edit, mask: Volume) -
         part = np.zeros(is_body.shape, bool)
         part[rows - section.top, columns - section.left] = True
         rest = is_body & ~part
-        wall = (part & _grown(rest)) | (rest & _grown(part))
+        wall = (part & grown(rest)) | (rest & grown(part))
         yield z, section.box, wall & (mask[z][section.box] == 0)
-
-
-def _grown(pixels: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The pixels of a slice and their eight neighbours."""
-    tall = pixels.copy()
-    tall[1:] |= pixels[:-1]
-    tall[:-1] |= pixels[1:]
-    grown = tall.copy()
-    grown[:, 1:] |= tall[:, :-1]
-    grown[:, :-1] |= tall[:, 1:]
-    return grown
 
 
 def _between_neighbours(

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from napari import Viewer
 from napari.layers import Image, Labels, Layer
-from qtpy.QtWidgets import QFormLayout, QGridLayout, QPushButton, QVBoxLayout
+from qtpy.QtWidgets import (
+    QFileDialog,
+    QFormLayout,
+    QGridLayout,
+    QHBoxLayout,
+    QPushButton,
+    QVBoxLayout,
+)
 
 from napari_unet.layers.plugin_layers import (
     IMAGE_KEY,
@@ -42,6 +50,7 @@ from napari_unet.widgets.proofread.outlines import ChosenOutline, ChosenSurface
 from napari_unet.widgets.proofread.strokes import ClickChooser, StrokeTool
 from napari_unet.widgets.proofread.wording import ACTIONS, UNLINKED, chosen_text, done_text
 
+LISTS = "Operations on neurons (*.jsonl)"
 KEYS = {"Undo": "Control-Z", "Redo": "Control-Shift-Z"}  # as napari writes them
 
 
@@ -74,6 +83,7 @@ class NeuronsDock(Dock):
         )
         self._buttons = {name: QPushButton(f"{name}  ({key})") for name, key, _ in ACTIONS}
         self._learn = QPushButton("Use as labels to learn from")
+        self._replay = QPushButton("Replay…")
         self._hint, self._doubt = SteadyLabel(2), SteadyLabel(2)
         self._walls, self._look = MaskWalls(self._viewer, self), LookRow()
         self._mending = Mending(self._walls, self)
@@ -93,6 +103,10 @@ class NeuronsDock(Dock):
         self._learn.setToolTip(
             "Add a copy of the neurons to train on: the borders between them are membrane."
         )
+        self._replay.setToolTip(
+            "Do the operations of a list again on these neurons, such as the list that a project "
+            "has of others of the same image. Each is one step of undo."
+        )
         form = QFormLayout()
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         form.addRow("Neurons", self._labels)
@@ -109,7 +123,10 @@ class NeuronsDock(Dock):
         layout.addLayout(grid)
         layout.addWidget(self._doubt)
         layout.addWidget(self._less)
-        layout.addWidget(self._learn)
+        row = QHBoxLayout()
+        row.addWidget(self._learn, 1)
+        row.addWidget(self._replay)
+        layout.addLayout(row)
         layout.addStretch(1)
         layout.addWidget(self.message)
 
@@ -119,6 +136,7 @@ class NeuronsDock(Dock):
         for name, action in self._actions().items():
             self._buttons[name].clicked.connect(lambda _=False, act=action: act())
         self._learn.clicked.connect(lambda: self._copy_to_learn())
+        self._replay.clicked.connect(lambda: self._ask_list())
         self._chooser.chosen.connect(self._on_clicked)
         self._tool.drawn.connect(lambda strokes: self._on_drawn(strokes))
         self._tool.said.connect(self._hint.setText)
@@ -131,6 +149,7 @@ class NeuronsDock(Dock):
         self._mending.changed.connect(self._on_changed)
         self._mending.failed.connect(self._on_failed)
         self._mending.ranked.connect(self._on_ranked)
+        self._mending.replayed.connect(self._on_replayed)
         self._surface.failed.connect(self.report)
         self.closed.connect(self._on_closed)
         events = Connections(self)
@@ -141,6 +160,7 @@ class NeuronsDock(Dock):
         return {
             "Merge": self._merge,
             "Split": self._split,
+            "Cut": self._cut,
             "Delete": partial(self._do_to_chosen, "delete"),
             "New": self._add_new,
             "Done": partial(self._do_to_chosen, "done"),
@@ -237,6 +257,9 @@ class NeuronsDock(Dock):
 
     def _split(self) -> None:
         self._ask_stroke(2, "split", "Draw a stroke on one part of the neuron to split.")
+
+    def _cut(self) -> None:
+        self._ask_stroke(1, "cut", "Draw a line across the neuron, from outside to outside.")
 
     def _add_new(self) -> None:
         self._ask_stroke(1, "new", "Draw a stroke where no neuron is.")
@@ -361,7 +384,24 @@ class NeuronsDock(Dock):
         for name, button in self._buttons.items():
             button.setEnabled(not why and can.get(name, True))
         self._learn.setEnabled(not why)
+        self._replay.setEnabled(not why)
         self._hint.setText(why or chosen_text(history, self._chosen))
+
+    def _ask_list(self) -> None:
+        """Ask for a file of operations, and do them on these neurons."""
+        folder = self._mending.folder
+        path, _ = QFileDialog.getOpenFileName(
+            self, "List of operations", "" if folder is None else str(folder), LISTS
+        )
+        if path:
+            self.message.tell("")
+            self._mending.replay(Path(path))
+
+    def _on_replayed(self, said: str) -> None:
+        self._chosen = []
+        self._show_chosen()
+        self._show_state()
+        self.message.tell(said)
 
     def _copy_to_learn(self) -> None:
         self._learn.setEnabled(False)

@@ -23,9 +23,16 @@ class StoppedError(Exception):
 
 
 class Progress:
-    """Counts slices in the thread that works; the window's thread reads it, and may stop it."""
+    """Counts slices in the thread that works; the window's thread reads it, and may stop it.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    each : str
+        What is counted.
+    """
+
+    def __init__(self, each: str = "Slice") -> None:
+        self.each = each
         self.done = self.total = 0
         self.is_stopped = False
         self.begin = time.monotonic()
@@ -55,7 +62,7 @@ class LookRow(QWidget):
         self._bar, self._state = QProgressBar(), MessageLine()
         self._bar.setAccessibleName("Progress of the look at the neurons")
         self._stop, self._again = QPushButton("Stop"), QPushButton("Look again")
-        self._stop.setToolTip("End the look at all slices.")
+        self._stop.setToolTip("End this; what is done by then stays.")
         self._again.setToolTip("Look at the neurons of all slices, to mend them.")
         self._timer = QTimer(self)
         self._timer.setInterval(INTERVAL)
@@ -97,8 +104,8 @@ class LookRow(QWidget):
         self._bar.setRange(0, progress.total)
         self._bar.setValue(progress.done)
         elapsed = time.monotonic() - progress.begin
-        text = progress_text(progress.done, progress.total, elapsed) if progress.done else ""
-        self._state.tell(f"{self._title}… {text}")
+        text = progress_text(progress.done, progress.total, elapsed, progress.each)
+        self._state.tell(f"{self._title}… {text if progress.done else ''}")
         self._take_apart(is_running=True)
 
     def _take_apart(self, *, is_running: bool) -> None:

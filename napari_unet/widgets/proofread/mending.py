@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from napari.layers import Image, Labels
@@ -22,6 +24,7 @@ from napari_unet.widgets.proofread.looking import Progress, StoppedError
 from napari_unet.widgets.proofread.mask_walls import MaskWalls
 from napari_unet.widgets.proofread.mendable import why_not_mendable
 from napari_unet.widgets.proofread.operation_file import OperationFile
+from napari_unet.widgets.proofread.replay import Replay, read_operations
 from training.errors import UserError
 from training.stacks.stack_axes import as_stack
 
@@ -72,6 +75,7 @@ class Mending(QObject):
     changed = Signal(object, str)  # Step, or None for a stroke of the brush; what to add
     failed = Signal(Exception)
     ranked = Signal(object)  # list of Suspicion
+    replayed = Signal(str)  # what became of a list of operations
 
     def __init__(self, walls: MaskWalls, parent: Any) -> None:
         super().__init__(parent)
@@ -90,7 +94,9 @@ class Mending(QObject):
         self._starting = QTimer(self)
         self._starting.setSingleShot(True)
         self._starting.timeout.connect(self._load_layer)
-        self._planning = LatestWork(self, self._plan, self._on_planned, self.failed.emit)
+        self._planning = LatestWork(self, self._plan, self._on_planned, self._on_plan_failed)
+        self._replay: Replay | None = None
+        self._reading = LatestWork(self, read_operations, self._on_read, self.failed.emit)
         self._ranking = LatestWork(self, self._rank, self._on_ranked, self._on_rank_failed)
 
     @property
@@ -99,8 +105,14 @@ class Mending(QObject):
 
     @property
     def is_busy(self) -> bool:
-        """Whether an operation is being found."""
-        return self._planning.is_busy
+        """Whether an operation is being found, or a list of them is read or done."""
+        return self._planning.is_busy or self._reading.is_busy or self._replay is not None
+
+    @property
+    def folder(self) -> Path | None:
+        """Where the open project keeps its lists of operations; None without one."""
+        path = None if self._layer is None else self._file.path_of(self._layer)
+        return None if path is None else path.parent
 
     @property
     def can_undo(self) -> bool:
@@ -114,8 +126,9 @@ class Mending(QObject):
         """Mend this layer from now on; :attr:`loaded` is emitted when that can begin."""
         self._events.clear()
         self._starting.stop()
-        for work in (self._loading, self._planning, self._ranking):
+        for work in (self._loading, self._planning, self._ranking, self._reading):
             work.drop()
+        self._replay = None
         self._progress.is_stopped = True  # what is not wanted any more need not go on
         self._progress = Progress()
         self.rested.emit()
@@ -134,8 +147,8 @@ class Mending(QObject):
         look = self._look("Looking at the neurons")
         self._loading.request((layer, as_stack(layer.data), pixels, read, look))
 
-    def _look(self, title: str) -> Progress:
-        self._progress = Progress()
+    def _look(self, title: str, each: str = "Slice") -> Progress:
+        self._progress = Progress(each)
         self.looking.emit(title, self._progress)
         return self._progress
 
@@ -145,20 +158,48 @@ class Mending(QObject):
 
     def request(self, operation: Operation) -> None:
         """Do an operation as soon as it is found what it changes."""
-        if self.history is None or self.is_busy:
-            return
+        if self.history is not None and not self.is_busy:
+            self._begin(operation)
+
+    def _begin(self, operation: Operation) -> None:
         try:
             mask = self._walls.wanted()
         except UserError as error:
-            self.failed.emit(error)
+            self._fail(error)
             return
         self._planning.request(_Plan(self.history, operation, mask, self._take_dirty()))
 
     def rank(self) -> None:
         """Look for suspicious neurons; :attr:`ranked` is emitted then."""
-        if self.history is not None and not self._ranking.is_busy:
+        if self.history is not None and not self._ranking.is_busy and not self.is_busy:
             look = self._look("Looking for suspicious neurons")
             self._ranking.request((self.history, self._take_dirty(), look))
+
+    def replay(self, path: Path) -> None:
+        """Do the operations of a file; :attr:`replayed` is emitted at the end."""
+        if self.history is not None and not self.is_busy:
+            self._ranking.drop()  # of neurons that change now
+            self._progress.is_stopped = True
+            self._reading.request(path)
+
+    def _on_read(self, operations: Sequence[Operation]) -> None:
+        self._replay = Replay(operations, self._look("Doing the list again", "Operation"))
+        self._replay_next()
+
+    def _replay_next(self) -> None:
+        replay, operation = self._replay, None
+        if replay is not None and self.history is not None:
+            operation = replay.take()
+        if operation is not None:
+            self._begin(operation)
+        elif replay is not None:
+            self._end_replay()
+            self.replayed.emit(replay.text())
+
+    def _end_replay(self) -> None:
+        self._replay = None
+        self._layer.refresh()
+        self.rested.emit()
 
     def undo(self) -> None:
         """Take the last operation or stroke back, whichever was later."""
@@ -271,8 +312,24 @@ class Mending(QObject):
         self._order.append(None)
         self._undone.clear()
         self._file.save(self._layer, history.lines)
+        if self._replay is not None:
+            self._replay_next()
+            return
         self._layer.refresh()
         self.changed.emit(step, said)
+
+    def _on_plan_failed(self, error: Exception) -> None:
+        if self._replay is not None and isinstance(error, UserError):
+            self._replay.refuse(error)
+            self._replay_next()
+        else:
+            self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        """Say what went wrong; nothing of a list is done after it."""
+        if self._replay is not None:
+            self._end_replay()
+        self.failed.emit(error)
 
     def _rank(self, request: tuple[History, set[int], Progress]) -> _Ranked:
         history, dirty, look = request

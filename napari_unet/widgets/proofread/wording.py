@@ -10,6 +10,7 @@ from napari_unet.proofreading.history import History, Step
 ACTIONS = (
     ("Merge", "J", "Join the chosen neurons; with one chosen or none, draw a stroke across them."),
     ("Split", "K", "Draw two strokes on a neuron: it is cut between them in all slices."),
+    ("Cut", "S", "Draw a line right across a neuron: it is cut there, and on in all slices."),
     ("Delete", "R", "Delete the chosen neuron in all slices."),
     ("New", "A", "Draw a stroke where no neuron is: the free region under it becomes one."),
     ("Done", "D", "Mark the chosen neuron as done, or take the mark back."),
@@ -24,6 +25,7 @@ UNLINKED = (
 _DONE = {
     "merge": "Merged into neuron {}.",
     "split": "Split neuron {}.",
+    "cut": "Cut neuron {}.",
     "delete": "Deleted neuron {}.",
     "new": "Added neuron {}.",
     "done": "Marked neuron {}.",

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from skimage.draw import line as draw_line
 
 from napari_unet.proofreading.body_index import BodyIndex
 from napari_unet.proofreading.history import (
@@ -19,7 +21,7 @@ from napari_unet.proofreading.history import (
     replay,
 )
 from napari_unet.proofreading.neurons import Neurons
-from napari_unet.proofreading.operations import Operation, Stroke
+from napari_unet.proofreading.operations import Operation, Point, Stroke
 from training.errors import UserError
 
 DEPTH, SIZE = 4, 40
@@ -44,10 +46,21 @@ def operation(kind: Any, *strokes: Stroke) -> Operation:
     return Operation(kind=kind, strokes=strokes)
 
 
+def line(*corners: Point) -> Stroke:
+    """A stroke from corner to corner on a slice."""
+    points = [
+        (former[0], int(y), int(x))
+        for former, latter in pairwise(corners)
+        for y, x in zip(*draw_line(*former[1:], *latter[1:]), strict=True)
+    ]
+    return tuple(dict.fromkeys(points))
+
+
 MERGE = operation("merge", (LEFT_TOP, RIGHT_TOP, LEFT_BOTTOM))
 SPLIT = operation("split", ((0, 2, 2), (0, 2, 16)), ((3, 16, 2), (3, 16, 16)))
 DELETE = operation("delete", (RIGHT_BOTTOM,))
 NEW = operation("new", ((2, 19, 3),))
+CUT = operation("cut", line((2, 9, -1), (2, 7, 19)))
 
 
 def check_index(history: History) -> None:
@@ -58,7 +71,7 @@ def check_index(history: History) -> None:
         assert history.neurons.index.sections(body) == fresh.sections(body)
 
 
-@pytest.mark.parametrize("done", [MERGE, SPLIT, DELETE, NEW], ids=lambda done: done.kind)
+@pytest.mark.parametrize("done", [MERGE, SPLIT, DELETE, NEW, CUT], ids=lambda done: done.kind)
 def test_an_operation_is_undone_and_redone_exactly(
     labels: NDArray[np.int32], done: Operation
 ) -> None:
@@ -109,6 +122,37 @@ def test_a_large_neuron_is_split_along_the_same_membrane() -> None:
     assert (labels[:, height > rows + 1] == 2).all()
 
 
+def test_a_line_cuts_a_neuron_in_all_of_its_slices(labels: NDArray[np.int32]) -> None:
+    history = history_of(labels)
+    step = history.do(operation("cut", line((1, 6, -3), (1, 6, 22))))
+    assert step.bodies == (1, 5)
+    assert (labels[:, :6, :19] == 5).all()  # the smaller side
+    assert (labels[:, 7:19, :19] == 1).all()
+    assert (labels[1, 6, :19] == 1).all()
+    assert (labels[:, :19, 20:] == 2).all()
+
+
+def test_a_line_cuts_on_along_the_membrane_of_other_slices(labels: NDArray[np.int32]) -> None:
+    membrane = np.zeros(labels.shape, np.float32)
+    membrane[[0, 2, 3], :19, 12] = 0.9  # the drawn slice has none, and is cut where it is drawn
+    history_of(labels, membrane=membrane).do(operation("cut", line((1, -2, 14), (1, 21, 14))))
+    assert (labels[1, :19, 15:19] == 5).all()
+    assert (labels[1, :19, :15] == 1).all()
+    assert (labels[[0, 2, 3], :19, 13:19] == 5).all()
+    assert (labels[[0, 2, 3], :19, :12] == 1).all()
+
+
+def test_a_bent_line_cuts_a_neuron_that_it_crosses_twice() -> None:
+    labels = np.zeros((1, 30, 40), np.int32)
+    labels[0, 10:30, 5:35] = 1
+    labels[0, 10:20, 15:25] = 0  # a U, whose two arms the line cuts off
+    history_of(labels).do(operation("cut", line((0, 14, 2), (0, 14, 20), (0, 16, 38))))
+    assert (labels[0, 10:14, 5:15] == 2).all()
+    assert (labels[0, 10:14, 25:35] == 2).all()
+    assert (labels[0, 17:20, 5:15] == 1).all()
+    assert (labels[0, 20:] != 2).all()
+
+
 @pytest.mark.parametrize(
     ("refused", "why"),
     [
@@ -117,6 +161,9 @@ def test_a_large_neuron_is_split_along_the_same_membrane() -> None:
         (operation("split", (LEFT_TOP,)), "two strokes"),
         (operation("split", (LEFT_TOP,), (RIGHT_TOP,)), "don't lie on one"),
         (operation("split", (LEFT_TOP,), (LEFT_TOP,)), "cross"),
+        (operation("cut", line((1, 5, -2), (1, 5, 10))), "does not cut the neuron in two"),
+        (operation("cut", line((1, 2, 3), (1, 9, 9))), "does not cut the neuron in two"),
+        (operation("cut", line((1, 19, 0), (1, 19, 9))), "no neuron under the line"),
         (operation("delete", ((1, 19, 19),)), "no neuron"),
         (operation("done", ((-1, 5, 5),)), "no neuron"),
         (operation("new", (LEFT_TOP,)), "Nothing is free"),

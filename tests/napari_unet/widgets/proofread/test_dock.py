@@ -74,6 +74,25 @@ def test_two_strokes_split_a_neuron_along_the_membrane(
     undo_and_redo(neurons, before, press, qtbot)
 
 
+def test_a_line_cuts_a_neuron_in_two(
+    viewer: Viewer, dock: NeuronsDock, neurons: Labels, drag: Drag, press: Press, qtbot: QtBot
+) -> None:
+    before = neurons.data.copy()
+    press(KEYS.Key_S)
+    assert "from outside to outside" in text(dock)
+    drag(neurons, quarter(neurons, 0.7, 0.45), quarter(neurons, 0.7, 0.85))
+    qtbot.waitUntil(lambda: "does not cut the neuron in two" in text(dock))
+    press(KEYS.Key_S)
+    drag(neurons, quarter(neurons, 0.4, 0.75), quarter(neurons, 1.0, 0.75))
+    qtbot.waitUntil(lambda: "Cut neuron 4." in text(dock))
+    column = quarter(neurons, 0.0, 0.75)[1]
+    ids = neurons.data[:, neurons.data.shape[1] // 2 :]
+    assert (ids[3, :, column + 1 :] == ids[3, -1, -1]).all()
+    assert (ids[:, :, column + 2 :] == ids[3, -1, -1]).all()
+    assert set(np.unique(ids[:, :, -1])) | set(np.unique(ids[:, :, column - 3])) == {4, 5}
+    undo_and_redo(neurons, before, press, qtbot)
+
+
 def test_a_neuron_is_deleted_and_a_new_one_drawn_in_its_place(
     viewer: Viewer, dock: NeuronsDock, neurons: Labels, drag: Drag, press: Press, qtbot: QtBot
 ) -> None:
