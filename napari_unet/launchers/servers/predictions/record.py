@@ -87,6 +87,11 @@ def exit_code_path(run: RunPaths[PathT]) -> PathT:
     return run.path / "exit-code"
 
 
+def kept_path(run: RunPaths[PathT]) -> PathT:
+    """Where slices are kept until all are done."""
+    return run.path / "slices"
+
+
 def result_path(run: RunPaths[PathT], kind: Kind) -> PathT:
     """A result that is brought home, a TIF."""
     return run.path / f"{kind}.tif"
@@ -193,7 +198,7 @@ def state_of(
         done, total, text = progress[-1]
         values |= {"done": min(int(done), int(total)), "total": int(total), "text": text}
     if outcome == "interrupted":
-        killed = "Its processes were killed, perhaps for lack of memory."
+        killed = "Its processes were killed, perhaps for lack of memory. Predict again: it goes on."
         values["problem"] = queue_problem or killed
     if outcome == "failed":
         errors = _ERROR.findall(log)

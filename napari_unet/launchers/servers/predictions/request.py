@@ -100,7 +100,14 @@ class PredictionRequest:
         return path
 
     def arguments(
-        self, profile: Profile, devices: int, device_ids: str, weights: str, stack: str, folder: str
+        self,
+        profile: Profile,
+        devices: int,
+        device_ids: str,
+        weights: str,
+        stack: str,
+        folder: str,
+        kept: str,
     ) -> list[str]:
         """Give the options of ``training.predict``.
 
@@ -116,9 +123,11 @@ class PredictionRequest:
             Paths there.
         folder : str
             Where results lie there that are brought home.
+        kept : str
+            Where slices are kept there until all are done.
         """
         chosen = [f"--ckpt={weights}", f"--input={stack}", f"--device={profile.device}"]
-        chosen += [f"--devices={devices}"]
+        chosen += [f"--devices={devices}", f"--keep={kept}"]
         chosen += [f"--device_ids={device_ids}"] if device_ids else []
         for kind, place in {"mask": "", **self.results}.items():  # a mask is always written
             name = "output" if kind == "mask" else kind

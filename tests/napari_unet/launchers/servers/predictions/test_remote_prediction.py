@@ -88,7 +88,9 @@ def test_a_prediction_is_stopped_and_asked_for_again(
         read_until(process, f"The prediction {name} is stopped.")
         assert process.wait() == 1
     assert processes_of(lab, name) == []
-    assert not list((sshd.work / "runs" / name).glob("*mask*"))  # nor what was half written
+    left = {path.name for path in (sshd.work / "runs" / name).iterdir()}
+    assert "predict.log" in left and not {"slices", "mask.tif"} & left
+    assert not any("mask" in each for each in left)  # nor what was half written
     assert type_in("runs").output.split() == [name, "stopped", "2/6", "lab"]
     with begun(folder, *command) as process:
         read_until(process, "2 of 6 slices")
@@ -97,6 +99,40 @@ def test_a_prediction_is_stopped_and_asked_for_again(
         read_until(process, f"The prediction {second} is interrupted.")
     assert processes_of(lab, second) == []
     assert not (folder / "mask.tif").exists()
+
+
+def test_a_killed_prediction_goes_on_where_it_was(
+    sshd: Sshd, folder: Path, type_in: TypeIn, lab: Profile
+) -> None:
+    """No slice is predicted twice; with results there and here."""
+    there = sshd.folder / "their data"
+    there.mkdir()
+    probability = f"lab:{there}/probability.zarr"
+    results = ("-o", "mask.tif", "--probability", probability, "--threshold=0.25")
+    command = ("predict", "starter", "stack.tif", "--remote=lab", *results)
+    deadly = sshd.work.with_name("die-at-slice")
+    deadly.write_text("4")
+    killed = type_in(*command)
+    assert killed.code == 1 and "is interrupted." in killed.output, killed
+    assert "Predict again: it goes on." in killed.errors
+    name = name_there(sshd)
+    assert not (folder / "mask.tif").exists() and not list(there.glob("probability*"))
+    hold = sshd.work.with_name("hold-slice")
+    deadly.unlink()
+    hold.write_text("5")
+    with begun(folder, *command) as process:
+        lines = read_until(process, "Note: The first 4 slices are there already")
+        assert f"Going on: the prediction is {name}, on lab.\n" in lines
+        log = sshd.work / "runs" / name / "predict.log"
+        begun_slices = [line for line in log.read_text().split("\n") if "predicting" in line]
+        assert begun_slices == sorted(set(begun_slices))
+        hold.unlink()
+        read_until(process, "mask: mask.tif")
+        assert process.wait() == 0
+    expected = tifffile.imread(folder / "stack.tif") / np.float32(255)
+    np.testing.assert_array_equal(tifffile.imread(folder / "mask.tif") == 0, expected >= 0.25)
+    np.testing.assert_array_equal(read_stack(there / "probability.zarr"), expected)
+    assert files_below(sshd.work / "runs") == files_below(folder / "runs") == []
 
 
 def test_why_a_prediction_failed_is_told(sshd: Sshd, folder: Path, type_in: TypeIn) -> None:
