@@ -58,6 +58,7 @@ from training.masks.kept_slices import KeptSlices
 from training.masks.result_files import ResultFiles, check_outputs
 from training.model.saved_model import SavedModel, best_weights, load_model
 from training.model.slice_view import SliceView
+from training.model.stack_part import StackPart, parse_region
 from training.model.stack_scale import StackScale, card_for, parse_pixel_size
 from training.model.starter_model import named_model, starter_path
 from training.runs.run_directory import RunDirectory
@@ -121,6 +122,7 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="predict at the pixel size of the model's training; results are at the stack's",
     )
+    add("--region", default="", help="Z0:Z1,Y0:Y1,X0:X1: this part alone, as it is in the whole")
     add("--pixel_size", "--pixel-size", default="", help="in nm, or Y,X or Z,Y,X (the file's)")
     add("--keep", type=Path, help="keep slices here until all are done, to go on after a kill")
     add("--overwrite", action="store_true", help="replace files that exist")
@@ -188,14 +190,14 @@ def _predict(options: argparse.Namespace, arguments: list[str]) -> None:
             say(f"Note: {note}")
         warn(warning)
         scale.tell(model.card, stack)
+        part = _part(options, stack)
         files = ResultFiles(
             paths,
-            stack.shape,
+            part.shape,
             threshold,
             LabelConvention(options.convention),
-            pixel_size=scale.size_of(stack),
-            offset=stack.offset,
             overwrite=options.overwrite,
+            **part.place,
         )
         made_by = _made_by(options, source, threshold, stack, [*paths])
         with files, _keeping(options.keep, made_by) as kept:
@@ -211,7 +213,7 @@ def _made_by(
     options: argparse.Namespace, source: Path, threshold: float, stack: Stack, kinds: list[str]
 ) -> dict[str, Any]:
     """Say all that the results depend on."""
-    names = ("convention", "tta", "membranes", "resample", "pixel_size", "precision")
+    names = "convention", "tta", "membranes", "resample", "region", "pixel_size", "precision"
     chosen = {name: getattr(options, name) for name in names}
     return {
         "version": __version__,
@@ -250,7 +252,7 @@ def _write_all(
         for index in range(first):
             files.put(kept.read(index))
     with closing(_slices(options, arguments, model, stack, first)) as slices:
-        predicted = _with_progress(slices, first, len(stack))
+        predicted = _with_progress(slices, first, len(_part(options, stack).indices))
         for index, probability in enumerate(predicted, first):
             result = files.make(probability)
             if kept is not None:
@@ -262,7 +264,7 @@ def _slices(
     options: argparse.Namespace, arguments: list[str], model: SavedModel, stack: Stack, first: int
 ) -> Generator[NDArray[np.float32], None, None]:
     """Give the probability (Y, X) of every slice from the first one on, in order."""
-    indices = range(first, len(stack))
+    indices = _part(options, stack).indices[first:]
     if not indices:
         return
     ids = parse_numbers(options.device_ids, "device_ids")
@@ -276,7 +278,7 @@ def _slices(
     job = MsrunJob(count, master_port=find_free_port(), npus=npus)
     with tempfile.TemporaryDirectory(prefix=".predict-", dir=options.output.parent) as folder:
         program = ["training.predict", *arguments, f"--parts={folder}", f"--first={first}"]
-        yield from share_slices(job, program, indices, Path(folder))
+        yield from share_slices(job, program, range(first, first + len(indices)), Path(folder))
 
 
 def _predict_on(
@@ -292,13 +294,19 @@ def _predict_on(
 
     source = weights_of(options.run, options.ckpt)
     inference = build_inference(model, source, stack, config, device, options.membranes)
-    view = SliceView(_scale(options).zoom(model.card, stack))
+    part = _part(options, stack)
+    window = None if part.shape[1:] == stack.shape[1:] else part.window
+    view = SliceView(_scale(options).zoom(model.card, stack), window)
     yield from predict_slices(inference, source, stack, indices, options.tta, view)
 
 
 def _scale(options: argparse.Namespace) -> StackScale:
     size = parse_pixel_size(options.pixel_size) if options.pixel_size else None
     return StackScale(options.resample, size)
+
+
+def _part(options: argparse.Namespace, stack: Stack) -> StackPart:
+    return StackPart(stack, parse_region(options.region), _scale(options))
 
 
 def _config(options: argparse.Namespace, model: SavedModel) -> TrainingConfig:
@@ -319,11 +327,12 @@ def _predict_share(options: argparse.Namespace) -> None:
     device = dataclasses.replace(choose_device(options.device), rank=0, world_size=1)
     leave_job()
     with open_stack(options.input) as stack:
-        indices = range(options.first + rank, len(stack), world_size)
+        indices = _part(options, stack).indices[options.first + rank :: world_size]
         model = load_model(weights_of(options.run, options.ckpt))
         config = _config(options, model)
         predicted = _predict_on(device, options, config, model, stack, indices)
-        for index, probability in zip(indices, predicted, strict=True):
+        for number, probability in enumerate(predicted):
+            index = options.first + rank + number * world_size
             leave_slice(options.parts, index, probability, world_size)
 
 

@@ -30,6 +30,7 @@ from napari_unet.cli.remote_prediction import (
     ask_for,
     bring_home,
     predict_remotely,
+    region_there,
     remote_options,
     scale_there,
 )
@@ -53,6 +54,7 @@ from training.masks.result_files import (
     check_probability_dtype,
 )
 from training.masks.writer_choice import is_zarr
+from training.model.stack_part import Bounds
 from training.stacks.intensities import Membranes
 
 
@@ -203,7 +205,7 @@ def command(
         options |= scale_there(parts.scale)
         options |= {"threshold": str(threshold)} if threshold is not None else {}
         options |= {"tta": ""} if tta else {}
-        there = partial(_predict_there, place, model, options, overwrite, written)
+        there = partial(_predict_there, place, model, parts.region, options, overwrite, written)
         work_through(there)
         return
     computed_by = {"engine": engine, "device": device, "precision": precision, "tta": tta}
@@ -268,6 +270,7 @@ def _compression(option: str) -> str | None:
 def _predict_there(
     place: RemoteOptions,
     model: Path,
+    region: Bounds,
     options: dict[str, str],
     overwrite: bool,
     written: dict[str, Any],
@@ -276,8 +279,10 @@ def _predict_there(
 ) -> None:
     """Predict on a server into files that are there, or here, when they are whole."""
     kinds = {kind: results[kind] for kind in KINDS if kind in results}
+    options = options | region_there(region, stack)
     request = ask_for(model, stack, kinds, options=options, overwrite=overwrite)
-    predict_remotely(place, request, partial(bring_home, results, overwrite=overwrite, **written))
+    use = partial(bring_home, results, region=region, overwrite=overwrite, **written)
+    predict_remotely(place, request, use)
 
 
 def _predict(job: ChunkJob, predictor: Predictor, parts: PartOptions) -> None:

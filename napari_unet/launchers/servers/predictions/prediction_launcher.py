@@ -199,6 +199,7 @@ class PredictionLauncher(RemoteLauncher):
                 started=time.time(),
                 convention=request.convention,
                 threshold=request.threshold,
+                corner=request.corner,
             )
             folder = await self._make_folders(run, store, record)
         elif read_prediction(same).outcome != "interrupted":

@@ -16,6 +16,7 @@ from training.config import STARTER
 from training.errors import UserError
 from training.label_convention import LabelConvention
 from training.model.saved_model import WEIGHT_SUFFIXES, best_weights, read_weights_card
+from training.model.stack_part import parse_region
 from training.model.starter_model import starter_path
 from training.model.weight_files import check_checkpoint
 from training.runs.run_directory import RunDirectory
@@ -69,6 +70,13 @@ class PredictionRequest:
         """That of the mask."""
         chosen = self.options.get("convention", LabelConvention.ISBI)
         return "membrane" if chosen == LabelConvention.MEMBRANE else "isbi"
+
+    @property
+    def corner(self) -> tuple[int, int, int] | None:
+        """First pixel (Z, Y, X) of the part of the stack that is predicted; None: all of it."""
+        text = self.options.get("region", "")
+        z, y, x = (start for start, _ in parse_region(text))
+        return (z, y, x) if text else None
 
     @property
     def threshold(self) -> float:

@@ -30,13 +30,15 @@ def number_in(name: str) -> int:
 def predict(
     options: Any, arguments: Any, model: Any, stack: Any, first: int
 ) -> Iterator[NDArray[np.float32]]:
-    for index in range(first, len(stack)):
+    part = training.predict._part(options, stack)
+    rows, columns = (slice(wanted.start, wanted.stop) for wanted in part.window)
+    for index in part.indices[first:]:
         while number_in("hold-slice") == index:
             time.sleep(0.02)
         if number_in("die-at-slice") == index:
             os.kill(os.getpid(), signal.SIGKILL)
         say(f"predicting slice {index}")
-        yield (stack[index] / np.float32(255)).astype(np.float32)
+        yield (stack[index][rows, columns] / np.float32(255)).astype(np.float32)
 
 
 training.predict._slices = predict  # type: ignore[assignment]

@@ -184,6 +184,15 @@ def test_a_stack_of_another_format_and_a_model_are_sent(
         assert mask.pixel_size == where["pixel_size"] and mask.offset == where["offset"]
     with open_stack(folder / "masks" / "stack.zarr") as mask:
         assert mask.shape == (6, 20, 30)
+    part = ("predict", "starter", "away.zarr", "--remote=lab", "--region=2:5,4:,:7")
+    done = type_in(*part, "-o", "part.zarr")
+    assert done.code == 0, done
+    with open_stack(folder / "part.zarr") as mask:
+        assert mask.pixel_size == where["pixel_size"] and mask.offset == (120.0, 30.0, 15.0)
+        expected = pages[2:5, 4:, :7] / np.float32(255) >= 0.5
+        np.testing.assert_array_equal(np.stack([*mask]) == 0, expected)
+    outside = type_in(*part[:-1], "--region=2:9", "-o", "outside.tif")
+    assert outside.code == 2 and "The region reaches to 9 along Z" in outside.errors
     assert {path.suffix for path in (sshd.work / "store").iterdir()} == {".tif"}
     assert not list((folder / "runs").iterdir())
 
@@ -241,7 +250,7 @@ def test_what_is_on_the_server_stays_there(sshd: Sshd, folder: Path, type_in: Ty
         (("other:/a.tif", "--remote=lab", "-o", "m.tif"), "other:/a.tif is not on lab"),
         (("stack.tif", "--devices=2", "-o", "m.tif"), "--devices is for a server."),
         (("stack.tif", "--remote=none", "-o", "m.tif"), "There is no server 'none'"),
-        (("stack.tif", "--remote=lab", "-o", "m.tif", "--region=0:1"), "--region is not for what"),
+        (("stack.tif", "--remote=lab", "-o", "m.tif", "--memory=1"), "--memory is not for what"),
         (("stack.tif", "--remote=lab", "-o", "stack.tif"), "stack.tif exists already"),
         (
             ("stack.tif", "--remote=lab", "-o", "lab:/m.zarr", "--ome-zarr=0.4"),
