@@ -23,7 +23,7 @@ from napari_unet.evaluation.mask_evaluation import check_labelled, evaluate_mask
 from napari_unet.neurons.segmentation import METHODS, Segmentation, find_neurons
 from napari_unet.prediction.engine import ENGINES, PRECISIONS
 from napari_unet.prediction.large_array import allocate
-from napari_unet.prediction.part_prediction import Bounds, PartPrediction
+from napari_unet.prediction.part_prediction import PartPrediction
 from napari_unet.prediction.predictor import Predictor, load_predictor
 from napari_unet.stacks.array_stack import ArrayStack
 from training.dataset.training_pair import join_pair, read_labels
@@ -39,6 +39,7 @@ from training.label_convention import (
 )
 from training.masks.result_warnings import size_warning
 from training.metrics.evaluation_report import Evaluation
+from training.model.stack_part import Bounds
 from training.model.stack_scale import StackScale
 from training.model.starter_model import named_model
 from training.stacks.intensities import Membranes

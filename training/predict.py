@@ -11,7 +11,8 @@ On eight NPUs, or on four workers of a CPU, which share the slices::
     python -m training.predict ... --devices 4 --device cpu
 
 A checkpoint may be a training's or the model zoo's. The results are those of ``napari-unet
-predict``. They appear under their names when they are complete.
+predict``. They appear under their names when they are complete. With ``--keep FOLDER`` the same
+command, after it was killed, goes on with the slice that it was at.
 
 Exit codes: 0 done, 2 bad input, 1 anything else.
 """
@@ -20,17 +21,20 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import hashlib
 import signal
 import sys
 import tempfile
 import time
 from collections.abc import Generator, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from training import __version__
 from training.config import TrainingConfig, parse_numbers, preset_config
 from training.console import format_duration, say, set_up_console, warn
 from training.devices.free_ports import find_free_port
@@ -50,13 +54,16 @@ from training.formats.opening import open_stack
 from training.formats.stack import Stack
 from training.label_convention import FINISHED_CONVENTIONS, LabelConvention
 from training.learning.mindspore_setup import set_up_mindspore
+from training.masks.kept_slices import KeptSlices
 from training.masks.result_files import ResultFiles, check_class_results, check_outputs
 from training.model.class_choice import card_of_channel, find_channel
 from training.model.saved_model import SavedModel, best_weights, load_model
 from training.model.slice_view import SliceView
+from training.model.stack_part import StackPart, parse_region
 from training.model.stack_scale import StackScale, card_for, parse_pixel_size
 from training.model.starter_model import named_model, starter_path
 from training.runs.run_directory import RunDirectory
+from training.stacks.fingerprint import fingerprint
 from training.stacks.intensities import Membranes
 
 LINES = 50  # of progress, at the most
@@ -78,7 +85,8 @@ def main(arguments: list[str] | None = None) -> int:
         say(f"Error: {error}", to_stderr=True)
         return 2
     except KeyboardInterrupt:
-        say("Interrupted: nothing is written.", to_stderr=True)
+        left = "nothing is written" if options.keep is None else "the same command goes on"
+        say(f"Interrupted: {left}.", to_stderr=True)
         return 1
     return 0
 
@@ -121,7 +129,9 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="predict at the pixel size of the model's training; results are at the stack's",
     )
+    add("--region", default="", help="Z0:Z1,Y0:Y1,X0:X1: this part alone, as it is in the whole")
     add("--pixel_size", "--pixel-size", default="", help="in nm, or Y,X or Z,Y,X (the file's)")
+    add("--keep", type=Path, help="keep slices here until all are done, to go on after a kill")
     add("--overwrite", action="store_true", help="replace files that exist")
     add("--device", default="auto", help="auto (default: an NPU if there is one), cpu, ascend[:ID]")
     add("--devices", "--device_num", type=int, default=0, help="how many (default: 1)")
@@ -129,7 +139,9 @@ def _parser() -> argparse.ArgumentParser:
     for name in ("precision", "jit_level"):
         metadata = TrainingConfig.__dataclass_fields__[name].metadata
         add(f"--{name}", choices=metadata["choices"], default="auto", help=metadata["help"])
-    add("--parts", type=Path, help=argparse.SUPPRESS)  # of the processes on several devices
+    # Of the processes on several devices: where they leave slices, and which is the first.
+    add("--parts", type=Path, help=argparse.SUPPRESS)
+    add("--first", type=int, default=0, help=argparse.SUPPRESS)
     return parser
 
 
@@ -181,40 +193,96 @@ def _predict(options: argparse.Namespace, arguments: list[str]) -> None:
             say(f"Note: {note}")
         warn(warning)
         scale.tell(model.card, stack)
+        part = _part(options, stack)
         files = ResultFiles(
             paths,
-            stack.shape,
+            part.shape,
             threshold,
             LabelConvention(options.convention),
-            pixel_size=scale.size_of(stack),
-            offset=stack.offset,
             overwrite=options.overwrite,
             classes=predicted.label_classes,
+            **part.place,
         )
-        with files, closing(_slices(options, arguments, model, stack)) as slices:
-            for probability in _with_progress(slices, len(stack)):
-                files.write(probability)
+        made_by = _made_by(options, source, threshold, stack, [*paths])
+        with files, _keeping(options.keep, made_by) as kept:
+            _write_all(options, arguments, model, stack, files, kept)
+    if kept is not None:
+        kept.remove()
     for kind, path in paths.items():
         say(f"{kind}: {path}")
     warn(files.warning())
 
 
+def _made_by(
+    options: argparse.Namespace, source: Path, threshold: float, stack: Stack, kinds: list[str]
+) -> dict[str, Any]:
+    """Say all that the results depend on."""
+    how = "tta", "membranes", "resample", "region", "pixel_size", "precision"
+    chosen = {name: getattr(options, name) for name in ("convention", "of_class", *how)}
+    return {
+        "version": __version__,
+        "weights": hashlib.sha256(source.read_bytes()).hexdigest(),
+        "stack": [*stack.shape, stack.dtype.name, fingerprint(stack)],
+        "options": chosen | {"threshold": threshold, "kinds": kinds},
+    }
+
+
+@contextmanager
+def _keeping(folder: Path | None, made_by: dict[str, Any]) -> Iterator[KeptSlices | None]:
+    """Hold the slices that an earlier run has kept; None where none are to be kept."""
+    if folder is None:
+        yield None
+        return
+    with KeptSlices(folder, made_by).hold() as kept:
+        if kept.is_anew:
+            say("Note: Slices that were kept are of something else, so it begins anew.")
+        if kept.count:
+            say(f"Note: The first {kept.count} slices are there already; it goes on after them.")
+        yield kept
+
+
+def _write_all(
+    options: argparse.Namespace,
+    arguments: list[str],
+    model: SavedModel,
+    stack: Stack,
+    files: ResultFiles,
+    kept: KeptSlices | None,
+) -> None:
+    """Write the slices that were kept, and predict the others."""
+    first = 0
+    if kept is not None:
+        first = kept.count
+        for index in range(first):
+            files.put(kept.read(index))
+    with closing(_slices(options, arguments, model, stack, first)) as slices:
+        predicted = _with_progress(slices, first, len(_part(options, stack).indices))
+        for index, probability in enumerate(predicted, first):
+            result = files.make(probability)
+            if kept is not None:
+                kept.keep(index, result)
+            files.put(result)
+
+
 def _slices(
-    options: argparse.Namespace, arguments: list[str], model: SavedModel, stack: Stack
+    options: argparse.Namespace, arguments: list[str], model: SavedModel, stack: Stack, first: int
 ) -> Generator[NDArray[np.float32], None, None]:
-    """Give the probability of every slice, in order: (Y, X), or of classes (C, Y, X)."""
+    """Give the probability of every slice from the first on: (Y, X), or of classes (C, Y, X)."""
+    indices = _part(options, stack).indices[first:]
+    if not indices:
+        return
     ids = parse_numbers(options.device_ids, "device_ids")
-    count = min(options.devices or len(ids) or 1, len(stack))
+    count = min(options.devices or len(ids) or 1, len(indices))
     config = _config(options, model)
     if count == 1:
         device = choose_device(f"ascend:{ids[0]}" if ids else config.device)
-        yield from _predict_on(device, options, config, model, stack, range(len(stack)))
+        yield from _predict_on(device, options, config, model, stack, indices)
         return
     npus = choose_for_job(config.device, count, ids, together=False)
     job = MsrunJob(count, master_port=find_free_port(), npus=npus)
     with tempfile.TemporaryDirectory(prefix=".predict-", dir=options.output.parent) as folder:
-        program = ["training.predict", *arguments, f"--parts={folder}"]
-        yield from share_slices(job, program, len(stack), Path(folder))
+        program = ["training.predict", *arguments, f"--parts={folder}", f"--first={first}"]
+        yield from share_slices(job, program, range(first, first + len(indices)), Path(folder))
 
 
 def _predict_on(
@@ -230,7 +298,9 @@ def _predict_on(
 
     source = weights_of(options.run, options.ckpt)
     inference = build_inference(model, source, stack, config, device, options.membranes)
-    view = SliceView(_scale(options).zoom(model.card, stack))
+    part = _part(options, stack)
+    window = None if part.shape[1:] == stack.shape[1:] else part.window
+    view = SliceView(_scale(options).zoom(model.card, stack), window)
     channel = find_channel(model.card, options.of_class, source)
     for probability in predict_slices(inference, source, stack, indices, options.tta, view):
         yield probability if channel is None else probability[channel]
@@ -239,6 +309,10 @@ def _predict_on(
 def _scale(options: argparse.Namespace) -> StackScale:
     size = parse_pixel_size(options.pixel_size) if options.pixel_size else None
     return StackScale(options.resample, size)
+
+
+def _part(options: argparse.Namespace, stack: Stack) -> StackPart:
+    return StackPart(stack, parse_region(options.region), _scale(options))
 
 
 def _config(options: argparse.Namespace, model: SavedModel) -> TrainingConfig:
@@ -259,28 +333,31 @@ def _predict_share(options: argparse.Namespace) -> None:
     device = dataclasses.replace(choose_device(options.device), rank=0, world_size=1)
     leave_job()
     with open_stack(options.input) as stack:
-        indices = range(rank, len(stack), world_size)
+        indices = _part(options, stack).indices[options.first + rank :: world_size]
         model = load_model(weights_of(options.run, options.ckpt))
         config = _config(options, model)
         predicted = _predict_on(device, options, config, model, stack, indices)
-        for index, probability in zip(indices, predicted, strict=True):
+        for number, probability in enumerate(predicted):
+            index = options.first + rank + number * world_size
             leave_slice(options.parts, index, probability, world_size)
 
 
 def _with_progress(
-    slices: Iterator[NDArray[np.float32]], count: int
+    slices: Iterator[NDArray[np.float32]], first: int, count: int
 ) -> Iterator[NDArray[np.float32]]:
-    """Give the slices, and print how many are there and how long the rest will take."""
+    """Give the slices from the first one on, and print how many are there and how long it takes."""
     interval = -(-count // LINES)
-    begin = first = time.monotonic()
-    for done, probability in enumerate(slices, 1):
+    begin = compiled = time.monotonic()
+    if first == count:
+        say(f"{count} of {count} slices, {format_duration(0)}")
+    for done, probability in enumerate(slices, first + 1):
         yield probability
-        now = time.monotonic()
-        first = now if done == 1 else first  # the network is compiled with the first
+        now, here = time.monotonic(), done - first
+        compiled = now if here == 1 else compiled  # the network is compiled with the first
         if done == count:
             say(f"{done} of {count} slices, {format_duration(now - begin)}")
-        elif done % interval == 0 and done > 1:
-            left = (now - first) / (done - 1) * (count - done)
+        elif done % interval == 0 and here > 1:
+            left = (now - compiled) / (here - 1) * (count - done)
             say(f"{done} of {count} slices, {format_duration(left)} left")
 
 

@@ -31,6 +31,7 @@ from napari_unet.cli.remote_prediction import (
     bring_home,
     check_class_there,
     predict_remotely,
+    region_there,
     remote_options,
     scale_there,
 )
@@ -54,6 +55,7 @@ from training.masks.result_files import (
     check_probability_dtype,
 )
 from training.masks.writer_choice import is_zarr
+from training.model.stack_part import Bounds
 from training.stacks.intensities import Membranes
 
 
@@ -205,7 +207,7 @@ def command(
         options |= {"threshold": str(threshold)} if threshold is not None else {}
         options |= {"tta": ""} if tta else {}
         options |= {"class": of_class} if of_class is not None else {}
-        there = partial(_predict_there, place, model, options, overwrite, written)
+        there = partial(_predict_there, place, model, parts.region, options, overwrite, written)
         work_through(there)
         return
     computed_by = {"engine": engine, "device": device, "precision": precision, "tta": tta}
@@ -270,6 +272,7 @@ def _compression(option: str) -> str | None:
 def _predict_there(
     place: RemoteOptions,
     model: Path,
+    region: Bounds,
     options: dict[str, str],
     overwrite: bool,
     written: dict[str, Any],
@@ -278,8 +281,10 @@ def _predict_there(
 ) -> None:
     """Predict on a server into files that are there, or here, when they are whole."""
     kinds = {kind: results[kind] for kind in KINDS if kind in results}
+    options = options | region_there(region, stack)
     request = ask_for(model, stack, kinds, options=options, overwrite=overwrite)
-    predict_remotely(place, request, partial(bring_home, results, overwrite=overwrite, **written))
+    use = partial(bring_home, results, region=region, overwrite=overwrite, **written)
+    predict_remotely(place, request, use)
 
 
 def _predict(job: ChunkJob, predictor: Predictor, parts: PartOptions) -> None:

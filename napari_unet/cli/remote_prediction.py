@@ -36,10 +36,11 @@ from napari_unet.prediction.model_source import find_model
 from training.console import say, warn
 from training.errors import UserError
 from training.formats.opening import open_stack
-from training.formats.pixel_size import Offset
+from training.formats.pixel_size import Offset, PixelSize
 from training.masks.result_files import check_class_results, result_pixels
 from training.masks.writer_choice import is_stack_name, open_writer
 from training.model.class_choice import card_of_channel, find_channel
+from training.model.stack_part import Bounds, StackPart, moved_offset, region_text
 from training.model.stack_scale import StackScale
 from training.runs.run_directory import RunDirectory
 
@@ -55,7 +56,7 @@ _OPTIONS = (
 )
 # What is computed here alone; and what only files that are written here can be.
 _HERE_ALONE = (
-    *("region", "memory", "engine", "device", "precision", "uncertainty"),
+    *("memory", "engine", "device", "precision", "uncertainty"),
     *("workers", "scheduler", "shard"),
 )
 _WRITTEN_HERE = ("compression", "ome_zarr", "file_format")
@@ -169,6 +170,21 @@ def check_class_there(
     check_class_results(card_of_channel(card, channel).label_classes, kinds, threshold)
 
 
+def region_there(region: Bounds, stack: Path) -> dict[str, str]:
+    """Give the options of ``training.predict`` that say which part of a stack is predicted.
+
+    Raises
+    ------
+    UserError
+        If a stack of this computer has no such part, or can't be read.
+    """
+    text = region_text(region)
+    if text and not ServerPath.parse(stack):
+        with open_stack(stack) as opened:
+            StackPart(opened, region, StackScale())
+    return {"region": text} if text else {}
+
+
 def ask_for(
     model: Path, stack: Path, results: Mapping[Kind, Path], **more: Any
 ) -> PredictionRequest:
@@ -210,8 +226,19 @@ def predict_remotely(place: RemoteOptions, request: PredictionRequest, use: Use)
         warn(f"{run.name} is left on {launcher.name}: {error}")
 
 
+def place_home(offset: Offset, region: Bounds, size: PixelSize | None) -> Offset:
+    """Say where a part of a stack begins, in nm, which its TIF can't."""
+    z, y, x = (start for start, _ in region)
+    return moved_offset(offset, (z, y, x), size)
+
+
 def bring_home(
-    results: Mapping[str, Path], run: RunDirectory, offset: Offset, **written: Any
+    results: Mapping[str, Path],
+    run: RunDirectory,
+    offset: Offset,
+    *,
+    region: Bounds,
+    **written: Any,
 ) -> None:
     """Write the results that came home under their names, in the formats that these say.
 
@@ -223,6 +250,8 @@ def bring_home(
         The prediction's folder.
     offset : Offset
         Where the stack begins, in nm.
+    region : tuple of (int, int or None)
+        The part of it that they are of.
     **written
         Options of :func:`open_writer`.
     """
@@ -232,9 +261,10 @@ def bring_home(
         path = results[kind]
         with open_stack(result_path(run, kind)) as pages:
             options = {**written, **result_pixels(kind), "pixel_size": pages.pixel_size}
+            where = place_home(offset, region, pages.pixel_size)
             if pages.label_note is not None:
                 options["classes"] = pages.label_note.classes
-            with open_writer(path, pages.shape, offset=offset, **options) as writer:
+            with open_writer(path, pages.shape, offset=where, **options) as writer:
                 for page in pages:
                     writer.write(page)
         say(f"{kind}: {path}")

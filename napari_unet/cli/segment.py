@@ -30,7 +30,9 @@ from napari_unet.cli.progress.progress_bar import ProgressBar
 from napari_unet.cli.remote_prediction import (
     RemoteOptions,
     ask_for,
+    place_home,
     predict_remotely,
+    region_there,
     remote_options,
     scale_there,
 )
@@ -226,11 +228,13 @@ def _segment_there(
 
     def find(run: RunDirectory, offset: Offset) -> None:
         with open_stack(result_path(run, "probability")) as pages:
-            about: dict[str, Any] = {"pixel_size": pages.pixel_size, "offset": offset}
+            where = place_home(offset, search.parts.region, pages.pixel_size)
+            about: dict[str, Any] = {"pixel_size": pages.pixel_size, "offset": where}
             _write(pages, pages.shape, output, search, about)
 
     there = {"membranes": search.membranes.value, "class": MEMBRANE}
     there |= scale_there(search.parts.scale)
+    there |= region_there(search.parts.region, stack)
     there |= {"tta": ""} if search.predictor.tta else {}
     predict_remotely(place, ask_for(model, stack, {"probability": Path()}, options=there), find)
 

@@ -20,7 +20,12 @@ def stack_name(image: Image) -> str:
     return image.name if path is None else str(Path(path).absolute())
 
 
-def image_of_stack(viewer: Viewer, name: str, shape: tuple[int, int, int]) -> Image | None:
+def image_of_stack(
+    viewer: Viewer,
+    name: str,
+    shape: tuple[int, int, int],
+    corner: tuple[int, int, int] | None = None,
+) -> Image | None:
     """Find the topmost image of a stack that was named by :func:`stack_name`.
 
     Parameters
@@ -28,9 +33,15 @@ def image_of_stack(viewer: Viewer, name: str, shape: tuple[int, int, int]) -> Im
     name : str
         It is compared, and never followed.
     shape : (int, int, int)
-        (Z, Y, X) of the stack.
+        (Z, Y, X) of the stack, or of a part of it.
+    corner : (int, int, int) or None
+        First pixel of that part; None: it is the whole stack.
     """
     for layer in reversed(viewer.layers):
-        if is_tissue(layer) and stack_shape(layer) == shape and stack_name(layer) == name:
-            return layer
+        if is_tissue(layer) and stack_name(layer) == name:
+            whole = stack_shape(layer)
+            stops = map(sum, zip(corner or (0, 0, 0), shape, strict=True))
+            fits = all(stop <= most for stop, most in zip(stops, whole, strict=True))
+            if shape == whole or (corner is not None and fits):
+                return layer
     return None

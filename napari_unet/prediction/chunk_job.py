@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from napari_unet.prediction.chunk_prediction import ChunkPrediction, Outcome
-from napari_unet.prediction.part_prediction import Bounds, StackPart
 from napari_unet.prediction.predictor import Predictor, load_predictor
 from training.formats.opening import open_stack
 from training.label_convention import LabelConvention
 from training.masks.result_files import result_page, result_pixels
 from training.masks.shares import WHOLE, Share
 from training.masks.writer_choice import open_chunks
+from training.model.stack_part import Bounds, StackPart
 from training.model.stack_scale import StackScale
 from training.stacks.intensities import Membranes
 

@@ -16,7 +16,6 @@ import psutil
 from numpy.typing import NDArray
 
 from napari_unet.prediction.chunk_record import check_same, describe, read_how, write_how
-from napari_unet.prediction.part_prediction import StackPart
 from napari_unet.prediction.predictor import Predictor
 from training import __version__
 from training.console import list_names
@@ -27,6 +26,7 @@ from training.masks.result_warnings import share_warning
 from training.masks.shares import WHOLE, Share
 from training.masks.zarr_image import CHUNK
 from training.model.slice_view import SliceView, Window
+from training.model.stack_part import StackPart
 from training.model.stack_scale import card_for
 from training.stacks.intensities import Membranes
 from training.stacks.padding import find_padding

@@ -37,8 +37,8 @@ class PredictionResults:
         Its folder here.
     stack : str
         What the person calls the stack: a stranger's word, which is compared and shown.
-    shape : (int, int, int)
-        (Z, Y, X) of the stack.
+    corner : (int, int, int) or None
+        First pixel (Z, Y, X) of the part of the stack that they are of; None: all of it.
     mask : array (Z, Y, X) or (Y, X) of uint8
         1 = membrane. In memory where it can be painted on there, else lazy.
     probability : array of float32, of the same shape, or None
@@ -46,16 +46,22 @@ class PredictionResults:
     threshold : float
         Probability from which on a pixel is membrane.
     place : dict
-        Arguments of a layer: ``scale`` and ``units`` as the file records them.
+        Arguments of a layer: ``scale`` and ``units`` as the file records them, and ``translate``.
     """
 
     run: RunDirectory
     stack: str
-    shape: tuple[int, int, int]
+    corner: tuple[int, int, int] | None
     mask: Any
     probability: Any | None
     threshold: float
     place: dict[str, Any]
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(Z, Y, X) of the stack, or of that part of it."""
+        depth, height, width = (1, *self.mask.shape)[-3:]
+        return depth, height, width
 
 
 def results_here(run: RunDirectory) -> list[Kind]:
@@ -75,7 +81,7 @@ def read_results(run: RunDirectory) -> PredictionResults:
     record, kinds = read_prediction(run), results_here(run)
     if not kinds:
         raise UserError(f"{run.path} has no results to show.", "Fetch them first.")
-    shape, place = _describe(result_path(run, kinds[0]))
+    shape, place = _describe(result_path(run, kinds[0]), record.corner or (0, 0, 0))
     pixels = {kind: _read(result_path(run, kind), shape) for kind in kinds}
     probability = pixels.get("probability")
     if "mask" in pixels:
@@ -85,7 +91,7 @@ def read_results(run: RunDirectory) -> PredictionResults:
     return PredictionResults(
         run,
         record.stack,
-        shape,
+        record.corner,
         load_to_edit(mask),
         None if probability is None else load_to_edit(probability),
         record.threshold,
@@ -93,15 +99,18 @@ def read_results(run: RunDirectory) -> PredictionResults:
     )
 
 
-def _describe(path: Path) -> tuple[tuple[int, int, int], dict[str, Any]]:
+def _describe(
+    path: Path, corner: tuple[int, int, int]
+) -> tuple[tuple[int, int, int], dict[str, Any]]:
     """Give the shape (Z, Y, X) of a result, and the arguments that place a layer of it."""
     with open_stack(path) as file:
         shape, size = file.shape, file.pixel_size
-    if size is None:
-        return shape, {}
     ndim = 3 if shape[0] > 1 else 2
-    depth = size.y if size.z is None else size.z
-    return shape, {"scale": (depth, size.y, size.x)[-ndim:], "units": ("nm",) * ndim}
+    if size is None:
+        return shape, {"translate": corner[-ndim:]}
+    scale = (size.y if size.z is None else size.z, size.y, size.x)
+    start = tuple(pixel * side for pixel, side in zip(corner, scale, strict=True))
+    return shape, {"scale": scale[-ndim:], "units": ("nm",) * ndim, "translate": start[-ndim:]}
 
 
 def _read(path: Path, shape: tuple[int, int, int]) -> Any:

@@ -10,6 +10,7 @@ import sys
 from importlib.metadata import PackageNotFoundError, packages_distributions, requires
 from pathlib import Path
 
+ROOT = Path(__file__).parents[2]
 BLOCKER = """
 import sys
 from importlib.abc import MetaPathFinder
@@ -35,7 +36,10 @@ def run_there(tmp_path: Path, *arguments: object) -> subprocess.CompletedProcess
     """Run Python as on such a server, with arguments; ``tmp_path`` gets the folder "blocker"."""
     return subprocess.run(
         [sys.executable, "-P", *map(str, arguments)],
-        env={**os.environ, "PYTHONPATH": str(write_blocker(tmp_path / "blocker"))},
+        env={
+            **os.environ,
+            "PYTHONPATH": f"{write_blocker(tmp_path / 'blocker')}{os.pathsep}{ROOT}",
+        },
         capture_output=True,
         text=True,
         timeout=300,

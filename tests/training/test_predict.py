@@ -46,7 +46,9 @@ def command(*options: object) -> list[str]:
 
 
 @needs_mindspore
-@pytest.mark.parametrize(("devices", "options"), [(1, ()), (2, ("--resample",))])
+@pytest.mark.parametrize(
+    ("devices", "options"), [(1, ()), (2, ("--resample", "--region", "1:4,3:,:40"))]
+)
 def test_a_stack_is_predicted_as_by_openvino(
     random_run: RunDirectory, stack: Path, tmp_path: Path, devices: int, options: tuple[str, ...]
 ) -> None:
@@ -74,11 +76,12 @@ def test_a_stack_is_predicted_as_by_openvino(
     predictor = load_predictor(random_run.path, precision="f32")
     pages = predictor.predict(tifffile.imread(stack), view=view)
     expected = np.stack([page for _, page in pages])
-    assert np.abs(found - expected).max() < PRECISION
     assert expected.std() > 0.1 and not expected[2, :12].any()
+    expected = expected[1:4, 3:, :40] if options else expected
+    assert np.abs(found - expected).max() < PRECISION
     np.testing.assert_array_equal(tifffile.imread(mask) == 0, found >= 0.4)
     assert read_pixel_size(mask) == PixelSize(None, pytest.approx(4), pytest.approx(4))
-    assert "5 of 5 slices" in result.stdout
+    assert f"{len(expected)} of {len(expected)} slices" in result.stdout
     left = {path.name for path in tmp_path.iterdir()}
     assert left == {"a run", "a stack.tif", "mask.tif", "probability.tif", "blocker"}
 
@@ -102,20 +105,33 @@ def test_half_precision_is_near(random_run: RunDirectory, stack: Path, tmp_path:
 def test_a_slice_that_can_not_be_used_leaves_no_result(
     random_run: RunDirectory, tmp_path: Path, devices: int
 ) -> None:
-    """It is none of those that the scaling is chosen by."""
+    """It is none of those that the scaling is chosen by. What was before it can be kept."""
     images = np.random.default_rng(1).random((30, 32, 32)).astype(np.float32)
     images[1, 3, 3] = np.nan
     stack = tmp_path / "stack.tif"
     tifffile.imwrite(stack, images)
-    result = run_there(
-        tmp_path,
-        *MODULE,
-        *("--run", random_run.path, "--input", stack, "--output", tmp_path / "mask.tif"),
-        *("--device", "cpu", "--devices", devices),
-    )
+    mask, left = tmp_path / "mask.tif", {"a run", "stack.tif", "blocker"}
+    options = ("--run", random_run.path, "--input", stack, "--output", mask)
+    options += ("--device", "cpu", "--devices", devices)
+    options += ("--keep", tmp_path / "kept") if devices > 1 else ()
+    result = run_there(tmp_path, *MODULE, *options)
     assert result.returncode == 2, result.stdout
     assert f"Error: Slice 1 of {stack} has NaN" in result.stderr
-    assert {path.name for path in tmp_path.iterdir()} == {"a run", "stack.tif", "blocker"}
+    assert {path.name for path in tmp_path.iterdir()} - {"kept"} == left
+    if devices == 1:
+        return
+    assert {path.name for path in (tmp_path / "kept").glob("*.npz")} == {"0.npz"}
+    images[1, 3, 3] = 0.5
+    tifffile.imwrite(stack, images)
+    result = run_there(tmp_path, *MODULE, *options)
+    assert result.returncode == 0, result.stderr
+    assert "Note: The first 1 slices are there already" in result.stdout
+    assert {path.name for path in tmp_path.iterdir()} == left | {"mask.tif"}
+    predictor = load_predictor(random_run.path, precision="f32")
+    expected = np.stack([page for _, page in predictor.predict(images)])
+    is_sure = np.abs(expected - predictor.card.threshold) > PRECISION
+    found = tifffile.imread(mask) == 0
+    np.testing.assert_array_equal(found[is_sure], (expected >= predictor.card.threshold)[is_sure])
 
 
 @needs_mindspore

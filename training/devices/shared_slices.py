@@ -54,7 +54,7 @@ def leave_slice(folder: Path, index: int, probability: NDArray[np.float32], proc
 
 
 def share_slices(
-    job: MsrunJob, program: Sequence[str], count: int, folder: Path
+    job: MsrunJob, program: Sequence[str], indices: range, folder: Path
 ) -> Iterator[NDArray[np.float32]]:
     """Run a program on the devices of a job, and give the slices that it leaves.
 
@@ -64,8 +64,8 @@ def share_slices(
         On this machine alone.
     program : sequence of str
         A module to run, and its arguments.
-    count : int
-        How many slices there will be.
+    indices : range
+        The slices that there will be.
     folder : Path
         An empty one, where the program calls :func:`leave_slice`.
 
@@ -87,7 +87,7 @@ def share_slices(
     with kill_at_end(mark):
         process = MsrunProcess(job, program, logs, mark, is_tailing=False, is_quiet=True)
         try:
-            for index in range(count):
+            for index in indices:
                 part = _part(folder, index)
                 while not part.exists():
                     # What was left meanwhile counts, however the processes ended.

@@ -10,7 +10,7 @@ from functools import partial
 from itertools import permutations
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -195,6 +195,21 @@ def check_class_results(
         )
 
 
+class SliceResult(NamedTuple):
+    """What is written of a slice.
+
+    Parameters
+    ----------
+    pages : dict of arrays (Y, X)
+        By kind, see :func:`result_page`.
+    membrane : int
+        Pixels of it that are membrane.
+    """
+
+    pages: dict[str, NDArray[Any]]
+    membrane: int
+
+
 class ResultFiles:
     """Writes the stacks of a prediction, a slice at a time. Use it in a ``with`` statement.
 
@@ -268,9 +283,24 @@ class ResultFiles:
         UserError
             As :meth:`tif_writer.TifWriter.write`.
         """
-        self._membrane += np.count_nonzero(probability >= self._threshold)
+        self.put(self.make(probability))
+
+    def make(self, probability: NDArray[np.float32]) -> SliceResult:
+        """Make what is written of a slice.
+
+        Parameters
+        ----------
+        probability : array (Y, X), or (C, Y, X) of classes, of float32
+            From 0 to 1.
+        """
+        pages = {kind: self._to_page(kind, probability) for kind in self._writers}
+        return SliceResult(pages, np.count_nonzero(probability >= self._threshold))
+
+    def put(self, result: SliceResult) -> None:
+        """Append the next slice as it was made; errors as of :meth:`write`."""
+        self._membrane += result.membrane
         for kind, writer in self._writers.items():
-            writer.write(self._to_page(kind, probability))
+            writer.write(result.pages[kind])
 
     def warning(self) -> str:
         """Say what speaks against the whole mask; empty where nothing does."""

@@ -23,7 +23,6 @@ from napari_unet.neurons.search_files import Block
 from napari_unet.neurons.segmentation import Segmentation, count_text
 from napari_unet.prediction.chunk_job import ChunkJob
 from napari_unet.prediction.chunk_prediction import GIBI, ChunkPrediction
-from napari_unet.prediction.part_prediction import StackPart
 from napari_unet.prediction.predictor import Predictor
 from training import __version__
 from training.console import say
@@ -36,6 +35,7 @@ from training.label_convention import LabelConvention
 from training.masks.mask_files import label_dtype
 from training.masks.stack_writer import report_errors
 from training.masks.writer_choice import open_chunks
+from training.model.stack_part import StackPart
 from training.stacks.intensities import Membranes
 
 _PROGRAM = GIBI // 4  # bytes of this process without pixels

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
@@ -10,16 +9,15 @@ from typing import Any
 
 import click
 
-from napari_unet.prediction.part_prediction import REGION_FORM, Bounds, PartPrediction
+from napari_unet.prediction.part_prediction import PartPrediction
 from napari_unet.prediction.predictor import Predictor
 from training.console import say, warn
 from training.errors import UserError
 from training.formats.pixel_size import PixelSize
 from training.formats.stack import Stack
+from training.model.stack_part import Bounds, parse_region
 from training.model.stack_scale import StackScale, parse_pixel_size
 from training.stacks.intensities import Membranes
-
-_RANGE = re.compile(r"(\d{0,15}):(\d{0,15})|")
 
 
 def _read_pixel_size(_: click.Context, __: click.Parameter, value: str) -> PixelSize | None:
@@ -30,11 +28,10 @@ def _read_pixel_size(_: click.Context, __: click.Parameter, value: str) -> Pixel
 
 
 def _read_region(_: click.Context, __: click.Parameter, value: str) -> Bounds:
-    found = [_RANGE.fullmatch(part.strip()) for part in value.split(",")]
-    if len(found) > 3 or not all(found):
-        raise click.BadParameter(f"{value} is not a region {REGION_FORM}.")
-    bounds = [(int(part[1] or 0), int(part[2]) if part[2] else None) for part in found if part]
-    return (*bounds, *[(0, None)] * (3 - len(bounds)))
+    try:
+        return parse_region(value)
+    except UserError as error:
+        raise click.BadParameter(str(error)) from error
 
 
 _REGION_OPTION = click.option(

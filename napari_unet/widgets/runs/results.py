@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import re
 from functools import partial
+from typing import Any
 
+import numpy as np
 from napari import Viewer
 from napari.layers import Image, Layer
 from qtpy.QtCore import QObject, Signal
 
-from napari_unet.layers.plugin_layers import THRESHOLD_KEY, add_mask, add_probability
-from napari_unet.layers.slices import full_resolution
+from napari_unet.layers.plugin_layers import (
+    THRESHOLD_KEY,
+    add_mask,
+    add_probability,
+    placement,
+)
+from napari_unet.layers.slices import full_resolution, stack_shape, translation_to
 from napari_unet.layers.stack_names import image_of_stack
 from napari_unet.runs.prediction_results import PredictionResults, read_results, results_here
 from napari_unet.text import line
@@ -56,14 +63,14 @@ class ShownResults(QObject):
         results, said = fetched
         if results is None:
             return
-        image = image_of_stack(self._viewer, results.stack, results.shape)
+        image = self._image_of(results)
         if image is None:
             self.told.emit(f"{said}. Its stack isn't open: press Open to see the mask alone.")
         else:
             self.told.emit(f"{said}. {self._show(results, image)}")
 
     def _on_read(self, results: PredictionResults) -> None:
-        image = image_of_stack(self._viewer, results.stack, results.shape)
+        image = self._image_of(results)
         self.told.emit(self._show(results, image))
 
     def _show(self, results: PredictionResults, image: Image | None) -> str:
@@ -76,27 +83,38 @@ class ShownResults(QObject):
             return f"'{name}' is open already."
         return f"'{name}' is added, over '{line(image.name)}'." if image else f"'{name}' is added."
 
+    def _image_of(self, results: PredictionResults) -> Image | None:
+        return image_of_stack(self._viewer, results.stack, results.shape, results.corner)
+
     def _layers_of(self, run: RunDirectory) -> list[Layer]:
         key = str(run.path)
         return [layer for layer in self._viewer.layers if layer.metadata.get(_RUN_KEY) == key]
 
     def _add(self, results: PredictionResults, image: Image | None) -> list[Layer]:
-        shape = results.mask.shape if image is None else full_resolution(image).shape
         name = _name(results.stack) if image is None else image.name
+        over, place = image, results.place
+        if image is not None and results.shape != stack_shape(image):
+            over, place = None, _place_in(image, results)
+        shape = results.mask.shape if over is None else full_resolution(over).shape
+        if place.get("scale") is not None and len(place["scale"]) > len(shape):
+            shape = (1,) * (len(place["scale"]) - len(shape)) + shape
+        mask = results.mask.reshape(shape)
         layers: list[Layer] = []
         if results.probability is not None:
             data = results.probability.reshape(shape)
-            place = results.place
-            layers.append(
-                add_probability(self._viewer, data, image, f"{name} probability", **place)
-            )
-        data = results.mask.reshape(shape)
-        mask = add_mask(self._viewer, data, image, f"{name} mask", **results.place)
-        mask.metadata[THRESHOLD_KEY] = results.threshold
-        layers.append(mask)
+            layers.append(add_probability(self._viewer, data, over, f"{name} probability", **place))
+        layers.append(add_mask(self._viewer, mask, over, f"{name} mask", **place))
+        layers[-1].metadata[THRESHOLD_KEY] = results.threshold
         for layer in layers:
             layer.metadata[_RUN_KEY] = str(results.run.path)
         return layers
+
+
+def _place_in(image: Image, results: PredictionResults) -> dict[str, Any]:
+    """Give the arguments that put a layer of a part of an image's stack where it lies in that."""
+    corner = np.zeros(image.ndim)
+    corner[-3:] = np.asarray(results.corner)[-image.ndim :]
+    return placement(image) | {"translate": translation_to(image, corner)}
 
 
 def _read_if_any(run: RunDirectory, said: str) -> tuple[PredictionResults | None, str]:

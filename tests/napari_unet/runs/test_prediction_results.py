@@ -41,7 +41,7 @@ def test_a_mask_is_read_by_its_convention(make: Make, convention: str, membrane:
     pages = np.where(expected, membrane, 255 - membrane).astype(np.uint8)
     results = read_results(make({"convention": convention}, mask=pages))
     np.testing.assert_array_equal(results.mask, expected)
-    assert results.probability is None and results.place == {}
+    assert results.probability is None and results.place == {"translate": (0, 0, 0)}
 
 
 def test_a_probability_alone_becomes_a_mask(make: Make) -> None:

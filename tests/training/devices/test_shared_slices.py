@@ -42,7 +42,7 @@ def test_few_slices_wait_to_be_taken(tmp_path: Path, monkeypatch: pytest.MonkeyP
     (program / "leaving.py").write_text(LEAVING)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(program), str(ROOT)]))
     command = ["leaving", str(folder), str(COUNT)]
-    slices = share_slices(MsrunJob(devices=1), command, COUNT, folder)
+    slices = share_slices(MsrunJob(devices=1), command, range(COUNT), folder)
     taken = [next(slices)]
     while not list(folder.glob("[wd]*")):
         time.sleep(0.01)

@@ -24,6 +24,7 @@ from napari_unet.launchers.servers.predictions.record import (
     PredictionState,
     exit_code_path,
     is_prediction,
+    kept_path,
     list_predictions,
     log_path,
     read_prediction,
@@ -92,7 +93,9 @@ class PredictionLauncher(RemoteLauncher):
         return super().of_run(run) if is_prediction(run) else None
 
     def predict(self, request: PredictionRequest, name: str) -> Begun:
-        """Start a prediction and return at once; or find the same one, which goes on or has ended.
+        """Start a prediction and return at once; or find the same one.
+
+        That goes on, has finished, or was interrupted: then it is started again where it was.
 
         Parameters
         ----------
@@ -117,7 +120,8 @@ class PredictionLauncher(RemoteLauncher):
 
     def resume(self, run: RunDirectory, devices: int = 0, device_ids: str = "") -> None:
         raise UserError(
-            f"{run.name} is a prediction, which is not resumed.", "Predict again: it begins anew."
+            f"{run.name} is a prediction, which is not resumed.",
+            "Ask for the same prediction again: what was killed goes on.",
         )
 
     def fetch(self, run: RunDirectory) -> dict[str, str]:
@@ -185,22 +189,32 @@ class PredictionLauncher(RemoteLauncher):
         state = there.state if there else ""
         wanted = request.hash(profile, weights_there, stack_there, state)
         found_offset = (there.offset if there else None) or offset or (0.0, 0.0, 0.0)
-        same = self._find_same(wanted)
-        if same is not None:
+        same = await self._find_same(wanted)
+        if same is None:
+            record = PredictionRecord(
+                model=request.model_name,
+                stack=request.called,
+                results=dict(request.results),
+                request=wanted,
+                started=time.time(),
+                convention=request.convention,
+                threshold=request.threshold,
+                corner=request.corner,
+            )
+            folder = await self._make_folders(run, store, record)
+        elif read_prediction(same).outcome != "interrupted":
             return Begun(same, found_offset, is_new=False)
-        record = PredictionRecord(
-            model=request.model_name,
-            stack=request.called,
-            results=dict(request.results),
-            request=wanted,
-            started=time.time(),
-            convention=request.convention,
-            threshold=request.threshold,
-        )
-        folder = await self._make_folders(run, store, record)
+        else:
+            run, folder = same, self._reopen(same)
         devices = max(1, self.devices // self.profile.node_count)
         arguments = request.arguments(
-            profile, devices, self._device_ids, weights_there, stack_there, str(folder.path)
+            profile,
+            devices,
+            self._device_ids,
+            weights_there,
+            stack_there,
+            str(folder.path),
+            str(kept_path(folder)),
         )
         source = await store.put_source()
         run_id = read_record(run).run_id
@@ -208,20 +222,40 @@ class PredictionLauncher(RemoteLauncher):
             begin = scripts.submit if profile.slurm else scripts.start
             await folder.server.run(begin(profile, source, folder, run_id, arguments))
         except CommandError:  # it has not begun
-            await folder.remove()
-            remove_folder(run.path)
+            if same is None:
+                await folder.remove()
+                remove_folder(run.path)
             raise
-        return Begun(run, found_offset, is_new=True)
+        return Begun(run, found_offset, is_new=same is None)
 
-    def _find_same(self, wanted: str) -> RunDirectory | None:
-        """Find a prediction that was asked for in the same way, and has not ended badly."""
+    async def _find_same(self, wanted: str) -> RunDirectory | None:
+        """Find a prediction that was asked for in the same way, and goes on, or can, or is done."""
+        interrupted = None
         for run in list_predictions(self.runs_folder.absolute()):
-            with contextlib.suppress(UserError):  # a damaged one
-                record = read_prediction(run)
-                is_mine = read_record(run).profile.address == self.profile.address
-                if is_mine and record.request == wanted and record.outcome in ("", "finished"):
-                    return run
-        return None
+            try:
+                remote, known = read_record(run), read_prediction(run)
+            except UserError:  # a damaged one
+                continue
+            if remote.profile.address != self.profile.address or known.request != wanted:
+                continue
+            if not known.outcome:  # it may have been killed since it was last asked for
+                await self._refresh(run)
+                known = read_prediction(run)
+            if known.outcome in ("", "finished"):
+                return run
+            if known.outcome == "interrupted":
+                (folder,) = self._nodes_to_change(run)
+                is_there = await folder.belongs_to(remote.run_id)
+                interrupted = run if is_there else interrupted
+        return interrupted
+
+    def _reopen(self, run: RunDirectory) -> RunFolder:
+        """Take an interrupted prediction for one that goes on; gives its folder on the server."""
+        (folder,) = self._nodes_to_change(run)
+        write_prediction(run, read_prediction(run).replace(outcome="", problem=""))
+        update_record(run, is_running=True)
+        self._queued.pop(run.path, None)
+        return folder
 
     async def _make_folders(
         self, run: RunDirectory, store: Store, record: PredictionRecord

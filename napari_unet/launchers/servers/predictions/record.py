@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path, PurePath
-from typing import Any, Literal, TypeVar, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import Field
 
@@ -21,6 +21,7 @@ from training.runs.run_state import RunStatus
 
 Kind = Literal["mask", "probability", "submission"]
 Convention = Literal["isbi", "membrane"]
+Pixel = Annotated[int, Field(ge=0, le=2**53)]
 Outcome = Literal["", "finished", "stopped", "failed", "interrupted"]
 ENDED_BADLY = ("failed", "stopped", "interrupted")
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -55,6 +56,8 @@ class PredictionRecord(Document):
         Of the mask.
     threshold : float
         Probability from which on a pixel is membrane.
+    corner : (int, int, int) or None
+        First pixel (Z, Y, X) of the part of the stack that is predicted; None: all of it.
     """
 
     model: str
@@ -66,6 +69,7 @@ class PredictionRecord(Document):
     started: float = Field(default=0.0, ge=0, le=_LATEST)
     convention: Convention = "isbi"
     threshold: float = Field(default=0.5, ge=0, le=1)
+    corner: tuple[Pixel, Pixel, Pixel] | None = Field(default=None, strict=False)
 
     @property
     def coming_home(self) -> list[Kind]:
@@ -85,6 +89,11 @@ def log_path(run: RunPaths[PathT]) -> PathT:
 def exit_code_path(run: RunPaths[PathT]) -> PathT:
     """How its process ended; there when it has."""
     return run.path / "exit-code"
+
+
+def kept_path(run: RunPaths[PathT]) -> PathT:
+    """Where slices are kept until all are done."""
+    return run.path / "slices"
 
 
 def result_path(run: RunPaths[PathT], kind: Kind) -> PathT:
@@ -193,7 +202,7 @@ def state_of(
         done, total, text = progress[-1]
         values |= {"done": min(int(done), int(total)), "total": int(total), "text": text}
     if outcome == "interrupted":
-        killed = "Its processes were killed, perhaps for lack of memory."
+        killed = "Its processes were killed, perhaps for lack of memory. Predict again: it goes on."
         values["problem"] = queue_problem or killed
     if outcome == "failed":
         errors = _ERROR.findall(log)

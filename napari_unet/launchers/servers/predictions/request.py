@@ -16,6 +16,7 @@ from training.config import STARTER
 from training.errors import UserError
 from training.label_convention import LabelConvention
 from training.model.saved_model import WEIGHT_SUFFIXES, best_weights, read_weights_card
+from training.model.stack_part import parse_region
 from training.model.starter_model import starter_path
 from training.model.weight_files import check_checkpoint
 from training.runs.run_directory import RunDirectory
@@ -71,6 +72,13 @@ class PredictionRequest:
         return "membrane" if chosen == LabelConvention.MEMBRANE else "isbi"
 
     @property
+    def corner(self) -> tuple[int, int, int] | None:
+        """First pixel (Z, Y, X) of the part of the stack that is predicted; None: all of it."""
+        text = self.options.get("region", "")
+        z, y, x = (start for start, _ in parse_region(text))
+        return (z, y, x) if text else None
+
+    @property
     def threshold(self) -> float:
         """Probability from which on a pixel is membrane: that of the model, if none is chosen."""
         chosen = self.options.get("threshold")
@@ -100,7 +108,14 @@ class PredictionRequest:
         return path
 
     def arguments(
-        self, profile: Profile, devices: int, device_ids: str, weights: str, stack: str, folder: str
+        self,
+        profile: Profile,
+        devices: int,
+        device_ids: str,
+        weights: str,
+        stack: str,
+        folder: str,
+        kept: str,
     ) -> list[str]:
         """Give the options of ``training.predict``.
 
@@ -116,9 +131,11 @@ class PredictionRequest:
             Paths there.
         folder : str
             Where results lie there that are brought home.
+        kept : str
+            Where slices are kept there until all are done.
         """
         chosen = [f"--ckpt={weights}", f"--input={stack}", f"--device={profile.device}"]
-        chosen += [f"--devices={devices}"]
+        chosen += [f"--devices={devices}", f"--keep={kept}"]
         chosen += [f"--device_ids={device_ids}"] if device_ids else []
         for kind, place in {"mask": "", **self.results}.items():  # a mask is always written
             name = "output" if kind == "mask" else kind

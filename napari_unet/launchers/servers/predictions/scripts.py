@@ -6,7 +6,12 @@ import dataclasses
 import shlex
 from pathlib import PurePosixPath
 
-from napari_unet.launchers.servers.predictions.record import Outcome, exit_code_path, log_path
+from napari_unet.launchers.servers.predictions.record import (
+    Outcome,
+    exit_code_path,
+    kept_path,
+    log_path,
+)
 from napari_unet.launchers.servers.profiles import Profile
 from napari_unet.launchers.servers.scripts import activation, check_id, python_of
 from napari_unet.launchers.servers.slurm import batch_script
@@ -16,22 +21,26 @@ from training.runs.run_paths import RunPaths
 
 RemotePaths = RunPaths[PurePosixPath]
 _SIGNALS = 128  # exit codes above it are of processes that a signal ended
-# It waits for its command whatever asks that to end, and notes how it ended.
+# It waits for its command whatever asks that to end, and notes how it ended. Of what a person
+# stopped no slices are kept.
 _NOTE_ENDING = """trap : TERM
-log=$1 code=$2
-shift 2
+log=$1 code=$2 stop=$3 kept=$4
+shift 4
 "$@" >>"$log" 2>&1
-echo $? >".$code" && mv -f ".$code" "$code"
+ended=$?
+[ ! -e "$stop" ] || rm -rf -- "$kept"
+echo $ended >".$code" && mv -f ".$code" "$code"
 """
 
 
 def start(
     profile: Profile, source: str, run: RemotePaths, run_id: str, arguments: list[str]
 ) -> str:
-    """Start a prediction in a session of its own, which outlives the connection."""
+    """Start a prediction, or go on, in a session of its own, which outlives the connection."""
     return f"""
 {activation(profile, source)}
 cd -- {shlex.quote(str(run.path))} || return
+rm -f -- {exit_code_path(run).name}
 export {RUN_MARK}={check_id(run_id)}
 setsid nohup {_noting(profile, run, arguments)} >/dev/null 2>&1 &
 until grep -qsz '^{RUN_MARK}=' /proc/$!/environ || ! kill -0 $! 2>/dev/null; do sleep 0.05; done
@@ -43,8 +52,8 @@ def submit(
 ) -> str:
     """Submit a prediction as a job of Slurm on one node; the arguments are as for :func:`start`.
 
-    What Slurm queues again, for a node that was lost, begins again. The training's signal before
-    the time limit is passed over: a prediction has nothing to save.
+    What Slurm queues again, for a node that was lost, goes on where it was. The training's signal
+    before the time limit is passed over: a prediction has nothing to save.
     """
     options = dataclasses.replace(profile.job_options(), nodes=1)
     exit_code = exit_code_path(run).name
@@ -66,7 +75,8 @@ exit "$(cat {exit_code})"
 
 def _noting(profile: Profile, run: RemotePaths, arguments: list[str]) -> str:
     """Give the command that predicts, and notes how that ended, in the prediction's folder."""
-    names = shlex.join([log_path(run).name, exit_code_path(run).name])
+    paths = log_path(run), exit_code_path(run), run.stop_request, kept_path(run)
+    names = shlex.join([path.name for path in paths])
     module = shlex.join(["-P", "-m", "training.predict", *arguments])
     return f"sh -c {shlex.quote(_NOTE_ENDING)} sh {names} {python_of(profile)} {module}"
 

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import training.predict
+from training.console import say
 
 
 def number_in(name: str) -> int:
@@ -26,13 +27,18 @@ def number_in(name: str) -> int:
     return int((path.exists() and path.read_text()) or -1)
 
 
-def predict(options: Any, arguments: Any, model: Any, stack: Any) -> Iterator[NDArray[np.float32]]:
-    for index, page in enumerate(stack):
+def predict(
+    options: Any, arguments: Any, model: Any, stack: Any, first: int
+) -> Iterator[NDArray[np.float32]]:
+    part = training.predict._part(options, stack)
+    rows, columns = (slice(wanted.start, wanted.stop) for wanted in part.window)
+    for index in part.indices[first:]:
         while number_in("hold-slice") == index:
             time.sleep(0.02)
         if number_in("die-at-slice") == index:
             os.kill(os.getpid(), signal.SIGKILL)
-        yield (page / np.float32(255)).astype(np.float32)
+        say(f"predicting slice {index}")
+        yield (stack[index][rows, columns] / np.float32(255)).astype(np.float32)
 
 
 training.predict._slices = predict  # type: ignore[assignment]

@@ -88,7 +88,9 @@ def test_a_prediction_is_stopped_and_asked_for_again(
         read_until(process, f"The prediction {name} is stopped.")
         assert process.wait() == 1
     assert processes_of(lab, name) == []
-    assert not list((sshd.work / "runs" / name).glob("*mask*"))  # nor what was half written
+    left = {path.name for path in (sshd.work / "runs" / name).iterdir()}
+    assert "predict.log" in left and not {"slices", "mask.tif"} & left
+    assert not any("mask" in each for each in left)  # nor what was half written
     assert type_in("runs").output.split() == [name, "stopped", "2/6", "lab"]
     with begun(folder, *command) as process:
         read_until(process, "2 of 6 slices")
@@ -97,6 +99,40 @@ def test_a_prediction_is_stopped_and_asked_for_again(
         read_until(process, f"The prediction {second} is interrupted.")
     assert processes_of(lab, second) == []
     assert not (folder / "mask.tif").exists()
+
+
+def test_a_killed_prediction_goes_on_where_it_was(
+    sshd: Sshd, folder: Path, type_in: TypeIn, lab: Profile
+) -> None:
+    """No slice is predicted twice; with results there and here."""
+    there = sshd.folder / "their data"
+    there.mkdir()
+    probability = f"lab:{there}/probability.zarr"
+    results = ("-o", "mask.tif", "--probability", probability, "--threshold=0.25")
+    command = ("predict", "starter", "stack.tif", "--remote=lab", *results)
+    deadly = sshd.work.with_name("die-at-slice")
+    deadly.write_text("4")
+    killed = type_in(*command)
+    assert killed.code == 1 and "is interrupted." in killed.output, killed
+    assert "Predict again: it goes on." in killed.errors
+    name = name_there(sshd)
+    assert not (folder / "mask.tif").exists() and not list(there.glob("probability*"))
+    hold = sshd.work.with_name("hold-slice")
+    deadly.unlink()
+    hold.write_text("5")
+    with begun(folder, *command) as process:
+        lines = read_until(process, "Note: The first 4 slices are there already")
+        assert f"Going on: the prediction is {name}, on lab.\n" in lines
+        log = sshd.work / "runs" / name / "predict.log"
+        begun_slices = [line for line in log.read_text().split("\n") if "predicting" in line]
+        assert begun_slices == sorted(set(begun_slices))
+        hold.unlink()
+        read_until(process, "mask: mask.tif")
+        assert process.wait() == 0
+    expected = tifffile.imread(folder / "stack.tif") / np.float32(255)
+    np.testing.assert_array_equal(tifffile.imread(folder / "mask.tif") == 0, expected >= 0.25)
+    np.testing.assert_array_equal(read_stack(there / "probability.zarr"), expected)
+    assert files_below(sshd.work / "runs") == files_below(folder / "runs") == []
 
 
 def test_why_a_prediction_failed_is_told(sshd: Sshd, folder: Path, type_in: TypeIn) -> None:
@@ -148,6 +184,15 @@ def test_a_stack_of_another_format_and_a_model_are_sent(
         assert mask.pixel_size == where["pixel_size"] and mask.offset == where["offset"]
     with open_stack(folder / "masks" / "stack.zarr") as mask:
         assert mask.shape == (6, 20, 30)
+    part = ("predict", "starter", "away.zarr", "--remote=lab", "--region=2:5,4:,:7")
+    done = type_in(*part, "-o", "part.zarr")
+    assert done.code == 0, done
+    with open_stack(folder / "part.zarr") as mask:
+        assert mask.pixel_size == where["pixel_size"] and mask.offset == (120.0, 30.0, 15.0)
+        expected = pages[2:5, 4:, :7] / np.float32(255) >= 0.5
+        np.testing.assert_array_equal(np.stack([*mask]) == 0, expected)
+    outside = type_in(*part[:-1], "--region=2:9", "-o", "outside.tif")
+    assert outside.code == 2 and "The region reaches to 9 along Z" in outside.errors
     assert {path.suffix for path in (sshd.work / "store").iterdir()} == {".tif"}
     assert not list((folder / "runs").iterdir())
 
@@ -205,7 +250,7 @@ def test_what_is_on_the_server_stays_there(sshd: Sshd, folder: Path, type_in: Ty
         (("other:/a.tif", "--remote=lab", "-o", "m.tif"), "other:/a.tif is not on lab"),
         (("stack.tif", "--devices=2", "-o", "m.tif"), "--devices is for a server."),
         (("stack.tif", "--remote=none", "-o", "m.tif"), "There is no server 'none'"),
-        (("stack.tif", "--remote=lab", "-o", "m.tif", "--region=0:1"), "--region is not for what"),
+        (("stack.tif", "--remote=lab", "-o", "m.tif", "--memory=1"), "--memory is not for what"),
         (("stack.tif", "--remote=lab", "-o", "stack.tif"), "stack.tif exists already"),
         (
             ("stack.tif", "--remote=lab", "-o", "lab:/m.zarr", "--ome-zarr=0.4"),

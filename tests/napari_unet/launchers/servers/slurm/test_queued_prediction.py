@@ -14,7 +14,7 @@ import pytest
 import tifffile
 
 from napari_unet.launchers.servers.predictions.prediction_launcher import PredictionLauncher
-from napari_unet.launchers.servers.predictions.record import PredictionState
+from napari_unet.launchers.servers.predictions.record import PredictionState, log_path
 from napari_unet.launchers.servers.predictions.request import PredictionRequest
 from napari_unet.launchers.servers.profiles import Profile, save_profile
 from tests.napari_unet.launchers.servers.loopback.begun_command import begun, read_until
@@ -88,9 +88,11 @@ def test_a_prediction_waits_runs_is_queued_again_and_comes_home_whole(
         cluster.ask("scontrol", "requeue", job)
         read_until(process, f"Job {job} is pending: BeginTime")
         assert not list((login.work / "runs" / name).glob("*mask*"))
+        kept = (login.work / "runs" / name / "slices").glob("*.npz")
+        assert sorted(path.name for path in kept) == ["0.npz", "1.npz", "2.npz"]
         hold.unlink()
         cluster.ask("scontrol", "update", f"JobId={job}", "StartTime=now+2")
-        read_until(process, "mask: mask.tif")
+        assert any("3 slices are there already" in line for line in read_until(process, "mask: "))
         assert process.wait() == 0
     expected = tifffile.imread(folder / "stack.tif") / np.float32(255)
     np.testing.assert_array_equal(tifffile.imread(folder / "mask.tif") == 0, expected >= 0.5)
@@ -104,9 +106,9 @@ def test_a_prediction_is_taken_off_the_queue_stopped_and_ended_by_others(
     request = PredictionRequest(starter_path(), folder / "stack.tif", {"mask": ""})
     launcher = PredictionLauncher(lab, folder / "runs")
 
-    def begin(name: str) -> RunDirectory:
+    def begin(name: str, is_new: bool = True) -> RunDirectory:
         begun = launcher.predict(request, name)
-        assert begun.is_new
+        assert begun.is_new == is_new
         return begun.run
 
     def follow(run: RunDirectory, is_so: Callable[[PredictionState], bool]) -> PredictionState:
@@ -141,10 +143,11 @@ def test_a_prediction_is_taken_off_the_queue_stopped_and_ended_by_others(
         assert "it was cancelled. Predict again" in type_in("fetch", "third").errors
         assert why in type_in("runs", "--remote=lab").output
 
-        fourth = begin("fourth")
-        follow(fourth, lambda state: state.done == 2)
-        assert type_in("stop", "fourth", "--now").output == "No process of fourth is left.\n"
-        assert follow(fourth, lambda state: state.status != "running").status == "interrupted"
+        assert begin("fourth", is_new=False).path == third.path  # what was ended so goes on
+        log = log_path(third)
+        follow(third, lambda _: "The first 2 slices are there already" in log.read_text())
+        assert type_in("stop", "third", "--now").output == "No process of third is left.\n"
+        assert follow(third, lambda state: state.status != "running").status == "interrupted"
     assert cluster.ask("squeue", "-h", "-o", "%T") == ""
 
 
