@@ -237,7 +237,7 @@ def _keeping(folder: Path | None, made_by: dict[str, Any]) -> Iterator[KeptSlice
         if kept.is_anew:
             say("Note: Slices that were kept are of something else, so it begins anew.")
         if kept.count:
-            say(f"Note: The first {kept.count} slices are there already; it goes on after them.")
+            say(f"Note: Slices done before: {kept.count}; it goes on after them.")
         yield kept
 
 
