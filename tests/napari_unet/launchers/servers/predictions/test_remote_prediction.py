@@ -121,7 +121,7 @@ def test_a_killed_prediction_goes_on_where_it_was(
     deadly.unlink()
     hold.write_text("5")
     with begun(folder, *command) as process:
-        lines = read_until(process, "Note: The first 4 slices are there already")
+        lines = read_until(process, "Note: Slices done before: 4")
         assert f"Going on: the prediction is {name}, on lab.\n" in lines
         log = sshd.work / "runs" / name / "predict.log"
         begun_slices = [line for line in log.read_text().split("\n") if "predicting" in line]

@@ -92,7 +92,7 @@ def test_a_prediction_waits_runs_is_queued_again_and_comes_home_whole(
         assert sorted(path.name for path in kept) == ["0.npz", "1.npz", "2.npz"]
         hold.unlink()
         cluster.ask("scontrol", "update", f"JobId={job}", "StartTime=now+2")
-        assert any("3 slices are there already" in line for line in read_until(process, "mask: "))
+        assert any("Slices done before: 3" in line for line in read_until(process, "mask: "))
         assert process.wait() == 0
     expected = tifffile.imread(folder / "stack.tif") / np.float32(255)
     np.testing.assert_array_equal(tifffile.imread(folder / "mask.tif") == 0, expected >= 0.5)
@@ -145,7 +145,7 @@ def test_a_prediction_is_taken_off_the_queue_stopped_and_ended_by_others(
 
         assert begin("fourth", is_new=False).path == third.path  # what was ended so goes on
         log = log_path(third)
-        follow(third, lambda _: "The first 2 slices are there already" in log.read_text())
+        follow(third, lambda _: "Slices done before: 2" in log.read_text())
         assert type_in("stop", "third", "--now").output == "No process of third is left.\n"
         assert follow(third, lambda state: state.status != "running").status == "interrupted"
     assert cluster.ask("squeue", "-h", "-o", "%T") == ""
