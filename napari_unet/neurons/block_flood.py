@@ -56,9 +56,9 @@ def flood_block(
         the first pixel of each one's seed within the block, counted through the slice; UNKNOWN
         where it has none. ``links`` (K, 3) of int64: a basin, and row and column in the slice of
         a pixel of its seed in another block. ``is_seeded`` (): whether there is any seed.
-        ``is_kept`` (Y, X) of bool: pixels that no border is drawn on. ``low``, ``high``,
-        ``strength``, ``length``: the borders within the block. ``top``, ``bottom``, ``left``,
-        ``right``: its rims; ``p_top``... the probability there.
+        ``low``, ``high``, ``strength``, ``length``: the borders within the block, or, of
+        components, ``is_kept`` (Y, X) of bool: pixels that no border is drawn on. ``top``,
+        ``bottom``, ``left``, ``right``: its rims; ``p_top``... the probability there.
     """
     is_watershed = how.method == "watershed"
     rows, columns = (slice(part.start, part.stop) for part in core)
@@ -79,10 +79,11 @@ def flood_block(
         "first": _find_first(seeds, values, core, origin, width),
         "links": _find_links(seeds, values, core, origin),
         "is_seeded": np.array(is_seeded),
-        "is_kept": np.zeros(labels.shape, bool) if is_watershed else seeds[inside] > 0,
     }
     if is_watershed:
         found |= find_borders(labels, seen)._asdict()
+    else:
+        found["is_kept"] = seeds[inside] > 0
     for side, rim in RIMS.items():
         found |= {side: labels[rim].ravel(), f"p_{side}": seen[rim].ravel()}
     return found

@@ -238,7 +238,9 @@ class ChunkNeurons:
         offsets = dict(zip(self.blocks, merged["offsets"].tolist(), strict=True))
         found = self._files.open("basins", index, block)
         numbers = merged["numbers"][found["labels"] + offsets[block]]
-        page, is_kept = np.pad(numbers, 1, mode="edge"), np.pad(found["is_kept"], 1, mode="edge")
+        page = np.pad(numbers, 1, mode="edge")
+        has_kept = self._how.method == "components"
+        is_kept = np.pad(found["is_kept"], 1, mode="edge") if has_kept else None
         frame = {"bottom": np.s_[-1, 1:-1], "right": np.s_[1:-1, -1]}
         frame |= {"top": np.s_[0, 1:-1], "left": np.s_[1:-1, 0]}
         for (down, right), side, other_side in _FACES:
@@ -248,8 +250,8 @@ class ChunkNeurons:
                     continue
                 other = self._files.open("basins", index, beside)
                 page[frame[here]] = merged["numbers"][other[there] + offsets[beside]]
-                is_inside = other[f"p_{there}"] < self._how.threshold
-                is_kept[frame[here]] = is_inside if self._how.method == "components" else False
+                if is_kept is not None:
+                    is_kept[frame[here]] = other[f"p_{there}"] < self._how.threshold
         return part_neurons(page, is_kept)[1:-1, 1:-1]
 
 

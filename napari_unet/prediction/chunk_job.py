@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -163,7 +163,7 @@ class SliceWork:
     job: ChunkJob
 
     @contextmanager
-    def open(self, threads: int) -> Iterator[Callable[[int], Outcome]]:
-        """Load what each slice needs."""
+    def open(self, threads: int) -> Iterator[Callable[[Sequence[int]], Outcome]]:
+        """Load what each batch of slices needs."""
         with self.job.open(self.job.load_predictor(threads), is_held=False) as prediction:
-            yield prediction.predict_slice
+            yield prediction.predict_batch

@@ -71,7 +71,7 @@ class Outcome:
 class ChunkPrediction:
     """The prediction of a part of a stack, as far as earlier runs have not done it.
 
-    Go through it, or have other processes :meth:`predict_slice`, and :meth:`take` what became of
+    Go through it, or have other processes :meth:`predict_batch`, and :meth:`take` what became of
     them; then :meth:`finish_if_whole`. Each step is a part of a slice, as large as the tiles of the
     network that make up chunks of the results; or the whole slice, where it is resized or turned.
 
@@ -188,9 +188,9 @@ class ChunkPrediction:
             index: count for index, count in parts.items() if count or self._lacks_levels(index)
         }
 
-    def predict_slice(self, index: int) -> Outcome:
-        """Predict what is missing of one slice, and say what became of it; errors as iterating."""
-        for _ in self.predict_slices([index]):
+    def predict_batch(self, indices: Sequence[int]) -> Outcome:
+        """Predict what is missing of slices, and say what became of it; errors as iterating."""
+        for _ in self.predict_slices(indices):
             pass
         outcome, self._outcome = self._outcome, Outcome()
         return outcome

@@ -39,7 +39,7 @@ from training.model.stack_part import StackPart
 from training.stacks.intensities import Membranes
 
 _PROGRAM = GIBI // 4  # bytes of this process without pixels
-_BLOCK_PIXEL = 120  # bytes that a search takes for each pixel of a block and around it
+_BLOCK_PIXEL = 80  # bytes that a search takes for each pixel of a block and around it
 _BATCH_PIXELS = 2**28  # of slices whose probability a process keeps on the disk: 1 GiB
 _TABLE_PIXEL = 2  # bytes that the borders of a slice take for each of its pixels
 

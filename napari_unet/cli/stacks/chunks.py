@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import wraps
+from itertools import chain
 from typing import Any
 
 import click
@@ -22,6 +23,8 @@ from training.console import list_names, say, warn
 from training.errors import UserError
 from training.masks.shares import WHOLE, Share
 
+_BATCH_PARTS = 8  # that a worker predicts at once, of several slices
+_LEAST_BATCHES = 2  # of each worker
 _SHARE = re.compile(r"([1-9]\d{0,5})/([1-9]\d{0,5})")
 
 
@@ -193,9 +196,23 @@ def predict_missing(
         memory = job.memory or psutil.virtual_memory().available / 2
         sent = replace(sent, memory=memory / division.workers)
     missing = prediction.count_missing(slices)
-    for index, outcome in workers.run(SliceWork(sent), missing):
+    work = SliceWork(sent)
+    alone: list[tuple[int, ...]] = []  # those of batches that failed, of which one may be to blame
+    batches = _batches(missing, workers)
+    for batch, outcome in chain(workers.run(work, batches), workers.run(work, alone)):
         if isinstance(outcome, Outcome):
             prediction.take(outcome)
+        elif len(batch) > 1:
+            alone += [(index,) for index in batch]
+            continue
         else:
-            prediction.fail(index, str(outcome).rstrip("."))
-        yield missing[index]
+            prediction.fail(batch[0], str(outcome).rstrip("."))
+        yield sum(missing[index] for index in batch)
+
+
+def _batches(missing: Mapping[int, int], workers: Workers) -> list[tuple[int, ...]]:
+    """Put slices of few parts together: a worker predicts one while it writes the one before."""
+    shared = len(missing) // (_LEAST_BATCHES * max(1, workers.count))
+    size = max(1, min(_BATCH_PARTS // max([1, *missing.values()]), shared))
+    indices = list(missing)
+    return [tuple(indices[start : start + size]) for start in range(0, len(indices), size)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,8 @@ from click.testing import CliRunner, Result
 from distributed import LocalCluster
 
 from napari_unet.cli import predict
+from napari_unet.cli.stacks import chunks as chunks_by_workers
+from napari_unet.prediction.chunk_prediction import ChunkPrediction, Outcome
 from tests.terminal import interrupt, start_on_terminal
 from training.errors import UserError
 from training.masks.shares import Share
@@ -30,13 +32,13 @@ import os, signal
 if os.environ.get("DIES") and "spawn_main" in " ".join(__import__("sys").orig_argv):
     from napari_unet.prediction.chunk_prediction import ChunkPrediction
 
-    def predict_slice(prediction, index):
-        if index == 2 or (index == 0 and not os.path.exists(os.environ["DIES"])):
+    def predict_batch(prediction, indices):
+        if 2 in indices or (0 in indices and not os.path.exists(os.environ["DIES"])):
             open(os.environ["DIES"], "w").close()
             os.kill(os.getpid(), signal.SIGKILL)
-        return former(prediction, index)
+        return former(prediction, indices)
 
-    former, ChunkPrediction.predict_slice = ChunkPrediction.predict_slice, predict_slice
+    former, ChunkPrediction.predict_batch = ChunkPrediction.predict_batch, predict_batch
 """
 
 
@@ -101,6 +103,14 @@ def test_a_worker_that_dies_costs_nothing_and_what_they_die_of_is_told(
         assert (tmp_path / "m.zarr" / path.relative_to(partial)).stat().st_mtime_ns == modified
 
 
+def fail_of_slice_2(prediction: ChunkPrediction, indices: Sequence[int]) -> Outcome:
+    if 2 in indices:
+        raise RuntimeError("bad luck")
+    for _ in prediction.predict_slices(indices):
+        pass
+    return Outcome()
+
+
 def test_the_workers_of_a_running_cluster_predict(
     model: Path,
     raw: Path,
@@ -113,12 +123,18 @@ def test_the_workers_of_a_running_cluster_predict(
         n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None
     ) as cluster:
         address = cluster.scheduler_address
+        monkeypatch.setattr(chunks_by_workers, "_LEAST_BATCHES", 1)  # so each is of two slices
         result = run(model, raw, "-o", "m.zarr", "--scheduler", address)
         assert result.exit_code == 0, result.stderr
+        with monkeypatch.context() as failing:
+            failing.setattr(ChunkPrediction, "predict_batch", fail_of_slice_2)
+            failed = run(model, raw, "-o", "k.zarr", "--scheduler", address)
         damaged = tmp_path / "raw.zarr"
         zarr.create_array(damaged, shape=(2, 30, 40), dtype="f4", chunks=(1, 30, 40))[1] = np.nan
         result = run(model, damaged, "-o", "n.zarr", "--scheduler", address)
     assert chunks_of(tmp_path / "m.zarr") == expected
+    assert "1 of 4 parts" in failed.stderr
+    assert "slice 2, rows 0:300, columns 0:280: bad luck" in failed.stderr
     assert result.exit_code == 1
     assert "slice 1, rows 0:30, columns 0:40: The image has NaN" in result.stderr
 
