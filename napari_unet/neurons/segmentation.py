@@ -299,4 +299,5 @@ def _segment_at_thresholds(
     if not seeds.any():
         return [np.ones_like(seeds) for _ in thresholds]
     basins = flood(probability, seeds)
+    del seeds  # as large as the slice
     return [part_neurons(merged) for merged in merge_regions(basins, probability, thresholds)]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import io
 import math
 import os
-import zipfile
 from pathlib import Path
 from typing import Any
+from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
 import numpy as np
 from numpy.lib import format as npy
@@ -33,7 +33,11 @@ def write_arrays(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
         If the disk is full, or refuses it.
     """
     content = io.BytesIO()
-    np.savez_compressed(content, **arrays)
+    # np.savez_compressed takes three times as long, for files of 0.6 of the size.
+    with ZipFile(content, "w", ZIP_DEFLATED, compresslevel=1) as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                npy.write_array(member, np.asanyarray(array), allow_pickle=False)
     write_atomically(path, content.getvalue())
 
 
@@ -62,7 +66,7 @@ def read_arrays(path: Path, most_bytes: int) -> dict[str, NDArray[Any]]:
     with open_regular(path) as file:
         try:
             _check_size(os.fstat(file.fileno()).st_size, most_bytes)
-            with zipfile.ZipFile(file) as archive:
+            with ZipFile(file) as archive:
                 members = archive.infolist()
                 _check_size(sum(member.file_size for member in members), most_bytes)
                 return {
@@ -80,9 +84,9 @@ def _check_size(size: int, most_bytes: int) -> None:
         raise ValueError(f"it is larger than {most_bytes // 2**20} MiB")
 
 
-def _content(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
+def _content(archive: ZipFile, member: ZipInfo) -> bytes:
     """Read no more than the size that a member says it has: it may decompress to far more."""
-    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+    if member.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
         raise ValueError("it is compressed in a way that arrays are not")
     with archive.open(member) as file:
         return file.read(member.file_size)

@@ -207,7 +207,7 @@ class ChunkedSearch:
             threshold=self.predictor.card.threshold,
             convention=LabelConvention.MEMBRANE,
             written={
-                "compression": "zlib",
+                "compression": None,  # which noise gains nothing by, and is read several times
                 "ome_zarr": "0.5",
                 "overwrite": True,
                 "has_levels": False,
