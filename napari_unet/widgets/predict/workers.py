@@ -15,6 +15,7 @@ from napari_unet.launchers.servers.predictions.live_server_prediction import (
 )
 from napari_unet.layers.crops import surroundings_of
 from napari_unet.layers.slices import full_resolution
+from napari_unet.layers.stack_names import stack_name
 from napari_unet.prediction.stack_prediction import StackPrediction, predict_slices
 from napari_unet.settings import load_settings
 from napari_unet.text import progress_text
@@ -101,7 +102,7 @@ class PredictionWorker(QObject):
             )
         model: Any = result.model
         data = full_resolution(result.image)
-        options = tta, resample, membranes, result.pixel_size
+        options = tta, resample, membranes, result.pixel_size, stack_name(result.image)
         folder = Path(load_settings().runs_folder).absolute()
         server_work = LiveServerPrediction(server, folder, model, data, result.prediction, *options)
         total = len(result.prediction)
