@@ -20,6 +20,7 @@ from napari_unet.stacks.lazy_pixels import (
 from training.errors import UserError
 from training.files.untrusted_files import is_inside
 from training.formats.opening import open_stack
+from training.label_classes import NO_CLASSES, LabelClasses
 from training.label_convention import LabelConvention
 from training.runs.run_directory import RunDirectory
 from training.stacks.label_meaning import LabelReading
@@ -40,13 +41,16 @@ class PredictionResults:
     shape : (int, int, int)
         (Z, Y, X) of the stack.
     mask : array (Z, Y, X) or (Y, X) of uint8
-        1 = membrane. In memory where it can be painted on there, else lazy.
+        1 = membrane, or the values of classes. In memory where it can be painted on there, else
+        lazy.
     probability : array of float32, of the same shape, or None
         0..1; None where it was not asked for.
     threshold : float
         Probability from which on a pixel is membrane.
     place : dict
         Arguments of a layer: ``scale`` and ``units`` as the file records them.
+    classes : LabelClasses
+        Those of the mask; empty: membrane and inside.
     """
 
     run: RunDirectory
@@ -56,6 +60,7 @@ class PredictionResults:
     probability: Any | None
     threshold: float
     place: dict[str, Any]
+    classes: LabelClasses = NO_CLASSES
 
 
 def results_here(run: RunDirectory) -> list[Kind]:
@@ -78,7 +83,10 @@ def read_results(run: RunDirectory) -> PredictionResults:
     shape, place = _describe(result_path(run, kinds[0]))
     pixels = {kind: _read(result_path(run, kind), shape) for kind in kinds}
     probability = pixels.get("probability")
-    if "mask" in pixels:
+    classes = _classes_of(result_path(run, "mask")) if "mask" in pixels else NO_CLASSES
+    if classes:
+        mask = pixels["mask"]
+    elif "mask" in pixels:
         mask = lazy_membrane(pixels["mask"], LabelReading(LabelConvention(record.convention)))
     else:
         mask = lazy_threshold(probability, record.threshold)
@@ -90,6 +98,7 @@ def read_results(run: RunDirectory) -> PredictionResults:
         None if probability is None else load_to_edit(probability),
         record.threshold,
         place,
+        classes,
     )
 
 
@@ -102,6 +111,12 @@ def _describe(path: Path) -> tuple[tuple[int, int, int], dict[str, Any]]:
     ndim = 3 if shape[0] > 1 else 2
     depth = size.y if size.z is None else size.z
     return shape, {"scale": (depth, size.y, size.x)[-ndim:], "units": ("nm",) * ndim}
+
+
+def _classes_of(path: Path) -> LabelClasses:
+    """Read which classes a mask says it has; empty: none."""
+    with open_stack(path) as file:
+        return NO_CLASSES if file.label_note is None else file.label_note.classes
 
 
 def _read(path: Path, shape: tuple[int, int, int]) -> Any:

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import re
 from functools import partial
+from typing import Any
 
 from napari import Viewer
-from napari.layers import Image, Layer
+from napari.layers import Image, Labels, Layer
 from qtpy.QtCore import QObject, Signal
 
-from napari_unet.layers.plugin_layers import THRESHOLD_KEY, add_mask, add_probability
+from napari_unet.layers.plugin_layers import (
+    MODEL_KEY,
+    THRESHOLD_KEY,
+    add_class_labels,
+    add_mask,
+    add_probability,
+)
 from napari_unet.layers.slices import full_resolution
 from napari_unet.layers.stack_names import image_of_stack
 from napari_unet.runs.prediction_results import PredictionResults, read_results, results_here
@@ -90,13 +97,22 @@ class ShownResults(QObject):
             layers.append(
                 add_probability(self._viewer, data, image, f"{name} probability", **place)
             )
-        data = results.mask.reshape(shape)
-        mask = add_mask(self._viewer, data, image, f"{name} mask", **results.place)
-        mask.metadata[THRESHOLD_KEY] = results.threshold
-        layers.append(mask)
+        layers.append(self._add_mask(results, results.mask.reshape(shape), image, name))
         for layer in layers:
             layer.metadata[_RUN_KEY] = str(results.run.path)
         return layers
+
+    def _add_mask(
+        self, results: PredictionResults, data: Any, image: Image | None, name: str
+    ) -> Labels:
+        if results.classes:
+            about = f"{name} classes", results.classes
+            classes = add_class_labels(self._viewer, data, image, *about, **results.place)
+            classes.metadata[MODEL_KEY] = ""  # that of the server
+            return classes
+        mask = add_mask(self._viewer, data, image, f"{name} mask", **results.place)
+        mask.metadata[THRESHOLD_KEY] = results.threshold
+        return mask
 
 
 def _read_if_any(run: RunDirectory, said: str) -> tuple[PredictionResults | None, str]:
