@@ -145,7 +145,7 @@ def add_sparse_labels(
 
 
 def add_class_labels(
-    viewer: Viewer, data: NDArray[np.uint8], over: Layer, name: str, classes: LabelClasses
+    viewer: Viewer, data: Any, over: Layer | None, name: str, classes: LabelClasses, **place: Any
 ) -> Labels:
     """Add labels of classes, such as to paint on or predicted ones.
 
@@ -153,15 +153,17 @@ def add_class_labels(
     ----------
     data : array (Z, Y, X) or (Y, X) of uint8
         Values of the classes, in the shape of the image's data.
-    over : Layer
-        The image.
+    over : Layer or None
+        The image; None where it isn't open.
+    **place
+        As of :func:`add_probability`.
     """
     return viewer.add_labels(
         data,
         name=name,
-        metadata={CLASSES_KEY: classes.text, IMAGE_KEY: over.name},
+        metadata={CLASSES_KEY: classes.text} | ({IMAGE_KEY: over.name} if over else {}),
         **class_look(classes),
-        **placement(over),
+        **(placement(over) if over else place),
     )
 
 

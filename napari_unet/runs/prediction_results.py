@@ -20,6 +20,7 @@ from napari_unet.stacks.lazy_pixels import (
 from training.errors import UserError
 from training.files.untrusted_files import is_inside
 from training.formats.opening import open_stack
+from training.label_classes import NO_CLASSES, LabelClasses
 from training.label_convention import LabelConvention
 from training.runs.run_directory import RunDirectory
 from training.stacks.label_reading import LabelReading
@@ -40,13 +41,16 @@ class PredictionResults:
     corner : (int, int, int) or None
         First pixel (Z, Y, X) of the part of the stack that they are of; None: all of it.
     mask : array (Z, Y, X) or (Y, X) of uint8
-        1 = membrane. In memory where it can be painted on there, else lazy.
+        1 = membrane, or the values of classes. In memory where it can be painted on there, else
+        lazy.
     probability : array of float32, of the same shape, or None
         0..1; None where it was not asked for.
     threshold : float
         Probability from which on a pixel is membrane.
     place : dict
         Arguments of a layer: ``scale`` and ``units`` as the file records them, and ``translate``.
+    classes : LabelClasses
+        Those of the mask; empty: membrane and inside.
     """
 
     run: RunDirectory
@@ -56,6 +60,7 @@ class PredictionResults:
     probability: Any | None
     threshold: float
     place: dict[str, Any]
+    classes: LabelClasses = NO_CLASSES
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -84,7 +89,10 @@ def read_results(run: RunDirectory) -> PredictionResults:
     shape, place = _describe(result_path(run, kinds[0]), record.corner or (0, 0, 0))
     pixels = {kind: _read(result_path(run, kind), shape) for kind in kinds}
     probability = pixels.get("probability")
-    if "mask" in pixels:
+    classes = _classes_of(result_path(run, "mask")) if "mask" in pixels else NO_CLASSES
+    if classes:
+        mask = pixels["mask"]
+    elif "mask" in pixels:
         mask = lazy_membrane(pixels["mask"], LabelReading(LabelConvention(record.convention)))
     else:
         mask = lazy_threshold(probability, record.threshold)
@@ -96,6 +104,7 @@ def read_results(run: RunDirectory) -> PredictionResults:
         None if probability is None else load_to_edit(probability),
         record.threshold,
         place,
+        classes,
     )
 
 
@@ -111,6 +120,12 @@ def _describe(
     scale = (size.y if size.z is None else size.z, size.y, size.x)
     start = tuple(pixel * side for pixel, side in zip(corner, scale, strict=True))
     return shape, {"scale": scale[-ndim:], "units": ("nm",) * ndim, "translate": start[-ndim:]}
+
+
+def _classes_of(path: Path) -> LabelClasses:
+    """Read which classes a mask says it has; empty: none."""
+    with open_stack(path) as file:
+        return NO_CLASSES if file.label_note is None else file.label_note.classes
 
 
 def _read(path: Path, shape: tuple[int, int, int]) -> Any:

@@ -21,6 +21,9 @@ from training.formats.chunked_stack import unreadable
 from training.formats.location import Location
 from training.formats.pixel_size import Offset, PixelSize, nanometres, read_offset
 from training.formats.tif_structure import OtherImageError
+from training.label_classes import LabelClasses
+from training.label_convention import LabelConvention
+from training.stacks.sparse_labels import LabelNote
 
 # numcodecs has others, such as pickle, which runs what a file says.
 _NUMBERS = {"delta", "fixedscaleoffset", "quantize", "astype", "bitround", "packbits", "shuffle"}
@@ -40,6 +43,8 @@ _DTYPE = re.compile(r"[<>|=]?(b1|[iu][1248]|f[248])")
 _FILTER_DTYPES = {"dtype", "astype", "encode_dtype", "decode_dtype"}
 DOCUMENTS = {"zarr.json", ".zarray", ".zgroup", ".zattrs", ".zmetadata"}
 """Files that are no chunks."""
+CLASSES = "classes"
+"""Where this package says in ``image-label`` what the values are, as :meth:`LabelClasses.parse`."""
 _MOST_AXES = 32
 _Lengths = tuple[float | None, ...]
 _ZARR_3_DTYPE = re.compile(r"bool|u?int(8|16|32|64)|float(16|32|64)")
@@ -404,6 +409,16 @@ def find_multiscales(node: Node) -> list[tuple[Level, ...]]:
         return [_levels(image) for image in images]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise unreadable(node.folder, error, "The OME metadata of ") from error
+
+
+def find_label_note(group: Node) -> LabelNote | None:
+    """Find the classes that labels of this package say they have; None: they say none."""
+    try:
+        about = group.attributes.get("ome", group.attributes)["image-label"]
+        classes = LabelClasses.parse(about[CLASSES])
+    except (KeyError, TypeError, AttributeError, UserError):
+        return None
+    return LabelNote(LabelConvention.CLASSES, classes=classes) if classes else None
 
 
 def _levels(image: Any) -> tuple[Level, ...]:

@@ -42,9 +42,11 @@ from training.formats.zarr_metadata import (
     Node,
     check_inner,
     check_inside,
+    find_label_note,
     find_multiscales,
     read_nodes,
 )
+from training.stacks.sparse_labels import LabelNote
 
 _MOST_FOLDERS = 1000  # that are looked at for the only array
 _LETTERS = {"channel": "c", "time": "t"}
@@ -83,6 +85,7 @@ class ZarrStack(ArrayStack):
             self.shape, self.dtype = self._axes.shape, layout.dtype
             self.depth = self._axes.depth(layout.chunks)
             self.pixel_size, self.offset = image.pixel_size, image.offset
+            self.label_note = image.note
             self.check_size()
             self.check_chunks(self._axes.plane(layout.chunks), layout.chunk_bytes)
             if not _has_file(node.folder, depth=self._axes.ndim + 1):
@@ -107,6 +110,7 @@ class _Image:
     node: Node
     level: Level | None = None
     smaller: tuple[Path, ...] = ()
+    note: LabelNote | None = None
 
     @property
     def pixel_size(self) -> PixelSize | None:
@@ -161,8 +165,8 @@ def _of_array(node: Node, container: Path) -> _Image:
         group, path = Node.read(folder, container), node.folder.relative_to(folder).as_posix()
         for levels in find_multiscales(group) if group else ():
             for level in levels:
-                if level.path == path:
-                    return _Image(node, level)
+                if group and level.path == path:
+                    return _Image(node, level, note=find_label_note(group))
     return _Image(node)
 
 
@@ -184,7 +188,7 @@ def _of_group(group: Node, location: Location, what: str) -> _Image:
         raise UserError(
             f"{folders[0]} is not an array, but {group.folder} names it.", "Copy it again."
         )
-    return _Image(array, levels[0], tuple(folders[1:]))
+    return _Image(array, levels[0], tuple(folders[1:]), find_label_note(group))
 
 
 def _stacks_in(folder: Path, container: Path) -> list[Path]:

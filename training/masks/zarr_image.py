@@ -12,6 +12,7 @@ import numpy as np
 
 from training.errors import UserError
 from training.formats.pixel_size import NO_OFFSET, Offset, PixelSize
+from training.formats.zarr_metadata import CLASSES
 from training.label_classes import NO_CLASSES, LabelClasses
 from training.masks.pyramid import count_levels
 from training.masks.stack_writer import lacking_library, report_errors, split_path
@@ -220,10 +221,11 @@ class ZarrImage:
 
 
 def _describe_classes(classes: LabelClasses) -> dict[str, Any]:
-    """Give names and colours of labels as OME-Zarr has them."""
+    """Give names and colours of labels as OME-Zarr has them, and all as :data:`CLASSES`."""
     if not classes:
         return {}
     return {
+        CLASSES: classes.text,
         "colors": [
             {"label-value": member.value, "rgba": [*bytes.fromhex(member.color[1:]), 255]}
             for member in classes.members

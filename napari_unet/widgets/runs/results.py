@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 from napari import Viewer
-from napari.layers import Image, Layer
+from napari.layers import Image, Labels, Layer
 from qtpy.QtCore import QObject, Signal
 
 from napari_unet.layers.plugin_layers import (
+    MODEL_KEY,
     THRESHOLD_KEY,
+    add_class_labels,
     add_mask,
     add_probability,
     placement,
@@ -103,11 +105,27 @@ class ShownResults(QObject):
         if results.probability is not None:
             data = results.probability.reshape(shape)
             layers.append(add_probability(self._viewer, data, over, f"{name} probability", **place))
-        layers.append(add_mask(self._viewer, mask, over, f"{name} mask", **place))
-        layers[-1].metadata[THRESHOLD_KEY] = results.threshold
+        layers.append(self._add_mask(results, mask, over, name, place))
         for layer in layers:
             layer.metadata[_RUN_KEY] = str(results.run.path)
         return layers
+
+    def _add_mask(
+        self,
+        results: PredictionResults,
+        data: Any,
+        over: Image | None,
+        name: str,
+        place: dict[str, Any],
+    ) -> Labels:
+        if results.classes:
+            about = f"{name} classes", results.classes
+            classes = add_class_labels(self._viewer, data, over, *about, **place)
+            classes.metadata[MODEL_KEY] = ""  # that of the server
+            return classes
+        mask = add_mask(self._viewer, data, over, f"{name} mask", **place)
+        mask.metadata[THRESHOLD_KEY] = results.threshold
+        return mask
 
 
 def _place_in(image: Image, results: PredictionResults) -> dict[str, Any]:

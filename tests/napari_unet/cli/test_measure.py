@@ -133,18 +133,19 @@ def test_parts_say_of_which_value_they_are(tmp_path: Path) -> None:
     assert [row["value"] for row in rows_of(tmp_path / "slices.csv")] == ["2", "1", "2"] * 2
 
 
-def three_classes(folder: Path, classes: str) -> Path:
+def three_classes(folder: Path, classes: str, name: str = "classes.tif") -> Path:
     """Two parts of 2 and one of 1, of 6, 4 and 4 pixels in both slices; 9 is on 4 of the first."""
     labels = np.zeros((2, 8, 8), np.uint8)
     labels[:, 1, 1:7], labels[:, 4:6, 1:3], labels[:, 4:6, 5:7] = 2, 1, 2
     labels[0, 7, 2:6] = 9
     named = LabelClasses.parse(classes)
-    write_stack(path := folder / "classes.tif", labels, labels.dtype, is_label=True, classes=named)
+    write_stack(path := folder / name, labels, labels.dtype, is_label=True, classes=named)
     return path
 
 
-def test_parts_of_classes_that_a_file_names_say_their_class(tmp_path: Path) -> None:
-    path = three_classes(tmp_path, "membrane,mitochondria,nuclei,unknown=9")
+@pytest.mark.parametrize("name", ["classes.tif", "classes.zarr"])
+def test_parts_of_classes_that_a_file_names_say_their_class(tmp_path: Path, name: str) -> None:
+    path = three_classes(tmp_path, "membrane,mitochondria,nuclei,unknown=9", name)
     table, slices, summed = (tmp_path / name for name in ("a.csv", "slices.csv", "a.json"))
     result = measure(path, "-o", table, "--slices", slices, "--json", summed)
     assert "Connected parts of classes are objects." in result.output

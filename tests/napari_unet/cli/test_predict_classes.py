@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 
 from napari_unet.cli.main import cli
 from napari_unet.prediction.predictor import load_predictor
-from tests.napari_unet.class_model import expected_channels, write_class_model
+from tests.napari_unet.class_model import CLASSES, expected_channels, write_class_model
 from training.errors import UserError
 from training.formats.opening import open_stack
 from training.label_classes import LabelClasses
@@ -71,6 +71,9 @@ def test_zarr_has_the_same_classes_with_names_and_colours(
         "mitochondria",
     ]
     assert about["colors"][1] == {"label-value": 1, "rgba": [0xE6, 0x9F, 0, 255]}
+    for level in ("", "/0"):
+        with open_stack(tmp_path / f"mask.zarr/labels/mask{level}", "labels") as labels:
+            assert labels.label_note.classes == LabelClasses.parse(CLASSES)
 
 
 def test_one_class_is_predicted_as_membrane_is(

@@ -12,6 +12,8 @@ import tifffile
 from napari_unet.launchers.servers.predictions.record import PredictionRecord, write_prediction
 from napari_unet.runs.prediction_results import read_results, results_here
 from training.errors import UserError
+from training.label_classes import LabelClasses
+from training.masks.writer_choice import write_stack
 from training.runs.run_directory import RunDirectory
 
 pytestmark = pytest.mark.portable
@@ -42,6 +44,16 @@ def test_a_mask_is_read_by_its_convention(make: Make, convention: str, membrane:
     results = read_results(make({"convention": convention}, mask=pages))
     np.testing.assert_array_equal(results.mask, expected)
     assert results.probability is None and results.place == {"translate": (0, 0, 0)}
+
+
+def test_a_mask_of_classes_keeps_its_values_and_says_what_they_are(make: Make) -> None:
+    classes = LabelClasses.parse("membrane,mitochondria")
+    run = make({})
+    pages = (PROBABILITY * 3).astype(np.uint8)
+    write_stack(run.path / "mask.tif", pages, pages.dtype, is_label=True, classes=classes)
+    results = read_results(run)
+    np.testing.assert_array_equal(results.mask, pages)
+    assert results.classes == classes
 
 
 def test_a_probability_alone_becomes_a_mask(make: Make) -> None:
