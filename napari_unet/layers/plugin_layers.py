@@ -63,15 +63,19 @@ def placement(layer: Layer) -> dict[str, Any]:
     }
 
 
-def add_probability(viewer: Viewer, data: NDArray[np.float32], over: Image, name: str) -> Image:
+def add_probability(
+    viewer: Viewer, data: Any, over: Image | None, name: str, **place: Any
+) -> Image:
     """Add a probability of membrane, hidden, because the mask over the image shows more.
 
     Parameters
     ----------
     data : array (Z, Y, X) or (Y, X) of float32
         Probability, 0..1, in the shape of the image's data.
-    over : Image
-        The image that was predicted.
+    over : Image or None
+        The image that was predicted; None where it isn't open.
+    **place
+        Arguments of a layer that say where it lies, without an image.
     """
     return viewer.add_image(
         data,
@@ -80,9 +84,13 @@ def add_probability(viewer: Viewer, data: NDArray[np.float32], over: Image, name
         contrast_limits=(0.0, 1.0),
         opacity=MASK_OPACITY,
         visible=False,
-        metadata={ROLE_KEY: PROBABILITY, IMAGE_KEY: over.name},
-        **placement(over),
+        metadata=_origin(PROBABILITY, over),
+        **(placement(over) if over else place),
     )
+
+
+def _origin(made: str, over: Image | None) -> dict[str, Any]:
+    return {ROLE_KEY: made} | ({IMAGE_KEY: over.name} if over else {})
 
 
 def role(layer: Layer) -> str | None:
@@ -91,15 +99,18 @@ def role(layer: Layer) -> str | None:
     return found
 
 
-def add_mask(viewer: Viewer, data: NDArray[np.uint8], over: Image, name: str) -> Labels:
-    """Add a predicted mask (Z, Y, X) or (Y, X) of uint8, 1 = membrane, over its image."""
+def add_mask(viewer: Viewer, data: Any, over: Image | None, name: str, **place: Any) -> Labels:
+    """Add a predicted mask (Z, Y, X) or (Y, X) of uint8, 1 = membrane, over its image.
+
+    Parameters are those of :func:`add_probability`.
+    """
     return viewer.add_labels(
         data,
         name=name,
         colormap=mask_colormap(PREDICTION_COLOR),
         opacity=MASK_OPACITY,
-        metadata={ROLE_KEY: MASK, IMAGE_KEY: over.name},
-        **placement(over),
+        metadata=_origin(MASK, over),
+        **(placement(over) if over else place),
     )
 
 

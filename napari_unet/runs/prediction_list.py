@@ -15,6 +15,7 @@ from napari_unet.launchers.servers.predictions.record import (
     read_state,
 )
 from napari_unet.launchers.servers.record import read_record
+from napari_unet.runs.prediction_results import results_here
 from napari_unet.runs.run_list import RunSummary
 from napari_unet.runs.run_titles import read_title
 from training.errors import UserError
@@ -76,6 +77,7 @@ def _summary(
         title=title,
         progress=state.progress if state.total else "",
         is_prediction=True,
+        has_results=bool(results_here(run)),
     )
 
 

@@ -45,6 +45,8 @@ class RunSummary:
         Slices of a prediction that are done, of how many: "12/30"; else empty.
     is_prediction : bool
         Whether it is a prediction on a server, and no training.
+    has_results : bool
+        Whether results of a prediction are here that can be shown.
     """
 
     run: RunDirectory
@@ -60,6 +62,7 @@ class RunSummary:
     title: str = ""
     progress: str = ""
     is_prediction: bool = False
+    has_results: bool = False
 
     @property
     def moment(self) -> str:

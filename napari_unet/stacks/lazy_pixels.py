@@ -70,6 +70,25 @@ def lazy_membrane(data: Any, reading: LabelReading) -> Any:
     )
 
 
+def lazy_threshold(probability: Any, threshold: float) -> Any:
+    """Convert a probability to a mask, page by page.
+
+    Parameters
+    ----------
+    probability : array (Z, Y, X) or (Y, X) of float32
+    threshold : float
+        From which on a pixel is membrane.
+
+    Returns
+    -------
+    dask array of uint8
+        In the probability's shape: 1 = membrane.
+    """
+    return _page_by_page(probability).map_blocks(
+        lambda block: (block >= threshold).astype(np.uint8), dtype=np.uint8
+    )
+
+
 def _page_by_page(pixels: Any) -> Any:
     """View an array as one of dask, which alone would first copy all of a mapped file."""
     if isinstance(pixels, da.Array):

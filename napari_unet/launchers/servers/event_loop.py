@@ -44,21 +44,28 @@ def wait_for(coroutine: Coroutine[Any, Any, Result]) -> Result:
     until it has removed what it had begun. What a server asks at a login is answered here.
     """
     desk = Desk()
+    is_waited_for: Future[None] = Future()
     is_over = threading.Event()
 
     async def run() -> Result:
         try:
+            await asyncio.wrap_future(is_waited_for)
             return await coroutine
         finally:
+            coroutine.close()  # where it never began
             is_over.set()
 
+    future: Future[Result] | None = None
     token = DESK.set(desk)  # the coroutine has a copy
-    future = begin(run())
-    DESK.reset(token)
     try:
+        future = begin(run())
+        is_waited_for.set_result(None)  # from here on an interruption knows what to cancel
         desk.serve(future)
         return future.result()
     except BaseException:
-        if future.cancel():
+        is_waited_for.cancel()
+        if future is not None and future.cancel():
             is_over.wait(TIDY_SECONDS)
         raise
+    finally:
+        DESK.reset(token)

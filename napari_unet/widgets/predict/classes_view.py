@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from napari import Viewer
 from napari.layers import Image, Labels
-from napari.qt.threading import create_worker
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
@@ -19,7 +17,7 @@ from napari_unet.layers.slices import displayed_slice, full_resolution, nearest_
 from napari_unet.prediction.class_prediction import predict_classes
 from napari_unet.prediction.model_source import find_model
 from napari_unet.text import progress_text
-from napari_unet.widgets.common.background import start
+from napari_unet.widgets.common.background import Worker
 from napari_unet.widgets.common.latest_work import LatestWork
 from napari_unet.widgets.common.message_line import MessageLine
 from training.errors import UserError
@@ -43,7 +41,7 @@ class ClassesView(QWidget):
         self._viewer = viewer
         self._model: Path | None = None
         self._classes = NO_CLASSES
-        self._worker: Any = None
+        self._worker: Worker | None = None
         self._begin, self._done, self._total = 0.0, 0, 0
         self._bar, self._state = QProgressBar(), MessageLine()
         self._reading = LatestWork(self, _classes_of, self._on_read, self._state.tell_error)
@@ -85,25 +83,16 @@ class ClassesView(QWidget):
         whole, count = surroundings_of(image), stack_shape(image)[0]
         indices = list(nearest_first(range(count), displayed_slice(self._viewer, image)))
         self._begin, self._done, self._total = time.monotonic(), 0, count
-        self._worker = create_worker(
-            predict_classes,
-            self._model,
-            whole.data,
-            layer.data,
-            indices,
-            tta,
-            whole.window,
-            membranes,
-            _progress={"total": count, "desc": f"Predicting {image.name}"},
-            _ignore_errors=True,
-        )
+        given = self._model, whole.data, layer.data, indices, tta, whole.window, membranes
+        self._worker = Worker(predict_classes, *given)
+        self._worker.show_activity(f"Predicting {image.name}", count)
         self._worker.yielded.connect(lambda index: self._on_slice_done(layer, index))
         self._worker.errored.connect(self._state.tell_error)
         self._worker.finished.connect(self._on_finished)
         self.destroyed.connect(self._worker.quit)
         self._state.tell("")
         self._show()
-        start(self._worker)
+        self._worker.start()
 
     def cancel(self) -> None:
         """End after the slice under way."""

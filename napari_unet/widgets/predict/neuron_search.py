@@ -12,7 +12,6 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from napari import Viewer
 from napari.layers import Labels
-from napari.qt.threading import create_worker
 from qtpy.QtCore import QObject, Signal
 
 from napari_unet.layers.plugin_layers import OPERATIONS_KEY, add_neurons
@@ -22,7 +21,7 @@ from napari_unet.neurons.segmentation import Segmentation
 from napari_unet.neurons.segmentation_choice import settings_of_model
 from napari_unet.prediction.large_array import allocate
 from napari_unet.prediction.live_prediction import LivePrediction
-from napari_unet.widgets.common.background import run_in_thread, start
+from napari_unet.widgets.common.background import Worker, run_in_thread
 from napari_unet.widgets.common.connections import Connections
 from napari_unet.widgets.predict.predicted_layers import PredictedLayers
 
@@ -49,7 +48,7 @@ class NeuronSearch(QObject):
         self._result: PredictedLayers | None = None
         self._layer: Labels | None = None  # what the last search filled
         self._layers: WeakKeyDictionary[LivePrediction, Labels] = WeakKeyDictionary()
-        self._worker: Any = None
+        self._worker: Worker | None = None
         self._is_linked = self._is_cancelled = self._is_searching = False
         self._begin = 0.0
         self._progress = SearchProgress(Segmentation(), 0, is_linked=False)
@@ -109,21 +108,14 @@ class NeuronSearch(QObject):
         count = len(result.prediction.predicted_slices)
         self._progress = SearchProgress(how, count, self._is_linked)
         self._begin = time.monotonic()
-        self._worker = create_worker(
-            find_neurons,
-            result.prediction,
-            how,
-            self._is_linked,
-            self._layer.data,
-            displayed_slice(self._viewer, result.image),
-            _ignore_errors=True,
-            _start_thread=False,
-        )
+        first = displayed_slice(self._viewer, result.image)
+        given = result.prediction, how, self._is_linked, self._layer.data, first
+        self._worker = Worker(find_neurons, *given)
         self._worker.yielded.connect(self._on_slice_done)
         self._worker.errored.connect(self._on_failed)
         self._worker.finished.connect(self._on_finished)
         self.destroyed.connect(self._worker.quit)
-        start(self._worker)
+        self._worker.start()
 
     def _layer_of(self, result: PredictedLayers) -> Labels:
         """The layer that the last search of a prediction filled, or a new one if it was mended."""

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from napari.qt.threading import create_worker
 from qtpy.QtCore import QObject, Signal
 
 from napari_unet.launchers.servers.predictions.live_server_prediction import (
@@ -16,10 +15,11 @@ from napari_unet.launchers.servers.predictions.live_server_prediction import (
 )
 from napari_unet.layers.crops import surroundings_of
 from napari_unet.layers.slices import full_resolution
+from napari_unet.layers.stack_names import stack_name
 from napari_unet.prediction.stack_prediction import StackPrediction, predict_slices
 from napari_unet.settings import load_settings
 from napari_unet.text import progress_text
-from napari_unet.widgets.common.background import start
+from napari_unet.widgets.common.background import Worker
 from napari_unet.widgets.common.latest_work import LatestWork
 from napari_unet.widgets.predict.predicted_layers import PredictedLayers
 from training.errors import UserError
@@ -37,7 +37,7 @@ class PredictionWorker(QObject):
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
-        self._worker: Any = None
+        self._worker: Worker | None = None
         self._server: LiveServerPrediction | None = None
         self._result: PredictedLayers | None = None
         self._error: Exception | None = None
@@ -102,7 +102,7 @@ class PredictionWorker(QObject):
             )
         model: Any = result.model
         data = full_resolution(result.image)
-        options = tta, resample, membranes, result.pixel_size
+        options = tta, resample, membranes, result.pixel_size, stack_name(result.image)
         folder = Path(load_settings().runs_folder).absolute()
         server_work = LiveServerPrediction(server, folder, model, data, result.prediction, *options)
         total = len(result.prediction)
@@ -121,17 +121,13 @@ class PredictionWorker(QObject):
         self._begin = time.monotonic()
         self._result, self._server = result, None
         self._done, self._total = 0, total
-        self._worker = create_worker(
-            work,
-            *arguments,
-            _progress={"total": shown, "desc": f"Predicting {result.image.name}"},
-            _ignore_errors=True,
-        )
+        self._worker = Worker(work, *arguments)
+        self._worker.show_activity(f"Predicting {result.image.name}", shown)
         self._worker.yielded.connect(on_yielded)
         self._worker.errored.connect(self._on_failed)
         self._worker.finished.connect(self._on_finished)
         self.destroyed.connect(self._worker.quit)
-        start(self._worker)
+        self._worker.start()
 
     def cancel(self) -> None:
         """End after the slice under way; on a server, as soon as it has heard of it."""

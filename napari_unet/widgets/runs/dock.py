@@ -25,6 +25,7 @@ from napari_unet.widgets.common.text_window import TextWindow
 from napari_unet.widgets.runs.device_log import DeviceLogWindow
 from napari_unet.widgets.runs.export_dialog import ExportModelDialog
 from napari_unet.widgets.runs.predictions import PredictionFollower
+from napari_unet.widgets.runs.results import ShownResults
 from napari_unet.widgets.runs.table import RunsTable
 from napari_unet.widgets.saving.save_dialog import file_stem
 from napari_unet.widgets.servers.login_question import offer_dialogs
@@ -58,6 +59,7 @@ class RunsDock(Dock):
         self._choose = QPushButton("Folder…")
         self._choose.setToolTip("Choose the folder of the runs; new ones are made there too.")
         self._follower = PredictionFollower(self)
+        self._results = ShownResults(napari_viewer, self)
         self._timer = QTimer(self)
         self._timer.setInterval(_REFRESH_INTERVAL)
         self._is_listed = True
@@ -94,7 +96,11 @@ class RunsDock(Dock):
         self._table.prediction_requested.connect(self._on_prediction_requested)
         self._table.stop_requested.connect(self._on_stop_requested)
         self._table.fetch_requested.connect(self._on_fetch_requested)
+        self._table.results_requested.connect(self._on_results_requested)
         self._follower.changed.connect(self.refresh)
+        self._follower.fetched.connect(self._results.show_over_stack)
+        self._results.told.connect(self.message.tell)
+        self._results.failed.connect(self.report)
         self._follower.told.connect(self.message.tell)
         self._follower.failed.connect(self.report)
         self._table.export_requested.connect(self._on_export_requested)
@@ -153,6 +159,9 @@ class RunsDock(Dock):
 
     def _on_fetch_requested(self, summary: RunSummary) -> None:
         self._follower.fetch(summary.run)
+
+    def _on_results_requested(self, summary: RunSummary) -> None:
+        self._results.open(summary.run)
 
     def _on_export_requested(self, summary: RunSummary) -> None:
         dialog = ExportModelDialog(Path.cwd(), file_stem(summary.title), summary.title, self)

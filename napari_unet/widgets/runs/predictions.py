@@ -33,6 +33,7 @@ class PredictionFollower(QObject):
 
     changed = Signal()
     told = Signal(str)
+    fetched = Signal(object, str)  # RunDirectory, and where its results are
     failed = Signal(object)  # the exception
 
     def __init__(self, parent: QObject) -> None:
@@ -67,9 +68,11 @@ class PredictionFollower(QObject):
         self._is_left = not isinstance(error, ConnectionLostError)  # not asked again by itself
         self.failed.emit(error)
 
-    def _on_fetched(self, sentence: str) -> None:
-        self.told.emit(sentence)
+    def _on_fetched(self, fetched: tuple[RunDirectory, str]) -> None:
+        run, places = fetched
+        self.told.emit(places)
         self.changed.emit()
+        self.fetched.emit(run, places)
 
     def _on_failed(self, error: Exception) -> None:
         self.failed.emit(error)
@@ -93,15 +96,15 @@ class _Place:
             return ""  # deleted meanwhile: another dock brought it home
         return line(launcher.standing(run).text)
 
-    def fetch(self, run: RunDirectory) -> str:
-        """Bring results home, and say where they are."""
+    def fetch(self, run: RunDirectory) -> tuple[RunDirectory, str]:
+        """Bring results home, and say of which prediction, and where they are."""
         launcher = self._launcher_for(run)
         launcher.fetch(run)
         places = [
             f"{kind}: {ServerPath(launcher.name, place) if place else result_path(run, kind)}"
             for kind, place in read_prediction(run).results.items()
         ]
-        return line("; ".join(places))
+        return run, line("; ".join(places))
 
     def close(self) -> None:
         with self._lock:

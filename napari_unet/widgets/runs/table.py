@@ -42,6 +42,7 @@ class RunsTable(QWidget):
     export_requested = Signal(object)
     stop_requested = Signal(object)
     fetch_requested = Signal(object)
+    results_requested = Signal(object)
     deletion_requested = Signal(object)
     renamed = Signal(object, str)  # RunSummary, and what it is called from now on
 
@@ -83,6 +84,10 @@ class RunsTable(QWidget):
             "Fetch": (
                 "Bring the results of a prediction from its server to its folder.",
                 self.fetch_requested,
+            ),
+            "Open": (
+                "Show the results of a prediction that were fetched, over its stack if it is open.",
+                self.results_requested,
             ),
             "Log": ("Show what it printed.", self.log_requested),
             "Configuration": ("Show all its options.", self.config_requested),
@@ -153,6 +158,7 @@ class RunsTable(QWidget):
             self._widgets["Stop"].setEnabled(chosen.is_running)
             can_fetch = chosen.is_prediction and chosen.status == "finished"
             self._widgets["Fetch"].setEnabled(can_fetch)
+            self._widgets["Open"].setEnabled(chosen.has_results)
             for name in ("Curves", "Configuration"):
                 self._widgets[name].setEnabled(not chosen.is_prediction)
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from functools import partial
-from typing import Any
 
-from napari.qt.threading import create_worker
 from qtpy.QtCore import QObject, Signal
 
 from napari_unet.launchers.launcher import Launcher
 from napari_unet.runs.run_follower import RunFollower
 from napari_unet.runs.run_progress import ProgressReader, RunProgress
-from napari_unet.widgets.common.background import start
+from napari_unet.widgets.common.background import Worker
 from napari_unet.widgets.common.connections import when_deleted
 from napari_unet.widgets.common.messages import report
 from training.errors import UserError
@@ -40,16 +38,10 @@ class RunWatcher(QObject):
         self.leave()
         self._quit = threading.Event()
         self._started[:] = [self._quit]
-        worker: Any = create_worker(
-            _watch,
-            RunFollower(run, launcher),
-            self._quit,
-            _ignore_errors=True,
-            _start_thread=False,
-        )
+        worker = Worker(_watch, RunFollower(run, launcher), self._quit)
         worker.yielded.connect(self._on_yielded)
         worker.errored.connect(report)
-        start(worker)
+        worker.start()
 
     def leave(self) -> None:
         """Stop watching; the run goes on."""

@@ -11,13 +11,14 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextvars import ContextVar
 from dataclasses import dataclass
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from training.console import printable
 
 MOST_PROMPTS = 8
 MOST_LETTERS = 500
+SIGNAL_SECONDS = 0.5  # a signal that comes just before a thread falls asleep does not wake it
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,13 @@ class Desk:
         """Answer questions in this thread until the future is done."""
         future.add_done_callback(lambda _: self._errands.put(None))
         try:
-            while (errand := self._errands.get()) is not None:
+            while True:
+                try:
+                    errand = self._errands.get(timeout=SIGNAL_SECONDS)
+                except Empty:
+                    continue
+                if errand is None:
+                    return
                 errand()
         finally:
             with self._lock:

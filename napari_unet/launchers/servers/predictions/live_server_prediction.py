@@ -83,6 +83,8 @@ class LiveServerPrediction:
         As of :class:`StackPrediction`.
     pixel_size : PixelSize or None
         The stack's, if it is known.
+    stack_name : str
+        What the person calls the stack.
     """
 
     def __init__(
@@ -96,11 +98,12 @@ class LiveServerPrediction:
         resample: bool,
         membranes: Membranes,
         pixel_size: PixelSize | None,
+        stack_name: str,
     ) -> None:
         self._place, self._runs_folder = place, runs_folder
         self._model, self._stack, self._prediction = model, as_stack(stack), prediction
         self._options = options_there(tta, resample, membranes)
-        self._pixel_size = pixel_size
+        self._pixel_size, self._stack_name = pixel_size, stack_name
         self._is_ended = Event()
 
     def end(self) -> None:
@@ -140,7 +143,11 @@ class LiveServerPrediction:
             dtype = self._stack.dtype
             write_stack(path, self._stack, dtype, is_label=False, pixel_size=self._pixel_size)
             request = PredictionRequest(
-                self._model, path, {"probability": ""}, options=self._options
+                self._model,
+                path,
+                {"probability": ""},
+                options=self._options,
+                stack_name=self._stack_name,
             )
             name = new_name("predict", self._runs_folder, datetime.now().astimezone())
             try:

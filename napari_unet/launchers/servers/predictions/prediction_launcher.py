@@ -190,10 +190,12 @@ class PredictionLauncher(RemoteLauncher):
             return Begun(same, found_offset, is_new=False)
         record = PredictionRecord(
             model=request.model_name,
-            stack=str(request.stack),
+            stack=request.called,
             results=dict(request.results),
             request=wanted,
             started=time.time(),
+            convention=request.convention,
+            threshold=request.threshold,
         )
         folder = await self._make_folders(run, store, record)
         devices = max(1, self.devices // self.profile.node_count)

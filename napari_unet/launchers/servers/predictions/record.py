@@ -20,6 +20,7 @@ from training.runs.run_paths import RunPaths
 from training.runs.run_state import RunStatus
 
 Kind = Literal["mask", "probability", "submission"]
+Convention = Literal["isbi", "membrane"]
 Outcome = Literal["", "finished", "stopped", "failed", "interrupted"]
 ENDED_BADLY = ("failed", "stopped", "interrupted")
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -39,7 +40,7 @@ class PredictionRecord(Document):
     Parameters
     ----------
     model, stack : str
-        As the person named them.
+        As the person named them; a stack's file on this machine by its whole path.
     results : dict of str to str
         By their kinds: where they stay on the server; empty: they are brought home.
     request : str
@@ -50,6 +51,10 @@ class PredictionRecord(Document):
         Why a queue ended it; else empty.
     started : float
         When, in seconds since 1970; 0 where it is not known.
+    convention : str
+        Of the mask.
+    threshold : float
+        Probability from which on a pixel is membrane.
     """
 
     model: str
@@ -59,6 +64,8 @@ class PredictionRecord(Document):
     outcome: Outcome = ""
     problem: str = Field(default="", max_length=999)
     started: float = Field(default=0.0, ge=0, le=_LATEST)
+    convention: Convention = "isbi"
+    threshold: float = Field(default=0.5, ge=0, le=1)
 
     @property
     def coming_home(self) -> list[Kind]:

@@ -10,11 +10,12 @@ from pathlib import Path
 from posixpath import join
 
 from napari_unet.launchers.server_path import ServerPath
-from napari_unet.launchers.servers.predictions.record import Kind
+from napari_unet.launchers.servers.predictions.record import Convention, Kind
 from napari_unet.launchers.servers.profiles import Profile
 from training.config import STARTER
 from training.errors import UserError
-from training.model.saved_model import WEIGHT_SUFFIXES, best_weights
+from training.label_convention import LabelConvention
+from training.model.saved_model import WEIGHT_SUFFIXES, best_weights, read_weights_card
 from training.model.starter_model import starter_path
 from training.model.weight_files import check_checkpoint
 from training.runs.run_directory import RunDirectory
@@ -36,6 +37,8 @@ class PredictionRequest:
         More options of ``training.predict``, by name; empty: a flag that is set.
     overwrite : bool
         Replace results that are on the server.
+    stack_name : str
+        What the person calls the stack, where its file is made to be sent; else empty.
     """
 
     model: Path
@@ -43,6 +46,7 @@ class PredictionRequest:
     results: Mapping[Kind, str]
     options: Mapping[str, str] = field(default_factory=dict)
     overwrite: bool = False
+    stack_name: str = ""
 
     @property
     def left_there(self) -> dict[str, str]:
@@ -53,6 +57,26 @@ class PredictionRequest:
     def model_name(self) -> str:
         """What the person calls the model."""
         return STARTER if self.model == starter_path() else str(self.model)
+
+    @property
+    def called(self) -> str:
+        """What the person calls the stack; a file on this machine by its whole path."""
+        named = self.stack.absolute() if isinstance(self.stack, Path) else self.stack
+        return self.stack_name or str(named)
+
+    @property
+    def convention(self) -> Convention:
+        """That of the mask."""
+        chosen = self.options.get("convention", LabelConvention.ISBI)
+        return "membrane" if chosen == LabelConvention.MEMBRANE else "isbi"
+
+    @property
+    def threshold(self) -> float:
+        """Probability from which on a pixel is membrane: that of the model, if none is chosen."""
+        chosen = self.options.get("threshold")
+        if chosen is not None:
+            return float(chosen)
+        return read_weights_card(self.weights() or starter_path()).threshold
 
     def weights(self) -> Path | None:
         """Find the file of weights to send; None for the starter, which is there.

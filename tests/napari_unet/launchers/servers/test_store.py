@@ -23,11 +23,13 @@ from tests.napari_unet.launchers.servers.loopback.hostile_server import HostileS
 from training.errors import UserError
 
 WAITING = """
-import asyncio, signal
+import asyncio, signal, sys, threading
 from napari_unet.launchers.servers.event_loop import wait_for
 
 async def work():
     print("waiting", flush=True)
+    if "unseen" in sys.argv:  # as one that comes before the waiting thread falls asleep
+        signal.pthread_kill(threading.get_ident(), signal.SIGINT)
     try:
         await asyncio.Event().wait()
     except asyncio.CancelledError:
@@ -95,15 +97,21 @@ def test_an_interrupted_upload_leaves_nothing(hostile: HostileServer, tmp_path: 
     assert list((hostile.work / "store").iterdir()) == []
 
 
-def test_a_wait_that_is_interrupted_ends_when_all_is_tidied_up() -> None:
+@pytest.mark.parametrize("given", [[], ["unseen"]], ids=["asleep", "falling asleep"])
+def test_a_wait_that_is_interrupted_ends_when_all_is_tidied_up(given: list[str]) -> None:
     """In a process of its own: the tests' has libraries with handlers of signals."""
     with subprocess.Popen(
-        [sys.executable, "-c", WAITING], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", WAITING, *given], stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "waiting\n"
-        process.send_signal(signal.SIGINT)
-        assert process.stdout.read() == "tidied up\ninterrupted\n"
+        if not given:
+            process.send_signal(signal.SIGINT)
+        try:
+            process.wait(timeout=60)
+            assert process.stdout.read() == "tidied up\ninterrupted\n"
+        finally:
+            process.kill()
 
 
 def test_what_is_damaged_on_its_way_is_not_kept(hostile: HostileServer, tmp_path: Path) -> None:

@@ -137,7 +137,8 @@ def test_a_stack_of_the_server_is_predicted_there_and_chosen_in_runs(
     (runs,) = [one for one in viewer.window.dock_widgets.values() if isinstance(one, RunsDock)]
     button(runs, "Fetch").click()
     mask = next((tmp_path / "runs").iterdir()) / "mask.tif"
-    qtbot.waitUntil(lambda: runs.message.text() == f"mask: {mask}", timeout=PATIENCE)
+    said = f"mask: {mask}. Its stack isn't open: press Open to see the mask alone."
+    qtbot.waitUntil(lambda: runs.message.text() == said, timeout=PATIENCE)
     expected = tifffile.imread(there / "stack.tif") / np.float32(255) >= 0.5
     np.testing.assert_array_equal(tifffile.imread(mask) == 0, expected)
     assert not (sshd.work / "store").exists() or not list((sshd.work / "store").iterdir())

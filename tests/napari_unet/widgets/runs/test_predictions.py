@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from shutil import copyfile
 
 import numpy as np
 import pytest
 import tifffile
+from napari.components import ViewerModel
 from pytestqt.qtbot import QtBot
 from qtpy.QtWidgets import QPushButton, QTableView, QWidget
 
 from napari_unet.launchers.servers.predictions.prediction_launcher import PredictionLauncher
 from napari_unet.launchers.servers.predictions.request import PredictionRequest
 from napari_unet.launchers.servers.profiles import Profile
+from napari_unet.layers.plugin_layers import image_under, is_predicted_mask
 from napari_unet.settings import Settings, remember
+from napari_unet.stacks.napari_reader import open_inside
 from napari_unet.widgets.common.text_window import TextWindow
 from napari_unet.widgets.runs import dock as runs_dock
 from napari_unet.widgets.runs.dock import RunsDock
@@ -42,11 +45,17 @@ def run(lab: Profile, sshd: Sshd, folder: Path) -> Iterator[RunDirectory]:
 
 
 @pytest.fixture
+def viewer() -> ViewerModel:
+    """A viewer without a window."""
+    return ViewerModel()
+
+
+@pytest.fixture
 def dock(
-    make_napari_viewer: Any, run: RunDirectory, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+    viewer: ViewerModel, run: RunDirectory, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> RunsDock:
     monkeypatch.setattr(runs_dock, "_REFRESH_INTERVAL", 100)
-    dock = RunsDock(make_napari_viewer())
+    dock = RunsDock(viewer)
     qtbot.addWidget(dock)
     table = dock.findChild(QTableView)
     qtbot.waitUntil(lambda: table.model().rowCount() == 1, timeout=PATIENCE)
@@ -70,6 +79,7 @@ def test_a_prediction_is_followed_logged_fetched_and_deleted(
     run: RunDirectory,
     sshd: Sshd,
     folder: Path,
+    viewer: ViewerModel,
     button: Button,
     qtbot: QtBot,
     monkeypatch: pytest.MonkeyPatch,
@@ -91,15 +101,64 @@ def test_a_prediction_is_followed_logged_fetched_and_deleted(
     mask = run.path / "mask.tif"
     assert not mask.exists()
     button(dock, "Fetch").click()
-    qtbot.waitUntil(lambda: dock.message.text() == f"mask: {mask}", timeout=PATIENCE)
+    said = f"mask: {mask}. Its stack isn't open: press Open to see the mask alone."
+    qtbot.waitUntil(lambda: dock.message.text() == said, timeout=PATIENCE)
     expected = tifffile.imread(folder / "stack.tif") / np.float32(255) >= 0.5
     np.testing.assert_array_equal(tifffile.imread(mask) == 0, expected)
+    assert not viewer.layers
+
+    qtbot.waitUntil(button(dock, "Open").isEnabled, timeout=PATIENCE)
+    button(dock, "Open").click()
+    qtbot.waitUntil(lambda: bool(viewer.layers), timeout=PATIENCE)
+    (alone,) = viewer.layers
+    assert alone.name == "stack.tif mask" and is_predicted_mask(alone)
+    assert dock.message.text() == "'stack.tif mask' is added."
+    np.testing.assert_array_equal(alone.data == 1, expected)
+    np.testing.assert_allclose(alone.scale, (50, 4, 4))
+    assert set(map(str, alone.units)) == {"nanometer"}
+    button(dock, "Open").click()
+    open_already = "'stack.tif mask' is open already."
+    qtbot.waitUntil(lambda: dock.message.text() == open_already, timeout=PATIENCE)
+    assert len(viewer.layers) == 1
 
     monkeypatch.setattr(runs_dock, "confirm", lambda *_: True)
     button(dock, "Delete").click()
     table = dock.findChild(QTableView)
     qtbot.waitUntil(lambda: table.model().rowCount() == 0, timeout=PATIENCE)
     assert not run.path.exists() and not list((sshd.work / "runs").iterdir())
+
+
+def test_what_comes_home_lies_over_its_stack(
+    dock: RunsDock,
+    run: RunDirectory,
+    sshd: Sshd,
+    folder: Path,
+    viewer: ViewerModel,
+    button: Button,
+    qtbot: QtBot,
+) -> None:
+    """Over it alone, not over another of its name or of its shape."""
+    elsewhere = folder / "elsewhere"
+    elsewhere.mkdir()
+    for name in ("stack.tif", "other.tif"):
+        copyfile(folder / "stack.tif", elsewhere / name)
+    stack, *_ = [
+        open_inside(viewer, path)
+        for path in (folder / "stack.tif", elsewhere / "stack.tif", elsewhere / "other.tif")
+    ]
+    stack.name, stack.translate = "what I see", (1, 2, 3)
+    stack.scale, stack.units = (0.05, 0.004, 0.004), ("um",) * 3
+    sshd.work.with_name("hold-slice").unlink()
+    qtbot.waitUntil(lambda: "Fetch" in enabled(dock), timeout=PATIENCE)
+    button(dock, "Fetch").click()
+    added = ". 'what I see mask' is added, over 'what I see'."
+    qtbot.waitUntil(lambda: dock.message.text().endswith(added), timeout=PATIENCE)
+    mask = viewer.layers["what I see mask"]
+    assert viewer.layers.selection.active is mask and image_under(viewer, mask) is stack
+    expected = tifffile.imread(folder / "stack.tif") / np.float32(255) >= 0.5
+    np.testing.assert_array_equal(mask.data == 1, expected)
+    for placed in ("scale", "translate", "units"):
+        np.testing.assert_array_equal(getattr(mask, placed), getattr(stack, placed))
 
 
 def test_a_prediction_is_stopped(

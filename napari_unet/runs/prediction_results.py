@@ -1,0 +1,112 @@
+"""Results of predictions on servers that have come home, read to be shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from napari_unet.launchers.servers.predictions.record import (
+    Kind,
+    read_prediction,
+    result_path,
+)
+from napari_unet.stacks.lazy_pixels import (
+    lazy_membrane,
+    lazy_pixels,
+    lazy_threshold,
+    load_to_edit,
+)
+from training.errors import UserError
+from training.files.untrusted_files import is_inside
+from training.formats.opening import open_stack
+from training.label_convention import LabelConvention
+from training.runs.run_directory import RunDirectory
+from training.stacks.label_meaning import LabelReading
+
+_SHOWN: tuple[Kind, ...] = ("mask", "probability")
+
+
+@dataclass(frozen=True, eq=False)
+class PredictionResults:
+    """What a prediction brought home.
+
+    Parameters
+    ----------
+    run : RunDirectory
+        Its folder here.
+    stack : str
+        What the person calls the stack: a stranger's word, which is compared and shown.
+    shape : (int, int, int)
+        (Z, Y, X) of the stack.
+    mask : array (Z, Y, X) or (Y, X) of uint8
+        1 = membrane. In memory where it can be painted on there, else lazy.
+    probability : array of float32, of the same shape, or None
+        0..1; None where it was not asked for.
+    threshold : float
+        Probability from which on a pixel is membrane.
+    place : dict
+        Arguments of a layer: ``scale`` and ``units`` as the file records them.
+    """
+
+    run: RunDirectory
+    stack: str
+    shape: tuple[int, int, int]
+    mask: Any
+    probability: Any | None
+    threshold: float
+    place: dict[str, Any]
+
+
+def results_here(run: RunDirectory) -> list[Kind]:
+    """List the results in a prediction's folder that can be shown; links out of it are none."""
+    paths = {kind: result_path(run, kind) for kind in _SHOWN}
+    return [kind for kind, path in paths.items() if path.is_file() and is_inside(path, run.path)]
+
+
+def read_results(run: RunDirectory) -> PredictionResults:
+    """Read the results in a prediction's folder.
+
+    Raises
+    ------
+    UserError
+        If there are none that can be shown, or they are damaged.
+    """
+    record, kinds = read_prediction(run), results_here(run)
+    if not kinds:
+        raise UserError(f"{run.path} has no results to show.", "Fetch them first.")
+    shape, place = _describe(result_path(run, kinds[0]))
+    pixels = {kind: _read(result_path(run, kind), shape) for kind in kinds}
+    probability = pixels.get("probability")
+    if "mask" in pixels:
+        mask = lazy_membrane(pixels["mask"], LabelReading(LabelConvention(record.convention)))
+    else:
+        mask = lazy_threshold(probability, record.threshold)
+    return PredictionResults(
+        run,
+        record.stack,
+        shape,
+        load_to_edit(mask),
+        None if probability is None else load_to_edit(probability),
+        record.threshold,
+        place,
+    )
+
+
+def _describe(path: Path) -> tuple[tuple[int, int, int], dict[str, Any]]:
+    """Give the shape (Z, Y, X) of a result, and the arguments that place a layer of it."""
+    with open_stack(path) as file:
+        shape, size = file.shape, file.pixel_size
+    if size is None:
+        return shape, {}
+    ndim = 3 if shape[0] > 1 else 2
+    depth = size.y if size.z is None else size.z
+    return shape, {"scale": (depth, size.y, size.x)[-ndim:], "units": ("nm",) * ndim}
+
+
+def _read(path: Path, shape: tuple[int, int, int]) -> Any:
+    file = open_stack(path)
+    if file.shape != shape:
+        file.close()
+        raise UserError(f"{path} is not of the shape of the other results.", "Fetch them again.")
+    return lazy_pixels(file)
