@@ -49,23 +49,32 @@ def main() -> None:
     points = [(deep, middle, middle + number * CELL) for number in range(3)]
     (z, y, x) = points[0]
     strokes = [tuple((z, y + d, x + e) for e in range(-20, 21)) for d in (-40, 40)]
+    line = tuple((z, y + 10, x + e) for e in range(-CELL, CELL))
+    merge = Operation(kind="merge", strokes=(tuple(points),))
+    split = Operation(kind="split", strokes=tuple(strokes))
     for name, operation in {
-        "merge of three": Operation(kind="merge", strokes=(tuple(points),)),
-        "split": Operation(kind="split", strokes=tuple(strokes)),
+        "merge of three": merge,
+        "split": split,
+        "cut": Operation(kind="cut", strokes=(line,)),
         "delete": Operation(kind="delete", strokes=((points[0],),)),
         "new": Operation(kind="new", strokes=(((z, y - CELL // 2 - 8, x),),)),
         "done": Operation(kind="done", strokes=((points[0],),)),
     }.items():
         print(f"{name}: {_times(history, operation)}")
+    mask = (membrane > 0).astype(np.uint8)
+    for name, operation in {"merge of three": merge, "split": split}.items():
+        print(f"{name}, and walls in a mask: {_times(history, operation, ('mask', mask))}")
 
 
-def _times(history: History, operation: Operation) -> str:
+def _times(
+    history: History, operation: Operation, mask: tuple[str, NDArray[np.uint8]] | None = None
+) -> str:
     if operation.kind == "new":  # of the place that a deleted neuron leaves
         history.do(Operation(kind="delete", strokes=operation.strokes))
     doing, undoing = [], []
     for _ in range(REPEATS):
         start = perf_counter()
-        history.do(operation)
+        history.take(history.plan(operation, mask))
         middle = perf_counter()
         history.undo()
         doing.append(middle - start)

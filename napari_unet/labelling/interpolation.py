@@ -168,7 +168,7 @@ def _drift(
     if any(ndimage.label(mask, touching)[1] > 1 for mask in (first, last)):
         return np.zeros(2, np.intp)
     centres = [np.mean(np.nonzero(mask), axis=1) for mask in (first, last)]
-    return np.rint(centres[1] + end - centres[0] - start).astype(np.intp)
+    return np.asarray(np.rint(centres[1] + end - centres[0] - start), np.intp)
 
 
 def _signed_distance(mask: Mask) -> NDArray[np.float32]:

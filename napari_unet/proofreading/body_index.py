@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from napari_unet.proofreading.edits import Box, Volume
 
 LEAST_LINKED = 0.2  # of sections whose neuron goes on in the next slice, where slices are linked
+LEAST_SHARED = 0.3  # of two boxes together, where they are of one neuron that goes on
 FEWEST_SECTIONS = 8  # that tell whether slices are linked
 DENSE_IDS = 2**22  # up to here a table of all ids is quicker than a search for those there are
 
@@ -27,6 +28,11 @@ class Section(NamedTuple):
     @property
     def box(self) -> tuple[slice, slice]:
         return slice(self.top, self.bottom), slice(self.left, self.right)
+
+    @property
+    def box_area(self) -> int:
+        """The pixels of the box."""
+        return (self.bottom - self.top) * (self.right - self.left)
 
 
 class BodyIndex:
@@ -120,11 +126,13 @@ class BodyIndex:
 
 
 def _meet(former: Section, latter: Section | None) -> bool:
-    """Whether the boxes of two sections have pixels in common."""
+    """Whether two sections are where one neuron would be; those of other neurons may touch."""
     if latter is None:
         return False
-    is_along_y = former.top < latter.bottom and latter.top < former.bottom
-    return is_along_y and former.left < latter.right and latter.left < former.right
+    height = min(former.bottom, latter.bottom) - max(former.top, latter.top)
+    width = min(former.right, latter.right) - max(former.left, latter.left)
+    shared = max(0, height) * max(0, width)
+    return shared >= LEAST_SHARED * (former.box_area + latter.box_area - shared)
 
 
 def _numbered(page: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -77,4 +77,5 @@ def _sides(places: NDArray[np.intp], line: NDArray[np.intp]) -> NDArray[np.float
     last = len(line) - 1
     direction = line[np.minimum(nearest + TURN, last)] - line[np.maximum(nearest - TURN, 0)]
     offset = places - line[nearest]
-    return np.sign(direction[:, 0] * offset[:, 1] - direction[:, 1] * offset[:, 0]).astype(float)
+    turn = direction[:, 0] * offset[:, 1] - direction[:, 1] * offset[:, 0]
+    return np.asarray(np.sign(turn), np.float64)

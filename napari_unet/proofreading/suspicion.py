@@ -121,7 +121,7 @@ def _in_parts(neurons: Neurons, index: int, bodies: list[int]) -> list[Suspicion
     page = neurons.labels[index]
     for body in bodies:
         section = neurons.index.sections(body).get(index)
-        if section is None or section.area == _box_area(section):
+        if section is None or section.area == section.box_area:
             continue
         parts, _ = ndimage.label(page[section.box] == body, np.ones((3, 3)))
         sizes = np.sort(np.bincount(parts.ravel())[1:])[::-1]
@@ -131,10 +131,6 @@ def _in_parts(neurons: Neurons, index: int, bodies: list[int]) -> list[Suspicion
             text = f"has {count} parts in slice {index}"
             found.append(_at(neurons, body, index, text, score))
     return found
-
-
-def _box_area(section: Section) -> int:
-    return (section.bottom - section.top) * (section.right - section.left)
 
 
 def _count(ids: NDArray[Any]) -> list[tuple[int, int]]:

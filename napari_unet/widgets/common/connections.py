@@ -27,7 +27,7 @@ class Connections:
         # Not the method itself: nobody else may keep the connections until then.
         when_deleted(widget, lambda: self.clear())
 
-    def add(self, emitter: Any, callback: Callable[..., None]) -> None:
+    def add(self, emitter: Any, callback: Callable[..., object]) -> None:
         """Connect an emitter, such as ``viewer.layers.events.removed``."""
         emitter.connect(callback)
         self._ends.append(lambda: emitter.disconnect(callback))

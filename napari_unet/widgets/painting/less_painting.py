@@ -16,6 +16,7 @@ from napari_unet.layers.slices import displayed_slice
 from napari_unet.widgets.common.connections import Connections
 from napari_unet.widgets.common.latest_work import LatestWork
 from napari_unet.widgets.common.message_line import MessageLine
+from napari_unet.widgets.painting.lasso import DragCallback, drag_outline
 from napari_unet.widgets.painting.pixel_setting import PixelSetting
 from training.errors import UserError
 
@@ -79,6 +80,7 @@ class LessPainting(QWidget):
         self.setEnabled(layer is not None)
         if layer is not None:
             self._events.add(layer.events.mode, self._show_mode)
+            self._events.add(DragCallback(layer), drag_outline)
             for key, take in (
                 (POLYGON_KEY, self._polygon),
                 (INTERPOLATE_KEY, self._interpolate),
@@ -90,8 +92,8 @@ class LessPainting(QWidget):
     def _lay_out(self) -> None:
         self._polygon.setCheckable(True)
         self._polygon.setToolTip(
-            f"Click the corners of an area on the canvas; Enter or a double click fills it with "
-            f"the chosen label, Esc drops it. {POLYGON_KEY} on the canvas."
+            "Draw around an area on the canvas, or click its corners and press Enter or double "
+            f"click: it is filled with the chosen label. Esc drops it. {POLYGON_KEY} on the canvas."
         )
         self._interpolate.setToolTip(
             "Fill the slices between the two nearest that have the chosen label. Only what is "
@@ -138,7 +140,9 @@ class LessPainting(QWidget):
         self._viewer.layers.selection.active = layer
         layer.visible = True
         layer.mode = "polygon"
-        self._message.tell(f"Click the corners; Enter fills the area with {name}, Esc drops it.")
+        self._message.tell(
+            f"Draw around the area, or click its corners; Enter fills the area with {name}."
+        )
 
     def _show_mode(self, event: Any = None) -> None:
         is_polygon = self._layer is not None and str(self._layer.mode) == "polygon"

@@ -42,6 +42,7 @@ from napari_unet.widgets.common.dock import Dock
 from napari_unet.widgets.common.layer_choice import LayerChoice
 from napari_unet.widgets.common.steady_label import SteadyLabel
 from napari_unet.widgets.painting.less_painting import LessPainting
+from napari_unet.widgets.proofread.doubts import Doubts
 from napari_unet.widgets.proofread.looking import LookRow
 from napari_unet.widgets.proofread.mask_walls import MaskWalls
 from napari_unet.widgets.proofread.mendable import why_not_mendable
@@ -67,8 +68,7 @@ class NeuronsDock(Dock):
         super().__init__()
         self._viewer = napari_viewer
         self._chosen: list[int] = []
-        self._suspicions: list[Suspicion] = []
-        self._next = 0
+        self._doubts = Doubts()
         self._labels = LayerChoice(
             self._viewer,
             is_neurons,
@@ -113,13 +113,15 @@ class NeuronsDock(Dock):
         form.addRow("Membrane", self._membrane)
         form.addRow(self._walls.check, self._walls.choice)
         grid = QGridLayout()
-        for place, (name, key, tip) in enumerate(ACTIONS):
+        place = 0
+        for name, key, tip in ACTIONS:
             self._buttons[name].setToolTip(f"{tip} {key} on the canvas.")
-            grid.addWidget(self._buttons[name], place // 2, place % 2)
+            width = 2 if name == "Next" else 1
+            grid.addWidget(self._buttons[name], place // 2, place % 2, 1, width)
+            place += width
         layout = QVBoxLayout(self.content)
         layout.addLayout(form)
         layout.addWidget(self._hint)
-        layout.addWidget(self._look)
         layout.addLayout(grid)
         layout.addWidget(self._doubt)
         layout.addWidget(self._less)
@@ -127,6 +129,7 @@ class NeuronsDock(Dock):
         row.addWidget(self._learn, 1)
         row.addWidget(self._replay)
         layout.addLayout(row)
+        layout.addWidget(self._look)  # below, because it comes and goes
         layout.addStretch(1)
         layout.addWidget(self.message)
 
@@ -185,7 +188,7 @@ class NeuronsDock(Dock):
         self.message.tell("")
         self._layer_events.clear()
         self._tool.drop()
-        self._chosen, self._suspicions = [], []
+        self._chosen, self._doubts = [], Doubts()
         self._doubt.setText("")
         self._show_chosen()
         membrane: Any = self._membrane.layer
@@ -197,8 +200,10 @@ class NeuronsDock(Dock):
         is_mendable = layer is not None and not why_not_mendable(layer)
         self._less.hold(layer if is_mendable else None)
         if is_mendable:
-            for (name, key, _), action in zip(ACTIONS, self._actions().values(), strict=True):
-                self._layer_events.bind_key(layer, KEYS.get(name, key.lower()), _on_key(action))
+            actions = self._actions()
+            for name, key, _ in ACTIONS:
+                press = _on_key(actions[name])
+                self._layer_events.bind_key(layer, KEYS.get(name, key.lower()), press)
         self._show_state()
 
     def _on_data_replaced(self, event: Any = None) -> None:
@@ -319,23 +324,19 @@ class NeuronsDock(Dock):
         self._show_state()
 
     def _go_to_next(self) -> None:
-        if self._mending.history is None:
+        history = self._mending.history
+        if history is None:
             return
-        finished = self._mending.history.finished
-        left = [item for item in self._suspicions[self._next :] if item.body not in finished]
-        left = [item for item in left if self._mending.history.neurons.at(item.point) == item.body]
-        if not left:
+        item = self._doubts.go_on(history)
+        if item is None:
             self._doubt.setText("Looking for suspicious neurons…")
             self._mending.rank()
-            return
-        self._next = self._suspicions.index(left[0]) + 1
-        self._look_at(left[0])
+        else:
+            self._look_at(item)
 
     def _on_ranked(self, found: list[Suspicion]) -> None:
-        history = self._mending.history
-        finished = history.finished if history is not None else set()
-        self._suspicions, self._next = [item for item in found if item.body not in finished], 0
-        if self._suspicions:
+        self._doubts.take(found, self._mending.history)
+        if self._doubts:
             self._go_to_next()
         else:
             self._doubt.setText("No neuron is suspicious, or all that are were marked as done.")
@@ -348,8 +349,7 @@ class NeuronsDock(Dock):
         center = pixels_in_world(self._viewer, layer, place)
         self._viewer.scene.camera.center = (0.0, *center[-2:])
         self._chosen = [item.body]
-        count = len(self._suspicions)
-        self._doubt.setText(f"{self._next} of {count}: neuron {item.body} {item.reason}.")
+        self._doubt.setText(self._doubts.text(item))
         self._show_chosen()
         self._show_state()
 

@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QCheckBox
 
 from napari_unet.layers.plugin_layers import (
     CONVENTION_KEY,
+    IMAGE_KEY,
     MASK,
     is_paintable_mask,
     role,
@@ -45,7 +46,7 @@ class MaskWalls(QObject):
             "A split draws membrane between its parts in the mask, and a merge erases what stands "
             "between the merged neurons. Undo takes both back."
         )
-        self.choice = LayerChoice(viewer, self._is_offered, _likelihood, nothing="No mask yet")
+        self.choice = LayerChoice(viewer, self._is_offered, self._likelihood, nothing="No mask yet")
         self.choice.setToolTip("The mask of membranes to draw in.")
 
     def hold(self, neurons: Layer | None) -> None:
@@ -71,8 +72,8 @@ class MaskWalls(QObject):
             raise UserError(why)
         return layer.name, as_stack(layer.data)
 
-    def change(self, change: MaskEdit | None, *, is_undo: bool) -> None:
-        """Do in the mask that a step names what was planned, or take it back.
+    def change(self, change: MaskEdit | None, *, is_undo: bool) -> str:
+        """Do in the mask that a step names what was planned, or take it back; gives a sentence.
 
         Raises
         ------
@@ -80,7 +81,7 @@ class MaskWalls(QObject):
             If it is not as the step left it; nothing is changed then.
         """
         if change is None:
-            return
+            return ""
         layer, edit = self._find(change.name), change.edit
         pixels = as_stack(layer.data)
         is_as_left = edit.is_applied(pixels) if is_undo else edit.is_reverted(pixels)
@@ -92,6 +93,7 @@ class MaskWalls(QObject):
         else:
             edit.apply(pixels)
         layer.refresh()
+        return f"'{change.name}' follows."
 
     def _find(self, name: str) -> Labels:
         layer: Any = next((layer for layer in self._viewer.layers if layer.name == name), None)
@@ -105,6 +107,9 @@ class MaskWalls(QObject):
             return False
         return stack_shape(layer) == stack_shape(neurons)
 
-
-def _likelihood(layer: Layer) -> int:
-    return 2 * (role(layer) == MASK) + (CONVENTION_KEY in layer.metadata)
+    def _likelihood(self, layer: Layer) -> int:
+        """How likely a mask is that of the neurons; one of another image is not."""
+        image = None if self._neurons is None else self._neurons.metadata.get(IMAGE_KEY)
+        if image is not None and layer.metadata.get(IMAGE_KEY, image) != image:
+            return 0
+        return 2 * (role(layer) == MASK) + (CONVENTION_KEY in layer.metadata)

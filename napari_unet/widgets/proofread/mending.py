@@ -159,15 +159,15 @@ class Mending(QObject):
     def request(self, operation: Operation) -> None:
         """Do an operation as soon as it is found what it changes."""
         if self.history is not None and not self.is_busy:
-            self._begin(operation)
+            self._begin(self.history, operation)
 
-    def _begin(self, operation: Operation) -> None:
+    def _begin(self, history: History, operation: Operation) -> None:
         try:
             mask = self._walls.wanted()
         except UserError as error:
             self._fail(error)
             return
-        self._planning.request(_Plan(self.history, operation, mask, self._take_dirty()))
+        self._planning.request(_Plan(history, operation, mask, self._take_dirty()))
 
     def rank(self) -> None:
         """Look for suspicious neurons; :attr:`ranked` is emitted then."""
@@ -187,14 +187,15 @@ class Mending(QObject):
         self._replay_next()
 
     def _replay_next(self) -> None:
-        replay, operation = self._replay, None
-        if replay is not None and self.history is not None:
-            operation = replay.take()
+        replay, history = self._replay, self.history
+        if replay is None or history is None:
+            return
+        operation = replay.take()
         if operation is not None:
-            self._begin(operation)
-        elif replay is not None:
-            self._end_replay()
-            self.replayed.emit(replay.text())
+            self._begin(history, operation)
+            return
+        self._end_replay()
+        self.replayed.emit(replay.text())
 
     def _end_replay(self) -> None:
         self._replay = None
@@ -242,12 +243,12 @@ class Mending(QObject):
         self.changed.emit(step, said)
 
     def _follow_in_mask(self, step: Step, *, is_undo: bool) -> str:
-        """Change the mask as the neurons were changed; gives what to say where that can't be."""
+        """Change the mask as the neurons were changed; gives what to say of it."""
         try:
-            self._walls.change(step.mask, is_undo=is_undo)
+            said = self._walls.change(step.mask, is_undo=is_undo)
         except UserError as error:
-            return f" {error}"
-        return ""
+            said = str(error)
+        return f" {said}".rstrip()
 
     def _take_dirty(self) -> set[int]:
         dirty, self._dirty = self._dirty, set()

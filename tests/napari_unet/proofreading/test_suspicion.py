@@ -88,7 +88,16 @@ def numbered_anew() -> NDArray[np.int32]:
     return labels
 
 
-@pytest.mark.parametrize("unlinked", [numbered_by_slice, numbered_anew])
+def numbered_by_rows() -> NDArray[np.int32]:
+    """Numbers along rows anew in each slice, of which some have a neuron more at the begin."""
+    labels = tiles(4)
+    for index in (1, 3):
+        labels[index] += labels[index] > 0
+        labels[index, 2:8, 2:8] = 1
+    return labels
+
+
+@pytest.mark.parametrize("unlinked", [numbered_by_slice, numbered_anew, numbered_by_rows])
 def test_slices_that_are_not_linked_doubt_no_neuron(
     unlinked: Callable[[], NDArray[np.int32]],
 ) -> None:

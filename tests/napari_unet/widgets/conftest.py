@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -143,19 +144,23 @@ def viewer(make_napari_viewer: Callable[..., Viewer], images: np.ndarray) -> Vie
 def drag(viewer: Viewer, qtbot: QtBot) -> Callable[..., None]:
     """``drag(layer, (y, x), (y, x))`` moves the pressed mouse over the canvas in pixels of a layer.
 
-    A click where both are the same.
+    Through all places, of which there may be more. A click where both are the same.
     """
 
-    def press_move_release(layer: Layer, start: Pixel, end: Pixel) -> None:
+    def press_move_release(layer: Layer, *pixels: Pixel) -> None:
         canvas = viewer.window._qt_viewer.canvas
         native = canvas.native
         left = Qt.MouseButton.LeftButton
-        places = [on_canvas(viewer, layer, pixel) for pixel in (start, end)]
+        places = [on_canvas(viewer, layer, pixel) for pixel in pixels]
         qtbot.mouseMove(native, places[0])
         qtbot.mousePress(native, left, pos=places[0])
-        for step in np.linspace(0, 1, 6):
+        way = [
+            former + (latter - former) * float(step)
+            for former, latter in pairwise(places)
+            for step in np.linspace(0, 1, 6)
+        ]
+        for middle in way:
             qtbot.wait(15)  # vispy passes over movements within 10 ms of another
-            middle = places[0] + (places[1] - places[0]) * float(step)
             event = QMouseEvent(
                 QEvent.Type.MouseMove,
                 QPointF(middle),
@@ -165,7 +170,7 @@ def drag(viewer: Viewer, qtbot: QtBot) -> Callable[..., None]:
                 Qt.KeyboardModifier.NoModifier,
             )
             QApplication.sendEvent(native, event)
-        qtbot.mouseRelease(native, left, pos=places[1])
+        qtbot.mouseRelease(native, left, pos=places[-1])
 
     return press_move_release
 

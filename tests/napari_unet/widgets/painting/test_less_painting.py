@@ -125,6 +125,26 @@ def test_a_polygon_is_filled_and_undone_in_one_step(
     assert str(strokes.mode) == "paint" and not button(dock, "Polygon  (W)").isChecked()
 
 
+def test_what_is_drawn_around_is_filled_and_undone_in_one_step(
+    viewer: Viewer, dock: AnnotateDock, strokes: Labels, drag: Drag, qtbot: QtBot
+) -> None:
+    canvas = viewer.window._qt_viewer.canvas.native
+    viewer.dims.set_current_step(0, 4)
+    qtbot.keyClick(canvas, Qt.Key.Key_S)
+    qtbot.keyClick(canvas, Qt.Key.Key_W)
+    drag(strokes, (10, 10), (10, 50), (40, 50), (40, 10))
+    assert (strokes.data[4, 12:39, 12:49] == 2).all()
+    assert not strokes.data[4, 43:].any() and not strokes.data[4, :, 53:].any()
+    assert not np.delete(strokes.data, 4, axis=0).any()
+    qtbot.keyClick(canvas, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert not strokes.data.any()
+    drag(strokes, (10, 10), (10, 10))  # a click begins a polygon of corners
+    drag(strokes, (10, 50), (40, 50))
+    assert not strokes.data.any()
+    qtbot.keyClick(canvas, Qt.Key.Key_Return)
+    assert strokes.data[4, 15, 45] == 2 and not strokes.data[4, 35, 15]
+
+
 def test_what_a_view_does_not_allow_is_told_and_nothing_is_painted(
     viewer: Viewer, dock: AnnotateDock, strokes: Labels, button: Button, qtbot: QtBot
 ) -> None:

@@ -14,7 +14,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QCheckBox
 from skimage.segmentation import find_boundaries
 
-from napari_unet.layers.plugin_layers import add_mask
+from napari_unet.layers.plugin_layers import add_mask, placement
 from napari_unet.settings import load_settings
 from napari_unet.widgets.project.dock import ProjectDock
 from napari_unet.widgets.proofread.dock import NeuronsDock
@@ -40,7 +40,10 @@ def mask(viewer: Viewer, neurons: Labels) -> Labels:
     data = np.zeros(neurons.data.shape, np.uint8)
     data[:, height // 2 - 1 : height // 2 + 1] = 1
     data[:, :, width // 2 - 1 : width // 2 + 1] = 1
-    return add_mask(viewer, data, viewer.layers["tissue"], "tissue mask")
+    tissue = viewer.layers["tissue"]
+    other = viewer.add_image(tissue.data, name="other", visible=False, **placement(tissue))
+    add_mask(viewer, 1 - data, other, "mask of another image").visible = False
+    return add_mask(viewer, data, tissue, "tissue mask")
 
 
 @pytest.fixture
@@ -78,6 +81,7 @@ def test_a_split_draws_membrane_and_a_merge_erases_it_again(
 ) -> None:
     first, before = mask.data.copy(), neurons.data.copy()
     split_first(neurons, drag, press, dock, qtbot)
+    assert "Split neuron 1. 'tissue mask' follows." in text(dock)
     drawn = mask.data.copy()
     np.testing.assert_array_equal(drawn != first, wall_in(neurons) & (first == 0))
     undo_and_redo(neurons, before, press, qtbot)
