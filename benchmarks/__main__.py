@@ -32,8 +32,9 @@ NAMES = (
     "following",
     "stalls",
     "beside_steps",
+    "linking",
 )
-LONG = ("quality",)  # an hour and more: only when asked for
+LONG = ("quality", "merges")  # an hour and more: only when asked for
 
 
 def main() -> None:

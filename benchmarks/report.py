@@ -86,7 +86,7 @@ def document(tables: Sequence[Table], former: str, settings: Settings) -> str:
         "# Results of the benchmarks",
         "",
         f"`python -m benchmarks --data DIR{' --quick' if settings.is_quick else ''}`, and with "
-        "`--only quality`; DIR holds the ISBI 2012 stacks. "
+        "`--only quality merges`; DIR holds the ISBI 2012 stacks. "
         "Contestants of a table take turns, each in a process of its own.",
         "",
         *(f"- {line}" for line in _machine()),

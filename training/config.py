@@ -337,11 +337,6 @@ class TrainingConfig:
                 f"Classes are named, but the labels' convention is {self.label_convention}.",
                 "Leave out the convention, or the classes.",
             )
-        if classes and not find_preset(self.preset).takes_classes:
-            raise UserError(
-                f"{self.preset} tells membrane and inside apart, and no other classes.",
-                f"Leave out the classes, or choose --preset {DEFAULT_PRESET}.",
-            )
         usual = TrainingConfig.__dataclass_fields__["num_classes"].default
         wanted = len(classes) or usual
         if self.num_classes not in (wanted, usual):

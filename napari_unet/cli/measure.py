@@ -13,7 +13,12 @@ from napari_unet.cli.progress.progress_bar import ProgressBar
 from napari_unet.cli.stacks.stack_part import pixel_size_option
 from napari_unet.measurement.id_pages import ConnectedParts, IdPages, check_ids, no_objects
 from napari_unet.measurement.measuring import Measured, measure
-from napari_unet.measurement.report import NO_PERIMETERS, objects_of, say_values
+from napari_unet.measurement.report import (
+    NO_PERIMETERS,
+    PARTS_OF_CLASSES,
+    objects_of,
+    say_kinds,
+)
 from napari_unet.measurement.shapes import MESHES, check_shapes, write_shapes
 from napari_unet.measurement.summary import describe, summarize
 from napari_unet.measurement.tables import Table, contact_table, slice_table
@@ -25,6 +30,7 @@ from training.files.atomic_files import write_atomically
 from training.formats.opening import open_stack
 from training.formats.pixel_size import PixelSize
 from training.formats.stack import Stack
+from training.label_classes import NO_CLASSES, LabelClasses
 from training.masks.mask_files import write_numbers
 from training.masks.tif_writer import check_output
 from training.masks.writer_choice import check_stack_output
@@ -72,7 +78,15 @@ _WIDEST_REACH = 50
     "--connected/--as-ids",
     default=None,
     help="connected: each connected part of a value is an object, as in a mask. as-ids: each value "
-    "is one, even if there is only one value.  [default: as ids; a mask is refused]",
+    "is one, even if there is only one value.  [default: of named classes connected, else as ids; "
+    "a mask is refused]",
+)
+@click.option(
+    "--classes",
+    default="",
+    metavar="NAMES",
+    help="What the values are, as train has it: membrane,mitochondria are 1 and 2.  [default: as "
+    "the file names them]",
 )
 @click.option(
     "--numbered",
@@ -122,6 +136,7 @@ def command(
     json_path: Path | None,
     image: Path | None,
     connected: bool | None,
+    classes: str,
     numbered: Path | None,
     meshes: Path | None,
     mesh_form: str,
@@ -150,27 +165,32 @@ def command(
     """
     _check_outputs([output, slices, contacts, json_path], [labels, image, numbered], overwrite)
     if numbered is not None:
-        _check_numbered(numbered, connected, labels, overwrite)
+        _check_numbered(numbered, labels, overwrite)
+    named = LabelClasses.parse(classes)
     shapes = _shapes(meshes, mesh_form, skeletons)
     wanted = _parse_ids(ids, shapes)
     with open_stack(labels, "labels") as stack, _opened_image(image, stack) as pixels:
         scale = StackScale(pixel_size=pixel_size)
         size = scale.size_of(stack) or (None if pixels is None else pixels.pixel_size)
         _tell_units(stack, size)
-        pages = _pages(stack, connected)
+        pages = _pages(stack, connected, named)
+        if numbered is not None and isinstance(pages, IdPages):
+            raise UserError(
+                "--numbered is for connected parts.", "Add --connected, or leave it out."
+            )
         measured = _measure(pages, stack, pixels, Units.of(size), reach)
         if numbered is not None and isinstance(pages, ConnectedParts):
             place = {"pixel_size": size, "offset": stack.offset, "overwrite": overwrite}
             write_numbers(numbered, pages, pages.largest, **place)
-        table = _objects(measured)
+        table = say_kinds(_objects(measured), pages)
         for form, folder in shapes.items():
             with ProgressBar(desc=f"Writing {folder}", unit="object", leave=False) as bar:
                 options = {"ids": wanted, "overwrite": overwrite, "on_object": bar.update}
                 write_shapes(pages, table, measured.units.space, folder, form, **options)
-    summary = summarize(measured, table)
-    texts = {output: say_values(table, pages).to_csv()}
+    summary = summarize(measured, table, pages.classes)
+    texts = {output: table.to_csv()}
     if slices is not None:
-        texts[slices] = say_values(slice_table(measured), pages).to_csv()
+        texts[slices] = say_kinds(slice_table(measured), pages).to_csv()
     if contacts is not None:
         texts[contacts] = contact_table(measured).to_csv()
     if json_path is not None:
@@ -203,9 +223,12 @@ def _parse_ids(text: str | None, shapes: dict[str, Path]) -> list[int] | None:
     return [*dict.fromkeys(map(int, parts))]
 
 
-def _pages(stack: Stack, connected: bool | None) -> IdPages | ConnectedParts:
-    ids = IdPages(stack, str(stack.path))
-    if connected:
+def _pages(stack: Stack, connected: bool | None, named: LabelClasses) -> IdPages | ConnectedParts:
+    noted = NO_CLASSES if stack.label_note is None else stack.label_note.classes
+    ids = IdPages(stack, str(stack.path), named or noted)
+    if connected is None and ids.classes:
+        hint(PARTS_OF_CLASSES)
+    if ids.classes if connected is None else connected:
         with ProgressBar(total=len(stack), desc="Connecting", unit="slice", leave=False) as bar:
             return ConnectedParts(ids, bar.update)
     if connected is None:
@@ -262,9 +285,7 @@ def _tell_units(labels: Stack, size: PixelSize | None) -> None:
         hint(NO_PERIMETERS)
 
 
-def _check_numbered(path: Path, connected: bool | None, labels: Path, overwrite: bool) -> None:
-    if not connected:
-        raise UserError("--numbered is for connected parts.", "Add --connected, or leave it out.")
+def _check_numbered(path: Path, labels: Path, overwrite: bool) -> None:
     if path.resolve() == labels.resolve():
         raise UserError(f"{path} is named twice.", "Give each file a name of its own.")
     check_stack_output(path, is_label=True, overwrite=overwrite)

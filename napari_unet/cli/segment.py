@@ -39,19 +39,14 @@ from napari_unet.cli.remote_prediction import (
 from napari_unet.cli.stacks.chunked_neurons import ChunkedSearch
 from napari_unet.cli.stacks.chunks import Division, division_options
 from napari_unet.cli.stacks.many_stacks import Results, plan_work
+from napari_unet.cli.stacks.neuron_settings import NeuronSettings
 from napari_unet.cli.stacks.stack_part import PartOptions, part_options
 from napari_unet.launchers.server_path import ServerPath
 from napari_unet.launchers.servers.predictions.record import result_path
-from napari_unet.neurons.segmentation import (
-    METHODS,
-    Segmentation,
-    count_text,
-    find_neurons,
-)
-from napari_unet.neurons.segmentation_choice import LabelledVolume, choose_on_training_slices
+from napari_unet.neurons.segmentation import METHODS, count_text, find_neurons
 from napari_unet.prediction.large_array import allocate
-from napari_unet.prediction.predictor import Predictor, load_predictor
-from training.console import say
+from napari_unet.prediction.predictor import load_predictor
+from training.console import hint, say
 from training.errors import UserError
 from training.formats.opening import open_stack
 from training.formats.pixel_size import Offset
@@ -78,7 +73,8 @@ from training.stacks.intensities import Membranes
     "--data",
     metavar="DIR",
     type=click.Path(path_type=Path),
-    help="Folder of the stacks that the model was trained on; the threshold is chosen there.",
+    help="Folder of the stacks that the model was trained on; the threshold is chosen and merges "
+    "are learned there.",
 )
 @data_options
 @click.option(
@@ -98,6 +94,11 @@ from training.stacks.intensities import Membranes
     "--seeds",
     type=Share(),
     help="Probability below which the watershed starts.  [default: chosen on --data, else 0.03]",
+)
+@click.option(
+    "--keep-merges",
+    is_flag=True,
+    help="Keep what is learned on --data with the run, for the window and later commands.",
 )
 @click.option(
     "--link", is_flag=True, help="Give a neuron one number in all slices, where it overlaps itself."
@@ -123,6 +124,7 @@ def command(
     method: str,
     threshold: float | None,
     seeds: float | None,
+    keep_merges: bool,
     link: bool,
     compression: str,
     file_format: str | None,
@@ -142,7 +144,9 @@ def command(
 
     MODEL is what predict takes. Neurons are found slice by slice. With --data, threshold and seeds
     are those with the best v_rand on slices that the model was trained on, of all pairs in the
-    folder; its validation slices are not touched.
+    folder; labels of its validation slices are not touched. There it is learned as well which
+    regions to merge, by their borders and the slices before and after; it decides where it is
+    better than the threshold on slices that it was not learned from. Needs scikit-learn.
 
     Of several stacks, -o is a folder; the files in it have the names of their stacks. Files that
     are there already are kept, so that the same command goes on where it was interrupted. A stack
@@ -170,19 +174,23 @@ def command(
     plan = plan_work(stacks, results, overwrite, file_format)
     predictor = load_predictor(model, engine=engine, device=device, precision=precision, tta=tta)
     parts.scale.check(predictor.card, model)
-    how = Segmentation(method)
-    if chosen and (threshold is None or seeds is None):
+    if keep_merges and not chosen:
+        raise UserError("--keep-merges keeps what is learned on --data.", "Give --data.")
+    is_blockwise = not place and (is_zarr(output) or file_format == "zarr")
+    settings = NeuronSettings(model, method, threshold, seeds, keep_merges, is_blockwise)
+    if chosen and not settings.is_complete:
         if len(stacks) == 1 and not ServerPath.parse(stacks[0]):
             open_stack(stacks[0]).close()  # a bad one is told before the search
-        how = _choose(predictor, model, chosen, method)
-    threshold = how.threshold if threshold is None else threshold
-    seeds = how.seeds if seeds is None else seeds
+        with chosen.open_all([model]) as pairs:
+            how = settings.choose(predictor, pairs)
+    else:
+        how = settings.without_data(predictor)
     search = ChunkedSearch(
         model,
         predictor,
         parts,
         membranes,
-        Segmentation(method, threshold, seeds),
+        how,
         link,
         memory,
         computed_by={"engine": engine, "device": device, "precision": precision, "tta": tta},
@@ -238,6 +246,11 @@ def _write(
     about: Mapping[str, Any],
 ) -> None:
     """Find neurons in the probability (Y, X) of each slice, and write them."""
+    if search.how.merges is not None and shape[0] == 1:
+        hint(
+            f"The threshold of {search.how.threshold:g} decides, because learned merges need a "
+            "slice before or after."
+        )
     neurons = allocate(shape, np.int32)
     found = find_neurons(probability, search.how, search.is_linked)
     bar = ProgressBar(found, total=len(neurons), desc="Finding neurons", unit="slice")
@@ -246,19 +259,3 @@ def _write(
     largest = int(neurons.max(initial=0))
     write_numbers(output, neurons, largest, **about, **search.written)
     say(f"{count_text(largest, len(neurons), search.is_linked)}: {output}")
-
-
-def _choose(predictor: Predictor, model: Path, chosen: DataOptions, method: str) -> Segmentation:
-    with chosen.open_all([model]) as pairs:
-        for pair in pairs:
-            if not pair.meaning.is_finished:
-                raise UserError(
-                    f"{pair.labels.path} has unknown pixels, so no threshold can be chosen there.",
-                    "Give finished labels, or --threshold and --seeds.",
-                )
-        volumes = [LabelledVolume.of(pair, predictor.card) for pair in pairs]
-        with ProgressBar(desc="Choosing the threshold", unit="slice", leave=False) as bar:
-            how, score = choose_on_training_slices(predictor, volumes, method, bar.update)
-    seeds = f", seeds {how.seeds:g}" if method == "watershed" else ""
-    say(f"threshold {how.threshold:g}{seeds}: v_rand {score:.4f} on training slices")
-    return how

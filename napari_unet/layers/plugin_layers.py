@@ -426,8 +426,13 @@ def is_truth(layer: Layer) -> bool:
 
 
 def is_neurons(layer: Layer) -> bool:
-    """Return whether a layer is a stack of neurons that have ids, not a mask or strokes."""
+    """Return whether a layer is a stack of neurons that have ids, not a mask, strokes or classes.
+
+    Classes are told by what a layer says of itself: few values may be few neurons.
+    """
     if not isinstance(layer, Labels) or why_not_stack(layer) or is_sparse_layer(layer):
+        return False
+    if layer_classes(layer):
         return False
     return role(layer) not in (ERRORS, MASK) and CONVENTION_KEY not in layer.metadata
 

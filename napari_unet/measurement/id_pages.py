@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.errors import UserError
+from training.label_classes import NO_CLASSES, LabelClasses
 from training.stacks.even_slices import pick_evenly
 from training.stacks.instances import find_runs
 from training.stacks.label_pixels import ROWS, look_like_labels
@@ -31,25 +32,40 @@ class IdPages:
         Any real dtype.
     name : str
         What messages call them.
+    classes : LabelClasses
+        Where the values are classes: what is unknown is no object.
     """
 
     labels: Slices
     name: str
+    classes: LabelClasses = NO_CLASSES
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def __getitem__(self, index: int) -> Ids:
-        """Read a slice (Y, X) of int64, or of uint64 where the labels are; what is below 0 is 0.
+        """Read a slice (Y, X) of int64, or of uint64 where the labels are.
+
+        What is below 0 is 0, and so is what is unknown.
 
         Raises
         ------
         UserError
             If it has values that are no whole numbers, or is damaged.
         """
+        ids = self._read(index)
+        if self.classes.unknown:
+            ids[ids == self.classes.unknown] = 0
+        return ids
+
+    def values_of(self, ids: Ids) -> Ids:
+        """Give the values of objects in the labels, by their ids, which are the same: (N,)."""
+        return ids
+
+    def _read(self, index: int) -> Ids:
         page = np.asarray(self.labels[index])
         if page.dtype == np.uint64:
-            return page
+            return page.copy() if self.classes else page
         if page.dtype.kind == "f":
             is_bad = (page != np.rint(page)) | (np.abs(page) > _EXACT)
             if is_bad.any():
@@ -160,6 +176,8 @@ class ConnectedParts:
         As those of an array (Z, Y, X).
     largest : int
         The highest id, which is the number of parts.
+    classes : LabelClasses
+        Those of the labels.
     values : array (largest + 1,)
         The value of each part in the labels, by its id.
     """
@@ -168,7 +186,7 @@ class ConnectedParts:
     dtype = np.dtype(np.int64)
 
     def __init__(self, pages: IdPages, on_slice: Callable[[], object] = lambda: None) -> None:
-        self._pages, self.name = pages, pages.name
+        self._pages, self.name, self.classes = pages, pages.name, pages.classes
         self.shape = (len(pages), *pages[0].shape)
         self._starts: list[int] = []  # the number of parts in all slices before
         self._numbers, values = self._connect(on_slice)
@@ -189,6 +207,10 @@ class ConnectedParts:
 
     def __iter__(self) -> Iterator[NDArray[np.int64]]:
         return (self[index] for index in range(len(self)))
+
+    def values_of(self, ids: Ids) -> NDArray[Any]:
+        """Give the values of parts in the labels, by their ids: (N,) of int."""
+        return np.asarray(self.values[ids])
 
     def _label(self, index: int) -> tuple[NDArray[Any], Ids]:
         """Number the parts of a slice alone, from 1 on."""

@@ -6,16 +6,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet.measurement.id_pages import ConnectedParts, IdPages, Ways, check_ids, no_objects
 from napari_unet.measurement.measuring import Measured, measure
 from napari_unet.measurement.object_table import measure_objects
-from napari_unet.measurement.summary import describe, summarize
+from napari_unet.measurement.summary import describe, describe_briefly, summarize
 from napari_unet.measurement.tables import Table, object_table, slice_table
 from napari_unet.measurement.units import Scale, Units
 from napari_unet.prediction.large_array import allocate
 from training.formats.pixel_size import PixelSize
+from training.label_classes import NO_CLASSES, LabelClasses
 from training.stacks.scaling import Slices
 
 WINDOW_WAYS = Ways("Choose 'connected parts'", "'each value'", "under 'Intensities'")
@@ -29,8 +31,10 @@ class Report:
     ----------
     objects, slices : Table
         A row for each object, and for each object in each slice; of one slice they are the same.
+    headline : str
+        How many objects there are, and of each class.
     sentences : list of str
-        The summary.
+        The whole summary.
     notes : list of str
         What speaks against the measures, such as an unknown pixel size.
     pages : slices (Y, X) of int64 or uint64
@@ -43,6 +47,7 @@ class Report:
 
     objects: Table
     slices: Table
+    headline: str
     sentences: list[str]
     notes: list[str]
     pages: Slices
@@ -64,6 +69,7 @@ def report(
     *,
     image: Slices | None = None,
     is_connected: bool | None = None,
+    classes: LabelClasses = NO_CLASSES,
 ) -> Report:
     """Measure labels.
 
@@ -80,35 +86,40 @@ def report(
     image : slices (Y, X) or None
         Intensities, of the same shape.
     is_connected : bool or None
-        Whether each connected part of a value is an object, not each value; None: each value,
-        but neither a mask nor an image is measured.
+        Whether each connected part of a value is an object, not each value; None: of classes each
+        part, else each value, but neither a mask nor an image is measured.
+    classes : LabelClasses
+        What the values are, where it is known.
 
     Raises
     ------
     UserError
         If the labels have no objects, or are a mask or an image.
     """
-    progress = _Progress(shape[0] * (2 if is_connected else 1), on_slice)
-    ids, notes = IdPages(labels, name), []
+    ids, notes = IdPages(labels, name, classes), []
     if is_connected is None:
-        notes.append(check_ids(ids, WINDOW_WAYS))
+        notes.append(PARTS_OF_CLASSES if classes else check_ids(ids, WINDOW_WAYS))
+        is_connected = bool(classes)
+    progress = _Progress(shape[0] * (2 if is_connected else 1), on_slice)
     pages = ConnectedParts(ids, progress.step) if is_connected else ids
     units = Units.of(size)
     measured = measure(pages, shape, units, image=image, on_slice=progress.step)
     if not any(len(regions.columns["id"]) for regions in measured.slices):
         raise no_objects(name)
-    slices = say_values(slice_table(measured), pages)
+    slices = say_kinds(slice_table(measured), pages)
     objects = slices
     if shape[0] > 1:
-        objects = say_values(objects_of(measured, progress.repeat), pages)
+        objects = say_kinds(objects_of(measured, progress.repeat), pages)
     notes += [_units_note(units), "" if units.has_square_pixels else NO_PERIMETERS]
-    sentences = describe(summarize(measured, objects))
+    summary = summarize(measured, objects, classes)
     parts = _fill(pages, progress) if isinstance(pages, ConnectedParts) else None
     said = [note for note in notes if note]
-    return Report(objects, slices, sentences, said, pages, units.space, parts)
+    told = describe_briefly(summary), describe(summary)
+    return Report(objects, slices, *told, said, pages, units.space, parts)
 
 
 NO_PERIMETERS = "Perimeters are left out, because pixels are not square."
+PARTS_OF_CLASSES = "Connected parts of classes are objects."
 
 
 def objects_of(measured: Measured, on_object: Callable[[], object] = lambda: None) -> Table:
@@ -118,9 +129,20 @@ def objects_of(measured: Measured, on_object: Callable[[], object] = lambda: Non
     return object_table(measured, measure_objects(measured, on_object))
 
 
-def say_values(table: Table, pages: IdPages | ConnectedParts) -> Table:
-    """Add the value that each connected part has in the labels; other objects are their values."""
-    return table.with_values(pages.values) if isinstance(pages, ConnectedParts) else table
+def say_kinds(table: Table, pages: IdPages | ConnectedParts) -> Table:
+    """Add the value of each object in the labels, and the name of its class, where they have such.
+
+    Objects that are no connected parts are their values.
+    """
+    values = pages.values_of(table.columns["object"])
+    kinds: dict[str, Any] = {}
+    if isinstance(pages, ConnectedParts):
+        has_several = len(np.unique(pages.values[1:])) > 1
+        kinds |= {"value": values} if has_several or pages.classes else {}
+    if pages.classes:
+        names = {member.value: member.name for member in pages.classes.members}
+        kinds["class"] = [names.get(value, "") for value in values.tolist()]
+    return table.with_kinds(kinds)
 
 
 class _Progress:

@@ -41,21 +41,12 @@ class Table:
         """Give a table of some rows, by their indices: (N,) of int."""
         return Table({name: _taken(column, rows) for name, column in self.columns.items()})
 
-    def with_values(self, values: NDArray[Any]) -> Table:
-        """Say the value of each object in the labels, where there are several values.
-
-        Parameters
-        ----------
-        values : array (N,) of int
-            By the objects' ids.
-        """
-        if len(np.unique(values[1:])) < 2:
-            return self
-        ids = self.columns["object"]
+    def with_kinds(self, kinds: dict[str, Any]) -> Table:
+        """Add columns after that of the objects: what each is, as in :attr:`columns`."""
         places = list(self.columns)
-        places.insert(places.index("object") + 1, "value")
-        columns = self.columns | {"value": values[ids]}
-        return Table({name: columns[name] for name in places})
+        place = places.index("object") + 1
+        columns = self.columns | kinds
+        return Table({name: columns[name] for name in (*places[:place], *kinds, *places[place:])})
 
     def _rows(self) -> Iterator[tuple[object, ...]]:
         cells = [_as_list(column) for column in self.columns.values()]

@@ -9,15 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet.layers.slices import nearest_first
+from napari_unet.neurons.border_features import FloodedSlice
 from napari_unet.neurons.segmentation import (
     Segmentation,
     count_text,
     link_neurons,
+    merge_learned,
     segment_slice,
 )
 from napari_unet.prediction.live_prediction import LivePrediction
 from napari_unet.prediction.thread_priority import lower_priority
 from napari_unet.text import progress_text
+
+_MOST_FLOODED = 6  # three where the search goes up from the slice shown, three where it goes down
 
 
 class SearchProgress:
@@ -56,6 +60,8 @@ class SearchProgress:
         if self.done < self.total:
             return f"Cancelled after {self.done} of {self.total} slices."
         how = f"threshold {self._how.threshold:g}, seeds {self._how.seeds:g}"
+        if self._how.merges is not None:
+            how = f"merges learned; {how} where no neighbouring slice is predicted"
         return f"{count_text(self._most, self.total, self._is_linked)} ({how})."
 
 
@@ -89,13 +95,48 @@ def find_neurons(
     pages = into.reshape((-1, *into.shape[-2:]))
     probabilities = prediction.probability.reshape(pages.shape)
     numbering = _Numbering(pages, prediction.predicted_slices, is_linked)
+    slices = _NeighbouringSlices(probabilities, numbering.slices, how)
     with ThreadPoolExecutor(1, initializer=lower_priority) as executor:
         for index in nearest_first(numbering.slices, shown):
-            page = np.array(probabilities[index])
-            neurons = executor.submit(segment_slice, page, how).result()
+            neurons = executor.submit(slices.segment, index).result()
             executor.submit(numbering.fill, index, neurons).result()
             yield index, numbering.total
         executor.submit(numbering.sort).result()
+
+
+class _NeighbouringSlices:
+    """Finds the neurons of slices in any order, where merges are learned with those beside them.
+
+    Parameters
+    ----------
+    probabilities : array (Z, Y, X) of float32
+    slices : list of int
+        Those that are predicted.
+    how : Segmentation
+    """
+
+    def __init__(
+        self, probabilities: NDArray[np.float32], slices: list[int], how: Segmentation
+    ) -> None:
+        self._probabilities, self._slices, self._how = probabilities, frozenset(slices), how
+        self._flooded: dict[int, FloodedSlice] = {}  # those that were used last
+
+    def segment(self, index: int) -> NDArray[np.int32]:
+        """Find the neurons (Y, X) of a slice, numbered from 1."""
+        beside = [z for z in (index - 1, index + 1) if z in self._slices]
+        if self._how.merges is None or not beside:
+            return segment_slice(np.array(self._probabilities[index]), self._how)
+        flooded = [self._flood(z) for z in (index, *beside)]
+        return merge_learned(flooded[0], flooded[1:], self._how.merges)
+
+    def _flood(self, index: int) -> FloodedSlice:
+        flooded = self._flooded.pop(index, None)
+        if flooded is None:
+            flooded = FloodedSlice.of(np.array(self._probabilities[index]))
+        self._flooded[index] = flooded
+        if len(self._flooded) > _MOST_FLOODED:
+            del self._flooded[next(iter(self._flooded))]
+        return flooded
 
 
 class _Numbering:

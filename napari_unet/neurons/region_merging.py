@@ -9,9 +9,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_unet.neurons.watershed import BAND, for_each
 from training.metrics.neuron_metrics import NEIGHBOURS, Labels
 
 Border = tuple[float, int]  # sum of the probability along it, and its length in pixels
+_NONE: Border = (0.0, 0)
 _STEP = 2.0**-24  # of strengths: sums of its multiples are the same in any order
 
 
@@ -75,17 +77,21 @@ class RegionMerger:
 
     def __init__(self, count: int, borders: Borders) -> None:
         self._parents = list(range(count + 1))
-        self._borders: dict[int, dict[int, Border]] = {}
-        self._weakest: list[tuple[float, int, int, int]] = []
-        for low, high, strength, length in zip(*(part.tolist() for part in borders), strict=True):
-            self._set_border(low, high, (strength, length))
+        self._borders: list[dict[int, Border]] = [{} for _ in self._parents]
+        means = borders.strength / borders.length
+        order = np.lexsort((borders.high, borders.low, means))
+        low, high, strength, length = (part[order].tolist() for part in borders)
+        for one, other, border in zip(low, high, zip(strength, length, strict=True), strict=True):
+            self._borders[one][other] = self._borders[other][one] = border
+        # In order they are a heap.
+        self._weakest = list(zip(means[order].tolist(), low, high, length, strict=True))
 
     def merge_below(self, threshold: float) -> None:
         """Merge neighbours while the mean along their border is below a threshold."""
         while self._weakest and self._weakest[0][0] < threshold:
             _, low, high, length = heapq.heappop(self._weakest)
             # Borders that have changed since are in the heap again; lengths only grow.
-            if self._borders.get(low, {}).get(high, (0.0, 0))[1] == length:
+            if self._borders[low].get(high, _NONE)[1] == length:
                 self._merge(low, high)
 
     def numbers(self) -> NDArray[np.int32]:
@@ -97,17 +103,17 @@ class RegionMerger:
     def _merge(self, region: int, neighbour: int) -> None:
         """Merge a neighbour, with its borders, into a region."""
         self._parents[neighbour] = region
-        for third, (strength, length) in self._borders.pop(neighbour).items():
-            del self._borders[third][neighbour]
-            if third != region:
-                more = self._borders[region].get(third, (0.0, 0))
-                self._set_border(region, third, (strength + more[0], length + more[1]))
-
-    def _set_border(self, region: int, neighbour: int, border: Border) -> None:
-        self._borders.setdefault(region, {})[neighbour] = border
-        self._borders.setdefault(neighbour, {})[region] = border
-        low, high = sorted((region, neighbour))
-        heapq.heappush(self._weakest, (border[0] / border[1], low, high, border[1]))
+        ours, theirs = self._borders[region], self._borders[neighbour]
+        self._borders[neighbour] = {}
+        del ours[neighbour], theirs[region]
+        for third, (strength, length) in theirs.items():
+            of_third = self._borders[third]
+            del of_third[neighbour]
+            more = ours.get(third, _NONE)
+            border = strength + more[0], length + more[1]
+            ours[third] = of_third[region] = border
+            low, high = (region, third) if region < third else (third, region)
+            heapq.heappush(self._weakest, (border[0] / border[1], low, high, border[1]))
 
     def _root(self, region: int) -> int:
         while self._parents[region] != region:
@@ -125,11 +131,23 @@ def find_borders(regions: Labels, probability: NDArray[np.float32]) -> Borders:
     probability : array (Y, X) of float32
         Probability of membrane, 0..1.
     """
-    pairs = [
-        borders_between(regions[here], regions[there], probability[here], probability[there])
-        for here, there in NEIGHBOURS
-    ]
-    return join_borders(pairs)
+    width = regions.shape[1]
+    rows = max(1, BAND // width)
+
+    def find_in(top: int) -> Borders:
+        found = []
+        for (here, there), step in zip(NEIGHBOURS, (1, width), strict=True):
+            seen = slice(top, top + rows + (step == width))
+            numbers, values = regions[seen], probability[seen]
+            is_border = np.zeros(numbers.shape, bool)
+            is_border[here] = numbers[here] != numbers[there]
+            pixels = np.flatnonzero(is_border)
+            sides = pixels, pixels + step
+            of_sides = (part.take(side) for part in (numbers, values) for side in sides)
+            found.append(borders_between(*of_sides))
+        return join_borders(found)
+
+    return join_borders(for_each(find_in, range(0, len(regions), rows)))
 
 
 def borders_between(
@@ -158,7 +176,10 @@ def join_borders(parts: Sequence[Borders]) -> Borders:
     """Add up what is known of the same borders, so that each pair of neighbours is there once."""
     low, high, strength, length = map(np.concatenate, zip(*parts, strict=True))
     count = int(high.max(initial=0)) + 1
-    found, places = np.unique(low * count + high, return_inverse=True)
-    sums = np.bincount(places, strength, minlength=len(found)).astype(np.float64)
-    lengths = np.bincount(places, length, minlength=len(found)).astype(np.int64)
-    return Borders(found // count, found % count, sums, lengths)
+    pairs = low * count + high
+    order = np.argsort(pairs, kind="stable")  # which is quick where much is in order
+    pairs = pairs[order]
+    starts = np.flatnonzero(np.diff(pairs, prepend=-1))
+    sums, lengths = (np.add.reduceat(part[order], starts) for part in (strength, length))
+    low, high = np.divmod(pairs[starts], count)
+    return Borders(low, high, sums, lengths)

@@ -6,11 +6,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.neurons.region_merging import merge_regions
+from napari_unet.neurons.border_features import FloodedSlice, border_features
+from napari_unet.neurons.merge_forest import MergeForest
+from napari_unet.neurons.region_merging import Borders, RegionMerger, merge_regions
 from napari_unet.neurons.watershed import flood
 from training.metrics.neuron_metrics import (
     Labels,
@@ -24,6 +27,8 @@ METHODS = ("watershed", "components")
 THRESHOLDS = (0.3, 0.4, 0.45, 0.5, 0.55, 0.6, 0.7)
 SEED_LEVELS = (0.03, 0.05, 0.1)
 LEAST_OVERLAP = 0.5
+IS_MEMBRANE = 0.5
+"""What a forest says of a border on the mean, from which on its neighbours are not merged."""
 
 Probability = NDArray[np.float32]
 
@@ -43,15 +48,19 @@ class Segmentation:
         border is below it. ``components``: pixels below it are inside.
     seeds : float
         Connected regions below this probability are seeds of the watershed.
+    merges : MergeForest, optional
+        What decides in the threshold's place which neighbours are merged, from seeds that it
+        learned with, in slices that have a neighbouring slice.
     """
 
     method: str = "watershed"
     threshold: float = 0.5
     seeds: float = 0.03
+    merges: MergeForest | None = None
 
 
 def segment_slice(probability: Probability, how: Segmentation) -> Labels:
-    """Find the neurons of one slice.
+    """Find the neurons of one slice by the threshold.
 
     Parameters
     ----------
@@ -66,6 +75,72 @@ def segment_slice(probability: Probability, how: Segmentation) -> Labels:
     """
     [neurons] = _segment_at_thresholds(probability, how, [how.threshold])
     return neurons
+
+
+def merge_learned(
+    here: FloodedSlice, beside: Sequence[FloodedSlice], merges: MergeForest
+) -> Labels:
+    """Find the neurons of one slice by what a forest says of its borders.
+
+    Neighbours are merged as by the threshold, those with the weakest border first; a border is as
+    strong as the forest holds it for a membrane.
+
+    Parameters
+    ----------
+    here : FloodedSlice
+    beside : sequence of FloodedSlice
+        The slices before and after, at least one of them, of the same shape (Y, X).
+    merges : MergeForest
+
+    Returns
+    -------
+    array (Y, X) of int32
+        As of :func:`segment_slice`.
+    """
+    return merge_by_features(here.regions, *border_features(here, beside), merges)
+
+
+def merge_by_features(
+    regions: Labels, borders: Borders, features: NDArray[np.float32], merges: MergeForest
+) -> Labels:
+    """Merge regions (Y, X) of int32 as :func:`merge_learned`, by their N borders' features (N, F).
+
+    Features are of float32, as of :func:`~napari_unet.neurons.border_features.border_features`.
+    """
+    strength = merges.predict(features) * borders.length
+    merger = RegionMerger(int(regions.max()), borders._replace(strength=strength))
+    merger.merge_below(IS_MEMBRANE)
+    return part_neurons(merger.numbers()[regions])
+
+
+def segment_slices(probabilities: Iterable[Probability], how: Segmentation) -> Iterator[Labels]:
+    """Find the neurons of slices that follow each other; few of them are in memory.
+
+    Parameters
+    ----------
+    probabilities : iterable of arrays (Y, X) of float32
+        Probability of membrane, 0..1, of each slice.
+    how : Segmentation
+
+    Yields
+    ------
+    array (Y, X) of int32
+        As of :func:`segment_slice`, each numbered from 1.
+    """
+    if how.merges is None:
+        yield from (segment_slice(page, how) for page in probabilities)
+        return
+    before: FloodedSlice | None = None
+    here: FloodedSlice | None = None
+    flooded: Iterable[FloodedSlice | None] = map(FloodedSlice.of, probabilities)
+    for after in chain(flooded, [None]):
+        if here is not None:
+            beside = [slice_ for slice_ in (before, after) if slice_ is not None]
+            if beside:
+                yield merge_learned(here, beside, how.merges)
+            else:
+                yield segment_slice(here.probability, how)
+        before, here = here, after
 
 
 def choose_segmentation(
@@ -128,7 +203,7 @@ def find_neurons(
     array (Y, X) of int32
         Numbered from 1; 0 are the borders, one pixel wide.
     """
-    return number_neurons((segment_slice(page, how) for page in probabilities), is_linked)
+    return number_neurons(segment_slices(probabilities, how), is_linked)
 
 
 def number_neurons(slices: Iterable[Labels], is_linked: bool = False) -> Iterator[Labels]:
@@ -224,4 +299,5 @@ def _segment_at_thresholds(
     if not seeds.any():
         return [np.ones_like(seeds) for _ in thresholds]
     basins = flood(probability, seeds)
+    del seeds  # as large as the slice
     return [part_neurons(merged) for merged in merge_regions(basins, probability, thresholds)]

@@ -7,11 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_unet.neurons.kept_merges import kept_merges
 from napari_unet.neurons.segmentation import Segmentation, choose_segmentation
 from napari_unet.prediction.predictor import Predictor
 from napari_unet.prediction.thread_priority import lower_priority
@@ -28,6 +30,7 @@ from training.stacks.scaling import Slices
 from training.stacks.sparse_labels import INSIDE
 
 MOST_SLICES = 24
+MOST_LEARNED = 2**27  # pixels of the slices whose neighbours are predicted too
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,76 @@ class LabelledVolume:
         return cls(pair.images, pair.codes, SliceView(zoom_of_training(card, pair.images)))
 
 
+@dataclass(frozen=True)
+class TrainingSlice:
+    """A slice with labels, as the model sees it.
+
+    Parameters
+    ----------
+    probability : array (Y, X) of float32
+        Probability of membrane, 0..1.
+    is_border : array (Y, X) of bool
+        Its truth: True = membrane or padding.
+    beside : tuple of arrays (Y, X) of float32
+        Probability of the slices before and after, where they are asked for and there are such.
+    """
+
+    probability: NDArray[np.float32]
+    is_border: NDArray[np.bool_]
+    beside: tuple[NDArray[np.float32], ...] = ()
+
+
+def predict_training_slices(
+    predictor: Predictor,
+    volumes: Sequence[LabelledVolume],
+    on_slice: Callable[[], object] = lambda: None,
+    has_neighbours: bool = False,
+) -> list[TrainingSlice]:
+    """Predict some of the slices that a model was trained on.
+
+    Where it was trained on none of them they are taken from all slices that have labels.
+
+    Parameters
+    ----------
+    predictor : Predictor
+        The model.
+    volumes : sequence of LabelledVolume
+        The stacks that the model was trained on, at least one; each has the same share.
+    on_slice : callable
+        Called after each slice that is predicted.
+    has_neighbours : bool
+        Predict the slices before and after them as well, whatever labels these have; of large
+        slices, before and after some of them.
+    """
+    card = predictor.card
+    seen = [set(card.seen_slices(volume.images)) & volume.codes.keys() for volume in volumes]
+    from_all = not any(seen)
+    count = sum(map(bool, seen)) or len(volumes)
+    found = []
+    for volume, of_training in zip(volumes, seen, strict=True):
+        slices = sorted(volume.codes if from_all else of_training)
+        chosen = pick_evenly(slices, max(1, MOST_SLICES // count))
+        most = MOST_LEARNED // (count * volume.codes[chosen[0]].size) if chosen else 0
+        learned = pick_evenly(chosen, max(1, most)) if has_neighbours else ()
+        beside = {index: _beside(index, volume) if index in learned else () for index in chosen}
+        wanted = sorted({*chosen, *chain.from_iterable(beside.values())})
+        predicted = {}
+        for index, probability in predictor.predict(
+            volume.images, indices=wanted, view=volume.view
+        ):
+            predicted[index] = probability
+            on_slice()
+        found += [
+            TrainingSlice(
+                predicted[index],
+                volume.codes[index] != INSIDE,
+                tuple(predicted[other] for other in beside[index]),
+            )
+            for index in chosen
+        ]
+    return found
+
+
 def choose_on_training_slices(
     predictor: Predictor,
     volumes: Sequence[LabelledVolume],
@@ -62,18 +135,12 @@ def choose_on_training_slices(
 ) -> tuple[Segmentation, float]:
     """Choose the segmentation of a model's neurons on some of the slices it was trained on.
 
-    Where it was trained on none of them it is chosen on all slices that have labels.
-
     Parameters
     ----------
-    predictor : Predictor
-        The model.
-    volumes : sequence of LabelledVolume
-        The stacks that the model was trained on, at least one; each has the same share.
+    predictor, volumes, on_slice
+        As of :func:`predict_training_slices`.
     method : str
         One of :data:`segmentation.METHODS`.
-    on_slice : callable
-        Called after each slice that is predicted.
 
     Returns
     -------
@@ -81,24 +148,21 @@ def choose_on_training_slices(
     v_rand : float
         As of :func:`segmentation.choose_segmentation`.
     """
-    card = predictor.card
-    seen = [set(card.seen_slices(volume.images)) & volume.codes.keys() for volume in volumes]
-    from_all = not any(seen)
-    count = sum(map(bool, seen)) or len(volumes)
-    probabilities, borders = [], []
-    for volume, of_training in zip(volumes, seen, strict=True):
-        slices = sorted(volume.codes if from_all else of_training)
-        chosen = pick_evenly(slices, max(1, MOST_SLICES // count))
-        predicted = predictor.predict(volume.images, indices=chosen, view=volume.view)
-        for index, probability in predicted:
-            probabilities.append(probability)
-            borders.append(volume.codes[index] != INSIDE)
-            on_slice()
-    return choose_segmentation(probabilities, borders, method)
+    return choose_on(predict_training_slices(predictor, volumes, on_slice), method)
+
+
+def choose_on(slices: Sequence[TrainingSlice], method: str) -> tuple[Segmentation, float]:
+    """Choose the segmentation as :func:`choose_on_training_slices`, on predicted slices."""
+    probabilities = [slice_.probability for slice_ in slices]
+    return choose_segmentation(probabilities, [slice_.is_border for slice_ in slices], method)
+
+
+def _beside(index: int, volume: LabelledVolume) -> tuple[int, ...]:
+    return tuple(z for z in (index - 1, index + 1) if 0 <= z < len(volume.images))
 
 
 def settings_of_model(model: Path) -> Segmentation:
-    """Find the best settings on slices that a run was trained on.
+    """Find the merges that are kept with a run, else its best settings on slices it trained on.
 
     A model without its run, or a run whose training data are gone or labelled in part, gets the
     default settings.
@@ -107,32 +171,48 @@ def settings_of_model(model: Path) -> Segmentation:
     ----------
     model : Path
         Folder of a run, or an ONNX file.
+
+    Raises
+    ------
+    UserError
+        As :func:`~napari_unet.neurons.kept_merges.kept_merges`.
     """
     run = RunDirectory(model)
     if not run.has_model or not run.config.exists():
         return Segmentation()
+    files = run.model_file, run.merges
+    changed = tuple(file.stat().st_mtime_ns if file.exists() else 0 for file in files)
     with ThreadPoolExecutor(1, initializer=lower_priority) as executor:
-        return executor.submit(_settings_of_run, model, run.model_file.stat().st_mtime_ns).result()
+        return executor.submit(_settings_of_run, model, changed).result()
 
 
 @lru_cache(maxsize=8)
-def _settings_of_run(path: Path, changed: int) -> Segmentation:
+def _settings_of_run(path: Path, changed: tuple[int, ...]) -> Segmentation:
     """Choose the settings of a run; ``changed`` is there to choose again after more training."""
     from napari_unet.prediction.predictor import load_predictor
-    from training.dataset.volumes import find_volumes
 
     predictor = load_predictor(path)
+    run = RunDirectory(path)
+    merges = kept_merges(run, predictor.digest)
+    if merges is not None:
+        return Segmentation(merges=merges)
     try:
-        config = RunDirectory(path).read_config()
-        if config.label_convention == LabelConvention.SPARSE:
-            return Segmentation()
-        with ExitStack() as opened:
-            volumes = []
-            for files in find_volumes(config):
-                reading = files.convention, config.ids, (), config.label_classes
-                pair = opened.enter_context(open_pair(files.image, files.labels, *reading))
-                if pair.meaning.is_finished:
-                    volumes.append(LabelledVolume.of(pair, predictor.card))
-            return choose_on_training_slices(predictor, volumes)[0] if volumes else Segmentation()
+        return _choose_on_run(run, predictor)
     except UserError:  # on a server, moved, or of another version
         return Segmentation()
+
+
+def _choose_on_run(run: RunDirectory, predictor: Predictor) -> Segmentation:
+    from training.dataset.volumes import find_volumes
+
+    config = run.read_config()
+    if config.label_convention == LabelConvention.SPARSE:
+        return Segmentation()
+    with ExitStack() as opened:
+        volumes = []
+        for files in find_volumes(config):
+            reading = files.convention, config.ids, (), config.label_classes
+            pair = opened.enter_context(open_pair(files.image, files.labels, *reading))
+            if pair.meaning.is_finished:
+                volumes.append(LabelledVolume.of(pair, predictor.card))
+        return choose_on_training_slices(predictor, volumes)[0] if volumes else Segmentation()

@@ -17,7 +17,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from training.metrics.neuron_metrics import Labels
+from training.metrics.neuron_metrics import NEIGHBOURS, Labels
 
 BAND = 1 << 18  # pixels: their values and labels stay in a processor's cache
 _TO_ROOT, _ABOVE = 1.0, 2.0  # weights: a seed's edge to the root is lighter than any pass
@@ -42,20 +42,19 @@ def flood(probability: NDArray[np.float32], seeds: Labels) -> Labels:
     array (Y, X) of int32
     """
     count = int(seeds.max())
-    slice_ = _Slice.of(probability, seeds)
-    rows = max(1, BAND // slice_.width)
+    slice_ = _Slice(np.ascontiguousarray(probability), np.array(seeds, np.int32, order="C"))
+    rows = max(1, BAND // seeds.shape[1])
     bands = [slice(top, top + rows) for top in range(0, len(seeds), rows)]
-    free, minima = zip(*_for_each(slice_.point_down, bands), strict=True)
     number = count
-    for places in minima:
-        slice_.labels[places] = np.arange(number + 1, number + 1 + len(places), dtype=np.int32)
-        number += len(places)
-    _for_each(slice_.flow_down, free)
+    for minima in for_each(slice_.point_down, bands):
+        slice_.pixels[minima] = np.arange(number + 1, number + 1 + len(minima), dtype=np.int32)
+        number += len(minima)
+    for_each(slice_.flow_down, bands)
     if number > count:
-        passes = _join(_for_each(lambda places: slice_.find_passes(places, count), free))
+        passes = _join(for_each(lambda band: slice_.find_passes(band, count), bands))
         numbers = _span(passes, count, number)
-        _for_each(lambda places: slice_.renumber(places, numbers), free)
-    return slice_.inside()
+        for_each(lambda band: slice_.renumber(band, numbers), bands)
+    return slice_.labels
 
 
 @dataclass(frozen=True)
@@ -69,84 +68,88 @@ class _Passes:
 
 @dataclass(frozen=True)
 class _Slice:
-    """A slice with a rim one pixel wide around it, in one row of pixels.
+    """A slice that is being flooded.
 
     Parameters
     ----------
-    values : array of float32
-        Infinite in the rim.
-    labels : array of int32
-        Above 0: a region. Below: the pixel to which this one flows, all of its bits turned. 0 in
-        the rim.
-    width : int
-        Of a row of it.
+    values, labels : arrays (Y, X) of float32 and int32, in C's order
+        Labels above 0: a region. Below: the pixel to which this one flows, all of its bits turned.
     """
 
     values: NDArray[np.float32]
-    labels: NDArray[np.int32]
-    width: int
-
-    @classmethod
-    def of(cls, probability: NDArray[np.float32], seeds: Labels) -> _Slice:
-        values = np.pad(probability, 1, constant_values=np.inf)
-        return cls(values.ravel(), np.pad(seeds, 1).ravel(), values.shape[1])
+    labels: Labels
 
     @property
-    def steps(self) -> tuple[int, ...]:
-        return -self.width, -1, 1, self.width
+    def pixels(self) -> NDArray[np.int32]:
+        """The labels in one row."""
+        return self.labels.reshape(-1)
 
-    def point_down(self, rows: slice) -> tuple[Pixels, Pixels]:
+    def point_down(self, rows: slice) -> Pixels:
         """Have the free pixels of some rows point to the lowest of their neighbours.
 
         Returns
         -------
-        free, minima : arrays of int
-            Those pixels, and which of them have no lower neighbour.
+        array of int
+            Those that have no lower neighbour, and point anywhere.
         """
-        around = self.values.reshape(-1, self.width)[rows.start : rows.stop + 2]
-        lowest = around[1:-1, 1:-1].copy()
-        step = np.zeros(lowest.shape, np.int32)
-        neighbours = around[:-2, 1:-1], around[1:-1, :-2], around[1:-1, 2:], around[2:, 1:-1]
-        for value, values in zip(self.steps, neighbours, strict=True):
-            is_lower = values < lowest
-            np.copyto(lowest, values, where=is_lower)
-            np.copyto(step, value, where=is_lower)
-        here = slice(rows.start + 1, rows.start + 1 + len(lowest)), slice(1, -1)
-        free = np.flatnonzero(self.labels.reshape(-1, self.width)[here] == 0)
-        step = step.ravel()[free]
-        free += (rows.start + 1) * self.width + 1 + 2 * (free // lowest.shape[1])
-        self.labels[free] = ~(free + step)
-        return free, free[step == 0]
+        here, labels = self.values[rows], self.labels[rows]
+        width = here.shape[1]
+        around = np.full((len(here) + 2, width + 2), np.inf, np.float32)
+        above = max(rows.start - 1, 0)
+        seen = self.values[above : rows.start + len(here) + 1]
+        first = above + 1 - rows.start
+        around[first : first + len(seen), 1:-1] = seen
+        up, down = around[:-2, 1:-1], around[2:, 1:-1]
+        left, right = around[1:-1, :-2], around[1:-1, 2:]
+        lowest = np.minimum(np.minimum(up, left), np.minimum(right, down))
+        # Counts those before the first that is as low as any: a few passes over bytes.
+        way = (right != lowest).view(np.uint8)
+        for other in (left, up):
+            way += 1
+            way *= other != lowest
+        steps = np.array([-width, -1, 1, width], np.int32)
+        start = rows.start * width
+        there = np.arange(start, start + here.size, dtype=np.int32).reshape(here.shape)
+        there += steps[way]
+        is_free = labels == 0
+        np.copyto(labels, np.invert(there, out=there), where=is_free)
+        minima = np.flatnonzero(is_free & (lowest >= here))
+        minima += start
+        return minima
 
-    def flow_down(self, pixels: Pixels) -> None:
+    def flow_down(self, rows: slice) -> None:
         """Give pixels the regions to which they flow, by ways half as long in each round."""
-        pixels = pixels[self.labels[pixels] < 0]
+        pixels = np.flatnonzero(self.labels[rows] < 0)
+        pixels += rows.start * self.labels.shape[1]
+        there = ~self.pixels.take(pixels)
         while len(pixels):
-            reached = self.labels[~self.labels[pixels]]
-            self.labels[pixels] = reached
-            pixels = pixels[reached < 0]
+            reached = self.pixels.take(there)
+            self.pixels[pixels] = reached
+            on_the_way = np.flatnonzero(reached < 0)
+            pixels, there = pixels.take(on_the_way), ~reached.take(on_the_way)
 
-    def find_passes(self, pixels: Pixels, seeds: int) -> _Passes:
-        """Find the passes out of those regions of some pixels that are not seeds'."""
-        of_minima = pixels[self.labels[pixels] > seeds]
+    def find_passes(self, rows: slice, seeds: int) -> _Passes:
+        """Find the passes to the right and down, but between seeds."""
+        width, values = self.values.shape[1], self.values.reshape(-1)
+        parts, steps = (rows, slice(rows.start, rows.stop + 1)), (1, width)
         found = []
-        for step in self.steps:
-            here, there = self.labels[of_minima], self.labels[of_minima + step]
-            is_pass = (here != there) & (there > 0)
-            one, other = of_minima[is_pass], of_minima[is_pass] + step
-            height = np.maximum(self.values[one], self.values[other])
-            here, there = here[is_pass].astype(np.int64), there[is_pass].astype(np.int64)
-            found.append(_Passes(np.minimum(here, there), np.maximum(here, there), height))
+        for part, step, (here, there) in zip(parts, steps, NEIGHBOURS, strict=True):
+            one, other = self.labels[part][here], self.labels[part][there]
+            is_pass = np.zeros(self.labels[part].shape, bool)
+            is_pass[here] = (one != other) & (np.maximum(one, other) > seeds)
+            pixels = np.flatnonzero(is_pass)
+            pixels += rows.start * width
+            beyond = pixels + step
+            low, high = (self.pixels.take(side).astype(np.int64) for side in (pixels, beyond))
+            height = np.maximum(values.take(pixels), values.take(beyond))
+            found.append(_Passes(np.minimum(low, high), np.maximum(low, high), height))
         return _join(found)
 
-    def renumber(self, pixels: Pixels, numbers: NDArray[np.int32]) -> None:
-        self.labels[pixels] = numbers[self.labels[pixels]]
-
-    def inside(self) -> Labels:
-        return np.ascontiguousarray(self.labels.reshape(-1, self.width)[1:-1, 1:-1])
+    def renumber(self, rows: slice, numbers: NDArray[np.int32]) -> None:
+        self.labels[rows] = numbers[self.labels[rows]]
 
 
-def _for_each(work: Callable[[_Band], _Found], bands: Sequence[_Band]) -> list[_Found]:
+def for_each(work: Callable[[_Band], _Found], bands: Sequence[_Band]) -> list[_Found]:
     """Work on bands side by side: NumPy lets threads run. None waits for what another does."""
     if len(bands) < 2:
         return [work(band) for band in bands]
@@ -164,7 +167,7 @@ def _join(parts: Sequence[_Passes]) -> _Passes:
         return _Passes(low, high, height)
     count = int(high.max()) + 1
     pairs = low * count + high
-    order = np.argsort(pairs)
+    order = np.argsort(pairs, kind="stable")  # which is quick where much is in order
     pairs = pairs[order]
     starts = np.flatnonzero(np.diff(pairs, prepend=-1))
     low, high = np.divmod(pairs[starts], count)

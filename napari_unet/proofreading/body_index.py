@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from napari_unet.proofreading.edits import Box, Volume
 
+LEAST_LINKED = 0.2  # of sections whose neuron goes on in the next slice, where slices are linked
+FEWEST_SECTIONS = 8  # that tell whether slices are linked
 DENSE_IDS = 2**22  # up to here a table of all ids is quicker than a search for those there are
 
 
@@ -53,6 +55,18 @@ class BodyIndex:
     def free_id(self) -> int:
         """An id that no neuron has."""
         return max(self._bodies, default=0) + 1
+
+    @property
+    def are_slices_linked(self) -> bool:
+        """Whether an id means the same neuron from slice to slice; too few tell nothing."""
+        filled = {index for found in list(self._bodies.values()) for index in list(found)}
+        count = going_on = 0
+        for found in list(self._bodies.values()):
+            for index, section in list(found.items()):
+                if index + 1 in filled:
+                    count += 1
+                    going_on += _meet(section, found.get(index + 1))
+        return count < FEWEST_SECTIONS or going_on >= LEAST_LINKED * count
 
     def sections(self, body: int) -> dict[int, Section]:
         """The sections of a neuron by the indices of their slices; empty where there is none."""
@@ -103,6 +117,14 @@ class BodyIndex:
                     rows.start, columns.start, rows.stop, columns.stop, int(areas[place])
                 )
                 self._bodies.setdefault(int(numbers[place]), {})[index] = section
+
+
+def _meet(former: Section, latter: Section | None) -> bool:
+    """Whether the boxes of two sections have pixels in common."""
+    if latter is None:
+        return False
+    is_along_y = former.top < latter.bottom and latter.top < former.bottom
+    return is_along_y and former.left < latter.right and latter.left < former.right
 
 
 def _numbered(page: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:

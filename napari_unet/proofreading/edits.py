@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,6 +59,18 @@ class Edit:
         starts = np.ravel_multi_index(in_volume, labels.shape).astype(np.int64)
         lengths = np.nonzero(is_last)[2] - place[2] + 1
         return cls(starts, lengths.astype(np.int64), ids[place].astype(np.int64), after)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Edit], after: int) -> Edit:
+        """Make one edit of several that give the same id to other pixels each; none change none."""
+        if not parts:
+            none = np.empty(0, np.int64)
+            return cls(none, none, none, after)
+        starts = np.concatenate([part.starts for part in parts])
+        order = np.argsort(starts, kind="stable")
+        lengths = np.concatenate([part.lengths for part in parts])[order]
+        before = np.concatenate([part.before for part in parts])[order]
+        return cls(starts[order], lengths, before, after)
 
     @property
     def pixels(self) -> NDArray[np.int64]:

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from napari_unet.proofreading.edits import Edit, Volume
 from napari_unet.proofreading.neurons import Neurons
 from napari_unet.proofreading.operations import MOST_POINTS, Operation
+from napari_unet.proofreading.walls import plan_walls
 from training.errors import UserError
 from training.files.append_files import append_whole, open_to_append
 from training.files.atomic_files import UnwritableError
@@ -25,12 +26,21 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
+class MaskEdit:
+    """What an operation changed in a mask, and the name of its layer."""
+
+    name: str
+    edit: Edit
+
+
+@dataclass(frozen=True)
 class Step:
     """An operation, what it changed, and the ids that it was about, the one that stays first."""
 
     operation: Operation
     edit: Edit | None
     bodies: tuple[int, ...]
+    mask: MaskEdit | None = None
 
 
 class History:
@@ -102,18 +112,30 @@ class History:
         """
         return self.take(self.plan(operation))
 
-    def plan(self, operation: Operation) -> Step:
+    def plan(self, operation: Operation, mask: tuple[str, Volume] | None = None) -> Step:
         """Find what an operation would change, in any thread.
+
+        Parameters
+        ----------
+        operation : Operation
+        mask : (str, array (Z, Y, X) of int), optional
+            The name of a mask that is to follow, and its pixels; whoever takes the step changes it.
 
         Raises
         ------
         UserError
-            If it can't be done on these labels.
+            If it can't be done on these labels, or not in this mask.
         """
         bodies = self.neurons.under(operation.points)
         edit = self.neurons.plan(operation)
-        ids = bodies if edit is None else [*bodies, *edit.ids]
-        return Step(operation, edit, tuple(dict.fromkeys(ids)))
+        if edit is None:
+            return Step(operation, edit, tuple(bodies))
+        ids = tuple(dict.fromkeys([*bodies, *edit.ids]))
+        if mask is None:
+            return Step(operation, edit, ids)
+        labels, index = self.neurons.labels, self.neurons.index
+        walls = plan_walls(labels, index, edit, operation.kind, mask[1])
+        return Step(operation, edit, ids, MaskEdit(mask[0], walls) if len(walls.starts) else None)
 
     def take(self, step: Step) -> Step:
         """Do what :meth:`plan` found."""
@@ -289,7 +311,10 @@ def _follow(
 
 def _line(step: Step) -> dict[str, Any]:
     edit = None if step.edit is None else step.edit.to_text()
-    return {**step.operation.model_dump(mode="json"), "bodies": [*step.bodies], "edit": edit}
+    line = {**step.operation.model_dump(mode="json"), "bodies": [*step.bodies], "edit": edit}
+    if step.mask is not None:
+        line["mask"] = {"name": step.mask.name, "edit": step.mask.edit.to_text()}
+    return line
 
 
 def _operation(line: dict[str, Any]) -> Operation:
@@ -310,10 +335,19 @@ def _step(line: dict[str, Any], labels: Volume) -> Step:
     if text is None and operation.kind == "done":
         return Step(operation, None, tuple(bodies))
     try:
-        edit = Edit.from_text(str(text), labels)
+        edit, mask = Edit.from_text(str(text), labels), _mask_edit(line.get("mask"), labels)
     except ValueError as error:
         raise _damaged(str(error)) from None
-    return Step(operation, edit, tuple(bodies))
+    return Step(operation, edit, tuple(bodies), mask)
+
+
+def _mask_edit(found: Any, labels: Volume) -> MaskEdit | None:
+    """Read what was changed in a mask of the labels' size."""
+    if found is None:
+        return None
+    if not isinstance(found, dict) or not isinstance(found.get("name"), str):
+        raise ValueError("the name of a mask is missing")
+    return MaskEdit(found["name"], Edit.from_text(str(found.get("edit")), labels))
 
 
 def _damaged(why: str) -> UserError:

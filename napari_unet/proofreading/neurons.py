@@ -147,11 +147,7 @@ class Neurons:
         ]
         if not parts:
             raise _outdated()
-        starts = np.concatenate([part.starts for part in parts])
-        order = np.argsort(starts, kind="stable")
-        lengths = np.concatenate([part.lengths for part in parts])[order]
-        before = np.concatenate([part.before for part in parts])[order]
-        return Edit(starts[order], lengths, before, after)
+        return Edit.joined(parts, after)
 
     def _split(self, operation: Operation) -> Edit:
         if len(operation.strokes) != 2:

@@ -48,19 +48,23 @@ def find_suspicions(
 ) -> list[Suspicion]:
     """List reasons to look at neurons, the worst first, one for each neuron and kind.
 
+    Where slices are not linked, an id is another neuron on each, and none is doubted for that.
+
     Parameters
     ----------
     neurons : Neurons
         May be changed meanwhile.
     on_slice : callable, optional
-        Called with the number of slices done and of all.
+        Called with the number of slices done and of all, and often; what it raises ends the search.
     """
     depth = len(neurons.labels)
-    found = [
-        suspicion
-        for body in neurons.index.ids
-        for suspicion in _of_areas(neurons, body, dict(neurons.index.sections(body)))
-    ]
+    are_linked = neurons.index.are_slices_linked
+    found: list[Suspicion] = []
+    for body in neurons.index.ids:
+        on_slice(0, depth)
+        sections = dict(neurons.index.sections(body))
+        found += _of_areas(neurons, body, sections) if are_linked else []
+        found += _at_border(neurons, body, sections)
     bodies: dict[int, list[int]] = defaultdict(list)  # by slice
     for body in neurons.index.ids:
         for index in list(neurons.index.sections(body)):
@@ -80,11 +84,10 @@ def find_suspicions(
 
 
 def _of_areas(neurons: Neurons, body: int, sections: dict[int, Section]) -> list[Suspicion]:
-    """One slice only, a sudden change of area, and the border of the image."""
+    """One slice only, a slice without it, and a sudden change of area."""
     found = []
-    depth, height, width = neurons.labels.shape
     indices = sorted(sections)
-    if len(indices) == 1 and depth > 1:
+    if len(indices) == 1 and len(neurons.labels) > 1:
         index = indices[0]
         score = 0.5 + 0.1 * min(1.0, sections[index].area / 1000)
         found.append(_at(neurons, body, index, "is in one slice only", score))
@@ -98,12 +101,16 @@ def _of_areas(neurons: Neurons, body: int, sections: dict[int, Section]) -> list
             times = areas[1] / areas[0]
             text = f"changes its area {times:.1f} times from slice {former} to {latter}"
             found.append(_at(neurons, body, latter, text, 1 - LARGEST_CHANGE / times / 2))
+    return found
+
+
+def _at_border(neurons: Neurons, body: int, sections: dict[int, Section]) -> list[Suspicion]:
+    _, height, width = neurons.labels.shape
     for index, section in sections.items():
         at_rim = section.top == 0 or section.left == 0
         if at_rim or section.bottom == height or section.right == width:
-            found.append(_at(neurons, body, index, "touches the border of the image", 0.05))
-            break
-    return found
+            return [_at(neurons, body, index, "touches the border of the image", 0.05)]
+    return []
 
 
 def _in_parts(neurons: Neurons, index: int, bodies: list[int]) -> list[Suspicion]:

@@ -74,11 +74,10 @@ def test_a_configuration_counts_its_classes_and_comes_back_from_its_file() -> No
         ({"classes": "a,b", "num_classes": 5}, "num_classes is 5, but there are 3 classes"),
         ({"label_convention": "classes"}, "these have no names"),
         ({"classes": "a,b", "label_convention": "isbi"}, "the labels' convention is isbi"),
-        ({"classes": "a,b", "preset": "medical"}, "medical tells membrane and inside apart"),
     ],
 )
 def test_options_that_contradict_the_classes_are_refused(
     options: dict[str, object], message: str
 ) -> None:
     with pytest.raises(UserError, match=message):
-        preset_config(str(options.pop("preset", "compact")), **options)
+        preset_config("compact", **options)

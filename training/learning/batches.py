@@ -226,7 +226,7 @@ def _build_sampler(
         )
         for number in data.train_slices_of(volume)
     ]
-    return find_preset(preset).make_sampler(slices, card.displacement, side)
+    return find_preset(preset).make_sampler(slices, card.displacement, side, bool(data.classes))
 
 
 def _list_sources(volumes: Sequence[tuple[Sampler, int]]) -> list[tuple[int, int]]:

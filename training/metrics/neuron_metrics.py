@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 NEURON_FIGURES = ("v_rand", "v_info")
 THRESHOLDS = tuple(step / 10 for step in range(11))
+_BAND = 1 << 18  # pixels: they stay in a processor's cache
 
 Labels = NDArray[Any]  # of integers
 
@@ -161,15 +162,27 @@ def part_neurons(regions: Labels, is_kept: NDArray[np.bool_] | None = None) -> L
     -------
     array (Y, X) of int32
     """
-    kept = np.zeros(regions.shape, dtype=bool) if is_kept is None else is_kept
+    found = np.array(regions, order="C")
+    rows = max(1, _BAND // regions.shape[1])
+    for top in range(0, len(regions), rows):
+        seen = slice(max(top - 1, 0), top + rows + 1)
+        border = _find_border(regions[seen], None if is_kept is None else is_kept[seen])
+        found[top : top + rows][border[top - seen.start :][:rows]] = 0
+    return found
+
+
+def _find_border(regions: Labels, is_kept: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
     border = np.zeros(regions.shape, dtype=bool)
     for here, other in NEIGHBOURS:
         # The lower number of two neighbours gives way, so that borders are not drawn twice.
-        is_border = regions[here] != regions[other]
-        first = is_border & (((regions[here] < regions[other]) & ~kept[here]) | kept[other])
+        first, second = regions[here] < regions[other], regions[here] > regions[other]
+        if is_kept is not None:
+            is_border = first | second
+            first = (first & ~is_kept[here]) | (is_border & is_kept[other])
+            second = is_border & ~first
         border[here] |= first
-        border[other] |= is_border & ~first
-    return np.where(border, np.int32(0), regions)
+        border[other] |= second
+    return border
 
 
 def are_adjacent(neurons: Labels) -> bool:

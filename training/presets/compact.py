@@ -18,7 +18,9 @@ FOLD = 4
 WIDTHS = (32, 64, 128)  # channels at each level
 
 
-def make_sampler(slices: Sequence[Sample], displacement: Displacement, side: int) -> Sampler:
+def make_sampler(
+    slices: Sequence[Sample], displacement: Displacement, side: int, has_classes: bool
+) -> Sampler:
     """Sample random crops, flipped and turned; smaller ones where all slices are smaller."""
     length = min(CROP, DIVISOR * math.ceil(side / DIVISOR))
     return CropSampler(slices, length, displacement)
@@ -73,5 +75,4 @@ PRESET = Preset(
     sparse_recipe={"epochs": 8, "flips": 1.0, "gamma": 0.3, "contrast": 0.3, "brightness": 0.2},
     learn_on_recipe={"lr": 3e-3},
     has_starter=True,
-    takes_classes=True,
 )

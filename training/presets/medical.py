@@ -30,9 +30,11 @@ SKIP_BORDERS = (4, 16, 40, 88)
 WIDTHS = (64, 128, 256, 512, 1024)  # channels at each level
 
 
-def make_sampler(slices: Sequence[Sample], displacement: Displacement, side: int) -> Sampler:
+def make_sampler(
+    slices: Sequence[Sample], displacement: Displacement, side: int, has_classes: bool
+) -> Sampler:
     """Sample whole slices as the zoo does, which takes no notice of displacement and size."""
-    return WholeSliceSampler(slices, INPUT_LENGTH, OUTPUT_LENGTH)
+    return WholeSliceSampler(slices, INPUT_LENGTH, OUTPUT_LENGTH, has_classes)
 
 
 def build_graph(nodes: OnnxNodes, outputs: int) -> str:

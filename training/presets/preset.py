@@ -33,8 +33,9 @@ class Preset:
         How its output lies in its input.
     make_sampler : callable
         From the training slices of a volume, scaled, image and labels of one shape (Y, X), the
-        displacement of their labels in pixels (y, x), and the shorter side of a slice of the run's
-        largest volume in pixels, to a sampler. The samplers of all volumes give one shape.
+        displacement of their labels in pixels (y, x), the shorter side of a slice of the run's
+        largest volume in pixels, and whether the labels are the places of classes, to a sampler.
+        The samplers of all volumes give one shape.
     build_graph : callable
         Adds the nodes of the network with a number of outputs to an ONNX graph that has the input
         ``image``, and gives the name of the logit of membrane (N, 1, h, w), or those of C
@@ -61,15 +62,13 @@ class Preset:
         Whether it is trained in half precision on Ascend.
     has_starter : bool
         Whether the model that comes with this package is one of this network.
-    takes_classes : bool
-        Whether its samples may be of named classes.
     """
 
     name: str
     help: str
     network: str
     geometry: Geometry
-    make_sampler: Callable[[Sequence[Sample], Displacement, int], Sampler]
+    make_sampler: Callable[[Sequence[Sample], Displacement, int, bool], Sampler]
     build_graph: Callable[[OnnxNodes, int], str]
     head: str
     checkpoint_name: str
@@ -83,7 +82,6 @@ class Preset:
     measures_displacement: bool = True
     has_half_precision: bool = False
     has_starter: bool = False
-    takes_classes: bool = False
 
     def parameter_shapes(self, outputs: int = 1) -> dict[str, tuple[int, ...]]:
         """List the shapes of the network's parameters by MindSpore's names."""

@@ -30,6 +30,8 @@ class RunPaths(Generic[PathT]):
         self.checkpoints = path / "checkpoints"
         self.best = self.checkpoints / "best.safetensors"
         self.onnx = path / "model.onnx"
+        self.merges = path / "merges.npz"
+        """What was learned of this model's neurons: which regions to merge."""
         self.preview = path / "preview"
         self.evaluation_json = path / "evaluation.json"
         self.evaluation_csv = path / "evaluation.csv"

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from training.sampling.displacement import Displacement
-from training.sampling.resampling import mirror, resize_bilinear
+from training.sampling.resampling import mirror
 from training.sampling.sample import Image, Sample
 from training.sampling.transforms import (
     BRIGHTNESS,
@@ -22,6 +22,7 @@ from training.sampling.transforms import (
     RandomWindow,
     Resize,
     apply,
+    map_planes,
 )
 
 # An epoch of few labels: the slices that have any are not worth validating after.
@@ -47,7 +48,8 @@ class WholeSliceSampler:
     pads it with zeros to the network's input; ``train_data_augmentation`` flips it, cuts a
     window out of it and varies its brightness; then it is resized to the network's input again.
     The padding's label is 0 too, which is membrane: so the zoo's label, the probability of
-    inside, is carried until it is made binary.
+    inside, is carried until it is made binary. Of classes, which the zoo does not have, each pixel
+    takes its nearest's, and the padding's is not known.
 
     Parameters
     ----------
@@ -55,36 +57,45 @@ class WholeSliceSampler:
         Image and labels of one shape (Y, X).
     input_length, output_length : int
         Lengths of the network's input and output, in pixels a side.
+    has_classes : bool
+        Whether the labels are the places of classes.
     """
 
     samples_per_slice = 1
 
-    def __init__(self, slices: Sequence[Sample], input_length: int, output_length: int) -> None:
-        def pad(plane: Image) -> Image:
-            resized = resize_bilinear(plane, (output_length, output_length))
-            return np.pad(resized, border)
-
+    def __init__(
+        self, slices: Sequence[Sample], input_length: int, output_length: int, has_classes: bool
+    ) -> None:
         border = (input_length - output_length) // 2
+        inner = Resize(output_length, has_classes)
+        prepare = _carry_all_weights if has_classes else _carry_inside
         self._slices = [
-            Sample(
-                pad(image),
-                pad(np.float32(1) - membrane),
-                None if weights is None else pad(weights),
-            )
-            for image, membrane, weights in slices
+            map_planes(lambda plane: np.pad(plane, border), inner.resize(prepare(sample)))
+            for sample in slices
         ]
         self._flip = RandomFlip()
         self._transforms = (
             RandomWindow(),
             RandomBrightness(BRIGHTNESS, is_clipped=True),
-            Resize(input_length),
+            Resize(input_length, has_classes),
             CropLabels(border),
-            BinarizeInside(),
+            *(() if has_classes else (BinarizeInside(),)),
         )
 
     def __call__(self, index: int, generator: np.random.Generator, has_flips: bool) -> Sample:
         flips = (self._flip,) if has_flips else ()
         return apply((*flips, *self._transforms), self._slices[index], generator)
+
+
+def _carry_inside(sample: Sample) -> Sample:
+    """Put the probability of inside in the place of that of membrane."""
+    return sample._replace(membrane=np.float32(1) - sample.membrane)
+
+
+def _carry_all_weights(sample: Sample) -> Sample:
+    """Write out the weights of pixels that are all known."""
+    known = np.ones_like(sample.membrane) if sample.weights is None else sample.weights
+    return sample._replace(weights=known)
 
 
 class CropSampler:

@@ -14,7 +14,7 @@ from functools import partial
 import numpy as np
 
 from training.sampling.displacement import Displacement, shift_plane, turn_displacement
-from training.sampling.resampling import resize_bilinear
+from training.sampling.resampling import resize_bilinear, resize_nearest
 from training.sampling.sample import Image, Sample, Transform
 
 FLIP_PROBABILITY = 0.5  # train_data_augmentation
@@ -39,7 +39,7 @@ class RandomFlip:
     def __call__(self, sample: Sample, generator: np.random.Generator) -> Sample:
         for axis in (0, 1):
             if generator.random() > FLIP_PROBABILITY:
-                sample = _map_planes(partial(np.flip, axis=axis), sample)
+                sample = map_planes(partial(np.flip, axis=axis), sample)
         return sample
 
 
@@ -56,18 +56,28 @@ class RandomWindow:
         right, bottom = (
             int((1 - generator.random() * CROPPED_SHARE) * side) for side in (width, height)
         )
-        return _map_planes(lambda plane: plane[top:bottom, left:right], sample)
+        return map_planes(lambda plane: plane[top:bottom, left:right], sample)
 
 
 @dataclass(frozen=True)
 class Resize:
-    """Resize a sample to a square of ``length`` pixels a side, bilinearly."""
+    """Resize a sample to a square of ``length`` pixels a side: the image bilinearly.
+
+    Labels are resized alike, or each pixel takes its nearest's where they are of classes.
+    """
 
     length: int
+    has_classes: bool = False
 
     def __call__(self, sample: Sample, generator: np.random.Generator) -> Sample:
+        return self.resize(sample)
+
+    def resize(self, sample: Sample) -> Sample:
+        """Resize a sample, which takes no chance."""
         shape = self.length, self.length
-        return _map_planes(lambda plane: resize_bilinear(plane, shape), sample)
+        resize = resize_nearest if self.has_classes else resize_bilinear
+        image = resize_bilinear(sample.image, shape)
+        return _map_labels(lambda plane: resize(plane, shape), sample._replace(image=image))
 
 
 @dataclass(frozen=True)
@@ -157,8 +167,8 @@ class RandomTurn:
         is_flipped = generator.random() < FLIP_PROBABILITY
         quarters = int(generator.integers(4))
         if is_flipped:
-            sample = _map_planes(np.fliplr, sample)
-        sample = _map_planes(lambda plane: np.rot90(plane, quarters), sample)
+            sample = map_planes(np.fliplr, sample)
+        sample = map_planes(lambda plane: np.rot90(plane, quarters), sample)
         if not self.border:
             return sample
         y, x = turn_displacement(self.displacement, is_flipped, quarters)
@@ -201,7 +211,7 @@ class RandomBrightness:
         return sample._replace(image=np.clip(image, -1.0, 1.0) if self.is_clipped else image)
 
 
-def _map_planes(function: Callable[[Image], Image], sample: Sample) -> Sample:
+def map_planes(function: Callable[[Image], Image], sample: Sample) -> Sample:
     """Apply a function to the image and the labels of a sample."""
     return _map_labels(function, sample._replace(image=function(sample.image)))
 

@@ -8,6 +8,7 @@ which the labels do not call membrane, and vesicles and stain make the task less
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,18 +76,39 @@ def synthetic_classes(
     labels : array (Z, Y, X) of uint8
         0 = inside of a cell, 1 = membrane, 2 = mitochondria with their own borders.
     """
-    rng = np.random.default_rng(seed)
-    tissue = _Tissue.grow(slices, size, rng)
     images = np.empty((slices, size, size), dtype=np.uint8)
     labels = np.zeros_like(images)
-    for z in range(slices):
-        section = tissue.cut(z)
-        images[z] = _photograph(section, rng)
+    for z, (section, image) in enumerate(_sections(slices, size, seed)):
+        images[z] = image
         for radius, _ in section.mitochondria:
             drawn = np.maximum(*_mitochondrion(section, radius))
             labels[z][drawn > _MITOCHONDRION_CUTOFF] = MITOCHONDRIA
         labels[z][section.membrane > _LABEL_CUTOFF] = MEMBRANE
     return images, labels
+
+
+def synthetic_neurons(
+    slices: int = 30, size: int = 256, seed: int = 0
+) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
+    """Make the images of :func:`synthetic_stack` with the cells, followed through all sections.
+
+    Parameters
+    ----------
+    slices, size, seed : int
+        As there.
+
+    Returns
+    -------
+    images : array (Z, Y, X) of uint8
+    neurons : array (Z, Y, X) of int32
+        0 = membrane, as in the labels there; a cell has one number in all sections.
+    """
+    images = np.empty((slices, size, size), dtype=np.uint8)
+    neurons = np.zeros(images.shape, np.int32)
+    for z, (section, image) in enumerate(_sections(slices, size, seed)):
+        images[z] = image
+        neurons[z] = np.where(section.membrane > _LABEL_CUTOFF, 0, section.cell + 1)
+    return images, neurons
 
 
 def write_synthetic(folder: Path, slices: int = 30, size: int = 256, seed: int = 0) -> None:
@@ -106,6 +128,15 @@ def write_synthetic(folder: Path, slices: int = 30, size: int = 256, seed: int =
     for name, stack in stacks.items():
         with replacing(folder / f"{name}.tif") as file:
             tifffile.imwrite(file, stack, compression="zlib", photometric="minisblack")
+
+
+def _sections(slices: int, size: int, seed: int) -> Iterator[tuple[_Section, NDArray[np.uint8]]]:
+    """Give each section of a tissue, and its micrograph (Y, X)."""
+    rng = np.random.default_rng(seed)
+    tissue = _Tissue.grow(slices, size, rng)
+    for z in range(slices):
+        section = tissue.cut(z)
+        yield section, _photograph(section, rng)
 
 
 @dataclass(frozen=True)

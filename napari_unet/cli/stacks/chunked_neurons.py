@@ -6,7 +6,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -56,6 +56,7 @@ class ChunkedSearch:
     parts : PartOptions
     membranes : Membranes
     how : Segmentation
+        Block by block its threshold decides, not its merges.
     is_linked : bool
     memory : float or None
         Bytes that the process may take; None: half of what is free.
@@ -125,7 +126,7 @@ class ChunkedSearch:
 
         (folder,) = prediction.folders
         pages = zarr.open_array(folder / "0", mode="r")
-        search = ChunkNeurons(work, pages, self.how, self.is_linked)
+        search = ChunkNeurons(work, pages, replace(self.how, merges=None), self.is_linked)
         for index in filter(search.is_flooded, prediction.slices):
             prediction.drop_slice(index)
         return search
@@ -206,7 +207,7 @@ class ChunkedSearch:
             threshold=self.predictor.card.threshold,
             convention=LabelConvention.MEMBRANE,
             written={
-                "compression": "zlib",
+                "compression": None,  # which noise gains nothing by, and is read several times
                 "ome_zarr": "0.5",
                 "overwrite": True,
                 "has_levels": False,
@@ -235,7 +236,7 @@ class ChunkedSearch:
         """Give the options that the neurons depend on, but those of the prediction."""
         return {
             "--link": self.is_linked,
-            **{f"--{name}": value for name, value in asdict(self.how).items()},
+            **{f"--{name}": getattr(self.how, name) for name in ("method", "threshold", "seeds")},
             **{f"--{name.replace('_', '-')}": self.written[name] for name in _WRITTEN},
         }
 

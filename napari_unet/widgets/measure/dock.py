@@ -22,6 +22,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_unet.layers.class_layers import layer_classes
 from napari_unet.layers.physical_place import pixel_size_of
 from napari_unet.layers.plugin_layers import NEURONS, add_neurons, is_tissue, role, why_not_stack
 from napari_unet.layers.slices import full_resolution, stack_shape
@@ -182,7 +183,7 @@ class MeasureDock(Dock):
             self._labels.choose(labels)
         self._report = found
         self._link.watch(shown)
-        self._summary.setText(found.sentences[1])
+        self._summary.setText(found.headline)
         self._summary.setToolTip("\n".join(found.sentences))
         self._notes.setText("\n".join(found.notes))
         self._notes.setVisible(bool(found.notes))
@@ -302,7 +303,14 @@ def _work(labels: Labels, image: Layer | None, is_connected: bool | None) -> Any
     size = pixel_size_of({"scale": labels.scale, "units": labels.units})
     pages = as_stack(full_resolution(labels))
     return partial(
-        report, pages, shape, size, f"'{labels.name}'", image=intensities, is_connected=is_connected
+        report,
+        pages,
+        shape,
+        size,
+        f"'{labels.name}'",
+        image=intensities,
+        is_connected=is_connected,
+        classes=layer_classes(labels),
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from qtpy.QtCore import QItemSelection, QItemSelectionModel, Qt, Signal
+from qtpy.QtCore import QItemSelection, QItemSelectionModel, QSize, Qt, Signal
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidget
 
 from napari_unet.measurement.tables import Table
@@ -49,6 +49,10 @@ class MeasuresTable(QTableView):
         self._measures.modelReset.connect(lambda: self.choose(self._chosen))
         selection: Any = self.selectionModel()
         selection.selectionChanged.connect(self._on_selection_changed)
+
+    def sizeHint(self) -> QSize:  # noqa: N802
+        """Ask for a few rows; the table takes what room there is."""
+        return QSize(super().sizeHint().width(), self.minimumHeight())
 
     @property
     def chosen(self) -> NDArray[np.intp]:

@@ -40,7 +40,8 @@ class NeuronsView(QWidget):
         self._threshold.setSpecialValueText("auto")
         self._threshold.setToolTip(
             "Neighbours are one neuron where the mean probability along their border is lower. "
-            "auto: the best on slices that the model was trained on, else 0.5."
+            "auto: merges that are kept with the model's run decide; else the best threshold on "
+            "slices that it was trained on; else 0.5."
         )
         self._threshold.setAccessibleName("Threshold of borders")
         self._link = QCheckBox("Link slices")

@@ -34,28 +34,15 @@ from napari_unet.widgets.common.dock import Dock
 from napari_unet.widgets.common.layer_choice import LayerChoice
 from napari_unet.widgets.common.steady_label import SteadyLabel
 from napari_unet.widgets.painting.less_painting import LessPainting
-from napari_unet.widgets.proofread.mending import Mending, why_not_mendable
+from napari_unet.widgets.proofread.looking import LookRow
+from napari_unet.widgets.proofread.mask_walls import MaskWalls
+from napari_unet.widgets.proofread.mendable import why_not_mendable
+from napari_unet.widgets.proofread.mending import Mending
 from napari_unet.widgets.proofread.outlines import ChosenOutline, ChosenSurface
 from napari_unet.widgets.proofread.strokes import ClickChooser, StrokeTool
+from napari_unet.widgets.proofread.wording import ACTIONS, UNLINKED, chosen_text, done_text
 
-# Name, key on the canvas, and what the button does.
-ACTIONS = (
-    ("Merge", "J", "Join the chosen neurons; with one chosen or none, draw a stroke across them."),
-    ("Split", "K", "Draw two strokes on a neuron: it is cut between them in all slices."),
-    ("Delete", "R", "Delete the chosen neuron in all slices."),
-    ("New", "A", "Draw a stroke where no neuron is: the free region under it becomes one."),
-    ("Done", "D", "Mark the chosen neuron as done, or take the mark back."),
-    ("Next", "N", "Go to the next suspicious neuron."),
-    ("Undo", "Ctrl+Z", "Undo the last operation or stroke, also after reopening the project."),
-    ("Redo", "Ctrl+Shift+Z", "Do again what was undone."),
-)
-LOOKS: dict[str, str] = {
-    "merge": "Merged into neuron {}.",
-    "split": "Split neuron {}.",
-    "delete": "Deleted neuron {}.",
-    "new": "Added neuron {}.",
-    "done": "Marked neuron {}.",
-}
+KEYS = {"Undo": "Control-Z", "Redo": "Control-Shift-Z"}  # as napari writes them
 
 
 class NeuronsDock(Dock):
@@ -88,7 +75,8 @@ class NeuronsDock(Dock):
         self._buttons = {name: QPushButton(f"{name}  ({key})") for name, key, _ in ACTIONS}
         self._learn = QPushButton("Use as labels to learn from")
         self._hint, self._doubt = SteadyLabel(2), SteadyLabel(2)
-        self._mending = Mending(self)
+        self._walls, self._look = MaskWalls(self._viewer, self), LookRow()
+        self._mending = Mending(self._walls, self)
         self._less = LessPainting(self._viewer)
         self._chooser, self._tool = ClickChooser(self), StrokeTool(self._viewer, self)
         self._outline = ChosenOutline(self._viewer, self)
@@ -109,6 +97,7 @@ class NeuronsDock(Dock):
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         form.addRow("Neurons", self._labels)
         form.addRow("Membrane", self._membrane)
+        form.addRow(self._walls.check, self._walls.choice)
         grid = QGridLayout()
         for place, (name, key, tip) in enumerate(ACTIONS):
             self._buttons[name].setToolTip(f"{tip} {key} on the canvas.")
@@ -116,6 +105,7 @@ class NeuronsDock(Dock):
         layout = QVBoxLayout(self.content)
         layout.addLayout(form)
         layout.addWidget(self._hint)
+        layout.addWidget(self._look)
         layout.addLayout(grid)
         layout.addWidget(self._doubt)
         layout.addWidget(self._less)
@@ -133,6 +123,10 @@ class NeuronsDock(Dock):
         self._tool.drawn.connect(lambda strokes: self._on_drawn(strokes))
         self._tool.said.connect(self._hint.setText)
         self._tool.dropped.connect(self._show_state)
+        self._mending.looking.connect(self._look.follow)
+        self._mending.rested.connect(self._look.rest)
+        self._mending.stopped.connect(self._on_stopped)
+        self._look.again_requested.connect(self._on_layer_changed)
         self._mending.loaded.connect(self._on_loaded)
         self._mending.changed.connect(self._on_changed)
         self._mending.failed.connect(self._on_failed)
@@ -176,15 +170,15 @@ class NeuronsDock(Dock):
         self._show_chosen()
         membrane: Any = self._membrane.layer
         self._chooser.watch(layer)
+        self._walls.hold(layer)
         self._mending.hold(layer, membrane)
         if layer is not None:
             self._layer_events.add(layer.events.data, self._on_data_replaced)
         is_mendable = layer is not None and not why_not_mendable(layer)
         self._less.hold(layer if is_mendable else None)
         if is_mendable:
-            keys = {"Undo": "Control-Z", "Redo": "Control-Shift-Z"}
             for (name, key, _), action in zip(ACTIONS, self._actions().values(), strict=True):
-                self._layer_events.bind_key(layer, keys.get(name, key.lower()), _on_key(action))
+                self._layer_events.bind_key(layer, KEYS.get(name, key.lower()), _on_key(action))
         self._show_state()
 
     def _on_data_replaced(self, event: Any = None) -> None:
@@ -196,6 +190,15 @@ class NeuronsDock(Dock):
         self._activate()
         self._show_state()
         self._show_chosen()
+        if not self._mending.are_slices_linked:
+            self.message.tell(UNLINKED)
+
+    def _on_stopped(self, is_first: bool) -> None:
+        if is_first:
+            self._look.offer_again()
+        else:
+            self._doubt.setText("Stopped. Next looks again.")
+        self._show_state()
 
     def _activate(self) -> None:
         """Let the canvas give clicks and keys to the neurons."""
@@ -273,7 +276,7 @@ class NeuronsDock(Dock):
         self.message.tell("")
         self._mending.redo()
 
-    def _on_changed(self, step: Step | None) -> None:
+    def _on_changed(self, step: Step | None, said: str) -> None:
         history = self._mending.history
         if history is not None and step is not None:
             bodies = [body for body in step.bodies if history.neurons.index.sections(body)]
@@ -281,9 +284,9 @@ class NeuronsDock(Dock):
             self._chosen = bodies[:1] if is_there or not self._chosen else self._chosen
             self._chosen = [body for body in self._chosen if history.neurons.index.sections(body)]
             if step.operation in history.operations[-1:]:
-                self.message.tell(LOOKS[step.operation.kind].format(_subject(step)))
+                self.message.tell(done_text(step) + said)
             else:
-                self.message.tell(f"Undone: {step.operation.kind}.")
+                self.message.tell(f"Undone: {step.operation.kind}.{said}")
         self._show_chosen()
         self._show_state()
 
@@ -348,7 +351,7 @@ class NeuronsDock(Dock):
         layer, history = self._layer, self._mending.history
         why = "Open or find neurons first." if layer is None else why_not_mendable(layer)
         if not why and history is None:
-            why = "Looking at the neurons…"
+            why = "The neurons are not looked at yet."
         can = {
             "Delete": len(self._chosen) == 1,
             "Done": len(self._chosen) == 1,
@@ -358,21 +361,7 @@ class NeuronsDock(Dock):
         for name, button in self._buttons.items():
             button.setEnabled(not why and can.get(name, True))
         self._learn.setEnabled(not why)
-        self._hint.setText(why or self._chosen_text())
-
-    def _chosen_text(self) -> str:
-        history = self._mending.history
-        if not self._chosen or history is None:
-            return "Click a neuron; more with Shift."
-        done = " (done)" if self._chosen[0] in history.finished else ""
-        if len(self._chosen) > 1:
-            others = ", ".join(map(str, self._chosen[1:6]))
-            return f"Neuron {self._chosen[0]}, and {others}: {len(self._chosen)} are chosen."
-        sections = history.neurons.index.sections(self._chosen[0])
-        first, last = min(sections, default=None), max(sections, default=None)
-        where = f"slices {first} to {last}" if first != last else f"slice {first}"
-        where = where if sections else "no slice"
-        return f"Neuron {self._chosen[0]}{done}, in {where}."
+        self._hint.setText(why or chosen_text(history, self._chosen))
 
     def _copy_to_learn(self) -> None:
         self._learn.setEnabled(False)
@@ -393,6 +382,7 @@ class NeuronsDock(Dock):
         self._chooser.watch(None)
         self._outline.hide()
         self._surface.hide()
+        self._mending.hold(None, None)
 
 
 def _on_key(action: Callable[[], None]) -> Callable[[Labels], None]:
@@ -402,9 +392,3 @@ def _on_key(action: Callable[[], None]) -> Callable[[Labels], None]:
         action()
 
     return press
-
-
-def _subject(step: Step) -> str:
-    """The id to name an operation by: of a new neuron its own."""
-    is_new = step.operation.kind == "new" and step.edit is not None
-    return str(step.edit.after if is_new and step.edit is not None else step.bodies[0])

@@ -6,19 +6,21 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import numpy as np
 from napari.layers import Image, Labels
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_unet.layers.plugin_layers import why_not_paintable
 from napari_unet.layers.slices import edited_slices
 from napari_unet.proofreading.body_index import BodyIndex
+from napari_unet.proofreading.edits import Volume
 from napari_unet.proofreading.history import History, Step
 from napari_unet.proofreading.neurons import Neurons
 from napari_unet.proofreading.operations import Operation
 from napari_unet.proofreading.suspicion import Suspicion, find_suspicions
 from napari_unet.widgets.common.connections import Connections
 from napari_unet.widgets.common.latest_work import LatestWork
+from napari_unet.widgets.proofread.looking import Progress, StoppedError
+from napari_unet.widgets.proofread.mask_walls import MaskWalls
+from napari_unet.widgets.proofread.mendable import why_not_mendable
 from napari_unet.widgets.proofread.operation_file import OperationFile
 from training.errors import UserError
 from training.stacks.stack_axes import as_stack
@@ -35,7 +37,21 @@ class _Stroke:
 class _Loaded:
     layer: Labels
     history: History
+    are_slices_linked: bool
     problem: UserError | None
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """An operation to find, the mask that is to follow, and slices that the brush painted on."""
+
+    history: History
+    operation: Operation
+    mask: tuple[str, Volume] | None
+    dirty: set[int]
+
+
+_Ranked = tuple[History, list[Suspicion]]
 
 
 class Mending(QObject):
@@ -45,21 +61,29 @@ class Mending(QObject):
     ----------
     history : History or None
         None while the layer is being read, or where there is none.
+    are_slices_linked : bool
+        Whether an id means the same neuron from slice to slice, as the labels were when read.
     """
 
+    looking = Signal(str, object)  # what is looked at, and its Progress, until ``rested``
+    rested = Signal()
+    stopped = Signal(bool)  # a look, by a person; whether it was the first one
     loaded = Signal()
-    changed = Signal(object)  # Step, or None for a stroke of the brush
+    changed = Signal(object, str)  # Step, or None for a stroke of the brush; what to add
     failed = Signal(Exception)
     ranked = Signal(object)  # list of Suspicion
 
-    def __init__(self, parent: Any) -> None:
+    def __init__(self, walls: MaskWalls, parent: Any) -> None:
         super().__init__(parent)
+        self._walls = walls
         self.history: History | None = None
+        self.are_slices_linked = True
         self._layer: Any = None
         self._membrane: Image | None = None
         self._dirty: set[int] = set()
         self._order: list[_Stroke | None] = []  # None: an operation of the history
         self._undone: list[_Stroke | None] = []
+        self._progress = Progress()
         self._events = Connections(self)
         self._file = OperationFile(parent, self.failed.emit)
         self._loading = LatestWork(self, _load, self._on_loaded, self._on_load_failed)
@@ -67,7 +91,7 @@ class Mending(QObject):
         self._starting.setSingleShot(True)
         self._starting.timeout.connect(self._load_layer)
         self._planning = LatestWork(self, self._plan, self._on_planned, self.failed.emit)
-        self._ranking = LatestWork(self, self._rank, self._on_ranked, self.failed.emit)
+        self._ranking = LatestWork(self, self._rank, self._on_ranked, self._on_rank_failed)
 
     @property
     def is_loading(self) -> bool:
@@ -92,6 +116,9 @@ class Mending(QObject):
         self._starting.stop()
         for work in (self._loading, self._planning, self._ranking):
             work.drop()
+        self._progress.is_stopped = True  # what is not wanted any more need not go on
+        self._progress = Progress()
+        self.rested.emit()
         self.history, self._layer, self._membrane = None, layer, membrane
         self._order, self._undone, self._dirty = [], [], set()
         if layer is None or why_not_mendable(layer):
@@ -104,7 +131,13 @@ class Mending(QObject):
         layer, membrane = self._layer, self._membrane
         pixels = None if membrane is None else as_stack(membrane.data)
         read = partial(self._file.read, layer, self._file.path_of(layer))
-        self._loading.request((layer, as_stack(layer.data), pixels, read))
+        look = self._look("Looking at the neurons")
+        self._loading.request((layer, as_stack(layer.data), pixels, read, look))
+
+    def _look(self, title: str) -> Progress:
+        self._progress = Progress()
+        self.looking.emit(title, self._progress)
+        return self._progress
 
     def forget(self, layer: Labels) -> None:
         """Begin a new list of operations on a layer that was given other pixels."""
@@ -112,13 +145,20 @@ class Mending(QObject):
 
     def request(self, operation: Operation) -> None:
         """Do an operation as soon as it is found what it changes."""
-        if self.history is not None and not self.is_busy:
-            self._planning.request((self.history, operation, self._take_dirty()))
+        if self.history is None or self.is_busy:
+            return
+        try:
+            mask = self._walls.wanted()
+        except UserError as error:
+            self.failed.emit(error)
+            return
+        self._planning.request(_Plan(self.history, operation, mask, self._take_dirty()))
 
     def rank(self) -> None:
         """Look for suspicious neurons; :attr:`ranked` is emitted then."""
         if self.history is not None and not self._ranking.is_busy:
-            self._ranking.request((self.history, self._take_dirty()))
+            look = self._look("Looking for suspicious neurons")
+            self._ranking.request((self.history, self._take_dirty(), look))
 
     def undo(self) -> None:
         """Take the last operation or stroke back, whichever was later."""
@@ -140,13 +180,14 @@ class Mending(QObject):
 
     def _step_back(self, former: list[Any], latter: list[Any], *, is_undo: bool) -> None:
         history: Any = self.history
-        item, step = former[-1], None
+        item, step, said = former[-1], None, ""
         if item is None:
             try:
                 step = history.undo() if is_undo else history.redo()
             except UserError as error:
                 self.failed.emit(error)
                 return
+            said = self._follow_in_mask(step, is_undo=is_undo)
             self._file.save(self._layer, history.lines)
             self._layer.refresh()
         else:
@@ -157,7 +198,15 @@ class Mending(QObject):
                 self._layer.redo()
         latter.append(former.pop())
         self._follow_strokes()
-        self.changed.emit(step)
+        self.changed.emit(step, said)
+
+    def _follow_in_mask(self, step: Step, *, is_undo: bool) -> str:
+        """Change the mask as the neurons were changed; gives what to say where that can't be."""
+        try:
+            self._walls.change(step.mask, is_undo=is_undo)
+        except UserError as error:
+            return f" {error}"
+        return ""
 
     def _take_dirty(self) -> set[int]:
         dirty, self._dirty = self._dirty, set()
@@ -174,71 +223,75 @@ class Mending(QObject):
         self._dirty |= slices
         self._order.append(_Stroke(slices))
         self._undone.clear()
-        self.changed.emit(None)
+        self.changed.emit(None, "")
 
     def _on_loaded(self, loaded: _Loaded) -> None:
-        self.history = loaded.history
+        self.history, self.are_slices_linked = loaded.history, loaded.are_slices_linked
         if loaded.problem is not None:
             self._file.forget(loaded.layer)
             self.failed.emit(loaded.problem)
         self._order = [None] * len(loaded.history.operations)
         self._undone = [None] * loaded.history.undone_count
         self._layer.refresh()
+        self.rested.emit()
         self.loaded.emit()
 
     def _on_load_failed(self, error: Exception) -> None:
+        if isinstance(error, StoppedError):
+            self._tell_stopped(error, is_first=True)
+            return
+        self.rested.emit()
         self.failed.emit(error)
         self.loaded.emit()
 
-    def _plan(self, request: tuple[History, Operation, set[int]]) -> tuple[History, Step]:
-        history, operation, dirty = request
-        for index in dirty:
-            history.neurons.index.look_at_slice(index)
-        return history, history.plan(operation)
+    def _on_rank_failed(self, error: Exception) -> None:
+        if isinstance(error, StoppedError):
+            self._tell_stopped(error, is_first=False)
+            return
+        self.rested.emit()
+        self.failed.emit(error)
+
+    def _tell_stopped(self, error: StoppedError, *, is_first: bool) -> None:
+        """Say that a look was stopped; one at a former layer, or former neurons, is none."""
+        if self._progress is error.progress:
+            self.rested.emit()
+            self.stopped.emit(is_first)
+
+    def _plan(self, wanted: _Plan) -> tuple[History, Step]:
+        for index in wanted.dirty:
+            wanted.history.neurons.index.look_at_slice(index)
+        return wanted.history, wanted.history.plan(wanted.operation, wanted.mask)
 
     def _on_planned(self, planned: tuple[History, Step]) -> None:
         history, step = planned
         if history is not self.history:
             return
         history.take(step)
+        said = self._follow_in_mask(step, is_undo=False)
         self._order.append(None)
         self._undone.clear()
         self._file.save(self._layer, history.lines)
         self._layer.refresh()
-        self.changed.emit(step)
+        self.changed.emit(step, said)
 
-    def _rank(self, request: tuple[History, set[int]]) -> tuple[History, list[Suspicion]]:
-        history, dirty = request
+    def _rank(self, request: tuple[History, set[int], Progress]) -> _Ranked:
+        history, dirty, look = request
         for index in dirty:
             history.neurons.index.look_at_slice(index)
-        return history, find_suspicions(history.neurons)
+        return history, find_suspicions(history.neurons, look)
 
-    def _on_ranked(self, found: tuple[History, list[Suspicion]]) -> None:
+    def _on_ranked(self, found: _Ranked) -> None:
         if found[0] is self.history:
+            self.rested.emit()
             self.ranked.emit(found[1])
 
 
-def why_not_mendable(layer: Labels) -> str:
-    """Say why neurons of a layer can't be mended; empty where they can."""
-    problem = why_not_paintable(layer)
-    if not problem and not isinstance(layer.data, np.ndarray):
-        problem = (
-            f"'{layer.name}' is read from its file bit by bit, and is not mended there: "
-            "open the region to mend as labels in memory."
-        )
-    elif not problem and not layer.data.flags.writeable:
-        problem = f"'{layer.name}' can't be written to: duplicate the layer, and mend the copy."
-    elif not problem and not layer.data.flags.c_contiguous:
-        problem = f"'{layer.name}' is a view of other pixels: duplicate it, and mend the copy."
-    elif not problem and layer.data.dtype.kind not in "iu":
-        problem = f"'{layer.name}' has no whole numbers for ids: convert it to integers."
-    return problem
-
-
-def _load(request: tuple[Labels, Any, Any, Any]) -> _Loaded:
-    layer, labels, membrane, read = request
-    index = BodyIndex(labels)
+def _load(request: tuple[Labels, Any, Any, Any, Progress]) -> _Loaded:
+    layer, labels, membrane, read, look = request
+    index = BodyIndex(labels, look)
+    are_linked = index.are_slices_linked
     try:
-        return _Loaded(layer, History(Neurons(labels, index, membrane), read()), None)
+        history = History(Neurons(labels, index, membrane), read())
     except UserError as error:
-        return _Loaded(layer, History(Neurons(labels, index, membrane)), error)
+        return _Loaded(layer, History(Neurons(labels, index, membrane)), are_linked, error)
+    return _Loaded(layer, history, are_linked, None)

@@ -21,6 +21,8 @@ from skimage.measure import label
 from napari_unet.cli.measure import command
 from tests.napari_unet.measurement.volumes import FAR_IDS, NM, touching
 from training.errors import UserError
+from training.label_classes import LabelClasses
+from training.masks.writer_choice import write_stack
 
 
 def write(path: Path, pixels: np.ndarray, *, is_sized: bool = True) -> Path:
@@ -131,6 +133,41 @@ def test_parts_say_of_which_value_they_are(tmp_path: Path) -> None:
     assert [row["value"] for row in rows_of(tmp_path / "slices.csv")] == ["2", "1", "2"] * 2
 
 
+def three_classes(folder: Path, classes: str) -> Path:
+    """Two parts of 2 and one of 1, of 6, 4 and 4 pixels in both slices; 9 is on 4 of the first."""
+    labels = np.zeros((2, 8, 8), np.uint8)
+    labels[:, 1, 1:7], labels[:, 4:6, 1:3], labels[:, 4:6, 5:7] = 2, 1, 2
+    labels[0, 7, 2:6] = 9
+    named = LabelClasses.parse(classes)
+    write_stack(path := folder / "classes.tif", labels, labels.dtype, is_label=True, classes=named)
+    return path
+
+
+def test_parts_of_classes_that_a_file_names_say_their_class(tmp_path: Path) -> None:
+    path = three_classes(tmp_path, "membrane,mitochondria,nuclei,unknown=9")
+    table, slices, summed = (tmp_path / name for name in ("a.csv", "slices.csv", "a.json"))
+    result = measure(path, "-o", table, "--slices", slices, "--json", summed)
+    assert "Connected parts of classes are objects." in result.output
+    found = ["mitochondria", "membrane", "mitochondria"]
+    assert [row["class"] for row in rows_of(table)] == found  # and nothing that is unknown
+    assert [row["value"] for row in rows_of(table)] == ["2", "1", "2"]
+    assert [row["class"] for row in rows_of(slices)] == found * 2
+    by_class = {one["class"]: one for one in json.loads(summed.read_text())["classes"]}
+    counts = {name: (one["objects"], one["fraction"]) for name, one in by_class.items()}
+    assert counts == {"membrane": (1, 8 / 128), "mitochondria": (2, 20 / 128), "nuclei": (0, 0)}
+    assert by_class["mitochondria"]["distributions"]["volume_voxels"]["mean"] == 10
+    assert "mitochondria: 2, 2 of them at the stack's border" in result.output
+
+
+def test_classes_can_be_named_and_measured_as_one_object_each(tmp_path: Path) -> None:
+    path = three_classes(tmp_path, "membrane,mitochondria,unknown=9")
+    table = tmp_path / "a.csv"
+    result = measure(path, "-o", table, "--as-ids", "--classes", "inside,vesicles")
+    found = [(row["object"], row["class"], row["volume_voxels"]) for row in rows_of(table)]
+    assert found == [("1", "inside", "8"), ("2", "vesicles", "20"), ("9", "", "4")]
+    assert "Without a class: 1," in result.output
+
+
 def test_parts_are_written_by_the_ids_of_the_table(tmp_path: Path) -> None:
     mask = write(tmp_path / "mask.tif", np.where(touching() > 0, 255, 0).astype(np.uint8))
     table, parts = tmp_path / "a.csv", tmp_path / "parts.tif"
@@ -139,9 +176,12 @@ def test_parts_are_written_by_the_ids_of_the_table(tmp_path: Path) -> None:
     measure(parts, "-o", tmp_path / "b.csv")
     assert (tmp_path / "b.csv").read_text() == table.read_text()
     before = mask.read_bytes()
-    for how, problem in (((), "is for connected parts"), (("--connected",), "is named twice")):
+    for numbered, how, problem in (
+        (tmp_path / "b.tif", "--as-ids", "is for connected parts"),
+        (mask, "--connected", "is named twice"),
+    ):
         with pytest.raises(UserError, match=problem):
-            measure(mask, "-o", table, "--overwrite", "--numbered", mask, *how)
+            measure(mask, "-o", table, "--overwrite", "--numbered", numbered, how)
     assert mask.read_bytes() == before
 
 

@@ -1,9 +1,17 @@
 import numpy as np
 import pytest
 
+from napari_unet.neurons.border_features import FEATURES
 from napari_unet.neurons.live_neurons import SearchProgress, find_neurons
-from napari_unet.neurons.segmentation import Segmentation, number_neurons, segment_slice
+from napari_unet.neurons.merge_forest import MergeForest
+from napari_unet.neurons.segmentation import (
+    Segmentation,
+    number_neurons,
+    segment_slice,
+    segment_slices,
+)
 from napari_unet.prediction.live_prediction import LivePrediction
+from tests.napari_unet.grid_of_cells import grid_of_cells, probability_of
 
 HOW = Segmentation(threshold=0.4)
 
@@ -49,3 +57,34 @@ def test_the_numbers_are_the_same_wherever_the_search_begins(
     slices = (segment_slice(prediction.probability[index], HOW) for index in sorted(found))
     expected = np.stack(list(number_neurons(slices, is_linked)))
     np.testing.assert_array_equal(neurons[sorted(found)], expected)
+
+
+@pytest.mark.parametrize("shown", [None, 3])
+def test_learned_merges_see_the_slices_beside_that_are_predicted(shown: int | None) -> None:
+    random = np.random.default_rng(0)
+    features = random.uniform(size=(200, len(FEATURES))).astype(np.float32)
+    of_beside = features[:, FEATURES.index("higher_probability_beside")] > 0.5
+    forest = MergeForest.learn(features, of_beside, np.ones(200))
+    how = Segmentation(merges=forest)
+    pages = probability_of(grid_of_cells(slices=8)[0])
+    prediction = LivePrediction.empty(pages.shape, 0.5)
+    for index in (0, 1, 2, 3, 4, 7):
+        prediction.store(index, pages[index])
+    neurons = np.zeros(pages.shape, np.int32)
+    assert len(list(find_neurons(prediction, how, False, neurons, shown))) == 6
+    expected = [*segment_slices(pages[:5], how), segment_slice(pages[7], how)]
+    expected = list(number_neurons(expected))
+    np.testing.assert_array_equal(neurons[[0, 1, 2, 3, 4, 7]], np.stack(expected))
+    assert not neurons[5:7].any()
+
+
+def test_learned_merges_are_said() -> None:
+    forest = MergeForest.learn(
+        np.eye(20, len(FEATURES), dtype=np.float32), np.arange(20) > 9, np.ones(20)
+    )
+    progress = SearchProgress(Segmentation(merges=forest), 1, is_linked=True)
+    progress.add(7, elapsed=1.0)
+    assert progress.outcome() == (
+        "7 neurons, linked (merges learned; threshold 0.5, seeds 0.03 where no neighbouring slice "
+        "is predicted)."
+    )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from napari_unet.proofreading.body_index import BodyIndex
@@ -63,3 +65,45 @@ def test_what_the_probability_doubts_is_told() -> None:
     membrane[:, 12:18, 27:55] = 0.9
     (found,) = suspicions(labels, membrane)
     assert (found.body, found.reason) == (2, "may be several: 30% of it looks like membrane")
+
+
+def tiles(depth: int) -> NDArray[np.int32]:
+    """Sixteen neurons that go straight through all slices, away from the border."""
+    page = np.kron(np.arange(1, 17).reshape(4, 4), np.ones((12, 12), np.int32))
+    return np.pad(np.repeat(page[None], depth, 0), ((0, 0), (2, 2), (2, 2))).astype(np.int32)
+
+
+def numbered_by_slice() -> NDArray[np.int32]:
+    """Each id in one slice, as where slices are segmented one by one."""
+    labels = tiles(4)
+    return np.where(labels, labels + 16 * np.arange(4)[:, None, None], 0).astype(np.int32)
+
+
+def numbered_anew() -> NDArray[np.int32]:
+    """The same ids in each slice, in another order."""
+    labels = tiles(4)
+    for index in range(4):
+        order = np.concatenate([[0], 1 + (np.arange(16) * 5 + 7 * index) % 16])
+        labels[index] = order[labels[index]]
+    return labels
+
+
+@pytest.mark.parametrize("unlinked", [numbered_by_slice, numbered_anew])
+def test_slices_that_are_not_linked_doubt_no_neuron(
+    unlinked: Callable[[], NDArray[np.int32]],
+) -> None:
+    labels = unlinked()
+    assert not BodyIndex(labels).are_slices_linked
+    assert BodyIndex(tiles(4)).are_slices_linked
+    assert suspicions(labels) == []
+    labels[1, 2:8, 8:14] = labels[1, 30, 30]
+    (found,) = suspicions(labels)
+    assert found.reason == "has 2 parts in slice 1"
+
+
+def test_a_search_ends_where_it_is_told_to() -> None:
+    def stop(done: int, total: int) -> None:
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        find_suspicions(Neurons(sound(), BodyIndex(sound())), stop)

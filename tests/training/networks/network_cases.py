@@ -56,20 +56,24 @@ def same_as_onnx(preset: str, size: int, classes: str) -> None:
     print(np.abs(found - expected).max())
 
 
-def one_medical_step() -> None:
-    """Print the loss of one step on a batch."""
+def one_medical_step(classes: str) -> None:
+    """Print the losses of two steps on a batch, at the smallest size."""
     from training.learning.batches import Batch
     from training.learning.learner import Learner
 
-    config = preset_config("medical", batchsize=1)
-    learner = Learner(config, ModelCard("medical", SCALING), Device("CPU"), 1)
+    config = preset_config("medical", batchsize=1, classes=classes)
+    about = {"classes": config.label_classes.members, "num_classes": config.num_classes}
+    learner = Learner(config, ModelCard("medical", SCALING, **about), Device("CPU"), 2)
     random = np.random.default_rng(0)
     images = random.uniform(-1, 1, (1, 1, 188, 188)).astype(np.float32)
-    membrane = (random.random((1, 1, 4, 4)) < 0.2).astype(np.float32)
-    outcome = learner.step(
-        1, Batch(images, membrane, np.ones_like(membrane)), stop=False, has_converged=False
-    )
-    print(outcome.loss)
+    wanted = (random.random((1, 1, 4, 4)) < 0.2).astype(np.float32)
+    weights = np.ones_like(wanted)
+    if classes:
+        places = random.integers(config.num_classes, size=(1, 1, 4, 4))
+        wanted = np.moveaxis(np.eye(config.num_classes)[places[:, 0]], 3, 1).astype(np.float32)
+    batch = Batch(images, wanted, weights)
+    for step in (1, 2):
+        print(learner.step(step, batch, stop=False, has_converged=False).loss)
 
 
 def medical_in_float16() -> None:

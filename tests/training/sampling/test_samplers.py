@@ -32,12 +32,30 @@ def test_a_whole_slice_is_sampled_as_in_the_zoo() -> None:
     image = resize_bilinear(np.clip(image, -1.0, 1.0), (52, 52))
     inside = resize_bilinear(mask[top:bottom, left:right], (52, 52))[8:-8, 8:-8] > 0.5
 
-    sampler = WholeSliceSampler([whole], 52, 36)
+    sampler = WholeSliceSampler([whole], 52, 36, has_classes=False)
     sample = sampler(0, np.random.default_rng(7), has_flips=True)
     np.testing.assert_allclose(sample.image, image, atol=1e-6)
     np.testing.assert_array_equal(sample.membrane, 1 - inside)
     assert sample.weights is None
     assert sampler.samples_per_slice == 1
+
+
+@pytest.mark.parametrize("is_sparse", [False, True])
+def test_classes_of_a_whole_slice_are_never_mixed_and_unknown_around_it(is_sparse: bool) -> None:
+    labels = np.kron(np.array([[0, 2, 0], [3, 0, 2]]), np.ones((30, 20))).astype(np.float32)
+    weights = (labels > 0).astype(np.float32) if is_sparse else None
+    whole = Sample(labels / 3, labels, weights)  # the image shows the classes
+    sampler = WholeSliceSampler([whole], 52, 36, has_classes=True)
+    generator, has_padding = np.random.default_rng(0), False
+    for _ in range(20):
+        image, found, known = sampler(0, generator, has_flips=True)
+        assert found.shape == known.shape == (36, 36)
+        assert {*np.unique(found)} <= {0, 2, 3} and {*np.unique(known)} <= {0, 1}
+        seen = image[8:-8, 8:-8]  # brighter or darker by up to 0.2; blurred between classes
+        is_alike = np.abs(seen - found / 3) <= 0.21
+        assert is_alike[known > 0].mean() > 0.8
+        has_padding |= bool((known == 0).any())
+    assert has_padding
 
 
 @pytest.mark.parametrize(

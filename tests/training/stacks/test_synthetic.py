@@ -1,3 +1,4 @@
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -6,7 +7,12 @@ from scipy import ndimage
 
 from training.dataset.pair_search import find_pair
 from training.formats.opening import read_stack
-from training.stacks.synthetic import synthetic_classes, synthetic_stack, write_synthetic
+from training.stacks.synthetic import (
+    synthetic_classes,
+    synthetic_neurons,
+    synthetic_stack,
+    write_synthetic,
+)
 
 Stack = tuple[np.ndarray, np.ndarray]
 
@@ -37,6 +43,19 @@ def test_cells_go_on_from_section_to_section(stack: Stack) -> None:
     near = (labels[0] == labels[1]).mean()
     far = (labels[0] == labels[-1]).mean()
     assert far < near
+
+
+def test_neurons_are_what_lies_between_membranes_with_one_number_in_all_sections(
+    stack: Stack,
+) -> None:
+    images, neurons = synthetic_neurons(slices=6, size=128, seed=0)
+    np.testing.assert_array_equal(images, stack[0])
+    np.testing.assert_array_equal(neurons == 0, stack[1] == 0)
+    for here, after in pairwise(neurons):
+        both = (here > 0) & (after > 0)
+        assert (here == after)[both].mean() > 0.9
+        for number in np.unique(here[both]):
+            assert ndimage.label(here == number)[1] <= 2  # a cell may be bent
 
 
 def test_the_seed_decides(stack: Stack) -> None:

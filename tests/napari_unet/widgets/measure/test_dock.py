@@ -16,6 +16,7 @@ from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtWidgets import QCheckBox, QComboBox, QDialog, QFileDialog, QLabel, QPushButton
 from skimage.measure import label, regionprops_table
 
+from napari_unet.layers.plugin_layers import add_class_labels
 from napari_unet.measurement.tables import Table
 from napari_unet.widgets.measure.dock import MeasureDock
 from napari_unet.widgets.measure.model import MeasuresModel
@@ -23,6 +24,7 @@ from napari_unet.widgets.measure.plot import MeasuresPlot
 from napari_unet.widgets.measure.table import MeasuresTable
 from tests.napari_unet.measurement.volumes import NM, blobs
 from tests.napari_unet.widgets.layout_faults import faults_of
+from training.label_classes import LabelClasses
 
 Button = Callable[..., QPushButton]
 
@@ -201,6 +203,25 @@ def test_a_mask_is_refused_and_its_parts_are_measured(
     assert "The pixel size is not known" in said(dock)
     click_row(table, 2, qtbot)
     assert viewer.layers["mask parts"].selected_label == 3
+
+
+def test_parts_of_classes_say_their_class(
+    dock: MeasureDock, viewer: Viewer, button: Button, qtbot: QtBot
+) -> None:
+    labels = np.zeros((3, 24, 24), np.uint8)
+    labels[:2, 2:6, 2:6], labels[1:, 12:20, 12:20], labels[:, 2:4, 12:16] = 2, 1, 2
+    classes = LabelClasses.parse("membrane,mitochondria")
+    viewer.layers.clear()
+    add_class_labels(viewer, labels, viewer.add_image(labels, scale=NM), "classes", classes)
+    table = measure(dock, button, qtbot)
+    assert texts(table, "class") == ["mitochondria", "mitochondria", "membrane"]
+    assert "Connected parts of classes are objects." in said(dock)
+    assert "membrane: 1 (7.4%), mitochondria: 2 (3.2%)" in said(dock)
+    header: Any = table.horizontalHeader()
+    place = QPoint(header.sectionViewportPosition(2) + 10, header.height() // 2)
+    qtbot.mouseClick(header.viewport(), Qt.MouseButton.LeftButton, pos=place)
+    assert texts(table, "class") == ["membrane", "mitochondria", "mitochondria"]
+    qtbot.waitUntil(lambda: faults_of(dock) == [], timeout=5000)
 
 
 def test_edits_are_told(dock: MeasureDock, labels: Labels, button: Button, qtbot: QtBot) -> None:

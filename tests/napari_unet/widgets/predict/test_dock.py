@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 
@@ -22,7 +23,14 @@ from qtpy.QtWidgets import (
 from superqt import QLabeledDoubleSlider
 
 from napari_unet.layers.plugin_layers import CORRECTED_KEY
-from napari_unet.neurons.segmentation import Segmentation, number_neurons, segment_slice
+from napari_unet.neurons.border_features import FEATURES
+from napari_unet.neurons.merge_forest import MergeForest
+from napari_unet.neurons.segmentation import (
+    Segmentation,
+    number_neurons,
+    segment_slice,
+    segment_slices,
+)
 from napari_unet.neurons.segmentation_choice import LabelledVolume, choose_on_training_slices
 from napari_unet.prediction.live_prediction import LivePrediction
 from napari_unet.prediction.predictor import load_predictor
@@ -640,6 +648,35 @@ def test_the_threshold_of_neurons_is_chosen_on_the_run_s_training_slices(
     outcome = f"regions in 7 slices (threshold {expected.threshold:g}, seeds {expected.seeds:g})"
     qtbot.waitUntil(lambda: outcome in texts(dock))
     assert viewer.layers["tissue neurons"].data.any()
+
+
+def test_merges_that_are_kept_with_the_run_find_neurons(
+    viewer: Viewer,
+    dock: PredictDock,
+    predict: Callable[..., None],
+    qtbot: QtBot,
+    button: Button,
+    tmp_path: Path,
+    write_model: WriteModel,
+) -> None:
+    run = RunDirectory(tmp_path / "run")
+    run.create(preset_config("compact", data_url=str(tmp_path / "gone")))
+    digest = load_predictor(write_model("run/model.onnx")).digest
+    features = np.random.default_rng(0).uniform(size=(99, len(FEATURES))).astype(np.float32)
+    forest = MergeForest.learn(features, features[:, 0] > 0.5, np.ones(99), digest)
+    forest.write(run.merges)
+    dock.use_model(run.path)
+    predict()
+    button(dock, "Find neurons").click()
+    qtbot.waitUntil(lambda: "regions in 7 slices (merges learned; " in texts(dock))
+    probability = viewer.layers["tissue probability"].data
+    expected = number_neurons(segment_slices(probability, Segmentation(merges=forest)))
+    np.testing.assert_array_equal(viewer.layers["tissue neurons"].data, np.stack(list(expected)))
+
+    replace(forest, model="another").write(run.merges)
+    button(dock, "Find neurons").click()
+    qtbot.waitUntil(lambda: "was learned with another model" in texts(dock))
+    qtbot.waitUntil(button(dock, "Find neurons").isEnabled)
 
 
 def test_after_a_failed_threshold_the_mask_follows_the_next_one(

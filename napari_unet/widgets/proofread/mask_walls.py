@@ -1,0 +1,110 @@
+"""The mask that follows its neurons: which one a person chose, and what is changed in it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from napari import Viewer
+from napari.layers import Labels, Layer
+from qtpy.QtCore import QObject
+from qtpy.QtWidgets import QCheckBox
+
+from napari_unet.layers.plugin_layers import (
+    CONVENTION_KEY,
+    MASK,
+    is_paintable_mask,
+    role,
+)
+from napari_unet.layers.slices import stack_shape
+from napari_unet.proofreading.edits import Volume
+from napari_unet.proofreading.history import MaskEdit
+from napari_unet.widgets.common.layer_choice import LayerChoice
+from napari_unet.widgets.proofread.mendable import why_not_mendable
+from training.errors import UserError
+from training.stacks.stack_axes import as_stack
+
+
+class MaskWalls(QObject):
+    """Draws in a mask what operations on neurons change there, where a person wants it.
+
+    Attributes
+    ----------
+    check : QCheckBox
+        Whether it is wanted.
+    choice : LayerChoice
+        The mask.
+    """
+
+    def __init__(self, viewer: Viewer, parent: QObject) -> None:
+        super().__init__(parent)
+        self._viewer = viewer
+        self._neurons: Layer | None = None
+        self.check = QCheckBox("Draw walls in")
+        self.check.setToolTip(
+            "A split draws membrane between its parts in the mask, and a merge erases what stands "
+            "between the merged neurons. Undo takes both back."
+        )
+        self.choice = LayerChoice(viewer, self._is_offered, _likelihood, nothing="No mask yet")
+        self.choice.setToolTip("The mask of membranes to draw in.")
+
+    def hold(self, neurons: Layer | None) -> None:
+        """Offer the masks of the size of these neurons."""
+        self._neurons = neurons
+        self.choice.refresh()
+
+    def wanted(self) -> tuple[str, Volume] | None:
+        """The name and the pixels (Z, Y, X) of the mask that is to follow; None if none is.
+
+        Raises
+        ------
+        UserError
+            If the chosen one can't be drawn in.
+        """
+        layer: Any = self.choice.layer
+        if not self.check.isChecked():
+            return None
+        if layer is None:
+            problem = "No mask is chosen to draw walls in."
+            raise UserError(problem, "Choose one, or take the mark from 'Draw walls in'.")
+        if why := why_not_mendable(layer):
+            raise UserError(why)
+        return layer.name, as_stack(layer.data)
+
+    def change(self, change: MaskEdit | None, *, is_undo: bool) -> None:
+        """Do in the mask that a step names what was planned, or take it back.
+
+        Raises
+        ------
+        UserError
+            If it is not as the step left it; nothing is changed then.
+        """
+        if change is None:
+            return
+        layer, edit = self._find(change.name), change.edit
+        pixels = as_stack(layer.data)
+        is_as_left = edit.is_applied(pixels) if is_undo else edit.is_reverted(pixels)
+        largest = max(edit.after, int(edit.before.max(initial=0)))
+        if not is_as_left or largest > np.iinfo(pixels.dtype).max:
+            raise UserError(f"'{change.name}' was painted there since, and stays as it is.")
+        if is_undo:
+            edit.revert(pixels)
+        else:
+            edit.apply(pixels)
+        layer.refresh()
+
+    def _find(self, name: str) -> Labels:
+        layer: Any = next((layer for layer in self._viewer.layers if layer.name == name), None)
+        if layer is None or not self._is_offered(layer) or why_not_mendable(layer):
+            raise UserError(f"The mask '{name}' is not there to follow, and stays as it is.")
+        return layer
+
+    def _is_offered(self, layer: Layer) -> bool:
+        neurons = self._neurons
+        if neurons is None or layer == neurons or not is_paintable_mask(layer):
+            return False
+        return stack_shape(layer) == stack_shape(neurons)
+
+
+def _likelihood(layer: Layer) -> int:
+    return 2 * (role(layer) == MASK) + (CONVENTION_KEY in layer.metadata)

@@ -1,0 +1,109 @@
+"""The look at all slices: stopped, begun again, and what it says of slices that are not linked."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from napari import Viewer
+from napari.layers import Labels
+from pytestqt.qtbot import QtBot
+from qtpy.QtWidgets import QComboBox, QProgressBar, QPushButton
+from scipy import ndimage
+
+from napari_unet.layers.plugin_layers import add_class_labels
+from napari_unet.widgets.proofread import mending
+from napari_unet.widgets.proofread.dock import NeuronsDock
+from tests.napari_unet.widgets.proofread.conftest import button_of, open_dock, says, text
+from training.label_classes import LabelClasses
+
+Gate = threading.Event
+
+
+@pytest.fixture
+def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Any, str, int], Gate]]:
+    """``held(owner, name, n)`` keeps the n-th call of a function waiting, as a large slice would.
+
+    Until the gate that it gives is set.
+    """
+    gates = []
+
+    def hold(owner: Any, name: str, number: int) -> Gate:
+        function, gate, calls = getattr(owner, name), Gate(), []
+        gates.append(gate)
+
+        def wait_and_call(*arguments: Any) -> Any:
+            calls.append(arguments)
+            if len(calls) == number:
+                gate.wait()
+            return function(*arguments)
+
+        monkeypatch.setattr(owner, name, wait_and_call)
+        return gate
+
+    yield hold
+    for gate in gates:
+        gate.set()
+
+
+def shown(dock: NeuronsDock, name: str) -> QPushButton | None:
+    found = [b for b in dock.findChildren(QPushButton) if b.text() == name and b.isVisible()]
+    return found[0] if found else None
+
+
+def test_the_first_look_is_stopped_and_begun_again(
+    viewer: Viewer, neurons: Labels, held: Callable[[Any, str, int], Gate], qtbot: QtBot
+) -> None:
+    gate = held(ndimage, "find_objects", 3)
+    dock = NeuronsDock(viewer)
+    viewer.window.add_dock_widget(dock, name="Neurons")
+    qtbot.waitUntil(lambda: shown(dock, "Stop") is not None)
+    bar = dock.findChild(QProgressBar)
+    assert (bar.value(), bar.maximum()) == (2, neurons.data.shape[0])
+    assert "Looking at the neurons… Slice 2 of 7" in text(dock)
+    assert " left" in text(dock)
+    shown(dock, "Stop").click()
+    gate.set()
+    qtbot.waitUntil(lambda: shown(dock, "Look again") is not None)
+    assert shown(dock, "Stop") is None
+    assert not button_of(dock, "Merge").isEnabled()
+    shown(dock, "Look again").click()
+    qtbot.waitUntil(lambda: button_of(dock, "Merge").isEnabled())
+    assert shown(dock, "Look again") is None
+
+
+def test_the_search_for_suspicious_neurons_is_stopped_and_begun_again(
+    dock: NeuronsDock, held: Callable[[Any, str, int], Gate], qtbot: QtBot
+) -> None:
+    gate = held(mending, "find_suspicions", 1)
+    button_of(dock, "Next").click()
+    qtbot.waitUntil(lambda: shown(dock, "Stop") is not None)
+    shown(dock, "Stop").click()
+    gate.set()
+    qtbot.waitUntil(lambda: says(dock, "Stopped. Next looks again."))
+    button_of(dock, "Next").click()
+    qtbot.waitUntil(lambda: says(dock, "1 of "))
+    assert shown(dock, "Stop") is None
+
+
+def test_slices_that_are_not_linked_are_told(viewer: Viewer, neurons: Labels, qtbot: QtBot) -> None:
+    depth = len(neurons.data)
+    neurons.data = neurons.data + 4 * np.arange(depth, dtype=np.int32)[:, None, None]
+    dock = open_dock(viewer, qtbot)
+    assert "The slices are not linked" in text(dock)
+    button_of(dock, "Next").click()
+    qtbot.waitUntil(lambda: says(dock, "1 of "))
+    assert "one slice only" not in text(dock)
+
+
+def test_classes_are_not_offered_as_neurons(
+    viewer: Viewer, neurons: Labels, dock: NeuronsDock
+) -> None:
+    tissue = viewer.layers["tissue"]
+    classes = LabelClasses.parse("membrane,mitochondria")
+    add_class_labels(viewer, np.ones(tissue.data.shape, np.uint8), tissue, "kinds", classes)
+    box = dock.findChildren(QComboBox)[0]
+    assert [box.itemText(index) for index in range(box.count())] == ["neurons"]
