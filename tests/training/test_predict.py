@@ -112,13 +112,12 @@ def test_a_slice_that_can_not_be_used_leaves_no_result(
     tifffile.imwrite(stack, images)
     mask, left = tmp_path / "mask.tif", {"a run", "stack.tif", "blocker"}
     options = ("--run", random_run.path, "--input", stack, "--output", mask)
-    options += ("--device", "cpu")
-    options += ("--keep", tmp_path / "kept") if devices == 1 else ()
+    options += ("--device", "cpu", "--keep", tmp_path / "kept")
     result = run_there(tmp_path, *MODULE, *options, "--devices", devices)
     assert result.returncode == 2, result.stdout
     assert f"Error: Slice 1 of {stack} has NaN" in result.stderr
     assert {path.name for path in tmp_path.iterdir()} - {"kept"} == left
-    if devices == 2:
+    if devices > 1:  # the other one may have had no time for the first slice
         return
     assert {path.name for path in (tmp_path / "kept").glob("*.npz")} == {"0.npz"}
     images[1, 3, 3] = 0.5
