@@ -9,6 +9,7 @@ from typing import Any
 
 from napari import Viewer
 from napari.layers import Image, Labels, Layer
+from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import (
     QFileDialog,
     QFormLayout,
@@ -91,6 +92,8 @@ class NeuronsDock(Dock):
         self._chooser, self._tool = ClickChooser(self), StrokeTool(self._viewer, self)
         self._outline = ChosenOutline(self._viewer, self)
         self._surface = ChosenSurface(self._viewer, self)
+        self._following = QTimer(self)
+        self._following.setSingleShot(True)
         self._on_drawn: Callable[[tuple[Stroke, ...]], None] = lambda _: None
         self._layer_events = Connections(self)
         self._lay_out()
@@ -155,8 +158,9 @@ class NeuronsDock(Dock):
         self._mending.replayed.connect(self._on_replayed)
         self._surface.failed.connect(self.report)
         self.closed.connect(self._on_closed)
+        self._following.timeout.connect(self._show_outline)
         events = Connections(self)
-        events.add(self._viewer.dims.events.current_step, self._show_outline)
+        events.add(self._viewer.dims.events.current_step, self._follow_slider)
         events.add(self._viewer.dims.events.ndisplay, self._show_chosen)
 
     def _actions(self) -> dict[str, Callable[[], None]]:
@@ -359,7 +363,14 @@ class NeuronsDock(Dock):
         self._show_outline()
         self._show_on(self._surface)
 
-    def _show_outline(self, _: object = None) -> None:
+    def _follow_slider(self, _: object = None) -> None:
+        """Show the outline of another slice once napari is done with what moved the slider.
+
+        That may be the removal of all layers, which would never end if one were added meanwhile.
+        """
+        self._following.start()
+
+    def _show_outline(self) -> None:
         self._show_on(self._outline)
 
     def _show_on(self, view: ChosenOutline | ChosenSurface) -> None:

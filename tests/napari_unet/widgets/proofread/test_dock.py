@@ -251,3 +251,14 @@ def test_a_chosen_neuron_goes_on_where_slices_of_it_are_missing(
     qtbot.waitUntil(lambda: bool((neurons.data[2] == whole).all()))
     press(KEYS.Key_Z, Qt.KeyboardModifier.ControlModifier)
     assert not (neurons.data[2] == 2).any()
+
+
+def test_layers_are_cleared_while_a_neuron_is_chosen(
+    dock: NeuronsDock, viewer: Viewer, neurons: Labels, qtbot: QtBot
+) -> None:
+    viewer.add_image(viewer.layers["tissue"].data, name="without a size")
+    viewer.layers.selection.active = neurons
+    click(viewer, neurons, quarter(neurons, 0.25, 0.25), qtbot)
+    assert "chosen neurons" in viewer.layers
+    viewer.layers.clear()
+    assert list(viewer.layers) == []
