@@ -1,4 +1,4 @@
-"""What ends with a widget: its connections to a viewer, its threads."""
+"""What ends with a widget, or with an event: connections to a viewer, threads, layers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from inspect import ismethod
 from typing import Any
 from weakref import WeakMethod
 
-from qtpy.QtCore import QObject
+from napari.components import ViewerModel
+from napari.layers import Layer
+from qtpy.QtCore import QObject, QTimer
 
 
 class Connections:
@@ -64,3 +66,17 @@ def when_deleted(watched: QObject, callback: Callable[[], None]) -> None:
 
     _waiting.add(_on_destroyed)
     watched.destroyed.connect(_on_destroyed)
+
+
+def remove_later(viewer: ViewerModel, layer: Layer | None) -> None:
+    """Remove a layer, if it is there, once napari is done with what it does now.
+
+    That may be the removal of several layers, this one among them, which fails if it is gone.
+    """
+
+    def remove() -> None:
+        if layer in viewer.layers:
+            viewer.layers.remove(layer)
+
+    if layer in viewer.layers:
+        QTimer.singleShot(0, remove)

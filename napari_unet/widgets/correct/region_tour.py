@@ -12,7 +12,7 @@ from qtpy.QtCore import QObject, Signal
 from napari_unet.labelling.uncertainty import Region, SliceUncertainty, rank_uncertainty
 from napari_unet.layers.plugin_layers import outline_region
 from napari_unet.layers.slices import pixels_in_world, show_slice, slider_in_pixels
-from napari_unet.widgets.common.connections import Connections
+from napari_unet.widgets.common.connections import Connections, remove_later
 from napari_unet.widgets.common.latest_work import LatestWork
 from napari_unet.widgets.correct.next_region_view import NextRegionView
 from training.stacks.stack_axes import as_stack
@@ -56,8 +56,7 @@ class RegionTour(QObject):
     def hide(self) -> None:
         """Remove the outline of the region."""
         outline, self._outline = self._outline, None
-        if outline is not None and outline in self._viewer.layers:
-            self._viewer.layers.remove(outline)
+        remove_later(self._viewer, outline)
 
     def rank_again(self, _: object = None) -> None:
         """Forget the ranking: the probability may have changed."""

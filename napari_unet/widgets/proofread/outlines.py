@@ -15,6 +15,7 @@ from napari_unet.layers.plugin_layers import REGION, ROLE_KEY, placement
 from napari_unet.layers.slices import displayed_slice
 from napari_unet.proofreading.body_index import BodyIndex
 from napari_unet.proofreading.edits import Volume
+from napari_unet.widgets.common.connections import remove_later
 from napari_unet.widgets.common.latest_work import LatestWork
 
 FIRST_COLOR, OTHER_COLOR = "white", "#FFD54A"
@@ -53,8 +54,7 @@ class ChosenOutline(QObject):
     def hide(self) -> None:
         """Remove the outlines."""
         layer, self._layer = self._layer, None
-        if layer is not None and layer in self._viewer.layers:
-            self._viewer.layers.remove(layer)
+        remove_later(self._viewer, layer)
 
 
 class ChosenSurface(QObject):
@@ -81,11 +81,11 @@ class ChosenSurface(QObject):
         """Remove the surface."""
         self._meshing.drop()
         layer, self._layer = self._layer, None
-        if layer is not None and layer in self._viewer.layers:
-            self._viewer.layers.remove(layer)
+        remove_later(self._viewer, layer)
 
     def _on_meshed(self, mesh: Mesh | None) -> None:
-        self.hide()
+        if self._layer in self._viewer.layers:  # not later: the new one has the same name
+            self._viewer.layers.remove(self._layer)
         if mesh is None or self._over is None or self._over not in self._viewer.layers:
             return
         active = self._viewer.layers.selection.active

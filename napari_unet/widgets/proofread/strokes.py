@@ -12,6 +12,7 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_unet.layers.plugin_layers import REGION, ROLE_KEY, placement
 from napari_unet.proofreading.operations import Point, Stroke
+from napari_unet.widgets.common.connections import remove_later
 from napari_unet.widgets.correct.canvas_tools import CanvasTool, Drag
 
 STROKE_COLORS = ("#FFB000", "#00C8FF")
@@ -80,8 +81,7 @@ class StrokeTool(CanvasTool):
         super().drop()
         self._strokes = []
         shapes, self._shapes = self._shapes, None
-        if shapes is not None and shapes in self._viewer.layers:
-            self._viewer.layers.remove(shapes)
+        remove_later(self._viewer, shapes)
 
     def _on_drag(self, layer: Labels, event: Any) -> Drag:
         if event.button != 1:

@@ -188,7 +188,7 @@ def test_the_chosen_neuron_has_a_surface_in_the_3_d_view(
     rows = neurons.data.shape[1] // 2
     assert surface.data[0][:, -2].max() == pytest.approx(rows - 0.5)
     viewer.dims.ndisplay = 2
-    assert "chosen neuron" not in viewer.layers
+    qtbot.waitUntil(lambda: "chosen neuron" not in viewer.layers)
 
 
 def test_neurons_become_labels_to_learn_from(
@@ -253,12 +253,17 @@ def test_a_chosen_neuron_goes_on_where_slices_of_it_are_missing(
     assert not (neurons.data[2] == 2).any()
 
 
-def test_layers_are_cleared_while_a_neuron_is_chosen(
-    dock: NeuronsDock, viewer: Viewer, neurons: Labels, qtbot: QtBot
+@pytest.mark.parametrize("way", ["cleared", "removed"])
+def test_layers_go_while_a_neuron_is_chosen(
+    dock: NeuronsDock, viewer: Viewer, neurons: Labels, qtbot: QtBot, way: str
 ) -> None:
     viewer.add_image(viewer.layers["tissue"].data, name="without a size")
     viewer.layers.selection.active = neurons
     click(viewer, neurons, quarter(neurons, 0.25, 0.25), qtbot)
     assert "chosen neurons" in viewer.layers
-    viewer.layers.clear()
+    if way == "cleared":
+        viewer.layers.clear()
+    else:
+        viewer.layers.select_all()
+        viewer.layers.remove_selected()
     assert list(viewer.layers) == []
