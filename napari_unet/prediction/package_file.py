@@ -5,7 +5,6 @@ Nothing of one is written to the disk or run: two of its files are read into mem
 
 from __future__ import annotations
 
-import lzma
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from training.errors import UserError
 from training.files.untrusted_files import open_regular
+from training.files.zip_members import read_member
 
 ENDING = ".zip"
 DESCRIPTIONS = ("bioimageio.yaml", "rdf.yaml")
@@ -24,7 +24,6 @@ RATIO_FREE_BYTES = 2**22
 _DAMAGED = (
     zipfile.BadZipFile,
     zlib.error,
-    lzma.LZMAError,
     EOFError,
     NotImplementedError,  # other ways to compress
     RuntimeError,  # a password
@@ -80,8 +79,7 @@ class PackageFile:
                 "Don't use this package.",
             )
         try:
-            with self._archive.open(info) as file:
-                return file.read(info.file_size)
+            return read_member(self._archive, info)
         except _DAMAGED as error:
             raise _damaged(self.path) from error
 

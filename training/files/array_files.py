@@ -7,7 +7,7 @@ import math
 import os
 from pathlib import Path
 from typing import Any
-from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import numpy as np
 from numpy.lib import format as npy
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from training.files.atomic_files import write_atomically
 from training.files.untrusted_files import open_regular
+from training.files.zip_members import read_member
 
 
 def write_arrays(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
@@ -70,7 +71,7 @@ def read_arrays(path: Path, most_bytes: int) -> dict[str, NDArray[Any]]:
                 members = archive.infolist()
                 _check_size(sum(member.file_size for member in members), most_bytes)
                 return {
-                    member.filename.removesuffix(".npy"): _array_of(_content(archive, member))
+                    member.filename.removesuffix(".npy"): _array_of(read_member(archive, member))
                     for member in members
                 }
         except (OSError, ValueError):
@@ -82,14 +83,6 @@ def read_arrays(path: Path, most_bytes: int) -> dict[str, NDArray[Any]]:
 def _check_size(size: int, most_bytes: int) -> None:
     if size > most_bytes:
         raise ValueError(f"it is larger than {most_bytes // 2**20} MiB")
-
-
-def _content(archive: ZipFile, member: ZipInfo) -> bytes:
-    """Read no more than the size that a member says it has: it may decompress to far more."""
-    if member.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
-        raise ValueError("it is compressed in a way that arrays are not")
-    with archive.open(member) as file:
-        return file.read(member.file_size)
 
 
 def _array_of(content: bytes) -> NDArray[Any]:

@@ -276,6 +276,15 @@ def test_a_file_that_would_fill_the_memory_is_refused(tmp_path: Path) -> None:
         load_predictor(package)
 
 
+@pytest.mark.parametrize("way", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_what_may_decompress_to_more_than_it_says_is_refused(tmp_path: Path, way: int) -> None:
+    package = tmp_path / "package.zip"
+    with zipfile.ZipFile(package, "w", way) as archive:
+        archive.writestr("model.onnx", bytes(1000))
+    with pytest.raises(UserError, match="not a package of a model that can be read"):
+        load_predictor(package)
+
+
 @needs_bioimageio
 def test_yaml_builds_nothing_and_is_not_unfolded(tmp_path: Path) -> None:
     bombs = ["a0: &a0 [x]"] + [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in (1, 2)]

@@ -100,5 +100,5 @@ def test_what_decompresses_to_more_than_it_says_takes_no_memory(tmp_path: Path) 
 def test_other_compression_is_refused(tmp_path: Path, way: int) -> None:
     with zipfile.ZipFile(tmp_path / "arrays.npz", "w", way) as archive:
         archive.writestr("numbers.npy", b"0" * 1000)
-    with pytest.raises(ValueError, match="compressed in a way"):
+    with pytest.raises(ValueError, match="compressed in an unusual way"):
         read_arrays(tmp_path / "arrays.npz", MOST)
