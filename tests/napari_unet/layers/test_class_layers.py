@@ -85,13 +85,13 @@ def test_a_damaged_project_is_refused(layer: Labels) -> None:
         check_state(ProjectState(layers=(record_of(layer),)), Path("project.json"))
 
 
-def test_it_is_neither_a_mask_nor_strokes_but_a_truth_if_membrane_is_one(layer: Labels) -> None:
+def test_it_is_neither_a_mask_nor_strokes_but_a_truth_whatever_its_classes(layer: Labels) -> None:
     drawn = Labels(layer.data, metadata=dict(layer.metadata))
     for one in (layer, drawn):
         assert not is_mask(one) and not are_new_labels(one)
         assert is_truth(one)
     drawn.metadata[CLASSES_KEY] = "nucleus=1,mitochondria=5"
-    assert not is_truth(drawn)
+    assert is_truth(drawn)  # of layers of these classes
     assert are_new_labels(Labels(layer.data)) and is_mask(Labels(layer.data))
 
 
