@@ -44,7 +44,7 @@ def export_writers(
     Parameters
     ----------
     probability, image : Image or None
-        Without them there is no probability, and no picture; of classes there is none either.
+        Without them there is no probability, and no picture; classes have no picture either.
     """
     writers: dict[str, Writer] = {"Mask": _layer_writer(write_labels, mask)}
     if probability is not None:

@@ -33,7 +33,7 @@ class IdPages:
     name : str
         What messages call them.
     classes : LabelClasses
-        Where the values are classes: what is unknown is no object.
+        Where the values are classes: unknown pixels are not an object.
     """
 
     labels: Slices

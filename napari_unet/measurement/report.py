@@ -134,7 +134,7 @@ def objects_of(measured: Measured, on_object: Callable[[], object] = lambda: Non
 def say_kinds(table: Table, pages: IdPages | ConnectedParts) -> Table:
     """Add the value of each object in the labels, and the name of its class, where they have such.
 
-    Objects that are no connected parts are their values.
+    Objects that are not connected parts are their values.
     """
     values = pages.values_of(table.columns["object"])
     kinds: dict[str, Any] = {}

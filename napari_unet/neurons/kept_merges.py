@@ -40,7 +40,7 @@ def check_keeping(model: Path) -> RunDirectory:
     Raises
     ------
     UserError
-        If a model is no run's folder.
+        If a model is not a run's folder.
     """
     run = RunDirectory(model)
     if not run.config.exists():
