@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.neurons.region_merging import find_borders
+from napari_unet.neurons.region_borders import find_borders
 from napari_unet.neurons.segmentation import Probability, Segmentation
 from napari_unet.neurons.watershed import flood
 from training.metrics.neuron_metrics import Labels, fill_neurons, label_neurons
@@ -68,7 +68,7 @@ def flood_block(
     if not is_seeded:
         regions = np.ones_like(seeds)
     else:
-        regions = flood(probability, seeds) if is_watershed else fill_neurons(seeds)
+        regions = flood(probability, how.seeds).regions if is_watershed else fill_neurons(seeds)
     values = np.flatnonzero(np.bincount(regions[inside].ravel()))
     numbers = np.zeros(int(values.max()) + 1, np.int32)
     numbers[values] = np.arange(1, len(values) + 1)

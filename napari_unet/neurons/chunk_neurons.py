@@ -19,12 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet.neurons.block_flood import UNKNOWN, flood_block
-from napari_unet.neurons.region_merging import (
-    Borders,
-    RegionMerger,
-    borders_between,
-    join_borders,
-)
+from napari_unet.neurons.region_borders import Borders, borders_between, join_borders
+from napari_unet.neurons.region_merging import merge_regions
 from napari_unet.neurons.search_files import Arrays, Block, SearchFiles
 from napari_unet.neurons.segmentation import LEAST_OVERLAP, Segmentation
 from training.metrics.neuron_metrics import Labels, part_neurons
@@ -127,9 +123,8 @@ class ChunkNeurons:
         order = np.empty(len(earliest), np.int64)
         order[np.argsort(earliest, kind="stable")] = np.arange(len(earliest)) + 1
         basins = order[joined]
-        merger = RegionMerger(len(earliest), _renumber(borders, basins))
-        merger.merge_below(self._how.threshold)
-        self._files.write("slices", index, numbers=merger.numbers()[basins], offsets=offsets)
+        merged = merge_regions(len(earliest), borders.renumber(basins), [self._how.threshold])
+        self._files.write("slices", index, numbers=next(merged)[basins], offsets=offsets)
 
     def is_merged(self, index: int) -> bool:
         """Whether the neurons of a slice are found."""
@@ -203,7 +198,7 @@ class ChunkNeurons:
         start = dict(zip(self.blocks, offsets.tolist(), strict=True))
         first = np.concatenate([found["first"][1:] for found in basins.values()])
         links = [np.empty((0, 2), np.int64)]
-        borders = [Borders(*(np.empty(0, kind) for kind in (int, int, float, int)))]
+        borders = [Borders.none()]
         seen = np.concatenate(
             [found["links"] + [start[block], 0, 0] for block, found in basins.items()]
         )
@@ -211,7 +206,8 @@ class ChunkNeurons:
         for block, found in basins.items():
             if "low" in found:
                 low, high = found["low"] + start[block], found["high"] + start[block]
-                borders.append(Borders(low, high, found["strength"], found["length"]))
+                about = (found[name] for name in ("strength", "length", "lowest"))
+                borders.append(Borders(low, high, *about))
             ours = seen[(owners == block).all(axis=1)]
             corner = [part.start for part in self.window(block)]
             y, x = (ours[:, 1:] - corner).T
@@ -288,14 +284,6 @@ def _union(links: NDArray[np.int64], count: int) -> NDArray[np.intp]:
     graph = coo_array((np.ones(len(links), bool), (links[:, 0], links[:, 1])), (count, count))
     _, joined = connected_components(graph, directed=False)
     return np.asarray(joined, np.intp)
-
-
-def _renumber(borders: Borders, numbers: NDArray[np.int64]) -> Borders:
-    low, high = numbers[borders.low], numbers[borders.high]
-    is_border = low != high
-    lows, highs = np.minimum(low, high), np.maximum(low, high)
-    parts = (lows, highs, borders.strength, borders.length)
-    return join_borders([Borders(*(part[is_border] for part in parts))])
 
 
 def _add_up(
