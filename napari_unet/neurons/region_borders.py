@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,14 +35,16 @@ class Borders(NamedTuple):
     @classmethod
     def none(cls) -> Borders:
         """Give those of a single region."""
-        kinds = np.int64, np.int64, np.float64, np.int64, np.float32
-        return cls(*(np.empty(0, kind) for kind in kinds))
+        no_numbers = np.empty(0, np.int64)
+        strength, lowest = np.empty(0, np.float64), np.empty(0, np.float32)
+        return cls(no_numbers, no_numbers, strength, no_numbers, lowest)
 
     def only(self, is_kept: NDArray[np.bool_]) -> Borders:
         """Give some of them, by an array (N,) of bool."""
-        return Borders(*(part[is_kept] for part in self))
+        parts: Iterable[NDArray[Any]] = self
+        return Borders(*(part[is_kept] for part in parts))
 
-    def renumber(self, numbers: NDArray[np.integer]) -> Borders:
+    def renumber(self, numbers: Labels) -> Borders:
         """Give the borders that are left when regions get other numbers, some of them the same.
 
         ``numbers`` (M,) of int are the new ones by the old ones.

@@ -39,8 +39,9 @@ def merge_regions(
 
     Yields
     ------
-    array (N + 1,) of int32
-        For each threshold the numbers of merged regions, from 1 without gaps, by the old ones.
+    array (N,) of int32
+        For each threshold the numbers of merged regions, from 1 without gaps, by the old ones; N is
+        ``count`` + 1.
     """
     merger = RegionMerger(count, borders, thresholds[-1])
     for threshold in thresholds:

@@ -45,7 +45,8 @@ class Basins:
     @cached_property
     def regions(self) -> Labels:
         """The regions of seeds: array (Y, X) of int32, every pixel the number of one."""
-        return self.numbers[self.labels]
+        regions: Labels = self.numbers[self.labels]
+        return regions
 
 
 def flood(probability: NDArray[np.float32], level: float) -> Basins:
@@ -143,6 +144,9 @@ class _Slice:
         is_free = labels == 0
         np.copyto(labels, np.invert(there, out=there), where=is_free)
         minima = np.flatnonzero(is_free & (lowest >= here))
+        # On a plain they flow up or left, so that it has few minima.
+        is_plain = (lowest.take(minima) == here.take(minima)) & (way.take(minima) < 2)
+        minima = minima[~is_plain]
         minima += start
         return minima
 
@@ -170,8 +174,8 @@ def join_basins(borders: Borders, seeds: int, count: int) -> NDArray[np.int32]:
 
     Returns
     -------
-    array (N + 1,) of int32
-        0 where no seed is reached, as at 0.
+    array (N,) of int32
+        By the basins' numbers, so that N is ``count`` + 1 and the first is 0.
     """
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
