@@ -1,13 +1,13 @@
 """Neurons of a stack of any size, found block by block, by run after run until they are whole.
 
 Each step is a task by itself, whose file in the work folder says that it is done: basins of each
-block, neurons of each slice (a union over the seeds that blocks share, then merged over the whole
-slice), what each block shows of them, and numbers through the stack.
+block, neurons of each slice (a union over the basins that blocks share, then joined and merged over
+the whole slice), what each block shows of them, and numbers through the stack.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,15 +18,16 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.neurons.block_flood import UNKNOWN, flood_block
+from napari_unet.neurons.block_flood import UNKNOWN, flood_block, grow_block
 from napari_unet.neurons.region_borders import Borders, borders_between, join_borders
 from napari_unet.neurons.region_merging import merge_regions
 from napari_unet.neurons.search_files import Arrays, Block, SearchFiles
 from napari_unet.neurons.segmentation import LEAST_OVERLAP, Segmentation
+from napari_unet.neurons.watershed import join_basins
 from training.metrics.neuron_metrics import Labels, part_neurons
 
 SIDE = 1024  # pixels of a block along Y and X
-HALO = 192  # pixels around it that are flooded too
+HALO = 192  # pixels around it that components are seen in; the watershed needs one
 
 Step = Literal["flood", "merge", "count"]
 """A method of :class:`ChunkNeurons` whose tasks do not wait for each other."""
@@ -51,7 +52,7 @@ class ChunkNeurons:
     is_linked : bool
         See :func:`segmentation.number_neurons`.
     side, halo : int
-        Pixels of a block, and around it; the halo is at most the side.
+        Pixels of a block, and around it; the halo, of components alone, is at most the side.
     """
 
     def __init__(
@@ -64,7 +65,9 @@ class ChunkNeurons:
         halo: int = HALO,
     ) -> None:
         self._probability, self._how = probability, how
-        self._is_linked, self._side, self._halo = is_linked, side, min(halo, side)
+        self._is_watershed = how.method == "watershed"
+        self._is_linked, self._side = is_linked, side
+        self._halo = 1 if self._is_watershed else min(halo, side)
         self.shape: tuple[int, int, int] = tuple(probability.shape)
         self._files = SearchFiles(folder)
 
@@ -97,14 +100,18 @@ class ChunkNeurons:
             range(max(part.start - self._halo, 0), min(part.stop + self._halo, length))
             for part, length in zip(core, self.shape[1:], strict=True)
         ]
-        rows, columns = (slice(part.start, part.stop) for part in seen)
-        page = np.asarray(self._probability[index, rows, columns], np.float32)
+        cut = tuple(slice(part.start, part.stop) for part in seen)
+        page = np.asarray(self._probability[index, *cut], np.float32)
         origin = seen[0].start, seen[1].start
-        within = tuple(
+        rows, columns = (
             range(part.start - start, part.stop - start)
             for part, start in zip(core, origin, strict=True)
         )
-        found = flood_block(page, (within[0], within[1]), origin, self.shape[2], self._how)
+        within = rows, columns
+        if self._is_watershed:
+            found = flood_block(page, within, origin, self.shape[1:], self._how.seeds)
+        else:
+            found = grow_block(page, within, origin, self.shape[2], self._how.threshold)
         self._files.write("basins", index, block, **found)
 
     def is_flooded(self, index: int) -> bool:
@@ -119,12 +126,15 @@ class ChunkNeurons:
         joined = _union(links, len(first))
         earliest = np.full(int(joined.max()) + 1, UNKNOWN, np.int64)
         np.minimum.at(earliest, joined, first)
-        # In the order of their first pixels, as basins of a whole slice are numbered.
+        # In the order of their first pixels, as those of a whole slice are numbered.
         order = np.empty(len(earliest), np.int64)
         order[np.argsort(earliest, kind="stable")] = np.arange(len(earliest)) + 1
         basins = order[joined]
-        merged = merge_regions(len(earliest), borders.renumber(basins), [self._how.threshold])
-        self._files.write("slices", index, numbers=next(merged)[basins], offsets=offsets)
+        borders = borders.renumber(basins)
+        seeds = int(np.count_nonzero(earliest < self.shape[1] * self.shape[2]))
+        regions = join_basins(borders, seeds, len(earliest))
+        [neurons] = merge_regions(max(seeds, 1), borders.renumber(regions), [self._how.threshold])
+        self._files.write("slices", index, numbers=neurons[regions[basins]], offsets=offsets)
 
     def is_merged(self, index: int) -> bool:
         """Whether the neurons of a slice are found."""
@@ -197,36 +207,55 @@ class ChunkNeurons:
         offsets = np.concatenate([[0], np.cumsum(counts)[:-1]]) - 1  # basin 1 is node 0
         start = dict(zip(self.blocks, offsets.tolist(), strict=True))
         first = np.concatenate([found["first"][1:] for found in basins.values()])
-        links = [np.empty((0, 2), np.int64)]
-        borders = [Borders.none()]
-        seen = np.concatenate(
-            [found["links"] + [start[block], 0, 0] for block, found in basins.items()]
-        )
-        owners = seen[:, 1:] // self._side
+        links, borders = [np.empty((0, 2), np.int64)], [Borders.none()]
+        if not self._is_watershed:
+            links += self._links_of_components(index, basins, start)
         for block, found in basins.items():
-            if "low" in found:
-                low, high = found["low"] + start[block], found["high"] + start[block]
-                about = (found[name] for name in ("strength", "length", "lowest"))
-                borders.append(Borders(low, high, *about))
-            ours = seen[(owners == block).all(axis=1)]
-            corner = [part.start for part in self.window(block)]
-            y, x = (ours[:, 1:] - corner).T
-            labels = self._files.open("basins", index, block)["labels"]
-            theirs = labels[y, x] + start[block]
-            links.append(np.stack([ours[:, 0], theirs], 1))
+            if self._is_watershed:
+                here = Borders(*(found[name] for name in Borders._fields))
+                borders.append(
+                    here._replace(low=here.low + start[block], high=here.high + start[block])
+                )
             for (down, right), side, other_side in _FACES:
                 beside = block[0] + down, block[1] + right
                 if beside not in basins:
                     continue
                 other = basins[beside]
-                here = found[side].astype(np.int64) + start[block]
-                there = other[other_side].astype(np.int64) + start[beside]
-                if self._how.method == "watershed":
-                    strengths = found[f"p_{side}"], other[f"p_{other_side}"]
-                    borders.append(borders_between(here, there, *strengths))
-                if not (found["is_seeded"] or other["is_seeded"]):
-                    links.append(np.stack([here[:1], there[:1]], 1))
+                rims = (
+                    found[side].astype(np.int64) + start[block],
+                    other[other_side].astype(np.int64) + start[beside],
+                )
+                if self._is_watershed:
+                    borders.append(
+                        borders_between(*rims, found[f"p_{side}"], other[f"p_{other_side}"])
+                    )
+                    goes_on = found[f"beyond_{side}"], other[f"beyond_{other_side}"]
+                    links += [
+                        np.stack([there[ours > 0], ours[ours > 0] + first_of], 1)
+                        for ours, first_of, there in zip(
+                            goes_on, (start[block], start[beside]), reversed(rims), strict=True
+                        )
+                    ]
+                elif not (found["is_seeded"] or other["is_seeded"]):
+                    links.append(np.stack([rim[:1] for rim in rims], 1))
         return first, np.concatenate(links), join_borders(borders), offsets
+
+    def _links_of_components(
+        self, index: int, blocks: Mapping[Block, Arrays], start: Mapping[Block, int]
+    ) -> list[NDArray[np.int64]]:
+        """Find the components of different blocks that are the same, pairs (K, 2)."""
+        seen = np.concatenate(
+            [found["links"] + [start[block], 0, 0] for block, found in blocks.items()]
+        )
+        owners = seen[:, 1:] // self._side
+        links = []
+        for block in blocks:
+            ours = seen[(owners == block).all(axis=1)]
+            corner = [part.start for part in self.window(block)]
+            y, x = (ours[:, 1:] - corner).T
+            labels = self._files.open("basins", index, block)["labels"]
+            links.append(np.stack([ours[:, 0], labels[y, x] + start[block]], 1))
+        return links
 
     def _bordered(self, index: int, block: Block) -> Labels:
         """Read a block (Y, X) of the neurons of a slice, with borders between them."""

@@ -63,13 +63,13 @@ def flood(probability: NDArray[np.float32], level: float) -> Basins:
     seeds = int(labels.max())
     if not seeds:
         return Basins(np.ones_like(labels), np.arange(2, dtype=np.int32), Borders.none())
-    count = find_basins(np.ascontiguousarray(probability), labels, seeds)
+    minima = find_basins(np.ascontiguousarray(probability), labels, seeds)
     borders = find_borders(labels, probability)
-    numbers = join_basins(borders, seeds, count)
+    numbers = join_basins(borders, seeds, seeds + len(minima))
     return Basins(labels, numbers, borders.renumber(numbers))
 
 
-def find_basins(probability: NDArray[np.float32], labels: Labels, seeds: int) -> int:
+def find_basins(probability: NDArray[np.float32], labels: Labels, seeds: int) -> Pixels:
     """Give each pixel the basin that it flows to.
 
     Parameters
@@ -83,17 +83,15 @@ def find_basins(probability: NDArray[np.float32], labels: Labels, seeds: int) ->
 
     Returns
     -------
-    int
-        How many basins there are, those of seeds included.
+    array (N,) of int
+        The pixels of those minima, counted through the slice, rising.
     """
     slice_ = _Slice(probability, labels)
     bands = bands_of(labels.shape)
-    number = seeds
-    for minima in for_each(slice_.point_down, bands):
-        slice_.pixels[minima] = np.arange(number + 1, number + 1 + len(minima), dtype=np.int32)
-        number += len(minima)
+    minima = np.concatenate(for_each(slice_.point_down, bands))
+    slice_.pixels[minima] = np.arange(seeds + 1, seeds + 1 + len(minima), dtype=np.int32)
     for_each(slice_.flow_down, bands)
-    return number
+    return minima
 
 
 @dataclass(frozen=True)
@@ -143,10 +141,10 @@ class _Slice:
         there += steps[way]
         is_free = labels == 0
         np.copyto(labels, np.invert(there, out=there), where=is_free)
-        minima = np.flatnonzero(is_free & (lowest >= here))
+        lows = np.flatnonzero(is_free & (lowest >= here))
         # On a plain they flow up or left, so that it has few minima.
-        is_plain = (lowest.take(minima) == here.take(minima)) & (way.take(minima) < 2)
-        minima = minima[~is_plain]
+        is_plain = (lowest.take(lows) == here.take(lows)) & (way.take(lows) < 2)
+        minima: Pixels = lows[~is_plain]
         minima += start
         return minima
 
@@ -170,7 +168,8 @@ def join_basins(borders: Borders, seeds: int, count: int) -> NDArray[np.int32]:
     borders : Borders
         Those between basins.
     seeds, count : int
-        The first basins are those of seeds; how many there are, and how many basins.
+        The first basins are those of seeds; how many there are, and how many basins. Without a
+        seed all are one region.
 
     Returns
     -------
@@ -182,6 +181,8 @@ def join_basins(borders: Borders, seeds: int, count: int) -> NDArray[np.int32]:
 
     if count == seeds:
         return np.arange(count + 1, dtype=np.int32)
+    if not seeds:
+        return np.array([0] + [1] * count, np.int32)
     numbers = np.arange(seeds + 1)
     passes = borders.only(borders.high > seeds)
     weights = np.concatenate([np.full(seeds, _TO_ROOT), _ABOVE + passes.lowest.astype(np.float64)])
@@ -195,4 +196,5 @@ def join_basins(borders: Borders, seeds: int, count: int) -> NDArray[np.int32]:
     _, trees = connected_components(coo_array(edges, shape).tocsr(), directed=False)
     seed_of = np.zeros(trees.max() + 1, np.int32)
     seed_of[trees[: seeds + 1]] = numbers
-    return np.asarray(seed_of[trees])
+    found: NDArray[np.int32] = seed_of[trees]
+    return found
