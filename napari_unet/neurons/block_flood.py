@@ -57,7 +57,7 @@ def flood_block(
     Returns
     -------
     dict
-        ``labels`` (Y, X) of int32: the block's basins, from 1 to N. ``first`` (N + 1,) of int64: of
+        ``labels`` (Y, X) of unsigned int: the block's basins, from 1 to N. ``first`` (N + 1,) of int64: of
         a basin with a seed, the first pixel of that within the block, counted through the slice; of
         one with a minimum, that pixel counted on after the slice's last; UNKNOWN of others, which
         go on in another block. ``low``, ``high``, ``strength``, ``length``, ``lowest``: the
@@ -88,7 +88,9 @@ def flood_block(
     first[of_seeds] = (y + rows.start + origin[0]) * shape[1] + x + columns.start + origin[1]
     found["first"] = np.concatenate([[UNKNOWN], first[values]])
     found |= {f"beyond_{side}": numbers[labels[place]].ravel() for side, place in beyond.items()}
-    return found | find_borders(found["labels"], probability[inside])._asdict()
+    borders = find_borders(found["labels"], probability[inside])
+    found |= {name: _narrow(array) for name, array in borders._asdict().items()}
+    return found
 
 
 def _ring(core: Window) -> dict[str, Any]:
@@ -103,10 +105,17 @@ def _ring(core: Window) -> dict[str, Any]:
 
 
 def _describe(labels: Labels, probability: Probability) -> dict[str, NDArray[Any]]:
-    found: dict[str, NDArray[Any]] = {"labels": labels}
+    found: dict[str, NDArray[Any]] = {"labels": _narrow(labels)}
     for side, rim in RIMS.items():
         found |= {side: labels[rim].ravel(), f"p_{side}": probability[rim].ravel()}
     return found
+
+
+def _narrow(array: NDArray[Any]) -> NDArray[Any]:
+    """Give whole numbers the fewest bits that they fit in, which are the quickest to keep."""
+    if array.dtype.kind == "f":
+        return array
+    return array.astype(np.min_scalar_type(array.max(initial=0)))
 
 
 def grow_block(

@@ -70,6 +70,7 @@ class ChunkNeurons:
         self._halo = 1 if self._is_watershed else min(halo, side)
         self.shape: tuple[int, int, int] = tuple(probability.shape)
         self._files = SearchFiles(folder)
+        self._last: tuple[int, Arrays] | None = None  # slice that was read
 
     @cached_property
     def blocks(self) -> list[Block]:
@@ -212,10 +213,9 @@ class ChunkNeurons:
             links += self._links_of_components(index, basins, start)
         for block, found in basins.items():
             if self._is_watershed:
+                numbers = start[block] + np.arange(len(found["first"]))
                 here = Borders(*(found[name] for name in Borders._fields))
-                borders.append(
-                    here._replace(low=here.low + start[block], high=here.high + start[block])
-                )
+                borders.append(here._replace(low=numbers[here.low], high=numbers[here.high]))
             for (down, right), side, other_side in _FACES:
                 beside = block[0] + down, block[1] + right
                 if beside not in basins:
@@ -254,15 +254,22 @@ class ChunkNeurons:
             corner = [part.start for part in self.window(block)]
             y, x = (ours[:, 1:] - corner).T
             labels = self._files.open("basins", index, block)["labels"]
-            links.append(np.stack([ours[:, 0], labels[y, x] + start[block]], 1))
+            theirs = labels[y, x].astype(np.int64) + start[block]
+            links.append(np.stack([ours[:, 0], theirs], 1))
         return links
+
+    def _read_slice(self, index: int) -> Arrays:
+        last = self._last
+        if last is None or last[0] != index:
+            last = self._last = index, self._files.read("slices", index)
+        return last[1]
 
     def _bordered(self, index: int, block: Block) -> Labels:
         """Read a block (Y, X) of the neurons of a slice, with borders between them."""
-        merged = self._files.read("slices", index)
+        merged = self._read_slice(index)
         offsets = dict(zip(self.blocks, merged["offsets"].tolist(), strict=True))
         found = self._files.open("basins", index, block)
-        numbers = merged["numbers"][found["labels"] + offsets[block]]
+        numbers = merged["numbers"].take(found["labels"].astype(np.intp) + offsets[block])
         page = np.pad(numbers, 1, mode="edge")
         has_kept = self._how.method == "components"
         is_kept = np.pad(found["is_kept"], 1, mode="edge") if has_kept else None
@@ -274,7 +281,8 @@ class ChunkNeurons:
                 if beside not in offsets:
                     continue
                 other = self._files.open("basins", index, beside)
-                page[frame[here]] = merged["numbers"][other[there] + offsets[beside]]
+                rim = other[there].astype(np.intp) + offsets[beside]
+                page[frame[here]] = merged["numbers"][rim]
                 if is_kept is not None:
                     is_kept[frame[here]] = other[f"p_{there}"] < self._how.threshold
         return part_neurons(page, is_kept)[1:-1, 1:-1]
