@@ -57,13 +57,13 @@ def flood_block(
     Returns
     -------
     dict
-        ``labels`` (Y, X) of unsigned int: the block's basins, from 1 to N. ``first`` (N + 1,) of int64: of
-        a basin with a seed, the first pixel of that within the block, counted through the slice; of
-        one with a minimum, that pixel counted on after the slice's last; UNKNOWN of others, which
-        go on in another block. ``low``, ``high``, ``strength``, ``length``, ``lowest``: the
-        borders within the block. ``top``, ``bottom``, ``left``, ``right``: its rims; ``p_top``...
-        the probability there; ``beyond_top``... which of its basins is that of each pixel beyond
-        them, or 0.
+        ``labels`` (Y, X) of unsigned int: the block's basins, from 1 to N. ``first`` (N + 1,) of
+        int64: of a basin with a seed, the first pixel of that within the block, counted through the
+        slice; of one with a minimum, that pixel counted on after the slice's last; UNKNOWN of
+        others, which go on in another block. ``low``, ``high``, ``strength``, ``length``,
+        ``lowest``: the borders within the block. ``top``, ``bottom``, ``left``, ``right``: its
+        rims; ``p_top``... the probability there; ``beyond_top``... which of its basins is that of
+        each pixel beyond them, or 0.
     """
     labels = label_neurons(probability < level)
     seeds = int(labels.max())

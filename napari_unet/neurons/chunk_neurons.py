@@ -123,7 +123,7 @@ class ChunkNeurons:
         """Find the neurons of a slice, whose blocks are flooded."""
         if self.is_merged(index):
             return
-        first, links, borders, offsets = self._join(index)
+        first, links, parts, offsets = self._join(index)
         joined = _union(links, len(first))
         earliest = np.full(int(joined.max()) + 1, UNKNOWN, np.int64)
         np.minimum.at(earliest, joined, first)
@@ -131,10 +131,12 @@ class ChunkNeurons:
         order = np.empty(len(earliest), np.int64)
         order[np.argsort(earliest, kind="stable")] = np.arange(len(earliest)) + 1
         basins = order[joined]
-        borders = borders.renumber(basins)
+        borders = join_borders(parts, basins)
+        del parts
         seeds = int(np.count_nonzero(earliest < self.shape[1] * self.shape[2]))
         regions = join_basins(borders, seeds, len(earliest))
-        [neurons] = merge_regions(max(seeds, 1), borders.renumber(regions), [self._how.threshold])
+        borders = join_borders([borders], regions)
+        [neurons] = merge_regions(max(seeds, 1), borders, [self._how.threshold])
         self._files.write("slices", index, numbers=neurons[regions[basins]], offsets=offsets)
 
     def is_merged(self, index: int) -> bool:
@@ -197,7 +199,7 @@ class ChunkNeurons:
 
     def _join(
         self, index: int
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64], Borders, NDArray[np.int64]]:
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], list[Borders], NDArray[np.int64]]:
         """Put the basins of all blocks of a slice side by side: first, links, borders, offsets."""
         basins = {
             block: {name: found[name] for name in found if name not in _OF_PIXELS}
@@ -238,7 +240,7 @@ class ChunkNeurons:
                     ]
                 elif not (found["is_seeded"] or other["is_seeded"]):
                     links.append(np.stack([rim[:1] for rim in rims], 1))
-        return first, np.concatenate(links), join_borders(borders), offsets
+        return first, np.concatenate(links), borders, offsets
 
     def _links_of_components(
         self, index: int, blocks: Mapping[Block, Arrays], start: Mapping[Block, int]

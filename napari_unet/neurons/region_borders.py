@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from training.metrics.neuron_metrics import NEIGHBOURS, Labels
 
 BAND = 1 << 17  # pixels: their values and labels stay in a processor's cache
+_FEW = 16  # bands, which take longer with threads: those of blocks have their own already
 _STEP = np.float32(2**-24)  # of strengths: sums of its multiples are the same in any order
 _Band = TypeVar("_Band")
 _Found = TypeVar("_Found")
@@ -44,14 +45,12 @@ class Borders(NamedTuple):
         parts: Iterable[NDArray[Any]] = self
         return Borders(*(part[is_kept] for part in parts))
 
-    def renumber(self, numbers: Labels) -> Borders:
-        """Give the borders that are left when regions get other numbers, some of them the same.
-
-        ``numbers`` (M,) of int are the new ones by the old ones.
-        """
+    def named(self, numbers: Labels) -> Borders:
+        """Give the regions new numbers, (M,) of int by the old ones; some may become the same."""
         low, high = numbers[self.low].astype(np.int64), numbers[self.high].astype(np.int64)
-        named = self._replace(low=np.minimum(low, high), high=np.maximum(low, high))
-        return join_borders([named.only(low != high)])
+        is_kept = low != high
+        lower, higher = np.minimum(low, high), np.maximum(low, high)
+        return self._replace(low=lower, high=higher).only(is_kept)
 
 
 def find_borders(regions: Labels, probability: NDArray[np.float32]) -> Borders:
@@ -101,13 +100,24 @@ def borders_between(
     return _borders_of(regions[is_border], others[is_border], heights)
 
 
-def join_borders(parts: Sequence[Borders]) -> Borders:
-    """Add up what is known of the same borders, so that each pair of neighbours is there once."""
+def join_borders(parts: Sequence[Borders], numbers: Labels | None = None) -> Borders:
+    """Add up what is known of the same borders, so that each pair of neighbours is there once.
+
+    Parameters
+    ----------
+    parts : sequence of Borders
+    numbers : array (M,) of int, optional
+        New numbers of regions by the old ones; borders of those that become the same are left out.
+    """
+    if numbers is not None:
+        parts = [part.named(numbers) for part in parts]
     low, high, strength, length, lowest = map(np.concatenate, zip(*parts, strict=True))
+    del parts
     if not len(low):
         return Borders(low, high, strength, length, lowest)
     count = int(high.max()) + 1
     pairs = low * count + high
+    del low, high  # all of them are large
     order = np.argsort(pairs, kind="stable")  # which is quick where much is in order
     pairs = pairs[order]
     starts = np.flatnonzero(np.diff(pairs, prepend=-1))
@@ -137,7 +147,7 @@ def bands_of(shape: tuple[int, ...]) -> list[slice]:
 
 def for_each(work: Callable[[_Band], _Found], bands: Sequence[_Band]) -> list[_Found]:
     """Work on bands side by side: NumPy lets threads run. None waits for what another does."""
-    if len(bands) < 2:
+    if len(bands) <= _FEW:
         return [work(band) for band in bands]
     with ThreadPoolExecutor(os.cpu_count()) as executor:
         return list(executor.map(work, bands))

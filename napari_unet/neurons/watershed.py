@@ -15,7 +15,13 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.neurons.region_borders import Borders, bands_of, find_borders, for_each
+from napari_unet.neurons.region_borders import (
+    Borders,
+    bands_of,
+    find_borders,
+    for_each,
+    join_borders,
+)
 from training.metrics.neuron_metrics import Labels, label_neurons
 
 _TO_ROOT, _ABOVE = 1.0, 2.0  # weights: a seed's edge to the root is lighter than any pass
@@ -66,7 +72,7 @@ def flood(probability: NDArray[np.float32], level: float) -> Basins:
     minima = find_basins(np.ascontiguousarray(probability), labels, seeds)
     borders = find_borders(labels, probability)
     numbers = join_basins(borders, seeds, seeds + len(minima))
-    return Basins(labels, numbers, borders.renumber(numbers))
+    return Basins(labels, numbers, join_borders([borders], numbers))
 
 
 def find_basins(probability: NDArray[np.float32], labels: Labels, seeds: int) -> Pixels:

@@ -15,6 +15,7 @@ from training.metrics.neuron_metrics import label_neurons
 @pytest.fixture(autouse=True)
 def small_bands(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(region_borders, "BAND", 500)
+    monkeypatch.setattr(region_borders, "_FEW", 1)
 
 
 def smooth(shape: tuple[int, int], seed: int = 0) -> np.ndarray:
