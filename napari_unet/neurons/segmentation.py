@@ -129,7 +129,8 @@ def segment_slices(probabilities: Iterable[Probability], how: Segmentation) -> I
         As of :func:`segment_slice`, each numbered from 1.
     """
     if how.merges is None:
-        yield from (segment_slice(page, how) for page in probabilities)
+        # Unlike a loop it keeps no slice while the next one is waited for.
+        yield from map(partial(segment_slice, how=how), probabilities)
         return
     before: FloodedSlice | None = None
     here: FloodedSlice | None = None
@@ -231,7 +232,7 @@ def number_neurons(slices: Iterable[Labels], is_linked: bool = False) -> Iterato
         elif is_linked:
             last = link_neurons(neurons, last, total)[neurons]
         else:
-            last = neurons + (neurons > 0) * np.int32(total)
+            last = np.add(neurons, total, out=np.zeros_like(neurons), where=neurons > 0)
         total = max(total, int(last.max(initial=0)))
         yield last
 
