@@ -252,11 +252,15 @@ def _write(
             f"The threshold of {search.how.threshold:g} decides, because learned merges need a "
             "slice before or after."
         )
-    neurons = allocate(shape, np.int32)
+    neurons = allocate(shape, np.uint16)
     found = find_neurons(probability, search.how, search.is_linked)
+    largest = 0
     bar = ProgressBar(found, total=len(neurons), desc="Finding neurons", unit="slice")
     for index, page in enumerate(bar):
+        largest = max(largest, int(page.max(initial=0)))
+        if largest > np.iinfo(neurons.dtype).max:
+            narrow, neurons = neurons, allocate(shape, np.uint32)
+            neurons[:index] = narrow[:index]
         neurons[index] = page
-    largest = int(neurons.max(initial=0))
     write_numbers(output, neurons, largest, **about, **search.written)
     say(f"{count_text(largest, len(neurons), search.is_linked)}: {output}")
