@@ -69,7 +69,7 @@ def test_a_slanted_tube_s_skeleton_is_straight_where_sections_are_thick(tmp_path
     ids = ((y - 80) ** 2 + (x - 100 - z * 30 / 40) ** 2 <= 40**2).astype(np.int64)
     objects = objects_of(measure(ids, ids.shape, Units.of(size)))
     [path] = write_shapes(ids, objects, Units.of(size).space, tmp_path, "swc")
-    _, _, x, y, z, radius, parent = np.loadtxt(path).T
+    _, _, x, y, z, _, parent = np.loadtxt(path).T
     middle = np.abs(z - 380) < 250
     assert np.abs(x - 100 - z * 30 / 40)[middle].max() <= 12
     assert np.abs(y - 80)[middle].max() <= 8
