@@ -217,7 +217,7 @@ class Demo:
             codes = pair.codes
             evaluation, probabilities = evaluate_fold(predictor, fold, pair.images, codes)
             rows = [
-                SheetRow(
+                SheetRow.of_membrane(
                     index,
                     pair.images[index],
                     codes[index] == MEMBRANE,

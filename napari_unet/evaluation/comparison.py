@@ -221,6 +221,29 @@ class Comparison:
         labels = {"mask": self.predicted_name, "truth": self.truth_name}
         return figures_csv(self.by_slice(), self.trained, self.names, labels, delimiter)
 
+    def read_pages(
+        self, predicted: Any, truth: Any, image: Any = None
+    ) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+        """Read a slice of the mask and of the truth as they are compared.
+
+        Parameters
+        ----------
+        predicted, truth : arrays (Y, X) of int
+        image : array (Y, X), or None
+            What they are of; its padding does not count where the comparison knows the image.
+
+        Returns
+        -------
+        predicted : array (Y, X) of bool, or of uint8
+            True where it is membrane; of classes the channels of the truth's.
+        codes : array (Y, X) of uint8
+            The truth's, of ``training.stacks.sparse_labels``; of classes their places from 1.
+        """
+        codes = self._judge.read_truth(np.asarray(truth))
+        if image is not None and self._image is not None:
+            mark_padding(codes, np.asarray(image))
+        return self._judge.read_mask(np.asarray(predicted)), codes
+
     def _note_wrong(self, index: int, predicted: NDArray[Any], codes: NDArray[np.uint8]) -> bool:
         """Keep the wrong pixels of a slice, if they are wanted; True if they changed."""
         if self._wrong is None:
@@ -241,11 +264,10 @@ class Comparison:
 
     def _pair(self, index: int) -> tuple[NDArray[Any], NDArray[np.uint8]]:
         """Read a slice: what is predicted, and the codes of the truth."""
-        codes = self._judge.read_truth(np.asarray(self._truth[index]))
-        if self._image is not None:
-            mark_padding(codes, np.asarray(self._image[index]))
-            self.has_padding |= bool((codes == PADDING).any())
-        return self._judge.read_mask(np.asarray(self._predicted[index])), codes
+        image = None if self._image is None else self._image[index]
+        predicted, codes = self.read_pages(self._predicted[index], self._truth[index], image)
+        self.has_padding |= bool((codes == PADDING).any())
+        return predicted, codes
 
 
 def counted_note(comparison: Comparison) -> str:

@@ -11,12 +11,17 @@ import numpy as np
 from napari.layers import Image, Labels
 
 from napari_unet.evaluation.comparison import Comparison
-from napari_unet.evaluation.contact_sheet import SheetRow, contact_sheet
+from napari_unet.evaluation.contact_sheet import (
+    MEMBRANE_LEGEND,
+    SheetRow,
+    class_legend,
+    contact_sheet,
+)
 from napari_unet.evaluation.slice_sets import HELD_OUT, set_of
 from napari_unet.layers.slices import full_resolution
 from napari_unet.stacks.napari_writer import LayerWriter, OnSlice, write_image, write_labels
 from training.files.atomic_files import write_atomically
-from training.stacks.sparse_labels import MEMBRANE, UNKNOWN
+from training.stacks.sparse_labels import MEMBRANE, channels_of, is_known
 from training.stacks.stack_axes import as_stack
 
 ENDINGS = {
@@ -44,14 +49,14 @@ def export_writers(
     Parameters
     ----------
     probability, image : Image or None
-        Without them there is no probability, and no picture; classes have no picture either.
+        Without them there is no probability, and no picture.
     """
     writers: dict[str, Writer] = {"Mask": _layer_writer(write_labels, mask)}
     if probability is not None:
         writers["Probability"] = _layer_writer(write_image, probability)
     content = comparison.to_csv().encode()
     writers["Figures"] = partial(_write, lambda: content)
-    if image is not None and comparison.by_slice() and not comparison.classes:
+    if image is not None and comparison.by_slice():
         draw = partial(draw_slices, comparison, full_resolution(image), full_resolution(truth))
         writers["Picture"] = partial(_write, partial(draw, full_resolution(mask)))
     return writers
@@ -75,14 +80,16 @@ def draw_slices(comparison: Comparison, image: Any, truth: Any, mask: Any) -> by
     order = held_out or order
     rows = []
     for index in sorted({order[0], order[len(order) // 2], order[-1]}):
-        page, labels, predicted = (
-            np.asarray(as_stack(stack)[index]) for stack in (image, truth, mask)
+        page, labels, found = (np.asarray(as_stack(stack)[index]) for stack in (image, truth, mask))
+        predicted, codes = comparison.read_pages(found, labels, page)
+        rows.append(
+            SheetRow.of_classes(index, page, channels_of(codes), predicted, comparison.classes)
+            if comparison.classes
+            else SheetRow.of_membrane(index, page, codes == MEMBRANE, predicted, is_known(codes))
         )
-        codes = comparison.reading.read(labels)
-        known = codes != UNKNOWN
-        rows.append(SheetRow(index, page, codes == MEMBRANE, predicted != 0, known))
     title = f"{comparison.predicted_name} against {comparison.truth_name}"
-    return contact_sheet(rows, f"{title}: worst, middle and best slice")
+    legend = class_legend(comparison.classes) if comparison.classes else MEMBRANE_LEGEND
+    return contact_sheet(rows, f"{title}: worst, middle and best slice", legend)
 
 
 def _layer_writer(write: LayerWriter, layer: Image | Labels) -> Writer:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from html import unescape
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from napari import Viewer
 from napari.layers import Labels
+from PIL import Image, ImageColor
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QComboBox, QLabel, QTableView
+from qtpy.QtWidgets import QComboBox, QDialog, QLabel, QLineEdit, QTableView
 
+from napari_unet.layers.colors import ERROR_COLOR
 from napari_unet.layers.plugin_layers import MODEL_KEY, add_class_labels, add_mask
 from napari_unet.widgets.evaluate.dock import EvaluateDock
 from napari_unet.widgets.evaluate.plot import DicePlot
@@ -92,13 +95,32 @@ def test_each_class_has_its_dice_in_table_summary_and_plot(
     qtbot.waitUntil(lambda: {*faults_of(evaluate)} <= scrolls, timeout=5000)
 
 
-def test_classes_from_files_are_compared_too(
-    dock: Callable[[], EvaluateDock], truth: Labels, found: Labels, qtbot: QtBot
+def test_classes_from_files_are_compared_and_exported_with_a_picture(
+    dock: Callable[[], EvaluateDock],
+    truth: Labels,
+    found: Labels,
+    button: Callable[..., Any],
+    in_dialogs: Callable[..., list[QDialog]],
+    tmp_path: Path,
+    qtbot: QtBot,
 ) -> None:
     del found.metadata[MODEL_KEY]  # nobody knows who made it
     evaluate = dock()
     qtbot.waitUntil(lambda: "mean" in said(evaluate))
     assert column(evaluate, "membrane") == ["1.000"] * 7
+
+    def fill(dialog: QDialog) -> None:
+        folder, _ = dialog.findChildren(QLineEdit)
+        folder.setText(str(tmp_path))
+        button(dialog, "Save").click()
+
+    in_dialogs(fill)
+    button(evaluate, "Export…").click()
+    qtbot.waitUntil((tmp_path / "tissue-picture.png").exists)
+    with Image.open(tmp_path / "tissue-picture.png") as picture:
+        colors = {color for _, color in picture.getcolors(2**24)}
+    assert {ImageColor.getrgb(member.color) for member in CLASSES.members[1:]} < colors
+    assert ImageColor.getrgb(ERROR_COLOR) in colors
 
 
 def test_painting_a_class_and_its_errors_are_followed(
