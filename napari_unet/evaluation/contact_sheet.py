@@ -68,8 +68,9 @@ class SheetRow:
     ) -> SheetRow:
         """Draw membrane in black, as in ISBI's files, and errors as in the window's layer of them.
 
-        Arrays are (Y, X), ``truth`` and ``predicted`` True where membrane is, and ``known`` where a
-        pixel has a label; the others are grey, and are never wrong. By default all are known.
+        Arrays are (Y, X) of bool but for the image, ``truth`` and ``predicted`` True where membrane
+        is, ``known`` where a pixel has a label; the others are grey, and are never wrong. By
+        default all are known.
         """
         known = np.ones(truth.shape, bool) if known is None else known
         dice = overlap_figures(predicted[known], truth[known])["dice"]
