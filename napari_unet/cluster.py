@@ -78,7 +78,10 @@ class Workers:
         return sum(self._client.nthreads().values())
 
     def run(
-        self, work: Work[Task, Result], tasks: Iterable[Task]
+        self,
+        work: Work[Task, Result],
+        tasks: Iterable[Task],
+        split: Callable[[Task], Iterable[Task]] = lambda task: [task],
     ) -> Iterator[tuple[Task, Result | Exception]]:
         """Have tasks done; few wait at a time.
 
@@ -87,6 +90,8 @@ class Workers:
         work : Work
             Can be pickled, as are tasks and results.
         tasks : iterable
+        split : callable
+            From a task that workers died of to those that are tried in its place, each alone.
 
         Yields
         ------
@@ -97,7 +102,7 @@ class Workers:
         waiting = iter(tasks)
         futures: dict[Any, Task] = {}
         done = self._distributed.as_completed()
-        suspects = []
+        suspects: list[Task] = []
 
         def submit() -> None:
             for task in waiting:
@@ -113,7 +118,7 @@ class Workers:
             task, result = futures.pop(future), _result_of(future)
             future.release()
             if isinstance(result, DeadlyError):
-                suspects.append(task)
+                suspects += split(task)
             else:
                 yield task, result
             submit()

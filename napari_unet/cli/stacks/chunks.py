@@ -198,16 +198,20 @@ def predict_missing(
     missing = prediction.count_missing(slices)
     work = SliceWork(sent)
     alone: list[tuple[int, ...]] = []  # those of batches that failed, of which one may be to blame
-    batches = _batches(missing, workers)
-    for batch, outcome in chain(workers.run(work, batches), workers.run(work, alone)):
+    tried = workers.run(work, _batches(missing, workers), split=_each)
+    for batch, outcome in chain(tried, workers.run(work, alone)):
         if isinstance(outcome, Outcome):
             prediction.take(outcome)
         elif len(batch) > 1:
-            alone += [(index,) for index in batch]
+            alone += _each(batch)
             continue
         else:
             prediction.fail(batch[0], str(outcome).rstrip("."))
         yield sum(missing[index] for index in batch)
+
+
+def _each(batch: tuple[int, ...]) -> list[tuple[int, ...]]:
+    return [(index,) for index in batch]
 
 
 def _batches(missing: Mapping[int, int], workers: Workers) -> list[tuple[int, ...]]:

@@ -26,16 +26,18 @@ from training.masks.writer_choice import open_chunks
 
 WriteModel = Callable[..., Path]
 PROGRAM = Path(sys.executable).with_name("napari-unet")
-# A worker dies of slice 2, and the first one of slice 0 as well.
+# A worker dies of slice 2, and the first one of slice 0 as well; each notes which it was given.
 DEADLY = """
 import os, signal
-if os.environ.get("DIES") and "spawn_main" in " ".join(__import__("sys").orig_argv):
+if os.environ.get("DEATHS") and "spawn_main" in " ".join(__import__("sys").orig_argv):
     from napari_unet.prediction.chunk_prediction import ChunkPrediction
 
     def predict_batch(prediction, indices):
-        if 2 in indices or (0 in indices and not os.path.exists(os.environ["DIES"])):
-            open(os.environ["DIES"], "w").close()
-            os.kill(os.getpid(), signal.SIGKILL)
+        with open(os.environ["DEATHS"], "a+") as file:
+            file.seek(0)
+            if 2 in indices or (0 in indices and "0" not in file.read()):
+                print(*indices, file=file, flush=True)
+                os.kill(os.getpid(), signal.SIGKILL)
         return former(prediction, indices)
 
     former, ChunkPrediction.predict_batch = ChunkPrediction.predict_batch, predict_batch
@@ -80,18 +82,27 @@ def expected(model: Path, raw: Path, tmp_path: Path) -> dict[str, bytes]:
 
 @pytest.mark.heavy
 def test_a_worker_that_dies_costs_nothing_and_what_they_die_of_is_told(
-    model: Path, raw: Path, expected: dict[str, bytes], tmp_path: Path
+    model: Path,
+    raw: Path,
+    expected: dict[str, bytes],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    deaths = tmp_path / "deaths"
     (tmp_path / "sitecustomize.py").write_text(DEADLY)
-    paths = os.pathsep.join([str(tmp_path), *sys.path])
-    environment = {**os.environ, "PYTHONPATH": paths, "DIES": str(tmp_path / "died")}
-    command = [str(PROGRAM), "predict", model, raw, "-o", tmp_path / "m.zarr", "--workers", "2"]
-    dying = subprocess.run(command, env=environment, capture_output=True, text=True)
-    assert dying.returncode == 1
-    assert "slice 2, rows 0:300, columns 0:280: 3 workers died of it" in dying.stderr
-    assert "1 of 4 parts" in dying.stderr
-    assert "Traceback" not in dying.stdout + dying.stderr
-    assert "What the workers do: http://127.0.0.1:" in dying.stdout
+    monkeypatch.setattr(chunks_by_workers, "_LEAST_BATCHES", 1)  # so each is of two slices
+    with monkeypatch.context() as dying:
+        dying.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *sys.path]))
+        dying.setenv("DEATHS", str(deaths))
+        result = run(model, raw, "-o", tmp_path / "m.zarr", "--workers", 2)
+    assert result.exit_code == 1
+    assert "slice 2, rows 0:300, columns 0:280: 3 workers died of it" in result.stderr
+    assert "1 of 4 parts" in result.stderr
+    assert "Traceback" not in result.stdout + result.stderr
+    assert "What the workers do: http://127.0.0.1:" in result.stdout
+    died = deaths.read_text().splitlines()
+    # A batch that waits at a worker that dies of another is taken for what it died of, too.
+    assert set(died) == {"0 1", "2 3", "2"} and died.count("2 3") <= died.count("2") == 3
 
     partial = tmp_path / "m.partial.zarr"
     kept = {path: path.stat().st_mtime_ns for path in partial.glob("labels/m/0/c/*/*/*")}
