@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.neurons.region_borders import find_borders
+from napari_unet.neurons.region_borders import find_borders, join_borders
 from napari_unet.neurons.segmentation import Probability
-from napari_unet.neurons.watershed import find_basins
+from napari_unet.neurons.watershed import find_basins, join_basins
 from training.metrics.neuron_metrics import Labels, fill_neurons, label_neurons
 
 UNKNOWN = np.iinfo(np.int64).max
@@ -76,19 +76,29 @@ def flood_block(
     minima = find_basins(np.ascontiguousarray(probability), labels, fixed)
     rows, columns = core
     inside = np.s_[rows.start : rows.stop, columns.start : columns.stop]
-    values = np.flatnonzero(np.bincount(labels[inside].ravel()))
+    of_seeds, places = _first_places(np.where(probability < level, labels, 0)[inside])
+    is_there = np.bincount(labels[inside].ravel()) > 0
+    # Those that a block knows wholly, without a seed, are joined here.
+    is_kept = np.zeros(len(is_there), bool)
+    is_kept[of_seeds] = True
+    for rim in RIMS.values():
+        is_kept[labels[inside][rim]] = True
+    kept, joined = np.flatnonzero(is_kept), np.flatnonzero(is_there & ~is_kept)
+    count = len(kept) + len(joined)
     numbers = np.zeros(int(labels.max()) + 1, np.int32)
-    numbers[values] = np.arange(1, len(values) + 1)
-    found = _describe(numbers[labels[inside]], probability[inside])
+    numbers[np.concatenate([kept, joined])] = np.arange(1, count + 1)
+    basins = numbers[labels[inside]]
+    borders = find_borders(basins, probability[inside])
+    regions = join_basins(borders, len(kept), count)
+    found = _describe(regions[basins], probability[inside])
     y, x = np.divmod(minima, labels.shape[1])
     first = np.full(len(numbers), UNKNOWN, np.int64)
     first[fixed + 1 :] = (y + origin[0]) * shape[1] + x + origin[1] + shape[0] * shape[1]
-    of_seeds, places = _first_places(np.where(probability < level, labels, 0)[inside])
     y, x = np.divmod(places, len(columns))
     first[of_seeds] = (y + rows.start + origin[0]) * shape[1] + x + columns.start + origin[1]
-    found["first"] = np.concatenate([[UNKNOWN], first[values]])
+    found["first"] = np.concatenate([[UNKNOWN], first[kept]])
     found |= {f"beyond_{side}": numbers[labels[place]].ravel() for side, place in beyond.items()}
-    borders = find_borders(found["labels"], probability[inside])
+    borders = join_borders([borders], regions)
     found |= {name: _narrow(array) for name, array in borders._asdict().items()}
     return found
 
