@@ -48,11 +48,11 @@ from napari_unet.prediction.large_array import allocate
 from napari_unet.prediction.predictor import MEMBRANE, load_predictor
 from training.console import hint, say
 from training.errors import UserError
-from training.formats.opening import open_stack
 from training.formats.pixel_size import Offset
 from training.masks.mask_files import write_numbers
 from training.masks.result_files import LABEL_FORMATS
 from training.masks.writer_choice import is_zarr
+from training.opening import open_stack
 from training.runs.run_directory import RunDirectory
 from training.stacks.intensities import Membranes
 

@@ -16,12 +16,12 @@ from napari_unet.neurons.segmentation_choice import LabelledVolume, choose_on_tr
 from napari_unet.prediction.predictor import load_predictor
 from tests.napari_unet.conftest import UINT8
 from training.dataset.holdout import split_fold
-from training.formats.opening import open_stack
 from training.formats.pixel_size import PixelSize
 from training.masks.writer_choice import write_stack
 from training.metrics.neuron_metrics import label_neurons, v_rand
 from training.model.model_card import TrainedVolume
 from training.model.stack_scale import zoom_of_training
+from training.opening import open_stack
 from training.stacks.fingerprint import fingerprint
 from training.stacks.sparse_labels import INSIDE, MEMBRANE
 from training.stacks.synthetic import synthetic_stack
