@@ -8,15 +8,16 @@ as far as a block sees; such a seed is named by a pixel there.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import pairwise, product
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.neurons.region_borders import find_borders
+from napari_unet.neurons.region_borders import find_borders, join_borders
 from napari_unet.neurons.segmentation import Probability
-from napari_unet.neurons.watershed import find_basins
+from napari_unet.neurons.watershed import find_basins, join_basins
 from training.metrics.neuron_metrics import Labels, fill_neurons, label_neurons
 
 UNKNOWN = np.iinfo(np.int64).max
@@ -65,43 +66,83 @@ def flood_block(
         rims; ``p_top``... the probability there; ``beyond_top``... which of its basins is that of
         each pixel beyond them, or 0.
     """
-    labels = label_neurons(probability < level)
-    seeds = int(labels.max())
-    beyond = {side: place for side, place in _ring(core).items() if labels[place].size}
-    fixed = seeds
-    for place in beyond.values():
-        ring = labels[place]
-        ring[ring == 0] = np.arange(fixed + 1, fixed + 1 + np.count_nonzero(ring == 0))
-        fixed = int(ring.max(initial=fixed))
-    minima = find_basins(np.ascontiguousarray(probability), labels, fixed)
     rows, columns = core
     inside = np.s_[rows.start : rows.stop, columns.start : columns.stop]
-    values = np.flatnonzero(np.bincount(labels[inside].ravel()))
-    numbers = np.zeros(int(labels.max()) + 1, np.int32)
-    numbers[values] = np.arange(1, len(values) + 1)
-    found = _describe(numbers[labels[inside]], probability[inside])
-    y, x = np.divmod(minima, labels.shape[1])
-    first = np.full(len(numbers), UNKNOWN, np.int64)
-    first[fixed + 1 :] = (y + origin[0]) * shape[1] + x + origin[1] + shape[0] * shape[1]
-    of_seeds, places = _first_places(np.where(probability < level, labels, 0)[inside])
-    y, x = np.divmod(places, len(columns))
-    first[of_seeds] = (y + rows.start + origin[0]) * shape[1] + x + columns.start + origin[1]
-    found["first"] = np.concatenate([[UNKNOWN], first[values]])
+    beyond = _ring(core, probability.shape)
+    is_seed = probability < level
+    labels = label_neurons(is_seed)
+    fixed = _number_pixels(labels, beyond.values())
+    minima = find_basins(np.ascontiguousarray(probability), labels, fixed)
+    first = np.full(int(labels.max()) + 1, UNKNOWN, np.int64)
+    first[fixed + 1 :] = _in_slice(minima, labels.shape[1], origin, shape[1])
+    first[fixed + 1 :] += shape[0] * shape[1]
+    seeds, places = _first_places(np.where(is_seed, labels, 0)[inside])
+    corner = origin[0] + rows.start, origin[1] + columns.start
+    first[seeds] = _in_slice(places, len(columns), corner, shape[1])
+
+    is_kept = np.zeros(len(first), bool)
+    is_kept[seeds] = True
+    for rim in RIMS.values():
+        is_kept[labels[inside][rim]] = True
+    kept = np.flatnonzero(is_kept)
+    numbers, count = _number_first(kept, labels[inside], len(first))
+    basins = numbers[labels[inside]]
+    borders = find_borders(basins, probability[inside])
+    # Others have no pixel beyond which something is unknown: where they belong is known.
+    regions = join_basins(borders, len(kept), count)
+    borders = join_borders([borders], regions)
+    found = _describe(regions[basins], probability[inside])
+    found["first"] = np.concatenate([[UNKNOWN], first[kept]])
     found |= {f"beyond_{side}": numbers[labels[place]].ravel() for side, place in beyond.items()}
-    borders = find_borders(found["labels"], probability[inside])
     found |= {name: _narrow(array) for name, array in borders._asdict().items()}
     return found
 
 
-def _ring(core: Window) -> dict[str, Any]:
-    """The pixels beyond the sides of a block; of some there are none."""
+def _ring(core: Window, shape: tuple[int, ...]) -> dict[str, Any]:
+    """The pixels beyond those sides of a block that are not the slice's."""
     rows, columns = (slice(part.start, part.stop) for part in core)
-    return {
-        "top": np.s_[max(rows.start - 1, 0) : rows.start, columns],
-        "bottom": np.s_[rows.stop : rows.stop + 1, columns],
-        "left": np.s_[rows, max(columns.start - 1, 0) : columns.start],
-        "right": np.s_[rows, columns.stop : columns.stop + 1],
-    }
+    ring = {}
+    if rows.start > 0:
+        ring["top"] = np.s_[rows.start - 1 : rows.start, columns]
+    if rows.stop < shape[0]:
+        ring["bottom"] = np.s_[rows.stop : rows.stop + 1, columns]
+    if columns.start > 0:
+        ring["left"] = np.s_[rows, columns.start - 1 : columns.start]
+    if columns.stop < shape[1]:
+        ring["right"] = np.s_[rows, columns.stop : columns.stop + 1]
+    return ring
+
+
+def _number_pixels(labels: Labels, places: Iterable[Any]) -> int:
+    """Give pixels of no seed a number of their own, so that nothing flows on from there."""
+    highest = int(labels.max())
+    for place in places:
+        pixels = labels[place]
+        is_free = pixels == 0
+        count = np.count_nonzero(is_free)
+        pixels[is_free] = np.arange(highest + 1, highest + 1 + count)
+        highest += count
+    return highest
+
+
+def _number_first(
+    kept: NDArray[np.intp], labels: Labels, count: int
+) -> tuple[NDArray[np.int32], int]:
+    """Number what is in a block from 1, the kept ones first; by old numbers, and how many."""
+    is_other = np.bincount(labels.ravel(), minlength=count) > 0
+    is_other[kept] = False
+    present = np.concatenate([kept, np.flatnonzero(is_other)])
+    numbers = np.zeros(count, np.int32)
+    numbers[present] = np.arange(1, len(present) + 1)
+    return numbers, len(present)
+
+
+def _in_slice(
+    places: NDArray[np.intp], width: int, corner: tuple[int, int], of_slice: int
+) -> NDArray[np.int64]:
+    """Count pixels through a slice of some width that are counted through a piece of it."""
+    y, x = np.divmod(places, width)
+    return np.asarray((y + corner[0]) * of_slice + x + corner[1], np.int64)
 
 
 def _describe(labels: Labels, probability: Probability) -> dict[str, NDArray[Any]]:
@@ -171,9 +212,9 @@ def _find_first(
     rows, columns = core
     block = seeds[rows.start : rows.stop, columns.start : columns.stop]
     numbers, places = _first_places(block)
-    y, x = np.divmod(places, len(columns))
     first = np.full(len(values) + 1, UNKNOWN, np.int64)
-    pixels = (y + rows.start + origin[0]) * width + x + columns.start + origin[1]
+    corner = rows.start + origin[0], columns.start + origin[1]
+    pixels = _in_slice(places, len(columns), corner, width)
     first[np.searchsorted(values, numbers) + 1] = pixels
     if not seeds.any():
         first[1] = (rows.start + origin[0]) * width + columns.start + origin[1]

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from training.metrics.neuron_metrics import NEIGHBOURS, Labels
 
-BAND = 1 << 17  # pixels: their values and labels stay in a processor's cache
-_FEW = 16  # bands, which take longer with threads: those of blocks have their own already
+BAND = 1 << 16  # pixels: their values and labels stay in a processor's cache
+_FEW = 32  # bands, which take longer with threads: those of blocks have their own already
 _STEP = np.float32(2**-24)  # of strengths: sums of its multiples are the same in any order
 _Band = TypeVar("_Band")
 _Found = TypeVar("_Found")
@@ -122,13 +122,10 @@ def join_borders(parts: Sequence[Borders], numbers: Labels | None = None) -> Bor
     pairs = pairs[order]
     starts = np.flatnonzero(np.diff(pairs, prepend=-1))
     low, high = np.divmod(pairs[starts], count)
-    return Borders(
-        low,
-        high,
-        np.add.reduceat(strength[order], starts),
-        np.add.reduceat(length[order], starts),
-        np.minimum.reduceat(lowest[order], starts),
-    )
+    strength = np.add.reduceat(strength[order], starts)
+    length = np.add.reduceat(length[order], starts)
+    lowest = np.minimum.reduceat(lowest[order], starts)
+    return Borders(low, high, strength, length, lowest)
 
 
 def _borders_of(here: Labels, there: Labels, heights: NDArray[np.float32]) -> Borders:

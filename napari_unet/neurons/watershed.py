@@ -190,11 +190,12 @@ def join_basins(borders: Borders, seeds: int, count: int) -> NDArray[np.int32]:
     if not seeds:
         return np.array([0] + [1] * count, np.int32)
     numbers = np.arange(seeds + 1)
-    passes = borders.only(borders.high > seeds)
-    weights = np.concatenate([np.full(seeds, _TO_ROOT), _ABOVE + passes.lowest.astype(np.float64)])
+    is_pass = borders.high > seeds
+    lowest = borders.lowest[is_pass].astype(np.float64)
+    weights = np.concatenate([np.full(seeds, _TO_ROOT), _ABOVE + lowest])
     # SciPy takes no wider indices before 1.15.
-    low = np.concatenate([np.zeros(seeds, np.int64), passes.low]).astype(np.int32)
-    high = np.concatenate([numbers[1:], passes.high]).astype(np.int32)
+    low = np.concatenate([np.zeros(seeds, np.int32), borders.low[is_pass].astype(np.int32)])
+    high = np.concatenate([numbers[1:].astype(np.int32), borders.high[is_pass].astype(np.int32)])
     shape = count + 1, count + 1
     tree = minimum_spanning_tree(coo_array((weights, (low, high)), shape).tocsr()).tocoo()
     is_pass = tree.data > _TO_ROOT

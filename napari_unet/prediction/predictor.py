@@ -144,6 +144,7 @@ class Predictor:
                 image = np.asarray(stack[index])
                 check_pixels(image, f"Slice {index}")
                 waiting.append((index, executor.submit(predict, image)))
+                del image  # which may be large
                 if len(waiting) > self.parallel:
                     yield _first(waiting)
             while waiting:

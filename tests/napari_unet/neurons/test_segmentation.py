@@ -102,6 +102,18 @@ def test_borders_of_merged_regions_are_one_border() -> None:
     assert (everything == 1).all()
 
 
+def test_higher_thresholds_to_come_change_nothing() -> None:
+    """Without one, the borders that are never merged are left out."""
+    rng = np.random.default_rng(0)
+    regions = np.arange(1, 901, dtype=np.int32).reshape(30, 30)
+    borders = find_borders(regions, rng.random((30, 30), np.float32))
+    for threshold in (0.2, 0.5, 0.65, 0.8):
+        [alone] = merge_regions(900, borders, [threshold])
+        first, _ = merge_regions(900, borders, [threshold, 2.0])
+        np.testing.assert_array_equal(alone, first)
+        assert 1 < alone.max() < 900
+
+
 def test_numbers_are_unique_in_a_stack() -> None:
     slices = [np.array([[1, 0, 2]], np.int32)] * 2
     assert [page.tolist() for page in number_neurons(iter(slices))] == [[[1, 0, 2]], [[3, 0, 4]]]

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.metrics import normalized_mutual_info_score, pair_confusion_matrix
 
+from training.metrics import neuron_metrics
 from training.metrics.neuron_metrics import (
     grow_neurons,
     label_neurons,
@@ -199,6 +200,21 @@ def test_numbered_neurons_are_measured_as_they_are():
     one = np.ones_like(parted)
     merged = neuron_figures_of_segments(one, touching_neurons())
     assert merged == {"v_rand": v_rand(one, touching_neurons()), "v_info": 0}
+
+
+def test_neurons_are_numbered_and_parted_in_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bands of a row or two see the pixels above as they were."""
+    rng = np.random.default_rng(0)
+    regions = np.kron(rng.integers(1, 9, (7, 5)), np.ones((3, 3), int)).astype(np.int32)
+    numbers = np.array([0, 1, 2, 2, 3, 1, 4, 5, 4], np.int32)
+    expected = part_neurons(numbers[regions])
+    assert 0 < np.count_nonzero(expected == 0) < expected.size / 2
+    for pixels in (1, 30):
+        monkeypatch.setattr(neuron_metrics, "_BAND", pixels)
+        np.testing.assert_array_equal(part_neurons(numbers[regions]), expected)
+        found = regions.copy()
+        part_neurons(found, numbers=numbers, out=found)
+        np.testing.assert_array_equal(found, expected)
 
 
 @pytest.mark.parametrize("neurons", [[], [two_neurons()]])
