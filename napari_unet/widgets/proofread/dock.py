@@ -49,6 +49,7 @@ from napari_unet.widgets.proofread.mask_walls import MaskWalls
 from napari_unet.widgets.proofread.mendable import why_not_mendable
 from napari_unet.widgets.proofread.mending import Mending
 from napari_unet.widgets.proofread.outlines import ChosenOutline, ChosenSurface
+from napari_unet.widgets.proofread.reading import ReadButton
 from napari_unet.widgets.proofread.strokes import ClickChooser, StrokeTool
 from napari_unet.widgets.proofread.wording import ACTIONS, UNLINKED, chosen_text, done_text
 
@@ -87,7 +88,7 @@ class NeuronsDock(Dock):
         self._replay = QPushButton("Replay…")
         self._hint, self._doubt = SteadyLabel(2), SteadyLabel(2)
         self._walls, self._look = MaskWalls(self._viewer, self), LookRow()
-        self._mending = Mending(self._walls, self)
+        self._mending, self._read = Mending(self._walls, self), ReadButton(self._viewer)
         self._less = LessPainting(self._viewer)
         self._chooser, self._tool = ClickChooser(self), StrokeTool(self._viewer, self)
         self._outline = ChosenOutline(self._viewer, self)
@@ -125,6 +126,7 @@ class NeuronsDock(Dock):
         layout = QVBoxLayout(self.content)
         layout.addLayout(form)
         layout.addWidget(self._hint)
+        layout.addWidget(self._read)
         layout.addLayout(grid)
         layout.addWidget(self._doubt)
         layout.addWidget(self._less)
@@ -156,6 +158,10 @@ class NeuronsDock(Dock):
         self._mending.failed.connect(self._on_failed)
         self._mending.ranked.connect(self._on_ranked)
         self._mending.replayed.connect(self._on_replayed)
+        self._read.looking.connect(self._look.follow)
+        self._read.rested.connect(self._look.rest)
+        self._read.read.connect(self._on_read)
+        self._read.failed.connect(self.report)
         self._surface.failed.connect(self.report)
         self.closed.connect(self._on_closed)
         self._following.timeout.connect(self._show_outline)
@@ -196,12 +202,13 @@ class NeuronsDock(Dock):
         self._doubt.setText("")
         self._show_chosen()
         membrane: Any = self._membrane.layer
-        self._chooser.watch(layer)
+        is_mendable = layer is not None and not why_not_mendable(layer)
+        self._chooser.watch(layer if is_mendable else None)
         self._walls.hold(layer)
         self._mending.hold(layer, membrane)
+        self._read.hold(layer)
         if layer is not None:
             self._layer_events.add(layer.events.data, self._on_data_replaced)
-        is_mendable = layer is not None and not why_not_mendable(layer)
         self._less.hold(layer if is_mendable else None)
         if is_mendable:
             actions = self._actions()
@@ -221,6 +228,10 @@ class NeuronsDock(Dock):
         self._show_chosen()
         if not self._mending.are_slices_linked:
             self.message.tell(UNLINKED)
+
+    def _on_read(self, neurons: Labels) -> None:
+        self._labels.choose(neurons)
+        self.message.tell(f"Mend '{neurons.name}', and save it: its file stays as it is.")
 
     def _on_stopped(self, is_first: bool) -> None:
         if is_first:
@@ -434,6 +445,7 @@ class NeuronsDock(Dock):
         self._outline.hide()
         self._surface.hide()
         self._mending.hold(None, None)
+        self._read.hold(None)
 
 
 def _on_key(action: Callable[[], None]) -> Callable[[Labels], None]:

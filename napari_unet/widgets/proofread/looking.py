@@ -1,4 +1,4 @@
-"""How far a look at all slices is, with the time left and a way to stop it."""
+"""How far a look at all slices, or their reading, is, with the time left and a way to stop it."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class LookRow(QWidget):
         self._bar, self._state = QProgressBar(), MessageLine()
         self._bar.setAccessibleName("Progress of the look at the neurons")
         self._stop, self._again = QPushButton("Stop"), QPushButton("Look again")
-        self._stop.setToolTip("End this; what is done by then stays.")
+        self._stop.setToolTip("End this; operations done by then stay.")
         self._again.setToolTip("Look at the neurons of all slices, to mend them.")
         self._timer = QTimer(self)
         self._timer.setInterval(INTERVAL)

@@ -1,25 +1,39 @@
-"""Which layers of labels operations can change."""
+"""Which layers of labels operations can change, and which once they are in memory."""
 
 from __future__ import annotations
 
 import numpy as np
 from napari.layers import Labels
 
-from napari_unet.layers.plugin_layers import why_not_paintable
+from napari_unet.layers.plugin_layers import why_not_stack
+from napari_unet.layers.slices import full_resolution
 
 
 def why_not_mendable(layer: Labels) -> str:
     """Say why the pixels of a layer can't be mended; empty where they can."""
-    problem = why_not_paintable(layer)
-    if not problem and not isinstance(layer.data, np.ndarray):
-        problem = (
-            f"'{layer.name}' is read from its file bit by bit, and is not mended there: "
-            "open the region to mend as labels in memory."
-        )
-    elif not problem and not layer.data.flags.writeable:
-        problem = f"'{layer.name}' can't be written to: duplicate the layer, and mend the copy."
-    elif not problem and not layer.data.flags.c_contiguous:
-        problem = f"'{layer.name}' is a view of other pixels: duplicate it, and mend the copy."
-    elif not problem and layer.data.dtype.kind not in "iu":
+    return _why_not_ids(layer) or _why_not_in_memory(layer)
+
+
+def is_mendable_once_read(layer: Labels) -> bool:
+    """Return whether a copy of a layer's pixels in memory can be mended, and they can't."""
+    return not _why_not_ids(layer) and bool(_why_not_in_memory(layer))
+
+
+def _why_not_ids(layer: Labels) -> str:
+    problem = why_not_stack(layer)
+    if not problem and full_resolution(layer).dtype.kind not in "iu":
         problem = f"'{layer.name}' has no whole numbers for ids: convert it to integers."
     return problem
+
+
+def _why_not_in_memory(layer: Labels) -> str:
+    problem = ""
+    if layer.multiscale:
+        problem = f"'{layer.name}' has several resolutions"
+    elif not isinstance(layer.data, np.ndarray):
+        problem = f"'{layer.name}' is read from its file bit by bit"
+    elif not layer.data.flags.writeable:
+        problem = f"'{layer.name}' can't be written to"
+    elif not layer.data.flags.c_contiguous:
+        problem = f"'{layer.name}' is a view of other pixels"
+    return problem and f"{problem}: what is mended is a copy in memory."

@@ -11,7 +11,7 @@ from typing import Any
 from napari.layers import Image, Labels
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_unet.layers.slices import edited_slices
+from napari_unet.layers.slices import edited_slices, full_resolution
 from napari_unet.proofreading.body_index import BodyIndex
 from napari_unet.proofreading.edits import Volume
 from napari_unet.proofreading.history import History, Step
@@ -142,7 +142,7 @@ class Mending(QObject):
 
     def _load_layer(self) -> None:
         layer, membrane = self._layer, self._membrane
-        pixels = None if membrane is None else as_stack(membrane.data)
+        pixels = None if membrane is None else as_stack(full_resolution(membrane))
         read = partial(self._file.read, layer, self._file.path_of(layer))
         look = self._look("Looking at the neurons")
         self._loading.request((layer, as_stack(layer.data), pixels, read, look))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ Button = Callable[..., QPushButton]
 Drag = Callable[..., None]
 Press = Callable[..., None]
 KEYS = Qt.Key
+Gate = threading.Event
 
 
 @pytest.fixture
@@ -58,6 +60,11 @@ def button_of(dock: NeuronsDock, name: str) -> QPushButton:
     return next(b for b in dock.findChildren(QPushButton) if b.text().startswith(name))
 
 
+def shown(dock: NeuronsDock, name: str) -> QPushButton | None:
+    found = [b for b in dock.findChildren(QPushButton) if b.text() == name and b.isVisible()]
+    return found[0] if found else None
+
+
 def text(dock: NeuronsDock) -> str:
     return "\n".join(label.text() for label in dock.findChildren(QLabel))
 
@@ -91,6 +98,32 @@ def press(viewer: Viewer, qtbot: QtBot) -> Callable[..., None]:
         qtbot.keyClick(viewer.window._qt_viewer.canvas.native, key, held)
 
     return press_key
+
+
+@pytest.fixture
+def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Any, str, int], Gate]]:
+    """``held(owner, name, n)`` keeps the n-th call of a function waiting, as a large slice would.
+
+    Until the gate that it gives is set.
+    """
+    gates = []
+
+    def hold(owner: Any, name: str, number: int) -> Gate:
+        function, gate, calls = getattr(owner, name), Gate(), []
+        gates.append(gate)
+
+        def wait_and_call(*arguments: Any) -> Any:
+            calls.append(arguments)
+            if len(calls) == number:
+                gate.wait()
+            return function(*arguments)
+
+        monkeypatch.setattr(owner, name, wait_and_call)
+        return gate
+
+    yield hold
+    for gate in gates:
+        gate.set()
 
 
 def undo_and_redo(neurons: Labels, before: NDArray[Any], press: Press, qtbot: QtBot) -> None:

@@ -2,56 +2,28 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import pytest
 from napari import Viewer
 from napari.layers import Labels
 from pytestqt.qtbot import QtBot
-from qtpy.QtWidgets import QComboBox, QProgressBar, QPushButton
+from qtpy.QtWidgets import QComboBox, QProgressBar
 from scipy import ndimage
 
 from napari_unet.layers.plugin_layers import add_class_labels
 from napari_unet.widgets.proofread import mending
 from napari_unet.widgets.proofread.dock import NeuronsDock
-from tests.napari_unet.widgets.proofread.conftest import button_of, open_dock, says, text
+from tests.napari_unet.widgets.proofread.conftest import (
+    Gate,
+    button_of,
+    open_dock,
+    says,
+    shown,
+    text,
+)
 from training.label_classes import LabelClasses
-
-Gate = threading.Event
-
-
-@pytest.fixture
-def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Any, str, int], Gate]]:
-    """``held(owner, name, n)`` keeps the n-th call of a function waiting, as a large slice would.
-
-    Until the gate that it gives is set.
-    """
-    gates = []
-
-    def hold(owner: Any, name: str, number: int) -> Gate:
-        function, gate, calls = getattr(owner, name), Gate(), []
-        gates.append(gate)
-
-        def wait_and_call(*arguments: Any) -> Any:
-            calls.append(arguments)
-            if len(calls) == number:
-                gate.wait()
-            return function(*arguments)
-
-        monkeypatch.setattr(owner, name, wait_and_call)
-        return gate
-
-    yield hold
-    for gate in gates:
-        gate.set()
-
-
-def shown(dock: NeuronsDock, name: str) -> QPushButton | None:
-    found = [b for b in dock.findChildren(QPushButton) if b.text() == name and b.isVisible()]
-    return found[0] if found else None
 
 
 def test_the_first_look_is_stopped_and_begun_again(

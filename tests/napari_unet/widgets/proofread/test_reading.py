@@ -1,0 +1,130 @@
+"""Neurons that lie in a zarr: read into memory, mended there, and what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import dask.array as da
+import numpy as np
+import pytest
+import zarr
+from napari import Viewer
+from napari.layers import Labels
+from pytestqt.qtbot import QtBot
+
+from napari_unet.stacks import lazy_pixels
+from napari_unet.stacks.napari_writer import write_labels
+from napari_unet.widgets.proofread import reading
+from napari_unet.widgets.proofread.dock import NeuronsDock
+from tests.napari_unet.widgets.proofread.conftest import (
+    KEYS,
+    Gate,
+    Press,
+    button_of,
+    click,
+    quarter,
+    says,
+    shown,
+    text,
+)
+from training.errors import UserError
+from training.formats.opening import open_stack
+from training.formats.pixel_size import PixelSize
+from training.masks.writer_choice import write_stack
+
+READ = "Read into memory"
+
+
+def lazy_dock(viewer: Viewer, lazy: Labels, qtbot: QtBot) -> NeuronsDock:
+    dock = NeuronsDock(viewer)
+    viewer.window.add_dock_widget(dock, name="Neurons")
+    viewer.layers.selection.active = lazy
+    qtbot.waitUntil(lambda: button_of(dock, READ).isVisible())
+    assert not button_of(dock, "Merge").isEnabled()
+    return dock
+
+
+def quarters(viewer: Viewer) -> np.ndarray:
+    depth, height, width = viewer.layers["tissue"].data.shape
+    page = 1 + (np.arange(height) >= height // 2)[:, None] * 2 + (np.arange(width) >= width // 2)
+    return np.repeat(page[np.newaxis].astype(np.uint32), depth, axis=0)
+
+
+def test_neurons_of_a_zarr_are_read_into_memory_and_mended(
+    viewer: Viewer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, press: Press, qtbot: QtBot
+) -> None:
+    monkeypatch.setattr(lazy_pixels, "EDITABLE_BYTES", 0)  # as if it were a large one
+    path, ids = tmp_path / "neurons.zarr", quarters(viewer)
+    size = PixelSize(50, 4, 4)
+    write_stack(path, ids, np.uint32, is_label=True, pixel_size=size)
+    [lazy] = viewer.open(path, plugin="napari-unet-mindspore")
+    assert isinstance(lazy.data, da.Array)
+    dock = lazy_dock(viewer, lazy, qtbot)
+    assert "'neurons' is read from its file" in text(dock)
+    assert f"Takes {ids.nbytes / 2**10:.2f} kiB of memory; " in text(dock)
+    button_of(dock, READ).click()
+    qtbot.waitUntil(lambda: button_of(dock, "Merge").isEnabled())
+    neurons = viewer.layers["neurons in memory"]
+    np.testing.assert_array_equal(neurons.data, ids)
+    np.testing.assert_array_equal(neurons.scale, viewer.layers["tissue"].scale)
+    assert (lazy.visible, neurons.visible) == (False, True)
+    assert not button_of(dock, READ).isVisible()
+    click(viewer, neurons, quarter(neurons, 0.3, 0.3), qtbot)
+    click(viewer, neurons, quarter(neurons, 0.7, 0.7), qtbot, shift=True)
+    press(KEYS.Key_J)
+    qtbot.waitUntil(lambda: says(dock, "Merged into neuron 1."))
+    assert set(np.unique(neurons.data)) == {1, 2, 3}
+    with pytest.raises(UserError, match=r"neurons.zarr is open as the layer 'neurons'"):
+        write_labels(str(path), *neurons.as_layer_data_tuple()[:2])
+    with open_stack(path) as stack:
+        np.testing.assert_array_equal(stack[3], ids[3])
+
+
+def test_several_resolutions_are_read_unless_stopped_damaged_or_too_large(
+    viewer: Viewer,
+    tmp_path: Path,
+    held: Callable[[Any, str, int], Gate],
+    monkeypatch: pytest.MonkeyPatch,
+    qtbot: QtBot,
+) -> None:
+    ids = quarters(viewer)
+    array = zarr.create_array(tmp_path / "a.zarr", shape=ids.shape, chunks=(2, 99, 99), dtype="u4")
+    array[:] = ids
+    lazy = viewer.add_labels(
+        [array, ids[::2, ::2, ::2]], multiscale=True, name="ids", scale=(50, 4, 4), units="nm"
+    )
+    dock = lazy_dock(viewer, lazy, qtbot)
+    click(viewer, lazy, (20, 20), qtbot)  # napari gives a level with the value of such a layer
+    assert "'ids' has several resolutions" in text(dock)
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            "psutil.virtual_memory", lambda: SimpleNamespace(available=2 * ids.nbytes - 1)
+        )
+        button_of(dock, READ).click()
+    assert says(dock, "of free memory") and says(dock, "napari-unet segment --region")
+
+    gate = held(reading, "as_stack", 1)
+    button_of(dock, READ).click()
+    qtbot.waitUntil(lambda: shown(dock, "Stop") is not None)
+    assert says(dock, "Reading into memory…")
+    shown(dock, "Stop").click()
+    gate.set()
+    qtbot.waitUntil(lambda: says(dock, "Stopped: nothing was read."))
+    assert shown(dock, "Stop") is None
+
+    chunk = next(path for path in (tmp_path / "a.zarr/c/3").rglob("*") if path.is_file())
+    whole = chunk.read_bytes()
+    chunk.write_bytes(b"damaged")
+    button_of(dock, READ).click()
+    qtbot.waitUntil(lambda: says(dock, "can't be read"))
+    assert [layer.name for layer in viewer.layers] == ["tissue", "ids"]
+    assert lazy.visible
+
+    chunk.write_bytes(whole)
+    button_of(dock, READ).click()
+    qtbot.waitUntil(lambda: button_of(dock, "Merge").isEnabled())
+    np.testing.assert_array_equal(viewer.layers["ids in memory"].data, ids)
+    assert not lazy.visible
