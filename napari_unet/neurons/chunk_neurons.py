@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet.neurons.block_flood import UNKNOWN, flood_block
+from napari_unet.neurons.linking import REACH, NeuronLinker, Overlaps, count_overlaps
 from napari_unet.neurons.region_merging import (
     Borders,
     RegionMerger,
@@ -26,7 +27,7 @@ from napari_unet.neurons.region_merging import (
     join_borders,
 )
 from napari_unet.neurons.search_files import Arrays, Block, SearchFiles
-from napari_unet.neurons.segmentation import LEAST_OVERLAP, Segmentation
+from napari_unet.neurons.segmentation import Segmentation
 from training.metrics.neuron_metrics import Labels, part_neurons
 
 SIDE = 1024  # pixels of a block along Y and X
@@ -53,7 +54,7 @@ class ChunkNeurons:
         Probability of membrane, 0..1; may be a Zarr array.
     how : Segmentation
     is_linked : bool
-        See :func:`segmentation.number_neurons`.
+        Link regions to neurons, as :func:`linking.link_stack` does.
     side, halo : int
         Pixels of a block, and around it; the halo is at most the side.
     """
@@ -136,7 +137,7 @@ class ChunkNeurons:
         return self._files.has("slices", index)
 
     def count(self, task: tuple[int, Block]) -> None:
-        """Count the pixels of neurons in a block, and those shared with the next slice."""
+        """Count the pixels of regions in a block, and those shared with the next slices."""
         if self._files.has("counts", *task):
             return
         index, block = task
@@ -144,44 +145,36 @@ class ChunkNeurons:
         areas = np.bincount(page.ravel())
         neurons = np.flatnonzero(areas)
         found = {"neurons": neurons, "areas": areas[neurons]}
-        if self._is_linked and index + 1 < self.shape[0]:
-            after = self._bordered(index + 1, block)
-            both = (page > 0) & (after > 0)
-            pairs = page[both].astype(np.int64) << 32 | after[both]
-            found |= dict(
-                zip(("pairs", "overlaps"), np.unique(pairs, return_counts=True), strict=True)
-            )
+        for distance in self._reach(index):
+            after = self._bordered(index + distance, block)
+            found |= _named(count_overlaps(page, after), distance)
         self._files.write("counts", index, block, **found)
 
     def number(self) -> int:
         """Number the neurons of all slices; give their number.
 
-        A slice at a time is in memory. Those that its borders cover get none.
+        What was counted is in memory, no pixels. Regions that borders cover get none.
         """
-        total = 0
-        below: NDArray[np.int64] | None = None
-        areas_below = pairs = overlaps = np.empty(0, np.int64)
+        linker = NeuronLinker()
+        waiting: dict[tuple[int, int], Overlaps] = {}  # by the earlier slice and the distance
         for index in range(self.shape[0]):
             counts = [self._files.read("counts", index, block) for block in self.blocks]
-            neurons, areas = _add_up(counts, "neurons", "areas")
-            sizes = np.zeros(int(neurons.max()) + 1, np.int64)
-            sizes[neurons] = areas
-            sizes[0] = 0
-            numbers = np.zeros(len(sizes), np.int64)
-            if below is not None and self._is_linked:
-                lower, upper = pairs >> 32, pairs & 0xFFFFFFFF
-                union = areas_below[lower] + sizes[upper] - overlaps
-                is_same = overlaps > LEAST_OVERLAP * union
-                numbers[upper[is_same]] = below[lower[is_same]]
-            fresh = np.flatnonzero((sizes > 0) & (numbers == 0))
-            numbers[fresh] = total + 1 + np.arange(len(fresh))
-            total += len(fresh)
+            regions, pixels = _add_up(counts, "neurons", "areas")
+            areas = np.zeros(int(regions.max()) + 1, np.int64)
+            areas[regions] = pixels
+            before = range(1, min(REACH, index) + 1) if self._is_linked else ()
+            linker.add(areas, [waiting.pop((index - far, far)) for far in before])
+            waiting |= {(index, far): _overlaps(counts, far) for far in self._reach(index)}
+        numbers = linker.numbers()
+        for index, of_slice in enumerate(numbers):
             if not self._files.has("numbers", index):
-                self._files.write("numbers", index, numbers=numbers)
-            below, areas_below = numbers, sizes
-            if self._is_linked and index + 1 < self.shape[0]:
-                pairs, overlaps = _add_up(counts, "pairs", "overlaps")
-        return total
+                self._files.write("numbers", index, numbers=of_slice)
+        return max(int(of_slice.max()) for of_slice in numbers)
+
+    def _reach(self, index: int) -> range:
+        """How far the slices are after this one that its regions may be linked with."""
+        after = self.shape[0] - 1 - index
+        return range(1, min(REACH, after) + 1) if self._is_linked else range(0)
 
     def read_block(self, index: int, block: Block) -> NDArray[np.int64]:
         """Read a block: array (Y, X) of int64, the numbers of its neurons; 0 are borders."""
@@ -296,6 +289,18 @@ def _renumber(borders: Borders, numbers: NDArray[np.int64]) -> Borders:
     lows, highs = np.minimum(low, high), np.maximum(low, high)
     parts = (lows, highs, borders.strength, borders.length)
     return join_borders([Borders(*(part[is_border] for part in parts))])
+
+
+def _named(overlaps: Overlaps, distance: int) -> dict[str, NDArray[np.int64]]:
+    """Give overlaps the names of arrays in a file, one number a pair."""
+    pairs = overlaps.earlier << 32 | overlaps.later
+    return {f"pairs_{distance}": pairs, f"overlaps_{distance}": overlaps.pixels}
+
+
+def _overlaps(counts: Sequence[Arrays], distance: int) -> Overlaps:
+    """Add up what :func:`_named` named."""
+    pairs, pixels = _add_up(counts, f"pairs_{distance}", f"overlaps_{distance}")
+    return Overlaps(pairs >> 32, pairs & 0xFFFFFFFF, pixels)
 
 
 def _add_up(
