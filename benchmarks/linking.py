@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from benchmarks.report import Settings, Table
 from benchmarks.whole_process import NAPARI_UNET, run_process
-from napari_unet.neurons.linking import link_stack
+from napari_unet.neurons.linking import StackLinker
 from napari_unet.neurons.segmentation import number_neurons
 from training.metrics.neuron_metrics import Labels, v_info, v_rand
 from training.stacks.synthetic import synthetic_neurons, write_synthetic
@@ -41,7 +41,10 @@ def run(settings: Settings) -> list[Table]:
             run_process([*command, "--overwrite", *given])
             found.setdefault(way, []).append(figures(tifffile.imread(neurons), truth))
         linked = np.stack(list(number_neurons(sections_of(truth))))
-        link_stack(linked)
+        linker = StackLinker()
+        for page, section in zip(linked, truth, strict=True):
+            linker.add(page, np.float32(section == 0))
+        linker.renumber(linked)
         found.setdefault("true sections, linked", []).append(figures(linked, truth))
     how = (
         f"Stacks of 30 sections of {SIZE} x {SIZE} pixels, made up with seeds "

@@ -43,8 +43,8 @@ from napari_unet.cli.stacks.neuron_settings import NeuronSettings
 from napari_unet.cli.stacks.stack_part import PartOptions, part_options
 from napari_unet.launchers.server_path import ServerPath
 from napari_unet.launchers.servers.predictions.record import result_path
-from napari_unet.neurons.linking import link_stack
-from napari_unet.neurons.segmentation import METHODS, count_text, find_neurons
+from napari_unet.neurons.linking import fill_stack
+from napari_unet.neurons.segmentation import METHODS, count_text
 from napari_unet.prediction.large_array import allocate
 from napari_unet.prediction.predictor import MEMBRANE, load_predictor
 from training.console import hint, say
@@ -254,13 +254,9 @@ def _write(
             "slice before or after."
         )
     neurons = allocate(shape, np.int32)
-    found = find_neurons(probability, search.how)
-    bar = ProgressBar(found, total=len(neurons), desc="Finding neurons", unit="slice")
-    for index, page in enumerate(bar):
-        neurons[index] = page
-    if search.is_linked:
-        with ProgressBar(desc="Linking", unit="slice", total=len(neurons), leave=False) as linking:
-            link_stack(neurons, on_slice=linking.update)
+    filled = fill_stack(probability, search.how, search.is_linked, neurons)
+    for _ in ProgressBar(filled, total=len(neurons), desc="Finding neurons", unit="slice"):
+        pass
     largest = int(neurons.max(initial=0))
     write_numbers(output, neurons, largest, **about, **search.written)
     say(f"{count_text(largest, len(neurons), search.is_linked)}: {output}")

@@ -19,7 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet.neurons.block_flood import UNKNOWN, flood_block
-from napari_unet.neurons.linking import REACH, NeuronLinker, Overlaps, count_overlaps
+from napari_unet.neurons.linking import (
+    REACH,
+    NeuronLinker,
+    Overlaps,
+    count_overlaps,
+    weigh_pixels,
+    weigh_regions,
+)
 from napari_unet.neurons.region_merging import (
     Borders,
     RegionMerger,
@@ -35,7 +42,7 @@ HALO = 192  # pixels around it that are flooded too
 
 Step = Literal["flood", "merge", "count"]
 """A method of :class:`ChunkNeurons` whose tasks do not wait for each other."""
-_OF_PIXELS = ("labels", "is_kept")  # arrays as large as a block
+_OF_PIXELS = ("labels", "is_kept", "weights")  # arrays as large as a block
 _FACES = (((1, 0), "bottom", "top"), ((0, 1), "right", "left"))
 
 
@@ -54,7 +61,7 @@ class ChunkNeurons:
         Probability of membrane, 0..1; may be a Zarr array.
     how : Segmentation
     is_linked : bool
-        Link regions to neurons, as :func:`linking.link_stack` does.
+        Link regions to neurons, as :func:`linking.fill_stack` does.
     side, halo : int
         Pixels of a block, and around it; the halo is at most the side.
     """
@@ -110,6 +117,9 @@ class ChunkNeurons:
             for part, start in zip(core, origin, strict=True)
         )
         found = flood_block(page, (within[0], within[1]), origin, self.shape[2], self._how)
+        if self._is_linked:
+            rows, columns = (slice(part.start, part.stop) for part in within)
+            found["weights"] = weigh_pixels(page[rows, columns])
         self._files.write("basins", index, block, **found)
 
     def is_flooded(self, index: int) -> bool:
@@ -137,39 +147,43 @@ class ChunkNeurons:
         return self._files.has("slices", index)
 
     def count(self, task: tuple[int, Block]) -> None:
-        """Count the pixels of regions in a block, and those shared with the next slices."""
+        """Weigh the regions of a block, and what they share with those of the next slices."""
         if self._files.has("counts", *task):
             return
         index, block = task
-        page = self._bordered(index, block)
-        areas = np.bincount(page.ravel())
-        neurons = np.flatnonzero(areas)
-        found = {"neurons": neurons, "areas": areas[neurons]}
+        page, weights = self._bordered(index, block), self._weights(index, block)
+        found = {"sizes": weigh_regions(page, weights)}
         for distance in self._reach(index):
-            after = self._bordered(index + distance, block)
-            found |= _named(count_overlaps(page, after), distance)
+            after = index + distance
+            others = self._bordered(after, block), self._weights(after, block)
+            found |= _named(count_overlaps(page, others[0], weights, others[1]), distance)
         self._files.write("counts", index, block, **found)
 
     def number(self) -> int:
         """Number the neurons of all slices; give their number.
 
-        What was counted is in memory, no pixels. Regions that borders cover get none.
+        What was weighed is in memory, no pixels. Regions that borders cover get none.
         """
         linker = NeuronLinker()
         waiting: dict[tuple[int, int], Overlaps] = {}  # by the earlier slice and the distance
         for index in range(self.shape[0]):
             counts = [self._files.read("counts", index, block) for block in self.blocks]
-            regions, pixels = _add_up(counts, "neurons", "areas")
-            areas = np.zeros(int(regions.max()) + 1, np.int64)
-            areas[regions] = pixels
+            sizes = np.zeros(max(len(found["sizes"]) for found in counts), np.int64)
+            for found in counts:
+                sizes[: len(found["sizes"])] += found["sizes"]
             before = range(1, min(REACH, index) + 1) if self._is_linked else ()
-            linker.add(areas, [waiting.pop((index - far, far)) for far in before])
+            linker.add(sizes, [waiting.pop((index - far, far)) for far in before])
             waiting |= {(index, far): _overlaps(counts, far) for far in self._reach(index)}
         numbers = linker.numbers()
         for index, of_slice in enumerate(numbers):
             if not self._files.has("numbers", index):
                 self._files.write("numbers", index, numbers=of_slice)
         return max(int(of_slice.max()) for of_slice in numbers)
+
+    def _weights(self, index: int, block: Block) -> NDArray[np.uint8]:
+        """Read the weights of a block's pixels (Y, X); unlinked, all count the same."""
+        found = self._files.open("basins", index, block)
+        return found["weights"] if self._is_linked else np.ones(found["labels"].shape, np.uint8)
 
     def _reach(self, index: int) -> range:
         """How far the slices are after this one that its regions may be linked with."""
@@ -294,19 +308,13 @@ def _renumber(borders: Borders, numbers: NDArray[np.int64]) -> Borders:
 def _named(overlaps: Overlaps, distance: int) -> dict[str, NDArray[np.int64]]:
     """Give overlaps the names of arrays in a file, one number a pair."""
     pairs = overlaps.earlier << 32 | overlaps.later
-    return {f"pairs_{distance}": pairs, f"overlaps_{distance}": overlaps.pixels}
+    return {f"pairs_{distance}": pairs, f"shared_{distance}": overlaps.shared}
 
 
 def _overlaps(counts: Sequence[Arrays], distance: int) -> Overlaps:
     """Add up what :func:`_named` named."""
-    pairs, pixels = _add_up(counts, f"pairs_{distance}", f"overlaps_{distance}")
-    return Overlaps(pairs >> 32, pairs & 0xFFFFFFFF, pixels)
-
-
-def _add_up(
-    counts: Sequence[Arrays], of: str, pixels: str
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Add up the pixels that blocks counted of the same."""
-    things, places = np.unique(np.concatenate([each[of] for each in counts]), return_inverse=True)
-    sums = np.bincount(places, np.concatenate([each[pixels] for each in counts]), len(things))
-    return things.astype(np.int64), sums.astype(np.int64)
+    found = [[each[f"{name}_{distance}"] for each in counts] for name in ("pairs", "shared")]
+    pairs, places = np.unique(np.concatenate(found[0]), return_inverse=True)
+    shared = np.zeros(len(pairs), np.int64)
+    np.add.at(shared, places, np.concatenate(found[1]))
+    return Overlaps(pairs >> 32, pairs & 0xFFFFFFFF, shared)

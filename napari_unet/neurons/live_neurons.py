@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from napari_unet.layers.slices import nearest_first
 from napari_unet.neurons.border_features import FloodedSlice
-from napari_unet.neurons.linking import follow_neurons, link_stack
+from napari_unet.neurons.linking import StackLinker, follow_neurons
 from napari_unet.neurons.segmentation import (
     Segmentation,
     count_text,
@@ -79,8 +79,8 @@ def find_neurons(
     prediction : LivePrediction
     how : Segmentation
     is_linked : bool
-        Follow neurons from slice to slice, and link them as :func:`linking.link_stack` when all
-        are searched.
+        Follow neurons from slice to slice, and link them as :func:`linking.fill_stack` does when
+        all are searched.
     into : array (Z, Y, X) or (Y, X) of int32
         In the prediction's shape.
     shown : int, optional
@@ -95,7 +95,7 @@ def find_neurons(
     """
     pages = into.reshape((-1, *into.shape[-2:]))
     probabilities = prediction.probability.reshape(pages.shape)
-    numbering = _Numbering(pages, prediction.predicted_slices, is_linked)
+    numbering = _Numbering(pages, probabilities, prediction.predicted_slices, is_linked)
     slices = _NeighbouringSlices(probabilities, numbering.slices, how)
     with ThreadPoolExecutor(1, initializer=lower_priority) as executor:
         for index in nearest_first(numbering.slices, shown):
@@ -148,15 +148,22 @@ class _Numbering:
     ----------
     pages : array (Z, Y, X) of int32
         Gets the numbers.
+    probabilities : array (Z, Y, X) of float32
     slices : list of int
         The slices that will be filled, rising.
     is_linked : bool
         Whether a neuron keeps its number from slice to slice.
     """
 
-    def __init__(self, pages: NDArray[np.int32], slices: list[int], is_linked: bool) -> None:
+    def __init__(
+        self,
+        pages: NDArray[np.int32],
+        probabilities: NDArray[np.float32],
+        slices: list[int],
+        is_linked: bool,
+    ) -> None:
         self.slices, self.total = slices, 0
-        self._pages, self._is_linked = pages, is_linked
+        self._pages, self._probabilities, self._is_linked = pages, probabilities, is_linked
         self._numbers: dict[int, NDArray[np.int32]] = {}  # of each slice, by its neurons' old ones
 
     @property
@@ -174,16 +181,18 @@ class _Numbering:
 
     def sort(self) -> None:
         """Number, or link, the neurons as if the first slice had been filled first."""
-        highest, count = self.total, 0
+        highest, self.total = self.total, 0
+        linker = StackLinker()
         for index in self.slices:
             numbers = self._numbers[index][1:]
             sorted_numbers = np.zeros(highest + 1, np.int32)
-            sorted_numbers[numbers] = count + 1 + np.arange(len(numbers))
+            sorted_numbers[numbers] = self.total + 1 + np.arange(len(numbers))
             self._pages[index] = sorted_numbers[self._pages[index]]
-            count += len(numbers)
+            self.total += len(numbers)
+            if self._is_linked:
+                linker.add(self._pages[index], np.array(self._probabilities[index]))
         if self._is_linked:
-            count = link_stack(self._pages, self.slices)
-        self.total = count
+            self.total = linker.renumber(self._pages, self.slices)
 
     def _neighbour(self, index: int) -> int | None:
         """The slice before or after this one that is filled already."""

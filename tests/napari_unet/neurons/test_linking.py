@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from napari_unet.neurons.linking import link_stack
+from napari_unet.neurons.linking import StackLinker
 
 TWO = [1, 1, 1, 1, 1, 0, 2, 2, 2, 2, 2]
 ONE = [1] * len(TWO)
@@ -19,9 +19,19 @@ def stack_of(*rows: list[int]) -> np.ndarray:
     return np.stack(pages)
 
 
+def link(
+    neurons: np.ndarray, slices: list[int] | None = None, probability: np.ndarray | None = None
+) -> int:
+    linker = StackLinker()
+    for index in range(len(neurons)) if slices is None else slices:
+        page = neurons[index]
+        linker.add(page, np.float32(page == 0) if probability is None else probability[index])
+    return linker.renumber(neurons, slices)
+
+
 def linked(*rows: list[int]) -> list[list[int]]:
     neurons = stack_of(*rows)
-    assert link_stack(neurons) == neurons.max()
+    assert link(neurons) == neurons.max()
     return neurons[:, 0].tolist()
 
 
@@ -74,18 +84,27 @@ def test_neurons_are_the_same_from_any_side(axis: int) -> None:
         rows.append((np.searchsorted(seen, np.arange(3000)) + 1).tolist())
     neurons = stack_of(*rows)
     turned = np.flip(neurons, axis).copy()
-    link_stack(neurons)
-    link_stack(turned)
+    link(neurons)
+    link(turned)
     pairs = np.unique(np.stack([neurons.ravel(), np.flip(turned, axis).ravel()]), axis=1)
     assert pairs.shape[1] == neurons.max() == turned.max()
 
 
 def test_slices_that_were_not_searched_are_passed_over() -> None:
     neurons = stack_of(TWO, [0] * len(TWO), TWO)
-    assert link_stack(neurons, [0, 2]) == 2
+    assert link(neurons, [0, 2]) == 2
     assert neurons[:, 0].tolist() == [TWO, [0] * len(TWO), TWO]
 
 
 def test_a_stack_without_regions_has_no_neuron() -> None:
-    assert link_stack(np.zeros((3, 4, 4), np.int32)) == 0
-    assert link_stack(np.zeros((0, 4, 4), np.int32)) == 0
+    assert link(np.zeros((3, 4, 4), np.int32)) == 0
+    assert link(np.zeros((0, 4, 4), np.int32)) == 0
+
+
+def test_a_membrane_that_lies_flat_parts_what_is_above_it_from_what_is_below() -> None:
+    neurons = np.repeat(np.arange(1, 5, dtype=np.int32), 100).reshape(4, 10, 10)
+    probability = np.full(neurons.shape, 0.02, np.float32)
+    probability[1:3] = 0.8
+    found = neurons.copy()
+    assert link(found, probability=probability) == 3
+    assert found[:, 0, 0].tolist() == [1, 2, 2, 3]

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from napari_unet.neurons.border_features import FEATURES
-from napari_unet.neurons.linking import link_stack
+from napari_unet.neurons.linking import fill_stack
 from napari_unet.neurons.live_neurons import SearchProgress, find_neurons
 from napari_unet.neurons.merge_forest import MergeForest
 from napari_unet.neurons.segmentation import (
@@ -56,10 +56,9 @@ def test_the_numbers_are_the_same_wherever_the_search_begins(
     searched = [index for index, _ in found]
     distances = [abs(index - (shown or 0)) for index in searched]
     assert distances == sorted(distances)
-    slices = (segment_slice(prediction.probability[index], HOW) for index in sorted(searched))
-    expected = np.stack(list(number_neurons(slices)))
-    if is_linked:
-        link_stack(expected)
+    pages = prediction.probability[sorted(searched)]
+    expected = np.zeros(pages.shape, np.int32)
+    assert len(list(fill_stack(pages, HOW, is_linked, expected))) == len(found)
     assert found[-1][1] == expected.max()
     np.testing.assert_array_equal(neurons[sorted(searched)], expected)
 
