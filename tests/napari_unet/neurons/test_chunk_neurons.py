@@ -68,9 +68,9 @@ def walls(*places: tuple[slice, slice], size: int = 40) -> np.ndarray:
 def test_blocks_give_the_neurons_and_numbers_of_the_whole(
     tmp_path: Path, how: Segmentation, is_linked: bool
 ) -> None:
-    probability = tissue()
+    probability = tissue(3)
     expected = np.zeros(probability.shape, np.int32)
-    assert list(fill_stack(probability, how, is_linked, expected)) == [0, 1]
+    assert list(fill_stack(probability, how, is_linked, expected)) == [0, 1, 2]
     assert expected.max() > 15
     for side in (48, 64, 200):
         found, total = find(
