@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 from napari_unet.neurons.segmentation import Probability, Segmentation, find_neurons
 from training.metrics.neuron_metrics import Labels
 
-REACH = 2  # slices from one region to another that it may be linked with
 LEAST_OVERLAP = (0.35, 0.6)
 """Of their union, from which on two regions may be linked, by the slices from one to the other."""
+REACH = len(LEAST_OVERLAP)
 _BATCH = 1 << 16  # links that are Python's numbers at once
 _SURE = 255  # weight of a pixel that is no membrane
 
@@ -134,9 +134,16 @@ def follow_neurons(neurons: Labels, other: Labels | None, total: int) -> NDArray
 
 
 class NeuronLinker:
-    """Numbers the neurons of a stack from what is counted of its slices, one after the other."""
+    """Numbers the neurons of a stack from what is weighed of its slices, one after the other.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    least : sequence of float
+        As :data:`LEAST_OVERLAP`.
+    """
+
+    def __init__(self, least: Sequence[float] = LEAST_OVERLAP) -> None:
+        self._least = least
         self._sizes: list[NDArray[np.int64]] = []
         self._starts = [0]
         nothing = np.empty(0, np.int64)
@@ -150,8 +157,8 @@ class NeuronLinker:
         sizes : array (N,) of int64
             As of :func:`weigh_regions`.
         overlaps : sequence of Overlaps
-            With the slices before it, the nearest first; :data:`REACH` of them, or as many as
-            there are.
+            With the slices before it, the nearest first: as many as may be linked, or as there
+            are.
         """
         self._sizes.append(sizes)
         self._starts.append(self._starts[-1] + len(sizes))
@@ -159,7 +166,7 @@ class NeuronLinker:
             before = len(self._sizes) - 1 - distance
             union = self._sizes[before][earlier] + sizes[later] - shared
             share = shared / union
-            is_link = share > LEAST_OVERLAP[distance - 1]
+            is_link = share > self._least[distance - 1]
             ends = self._starts[before] + earlier, self._starts[-2] + later
             self._links.append((ends[0][is_link], ends[1][is_link], share[is_link]))
 
@@ -227,12 +234,18 @@ class _Neurons:
 
 
 class StackLinker:
-    """Links the regions of a stack from its slices, given one after the other."""
+    """Links the regions of a stack from its slices, given one after the other.
 
-    def __init__(self) -> None:
-        self._linker = NeuronLinker()
+    Parameters
+    ----------
+    least : sequence of float
+        As :data:`LEAST_OVERLAP`.
+    """
+
+    def __init__(self, least: Sequence[float] = LEAST_OVERLAP) -> None:
+        self._linker = NeuronLinker(least)
         self._regions: list[NDArray[np.intp]] = []  # the numbers that are in each slice
-        self._before: deque[tuple[Labels, NDArray[np.uint8]]] = deque(maxlen=REACH)
+        self._before: deque[tuple[Labels, NDArray[np.uint8]]] = deque(maxlen=len(least))
 
     def add(self, neurons: Labels, probability: Probability) -> None:
         """Take the next slice.
