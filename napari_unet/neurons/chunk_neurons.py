@@ -19,10 +19,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet.neurons.block_flood import UNKNOWN, flood_block, grow_block
+from napari_unet.neurons.linking import (
+    REACH,
+    NeuronLinker,
+    Overlaps,
+    count_overlaps,
+    weigh_pixels,
+    weigh_regions,
+)
 from napari_unet.neurons.region_borders import Borders, borders_between, join_borders
 from napari_unet.neurons.region_merging import merge_regions
 from napari_unet.neurons.search_files import Arrays, Block, SearchFiles
-from napari_unet.neurons.segmentation import LEAST_OVERLAP, Segmentation
+from napari_unet.neurons.segmentation import Segmentation
 from napari_unet.neurons.watershed import join_basins
 from training.metrics.neuron_metrics import Labels, part_neurons
 
@@ -31,7 +39,7 @@ HALO = 192  # pixels around it that components are seen in; the watershed needs 
 
 Step = Literal["flood", "merge", "count"]
 """A method of :class:`ChunkNeurons` whose tasks do not wait for each other."""
-_OF_PIXELS = ("labels", "is_kept")  # arrays as large as a block
+_OF_PIXELS = ("labels", "is_kept", "weights")  # arrays as large as a block
 _FACES = (((1, 0), "bottom", "top"), ((0, 1), "right", "left"))
 
 
@@ -50,7 +58,7 @@ class ChunkNeurons:
         Probability of membrane, 0..1; may be a Zarr array.
     how : Segmentation
     is_linked : bool
-        See :func:`segmentation.number_neurons`.
+        Link regions to neurons, as :func:`linking.fill_stack` does.
     side, halo : int
         Pixels of a block, and around it; the halo, of components alone, is at most the side.
     """
@@ -109,11 +117,15 @@ class ChunkNeurons:
             for part, start in zip(core, origin, strict=True)
         )
         within = rows, columns
+        weights = {}
+        if self._is_linked:
+            inside = tuple(slice(part.start, part.stop) for part in within)
+            weights["weights"] = weigh_pixels(page[inside])
         if self._is_watershed:
             found = flood_block(page, within, origin, self.shape[1:], self._how.seeds)
         else:
             found = grow_block(page, within, origin, self.shape[2], self._how.threshold)
-        self._files.write("basins", index, block, **found)
+        self._files.write("basins", index, block, **found, **weights)
 
     def is_flooded(self, index: int) -> bool:
         """Whether all basins of a slice are found: then nobody reads its probability again."""
@@ -144,52 +156,48 @@ class ChunkNeurons:
         return self._files.has("slices", index)
 
     def count(self, task: tuple[int, Block]) -> None:
-        """Count the pixels of neurons in a block, and those shared with the next slice."""
+        """Weigh the regions of a block, and what they share with those of the next slices."""
         if self._files.has("counts", *task):
             return
         index, block = task
-        page = self._bordered(index, block)
-        areas = np.bincount(page.ravel())
-        neurons = np.flatnonzero(areas)
-        found = {"neurons": neurons, "areas": areas[neurons]}
-        if self._is_linked and index + 1 < self.shape[0]:
-            after = self._bordered(index + 1, block)
-            both = (page > 0) & (after > 0)
-            pairs = page[both].astype(np.int64) << 32 | after[both]
-            found |= dict(
-                zip(("pairs", "overlaps"), np.unique(pairs, return_counts=True), strict=True)
-            )
+        page, weights = self._bordered(index, block), self._weights(index, block)
+        found = {"sizes": weigh_regions(page, weights)}
+        for distance in self._reach(index):
+            after = index + distance
+            others = self._bordered(after, block), self._weights(after, block)
+            found |= _named(count_overlaps(page, others[0], weights, others[1]), distance)
         self._files.write("counts", index, block, **found)
 
     def number(self) -> int:
         """Number the neurons of all slices; give their number.
 
-        A slice at a time is in memory. Those that its borders cover get none.
+        What was weighed is in memory, no pixels. Regions that borders cover get none.
         """
-        total = 0
-        below: NDArray[np.int64] | None = None
-        areas_below = pairs = overlaps = np.empty(0, np.int64)
+        linker = NeuronLinker()
+        waiting: dict[tuple[int, int], Overlaps] = {}  # by the earlier slice and the distance
         for index in range(self.shape[0]):
             counts = [self._files.read("counts", index, block) for block in self.blocks]
-            neurons, areas = _add_up(counts, "neurons", "areas")
-            sizes = np.zeros(int(neurons.max()) + 1, np.int64)
-            sizes[neurons] = areas
-            sizes[0] = 0
-            numbers = np.zeros(len(sizes), np.int64)
-            if below is not None and self._is_linked:
-                lower, upper = pairs >> 32, pairs & 0xFFFFFFFF
-                union = areas_below[lower] + sizes[upper] - overlaps
-                is_same = overlaps > LEAST_OVERLAP * union
-                numbers[upper[is_same]] = below[lower[is_same]]
-            fresh = np.flatnonzero((sizes > 0) & (numbers == 0))
-            numbers[fresh] = total + 1 + np.arange(len(fresh))
-            total += len(fresh)
+            sizes = np.zeros(max(len(found["sizes"]) for found in counts), np.int64)
+            for found in counts:
+                sizes[: len(found["sizes"])] += found["sizes"]
+            before = range(1, min(REACH, index) + 1) if self._is_linked else ()
+            linker.add(sizes, [waiting.pop((index - far, far)) for far in before])
+            waiting |= {(index, far): _overlaps(counts, far) for far in self._reach(index)}
+        numbers = linker.numbers()
+        for index, of_slice in enumerate(numbers):
             if not self._files.has("numbers", index):
-                self._files.write("numbers", index, numbers=numbers)
-            below, areas_below = numbers, sizes
-            if self._is_linked and index + 1 < self.shape[0]:
-                pairs, overlaps = _add_up(counts, "pairs", "overlaps")
-        return total
+                self._files.write("numbers", index, numbers=of_slice)
+        return max(int(of_slice.max()) for of_slice in numbers)
+
+    def _weights(self, index: int, block: Block) -> NDArray[np.uint8]:
+        """Read the weights of a block's pixels (Y, X); unlinked, all count the same."""
+        found = self._files.open("basins", index, block)
+        return found["weights"] if self._is_linked else np.ones(found["labels"].shape, np.uint8)
+
+    def _reach(self, index: int) -> range:
+        """How far the slices are after this one that its regions may be linked with."""
+        after = self.shape[0] - 1 - index
+        return range(1, min(REACH, after) + 1) if self._is_linked else range(0)
 
     def read_block(self, index: int, block: Block) -> NDArray[np.int64]:
         """Read a block: array (Y, X) of int64, the numbers of its neurons; 0 are borders."""
@@ -325,10 +333,16 @@ def _union(links: NDArray[np.int64], count: int) -> NDArray[np.intp]:
     return np.asarray(joined, np.intp)
 
 
-def _add_up(
-    counts: Sequence[Arrays], of: str, pixels: str
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Add up the pixels that blocks counted of the same."""
-    things, places = np.unique(np.concatenate([each[of] for each in counts]), return_inverse=True)
-    sums = np.bincount(places, np.concatenate([each[pixels] for each in counts]), len(things))
-    return things.astype(np.int64), sums.astype(np.int64)
+def _named(overlaps: Overlaps, distance: int) -> dict[str, NDArray[np.int64]]:
+    """Give overlaps the names of arrays in a file, one number a pair."""
+    pairs = overlaps.earlier << 32 | overlaps.later
+    return {f"pairs_{distance}": pairs, f"shared_{distance}": overlaps.shared}
+
+
+def _overlaps(counts: Sequence[Arrays], distance: int) -> Overlaps:
+    """Add up what :func:`_named` named."""
+    found = [[each[f"{name}_{distance}"] for each in counts] for name in ("pairs", "shared")]
+    pairs, places = np.unique(np.concatenate(found[0]), return_inverse=True)
+    shared = np.zeros(len(pairs), np.int64)
+    np.add.at(shared, places, np.concatenate(found[1]))
+    return Overlaps(pairs >> 32, pairs & 0xFFFFFFFF, shared)

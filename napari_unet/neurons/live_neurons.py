@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from napari_unet.layers.slices import nearest_first
 from napari_unet.neurons.border_features import FloodedSlice
+from napari_unet.neurons.linking import StackLinker, follow_neurons
 from napari_unet.neurons.segmentation import (
     Segmentation,
     count_text,
-    link_neurons,
     merge_learned,
     segment_slice,
 )
@@ -39,7 +39,7 @@ class SearchProgress:
 
     def __init__(self, how: Segmentation, total: int, is_linked: bool) -> None:
         self._how, self._is_linked = how, is_linked
-        self._most = 0
+        self._highest = 0
         self.done, self.total = 0, total
 
     def add(self, highest: int, elapsed: float) -> str:
@@ -48,11 +48,11 @@ class SearchProgress:
         Parameters
         ----------
         highest : int
-            The highest number so far.
+            The highest number now.
         elapsed : float
             Seconds since the search began.
         """
-        self.done, self._most = self.done + 1, max(self._most, highest)
+        self.done, self._highest = self.done + 1, highest
         return progress_text(self.done, self.total, elapsed)
 
     def outcome(self) -> str:
@@ -62,7 +62,7 @@ class SearchProgress:
         how = f"threshold {self._how.threshold:g}, seeds {self._how.seeds:g}"
         if self._how.merges is not None:
             how = f"merges learned; {how} where no neighbouring slice is predicted"
-        return f"{count_text(self._most, self.total, self._is_linked)} ({how})."
+        return f"{count_text(self._highest, self.total, self._is_linked)} ({how})."
 
 
 def find_neurons(
@@ -79,7 +79,8 @@ def find_neurons(
     prediction : LivePrediction
     how : Segmentation
     is_linked : bool
-        As for :func:`segmentation.number_neurons`, which gives the same numbers in the end.
+        Follow neurons from slice to slice, and link them as :func:`linking.fill_stack` does when
+        all are searched.
     into : array (Z, Y, X) or (Y, X) of int32
         In the prediction's shape.
     shown : int, optional
@@ -90,18 +91,19 @@ def find_neurons(
     index : int
         A slice that is filled.
     highest : int
-        The highest number so far.
+        The highest number now.
     """
     pages = into.reshape((-1, *into.shape[-2:]))
     probabilities = prediction.probability.reshape(pages.shape)
-    numbering = _Numbering(pages, prediction.predicted_slices, is_linked)
+    numbering = _Numbering(pages, probabilities, prediction.predicted_slices, is_linked)
     slices = _NeighbouringSlices(probabilities, numbering.slices, how)
     with ThreadPoolExecutor(1, initializer=lower_priority) as executor:
         for index in nearest_first(numbering.slices, shown):
             neurons = executor.submit(slices.segment, index).result()
             executor.submit(numbering.fill, index, neurons).result()
+            if numbering.is_full:
+                executor.submit(numbering.sort).result()
             yield index, numbering.total
-        executor.submit(numbering.sort).result()
 
 
 class _NeighbouringSlices:
@@ -146,36 +148,51 @@ class _Numbering:
     ----------
     pages : array (Z, Y, X) of int32
         Gets the numbers.
+    probabilities : array (Z, Y, X) of float32
     slices : list of int
         The slices that will be filled, rising.
     is_linked : bool
         Whether a neuron keeps its number from slice to slice.
     """
 
-    def __init__(self, pages: NDArray[np.int32], slices: list[int], is_linked: bool) -> None:
+    def __init__(
+        self,
+        pages: NDArray[np.int32],
+        probabilities: NDArray[np.float32],
+        slices: list[int],
+        is_linked: bool,
+    ) -> None:
         self.slices, self.total = slices, 0
-        self._pages, self._is_linked = pages, is_linked
+        self._pages, self._probabilities, self._is_linked = pages, probabilities, is_linked
         self._numbers: dict[int, NDArray[np.int32]] = {}  # of each slice, by its neurons' old ones
+
+    @property
+    def is_full(self) -> bool:
+        """Whether all slices are filled."""
+        return len(self._numbers) == len(self.slices)
 
     def fill(self, index: int, neurons: NDArray[np.int32]) -> None:
         """Take the neurons (Y, X) of a slice, numbered from 1."""
         neighbour = self._neighbour(index) if self._is_linked else None
         other = None if neighbour is None else self._pages[neighbour]
-        numbers = self._numbers[index] = link_neurons(neurons, other, self.total)
+        numbers = self._numbers[index] = follow_neurons(neurons, other, self.total)
         self.total = max(self.total, int(numbers.max()))
         self._pages[index] = numbers[neurons]
 
     def sort(self) -> None:
-        """Number the neurons as if the first slice had been filled first."""
-        sorted_numbers = np.zeros(self.total + 1, np.int32)
-        count = 0
+        """Number, or link, the neurons as if the first slice had been filled first."""
+        highest, self.total = self.total, 0
+        linker = StackLinker()
         for index in self.slices:
             numbers = self._numbers[index][1:]
-            fresh = numbers[sorted_numbers[numbers] == 0]
-            sorted_numbers[fresh] = count + 1 + np.arange(len(fresh))
-            count += len(fresh)
-        for index in self.slices:
+            sorted_numbers = np.zeros(highest + 1, np.int32)
+            sorted_numbers[numbers] = self.total + 1 + np.arange(len(numbers))
             self._pages[index] = sorted_numbers[self._pages[index]]
+            self.total += len(numbers)
+            if self._is_linked:
+                linker.add(self._pages[index], np.array(self._probabilities[index]))
+        if self._is_linked:
+            self.total = linker.renumber(self._pages, self.slices)
 
     def _neighbour(self, index: int) -> int | None:
         """The slice before or after this one that is filled already."""

@@ -27,7 +27,6 @@ from training.metrics.neuron_metrics import (
 METHODS = ("watershed", "components")
 THRESHOLDS = (0.3, 0.4, 0.45, 0.5, 0.55, 0.6, 0.7)
 SEED_LEVELS = (0.03, 0.05, 0.1)
-LEAST_OVERLAP = 0.5
 IS_MEMBRANE = 0.5
 """What a forest says of a border on the mean, from which on its neighbours are not merged."""
 
@@ -187,83 +186,41 @@ def choose_segmentation(
     return chosen, means[chosen]
 
 
-def find_neurons(
-    probabilities: Iterable[Probability], how: Segmentation, is_linked: bool = False
-) -> Iterator[Labels]:
-    """Find the neurons of a stack slice by slice, each with a number of its own.
+def find_neurons(probabilities: Iterable[Probability], how: Segmentation) -> Iterator[Labels]:
+    """Find the regions of neurons in a stack slice by slice, each with a number of its own.
+
+    :func:`~napari_unet.neurons.linking.link_stack` gives those of a neuron one number.
 
     Parameters
     ----------
     probabilities : iterable of arrays (Y, X) of float32
         Probability of membrane, 0..1, of each slice.
     how : Segmentation
-    is_linked : bool
-        See :func:`number_neurons`.
 
     Yields
     ------
     array (Y, X) of int32
         Numbered from 1; 0 are the borders, one pixel wide.
     """
-    return number_neurons(segment_slices(probabilities, how), is_linked)
+    return number_neurons(segment_slices(probabilities, how))
 
 
-def number_neurons(slices: Iterable[Labels], is_linked: bool = False) -> Iterator[Labels]:
-    """Give the neurons of a stack numbers that no other neuron of it has.
+def number_neurons(slices: Iterable[Labels]) -> Iterator[Labels]:
+    """Give the regions of a stack numbers that no other region of it has.
 
     Parameters
     ----------
     slices : iterable of arrays (Y, X) of int32
-        Neurons of each slice, numbered from 1.
-    is_linked : bool
-        Give a neuron the number of the one below it in the last slice, where the two overlap by
-        more than half of their union. Sections are too thick, and shifted too much against each
-        other, to flood them as one volume.
+        Regions of each slice, numbered from 1.
 
     Yields
     ------
     array (Y, X) of int32
     """
-    last: Labels | None = None
     total = 0
     for neurons in slices:
-        if last is None:
-            last = neurons
-        elif is_linked:
-            last = link_neurons(neurons, last, total)[neurons]
-        else:
-            last = np.add(neurons, total, out=np.zeros_like(neurons), where=neurons > 0)
-        total = max(total, int(last.max(initial=0)))
-        yield last
-
-
-def link_neurons(neurons: Labels, other: Labels | None, total: int) -> NDArray[np.int32]:
-    """Find the numbers of a slice's neurons: those that they have in another slice, or new ones.
-
-    At most one neuron of the other slice can overlap one by more than half of their union, and
-    both ways, so that the same are linked whichever of two slices is numbered first.
-
-    Parameters
-    ----------
-    neurons : array (Y, X) of int32
-        Numbered from 1.
-    other : array (Y, X) of int32, optional
-        The neighbouring slice, with the numbers that its neurons were given; None links nothing.
-    total : int
-        The highest number so far; new ones follow it.
-
-    Returns
-    -------
-    array (N + 1,) of int32
-        The number of each neuron by its old one; 0 stays 0.
-    """
-    numbers = np.zeros(int(neurons.max(initial=0)) + 1, np.int32)
-    if other is not None:
-        ours, theirs = _same_neurons(neurons, other)
-        numbers[ours] = theirs
-    fresh = np.flatnonzero(numbers[1:] == 0) + 1
-    numbers[fresh] = total + 1 + np.arange(len(fresh), dtype=np.int32)
-    return numbers
+        yield np.add(neurons, total, out=np.zeros_like(neurons), where=neurons > 0)
+        total += int(neurons.max(initial=0))
 
 
 def count_text(count: int, slices: int, is_linked: bool) -> str:
@@ -271,20 +228,6 @@ def count_text(count: int, slices: int, is_linked: bool) -> str:
     if is_linked:
         return f"{count} neurons, linked"
     return f"{count} regions in {slices} slice{'s' * (slices != 1)}"
-
-
-def _same_neurons(neurons: Labels, other: Labels) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Find the pairs of neurons that overlap by more than half of their union."""
-    both = (neurons > 0) & (other > 0)
-    width = int(other.max(initial=0)) + 1
-    # One number a pair: sorting these, unlike rows, leaves the window's thread its turn.
-    pairs, overlap = np.unique(
-        neurons[both].astype(np.int64) * width + other[both], return_counts=True
-    )
-    ours, theirs = np.divmod(pairs, width)
-    union = np.bincount(neurons.ravel())[ours] + np.bincount(other.ravel())[theirs] - overlap
-    is_same = overlap > LEAST_OVERLAP * union
-    return ours[is_same], theirs[is_same]
 
 
 def _scores(

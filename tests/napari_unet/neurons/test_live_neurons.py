@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from napari_unet.neurons.border_features import FEATURES
+from napari_unet.neurons.linking import fill_stack
 from napari_unet.neurons.live_neurons import SearchProgress, find_neurons
 from napari_unet.neurons.merge_forest import MergeForest
 from napari_unet.neurons.segmentation import (
@@ -34,8 +35,8 @@ def test_progress_is_said_in_words() -> None:
     progress = SearchProgress(Segmentation(threshold=0.45, seeds=0.1), 2, is_linked=False)
     assert progress.add(7, elapsed=3.0) == "Slice 1 of 2, 3 s left"
     assert progress.outcome() == "Cancelled after 1 of 2 slices."
-    assert progress.add(5, elapsed=6.0) == "Slice 2 of 2"
-    assert progress.outcome() == "7 regions in 2 slices (threshold 0.45, seeds 0.1)."
+    assert progress.add(9, elapsed=6.0) == "Slice 2 of 2"
+    assert progress.outcome() == "9 regions in 2 slices (threshold 0.45, seeds 0.1)."
 
 
 @pytest.mark.parametrize("is_linked", [False, True])
@@ -51,12 +52,15 @@ def test_the_numbers_are_the_same_wherever_the_search_begins(
         page[lines[index : index + 4]] = page[:, lines[: index % 3 + 1]] = 0.9
         prediction.store(index, page)
     neurons = np.zeros((7, 40, 40), np.int32)
-    found = [index for index, _ in find_neurons(prediction, HOW, is_linked, neurons, shown)]
-    distances = [abs(index - (shown or 0)) for index in found]
+    found = list(find_neurons(prediction, HOW, is_linked, neurons, shown))
+    searched = [index for index, _ in found]
+    distances = [abs(index - (shown or 0)) for index in searched]
     assert distances == sorted(distances)
-    slices = (segment_slice(prediction.probability[index], HOW) for index in sorted(found))
-    expected = np.stack(list(number_neurons(slices, is_linked)))
-    np.testing.assert_array_equal(neurons[sorted(found)], expected)
+    pages = prediction.probability[sorted(searched)]
+    expected = np.zeros(pages.shape, np.int32)
+    assert len(list(fill_stack(pages, HOW, is_linked, expected))) == len(found)
+    assert found[-1][1] == expected.max()
+    np.testing.assert_array_equal(neurons[sorted(searched)], expected)
 
 
 @pytest.mark.parametrize("shown", [None, 3])

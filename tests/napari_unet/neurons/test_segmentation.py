@@ -119,16 +119,6 @@ def test_numbers_are_unique_in_a_stack() -> None:
     assert [page.tolist() for page in number_neurons(iter(slices))] == [[[1, 0, 2]], [[3, 0, 4]]]
 
 
-def test_linked_neurons_keep_their_number() -> None:
-    slices = [
-        np.array([[1, 1, 1, 0, 2, 2]], np.int32),
-        np.array([[2, 2, 2, 2, 0, 1]], np.int32),  # 3 of 4 overlap; 1 of 2 does not suffice
-        np.array([[1, 1, 1, 0, 2, 2]], np.int32),
-    ]
-    linked = [page.tolist() for page in number_neurons(iter(slices), is_linked=True)]
-    assert linked == [[[1, 1, 1, 0, 2, 2]], [[1, 1, 1, 1, 0, 3]], [[1, 1, 1, 0, 4, 4]]]
-
-
 def test_the_setting_with_the_best_v_rand_is_chosen() -> None:
     """The wall is weak, but a wall: only thresholds up to 0.35 part the rooms."""
     probability, membrane = two_rooms(0.35), two_rooms() > 0.5

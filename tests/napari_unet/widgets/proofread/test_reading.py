@@ -14,6 +14,7 @@ import zarr
 from napari import Viewer
 from napari.layers import Labels
 from pytestqt.qtbot import QtBot
+from training.formats.opening import open_stack
 
 from napari_unet.stacks import lazy_pixels
 from napari_unet.stacks.napari_writer import write_labels
@@ -31,7 +32,6 @@ from tests.napari_unet.widgets.proofread.conftest import (
     text,
 )
 from training.errors import UserError
-from training.formats.opening import open_stack
 from training.formats.pixel_size import PixelSize
 from training.masks.writer_choice import write_stack
 
