@@ -28,7 +28,6 @@ from napari_unet.prediction.predictor import Predictor, load_predictor
 from napari_unet.stacks.array_stack import ArrayStack
 from training.dataset.training_pair import join_pair, read_labels
 from training.errors import UserError
-from training.formats.opening import open_stack
 from training.formats.pixel_size import PixelSize
 from training.formats.stack import Stack
 from training.label_convention import (
@@ -42,6 +41,7 @@ from training.metrics.evaluation_report import Evaluation
 from training.model.stack_part import Bounds
 from training.model.stack_scale import StackScale
 from training.model.starter_model import named_model
+from training.opening import open_stack
 from training.stacks.intensities import Membranes
 
 PathOrArray = str | os.PathLike[str] | ArrayLike

@@ -48,11 +48,11 @@ from napari_unet.prediction.large_array import allocate
 from napari_unet.prediction.predictor import MEMBRANE, load_predictor
 from training.console import hint, say
 from training.errors import UserError
-from training.formats.opening import open_stack
 from training.formats.pixel_size import Offset
 from training.masks.mask_files import write_numbers
 from training.masks.result_files import LABEL_FORMATS
 from training.masks.writer_choice import is_zarr
+from training.opening import open_stack
 from training.runs.run_directory import RunDirectory
 from training.stacks.intensities import Membranes
 
@@ -252,11 +252,15 @@ def _write(
             f"The threshold of {search.how.threshold:g} decides, because learned merges need a "
             "slice before or after."
         )
-    neurons = allocate(shape, np.int32)
+    neurons = allocate(shape, np.uint16)
     found = find_neurons(probability, search.how, search.is_linked)
+    largest = 0
     bar = ProgressBar(found, total=len(neurons), desc="Finding neurons", unit="slice")
     for index, page in enumerate(bar):
+        largest = max(largest, int(page.max(initial=0)))
+        if largest > np.iinfo(neurons.dtype).max:
+            narrow, neurons = neurons, allocate(shape, np.uint32)
+            neurons[:index] = narrow[:index]
         neurons[index] = page
-    largest = int(neurons.max(initial=0))
     write_numbers(output, neurons, largest, **about, **search.written)
     say(f"{count_text(largest, len(neurons), search.is_linked)}: {output}")

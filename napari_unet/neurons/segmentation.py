@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from napari_unet.neurons.border_features import FloodedSlice, border_features
 from napari_unet.neurons.merge_forest import MergeForest
-from napari_unet.neurons.region_merging import Borders, RegionMerger, merge_regions
+from napari_unet.neurons.region_borders import Borders
+from napari_unet.neurons.region_merging import merge_regions
 from napari_unet.neurons.watershed import flood
 from training.metrics.neuron_metrics import (
     Labels,
@@ -108,9 +109,9 @@ def merge_by_features(
     Features are of float32, as of :func:`~napari_unet.neurons.border_features.border_features`.
     """
     strength = merges.predict(features) * borders.length
-    merger = RegionMerger(int(regions.max()), borders._replace(strength=strength))
-    merger.merge_below(IS_MEMBRANE)
-    return part_neurons(merger.numbers()[regions])
+    weighed = borders._replace(strength=strength)
+    [numbers] = merge_regions(int(regions.max()), weighed, [IS_MEMBRANE])
+    return part_neurons(regions, numbers=numbers)
 
 
 def segment_slices(probabilities: Iterable[Probability], how: Segmentation) -> Iterator[Labels]:
@@ -128,7 +129,8 @@ def segment_slices(probabilities: Iterable[Probability], how: Segmentation) -> I
         As of :func:`segment_slice`, each numbered from 1.
     """
     if how.merges is None:
-        yield from (segment_slice(page, how) for page in probabilities)
+        # Unlike a loop it keeps no slice while the next one is waited for.
+        yield from map(partial(segment_slice, how=how), probabilities)
         return
     before: FloodedSlice | None = None
     here: FloodedSlice | None = None
@@ -225,9 +227,13 @@ def number_neurons(slices: Iterable[Labels], is_linked: bool = False) -> Iterato
     last: Labels | None = None
     total = 0
     for neurons in slices:
-        numbers = link_neurons(neurons, last if is_linked else None, total)
-        total = max(total, int(numbers.max()))
-        last = numbers[neurons]
+        if last is None:
+            last = neurons
+        elif is_linked:
+            last = link_neurons(neurons, last, total)[neurons]
+        else:
+            last = np.add(neurons, total, out=np.zeros_like(neurons), where=neurons > 0)
+        total = max(total, int(last.max(initial=0)))
         yield last
 
 
@@ -295,9 +301,8 @@ def _segment_at_thresholds(
 ) -> list[Labels]:
     if how.method == "components":
         return [grow_neurons(label_neurons(probability < threshold)) for threshold in thresholds]
-    seeds = label_neurons(probability < how.seeds)
-    if not seeds.any():
-        return [np.ones_like(seeds) for _ in thresholds]
-    basins = flood(probability, seeds)
-    del seeds  # as large as the slice
-    return [part_neurons(merged) for merged in merge_regions(basins, probability, thresholds)]
+    basins = flood(probability, how.seeds)
+    merged = merge_regions(int(basins.numbers.max()), basins.borders, thresholds)
+    *first, last = (numbers[basins.numbers] for numbers in merged)
+    found = [part_neurons(basins.labels, numbers=numbers) for numbers in first]
+    return [*found, part_neurons(basins.labels, numbers=last, out=basins.labels)]

@@ -19,9 +19,9 @@ from tests.napari_unet.launchers.servers.predictions.conftest import TypeIn
 from tests.stack_files import read_pixel_size
 from tests.terminal import on_terminal
 from training.errors import UserError
-from training.formats.opening import open_stack, read_stack
 from training.formats.pixel_size import PixelSize
 from training.masks.writer_choice import write_stack
+from training.opening import open_stack, read_stack
 
 pytestmark = pytest.mark.usefixtures("lab")
 
