@@ -130,7 +130,7 @@ class ReadButton(QWidget):
 
 
 def _bytes_of(pixels: Any) -> int:
-    return math.prod(pixels.shape) * int(pixels.dtype.itemsize)
+    return int(math.prod(pixels.shape) * pixels.dtype.itemsize)
 
 
 def _read(request: _Request) -> NDArray[Any]:
