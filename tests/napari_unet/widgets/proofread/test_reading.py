@@ -14,7 +14,6 @@ import zarr
 from napari import Viewer
 from napari.layers import Labels
 from pytestqt.qtbot import QtBot
-from training.formats.opening import open_stack
 
 from napari_unet.stacks import lazy_pixels
 from napari_unet.stacks.napari_writer import write_labels
@@ -34,6 +33,7 @@ from tests.napari_unet.widgets.proofread.conftest import (
 from training.errors import UserError
 from training.formats.pixel_size import PixelSize
 from training.masks.writer_choice import write_stack
+from training.opening import open_stack
 
 READ = "Read into memory"
 
