@@ -187,7 +187,7 @@ def predict_bare(viewer: Any, data: Path, home: Path) -> Iterator[None]:
     code = (
         "import sys; from pathlib import Path\n"
         "from napari_unet.prediction.predictor import load_predictor\n"
-        "from training.formats.opening import read_stack\n"
+        "from training.opening import read_stack\n"
         "predictor, stack = load_predictor(Path(sys.argv[1])), read_stack(sys.argv[2])\n"
         "while True:\n    list(predictor.predict(stack))\n"
     )
@@ -218,7 +218,7 @@ def paint_bare(viewer: Any, data: Path, home: Path) -> Iterator[None]:
     from qtpy.QtCore import QTimer
 
     from napari_unet.stacks.lazy_pixels import lazy_pixels
-    from training.formats.opening import open_stack
+    from training.opening import open_stack
 
     shape, path = (30, 1024, 1024), home / "ids.h5"
     rows, columns = np.ogrid[: shape[1], : shape[2]]

@@ -23,7 +23,7 @@ from scipy import ndimage
 from skimage.draw import disk
 
 from napari_unet.labelling.interpolation import interpolate
-from training.formats.opening import open_stack
+from training.opening import open_stack
 
 SHAPE = 50, 2048, 2048
 REPETITIONS = 5

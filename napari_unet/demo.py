@@ -22,10 +22,10 @@ from training.dataset.training_pair import TrainingPair, open_pair
 from training.errors import UserError
 from training.files.atomic_files import UnwritableError, write_atomically
 from training.files.open_elsewhere import once_closed, remove_folder
-from training.formats.opening import open_stack
 from training.label_convention import LabelConvention
 from training.masks.result_files import ResultFiles
 from training.metrics.evaluation_report import Evaluation
+from training.opening import open_stack
 from training.presets.registry import DEFAULT_PRESET
 from training.runs.run_directory import RunDirectory
 from training.stacks.sparse_labels import MEMBRANE, is_known

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from training.formats.opening import open_stack
 from training.formats.pixel_size import PixelSize
+from training.opening import open_stack
 from training.stacks.sparse_labels import LabelNote
 
 

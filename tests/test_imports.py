@@ -37,6 +37,8 @@ FLOORS = (
     "training.runs",
     "training.stacks",
     "training.formats",
+    "training.formats.zarr_folders",
+    "training.opening",
     "training.dataset",
     "training.masks",
     "training.devices",

@@ -29,11 +29,11 @@ from training.dataset.resampled_pair import describe_sizes
 from training.dataset.training_pair import open_pair
 from training.dataset.volumes import choose_held_out, find_volumes, settle_data
 from training.errors import UserError
-from training.formats.opening import open_stack
 from training.formats.pixel_size import PixelSize
 from training.label_classes import LabelClasses
 from training.label_convention import LabelConvention
 from training.masks.result_files import check_outputs
+from training.opening import open_stack
 
 _OF_DATA = ("data_url", "image", "labels", "pairs", "label_convention")
 _OF_IDS = ("border", "unknown")

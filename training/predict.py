@@ -50,7 +50,6 @@ from training.devices.placement import (
 )
 from training.devices.shared_slices import leave_slice, share_slices
 from training.errors import UserError
-from training.formats.opening import open_stack
 from training.formats.stack import Stack
 from training.label_convention import FINISHED_CONVENTIONS, LabelConvention
 from training.learning.mindspore_setup import set_up_mindspore
@@ -62,6 +61,7 @@ from training.model.slice_view import SliceView
 from training.model.stack_part import StackPart, parse_region
 from training.model.stack_scale import StackScale, card_for, parse_pixel_size
 from training.model.starter_model import named_model, starter_path
+from training.opening import open_stack
 from training.runs.run_directory import RunDirectory
 from training.stacks.fingerprint import fingerprint
 from training.stacks.intensities import Membranes

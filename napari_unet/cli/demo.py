@@ -14,7 +14,7 @@ from napari_unet.cli.progress.progress_display import ProgressDisplay
 from napari_unet.demo import INTERRUPTIONS, Demo
 from training.console import lossy_output, say
 from training.devices.run_processes import on_hang_up
-from training.formats.opening import open_stack
+from training.opening import open_stack
 from training.runs.run_directory import RunDirectory
 
 

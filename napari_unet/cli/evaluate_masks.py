@@ -15,10 +15,10 @@ from napari_unet.evaluation.slice_sets import figures_csv, mean_of
 from napari_unet.evaluation.truths import Truth, choose_truth, find_truths
 from training.console import say
 from training.files.atomic_files import write_atomically
-from training.formats.opening import open_stack
 from training.label_convention import LabelConvention
 from training.metrics.csv_table import csv_table
 from training.metrics.evaluation_report import Evaluation, dice_line
+from training.opening import open_stack
 from training.stacks.label_meaning import percent
 
 

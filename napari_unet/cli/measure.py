@@ -27,7 +27,6 @@ from training.console import hint, list_names, say
 from training.dataset.cropped_stack import crop_to
 from training.errors import UserError
 from training.files.atomic_files import write_atomically
-from training.formats.opening import open_stack
 from training.formats.pixel_size import PixelSize
 from training.formats.stack import Stack
 from training.label_classes import NO_CLASSES, LabelClasses
@@ -35,6 +34,7 @@ from training.masks.mask_files import write_numbers
 from training.masks.tif_writer import check_output
 from training.masks.writer_choice import check_stack_output
 from training.model.stack_scale import StackScale
+from training.opening import open_stack
 
 _WIDEST_REACH = 50
 

@@ -45,7 +45,6 @@ from napari_unet.prediction.predictor import Predictor, load_predictor
 from training.console import say, warn
 from training.errors import UserError
 from training.files.atomic_files import write_atomically
-from training.formats.opening import open_stack
 from training.label_convention import LabelConvention
 from training.masks.result_files import (
     PROBABILITY_DTYPES,
@@ -56,6 +55,7 @@ from training.masks.result_files import (
 )
 from training.masks.writer_choice import is_zarr
 from training.model.stack_part import Bounds
+from training.opening import open_stack
 from training.stacks.intensities import Membranes
 
 

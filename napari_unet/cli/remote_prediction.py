@@ -35,13 +35,13 @@ from napari_unet.launchers.servers.profiles import find_profile
 from napari_unet.prediction.model_source import find_model
 from training.console import say, warn
 from training.errors import UserError
-from training.formats.opening import open_stack
 from training.formats.pixel_size import Offset, PixelSize
 from training.masks.result_files import check_class_results, result_pixels
 from training.masks.writer_choice import is_stack_name, open_writer
 from training.model.class_choice import card_of_channel, find_channel
 from training.model.stack_part import Bounds, StackPart, moved_offset, region_text
 from training.model.stack_scale import StackScale
+from training.opening import open_stack
 from training.runs.run_directory import RunDirectory
 
 _OPTIONS = (

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from training.formats.opening import open_stack
 from training.model.model_card import ModelCard
+from training.opening import open_stack
 from training.runs.run_directory import RunDirectory
 from training.sampling.resampling import mirror, resize_bilinear, zoomed_shape
 from training.stacks.scaling import Slices

@@ -1,8 +1,9 @@
-"""One block of a slice, flooded with what lies around it, to be joined with its neighbours.
+"""One block of a slice, by itself, with all by which it is joined with its neighbours.
 
-A seed that a block sees in the core of another is named by a pixel there: so both are known to
-be the same, wherever blocks cut it, and basins are those of the whole slice but where a seed lies
-farther away than a block sees.
+Of the watershed a block has the basins of its pixels, which see no farther than the next pixel, and
+which of its neighbours' basins go on in its own: the basins of all blocks are those of the whole
+slice, and so are the neurons. Components grow into membranes from seeds that lie in other blocks,
+as far as a block sees; such a seed is named by a pixel there.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.neurons.region_merging import find_borders
-from napari_unet.neurons.segmentation import Probability, Segmentation
-from napari_unet.neurons.watershed import flood
+from napari_unet.neurons.region_borders import find_borders
+from napari_unet.neurons.segmentation import Probability
+from napari_unet.neurons.watershed import find_basins
 from training.metrics.neuron_metrics import Labels, fill_neurons, label_neurons
 
 UNKNOWN = np.iinfo(np.int64).max
@@ -27,72 +28,143 @@ RIMS: dict[str, Any] = {
 }
 """The outermost pixels of a block (Y, X), by side."""
 
+Window = tuple[range, range]
+"""Rows and columns."""
+
 
 def flood_block(
     probability: Probability,
-    core: tuple[range, range],
+    core: Window,
     origin: tuple[int, int],
-    width: int,
-    how: Segmentation,
+    shape: tuple[int, int],
+    level: float,
 ) -> dict[str, NDArray[Any]]:
-    """Find the basins of a block, and all by which they are joined with those of its neighbours.
+    """Find the basins of a block by the watershed.
 
     Parameters
     ----------
     probability : array (Y, X) of float32
-        Probability of membrane, 0..1, of the block and what lies around it.
+        Probability of membrane, 0..1, of the block and one pixel around it.
     core : tuple of range
         Rows and columns of the block in it.
     origin : tuple of int
         Row and column of its first pixel in the slice.
-    width : int
-        The slice's, in pixels.
-    how : Segmentation
+    shape : tuple of int
+        (Y, X) of the slice.
+    level : float
+        Connected regions below it are seeds.
 
     Returns
     -------
     dict
-        ``labels`` (Y, X) of int32: the block's basins, from 1 to N. ``first`` (N + 1,) of int64:
-        the first pixel of each one's seed within the block, counted through the slice; UNKNOWN
-        where it has none. ``links`` (K, 3) of int64: a basin, and row and column in the slice of
-        a pixel of its seed in another block. ``is_seeded`` (): whether there is any seed.
-        ``low``, ``high``, ``strength``, ``length``: the borders within the block, or, of
-        components, ``is_kept`` (Y, X) of bool: pixels that no border is drawn on. ``top``,
-        ``bottom``, ``left``, ``right``: its rims; ``p_top``... the probability there.
+        ``labels`` (Y, X) of unsigned int: the block's basins, from 1 to N. ``first`` (N + 1,) of
+        int64: of a basin with a seed, the first pixel of that within the block, counted through the
+        slice; of one with a minimum, that pixel counted on after the slice's last; UNKNOWN of
+        others, which go on in another block. ``low``, ``high``, ``strength``, ``length``,
+        ``lowest``: the borders within the block. ``top``, ``bottom``, ``left``, ``right``: its
+        rims; ``p_top``... the probability there; ``beyond_top``... which of its basins is that of
+        each pixel beyond them, or 0.
     """
-    is_watershed = how.method == "watershed"
+    labels = label_neurons(probability < level)
+    seeds = int(labels.max())
+    beyond = {side: place for side, place in _ring(core).items() if labels[place].size}
+    fixed = seeds
+    for place in beyond.values():
+        ring = labels[place]
+        ring[ring == 0] = np.arange(fixed + 1, fixed + 1 + np.count_nonzero(ring == 0))
+        fixed = int(ring.max(initial=fixed))
+    minima = find_basins(np.ascontiguousarray(probability), labels, fixed)
+    rows, columns = core
+    inside = np.s_[rows.start : rows.stop, columns.start : columns.stop]
+    values = np.flatnonzero(np.bincount(labels[inside].ravel()))
+    numbers = np.zeros(int(labels.max()) + 1, np.int32)
+    numbers[values] = np.arange(1, len(values) + 1)
+    found = _describe(numbers[labels[inside]], probability[inside])
+    y, x = np.divmod(minima, labels.shape[1])
+    first = np.full(len(numbers), UNKNOWN, np.int64)
+    first[fixed + 1 :] = (y + origin[0]) * shape[1] + x + origin[1] + shape[0] * shape[1]
+    of_seeds, places = _first_places(np.where(probability < level, labels, 0)[inside])
+    y, x = np.divmod(places, len(columns))
+    first[of_seeds] = (y + rows.start + origin[0]) * shape[1] + x + columns.start + origin[1]
+    found["first"] = np.concatenate([[UNKNOWN], first[values]])
+    found |= {f"beyond_{side}": numbers[labels[place]].ravel() for side, place in beyond.items()}
+    borders = find_borders(found["labels"], probability[inside])
+    found |= {name: _narrow(array) for name, array in borders._asdict().items()}
+    return found
+
+
+def _ring(core: Window) -> dict[str, Any]:
+    """The pixels beyond the sides of a block; of some there are none."""
+    rows, columns = (slice(part.start, part.stop) for part in core)
+    return {
+        "top": np.s_[max(rows.start - 1, 0) : rows.start, columns],
+        "bottom": np.s_[rows.stop : rows.stop + 1, columns],
+        "left": np.s_[rows, max(columns.start - 1, 0) : columns.start],
+        "right": np.s_[rows, columns.stop : columns.stop + 1],
+    }
+
+
+def _describe(labels: Labels, probability: Probability) -> dict[str, NDArray[Any]]:
+    found: dict[str, NDArray[Any]] = {"labels": _narrow(labels)}
+    for side, rim in RIMS.items():
+        found |= {side: labels[rim].ravel(), f"p_{side}": probability[rim].ravel()}
+    return found
+
+
+def _narrow(array: NDArray[Any]) -> NDArray[Any]:
+    """Give whole numbers the fewest bits that they fit in, which are the quickest to keep."""
+    if array.dtype.kind == "f":
+        return array
+    return array.astype(np.min_scalar_type(array.max(initial=0)))
+
+
+def grow_block(
+    probability: Probability,
+    core: Window,
+    origin: tuple[int, int],
+    width: int,
+    threshold: float,
+) -> dict[str, NDArray[Any]]:
+    """Find the components of a block, grown into membranes.
+
+    Parameters
+    ----------
+    probability : array (Y, X) of float32
+        Probability of membrane, 0..1, of the block and what it sees around it.
+    core, origin
+        As of :func:`flood_block`.
+    width : int
+        The slice's, in pixels.
+    threshold : float
+        Connected regions below it are components.
+
+    Returns
+    -------
+    dict
+        ``labels``, ``first``, the rims and the probability there as of :func:`flood_block`.
+        ``links`` (K, 3) of int64: a component, and row and column in the slice of a pixel of it in
+        another block. ``is_seeded`` (): whether there is any. ``is_kept`` (Y, X) of bool: pixels
+        that no border is drawn on.
+    """
     rows, columns = (slice(part.start, part.stop) for part in core)
     inside = rows, columns
-    seeds = label_neurons(probability < (how.seeds if is_watershed else how.threshold))
-    is_seeded = bool(seeds.any())
-    if not is_seeded:
-        regions = np.ones_like(seeds)
-    else:
-        regions = flood(probability, seeds) if is_watershed else fill_neurons(seeds)
+    seeds = label_neurons(probability < threshold)
+    regions = fill_neurons(seeds)
     values = np.flatnonzero(np.bincount(regions[inside].ravel()))
     numbers = np.zeros(int(values.max()) + 1, np.int32)
     numbers[values] = np.arange(1, len(values) + 1)
-    labels = numbers[regions[inside]]
-    seen = np.ascontiguousarray(probability[inside])
-    found: dict[str, NDArray[Any]] = {
-        "labels": labels,
+    return _describe(numbers[regions[inside]], np.ascontiguousarray(probability[inside])) | {
         "first": _find_first(seeds, values, core, origin, width),
         "links": _find_links(seeds, values, core, origin),
-        "is_seeded": np.array(is_seeded),
+        "is_seeded": np.array(seeds.any()),
+        "is_kept": seeds[inside] > 0,
     }
-    if is_watershed:
-        found |= find_borders(labels, seen)._asdict()
-    else:
-        found["is_kept"] = seeds[inside] > 0
-    for side, rim in RIMS.items():
-        found |= {side: labels[rim].ravel(), f"p_{side}": seen[rim].ravel()}
-    return found
 
 
 def _find_first(
     seeds: Labels,
     values: NDArray[np.intp],
-    core: tuple[range, range],
+    core: Window,
     origin: tuple[int, int],
     width: int,
 ) -> NDArray[np.int64]:
@@ -111,7 +183,7 @@ def _find_first(
 def _find_links(
     seeds: Labels,
     values: NDArray[np.intp],
-    core: tuple[range, range],
+    core: Window,
     origin: tuple[int, int],
 ) -> NDArray[np.int64]:
     """Name seeds by a pixel of each of their parts in each of the blocks around."""

@@ -15,9 +15,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.neurons.region_merging import Borders, merge_regions
+from napari_unet.neurons.region_borders import Borders
+from napari_unet.neurons.region_merging import merge_regions
 from napari_unet.neurons.watershed import flood
-from training.metrics.neuron_metrics import NEIGHBOURS, Labels, label_neurons
+from training.metrics.neuron_metrics import NEIGHBOURS, Labels
 
 SEEDS = 0.03
 """Connected regions below this probability of membrane are seeds of the over-segmentation."""
@@ -74,10 +75,9 @@ class FloodedSlice:
     @classmethod
     def of(cls, probability: NDArray[np.float32]) -> FloodedSlice:
         """Flood a slice (Y, X) of float32 from its :data:`SEEDS`; without one it is one region."""
-        seeds = label_neurons(probability < SEEDS)
-        regions = flood(probability, seeds) if seeds.any() else np.ones_like(seeds)
-        [merged] = merge_regions(regions, probability, [CONTEXT])
-        return cls(probability, regions, merged)
+        basins = flood(probability, SEEDS)
+        [merged] = merge_regions(int(basins.numbers.max()), basins.borders, [CONTEXT])
+        return cls(probability, basins.regions, merged[basins.regions])
 
 
 def border_features(
@@ -100,7 +100,8 @@ def border_features(
     """
     pixels = _BorderPixels.of(here)
     low, high, length = pixels.low, pixels.high, pixels.length
-    borders = Borders(low, high, pixels.sums(pixels.strength), length)
+    lowest = pixels.strength[pixels.starts].astype(np.float32)
+    borders = Borders(low, high, pixels.sums(pixels.strength), length, lowest)
     if not len(low):
         return borders, np.zeros((0, len(FEATURES)), np.float32)
     columns = [*pixels.of_probability(), *pixels.of_regions(here)]

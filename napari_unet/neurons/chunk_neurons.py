@@ -1,13 +1,13 @@
 """Neurons of a stack of any size, found block by block, by run after run until they are whole.
 
 Each step is a task by itself, whose file in the work folder says that it is done: basins of each
-block, neurons of each slice (a union over the seeds that blocks share, then merged over the whole
-slice), what each block shows of them, and numbers through the stack.
+block, neurons of each slice (a union over the basins that blocks share, then joined and merged over
+the whole slice), what each block shows of them, and numbers through the stack.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,7 +18,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.neurons.block_flood import UNKNOWN, flood_block
+from napari_unet.neurons.block_flood import UNKNOWN, flood_block, grow_block
 from napari_unet.neurons.linking import (
     REACH,
     NeuronLinker,
@@ -27,18 +27,15 @@ from napari_unet.neurons.linking import (
     weigh_pixels,
     weigh_regions,
 )
-from napari_unet.neurons.region_merging import (
-    Borders,
-    RegionMerger,
-    borders_between,
-    join_borders,
-)
+from napari_unet.neurons.region_borders import Borders, borders_between, join_borders
+from napari_unet.neurons.region_merging import merge_regions
 from napari_unet.neurons.search_files import Arrays, Block, SearchFiles
 from napari_unet.neurons.segmentation import Segmentation
+from napari_unet.neurons.watershed import join_basins
 from training.metrics.neuron_metrics import Labels, part_neurons
 
 SIDE = 1024  # pixels of a block along Y and X
-HALO = 192  # pixels around it that are flooded too
+HALO = 192  # pixels around it that components are seen in; the watershed needs one
 
 Step = Literal["flood", "merge", "count"]
 """A method of :class:`ChunkNeurons` whose tasks do not wait for each other."""
@@ -61,9 +58,9 @@ class ChunkNeurons:
         Probability of membrane, 0..1; may be a Zarr array.
     how : Segmentation
     is_linked : bool
-        Link regions to neurons, as :func:`linking.fill_stack` does.
+        Link regions to neurons, as :class:`linking.StackLinker` does.
     side, halo : int
-        Pixels of a block, and around it; the halo is at most the side.
+        Pixels of a block, and around it; the halo, of components alone, is at most the side.
     """
 
     def __init__(
@@ -76,9 +73,12 @@ class ChunkNeurons:
         halo: int = HALO,
     ) -> None:
         self._probability, self._how = probability, how
-        self._is_linked, self._side, self._halo = is_linked, side, min(halo, side)
+        self._is_watershed = how.method == "watershed"
+        self._is_linked, self._side = is_linked, side
+        self._halo = 1 if self._is_watershed else min(halo, side)
         self.shape: tuple[int, int, int] = tuple(probability.shape)
         self._files = SearchFiles(folder)
+        self._last: tuple[int, Arrays] | None = None  # slice that was read
 
     @cached_property
     def blocks(self) -> list[Block]:
@@ -109,17 +109,21 @@ class ChunkNeurons:
             range(max(part.start - self._halo, 0), min(part.stop + self._halo, length))
             for part, length in zip(core, self.shape[1:], strict=True)
         ]
-        rows, columns = (slice(part.start, part.stop) for part in seen)
-        page = np.asarray(self._probability[index, rows, columns], np.float32)
+        cut = tuple(slice(part.start, part.stop) for part in seen)
+        page = np.asarray(self._probability[index, *cut], np.float32)
         origin = seen[0].start, seen[1].start
-        within = tuple(
+        rows, columns = (
             range(part.start - start, part.stop - start)
             for part, start in zip(core, origin, strict=True)
         )
-        found = flood_block(page, (within[0], within[1]), origin, self.shape[2], self._how)
+        within = rows, columns
+        if self._is_watershed:
+            found = flood_block(page, within, origin, self.shape[1:], self._how.seeds)
+        else:
+            found = grow_block(page, within, origin, self.shape[2], self._how.threshold)
         if self._is_linked:
-            rows, columns = (slice(part.start, part.stop) for part in within)
-            found["weights"] = weigh_pixels(page[rows, columns])
+            inside = tuple(slice(part.start, part.stop) for part in within)
+            found["weights"] = weigh_pixels(page[inside])
         self._files.write("basins", index, block, **found)
 
     def is_flooded(self, index: int) -> bool:
@@ -130,17 +134,21 @@ class ChunkNeurons:
         """Find the neurons of a slice, whose blocks are flooded."""
         if self.is_merged(index):
             return
-        first, links, borders, offsets = self._join(index)
+        first, links, parts, offsets = self._join(index)
         joined = _union(links, len(first))
         earliest = np.full(int(joined.max()) + 1, UNKNOWN, np.int64)
         np.minimum.at(earliest, joined, first)
-        # In the order of their first pixels, as basins of a whole slice are numbered.
+        # In the order of their first pixels, as those of a whole slice are numbered.
         order = np.empty(len(earliest), np.int64)
         order[np.argsort(earliest, kind="stable")] = np.arange(len(earliest)) + 1
         basins = order[joined]
-        merger = RegionMerger(len(earliest), _renumber(borders, basins))
-        merger.merge_below(self._how.threshold)
-        self._files.write("slices", index, numbers=merger.numbers()[basins], offsets=offsets)
+        borders = join_borders(parts, basins)
+        del parts
+        seeds = int(np.count_nonzero(earliest < self.shape[1] * self.shape[2]))
+        regions = join_basins(borders, seeds, len(earliest))
+        borders = join_borders([borders], regions)
+        [neurons] = merge_regions(max(seeds, 1), borders, [self._how.threshold])
+        self._files.write("slices", index, numbers=neurons[regions[basins]], offsets=offsets)
 
     def is_merged(self, index: int) -> bool:
         """Whether the neurons of a slice are found."""
@@ -198,7 +206,7 @@ class ChunkNeurons:
 
     def _join(
         self, index: int
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64], Borders, NDArray[np.int64]]:
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], list[Borders], NDArray[np.int64]]:
         """Put the basins of all blocks of a slice side by side: first, links, borders, offsets."""
         basins = {
             block: {name: found[name] for name in found if name not in _OF_PIXELS}
@@ -209,42 +217,68 @@ class ChunkNeurons:
         offsets = np.concatenate([[0], np.cumsum(counts)[:-1]]) - 1  # basin 1 is node 0
         start = dict(zip(self.blocks, offsets.tolist(), strict=True))
         first = np.concatenate([found["first"][1:] for found in basins.values()])
-        links = [np.empty((0, 2), np.int64)]
-        borders = [Borders(*(np.empty(0, kind) for kind in (int, int, float, int)))]
-        seen = np.concatenate(
-            [found["links"] + [start[block], 0, 0] for block, found in basins.items()]
-        )
-        owners = seen[:, 1:] // self._side
+        links, borders = [np.empty((0, 2), np.int64)], [Borders.none()]
+        if not self._is_watershed:
+            links += self._links_of_components(index, basins, start)
         for block, found in basins.items():
-            if "low" in found:
-                low, high = found["low"] + start[block], found["high"] + start[block]
-                borders.append(Borders(low, high, found["strength"], found["length"]))
-            ours = seen[(owners == block).all(axis=1)]
-            corner = [part.start for part in self.window(block)]
-            y, x = (ours[:, 1:] - corner).T
-            labels = self._files.open("basins", index, block)["labels"]
-            theirs = labels[y, x] + start[block]
-            links.append(np.stack([ours[:, 0], theirs], 1))
+            if self._is_watershed:
+                numbers = start[block] + np.arange(len(found["first"]))
+                here = Borders(*(found[name] for name in Borders._fields))
+                borders.append(here._replace(low=numbers[here.low], high=numbers[here.high]))
             for (down, right), side, other_side in _FACES:
                 beside = block[0] + down, block[1] + right
                 if beside not in basins:
                     continue
                 other = basins[beside]
-                here = found[side].astype(np.int64) + start[block]
-                there = other[other_side].astype(np.int64) + start[beside]
-                if self._how.method == "watershed":
-                    strengths = found[f"p_{side}"], other[f"p_{other_side}"]
-                    borders.append(borders_between(here, there, *strengths))
-                if not (found["is_seeded"] or other["is_seeded"]):
-                    links.append(np.stack([here[:1], there[:1]], 1))
-        return first, np.concatenate(links), join_borders(borders), offsets
+                rims = (
+                    found[side].astype(np.int64) + start[block],
+                    other[other_side].astype(np.int64) + start[beside],
+                )
+                if self._is_watershed:
+                    borders.append(
+                        borders_between(*rims, found[f"p_{side}"], other[f"p_{other_side}"])
+                    )
+                    goes_on = found[f"beyond_{side}"], other[f"beyond_{other_side}"]
+                    links += [
+                        np.stack([there[ours > 0], ours[ours > 0] + first_of], 1)
+                        for ours, first_of, there in zip(
+                            goes_on, (start[block], start[beside]), reversed(rims), strict=True
+                        )
+                    ]
+                elif not (found["is_seeded"] or other["is_seeded"]):
+                    links.append(np.stack([rim[:1] for rim in rims], 1))
+        return first, np.concatenate(links), borders, offsets
+
+    def _links_of_components(
+        self, index: int, blocks: Mapping[Block, Arrays], start: Mapping[Block, int]
+    ) -> list[NDArray[np.int64]]:
+        """Find the components of different blocks that are the same, pairs (K, 2)."""
+        seen = np.concatenate(
+            [found["links"] + [start[block], 0, 0] for block, found in blocks.items()]
+        )
+        owners = seen[:, 1:] // self._side
+        links = []
+        for block in blocks:
+            ours = seen[(owners == block).all(axis=1)]
+            corner = [part.start for part in self.window(block)]
+            y, x = (ours[:, 1:] - corner).T
+            labels = self._files.open("basins", index, block)["labels"]
+            theirs = labels[y, x].astype(np.int64) + start[block]
+            links.append(np.stack([ours[:, 0], theirs], 1))
+        return links
+
+    def _read_slice(self, index: int) -> Arrays:
+        last = self._last
+        if last is None or last[0] != index:
+            last = self._last = index, self._files.read("slices", index)
+        return last[1]
 
     def _bordered(self, index: int, block: Block) -> Labels:
         """Read a block (Y, X) of the neurons of a slice, with borders between them."""
-        merged = self._files.read("slices", index)
+        merged = self._read_slice(index)
         offsets = dict(zip(self.blocks, merged["offsets"].tolist(), strict=True))
         found = self._files.open("basins", index, block)
-        numbers = merged["numbers"][found["labels"] + offsets[block]]
+        numbers = merged["numbers"].take(found["labels"].astype(np.intp) + offsets[block])
         page = np.pad(numbers, 1, mode="edge")
         has_kept = self._how.method == "components"
         is_kept = np.pad(found["is_kept"], 1, mode="edge") if has_kept else None
@@ -256,7 +290,8 @@ class ChunkNeurons:
                 if beside not in offsets:
                     continue
                 other = self._files.open("basins", index, beside)
-                page[frame[here]] = merged["numbers"][other[there] + offsets[beside]]
+                rim = other[there].astype(np.intp) + offsets[beside]
+                page[frame[here]] = merged["numbers"][rim]
                 if is_kept is not None:
                     is_kept[frame[here]] = other[f"p_{there}"] < self._how.threshold
         return part_neurons(page, is_kept)[1:-1, 1:-1]
@@ -295,14 +330,6 @@ def _union(links: NDArray[np.int64], count: int) -> NDArray[np.intp]:
     graph = coo_array((np.ones(len(links), bool), (links[:, 0], links[:, 1])), (count, count))
     _, joined = connected_components(graph, directed=False)
     return np.asarray(joined, np.intp)
-
-
-def _renumber(borders: Borders, numbers: NDArray[np.int64]) -> Borders:
-    low, high = numbers[borders.low], numbers[borders.high]
-    is_border = low != high
-    lows, highs = np.minimum(low, high), np.maximum(low, high)
-    parts = (lows, highs, borders.strength, borders.length)
-    return join_borders([Borders(*(part[is_border] for part in parts))])
 
 
 def _named(overlaps: Overlaps, distance: int) -> dict[str, NDArray[np.int64]]:

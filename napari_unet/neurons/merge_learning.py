@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from napari_unet.neurons.border_features import FloodedSlice, border_features
 from napari_unet.neurons.merge_forest import MergeForest
-from napari_unet.neurons.region_merging import Borders
+from napari_unet.neurons.region_borders import Borders
 from napari_unet.neurons.segmentation import Segmentation, merge_by_features, segment_slice
 from napari_unet.neurons.segmentation_choice import TrainingSlice
 from training.metrics.neuron_metrics import Labels, fill_neurons, label_neurons, v_rand

@@ -4,35 +4,19 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.neurons.watershed import BAND, for_each
-from training.metrics.neuron_metrics import NEIGHBOURS, Labels
+from napari_unet.neurons.region_borders import Borders
 
 Border = tuple[float, int]  # sum of the probability along it, and its length in pixels
 _NONE: Border = (0.0, 0)
-_STEP = 2.0**-24  # of strengths: sums of its multiples are the same in any order
-
-
-class Borders(NamedTuple):
-    """Borders of regions: arrays (N,), one element for each pair of neighbours.
-
-    ``low`` and ``high`` (int64) are numbers of regions, ``strength`` (float64) is the sum of the
-    probability of membrane along their border, ``length`` (int64) that border's, in pixels.
-    """
-
-    low: NDArray[np.int64]
-    high: NDArray[np.int64]
-    strength: NDArray[np.float64]
-    length: NDArray[np.int64]
 
 
 def merge_regions(
-    regions: Labels, probability: NDArray[np.float32], thresholds: Sequence[float]
-) -> Iterator[Labels]:
+    count: int, borders: Borders, thresholds: Sequence[float]
+) -> Iterator[NDArray[np.int32]]:
     """Merge neighbours, those with the weakest border first, while that is below a threshold.
 
     A border's strength is the mean probability of membrane along it: unlike a threshold of
@@ -46,22 +30,23 @@ def merge_regions(
 
     Parameters
     ----------
-    regions : array (Y, X) of int
-        Numbered from 1; every pixel has a number.
-    probability : array (Y, X) of float32
-        Probability of membrane, 0..1.
+    count : int
+        The regions are numbered from 1 to it.
+    borders : Borders
+        Each pair of neighbours once.
     thresholds : sequence of float
         Rising.
 
     Yields
     ------
-    array (Y, X) of int32
-        For each threshold the merged regions, numbered from 1 without gaps.
+    array (N,) of int32
+        For each threshold the numbers of merged regions, from 1 without gaps, by the old ones; N is
+        ``count`` + 1.
     """
-    merger = RegionMerger(int(regions.max()), find_borders(regions, probability))
+    merger = RegionMerger(count, borders, thresholds[-1])
     for threshold in thresholds:
         merger.merge_below(threshold)
-        yield merger.numbers()[regions]
+        yield merger.numbers()
 
 
 class RegionMerger:
@@ -73,18 +58,24 @@ class RegionMerger:
         The regions are numbered from 1 to it.
     borders : Borders
         Each pair of neighbours once.
+    most : float
+        No threshold will be higher.
     """
 
-    def __init__(self, count: int, borders: Borders) -> None:
+    def __init__(self, count: int, borders: Borders, most: float) -> None:
+        borders = _find_relevant(count, borders, most)
         self._parents = list(range(count + 1))
         self._borders: list[dict[int, Border]] = [{} for _ in self._parents]
         means = borders.strength / borders.length
         order = np.lexsort((borders.high, borders.low, means))
-        low, high, strength, length = (part[order].tolist() for part in borders)
+        parts = (borders.low, borders.high, borders.strength, borders.length)
+        low, high, strength, length = (part[order].tolist() for part in parts)
         for one, other, border in zip(low, high, zip(strength, length, strict=True), strict=True):
             self._borders[one][other] = self._borders[other][one] = border
         # In order they are a heap.
-        self._weakest = list(zip(means[order].tolist(), low, high, length, strict=True))
+        below = int(np.count_nonzero(means < most))
+        self._weakest = list(zip(means[order].tolist(), low, high, length, strict=True))[:below]
+        self._most = most
 
     def merge_below(self, threshold: float) -> None:
         """Merge neighbours while the mean along their border is below a threshold."""
@@ -113,7 +104,9 @@ class RegionMerger:
             border = strength + more[0], length + more[1]
             ours[third] = of_third[region] = border
             low, high = (region, third) if region < third else (third, region)
-            heapq.heappush(self._weakest, (border[0] / border[1], low, high, border[1]))
+            mean = border[0] / border[1]
+            if mean < self._most:
+                heapq.heappush(self._weakest, (mean, low, high, border[1]))
 
     def _root(self, region: int) -> int:
         while self._parents[region] != region:
@@ -121,65 +114,17 @@ class RegionMerger:
         return region
 
 
-def find_borders(regions: Labels, probability: NDArray[np.float32]) -> Borders:
-    """Find the borders of all neighbours in a slice.
+def _find_relevant(count: int, borders: Borders, most: float) -> Borders:
+    """Leave out borders that never matter: no way of borders below a threshold leads around them.
 
-    Parameters
-    ----------
-    regions : array (Y, X) of int
-        Every pixel has a number, not 0.
-    probability : array (Y, X) of float32
-        Probability of membrane, 0..1.
+    What is merged has a border with a third region that is no weaker than both had before. So
+    regions that such a way does not connect are never merged.
     """
-    width = regions.shape[1]
-    rows = max(1, BAND // width)
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
 
-    def find_in(top: int) -> Borders:
-        found = []
-        for (here, there), step in zip(NEIGHBOURS, (1, width), strict=True):
-            seen = slice(top, top + rows + (step == width))
-            numbers, values = regions[seen], probability[seen]
-            is_border = np.zeros(numbers.shape, bool)
-            is_border[here] = numbers[here] != numbers[there]
-            pixels = np.flatnonzero(is_border)
-            sides = pixels, pixels + step
-            of_sides = (part.take(side) for part in (numbers, values) for side in sides)
-            found.append(borders_between(*of_sides))
-        return join_borders(found)
-
-    return join_borders(for_each(find_in, range(0, len(regions), rows)))
-
-
-def borders_between(
-    regions: Labels,
-    others: Labels,
-    probability: NDArray[np.float32],
-    of_others: NDArray[np.float32],
-) -> Borders:
-    """Find the borders between pixels and the neighbours of each, one element a pair of pixels.
-
-    Parameters
-    ----------
-    regions, others : arrays of int, of one shape
-    probability, of_others : arrays of float32, of that shape
-        Probability of membrane, 0..1.
-    """
-    is_border = regions != others
-    here, there = regions[is_border].astype(np.int64), others[is_border].astype(np.int64)
-    strengths = np.maximum(probability, of_others)[is_border].astype(np.float64)
-    strengths = np.rint(strengths / _STEP) * _STEP
-    ones = np.ones(len(here), np.int64)
-    return Borders(np.minimum(here, there), np.maximum(here, there), strengths, ones)
-
-
-def join_borders(parts: Sequence[Borders]) -> Borders:
-    """Add up what is known of the same borders, so that each pair of neighbours is there once."""
-    low, high, strength, length = map(np.concatenate, zip(*parts, strict=True))
-    count = int(high.max(initial=0)) + 1
-    pairs = low * count + high
-    order = np.argsort(pairs, kind="stable")  # which is quick where much is in order
-    pairs = pairs[order]
-    starts = np.flatnonzero(np.diff(pairs, prepend=-1))
-    sums, lengths = (np.add.reduceat(part[order], starts) for part in (strength, length))
-    low, high = np.divmod(pairs[starts], count)
-    return Borders(low, high, sums, lengths)
+    weak = borders.only(borders.strength / borders.length < most)
+    shape = count + 1, count + 1
+    graph = coo_array((np.ones(len(weak.low), bool), (weak.low, weak.high)), shape)
+    _, parts = connected_components(graph, directed=False)
+    return borders.only(parts[borders.low] == parts[borders.high])

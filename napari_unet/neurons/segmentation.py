@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -12,8 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet.neurons.border_features import FloodedSlice, border_features
+from napari_unet.neurons.linking import StackLinker
 from napari_unet.neurons.merge_forest import MergeForest
-from napari_unet.neurons.region_merging import Borders, RegionMerger, merge_regions
+from napari_unet.neurons.region_borders import Borders
+from napari_unet.neurons.region_merging import merge_regions
 from napari_unet.neurons.watershed import flood
 from training.metrics.neuron_metrics import (
     Labels,
@@ -107,9 +110,9 @@ def merge_by_features(
     Features are of float32, as of :func:`~napari_unet.neurons.border_features.border_features`.
     """
     strength = merges.predict(features) * borders.length
-    merger = RegionMerger(int(regions.max()), borders._replace(strength=strength))
-    merger.merge_below(IS_MEMBRANE)
-    return part_neurons(merger.numbers()[regions])
+    weighed = borders._replace(strength=strength)
+    [numbers] = merge_regions(int(regions.max()), weighed, [IS_MEMBRANE])
+    return part_neurons(regions, numbers=numbers)
 
 
 def segment_slices(probabilities: Iterable[Probability], how: Segmentation) -> Iterator[Labels]:
@@ -127,7 +130,8 @@ def segment_slices(probabilities: Iterable[Probability], how: Segmentation) -> I
         As of :func:`segment_slice`, each numbered from 1.
     """
     if how.merges is None:
-        yield from (segment_slice(page, how) for page in probabilities)
+        # Unlike a loop it keeps no slice while the next one is waited for.
+        yield from map(partial(segment_slice, how=how), probabilities)
         return
     before: FloodedSlice | None = None
     here: FloodedSlice | None = None
@@ -184,23 +188,42 @@ def choose_segmentation(
     return chosen, means[chosen]
 
 
-def find_neurons(probabilities: Iterable[Probability], how: Segmentation) -> Iterator[Labels]:
+def find_neurons(
+    probabilities: Iterable[Probability], how: Segmentation, linker: StackLinker | None = None
+) -> Iterator[Labels]:
     """Find the regions of neurons in a stack slice by slice, each with a number of its own.
-
-    :func:`~napari_unet.neurons.linking.link_stack` gives those of a neuron one number.
 
     Parameters
     ----------
     probabilities : iterable of arrays (Y, X) of float32
         Probability of membrane, 0..1, of each slice.
     how : Segmentation
+    linker : StackLinker, optional
+        What gets the slices, to give the regions of a neuron one number afterwards.
 
     Yields
     ------
     array (Y, X) of int32
         Numbered from 1; 0 are the borders, one pixel wide.
     """
-    return number_neurons(segment_slices(probabilities, how))
+    if linker is None:
+        return number_neurons(segment_slices(probabilities, how))
+    return _find_for(linker, probabilities, how)
+
+
+def _find_for(
+    linker: StackLinker, probabilities: Iterable[Probability], how: Segmentation
+) -> Iterator[Labels]:
+    seen: deque[Probability] = deque()
+    for neurons in number_neurons(segment_slices(_remember(probabilities, seen), how)):
+        linker.add(neurons, seen.popleft())
+        yield neurons
+
+
+def _remember(pages: Iterable[Probability], seen: deque[Probability]) -> Iterator[Probability]:
+    for page in pages:
+        seen.append(page)
+        yield page
 
 
 def number_neurons(slices: Iterable[Labels]) -> Iterator[Labels]:
@@ -216,9 +239,14 @@ def number_neurons(slices: Iterable[Labels]) -> Iterator[Labels]:
     array (Y, X) of int32
     """
     total = 0
+    last: Labels | None = None
     for neurons in slices:
-        yield np.where(neurons > 0, neurons + np.int32(total), 0)
-        total += int(neurons.max(initial=0))
+        if last is None:
+            last = neurons
+        else:
+            last = np.add(neurons, total, out=np.zeros_like(neurons), where=neurons > 0)
+        total = max(total, int(last.max(initial=0)))
+        yield last
 
 
 def count_text(count: int, slices: int, is_linked: bool) -> str:
@@ -242,9 +270,8 @@ def _segment_at_thresholds(
 ) -> list[Labels]:
     if how.method == "components":
         return [grow_neurons(label_neurons(probability < threshold)) for threshold in thresholds]
-    seeds = label_neurons(probability < how.seeds)
-    if not seeds.any():
-        return [np.ones_like(seeds) for _ in thresholds]
-    basins = flood(probability, seeds)
-    del seeds  # as large as the slice
-    return [part_neurons(merged) for merged in merge_regions(basins, probability, thresholds)]
+    basins = flood(probability, how.seeds)
+    merged = merge_regions(int(basins.numbers.max()), basins.borders, thresholds)
+    *first, last = (numbers[basins.numbers] for numbers in merged)
+    found = [part_neurons(basins.labels, numbers=numbers) for numbers in first]
+    return [*found, part_neurons(basins.labels, numbers=last, out=basins.labels)]

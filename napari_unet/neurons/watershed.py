@@ -9,61 +9,95 @@ and takes ten times as long for a slice of 4096 x 4096.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeVar
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from training.metrics.neuron_metrics import NEIGHBOURS, Labels
+from napari_unet.neurons.region_borders import (
+    Borders,
+    bands_of,
+    find_borders,
+    for_each,
+    join_borders,
+)
+from training.metrics.neuron_metrics import Labels, label_neurons
 
-BAND = 1 << 18  # pixels: their values and labels stay in a processor's cache
 _TO_ROOT, _ABOVE = 1.0, 2.0  # weights: a seed's edge to the root is lighter than any pass
 
 Pixels = NDArray[np.intp]
-_Band = TypeVar("_Band")
-_Found = TypeVar("_Found")
 
 
-def flood(probability: NDArray[np.float32], seeds: Labels) -> Labels:
-    """Flood a slice from its seeds; every pixel gets the number of one.
+@dataclass(frozen=True)
+class Basins:
+    """The basins of a slice, and how they make up the regions of its seeds.
+
+    Parameters
+    ----------
+    labels : array (Y, X) of int32
+        Every pixel's basin: those of seeds have their numbers, from 1, and then those follow of the
+        minima that are no seed.
+    numbers : array (N + 1,) of int32
+        The seed that each basin belongs to; 0 of 0, of which there are no pixels.
+    borders : Borders
+        Those between the regions of seeds.
+    """
+
+    labels: Labels
+    numbers: NDArray[np.int32]
+    borders: Borders
+
+    @cached_property
+    def regions(self) -> Labels:
+        """The regions of seeds: array (Y, X) of int32, every pixel the number of one."""
+        regions: Labels = self.numbers[self.labels]
+        return regions
+
+
+def flood(probability: NDArray[np.float32], level: float) -> Basins:
+    """Flood a slice from its seeds, the connected regions below a level.
 
     Parameters
     ----------
     probability : array (Y, X) of float32
         Probability of membrane, 0..1.
-    seeds : array (Y, X) of int32
-        Connected regions numbered from 1, at least one; 0 elsewhere.
+    level : float
+        Without a pixel below it, all of the slice is one region.
+    """
+    labels = label_neurons(probability < level)
+    seeds = int(labels.max())
+    if not seeds:
+        return Basins(np.ones_like(labels), np.arange(2, dtype=np.int32), Borders.none())
+    minima = find_basins(np.ascontiguousarray(probability), labels, seeds)
+    borders = find_borders(labels, probability)
+    numbers = join_basins(borders, seeds, seeds + len(minima))
+    return Basins(labels, numbers, join_borders([borders], numbers))
+
+
+def find_basins(probability: NDArray[np.float32], labels: Labels, seeds: int) -> Pixels:
+    """Give each pixel the basin that it flows to.
+
+    Parameters
+    ----------
+    probability : array (Y, X) of float32, in C's order
+        Probability of membrane, 0..1.
+    labels : array (Y, X) of int32, in C's order
+        Seeds, and 0 elsewhere, where basins are written.
+    seeds : int
+        How many there are; the basins of other minima get the numbers that follow.
 
     Returns
     -------
-    array (Y, X) of int32
+    array (N,) of int
+        The pixels of those minima, counted through the slice, rising.
     """
-    count = int(seeds.max())
-    slice_ = _Slice(np.ascontiguousarray(probability), np.array(seeds, np.int32, order="C"))
-    rows = max(1, BAND // seeds.shape[1])
-    bands = [slice(top, top + rows) for top in range(0, len(seeds), rows)]
-    number = count
-    for minima in for_each(slice_.point_down, bands):
-        slice_.pixels[minima] = np.arange(number + 1, number + 1 + len(minima), dtype=np.int32)
-        number += len(minima)
+    slice_ = _Slice(probability, labels)
+    bands = bands_of(labels.shape)
+    minima = np.concatenate(for_each(slice_.point_down, bands))
+    slice_.pixels[minima] = np.arange(seeds + 1, seeds + 1 + len(minima), dtype=np.int32)
     for_each(slice_.flow_down, bands)
-    if number > count:
-        passes = _join(for_each(lambda band: slice_.find_passes(band, count), bands))
-        numbers = _span(passes, count, number)
-        for_each(lambda band: slice_.renumber(band, numbers), bands)
-    return slice_.labels
-
-
-@dataclass(frozen=True)
-class _Passes:
-    """The lowest pass between each two neighbours: arrays (N,)."""
-
-    low: NDArray[np.int64]
-    high: NDArray[np.int64]
-    height: NDArray[np.float32]
+    return minima
 
 
 @dataclass(frozen=True)
@@ -113,7 +147,10 @@ class _Slice:
         there += steps[way]
         is_free = labels == 0
         np.copyto(labels, np.invert(there, out=there), where=is_free)
-        minima = np.flatnonzero(is_free & (lowest >= here))
+        lows = np.flatnonzero(is_free & (lowest >= here))
+        # On a plain they flow up or left, so that it has few minima.
+        is_plain = (lowest.take(lows) == here.take(lows)) & (way.take(lows) < 2)
+        minima: Pixels = lows[~is_plain]
         minima += start
         return minima
 
@@ -128,59 +165,33 @@ class _Slice:
             on_the_way = np.flatnonzero(reached < 0)
             pixels, there = pixels.take(on_the_way), ~reached.take(on_the_way)
 
-    def find_passes(self, rows: slice, seeds: int) -> _Passes:
-        """Find the passes to the right and down, but between seeds."""
-        width, values = self.values.shape[1], self.values.reshape(-1)
-        parts, steps = (rows, slice(rows.start, rows.stop + 1)), (1, width)
-        found = []
-        for part, step, (here, there) in zip(parts, steps, NEIGHBOURS, strict=True):
-            one, other = self.labels[part][here], self.labels[part][there]
-            is_pass = np.zeros(self.labels[part].shape, bool)
-            is_pass[here] = (one != other) & (np.maximum(one, other) > seeds)
-            pixels = np.flatnonzero(is_pass)
-            pixels += rows.start * width
-            beyond = pixels + step
-            low, high = (self.pixels.take(side).astype(np.int64) for side in (pixels, beyond))
-            height = np.maximum(values.take(pixels), values.take(beyond))
-            found.append(_Passes(np.minimum(low, high), np.maximum(low, high), height))
-        return _join(found)
 
-    def renumber(self, rows: slice, numbers: NDArray[np.int32]) -> None:
-        self.labels[rows] = numbers[self.labels[rows]]
+def join_basins(borders: Borders, seeds: int, count: int) -> NDArray[np.int32]:
+    """Find the seed of each basin by a spanning tree over the lowest passes, whose root is 0.
 
+    Parameters
+    ----------
+    borders : Borders
+        Those between basins.
+    seeds, count : int
+        The first basins are those of seeds; how many there are, and how many basins. Without a
+        seed all are one region.
 
-def for_each(work: Callable[[_Band], _Found], bands: Sequence[_Band]) -> list[_Found]:
-    """Work on bands side by side: NumPy lets threads run. None waits for what another does."""
-    if len(bands) < 2:
-        return [work(band) for band in bands]
-    with ThreadPoolExecutor() as executor:
-        return list(executor.map(work, bands))
-
-
-def _join(parts: Sequence[_Passes]) -> _Passes:
-    """Keep the lowest pass between each two neighbours."""
-    low, high, height = (
-        np.concatenate([getattr(part, name) for part in parts])
-        for name in ("low", "high", "height")
-    )
-    if not len(low):
-        return _Passes(low, high, height)
-    count = int(high.max()) + 1
-    pairs = low * count + high
-    order = np.argsort(pairs, kind="stable")  # which is quick where much is in order
-    pairs = pairs[order]
-    starts = np.flatnonzero(np.diff(pairs, prepend=-1))
-    low, high = np.divmod(pairs[starts], count)
-    return _Passes(low, high, np.minimum.reduceat(height[order], starts))
-
-
-def _span(passes: _Passes, seeds: int, count: int) -> NDArray[np.int32]:
-    """Find the seed of each region from 1 to ``count`` by a spanning tree, whose root is 0."""
+    Returns
+    -------
+    array (N,) of int32
+        By the basins' numbers, so that N is ``count`` + 1 and the first is 0.
+    """
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 
+    if count == seeds:
+        return np.arange(count + 1, dtype=np.int32)
+    if not seeds:
+        return np.array([0] + [1] * count, np.int32)
     numbers = np.arange(seeds + 1)
-    weights = np.concatenate([np.full(seeds, _TO_ROOT), _ABOVE + passes.height.astype(np.float64)])
+    passes = borders.only(borders.high > seeds)
+    weights = np.concatenate([np.full(seeds, _TO_ROOT), _ABOVE + passes.lowest.astype(np.float64)])
     # SciPy takes no wider indices before 1.15.
     low = np.concatenate([np.zeros(seeds, np.int64), passes.low]).astype(np.int32)
     high = np.concatenate([numbers[1:], passes.high]).astype(np.int32)
@@ -191,4 +202,5 @@ def _span(passes: _Passes, seeds: int, count: int) -> NDArray[np.int32]:
     _, trees = connected_components(coo_array(edges, shape).tocsr(), directed=False)
     seed_of = np.zeros(trees.max() + 1, np.int32)
     seed_of[trees[: seeds + 1]] = numbers
-    return np.asarray(seed_of[trees])
+    found: NDArray[np.int32] = seed_of[trees]
+    return found

@@ -11,13 +11,13 @@ from typing import Any
 
 from napari_unet.prediction.chunk_prediction import ChunkPrediction, Outcome
 from napari_unet.prediction.predictor import Predictor, load_predictor
-from training.formats.opening import open_stack
 from training.label_convention import LabelConvention
 from training.masks.result_files import result_page, result_pixels
 from training.masks.shares import WHOLE, Share
 from training.masks.writer_choice import open_chunks
 from training.model.stack_part import Bounds, StackPart
 from training.model.stack_scale import StackScale
+from training.opening import open_stack
 from training.stacks.intensities import Membranes
 
 _OPTIONS = {"of_class": "--class"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from operator import itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,4 +64,4 @@ class PartPrediction(StackPart):
     def __iter__(self) -> Iterator[NDArray[np.float32]]:
         """Predict the probability (Y, X) of each slice, see :meth:`Predictor.predict`."""
         found = self._predictor.predict(self._stack, self._card, self.indices, self._view)
-        return (probability for _, probability in found)
+        return map(itemgetter(1), found)  # which keeps none of them, unlike a loop

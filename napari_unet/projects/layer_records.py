@@ -45,8 +45,8 @@ from napari_unet.layers.plugin_layers import (
 from napari_unet.layers.slices import full_resolution
 from napari_unet.projects.records import LayerRecord, ProjectState
 from training.errors import UserError
-from training.formats.opening import open_stack
 from training.label_convention import LabelConvention
+from training.opening import open_stack
 from training.stacks.sparse_labels import LabelNote
 from training.stacks.stack_axes import as_stack
 

@@ -19,8 +19,8 @@ from training.dataset.pair_search import DEFAULT_IMAGES
 from training.dataset.volumes import VolumeFiles, find_volumes
 from training.errors import UserError
 from training.files.append_files import open_to_append
-from training.formats.opening import open_stack
 from training.label_convention import LabelConvention
+from training.opening import open_stack
 from training.presets.registry import find_preset
 from training.runs.run_directory import RunDirectory
 from training.runs.run_state import RunState, load_state

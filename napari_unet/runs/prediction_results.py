@@ -19,9 +19,9 @@ from napari_unet.stacks.lazy_pixels import (
 )
 from training.errors import UserError
 from training.files.untrusted_files import is_inside
-from training.formats.opening import open_stack
 from training.label_classes import NO_CLASSES, LabelClasses
 from training.label_convention import LabelConvention
+from training.opening import open_stack
 from training.runs.run_directory import RunDirectory
 from training.stacks.label_reading import LabelReading
 

@@ -19,11 +19,11 @@ from training.dataset.pair_search import DEFAULT_IMAGES, DEFAULT_LABELS, find_pa
 from training.dataset.training_pair import check_pair, label_codes
 from training.errors import UserError
 from training.formats.location import locate
-from training.formats.opening import open_stack
 from training.label_classes import NO_CLASSES, LabelClasses
 from training.label_convention import USUAL_BORDERS, IdBorders, LabelConvention
 from training.masks.mask_files import mask_page, write_sparse_labels
 from training.masks.writer_choice import write_stack
+from training.opening import open_stack
 from training.stacks.label_census import LabelCensus, is_uniform, read_labelled
 from training.stacks.label_meaning import LabelMeaning
 from training.stacks.sparse_labels import MEMBRANE, LabelNote

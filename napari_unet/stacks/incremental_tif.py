@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from training.errors import UserError
 from training.files.known_file import ChangedFileError, KnownFile
-from training.formats.opening import open_stack
 from training.formats.pixel_size import PixelSize
 from training.masks.tif_writer import TifWriter
+from training.opening import open_stack
 from training.stacks.stack_axes import as_stack
 
 

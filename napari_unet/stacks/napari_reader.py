@@ -19,9 +19,9 @@ from training.dataset.pair_search import DEFAULT_IMAGES, DEFAULT_LABELS
 from training.errors import UserError
 from training.formats.hdf5_stack import find_datasets
 from training.formats.location import HDF5_ENDINGS
-from training.formats.opening import list_stacks, open_stack
 from training.formats.stack import Stack
 from training.formats.tif_structure import OtherImageError
+from training.opening import list_stacks, open_stack
 
 Reader = Callable[[Any], list[Any]]
 MOST_STACKS = 8  # of an HDF5 file or a folder that are opened at once

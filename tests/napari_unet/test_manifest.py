@@ -21,7 +21,7 @@ from napari_unet.layers.class_layers import layer_classes
 from napari_unet.stacks import sample_data
 from tests.training.formats.array_folders import write_array, write_labels, write_ome
 from training.errors import UserError
-from training.formats.opening import open_stack
+from training.opening import open_stack
 from training.stacks.synthetic import synthetic_classes
 
 PLUGIN = "napari-unet-mindspore"

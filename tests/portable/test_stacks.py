@@ -10,10 +10,10 @@ import tifffile
 
 from tests.napari_unet.conftest import dark_is_membrane
 from tests.portable.systems import IS_WINDOWS, run_python, start_python
-from training.formats.opening import open_stack
 from training.formats.pixel_size import PixelSize
 from training.masks.writer_choice import open_writer
 from training.model.model_card import ModelCard
+from training.opening import open_stack
 from training.stacks.scaling import Scaling
 
 pytestmark = pytest.mark.portable

@@ -17,7 +17,7 @@ from napari_unet.launchers.local_launcher import LocalLauncher
 from napari_unet.prediction.predictor import load_predictor
 from tests.portable.systems import run_python
 from training.config import preset_config
-from training.formats.opening import open_stack
+from training.opening import open_stack
 from training.runs.run_directory import RunDirectory
 from training.runs.run_state import load_state
 from training.stacks.synthetic import write_synthetic

@@ -21,13 +21,13 @@ def test_every_module_can_be_imported(tmp_path: Path) -> None:
     source = Path(training.__file__).parent
     files = [path.relative_to(source.parent).with_suffix("") for path in source.rglob("*.py")]
     names = [".".join(path.parts).removesuffix(".__init__") for path in files]
-    for name in ("training.formats.zarr_stack", "training.masks.zarr_chunks"):
+    for name in ("training.formats.zarr_folders.zarr_stack", "training.masks.zarr_chunks"):
         names.remove(name)  # whoever opens a Zarr is told what is missing
     code = f"import importlib\nfor name in {names}: importlib.import_module(name)"
     result = run_there(tmp_path, "-c", code)
     assert result.returncode == 0, result.stderr
     (tmp_path / "a.zarr").mkdir()
-    opened = f"from training.formats.opening import open_stack; open_stack('{tmp_path}/a.zarr')"
+    opened = f"from training.opening import open_stack; open_stack('{tmp_path}/a.zarr')"
     assert "zarr is not installed, which reads it" in run_there(tmp_path, "-c", opened).stderr
     assert run_there(tmp_path, "-c", "import onnx").returncode == 1
     assert run_there(tmp_path, "-c", "import napari_unet").returncode == 1

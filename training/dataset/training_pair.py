@@ -17,10 +17,10 @@ from training.dataset.cropped_stack import crop_to
 from training.dataset.found_meanings import FoundMeaning, files_state
 from training.dataset.holdout import hold_out
 from training.errors import UserError
-from training.formats.opening import open_stack
 from training.formats.stack import Stack
 from training.label_classes import NO_CLASSES, LabelClasses
 from training.label_convention import USUAL_BORDERS, IdBorders, LabelConvention
+from training.opening import open_stack
 from training.stacks.label_census import LabelCensus
 from training.stacks.label_meaning import LabelMeaning
 from training.stacks.padding import find_padding

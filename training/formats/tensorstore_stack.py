@@ -14,6 +14,7 @@ from typing import Any
 
 from training.errors import UserError
 from training.files.untrusted_files import is_inside
+from training.formats.array_folders import check_inner, check_path, read_lengths, read_object
 from training.formats.chunked_stack import (
     ArrayStack,
     missing_library,
@@ -26,7 +27,6 @@ from training.formats.grey_axes import find_grey_axes
 from training.formats.location import Location
 from training.formats.pixel_size import PixelSize, nanometres
 from training.formats.stack import Stack
-from training.formats.zarr_metadata import check_inner, check_path, read_lengths, read_object
 
 _N5_AXES, _PRECOMPUTED_AXES = "xyzct", "xyzc"
 _DOCUMENTS = {"attributes.json", "info", "provenance"}

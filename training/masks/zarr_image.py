@@ -12,7 +12,7 @@ import numpy as np
 
 from training.errors import UserError
 from training.formats.pixel_size import NO_OFFSET, Offset, PixelSize
-from training.formats.zarr_metadata import CLASSES
+from training.formats.zarr_folders.multiscales import CLASSES
 from training.label_classes import NO_CLASSES, LabelClasses
 from training.masks.pyramid import count_levels
 from training.masks.stack_writer import lacking_library, report_errors, split_path

@@ -148,7 +148,12 @@ NEIGHBOURS = (
 )
 
 
-def part_neurons(regions: Labels, is_kept: NDArray[np.bool_] | None = None) -> Labels:
+def part_neurons(
+    regions: Labels,
+    is_kept: NDArray[np.bool_] | None = None,
+    numbers: NDArray[np.int32] | None = None,
+    out: Labels | None = None,
+) -> Labels:
     """Draw borders, 0 and one pixel wide, between numbered regions that touch.
 
     Parameters
@@ -157,17 +162,28 @@ def part_neurons(regions: Labels, is_kept: NDArray[np.bool_] | None = None) -> L
         Numbered, without a gap between them.
     is_kept : array (Y, X) of bool, optional
         Pixels that no border is drawn on; different regions of them do not touch.
+    numbers : array (N + 1,) of int32, optional
+        The numbers that the regions get first, by those that they have; some may be the same.
+    out : array (Y, X) of int32, optional
+        Where they are written; may be ``regions``.
 
     Returns
     -------
     array (Y, X) of int32
     """
-    found = np.array(regions, order="C")
+    found = np.empty(regions.shape, regions.dtype) if out is None else out
     rows = max(1, _BAND // regions.shape[1])
+    above = regions[:0]  # which ``out`` may have taken the place of
     for top in range(0, len(regions), rows):
-        seen = slice(max(top - 1, 0), top + rows + 1)
-        border = _find_border(regions[seen], None if is_kept is None else is_kept[seen])
-        found[top : top + rows][border[top - seen.start :][:rows]] = 0
+        named = regions[top : top + rows + 1]
+        if numbers is not None:
+            named = numbers.take(named)
+        seen = np.concatenate([above, named])
+        first = top - len(above)
+        kept = None if is_kept is None else is_kept[first : top + rows + 1]
+        inner = slice(len(above), len(above) + rows)
+        above = seen[inner][-1:]
+        np.multiply(seen[inner], ~_find_border(seen, kept)[inner], out=found[top : top + rows])
     return found
 
 

@@ -119,22 +119,21 @@ def predict_slice(
     UserError
         If pixels that are looked at are NaN or infinite.
     """
-    found = find_padding(image) if padding is None else padding
-    empty = found if found.any() else None
+    empty = find_padding(image) if padding is None else padding
     shape = image.shape[0], image.shape[1]
 
     def cut(rows: Indices, columns: Indices) -> NDArray[np.float32]:
         tile = image[rows][:, columns]
         check_pixels(tile, "The image")
         scaled = card.scaling.apply(tile)
-        if empty is not None:
-            scaled[empty[rows][:, columns]] = 0
+        _clear(scaled, empty[rows][:, columns])
         return scaled
 
     if is_cut(card, shape, tta, view):
         options = card.geometry, view.window, card.label_classes.outputs
         probability = predict_tiles(forward, cut, shape, *options)
-        return _finish(probability, empty, view.window)
+        _clear(probability, _in_window(empty, view.window))
+        return probability
     everything = slice(None)
     prepared = cut(everything, everything)
     return predict_prepared(forward, prepared, card, tta, view, padding=empty)
@@ -179,20 +178,24 @@ def predict_prepared(
         else predict(seen, window)
     )
     probability = _each_plane(resize_bicubic, probability, prepared.shape, (0, 1))
-    return _finish(probability, padding, view.window)
-
-
-def _finish(
-    probability: NDArray[np.float32], padding: NDArray[np.bool_] | None, window: Window | None
-) -> NDArray[np.float32]:
-    """Give a slice's window, with 0 in padding."""
-    if window is not None:
-        rows, columns = (slice(wanted.start, wanted.stop) for wanted in window)
-        probability = probability[..., rows, columns].copy()
-        padding = None if padding is None else padding[rows, columns]
+    found = _in_window(probability, view.window)
     if padding is not None:
-        probability[..., padding] = 0
-    return probability
+        _clear(found, _in_window(padding, view.window))
+    return found
+
+
+def _in_window(plane: NDArray[Any], window: Window | None) -> NDArray[Any]:
+    """Give what lies in a window of planes (..., Y, X)."""
+    if window is None:
+        return plane
+    rows, columns = (slice(wanted.start, wanted.stop) for wanted in window)
+    return plane[..., rows, columns].copy()
+
+
+def _clear(planes: NDArray[np.float32], padding: NDArray[np.bool_]) -> None:
+    """Set planes (..., Y, X) to 0 where there is padding (Y, X)."""
+    if padding.any():
+        planes[..., padding] = 0
 
 
 def _predict_scaled(
@@ -204,6 +207,12 @@ def _predict_scaled(
     seen = resize_bilinear(scaled, zoomed)
     options = card.geometry, window, card.label_classes.outputs
     probability = predict_tiles(forward, cut_from(seen), zoomed, *options)
+    if window is not None:
+        rows, columns = (slice(wanted.start, wanted.stop) for wanted in window)
+        # Zeros take no memory before something else is written there.
+        whole = np.zeros((*probability.shape[:-2], *zoomed), np.float32)
+        whole[..., rows, columns] = probability
+        probability = whole
     return _each_plane(resize_bilinear, probability, shape)
 
 

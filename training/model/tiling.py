@@ -45,27 +45,25 @@ def predict_tiles(
     Returns
     -------
     array (Y, X) or, of several channels, (C, Y, X), of float32
-        0 in tiles that were left out.
+        In the shape of the window, else of the image.
     """
     height, width = map(geometry.output_length, shape)
     source = [
         np.pad(np.arange(length), (geometry.margin, output - length + geometry.margin), "reflect")
         for length, output in zip(shape, (height, width), strict=True)
     ]
-    # Zeros take no memory before something else is written there.
-    probability = np.zeros((channels, height, width), dtype=np.float32)
-    for row, column in product(geometry.tiles(height), geometry.tiles(width)):
-        if window is not None and not (_touches(row, window[0]) and _touches(column, window[1])):
-            continue
+    rows, columns = window or (range(shape[0]), range(shape[1]))
+    wanted = list(product(_wanted(geometry, height, rows), _wanted(geometry, width, columns)))
+    probability = np.empty((channels, len(rows), len(columns)), np.float32)
+    for row, column in wanted:
         tile = cut(_seen_by(row, source[0], geometry), _seen_by(column, source[1], geometry))
         found = forward(np.ascontiguousarray(tile)[np.newaxis, np.newaxis])[0]
-        kept = found[
-            :,
-            row.keep_from - row.start : row.keep_to - row.start,
-            column.keep_from - column.start : column.keep_to - column.start,
-        ]
-        probability[:, row.keep_from : row.keep_to, column.keep_from : column.keep_to] = kept
-    probability = probability[:, : shape[0], : shape[1]]
+        (kept_rows, to_rows), (kept_columns, to_columns) = _kept(row, rows), _kept(column, columns)
+        kept = found[:, kept_rows, kept_columns]
+        if len(wanted) == 1:
+            probability = kept
+        else:
+            probability[:, to_rows, to_columns] = kept
     return probability if channels > 1 else probability[0]
 
 
@@ -74,8 +72,22 @@ def cut_from(image: NDArray[np.float32]) -> Cut:
     return lambda rows, columns: image[rows][:, columns]
 
 
-def _touches(span: Span, wanted: range) -> bool:
-    return span.keep_from < wanted.stop and wanted.start < span.keep_to
+def _wanted(geometry: Geometry, length: int, wanted: range) -> list[Span]:
+    """List the tiles along an axis that keep any of what is wanted."""
+    return [
+        span
+        for span in geometry.tiles(length)
+        if span.keep_from < wanted.stop and wanted.start < span.keep_to
+    ]
+
+
+def _kept(span: Span, wanted: range) -> tuple[slice, slice]:
+    """Give what is wanted of a tile's output along an axis, and its place in what is wanted."""
+    start, stop = max(span.keep_from, wanted.start), min(span.keep_to, wanted.stop)
+    return (
+        slice(start - span.start, stop - span.start),
+        slice(start - wanted.start, stop - wanted.start),
+    )
 
 
 def _seen_by(span: Span, source: NDArray[np.intp], geometry: Geometry) -> Indices:

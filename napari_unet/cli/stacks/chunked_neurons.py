@@ -30,12 +30,12 @@ from training.errors import UserError
 from training.files.append_files import open_to_append
 from training.files.file_locks import take_lock
 from training.files.open_elsewhere import remove_folder
-from training.formats.opening import open_stack
 from training.label_convention import LabelConvention
 from training.masks.mask_files import label_dtype
 from training.masks.stack_writer import report_errors
 from training.masks.writer_choice import open_chunks
 from training.model.stack_part import StackPart
+from training.opening import open_stack
 from training.stacks.intensities import Membranes
 
 _PROGRAM = GIBI // 4  # bytes of this process without pixels

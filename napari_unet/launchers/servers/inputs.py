@@ -21,13 +21,13 @@ from training.dataset.found_meanings import FileState, FoundMeaning, files_state
 from training.dataset.volumes import VolumeFiles, find_volumes
 from training.errors import UserError
 from training.files.untrusted_files import is_inside
-from training.formats.opening import open_stack
 from training.formats.stack import Stack
 from training.formats.tif_stack import TifStack
 from training.label_convention import IdBorders
 from training.masks.writer_choice import open_writer
 from training.model.saved_model import starting_weights
 from training.model.weight_files import check_checkpoint
+from training.opening import open_stack
 from training.runs.run_directory import RunDirectory
 from training.stacks.label_meaning import LabelMeaning
 

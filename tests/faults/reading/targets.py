@@ -15,7 +15,7 @@ def stack() -> Reader:
     import h5py  # noqa: F401 (its import asks uname)
     import rsciio.digitalmicrograph  # noqa: F401 (its import asks lscpu)
 
-    from training.formats.opening import read_stack
+    from training.opening import read_stack
 
     return read_stack
 
@@ -25,7 +25,7 @@ def layers() -> Reader:
     import numpy as np
 
     from napari_unet.stacks.stack_recognition import OpenedStack
-    from training.formats.opening import open_stack
+    from training.opening import open_stack
 
     def read(path: Path) -> Any:
         opened = OpenedStack.of(open_stack(path))

@@ -111,7 +111,7 @@ def test_memory_does_not_grow_with_the_stack(write_model: WriteModel, tmp_path: 
 import resource, sys
 from pathlib import Path
 from napari_unet.prediction.predictor import load_predictor
-from training.formats.opening import open_stack
+from training.opening import open_stack
 
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # kilobytes

@@ -12,8 +12,8 @@ from napari_unet.cli.main import cli
 from napari_unet.prediction.predictor import load_predictor
 from tests.napari_unet.class_model import CLASSES, expected_channels, write_class_model
 from training.errors import UserError
-from training.formats.opening import open_stack
 from training.label_classes import LabelClasses
+from training.opening import open_stack
 
 
 def run(*arguments: object) -> Result:

@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 from napari_unet.cli import evaluate, predict, segment
 from tests.test_imports import imported_by
 from training.errors import UserError
-from training.formats.opening import open_stack
+from training.opening import open_stack
 
 WriteModel = Callable[..., Path]
 COMMANDS = {"predict": predict.command, "segment": segment.command}

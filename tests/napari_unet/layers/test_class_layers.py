@@ -20,9 +20,9 @@ from napari_unet.projects.records import LayerRecord, ProjectState
 from napari_unet.stacks.napari_reader import get_reader
 from napari_unet.stacks.napari_writer import write_labels
 from training.errors import UserError
-from training.formats.opening import open_stack
 from training.label_classes import LabelClasses
 from training.masks.writer_choice import write_stack
+from training.opening import open_stack
 from training.stacks.sparse_labels import INSIDE, MEMBRANE, LabelNote
 
 CLASSES = LabelClasses.parse("membrane=1#FF0000,mitochondria=5")

@@ -62,6 +62,24 @@ def test_a_tube_s_skeleton_is_its_axis(tmp_path: Path) -> None:
     assert radius[middle] == pytest.approx(65, abs=15)
 
 
+def test_a_slanted_tube_s_skeleton_is_straight_where_sections_are_thick(tmp_path: Path) -> None:
+    # 30 nm to the side for each 40 nm of depth, in sections ten pixels apart.
+    size = PixelSize(40.0, 4.0, 4.0)
+    z, y, x = np.indices((20, 40, 200)) * np.array([40.0, 4.0, 4.0]).reshape(3, 1, 1, 1)
+    ids = ((y - 80) ** 2 + (x - 100 - z * 30 / 40) ** 2 <= 40**2).astype(np.int64)
+    objects = objects_of(measure(ids, ids.shape, Units.of(size)))
+    [path] = write_shapes(ids, objects, Units.of(size).space, tmp_path, "swc")
+    _, _, x, y, z, _, parent = np.loadtxt(path).T
+    middle = np.abs(z - 380) < 250
+    assert np.abs(x - 100 - z * 30 / 40)[middle].max() <= 12
+    assert np.abs(y - 80)[middle].max() <= 8
+    nodes = np.stack([x, y, z], axis=1)
+    before = parent[1:].astype(int) - 1
+    steps = np.linalg.norm(nodes[1:] - nodes[before], axis=1)
+    inside = middle[1:] & middle[before]
+    assert np.ptp(z[middle]) * 1.25 == pytest.approx(steps[inside].sum(), rel=0.1)
+
+
 def test_all_objects_are_written_and_none_is_replaced_unasked(tmp_path: Path) -> None:
     assert [path.name for path in write(tmp_path, "swc")] == ["7.swc", f"{2**40}.swc"]
     with pytest.raises(UserError, match=r"7\.swc exists already"):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from napari_unet.neurons.region_borders import find_borders
 from napari_unet.neurons.region_merging import merge_regions
 from napari_unet.neurons.segmentation import (
     THRESHOLDS,
@@ -15,12 +16,12 @@ from napari_unet.neurons.segmentation_choice import LabelledVolume, choose_on_tr
 from napari_unet.prediction.predictor import load_predictor
 from tests.napari_unet.conftest import UINT8
 from training.dataset.holdout import split_fold
-from training.formats.opening import open_stack
 from training.formats.pixel_size import PixelSize
 from training.masks.writer_choice import write_stack
 from training.metrics.neuron_metrics import label_neurons, v_rand
 from training.model.model_card import TrainedVolume
 from training.model.stack_scale import zoom_of_training
+from training.opening import open_stack
 from training.stacks.fingerprint import fingerprint
 from training.stacks.sparse_labels import INSIDE, MEMBRANE
 from training.stacks.synthetic import synthetic_stack
@@ -85,7 +86,8 @@ def test_the_weakest_border_is_merged_first() -> None:
     """Three regions in a row with borders 0.2 and 0.6; merged, the outer two touch as well."""
     regions = np.repeat([[1, 2, 3]], 4, axis=0).astype(np.int32)
     probability = np.repeat([[0.2, 0.0, 0.6]], 4, axis=0).astype(np.float32)
-    merged = [page[0].tolist() for page in merge_regions(regions, probability, [0.1, 0.3, 0.7])]
+    found = merge_regions(3, find_borders(regions, probability), [0.1, 0.3, 0.7])
+    merged = [numbers[regions][0].tolist() for numbers in found]
     assert merged == [[1, 2, 3], [1, 1, 2], [1, 1, 1]]
 
 
@@ -93,7 +95,8 @@ def test_borders_of_merged_regions_are_one_border() -> None:
     """1 and 2 are parted by 0.1; both border on 3, with 0.4 along two pixels and 0.8 along one."""
     regions = np.array([[1, 1, 2], [3, 3, 3]], np.int32)
     probability = np.array([[0.0, 0.1, 0.0], [0.4, 0.4, 0.8]], np.float32)
-    whole, joined, everything = merge_regions(regions, probability, [0.05, 0.53, 0.54])
+    found = merge_regions(3, find_borders(regions, probability), [0.05, 0.53, 0.54])
+    whole, joined, everything = (numbers[regions] for numbers in found)
     assert whole.tolist() == regions.tolist()
     assert joined.tolist() == [[1, 1, 1], [2, 2, 2]], "(0.4 + 0.4 + 0.8) / 3 = 0.533"
     assert (everything == 1).all()

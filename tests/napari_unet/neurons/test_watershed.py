@@ -7,14 +7,15 @@ import pytest
 from scipy.ndimage import gaussian_filter
 from skimage.segmentation import watershed as queue_flood
 
-from napari_unet.neurons import watershed
+from napari_unet.neurons import region_borders
 from napari_unet.neurons.watershed import flood
 from training.metrics.neuron_metrics import label_neurons
 
 
 @pytest.fixture(autouse=True)
 def small_bands(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watershed, "BAND", 500)
+    monkeypatch.setattr(region_borders, "BAND", 500)
+    monkeypatch.setattr(region_borders, "_FEW", 1)
 
 
 def smooth(shape: tuple[int, int], seed: int = 0) -> np.ndarray:
@@ -26,7 +27,7 @@ def smooth(shape: tuple[int, int], seed: int = 0) -> np.ndarray:
 def test_a_slice_is_parted_as_by_a_queue_of_pixels(shape: tuple[int, int]) -> None:
     probability = smooth(shape)
     seeds = label_neurons(probability < 0.3)
-    basins = flood(probability, seeds)
+    basins = flood(probability, 0.3).regions
     assert basins.dtype == np.int32 and basins.flags.c_contiguous
     expected = queue_flood(probability, seeds, connectivity=1)
     assert (basins == expected).mean() > 0.995
@@ -36,7 +37,7 @@ def test_a_slice_is_parted_as_by_a_queue_of_pixels(shape: tuple[int, int]) -> No
 def test_where_passes_are_equally_high_regions_are_connected_all_the_same() -> None:
     probability = np.round(smooth((90, 80)), 1)
     seeds = label_neurons(probability < 0.3)
-    basins = flood(probability, seeds)
+    basins = flood(probability, 0.3).regions
     for number in range(1, int(seeds.max()) + 1):
         assert label_neurons(basins == number).max() == 1
     assert (basins > 0).all()
@@ -46,7 +47,7 @@ def test_each_pixel_has_a_seed_from_which_no_lower_way_leads_to_another() -> Non
     """The lowest way's highest pixel is found by a queue for each seed alone."""
     probability = smooth((40, 30), seed=1)
     seeds = label_neurons(probability < 0.3)
-    basins = flood(probability, seeds)
+    basins = flood(probability, 0.3).regions
     ways = np.stack([way_heights(probability, seeds == n) for n in range(1, seeds.max() + 1)])
     chosen = np.take_along_axis(ways, basins[None] - 1, axis=0)[0]
     np.testing.assert_array_equal(chosen, ways.min(axis=0))
@@ -64,4 +65,4 @@ def way_heights(probability: np.ndarray, seed: np.ndarray) -> np.ndarray:
 
 def test_without_anything_to_flood_seeds_are_what_is_found() -> None:
     seeds = np.ones((4, 5), np.int32)
-    np.testing.assert_array_equal(flood(np.zeros((4, 5), np.float32), seeds), seeds)
+    np.testing.assert_array_equal(flood(np.zeros((4, 5), np.float32), 0.3).regions, seeds)

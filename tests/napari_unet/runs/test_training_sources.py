@@ -33,8 +33,8 @@ from training.dataset.found_meanings import read_meanings
 from training.dataset.training_pair import open_pair
 from training.dataset.training_set import load_training_set
 from training.errors import UserError
-from training.formats.opening import read_stack
 from training.label_convention import IdBorders, LabelConvention
+from training.opening import read_stack
 from training.runs.run_directory import RunDirectory
 from training.stacks.label_census import LabelCensus
 from training.stacks.label_meaning import LabelMeaning

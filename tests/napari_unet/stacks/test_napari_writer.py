@@ -25,8 +25,8 @@ from napari_unet.stacks.napari_writer import (
 )
 from tests.stack_files import read_pixel_size
 from training.errors import UserError
-from training.formats.opening import open_stack
 from training.formats.pixel_size import PixelSize
+from training.opening import open_stack
 
 
 def save(writer: Any, path: Path, layer: Any) -> Path:

@@ -13,7 +13,7 @@ from PIL import Image
 from napari_unet.stacks.napari_reader import get_reader
 from napari_unet.stacks.napari_writer import write_labels
 from training.errors import UserError
-from training.formats.opening import open_stack, read_stack
+from training.opening import open_stack, read_stack
 
 # tifffile warns where it takes slices for colours, which is what is tried here.
 pytestmark = pytest.mark.filterwarnings("ignore:.*are stored as RGB:DeprecationWarning")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from training.formats.opening import read_stack
+from training.opening import read_stack
 from training.stacks.synthetic import write_synthetic
 
 pytestmark = pytest.mark.skipif(

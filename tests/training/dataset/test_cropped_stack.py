@@ -6,7 +6,7 @@ import pytest
 
 from training.dataset.training_pair import open_pair
 from training.errors import UserError
-from training.formats.opening import read_stack
+from training.opening import read_stack
 
 
 def write_cremi(path: Path, images: np.ndarray, offset: tuple[float, ...]) -> tuple[Path, Path]:

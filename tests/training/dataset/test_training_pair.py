@@ -16,10 +16,10 @@ from training.dataset.pair_search import find_pair
 from training.dataset.training_pair import check_pair, open_pair
 from training.dataset.training_set import load_training_set
 from training.errors import UserError
-from training.formats.opening import open_stack, read_stack
 from training.label_classes import LabelClasses
 from training.label_convention import LabelConvention
 from training.masks.writer_choice import write_stack
+from training.opening import open_stack, read_stack
 from training.stacks.sparse_labels import INSIDE, MEMBRANE, PADDING
 
 
@@ -152,7 +152,7 @@ def test_a_compression_that_needs_a_package(tmp_path: Path, stack: np.ndarray) -
     np.testing.assert_array_equal(read_stack(path), stack)
     code = (
         "import sys; sys.modules['imagecodecs'] = None;"
-        "from training.formats.opening import read_stack; read_stack(sys.argv[1])"
+        "from training.opening import read_stack; read_stack(sys.argv[1])"
     )
     result = subprocess.run(
         [sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=False

@@ -6,9 +6,9 @@ import pytest
 
 from tests.training.formats.dm_files import write_dm
 from training.errors import UserError
-from training.formats.opening import open_stack, read_stack
 from training.formats.pixel_size import PixelSize
 from training.formats.tif_structure import OtherImageError
+from training.opening import open_stack, read_stack
 
 
 @pytest.mark.parametrize("version", [3, 4])

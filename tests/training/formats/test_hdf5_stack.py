@@ -9,9 +9,9 @@ import pytest
 
 from training.errors import UserError
 from training.formats.hdf5_stack import find_datasets
-from training.formats.opening import open_stack, read_stack
 from training.formats.pixel_size import PixelSize
 from training.formats.tif_structure import OtherImageError
+from training.opening import open_stack, read_stack
 
 
 @pytest.fixture

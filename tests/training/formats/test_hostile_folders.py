@@ -19,7 +19,7 @@ import zarr
 
 from tests.training.formats.array_folders import write_array, write_n5, write_ome
 from training.errors import UserError
-from training.formats.opening import open_stack, read_stack
+from training.opening import open_stack, read_stack
 
 STACK = np.random.default_rng(1).integers(1, 256, (5, 40, 50), dtype=np.uint8)
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from training.errors import UserError
-from training.formats.opening import open_stack, read_stack
 from training.formats.pixel_size import PixelSize
+from training.opening import open_stack, read_stack
 
 
 def write(path: Path, pixels: np.ndarray, **header: Any) -> Path:

@@ -7,8 +7,8 @@ import tifffile
 from PIL import Image
 
 from training.errors import UserError
-from training.formats.opening import open_stack, read_stack
 from training.formats.pixel_size import PixelSize
+from training.opening import open_stack, read_stack
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ import tifffile
 
 from tests.training.formats.array_folders import write_n5, write_precomputed
 from training.errors import UserError
-from training.formats.opening import open_stack, read_stack
 from training.formats.pixel_size import PixelSize
 from training.formats.tif_structure import OtherImageError
+from training.opening import open_stack, read_stack
 
 STACK = np.random.default_rng(1).integers(0, 256, (5, 40, 50), dtype=np.uint8)
 HALF = STACK[:, ::2, ::2]

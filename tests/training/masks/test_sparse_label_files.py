@@ -6,8 +6,8 @@ import numpy as np
 import tifffile
 
 from tests.stack_files import read_label_note
-from training.formats.opening import read_stack
 from training.masks.mask_files import write_sparse_labels
+from training.opening import read_stack
 from training.stacks.sparse_labels import LabelNote
 
 

@@ -12,9 +12,9 @@ import tifffile
 import zarr
 
 from training.errors import UserError
-from training.formats.opening import open_stack
 from training.formats.pixel_size import PixelSize
 from training.masks.writer_choice import check_stack_output, open_writer, write_stack
+from training.opening import open_stack
 
 SIZE = PixelSize(50.0, 4.0, 4.5)
 OFFSET = (100, 2, -30.5)

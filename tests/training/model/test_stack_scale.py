@@ -9,9 +9,9 @@ import pytest
 import tifffile
 
 from training.errors import UserError
-from training.formats.opening import open_stack
 from training.formats.pixel_size import PixelSize
 from training.model.stack_scale import StackScale, parse_pixel_size
+from training.opening import open_stack
 
 
 @pytest.mark.parametrize(

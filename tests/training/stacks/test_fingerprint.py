@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from training.formats.opening import open_stack
+from training.opening import open_stack
 from training.stacks.fingerprint import fingerprint
 
 

@@ -6,7 +6,7 @@ import pytest
 from scipy import ndimage
 
 from training.dataset.pair_search import find_pair
-from training.formats.opening import read_stack
+from training.opening import read_stack
 from training.stacks.synthetic import (
     synthetic_classes,
     synthetic_neurons,

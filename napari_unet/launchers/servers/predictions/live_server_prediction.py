@@ -29,9 +29,9 @@ from napari_unet.prediction.live_prediction import LivePrediction
 from napari_unet.prediction.model_source import find_model
 from napari_unet.prediction.predictor import MEMBRANE
 from training.errors import UserError
-from training.formats.opening import open_stack
 from training.formats.pixel_size import PixelSize
 from training.masks.writer_choice import write_stack
+from training.opening import open_stack
 from training.runs.run_directory import RunDirectory
 from training.stacks.intensities import Membranes
 from training.stacks.stack_axes import as_stack

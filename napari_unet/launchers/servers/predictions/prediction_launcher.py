@@ -49,9 +49,9 @@ from training.dataset.found_meanings import FoundMeaning
 from training.errors import UserError
 from training.files.atomic_files import UnwritableError
 from training.files.open_elsewhere import remove_folder
-from training.formats.opening import open_stack
 from training.formats.pixel_size import Offset
 from training.formats.tif_stack import TifStack
+from training.opening import open_stack
 from training.runs.run_directory import RunDirectory
 
 _SENT = ".sent-"

@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 from napari_unet.cli import predict, segment
 from tests.terminal import interrupt, start_on_terminal
-from training.formats.opening import read_stack
+from training.opening import read_stack
 
 WriteModel = Callable[..., Path]
 COMMANDS = {"predict": predict.command, "segment": segment.command}

@@ -14,8 +14,8 @@ from napari_unet.cli import evaluate as evaluate_command
 from napari_unet.cli import predict as predict_command
 from napari_unet.cli import segment as segment_command
 from training.errors import UserError
-from training.formats.opening import open_stack
 from training.formats.pixel_size import PixelSize
+from training.opening import open_stack
 
 WriteModel = Callable[..., Path]
 COMMANDS = {"predict": predict_command.command, "segment": segment_command.command}

@@ -24,7 +24,7 @@ from tests.napari_unet.launchers.servers.loopback.quick_server import (
 )
 from tests.napari_unet.launchers.servers.loopback.sshd import Sshd
 from training.devices.run_processes import find_processes, find_workers
-from training.formats.opening import open_stack
+from training.opening import open_stack
 from training.runs.run_directory import RunDirectory
 from training.runs.run_state import load_state
 

@@ -24,7 +24,7 @@ from tests.napari_unet.launchers.servers.loopback.sshd import Sshd
 from tests.training.mindspore_alone import write_python
 from training.config import preset_config
 from training.devices.run_processes import find_processes, find_workers, kill_processes
-from training.formats.opening import open_stack
+from training.opening import open_stack
 from training.runs.event_reading import parse_events
 from training.runs.run_directory import RunDirectory
 from training.runs.run_state import load_state

@@ -45,8 +45,8 @@ from training.dataset.training_pair import open_pair
 from training.dataset.training_set import load_training_set
 from training.devices.run_processes import RUN_MARK, launch_mark
 from training.errors import UserError
-from training.formats.opening import read_stack
 from training.formats.pixel_size import PixelSize
+from training.opening import read_stack
 from training.runs.event_reading import parse_events
 from training.runs.run_directory import RunDirectory
 from training.stacks.label_census import LabelCensus

@@ -37,10 +37,10 @@ from napari_unet.widgets.evaluate.canvas import grid_shape
 from napari_unet.widgets.evaluate.dock import EvaluateDock
 from tests.training.stacks.indexed_pixels import IndexedPixels
 from training.config import preset_config
-from training.formats.opening import open_stack
 from training.label_convention import IdBorders, LabelConvention
 from training.metrics.neuron_metrics import fill_neurons, label_neurons, neuron_figures_of_mask
 from training.metrics.pixel_metrics import overlap_figures
+from training.opening import open_stack
 from training.runs.run_directory import RunDirectory
 from training.stacks.fingerprint import fingerprint
 from training.stacks.label_reading import LabelReading

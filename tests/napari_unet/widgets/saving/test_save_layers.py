@@ -19,7 +19,7 @@ from napari_unet.widgets.saving.long_task import LongTask
 from napari_unet.widgets.saving.save_dialog import suggested_file
 from napari_unet.widgets.saving.save_layers import PredictionSaving, SaveButtons
 from training.errors import UserError
-from training.formats.opening import open_stack
+from training.opening import open_stack
 
 Answer = Callable[..., list[object]]
 

@@ -18,7 +18,7 @@ from napari_unet.runs.run_list import list_runs, summarize
 from napari_unet.settings import Settings, hold, let_go, load_settings, remember
 from napari_unet.widgets.train.dock import TrainDock
 from training.config import TrainingConfig, preset_config
-from training.formats.opening import read_stack
+from training.opening import read_stack
 from training.runs.run_directory import RunDirectory
 from training.stacks.synthetic import synthetic_stack, write_synthetic
 

@@ -17,8 +17,8 @@ from napari_unet.prediction.predictor import load_predictor
 from tests.napari_unet.class_model import write_class_run
 from tests.napari_unet.launchers.servers.loopback.sshd import Sshd
 from tests.napari_unet.launchers.servers.predictions.conftest import TypeIn
-from training.formats.opening import open_stack
 from training.model.starter_model import starter_path
+from training.opening import open_stack
 
 pytestmark = [
     pytest.mark.heavy,

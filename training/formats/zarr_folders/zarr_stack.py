@@ -6,6 +6,7 @@ import asyncio
 import math
 import os
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +20,7 @@ from zarr.storage import LocalStore
 from training.errors import UserError
 from training.files.decoded_sizes import exceeds
 from training.files.untrusted_files import open_regular
+from training.formats.array_folders import check_inner, check_inside
 from training.formats.chunked_stack import (
     LARGEST_SLAB,
     ArrayStack,
@@ -35,17 +37,9 @@ from training.formats.location import Location
 from training.formats.pixel_size import NO_OFFSET, Offset, PixelSize, nanometres
 from training.formats.stack import Stack
 from training.formats.tif_structure import OtherImageError
-from training.formats.zarr_metadata import (
-    DOCUMENTS,
-    ArrayLayout,
-    Level,
-    Node,
-    check_inner,
-    check_inside,
-    find_label_note,
-    find_multiscales,
-    read_nodes,
-)
+from training.formats.zarr_folders.array_layout import ArrayLayout
+from training.formats.zarr_folders.multiscales import Level, find_label_note, find_multiscales
+from training.formats.zarr_folders.nodes import DOCUMENTS, Node
 from training.stacks.sparse_labels import LabelNote
 
 _MOST_FOLDERS = 1000  # that are looked at for the only array
@@ -193,8 +187,25 @@ def _of_group(group: Node, location: Location, what: str) -> _Image:
 
 def _stacks_in(folder: Path, container: Path) -> list[Path]:
     """Find the images and arrays below a folder that are stacks."""
-    nodes = read_nodes(folder, container, _MOST_FOLDERS) if folder.is_dir() else ()
+    nodes = _read_nodes(folder, container) if folder.is_dir() else ()
     return [node.folder for node in nodes if find_multiscales(node) or _is_stack(node)]
+
+
+def _read_nodes(folder: Path, container: Path) -> Iterator[Node]:
+    """Read the groups and arrays in a folder, in the order of their names, down to the arrays.
+
+    Only ``_MOST_FOLDERS`` folders are looked at.
+    """
+    waiting, most = [folder], _MOST_FOLDERS
+    while waiting and most:
+        most -= 1
+        current = waiting.pop()
+        node = Node.read(current, container)
+        if node is not None:
+            yield node
+        if node is None or not (node.is_array or find_multiscales(node)):
+            inside = (path for path in current.iterdir() if path.is_dir() and not path.is_symlink())
+            waiting += sorted(inside, reverse=True)
 
 
 def _is_stack(node: Node) -> bool:

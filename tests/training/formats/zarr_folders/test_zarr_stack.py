@@ -21,10 +21,10 @@ from tests.training.formats.array_folders import (
     write_ome,
 )
 from training.errors import UserError
-from training.formats import zarr_stack
-from training.formats.opening import open_stack, read_stack
 from training.formats.pixel_size import PixelSize
 from training.formats.tif_structure import OtherImageError
+from training.formats.zarr_folders import zarr_stack
+from training.opening import open_stack, read_stack
 
 STACK = np.random.default_rng(1).integers(0, 256, (5, 40, 50), dtype=np.uint8)
 HALF = STACK[:, ::2, ::2]

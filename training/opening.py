@@ -79,7 +79,7 @@ def _open_folder(location: Location, what: str) -> Stack:
         return SliceFiles(location.path, list_slices(location.path, what))
     if _is_zarr(location.container):
         try:
-            from training.formats.zarr_stack import ZarrStack
+            from training.formats.zarr_folders.zarr_stack import ZarrStack
         except ImportError:
             raise missing_library(location.path, "a Zarr folder", "zarr", "zarr") from None
         return ZarrStack(location, what)

@@ -6,7 +6,7 @@ import tifffile
 from PIL import Image
 
 from training.errors import UserError
-from training.formats.opening import open_stack, read_stack
+from training.opening import open_stack, read_stack
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""Stacks in folders of Zarr 2 and 3, and of OME-Zarr."""
