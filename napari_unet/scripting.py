@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from napari_unet.evaluation.mask_evaluation import check_labelled, evaluate_mask
-from napari_unet.neurons.linking import fill_stack
-from napari_unet.neurons.segmentation import METHODS, Segmentation
+from napari_unet.neurons.linking import StackLinker
+from napari_unet.neurons.segmentation import METHODS, Segmentation, find_neurons
 from napari_unet.prediction.engine import ENGINES, PRECISIONS
 from napari_unet.prediction.large_array import allocate
 from napari_unet.prediction.part_prediction import PartPrediction
@@ -229,10 +229,12 @@ class Model:
                 raise UserError(f"{name} is {level!r:.50}.", "Give a probability from 0 to 1.")
         how = Segmentation(_choose("method", method, METHODS), threshold, seeds)
         with self._begin(stack, region, resample, pixel_size, membranes) as prediction:
-            neurons = allocate(prediction.shape, np.int32)
-            for _ in fill_stack(prediction, how, link, neurons):
-                pass
-            return neurons[0] if _is_slice(stack) else neurons
+            linker = StackLinker() if link else None
+            regions = find_neurons(prediction, how, linker)
+            neurons = _collect(regions, prediction.shape, np.int32, _is_slice(stack))
+            if linker is not None:
+                linker.renumber(neurons.reshape(prediction.shape))
+            return neurons
 
     @contextmanager
     def _begin(

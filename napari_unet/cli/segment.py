@@ -43,8 +43,8 @@ from napari_unet.cli.stacks.neuron_settings import NeuronSettings
 from napari_unet.cli.stacks.stack_part import PartOptions, part_options
 from napari_unet.launchers.server_path import ServerPath
 from napari_unet.launchers.servers.predictions.record import result_path
-from napari_unet.neurons.linking import fill_stack
-from napari_unet.neurons.segmentation import METHODS, count_text
+from napari_unet.neurons.linking import StackLinker
+from napari_unet.neurons.segmentation import METHODS, count_text, find_neurons
 from napari_unet.prediction.large_array import allocate
 from napari_unet.prediction.predictor import MEMBRANE, load_predictor
 from training.console import hint, say
@@ -253,10 +253,18 @@ def _write(
             f"The threshold of {search.how.threshold:g} decides, because learned merges need a "
             "slice before or after."
         )
-    neurons = allocate(shape, np.int32)
-    filled = fill_stack(probability, search.how, search.is_linked, neurons)
-    for _ in ProgressBar(filled, total=len(neurons), desc="Finding neurons", unit="slice"):
-        pass
-    largest = int(neurons.max(initial=0))
+    neurons = allocate(shape, np.uint16)
+    linker = StackLinker() if search.is_linked else None
+    found = find_neurons(probability, search.how, linker)
+    largest = 0
+    bar = ProgressBar(found, total=len(neurons), desc="Finding neurons", unit="slice")
+    for index, page in enumerate(bar):
+        largest = max(largest, int(page.max(initial=0)))
+        if largest > np.iinfo(neurons.dtype).max:
+            narrow, neurons = neurons, allocate(shape, np.uint32)
+            neurons[:index] = narrow[:index]
+        neurons[index] = page
+    if linker is not None:
+        largest = linker.renumber(neurons)
     write_numbers(output, neurons, largest, **about, **search.written)
     say(f"{count_text(largest, len(neurons), search.is_linked)}: {output}")

@@ -58,7 +58,7 @@ class ChunkNeurons:
         Probability of membrane, 0..1; may be a Zarr array.
     how : Segmentation
     is_linked : bool
-        Link regions to neurons, as :func:`linking.fill_stack` does.
+        Link regions to neurons, as :class:`linking.StackLinker` does.
     side, halo : int
         Pixels of a block, and around it; the halo, of components alone, is at most the side.
     """
@@ -117,15 +117,14 @@ class ChunkNeurons:
             for part, start in zip(core, origin, strict=True)
         )
         within = rows, columns
-        weights = {}
-        if self._is_linked:
-            inside = tuple(slice(part.start, part.stop) for part in within)
-            weights["weights"] = weigh_pixels(page[inside])
         if self._is_watershed:
             found = flood_block(page, within, origin, self.shape[1:], self._how.seeds)
         else:
             found = grow_block(page, within, origin, self.shape[2], self._how.threshold)
-        self._files.write("basins", index, block, **found, **weights)
+        if self._is_linked:
+            inside = tuple(slice(part.start, part.stop) for part in within)
+            found["weights"] = weigh_pixels(page[inside])
+        self._files.write("basins", index, block, **found)
 
     def is_flooded(self, index: int) -> bool:
         """Whether all basins of a slice are found: then nobody reads its probability again."""

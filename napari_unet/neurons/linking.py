@@ -12,13 +12,12 @@ between the two lies flat, and the slice shows it as a wide blur over what they 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.neurons.segmentation import Probability, Segmentation, find_neurons
 from training.metrics.neuron_metrics import Labels
 
 LEAST_OVERLAP = (0.35, 0.6)
@@ -40,7 +39,7 @@ class Overlaps(NamedTuple):
     shared: NDArray[np.int64]
 
 
-def weigh_pixels(probability: Probability) -> NDArray[np.uint8]:
+def weigh_pixels(probability: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Weigh pixels by how surely they are no membrane; sums of weights are the same in any order.
 
     Parameters
@@ -53,7 +52,8 @@ def weigh_pixels(probability: Probability) -> NDArray[np.uint8]:
     array (Y, X) of uint8
         From 1 on.
     """
-    return np.asarray(_SURE - np.rint(probability * np.float32(_SURE - 1)), np.uint8)
+    membrane = np.clip(probability, 0, 1) * np.float32(_SURE - 1)
+    return np.asarray(_SURE - np.rint(membrane), np.uint8)
 
 
 def weigh_regions(regions: Labels, weights: NDArray[np.uint8]) -> NDArray[np.int64]:
@@ -247,7 +247,7 @@ class StackLinker:
         self._regions: list[NDArray[np.intp]] = []  # the numbers that are in each slice
         self._before: deque[tuple[Labels, NDArray[np.uint8]]] = deque(maxlen=len(least))
 
-    def add(self, neurons: Labels, probability: Probability) -> None:
+    def add(self, neurons: Labels, probability: NDArray[np.float32]) -> None:
         """Take the next slice.
 
         Parameters
@@ -270,7 +270,7 @@ class StackLinker:
 
         Parameters
         ----------
-        neurons : array (Z, Y, X) of int32
+        neurons : array (Z, Y, X) of int
             As they were given, slice by slice. Neurons are numbered from 1.
         slices : sequence of int, optional
             Those that were given; None: all.
@@ -280,44 +280,6 @@ class StackLinker:
         for index, regions, theirs in zip(chosen, self._regions, numbers, strict=True):
             neurons[index] = _renumber(neurons[index], regions, theirs[1:])
         return max((int(theirs.max(initial=0)) for theirs in numbers), default=0)
-
-
-def fill_stack(
-    probabilities: Iterable[Probability], how: Segmentation, is_linked: bool, into: Labels
-) -> Iterator[int]:
-    """Fill a stack with its neurons, slice by slice.
-
-    Parameters
-    ----------
-    probabilities : iterable of arrays (Y, X) of float32
-        Probability of membrane, 0..1, of each slice.
-    how : Segmentation
-    is_linked : bool
-        Give a neuron one number in all slices, when the last of them is filled.
-    into : array (Z, Y, X) of int32
-        Gets the numbers, from 1; 0 are the borders, one pixel wide.
-
-    Yields
-    ------
-    int
-        A slice that is filled.
-    """
-    linker = StackLinker() if is_linked else None
-    seen: deque[Probability] = deque()
-    for index, page in enumerate(find_neurons(_remember(probabilities, seen), how)):
-        into[index] = page
-        probability = seen.popleft()
-        if linker is not None:
-            linker.add(page, probability)
-        yield index
-    if linker is not None:
-        linker.renumber(into)
-
-
-def _remember(pages: Iterable[Probability], seen: deque[Probability]) -> Iterator[Probability]:
-    for page in pages:
-        seen.append(page)
-        yield page
 
 
 def _renumber(page: Labels, regions: NDArray[np.intp], numbers: NDArray[np.int64]) -> Labels:

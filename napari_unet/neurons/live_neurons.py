@@ -79,7 +79,7 @@ def find_neurons(
     prediction : LivePrediction
     how : Segmentation
     is_linked : bool
-        Follow neurons from slice to slice, and link them as :func:`linking.fill_stack` does when
+        Follow neurons from slice to slice, and link them by :class:`linking.StackLinker` when
         all are searched.
     into : array (Z, Y, X) or (Y, X) of int32
         In the prediction's shape.

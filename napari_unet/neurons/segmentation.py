@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet.neurons.border_features import FloodedSlice, border_features
+from napari_unet.neurons.linking import StackLinker
 from napari_unet.neurons.merge_forest import MergeForest
 from napari_unet.neurons.region_borders import Borders
 from napari_unet.neurons.region_merging import merge_regions
@@ -186,23 +188,42 @@ def choose_segmentation(
     return chosen, means[chosen]
 
 
-def find_neurons(probabilities: Iterable[Probability], how: Segmentation) -> Iterator[Labels]:
+def find_neurons(
+    probabilities: Iterable[Probability], how: Segmentation, linker: StackLinker | None = None
+) -> Iterator[Labels]:
     """Find the regions of neurons in a stack slice by slice, each with a number of its own.
-
-    :func:`~napari_unet.neurons.linking.link_stack` gives those of a neuron one number.
 
     Parameters
     ----------
     probabilities : iterable of arrays (Y, X) of float32
         Probability of membrane, 0..1, of each slice.
     how : Segmentation
+    linker : StackLinker, optional
+        What gets the slices, to give the regions of a neuron one number afterwards.
 
     Yields
     ------
     array (Y, X) of int32
         Numbered from 1; 0 are the borders, one pixel wide.
     """
-    return number_neurons(segment_slices(probabilities, how))
+    if linker is None:
+        return number_neurons(segment_slices(probabilities, how))
+    return _find_for(linker, probabilities, how)
+
+
+def _find_for(
+    linker: StackLinker, probabilities: Iterable[Probability], how: Segmentation
+) -> Iterator[Labels]:
+    seen: deque[Probability] = deque()
+    for neurons in number_neurons(segment_slices(_remember(probabilities, seen), how)):
+        linker.add(neurons, seen.popleft())
+        yield neurons
+
+
+def _remember(pages: Iterable[Probability], seen: deque[Probability]) -> Iterator[Probability]:
+    for page in pages:
+        seen.append(page)
+        yield page
 
 
 def number_neurons(slices: Iterable[Labels]) -> Iterator[Labels]:
@@ -218,9 +239,14 @@ def number_neurons(slices: Iterable[Labels]) -> Iterator[Labels]:
     array (Y, X) of int32
     """
     total = 0
+    last: Labels | None = None
     for neurons in slices:
-        yield np.add(neurons, total, out=np.zeros_like(neurons), where=neurons > 0)
-        total += int(neurons.max(initial=0))
+        if last is None:
+            last = neurons
+        else:
+            last = np.add(neurons, total, out=np.zeros_like(neurons), where=neurons > 0)
+        total = max(total, int(last.max(initial=0)))
+        yield last
 
 
 def count_text(count: int, slices: int, is_linked: bool) -> str:

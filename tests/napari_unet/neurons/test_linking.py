@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from napari_unet.neurons.linking import StackLinker, fill_stack
-from napari_unet.neurons.segmentation import Segmentation
+from napari_unet.neurons.linking import StackLinker
+from napari_unet.neurons.segmentation import Segmentation, find_neurons
 
 TWO = [1, 1, 1, 1, 1, 0, 2, 2, 2, 2, 2]
 ONE = [1] * len(TWO)
@@ -62,14 +62,13 @@ def test_a_wall_that_one_slice_does_not_show_parts_two_neurons_in_the_others() -
     for page, wall in zip(probability, walls, strict=True):
         if wall:
             page[:, wall] = 0.9
-    neurons = np.zeros(probability.shape, np.int32)
-    assert list(fill_stack(probability, Segmentation(), True, neurons)) == [0, 1, 2, 3, 4]
+    linker = StackLinker()
+    neurons = np.stack(list(find_neurons(probability, Segmentation(), linker)))
+    assert neurons.max() == 9 and linker.renumber(neurons) == 2
     assert len(np.unique(neurons[2])) == 1
     for page, wall in zip(neurons, walls, strict=True):
         if wall:
             assert (page[:, : wall - 1] == 1).all() and (page[:, wall + 2 :] == 2).all()
-    assert list(fill_stack(probability, Segmentation(), False, neurons)) == [0, 1, 2, 3, 4]
-    assert neurons.max() == 9
 
 
 def test_a_region_that_drifts_from_one_neuron_to_another_parts_them() -> None:

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
+from napari_unet.neurons import segmentation
 from napari_unet.neurons.border_features import FEATURES
-from napari_unet.neurons.linking import fill_stack
+from napari_unet.neurons.linking import StackLinker
 from napari_unet.neurons.live_neurons import SearchProgress, find_neurons
 from napari_unet.neurons.merge_forest import MergeForest
 from napari_unet.neurons.segmentation import (
@@ -57,8 +58,10 @@ def test_the_numbers_are_the_same_wherever_the_search_begins(
     distances = [abs(index - (shown or 0)) for index in searched]
     assert distances == sorted(distances)
     pages = prediction.probability[sorted(searched)]
-    expected = np.zeros(pages.shape, np.int32)
-    assert len(list(fill_stack(pages, HOW, is_linked, expected))) == len(found)
+    linker = StackLinker()
+    expected = np.stack(list(segmentation.find_neurons(pages, HOW, linker)))
+    if is_linked:
+        linker.renumber(expected)
     assert found[-1][1] == expected.max()
     np.testing.assert_array_equal(neurons[sorted(searched)], expected)
 

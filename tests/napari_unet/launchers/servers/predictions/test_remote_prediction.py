@@ -12,8 +12,8 @@ from napari_unet.launchers.servers.connection import Server
 from napari_unet.launchers.servers.event_loop import wait_for
 from napari_unet.launchers.servers.predictions.record import parse_prediction
 from napari_unet.launchers.servers.profiles import Profile, remove_profile
-from napari_unet.neurons.linking import fill_stack
-from napari_unet.neurons.segmentation import Segmentation
+from napari_unet.neurons.linking import StackLinker
+from napari_unet.neurons.segmentation import Segmentation, find_neurons
 from tests.napari_unet.launchers.servers.loopback.begun_command import PROGRAM, begun, read_until
 from tests.napari_unet.launchers.servers.loopback.sshd import Sshd
 from tests.napari_unet.launchers.servers.predictions.conftest import TypeIn
@@ -202,8 +202,9 @@ def test_neurons_are_found_here(folder: Path, type_in: TypeIn) -> None:
     done = type_in("segment", "starter", "stack.tif", "--remote=lab", "-o", "neurons.tif", "--link")
     assert done.code == 0, done
     probability = tifffile.imread(folder / "stack.tif") / np.float32(255)
-    expected = np.zeros(probability.shape, np.int32)
-    assert len(list(fill_stack(probability, Segmentation(), True, expected))) == 6
+    linker = StackLinker()
+    expected = np.stack(list(find_neurons(probability, Segmentation(), linker)))
+    linker.renumber(expected)
     np.testing.assert_array_equal(tifffile.imread(folder / "neurons.tif"), expected)
     assert expected.max() > 6
 
