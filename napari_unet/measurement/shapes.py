@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_unet.measurement.centre_lines import centre_lines
 from napari_unet.measurement.tables import Table
 from napari_unet.measurement.units import Scale
 from training.errors import UserError
@@ -134,8 +135,8 @@ def skeleton_swc(
 ) -> bytes:
     """Write the centre lines of an object as trees in SWC, with the distance to its surface.
 
-    The lines are those of scikit-image's ``skeletonize``; of a ring, one of its voxels' connections
-    is cut, because SWC has trees alone.
+    The lines are those of :func:`centre_lines`; of a ring, one of its voxels' connections is cut,
+    because SWC has trees alone.
 
     Parameters
     ----------
@@ -146,17 +147,14 @@ def skeleton_swc(
     sides : tuple of float
         Of a voxel (Z, Y, X).
     """
-    from scipy.ndimage import distance_transform_edt
-    from skimage.morphology import skeletonize
+    from scipy.ndimage import distance_transform_edt, map_coordinates
 
     padded = np.pad(is_object, 1)
     distances = distance_transform_edt(padded, sampling=sides)
-    voxels = np.argwhere(skeletonize(padded))  # type: ignore[no-untyped-call]
-    if not len(voxels):  # thinning leaves nothing of some small objects
-        voxels = np.argwhere(distances == distances.max())[:1]
-    radii = distances[tuple(voxels.T)]
-    places = (voxels + start - 1) * sides
-    order, parents = _trees(voxels, places)
+    cubes, centers = centre_lines(padded, sides)
+    radii = map_coordinates(distances, centers.T, order=1)
+    places = (centers + start - 1) * sides
+    order, parents = _trees(cubes, places)
     numbers = np.empty(len(order), np.int64)
     numbers[order] = np.arange(1, len(order) + 1)
     lines = ["# x y z and radius in the units of the labels"]

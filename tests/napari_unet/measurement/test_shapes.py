@@ -9,7 +9,7 @@ import pytest
 
 from napari_unet.measurement.measuring import measure
 from napari_unet.measurement.report import objects_of
-from napari_unet.measurement.shapes import write_shapes
+from napari_unet.measurement.shapes import skeleton_swc, write_shapes
 from napari_unet.measurement.units import Units
 from training.errors import UserError
 from training.formats.pixel_size import PixelSize
@@ -69,3 +69,35 @@ def test_all_objects_are_written_and_none_is_replaced_unasked(tmp_path: Path) ->
     assert write(tmp_path, "swc", overwrite=True)
     with pytest.raises(UserError, match="There is no object 8"):
         write(tmp_path, "swc", [8])
+
+
+def length_of_skeleton(is_object: np.ndarray, sides: tuple[float, ...]) -> float:
+    lines = skeleton_swc(is_object, np.zeros(3), sides).decode().splitlines()
+    nodes = np.loadtxt(lines, ndmin=2)
+    parent = nodes[:, 6].astype(int)
+    assert np.count_nonzero(parent == -1) == 1
+    steps = nodes[parent > 0, 2:5] - nodes[parent[parent > 0] - 1, 2:5]
+    return float(np.linalg.norm(steps, axis=1).sum())
+
+
+@pytest.mark.parametrize("degrees", [0, 20, 45, 70, 90])
+def test_a_tilted_tube_s_skeleton_has_its_length_in_nm(degrees: int) -> None:
+    sides, tilt = (50.0, 10.0, 10.0), np.radians(degrees)
+    shape = (44, 24, 204)
+    z, y, x = ((np.indices(shape)[axis] - (shape[axis] - 1) / 2) * sides[axis] for axis in range(3))
+    along, beside = z * np.cos(tilt) + x * np.sin(tilt), z * np.sin(tilt) - x * np.cos(tilt)
+    is_tube = (np.abs(along) <= 900) & (beside**2 + y**2 <= 90**2)
+    assert 1600 < length_of_skeleton(is_tube, sides) < 1.12 * 1800
+
+
+@pytest.mark.parametrize("thick", [1, 2, 3, 4])
+def test_no_straight_bar_loses_its_skeleton(thick: int) -> None:
+    is_bar = np.zeros((6, 6, 40), bool)
+    is_bar[1 : 1 + thick, 1 : 1 + thick, 2:38] = True
+    assert 30 <= length_of_skeleton(is_bar, (10.0, 10.0, 10.0)) / 10 <= 36
+
+
+def test_a_thin_line_that_jumps_between_slices_stays_one() -> None:
+    is_line = np.zeros((8, 5, 12), bool)
+    is_line[np.arange(8), 2, 2 + np.arange(8)] = True  # its voxels touch by edges alone
+    assert length_of_skeleton(is_line, (40.0, 10.0, 10.0)) >= 7 * 40
