@@ -130,7 +130,7 @@ def _between(first: Mask, last: Mask, count: int) -> Iterator[Pixels]:
     for mask, start in zip(cut, starts - low, strict=True):
         aligned = np.zeros(high - low, bool)
         aligned[_window(start, start + mask.shape)] = mask
-        depths.append(signed_distance(aligned))
+        depths.append(_signed_distance(aligned))
     for step in range(1, count + 1):
         share = step / (count + 1)
         rows, columns = np.nonzero((1 - share) * depths[0] + share * depths[1] >= 0)
@@ -171,15 +171,10 @@ def _drift(
     return np.asarray(np.rint(centres[1] + end - centres[0] - start), np.intp)
 
 
-def signed_distance(mask: Mask) -> NDArray[np.float32]:
-    """Compute the distance of every pixel (Y, X) of a mask to its border, negative outside.
-
-    In pixels, of float32; minus infinity where the mask is empty.
-    """
+def _signed_distance(mask: Mask) -> NDArray[np.float32]:
+    """Compute the distance of every pixel (Y, X) to the border, negative outside."""
     from scipy import ndimage
 
-    if not mask.any():
-        return np.full(mask.shape, -np.inf, np.float32)
     distance = ndimage.distance_transform_edt
     return np.where(mask, distance(mask), -distance(~mask)).astype(np.float32)
 

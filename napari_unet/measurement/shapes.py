@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.labelling.interpolation import signed_distance
+from napari_unet.measurement.centre_lines import centre_lines
 from napari_unet.measurement.tables import Table
 from napari_unet.measurement.units import Scale
 from training.errors import UserError
@@ -18,7 +18,6 @@ from training.stacks.scaling import Slices
 
 MESHES, SKELETONS = ("ply", "glb"), ("swc",)
 _CORNERS_TOUCH = 1.8  # voxels: more than the diagonal of a cube, less than two voxels
-_MOST_VOXELS = 2**28  # of an object's box, with planes between its sections
 _UNDEFINED = 0  # SWC's number for a neurite of no known kind
 
 
@@ -136,10 +135,8 @@ def skeleton_swc(
 ) -> bytes:
     """Write the centre lines of an object as trees in SWC, with the distance to its surface.
 
-    The lines are those of scikit-image's ``skeletonize``, which takes voxels for cubes: where
-    sections are further apart than pixels, planes are put between them by the mean of their signed
-    distances (S. P. Raya and J. K. Udupa, IEEE Trans. Med. Imaging 9:32, 1990), as far as memory
-    allows. Of a ring, one of its voxels' connections is cut, because SWC has trees alone.
+    The lines are those of :func:`centre_lines`; of a ring, one of its voxels' connections is cut,
+    because SWC has trees alone.
 
     Parameters
     ----------
@@ -150,19 +147,14 @@ def skeleton_swc(
     sides : tuple of float
         Of a voxel (Z, Y, X).
     """
-    from scipy.ndimage import distance_transform_edt
-    from skimage.morphology import skeletonize
+    from scipy.ndimage import distance_transform_edt, map_coordinates
 
     padded = np.pad(is_object, 1)
     distances = distance_transform_edt(padded, sampling=sides)
-    steps = _planes_per_section(padded.size, sides)
-    voxels = np.argwhere(skeletonize(_add_planes(padded, steps)))  # type: ignore[no-untyped-call]
-    if not len(voxels):  # thinning leaves nothing of some small objects
-        voxels = np.argwhere(distances == distances.max())[:1] * (steps, 1, 1)
-    in_sections = voxels / (steps, 1, 1)
-    radii = distances[tuple(np.rint(in_sections).astype(np.int64).T)]
-    places = (in_sections + start - 1) * sides
-    order, parents = _trees(voxels, places)
+    cubes, centers = centre_lines(padded, sides)
+    radii = map_coordinates(distances, centers.T, order=1)
+    places = (centers + start - 1) * sides
+    order, parents = _trees(cubes, places)
     numbers = np.empty(len(order), np.int64)
     numbers[order] = np.arange(1, len(order) + 1)
     lines = ["# x y z and radius in the units of the labels"]
@@ -172,27 +164,6 @@ def skeleton_swc(
         place = f"{x:.10g} {y:.10g} {z:.10g} {radii[node]:.6g}"
         lines.append(f"{numbers[node]} {_UNDEFINED} {place} {parent}")
     return ("\n".join(lines) + "\n").encode()
-
-
-def _planes_per_section(size: int, sides: tuple[float, ...]) -> int:
-    """Find how many planes a section takes so that voxels (Z, Y, X) are about as high as wide."""
-    return max(1, min(round(sides[0] / min(sides[1:])), _MOST_VOXELS // size))
-
-
-def _add_planes(is_object: NDArray[np.bool_], steps: int) -> NDArray[np.bool_]:
-    """Put planes between the sections (Z, Y, X) of an object, so that one is ``steps`` high."""
-    if steps == 1:
-        return is_object
-    planes = np.zeros(((len(is_object) - 1) * steps + 1, *is_object.shape[1:]), np.bool_)
-    planes[::steps] = is_object
-    before = signed_distance(is_object[0])
-    for index, section in enumerate(is_object[1:]):
-        after = signed_distance(section)
-        for step in range(1, steps):
-            share = step / steps
-            planes[index * steps + step] = (1 - share) * before + share * after > 0
-        before = after
-    return planes
 
 
 def _trees(

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from napari_unet.measurement import centre_lines
 from napari_unet.measurement.measuring import measure
 from napari_unet.measurement.report import objects_of
-from napari_unet.measurement.shapes import write_shapes
+from napari_unet.measurement.shapes import skeleton_swc, write_shapes
 from napari_unet.measurement.units import Units
 from training.errors import UserError
 from training.formats.pixel_size import PixelSize
@@ -62,24 +63,6 @@ def test_a_tube_s_skeleton_is_its_axis(tmp_path: Path) -> None:
     assert radius[middle] == pytest.approx(65, abs=15)
 
 
-def test_a_slanted_tube_s_skeleton_is_straight_where_sections_are_thick(tmp_path: Path) -> None:
-    # 30 nm to the side for each 40 nm of depth, in sections ten pixels apart.
-    size = PixelSize(40.0, 4.0, 4.0)
-    z, y, x = np.indices((20, 40, 200)) * np.array([40.0, 4.0, 4.0]).reshape(3, 1, 1, 1)
-    ids = ((y - 80) ** 2 + (x - 100 - z * 30 / 40) ** 2 <= 40**2).astype(np.int64)
-    objects = objects_of(measure(ids, ids.shape, Units.of(size)))
-    [path] = write_shapes(ids, objects, Units.of(size).space, tmp_path, "swc")
-    _, _, x, y, z, _, parent = np.loadtxt(path).T
-    middle = np.abs(z - 380) < 250
-    assert np.abs(x - 100 - z * 30 / 40)[middle].max() <= 12
-    assert np.abs(y - 80)[middle].max() <= 8
-    nodes = np.stack([x, y, z], axis=1)
-    before = parent[1:].astype(int) - 1
-    steps = np.linalg.norm(nodes[1:] - nodes[before], axis=1)
-    inside = middle[1:] & middle[before]
-    assert np.ptp(z[middle]) * 1.25 == pytest.approx(steps[inside].sum(), rel=0.1)
-
-
 def test_all_objects_are_written_and_none_is_replaced_unasked(tmp_path: Path) -> None:
     assert [path.name for path in write(tmp_path, "swc")] == ["7.swc", f"{2**40}.swc"]
     with pytest.raises(UserError, match=r"7\.swc exists already"):
@@ -87,3 +70,49 @@ def test_all_objects_are_written_and_none_is_replaced_unasked(tmp_path: Path) ->
     assert write(tmp_path, "swc", overwrite=True)
     with pytest.raises(UserError, match="There is no object 8"):
         write(tmp_path, "swc", [8])
+
+
+def length_of_skeleton(is_object: np.ndarray, sides: tuple[float, ...]) -> float:
+    lines = skeleton_swc(is_object, np.zeros(3), sides).decode().splitlines()
+    nodes = np.loadtxt(lines, ndmin=2)
+    parent = nodes[:, 6].astype(int)
+    assert np.count_nonzero(parent == -1) == 1
+    steps = nodes[parent > 0, 2:5] - nodes[parent[parent > 0] - 1, 2:5]
+    return float(np.linalg.norm(steps, axis=1).sum())
+
+
+@pytest.mark.parametrize("degrees", [0, 20, 45, 70, 90])
+def test_a_tilted_tube_s_skeleton_has_its_length_in_nm(degrees: int) -> None:
+    sides = (50.0, 10.0, 10.0)
+    assert 1600 < length_of_skeleton(tilted_tube(degrees, sides), sides) < 1.12 * 1800
+
+
+def test_a_large_object_has_fewer_cubes(monkeypatch: pytest.MonkeyPatch) -> None:
+    sides = (50.0, 10.0, 10.0)
+    is_tube = tilted_tube(45, sides)
+    monkeypatch.setattr(centre_lines, "MOST_VOXELS", 3 * is_tube.size)
+    assert 1600 < length_of_skeleton(is_tube, sides) < 1.5 * 1800
+    monkeypatch.setattr(centre_lines, "MOST_VOXELS", 1)
+    assert 1600 < length_of_skeleton(is_tube, sides) < 2 * 1800
+
+
+def tilted_tube(degrees: int, sides: tuple[float, ...]) -> np.ndarray:
+    """A tube (Z, Y, X) of bool, 1800 nm long, at so many degrees from the slices' normal."""
+    tilt = np.radians(degrees)
+    shape = (44, 24, 204)
+    z, y, x = ((np.indices(shape)[axis] - (shape[axis] - 1) / 2) * sides[axis] for axis in range(3))
+    along, beside = z * np.cos(tilt) + x * np.sin(tilt), z * np.sin(tilt) - x * np.cos(tilt)
+    return (np.abs(along) <= 900) & (beside**2 + y**2 <= 90**2)
+
+
+@pytest.mark.parametrize("thick", [1, 2, 3, 4])
+def test_no_straight_bar_loses_its_skeleton(thick: int) -> None:
+    is_bar = np.zeros((6, 6, 40), bool)
+    is_bar[1 : 1 + thick, 1 : 1 + thick, 2:38] = True
+    assert 30 <= length_of_skeleton(is_bar, (10.0, 10.0, 10.0)) / 10 <= 36
+
+
+def test_a_thin_line_that_jumps_between_slices_stays_one() -> None:
+    is_line = np.zeros((8, 5, 12), bool)
+    is_line[np.arange(8), 2, 2 + np.arange(8)] = True  # its voxels touch by edges alone
+    assert length_of_skeleton(is_line, (40.0, 10.0, 10.0)) >= 7 * 40
