@@ -231,7 +231,10 @@ class NeuronsDock(Dock):
 
     def _on_read(self, neurons: Labels) -> None:
         self._labels.choose(neurons)
-        self.message.tell(f"Mend '{neurons.name}', and save it: its file stays as it is.")
+        self.message.tell(
+            f"Mend '{neurons.name}', and save it under another name: the file that was read stays "
+            "as it is."
+        )
 
     def _on_stopped(self, is_first: bool) -> None:
         if is_first:

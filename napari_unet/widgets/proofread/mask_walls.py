@@ -69,7 +69,7 @@ class MaskWalls(QObject):
             problem = "No mask is chosen to draw walls in."
             raise UserError(problem, "Choose one, or take the mark from 'Draw walls in'.")
         if why := why_not_mendable(layer):
-            raise UserError(why)
+            raise UserError(why, "Choose another mask, or take the mark from 'Draw walls in'.")
         return layer.name, as_stack(layer.data)
 
     def change(self, change: MaskEdit | None, *, is_undo: bool) -> str:

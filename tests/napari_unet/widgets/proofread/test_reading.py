@@ -72,6 +72,7 @@ def test_neurons_of_a_zarr_are_read_into_memory_and_mended(
     np.testing.assert_array_equal(neurons.scale, viewer.layers["tissue"].scale)
     assert (lazy.visible, neurons.visible) == (False, True)
     assert not button_of(dock, READ).isVisible()
+    assert says(dock, "save it under another name")
     click(viewer, neurons, quarter(neurons, 0.3, 0.3), qtbot)
     click(viewer, neurons, quarter(neurons, 0.7, 0.7), qtbot, shift=True)
     press(KEYS.Key_J)
