@@ -12,7 +12,8 @@ On eight NPUs, or on four workers of a CPU, which share the slices::
 
 A checkpoint may be a training's or the model zoo's. The results are those of ``napari-unet
 predict``. They appear under their names when they are complete. With ``--keep FOLDER`` the same
-command, after it was killed, goes on with the slice that it was at.
+command, after it was killed, goes on with the slice that it was at. ``@FILE`` stands for the
+options in a file, each a JSON string on a line of its own; what is given after it goes first.
 
 Exit codes: 0 done, 2 bad input, 1 anything else.
 """
@@ -22,6 +23,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import hashlib
+import json
 import signal
 import sys
 import tempfile
@@ -91,11 +93,25 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
+class _Parser(argparse.ArgumentParser):
+    """Reads options of a file as well."""
+
+    def convert_arg_line_to_args(self, arg_line: str) -> list[str]:
+        try:
+            option = json.loads(arg_line)
+        except ValueError:
+            option = None
+        if not isinstance(option, str):
+            self.error(f"a line of the file of options is not a JSON string: {arg_line:.99}")
+        return [option]
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="python -m training.predict",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        fromfile_prefix_chars="@",
     )
     add = parser.add_argument
     add_model_options(parser)

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from napari_unet.cli.options import (
+    ModelPath,
     Share,
     compression_option,
     convention_option,
@@ -18,10 +19,8 @@ from napari_unet.cli.options import (
     format_option,
     membranes_option,
     memory_option,
-    model_argument,
     ome_zarr_option,
     precision_option,
-    stacks_argument,
     tta_option,
 )
 from napari_unet.cli.progress.progress_bar import ProgressBar
@@ -33,6 +32,7 @@ from napari_unet.cli.remote_prediction import (
     predict_remotely,
     region_there,
     remote_options,
+    resume_prediction,
     scale_there,
 )
 from napari_unet.cli.stacks.chunks import Division, division_options, predict_chunks
@@ -58,15 +58,16 @@ from training.model.stack_part import Bounds
 from training.opening import open_stack
 from training.stacks.intensities import Membranes
 
+_NEEDED = ("model", "stacks", "output")
+
 
 @click.command()
-@model_argument
-@stacks_argument
+@click.argument("model", metavar="MODEL", required=False, type=ModelPath())
+@click.argument("stacks", metavar="STACK.tif...", nargs=-1, type=click.Path(path_type=Path))
 @click.option(
     "-o",
     "--output",
     metavar="MASK",
-    required=True,
     type=click.Path(path_type=Path),
     help="The mask, 8 bits: NAME.tif, NAME.zarr or NAME.h5/DATASET. Of several stacks: a folder.",
 )
@@ -129,10 +130,16 @@ from training.stacks.intensities import Membranes
 @device_option
 @precision_option
 @remote_options
+@click.option(
+    "--resume",
+    metavar="PREDICTION",
+    help="Go on with a prediction on a server that was killed, named as by napari-unet runs; its "
+    "results come to its folder.",
+)
 def command(
-    model: Path,
+    model: Path | None,
     stacks: tuple[Path, ...],
-    output: Path,
+    output: Path | None,
     probability: Path | None,
     probability_dtype: str,
     submission: Path | None,
@@ -153,6 +160,7 @@ def command(
     parts: PartOptions,
     place: RemoteOptions,
     division: Division,
+    resume: str | None,
 ) -> None:
     """Predict the membrane mask of a stack or a 2-D image, or of many.
 
@@ -176,8 +184,9 @@ def command(
     slices out among processes of this machine, of a cluster, or of an array of jobs.
 
     With --remote the server's MindSpore predicts, and the results come home whole. Ctrl-C, or a
-    lost connection, leaves it going on: the same command goes on with it. A stack that is on the
-    server, and a result that is to stay there, are named PROFILE:/PATH.
+    lost connection, leaves it going on: the same command goes on with it, after a kill as well, for
+    which --resume is enough. A stack that is on the server, and a result that is to stay there, are
+    named PROFILE:/PATH.
 
     \b
     Examples:
@@ -188,7 +197,13 @@ def command(
       napari-unet predict runs/first night/*.tif -o masks --format zarr
       napari-unet predict runs/first lab:/data/stack.tif --remote lab -o mask.tif
       napari-unet predict runs/first volume.zarr -o mask.zarr --workers 8
+      napari-unet predict --resume predict-1128-0912
     """
+    if resume is not None:
+        resume_prediction(resume, place)
+        return
+    if model is None or not stacks or output is None:
+        raise _missing()
     outputs = {
         "mask": output,
         "probability": probability,
@@ -243,6 +258,14 @@ def command(
             _predict(one, predictor, parts)
 
     work_through(work)
+
+
+def _missing() -> click.MissingParameter:
+    """Name what must be given where nothing is resumed."""
+    context = click.get_current_context()
+    needed = (param for param in context.command.params if param.name in _NEEDED)
+    missing = next(param for param in needed if not context.params[str(param.name)])
+    return click.MissingParameter(ctx=context, param=missing)
 
 
 def _check_probability_dtype(

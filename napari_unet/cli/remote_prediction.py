@@ -14,8 +14,14 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from napari_unet.cli.progress.progress_bar import ProgressBar
-from napari_unet.cli.run_access import RUNS_FOLDER, UPDATE_SECONDS, confirm_host_keys, show_progress
+from napari_unet.cli.progress.prediction_display import PredictionDisplay
+from napari_unet.cli.run_access import (
+    RUNS_FOLDER,
+    UPDATE_SECONDS,
+    confirm_host_keys,
+    find_run,
+    show_progress,
+)
 from napari_unet.cli.stacks.many_stacks import OneStack, Results, Work, plan_work
 from napari_unet.launchers.launcher import new_name
 from napari_unet.launchers.server_path import ServerPath
@@ -24,15 +30,13 @@ from napari_unet.launchers.servers.predictions.prediction_launcher import Predic
 from napari_unet.launchers.servers.predictions.record import (
     ENDED_BADLY,
     Kind,
-    PredictionState,
-    log_path,
     read_prediction,
-    read_sentences,
     result_path,
 )
 from napari_unet.launchers.servers.predictions.request import PredictionRequest
 from napari_unet.launchers.servers.profiles import find_profile
 from napari_unet.prediction.model_source import find_model
+from napari_unet.runs.training_places import launcher_for
 from training.console import say, warn
 from training.errors import UserError
 from training.formats.pixel_size import Offset, PixelSize
@@ -270,6 +274,33 @@ def bring_home(
         say(f"{kind}: {path}")
 
 
+def resume_prediction(name: str, place: RemoteOptions) -> None:
+    """Go on with a prediction on a server that was killed, and bring its results to its folder.
+
+    Raises
+    ------
+    UserError
+        If it can't go on, or other options are given than on which devices it does.
+    """
+    context = click.get_current_context()
+    for option in context.params.keys() - {"resume", "devices", "device_ids"}:
+        if context.get_parameter_source(option) == ParameterSource.COMMANDLINE:
+            raise UserError(
+                "--resume goes on with a prediction as it was asked for.",
+                "Give no other option, but --devices or --device-ids.",
+            )
+    run = find_run(name)
+    launcher = launcher_for(run)
+    if not isinstance(launcher, PredictionLauncher):
+        raise UserError(
+            f"{run.name} is not a prediction on a server.",
+            f"A training is resumed by napari-unet train --resume {run.name}.",
+        )
+    confirm_host_keys(lambda: launcher.resume(run, place.devices, place.device_ids))
+    say(f"Going on: the prediction is {run.name}, on {launcher.name}.")
+    follow_until_home(run, launcher)
+
+
 def follow_until_home(run: RunDirectory, launcher: PredictionLauncher) -> None:
     """Watch a prediction until its results are in its folder; exit with code 1 if there are none.
 
@@ -294,7 +325,7 @@ def follow_prediction(run: RunDirectory, launcher: PredictionLauncher, afterward
     bool
         Whether they are there; else it was stopped, failed, or Ctrl-C was pressed: it goes on.
     """
-    with _Display(run) as display:
+    with PredictionDisplay(run) as display:
         try:
             return _follow(run, launcher, display)
         except KeyboardInterrupt:
@@ -304,7 +335,7 @@ def follow_prediction(run: RunDirectory, launcher: PredictionLauncher, afterward
             return False
 
 
-def _follow(run: RunDirectory, launcher: PredictionLauncher, display: _Display) -> bool:
+def _follow(run: RunDirectory, launcher: PredictionLauncher, display: PredictionDisplay) -> bool:
     lost = ""
     pause = threading.Event()
     while True:
@@ -325,44 +356,3 @@ def _follow(run: RunDirectory, launcher: PredictionLauncher, display: _Display) 
                 lost = str(error)
                 display.say(lost)
         pause.wait(UPDATE_SECONDS)
-
-
-class _Display:
-    """Shows how far a prediction is on the standard output, and what else it printed."""
-
-    def __init__(self, run: RunDirectory) -> None:
-        self._log = log_path(run)
-        self._shown = self._done = 0
-        self._standing = ""
-        self._bar: ProgressBar | None = None
-        if sys.stdout.isatty():
-            self._bar = ProgressBar(total=0, desc="Predicting", unit="slice", file=sys.stdout)
-
-    def __enter__(self) -> _Display:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.close()
-
-    def show(self, state: PredictionState) -> None:
-        """Show a prediction as it is now."""
-        sentences, self._shown = read_sentences(self._log, self._shown)
-        for sentence in sentences:
-            self.say(sentence)
-        if state.standing not in ("", self._standing):
-            self._standing = state.standing
-            self.say(state.standing)
-        if state.done == self._done:
-            return
-        self._done = state.done
-        if self._bar is None:
-            say(f"{state.done} of {state.total} slices, {state.text}")
-        else:
-            self._bar.total, self._bar.n = state.total, state.done
-            self._bar.refresh()
-
-    def say(self, text: str) -> None:
-        """Print a line, above the bar if there is one."""
-        with ProgressBar.external_write_mode(file=sys.stdout):
-            say(text)

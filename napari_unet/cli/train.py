@@ -23,6 +23,7 @@ from napari_unet.cli.run_access import (
 from napari_unet.launchers.launcher import new_run_name
 from napari_unet.launchers.server_path import ServerPath, data_of, find_server
 from napari_unet.launchers.servers.predictions.data_there import describe_volumes, settled_there
+from napari_unet.launchers.servers.predictions.record import is_prediction
 from napari_unet.launchers.servers.profiles import find_profile
 from napari_unet.runs.learning_on import learn_on_config, unseen_of_volumes
 from napari_unet.runs.moved_data import find_data, move_data
@@ -322,6 +323,10 @@ def _absolute(path: str | Path) -> str:
 
 def _resume(path: Path, devices: int, device_ids: str, moved: dict[str, str]) -> None:
     run = RunDirectory(path.absolute())
+    if is_prediction(run):
+        raise UserError(
+            f"{path} is a prediction.", f"Go on with it: napari-unet predict --resume {run.name}"
+        )
     if launcher_for(run).name == THIS_COMPUTER and not (devices or device_ids):
         run = _resumable(path)
         if moved:

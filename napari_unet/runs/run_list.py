@@ -9,6 +9,7 @@ from pathlib import Path
 from threading import Lock
 from typing import NamedTuple
 
+from napari_unet.launchers.servers.predictions.record import resume_problem
 from napari_unet.runs.run_titles import moment_text, read_title
 from napari_unet.runs.training_places import launcher_for
 from training.config import TrainingConfig
@@ -74,8 +75,12 @@ class RunSummary:
         return self.run.has_model
 
     @property
-    def can_resume(self) -> bool:
-        return not self.is_prediction and can_resume(self.status)
+    def resume_problem(self) -> str:
+        """Why it is not resumed, in a sentence; empty where it can be."""
+        status = "running" if self.is_running else self.status
+        if self.is_prediction:
+            return resume_problem(status)
+        return "" if can_resume(self.status) else f"It is {status}."
 
 
 def list_runs(folder: Path) -> list[RunSummary]:

@@ -148,7 +148,10 @@ class RunsDock(Dock):
         open_dock(self._viewer, "Predict").use_model(summary.run.path)
 
     def _on_resume_requested(self, summary: RunSummary) -> None:
-        open_dock(self._viewer, "Train").resume(summary.run)
+        if summary.is_prediction:
+            self._follower.resume(summary.run)
+        else:
+            open_dock(self._viewer, "Train").resume(summary.run)
 
     def _on_stop_requested(self, summary: RunSummary) -> None:
         name = line(summary.title)

@@ -57,6 +57,11 @@ class PredictionFollower(QObject):
         self.told.emit(f"Fetching the results of {line(run.name)}…")
         run_in_thread(partial(self._place.fetch, run), self._on_fetched, self._on_failed)
 
+    def resume(self, run: RunDirectory) -> None:
+        """Go on with a prediction that was interrupted."""
+        self.told.emit(f"Asking {line(run.name)} to go on…")
+        run_in_thread(partial(self._place.resume, run), self._on_resumed, self._on_failed)
+
     def _on_followed(self, standing: str) -> None:
         if standing != self._said:
             self._said = standing
@@ -67,6 +72,10 @@ class PredictionFollower(QObject):
         self._said = str(error)
         self._is_left = not isinstance(error, ConnectionLostError)  # not asked again by itself
         self.failed.emit(error)
+
+    def _on_resumed(self, name: str) -> None:
+        self.told.emit(f"{line(name)} goes on after the slices that are done.")
+        self.changed.emit()
 
     def _on_fetched(self, fetched: tuple[RunDirectory, str]) -> None:
         run, places = fetched
@@ -95,6 +104,11 @@ class _Place:
                 raise
             return ""  # deleted meanwhile: another dock brought it home
         return line(launcher.standing(run).text)
+
+    def resume(self, run: RunDirectory) -> str:
+        """Go on with a prediction, and say which."""
+        self._launcher_for(run).resume(run)
+        return run.name
 
     def fetch(self, run: RunDirectory) -> tuple[RunDirectory, str]:
         """Bring results home, and say of which prediction, and where they are."""

@@ -76,7 +76,10 @@ class RunsTable(QWidget):
             "Curves": ("Show its curves and figures in the train dock.", self.curves_requested),
             "Predict": ("Load its model in the predict dock.", self.prediction_requested),
             "Export…": ("Write its model for other programs and people.", self.export_requested),
-            "Resume": ("Go on from its newest checkpoint.", self.resume_requested),
+            "Resume": (
+                "Go on from its newest checkpoint; a prediction after the slices that are done.",
+                self.resume_requested,
+            ),
             "Stop": (
                 "End a training after its current step, keeping its model; a prediction at once.",
                 self.stop_requested,
@@ -153,7 +156,9 @@ class RunsTable(QWidget):
         if chosen is not None:
             for name in ("Predict", "Export…"):
                 self._widgets[name].setEnabled(chosen.has_model)
-            self._widgets["Resume"].setEnabled(chosen.can_resume)
+            problem, (tooltip, _) = chosen.resume_problem, self._buttons["Resume"]
+            self._widgets["Resume"].setEnabled(not problem)
+            self._widgets["Resume"].setToolTip(problem or tooltip)
             self._widgets["Delete"].setEnabled(not chosen.is_running)
             self._widgets["Stop"].setEnabled(chosen.is_running)
             can_fetch = chosen.is_prediction and chosen.status == "finished"

@@ -52,7 +52,7 @@ def run(tmp_path: Path) -> RunDirectory:
 def test_a_run_without_its_end_or_process_was_interrupted(run: RunDirectory) -> None:
     summary = summarize(run)
     assert summary.status == "interrupted"
-    assert summary.can_resume
+    assert not summary.resume_problem
     assert summary.best_dice == 0.7
     assert not summary.has_model
 

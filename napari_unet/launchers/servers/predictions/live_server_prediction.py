@@ -12,10 +12,7 @@ from typing import Any
 
 from napari_unet.launchers.launcher import UploadProgress, ignore_progress, new_name
 from napari_unet.launchers.servers.opening import ConnectionLostError
-from napari_unet.launchers.servers.predictions.prediction_launcher import (
-    PredictionLauncher,
-    sending_folder,
-)
+from napari_unet.launchers.servers.predictions.prediction_launcher import PredictionLauncher
 from napari_unet.launchers.servers.predictions.record import (
     ENDED_BADLY,
     PredictionState,
@@ -24,6 +21,7 @@ from napari_unet.launchers.servers.predictions.record import (
     result_path,
 )
 from napari_unet.launchers.servers.predictions.request import PredictionRequest
+from napari_unet.launchers.servers.predictions.sending import sending_folder
 from napari_unet.launchers.servers.profiles import find_profile
 from napari_unet.prediction.live_prediction import LivePrediction
 from napari_unet.prediction.model_source import find_model

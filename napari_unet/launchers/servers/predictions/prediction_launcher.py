@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
+import json
 import secrets
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -27,12 +26,15 @@ from napari_unet.launchers.servers.predictions.record import (
     kept_path,
     list_predictions,
     log_path,
+    options_path,
     read_prediction,
     read_state,
     result_path,
+    resume_problem,
     write_prediction,
 )
 from napari_unet.launchers.servers.predictions.request import PredictionRequest
+from napari_unet.launchers.servers.predictions.sending import sending_folder
 from napari_unet.launchers.servers.profiles import own_profile
 from napari_unet.launchers.servers.record import (
     RemoteRecord,
@@ -44,18 +46,16 @@ from napari_unet.launchers.servers.remote_files import CommandError
 from napari_unet.launchers.servers.remote_launcher import RemoteLauncher
 from napari_unet.launchers.servers.store import Store
 from napari_unet.launchers.servers.working_folder import RunFolder
-from training.config import STARTER, TrainingConfig
+from training.config import STARTER, TrainingConfig, parse_numbers
 from training.dataset.found_meanings import FoundMeaning
 from training.errors import UserError
 from training.files.atomic_files import UnwritableError
+from training.files.file_locks import hold_lock
 from training.files.open_elsewhere import remove_folder
 from training.formats.pixel_size import Offset
 from training.formats.tif_stack import TifStack
 from training.opening import open_stack
 from training.runs.run_directory import RunDirectory
-
-_SENT = ".sent-"
-_OLD_SECONDS = 24 * 3600
 
 
 class Begun(NamedTuple):
@@ -119,10 +119,20 @@ class PredictionLauncher(RemoteLauncher):
         raise UserError("A prediction's launcher trains nothing.", "Train on its server.")
 
     def resume(self, run: RunDirectory, devices: int = 0, device_ids: str = "") -> None:
-        raise UserError(
-            f"{run.name} is a prediction, which is not resumed.",
-            "Ask for the same prediction again: what was killed goes on.",
-        )
+        """Go on after the slices that are done, on other devices if some are given.
+
+        The server reads from the prediction's folder there what it was asked for.
+
+        Raises
+        ------
+        UserError
+            If it goes on, or ended otherwise than by being killed; if its folder there is gone, or
+            on none of the person's servers.
+        """
+        parse_numbers(device_ids, "device_ids")
+        others = [f"--devices={devices}", f"--device_ids={device_ids}"]
+        with hold_lock(run.prediction):  # asked for twice it is started once
+            wait_for(self._resume(run, others if devices or device_ids else []))
 
     def fetch(self, run: RunDirectory) -> dict[str, str]:
         """Bring results home into the prediction's folder here; SHA-256 of files by their name.
@@ -190,6 +200,8 @@ class PredictionLauncher(RemoteLauncher):
         wanted = request.hash(profile, weights_there, stack_there, state)
         found_offset = (there.offset if there else None) or offset or (0.0, 0.0, 0.0)
         same = await self._find_same(wanted)
+        if same is not None and read_prediction(same).outcome != "interrupted":
+            return Begun(same, found_offset, is_new=False)
         if same is None:
             record = PredictionRecord(
                 model=request.model_name,
@@ -202,31 +214,56 @@ class PredictionLauncher(RemoteLauncher):
                 corner=request.corner,
             )
             folder = await self._make_folders(run, store, record)
-        elif read_prediction(same).outcome != "interrupted":
-            return Begun(same, found_offset, is_new=False)
         else:
-            run, folder = same, self._reopen(same)
-        devices = max(1, self.devices // self.profile.node_count)
+            run, (folder,) = same, self._nodes_to_change(same)
         arguments = request.arguments(
             profile,
-            devices,
+            max(1, self.devices // self.profile.node_count),
             self._device_ids,
             weights_there,
             stack_there,
             str(folder.path),
             str(kept_path(folder)),
         )
-        source = await store.put_source()
-        run_id = read_record(run).run_id
+        options = "".join(json.dumps(argument) + "\n" for argument in arguments)
+        await folder.write(options_path(folder), options.encode())
         try:
-            begin = scripts.submit if profile.slurm else scripts.start
-            await folder.server.run(begin(profile, source, folder, run_id, arguments))
+            await self._begin_there(run, folder)
         except CommandError:  # it has not begun
             if same is None:
                 await folder.remove()
                 remove_folder(run.path)
             raise
         return Begun(run, found_offset, is_new=same is None)
+
+    async def _resume(self, run: RunDirectory, others: Sequence[str]) -> None:
+        (folder,) = self._nodes_to_change(run)
+        await folder.check_owner(read_record(run).run_id)
+        await self._look(run, anew=True)
+        state = self.state(run)
+        problem = resume_problem("running" if self.is_running(run) else state.status)
+        if problem:
+            raise UserError(f"The prediction {run.name} is not resumed.", problem)
+        if not await folder.read(options_path(folder)):
+            raise UserError(
+                f"{self.name} no longer has {options_path(folder)}, the options of {run.name}.",
+                "Predict again.",
+            )
+        await self._begin_there(run, folder, others)
+
+    async def _begin_there(
+        self, run: RunDirectory, folder: RunFolder, others: Sequence[str] = ()
+    ) -> None:
+        """Predict by the options that are in the folder on the server, changed by the others."""
+        profile = folder.server.profile
+        source = await (await Store.open(folder.server, self._on_progress)).put_source()
+        begin = scripts.submit if profile.slurm else scripts.start
+        arguments = [f"@{options_path(folder)}", *others]
+        script = begin(profile, source, folder, read_record(run).run_id, arguments)
+        await folder.server.run(script)
+        write_prediction(run, read_prediction(run).replace(outcome="", problem=""))
+        update_record(run, is_running=True)
+        self._queued.pop(run.path, None)
 
     async def _find_same(self, wanted: str) -> RunDirectory | None:
         """Find a prediction that was asked for in the same way, and goes on, or can, or is done."""
@@ -238,24 +275,19 @@ class PredictionLauncher(RemoteLauncher):
                 continue
             if remote.profile.address != self.profile.address or known.request != wanted:
                 continue
-            if not known.outcome:  # it may have been killed since it was last asked for
-                await self._refresh(run)
-                known = read_prediction(run)
+            if known.outcome == "finished":
+                return run
+            if known.outcome not in ("", "interrupted"):
+                continue
+            (folder,) = self._nodes_to_change(run)
+            if not await folder.belongs_to(remote.run_id):
+                continue
+            await self._look(run, anew=True)  # killed or resumed since it was last asked for
+            known = read_prediction(run)
             if known.outcome in ("", "finished"):
                 return run
-            if known.outcome == "interrupted":
-                (folder,) = self._nodes_to_change(run)
-                is_there = await folder.belongs_to(remote.run_id)
-                interrupted = run if is_there else interrupted
+            interrupted = run if known.outcome == "interrupted" else interrupted
         return interrupted
-
-    def _reopen(self, run: RunDirectory) -> RunFolder:
-        """Take an interrupted prediction for one that goes on; gives its folder on the server."""
-        (folder,) = self._nodes_to_change(run)
-        write_prediction(run, read_prediction(run).replace(outcome="", problem=""))
-        update_record(run, is_running=True)
-        self._queued.pop(run.path, None)
-        return folder
 
     async def _make_folders(
         self, run: RunDirectory, store: Store, record: PredictionRecord
@@ -293,15 +325,19 @@ class PredictionLauncher(RemoteLauncher):
             await folder.server.run(end(folder, record.run_id))
 
     async def _refresh(self, run: RunDirectory) -> None:
+        await self._look(run)
+
+    async def _look(self, run: RunDirectory, *, anew: bool = False) -> None:
+        """Bring what is known up to date; ``anew`` asks also for one that was seen to end."""
         record, known = read_record(run), read_prediction(run)
         mirror = self._mirror(run, record)
         # Asked first: what ends meanwhile has then written all its log.
-        is_asked = not known.outcome or record.is_running
+        is_asked = anew or not known.outcome or record.is_running
         is_running = is_asked and await self._goes_on(run, record, mirror)
         self._asked.add(run.path)
         await mirror.copy_log(log_path(run))
-        if not is_running and not known.outcome:
-            outcome, problem = await self._find_outcome(run, record)
+        if anew or not known.outcome:
+            outcome, problem = ("", "") if is_running else await self._find_outcome(run, record)
             write_prediction(run, known.replace(outcome=outcome, problem=problem))
         if record.is_running != is_running:
             update_record(run, is_running=is_running)
@@ -333,18 +369,3 @@ class PredictionLauncher(RemoteLauncher):
                 raise UserError(
                     f"{self.name} no longer has the {kind} of {run.name}.", "Predict again."
                 )
-
-
-@contextmanager
-def sending_folder(folder: Path) -> Iterator[Path]:
-    """Make a folder for what is sent, beside a person's runs: it may be as large as a stack.
-
-    What killed processes left there more than a day ago is removed.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    for left in folder.glob(f"{_SENT}*"):
-        with contextlib.suppress(OSError):  # another removes it just now
-            if time.time() - left.stat().st_mtime > _OLD_SECONDS:
-                remove_folder(left)
-    with tempfile.TemporaryDirectory(prefix=_SENT, dir=folder) as path:
-        yield Path(path)

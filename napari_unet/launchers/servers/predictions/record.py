@@ -96,6 +96,11 @@ def kept_path(run: RunPaths[PathT]) -> PathT:
     return run.path / "slices"
 
 
+def options_path(run: RunPaths[PathT]) -> PathT:
+    """On the server, what it was started with: a file of options of ``training.predict``."""
+    return run.path / "options.txt"
+
+
 def result_path(run: RunPaths[PathT], kind: Kind) -> PathT:
     """A result that is brought home, a TIF."""
     return run.path / f"{kind}.tif"
@@ -209,6 +214,24 @@ def state_of(
         last = log.strip().rpartition("\n")[2][:999]
         values["problem"] = errors[-1] if errors else last or "It left no reason."
     return PredictionState(**values)
+
+
+def resume_problem(status: RunStatus) -> str:
+    """Say why a prediction that was in this state when last asked for is not resumed.
+
+    Returns
+    -------
+    str
+        A sentence; empty where it can be: it was interrupted, or nobody has seen how it ended.
+    """
+    reasons: dict[RunStatus, str] = {
+        "running": "It goes on.",
+        "finished": "It has finished.",
+        "stopped": "It was stopped, which keeps nothing: predict again.",
+        "failed": "It failed, and would again: mend the cause, then predict again.",
+        "unreadable": "What is known of it can't be read.",
+    }
+    return reasons.get(status, "")
 
 
 def read_sentences(log: Path, offset: int) -> tuple[list[str], int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -26,6 +27,7 @@ from napari_unet.widgets.runs.dock import RunsDock
 from tests.napari_unet.launchers.servers.conftest import client_key, home, sshd, unknown_sshd
 from tests.napari_unet.launchers.servers.loopback.sshd import Sshd
 from tests.napari_unet.launchers.servers.predictions.conftest import folder, lab
+from training.devices.run_processes import kill_processes
 from training.model.starter_model import starter_path
 from training.runs.run_directory import RunDirectory
 
@@ -86,6 +88,7 @@ def test_a_prediction_is_followed_logged_fetched_and_deleted(
 ) -> None:
     qtbot.waitUntil(lambda: row(dock)[2:] == ["3/6", "running"], timeout=PATIENCE)
     assert enabled(dock) == {"Stop", "Log"}
+    assert button(dock, "Resume").toolTip() == "It goes on."
     button(dock, "Log").click()
     window = dock.findChild(TextWindow)
     qtbot.waitUntil(lambda: "3 of 6 slices" in window.text(), timeout=PATIENCE)
@@ -97,6 +100,7 @@ def test_a_prediction_is_followed_logged_fetched_and_deleted(
     qtbot.waitUntil(lambda: row(dock)[2:] == ["6/6", "finished"], timeout=PATIENCE)
     qtbot.waitUntil(lambda: not dock.message.text(), timeout=PATIENCE)
     assert enabled(dock) == {"Fetch", "Log", "Delete"}
+    assert button(dock, "Resume").toolTip() == "It has finished."
 
     mask = run.path / "mask.tif"
     assert not mask.exists()
@@ -170,3 +174,25 @@ def test_a_prediction_is_stopped(
     assert "'Prediction of stack.tif' ends now, and keeps nothing." in dock.message.text()
     assert enabled(dock) == {"Log", "Delete"}
     assert not list((sshd.work / "runs" / run.name).glob("*mask*"))
+
+
+def test_a_killed_prediction_is_resumed(
+    dock: RunsDock, run: RunDirectory, sshd: Sshd, button: Button, qtbot: QtBot
+) -> None:
+    """No slice is predicted twice, and twice pressed starts it once."""
+    qtbot.waitUntil(lambda: row(dock)[2:] == ["3/6", "running"], timeout=PATIENCE)
+    there = sshd.work / "runs" / run.name
+    kill_processes(json.loads((there / "launch.json").read_text())["id"])
+    qtbot.waitUntil(lambda: row(dock)[2:] == ["3/6", "interrupted"], timeout=PATIENCE)
+    assert enabled(dock) == {"Resume", "Log", "Delete"}
+    assert "after the slices that are done" in button(dock, "Resume").toolTip()
+    button(dock, "Resume").click()
+    button(dock, "Resume").click()
+    twice = f"The prediction {run.name} is not resumed. It goes on."
+    qtbot.waitUntil(lambda: twice in dock.message.text(), timeout=PATIENCE)
+    sshd.work.with_name("hold-slice").unlink()
+    qtbot.waitUntil(lambda: row(dock)[2:] == ["6/6", "finished"], timeout=PATIENCE)
+    printed = (there / "predict.log").read_text().splitlines()
+    predicted = [line for line in printed if line.startswith("predicting")]
+    assert predicted == [f"predicting slice {index}" for index in range(6)]
+    assert printed.count("Note: Slices done before: 3; it goes on after them.") == 1

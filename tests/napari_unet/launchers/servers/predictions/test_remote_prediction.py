@@ -136,6 +136,45 @@ def test_a_killed_prediction_goes_on_where_it_was(
     assert files_below(sshd.work / "runs") == files_below(folder / "runs") == []
 
 
+def test_a_killed_prediction_is_resumed_by_its_name(
+    sshd: Sshd, folder: Path, type_in: TypeIn
+) -> None:
+    """Without the stack and the model, which are on the server; only where that can be."""
+    deadly = sshd.work.with_name("die-at-slice")
+    deadly.write_text("4")
+    results = ("-o", "mask.tif", "--threshold=0.25", "--convention=membrane")
+    assert type_in("predict", "starter", "stack.tif", "--remote=lab", *results).code == 1
+    deadly.unlink()
+    name = name_there(sshd)
+    expected = tifffile.imread(folder / "stack.tif") / np.float32(255) >= 0.25
+    (folder / "stack.tif").unlink()
+    there = sshd.work / "runs" / name
+    options = there / "options.txt"
+    lost = options.rename(there / "lost")
+    refused = type_in("predict", "--resume", name)
+    assert refused.code == 2 and f"lab no longer has {options}" in refused.errors
+    lost.rename(options)
+
+    hold = sshd.work.with_name("hold-slice")
+    hold.write_text("5")
+    with begun(folder, "predict", "--resume", name) as process:
+        read_until(process, "Note: Slices done before: 4")
+        running = type_in("predict", "--resume", name)
+        assert running.code == 2 and running.errors.endswith("is not resumed. It goes on.\n")
+        hold.unlink()
+        mask = folder / "runs" / name / "mask.tif"
+        read_until(process, f"mask: {mask}")
+        assert process.wait() == 0
+    np.testing.assert_array_equal(tifffile.imread(mask) == 255, expected)
+    printed = (there / "predict.log").read_text().splitlines()
+    predicted = [line for line in printed if line.startswith("predicting")]
+    assert predicted == [f"predicting slice {index}" for index in range(6)]
+    assert "It has finished." in type_in("predict", "--resume", name).errors
+    assert "Give no other option" in type_in("predict", "--resume", name, "--tta").errors
+    trained = type_in("train", "--resume", f"runs/{name}").errors
+    assert f"napari-unet predict --resume {name}" in trained
+
+
 def test_why_a_prediction_failed_is_told(sshd: Sshd, folder: Path, type_in: TypeIn) -> None:
     pages = tifffile.imread(folder / "stack.tif").astype(np.float32)
     pages[3, 4, 5] = np.nan
@@ -291,7 +330,7 @@ def test_a_stranger_s_prediction_changes_nothing(sshd: Sshd, folder: Path, type_
         read_until(process, "2 of 6 slices")
     name = name_there(sshd)
     remove_profile("lab")
-    for arguments in (("stop", name), ("stop", name, "--now")):
+    for arguments in (("stop", name), ("stop", name, "--now"), ("predict", "--resume", name)):
         refused = type_in(*arguments)
         assert refused.code == 2 and "not one of your servers" in refused.errors
     assert type_in("runs").output.split()[:2] == [name, "running"]

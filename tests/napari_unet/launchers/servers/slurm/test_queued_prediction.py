@@ -148,6 +148,11 @@ def test_a_prediction_is_taken_off_the_queue_stopped_and_ended_by_others(
         follow(third, lambda _: "Slices done before: 2" in log.read_text())
         assert type_in("stop", "third", "--now").output == "No process of third is left.\n"
         assert follow(third, lambda state: state.status != "running").status == "interrupted"
+
+        launcher.resume(third)
+        follow(third, lambda _: log.read_text().count("Slices done before: 2") == 2)
+        assert re.search(r"Job \d+ runs on n", launcher.state(third).standing)
+        launcher.cancel(third)
     assert cluster.ask("squeue", "-h", "-o", "%T") == ""
 
 
