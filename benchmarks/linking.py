@@ -97,7 +97,7 @@ def losses_of_parts(
     links = {
         "neighbours that overlap by half of their union": link(sections, alike, (0.5,)),
         "the surest first, and across a slice": link(sections, alike, (0.45, 0.65)),
-        "pixels by how surely they are no membrane": link(sections, probability),
+        "pixels by how surely they are not membrane": link(sections, probability),
     }
     return {name: losses(linked, truth) for name, linked in links.items()}
 

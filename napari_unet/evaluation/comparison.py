@@ -266,7 +266,8 @@ class Comparison:
         """Read a slice: what is predicted, and the codes of the truth."""
         image = None if self._image is None else self._image[index]
         predicted, codes = self.read_pages(self._predicted[index], self._truth[index], image)
-        self.has_padding |= bool((codes == PADDING).any())
+        if image is not None:
+            self.has_padding |= bool((codes == PADDING).any())
         return predicted, codes
 
 

@@ -24,7 +24,7 @@ CAPTION_HEIGHT = 44
 TEXT_COLOR, FAINT_COLOR = "#202020", "#606060"
 HIT_COLOR = "#606060"
 UNKNOWN_COLOR = "#BEBEBE"
-MEMBRANE_COLOR, INSIDE_COLOR = "#000000", "#FFFFFF"
+MEMBRANE_COLOR = "#000000"
 Legend = Sequence[tuple[str, str]]
 """Colours, each with what it is."""
 MEMBRANE_LEGEND: Legend = (
@@ -77,9 +77,8 @@ class SheetRow:
         return cls(
             index,
             image,
-            _paint(truth.shape, (~truth, INSIDE_COLOR), (truth, MEMBRANE_COLOR),
-                   (~known, UNKNOWN_COLOR)),
-            _paint(truth.shape, (~predicted, INSIDE_COLOR), (predicted, MEMBRANE_COLOR)),
+            _paint(truth.shape, (truth, MEMBRANE_COLOR), (~known, UNKNOWN_COLOR)),
+            _paint(truth.shape, (predicted, MEMBRANE_COLOR)),
             _paint(truth.shape, (truth & predicted & known, HIT_COLOR),
                    (predicted & ~truth & known, PREDICTION_COLOR),
                    (truth & ~predicted & known, TRUTH_COLOR)),
@@ -103,11 +102,11 @@ class SheetRow:
         known = truth != NO_CHANNEL
         figures = class_overlap(predicted[known], truth[known], classes)
         named = [
-            (f"{name.removeprefix(DICE_OF)} {dice:.3f}")
+            f"{name.removeprefix(DICE_OF)} {dice:.3f}"
             for name, dice in figures.items()
             if name.startswith(DICE_OF)
         ]
-        is_thing = np.isin(truth, classes.things) & known
+        is_thing = np.isin(truth, classes.things)
         return cls(
             index,
             image,

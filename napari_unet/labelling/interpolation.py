@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NoReturn
 
 import numpy as np
@@ -130,7 +131,7 @@ def _between(first: Mask, last: Mask, count: int) -> Iterator[Pixels]:
     for mask, start in zip(cut, starts - low, strict=True):
         aligned = np.zeros(high - low, bool)
         aligned[_window(start, start + mask.shape)] = mask
-        depths.append(_signed_distance(aligned))
+        depths.append(signed_distance(aligned))
     for step in range(1, count + 1):
         share = step / (count + 1)
         rows, columns = np.nonzero((1 - share) * depths[0] + share * depths[1] >= 0)
@@ -171,11 +172,23 @@ def _drift(
     return np.asarray(np.rint(centres[1] + end - centres[0] - start), np.intp)
 
 
-def _signed_distance(mask: Mask) -> NDArray[np.float32]:
-    """Compute the distance of every pixel (Y, X) to the border, negative outside."""
+def signed_distance(mask: Mask, sides: tuple[float, ...] | None = None) -> NDArray[np.float32]:
+    """Compute the distance of every pixel to the border, negative outside.
+
+    Parameters
+    ----------
+    mask : array (Y, X) or (Z, Y, X) of bool
+    sides : tuple of float, optional
+        Of a pixel, along each axis; by default 1.
+
+    Returns
+    -------
+    array of float32
+        In the mask's shape.
+    """
     from scipy import ndimage
 
-    distance = ndimage.distance_transform_edt
+    distance = partial(ndimage.distance_transform_edt, sampling=sides)
     return np.where(mask, distance(mask), -distance(~mask)).astype(np.float32)
 
 

@@ -8,6 +8,8 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_unet.labelling.interpolation import signed_distance
+
 MOST_VOXELS = 2**26  # of cubes: what a gigabyte of memory allows
 _TOUCHING = np.ones((3, 3, 3), bool)
 
@@ -53,10 +55,9 @@ def centre_lines(
 
 def _to_cubes(is_object: Solid, sides: tuple[float, ...], shape: list[int]) -> Solid:
     """Bring an object to voxels of another shape; none of its parts falls apart."""
-    from scipy.ndimage import distance_transform_edt, label
+    from scipy.ndimage import label
 
-    inner = distance_transform_edt(is_object, sampling=sides)
-    signed = np.asarray(inner - distance_transform_edt(~is_object, sampling=sides), np.float32)
+    signed = signed_distance(is_object, sides)
     nearest = is_object
     for axis, count in enumerate(shape):
         length = is_object.shape[axis]

@@ -88,7 +88,7 @@ def flood_block(
     numbers, count = _number_first(kept, labels[inside], len(first))
     basins = numbers[labels[inside]]
     borders = find_borders(basins, probability[inside])
-    # Others have no pixel beyond which something is unknown: where they belong is known.
+    # The others touch nothing that is unknown, so it is known which regions they belong to.
     regions = join_basins(borders, len(kept), count)
     borders = join_borders([borders], regions)
     found = _describe(regions[basins], probability[inside])

@@ -5,8 +5,8 @@ regions are linked, the surest pairs first, and a neuron takes one region a slic
 of neighbouring slices, and of those one slice apart: where a slice has two neurons in one region,
 each of them is linked across it, and then the region can join only one of the two.
 
-Pixels count by how surely they are no membrane: where a neuron ends above another one, the membrane
-between the two lies flat, and the slice shows it as a wide blur over what they share.
+Pixels count by how surely they are not membrane: where a neuron ends above another one, the
+membrane between the two lies flat, and the slice shows it as a wide blur over what they share.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ LEAST_OVERLAP = (0.35, 0.6)
 """Of their union, from which on two regions may be linked, by the slices from one to the other."""
 REACH = len(LEAST_OVERLAP)
 _BATCH = 1 << 16  # links that are Python's numbers at once
-_SURE = 255  # weight of a pixel that is no membrane
+_SURE = 255  # weight of a pixel that is not membrane
 
 
 class Overlaps(NamedTuple):
@@ -40,7 +40,7 @@ class Overlaps(NamedTuple):
 
 
 def weigh_pixels(probability: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Weigh pixels by how surely they are no membrane; sums of weights are the same in any order.
+    """Weigh pixels by how surely they are not membrane; sums of weights are the same in any order.
 
     Parameters
     ----------

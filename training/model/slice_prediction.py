@@ -14,6 +14,7 @@ from training.model.model_card import ModelCard
 from training.model.slice_view import (
     SliceView,
     Window,
+    cut_window,
     grow_window,
     turn_window,
     zoom_window,
@@ -132,7 +133,7 @@ def predict_slice(
     if is_cut(card, shape, tta, view):
         options = card.geometry, view.window, card.label_classes.outputs
         probability = predict_tiles(forward, cut, shape, *options)
-        _clear(probability, _in_window(empty, view.window))
+        _clear(probability, cut_window(empty, view.window))
         return probability
     everything = slice(None)
     prepared = cut(everything, everything)
@@ -178,18 +179,11 @@ def predict_prepared(
         else predict(seen, window)
     )
     probability = _each_plane(resize_bicubic, probability, prepared.shape, (0, 1))
-    found = _in_window(probability, view.window)
+    if view.window is not None:
+        probability = cut_window(probability, view.window).copy()  # the rest is let go
     if padding is not None:
-        _clear(found, _in_window(padding, view.window))
-    return found
-
-
-def _in_window(plane: NDArray[Any], window: Window | None) -> NDArray[Any]:
-    """Give what lies in a window of planes (..., Y, X)."""
-    if window is None:
-        return plane
-    rows, columns = (slice(wanted.start, wanted.stop) for wanted in window)
-    return plane[..., rows, columns].copy()
+        _clear(probability, cut_window(padding, view.window))
+    return probability
 
 
 def _clear(planes: NDArray[np.float32], padding: NDArray[np.bool_]) -> None:
@@ -208,10 +202,9 @@ def _predict_scaled(
     options = card.geometry, window, card.label_classes.outputs
     probability = predict_tiles(forward, cut_from(seen), zoomed, *options)
     if window is not None:
-        rows, columns = (slice(wanted.start, wanted.stop) for wanted in window)
         # Zeros take no memory before something else is written there.
         whole = np.zeros((*probability.shape[:-2], *zoomed), np.float32)
-        whole[..., rows, columns] = probability
+        cut_window(whole, window)[...] = probability
         probability = whole
     return _each_plane(resize_bilinear, probability, shape)
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
 
 Window = tuple[range, range]  # rows and columns of an image (Y, X)
 
@@ -23,6 +26,14 @@ class SliceView:
 
     zoom: tuple[float, float] = (1.0, 1.0)
     window: Window | None = None
+
+
+def cut_window(planes: NDArray[Any], window: Window | None) -> NDArray[Any]:
+    """View what lies in a window of planes (Y, X) or (C, Y, X) of any dtype; None: all of them."""
+    if window is None:
+        return planes
+    rows, columns = (slice(wanted.start, wanted.stop) for wanted in window)
+    return planes[..., rows, columns]
 
 
 def zoom_window(window: Window, shape: tuple[int, ...], zoomed: tuple[int, int]) -> Window:

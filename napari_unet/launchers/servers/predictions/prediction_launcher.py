@@ -239,7 +239,7 @@ class PredictionLauncher(RemoteLauncher):
     async def _resume(self, run: RunDirectory, others: Sequence[str]) -> None:
         (folder,) = self._nodes_to_change(run)
         await folder.check_owner(read_record(run).run_id)
-        await self._look(run, anew=True)
+        await self._look(run, again=True)
         state = self.state(run)
         problem = resume_problem("running" if self.is_running(run) else state.status)
         if problem:
@@ -282,7 +282,7 @@ class PredictionLauncher(RemoteLauncher):
             (folder,) = self._nodes_to_change(run)
             if not await folder.belongs_to(remote.run_id):
                 continue
-            await self._look(run, anew=True)  # killed or resumed since it was last asked for
+            await self._look(run, again=True)  # killed or resumed since it was last asked for
             known = read_prediction(run)
             if known.outcome in ("", "finished"):
                 return run
@@ -327,16 +327,16 @@ class PredictionLauncher(RemoteLauncher):
     async def _refresh(self, run: RunDirectory) -> None:
         await self._look(run)
 
-    async def _look(self, run: RunDirectory, *, anew: bool = False) -> None:
-        """Bring what is known up to date; ``anew`` asks also for one that was seen to end."""
+    async def _look(self, run: RunDirectory, *, again: bool = False) -> None:
+        """Bring what is known up to date; ``again`` asks also for one that was seen to end."""
         record, known = read_record(run), read_prediction(run)
         mirror = self._mirror(run, record)
         # Asked first: what ends meanwhile has then written all its log.
-        is_asked = anew or not known.outcome or record.is_running
+        is_asked = again or not known.outcome or record.is_running
         is_running = is_asked and await self._goes_on(run, record, mirror)
         self._asked.add(run.path)
         await mirror.copy_log(log_path(run))
-        if anew or not known.outcome:
+        if again or not known.outcome:
             outcome, problem = ("", "") if is_running else await self._find_outcome(run, record)
             write_prediction(run, known.replace(outcome=outcome, problem=problem))
         if record.is_running != is_running:
