@@ -260,6 +260,7 @@ def test_a_chunk_that_no_longer_fits_is_told_before_it_is_decoded(
 ) -> None:
     write_ome(tmp_path / "a.zarr", [STACK], VERSIONS[0])
     with open_stack(tmp_path / "a.zarr") as stack:
+        monkeypatch.setattr("training.formats.chunked_stack._SMALL", 0)
         monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=1))
         with pytest.raises(UserError, match=r"A chunk of .*a\.zarr would take"):
             stack.read(0)
