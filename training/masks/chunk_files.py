@@ -1,8 +1,4 @@
-"""The files of a Zarr array's chunks, each of a part of one slice: there whole, or not at all.
-
-Zarr itself would take its event loop and other threads for each of them, and several times the
-time of the processor.
-"""
+"""The files of a Zarr array's chunks, each of a part of one slice: there whole, or not at all."""
 
 from __future__ import annotations
 
@@ -15,13 +11,12 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-import numcodecs
 import numpy as np
 import zarr
-from numcodecs.abc import Codec
 from numpy.typing import NDArray
 
 from training.files.atomic_files import write_atomically
+from training.formats.zarr_folders.chunk_codec import ChunkCodec
 
 Window = tuple[range, range]  # rows and columns of a slice (Y, X)
 _MOST_KEPT = 32 * 2**20  # bytes of pixels
@@ -33,9 +28,14 @@ class ChunkFiles:
     Parameters
     ----------
     array : zarr.Array
-        In a folder of this machine; without filters and shards.
+        As of :class:`ChunkCodec`.
     folder : Path
         Its folder.
+
+    Raises
+    ------
+    ValueError
+        As of :class:`ChunkCodec`.
 
     Attributes
     ----------
@@ -48,7 +48,7 @@ class ChunkFiles:
         self._chunk: tuple[int, int] = array.chunks[1], array.chunks[2]
         self._dtype, self._folder = array.dtype, str(folder)
         self._name = array.metadata.encode_chunk_key
-        self._codecs = list(map(_codec, array.compressors))
+        self._codec = ChunkCodec(array)
 
     def within(self, window: Window) -> Iterator[Window]:
         """Find the chunks of a part of a slice, which begins where one does."""
@@ -96,13 +96,10 @@ class ChunkFiles:
             whole = np.zeros(self._chunk, self._dtype)
             whole[:height, :width] = page
             page = whole
-        content: Any = np.ascontiguousarray(page, self._dtype)
-        for codec in self._codecs:
-            content = codec.encode(content)
         path = Path(self.path(index, window))
         if not path.parent.is_dir():
             path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, bytes(content))
+        write_atomically(path, self._codec.encode(page))
 
     def read(self, index: int, window: Window) -> NDArray[Any]:
         """Read a chunk that is there.
@@ -117,16 +114,10 @@ class ChunkFiles:
         OSError, ValueError or RuntimeError
             If it can't be read, or is damaged.
         """
-        content: Any = Path(self.path(index, window)).read_bytes()
-        page = np.empty(self._chunk, self._dtype)
-        for codec in self._codecs[:0:-1]:
-            content = codec.decode(content)
-        if self._codecs:
-            self._codecs[0].decode(content, out=page)
-        else:
-            page[...] = np.frombuffer(content, self._dtype).reshape(self._chunk)
+        page = self._codec.decode(Path(self.path(index, window)).read_bytes())[0]
         rows, columns = window
-        return page[: len(rows), : len(columns)]
+        pixels: NDArray[Any] = page[: len(rows), : len(columns)]
+        return pixels
 
     def delete(self, index: int) -> None:
         """Delete the chunks of a slice that are there.
@@ -180,11 +171,3 @@ class KeptPages:
             page = self._pages.pop(path, None)
             self._bytes -= 0 if page is None else page.nbytes
         return page
-
-
-def _codec(compressor: Any) -> Codec:
-    """Give numcodecs' codec, which Zarr 2 has itself, and which that of Zarr 3 stands for."""
-    if isinstance(compressor, Codec):
-        return compressor
-    described = compressor.to_dict()
-    return numcodecs.get_codec({"id": described["name"], **described["configuration"]})

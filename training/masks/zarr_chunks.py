@@ -129,7 +129,7 @@ class ZarrChunks:
         Raises
         ------
         UserError
-            If it can't be written.
+            If it can't be written, or somebody has changed how it is stored.
         """
         with report_errors(self.folder):
             if not self.folder.exists():
@@ -137,7 +137,10 @@ class ZarrChunks:
                     self._image.create(folder, record)
             group, place = self._open_group(), self._image.group_in(self.folder)
             levels = sorted(group.arrays(), key=lambda level: int(level[0]))
-            self._levels = [ChunkFiles(array, place / name) for name, array in levels]
+            try:
+                self._levels = [ChunkFiles(array, place / name) for name, array in levels]
+            except ValueError as error:
+                raise unreadable(self.folder, error) from error
 
     def missing_parts(self, index: int, parts: Iterable[Window]) -> list[Window]:
         """Find the parts of a slice, as large as it is, of which a chunk is missing.
