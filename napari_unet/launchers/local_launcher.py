@@ -30,6 +30,7 @@ from training.runs.run_directory import RunDirectory
 _NICENESS = 10
 # What this program started, by the run's path: a training records itself only a second after.
 _started: dict[Path, psutil.Process] = {}
+_starting = threading.Lock()  # held from before a run counts as running until it is there
 
 
 def start_detached(
@@ -167,7 +168,8 @@ class LocalLauncher:
 
     def cancel(self, run: RunDirectory, *, delete: bool = False) -> None:
         run.read_config()
-        process = _find_training(run)
+        with _starting:
+            process = _find_training(run)
         if process is not None and process.pid != os.getpid():
             kill_tree(process)
         if run.is_running():
@@ -211,7 +213,7 @@ def _refuse_devices(devices: int, device_ids: str) -> None:
 def _start_training(run: RunDirectory, python: TrainingPython) -> None:
     command = python.command("training.train", "--run_dir", str(run.path))
     environment = python.environment(with_cann(os.environ, run.read_config().device))
-    with launching(run) as lock:
+    with _starting, launching(run) as lock:
         process = start_detached(command, run.log, environment, passed_on(lock))
         _started[run.path.absolute()] = process
 

@@ -7,12 +7,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
+from napari_unet.launchers import local_launcher
 from napari_unet.launchers.local_launcher import LocalLauncher, start_detached
 from napari_unet.runs.run_follower import RunFollower
 from napari_unet.runs.run_list import summarize
@@ -111,6 +114,27 @@ def test_a_cancelled_run_leaves_no_process_and_no_folder(
     assert summarize(run).status == "interrupted"
     launcher.cancel(run, delete=True)
     assert not run.path.exists()
+
+
+def test_a_run_that_is_being_started_can_be_cancelled(
+    launcher: LocalLauncher, config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = launcher.start(replace(config, steps=10**6), "first")
+    launcher.cancel(run)
+    cancelled: list[Future[None]] = []
+
+    def start(*arguments: Any) -> psutil.Process:
+        assert launcher.is_running(run)
+        cancelled.append(pool.submit(launcher.cancel, run))
+        with pytest.raises(TimeoutError):  # it waits until there is something to end
+            cancelled[0].result(timeout=0.5)
+        return start_detached(*arguments)
+
+    monkeypatch.setattr(local_launcher, "start_detached", start)
+    with ThreadPoolExecutor(1) as pool:
+        launcher.resume(run)
+        cancelled[0].result()
+    assert not launcher.is_running(run)
 
 
 def test_of_two_windows_that_resume_a_run_either_can_cancel_it(
