@@ -16,7 +16,8 @@ from training.console import say
 from training.errors import UserError
 
 _CONNECT_SECONDS = 20
-_LIVES = 3  # workers that die of a task until it is given up
+_LIVES = 3  # workers that die of a task, and of those it was part of, until it is given up
+_DIED = f"{_LIVES} workers died of it, as of too little memory"
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -91,7 +92,7 @@ class Workers:
             Can be pickled, as are tasks and results.
         tasks : iterable
         split : callable
-            From a task that workers died of to those that are tried in its place, each alone.
+            From a task that a worker died of to those that are tried in its place.
 
         Yields
         ------
@@ -99,34 +100,40 @@ class Workers:
             In the order in which they are done; the result is an exception where it failed: a
             :class:`UserError`, or a :class:`TaskError`.
         """
+        at_once = max(1, self.count)
+        for left in reversed(range(_LIVES)):
+            suspects: list[Task] = []
+            # The last time each is alone, so that none is blamed for what another did.
+            for task, result in self._try(work, tasks, at_once if left else 1):
+                if left and isinstance(result, DeadlyError):
+                    suspects += split(task)
+                else:
+                    yield task, result
+            tasks = suspects
+
+    def _try(
+        self, work: Work[Task, Result], tasks: Iterable[Task], at_once: int
+    ) -> Iterator[tuple[Task, Result | Exception]]:
+        """Have tasks done, so many at once; a worker's death ends the try of what it had."""
         waiting = iter(tasks)
         futures: dict[Any, Task] = {}
         done = self._distributed.as_completed()
-        suspects: list[Task] = []
 
         def submit() -> None:
             for task in waiting:
-                future = self._submit(work, task)
+                future = self._client.submit(_do, work, task, self._threads, pure=False)
                 futures[future] = task
                 done.add(future)
                 return
 
         # None waits at a worker: those of one that dies are all taken for what it died of.
-        for _ in range(max(1, self.count)):
+        for _ in range(at_once):
             submit()
         for future in done:
             task, result = futures.pop(future), _result_of(future)
             future.release()
-            if isinstance(result, DeadlyError):
-                suspects += split(task)
-            else:
-                yield task, result
+            yield task, result
             submit()
-        for task in suspects:  # each alone, so that none is blamed for what another did
-            yield task, _result_of(self._submit(work, task))
-
-    def _submit(self, work: Work[Task, Result], task: Task) -> Any:
-        return self._client.submit(_do, work, task, self._threads, pure=False)
 
 
 class _Opened:
@@ -154,21 +161,36 @@ _opened = _Opened()
 
 
 def _do(work: Work[Task, Result], task: Task, threads: int) -> Result:
-    """Do a task at a worker."""
+    """Do a task at a worker, unless another has died of it.
+
+    The scheduler sends it again by itself, as often as a cluster's own configuration says.
+    """
     from distributed import get_worker
 
-    return _opened.do(work, task, threads or get_worker().state.nthreads)
+    worker = get_worker()
+    if _was_left(worker):
+        raise DeadlyError(_DIED)
+    return _opened.do(work, task, threads or worker.state.nthreads)
+
+
+def _was_left(worker: Any) -> bool:
+    """Whether another worker had the task that this one is at, and is gone."""
+    from distributed.utils import sync
+
+    key = worker.get_current_task()
+    story = sync(worker.loop, worker.scheduler.get_story, keys_or_stimuli=[key])
+    return any(change[1:3] == ("processing", "released") for change in map(tuple, story))
 
 
 def _result_of(future: Any) -> Any:
     """Give what a task gave, or why it could not be done."""
     try:
         return future.result()
-    except UserError as error:
+    except (UserError, DeadlyError) as error:
         return error
     except Exception as error:  # of any kind: a task's own, or the loss of its worker
-        if type(error).__name__ == "KilledWorker":
-            return DeadlyError(f"{_LIVES} workers died of it, as of too little memory")
+        if type(error).__name__ == "KilledWorker":  # of which a cluster allows but one
+            return DeadlyError(_DIED)
         return TaskError(str(error) or type(error).__name__)
 
 
@@ -178,7 +200,6 @@ def _connected(distributed: Any, workers: int, scheduler: str) -> Iterator[Any]:
 
     quiet = {
         "logging": {"distributed": "critical", "tornado": "critical", "asyncio": "critical"},
-        "distributed.scheduler.allowed-failures": _LIVES - 1,
         # Without dask's MALLOC_TRIM_THRESHOLD_: pages of memory would be given back for each slice.
         "distributed.nanny.pre-spawn-environ": {"OMP_NUM_THREADS": 1, "OPENBLAS_NUM_THREADS": 1},
     }

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_unet.prediction.chunk_prediction import ChunkPrediction, Outcome
+from napari_unet.prediction.freed_memory import keep_freed_memory
 from napari_unet.prediction.predictor import Predictor, load_predictor
 from training.label_convention import LabelConvention
 from training.masks.result_files import result_page, result_pixels
@@ -98,6 +99,7 @@ class ChunkJob:
         UserError
             As :class:`ChunkPrediction` and :meth:`ZarrChunks.hold`.
         """
+        keep_freed_memory()
         with open_stack(self.stack) as stack, ExitStack() as opened:
             part = StackPart(stack, self.region, self.scale)
             options = part.place | self.written

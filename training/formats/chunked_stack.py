@@ -20,6 +20,7 @@ LARGEST_SLAB = 512 * 2**20  # bytes
 MOST_SLICES = 1_000_000
 MOST_CHUNKS = 200_000  # that slices are read from at once
 _ALWAYS_FINE = 256 * 2**20  # bytes that any chunk may decode to
+_SMALL = 16 * 2**20  # bytes that any machine has
 _MOST_TIMES = 8  # what a chunk has may be stored in larger numbers
 _MOST_NAMED = 8
 _SMALLER = "Store it in smaller chunks"
@@ -97,7 +98,7 @@ class ChunkedStack(Stack):
         with self._lock:
             if self._slab is None or not self._start <= index < self._start + len(self._slab):
                 self._slab = None  # before the next one takes memory
-                if self._decoded_size:
+                if self._decoded_size > _SMALL:
                     check_memory(f"A chunk of {self.path}", self._decoded_size, _SMALLER)
                 try:
                     slab = self.read_slab(start, min(start + depth, len(self)))

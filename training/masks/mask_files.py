@@ -77,8 +77,9 @@ def mask_page(
     convention : LabelConvention
         ``isbi``: membrane is 0. ``membrane``: membrane is 255.
     """
-    is_white = membrane != 0 if convention == LabelConvention.MEMBRANE else membrane == 0
-    page: NDArray[np.uint8] = is_white * np.uint8(255)
+    is_white = np.asarray(membrane, np.bool_)
+    is_white = is_white if convention == LabelConvention.MEMBRANE else ~is_white
+    page: NDArray[np.uint8] = is_white.view(np.uint8) * np.uint8(255)
     return page
 
 

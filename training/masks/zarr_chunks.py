@@ -6,32 +6,27 @@ that is there is whole, because its file is brought to the disk under another na
 
 from __future__ import annotations
 
-import asyncio
 import glob
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import zarr
 from numpy.typing import NDArray
-from zarr.core.buffer import Buffer
-from zarr.storage import LocalStore
 
 from training.errors import UserError
 from training.files.append_files import open_to_append
-from training.files.atomic_files import write_atomically
 from training.files.atomic_folders import move_folder, replacing_folder
 from training.files.file_locks import hold_lock, take_lock
 from training.formats.chunked_stack import unreadable
+from training.masks.chunk_files import ChunkFiles, KeptPages, Listing, Window
 from training.masks.pyramid import halve
 from training.masks.shares import WHOLE, Share
 from training.masks.stack_writer import report_errors
 from training.masks.zarr_image import RECORD, ZarrImage
 
-Window = tuple[range, range]  # rows and columns of a slice (Y, X)
 _BEGINNING_SECONDS = 600.0  # in which another share has looked at the stack, and begun
 
 
@@ -54,7 +49,8 @@ class ZarrChunks:
         inner = image.path.relative_to(image.container).name
         name = f"{image.container.stem}{'-' if inner else ''}{inner}.partial.zarr"
         self.folder = image.container.with_name(name)
-        self._arrays: list[zarr.Array[Any]] = []
+        self._levels: list[ChunkFiles] = []
+        self._kept = KeptPages()
 
     def check(self) -> None:
         """Refuse what can't be written.
@@ -133,17 +129,18 @@ class ZarrChunks:
         Raises
         ------
         UserError
-            If it can't be written.
+            If it can't be written, or somebody has changed how it is stored.
         """
         with report_errors(self.folder):
             if not self.folder.exists():
                 with replacing_folder(self.folder) as folder:
                     self._image.create(folder, record)
-            # Else the absence of a chunk of zeros would look like one that is still to be done.
-            with zarr.config.set({"array.write_empty_chunks": True}):
-                group = self._open_group()
-                levels = sorted(group.array_keys(), key=int)
-                self._arrays = [group[level] for level in levels]  # type: ignore[misc]
+            group, place = self._open_group(), self._image.group_in(self.folder)
+            levels = sorted(group.arrays(), key=lambda level: int(level[0]))
+            try:
+                self._levels = [ChunkFiles(array, place / name) for name, array in levels]
+            except ValueError as error:
+                raise unreadable(self.folder, error) from error
 
     def missing_parts(self, index: int, parts: Iterable[Window]) -> list[Window]:
         """Find the parts of a slice, as large as it is, of which a chunk is missing.
@@ -151,15 +148,16 @@ class ZarrChunks:
         Each folder is listed once, because a network disk answers that about as soon as a question
         after one of its files.
         """
-        listed = _Listing()
-        return [part for part in parts if any(self._missing(0, index, part, listed.has))]
+        listed, full = Listing(), self._levels[0]
+        return [part for part in parts if any(full.missing(index, part, listed.has))]
 
     def lacks_levels(self, index: int) -> bool:
         """Whether a chunk of a slice's smaller sizes is missing."""
-        listed = _Listing()
+        listed = Listing()
         return any(
-            any(self._missing(level, index, self._all(level), listed.has))
-            for level in range(1, len(self._arrays))
+            not listed.has(level.path(index, chunk))
+            for level in self._levels[1:]
+            for chunk in level.all()
         )
 
     def write(self, index: int, window: Window, page: NDArray[Any]) -> None:
@@ -179,12 +177,8 @@ class ZarrChunks:
         UserError
             If the disk is full.
         """
-        top, left = window[0].start, window[1].start
-        for rows, columns in self._missing(0, index, window):
-            part = page[
-                rows.start - top : rows.stop - top, columns.start - left : columns.stop - left
-            ]
-            self._put(0, index, rows, columns, part)
+        for chunk in self._levels[0].missing(index, window):
+            self._put(0, index, chunk, page[_inside(chunk, window)])
 
     def write_levels(self, index: int) -> None:
         """Write the chunks that are missing of a slice's smaller sizes; its full size is there.
@@ -194,9 +188,10 @@ class ZarrChunks:
         UserError
             If the disk is full, or what was written can't be read.
         """
-        for level in reversed(range(1, len(self._arrays))):
-            for window in self._missing(level, index, self._all(level)):
-                self._shrink(level, index, window)
+        for level in reversed(range(1, len(self._levels))):
+            for chunk in self._levels[level].all():
+                if not Path(self._levels[level].path(index, chunk)).exists():
+                    self._shrink(level, index, chunk)
 
     def delete_slice(self, index: int) -> None:
         """Delete the chunks of a slice.
@@ -206,15 +201,9 @@ class ZarrChunks:
         UserError
             If they can't be deleted.
         """
-        for level, array in enumerate(self._arrays):
-            folder = self._image.group_in(self.folder) / str(level)
-            counts = (
-                -(-length // side)
-                for length, side in zip(array.shape[1:], array.chunks[1:], strict=True)
-            )
-            for place in product([index], *map(range, counts)):
-                with report_errors(self.folder):
-                    (folder / array.metadata.encode_chunk_key(place)).unlink(missing_ok=True)
+        for level in self._levels:
+            with report_errors(self.folder):
+                level.delete(index)
 
     def finish(self) -> None:
         """Give it its name.
@@ -224,7 +213,7 @@ class ZarrChunks:
         UserError
             If it can't be renamed.
         """
-        self._arrays = []
+        self._levels = []
         move_folder(self.folder, self._image.place, self._image.container)
         self._image.list_added()
 
@@ -246,88 +235,55 @@ class ZarrChunks:
             )
 
     def _open_group(self) -> zarr.Group:
-        store = _WholeFiles(self._image.group_in(self.folder))
         return zarr.open_group(
-            store, mode="r+", zarr_format=2 if self._image.version == "0.4" else 3
+            self._image.group_in(self.folder),
+            mode="r",
+            zarr_format=2 if self._image.version == "0.4" else 3,
         )
 
-    def _put(self, level: int, index: int, rows: range, columns: range, page: NDArray[Any]) -> None:
-        place = index, slice(rows.start, rows.stop), slice(columns.start, columns.stop)
+    def _put(self, level: int, index: int, chunk: Window, page: NDArray[Any]) -> None:
+        """Write a chunk, and keep its pixels for the next smaller size."""
+        files, page = self._levels[level], np.ascontiguousarray(page, self._image.dtype)
         with report_errors(self.folder):
-            self._arrays[level][place] = np.ascontiguousarray(page, self._image.dtype)
+            files.write(index, chunk, page)
+        if level + 1 < len(self._levels):
+            self._kept.keep(files.path(index, chunk), page)
 
-    def _shrink(self, level: int, index: int, window: Window) -> NDArray[Any]:
-        """Write a missing chunk of a smaller size and those it is made of; give its pixels.
+    def _shrink(self, level: int, index: int, window: Window) -> None:
+        """Write a missing chunk of a smaller size, and those it is made of where they are missing.
 
-        Only what is there already is read again, and few chunks are in memory.
+        So few chunks are in memory.
         """
-        finer = self._arrays[level - 1]
+        finer = self._levels[level - 1]
         rows, columns = (
             range(2 * wanted.start, min(2 * wanted.stop, length))
-            for wanted, length in zip(window, finer.shape[1:], strict=True)
+            for wanted, length in zip(window, finer.shape, strict=True)
         )
         made_of = rows, columns
-        missing = [] if level == 1 else list(self._missing(level - 1, index, made_of))
-        if len(missing) == len(list(self._chunks(level - 1, made_of))):
-            page = np.empty((len(rows), len(columns)), self._image.dtype)
-        else:
-            page = np.array(finer[index, rows.start : rows.stop, columns.start : columns.stop])
-        for part in missing:
-            inside = tuple(
-                slice(found.start - whole.start, found.stop - whole.start)
-                for found, whole in zip(part, made_of, strict=True)
-            )
-            page[inside] = self._shrink(level - 1, index, part)
-        smaller = halve(page, self._image.is_label)
-        self._put(level, index, *window, smaller)
-        return smaller
+        page = np.empty((len(rows), len(columns)), self._image.dtype)
+        for chunk in finer.within(made_of):
+            page[_inside(chunk, made_of)] = self._page(level - 1, index, chunk)
+        self._put(level, index, window, halve(page, self._image.is_label))
 
-    def _all(self, level: int) -> Window:
-        _, height, width = self._arrays[level].shape
-        return range(height), range(width)
-
-    def _missing(
-        self, level: int, index: int, window: Window, has: Callable[[Path], bool] = Path.exists
-    ) -> Iterator[Window]:
-        """Find the chunks within a part of a slice that are not there yet."""
-        array = self._arrays[level]
-        folder = self._image.group_in(self.folder) / str(level)
-        for rows, columns in self._chunks(level, window):
-            place = index, rows.start // array.chunks[1], columns.start // array.chunks[2]
-            if not has(folder / array.metadata.encode_chunk_key(place)):
-                yield rows, columns
-
-    def _chunks(self, level: int, window: Window) -> Iterator[Window]:
-        """Find the chunks of a part of a slice."""
-        rows, columns = (
-            [range(start, min(start + side, part.stop)) for start in part[::side]]
-            for part, side in zip(window, self._arrays[level].chunks[1:], strict=True)
-        )
-        return product(rows, columns)
+    def _page(self, level: int, index: int, chunk: Window) -> NDArray[Any]:
+        """Give the pixels of a chunk: kept, read, or made of larger ones."""
+        files = self._levels[level]
+        path = files.path(index, chunk)
+        if level and not Path(path).exists():
+            self._shrink(level, index, chunk)
+        kept = self._kept.take(path)
+        if kept is not None:
+            return kept
+        try:
+            return files.read(index, chunk)
+        except Exception as error:  # of codecs, of many kinds
+            raise unreadable(self.folder, error) from error
 
 
-class _Listing:
-    """Which files are there, of folders that are listed when they are first asked for."""
-
-    def __init__(self) -> None:
-        self._names: dict[Path, frozenset[str]] = {}
-
-    def has(self, path: Path) -> bool:
-        names = self._names.get(path.parent)
-        if names is None:
-            names = frozenset()
-            with suppress(FileNotFoundError):
-                names = frozenset(entry.name for entry in path.parent.iterdir())
-            self._names[path.parent] = names
-        return path.name in names
-
-
-class _WholeFiles(LocalStore):
-    """Files that are there whole or not at all, whatever ends the process or the machine."""
-
-    async def set(self, key: str, value: Buffer) -> None:
-        await asyncio.to_thread(self._write, self.root / key, value.to_bytes())
-
-    def _write(self, path: Path, content: bytes) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, content)
+def _inside(chunk: Window, window: Window) -> tuple[slice, slice]:
+    """Give the place of a chunk in a part of its slice."""
+    rows, columns = (
+        slice(found.start - whole.start, found.stop - whole.start)
+        for found, whole in zip(chunk, window, strict=True)
+    )
+    return rows, columns

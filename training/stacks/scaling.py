@@ -238,6 +238,9 @@ class Scaling:
         """
         if image.dtype.kind in "iu" and image.dtype.itemsize <= 2:
             codes = image.view(f"u{image.dtype.itemsize}")
+            if codes.itemsize == 1 and codes.strides[-1] == 1 and codes.shape[-1] % 2 == 0:
+                pairs = _table_of_pairs(self, image.dtype).take(codes.view(np.uint16), mode="clip")
+                return pairs.view(np.float32)
             return _table(self, image.dtype).take(codes, mode="clip")
         return self._compute(image)
 
@@ -278,6 +281,13 @@ def _table(scaling: Scaling, dtype: np.dtype[Any]) -> NDArray[np.float32]:
     """Tabulate what each value of a small integer type becomes, by its bits: twice as fast."""
     codes = np.arange(256**dtype.itemsize, dtype=f"u{dtype.itemsize}")
     return scaling._compute(codes.view(dtype))
+
+
+@lru_cache(maxsize=8)
+def _table_of_pairs(scaling: Scaling, dtype: np.dtype[Any]) -> NDArray[np.uint64]:
+    """Tabulate what two pixels of 8 bits become, by the bits of both: in half the time again."""
+    codes = np.arange(2**16, dtype=np.uint16).view(np.uint8)
+    return _table(scaling, dtype).take(codes).view(np.uint64)
 
 
 def _measure(stack: Slices) -> tuple[np.dtype[Any], Intensities]:

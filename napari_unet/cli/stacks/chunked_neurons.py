@@ -172,7 +172,7 @@ class ChunkedSearch:
         options: dict[str, Any],
     ) -> int:
         """Number the neurons of all slices, and write them; gives how many there are."""
-        blocks, slices = search.tasks, range(search.shape[0])
+        blocks = search.tasks
         with ProgressBar(desc="Numbering", unit="block", total=2 * len(blocks)) as bar:
             for _ in _work_through(search, "count", blocks, threads, workers):
                 bar.update()
@@ -187,10 +187,10 @@ class ChunkedSearch:
                 if chunks.missing_parts(index, [window]):
                     chunks.write(index, window, search.read_block(index, block))
 
-            for _ in _in_threads(write, blocks, threads):
+            for number, _ in enumerate(_in_threads(write, blocks, threads), start=1):
                 bar.update()
-            for _ in _in_threads(chunks.write_levels, slices, threads):
-                pass
+                if number % len(search.blocks) == 0:  # whose pixels are still in memory
+                    chunks.write_levels(blocks[number - 1][0])
         chunks.finish()
         return total
 

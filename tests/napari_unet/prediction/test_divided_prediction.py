@@ -101,8 +101,8 @@ def test_a_worker_that_dies_costs_nothing_and_what_they_die_of_is_told(
     assert "Traceback" not in result.stdout + result.stderr
     assert "What the workers do: http://127.0.0.1:" in result.stdout
     died = deaths.read_text().splitlines()
-    # A batch that waits at a worker that dies of another is taken for what it died of, too.
-    assert set(died) == {"0 1", "2 3", "2"} and died.count("2 3") <= died.count("2") == 3
+    # Where it waited at a worker that died of the other batch, slice 2 is alone at once.
+    assert sorted(died) in (["0 1", "2", "2", "2 3"], ["0 1", "2", "2"])
 
     partial = tmp_path / "m.partial.zarr"
     kept = {path: path.stat().st_mtime_ns for path in partial.glob("labels/m/0/c/*/*/*")}

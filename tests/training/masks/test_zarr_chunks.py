@@ -1,19 +1,26 @@
-"""Images in Zarr folders, chunk by chunk: which are there."""
+"""Images in Zarr folders, chunk by chunk: which are there, and what is in them."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import numcodecs
 import numpy as np
 import pytest
 
-from training.masks.writer_choice import open_chunks
+from training.errors import UserError
+from training.masks.writer_choice import open_chunks, open_writer
 
 PARTS = [
     (range(top, min(top + 1024, 1500)), range(left, min(left + 1024, 2100)))
     for top in (0, 1024)
     for left in (0, 1024, 2048)
 ]
+
+
+def chunks_of(image: Path) -> dict[str, bytes]:
+    files = (path for path in image.rglob("[0-9]") if path.is_file())
+    return {str(path.relative_to(image)): path.read_bytes() for path in files}
 
 
 @pytest.mark.parametrize("ome_zarr", ["0.5", "0.4"])
@@ -40,3 +47,45 @@ def test_a_chunk_is_missing_until_its_file_is_there(tmp_path: Path, ome_zarr: st
     assert chunks.lacks_levels(0)
     chunk.unlink()
     assert chunks.missing_parts(1, PARTS) == [PARTS[1]]
+
+
+@pytest.mark.parametrize(
+    ("ome_zarr", "dtype", "is_label", "compression"),
+    [("0.5", "uint8", True, "zlib"), ("0.4", "float32", False, "zlib"), ("0.5", "f2", False, None)],
+)
+def test_the_files_are_those_that_zarr_writes(
+    tmp_path: Path, ome_zarr: str, dtype: str, is_label: bool, compression: str | None
+) -> None:
+    shape = (2, 1100, 2101)
+    stack = np.random.default_rng(0).integers(0, 3, shape).astype(dtype)
+    options = {"is_label": is_label, "ome_zarr": ome_zarr, "compression": compression}
+    (tmp_path / "zarr").mkdir()
+    with open_writer(tmp_path / "zarr" / "a.zarr", shape, dtype, **options) as writer:
+        for page in stack:
+            writer.write(page)
+    chunks = open_chunks(tmp_path / "a.zarr", shape, dtype, **options)
+    chunks.open({})
+    for index, page in enumerate(stack):
+        chunks.write(index, (range(1024), range(2048)), page[:1024, :2048])
+        if index:  # another process goes on, which has to read what is there
+            chunks = open_chunks(tmp_path / "a.zarr", shape, dtype, **options)
+            chunks.open({})
+        chunks.write(index, (range(1024), range(2048, 2101)), page[:1024, 2048:])
+        chunks.write(index, (range(1024, 1100), range(2101)), page[1024:])
+        chunks.write_levels(index)
+    chunks.finish()
+    written, expected = map(chunks_of, (tmp_path / "a.zarr", tmp_path / "zarr" / "a.zarr"))
+    assert len(expected) > 2 * 9 and written == expected
+
+
+@pytest.mark.parametrize("damage", [b"", b"none of zstd", numcodecs.Zstd().encode(bytes(2**20))])
+def test_a_damaged_chunk_is_told(tmp_path: Path, damage: bytes) -> None:
+    page = np.ones((300, 300), np.uint8)
+    for _ in range(2):  # the second process has to read what the first one wrote
+        chunks = open_chunks(tmp_path / "a.zarr", (1, *page.shape), "uint8", is_label=False)
+        chunks.open({})
+        chunks.write(0, (range(300), range(300)), page)
+        (chunks.folder / "0" / "c" / "0" / "0" / "0").write_bytes(damage)
+    with pytest.raises(UserError, match=r"a\.partial\.zarr can't be read: "):
+        chunks.write_levels(0)
+    assert chunks.lacks_levels(0)

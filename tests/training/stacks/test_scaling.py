@@ -119,9 +119,13 @@ def test_a_stack_of_one_value_has_a_finite_input(dtype: str) -> None:
 @pytest.mark.parametrize("dtype", ["uint8", "int8", "uint16", "int16", ">i2"])
 def test_every_small_integer_is_scaled_as_the_float_of_its_value(dtype: str) -> None:
     limits = np.iinfo(dtype)
-    pixels = np.arange(limits.min, limits.max + 1).astype(dtype)[::-1]
+    pixels = np.arange(limits.min, limits.max + 1).astype(dtype)
     scaling = Scaling(dtype, -50, 100)
-    np.testing.assert_array_equal(scaling.apply(pixels), scaling.apply(pixels.astype(float)))
+    rows = pixels.reshape(16, -1)
+    for image in (pixels[::-1], pixels[1:], rows, rows[:, 3:], rows[:, 3:-1], rows.T):
+        found = scaling.apply(image)
+        assert found.dtype == np.float32
+        np.testing.assert_array_equal(found, scaling.apply(image.astype(float)))
 
 
 @pytest.mark.parametrize(

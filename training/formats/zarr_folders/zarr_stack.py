@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import zarr
+from numpy.typing import NDArray
 from zarr.abc.store import ByteRequest, OffsetByteRequest, RangeByteRequest, SuffixByteRequest
 from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
 from zarr.storage import LocalStore
@@ -38,6 +39,7 @@ from training.formats.pixel_size import NO_OFFSET, Offset, PixelSize, nanometres
 from training.formats.stack import Stack
 from training.formats.tif_structure import OtherImageError
 from training.formats.zarr_folders.array_layout import ArrayLayout
+from training.formats.zarr_folders.chunk_codec import ChunkCodec
 from training.formats.zarr_folders.multiscales import Level, find_label_note, find_multiscales
 from training.formats.zarr_folders.nodes import DOCUMENTS, Node
 from training.stacks.sparse_labels import LabelNote
@@ -85,11 +87,42 @@ class ZarrStack(ArrayStack):
             if not _has_file(node.folder, depth=self._axes.ndim + 1):
                 raise nothing_stored(self.path)
             self._array = _open_array(node, location.container, layout)
+            self._codec = self._find_codec(layout)
         except UserError:
             raise
         except Exception as error:  # zarr raises many kinds
             raise unreadable(self.path, error) from error
         self._smaller = [location.within(folder) for folder in image.smaller]
+
+    def read_slab(self, start: int, stop: int) -> NDArray[Any]:
+        """Read slices (Z, Y, X), of the array's dtype; errors as :class:`ArrayStack`."""
+        chunk = self._read_chunk(start, stop)
+        return super().read_slab(start, stop) if chunk is None else chunk
+
+    def _find_codec(self, layout: ArrayLayout) -> ChunkCodec | None:
+        """Give what decodes slices that are in one chunk: of several, Zarr reads many at once."""
+        plane = self._axes.plane(layout.chunks)
+        if any(side > chunk for side, chunk in zip(self.shape[1:], plane, strict=True)):
+            return None
+        try:
+            return ChunkCodec(self._array)
+        except ValueError:
+            return None
+
+    def _read_chunk(self, start: int, stop: int) -> NDArray[Any] | None:
+        """Read slices that are in one chunk (Z, Y, X); None: only Zarr can."""
+        array, codec = self._array, self._codec
+        if array is None or codec is None:
+            return None
+        begin, *others = self._axes.chunk_places(array.chunks, start, stop)
+        place = tuple(first // side for first, side in zip(begin, array.chunks, strict=True))
+        content = None if others else array.store.read(array.metadata.encode_chunk_key(place))
+        if content is None:  # a chunk of the value that missing ones have
+            return None
+        inside = tuple(slice(end - first) for end, first in zip(array.shape, begin, strict=True))
+        z = self._axes.places[0]
+        first = 0 if z is None else begin[z]
+        return self._axes.read(codec.decode(content)[inside], start - first, stop - first)
 
     @cached_property
     def levels(self) -> tuple[Stack, ...]:
@@ -272,11 +305,19 @@ class _Files(LocalStore):
         prototype: BufferPrototype | None = None,
         byte_range: ByteRequest | None = None,
     ) -> Buffer | None:
-        content = await asyncio.to_thread(self._read, self.root / key, byte_range)
+        content = await asyncio.to_thread(self.read, key, byte_range)
         prototype = prototype or default_buffer_prototype()
         return None if content is None else prototype.buffer.from_bytes(content)
 
-    def _read(self, path: Path, part: ByteRequest | None) -> bytes | None:
+    def read(self, key: str, part: ByteRequest | None = None) -> bytes | None:
+        """Read a file, or a part of it; None: it is missing.
+
+        Raises
+        ------
+        OSError
+            If it is not what may be there.
+        """
+        path = self.root / key
         try:
             check_inside(path, self._container)
             with open_regular(path) as file:

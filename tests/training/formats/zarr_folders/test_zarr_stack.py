@@ -29,6 +29,7 @@ from training.opening import open_stack, read_stack
 STACK = np.random.default_rng(1).integers(0, 256, (5, 40, 50), dtype=np.uint8)
 HALF = STACK[:, ::2, ::2]
 VERSIONS = ["0.4", "0.5"]
+ONE_CHUNK: dict[str, Any] = {"chunks": (2, 40, 64)}  # holds whole slices
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -68,9 +69,10 @@ def test_more_times_or_channels_are_refused(tmp_path: Path, axes: str, words: st
         open_stack(tmp_path / "a.zarr")
 
 
-def test_axes_are_put_in_order(tmp_path: Path) -> None:
-    write_ome(tmp_path / "a.zarr", [STACK.T], axes="xyz", sizes=(3, 4, 50))
-    np.testing.assert_array_equal(read_stack(tmp_path / "a.zarr"), STACK)
+@pytest.mark.parametrize("stack", [STACK, STACK[:, :30, :20]])  # of several chunks, and of one
+def test_axes_are_put_in_order(tmp_path: Path, stack: NDArray[np.uint8]) -> None:
+    write_ome(tmp_path / "a.zarr", [stack.T], axes="xyz", sizes=(3, 4, 50))
+    np.testing.assert_array_equal(read_stack(tmp_path / "a.zarr"), stack)
     assert open_stack(tmp_path / "a.zarr").pixel_size == PixelSize(50, 4, 3)
 
 
@@ -128,17 +130,20 @@ def test_images_of_2_axes_are_one_slice(tmp_path: Path) -> None:
 @pytest.mark.parametrize("dtype", ["bool", "uint8", ">u2", "<i2", ">i4", "u8", "f2", ">f4", "f8"])
 def test_every_kind_of_number_is_read(tmp_path: Path, version: int, dtype: str) -> None:
     pixels = (STACK - 100.0).astype(dtype) if dtype[-2] != "u" else STACK.astype(dtype)
-    write_array(tmp_path / "a.zarr", pixels, version)
-    with open_stack(tmp_path / "a.zarr") as stack:
-        assert stack.dtype == np.dtype(dtype).newbyteorder("=") and stack[0].dtype.isnative
-        np.testing.assert_array_equal(list(stack), pixels)
+    for options in ({}, ONE_CHUNK):
+        path = tmp_path / f"{len(options)}.zarr"
+        write_array(path, pixels, version, **options)
+        with open_stack(path) as stack:
+            assert stack.dtype == np.dtype(dtype).newbyteorder("=") and stack[0].dtype.isnative
+            np.testing.assert_array_equal(list(stack), pixels)
 
 
 @pytest.mark.parametrize("pixels", [STACK[0], STACK, STACK[None], STACK[None, None, ..., None]])
 def test_plain_arrays_may_have_axes_of_one(tmp_path: Path, pixels: NDArray[Any]) -> None:
-    write_array(tmp_path / "a.zarr", pixels)
-    stack = read_stack(tmp_path / "a.zarr")
-    np.testing.assert_array_equal(stack, STACK[: len(stack)])
+    for path, side in ((tmp_path / "several.zarr", 32), (tmp_path / "one.zarr", 50)):
+        write_array(path, pixels, chunks=tuple(min(length, side) for length in pixels.shape))
+        stack = read_stack(path)
+        np.testing.assert_array_equal(stack, STACK[: len(stack)])
 
 
 def test_colours_are_refused(tmp_path: Path) -> None:
@@ -179,8 +184,22 @@ def test_plain_arrays_may_have_a_pixel_size(tmp_path: Path, attributes: Any) -> 
 )  # fmt: skip
 def test_usual_codecs_are_read(tmp_path: Path, version: int, options: Any) -> None:
     pixels = STACK > 127 if "PackBits" in str(options) else STACK
-    write_array(tmp_path / "a.zarr", pixels, version, **options)
-    np.testing.assert_array_equal(read_stack(tmp_path / "a.zarr"), pixels)
+    for chunks in ({}, ONE_CHUNK):
+        path = tmp_path / f"{len(chunks)}.zarr"
+        write_array(path, pixels, version, **chunks | options)
+        np.testing.assert_array_equal(read_stack(path), pixels)
+
+
+def test_a_damaged_chunk_is_told(tmp_path: Path) -> None:
+    write_array(tmp_path / "a.zarr", STACK, 3, **ONE_CHUNK)
+    chunk = tmp_path / "a.zarr" / "c" / "1" / "0" / "0"
+    whole = chunk.read_bytes()
+    for damage in (b"", whole[:-100], numcodecs.Zstd().encode(STACK)):
+        chunk.write_bytes(damage)
+        stack = open_stack(tmp_path / "a.zarr")
+        with pytest.raises(UserError, match=r"Slice 3 of .*a\.zarr can't be read: "):
+            stack.read(3)
+        np.testing.assert_array_equal(stack.read(1), STACK[1])
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -260,6 +279,7 @@ def test_a_chunk_that_no_longer_fits_is_told_before_it_is_decoded(
 ) -> None:
     write_ome(tmp_path / "a.zarr", [STACK], VERSIONS[0])
     with open_stack(tmp_path / "a.zarr") as stack:
+        monkeypatch.setattr("training.formats.chunked_stack._SMALL", 0)
         monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=1))
         with pytest.raises(UserError, match=r"A chunk of .*a\.zarr would take"):
             stack.read(0)
