@@ -44,6 +44,7 @@ from napari_unet.layers.plugin_layers import (
 )
 from napari_unet.layers.slices import full_resolution
 from napari_unet.projects.records import LayerRecord, ProjectState
+from napari_unet.stacks.large_array import allocate_to_fill
 from training.errors import UserError
 from training.label_convention import LabelConvention
 from training.opening import open_stack
@@ -239,7 +240,8 @@ def read_pixels(path: Path, ndim: int) -> NDArray[Any]:
     Raises
     ------
     UserError
-        As :func:`open_stack`, and if it has several slices although its layer has one.
+        As :func:`open_stack`, if it has several slices although its layer has one, and if it is
+        too large for memory and disk.
     """
     with open_stack(path) as stack:
         if ndim == 2 and len(stack) > 1:
@@ -247,7 +249,10 @@ def read_pixels(path: Path, ndim: int) -> NDArray[Any]:
                 f"{path} has {len(stack)} slices, but its layer in the project has one.",
                 "Open the file itself: its labels are whole.",
             )
-        pages: NDArray[Any] = np.stack([stack[index] for index in range(len(stack))])
+        remedy = "Its labels are whole: open the file itself"
+        pages = allocate_to_fill(str(path), stack.shape, stack.dtype, remedy)
+        for index, page in enumerate(stack):
+            pages[index] = page
     return pages[0] if ndim == 2 else pages.reshape((1,) * (ndim - 3) + pages.shape)
 
 
