@@ -23,6 +23,7 @@ from napari_unet.layers.class_layers import (
 )
 from napari_unet.layers.colormaps import mask_colormap, sparse_colormap
 from napari_unet.layers.colors import PREDICTION_COLOR, TRUTH_COLOR
+from napari_unet.layers.followed_operations import SAVED_KEY, are_counts
 from napari_unet.layers.levels import LEVEL_KEY
 from napari_unet.layers.plugin_layers import (
     CONVENTION_KEY,
@@ -65,6 +66,7 @@ KEPT_METADATA = (
     MODEL_KEY,
     OPERATIONS_KEY,
     ROLE_KEY,
+    SAVED_KEY,
     THRESHOLD_KEY,
     TRAINED_KEY,
 )
@@ -174,6 +176,8 @@ def _try(record: LayerRecord) -> None:
     if type(threshold) is not float or not 0 <= threshold <= 1:
         raise ValueError(f"a threshold is {threshold!r:.50}")
     check_operations_name(record.metadata.get(OPERATIONS_KEY))
+    if not are_counts(record.metadata.get(SAVED_KEY, {})):
+        raise ValueError(f"operations are {record.metadata[SAVED_KEY]!r:.50}")
     attributes = _known(record.attributes)
     ndim = len(attributes.get("scale", (1, 1, 1)))
     pixel = np.zeros((1,) * ndim, np.uint8)
