@@ -34,8 +34,8 @@ from napari_unet.stacks.large_array import (
     size_of,
 )
 from napari_unet.stacks.napari_writer import OnSlice
+from napari_unet.widgets.common.background import Progress, StoppedError
 from napari_unet.widgets.common.latest_work import LatestWork
-from napari_unet.widgets.proofread.looking import Progress, StoppedError
 from napari_unet.widgets.proofread.mendable import is_copy_mendable
 from training.errors import UserError
 from training.formats.chunked_stack import unreadable
@@ -97,7 +97,7 @@ class CopyButton(QWidget):
     def _end(self) -> None:
         self._copying.drop()
         if self._progress is not None:
-            self._progress.is_stopped = True  # what is not wanted any more need not go on
+            self._progress.stop()  # what is not wanted any more need not go on
             self._progress = None
             self.rested.emit()
 

@@ -19,9 +19,9 @@ from napari_unet.proofreading.history import History, Step
 from napari_unet.proofreading.neurons import Neurons
 from napari_unet.proofreading.operations import Operation
 from napari_unet.proofreading.suspicion import Suspicion, find_suspicions
+from napari_unet.widgets.common.background import Progress, StoppedError
 from napari_unet.widgets.common.connections import Connections
 from napari_unet.widgets.common.latest_work import LatestWork
-from napari_unet.widgets.proofread.looking import Progress, StoppedError
 from napari_unet.widgets.proofread.mask_walls import MaskWalls
 from napari_unet.widgets.proofread.mendable import why_not_mendable
 from napari_unet.widgets.proofread.operation_file import OperationFile
@@ -131,7 +131,7 @@ class Mending(QObject):
         for work in (self._loading, self._planning, self._ranking, self._reading):
             work.drop()
         self._replay = None
-        self._progress.is_stopped = True  # what is not wanted any more need not go on
+        self._progress.stop()  # what is not wanted any more need not go on
         self._progress = Progress()
         self.rested.emit()
         self.history, self._layer, self._membrane = None, layer, membrane
@@ -181,7 +181,7 @@ class Mending(QObject):
         """Do the operations of a file; :attr:`replayed` is emitted at the end."""
         if self.history is not None and not self.is_busy:
             self._ranking.drop()  # of neurons that change now
-            self._progress.is_stopped = True
+            self._progress.stop()
             self._reading.request(path)
 
     def _on_read(self, operations: Sequence[Operation]) -> None:
