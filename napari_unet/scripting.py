@@ -23,10 +23,10 @@ from napari_unet.evaluation.mask_evaluation import check_labelled, evaluate_mask
 from napari_unet.neurons.linking import StackLinker
 from napari_unet.neurons.segmentation import METHODS, Segmentation, find_neurons
 from napari_unet.prediction.engine import ENGINES, PRECISIONS
-from napari_unet.prediction.large_array import allocate
 from napari_unet.prediction.part_prediction import PartPrediction
 from napari_unet.prediction.predictor import Predictor, load_predictor
 from napari_unet.stacks.array_stack import ArrayStack
+from napari_unet.stacks.large_array import allocate
 from training.dataset.training_pair import join_pair, read_labels
 from training.errors import UserError
 from training.formats.pixel_size import PixelSize

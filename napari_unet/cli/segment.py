@@ -45,8 +45,8 @@ from napari_unet.launchers.server_path import ServerPath
 from napari_unet.launchers.servers.predictions.record import result_path
 from napari_unet.neurons.linking import StackLinker
 from napari_unet.neurons.segmentation import METHODS, count_text, find_neurons
-from napari_unet.prediction.large_array import allocate
 from napari_unet.prediction.predictor import MEMBRANE, load_predictor
+from napari_unet.stacks.large_array import allocate
 from training.console import hint, say
 from training.errors import UserError
 from training.formats.pixel_size import Offset

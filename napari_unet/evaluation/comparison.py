@@ -17,7 +17,7 @@ from napari_unet.evaluation.slice_sets import (
     means_by_set,
     spread_of,
 )
-from napari_unet.prediction.large_array import allocate
+from napari_unet.stacks.large_array import allocate
 from training.console import list_slices
 from training.dataset.training_pair import mark_padding
 from training.errors import UserError

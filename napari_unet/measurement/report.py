@@ -15,7 +15,7 @@ from napari_unet.measurement.object_table import measure_objects
 from napari_unet.measurement.summary import describe, describe_briefly, summarize
 from napari_unet.measurement.tables import Table, object_table, slice_table
 from napari_unet.measurement.units import Scale, Units
-from napari_unet.prediction.large_array import allocate
+from napari_unet.stacks.large_array import allocate
 from training.formats.pixel_size import PixelSize
 from training.label_classes import NO_CLASSES, LabelClasses
 from training.stacks.scaling import Slices

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.prediction.large_array import allocate
+from napari_unet.stacks.large_array import allocate
 from training.masks.result_warnings import share_warning
 from training.stacks.stack_axes import as_stack
 

@@ -23,6 +23,7 @@ from napari_unet.layers.class_layers import (
 )
 from napari_unet.layers.colormaps import mask_colormap, sparse_colormap
 from napari_unet.layers.colors import PREDICTION_COLOR, TRUTH_COLOR
+from napari_unet.layers.followed_operations import SAVED_KEY, are_counts
 from napari_unet.layers.levels import LEVEL_KEY
 from napari_unet.layers.plugin_layers import (
     CONVENTION_KEY,
@@ -44,6 +45,7 @@ from napari_unet.layers.plugin_layers import (
 )
 from napari_unet.layers.slices import full_resolution
 from napari_unet.projects.records import LayerRecord, ProjectState
+from napari_unet.stacks.large_array import allocate_to_fill
 from training.errors import UserError
 from training.label_convention import LabelConvention
 from training.opening import open_stack
@@ -64,6 +66,7 @@ KEPT_METADATA = (
     MODEL_KEY,
     OPERATIONS_KEY,
     ROLE_KEY,
+    SAVED_KEY,
     THRESHOLD_KEY,
     TRAINED_KEY,
 )
@@ -173,6 +176,8 @@ def _try(record: LayerRecord) -> None:
     if type(threshold) is not float or not 0 <= threshold <= 1:
         raise ValueError(f"a threshold is {threshold!r:.50}")
     check_operations_name(record.metadata.get(OPERATIONS_KEY))
+    if not are_counts(record.metadata.get(SAVED_KEY, {})):
+        raise ValueError(f"operations are {record.metadata[SAVED_KEY]!r:.50}")
     attributes = _known(record.attributes)
     ndim = len(attributes.get("scale", (1, 1, 1)))
     pixel = np.zeros((1,) * ndim, np.uint8)
@@ -239,7 +244,8 @@ def read_pixels(path: Path, ndim: int) -> NDArray[Any]:
     Raises
     ------
     UserError
-        As :func:`open_stack`, and if it has several slices although its layer has one.
+        As :func:`open_stack`, if it has several slices although its layer has one, and if it is
+        too large for memory and disk.
     """
     with open_stack(path) as stack:
         if ndim == 2 and len(stack) > 1:
@@ -247,7 +253,10 @@ def read_pixels(path: Path, ndim: int) -> NDArray[Any]:
                 f"{path} has {len(stack)} slices, but its layer in the project has one.",
                 "Open the file itself: its labels are whole.",
             )
-        pages: NDArray[Any] = np.stack([stack[index] for index in range(len(stack))])
+        remedy = "Its labels are whole: open the file itself"
+        pages = allocate_to_fill(str(path), stack.shape, stack.dtype, remedy)
+        for index, page in enumerate(stack):
+            pages[index] = page
     return pages[0] if ndim == 2 else pages.reshape((1,) * (ndim - 3) + pages.shape)
 
 

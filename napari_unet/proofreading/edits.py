@@ -61,6 +61,26 @@ class Edit:
         return cls(starts, lengths.astype(np.int64), ids[place].astype(np.int64), after)
 
     @classmethod
+    def of_pixels(cls, labels: Volume, parts: Sequence[NDArray[np.int64]], after: int) -> Edit:
+        """Describe that pixels become another id.
+
+        Parameters
+        ----------
+        labels : array (Z, Y, X) of int
+        parts : sequence of arrays (N,) of int64
+            Indices in the volume as one row of pixels, in any order; some may be named twice.
+        after : int
+        """
+        pixels = np.unique(np.concatenate([np.empty(0, np.int64), *parts]))
+        ids = _row(labels)[pixels]
+        is_first = np.ones(len(pixels), bool)
+        is_first[1:] = (np.diff(pixels) > 1) | (np.diff(ids) != 0)
+        is_first |= pixels % labels.shape[2] == 0
+        (first,) = np.nonzero(is_first)
+        lengths = np.diff(first, append=len(pixels)).astype(np.int64)
+        return cls(pixels[first], lengths, ids[first].astype(np.int64), after)
+
+    @classmethod
     def joined(cls, parts: Sequence[Edit], after: int) -> Edit:
         """Make one edit of several that give the same id to other pixels each; none change none."""
         if not parts:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from napari_unet.proofreading.catching_up import Move, catch_up
 from napari_unet.proofreading.edits import Edit, Volume
 from napari_unet.proofreading.neurons import Neurons
 from napari_unet.proofreading.operations import MOST_POINTS, Operation
@@ -52,6 +53,9 @@ class History:
         What is changed.
     steps : iterable of dict
         What :func:`read_lines` gives of an earlier session on these labels.
+    saved : int, optional
+        How many of them the labels had when they were saved, all by default. What they lack of the
+        others, because the session ended before, is done now.
 
     Attributes
     ----------
@@ -64,14 +68,19 @@ class History:
         If the steps are not of these labels.
     """
 
-    def __init__(self, neurons: Neurons, steps: Iterable[dict[str, Any]] = ()) -> None:
+    def __init__(
+        self, neurons: Neurons, steps: Iterable[dict[str, Any]] = (), saved: int | None = None
+    ) -> None:
         self.neurons = neurons
         self.lines: list[dict[str, Any]] = []
         self._done: list[Step] = []
         self._undone: list[Step] = []
+        self._moves: list[tuple[Step, bool]] = []  # of each line: what, and whether it was done
         for line in steps:
             self._take(line)
-        self._catch_up()
+        if saved is not None:
+            moves = [(step.edit, is_done) for step, is_done in self._moves[saved:] if step.edit]
+            catch_up(neurons.labels, moves, neurons.apply, neurons.revert)
 
     @property
     def operations(self) -> list[Operation]:
@@ -145,7 +154,7 @@ class History:
             self.neurons.apply(step.edit)
         self._done.append(step)
         self._undone.clear()
-        self.lines.append(_line(step))
+        self._note(_line(step), step, is_done=True)
         return step
 
     def undo(self) -> Step | None:
@@ -162,7 +171,7 @@ class History:
         if step.edit is not None:
             self.neurons.revert(step.edit)
         self._undone.append(self._done.pop())
-        self.lines.append(UNDO)
+        self._note(UNDO, step, is_done=False)
         return step
 
     def redo(self) -> Step | None:
@@ -179,25 +188,23 @@ class History:
         if step.edit is not None:
             self.neurons.repeat(step.edit)
         self._done.append(self._undone.pop())
-        self.lines.append(REDO)
+        self._note(REDO, step, is_done=True)
         return step
+
+    def mask_moves(self, name: str, saved: int) -> list[Move]:
+        """List what the lines after the first ``saved`` ones changed in a mask of this name."""
+        masks = [(step.mask, is_done) for step, is_done in self._moves[saved:]]
+        return [(mask.edit, is_done) for mask, is_done in masks if mask and mask.name == name]
 
     def _take(self, line: dict[str, Any]) -> None:
         """Follow what an earlier session did; the labels have it already."""
         _follow(line, self._done, self._undone, lambda line: _step(line, self.neurons.labels))
-        self.lines.append(line)
+        is_done = line != UNDO
+        self._note(line, (self._done if is_done else self._undone)[-1], is_done=is_done)
 
-    def _catch_up(self) -> None:
-        """Do again what a session did last and could not save in the labels before it ended."""
-        missing: list[Edit] = []
-        for step in reversed(self._done):
-            if step.edit is not None:
-                if step.edit.is_applied(self.neurons.labels):
-                    break
-                missing.append(step.edit)
-        for edit in reversed(missing):
-            if edit.is_reverted(self.neurons.labels):
-                self.neurons.apply(edit)
+    def _note(self, line: dict[str, Any], step: Step, *, is_done: bool) -> None:
+        self.lines.append(line)
+        self._moves.append((step, is_done))
 
 
 def replay(operations: Iterable[Operation], history: History) -> int:

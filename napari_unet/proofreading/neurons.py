@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
@@ -15,17 +16,20 @@ from napari_unet.proofreading.edits import Box, Edit, Volume
 from napari_unet.proofreading.operations import Operation, Point
 from napari_unet.proofreading.splitting import split_body
 from training.errors import UserError
+from training.formats.chunked_stack import check_memory
 
 LEVEL = 0.5  # probability from which a pixel is membrane
+_SPLIT_BYTES = 16  # for each pixel of the box of a neuron that is split
+_SMALLER = "Split it in neurons of a part, found with 'napari-unet segment --region'"
 
 
 class Neurons:
-    """Labels in memory, with the index of their neurons.
+    """Labels that can be changed, with the index of their neurons.
 
     Parameters
     ----------
     labels : array (Z, Y, X) of int
-        0 is no neuron; changed in place.
+        0 is no neuron; changed in place. May be mapped from a file.
     index : BodyIndex
         Of these labels.
     membrane : array (Z, Y, X), optional
@@ -198,6 +202,8 @@ class Neurons:
         box = self.index.box([body])
         if box is None:
             raise _outdated()
+        size = _SPLIT_BYTES * math.prod(axis.stop - axis.start for axis in box)
+        check_memory(f"The split of neuron {body}", size, _SMALLER)
         return box
 
     def _membrane_in(self, box: Box) -> NDArray[Any] | None:

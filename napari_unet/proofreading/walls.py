@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from training.stacks.sparse_labels import MEMBRANE
 
 REACH = 12  # pixels from both neurons within which membrane is that between them
 Window = tuple[slice, slice]
-_Wall = tuple[int, Window, NDArray[np.bool_]]  # a slice, a box of it, and pixels there
+_Wall = tuple[int, Window, NDArray[np.intp]]  # a slice, a box of it, and places (2, N) there
 
 
 def plan_walls(labels: Volume, index: BodyIndex, edit: Edit, kind: str, mask: Volume) -> Edit:
@@ -50,12 +51,15 @@ def plan_walls(labels: Volume, index: BodyIndex, edit: Edit, kind: str, mask: Vo
         found = _between_neighbours(labels, index, bodies, mask)
     else:
         return Edit.joined([], 0)
-    parts = [
-        Edit.of(mask, (slice(z, z + 1), *box), wall[None], value)
-        for z, box, wall in found
-        if wall.any()
-    ]
-    return Edit.joined(parts, value)
+    return Edit.of_pixels(mask, [_in_volume(*wall, mask.shape) for wall in found], value)
+
+
+def _in_volume(
+    z: int, window: Window, places: NDArray[np.intp], shape: tuple[int, ...]
+) -> NDArray[np.int64]:
+    """The indices (N,) of places (2, N) of a window of a slice, in the volume as one row."""
+    rows, columns = places[0] + window[0].start, places[1] + window[1].start
+    return np.asarray((z * shape[1] + rows) * shape[2] + columns, np.int64)
 
 
 def _membrane_value(mask: Volume, slices: Iterable[int]) -> int:
@@ -86,7 +90,7 @@ def _between_parts(labels: Volume, index: BodyIndex, edit: Edit, mask: Volume) -
         part[rows - section.top, columns - section.left] = True
         rest = is_body & ~part
         wall = (part & grown(rest)) | (rest & grown(part))
-        yield z, section.box, wall & (mask[z][section.box] == 0)
+        yield z, section.box, np.stack(np.nonzero(wall & (mask[z][section.box] == 0)))
 
 
 def _between_neighbours(
@@ -99,10 +103,17 @@ def _between_neighbours(
             window = _window(section, others.get(z), labels.shape)
             if window is None or not mask[z][window].any():
                 continue
-            page, membrane = labels[z][window], mask[z][window] != 0
-            is_other = (page != 0) & (page != first) & (page != second)
-            reach = np.maximum(_distance(page == first), _distance(page == second))
-            yield z, window, membrane & (reach <= REACH) & (_distance(is_other) > reach)
+            yield z, window, _between(labels[z][window], mask[z][window], first, second)
+
+
+def _between(page: NDArray[Any], mask: NDArray[Any], first: int, second: int) -> NDArray[np.intp]:
+    """The places (2, N) of membrane that is within reach of two neurons, and of no nearer other."""
+    places = np.stack(np.nonzero(mask))
+    reach = np.maximum(_distances(page == first, places), _distances(page == second, places))
+    is_near = reach <= REACH
+    places, reach = places[:, is_near], reach[is_near]
+    is_other = (page != 0) & (page != first) & (page != second)
+    return places[:, _distances(is_other, places) > reach]
 
 
 def _window(first: Section, second: Section | None, shape: tuple[int, ...]) -> Window | None:
@@ -120,11 +131,13 @@ def _window(first: Section, second: Section | None, shape: tuple[int, ...]) -> W
     return rows, slice(max(0, left - REACH), min(shape[2], right + REACH))
 
 
-def _distance(pixels: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Distance (Y, X) to the nearest of some pixels; infinite where there is none."""
+def _distances(pixels: NDArray[np.bool_], places: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Distances (N,) of places (2, N) from the nearest of some pixels; infinite without any."""
     from scipy import ndimage
 
     if not pixels.any():
-        return np.full(pixels.shape, np.inf)
-    distance: NDArray[np.float64] = ndimage.distance_transform_edt(~pixels)
-    return distance
+        return np.full(places.shape[1], np.inf)
+    find: Any = ndimage.distance_transform_edt
+    nearest = find(~pixels, return_distances=False, return_indices=True)
+    distances: NDArray[np.float64] = np.hypot(*(nearest[:, places[0], places[1]] - places))
+    return distances

@@ -28,7 +28,7 @@ from training.formats.pixel_size import NO_OFFSET, Offset, PixelSize
 from training.formats.stack import Stack
 from training.label_classes import NO_CLASSES, LabelClasses
 from training.label_convention import LabelConvention
-from training.stacks.label_census import MEANING_SLICES, is_uniform, read_labelled
+from training.stacks.label_census import MEANING_SLICES, is_uniform, sample_labelled
 from training.stacks.label_meaning import LabelMeaning
 from training.stacks.label_pixels import are_even, look_like_labels
 from training.stacks.label_reading import LabelReading
@@ -86,9 +86,9 @@ class OpenedStack:
         note = file.label_note
         if note is None:
             pages = _KeptPages(file)
-            sample = _read_labelled(pages, SAMPLED_SLICES)
+            sample = np.stack(sample_labelled(pages, SAMPLED_SLICES))
             is_labels = are_labels(f"{file.name} {file.path.stem}", sample)
-            convention = _guess(_read_labelled(pages, MEANING_SLICES)) if is_labels else None
+            convention = _guess(sample_labelled(pages, MEANING_SLICES)) if is_labels else None
         else:
             is_labels, convention = True, note.convention
         pixels = lazy_pixels(file)  # it is closed from here on, where they are mapped
@@ -183,11 +183,7 @@ class _KeptPages:
         return self._pages[index]
 
 
-def _read_labelled(pages: Slices, most: int) -> NDArray[Any]:
-    return np.stack([*read_labelled(pages, most).values()])
-
-
-def _guess(labels: NDArray[Any]) -> LabelConvention | None:
+def _guess(labels: Slices) -> LabelConvention | None:
     """Guess the convention of strokes, or of a mask with a 0; None for other labels."""
     try:
         meaning = LabelMeaning.of(labels)

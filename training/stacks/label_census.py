@@ -20,6 +20,7 @@ from training.stacks.scaling import Slices
 
 LISTED_VALUES = 4  # more are given by their number and range
 MEANING_SLICES = 32  # labelled ones tell what labels mean, where not all are to be read
+SAMPLE_BYTES, SAMPLE_SIDE = 512 * 2**20, 4096  # of larger slices fewer are, and a part of each
 _LOOKED_AT = 5  # slices whose pixels are compared with their neighbours
 _TABLE = 1 << 16  # values a table counts; more are sorted
 _MOST_REALS = 4096  # different values of a slice; more are rounded to 10 bits of mantissa
@@ -175,6 +176,58 @@ def read_labelled(labels: Slices, most: int) -> dict[int, NDArray[Any]]:
             break
     found = mixed or {index: np.asarray(labels[index]) for index in first}
     return {index: found[index] for index in sorted(found)}
+
+
+def sample_labelled(labels: Slices, most: int) -> list[NDArray[Any]]:
+    """Read slices that have more than one value, as far as what they are can be told by them.
+
+    Of slices with a side of over 4096 pixels, a part that has several values is taken. There are
+    no more than take half a GiB while they are read, but one.
+
+    Parameters
+    ----------
+    labels : array (Z, Y, X), or a file of slices
+        Any real dtype.
+    most : int
+        At least 1, see :func:`read_labelled`.
+
+    Returns
+    -------
+    list of arrays (Y, X)
+        Of one shape, with the labels' dtype.
+    """
+    parts = _Parts(labels)
+    affordable = SAMPLE_BYTES // max(1, np.asarray(labels[0]).nbytes)
+    return [*read_labelled(parts, max(1, min(most, affordable))).values()]
+
+
+class _Parts:
+    """The part of each slice that tells its values."""
+
+    def __init__(self, labels: Slices) -> None:
+        self._labels = labels
+
+    def __len__(self) -> int:
+        return len(self._labels)
+
+    def __getitem__(self, index: int) -> NDArray[Any]:
+        page = np.asarray(self._labels[index])
+        if max(page.shape) <= SAMPLE_SIDE:
+            return page
+        part = _window(page, page.shape[0] // 2, page.shape[1] // 2)
+        if is_uniform(part) and not is_uniform(page):
+            differs = page != part[0, 0]
+            rows = np.flatnonzero(differs.any(axis=1))
+            columns = np.flatnonzero(differs[rows[len(rows) // 2]])
+            part = _window(page, rows[len(rows) // 2], columns[len(columns) // 2])
+        return part.copy()  # the page is let go
+
+
+def _window(page: NDArray[Any], y: int, x: int) -> NDArray[Any]:
+    """The part (Y, X) of a page that is around a place, as far as the page's rim allows."""
+    places = zip((y, x), page.shape, strict=True)
+    starts = [max(0, min(place - SAMPLE_SIDE // 2, side - SAMPLE_SIDE)) for place, side in places]
+    return page[tuple(slice(start, start + SAMPLE_SIDE) for start in starts)]
 
 
 def _count(page: NDArray[Any]) -> dict[float, int]:

@@ -1,8 +1,9 @@
-"""Work in other threads, with its results back on the window's."""
+"""Work in other threads, with its progress and its results on the window's."""
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Generator
 from functools import partial
 from inspect import isgeneratorfunction
@@ -12,9 +13,60 @@ from napari.utils import progress
 from qtpy.QtCore import QObject, Signal
 
 from napari_unet.settings import Settings, remember
+from napari_unet.text import progress_text
 from napari_unet.widgets.common.messages import report
 
 _working: set[Worker] = set()  # their signals must live until all of them have come
+
+
+class StoppedError(Exception):
+    """A person has stopped the work, or it is not wanted any more; what was there is kept."""
+
+    def __init__(self, progress: Progress) -> None:
+        super().__init__("The work was stopped.")
+        self.progress = progress
+
+
+class Progress:
+    """Counts parts in the thread that works; the window's thread reads it, and may stop it.
+
+    Parameters
+    ----------
+    each : str
+        What a part is.
+    """
+
+    def __init__(self, each: str = "Slice") -> None:
+        self.done = self.total = 0
+        self.is_stopped = False
+        self._each, self._begin = each, time.monotonic()
+
+    def __call__(self, done: int, total: int) -> None:
+        """Note the parts done, and of all.
+
+        Raises
+        ------
+        StoppedError
+            If the work is to end.
+        """
+        self.done, self.total = done, total
+        if self.is_stopped:
+            raise StoppedError(self)
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since it began."""
+        return time.monotonic() - self._begin
+
+    def stop(self) -> None:
+        """End the work after the part under way."""
+        self.is_stopped = True
+
+    def text(self) -> str:
+        """Say how many parts are done, and how long the rest takes; empty before the first."""
+        if not self.done:
+            return ""
+        return progress_text(self.done, self.total, self.elapsed, self._each)
 
 
 class Worker(QObject):

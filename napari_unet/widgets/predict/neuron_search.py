@@ -19,8 +19,8 @@ from napari_unet.layers.slices import displayed_slice
 from napari_unet.neurons.live_neurons import SearchProgress, find_neurons
 from napari_unet.neurons.segmentation import Segmentation
 from napari_unet.neurons.segmentation_choice import settings_of_model
-from napari_unet.prediction.large_array import allocate
 from napari_unet.prediction.live_prediction import LivePrediction
+from napari_unet.stacks.large_array import allocate
 from napari_unet.widgets.common.background import Worker, run_in_thread
 from napari_unet.widgets.common.connections import Connections
 from napari_unet.widgets.predict.predicted_layers import PredictedLayers

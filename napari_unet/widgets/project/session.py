@@ -14,6 +14,7 @@ from napari.layers import Labels, Layer
 from qtpy.QtCore import QEvent, QEventLoop, QObject, Qt, QTimer, Signal
 from qtpy.QtWidgets import QMainWindow, QProgressDialog
 
+from napari_unet.layers.followed_operations import note_saving
 from napari_unet.layers.physical_place import pixel_size_of
 from napari_unet.projects.layer_records import (
     attributes_of,
@@ -275,7 +276,8 @@ class ProjectSession(QObject):
                 watch.watch(layer)
                 self._watches[layer] = watch
 
-    def _on_edited(self, layer: Layer, slices: set[int] | None) -> None:
+    def _on_edited(self, layer: Labels, slices: set[int] | None) -> None:
+        note_saving(layer)
         self._writer.mark(layer.unique_id, slices)
         if slices is None:  # a prediction that ended fills its probability in place
             for other in self._viewer.layers:

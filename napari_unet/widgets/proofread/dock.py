@@ -37,21 +37,21 @@ from napari_unet.layers.slices import (
 from napari_unet.proofreading.history import Step
 from napari_unet.proofreading.operations import Kind, Operation, Point, Stroke
 from napari_unet.proofreading.suspicion import Suspicion
-from napari_unet.widgets.common.background import run_in_thread
 from napari_unet.widgets.common.connections import Connections
 from napari_unet.widgets.common.dock import Dock
 from napari_unet.widgets.common.layer_choice import LayerChoice
 from napari_unet.widgets.common.steady_label import SteadyLabel
 from napari_unet.widgets.painting.less_painting import LessPainting
+from napari_unet.widgets.proofread.copying import CopyButton, copy_pixels
 from napari_unet.widgets.proofread.doubts import Doubts
 from napari_unet.widgets.proofread.looking import LookRow
 from napari_unet.widgets.proofread.mask_walls import MaskWalls
 from napari_unet.widgets.proofread.mendable import why_not_mendable
 from napari_unet.widgets.proofread.mending import Mending
 from napari_unet.widgets.proofread.outlines import ChosenOutline, ChosenSurface
-from napari_unet.widgets.proofread.reading import ReadButton
 from napari_unet.widgets.proofread.strokes import ClickChooser, StrokeTool
 from napari_unet.widgets.proofread.wording import ACTIONS, UNLINKED, chosen_text, done_text
+from napari_unet.widgets.saving.long_task import LongTask
 
 LISTS = "Operations on neurons (*.jsonl)"
 KEYS = {"Undo": "Control-Z", "Redo": "Control-Shift-Z"}  # as napari writes them
@@ -88,7 +88,7 @@ class NeuronsDock(Dock):
         self._replay = QPushButton("Replay…")
         self._hint, self._doubt = SteadyLabel(2), SteadyLabel(2)
         self._walls, self._look = MaskWalls(self._viewer, self), LookRow()
-        self._mending, self._read = Mending(self._walls, self), ReadButton(self._viewer)
+        self._mending, self._copy = Mending(self._walls, self), CopyButton(self._viewer)
         self._less = LessPainting(self._viewer)
         self._chooser, self._tool = ClickChooser(self), StrokeTool(self._viewer, self)
         self._outline = ChosenOutline(self._viewer, self)
@@ -126,7 +126,7 @@ class NeuronsDock(Dock):
         layout = QVBoxLayout(self.content)
         layout.addLayout(form)
         layout.addWidget(self._hint)
-        layout.addWidget(self._read)
+        layout.addWidget(self._copy)
         layout.addLayout(grid)
         layout.addWidget(self._doubt)
         layout.addWidget(self._less)
@@ -158,10 +158,10 @@ class NeuronsDock(Dock):
         self._mending.failed.connect(self._on_failed)
         self._mending.ranked.connect(self._on_ranked)
         self._mending.replayed.connect(self._on_replayed)
-        self._read.looking.connect(self._look.follow)
-        self._read.rested.connect(self._look.rest)
-        self._read.read.connect(self._on_read)
-        self._read.failed.connect(self.report)
+        self._copy.looking.connect(self._look.follow)
+        self._copy.rested.connect(self._look.rest)
+        self._copy.copied.connect(self._on_copied)
+        self._copy.failed.connect(self.report)
         self._surface.failed.connect(self.report)
         self.closed.connect(self._on_closed)
         self._following.timeout.connect(self._show_outline)
@@ -206,7 +206,7 @@ class NeuronsDock(Dock):
         self._chooser.watch(layer if is_mendable else None)
         self._walls.hold(layer)
         self._mending.hold(layer, membrane)
-        self._read.hold(layer)
+        self._copy.hold(layer)
         if layer is not None:
             self._layer_events.add(layer.events.data, self._on_data_replaced)
         self._less.hold(layer if is_mendable else None)
@@ -229,11 +229,11 @@ class NeuronsDock(Dock):
         if not self._mending.are_slices_linked:
             self.message.tell(UNLINKED)
 
-    def _on_read(self, neurons: Labels) -> None:
+    def _on_copied(self, neurons: Labels) -> None:
         self._labels.choose(neurons)
         self.message.tell(
-            f"Mend '{neurons.name}', and save it under another name: the file that was read stays "
-            "as it is."
+            f"Mend '{neurons.name}', and save it under another name: the file that was copied "
+            "stays as it is."
         )
 
     def _on_stopped(self, is_first: bool) -> None:
@@ -430,7 +430,13 @@ class NeuronsDock(Dock):
 
     def _copy_to_learn(self) -> None:
         self._learn.setEnabled(False)
-        run_in_thread(self._layer.data.copy, partial(self._add_copy, self._layer), self._on_failed)
+        layer = self._layer
+        copy = partial(copy_pixels, layer.name, layer.data)
+        task = LongTask(f"Copying '{layer.name}'", copy, self)
+        task.done.connect(partial(self._add_copy, layer))
+        task.failed.connect(self._on_failed)
+        task.ended.connect(self._show_state)
+        task.start()
 
     def _add_copy(self, layer: Labels, copy: Any) -> None:
         image = image_under(self._viewer, layer)
@@ -440,7 +446,6 @@ class NeuronsDock(Dock):
         self.message.tell(f"Added '{name}': choose it as labels in Train.")
         self._labels.choose(layer)
         self._activate()
-        self._show_state()
 
     def _on_closed(self) -> None:
         self._tool.drop()
@@ -448,7 +453,7 @@ class NeuronsDock(Dock):
         self._outline.hide()
         self._surface.hide()
         self._mending.hold(None, None)
-        self._read.hold(None)
+        self._copy.hold(None)
 
 
 def _on_key(action: Callable[[], None]) -> Callable[[Labels], None]:

@@ -2,52 +2,14 @@
 
 from __future__ import annotations
 
-import time
-
 from qtpy.QtCore import QTimer, Signal
 from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
-from napari_unet.text import progress_text
+from napari_unet.widgets.common.background import Progress
 from napari_unet.widgets.common.message_line import MessageLine
 
 INTERVAL = 200  # milliseconds between two looks at the progress
 PATIENCE = 0.5  # seconds until progress is shown
-
-
-class StoppedError(Exception):
-    """A person has stopped the work, or another layer was chosen."""
-
-    def __init__(self, progress: Progress) -> None:
-        super().__init__("The look at all slices was stopped.")
-        self.progress = progress
-
-
-class Progress:
-    """Counts slices in the thread that works; the window's thread reads it, and may stop it.
-
-    Parameters
-    ----------
-    each : str
-        What is counted.
-    """
-
-    def __init__(self, each: str = "Slice") -> None:
-        self.each = each
-        self.done = self.total = 0
-        self.is_stopped = False
-        self.begin = time.monotonic()
-
-    def __call__(self, done: int, total: int) -> None:
-        """Note the slices done, and of all.
-
-        Raises
-        ------
-        StoppedError
-            If the work is to end.
-        """
-        self.done, self.total = done, total
-        if self.is_stopped:
-            raise StoppedError(self)
 
 
 class LookRow(QWidget):
@@ -99,13 +61,11 @@ class LookRow(QWidget):
 
     def _show(self) -> None:
         progress = self._progress
-        if progress is None or time.monotonic() - progress.begin < PATIENCE:
+        if progress is None or progress.elapsed < PATIENCE:
             return
         self._bar.setRange(0, progress.total)
         self._bar.setValue(progress.done)
-        elapsed = time.monotonic() - progress.begin
-        text = progress_text(progress.done, progress.total, elapsed, progress.each)
-        self._state.tell(f"{self._title}… {text if progress.done else ''}")
+        self._state.tell(f"{self._title}… {progress.text()}")
         self._take_apart(is_running=True)
 
     def _take_apart(self, *, is_running: bool) -> None:
@@ -116,7 +76,7 @@ class LookRow(QWidget):
 
     def _on_stop(self) -> None:
         if self._progress is not None:
-            self._progress.is_stopped = True
+            self._progress.stop()
 
     def _on_again(self) -> None:
         self.rest()

@@ -1,4 +1,4 @@
-"""Which layers of labels operations can change, and which once they are in memory."""
+"""Which layers of labels operations can change, and of which they can change a copy."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from napari_unet.layers.slices import full_resolution
 
 def why_not_mendable(layer: Labels) -> str:
     """Say why the pixels of a layer can't be mended; empty where they can."""
-    return _why_not_ids(layer) or _why_not_in_memory(layer)
+    return _why_not_ids(layer) or _why_not_in_place(layer)
 
 
-def is_mendable_once_read(layer: Labels) -> bool:
-    """Return whether a copy of a layer's pixels in memory can be mended, and they can't."""
-    return not _why_not_ids(layer) and bool(_why_not_in_memory(layer))
+def is_copy_mendable(layer: Labels) -> bool:
+    """Return whether a copy of a layer's pixels can be mended, and they can't."""
+    return not _why_not_ids(layer) and bool(_why_not_in_place(layer))
 
 
 def _why_not_ids(layer: Labels) -> str:
@@ -26,7 +26,7 @@ def _why_not_ids(layer: Labels) -> str:
     return problem
 
 
-def _why_not_in_memory(layer: Labels) -> str:
+def _why_not_in_place(layer: Labels) -> str:
     problem = ""
     if layer.multiscale:
         problem = f"'{layer.name}' has several resolutions"
@@ -36,4 +36,4 @@ def _why_not_in_memory(layer: Labels) -> str:
         problem = f"'{layer.name}' can't be written to"
     elif not layer.data.flags.c_contiguous:
         problem = f"'{layer.name}' is a view of other pixels"
-    return problem and f"{problem}: what is mended is a copy in memory."
+    return problem and f"{problem}: what is mended is a copy."

@@ -11,6 +11,7 @@ from typing import Any
 from napari.layers import Image, Labels
 from qtpy.QtCore import QObject, QTimer, Signal
 
+from napari_unet.layers.followed_operations import note_shown
 from napari_unet.layers.slices import edited_slices, full_resolution
 from napari_unet.proofreading.body_index import BodyIndex
 from napari_unet.proofreading.edits import Volume
@@ -18,9 +19,9 @@ from napari_unet.proofreading.history import History, Step
 from napari_unet.proofreading.neurons import Neurons
 from napari_unet.proofreading.operations import Operation
 from napari_unet.proofreading.suspicion import Suspicion, find_suspicions
+from napari_unet.widgets.common.background import Progress, StoppedError
 from napari_unet.widgets.common.connections import Connections
 from napari_unet.widgets.common.latest_work import LatestWork
-from napari_unet.widgets.proofread.looking import Progress, StoppedError
 from napari_unet.widgets.proofread.mask_walls import MaskWalls
 from napari_unet.widgets.proofread.mendable import why_not_mendable
 from napari_unet.widgets.proofread.operation_file import OperationFile
@@ -41,7 +42,8 @@ class _Loaded:
     layer: Labels
     history: History
     are_slices_linked: bool
-    problem: UserError | None
+    is_of_file: bool = False
+    problem: UserError | None = None
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,7 @@ class Mending(QObject):
         for work in (self._loading, self._planning, self._ranking, self._reading):
             work.drop()
         self._replay = None
-        self._progress.is_stopped = True  # what is not wanted any more need not go on
+        self._progress.stop()  # what is not wanted any more need not go on
         self._progress = Progress()
         self.rested.emit()
         self.history, self._layer, self._membrane = None, layer, membrane
@@ -179,7 +181,7 @@ class Mending(QObject):
         """Do the operations of a file; :attr:`replayed` is emitted at the end."""
         if self.history is not None and not self.is_busy:
             self._ranking.drop()  # of neurons that change now
-            self._progress.is_stopped = True
+            self._progress.stop()
             self._reading.request(path)
 
     def _on_read(self, operations: Sequence[Operation]) -> None:
@@ -199,7 +201,8 @@ class Mending(QObject):
 
     def _end_replay(self) -> None:
         self._replay = None
-        self._layer.refresh()
+        if self.history is not None:
+            self._show_labels(self.history)
         self.rested.emit()
 
     def undo(self) -> None:
@@ -229,9 +232,9 @@ class Mending(QObject):
             except UserError as error:
                 self.failed.emit(error)
                 return
-            said = self._follow_in_mask(step, is_undo=is_undo)
+            said = self._follow_in_mask(history, step, is_undo=is_undo)
+            self._show_labels(history)
             self._file.save(self._layer, history.lines)
-            self._layer.refresh()
         else:
             self._dirty |= item.slices
             if is_undo:
@@ -242,10 +245,16 @@ class Mending(QObject):
         self._follow_strokes()
         self.changed.emit(step, said)
 
-    def _follow_in_mask(self, step: Step, *, is_undo: bool) -> str:
+    def _show_labels(self, history: History) -> None:
+        """Draw the labels as they are now."""
+        note_shown(self._layer, self._file.name_of(self._layer), len(history.lines))
+        self._layer.refresh()
+
+    def _follow_in_mask(self, history: History, step: Step, *, is_undo: bool) -> str:
         """Change the mask as the neurons were changed; gives what to say of it."""
+        count = self._file.name_of(self._layer), len(history.lines)
         try:
-            said = self._walls.change(step.mask, is_undo=is_undo)
+            said = self._walls.change(step.mask, count, is_undo=is_undo)
         except UserError as error:
             said = str(error)
         return f" {said}".rstrip()
@@ -274,7 +283,9 @@ class Mending(QObject):
             self.failed.emit(loaded.problem)
         self._order = [None] * len(loaded.history.operations)
         self._undone = [None] * loaded.history.undone_count
-        self._layer.refresh()
+        if loaded.is_of_file:
+            self._show_labels(loaded.history)
+            self._walls.catch_up(loaded.history, self._file.name_of(loaded.layer))
         self.rested.emit()
         self.loaded.emit()
 
@@ -309,14 +320,15 @@ class Mending(QObject):
         if history is not self.history:
             return
         history.take(step)
-        said = self._follow_in_mask(step, is_undo=False)
+        said = self._follow_in_mask(history, step, is_undo=False)
         self._order.append(None)
         self._undone.clear()
-        self._file.save(self._layer, history.lines)
         if self._replay is not None:
+            self._file.save(self._layer, history.lines)
             self._replay_next()
             return
-        self._layer.refresh()
+        self._show_labels(history)
+        self._file.save(self._layer, history.lines)
         self.changed.emit(step, said)
 
     def _on_plan_failed(self, error: Exception) -> None:
@@ -349,7 +361,9 @@ def _load(request: tuple[Labels, Any, Any, Any, Progress]) -> _Loaded:
     index = BodyIndex(labels, look)
     are_linked = index.are_slices_linked
     try:
-        history = History(Neurons(labels, index, membrane), read())
+        lines, saved = read()
+        history = History(Neurons(labels, index, membrane), lines, saved)
     except UserError as error:
-        return _Loaded(layer, History(Neurons(labels, index, membrane)), are_linked, error)
-    return _Loaded(layer, history, are_linked, None)
+        history = History(Neurons(labels, index, membrane))
+        return _Loaded(layer, history, are_linked, problem=error)
+    return _Loaded(layer, history, are_linked, is_of_file=saved is not None)

@@ -10,6 +10,7 @@ from napari.layers import Labels
 from qtpy.QtCore import QObject
 from qtpy.QtWidgets import QWidget
 
+from napari_unet.layers.followed_operations import saved_count
 from napari_unet.layers.plugin_layers import OPERATIONS_KEY
 from napari_unet.projects.layer_records import check_operations_name
 from napari_unet.projects.records import LABELS
@@ -42,30 +43,44 @@ class OperationFile(QObject):
 
     def path_of(self, layer: Labels) -> Path | None:
         """The layer's file in the project that this window holds; None without one."""
-        window = main_window(self._widget)
-        sessions = window.findChildren(ProjectSession) if window is not None else []
-        name = layer.metadata.get(OPERATIONS_KEY)
-        if not sessions or not sessions[-1].is_held or name is None:
+        session, name = self._session, layer.metadata.get(OPERATIONS_KEY)
+        if session is None or name is None:
             return None
         check_operations_name(name)
-        return Path(sessions[-1].project.folder) / LABELS / str(name)
+        return Path(session.project.folder) / LABELS / str(name)
 
-    def read(self, layer: Labels, path: Path | None) -> Lines:
-        """What was done to a layer so far, in any thread; a UserError if its file is damaged."""
+    @property
+    def _session(self) -> ProjectSession | None:
+        """That of the project which this window holds."""
+        window = main_window(self._widget)
+        sessions = window.findChildren(ProjectSession) if window is not None else []
+        return sessions[-1] if sessions and sessions[-1].is_held else None
+
+    def name_of(self, layer: Labels) -> str:
+        """The name of the layer's list, which is made now if there is none."""
+        name = f"operations-{secrets.token_hex(8)}.jsonl"
+        return str(layer.metadata.setdefault(OPERATIONS_KEY, name))
+
+    def read(self, layer: Labels, path: Path | None) -> tuple[Lines, int | None]:
+        """What was done to a layer so far, in any thread; a UserError if its file is damaged.
+
+        Of a file it also gives how many of its lines the pixels had when they were saved.
+        """
         lines: Lines | None = layer.metadata.get(LINES_KEY)
         if path is None or lines is not None:
-            return lines or []
+            return lines or [], None
         found = read_lines(path)
         self._written[path] = len(found)
-        return found
+        return found, saved_count(layer, path.name) or 0
 
     def save(self, layer: Labels, lines: Lines) -> None:
-        """Keep the lines with the layer, and write those that are new."""
+        """Keep the lines with the layer, write those that are new, and which layers have them."""
         layer.metadata[LINES_KEY] = lines
-        layer.metadata.setdefault(OPERATIONS_KEY, f"operations-{secrets.token_hex(8)}.jsonl")
-        path = self.path_of(layer)
-        if path is not None:
+        self.name_of(layer)
+        path, session = self.path_of(layer), self._session
+        if path is not None and session is not None:
             self._writing.request((path, list(lines)))
+            session.save()
 
     def forget(self, layer: Labels) -> None:
         """Begin a new list; the former file is kept."""

@@ -122,9 +122,9 @@ def _mesh(request: tuple[Volume, Any, int]) -> Mesh | None:
     volume, box, body = request
     if box is None:
         return None
-    mask = volume[box] == body
-    step = int(np.ceil(np.sqrt(max(1.0, mask.size / MOST_VOXELS))))
-    padded = np.pad(mask[:, ::step, ::step], 1).astype(np.uint8)
+    around = volume[box]
+    step = int(np.ceil(np.sqrt(max(1.0, around.size / MOST_VOXELS))))
+    padded = np.pad(around[:, ::step, ::step] == body, 1).astype(np.uint8)
     march: Any = measure.marching_cubes
     vertices, faces, *_ = march(padded, 0.5)
     corner = [axis.start for axis in box]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from napari_unet.proofreading.history import operations_in, read_lines
 from napari_unet.proofreading.operations import Operation
-from napari_unet.widgets.proofread.looking import Progress
+from napari_unet.widgets.common.background import Progress
 from training.errors import UserError
 
 NAMED = 3  # operations that can't be done are told one by one, up to here

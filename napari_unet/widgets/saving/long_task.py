@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from qtpy.QtCore import QEventLoop, QObject, Qt, QThread, Signal
+from qtpy.QtCore import QEventLoop, QObject, Qt, QThread, QTimer, Signal
 from qtpy.QtWidgets import QApplication, QProgressDialog, QWidget
 
 from napari_unet.stacks.napari_writer import OnSlice
-from napari_unet.text import line, progress_text
-from napari_unet.widgets.common.background import run_in_thread
+from napari_unet.text import line
+from napari_unet.widgets.common.background import Progress, StoppedError, run_in_thread
 from napari_unet.widgets.common.connections import when_deleted
 from napari_unet.widgets.common.messages import TITLE
 
 PATIENCE = 500  # milliseconds until progress is shown
-INTERVAL = 0.1  # seconds between two of its changes; each may let Qt handle other events
+INTERVAL = 100  # milliseconds between two of its changes; each may let Qt handle other events
 _running: set[LongTask] = set()
 
 
@@ -39,7 +38,6 @@ class LongTask(QObject):
     done = Signal(object)  # what ``work`` returned
     failed = Signal(Exception)
     ended = Signal()  # after either, or where a person cancelled it
-    _progressed = Signal(int, int)
 
     def __init__(
         self,
@@ -49,9 +47,11 @@ class LongTask(QObject):
         what: str = "Slice",
     ) -> None:
         super().__init__()
-        self._title, self._work, self._what = line(title), work, what
-        self._begin = self._next_report = 0.0
-        self._is_cancelled = False
+        self._title, self._work = line(title), work
+        self._progress = Progress(what)
+        self._timer = QTimer(self)
+        self._timer.setInterval(INTERVAL)
+        self._timer.timeout.connect(self._show_progress)
         owner = QApplication.activeWindow() if parent is None else parent.window()
         self._window: QProgressDialog | None = QProgressDialog(
             f"{self._title}…", "Cancel", 0, 0, owner
@@ -61,14 +61,13 @@ class LongTask(QObject):
         self._window.setAutoReset(False)
         self._window.canceled.connect(self._on_cancelled)
         when_deleted(self._window, self._on_window_deleted)
-        self._progressed.connect(self._show_progress)
 
     def start(self) -> None:
         """Begin; the window of the program stays usable."""
-        self._begin = time.monotonic()
         _running.add(self)
-        self._show_progress(0, 0)
-        run_in_thread(partial(self._work, self._on_slice), self._on_done, self._on_failed)
+        self._show_progress()
+        self._timer.start()
+        run_in_thread(partial(self._work, self._progress), self._on_done, self._on_failed)
 
     def wait(self) -> None:
         """Begin, and return when it has ended; meanwhile the window is drawn, and no more."""
@@ -79,26 +78,17 @@ class LongTask(QObject):
         self.start()
         loop.exec_()
 
-    def _on_slice(self, done: int, total: int) -> None:
-        if self._is_cancelled:
-            raise _CancelledError
-        now = time.monotonic()
-        if now >= self._next_report:
-            self._next_report = now + INTERVAL
-            self._progressed.emit(done, total)
-
-    def _show_progress(self, done: int, total: int) -> None:
-        if self._window is None or self._is_cancelled:
+    def _show_progress(self) -> None:
+        progress = self._progress
+        if self._window is None or progress.is_stopped:
             return
-        self._window.setMaximum(total + 1)  # the file gets its name at last
-        self._window.setValue(done)
-        if done:
-            elapsed = time.monotonic() - self._begin
-            text = progress_text(done, total, elapsed, self._what)
+        self._window.setMaximum(progress.total + 1)  # the file gets its name at last
+        self._window.setValue(progress.done)
+        if text := progress.text():
             self._window.setLabelText(f"{self._title}…\n{text}")
 
     def _on_cancelled(self) -> None:
-        self._is_cancelled = True
+        self._progress.stop()
 
     def _on_window_deleted(self) -> None:
         self._window = None
@@ -108,19 +98,16 @@ class LongTask(QObject):
         self._end()
 
     def _on_failed(self, error: Exception) -> None:
-        if not isinstance(error, _CancelledError):
+        if not isinstance(error, StoppedError):
             self.failed.emit(error)
         self._end()
 
     def _end(self) -> None:
+        self._timer.stop()
         if self._window is not None:
             self._window.deleteLater()
         _running.discard(self)
         self.ended.emit()
-
-
-class _CancelledError(Exception):
-    """A person has cancelled the work; what was there is kept."""
 
 
 def save_and_wait(name: str, save: Callable[[OnSlice], Any]) -> Any:

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from napari_unet.prediction import large_array
 from napari_unet.prediction.live_prediction import LivePrediction
+from napari_unet.stacks import large_array
 
 
 def test_the_threshold_is_followed_without_predicting() -> None:

@@ -102,7 +102,14 @@ def test_a_view_that_no_window_has_is_reported(view: dict[str, Any]) -> None:
         check_state(ProjectState(view=view), DOCUMENT)
 
 
-@pytest.mark.parametrize("metadata", [{"label_convention": "x"}, {"corrected_slices": ["one"]}])
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {"label_convention": "x"},
+        {"corrected_slices": ["one"]},
+        {"operations_saved": {"operations-0.jsonl": -1}},
+    ],
+)
 def test_metadata_that_no_labels_have_is_reported(metadata: dict[str, Any]) -> None:
     record = LayerRecord(kind="labels", file="labels/a.tif", attributes={}, metadata=metadata)
     with pytest.raises(UserError, match=r"project\.json is damaged"):

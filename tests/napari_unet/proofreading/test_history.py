@@ -38,8 +38,10 @@ def labels() -> NDArray[np.int32]:
     return labels
 
 
-def history_of(labels: NDArray[Any], lines: Any = (), membrane: Any = None) -> History:
-    return History(Neurons(labels, BodyIndex(labels), membrane), lines)
+def history_of(
+    labels: NDArray[Any], lines: Any = (), membrane: Any = None, saved: int | None = None
+) -> History:
+    return History(Neurons(labels, BodyIndex(labels), membrane), lines, saved)
 
 
 def operation(kind: Any, *strokes: Stroke) -> Operation:
@@ -224,13 +226,29 @@ def test_operations_are_undone_after_reopening(labels: NDArray[np.int32], tmp_pa
 
 
 def test_what_the_labels_lost_is_done_again_on_reopening(labels: NDArray[np.int32]) -> None:
+    """Whatever they were when saved: at the count that is known, or after it."""
+    history, states = history_of(labels), [labels.copy()]
+    for do in (MERGE, SPLIT, None, DELETE, None):
+        history.undo() if do is None else history.do(do)
+        states.append(labels.copy())
+    for saved in range(len(states)):
+        for state in states[saved:]:
+            found = state.copy()
+            reopened = history_of(found, history.lines, saved=saved)
+            assert (found == labels).all()
+            check_index(reopened)
+    assert reopened.can_undo and reopened.undone_count == 1
+
+
+def test_what_was_painted_away_is_not_done_again(labels: NDArray[np.int32]) -> None:
     history = history_of(labels)
     history.do(MERGE)
-    saved = labels.copy()
-    history.do(SPLIT)
-    history.do(DELETE)
-    history_of(saved, history.lines)
-    assert (saved == labels).all()
+    history.do(NEW)
+    labels[labels == history.neurons.at(NEW.points[0])] = 0
+    painted = labels.copy()
+    for saved in (None, 2):
+        history_of(labels, history.lines, saved=saved)
+        assert (labels == painted).all()
 
 
 def test_operations_are_played_again(labels: NDArray[np.int32]) -> None:

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from training.stacks.label_census import LabelCensus, read_labelled
+from training.stacks import label_census
+from training.stacks.label_census import LabelCensus, read_labelled, sample_labelled
 
 
 def test_labels_on_padding_alone_label_no_slice() -> None:
@@ -54,3 +55,21 @@ def test_labelled_slices_are_looked_for_until_enough_are_found(
     pages = read_labelled(Noting(), most)
     assert (list(pages), len(indices)) == (found, read)
     np.testing.assert_array_equal([*pages.values()], labels[found])
+
+
+def test_of_large_slices_a_few_are_looked_at_where_they_have_values(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(label_census, "SAMPLE_SIDE", 10)
+    monkeypatch.setattr(label_census, "SAMPLE_BYTES", 3 * 40 * 30)
+    labels = np.zeros((6, 40, 30), np.uint8)
+    labels[:5, 0, 0], labels[:5, 38, 1] = 7, 2  # away from the middle
+    parts = sample_labelled(labels, 32)
+    assert [part.shape for part in parts] == [(10, 10)] * 3
+    assert all({*np.unique(part)} > {0} for part in parts)
+    labels[:, 15:25, 12] = 1
+    np.testing.assert_array_equal(sample_labelled(labels, 1), labels[:1, 15:25, 10:20])
+    monkeypatch.setattr(label_census, "SAMPLE_BYTES", 1)
+    assert len(sample_labelled(labels, 32)) == 1
+    monkeypatch.undo()
+    np.testing.assert_array_equal(sample_labelled(labels, 32), labels)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,10 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QCheckBox
 from skimage.segmentation import find_boundaries
 
-from napari_unet.layers.plugin_layers import add_mask, placement
+from napari_unet.layers.plugin_layers import OPERATIONS_KEY, add_mask, placement
+from napari_unet.projects.layer_records import read_pixels
 from napari_unet.settings import load_settings
+from napari_unet.widgets.project import session
 from napari_unet.widgets.project.dock import ProjectDock
 from napari_unet.widgets.proofread.dock import NeuronsDock
 from tests.napari_unet.widgets.proofread.conftest import (
@@ -142,6 +145,48 @@ def test_walls_are_taken_back_after_a_project_is_opened_again(
     project.open_project(tmp_path / "project")
     qtbot.waitUntil(lambda: "tissue mask" in viewer.layers and "neurons" in viewer.layers)
     qtbot.waitUntil(lambda: button_of(dock, "Undo").isEnabled())
+    np.testing.assert_array_equal(viewer.layers["tissue mask"].data, drawn)
+    button_of(dock, "Undo").click()
+    np.testing.assert_array_equal(viewer.layers["neurons"].data, before)
+    np.testing.assert_array_equal(viewer.layers["tissue mask"].data, first)
+    button(project, "Close project").click()
+    qtbot.waitUntil(lambda: not load_settings().project)
+
+
+def test_walls_that_were_not_saved_any_more_are_drawn_on_reopening(
+    viewer: Viewer,
+    dock: NeuronsDock,
+    neurons: Labels,
+    mask: Labels,
+    drag: Drag,
+    press: Press,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    button: Button,
+    qtbot: QtBot,
+) -> None:
+    """As if napari had ended in the second before pixels are saved."""
+    monkeypatch.setattr(session, "EDIT_DELAY", 10**7)
+    before, first = neurons.data.copy(), mask.data.copy()
+    project, folder, died = ProjectDock(viewer), tmp_path / "project", tmp_path / "died"
+    viewer.window.add_dock_widget(project, name="Project")
+    project.new_project(folder)
+    qtbot.waitUntil(lambda: bool(load_settings().project))
+    qtbot.waitUntil(lambda: "tissue mask" in (folder / "project.json").read_text())
+    split_first(neurons, drag, press, dock, qtbot)
+    split, drawn = neurons.data.copy(), mask.data.copy()
+    operations = neurons.metadata[OPERATIONS_KEY]
+    qtbot.waitUntil(lambda: (folder / "labels" / operations).exists())
+    qtbot.waitUntil(lambda: (folder / "project.json").read_text().count(operations) == 3)
+    shutil.copytree(folder, died, ignore=shutil.ignore_patterns("*.part"))
+    for name, saved in {"neurons": before, "tissue-mask": first}.items():
+        np.testing.assert_array_equal(read_pixels(died / "labels" / f"{name}.tif", 3), saved)
+    button(project, "Close project").click()
+    qtbot.waitUntil(lambda: not load_settings().project)
+    viewer.layers.clear()
+    project.open_project(died)
+    qtbot.waitUntil(lambda: button_of(dock, "Undo").isEnabled())
+    np.testing.assert_array_equal(viewer.layers["neurons"].data, split)
     np.testing.assert_array_equal(viewer.layers["tissue mask"].data, drawn)
     button_of(dock, "Undo").click()
     np.testing.assert_array_equal(viewer.layers["neurons"].data, before)

@@ -1,4 +1,4 @@
-"""Neurons that lie in a zarr: read into memory, mended there, and what is refused."""
+"""Neurons that lie in a zarr: a copy of them is mended, and what is refused."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ from pytestqt.qtbot import QtBot
 
 from napari_unet.stacks import lazy_pixels
 from napari_unet.stacks.napari_writer import write_labels
-from napari_unet.widgets.proofread import reading
+from napari_unet.widgets.proofread import copying
 from napari_unet.widgets.proofread.dock import NeuronsDock
 from tests.napari_unet.widgets.proofread.conftest import (
     KEYS,
+    Drag,
     Gate,
     Press,
     button_of,
@@ -35,14 +36,14 @@ from training.formats.pixel_size import PixelSize
 from training.masks.writer_choice import write_stack
 from training.opening import open_stack
 
-READ = "Read into memory"
+COPY, LEARN = "Copy to mend", "Use as labels to learn from"
 
 
 def lazy_dock(viewer: Viewer, lazy: Labels, qtbot: QtBot) -> NeuronsDock:
     dock = NeuronsDock(viewer)
     viewer.window.add_dock_widget(dock, name="Neurons")
     viewer.layers.selection.active = lazy
-    qtbot.waitUntil(lambda: button_of(dock, READ).isVisible())
+    qtbot.waitUntil(lambda: button_of(dock, COPY).isVisible())
     assert not button_of(dock, "Merge").isEnabled()
     return dock
 
@@ -53,7 +54,7 @@ def quarters(viewer: Viewer) -> np.ndarray:
     return np.repeat(page[np.newaxis].astype(np.uint32), depth, axis=0)
 
 
-def test_neurons_of_a_zarr_are_read_into_memory_and_mended(
+def test_neurons_of_a_zarr_are_copied_and_mended(
     viewer: Viewer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, press: Press, qtbot: QtBot
 ) -> None:
     monkeypatch.setattr(lazy_pixels, "EDITABLE_BYTES", 0)  # as if it were a large one
@@ -65,13 +66,13 @@ def test_neurons_of_a_zarr_are_read_into_memory_and_mended(
     dock = lazy_dock(viewer, lazy, qtbot)
     assert "'neurons' is read from its file" in text(dock)
     assert f"Takes {ids.nbytes / 2**10:.2f} kiB of memory; " in text(dock)
-    button_of(dock, READ).click()
+    button_of(dock, COPY).click()
     qtbot.waitUntil(lambda: button_of(dock, "Merge").isEnabled())
-    neurons = viewer.layers["neurons in memory"]
+    neurons = viewer.layers["neurons to mend"]
     np.testing.assert_array_equal(neurons.data, ids)
     np.testing.assert_array_equal(neurons.scale, viewer.layers["tissue"].scale)
     assert (lazy.visible, neurons.visible) == (False, True)
-    assert not button_of(dock, READ).isVisible()
+    assert not button_of(dock, COPY).isVisible()
     assert says(dock, "save it under another name")
     click(viewer, neurons, quarter(neurons, 0.3, 0.3), qtbot)
     click(viewer, neurons, quarter(neurons, 0.7, 0.7), qtbot, shift=True)
@@ -84,11 +85,13 @@ def test_neurons_of_a_zarr_are_read_into_memory_and_mended(
         np.testing.assert_array_equal(stack[3], ids[3])
 
 
-def test_several_resolutions_are_read_unless_stopped_damaged_or_too_large(
+def test_what_is_too_large_for_the_memory_is_copied_to_the_disk(
     viewer: Viewer,
     tmp_path: Path,
     held: Callable[[Any, str, int], Gate],
     monkeypatch: pytest.MonkeyPatch,
+    press: Press,
+    drag: Drag,
     qtbot: QtBot,
 ) -> None:
     ids = quarters(viewer)
@@ -97,35 +100,55 @@ def test_several_resolutions_are_read_unless_stopped_damaged_or_too_large(
     lazy = viewer.add_labels(
         [array, ids[::2, ::2, ::2]], multiscale=True, name="ids", scale=(50, 4, 4), units="nm"
     )
+    free = SimpleNamespace(available=2 * ids.nbytes - 1)
+    monkeypatch.setattr("psutil.virtual_memory", lambda: free)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
     dock = lazy_dock(viewer, lazy, qtbot)
     click(viewer, lazy, (20, 20), qtbot)  # napari gives a level with the value of such a layer
     assert "'ids' has several resolutions" in text(dock)
+    assert f"Too large for the memory: takes {ids.nbytes / 2**10:.2f} kiB in {tmp_path}" in text(
+        dock
+    )
     with monkeypatch.context() as patch:
-        patch.setattr(
-            "psutil.virtual_memory", lambda: SimpleNamespace(available=2 * ids.nbytes - 1)
-        )
-        button_of(dock, READ).click()
-    assert says(dock, "of free memory") and says(dock, "napari-unet segment --region")
+        patch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=ids.nbytes - 1))
+        button_of(dock, COPY).click()
+        qtbot.waitUntil(lambda: says(dock, "A copy of 'ids' takes 0.0 GiB, and the disk of"))
+    assert says(dock, "napari-unet segment --region") and says(dock, "TMPDIR")
 
-    gate = held(reading, "as_stack", 1)
-    button_of(dock, READ).click()
+    gate = held(copying, "as_stack", 1)
+    button_of(dock, COPY).click()
     qtbot.waitUntil(lambda: shown(dock, "Stop") is not None)
-    assert says(dock, "Reading into memory…")
+    assert says(dock, "Copying the neurons…")
     shown(dock, "Stop").click()
     gate.set()
-    qtbot.waitUntil(lambda: says(dock, "Stopped: nothing was read."))
+    qtbot.waitUntil(lambda: says(dock, "Stopped: nothing was copied."))
     assert shown(dock, "Stop") is None
 
     chunk = next(path for path in (tmp_path / "a.zarr/c/3").rglob("*") if path.is_file())
     whole = chunk.read_bytes()
     chunk.write_bytes(b"damaged")
-    button_of(dock, READ).click()
+    button_of(dock, COPY).click()
     qtbot.waitUntil(lambda: says(dock, "can't be read"))
     assert [layer.name for layer in viewer.layers] == ["tissue", "ids"]
     assert lazy.visible
 
     chunk.write_bytes(whole)
-    button_of(dock, READ).click()
+    button_of(dock, COPY).click()
     qtbot.waitUntil(lambda: button_of(dock, "Merge").isEnabled())
-    np.testing.assert_array_equal(viewer.layers["ids in memory"].data, ids)
-    assert not lazy.visible
+    neurons = viewer.layers["ids to mend"]
+    assert isinstance(neurons.data, np.memmap) and not lazy.visible
+    np.testing.assert_array_equal(neurons.data, ids)
+    press(KEYS.Key_J)
+    drag(neurons, quarter(neurons, 0.3, 0.3), quarter(neurons, 0.7, 0.3))
+    qtbot.waitUntil(lambda: says(dock, "Merged into neuron 1."))
+    merged = np.where(ids == 3, 1, ids)
+    np.testing.assert_array_equal(neurons.data, merged)
+    button_of(dock, "Undo").click()
+    np.testing.assert_array_equal(neurons.data, ids)
+    button_of(dock, "Redo").click()
+    button_of(dock, LEARN).click()
+    qtbot.waitUntil(lambda: "ids to mend truth" in viewer.layers)
+    truth = viewer.layers["ids to mend truth"].data
+    assert isinstance(truth, np.memmap)
+    np.testing.assert_array_equal(truth, merged)
