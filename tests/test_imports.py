@@ -82,7 +82,7 @@ FLOORS = (
     "napari_unet.widgets",
     "napari_unet.widgets.common",
     "napari_unet.widgets.painting",
-    "napari_unet.widgets.saving",
+    "napari_unet.widgets.files",
     "napari_unet.widgets.project",
     "napari_unet.widgets.annotate",
     "napari_unet.widgets.evaluate",

@@ -1,4 +1,4 @@
-"""Work of seconds in a thread, such as saving, with progress, time left and a way to stop it."""
+"""Opening, saving and other work of seconds in a thread: progress, time left, a way to stop it."""
 
 from __future__ import annotations
 
@@ -82,9 +82,9 @@ class LongTask(QObject):
         progress = self._progress
         if self._window is None or progress.is_stopped:
             return
-        self._window.setMaximum(progress.total + 1)  # the file gets its name at last
-        self._window.setValue(progress.done)
         if text := progress.text():
+            self._window.setMaximum(progress.total + 1)  # the file gets its name at last
+            self._window.setValue(progress.done)
             self._window.setLabelText(f"{self._title}…\n{text}")
 
     def _on_cancelled(self) -> None:
@@ -110,27 +110,25 @@ class LongTask(QObject):
         self.ended.emit()
 
 
-def save_and_wait(name: str, save: Callable[[OnSlice], Any]) -> Any:
-    """Save for a caller that needs the result, as napari's menu does; None if it was cancelled.
+def do_and_wait(title: str, work: Callable[[OnSlice], Any], what: str = "Slice") -> Any:
+    """Do work for a caller that needs its result, as napari's menu does; None if it was cancelled.
 
     Parameters
     ----------
-    name : str
-        Of the file.
-    save : callable
-        The work of a :class:`LongTask`. Where there is no window it is simply called.
+    title, work, what
+        As of a :class:`LongTask`. Where there is no window the work is simply done.
 
     Raises
     ------
     Exception
-        What ``save`` raises.
+        What ``work`` raises.
     """
     application = QApplication.instance()
     if application is None or QThread.currentThread() != application.thread():
-        return save(lambda done, total: None)
+        return work(lambda done, total: None)
     results: list[Any] = []
     errors: list[Exception] = []
-    task = LongTask(f"Saving {name}", save)
+    task = LongTask(title, work, what=what)
     task.done.connect(results.append)
     task.failed.connect(errors.append)
     task.wait()
