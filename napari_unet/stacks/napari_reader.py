@@ -34,6 +34,20 @@ class OpenedFiles:
     stacks: list[OpenedStack]
     left_out: str = ""
 
+    def as_layers(self) -> list[LayerTuple]:
+        """Make their layers, images first, so that labels lie over them.
+
+        Returns
+        -------
+        list of LayerTuple
+            Data (Z, Y, X) or (Y, X), or a list of them, arguments and kind of each layer.
+        """
+        images = [stack for stack in self.stacks if not stack.is_labels]
+        labels = [stack for stack in self.stacks if stack.is_labels]
+        if images:
+            arrange_after_adding(image.data for image in images)
+        return [stack.as_layer(self.stacks) for stack in images + labels]
+
 
 def open_files(paths: Sequence[Path], on_file: Callable[[int, int], None]) -> OpenedFiles:
     """Open files, and look at some of their slices to recognize what they are; any thread may.
@@ -73,21 +87,6 @@ def open_files(paths: Sequence[Path], on_file: Callable[[int, int], None]) -> Op
             file.close()
         raise
     return OpenedFiles(stacks, left_out)
-
-
-def as_layers(stacks: Sequence[OpenedStack]) -> list[LayerTuple]:
-    """Make the layers of some stacks, images first, so that labels lie over them.
-
-    Returns
-    -------
-    list of LayerTuple
-        Data (Z, Y, X) or (Y, X), or a list of them, arguments and kind of each layer.
-    """
-    images = [stack for stack in stacks if not stack.is_labels]
-    labels = [stack for stack in stacks if stack.is_labels]
-    if images:
-        arrange_after_adding(image.data for image in images)
-    return [stack.as_layer(stacks) for stack in images + labels]
 
 
 def _stacks_in(path: Path) -> list[Path]:

@@ -185,7 +185,7 @@ def read_labelled(labels: Slices, most: int) -> dict[int, NDArray[Any]]:
 
 
 def telling_window(page: NDArray[Any]) -> tuple[slice, slice]:
-    """Give the window of a page (Y, X), of 2048 pixels a side at most, where values differ.
+    """Give the window of a page (Y, X) of any dtype where values differ: of 2048 pixels a side.
 
     It is the middle, unless that has one value and others lie elsewhere.
     """

@@ -9,7 +9,6 @@ from typing import Any
 from qtpy.QtCore import QEventLoop, QObject, Qt, QThread, QTimer, Signal
 from qtpy.QtWidgets import QApplication, QProgressDialog, QWidget
 
-from napari_unet.stacks.napari_writer import OnSlice
 from napari_unet.text import line
 from napari_unet.widgets.common.background import Progress, StoppedError, run_in_thread
 from napari_unet.widgets.common.connections import when_deleted
@@ -28,7 +27,7 @@ class LongTask(QObject):
     title : str
         What is done, such as "Saving mask.tif".
     work : callable
-        Is given what to call after each slice; must touch no widget and no layer's events.
+        Is given its progress, to call after each slice; must touch no widget and no layer's events.
     parent : QWidget or None
         Progress is shown before its window. The work is finished, although this is closed.
     what : str
@@ -42,7 +41,7 @@ class LongTask(QObject):
     def __init__(
         self,
         title: str,
-        work: Callable[[OnSlice], Any],
+        work: Callable[[Progress], Any],
         parent: QWidget | None = None,
         what: str = "Slice",
     ) -> None:
@@ -110,7 +109,7 @@ class LongTask(QObject):
         self.ended.emit()
 
 
-def do_and_wait(title: str, work: Callable[[OnSlice], Any], what: str = "Slice") -> Any:
+def do_and_wait(title: str, work: Callable[[Progress], Any], what: str = "Slice") -> Any:
     """Do work for a caller that needs its result, as napari's menu does; None if it was cancelled.
 
     Parameters
@@ -125,7 +124,7 @@ def do_and_wait(title: str, work: Callable[[OnSlice], Any], what: str = "Slice")
     """
     application = QApplication.instance()
     if application is None or QThread.currentThread() != application.thread():
-        return work(lambda done, total: None)
+        return work(Progress())
     results: list[Any] = []
     errors: list[Exception] = []
     task = LongTask(title, work, what=what)

@@ -29,7 +29,7 @@ from napari_unet.text import as_html
 from napari_unet.widgets.common.background import run_in_thread
 from napari_unet.widgets.common.dock import PLUGIN, Dock
 from napari_unet.widgets.common.messages import ask, confirm
-from napari_unet.widgets.files.file_menu import open_inside
+from napari_unet.widgets.files.file_opening import open_inside
 from napari_unet.widgets.project.session import Outcome, ProjectSession
 from training.errors import UserError
 

@@ -13,7 +13,7 @@ from napari.utils.notifications import notification_manager
 
 from napari_unet.layers.plugin_layers import reading_of
 from napari_unet.stacks.stack_recognition import OpenedStack
-from napari_unet.widgets.files.file_menu import get_reader
+from napari_unet.widgets.files.file_opening import get_reader
 from tests.training.formats.array_folders import write_ome
 from training.errors import UserError
 from training.formats.pixel_size import PixelSize

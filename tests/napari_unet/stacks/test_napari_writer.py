@@ -22,7 +22,7 @@ from napari_unet.stacks.napari_writer import (
     write_labels_membrane,
     write_submission,
 )
-from napari_unet.widgets.files.file_menu import get_reader, open_inside
+from napari_unet.widgets.files.file_opening import get_reader, open_inside
 from tests.stack_files import read_pixel_size
 from training.errors import UserError
 from training.formats.pixel_size import PixelSize

@@ -21,7 +21,7 @@ from napari_unet.launchers.servers.profiles import Profile
 from napari_unet.layers.plugin_layers import image_under, is_predicted_mask
 from napari_unet.settings import Settings, remember
 from napari_unet.widgets.common.text_window import TextWindow
-from napari_unet.widgets.files.file_menu import open_inside
+from napari_unet.widgets.files.file_opening import open_inside
 from napari_unet.widgets.runs import dock as runs_dock
 from napari_unet.widgets.runs.dock import RunsDock
 from tests.napari_unet.launchers.servers.conftest import client_key, home, sshd, unknown_sshd

@@ -1,25 +1,25 @@
-"""The reader and the writers of napari's File menu: they work in a thread, with progress."""
+"""The reader of napari's File menu: it works in a thread, with progress."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import npe2
 from napari import Viewer
 from napari.layers import Layer
 from napari.utils.notifications import show_info
 
-from napari_unet.layers.physical_place import Attributes
-from napari_unet.stacks import napari_writer
-from napari_unet.stacks.napari_reader import OpenedFiles, as_layers, open_files
-from napari_unet.stacks.napari_writer import LayerWriter
 from napari_unet.text import as_notification
+from napari_unet.widgets.common.background import Progress
 from napari_unet.widgets.files.long_task import do_and_wait
 from training.errors import UserError
 from training.formats.tif_structure import OtherImageError
+
+if TYPE_CHECKING:
+    from napari_unet.stacks.napari_reader import OpenedFiles
 
 _NO_LAYERS: list[Any] = [(None,)]  # what napari takes for "read, but there is nothing to add"
 
@@ -53,28 +53,8 @@ def open_inside(viewer: Viewer, path: Path) -> Layer:
     opened = _open([path])
     if opened is None:
         raise UserError(f"{path} was not opened: you cancelled that.")
-    [(data, attributes, kind)] = as_layers(opened.stacks)
+    [(data, attributes, kind)] = opened.as_layers()
     return viewer.add_layer(Layer.create(data, attributes, kind))
-
-
-def write_labels(path: str, data: Any, attributes: Attributes) -> list[str]:
-    """Save a Labels layer, see :func:`napari_writer.write_labels`; napari's hook."""
-    return _write(napari_writer.write_labels, path, data, attributes)
-
-
-def write_labels_membrane(path: str, data: Any, attributes: Attributes) -> list[str]:
-    """Save a mask with membrane as 255, see :func:`write_labels`; napari's hook."""
-    return _write(napari_writer.write_labels_membrane, path, data, attributes)
-
-
-def write_image(path: str, data: Any, attributes: Attributes) -> list[str]:
-    """Save an Image layer, see :func:`napari_writer.write_image`; napari's hook."""
-    return _write(napari_writer.write_image, path, data, attributes)
-
-
-def write_submission(path: str, data: Any, attributes: Attributes) -> list[str]:
-    """Save a probability as ISBI's, see :func:`napari_writer.write_submission`; napari's hook."""
-    return _write(napari_writer.write_submission, path, data, attributes)
 
 
 def _read(paths: list[Path], given: str | list[str]) -> list[Any]:
@@ -87,16 +67,16 @@ def _read(paths: list[Path], given: str | list[str]) -> list[Any]:
         return _NO_LAYERS
     if opened.left_out:
         show_info(as_notification(opened.left_out))
-    return as_layers(opened.stacks)
+    return opened.as_layers()
 
 
 def _open(paths: list[Path]) -> OpenedFiles | None:
     title = f"Opening {paths[0].name}" if len(paths) == 1 else f"Opening {len(paths)} files"
-    opened: OpenedFiles | None = do_and_wait(title, partial(open_files, paths), "File")
+    opened: OpenedFiles | None = do_and_wait(title, partial(_open_in_thread, paths), "File")
     return opened
 
 
-def _write(write: LayerWriter, path: str, data: Any, attributes: Attributes) -> list[str]:
-    work = partial(write, path, data, attributes)
-    written = do_and_wait(f"Saving {Path(path).name}", work)
-    return [] if written is None else [str(name) for name in written]
+def _open_in_thread(paths: list[Path], progress: Progress) -> OpenedFiles:
+    from napari_unet.stacks.napari_reader import open_files  # takes a second the first time
+
+    return open_files(paths, progress)

@@ -12,7 +12,7 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QProgressDialog, QPushButton
 
 from napari_unet.widgets.common.dock import PLUGIN
-from napari_unet.widgets.files.file_menu import open_inside
+from napari_unet.widgets.files.file_opening import open_inside
 from training.errors import UserError
 from training.formats.stack import Stack
 
