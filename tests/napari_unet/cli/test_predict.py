@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 
 from napari_unet.cli import predict as predict_command
 from napari_unet.cli import segment as segment_command
+from napari_unet.prediction.openvino_runtime import import_openvino
 from tests.pixel_kinds import DIFFERENT, pixel_kind
 from tests.stack_files import read_pixel_size
 from tests.terminal import interrupt, start_on_terminal
@@ -72,6 +73,23 @@ def test_options_of_the_mask(write_model: WriteModel, stack: Path, tmp_path: Pat
     np.testing.assert_array_equal(tifffile.imread(mask) == 255, probability >= 0.9)
     with tifffile.TiffFile(mask) as file:
         assert file.pages[0].compression == 1
+
+
+def test_a_processor_that_is_told_to_do_less_than_bf16(
+    write_model: WriteModel, stack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As MindSpore needs it, and as what a training starts inherits it."""
+    model = write_model()
+    promises = import_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    predict(model, stack, "-o", tmp_path / "before.tif")  # what is compiled is kept
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
+    result = predict(model, stack, "-o", tmp_path / "auto.tif")
+    assert (result.returncode, result.stderr) == (0, "")
+    if "BF16" not in promises:
+        pytest.skip("this processor has no bf16")
+    result = predict(model, stack, "-o", tmp_path / "bf16.tif", "--precision", "bf16")
+    assert result.returncode == 2
+    assert result.stderr.startswith("Error: OpenVINO can't compute in bf16 on this CPU. Choose")
 
 
 def test_a_2d_image(write_model: WriteModel, tmp_path: Path, images: np.ndarray) -> None:
