@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -204,6 +205,24 @@ def test_what_can_not_be_predicted_is_said(
     assert predict.main([*given, "--device=ascend", *options]) == 2
     assert sentence in capsys.readouterr().err
     assert not (tmp_path / "mask.tif").exists()
+
+
+def test_a_slice_that_takes_too_much_memory_is_refused_before_the_work(
+    random_run: RunDirectory,
+    stack: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=2**28))
+    given = ["--run", str(random_run.path), "--input", str(stack), "--device=cpu", "--devices=2"]
+    assert predict.main([*given, "--output", str(tmp_path / "mask.tif"), "--tta"]) == 2
+    told = capsys.readouterr()
+    assert f"A slice of {stack} takes about 0.5 GiB to predict, and 0.2 GiB are free." in told.err
+    remedy = "Predict on fewer devices, or without --tta, or where there is more memory."
+    assert remedy in told.err and not told.out
+    assert {path.name for path in tmp_path.iterdir()} == {"a run", "a stack.tif"}
 
 
 def test_npus_need_not_be_joined(

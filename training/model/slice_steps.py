@@ -114,13 +114,17 @@ class SliceSteps:
         need, free = self.memory(kinds, processes), psutil.virtual_memory().available
         if need <= free:
             return
-        remedy = "Predict on fewer devices, a --region, or where there is more memory."
-        if not self._is_cut:
-            remedy = "Predict without --tta and --resample, or where there is more memory."
+        asked = {"--tta": self._tta, "--resample": self._zoom != (1.0, 1.0)}
+        remedies = ["on fewer devices"] if processes > 1 else []
+        if self._is_cut:
+            remedies.append("a --region")
+        elif any(asked.values()):
+            names = " and ".join(name for name, is_asked in asked.items() if is_asked)
+            remedies.append(f"without {names}")
         raise UserError(
             f"A slice of {self._stack.path} takes about {need / _GIBI:.1f} GiB to predict, and "
             f"{free / _GIBI:.1f} GiB are free.",
-            remedy,
+            f"Predict {', or '.join([*remedies, 'where there is more memory'])}.",
         )
 
     def memory(self, kinds: Iterable[str], processes: int = 1) -> int:
