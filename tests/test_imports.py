@@ -49,6 +49,7 @@ FLOORS = (
     "training.starter",
     "training.eval",
     "training.launch_8p",
+    "training.predict_options",
     "training.predict",
     "training.describe_data",
     "training.export",
