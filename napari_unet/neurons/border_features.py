@@ -113,7 +113,8 @@ def features_of(table: BorderTable) -> tuple[Borders, NDArray[np.float32]]:
 
     Returns
     -------
-    borders, features
+    borders : Borders
+    features : array (N, F) of float32
         As of :func:`border_features`.
     """
     figures = _Figures(table)

@@ -74,8 +74,9 @@ def describe_borders(
     """
     height, width = beside[0][1].shape
     parts = []
-    for (first, second), rows in zip(NEIGHBOURS, (np.s_[:height], np.s_[:, :width]), strict=True):
-        numbers, values = regions[rows], probability[rows]
+    cores: tuple[Any, ...] = np.s_[:height], np.s_[:, :width]
+    for (first, second), seen in zip(NEIGHBOURS, cores, strict=True):
+        numbers, values = regions[seen], probability[seen]
         place = np.nonzero(numbers[first] != numbers[second])
         one, other = (numbers[which][place].astype(np.int64) for which in (first, second))
         heights = np.maximum(values[first][place], values[second][place])
@@ -84,7 +85,8 @@ def describe_borders(
     order, starts = _group((low, high), strengths)
     row, column = row[order], column[order]
     core = regions[:height, :width].ravel()
-    counts = np.bincount(core)
+    counts: NDArray[np.int64] = np.bincount(core)
+    inside = np.asarray(np.bincount(core, probability[:height, :width].ravel()), np.float64)
     present = np.flatnonzero(counts)
     return BorderTable(
         low[order[starts]],
@@ -102,7 +104,7 @@ def describe_borders(
         np.array([_sums(page[row, column].astype(np.float64), starts) for page, _ in beside]),
         present,
         counts[present],
-        np.bincount(core, probability[:height, :width].ravel())[present],
+        inside[present],
         np.concatenate(
             [_overlaps(number, core, there) for number, (_, there) in enumerate(beside)], 1
         ),
@@ -126,7 +128,7 @@ def join_tables(parts: Sequence[BorderTable]) -> BorderTable:
     by_region, of_region = _group((regions,))
     area, inside = (_chain(part[column] for part in parts)[by_region] for column in (7, 8))
     seen = np.concatenate([part.seen for part in parts], 1)
-    by_pair, of_pair = _group(seen[:3])
+    by_pair, of_pair = _group(tuple(seen[:3]))
     return BorderTable(
         low[order[starts]],
         high[order[starts]],

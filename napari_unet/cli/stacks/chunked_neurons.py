@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import psutil
 
 from napari_unet.cli.progress.progress_bar import ProgressBar
 from napari_unet.cli.stacks.chunks import Division, predict_missing, tell_of_prediction
+from napari_unet.cli.stacks.neuron_settings import tell_of_threshold
 from napari_unet.cli.stacks.stack_part import PartOptions
 from napari_unet.cluster import Workers
 from napari_unet.neurons.chunk_neurons import HALO, SIDE, ChunkNeurons, SearchStep, Step
@@ -32,6 +33,7 @@ from training.files.file_locks import take_lock
 from training.files.open_elsewhere import remove_folder
 from training.label_convention import LabelConvention
 from training.masks.mask_files import label_dtype
+from training.masks.shares import WHOLE
 from training.masks.stack_writer import report_errors
 from training.masks.writer_choice import open_chunks
 from training.model.stack_part import StackPart
@@ -56,7 +58,6 @@ class ChunkedSearch:
     parts : PartOptions
     membranes : Membranes
     how : Segmentation
-        Block by block its threshold decides, not its merges.
     is_linked : bool
     memory : float or None
         Bytes that the process may take; None: half of what is free.
@@ -95,6 +96,7 @@ class ChunkedSearch:
         work = output_chunks.folder.with_suffix(".work").absolute()
         with report_errors(work):
             work.mkdir(exist_ok=True)
+        tell_of_threshold(self.how, part.shape[0])
         threads = self._count_threads(part)
         job = self._job(stack, part, work / "probability.zarr")
         with (
@@ -108,7 +110,7 @@ class ChunkedSearch:
                 prediction.check_whole()
                 total = None
                 with open_to_append(work / "numbering.lock") as lock:
-                    if all(map(search.is_merged, range(part.shape[0]))) and take_lock(lock):
+                    if all(map(search.is_joined, range(part.shape[0]))) and take_lock(lock):
                         total = self._number(search, threads, workers, output, options)
             except KeyboardInterrupt:
                 say(f"What was found is in {work}: the same command goes on there.")
@@ -126,7 +128,7 @@ class ChunkedSearch:
 
         (folder,) = prediction.folders
         pages = zarr.open_array(folder / "0", mode="r")
-        search = ChunkNeurons(work, pages, replace(self.how, merges=None), self.is_linked)
+        search = ChunkNeurons(work, pages, self.how, self.is_linked)
         for index in filter(search.is_flooded, prediction.slices):
             prediction.drop_slice(index)
         return search
@@ -147,7 +149,8 @@ class ChunkedSearch:
         processes = max(1, workers.count) if workers else 1
         _, height, width = search.shape
         count = max(processes, processes * _BATCH_PIXELS // (height * width))
-        total = len(prediction) + len(slices) * (len(blocks) + 1)
+        merging = list(slices) if search.is_learned and self.division.share == WHOLE else []
+        total = len(prediction) + (len(slices) + len(merging)) * (len(blocks) + 1)
         with ProgressBar(
             desc="Finding neurons", unit="step", total=total, initial=prediction.done
         ) as bar:
@@ -160,7 +163,11 @@ class ChunkedSearch:
                     bar.update()
                 for index in found:
                     prediction.drop_slice(index)
-                for _ in _work_through(search, "merge", found, threads, workers):
+                for _ in _work_through(search, "join", found, threads, workers):
+                    bar.update()
+                ready = list(filter(search.can_describe, merging))
+                merging = [index for index in merging if index not in ready]
+                for _ in _merge(search, ready, threads, workers):
                     bar.update()
 
     def _number(
@@ -173,11 +180,15 @@ class ChunkedSearch:
     ) -> int:
         """Number the neurons of all slices, and write them; gives how many there are."""
         blocks = search.tasks
-        with ProgressBar(desc="Numbering", unit="block", total=2 * len(blocks)) as bar:
+        left = [index for index in range(search.shape[0]) if not search.is_merged(index)]
+        total = 2 * len(blocks) + len(left) * (len(search.blocks) + 1)
+        with ProgressBar(desc="Numbering", unit="block", total=total) as bar:
+            for _ in _merge(search, left, threads, workers):
+                bar.update()
             for _ in _work_through(search, "count", blocks, threads, workers):
                 bar.update()
-            total = search.number()
-            dtype = label_dtype(np.dtype(np.int64), total)
+            count = search.number()
+            dtype = label_dtype(np.dtype(np.int64), count)
             chunks = open_chunks(output, search.shape, dtype, **options)
             chunks.open({"version": __version__, "options": self._named()})
 
@@ -192,7 +203,7 @@ class ChunkedSearch:
                 if number % len(search.blocks) == 0:  # whose pixels are still in memory
                     chunks.write_levels(blocks[number - 1][0])
         chunks.finish()
-        return total
+        return count
 
     def _job(self, stack: Path, part: StackPart, probability: Path) -> ChunkJob:
         """Give the prediction whose probability neurons are found in."""
@@ -234,14 +245,24 @@ class ChunkedSearch:
 
     def _named(self) -> dict[str, Any]:
         """Give the options that the neurons depend on, but those of the prediction."""
+        merges = self.how.merges
         return {
             "--link": self.is_linked,
+            "set of learned merges": None if merges is None else merges.digest,
             **{f"--{name}": getattr(self.how, name) for name in ("method", "threshold", "seeds")},
             **{f"--{name.replace('_', '-')}": self.written[name] for name in _WRITTEN},
         }
 
 
 _WRITTEN = ("compression", "ome_zarr")
+
+
+def _merge(
+    search: ChunkNeurons, slices: Sequence[int], threads: int, workers: Workers | None
+) -> Iterator[None]:
+    """Merge the regions of slices as was learned."""
+    yield from _work_through(search, "describe", product(slices, search.blocks), threads, workers)
+    yield from _work_through(search, "merge", slices, threads, workers)
 
 
 def _work_through(
