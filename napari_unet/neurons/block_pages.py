@@ -52,6 +52,9 @@ class BlockPages:
         self._files, self._blocks = files, blocks
         self._tables: dict[tuple[str, int], Arrays] = {}  # those that were read last
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return BlockPages, (self._files, self._blocks)
+
     def table(self, kind: str, index: int) -> Arrays:
         """Read the arrays of a slice, of the shape and dtype they have."""
         found = self._tables.get((kind, index))

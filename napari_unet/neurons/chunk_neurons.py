@@ -171,16 +171,20 @@ class ChunkNeurons:
         """Whether the regions of a slice are found."""
         return self._files.has("slices", index)
 
+    def near(self, index: int) -> range:
+        """Give a slice and those beside it."""
+        return range(max(index - 1, 0), min(index + 2, self.shape[0]))
+
     def can_describe(self, index: int) -> bool:
         """Whether the regions of a slice and of those beside it are found."""
-        return all(map(self.is_joined, self._near(index)))
+        return all(map(self.is_joined, self.near(index)))
 
     def describe(self, task: tuple[int, Block]) -> None:
         """Describe the borders of the regions of a block, between those of the slices beside."""
         index, block = task
         if self._files.has("borders", index, block):
             return
-        others = [other for other in self._near(index) if other != index]
+        others = [other for other in self.near(index) if other != index]
         try:
             here, *there = (self._pixels(other, block) for other in (index, *others))
         except UserError:
@@ -202,7 +206,7 @@ class ChunkNeurons:
         inner = np.s_[1:, 1:]
         found = describe_borders(framed.numbers[inner], probability[inner], beside, corner)
         self._files.write("borders", index, block, **found._asdict())
-        for other in self._near(index):
+        for other in self.near(index):
             if not self._needs_pixels(other, block):
                 self._files.delete("pixels", other, block)
 
@@ -275,14 +279,10 @@ class ChunkNeurons:
         found: NDArray[np.int64] = numbers[self._bordered(index, block)]
         return found
 
-    def _near(self, index: int) -> range:
-        """Give a slice and those beside it."""
-        return range(max(index - 1, 0), min(index + 2, self.shape[0]))
-
     def _needs_pixels(self, index: int, block: Block) -> bool:
         """Whether borders are still to be described by a block's probability."""
         return self.is_learned and not all(
-            self._files.has("borders", other, block) for other in self._near(index)
+            self._files.has("borders", other, block) for other in self.near(index)
         )
 
     def _pixels(self, index: int, block: Block) -> NDArray[np.float32]:

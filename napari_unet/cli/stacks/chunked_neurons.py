@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -33,7 +34,6 @@ from training.files.file_locks import take_lock
 from training.files.open_elsewhere import remove_folder
 from training.label_convention import LabelConvention
 from training.masks.mask_files import label_dtype
-from training.masks.shares import WHOLE
 from training.masks.stack_writer import report_errors
 from training.masks.writer_choice import open_chunks
 from training.model.stack_part import StackPart
@@ -106,11 +106,17 @@ class ChunkedSearch:
             try:
                 search = self._begin(prediction, work)
                 tell_of_prediction(job, prediction)
-                self._find(search, job, prediction, threads, workers)
+                with open_to_append(work / "merging.lock") as merging:
+                    merges = search.is_learned and take_lock(merging, is_shared=True)
+                    self._find(search, job, prediction, threads, workers, merges)
                 prediction.check_whole()
                 total = None
-                with open_to_append(work / "numbering.lock") as lock:
+                with (
+                    open_to_append(work / "numbering.lock") as lock,
+                    open_to_append(work / "merging.lock") as merging,
+                ):
                     if all(map(search.is_joined, range(part.shape[0]))) and take_lock(lock):
+                        take_lock(merging, patience=math.inf)  # others still read what is there
                         total = self._number(search, threads, workers, output, options)
             except KeyboardInterrupt:
                 say(f"What was found is in {work}: the same command goes on there.")
@@ -140,16 +146,18 @@ class ChunkedSearch:
         prediction: ChunkPrediction,
         threads: int,
         workers: Workers | None,
+        merges: bool,
     ) -> None:
-        """Find the neurons of this process' slices that can be predicted, some slices at a time.
+        """Find the regions of this process' slices that can be predicted, some slices at a time.
 
-        So the disk holds the probability of those alone.
+        So the disk holds the probability of those alone. Where it merges, it does so as soon as
+        those beside a slice are there; at last also slices beside its own that others waited for.
         """
         slices, blocks = prediction.slices, search.blocks
         processes = max(1, workers.count) if workers else 1
         _, height, width = search.shape
         count = max(processes, processes * _BATCH_PIXELS // (height * width))
-        merging = list(slices) if search.is_learned and self.division.share == WHOLE else []
+        merging = list(slices) if merges else []
         total = len(prediction) + (len(slices) + len(merging)) * (len(blocks) + 1)
         with ProgressBar(
             desc="Finding neurons", unit="step", total=total, initial=prediction.done
@@ -169,6 +177,10 @@ class ChunkedSearch:
                 merging = [index for index in merging if index not in ready]
                 for _ in _merge(search, ready, threads, workers):
                     bar.update()
+            beside = {other for index in slices for other in search.near(index)} if merges else ()
+            ready = [index for index in sorted(beside) if search.can_describe(index)]
+            for _ in _merge(search, ready, threads, workers):
+                bar.update()
 
     def _number(
         self,
@@ -260,7 +272,8 @@ _WRITTEN = ("compression", "ome_zarr")
 def _merge(
     search: ChunkNeurons, slices: Sequence[int], threads: int, workers: Workers | None
 ) -> Iterator[None]:
-    """Merge the regions of slices as was learned."""
+    """Merge the regions of slices as was learned, where that is not done."""
+    slices = [index for index in slices if not search.is_merged(index)]
     yield from _work_through(search, "describe", product(slices, search.blocks), threads, workers)
     yield from _work_through(search, "merge", slices, threads, workers)
 

@@ -87,10 +87,13 @@ def test_merges_are_learned_kept_and_used(
     assert by_threshold.max() > expected.max()
     whole, shares = tmp_path / "whole.zarr", tmp_path / "shares.zarr"
     assert "Learned merges take the threshold's place" in done(run.path, stack, "-o", whole)
-    assert "missing yet" in done(run.path, stack, "-o", shares, "--shard", "2/2")
-    other = refused(run.path, stack, "-o", shares, "--shard", "1/2", "--threshold", 0.4)
+    for share in ("1/4", "2/4", "3/4"):
+        assert "missing yet" in done(run.path, stack, "-o", shares, "--shard", share)
+    other = refused(run.path, stack, "-o", shares, "--shard", "4/4", "--threshold", 0.4)
     assert "was begun with another" in other and "set of learned merges" in other
-    assert f": {shares}" in done(run.path, stack, "-o", shares, "--shard", "1/2")
+    merged = [int(path.name) for path in (tmp_path / "shares.partial.work").glob("merged/*")]
+    assert sorted(merged) == [0, 1, 5], "all but those that slice 3 is missing beside"
+    assert f": {shares}" in done(run.path, stack, "-o", shares, "--shard", "4/4")
     for folder in (whole, shares):
         found = zarr.open_array(folder / "labels" / folder.stem / "0", mode="r")[:]
         np.testing.assert_array_equal(found, expected)
