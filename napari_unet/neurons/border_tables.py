@@ -170,5 +170,9 @@ def _sums(values: NDArray[Any], starts: NDArray[np.intp]) -> NDArray[Any]:
 def _overlaps(number: int, regions: Labels, there: Labels) -> NDArray[np.int64]:
     """Count the pixels that regions (P,) share with those of another slice: as ``seen``."""
     width = int(there.max()) + 1
-    keys, count = np.unique(regions.astype(np.int64) * width + there.ravel(), return_counts=True)
-    return np.stack([np.full(len(keys), number), *np.divmod(keys, width), count])
+    keys = regions.astype(np.int64) * width + there.ravel()
+    runs = np.flatnonzero(np.diff(keys, prepend=-1))  # few, so that little is sorted
+    order, starts = _group((keys[runs],))
+    count = _sums(_lengths(runs, len(keys))[order], starts)
+    pairs = np.divmod(keys[runs][order[starts]], width)
+    return np.stack([np.full(len(count), number), *pairs, count])

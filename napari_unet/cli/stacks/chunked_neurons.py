@@ -43,7 +43,8 @@ from training.stacks.intensities import Membranes
 _PROGRAM = GIBI // 4  # bytes of this process without pixels
 _BLOCK_PIXEL = 80  # bytes that a search takes for each pixel of a block and around it
 _BATCH_PIXELS = 2**28  # of slices whose probability a process keeps on the disk: 1 GiB
-_TABLE_PIXEL = 2  # bytes that the borders of a slice take for each of its pixels
+_TABLE_PIXEL = 4  # bytes that the borders of a slice take for each of its pixels
+_MERGES_PIXEL = 9  # the same, with what learned merges ask of borders
 
 
 @dataclass(frozen=True)
@@ -244,7 +245,7 @@ class ChunkedSearch:
         free = psutil.virtual_memory().available / 2 if self.memory is None else self.memory
         _, height, width = part.shape
         block = _BLOCK_PIXEL * min(height, SIDE + 2 * HALO) * min(width, SIDE + 2 * HALO)
-        table = _TABLE_PIXEL * height * width
+        table = (_TABLE_PIXEL if self.how.merges is None else _MERGES_PIXEL) * height * width
         for threads in range(os.cpu_count() or 1, 0, -1):
             if _PROGRAM + threads * (table + block) <= free:
                 return threads
