@@ -67,5 +67,5 @@ def predict_classes(
         for index in indices:
             image = np.asarray(slices[index])
             found = executor.submit(predictor.predict_slice, image, card, view).result()
-            filled[index] = predictor.classes.most_likely(found)
+            filled[index] = predictor.classes.decide(found)
             yield index

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,8 @@ class PredictionResults:
         Arguments of a layer: ``scale`` and ``units`` as the file records them, and ``translate``.
     classes : LabelClasses
         Those of the mask; empty: membrane and inside.
+    class_thresholds : dict of str to float
+        Those that decided, of some of the classes.
     """
 
     run: RunDirectory
@@ -61,6 +63,7 @@ class PredictionResults:
     threshold: float
     place: dict[str, Any]
     classes: LabelClasses = NO_CLASSES
+    class_thresholds: dict[str, float] = field(default_factory=dict)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -105,6 +108,7 @@ def read_results(run: RunDirectory) -> PredictionResults:
         record.threshold,
         place,
         classes,
+        record.class_thresholds,
     )
 
 

@@ -41,7 +41,7 @@ def test_all_classes_become_a_layer_with_their_colours(
     predictor = load_predictor(model, of_class=None)
     qtbot.waitUntil(button(dock, PREDICT).isEnabled, timeout=30_000)
     for index, expected in predictor.predict(images):
-        np.testing.assert_array_equal(layer.data[index], predictor.classes.most_likely(expected))
+        np.testing.assert_array_equal(layer.data[index], predictor.classes.decide(expected))
     assert layer_classes(layer) == LabelClasses.parse(CLASSES)
     np.testing.assert_array_equal(layer.scale, viewer.layers["tissue"].scale)
     np.testing.assert_allclose(layer.get_color(2)[:3], np.array([0x56, 0xB4, 0xE9]) / 255)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from napari_unet.launchers.servers.predictions.record import read_prediction
 from napari_unet.launchers.servers.profiles import save_profile
 from napari_unet.prediction.predictor import load_predictor
 from tests.napari_unet.class_model import write_class_run
@@ -19,6 +20,7 @@ from tests.napari_unet.launchers.servers.loopback.sshd import Sshd
 from tests.napari_unet.launchers.servers.predictions.conftest import TypeIn
 from training.model.starter_model import starter_path
 from training.opening import open_stack
+from training.runs.run_directory import RunDirectory
 
 pytestmark = [
     pytest.mark.heavy,
@@ -53,18 +55,21 @@ def test_a_server_predicts_classes_that_come_home_with_their_names(
     command = ("predict", "run", "stack.tif", "--remote=lab", "-o")
     refused = type_in(*command, "a.zarr", "--class", "nucleus")
     assert refused.code == 2 and "has no class nucleus" in refused.errors
-    done = type_in(*command, "classes.tif")
+    chosen = "--threshold", "mitochondria=0.2"
+    done = type_in(*command, "classes.tif", *chosen)
     assert done.code == 0, done
     predictor = load_predictor(folder / "run", precision="f32", of_class=None)
     pages = [page for _, page in predictor.predict(tifffile.imread("stack.tif"))]
-    expected = np.stack([predictor.classes.most_likely(page) for page in pages])
-    certain = np.stack(
-        [np.sort(page, axis=0)[-1] - np.sort(page, axis=0)[-2] > 0.01 for page in pages]
-    )
+    expected = np.stack([predictor.classes.decide(page, {"mitochondria": 0.2}) for page in pages])
+    certain = np.stack([np.abs(page[2] - 0.2) > 0.01 for page in pages])
+    assert any((predictor.classes.decide(page)[page[2] > 0.2] != 2).any() for page in pages)
     np.testing.assert_array_equal(tifffile.imread("classes.tif")[certain], expected[certain])
     assert len(np.unique(expected[certain])) == 3
     with open_stack(Path("classes.tif")) as stack:
         assert stack.label_note is not None and stack.label_note.classes == predictor.classes
+    (path,) = (folder / "runs").glob("predict-*")
+    record = read_prediction(RunDirectory(path))
+    assert record.class_thresholds == {"mitochondria": 0.2}
     done = type_in(*command, "one.tif", "--class", "mitochondria", "--probability", "p.tif")
     assert done.code == 0, done
     mitochondria = np.stack([page[2] for page in pages])
