@@ -108,8 +108,14 @@ def read_results(run: RunDirectory) -> PredictionResults:
         record.threshold,
         place,
         classes,
-        record.class_thresholds,
+        _named_as_in(classes, record.class_thresholds),
     )
+
+
+def _named_as_in(classes: LabelClasses, thresholds: dict[str, float]) -> dict[str, float]:
+    """Give thresholds by the names in a mask: a record has those that a person gave."""
+    found = ((classes.find(name), number) for name, number in thresholds.items())
+    return {classes.names[channel]: number for channel, number in found if channel is not None}
 
 
 def _describe(

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 import tifffile
 
-from napari_unet.launchers.servers.predictions.record import read_prediction
 from napari_unet.launchers.servers.profiles import save_profile
 from napari_unet.prediction.predictor import load_predictor
 from tests.napari_unet.class_model import write_class_run
@@ -20,7 +19,6 @@ from tests.napari_unet.launchers.servers.loopback.sshd import Sshd
 from tests.napari_unet.launchers.servers.predictions.conftest import TypeIn
 from training.model.starter_model import starter_path
 from training.opening import open_stack
-from training.runs.run_directory import RunDirectory
 
 pytestmark = [
     pytest.mark.heavy,
@@ -67,9 +65,6 @@ def test_a_server_predicts_classes_that_come_home_with_their_names(
     assert len(np.unique(expected[certain])) == 3
     with open_stack(Path("classes.tif")) as stack:
         assert stack.label_note is not None and stack.label_note.classes == predictor.classes
-    (path,) = (folder / "runs").glob("predict-*")
-    record = read_prediction(RunDirectory(path))
-    assert record.class_thresholds == {"mitochondria": 0.2}
     done = type_in(*command, "one.tif", "--class", "mitochondria", "--probability", "p.tif")
     assert done.code == 0, done
     mitochondria = np.stack([page[2] for page in pages])
