@@ -27,6 +27,7 @@ FLOORS = (
     "training.console",
     "training.label_convention",
     "training.label_classes",
+    "training.class_thresholds",
     "training.metrics",
     "training.sampling",
     "training.files",

@@ -38,6 +38,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training import __version__
+from training.class_thresholds import Thresholds
 from training.config import TrainingConfig, parse_numbers, preset_config
 from training.console import format_duration, say, set_up_console, warn
 from training.devices.free_ports import find_free_port
@@ -95,8 +96,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _predict(options: argparse.Namespace, arguments: list[str]) -> None:
     """Predict all slices, in this process or in those of several devices, and write the results."""
-    if options.threshold is not None and not 0 <= options.threshold <= 1:
-        raise UserError(f"The threshold {options.threshold} is out of range.", "Give 0 to 1.")
+    thresholds = Thresholds.parse(options.threshold)
     if options.devices < 0:
         raise UserError(f"{options.devices} devices can't predict.", "Give --devices=1 or more.")
     outputs = {
@@ -109,9 +109,10 @@ def _predict(options: argparse.Namespace, arguments: list[str]) -> None:
     source, scale = weights_of(options.run, options.ckpt), _scale(options)
     model = load_model(source)
     predicted = card_of_channel(model.card, find_channel(model.card, options.of_class, source))
-    check_class_results(predicted.label_classes, paths, options.threshold)
+    check_class_results(predicted.label_classes, paths)
+    class_thresholds = thresholds.of(predicted.label_classes)
     scale.check(model.card, source)
-    threshold = model.card.threshold if options.threshold is None else options.threshold
+    threshold = model.card.threshold if thresholds.single is None else thresholds.single
     with open_stack(options.input) as stack:
         steps = _steps(options, stack, model.card)
         steps.check_memory(paths, _count_devices(options, len(steps)))
@@ -127,9 +128,10 @@ def _predict(options: argparse.Namespace, arguments: list[str]) -> None:
             LabelConvention(options.convention),
             overwrite=options.overwrite,
             classes=predicted.label_classes,
+            class_thresholds=class_thresholds,
             **steps.part.place,
         )
-        made_by = _made_by(options, source, threshold, stack, [*paths])
+        made_by = _made_by(options, source, class_thresholds or threshold, stack, [*paths])
         with files, _keeping(options.keep, made_by, steps.bands) as kept:
             _write_all(options, arguments, model, stack, steps, files, kept)
     if kept is not None:
@@ -140,7 +142,11 @@ def _predict(options: argparse.Namespace, arguments: list[str]) -> None:
 
 
 def _made_by(
-    options: argparse.Namespace, source: Path, threshold: float, stack: Stack, kinds: list[str]
+    options: argparse.Namespace,
+    source: Path,
+    threshold: float | dict[str, float],
+    stack: Stack,
+    kinds: list[str],
 ) -> dict[str, Any]:
     """Say all that the results depend on."""
     how = "tta", "membranes", "resample", "region", "pixel_size", "precision"

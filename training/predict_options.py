@@ -41,7 +41,13 @@ def parse_options(arguments: list[str], description: str | None) -> argparse.Nam
     add("--output", type=Path, required=True, help="the mask: 8-bit TIF, a page a slice")
     add("--probability", type=Path, help="the probability of membrane too: 32-bit float TIF")
     add("--submission", type=Path, help="the ISBI 2012 challenge's form too: 0 = surely membrane")
-    add("--threshold", type=float, help="probability from which on a pixel is membrane (0.5)")
+    add(
+        "--threshold",
+        action="append",
+        default=[],
+        help="probability from which on a pixel is membrane (0.5); NAME=NUMBER: of one of all "
+        "classes, repeatable (the likeliest class)",
+    )
     add(
         "--convention",
         choices=[convention.value for convention in FINISHED_CONVENTIONS],

@@ -210,7 +210,7 @@ class PredictDock(Dock):
     def _show_choice(self) -> None:
         image: Any = self._image.layer
         self._level.look_at(image, self._model.model)
-        self._classes.offer(self._model.model if image is not None else None)
+        self._classes.offer(self._model.model if image is not None else None, image)
         if self._predictions.look_at(image) and not self._worker.is_busy:
             self._progress.end("")
         result = self._predictions.current

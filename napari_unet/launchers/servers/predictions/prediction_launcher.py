@@ -212,6 +212,7 @@ class PredictionLauncher(RemoteLauncher):
                 started=time.time(),
                 convention=request.convention,
                 threshold=request.threshold,
+                class_thresholds=request.class_thresholds,
                 corner=request.corner,
             )
             folder = await self._make_folders(run, store, record)

@@ -15,6 +15,7 @@ from napari_unet.launchers.servers.slurm.jobs import GO_ON
 from training.errors import UserError
 from training.files.atomic_files import write_atomically
 from training.files.untrusted_files import parse_json, read_document, read_tail
+from training.label_classes import LONGEST_NAME, MOST_CLASSES
 from training.runs.event_reading import complete_length, read_pieces
 from training.runs.run_directory import RunDirectory
 from training.runs.run_paths import RunPaths
@@ -23,6 +24,8 @@ from training.runs.run_state import RunStatus
 Kind = Literal["mask", "probability", "submission"]
 Convention = Literal["isbi", "membrane"]
 Pixel = Annotated[int, Field(ge=0, le=2**53)]
+ClassName = Annotated[str, Field(max_length=LONGEST_NAME)]
+Probability = Annotated[float, Field(ge=0, le=1)]
 Outcome = Literal["", "finished", "stopped", "failed", "interrupted"]
 ENDED_BADLY = ("failed", "stopped", "interrupted")
 CAN_GO_ON = ("failed", "interrupted")
@@ -59,6 +62,8 @@ class PredictionRecord(Document):
         Of the mask.
     threshold : float
         Probability from which on a pixel is membrane.
+    class_thresholds : dict of str to float
+        Where all classes are predicted, those of some of them, by their names.
     corner : (int, int, int) or None
         First pixel (Z, Y, X) of the part of the stack that is predicted; None: all of it.
     """
@@ -71,7 +76,10 @@ class PredictionRecord(Document):
     problem: str = Field(default="", max_length=999)
     started: float = Field(default=0.0, ge=0, le=_LATEST)
     convention: Convention = "isbi"
-    threshold: float = Field(default=0.5, ge=0, le=1)
+    threshold: Probability = 0.5
+    class_thresholds: dict[ClassName, Probability] = Field(
+        default_factory=dict, max_length=MOST_CLASSES
+    )
     corner: tuple[Pixel, Pixel, Pixel] | None = Field(default=None, strict=False)
 
     @property
