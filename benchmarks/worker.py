@@ -133,7 +133,7 @@ def open_stack(path: str, reader: str) -> Measure:
     """Opening of a stack until its middle slice is there; the first time is not measured."""
     import tifffile
 
-    from napari_unet.stacks.napari_reader import get_reader
+    from napari_unet.widgets.files.file_opening import get_reader
 
     def ours() -> None:
         [(data, *_)] = get_reader(path)(path)
