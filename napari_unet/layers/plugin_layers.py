@@ -13,14 +13,9 @@ from napari_unet.layers.class_layers import CLASSES_KEY, class_look, layer_class
 from napari_unet.layers.colormaps import error_colormap, mask_colormap, sparse_colormap
 from napari_unet.layers.colors import PREDICTION_COLOR
 from napari_unet.layers.slices import full_resolution, stack_shape
-from training.errors import UserError
 from training.label_classes import LabelClasses
-from training.label_convention import USUAL_BORDERS, IdBorders, LabelConvention
-from training.stacks.even_slices import pick_evenly
-from training.stacks.label_census import MEANING_SLICES, read_labelled
-from training.stacks.label_meaning import LabelMeaning
-from training.stacks.label_reading import MASK_READING, LabelReading
-from training.stacks.stack_axes import as_stack, is_stack
+from training.label_convention import LabelConvention
+from training.stacks.stack_axes import is_stack
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -180,14 +175,6 @@ def are_new_labels(layer: Layer) -> bool:
     return layer.source.path is None and not known_by & layer.metadata.keys()
 
 
-def some_values(labels: Any) -> frozenset[int]:
-    """List the values in some pixels of a few slices of labels (Z, Y, X) or (Y, X) of int."""
-    stack = as_stack(labels)
-    picked = pick_evenly(range(len(stack)), 5)
-    pages = (np.unique(np.asarray(stack[index])[::4, ::4]) for index in picked)
-    return frozenset(int(value) for page in pages for value in page)
-
-
 def make_sparse(labels: Labels, over: Layer) -> None:
     """Take a person's own layer of labels for strokes over an image."""
     labels.metadata.update({CONVENTION_KEY: LabelConvention.SPARSE, IMAGE_KEY: over.name})
@@ -210,33 +197,6 @@ def note_trained_slices(mask: Layer, trained: list[int] | None) -> None:
     mask.metadata.pop(TRAINED_KEY, None)
     if trained is not None:
         mask.metadata[TRAINED_KEY] = trained
-
-
-def reading_of(truth: Layer, ids: IdBorders = USUAL_BORDERS) -> LabelReading:
-    """Find out how the values of a layer of labels are read.
-
-    Strokes, predictions and masks from files say what they are; of others some labelled slices
-    are looked at. Where these have no meaning, such as those of a layer that is still empty, all
-    values but 0 are membrane.
-
-    Parameters
-    ----------
-    truth : Layer
-        Labels (Z, Y, X) or (Y, X).
-    ids : IdBorders
-        Which pixels are membrane if they are ids.
-    """
-    if is_sparse_layer(truth):
-        return LabelReading(LabelConvention.SPARSE)
-    if classes := layer_classes(truth):
-        return LabelReading(LabelConvention.CLASSES, classes=classes)
-    if CONVENTION_KEY in truth.metadata or role(truth) == MASK:
-        return MASK_READING
-    labelled = read_labelled(as_stack(full_resolution(truth)), MEANING_SLICES)
-    try:
-        return LabelMeaning.of([*labelled.values()], truth.name, ids=ids)
-    except UserError:
-        return MASK_READING
 
 
 def image_under(viewer: Viewer, layer: Layer) -> Image | None:

@@ -9,7 +9,8 @@ from napari import Viewer
 from napari.layers import Layer
 from qtpy.QtCore import QObject, Signal
 
-from napari_unet.layers.plugin_layers import are_new_labels, some_values
+from napari_unet.layers.label_values import some_values
+from napari_unet.layers.plugin_layers import are_new_labels
 from napari_unet.widgets.common.connections import Connections
 from napari_unet.widgets.common.latest_work import LatestWork
 from training.stacks.sparse_labels import INSIDE, MEMBRANE, UNKNOWN

@@ -17,10 +17,10 @@ from superqt.utils import QSignalThrottler
 
 from napari_unet.evaluation.comparison import Comparison
 from napari_unet.layers.class_layers import layer_classes
+from napari_unet.layers.label_values import reading_of
 from napari_unet.layers.plugin_layers import (
     MODEL_KEY,
     image_under,
-    reading_of,
     trained_slices,
     unusable_labels,
 )

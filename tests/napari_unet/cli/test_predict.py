@@ -116,8 +116,8 @@ def test_interrupting_leaves_no_file(write_model: WriteModel, tmp_path: Path) ->
     tifffile.memmap(path, shape=(2000, 512, 512), dtype=np.uint8, bigtiff=True).flush()
     command = [Path(sys.executable).with_name("napari-unet"), "predict", write_model(), path]
     command += ["-o", tmp_path / "mask.tif"]
-    code, _ = interrupt(start_on_terminal(command, until=r" [1-9]\d*/2000"))
-    assert code == 1
+    code, told = interrupt(start_on_terminal(command, until=r" [1-9]\d*/2000"))
+    assert code == 1, told
     assert sorted(file.name for file in tmp_path.iterdir()) == ["long.tif", "model.onnx"]
 
 

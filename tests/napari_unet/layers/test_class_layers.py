@@ -8,7 +8,8 @@ from napari.components import ViewerModel
 from napari.layers import Labels
 
 from napari_unet.layers.class_layers import CLASSES_KEY, layer_classes
-from napari_unet.layers.plugin_layers import are_new_labels, is_mask, is_truth, reading_of
+from napari_unet.layers.label_values import reading_of
+from napari_unet.layers.plugin_layers import are_new_labels, is_mask, is_truth
 from napari_unet.projects.layer_records import (
     add_layer,
     attributes_of,

@@ -4,6 +4,7 @@ import pytest
 from napari.components import ViewerModel
 from napari.layers import Image, Labels
 
+from napari_unet.layers.label_values import reading_of, some_values
 from napari_unet.layers.plugin_layers import (
     CONVENTION_KEY,
     add_errors,
@@ -15,9 +16,7 @@ from napari_unet.layers.plugin_layers import (
     is_mask,
     is_paintable_mask,
     is_truth,
-    reading_of,
     role,
-    some_values,
     why_not_paintable,
     why_not_stack,
 )

@@ -11,7 +11,7 @@ import tifffile
 from napari.layers import Image, Labels
 from napari.utils.notifications import notification_manager
 
-from napari_unet.layers.plugin_layers import reading_of
+from napari_unet.layers.label_values import reading_of
 from napari_unet.stacks.stack_recognition import OpenedStack
 from napari_unet.widgets.files.file_opening import get_reader
 from tests.training.formats.array_folders import write_ome

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator
 from functools import partial
 
+import pytest
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import QObject, QSize, Qt, QThreadPool
 from qtpy.QtGui import QImage
@@ -32,8 +33,11 @@ def test_results_and_errors_come_back_to_the_window_s_thread(qtbot: QtBot) -> No
     assert threading.main_thread().name not in receiver.results
 
 
-def test_pictures_are_scaled_while_more_workers_go_on_than_there_are_cores(qtbot: QtBot) -> None:
+def test_pictures_are_scaled_while_more_workers_go_on_than_there_are_cores(
+    qtbot: QtBot, request: pytest.FixtureRequest
+) -> None:
     enough, receiver = threading.Event(), Receiver()
+    request.addfinalizer(enough.set)
 
     def work() -> Iterator[str]:
         yield "begun"
@@ -87,7 +91,9 @@ def test_a_generator_that_is_to_quit_is_closed_in_its_thread(qtbot: QtBot) -> No
     assert closed_in == ["napari-unet"]
 
 
-def test_work_that_overlaps_leaves_the_warnings_of_the_process_as_they_are(qtbot: QtBot) -> None:
+def test_work_that_overlaps_leaves_the_warnings_of_the_process_as_they_are(
+    qtbot: QtBot, request: pytest.FixtureRequest
+) -> None:
     def work(begun: threading.Event, end: threading.Event) -> bool:
         begun.set()
         return end.wait()
@@ -96,6 +102,7 @@ def test_work_that_overlaps_leaves_the_warnings_of_the_process_as_they_are(qtbot
     receiver = Receiver()
     ends = [threading.Event(), threading.Event()]
     for end in ends:
+        request.addfinalizer(end.set)
         begun = threading.Event()
         run_in_thread(partial(work, begun, end), receiver.take)
         begun.wait()
