@@ -41,7 +41,7 @@ from training.metrics.neuron_metrics import Labels, part_neurons
 SIDE = 1024  # pixels of a block along Y and X
 HALO = 192  # pixels around it that components are seen in; the watershed needs one
 
-Step = Literal["flood", "join", "describe", "merge", "count"]
+Step = Literal["flood", "join", "describe", "merge", "count", "add_up"]
 """A method of :class:`ChunkNeurons` whose tasks do not wait for each other."""
 _OF_PIXELS = ("labels", "is_kept", "weights")  # arrays as large as a block
 
@@ -51,8 +51,8 @@ class ChunkNeurons:
 
     Call :meth:`flood` for all slices and blocks, then :meth:`join` for all slices; where
     :attr:`is_learned` :meth:`describe` for all slices and blocks, and :meth:`merge` for all slices;
-    then :meth:`count` for all slices and blocks, then :meth:`number`, then :meth:`read_block`. What
-    is done already is not done again.
+    then :meth:`count` for all slices and blocks, then :meth:`add_up` for all slices, then
+    :meth:`number`, then :meth:`read_block`. What is done already is not done again.
 
     Parameters
     ----------
@@ -242,6 +242,19 @@ class ChunkNeurons:
             found |= _named(count_overlaps(page, others[0], weights, others[1]), distance)
         self._files.write("counts", index, block, **found)
 
+    def add_up(self, index: int) -> None:
+        """Add up what was weighed in the blocks of a slice."""
+        if self._files.has("sums", index):
+            return
+        counts = [self._files.read("counts", index, block) for block in self.blocks]
+        sizes = np.zeros(max(len(found["sizes"]) for found in counts), np.int64)
+        for found in counts:
+            sizes[: len(found["sizes"])] += found["sizes"]
+        sums = {"sizes": sizes}
+        for distance in self._reach(index):
+            sums |= _named(_overlaps(counts, distance), distance)
+        self._files.write("sums", index, None, **sums)
+
     def number(self) -> int:
         """Number the neurons of all slices; give their number.
 
@@ -250,13 +263,10 @@ class ChunkNeurons:
         linker = NeuronLinker()
         waiting: dict[tuple[int, int], Overlaps] = {}  # by the earlier slice and the distance
         for index in range(self.shape[0]):
-            counts = [self._files.read("counts", index, block) for block in self.blocks]
-            sizes = np.zeros(max(len(found["sizes"]) for found in counts), np.int64)
-            for found in counts:
-                sizes[: len(found["sizes"])] += found["sizes"]
+            found = self._files.read("sums", index)
             before = range(1, min(REACH, index) + 1) if self._is_linked else ()
-            linker.add(sizes, [waiting.pop((index - far, far)) for far in before])
-            waiting |= {(index, far): _overlaps(counts, far) for far in self._reach(index)}
+            linker.add(found["sizes"], [waiting.pop((index - far, far)) for far in before])
+            waiting |= {(index, far): _overlaps([found], far) for far in self._reach(index)}
         numbers = linker.numbers()
         for index, of_slice in enumerate(numbers):
             if not self._files.has("numbers", index):
@@ -275,7 +285,7 @@ class ChunkNeurons:
 
     def read_block(self, index: int, block: Block) -> NDArray[np.int64]:
         """Read a block: array (Y, X) of int64, the numbers of its neurons; 0 are borders."""
-        numbers = self._files.read("numbers", index)["numbers"]
+        numbers = self._pages.table("numbers", index)["numbers"]
         found: NDArray[np.int64] = numbers[self._bordered(index, block)]
         return found
 
