@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from itertools import product
 from pathlib import Path
@@ -32,6 +32,7 @@ from napari_unet.neurons.linking import (
     weigh_pixels,
     weigh_regions,
 )
+from napari_unet.neurons.merge_forest import MergeForest
 from napari_unet.neurons.region_merging import merge_regions
 from napari_unet.neurons.search_files import Arrays, Block, SearchFiles
 from napari_unet.neurons.segmentation import Segmentation, merge_numbers
@@ -65,6 +66,11 @@ class ChunkNeurons:
         Link regions to neurons, as :class:`linking.StackLinker` does.
     side, halo : int
         Pixels of a block, and around it; the halo, of components alone, is at most the side.
+
+    Attributes
+    ----------
+    is_learned : bool
+        Whether merges that were learned decide: not in a slice that has none beside.
     """
 
     def __init__(
@@ -76,20 +82,22 @@ class ChunkNeurons:
         side: int = SIDE,
         halo: int = HALO,
     ) -> None:
-        self._probability, self._how = probability, how
+        self._probability, self._how = probability, replace(how, merges=None)
         self.shape: tuple[int, int, int] = tuple(probability.shape)
-        has_beside = self.shape[0] > 1
-        self._merges = how.merges if has_beside else None
+        self._merges = how.merges if self.shape[0] > 1 else None
+        self.is_learned = self._merges is not None
         self._is_watershed = how.method == "watershed"
         self._is_linked, self._side = is_linked, side
         self._halo = 1 if self._is_watershed else min(halo, side)
         self._files = SearchFiles(folder)
         self._pages = BlockPages(self._files, self.blocks)
+        self._merges_file = folder / "merges.npz"
+        if self._merges is not None and not self._merges_file.exists():
+            self._merges.write(self._merges_file)
 
-    @property
-    def is_learned(self) -> bool:
-        """Whether merges that were learned decide: not in a slice that has none beside."""
-        return self._merges is not None
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out merges, which are large, and which other processes read from their file."""
+        return self.__dict__ | {"_merges": None}
 
     @cached_property
     def blocks(self) -> list[Block]:
@@ -212,8 +220,10 @@ class ChunkNeurons:
 
     def merge(self, index: int) -> None:
         """Find the neurons of a slice, whose blocks are described, by learned merges."""
-        if self._merges is None or self._files.has("merged", index):
+        if not self.is_learned or self.is_merged(index):
             return
+        if self._merges is None:
+            self._merges = MergeForest.read(self._merges_file)
         parts = [BorderTable(**self._files.read("borders", index, block)) for block in self.blocks]
         regions = self._pages.table("slices", index)["regions"]
         count = int(regions.max())

@@ -52,8 +52,11 @@ def find(
     if search.is_learned:
         for task in reversed(search.tasks):
             pickle.loads(pickle.dumps(search)).describe(task)
+        sent = pickle.dumps(search)
+        assert len(sent) < 50_000 + probability.nbytes, "a forest may be much larger"
+        merging = pickle.loads(sent)
         for index in range(len(probability)):
-            search.merge(index)
+            merging.merge(index)
     for task in reversed(search.tasks):
         search.count(task)
     for index in range(len(probability)):
