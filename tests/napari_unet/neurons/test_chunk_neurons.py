@@ -53,7 +53,7 @@ def find(
         for task in reversed(search.tasks):
             pickle.loads(pickle.dumps(search)).describe(task)
         sent = pickle.dumps(search)
-        assert len(sent) < 50_000 + probability.nbytes, "a forest may be much larger"
+        assert len(sent) < 10_000 + probability.nbytes, "a forest is larger"
         merging = pickle.loads(sent)
         for index in range(len(probability)):
             merging.merge(index)
