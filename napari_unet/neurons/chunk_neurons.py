@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from itertools import product
 from pathlib import Path
@@ -32,6 +32,7 @@ from napari_unet.neurons.linking import (
     weigh_pixels,
     weigh_regions,
 )
+from napari_unet.neurons.merge_forest import MergeForest
 from napari_unet.neurons.region_merging import merge_regions
 from napari_unet.neurons.search_files import Arrays, Block, SearchFiles
 from napari_unet.neurons.segmentation import Segmentation, merge_numbers
@@ -41,7 +42,7 @@ from training.metrics.neuron_metrics import Labels, part_neurons
 SIDE = 1024  # pixels of a block along Y and X
 HALO = 192  # pixels around it that components are seen in; the watershed needs one
 
-Step = Literal["flood", "join", "describe", "merge", "count"]
+Step = Literal["flood", "join", "describe", "merge", "count", "add_up"]
 """A method of :class:`ChunkNeurons` whose tasks do not wait for each other."""
 _OF_PIXELS = ("labels", "is_kept", "weights")  # arrays as large as a block
 
@@ -51,8 +52,8 @@ class ChunkNeurons:
 
     Call :meth:`flood` for all slices and blocks, then :meth:`join` for all slices; where
     :attr:`is_learned` :meth:`describe` for all slices and blocks, and :meth:`merge` for all slices;
-    then :meth:`count` for all slices and blocks, then :meth:`number`, then :meth:`read_block`. What
-    is done already is not done again.
+    then :meth:`count` for all slices and blocks, then :meth:`add_up` for all slices, then
+    :meth:`number`, then :meth:`read_block`. What is done already is not done again.
 
     Parameters
     ----------
@@ -65,6 +66,11 @@ class ChunkNeurons:
         Link regions to neurons, as :class:`linking.StackLinker` does.
     side, halo : int
         Pixels of a block, and around it; the halo, of components alone, is at most the side.
+
+    Attributes
+    ----------
+    is_learned : bool
+        Whether merges that were learned decide: not in a slice that has none beside.
     """
 
     def __init__(
@@ -76,20 +82,22 @@ class ChunkNeurons:
         side: int = SIDE,
         halo: int = HALO,
     ) -> None:
-        self._probability, self._how = probability, how
+        self._probability, self._how = probability, replace(how, merges=None)
         self.shape: tuple[int, int, int] = tuple(probability.shape)
-        has_beside = self.shape[0] > 1
-        self._merges = how.merges if has_beside else None
+        self._merges = how.merges if self.shape[0] > 1 else None
+        self.is_learned = self._merges is not None
         self._is_watershed = how.method == "watershed"
         self._is_linked, self._side = is_linked, side
         self._halo = 1 if self._is_watershed else min(halo, side)
         self._files = SearchFiles(folder)
         self._pages = BlockPages(self._files, self.blocks)
+        self._merges_file = folder / "merges.npz"
+        if self._merges is not None and not self._merges_file.exists():
+            self._merges.write(self._merges_file)
 
-    @property
-    def is_learned(self) -> bool:
-        """Whether merges that were learned decide: not in a slice that has none beside."""
-        return self._merges is not None
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out merges, which are large, and which other processes read from their file."""
+        return self.__dict__ | {"_merges": None}
 
     @cached_property
     def blocks(self) -> list[Block]:
@@ -212,8 +220,10 @@ class ChunkNeurons:
 
     def merge(self, index: int) -> None:
         """Find the neurons of a slice, whose blocks are described, by learned merges."""
-        if self._merges is None or self._files.has("merged", index):
+        if not self.is_learned or self.is_merged(index):
             return
+        if self._merges is None:
+            self._merges = MergeForest.read(self._merges_file)
         parts = [BorderTable(**self._files.read("borders", index, block)) for block in self.blocks]
         regions = self._pages.table("slices", index)["regions"]
         count = int(regions.max())
@@ -242,6 +252,19 @@ class ChunkNeurons:
             found |= _named(count_overlaps(page, others[0], weights, others[1]), distance)
         self._files.write("counts", index, block, **found)
 
+    def add_up(self, index: int) -> None:
+        """Add up what was weighed in the blocks of a slice."""
+        if self._files.has("sums", index):
+            return
+        counts = [self._files.read("counts", index, block) for block in self.blocks]
+        sizes = np.zeros(max(len(found["sizes"]) for found in counts), np.int64)
+        for found in counts:
+            sizes[: len(found["sizes"])] += found["sizes"]
+        sums = {"sizes": sizes}
+        for distance in self._reach(index):
+            sums |= _named(_overlaps(counts, distance), distance)
+        self._files.write("sums", index, None, **sums)
+
     def number(self) -> int:
         """Number the neurons of all slices; give their number.
 
@@ -250,13 +273,10 @@ class ChunkNeurons:
         linker = NeuronLinker()
         waiting: dict[tuple[int, int], Overlaps] = {}  # by the earlier slice and the distance
         for index in range(self.shape[0]):
-            counts = [self._files.read("counts", index, block) for block in self.blocks]
-            sizes = np.zeros(max(len(found["sizes"]) for found in counts), np.int64)
-            for found in counts:
-                sizes[: len(found["sizes"])] += found["sizes"]
+            found = self._files.read("sums", index)
             before = range(1, min(REACH, index) + 1) if self._is_linked else ()
-            linker.add(sizes, [waiting.pop((index - far, far)) for far in before])
-            waiting |= {(index, far): _overlaps(counts, far) for far in self._reach(index)}
+            linker.add(found["sizes"], [waiting.pop((index - far, far)) for far in before])
+            waiting |= {(index, far): _overlaps([found], far) for far in self._reach(index)}
         numbers = linker.numbers()
         for index, of_slice in enumerate(numbers):
             if not self._files.has("numbers", index):
@@ -275,7 +295,7 @@ class ChunkNeurons:
 
     def read_block(self, index: int, block: Block) -> NDArray[np.int64]:
         """Read a block: array (Y, X) of int64, the numbers of its neurons; 0 are borders."""
-        numbers = self._files.read("numbers", index)["numbers"]
+        numbers = self._pages.table("numbers", index)["numbers"]
         found: NDArray[np.int64] = numbers[self._bordered(index, block)]
         return found
 

@@ -193,12 +193,15 @@ class ChunkedSearch:
     ) -> int:
         """Number the neurons of all slices, and write them; gives how many there are."""
         blocks = search.tasks
-        left = [index for index in range(search.shape[0]) if not search.is_merged(index)]
-        total = 2 * len(blocks) + len(left) * (len(search.blocks) + 1)
+        slices = range(search.shape[0])
+        left = [index for index in slices if not search.is_merged(index)]
+        total = 2 * len(blocks) + len(slices) + len(left) * (len(search.blocks) + 1)
         with ProgressBar(desc="Numbering", unit="block", total=total) as bar:
             for _ in _merge(search, left, threads, workers):
                 bar.update()
             for _ in _work_through(search, "count", blocks, threads, workers):
+                bar.update()
+            for _ in _work_through(search, "add_up", slices, threads, workers):
                 bar.update()
             count = search.number()
             dtype = label_dtype(np.dtype(np.int64), count)

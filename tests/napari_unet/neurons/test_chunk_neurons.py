@@ -28,7 +28,15 @@ from training.model.starter_model import starter_path
 from training.stacks.synthetic import synthetic_stack
 
 ISBI = Path(os.environ.get("NAPARI_UNET_ISBI", "../shared/isbi")) / "test-volume.tif"
-KINDS = ("basins", "slices", "borders", "merged", "counts", "numbers")  # each made of the former
+KINDS = (
+    "basins",
+    "slices",
+    "borders",
+    "merged",
+    "counts",
+    "sums",
+    "numbers",
+)  # each made of the former
 WATERSHED, COMPONENTS = Segmentation(), Segmentation("components")
 
 
@@ -44,10 +52,15 @@ def find(
     if search.is_learned:
         for task in reversed(search.tasks):
             pickle.loads(pickle.dumps(search)).describe(task)
+        sent = pickle.dumps(search)
+        assert len(sent) < 10_000 + probability.nbytes, "a forest is larger"
+        merging = pickle.loads(sent)
         for index in range(len(probability)):
-            search.merge(index)
+            merging.merge(index)
     for task in reversed(search.tasks):
         search.count(task)
+    for index in range(len(probability)):
+        search.add_up(index)
     total = search.number()
     return np.stack(list(slices_of(search))), total
 
