@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import statistics
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import zarr
 
-from benchmarks.report import Settings, Table
+from benchmarks.report import Settings, Table, usable_cores
 from benchmarks.whole_process import NAPARI_UNET, run_process
 
 SLICES, SIDE, DIFFERENT = 900, 1024, 8
@@ -22,9 +21,8 @@ def run(settings: Settings) -> list[Table]:
     output = settings.folder / "m.zarr"
     command = [NAPARI_UNET, "predict", "starter", str(raw), "-o", str(output)]
     command += ["--membranes", "dark", "--overwrite"]
-    cores = sorted(os.sched_getaffinity(0))
     ways = {
-        "one process, one core": ["taskset", "-c", str(cores[0]), *command],
+        "one process, one core": ["taskset", "-c", str(usable_cores()[0]), *command],
         "one process, two cores": command,
         "two workers, a core each": [*command, "--workers", "2"],
     }

@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.hand import hand
 from training.dataset.pair_search import DEFAULT_IMAGES, DEFAULT_LABELS
 from training.presets.registry import DEFAULT_PRESET
 
@@ -266,13 +267,11 @@ def click(widget: Any, text: str) -> None:
 
 
 def wait_until(is_so: Callable[[], bool]) -> None:
-    from qtpy.QtTest import QTest
-
     deadline = time.monotonic() + PATIENCE
     while not is_so():
         if time.monotonic() > deadline:
             raise TimeoutError("The window did not get there.")
-        QTest.qWait(50)
+        hand().qWait(50)
 
 
 if __name__ == "__main__":

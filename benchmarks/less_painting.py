@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.draw import disk
 
+from benchmarks.hand import hand
 from napari_unet.labelling.interpolation import interpolate
 from training.opening import open_stack
 
@@ -53,14 +54,13 @@ def measure(radius: int, key: str) -> tuple[float, float]:
     """Seconds from a key until its pixels are there, and the longest between two ticks."""
     import napari
     from qtpy.QtCore import Qt, QTimer
-    from qtpy.QtTest import QTest
 
     from napari_unet.widgets.common.message_line import MessageLine
     from napari_unet.widgets.painting.less_painting import LessPainting
 
     labels = np.zeros(SHAPE, np.int32)
     for index in (20, 25):
-        labels[(index, *disk((1000, 900 + 10 * index), radius))] = 7
+        labels[(index, *disk((1000, 900 + 10 * index), radius))] = 7  # type: ignore[no-untyped-call]
     viewer = napari.Viewer(show=True, show_welcome_screen=False)
     layer = viewer.add_labels(labels)
     layer.selected_label = 7
@@ -75,18 +75,18 @@ def measure(radius: int, key: str) -> tuple[float, float]:
     answers, stalls = [], []
     canvas: Any = viewer.window._qt_viewer.canvas.native
     for _ in range(REPETITIONS):
-        QTest.qWait(500)
+        hand().qWait(500)
         ticks.clear()
         start = time.perf_counter()
         if key:
-            QTest.keyClick(canvas, getattr(Qt.Key, f"Key_{key}"))
+            hand().keyClick(canvas, getattr(Qt.Key, f"Key_{key}"))
         else:
             layer.paint((21, 1000, 1000), 7)
         while key and "filled" not in message.text() and time.perf_counter() < start + PATIENCE:
-            QTest.qWait(1)
-        QTest.qWait(TICK)  # until it is drawn
+            hand().qWait(1)
+        hand().qWait(TICK)  # until it is drawn
         answers.append(time.perf_counter() - start)
-        QTest.qWait(100)
+        hand().qWait(100)
         stalls.append(max(np.diff([start, *ticks])))
         layer.undo()
         less.hold(layer)

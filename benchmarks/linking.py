@@ -45,7 +45,7 @@ def run(settings: Settings) -> list[Table]:
             command = [NAPARI_UNET, "segment", str(model), str(stack), "-o", str(neurons)]
             run_process([*command, "--overwrite", *given])
             found.setdefault(way, []).append(figures(tifffile.imread(neurons), truth))
-        linked = link(sections_of(truth), np.float32(truth == 0))
+        linked = link(sections_of(truth), (truth == 0).astype(np.float32))
         found.setdefault("true sections, linked", []).append(figures(linked, truth))
         for part, losses in losses_of_parts(model, images, truth).items():
             parts.setdefault(part, []).append(losses)

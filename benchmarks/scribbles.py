@@ -143,7 +143,7 @@ def scribble(
         Of the strokes, in pixels.
     """
     labels = np.zeros(membrane.shape, np.uint8)
-    middle = skeletonize(membrane)
+    middle = skeletonize(membrane)  # type: ignore[no-untyped-call]
     room = ndimage.distance_transform_edt(~membrane) > 2
     most = SHARE * labels.size
     for value, ground, limit in ((MEMBRANE, middle, most / 2), (INSIDE, room, most)):

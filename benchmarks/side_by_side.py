@@ -45,7 +45,7 @@ class Contestant:
         NAPARI_UNET_TORCH names, where these are not installed beside the package.
     """
 
-    def __init__(self, name: str, task: str, is_torch: bool = False, **arguments: Any) -> None:
+    def __init__(self, name: str, task: str, is_torch: bool = False, /, **arguments: Any) -> None:
         self.name = name
         self.seconds: list[float] = []
         python = os.environ.get(TORCH_VARIABLE, sys.executable) if is_torch else sys.executable

@@ -34,7 +34,8 @@ def _measure(settings: Settings, title: str, options: tuple[str, ...]) -> Table:
     command += QUICK if settings.is_quick else ()
     start = time.monotonic()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    first_step, validations = 0.0, []  # (seconds, step, soft Dice, Dice)
+    first_step = 0.0
+    validations: list[tuple[float, int, float, float]] = []  # seconds, step, soft Dice, Dice
     is_running = True
     while is_running:
         is_running = process.poll() is None

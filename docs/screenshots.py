@@ -152,21 +152,26 @@ def button(widget: Any, text: str) -> Any:
 
 def click(widget: Any, text: str) -> None:
     from qtpy.QtCore import Qt
-    from qtpy.QtTest import QTest
 
     wait_until(lambda: button(widget, text).isEnabled())
-    QTest.mouseClick(button(widget, text), Qt.MouseButton.LeftButton)
+    hand().mouseClick(button(widget, text), Qt.MouseButton.LeftButton)
+
+
+def hand() -> Any:
+    """Give Qt's QTest, as what it is: a class of functions that need no object."""
+    from qtpy.QtTest import QTest
+
+    functions: Any = QTest  # PyQt5's types say that an object comes first
+    return functions
 
 
 def wait_until(is_so: Callable[[], bool]) -> None:
     """Keep the window alive until something is so."""
-    from qtpy.QtTest import QTest
-
     deadline = time.monotonic() + PATIENCE
     while not is_so():
         if time.monotonic() > deadline:
             raise TimeoutError("The window did not get there; see the run's train.log.")
-        QTest.qWait(50)
+        hand().qWait(50)
 
 
 def save(viewer: Any, name: str, *, shows_all: bool = True) -> None:
@@ -174,14 +179,12 @@ def save(viewer: Any, name: str, *, shows_all: bool = True) -> None:
 
     A dock that joins another's tabs may have made it higher.
     """
-    from qtpy.QtTest import QTest
-
-    QTest.qWait(500)
+    hand().qWait(500)
     viewer.window.resize(*SIZE)
-    QTest.qWait(500)
+    hand().qWait(500)
     if shows_all:
         viewer.reset_view()
-        QTest.qWait(500)
+        hand().qWait(500)
     pixels = viewer.screenshot(canvas_only=False, flash=False)
     picture = Image.fromarray(pixels).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
     picture.save(IMAGES / name, optimize=True)

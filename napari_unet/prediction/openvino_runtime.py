@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
+import os
 import queue
 import sys
 import threading
@@ -21,6 +22,7 @@ from training.files.atomic_files import UnwritableError, write_atomically
 
 _first_inference = threading.Lock()
 _is_first_over = False
+ALLOWED_INSTRUCTIONS = "ONEDNN_MAX_CPU_ISA"  # of the processor's; read by OpenVINO
 KEPT = 8  # compiled models: of compact 2 MB each, of medical 120 MB
 DIGEST_BYTES = hashlib.sha256().digest_size
 _log = logging.getLogger(__name__)
@@ -49,11 +51,10 @@ class OpenVinoEngine:
         # Compiled for any size of tile: as fast as for one, measured on both presets.
         options: dict[str, Any] = {
             "PERFORMANCE_HINT": "THROUGHPUT" if is_parallel else "LATENCY",
-            "INFERENCE_PRECISION_HINT": _precision(core, device, precision),
         }
         if threads:  # not pinned, or those of all processes were on the same cores
             options |= {"INFERENCE_NUM_THREADS": threads, "ENABLE_CPU_PINNING": False}
-        compiled = compile_network(core, content, device, options)
+        compiled = _compile(core, content, device, precision, options)
         if (len(compiled.inputs), len(compiled.outputs)) != (1, 1):
             raise RuntimeError("it has not one input and one output")
         self.parallel = 1
@@ -89,11 +90,32 @@ def _check_device(core: Any, device: str) -> str:
     return device.upper()
 
 
-def _precision(core: Any, device: str, precision: str) -> str:
-    if precision != "auto":
-        return precision
-    can_bf16 = "BF16" in core.get_property(device, "OPTIMIZATION_CAPABILITIES")
-    return "bf16" if can_bf16 else "f32"
+def _compile(
+    core: Any, content: bytes, device: str, precision: str, options: dict[str, Any]
+) -> Any:
+    """Compile a network in a precision; for ``auto`` in bf16 where it can be.
+
+    OpenVINO promises bf16 by the processor, and then fails where :data:`ALLOWED_INSTRUCTIONS` has
+    less: MindSpore needs that variable, so a process that trains has it, and those that it starts.
+    """
+    exact = {**options, "INFERENCE_PRECISION_HINT": "f32"}
+    if precision == "f32" or (precision == "auto" and not _promises_bf16(core, device)):
+        return compile_network(core, content, device, exact)
+    try:
+        quick = {**options, "INFERENCE_PRECISION_HINT": "bf16"}
+        return compile_network(core, content, device, quick)
+    except RuntimeError as error:
+        compiled = compile_network(core, content, device, exact)  # raises if it is the network
+        if precision == "auto":
+            return compiled
+        raise UserError(
+            f"OpenVINO can't compute in bf16 on this {device}.",
+            f"Choose the precision auto or f32; where {ALLOWED_INSTRUCTIONS} is set, unset it.",
+        ) from error
+
+
+def _promises_bf16(core: Any, device: str) -> bool:
+    return "BF16" in core.get_property(device, "OPTIMIZATION_CAPABILITIES")
 
 
 def infer(request: Any, image: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -174,7 +196,10 @@ def compile_network(core: Any, content: bytes, device: str, options: dict[str, s
 def _key(core: Any, content: bytes, device: str, options: dict[str, str]) -> str:
     """Name what a compiled model depends on."""
     chip, version = core.get_property(device, "FULL_DEVICE_NAME"), import_openvino().get_version()
-    digest = hashlib.sha256(f"{version} {device} {chip} {sorted(options.items())}".encode())
+    allowed = os.environ.get(ALLOWED_INSTRUCTIONS)
+    digest = hashlib.sha256(
+        f"{version} {device} {chip} {allowed} {sorted(options.items())}".encode()
+    )
     digest.update(content)
     return digest.hexdigest()[:32]
 

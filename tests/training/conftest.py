@@ -1,5 +1,6 @@
 """A small stack to train on, and trainings in real processes."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -22,7 +23,20 @@ from training.runs.run_directory import RunDirectory
 from training.stacks.scaling import Scaling
 
 SIDE, SLICES = 64, 6
+SET_FOR_MINDSPORE = ("ONEDNN_MAX_CPU_ISA", "GLOG_v")
 Train = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(autouse=True)
+def own_environment() -> Iterator[None]:
+    """End with a test what it sets for MindSpore: it would hold OpenVINO to AVX2 in those after."""
+    before = {name: os.environ.get(name) for name in SET_FOR_MINDSPORE}
+    yield
+    for name, value in before.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
 
 
 def small_stack(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 from itertools import permutations
@@ -187,7 +187,7 @@ def check_class_results(classes: LabelClasses, kinds: Iterable[str]) -> None:
 
 
 class SliceResult(NamedTuple):
-    """What is written of a slice.
+    """What is written of a slice, or of a band of its rows.
 
     Parameters
     ----------
@@ -199,6 +199,15 @@ class SliceResult(NamedTuple):
 
     pages: dict[str, NDArray[Any]]
     membrane: int
+
+    @classmethod
+    def of_bands(cls, bands: Sequence[SliceResult]) -> SliceResult:
+        """Put a slice together of bands of its rows, the first row first."""
+        if len(bands) == 1:
+            return bands[0]
+        kinds = bands[0].pages
+        pages = {kind: np.concatenate([band.pages[kind] for band in bands]) for kind in kinds}
+        return cls(pages, sum(band.membrane for band in bands))
 
 
 class ResultFiles:
@@ -281,7 +290,7 @@ class ResultFiles:
         self.put(self.make(probability))
 
     def make(self, probability: NDArray[np.float32]) -> SliceResult:
-        """Make what is written of a slice.
+        """Make what is written of a slice, or of a band of its rows.
 
         Parameters
         ----------

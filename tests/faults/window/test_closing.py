@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -58,26 +58,23 @@ StartRun = Callable[[str], RunDirectory]
 
 
 @pytest.fixture
-def start_run(tmp_path: Path) -> Iterator[StartRun]:
-    """``start_run(phase)`` starts a training that stays in a phase; it is ended by its number."""
+def start_run(tmp_path: Path) -> StartRun:
+    """``start_run(phase)`` starts a training that stays in a phase."""
     remember(Settings(runs_folder=str(tmp_path / "runs")))
     run = RunDirectory(tmp_path / "runs" / "one")
-    started: list[psutil.Process] = []
 
     def start(phase: str) -> RunDirectory:
         run.create(preset_config("compact"))
         command = [sys.executable, str(PROGRAM), str(run.path), phase]
-        started.append(start_detached(command, run.log))
+        process = start_detached(command, run.log)
         if phase in ("finished", "failed"):
-            started[-1].wait()
+            process.wait()
             return run
         while run.find_training() is None:
-            assert is_alive(started[-1]), run.log.read_text()
+            assert is_alive(process), run.log.read_text()
         return run
 
-    yield start
-    for process in started:
-        kill_tree(process)
+    return start
 
 
 def open_train(viewer: Viewer) -> TrainDock:
@@ -267,9 +264,14 @@ def test_learning_on_is_left_or_stopped(
 
 
 def test_a_prediction_ends_with_the_window(
-    viewer: Viewer, write_model: Callable[..., Path], qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+    viewer: Viewer,
+    write_model: Callable[..., Path],
+    qtbot: QtBot,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
 ) -> None:
     begun, go_on, stored = threading.Event(), threading.Event(), []
+    request.addfinalizer(go_on.set)
     store = LivePrediction.store
 
     def store_slowly(prediction: LivePrediction, index: int, *rest: Any) -> None:

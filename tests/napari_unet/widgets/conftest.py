@@ -1,9 +1,12 @@
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 from napari import Viewer
 from napari.layers import Layer
@@ -20,18 +23,54 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_unet.launchers.local_launcher import kill_tree
 from training.errors import UserError
 
+PATIENCE = 60_000  # milliseconds; the machine that tests may be busy
+MOST_OF_A_WORKER = 30  # seconds
 FAILURE = "The disk is gone."
 Button = Callable[[QWidget, str], QPushButton]
 Pixel = tuple[float, float]
 
 
+@pytest.fixture(autouse=True)
+def nothing_goes_on() -> Iterator[None]:
+    """End the trainings that a test leaves, whose failure would else be that of those after it."""
+    before = threading.enumerate()
+    yield
+    for worker in _threads("napari-unet", before):  # they may be about to start a training
+        worker.join(MOST_OF_A_WORKER)
+    for waiting in _threads("wait-", before):  # one for each process that outlives the window
+        with suppress(psutil.NoSuchProcess):
+            kill_tree(psutil.Process(int(waiting.name.removeprefix("wait-"))))
+        waiting.join(MOST_OF_A_WORKER)
+    left = [
+        thread.name for thread in (*_threads("napari-unet", before), *_threads("wait-", before))
+    ]
+    assert left == []
+
+
+def _threads(name: str, before: list[threading.Thread]) -> list[threading.Thread]:
+    threads = [thread for thread in threading.enumerate() if thread.name.startswith(name)]
+    return [thread for thread in threads if thread not in before]
+
+
 @pytest.fixture
-def qtbot(qtbot: QtBot) -> QtBot:
-    """Waits longer than five seconds: the machine that tests may be busy."""
+def qtbot(qtbot: QtBot, request: pytest.FixtureRequest) -> QtBot:
+    """Waits longer than five seconds, but not for what an error in a slot has prevented."""
     for name in ("waitUntil", "waitSignal", "waitSignals"):
-        setattr(qtbot, name, partial(getattr(qtbot, name), timeout=120_000))
+        setattr(qtbot, name, partial(getattr(qtbot, name), timeout=PATIENCE))
+    wait, raised = qtbot.waitUntil, request.node.qt_exception_capture_manager.exceptions
+
+    def wait_until(is_so: Callable[[], bool | None], **options: int) -> None:
+        def look() -> bool | None:
+            if raised:
+                pytest.fail("An error was raised while it was waited for this.")
+            return is_so()
+
+        wait(look, **options)
+
+    qtbot.waitUntil = wait_until
     return qtbot
 
 

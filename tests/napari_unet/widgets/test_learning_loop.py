@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,6 @@ from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel, QPushButton, QWidget
 
-from napari_unet.launchers.local_launcher import LocalLauncher
 from napari_unet.layers.plugin_layers import corrected_slices
 from napari_unet.runs.run_list import list_runs
 from napari_unet.settings import Settings, remember
@@ -38,12 +37,10 @@ def membrane() -> np.ndarray:
 
 
 @pytest.fixture
-def runs_folder(tmp_path: Path) -> Iterator[Path]:
+def runs_folder(tmp_path: Path) -> Path:
     folder = tmp_path / "runs"
     remember(Settings(runs_folder=str(folder)))
-    yield folder
-    for summary in list_runs(folder):
-        LocalLauncher(folder).cancel(summary.run)
+    return folder
 
 
 def text(dock: QWidget) -> str:

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from napari_unet.launchers.launcher import Standing
 from napari_unet.launchers.servers.document import Document
+from napari_unet.launchers.servers.slurm.jobs import GO_ON
 from training.errors import UserError
 from training.files.atomic_files import write_atomically
 from training.files.untrusted_files import parse_json, read_document, read_tail
@@ -27,6 +28,8 @@ ClassName = Annotated[str, Field(max_length=LONGEST_NAME)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 Outcome = Literal["", "finished", "stopped", "failed", "interrupted"]
 ENDED_BADLY = ("failed", "stopped", "interrupted")
+CAN_GO_ON = ("failed", "interrupted")
+"""After the slices that are done, which are kept; of a failed one once its cause is mended."""
 KINDS: tuple[Kind, ...] = get_args(Kind)
 PathT = TypeVar("PathT", bound=PurePath)
 _LATEST = 2.0**32  # seconds, in 2106
@@ -215,7 +218,7 @@ def state_of(
         done, total, text = progress[-1]
         values |= {"done": min(int(done), int(total)), "total": int(total), "text": text}
     if outcome == "interrupted":
-        killed = "Its processes were killed, perhaps for lack of memory. Predict again: it goes on."
+        killed = f"Its processes were killed, perhaps for lack of memory. {GO_ON}"
         values["problem"] = queue_problem or killed
     if outcome == "failed":
         errors = _ERROR.findall(log)
@@ -230,13 +233,13 @@ def resume_problem(status: RunStatus) -> str:
     Returns
     -------
     str
-        A sentence; empty where it can be: it was interrupted, or nobody has seen how it ended.
+        A sentence; empty where it can be: it was interrupted, it failed, whose cause may be mended
+        meanwhile, or nobody has seen how it ended.
     """
     reasons: dict[RunStatus, str] = {
         "running": "It goes on.",
         "finished": "It has finished.",
         "stopped": "It was stopped, which keeps nothing: predict again.",
-        "failed": "It failed, and would again: mend the cause, then predict again.",
         "unreadable": "What is known of it can't be read.",
     }
     return reasons.get(status, "")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,6 @@ from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QApplication, QLabel, QMessageBox, QPushButton, QTabWidget
 
-from napari_unet.launchers.local_launcher import LocalLauncher
 from napari_unet.runs.run_list import list_runs, summarize
 from napari_unet.settings import Settings, hold, let_go, load_settings, remember
 from napari_unet.widgets.train.dock import TrainDock
@@ -30,12 +29,10 @@ OpenDock = Callable[[], tuple[Any, TrainDock]]
 
 
 @pytest.fixture
-def runs_folder(tmp_path: Path) -> Iterator[Path]:
+def runs_folder(tmp_path: Path) -> Path:
     folder = tmp_path / "runs of 'tests'"
     remember(Settings(runs_folder=str(folder)))
-    yield folder
-    for summary in list_runs(folder):
-        LocalLauncher(folder).cancel(summary.run)
+    return folder
 
 
 @pytest.fixture
@@ -69,7 +66,15 @@ def click(qtbot: QtBot, dock: TrainDock, text: str) -> None:
 
 
 def wait_for_text(qtbot: QtBot, dock: TrainDock, text: str) -> None:
-    qtbot.waitUntil(lambda: text in visible_text(dock), timeout=PATIENCE)
+    """Wait until the dock says so; a training that has failed will not have it do so."""
+
+    def is_told() -> bool:
+        told = visible_text(dock)
+        if text not in told and "Failed" in told:
+            pytest.fail(told)
+        return text in told
+
+    qtbot.waitUntil(is_told, timeout=PATIENCE)
 
 
 def wait_for_end(qtbot: QtBot, dock: TrainDock, text: str) -> None:
