@@ -8,7 +8,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from napari_unet.evaluation.contact_sheet import SheetRow, contact_sheet
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_unet.evaluation.contact_sheet import (
+    MEMBRANE_LEGEND,
+    SheetRow,
+    class_legend,
+    contact_sheet,
+)
 from napari_unet.evaluation.cross_validation import evaluate_fold
 from napari_unet.launchers.local_launcher import LocalLauncher
 from napari_unet.prediction.predictor import load_predictor
@@ -16,20 +24,21 @@ from napari_unet.runs.run_follower import RunFollower
 from napari_unet.runs.run_progress import failure
 from napari_unet.training_python.choice import find_training_python
 from training.config import TrainingConfig, preset_config
-from training.dataset.holdout import hold_out
+from training.dataset.holdout import hold_out, kinds_of
 from training.dataset.pair_search import DEFAULT_TEST, find_pair
 from training.dataset.training_pair import TrainingPair, open_pair
 from training.errors import UserError
 from training.files.atomic_files import UnwritableError, write_atomically
 from training.files.open_elsewhere import once_closed, remove_folder
+from training.label_classes import LabelClasses
 from training.label_convention import LabelConvention
 from training.masks.result_files import ResultFiles
 from training.metrics.evaluation_report import Evaluation
 from training.opening import open_stack
 from training.presets.registry import DEFAULT_PRESET
 from training.runs.run_directory import RunDirectory
-from training.stacks.sparse_labels import MEMBRANE, is_known
-from training.stacks.synthetic import write_synthetic
+from training.stacks.sparse_labels import MEMBRANE, channels_of, is_known
+from training.stacks.synthetic import CLASSES, write_synthetic
 
 # Enough for the synthetic stack, and the whole demo stays under two minutes on two cores.
 SYNTHETIC_OPTIONS = {"steps": 150, "eval_interval": 4}
@@ -79,9 +88,23 @@ class Demo:
     data : Path, optional
         Folder with train-volume.tif, train-labels.tif and, if there is one, test-volume.tif.
         By default a synthetic stack is written.
+    has_classes : bool
+        Label mitochondria beside membranes in the synthetic stack. Labels of ``data`` say
+        themselves whether they have classes.
+
+    Raises
+    ------
+    UserError
+        If ``data`` are to get classes.
     """
 
-    def __init__(self, out: Path, data: Path | None = None) -> None:
+    def __init__(self, out: Path, data: Path | None = None, has_classes: bool = False) -> None:
+        if has_classes and data is not None:
+            raise UserError(
+                "--classes is of the synthetic stack.",
+                "Leave it out: labels that name their classes are learned with these.",
+            )
+        self._has_classes = has_classes
         self.files = DemoFiles(out.absolute())
         self.is_synthetic = data is None
         self.data = self.files.synthetic if data is None else data.absolute()
@@ -110,7 +133,7 @@ class Demo:
         try:
             self.files.folder.mkdir(parents=True, exist_ok=True)
             if self.is_synthetic:
-                write_synthetic(self.data, slices, size)
+                write_synthetic(self.data, slices, size, has_classes=self._has_classes)
         except BaseException as error:
             self.clean_up()  # a new try needs no --overwrite
             if isinstance(error, OSError):
@@ -126,9 +149,12 @@ class Demo:
             If the data can't be used, or the labels are not finished.
         """
         options: dict[str, Any] = SYNTHETIC_OPTIONS
+        if self._has_classes:
+            options = SYNTHETIC_OPTIONS | {"classes": CLASSES}
         if not self.is_synthetic:
             with self._open_data() as pair:
-                options = {"label_convention": pair.meaning.convention}
+                meaning = pair.meaning
+                options = {"label_convention": meaning.convention, "classes": meaning.classes.text}
         return preset_config(DEFAULT_PRESET, data_url=str(self.data), **options)
 
     def train(self, config: TrainingConfig, on_update: Callable[[RunFollower], object]) -> None:
@@ -163,7 +189,7 @@ class Demo:
             raise UserError("The training ended before its last step.", f"The log is {run.log}.")
 
     def predict(self, on_slice: Callable[[], object] = lambda: None) -> None:
-        """Write mask and probability of the stack :meth:`predicted_stack`.
+        """Write mask and probability of the stack :meth:`predicted_stack`; of classes the mask.
 
         Raises
         ------
@@ -171,12 +197,15 @@ class Demo:
             If the stack or the model can't be used, or a file can't be written.
         """
         path = self.predicted_stack()
-        predictor = load_predictor(self.files.run)
+        predictor = load_predictor(self.files.run, of_class=None)
         paths = {"mask": self.files.mask, "probability": self.files.probability}
+        if predictor.classes:
+            del paths["probability"]
         with open_stack(path) as stack:
             threshold = predictor.card.threshold
             about = stack.shape, threshold, LabelConvention.ISBI
-            with ResultFiles(paths, *about, pixel_size=stack.pixel_size) as files:
+            options: dict[str, Any] = {"pixel_size": stack.pixel_size, "classes": predictor.classes}
+            with ResultFiles(paths, *about, **options) as files:
                 for _, probability in predictor.predict(stack):
                     files.write(probability)
                     on_slice()
@@ -189,7 +218,8 @@ class Demo:
     def _check_data(self) -> None:
         """Read what the training will; a UserError where it can't be used."""
         with self._open_data() as pair:
-            hold_out(pair.codes, 0)
+            kinds = kinds_of(pair.meaning.classes, _codes(pair))
+            hold_out(_codes(pair), 0, kinds=kinds)
 
     @contextmanager
     def _open_data(self) -> Iterator[TrainingPair]:
@@ -211,13 +241,16 @@ class Demo:
             If the data or the model can't be used, or a file can't be written.
         """
         # In full precision the figures are those of the training.
-        predictor = load_predictor(self.files.run, precision="f32")
+        predictor = load_predictor(self.files.run, precision="f32", of_class=None)
+        classes = predictor.classes
         fold = RunDirectory(self.files.run).read_config().cross_valid_ind
         with self._open_data() as pair:
-            codes = pair.codes
+            codes = _codes(pair)
             evaluation, probabilities = evaluate_fold(predictor, fold, pair.images, codes)
             rows = [
-                SheetRow.of_membrane(
+                _class_row(index, pair.images[index], codes[index], probability, classes)
+                if classes
+                else SheetRow.of_membrane(
                     index,
                     pair.images[index],
                     codes[index] == MEMBRANE,
@@ -229,7 +262,8 @@ class Demo:
         write_atomically(self.files.evaluation_json, evaluation.to_json().encode())
         write_atomically(self.files.evaluation_csv, evaluation.to_csv().encode())
         title = f"Held-out slices of {self._name()}, fold {fold}"
-        write_atomically(self.files.sheet, contact_sheet(rows, title))
+        legend = class_legend(classes) if classes else MEMBRANE_LEGEND
+        write_atomically(self.files.sheet, contact_sheet(rows, title, legend))
         return evaluation
 
     def clean_up(self) -> None:
@@ -259,6 +293,22 @@ class Demo:
                 raise UserError(f"A demo is running in {self.files.folder}.", "Wait for its end.")
         for path in existing:
             _remove(path)
+
+
+def _codes(pair: TrainingPair) -> dict[int, NDArray[np.uint8]]:
+    """Read the labelled slices as an evaluation takes them: of classes their places from 1."""
+    return pair.class_codes if pair.meaning.classes else pair.codes
+
+
+def _class_row(
+    index: int,
+    image: NDArray[Any],
+    codes: NDArray[np.uint8],
+    probabilities: NDArray[np.float32],
+    classes: LabelClasses,
+) -> SheetRow:
+    predicted = classes.channels(classes.decide(probabilities))
+    return SheetRow.of_classes(index, image, channels_of(codes), predicted, classes)
 
 
 def _remove(path: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
@@ -26,6 +25,7 @@ DICE_OF = "dice_"
 COLORS = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7", "#999999")
 _CLASS = re.compile(r"(\w[\w -]{0,38}\w|\w)(?:=(\d{1,3}))?(#[0-9a-fA-F]{6})?")
 MEMBRANE_NAMES = ("membrane", "membranes")
+_BAND = 1 << 16  # pixels that are decided at a time: they stay in a processor's cache
 NO_THRESHOLDS: Mapping[str, float] = MappingProxyType({})
 """Of classes: each pixel is of its likeliest."""
 
@@ -218,23 +218,29 @@ class LabelClasses:
         array (Y, X) of uint8
             Values of the classes.
         """
-        free = [place for place, name in enumerate(self.names) if name not in thresholds]
         values = np.zeros(probabilities.shape[1:], np.uint8)
-        if free:
-            values[:] = self._values[free][probabilities[free].argmax(axis=0)]
-        best = np.full(values.shape, -1, np.float32)
-        for name, threshold in thresholds.items():
-            channel = self.names.index(name)
-            probability = probabilities[channel]
-            is_taken = (probability >= threshold) & (probability > best)
-            values[is_taken] = self._values[channel]
-            best[is_taken] = probability[is_taken]
-        values[probabilities.max(axis=0) <= 0] = 0
+        step = max(1, _BAND // max(1, values.shape[1]))
+        for start in range(0, len(values), step):
+            rows = slice(start, start + step)
+            self._decide(probabilities[:, rows], thresholds, values[rows])
         return values
 
-    @cached_property
-    def _values(self) -> NDArray[np.uint8]:
-        return np.array([member.value for member in self.members], np.uint8)
+    def _decide(
+        self,
+        probabilities: NDArray[np.float32],
+        thresholds: Mapping[str, float],
+        values: NDArray[np.uint8],
+    ) -> None:
+        free = [channel for channel, name in enumerate(self.names) if name not in thresholds]
+        named = [(self.names.index(name), least) for name, least in thresholds.items()]
+        for channels in ([(channel, 0.0) for channel in free], named):
+            best = np.full(values.shape, -1, np.float32)
+            for channel, least in channels:
+                probability = probabilities[channel]
+                is_taken = (probability > best) & (probability >= least)
+                np.copyto(values, self.members[channel].value, where=is_taken, casting="unsafe")
+                np.copyto(best, probability, where=is_taken)
+        values[~np.any(probabilities > 0, axis=0)] = 0
 
 
 NO_CLASSES = LabelClasses()

@@ -27,7 +27,7 @@ from training.metrics.neuron_metrics import (
 )
 
 METHODS = ("watershed", "components")
-THRESHOLDS = (0.3, 0.4, 0.45, 0.5, 0.55, 0.6, 0.7)
+THRESHOLDS = (0.2, 0.3, 0.4, 0.45, 0.5, 0.55, 0.6, 0.7, 0.8)
 SEED_LEVELS = (0.03, 0.05, 0.1)
 IS_MEMBRANE = 0.5
 """What a forest says of a border on the mean, from which on its neighbours are not merged."""

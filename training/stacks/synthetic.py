@@ -18,6 +18,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from training.files.atomic_files import replacing
+from training.label_classes import LabelClasses
+from training.label_convention import LabelConvention
+from training.stacks.sparse_labels import LabelNote
 
 Floats = NDArray[np.float32]
 MEMBRANE, MITOCHONDRIA = 1, 2
@@ -111,7 +114,9 @@ def synthetic_neurons(
     return images, neurons
 
 
-def write_synthetic(folder: Path, slices: int = 30, size: int = 256, seed: int = 0) -> None:
+def write_synthetic(
+    folder: Path, slices: int = 30, size: int = 256, seed: int = 0, *, has_classes: bool = False
+) -> None:
     """Write train-volume.tif, train-labels.tif and test-volume.tif as ISBI names them.
 
     Parameters
@@ -120,14 +125,25 @@ def write_synthetic(folder: Path, slices: int = 30, size: int = 256, seed: int =
         Made if it does not exist. Files of these names are overwritten.
     slices, size, seed : int
         As in :func:`synthetic_stack`; the test volume is another tissue of the same size.
+    has_classes : bool
+        Write the labels of :func:`synthetic_classes`; the file names their classes.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    images, labels = synthetic_stack(slices, size, seed)
-    test_images, _ = synthetic_stack(slices, size, seed + 1)
+    draw = synthetic_classes if has_classes else synthetic_stack
+    images, labels = draw(slices, size, seed)
+    test_images, _ = draw(slices, size, seed + 1)
     stacks = {"train-volume": images, "train-labels": labels, "test-volume": test_images}
+    note = LabelNote(LabelConvention.CLASSES, classes=LabelClasses.parse(CLASSES)).line()
+    notes = {"train-labels": note} if has_classes else {}
     for name, stack in stacks.items():
         with replacing(folder / f"{name}.tif") as file:
-            tifffile.imwrite(file, stack, compression="zlib", photometric="minisblack")
+            tifffile.imwrite(
+                file,
+                stack,
+                compression="zlib",
+                photometric="minisblack",
+                description=notes.get(name),
+            )
 
 
 def _sections(slices: int, size: int, seed: int) -> Iterator[tuple[_Section, NDArray[np.uint8]]]:

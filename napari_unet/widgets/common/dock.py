@@ -78,6 +78,10 @@ class Dock(VerticalScrollArea):
 
     def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802
         super().showEvent(event)
+        self.ease_controls()
+
+    def ease_controls(self) -> None:
+        """Keep the wheel off all controls, and let Tab go through them; call it for new ones."""
         self._wheel_guard.guard(self)
         ease_keyboard(self)
 

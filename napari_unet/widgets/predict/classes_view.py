@@ -63,6 +63,7 @@ class ClassesView(QWidget):
     """
 
     requested = Signal()
+    offered = Signal()  # controls of the classes of a model
 
     def __init__(self, viewer: Viewer, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -248,6 +249,7 @@ class ClassesView(QWidget):
         self._thresholds.offer(classes)
         self._show_thresholds()
         self._show()
+        self.offered.emit()
 
     def _show(self) -> None:
         is_running = self._worker is not None

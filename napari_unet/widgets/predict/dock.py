@@ -156,6 +156,7 @@ class PredictDock(Dock):
         self._stack_there.failed.connect(self.report)
         self._progress.all_requested.connect(self._on_all_requested)
         self._classes.requested.connect(self._on_classes_requested)
+        self._classes.offered.connect(self.ease_controls)
         self._progress.slice_requested.connect(self._on_slice_requested)
         self._progress.cancel_requested.connect(self._worker.cancel)
         self._worker.progressed.connect(self._progress.show_progress)

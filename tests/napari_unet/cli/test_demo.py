@@ -12,17 +12,20 @@ import psutil
 import pytest
 import tifffile
 from click.testing import CliRunner
+from PIL import Image, ImageColor
 
 from napari_unet.cli.demo import command, run_phases
 from napari_unet.demo import Demo
+from napari_unet.prediction.predictor import load_predictor
 from training.config import TrainingConfig
 from training.dataset.holdout import split_fold
 from training.errors import UserError
+from training.label_classes import LabelClasses
 from training.metrics.neuron_metrics import NEURON_FIGURES
 from training.metrics.pixel_metrics import FIGURES
 from training.runs.run_directory import RunDirectory
 from training.runs.run_state import load_state
-from training.stacks.synthetic import write_synthetic
+from training.stacks.synthetic import CLASSES, write_synthetic
 
 RESULTS = {
     "contact-sheet.png",
@@ -64,6 +67,33 @@ def test_writes_all_results(out: Path) -> None:
     assert set(figures["mean"]) == {*FIGURES, *NEURON_FIGURES}
     assert (out / "contact-sheet.png").read_bytes().startswith(b"\x89PNG")
     assert load_state(RunDirectory(out / "run").events).status == "finished"
+
+
+def test_classes_are_learned_predicted_and_judged_one_by_one(tmp_path: Path) -> None:
+    demo = QuickDemo(tmp_path, has_classes=True)
+    demo.prepare(slices=6, size=128)
+    run_phases(demo)
+    assert {path.name for path in tmp_path.iterdir()} == RESULTS - {"probability.tif"}
+    predictor = load_predictor(demo.files.run, of_class=None)
+    assert predictor.classes == LabelClasses.parse(CLASSES)
+    pages = dict(predictor.predict(tifffile.imread(demo.predicted_stack())))
+    expected = [predictor.classes.decide(pages[index]) for index in range(6)]
+    np.testing.assert_array_equal(tifffile.imread(demo.files.mask), expected)
+    mean = json.loads(demo.files.evaluation_json.read_text())["mean"]
+    assert {"dice_membrane", "dice_mitochondria"} <= mean.keys()
+    with Image.open(demo.files.sheet) as sheet:
+        colors = {color for _, color in sheet.convert("RGB").getcolors(2**24)}
+    drawn = {ImageColor.getrgb(predictor.classes.members[place].color) for place in (1, 2)}
+    assert drawn <= colors
+
+
+def test_data_whose_labels_name_classes_are_learned_with_these(tmp_path: Path) -> None:
+    write_synthetic(tmp_path / "data", slices=6, size=128, has_classes=True)
+    demo = Demo(tmp_path / "out", tmp_path / "data")
+    demo.prepare()
+    assert demo.config().label_classes == LabelClasses.parse(CLASSES)
+    told = CliRunner().invoke(command, ["--classes", "--data", str(tmp_path / "data")]).exception
+    assert "--classes is of the synthetic stack. Leave it out" in str(told)
 
 
 def test_results_are_kept_unless_reported_otherwise(out: Path) -> None:

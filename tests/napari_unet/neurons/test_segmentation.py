@@ -6,7 +6,6 @@ import pytest
 from napari_unet.neurons.region_borders import find_borders
 from napari_unet.neurons.region_merging import merge_regions
 from napari_unet.neurons.segmentation import (
-    THRESHOLDS,
     Segmentation,
     choose_segmentation,
     number_neurons,
@@ -119,13 +118,20 @@ def test_numbers_are_unique_in_a_stack() -> None:
     assert [page.tolist() for page in number_neurons(iter(slices))] == [[[1, 0, 2]], [[3, 0, 4]]]
 
 
-def test_the_setting_with_the_best_v_rand_is_chosen() -> None:
-    """The wall is weak, but a wall: only thresholds up to 0.35 part the rooms."""
-    probability, membrane = two_rooms(0.35), two_rooms() > 0.5
+@pytest.mark.parametrize(("wall", "threshold"), [(0.25, 0.2), (0.35, 0.3)])
+def test_the_setting_with_the_best_v_rand_is_chosen(wall: float, threshold: float) -> None:
+    """The wall is weak, but a wall: only thresholds up to it part the rooms."""
+    probability, membrane = two_rooms(wall), two_rooms() > 0.5
     how, score = choose_segmentation([probability], [membrane])
-    assert (how.threshold, score) == (THRESHOLDS[0], 1)
+    assert (how.threshold, score) == (threshold, 1)
     perfect, score = choose_segmentation([two_rooms()], [membrane], "components")
     assert (perfect, score) == (Segmentation("components", 0.5), 1), "0.5 where many are as good"
+
+
+def test_a_wall_that_is_none_is_opened_by_a_high_threshold() -> None:
+    """As a network gives that is too sure of membrane."""
+    how, score = choose_segmentation([two_rooms(0.75)], [np.zeros((SIZE, SIZE), bool)])
+    assert (how.threshold, score) == (0.8, 1)
 
 
 def test_neurons_of_the_synthetic_stack_are_found() -> None:

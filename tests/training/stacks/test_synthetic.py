@@ -6,6 +6,8 @@ import pytest
 from scipy import ndimage
 
 from training.dataset.pair_search import find_pair
+from training.dataset.training_pair import open_pair
+from training.label_classes import LabelClasses
 from training.opening import read_stack
 from training.stacks.synthetic import (
     synthetic_classes,
@@ -73,6 +75,16 @@ def test_files_are_a_training_pair(tmp_path: Path) -> None:
     assert np.array_equal(written, labels)
     test_volume = read_stack(folder / "test-volume.tif")
     assert test_volume.shape == images.shape and not np.array_equal(test_volume, images)
+
+
+def test_files_of_classes_name_them(tmp_path: Path) -> None:
+    write_synthetic(tmp_path, slices=4, size=128, has_classes=True)
+    with open_pair(*find_pair(tmp_path), None) as pair:
+        assert pair.meaning.classes == LabelClasses.parse("membrane,mitochondria")
+        read = np.stack([pair.read_classes(index) for index in range(4)])
+    images, labels = synthetic_classes(slices=4, size=128)
+    np.testing.assert_array_equal(read, labels + 1)
+    np.testing.assert_array_equal(read_stack(tmp_path / "train-volume.tif"), images)
 
 
 def test_default_size() -> None:

@@ -8,14 +8,16 @@ import pytest
 from napari import Viewer
 from napari.layers import Labels
 from pytestqt.qtbot import QtBot
-from qtpy.QtCore import QPoint, Qt, QTimer
-from qtpy.QtWidgets import QCheckBox, QLabel
+from qtpy.QtCore import QPoint, QPointF, Qt, QTimer
+from qtpy.QtGui import QWheelEvent
+from qtpy.QtWidgets import QApplication, QCheckBox, QLabel
 from superqt import QLabeledDoubleSlider
 
 from napari_unet.layers.class_layers import layer_classes, layer_thresholds
 from napari_unet.prediction.predictor import load_predictor
 from napari_unet.widgets.predict.dock import PredictDock
 from tests.napari_unet.class_model import CLASSES, write_class_model
+from tests.napari_unet.widgets.layout_faults import faults_of
 from training.label_classes import LabelClasses
 
 Button = Callable[..., object]
@@ -49,6 +51,11 @@ def drag_handle(slider: QLabeledDoubleSlider, to: float, qtbot: QtBot) -> None:
     for at in (QPoint((begin.x() + end.x()) // 2, middle), end, QPoint(round(to * width), middle)):
         qtbot.mouseMove(groove, at)
     qtbot.mouseRelease(groove, LEFT, pos=QPoint(round(to * width), middle))
+
+
+def row_faults(dock: PredictDock) -> list[str]:
+    """What is cut or hidden, but for the model, whose path is elided."""
+    return [fault for fault in faults_of(dock) if not fault.startswith("ElidingComboBox")]
 
 
 def texts(dock: PredictDock) -> str:
@@ -115,6 +122,27 @@ def test_a_threshold_decides_a_class_at_once_as_it_does_without_a_window(
     np.testing.assert_array_equal(layer.data, decided())
 
 
+def test_the_wheel_passes_over_the_sliders_and_long_names_are_not_cut(
+    viewer: Viewer, dock: PredictDock, layer: Labels, tmp_path: Path, qtbot: QtBot, button: Button
+) -> None:
+    name = "mitochondria of glia and of neurons"
+    dock.use_model(write_class_model(tmp_path / "long.onnx", f"membrane,{name}"))
+    qtbot.waitUntil(lambda: button(dock, PREDICT).isVisibleTo(dock))
+    box, slider = row_of(dock, name)
+    qtbot.mouseClick(box, LEFT, pos=QPoint(6, box.height() // 2))
+    assert box.isChecked() and name in box.toolTip()
+    button(dock, PREDICT).setFocus()
+    place = QPointF(slider._slider.rect().center())
+    turned = QWheelEvent(
+        *(place, QPointF(slider._slider.mapToGlobal(place.toPoint())), QPoint(), QPoint(0, 120)),
+        *(Qt.MouseButton.NoButton, Qt.KeyboardModifier.NoModifier, Qt.ScrollPhase.NoScrollPhase),
+        False,
+    )
+    QApplication.sendEvent(slider._slider, turned)
+    assert slider.value() == 0.5
+    qtbot.waitUntil(lambda: row_faults(dock) == [])  # when it is laid out
+
+
 def test_a_slice_that_was_painted_stays_until_that_is_undone(
     viewer: Viewer,
     dock: PredictDock,
@@ -134,6 +162,7 @@ def test_a_slice_that_was_painted_stays_until_that_is_undone(
     np.testing.assert_array_equal(layer.data[4], painted)
     np.testing.assert_array_equal(np.delete(layer.data, 4, 0), np.delete(expected, 4, 0))
     assert "slices edited by hand and stay: 4." in texts(dock)
+    qtbot.waitUntil(lambda: row_faults(dock) == [])  # when it is laid out
     layer.undo()
     slider.setValue(0.2)
     qtbot.waitUntil(lambda: layer_thresholds(layer) == {"membrane": 0.2})
