@@ -21,7 +21,7 @@ from training.files.atomic_files import write_atomically
 from training.learning.mindspore_setup import set_up_mindspore
 from training.masks.tif_writer import check_output
 from training.model.saved_model import load_model
-from training.predict import add_model_options, weights_of
+from training.predict_options import add_model_options, weights_of
 from training.presets.registry import find_preset
 
 FORMATS = (".mindir", ".onnx")

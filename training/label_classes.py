@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from training.errors import UserError
 UNKNOWN_NAME, BACKGROUND_NAME = "unknown", "background"
 MOST_CLASSES = 16
 LARGEST_VALUE = 255
+LONGEST_NAME = 40
 NO_CHANNEL = 255
 """In the place of a class, where no label is known."""
 DICE_OF = "dice_"
@@ -24,6 +26,8 @@ DICE_OF = "dice_"
 COLORS = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7", "#999999")
 _CLASS = re.compile(r"(\w[\w -]{0,38}\w|\w)(?:=(\d{1,3}))?(#[0-9a-fA-F]{6})?")
 MEMBRANE_NAMES = ("membrane", "membranes")
+NO_THRESHOLDS: Mapping[str, float] = MappingProxyType({})
+"""Of classes: each pixel is of its likeliest."""
 
 
 @dataclass(frozen=True)
@@ -158,6 +162,11 @@ class LabelClasses:
         return [channel for channel, member in enumerate(self.members) if member.value]
 
     @property
+    def example(self) -> str:
+        """The name of a class that a sentence may give as an example."""
+        return self.members[self.things[0]].name
+
+    @property
     def membrane(self) -> int | None:
         """The channel of the class that is named membrane, if one is."""
         for channel, member in enumerate(self.members):
@@ -188,12 +197,38 @@ class LabelClasses:
             found[labels == member.value] = channel
         return found
 
-    def most_likely(self, probabilities: NDArray[np.float32]) -> NDArray[np.uint8]:
-        """Give the value of the likeliest class, (Y, X) of uint8, from probabilities (C, Y, X).
+    def decide(
+        self, probabilities: NDArray[np.float32], thresholds: Mapping[str, float] = NO_THRESHOLDS
+    ) -> NDArray[np.uint8]:
+        """Decide which class each pixel is of.
 
-        0 where all are 0, which is padding.
+        It is the likeliest of those that reach their thresholds. Where none does it is the
+        likeliest of the classes without a threshold, and 0 where every class has one. It is 0
+        where all probabilities are 0, which is padding.
+
+        Parameters
+        ----------
+        probabilities : array (C, Y, X) of float32
+            Of the classes, in their order.
+        thresholds : mapping of str to float
+            By the names of some classes. Empty: it is the likeliest of all.
+
+        Returns
+        -------
+        array (Y, X) of uint8
+            Values of the classes.
         """
-        values: NDArray[np.uint8] = self._values[probabilities.argmax(axis=0)]
+        free = [place for place, name in enumerate(self.names) if name not in thresholds]
+        values = np.zeros(probabilities.shape[1:], np.uint8)
+        if free:
+            values[:] = self._values[free][probabilities[free].argmax(axis=0)]
+        best = np.full(values.shape, -1, np.float32)
+        for name, threshold in thresholds.items():
+            channel = self.names.index(name)
+            probability = probabilities[channel]
+            is_taken = (probability >= threshold) & (probability > best)
+            values[is_taken] = self._values[channel]
+            best[is_taken] = probability[is_taken]
         values[probabilities.max(axis=0) <= 0] = 0
         return values
 

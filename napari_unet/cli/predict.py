@@ -11,7 +11,6 @@ import click
 
 from napari_unet.cli.options import (
     ModelPath,
-    Share,
     compression_option,
     convention_option,
     device_option,
@@ -42,6 +41,7 @@ from napari_unet.labelling.uncertainty import slice_uncertainty, uncertainty_csv
 from napari_unet.launchers.servers.predictions.record import KINDS
 from napari_unet.prediction.chunk_job import ChunkJob
 from napari_unet.prediction.predictor import Predictor, load_predictor
+from training.class_thresholds import Thresholds
 from training.console import say, warn
 from training.errors import UserError
 from training.files.atomic_files import write_atomically
@@ -99,16 +99,20 @@ _NEEDED = ("model", "stacks", "output")
 )
 @click.option(
     "--threshold",
-    type=Share(),
-    help="Probability from which on a pixel is membrane, or of the class of --class.  [default: "
-    "the model's, 0.5]",
+    "thresholds",
+    metavar="NUMBER|NAME=NUMBER",
+    multiple=True,
+    callback=lambda context, parameter, texts: Thresholds.parse(texts),
+    help="Probability from which on a pixel is membrane, or of the class of --class; [default: "
+    "the model's, 0.5]. NAME=NUMBER, of a model of several classes: from which on a pixel is of "
+    "this one; likelier ones with a threshold go first. [repeatable; default: the likeliest class]",
 )
 @click.option(
     "--class",
     "of_class",
     metavar="NAME",
     help="Of a model of several classes predict this one, as membranes are: its mask and its "
-    "probability.  [default: each pixel's likeliest class]",
+    "probability.  [default: all classes]",
 )
 @convention_option(
     "--convention",
@@ -144,7 +148,7 @@ def command(
     probability_dtype: str,
     submission: Path | None,
     uncertainty: Path | None,
-    threshold: float | None,
+    thresholds: Thresholds,
     of_class: str | None,
     convention: LabelConvention,
     compression: str,
@@ -215,11 +219,11 @@ def command(
     _check_probability_dtype(probability, probability_dtype, file_format, place)
     work_through = place.plan(stacks, results, overwrite, file_format)
     if place:
-        check_class_there(model, of_class, results, threshold)
+        check_class_there(model, of_class, results, thresholds)
         written = {"compression": _compression(compression), "ome_zarr": ome_zarr}
         options = {"convention": convention.value, "membranes": membranes.value}
         options |= scale_there(parts.scale)
-        options |= {"threshold": str(threshold)} if threshold is not None else {}
+        options |= {"threshold": thresholds.text} if thresholds else {}
         options |= {"tta": ""} if tta else {}
         options |= {"class": of_class} if of_class is not None else {}
         there = partial(_predict_there, place, model, parts.region, options, overwrite, written)
@@ -228,7 +232,8 @@ def command(
     computed_by = {"engine": engine, "device": device, "precision": precision, "tta": tta}
     computed_by["of_class"] = of_class
     predictor = load_predictor(model, **computed_by)
-    check_class_results(predictor.classes, results, threshold)
+    check_class_results(predictor.classes, results)
+    class_thresholds = thresholds.of(predictor.classes)
     parts.scale.check(predictor.card, model)
     job = ChunkJob(
         model=model,
@@ -238,7 +243,7 @@ def command(
         region=parts.region,
         scale=parts.scale,
         membranes=membranes,
-        threshold=predictor.card.threshold if threshold is None else threshold,
+        threshold=predictor.card.threshold if thresholds.single is None else thresholds.single,
         convention=convention,
         written={
             "compression": _compression(compression),
@@ -247,6 +252,7 @@ def command(
         },
         memory=memory,
         probability_dtype=probability_dtype,
+        class_thresholds=class_thresholds,
     )
 
     def work(stack: Path, results: Results) -> None:
@@ -320,7 +326,7 @@ def _predict(job: ChunkJob, predictor: Predictor, parts: PartOptions) -> None:
         bar = ProgressBar(prediction, desc="Predicting", unit="slice")
         options = prediction.place | job.written
         about = prediction.shape, job.threshold, job.convention, job.probability_dtype
-        options["classes"] = predictor.classes
+        options |= {"classes": predictor.classes, "class_thresholds": job.class_thresholds}
         files = ResultFiles(tifs, *about, **options)
         with files:
             for index, predicted in enumerate(bar):

@@ -37,6 +37,7 @@ from napari_unet.launchers.servers.predictions.request import PredictionRequest
 from napari_unet.launchers.servers.profiles import find_profile
 from napari_unet.prediction.model_source import find_model
 from napari_unet.runs.training_places import launcher_for
+from training.class_thresholds import Thresholds
 from training.console import say, warn
 from training.errors import UserError
 from training.formats.pixel_size import Offset, PixelSize
@@ -160,9 +161,11 @@ def scale_there(scale: StackScale) -> dict[str, str]:
 
 
 def check_class_there(
-    model: Path, of_class: str | None, kinds: Iterable[str], threshold: float | None
+    model: Path, of_class: str | None, kinds: Iterable[str], thresholds: Thresholds
 ) -> None:
     """Refuse a class that a model does not have, and what is of one where all are predicted.
+
+    Thresholds are refused that are not of what is predicted.
 
     Raises
     ------
@@ -171,7 +174,9 @@ def check_class_there(
     source = find_model(model)
     card = source.read_card()
     channel = find_channel(card, of_class, source.path)
-    check_class_results(card_of_channel(card, channel).label_classes, kinds, threshold)
+    classes = card_of_channel(card, channel).label_classes
+    check_class_results(classes, kinds)
+    thresholds.of(classes)
 
 
 def region_there(region: Bounds, stack: Path) -> dict[str, str]:

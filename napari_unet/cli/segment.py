@@ -39,7 +39,7 @@ from napari_unet.cli.remote_prediction import (
 from napari_unet.cli.stacks.chunked_neurons import ChunkedSearch
 from napari_unet.cli.stacks.chunks import Division, division_options
 from napari_unet.cli.stacks.many_stacks import Results, plan_work
-from napari_unet.cli.stacks.neuron_settings import NeuronSettings
+from napari_unet.cli.stacks.neuron_settings import NeuronSettings, tell_of_threshold
 from napari_unet.cli.stacks.stack_part import PartOptions, part_options
 from napari_unet.launchers.server_path import ServerPath
 from napari_unet.launchers.servers.predictions.record import result_path
@@ -47,7 +47,7 @@ from napari_unet.neurons.linking import StackLinker
 from napari_unet.neurons.segmentation import METHODS, count_text, find_neurons
 from napari_unet.prediction.predictor import MEMBRANE, load_predictor
 from napari_unet.stacks.large_array import allocate
-from training.console import hint, say
+from training.console import say
 from training.errors import UserError
 from training.formats.pixel_size import Offset
 from training.masks.mask_files import write_numbers
@@ -177,8 +177,7 @@ def command(
     parts.scale.check(predictor.card, model)
     if keep_merges and not chosen:
         raise UserError("--keep-merges keeps what is learned on --data.", "Give --data.")
-    is_blockwise = not place and (is_zarr(output) or file_format == "zarr")
-    settings = NeuronSettings(model, method, threshold, seeds, keep_merges, is_blockwise)
+    settings = NeuronSettings(model, method, threshold, seeds, keep_merges)
     if chosen and not settings.is_complete:
         if len(stacks) == 1 and not ServerPath.parse(stacks[0]):
             open_stack(stacks[0]).close()  # a bad one is told before the search
@@ -248,11 +247,7 @@ def _write(
     about: Mapping[str, Any],
 ) -> None:
     """Find neurons in the probability (Y, X) of each slice, and write them."""
-    if search.how.merges is not None and shape[0] == 1:
-        hint(
-            f"The threshold of {search.how.threshold:g} decides, because learned merges need a "
-            "slice before or after."
-        )
+    tell_of_threshold(search.how, shape[0])
     neurons = allocate(shape, np.uint16)
     linker = StackLinker() if search.is_linked else None
     found = find_neurons(probability, search.how, linker)

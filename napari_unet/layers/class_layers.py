@@ -14,6 +14,8 @@ from training.label_classes import NO_CLASSES, LabelClasses
 
 # In a layer's metadata: its classes, as the option ``classes`` of a training has them.
 CLASSES_KEY = "label_classes"
+# In a predicted layer's metadata: the thresholds that decided, by the names of some classes.
+CLASS_THRESHOLDS_KEY = "class_thresholds"
 OPACITY = 0.5
 
 
@@ -28,6 +30,19 @@ def read_classes(metadata: Mapping[str, Any]) -> LabelClasses:
         return LabelClasses.parse(str(metadata.get(CLASSES_KEY, "")))
     except UserError:
         return NO_CLASSES
+
+
+def layer_thresholds(layer: Layer) -> dict[str, float]:
+    """Read the thresholds that decided a layer's classes, by the names of some of these."""
+    found = layer.metadata.get(CLASS_THRESHOLDS_KEY, {})
+    return {name: found[name] for name in layer_classes(layer).names if name in found}
+
+
+def are_thresholds(found: Any) -> bool:
+    """Return whether a document has thresholds of classes: numbers from 0 to 1, by names."""
+    return isinstance(found, dict) and all(
+        type(number) is float and 0 <= number <= 1 for number in found.values()
+    )
 
 
 def class_look(classes: LabelClasses) -> dict[str, Any]:

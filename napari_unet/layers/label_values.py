@@ -13,7 +13,7 @@ from napari_unet.layers.slices import full_resolution
 from training.errors import UserError
 from training.label_convention import USUAL_BORDERS, IdBorders, LabelConvention
 from training.stacks.even_slices import pick_evenly
-from training.stacks.label_census import MEANING_SLICES, sample_labelled
+from training.stacks.label_census import MEANING_SLICES, read_labelled
 from training.stacks.label_meaning import LabelMeaning
 from training.stacks.label_reading import MASK_READING, LabelReading
 from training.stacks.stack_axes import as_stack
@@ -47,8 +47,8 @@ def reading_of(truth: Layer, ids: IdBorders = USUAL_BORDERS) -> LabelReading:
         return LabelReading(LabelConvention.CLASSES, classes=classes)
     if CONVENTION_KEY in truth.metadata or role(truth) == MASK:
         return MASK_READING
-    labelled = sample_labelled(as_stack(full_resolution(truth)), MEANING_SLICES)
+    labelled = read_labelled(as_stack(full_resolution(truth)), MEANING_SLICES)
     try:
-        return LabelMeaning.of(labelled, truth.name, ids=ids)
+        return LabelMeaning.of([*labelled.values()], truth.name, ids=ids)
     except UserError:
         return MASK_READING

@@ -28,6 +28,8 @@ RIMS: dict[str, Any] = {
     "right": np.s_[:, -1:],
 }
 """The outermost pixels of a block (Y, X), by side."""
+FACES = (((1, 0), "bottom", "top"), ((0, 1), "right", "left"))
+"""Steps from a block to the next ones, and by which side of both they touch."""
 
 Window = tuple[range, range]
 """Rows and columns."""

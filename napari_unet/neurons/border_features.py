@@ -15,10 +15,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_unet.neurons.border_tables import BorderTable, describe_borders
 from napari_unet.neurons.region_borders import Borders
 from napari_unet.neurons.region_merging import merge_regions
 from napari_unet.neurons.watershed import flood
-from training.metrics.neuron_metrics import NEIGHBOURS, Labels
+from training.metrics.neuron_metrics import Labels
 
 SEEDS = 0.03
 """Connected regions below this probability of membrane are seeds of the over-segmentation."""
@@ -98,134 +99,113 @@ def border_features(
     features : array (N, F) of float32
         One row a border, one column for each of :data:`FEATURES`.
     """
-    pixels = _BorderPixels.of(here)
-    low, high, length = pixels.low, pixels.high, pixels.length
-    lowest = pixels.strength[pixels.starts].astype(np.float32)
-    borders = Borders(low, high, pixels.sums(pixels.strength), length, lowest)
+    seen = [(other.probability, other.merged) for other in beside]
+    return features_of(describe_borders(here.regions, here.probability, seen))
+
+
+def features_of(table: BorderTable) -> tuple[Borders, NDArray[np.float32]]:
+    """Compute the features of all borders of a slice, from what is known of them.
+
+    Parameters
+    ----------
+    table : BorderTable
+        Of the whole slice.
+
+    Returns
+    -------
+    borders : Borders
+    features : array (N, F) of float32
+        As of :func:`border_features`.
+    """
+    figures = _Figures(table)
+    low, high, length = table.low, table.high, table.length
+    strength = figures.sums(figures.strengths)
+    borders = Borders(low, high, strength, length, table.strengths[figures.starts])
     if not len(low):
         return borders, np.zeros((0, len(FEATURES)), np.float32)
-    columns = [*pixels.of_probability(), *pixels.of_regions(here)]
-    lower_and_higher = np.array([pixels.of_neighbour(here, other) for other in beside])
+    columns = [*figures.of_probability(strength), *figures.of_regions()]
+    lower_and_higher = np.array(
+        [figures.of_neighbour(beside) for beside in range(len(table.beside))]
+    )
     for column in range(len(_OF_NEIGHBOURS)):
         columns += [lower_and_higher[:, column].min(0), lower_and_higher[:, column].max(0)]
     return borders, np.column_stack(columns).astype(np.float32)
 
 
-@dataclass(frozen=True)
-class _BorderPixels:
-    """The pairs of neighbouring pixels that borders are made of, border by border.
+class _Figures:
+    """What follows from the table of a slice: arrays (N,) by its borders."""
 
-    Arrays (P,) of the pairs: ``strength``, the higher probability of the two, rising in each
-    border, and ``row`` and ``column`` of the first pixel. Arrays (N,) of the borders: ``starts``,
-    where its pairs begin, ``length``, how many they are, and ``low`` and ``high``, its regions.
-    """
-
-    strength: NDArray[np.float64]
-    row: NDArray[np.intp]
-    column: NDArray[np.intp]
-    starts: NDArray[np.intp]
-    length: NDArray[np.int64]
-    low: NDArray[np.int64]
-    high: NDArray[np.int64]
-
-    @classmethod
-    def of(cls, here: FloodedSlice) -> _BorderPixels:
-        regions, probability = here.regions, here.probability
-        rows, columns = np.indices(regions.shape, sparse=True)
-        rows, columns = (np.broadcast_to(axis, regions.shape) for axis in (rows, columns))
-        parts = []
-        for first, second in NEIGHBOURS:
-            is_border = regions[first] != regions[second]
-            one, other = (regions[which][is_border].astype(np.int64) for which in (first, second))
-            strength = np.maximum(probability[first], probability[second])[is_border]
-            place = rows[first][is_border], columns[first][is_border]
-            parts.append((np.minimum(one, other), np.maximum(one, other), strength, *place))
-        low, high, strength, row, column = map(np.concatenate, zip(*parts, strict=True))
-        keys = low * (int(regions.max()) + 1) + high
-        order = np.lexsort((strength, keys))
-        _, starts, length = np.unique(keys[order], return_index=True, return_counts=True)
-        first_of = order[starts]
-        return cls(
-            strength[order].astype(np.float64),
-            row[order],
-            column[order],
-            starts,
-            length.astype(np.int64),
-            low[first_of],
-            high[first_of],
-        )
+    def __init__(self, table: BorderTable) -> None:
+        self._table = table
+        self.strengths = table.strengths.astype(np.float64)
+        self.starts = np.cumsum(table.length) - table.length
+        self._area = np.zeros(int(table.regions.max()) + 1)  # by the numbers of regions
+        self._area[table.regions] = table.area
 
     def sums(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Add up the values (P,) of each border's pairs: array (N,)."""
+        """Add up the values (P,) of each border's pairs."""
         if not len(self.starts):
             return np.zeros(0)
         return np.asarray(np.add.reduceat(values, self.starts))
 
-    def of_probability(self) -> list[NDArray[np.float64]]:
-        mean = self.sums(self.strength) / self.length
-        variance = self.sums(self.strength**2) / self.length - mean**2
+    def of_probability(self, strength: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+        length = self._table.length
+        mean = strength / length
+        variance = self.sums(self.strengths**2) / length - mean**2
         places = [
-            self.starts + np.minimum((share * self.length).astype(np.intp), self.length - 1)
+            self.starts + np.minimum((share * length).astype(np.intp), length - 1)
             for share in _QUANTILES
         ]
-        return [mean, np.sqrt(np.maximum(variance, 0)), *(self.strength[at] for at in places)]
+        return [mean, np.sqrt(np.maximum(variance, 0)), *(self.strengths[at] for at in places)]
 
-    def of_regions(self, here: FloodedSlice) -> list[NDArray[np.float64]]:
-        regions = here.regions.ravel()
-        area = np.bincount(regions).astype(np.float64)
-        mean = np.bincount(regions, here.probability.ravel()) / np.maximum(area, 1)
-        rim = np.bincount(self.low, self.length, len(area)).astype(np.float64)
-        rim += np.bincount(self.high, self.length, len(area))
-        smaller, larger = self._sorted(area)
+    def of_regions(self) -> list[NDArray[np.float64]]:
+        table = self._table
+        mean = np.zeros_like(self._area)
+        mean[table.regions] = table.inside / table.area
+        rim = np.bincount(table.low, table.length, len(mean)).astype(np.float64)
+        rim += np.bincount(table.high, table.length, len(mean))
+        smaller, larger = self._sorted(self._area)
         less, more = self._sorted(rim)
-        mean_area = len(regions) / np.count_nonzero(area)
-        extent = np.hypot(self._extent(self.row), self._extent(self.column))
+        mean_area = table.area.sum() / len(table.regions)
+        top, bottom, left, right = table.box
+        extent = np.hypot(bottom - top + 1, right - left + 1)
         return [
-            self.length / np.sqrt(mean_area),
-            extent / self.length,
+            table.length / np.sqrt(mean_area),
+            extent / table.length,
             np.log(smaller / mean_area),
             np.log(larger / mean_area),
-            self.length / np.sqrt(smaller),
-            self.length / less,
-            self.length / more,
+            table.length / np.sqrt(smaller),
+            table.length / less,
+            table.length / more,
             *self._sorted(mean),
         ]
 
-    def of_neighbour(
-        self, here: FloodedSlice, other: FloodedSlice
-    ) -> tuple[NDArray[np.float64], ...]:
-        """Compute those of :data:`_OF_NEIGHBOURS`, arrays (N,), by one neighbouring slice."""
+    def of_neighbour(self, beside: int) -> tuple[NDArray[np.float64], ...]:
+        """Compute those of :data:`_OF_NEIGHBOURS` by one neighbouring slice."""
         from scipy.sparse import coo_array
 
-        width = int(other.merged.max()) + 1
-        keys, count = np.unique(
-            here.regions.ravel().astype(np.int64) * width + other.merged.ravel(),
-            return_counts=True,
-        )
-        region, under = np.divmod(keys, width)
-        area = np.bincount(region, count)
-        shares = coo_array((count / area[region], (region, under)), (len(area), width)).tocsr()
-        same = np.asarray(shares[self.low].minimum(shares[self.high]).sum(axis=1)).ravel()
+        table, area = self._table, self._area
+        low, high = table.low, table.high
+        region, under, count = table.seen[1:, table.seen[0] == beside]
+        shape = len(area), int(under.max()) + 1
+        shares = coo_array((count / area[region], (region, under)), shape).tocsr()
+        same = np.asarray(shares[low].minimum(shares[high]).sum(axis=1)).ravel()
         # Of each region the one there that it overlaps most, and in how many pixels.
         order = np.lexsort((-count, region))
         numbers, first = np.unique(region[order], return_index=True)
         most = order[first]
         largest, overlap = np.zeros(len(area), np.int64), np.zeros(len(area))
         largest[numbers], overlap[numbers] = under[most], count[most]
-        is_shared = largest[self.low] == largest[self.high]
-        area_there = np.bincount(other.merged.ravel())[largest[self.low]]
-        one, two = (is_shared * overlap[which] / area_there for which in (self.low, self.high))
-        probability = self.sums(other.probability[self.row, self.column].astype(np.float64))
+        is_shared = largest[low] == largest[high]
+        area_there = np.bincount(under, count)[largest[low]]
+        one, two = (is_shared * overlap[which] / area_there for which in (low, high))
+        probability = table.beside[beside] / table.length
         shared = is_shared.astype(np.float64)
-        return same, shared, one + two, np.minimum(one, two), probability / self.length
+        return same, shared, one + two, np.minimum(one, two), probability
 
     def _sorted(
         self, figures: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Give the lower and the higher figure of both regions, by those of all regions."""
-        one, other = figures[self.low], figures[self.high]
+        one, other = figures[self._table.low], figures[self._table.high]
         return np.minimum(one, other), np.maximum(one, other)
-
-    def _extent(self, places: NDArray[np.intp]) -> NDArray[np.intp]:
-        highest = np.maximum.reduceat(places, self.starts)
-        return np.asarray(highest - np.minimum.reduceat(places, self.starts) + 1)

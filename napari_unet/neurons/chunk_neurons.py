@@ -1,16 +1,17 @@
 """Neurons of a stack of any size, found block by block, by run after run until they are whole.
 
 Each step is a task by itself, whose file in the work folder says that it is done: basins of each
-block, neurons of each slice (a union over the basins that blocks share, then joined and merged over
-the whole slice), what each block shows of them, and numbers through the stack.
+block, regions of each slice (a union over the basins that blocks share, then joined and merged over
+the whole slice), where merges are learned what each block shows of their borders and the neurons
+that follow, what each block shows of these, and numbers through the stack.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import product
 from pathlib import Path
 from typing import Any, Literal
@@ -18,7 +19,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.neurons.block_flood import UNKNOWN, flood_block, grow_block
+from napari_unet.neurons.block_flood import flood_block, grow_block
+from napari_unet.neurons.block_joining import join_blocks
+from napari_unet.neurons.block_pages import FRAME, BlockPages
+from napari_unet.neurons.border_features import CONTEXT, SEEDS, features_of
+from napari_unet.neurons.border_tables import BorderTable, describe_borders, join_tables
 from napari_unet.neurons.linking import (
     REACH,
     NeuronLinker,
@@ -27,28 +32,27 @@ from napari_unet.neurons.linking import (
     weigh_pixels,
     weigh_regions,
 )
-from napari_unet.neurons.region_borders import Borders, borders_between, join_borders
 from napari_unet.neurons.region_merging import merge_regions
 from napari_unet.neurons.search_files import Arrays, Block, SearchFiles
-from napari_unet.neurons.segmentation import Segmentation
-from napari_unet.neurons.watershed import join_basins
+from napari_unet.neurons.segmentation import Segmentation, merge_numbers
+from training.errors import UserError
 from training.metrics.neuron_metrics import Labels, part_neurons
 
 SIDE = 1024  # pixels of a block along Y and X
 HALO = 192  # pixels around it that components are seen in; the watershed needs one
 
-Step = Literal["flood", "merge", "count"]
+Step = Literal["flood", "join", "describe", "merge", "count"]
 """A method of :class:`ChunkNeurons` whose tasks do not wait for each other."""
 _OF_PIXELS = ("labels", "is_kept", "weights")  # arrays as large as a block
-_FACES = (((1, 0), "bottom", "top"), ((0, 1), "right", "left"))
 
 
 class ChunkNeurons:
     """The search for the neurons of a stack. Can be pickled, so that any process takes a task.
 
-    Call :meth:`flood` for all slices and blocks, then :meth:`merge` for all slices, then
-    :meth:`count` for all slices and blocks, then :meth:`number`, then :meth:`read_block`. What is
-    done already is not done again.
+    Call :meth:`flood` for all slices and blocks, then :meth:`join` for all slices; where
+    :attr:`is_learned` :meth:`describe` for all slices and blocks, and :meth:`merge` for all slices;
+    then :meth:`count` for all slices and blocks, then :meth:`number`, then :meth:`read_block`. What
+    is done already is not done again.
 
     Parameters
     ----------
@@ -73,12 +77,19 @@ class ChunkNeurons:
         halo: int = HALO,
     ) -> None:
         self._probability, self._how = probability, how
+        self.shape: tuple[int, int, int] = tuple(probability.shape)
+        has_beside = self.shape[0] > 1
+        self._merges = how.merges if has_beside else None
         self._is_watershed = how.method == "watershed"
         self._is_linked, self._side = is_linked, side
         self._halo = 1 if self._is_watershed else min(halo, side)
-        self.shape: tuple[int, int, int] = tuple(probability.shape)
         self._files = SearchFiles(folder)
-        self._last: tuple[int, Arrays] | None = None  # slice that was read
+        self._pages = BlockPages(self._files, self.blocks)
+
+    @property
+    def is_learned(self) -> bool:
+        """Whether merges that were learned decide: not in a slice that has none beside."""
+        return self._merges is not None
 
     @cached_property
     def blocks(self) -> list[Block]:
@@ -101,9 +112,9 @@ class ChunkNeurons:
 
     def flood(self, task: tuple[int, Block]) -> None:
         """Find the basins of a block."""
-        if self._files.has("basins", *task):
-            return
         index, block = task
+        if self._is_flooded(index, block):
+            return
         core = self.window(block)
         seen = [
             range(max(part.start - self._halo, 0), min(part.stop + self._halo, length))
@@ -118,41 +129,105 @@ class ChunkNeurons:
         )
         within = rows, columns
         if self._is_watershed:
-            found = flood_block(page, within, origin, self.shape[1:], self._how.seeds)
+            seeds = SEEDS if self.is_learned else self._how.seeds
+            found = flood_block(page, within, origin, self.shape[1:], seeds)
         else:
             found = grow_block(page, within, origin, self.shape[2], self._how.threshold)
+        inside = tuple(slice(part.start, part.stop) for part in within)
         if self._is_linked:
-            inside = tuple(slice(part.start, part.stop) for part in within)
             found["weights"] = weigh_pixels(page[inside])
+        if self.is_learned:
+            self._files.write("pixels", index, block, probability=page[inside])
         self._files.write("basins", index, block, **found)
 
     def is_flooded(self, index: int) -> bool:
         """Whether all basins of a slice are found: then nobody reads its probability again."""
-        return all(self._files.has("basins", index, block) for block in self.blocks)
+        return all(self._is_flooded(index, block) for block in self.blocks)
+
+    def _is_flooded(self, index: int, block: Block) -> bool:
+        return self._files.has("basins", index, block) and (
+            self._files.has("pixels", index, block) or not self._needs_pixels(index, block)
+        )
+
+    def join(self, index: int) -> None:
+        """Find the regions of a slice, whose blocks are flooded, merged by the threshold."""
+        if self.is_joined(index):
+            return
+        basins = {
+            block: {name: found[name] for name in found if name not in _OF_PIXELS}
+            for block in self.blocks
+            for found in [self._files.open("basins", index, block)]
+        }
+        components = None if self._is_watershed else partial(self._pages.basins, index)
+        joined = join_blocks(basins, self.shape[1] * self.shape[2], self._side, components)
+        threshold = CONTEXT if self.is_learned else self._how.threshold
+        [merged] = merge_regions(joined.count, joined.borders, [threshold])
+        numbers = {"numbers": merged[joined.regions]}
+        if self.is_learned:
+            numbers["regions"] = joined.regions
+        self._files.write("slices", index, None, offsets=joined.offsets, **numbers)
+
+    def is_joined(self, index: int) -> bool:
+        """Whether the regions of a slice are found."""
+        return self._files.has("slices", index)
+
+    def near(self, index: int) -> range:
+        """Give a slice and those beside it."""
+        return range(max(index - 1, 0), min(index + 2, self.shape[0]))
+
+    def can_describe(self, index: int) -> bool:
+        """Whether the regions of a slice and of those beside it are found."""
+        return all(map(self.is_joined, self.near(index)))
+
+    def describe(self, task: tuple[int, Block]) -> None:
+        """Describe the borders of the regions of a block, between those of the slices beside."""
+        index, block = task
+        if self._files.has("borders", index, block):
+            return
+        others = [other for other in self.near(index) if other != index]
+        try:
+            here, *there = (self._pixels(other, block) for other in (index, *others))
+        except UserError:
+            if self._files.has("borders", index, block):  # by another process, meanwhile
+                return
+            raise
+        framed = self._pages.framed(index, block, self._pages.table("slices", index)["regions"])
+        beside = [
+            (
+                page,
+                self._pages.numbered(other, block, self._pages.table("slices", other)["numbers"]),
+            )
+            for other, page in zip(others, there, strict=True)
+        ]
+        corner = block[0] * self._side, block[1] * self._side
+        probability = np.pad(here, 1, mode="edge")
+        for side, values in framed.around.items():
+            probability[FRAME[side]] = values
+        inner = np.s_[1:, 1:]
+        found = describe_borders(framed.numbers[inner], probability[inner], beside, corner)
+        self._files.write("borders", index, block, **found._asdict())
+        for other in self.near(index):
+            if not self._needs_pixels(other, block):
+                self._files.delete("pixels", other, block)
 
     def merge(self, index: int) -> None:
-        """Find the neurons of a slice, whose blocks are flooded."""
-        if self.is_merged(index):
+        """Find the neurons of a slice, whose blocks are described, by learned merges."""
+        if self._merges is None or self._files.has("merged", index):
             return
-        first, links, parts, offsets = self._join(index)
-        joined = _union(links, len(first))
-        earliest = np.full(int(joined.max()) + 1, UNKNOWN, np.int64)
-        np.minimum.at(earliest, joined, first)
-        # In the order of their first pixels, as those of a whole slice are numbered.
-        order = np.empty(len(earliest), np.int64)
-        order[np.argsort(earliest, kind="stable")] = np.arange(len(earliest)) + 1
-        basins = order[joined]
-        borders = join_borders(parts, basins)
-        del parts
-        seeds = int(np.count_nonzero(earliest < self.shape[1] * self.shape[2]))
-        regions = join_basins(borders, seeds, len(earliest))
-        borders = join_borders([borders], regions)
-        [neurons] = merge_regions(max(seeds, 1), borders, [self._how.threshold])
-        self._files.write("slices", index, numbers=neurons[regions[basins]], offsets=offsets)
+        parts = [BorderTable(**self._files.read("borders", index, block)) for block in self.blocks]
+        regions = self._pages.table("slices", index)["regions"]
+        count = int(regions.max())
+        numbers = merge_numbers(count, *features_of(join_tables(parts)), self._merges)
+        self._files.write("merged", index, numbers=numbers[regions])
 
     def is_merged(self, index: int) -> bool:
         """Whether the neurons of a slice are found."""
-        return self._files.has("slices", index)
+        return self._files.has(self._found, index)
+
+    @property
+    def _found(self) -> str:
+        """The files that say which neurons basins are of."""
+        return "merged" if self.is_learned else "slices"
 
     def count(self, task: tuple[int, Block]) -> None:
         """Weigh the regions of a block, and what they share with those of the next slices."""
@@ -204,97 +279,26 @@ class ChunkNeurons:
         found: NDArray[np.int64] = numbers[self._bordered(index, block)]
         return found
 
-    def _join(
-        self, index: int
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64], list[Borders], NDArray[np.int64]]:
-        """Put the basins of all blocks of a slice side by side: first, links, borders, offsets."""
-        basins = {
-            block: {name: found[name] for name in found if name not in _OF_PIXELS}
-            for block in self.blocks
-            for found in [self._files.open("basins", index, block)]
-        }
-        counts = [len(found["first"]) - 1 for found in basins.values()]
-        offsets = np.concatenate([[0], np.cumsum(counts)[:-1]]) - 1  # basin 1 is node 0
-        start = dict(zip(self.blocks, offsets.tolist(), strict=True))
-        first = np.concatenate([found["first"][1:] for found in basins.values()])
-        links, borders = [np.empty((0, 2), np.int64)], [Borders.none()]
-        if not self._is_watershed:
-            links += self._links_of_components(index, basins, start)
-        for block, found in basins.items():
-            if self._is_watershed:
-                numbers = start[block] + np.arange(len(found["first"]))
-                here = Borders(*(found[name] for name in Borders._fields))
-                borders.append(here._replace(low=numbers[here.low], high=numbers[here.high]))
-            for (down, right), side, other_side in _FACES:
-                beside = block[0] + down, block[1] + right
-                if beside not in basins:
-                    continue
-                other = basins[beside]
-                rims = (
-                    found[side].astype(np.int64) + start[block],
-                    other[other_side].astype(np.int64) + start[beside],
-                )
-                if self._is_watershed:
-                    borders.append(
-                        borders_between(*rims, found[f"p_{side}"], other[f"p_{other_side}"])
-                    )
-                    goes_on = found[f"beyond_{side}"], other[f"beyond_{other_side}"]
-                    links += [
-                        np.stack([there[ours > 0], ours[ours > 0] + first_of], 1)
-                        for ours, first_of, there in zip(
-                            goes_on, (start[block], start[beside]), reversed(rims), strict=True
-                        )
-                    ]
-                elif not (found["is_seeded"] or other["is_seeded"]):
-                    links.append(np.stack([rim[:1] for rim in rims], 1))
-        return first, np.concatenate(links), borders, offsets
-
-    def _links_of_components(
-        self, index: int, blocks: Mapping[Block, Arrays], start: Mapping[Block, int]
-    ) -> list[NDArray[np.int64]]:
-        """Find the components of different blocks that are the same, pairs (K, 2)."""
-        seen = np.concatenate(
-            [found["links"] + [start[block], 0, 0] for block, found in blocks.items()]
+    def _needs_pixels(self, index: int, block: Block) -> bool:
+        """Whether borders are still to be described by a block's probability."""
+        return self.is_learned and not all(
+            self._files.has("borders", other, block) for other in self.near(index)
         )
-        owners = seen[:, 1:] // self._side
-        links = []
-        for block in blocks:
-            ours = seen[(owners == block).all(axis=1)]
-            corner = [part.start for part in self.window(block)]
-            y, x = (ours[:, 1:] - corner).T
-            labels = self._files.open("basins", index, block)["labels"]
-            theirs = labels[y, x].astype(np.int64) + start[block]
-            links.append(np.stack([ours[:, 0], theirs], 1))
-        return links
 
-    def _read_slice(self, index: int) -> Arrays:
-        last = self._last
-        if last is None or last[0] != index:
-            last = self._last = index, self._files.read("slices", index)
-        return last[1]
+    def _pixels(self, index: int, block: Block) -> NDArray[np.float32]:
+        return self._files.read("pixels", index, block)["probability"]
 
     def _bordered(self, index: int, block: Block) -> Labels:
         """Read a block (Y, X) of the neurons of a slice, with borders between them."""
-        merged = self._read_slice(index)
-        offsets = dict(zip(self.blocks, merged["offsets"].tolist(), strict=True))
-        found = self._files.open("basins", index, block)
-        numbers = merged["numbers"].take(found["labels"].astype(np.intp) + offsets[block])
-        page = np.pad(numbers, 1, mode="edge")
-        has_kept = self._how.method == "components"
-        is_kept = np.pad(found["is_kept"], 1, mode="edge") if has_kept else None
-        frame = {"bottom": np.s_[-1, 1:-1], "right": np.s_[1:-1, -1]}
-        frame |= {"top": np.s_[0, 1:-1], "left": np.s_[1:-1, 0]}
-        for (down, right), side, other_side in _FACES:
-            for step, here, there in ((1, side, other_side), (-1, other_side, side)):
-                beside = block[0] + step * down, block[1] + step * right
-                if beside not in offsets:
-                    continue
-                other = self._files.open("basins", index, beside)
-                rim = other[there].astype(np.intp) + offsets[beside]
-                page[frame[here]] = merged["numbers"][rim]
-                if is_kept is not None:
-                    is_kept[frame[here]] = other[f"p_{there}"] < self._how.threshold
-        return part_neurons(page, is_kept)[1:-1, 1:-1]
+        merged = self._pages.table(self._found, index)
+        framed = self._pages.framed(index, block, merged["numbers"])
+        is_kept = None
+        if self._how.method == "components":
+            found = self._files.open("basins", index, block)
+            is_kept = np.pad(found["is_kept"], 1, mode="edge")
+            for side, values in framed.around.items():
+                is_kept[FRAME[side]] = values < self._how.threshold
+        return part_neurons(framed.numbers, is_kept)[1:-1, 1:-1]
 
 
 @dataclass(frozen=True)
@@ -320,16 +324,6 @@ def slices_of(search: ChunkNeurons) -> Iterator[Labels]:
                 index, block
             )
         yield page
-
-
-def _union(links: NDArray[np.int64], count: int) -> NDArray[np.intp]:
-    """Find which of a number of basins are one (count,), by pairs (K, 2) that are the same."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    graph = coo_array((np.ones(len(links), bool), (links[:, 0], links[:, 1])), (count, count))
-    _, joined = connected_components(graph, directed=False)
-    return np.asarray(joined, np.intp)
 
 
 def _named(overlaps: Overlaps, distance: int) -> dict[str, NDArray[np.int64]]:

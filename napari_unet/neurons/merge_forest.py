@@ -8,6 +8,7 @@ code somebody put into them, and are read by one version alone. NumPy is all tha
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -118,6 +119,14 @@ class MergeForest:
                 for found, dtype in zip((roots, *arrays), _DTYPES.values(), strict=True)
             ),
         )
+
+    @property
+    def digest(self) -> str:
+        """What tells it from others."""
+        known_by = sha256(self.model.encode())
+        for name in _DTYPES:
+            known_by.update(getattr(self, name).tobytes())
+        return known_by.hexdigest()
 
     def predict(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
         """Give the probability that borders are membranes: the mean of what all trees say.

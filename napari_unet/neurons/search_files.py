@@ -62,6 +62,18 @@ class SearchFiles:
             path.parent.mkdir(parents=True, exist_ok=True)
         write_arrays(path, arrays)
 
+    def delete(self, kind: str, index: int, block: Block | None = None) -> None:
+        """Delete a file, if it is there.
+
+        Raises
+        ------
+        UserError
+            If it can't be deleted.
+        """
+        path = self._path(kind, index, block)
+        with report_errors(path):
+            path.unlink(missing_ok=True)
+
     def open(self, kind: str, index: int, block: Block | None = None) -> Arrays:
         """Open arrays, each of which is read when it is asked for, of the shape and dtype it has.
 

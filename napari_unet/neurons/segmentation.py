@@ -109,10 +109,24 @@ def merge_by_features(
 
     Features are of float32, as of :func:`~napari_unet.neurons.border_features.border_features`.
     """
+    numbers = merge_numbers(int(regions.max()), borders, features, merges)
+    return part_neurons(regions, numbers=numbers)
+
+
+def merge_numbers(
+    count: int, borders: Borders, features: NDArray[np.float32], merges: MergeForest
+) -> NDArray[np.int32]:
+    """Find the neurons of ``count`` regions, as :func:`merge_by_features`.
+
+    Returns
+    -------
+    array (N,) of int32
+        Their numbers, from 1, by those of the regions; N is ``count`` + 1.
+    """
     strength = merges.predict(features) * borders.length
     weighed = borders._replace(strength=strength)
-    [numbers] = merge_regions(int(regions.max()), weighed, [IS_MEMBRANE])
-    return part_neurons(regions, numbers=numbers)
+    [numbers] = merge_regions(count, weighed, [IS_MEMBRANE])
+    return numbers
 
 
 def segment_slices(probabilities: Iterable[Probability], how: Segmentation) -> Iterator[Labels]:

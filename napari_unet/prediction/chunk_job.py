@@ -50,6 +50,8 @@ class ChunkJob:
         Bytes that a process may take; None: half of what is free.
     probability_dtype : str
         One of :data:`PROBABILITY_DTYPES`.
+    class_thresholds : dict of str to float
+        Of some of the model's classes, see :meth:`LabelClasses.decide`.
     purpose : dict
         What is made of the results, by names of options: with others nobody goes on.
     """
@@ -66,6 +68,7 @@ class ChunkJob:
     written: dict[str, Any]
     memory: float | None
     probability_dtype: str = "float32"
+    class_thresholds: dict[str, float] = field(default_factory=dict)
     purpose: dict[str, Any] = field(default_factory=dict)
 
     def anywhere(self) -> ChunkJob:
@@ -131,6 +134,7 @@ class ChunkJob:
                         convention=self.convention,
                         probability_dtype=self.probability_dtype,
                         classes=classes,
+                        class_thresholds=self.class_thresholds,
                     ),
                     self.threshold,
                     self._named(part, predictor),
@@ -149,7 +153,7 @@ class ChunkJob:
             "--resample": self.scale.resample,
             "--pixel-size": [side for side in sides if side is not None] or None,
             "--membranes": self.membranes.value,
-            "--threshold": self.threshold,
+            "--threshold": self.class_thresholds or self.threshold,
             "--convention": self.convention.value,
             "--probability-dtype": self.probability_dtype,
             "--compression": self.written["compression"],

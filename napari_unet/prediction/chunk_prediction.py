@@ -28,6 +28,7 @@ from training.masks.zarr_image import CHUNK
 from training.model.slice_view import SliceView, Window
 from training.model.stack_part import StackPart
 from training.model.stack_scale import card_for
+from training.model.tiling import tile_starts
 from training.stacks.intensities import Membranes
 from training.stacks.padding import find_padding
 
@@ -301,7 +302,7 @@ class ChunkPrediction:
         geometry = self._card.geometry
         axes = []
         for length, wanted in zip(shape, self._part.window, strict=True):
-            starts = [span.keep_from for span in geometry.tiles(geometry.output_length(length))]
+            starts = tile_starts(geometry, length)
             inner = [start for start in starts if start in wanted[CHUNK::CHUNK]]
             edges = [wanted.start, *inner, wanted.stop]
             axes.append([range(*limits) for limits in pairwise(edges)])

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from napari_unet.prediction.live_classes import LiveClasses
 from napari_unet.prediction.predictor import load_predictor
 from napari_unet.prediction.thread_priority import lower_priority
 from napari_unet.settings import load_settings
+from training.errors import UserError
 from training.model.slice_view import SliceView, Window
 from training.stacks.intensities import Membranes
 from training.stacks.stack_axes import as_stack
@@ -21,7 +22,7 @@ from training.stacks.stack_axes import as_stack
 def predict_classes(
     model: Path,
     stack: Any,
-    values: NDArray[np.uint8],
+    live: LiveClasses,
     indices: Sequence[int],
     tta: bool = False,
     window: Window | None = None,
@@ -37,13 +38,13 @@ def predict_classes(
         What :func:`~napari_unet.prediction.predictor.load_predictor` takes.
     stack : array (Z, Y, X) or (Y, X)
         Intensities of any real dtype. May be a dask array.
-    values : array (Z, Y, X) or (Y, X) of uint8
-        Gets the value of each pixel's likeliest class.
+    live : LiveClasses
+        Gets the probabilities of each slice.
     indices : sequence of int
     tta : bool
         Take the mean over flips and quarter turns.
     window : tuple of range or None
-        Rows and columns that ``values`` has; None: all.
+        Rows and columns that ``live`` has; None: all.
     membranes : Membranes
         Those of the stack.
 
@@ -55,17 +56,19 @@ def predict_classes(
     Raises
     ------
     UserError
-        If the model can't be used, or pixels are NaN or infinite.
+        If the model can't be used or has other classes, or pixels are NaN or infinite.
     """
-    slices, filled, view = as_stack(stack), as_stack(values), SliceView(window=window)
+    slices, view = as_stack(stack), SliceView(window=window)
     with ThreadPoolExecutor(1, "classes", initializer=lower_priority) as executor:
         settings = load_settings()
         options = {"engine": settings.engine, "device": settings.device, "tta": tta}
         load = executor.submit(load_predictor, model, is_parallel=False, of_class=None, **options)
         predictor = load.result()
+        if predictor.classes != live.classes:
+            raise UserError(f"{model} has other classes than before.", "Choose the model again.")
         card = executor.submit(predictor.card.for_stack, slices, membranes).result()
         for index in indices:
             image = np.asarray(slices[index])
             found = executor.submit(predictor.predict_slice, image, card, view).result()
-            filled[index] = predictor.classes.most_likely(found)
+            live.store(index, found)
             yield index

@@ -16,7 +16,9 @@ from pint import PintError
 from pydantic import BaseModel, ConfigDict, Field
 
 from napari_unet.layers.class_layers import (
+    CLASS_THRESHOLDS_KEY,
     CLASSES_KEY,
+    are_thresholds,
     class_look,
     layer_classes,
     read_classes,
@@ -59,6 +61,7 @@ OF_PLACE = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_la
 KNOWN = {*COMMON, *OF_IMAGES, *OF_LABELS, *OF_PLACE, "contrast_limits", "colormap"}
 _OPERATIONS = re.compile(r"operations-[0-9a-f]{16}\.jsonl")
 KEPT_METADATA = (
+    CLASS_THRESHOLDS_KEY,
     CLASSES_KEY,
     CONVENTION_KEY,
     CORRECTED_KEY,
@@ -168,6 +171,8 @@ def _try(record: LayerRecord) -> None:
         LabelConvention(convention)
     if record.metadata.get(CLASSES_KEY) and not read_classes(record.metadata):
         raise ValueError(f"classes are {record.metadata[CLASSES_KEY]!r:.50}")
+    if not are_thresholds(record.metadata.get(CLASS_THRESHOLDS_KEY, {})):
+        raise ValueError(f"thresholds are {record.metadata[CLASS_THRESHOLDS_KEY]!r:.50}")
     for key in (CORRECTED_KEY, TRAINED_KEY):
         slices = record.metadata.get(key, [])
         if not all(type(index) is int for index in slices):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,8 @@ class PredictionResults:
         Arguments of a layer: ``scale`` and ``units`` as the file records them, and ``translate``.
     classes : LabelClasses
         Those of the mask; empty: membrane and inside.
+    class_thresholds : dict of str to float
+        Those that decided, of some of the classes.
     """
 
     run: RunDirectory
@@ -61,6 +63,7 @@ class PredictionResults:
     threshold: float
     place: dict[str, Any]
     classes: LabelClasses = NO_CLASSES
+    class_thresholds: dict[str, float] = field(default_factory=dict)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -105,7 +108,14 @@ def read_results(run: RunDirectory) -> PredictionResults:
         record.threshold,
         place,
         classes,
+        _named_as_in(classes, record.class_thresholds),
     )
+
+
+def _named_as_in(classes: LabelClasses, thresholds: dict[str, float]) -> dict[str, float]:
+    """Give thresholds by the names in a mask: a record has those that a person gave."""
+    found = ((classes.find(name), number) for name, number in thresholds.items())
+    return {classes.names[channel]: number for channel, number in found if channel is not None}
 
 
 def _describe(

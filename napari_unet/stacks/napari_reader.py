@@ -2,102 +2,91 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
-
-import npe2
-from napari import Viewer
-from napari.layers import Layer
-from napari.utils.notifications import show_info
 
 from napari_unet.layers.arrangement import arrange_after_adding
 from napari_unet.stacks.stack_recognition import LayerTuple, OpenedStack
-from napari_unet.text import as_notification
 from training.dataset.pair_search import DEFAULT_IMAGES, DEFAULT_LABELS
 from training.errors import UserError
 from training.formats.hdf5_stack import find_datasets
 from training.formats.location import HDF5_ENDINGS
 from training.formats.stack import Stack
-from training.formats.tif_structure import OtherImageError
 from training.opening import list_stacks, open_stack
 
-Reader = Callable[[Any], list[Any]]
 MOST_STACKS = 8  # of an HDF5 file or a folder that are opened at once
 
 
-def get_reader(path: str | list[str]) -> Reader:
-    """Choose how to read these files; napari's hook.
+@dataclass(frozen=True)
+class OpenedFiles:
+    """What files hold.
 
-    A folder may hold a pair of volume and labels, slices, a few TIFs that are stacks, or arrays,
-    and an HDF5 file several stacks. Left to napari's own readers are colour images, several
-    channels and time series. napari offers this plugin for them too, by their ending alone, and
-    reports a reader that returns None as an error.
+    Parameters
+    ----------
+    stacks : list of OpenedStack
+        In the order of the files.
+    left_out : str
+        What a person is told of the files of a folder that are not opened; empty if none is.
     """
-    paths = [Path(name) for name in ([path] if isinstance(path, str) else path)]
-    folder = paths[0] if len(paths) == 1 and _holds_pair(paths[0]) else None
-    if folder is not None:
+
+    stacks: list[OpenedStack]
+    left_out: str = ""
+
+    def as_layers(self) -> list[LayerTuple]:
+        """Make their layers, images first, so that labels lie over them.
+
+        Returns
+        -------
+        list of LayerTuple
+            Data (Z, Y, X) or (Y, X), or a list of them, arguments and kind of each layer.
+        """
+        images = [stack for stack in self.stacks if not stack.is_labels]
+        labels = [stack for stack in self.stacks if stack.is_labels]
+        if images:
+            arrange_after_adding(image.data for image in images)
+        return [stack.as_layer(self.stacks) for stack in images + labels]
+
+
+def open_files(paths: Sequence[Path], on_file: Callable[[int, int], None]) -> OpenedFiles:
+    """Open files, and look at some of their slices to recognize what they are; any thread may.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        A folder may hold a pair of volume and labels, slices, a few TIFs that are stacks, or
+        arrays, and an HDF5 file several stacks.
+    on_file : callable
+        Called again and again with the stacks that are recognized, and how many there are. What it
+        raises ends the work.
+
+    Raises
+    ------
+    OtherImageError
+        If one is a colour image, or has several channels or times.
+    UserError
+        If one can't be read.
+    """
+    left_out = ""
+    if len(paths) == 1 and _holds_pair(paths[0]):
+        (folder,) = paths
         paths = [folder / DEFAULT_IMAGES, folder / DEFAULT_LABELS]
+        left_out = _tell_others(folder)
+    places = [stack for path in paths for stack in _stacks_in(path)]
     files: list[Stack] = []
     try:
-        files.extend(open_stack(stack) for path in paths for stack in _stacks_in(path))
-    except OtherImageError:
-        _close(files)
-        return _read_with_napari
-    except UserError as error:
-        _close(files)
-        return _fail_with(error)
-    return partial(_read_files, files, folder)
-
-
-def read_layers(files: list[Stack]) -> list[LayerTuple]:
-    """Make the layers of some stacks, images first, so that labels lie over them.
-
-    Parameters
-    ----------
-    files : list of Stack
-        They are closed as soon as their pixels are no longer needed.
-
-    Returns
-    -------
-    list of LayerTuple
-        Data (Z, Y, X) or (Y, X), or a list of them, arguments and kind of each layer.
-
-    Raises
-    ------
-    UserError
-        If a file is damaged.
-    """
-    try:
-        stacks = [OpenedStack.of(file) for file in files]
-    except UserError:
-        _close(files)
+        for path in places:
+            on_file(0, len(places))
+            files.append(open_stack(path))
+        stacks = []
+        for number, file in enumerate(files):
+            stacks.append(OpenedStack.of(file, partial(on_file, number, len(files))))
+    except Exception:  # of files, or of on_file
+        for file in files:
+            file.close()
         raise
-    images = [stack for stack in stacks if not stack.is_labels]
-    labels = [stack for stack in stacks if stack.is_labels]
-    if images:
-        arrange_after_adding(image.data for image in images)
-    return [stack.as_layer(stacks) for stack in images + labels]
-
-
-def open_inside(viewer: Viewer, path: Path) -> Layer:
-    """Open a stack inside a file, whose path napari takes for one that does not exist.
-
-    Parameters
-    ----------
-    viewer : Viewer
-        Gets the layer.
-    path : Path
-        Such as ``a.h5/volumes/raw``.
-
-    Raises
-    ------
-    UserError
-        As :func:`open_stack`.
-    """
-    [(data, attributes, kind)] = read_layers([open_stack(path)])
-    return viewer.add_layer(Layer.create(data, attributes, kind))
+    return OpenedFiles(stacks, left_out)
 
 
 def _stacks_in(path: Path) -> list[Path]:
@@ -116,31 +105,9 @@ def _holds_pair(folder: Path) -> bool:
     return all((folder / name).is_file() for name in (DEFAULT_IMAGES, DEFAULT_LABELS))
 
 
-def _read_files(files: list[Stack], folder: Path | None, _: Any) -> list[LayerTuple]:
-    layers = read_layers(files)
-    if folder is not None:
-        opened = {DEFAULT_IMAGES, DEFAULT_LABELS}
-        tifs = {path.name for path in folder.iterdir() if path.suffix.lower() in {".tif", ".tiff"}}
-        if left := ", ".join(sorted(tifs - opened)):
-            text = f"Not opened, because it is not of the training pair in {folder.name}: {left}."
-            show_info(as_notification(text))
-    return layers
-
-
-def _read_with_napari(path: str | list[str]) -> list[Any]:
-    paths = [path] if isinstance(path, str) else path
-    return npe2.read(paths, stack=paths is path, plugin_name="napari")
-
-
-def _fail_with(error: UserError) -> Reader:
-    """Make a reader that says what is wrong with a file, as other readers would not."""
-
-    def read(_: Any) -> list[LayerTuple]:
-        raise error
-
-    return read
-
-
-def _close(files: list[Stack]) -> None:
-    for file in files:
-        file.close()
+def _tell_others(folder: Path) -> str:
+    """Name the stacks beside a training pair, which are not opened."""
+    tifs = {path.name for path in folder.iterdir() if path.suffix.lower() in {".tif", ".tiff"}}
+    others = ", ".join(sorted(tifs - {DEFAULT_IMAGES, DEFAULT_LABELS}))
+    text = f"Not opened, because it is not of the training pair in {folder.name}: {others}."
+    return text if others else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from training.formats.pixel_size import NO_OFFSET, Offset, PixelSize
 from training.formats.stack import Stack
 from training.label_classes import NO_CLASSES, LabelClasses
 from training.label_convention import LabelConvention
-from training.stacks.label_census import MEANING_SLICES, is_uniform, sample_labelled
+from training.stacks.label_census import MEANING_SLICES, is_uniform, read_labelled, telling_window
 from training.stacks.label_meaning import LabelMeaning
 from training.stacks.label_pixels import are_even, look_like_labels
 from training.stacks.label_reading import LabelReading
@@ -52,7 +52,8 @@ class OpenedStack:
     name : str
         Of its layer.
     data : array (Z, Y, X) or (Y, X)
-        Lazy, in native byte order, pixels as in the file.
+        In native byte order. Of an image, or too many labels to be painted on, they are lazy.
+        1 is membrane in masks with a convention; other pixels are as in the file.
     pixel_size : PixelSize or None
         As the file records it.
     is_labels : bool
@@ -81,29 +82,39 @@ class OpenedStack:
     classes: LabelClasses = NO_CLASSES
 
     @classmethod
-    def of(cls, file: Stack) -> OpenedStack:
-        """Look at a few slices, of labels those that are labelled, to recognize what they are."""
+    def of(cls, file: Stack, on_slice: Callable[[], None]) -> OpenedStack:
+        """Look at a few slices, of labels those that are labelled, to recognize what they are.
+
+        ``on_slice`` is called before each; what it raises ends that.
+        """
         note = file.label_note
         if note is None:
-            pages = _KeptPages(file)
-            sample = np.stack(sample_labelled(pages, SAMPLED_SLICES))
+            pages = _KeptPages(file, on_slice)
+            some = read_labelled(pages, SAMPLED_SLICES).values()
+            sample = np.stack([page[telling_window(page)] for page in some])
             is_labels = are_labels(f"{file.name} {file.path.stem}", sample)
-            convention = _guess(sample_labelled(pages, MEANING_SLICES)) if is_labels else None
+            convention = None
+            if is_labels:
+                convention = _guess([*read_labelled(pages, MEANING_SLICES).values()])
         else:
             is_labels, convention = True, note.convention
-        pixels = lazy_pixels(file)  # it is closed from here on, where they are mapped
-        smaller = () if is_labels else map(lazy_pixels, file.levels[1:])
+        classes = NO_CLASSES if note is None else note.classes
+        smaller = () if is_labels else file.levels[1:]
+        data = lazy_pixels(file)  # it is closed from here on, where they are mapped
+        sizes = map(lazy_pixels, smaller)
+        if convention not in (None, LabelConvention.SPARSE) and not classes:
+            data = lazy_membrane(data, LabelReading(convention))
         return cls(
             file.path,
             file.name,
-            pixels,
+            load_to_edit(data) if is_labels else data,
             file.pixel_size,
             is_labels,
             convention,
             () if note is None else note.corrected_slices,
-            tuple(size for size in smaller if size.ndim == pixels.ndim),
+            tuple(size for size in sizes if size.ndim == data.ndim),
             file.offset,
-            NO_CLASSES if note is None else note.classes,
+            classes,
         )
 
     def as_layer(self, others: Sequence[OpenedStack]) -> LayerTuple:
@@ -126,17 +137,16 @@ class OpenedStack:
         if self.classes:
             metadata |= class_look(self.classes)
             metadata["metadata"] = {CLASSES_KEY: self.classes.text}
-            return load_to_edit(self.data), metadata, "labels"
+            return self.data, metadata, "labels"
         if self.convention is None:
-            return load_to_edit(self.data), metadata, "labels"
+            return self.data, metadata, "labels"
         metadata |= {
             "opacity": MASK_OPACITY,
             "metadata": {CONVENTION_KEY: self.convention, CORRECTED_KEY: list(self.corrected)},
         }
         if self.convention == LabelConvention.SPARSE:
-            return load_to_edit(self.data), metadata | {"colormap": sparse_colormap()}, "labels"
-        membrane = load_to_edit(lazy_membrane(self.data, LabelReading(self.convention)))
-        return membrane, metadata | {"colormap": mask_colormap(TRUTH_COLOR)}, "labels"
+            return self.data, metadata | {"colormap": sparse_colormap()}, "labels"
+        return self.data, metadata | {"colormap": mask_colormap(TRUTH_COLOR)}, "labels"
 
     def _place(self, others: Sequence[OpenedStack]) -> dict[str, Any]:
         partners = [other for other in others if self._goes_with(other)]
@@ -167,8 +177,8 @@ def _is_alike(place: dict[str, Any], found: dict[str, Any]) -> bool:
 class _KeptPages:
     """The slices of a file, read once; of those of one value only that is kept in memory."""
 
-    def __init__(self, file: Stack) -> None:
-        self._file = file
+    def __init__(self, file: Stack, on_slice: Callable[[], None]) -> None:
+        self._file, self._on_slice = file, on_slice
         self._pages: dict[int, NDArray[Any]] = {}
 
     def __len__(self) -> int:
@@ -176,6 +186,7 @@ class _KeptPages:
 
     def __getitem__(self, index: int) -> NDArray[Any]:
         if index not in self._pages:
+            self._on_slice()
             page = self._file[index]
             if is_uniform(page):
                 page = np.broadcast_to(page[0, 0], page.shape)

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from napari_unet.cli.predict import command as predict
-from napari_unet.stacks.napari_reader import get_reader
+from napari_unet.widgets.files.file_opening import get_reader
 from tests.stack_files import read_pixel_size
 from tests.training.formats.array_folders import write_n5, write_ome, write_precomputed
 from tests.training.formats.dm_files import write_dm

@@ -56,7 +56,31 @@ def test_pixels_get_the_place_of_their_class_and_back() -> None:
     likely = np.zeros((3, 2, 3), np.float32)
     for channel in range(3):
         likely[channel][channels == channel] = 0.6
-    np.testing.assert_array_equal(classes.most_likely(likely), [[0, 5, 9], [0, 0, 5]])
+    np.testing.assert_array_equal(classes.decide(likely), [[0, 5, 9], [0, 0, 5]])
+
+
+@pytest.mark.parametrize(
+    ("thresholds", "expected"),
+    [
+        ({}, [0, 5, 5, 0, 0]),
+        ({"b": 0.4}, [0, 5, 9, 0, 0]),
+        ({"b": 0.3}, [0, 9, 9, 9, 0]),
+        ({"b": 0.4, "a": 0.3}, [5, 5, 9, 5, 0]),
+        ({"a": 0.55}, [0, 9, 9, 0, 0]),
+        ({"background": 0.5}, [0, 5, 5, 5, 0]),
+        ({"a": 0.52, "b": 0.52, "background": 0.55}, [0, 0, 0, 0, 0]),
+        ({"b": 0.0}, [9, 9, 9, 9, 0]),
+    ],
+)
+def test_the_likeliest_that_reaches_its_threshold_takes_a_pixel(
+    thresholds: dict[str, float], expected: list[int]
+) -> None:
+    """Else the likeliest of those without one, else 0; the last pixel is padding."""
+    classes = LabelClasses.parse("a=5,b=9")
+    likely = [[0.6, 0.2, 0.1, 0.36, 0], [0.3, 0.5, 0.45, 0.34, 0], [0.1, 0.3, 0.45, 0.3, 0]]
+    decided = classes.decide(np.array(likely, np.float32)[:, None], thresholds)
+    assert decided.dtype == np.uint8
+    np.testing.assert_array_equal(decided, [expected])
 
 
 def test_a_configuration_counts_its_classes_and_comes_back_from_its_file() -> None:

@@ -7,8 +7,11 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,12 +20,12 @@ from safetensors.numpy import save_file
 
 from napari_unet.prediction.predictor import load_predictor
 from tests.stack_files import read_pixel_size
-from tests.training.mindspore_alone import run_there
+from tests.training.mindspore_alone import ROOT, run_there, write_blocker
 from tests.training.networks.test_membrane_network import run_case
 from training import predict
 from training.devices.npus import Npu
 from training.formats.pixel_size import PixelSize
-from training.model.slice_view import SliceView
+from training.model.slice_view import SliceView, cut_window
 from training.runs.run_directory import RunDirectory
 
 SCRIPT = Path(predict.__file__).parent / "scripts" / "run_predict.sh"
@@ -204,6 +207,24 @@ def test_what_can_not_be_predicted_is_said(
     assert not (tmp_path / "mask.tif").exists()
 
 
+def test_a_slice_that_takes_too_much_memory_is_refused_before_the_work(
+    random_run: RunDirectory,
+    stack: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=2**28))
+    given = ["--run", str(random_run.path), "--input", str(stack), "--device=cpu", "--devices=2"]
+    assert predict.main([*given, "--output", str(tmp_path / "mask.tif"), "--tta"]) == 2
+    told = capsys.readouterr()
+    assert f"A slice of {stack} takes about 0.5 GiB to predict, and 0.2 GiB are free." in told.err
+    remedy = "Predict on fewer devices, or without --tta, or where there is more memory."
+    assert remedy in told.err and not told.out
+    assert {path.name for path in tmp_path.iterdir()} == {"a run", "a stack.tif"}
+
+
 def test_npus_need_not_be_joined(
     random_run: RunDirectory,
     stack: Path,
@@ -235,3 +256,76 @@ def test_weights_of_no_network_are_refused(stack: Path, tmp_path: Path, is_scrip
     assert result.returncode == 2
     assert "other.safetensors holds the weights of another network" in result.stderr
     assert not mask.exists()
+
+
+TALL = (3, 2500, 40)
+"""Of slices that are three tiles high."""
+ALL_BANDS = "import training.model.slice_steps as steps; steps.BAND_PIXELS = {}\n"
+
+
+@needs_mindspore
+def test_bands_of_a_large_slice_are_shared_by_devices(
+    random_run: RunDirectory, tmp_path: Path
+) -> None:
+    stack, whole, bands = (tmp_path / f"{name}.tif" for name in ("stack", "whole", "bands"))
+    tifffile.imwrite(stack, np.random.default_rng(1).integers(1, 256, TALL[1:], dtype=np.uint8))
+    blocker = write_blocker(tmp_path / "blocker")
+    with (blocker / "sitecustomize.py").open("a") as file:
+        file.write(ALL_BANDS.format(1))
+    given = f"'--run', {str(random_run.path)!r}, '--input', {str(stack)!r}, '--device', 'cpu'"
+    code = (
+        f"{ALL_BANDS.format(2**24)}from training.predict import main\n"
+        f"given = [{given}, '--output', 'mask.tif', '--overwrite', '--probability']\n"
+        f"assert main([*given, {str(whole)!r}]) == 0\n{ALL_BANDS.format(1)}"
+        f"assert main([*given, {str(bands)!r}, '--devices', '2']) == 0\n"
+    )
+    path = os.pathsep.join([str(blocker), str(ROOT)])
+    result = subprocess.run(
+        [sys.executable, "-P", "-c", code],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert result.returncode == 0, result.stderr
+    assert "0 of 1 slices" in result.stdout and result.stdout.count("1 of 1 slices") == 2
+    expected = tifffile.imread(whole)
+    assert expected.shape == TALL[1:] and expected.std() > 0.1
+    np.testing.assert_array_equal(tifffile.imread(bands), expected)
+
+
+def test_a_killed_prediction_goes_on_within_a_slice(
+    random_run: RunDirectory,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The network is replaced by what its probability would be."""
+    pages = np.random.default_rng(1).integers(1, 256, TALL, dtype=np.uint8)
+    stack, mask, probability = (tmp_path / f"{name}.tif" for name in ("stack", "mask", "p"))
+    tifffile.imwrite(stack, pages, photometric="minisblack")
+    done: list[int] = []
+
+    def predict_steps(*given: Any) -> Iterator[np.ndarray]:
+        *_, steps, first = given
+        for number in range(first, len(steps)):
+            if len(done) == 4 and first == 0:
+                raise KeyboardInterrupt
+            done.append(number)
+            step = steps.step(number)
+            yield cut_window(pages[step.index] / np.float32(255), step.view.window)
+
+    monkeypatch.setattr(predict, "_predict_steps", predict_steps)
+    monkeypatch.setattr("training.model.slice_steps.BAND_PIXELS", 1)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    given = ["--run", random_run.path, "--input", stack, "--output", mask, "--device=cpu"]
+    given += ["--probability", probability, "--keep", tmp_path / "kept"]
+    assert predict.main([*map(str, given)]) == 1
+    assert not mask.exists() and len([*(tmp_path / "kept").glob("*.npz")]) == 4
+    assert predict.main([*map(str, given)]) == 0
+    assert done == [*range(9)]
+    assert "Note: Slices done before: 1; it goes on after them." in capsys.readouterr().out
+    expected = pages / np.float32(255)
+    np.testing.assert_array_equal(tifffile.imread(probability), expected)
+    np.testing.assert_array_equal(tifffile.imread(mask) == 0, expected >= 0.5)
+    assert not (tmp_path / "kept").exists()

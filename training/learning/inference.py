@@ -28,7 +28,11 @@ class Inference:
         self._card = card
 
     def predict(
-        self, image: NDArray[Any], tta: bool = False, view: SliceView = WHOLE
+        self,
+        image: NDArray[Any],
+        tta: bool = False,
+        view: SliceView = WHOLE,
+        padding: NDArray[np.bool_] | None = None,
     ) -> NDArray[np.float32]:
         """Predict the probability of membrane of a slice, or those of classes.
 
@@ -40,13 +44,15 @@ class Inference:
             Take the mean over flips and quarter turns.
         view : SliceView
             At which scale, and which part; by default all as it is.
+        padding : array (Y, X) of bool, optional
+            That of the slice, where it is known.
 
         Returns
         -------
         array (Y, X) of float32; of classes (C, Y, X)
             Probabilities, 0..1.
         """
-        return predict_slice(self._forward, image, self._card, tta, view)
+        return predict_slice(self._forward, image, self._card, tta, view, padding)
 
     def predict_slice(self, data: TrainingSet, number: int) -> NDArray[np.float32]:
         """Predict a labelled slice as its volume was trained on, see :meth:`predict`.

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +18,11 @@ from training.learning.checkpoints import put_weights
 from training.learning.inference import Inference
 from training.learning.precision import set_precision
 from training.model.saved_model import SavedModel
-from training.model.slice_prediction import WHOLE
+from training.model.slice_steps import Step
 from training.model.slice_view import SliceView
 from training.networks.membrane_network import build_network
 from training.stacks.intensities import Membranes
+from training.stacks.padding import find_padding
 from training.stacks.scaling import Slices
 
 
@@ -56,15 +60,14 @@ def build_inference(
     return Inference(network, model.card.for_stack(stack, membranes))
 
 
-def predict_slices(
+def predict_steps(
     inference: Inference,
     source: Path,
     stack: Slices,
-    indices: Iterable[int],
+    steps: Iterable[Step],
     tta: bool = False,
-    view: SliceView = WHOLE,
 ) -> Iterator[NDArray[np.float32]]:
-    """Predict slices of a stack.
+    """Predict slices of a stack, or parts of them. Each slice is read once.
 
     Parameters
     ----------
@@ -73,29 +76,36 @@ def predict_slices(
         The file of its weights, for messages.
     stack : sequence of arrays (Y, X)
         That which it was made for.
-    indices : iterable of int
-        Which slices.
+    steps : iterable of Step
+        Which slices, and what of them; those of a slice follow each other.
     tta : bool
         Take the mean over flips and quarter turns.
-    view : SliceView
-        At which scale, and which part; by default all as it is.
 
     Yields
     ------
     array (Y, X) of float32; of classes (C, Y, X)
-        Probability of membrane, or of each class, 0..1.
+        Probability of membrane, or of each class, 0..1, of each step.
 
     Raises
     ------
     UserError
         If the stack has NaN or infinite pixels, or the network computes such.
     """
-    for index in indices:
-        probability = inference.predict(stack[index], tta, view)
-        if not np.isfinite(probability).all():
-            raise UserError(
-                f"{source} gives no numbers for slice {index}: its weights are damaged, or too "
-                "large for the precision.",
-                "Take another checkpoint, or --precision float32.",
-            )
-        yield probability
+    for index, of_slice in groupby(steps, key=attrgetter("index")):
+        views = (step.view for step in of_slice)
+        for probability in _predict_views(inference, stack[index], views, tta):
+            if not np.isfinite(probability).all():
+                raise UserError(
+                    f"{source} gives no numbers for slice {index}: its weights are damaged, or too "
+                    "large for the precision.",
+                    "Take another checkpoint, or --precision float32.",
+                )
+            yield probability
+
+
+def _predict_views(
+    inference: Inference, image: NDArray[Any], views: Iterable[SliceView], tta: bool
+) -> Iterator[NDArray[np.float32]]:
+    padding = find_padding(image)
+    for view in views:
+        yield inference.predict(image, tta, view, padding)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 from itertools import permutations
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.errors import UserError
-from training.label_classes import NO_CLASSES, LabelClasses
+from training.label_classes import NO_CLASSES, NO_THRESHOLDS, LabelClasses
 from training.label_convention import LabelConvention
 from training.masks.mask_files import mask_page, submission_page
 from training.masks.mrc_writer import MRC_ENDINGS
@@ -135,6 +135,7 @@ def result_page(
     convention: LabelConvention,
     probability_dtype: str = "float32",
     classes: LabelClasses = NO_CLASSES,
+    class_thresholds: Mapping[str, float] = NO_THRESHOLDS,
 ) -> NDArray[Any]:
     """Make what is written of a slice or a part of one.
 
@@ -144,7 +145,7 @@ def result_page(
         ``mask``, ``probability`` or ``submission``.
     probability : array (Y, X) of float32; of classes (C, Y, X)
         From 0 to 1.
-    threshold, convention, probability_dtype, classes
+    threshold, convention, probability_dtype, classes, class_thresholds
         As of :class:`ResultFiles`.
 
     Returns
@@ -153,7 +154,7 @@ def result_page(
         Of uint8, float16 or float32.
     """
     if classes:
-        return classes.most_likely(probability)
+        return classes.decide(probability, class_thresholds)
     if kind == "mask":
         return mask_page(probability >= threshold, convention)
     if kind == "submission":
@@ -163,9 +164,7 @@ def result_page(
     return probability.astype(probability_dtype, copy=False)
 
 
-def check_class_results(
-    classes: LabelClasses, kinds: Iterable[str], threshold: float | None = None
-) -> None:
+def check_class_results(classes: LabelClasses, kinds: Iterable[str]) -> None:
     """Refuse what is of one class where all are predicted; call before any long work.
 
     Parameters
@@ -174,8 +173,6 @@ def check_class_results(
         What is predicted; empty: one probability, of which any result is made.
     kinds : iterable of str
         See :func:`result_name`.
-    threshold : float or None
-        Which a person gave. Of all classes each pixel gets its likeliest.
 
     Raises
     ------
@@ -185,18 +182,12 @@ def check_class_results(
     if classes and of_one:
         raise UserError(
             f"The model tells {', '.join(classes.names)} apart, and the {of_one[0]} is of one.",
-            f"Name it, such as --class {classes.members[classes.things[0]].name}.",
-        )
-    if classes and threshold is not None:
-        raise UserError(
-            f"The model tells {', '.join(classes.names)} apart: each pixel gets its likeliest "
-            "class, whatever the threshold.",
-            "Leave out --threshold, or name one class by --class.",
+            f"Name it, such as --class {classes.example}.",
         )
 
 
 class SliceResult(NamedTuple):
-    """What is written of a slice.
+    """What is written of a slice, or of a band of its rows.
 
     Parameters
     ----------
@@ -208,6 +199,15 @@ class SliceResult(NamedTuple):
 
     pages: dict[str, NDArray[Any]]
     membrane: int
+
+    @classmethod
+    def of_bands(cls, bands: Sequence[SliceResult]) -> SliceResult:
+        """Put a slice together of bands of its rows, the first row first."""
+        if len(bands) == 1:
+            return bands[0]
+        kinds = bands[0].pages
+        pages = {kind: np.concatenate([band.pages[kind] for band in bands]) for kind in kinds}
+        return cls(pages, sum(band.membrane for band in bands))
 
 
 class ResultFiles:
@@ -230,6 +230,8 @@ class ResultFiles:
         One of :data:`PROBABILITY_DTYPES`.
     classes : LabelClasses
         If they are predicted, the mask holds their values, and is the only result.
+    class_thresholds : mapping of str to float
+        Of some of them, see :meth:`LabelClasses.decide`.
     **options
         ``pixel_size``, ``offset``, ``compression``, ``overwrite`` and ``ome_zarr`` of
         :func:`writer_choice.open_writer`.
@@ -248,6 +250,7 @@ class ResultFiles:
         convention: LabelConvention,
         probability_dtype: str = "float32",
         classes: LabelClasses = NO_CLASSES,
+        class_thresholds: Mapping[str, float] = NO_THRESHOLDS,
         **options: Any,
     ) -> None:
         check_class_results(classes, paths)
@@ -268,6 +271,7 @@ class ResultFiles:
             convention=convention,
             probability_dtype=probability_dtype,
             classes=classes,
+            class_thresholds=class_thresholds,
         )
         self._pixels = 0 if classes else math.prod(shape)
         self._membrane = 0
@@ -286,7 +290,7 @@ class ResultFiles:
         self.put(self.make(probability))
 
     def make(self, probability: NDArray[np.float32]) -> SliceResult:
-        """Make what is written of a slice.
+        """Make what is written of a slice, or of a band of its rows.
 
         Parameters
         ----------

@@ -67,6 +67,11 @@ def predict_tiles(
     return probability if channels > 1 else probability[0]
 
 
+def tile_starts(geometry: Geometry, length: int) -> list[int]:
+    """List where what is kept of each tile begins, along an axis of an image of some length."""
+    return [span.keep_from for span in geometry.tiles(geometry.output_length(length))]
+
+
 def cut_from(image: NDArray[np.float32]) -> Cut:
     """Cut tiles out of an image (Y, X) of float32."""
     return lambda rows, columns: image[rows][:, columns]

@@ -20,8 +20,8 @@ from training.stacks.scaling import Slices
 
 LISTED_VALUES = 4  # more are given by their number and range
 MEANING_SLICES = 32  # labelled ones tell what labels mean, where not all are to be read
-SAMPLE_BYTES, SAMPLE_SIDE = 512 * 2**20, 4096  # of larger slices fewer are, and a part of each
-_LOOKED_AT = 5  # slices whose pixels are compared with their neighbours
+_MOST_BYTES = 256 * 2**20  # of slices that are read together; of larger ones fewer are
+_LOOKED_AT, _SIDE = 5, 2048  # slices, and pixels of a side, that are compared with their neighbours
 _TABLE = 1 << 16  # values a table counts; more are sorted
 _MOST_REALS = 4096  # different values of a slice; more are rounded to 10 bits of mantissa
 
@@ -39,11 +39,11 @@ class LabelCensus:
     counts : mapping of float to int
         Pixels of each value, on the other slices.
     sample : array (N, Y, X)
-        Up to five of the other slices, with the labels' dtype.
+        Parts of up to five of the other slices, see :func:`telling_window`, with the labels' dtype.
     padding : float
         Share of the other slices' pixels that is padding of the images, 0..1.
     images : array (N, Y, X) or None
-        The middles of the sample's images, where these are given.
+        The middles of the same parts of the images, where these are given.
     """
 
     length: int
@@ -74,12 +74,16 @@ class LabelCensus:
                 pixels += page.size
         mixed = [index for index in range(len(labels)) if index not in uniform]
         picked = pick_evenly(mixed, _LOOKED_AT)
-        sample = _stack([np.asarray(labels[index]) for index in picked])
-        middles = None
-        if images is not None:
-            middles = _stack([take_middle(np.asarray(images[index])) for index in picked])
+        sample, middles = [], []
+        for index in picked:
+            page = np.asarray(labels[index])
+            window = telling_window(page)
+            sample.append(page[window].copy())  # the page is let go
+            if images is not None:
+                middles.append(take_middle(np.asarray(images[index])[window]))
         padded = 1 - counts.total() / pixels if pixels else 0.0
-        return cls(len(labels), uniform, counts, sample, padded, middles)
+        found = None if images is None else _stack(middles)
+        return cls(len(labels), uniform, counts, _stack(sample), padded, found)
 
     @property
     def labelled_slices(self) -> list[int]:
@@ -158,13 +162,15 @@ def read_labelled(labels: Slices, most: int) -> dict[int, NDArray[Any]]:
     labels : array (Z, Y, X), or a file of slices
         Any real dtype. It is read on only until enough are found.
     most : int
-        At least 1. Where no slice has more than one value, up to so many of all are given.
+        At least 1, and fewer where so many take over 256 MiB. Where no slice has more than one
+        value, up to so many of all are given.
 
     Returns
     -------
     mapping of int to array (Y, X)
         By the index of the slice, in rising order, with the labels' dtype.
     """
+    most = max(1, min(most, _MOST_BYTES // max(1, np.asarray(labels[0]).nbytes)))
     first = pick_evenly(range(len(labels)), most)
     every = dict.fromkeys([*first, *range(len(labels))])
     mixed: dict[int, NDArray[Any]] = {}
@@ -178,56 +184,28 @@ def read_labelled(labels: Slices, most: int) -> dict[int, NDArray[Any]]:
     return {index: found[index] for index in sorted(found)}
 
 
-def sample_labelled(labels: Slices, most: int) -> list[NDArray[Any]]:
-    """Read slices that have more than one value, as far as what they are can be told by them.
+def telling_window(page: NDArray[Any]) -> tuple[slice, slice]:
+    """Give the window of a page (Y, X) of any dtype where values differ: of 2048 pixels a side.
 
-    Of slices with a side of over 4096 pixels, a part that has several values is taken. There are
-    no more than take half a GiB while they are read, but one.
-
-    Parameters
-    ----------
-    labels : array (Z, Y, X), or a file of slices
-        Any real dtype.
-    most : int
-        At least 1, see :func:`read_labelled`.
-
-    Returns
-    -------
-    list of arrays (Y, X)
-        Of one shape, with the labels' dtype.
+    It is the middle, unless that has one value and others lie elsewhere.
     """
-    parts = _Parts(labels)
-    affordable = SAMPLE_BYTES // max(1, np.asarray(labels[0]).nbytes)
-    return [*read_labelled(parts, max(1, min(most, affordable))).values()]
+    middle = _window(page, page.shape[0] // 2, page.shape[1] // 2)
+    if page[middle].size == page.size or not is_uniform(page[middle]) or is_uniform(page):
+        return middle
+    differs = page != page[middle][0, 0]
+    rows = np.flatnonzero(differs.any(axis=1))
+    row = rows[len(rows) // 2]
+    columns = np.flatnonzero(differs[row])
+    return _window(page, row, columns[len(columns) // 2])
 
 
-class _Parts:
-    """The part of each slice that tells its values."""
-
-    def __init__(self, labels: Slices) -> None:
-        self._labels = labels
-
-    def __len__(self) -> int:
-        return len(self._labels)
-
-    def __getitem__(self, index: int) -> NDArray[Any]:
-        page = np.asarray(self._labels[index])
-        if max(page.shape) <= SAMPLE_SIDE:
-            return page
-        part = _window(page, page.shape[0] // 2, page.shape[1] // 2)
-        if is_uniform(part) and not is_uniform(page):
-            differs = page != part[0, 0]
-            rows = np.flatnonzero(differs.any(axis=1))
-            columns = np.flatnonzero(differs[rows[len(rows) // 2]])
-            part = _window(page, rows[len(rows) // 2], columns[len(columns) // 2])
-        return part.copy()  # the page is let go
-
-
-def _window(page: NDArray[Any], y: int, x: int) -> NDArray[Any]:
-    """The part (Y, X) of a page that is around a place, as far as the page's rim allows."""
-    places = zip((y, x), page.shape, strict=True)
-    starts = [max(0, min(place - SAMPLE_SIDE // 2, side - SAMPLE_SIDE)) for place, side in places]
-    return page[tuple(slice(start, start + SAMPLE_SIDE) for start in starts)]
+def _window(page: NDArray[Any], y: int, x: int) -> tuple[slice, slice]:
+    """Give the window of a page (Y, X) around a place, as far as the page's rim allows."""
+    rows, columns = (
+        slice(start := max(0, min(place - _SIDE // 2, side - _SIDE)), min(start + _SIDE, side))
+        for place, side in zip((y, x), page.shape, strict=True)
+    )
+    return rows, columns
 
 
 def _count(page: NDArray[Any]) -> dict[float, int]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import psutil
 
 from napari_unet.cli.progress.progress_bar import ProgressBar
 from napari_unet.cli.stacks.chunks import Division, predict_missing, tell_of_prediction
+from napari_unet.cli.stacks.neuron_settings import tell_of_threshold
 from napari_unet.cli.stacks.stack_part import PartOptions
 from napari_unet.cluster import Workers
 from napari_unet.neurons.chunk_neurons import HALO, SIDE, ChunkNeurons, SearchStep, Step
@@ -41,7 +43,8 @@ from training.stacks.intensities import Membranes
 _PROGRAM = GIBI // 4  # bytes of this process without pixels
 _BLOCK_PIXEL = 80  # bytes that a search takes for each pixel of a block and around it
 _BATCH_PIXELS = 2**28  # of slices whose probability a process keeps on the disk: 1 GiB
-_TABLE_PIXEL = 2  # bytes that the borders of a slice take for each of its pixels
+_TABLE_PIXEL = 4  # bytes that the borders of a slice take for each of its pixels
+_MERGES_PIXEL = 9  # the same, with what learned merges ask of borders
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,6 @@ class ChunkedSearch:
     parts : PartOptions
     membranes : Membranes
     how : Segmentation
-        Block by block its threshold decides, not its merges.
     is_linked : bool
     memory : float or None
         Bytes that the process may take; None: half of what is free.
@@ -95,6 +97,7 @@ class ChunkedSearch:
         work = output_chunks.folder.with_suffix(".work").absolute()
         with report_errors(work):
             work.mkdir(exist_ok=True)
+        tell_of_threshold(self.how, part.shape[0])
         threads = self._count_threads(part)
         job = self._job(stack, part, work / "probability.zarr")
         with (
@@ -104,11 +107,17 @@ class ChunkedSearch:
             try:
                 search = self._begin(prediction, work)
                 tell_of_prediction(job, prediction)
-                self._find(search, job, prediction, threads, workers)
+                with open_to_append(work / "merging.lock") as merging:
+                    merges = search.is_learned and take_lock(merging, is_shared=True)
+                    self._find(search, job, prediction, threads, workers, merges)
                 prediction.check_whole()
                 total = None
-                with open_to_append(work / "numbering.lock") as lock:
-                    if all(map(search.is_merged, range(part.shape[0]))) and take_lock(lock):
+                with (
+                    open_to_append(work / "numbering.lock") as lock,
+                    open_to_append(work / "merging.lock") as merging,
+                ):
+                    if all(map(search.is_joined, range(part.shape[0]))) and take_lock(lock):
+                        take_lock(merging, patience=math.inf)  # others still read what is there
                         total = self._number(search, threads, workers, output, options)
             except KeyboardInterrupt:
                 say(f"What was found is in {work}: the same command goes on there.")
@@ -126,7 +135,7 @@ class ChunkedSearch:
 
         (folder,) = prediction.folders
         pages = zarr.open_array(folder / "0", mode="r")
-        search = ChunkNeurons(work, pages, replace(self.how, merges=None), self.is_linked)
+        search = ChunkNeurons(work, pages, self.how, self.is_linked)
         for index in filter(search.is_flooded, prediction.slices):
             prediction.drop_slice(index)
         return search
@@ -138,16 +147,19 @@ class ChunkedSearch:
         prediction: ChunkPrediction,
         threads: int,
         workers: Workers | None,
+        merges: bool,
     ) -> None:
-        """Find the neurons of this process' slices that can be predicted, some slices at a time.
+        """Find the regions of this process' slices that can be predicted, some slices at a time.
 
-        So the disk holds the probability of those alone.
+        So the disk holds the probability of those alone. Where it merges, it does so as soon as
+        those beside a slice are there; at last also slices beside its own that others waited for.
         """
         slices, blocks = prediction.slices, search.blocks
         processes = max(1, workers.count) if workers else 1
         _, height, width = search.shape
         count = max(processes, processes * _BATCH_PIXELS // (height * width))
-        total = len(prediction) + len(slices) * (len(blocks) + 1)
+        merging = list(slices) if merges else []
+        total = len(prediction) + (len(slices) + len(merging)) * (len(blocks) + 1)
         with ProgressBar(
             desc="Finding neurons", unit="step", total=total, initial=prediction.done
         ) as bar:
@@ -160,8 +172,16 @@ class ChunkedSearch:
                     bar.update()
                 for index in found:
                     prediction.drop_slice(index)
-                for _ in _work_through(search, "merge", found, threads, workers):
+                for _ in _work_through(search, "join", found, threads, workers):
                     bar.update()
+                ready = list(filter(search.can_describe, merging))
+                merging = [index for index in merging if index not in ready]
+                for _ in _merge(search, ready, threads, workers):
+                    bar.update()
+            beside = {other for index in slices for other in search.near(index)} if merges else ()
+            ready = [index for index in sorted(beside) if search.can_describe(index)]
+            for _ in _merge(search, ready, threads, workers):
+                bar.update()
 
     def _number(
         self,
@@ -173,11 +193,15 @@ class ChunkedSearch:
     ) -> int:
         """Number the neurons of all slices, and write them; gives how many there are."""
         blocks = search.tasks
-        with ProgressBar(desc="Numbering", unit="block", total=2 * len(blocks)) as bar:
+        left = [index for index in range(search.shape[0]) if not search.is_merged(index)]
+        total = 2 * len(blocks) + len(left) * (len(search.blocks) + 1)
+        with ProgressBar(desc="Numbering", unit="block", total=total) as bar:
+            for _ in _merge(search, left, threads, workers):
+                bar.update()
             for _ in _work_through(search, "count", blocks, threads, workers):
                 bar.update()
-            total = search.number()
-            dtype = label_dtype(np.dtype(np.int64), total)
+            count = search.number()
+            dtype = label_dtype(np.dtype(np.int64), count)
             chunks = open_chunks(output, search.shape, dtype, **options)
             chunks.open({"version": __version__, "options": self._named()})
 
@@ -192,7 +216,7 @@ class ChunkedSearch:
                 if number % len(search.blocks) == 0:  # whose pixels are still in memory
                     chunks.write_levels(blocks[number - 1][0])
         chunks.finish()
-        return total
+        return count
 
     def _job(self, stack: Path, part: StackPart, probability: Path) -> ChunkJob:
         """Give the prediction whose probability neurons are found in."""
@@ -221,7 +245,7 @@ class ChunkedSearch:
         free = psutil.virtual_memory().available / 2 if self.memory is None else self.memory
         _, height, width = part.shape
         block = _BLOCK_PIXEL * min(height, SIDE + 2 * HALO) * min(width, SIDE + 2 * HALO)
-        table = _TABLE_PIXEL * height * width
+        table = (_TABLE_PIXEL if self.how.merges is None else _MERGES_PIXEL) * height * width
         for threads in range(os.cpu_count() or 1, 0, -1):
             if _PROGRAM + threads * (table + block) <= free:
                 return threads
@@ -234,14 +258,25 @@ class ChunkedSearch:
 
     def _named(self) -> dict[str, Any]:
         """Give the options that the neurons depend on, but those of the prediction."""
+        merges = self.how.merges
         return {
             "--link": self.is_linked,
+            "set of learned merges": None if merges is None else merges.digest,
             **{f"--{name}": getattr(self.how, name) for name in ("method", "threshold", "seeds")},
             **{f"--{name.replace('_', '-')}": self.written[name] for name in _WRITTEN},
         }
 
 
 _WRITTEN = ("compression", "ome_zarr")
+
+
+def _merge(
+    search: ChunkNeurons, slices: Sequence[int], threads: int, workers: Workers | None
+) -> Iterator[None]:
+    """Merge the regions of slices as was learned, where that is not done."""
+    slices = [index for index in slices if not search.is_merged(index)]
+    yield from _work_through(search, "describe", product(slices, search.blocks), threads, workers)
+    yield from _work_through(search, "merge", slices, threads, workers)
 
 
 def _work_through(

@@ -26,10 +26,6 @@ _NO_LEARN = (
     "The threshold decides alone, because merges are learned by scikit-learn, which is not "
     "installed: pip install 'napari-unet-mindspore[learn]'."
 )
-_BLOCKWISE = (
-    "Neurons that go to .zarr are merged by the threshold, because they are found block by block, "
-    "where learned merges would have to see whole slices."
-)
 
 
 @dataclass(frozen=True)
@@ -44,8 +40,6 @@ class NeuronSettings:
         None: to be chosen.
     is_kept : bool
         Keep learned merges with the run.
-    is_blockwise : bool
-        Neurons are found block by block, where the threshold decides.
 
     Raises
     ------
@@ -58,7 +52,6 @@ class NeuronSettings:
     threshold: float | None
     seeds: float | None
     is_kept: bool
-    is_blockwise: bool
 
     def __post_init__(self) -> None:
         if not self.is_kept:
@@ -95,8 +88,7 @@ class NeuronSettings:
                     "Give finished labels, or --threshold and --seeds.",
                 )
         volumes = [LabelledVolume.of(pair, predictor.card) for pair in pairs]
-        is_wanted = self._may_merge and (self.is_kept or not self.is_blockwise)
-        learns = is_wanted and can_learn()
+        learns = self._may_merge and can_learn()
         with ProgressBar(desc="Choosing the threshold", unit="slice", leave=False) as bar:
             slices = predict_training_slices(predictor, volumes, bar.update, has_neighbours=learns)
             how, score = choose_on(slices, self.method)
@@ -108,13 +100,12 @@ class NeuronSettings:
                 learned = learn_merges(slices, how, predictor.digest)
         say(found)
         if not learns:
-            hint(_NO_LEARN if is_wanted else "")
-            hint(_BLOCKWISE if self._may_merge and not is_wanted else "")
+            hint(_NO_LEARN if self._may_merge else "")
             return how
         say(learned.text)
         if self.is_kept:
             self._keep(learned.forest)
-        return self._merging(replace(how, merges=learned.forest))
+        return replace(how, merges=learned.forest)
 
     def without_data(self, predictor: Predictor) -> Segmentation:
         """Take the merges that are kept with the run, else the defaults.
@@ -129,9 +120,9 @@ class NeuronSettings:
         if not self._may_merge or not run.config.exists():
             return how
         merges = kept_merges(run, predictor.digest)
-        if merges is not None and not self.is_blockwise:
+        if merges is not None:
             say(f"Learned merges take the threshold's place: {run.merges}")
-        return self._merging(replace(how, merges=merges))
+        return replace(how, merges=merges)
 
     def _keep(self, forest: MergeForest | None) -> None:
         run = check_keeping(self.model)
@@ -151,8 +142,11 @@ class NeuronSettings:
         seeds = how.seeds if self.seeds is None else self.seeds
         return replace(how, threshold=threshold, seeds=seeds)
 
-    def _merging(self, how: Segmentation) -> Segmentation:
-        if how.merges is None or not self.is_blockwise:
-            return how
-        hint(_BLOCKWISE)
-        return replace(how, merges=None)
+
+def tell_of_threshold(how: Segmentation, slices: int) -> None:
+    """Say so where learned merges do not decide in a stack of so many slices."""
+    if how.merges is not None and slices == 1:
+        hint(
+            f"The threshold of {how.threshold:g} decides, because learned merges need a slice "
+            "before or after."
+        )

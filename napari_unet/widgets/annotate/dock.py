@@ -33,10 +33,10 @@ from napari_unet.widgets.common.dock import Dock, open_dock
 from napari_unet.widgets.common.edit_watch import EditWatch
 from napari_unet.widgets.common.latest_work import LatestWork
 from napari_unet.widgets.common.layer_choice import LayerChoice
+from napari_unet.widgets.files.save_layers import LABELS_FORMS, ask_and_save
 from napari_unet.widgets.painting.less_painting import LessPainting
 from napari_unet.widgets.project.dock import main_window
 from napari_unet.widgets.project.session import ProjectSession
-from napari_unet.widgets.saving.save_layers import LABELS_FORMS, ask_and_save
 from training.errors import UserError
 from training.label_classes import NO_CLASSES
 

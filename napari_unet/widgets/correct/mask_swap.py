@@ -15,7 +15,7 @@ from qtpy.QtCore import QObject
 from napari_unet.stacks.napari_writer import OnSlice
 from napari_unet.widgets.common.edit_watch import EditWatch
 from napari_unet.widgets.common.messages import report
-from napari_unet.widgets.saving.long_task import LongTask
+from napari_unet.widgets.files.long_task import LongTask
 
 _running: set[MaskSwap] = set()
 

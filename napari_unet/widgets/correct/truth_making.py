@@ -20,8 +20,8 @@ from napari_unet.layers.plugin_layers import (
     labels_over,
 )
 from napari_unet.stacks.napari_writer import OnSlice
+from napari_unet.widgets.files.long_task import LongTask
 from napari_unet.widgets.painting.pixel_setting import PixelSetting
-from napari_unet.widgets.saving.long_task import LongTask
 from training.errors import UserError
 
 

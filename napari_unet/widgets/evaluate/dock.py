@@ -37,9 +37,9 @@ from napari_unet.widgets.evaluate.export_dialog import ExportDialog
 from napari_unet.widgets.evaluate.live_comparison import LiveComparison
 from napari_unet.widgets.evaluate.plot import DicePlot
 from napari_unet.widgets.evaluate.table import FiguresTable, summary_table
-from napari_unet.widgets.saving.long_task import LongTask
-from napari_unet.widgets.saving.save_dialog import file_stem, folder_of
-from napari_unet.widgets.saving.unpredicted_question import UnpredictedQuestion
+from napari_unet.widgets.files.long_task import LongTask
+from napari_unet.widgets.files.save_dialog import file_stem, folder_of
+from napari_unet.widgets.files.unpredicted_question import UnpredictedQuestion
 from training.console import list_names
 
 

@@ -20,7 +20,7 @@ from qtpy.QtWidgets import (
 
 from napari_unet.evaluation.export import ENDINGS
 from napari_unet.widgets.common.messages import plain_label
-from napari_unet.widgets.saving.save_dialog import browse_row, may_replace
+from napari_unet.widgets.files.save_dialog import browse_row, may_replace
 
 WIDTH = 480  # pixels
 

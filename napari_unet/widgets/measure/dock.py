@@ -34,12 +34,12 @@ from napari_unet.widgets.common.connections import Connections
 from napari_unet.widgets.common.dock import Dock
 from napari_unet.widgets.common.layer_choice import LayerChoice
 from napari_unet.widgets.common.messages import inform, plain_label
+from napari_unet.widgets.files.long_task import LongTask
+from napari_unet.widgets.files.save_dialog import ask_where_to_save, may_replace, suggested_file
 from napari_unet.widgets.measure.object_link import ObjectLink
 from napari_unet.widgets.measure.plot_view import PlotView
 from napari_unet.widgets.measure.shapes_button import ShapesButton
 from napari_unet.widgets.measure.table import MeasuresTable
-from napari_unet.widgets.saving.long_task import LongTask
-from napari_unet.widgets.saving.save_dialog import ask_where_to_save, may_replace, suggested_file
 from training.errors import UserError
 from training.files.atomic_files import write_atomically
 from training.stacks.stack_axes import as_stack

@@ -29,6 +29,12 @@ from napari_unet.widgets.common.latest_work import LatestWork
 from napari_unet.widgets.common.layer_choice import LayerChoice
 from napari_unet.widgets.common.message_line import MessageLine
 from napari_unet.widgets.common.messages import confirm, inform
+from napari_unet.widgets.files.save_layers import (
+    NEURONS_FORMS,
+    PredictionSaving,
+    SaveButtons,
+    ask_and_save,
+)
 from napari_unet.widgets.predict.classes_view import ClassesView
 from napari_unet.widgets.predict.engine_choice import EngineChoice
 from napari_unet.widgets.predict.level_choice import LevelChoice
@@ -46,12 +52,6 @@ from napari_unet.widgets.predict.views import (
     ThresholdView,
 )
 from napari_unet.widgets.predict.workers import PredictionWorker, SliceFollower
-from napari_unet.widgets.saving.save_layers import (
-    NEURONS_FORMS,
-    PredictionSaving,
-    SaveButtons,
-    ask_and_save,
-)
 from napari_unet.widgets.servers.host_key_question import ask_to_accept
 from training.console import list_slices
 from training.errors import UserError
@@ -210,7 +210,7 @@ class PredictDock(Dock):
     def _show_choice(self) -> None:
         image: Any = self._image.layer
         self._level.look_at(image, self._model.model)
-        self._classes.offer(self._model.model if image is not None else None)
+        self._classes.offer(self._model.model if image is not None else None, image)
         if self._predictions.look_at(image) and not self._worker.is_busy:
             self._progress.end("")
         result = self._predictions.current

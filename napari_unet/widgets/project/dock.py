@@ -25,11 +25,11 @@ from napari_unet.projects.layer_records import add_layer, dress, restore_view
 from napari_unet.projects.opening import Access, OpenProject, create_project, open_project
 from napari_unet.projects.project_lock import ProjectInUseError
 from napari_unet.settings import let_go, load_settings
-from napari_unet.stacks.napari_reader import open_inside
 from napari_unet.text import as_html
 from napari_unet.widgets.common.background import run_in_thread
 from napari_unet.widgets.common.dock import PLUGIN, Dock
 from napari_unet.widgets.common.messages import ask, confirm
+from napari_unet.widgets.files.file_opening import open_inside
 from napari_unet.widgets.project.session import Outcome, ProjectSession
 from training.errors import UserError
 
@@ -290,8 +290,10 @@ class ProjectDock(Dock):
     def _open_stack(self, path: Path) -> Layer:
         if not path.exists():
             return open_inside(self._viewer, path)
-        (layer,) = self._viewer.open(path, plugin=PLUGIN)
-        return layer
+        layers = self._viewer.open(path, plugin=PLUGIN)
+        if not layers:
+            raise UserError(f"{path} was not opened: you cancelled that.")
+        return layers[0]
 
 
 def ask_for_access(parent: QWidget, error: ProjectInUseError) -> Access | None:

@@ -34,7 +34,7 @@ from napari_unet.widgets.common.connections import Connections, when_deleted
 from napari_unet.widgets.common.edit_watch import EditWatch
 from napari_unet.widgets.common.latest_work import LatestWork
 from napari_unet.widgets.common.messages import TITLE, confirm, report
-from napari_unet.widgets.saving.long_task import PATIENCE
+from napari_unet.widgets.files.long_task import PATIENCE
 from training.files.known_file import ChangedFileError
 
 EDIT_DELAY = 1000  # milliseconds from a stroke to its saving

@@ -41,6 +41,7 @@ from napari_unet.widgets.common.connections import Connections
 from napari_unet.widgets.common.dock import Dock
 from napari_unet.widgets.common.layer_choice import LayerChoice
 from napari_unet.widgets.common.steady_label import SteadyLabel
+from napari_unet.widgets.files.long_task import LongTask
 from napari_unet.widgets.painting.less_painting import LessPainting
 from napari_unet.widgets.proofread.copying import CopyButton, copy_pixels
 from napari_unet.widgets.proofread.doubts import Doubts
@@ -51,7 +52,6 @@ from napari_unet.widgets.proofread.mending import Mending
 from napari_unet.widgets.proofread.outlines import ChosenOutline, ChosenSurface
 from napari_unet.widgets.proofread.strokes import ClickChooser, StrokeTool
 from napari_unet.widgets.proofread.wording import ACTIONS, UNLINKED, chosen_text, done_text
-from napari_unet.widgets.saving.long_task import LongTask
 
 LISTS = "Operations on neurons (*.jsonl)"
 KEYS = {"Undo": "Control-Z", "Redo": "Control-Shift-Z"}  # as napari writes them

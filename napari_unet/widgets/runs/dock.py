@@ -22,12 +22,12 @@ from napari_unet.widgets.common.dock import Dock, open_dock
 from napari_unet.widgets.common.latest_work import LatestWork
 from napari_unet.widgets.common.messages import confirm, plain_tooltip
 from napari_unet.widgets.common.text_window import TextWindow
+from napari_unet.widgets.files.save_dialog import file_stem
 from napari_unet.widgets.runs.device_log import DeviceLogWindow
 from napari_unet.widgets.runs.export_dialog import ExportModelDialog
 from napari_unet.widgets.runs.predictions import PredictionFollower
 from napari_unet.widgets.runs.results import ShownResults
 from napari_unet.widgets.runs.table import RunsTable
-from napari_unet.widgets.saving.save_dialog import file_stem
 from napari_unet.widgets.servers.login_question import offer_dialogs
 from training.errors import UserError
 from training.files.untrusted_files import read_document

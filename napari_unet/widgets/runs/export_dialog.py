@@ -24,7 +24,7 @@ from napari_unet.exchange.model_description import (
 from napari_unet.exchange.model_export import FORMS
 from napari_unet.widgets.common.form_layout import align_labels
 from napari_unet.widgets.common.messages import plain_label
-from napari_unet.widgets.saving.save_dialog import browse_row, may_replace
+from napari_unet.widgets.files.save_dialog import browse_row, may_replace
 
 WIDTH = 520  # pixels
 PACKAGE = ".zip"

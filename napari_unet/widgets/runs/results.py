@@ -11,6 +11,7 @@ from napari import Viewer
 from napari.layers import Image, Labels, Layer
 from qtpy.QtCore import QObject, Signal
 
+from napari_unet.layers.class_layers import CLASS_THRESHOLDS_KEY
 from napari_unet.layers.plugin_layers import (
     MODEL_KEY,
     THRESHOLD_KEY,
@@ -122,6 +123,7 @@ class ShownResults(QObject):
             about = f"{name} classes", results.classes
             classes = add_class_labels(self._viewer, data, over, *about, **place)
             classes.metadata[MODEL_KEY] = ""  # that of the server
+            classes.metadata[CLASS_THRESHOLDS_KEY] = results.class_thresholds
             return classes
         mask = add_mask(self._viewer, data, over, f"{name} mask", **place)
         mask.metadata[THRESHOLD_KEY] = results.threshold

@@ -28,7 +28,7 @@ def layers() -> Reader:
     from training.opening import open_stack
 
     def read(path: Path) -> Any:
-        opened = OpenedStack.of(open_stack(path))
+        opened = OpenedStack.of(open_stack(path), lambda: None)
         data, metadata, _ = opened.as_layer([opened])
         assert np.all(np.isfinite(metadata.get("scale", 1)))
         return np.asarray(opened.data).reshape(data.shape if data.ndim == 3 else (1, *data.shape))

@@ -102,12 +102,64 @@ def test_what_takes_membranes_gets_the_class_of_that_name(model: Path, images: n
     np.testing.assert_allclose(turned, everything.predict_slice(images[0]), atol=0.02)
 
 
+def test_a_threshold_makes_a_class_more_or_less_willing(
+    model: Path, stack: Path, images: np.ndarray, tmp_path: Path
+) -> None:
+    """Alone its class is what --class finds; the other classes share what is left."""
+    everything = load_predictor(model, of_class=None, precision="f32")
+    found = np.stack([page for _, page in everything.predict(images)])
+    counts = []
+    for threshold in (0.1, 0.5, 0.9):
+        paths = [tmp_path / f"{kind}-{threshold}.tif" for kind in ("all", "one")]
+        options = ("--precision", "f32", "--threshold")
+        assert not run(
+            "predict", model, stack, "-o", paths[0], *options, f"mitochondria={threshold}"
+        ).exit_code
+        assert not run(
+            *("predict", model, stack, "-o", paths[1], "--class", "mitochondria"),
+            *("--convention", "membrane", *options, threshold),
+        ).exit_code
+        mask, one = map(tifffile.imread, paths)
+        np.testing.assert_array_equal(mask == 2, one == 255)
+        rest = np.where(found[:, 1] > found[:, 0], 1, 0)
+        np.testing.assert_array_equal(mask, np.where(found[:, 2] >= threshold, 2, rest))
+        counts.append(np.count_nonzero(mask == 2))
+    assert counts[0] > counts[1] > counts[2] > 0
+
+
+def test_zarr_gets_the_same_thresholds_and_goes_on_with_no_others(
+    model: Path, stack: Path, tmp_path: Path
+) -> None:
+    masks = tmp_path / "mask.tif", tmp_path / "mask.zarr"
+    chosen = ("--threshold", "mitochondria=0.2", "--threshold", "membranes=0.9")
+    for mask in masks:
+        assert run("predict", model, stack, "-o", mask, *chosen).exit_code == 0
+    written = zarr.open_group(masks[1] / "labels/mask", mode="r")["0"][:]
+    np.testing.assert_array_equal(written, tifffile.imread(masks[0]))
+    assert run("predict", model, stack, "-o", tmp_path / "plain.tif").exit_code == 0
+    assert (written != tifffile.imread(tmp_path / "plain.tif")).any()
+    begun = ("predict", model, stack, "-o", tmp_path / "begun.zarr", "--shard", "1/2")
+    assert run(*begun, *chosen).exit_code == 0
+    with pytest.raises(UserError, match="was begun with another --threshold"):
+        run(*begun, "--threshold", "mitochondria=0.3")
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         (("--probability", "p.tif"), "and the probability is of one. Name it, such as --class"),
         (("--uncertainty", "u.csv"), "and the uncertainty is of one."),
-        (("--threshold", "0.7"), "likeliest class, whatever the threshold. Leave out --threshold"),
+        (("--threshold", "0.7"), "0.7 names none of them. Name a class: --threshold membrane=0.7."),
+        (("--threshold", "nucleus=0.7"), "has no class nucleus. Name one of its classes: --thresh"),
+        (("--threshold", "mitochondria=x"), "'mitochondria=x' is not a number. Give 0 to 1"),
+        (("--threshold", "mitochondria=nan"), "The threshold nan is out of range. Give 0 to 1."),
+        (("--threshold", "a=0.1,a=0.2"), "The threshold a=0.2 is a second one."),
+        (("--threshold", "membrane=0.1,membranes=0"), "threshold of membranes is a second one."),
+        (("--threshold", "membrane=0.1,0.4"), "One threshold has no class, and another one has."),
+        (
+            ("--class", "membrane", "--threshold", "membrane=0.4"),
+            "Give a number alone: --threshold",
+        ),
         (("--class", "nucleus"), "and has no class nucleus. Name one of its classes by --class."),
     ],
 )

@@ -85,9 +85,18 @@ def test_merges_are_learned_kept_and_used(
     assert "Learned merges" not in done(run.path, stack, "-o", third, "--threshold", 0.5)
     by_threshold = tifffile.imread(third)
     assert by_threshold.max() > expected.max()
-    blocks = tmp_path / "blocks.zarr"
-    assert "merged by the threshold, because" in done(run.path, stack, "-o", blocks)
-    assert zarr.open_array(blocks / "labels/blocks/0", mode="r")[:].max() == by_threshold.max()
+    whole, shares = tmp_path / "whole.zarr", tmp_path / "shares.zarr"
+    assert "Learned merges take the threshold's place" in done(run.path, stack, "-o", whole)
+    for share in ("1/4", "2/4", "3/4"):
+        assert "missing yet" in done(run.path, stack, "-o", shares, "--shard", share)
+    other = refused(run.path, stack, "-o", shares, "--shard", "4/4", "--threshold", 0.4)
+    assert "was begun with another" in other and "set of learned merges" in other
+    merged = [int(path.name) for path in (tmp_path / "shares.partial.work").glob("merged/*")]
+    assert sorted(merged) == [0, 1, 5], "all but those that slice 3 is missing beside"
+    assert f": {shares}" in done(run.path, stack, "-o", shares, "--shard", "4/4")
+    for folder in (whole, shares):
+        found = zarr.open_array(folder / "labels" / folder.stem / "0", mode="r")[:]
+        np.testing.assert_array_equal(found, expected)
 
     write_model("run/model.onnx", fold=2)
     assert "learned with another model" in refused(run.path, stack, "-o", tmp_path / "fourth.tif")
@@ -101,8 +110,9 @@ def test_a_single_slice_says_that_the_threshold_decides(run: RunDirectory, tmp_p
     MergeForest.learn(features, features[:, 0] > 0.5, np.ones(50), digest).write(run.merges)
     image = tmp_path / "slice.tif"
     tifffile.imwrite(image, grid_of_cells(slices=1)[0][0])
-    output = done(run.path, image, "-o", tmp_path / "neurons.tif")
-    assert "The threshold of 0.5 decides, because learned merges need a slice before" in output
+    for output in (tmp_path / "neurons.tif", tmp_path / "neurons.zarr"):
+        told = done(run.path, image, "-o", output)
+        assert "The threshold of 0.5 decides, because learned merges need a slice before" in told
 
 
 def test_a_damaged_file_in_a_run_is_told(run: RunDirectory, data: Path, tmp_path: Path) -> None:

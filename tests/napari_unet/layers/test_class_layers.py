@@ -18,8 +18,8 @@ from napari_unet.projects.layer_records import (
     note_of,
 )
 from napari_unet.projects.records import LayerRecord, ProjectState
-from napari_unet.stacks.napari_reader import get_reader
 from napari_unet.stacks.napari_writer import write_labels
+from napari_unet.widgets.files.file_opening import get_reader
 from training.errors import UserError
 from training.label_classes import LabelClasses
 from training.masks.writer_choice import write_stack

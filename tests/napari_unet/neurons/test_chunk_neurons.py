@@ -2,6 +2,7 @@
 
 import os
 import pickle
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -10,21 +11,24 @@ import pytest
 import tifffile
 from scipy import ndimage
 
+from napari_unet.neurons.border_features import FEATURES, FloodedSlice, border_features
 from napari_unet.neurons.chunk_neurons import ChunkNeurons, slices_of
 from napari_unet.neurons.linking import StackLinker
-from napari_unet.neurons.segmentation import Segmentation, find_neurons, segment_slice
+from napari_unet.neurons.merge_forest import MergeForest
+from napari_unet.neurons.segmentation import (
+    Segmentation,
+    find_neurons,
+    segment_slice,
+    segment_slices,
+)
 from napari_unet.prediction.predictor import load_predictor
 from training.errors import UserError
+from training.metrics.neuron_metrics import v_rand
 from training.model.starter_model import starter_path
 from training.stacks.synthetic import synthetic_stack
 
 ISBI = Path(os.environ.get("NAPARI_UNET_ISBI", "../shared/isbi")) / "test-volume.tif"
-LATER = {  # kinds of files that are made of those of another
-    "basins": ("slices", "counts", "numbers"),
-    "slices": ("counts", "numbers"),
-    "counts": ("numbers",),
-    "numbers": (),
-}
+KINDS = ("basins", "slices", "borders", "merged", "counts", "numbers")  # each made of the former
 WATERSHED, COMPONENTS = Segmentation(), Segmentation("components")
 
 
@@ -36,7 +40,12 @@ def find(
     for task in reversed(search.tasks):
         pickle.loads(pickle.dumps(search)).flood(task)
     for index in range(len(probability)):
-        search.merge(index)
+        search.join(index)
+    if search.is_learned:
+        for task in reversed(search.tasks):
+            pickle.loads(pickle.dumps(search)).describe(task)
+        for index in range(len(probability)):
+            search.merge(index)
     for task in reversed(search.tasks):
         search.count(task)
     total = search.number()
@@ -60,6 +69,18 @@ def assert_same_but_for_ties(found: np.ndarray, expected: np.ndarray) -> None:
     assert found.shape == expected.shape
     assert found.max() == expected.max()
     assert (found != expected).mean() < 0.0005
+
+
+@cache
+def learned() -> Segmentation:
+    """What takes a border for a membrane where it is strong, and the slices beside agree."""
+    slices = [FloodedSlice.of(page) for page in tissue(3)]
+    parts = [border_features(slices[i], [slices[j]])[1] for i, j in ((0, 1), (1, 2), (2, 1))]
+    features = np.concatenate(parts)
+    mean, beside = FEATURES.index("mean"), FEATURES.index("higher_probability_beside")
+    evidence = features[:, mean] + features[:, beside]
+    is_membrane = evidence > np.median(evidence)
+    return Segmentation(merges=MergeForest.learn(features, is_membrane, np.ones(len(features))))
 
 
 def walls(*places: tuple[slice, slice], size: int = 40) -> np.ndarray:
@@ -86,6 +107,31 @@ def test_blocks_give_the_neurons_and_numbers_of_the_whole(
         )
         assert_same_but_for_ties(found, expected)
         assert total == expected.max()
+
+
+def test_blocks_are_merged_as_the_whole_by_what_was_learned(tmp_path: Path) -> None:
+    probability = tissue(3)
+    linker = StackLinker()
+    expected = np.stack(list(find_neurons(probability, learned(), linker)))
+    by_threshold = list(segment_slices(probability, WATERSHED))
+    for page, other in zip(expected, by_threshold, strict=True):
+        assert v_rand(page, other) < 0.99, "what was learned changes nothing"
+    linker.renumber(expected)
+    for side in (48, 100):
+        folder = tmp_path / str(side)
+        found, total = find(folder, probability, learned(), is_linked=True, side=side)
+        assert_same_but_for_ties(found, expected)
+        assert total == expected.max()
+        for page, whole in zip(found, expected, strict=True):
+            assert v_rand(page, whole) >= 0.995
+        assert not list(folder.glob("pixels/*/*")), "no probability is kept that nobody needs"
+
+
+def test_a_single_slice_takes_the_threshold(tmp_path: Path) -> None:
+    probability = tissue(1)
+    found, _ = find(tmp_path, probability, replace(learned(), seeds=0.1, threshold=0.4), side=64)
+    [expected] = find_neurons(probability, Segmentation(seeds=0.1, threshold=0.4))
+    assert_same_but_for_ties(found[0], expected)
 
 
 def test_a_neuron_across_four_blocks_has_one_number(tmp_path: Path) -> None:
@@ -163,11 +209,12 @@ def test_what_is_done_is_not_done_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("where", ["cut", "end", "middle"])
-@pytest.mark.parametrize("kind", ["basins", "slices", "counts", "numbers"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_damaged_files_are_told_and_made_again(tmp_path: Path, kind: str, where: str) -> None:
     """Also where the file's list of arrays is whole, and one of them is not."""
     probability = tissue(size=64)
-    expected, _ = find(tmp_path, probability, side=48, halo=16)
+    how = learned() if kind in ("borders", "merged") else WATERSHED
+    expected, _ = find(tmp_path, probability, how, side=48)
     path = next((tmp_path / kind / "1").iterdir())
     content = bytearray(path.read_bytes())
     if where == "cut":
@@ -176,15 +223,15 @@ def test_damaged_files_are_told_and_made_again(tmp_path: Path, kind: str, where:
         place = slice(60, 90) if where == "middle" else slice(-20, None)
         content[place] = bytes(len(content[place]))
     path.write_bytes(content)
-    for later in LATER[kind]:
+    for later in KINDS[KINDS.index(kind) + 1 :]:
         for other in tmp_path.glob(f"{later}/*/*.npz"):
             other.unlink()
     with pytest.raises(UserError, match=r"can't be read") as failure:
-        find(tmp_path, probability, side=48, halo=16)
+        find(tmp_path, probability, how, side=48)
     assert str(path) in failure.value.problem
     assert "Delete this file, and give the same command" in failure.value.remedy
     path.unlink()
-    found, _ = find(tmp_path, probability, side=48, halo=16)
+    found, _ = find(tmp_path, probability, how, side=48)
     np.testing.assert_array_equal(found, expected)
 
 

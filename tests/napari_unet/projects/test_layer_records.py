@@ -11,6 +11,11 @@ import pytest
 from napari.components import ViewerModel
 from napari.layers import Image, Labels
 
+from napari_unet.layers.class_layers import (
+    CLASS_THRESHOLDS_KEY,
+    CLASSES_KEY,
+    layer_thresholds,
+)
 from napari_unet.projects.layer_records import (
     add_layer,
     attributes_of,
@@ -38,6 +43,19 @@ def test_what_was_recorded_is_accepted() -> None:
     view = {"current_step": [1, 0, 0], "center": [0.0, 1.5, 2.0], "zoom": 3.25, "active": None}
     check_state(ProjectState(layers=(recorded("image"), recorded("labels")), view=view), DOCUMENT)
     check_state(ProjectState(), DOCUMENT)
+
+
+def test_thresholds_of_classes_come_back_with_their_layer() -> None:
+    layer = Labels(np.zeros((3, 4, 5), np.uint8))
+    layer.metadata[CLASSES_KEY] = "membrane,nuclei"
+    layer.metadata[CLASS_THRESHOLDS_KEY] = {"nuclei": 0.3}
+    metadata = json.loads(json.dumps(metadata_of(layer)))
+    record = LayerRecord(kind="labels", file=FILES["labels"], attributes={}, metadata=metadata)
+    check_state(ProjectState(layers=(record,)), DOCUMENT)
+    opened = add_layer(ViewerModel(), record, np.asarray(layer.data))
+    assert layer_thresholds(opened) == {"nuclei": 0.3}
+    opened.metadata[CLASSES_KEY] = "membrane,mitochondria"
+    assert layer_thresholds(opened) == {}, "these are of other classes"
 
 
 PLACES: dict[str, dict[str, Any]] = {
@@ -107,6 +125,9 @@ def test_a_view_that_no_window_has_is_reported(view: dict[str, Any]) -> None:
     [
         {"label_convention": "x"},
         {"corrected_slices": ["one"]},
+        {"class_thresholds": ["membrane"]},
+        {"class_thresholds": {"membrane": 2.0}},
+        {"class_thresholds": {"membrane": "high"}},
         {"operations_saved": {"operations-0.jsonl": -1}},
     ],
 )

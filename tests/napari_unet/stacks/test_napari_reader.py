@@ -12,8 +12,8 @@ from napari.layers import Image, Labels
 from napari.utils.notifications import notification_manager
 
 from napari_unet.layers.label_values import reading_of
-from napari_unet.stacks.napari_reader import get_reader
 from napari_unet.stacks.stack_recognition import OpenedStack
+from napari_unet.widgets.files.file_opening import get_reader
 from tests.training.formats.array_folders import write_ome
 from training.errors import UserError
 from training.formats.pixel_size import PixelSize
@@ -81,7 +81,11 @@ def test_a_large_file_is_mapped_not_copied(
     np.testing.assert_array_equal(np.asarray(data[3]), expected)
 
 
-def test_a_stack_that_is_nearly_blank_is_read_once(membrane: np.ndarray) -> None:
+def test_a_stack_that_is_nearly_blank_is_looked_at_once(
+    membrane: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("napari_unet.stacks.lazy_pixels.EDITABLE_BYTES", 1000)
+
     class Counted(Stack):
         path, name = Path("a.tif"), "a"
         shape, dtype = (60, 61, 83), np.dtype(np.uint8)
@@ -93,7 +97,7 @@ def test_a_stack_that_is_nearly_blank_is_read_once(membrane: np.ndarray) -> None
 
         def close(self) -> None: ...
 
-    opened = OpenedStack.of(Counted())
+    opened = OpenedStack.of(Counted(), lambda: None)
     assert opened.is_labels and opened.convention == LabelConvention.MEMBRANE
     assert Counted.reads == Counter(range(60))
 

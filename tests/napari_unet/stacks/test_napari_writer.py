@@ -16,13 +16,13 @@ from PIL import ImageSequence
 from napari_unet.layers.levels import add_level
 from napari_unet.layers.plugin_layers import add_mask, add_neurons, add_probability
 from napari_unet.layers.wrong_pixels import FALSE_NEGATIVE, FALSE_POSITIVE
-from napari_unet.stacks.napari_reader import get_reader, open_inside
 from napari_unet.stacks.napari_writer import (
     write_image,
     write_labels,
     write_labels_membrane,
     write_submission,
 )
+from napari_unet.widgets.files.file_opening import get_reader, open_inside
 from tests.stack_files import read_pixel_size
 from training.errors import UserError
 from training.formats.pixel_size import PixelSize

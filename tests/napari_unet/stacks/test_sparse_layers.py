@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from napari_unet.layers.plugin_layers import CONVENTION_KEY, CORRECTED_KEY
-from napari_unet.stacks.napari_reader import get_reader
 from napari_unet.stacks.napari_writer import write_labels
+from napari_unet.widgets.files.file_opening import get_reader
 from tests.stack_files import read_label_note
 
 

@@ -10,8 +10,8 @@ import tifffile
 from napari.layers import Labels
 from PIL import Image
 
-from napari_unet.stacks.napari_reader import get_reader
 from napari_unet.stacks.napari_writer import write_labels
+from napari_unet.widgets.files.file_opening import get_reader
 from training.errors import UserError
 from training.opening import open_stack, read_stack
 

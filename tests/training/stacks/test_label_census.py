@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from training.stacks import label_census
-from training.stacks.label_census import LabelCensus, read_labelled, sample_labelled
+from training.stacks.label_census import LabelCensus, read_labelled, telling_window
 
 
 def test_labels_on_padding_alone_label_no_slice() -> None:
@@ -57,19 +57,30 @@ def test_labelled_slices_are_looked_for_until_enough_are_found(
     np.testing.assert_array_equal([*pages.values()], labels[found])
 
 
-def test_of_large_slices_a_few_are_looked_at_where_they_have_values(
+def test_of_large_slices_fewer_are_read_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    labels = np.zeros((6, 40, 30), np.uint8)
+    labels[:5, 0, 0] = 7
+    monkeypatch.setattr(label_census, "_MOST_BYTES", 3 * 40 * 30)
+    assert [*read_labelled(labels, 32)] == [0, 1, 2]
+    monkeypatch.setattr(label_census, "_MOST_BYTES", 1)
+    assert [*read_labelled(labels, 32)] == [0]
+
+
+def test_a_large_slice_is_compared_with_its_neighbours_where_values_differ(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(label_census, "SAMPLE_SIDE", 10)
-    monkeypatch.setattr(label_census, "SAMPLE_BYTES", 3 * 40 * 30)
-    labels = np.zeros((6, 40, 30), np.uint8)
-    labels[:5, 0, 0], labels[:5, 38, 1] = 7, 2  # away from the middle
-    parts = sample_labelled(labels, 32)
-    assert [part.shape for part in parts] == [(10, 10)] * 3
-    assert all({*np.unique(part)} > {0} for part in parts)
-    labels[:, 15:25, 12] = 1
-    np.testing.assert_array_equal(sample_labelled(labels, 1), labels[:1, 15:25, 10:20])
-    monkeypatch.setattr(label_census, "SAMPLE_BYTES", 1)
-    assert len(sample_labelled(labels, 32)) == 1
-    monkeypatch.undo()
-    np.testing.assert_array_equal(sample_labelled(labels, 32), labels)
+    monkeypatch.setattr(label_census, "_SIDE", 10)
+    labels = np.zeros((2, 40, 30), np.uint8)
+    labels[0, 1, 2] = 7  # away from the middle
+    labels[1, 20:22, 12] = 1, 2
+    assert telling_window(labels[0]) == (slice(0, 10), slice(0, 10))
+    assert telling_window(labels[1]) == (slice(15, 25), slice(10, 20))
+    census = LabelCensus.of(labels)
+    np.testing.assert_array_equal(census.sample, [labels[0, :10, :10], labels[1, 15:25, 10:20]])
+    assert census.counts == {0: 2400 - 3, 1: 1, 2: 1, 7: 1}  # of all their pixels
+    monkeypatch.setattr(label_census, "_SIDE", 32)
+    images = np.arange(2 * 64 * 64).reshape(2, 64, 64)
+    labels = np.pad(labels, ((0, 0), (0, 24), (0, 34)))
+    census = LabelCensus.of(labels, images)
+    assert census.images is not None
+    np.testing.assert_array_equal(census.images, [images[0, :32, :32], images[1, 5:37, :32]])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 import time
 from collections.abc import Iterator, Sequence
@@ -17,7 +16,9 @@ from napari_unet.launchers.servers.inputs import write_tif
 from napari_unet.launchers.servers.mirror import Mirror
 from napari_unet.launchers.servers.predictions import scripts
 from napari_unet.launchers.servers.predictions.data_there import StackThere, describe_stack
+from napari_unet.launchers.servers.predictions.options_there import check_options, write_options
 from napari_unet.launchers.servers.predictions.record import (
+    CAN_GO_ON,
     Outcome,
     PredictionRecord,
     PredictionState,
@@ -95,7 +96,7 @@ class PredictionLauncher(RemoteLauncher):
     def predict(self, request: PredictionRequest, name: str) -> Begun:
         """Start a prediction and return at once; or find the same one.
 
-        That goes on, has finished, or was interrupted: then it is started again where it was.
+        That goes on, has finished, or was killed or failed: then it is started again where it was.
 
         Parameters
         ----------
@@ -126,8 +127,8 @@ class PredictionLauncher(RemoteLauncher):
         Raises
         ------
         UserError
-            If it goes on, or ended otherwise than by being killed; if its folder there is gone, or
-            on none of the person's servers.
+            If it goes on, has finished or was stopped; if its folder, its stack or its model is
+            gone there, or it is on none of the person's servers. It stays as it was.
         """
         parse_numbers(device_ids, "device_ids")
         others = [f"--devices={devices}", f"--device_ids={device_ids}"]
@@ -200,7 +201,7 @@ class PredictionLauncher(RemoteLauncher):
         wanted = request.hash(profile, weights_there, stack_there, state)
         found_offset = (there.offset if there else None) or offset or (0.0, 0.0, 0.0)
         same = await self._find_same(wanted)
-        if same is not None and read_prediction(same).outcome != "interrupted":
+        if same is not None and read_prediction(same).outcome not in CAN_GO_ON:
             return Begun(same, found_offset, is_new=False)
         if same is None:
             record = PredictionRecord(
@@ -211,6 +212,7 @@ class PredictionLauncher(RemoteLauncher):
                 started=time.time(),
                 convention=request.convention,
                 threshold=request.threshold,
+                class_thresholds=request.class_thresholds,
                 corner=request.corner,
             )
             folder = await self._make_folders(run, store, record)
@@ -225,8 +227,7 @@ class PredictionLauncher(RemoteLauncher):
             str(folder.path),
             str(kept_path(folder)),
         )
-        options = "".join(json.dumps(argument) + "\n" for argument in arguments)
-        await folder.write(options_path(folder), options.encode())
+        await write_options(folder, arguments)
         try:
             await self._begin_there(run, folder)
         except CommandError:  # it has not begun
@@ -244,11 +245,7 @@ class PredictionLauncher(RemoteLauncher):
         problem = resume_problem("running" if self.is_running(run) else state.status)
         if problem:
             raise UserError(f"The prediction {run.name} is not resumed.", problem)
-        if not await folder.read(options_path(folder)):
-            raise UserError(
-                f"{self.name} no longer has {options_path(folder)}, the options of {run.name}.",
-                "Predict again.",
-            )
+        await check_options(folder)
         await self._begin_there(run, folder, others)
 
     async def _begin_there(
@@ -267,7 +264,7 @@ class PredictionLauncher(RemoteLauncher):
 
     async def _find_same(self, wanted: str) -> RunDirectory | None:
         """Find a prediction that was asked for in the same way, and goes on, or can, or is done."""
-        interrupted = None
+        can_go_on = None
         for run in list_predictions(self.runs_folder.absolute()):
             try:
                 remote, known = read_record(run), read_prediction(run)
@@ -277,7 +274,7 @@ class PredictionLauncher(RemoteLauncher):
                 continue
             if known.outcome == "finished":
                 return run
-            if known.outcome not in ("", "interrupted"):
+            if known.outcome not in ("", *CAN_GO_ON):
                 continue
             (folder,) = self._nodes_to_change(run)
             if not await folder.belongs_to(remote.run_id):
@@ -286,8 +283,8 @@ class PredictionLauncher(RemoteLauncher):
             known = read_prediction(run)
             if known.outcome in ("", "finished"):
                 return run
-            interrupted = run if known.outcome == "interrupted" else interrupted
-        return interrupted
+            can_go_on = run if known.outcome in CAN_GO_ON else can_go_on
+        return can_go_on
 
     async def _make_folders(
         self, run: RunDirectory, store: Store, record: PredictionRecord

@@ -11,9 +11,11 @@ from pydantic import Field
 
 from napari_unet.launchers.launcher import Standing
 from napari_unet.launchers.servers.document import Document
+from napari_unet.launchers.servers.slurm.jobs import GO_ON
 from training.errors import UserError
 from training.files.atomic_files import write_atomically
 from training.files.untrusted_files import parse_json, read_document, read_tail
+from training.label_classes import LONGEST_NAME, MOST_CLASSES
 from training.runs.event_reading import complete_length, read_pieces
 from training.runs.run_directory import RunDirectory
 from training.runs.run_paths import RunPaths
@@ -22,8 +24,12 @@ from training.runs.run_state import RunStatus
 Kind = Literal["mask", "probability", "submission"]
 Convention = Literal["isbi", "membrane"]
 Pixel = Annotated[int, Field(ge=0, le=2**53)]
+ClassName = Annotated[str, Field(max_length=LONGEST_NAME)]
+Probability = Annotated[float, Field(ge=0, le=1)]
 Outcome = Literal["", "finished", "stopped", "failed", "interrupted"]
 ENDED_BADLY = ("failed", "stopped", "interrupted")
+CAN_GO_ON = ("failed", "interrupted")
+"""After the slices that are done, which are kept; of a failed one once its cause is mended."""
 KINDS: tuple[Kind, ...] = get_args(Kind)
 PathT = TypeVar("PathT", bound=PurePath)
 _LATEST = 2.0**32  # seconds, in 2106
@@ -56,6 +62,8 @@ class PredictionRecord(Document):
         Of the mask.
     threshold : float
         Probability from which on a pixel is membrane.
+    class_thresholds : dict of str to float
+        Where all classes are predicted, those of some of them, by their names.
     corner : (int, int, int) or None
         First pixel (Z, Y, X) of the part of the stack that is predicted; None: all of it.
     """
@@ -68,7 +76,10 @@ class PredictionRecord(Document):
     problem: str = Field(default="", max_length=999)
     started: float = Field(default=0.0, ge=0, le=_LATEST)
     convention: Convention = "isbi"
-    threshold: float = Field(default=0.5, ge=0, le=1)
+    threshold: Probability = 0.5
+    class_thresholds: dict[ClassName, Probability] = Field(
+        default_factory=dict, max_length=MOST_CLASSES
+    )
     corner: tuple[Pixel, Pixel, Pixel] | None = Field(default=None, strict=False)
 
     @property
@@ -207,7 +218,7 @@ def state_of(
         done, total, text = progress[-1]
         values |= {"done": min(int(done), int(total)), "total": int(total), "text": text}
     if outcome == "interrupted":
-        killed = "Its processes were killed, perhaps for lack of memory. Predict again: it goes on."
+        killed = f"Its processes were killed, perhaps for lack of memory. {GO_ON}"
         values["problem"] = queue_problem or killed
     if outcome == "failed":
         errors = _ERROR.findall(log)
@@ -222,13 +233,13 @@ def resume_problem(status: RunStatus) -> str:
     Returns
     -------
     str
-        A sentence; empty where it can be: it was interrupted, or nobody has seen how it ended.
+        A sentence; empty where it can be: it was interrupted, it failed, whose cause may be mended
+        meanwhile, or nobody has seen how it ended.
     """
     reasons: dict[RunStatus, str] = {
         "running": "It goes on.",
         "finished": "It has finished.",
         "stopped": "It was stopped, which keeps nothing: predict again.",
-        "failed": "It failed, and would again: mend the cause, then predict again.",
         "unreadable": "What is known of it can't be read.",
     }
     return reasons.get(status, "")

@@ -12,6 +12,7 @@ from posixpath import join
 from napari_unet.launchers.server_path import ServerPath
 from napari_unet.launchers.servers.predictions.record import Convention, Kind
 from napari_unet.launchers.servers.profiles import Profile
+from training.class_thresholds import Thresholds
 from training.config import STARTER
 from training.errors import UserError
 from training.label_convention import LabelConvention
@@ -81,10 +82,20 @@ class PredictionRequest:
     @property
     def threshold(self) -> float:
         """Probability from which on a pixel is membrane: that of the model, if none is chosen."""
-        chosen = self.options.get("threshold")
+        chosen = self._thresholds.single
         if chosen is not None:
-            return float(chosen)
+            return chosen
         return read_weights_card(self.weights() or starter_path()).threshold
+
+    @property
+    def class_thresholds(self) -> dict[str, float]:
+        """Those of the model's classes that are chosen, by the names that the person gave."""
+        return self._thresholds.by_class
+
+    @property
+    def _thresholds(self) -> Thresholds:
+        chosen = self.options.get("threshold")
+        return Thresholds() if chosen is None else Thresholds.parse([chosen])
 
     def weights(self) -> Path | None:
         """Find the file of weights to send; None for the starter, which is there.

@@ -27,6 +27,8 @@ _ENDED = {
     "TIMEOUT": "its time limit was reached before it had ended",
 }
 RESUME = "Resume the run: it goes on from its newest checkpoint."
+_GO_ON = "resume it, or predict again: it goes on after the slices that are done."
+GO_ON = _GO_ON.capitalize()
 _REMEDIES = {
     "run": {
         "OUT_OF_MEMORY": "Ask for more, such as --sbatch=--mem=64G, then resume the run.",
@@ -36,9 +38,9 @@ _REMEDIES = {
         "": RESUME,
     },
     "prediction": {
-        "OUT_OF_MEMORY": "Ask for more, such as --sbatch=--mem=64G, then predict again.",
-        "TIMEOUT": "Give its server a longer --time, or more devices, then predict again.",
-        "": "Predict again: it begins anew.",
+        "OUT_OF_MEMORY": f"Ask for more, such as --sbatch=--mem=64G, then {_GO_ON}",
+        "TIMEOUT": f"Give its server a longer --time, or more devices, then {_GO_ON}",
+        "": GO_ON,
     },
 }
 

@@ -6,9 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from napari import Viewer
+from napari.layers import Labels
 from pytestqt.qtbot import QtBot
+from qtpy.QtCore import QPoint, Qt, QTimer
+from qtpy.QtWidgets import QCheckBox, QLabel
+from superqt import QLabeledDoubleSlider
 
-from napari_unet.layers.class_layers import layer_classes
+from napari_unet.layers.class_layers import layer_classes, layer_thresholds
 from napari_unet.prediction.predictor import load_predictor
 from napari_unet.widgets.predict.dock import PredictDock
 from tests.napari_unet.class_model import CLASSES, write_class_model
@@ -16,6 +20,7 @@ from training.label_classes import LabelClasses
 
 Button = Callable[..., object]
 PREDICT = "Predict all classes"
+LEFT = Qt.MouseButton.LeftButton
 
 
 @pytest.fixture
@@ -24,27 +29,144 @@ def dock(viewer: Viewer) -> PredictDock:
     return dock
 
 
-def test_all_classes_become_a_layer_with_their_colours(
-    viewer: Viewer,
-    dock: PredictDock,
-    qtbot: QtBot,
-    button: Button,
-    tmp_path: Path,
-    images: np.ndarray,
-) -> None:
-    model = write_class_model(tmp_path / "classes.onnx")
+def row_of(dock: PredictDock, name: str) -> tuple[QCheckBox, QLabeledDoubleSlider]:
+    """The box of a class, and the slider of its threshold."""
+    boxes, sliders = dock.findChildren(QCheckBox), dock.findChildren(QLabeledDoubleSlider)
+    told = f"Probability from which on a pixel is {name}"
+    return (
+        next(box for box in boxes if box.accessibleName() == f"Threshold of {name}"),
+        next(slider for slider in sliders if slider.accessibleName() == told),
+    )
+
+
+def drag_handle(slider: QLabeledDoubleSlider, to: float, qtbot: QtBot) -> None:
+    """Drag the handle by the mouse to that part of the groove."""
+    groove = slider._slider
+    share = (slider.value() - slider.minimum()) / (slider.maximum() - slider.minimum())
+    width, middle = groove.width() - 1, groove.height() // 2
+    begin, end = (QPoint(round(at * (width - 14)) + 7, middle) for at in (share, to))
+    qtbot.mousePress(groove, LEFT, pos=begin)
+    for at in (QPoint((begin.x() + end.x()) // 2, middle), end, QPoint(round(to * width), middle)):
+        qtbot.mouseMove(groove, at)
+    qtbot.mouseRelease(groove, LEFT, pos=QPoint(round(to * width), middle))
+
+
+def texts(dock: PredictDock) -> str:
+    return " ".join(label.text() for label in dock.findChildren(QLabel))
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    return write_class_model(tmp_path / "classes.onnx")
+
+
+@pytest.fixture
+def decided(model: Path, images: np.ndarray) -> Callable[..., np.ndarray]:
+    """``decided(mitochondria=0.4)`` is what thresholds make of the images without a window."""
+    predictor = load_predictor(model, of_class=None)
+    pages = [page for _, page in predictor.predict(images)]
+    return lambda **chosen: np.stack([predictor.classes.decide(page, chosen) for page in pages])
+
+
+@pytest.fixture
+def layer(viewer: Viewer, dock: PredictDock, qtbot: QtBot, button: Button, model: Path) -> Labels:
+    """All classes of the images, predicted by clicks in a window of 1280 x 800."""
+    viewer.window._qt_window.resize(1280, 800)
     dock.use_model(model)
     qtbot.waitUntil(lambda: button(dock, PREDICT).isVisibleTo(dock))
-    button(dock, PREDICT).click()
+    qtbot.mouseClick(button(dock, PREDICT), LEFT)
     qtbot.waitUntil(lambda: "tissue classes" in viewer.layers)
-    layer = viewer.layers["tissue classes"]
-    predictor = load_predictor(model, of_class=None)
     qtbot.waitUntil(button(dock, PREDICT).isEnabled, timeout=30_000)
-    for index, expected in predictor.predict(images):
-        np.testing.assert_array_equal(layer.data[index], predictor.classes.most_likely(expected))
+    return viewer.layers["tissue classes"]
+
+
+def test_all_classes_become_a_layer_with_their_colours(
+    viewer: Viewer, layer: Labels, decided: Callable[..., np.ndarray]
+) -> None:
+    np.testing.assert_array_equal(layer.data, decided())
     assert layer_classes(layer) == LabelClasses.parse(CLASSES)
     np.testing.assert_array_equal(layer.scale, viewer.layers["tissue"].scale)
     np.testing.assert_allclose(layer.get_color(2)[:3], np.array([0x56, 0xB4, 0xE9]) / 255)
+
+
+def test_a_threshold_decides_a_class_at_once_as_it_does_without_a_window(
+    viewer: Viewer,
+    dock: PredictDock,
+    layer: Labels,
+    decided: Callable[..., np.ndarray],
+    qtbot: QtBot,
+    button: Button,
+) -> None:
+    box, slider = row_of(dock, "mitochondria")
+    np.testing.assert_array_equal(layer.data, decided())
+    assert layer_thresholds(layer) == {} and not slider.isEnabled()
+    dock.ensureWidgetVisible(slider)
+    qtbot.mouseClick(box, LEFT, pos=QPoint(6, box.height() // 2))
+    drag_handle(slider, to=0, qtbot=qtbot)
+    qtbot.waitUntil(lambda: layer_thresholds(layer) == {"mitochondria": 0.01})
+    np.testing.assert_array_equal(layer.data, decided(mitochondria=0.01))
+    drag_handle(slider, to=1, qtbot=qtbot)
+    qtbot.waitUntil(lambda: layer_thresholds(layer) == {"mitochondria": 0.99})
+    np.testing.assert_array_equal(layer.data, decided(mitochondria=0.99))
+    assert (decided(mitochondria=0.01) == 2).sum() > (decided() == 2).sum() > 0
+    assert "'tissue classes' follows the thresholds." in texts(dock)
+    qtbot.mouseClick(box, LEFT, pos=QPoint(6, box.height() // 2))
+    qtbot.waitUntil(lambda: layer_thresholds(layer) == {})
+    np.testing.assert_array_equal(layer.data, decided())
+
+
+def test_a_slice_that_was_painted_stays_until_that_is_undone(
+    viewer: Viewer,
+    dock: PredictDock,
+    layer: Labels,
+    decided: Callable[..., np.ndarray],
+    qtbot: QtBot,
+) -> None:
+    box, slider = row_of(dock, "membrane")
+    layer.brush_size = 9
+    layer.paint((4, 30, 60), 2)
+    painted = layer.data[4].copy()
+    assert (painted != decided()[4]).any()
+    box.click()
+    slider.setValue(0.9)
+    qtbot.waitUntil(lambda: layer_thresholds(layer) == {"membrane": 0.9})
+    expected = decided(membrane=0.9)
+    np.testing.assert_array_equal(layer.data[4], painted)
+    np.testing.assert_array_equal(np.delete(layer.data, 4, 0), np.delete(expected, 4, 0))
+    assert "slices edited by hand and stay: 4." in texts(dock)
+    layer.undo()
+    slider.setValue(0.2)
+    qtbot.waitUntil(lambda: layer_thresholds(layer) == {"membrane": 0.2})
+    np.testing.assert_array_equal(layer.data, decided(membrane=0.2))
+
+
+def test_thresholds_are_those_of_the_next_prediction_and_are_found_with_the_layer(
+    viewer: Viewer,
+    dock: PredictDock,
+    layer: Labels,
+    decided: Callable[..., np.ndarray],
+    model: Path,
+    qtbot: QtBot,
+    button: Button,
+) -> None:
+    viewer.layers.remove(layer)
+    assert "Thresholds are those of the next prediction." in texts(dock)
+    box, slider = row_of(dock, "mitochondria")
+    box.click()
+    slider.setValue(0.3)
+    qtbot.mouseClick(button(dock, PREDICT), LEFT)
+    qtbot.waitUntil(lambda: "tissue classes" in viewer.layers)
+    qtbot.waitUntil(button(dock, PREDICT).isEnabled, timeout=30_000)
+    again = viewer.layers["tissue classes"]
+    np.testing.assert_array_equal(again.data, decided(mitochondria=0.3))
+    with qtbot.waitSignal(dock.destroyed):
+        QTimer.singleShot(0, lambda: viewer.window.remove_dock_widget(dock))
+    _, new = viewer.window.add_plugin_dock_widget("napari-unet-mindspore", "Predict")
+    new.use_model(model)
+    qtbot.waitUntil(lambda: button(new, PREDICT).isVisibleTo(new))
+    box, slider = row_of(new, "mitochondria")
+    assert box.isChecked() and slider.value() == 0.3
+    assert not row_of(new, "membrane")[0].isChecked()
 
 
 def test_a_model_of_membranes_has_no_such_button(

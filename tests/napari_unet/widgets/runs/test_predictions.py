@@ -20,8 +20,8 @@ from napari_unet.launchers.servers.predictions.request import PredictionRequest
 from napari_unet.launchers.servers.profiles import Profile
 from napari_unet.layers.plugin_layers import image_under, is_predicted_mask
 from napari_unet.settings import Settings, remember
-from napari_unet.stacks.napari_reader import open_inside
 from napari_unet.widgets.common.text_window import TextWindow
+from napari_unet.widgets.files.file_opening import open_inside
 from napari_unet.widgets.runs import dock as runs_dock
 from napari_unet.widgets.runs.dock import RunsDock
 from tests.napari_unet.launchers.servers.conftest import client_key, home, sshd, unknown_sshd
@@ -186,6 +186,13 @@ def test_a_killed_prediction_is_resumed(
     qtbot.waitUntil(lambda: row(dock)[2:] == ["3/6", "interrupted"], timeout=PATIENCE)
     assert enabled(dock) == {"Resume", "Log", "Delete"}
     assert "after the slices that are done" in button(dock, "Resume").toolTip()
+    (stack,) = (sshd.work / "store").iterdir()
+    elsewhere = stack.rename(there / "stack")
+    button(dock, "Resume").click()
+    gone = f"lab no longer has {stack}, the stack of {run.name}, which stays as it was."
+    qtbot.waitUntil(lambda: gone in dock.message.text(), timeout=PATIENCE)
+    assert row(dock)[2:] == ["3/6", "interrupted"]
+    elsewhere.rename(stack)
     button(dock, "Resume").click()
     button(dock, "Resume").click()
     twice = f"The prediction {run.name} is not resumed. It goes on."

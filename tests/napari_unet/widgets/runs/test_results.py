@@ -12,7 +12,7 @@ from pytestqt.qtbot import QtBot
 from qtpy.QtCore import QObject
 
 from napari_unet.launchers.servers.predictions.record import PredictionRecord, write_prediction
-from napari_unet.layers.class_layers import layer_classes
+from napari_unet.layers.class_layers import layer_classes, layer_thresholds
 from napari_unet.layers.plugin_layers import is_judged, is_mask
 from napari_unet.widgets.runs.results import ShownResults
 from tests.napari_unet.runs.test_prediction_results import PROBABILITY, Make, make
@@ -49,7 +49,8 @@ def test_classes_that_came_home_are_a_layer_of_classes_and_no_mask(
     run, classes = RunDirectory(tmp_path / "predict-1"), LabelClasses.parse("membrane,nuclei")
     run.path.mkdir()
     about = {"model": "run", "stack": "lab:/a.tif", "results": {}, "request": "0" * 64}
-    write_prediction(run, PredictionRecord.model_validate(about))
+    chosen = {"class_thresholds": {"membranes": 0.3, "vesicles": 0.4}}  # as a stranger's may be
+    write_prediction(run, PredictionRecord.model_validate(about | chosen))
     pages = np.random.default_rng(0).integers(0, 3, (3, 8, 9), np.uint8)
     write_stack(run.path / "mask.tif", pages, pages.dtype, is_label=True, classes=classes)
     owner = QObject()
@@ -60,4 +61,5 @@ def test_classes_that_came_home_are_a_layer_of_classes_and_no_mask(
     layer = viewer.layers["a.tif classes"]
     np.testing.assert_array_equal(layer.data, pages)
     assert layer_classes(layer) == classes
+    assert layer_thresholds(layer) == {"membrane": 0.3}
     assert is_judged(layer) and not is_mask(layer)

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 import training.predict
 from training.console import say
+from training.model.slice_steps import SliceSteps
 
 
 def number_in(name: str) -> int:
@@ -28,11 +29,10 @@ def number_in(name: str) -> int:
 
 
 def predict(
-    options: Any, arguments: Any, model: Any, stack: Any, first: int
+    options: Any, arguments: Any, model: Any, stack: Any, steps: SliceSteps, first: int
 ) -> Iterator[NDArray[np.float32]]:
-    part = training.predict._part(options, stack)
-    rows, columns = (slice(wanted.start, wanted.stop) for wanted in part.window)
-    for index in part.indices[first:]:
+    rows, columns = (slice(wanted.start, wanted.stop) for wanted in steps.part.window)
+    for index in steps.part.indices[first:]:
         while number_in("hold-slice") == index:
             time.sleep(0.02)
         if number_in("die-at-slice") == index:
@@ -41,5 +41,5 @@ def predict(
         yield (stack[index][rows, columns] / np.float32(255)).astype(np.float32)
 
 
-training.predict._slices = predict  # type: ignore[assignment]
+training.predict._predict_steps = predict  # type: ignore[assignment]
 sys.exit(training.predict.main())

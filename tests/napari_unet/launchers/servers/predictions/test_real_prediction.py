@@ -53,14 +53,14 @@ def test_a_server_predicts_classes_that_come_home_with_their_names(
     command = ("predict", "run", "stack.tif", "--remote=lab", "-o")
     refused = type_in(*command, "a.zarr", "--class", "nucleus")
     assert refused.code == 2 and "has no class nucleus" in refused.errors
-    done = type_in(*command, "classes.tif")
+    chosen = "--threshold", "mitochondria=0.2"
+    done = type_in(*command, "classes.tif", *chosen)
     assert done.code == 0, done
     predictor = load_predictor(folder / "run", precision="f32", of_class=None)
     pages = [page for _, page in predictor.predict(tifffile.imread("stack.tif"))]
-    expected = np.stack([predictor.classes.most_likely(page) for page in pages])
-    certain = np.stack(
-        [np.sort(page, axis=0)[-1] - np.sort(page, axis=0)[-2] > 0.01 for page in pages]
-    )
+    expected = np.stack([predictor.classes.decide(page, {"mitochondria": 0.2}) for page in pages])
+    certain = np.stack([np.abs(page[2] - 0.2) > 0.01 for page in pages])
+    assert any((predictor.classes.decide(page)[page[2] > 0.2] != 2).any() for page in pages)
     np.testing.assert_array_equal(tifffile.imread("classes.tif")[certain], expected[certain])
     assert len(np.unique(expected[certain])) == 3
     with open_stack(Path("classes.tif")) as stack:

@@ -22,6 +22,7 @@ from tests.terminal import on_terminal
 from training.errors import UserError
 from training.formats.pixel_size import PixelSize
 from training.masks.writer_choice import write_stack
+from training.model.starter_model import starter_path
 from training.opening import open_stack, read_stack
 
 pytestmark = pytest.mark.usefixtures("lab")
@@ -115,7 +116,7 @@ def test_a_killed_prediction_goes_on_where_it_was(
     deadly.write_text("4")
     killed = type_in(*command)
     assert killed.code == 1 and "is interrupted." in killed.output, killed
-    assert "Predict again: it goes on." in killed.errors
+    assert "predict again: it goes on after the slices that are done." in killed.errors
     name = name_there(sshd)
     assert not (folder / "mask.tif").exists() and not list(there.glob("probability*"))
     hold = sshd.work.with_name("hold-slice")
@@ -173,6 +174,44 @@ def test_a_killed_prediction_is_resumed_by_its_name(
     assert "Give no other option" in type_in("predict", "--resume", name, "--tta").errors
     trained = type_in("train", "--resume", f"runs/{name}").errors
     assert f"napari-unet predict --resume {name}" in trained
+
+
+def test_a_prediction_whose_files_are_gone_or_damaged_is_resumed_once_they_are_back(
+    sshd: Sshd, folder: Path, type_in: TypeIn
+) -> None:
+    """What is gone is told before it begins, and a failed one keeps the slices that are done."""
+    there = sshd.folder / "their data"
+    there.mkdir()
+    pages = tifffile.imread(folder / "stack.tif")
+    stack = there / "stack.h5"
+    write_stack(stack / "raw", pages, "uint8", is_label=False)
+    (folder / "model.safetensors").write_bytes(starter_path().read_bytes())
+    sshd.work.with_name("die-at-slice").write_text("4")
+    command = ("predict", "model.safetensors", f"lab:{stack}/raw", "--remote=lab", "-o", "mask.tif")
+    assert type_in(*command).code == 1
+    sshd.work.with_name("die-at-slice").unlink()
+    name = name_there(sshd)
+    (model,) = (sshd.work / "store").iterdir()
+    for gone, shown, remedy in (
+        (there, f"{stack}/raw, the stack", f"Put it there again and resume {name}"),
+        (model, f"{model}, the model", f"Give the command that began {name} again"),
+    ):
+        gone.rename(sshd.folder / "elsewhere")
+        refused = type_in("predict", "--resume", name)
+        told = f"lab no longer has {shown} of {name}, which stays as it was. {remedy}"
+        assert refused.code == 2 and told in refused.errors, refused
+        assert type_in("runs").output.split()[:2] == [name, "interrupted"]
+        (sshd.folder / "elsewhere").rename(gone)
+
+    model.write_text("damaged")
+    for _ in range(2):
+        failed = type_in("predict", "--resume", name)
+        assert failed.code == 1 and f"{name} is failed." in failed.output, failed
+    done = type_in(*command)
+    assert done.code == 0 and f"Going on: the prediction is {name}, on lab." in done.output, done
+    assert "Slices done before: 4" in done.output + done.errors
+    mask = tifffile.imread(folder / "mask.tif")
+    np.testing.assert_array_equal(mask == 0, pages / np.float32(255) >= 0.5)
 
 
 def test_why_a_prediction_failed_is_told(sshd: Sshd, folder: Path, type_in: TypeIn) -> None:

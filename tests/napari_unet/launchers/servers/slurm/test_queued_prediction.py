@@ -138,9 +138,12 @@ def test_a_prediction_is_taken_off_the_queue_stopped_and_ended_by_others(
         job = "".join(re.findall(r"\d+", follow(third, lambda state: state.done == 2).standing)[:1])
         cluster.ask("scancel", job)
         ended = follow(third, lambda state: state.status != "running")
-        why = f"Slurm on lab ended the prediction's job {job}: it was cancelled. Predict again"
-        assert ended.status == "interrupted" and ended.problem.startswith(why)
-        assert "it was cancelled. Predict again" in type_in("fetch", "third").errors
+        why = (
+            f"Slurm on lab ended the prediction's job {job}: it was cancelled. Resume it, or "
+            "predict again: it goes on after the slices that are done."
+        )
+        assert ended.status == "interrupted" and ended.problem == why
+        assert why in type_in("fetch", "third").errors
         assert why in type_in("runs", "--remote=lab").output
 
         assert begin("fourth", is_new=False).path == third.path  # what was ended so goes on

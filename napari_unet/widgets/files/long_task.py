@@ -1,4 +1,4 @@
-"""Work of seconds in a thread, such as saving, with progress, time left and a way to stop it."""
+"""Opening, saving and other work of seconds in a thread: progress, time left, a way to stop it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any
 from qtpy.QtCore import QEventLoop, QObject, Qt, QThread, QTimer, Signal
 from qtpy.QtWidgets import QApplication, QProgressDialog, QWidget
 
-from napari_unet.stacks.napari_writer import OnSlice
 from napari_unet.text import line
 from napari_unet.widgets.common.background import Progress, StoppedError, run_in_thread
 from napari_unet.widgets.common.connections import when_deleted
@@ -28,7 +27,7 @@ class LongTask(QObject):
     title : str
         What is done, such as "Saving mask.tif".
     work : callable
-        Is given what to call after each slice; must touch no widget and no layer's events.
+        Is given its progress, to call after each slice; must touch no widget and no layer's events.
     parent : QWidget or None
         Progress is shown before its window. The work is finished, although this is closed.
     what : str
@@ -42,7 +41,7 @@ class LongTask(QObject):
     def __init__(
         self,
         title: str,
-        work: Callable[[OnSlice], Any],
+        work: Callable[[Progress], Any],
         parent: QWidget | None = None,
         what: str = "Slice",
     ) -> None:
@@ -82,9 +81,9 @@ class LongTask(QObject):
         progress = self._progress
         if self._window is None or progress.is_stopped:
             return
-        self._window.setMaximum(progress.total + 1)  # the file gets its name at last
-        self._window.setValue(progress.done)
         if text := progress.text():
+            self._window.setMaximum(progress.total + 1)  # the file gets its name at last
+            self._window.setValue(progress.done)
             self._window.setLabelText(f"{self._title}…\n{text}")
 
     def _on_cancelled(self) -> None:
@@ -110,27 +109,25 @@ class LongTask(QObject):
         self.ended.emit()
 
 
-def save_and_wait(name: str, save: Callable[[OnSlice], Any]) -> Any:
-    """Save for a caller that needs the result, as napari's menu does; None if it was cancelled.
+def do_and_wait(title: str, work: Callable[[Progress], Any], what: str = "Slice") -> Any:
+    """Do work for a caller that needs its result, as napari's menu does; None if it was cancelled.
 
     Parameters
     ----------
-    name : str
-        Of the file.
-    save : callable
-        The work of a :class:`LongTask`. Where there is no window it is simply called.
+    title, work, what
+        As of a :class:`LongTask`. Where there is no window the work is simply done.
 
     Raises
     ------
     Exception
-        What ``save`` raises.
+        What ``work`` raises.
     """
     application = QApplication.instance()
     if application is None or QThread.currentThread() != application.thread():
-        return save(lambda done, total: None)
+        return work(Progress())
     results: list[Any] = []
     errors: list[Exception] = []
-    task = LongTask(f"Saving {name}", save)
+    task = LongTask(title, work, what=what)
     task.done.connect(results.append)
     task.failed.connect(errors.append)
     task.wait()

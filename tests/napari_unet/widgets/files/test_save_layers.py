@@ -15,9 +15,9 @@ from qtpy.QtWidgets import QApplication, QMessageBox, QProgressDialog, QPushButt
 
 from napari_unet.layers.plugin_layers import add_mask, add_probability
 from napari_unet.stacks.napari_writer import OnSlice, write_labels
-from napari_unet.widgets.saving.long_task import LongTask
-from napari_unet.widgets.saving.save_dialog import suggested_file
-from napari_unet.widgets.saving.save_layers import PredictionSaving, SaveButtons
+from napari_unet.widgets.files.long_task import LongTask
+from napari_unet.widgets.files.save_dialog import suggested_file
+from napari_unet.widgets.files.save_layers import PredictionSaving, SaveButtons
 from training.errors import UserError
 from training.opening import open_stack
 

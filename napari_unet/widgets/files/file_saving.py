@@ -9,7 +9,7 @@ from typing import Any
 from napari_unet.layers.physical_place import Attributes
 from napari_unet.stacks import napari_writer
 from napari_unet.stacks.napari_writer import LayerWriter
-from napari_unet.widgets.saving.long_task import save_and_wait
+from napari_unet.widgets.files.long_task import do_and_wait
 
 
 def write_labels(path: str, data: Any, attributes: Attributes) -> list[str]:
@@ -33,5 +33,6 @@ def write_submission(path: str, data: Any, attributes: Attributes) -> list[str]:
 
 
 def _write(write: LayerWriter, path: str, data: Any, attributes: Attributes) -> list[str]:
-    written = save_and_wait(Path(path).name, partial(write, path, data, attributes))
+    work = partial(write, path, data, attributes)
+    written = do_and_wait(f"Saving {Path(path).name}", work)
     return [] if written is None else [str(name) for name in written]

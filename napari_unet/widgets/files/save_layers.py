@@ -21,9 +21,9 @@ from napari_unet.stacks.napari_writer import (
 from napari_unet.text import line
 from napari_unet.widgets.common.connections import Connections
 from napari_unet.widgets.common.messages import inform
-from napari_unet.widgets.saving.long_task import LongTask
-from napari_unet.widgets.saving.save_dialog import ask_where_to_save, suggested_file
-from napari_unet.widgets.saving.unpredicted_question import UnpredictedQuestion
+from napari_unet.widgets.files.long_task import LongTask
+from napari_unet.widgets.files.save_dialog import ask_where_to_save, suggested_file
+from napari_unet.widgets.files.unpredicted_question import UnpredictedQuestion
 from training.masks.hdf5_writer import HDF5_ENDINGS
 from training.masks.stack_writer import split_path
 from training.masks.tif_writer import TIF_ENDINGS

@@ -1,1 +1,0 @@
-"""Saving layers: buttons, the dialog that asks where to, and questions before."""

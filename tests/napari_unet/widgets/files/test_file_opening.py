@@ -1,0 +1,69 @@
+"""Opening through napari, in a thread."""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from napari import Viewer
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QProgressDialog, QPushButton
+
+from napari_unet.widgets.common.dock import PLUGIN
+from napari_unet.widgets.files.file_opening import open_inside
+from training.errors import UserError
+from training.formats.stack import Stack
+
+
+class SlowStack(Stack):
+    """A file whose slices are not read until somebody says so."""
+
+    name, shape, dtype = "slow", (4, 8, 8), np.dtype(np.uint8)
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.answers, self.is_closed = threading.Event(), False
+
+    def read(self, index: int) -> np.ndarray:
+        assert threading.current_thread() is not threading.main_thread()
+        assert self.answers.wait(60)
+        return np.arange(64, dtype=np.uint8).reshape(8, 8)
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+@pytest.fixture
+def slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SlowStack:
+    (tmp_path / "slow.tif").touch()
+    stack = SlowStack(tmp_path / "slow.tif")
+    monkeypatch.setattr("napari_unet.stacks.napari_reader.open_stack", lambda path: stack)
+    return stack
+
+
+def test_the_window_lives_while_a_file_is_opened(viewer: Viewer, slow: SlowStack) -> None:
+    QTimer.singleShot(0, slow.answers.set)
+    [layer] = viewer.open(slow.path, plugin=PLUGIN)
+    assert layer.name == "slow" and layer.data.shape == slow.shape
+
+
+@pytest.mark.parametrize("how", ["napari's menu", "a project"])
+def test_opening_can_be_cancelled(
+    viewer: Viewer, slow: SlowStack, in_dialogs: Callable[..., list[Any]], how: str
+) -> None:
+    def cancel(dialog: QProgressDialog) -> None:
+        assert dialog.labelText() == "Opening slow.tif…"
+        dialog.findChild(QPushButton).click()
+        slow.answers.set()
+
+    names = [layer.name for layer in viewer.layers]
+    answered = in_dialogs(cancel)
+    if how == "a project":
+        with pytest.raises(UserError, match=r"slow\.tif was not opened: you cancelled that"):
+            open_inside(viewer, slow.path)
+    else:
+        assert viewer.open(slow.path, plugin=PLUGIN) == []
+    assert answered and slow.is_closed
+    assert [layer.name for layer in viewer.layers] == names
