@@ -133,10 +133,11 @@ def open_stack(path: str, reader: str) -> Measure:
     """Opening of a stack until its middle slice is there; the first time is not measured."""
     import tifffile
 
-    from napari_unet.widgets.files.file_opening import get_reader
+    from napari_unet.stacks.napari_reader import open_files
 
     def ours() -> None:
-        [(data, *_)] = get_reader(path)(path)
+        opened = open_files([Path(path)], lambda done, total: None)
+        [(data, *_)] = opened.as_layers()
         np.asarray(data[len(data) // 2])
 
     def whole() -> None:

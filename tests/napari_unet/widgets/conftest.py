@@ -26,7 +26,7 @@ from qtpy.QtWidgets import (
 from napari_unet.launchers.local_launcher import kill_tree
 from training.errors import UserError
 
-PATIENCE = 60_000  # milliseconds; the machine that tests may be busy
+PATIENCE = 120_000  # milliseconds; the machine that tests may be busy
 MOST_OF_A_WORKER = 60  # seconds, in which it gives up a server that is gone
 FAILURE = "The disk is gone."
 Button = Callable[[QWidget, str], QPushButton]
