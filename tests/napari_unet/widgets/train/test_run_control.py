@@ -1,9 +1,10 @@
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from pytestqt.qtbot import QtBot
-from qtpy.QtWidgets import QLabel, QPushButton
+from qtpy.QtCore import QEvent
+from qtpy.QtWidgets import QApplication, QLabel, QPushButton
 
 from napari_unet.launchers.local_launcher import LocalLauncher
 from napari_unet.runs.run_progress import RunProgress
@@ -23,8 +24,11 @@ CONFIG = preset_config("compact")
 
 
 @pytest.fixture
-def control(tmp_path: Path, qtbot: QtBot) -> RunControl:
-    return RunControl(tmp_path / "runs")
+def control(tmp_path: Path, qtbot: QtBot) -> Iterator[RunControl]:
+    control = RunControl(tmp_path / "runs")
+    yield control
+    control.deleteLater()
+    QApplication.sendPostedEvents(control, QEvent.Type.DeferredDelete)
 
 
 @pytest.fixture
