@@ -546,9 +546,14 @@ def test_the_slice_that_is_shown_is_predicted_as_the_slider_moves(
 
 
 def test_of_slices_that_are_scrolled_past_only_the_last_is_predicted(
-    viewer: Viewer, dock: PredictDock, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+    viewer: Viewer,
+    dock: PredictDock,
+    qtbot: QtBot,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
 ) -> None:
     go_on, order = Event(), []
+    request.addfinalizer(go_on.set)  # its thread would keep the process
     predict = LivePrediction.store
 
     def store(prediction: LivePrediction, index: int, *values: object) -> None:
