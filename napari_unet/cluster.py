@@ -16,8 +16,8 @@ from training.console import say
 from training.errors import UserError
 
 _CONNECT_SECONDS = 20
-_LIVES = 3  # workers that die of a task, and of those it was part of, until it is given up
-_DIED = f"{_LIVES} workers died of it, as of too little memory"
+_LIVES = 3  # workers that die of a task, or of the one it was split from, until it is given up
+_DIED = f"{_LIVES} workers died of it, perhaps for lack of memory"
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")

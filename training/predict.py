@@ -171,7 +171,9 @@ def _keeping(
         if kept.is_anew:
             say("Note: Slices that were kept are of something else, so it begins anew.")
         if kept.count:
-            say(f"Note: Slices done before: {kept.count // bands}; it goes on after them.")
+            slices, of_next = divmod(kept.count, bands)
+            more = f", and {of_next} of {bands} bands of the next" if of_next else ""
+            say(f"Note: Slices done before: {slices}{more}; it goes on after them.")
         yield kept
 
 

@@ -45,8 +45,8 @@ def parse_options(arguments: list[str], description: str | None) -> argparse.Nam
         "--threshold",
         action="append",
         default=[],
-        help="probability from which on a pixel is membrane (0.5); NAME=NUMBER: of one of all "
-        "classes, repeatable (the likeliest class)",
+        help="probability from which on a pixel is membrane (the model's, 0.5); where all classes "
+        "are predicted NAME=NUMBER, of one of them, repeatable (the likeliest class)",
     )
     add(
         "--convention",
@@ -58,7 +58,7 @@ def parse_options(arguments: list[str], description: str | None) -> argparse.Nam
         "--class",
         dest="of_class",
         metavar="NAME",
-        help="of a model of several classes predict this one (the likeliest of each pixel)",
+        help="of a model of several classes predict this one (all of them)",
     )
     add("--tta", action="store_true", help="the mean over flips and turns: eight times the work")
     add(

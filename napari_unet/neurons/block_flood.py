@@ -19,6 +19,7 @@ from napari_unet.neurons.region_borders import find_borders, join_borders
 from napari_unet.neurons.segmentation import Probability
 from napari_unet.neurons.watershed import find_basins, join_basins
 from training.metrics.neuron_metrics import Labels, fill_neurons, label_neurons
+from training.model.slice_view import Window
 
 UNKNOWN = np.iinfo(np.int64).max
 RIMS: dict[str, Any] = {
@@ -30,9 +31,6 @@ RIMS: dict[str, Any] = {
 """The outermost pixels of a block (Y, X), by side."""
 FACES = (((1, 0), "bottom", "top"), ((0, 1), "right", "left"))
 """Steps from a block to the next ones, and by which side of both they touch."""
-
-Window = tuple[range, range]
-"""Rows and columns."""
 
 
 def flood_block(

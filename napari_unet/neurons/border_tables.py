@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -115,18 +115,21 @@ def join_tables(parts: Sequence[BorderTable]) -> BorderTable:
     """Add up the tables of all blocks of a slice: they are then those of the whole."""
     if len(parts) == 1:
         return parts[0]
-    low, high, length = (_chain(part[column] for part in parts) for column in range(3))
+    low = np.concatenate([part.low for part in parts])
+    high = np.concatenate([part.high for part in parts])
+    length = np.concatenate([part.length for part in parts])
     order, starts = _group((low, high))
     border_of = np.empty(len(order), np.int32)
     border_of[order] = np.repeat(np.arange(len(starts)), _lengths(starts, len(order)))
-    strengths = _chain(part.strengths for part in parts)
+    strengths = np.concatenate([part.strengths for part in parts])
     by_strength, _ = _group((np.repeat(border_of, length),), strengths)
     first, last, left, right = np.concatenate([part.box for part in parts], 1)[:, order]
     box = ((np.minimum, first), (np.maximum, last), (np.minimum, left), (np.maximum, right))
     beside = np.concatenate([part.beside for part in parts], 1)[:, order]
-    regions = _chain(part.regions for part in parts)
+    regions = np.concatenate([part.regions for part in parts])
     by_region, of_region = _group((regions,))
-    area, inside = (_chain(part[column] for part in parts)[by_region] for column in (7, 8))
+    area = np.concatenate([part.area for part in parts])[by_region]
+    inside = np.concatenate([part.inside for part in parts])[by_region]
     seen = np.concatenate([part.seen for part in parts], 1)
     by_pair, of_pair = _group(tuple(seen[:3]))
     return BorderTable(
@@ -141,10 +144,6 @@ def join_tables(parts: Sequence[BorderTable]) -> BorderTable:
         _sums(inside, of_region),
         np.concatenate([seen[:3, by_pair[of_pair]], [_sums(seen[3, by_pair], of_pair)]]),
     )
-
-
-def _chain(arrays: Iterable[NDArray[Any]]) -> NDArray[Any]:
-    return np.concatenate(list(arrays))
 
 
 def _group(

@@ -38,6 +38,7 @@ from napari_unet.neurons.search_files import Arrays, Block, SearchFiles
 from napari_unet.neurons.segmentation import Segmentation, merge_numbers
 from training.errors import UserError
 from training.metrics.neuron_metrics import Labels, part_neurons
+from training.model.slice_view import Window, cut_window, grow_window
 
 SIDE = 1024  # pixels of a block along Y and X
 HALO = 192  # pixels around it that components are seen in; the watershed needs one
@@ -110,7 +111,7 @@ class ChunkNeurons:
         """Every block of every slice."""
         return list(product(range(self.shape[0]), self.blocks))
 
-    def window(self, block: Block) -> tuple[range, range]:
+    def window(self, block: Block) -> Window:
         """Give the rows and columns of a block in its slice."""
         rows, columns = (
             range(number * self._side, min((number + 1) * self._side, length))
@@ -124,10 +125,7 @@ class ChunkNeurons:
         if self._is_flooded(index, block):
             return
         core = self.window(block)
-        seen = [
-            range(max(part.start - self._halo, 0), min(part.stop + self._halo, length))
-            for part, length in zip(core, self.shape[1:], strict=True)
-        ]
+        seen = grow_window(core, self._halo, self.shape[1:])
         cut = tuple(slice(part.start, part.stop) for part in seen)
         page = np.asarray(self._probability[index, *cut], np.float32)
         origin = seen[0].start, seen[1].start
@@ -141,11 +139,11 @@ class ChunkNeurons:
             found = flood_block(page, within, origin, self.shape[1:], seeds)
         else:
             found = grow_block(page, within, origin, self.shape[2], self._how.threshold)
-        inside = tuple(slice(part.start, part.stop) for part in within)
+        inside = cut_window(page, within)
         if self._is_linked:
-            found["weights"] = weigh_pixels(page[inside])
+            found["weights"] = weigh_pixels(inside)
         if self.is_learned:
-            self._files.write("pixels", index, block, probability=page[inside])
+            self._files.write("pixels", index, block, probability=inside)
         self._files.write("basins", index, block, **found)
 
     def is_flooded(self, index: int) -> bool:
@@ -332,18 +330,6 @@ class SearchStep:
     def open(self, threads: int) -> Iterator[Callable[[Any], None]]:
         """Give what does a task."""
         yield getattr(self.search, self.step)
-
-
-def slices_of(search: ChunkNeurons) -> Iterator[Labels]:
-    """Put the numbered blocks of a search together, slice by slice: arrays (Y, X) of int64."""
-    for index in range(search.shape[0]):
-        page = np.zeros(search.shape[1:], np.int64)
-        for block in search.blocks:
-            rows, columns = search.window(block)
-            page[rows.start : rows.stop, columns.start : columns.stop] = search.read_block(
-                index, block
-            )
-        yield page
 
 
 def _named(overlaps: Overlaps, distance: int) -> dict[str, NDArray[np.int64]]:

@@ -122,11 +122,11 @@ class MergeForest:
 
     @property
     def digest(self) -> str:
-        """What tells it from others."""
-        known_by = sha256(self.model.encode())
+        """The SHA-256, in hex, of its trees and of the model that they were learned with."""
+        found = sha256(self.model.encode())
         for name in _DTYPES:
-            known_by.update(getattr(self, name).tobytes())
-        return known_by.hexdigest()
+            found.update(getattr(self, name).tobytes())
+        return found.hexdigest()
 
     def predict(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
         """Give the probability that borders are membranes: the mean of what all trees say.

@@ -324,7 +324,8 @@ def test_a_killed_prediction_goes_on_within_a_slice(
     assert not mask.exists() and len([*(tmp_path / "kept").glob("*.npz")]) == 4
     assert predict.main([*map(str, given)]) == 0
     assert done == [*range(9)]
-    assert "Note: Slices done before: 1; it goes on after them." in capsys.readouterr().out
+    told = "Note: Slices done before: 1, and 1 of 3 bands of the next; it goes on after them."
+    assert told in capsys.readouterr().out
     expected = pages / np.float32(255)
     np.testing.assert_array_equal(tifffile.imread(probability), expected)
     np.testing.assert_array_equal(tifffile.imread(mask) == 0, expected >= 0.5)

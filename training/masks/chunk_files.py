@@ -111,8 +111,8 @@ class ChunkFiles:
 
         Raises
         ------
-        OSError, ValueError or RuntimeError
-            If it can't be read, or is damaged.
+        Exception
+            If it can't be read or is damaged, see :meth:`ChunkCodec.decode`.
         """
         page = self._codec.decode(Path(self.path(index, window)).read_bytes())[0]
         rows, columns = window

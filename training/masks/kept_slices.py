@@ -1,7 +1,8 @@
 """Slices of a prediction that are done, kept until all are: who was killed goes on after them.
 
 Files such as TIFs can't be gone on with, and one that grows under its name would pass for whole. So
-what is written of each slice lies in a file of its own, and the results are made of those again.
+what is written of each slice, or of each band of its rows, lies in a file of its own, and the
+results are made of those again.
 """
 
 from __future__ import annotations
@@ -27,12 +28,12 @@ _MEMBRANE = "membrane pixels"
 
 
 class KeptSlices:
-    """The first slices of a prediction, in a folder of their own. Use it in a ``with`` statement.
+    """The first slices of a prediction, or bands of them. Use it in a ``with`` statement.
 
     Parameters
     ----------
     folder : Path
-        Made if it is missing, in a folder that is there.
+        Of their own; made if it is missing, in a folder that is there.
     record : dict
         All that the results depend on, as JSON has it. Slices of another record are deleted.
 

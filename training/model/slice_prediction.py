@@ -106,7 +106,6 @@ def predict_slice(
         Take the mean over flips and quarter turns.
     view : SliceView
         At which scale, and which part; by default all as it is.
-
     padding : array (Y, X) of bool, optional
         That of the slice, see :func:`training.stacks.padding.find_padding`, where it is known.
 

@@ -168,8 +168,10 @@ def read_labelled(labels: Slices, most: int) -> dict[int, NDArray[Any]]:
     Returns
     -------
     mapping of int to array (Y, X)
-        By the index of the slice, in rising order, with the labels' dtype.
+        By the index of the slice, in rising order, with the labels' dtype; empty if there is none.
     """
+    if not len(labels):
+        return {}
     most = max(1, min(most, _MOST_BYTES // max(1, np.asarray(labels[0]).nbytes)))
     first = pick_evenly(range(len(labels)), most)
     every = dict.fromkeys([*first, *range(len(labels))])

@@ -108,8 +108,8 @@ class ChunkedSearch:
                 search = self._begin(prediction, work)
                 tell_of_prediction(job, prediction)
                 with open_to_append(work / "merging.lock") as merging:
-                    merges = search.is_learned and take_lock(merging, is_shared=True)
-                    self._find(search, job, prediction, threads, workers, merges)
+                    may_merge = search.is_learned and take_lock(merging, is_shared=True)
+                    self._find(search, job, prediction, threads, workers, may_merge)
                 prediction.check_whole()
                 total = None
                 with (
@@ -123,7 +123,9 @@ class ChunkedSearch:
                 say(f"What was found is in {work}: the same command goes on there.")
                 raise
         if total is None:
-            say(f"neurons: slices of other shares are missing yet, or numbered by them: {work}")
+            say(
+                f"neurons: slices of other shares are still missing, or another one numbers: {work}"
+            )
             return
         with report_errors(work):
             remove_folder(work)
@@ -147,19 +149,20 @@ class ChunkedSearch:
         prediction: ChunkPrediction,
         threads: int,
         workers: Workers | None,
-        merges: bool,
+        may_merge: bool,
     ) -> None:
         """Find the regions of this process' slices that can be predicted, some slices at a time.
 
-        So the disk holds the probability of those alone. Where it merges, it does so as soon as
-        those beside a slice are there; at last also slices beside its own that others waited for.
+        So the disk holds the probability of those alone. If it may merge, it does so as soon as the
+        slices beside one are there; at last it also merges slices beside its own, which other
+        processes left because its own were missing.
         """
         slices, blocks = prediction.slices, search.blocks
         processes = max(1, workers.count) if workers else 1
         _, height, width = search.shape
         count = max(processes, processes * _BATCH_PIXELS // (height * width))
-        merging = list(slices) if merges else []
-        total = len(prediction) + (len(slices) + len(merging)) * (len(blocks) + 1)
+        unmerged = list(slices) if may_merge else []
+        total = len(prediction) + (len(slices) + len(unmerged)) * (len(blocks) + 1)
         with ProgressBar(
             desc="Finding neurons", unit="step", total=total, initial=prediction.done
         ) as bar:
@@ -174,12 +177,12 @@ class ChunkedSearch:
                     prediction.drop_slice(index)
                 for _ in _work_through(search, "join", found, threads, workers):
                     bar.update()
-                ready = list(filter(search.can_describe, merging))
-                merging = [index for index in merging if index not in ready]
+                ready = list(filter(search.can_describe, unmerged))
+                unmerged = sorted({*unmerged} - {*ready})
                 for _ in _merge(search, ready, threads, workers):
                     bar.update()
-            beside = {other for index in slices for other in search.near(index)} if merges else ()
-            ready = [index for index in sorted(beside) if search.can_describe(index)]
+            near = {other for index in slices for other in search.near(index)} if may_merge else ()
+            ready = list(filter(search.can_describe, sorted(near)))
             for _ in _merge(search, ready, threads, workers):
                 bar.update()
 

@@ -154,7 +154,7 @@ def predict_chunks(job: ChunkJob, predictor: Predictor, division: Division) -> N
             raise
         is_whole = prediction.finish_if_whole()
     for kind, path in job.results.items():
-        say(f"{kind}: {path}" if is_whole else f"{kind}: slices of other shares are missing yet.")
+        say(f"{kind}: {path}" if is_whole else f"{kind}: slices of other shares are still missing.")
     warn(prediction.share_warning())
 
 

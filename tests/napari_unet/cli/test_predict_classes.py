@@ -102,7 +102,7 @@ def test_what_takes_membranes_gets_the_class_of_that_name(model: Path, images: n
     np.testing.assert_allclose(turned, everything.predict_slice(images[0]), atol=0.02)
 
 
-def test_a_threshold_makes_a_class_more_or_less_willing(
+def test_a_threshold_predicts_more_or_less_of_a_class(
     model: Path, stack: Path, images: np.ndarray, tmp_path: Path
 ) -> None:
     """Alone its class is what --class finds; the other classes share what is left."""

@@ -136,7 +136,7 @@ def test_workers_and_shares_find_the_same_neurons(
     given = (model, raw, "-o", tmp_path / "shares.zarr", *OPTIONS)
     for share in ("2/2", "2/2"):  # again: it is done, and waits for the other
         result = run(*given, "--shard", share)
-        assert "slices of other shares are missing yet" in result.stdout
+        assert "slices of other shares are still missing" in result.stdout
         assert not list(tmp_path.glob("shares.partial.work/probability.zarr/0/c/*/*/*"))
     with pytest.raises(UserError, match="was begun with another --threshold"):
         run(*given, "--shard", "1/2", "--threshold", 0.4)

@@ -12,7 +12,7 @@ import tifffile
 from scipy import ndimage
 
 from napari_unet.neurons.border_features import FEATURES, FloodedSlice, border_features
-from napari_unet.neurons.chunk_neurons import ChunkNeurons, slices_of
+from napari_unet.neurons.chunk_neurons import ChunkNeurons
 from napari_unet.neurons.linking import StackLinker
 from napari_unet.neurons.merge_forest import MergeForest
 from napari_unet.neurons.segmentation import (
@@ -24,6 +24,7 @@ from napari_unet.neurons.segmentation import (
 from napari_unet.prediction.predictor import load_predictor
 from training.errors import UserError
 from training.metrics.neuron_metrics import v_rand
+from training.model.slice_view import cut_window
 from training.model.starter_model import starter_path
 from training.stacks.synthetic import synthetic_stack
 
@@ -62,7 +63,15 @@ def find(
     for index in range(len(probability)):
         search.add_up(index)
     total = search.number()
-    return np.stack(list(slices_of(search))), total
+    return read_blocks(search), total
+
+
+def read_blocks(search: ChunkNeurons) -> np.ndarray:
+    """Put the numbered blocks of a search together: array (Z, Y, X) of int64."""
+    found = np.zeros(search.shape, np.int64)
+    for index, block in search.tasks:
+        cut_window(found[index], search.window(block))[...] = search.read_block(index, block)
+    return found
 
 
 @cache
@@ -245,6 +254,22 @@ def test_damaged_files_are_told_and_made_again(tmp_path: Path, kind: str, where:
     assert "Delete this file, and give the same command" in failure.value.remedy
     path.unlink()
     found, _ = find(tmp_path, probability, how, side=48)
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_a_damaged_probability_that_is_still_needed_is_made_again(tmp_path: Path) -> None:
+    probability = tissue(3, size=64)
+    expected, _ = find(tmp_path / "whole", probability, learned(), side=48)
+    search = ChunkNeurons(tmp_path / "damaged", probability, learned(), side=48)
+    for task in search.tasks:
+        search.flood(task)
+    path = next(tmp_path.glob("damaged/pixels/1/*"))
+    path.write_bytes(b"")
+    with pytest.raises(UserError, match=f"{path} can't be read"):
+        find(tmp_path / "damaged", probability, learned(), side=48)
+    path.unlink()
+    assert not search.is_flooded(1)
+    found, _ = find(tmp_path / "damaged", probability, learned(), side=48)
     np.testing.assert_array_equal(found, expected)
 
 

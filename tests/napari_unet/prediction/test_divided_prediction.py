@@ -155,7 +155,7 @@ def test_shares_are_done_by_jobs_of_which_the_last_gives_the_name(
 ) -> None:
     given = (model, raw, "-o", tmp_path / "m.zarr")
     result = run(*given, "--shard", "2/2")
-    assert "slices of other shares are missing yet" in result.stdout
+    assert "slices of other shares are still missing" in result.stdout
     partial = tmp_path / "m.partial.zarr"
     assert sorted(path.name for path in partial.glob("labels/m/0/c/*")) == ["1", "3"]
 

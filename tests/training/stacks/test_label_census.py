@@ -62,6 +62,7 @@ def test_of_large_slices_fewer_are_read_together(monkeypatch: pytest.MonkeyPatch
     labels[:5, 0, 0] = 7
     monkeypatch.setattr(label_census, "_MOST_BYTES", 3 * 40 * 30)
     assert [*read_labelled(labels, 32)] == [0, 1, 2]
+    assert read_labelled(labels[:0], 32) == {}
     monkeypatch.setattr(label_census, "_MOST_BYTES", 1)
     assert [*read_labelled(labels, 32)] == [0]
 

@@ -53,8 +53,8 @@ class ChunkCodec:
 
         Raises
         ------
-        ValueError or RuntimeError
-            If it is damaged.
+        Exception
+            If it is damaged: each codec raises kinds of its own.
         """
         decoded: Any = content
         for codec in reversed(self._codecs):

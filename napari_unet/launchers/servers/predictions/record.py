@@ -233,8 +233,8 @@ def resume_problem(status: RunStatus) -> str:
     Returns
     -------
     str
-        A sentence; empty where it can be: it was interrupted, it failed, whose cause may be mended
-        meanwhile, or nobody has seen how it ended.
+        A sentence; empty where it can be: it was interrupted, it failed for a cause that may have
+        been mended since, or nobody has seen how it ended.
     """
     reasons: dict[RunStatus, str] = {
         "running": "It goes on.",
