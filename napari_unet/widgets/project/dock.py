@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from napari import Viewer
-from napari.layers import Layer
 from qtpy.QtWidgets import (
     QFileDialog,
     QHBoxLayout,
@@ -27,9 +26,9 @@ from napari_unet.projects.project_lock import ProjectInUseError
 from napari_unet.settings import let_go, load_settings
 from napari_unet.text import as_html
 from napari_unet.widgets.common.background import run_in_thread
-from napari_unet.widgets.common.dock import PLUGIN, Dock
+from napari_unet.widgets.common.dock import Dock
 from napari_unet.widgets.common.messages import ask, confirm
-from napari_unet.widgets.files.file_opening import open_inside
+from napari_unet.widgets.files.file_opening import open_layer
 from napari_unet.widgets.project.session import Outcome, ProjectSession
 from training.errors import UserError
 
@@ -280,20 +279,12 @@ class ProjectDock(Dock):
                     pixels = opened.pixels[record.file]
                     own.append((add_layer(self._viewer, record, pixels), record.file))
                 else:
-                    layer = self._open_stack(Path(record.stack.path))
+                    layer = open_layer(self._viewer, Path(record.stack.path))
                     dress(layer, record)
             except Exception as error:  # it is named beside the layers that can be worked on
                 self._viewer.layers[:] = present
                 opened = opened.without(record, error)
         return opened, own
-
-    def _open_stack(self, path: Path) -> Layer:
-        if not path.exists():
-            return open_inside(self._viewer, path)
-        layers = self._viewer.open(path, plugin=PLUGIN)
-        if not layers:
-            raise UserError(f"{path} was not opened: you cancelled that.")
-        return layers[0]
 
 
 def ask_for_access(parent: QWidget, error: ProjectInUseError) -> Access | None:

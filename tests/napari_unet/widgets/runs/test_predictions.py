@@ -21,7 +21,7 @@ from napari_unet.launchers.servers.profiles import Profile
 from napari_unet.layers.plugin_layers import image_under, is_predicted_mask
 from napari_unet.settings import Settings, remember
 from napari_unet.widgets.common.text_window import TextWindow
-from napari_unet.widgets.files.file_opening import open_inside
+from napari_unet.widgets.files.file_opening import open_layer
 from napari_unet.widgets.runs import dock as runs_dock
 from napari_unet.widgets.runs.dock import RunsDock
 from tests.napari_unet.launchers.servers.conftest import client_key, home, sshd, unknown_sshd
@@ -147,7 +147,7 @@ def test_what_comes_home_lies_over_its_stack(
     for name in ("stack.tif", "other.tif"):
         copyfile(folder / "stack.tif", elsewhere / name)
     stack, *_ = [
-        open_inside(viewer, path)
+        open_layer(viewer, path)
         for path in (folder / "stack.tif", elsewhere / "stack.tif", elsewhere / "other.tif")
     ]
     stack.name, stack.translate = "what I see", (1, 2, 3)
