@@ -130,7 +130,8 @@ class Mending(QObject):
         self._starting.stop()
         for work in (self._loading, self._planning, self._ranking, self._reading):
             work.drop()
-        self._replay = None
+        if self._replay is not None:
+            self._end_replay()
         self._progress.stop()  # what is not wanted any more need not go on
         self._progress = Progress()
         self.rested.emit()
@@ -156,6 +157,7 @@ class Mending(QObject):
 
     def forget(self, layer: Labels) -> None:
         """Begin a new list of operations on a layer that was given other pixels."""
+        self._replay = None
         self._file.forget(layer)
 
     def request(self, operation: Operation) -> None:
