@@ -82,12 +82,13 @@ class LiveClasses:
             page = self._pages[index]
             if index not in self._decided:
                 return
-            if crc32(page) != self._decided[index]:
+            decided = self.classes.decide(self._probabilities[index], self._thresholds)
+            if crc32(page) != self._decided[index]:  # last, because a person may have painted
                 self._edited.add(index)
                 return
             self._edited.discard(index)  # it was undone
-            page[:] = self.classes.decide(self._probabilities[index], self._thresholds)
-            self._decided[index] = crc32(page)
+            page[:] = decided
+            self._decided[index] = crc32(decided)
 
     def decide(self, indices: Iterable[int]) -> bool:
         """Decide these slices; give up when thresholds are changed meanwhile.
