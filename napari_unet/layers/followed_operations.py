@@ -39,7 +39,7 @@ def note_saving(layer: Labels) -> None:
 
 
 def saved_count(layer: Labels, name: str) -> int | None:
-    """Give how many lines of a list the saved pixels of a layer have; None if it never followed it."""
+    """Give how many lines of a list the saved pixels have; None if the layer never followed it."""
     counts: Counts = layer.metadata.get(SAVED_KEY, {})
     return counts.get(name)
 

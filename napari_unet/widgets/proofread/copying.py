@@ -177,16 +177,14 @@ def copy_pixels(name: str, pixels: Any, on_part: OnSlice) -> NDArray[Any]:
 
 
 def _copy(request: _Request) -> NDArray[Any]:
-    """Copy the pixels of a file; the errors are a person's, or that they have stopped it."""
+    """Copy the pixels of a file; raises a UserError, or StoppedError once it was stopped."""
     name, pixels, path, progress = request
     try:
         return copy_pixels(name, pixels, progress)
-    except (StoppedError, UserError):
-        raise
     except Exception as error:
         if progress.is_stopped:
             raise StoppedError(progress) from error
-        raise unreadable(path, error) from error
+        raise error if isinstance(error, UserError) else unreadable(path, error) from error
 
 
 def _parts(shape: tuple[int, ...], chunks: Any) -> Iterator[tuple[slice, slice]]:

@@ -150,8 +150,8 @@ class Mending(QObject):
         look = self._look("Looking at the neurons")
         self._loading.request((layer, as_stack(layer.data), pixels, read, look))
 
-    def _look(self, title: str, each: str = "Slice") -> Progress:
-        self._progress = Progress(each)
+    def _look(self, title: str, what: str = "Slice") -> Progress:
+        self._progress = Progress(what)
         self.looking.emit(title, self._progress)
         return self._progress
 
