@@ -15,7 +15,8 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBox
 
 from napari_unet.layers.class_layers import CLASS_THRESHOLDS_KEY, layer_classes, layer_thresholds
 from napari_unet.layers.crops import surroundings_of
-from napari_unet.layers.plugin_layers import MODEL_KEY, add_class_labels, image_under
+from napari_unet.layers.layer_search import image_under
+from napari_unet.layers.plugin_layers import MODEL_KEY, add_class_labels
 from napari_unet.layers.slices import displayed_slice, full_resolution, nearest_first, stack_shape
 from napari_unet.prediction.class_prediction import predict_classes
 from napari_unet.prediction.live_classes import LiveClasses

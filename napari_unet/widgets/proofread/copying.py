@@ -19,13 +19,8 @@ from numpy.typing import NDArray
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
 
-from napari_unet.layers.plugin_layers import (
-    IMAGE_KEY,
-    NEURONS,
-    ROLE_KEY,
-    image_under,
-    placement,
-)
+from napari_unet.layers.layer_search import image_under
+from napari_unet.layers.plugin_layers import IMAGE_KEY, NEURONS, ROLE_KEY, placement
 from napari_unet.layers.slices import full_resolution
 from napari_unet.stacks.large_array import (
     allocate_to_fill,

@@ -18,7 +18,8 @@ from qtpy.QtWidgets import QPushButton, QTableView, QWidget
 from napari_unet.launchers.servers.predictions.prediction_launcher import PredictionLauncher
 from napari_unet.launchers.servers.predictions.request import PredictionRequest
 from napari_unet.launchers.servers.profiles import Profile
-from napari_unet.layers.plugin_layers import image_under, is_predicted_mask
+from napari_unet.layers.layer_search import image_under
+from napari_unet.layers.plugin_layers import is_predicted_mask
 from napari_unet.settings import Settings, remember
 from napari_unet.widgets.common.text_window import TextWindow
 from napari_unet.widgets.files.file_opening import open_layer
