@@ -42,12 +42,12 @@ class _Predicted:
     live: LiveClasses
 
     def note_thresholds(self) -> None:
-        """Write into the layer what decided it, for who finds it again."""
+        """Keep with the layer the thresholds that decided it."""
         self.layer.metadata[CLASS_THRESHOLDS_KEY] = self.live.thresholds
 
 
 class _Decision(NamedTuple):
-    """A slice to decide again, or all of them; and in the end whether that was done."""
+    """A slice to decide again, or all of them (None), and in the end whether that was done."""
 
     predicted: _Predicted
     shown: int | None
@@ -106,7 +106,7 @@ class ClassesView(QWidget):
         self._show()
 
     def offer(self, model: Path | None, image: Image | None) -> None:
-        """Find out whether a model tells classes apart, in a thread; and how an image has them."""
+        """Find in a thread the classes of a model, and show the thresholds of those of an image."""
         is_other_image, self._image = image != self._image, image
         if model == self._model:
             if is_other_image:
