@@ -88,7 +88,7 @@ class LiveClasses:
                 return
             self._edited.discard(index)  # it was undone
             page[:] = decided
-            self._decided[index] = crc32(decided)
+            self._decided[index] = crc32(page)
 
     def decide(self, indices: Iterable[int]) -> bool:
         """Decide these slices; give up when thresholds are changed meanwhile.
