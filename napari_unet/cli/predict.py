@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -102,7 +103,7 @@ _NEEDED = ("model", "stacks", "output")
     "thresholds",
     metavar="NUMBER|NAME=NUMBER",
     multiple=True,
-    callback=lambda context, parameter, texts: Thresholds.parse(texts),
+    callback=lambda context, parameter, texts: _parse_thresholds(texts),
     help="Probability from which on a pixel is membrane, or of the class of --class; [default: "
     "the model's, 0.5]. NAME=NUMBER, of a model of several classes: from which on a pixel is of "
     "this one; likelier ones with a threshold go first. [repeatable; default: the likeliest class]",
@@ -264,6 +265,13 @@ def command(
             _predict(one, predictor, parts)
 
     work_through(work)
+
+
+def _parse_thresholds(texts: Sequence[str]) -> Thresholds:
+    try:
+        return Thresholds.parse(texts)
+    except UserError as error:
+        raise click.BadParameter(str(error)) from error
 
 
 def _missing() -> click.MissingParameter:

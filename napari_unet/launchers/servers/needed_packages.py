@@ -9,7 +9,7 @@ from functools import cache
 from importlib import resources
 from importlib.metadata import packages_distributions
 
-_OF_FORMATS = {"h5py", "mrcfile", "rsciio", "tensorstore", "zarr"}  # each for stacks of one
+_OF_FORMATS = {"h5py", "mrcfile", "numcodecs", "rsciio", "tensorstore", "zarr"}  # for stacks of one
 # tifffile comes with the source where it is missing; models are made portable on this machine.
 _NOT_NEEDED = {"training", "tifffile", "onnx", *_OF_FORMATS, *sys.stdlib_module_names}
 

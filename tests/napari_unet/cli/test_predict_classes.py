@@ -151,11 +151,7 @@ def test_zarr_gets_the_same_thresholds_and_goes_on_with_no_others(
         (("--uncertainty", "u.csv"), "and the uncertainty is of one."),
         (("--threshold", "0.7"), "0.7 names none of them. Name a class: --threshold membrane=0.7."),
         (("--threshold", "nucleus=0.7"), "has no class nucleus. Name one of its classes: --thresh"),
-        (("--threshold", "mitochondria=x"), "'mitochondria=x' is not a number. Give 0 to 1"),
-        (("--threshold", "mitochondria=nan"), "The threshold nan is out of range. Give 0 to 1."),
-        (("--threshold", "a=0.1,a=0.2"), "The threshold a=0.2 is a second one."),
         (("--threshold", "membrane=0.1,membranes=0"), "threshold of membranes is a second one."),
-        (("--threshold", "membrane=0.1,0.4"), "One threshold has no class, and another one has."),
         (
             ("--class", "membrane", "--threshold", "membrane=0.4"),
             "Give a number alone: --threshold",
@@ -169,6 +165,23 @@ def test_what_a_model_can_not_give_is_refused_in_a_sentence(
     with pytest.raises(UserError, match=message):
         run("predict", model, stack, "-o", tmp_path / "mask.tif", *options)
     assert not (tmp_path / "mask.tif").exists()
+
+
+@pytest.mark.parametrize(
+    ("thresholds", "message"),
+    [
+        ("mitochondria=x", "The threshold 'mitochondria=x' is not a number. Give 0 to 1"),
+        ("mitochondria=nan", "The threshold nan is out of range. Give 0 to 1."),
+        ("a=0.1,a=0.2", "The threshold a=0.2 is a second one."),
+        ("membrane=0.1,0.4", "One threshold has no class, and another one has."),
+    ],
+)
+def test_thresholds_that_mean_nothing_are_refused(
+    model: Path, stack: Path, tmp_path: Path, thresholds: str, message: str
+) -> None:
+    result = run("predict", model, stack, "-o", tmp_path / "mask.tif", "--threshold", thresholds)
+    assert result.exit_code == 2
+    assert f"Invalid value for '--threshold': {message}" in result.stderr
 
 
 def test_neurons_need_a_class_of_membrane(stack: Path, tmp_path: Path) -> None:
