@@ -1,8 +1,8 @@
-"""Every layer that this plugin adds to a viewer, and how it is recognized and found again."""
+"""Every layer that this plugin adds to a viewer, and how it is recognized."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from napari_unet.layers.class_layers import CLASSES_KEY, class_look, layer_classes
 from napari_unet.layers.colormaps import error_colormap, mask_colormap, sparse_colormap
 from napari_unet.layers.colors import PREDICTION_COLOR
-from napari_unet.layers.slices import full_resolution, stack_shape
+from napari_unet.layers.slices import full_resolution
 from training.label_classes import LabelClasses
 from training.label_convention import LabelConvention
 from training.stacks.stack_axes import is_stack
@@ -199,54 +199,6 @@ def note_trained_slices(mask: Layer, trained: list[int] | None) -> None:
         mask.metadata[TRAINED_KEY] = trained
 
 
-def image_under(viewer: Viewer, layer: Layer) -> Image | None:
-    """Find the image that a mask, a probability or labels are of, among those of their shape.
-
-    It is the one that they name, or the lowest where they name none. An image that was renamed is
-    found where it is the only one.
-    """
-    images = [
-        image
-        for image in viewer.layers
-        if is_tissue(image) and stack_shape(image) == stack_shape(layer)
-    ]
-    name = layer.metadata.get(IMAGE_KEY)
-    named = [image for image in images if image.name == name]
-    if name is None or len(images) == 1:
-        named = named or images
-    return named[0] if named else None
-
-
-def probability_of(viewer: Viewer, mask: Labels) -> Image | None:
-    """Find the newest probability of the image that a mask is of."""
-    return _topmost(viewer, lambda layer: role(layer) == PROBABILITY, mask)
-
-
-def labels_over(viewer: Viewer, mask: Layer) -> Labels | None:
-    """Find the topmost sparse labels of the image that a mask is of."""
-    return _topmost(viewer, is_sparse_layer, mask)
-
-
-def prediction_over(viewer: Viewer, image: Image) -> tuple[Labels, Image] | None:
-    """Find the newest predicted mask of an image, with its probability."""
-    for mask in reversed(viewer.layers):
-        is_of_image = is_predicted_mask(mask) and is_mask(mask)
-        if is_of_image and image_under(viewer, mask) == image:
-            probability = probability_of(viewer, mask)
-            return None if probability is None else (mask, probability)
-    return None
-
-
-def _topmost(viewer: Viewer, accepts: Callable[[Layer], bool], over: Layer) -> Any:
-    image = image_under(viewer, over)
-    for layer in reversed(viewer.layers):
-        is_alike = accepts(layer) and not why_not_stack(layer)
-        is_of_size = is_alike and stack_shape(layer) == stack_shape(over)
-        if is_of_size and image_under(viewer, layer) == image:
-            return layer
-    return None
-
-
 def add_neurons(viewer: Viewer, data: NDArray[np.int32], over: Image, name: str) -> Labels:
     """Add neurons (Z, Y, X) or (Y, X) of int32, each with a number and a colour, over an image."""
     return viewer.add_labels(
@@ -316,31 +268,6 @@ def is_tissue(layer: Layer) -> bool:
     """Return whether a layer can be annotated or predicted: a grey stack, not a prediction."""
     is_from_elsewhere = role(layer) != PROBABILITY and not is_preview(layer)
     return isinstance(layer, Image) and is_from_elsewhere and not why_not_stack(layer)
-
-
-def why_not_tissue(viewer: Viewer) -> str:
-    """Say what a viewer without an image to work on lacks, in a sentence."""
-    return unusable_image(viewer) or "Open an image stack first."
-
-
-def unusable_image(viewer: Viewer) -> str:
-    """Say why an image of a viewer can't be worked on; empty where all can."""
-    images = (layer for layer in viewer.layers if isinstance(layer, Image) and role(layer) is None)
-    return next(filter(None, map(why_not_stack, images)), "")
-
-
-def unusable_labels(viewer: Viewer) -> str:
-    """Say why a layer of labels of a viewer can't be compared; empty where all can."""
-    return next(filter(None, map(why_not_stack, _all_labels(viewer))), "")
-
-
-def unpaintable_labels(viewer: Viewer) -> str:
-    """Say why a layer of labels of a viewer can't be painted on; empty where all can."""
-    return next(filter(None, map(why_not_paintable, _all_labels(viewer))), "")
-
-
-def _all_labels(viewer: Viewer) -> Iterable[Labels]:
-    return (layer for layer in viewer.layers if isinstance(layer, Labels))
 
 
 def why_not_stack(layer: Image | Labels) -> str:

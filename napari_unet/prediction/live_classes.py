@@ -82,11 +82,12 @@ class LiveClasses:
             page = self._pages[index]
             if index not in self._decided:
                 return
-            if crc32(page) != self._decided[index]:
+            decided = self.classes.decide(self._probabilities[index], self._thresholds)
+            if crc32(page) != self._decided[index]:  # last, because a person may have painted
                 self._edited.add(index)
                 return
             self._edited.discard(index)  # it was undone
-            page[:] = self.classes.decide(self._probabilities[index], self._thresholds)
+            page[:] = decided
             self._decided[index] = crc32(page)
 
     def decide(self, indices: Iterable[int]) -> bool:

@@ -1,4 +1,4 @@
-"""What saved pixels lack of the operations that were saved: they follow a little later."""
+"""Bringing saved pixels up to a list of operations, which is saved a little before them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Change = Callable[[Edit], None]
 
 
 def catch_up(pixels: Volume, moves: Sequence[Move], redo: Change, undo: Change) -> bool:
-    """Do what pixels lack of the moves that came after they were saved, or a little before.
+    """Do the moves that saved pixels lack; they may have some of the first already.
 
     Where all moves from one on can be done, each pixel gets what the last of them gave it, whether
     or not it had that already: the first such move is right.
@@ -23,12 +23,12 @@ def catch_up(pixels: Volume, moves: Sequence[Move], redo: Change, undo: Change) 
     moves : sequence of (Edit, bool)
         The first that they may lack, and all after it.
     redo, undo : callable
-        Change the pixels by an edit. Nothing is changed where pixels were painted over since.
+        Change the pixels by an edit.
 
     Returns
     -------
     bool
-        Whether anything was done.
+        Whether anything was done; nothing is where pixels were painted over since.
     """
     return any(_do_all(pixels, moves[first:], redo, undo) for first in range(len(moves)))
 

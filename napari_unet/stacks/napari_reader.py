@@ -58,8 +58,8 @@ def open_files(paths: Sequence[Path], on_file: Callable[[int, int], None]) -> Op
         A folder may hold a pair of volume and labels, slices, a few TIFs that are stacks, or
         arrays, and an HDF5 file several stacks.
     on_file : callable
-        Called again and again with the stacks that are recognized, and how many there are. What it
-        raises ends the work.
+        Called before each slice that is read and after each stack, with the number of stacks that
+        are recognized and of all. What it raises ends the work.
 
     Raises
     ------
@@ -82,6 +82,7 @@ def open_files(paths: Sequence[Path], on_file: Callable[[int, int], None]) -> Op
         stacks = []
         for number, file in enumerate(files):
             stacks.append(OpenedStack.of(file, partial(on_file, number, len(files))))
+            on_file(number + 1, len(files))
     except Exception:  # of files, or of on_file
         for file in files:
             file.close()

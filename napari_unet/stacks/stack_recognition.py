@@ -52,8 +52,8 @@ class OpenedStack:
     name : str
         Of its layer.
     data : array (Z, Y, X) or (Y, X)
-        In native byte order. Of an image, or too many labels to be painted on, they are lazy.
-        1 is membrane in masks with a convention; other pixels are as in the file.
+        In native byte order; lazy for an image, and for labels too large to be painted on. In a
+        mask with a convention 1 is membrane; other pixels are as in the file.
     pixel_size : PixelSize or None
         As the file records it.
     is_labels : bool
@@ -85,7 +85,7 @@ class OpenedStack:
     def of(cls, file: Stack, on_slice: Callable[[], None]) -> OpenedStack:
         """Look at a few slices, of labels those that are labelled, to recognize what they are.
 
-        ``on_slice`` is called before each; what it raises ends that.
+        ``on_slice`` is called before each is read; what it raises ends the work.
         """
         note = file.label_note
         if note is None:

@@ -8,7 +8,7 @@ which the labels do not call membrane, and vesicles and stain make the task less
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from training.label_convention import LabelConvention
 from training.stacks.sparse_labels import LabelNote
 
 Floats = NDArray[np.float32]
+OnSlice = Callable[[int, int], None]
 MEMBRANE, MITOCHONDRIA = 1, 2
 """Of the classes' labels."""
 CLASSES = "membrane=1,mitochondria=2"
@@ -38,8 +39,11 @@ _MITOCHONDRION_CUTOFF = 0.5  # part of its body or border from which on a pixel 
 _LABEL_CUTOFF = 0.38  # part of the full darkness from which on a pixel is labelled membrane
 
 
+def _ignore(done: int, total: int) -> None: ...
+
+
 def synthetic_stack(
-    slices: int = 30, size: int = 256, seed: int = 0
+    slices: int = 30, size: int = 256, seed: int = 0, on_slice: OnSlice = _ignore
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Make images and labels that look like serial-section transmission electron microscopy.
 
@@ -51,6 +55,9 @@ def synthetic_stack(
         Height and width of a section, in pixels; even.
     seed : int
         Seed of everything random: the same seed gives the same stack.
+    on_slice : callable
+        Called after each section with the number of those done and of all. What it raises ends
+        the work.
 
     Returns
     -------
@@ -59,18 +66,18 @@ def synthetic_stack(
     labels : array (Z, Y, X) of uint8
         In ISBI's convention: 0 = membrane, 255 = inside of a cell.
     """
-    images, classes = synthetic_classes(slices, size, seed)
+    images, classes = synthetic_classes(slices, size, seed, on_slice)
     return images, np.where(classes == MEMBRANE, 0, 255).astype(np.uint8)
 
 
 def synthetic_classes(
-    slices: int = 30, size: int = 256, seed: int = 0
+    slices: int = 30, size: int = 256, seed: int = 0, on_slice: OnSlice = _ignore
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Make the images of :func:`synthetic_stack` with labels of three classes.
 
     Parameters
     ----------
-    slices, size, seed : int
+    slices, size, seed, on_slice
         As there.
 
     Returns
@@ -87,6 +94,7 @@ def synthetic_classes(
             drawn = np.maximum(*_mitochondrion(section, radius))
             labels[z][drawn > _MITOCHONDRION_CUTOFF] = MITOCHONDRIA
         labels[z][section.membrane > _LABEL_CUTOFF] = MEMBRANE
+        on_slice(z + 1, slices)
     return images, labels
 
 

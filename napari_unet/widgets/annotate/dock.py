@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QPushButton, QVBoxL
 
 from napari_unet.labelling.label_counts import LabelCounts
 from napari_unet.layers.class_layers import layer_classes
+from napari_unet.layers.layer_search import why_not_tissue
 from napari_unet.layers.plugin_layers import (
     add_class_labels,
     add_sparse_labels,
@@ -19,7 +20,6 @@ from napari_unet.layers.plugin_layers import (
     is_tissue,
     make_sparse,
     why_not_paintable,
-    why_not_tissue,
 )
 from napari_unet.layers.slices import full_resolution, show_slice, stack_shape
 from napari_unet.text import as_html

@@ -32,14 +32,14 @@ class Progress:
 
     Parameters
     ----------
-    each : str
-        What a part is.
+    what : str
+        What a part is called.
     """
 
-    def __init__(self, each: str = "Slice") -> None:
+    def __init__(self, what: str = "Slice") -> None:
         self.done = self.total = 0
         self.is_stopped = False
-        self._each, self._begin = each, time.monotonic()
+        self._what, self._begin = what, time.monotonic()
 
     def __call__(self, done: int, total: int) -> None:
         """Note the parts done, and of all.
@@ -66,7 +66,7 @@ class Progress:
         """Say how many parts are done, and how long the rest takes; empty before the first."""
         if not self.done:
             return ""
-        return progress_text(self.done, self.total, self.elapsed, self._each)
+        return progress_text(self.done, self.total, self.elapsed, self._what)
 
 
 class Worker(QObject):

@@ -15,14 +15,12 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_unet.layers.layer_search import image_under, labels_over, probability_of
 from napari_unet.layers.plugin_layers import (
     CORRECTED_KEY,
     corrected_slices,
-    image_under,
     is_paintable_mask,
     is_predicted_mask,
-    labels_over,
-    probability_of,
 )
 from napari_unet.layers.slices import displayed_slice, edited_slices, show_slice
 from napari_unet.widgets.common.connections import Connections

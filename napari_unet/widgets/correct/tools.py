@@ -17,7 +17,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_unet.layers.colors import PREDICTION_COLOR
-from napari_unet.layers.plugin_layers import unpaintable_labels
+from napari_unet.layers.layer_search import unpaintable_labels
 from napari_unet.widgets.common.brush_buttons import Brush, BrushButtons
 from napari_unet.widgets.common.brush_hand import BrushHand
 from napari_unet.widgets.common.connections import Connections

@@ -12,13 +12,8 @@ from qtpy.QtCore import QObject, Signal
 from qtpy.QtWidgets import QWidget
 
 from napari_unet.labelling.correction import as_ground_truth, changes_to_truth
-from napari_unet.layers.plugin_layers import (
-    CORRECTED_KEY,
-    add_sparse_labels,
-    corrected_slices,
-    image_under,
-    labels_over,
-)
+from napari_unet.layers.layer_search import image_under, labels_over
+from napari_unet.layers.plugin_layers import CORRECTED_KEY, add_sparse_labels, corrected_slices
 from napari_unet.stacks.napari_writer import OnSlice
 from napari_unet.widgets.files.long_task import LongTask
 from napari_unet.widgets.painting.pixel_setting import PixelSetting

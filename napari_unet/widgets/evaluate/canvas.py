@@ -9,7 +9,8 @@ from napari import Viewer
 from napari.layers import Labels, Layer
 from numpy.typing import NDArray
 
-from napari_unet.layers.plugin_layers import add_errors, image_under
+from napari_unet.layers.layer_search import image_under
+from napari_unet.layers.plugin_layers import add_errors
 
 NAME_SIZE = 10
 

@@ -14,14 +14,13 @@ from qtpy.QtWidgets import QApplication, QFormLayout, QLabel, QVBoxLayout
 from napari_unet.evaluation.comparison import counted_note
 from napari_unet.evaluation.export import Writer, export_writers
 from napari_unet.layers.class_layers import layer_classes
+from napari_unet.layers.layer_search import image_under, probability_of
 from napari_unet.layers.plugin_layers import (
-    image_under,
     is_judged,
     is_predicted_class_layer,
     is_predicted_mask,
     is_sparse_layer,
     is_truth,
-    probability_of,
 )
 from napari_unet.layers.slices import displayed_slice, full_resolution, show_slice, stack_shape
 from napari_unet.stacks.napari_writer import OnSlice

@@ -18,12 +18,8 @@ from superqt.utils import QSignalThrottler
 from napari_unet.evaluation.comparison import Comparison
 from napari_unet.layers.class_layers import layer_classes
 from napari_unet.layers.label_values import reading_of
-from napari_unet.layers.plugin_layers import (
-    MODEL_KEY,
-    image_under,
-    trained_slices,
-    unusable_labels,
-)
+from napari_unet.layers.layer_search import image_under, unusable_labels
+from napari_unet.layers.plugin_layers import MODEL_KEY, trained_slices
 from napari_unet.layers.slices import (
     displayed_slice,
     edited_slices,

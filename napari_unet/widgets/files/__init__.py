@@ -1,1 +1,1 @@
-"""Opening and saving layers: napari's File menu, buttons, dialogs, and questions before."""
+"""Opening and saving layers: napari's File menu, buttons, dialogs and questions."""

@@ -14,6 +14,7 @@ from napari.utils.notifications import show_info
 
 from napari_unet.text import as_notification
 from napari_unet.widgets.common.background import Progress
+from napari_unet.widgets.common.dock import PLUGIN
 from napari_unet.widgets.files.long_task import do_and_wait
 from training.errors import UserError
 from training.formats.tif_structure import OtherImageError
@@ -35,26 +36,33 @@ def get_reader(path: str | list[str]) -> Callable[[Any], list[Any]]:
     return partial(_read, paths)
 
 
-def open_inside(viewer: Viewer, path: Path) -> Layer:
-    """Open a stack inside a file, whose path napari takes for one that does not exist.
+def open_layer(viewer: Viewer, path: Path) -> Layer:
+    """Open one stack.
 
     Parameters
     ----------
     viewer : Viewer
         Gets the layer.
     path : Path
-        Such as ``a.h5/volumes/raw``.
+        Of a file or a folder, or inside one, such as ``a.h5/volumes/raw``, which napari itself
+        takes for a file that does not exist.
 
     Raises
     ------
     UserError
-        As :func:`open_files`, and if a person cancels it.
+        If it can't be read, holds several stacks, or a person cancels it.
     """
-    opened = _open([path])
-    if opened is None:
+    if path.exists():
+        layers = viewer.open(path, plugin=PLUGIN)
+    else:
+        opened = _open([path])
+        found = [] if opened is None else opened.as_layers()
+        layers = [viewer.add_layer(Layer.create(*layer)) for layer in found]
+    if not layers:
         raise UserError(f"{path} was not opened: you cancelled that.")
-    [(data, attributes, kind)] = opened.as_layers()
-    return viewer.add_layer(Layer.create(data, attributes, kind))
+    if len(layers) > 1:
+        raise UserError(f"{path} holds {len(layers)} stacks, not one.", "Open them one by one.")
+    return layers[0]
 
 
 def _read(paths: list[Path], given: str | list[str]) -> list[Any]:

@@ -1,4 +1,4 @@
-"""Opening, saving and other work of seconds in a thread: progress, time left, a way to stop it."""
+"""Work of seconds in a thread, such as opening and saving: progress, time left, Cancel."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ _running: set[LongTask] = set()
 
 
 class LongTask(QObject):
-    """Calls in a thread what works through a stack; a small window shows how far it is.
+    """Does work in a thread; a small window shows how far it is, and cancels it.
 
     Parameters
     ----------
     title : str
         What is done, such as "Saving mask.tif".
     work : callable
-        Is given its progress, to call after each slice; must touch no widget and no layer's events.
+        Is given its progress, to call after each part; must touch no widget and no layer's events.
     parent : QWidget or None
         Progress is shown before its window. The work is finished, although this is closed.
     what : str
-        What a part of the work is, if not a slice.
+        What a part of the work is called.
     """
 
     done = Signal(object)  # what ``work`` returned
@@ -82,7 +82,7 @@ class LongTask(QObject):
         if self._window is None or progress.is_stopped:
             return
         if text := progress.text():
-            self._window.setMaximum(progress.total + 1)  # the file gets its name at last
+            self._window.setMaximum(progress.total + 1)  # a file gets its name after its last slice
             self._window.setValue(progress.done)
             self._window.setLabelText(f"{self._title}…\n{text}")
 

@@ -10,8 +10,8 @@ from napari.layers import Layer
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLineEdit, QPushButton, QWidget
 
 from napari_unet.layers.crops import surroundings_of
+from napari_unet.layers.layer_search import image_under
 from napari_unet.layers.levels import whole_of
-from napari_unet.layers.plugin_layers import image_under
 from napari_unet.text import line
 from napari_unet.widgets.common.messages import confirm
 from training.console import list_names

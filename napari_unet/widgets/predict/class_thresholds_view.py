@@ -13,7 +13,7 @@ from superqt.utils import signals_blocked
 from napari_unet.widgets.common.messages import plain_label
 from napari_unet.widgets.predict.views import DECIMALS
 from training.console import list_slices
-from training.label_classes import NO_CLASSES, LabelClass, LabelClasses
+from training.label_classes import LabelClass, LabelClasses
 from training.metrics.pixel_metrics import DEFAULT_THRESHOLD
 
 _NAME_WIDTH = 130  # pixels, so that the slider has room
@@ -26,7 +26,6 @@ class ClassThresholdsView(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._classes = NO_CLASSES
         self._rows: dict[str, _Row] = {}
         self._layout = QGridLayout(self)
         self._layout.setContentsMargins(0, 0, 0, 0)
@@ -44,7 +43,7 @@ class ClassThresholdsView(QWidget):
         self._layout.removeWidget(self._note)
         for row in self._rows.values():
             row.remove()
-        self._classes, self._rows = classes, {}
+        self._rows = {}
         things = [classes.members[channel] for channel in classes.things]
         others = [member for member in classes.members if member not in things]
         for place, member in enumerate(things + others):
@@ -61,12 +60,12 @@ class ClassThresholdsView(QWidget):
             row.show(thresholds.get(name))
 
     def show_followed(self, layer: str, edited: list[int]) -> None:
-        """Say which layer follows the sliders, "" for none, and which slices of it do not."""
+        """Say which layer follows the sliders, "" for none, and which of its slices do not."""
         if not layer:
             self._note.setText("Thresholds are those of the next prediction.")
         elif edited:
-            kept = f"edited by hand and stay: {list_slices(edited)}."
-            self._note.setText(f"'{layer}' follows the thresholds; slices {kept}")
+            kept = f"but for slices edited by hand: {list_slices(edited)}."
+            self._note.setText(f"'{layer}' follows the thresholds, {kept}")
         else:
             self._note.setText(f"'{layer}' follows the thresholds.")
 

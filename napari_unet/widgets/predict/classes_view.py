@@ -15,7 +15,8 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBox
 
 from napari_unet.layers.class_layers import CLASS_THRESHOLDS_KEY, layer_classes, layer_thresholds
 from napari_unet.layers.crops import surroundings_of
-from napari_unet.layers.plugin_layers import MODEL_KEY, add_class_labels, image_under
+from napari_unet.layers.layer_search import image_under
+from napari_unet.layers.plugin_layers import MODEL_KEY, add_class_labels
 from napari_unet.layers.slices import displayed_slice, full_resolution, nearest_first, stack_shape
 from napari_unet.prediction.class_prediction import predict_classes
 from napari_unet.prediction.live_classes import LiveClasses
@@ -41,12 +42,12 @@ class _Predicted:
     live: LiveClasses
 
     def note_thresholds(self) -> None:
-        """Write into the layer what decided it, for who finds it again."""
+        """Keep with the layer the thresholds that decided it."""
         self.layer.metadata[CLASS_THRESHOLDS_KEY] = self.live.thresholds
 
 
 class _Decision(NamedTuple):
-    """A slice to decide again, or all of them; and in the end whether that was done."""
+    """A slice to decide again, or all of them (None), and in the end whether that was done."""
 
     predicted: _Predicted
     shown: int | None
@@ -105,7 +106,7 @@ class ClassesView(QWidget):
         self._show()
 
     def offer(self, model: Path | None, image: Image | None) -> None:
-        """Find out whether a model tells classes apart, in a thread; and how an image has them."""
+        """Find in a thread the classes of a model, and show the thresholds of those of an image."""
         is_other_image, self._image = image != self._image, image
         if model == self._model:
             if is_other_image:

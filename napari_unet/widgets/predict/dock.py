@@ -17,7 +17,8 @@ from napari_unet.launchers.servers.host_keys import UnknownHostKeyError
 from napari_unet.launchers.servers.predictions.live_server_prediction import options_there
 from napari_unet.launchers.servers.predictions.prediction_launcher import Begun
 from napari_unet.launchers.servers.remote_launcher import RemoteLauncher
-from napari_unet.layers.plugin_layers import corrected_slices, is_tissue, why_not_tissue
+from napari_unet.layers.layer_search import why_not_tissue
+from napari_unet.layers.plugin_layers import corrected_slices, is_tissue
 from napari_unet.layers.slices import displayed_slice, nearest_first, stack_shape
 from napari_unet.prediction.engine import list_engines
 from napari_unet.runs.model_list import list_models

@@ -9,7 +9,8 @@ from napari import Viewer
 from napari.layers import Image, Labels
 from qtpy.QtCore import QObject, Signal
 
-from napari_unet.layers.plugin_layers import corrected_slices, prediction_over
+from napari_unet.layers.layer_search import prediction_over
+from napari_unet.layers.plugin_layers import corrected_slices
 from napari_unet.layers.slices import edited_slices
 from napari_unet.settings import load_settings
 from napari_unet.widgets.common.connections import Connections

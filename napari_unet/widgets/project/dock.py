@@ -27,9 +27,9 @@ from napari_unet.projects.project_lock import ProjectInUseError
 from napari_unet.settings import let_go, load_settings
 from napari_unet.text import as_html
 from napari_unet.widgets.common.background import run_in_thread
-from napari_unet.widgets.common.dock import PLUGIN, Dock
+from napari_unet.widgets.common.dock import Dock
 from napari_unet.widgets.common.messages import ask, confirm
-from napari_unet.widgets.files.file_opening import open_inside
+from napari_unet.widgets.files.file_opening import open_layer
 from napari_unet.widgets.project.session import Outcome, ProjectSession
 from training.errors import UserError
 
@@ -246,6 +246,7 @@ class ProjectDock(Dock):
 
     def _on_loaded(self, opened: OpenProject) -> None:
         self._end_session()
+        self.setEnabled(False)  # nothing else is opened meanwhile
         try:
             opened, own = self._add_layers(opened)
             restore_view(self._viewer, opened.state.view)
@@ -254,6 +255,8 @@ class ProjectDock(Dock):
             opened.lock.release()
             self._on_failed(error)
             return
+        finally:
+            self.setEnabled(True)
         self._begin(opened, own).save()
 
     def _show_problems(self, problems: tuple[UserError, ...]) -> None:
@@ -263,6 +266,9 @@ class ProjectDock(Dock):
     def _add_layers(self, opened: OpenProject) -> tuple[OpenProject, list[tuple[Any, str]]]:
         """Add a project's layers, but for those that can't be shown.
 
+        Those that lie in files elsewhere come first: other events are handled while these are
+        read, and docks look for the project's list of operations once its own layers are there.
+
         Returns
         -------
         OpenProject, list
@@ -271,29 +277,26 @@ class ProjectDock(Dock):
         """
         self._viewer.layers.clear()
         own: list[tuple[Any, str]] = []
-        for record in opened.state.layers:
+        layers: dict[int, Layer] = {}  # by their places
+        records = enumerate(opened.state.layers)
+        for place, record in sorted(records, key=lambda placed: placed[1].stack is None):
             if record in opened.unreadable:
                 continue
             present = list(self._viewer.layers)
             try:
                 if record.stack is None:
-                    pixels = opened.pixels[record.file]
-                    own.append((add_layer(self._viewer, record, pixels), record.file))
+                    layer = add_layer(self._viewer, record, opened.pixels[record.file])
+                    own.append((layer, record.file))
                 else:
-                    layer = self._open_stack(Path(record.stack.path))
+                    layer = open_layer(self._viewer, Path(record.stack.path))
                     dress(layer, record)
+                layers[place] = layer
             except Exception as error:  # it is named beside the layers that can be worked on
                 self._viewer.layers[:] = present
                 opened = opened.without(record, error)
+        for position, place in enumerate(sorted(layers)):
+            self._viewer.layers.move(self._viewer.layers.index(layers[place]), position)
         return opened, own
-
-    def _open_stack(self, path: Path) -> Layer:
-        if not path.exists():
-            return open_inside(self._viewer, path)
-        layers = self._viewer.open(path, plugin=PLUGIN)
-        if not layers:
-            raise UserError(f"{path} was not opened: you cancelled that.")
-        return layers[0]
 
 
 def ask_for_access(parent: QWidget, error: ProjectInUseError) -> Access | None:

@@ -19,13 +19,8 @@ from numpy.typing import NDArray
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
 
-from napari_unet.layers.plugin_layers import (
-    IMAGE_KEY,
-    NEURONS,
-    ROLE_KEY,
-    image_under,
-    placement,
-)
+from napari_unet.layers.layer_search import image_under
+from napari_unet.layers.plugin_layers import IMAGE_KEY, NEURONS, ROLE_KEY, placement
 from napari_unet.layers.slices import full_resolution
 from napari_unet.stacks.large_array import (
     allocate_to_fill,
@@ -177,16 +172,14 @@ def copy_pixels(name: str, pixels: Any, on_part: OnSlice) -> NDArray[Any]:
 
 
 def _copy(request: _Request) -> NDArray[Any]:
-    """Copy the pixels of a file; the errors are a person's, or that they have stopped it."""
+    """Copy the pixels of a file; raises a UserError, or StoppedError once it was stopped."""
     name, pixels, path, progress = request
     try:
         return copy_pixels(name, pixels, progress)
-    except (StoppedError, UserError):
-        raise
     except Exception as error:
         if progress.is_stopped:
             raise StoppedError(progress) from error
-        raise unreadable(path, error) from error
+        raise error if isinstance(error, UserError) else unreadable(path, error) from error
 
 
 def _parts(shape: tuple[int, ...], chunks: Any) -> Iterator[tuple[slice, slice]]:

@@ -19,11 +19,11 @@ from qtpy.QtWidgets import (
     QVBoxLayout,
 )
 
+from napari_unet.layers.layer_search import image_under
 from napari_unet.layers.plugin_layers import (
     IMAGE_KEY,
     NEURONS,
     PROBABILITY,
-    image_under,
     is_neurons,
     placement,
     role,

@@ -1,4 +1,4 @@
-"""How far a look at all slices, or their reading, is, with the time left and a way to stop it."""
+"""How far a look at all slices, or their copying, is: the time left, and a way to stop it."""
 
 from __future__ import annotations
 

@@ -130,7 +130,8 @@ class Mending(QObject):
         self._starting.stop()
         for work in (self._loading, self._planning, self._ranking, self._reading):
             work.drop()
-        self._replay = None
+        if self._replay is not None:
+            self._end_replay()
         self._progress.stop()  # what is not wanted any more need not go on
         self._progress = Progress()
         self.rested.emit()
@@ -149,13 +150,14 @@ class Mending(QObject):
         look = self._look("Looking at the neurons")
         self._loading.request((layer, as_stack(layer.data), pixels, read, look))
 
-    def _look(self, title: str, each: str = "Slice") -> Progress:
-        self._progress = Progress(each)
+    def _look(self, title: str, what: str = "Slice") -> Progress:
+        self._progress = Progress(what)
         self.looking.emit(title, self._progress)
         return self._progress
 
     def forget(self, layer: Labels) -> None:
         """Begin a new list of operations on a layer that was given other pixels."""
+        self._replay = None
         self._file.forget(layer)
 
     def request(self, operation: Operation) -> None:

@@ -19,6 +19,7 @@ from napari_unet.widgets.common.connections import remove_later
 from napari_unet.widgets.common.latest_work import LatestWork
 
 FIRST_COLOR, OTHER_COLOR = "white", "#FFD54A"
+MOST_PIXELS = 1_000_000  # of an outline's box: what is larger is outlined more coarsely
 MOST_VOXELS = 2_000_000  # of a surface: larger neurons are meshed more coarsely
 Mesh = tuple[NDArray[np.float64], NDArray[np.int64]]
 
@@ -39,7 +40,7 @@ class ChosenOutline(QObject):
             section = index.sections(body).get(z) if z is not None else None
             if section is None:
                 continue
-            for path in _contours(volume[z][section.box] == body):
+            for path in _contours(volume[z][section.box], body):
                 path += (section.top, section.left)
                 paths.append(np.column_stack([np.full(len(path), z), path])[:, 3 - over.ndim :])
                 colors.append(OTHER_COLOR if number else FIRST_COLOR)
@@ -109,11 +110,19 @@ def _add(viewer: Viewer, over: Labels) -> Layer:
     return layer
 
 
-def _contours(mask: NDArray[np.bool_]) -> list[NDArray[np.float64]]:
+def _contours(page: NDArray[Any], body: int) -> list[NDArray[np.float64]]:
+    """Find the outlines (N, 2) of a neuron in a part (Y, X) of a slice, in its pixels."""
     from skimage import measure
 
+    step = _step(page.size, MOST_PIXELS)
+    mask = np.pad(page[::step, ::step] == body, 1).astype(np.uint8)
     find: Any = measure.find_contours
-    return [path - 1 for path in find(np.pad(mask, 1).astype(np.uint8), 0.5)]
+    return [(path - 1) * step for path in find(mask, 0.5)]
+
+
+def _step(size: int, most: int) -> int:
+    """Give the step along Y and X that leaves at most so many pixels."""
+    return int(np.ceil(np.sqrt(max(1.0, size / most))))
 
 
 def _mesh(request: tuple[Volume, Any, int]) -> Mesh | None:
@@ -123,7 +132,7 @@ def _mesh(request: tuple[Volume, Any, int]) -> Mesh | None:
     if box is None:
         return None
     around = volume[box]
-    step = int(np.ceil(np.sqrt(max(1.0, around.size / MOST_VOXELS))))
+    step = _step(around.size, MOST_VOXELS)
     padded = np.pad(around[:, ::step, ::step] == body, 1).astype(np.uint8)
     march: Any = measure.marching_cubes
     vertices, faces, *_ = march(padded, 0.5)

@@ -20,13 +20,8 @@ from superqt import QElidingLabel
 
 from napari_unet.launchers.server_path import ServerPath
 from napari_unet.layers.class_layers import layer_classes
-from napari_unet.layers.plugin_layers import (
-    NEURONS,
-    is_sparse_layer,
-    is_tissue,
-    role,
-    unusable_image,
-)
+from napari_unet.layers.layer_search import unusable_image
+from napari_unet.layers.plugin_layers import NEURONS, is_sparse_layer, is_tissue, role
 from napari_unet.runs.training_sources import FolderData, LayerData, LayerStack, TrainingData
 from napari_unet.runs.training_there import DataThere
 from napari_unet.widgets.common.connections import Connections

@@ -1,5 +1,7 @@
 """Classes that are decided again by other thresholds, beside a person who paints."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -61,3 +63,22 @@ def test_it_gives_up_when_thresholds_change_meanwhile(pages: np.ndarray) -> None
     live.thresholds = {"membrane": 0.9}
     assert not live.decide(indices())
     np.testing.assert_array_equal(live.values[1:], before[1:])
+
+
+def test_what_a_person_paints_while_a_slice_is_decided_stays(
+    pages: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live, decide = LiveClasses(SHAPE, CLASSES), LabelClasses.decide
+
+    def decide_slowly(*given: Any) -> np.ndarray:
+        live.values[0, :5] = 2
+        return decide(*given)
+
+    live.store(0, pages[0])
+    expected = live.values[0].copy()
+    expected[:5] = 2
+    monkeypatch.setattr(LabelClasses, "decide", decide_slowly)
+    live.thresholds = {"background": 0.9}
+    assert live.decide([0])
+    np.testing.assert_array_equal(live.values[0], expected)
+    assert live.edited_slices == [0]

@@ -22,7 +22,7 @@ from napari_unet.stacks.napari_writer import (
     write_labels_membrane,
     write_submission,
 )
-from napari_unet.widgets.files.file_opening import get_reader, open_inside
+from napari_unet.widgets.files.file_opening import get_reader, open_layer
 from tests.stack_files import read_pixel_size
 from training.errors import UserError
 from training.formats.pixel_size import PixelSize
@@ -206,7 +206,7 @@ def test_results_of_a_level_open_again_where_they_lay(
     expected = {"scale": (50, 8, 8), "translate": (100, 202, -298)}
     if name.endswith(".tif"):
         viewer.add_image(sizes[1], **expected, units=("nm",) * 3)
-    layer = open_inside(viewer, path)
+    layer = open_layer(viewer, path)
     for attribute, values in expected.items():
         np.testing.assert_allclose(getattr(layer, attribute), values, rtol=1e-5)
 

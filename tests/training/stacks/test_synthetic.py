@@ -95,7 +95,9 @@ def test_default_size() -> None:
 
 def test_mitochondria_are_a_class_of_the_same_images(stack: Stack) -> None:
     images, labels = stack
-    same, classes = synthetic_classes(slices=6, size=128, seed=0)
+    done: list[tuple[int, int]] = []
+    same, classes = synthetic_classes(6, 128, on_slice=lambda *counts: done.append(counts))
+    assert done == [(section, 6) for section in range(1, 7)]
     np.testing.assert_array_equal(same, images)
     np.testing.assert_array_equal(classes == 1, labels == 0)
     is_mitochondrion = classes == 2

@@ -7,20 +7,21 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 from napari import Viewer
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QProgressDialog, QPushButton
 
 from napari_unet.widgets.common.dock import PLUGIN
-from napari_unet.widgets.files.file_opening import open_inside
+from napari_unet.widgets.files.file_opening import open_layer
 from training.errors import UserError
 from training.formats.stack import Stack
 
 
 class SlowStack(Stack):
-    """A file whose slices are not read until somebody says so."""
+    """A file whose slice is not read until somebody says so."""
 
-    name, shape, dtype = "slow", (4, 8, 8), np.dtype(np.uint8)
+    name, shape, dtype = "slow", (1, 8, 8), np.dtype(np.uint8)
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -46,7 +47,7 @@ def slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SlowStack:
 def test_the_window_lives_while_a_file_is_opened(viewer: Viewer, slow: SlowStack) -> None:
     QTimer.singleShot(0, slow.answers.set)
     [layer] = viewer.open(slow.path, plugin=PLUGIN)
-    assert layer.name == "slow" and layer.data.shape == slow.shape
+    assert layer.name == "slow" and layer.data.shape == (8, 8)
 
 
 @pytest.mark.parametrize("how", ["napari's menu", "a project"])
@@ -62,8 +63,15 @@ def test_opening_can_be_cancelled(
     answered = in_dialogs(cancel)
     if how == "a project":
         with pytest.raises(UserError, match=r"slow\.tif was not opened: you cancelled that"):
-            open_inside(viewer, slow.path)
+            open_layer(viewer, slow.path)
     else:
         assert viewer.open(slow.path, plugin=PLUGIN) == []
     assert answered and slow.is_closed
     assert [layer.name for layer in viewer.layers] == names
+
+
+def test_a_layer_is_not_made_of_one_stack_among_several(viewer: Viewer, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        tifffile.imwrite(tmp_path / f"{name}.tif", np.zeros((2, 8, 8), np.uint8))
+    with pytest.raises(UserError, match="holds 2 stacks, not one"):
+        open_layer(viewer, tmp_path)

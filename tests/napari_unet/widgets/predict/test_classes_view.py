@@ -161,7 +161,7 @@ def test_a_slice_that_was_painted_stays_until_that_is_undone(
     expected = decided(membrane=0.9)
     np.testing.assert_array_equal(layer.data[4], painted)
     np.testing.assert_array_equal(np.delete(layer.data, 4, 0), np.delete(expected, 4, 0))
-    assert "slices edited by hand and stay: 4." in texts(dock)
+    assert "but for slices edited by hand: 4." in texts(dock)
     qtbot.waitUntil(lambda: row_faults(dock) == [])  # when it is laid out
     layer.undo()
     slider.setValue(0.2)

@@ -8,12 +8,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 from napari import Viewer
 from napari.layers import Labels, Surface
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QApplication
 
 from napari_unet.settings import load_settings
+from napari_unet.widgets.common.dock import PLUGIN
 from napari_unet.widgets.project.dock import ProjectDock
 from napari_unet.widgets.proofread.dock import NeuronsDock
 from tests.napari_unet.widgets.proofread.conftest import (
@@ -221,12 +224,18 @@ def test_a_project_brings_operations_back_to_be_undone(
         qtbot.waitUntil(partial(says, dock, deleted))
     labels = tmp_path / "project" / "labels"
     qtbot.waitUntil(lambda: sum(f.read_text().count("\n") for f in labels.glob("*.jsonl")) == 2)
+    tifffile.imwrite(tmp_path / "above.tif", np.asarray(viewer.layers["tissue"].data))
+    [above] = viewer.open(tmp_path / "above.tif", plugin=PLUGIN)
+    QApplication.processEvents()  # it is arranged
+    viewer.layers.move(viewer.layers.index(above), len(viewer.layers))
+    layers = [layer.name for layer in viewer.layers]
     button(project, "Close project").click()
     qtbot.waitUntil(lambda: not load_settings().project)
     viewer.layers.clear()
     project.open_project(tmp_path / "project")
     qtbot.waitUntil(lambda: "neurons" in viewer.layers)
     qtbot.waitUntil(lambda: button_of(dock, "Undo").isEnabled())
+    assert [layer.name for layer in viewer.layers] == layers
     reopened = viewer.layers["neurons"]
     assert set(np.unique(reopened.data)) == {0, 2, 4}
     for _ in range(2):

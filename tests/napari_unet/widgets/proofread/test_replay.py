@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +19,14 @@ from napari_unet.proofreading.history import History, append_lines
 from napari_unet.proofreading.neurons import Neurons
 from napari_unet.proofreading.operations import Operation
 from napari_unet.widgets.proofread.dock import NeuronsDock
-from tests.napari_unet.widgets.proofread.conftest import KEYS, Press, button_of, says, text
+from tests.napari_unet.widgets.proofread.conftest import (
+    KEYS,
+    Gate,
+    Press,
+    button_of,
+    says,
+    text,
+)
 
 
 @pytest.fixture
@@ -57,6 +66,28 @@ def test_a_list_is_done_again_and_what_is_not_is_told(
     for _ in range(2):
         press(KEYS.Key_Z, Qt.KeyboardModifier.ControlModifier)
     np.testing.assert_array_equal(neurons.data, before)
+
+
+def test_what_was_done_of_a_list_is_drawn_when_other_neurons_are_chosen(
+    viewer: Viewer,
+    dock: NeuronsDock,
+    neurons: Labels,
+    chosen_file: Path,
+    held: Callable[[Any, str, int], Gate],
+    qtbot: QtBot,
+) -> None:
+    history = History(Neurons(other := neurons.data.copy(), BodyIndex(other)))
+    for column in (5, other.shape[2] - 5):
+        history.do(Operation(kind="delete", strokes=(((2, 5, column),),)))
+    append_lines(chosen_file, history.lines)
+    gate = held(History, "plan", 2)
+    button_of(dock, "Replay").click()
+    qtbot.waitUntil(lambda: not (neurons.data == 1).any())
+    drawn = []
+    neurons.events.set_data.connect(lambda _: drawn.append(set(np.unique(neurons.data))))
+    dock._labels.choose(viewer.add_labels(other, name="other"))
+    gate.set()
+    assert drawn == [{0, 2, 3, 4}]
 
 
 @pytest.mark.parametrize(

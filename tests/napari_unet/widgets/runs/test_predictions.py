@@ -12,16 +12,18 @@ import numpy as np
 import pytest
 import tifffile
 from napari.components import ViewerModel
+from napari.layers import Layer
 from pytestqt.qtbot import QtBot
 from qtpy.QtWidgets import QPushButton, QTableView, QWidget
 
 from napari_unet.launchers.servers.predictions.prediction_launcher import PredictionLauncher
 from napari_unet.launchers.servers.predictions.request import PredictionRequest
 from napari_unet.launchers.servers.profiles import Profile
-from napari_unet.layers.plugin_layers import image_under, is_predicted_mask
+from napari_unet.layers.layer_search import image_under
+from napari_unet.layers.plugin_layers import is_predicted_mask
 from napari_unet.settings import Settings, remember
 from napari_unet.widgets.common.text_window import TextWindow
-from napari_unet.widgets.files.file_opening import open_inside
+from napari_unet.widgets.files.file_opening import get_reader
 from napari_unet.widgets.runs import dock as runs_dock
 from napari_unet.widgets.runs.dock import RunsDock
 from tests.napari_unet.launchers.servers.conftest import client_key, home, sshd, unknown_sshd
@@ -147,7 +149,7 @@ def test_what_comes_home_lies_over_its_stack(
     for name in ("stack.tif", "other.tif"):
         copyfile(folder / "stack.tif", elsewhere / name)
     stack, *_ = [
-        open_inside(viewer, path)
+        viewer.add_layer(Layer.create(*get_reader(str(path))(str(path))[0]))
         for path in (folder / "stack.tif", elsewhere / "stack.tif", elsewhere / "other.tif")
     ]
     stack.name, stack.translate = "what I see", (1, 2, 3)
