@@ -114,7 +114,9 @@ def test_workers_on_the_cpu_show_that_the_try_itself_works(tmp_path: Path) -> No
     done = doctor("--npu", "--workers=2", f"--report={report}")
     lines = done.stdout.splitlines()
     assert any(line.startswith("ok       CPU: convolves, ") for line in lines), done.stdout
-    assert any(line.startswith("ok       2 workers together: add up, ") for line in lines)
+    assert any(line.startswith("ok       2 workers together: add up, ") for line in lines), (
+        done.stdout
+    )
     is_wrong = [line.startswith("PROBLEM") for line in lines if line[:7] in ("PROBLEM", "ok     ")]
     assert is_wrong == sorted(is_wrong, reverse=True)
     assert "2 workers together: add up, " in report.read_text()
