@@ -112,6 +112,8 @@ def doctor(*options: str) -> subprocess.CompletedProcess[str]:
 def test_workers_on_the_cpu_show_that_the_try_itself_works(tmp_path: Path) -> None:
     report = tmp_path / "npus.txt"
     done = doctor("--npu", "--workers=2", f"--report={report}")
+    if "Try again" in done.stdout:  # beside other work MindSpore's workers may miss each other
+        done = doctor("--npu", "--workers=2", f"--report={report}", "--overwrite")
     lines = done.stdout.splitlines()
     assert any(line.startswith("ok       CPU: convolves, ") for line in lines), done.stdout
     assert any(line.startswith("ok       2 workers together: add up, ") for line in lines), (
