@@ -189,7 +189,7 @@ def _result_of(future: Any) -> Any:
     except (UserError, DeadlyError) as error:
         return error
     except Exception as error:  # of any kind: a task's own, or the loss of its worker
-        if type(error).__name__ == "KilledWorker":  # of which a cluster allows but one
+        if type(error).__name__ == "KilledWorker":  # where a cluster allows one failure alone
             return DeadlyError(_DIED)
         return TaskError(str(error) or type(error).__name__)
 

@@ -62,6 +62,13 @@ from training.stacks.intensities import Membranes
 _NEEDED = ("model", "stacks", "output")
 
 
+def _read_thresholds(_: click.Context, __: click.Parameter, texts: Sequence[str]) -> Thresholds:
+    try:
+        return Thresholds.parse(texts)
+    except UserError as error:
+        raise click.BadParameter(str(error)) from error
+
+
 @click.command()
 @click.argument("model", metavar="MODEL", required=False, type=ModelPath())
 @click.argument("stacks", metavar="STACK.tif...", nargs=-1, type=click.Path(path_type=Path))
@@ -103,7 +110,7 @@ _NEEDED = ("model", "stacks", "output")
     "thresholds",
     metavar="NUMBER|NAME=NUMBER",
     multiple=True,
-    callback=lambda context, parameter, texts: _parse_thresholds(texts),
+    callback=_read_thresholds,
     help="Probability from which on a pixel is membrane, or of the class of --class; [default: "
     "the model's, 0.5]. NAME=NUMBER, of a model of several classes: from which on a pixel is of "
     "this one; likelier ones with a threshold go first. [repeatable; default: the likeliest class]",
@@ -265,13 +272,6 @@ def command(
             _predict(one, predictor, parts)
 
     work_through(work)
-
-
-def _parse_thresholds(texts: Sequence[str]) -> Thresholds:
-    try:
-        return Thresholds.parse(texts)
-    except UserError as error:
-        raise click.BadParameter(str(error)) from error
 
 
 def _missing() -> click.MissingParameter:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.neurons.border_tables import BorderTable, describe_borders
+from napari_unet.neurons.border_tables import BorderTable, describe_borders, sum_groups
 from napari_unet.neurons.region_borders import Borders
 from napari_unet.neurons.region_merging import merge_regions
 from napari_unet.neurons.watershed import flood
@@ -119,7 +119,7 @@ def features_of(table: BorderTable) -> tuple[Borders, NDArray[np.float32]]:
     """
     figures = _Figures(table)
     low, high, length = table.low, table.high, table.length
-    strength = figures.sums(figures.strengths)
+    strength = sum_groups(figures.strengths, figures.starts)
     borders = Borders(low, high, strength, length, table.strengths[figures.starts])
     if not len(low):
         return borders, np.zeros((0, len(FEATURES)), np.float32)
@@ -142,16 +142,10 @@ class _Figures:
         self._area = np.zeros(int(table.regions.max()) + 1)  # by the numbers of regions
         self._area[table.regions] = table.area
 
-    def sums(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Add up the values (P,) of each border's pairs."""
-        if not len(self.starts):
-            return np.zeros(0)
-        return np.asarray(np.add.reduceat(values, self.starts))
-
     def of_probability(self, strength: NDArray[np.float64]) -> list[NDArray[np.float64]]:
         length = self._table.length
         mean = strength / length
-        variance = self.sums(self.strengths**2) / length - mean**2
+        variance = sum_groups(self.strengths**2, self.starts) / length - mean**2
         places = [
             self.starts + np.minimum((share * length).astype(np.intp), length - 1)
             for share in _QUANTILES

@@ -101,7 +101,7 @@ def describe_borders(
             ],
             np.int64,
         ),
-        np.array([_sums(page[row, column].astype(np.float64), starts) for page, _ in beside]),
+        np.array([sum_groups(page[row, column].astype(np.float64), starts) for page, _ in beside]),
         present,
         counts[present],
         inside[present],
@@ -135,15 +135,23 @@ def join_tables(parts: Sequence[BorderTable]) -> BorderTable:
     return BorderTable(
         low[order[starts]],
         high[order[starts]],
-        _sums(length[order], starts),
+        sum_groups(length[order], starts),
         strengths[by_strength],
         np.array([function.reduceat(at, starts) if len(at) else at for function, at in box]),
-        np.array([_sums(page, starts) for page in beside]),
+        np.array([sum_groups(page, starts) for page in beside]),
         regions[by_region[of_region]],
-        _sums(area, of_region),
-        _sums(inside, of_region),
-        np.concatenate([seen[:3, by_pair[of_pair]], [_sums(seen[3, by_pair], of_pair)]]),
+        sum_groups(area, of_region),
+        sum_groups(inside, of_region),
+        np.concatenate([seen[:3, by_pair[of_pair]], [sum_groups(seen[3, by_pair], of_pair)]]),
     )
+
+
+def sum_groups(values: NDArray[Any], starts: NDArray[np.intp]) -> NDArray[Any]:
+    """Add up the values (P,) of each group, which begin at ``starts`` (N,): array (N,).
+
+    Of int64 or float64, as the values are.
+    """
+    return np.asarray(np.add.reduceat(values, starts)) if len(starts) else values[:0]
 
 
 def _group(
@@ -161,17 +169,12 @@ def _lengths(starts: NDArray[np.intp], count: int) -> NDArray[np.int64]:
     return np.diff(starts, append=count).astype(np.int64)
 
 
-def _sums(values: NDArray[Any], starts: NDArray[np.intp]) -> NDArray[Any]:
-    """Add up the values (P,) of each group: array (N,)."""
-    return np.asarray(np.add.reduceat(values, starts)) if len(starts) else values[:0]
-
-
 def _overlaps(number: int, regions: Labels, there: Labels) -> NDArray[np.int64]:
     """Count the pixels that regions (P,) share with those of another slice: as ``seen``."""
     width = int(there.max()) + 1
     keys = regions.astype(np.int64) * width + there.ravel()
     runs = np.flatnonzero(np.diff(keys, prepend=-1))  # few, so that little is sorted
     order, starts = _group((keys[runs],))
-    count = _sums(_lengths(runs, len(keys))[order], starts)
+    count = sum_groups(_lengths(runs, len(keys))[order], starts)
     pairs = np.divmod(keys[runs][order[starts]], width)
     return np.stack([np.full(len(count), number), *pairs, count])
