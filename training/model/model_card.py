@@ -115,8 +115,9 @@ class ModelCard:
 
     @property
     def label_classes(self) -> LabelClasses:
-        """The classes that it tells apart; empty: membrane and inside."""
-        return LabelClasses(self.classes)
+        """The classes that it tells apart, 0 is unknown if none has it; empty: membrane, inside."""
+        has_zero = any(member.value == 0 for member in self.classes)
+        return LabelClasses(self.classes, 0 if self.classes and not has_zero else None)
 
     @property
     def volumes(self) -> list[ModelCard]:
@@ -246,7 +247,7 @@ class ModelCard:
             self.pixel_size.check()
         for member in self.classes:
             member.check()
-        if LabelClasses.of(self.classes) != self.label_classes:
+        if LabelClasses.of(self.classes, self.label_classes.unknown) != self.label_classes:
             raise ValueError("classes are not in the order of their values")
         if self.num_classes != max(2, len(self.classes)):
             raise ValueError(f"num_classes is {self.num_classes!r:.20}")

@@ -11,8 +11,9 @@ from tests.training.conftest import small_stack, train
 from training.config import preset_config
 from training.dataset.training_set import TrainingSet, load_training_set
 from training.errors import UserError
+from training.label_classes import LabelClasses
 from training.learning.batches import Batches
-from training.model.model_card import describe_model
+from training.model.model_card import ModelCard, describe_model
 from training.model.saved_model import load_model
 from training.runs.run_directory import RunDirectory
 from training.runs.run_state import load_state
@@ -106,7 +107,8 @@ def test_strokes_of_classes_leave_the_rest_unknown(tmp_path: Path) -> None:
         strokes[z, rows] = labels[z, rows] + 1
     tifffile.imwrite(tmp_path / "train-volume.tif", images, photometric="minisblack")
     tifffile.imwrite(tmp_path / "train-labels.tif", strokes, photometric="minisblack")
-    data = load(tmp_path, "inside=1,membrane=2,dark cell=3,unknown=0")
+    names = "inside=1,membrane=2,dark cell=3,unknown=0"
+    data = load(tmp_path, names)
     assert {*data.train_slices, *data.valid_slices} == {1, 4}
     (train_slice,) = data.train_slices
     is_painted = strokes[train_slice] > 0
@@ -116,6 +118,8 @@ def test_strokes_of_classes_leave_the_rest_unknown(tmp_path: Path) -> None:
     )
     (held_out,) = data.valid_slices
     np.testing.assert_array_equal(data.held_out[held_out], strokes[held_out] > 0)
+    card = describe_model(preset_config("compact", classes=names), data)
+    assert ModelCard.from_json(card.to_json()).label_classes == LabelClasses.parse(names)
 
 
 @pytest.mark.parametrize(
