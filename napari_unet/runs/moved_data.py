@@ -111,10 +111,7 @@ def _compare(
                     f"{path} is not the stack that {run.path} was trained on.",
                     "Give the run's own data, or start a new run with these.",
                 )
-            if (
-                fingerprint_labels(pair.class_codes if classes else pair.codes)
-                != known.labels_fingerprint
-            ):
+            if fingerprint_labels(pair.codes_of(classes)) != known.labels_fingerprint:
                 raise UserError(
                     f"The labels of {volume.labels} are not those that {run.path} was trained on.",
                     f"Give those, or learn on from its model with these: --weights {run.path}.",

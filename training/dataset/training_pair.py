@@ -68,6 +68,16 @@ class OpenLabels:
         """Read a slice (Y, X) of uint8, as :attr:`class_codes` has it."""
         return self.meaning.read_classes(self.labels[index])
 
+    def codes_of(self, classes: LabelClasses) -> dict[int, NDArray[np.uint8]]:
+        """Give the labelled slices as a network that tells these classes apart takes them.
+
+        Returns
+        -------
+        dict of int to array (Y, X) of uint8
+            :attr:`class_codes`; without classes :attr:`codes`, whatever the labels tell apart.
+        """
+        return self.class_codes if classes else self.codes
+
     def neurons(self, index: int) -> NDArray[Any]:
         """Number the neurons of a labelled slice, as integers (Y, X).
 

@@ -231,7 +231,7 @@ def _load_part(
     with open_pair(files.image, files.labels, *reading) as pair:
         seen = resample_pair(pair, size)
         images = seen.images
-        codes = seen.class_codes if config.label_classes else seen.codes
+        codes = seen.codes_of(config.label_classes)
         chosen = parse_numbers(config.valid_slices, "valid_slices")
         kinds = kinds_of(config.label_classes, codes)
         if files.name in held_out:
@@ -248,7 +248,7 @@ def _load_part(
             images.shape[1:],
             Scaling.of(pair.images),
             fingerprint(pair.images),
-            fingerprint_labels(pair.class_codes if config.label_classes else pair.codes),
+            fingerprint_labels(pair.codes_of(config.label_classes)),
             first,
             is_sparse,
             pair.images.pixel_size,
