@@ -17,7 +17,7 @@ from napari_unet.evaluation.contact_sheet import (
     class_legend,
     contact_sheet,
 )
-from napari_unet.evaluation.cross_validation import evaluate_fold
+from napari_unet.evaluation.model_evaluation import JudgedModel, evaluate_fold
 from napari_unet.launchers.local_launcher import LocalLauncher
 from napari_unet.prediction.predictor import load_predictor
 from napari_unet.runs.run_follower import RunFollower
@@ -218,8 +218,9 @@ class Demo:
     def _check_data(self) -> None:
         """Read what the training will; a UserError where it can't be used."""
         with self._open_data() as pair:
-            kinds = kinds_of(pair.meaning.classes, _codes(pair))
-            hold_out(_codes(pair), 0, kinds=kinds)
+            classes = pair.meaning.classes
+            codes = pair.codes_of(classes)
+            hold_out(codes, 0, kinds=kinds_of(classes, codes))
 
     @contextmanager
     def _open_data(self) -> Iterator[TrainingPair]:
@@ -245,8 +246,9 @@ class Demo:
         classes = predictor.classes
         fold = RunDirectory(self.files.run).read_config().cross_valid_ind
         with self._open_data() as pair:
-            codes = _codes(pair)
-            evaluation, probabilities = evaluate_fold(predictor, fold, pair.images, codes)
+            codes = pair.codes_of(classes)
+            model = JudgedModel(predictor)
+            evaluation, probabilities = evaluate_fold(model, fold, pair.images, codes)
             rows = [
                 _class_row(index, pair.images[index], codes[index], probability, classes)
                 if classes
@@ -293,11 +295,6 @@ class Demo:
                 raise UserError(f"A demo is running in {self.files.folder}.", "Wait for its end.")
         for path in existing:
             _remove(path)
-
-
-def _codes(pair: TrainingPair) -> dict[int, NDArray[np.uint8]]:
-    """Read the labelled slices as an evaluation takes them: of classes their places from 1."""
-    return pair.class_codes if pair.meaning.classes else pair.codes
 
 
 def _class_row(

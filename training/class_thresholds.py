@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from training.console import list_names
 from training.errors import UserError
-from training.label_classes import LabelClasses
+from training.label_classes import MEMBRANE_NAME, LabelClasses
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,39 @@ class Thresholds:
                 raise UserError(f"The threshold of {name} is a second one.", "Give one of each.")
             found[channel] = number
         return {classes.names[channel]: found[channel] for channel in sorted(found)}
+
+    def deciding(self, classes: LabelClasses, usual: float) -> dict[str, float]:
+        """Give the thresholds that decide what is predicted, by the names of classes.
+
+        Parameters
+        ----------
+        classes : LabelClasses
+            What is predicted; empty: one probability, whose threshold is named membrane.
+        usual : float
+            That of the model, 0..1, which one probability has where none is given.
+
+        Raises
+        ------
+        UserError
+            As :meth:`of`.
+        """
+        found = self.of(classes)
+        if classes:
+            return found
+        return {MEMBRANE_NAME: usual if self.single is None else self.single}
+
+
+def thresholds_option(thresholds: Mapping[str, float]) -> str:
+    """Write thresholds by the names of classes as :meth:`Thresholds.parse` reads them."""
+    return Thresholds(by_class=dict(thresholds)).text
+
+
+def thresholds_text(thresholds: Mapping[str, float]) -> str:
+    """Tell a person the thresholds that decided, by the names of classes; empty without any."""
+    if not thresholds:
+        return ""
+    told = list_names([f"{name} {number:g}" for name, number in thresholds.items()])
+    return f"Threshold of {told}."
 
 
 def _read(number: str, part: str) -> float:

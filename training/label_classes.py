@@ -24,7 +24,8 @@ DICE_OF = "dice_"
 # Okabe and Ito's palette, which colour-blind people tell apart; by the value of the class.
 COLORS = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7", "#999999")
 _CLASS = re.compile(r"(\w[\w -]{0,38}\w|\w)(?:=(\d{1,3}))?(#[0-9a-fA-F]{6})?")
-MEMBRANE_NAMES = ("membrane", "membranes")
+MEMBRANE_NAME = "membrane"
+MEMBRANE_NAMES = (MEMBRANE_NAME, "membranes")
 _BAND = 1 << 16  # pixels that are decided at a time: they stay in a processor's cache
 NO_THRESHOLDS: Mapping[str, float] = MappingProxyType({})
 """Of classes: each pixel is of its likeliest."""

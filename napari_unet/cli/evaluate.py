@@ -16,19 +16,23 @@ from napari_unet.cli.options import (
     data_options,
     device_option,
     engine_option,
+    threshold_option,
     tta_option,
 )
 from napari_unet.cli.progress.progress_bar import ProgressBar
 from napari_unet.cli.stacks.stack_part import scale_options
-from napari_unet.evaluation.cross_validation import (
-    Codes,
-    CrossValidation,
+from napari_unet.evaluation.cross_validation import CrossValidation
+from napari_unet.evaluation.mask_evaluation import check_labelled, true_neurons_of
+from napari_unet.evaluation.model_evaluation import (
+    JudgedModel,
+    Models,
     assign_folds,
     evaluate_folds,
     evaluate_on_strokes,
 )
-from napari_unet.evaluation.mask_evaluation import check_labelled, true_neurons_of
+from napari_unet.evaluation.predicted_slices import Codes
 from napari_unet.prediction.predictor import MEMBRANE, Predictor, load_predictor
+from training.class_thresholds import Thresholds
 from training.config import FOLDS
 from training.console import say
 from training.dataset.holdout import hold_out, kinds_of
@@ -69,6 +73,7 @@ from training.model.stack_scale import StackScale
     "--csv", "csv_path", metavar="FILE", type=click.Path(path_type=Path), help="Write CSV."
 )
 @click.option("--overwrite", is_flag=True, help="Replace files that exist.")
+@threshold_option("")
 @tta_option
 @scale_options
 @engine_option
@@ -81,6 +86,7 @@ def command(
     json_path: Path | None,
     csv_path: Path | None,
     overwrite: bool,
+    thresholds: Thresholds,
     tta: bool,
     scale: StackScale,
     engine: str,
@@ -106,7 +112,9 @@ def command(
     theirs.
 
     Of a model of several classes, dice_NAME is that of each, and dice, iou, precision and recall
-    are means over them. Labels are read as the classes of the model, or as --classes says.
+    are means over them. Labels are read as the classes of the model, or as --classes says. A
+    model's figures are those of what predict writes by the same --threshold, but for v_rand and
+    v_info; the table, CSV and JSON tell it.
 
     v_rand and v_info judge neurons rather than pixels, as the ISBI 2012 challenge does; of a
     model each is taken at the threshold that is best for the slices.
@@ -115,6 +123,7 @@ def command(
     Examples:
       napari-unet evaluate runs/first --data isbi --json figures.json
       napari-unet evaluate runs/fold0 runs/fold1 runs/fold2 --data isbi
+      napari-unet evaluate runs/cells --data cells --threshold mitochondria=0.3
       napari-unet evaluate corrected-mask.tif --data isbi
       napari-unet evaluate masks/*.tif --labels truths --csv figures.csv
     """
@@ -123,6 +132,12 @@ def command(
         if path is not None:
             check_output(path, overwrite)
     is_mask = [is_stack_name(run) for run in runs]
+    if any(is_mask) and thresholds:
+        raise UserError(
+            f"{runs[is_mask.index(True)]} is a mask: its pixels are decided already, and "
+            "--threshold is of models.",
+            "Leave it out, or give the model.",
+        )
     if all(is_mask):
         evaluate_masks(runs, chosen, mask_convention, folds, Tables(json_path, csv_path))
         return
@@ -141,58 +156,50 @@ def command(
         cards = {predictor.card.pixel_size: predictor.card for predictor in predictors.values()}
         for card in cards.values():
             scale.tell(card, pair.images)
-        views = {}
+        models = {}
         for name, predictor in predictors.items():
             scale.check(predictor.card, Path(name))
-            views[name] = SliceView(scale.zoom(predictor.card, pair.images))
-        result = _evaluate_models(predictors, folds, pair, views)
+            view = SliceView(scale.zoom(predictor.card, pair.images))
+            models[name] = JudgedModel(predictor, view, thresholds)
+        result = _evaluate_models(models, folds, pair)
         truth = str(pair.labels.path)
     say(result.report())
     say(dice_line(result.mean()))
     Tables(json_path, csv_path).write(result.to_json(), result.to_csv(truth))
 
 
-def _evaluate_models(
-    predictors: dict[str, Predictor],
-    fold: int | str | None,
-    pair: TrainingPair,
-    views: dict[str, SliceView],
-) -> CrossValidation:
-    classes = next(iter(predictors.values())).classes
-    codes = pair.class_codes if classes else pair.codes
+def _evaluate_models(models: Models, fold: int | str | None, pair: TrainingPair) -> CrossValidation:
+    classes = next(iter(models.values())).predictor.classes
+    codes = pair.codes_of(classes)
     if not pair.meaning.is_finished:
-        return _judge_by_strokes(predictors, fold, pair, codes, views)
+        return _judge_by_strokes(models, fold, pair, codes)
     if len(codes) == 1 and fold == "all":
         fold = None  # of a single slice one part is enough
-    assignment = assign_folds(predictors, fold)
+    assignment = assign_folds(models, fold)
     if fold == "all":
         assignment = assignment[: len(codes)]  # at least one slice a fold
     kinds = kinds_of(classes, codes)
     total = sum(len(hold_out(codes, index, kinds=kinds).held_out) for index, _ in assignment)
     with ProgressBar(total=total, desc="Evaluating", unit="slice", leave=False) as bar:
         found = evaluate_folds(
-            predictors, assignment, pair.images, codes, bar.update, true_neurons_of(pair), views
+            models, assignment, pair.images, codes, bar.update, true_neurons_of(pair)
         )
         folds = list(found)
     return CrossValidation(folds)
 
 
 def _judge_by_strokes(
-    predictors: dict[str, Predictor],
-    fold: int | str | None,
-    pair: TrainingPair,
-    codes: Codes,
-    views: dict[str, SliceView],
+    models: Models, fold: int | str | None, pair: TrainingPair, codes: Codes
 ) -> CrossValidation:
-    if len(predictors) > 1 or fold is not None:
+    if len(models) > 1 or fold is not None:
         raise UserError(
             "Strokes judge one model, on all slices that have some.",
             "Give one run, and leave out --fold.",
         )
-    [(name, predictor)] = predictors.items()
+    [(name, model)] = models.items()
     with ProgressBar(total=len(codes), desc="Evaluating", unit="slice", leave=False) as bar:
         found = evaluate_on_strokes(
-            name, predictor, pair.images, codes, bar.update, true_neurons_of(pair), views[name]
+            name, model, pair.images, codes, bar.update, true_neurons_of(pair)
         )
         return CrossValidation([found])
 

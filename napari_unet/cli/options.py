@@ -15,6 +15,7 @@ import click
 from napari_unet.prediction.engine import ENGINES, PRECISIONS
 from napari_unet.prediction.onnx_runtime import PROVIDERS
 from napari_unet.runs.id_borders import borders_of, classes_of
+from training.class_thresholds import Thresholds
 from training.config import TrainingConfig, preset_config, preset_options
 from training.console import say
 from training.dataset.pair_search import find_pair, find_pairs
@@ -124,6 +125,27 @@ def format_option(formats: Sequence[str]) -> Callable[..., Any]:
         "file_format",
         type=click.Choice(formats),
         help="Of results that go to a folder.  [default: tif]",
+    )
+
+
+def _read_thresholds(_: click.Context, __: click.Parameter, texts: Sequence[str]) -> Thresholds:
+    try:
+        return Thresholds.parse(texts)
+    except UserError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+def threshold_option(of_membrane: str) -> Callable[..., Any]:
+    """Make the repeatable option ``thresholds``; of a model without classes its help says more."""
+    return click.option(
+        "--threshold",
+        "thresholds",
+        metavar="NUMBER|NAME=NUMBER",
+        multiple=True,
+        callback=_read_thresholds,
+        help=f"Probability from which on a pixel is membrane{of_membrane}; [default: the model's, "
+        "0.5]. NAME=NUMBER, of a model of several classes: from which on a pixel is of this one; "
+        "likelier ones with a threshold go first. [repeatable; default: the likeliest class]",
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -21,6 +20,7 @@ from napari_unet.cli.options import (
     memory_option,
     ome_zarr_option,
     precision_option,
+    threshold_option,
     tta_option,
 )
 from napari_unet.cli.progress.progress_bar import ProgressBar
@@ -62,13 +62,6 @@ from training.stacks.intensities import Membranes
 _NEEDED = ("model", "stacks", "output")
 
 
-def _read_thresholds(_: click.Context, __: click.Parameter, texts: Sequence[str]) -> Thresholds:
-    try:
-        return Thresholds.parse(texts)
-    except UserError as error:
-        raise click.BadParameter(str(error)) from error
-
-
 @click.command()
 @click.argument("model", metavar="MODEL", required=False, type=ModelPath())
 @click.argument("stacks", metavar="STACK.tif...", nargs=-1, type=click.Path(path_type=Path))
@@ -105,16 +98,7 @@ def _read_thresholds(_: click.Context, __: click.Parameter, texts: Sequence[str]
     type=click.Path(path_type=Path),
     help="Write where the model is least sure: CSV of slices and regions, the worst first.",
 )
-@click.option(
-    "--threshold",
-    "thresholds",
-    metavar="NUMBER|NAME=NUMBER",
-    multiple=True,
-    callback=_read_thresholds,
-    help="Probability from which on a pixel is membrane, or of the class of --class; [default: "
-    "the model's, 0.5]. NAME=NUMBER, of a model of several classes: from which on a pixel is of "
-    "this one; likelier ones with a threshold go first. [repeatable; default: the likeliest class]",
-)
+@threshold_option(", or of the class of --class")
 @click.option(
     "--class",
     "of_class",

@@ -11,7 +11,7 @@ from training.dataset.holdout import hold_out, kinds_of
 from training.dataset.training_pair import OpenLabels
 from training.errors import UserError
 from training.formats.stack import Stack
-from training.label_classes import NO_CHANNEL, NO_CLASSES, LabelClasses
+from training.label_classes import NO_CLASSES, LabelClasses
 from training.label_convention import LabelConvention
 from training.metrics.class_metrics import evaluate_classes
 from training.metrics.evaluation_report import Evaluation
@@ -37,7 +37,7 @@ def evaluate_class_mask(
     _check_same(str(mask.path), found, classes)
     census = LabelCensus.of(mask)
     check_values(census, str(mask.path), found)
-    codes = truth.class_codes
+    codes = truth.codes_of(classes)
     counted = counted_pixels(truth, codes, fold, classes)
     order = [found.names.index(name) for name in classes.names]
     certain = {z: _one_hot(found.channels(mask[z]), order) for z in counted}
@@ -90,5 +90,4 @@ def _check_same(name: str, found: LabelClasses, wanted: LabelClasses) -> None:
 
 
 def _one_hot(channels: NDArray[np.uint8], order: list[int]) -> NDArray[np.float32]:
-    known = np.where(channels == NO_CHANNEL, 0, channels)
-    return np.asarray(np.stack([known == channel for channel in order]), np.float32)
+    return np.asarray(np.stack([channels == channel for channel in order]), np.float32)

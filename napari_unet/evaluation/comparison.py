@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -18,10 +19,11 @@ from napari_unet.evaluation.slice_sets import (
     spread_of,
 )
 from napari_unet.stacks.large_array import allocate
+from training.class_thresholds import thresholds_option
 from training.console import list_slices
 from training.dataset.training_pair import mark_padding
 from training.errors import UserError
-from training.label_classes import NO_CLASSES, LabelClasses
+from training.label_classes import NO_CLASSES, NO_THRESHOLDS, LabelClasses
 from training.label_convention import LabelConvention
 from training.metrics.neuron_metrics import NEURON_FIGURES, neuron_figures_of_mask
 from training.stacks.label_reading import MASK_READING, LabelReading
@@ -56,6 +58,8 @@ class Comparison:
     ----------
     trained : collection of int or None
         Slices that the mask's model was trained on; None: it is not known.
+    thresholds : mapping of str to float
+        Those that the mask was decided by, by the names of classes; empty: none, or not known.
     classes : LabelClasses
         What is compared; empty: membrane.
 
@@ -88,6 +92,7 @@ class Comparison:
             )
         self.predicted_name, self.truth_name = predicted_name, truth_name
         self.trained: Trained = None
+        self.thresholds: Mapping[str, float] = NO_THRESHOLDS
         self.reading = reading
         self._judge = find_judge(reading, found, predicted_name, truth_name)
         self.classes = reading.classes if found else NO_CLASSES
@@ -218,7 +223,11 @@ class Comparison:
 
     def to_csv(self, delimiter: str = ",") -> str:
         """Write a line a slice, then the mean of each set, and the deviation over all."""
-        labels = {"mask": self.predicted_name, "truth": self.truth_name}
+        labels = {
+            "mask": self.predicted_name,
+            "truth": self.truth_name,
+            "thresholds": thresholds_option(self.thresholds),
+        }
         return figures_csv(self.by_slice(), self.trained, self.names, labels, delimiter)
 
     def read_pages(

@@ -1,15 +1,11 @@
-"""Evaluation of models on the folds of a stack: which model judges which, and their sum."""
+"""Figures of models on the folds of a stack, and their sum, as tables, JSON and CSV."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from napari_unet.evaluation.slice_sets import (
     ALL,
@@ -19,28 +15,9 @@ from napari_unet.evaluation.slice_sets import (
     means_by_set,
     set_of,
 )
-from napari_unet.prediction.predictor import Predictor
-from training.config import FOLDS
-from training.dataset.holdout import hold_out, kinds_of
-from training.errors import UserError
-from training.label_classes import NO_CLASSES, LabelClasses
-from training.metrics.class_metrics import evaluate_classes
-from training.metrics.evaluation_report import Evaluation, evaluate_slices
-from training.metrics.neuron_metrics import (
-    NEURON_FIGURES,
-    THRESHOLDS,
-    label_neurons,
-    neuron_figures_of_segments,
-)
-from training.metrics.pixel_metrics import DEFAULT_THRESHOLD, format_table, mean_figures
-from training.model.slice_prediction import WHOLE
-from training.model.slice_view import SliceView
-from training.stacks.scaling import Slices
-from training.stacks.sparse_labels import INSIDE, MEMBRANE, PADDING, channels_of, is_known
-
-Predictors = Mapping[str, Predictor]
-Codes = Mapping[int, NDArray[np.uint8]]
-TrueNeurons = Callable[[int], NDArray[Any]]
+from training.class_thresholds import thresholds_option, thresholds_text
+from training.metrics.evaluation_report import Evaluation
+from training.metrics.pixel_metrics import format_table, mean_figures
 
 
 @dataclass(frozen=True)
@@ -73,12 +50,16 @@ class FoldEvaluation:
         )
 
     def table(self) -> str:
-        """Format the figures for a terminal; each slice says which set it is in."""
+        """Format the figures for a terminal; each slice says which set it is in.
+
+        Thresholds that decided are told above.
+        """
         marks = {
             int(figures["index"]): set_of(int(figures["index"]), self.seen)
             for figures in self.evaluation.slices
         }
-        return format_table(self.evaluation.slices, self.evaluation.mean, marks=marks)
+        table = format_table(self.evaluation.slices, self.evaluation.mean, marks=marks)
+        return "\n".join(filter(None, [thresholds_text(self.evaluation.thresholds), table]))
 
 
 @dataclass(frozen=True)
@@ -127,6 +108,16 @@ class CrossValidation:
             lines.append("Every slice was seen in training: give the runs that held them out.")
         return "Means\n" + "\n".join(lines)
 
+    def _thresholds(self) -> str | dict[int, str]:
+        """Name those of each slice; once where all have the same, which means are of as well."""
+        told = {
+            index: thresholds_option(fold.evaluation.thresholds)
+            for fold in self.folds
+            for index in fold.evaluation.by_slice()
+        }
+        texts = {*told.values()}
+        return told if len(texts) > 1 else "".join(texts)
+
     def _by_slice(self) -> dict[int, Mapping[str, float]]:
         return {
             index: figures
@@ -155,242 +146,6 @@ class CrossValidation:
             "model": {index: fold.model for index, fold in of_slices},
             "fold": {index: fold.evaluation.fold for index, fold in of_slices},
             "truth": truth,
+            "thresholds": self._thresholds(),
         }
         return figures_csv(self._by_slice(), self._seen(), list(self.mean()), labels)
-
-
-def assign_folds(predictors: Predictors, fold: int | str | None) -> list[tuple[int, str]]:
-    """Which folds to evaluate, each with the name of the model for it.
-
-    Parameters
-    ----------
-    predictors : mapping of str to Predictor
-        By name, in the order given.
-    fold : int, "all" or None
-        None: of each model the fold that it was not trained on. A fold, or all: each with
-        the model that was not trained on it, or with the first where there is none. A model
-        that was not trained on any of the stack has all folds.
-
-    Raises
-    ------
-    UserError
-        If two models hold out the same fold, or there are too many for one fold.
-    """
-    holding_out: dict[int, str] = {}
-    for name, predictor in predictors.items():
-        own = predictor.card.fold
-        if own is None:
-            fold = "all" if fold is None else fold
-            continue
-        if own in holding_out:
-            raise UserError(
-                f"{holding_out[own]} and {name} both hold out fold {own}.",
-                "Give one run of each fold.",
-            )
-        holding_out[own] = name
-    if fold is None:
-        return sorted(holding_out.items())
-    if fold != "all" and len(predictors) > 1:
-        raise UserError(
-            f"Fold {fold} needs one model, but {len(predictors)} were given.",
-            "Give one run, or leave out --fold.",
-        )
-    first = next(iter(predictors))
-    folds = range(FOLDS) if fold == "all" else [int(fold)]
-    return [(index, holding_out.get(index, first)) for index in folds]
-
-
-def evaluate_folds(
-    predictors: Predictors,
-    assignment: Iterable[tuple[int, str]],
-    images: Slices,
-    codes: Codes,
-    on_slice: Callable[[], object] = lambda: None,
-    true_neurons: TrueNeurons | None = None,
-    views: Mapping[str, SliceView] = MappingProxyType({}),
-) -> Iterator[FoldEvaluation]:
-    """Predict and evaluate the validation slices of folds.
-
-    Parameters
-    ----------
-    assignment : iterable of (int, str)
-        See :func:`assign_folds`.
-    images, codes, on_slice, true_neurons
-        See :func:`evaluate_fold`.
-    views : mapping of str to SliceView
-        At which scale models predict, by their names; those that are missing at the images'.
-
-    Yields
-    ------
-    FoldEvaluation
-    """
-    for fold, name in assignment:
-        predictor = predictors[name]
-        evaluation, probabilities = evaluate_fold(
-            predictor, fold, images, codes, on_slice, true_neurons, views.get(name, WHOLE)
-        )
-        trained = set(predictor.card.seen_slices(images))
-        if len(codes) == 1 and fold == predictor.card.fold:
-            trained = set()  # on the other part of the slice
-        yield FoldEvaluation(
-            name, evaluation, [index for index in probabilities if index in trained]
-        )
-
-
-def evaluate_fold(
-    predictor: Predictor,
-    fold: int,
-    images: Slices,
-    codes: Codes,
-    on_slice: Callable[[], object] = lambda: None,
-    true_neurons: TrueNeurons | None = None,
-    view: SliceView = WHOLE,
-) -> tuple[Evaluation, dict[int, NDArray[np.float32]]]:
-    """Predict and evaluate the validation slices of a fold.
-
-    Of a single labelled slice it is the part that a training holds out, and without the figures
-    of neurons, which go through the whole slice.
-
-    Parameters
-    ----------
-    images : array (Z, Y, X), or a file of slices
-        Intensities of any real dtype.
-    codes : mapping of int to array (Y, X) of uint8
-        The labelled slices: 1 = membrane, 2 = inside, 255 = padding; of a predictor of classes
-        their places from 1.
-    on_slice : callable
-        Called after each slice, for a progress bar.
-    true_neurons : callable or None
-        See :func:`judge`.
-    view : SliceView
-        At which scale slices are predicted.
-
-    Returns
-    -------
-    evaluation : Evaluation
-    probabilities : dict of int to array (Y, X) of float32, 0..1; of classes (C, Y, X)
-        Probabilities, by the index of the slice.
-
-    Raises
-    ------
-    UserError
-        For NaN or infinite pixels, or a model that can't be used on these images; as
-        :func:`~training.dataset.holdout.hold_out`.
-    """
-    held_out = hold_out(codes, fold, kinds=kinds_of(predictor.classes, codes)).held_out
-    probabilities = _predict(predictor, images, list(held_out), on_slice, view)
-    threshold = predictor.card.threshold
-    options: dict[str, Any] = {"true_neurons": true_neurons, "classes": predictor.classes}
-    judged = judge(fold, probabilities, codes, held_out, threshold, **options)
-    return judged, probabilities
-
-
-def judge(
-    fold: int | None,
-    probabilities: Mapping[int, NDArray[np.float32]],
-    codes: Codes,
-    counted: Mapping[int, NDArray[np.bool_]],
-    threshold: float = DEFAULT_THRESHOLD,
-    neuron_thresholds: Sequence[float] = THRESHOLDS,
-    true_neurons: TrueNeurons | None = None,
-    segments: Mapping[int, NDArray[Any]] | None = None,
-    classes: LabelClasses = NO_CLASSES,
-) -> Evaluation:
-    """Compare slices with their labels; where neurons count as a whole, by these too.
-
-    Parameters
-    ----------
-    fold : int or None
-        The fold that the slices are of.
-    probabilities : mapping of int to array (Y, X) of float32, 0..1
-        Probability of membrane, by the index of the slice.
-    codes : mapping of int to array (Y, X) of uint8
-        Labels of these slices and more: 0 = unknown, 1 = membrane, 2 = inside, 255 = padding.
-    counted : mapping of int to array (Y, X) of bool
-        The pixels that are compared.
-    threshold : float
-        Probability from which on a pixel is membrane.
-    neuron_thresholds : sequence of float
-        Those that the figures of neurons are measured at; the best is taken.
-    true_neurons : callable or None
-        Gives the numbered neurons of a slice by its index, where labels are ids. None: they are
-        the pieces of what is inside, and known only of slices that count as a whole.
-    segments : mapping of int to array (Y, X) of int, or None
-        Numbered neurons that are judged; None: those that the probabilities make.
-    classes : LabelClasses
-        If probabilities are of classes, (C, Y, X), and codes their places from 1, these.
-    """
-    if classes:
-        channels = {index: channels_of(codes[index]) for index in probabilities}
-        return evaluate_classes(fold, probabilities, classes, channels, counted)
-    membrane = {index: codes[index] == MEMBRANE for index in probabilities}
-    pixels = evaluate_slices(fold, probabilities, membrane, threshold, counted)
-    left_out = {z: ~counted[z] & (codes[z] != PADDING) for z in probabilities}
-    if true_neurons is None:
-        neurons = {z: label_neurons(codes[z] == INSIDE) for z in probabilities}
-    else:
-        neurons = {z: true_neurons(z) for z in probabilities}
-        left_out = {z: page & (neurons[z] != 0) for z, page in left_out.items()}
-    if any(page.any() for page in left_out.values()):
-        return pixels
-    if segments is None:
-        return pixels.with_neuron_figures(probabilities, neurons, neuron_thresholds)
-    found = {z: neuron_figures_of_segments(segments[z], neurons[z]) for z in probabilities}
-    for name in NEURON_FIGURES:
-        pixels = pixels.with_figure(name, [figures[name] for figures in found.values()])
-    return pixels
-
-
-def evaluate_on_strokes(
-    name: str,
-    predictor: Predictor,
-    images: Slices,
-    codes: Codes,
-    on_slice: Callable[[], object] = lambda: None,
-    true_neurons: TrueNeurons | None = None,
-    view: SliceView = WHOLE,
-) -> FoldEvaluation:
-    """Predict the slices that have labels, and compare the labelled pixels.
-
-    Parameters
-    ----------
-    name : str
-        Of the model.
-    images : array (Z, Y, X), or a file of slices
-        Intensities of any real dtype.
-    codes : mapping of int to array (Y, X) of uint8
-        The labelled slices: 0 = unknown, 1 = membrane, 2 = inside, 255 = padding.
-    on_slice : callable
-        Called after each slice, for a progress bar.
-    true_neurons : callable or None
-        See :func:`judge`.
-    view : SliceView
-        At which scale slices are predicted.
-
-    Raises
-    ------
-    UserError
-        As :func:`evaluate_fold`.
-    """
-    slices = list(codes)
-    probabilities = _predict(predictor, images, slices, on_slice, view)
-    known = {index: is_known(page) for index, page in codes.items()}
-    threshold = predictor.card.threshold
-    options: dict[str, Any] = {"true_neurons": true_neurons, "classes": predictor.classes}
-    evaluation = judge(None, probabilities, codes, known, threshold, **options)
-    trained = set(predictor.card.seen_slices(images))
-    return FoldEvaluation(name, evaluation, [index for index in slices if index in trained])
-
-
-def _predict(
-    predictor: Predictor,
-    images: Slices,
-    slices: list[int],
-    on_slice: Callable[[], object],
-    view: SliceView,
-) -> dict[int, NDArray[np.float32]]:
-    probabilities = {}
-    for index, probability in predictor.predict(images, indices=slices, view=view):
-        probabilities[index] = probability
-        on_slice()
-    return probabilities

@@ -15,7 +15,7 @@ from napari_unet.evaluation.class_masks import (
     counted_pixels,
     evaluate_class_mask,
 )
-from napari_unet.evaluation.cross_validation import judge
+from napari_unet.evaluation.predicted_slices import judge
 from training.dataset.training_pair import OpenLabels
 from training.errors import UserError
 from training.formats.stack import Stack

@@ -3,41 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from training.label_classes import DICE_OF, NO_CHANNEL, LabelClasses
+from training.label_classes import DICE_OF, NO_CHANNEL, NO_THRESHOLDS, LabelClasses
 from training.metrics.evaluation_report import Evaluation, Pages, place_of
 from training.metrics.pixel_metrics import FIGURES, overlap_figures
 
 
 def class_figures(
-    probabilities: NDArray[np.float32], channels: NDArray[np.uint8], classes: LabelClasses
+    probabilities: NDArray[np.float32],
+    channels: NDArray[np.uint8],
+    classes: LabelClasses,
+    thresholds: Mapping[str, float] = NO_THRESHOLDS,
 ) -> dict[str, float]:
     """Compute the figures of a slice, by their names.
 
-    A pixel is of its likeliest class. ``dice``, ``iou``, ``precision`` and ``recall`` are means
-    over the classes, but for that of the value 0, and ``dice_NAME`` is that of each; as of
-    membrane, they are 1 where there was nothing to find and nothing was found. ``soft_dice`` is
-    over the channels of all classes together, as
+    A pixel is of the class that :meth:`LabelClasses.decide` says. ``dice``, ``iou``, ``precision``
+    and ``recall`` are means over the classes, but for that of the value 0, and ``dice_NAME`` is
+    that of each; as of membrane, they are 1 where there was nothing to find and nothing was found.
+    ``soft_dice`` is over the channels of all classes together, as
     :func:`~training.metrics.pixel_metrics.soft_dice` is over those of membrane and inside.
 
     Parameters
     ----------
-    probabilities : array (C, Y, X) of float32, or (C, N) of some pixels
+    probabilities : array (C, Y, X) of float32
         0..1.
-    channels : array (Y, X) or (N,) of uint8
+    channels : array (Y, X) of uint8
         The true class of the same pixels, by its place; 255: unknown, which does not count.
     classes : LabelClasses
+    thresholds : mapping of str to float
+        Of some of the classes, by their names.
     """
     is_known = channels != NO_CHANNEL
+    found = classes.channels(classes.decide(probabilities, thresholds))
     p = np.asarray(probabilities[:, is_known], np.float64)
     wanted = channels[is_known]
     overlap = np.take_along_axis(p, wanted[np.newaxis].astype(np.intp), axis=0).sum()
-    figures = class_overlap(p.argmax(axis=0), wanted, classes)
+    figures = class_overlap(found[is_known], wanted, classes)
     figures["soft_dice"] = float(2 * overlap / (np.sum(p * p) + wanted.size + 1e-6))
     return {name: figures[name] for name in FIGURES} | figures  # these first
 
@@ -72,6 +79,7 @@ def evaluate_classes(
     channels: Pages,
     known: Mapping[int, NDArray[np.bool_]] | None = None,
     volumes: Mapping[str, int] = MappingProxyType({}),
+    thresholds: Mapping[str, float] = NO_THRESHOLDS,
 ) -> Evaluation:
     """Compare predicted slices with the ground truth.
 
@@ -84,6 +92,7 @@ def evaluate_classes(
         0..1, by the slice's index in the stack; their order is kept.
     classes : LabelClasses
     channels : stack (Z, Y, X) or mapping of int to array (Y, X) of uint8
+    thresholds : mapping of str to float
         As of :func:`class_figures`.
     """
     slices: list[dict[str, Any]] = []
@@ -91,6 +100,6 @@ def evaluate_classes(
         truth = channels[number]
         if known is not None:
             truth = np.where(known[number], truth, np.uint8(NO_CHANNEL))
-        figures = class_figures(probability, truth, classes)
+        figures = class_figures(probability, truth, classes, thresholds)
         slices.append({**place_of(number, volumes), **figures})
-    return Evaluation.of(fold, slices)
+    return replace(Evaluation.of(fold, slices), thresholds=dict(thresholds))

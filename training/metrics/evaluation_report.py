@@ -49,6 +49,10 @@ class Evaluation:
         Mean of each figure over a volume's slices, by its name; empty where there is but one.
     neuron_thresholds : dict
         The threshold that each figure of neurons takes: the best for these slices.
+    thresholds : dict
+        Those that figures of pixels are of, by the names of classes; that of membrane alone by its
+        name. Empty: none was chosen, so membrane from 0.5 on, or the likeliest class; or what is
+        judged is a mask.
     """
 
     fold: int | None
@@ -56,6 +60,7 @@ class Evaluation:
     mean: dict[str, float]
     volumes: dict[str, dict[str, float]] = field(default_factory=dict)
     neuron_thresholds: dict[str, float] = field(default_factory=dict)
+    thresholds: dict[str, float] = field(default_factory=dict)
 
     @classmethod
     def of(cls, fold: int | None, slices: list[dict[str, Any]]) -> Evaluation:
@@ -92,7 +97,7 @@ class Evaluation:
             for figures, scores in zip(self.slices, found.slices, strict=True)
         ]
         chosen = {"v_rand": found.v_rand_threshold, "v_info": found.v_info_threshold}
-        return dataclasses.replace(Evaluation.of(self.fold, slices), neuron_thresholds=chosen)
+        return dataclasses.replace(self._with(slices), neuron_thresholds=chosen)
 
     def by_slice(self) -> dict[int, dict[str, float]]:
         """Give the figures of each slice of one stack, without its index, by that."""
@@ -104,7 +109,14 @@ class Evaluation:
     def with_figure(self, name: str, values: Iterable[float]) -> Evaluation:
         """Add a figure of every slice, in their order."""
         added = zip(self.slices, values, strict=True)
-        return Evaluation.of(self.fold, [{**figures, name: value} for figures, value in added])
+        return self._with([{**figures, name: value} for figures, value in added])
+
+    def _with(self, slices: list[dict[str, Any]]) -> Evaluation:
+        """Take the means of the same slices with more figures."""
+        found = Evaluation.of(self.fold, slices)
+        return dataclasses.replace(
+            self, slices=found.slices, mean=found.mean, volumes=found.volumes
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the figures as a document of JSON."""

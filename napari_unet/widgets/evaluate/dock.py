@@ -39,6 +39,7 @@ from napari_unet.widgets.evaluate.table import FiguresTable, summary_table
 from napari_unet.widgets.files.long_task import LongTask
 from napari_unet.widgets.files.save_dialog import file_stem, folder_of
 from napari_unet.widgets.files.unpredicted_question import UnpredictedQuestion
+from training.class_thresholds import thresholds_text
 from training.console import list_names
 
 
@@ -196,8 +197,9 @@ class EvaluateDock(Dock):
             self._summary.setText(f"Compared {done} of {total} slices…")
         else:
             self._summary.setText(summary_table(comparison) if comparison.mean() else "")
-        self._note.setText(counted_note(comparison))
-        self._note.setVisible(bool(self._note.text()))
+        notes = thresholds_text(comparison.thresholds), counted_note(comparison)
+        self._note.setText(" ".join(filter(None, notes)))
+        self._note.setVisible(any(notes))
         self._table.update_figures(first, last)
         self._plot.show_comparison(comparison)
         self._errors.refresh()

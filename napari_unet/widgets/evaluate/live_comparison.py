@@ -16,10 +16,10 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from superqt.utils import QSignalThrottler
 
 from napari_unet.evaluation.comparison import Comparison
-from napari_unet.layers.class_layers import layer_classes
+from napari_unet.layers.class_layers import layer_classes, layer_thresholds
 from napari_unet.layers.label_values import reading_of
 from napari_unet.layers.layer_search import image_under, unusable_labels
-from napari_unet.layers.plugin_layers import MODEL_KEY, trained_slices
+from napari_unet.layers.plugin_layers import MODEL_KEY, THRESHOLD_KEY, trained_slices
 from napari_unet.layers.slices import (
     displayed_slice,
     edited_slices,
@@ -30,6 +30,7 @@ from napari_unet.runs.id_borders import borders_of
 from napari_unet.widgets.common.connections import Connections
 from napari_unet.widgets.common.latest_work import LatestWork
 from training.errors import UserError
+from training.label_classes import MEMBRANE_NAME
 from training.label_convention import LabelConvention
 
 EDIT_DELAY = 60  # milliseconds from a brush's movement to new figures
@@ -160,7 +161,12 @@ class LiveComparison(QObject):
             self.figures_changed.emit(min(changed), max(changed))
         if self._outdated.has_some_of(comparison):
             self._computing.request((comparison, self._outdated))
-        elif not comparison.has_neurons:
+            return
+        thresholds = _thresholds_of(self._layers[0])
+        if thresholds != comparison.thresholds:  # of which all figures are now
+            comparison.thresholds = thresholds
+            self.figures_changed.emit(0, len(comparison) - 1)
+        if not comparison.has_neurons:
             self._rest.start()
 
     def _measure_neurons(self) -> None:
@@ -247,8 +253,16 @@ def _open(request: tuple[Labels, Labels, Image | None, int | None]) -> Compariso
         None if image is None else full_resolution(image),
         layer_classes(mask),
     )
-    comparison.trained = trained_slices(mask)
+    comparison.trained, comparison.thresholds = trained_slices(mask), _thresholds_of(mask)
     return comparison
+
+
+def _thresholds_of(mask: Labels) -> dict[str, float]:
+    """Find the thresholds that Predict decided a mask by, by the names of classes."""
+    if layer_classes(mask):
+        return layer_thresholds(mask)
+    threshold = mask.metadata.get(THRESHOLD_KEY)
+    return {} if threshold is None else {MEMBRANE_NAME: float(threshold)}
 
 
 def _compute(request: tuple[Comparison, _Outdated]) -> list[int]:

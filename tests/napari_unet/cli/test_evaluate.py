@@ -6,12 +6,14 @@ import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 import tifffile
 from click.testing import CliRunner
 
 from napari_unet.cli.evaluate import command
+from napari_unet.cli.predict import command as predict
 from training.dataset.holdout import split_fold
 from training.errors import UserError
 from training.metrics.neuron_metrics import NEURON_FIGURES
@@ -23,6 +25,12 @@ WriteModel = Callable[..., Path]
 def evaluate(*arguments: object) -> subprocess.CompletedProcess[str]:
     command = [Path(sys.executable).with_name("napari-unet"), "evaluate", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def run(program: click.Command, *arguments: object) -> str:
+    result = CliRunner().invoke(program, [*map(str, arguments)], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
 
 
 @pytest.fixture
@@ -40,7 +48,8 @@ def test_one_run(write_model: WriteModel, data: Path, tmp_path: Path) -> None:
     result = evaluate(write_model(fold=2), "--data", data, "--json", files[0], "--csv", files[1])
     assert result.returncode == 0, result.stderr
     document = json.loads(files[0].read_text())
-    assert set(document) == {"fold", "slices", "mean", "volumes", "neuron_thresholds"}
+    thresholds = ("neuron_thresholds", "thresholds")
+    assert set(document) == {"fold", "slices", "mean", "volumes", *thresholds}
     assert document["fold"] == 2
     assert [figures["index"] for figures in document["slices"]] == split_fold(7, 2)[1]
     assert set(document["mean"]) == {*FIGURES, *NEURON_FIGURES}
@@ -52,6 +61,42 @@ def test_one_run(write_model: WriteModel, data: Path, tmp_path: Path) -> None:
     rows = list(csv.DictReader(files[1].read_text().splitlines()))
     assert [(row["slice"], row["set"]) for row in rows[-2:]] == [("mean", "all"), ("sd", "all")]
     assert rows[0]["set"] == "held out" and rows[0]["truth"].endswith("train-labels.tif")
+
+
+def test_a_threshold_judges_what_predict_writes_by_it(
+    write_model: WriteModel, data: Path, tmp_path: Path
+) -> None:
+    model, mask = write_model(fold=2), tmp_path / "mask.tif"
+    table, document = tmp_path / "figures.csv", tmp_path / "figures.json"
+    stack = [model, data / "train-volume.tif", "-o", mask, "--precision", "f32", "--overwrite"]
+    written = ("--data", data, "--csv", table, "--json", document, "--fold", 2, "--overwrite")
+    found = []
+    for threshold, options in ((0.5, []), (0.3, ["--threshold", 0.3])):
+        run(predict, *stack, *options)
+        run(command, mask, *written)
+        of_mask = json.loads(document.read_text())["mean"]["dice"]
+        assert f"Threshold of membrane {threshold}." in run(command, model, *written, *options)
+        of_model = json.loads(document.read_text())
+        found.append(of_model["mean"]["dice"])
+        assert found[-1] == pytest.approx(of_mask)
+        assert of_model["thresholds"] == {"membrane": threshold}
+        rows = csv.DictReader(table.read_text().splitlines())
+        assert {row["thresholds"] for row in rows} == {f"membrane={threshold}"}
+    assert abs(found[0] - found[1]) > 0.001
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--threshold", "membrane=0.3"], "Give a number alone: --threshold 0.3."),
+        (["mask.tif", "--threshold", 0.3], "mask.tif is a mask: its pixels are decided already"),
+    ],
+)
+def test_a_threshold_of_something_else_is_refused(
+    write_model: WriteModel, data: Path, options: list[object], message: str
+) -> None:
+    with pytest.raises(UserError, match=message):
+        run(command, write_model(), "--data", data, *options)
 
 
 @pytest.mark.parametrize("slices", [1, 3])

@@ -16,6 +16,9 @@ from training.errors import UserError
 from training.label_classes import LabelClasses
 from training.masks.writer_choice import write_stack
 
+SOFT = "soft_dice"  # of probabilities, which no threshold changes
+ALL_NAMED = "membrane,mitochondria,inside,unknown=0"
+
 
 def evaluate(*arguments: object) -> str:
     result = CliRunner().invoke(command, [*map(str, arguments)], catch_exceptions=False)
@@ -60,6 +63,64 @@ def test_a_model_has_the_dice_of_each_class_in_table_json_and_csv(folder: Path) 
     assert float(rows[0]["dice_mitochondria"]) == pytest.approx(
         figures["slices"][0]["dice_mitochondria"], abs=1e-5
     )
+
+
+@pytest.mark.parametrize(
+    ("classes", "thresholds"),
+    [
+        (CLASSES, {"mitochondria": 0.999}),
+        (CLASSES, {"background": 0.9, "mitochondria": 0.1}),
+        (ALL_NAMED, {"membrane": 0.9, "mitochondria": 0.999, "inside": 0.9}),  # else it is unknown
+    ],
+)
+def test_thresholds_judge_what_predict_writes_by_them(
+    folder: Path, classes: str, thresholds: dict[str, float]
+) -> None:
+    if classes == ALL_NAMED:
+        labels = tifffile.imread(folder / "train-labels.tif")
+        labels[labels == 0] = 3
+        tifffile.imwrite(folder / "train-labels.tif", labels, photometric="minisblack")
+    model, mask = write_class_model(folder / "model.onnx", classes), folder / "mask.tif"
+    options = [f"--threshold={name}={number}" for name, number in thresholds.items()]
+    arguments = [model, folder / "train-volume.tif", "-o", mask, "--precision", "f32", *options]
+    assert CliRunner().invoke(predict, [*map(str, arguments)]).exit_code == 0
+    table, document = folder / "figures.csv", folder / "figures.json"
+    files = ["--classes", classes, "--csv", table, "--json", document, "--overwrite"]
+    files += [] if classes == ALL_NAMED else ["--fold", 1]
+    found = []
+    for judged, given in ((model, options), (mask, []), (model, [])):
+        output = evaluate(judged, "--data", folder, *files, *given)
+        figures = json.loads(document.read_text())
+        found.append({name: figures["mean"][name] for name in figures["mean"] if name != SOFT})
+        rows = list(csv.DictReader(table.read_text().splitlines()))
+        if judged == model:
+            assert figures["thresholds"] == (thresholds if given else {})
+            told = ",".join(f"{name}={number}" for name, number in sorted(thresholds.items()))
+            assert {row["thresholds"] for row in rows} == {told if given else ""}
+            assert ("Threshold of " in output) == bool(given)
+    by_option, of_mask, of_likeliest = found
+    assert by_option == pytest.approx(of_mask)
+    assert of_likeliest != pytest.approx(of_mask, abs=0.001)
+    written, slices = tifffile.imread(mask), [page["index"] for page in figures["slices"]]
+    for value, name in ((1, "membrane"), (2, "mitochondria")):
+        by_file = by_hand(folder, written, value, slices)
+        assert by_option[f"dice_{name}"] == pytest.approx(by_file)
+
+
+@pytest.mark.parametrize(
+    ("threshold", "message"),
+    [
+        ("0.3", "names none of them"),
+        ("vesicles=0.3", "has no class vesicles"),
+        ("membrane=0.3,membranes=0.4", "is a second one"),
+    ],
+)
+def test_thresholds_of_other_classes_are_refused(
+    folder: Path, threshold: str, message: str
+) -> None:
+    model = write_class_model(folder / "model.onnx")
+    with pytest.raises(UserError, match=message):
+        evaluate(model, "--data", folder, "--threshold", threshold)
 
 
 def test_a_mask_is_compared_class_by_class_whatever_its_values(folder: Path) -> None:

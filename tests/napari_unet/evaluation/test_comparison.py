@@ -109,6 +109,9 @@ def test_an_edit_makes_the_figures_of_neurons_missing(
     assert comparison[2]["v_rand"] == of_itself["v_rand"]
 
 
+NAMES = ("mask", "truth", "thresholds")
+
+
 def test_csv_has_a_line_a_slice_then_mean_and_deviation(
     predicted: np.ndarray, truth: np.ndarray
 ) -> None:
@@ -120,7 +123,7 @@ def test_csv_has_a_line_a_slice_then_mean_and_deviation(
     assert float(rows[2]["dice"]) == pytest.approx(comparison[2]["dice"], abs=1e-6)
     assert float(rows[4]["recall"]) == pytest.approx(comparison.mean()["recall"], abs=1e-6)
     tabbed = list(csv.reader(io.StringIO(comparison.to_csv(delimiter="\t")), delimiter="\t"))
-    assert tabbed[0] == ["slice", "set", *PIXEL_FIGURES, *NEURON_FIGURES, "mask", "truth"]
+    assert tabbed[0] == ["slice", "set", *PIXEL_FIGURES, *NEURON_FIGURES, *NAMES]
 
 
 def test_slices_that_were_trained_on_are_marked_and_averaged_apart(

@@ -1,67 +1,27 @@
+"""Figures of folds as tables, JSON and CSV."""
+
 import csv
 import dataclasses
 import io
 import json
-from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from napari_unet.evaluation.cross_validation import CrossValidation, assign_folds, evaluate_folds
-from napari_unet.prediction.predictor import Predictor, load_predictor
+from napari_unet.evaluation.cross_validation import CrossValidation
+from napari_unet.evaluation.model_evaluation import JudgedModel, assign_folds, evaluate_folds
+from tests.napari_unet.evaluation.conftest import Load, codes
 from training.dataset.holdout import split_fold
-from training.errors import UserError
 from training.metrics.evaluation_report import Evaluation
 from training.metrics.neuron_metrics import NEURON_FIGURES
 from training.metrics.pixel_metrics import FIGURES, mean_figures
-from training.stacks.sparse_labels import INSIDE, MEMBRANE
-
-Load = Callable[[int], Predictor]
-
-
-@pytest.fixture
-def load(write_model: Callable[..., Path]) -> Load:
-    def load(fold: int) -> Predictor:
-        return load_predictor(write_model(f"fold{fold}.onnx", fold=fold), precision="f32")
-
-    return load
-
-
-def test_a_run_is_evaluated_on_its_own_fold(load: Load) -> None:
-    assert assign_folds({"a": load(3)}, None) == [(3, "a")]
-
-
-def test_runs_of_several_folds_are_a_cross_validation(load: Load) -> None:
-    predictors = {"a": load(3), "b": load(0)}
-    assert assign_folds(predictors, None) == [(0, "b"), (3, "a")]
-
-
-def test_all_folds_prefer_the_model_that_held_them_out(load: Load) -> None:
-    predictors = {"a": load(3), "b": load(0)}
-    names = ["b", "a", "a", "a", "a"]
-    assert assign_folds(predictors, "all") == list(enumerate(names))
-
-
-def test_runs_of_one_fold_are_refused(load: Load) -> None:
-    with pytest.raises(UserError, match="a and b both hold out fold 1"):
-        assign_folds({"a": load(1), "b": load(1)}, None)
-
-
-def test_one_fold_of_several_runs_is_refused(load: Load) -> None:
-    with pytest.raises(UserError, match="Fold 2 needs one model"):
-        assign_folds({"a": load(1), "b": load(2)}, 2)
-
-
-def codes(membrane: np.ndarray) -> dict[int, np.ndarray]:
-    return dict(enumerate(np.where(membrane, MEMBRANE, INSIDE).astype(np.uint8)))
 
 
 def evaluate(
-    predictors: dict[str, Predictor], fold: int | str, images: np.ndarray, membrane: np.ndarray
+    models: dict[str, JudgedModel], fold: int | str, images: np.ndarray, membrane: np.ndarray
 ) -> CrossValidation:
-    assignment = assign_folds(predictors, fold)
-    return CrossValidation(list(evaluate_folds(predictors, assignment, images, codes(membrane))))
+    assignment = assign_folds(models, fold)
+    return CrossValidation(list(evaluate_folds(models, assignment, images, codes(membrane))))
 
 
 def test_slices_seen_in_training_are_reported(
@@ -107,13 +67,3 @@ def test_json_and_csv_of_all_folds(load: Load, images: np.ndarray, membrane: np.
     assert ends == [("mean", "held out"), ("mean", "training"), ("mean", "all"), ("sd", "all")]
     held_out = result.held_out_mean()
     assert float(rows[-4]["dice"]) == pytest.approx(held_out["dice"], abs=1e-6)
-
-
-def test_progress_is_reported_slice_by_slice(
-    load: Load, images: np.ndarray, membrane: np.ndarray
-) -> None:
-    told = []
-    list(
-        evaluate_folds({"a": load(1)}, [(1, "a")], images, codes(membrane), lambda: told.append(1))
-    )
-    assert len(told) == len(split_fold(len(images), 1)[1])

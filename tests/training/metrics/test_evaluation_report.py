@@ -29,7 +29,8 @@ def test_slices_keep_their_order_and_truth(evaluation: Evaluation) -> None:
 
 def test_json(evaluation: Evaluation) -> None:
     document = json.loads(evaluation.to_json())
-    assert set(document) == {"fold", "slices", "mean", "volumes", "neuron_thresholds"}
+    thresholds = ("neuron_thresholds", "thresholds")
+    assert set(document) == {"fold", "slices", "mean", "volumes", *thresholds}
     assert document["fold"] == 2
     assert set(document["slices"][0]) == {"index", *FIGURES}
     assert set(document["mean"]) == set(FIGURES)

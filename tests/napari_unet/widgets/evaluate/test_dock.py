@@ -27,6 +27,7 @@ from qtpy.QtWidgets import (
 from napari_unet.evaluation.comparison import Comparison
 from napari_unet.layers.plugin_layers import (
     MODEL_KEY,
+    THRESHOLD_KEY,
     TRAINED_KEY,
     add_mask,
     add_probability,
@@ -98,6 +99,15 @@ def test_table_tells_every_slice(dock: EvaluateDock, mask: Labels, truth: Labels
     assert column(dock, 1) == [dice(mask, truth, index) for index in range(7)]
     mean = np.mean([float(figure) for figure in column(dock, 1)])
     assert f"{mean:.3f}" in summary(dock)
+
+
+def test_the_threshold_of_a_predicted_mask_is_told(
+    dock: EvaluateDock, mask: Labels, qtbot: QtBot
+) -> None:
+    assert "Threshold" not in summary(dock)
+    mask.metadata[THRESHOLD_KEY] = 0.35  # as Predict does, when all slices are decided
+    mask.events.data(value=mask.data)
+    qtbot.waitUntil(lambda: "Threshold of membrane 0.35." in summary(dock))
 
 
 def test_a_mask_over_a_multiscale_image_is_evaluated_as_over_a_plain_one(

@@ -1,5 +1,6 @@
 """All classes of a model in one layer, by the predict dock in a real viewer."""
 
+import csv
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,14 +15,17 @@ from qtpy.QtWidgets import QApplication, QCheckBox, QLabel
 from superqt import QLabeledDoubleSlider
 
 from napari_unet.layers.class_layers import layer_classes, layer_thresholds
+from napari_unet.layers.plugin_layers import add_class_labels
 from napari_unet.prediction.predictor import load_predictor
 from napari_unet.widgets.predict.dock import PredictDock
 from tests.napari_unet.class_model import CLASSES, write_class_model
 from tests.napari_unet.widgets.layout_faults import faults_of
 from training.label_classes import LabelClasses
+from training.metrics.class_metrics import class_overlap
 
 Button = Callable[..., object]
 PREDICT = "Predict all classes"
+FIGURES_OF_CLASSES = ("dice", "dice_membrane", "dice_mitochondria")
 LEFT = Qt.MouseButton.LeftButton
 
 
@@ -120,6 +124,50 @@ def test_a_threshold_decides_a_class_at_once_as_it_does_without_a_window(
     qtbot.mouseClick(box, LEFT, pos=QPoint(6, box.height() // 2))
     qtbot.waitUntil(lambda: layer_thresholds(layer) == {})
     np.testing.assert_array_equal(layer.data, decided())
+
+
+def test_evaluate_judges_what_the_thresholds_make_and_names_them(
+    viewer: Viewer,
+    dock: PredictDock,
+    layer: Labels,
+    decided: Callable[..., np.ndarray],
+    qtbot: QtBot,
+    button: Button,
+) -> None:
+    truth = np.where(decided() == 2, 2, decided(membrane=0.9)).astype(np.uint8)
+    truth[:, :9] = 0
+    names = LabelClasses.parse(CLASSES)
+    add_class_labels(viewer, truth, viewer.layers["tissue"], "truth", names)
+    _, evaluate = viewer.window.add_plugin_dock_widget("napari-unet-mindspore", "Evaluate")
+
+    def table(**chosen: float) -> list[list[str]]:
+        """The rows that Evaluate copies, as they are by hand."""
+        found = decided(**chosen)
+        rows = [
+            class_overlap(page.ravel(), wanted.ravel(), names)
+            for page, wanted in zip(found, truth, strict=True)
+        ]
+        told = ",".join(f"{name}={number}" for name, number in chosen.items())
+        figures = [[f"{row[name]:.6f}" for name in FIGURES_OF_CLASSES] for row in rows]
+        return [[*row, told] for row in figures]
+
+    def copied() -> list[list[str]]:
+        button(evaluate, "Copy").click()
+        rows = csv.DictReader(QApplication.clipboard().text().splitlines(), delimiter="\t")
+        columns = (*FIGURES_OF_CLASSES, "thresholds")
+        return [[row[name] for name in columns] for row in rows if row["slice"].isdecimal()]
+
+    qtbot.waitUntil(lambda: "mean" in texts(evaluate) or "held out" in texts(evaluate))
+    assert copied() == table() and "Threshold of" not in texts(evaluate)
+    box, slider = row_of(dock, "mitochondria")
+    box.click()
+    slider.setValue(0.9)
+    qtbot.waitUntil(lambda: "Threshold of mitochondria 0.9." in texts(evaluate))
+    qtbot.waitUntil(lambda: copied() == table(mitochondria=0.9))
+    assert table(mitochondria=0.9) != table()
+    box.click()
+    qtbot.waitUntil(lambda: copied() == table())
+    assert "Threshold of" not in texts(evaluate)
 
 
 def test_the_wheel_passes_over_the_sliders_and_long_names_are_not_cut(
