@@ -21,7 +21,7 @@ from napari_unet.layers.slices import (
 if TYPE_CHECKING:
     from napari import Viewer
 
-    from training.model.slice_view import Window
+    from training.stacks.windows import Window
 
 # In a crop's metadata: its Surroundings.
 SURROUNDINGS_KEY = "surroundings"

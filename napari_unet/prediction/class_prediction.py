@@ -14,9 +14,10 @@ from napari_unet.prediction.predictor import load_predictor
 from napari_unet.prediction.thread_priority import lower_priority
 from napari_unet.settings import load_settings
 from training.errors import UserError
-from training.model.slice_view import SliceView, Window
+from training.model.slice_view import SliceView
 from training.stacks.intensities import Membranes
 from training.stacks.stack_axes import as_stack
+from training.stacks.windows import Window
 
 
 def predict_classes(

@@ -16,11 +16,12 @@ from napari_unet.prediction.thread_priority import lower_priority
 from napari_unet.settings import load_settings
 from training.formats.pixel_size import resampling_zoom
 from training.masks.result_warnings import size_hint, size_warning
-from training.model.slice_view import SliceView, Window
+from training.model.slice_view import SliceView
 from training.model.stack_scale import card_for, size_of_training
 from training.runs.run_directory import RunDirectory
 from training.stacks.intensities import Membranes
 from training.stacks.stack_axes import as_stack
+from training.stacks.windows import Window
 
 if TYPE_CHECKING:
     from napari_unet.prediction.predictor import Predictor

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from training.files.atomic_files import write_atomically
 from training.formats.zarr_folders.chunk_codec import ChunkCodec
+from training.stacks.windows import Window
 
-Window = tuple[range, range]  # rows and columns of a slice (Y, X)
 _MOST_KEPT = 32 * 2**20  # bytes of pixels
 
 

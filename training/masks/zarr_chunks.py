@@ -21,11 +21,12 @@ from training.files.append_files import open_to_append
 from training.files.atomic_folders import move_folder, replacing_folder
 from training.files.file_locks import hold_lock, take_lock
 from training.formats.chunked_stack import unreadable
-from training.masks.chunk_files import ChunkFiles, KeptPages, Listing, Window
+from training.masks.chunk_files import ChunkFiles, KeptPages, Listing
 from training.masks.pyramid import halve
 from training.masks.shares import WHOLE, Share
 from training.masks.stack_writer import report_errors
 from training.masks.zarr_image import RECORD, ZarrImage
+from training.stacks.windows import Window
 
 _BEGINNING_SECONDS = 600.0  # in which another share has looked at the stack, and begun
 

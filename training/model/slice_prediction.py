@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from training.model.model_card import ModelCard
 from training.model.slice_view import (
     SliceView,
-    Window,
     cut_window,
     grow_window,
     turn_window,
@@ -24,6 +23,7 @@ from training.sampling.displacement import Displacement, shift_plane, turn_displ
 from training.sampling.resampling import resize_bicubic, resize_bilinear, zoomed_shape
 from training.stacks.padding import find_padding
 from training.stacks.scaling import check_pixels
+from training.stacks.windows import Window
 
 Predict = Callable[[NDArray[Any], Window | None], NDArray[np.float32]]
 COUNT = 8

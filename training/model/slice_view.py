@@ -8,7 +8,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-Window = tuple[range, range]  # rows and columns of an image (Y, X)
+from training.stacks.windows import Window as Window
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from training.model.slice_view import Window
 from training.presets.geometry import Geometry, Span
+from training.stacks.windows import Window
 
 Forward = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 Indices = slice | NDArray[np.intp]

@@ -172,12 +172,14 @@ def read_labelled(labels: Slices, most: int) -> dict[int, NDArray[Any]]:
     """
     if not len(labels):
         return {}
-    most = max(1, min(most, _MOST_BYTES // max(1, np.asarray(labels[0]).nbytes)))
+    page = np.asarray(labels[0])  # the first that is picked as well
+    most = max(1, min(most, _MOST_BYTES // max(1, page.nbytes)))
     first = pick_evenly(range(len(labels)), most)
     every = dict.fromkeys([*first, *range(len(labels))])
     mixed: dict[int, NDArray[Any]] = {}
     for index in every:
-        page = np.asarray(labels[index])
+        if index:
+            page = np.asarray(labels[index])
         if page.size and not is_uniform(page):
             mixed[index] = page
         if len(mixed) == most:

@@ -34,7 +34,7 @@ def test_two_values_are_not_graded() -> None:
         ((3, 7, 10), 5, [3, 7, 10], 20),
         ((3, 7, 12), 2, [3, 7], 8 + 1),  # and the last one, at first
         (range(20), 3, [0, 10, 19], 3),
-        ((), 3, [0, 10, 19], 20),
+        ((), 3, [0, 10, 19], 20 + 3),
     ],
 )
 def test_labelled_slices_are_looked_for_until_enough_are_found(
@@ -42,14 +42,14 @@ def test_labelled_slices_are_looked_for_until_enough_are_found(
 ) -> None:
     labels = np.tile(np.arange(20)[:, np.newaxis, np.newaxis], (1, 4, 4))
     labels[list(labelled), 0, 0] = 99
-    indices = set()
+    indices = []
 
     class Noting:
         def __len__(self) -> int:
             return len(labels)
 
         def __getitem__(self, index: int) -> np.ndarray:
-            indices.add(index)
+            indices.append(index)
             return labels[index]
 
     pages = read_labelled(Noting(), most)
