@@ -20,6 +20,7 @@ from training.dataset.holdout import (
     hold_out_none,
     kinds_of,
 )
+from training.dataset.pixel_weights import known_weights, stroke_weights
 from training.dataset.resampled_pair import describe_sizes, first_size, resample_pair
 from training.dataset.training_pair import TrainingPair, open_pair
 from training.dataset.volumes import VolumeFiles, choose_held_out, find_volumes
@@ -29,11 +30,10 @@ from training.label_classes import NO_CLASSES, LabelClasses
 from training.label_convention import LabelConvention
 from training.stacks.fingerprint import fingerprint, fingerprint_labels
 from training.stacks.scaling import Scaling
-from training.stacks.sparse_labels import INSIDE, MEMBRANE, LabelNote, channels_of, is_known
+from training.stacks.sparse_labels import MEMBRANE, LabelNote, channels_of, is_known
 
 _Page = TypeVar("_Page")
 _Weights = NDArray[np.float32]
-USUAL_SHARE = 0.22  # of membrane in a section
 
 
 @dataclass(frozen=True)
@@ -305,56 +305,6 @@ def _true_neurons(pair: TrainingPair, split: Holdout) -> dict[int, NDArray[Any]]
 def _trained(codes: NDArray[np.uint8], held_out: NDArray[np.bool_] | None) -> NDArray[np.uint8]:
     """Give the codes (N,) of the pixels that are trained on."""
     return codes[is_known(codes) if held_out is None else is_known(codes) & ~held_out]
-
-
-def known_weights(
-    labels: Mapping[int, NDArray[Any]], held_out: Mapping[int, NDArray[np.bool_]]
-) -> dict[int, NDArray[np.float32]]:
-    """Weigh the pixels of labels that are trained on by 1, and others by 0.
-
-    Labels are arrays (Y, X) of uint8, and weights of float32; parameters and result as of
-    :func:`stroke_weights`.
-    """
-    return {
-        index: (is_known(page) & ~held_out.get(index, np.False_)).astype(np.float32)
-        for index, page in labels.items()
-    }
-
-
-def stroke_weights(
-    labels: Mapping[int, NDArray[Any]], held_out: Mapping[int, NDArray[np.bool_]]
-) -> dict[int, NDArray[np.float32]]:
-    """Weigh the pixels of sparse labels that are trained on.
-
-    A person paints about as many strokes on membranes as inside cells, but membranes are rarer:
-    each kind counts by its usual share. Slices that are labelled throughout show that share
-    themselves, so their pixels count 1.
-
-    Parameters
-    ----------
-    labels : mapping of int to array (Y, X) of uint8
-        The training slices: 0 is unknown, 1 membrane, 2 inside, 255 padding.
-    held_out : mapping of int to array (Y, X) of bool
-        Labelled pixels that validate.
-
-    Returns
-    -------
-    mapping of int to array (Y, X) of float32
-        0 where nothing is known or it is held out.
-    """
-    weights = known_weights(labels, held_out)
-    known = {index: page > 0 for index, page in weights.items()}
-    strokes = [index for index, page in labels.items() if not page.all()]
-    membrane = sum(
-        np.count_nonzero(known[index] & (labels[index] == MEMBRANE)) for index in strokes
-    )
-    share = membrane / max(sum(np.count_nonzero(known[index]) for index in strokes), 1)
-    if 0 < share < 1:
-        of_kind = {MEMBRANE: USUAL_SHARE / share, INSIDE: (1 - USUAL_SHARE) / (1 - share)}
-        for index in strokes:
-            for kind, weight in of_kind.items():
-                weights[index][known[index] & (labels[index] == kind)] = weight
-    return weights
 
 
 def corrected_slices(config: TrainingConfig, note: LabelNote | None, volume: Volume) -> list[int]:
