@@ -18,7 +18,7 @@ from napari_unet.launchers.servers.predictions.live_server_prediction import opt
 from napari_unet.launchers.servers.predictions.prediction_launcher import Begun
 from napari_unet.launchers.servers.remote_launcher import RemoteLauncher
 from napari_unet.layers.layer_search import why_not_tissue
-from napari_unet.layers.plugin_layers import corrected_slices, is_tissue
+from napari_unet.layers.plugin_layers import is_tissue
 from napari_unet.layers.slices import displayed_slice, nearest_first, stack_shape
 from napari_unet.prediction.engine import list_engines
 from napari_unet.runs.model_list import list_models
@@ -26,22 +26,18 @@ from napari_unet.settings import Settings, load_settings
 from napari_unet.widgets.common.background import remember_in_thread, run_in_thread
 from napari_unet.widgets.common.connections import Connections
 from napari_unet.widgets.common.dock import Dock, open_dock
-from napari_unet.widgets.common.latest_work import LatestWork
 from napari_unet.widgets.common.layer_choice import LayerChoice
 from napari_unet.widgets.common.message_line import MessageLine
-from napari_unet.widgets.common.messages import confirm, inform
 from napari_unet.widgets.files.save_layers import (
-    NEURONS_FORMS,
     PredictionSaving,
     SaveButtons,
-    ask_and_save,
 )
 from napari_unet.widgets.predict.classes_view import ClassesView
 from napari_unet.widgets.predict.engine_choice import EngineChoice
 from napari_unet.widgets.predict.level_choice import LevelChoice
+from napari_unet.widgets.predict.mask_threshold import MaskThreshold
 from napari_unet.widgets.predict.model_choice import ModelChoice
-from napari_unet.widgets.predict.neuron_search import NeuronSearch
-from napari_unet.widgets.predict.neurons_view import NeuronsView
+from napari_unet.widgets.predict.neurons_part import NeuronsPart
 from napari_unet.widgets.predict.place_choice import PlaceChoice
 from napari_unet.widgets.predict.predicted_layers import PredictedLayers
 from napari_unet.widgets.predict.predictions import Predictions
@@ -75,7 +71,6 @@ class PredictDock(Dock):
         self._awaited: Callable[[Labels], None] | None = None  # who waits for that to begin
         self._predictions = Predictions(viewer, self)
         self._worker = PredictionWorker(self)
-        self._thresholding = LatestWork(self, _threshold_all, self._on_thresholded, self.report)
         self._events = Connections(self)
         self._model = ModelChoice()
         self._image = LayerChoice(viewer, is_tissue, prefers=_is_selected(viewer))
@@ -90,10 +85,10 @@ class PredictDock(Dock):
         self._follower = SliceFollower(self)
         self._warning = MessageLine()
         self._threshold = ThresholdView(load_settings().threshold)
+        self._masking = MaskThreshold(viewer, self._predictions, self._threshold)
         self._save = SaveButtons()
         self._saving = PredictionSaving(viewer, self._save)
-        self._neurons = NeuronsView()
-        self._search = NeuronSearch(viewer, self)
+        self._neurons = NeuronsPart(viewer)
         self._lay_out()
         self._connect()
         self._on_choice_changed()
@@ -170,17 +165,9 @@ class PredictDock(Dock):
         self._saving.rest_requested.connect(self._start)
         self._saving.failed.connect(self.report)
         self._predictions.failed.connect(self.report)
-        self._threshold.threshold_changed.connect(self._on_threshold_changed)
-        self._threshold.release_requested.connect(self._on_release_requested)
+        self._masking.decided.connect(self._show_warning)
+        self._masking.failed.connect(self.report)
         self._neurons.find_requested.connect(self._on_neurons_requested)
-        self._neurons.cancel_requested.connect(self._search.cancel)
-        self._search.available_changed.connect(self._neurons.set_available)
-        self._search.begun.connect(self._neurons.show_begun)
-        self._search.progressed.connect(self._neurons.show_progress)
-        self._search.ended.connect(self._neurons.show_ended)
-        self._search.failed.connect(self._neurons.show_failure)
-        self._search.layer_changed.connect(self._neurons.set_saveable)
-        self._neurons.save_requested.connect(self._on_neurons_save_requested)
         self._options.scroll_toggled.connect(self._follow_slider)
         self._follower.predicted.connect(self._on_slice_followed)
         self._follower.failed.connect(self._on_following_failed)
@@ -191,7 +178,6 @@ class PredictDock(Dock):
         self._predictions.reading.connect(self._show_missing)
         self._predictions.found.connect(self._on_choice_changed)
         self._predictions.forgotten.connect(self._on_forgotten)
-        self._predictions.corrected.connect(self._show_kept)
 
     def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802
         """Offer the models that trainings made since the dock was last seen."""
@@ -217,12 +203,11 @@ class PredictDock(Dock):
             self._progress.end("")
         result = self._predictions.current
         if result is not None:
-            self._threshold.show_threshold(result.prediction.threshold)
             self._saving.offer(result.mask, result.probability)
         else:
             self._saving.offer(None, None)
-        self._search.offer(result)
-        self._show_kept()
+        self._neurons.offer(result)
+        self._masking.show_current()
         self._show_warning()
         self._show_missing()
 
@@ -237,10 +222,6 @@ class PredictDock(Dock):
             self._progress.show_missing("Reading what is predicted already…")
         else:
             self._progress.show_missing("")
-
-    def _show_kept(self) -> None:
-        result = self._predictions.current
-        self._threshold.show_kept([] if result is None else result.prediction.protected_slices)
 
     def _begin_awaited(self) -> None:
         is_ready = not (self._worker.is_busy or self._is_looking)
@@ -336,12 +317,7 @@ class PredictDock(Dock):
         model = None if result is None else result.model
         if model is None and result is not None and result.is_by(chosen):
             model = chosen
-        self._search.find(self._neurons.threshold, self._neurons.is_linked, model)
-
-    def _on_neurons_save_requested(self) -> None:
-        layer = self._search.layer
-        if layer is not None:
-            ask_and_save(self, self._viewer, layer, NEURONS_FORMS, self._neurons.show_failure)
+        self._neurons.find(model)
 
     def _follow_slider(self, _: object = None) -> None:
         """Predict the slice that is shown, if that is chosen and nothing else is predicted."""
@@ -374,7 +350,7 @@ class PredictDock(Dock):
         if result is not former:
             remember_in_thread(Settings(model=str(model)))
             self._saving.offer(result.mask, result.probability)
-            self._search.offer(result)
+            self._neurons.offer(result)
         return result
 
     def _on_following_failed(self, error: Exception) -> None:
@@ -422,41 +398,6 @@ class PredictDock(Dock):
         is_shown = result is not None and result.is_by(self._model.model)
         self._warning.tell(result.prediction.remarks() if result and is_shown else "")
 
-    def _on_threshold_changed(self, threshold: float) -> None:
-        result = self._predictions.current
-        if result is not None:
-            self._predictions.protect_corrected(result)
-            result.threshold_displayed_slice(self._viewer, threshold)
-            self._thresholding.request(result)  # the other slices
-
-    def _on_thresholded(self, done: tuple[PredictedLayers, float]) -> None:
-        result, threshold = done
-        remember_in_thread(Settings(threshold=threshold))
-        result.note_origin()
-        result.report_mask_changed()
-        self._show_warning()
-
-    def _on_release_requested(self) -> None:
-        """Ask, then drop what a person painted, in one step that can be undone."""
-        result = self._predictions.current
-        if result is None:
-            return
-        marked = corrected_slices(result.mask)
-        dropped = [index for index in result.prediction.protected_slices if index not in marked]
-        if not dropped:
-            inform("These slices are marked as correct in the Correct dock, and stay as they are.")
-        elif confirm(
-            self,
-            f"Drop the corrections of slices {list_slices(dropped)}?",
-            "The threshold decides these slices again. Undo in the mask's layer brings the "
-            "corrections back.",
-            "Drop them",
-        ):
-            places, values = result.prediction.find_corrections(dropped)
-            result.mask.data_setitem(places, values)
-            result.prediction.release_slices(dropped)
-            self._show_kept()
-
     def _on_forgotten(self, result: PredictedLayers) -> None:
         if self._worker.result is result:
             self._worker.cancel()
@@ -467,10 +408,6 @@ class PredictDock(Dock):
 
 def _list_engines() -> tuple[list[tuple[str, str]], Settings]:
     return list_engines(), load_settings()
-
-
-def _threshold_all(result: PredictedLayers) -> tuple[PredictedLayers, float]:
-    return result, result.prediction.threshold_all()
 
 
 def _is_selected(viewer: Viewer) -> Any:
