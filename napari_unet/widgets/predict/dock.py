@@ -317,7 +317,7 @@ class PredictDock(Dock):
         model = None if result is None else result.model
         if model is None and result is not None and result.is_by(chosen):
             model = chosen
-        self._neurons.find(model)
+        self._neurons.search(model)
 
     def _follow_slider(self, _: object = None) -> None:
         """Predict the slice that is shown, if that is chosen and nothing else is predicted."""

@@ -46,7 +46,7 @@ class NeuronsPart(QWidget):
         """Search this prediction from now on; None: there is none."""
         self._search.offer(result)
 
-    def find(self, model: Path | None) -> None:
+    def search(self, model: Path | None) -> None:
         """Find the neurons of the predicted slices, by a model if it is known which made them."""
         self._search.find(self._view.threshold, self._view.is_linked, model)
 
