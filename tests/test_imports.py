@@ -66,6 +66,7 @@ FLOORS = (
     "napari_unet.launchers",
     "napari_unet.launchers.servers.login",
     "napari_unet.launchers.servers.slurm",
+    "napari_unet.launchers.servers.profile",
     "napari_unet.launchers.servers",
     "napari_unet.launchers.servers.predictions",
     "napari_unet.evaluation",

@@ -11,9 +11,9 @@ import click
 from napari_unet.cli.options import described_option
 from napari_unet.cli.run_access import confirm_host_keys
 from napari_unet.launchers.servers.event_loop import wait_for
-from napari_unet.launchers.servers.profile_fields import ProfileField, profile_fields
+from napari_unet.launchers.servers.profile.profile import Profile
+from napari_unet.launchers.servers.profile.profile_fields import ProfileField, profile_fields
 from napari_unet.launchers.servers.profiles import (
-    Profile,
     find_profile,
     load_profiles,
     prefer_npus,

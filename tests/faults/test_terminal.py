@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from napari_unet.launchers.servers.profiles import Profile, save_profile
+from napari_unet.launchers.servers.profile.profile import Profile
+from napari_unet.launchers.servers.profiles import save_profile
 from napari_unet.launchers.servers.record import RemoteRecord, write_record
 from tests.terminal import HOSTILE, SHOWN, on_terminal
 from training.config import preset_config

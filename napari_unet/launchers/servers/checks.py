@@ -11,7 +11,7 @@ from napari_unet.launchers.launcher import ignore_progress
 from napari_unet.launchers.servers import scripts
 from napari_unet.launchers.servers.connection import Server
 from napari_unet.launchers.servers.needed_packages import needed_packages
-from napari_unet.launchers.servers.profiles import Profile
+from napari_unet.launchers.servers.profile.profile import Profile
 from napari_unet.launchers.servers.slurm.batch_script import try_options
 from napari_unet.launchers.servers.store import Store
 from training.devices.cann import CANN_PACKAGES, KERNEL_PACKAGES

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from napari_unet.launchers.servers.login.login import is_kept, kept_connection
 from napari_unet.launchers.servers.opening import ConnectionLostError, open_connection
-from napari_unet.launchers.servers.profiles import Profile
+from napari_unet.launchers.servers.profile.profile import Profile
 from napari_unet.launchers.servers.remote_files import (
     REQUEST_SECONDS,
     CommandError,

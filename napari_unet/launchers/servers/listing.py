@@ -10,7 +10,7 @@ from napari_unet.launchers.servers import scripts
 from napari_unet.launchers.servers.connection import Server
 from napari_unet.launchers.servers.event_loop import wait_for
 from napari_unet.launchers.servers.opening import ConnectionLostError
-from napari_unet.launchers.servers.profiles import Profile
+from napari_unet.launchers.servers.profile.profile import Profile
 from napari_unet.launchers.servers.record import RemoteRecord, is_remote, read_record, write_record
 from napari_unet.launchers.servers.slurm.jobs import Job
 from napari_unet.launchers.servers.slurm.queue import list_jobs

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_unet.launchers.servers.host_keys import HostKeyCheck, known_hosts_path
 from napari_unet.launchers.servers.login.login import Address, Login, is_kept, kept_connection
-from napari_unet.launchers.servers.profiles import Profile
+from napari_unet.launchers.servers.profile.profile import Profile
 from training.errors import UserError
 
 if TYPE_CHECKING:

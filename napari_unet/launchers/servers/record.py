@@ -8,8 +8,8 @@ from typing import Any, Self
 
 from pydantic import Field, model_validator
 
-from napari_unet.launchers.servers.document import Document
-from napari_unet.launchers.servers.profiles import MOST_DEVICES, Profile
+from napari_unet.launchers.document import Document
+from napari_unet.launchers.servers.profile.profile import MOST_DEVICES, Profile
 from napari_unet.launchers.servers.working_folder import can_be_run
 from training.config import parse_numbers
 from training.errors import UserError

@@ -28,8 +28,8 @@ from napari_unet.launchers.servers.inputs import (
 )
 from napari_unet.launchers.servers.mirror import Mirror
 from napari_unet.launchers.servers.opening import ConnectionLostError
+from napari_unet.launchers.servers.profile.profile import Profile
 from napari_unet.launchers.servers.profiles import (
-    Profile,
     find_profile,
     known_nodes,
     load_profiles,

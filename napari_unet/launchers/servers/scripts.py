@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from posixpath import basename, dirname, join
 
 from napari_unet.launchers.servers.needed_packages import needed_packages
-from napari_unet.launchers.servers.profiles import Profile
+from napari_unet.launchers.servers.profile.profile import Profile
 from napari_unet.launchers.servers.record import RUN_ID
 from napari_unet.launchers.servers.slurm.batch_script import batch_script
 from napari_unet.launchers.servers.slurm.batch_script import submit as submit_job

@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QProgressBar, QPushButton, QTextEdit, QVBoxLayout, QW
 from napari_unet.launchers.servers.checks import NPUS_SEEN, check_server
 from napari_unet.launchers.servers.event_loop import begin
 from napari_unet.launchers.servers.host_keys import UnknownHostKeyError
-from napari_unet.launchers.servers.profiles import Profile
+from napari_unet.launchers.servers.profile.profile import Profile
 from napari_unet.widgets.common.background import run_in_thread
 from napari_unet.widgets.common.messages import report
 from napari_unet.widgets.servers.host_key_question import ask_to_accept

@@ -19,8 +19,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_unet.launchers.servers.profile_fields import ProfileField, profile_fields
-from napari_unet.launchers.servers.profiles import Profile
+from napari_unet.launchers.servers.profile.profile import Profile
+from napari_unet.launchers.servers.profile.profile_fields import ProfileField, profile_fields
 
 Editor = QLineEdit | QSpinBox | QComboBox | QCheckBox
 

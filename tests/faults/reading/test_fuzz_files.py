@@ -14,7 +14,7 @@ import pytest
 from onnx import TensorProto, helper
 from safetensors.numpy import save
 
-from napari_unet.launchers.servers.profiles import Profile
+from napari_unet.launchers.servers.profile.profile import Profile
 from napari_unet.projects.records import LayerRecord, ProjectState, StackReference
 from napari_unet.settings import Settings
 from tests.faults.reading.judging import read_all

@@ -20,7 +20,7 @@ from click.testing import CliRunner
 from napari_unet.cli.runs import command as list_command
 from napari_unet.launchers.local_launcher import LocalLauncher
 from napari_unet.launchers.servers import scripts
-from napari_unet.launchers.servers.profiles import Profile
+from napari_unet.launchers.servers.profile.profile import Profile
 from napari_unet.launchers.servers.record import RemoteRecord, read_record, write_record
 from napari_unet.projects.project import DOCUMENT, Project
 from napari_unet.runs.learning_on import accept

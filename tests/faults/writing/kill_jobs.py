@@ -262,7 +262,7 @@ class Fetching:
 
     def _adopt(self, folder: Path) -> None:
         from napari_unet.launchers.servers.listing import adopt_run
-        from napari_unet.launchers.servers.profiles import Profile
+        from napari_unet.launchers.servers.profile.profile import Profile
 
         profile = Profile.model_validate(json.loads(self._profile.read_text()))
         adopt_run(profile, self._there.name, folder)

@@ -11,7 +11,8 @@ from click.testing import CliRunner
 from napari_unet.cli import fetch, runs, stop
 from napari_unet.launchers.launcher import Launcher, OnProgress, Standing, ignore_progress
 from napari_unet.launchers.local_launcher import LocalLauncher
-from napari_unet.launchers.servers.profiles import Profile, profiles_path, save_profile
+from napari_unet.launchers.servers.profile.profile import Profile
+from napari_unet.launchers.servers.profiles import profiles_path, save_profile
 from napari_unet.launchers.servers.remote_launcher import RemoteLauncher
 from napari_unet.runs.training_places import (
     LAUNCHERS,

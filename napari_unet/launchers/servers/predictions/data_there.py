@@ -9,12 +9,12 @@ from typing import Any, Self
 
 from pydantic import Field, model_validator
 
+from napari_unet.launchers.document import Document
 from napari_unet.launchers.launcher import ignore_progress
 from napari_unet.launchers.servers import scripts
 from napari_unet.launchers.servers.connection import Server
-from napari_unet.launchers.servers.document import Document
 from napari_unet.launchers.servers.event_loop import wait_for
-from napari_unet.launchers.servers.profiles import Profile
+from napari_unet.launchers.servers.profile.profile import Profile
 from napari_unet.launchers.servers.remote_files import CommandError
 from napari_unet.launchers.servers.store import Store
 from training.data_pairs import DataPair, read_pairs

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 
 from napari_unet.launchers.servers.connection import Server
 from napari_unet.launchers.servers.event_loop import wait_for
-from napari_unet.launchers.servers.profiles import Profile
+from napari_unet.launchers.servers.profile.profile import Profile
 from napari_unet.launchers.servers.remote_files import CommandError, FileThere
 from training.formats.location import FILE_ENDINGS, FOLDER_ENDINGS
 

@@ -17,7 +17,7 @@ from napari_unet.launchers.servers.predictions.record import (
     write_prediction,
 )
 from napari_unet.launchers.servers.predictions.scripts import how_it_ended, outcome_of
-from napari_unet.launchers.servers.profiles import Profile
+from napari_unet.launchers.servers.profile.profile import Profile
 from napari_unet.launchers.servers.record import RemoteRecord, is_remote, read_record, write_record
 from napari_unet.launchers.servers.scripts import are_running
 from napari_unet.launchers.servers.slurm.jobs import FORGOTTEN, Job

@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import Field
 
+from napari_unet.launchers.document import Document
 from napari_unet.launchers.launcher import Standing
-from napari_unet.launchers.servers.document import Document
 from napari_unet.launchers.servers.slurm.jobs import GO_ON
 from training.errors import UserError
 from training.files.atomic_files import write_atomically

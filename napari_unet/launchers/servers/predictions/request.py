@@ -11,7 +11,7 @@ from posixpath import join
 
 from napari_unet.launchers.server_path import ServerPath
 from napari_unet.launchers.servers.predictions.record import Convention, Kind
-from napari_unet.launchers.servers.profiles import Profile
+from napari_unet.launchers.servers.profile.profile import Profile
 from training.class_thresholds import Thresholds
 from training.config import STARTER
 from training.errors import UserError

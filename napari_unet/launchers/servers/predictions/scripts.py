@@ -12,7 +12,7 @@ from napari_unet.launchers.servers.predictions.record import (
     kept_path,
     log_path,
 )
-from napari_unet.launchers.servers.profiles import Profile
+from napari_unet.launchers.servers.profile.profile import Profile
 from napari_unet.launchers.servers.scripts import activation, check_id, python_of
 from napari_unet.launchers.servers.slurm import batch_script
 from napari_unet.launchers.servers.slurm.options import LIMIT_SIGNAL

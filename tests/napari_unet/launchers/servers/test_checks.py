@@ -9,7 +9,7 @@ from napari_unet.launchers.servers.checks import check_server, compare_nodes, ju
 from napari_unet.launchers.servers.endings import ending_event
 from napari_unet.launchers.servers.event_loop import wait_for
 from napari_unet.launchers.servers.needed_packages import needed_packages
-from napari_unet.launchers.servers.profiles import Profile
+from napari_unet.launchers.servers.profile.profile import Profile
 from tests.napari_unet.launchers.servers.loopback.sshd import Sshd
 from tests.training.devices.fake_npu_smi import table_of
 from training.devices.cann import KERNEL_PACKAGES

@@ -16,7 +16,7 @@ from napari_unet.launchers.servers.host_keys import (
     accept_host_key,
 )
 from napari_unet.launchers.servers.opening import ConnectionLostError
-from napari_unet.launchers.servers.profiles import Profile
+from napari_unet.launchers.servers.profile.profile import Profile
 from napari_unet.launchers.servers.remote_files import CommandError
 from tests.napari_unet.launchers.servers.loopback.hostile_server import HostileServer, printing
 from tests.napari_unet.launchers.servers.loopback.sshd import Sshd, make_key

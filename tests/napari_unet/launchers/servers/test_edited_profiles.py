@@ -8,12 +8,8 @@ from pathlib import Path
 import pytest
 
 from napari_unet.launchers.servers.opening import ConnectionLostError
-from napari_unet.launchers.servers.profiles import (
-    Profile,
-    profiles_path,
-    remove_profile,
-    save_profile,
-)
+from napari_unet.launchers.servers.profile.profile import Profile
+from napari_unet.launchers.servers.profiles import profiles_path, remove_profile, save_profile
 from napari_unet.launchers.servers.record import read_record
 from napari_unet.launchers.servers.remote_launcher import RemoteLauncher
 from napari_unet.runs.training_places import launcher_for

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from napari_unet.launchers.servers.profiles import Profile, remove_profile, save_profile
+from napari_unet.launchers.servers.profile.profile import Profile
+from napari_unet.launchers.servers.profiles import remove_profile, save_profile
 from napari_unet.launchers.servers.record import read_record, update_record
 from napari_unet.launchers.servers.remote_launcher import RemoteLauncher
 from napari_unet.runs.run_follower import RunFollower

@@ -12,12 +12,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from napari_unet.launchers.servers import scripts
-from napari_unet.launchers.servers.profiles import (
-    Profile,
-    find_profile,
-    load_profiles,
-    save_profile,
-)
+from napari_unet.launchers.servers.profile.profile import Profile
+from napari_unet.launchers.servers.profiles import find_profile, load_profiles, save_profile
 from napari_unet.launchers.servers.record import RemoteRecord, read_record, write_record
 from napari_unet.launchers.servers.remote_launcher import RemoteLauncher
 from napari_unet.runs.run_follower import RunFollower

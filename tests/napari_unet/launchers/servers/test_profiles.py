@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from napari_unet.launchers.servers.profile_fields import profile_fields
+from napari_unet.launchers.servers.profile.profile import Profile
 from napari_unet.launchers.servers.profiles import (
-    Profile,
     load_profiles,
     profiles_path,
     put_profile,
@@ -89,9 +88,3 @@ def test_what_is_wrong_in_the_file_is_named(changes: dict[str, object], problem:
     with pytest.raises(UserError, match=problem) as refused:
         load_profiles()
     assert str(profiles_path()) in str(refused.value)
-
-
-def test_every_field_says_what_it_is() -> None:
-    for field in profile_fields():
-        assert field.title and field.help.endswith(".")
-        assert field.default or field.hint

@@ -19,7 +19,7 @@ from napari_unet.launchers.servers.connection import Server
 from napari_unet.launchers.servers.event_loop import wait_for
 from napari_unet.launchers.servers.host_keys import ChangedHostKeyError, UnknownHostKeyError
 from napari_unet.launchers.servers.opening import ConnectionLostError
-from napari_unet.launchers.servers.profiles import Profile
+from napari_unet.launchers.servers.profile.profile import Profile
 from tests.napari_unet.launchers.servers.loopback.hostile_server import HostileServer
 from tests.napari_unet.launchers.servers.loopback.sshd import Sshd
 from training.errors import UserError

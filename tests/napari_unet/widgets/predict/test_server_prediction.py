@@ -11,7 +11,7 @@ from napari import Viewer
 from pytestqt.qtbot import QtBot
 from qtpy.QtWidgets import QComboBox, QLabel, QProgressBar
 
-from napari_unet.launchers.servers.profiles import Profile
+from napari_unet.launchers.servers.profile.profile import Profile
 from napari_unet.runs.training_places import THIS_COMPUTER
 from napari_unet.widgets.predict.dock import PredictDock
 from napari_unet.widgets.predict.place_choice import PlaceChoice

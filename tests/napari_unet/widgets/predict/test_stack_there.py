@@ -20,7 +20,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_unet.launchers.servers.profiles import Profile
+from napari_unet.launchers.servers.profile.profile import Profile
 from napari_unet.settings import Settings, remember
 from napari_unet.widgets.common.message_line import MessageLine
 from napari_unet.widgets.predict.dock import PredictDock

@@ -18,7 +18,7 @@ from qtpy.QtWidgets import QPushButton, QTableView, QWidget
 
 from napari_unet.launchers.servers.predictions.prediction_launcher import PredictionLauncher
 from napari_unet.launchers.servers.predictions.request import PredictionRequest
-from napari_unet.launchers.servers.profiles import Profile
+from napari_unet.launchers.servers.profile.profile import Profile
 from napari_unet.layers.layer_search import image_under
 from napari_unet.layers.plugin_layers import is_predicted_mask
 from napari_unet.settings import Settings, remember

@@ -23,7 +23,8 @@ from qtpy.QtWidgets import (
 )
 
 from napari_unet.launchers.servers.login.questions import answer_logins_by
-from napari_unet.launchers.servers.profiles import Profile, load_profiles, save_profile
+from napari_unet.launchers.servers.profile.profile import Profile
+from napari_unet.launchers.servers.profiles import load_profiles, save_profile
 from napari_unet.launchers.servers.remote_launcher import RemoteLauncher
 from napari_unet.runs.run_follower import RunFollower
 from napari_unet.settings import Settings, remember

@@ -11,7 +11,7 @@ from napari import Viewer
 from pytestqt.qtbot import QtBot
 from qtpy.QtWidgets import QComboBox, QLabel, QPushButton, QWidget
 
-from napari_unet.launchers.servers.profiles import Profile
+from napari_unet.launchers.servers.profile.profile import Profile
 from napari_unet.runs.training_places import THIS_COMPUTER
 from napari_unet.settings import Settings, remember
 from napari_unet.widgets.train.dock import TrainDock

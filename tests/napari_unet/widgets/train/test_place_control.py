@@ -4,12 +4,8 @@ import pytest
 from pytestqt.qtbot import QtBot
 from qtpy.QtWidgets import QPushButton, QWidget
 
-from napari_unet.launchers.servers.profiles import (
-    Profile,
-    profiles_path,
-    remove_profile,
-    save_profile,
-)
+from napari_unet.launchers.servers.profile.profile import Profile
+from napari_unet.launchers.servers.profiles import profiles_path, remove_profile, save_profile
 from napari_unet.widgets.servers.dialog import ServerDialog
 from napari_unet.widgets.train.place_choice import PlaceChoice
 from napari_unet.widgets.train.place_control import PlaceControl

@@ -9,7 +9,7 @@ from typing import Any
 import asyncssh
 
 from napari_unet.launchers.servers.event_loop import wait_for
-from napari_unet.launchers.servers.profiles import Profile
+from napari_unet.launchers.servers.profile.profile import Profile
 from tests.napari_unet.launchers.servers.loopback.hostile_server import run_in_bash
 
 PASSWORD = "correct horse"

@@ -16,7 +16,8 @@ from napari_unet.launchers.servers.host_keys import UnknownHostKeyError, accept_
 from napari_unet.launchers.servers.login import login as kept
 from napari_unet.launchers.servers.login.questions import LoginQuestion, answer_logins_by
 from napari_unet.launchers.servers.opening import ConnectionLostError, LoginDeclinedError
-from napari_unet.launchers.servers.profiles import Profile, save_profile
+from napari_unet.launchers.servers.profile.profile import Profile
+from napari_unet.launchers.servers.profiles import save_profile
 from tests.napari_unet.launchers.servers.login.asking_server import PASSWORD, AskingServer
 from tests.terminal import HOSTILE, SHOWN, start_on_terminal
 from training.errors import UserError

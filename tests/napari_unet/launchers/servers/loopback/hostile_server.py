@@ -11,7 +11,7 @@ from typing import Any
 import asyncssh
 
 from napari_unet.launchers.servers.event_loop import wait_for
-from napari_unet.launchers.servers.profiles import Profile
+from napari_unet.launchers.servers.profile.profile import Profile
 
 Answer = Callable[[Any, str], Awaitable[None]]
 

@@ -13,7 +13,8 @@ import pytest
 import tifffile
 
 from napari_unet.cli.main import main
-from napari_unet.launchers.servers.profiles import Profile, save_profile
+from napari_unet.launchers.servers.profile.profile import Profile
+from napari_unet.launchers.servers.profiles import save_profile
 from tests.napari_unet.launchers.servers.conftest import client_key, home, sshd, unknown_sshd
 from tests.napari_unet.launchers.servers.loopback.quick_server import install_quick_python
 from tests.napari_unet.launchers.servers.loopback.sshd import Sshd

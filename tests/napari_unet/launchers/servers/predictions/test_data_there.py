@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from napari_unet.launchers.servers.profiles import Profile
+from napari_unet.launchers.servers.profile.profile import Profile
 from napari_unet.launchers.servers.remote_launcher import RemoteLauncher
 from tests.napari_unet.launchers.servers.loopback.quick_server import write_data
 from tests.napari_unet.launchers.servers.loopback.sshd import Sshd

@@ -11,7 +11,8 @@ import tifffile
 from napari_unet.launchers.servers.connection import Server
 from napari_unet.launchers.servers.event_loop import wait_for
 from napari_unet.launchers.servers.predictions.record import parse_prediction
-from napari_unet.launchers.servers.profiles import Profile, remove_profile
+from napari_unet.launchers.servers.profile.profile import Profile
+from napari_unet.launchers.servers.profiles import remove_profile
 from napari_unet.neurons.linking import StackLinker
 from napari_unet.neurons.segmentation import Segmentation, find_neurons
 from tests.napari_unet.launchers.servers.loopback.begun_command import PROGRAM, begun, read_until

@@ -12,7 +12,8 @@ from click.testing import CliRunner
 from napari_unet.cli import servers
 from napari_unet.launchers.launcher import Standing
 from napari_unet.launchers.servers.endings import ending_event
-from napari_unet.launchers.servers.profiles import Profile, find_profile
+from napari_unet.launchers.servers.profile.profile import Profile
+from napari_unet.launchers.servers.profiles import find_profile
 from napari_unet.launchers.servers.slurm.batch_script import submit
 from napari_unet.launchers.servers.slurm.jobs import parse_jobs
 from napari_unet.launchers.servers.slurm.options import JobOptions

@@ -16,7 +16,8 @@ import tifffile
 from napari_unet.launchers.servers.predictions.prediction_launcher import PredictionLauncher
 from napari_unet.launchers.servers.predictions.record import PredictionState, log_path
 from napari_unet.launchers.servers.predictions.request import PredictionRequest
-from napari_unet.launchers.servers.profiles import Profile, save_profile
+from napari_unet.launchers.servers.profile.profile import Profile
+from napari_unet.launchers.servers.profiles import save_profile
 from tests.napari_unet.launchers.servers.loopback.begun_command import begun, read_until
 from tests.napari_unet.launchers.servers.loopback.quick_server import install_quick_python
 from tests.napari_unet.launchers.servers.loopback.sshd import Sshd

@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from napari_unet.launchers.servers.profiles import Hint, Profile
+from napari_unet.launchers.servers.profile.profile import Hint, Profile
 
 
 @dataclass(frozen=True)

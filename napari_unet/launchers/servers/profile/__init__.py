@@ -1,0 +1,1 @@
+"""What a person says of a server: its fields, their limits, and how they are asked for."""
