@@ -261,9 +261,13 @@ class ZarrChunks:
             for wanted, length in zip(window, finer.shape, strict=True)
         )
         made_of = rows, columns
-        page = np.empty((len(rows), len(columns)), self._image.dtype)
-        for chunk in finer.within(made_of):
-            page[_inside(chunk, made_of)] = self._page(level - 1, index, chunk)
+        chunks = list(finer.within(made_of))
+        if len(chunks) == 1:
+            page = self._page(level - 1, index, chunks[0])
+        else:
+            page = np.empty((len(rows), len(columns)), self._image.dtype)
+            for chunk in chunks:
+                page[_inside(chunk, made_of)] = self._page(level - 1, index, chunk)
         self._put(level, index, window, halve(page, self._image.is_label))
 
     def _page(self, level: int, index: int, chunk: Window) -> NDArray[Any]:

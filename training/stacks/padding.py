@@ -44,7 +44,10 @@ def _mark_from_edge(image: NDArray[Any], padding: NDArray[np.bool_]) -> None:
 
 def _long_runs(edge: NDArray[Any]) -> list[tuple[int, int]]:
     """Find where many pixels in a row have one value: first index, and that after the last."""
-    changes = np.flatnonzero(edge[1:] != edge[:-1]) + 1
-    limits = np.concatenate([[0], changes, [len(edge)]])
-    is_long = np.diff(limits) >= max(SHORTEST, len(edge) / 8)
+    is_change = edge[1:] != edge[:-1]
+    shortest = max(SHORTEST, len(edge) / 8)
+    if len(edge) - np.count_nonzero(is_change) < shortest:
+        return []  # as of most slices, and soon told
+    limits = np.concatenate([[0], np.flatnonzero(is_change) + 1, [len(edge)]])
+    is_long = np.diff(limits) >= shortest
     return [(int(limits[index]), int(limits[index + 1])) for index in np.flatnonzero(is_long)]
