@@ -26,7 +26,7 @@ from training.metrics.neuron_metrics import Labels, label_neurons, part_neurons,
 from training.runs.run_directory import RunDirectory
 
 EPOCHS = (12, 40)  # the defaults', and more
-LEVELS = ((0.03,), (0.03, 0.1, 0.3), SEEDS)
+LEVELS: tuple[tuple[float, ...], ...] = ((0.03,), (0.03, 0.1, 0.3), SEEDS)
 CHOSEN = re.compile(r"^threshold ([\d.]+), seeds ([\d.]+):", re.MULTILINE)
 
 
