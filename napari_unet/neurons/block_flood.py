@@ -8,7 +8,7 @@ as far as a block sees; such a seed is named by a pixel there.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import pairwise, product
 from typing import Any
 
@@ -38,7 +38,7 @@ def flood_block(
     core: Window,
     origin: tuple[int, int],
     shape: tuple[int, int],
-    level: float,
+    levels: Sequence[float],
 ) -> dict[str, NDArray[Any]]:
     """Find the basins of a block by the watershed.
 
@@ -52,8 +52,8 @@ def flood_block(
         Row and column of its first pixel in the slice.
     shape : tuple of int
         (Y, X) of the slice.
-    level : float
-        Connected regions below it are seeds.
+    levels : sequence of float
+        As of :func:`~napari_unet.neurons.watershed.flood`.
 
     Returns
     -------
@@ -61,7 +61,8 @@ def flood_block(
         ``labels`` (Y, X) of unsigned int: the block's basins, from 1 to N. ``first`` (N + 1,) of
         int64: of a basin with a seed, the first pixel of that within the block, counted through the
         slice; of one with a minimum, that pixel counted on after the slice's last; UNKNOWN of
-        others, which go on in another block. ``low``, ``high``, ``strength``, ``length``,
+        others, which go on in another block. ``lowest_within`` (N + 1,) of float32: the probability
+        at that minimum, else 1. ``low``, ``high``, ``strength``, ``length``,
         ``lowest``: the borders within the block. ``top``, ``bottom``, ``left``, ``right``: its
         rims; ``p_top``... the probability there; ``beyond_top``... which of its basins is that of
         each pixel beyond them, or 0.
@@ -69,18 +70,22 @@ def flood_block(
     rows, columns = core
     inside = np.s_[rows.start : rows.stop, columns.start : columns.stop]
     beyond = _ring(core, probability.shape)
-    is_seed = probability < level
+    is_seed = probability < levels[0]
     labels = label_neurons(is_seed)
     fixed = _number_pixels(labels, beyond.values())
     minima = find_basins(np.ascontiguousarray(probability), labels, fixed)
     first = np.full(int(labels.max()) + 1, UNKNOWN, np.int64)
     first[fixed + 1 :] = _in_slice(minima, labels.shape[1], origin, shape[1])
     first[fixed + 1 :] += shape[0] * shape[1]
+    lowest = np.ones(len(first), np.float32)
+    lowest[fixed + 1 :] = probability.ravel()[minima]
     seeds, places = _first_places(np.where(is_seed, labels, 0)[inside])
     corner = origin[0] + rows.start, origin[1] + columns.start
     first[seeds] = _in_slice(places, len(columns), corner, shape[1])
 
-    is_kept = np.zeros(len(first), bool)
+    # Minima that may be seeds, which is seen in the whole slice.
+    is_here = np.bincount(labels[inside].ravel(), minlength=len(first)) > 0
+    is_kept = is_here & (lowest < levels[-1])
     is_kept[seeds] = True
     for rim in RIMS.values():
         is_kept[labels[inside][rim]] = True
@@ -89,10 +94,11 @@ def flood_block(
     basins = numbers[labels[inside]]
     borders = find_borders(basins, probability[inside])
     # The others touch nothing that is unknown, so it is known which regions they belong to.
-    regions = join_basins(borders, len(kept), count)
+    regions = join_basins(borders, np.arange(1, len(kept) + 1, dtype=np.int32), count)
     borders = join_borders([borders], regions)
     found = _describe(regions[basins], probability[inside])
     found["first"] = np.concatenate([[UNKNOWN], first[kept]])
+    found["lowest_within"] = np.concatenate([np.ones(1, np.float32), lowest[kept]])
     found |= {f"beyond_{side}": numbers[labels[place]].ravel() for side, place in beyond.items()}
     found |= {name: _narrow(array) for name, array in borders._asdict().items()}
     return found

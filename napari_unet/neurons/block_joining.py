@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from napari_unet.neurons.block_flood import FACES, UNKNOWN
 from napari_unet.neurons.region_borders import Borders, borders_between, join_borders
 from napari_unet.neurons.search_files import Arrays, Block
-from napari_unet.neurons.watershed import join_basins
+from napari_unet.neurons.watershed import find_roots, join_basins
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,7 @@ class JoinedBasins:
 def join_blocks(
     blocks: Mapping[Block, Arrays],
     pixels: int,
+    levels: Sequence[float],
     side: int = 0,
     labels_of: Callable[[Block], NDArray[Any]] | None = None,
 ) -> JoinedBasins:
@@ -52,6 +53,8 @@ def join_blocks(
         Of each block what was found of its basins, or of its components, but its pixels.
     pixels : int
         Those of the slice.
+    levels : sequence of float
+        As of :func:`~napari_unet.neurons.watershed.flood`.
     side, labels_of
         Pixels of a block's side, and what reads the components of one, array (Y, X) of unsigned
         int; None: they are basins.
@@ -73,10 +76,15 @@ def join_blocks(
     borders = join_borders(parts, basins)
     del parts
     seeds = int(np.count_nonzero(earliest < pixels))
-    regions = join_basins(borders, seeds, len(earliest))
+    lowest = np.ones(len(earliest), np.float32)
+    if labels_of is None:
+        within = [found["lowest_within"][1:] for found in blocks.values()]
+        np.minimum.at(lowest, basins - 1, np.concatenate(within))
+    roots = find_roots(borders, seeds, lowest[seeds:], levels[1:])
+    regions = join_basins(borders, roots, len(earliest))
     borders = join_borders([borders], regions)
     offsets = np.array(list(start.values()), np.int64)
-    return JoinedBasins(regions[basins], offsets, max(seeds, 1), borders)
+    return JoinedBasins(regions[basins], offsets, max(len(roots), 1), borders)
 
 
 def _start(blocks: Mapping[Block, Arrays]) -> dict[Block, int]:

@@ -100,6 +100,11 @@ class ChunkNeurons:
         """Leave out merges, which are large, and which other processes read from their file."""
         return self.__dict__ | {"_merges": None}
 
+    @property
+    def _levels(self) -> tuple[float, ...]:
+        """Below which probability seeds are."""
+        return SEEDS if self.is_learned else (self._how.seeds,)
+
     @cached_property
     def blocks(self) -> list[Block]:
         """Those of a slice."""
@@ -135,8 +140,7 @@ class ChunkNeurons:
         )
         within = rows, columns
         if self._is_watershed:
-            seeds = SEEDS if self.is_learned else self._how.seeds
-            found = flood_block(page, within, origin, self.shape[1:], seeds)
+            found = flood_block(page, within, origin, self.shape[1:], self._levels)
         else:
             found = grow_block(page, within, origin, self.shape[2], self._how.threshold)
         inside = cut_window(page, within)
@@ -165,7 +169,8 @@ class ChunkNeurons:
             for found in [self._files.open("basins", index, block)]
         }
         components = None if self._is_watershed else partial(self._pages.basins, index)
-        joined = join_blocks(basins, self.shape[1] * self.shape[2], self._side, components)
+        pixels = self.shape[1] * self.shape[2]
+        joined = join_blocks(basins, pixels, self._levels, self._side, components)
         threshold = CONTEXT if self.is_learned else self._how.threshold
         [merged] = merge_regions(joined.count, joined.borders, [threshold])
         numbers = {"numbers": merged[joined.regions]}

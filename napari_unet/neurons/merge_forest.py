@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.neurons.border_features import FEATURES
+from napari_unet.neurons.border_features import FEATURES, SEEDS
 from training.errors import UserError
 from training.files.array_files import read_arrays, write_arrays
 
@@ -166,7 +166,11 @@ class MergeForest:
             If the disk is full, or refuses it.
         """
         arrays = {name: getattr(self, name) for name in _DTYPES}
-        about = {"model": np.array(self.model), "features": np.array(FEATURES)}
+        about = {
+            "model": np.array(self.model),
+            "features": np.array(FEATURES),
+            "seeds": np.array(SEEDS),
+        }
         write_arrays(path, arrays | about)
 
     @classmethod
@@ -176,14 +180,17 @@ class MergeForest:
         Raises
         ------
         UserError
-            If it is missing, damaged, too large, or asks for other features.
+            If it is missing, damaged, too large, or asks for other features,
+            or learned with other seeds.
         """
         try:
             arrays = read_arrays(path, MOST_BYTES)
-            if set(arrays) != {"features", *(field.name for field in fields(cls))}:
+            if set(arrays) != {"features", "seeds", *(field.name for field in fields(cls))}:
                 raise ValueError("its arrays have other names")
             if arrays["features"].tolist() != list(FEATURES):
                 raise ValueError("it asks for other features of borders")
+            if arrays["seeds"].tolist() != list(SEEDS):
+                raise ValueError("it learned with other seeds")
             model = arrays["model"]
             if model.dtype.kind != "U" or model.ndim:
                 raise ValueError("it names no model")

@@ -284,7 +284,7 @@ def _segment_at_thresholds(
 ) -> list[Labels]:
     if how.method == "components":
         return [grow_neurons(label_neurons(probability < threshold)) for threshold in thresholds]
-    basins = flood(probability, how.seeds)
+    basins = flood(probability, [how.seeds])
     merged = merge_regions(int(basins.numbers.max()), basins.borders, thresholds)
     *first, last = (numbers[basins.numbers] for numbers in merged)
     found = [part_neurons(basins.labels, numbers=numbers) for numbers in first]

@@ -9,6 +9,7 @@ and takes ten times as long for a slice of 4096 x 4096.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -55,23 +56,25 @@ class Basins:
         return regions
 
 
-def flood(probability: NDArray[np.float32], level: float) -> Basins:
+def flood(probability: NDArray[np.float32], levels: Sequence[float]) -> Basins:
     """Flood a slice from its seeds, the connected regions below a level.
 
     Parameters
     ----------
     probability : array (Y, X) of float32
         Probability of membrane, 0..1.
-    level : float
-        Without a pixel below it, all of the slice is one region.
+    levels : sequence of float
+        Rising. Below each one more seeds begin, where no seed of a lower level lies. Without a
+        pixel below the last one, all of the slice is one region.
     """
-    labels = label_neurons(probability < level)
+    labels = label_neurons(probability < levels[0])
     seeds = int(labels.max())
-    if not seeds:
+    if not seeds and not (probability < levels[-1]).any():
         return Basins(np.ones_like(labels), np.arange(2, dtype=np.int32), Borders.none())
     minima = find_basins(np.ascontiguousarray(probability), labels, seeds)
     borders = find_borders(labels, probability)
-    numbers = join_basins(borders, seeds, seeds + len(minima))
+    roots = find_roots(borders, seeds, probability.ravel()[minima], levels[1:])
+    numbers = join_basins(borders, roots, seeds + len(minima))
     return Basins(labels, numbers, join_borders([borders], numbers))
 
 
@@ -166,16 +169,55 @@ class _Slice:
             pixels, there = pixels.take(on_the_way), ~reached.take(on_the_way)
 
 
-def join_basins(borders: Borders, seeds: int, count: int) -> NDArray[np.int32]:
+def find_roots(
+    borders: Borders, seeds: int, lowest: NDArray[np.float32], levels: Sequence[float]
+) -> NDArray[np.int32]:
+    """Find the basins that seeds begin with.
+
+    Parameters
+    ----------
+    borders : Borders
+        Those between basins.
+    seeds : int
+        The first basins are seeds of a lower level; how many there are.
+    lowest : array (M,) of float32
+        The lowest probability in each of the others.
+    levels : sequence of float
+        Rising: below each one basins that connect are a seed, unless they have one already.
+
+    Returns
+    -------
+    array (N,) of int32
+        Rising: the first basin of each seed.
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    count = seeds + len(lowest)
+    roots = np.arange(1, seeds + 1, dtype=np.int32)
+    for level in levels:
+        is_pass = borders.lowest < level
+        ends = tuple(end[is_pass].astype(np.int32) for end in (borders.low, borders.high))
+        graph = coo_array((np.ones(len(ends[0]), bool), ends), (count + 1, count + 1))
+        _, groups = connected_components(graph, directed=False)
+        below = np.flatnonzero(lowest < level) + seeds + 1
+        free = below[~np.isin(groups[below], groups[roots])]
+        _, first = np.unique(groups[free], return_index=True)
+        roots = np.sort(np.concatenate([roots, free[first]])).astype(np.int32)
+    return roots
+
+
+def join_basins(borders: Borders, roots: NDArray[np.int32], count: int) -> NDArray[np.int32]:
     """Find the seed of each basin by a spanning tree over the lowest passes, whose root is 0.
 
     Parameters
     ----------
     borders : Borders
         Those between basins.
-    seeds, count : int
-        The first basins are those of seeds; how many there are, and how many basins. Without a
-        seed all are one region.
+    roots : array (S,) of int32
+        The first basin of each seed, rising. Without a seed all basins are one region.
+    count : int
+        How many basins there are.
 
     Returns
     -------
@@ -185,23 +227,25 @@ def join_basins(borders: Borders, seeds: int, count: int) -> NDArray[np.int32]:
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 
+    seeds = len(roots)
     if count == seeds:
         return np.arange(count + 1, dtype=np.int32)
     if not seeds:
         return np.array([0] + [1] * count, np.int32)
-    numbers = np.arange(seeds + 1)
-    is_pass = borders.high > seeds
+    is_root = np.zeros(count + 1, bool)
+    is_root[roots] = True
+    is_pass = ~(is_root[borders.low] & is_root[borders.high])
     lowest = borders.lowest[is_pass].astype(np.float64)
     weights = np.concatenate([np.full(seeds, _TO_ROOT), _ABOVE + lowest])
     # SciPy takes no wider indices before 1.15.
     low = np.concatenate([np.zeros(seeds, np.int32), borders.low[is_pass].astype(np.int32)])
-    high = np.concatenate([numbers[1:].astype(np.int32), borders.high[is_pass].astype(np.int32)])
+    high = np.concatenate([roots, borders.high[is_pass].astype(np.int32)])
     shape = count + 1, count + 1
     tree = minimum_spanning_tree(coo_array((weights, (low, high)), shape).tocsr()).tocoo()
     is_pass = tree.data > _TO_ROOT
     edges = tree.data[is_pass], (tree.row[is_pass], tree.col[is_pass])
     _, trees = connected_components(coo_array(edges, shape).tocsr(), directed=False)
     seed_of = np.zeros(trees.max() + 1, np.int32)
-    seed_of[trees[: seeds + 1]] = numbers
+    seed_of[trees[roots]] = np.arange(1, seeds + 1)
     found: NDArray[np.int32] = seed_of[trees]
     return found

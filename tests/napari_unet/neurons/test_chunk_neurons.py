@@ -11,7 +11,7 @@ import pytest
 import tifffile
 from scipy import ndimage
 
-from napari_unet.neurons.border_features import FEATURES, FloodedSlice, border_features
+from napari_unet.neurons.border_features import FEATURES, SEEDS, FloodedSlice, border_features
 from napari_unet.neurons.chunk_neurons import ChunkNeurons
 from napari_unet.neurons.linking import StackLinker
 from napari_unet.neurons.merge_forest import MergeForest
@@ -21,6 +21,7 @@ from napari_unet.neurons.segmentation import (
     segment_slice,
     segment_slices,
 )
+from napari_unet.neurons.watershed import flood
 from napari_unet.prediction.predictor import load_predictor
 from training.errors import UserError
 from training.metrics.neuron_metrics import v_rand
@@ -147,6 +148,18 @@ def test_blocks_are_merged_as_the_whole_by_what_was_learned(tmp_path: Path) -> N
         for page, whole in zip(found, expected, strict=True):
             assert v_rand(page, whole) >= 0.995
         assert not list(folder.glob("pixels/*/*")), "no probability is kept that nobody needs"
+
+
+def test_blocks_have_the_seeds_of_the_whole_at_all_levels(tmp_path: Path) -> None:
+    noise = ndimage.gaussian_filter(np.random.default_rng(0).random((2, 90, 110)), (0, 2, 2))
+    probability = np.float32((noise - noise.min()) / np.ptp(noise)) ** 2
+    expected = np.stack(list(find_neurons(probability, learned())))
+    seeds = [flood(probability[0], SEEDS[:levels]).regions.max() for levels in (1, 2, 3, 4)]
+    assert min(np.diff([1, *seeds])) > 0, "some levels add no seed"
+    for side in (17, 40, 64):
+        found, total = find(tmp_path / str(side), probability, learned(), side=side)
+        assert_same_but_for_ties(found, expected)
+        assert total == expected.max()
 
 
 def test_a_single_slice_takes_the_threshold(tmp_path: Path) -> None:

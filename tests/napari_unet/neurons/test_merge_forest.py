@@ -125,7 +125,9 @@ def test_a_file_that_is_no_forest_is_refused(forest: MergeForest, tmp_path: Path
         MergeForest.read(path)
     path.write_bytes(content)
     with np.load(path) as arrays:
-        other = {**arrays, "features": np.array(FEATURES[::-1])}
-    write_arrays(path, other)
-    with pytest.raises(UserError, match="other features"):
-        MergeForest.read(path)
+        known = dict(arrays)
+    others = {"features": np.array(FEATURES[::-1]), "seeds": known["seeds"][1:]}
+    for name, other in others.items():
+        write_arrays(path, known | {name: other})
+        with pytest.raises(UserError, match=f"other {name}"):
+            MergeForest.read(path)
