@@ -7,7 +7,6 @@ import os
 import platform
 import re
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from pathlib import Path
 import psutil
 
 from benchmarks.side_by_side import TORCH_VARIABLE, Result
+from training.resources.limits import usable_cores
 
 PACKAGES = ("mindspore", "openvino", "numpy", "napari", "torch", "onnxruntime")
 
@@ -104,16 +104,9 @@ def _sections(text: str) -> dict[str, str]:
     return {part.partition("\n")[0]: part.rstrip() + "\n\n" for part in parts}
 
 
-def usable_cores() -> list[int]:
-    """Give the numbers of the cores that this process may use."""
-    if sys.platform == "darwin":
-        return list(range(os.cpu_count() or 1))
-    return sorted(psutil.Process().cpu_affinity())
-
-
 def _machine() -> list[str]:
     return [
-        f"{_processor()}, {len(usable_cores())} cores, "
+        f"{_processor()}, {usable_cores()} cores, "
         f"{psutil.virtual_memory().total / 2**30:.0f} GB, {platform.system()}, "
         f"Python {platform.python_version()}",
         ", ".join(f"{name} {version}" for name in PACKAGES if (version := _version(name))),

@@ -10,10 +10,9 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any, Protocol, TypeVar
 
-import psutil
-
 from training.console import say
 from training.errors import UserError
+from training.resources.limits import usable_cores
 
 _CONNECT_SECONDS = 20
 _LIVES = 3  # workers that die of a task, or of the one it was split from, until it is given up
@@ -58,7 +57,7 @@ def connect(workers: int, scheduler: str = "") -> Iterator[Workers]:
         If dask.distributed is not installed, or the scheduler can't be reached.
     """
     distributed = _import_distributed()
-    threads = 0 if scheduler else max(1, (psutil.cpu_count() or 1) // workers)
+    threads = 0 if scheduler else max(1, usable_cores() // workers)
     with _connected(distributed, workers, scheduler) as client:
         yield Workers(distributed, client, threads)
 

@@ -26,6 +26,7 @@ from napari_unet.training_python.requirements import DISTRIBUTION, look_at, need
 from training.devices.cann import find_cann, has_cann
 from training.devices.npus import find_npus
 from training.errors import UserError
+from training.resources.limits import free_memory, memory_limit, usable_cores
 
 PACKAGES = ("openvino", "onnx", "numpy", "scipy", "tifffile", "safetensors", "asyncssh")
 QT_BINDINGS = ("PyQt5", "PyQt6", "PySide6")
@@ -111,8 +112,7 @@ def _examine_system() -> Iterator[Finding]:
         "" if is_supported else "Python 3.11 to 3.14 are supported.",
     )
     yield Finding(topic, "Platform", platform.platform())
-    total, free = (amount / _GIB for amount in psutil.virtual_memory()[:2])
-    yield Finding(topic, "Memory", f"{total:.1f} GiB, {free:.1f} GiB available")
+    yield Finding(topic, "Memory", _memory())
 
 
 def _examine_packages() -> Iterator[Finding]:
@@ -151,7 +151,7 @@ def _examine_training_python(topic: str, python: TrainingPython) -> Finding:
 
 def _examine_devices() -> Iterator[Finding]:
     topic = "Devices"
-    yield Finding(topic, "CPU", f"{_count_cores()} cores, {_processor()}")
+    yield Finding(topic, "CPU", f"{_cores()}, {_processor()}")
     npus = find_npus()
     for npu in npus:
         memory = f", {npu.memory_used} of {npu.memory_total} MiB used" if npu.memory_total else ""
@@ -224,11 +224,18 @@ def _openvino_devices() -> str:
     return ", ".join(openvino_runtime.list_devices())
 
 
-def _count_cores() -> int | None:
-    """Count the cores that this process may use."""
-    if sys.platform == "darwin":
-        return os.cpu_count()
-    return len(psutil.Process().cpu_affinity())
+def _memory() -> str:
+    """What is there, and what of it this process may use where that is less."""
+    limit = memory_limit()
+    limited = "" if limit is None else f"of which {limit / _GIB:.1f} GiB may be used, "
+    total = psutil.virtual_memory().total
+    return f"{total / _GIB:.1f} GiB, {limited}{free_memory() / _GIB:.1f} GiB available"
+
+
+def _cores() -> str:
+    """What this process may use, and of how many where there are more."""
+    usable, there = usable_cores(), os.cpu_count()
+    return f"{usable} cores" if usable == there else f"{usable} of {there} cores"
 
 
 def _processor() -> str:

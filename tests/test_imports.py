@@ -24,6 +24,7 @@ MOST_MODULES = 20
 FLOORS = (
     "training",
     "training.errors",
+    "training.resources",
     "training.console",
     "training.label_convention",
     "training.label_classes",

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from napari_unet.neurons.border_features import FEATURES, SEEDS
 from training.errors import UserError
 from training.files.array_files import read_arrays, write_arrays
+from training.resources.limits import usable_cores
 
 TREES = 200
 LEAST_IN_LEAF = 4  # borders
@@ -89,7 +90,7 @@ class MergeForest:
             TREES,
             min_samples_leaf=LEAST_IN_LEAF,
             max_depth=MOST_DEPTH,
-            n_jobs=-1,
+            n_jobs=usable_cores(),
             random_state=0,
         ).fit(features, is_membrane, sample_weight=weights)
         return cls.of([estimator.tree_ for estimator in trees.estimators_], model)

@@ -15,6 +15,7 @@ from napari_unet.neurons.region_borders import Borders
 from napari_unet.neurons.segmentation import Segmentation, merge_by_features, segment_slice
 from napari_unet.neurons.segmentation_choice import TrainingSlice
 from training.metrics.neuron_metrics import Labels, fill_neurons, label_neurons, v_rand
+from training.resources.limits import usable_cores
 
 LEAST_BORDERS = 100
 """Membranes, and borders that are none, from which on merges are learned."""
@@ -61,7 +62,7 @@ def learn_merges(
         Digest of the model that predicted them.
     """
     usable = [slice_ for slice_ in slices if slice_.beside and not slice_.is_border.all()]
-    with ThreadPoolExecutor() as executor:
+    with ThreadPoolExecutor(usable_cores()) as executor:
         known = list(executor.map(_Known.of, usable))
         noisy = list(executor.map(_Known.with_noise, usable, range(len(usable))))
     halves = slice(len(known) // 2), slice(len(known) // 2, None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, TypeVar
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.metrics.neuron_metrics import NEIGHBOURS, Labels
+from training.resources.limits import usable_cores
 
 BAND = 1 << 16  # pixels: their values and labels stay in a processor's cache
 _FEW = 32  # bands, which take longer with threads: those of blocks have their own already
@@ -146,5 +146,5 @@ def for_each(work: Callable[[_Band], _Found], bands: Sequence[_Band]) -> list[_F
     """Work on bands side by side: NumPy lets threads run. None waits for what another does."""
     if len(bands) <= _FEW:
         return [work(band) for band in bands]
-    with ThreadPoolExecutor(os.cpu_count()) as executor:
+    with ThreadPoolExecutor(usable_cores()) as executor:
         return list(executor.map(work, bands))

@@ -25,6 +25,7 @@ from training.metrics.neuron_metrics import (
     part_neurons,
     v_rand,
 )
+from training.resources.limits import usable_cores
 
 METHODS = ("watershed", "components")
 THRESHOLDS = (0.2, 0.3, 0.4, 0.45, 0.5, 0.55, 0.6, 0.7, 0.8)
@@ -190,7 +191,7 @@ def choose_segmentation(
     found: dict[Segmentation, NDArray[np.float64]] = {}  # (slices,)
     for seeds in SEED_LEVELS if method == "watershed" else SEED_LEVELS[:1]:
         how = Segmentation(method, seeds=seeds)
-        with ThreadPoolExecutor() as executor:
+        with ThreadPoolExecutor(usable_cores()) as executor:
             scores = list(executor.map(partial(_scores, how=how), probabilities, membranes))
         for threshold, column in zip(THRESHOLDS, np.transpose(scores), strict=True):
             found[replace(how, threshold=threshold)] = column

@@ -12,7 +12,6 @@ from itertools import pairwise, product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import psutil
 from numpy.typing import NDArray
 
 from napari_unet.prediction.chunk_record import check_same, describe, read_how, write_how
@@ -29,6 +28,7 @@ from training.model.slice_view import SliceView, Window
 from training.model.stack_part import StackPart
 from training.model.stack_scale import card_for
 from training.model.tiling import tile_starts
+from training.resources.limits import memory_to_take
 from training.stacks.intensities import Membranes
 from training.stacks.padding import find_padding
 
@@ -112,6 +112,8 @@ class ChunkPrediction:
         Where the results are until they are whole.
     slices : range
         Those that it does, of the part's.
+    memory : float
+        Bytes that the process may take.
     done : int
         Parts of them that earlier runs had done when it was asked for first.
 
@@ -158,7 +160,8 @@ class ChunkPrediction:
             known = record | {"how": write_how(card)}
         self._card = read_how(known["how"], predictor.card)
         self._parts = self._cut()
-        self._most = self._count_at_once(memory)
+        self.memory = memory_to_take(memory)
+        self._most = self._count_at_once()
         for chunks in results.values():
             chunks.open(known)
         self._outcome = Outcome()
@@ -308,9 +311,8 @@ class ChunkPrediction:
             axes.append([range(*limits) for limits in pairwise(edges)])
         return [(rows, columns) for rows, columns in product(*axes)]
 
-    def _count_at_once(self, memory: float | None) -> int:
+    def _count_at_once(self) -> int:
         """Find how many parts are under way at once, by the memory that they take."""
-        free = psutil.virtual_memory().available / 2 if memory is None else memory
         _, height, width = self.stack.shape
         slice_bytes = height * width * (self.stack.dtype.itemsize + 1)
         part_bytes = _PART_PIXEL * max(len(rows) * len(columns) for rows, columns in self._parts)
@@ -320,11 +322,11 @@ class ChunkPrediction:
             return _PROGRAM + slices * slice_bytes + count * part_bytes
 
         for count in range(self._predictor.parallel + 1, 0, -1):
-            if need(count) <= free:
+            if need(count) <= self.memory:
                 return count
         raise UserError(
             f"A slice of {self.stack.path} takes about {need(1) / GIBI:.1f} GiB to predict, and "
-            f"{free / GIBI:.1f} GiB may be taken.",
+            f"{self.memory / GIBI:.1f} GiB may be taken.",
             "Give more by --memory, or predict a --region.",
         )
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from napari_unet.prediction.onnx_runtime import OnnxRuntimeEngine, list_devices
 from napari_unet.prediction.openvino_runtime import OpenVinoEngine
+from training.resources.limits import threads_to_set
 
 ENGINES = ("openvino", "onnxruntime")
 PRECISIONS = ("auto", "f32", "bf16")
@@ -48,7 +49,7 @@ def start_engine(
     is_parallel : bool
         For the most tiles a second; else each tile is there the soonest.
     threads : int
-        Of the processor, all tiles together; 0: as many as it has cores.
+        Of the processor, all tiles together; 0: as many as this process may use cores.
 
     Raises
     ------
@@ -57,6 +58,7 @@ def start_engine(
     RuntimeError
         If it can't compute the network.
     """
+    threads = threads or threads_to_set()
     if name == "openvino":
         return OpenVinoEngine(content, device, precision, is_parallel, threads)
     return OnnxRuntimeEngine(content, device, precision, threads)

@@ -52,7 +52,7 @@ class OpenVinoEngine:
         options: dict[str, Any] = {
             "PERFORMANCE_HINT": "THROUGHPUT" if is_parallel else "LATENCY",
         }
-        if threads:  # not pinned, or those of all processes were on the same cores
+        if threads and device == "CPU":  # unpinned: processes would share cores
             options |= {"INFERENCE_NUM_THREADS": threads, "ENABLE_CPU_PINNING": False}
         compiled = _compile(core, content, device, precision, options)
         if (len(compiled.inputs), len(compiled.outputs)) != (1, 1):

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 from numpy.typing import DTypeLike, NDArray
 
 from training.errors import UserError
 from training.files.atomic_files import UnwritableError
+from training.resources.limits import memory_to_take
 
 IN_MEMORY_BYTES = 2**30
 _DISK = "/var/tmp"  # noqa: S108, nothing there has a name. Unix keeps it on a disk, where /tmp may be in memory
@@ -82,7 +82,7 @@ def size_of(shape: tuple[int, ...], dtype: DTypeLike) -> int:
 
 def fits_in_memory(size: int) -> bool:
     """Return whether so many bytes are at most half of the memory that is free now."""
-    return size <= psutil.virtual_memory().available / 2
+    return size <= memory_to_take()
 
 
 def _in_file(

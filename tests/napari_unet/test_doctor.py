@@ -1,3 +1,5 @@
+import os
+import re
 import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, version
@@ -10,6 +12,7 @@ from napari_unet.doctor import Finding, can_run, examine, format_report
 from napari_unet.training_python import places
 from napari_unet.training_python.choice import write_choice
 from napari_unet.training_python.requirements import look_at
+from tests.control_groups import control_group
 from tests.training.devices.fake_npu_smi import install_npu_smi
 
 
@@ -46,6 +49,26 @@ def test_command() -> None:
     assert done.returncode == (0 if has_mindspore else 1), done.stderr
     for name in ("napari-unet-mindspore", "MindSpore", "openvino", "CANN", "Qt binding"):
         assert name in done.stdout
+
+
+@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="there is one core")
+def test_limits_below_what_the_machine_has_are_told() -> None:
+    code = (
+        "import sys; sys.modules['mindspore'] = None\n"
+        "from napari_unet.doctor import examine\n"
+        "for finding in examine():\n"
+        "    print(finding.name, finding.text, sep=': ')\n"
+        "    if finding.name == 'CPU': break"
+    )
+    with control_group(memory=2**29, cores=1) as words:
+        done = subprocess.run(
+            [*words, sys.executable, "-c", code], stdout=subprocess.PIPE, check=True
+        )
+    told = dict(line.split(": ", 1) for line in done.stdout.decode().splitlines())
+    assert re.fullmatch(
+        r"\d+\.\d GiB, of which 0\.5 GiB may be used, 0\.[1-5] GiB available", told["Memory"]
+    )
+    assert told["CPU"].startswith(f"1 of {os.cpu_count()} cores, ")
 
 
 @pytest.mark.usefixtures("without_mindspore")

@@ -9,12 +9,12 @@ from threading import Lock
 from typing import Any
 
 import numpy as np
-import psutil
 from numpy.typing import NDArray
 
 from training.errors import UserError
 from training.formats.grey_axes import GreyAxes
 from training.formats.stack import Stack
+from training.resources.limits import free_memory, memory_to_take
 
 LARGEST_SLAB = 512 * 2**20  # bytes
 MOST_SLICES = 1_000_000
@@ -156,10 +156,10 @@ def check_memory(what: str, size: int, remedy: str) -> None:
     ------
     UserError
     """
-    free = psutil.virtual_memory().available
-    if size > free / 2:
+    if size > memory_to_take():
         raise UserError(
-            f"{what} would take {size / 2**30:.1f} GiB of {free / 2**30:.1f} GiB of free memory.",
+            f"{what} would take {size / 2**30:.1f} GiB of {free_memory() / 2**30:.1f} GiB "
+            "of free memory.",
             f"{remedy}, or use a machine with more memory.",
         )
 

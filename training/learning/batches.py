@@ -8,7 +8,6 @@ without saving a random state, and several devices share the samples without ove
 from __future__ import annotations
 
 import math
-import os
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -22,6 +21,7 @@ from training.dataset.training_set import TrainingSet, Volume
 from training.devices.placement import ALONE, Place
 from training.model.model_card import ModelCard
 from training.presets.registry import find_preset
+from training.resources.limits import usable_cores
 from training.sampling.sample import Image, Sample, Transform
 from training.sampling.samplers import Sampler
 from training.sampling.transforms import RandomBrightness, RandomContrast, RandomGamma, apply
@@ -74,8 +74,7 @@ MOST_THREADS = 8
 
 def threads_per_process(world_size: int) -> int:
     """Return how many threads make the samples of each of a run's processes."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return max(1, min(MOST_THREADS, (cores or 1) // world_size))
+    return max(1, min(MOST_THREADS, usable_cores() // world_size))
 
 
 class Batches:

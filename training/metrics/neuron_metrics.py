@@ -20,6 +20,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from training.resources.limits import usable_cores
+
 NEURON_FIGURES = ("v_rand", "v_info")
 THRESHOLDS = tuple(step / 10 for step in range(11))
 _BAND = 1 << 18  # pixels: they stay in a processor's cache
@@ -238,7 +240,7 @@ def neuron_figures(
     if len(probabilities) != len(neurons):
         raise ValueError("There must be as many slices of the truth.")
     measure = partial(_scores, thresholds=thresholds)
-    with ThreadPoolExecutor() as executor:
+    with ThreadPoolExecutor(usable_cores()) as executor:
         scores = np.array(list(executor.map(measure, probabilities, neurons)))
     means = scores.mean(axis=0)  # (threshold, figure)
     rand, info = means.argmax(axis=0)

@@ -7,8 +7,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 
-import psutil
-
 from training.errors import UserError
 from training.formats.stack import Stack
 from training.model.model_card import ModelCard
@@ -16,6 +14,7 @@ from training.model.slice_prediction import is_cut
 from training.model.slice_view import SliceView
 from training.model.stack_part import StackPart
 from training.model.tiling import tile_starts
+from training.resources.limits import free_memory
 from training.sampling.resampling import zoomed_shape
 
 BAND_PIXELS = 2**24  # of a band, about
@@ -111,7 +110,7 @@ class SliceSteps:
         ------
         UserError
         """
-        need, free = self.memory(kinds, processes), psutil.virtual_memory().available
+        need, free = self.memory(kinds, processes), free_memory()
         if need <= free:
             return
         asked = {"--tta": self._tta, "--resample": self._zoom != (1.0, 1.0)}

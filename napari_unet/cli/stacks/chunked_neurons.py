@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 
 from napari_unet.cli.progress.progress_bar import ProgressBar
 from napari_unet.cli.stacks.chunks import Division, predict_missing, tell_of_prediction
@@ -38,6 +36,7 @@ from training.masks.stack_writer import report_errors
 from training.masks.writer_choice import open_chunks
 from training.model.stack_part import StackPart
 from training.opening import open_stack
+from training.resources.limits import memory_to_take, usable_cores
 from training.stacks.intensities import Membranes
 
 _PROGRAM = GIBI // 4  # bytes of this process without pixels
@@ -106,7 +105,7 @@ class ChunkedSearch:
         ):
             try:
                 search = self._begin(prediction, work)
-                tell_of_prediction(job, prediction)
+                tell_of_prediction(job, prediction, self.division)
                 with open_to_append(work / "merging.lock") as merging:
                     may_merge = search.is_learned and take_lock(merging, is_shared=True)
                     self._find(search, job, prediction, threads, workers, may_merge)
@@ -248,11 +247,11 @@ class ChunkedSearch:
 
     def _count_threads(self, part: StackPart) -> int:
         """Find how many blocks are under way at once, by the memory that they take."""
-        free = psutil.virtual_memory().available / 2 if self.memory is None else self.memory
+        free = memory_to_take(self.memory)
         _, height, width = part.shape
         block = _BLOCK_PIXEL * min(height, SIDE + 2 * HALO) * min(width, SIDE + 2 * HALO)
         table = (_TABLE_PIXEL if self.how.merges is None else _MERGES_PIXEL) * height * width
-        for threads in range(os.cpu_count() or 1, 0, -1):
+        for threads in range(usable_cores(), 0, -1):
             if _PROGRAM + threads * (table + block) <= free:
                 return threads
         raise UserError(

@@ -11,7 +11,6 @@ from itertools import chain
 from typing import Any
 
 import click
-import psutil
 
 from napari_unet.cli.progress.progress_bar import ProgressBar
 from napari_unet.cli.stacks.many_stacks import Results
@@ -22,6 +21,7 @@ from napari_unet.prediction.predictor import Predictor
 from training.console import list_names, say, warn
 from training.errors import UserError
 from training.masks.shares import WHOLE, Share
+from training.resources.limits import memory_limit
 
 _BATCH_PARTS = 8  # that a worker predicts at once, of several slices
 _LEAST_BATCHES = 2  # of each worker
@@ -139,7 +139,7 @@ def predict_chunks(job: ChunkJob, predictor: Predictor, division: Division) -> N
         As :class:`ChunkPrediction`, :meth:`ChunkJob.open` and :func:`cluster.connect`.
     """
     with job.open(predictor, division.share) as prediction, division.connect() as workers:
-        tell_of_prediction(job, prediction)
+        tell_of_prediction(job, prediction, division)
         total, done = len(prediction), prediction.done
         try:
             with ProgressBar(desc="Predicting", unit="part", total=total, initial=done) as bar:
@@ -158,12 +158,18 @@ def predict_chunks(job: ChunkJob, predictor: Predictor, division: Division) -> N
     warn(prediction.share_warning())
 
 
-def tell_of_prediction(job: ChunkJob, prediction: ChunkPrediction) -> None:
+def tell_of_prediction(job: ChunkJob, prediction: ChunkPrediction, division: Division) -> None:
     """Say how the stack is predicted, what speaks against that, and what is done already."""
     if prediction.note:
         say(prediction.note)
     warn(prediction.warning)
     job.scale.tell(prediction.card, prediction.stack)
+    limit = memory_limit()
+    if limit is not None and job.memory is None and not division.scheduler:
+        say(
+            f"--memory is {prediction.memory / 1e9:.2f}, half of what is free: this process may "
+            f"use {limit / 1e9:.2f} GB in all."
+        )
     if prediction.done:
         say(f"Going on: {prediction.done} of {len(prediction)} parts are predicted already.")
 
@@ -193,8 +199,7 @@ def predict_missing(
         return
     sent = job.anywhere()
     if not division.scheduler:
-        memory = job.memory or psutil.virtual_memory().available / 2
-        sent = replace(sent, memory=memory / division.workers)
+        sent = replace(sent, memory=prediction.memory / division.workers)
     missing = prediction.count_missing(slices)
     work = SliceWork(sent)
     alone: list[tuple[int, ...]] = []  # those of batches that failed, of which one may be to blame

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 from dask.utils import format_bytes
 from napari import Viewer
 from napari.layers import Labels
@@ -34,6 +33,7 @@ from napari_unet.widgets.common.latest_work import LatestWork
 from napari_unet.widgets.proofread.mendable import is_copy_mendable
 from training.errors import UserError
 from training.formats.chunked_stack import unreadable
+from training.resources.limits import free_memory
 from training.stacks.stack_axes import as_stack
 
 TITLE = "Copying the neurons"
@@ -130,7 +130,7 @@ class CopyButton(QWidget):
 def _needs(size: int) -> str:
     """Say where a copy of so many bytes would be, and what is free there."""
     if fits_in_memory(size):
-        free = format_bytes(psutil.virtual_memory().available)
+        free = format_bytes(free_memory())
         return f"Takes {format_bytes(size)} of memory; {free} are free."
     folder = scratch_folder()
     free = format_bytes(shutil.disk_usage(folder).free)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,6 +17,7 @@ from napari_unet.prediction.onnx_runtime import Provider
 from napari_unet.prediction.predictor import Predictor, load_predictor
 from napari_unet.prediction.stack_prediction import predict_slices
 from napari_unet.settings import Settings, remember
+from tests.control_groups import control_group
 from tests.napari_unet.conftest import WriteModel
 from tests.napari_unet.prediction.test_seams import (
     MEDICAL_WIDTH,
@@ -25,6 +27,7 @@ from tests.napari_unet.prediction.test_seams import (
 from training.errors import UserError
 from training.model.model_card import ModelCard
 from training.model.onnx_graph import build_onnx
+from training.resources.limits import usable_cores
 from training.stacks.scaling import Scaling
 
 needs_onnxruntime = pytest.mark.skipif(
@@ -46,6 +49,27 @@ def test_onnx_runtime_computes_what_openvino_does(
     )
     assert expected.std() > 0.01
     np.testing.assert_allclose(found, expected, atol=1e-3)
+
+
+@pytest.mark.skipif(usable_cores() < 2, reason="there is one core")
+@pytest.mark.parametrize(
+    "engine", ["openvino", pytest.param("onnxruntime", marks=needs_onnxruntime)]
+)
+def test_a_limit_of_cores_is_one_of_threads(write_model: WriteModel, engine: str) -> None:
+    """Neither engine asks for it: their threads would wait for each other's turns."""
+    code = (
+        "import os, sys, numpy as np\n"
+        "from napari_unet.prediction.predictor import load_predictor\n"
+        "predictor = load_predictor(sys.argv[1], engine=sys.argv[2])\n"
+        "predictor.predict_slice(np.zeros((64, 64), np.uint8))\n"
+        "print(predictor.parallel, len(os.listdir('/proc/self/task')))"
+    )
+    command = [sys.executable, "-c", code, str(write_model()), engine]
+    with control_group(cores=1) as words:
+        told = [subprocess.check_output([*begin, *command], text=True) for begin in ([], words)]
+    (_, most), (parallel, threads) = (tuple(map(int, line.split())) for line in told)
+    assert parallel == 1
+    assert threads < most
 
 
 @needs_onnxruntime

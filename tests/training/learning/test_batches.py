@@ -205,7 +205,7 @@ def test_intensities_vary_and_labels_stay() -> None:
 def test_cores_are_shared_by_the_processes(
     monkeypatch: pytest.MonkeyPatch, cores: int, world_size: int, expected: int
 ) -> None:
-    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(cores)))
+    monkeypatch.setattr("training.learning.batches.usable_cores", lambda: cores)
     assert threads_per_process(world_size) == expected
 
 
@@ -213,7 +213,7 @@ def test_cores_are_shared_by_the_processes(
 def test_samples_are_the_same_whatever_the_number_of_threads(
     monkeypatch: pytest.MonkeyPatch, cores: int
 ) -> None:
-    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(cores)))
+    monkeypatch.setattr("training.learning.batches.usable_cores", lambda: cores)
     batches = make(batchsize=5, gamma=0.3)
     assert threads_per_process(1) == cores
     for step, batch in batches.from_step(1):
@@ -224,7 +224,7 @@ def test_samples_are_the_same_whatever_the_number_of_threads(
 def test_samples_are_made_by_several_threads_and_few_batches_ahead(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(4)))
+    monkeypatch.setattr("training.learning.batches.usable_cores", lambda: 4)
     batches = make(batchsize=4, steps=40)
     makes, made, meeting = batches._make_sample, [], threading.Barrier(4)
 

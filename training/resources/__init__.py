@@ -1,0 +1,1 @@
+"""What of its machine this process may use: memory and cores."""
