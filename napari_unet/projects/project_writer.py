@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import Any, Literal
 
+from napari_unet.layers.plugin_layers import OPERATIONS_KEY
+from napari_unet.projects.operation_list import OperationList
 from napari_unet.projects.project import Project, kept_choices
 from napari_unet.projects.project_lock import ProjectLock
 from napari_unet.projects.records import LayerRecord, ProjectState, StackReference
+from napari_unet.projects.saved_lists import SavedLists, wait_for_operations
 from napari_unet.settings import Choices
 from napari_unet.stacks.incremental_tif import SavedStack
 from training.errors import UserError
@@ -36,6 +40,8 @@ class LayerSnapshot:
         May be painted on while it is saved.
     note, pixel_size
         As of :class:`TifWriter`.
+    operations : OperationList, optional
+        What was done to it, if its metadata name a list; the list may grow while it is saved.
     """
 
     key: Hashable
@@ -46,6 +52,7 @@ class LayerSnapshot:
     data: Any
     note: str
     pixel_size: PixelSize | None
+    operations: OperationList | None = None
 
 
 @dataclass(frozen=True)
@@ -112,6 +119,7 @@ class ProjectWriter:
         self._choices: Choices = {} if choices is None else choices
         self._document, self._kept = document, kept
         self._files: dict[Hashable, _OwnFile] = {}
+        self._lists = SavedLists(project)
         self._references: dict[Path, StackReference] = {}
         self._state: ProjectState | None = None
         self._number = -1
@@ -136,6 +144,8 @@ class ProjectWriter:
     def save(self, snapshot: Snapshot) -> None:
         """Write what has changed: pixels first, then the document that names their files.
 
+        Lists of operations are written before pixels that have these operations.
+
         A snapshot that comes after a later one is passed over.
 
         Raises
@@ -153,10 +163,12 @@ class ProjectWriter:
             self._number = snapshot.number
             self._follow(snapshot)
             errors: list[Exception] = []
+            save_lists = partial(self._save_lists, snapshot, errors)
+            save_lists()
             records: list[LayerRecord] = []
             for layer in snapshot.layers:
                 try:
-                    self._save_pixels(layer)
+                    self._save_pixels(layer, save_lists)
                 except Exception as error:  # one layer's must not keep the others from the disk
                     errors.append(error)
                 if (record := self._record(layer)) is not None:
@@ -190,6 +202,7 @@ class ProjectWriter:
             changed = [key for key, own in self._files.items() if own.is_changed]
             for key in changed:
                 self._files[key] = self._beside(self._files[key])
+            self._lists.keep_both()
             if changed or self._document.is_changed:
                 self._keep_records()
 
@@ -223,7 +236,19 @@ class ProjectWriter:
         for key, own in self._files.items():
             own.slices = _union(own.slices, edits.get(key, set()))
 
-    def _save_pixels(self, layer: LayerSnapshot) -> None:
+    def _save_lists(self, snapshot: Snapshot, errors: list[Exception]) -> None:
+        """Write lines that are new; labels are saved even if their list can't be."""
+        wait_for_operations(layer.operations for layer in snapshot.layers)
+        for layer in snapshot.layers:
+            name = layer.metadata.get(OPERATIONS_KEY)
+            if layer.operations is None or name is None:
+                continue
+            try:
+                self._lists.save(name, layer.operations)
+            except Exception as error:
+                errors.append(error)
+
+    def _save_pixels(self, layer: LayerSnapshot, save_lists: Callable[[], None]) -> None:
         if layer.stack is not None:
             self._refer_to(layer.stack)
             return
@@ -233,7 +258,7 @@ class ProjectWriter:
             own.stack, own.slices = form, None
         if own.data is not layer.data:
             own.data, own.slices = layer.data, None
-        own.stack.save(layer.data, own.slices, layer.note, layer.pixel_size)
+        own.stack.save(layer.data, own.slices, layer.note, layer.pixel_size, save_lists)
         own.slices, own.is_there = set(), True
 
     def _own_file(self, layer: LayerSnapshot) -> _OwnFile:
@@ -265,7 +290,7 @@ class ProjectWriter:
             kind=layer.kind,
             file="" if own is None else own.name,
             attributes=layer.attributes,
-            metadata=layer.metadata,
+            metadata=self._lists.renamed(layer.metadata),
             stack=stack,
         )
 

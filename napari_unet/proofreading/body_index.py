@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.proofreading.edits import Box, Volume
+from napari_unet.proofreading.edits import Box, Edit, Volume
 
 LEAST_LINKED = 0.2  # of sections whose neuron goes on in the next slice, where slices are linked
 LEAST_SHARED = 0.3  # of two boxes together, where they are of one neuron that goes on
@@ -41,7 +41,7 @@ class BodyIndex:
     Parameters
     ----------
     labels : array (Z, Y, X) of int
-        In memory; :meth:`look_again` follows what changes in it.
+        In memory; :meth:`follow` follows what changes in it.
     on_slice : callable, optional
         Called with the number of slices done and of all.
     """
@@ -50,7 +50,8 @@ class BodyIndex:
         self._labels = labels
         self._bodies: dict[int, dict[int, Section]] = {}
         for index in range(len(labels)):
-            self._add_slice(index)
+            for body, section in self._find(index):
+                self._bodies.setdefault(body, {})[index] = section
             on_slice(index + 1, len(labels))
 
     @property
@@ -91,27 +92,45 @@ class BodyIndex:
             slice(min(lefts), max(rights)),
         )
 
-    def look_again(self, bodies: Iterable[int], box: Box) -> None:
-        """Find some ids anew, all of whose pixels are within a box."""
-        for body in bodies:
+    def follow(self, index: int, edit: Edit, *, is_undo: bool) -> None:
+        """Take over what an edit of one slice has just changed in the labels, or its undo."""
+        gained = _sections_of(edit, self._labels.shape)
+        whole = {} if edit.after <= 0 else {edit.after: _joined([*gained.values()])}
+        gained = {body: section for body, section in gained.items() if body > 0}
+        for body, section in (whole if is_undo else gained).items():
+            self._set(body, index, self._rest(body, index, section.area))
+        for body, section in (gained if is_undo else whole).items():
+            former = self.sections(body).get(index)
+            self._set(body, index, section if former is None else _joined([former, section]))
+
+    def _rest(self, body: int, index: int, lost: int) -> Section | None:
+        """Look at what a slice has left of a neuron that lost some pixels there."""
+        former = self.sections(body).get(index)
+        if former is None or former.area <= lost:
+            return None
+        return _section(self._labels[index][former.box] == body, former.top, former.left)
+
+    def _set(self, body: int, index: int, section: Section | None) -> None:
+        """Change a section; whoever goes through those of a neuron meanwhile has the old ones."""
+        sections = {**self.sections(body)}
+        if section is not None:
+            sections[index] = section
+        else:
+            sections.pop(index, None)
+        if sections:
+            self._bodies[body] = sections
+        else:
             self._bodies.pop(body, None)
-        top, left = box[1].start, box[2].start
-        for index in range(box[0].start, box[0].stop):
-            page = self._labels[index, box[1], box[2]]
-            for body in bodies:
-                section = _section(page == body, top, left)
-                if section is not None:
-                    self._bodies.setdefault(body, {})[index] = section
 
     def look_at_slice(self, index: int) -> None:
         """Find all ids of a slice anew, which a brush has painted on."""
         for body in [body for body, found in self._bodies.items() if index in found]:
-            del self._bodies[body][index]
-            if not self._bodies[body]:
-                del self._bodies[body]
-        self._add_slice(index)
+            self._set(body, index, None)
+        for body, section in self._find(index):
+            self._set(body, index, section)
 
-    def _add_slice(self, index: int) -> None:
+    def _find(self, index: int) -> Iterator[tuple[int, Section]]:
+        """Find all ids of a slice."""
         from scipy import ndimage
 
         page, numbers = _numbered(self._labels[index])
@@ -122,7 +141,7 @@ class BodyIndex:
                 section = Section(
                     rows.start, columns.start, rows.stop, columns.stop, int(areas[place])
                 )
-                self._bodies.setdefault(int(numbers[place]), {})[index] = section
+                yield int(numbers[place]), section
 
 
 def _meet(former: Section, latter: Section | None) -> bool:
@@ -143,6 +162,32 @@ def _numbered(page: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
     ids, numbers = np.unique(page, return_inverse=True)
     # Number 0 stands for nothing, whether or not there is any.
     return numbers.reshape(page.shape) + 1, np.concatenate([[0], ids])
+
+
+def _sections_of(edit: Edit, shape: tuple[int, ...]) -> dict[int, Section]:
+    """The pixels of an edit of one slice, by the ids that they had."""
+    rows, lefts = np.divmod(edit.starts, shape[2])
+    rows %= shape[1]
+    order = np.argsort(edit.before, kind="stable")
+    ids, firsts = np.unique(edit.before[order], return_index=True)
+
+    def of_each(function: Any, values: NDArray[np.int64]) -> NDArray[np.int64]:
+        return np.asarray(function.reduceat(values[order], firsts))
+
+    columns = (
+        of_each(np.minimum, rows),
+        of_each(np.minimum, lefts),
+        of_each(np.maximum, rows) + 1,
+        of_each(np.maximum, lefts + edit.lengths),
+        of_each(np.add, edit.lengths),
+    )
+    return {int(body): Section(*map(int, row)) for body, *row in zip(ids, *columns, strict=True)}
+
+
+def _joined(sections: list[Section]) -> Section:
+    """What several sections of one slice are as one."""
+    tops, lefts, bottoms, rights, areas = zip(*sections, strict=True)
+    return Section(min(tops), min(lefts), max(bottoms), max(rights), sum(areas))
 
 
 def _section(mask: NDArray[np.bool_], top: int, left: int) -> Section | None:

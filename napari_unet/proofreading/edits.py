@@ -5,15 +5,20 @@ from __future__ import annotations
 import base64
 import binascii
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_unet.stacks.whole_slices import WHOLE_SLICE
+
 Volume = NDArray[Any]  # (Z, Y, X) of int
 Box = tuple[slice, slice, slice]
+Order = Callable[[Sequence[int]], Iterable[int]]
+MOST_AT_ONCE = 2**20  # pixels whose places are listed at once: 8 bytes each
 
 
 @dataclass(frozen=True)
@@ -53,11 +58,12 @@ class Edit:
         is_same = mask[..., 1:] & mask[..., :-1] & (ids[..., 1:] == ids[..., :-1])
         is_first[..., 1:] &= ~is_same
         is_last[..., :-1] &= ~is_same
-        place = np.nonzero(is_first)
+        first = np.flatnonzero(is_first)  # no run goes on in the next row
+        lengths = np.flatnonzero(is_last) - first + 1
+        place = np.unravel_index(first, mask.shape)
         corner = [axis.start or 0 for axis in box]
         in_volume = tuple(axis + start for axis, start in zip(place, corner, strict=True))
         starts = np.ravel_multi_index(in_volume, labels.shape).astype(np.int64)
-        lengths = np.nonzero(is_last)[2] - place[2] + 1
         return cls(starts, lengths.astype(np.int64), ids[place].astype(np.int64), after)
 
     @classmethod
@@ -101,25 +107,70 @@ class Edit:
         return pixels
 
     @property
+    def count(self) -> int:
+        """The number of pixels."""
+        return int(self.lengths.sum())
+
+    @property
     def ids(self) -> list[int]:
         """The ids that change, and the one that they become, without 0."""
         return sorted({*map(int, np.unique(self.before)), self.after} - {0})
 
-    def apply(self, labels: Volume) -> None:
-        """Give the pixels their new id."""
-        _row(labels)[self.pixels] = self.after
+    def apply(self, labels: Volume) -> bool:
+        """Give the pixels their new id; False where one has another than before: none changes."""
+        return self.change(labels, is_undo=False)
 
-    def revert(self, labels: Volume) -> None:
-        """Give the pixels back the ids that they had."""
-        _row(labels)[self.pixels] = np.repeat(self.before, self.lengths)
+    def revert(self, labels: Volume) -> bool:
+        """Give the pixels back the ids that they had; False where one is not as it was left."""
+        return self.change(labels, is_undo=True)
+
+    def change(self, labels: Volume, *, is_undo: bool) -> bool:
+        """:meth:`revert` or :meth:`apply`."""
+        parts, row = [*self._divided()], _row(labels)
+        for number, part in enumerate(parts):
+            pixels, former = part.pixels, part._former
+            wanted, given = (self.after, former) if is_undo else (former, self.after)
+            if not (row[pixels] == wanted).all():
+                for done in parts[:number]:
+                    row[done.pixels] = done._former if not is_undo else self.after
+                return False
+            row[pixels] = given
+        return True
 
     def is_applied(self, labels: Volume) -> bool:
         """Whether all pixels have the new id."""
-        return bool((_row(labels)[self.pixels] == self.after).all())
+        row = _row(labels)
+        return all(bool((row[part.pixels] == self.after).all()) for part in self._divided())
 
     def is_reverted(self, labels: Volume) -> bool:
         """Whether all pixels have the ids from before."""
-        return bool((_row(labels)[self.pixels] == np.repeat(self.before, self.lengths)).all())
+        row = _row(labels)
+        return all(bool((row[part.pixels] == part._former).all()) for part in self._divided())
+
+    @property
+    def _former(self) -> NDArray[np.int64] | int:
+        """The id that each pixel had, or that all of them had."""
+        if (self.before == self.before[:1]).all():
+            return int(self.before[0])
+        return np.repeat(self.before, self.lengths)
+
+    def _divided(self) -> Iterator[Edit]:
+        """Divide it into edits of so few pixels that all can be listed."""
+        ends = np.cumsum(self.lengths)
+        cuts = np.searchsorted(ends, np.arange(MOST_AT_ONCE, self.count, MOST_AT_ONCE))
+        bounds = np.unique([0, *cuts, len(ends)])
+        for low, high in pairwise(map(int, bounds)):
+            yield self._runs(low, high)
+
+    def _runs(self, low: int, high: int) -> Edit:
+        runs = slice(low, high)
+        return Edit(self.starts[runs], self.lengths[runs], self.before[runs], self.after)
+
+    def in_slice(self, index: int, shape: tuple[int, ...]) -> Edit:
+        """Give the part of it that lies in a slice along Z of a volume of this shape."""
+        size = shape[1] * shape[2]
+        low, high = np.searchsorted(self.starts, (index * size, (index + 1) * size))
+        return self._runs(int(low), int(high))
 
     def slices(self, shape: tuple[int, ...]) -> list[int]:
         """List the slices along Z of a volume of this shape that have changed pixels."""
@@ -149,12 +200,57 @@ class Edit:
         are_ids = bool(((numbers[:1] >= 0) & (numbers[:1] <= largest)).all())
         are_ids &= bool(((before >= 0) & (before <= largest)).all())
         is_within = bool(((gaps >= 0) & (gaps < labels.size)).all() and (lengths > 0).all())
-        is_within &= bool((lengths <= labels.shape[2]).all())
         starts = np.cumsum(gaps)
+        is_within &= bool((starts % labels.shape[2] + lengths <= labels.shape[2]).all())
         is_within &= bool((starts[:-1] + lengths[:-1] <= starts[1:]).all())
         if not are_ids or not is_within or (len(starts) and starts[-1] + lengths[-1] > labels.size):
             raise ValueError("an edit does not fit the labels")
         return cls(starts, lengths, before, after)
+
+
+def change_slices(
+    labels: Volume,
+    edit: Edit,
+    order: Order = iter,
+    *,
+    is_undo: bool,
+    follow: Callable[..., None] = lambda *_, **__: None,
+) -> bool:
+    """Change labels by an edit, or back, slice by slice.
+
+    Parameters
+    ----------
+    labels : array (Z, Y, X) of int
+    edit : Edit
+    order : callable
+        Gives the indices of the slices in the order in which they are changed.
+    is_undo : bool
+    follow : callable
+        Called with the index of each slice once it is changed, the edit of it alone, and
+        ``is_undo``.
+
+    Returns
+    -------
+    bool
+        False where other hands have changed these pixels since; nothing is changed then.
+    """
+
+    def change(index: int, *, is_undo: bool) -> bool:
+        part = edit.in_slice(index, labels.shape)
+        with WHOLE_SLICE:
+            is_changed = part.change(labels, is_undo=is_undo)
+        if is_changed:
+            follow(index, part, is_undo=is_undo)
+        return is_changed
+
+    done: list[int] = []
+    for index in order(edit.slices(labels.shape)):
+        if not change(index, is_undo=is_undo):
+            for former in done:
+                change(former, is_undo=not is_undo)
+            return False
+        done.append(index)
+    return True
 
 
 def _unpack(text: str, most_bytes: int) -> NDArray[np.int64]:

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
+from napari_unet.projects.operation_list import Line, OperationList
 from napari_unet.proofreading.catching_up import Move, catch_up
-from napari_unet.proofreading.edits import Edit, Volume
+from napari_unet.proofreading.edits import Edit, Order, Volume
 from napari_unet.proofreading.neurons import Neurons
-from napari_unet.proofreading.operations import MOST_POINTS, Operation
+from napari_unet.proofreading.operations import MOST_POINTS, Kind, Operation
 from napari_unet.proofreading.walls import plan_walls
 from training.errors import UserError
-from training.files.append_files import append_whole, open_to_append
-from training.files.atomic_files import UnwritableError
-from training.files.untrusted_files import open_regular, parse_json
 
-LONGEST_LINE = 2**26  # bytes
-MOST_LINES = 1_000_000
 UNDO, REDO = {"undo": True}, {"redo": True}
 T = TypeVar("T")
 
@@ -44,48 +39,65 @@ class Step:
     mask: MaskEdit | None = None
 
 
+class _Done(NamedTuple):
+    """What is kept in memory of an operation: where its line is, what it is, and of which ids."""
+
+    line: int
+    kind: Kind
+    bodies: tuple[int, ...]
+
+
 class History:
-    """Does operations on neurons, remembers them, and takes them back.
+    """Does operations on neurons, remembers them, and takes them back; in one thread at a time.
+
+    What an operation changed is read from its line again when it is undone.
 
     Parameters
     ----------
     neurons : Neurons
         What is changed.
-    steps : iterable of dict
-        What :func:`read_lines` gives of an earlier session on these labels.
+    lines : OperationList or iterable of dict
+        Of an earlier session on these labels; a list is added to.
     saved : int, optional
         How many of them the labels had when they were saved, all by default. What they lack of the
         others, because the session ended before, is done now.
 
     Attributes
     ----------
-    lines : list of dict
+    lines : OperationList
         All that was done, undone and redone, in its order; it only grows.
+    odd_slices : list of int
+        Where the labels that were saved are neither as before nor as after what they may lack.
 
     Raises
     ------
     UserError
-        If the steps are not of these labels.
+        If the lines are not of these labels.
     """
 
     def __init__(
-        self, neurons: Neurons, steps: Iterable[dict[str, Any]] = (), saved: int | None = None
+        self, neurons: Neurons, lines: Iterable[Line] = (), saved: int | None = None
     ) -> None:
         self.neurons = neurons
-        self.lines: list[dict[str, Any]] = []
-        self._done: list[Step] = []
-        self._undone: list[Step] = []
-        self._moves: list[tuple[Step, bool]] = []  # of each line: what, and whether it was done
-        for line in steps:
-            self._take(line)
+        self.lines = lines if isinstance(lines, OperationList) else OperationList(lines)
+        self._done: list[_Done] = []
+        self._undone: list[_Done] = []
+        self._moves: list[tuple[int, bool]] = []  # of each line: what it is about; whether done
+        self._latest: tuple[int, Step] | None = None
+        for number, line in enumerate(self.lines):
+            self._follow(number, line)
+        self.odd_slices: list[int] = []
         if saved is not None:
-            moves = [(step.edit, is_done) for step, is_done in self._moves[saved:] if step.edit]
-            catch_up(neurons.labels, moves, neurons.apply, neurons.revert)
+            moves = self._edits(saved, lambda step: step.edit)
+            catching = catch_up(neurons.labels, moves)
+            self.odd_slices = catching.odd
+            for index in catching.changed:
+                neurons.index.look_at_slice(index)
 
     @property
     def operations(self) -> list[Operation]:
         """What was done and is not undone."""
-        return [step.operation for step in self._done]
+        return [_operation(self.lines[done.line]) for done in self._done]
 
     @property
     def can_undo(self) -> bool:
@@ -96,6 +108,11 @@ class History:
         return bool(self._undone)
 
     @property
+    def done_count(self) -> int:
+        """How many operations can be undone."""
+        return len(self._done)
+
+    @property
     def undone_count(self) -> int:
         """How many operations can be done again."""
         return len(self._undone)
@@ -104,11 +121,11 @@ class History:
     def finished(self) -> set[int]:
         """The ids that a person marked as done, and did not change since."""
         finished: set[int] = set()
-        for step in self._done:
-            if step.operation.kind == "done":
-                finished ^= {*step.bodies}
+        for done in self._done:
+            if done.kind == "done":
+                finished ^= {*done.bodies}
             else:
-                finished -= {*step.bodies}
+                finished -= {*done.bodies}
         return finished
 
     def do(self, operation: Operation) -> Step:
@@ -122,7 +139,7 @@ class History:
         return self.take(self.plan(operation))
 
     def plan(self, operation: Operation, mask: tuple[str, Volume] | None = None) -> Step:
-        """Find what an operation would change, in any thread.
+        """Find what an operation would change.
 
         Parameters
         ----------
@@ -148,63 +165,97 @@ class History:
         walls = plan_walls(labels, index, edit, operation.kind, mask[1])
         return Step(operation, edit, ids, MaskEdit(mask[0], walls) if len(walls.starts) else None)
 
-    def take(self, step: Step) -> Step:
-        """Do what :meth:`plan` found."""
-        if step.edit is not None:
-            self.neurons.apply(step.edit)
-        self._done.append(step)
+    def take(self, step: Step, order: Order = iter) -> Step:
+        """Do what :meth:`plan` found; its slices are changed in an order of :class:`Neurons`.
+
+        Raises
+        ------
+        UserError
+            If its pixels were painted since, or what it changed can't be kept; nothing is changed
+            then.
+        """
+        self._change(step, _line(step), order, is_undo=False)
+        done = _Done(len(self.lines) - 1, step.operation.kind, step.bodies)
+        self._latest = done.line, step
+        self._done.append(done)
         self._undone.clear()
-        self._note(_line(step), step, is_done=True)
+        self._moves.append((done.line, True))
         return step
 
-    def undo(self) -> Step | None:
+    def undo(self, order: Order = iter) -> Step | None:
         """Take the last operation back; None if there is none.
 
         Raises
         ------
         UserError
-            If its pixels were painted since; nothing is changed then.
+            As :meth:`take`.
         """
-        if not self._done:
-            return None
-        step = self._done[-1]
-        if step.edit is not None:
-            self.neurons.revert(step.edit)
-        self._undone.append(self._done.pop())
-        self._note(UNDO, step, is_done=False)
-        return step
+        return self._step_back(self._done, self._undone, order, is_undo=True)
 
-    def redo(self) -> Step | None:
+    def redo(self, order: Order = iter) -> Step | None:
         """Do again what was undone last; None if there is nothing.
 
         Raises
         ------
         UserError
-            If its pixels were painted since; nothing is changed then.
+            As :meth:`take`.
         """
-        if not self._undone:
+        return self._step_back(self._undone, self._done, order, is_undo=False)
+
+    def _step_back(
+        self, former: list[_Done], latter: list[_Done], order: Order, *, is_undo: bool
+    ) -> Step | None:
+        if not former:
             return None
-        step = self._undone[-1]
-        if step.edit is not None:
-            self.neurons.repeat(step.edit)
-        self._done.append(self._undone.pop())
-        self._note(REDO, step, is_done=True)
+        step = self._step(former[-1].line)
+        self._change(step, UNDO if is_undo else REDO, order, is_undo=is_undo)
+        self._moves.append((former[-1].line, not is_undo))
+        latter.append(former.pop())
         return step
+
+    def _change(self, step: Step, line: Line, order: Order, *, is_undo: bool) -> None:
+        """Change the labels and add a line; neither if one of them can't be."""
+        if step.edit is not None:
+            self.neurons.change(step.edit, order, is_undo=is_undo)
+        try:
+            self.lines.append(line)
+        except UserError:
+            if step.edit is not None:
+                self.neurons.change(step.edit, is_undo=not is_undo)
+            raise
+
+    def _step(self, line: int) -> Step:
+        """Read what an operation changed; that of the latest is still known."""
+        if self._latest is None or self._latest[0] != line:
+            self._latest = line, _step(self.lines[line], self.neurons.labels)
+        return self._latest[1]
 
     def mask_moves(self, name: str, saved: int) -> list[Move]:
         """List what the lines after the first ``saved`` ones changed in a mask of this name."""
-        masks = [(step.mask, is_done) for step, is_done in self._moves[saved:]]
-        return [(mask.edit, is_done) for mask, is_done in masks if mask and mask.name == name]
 
-    def _take(self, line: dict[str, Any]) -> None:
+        def edit_of(step: Step) -> Edit | None:
+            return step.mask.edit if step.mask is not None and step.mask.name == name else None
+
+        return self._edits(saved, edit_of)
+
+    def _edits(self, saved: int, edit_of: Callable[[Step], Edit | None]) -> list[Move]:
+        steps: dict[int, Step] = {}  # several lines may be about one
+        for line, _ in self._moves[saved:]:
+            if line not in steps:
+                steps[line] = _step(self.lines[line], self.neurons.labels)
+        moves = [(edit_of(steps[line]), is_done) for line, is_done in self._moves[saved:]]
+        return [(edit, is_done) for edit, is_done in moves if edit is not None]
+
+    def _follow(self, number: int, line: Line) -> None:
         """Follow what an earlier session did; the labels have it already."""
-        _follow(line, self._done, self._undone, lambda line: _step(line, self.neurons.labels))
-        is_done = line != UNDO
-        self._note(line, (self._done if is_done else self._undone)[-1], is_done=is_done)
 
-    def _note(self, line: dict[str, Any], step: Step, *, is_done: bool) -> None:
-        self.lines.append(line)
-        self._moves.append((step, is_done))
+        def read(line: Line) -> _Done:
+            step = _step(line, self.neurons.labels)
+            return _Done(number, step.operation.kind, step.bodies)
+
+        _follow(line, self._done, self._undone, read)
+        is_done = line != UNDO
+        self._moves.append(((self._done if is_done else self._undone)[-1].line, is_done))
 
 
 def replay(operations: Iterable[Operation], history: History) -> int:
@@ -224,7 +275,7 @@ def replay(operations: Iterable[Operation], history: History) -> int:
     return skipped
 
 
-def operations_in(lines: Iterable[dict[str, Any]]) -> list[Operation]:
+def operations_in(lines: Iterable[Line]) -> list[Operation]:
     """List what lines of a file did and did not take back, whatever labels they were for.
 
     Raises
@@ -239,74 +290,7 @@ def operations_in(lines: Iterable[dict[str, Any]]) -> list[Operation]:
     return done
 
 
-def append_lines(path: Path, lines: Iterable[dict[str, Any]], folder: Path | None = None) -> None:
-    """Add lines to a file of operations, each as a whole; the file is made if it is missing.
-
-    Parameters
-    ----------
-    path : Path
-    lines : iterable of dict
-    folder : Path, optional
-        From which on no part of the path may be a link.
-
-    Raises
-    ------
-    UnwritableError
-        If it can't be written.
-    """
-    content = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
-    with open_to_append(path, folder) as file:
-        try:
-            size = file.seek(0, 2)
-            if size:
-                file.seek(size - 1)
-                if file.read(1) != b"\n":  # a killed process left half a line
-                    content = b"\n" + content
-            append_whole(file, content)
-        except OSError as error:
-            raise UnwritableError(path, error) from error
-
-
-def read_lines(path: Path) -> list[dict[str, Any]]:
-    """Read a file of operations; half a line that a killed process left is passed over.
-
-    Raises
-    ------
-    UserError
-        If it can't be read, is too large, or holds something else.
-    """
-    try:
-        with open_regular(path) as file:
-            return list(_parsed(iter(lambda: file.readline(LONGEST_LINE + 1), b""), path))
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise UserError(f"{path} can't be read: {error.strerror or error}.") from error
-
-
-def _parsed(lines: Iterator[bytes], path: Path) -> Iterator[dict[str, Any]]:
-    for number, line in enumerate(lines, 1):
-        if len(line) > LONGEST_LINE or number > MOST_LINES:
-            raise UserError(f"{path} is too large for a list of operations.")
-        try:
-            document = parse_json(line)
-        except ValueError:
-            if _is_half(line):
-                continue
-            raise UserError(f"{path}, line {number}, is not an operation on neurons.") from None
-        if not isinstance(document, dict):
-            raise UserError(f"{path}, line {number}, is not an operation on neurons.")
-        yield document
-
-
-def _is_half(line: bytes) -> bool:
-    """Whether a line was begun as one of ours and cut off."""
-    return line.startswith(b'{"kind"') and not line.rstrip().endswith(b"}")
-
-
-def _follow(
-    line: dict[str, Any], done: list[T], undone: list[T], read: Callable[[dict[str, Any]], T]
-) -> None:
+def _follow(line: Line, done: list[T], undone: list[T], read: Callable[[Line], T]) -> None:
     """Put what a line says among what is done, or what is undone."""
     if line in (UNDO, REDO):
         former, latter = (done, undone)[:: 1 if line == UNDO else -1]
@@ -318,7 +302,7 @@ def _follow(
         undone.clear()
 
 
-def _line(step: Step) -> dict[str, Any]:
+def _line(step: Step) -> Line:
     edit = None if step.edit is None else step.edit.to_text()
     line = {**step.operation.model_dump(mode="json"), "bodies": [*step.bodies], "edit": edit}
     if step.mask is not None:
@@ -326,7 +310,7 @@ def _line(step: Step) -> dict[str, Any]:
     return line
 
 
-def _operation(line: dict[str, Any]) -> Operation:
+def _operation(line: Line) -> Operation:
     known = {name: value for name, value in line.items() if name in ("kind", "strokes")}
     try:
         operation = Operation.model_validate_json(json.dumps(known))
@@ -337,7 +321,7 @@ def _operation(line: dict[str, Any]) -> Operation:
     return operation
 
 
-def _step(line: dict[str, Any], labels: Volume) -> Step:
+def _step(line: Line, labels: Volume) -> Step:
     operation, bodies, text = _operation(line), line.get("bodies"), line.get("edit")
     if not isinstance(bodies, list) or not all(type(body) is int for body in bodies):
         raise _damaged("the ids of an operation are missing")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from napari_unet.proofreading.body_index import BodyIndex
 from napari_unet.proofreading.cutting import cut_section
-from napari_unet.proofreading.edits import Box, Edit, Volume
+from napari_unet.proofreading.edits import Box, Edit, Order, Volume, change_slices
 from napari_unet.proofreading.operations import Operation, Point
 from napari_unet.proofreading.splitting import split_body
 from training.errors import UserError
@@ -55,11 +55,13 @@ class Neurons:
             return None
         index = max(sections, key=lambda item: sections[item].area)
         section = sections[index]
-        found = np.argwhere(self.labels[index][section.box] == body)
-        if not len(found):  # it was painted over just now
+        pixels = self.labels[index][section.box] == body
+        counts = np.cumsum(np.count_nonzero(pixels, axis=1))
+        if not counts[-1]:  # it was painted over just now
             return None
-        y, x = map(int, found[len(found) // 2] + (section.top, section.left))
-        return index, y, x
+        y = int(np.searchsorted(counts, counts[-1] // 2, side="right"))
+        row = np.flatnonzero(pixels[y])
+        return index, section.top + y, section.left + int(row[len(row) // 2])
 
     def plan(self, operation: Operation) -> Edit | None:
         """Find what an operation changes; None for one that changes no pixels.
@@ -80,55 +82,28 @@ class Neurons:
         body = self._only_one(operation)
         return None if operation.kind == "done" else self._give((body,), 0)
 
-    def apply(self, edit: Edit) -> None:
-        """Change the labels, and follow it in the index."""
-        box = self._around(edit)
-        edit.apply(self.labels)
-        self.index.look_again(edit.ids, box)
+    def change(self, edit: Edit, order: Order = iter, *, is_undo: bool = False) -> None:
+        """Change the labels slice by slice, or back, and follow it in the index.
 
-    def revert(self, edit: Edit) -> None:
-        """Change the labels back.
-
-        Raises
-        ------
-        UserError
-            If other hands have changed these pixels since; nothing is changed then.
-        """
-        self._check(edit.is_applied(self.labels), "undone")
-        box = self._around(edit)
-        edit.revert(self.labels)
-        self.index.look_again(edit.ids, box)
-
-    def repeat(self, edit: Edit) -> None:
-        """Change the labels again after :meth:`revert`.
+        Parameters
+        ----------
+        edit : Edit
+        order : callable
+            Gives the indices of the slices in the order in which they are changed.
+        is_undo : bool
 
         Raises
         ------
         UserError
             If other hands have changed these pixels since; nothing is changed then.
         """
-        self._check(edit.is_reverted(self.labels), "redone")
-        self.apply(edit)
-
-    def _check(self, is_as_left: bool, what: str) -> None:
-        if not is_as_left:
+        follow = self.index.follow
+        if not change_slices(self.labels, edit, order, is_undo=is_undo, follow=follow):
+            what = "undone" if is_undo else "done"
             raise UserError(
                 f"The operation can't be {what}, because its pixels were painted since.",
                 "Undo the strokes first, or mend the neuron by another operation.",
             )
-
-    def _around(self, edit: Edit) -> Box:
-        """The box of the changed pixels and of all neurons that they belong to."""
-        places = np.unravel_index(edit.starts, self.labels.shape)
-        lows = [int(axis.min()) for axis in places]
-        highs = [int(axis.max()) + 1 for axis in places]
-        highs[2] = int((places[2] + edit.lengths).max())
-        box = self.index.box(edit.ids)
-        if box is not None:
-            lows = [min(low, axis.start) for low, axis in zip(lows, box, strict=True)]
-            highs = [max(high, axis.stop) for high, axis in zip(highs, box, strict=True)]
-        z, y, x = (slice(low, high) for low, high in zip(lows, highs, strict=True))
-        return z, y, x
 
     def _only_one(self, operation: Operation) -> int:
         body = next(iter(self.under(operation.points[:1])), 0)

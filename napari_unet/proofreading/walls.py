@@ -108,12 +108,16 @@ def _between_neighbours(
 
 def _between(page: NDArray[Any], mask: NDArray[Any], first: int, second: int) -> NDArray[np.intp]:
     """The places (2, N) of membrane that is within reach of two neurons, and of no nearer other."""
-    places = np.stack(np.nonzero(mask))
-    reach = np.maximum(_distances(page == first, places), _distances(page == second, places))
+    places = np.stack(np.divmod(np.flatnonzero(mask), mask.shape[1]))
+    first_reach = _distances(page == first, places)
+    is_near = first_reach <= REACH
+    places, first_reach = places[:, is_near], first_reach[is_near]
+    reach = np.maximum(first_reach, _distances(page == second, places))
     is_near = reach <= REACH
     places, reach = places[:, is_near], reach[is_near]
     is_other = (page != 0) & (page != first) & (page != second)
-    return places[:, _distances(is_other, places) > reach]
+    between: NDArray[np.intp] = places[:, _distances(is_other, places) > reach]
+    return between
 
 
 def _window(first: Section, second: Section | None, shape: tuple[int, ...]) -> Window | None:
@@ -132,12 +136,21 @@ def _window(first: Section, second: Section | None, shape: tuple[int, ...]) -> W
 
 
 def _distances(pixels: NDArray[np.bool_], places: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Distances (N,) of places (2, N) from the nearest of some pixels; infinite without any."""
+    """Distances (N,) of places (2, N) from the nearest of some pixels.
+
+    They are right up to the reach; beyond it they may be larger, or infinite.
+    """
     from scipy import ndimage
 
-    if not pixels.any():
+    if not places.size:
+        return np.empty(0)
+    corner = np.maximum(places.min(axis=1) - REACH, 0)
+    ends = places.max(axis=1) + REACH + 1
+    around = pixels[corner[0] : ends[0], corner[1] : ends[1]]
+    if not around.any():
         return np.full(places.shape[1], np.inf)
     find: Any = ndimage.distance_transform_edt
-    nearest = find(~pixels, return_distances=False, return_indices=True)
-    distances: NDArray[np.float64] = np.hypot(*(nearest[:, places[0], places[1]] - places))
+    nearest = find(~around, return_distances=False, return_indices=True)
+    inside = places - corner[:, None]
+    distances: NDArray[np.float64] = np.hypot(*(nearest[:, inside[0], inside[1]] - inside))
     return distances

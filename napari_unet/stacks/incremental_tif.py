@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_unet.stacks.whole_slices import WHOLE_SLICE
 from training.errors import UserError
 from training.files.known_file import ChangedFileError, KnownFile
 from training.formats.pixel_size import PixelSize
@@ -51,6 +52,7 @@ class SavedStack:
         slices: Iterable[int] | None = None,
         note: str = "",
         pixel_size: PixelSize | None = None,
+        before_writing: Callable[[], None] = lambda: None,
     ) -> bool:
         """Write the file if anything changed; call it in another thread than the window's.
 
@@ -62,6 +64,8 @@ class SavedStack:
             Slices to look at; all where some were never looked at.
         note, pixel_size
             As for :class:`TifWriter`.
+        before_writing : callable
+            Called once all pixels are copied that will be written.
 
         Returns
         -------
@@ -83,6 +87,7 @@ class SavedStack:
             return False
         if self.is_changed:
             raise ChangedFileError(self.path)
+        before_writing()
         shape = (len(self._checksums), self.shape[-2], self.shape[-1])
         with TifWriter(
             self.path, shape, self.dtype, pixel_size=pixel_size, note=note, overwrite=True
@@ -130,4 +135,5 @@ class SavedStack:
 
 def _pixel_bytes(page: NDArray[Any], dtype: np.dtype[Any]) -> memoryview:
     """Copy the bytes of a page (Y, X), because it may be painted on meanwhile."""
-    return np.array(page, dtype, order="C").data.cast("B")
+    with WHOLE_SLICE:
+        return np.array(page, dtype, order="C").data.cast("B")

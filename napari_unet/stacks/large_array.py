@@ -31,6 +31,9 @@ def scratch_folder() -> Path:
 def allocate(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
     """Make an array of zeros; a large one lies in a file without a name, not in memory.
 
+    The room of the file is taken at once, because a disk that is full later on would end the
+    program at the next write to the array.
+
     Parameters
     ----------
     shape : tuple of int
@@ -52,8 +55,7 @@ def allocate_to_fill(
 ) -> NDArray[Any]:
     """Make an array of any values in memory, or in a file without a name if it does not fit there.
 
-    The room of the file is taken at once, because a disk that is full later on would end the
-    program.
+    The room of the file is taken at once, as in :func:`allocate`.
 
     Parameters
     ----------
@@ -72,7 +74,7 @@ def allocate_to_fill(
     """
     if fits_in_memory(size_of(shape, dtype)):
         return np.empty(shape, dtype)
-    return _in_file(what, shape, dtype, f"{remedy}, or {_MORE_ROOM}", takes_room=True)
+    return _in_file(what, shape, dtype, f"{remedy}, or {_MORE_ROOM}")
 
 
 def size_of(shape: tuple[int, ...], dtype: DTypeLike) -> int:
@@ -85,14 +87,7 @@ def fits_in_memory(size: int) -> bool:
     return size <= memory_to_take()
 
 
-def _in_file(
-    what: str,
-    shape: tuple[int, ...],
-    dtype: DTypeLike,
-    remedy: str,
-    *,
-    takes_room: bool = False,
-) -> NDArray[Any]:
+def _in_file(what: str, shape: tuple[int, ...], dtype: DTypeLike, remedy: str) -> NDArray[Any]:
     size, folder = size_of(shape, dtype), scratch_folder()
     free = shutil.disk_usage(folder).free
     if size > free:
@@ -103,7 +98,7 @@ def _in_file(
         )
     try:
         with tempfile.TemporaryFile(dir=folder) as file:
-            if takes_room and hasattr(os, "posix_fallocate"):
+            if hasattr(os, "posix_fallocate"):
                 os.posix_fallocate(file.fileno(), 0, size)
             file.truncate(size)
             return np.memmap(file, dtype, mode="r+", shape=shape)

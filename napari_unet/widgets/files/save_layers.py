@@ -11,6 +11,7 @@ from napari.layers import Image, Labels, Layer
 from qtpy.QtCore import QObject, Signal
 from qtpy.QtWidgets import QHBoxLayout, QPushButton, QWidget
 
+from napari_unet.layers.followed_operations import no_operation
 from napari_unet.stacks.napari_writer import (
     LayerWriter,
     write_image,
@@ -19,6 +20,7 @@ from napari_unet.stacks.napari_writer import (
     write_submission,
 )
 from napari_unet.text import line
+from napari_unet.widgets.common.background import Progress
 from napari_unet.widgets.common.connections import Connections
 from napari_unet.widgets.common.messages import inform
 from napari_unet.widgets.files.long_task import LongTask
@@ -140,7 +142,11 @@ def ask_and_save(
     if answer is not None:
         path, form = answer
         data, attributes, _ = layer.as_layer_data_tuple()
-        write = partial(forms[form], str(path), data, attributes)
+
+        def write(progress: Progress) -> list[str]:
+            with no_operation(layer):
+                return forms[form](str(path), data, attributes, progress)
+
         task = LongTask(f"Saving {path.name}", write, parent)
         task.done.connect(_report_saved)
         task.failed.connect(on_error)

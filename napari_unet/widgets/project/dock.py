@@ -21,9 +21,13 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_unet.layers.followed_operations import LINES_KEY
+from napari_unet.layers.plugin_layers import OPERATIONS_KEY
 from napari_unet.projects.layer_records import add_layer, dress, restore_view
 from napari_unet.projects.opening import Access, OpenProject, create_project, open_project
+from napari_unet.projects.operation_list import OperationList
 from napari_unet.projects.project_lock import ProjectInUseError
+from napari_unet.projects.records import LABELS
 from napari_unet.settings import let_go, load_settings
 from napari_unet.text import as_html
 from napari_unet.widgets.common.background import run_in_thread
@@ -286,6 +290,7 @@ class ProjectDock(Dock):
             try:
                 if record.stack is None:
                     layer = add_layer(self._viewer, record, opened.pixels[record.file])
+                    _keep_list(layer, opened.project.folder)
                     own.append((layer, record.file))
                 else:
                     layer = open_layer(self._viewer, Path(record.stack.path))
@@ -297,6 +302,12 @@ class ProjectDock(Dock):
         for position, place in enumerate(sorted(layers)):
             self._viewer.layers.move(self._viewer.layers.index(layers[place]), position)
         return opened, own
+
+
+def _keep_list(layer: Layer, folder: Path) -> None:
+    """Let a layer have its operations with it, which another project may be made of."""
+    if name := layer.metadata.get(OPERATIONS_KEY):
+        layer.metadata[LINES_KEY] = OperationList(source=folder / LABELS / name)
 
 
 def ask_for_access(parent: QWidget, error: ProjectInUseError) -> Access | None:

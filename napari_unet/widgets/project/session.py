@@ -14,7 +14,7 @@ from napari.layers import Labels, Layer
 from qtpy.QtCore import QEvent, QEventLoop, QObject, Qt, QTimer, Signal
 from qtpy.QtWidgets import QMainWindow, QProgressDialog
 
-from napari_unet.layers.followed_operations import note_saving
+from napari_unet.layers.followed_operations import LINES_KEY, note_saving
 from napari_unet.layers.physical_place import pixel_size_of
 from napari_unet.projects.layer_records import (
     attributes_of,
@@ -25,6 +25,7 @@ from napari_unet.projects.layer_records import (
     view_of,
 )
 from napari_unet.projects.opening import OpenProject
+from napari_unet.projects.operation_list import OperationList
 from napari_unet.projects.project_lock import NotHeldError
 from napari_unet.projects.project_writer import LayerSnapshot, ProjectWriter, Snapshot
 from napari_unet.settings import let_go
@@ -117,7 +118,7 @@ class ProjectSession(QObject):
         )
         self._numbers = count()
         self._last: Snapshot | None = None  # what is saved for the last time
-        self._watches: dict[Layer, EditWatch] = {}
+        self._watches: dict[Labels, EditWatch] = {}
         self._looks: Any = None
         self._events = Connections(self)
         self._events.add(viewer.layers.events.inserted, self._on_layers_changed)
@@ -154,6 +155,7 @@ class ProjectSession(QObject):
         for watch in self._watches.values():
             watch.flush()
             watch.watch(None)
+        self._mark_operations()
         self._saving.drop()
         try:
             self._last = self._snapshot()
@@ -224,6 +226,8 @@ class ProjectSession(QObject):
             Whether it was saved, or can't be; not where a person would rather go on.
         """
         self._flush()
+        if any(lines.under_way.locked() for lines in self._lists()):
+            self.save()  # which waits for these operations
         if not self._saving.is_busy:
             return True
         text = f"Saving {line(self.project.folder.name)}…"
@@ -234,14 +238,30 @@ class ProjectSession(QObject):
         loop = QEventLoop()
         self._saving.rested.connect(loop.quit)
         progress.canceled.connect(loop.quit)
-        loop.exec_()
+        while self._saving.is_busy and not progress.wasCanceled():
+            loop.exec_()
+            self._flush()
         progress.deleteLater()
         return not progress.wasCanceled()
+
+    def _lists(self) -> list[OperationList]:
+        """The lists of operations that are in the window."""
+        found = (layer.metadata.get(LINES_KEY) for layer in self._viewer.layers)
+        return [lines for lines in found if lines is not None]
 
     def _flush(self) -> None:
         """Ask at once for the saving of what waits for its second."""
         for watch in self._watches.values():
             watch.flush()
+        if self._mark_operations():
+            self.save()
+
+    def _mark_operations(self) -> bool:
+        """Mark layers that operations have changed; returns whether there are any."""
+        changed = [layer for layer in self._watches if note_saving(layer)]
+        for layer in changed:
+            self._writer.mark(layer.unique_id, None)
+        return bool(changed)
 
     def _save_now(self) -> None:
         """Save at once what is not saved yet; no thread may outlive the window."""
@@ -277,7 +297,8 @@ class ProjectSession(QObject):
                 self._watches[layer] = watch
 
     def _on_edited(self, layer: Labels, slices: set[int] | None) -> None:
-        note_saving(layer)
+        if note_saving(layer):
+            slices = None
         self._writer.mark(layer.unique_id, slices)
         if slices is None:  # a prediction that ended fills its probability in place
             for other in self._viewer.layers:
@@ -331,4 +352,5 @@ def _layer_snapshot(layer: Layer) -> LayerSnapshot:
         data=layer.data,
         note=note_of(layer),
         pixel_size=pixel_size_of(place),
+        operations=layer.metadata.get(LINES_KEY),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from napari import Viewer
@@ -35,8 +36,9 @@ from napari_unet.layers.slices import (
     stack_shape,
 )
 from napari_unet.proofreading.history import Step
-from napari_unet.proofreading.operations import Kind, Operation, Point, Stroke
+from napari_unet.proofreading.operations import Kind, Operation, Stroke
 from napari_unet.proofreading.suspicion import Suspicion
+from napari_unet.stacks.napari_writer import OnSlice
 from napari_unet.widgets.common.connections import Connections
 from napari_unet.widgets.common.dock import Dock
 from napari_unet.widgets.common.layer_choice import LayerChoice
@@ -88,7 +90,10 @@ class NeuronsDock(Dock):
         self._replay = QPushButton("Replay…")
         self._hint, self._doubt = SteadyLabel(2), SteadyLabel(2)
         self._walls, self._look = MaskWalls(self._viewer, self), LookRow()
-        self._mending, self._copy = Mending(self._walls, self), CopyButton(self._viewer)
+        self._mending, self._copy = (
+            Mending(self._viewer, self._walls, self),
+            CopyButton(self._viewer),
+        )
         self._less = LessPainting(self._viewer)
         self._chooser, self._tool = ClickChooser(self), StrokeTool(self._viewer, self)
         self._outline = ChosenOutline(self._viewer, self)
@@ -143,7 +148,7 @@ class NeuronsDock(Dock):
         self._membrane.layer_changed.connect(self._on_layer_changed)
         for name, action in self._actions().items():
             self._buttons[name].clicked.connect(lambda _=False, act=action: act())
-        self._learn.clicked.connect(lambda: self._copy_to_learn())
+        self._learn.clicked.connect(lambda: self._mending.when_done(self._copy_to_learn))
         self._replay.clicked.connect(lambda: self._ask_list())
         self._chooser.chosen.connect(self._on_clicked)
         self._tool.drawn.connect(lambda strokes: self._on_drawn(strokes))
@@ -154,6 +159,7 @@ class NeuronsDock(Dock):
         self._mending.stopped.connect(self._on_stopped)
         self._look.again_requested.connect(self._on_layer_changed)
         self._mending.loaded.connect(self._on_loaded)
+        self._mending.seen.connect(self._show_outline)
         self._mending.changed.connect(self._on_changed)
         self._mending.failed.connect(self._on_failed)
         self._mending.ranked.connect(self._on_ranked)
@@ -263,18 +269,10 @@ class NeuronsDock(Dock):
         self._show_chosen()
         self._show_state()
 
-    def _point_in(self, body: int) -> Point | None:
-        """A pixel of a neuron, on the displayed slice where it has any there."""
-        history = self._mending.history
-        return None if history is None else history.neurons.point_in(body)
-
-    def _chosen_points(self) -> list[Point]:
-        points = [self._point_in(body) for body in self._chosen]
-        return [point for point in points if point is not None]
-
     def _merge(self) -> None:
         if len(self._chosen) > 1:
-            self._request("merge", (tuple(self._chosen_points()),))
+            self.message.tell("")
+            self._mending.request_for("merge", self._chosen)
         else:
             self._ask_stroke(1, "merge", "Draw a stroke across the neurons to merge.")
 
@@ -303,11 +301,11 @@ class NeuronsDock(Dock):
         self._hint.setText(hint)
 
     def _do_to_chosen(self, kind: Kind) -> None:
-        points = self._chosen_points()
-        if len(points) != 1:
+        if len(self._chosen) != 1:
             self.message.tell("Click one neuron first.")
             return
-        self._request(kind, (tuple(points),))
+        self.message.tell("")
+        self._mending.request_for(kind, self._chosen)
 
     def _request(self, kind: Kind, strokes: tuple[Stroke, ...]) -> None:
         self.message.tell("")
@@ -322,17 +320,15 @@ class NeuronsDock(Dock):
         self.message.tell("")
         self._mending.redo()
 
-    def _on_changed(self, step: Step | None, said: str) -> None:
+    def _on_changed(self, step: Step | None, said: str, is_undo: bool) -> None:
         history = self._mending.history
         if history is not None and step is not None:
             bodies = [body for body in step.bodies if history.neurons.index.sections(body)]
             is_there = bool({*self._chosen} & {*bodies})
             self._chosen = bodies[:1] if is_there or not self._chosen else self._chosen
             self._chosen = [body for body in self._chosen if history.neurons.index.sections(body)]
-            if step.operation in history.operations[-1:]:
-                self.message.tell(done_text(step) + said)
-            else:
-                self.message.tell(f"Undone: {step.operation.kind}.{said}")
+            done = f"Undone: {step.operation.kind}." if is_undo else done_text(step)
+            self.message.tell(done + said)
         self._show_chosen()
         self._show_state()
 
@@ -428,10 +424,14 @@ class NeuronsDock(Dock):
         self._show_state()
         self.message.tell(said)
 
-    def _copy_to_learn(self) -> None:
+    def _copy_to_learn(self, under_way: Lock) -> None:
         self._learn.setEnabled(False)
         layer = self._layer
-        copy = partial(copy_pixels, layer.name, layer.data)
+
+        def copy(on_part: OnSlice) -> Any:
+            with under_way:  # a copy has no half of an operation
+                return copy_pixels(layer.name, layer.data, on_part)
+
         task = LongTask(f"Copying '{layer.name}'", copy, self)
         task.done.connect(partial(self._add_copy, layer))
         task.failed.connect(self._on_failed)

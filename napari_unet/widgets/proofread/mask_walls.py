@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ from napari.layers import Labels, Layer
 from qtpy.QtCore import QObject
 from qtpy.QtWidgets import QCheckBox
 
-from napari_unet.layers.followed_operations import note_shown, saved_count
+from napari_unet.layers.followed_operations import saved_count
 from napari_unet.layers.plugin_layers import (
     CONVENTION_KEY,
     IMAGE_KEY,
@@ -21,16 +20,18 @@ from napari_unet.layers.plugin_layers import (
 )
 from napari_unet.layers.slices import stack_shape
 from napari_unet.proofreading.catching_up import catch_up
-from napari_unet.proofreading.edits import Edit, Volume
+from napari_unet.proofreading.edits import Edit, Volume, change_slices
 from napari_unet.proofreading.history import History, MaskEdit
 from napari_unet.widgets.common.layer_choice import LayerChoice
 from napari_unet.widgets.proofread.mendable import why_not_mendable
 from training.errors import UserError
 from training.stacks.stack_axes import as_stack
 
+Masks = dict[str, Labels]
+
 
 class MaskWalls(QObject):
-    """Draws in a mask what operations on neurons change there, where a person wants it.
+    """The masks in which is drawn what operations on neurons change there, where it is wanted.
 
     Attributes
     ----------
@@ -75,62 +76,9 @@ class MaskWalls(QObject):
             raise UserError(why, "Choose another mask, or take the mark from 'Draw walls in'.")
         return layer.name, as_stack(layer.data)
 
-    def change(self, change: MaskEdit | None, count: tuple[str, int], *, is_undo: bool) -> str:
-        """Do in the mask that a step names what was planned, or take it back; gives a sentence.
-
-        Parameters
-        ----------
-        change : MaskEdit or None
-        count : (str, int)
-            The list of operations, and its lines with this one.
-        is_undo : bool
-
-        Raises
-        ------
-        UserError
-            If it is not as the step left it; nothing is changed then.
-        """
-        if change is None:
-            return ""
-        layer, edit = self._find(change.name), change.edit
-        pixels = as_stack(layer.data)
-        is_as_left = edit.is_applied(pixels) if is_undo else edit.is_reverted(pixels)
-        if not is_as_left or not _fits(edit, pixels):
-            note_shown(layer, *count, before=count[1] - 1)
-            raise UserError(f"'{change.name}' was painted there since, and stays as it is.")
-        if is_undo:
-            edit.revert(pixels)
-        else:
-            edit.apply(pixels)
-        _show(layer, *count)
-        return f"'{change.name}' follows."
-
-    def catch_up(self, history: History, name: str) -> None:
-        """Do in masks what they lack of a list of operations, as napari ended before it was saved.
-
-        Parameters
-        ----------
-        history : History
-            As it was read from the list.
-        name : str
-            Of the list.
-        """
-        for layer in filter(self._can_follow, list(self._viewer.layers)):
-            saved = saved_count(layer, name)
-            if saved is None:
-                continue
-            pixels = as_stack(layer.data)
-            moves = history.mask_moves(layer.name, saved)
-            redo, undo = (partial(do, labels=pixels) for do in (Edit.apply, Edit.revert))
-            are_of_it = all(_fits(edit, pixels) for edit, _ in moves)
-            if are_of_it and catch_up(pixels, moves, redo, undo):
-                _show(layer, name, len(history.lines))
-
-    def _find(self, name: str) -> Labels:
-        layer: Any = next((layer for layer in self._viewer.layers if layer.name == name), None)
-        if layer is None or not self._can_follow(layer):
-            raise UserError(f"The mask '{name}' is not there to follow, and stays as it is.")
-        return layer
+    def masks(self) -> Masks:
+        """The masks that can follow the neurons, by their names."""
+        return {layer.name: layer for layer in self._viewer.layers if self._can_follow(layer)}
 
     def _can_follow(self, layer: Any) -> bool:
         return self._is_offered(layer) and not why_not_mendable(layer)
@@ -149,12 +97,57 @@ class MaskWalls(QObject):
         return 2 * (role(layer) == MASK) + (CONVENTION_KEY in layer.metadata)
 
 
+def change_mask(masks: Masks, change: MaskEdit, *, is_undo: bool) -> str:
+    """Do in the mask that a step names what was planned, or take it back, in any thread.
+
+    Parameters
+    ----------
+    masks : dict
+        Those that can follow.
+    change : MaskEdit
+    is_undo : bool
+
+    Returns
+    -------
+    str
+        A sentence that says so; or why the mask stays as it is.
+    """
+    if change.name not in masks:
+        return f"The mask '{change.name}' is not there to follow, and stays as it is."
+    pixels, edit = as_stack(masks[change.name].data), change.edit
+    if not _fits(edit, pixels) or not change_slices(pixels, edit, is_undo=is_undo):
+        return f"'{change.name}' was painted there since, and stays as it is."
+    return f"'{change.name}' follows."
+
+
+def catch_up_masks(masks: Masks, history: History, name: str) -> list[Labels]:
+    """Do in masks what they lack of a list, as napari ended before it was saved, in any thread.
+
+    Parameters
+    ----------
+    masks : dict
+        Those that can follow.
+    history : History
+        As it was read from the list.
+    name : str
+        Of the list.
+
+    Returns
+    -------
+    list of Labels
+        The masks that were changed.
+    """
+    found = []
+    for layer in masks.values():
+        saved = saved_count(layer, name)
+        if saved is None:
+            continue
+        pixels, moves = as_stack(layer.data), history.mask_moves(layer.name, saved)
+        if all(_fits(edit, pixels) for edit, _ in moves) and catch_up(pixels, moves).changed:
+            found.append(layer)
+    return found
+
+
 def _fits(edit: Edit, mask: Volume) -> bool:
     """Whether a mask can hold the values of an edit, which a stranger may have written."""
     return max(edit.after, int(edit.before.max(initial=0))) <= np.iinfo(mask.dtype).max
-
-
-def _show(layer: Labels, name: str, count: int) -> None:
-    """Draw a mask that has so many lines of a list now."""
-    note_shown(layer, name, count, before=count - 1)
-    layer.refresh()

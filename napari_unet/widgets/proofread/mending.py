@@ -1,30 +1,41 @@
-"""Operations on a layer of neurons: found in a thread, done on the window's, undone in order."""
+"""Operations on a layer of neurons: found and done in a thread, one after the other."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
+from napari import Viewer
 from napari.layers import Image, Labels
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_unet.layers.followed_operations import note_shown
-from napari_unet.layers.slices import edited_slices, full_resolution
-from napari_unet.proofreading.body_index import BodyIndex
-from napari_unet.proofreading.edits import Volume
+from napari_unet.layers.followed_operations import follow
+from napari_unet.layers.slices import displayed_slice, edited_slices, full_resolution
+from napari_unet.proofreading.edits import Order
 from napari_unet.proofreading.history import History, Step
-from napari_unet.proofreading.neurons import Neurons
-from napari_unet.proofreading.operations import Operation
+from napari_unet.proofreading.operations import Kind, Operation
 from napari_unet.proofreading.suspicion import Suspicion, find_suspicions
 from napari_unet.widgets.common.background import Progress, StoppedError
 from napari_unet.widgets.common.connections import Connections
 from napari_unet.widgets.common.latest_work import LatestWork
+from napari_unet.widgets.project.dock import main_window
+from napari_unet.widgets.proofread.changing import Change
+from napari_unet.widgets.proofread.loading import Loaded, ToLoad, load
 from napari_unet.widgets.proofread.mask_walls import MaskWalls
 from napari_unet.widgets.proofread.mendable import why_not_mendable
-from napari_unet.widgets.proofread.operation_file import OperationFile
+from napari_unet.widgets.proofread.operation_file import (
+    folder_of,
+    forget,
+    list_of,
+    name_of,
+    session_of,
+    take_apart,
+)
 from napari_unet.widgets.proofread.replay import Replay, read_operations
 from training.errors import UserError
 from training.stacks.stack_axes import as_stack
@@ -35,25 +46,6 @@ class _Stroke:
     """A stroke of napari's brush among the operations, and the slices that it painted on."""
 
     slices: frozenset[int]
-
-
-@dataclass(frozen=True)
-class _Loaded:
-    layer: Labels
-    history: History
-    are_slices_linked: bool
-    is_of_file: bool = False
-    problem: UserError | None = None
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """An operation to find, the mask that is to follow, and slices that the brush painted on."""
-
-    history: History
-    operation: Operation
-    mask: tuple[str, Volume] | None
-    dirty: set[int]
 
 
 _Ranked = tuple[History, list[Suspicion]]
@@ -74,14 +66,16 @@ class Mending(QObject):
     rested = Signal()
     stopped = Signal(bool)  # a look, by a person; whether it was the first one
     loaded = Signal()
-    changed = Signal(object, str)  # Step, or None for a stroke of the brush; what to add
+    seen = Signal()  # an operation has changed the displayed slice
+    # Step, or None for a stroke of the brush; what to add; whether it was taken back
+    changed = Signal(object, str, bool)
     failed = Signal(Exception)
     ranked = Signal(object)  # list of Suspicion
     replayed = Signal(str)  # what became of a list of operations
 
-    def __init__(self, walls: MaskWalls, parent: Any) -> None:
+    def __init__(self, viewer: Viewer, walls: MaskWalls, parent: Any) -> None:
         super().__init__(parent)
-        self._walls = walls
+        self._viewer, self._walls, self._widget = viewer, walls, parent
         self.history: History | None = None
         self.are_slices_linked = True
         self._layer: Any = None
@@ -89,17 +83,22 @@ class Mending(QObject):
         self._dirty: set[int] = set()
         self._order: list[_Stroke | None] = []  # None: an operation of the history
         self._undone: list[_Stroke | None] = []
+        self._change: Change | None = None
+        self._finish: Callable[[Step, str], None] = self._on_done
+        self._waiting: deque[Callable[[], None]] = deque()  # what was asked for meanwhile
+        self._painted: list[frozenset[int]] = []  # strokes meanwhile
         self._progress = Progress()
         self._events = Connections(self)
-        self._file = OperationFile(parent, self.failed.emit)
-        self._loading = LatestWork(self, _load, self._on_loaded, self._on_load_failed)
+        self._loading = LatestWork(self, load, self._on_loaded, self._on_load_failed)
         self._starting = QTimer(self)
         self._starting.setSingleShot(True)
         self._starting.timeout.connect(self._load_layer)
-        self._planning = LatestWork(self, self._plan, self._on_planned, self._on_plan_failed)
         self._replay: Replay | None = None
         self._reading = LatestWork(self, read_operations, self._on_read, self.failed.emit)
         self._ranking = LatestWork(self, self._rank, self._on_ranked, self._on_rank_failed)
+        events = Connections(self)
+        events.add(viewer.dims.events.current_step, self._follow_slider)
+        events.add(viewer.layers.events.inserted, self._on_inserted)
 
     @property
     def is_loading(self) -> bool:
@@ -107,18 +106,21 @@ class Mending(QObject):
 
     @property
     def is_busy(self) -> bool:
-        """Whether an operation is being found, or a list of them is read or done."""
-        return self._planning.is_busy or self._reading.is_busy or self._replay is not None
+        """Whether an operation is being done, or a list of them is read or done."""
+        return self._change is not None or self._is_replaying
+
+    @property
+    def _is_replaying(self) -> bool:
+        return self._reading.is_busy or self._replay is not None
 
     @property
     def folder(self) -> Path | None:
         """Where the open project keeps its lists of operations; None without one."""
-        path = None if self._layer is None else self._file.path_of(self._layer)
-        return None if path is None else path.parent
+        return folder_of(session_of(main_window(self._widget)))
 
     @property
     def can_undo(self) -> bool:
-        return self.history is not None and bool(self._order)
+        return self.history is not None and bool(self._order or self._change)
 
     @property
     def can_redo(self) -> bool:
@@ -128,8 +130,9 @@ class Mending(QObject):
         """Mend this layer from now on; :attr:`loaded` is emitted when that can begin."""
         self._events.clear()
         self._starting.stop()
-        for work in (self._loading, self._planning, self._ranking, self._reading):
+        for work in (self._loading, self._ranking, self._reading):
             work.drop()
+        self._let_go()
         if self._replay is not None:
             self._end_replay()
         self._progress.stop()  # what is not wanted any more need not go on
@@ -146,9 +149,21 @@ class Mending(QObject):
     def _load_layer(self) -> None:
         layer, membrane = self._layer, self._membrane
         pixels = None if membrane is None else as_stack(full_resolution(membrane))
-        read = partial(self._file.read, layer, self._file.path_of(layer))
+        take_apart(layer, self._viewer.layers)
         look = self._look("Looking at the neurons")
-        self._loading.request((layer, as_stack(layer.data), pixels, read, look))
+        self._loading.request(
+            ToLoad(layer, list_of(layer), as_stack(layer.data), pixels, self._walls.masks(), look)
+        )
+
+    def _let_go(self) -> None:
+        """Want no more of the change under way; what is begun of it is done without this."""
+        self._waiting.clear()
+        self._painted.clear()
+        change, self._change = self._change, None
+        if change is not None:
+            change.is_wanted = False
+            for signal in (change.seen, change.done, change.failed, change.ended):
+                signal.disconnect()
 
     def _look(self, title: str, what: str = "Slice") -> Progress:
         self._progress = Progress(what)
@@ -158,33 +173,109 @@ class Mending(QObject):
     def forget(self, layer: Labels) -> None:
         """Begin a new list of operations on a layer that was given other pixels."""
         self._replay = None
-        self._file.forget(layer)
+        forget(layer)
 
     def request(self, operation: Operation) -> None:
-        """Do an operation as soon as it is found what it changes."""
-        if self.history is not None and not self.is_busy:
-            self._begin(self.history, operation)
+        """Do an operation, after those under way."""
+        self._ask(lambda: self._begin(operation))
 
-    def _begin(self, history: History, operation: Operation) -> None:
+    def request_for(self, kind: Kind, bodies: Sequence[int]) -> None:
+        """Do an operation on neurons as they are after those under way."""
+        chosen = [*bodies]
+
+        def begin() -> None:
+            neurons = self.history.neurons if self.history is not None else None
+            points = [neurons.point_in(body) for body in chosen] if neurons is not None else []
+            if None in points:
+                self._fail(UserError("The neuron is not there any more.", "Click another one."))
+                return
+            self._begin(Operation(kind=kind, strokes=(tuple(filter(None, points)),)))
+
+        self._ask(begin)
+
+    def when_done(self, action: Callable[[Lock], None]) -> None:
+        """Call this once what was asked for is done, with a lock that keeps further from it."""
+        history = self.history
+        if history is not None:
+            self._ask(lambda: action(history.lines.under_way))
+
+    def _ask(self, action: Callable[[], None]) -> None:
+        """Do this at once, or after what is under way."""
+        if self.history is None or self._is_replaying:
+            return
+        self._waiting.append(action)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        while self._painted and not self.is_busy:
+            self._note_stroke(self._painted.pop(0))
+        while self._waiting and not self.is_busy:
+            self._waiting.popleft()()
+
+    def _begin(self, operation: Operation) -> None:
+        history: Any = self.history
         try:
             mask = self._walls.wanted()
         except UserError as error:
             self._fail(error)
             return
-        self._planning.request(_Plan(history, operation, mask, self._take_dirty()))
+
+        def plan() -> Callable[[Order], Step | None]:
+            return partial(history.take, history.plan(operation, mask))
+
+        self._start(plan, is_undo=False, on_done=self._on_done)
+
+    def _start(
+        self,
+        plan: Callable[[], Callable[[Order], Step | None]],
+        *,
+        is_undo: bool,
+        on_done: Callable[[Step, str], None],
+    ) -> None:
+        history: Any = self.history
+        self._change = change = Change(
+            self._layer,
+            history,
+            plan,
+            is_undo=is_undo,
+            dirty=self._take_dirty(),
+            masks=self._walls.masks(),
+            window=main_window(self._widget),
+        )
+        change.seen.connect(self.seen)
+        self._finish = on_done
+        change.done.connect(self._on_change_done)
+        change.failed.connect(self._on_change_failed)
+        change.ended.connect(self._on_ended)
+        self._follow_slider()
+        change.start()
+
+    def _follow_slider(self, _: object = None) -> None:
+        """Change the displayed slice first."""
+        if self._change is not None and self._layer in self._viewer.layers:
+            self._change.displayed = displayed_slice(self._viewer, self._layer)
+
+    def _on_inserted(self, event: Any) -> None:
+        """Let a layer that was duplicated have operations of its own from now on."""
+        take_apart(event.value, self._viewer.layers)
 
     def rank(self) -> None:
         """Look for suspicious neurons; :attr:`ranked` is emitted then."""
-        if self.history is not None and not self._ranking.is_busy and not self.is_busy:
+        self._ask(self._begin_ranking)
+
+    def _begin_ranking(self) -> None:
+        if self.history is not None and not self._ranking.is_busy:
             look = self._look("Looking for suspicious neurons")
             self._ranking.request((self.history, self._take_dirty(), look))
 
     def replay(self, path: Path) -> None:
         """Do the operations of a file; :attr:`replayed` is emitted at the end."""
-        if self.history is not None and not self.is_busy:
-            self._ranking.drop()  # of neurons that change now
-            self._progress.stop()
-            self._reading.request(path)
+        self._ask(partial(self._begin_list, path))
+
+    def _begin_list(self, path: Path) -> None:
+        self._ranking.drop()  # of neurons that change now
+        self._progress.stop()
+        self._reading.request(path)
 
     def _on_read(self, operations: Sequence[Operation]) -> None:
         self._replay = Replay(operations, self._look("Doing the list again", "Operation"))
@@ -196,98 +287,77 @@ class Mending(QObject):
             return
         operation = replay.take()
         if operation is not None:
-            self._begin(history, operation)
+            self._begin(operation)
             return
         self._end_replay()
         self.replayed.emit(replay.text())
 
     def _end_replay(self) -> None:
         self._replay = None
-        if self.history is not None:
-            self._show_labels(self.history)
         self.rested.emit()
 
     def undo(self) -> None:
         """Take the last operation or stroke back, whichever was later."""
-        if self.history is None or self.is_busy:
-            return
-        if not self._order:
-            self._layer.undo()
-            return
-        self._step_back(self._order, self._undone, is_undo=True)
+        self._ask(lambda: self._step_back(self._order, self._undone, is_undo=True))
 
     def redo(self) -> None:
         """Do the last operation or stroke again that was undone."""
-        if self.history is None or self.is_busy:
-            return
-        if not self._undone:
-            self._layer.redo()
-            return
-        self._step_back(self._undone, self._order, is_undo=False)
+        self._ask(lambda: self._step_back(self._undone, self._order, is_undo=False))
 
     def _step_back(self, former: list[Any], latter: list[Any], *, is_undo: bool) -> None:
         history: Any = self.history
-        item, step, said = former[-1], None, ""
-        if item is None:
-            try:
-                step = history.undo() if is_undo else history.redo()
-            except UserError as error:
-                self.failed.emit(error)
-                return
-            said = self._follow_in_mask(history, step, is_undo=is_undo)
-            self._show_labels(history)
-            self._file.save(self._layer, history.lines)
+        brush = self._layer.undo if is_undo else self._layer.redo
+        if not former:
+            brush()
+        elif former[-1] is None:
+            step_back = history.undo if is_undo else history.redo
+
+            def on_done(step: Step, said: str) -> None:
+                latter.append(former.pop())
+                self._tell(step, said, is_undo=is_undo)
+
+            self._start(lambda: step_back, is_undo=is_undo, on_done=on_done)
         else:
-            self._dirty |= item.slices
-            if is_undo:
-                self._layer.undo()
-            else:
-                self._layer.redo()
-        latter.append(former.pop())
-        self._follow_strokes()
-        self.changed.emit(step, said)
+            self._dirty |= former[-1].slices
+            brush()
+            latter.append(former.pop())
+            self._tell(None, "", is_undo=is_undo)
 
-    def _show_labels(self, history: History) -> None:
-        """Draw the labels as they are now."""
-        note_shown(self._layer, self._file.name_of(self._layer), len(history.lines))
-        self._layer.refresh()
-
-    def _follow_in_mask(self, history: History, step: Step, *, is_undo: bool) -> str:
-        """Change the mask as the neurons were changed; gives what to say of it."""
-        count = self._file.name_of(self._layer), len(history.lines)
-        try:
-            said = self._walls.change(step.mask, count, is_undo=is_undo)
-        except UserError as error:
-            said = str(error)
-        return f" {said}".rstrip()
+    def _tell(self, step: Step | None, said: str, *, is_undo: bool = False) -> None:
+        """Say what was changed, once the slices are looked at that the brush painted on."""
+        for index in self._take_dirty():
+            if self.history is not None:
+                self.history.neurons.index.look_at_slice(index)
+        self.changed.emit(step, said, is_undo)
 
     def _take_dirty(self) -> set[int]:
         dirty, self._dirty = self._dirty, set()
         return dirty
 
-    def _follow_strokes(self) -> None:
-        """Look anew at slices that the brush painted on, before their neurons are shown."""
-        if self.history is not None:
-            for index in self._take_dirty():
-                self.history.neurons.index.look_at_slice(index)
-
     def _on_painted(self, event: Any) -> None:
         slices = frozenset(edited_slices(event))
         self._dirty |= slices
+        if self._change is None:
+            self._note_stroke(slices)
+        else:  # what is under way was asked for before
+            self._painted.append(slices)
+
+    def _note_stroke(self, slices: frozenset[int]) -> None:
         self._order.append(_Stroke(slices))
         self._undone.clear()
-        self.changed.emit(None, "")
+        self.changed.emit(None, "", False)
 
-    def _on_loaded(self, loaded: _Loaded) -> None:
+    def _on_loaded(self, loaded: Loaded) -> None:
         self.history, self.are_slices_linked = loaded.history, loaded.are_slices_linked
         if loaded.problem is not None:
-            self._file.forget(loaded.layer)
             self.failed.emit(loaded.problem)
-        self._order = [None] * len(loaded.history.operations)
+        self._order = [None] * loaded.history.done_count
         self._undone = [None] * loaded.history.undone_count
-        if loaded.is_of_file:
-            self._show_labels(loaded.history)
-            self._walls.catch_up(loaded.history, self._file.name_of(loaded.layer))
+        if len(loaded.history.lines):
+            name = name_of(loaded.layer)
+            for layer in (loaded.layer, *loaded.masks):
+                follow(layer, name, loaded.history.lines)
+                layer.refresh()
         self.rested.emit()
         self.loaded.emit()
 
@@ -312,33 +382,27 @@ class Mending(QObject):
             self.rested.emit()
             self.stopped.emit(is_first)
 
-    def _plan(self, wanted: _Plan) -> tuple[History, Step]:
-        for index in wanted.dirty:
-            wanted.history.neurons.index.look_at_slice(index)
-        return wanted.history, wanted.history.plan(wanted.operation, wanted.mask)
-
-    def _on_planned(self, planned: tuple[History, Step]) -> None:
-        history, step = planned
-        if history is not self.history:
-            return
-        history.take(step)
-        said = self._follow_in_mask(history, step, is_undo=False)
+    def _on_done(self, step: Step, said: str) -> None:
         self._order.append(None)
         self._undone.clear()
-        if self._replay is not None:
-            self._file.save(self._layer, history.lines)
-            self._replay_next()
-            return
-        self._show_labels(history)
-        self._file.save(self._layer, history.lines)
-        self.changed.emit(step, said)
+        if self._replay is None:
+            self._tell(step, said)
 
-    def _on_plan_failed(self, error: Exception) -> None:
+    def _on_change_done(self, step: Step, said: str) -> None:
+        self._change = None
+        self._finish(step, said)
+
+    def _on_change_failed(self, error: Exception) -> None:
+        self._change = None
         if self._replay is not None and isinstance(error, UserError):
             self._replay.refuse(error)
-            self._replay_next()
         else:
             self._fail(error)
+
+    def _on_ended(self) -> None:
+        self._change = None
+        self._replay_next()
+        self._go_on()
 
     def _fail(self, error: Exception) -> None:
         """Say what went wrong; nothing of a list is done after it."""
@@ -348,24 +412,12 @@ class Mending(QObject):
 
     def _rank(self, request: tuple[History, set[int], Progress]) -> _Ranked:
         history, dirty, look = request
-        for index in dirty:
-            history.neurons.index.look_at_slice(index)
+        with history.lines.under_way:
+            for index in dirty:
+                history.neurons.index.look_at_slice(index)
         return history, find_suspicions(history.neurons, look)
 
     def _on_ranked(self, found: _Ranked) -> None:
         if found[0] is self.history:
             self.rested.emit()
             self.ranked.emit(found[1])
-
-
-def _load(request: tuple[Labels, Any, Any, Any, Progress]) -> _Loaded:
-    layer, labels, membrane, read, look = request
-    index = BodyIndex(labels, look)
-    are_linked = index.are_slices_linked
-    try:
-        lines, saved = read()
-        history = History(Neurons(labels, index, membrane), lines, saved)
-    except UserError as error:
-        history = History(Neurons(labels, index, membrane))
-        return _Loaded(layer, history, are_linked, problem=error)
-    return _Loaded(layer, history, are_linked, is_of_file=saved is not None)

@@ -6,7 +6,8 @@ from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 
-from napari_unet.proofreading.history import operations_in, read_lines
+from napari_unet.projects.operation_list import read_lines
+from napari_unet.proofreading.history import operations_in
 from napari_unet.proofreading.operations import Operation
 from napari_unet.widgets.common.background import Progress
 from training.errors import UserError

@@ -12,12 +12,11 @@ import pytest
 from numpy.typing import NDArray
 from skimage.draw import line as draw_line
 
+from napari_unet.projects.operation_list import append_lines, read_lines
 from napari_unet.proofreading.body_index import BodyIndex
 from napari_unet.proofreading.history import (
     History,
-    append_lines,
     operations_in,
-    read_lines,
     replay,
 )
 from napari_unet.proofreading.neurons import Neurons

@@ -112,11 +112,11 @@ def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Any, str, int], 
         function, gate, calls = getattr(owner, name), Gate(), []
         gates.append(gate)
 
-        def wait_and_call(*arguments: Any) -> Any:
+        def wait_and_call(*arguments: Any, **options: Any) -> Any:
             calls.append(arguments)
             if len(calls) == number:
                 gate.wait()
-            return function(*arguments)
+            return function(*arguments, **options)
 
         monkeypatch.setattr(owner, name, wait_and_call)
         return gate
@@ -126,12 +126,18 @@ def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Any, str, int], 
         gate.set()
 
 
+def becomes(layer: Labels, wanted: NDArray[Any], qtbot: QtBot) -> None:
+    """Wait until a layer has these pixels: operations and their undo are done in a thread."""
+    qtbot.waitUntil(lambda: np.array_equal(layer.data, wanted))
+
+
 def undo_and_redo(neurons: Labels, before: NDArray[Any], press: Press, qtbot: QtBot) -> None:
     after = neurons.data.copy()
     assert (after != before).any()
     control = Qt.KeyboardModifier.ControlModifier
     press(KEYS.Key_Z, control)
-    np.testing.assert_array_equal(neurons.data, before)
+    becomes(neurons, before, qtbot)
     press(KEYS.Key_Z, control | Qt.KeyboardModifier.ShiftModifier)
-    np.testing.assert_array_equal(neurons.data, after)
+    becomes(neurons, after, qtbot)
     press(KEYS.Key_Z, control)
+    becomes(neurons, before, qtbot)

@@ -24,6 +24,7 @@ from tests.napari_unet.widgets.proofread.conftest import (
     Drag,
     Gate,
     Press,
+    becomes,
     button_of,
     click,
     quarter,
@@ -138,13 +139,14 @@ def test_what_is_too_large_for_the_memory_is_copied_to_the_disk(
     qtbot.waitUntil(lambda: button_of(dock, "Merge").isEnabled())
     neurons = viewer.layers["ids to mend"]
     assert isinstance(neurons.data, np.memmap) and not lazy.visible
-    np.testing.assert_array_equal(neurons.data, ids)
+    becomes(neurons, ids, qtbot)
     press(KEYS.Key_J)
     drag(neurons, quarter(neurons, 0.3, 0.3), quarter(neurons, 0.7, 0.3))
     qtbot.waitUntil(lambda: says(dock, "Merged into neuron 1."))
     merged = np.where(ids == 3, 1, ids)
-    np.testing.assert_array_equal(neurons.data, merged)
+    becomes(neurons, merged, qtbot)
     button_of(dock, "Undo").click()
+    qtbot.waitUntil(button_of(dock, "Redo").isEnabled)
     np.testing.assert_array_equal(neurons.data, ids)
     button_of(dock, "Redo").click()
     button_of(dock, LEARN).click()

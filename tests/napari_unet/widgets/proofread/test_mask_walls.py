@@ -26,6 +26,7 @@ from tests.napari_unet.widgets.proofread.conftest import (
     Button,
     Drag,
     Press,
+    becomes,
     button_of,
     open_dock,
     quarter,
@@ -88,18 +89,18 @@ def test_a_split_draws_membrane_and_a_merge_erases_it_again(
     drawn = mask.data.copy()
     np.testing.assert_array_equal(drawn != first, wall_in(neurons) & (first == 0))
     undo_and_redo(neurons, before, press, qtbot)
-    np.testing.assert_array_equal(mask.data, first)
+    becomes(mask, first, qtbot)
     press(KEYS.Key_Z, CONTROL | Qt.KeyboardModifier.ShiftModifier)
-    np.testing.assert_array_equal(mask.data, drawn)
+    becomes(mask, drawn, qtbot)
     press(KEYS.Key_J)
     drag(neurons, quarter(neurons, 0.1, 0.3), quarter(neurons, 0.4, 0.3))
     qtbot.waitUntil(lambda: "Merged into neuron 1." in text(dock))
-    np.testing.assert_array_equal(neurons.data, before)
+    becomes(neurons, before, qtbot)
     height, width = neurons.data.shape[1:]
     inner = np.s_[:, : height // 2 - 2, : width // 2 - 2]
     assert not mask.data[inner].any()
     press(KEYS.Key_Z, CONTROL)
-    np.testing.assert_array_equal(mask.data, drawn)
+    becomes(mask, drawn, qtbot)
 
 
 def test_a_mask_painted_since_stays_and_is_told(
@@ -116,9 +117,10 @@ def test_a_mask_painted_since_stays_and_is_told(
     mask.data_setitem(tuple(pixel), 0)
     painted = mask.data.copy()
     press(KEYS.Key_Z, CONTROL)
-    assert "Undone: split. 'tissue mask' was painted there since, and stays" in text(dock)
-    np.testing.assert_array_equal(neurons.data, before)
-    np.testing.assert_array_equal(mask.data, painted)
+    told = "Undone: split. 'tissue mask' was painted there since, and stays"
+    qtbot.waitUntil(lambda: told in text(dock))
+    becomes(neurons, before, qtbot)
+    becomes(mask, painted, qtbot)
 
 
 def test_walls_are_taken_back_after_a_project_is_opened_again(
@@ -145,10 +147,10 @@ def test_walls_are_taken_back_after_a_project_is_opened_again(
     project.open_project(tmp_path / "project")
     qtbot.waitUntil(lambda: "tissue mask" in viewer.layers and "neurons" in viewer.layers)
     qtbot.waitUntil(lambda: button_of(dock, "Undo").isEnabled())
-    np.testing.assert_array_equal(viewer.layers["tissue mask"].data, drawn)
+    becomes(viewer.layers["tissue mask"], drawn, qtbot)
     button_of(dock, "Undo").click()
-    np.testing.assert_array_equal(viewer.layers["neurons"].data, before)
-    np.testing.assert_array_equal(viewer.layers["tissue mask"].data, first)
+    becomes(viewer.layers["neurons"], before, qtbot)
+    becomes(viewer.layers["tissue mask"], first, qtbot)
     button(project, "Close project").click()
     qtbot.waitUntil(lambda: not load_settings().project)
 
@@ -186,10 +188,10 @@ def test_walls_that_were_not_saved_any_more_are_drawn_on_reopening(
     viewer.layers.clear()
     project.open_project(died)
     qtbot.waitUntil(lambda: button_of(dock, "Undo").isEnabled())
-    np.testing.assert_array_equal(viewer.layers["neurons"].data, split)
-    np.testing.assert_array_equal(viewer.layers["tissue mask"].data, drawn)
+    becomes(viewer.layers["neurons"], split, qtbot)
+    becomes(viewer.layers["tissue mask"], drawn, qtbot)
     button_of(dock, "Undo").click()
-    np.testing.assert_array_equal(viewer.layers["neurons"].data, before)
-    np.testing.assert_array_equal(viewer.layers["tissue mask"].data, first)
+    becomes(viewer.layers["neurons"], before, qtbot)
+    becomes(viewer.layers["tissue mask"], first, qtbot)
     button(project, "Close project").click()
     qtbot.waitUntil(lambda: not load_settings().project)

@@ -14,8 +14,9 @@ from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFileDialog
 
+from napari_unet.projects.operation_list import append_lines
 from napari_unet.proofreading.body_index import BodyIndex
-from napari_unet.proofreading.history import History, append_lines
+from napari_unet.proofreading.history import History
 from napari_unet.proofreading.neurons import Neurons
 from napari_unet.proofreading.operations import Operation
 from napari_unet.widgets.proofread.dock import NeuronsDock
@@ -23,6 +24,7 @@ from tests.napari_unet.widgets.proofread.conftest import (
     KEYS,
     Gate,
     Press,
+    becomes,
     button_of,
     says,
     text,
@@ -65,7 +67,7 @@ def test_a_list_is_done_again_and_what_is_not_is_told(
     assert (neurons.data == 1).sum() == (before <= 2).sum()
     for _ in range(2):
         press(KEYS.Key_Z, Qt.KeyboardModifier.ControlModifier)
-    np.testing.assert_array_equal(neurons.data, before)
+    becomes(neurons, before, qtbot)
 
 
 def test_what_was_done_of_a_list_is_drawn_when_other_neurons_are_chosen(
@@ -87,7 +89,7 @@ def test_what_was_done_of_a_list_is_drawn_when_other_neurons_are_chosen(
     neurons.events.set_data.connect(lambda _: drawn.append(set(np.unique(neurons.data))))
     dock._labels.choose(viewer.add_labels(other, name="other"))
     gate.set()
-    assert drawn == [{0, 2, 3, 4}]
+    qtbot.waitUntil(lambda: drawn[-1:] == [{0, 2, 3, 4}])
 
 
 @pytest.mark.parametrize(
