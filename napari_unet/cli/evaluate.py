@@ -55,7 +55,8 @@ from training.model.stack_scale import StackScale
 @data_options
 @convention_option(
     "--mask-convention",
-    help="The same of a mask that is evaluated.  [default: isbi; membrane for a probability]",
+    help="The same of a mask that is evaluated.  [default: isbi; membrane for a probability; of "
+    "greys, the rarer half]",
 )
 @click.option(
     "--fold",
