@@ -23,7 +23,7 @@ DICE_OF = "dice_"
 """Beginning of the names of the classes' own figures."""
 # Okabe and Ito's palette, which colour-blind people tell apart; by the value of the class.
 COLORS = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7", "#999999")
-_CLASS = re.compile(r"(\w[\w -]{0,38}\w|\w)(?:=(\d{1,3}))?(#[0-9a-fA-F]{6})?")
+_CLASS = re.compile(r"(\w[\w -]{0,38}\w|\w)(?:=(\d{1,9}))?(#[0-9a-fA-F]{6})?")
 MEMBRANE_NAME = "membrane"
 MEMBRANE_NAMES = (MEMBRANE_NAME, "membranes")
 _BAND = 1 << 16  # pixels that are decided at a time: they stay in a processor's cache
@@ -126,7 +126,15 @@ class LabelClasses:
                 "Name each class once, and give each a value of its own.",
             )
         if max(values, default=0) > LARGEST_VALUE:
-            raise UserError(f"A class has a value above {LARGEST_VALUE}.", "Label with less.")
+            raise UserError(
+                f"A class has a value above {LARGEST_VALUE}: {max(values)}.",
+                "Give its pixels a lower one, because masks of classes have 8 bits.",
+            )
+        if unknown is not None and not named:
+            raise UserError(
+                "What is unknown has a value, but no class has a name.",
+                "Name the classes too, such as membrane,mitochondria,unknown=0.",
+            )
         if named and not 2 <= len(named) <= MOST_CLASSES:
             raise UserError(
                 f"{len(named)} classes can't be told apart.", f"Name 2 to {MOST_CLASSES} classes."

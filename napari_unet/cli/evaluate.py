@@ -40,7 +40,7 @@ from training.dataset.training_pair import TrainingPair
 from training.errors import UserError
 from training.label_classes import LabelClasses
 from training.label_convention import LabelConvention
-from training.masks.tif_writer import check_output
+from training.masks.result_checks import check_tables
 from training.masks.writer_choice import is_stack_name
 from training.metrics.evaluation_report import dice_line
 from training.model.slice_view import SliceView
@@ -59,7 +59,8 @@ from training.model.stack_scale import StackScale
 @data_options
 @convention_option(
     "--mask-convention",
-    help="The same of a mask that is evaluated.  [default: isbi; membrane for a probability]",
+    help="The same of a mask that is evaluated.  [default: isbi; membrane for a probability; of "
+    "greys, the rarer half]",
 )
 @click.option(
     "--fold",
@@ -128,9 +129,7 @@ def command(
       napari-unet evaluate masks/*.tif --labels truths --csv figures.csv
     """
     folds = _parse_fold(fold)
-    for path in (json_path, csv_path):
-        if path is not None:
-            check_output(path, overwrite)
+    check_tables([path for path in (json_path, csv_path) if path is not None], overwrite)
     is_mask = [is_stack_name(run) for run in runs]
     if any(is_mask) and thresholds:
         raise UserError(

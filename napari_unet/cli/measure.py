@@ -31,7 +31,7 @@ from training.formats.pixel_size import PixelSize
 from training.formats.stack import Stack
 from training.label_classes import NO_CLASSES, LabelClasses
 from training.masks.mask_files import write_numbers
-from training.masks.tif_writer import check_output
+from training.masks.result_checks import check_kept, check_tables
 from training.masks.writer_choice import check_stack_output
 from training.model.stack_scale import StackScale
 from training.opening import open_stack
@@ -163,9 +163,13 @@ def command(
       napari-unet measure neurons.zarr -o neurons.csv --pixel-size 50,4,4 --json summary.json
       napari-unet measure neurons.tif -o neurons.csv --meshes meshes --skeletons lines --ids 3,17
     """
-    _check_outputs([output, slices, contacts, json_path], [labels, image, numbered], overwrite)
+    tables = [path for path in (output, slices, contacts, json_path) if path is not None]
+    check_tables(tables, overwrite)
     if numbered is not None:
-        _check_numbered(numbered, labels, overwrite)
+        check_stack_output(numbered, is_label=True, overwrite=overwrite)
+    results = [*tables, *([] if numbered is None else [numbered])]
+    check_kept(results, [labels], what="labels")
+    check_kept(results, [] if image is None else [image], "the image itself")
     named = LabelClasses.parse(classes)
     shapes = _shapes(meshes, mesh_form, skeletons)
     wanted = _parse_ids(ids, shapes)
@@ -283,21 +287,3 @@ def _tell_units(labels: Stack, size: PixelSize | None) -> None:
         )
     if not Units.of(size).has_square_pixels:
         hint(NO_PERIMETERS)
-
-
-def _check_numbered(path: Path, labels: Path, overwrite: bool) -> None:
-    if path.resolve() == labels.resolve():
-        raise UserError(f"{path} is named twice.", "Give each file a name of its own.")
-    check_stack_output(path, is_label=True, overwrite=overwrite)
-
-
-def _check_outputs(outputs: list[Path | None], inputs: list[Path | None], overwrite: bool) -> None:
-    """Refuse files that can't be written, or would replace each other or what is measured."""
-    seen = {path.resolve() for path in inputs if path is not None}
-    for path in outputs:
-        if path is None:
-            continue
-        if path.resolve() in seen:
-            raise UserError(f"{path} is named twice.", "Give each file a name of its own.")
-        seen.add(path.resolve())
-        check_output(path, overwrite)

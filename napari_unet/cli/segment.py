@@ -51,11 +51,14 @@ from training.console import say
 from training.errors import UserError
 from training.formats.pixel_size import Offset
 from training.masks.mask_files import write_numbers
+from training.masks.result_checks import check_kept
 from training.masks.result_files import LABEL_FORMATS
-from training.masks.writer_choice import is_zarr
+from training.masks.writer_choice import is_stack_name, is_zarr
 from training.opening import open_stack
 from training.runs.run_directory import RunDirectory
 from training.stacks.intensities import Membranes
+
+_LEARNED_FROM = "what the threshold is chosen on"
 
 
 @click.command()
@@ -178,10 +181,14 @@ def command(
     if keep_merges and not chosen:
         raise UserError("--keep-merges keeps what is learned on --data.", "Give --data.")
     settings = NeuronSettings(model, method, threshold, seeds, keep_merges)
+    learned_from: list[tuple[Path, Path]] = []
     if chosen and not settings.is_complete:
         if len(stacks) == 1 and not ServerPath.parse(stacks[0]):
             open_stack(stacks[0]).close()  # a bad one is told before the search
         with chosen.open_all([model]) as pairs:
+            learned_from += [(pair.images.path, pair.labels.path) for pair in pairs]
+            if is_stack_name(output):
+                _check_learned_from([output], learned_from)
             how = settings.choose(predictor, pairs)
     else:
         how = settings.without_data(predictor)
@@ -203,6 +210,7 @@ def command(
     )
 
     def work(stack: Path, results: Results) -> None:
+        _check_learned_from(results.values(), learned_from)
         if place:
             _segment_there(stack, results["neurons"], search, place, model)
         elif is_zarr(results["neurons"]):
@@ -212,6 +220,13 @@ def command(
             _segment(stack, results["neurons"], search)
 
     plan.work_through(work)
+
+
+def _check_learned_from(results: Iterable[Path], pairs: Iterable[tuple[Path, Path]]) -> None:
+    """Refuse neurons in the place of the images and labels that the threshold is chosen on."""
+    for images, labels in pairs:
+        check_kept(results, [images], _LEARNED_FROM)
+        check_kept(results, [labels], _LEARNED_FROM, "labels")
 
 
 def _segment(stack: Path, output: Path, search: ChunkedSearch) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -40,8 +41,8 @@ def evaluate_mask(
     ----------
     convention : LabelConvention or None
         That of the mask; None: a note in its file, ids and probabilities (floats from 0 to 1, of
-        membrane) are known, and in all others 0 is membrane. Where the labels are classes, a mask
-        without a convention is of the same.
+        membrane) are known, of other greys the rarer half is membrane, and of the rest 0. Where the
+        labels are classes, a mask without a convention is of the same.
     fold : int or None
         Of whose slices figures are; None: of all that are labelled.
 
@@ -78,7 +79,33 @@ def evaluate_mask(
         true_neurons=true_neurons_of(truth),
         segments=segments,
     )
+    if segments is None:
+        truths = {index: codes[index] == MEMBRANE for index in counted}
+        asked = meaning.question, _question_other_way(certain, truths, counted)
+        meaning = replace(meaning, question=" ".join(filter(None, asked)))
     return meaning, evaluation
+
+
+def _question_other_way(
+    found: Mapping[int, NDArray[np.float32]],
+    wanted: Mapping[int, NDArray[np.bool_]],
+    counted: Mapping[int, NDArray[np.bool_]],
+) -> str:
+    """Ask whether membrane and inside are exchanged; empty where nothing looks like it.
+
+    A mask that is not exchanged hits no less than a random one does.
+    """
+    pixels = sum(np.count_nonzero(page) for page in counted.values())
+    membrane = sum(np.count_nonzero(wanted[z] & page) for z, page in counted.items())
+    said = sum(np.count_nonzero((found[z] > 0) & page) for z, page in counted.items())
+    hits = sum(np.count_nonzero((found[z] > 0) & wanted[z] & page) for z, page in counted.items())
+    if 2 * hits * pixels >= said * membrane:
+        return ""
+    other = 2 * (membrane - hits) / (pixels - said + membrane)
+    return (
+        "The mask has hardly any membrane where the labels have it. With membrane and inside "
+        f"exchanged its Dice would be {other:.4f}."
+    )
 
 
 def true_neurons_of(truth: OpenLabels) -> Callable[[int], NDArray[Any]] | None:
@@ -100,7 +127,7 @@ def check_labelled(truth: OpenLabels) -> None:
 
 
 def _meaning_of(mask: Stack, convention: LabelConvention | None, ids: IdBorders) -> LabelMeaning:
-    """Find out how a mask is read: as asked for or noted, as ids, as a probability, else isbi."""
+    """Find out how a mask is read: as asked for or noted, as ids, as greys, else isbi."""
     census, note = LabelCensus.of(mask), mask.label_note
     classes = note.classes if note is not None and convention is None else NO_CLASSES
     options: dict[str, Any] = {"ids": ids, "is_mask": True, "classes": classes}
@@ -111,7 +138,10 @@ def _meaning_of(mask: Stack, convention: LabelConvention | None, ids: IdBorders)
         are_ids = False
         with suppress(UserError):
             are_ids = read().convention == LabelConvention.INSTANCES
-        is_probability = mask.dtype.kind == "f" and max(census.values, default=0) <= 1
-        unlike_ids = LabelConvention.MEMBRANE if is_probability else LabelConvention.ISBI
-        convention = LabelConvention.INSTANCES if are_ids else unlike_ids
+        if are_ids:
+            convention = LabelConvention.INSTANCES
+        elif mask.dtype.kind == "f" and max(census.values, default=0) <= 1:
+            convention = LabelConvention.MEMBRANE
+        elif not census.is_graded:
+            convention = LabelConvention.ISBI
     return read(convention=convention)

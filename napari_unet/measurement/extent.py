@@ -31,7 +31,7 @@ def hull_points(numbers: NDArray[np.int32], count: int) -> list[NDArray[np.int32
     owners = numbers[is_outer]
     order = np.argsort(owners, kind="stable")
     ends = np.cumsum(np.bincount(owners, minlength=count + 1)[1:])
-    return [_corners(own) for own in np.split(points[order], ends[:-1])]
+    return [_corners(own) for own in np.split(points[order], ends)[:count]]
 
 
 def feret_diameter(points: NDArray[Any], sides: tuple[float, ...]) -> float:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.errors import UserError
+from training.formats.grey_axes import has_colours
 from training.formats.stack import Stack
 from training.label_convention import LabelConvention
 from training.stacks.sparse_labels import LabelNote
@@ -29,15 +30,17 @@ class ArrayStack(Stack):
     Raises
     ------
     UserError
-        If it has other axes, or no pixel.
+        If it has other axes, colours, or no pixel.
     """
 
     def __init__(self, pixels: Any, name: str) -> None:
         if not hasattr(pixels, "dtype"):
             pixels = np.asarray(pixels)
-        if pixels.ndim not in (2, 3) or 0 in pixels.shape:
+        shape = tuple(pixels.shape)
+        has_channels = has_colours(shape) or (shape[2:] == (1,) and min(shape) < min(shape[:2]))
+        if len(shape) not in (2, 3) or 0 in shape or has_channels:
             raise UserError(
-                f"{name} has the shape {tuple(pixels.shape)}, which is not that of a stack.",
+                f"{name} has the shape {shape}, which is not that of a stack.",
                 "Give an array (Z, Y, X), or one slice (Y, X); of channels or times choose one.",
             )
         self._slices = as_stack(pixels)

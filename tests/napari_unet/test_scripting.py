@@ -173,6 +173,8 @@ def test_what_speaks_against_a_result_is_a_warning_in_the_caller_s_line(
         (lambda m, i: napari_unet.evaluate(i > 9, i > 99, convention="red"), "convention is 'red'"),
         (lambda m, i: napari_unet.evaluate(i > 9, i > 99, border=99), "border is 99"),
         (lambda m, i: napari_unet.evaluate(i > 9, i > 99, border=2), "are for ids"),
+        (lambda m, i: m.predict(np.stack([i[0]] * 3, axis=-1)), "not that of a stack"),
+        (lambda m, i: m.segment(i[0, :, :, np.newaxis]), "not that of a stack"),
     ],
 )
 def test_bad_input_is_a_sentence(

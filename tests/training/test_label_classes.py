@@ -39,6 +39,8 @@ def test_values_colours_and_what_is_unknown_may_be_named() -> None:
         ("a,a", "Two classes have the same name or value"),
         ("a=1,b=2,unknown=2", "Two classes have the same name or value"),
         ("a=300", "above 255"),
+        ("a,b=70000", "above 255: 70000"),
+        ("unknown=0", "no class has a name"),
         ("a,unknown=0", "1 classes can't be told apart"),
         (",".join(f"c{number}" for number in range(20)), "21 classes can't be told apart"),
     ],

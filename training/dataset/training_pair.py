@@ -203,6 +203,11 @@ def _noted_convention(
     labels: Stack, convention: LabelConvention | None, classes: LabelClasses
 ) -> LabelConvention | None:
     """Choose the convention that is asked for, else the one in the file's note."""
+    if classes and convention not in (None, LabelConvention.CLASSES):
+        raise UserError(
+            f"Classes are named, but the labels' convention is said to be {convention}.",
+            "Leave out the convention, or the classes.",
+        )
     if classes:
         return LabelConvention.CLASSES
     note = labels.label_note

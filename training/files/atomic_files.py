@@ -82,7 +82,7 @@ class UnwritableError(UserError):
 
 
 class SavedBesideError(UserError):
-    """A result could not take its place, because another program has that open.
+    """A result could not take its place, because another program has that open, or made it.
 
     Parameters
     ----------
@@ -90,12 +90,19 @@ class SavedBesideError(UserError):
         The place.
     beside : Path
         Where the result is.
+    is_new : bool
+        Whether the place was free when the result was begun.
     """
 
-    def __init__(self, path: Path, beside: Path) -> None:
+    def __init__(self, path: Path, beside: Path, is_new: bool = False) -> None:
+        problem = (
+            "was made by another program meanwhile" if is_new else "is open in another program"
+        )
         super().__init__(
-            f"{path} is open in another program, so the result was saved as {beside.name} beside.",
-            "Close it there, then give the new one its name.",
+            f"{path} {problem}, so the result was saved as {beside.name} beside.",
+            "Keep the one that you want."
+            if is_new
+            else "Close it there, then give the new one its name.",
         )
         self.beside = beside
 
@@ -158,7 +165,8 @@ def replacing(
     is_private : bool
         Let nobody else read the file.
     is_result : bool
-        Save it beside the file that was to be replaced, where another program has that open.
+        Save it beside the file that was to be replaced, where another program has that open, or
+        that another has made, where it is not to be replaced.
 
     Raises
     ------
@@ -310,10 +318,11 @@ def _give_name(temporary: Path, path: Path, *, overwrite: bool, is_result: bool)
         else:
             _take_free_name(temporary, path)
     except OSError as error:
-        if is_result and is_open_elsewhere(error):
+        is_new = not overwrite and path.exists()
+        if is_result and (is_new or is_open_elsewhere(error)):
             beside = free_name(path)
             temporary.rename(beside)
-            raise SavedBesideError(path, beside) from error
+            raise SavedBesideError(path, beside, is_new) from error
         raise UnwritableError(path, error) from error
 
 

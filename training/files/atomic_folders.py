@@ -25,7 +25,9 @@ from training.files.system_locks import lock
 
 
 @contextmanager
-def replacing_folder(path: Path, container: Path | None = None) -> Iterator[Path]:
+def replacing_folder(
+    path: Path, container: Path | None = None, *, overwrite: bool = True
+) -> Iterator[Path]:
     """Give an empty folder that takes the place of ``path`` at the end of the ``with`` statement.
 
     After an error, what was there is kept. What killed processes left of earlier tries is removed.
@@ -33,10 +35,12 @@ def replacing_folder(path: Path, container: Path | None = None) -> Iterator[Path
     Parameters
     ----------
     path : Path
-        The folder; whatever is there is replaced.
+        The folder.
     container : Path, optional
         The folder that ``path`` lies in and that nothing half-written may be found in: the new
         one is written next to that.
+    overwrite : bool
+        Replace whatever is there; else it is kept, even if another process makes it meanwhile.
 
     Yields
     ------
@@ -45,7 +49,8 @@ def replacing_folder(path: Path, container: Path | None = None) -> Iterator[Path
     Raises
     ------
     SavedBesideError
-        If it was saved beside, because another program has files of the old one open.
+        If it was saved beside, because another program has files of the old one open, or has made
+        what is to be kept.
     UnwritableError
         If it can't be made or renamed. What writing into it raises is up to the caller.
     """
@@ -55,7 +60,7 @@ def replacing_folder(path: Path, container: Path | None = None) -> Iterator[Path
         except OSError as error:
             raise UnwritableError(path, error) from error
         yield new
-        _exchange(new, path, old)
+        _exchange(new, path, old, overwrite)
 
 
 def copy_folder(source: Path, path: Path, left_out: str) -> None:
@@ -80,14 +85,16 @@ def copy_folder(source: Path, path: Path, left_out: str) -> None:
         shutil.copytree(source, new, ignore=shutil.ignore_patterns(left_out), dirs_exist_ok=True)
 
 
-def move_folder(folder: Path, path: Path, container: Path | None = None) -> None:
-    """Give a whole folder another name in place of whatever has it.
+def move_folder(
+    folder: Path, path: Path, container: Path | None = None, *, overwrite: bool = True
+) -> None:
+    """Give a whole folder another name.
 
     Parameters
     ----------
     folder : Path
         The folder, on the same disk.
-    path, container : Path
+    path, container, overwrite
         As of :func:`replacing_folder`.
 
     Raises
@@ -96,7 +103,7 @@ def move_folder(folder: Path, path: Path, container: Path | None = None) -> None
         As :func:`replacing_folder`.
     """
     with _marked(path, container) as (_, old):
-        _exchange(folder, path, old)
+        _exchange(folder, path, old, overwrite)
 
 
 @contextmanager
@@ -124,13 +131,17 @@ def _parts(mark: Path) -> tuple[Path, Path]:
     return new, old
 
 
-def _exchange(new: Path, path: Path, old: Path) -> None:
+def _exchange(new: Path, path: Path, old: Path, overwrite: bool) -> None:
     """Rename a folder; no system call that Python has replaces a full one at once."""
     try:
         path.parent.mkdir(exist_ok=True)
         if not path.exists():
             new.rename(path)
             return
+        if not overwrite:
+            beside = free_name(path)
+            new.rename(beside)
+            raise SavedBesideError(path, beside, is_new=True)
         once_closed(lambda: path.rename(old))
         try:
             new.rename(path)

@@ -7,7 +7,7 @@ import logging
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -82,7 +82,7 @@ def take_lock(
 
 
 @contextmanager
-def hold_lock(path: Path, patience: float = PATIENCE) -> Iterator[None]:
+def hold_lock(path: Path, patience: float = PATIENCE, *, is_left: bool = True) -> Iterator[None]:
     """Keep other processes and threads from changing a file that is read, changed and replaced.
 
     Everyone who changes it has to ask for this lock, which lies in ``.NAME.lock`` next to the
@@ -95,19 +95,38 @@ def hold_lock(path: Path, patience: float = PATIENCE) -> Iterator[None]:
         The file to change. It need not exist, but its folder has to.
     patience : float
         Seconds to wait for another that holds the lock.
+    is_left : bool
+        Whether the file of the lock stays; every holder has to say the same.
 
     Raises
     ------
     UserError
         If another holds it for longer, or the lock can't be written.
     """
-    with open_to_append(path.with_name(f".{path.name}.lock")) as lock:
-        if not take_lock(lock, patience=patience):
-            raise UserError(
-                f"Another program has been changing {path} for {patience:g} seconds.",
-                "End it, or try again later.",
-            )
-        yield
+    place = path.with_name(f".{path.name}.lock")
+    is_held = False
+    while not is_held:
+        with open_to_append(place) as lock:
+            if not take_lock(lock, patience=patience):
+                raise UserError(
+                    f"Another program has been changing {path} for {patience:g} seconds.",
+                    "End it, or try again later.",
+                )
+            is_held = is_left or _is_at(lock, place)  # whoever held it has removed it, perhaps
+            if is_held:
+                try:
+                    yield
+                finally:
+                    if not is_left:
+                        with suppress(OSError):  # another process has it open
+                            place.unlink()
+
+
+def _is_at(file: IO[bytes], path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _warn_once(file: IO[bytes]) -> None:

@@ -119,6 +119,11 @@ def find_grey_axes(shape: tuple[int, ...], names: str, path: Path) -> GreyAxes:
     return _by_lengths(shape, path)
 
 
+def has_colours(shape: tuple[int, ...]) -> bool:
+    """Whether an array of such a shape is rather (Y, X, channels) than (Z, Y, X)."""
+    return len(shape) >= 3 and 1 < shape[2] <= _MOST_COLOURS < min(shape[:2])
+
+
 def _by_lengths(shape: tuple[int, ...], path: Path) -> GreyAxes:
     first, last = 0, len(shape)
     while last - first > 2 and shape[last - 1] == 1:
@@ -133,7 +138,7 @@ def _by_lengths(shape: tuple[int, ...], path: Path) -> GreyAxes:
             f"{path} {verb} {kind}: its shape is {shape}.",
             "Save one grey stack (Z, Y, X) of it.",
         )
-    if last - first == 3 and first == 0 and 1 < shape[2] <= _MOST_COLOURS < min(shape[:2]):
+    if last - first == 3 and first == 0 and has_colours(shape):
         raise OtherImageError(
             f"{path} has colours or channels: its shape is {shape}.",
             "Save one grey stack (Z, Y, X) of it.",

@@ -88,7 +88,7 @@ class Hdf5Stack(ChunkedStack):
             raise unreadable(location.path, error) from error
 
     def _open(self, location: Location, what: str) -> None:
-        inner = location.inner or _choose(self._file, location.container, what)
+        inner = location.inner or _choose(_list_datasets(self._file), location.container, what)
         self.name = Location(location.path, location.container, inner).name
         data = _follow(self._file, inner, self.path)
         import h5py
@@ -156,8 +156,18 @@ def find_datasets(path: Path) -> list[str]:
         raise unreadable(path, error) from error
 
 
-def _choose(file: h5py.File, path: Path, what: str) -> str:
-    names = _list_datasets(file)
+def find_dataset(path: Path, what: str) -> str:
+    """Name the dataset that is read of an HDF5 file where none is given; see :class:`Hdf5Stack`.
+
+    Raises
+    ------
+    UserError
+        As :func:`find_datasets`, and if several fit, or none.
+    """
+    return _choose(find_datasets(path), path, what)
+
+
+def _choose(names: list[str], path: Path, what: str) -> str:
     if len(names) == 1:
         return names[0]
     if not names:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from training.errors import UserError
 from training.files.atomic_files import replacing
+from training.files.file_locks import hold_lock
 from training.formats.pixel_size import NO_OFFSET, Offset, PixelSize
 from training.masks.stack_writer import StackWriter, lacking_library, report_errors, split_path
 from training.masks.tif_writer import check_output
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 HDF5_ENDINGS = (".h5", ".hdf5")
 CHUNK = 1024  # pixels along y and x
 _STACK = "stack"
+_ADDING_SECONDS = 3600.0  # in which others have copied the file
 
 
 def check_hdf5_output(path: Path, overwrite: bool = False) -> None:
@@ -123,8 +125,11 @@ class Hdf5Writer(StackWriter):
             self._disk.check()
 
     def _add_to_container(self, file: h5py.File) -> None:
+        # Another process that adds a dataset would copy the file without this one.
+        real = Path(os.path.realpath(self._container))
+        alone = hold_lock(real, patience=_ADDING_SECONDS, is_left=False)
         place = replacing(self._container, follow_links=True, is_result=True)
-        with place as whole, report_errors(self._path):
+        with alone, place as whole, report_errors(self._path):
             is_new = not self._container.exists()
             if not is_new:
                 with self._container.open("rb") as before:

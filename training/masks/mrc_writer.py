@@ -71,6 +71,7 @@ class MrcWriter(StackWriter):
         check_mrc_output(path, False, overwrite)
         super().__init__(path, shape, "<f4", pixel_size, offset)
         self._file: IO[bytes]
+        self._overwrite = overwrite
         self._statistics = _Statistics()
 
     def _append(self, page: NDArray[Any]) -> None:
@@ -79,7 +80,8 @@ class MrcWriter(StackWriter):
 
     @contextmanager
     def _open(self) -> Iterator[None]:
-        with replacing(self._path, follow_links=True, is_result=True) as self._file:
+        options = {"overwrite": self._overwrite, "follow_links": True, "is_result": True}
+        with replacing(self._path, **options) as self._file:
             with report_errors(self._path):
                 self._file.write(self._header())
             yield

@@ -20,8 +20,9 @@ from training.label_classes import NO_CLASSES, NO_THRESHOLDS, LabelClasses
 from training.label_convention import LabelConvention
 from training.masks.mask_files import mask_page, submission_page
 from training.masks.mrc_writer import MRC_ENDINGS
+from training.masks.result_checks import check_kept, check_tables
 from training.masks.result_warnings import share_warning
-from training.masks.tif_writer import TIF_ENDINGS, check_output
+from training.masks.tif_writer import TIF_ENDINGS
 from training.masks.writer_choice import check_stack_output, is_stack_name, open_writer
 
 RESULT_FORMATS = ("tif", "zarr", "h5", "mrc")
@@ -72,18 +73,16 @@ def check_outputs(stack: Path, results: Mapping[str, Path], overwrite: bool = Fa
     Raises
     ------
     UserError
-        As :func:`writer_choice.check_stack_output`; if the stack is one or lies in one, or two
+        As :func:`writer_choice.check_stack_output` and :func:`result_checks.check_kept`; if two
         have the same name.
     """
     for kind, path in results.items():
         if kind in _TABLES:
-            check_output(path, overwrite)
+            check_tables([path], overwrite)
         else:
             check_stack_output(path, kind in _LABELS, overwrite)
-    # Path.resolve fails for a ring of links.
+    check_kept(results.values(), [stack])
     files = [Path(os.path.realpath(path)) for path in results.values()]
-    if any(Path(os.path.realpath(stack)).is_relative_to(file) for file in files):
-        raise UserError(f"{stack} is the stack itself.", "Choose another name for the result.")
     if any(one.is_relative_to(other) for one, other in permutations(files, 2)):
         raise UserError("Two results have the same name.", "Choose a name for each.")
 

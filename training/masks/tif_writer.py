@@ -98,7 +98,7 @@ class TifWriter(StackWriter):
     ) -> None:
         check_output(path, overwrite)
         super().__init__(path, shape, dtype, pixel_size)
-        self._compression = compression
+        self._compression, self._overwrite = compression, overwrite
         self._description = _imagej_description(shape[0], pixel_size, note)
         self._resolution = (
             (1 / pixel_size.x, 1 / pixel_size.y) if pixel_size is not None else (1, 1)
@@ -127,7 +127,8 @@ class TifWriter(StackWriter):
     def _open(self) -> Iterator[None]:
         size = math.prod(self._shape) * self._dtype.itemsize
         # A file of a project has been seen to lie within it, links followed.
-        with replacing(self._path, follow_links=True, is_result=True) as file:
+        options = {"overwrite": self._overwrite, "follow_links": True, "is_result": True}
+        with replacing(self._path, **options) as file:
             with report_errors(self._path):
                 self._file = tifffile.TiffWriter(file, bigtiff=size > CLASSIC_LIMIT)
             yield

@@ -215,7 +215,8 @@ class ZarrChunks:
             If it can't be renamed.
         """
         self._levels = []
-        move_folder(self.folder, self._image.place, self._image.container)
+        image = self._image
+        move_folder(self.folder, image.place, image.container, overwrite=image.overwrite)
         self._image.list_added()
 
     def _lock(self, part: str = "") -> Path:

@@ -110,7 +110,7 @@ class ZarrImage:
         self._classes = classes
         self.path, self.shape, self.dtype = path, shape, np.dtype(dtype)
         self.is_label, self._is_compressed = is_label, compression is not None
-        self._overwrite, self._has_levels = overwrite, has_levels
+        self.overwrite, self._has_levels = overwrite, has_levels
         self.check()
         self._pixel_size = pixel_size
         self._offset = NO_OFFSET if pixel_size is None else offset
@@ -123,7 +123,7 @@ class ZarrImage:
 
     def check(self) -> None:
         """Refuse what can't be written, see :func:`check_zarr_output`."""
-        check_zarr_output(self.path, self.is_label, self._overwrite)
+        check_zarr_output(self.path, self.is_label, self.overwrite)
 
     def create(self, folder: Path, record: dict[str, Any] | None = None) -> list[zarr.Array[Any]]:
         """Make the groups and the empty arrays of all sizes in a new folder.

@@ -53,7 +53,9 @@ class ZarrWriter(StackWriter):
 
     @contextmanager
     def _open(self) -> Iterator[None]:
-        with replacing_folder(self._image.place, self._image.container) as folder:
+        image = self._image
+        place = replacing_folder(image.place, image.container, overwrite=image.overwrite)
+        with place as folder:
             with report_errors(self._path):
                 self._arrays = self._image.create(folder)
             yield

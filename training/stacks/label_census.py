@@ -18,6 +18,7 @@ from training.stacks.label_fit import take_middle
 from training.stacks.padding import find_padding
 from training.stacks.scaling import Slices
 
+FEWEST_GREYS, _GRADED = 5, 0.45  # values, and share of slopes, from which they are no classes
 LISTED_VALUES = 4  # more are given by their number and range
 MEANING_SLICES = 32  # labelled ones tell what labels mean, where not all are to be read
 _MOST_BYTES = 256 * 2**20  # of slices that are read together; of larger ones fewer are
@@ -126,6 +127,11 @@ class LabelCensus:
         is_sloping = _of_nine(np.minimum, self.sample) < middle
         is_sloping &= _of_nine(np.maximum, self.sample) > middle
         return float(is_sloping[is_between].mean())
+
+    @property
+    def is_graded(self) -> bool:
+        """Whether the values are greys, such as of a probability or a smoothed mask."""
+        return len(self.values) >= FEWEST_GREYS and self.gradedness() > _GRADED
 
     def pieces(self) -> float:
         """Mean number of pieces of a value on a slice; a little over 1 for ids of cells."""

@@ -21,7 +21,7 @@ from training.stacks.class_census import (
     labelled_slices,
     question_background,
 )
-from training.stacks.label_census import LabelCensus
+from training.stacks.label_census import FEWEST_GREYS, LabelCensus
 from training.stacks.label_fit import question_fit
 from training.stacks.label_reading import LabelReading
 from training.stacks.scaling import Slices
@@ -30,7 +30,6 @@ from training.stacks.sparse_labels import INSIDE, MEMBRANE, UNKNOWN
 MOST_MEMBRANE, LEAST_MEMBRANE = 0.5, 0.01  # shares beyond which labels are questioned
 _MOST_PAINTED = 0.15  # share of labelled slices; nobody paints more strokes on membranes
 _STRAY = 0.01  # share of the pixels other than 0 up to which a value is a slip of the brush
-_GRADED, _FEWEST_GREYS = 0.45, 5  # share of slopes, and values, from which they are no classes
 _ENDS = 0.55  # share of the pixels near either end of the range, of what was smoothed; images: 0.4
 _MOST_CLASSES = 32  # more values than these are ids of cells
 _ONE_PIECE = 2.0  # pieces a value and slice; classes have more
@@ -197,7 +196,7 @@ class _Decision:
             return self._instances()
         if len(self.values) == 2:
             return self._two_kinds(convention, sum(self.values) / 2)
-        if len(self.values) >= _FEWEST_GREYS and self.census.gradedness() > _GRADED:
+        if len(self.values) >= FEWEST_GREYS and self.census.is_graded:
             return self._graded(convention)
         return self._classes(convention)
 

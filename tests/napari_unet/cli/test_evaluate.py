@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tifffile
 from click.testing import CliRunner
+from scipy import ndimage
 
 from napari_unet.cli.evaluate import command
 from napari_unet.cli.predict import command as predict
@@ -159,9 +160,29 @@ def test_a_mask_the_other_way_round_is_questioned(
     result = CliRunner().invoke(command, arguments, catch_exceptions=False)
     assert "Mask: 0 is membrane" in result.output
     assert "is a lot of membrane" in result.output and "--mask-convention" in result.output
+    assert "exchanged its Dice would be 1.0000" in result.output
     right = [*arguments, "--mask-convention", "membrane"]
     result = CliRunner().invoke(command, right, catch_exceptions=False)
     assert "1.0000" in result.output and "a lot" not in result.output
+
+
+@pytest.mark.parametrize("kind", ["probability", "smoothed mask"])
+def test_greys_of_8_bits_are_cut_whichever_way_they_are(
+    data: Path, tmp_path: Path, membrane: np.ndarray, kind: str
+) -> None:
+    greys = ndimage.uniform_filter(np.where(membrane, 255.0, 0.0), (0, 3, 3))
+    if kind == "smoothed mask":
+        greys = 255 - greys
+    path, figures = tmp_path / "greys.tif", tmp_path / "figures.json"
+    tifffile.imwrite(path, greys.astype(np.uint8), photometric="minisblack")
+    arguments = [str(path), "--data", str(data), "--json", str(figures)]
+    result = CliRunner().invoke(command, arguments, catch_exceptions=False)
+    assert "exchanged" not in result.output
+    found = (greys > 127.5) == (kind == "probability")
+    hits = (found & membrane).sum((1, 2))
+    wanted = 2 * hits / (found.sum((1, 2)) + membrane.sum((1, 2)))
+    dices = [figures["dice"] for figures in json.loads(figures.read_text())["slices"]]
+    np.testing.assert_allclose(dices, wanted, atol=0.01)
 
 
 @pytest.mark.parametrize("convention", ["isbi", "membrane"])

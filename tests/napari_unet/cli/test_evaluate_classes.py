@@ -162,3 +162,7 @@ def test_other_classes_than_the_labels_are_refused_in_a_sentence(folder: Path) -
     write_stack(mask, labels, np.uint8, is_label=True, classes=classes)
     with pytest.raises(UserError, match="has the classes background, nucleus, vesicle, but the"):
         evaluate(mask, "--data", folder, "--classes", CLASSES)
+    with pytest.raises(UserError, match="Leave out the convention, or the classes"):
+        evaluate(mask, "--data", folder, "--classes", CLASSES, "--convention", "isbi")
+    with pytest.raises(UserError, match="no class has a name"):
+        evaluate(mask, "--data", folder, "--classes", "unknown=0")

@@ -104,3 +104,17 @@ def test_a_folder_without_truths_is_refused(folder: Path) -> None:
             evaluate(*masks, option, folder / "empty")
     with pytest.raises(UserError, match="No data is given"):
         evaluate(*masks)
+
+
+def test_tables_take_the_place_of_nothing_that_is_read(folder: Path) -> None:
+    mask, table = folder / "masks/a.tif", folder / "figures.csv"
+    options = (mask, "--labels", folder / "truths/a_labels.tif", "--overwrite")
+    before = mask.read_bytes()
+    for tables, problem in (
+        (("--csv", mask), "is not named as a table is"),
+        (("--json", folder / "model.onnx"), "is not named as a table is"),
+        (("--csv", table, "--json", table), "is named twice"),
+    ):
+        with pytest.raises(UserError, match=problem):
+            evaluate(*options, *tables)
+    assert mask.read_bytes() == before and not table.exists()

@@ -177,13 +177,27 @@ def test_parts_are_written_by_the_ids_of_the_table(tmp_path: Path) -> None:
     measure(parts, "-o", tmp_path / "b.csv")
     assert (tmp_path / "b.csv").read_text() == table.read_text()
     before = mask.read_bytes()
+    image = write(tmp_path / "image.tif", touching().astype(np.uint8))
     for numbered, how, problem in (
         (tmp_path / "b.tif", "--as-ids", "is for connected parts"),
-        (mask, "--connected", "is named twice"),
+        (mask, "--connected", "is the stack itself"),
+        (image, "--connected", "is the image itself"),
     ):
         with pytest.raises(UserError, match=problem):
-            measure(mask, "-o", table, "--overwrite", "--numbered", numbered, how)
-    assert mask.read_bytes() == before
+            options = ("--overwrite", "--numbered", numbered, "--image", image)
+            measure(mask, "-o", table, how, *options)
+    assert mask.read_bytes() == before and tifffile.imread(image).shape == touching().shape
+
+
+def test_parts_do_not_replace_the_dataset_that_they_are_of(tmp_path: Path) -> None:
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        file["raw"], file["labels"] = np.random.default_rng(0).random((3, 12, 12)), touching()
+    options = ("--connected", "--overwrite", "--numbered", path / "labels")
+    with pytest.raises(UserError, match="labels is the stack itself"):
+        measure(path, "-o", tmp_path / "a.csv", *options)
+    with h5py.File(path) as file:
+        assert np.array_equal(file["labels"], touching())
 
 
 def test_classes_are_questioned(tmp_path: Path) -> None:
@@ -242,9 +256,10 @@ def test_no_file_is_replaced_unasked(labels: Path, tmp_path: Path) -> None:
     measure(labels, "-o", table)
     with pytest.raises(UserError, match="exists already"):
         measure(labels, "-o", table)
-    for twice in (("-o", labels), ("-o", table, "--json", tmp_path / "." / "a.csv")):
-        with pytest.raises(UserError, match="is named twice"):
-            measure(labels, "--overwrite", *twice)
+    twice = ("-o", table, "--json", tmp_path / "." / "a.csv")
+    for outputs, problem in ((twice, "named twice"), (("-o", labels), "not named as a table is")):
+        with pytest.raises(UserError, match=problem):
+            measure(labels, "--overwrite", *outputs)
     assert labels.read_bytes() == before
 
 

@@ -169,6 +169,34 @@ def test_the_folder_that_holds_the_stack_is_not_replaced(
     np.testing.assert_array_equal(group["raw"], images)
 
 
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_part_of_the_stack_is_not_replaced(
+    write_model: WriteModel, tmp_path: Path, images: np.ndarray, command: str
+) -> None:
+    file, folder = tmp_path / "a.h5", tmp_path / "slices"
+    with h5py.File(file, "w") as opened:
+        opened["volumes/raw"] = images
+    folder.mkdir()
+    for place, page in enumerate(images):
+        tifffile.imwrite(folder / f"{place}.tif", page)
+    model = write_model()
+    for stack, output, problem in (
+        (file, file / "volumes/raw", "raw is the stack itself"),
+        (folder, folder / "3.tif", "3.tif is a slice of .*slices"),
+    ):
+        arguments = [*map(str, (model, stack, "-o", output, "--overwrite"))]
+        with pytest.raises(UserError, match=problem):
+            CliRunner().invoke(COMMANDS[command], arguments, catch_exceptions=False)
+    with open_stack(file) as raw, open_stack(folder) as pages:
+        np.testing.assert_array_equal(raw[3], images[3])
+        np.testing.assert_array_equal(pages[3], images[3])
+    beside = [*map(str, (model, file, "-o", file / "volumes/found", "--overwrite"))]
+    CliRunner().invoke(COMMANDS[command], beside, catch_exceptions=False)
+    with open_stack(file / "volumes/raw") as raw, open_stack(file / "volumes/found") as found:
+        np.testing.assert_array_equal(raw[3], images[3])
+        assert found.shape == images.shape
+
+
 def test_many_results_do_not_go_to_a_stack(invoke: Callable[..., Result], tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"all\.h5 is the name of a file"):
         invoke("predict", "other.tif", "-o", "all.h5")

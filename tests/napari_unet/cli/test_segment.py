@@ -64,6 +64,15 @@ def test_every_pair_in_the_folder_chooses_the_threshold(
     assert "on training slices" in result.stdout
 
 
+def test_what_the_threshold_is_chosen_on_is_kept(write_model: WriteModel, data: Path) -> None:
+    labels = data / "train-labels.tif"
+    before = labels.read_bytes()
+    options = ("-o", labels, "--data", data, "--overwrite")
+    result = segment(write_model(), data / "train-volume.tif", *options)
+    assert result.returncode == 2 and "what the threshold is chosen on" in result.stderr
+    assert labels.read_bytes() == before
+
+
 def test_given_settings_are_taken(write_model: WriteModel, data: Path) -> None:
     stack, output = data / "train-volume.tif", data / "neurons.tif"
     options = ("--method", "components", "--threshold", 0.5, "--link", "--tta")

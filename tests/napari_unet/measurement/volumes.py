@@ -16,6 +16,7 @@ def blobs(shape: tuple[int, int, int] = (7, 48, 60)) -> np.ndarray:
     numbers = label(noise > np.quantile(noise, 0.6), connectivity=1)
     numbers[3, 20:24, 20] = numbers.max() + 1  # a line
     numbers[5, 2, 2] = numbers.max() + 1  # a single voxel
+    numbers[4] = 0  # a slice without objects
     return numbers.astype(np.int32)
 
 

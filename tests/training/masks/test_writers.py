@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import h5py
@@ -207,6 +208,40 @@ def test_what_is_there_is_kept_until_the_new_is_whole(
     write(path, 255 - mask, overwrite=True)
     np.testing.assert_array_equal(read(path), 255 - mask)
     assert {entry.name for entry in tmp_path.iterdir()} == {Path(name).parts[0]}
+
+
+@pytest.mark.parametrize("name", ["a.tif", "a.mrc", "a.h5/mask", "a.zarr"])
+def test_what_another_process_made_meanwhile_is_kept(tmp_path: Path, name: str) -> None:
+    path, shape = tmp_path / name, (1, 5, 6)
+    dtype = "float32" if name == "a.mrc" else "uint8"
+    other = np.ones(shape, dtype)
+    with (
+        pytest.raises(UserError, match=r"meanwhile|exists already"),
+        open_writer(path, shape, dtype, is_label=name != "a.mrc") as writer,
+    ):
+        writer.write(np.zeros(shape[1:], dtype))
+        write(path, other)
+    with open_stack(path) as kept:
+        np.testing.assert_array_equal(kept[0], other[0])
+    if name != "a.h5/mask":
+        with open_stack(path.with_stem("a-2")) as beside:
+            np.testing.assert_array_equal(beside[0], 0)
+
+
+def test_datasets_that_are_written_at_once_all_stay(tmp_path: Path) -> None:
+    path, shape = tmp_path / "a.h5", (2, 5, 6)
+    with h5py.File(path, "w") as file:
+        file["raw"] = np.random.default_rng(0).integers(0, 255, (40, 500, 500), np.uint8)
+
+    def add(number: int) -> None:
+        write(path / f"mask{number}", np.full(shape, number, np.uint8))
+
+    with ThreadPoolExecutor(4) as executor:
+        list(executor.map(add, range(4)))
+    with h5py.File(path) as file:
+        assert {*file} == {"raw", "mask0", "mask1", "mask2", "mask3"}
+        assert all((file[f"mask{number}"][:] == number).all() for number in range(4))
+    assert [*tmp_path.iterdir()] == [path]
 
 
 def test_what_a_killed_writer_left_is_removed(tmp_path: Path, mask: np.ndarray) -> None:
