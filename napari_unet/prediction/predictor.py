@@ -20,8 +20,9 @@ from napari_unet.prediction.package_model import ForeignModel
 from training.errors import UserError
 from training.label_classes import MEMBRANE_NAMES
 from training.model.class_choice import card_of_channel, find_channel
+from training.model.cuts import cut_from
 from training.model.model_card import ModelCard
-from training.model.slice_prediction import WHOLE, is_cut, predict_prepared, predict_slice
+from training.model.slice_prediction import WHOLE, is_cut, predict_cut, predict_slice
 from training.model.slice_view import SliceView
 from training.stacks.scaling import Slices, check_pixels
 
@@ -203,7 +204,10 @@ class Predictor:
             return predict_slice(self.forward, image, card, self.tta, view)
         prepared = self._foreign.prepare(image)
         limits = float(prepared.min()), float(prepared.max())
-        return predict_prepared(self.forward, prepared, card, self.tta, view, limits=limits)
+        shape = prepared.shape[0], prepared.shape[1]
+        return predict_cut(
+            self.forward, cut_from(prepared), shape, card, self.tta, view, limits=limits
+        )
 
     def forward(self, tile: NDArray[np.float32]) -> NDArray[np.float32]:
         """Compute the probability (1, 1, h, w), float32 from 0 to 1, of a tile.

@@ -2,83 +2,89 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
+from itertools import product
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from training.model.model_card import ModelCard
-from training.model.slice_view import (
-    SliceView,
-    cut_window,
-    grow_window,
-    turn_window,
-    zoom_window,
+from training.model.cuts import (
+    AxisKind,
+    Cut,
+    Indices,
+    as_array,
+    cut_from,
+    hold,
+    resized,
+    shifted,
+    turned,
+    turned_shape,
 )
-from training.model.tiling import Forward, Indices, cut_from, predict_tiles
-from training.sampling.displacement import Displacement, shift_plane, turn_displacement
-from training.sampling.resampling import resize_bicubic, resize_bilinear, zoomed_shape
+from training.model.model_card import ModelCard
+from training.model.slice_view import SliceView, cut_window, turn_window
+from training.model.tiling import Forward, predict_tiles, seen_window
+from training.sampling.displacement import Displacement, turn_displacement
+from training.sampling.resampling import cubic_axis, linear_axis, shifted_axis, zoomed_shape
 from training.stacks.padding import find_padding
 from training.stacks.scaling import check_pixels
 from training.stacks.windows import Window
 
-Predict = Callable[[NDArray[Any], Window | None], NDArray[np.float32]]
-COUNT = 8
+Predict = Callable[[Cut, tuple[int, int]], Cut]
+SYMMETRIES = tuple(product((False, True), range(4)))
+"""Whether an image is flipped along X, and by how many quarters it is then turned."""
 WHOLE = SliceView()
 
 
 def mean_over_symmetries(
-    predict: Predict,
-    image: NDArray[Any],
-    displacement: Displacement = (0.0, 0.0),
-    window: Window | None = None,
-) -> NDArray[np.float32]:
+    predict: Predict, cut: Cut, shape: tuple[int, int], displacement: Displacement = (0.0, 0.0)
+) -> Cut:
     """Predict a slice as the mean over its eight flips and quarter turns.
 
     Parameters
     ----------
     predict : callable
-        From an image, and the window of it that is wanted, to its probability, of one shape
-        (Y, X), or to those of classes (C, Y, X).
-    image : array (Y, X)
-        Any real dtype.
+        From an image, and its shape, to its probability, or to those of classes.
+    cut : callable
+        The image.
+    shape : (int, int)
+        Its (Y, X).
     displacement : (float, float)
         In pixels (y, x), by which the network draws membranes beside where the image has them,
         because its training labels were displaced. What it draws of a flipped image is displaced
         to the other side, and is shifted to where it draws it of the image itself.
-    window : tuple of range or None
-        Rows and columns that are wanted; None: all.
 
     Returns
     -------
-    array (Y, X) or (C, Y, X) of float32
-        Outside of the window it may be anything.
+    callable
+        The mean, computed where it is looked at.
     """
-    if window is not None:
-        window = grow_window(window, math.ceil(2 * max(map(abs, displacement))) + 1, image.shape)
-    total: Any = 0.0
-    for is_flipped in (False, True):
-        for quarters in range(4):
-            seen = np.rot90(np.flip(image, 1) if is_flipped else image, quarters)
-            turned = window and turn_window(window, image.shape, is_flipped, quarters)
-            predicted = predict(np.ascontiguousarray(seen), turned)
-            found = np.rot90(predicted, -quarters, axes=(-2, -1))
-            back = np.flip(found, -1) if is_flipped else found
-            # A flip and a turn are undone by the same flip and turn, a turn by its opposite.
-            undone = quarters if is_flipped else -quarters
-            y, x = turn_displacement(displacement, is_flipped, undone)
-            shifted = _each_plane(_shift, back, (displacement[0] - y, displacement[1] - x))
-            total = total + shifted.astype(np.float64)
-    return np.asarray(total / COUNT, np.float32)
+
+    def view(is_flipped: bool, quarters: int) -> Cut:
+        seen_shape = turned_shape(shape, quarters)
+        found = predict(turned(cut, shape, is_flipped, quarters), seen_shape)
+        # A flip and a turn are undone by the same flip and turn, a turn by its opposite.
+        undone = quarters if is_flipped else -quarters
+        back = turned(found, seen_shape, is_flipped, undone)
+        return shifted(back, shape, _shift(displacement, is_flipped, quarters))
+
+    views = [view(*symmetry) for symmetry in SYMMETRIES]
+
+    def cut_mean(rows: Indices, columns: Indices) -> NDArray[np.float32]:
+        total = views[0](rows, columns).astype(np.float64)
+        for each in views[1:]:
+            total += each(rows, columns)
+        total /= len(views)
+        return total.astype(np.float32)
+
+    return cut_mean
 
 
-def _shift(probability: NDArray[np.float32], shift: Displacement) -> NDArray[np.float32]:
-    """Shift a probability (Y, X) by pixels (y, x), its edges repeated."""
-    border = math.ceil(max(map(abs, shift)))
-    return shift_plane(np.pad(probability, border, mode="edge"), shift, border)
+def _shift(displacement: Displacement, is_flipped: bool, quarters: int) -> Displacement:
+    """Give the pixels (y, x) from what is drawn of a turned image to what is of the image."""
+    y, x = turn_displacement(displacement, is_flipped, quarters if is_flipped else -quarters)
+    return displacement[0] - y, displacement[1] - x
 
 
 def predict_slice(
@@ -91,8 +97,8 @@ def predict_slice(
 ) -> NDArray[np.float32]:
     """Predict the probability of membrane of one slice, or of classes, at its own resolution.
 
-    Where tiles are cut out of the slice as it is, of a window only those are looked at that it
-    lies in, so that it takes their time and memory.
+    Of a window only the tiles around it are looked at, so that it takes their time and memory. It
+    is equal to the whole: bit by bit where its tiles are those of the whole, else up to rounding.
 
     Parameters
     ----------
@@ -129,14 +135,7 @@ def predict_slice(
         _clear(scaled, empty[rows][:, columns])
         return scaled
 
-    if is_cut(card, shape, tta, view):
-        options = card.geometry, view.window, card.label_classes.outputs
-        probability = predict_tiles(forward, cut, shape, *options)
-        _clear(probability, cut_window(empty, view.window))
-        return probability
-    everything = slice(None)
-    prepared = cut(everything, everything)
-    return predict_prepared(forward, prepared, card, tta, view, padding=empty)
+    return predict_cut(forward, cut, shape, card, tta, view, padding=empty)
 
 
 def is_cut(card: ModelCard, shape: tuple[int, int], tta: bool, view: SliceView) -> bool:
@@ -145,9 +144,10 @@ def is_cut(card: ModelCard, shape: tuple[int, int], tta: bool, view: SliceView) 
     return not tta and all(zoomed_shape(shape, zoom) == shape for zoom in zooms)
 
 
-def predict_prepared(
+def predict_cut(
     forward: Forward,
-    prepared: NDArray[np.float32],
+    cut: Cut,
+    shape: tuple[int, int],
     card: ModelCard,
     tta: bool,
     view: SliceView,
@@ -161,27 +161,30 @@ def predict_prepared(
 
     Parameters
     ----------
-    prepared : array (Y, X) of float32
+    cut : callable
         The slice.
+    shape : (int, int)
+        Its (Y, X).
     limits : (float, float)
         Intensities that it keeps to where it is resized.
     padding : array (Y, X) of bool, optional
         Pixels that get the probability 0.
     """
-    shape = zoomed_shape(prepared.shape, view.zoom)
-    seen = resize_bicubic(prepared, shape, limits)
-    window = view.window and zoom_window(view.window, prepared.shape, shape)
+    window = view.window or (range(shape[0]), range(shape[1]))
+    zoomed = zoomed_shape(shape, view.zoom)
+    seen = resized(cut, shape, zoomed, cubic_axis, limits)
     predict = partial(_predict_scaled, forward, card)
-    probability = (
-        mean_over_symmetries(predict, seen, card.displacement, window)
-        if tta
-        else predict(seen, window)
-    )
-    probability = _each_plane(resize_bicubic, probability, prepared.shape, (0, 1))
-    if view.window is not None:
-        probability = cut_window(probability, view.window).copy()  # the rest is let go
+    if tta:
+        if card.zoom is not None:  # else few of its pixels are looked at
+            wanted = _before(window, zoomed, shape, cubic_axis)
+            seen = hold(seen, _seen_by_turned(card, zoomed, wanted))
+        found = mean_over_symmetries(predict, seen, zoomed, card.displacement)
+    else:
+        found = predict(seen, zoomed)
+    rows, columns = (slice(part.start, part.stop) for part in window)
+    probability = resized(found, zoomed, shape, cubic_axis, (0, 1))(rows, columns)
     if padding is not None:
-        _clear(probability, cut_window(padding, view.window))
+        _clear(probability, cut_window(padding, window))
     return probability
 
 
@@ -191,27 +194,60 @@ def _clear(planes: NDArray[np.float32], padding: NDArray[np.bool_]) -> None:
         planes[..., padding] = 0
 
 
-def _predict_scaled(
-    forward: Forward, card: ModelCard, scaled: NDArray[np.float32], window: Window | None
-) -> NDArray[np.float32]:
-    shape = scaled.shape[0], scaled.shape[1]
+def _predict_scaled(forward: Forward, card: ModelCard, cut: Cut, shape: tuple[int, int]) -> Cut:
+    """Predict an image at the scale of the training; computed where it is looked at."""
     zoomed = zoomed_shape(shape, card.zoom_for(shape))
-    window = window and zoom_window(window, shape, zoomed)
-    seen = resize_bilinear(scaled, zoomed)
-    options = card.geometry, window, card.label_classes.outputs
-    probability = predict_tiles(forward, cut_from(seen), zoomed, *options)
-    if window is not None:
-        # Zeros take no memory before something else is written there.
-        whole = np.zeros((*probability.shape[:-2], *zoomed), np.float32)
-        cut_window(whole, window)[...] = probability
-        probability = whole
-    return _each_plane(resize_bilinear, probability, shape)
+    seen = resized(cut, shape, zoomed, linear_axis)
+
+    def probability(*indices: Indices) -> NDArray[np.float32]:
+        rows, columns = (
+            _span(as_array(part, size)) for part, size in zip(indices, zoomed, strict=True)
+        )
+        options = card.geometry, (rows, columns), card.label_classes.outputs
+        found = predict_tiles(forward, seen, zoomed, *options)
+        return cut_from(found, (rows, columns))(*indices)
+
+    return resized(probability, zoomed, shape, linear_axis)
 
 
-def _each_plane(
-    function: Callable[..., NDArray[np.float32]], planes: NDArray[np.float32], *options: Any
-) -> NDArray[np.float32]:
-    """Apply a function to a plane (Y, X), or to each of several (C, Y, X)."""
-    if planes.ndim == 2:
-        return function(planes, *options)
-    return np.stack([function(plane, *options) for plane in planes])
+def _seen_by_turned(card: ModelCard, shape: tuple[int, int], window: Window) -> Window:
+    """Find what of an image (Y, X) is looked at to predict a window as the mean over its turns."""
+    seen = []
+    for is_flipped, quarters in SYMMETRIES:
+        there = turned_shape(shape, quarters)
+        zoomed = zoomed_shape(there, card.zoom_for(there))
+        rows, columns = (
+            _span(shifted_axis(size, shift, _indices(part)).needed)
+            for size, shift, part in zip(
+                shape, _shift(card.displacement, is_flipped, quarters), window, strict=True
+            )
+        )
+        wanted = turn_window((rows, columns), shape, is_flipped, quarters)
+        tiles = seen_window(zoomed, card.geometry, _before(wanted, zoomed, there, linear_axis))
+        back = turn_window(_before(tiles, there, zoomed, linear_axis), there, False, -quarters)
+        seen.append(turn_window(back, shape, is_flipped, 0))
+    return _around(rows for rows, _ in seen), _around(columns for _, columns in seen)
+
+
+def _before(
+    window: Window, shape: tuple[int, int], zoomed: tuple[int, int], kind: AxisKind
+) -> Window:
+    """Find what of an image (Y, X) a window of it resized is made of."""
+    rows, columns = (
+        _span(kind(size, length, _indices(part)).needed)
+        for size, length, part in zip(shape, zoomed, window, strict=True)
+    )
+    return rows, columns
+
+
+def _indices(part: range) -> NDArray[np.intp]:
+    return np.arange(part.start, part.stop)
+
+
+def _span(indices: NDArray[np.intp]) -> range:
+    return range(int(indices.min()), int(indices.max()) + 1)
+
+
+def _around(parts: Iterable[range]) -> range:
+    held = list(parts)
+    return range(min(part.start for part in held), max(part.stop for part in held))

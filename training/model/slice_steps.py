@@ -43,7 +43,7 @@ class SliceSteps:
     """The steps of a prediction, in the order of the slices and of the rows in them.
 
     A slice is cut where tiles of the network end, so that bands cost no more than the whole, and
-    are equal to it. One that is resized or turned is not cut.
+    are equal to it. One that is resized or turned is cut so that few tiles more are predicted.
 
     Parameters
     ----------
@@ -83,9 +83,11 @@ class SliceSteps:
         self._is_cut = is_cut(card, self._shape, tta, whole)
         rows, columns = part.window
         if self._is_cut:
-            bands = _cut(rows, tile_starts(card.geometry, height), BAND_PIXELS / width)
-            if len(bands) > 1:
-                self._views = [SliceView(zoom, (band, columns)) for band in bands]
+            bands = _cut(rows, tile_starts(card.geometry, height, rows), BAND_PIXELS / width)
+        else:
+            bands = self._cut_seen(rows)
+        if len(bands) > 1:
+            self._views = [SliceView(zoom, (band, columns)) for band in bands]
         self.bands = len(self._views)
 
     def __len__(self) -> int:
@@ -136,18 +138,55 @@ class SliceSteps:
         found = 5 * channels * band  # with what checks it
         left = 8 * channels * band if processes > 1 else 0  # for the process that writes
         return (
-            processes * (_PROGRAM + image + max(found + left, self._resized_bytes()))
+            processes * (_PROGRAM + image + max(found + left, int(self._resized_bytes(band))))
             + 2 * written  # as bands, and whole
         )
 
-    def _resized_bytes(self) -> int:
-        """Count what a slice takes while it is resized or turned, as it was measured."""
+    def _resized_bytes(self, band: int) -> float:
+        """Count what a band of so many pixels takes while it is resized or turned, as measured."""
         if self._is_cut:
             return 0
-        pixels, channels = math.prod(self._shape), self._card.label_classes.outputs
-        zoomed = math.prod(zoomed_shape(self._shape, self._zoom))
-        resized = (6 + 8 * channels) * pixels
-        return max(resized, (4 + (28 if self._tta else 8) * channels) * zoomed)
+        channels, geometry = self._card.label_classes.outputs, self._card.geometry
+        _, area = self._seen_zoom()
+        turned = 8 + 20 * channels if self._tta else 8 * channels
+        side = geometry.largest + 2 * geometry.margin
+        tile = [
+            min(side / zoom, size)
+            for size, zoom in zip(self._shape, self._tile_zoom(), strict=True)
+        ]
+        of_tile = 9 * math.prod(tile) + 4 * channels * area * band
+        return max(9 * channels * band, turned * area * band, of_tile)
+
+    def _tile_zoom(self) -> tuple[float, float]:
+        """Give the factors (Y, X) by which all that a tile is made of is resized."""
+        if self._zoom == (1.0, 1.0):
+            return 1.0, 1.0  # few of the pixels are looked at
+        own = self._card.zoom_for(zoomed_shape(self._shape, self._zoom))
+        return self._zoom[0] * own[0], self._zoom[1] * own[1]
+
+    def _cut_seen(self, rows: range) -> list[range]:
+        """Cut rows of a slice that is resized or turned."""
+        geometry, zoom = self._card.geometry, self._zoom[0]
+        along, area = self._seen_zoom()
+        fitting = BAND_PIXELS / self._shape[1] / max(area, 1.0)
+        if len(rows) <= fitting:
+            return [rows]
+        height = max(fitting, geometry.stride / max(along, 1.0))
+        if self._shape[0] * along > geometry.largest:
+            # As many tiles as fit; what interpolation and displacement reach for fits as well.
+            reach = 2 * max(zoom, 1.0) + 2 * math.hypot(*self._card.displacement) + 2
+            spare = geometry.divisor + 2 * math.ceil(reach * max(along / zoom, 1.0) + 1)
+            tiles = max(1, round(height * along / geometry.stride))
+            height = min(height, (tiles * geometry.stride - spare) / along)
+        step = max(1, int(height))
+        return [range(start, min(start + step, rows.stop)) for start in rows[::step]]
+
+    def _seen_zoom(self) -> tuple[float, float]:
+        """Give how much larger the network sees a slice: along Y at the most, and its pixels."""
+        zoomed = zoomed_shape(self._shape, self._zoom)
+        own, turned = self._card.zoom_for(zoomed), self._card.zoom_for(zoomed[::-1])
+        along = max(own[0], turned[1]) if self._tta else own[0]
+        return self._zoom[0] * along, math.prod(self._zoom) * max(1.0, math.prod(own))
 
 
 def _cut(rows: range, starts: Iterable[int], height: float) -> list[range]:

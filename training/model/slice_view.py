@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,29 +33,6 @@ def cut_window(planes: NDArray[Any], window: Window | None) -> NDArray[Any]:
         return planes
     rows, columns = (slice(wanted.start, wanted.stop) for wanted in window)
     return planes[..., rows, columns]
-
-
-def zoom_window(window: Window, shape: tuple[int, ...], zoomed: tuple[int, int]) -> Window:
-    """Find what of a resized image its window is made of, when it is resized back.
-
-    Parameters
-    ----------
-    window : tuple of range
-        In the image.
-    shape, zoomed : tuple of int
-        (Y, X) of the image, and of the resized one.
-    """
-    rows, columns = (
-        _zoom_range(wanted, after / before, after)
-        for wanted, before, after in zip(window, shape, zoomed, strict=True)
-    )
-    return rows, columns
-
-
-def _zoom_range(wanted: range, factor: float, length: int) -> range:
-    reach = 2 * max(factor, 1) + 1  # of a cubic, which is wider where it takes means
-    start, stop = wanted.start * factor - reach, wanted.stop * factor + reach
-    return range(max(math.floor(start), 0), min(math.ceil(stop), length))
 
 
 def grow_window(window: Window, pixels: int, shape: tuple[int, ...]) -> Window:

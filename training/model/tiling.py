@@ -8,13 +8,11 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
+from training.model.cuts import Cut, Indices, as_slice
 from training.presets.geometry import Geometry, Span
 from training.stacks.windows import Window
 
 Forward = Callable[[NDArray[np.float32]], NDArray[np.float32]]
-Indices = slice | NDArray[np.intp]
-Cut = Callable[[Indices, Indices], NDArray[np.float32]]
-"""Gives some rows and columns of an image (Y, X), in [-1, 1]."""
 
 
 def predict_tiles(
@@ -32,7 +30,7 @@ def predict_tiles(
     forward : callable
         The network: (1, 1, H, W) float32 in [-1, 1] to (1, C, h, w) float32 probabilities.
     cut : callable
-        Gives what a tile is made of: :func:`cut_from` an array, or computed when it is needed.
+        Gives what a tile is made of, in [-1, 1].
     shape : (int, int)
         (Y, X) of the image.
     geometry : Geometry
@@ -48,12 +46,9 @@ def predict_tiles(
         In the shape of the window, else of the image.
     """
     height, width = map(geometry.output_length, shape)
-    source = [
-        np.pad(np.arange(length), (geometry.margin, output - length + geometry.margin), "reflect")
-        for length, output in zip(shape, (height, width), strict=True)
-    ]
+    source = [_source(length, geometry) for length in shape]
     rows, columns = window or (range(shape[0]), range(shape[1]))
-    wanted = list(product(_wanted(geometry, height, rows), _wanted(geometry, width, columns)))
+    wanted = list(product(geometry.tiles(height, rows), geometry.tiles(width, columns)))
     probability = np.empty((channels, len(rows), len(columns)), np.float32)
     for row, column in wanted:
         tile = cut(_seen_by(row, source[0], geometry), _seen_by(column, source[1], geometry))
@@ -67,23 +62,32 @@ def predict_tiles(
     return probability if channels > 1 else probability[0]
 
 
-def tile_starts(geometry: Geometry, length: int) -> list[int]:
-    """List where what is kept of each tile begins, along an axis of an image of some length."""
-    return [span.keep_from for span in geometry.tiles(geometry.output_length(length))]
+def tile_starts(geometry: Geometry, length: int, wanted: range | None = None) -> list[int]:
+    """List where what is kept of each tile begins, along an axis of an image of some length.
+
+    ``wanted`` is the part of the axis that is covered; None: all.
+    """
+    return [span.keep_from for span in geometry.tiles(geometry.output_length(length), wanted)]
 
 
-def cut_from(image: NDArray[np.float32]) -> Cut:
-    """Cut tiles out of an image (Y, X) of float32."""
-    return lambda rows, columns: image[rows][:, columns]
+def seen_window(shape: tuple[int, int], geometry: Geometry, window: Window) -> Window:
+    """Find what of an image (Y, X) the tiles of a window are made of."""
+    rows, columns = (
+        _seen_along(length, geometry, wanted) for length, wanted in zip(shape, window, strict=True)
+    )
+    return rows, columns
 
 
-def _wanted(geometry: Geometry, length: int, wanted: range) -> list[Span]:
-    """List the tiles along an axis that keep any of what is wanted."""
-    return [
-        span
-        for span in geometry.tiles(length)
-        if span.keep_from < wanted.stop and wanted.start < span.keep_to
-    ]
+def _seen_along(length: int, geometry: Geometry, wanted: range) -> range:
+    spans = geometry.tiles(geometry.output_length(length), wanted)
+    seen = _source(length, geometry)[spans[0].start : spans[-1].stop + 2 * geometry.margin]
+    return range(int(seen.min()), int(seen.max()) + 1)
+
+
+def _source(length: int, geometry: Geometry) -> NDArray[np.intp]:
+    """List the pixels that a network's input is made of along an axis: mirrored at the ends."""
+    beyond = geometry.output_length(length) - length
+    return np.pad(np.arange(length), (geometry.margin, beyond + geometry.margin), "reflect")
 
 
 def _kept(span: Span, wanted: range) -> tuple[slice, slice]:
@@ -96,7 +100,5 @@ def _kept(span: Span, wanted: range) -> tuple[slice, slice]:
 
 
 def _seen_by(span: Span, source: NDArray[np.intp], geometry: Geometry) -> Indices:
-    """Give the pixels that a tile is made of; as a slice, which is quicker, where they rise."""
-    seen = source[span.start : span.stop + 2 * geometry.margin]
-    is_rising = bool((np.diff(seen) == 1).all())
-    return slice(int(seen[0]), int(seen[-1]) + 1) if is_rising else seen
+    """Give the pixels that a tile is made of."""
+    return as_slice(source[span.start : span.stop + 2 * geometry.margin])

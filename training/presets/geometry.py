@@ -38,32 +38,47 @@ class Geometry:
         blocks = -(-max(length - self.remainder, 1) // self.divisor)
         return max(self.smallest, blocks * self.divisor + self.remainder)
 
-    def tiles(self, length: int) -> list[Span]:
-        """Cover one axis with tiles, as few as possible.
+    def tiles(self, length: int, wanted: range | None = None) -> list[Span]:
+        """Cover one axis, or a part of it, with tiles, as few as possible.
 
-        What is kept of each but the last begins at multiples of one length, whatever the length
-        of the axis: so chunks of a result can be tiles.
+        What is kept of each but the last begins a multiple of one length after the first, whatever
+        the length of the axis: so chunks of a result can be tiles.
 
         Parameters
         ----------
         length : int
             As :meth:`output_length` gives it.
+        wanted : range or None
+            The part; None: all.
         """
         if length <= self.largest:
             return [Span(0, length, 0, length)]
-        # What a tile has on both sides of what is kept of it, so that its ends fall as they must.
-        before = self.halo + -self.halo % self.divisor
-        after = self.halo + (self.remainder - self.halo) % self.divisor
-        stride = (self.largest - before - after) // self.divisor * self.divisor
-        count = -(-(length - after) // stride)
-        spans = []
-        for index in range(count):
-            keep_from, keep_to = index * stride, (index + 1) * stride
-            start, stop = max(0, keep_from - before), min(length, keep_to + after)
+        part = wanted or range(length)
+        # The last tile has enough for a network.
+        first = min(part.start, length - self._after - 1) // self.divisor * self.divisor
+        spans: list[Span] = []
+        while not spans or spans[-1].keep_to < part.stop:
+            keep_from = spans[-1].keep_to if spans else first
+            keep_to = keep_from + self.stride
+            start, stop = max(0, keep_from - self._before), min(length, keep_to + self._after)
             start = min(start, max(0, stop - self.smallest))
             stop = max(stop, self.smallest)
             spans.append(Span(start, stop, keep_from, length if stop == length else keep_to))
         return spans
+
+    @property
+    def stride(self) -> int:
+        """What is kept of a tile that is as large as any."""
+        return (self.largest - self._before - self._after) // self.divisor * self.divisor
+
+    # What a tile has on both sides of what is kept of it, so that its ends fall as they must.
+    @property
+    def _before(self) -> int:
+        return self.halo + -self.halo % self.divisor
+
+    @property
+    def _after(self) -> int:
+        return self.halo + (self.remainder - self.halo) % self.divisor
 
 
 @dataclass(frozen=True)

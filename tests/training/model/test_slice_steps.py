@@ -18,6 +18,7 @@ from training.model import slice_steps
 from training.model.model_card import ModelCard
 from training.model.slice_prediction import predict_slice
 from training.model.slice_steps import SliceSteps
+from training.model.slice_view import SliceView
 from training.model.stack_part import StackPart, parse_region
 from training.model.stack_scale import StackScale
 from training.opening import open_stack
@@ -38,9 +39,9 @@ def smooth(tile: np.ndarray) -> np.ndarray:
     return ndimage.uniform_filter(tile, (1, 1, 31, 31))
 
 
-@pytest.mark.parametrize("region", ["", "1:3,900:2200,10:"])
+@pytest.mark.parametrize(("region", "bands"), [("", 3), ("1:3,900:2200,10:", 2)])
 def test_bands_are_equal_to_the_whole_and_cost_no_tile_more(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, region: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, region: str, bands: int
 ) -> None:
     card, tiles = ModelCard("compact", SCALING), []
 
@@ -60,14 +61,57 @@ def test_bands_are_equal_to_the_whole_and_cost_no_tile_more(
         monkeypatch.setattr(slice_steps, "BAND_PIXELS", 1)
         steps = SliceSteps(stack, part, (1.0, 1.0), card)
         found = predict(steps)
-        assert (whole.bands, steps.bands, len(tiles)) == (1, 3, count)
-        turned = SliceSteps(stack, part, (1.0, 1.0), card, tta=True)
-        resized = SliceSteps(stack, part, (0.5, 0.5), card)
-        assert turned.bands == resized.bands == 1
-    assert [index for index, _ in found[::3]] == [index for index, _ in expected]
+        assert (whole.bands, steps.bands, len(tiles)) == (1, bands, count)
+    assert [index for index, _ in found[::bands]] == [index for index, _ in expected]
     for number, (_, page) in enumerate(expected):
-        bands = [band for _, band in found[3 * number : 3 * number + 3]]
-        np.testing.assert_array_equal(np.concatenate(bands), page)
+        parts = [band for _, band in found[bands * number : bands * number + bands]]
+        np.testing.assert_array_equal(np.concatenate(parts), page)
+
+
+@pytest.mark.parametrize(
+    ("preset", "own_zoom", "zoom", "tta", "most"),
+    [
+        ("compact", (1.0, 1.0), (1.0, 1.0), True, 1.4),
+        ("compact", (1.0, 1.0), (1.3, 0.8), True, 1.4),
+        ("compact", (1.0, 1.0), (0.45, 0.6), False, 3.0),  # of few tiles
+        ("medical", (0.75, 0.8), (1.0, 1.0), True, 1.4),
+        ("medical", (0.75, 0.8), (1.5, 1.5), False, 1.4),
+        ("medical", None, (1.0, 1.0), True, 5.0),  # one tile of each turn for each of five bands
+    ],
+)
+def test_bands_of_what_is_resized_or_turned_are_equal_to_the_whole(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    preset: str,
+    own_zoom: tuple[float, float] | None,
+    zoom: tuple[float, float],
+    tta: bool,
+    most: float,
+) -> None:
+    """The network sees pooling's grid and has a direction, so that no turn may take another's."""
+    card = ModelCard(preset, SCALING, own_zoom, displacement=(0.6, -1.4))
+    margin, tiles = card.geometry.margin, []
+
+    def forward(tile: np.ndarray) -> np.ndarray:
+        tiles.append(tile.shape)
+        inner = slice(margin, -margin or None)
+        seen = np.roll(smooth(tile), (3, -5), axis=(2, 3))[:, :, inner, inner]
+        seen[..., ::16, ::16] += 0.1
+        return np.clip((6 * seen + 1) / 2, 0, 1)
+
+    with open_stack(write_stack(tmp_path, (1, 2500, 90))) as stack:
+        part = StackPart(stack, parse_region("0:1,7:2500,5:90"), StackScale())
+        image = stack[0]
+        expected = predict_slice(forward, image, card, tta, SliceView(zoom, part.window))
+        count = len(tiles)
+        tiles.clear()
+        monkeypatch.setattr(slice_steps, "BAND_PIXELS", 1)
+        steps = SliceSteps(stack, part, zoom, card, tta)
+        views = [steps.step(number).view for number in range(len(steps))]
+        bands = [predict_slice(forward, image, card, tta, view) for view in views]
+    assert steps.bands >= 3 and len(tiles) <= most * count
+    assert expected.std() > 0.02
+    np.testing.assert_allclose(np.concatenate(bands), expected, atol=1e-6)
 
 
 @pytest.mark.parametrize(

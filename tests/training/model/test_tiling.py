@@ -6,9 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
+from training.model.cuts import cut_from
 from training.model.model_card import ModelCard
 from training.model.slice_prediction import predict_slice
-from training.model.tiling import cut_from, predict_tiles
+from training.model.tiling import predict_tiles
 from training.presets.registry import find_preset
 from training.stacks.scaling import Scaling
 
