@@ -19,7 +19,7 @@ from napari_unet.neurons.region_borders import find_borders, join_borders
 from napari_unet.neurons.segmentation import Probability
 from napari_unet.neurons.watershed import find_basins, join_basins
 from training.metrics.neuron_metrics import Labels, fill_neurons, label_neurons
-from training.model.slice_view import Window
+from training.stacks.windows import Window
 
 UNKNOWN = np.iinfo(np.int64).max
 RIMS: dict[str, Any] = {

@@ -38,7 +38,8 @@ from napari_unet.neurons.search_files import Arrays, Block, SearchFiles
 from napari_unet.neurons.segmentation import Segmentation, merge_numbers
 from training.errors import UserError
 from training.metrics.neuron_metrics import Labels, part_neurons
-from training.model.slice_view import Window, cut_window, grow_window
+from training.model.slice_view import cut_window, grow_window
+from training.stacks.windows import Window
 
 SIDE = 1024  # pixels of a block along Y and X
 HALO = 192  # pixels around it that components are seen in; the watershed needs one

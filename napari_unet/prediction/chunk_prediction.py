@@ -24,13 +24,14 @@ from training.formats.stack import Stack
 from training.masks.result_warnings import share_warning
 from training.masks.shares import WHOLE, Share
 from training.masks.zarr_image import CHUNK
-from training.model.slice_view import SliceView, Window
+from training.model.slice_view import SliceView
 from training.model.stack_part import StackPart
 from training.model.stack_scale import card_for
 from training.model.tiling import tile_starts
 from training.resources.limits import memory_to_take
 from training.stacks.intensities import Membranes
 from training.stacks.padding import find_padding
+from training.stacks.windows import Window
 
 if TYPE_CHECKING:
     from training.masks.zarr_chunks import ZarrChunks

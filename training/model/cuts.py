@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.model.slice_view import Window
 from training.sampling.displacement import Displacement
 from training.sampling.resampling import MadeAxis, resize_planes, shifted_axis
+from training.stacks.windows import Window
 
 Indices = slice | NDArray[np.intp]
 Cut = Callable[[Indices, Indices], NDArray[np.float32]]

@@ -7,7 +7,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from training.stacks.windows import Window as Window
+from training.stacks.windows import Window
 
 
 @dataclass(frozen=True)
