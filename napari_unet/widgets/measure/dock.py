@@ -16,7 +16,6 @@ from qtpy.QtWidgets import (
     QFileDialog,
     QFormLayout,
     QGridLayout,
-    QHBoxLayout,
     QLabel,
     QPushButton,
     QVBoxLayout,
@@ -57,7 +56,7 @@ from training.errors import UserError
 
 _NUMBERED, _PARTS = "numbered objects", "connected parts"
 _WAYS = {_NUMBERED: None, _PARTS: True, "each value": False}
-_ALL_CLASSES = "of all classes"
+_ALL_CLASSES = "all classes"
 _CSV = "Table (*.csv)"
 
 
@@ -81,6 +80,7 @@ class MeasureDock(Dock):
         self._image = LayerChoice(self._viewer, is_tissue)
         self._has_image = QCheckBox("Intensities")
         self._ways, self._rows, self._classes = QComboBox(), QComboBox(), QComboBox()
+        self._class_label = QLabel("Class")
         self._measure = QPushButton("Measure")
         self._summary, self._notes = plain_label(), plain_label()
         self._table, self._plot = MeasuresTable(), PlotView(self._viewer.theme)
@@ -124,10 +124,10 @@ class MeasureDock(Dock):
         self._lay_out_results()
 
     def _lay_out_results(self) -> None:
-        rows = QHBoxLayout()
-        rows.addWidget(QLabel("Rows"))
-        rows.addWidget(self._rows, 1)
-        rows.addWidget(self._classes, 1)
+        rows = QFormLayout()
+        rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        rows.addRow("Rows", self._rows)
+        rows.addRow(self._class_label, self._classes)
         buttons = QGridLayout()
         buttons.addWidget(self._export_all, 0, 0)
         buttons.addWidget(self._export_chosen, 0, 1)
@@ -237,7 +237,8 @@ class MeasureDock(Dock):
             self._classes.clear()
             self._classes.addItems([_ALL_CLASSES, *names])
             self._classes.setCurrentText(chosen)
-        self._classes.setVisible(len(names) > 1)
+        for widget in (self._class_label, self._classes):
+            widget.setVisible(len(names) > 1)
 
     def _show_table(self, _: int = 0) -> None:
         if self._report is None:

@@ -246,7 +246,7 @@ def test_objects_of_one_class_are_listed_and_exported(
     table = measure(dock, button, qtbot)
     box = choice(dock, "Class")
     assert [box.itemText(index) for index in range(box.count())] == [
-        "of all classes",
+        "all classes",
         "mito",
         "wall",
     ]
