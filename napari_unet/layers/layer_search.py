@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 def image_under(viewer: Viewer, layer: Layer) -> Image | None:
     """Find the image that a mask, a probability or labels are of, among those of their shape.
 
-    It is the one that they name, or the lowest where they name none. An image that was renamed is
-    found where it is the only one.
+    It is the one that they name, or the lowest where they name none. Another image of the same
+    shape is not what they are of, even where theirs was removed.
     """
     images = [
         image
@@ -36,9 +36,7 @@ def image_under(viewer: Viewer, layer: Layer) -> Image | None:
         if is_tissue(image) and stack_shape(image) == stack_shape(layer)
     ]
     name = layer.metadata.get(IMAGE_KEY)
-    named = [image for image in images if image.name == name]
-    if name is None or len(images) == 1:
-        named = named or images
+    named = images if name is None else [image for image in images if image.name == name]
     return named[0] if named else None
 
 

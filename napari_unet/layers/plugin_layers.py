@@ -86,8 +86,15 @@ def add_probability(
     )
 
 
-def _origin(made: str, over: Image | None) -> dict[str, Any]:
-    return {ROLE_KEY: made} | ({IMAGE_KEY: over.name} if over else {})
+def _origin(made: str, over: Layer | None) -> dict[str, Any]:
+    return {ROLE_KEY: made} | _image_of(over)
+
+
+def _image_of(over: Layer | None) -> dict[str, Any]:
+    """Name the image that a layer is of: ``over``, or what that names where it is of an image."""
+    if over is None or isinstance(over, Image):
+        return {} if over is None else {IMAGE_KEY: over.name}
+    return {IMAGE_KEY: over.metadata[IMAGE_KEY]} if IMAGE_KEY in over.metadata else {}
 
 
 def role(layer: Layer) -> str | None:
@@ -133,7 +140,7 @@ def add_sparse_labels(
         metadata={
             CONVENTION_KEY: LabelConvention.SPARSE,
             CORRECTED_KEY: sorted(corrected),
-            IMAGE_KEY: over.name,
+            **_image_of(over),
         },
         **placement(over),
     )
@@ -156,7 +163,7 @@ def add_class_labels(
     return viewer.add_labels(
         data,
         name=name,
-        metadata={CLASSES_KEY: classes.text} | ({IMAGE_KEY: over.name} if over else {}),
+        metadata={CLASSES_KEY: classes.text} | _image_of(over),
         **class_look(classes),
         **(placement(over) if over else place),
     )
@@ -177,7 +184,7 @@ def are_new_labels(layer: Layer) -> bool:
 
 def make_sparse(labels: Labels, over: Layer) -> None:
     """Take a person's own layer of labels for strokes over an image."""
-    labels.metadata.update({CONVENTION_KEY: LabelConvention.SPARSE, IMAGE_KEY: over.name})
+    labels.metadata.update({CONVENTION_KEY: LabelConvention.SPARSE, **_image_of(over)})
     labels.colormap = sparse_colormap()
 
 
@@ -199,13 +206,16 @@ def note_trained_slices(mask: Layer, trained: list[int] | None) -> None:
         mask.metadata[TRAINED_KEY] = trained
 
 
-def add_neurons(viewer: Viewer, data: NDArray[np.int32], over: Image, name: str) -> Labels:
-    """Add neurons (Z, Y, X) or (Y, X) of int32, each with a number and a colour, over an image."""
+def add_neurons(viewer: Viewer, data: NDArray[np.int32], over: Layer, name: str) -> Labels:
+    """Add neurons (Z, Y, X) or (Y, X) of int32, each with a number and a colour.
+
+    ``over`` is their image, or labels of it.
+    """
     return viewer.add_labels(
         data,
         name=name,
         opacity=MASK_OPACITY,
-        metadata={ROLE_KEY: NEURONS, IMAGE_KEY: over.name},
+        metadata=_origin(NEURONS, over),
         **placement(over),
     )
 

@@ -58,12 +58,13 @@ class Dock(VerticalScrollArea):
 
     closed = Signal()  # the dock alone, not the window with it
     front_changed = Signal(bool)  # whether it is seen, and not behind another tab
+    came_in_sight = Signal()  # it was opened, or brought to the front: Qt shows no tab anew
 
     def __init__(self) -> None:
         super().__init__(QWidget())
         self.setStyleSheet(FOCUS_STYLE)
         self.message = MessageLine()
-        self._is_in_front = self._is_hidden_from_behind = False
+        self._is_in_front = self._is_hidden_from_behind = self._is_in_sight = False
         self._wheel_guard = WheelGuard(self)
 
     def report(self, error: Exception) -> None:
@@ -79,6 +80,7 @@ class Dock(VerticalScrollArea):
     def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802
         super().showEvent(event)
         self.ease_controls()
+        self._note_sight(True)
 
     def ease_controls(self) -> None:
         """Keep the wheel off all controls, and let Tab go through them; call it for new ones."""
@@ -118,6 +120,12 @@ class Dock(VerticalScrollArea):
     def _on_visibility_changed(self, is_in_front: bool) -> None:
         self._is_in_front = is_in_front
         self.front_changed.emit(is_in_front)
+        self._note_sight(is_in_front)
+
+    def _note_sight(self, is_in_sight: bool) -> None:
+        came, self._is_in_sight = is_in_sight and not self._is_in_sight, is_in_sight
+        if came:
+            self.came_in_sight.emit()
 
     def come_to_front(self) -> None:
         """Show the dock, before the others that share its place."""

@@ -11,6 +11,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QWidget
 from superqt.utils import signals_blocked
 
+from napari_unet.layers.image_names import ImageNames
 from napari_unet.widgets.common.connections import Connections
 from napari_unet.widgets.common.eliding_combo import ElidingComboBox
 
@@ -53,6 +54,7 @@ class LayerChoice(ElidingComboBox):
         self._forms: dict[Layer, Form] = {}  # of the data of each layer
         self._watched = Connections(self)
         self._is_by_person = False
+        self._image_names = ImageNames(viewer)
         self.setMinimumContentsLength(12)
         events, connections = viewer.layers.events, Connections(self)
         for event in (events.inserted, events.removed, events.reordered, events.renamed):
@@ -77,6 +79,7 @@ class LayerChoice(ElidingComboBox):
 
     def refresh(self, event: object = None) -> None:
         """Offer what passes the test now."""
+        self._image_names.follow()
         self._watched.clear()
         self._forms = {layer: _form(layer) for layer in self._viewer.layers}
         for layer in self._forms:

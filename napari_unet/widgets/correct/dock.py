@@ -97,6 +97,7 @@ class CorrectDock(Dock):
         self._specks.failed.connect(self.report)
         self._tour.failed.connect(self.report)
         self.front_changed.connect(self._on_front_changed)
+        self.came_in_sight.connect(self._learning.look_for_model)
         self.closed.connect(partial(self._on_front_changed, False))
         events = Connections(self)
         events.add(self._viewer.dims.events.current_step, self._show_slices)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from qtpy.QtCore import Signal
-from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
 from napari_unet.widgets.common.message_line import MessageLine
@@ -14,7 +13,6 @@ class LearnOnView(QWidget):
 
     learn_requested = Signal()
     use_requested = Signal()
-    came_in_sight = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -36,10 +34,6 @@ class LearnOnView(QWidget):
         layout.addWidget(self._text)
         self._begin.clicked.connect(lambda: self.learn_requested.emit())
         self._use.clicked.connect(lambda: self.use_requested.emit())
-
-    def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802
-        super().showEvent(event)
-        self.came_in_sight.emit()
 
     def show_state(self, text: str, *, can_begin: bool) -> None:
         """Show in a sentence where things stand, and whether to learn on can be asked for."""

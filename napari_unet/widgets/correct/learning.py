@@ -43,7 +43,6 @@ class Learning(QObject):
         self._image: Image | None = None  # which the run learns on
         self._watcher = RunWatcher(view)
         self._watcher.ended.connect(self._on_ended)
-        view.came_in_sight.connect(self._look_for_model)
         view.use_requested.connect(self._on_use_requested)
 
     def start(self, image: Image, labels: Labels) -> None:
@@ -53,8 +52,8 @@ class Learning(QObject):
         self._view.show_state("Starting…", can_begin=False)
         run_in_thread(lambda: learn_on(data), self._on_started, self._on_refused)
 
-    def _look_for_model(self) -> None:
-        """Trainings may have made models since the dock was last seen."""
+    def look_for_model(self) -> None:
+        """Name the model in use, which a training may have made since the dock was last seen."""
         if self._run is None:
             run_in_thread(_describe_model, self._on_model_found, self._view.show_failure)
 

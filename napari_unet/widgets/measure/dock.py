@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
-from itertools import count
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from napari import Viewer
-from napari.layers import Image, Labels, Layer
+from napari.layers import Labels, Layer
 from numpy.typing import NDArray
 from qtpy.QtWidgets import (
     QCheckBox,
@@ -17,19 +16,26 @@ from qtpy.QtWidgets import (
     QFileDialog,
     QFormLayout,
     QGridLayout,
+    QLabel,
     QPushButton,
     QVBoxLayout,
     QWidget,
 )
+from superqt.utils import signals_blocked
 
 from napari_unet.layers.class_layers import layer_classes
-from napari_unet.layers.physical_place import pixel_size_of
-from napari_unet.layers.plugin_layers import NEURONS, add_neurons, is_tissue, role, why_not_stack
-from napari_unet.layers.slices import full_resolution, stack_shape
-from napari_unet.measurement.report import Report, report
-from napari_unet.measurement.shapes import check_shapes, write_shapes
+from napari_unet.layers.plugin_layers import (
+    MASK,
+    NEURONS,
+    add_neurons,
+    is_tissue,
+    role,
+    why_not_stack,
+)
+from napari_unet.layers.slices import full_resolution
+from napari_unet.measurement.report import Report
+from napari_unet.measurement.shapes import check_shapes
 from napari_unet.measurement.tables import Table
-from napari_unet.stacks.napari_writer import OnSlice
 from napari_unet.widgets.common.connections import Connections
 from napari_unet.widgets.common.dock import Dock
 from napari_unet.widgets.common.layer_choice import LayerChoice
@@ -40,11 +46,17 @@ from napari_unet.widgets.measure.object_link import ObjectLink
 from napari_unet.widgets.measure.plot_view import PlotView
 from napari_unet.widgets.measure.shapes_button import ShapesButton
 from napari_unet.widgets.measure.table import MeasuresTable
+from napari_unet.widgets.measure.work import (
+    count_objects,
+    measuring,
+    write_objects,
+    write_table,
+)
 from training.errors import UserError
-from training.files.atomic_files import write_atomically
-from training.stacks.stack_axes import as_stack
 
-_WAYS = {"numbered objects": None, "connected parts": True, "each value": False}
+_NUMBERED, _PARTS = "numbered objects", "connected parts"
+_WAYS = {_NUMBERED: None, _PARTS: True, "each value": False}
+_ALL_CLASSES = "all classes"
 _CSV = "Table (*.csv)"
 
 
@@ -61,11 +73,14 @@ class MeasureDock(Dock):
         super().__init__()
         self._viewer = napari_viewer
         self._report: Report | None = None
+        self._shown: Table | None = None  # rows of the report
+        self._parts: Labels | None = None  # the layer of parts that was made last, unchanged since
         self._task: LongTask | None = None
-        self._labels = LayerChoice(self._viewer, _is_stack_of_labels, prefers=_rank)
+        self._labels = LayerChoice(self._viewer, _is_stack_of_labels, prefers=self._rank)
         self._image = LayerChoice(self._viewer, is_tissue)
         self._has_image = QCheckBox("Intensities")
-        self._ways, self._rows = QComboBox(), QComboBox()
+        self._ways, self._rows, self._classes = QComboBox(), QComboBox(), QComboBox()
+        self._class_label = QLabel("Class")
         self._measure = QPushButton("Measure")
         self._summary, self._notes = plain_label(), plain_label()
         self._table, self._plot = MeasuresTable(), PlotView(self._viewer.theme)
@@ -90,6 +105,8 @@ class MeasureDock(Dock):
         self._rows.setAccessibleName("Rows")
         self._rows.addItems(["objects", "objects in each slice"])
         self._rows.setToolTip("Whether a row is an object, or what a slice shows of one.")
+        self._classes.setToolTip("The class whose objects are listed, drawn and exported.")
+        self._classes.setAccessibleName("Class")
         self._measure.setToolTip("Measure all slices, in the background.")
         for label in (self._summary, self._notes):
             label.setWordWrap(True)
@@ -110,11 +127,12 @@ class MeasureDock(Dock):
         rows = QFormLayout()
         rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         rows.addRow("Rows", self._rows)
+        rows.addRow(self._class_label, self._classes)
         buttons = QGridLayout()
         buttons.addWidget(self._export_all, 0, 0)
         buttons.addWidget(self._export_chosen, 0, 1)
         buttons.addWidget(self._shapes, 1, 0, 1, 2)
-        self._export_all.setToolTip("Save the table as CSV.")
+        self._export_all.setToolTip("Save all rows that are listed as CSV.")
         self._export_chosen.setToolTip("Save the chosen rows as CSV.")
         layout = QVBoxLayout(self._results)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -129,6 +147,7 @@ class MeasureDock(Dock):
         self._labels.layer_changed.connect(self._on_layer_changed)
         self._measure.clicked.connect(lambda: self.measure())
         self._rows.currentIndexChanged.connect(self._show_table)
+        self._classes.currentIndexChanged.connect(self._show_table)
         self._table.rows_chosen.connect(self._on_rows_chosen)
         self._plot.rows_requested.connect(self._on_rows_requested)
         self._link.clicked.connect(self._on_object_clicked)
@@ -144,9 +163,10 @@ class MeasureDock(Dock):
         if not isinstance(labels, Labels) or self._task is not None:
             return
         self.message.tell("")
+        self._labels.choose(labels)  # it stays, whichever layer is added or selected next
         image = self._image.layer if self._has_image.isChecked() else None
         try:
-            work = _work(labels, image, _WAYS[self._ways.currentText()])
+            work = measuring(labels, image, _WAYS[self._ways.currentText()])
         except UserError as error:
             self.report(error)
             return
@@ -158,13 +178,23 @@ class MeasureDock(Dock):
         self._measure.setText("Measuring…")
         self._task.start()
 
+    def _rank(self, layer: Layer) -> int:
+        """What a person has selected first, then objects, then what may be ids, of many bits."""
+        if layer in self._viewer.layers.selection:
+            return 3
+        return 2 if role(layer) == NEURONS else int(full_resolution(layer).dtype.itemsize > 1)
+
     def _on_layer_changed(self) -> None:
+        layer = self._labels.layer
+        if layer is not None:
+            has_parts = layer_classes(layer) or role(layer) == MASK
+            self._ways.setCurrentText(_PARTS if has_parts else _NUMBERED)
         self._measure.setEnabled(self._labels.layer is not None and self._task is None)
         self.message.tell("" if self._labels.layer is not None else "Open or make labels first.")
         self._forget()
 
     def _forget(self) -> None:
-        self._report = None
+        self._report = self._shown = self._parts = None
         self._link.watch(None)
         self._results.hide()
 
@@ -179,8 +209,7 @@ class MeasureDock(Dock):
         shown = labels
         if found.parts is not None:  # which have numbers of their own, to be seen and clicked
             parts = found.parts.reshape(full_resolution(labels).shape)
-            shown = add_neurons(self._viewer, parts, labels, f"{labels.name} parts")
-            self._labels.choose(labels)
+            shown = self._parts = self._show_parts(labels, parts)
         self._report = found
         self._link.watch(shown)
         self._summary.setText(found.headline)
@@ -188,20 +217,40 @@ class MeasureDock(Dock):
         self._notes.setText("\n".join(found.notes))
         self._notes.setVisible(bool(found.notes))
         self._rows.setEnabled(not found.is_flat)
+        self._offer_classes(found.objects)
         self._results.show()
         self._show_table()
 
-    def _shown(self) -> Table | None:
-        if self._report is None:
-            return None
-        return self._report.slices if self._rows.currentIndex() else self._report.objects
+    def _show_parts(self, labels: Labels, parts: NDArray[Any]) -> Labels:
+        """Show parts in the layer of the former ones, unless a person has changed it."""
+        former = self._parts
+        if former is None or former not in self._viewer.layers:
+            return add_neurons(self._viewer, parts, labels, f"{labels.name} parts")
+        self._link.watch(None)
+        former.data = parts
+        return former
+
+    def _offer_classes(self, table: Table) -> None:
+        chosen = self._classes.currentText()
+        names = [*dict.fromkeys(filter(None, table.columns.get("class", [])))]
+        with signals_blocked(self._classes):
+            self._classes.clear()
+            self._classes.addItems([_ALL_CLASSES, *names])
+            self._classes.setCurrentText(chosen)
+        for widget in (self._class_label, self._classes):
+            widget.setVisible(len(names) > 1)
 
     def _show_table(self, _: int = 0) -> None:
-        table = self._shown()
-        if table is not None:
-            self._table.show_table(table)
-            self._plot.show_table(table)
-            self._offer_export()
+        if self._report is None:
+            return
+        table = self._report.slices if self._rows.currentIndex() else self._report.objects
+        if self._classes.currentIndex() > 0:
+            is_listed = np.asarray(table.columns["class"]) == self._classes.currentText()
+            table = table.take(np.flatnonzero(is_listed))
+        self._shown = table
+        self._table.show_table(table)
+        self._plot.show_table(table)
+        self._offer_export()
 
     def _offer_export(self) -> None:
         chosen = len(self._table.chosen)
@@ -223,7 +272,7 @@ class MeasureDock(Dock):
         self._on_rows_chosen(rows)
 
     def _show_object(self, row: int) -> None:
-        table: Any = self._shown()
+        table: Any = self._shown
         columns = table.columns
         depth = columns.get("slice", columns.get("centroid_z_px", np.zeros(len(table))))[row]
         place = (depth, columns["centroid_y_px"][row], columns["centroid_x_px"][row])
@@ -231,7 +280,7 @@ class MeasureDock(Dock):
 
     def _on_object_clicked(self, number: int, index: int) -> None:
         """Choose the row of an object: that in the slice shown, where slices have rows."""
-        table = self._shown()
+        table = self._shown
         if table is None:
             return
         is_row = table.columns["object"] == number
@@ -244,6 +293,7 @@ class MeasureDock(Dock):
             self._offer_export()
 
     def _on_edited(self) -> None:
+        self._parts = None
         self.message.tell("The labels have changed since; measure them again.")
 
     def _on_theme_changed(self, event: Any) -> None:
@@ -251,7 +301,7 @@ class MeasureDock(Dock):
 
     def _export(self, rows: NDArray[np.intp] | None) -> None:
         """Ask where to save the table, or some of its rows, and save it in the background."""
-        table, labels = self._shown(), self._labels.layer
+        table, labels = self._shown, self._labels.layer
         if table is None or labels is None:
             return
         chosen = ask_where_to_save(
@@ -262,14 +312,14 @@ class MeasureDock(Dock):
         path, _ = chosen
         part = table if rows is None else table.take(rows)
         self.message.tell("")
-        task = LongTask(f"Saving {path.name}", partial(_write, part, path), self)
+        task = LongTask(f"Saving {path.name}", partial(write_table, part, path), self)
         task.done.connect(inform)
         task.failed.connect(self.report)
         task.start()
 
     def _export_shapes(self, form: str) -> None:
         """Ask for a folder, and save the shapes of the chosen objects in the background."""
-        table, found = self._shown(), self._report
+        table, found = self._shown, self._report
         if table is None or found is None:
             return
         try:
@@ -282,62 +332,12 @@ class MeasureDock(Dock):
         files = [Path(place) / f"{number}.{form}" for number in ids]
         if place and may_replace(self, files):
             self.message.tell("")
-            work = partial(_write_shapes, found, Path(place), form, ids)
-            task = LongTask(f"Saving {len(ids)} objects", work, self, "Object")
+            work = partial(write_objects, found, Path(place), form, ids)
+            task = LongTask(f"Saving {count_objects(ids)}", work, self, "Object")
             task.done.connect(inform)
             task.failed.connect(self.report)
             task.start()
 
 
-def _work(labels: Labels, image: Layer | None, is_connected: bool | None) -> Any:
-    """Prepare what a thread measures; refuse an image that is not of the labels' shape."""
-    shape = stack_shape(labels)
-    intensities = None
-    if isinstance(image, Image):
-        if stack_shape(image) != shape:
-            raise UserError(
-                f"'{image.name}' has the shape {stack_shape(image)}, '{labels.name}' {shape}.",
-                "Choose the image that the labels are of.",
-            )
-        intensities = as_stack(full_resolution(image))
-    size = pixel_size_of({"scale": labels.scale, "units": labels.units})
-    pages = as_stack(full_resolution(labels))
-    return partial(
-        report,
-        pages,
-        shape,
-        size,
-        f"'{labels.name}'",
-        image=intensities,
-        is_connected=is_connected,
-        classes=layer_classes(labels),
-    )
-
-
-def _write(table: Table, path: Path, on_slice: OnSlice) -> str:
-    write_atomically(path, table.to_csv().encode(), follow_links=True)
-    return f"Saved {path.name} in {path.parent}."
-
-
-def _write_shapes(found: Report, folder: Path, form: str, ids: list[int], on_slice: OnSlice) -> str:
-    done = count()
-    write_shapes(
-        found.pages,
-        found.objects,
-        found.scale,
-        folder,
-        form,
-        ids=ids,
-        overwrite=True,
-        on_object=lambda: on_slice(next(done), len(ids)),
-    )
-    return f"Saved {len(ids)} objects in {folder}."
-
-
 def _is_stack_of_labels(layer: Layer) -> bool:
     return isinstance(layer, Labels) and not why_not_stack(layer)
-
-
-def _rank(layer: Layer) -> int:
-    """Objects first, then what may be ids, of many bits."""
-    return 2 if role(layer) == NEURONS else int(full_resolution(layer).dtype.itemsize > 1)

@@ -53,6 +53,7 @@ class LessPainting(QWidget):
         self._layer: Labels | None = None
         self._names: Mapping[int, str] = {}
         self._said = ""  # once the pixels are set
+        self._filled: tuple[tuple[int, ...], int] | None = None  # a pixel, and its label
         self._events = Connections(self)
         self._filling = LatestWork(self, _find, self._on_found, self._on_failed)
         self._setting = PixelSetting(self)
@@ -75,11 +76,14 @@ class LessPainting(QWidget):
         """
         self._events.clear()
         self._filling.drop()
+        self._filled = None
         self._layer, self._names = layer, names or {}
         self._message.tell("")
         self.setEnabled(layer is not None)
         if layer is not None:
             self._events.add(layer.events.mode, self._show_mode)
+            self._events.add(layer.events.paint, self._on_painted)
+            self._events.add(layer.events.set_data, self._on_drawn)
             self._events.add(DragCallback(layer), drag_outline)
             for key, take in (
                 (POLYGON_KEY, self._polygon),
@@ -204,11 +208,23 @@ class LessPainting(QWidget):
             self._on_failed(UserError(problem, "Try again."))
             return
         self._said = _sentence(request, filling)
+        self._filled = tuple(int(axis[0]) for axis in filling.indices), request.label
         values = np.full(len(filling.indices[0]), request.label, layer.data.dtype)
         self._setting.start(layer, filling.indices, values, only_free=True)
 
     def _on_set(self) -> None:
         self._message.tell(self._said)
+
+    def _on_painted(self, _: object) -> None:
+        """Take back what was said of a filling, which Ctrl-Z does not undo any more."""
+        if not self._setting.is_busy and self._message.text() == self._said:
+            self._message.tell("")
+
+    def _on_drawn(self, _: object) -> None:
+        """Take back what was said of a filling that is undone; napari has no event for that."""
+        layer, filled = self._layer, self._filled
+        if layer is not None and filled is not None and layer.data[filled[0]] != filled[1]:
+            self._on_painted(None)
 
     def _on_failed(self, error: Exception) -> None:
         self._message.tell_error(error)

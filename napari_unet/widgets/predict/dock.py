@@ -9,7 +9,6 @@ from typing import Any
 
 from napari import Viewer
 from napari.layers import Image, Labels
-from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QFormLayout, QLabel, QVBoxLayout
 
 from napari_unet.launchers.server_path import ServerPath
@@ -143,6 +142,7 @@ class PredictDock(Dock):
         layout.addStretch(1)
 
     def _connect(self) -> None:
+        self.came_in_sight.connect(self._look_again)
         self._model.model_changed.connect(self._on_choice_changed)
         self._image.layer_changed.connect(self._on_choice_changed)
         self._engine.engine_changed.connect(remember_in_thread)
@@ -179,9 +179,8 @@ class PredictDock(Dock):
         self._predictions.found.connect(self._on_choice_changed)
         self._predictions.forgotten.connect(self._on_forgotten)
 
-    def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802
+    def _look_again(self) -> None:
         """Offer the models that trainings made since the dock was last seen."""
-        super().showEvent(event)
         run_in_thread(list_models, self._model.show_models, self.report)
         run_in_thread(_list_engines, self._on_engines_listed, self.report)
         run_in_thread(RemoteLauncher.list_places, self._place.show_servers, self.report)

@@ -12,6 +12,7 @@ from qtpy.QtWidgets import (
     QPushButton,
     QWidget,
 )
+from superqt.utils import signals_blocked
 
 from napari_unet.runs.model_list import ModelList
 from napari_unet.widgets.common.eliding_combo import ElidingComboBox
@@ -51,26 +52,28 @@ class ModelChoice(QWidget):
         return self._models.currentData()  # type: ignore[no-any-return]
 
     def show_models(self, models: ModelList) -> None:
-        """Offer these models too; the preferred one is chosen if none was."""
-        for path, title in models.titles.items():
-            self._offer(title, path)
+        """Offer these models first, in their order; the preferred one is chosen if none was."""
+        chosen = self.model
+        with signals_blocked(self._models):
+            for place, (path, title) in enumerate(models.titles.items()):
+                if path in self._paths():
+                    self._models.removeItem(self._paths().index(path))
+                self._offer(title, path, place)
+            self._models.setCurrentIndex(self._paths().index(chosen) if chosen else -1)
         if self.model is None:
             self.choose(models.preferred)
 
     def choose(self, path: Path) -> None:
         """Choose a model, which is added if it isn't offered yet."""
         if path not in self._paths():
-            self._offer(path.name if path.is_dir() else f"{path.parent.name}/{path.name}", path)
+            title = path.name if path.is_dir() else f"{path.parent.name}/{path.name}"
+            self._offer(title, path, self._models.count())
         self._models.setCurrentIndex(self._paths().index(path))
 
-    def _offer(self, title: str, path: Path) -> None:
-        known = self._paths()
-        if path in known:
-            self._models.setItemText(known.index(path), title)
-        else:
-            self._models.addItem(title, path)
-            tooltip = plain_tooltip(str(path))
-            self._models.setItemData(len(known), tooltip, Qt.ItemDataRole.ToolTipRole)
+    def _offer(self, title: str, path: Path, place: int) -> None:
+        self._models.insertItem(place, title, path)
+        tooltip = plain_tooltip(str(path))
+        self._models.setItemData(place, tooltip, Qt.ItemDataRole.ToolTipRole)
 
     def _paths(self) -> list[Path]:
         return [self._models.itemData(index) for index in range(self._models.count())]

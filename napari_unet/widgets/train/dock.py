@@ -9,7 +9,6 @@ from typing import Any
 
 from napari import Viewer
 from napari.layers import Image, Labels
-from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QTabWidget, QVBoxLayout
 
 from napari_unet.launchers.launcher import UploadProgress, new_run_name
@@ -96,9 +95,8 @@ class TrainDock(Dock):
         """Choose these layers as training data."""
         self.data.choose_layers(images, labels)
 
-    def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802
+    def _look_again(self) -> None:
         """Offer the servers, and the training, that the command line may have set up."""
-        super().showEvent(event)
         self._place.refresh()
         self._training_setup.look()
 
@@ -136,6 +134,7 @@ class TrainDock(Dock):
         self._place.failed.connect(self._buttons.message.tell_error)
         self.closed.connect(self._on_closed)
         self.front_changed.connect(self._on_front_changed)
+        self.came_in_sight.connect(self._look_again)
         Connections(self).add(self._viewer.events.theme, self._on_theme_changed)
         self._show_obstacle()
 

@@ -190,6 +190,7 @@ class TrainingForm(QWidget):
         if classes or self._widgets["classes"].value == self._offered:
             self._offered = classes.text
             self._widgets["classes"].value = classes.text
+            self._widgets["classes"].native.setCursorPosition(0)  # its names, rather than colours
 
     @property
     def ids(self) -> IdBorders:

@@ -18,6 +18,7 @@ from skimage.measure import label, regionprops_table
 
 from napari_unet.layers.plugin_layers import add_class_labels
 from napari_unet.measurement.tables import Table
+from napari_unet.widgets.common.layer_choice import LayerChoice
 from napari_unet.widgets.measure.dock import MeasureDock
 from napari_unet.widgets.measure.model import MeasuresModel
 from napari_unet.widgets.measure.plot import MeasuresPlot
@@ -71,10 +72,15 @@ def click_row(table: MeasuresTable, row: int, qtbot: QtBot, key: Any = None) -> 
     qtbot.mouseClick(table.viewport(), Qt.MouseButton.LeftButton, key or no_key, place)
 
 
+def choice(dock: MeasureDock, name: str) -> QComboBox:
+    """Find the drop-down of this name."""
+    combos = dock.findChildren(QComboBox)
+    return next(combo for combo in combos if combo.accessibleName() == name)
+
+
 def choose(dock: MeasureDock, name: str, text: str) -> None:
     """Choose from the drop-down of this name."""
-    combos = dock.findChildren(QComboBox)
-    combo = next(combo for combo in combos if combo.accessibleName() == name)
+    combo = choice(dock, name)
     combo.setCurrentText(text)
     combo.activated.emit(combo.currentIndex())
 
@@ -215,13 +221,65 @@ def test_parts_of_classes_say_their_class(
     add_class_labels(viewer, labels, viewer.add_image(labels, scale=NM), "classes", classes)
     table = measure(dock, button, qtbot)
     assert texts(table, "class") == ["mitochondria", "mitochondria", "membrane"]
-    assert "Connected parts of classes are objects." in said(dock)
+    assert choice(dock, "Objects").currentText() == "connected parts", "chosen by itself"
     assert "membrane: 1 (7.4%), mitochondria: 2 (3.2%)" in said(dock)
     header: Any = table.horizontalHeader()
     place = QPoint(header.sectionViewportPosition(2) + 10, header.height() // 2)
     qtbot.mouseClick(header.viewport(), Qt.MouseButton.LeftButton, pos=place)
     assert texts(table, "class") == ["membrane", "mitochondria", "mitochondria"]
     qtbot.waitUntil(lambda: faults_of(dock) == [], timeout=5000)
+
+
+def test_objects_of_one_class_are_listed_and_exported(
+    dock: MeasureDock,
+    viewer: Viewer,
+    button: Button,
+    qtbot: QtBot,
+    save_as: Callable[..., object],
+    tmp_path: Path,
+) -> None:
+    labels = np.zeros((3, 24, 24), np.uint8)
+    labels[:2, 2:6, 2:6], labels[1:, 12:20, 12:20], labels[:, 2:4, 12:16] = 2, 1, 2
+    viewer.layers.clear()
+    image = viewer.add_image(labels, scale=NM)
+    layer = add_class_labels(viewer, labels, image, "classes", LabelClasses.parse("wall,mito"))
+    table = measure(dock, button, qtbot)
+    box = choice(dock, "Class")
+    assert [box.itemText(index) for index in range(box.count())] == [
+        "all classes",
+        "mito",
+        "wall",
+    ]
+    box.setFocus()
+    qtbot.keyClick(box, Qt.Key.Key_Down)
+    assert texts(table, "object") == ["1", "2"] and texts(table, "class") == ["mito", "mito"]
+    path = tmp_path / "mito.csv"
+    save_as(path)
+    button(dock, "Export all…").click()
+    qtbot.waitUntil(path.exists)
+    assert [row["class"] for row in csv.DictReader(path.read_text().splitlines())] == [
+        "mito",
+        "mito",
+    ]
+    click_row(table, 1, qtbot)
+    assert viewer.layers["classes parts"].selected_label == 2
+    layer.data[0, 20:, :4] = 2
+    layer.refresh()
+    button(dock, "Measure").click()
+    qtbot.waitUntil(lambda: texts(table, "object") == ["1", "2", "3"])
+    assert box.currentText() == "mito" and "classes parts [1]" not in viewer.layers
+    viewer.layers["classes parts"].paint((0, 20, 20), 9)
+    button(dock, "Measure").click()
+    qtbot.waitUntil(lambda: "classes parts [1]" in viewer.layers)  # the painted one stays
+
+
+def test_the_selected_labels_are_chosen_when_the_dock_is_opened(
+    viewer: Viewer, labels: Labels, qtbot: QtBot
+) -> None:
+    viewer.layers.selection.active = viewer.add_labels(labels.data.astype(np.uint8), name="newer")
+    dock = MeasureDock(viewer)
+    qtbot.addWidget(dock)
+    assert dock.findChild(LayerChoice).currentText() == "newer"
 
 
 def test_edits_are_told(dock: MeasureDock, labels: Labels, button: Button, qtbot: QtBot) -> None:

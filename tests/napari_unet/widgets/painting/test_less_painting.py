@@ -70,8 +70,12 @@ def test_a_gap_between_strokes_is_filled_and_undone_in_one_step(
     assert (strokes.data[[1, 5]] == painted[[1, 5]]).all()
     qtbot.keyClick(canvas, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
     assert (strokes.data == painted).all()
+    assert "filled" not in said(dock), "Ctrl-Z would undo something else now"
     qtbot.mouseClick(button(dock, "Interpolate  (I)"), LEFT)
-    qtbot.waitUntil(lambda: strokes.data[3].any())
+    qtbot.waitUntil(lambda: "filled" in said(dock))
+    assert strokes.data[3].any()
+    drag(strokes, (60, 20), (60, 50))
+    assert "filled" not in said(dock)
 
 
 def test_the_slice_before_is_copied_and_undone_in_one_step(

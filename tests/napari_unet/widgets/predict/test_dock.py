@@ -22,7 +22,7 @@ from qtpy.QtWidgets import (
 )
 from superqt import QLabeledDoubleSlider
 
-from napari_unet.layers.plugin_layers import CORRECTED_KEY
+from napari_unet.layers.plugin_layers import CORRECTED_KEY, placement
 from napari_unet.neurons.border_features import FEATURES
 from napari_unet.neurons.merge_forest import MergeForest
 from napari_unet.neurons.segmentation import (
@@ -843,6 +843,24 @@ def test_the_threshold_is_the_one_that_is_shown(dock: PredictDock, qtbot: QtBot)
     with qtbot.waitSignal(view.threshold_changed) as change:
         slider.setValue(0.6035766)
     assert change.args == [0.6] and view.threshold == 0.6
+
+
+def test_the_prediction_of_a_removed_image_is_not_taken_for_that_of_another(
+    dock: PredictDock,
+    viewer: Viewer,
+    predict: Callable[..., None],
+    button: Button,
+    images: np.ndarray,
+) -> None:
+    predict("This slice")
+    mask = viewer.layers["tissue mask"]
+    before = mask.data.copy()
+    viewer.add_image(images[:, ::-1], name="other", **placement(viewer.layers["tissue"]))
+    viewer.layers.remove("tissue")
+    assert not button(dock, "Save mask…").isEnabled()
+    predict()
+    assert "other mask" in viewer.layers
+    np.testing.assert_array_equal(mask.data, before)
 
 
 def test_layers_that_are_removed_while_scrolling_do_not_come_back(

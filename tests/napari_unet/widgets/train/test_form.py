@@ -18,6 +18,7 @@ from napari_unet.widgets.train.form import TrainingForm
 from napari_unet.widgets.train.weights_choice import WeightsChoice
 from training.config import TrainingConfig, preset_config
 from training.errors import UserError
+from training.label_classes import LabelClasses
 from training.label_convention import LabelConvention
 from training.presets.registry import list_presets
 
@@ -177,3 +178,10 @@ def test_zero_is_called_auto_where_the_training_chooses(qtbot: QtBot) -> None:
     for edit in edits:
         edit.clear()
     assert form.config() == preset_config("compact")
+
+
+def test_the_names_of_classes_are_seen_before_their_colours(qtbot: QtBot) -> None:
+    form = make_form(qtbot)
+    form.offer_classes(LabelClasses.parse("membrane=1#E69F00,mitochondria=2#56B4E9"))
+    field = next(e for e in form.findChildren(QLineEdit) if "mitochondria" in e.text())
+    assert field.cursorPosition() == 0
