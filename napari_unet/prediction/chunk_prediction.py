@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.prediction.chunk_record import check_same, describe, read_how, write_how
+from napari_unet.prediction.chunk_record import (
+    check_same,
+    describe,
+    edit_warning,
+    read_how,
+    write_how,
+)
 from napari_unet.prediction.predictor import Predictor
 from training import __version__
 from training.console import list_names
@@ -104,7 +110,8 @@ class ChunkPrediction:
     Attributes
     ----------
     note, warning : str
-        As of :class:`PartPrediction`; empty where an earlier run has said it.
+        As of :class:`PartPrediction`; where an earlier run has said it, the warning is of a stack
+        that may have been edited since.
     stack : Stack
         As given.
     card : ModelCard
@@ -156,6 +163,7 @@ class ChunkPrediction:
         for chunks, former in begun.items():
             if former is not None:
                 check_same(chunks, former, record)
+                self.warning = edit_warning(chunks, former, record, stack)
         if known is None:
             card, self.note, self.warning = card_for(predictor.card, _Readable(stack), membranes)
             known = record | {"how": write_how(card)}

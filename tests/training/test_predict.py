@@ -128,6 +128,7 @@ def test_a_slice_that_can_not_be_used_leaves_no_result(
     result = run_there(tmp_path, *MODULE, *options, "--devices", 2)
     assert result.returncode == 0, result.stderr
     assert "Note: Slices done before: 1" in result.stdout
+    assert f"The files of {stack} have changed since" in result.stdout + result.stderr
     assert {path.name for path in tmp_path.iterdir()} == left | {"mask.tif"}
     predictor = load_predictor(random_run.path, precision="f32")
     expected = np.stack([page for _, page in predictor.predict(images)])
