@@ -130,6 +130,7 @@ def _predict(options: argparse.Namespace, arguments: list[str]) -> None:
             overwrite=options.overwrite,
             classes=predicted.label_classes,
             class_thresholds=class_thresholds,
+            of_class=options.of_class,
             **steps.part.place,
         )
         made_by = _made_by(options, source, class_thresholds or threshold, stack, [*paths])

@@ -319,6 +319,7 @@ def _predict(job: ChunkJob, predictor: Predictor, parts: PartOptions) -> None:
         options = prediction.place | job.written
         about = prediction.shape, job.threshold, job.convention, job.probability_dtype
         options |= {"classes": predictor.classes, "class_thresholds": job.class_thresholds}
+        options |= {"of_class": predictor.of_class}
         files = ResultFiles(tifs, *about, **options)
         with files:
             for index, predicted in enumerate(bar):

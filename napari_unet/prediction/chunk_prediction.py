@@ -303,7 +303,11 @@ class ChunkPrediction:
     def share_warning(self) -> str:
         """Say what speaks against the whole mask; empty where nothing does, or others began it."""
         found = self._outcome
-        return "" if self.done else share_warning(found.membrane, found.pixels)
+        return (
+            ""
+            if self.done
+            else share_warning(found.membrane, found.pixels, self._predictor.of_class)
+        )
 
     def _cut(self) -> list[Window]:
         """Cut a slice where tiles and chunks end."""

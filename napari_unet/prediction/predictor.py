@@ -62,6 +62,8 @@ class Predictor:
         What the model says of itself; its classes are left out where one is predicted.
     classes : LabelClasses
         What is predicted has a channel for each; empty: it is one probability.
+    of_class : str or None
+        As given.
     digest : str
         By which its network is known again: SHA-256.
     parallel : int
@@ -93,7 +95,7 @@ class Predictor:
         self._channel = find_channel(card, of_class, model)
         self.card = card_of_channel(card, self._channel)
         self.classes = self.card.label_classes
-        self.tta = tta
+        self.tta, self.of_class = tta, of_class
         known_by = hashlib.sha256(content)
         if self._channel is not None:
             known_by.update(f"channel {self._channel}".encode())
