@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 import tifffile
 
+from napari_unet.cli.remote_prediction import follow_prediction
 from napari_unet.launchers.servers.connection import Server
 from napari_unet.launchers.servers.event_loop import wait_for
-from napari_unet.launchers.servers.predictions.record import parse_prediction
+from napari_unet.launchers.servers.predictions.prediction_launcher import PredictionLauncher
+from napari_unet.launchers.servers.predictions.record import parse_prediction, result_path
+from napari_unet.launchers.servers.predictions.request import PredictionRequest
 from napari_unet.launchers.servers.profile.profile import Profile
 from napari_unet.launchers.servers.profiles import remove_profile
 from napari_unet.neurons.linking import StackLinker
@@ -213,6 +216,32 @@ def test_a_prediction_whose_files_are_gone_or_damaged_is_resumed_once_they_are_b
     assert "Slices done before: 4" in done.output + done.errors
     mask = tifffile.imread(folder / "mask.tif")
     np.testing.assert_array_equal(mask == 0, pages / np.float32(255) >= 0.5)
+
+
+def test_predictions_that_begin_in_the_same_second_are_two(
+    sshd: Sshd, lab: Profile, folder: Path, tmp_path: Path
+) -> None:
+    """Of one computer, or of two whose person has one account on the server."""
+    sshd.work.with_name("hold-slice").write_text("2")
+    stacks = [folder / f"{value}.tif" for value in (10, 220, 120)]
+    computers = [PredictionLauncher(lab, tmp_path / name / "runs") for name in "aab"]
+    requests = []
+    for stack in stacks:
+        page = np.full((20, 30), int(stack.stem), np.uint8)
+        tifffile.imwrite(stack, np.stack([page] * 4), photometric="minisblack")
+        requests.append(PredictionRequest(starter_path(), stack, {"probability": ""}))
+    runs = [
+        launcher.predict(request, "now").run
+        for launcher, request in zip(computers, requests, strict=True)
+    ]
+    assert [run.name for run in runs] == ["now", "now-2", "now-3"]
+    sshd.work.with_name("hold-slice").unlink()
+    for launcher, run, stack in zip(computers, runs, stacks, strict=True):
+        assert follow_prediction(run, launcher, "")
+        launcher.fetch(run)
+        found = tifffile.imread(result_path(run, "probability"))
+        np.testing.assert_array_equal(found, np.float32(int(stack.stem)) / np.float32(255))
+        launcher.close()
 
 
 def test_why_a_prediction_failed_is_told(sshd: Sshd, folder: Path, type_in: TypeIn) -> None:
