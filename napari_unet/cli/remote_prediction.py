@@ -156,16 +156,23 @@ def scale_there(scale: StackScale) -> dict[str, str]:
     """Give the options of ``training.predict`` that say at which scale a stack is predicted."""
     options = {"resample": ""} if scale.resample else {}
     if scale.pixel_size is not None:
-        options["pixel_size"] = f"{scale.pixel_size.y!r},{scale.pixel_size.x!r}"
+        size = scale.pixel_size
+        sides = (size.z, size.y, size.x)
+        options["pixel_size"] = ",".join(repr(side) for side in sides if side is not None)
     return options
 
 
-def check_class_there(
-    model: Path, of_class: str | None, kinds: Iterable[str], thresholds: Thresholds
+def check_model_there(
+    model: Path,
+    of_class: str | None,
+    kinds: Iterable[str],
+    thresholds: Thresholds,
+    scale: StackScale,
 ) -> None:
-    """Refuse a class that a model does not have, and what is of one where all are predicted.
+    """Refuse what a model can't do, before it is sent.
 
-    Thresholds are refused that are not of what is predicted.
+    That is a class that it does not have, what is of one where all are predicted, thresholds that
+    are not of what is predicted, and resampling where it does not know its pixel size.
 
     Raises
     ------
@@ -177,6 +184,7 @@ def check_class_there(
     classes = card_of_channel(card, channel).label_classes
     check_class_results(classes, kinds)
     thresholds.of(classes)
+    scale.check(card, source.path)
 
 
 def region_there(region: Bounds, stack: Path) -> dict[str, str]:

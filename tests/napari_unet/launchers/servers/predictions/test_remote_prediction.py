@@ -294,10 +294,10 @@ def test_a_stack_of_another_format_and_a_model_are_sent(
     with open_stack(folder / "masks" / "stack.zarr") as mask:
         assert mask.shape == (6, 20, 30)
     part = ("predict", "starter", "away.zarr", "--remote=lab", "--region=2:5,4:,:7")
-    done = type_in(*part, "-o", "part.zarr")
+    done = type_in(*part, "-o", "part.zarr", "--pixel-size=40,5,5")
     assert done.code == 0, done
     with open_stack(folder / "part.zarr") as mask:
-        assert mask.pixel_size == where["pixel_size"] and mask.offset == (120.0, 30.0, 15.0)
+        assert mask.pixel_size == PixelSize(40, 5, 5) and mask.offset == (140.0, 30.0, 15.0)
         expected = pages[2:5, 4:, :7] / np.float32(255) >= 0.5
         np.testing.assert_array_equal(np.stack([*mask]) == 0, expected)
     outside = type_in(*part[:-1], "--region=2:9", "-o", "outside.tif")
@@ -363,6 +363,10 @@ def test_what_is_on_the_server_stays_there(sshd: Sshd, folder: Path, type_in: Ty
         (("stack.tif", "--remote=none", "-o", "m.tif"), "There is no server 'none'"),
         (("stack.tif", "--remote=lab", "-o", "m.tif", "--memory=1"), "--memory is not for what"),
         (("stack.tif", "--remote=lab", "-o", "stack.tif"), "stack.tif exists already"),
+        (
+            ("stack.tif", "--remote=lab", "-o", "m.tif", "--resample"),
+            "does not know the pixel size",
+        ),
         (
             ("stack.tif", "--remote=lab", "-o", "lab:/m.zarr", "--ome-zarr=0.4"),
             "--ome-zarr is not for what a server writes",
