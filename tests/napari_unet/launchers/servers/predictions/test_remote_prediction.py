@@ -218,6 +218,22 @@ def test_a_prediction_whose_files_are_gone_or_damaged_is_resumed_once_they_are_b
     np.testing.assert_array_equal(mask == 0, pages / np.float32(255) >= 0.5)
 
 
+def test_one_command_waits_for_a_prediction(sshd: Sshd, folder: Path, type_in: TypeIn) -> None:
+    """The first that has its results deletes it, and the other would find half of them."""
+    hold = sshd.work.with_name("hold-slice")
+    hold.write_text("2")
+    command = ("predict", "starter", "stack.tif", "--remote=lab", "-o")
+    with begun(folder, *command, "mask.tif") as process:
+        read_until(process, "2 of 6 slices")
+        refused = type_in(*command, "other.tif")
+        told = f"Another command is waiting for the results of {name_there(sshd)}."
+        assert refused.code == 2 and told in refused.errors, refused
+        hold.unlink()
+        assert process.wait() == 0
+    assert tifffile.imread(folder / "mask.tif").shape == (6, 20, 30)
+    assert files_below(sshd.work / "runs") == files_below(folder / "runs") == []
+
+
 def test_predictions_that_begin_in_the_same_second_are_two(
     sshd: Sshd, lab: Profile, folder: Path, tmp_path: Path
 ) -> None:
