@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 
 def mirror(image: NDArray[np.float32], shape: tuple[int, int], margin: int) -> NDArray[np.float32]:
@@ -114,6 +113,8 @@ def cubic_axis(size: int, length: int, wanted: NDArray[np.intp]) -> MadeAxis:
     """Resize an axis from a size to a length, as :func:`resize_bicubic`: some pixels of it."""
     if size == length:
         return _same_axis(wanted)
+    from scipy import sparse
+
     factor = size / length
     stretch = max(factor, 1.0)
     centres = (wanted + 0.5) * factor
