@@ -66,6 +66,8 @@ class Predictor:
         As given.
     digest : str
         By which its network is known again: SHA-256.
+    is_foreign : bool
+        Whether it is somebody else's model, which prepares whole slices.
     parallel : int
         How many slices, or parts of them, at once give the most a second.
 
@@ -89,7 +91,7 @@ class Predictor:
         threads: int = 0,
         of_class: str | None = MEMBRANE,
     ) -> None:
-        self._foreign = foreign
+        self._foreign, self.is_foreign = foreign, foreign is not None
         card = read_card(content, model) if foreign is None else foreign.card
         self._channels = card.label_classes.outputs
         self._channel = find_channel(card, of_class, model)
