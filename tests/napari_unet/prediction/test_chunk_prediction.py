@@ -81,7 +81,7 @@ def test_bands_of_what_does_not_fit_are_as_the_whole(
     outputs = [("-o", tmp_path / f"m{ending}", "--probability", tmp_path / f"p{ending}")
                for ending in (".tif", ".zarr")]  # fmt: skip
     assert run("starter", raw, *outputs[0], *options).exit_code == 0
-    with pytest.raises(UserError, match="takes about 0.3 GiB"):
+    with pytest.raises(UserError, match=r"takes about 0\.3 GiB"):
         run("starter", raw, *outputs[1], *options, "--memory", "0.2")
     result = run("starter", raw, *outputs[1], *options, "--memory", MEMORY_OF_BANDS)
     assert result.exit_code == 0, result.stderr
