@@ -78,7 +78,7 @@ class Edit:
         after : int
         """
         pixels = np.unique(np.concatenate([np.empty(0, np.int64), *parts]))
-        ids = _row(labels)[pixels]
+        ids = as_row(labels)[pixels]
         is_first = np.ones(len(pixels), bool)
         is_first[1:] = (np.diff(pixels) > 1) | (np.diff(ids) != 0)
         is_first |= pixels % labels.shape[2] == 0
@@ -126,7 +126,7 @@ class Edit:
 
     def change(self, labels: Volume, *, is_undo: bool) -> bool:
         """:meth:`revert` or :meth:`apply`."""
-        parts, row = [*self._divided()], _row(labels)
+        parts, row = [*self._divided()], as_row(labels)
         for number, part in enumerate(parts):
             pixels, former = part.pixels, part._former
             wanted, given = (self.after, former) if is_undo else (former, self.after)
@@ -139,12 +139,12 @@ class Edit:
 
     def is_applied(self, labels: Volume) -> bool:
         """Whether all pixels have the new id."""
-        row = _row(labels)
+        row = as_row(labels)
         return all(bool((row[part.pixels] == self.after).all()) for part in self._divided())
 
     def is_reverted(self, labels: Volume) -> bool:
         """Whether all pixels have the ids from before."""
-        row = _row(labels)
+        row = as_row(labels)
         return all(bool((row[part.pixels] == part._former).all()) for part in self._divided())
 
     @property
@@ -265,7 +265,7 @@ def _unpack(text: str, most_bytes: int) -> NDArray[np.int64]:
     return np.frombuffer(content, "<i8").astype(np.int64)
 
 
-def _row(labels: Volume) -> NDArray[Any]:
+def as_row(labels: Volume) -> NDArray[Any]:
     """See a volume as one row of pixels, without a copy."""
     row = labels.view()
     row.shape = (labels.size,)
