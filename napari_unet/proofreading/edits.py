@@ -18,6 +18,7 @@ from napari_unet.stacks.whole_slices import WHOLE_SLICE
 Volume = NDArray[Any]  # (Z, Y, X) of int
 Box = tuple[slice, slice, slice]
 Order = Callable[[Sequence[int]], Iterable[int]]
+OnPart = Callable[[int, int], None]  # parts done, and of all; what it raises ends the work
 MOST_AT_ONCE = 2**20  # pixels whose places are listed at once: 8 bytes each
 
 
@@ -223,7 +224,8 @@ def change_slices(
     labels : array (Z, Y, X) of int
     edit : Edit
     order : callable
-        Gives the indices of the slices in the order in which they are changed.
+        Gives the indices of the slices in the order in which they are changed. What it raises ends
+        the work, and nothing is changed then.
     is_undo : bool
     follow : callable
         Called with the index of each slice once it is changed, the edit of it alone, and
@@ -244,12 +246,16 @@ def change_slices(
         return is_changed
 
     done: list[int] = []
-    for index in order(edit.slices(labels.shape)):
-        if not change(index, is_undo=is_undo):
-            for former in done:
-                change(former, is_undo=not is_undo)
-            return False
-        done.append(index)
+    is_whole = False
+    try:
+        for index in order(edit.slices(labels.shape)):
+            if not change(index, is_undo=is_undo):
+                return False
+            done.append(index)
+        is_whole = True
+    finally:
+        for former in [] if is_whole else done:
+            change(former, is_undo=not is_undo)
     return True
 
 

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from napari_unet.projects.operation_list import Line, OperationList
 from napari_unet.proofreading.catching_up import Move, catch_up
-from napari_unet.proofreading.edits import Edit, Order, Volume
+from napari_unet.proofreading.edits import Edit, OnPart, Order, Volume
 from napari_unet.proofreading.neurons import Neurons
 from napari_unet.proofreading.operations import MOST_POINTS, Kind, Operation
 from napari_unet.proofreading.walls import plan_walls
@@ -138,7 +138,12 @@ class History:
         """
         return self.take(self.plan(operation))
 
-    def plan(self, operation: Operation, mask: tuple[str, Volume] | None = None) -> Step:
+    def plan(
+        self,
+        operation: Operation,
+        mask: tuple[str, Volume] | None = None,
+        on_part: OnPart = lambda *_: None,
+    ) -> Step:
         """Find what an operation would change.
 
         Parameters
@@ -146,6 +151,8 @@ class History:
         operation : Operation
         mask : (str, array (Z, Y, X) of int), optional
             The name of a mask that is to follow, and its pixels; whoever takes the step changes it.
+        on_part : callable
+            As :meth:`Neurons.plan` calls it.
 
         Raises
         ------
@@ -153,7 +160,7 @@ class History:
             If it can't be done on these labels, or not in this mask.
         """
         bodies = self.neurons.under(operation.points)
-        edit = self.neurons.plan(operation)
+        edit = self.neurons.plan(operation, on_part)
         if edit is None:
             return Step(operation, edit, tuple(bodies))
         # A line may pass over others than the neuron that it cuts.

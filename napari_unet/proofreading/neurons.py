@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from napari_unet.proofreading.body_index import BodyIndex
 from napari_unet.proofreading.cutting import cut_section
-from napari_unet.proofreading.edits import Box, Edit, Order, Volume, change_slices
+from napari_unet.proofreading.edits import Box, Edit, OnPart, Order, Volume, change_slices
 from napari_unet.proofreading.operations import Operation, Point
 from napari_unet.proofreading.splitting import split_body
 from training.errors import UserError
@@ -63,8 +63,15 @@ class Neurons:
         row = np.flatnonzero(pixels[y])
         return index, section.top + y, section.left + int(row[len(row) // 2])
 
-    def plan(self, operation: Operation) -> Edit | None:
+    def plan(self, operation: Operation, on_part: OnPart = lambda *_: None) -> Edit | None:
         """Find what an operation changes; None for one that changes no pixels.
+
+        Parameters
+        ----------
+        operation : Operation
+        on_part : callable
+            Called with the number of parts of the work done, and of all, where it may take long;
+            what it raises ends it.
 
         Raises
         ------
@@ -72,15 +79,15 @@ class Neurons:
             If it can't be done on these labels.
         """
         if operation.kind == "merge":
-            return self._merge(operation)
+            return self._merge(operation, on_part)
         if operation.kind == "split":
-            return self._split(operation)
+            return self._split(operation, on_part)
         if operation.kind == "cut":
-            return self._cut(operation)
+            return self._cut(operation, on_part)
         if operation.kind == "new":
             return self._new(operation)
         body = self._only_one(operation)
-        return None if operation.kind == "done" else self._give((body,), 0)
+        return None if operation.kind == "done" else self._give((body,), 0, on_part)
 
     def change(self, edit: Edit, order: Order = iter, *, is_undo: bool = False) -> None:
         """Change the labels slice by slice, or back, and follow it in the index.
@@ -111,28 +118,28 @@ class Neurons:
             raise UserError("There is no neuron at this place.", "Click on a neuron.")
         return body
 
-    def _merge(self, operation: Operation) -> Edit:
+    def _merge(self, operation: Operation, on_part: OnPart) -> Edit:
         bodies = self.under(operation.points)
         if len(bodies) < 2:
             raise UserError(
                 "Only one neuron is chosen, and a merge takes two or more.",
                 "Click the others with Shift, or draw a stroke across all of them.",
             )
-        return self._give(bodies[1:], bodies[0])
+        return self._give(bodies[1:], bodies[0], on_part)
 
-    def _give(self, bodies: Iterable[int], after: int) -> Edit:
+    def _give(self, bodies: Iterable[int], after: int, on_part: OnPart) -> Edit:
         """Give whole neurons another id, slice by slice: boxes of far ones are not joined."""
-        parts = [
-            Edit.of(self.labels, box, self.labels[box] == body, after)
-            for body in bodies
-            for index, section in self.index.sections(body).items()
-            for box in [(slice(index, index + 1), *section.box)]
-        ]
+        places = [(body, *item) for body in bodies for item in self.index.sections(body).items()]
+        parts = []
+        for body, index, section in places:
+            box = slice(index, index + 1), *section.box
+            parts.append(Edit.of(self.labels, box, self.labels[box] == body, after))
+            on_part(len(parts), len(places))
         if not parts:
             raise _outdated()
         return Edit.joined(parts, after)
 
-    def _split(self, operation: Operation) -> Edit:
+    def _split(self, operation: Operation, on_part: OnPart) -> Edit:
         if len(operation.strokes) != 2:
             raise UserError("A split takes two strokes.", "Draw one on each part of the neuron.")
         shared = set(self.under(operation.strokes[0])) & set(self.under(operation.strokes[1]))
@@ -150,10 +157,10 @@ class Neurons:
         box = self._box(body)
         corner = [axis.start for axis in box]
         strokes = [np.array(points) - corner for points in (first, second)]
-        part = split_body(self.labels[box] == body, self._membrane_in(box), strokes)
+        part = split_body(self.labels[box] == body, self._membrane_in(box), strokes, on_part)
         return Edit.of(self.labels, box, part, self._free_id())
 
-    def _cut(self, operation: Operation) -> Edit:
+    def _cut(self, operation: Operation, on_part: OnPart) -> Edit:
         """Split the neuron that most of a line is on: along it in its slice, and on from there."""
         (line,) = operation.strokes[:1]
         counts = Counter(filter(None, map(self.at, line)))
@@ -169,7 +176,7 @@ class Neurons:
         mask[z] &= (cut.seeds > 0) | (cut.sides == 0)
         seeds = [np.argwhere(cut.seeds == side) for side in (1, 2)]
         strokes = [np.insert(points, 0, z, axis=1) for points in seeds]
-        part = split_body(mask, self._membrane_in(box), strokes)
+        part = split_body(mask, self._membrane_in(box), strokes, on_part)
         part[z] = np.where(cut.sides > 0, cut.sides == 2, part[z])
         return Edit.of(self.labels, box, part, self._free_id())
 
