@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -209,20 +209,28 @@ class Edit:
         return cls(starts, lengths, before, after)
 
 
+class BySlices(Protocol):
+    """What changes in labels: an :class:`Edit`, or what gives one for each slice."""
+
+    def slices(self, shape: tuple[int, ...]) -> list[int]: ...
+
+    def in_slice(self, index: int, shape: tuple[int, ...]) -> Edit | None: ...
+
+
 def change_slices(
     labels: Volume,
-    edit: Edit,
+    edit: BySlices,
     order: Order = iter,
     *,
     is_undo: bool,
     follow: Callable[..., None] = lambda *_, **__: None,
-) -> bool:
+) -> list[Edit] | None:
     """Change labels by an edit, or back, slice by slice.
 
     Parameters
     ----------
     labels : array (Z, Y, X) of int
-    edit : Edit
+    edit : Edit, or another that gives one for each slice
     order : callable
         Gives the indices of the slices in the order in which they are changed. What it raises ends
         the work, and nothing is changed then.
@@ -233,30 +241,31 @@ def change_slices(
 
     Returns
     -------
-    bool
-        False where other hands have changed these pixels since; nothing is changed then.
+    list of Edit or None
+        What was changed, by slice; None where other hands have changed these pixels since: nothing
+        is changed then.
     """
 
-    def change(index: int, *, is_undo: bool) -> bool:
-        part = edit.in_slice(index, labels.shape)
+    def change(index: int, part: Edit, *, is_undo: bool) -> bool:
         with WHOLE_SLICE:
             is_changed = part.change(labels, is_undo=is_undo)
         if is_changed:
             follow(index, part, is_undo=is_undo)
         return is_changed
 
-    done: list[int] = []
+    done: dict[int, Edit] = {}
     is_whole = False
     try:
         for index in order(edit.slices(labels.shape)):
-            if not change(index, is_undo=is_undo):
-                return False
-            done.append(index)
+            part = edit.in_slice(index, labels.shape)
+            if part is None or not change(index, part, is_undo=is_undo):
+                return None
+            done[index] = part
         is_whole = True
     finally:
-        for former in [] if is_whole else done:
-            change(former, is_undo=not is_undo)
-    return True
+        for index, part in () if is_whole else done.items():
+            change(index, part, is_undo=not is_undo)
+    return [*done.values()]
 
 
 def _unpack(text: str, most_bytes: int) -> NDArray[np.int64]:

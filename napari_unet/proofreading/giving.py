@@ -26,9 +26,9 @@ class Giving:
     after: int
 
     @property
-    def former(self) -> list[int]:
-        """The ids that change."""
-        return sorted(self.sections)
+    def ids(self) -> list[int]:
+        """The ids that change, and the one that they become, without 0."""
+        return sorted({*self.sections, self.after} - {0})
 
     def slices(self, shape: tuple[int, ...]) -> list[int]:
         """List the slices along Z that change."""

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from napari_unet.proofreading.body_index import BodyIndex
 from napari_unet.proofreading.cutting import cut_section
 from napari_unet.proofreading.edits import Box, Edit, OnPart, Order, Volume, change_slices
+from napari_unet.proofreading.giving import Giving
 from napari_unet.proofreading.operations import Operation, Point
 from napari_unet.proofreading.splitting import split_body
 from training.errors import UserError
@@ -63,7 +64,7 @@ class Neurons:
         row = np.flatnonzero(pixels[y])
         return index, section.top + y, section.left + int(row[len(row) // 2])
 
-    def plan(self, operation: Operation, on_part: OnPart = lambda *_: None) -> Edit | None:
+    def plan(self, operation: Operation, on_part: OnPart = lambda *_: None) -> Edit | Giving | None:
         """Find what an operation changes; None for one that changes no pixels.
 
         Parameters
@@ -79,7 +80,7 @@ class Neurons:
             If it can't be done on these labels.
         """
         if operation.kind == "merge":
-            return self._merge(operation, on_part)
+            return self._merge(operation)
         if operation.kind == "split":
             return self._split(operation, on_part)
         if operation.kind == "cut":
@@ -87,17 +88,22 @@ class Neurons:
         if operation.kind == "new":
             return self._new(operation)
         body = self._only_one(operation)
-        return None if operation.kind == "done" else self._give((body,), 0, on_part)
+        return None if operation.kind == "done" else self._give((body,), 0)
 
-    def change(self, edit: Edit, order: Order = iter, *, is_undo: bool = False) -> None:
+    def change(self, edit: Edit | Giving, order: Order = iter, *, is_undo: bool = False) -> Edit:
         """Change the labels slice by slice, or back, and follow it in the index.
 
         Parameters
         ----------
-        edit : Edit
+        edit : Edit or Giving
         order : callable
             Gives the indices of the slices in the order in which they are changed.
         is_undo : bool
+
+        Returns
+        -------
+        Edit
+            What was changed.
 
         Raises
         ------
@@ -105,12 +111,23 @@ class Neurons:
             If other hands have changed these pixels since; nothing is changed then.
         """
         follow = self.index.follow
-        if not change_slices(self.labels, edit, order, is_undo=is_undo, follow=follow):
-            what = "undone" if is_undo else "done"
-            raise UserError(
-                f"The operation can't be {what}, because its pixels were painted since.",
-                "Undo the strokes first, or mend the neuron by another operation.",
-            )
+        parts = change_slices(self.labels, edit, order, is_undo=is_undo, follow=follow)
+        if parts is not None:
+            return edit if isinstance(edit, Edit) else Edit.joined(parts, edit.after)
+        what, remedy = "undone" if is_undo else "done", "mend the neuron by another operation"
+        if isinstance(edit, Giving):
+            self._look_again(edit)
+            remedy = "do it again"
+        raise UserError(
+            f"The operation can't be {what}, because its pixels were painted since.",
+            f"Undo the strokes first, or {remedy}.",
+        )
+
+    def _look_again(self, giving: Giving) -> None:
+        """Look at the slices where neurons are not as the index has them."""
+        for index in giving.slices(self.labels.shape):
+            if giving.in_slice(index, self.labels.shape) is None:
+                self.index.look_at_slice(index)
 
     def _only_one(self, operation: Operation) -> int:
         body = next(iter(self.under(operation.points[:1])), 0)
@@ -118,26 +135,21 @@ class Neurons:
             raise UserError("There is no neuron at this place.", "Click on a neuron.")
         return body
 
-    def _merge(self, operation: Operation, on_part: OnPart) -> Edit:
+    def _merge(self, operation: Operation) -> Giving:
         bodies = self.under(operation.points)
         if len(bodies) < 2:
             raise UserError(
                 "Only one neuron is chosen, and a merge takes two or more.",
                 "Click the others with Shift, or draw a stroke across all of them.",
             )
-        return self._give(bodies[1:], bodies[0], on_part)
+        return self._give(bodies[1:], bodies[0])
 
-    def _give(self, bodies: Iterable[int], after: int, on_part: OnPart) -> Edit:
-        """Give whole neurons another id, slice by slice: boxes of far ones are not joined."""
-        places = [(body, *item) for body in bodies for item in self.index.sections(body).items()]
-        parts = []
-        for body, index, section in places:
-            box = slice(index, index + 1), *section.box
-            parts.append(Edit.of(self.labels, box, self.labels[box] == body, after))
-            on_part(len(parts), len(places))
-        if not parts:
+    def _give(self, bodies: Iterable[int], after: int) -> Giving:
+        """Give whole neurons another id."""
+        sections = {body: self.index.sections(body) for body in bodies}
+        if not any(sections.values()):
             raise _outdated()
-        return Edit.joined(parts, after)
+        return Giving(self.labels, sections, after)
 
     def _split(self, operation: Operation, on_part: OnPart) -> Edit:
         if len(operation.strokes) != 2:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from napari_unet.proofreading.body_index import BodyIndex, Section
 from napari_unet.proofreading.edits import Edit, Volume, as_row
+from napari_unet.proofreading.giving import Giving
 from napari_unet.proofreading.splitting import grown
 from training.errors import UserError
 from training.stacks.sparse_labels import MEMBRANE
@@ -23,7 +24,9 @@ Pixels = NDArray[np.int64]  # (N,): indices in a volume as one row of pixels
 IdsAround = Callable[[Volume, Pixels, NDArray[np.intp]], NDArray[Any]]
 
 
-def plan_walls(labels: Volume, index: BodyIndex, edit: Edit, kind: str, mask: Volume) -> Edit:
+def plan_walls(
+    labels: Volume, index: BodyIndex, edit: Edit | Giving, kind: str, mask: Volume
+) -> Edit:
     """Find what an operation on neurons changes in a mask of membranes.
 
     Parameters
@@ -32,7 +35,7 @@ def plan_walls(labels: Volume, index: BodyIndex, edit: Edit, kind: str, mask: Vo
         Before the operation.
     index : BodyIndex
         Of these labels.
-    edit : Edit
+    edit : Edit or Giving
         What the operation changes in the labels.
     kind : str
         ``split`` or ``cut``: membrane, two pixels wide, is drawn where the parts touch in a slice.
@@ -45,12 +48,12 @@ def plan_walls(labels: Volume, index: BodyIndex, edit: Edit, kind: str, mask: Vo
     UserError
         If it is not a mask.
     """
-    if kind in ("split", "cut"):
+    if isinstance(edit, Edit) and kind in ("split", "cut"):
         value = _membrane_value(mask, edit.slices(mask.shape)[:1])
         found = _between_parts(labels, index, edit, mask)
-    elif kind == "merge":
+    elif isinstance(edit, Giving) and kind == "merge":
         _membrane_value(mask, edit.slices(mask.shape)[:1])
-        value, bodies = 0, [*map(int, np.unique(edit.before)), edit.after]
+        value, bodies = 0, [*edit.sections, edit.after]
         found = _between_neighbours(labels, index, bodies, mask)
     else:
         return Edit.joined([], 0)
