@@ -281,7 +281,7 @@ def _unpack(text: str, most_bytes: int) -> NDArray[np.int64]:
 
 
 def as_row(labels: Volume) -> NDArray[Any]:
-    """See a volume as one row of pixels, without a copy."""
+    """See a volume (Z, Y, X) of any dtype as one row of pixels (N,), without a copy."""
     row = labels.view()
     row.shape = (labels.size,)
     return row
