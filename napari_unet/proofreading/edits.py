@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from napari_unet.stacks.whole_slices import WHOLE_SLICE
 Volume = NDArray[Any]  # (Z, Y, X) of int
 Box = tuple[slice, slice, slice]
 Order = Callable[[Sequence[int]], Iterable[int]]
+OnPart = Callable[[int, int], None]  # parts done, and of all; what it raises ends the work
 MOST_AT_ONCE = 2**20  # pixels whose places are listed at once: 8 bytes each
 
 
@@ -78,7 +79,7 @@ class Edit:
         after : int
         """
         pixels = np.unique(np.concatenate([np.empty(0, np.int64), *parts]))
-        ids = _row(labels)[pixels]
+        ids = as_row(labels)[pixels]
         is_first = np.ones(len(pixels), bool)
         is_first[1:] = (np.diff(pixels) > 1) | (np.diff(ids) != 0)
         is_first |= pixels % labels.shape[2] == 0
@@ -126,7 +127,7 @@ class Edit:
 
     def change(self, labels: Volume, *, is_undo: bool) -> bool:
         """:meth:`revert` or :meth:`apply`."""
-        parts, row = [*self._divided()], _row(labels)
+        parts, row = [*self._divided()], as_row(labels)
         for number, part in enumerate(parts):
             pixels, former = part.pixels, part._former
             wanted, given = (self.after, former) if is_undo else (former, self.after)
@@ -139,12 +140,12 @@ class Edit:
 
     def is_applied(self, labels: Volume) -> bool:
         """Whether all pixels have the new id."""
-        row = _row(labels)
+        row = as_row(labels)
         return all(bool((row[part.pixels] == self.after).all()) for part in self._divided())
 
     def is_reverted(self, labels: Volume) -> bool:
         """Whether all pixels have the ids from before."""
-        row = _row(labels)
+        row = as_row(labels)
         return all(bool((row[part.pixels] == part._former).all()) for part in self._divided())
 
     @property
@@ -208,22 +209,31 @@ class Edit:
         return cls(starts, lengths, before, after)
 
 
+class BySlices(Protocol):
+    """What changes in labels: an :class:`Edit`, or what gives one for each slice."""
+
+    def slices(self, shape: tuple[int, ...]) -> list[int]: ...
+
+    def in_slice(self, index: int, shape: tuple[int, ...]) -> Edit | None: ...
+
+
 def change_slices(
     labels: Volume,
-    edit: Edit,
+    edit: BySlices,
     order: Order = iter,
     *,
     is_undo: bool,
     follow: Callable[..., None] = lambda *_, **__: None,
-) -> bool:
+) -> list[Edit] | None:
     """Change labels by an edit, or back, slice by slice.
 
     Parameters
     ----------
     labels : array (Z, Y, X) of int
-    edit : Edit
+    edit : Edit, or another that gives one for each slice
     order : callable
-        Gives the indices of the slices in the order in which they are changed.
+        Gives the indices of the slices in the order in which they are changed. What it raises ends
+        the work, and nothing is changed then.
     is_undo : bool
     follow : callable
         Called with the index of each slice once it is changed, the edit of it alone, and
@@ -231,26 +241,31 @@ def change_slices(
 
     Returns
     -------
-    bool
-        False where other hands have changed these pixels since; nothing is changed then.
+    list of Edit or None
+        What was changed, by slice; None where other hands have changed these pixels since: nothing
+        is changed then.
     """
 
-    def change(index: int, *, is_undo: bool) -> bool:
-        part = edit.in_slice(index, labels.shape)
+    def change(index: int, part: Edit, *, is_undo: bool) -> bool:
         with WHOLE_SLICE:
             is_changed = part.change(labels, is_undo=is_undo)
         if is_changed:
             follow(index, part, is_undo=is_undo)
         return is_changed
 
-    done: list[int] = []
-    for index in order(edit.slices(labels.shape)):
-        if not change(index, is_undo=is_undo):
-            for former in done:
-                change(former, is_undo=not is_undo)
-            return False
-        done.append(index)
-    return True
+    done: dict[int, Edit] = {}
+    is_whole = False
+    try:
+        for index in order(edit.slices(labels.shape)):
+            part = edit.in_slice(index, labels.shape)
+            if part is None or not change(index, part, is_undo=is_undo):
+                return None
+            done[index] = part
+        is_whole = True
+    finally:
+        for index, part in () if is_whole else done.items():
+            change(index, part, is_undo=not is_undo)
+    return [*done.values()]
 
 
 def _unpack(text: str, most_bytes: int) -> NDArray[np.int64]:
@@ -265,8 +280,8 @@ def _unpack(text: str, most_bytes: int) -> NDArray[np.int64]:
     return np.frombuffer(content, "<i8").astype(np.int64)
 
 
-def _row(labels: Volume) -> NDArray[Any]:
-    """See a volume as one row of pixels, without a copy."""
+def as_row(labels: Volume) -> NDArray[Any]:
+    """See a volume (Z, Y, X) of any dtype as one row of pixels (N,), without a copy."""
     row = labels.view()
     row.shape = (labels.size,)
     return row

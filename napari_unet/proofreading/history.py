@@ -11,7 +11,8 @@ from pydantic import ValidationError
 
 from napari_unet.projects.operation_list import Line, OperationList
 from napari_unet.proofreading.catching_up import Move, catch_up
-from napari_unet.proofreading.edits import Edit, Order, Volume
+from napari_unet.proofreading.edits import Edit, OnPart, Order, Volume
+from napari_unet.proofreading.giving import Giving
 from napari_unet.proofreading.neurons import Neurons
 from napari_unet.proofreading.operations import MOST_POINTS, Kind, Operation
 from napari_unet.proofreading.walls import plan_walls
@@ -35,6 +36,16 @@ class Step:
 
     operation: Operation
     edit: Edit | None
+    bodies: tuple[int, ...]
+    mask: MaskEdit | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """An operation that is to be done, and what it will change; else as :class:`Step`."""
+
+    operation: Operation
+    edit: Edit | Giving | None
     bodies: tuple[int, ...]
     mask: MaskEdit | None = None
 
@@ -138,7 +149,12 @@ class History:
         """
         return self.take(self.plan(operation))
 
-    def plan(self, operation: Operation, mask: tuple[str, Volume] | None = None) -> Step:
+    def plan(
+        self,
+        operation: Operation,
+        mask: tuple[str, Volume] | None = None,
+        on_part: OnPart = lambda *_: None,
+    ) -> Plan:
         """Find what an operation would change.
 
         Parameters
@@ -146,6 +162,8 @@ class History:
         operation : Operation
         mask : (str, array (Z, Y, X) of int), optional
             The name of a mask that is to follow, and its pixels; whoever takes the step changes it.
+        on_part : callable
+            As :meth:`Neurons.plan` calls it.
 
         Raises
         ------
@@ -153,19 +171,19 @@ class History:
             If it can't be done on these labels, or not in this mask.
         """
         bodies = self.neurons.under(operation.points)
-        edit = self.neurons.plan(operation)
+        edit = self.neurons.plan(operation, on_part)
         if edit is None:
-            return Step(operation, edit, tuple(bodies))
+            return Plan(operation, edit, tuple(bodies))
         # A line may pass over others than the neuron that it cuts.
         is_of_one = operation.kind in ("split", "cut")
         ids = tuple(dict.fromkeys(edit.ids if is_of_one else [*bodies, *edit.ids]))
         if mask is None:
-            return Step(operation, edit, ids)
+            return Plan(operation, edit, ids)
         labels, index = self.neurons.labels, self.neurons.index
         walls = plan_walls(labels, index, edit, operation.kind, mask[1])
-        return Step(operation, edit, ids, MaskEdit(mask[0], walls) if len(walls.starts) else None)
+        return Plan(operation, edit, ids, MaskEdit(mask[0], walls) if len(walls.starts) else None)
 
-    def take(self, step: Step, order: Order = iter) -> Step:
+    def take(self, plan: Plan, order: Order = iter) -> Step:
         """Do what :meth:`plan` found; its slices are changed in an order of :class:`Neurons`.
 
         Raises
@@ -174,7 +192,11 @@ class History:
             If its pixels were painted since, or what it changed can't be kept; nothing is changed
             then.
         """
-        self._change(step, _line(step), order, is_undo=False)
+        edit = plan.edit
+        if edit is not None:
+            edit = self.neurons.change(edit, order)
+        step = Step(plan.operation, edit, plan.bodies, plan.mask)
+        self._add(step, _line(step), is_undo=False)
         done = _Done(len(self.lines) - 1, step.operation.kind, step.bodies)
         self._latest = done.line, step
         self._done.append(done)
@@ -208,15 +230,15 @@ class History:
         if not former:
             return None
         step = self._step(former[-1].line)
-        self._change(step, UNDO if is_undo else REDO, order, is_undo=is_undo)
+        if step.edit is not None:
+            self.neurons.change(step.edit, order, is_undo=is_undo)
+        self._add(step, UNDO if is_undo else REDO, is_undo=is_undo)
         self._moves.append((former[-1].line, not is_undo))
         latter.append(former.pop())
         return step
 
-    def _change(self, step: Step, line: Line, order: Order, *, is_undo: bool) -> None:
-        """Change the labels and add a line; neither if one of them can't be."""
-        if step.edit is not None:
-            self.neurons.change(step.edit, order, is_undo=is_undo)
+    def _add(self, step: Step, line: Line, *, is_undo: bool) -> None:
+        """Add the line of what was changed; where it can't be, the labels are as before."""
         try:
             self.lines.append(line)
         except UserError:

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from napari_unet.proofreading.body_index import BodyIndex
 from napari_unet.proofreading.cutting import cut_section
-from napari_unet.proofreading.edits import Box, Edit, Order, Volume, change_slices
+from napari_unet.proofreading.edits import Box, Edit, OnPart, Order, Volume, change_slices
+from napari_unet.proofreading.giving import Giving
 from napari_unet.proofreading.operations import Operation, Point
 from napari_unet.proofreading.splitting import split_body
 from training.errors import UserError
@@ -63,8 +64,15 @@ class Neurons:
         row = np.flatnonzero(pixels[y])
         return index, section.top + y, section.left + int(row[len(row) // 2])
 
-    def plan(self, operation: Operation) -> Edit | None:
+    def plan(self, operation: Operation, on_part: OnPart = lambda *_: None) -> Edit | Giving | None:
         """Find what an operation changes; None for one that changes no pixels.
+
+        Parameters
+        ----------
+        operation : Operation
+        on_part : callable
+            Called with the number of parts of the work done, and of all, where it may take long;
+            what it raises ends it.
 
         Raises
         ------
@@ -74,23 +82,28 @@ class Neurons:
         if operation.kind == "merge":
             return self._merge(operation)
         if operation.kind == "split":
-            return self._split(operation)
+            return self._split(operation, on_part)
         if operation.kind == "cut":
-            return self._cut(operation)
+            return self._cut(operation, on_part)
         if operation.kind == "new":
             return self._new(operation)
         body = self._only_one(operation)
         return None if operation.kind == "done" else self._give((body,), 0)
 
-    def change(self, edit: Edit, order: Order = iter, *, is_undo: bool = False) -> None:
+    def change(self, edit: Edit | Giving, order: Order = iter, *, is_undo: bool = False) -> Edit:
         """Change the labels slice by slice, or back, and follow it in the index.
 
         Parameters
         ----------
-        edit : Edit
+        edit : Edit or Giving
         order : callable
             Gives the indices of the slices in the order in which they are changed.
         is_undo : bool
+
+        Returns
+        -------
+        Edit
+            What was changed.
 
         Raises
         ------
@@ -98,12 +111,23 @@ class Neurons:
             If other hands have changed these pixels since; nothing is changed then.
         """
         follow = self.index.follow
-        if not change_slices(self.labels, edit, order, is_undo=is_undo, follow=follow):
-            what = "undone" if is_undo else "done"
-            raise UserError(
-                f"The operation can't be {what}, because its pixels were painted since.",
-                "Undo the strokes first, or mend the neuron by another operation.",
-            )
+        parts = change_slices(self.labels, edit, order, is_undo=is_undo, follow=follow)
+        if parts is not None:
+            return edit if isinstance(edit, Edit) else Edit.joined(parts, edit.after)
+        what, remedy = "undone" if is_undo else "done", "mend the neuron by another operation"
+        if isinstance(edit, Giving):
+            self._look_again(edit)
+            remedy = "do it again"
+        raise UserError(
+            f"The operation can't be {what}, because its pixels were painted since.",
+            f"Undo the strokes first, or {remedy}.",
+        )
+
+    def _look_again(self, giving: Giving) -> None:
+        """Look at the slices where neurons are not as the index has them."""
+        for index in giving.slices(self.labels.shape):
+            if giving.in_slice(index, self.labels.shape) is None:
+                self.index.look_at_slice(index)
 
     def _only_one(self, operation: Operation) -> int:
         body = next(iter(self.under(operation.points[:1])), 0)
@@ -111,7 +135,7 @@ class Neurons:
             raise UserError("There is no neuron at this place.", "Click on a neuron.")
         return body
 
-    def _merge(self, operation: Operation) -> Edit:
+    def _merge(self, operation: Operation) -> Giving:
         bodies = self.under(operation.points)
         if len(bodies) < 2:
             raise UserError(
@@ -120,19 +144,14 @@ class Neurons:
             )
         return self._give(bodies[1:], bodies[0])
 
-    def _give(self, bodies: Iterable[int], after: int) -> Edit:
-        """Give whole neurons another id, slice by slice: boxes of far ones are not joined."""
-        parts = [
-            Edit.of(self.labels, box, self.labels[box] == body, after)
-            for body in bodies
-            for index, section in self.index.sections(body).items()
-            for box in [(slice(index, index + 1), *section.box)]
-        ]
-        if not parts:
+    def _give(self, bodies: Iterable[int], after: int) -> Giving:
+        """Give whole neurons another id."""
+        sections = {body: self.index.sections(body) for body in bodies}
+        if not any(sections.values()):
             raise _outdated()
-        return Edit.joined(parts, after)
+        return Giving(self.labels, sections, after)
 
-    def _split(self, operation: Operation) -> Edit:
+    def _split(self, operation: Operation, on_part: OnPart) -> Edit:
         if len(operation.strokes) != 2:
             raise UserError("A split takes two strokes.", "Draw one on each part of the neuron.")
         shared = set(self.under(operation.strokes[0])) & set(self.under(operation.strokes[1]))
@@ -150,10 +169,10 @@ class Neurons:
         box = self._box(body)
         corner = [axis.start for axis in box]
         strokes = [np.array(points) - corner for points in (first, second)]
-        part = split_body(self.labels[box] == body, self._membrane_in(box), strokes)
+        part = split_body(self.labels[box] == body, self._membrane_in(box), strokes, on_part)
         return Edit.of(self.labels, box, part, self._free_id())
 
-    def _cut(self, operation: Operation) -> Edit:
+    def _cut(self, operation: Operation, on_part: OnPart) -> Edit:
         """Split the neuron that most of a line is on: along it in its slice, and on from there."""
         (line,) = operation.strokes[:1]
         counts = Counter(filter(None, map(self.at, line)))
@@ -169,7 +188,7 @@ class Neurons:
         mask[z] &= (cut.seeds > 0) | (cut.sides == 0)
         seeds = [np.argwhere(cut.seeds == side) for side in (1, 2)]
         strokes = [np.insert(points, 0, z, axis=1) for points in seeds]
-        part = split_body(mask, self._membrane_in(box), strokes)
+        part = split_body(mask, self._membrane_in(box), strokes, on_part)
         part[z] = np.where(cut.sides > 0, cut.sides == 2, part[z])
         return Edit.of(self.labels, box, part, self._free_id())
 

@@ -9,12 +9,18 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_unet.proofreading.edits import OnPart
+
+PARTS = 5  # of the work on a large neuron
 MOST_PIXELS = 15_000  # that are flooded at once: some ten milliseconds
 Points = NDArray[np.intp]  # (N, 3): z, y, x
 
 
 def split_body(
-    mask: NDArray[np.bool_], membrane: NDArray[Any] | None, strokes: Sequence[Points]
+    mask: NDArray[np.bool_],
+    membrane: NDArray[Any] | None,
+    strokes: Sequence[Points],
+    on_part: OnPart = lambda *_: None,
 ) -> NDArray[np.bool_]:
     """Find the part of a neuron that belongs to the second of two strokes.
 
@@ -29,6 +35,8 @@ def split_body(
         Probability of membrane there; without it the border is halfway between the strokes.
     strokes : two arrays (N, 3) of int
         Pixels of the neuron.
+    on_part : callable
+        Called with the number of parts of the work done, and of all; what it raises ends it.
 
     Returns
     -------
@@ -39,7 +47,9 @@ def split_body(
     for number, points in enumerate(strokes, 1):
         seeds[tuple(points.T)] = number
     step = math.ceil(math.sqrt(np.count_nonzero(mask) / MOST_PIXELS))
-    parts = _flood(mask, membrane, seeds) if step < 2 else _refine(mask, membrane, seeds, step)
+    if step < 2:
+        return np.asarray(_flood(mask, membrane, seeds) == 2)
+    parts = _refine(mask, membrane, seeds, step, on_part)
     return np.asarray(parts == 2)
 
 
@@ -52,16 +62,16 @@ def _flood(mask: NDArray[np.bool_], membrane: Any, seeds: NDArray[np.int32]) -> 
 
 
 def _refine(
-    mask: NDArray[np.bool_], membrane: Any, seeds: NDArray[np.int32], step: int
+    mask: NDArray[np.bool_], membrane: Any, seeds: NDArray[np.int32], step: int, on_part: OnPart
 ) -> NDArray[np.int32]:
     """Flood every ``step``-th pixel of each slice, then the strip where the two parts meet."""
     from scipy import ndimage
 
-    coarse = _flood(
-        _blocks(mask, step),
-        None if membrane is None else _blocks(membrane, step),
-        _blocks(seeds, step),
-    )
+    blocks = _blocks(mask, step), _blocks(seeds, step)
+    on_part(1, PARTS)
+    heights = None if membrane is None else _blocks(membrane, step)
+    coarse = _flood(blocks[0], heights, blocks[1])
+    on_part(2, PARTS)
     is_border = np.zeros(coarse.shape, bool)
     for axis in range(3):
         lower, upper = np.moveaxis(coarse, axis, 0)[:-1], np.moveaxis(coarse, axis, 0)[1:]
@@ -73,6 +83,7 @@ def _refine(
     fine = _enlarge(np.where(strip, 0, coarse), step, mask.shape)
     fine[~mask] = 0
     fine[seeds > 0] = seeds[seeds > 0]
+    on_part(3, PARTS)
     # The flood starts from the rim of the strip: the rest of the known pixels is left out of it.
     box = _around(ndimage.binary_dilation(strip, np.ones((1, 3, 3), bool)), step)
     if box is None:
@@ -80,6 +91,7 @@ def _refine(
     is_unknown = _enlarge(strip[box.coarse], step, mask[box.fine].shape) & mask[box.fine]
     rim = mask[box.fine] & grown(is_unknown)
     known = np.where(rim, fine[box.fine], 0)
+    on_part(4, PARTS)
     heights = None if membrane is None else membrane[box.fine]
     fine[box.fine] = np.where(rim, _flood(rim, heights, known), fine[box.fine])
     return fine

@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QMainWindow
 from napari_unet.layers.followed_operations import follow
 from napari_unet.proofreading.edits import Order
 from napari_unet.proofreading.history import History, Step
-from napari_unet.widgets.common.background import run_in_thread
+from napari_unet.widgets.common.background import Progress, run_in_thread
 from napari_unet.widgets.proofread.mask_walls import Masks, change_mask
 from napari_unet.widgets.proofread.operation_file import name_of, session_of
 
@@ -29,8 +29,8 @@ class Change(QObject):
     history : History
         Of these.
     plan : callable
-        Finds in the thread what is to be done, and gives a function that does it in an order of
-        slices.
+        Finds in the thread what is to be done, telling a Progress, and gives a function that does
+        it in an order of slices.
     is_undo : bool
     dirty : set of int
         Slices that the brush painted on.
@@ -45,9 +45,10 @@ class Change(QObject):
         The slice that is changed next, if it is not yet.
     is_wanted : bool
         Whether it is to be done once it is planned.
+    progress : Progress
+        Once it is stopped, the change fails with a StoppedError, and nothing is changed.
     """
 
-    _drawn = Signal()
     seen = Signal()  # the displayed slice is changed and drawn
     done = Signal(object, str)  # Step; what to say of the mask
     failed = Signal(Exception)
@@ -57,7 +58,7 @@ class Change(QObject):
         self,
         layer: Labels,
         history: History,
-        plan: Callable[[], Callable[[Order], Step | None]],
+        plan: Callable[[Progress], Callable[[Order], Step | None]],
         *,
         is_undo: bool,
         dirty: set[int],
@@ -70,6 +71,7 @@ class Change(QObject):
         self._window = window
         self.displayed: int | None = None
         self.is_wanted = True
+        self.progress = Progress("Part")
         self._drawn.connect(self._draw)
 
     def start(self) -> None:
@@ -83,7 +85,7 @@ class Change(QObject):
         with history.lines.under_way:
             for index in self._dirty:
                 history.neurons.index.look_at_slice(index)
-        act = self._plan()
+        act = self._plan(self.progress)
         with history.lines.under_way:  # nothing is saved until its line is in the list
             step = act(self._order) if self.is_wanted else None
             if step is None:
@@ -95,6 +97,7 @@ class Change(QObject):
     def _order(self, slices: Sequence[int]) -> Iterator[int]:
         left = set(slices)
         while left:
+            self.progress(len(slices) - len(left), len(slices))
             index = self.displayed if self.displayed in left else min(left)
             yield index
             left.discard(index)

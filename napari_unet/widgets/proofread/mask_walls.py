@@ -115,7 +115,7 @@ def change_mask(masks: Masks, change: MaskEdit, *, is_undo: bool) -> str:
     if change.name not in masks:
         return f"The mask '{change.name}' is not there to follow, and stays as it is."
     pixels, edit = as_stack(masks[change.name].data), change.edit
-    if not _fits(edit, pixels) or not change_slices(pixels, edit, is_undo=is_undo):
+    if not _fits(edit, pixels) or change_slices(pixels, edit, is_undo=is_undo) is None:
         return f"'{change.name}' was painted there since, and stays as it is."
     return f"'{change.name}' follows."
 

@@ -16,7 +16,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_unet.layers.followed_operations import follow
 from napari_unet.layers.slices import displayed_slice, edited_slices, full_resolution
-from napari_unet.proofreading.edits import Order
+from napari_unet.proofreading.edits import OnPart, Order
 from napari_unet.proofreading.history import History, Step
 from napari_unet.proofreading.operations import Kind, Operation
 from napari_unet.proofreading.suspicion import Suspicion, find_suspicions
@@ -37,6 +37,7 @@ from napari_unet.widgets.proofread.operation_file import (
     take_apart,
 )
 from napari_unet.widgets.proofread.replay import Replay, read_operations
+from napari_unet.widgets.proofread.wording import TITLES
 from training.errors import UserError
 from training.stacks.stack_axes import as_stack
 
@@ -62,7 +63,7 @@ class Mending(QObject):
         Whether an id means the same neuron from slice to slice, as the labels were when read.
     """
 
-    looking = Signal(str, object)  # what is looked at, and its Progress, until ``rested``
+    looking = Signal(str, object)  # what is done, and its Progress, until ``rested``
     rested = Signal()
     stopped = Signal(bool)  # a look, by a person; whether it was the first one
     loaded = Signal()
@@ -220,14 +221,15 @@ class Mending(QObject):
             self._fail(error)
             return
 
-        def plan() -> Callable[[Order], Step | None]:
-            return partial(history.take, history.plan(operation, mask))
+        def plan(on_part: OnPart) -> Callable[[Order], Step | None]:
+            return partial(history.take, history.plan(operation, mask, on_part))
 
-        self._start(plan, is_undo=False, on_done=self._on_done)
+        self._start(plan, TITLES[operation.kind], is_undo=False, on_done=self._on_done)
 
     def _start(
         self,
-        plan: Callable[[], Callable[[Order], Step | None]],
+        plan: Callable[[OnPart], Callable[[Order], Step | None]],
+        title: str,
         *,
         is_undo: bool,
         on_done: Callable[[Step, str], None],
@@ -248,7 +250,14 @@ class Mending(QObject):
         change.failed.connect(self._on_change_failed)
         change.ended.connect(self._on_ended)
         self._follow_slider()
+        if self._shows_changes:
+            self.looking.emit(title, change.progress)
         change.start()
+
+    @property
+    def _shows_changes(self) -> bool:
+        """Whether a change shows how far it is: nothing else does."""
+        return not self._ranking.is_busy and self._replay is None
 
     def _follow_slider(self, _: object = None) -> None:
         """Change the displayed slice first."""
@@ -316,7 +325,8 @@ class Mending(QObject):
                 latter.append(former.pop())
                 self._tell(step, said, is_undo=is_undo)
 
-            self._start(lambda: step_back, is_undo=is_undo, on_done=on_done)
+            title = "Undoing" if is_undo else "Doing it again"
+            self._start(lambda _: step_back, title, is_undo=is_undo, on_done=on_done)
         else:
             self._dirty |= former[-1].slices
             brush()
@@ -394,6 +404,8 @@ class Mending(QObject):
 
     def _on_change_failed(self, error: Exception) -> None:
         self._change = None
+        if isinstance(error, StoppedError):
+            error = UserError("Stopped: nothing was changed.")
         if self._replay is not None and isinstance(error, UserError):
             self._replay.refuse(error)
         else:
@@ -401,6 +413,8 @@ class Mending(QObject):
 
     def _on_ended(self) -> None:
         self._change = None
+        if self._shows_changes:
+            self.rested.emit()
         self._replay_next()
         self._go_on()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from napari_unet.proofreading.history import History, Step
+from napari_unet.proofreading.operations import Kind
 
 # Name, key on the canvas, and what the button does.
 ACTIONS = (
@@ -22,6 +23,14 @@ UNLINKED = (
     "The slices are not linked: each has numbers of its own, and an operation goes through the "
     "slices that have the same number. 'Link slices' in Predict numbers neurons through the stack."
 )
+TITLES: dict[Kind, str] = {  # while it is done
+    "merge": "Merging",
+    "split": "Splitting",
+    "cut": "Cutting",
+    "delete": "Deleting",
+    "new": "Adding",
+    "done": "Marking",
+}
 _DONE = {
     "merge": "Merged into neuron {}.",
     "split": "Split neuron {}.",

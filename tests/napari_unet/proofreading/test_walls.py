@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -101,6 +102,37 @@ def test_what_is_not_between_the_merged_stays(quarters: Quarters) -> None:
     before = mask.copy()
     take(quarters, Operation(kind="merge", strokes=(((0, 5, 5), (0, 5, 50)),)))
     np.testing.assert_array_equal(mask[:, :, 41:], before[:, :, 41:])
+
+
+def test_the_wall_is_what_lies_nearer_to_two_of_the_merged_than_to_any_other() -> None:
+    random = np.random.default_rng(0)
+    centers = np.argwhere(np.ones((4, 3))) * 24 + random.integers(0, 22, (12, 2))
+    places = np.indices((90, 70))[None] - centers[..., None, None]
+    distances = np.hypot(places[:, 0], places[:, 1])
+    nearest = np.sort(distances, axis=0)
+    labels = np.where(nearest[1] - nearest[0] < 6, 0, distances.argmin(axis=0) + 1)
+    labels[random.random(labels.shape) < 0.01] = 13  # also within the walls, and at the edge
+    mask = ((labels == 0) | (random.random(labels.shape) < 0.2)).astype(np.uint8)
+    merged, before = [1, 2, 3, 4, 7, 10], mask.copy()
+    points = tuple((0, *map(int, np.argwhere(labels == body)[0])) for body in merged)
+    wanted = between(labels, merged) & (mask != 0)
+    take((labels[None].copy(), mask[None]), Operation(kind="merge", strokes=(points,)))
+    np.testing.assert_array_equal(mask != before, wanted)
+    assert wanted[0].any()
+    assert wanted[:, 0].any()
+    assert 100 < wanted.sum() < before.sum()
+
+
+def between(labels: NDArray[Any], merged: list[int]) -> NDArray[np.bool_]:
+    """Within 12 pixels of two of the merged, and farther from any third neuron."""
+    nearest: Any = ndimage.distance_transform_edt
+    distances = {body: nearest(labels != body) for body in np.unique(labels[labels > 0])}
+    found = np.zeros(labels.shape, bool)
+    for first, second in combinations(merged, 2):
+        reach = np.maximum(distances[first], distances[second])
+        others = [far for body, far in distances.items() if body not in (first, second)]
+        found |= (reach <= 12) & (np.min(others, axis=0) > reach)
+    return found
 
 
 @pytest.mark.parametrize("kind", ["delete", "new", "done"])

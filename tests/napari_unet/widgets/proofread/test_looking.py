@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pytest
 from napari import Viewer
 from napari.layers import Labels
 from pytestqt.qtbot import QtBot
@@ -13,12 +14,17 @@ from qtpy.QtWidgets import QComboBox, QProgressBar
 from scipy import ndimage
 
 from napari_unet.layers.plugin_layers import add_class_labels
+from napari_unet.proofreading.edits import Edit
 from napari_unet.widgets.proofread import mending
 from napari_unet.widgets.proofread.dock import NeuronsDock
 from tests.napari_unet.widgets.proofread.conftest import (
+    KEYS,
     Gate,
+    Press,
     button_of,
+    click,
     open_dock,
+    quarter,
     says,
     shown,
     text,
@@ -59,6 +65,35 @@ def test_the_search_for_suspicious_neurons_is_stopped_and_begun_again(
     button_of(dock, "Next").click()
     qtbot.waitUntil(lambda: says(dock, "1 of "))
     assert shown(dock, "Stop") is None
+
+
+# While it is planned, and while it is done.
+@pytest.mark.parametrize(("function", "count"), [("of", 3), ("change", 4)])
+def test_a_long_operation_shows_how_far_it_is_and_is_stopped(
+    viewer: Viewer,
+    dock: NeuronsDock,
+    neurons: Labels,
+    press: Press,
+    held: Callable[[Any, str, int], Gate],
+    function: str,
+    count: int,
+    qtbot: QtBot,
+) -> None:
+    before = neurons.data.copy()
+    gate = held(Edit, function, count)
+    click(viewer, neurons, quarter(neurons, 0.3, 0.3), qtbot)
+    press(KEYS.Key_R)
+    qtbot.waitUntil(lambda: shown(dock, "Stop") is not None)
+    assert f"Deleting… Part {count - 1} of 7" in text(dock)
+    shown(dock, "Stop").click()
+    gate.set()
+    qtbot.waitUntil(lambda: says(dock, "Stopped: nothing was changed."))
+    qtbot.waitUntil(lambda: shown(dock, "Stop") is None)
+    np.testing.assert_array_equal(neurons.data, before)
+    assert not button_of(dock, "Undo").isEnabled()
+    press(KEYS.Key_R)
+    qtbot.waitUntil(lambda: says(dock, "Deleted neuron 1."))
+    assert not (neurons.data == 1).any()
 
 
 def test_slices_that_are_not_linked_are_told(viewer: Viewer, neurons: Labels, qtbot: QtBot) -> None:

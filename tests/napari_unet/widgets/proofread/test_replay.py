@@ -16,6 +16,7 @@ from qtpy.QtWidgets import QFileDialog
 
 from napari_unet.projects.operation_list import append_lines
 from napari_unet.proofreading.body_index import BodyIndex
+from napari_unet.proofreading.edits import Edit
 from napari_unet.proofreading.history import History
 from napari_unet.proofreading.neurons import Neurons
 from napari_unet.proofreading.operations import Operation
@@ -82,9 +83,9 @@ def test_what_was_done_of_a_list_is_drawn_when_other_neurons_are_chosen(
     for column in (5, other.shape[2] - 5):
         history.do(Operation(kind="delete", strokes=(((2, 5, column),),)))
     append_lines(chosen_file, history.lines)
-    gate = held(History, "plan", 2)
+    gate = held(Edit, "change", 2)
     button_of(dock, "Replay").click()
-    qtbot.waitUntil(lambda: not (neurons.data == 1).any())
+    qtbot.waitUntil(lambda: not (neurons.data[3] == 1).any())
     drawn = []
     neurons.events.set_data.connect(lambda _: drawn.append(set(np.unique(neurons.data))))
     dock._labels.choose(viewer.add_labels(other, name="other"))
