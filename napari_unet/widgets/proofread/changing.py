@@ -49,6 +49,7 @@ class Change(QObject):
         Once it is stopped, the change fails with a StoppedError, and nothing is changed.
     """
 
+    _drawn = Signal()
     seen = Signal()  # the displayed slice is changed and drawn
     done = Signal(object, str)  # Step; what to say of the mask
     failed = Signal(Exception)
