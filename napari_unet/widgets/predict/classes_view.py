@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -65,6 +66,7 @@ class ClassesView(QWidget):
 
     requested = Signal()
     offered = Signal()  # controls of the classes of a model
+    rested = Signal()  # nothing is read or predicted any more
 
     def __init__(self, viewer: Viewer, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -77,6 +79,7 @@ class ClassesView(QWidget):
         self._begin, self._done, self._total = 0.0, 0, 0
         self._bar, self._state = QProgressBar(), MessageLine()
         self._reading = LatestWork(self, _classes_of, self._on_read, self._state.tell_error)
+        self._reading.rested.connect(self.rested)
         self._deciding = LatestWork(self, _decide, self._on_decided, self._state.tell_error)
         self._thresholds = ClassThresholdsView()
         self._thresholds.changed.connect(self._on_thresholds_changed)
@@ -105,6 +108,16 @@ class ClassesView(QWidget):
         layout.addWidget(self._state)
         self._show()
 
+    @property
+    def has_classes(self) -> bool:
+        """Whether the model that is offered has classes, as far as is known."""
+        return bool(self._classes)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether the classes of a model are being read, or predicted."""
+        return self._reading.is_busy or self._worker is not None
+
     def offer(self, model: Path | None, image: Image | None) -> None:
         """Find in a thread the classes of a model, and show the thresholds of those of an image."""
         is_other_image, self._image = image != self._image, image
@@ -119,8 +132,17 @@ class ClassesView(QWidget):
         else:
             self._reading.request(model)
 
-    def predict(self, image: Image, tta: bool, membranes: Membranes) -> None:
-        """Predict every slice of an image into a new layer, the one that is shown first."""
+    def predict(
+        self,
+        image: Image,
+        tta: bool,
+        membranes: Membranes,
+        on_done: Callable[[Labels], None] = lambda _: None,
+    ) -> None:
+        """Predict every slice of an image into a new layer, the one that is shown first.
+
+        The layer is passed on once it is whole.
+        """
         if self._worker is not None or self._model is None or not self._classes:
             return
         try:
@@ -137,7 +159,7 @@ class ClassesView(QWidget):
         self._worker.show_activity(f"Predicting {image.name}", count)
         self._worker.yielded.connect(lambda index: self._on_slice_done(layer, index))
         self._worker.errored.connect(self._state.tell_error)
-        self._worker.finished.connect(partial(self._on_finished, layer))
+        self._worker.finished.connect(partial(self._on_finished, layer, on_done))
         self.destroyed.connect(self._worker.quit)
         self._state.tell("")
         self._show()
@@ -235,7 +257,7 @@ class ClassesView(QWidget):
         if displayed_slice(self._viewer, layer) in (index, None):
             layer.refresh()
 
-    def _on_finished(self, layer: Labels) -> None:
+    def _on_finished(self, layer: Labels, on_done: Callable[[Labels], None]) -> None:
         self._worker = None
         layer.events.data(value=layer.data)  # whoever compares it does so again
         if self._done == self._total:
@@ -244,6 +266,9 @@ class ClassesView(QWidget):
         elif self._done:
             self._state.tell(f"Ended after {self._done} of {self._total} slices.")
         self._show()
+        if self._done == self._total:
+            on_done(layer)
+        self.rested.emit()
 
     def _on_read(self, classes: LabelClasses) -> None:
         self._classes = classes
