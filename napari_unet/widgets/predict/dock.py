@@ -192,8 +192,9 @@ class PredictDock(Dock):
         self._predictions.forgotten.connect(self._on_forgotten)
 
     def _look_again(self) -> None:
-        """Offer the models that trainings made since the dock was last seen."""
-        run_in_thread(list_models, self._model.show_models, self.report)
+        """Offer the models that there are now; they may be others than when it was last seen."""
+        models = partial(list_models, self._model.paths)
+        run_in_thread(models, self._model.show_models, self.report)
         run_in_thread(_list_engines, self._on_engines_listed, self.report)
         run_in_thread(RemoteLauncher.list_places, self._place.show_servers, self.report)
 
