@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -76,6 +75,8 @@ class ClassesView(QWidget):
         self._predicted: _Predicted | None = None  # the last one, whose probabilities are kept
         self._classes = NO_CLASSES
         self._worker: Worker | None = None
+        self._filled: Labels | None = None  # while the worker is there
+        self._on_done: Callable[[Labels], None] = lambda _: None
         self._begin, self._done, self._total = 0.0, 0, 0
         self._bar, self._state = QProgressBar(), MessageLine()
         self._reading = LatestWork(self, _classes_of, self._on_read, self._state.tell_error)
@@ -157,9 +158,11 @@ class ClassesView(QWidget):
         given = self._model, whole.data, live, indices, tta, whole.window, membranes
         self._worker = Worker(predict_classes, *given)
         self._worker.show_activity(f"Predicting {image.name}", count)
-        self._worker.yielded.connect(lambda index: self._on_slice_done(layer, index))
+        # Methods alone are not called any more once the dock is closed.
+        self._filled, self._on_done = layer, on_done
+        self._worker.yielded.connect(self._on_slice_done)
         self._worker.errored.connect(self._state.tell_error)
-        self._worker.finished.connect(partial(self._on_finished, layer, on_done))
+        self._worker.finished.connect(self._on_finished)
         self.destroyed.connect(self._worker.quit)
         self._state.tell("")
         self._show()
@@ -248,7 +251,8 @@ class ClassesView(QWidget):
         of_image = (found for found in by_model if image_under(self._viewer, found) == self._image)
         return next(of_image, None)
 
-    def _on_slice_done(self, layer: Labels, index: int) -> None:
+    def _on_slice_done(self, index: int) -> None:
+        layer: Any = self._filled
         self._done += 1
         elapsed = time.monotonic() - self._begin
         self._bar.setRange(0, self._total)
@@ -257,8 +261,9 @@ class ClassesView(QWidget):
         if displayed_slice(self._viewer, layer) in (index, None):
             layer.refresh()
 
-    def _on_finished(self, layer: Labels, on_done: Callable[[Labels], None]) -> None:
-        self._worker = None
+    def _on_finished(self) -> None:
+        layer: Any = self._filled
+        self._worker = self._filled = None
         layer.events.data(value=layer.data)  # whoever compares it does so again
         if self._done == self._total:
             seconds = time.monotonic() - self._begin
@@ -267,7 +272,7 @@ class ClassesView(QWidget):
             self._state.tell(f"Ended after {self._done} of {self._total} slices.")
         self._show()
         if self._done == self._total:
-            on_done(layer)
+            self._on_done(layer)
         self.rested.emit()
 
     def _on_read(self, classes: LabelClasses) -> None:
