@@ -54,6 +54,7 @@ from training.devices.placement import (
 )
 from training.devices.shared_slices import leave_slice, share_slices
 from training.errors import UserError
+from training.formats.file_times import file_times
 from training.formats.stack import Stack
 from training.label_convention import LabelConvention
 from training.learning.mindspore_setup import set_up_mindspore
@@ -129,10 +130,11 @@ def _predict(options: argparse.Namespace, arguments: list[str]) -> None:
             overwrite=options.overwrite,
             classes=predicted.label_classes,
             class_thresholds=class_thresholds,
+            of_class=options.of_class,
             **steps.part.place,
         )
         made_by = _made_by(options, source, class_thresholds or threshold, stack, [*paths])
-        with files, _keeping(options.keep, made_by, steps.bands) as kept:
+        with files, _keeping(options.keep, made_by, stack, steps.bands) as kept:
             _write_all(options, arguments, model, stack, steps, files, kept)
     if kept is not None:
         kept.remove()
@@ -161,19 +163,26 @@ def _made_by(
 
 @contextmanager
 def _keeping(
-    folder: Path | None, made_by: dict[str, Any], bands: int
+    folder: Path | None, made_by: dict[str, Any], stack: Stack, bands: int
 ) -> Iterator[KeptSlices | None]:
     """Hold the slices, or bands of them, that an earlier run kept; None where none are to be."""
     if folder is None:
         yield None
         return
-    with KeptSlices(folder, made_by | {"bands": bands}).hold() as kept:
+    files = file_times(stack.path)
+    with KeptSlices(folder, made_by | {"bands": bands}, files).hold() as kept:
         if kept.is_anew:
             say("Note: Slices that were kept are of something else, so it begins anew.")
         if kept.count:
             slices, of_next = divmod(kept.count, bands)
             more = f", and {of_next} of {bands} bands of the next" if of_next else ""
             say(f"Note: Slices done before: {slices}{more}; it goes on after them.")
+        if kept.may_differ:
+            warn(
+                f"The files of {stack.path} have changed since the first slice was predicted: "
+                "unless they were only copied, slices that are done are of the image before. "
+                f"Delete {folder} to begin again."
+            )
         yield kept
 
 

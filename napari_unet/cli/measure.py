@@ -22,8 +22,8 @@ from napari_unet.measurement.report import (
 from napari_unet.measurement.shapes import MESHES, check_shapes, write_shapes
 from napari_unet.measurement.summary import describe, summarize
 from napari_unet.measurement.tables import Table, contact_table, slice_table
-from napari_unet.measurement.units import Units
-from training.console import hint, list_names, say
+from napari_unet.measurement.units import Units, size_doubt
+from training.console import hint, list_names, say, warn
 from training.dataset.cropped_stack import crop_to
 from training.errors import UserError
 from training.files.atomic_files import write_atomically
@@ -177,6 +177,9 @@ def command(
         scale = StackScale(pixel_size=pixel_size)
         size = scale.size_of(stack) or (None if pixels is None else pixels.pixel_size)
         _tell_units(stack, size)
+        if pixels is not None and pixel_size is None:
+            about = str(stack.path), size, str(pixels.path), pixels.pixel_size
+            warn(size_doubt(*about, "If so, give the right size: --pixel-size."))
         pages = _pages(stack, connected, named)
         if numbered is not None and isinstance(pages, IdPages):
             raise UserError(

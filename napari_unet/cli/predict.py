@@ -28,7 +28,7 @@ from napari_unet.cli.remote_prediction import (
     RemoteOptions,
     ask_for,
     bring_home,
-    check_class_there,
+    check_model_there,
     predict_remotely,
     region_there,
     remote_options,
@@ -211,7 +211,7 @@ def command(
     _check_probability_dtype(probability, probability_dtype, file_format, place)
     work_through = place.plan(stacks, results, overwrite, file_format)
     if place:
-        check_class_there(model, of_class, results, thresholds)
+        check_model_there(model, of_class, results, thresholds, parts.scale)
         written = {"compression": _compression(compression), "ome_zarr": ome_zarr}
         options = {"convention": convention.value, "membranes": membranes.value}
         options |= scale_there(parts.scale)
@@ -319,6 +319,7 @@ def _predict(job: ChunkJob, predictor: Predictor, parts: PartOptions) -> None:
         options = prediction.place | job.written
         about = prediction.shape, job.threshold, job.convention, job.probability_dtype
         options |= {"classes": predictor.classes, "class_thresholds": job.class_thresholds}
+        options |= {"of_class": predictor.of_class}
         files = ResultFiles(tifs, *about, **options)
         with files:
             for index, predicted in enumerate(bar):

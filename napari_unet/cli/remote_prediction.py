@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import wraps
@@ -40,6 +41,8 @@ from napari_unet.runs.training_places import launcher_for
 from training.class_thresholds import Thresholds
 from training.console import say, warn
 from training.errors import UserError
+from training.files.atomic_files import UnwritableError
+from training.files.file_locks import hold_lock
 from training.formats.pixel_size import Offset, PixelSize
 from training.masks.result_files import check_class_results, result_pixels
 from training.masks.writer_choice import is_stack_name, open_writer
@@ -156,16 +159,23 @@ def scale_there(scale: StackScale) -> dict[str, str]:
     """Give the options of ``training.predict`` that say at which scale a stack is predicted."""
     options = {"resample": ""} if scale.resample else {}
     if scale.pixel_size is not None:
-        options["pixel_size"] = f"{scale.pixel_size.y!r},{scale.pixel_size.x!r}"
+        size = scale.pixel_size
+        sides = (size.z, size.y, size.x)
+        options["pixel_size"] = ",".join(repr(side) for side in sides if side is not None)
     return options
 
 
-def check_class_there(
-    model: Path, of_class: str | None, kinds: Iterable[str], thresholds: Thresholds
+def check_model_there(
+    model: Path,
+    of_class: str | None,
+    kinds: Iterable[str],
+    thresholds: Thresholds,
+    scale: StackScale,
 ) -> None:
-    """Refuse a class that a model does not have, and what is of one where all are predicted.
+    """Refuse what a model can't do, before it is sent.
 
-    Thresholds are refused that are not of what is predicted.
+    That is a class that it does not have, what is of one where all are predicted, thresholds that
+    are not of what is predicted, and resampling where it does not know its pixel size.
 
     Raises
     ------
@@ -177,6 +187,7 @@ def check_class_there(
     classes = card_of_channel(card, channel).label_classes
     check_class_results(classes, kinds)
     thresholds.of(classes)
+    scale.check(card, source.path)
 
 
 def region_there(region: Bounds, stack: Path) -> dict[str, str]:
@@ -224,15 +235,43 @@ def predict_remotely(place: RemoteOptions, request: PredictionRequest, use: Use)
     name = new_name("predict", RUNS_FOLDER, datetime.now().astimezone())
     run, offset, is_new = confirm_host_keys(lambda: launcher.predict(request, name))
     say(f"{'The' if is_new else 'Going on: the'} prediction is {run.name}, on {launcher.name}.")
-    if not follow_prediction(run, launcher, "The same command goes on with it"):
-        sys.exit(1)
-    use(run, offset)
-    for kind, path in request.left_there.items():
-        say(f"{kind}: {ServerPath(launcher.name, path)}")
-    try:
-        launcher.cancel(run, delete=True)
-    except UserError as error:
-        warn(f"{run.name} is left on {launcher.name}: {error}")
+    with _alone(run):
+        if not follow_prediction(run, launcher, "The same command goes on with it"):
+            sys.exit(1)
+        use(run, offset)
+        for kind, path in request.left_there.items():
+            say(f"{kind}: {ServerPath(launcher.name, path)}")
+        try:
+            launcher.cancel(run, delete=True)
+        except UserError as error:
+            warn(f"{run.name} is left on {launcher.name}: {error}")
+
+
+@contextmanager
+def _alone(run: RunDirectory) -> Iterator[None]:
+    """Keep other commands from bringing a prediction home meanwhile: one deletes it then.
+
+    Raises
+    ------
+    UserError
+        If another does, or has done so.
+    """
+    with ExitStack() as lock:
+        try:
+            lock.enter_context(hold_lock(run.path, patience=0.0, is_left=False))
+        except UnwritableError:
+            raise
+        except UserError as error:
+            raise UserError(
+                f"Another command is waiting for the results of {run.name}.",
+                "Wait for it; or end it, and give this one again.",
+            ) from error
+        if not run.path.exists():
+            raise UserError(
+                f"Another command has brought home the results of {run.name} just now.",
+                "Give this one again where its results are others.",
+            )
+        yield
 
 
 def place_home(offset: Offset, region: Bounds, size: PixelSize | None) -> Offset:

@@ -70,6 +70,7 @@ def report(
     image: Slices | None = None,
     is_connected: bool | None = None,
     classes: LabelClasses = NO_CLASSES,
+    doubt: str = "",
 ) -> Report:
     """Measure labels.
 
@@ -90,13 +91,15 @@ def report(
         part, else each value, but neither a mask nor an image is measured.
     classes : LabelClasses
         What the values are, where it is known.
+    doubt : str
+        What speaks against the image; empty for nothing.
 
     Raises
     ------
     UserError
         If the labels have no objects, or are a mask or an image.
     """
-    ids, notes = IdPages(labels, name, classes), []
+    ids, notes = IdPages(labels, name, classes), [doubt]
     if is_connected is None:
         notes.append(PARTS_OF_CLASSES if classes else check_ids(ids, WINDOW_WAYS))
         is_connected = bool(classes)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from training.formats.pixel_size import PixelSize
 
 _SQUARE = 1e-4  # relative difference of sides up to which pixels are squares
+_SAME = 0.01  # relative difference of sides up to which two files were rounded
 _UM2, _UM3 = 1e-6, 1e-9  # of a nm² and a nm³
 
 
@@ -85,3 +86,30 @@ class Units:
     def has_square_pixels(self) -> bool:
         """Whether pixels are squares, of which alone perimeters are estimated."""
         return self.plane.sides[0] == self.plane.sides[1]
+
+
+def size_doubt(
+    labels: str, size: PixelSize | None, image: str, other: PixelSize | None, remedy: str
+) -> str:
+    """Question labels and an image whose pixels are of different sizes; empty where they agree.
+
+    Parameters
+    ----------
+    labels, image : str
+        What messages call them.
+    size, other : PixelSize or None
+        Of the labels, by which is measured, and of the image; None: it is not known.
+    remedy : str
+        What to do where the labels' is wrong.
+    """
+    if size is None or other is None:
+        return ""
+    pairs = [(size.z, other.z), (size.y, other.y), (size.x, other.x)]
+    known = [(one, two) for one, two in pairs if one is not None and two is not None]
+    if all(math.isclose(one, two, rel_tol=_SAME) for one, two in known):
+        return ""
+    mine, its = (" x ".join(f"{side:.4g}" for side in sides) for sides in zip(*known, strict=True))
+    return (
+        f"{labels} has pixels of {mine} nm and {image} of {its} nm: all is measured by the first. "
+        f"Is it the image that the labels are of? {remedy}"
+    )

@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.prediction.chunk_record import check_same, describe, read_how, write_how
+from napari_unet.prediction.chunk_record import (
+    check_same,
+    describe,
+    edit_warning,
+    read_how,
+    write_how,
+)
 from napari_unet.prediction.predictor import Predictor
 from training import __version__
 from training.console import list_names
@@ -75,7 +81,8 @@ class ChunkPrediction:
 
     Go through it, or have other processes :meth:`predict_batch`, and :meth:`take` what became of
     them; then :meth:`finish_if_whole`. Each step is a part of a slice, as large as the tiles of the
-    network that make up chunks of the results; or the whole slice, where it is resized or turned.
+    network that make up chunks of the results. Where none do, as of slices that are resized or
+    turned, it is the whole slice, or bands of its rows where that takes too much memory.
 
     Parameters
     ----------
@@ -104,7 +111,8 @@ class ChunkPrediction:
     Attributes
     ----------
     note, warning : str
-        As of :class:`PartPrediction`; empty where an earlier run has said it.
+        As of :class:`PartPrediction`; where an earlier run has said it, the warning is of a stack
+        that may have been edited since.
     stack : Stack
         As given.
     card : ModelCard
@@ -156,12 +164,13 @@ class ChunkPrediction:
         for chunks, former in begun.items():
             if former is not None:
                 check_same(chunks, former, record)
+                self.warning = edit_warning(chunks, former, record, stack)
         if known is None:
             card, self.note, self.warning = card_for(predictor.card, _Readable(stack), membranes)
             known = record | {"how": write_how(card)}
         self._card = read_how(known["how"], predictor.card)
-        self._parts = self._cut()
         self.memory = memory_to_take(memory)
+        self._parts = self._cut()
         self._most = self._count_at_once()
         for chunks in results.values():
             chunks.open(known)
@@ -295,14 +304,18 @@ class ChunkPrediction:
     def share_warning(self) -> str:
         """Say what speaks against the whole mask; empty where nothing does, or others began it."""
         found = self._outcome
-        return "" if self.done else share_warning(found.membrane, found.pixels)
+        return (
+            ""
+            if self.done
+            else share_warning(found.membrane, found.pixels, self._predictor.of_class)
+        )
 
     def _cut(self) -> list[Window]:
         """Cut a slice where tiles and chunks end."""
         view = SliceView(self._zoom, self._part.window)
         shape = self.stack.shape[1:]
         if not self._predictor.cuts_tiles(self._card, shape, view):
-            return [self._part.window]
+            return self._cut_rows()
         geometry = self._card.geometry
         axes = []
         for length, wanted in zip(shape, self._part.window, strict=True):
@@ -310,26 +323,43 @@ class ChunkPrediction:
             inner = [start for start in starts if start in wanted[CHUNK::CHUNK]]
             edges = [wanted.start, *inner, wanted.stop]
             axes.append([range(*limits) for limits in pairwise(edges)])
-        return [(rows, columns) for rows, columns in product(*axes)]
+        parts = [(rows, columns) for rows, columns in product(*axes)]
+        return parts if len(parts) > 1 else self._cut_rows()
+
+    def _cut_rows(self) -> list[Window]:
+        """Cut a slice where chunks end that no tiles do, as far as the memory asks.
+
+        Bands take some tiles more than the whole.
+        """
+        rows, columns = self._part.window
+        height, parts = len(rows), [(rows, columns)]
+        if self._predictor.is_foreign:  # it prepares whole slices
+            return parts
+        while self._need(parts, 1) > self.memory and height > CHUNK:
+            height = max(CHUNK, height // 2 // CHUNK * CHUNK)
+            edges = [*rows[::height], rows.stop]
+            parts = [(range(*limits), columns) for limits in pairwise(edges)]
+        return parts
 
     def _count_at_once(self) -> int:
         """Find how many parts are under way at once, by the memory that they take."""
-        _, height, width = self.stack.shape
-        slice_bytes = height * width * (self.stack.dtype.itemsize + 1)
-        part_bytes = _PART_PIXEL * max(len(rows) * len(columns) for rows, columns in self._parts)
-
-        def need(count: int) -> int:
-            slices = 1 + -(-count // len(self._parts))  # the next one is read meanwhile
-            return _PROGRAM + slices * slice_bytes + count * part_bytes
-
         for count in range(self._predictor.parallel + 1, 0, -1):
-            if need(count) <= self.memory:
+            if self._need(self._parts, count) <= self.memory:
                 return count
+        least = self._need(self._parts, 1)
         raise UserError(
-            f"A slice of {self.stack.path} takes about {need(1) / GIBI:.1f} GiB to predict, and "
+            f"A slice of {self.stack.path} takes about {least / GIBI:.1f} GiB to predict, and "
             f"{self.memory / GIBI:.1f} GiB may be taken.",
             "Give more by --memory, or predict a --region.",
         )
+
+    def _need(self, parts: Sequence[Window], count: int) -> int:
+        """Estimate the bytes that so many parts at once take, of slices that are cut so."""
+        _, height, width = self.stack.shape
+        slice_bytes = height * width * (self.stack.dtype.itemsize + 1)
+        slices = 1 + -(-count // len(parts))  # the next one is read meanwhile
+        largest = max(len(rows) * len(columns) for rows, columns in parts)
+        return _PROGRAM + slices * slice_bytes + count * _PART_PIXEL * largest
 
     def _lacks_levels(self, index: int) -> bool:
         return index not in self._used and any(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from training.console import list_names
 from training.errors import UserError
 from training.formats.chunked_stack import unreadable
+from training.formats.file_times import file_times
 from training.formats.stack import Stack
 from training.model.model_card import ModelCard
 from training.stacks.even_slices import pick_evenly
@@ -22,14 +23,18 @@ _TOLD = {"version": "by another version", "model": "with another model"}
 
 
 def describe(stack: Stack) -> dict[str, Any]:
-    """Say by what a stack is known again: its shape, and the pixels of a few slices."""
+    """Say by what a stack is known again: its shape, and the pixels of a few slices.
+
+    Its ``files`` say whether the other slices may have been edited, see :func:`file_times`.
+    """
     hashes: dict[str, str | None] = {}
     for index in pick_evenly(range(len(stack)), _KNOWN_BY):
         try:
             hashes[str(index)] = fingerprint([stack[index]])
         except (UserError, OSError):  # it may be mended before the next run
             hashes[str(index)] = None
-    return {"shape": [*stack.shape], "dtype": stack.dtype.name, "slices": hashes}
+    files = file_times(stack.path)
+    return {"shape": [*stack.shape], "dtype": stack.dtype.name, "slices": hashes, "files": files}
 
 
 def write_how(card: ModelCard) -> dict[str, Any]:
@@ -72,6 +77,20 @@ def check_same(chunks: ZarrChunks, former: dict[str, Any], record: dict[str, Any
             f"{chunks.folder} was begun {list_names(different)}.",
             "Give the same command as then to go on, or delete that folder to begin again.",
         )
+
+
+def edit_warning(
+    chunks: ZarrChunks, former: dict[str, Any], record: dict[str, Any], stack: Stack
+) -> str:
+    """Warn of a stack that may have been edited since a prediction of it began; else empty."""
+    before, now = former["stack"].get("files"), record["stack"]["files"]
+    if None in (before, now) or before == now:
+        return ""
+    return (
+        f"The files of {stack.path} have changed since {chunks.folder} was begun: unless they were "
+        "only copied, parts that are done are of the image before. Delete that folder to begin "
+        "again."
+    )
 
 
 def _is_same_stack(one: dict[str, Any], other: dict[str, Any]) -> bool:

@@ -62,8 +62,12 @@ class Predictor:
         What the model says of itself; its classes are left out where one is predicted.
     classes : LabelClasses
         What is predicted has a channel for each; empty: it is one probability.
+    of_class : str or None
+        As given.
     digest : str
         By which its network is known again: SHA-256.
+    is_foreign : bool
+        Whether it is somebody else's model, which prepares whole slices.
     parallel : int
         How many slices, or parts of them, at once give the most a second.
 
@@ -87,13 +91,13 @@ class Predictor:
         threads: int = 0,
         of_class: str | None = MEMBRANE,
     ) -> None:
-        self._foreign = foreign
+        self._foreign, self.is_foreign = foreign, foreign is not None
         card = read_card(content, model) if foreign is None else foreign.card
         self._channels = card.label_classes.outputs
         self._channel = find_channel(card, of_class, model)
         self.card = card_of_channel(card, self._channel)
         self.classes = self.card.label_classes
-        self.tta = tta
+        self.tta, self.of_class = tta, of_class
         known_by = hashlib.sha256(content)
         if self._channel is not None:
             known_by.update(f"channel {self._channel}".encode())

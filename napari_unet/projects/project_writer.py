@@ -1,4 +1,4 @@
-"""Saves a window's layers into a project: only what has changed. No Qt, no napari."""
+"""Saves a window's layers into a project: only what has changed. No Qt."""
 
 from __future__ import annotations
 

@@ -109,15 +109,24 @@ def launch(run: RunDirectory, data: Path) -> Iterator[Callable[..., Launch]]:
 @pytest.fixture
 def random_run(tmp_path: Path) -> RunDirectory:
     """A run whose weights are random, batch norm's statistics included."""
+    return write_random_run(tmp_path / "a run")
+
+
+def write_random_run(
+    folder: Path, preset: str = "compact", zoom: tuple[float, float] = (1.0, 1.0)
+) -> RunDirectory:
+    """Write a run whose network is of random weights, and sees slices at some scale of theirs."""
     random = np.random.default_rng(0)
     weights = {}
-    for name, shape in find_preset("compact").parameter_shapes().items():
+    for name, shape in find_preset(preset).parameter_shapes().items():
         is_norm = "norm" in name
-        values = random.uniform(0.5, 1.5, shape) if is_norm else random.normal(0, 0.08, shape)
+        has_norms = preset == "compact"
+        spread = 0.08 if has_norms or len(shape) < 2 else np.sqrt(2 / np.prod(shape[1:]))
+        values = random.uniform(0.5, 1.5, shape) if is_norm else random.normal(0, spread, shape)
         weights[name] = values.astype(np.float32)
-    run = RunDirectory(tmp_path / "a run")
-    run.create(preset_config("compact"))
+    run = RunDirectory(folder)
+    run.create(preset_config(preset))
     about = {"displacement": (0.6, -0.4), "pixel_size": PixelSize(None, 6, 6)}
-    card = ModelCard("compact", Scaling("uint8", 0.0, 255.0), **about)
+    card = ModelCard(preset, Scaling("uint8", 0.0, 255.0), zoom, **about)
     save_file(weights, run.best, {CARD_KEY: card.to_json()})
     return run

@@ -20,6 +20,7 @@ from safetensors.numpy import save_file
 
 from napari_unet.prediction.predictor import load_predictor
 from tests.stack_files import read_pixel_size
+from tests.training.conftest import write_random_run
 from tests.training.mindspore_alone import ROOT, run_there, write_blocker
 from tests.training.networks.test_membrane_network import run_case
 from training import predict
@@ -128,6 +129,7 @@ def test_a_slice_that_can_not_be_used_leaves_no_result(
     result = run_there(tmp_path, *MODULE, *options, "--devices", 2)
     assert result.returncode == 0, result.stderr
     assert "Note: Slices done before: 1" in result.stdout
+    assert f"The files of {stack} have changed since" in result.stdout + result.stderr
     assert {path.name for path in tmp_path.iterdir()} == left | {"mask.tif"}
     predictor = load_predictor(random_run.path, precision="f32")
     expected = np.stack([page for _, page in predictor.predict(images)])
@@ -220,7 +222,9 @@ def test_a_slice_that_takes_too_much_memory_is_refused_before_the_work(
     assert predict.main([*given, "--output", str(tmp_path / "mask.tif"), "--tta"]) == 2
     told = capsys.readouterr()
     assert f"A slice of {stack} takes about 0.5 GiB to predict, and 0.2 GiB are free." in told.err
-    remedy = "Predict on fewer devices, or without --tta, or where there is more memory."
+    remedy = (
+        "Predict on fewer devices, or a --region, or without --tta, or where there is more memory."
+    )
     assert remedy in told.err and not told.out
     assert {path.name for path in tmp_path.iterdir()} == {"a run", "a stack.tif"}
 
@@ -260,6 +264,8 @@ def test_weights_of_no_network_are_refused(stack: Path, tmp_path: Path, is_scrip
 
 TALL = (3, 2500, 40)
 """Of slices that are three tiles high."""
+FEW = (2, 4, 8, 16, 32)
+"""Channels of medical."""
 ALL_BANDS = "import training.model.slice_steps as steps; steps.BAND_PIXELS = {}\n"
 
 
@@ -269,29 +275,68 @@ def test_bands_of_a_large_slice_are_shared_by_devices(
 ) -> None:
     stack, whole, bands = (tmp_path / f"{name}.tif" for name in ("stack", "whole", "bands"))
     tifffile.imwrite(stack, np.random.default_rng(1).integers(1, 256, TALL[1:], dtype=np.uint8))
-    blocker = write_blocker(tmp_path / "blocker")
+    given = ["--run", random_run.path, "--input", stack, "--output", "mask.tif", "--overwrite"]
+    code = (
+        ALL_BANDS.format(2**24)
+        + predict_bands([*given, "--probability", whole])
+        + ALL_BANDS.format(1)
+        + predict_bands([*given, "--probability", bands, "--devices", 2])
+    )
+    output = run_code(tmp_path, code)
+    assert "0 of 1 slices" in output and output.count("1 of 1 slices") == 2
+    expected = tifffile.imread(whole)
+    assert expected.shape == TALL[1:] and expected.std() > 0.1
+    np.testing.assert_array_equal(tifffile.imread(bands), expected)
+
+
+@needs_mindspore
+def test_bands_of_what_is_resized_or_turned_are_as_the_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """medical, which has few channels here, sees the slice at half its height."""
+    monkeypatch.setattr("training.presets.medical.WIDTHS", FEW)
+    stack = tmp_path / "stack.tif"
+    images = np.random.default_rng(1).integers(1, 256, (2000, 32), dtype=np.uint8)
+    tifffile.imwrite(stack, images, resolution=(2.5e6, 2.5e6), resolutionunit="CENTIMETER")
+    runs = {
+        "compact": (write_random_run(tmp_path / "compact"), ["--tta", "--resample"]),
+        "medical": (write_random_run(tmp_path / "medical", "medical", (0.5, 1.0)), []),
+    }
+    code = f"import training.presets.medical as medical; medical.WIDTHS = {FEW}\n"
+    for many, height in (("whole", 2**24), ("bands", 1)):
+        code += ALL_BANDS.format(height)
+        for preset, (run, options) in runs.items():
+            given = ["--run", run.path, "--input", stack, *options, "--output"]
+            outputs = [f"{preset} {many} mask.tif", "--probability", f"{preset} {many}.tif"]
+            code += predict_bands([*given, *outputs])
+    assert "0 of 1 slices" in run_code(tmp_path, code)
+    for preset in runs:
+        whole, bands = (tifffile.imread(tmp_path / f"{preset} {m}.tif") for m in ("whole", "bands"))
+        assert whole.shape == images.shape and whole.std() > 0.01, preset
+        np.testing.assert_allclose(bands, whole, atol=1e-5)
+
+
+def predict_bands(options: list[object]) -> str:
+    """Write the line of Python that predicts on the CPU."""
+    given = [*map(str, options), "--device", "cpu"]
+    return f"from training.predict import main\nassert main({given!r}) == 0\n"
+
+
+def run_code(folder: Path, code: str) -> str:
+    """Run Python where nothing but MindSpore is; its workers predict bands as low as can be."""
+    blocker = write_blocker(folder / "blocker")
     with (blocker / "sitecustomize.py").open("a") as file:
         file.write(ALL_BANDS.format(1))
-    given = f"'--run', {str(random_run.path)!r}, '--input', {str(stack)!r}, '--device', 'cpu'"
-    code = (
-        f"{ALL_BANDS.format(2**24)}from training.predict import main\n"
-        f"given = [{given}, '--output', 'mask.tif', '--overwrite', '--probability']\n"
-        f"assert main([*given, {str(whole)!r}]) == 0\n{ALL_BANDS.format(1)}"
-        f"assert main([*given, {str(bands)!r}, '--devices', '2']) == 0\n"
-    )
     path = os.pathsep.join([str(blocker), str(ROOT)])
     result = subprocess.run(
         [sys.executable, "-P", "-c", code],
         env={**os.environ, "PYTHONPATH": path},
         capture_output=True,
         text=True,
-        cwd=tmp_path,
+        cwd=folder,
     )
     assert result.returncode == 0, result.stderr
-    assert "0 of 1 slices" in result.stdout and result.stdout.count("1 of 1 slices") == 2
-    expected = tifffile.imread(whole)
-    assert expected.shape == TALL[1:] and expected.std() > 0.1
-    np.testing.assert_array_equal(tifffile.imread(bands), expected)
+    return result.stdout
 
 
 def test_a_killed_prediction_goes_on_within_a_slice(

@@ -13,6 +13,7 @@ from training.devices.cann import require_cann
 from training.devices.npu_choice import choose_npus, explain_none
 from training.devices.npus import Npu, find_npus
 from training.errors import UserError
+from training.resources.limits import threads_to_set
 
 
 class Place(NamedTuple):
@@ -68,12 +69,17 @@ def prepare_environment() -> None:
     A training step is one compiled graph, whose call returns when it is done: the Python
     thread sleeps meanwhile and takes no core from the two that compute.
 
+    OpenMP's threads are as many as the cores that this process may use. By itself it asks for those
+    that it is bound to, but not for a limit of time, which threads that wait for each other use up.
+
     What a rank table's way of starting has left in a shell is no word of ``msrun``'s.
     """
     if not _role():
         drop_leftovers(os.environ)
     if platform.machine() in ("x86_64", "AMD64"):
         os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "AVX2")
+    if threads := threads_to_set():
+        os.environ.setdefault("OMP_NUM_THREADS", str(threads))
     # A user can't act on MindSpore's own warnings; its errors are shown.
     os.environ.setdefault("GLOG_v", "3")
 

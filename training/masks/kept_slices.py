@@ -36,6 +36,8 @@ class KeptSlices:
         Of their own; made if it is missing, in a folder that is there.
     record : dict
         All that the results depend on, as JSON has it. Slices of another record are deleted.
+    files : list of int or None
+        See :func:`training.formats.file_times.file_times`, of the stack.
 
     Attributes
     ----------
@@ -43,12 +45,16 @@ class KeptSlices:
         How many there were at the beginning.
     is_anew : bool
         Whether slices were deleted, because they were those of another record.
+    may_differ : bool
+        Whether the stack's files have changed since the first was kept.
     """
 
-    def __init__(self, folder: Path, record: dict[str, Any]) -> None:
-        self._folder, self._record = folder, record
+    def __init__(
+        self, folder: Path, record: dict[str, Any], files: list[int] | None = None
+    ) -> None:
+        self._folder, self._record, self._files = folder, record, files
         self._about = folder / "record.json"
-        self.count, self.is_anew = 0, False
+        self.count, self.is_anew, self.may_differ = 0, False, False
 
     @contextmanager
     def hold(self) -> Iterator[KeptSlices]:
@@ -110,16 +116,20 @@ class KeptSlices:
             self._folder.rmdir()
 
     def _begin(self) -> None:
-        former = None
+        former: Any = {}
         if self._about.exists():
             with suppress(OSError, ValueError):
                 former = parse_json(read_document(self._about))
-        if former == json.loads(json.dumps(self._record)):
+        now = json.loads(json.dumps({"made by": self._record, "files": self._files}))
+        if isinstance(former, dict) and former.get("made by") == now["made by"]:
             self.count = next(index for index in count() if not self._path(index).exists())
+            files = former.get("files")
+            self.may_differ = None not in (files, self._files) and files != self._files
+        if self.count:
             return
-        self.is_anew = self._path(0).exists()
+        self.is_anew, self.may_differ = self._path(0).exists(), False
         self._delete()
-        write_atomically(self._about, json.dumps(self._record).encode())
+        write_atomically(self._about, json.dumps(now).encode())
 
     def _delete(self) -> None:
         for index in count():

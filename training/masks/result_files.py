@@ -231,6 +231,8 @@ class ResultFiles:
         If they are predicted, the mask holds their values, and is the only result.
     class_thresholds : mapping of str to float
         Of some of them, see :meth:`LabelClasses.decide`.
+    of_class : str or None
+        The class that is predicted as membrane is; None: membrane.
     **options
         ``pixel_size``, ``offset``, ``compression``, ``overwrite`` and ``ome_zarr`` of
         :func:`writer_choice.open_writer`.
@@ -250,6 +252,7 @@ class ResultFiles:
         probability_dtype: str = "float32",
         classes: LabelClasses = NO_CLASSES,
         class_thresholds: Mapping[str, float] = NO_THRESHOLDS,
+        of_class: str | None = None,
         **options: Any,
     ) -> None:
         check_class_results(classes, paths)
@@ -273,7 +276,7 @@ class ResultFiles:
             class_thresholds=class_thresholds,
         )
         self._pixels = 0 if classes else math.prod(shape)
-        self._membrane = 0
+        self._membrane, self._of_class = 0, of_class
         self._opened = ExitStack()
 
     def write(self, probability: NDArray[np.float32]) -> None:
@@ -307,7 +310,7 @@ class ResultFiles:
 
     def warning(self) -> str:
         """Say what speaks against the whole mask; empty where nothing does."""
-        return share_warning(self._membrane, self._pixels)
+        return share_warning(self._membrane, self._pixels, self._of_class)
 
     def __enter__(self) -> ResultFiles:
         with ExitStack() as opened:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from training.formats.pixel_size import PixelSize
+from training.label_classes import MEMBRANE_NAMES
 from training.stacks.intensities import Difference, Membranes
 from training.stacks.scaling import Scaling
 
@@ -104,14 +105,24 @@ def size_hint(trained: PixelSize | None, stack: PixelSize | None, remedy: str) -
     )
 
 
-def share_warning(membrane: int, pixels: int) -> str:
+def share_warning(membrane: int, pixels: int, of_class: str | None = None) -> str:
     """Warn of a mask that is nearly empty or nearly full, and say what to do.
 
     Parameters
     ----------
     membrane, pixels : int
         Pixels that are membrane, and all that were predicted.
+    of_class : str or None
+        The class that is predicted as membrane is, of which any share is usual but none and all.
     """
+    if of_class is not None and of_class.lower() not in MEMBRANE_NAMES:
+        if not pixels or 0 < membrane < pixels:
+            return ""
+        found, change = ("None", "Lower") if membrane == 0 else ("All", "Raise")
+        return (
+            f"{found} of the pixels are {of_class}. {change} the threshold, or train on a few "
+            "slices of this stack."
+        )
     share = membrane / max(pixels, 1)
     if not pixels or LEAST_SHARE <= share <= MOST_SHARE:
         return ""

@@ -21,7 +21,7 @@ AxisKind = Callable[[int, int, NDArray[np.intp]], MadeAxis]
 
 
 def cut_from(planes: NDArray[Any], window: Window | None = None) -> Cut:
-    """Cut out of an array (..., Y, X).
+    """Cut out of an array (Y, X) or (C, Y, X) of any dtype.
 
     Parameters
     ----------
@@ -107,12 +107,15 @@ def turned_shape(shape: tuple[int, int], quarters: int) -> tuple[int, int]:
 
 
 def as_array(indices: Indices, length: int) -> NDArray[np.intp]:
-    """List the indices along an axis of some length."""
+    """List the indices along an axis of some length: an array (N,) of int."""
     return np.arange(length)[indices] if isinstance(indices, slice) else indices
 
 
 def as_slice(indices: NDArray[np.intp]) -> Indices:
-    """Give indices as a slice, which is quicker, where each is one more or less than the last."""
+    """Give indices as a slice, which is quicker, where each is one more or less than the last.
+
+    ``indices`` is an array (N,) of int, not empty.
+    """
     first, last = int(indices[0]), int(indices[-1])
     steps = np.diff(indices)
     if (steps == 1).all():

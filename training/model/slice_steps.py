@@ -116,12 +116,9 @@ class SliceSteps:
         if need <= free:
             return
         asked = {"--tta": self._tta, "--resample": self._zoom != (1.0, 1.0)}
+        names = " and ".join(name for name, is_asked in asked.items() if is_asked)
         remedies = ["on fewer devices"] if processes > 1 else []
-        if self._is_cut:
-            remedies.append("a --region")
-        elif any(asked.values()):
-            names = " and ".join(name for name, is_asked in asked.items() if is_asked)
-            remedies.append(f"without {names}")
+        remedies += ["a --region", *([f"without {names}"] if names else [])]
         raise UserError(
             f"A slice of {self._stack.path} takes about {need / _GIBI:.1f} GiB to predict, and "
             f"{free / _GIBI:.1f} GiB are free.",

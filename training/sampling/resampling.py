@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 
 def mirror(image: NDArray[np.float32], shape: tuple[int, int], margin: int) -> NDArray[np.float32]:
@@ -93,7 +92,10 @@ def resize_bicubic(
 
 
 def linear_axis(size: int, length: int, wanted: NDArray[np.intp]) -> MadeAxis:
-    """Resize an axis from a size to a length, as :func:`resize_bilinear`: some pixels of it."""
+    """Resize an axis from a size to a length, as :func:`resize_bilinear`.
+
+    ``wanted`` is an array (N,) of int: the pixels of it that are made.
+    """
     if size == length:
         return _same_axis(wanted)
     places = np.clip((wanted + 0.5) * (size / length) - 0.5, 0, size - 1)
@@ -102,7 +104,10 @@ def linear_axis(size: int, length: int, wanted: NDArray[np.intp]) -> MadeAxis:
 
 
 def shifted_axis(size: int, shift: float, wanted: NDArray[np.intp]) -> MadeAxis:
-    """Shift an axis of some size by pixels, its ends repeated: some pixels of it."""
+    """Shift an axis of some size by pixels, its ends repeated.
+
+    ``wanted`` is an array (N,) of int: the pixels of it that are made.
+    """
     if not shift:
         return _same_axis(wanted)
     whole = math.floor(-shift)
@@ -111,9 +116,14 @@ def shifted_axis(size: int, shift: float, wanted: NDArray[np.intp]) -> MadeAxis:
 
 
 def cubic_axis(size: int, length: int, wanted: NDArray[np.intp]) -> MadeAxis:
-    """Resize an axis from a size to a length, as :func:`resize_bicubic`: some pixels of it."""
+    """Resize an axis from a size to a length, as :func:`resize_bicubic`.
+
+    ``wanted`` is an array (N,) of int: the pixels of it that are made.
+    """
     if size == length:
         return _same_axis(wanted)
+    from scipy import sparse
+
     factor = size / length
     stretch = max(factor, 1.0)
     centres = (wanted + 0.5) * factor
@@ -137,7 +147,7 @@ def cubic_axis(size: int, length: int, wanted: NDArray[np.intp]) -> MadeAxis:
 
 
 def resize_planes(planes: NDArray[np.float32], axes: Sequence[MadeAxis]) -> NDArray[np.float32]:
-    """Make planes (Y, X), or (C, Y, X), of those that the axes Y and X need."""
+    """Make planes (Y, X), or (C, Y, X), of float32 of those that the axes Y and X need."""
     if planes.ndim > 2:
         return np.stack([resize_planes(plane, axes) for plane in planes])
     for axis, made in enumerate(axes):

@@ -25,6 +25,7 @@ INTEGER_RANGES = (255, 4095, 65535)
 FLOAT_RANGES = (1.0, 255.0, 65535.0)
 SAMPLED_SLICES = 8
 LEVELS = 65535
+LEAST_STEPS = 256  # of a stack's integers that are rounded to 64-bit floats
 # Of a stack's pixels, a hundredth at each end may be dust, hot pixels or anything.
 LOWEST, LOW, HIGH, HIGHEST = 1, 5, 95, 99
 
@@ -80,7 +81,8 @@ class Scaling:
         Raises
         ------
         UserError
-            If it is empty, not of real numbers, or has infinite values or NaN.
+            If it is empty, not of real numbers, has infinite values or NaN, or such large or close
+            ones that 64-bit floats can't tell them apart.
         """
         return _by_rule(*_measure(stack))
 
@@ -300,11 +302,27 @@ def _measure(stack: Slices) -> tuple[np.dtype[Any], Intensities]:
         for index in pick_evenly(range(len(stack)), SAMPLED_SLICES):
             image = np.asarray(stack[index])
             check_pixels(image, f"Slice {index}")
+            low, high = image.min(), image.max()
+            if image.dtype.kind == "f" and max(-low, high) > LARGEST:
+                raise _not_computable(image.dtype, low, high)
             dtypes.append(image.dtype)
             yield image
 
     measured = Intensities.of(slices())
+    low, high = measured.percentiles[LOWEST], measured.percentiles[HIGHEST]
+    finest = np.spacing(max(abs(low), abs(high)))
+    is_rounded = dtypes[0].kind in "iu" and finest > 1 and high - low < LEAST_STEPS * finest
+    if is_rounded or 0 < high - low < 1 / LARGEST:
+        raise _not_computable(dtypes[0], low, high)
     return dtypes[0], measured
+
+
+def _not_computable(dtype: np.dtype[Any], low: float, high: float) -> UserError:
+    return UserError(
+        f"The pixels of this stack are {dtype} from {low:.6g} to {high:.6g}, which are too large, "
+        "or too close to each other, to compute with.",
+        "Subtract the lowest value, and scale what is left to 0..65535, first.",
+    )
 
 
 def _by_rule(dtype: np.dtype[Any], measured: Intensities) -> Scaling:

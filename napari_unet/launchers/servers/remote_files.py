@@ -122,6 +122,18 @@ class RemoteFiles:
         attributes = asyncssh.SFTPAttrs(permissions=0o700)
         await _wait_at_most(self._sftp.makedirs(path, attributes, exist_ok=True))
 
+    async def claim_folder(self, path: RemotePath) -> bool:
+        """Make a folder of this account, unless it is there: whether it was made."""
+        import asyncssh
+
+        try:
+            await _wait_at_most(self._sftp.mkdir(path, asyncssh.SFTPAttrs(permissions=0o700)))
+        except asyncssh.SFTPError:  # of any kind, by the server's version
+            if not await self.exists(path):
+                raise
+            return False
+        return True
+
     async def rename(self, path: RemotePath, target: RemotePath) -> None:
         """Give a file another name, that of a file which is there perhaps."""
         await _wait_at_most(self._sftp.posix_rename(path, target))

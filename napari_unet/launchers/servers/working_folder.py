@@ -108,6 +108,11 @@ class RunFolder(RunPaths[PurePosixPath]):
         async with self.server.files() as files:
             return await files.exists(self.path)
 
+    async def claim(self) -> bool:
+        """Make the folder, unless somebody has it: whether it was made."""
+        async with self.server.files() as files:
+            return await files.claim_folder(self.path)
+
     async def belongs_to(self, run_id: str) -> bool:
         """Whether the folder is the run's of this id: a record may name any folder."""
         return (await self.read_launch()).get("id") == run_id

@@ -15,6 +15,7 @@ from napari_unet.layers.slices import full_resolution, stack_shape
 from napari_unet.measurement.report import Report, report
 from napari_unet.measurement.shapes import write_shapes
 from napari_unet.measurement.tables import Table
+from napari_unet.measurement.units import size_doubt
 from napari_unet.stacks.napari_writer import OnSlice
 from training.errors import UserError
 from training.files.atomic_files import write_atomically
@@ -30,7 +31,8 @@ def measuring(labels: Labels, image: Layer | None, is_connected: bool | None) ->
         If the image is not of the labels' shape.
     """
     shape = stack_shape(labels)
-    intensities = None
+    size = pixel_size_of({"scale": labels.scale, "units": labels.units})
+    intensities, doubt = None, ""
     if isinstance(image, Image):
         if stack_shape(image) != shape:
             raise UserError(
@@ -38,7 +40,9 @@ def measuring(labels: Labels, image: Layer | None, is_connected: bool | None) ->
                 "Choose the image that the labels are of.",
             )
         intensities = as_stack(full_resolution(image))
-    size = pixel_size_of({"scale": labels.scale, "units": labels.units})
+        other = pixel_size_of({"scale": image.scale, "units": image.units})
+        remedy = "If so, give both layers the right scale."
+        doubt = size_doubt(f"'{labels.name}'", size, f"'{image.name}'", other, remedy)
     pages = as_stack(full_resolution(labels))
     return partial(
         report,
@@ -49,6 +53,7 @@ def measuring(labels: Labels, image: Layer | None, is_connected: bool | None) ->
         image=intensities,
         is_connected=is_connected,
         classes=layer_classes(labels),
+        doubt=doubt,
     )
 
 

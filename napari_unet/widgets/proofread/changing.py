@@ -72,10 +72,9 @@ class Change(QObject):
         self.is_wanted = True
         self._drawn.connect(self._draw)
 
-    _drawn = Signal()
-
     def start(self) -> None:
-        """Begin."""
+        """Begin; the neurons count as mended from now on."""
+        name_of(self._layer)
         _running.add(self)
         run_in_thread(self._run, self._on_done, self._on_failed)
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tracemalloc
 from pathlib import Path
+from typing import Any
 
 import h5py
 import mrcfile
@@ -21,6 +22,7 @@ from skimage.measure import label
 from napari_unet.cli.measure import command
 from tests.napari_unet.measurement.volumes import FAR_IDS, NM, touching
 from training.errors import UserError
+from training.formats.pixel_size import PixelSize
 from training.label_classes import LabelClasses
 from training.masks.writer_choice import write_stack
 
@@ -100,6 +102,30 @@ def test_ids_of_64_bits_are_written_whole(tmp_path: Path) -> None:
         file["labels"] = ids
     assert measure(tmp_path / "ids.h5", "-o", tmp_path / "a.csv").exit_code == 0
     assert [row["object"] for row in rows_of(tmp_path / "a.csv")] == [*map(str, FAR_IDS)]
+
+
+@pytest.mark.parametrize(
+    ("size", "options", "is_told"),
+    [
+        ((50, 8, 8), (), True),
+        ((25, *NM[1:]), (), True),
+        ((NM[0], 1.001 * NM[1], NM[2]), (), False),
+        ((None, *NM[1:]), (), False),
+        ((50, 8, 8), ("--pixel-size", "50,8,8"), False),
+    ],
+)
+def test_an_image_of_other_pixels_is_questioned(
+    labels: Path, tmp_path: Path, size: tuple[Any, ...], options: tuple[str, ...], is_told: bool
+) -> None:
+    image, table = tmp_path / "image.tif", tmp_path / "a.csv"
+    pixels = np.full((3, 12, 12), 9, np.uint8)
+    write_stack(image, pixels, "uint8", is_label=False, pixel_size=PixelSize(*size))
+    result = measure(labels, "-o", table, "--image", image, *options)
+    sizes = " x ".join(f"{side:g}" for side in NM), " x ".join(f"{side:g}" for side in size if side)
+    told = f"{labels} has pixels of {sizes[0]} nm and {image} of {sizes[1]} nm"
+    assert [told in result.stderr, "has pixels of" in result.stderr] == [is_told, is_told]
+    voxel = np.prod(size if options else NM) * 1e-9
+    assert float(rows_of(table)[0]["volume_um3"]) == pytest.approx(32 * voxel)
 
 
 @pytest.mark.parametrize("how", [(), ("--connected",)])

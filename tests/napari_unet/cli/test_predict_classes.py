@@ -190,3 +190,20 @@ def test_neurons_need_a_class_of_membrane(stack: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="nucleus, mitochondria apart, and has no class membrane"):
         run("segment", without, stack, "-o", out)
     assert run("segment", write_class_model(tmp_path / "m.onnx"), stack, "-o", out).exit_code == 0
+
+
+@pytest.mark.parametrize("name", ["mask.tif", "mask.zarr"])
+def test_a_class_of_any_share_is_usual_but_none_and_all(
+    model: Path, stack: Path, tmp_path: Path, name: str
+) -> None:
+    """Of background a section has more than half, and of mitochondria it may have very few."""
+    command = ("predict", model, stack, "-o", tmp_path / name, "--overwrite", "--class")
+    for of_class, threshold, told in (
+        ("background", 0.2, ""),
+        ("background", 0.0, "All of the pixels are background. Raise the threshold"),
+        ("mitochondria", 1.0, "None of the pixels are mitochondria. Lower the threshold"),
+        ("membrane", 0.0, "100.0% of the pixels are membrane, more than a section usually has"),
+    ):
+        result = run(*command, of_class, "--threshold", threshold)
+        assert result.exit_code == 0, result.stderr
+        assert told in result.stderr and ("of the pixels" in result.stderr) == bool(told)

@@ -19,6 +19,7 @@ from training.masks.pyramid import halve
 
 WriteModel = Callable[..., Path]
 PROGRAM = Path(sys.executable).with_name("napari-unet")
+MEMORY_OF_BANDS = 0.335  # GB: of 1024 rows, and not of all
 SHAPE = (2, 1300, 1400)  # 2 x 2 tiles of the network, and chunks, a slice
 
 
@@ -69,6 +70,24 @@ def test_there_is_no_seam(tissue: np.ndarray, tmp_path: Path, region: str) -> No
             page = halve(group[str(level - 1)][0], is_label)
             np.testing.assert_array_equal(group[str(level)][0], page)
     assert not list(tmp_path.glob("*.partial.zarr")) + list(tmp_path.glob(".*"))
+
+
+@pytest.mark.parametrize("options", [("--tta",), ("--region", "1:,100:1299,3:1400")])
+def test_bands_of_what_does_not_fit_are_as_the_whole(
+    tissue: np.ndarray, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    raw = write_zarr(tmp_path / "raw.zarr", tissue)
+    options += ("--membranes", "dark", "--precision", "f32")
+    outputs = [("-o", tmp_path / f"m{ending}", "--probability", tmp_path / f"p{ending}")
+               for ending in (".tif", ".zarr")]  # fmt: skip
+    assert run("starter", raw, *outputs[0], *options).exit_code == 0
+    with pytest.raises(UserError, match=r"takes about 0\.3 GiB"):
+        run("starter", raw, *outputs[1], *options, "--memory", "0.2")
+    result = run("starter", raw, *outputs[1], *options, "--memory", MEMORY_OF_BANDS)
+    assert result.exit_code == 0, result.stderr
+    expected = tifffile.imread(tmp_path / "p.tif")
+    found = zarr.open_group(tmp_path / "p.zarr", mode="r")["0"]
+    np.testing.assert_allclose(found, expected.reshape(found.shape), rtol=0, atol=1e-5)
 
 
 def test_killed_runs_go_on_and_write_no_chunk_twice(

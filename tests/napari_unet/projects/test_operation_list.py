@@ -24,7 +24,6 @@ from training.errors import UserError
 from training.files.known_file import ChangedFileError, KnownFile
 from training.opening import read_stack
 
-pytestmark = pytest.mark.portable
 NAME = f"operations-{'0' * 16}.jsonl"
 LINES = [{"kind": "merge", "number": number, "text": "x" * 50} for number in range(9)]
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.control_groups import control_group
 from tests.training.devices.fake_npu_smi import install_npu_smi
 from tests.training.devices.stub_mindspore import StubMindSpore, install_cann, path_with
 from training.dataset.pair_search import DEFAULT_IMAGES, DEFAULT_LABELS
@@ -175,3 +176,16 @@ def test_several_workers_on_a_cpu_are_no_silent_surprise(
     else:
         assert "2 workers on the CPU" in done.stdout
         assert [process["target"] for process in stub.seen()] == ["CPU", "CPU"]
+
+
+@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="there is one core")
+@pytest.mark.parametrize(("given", "threads"), [({}, "1"), ({"OMP_NUM_THREADS": "7"}, "7")])
+def test_a_limit_of_cores_is_one_of_threads(given: dict[str, str], threads: str) -> None:
+    code = "import os; from training.devices.placement import prepare_environment as prepare;"
+    code += "prepare(); print(os.environ['OMP_NUM_THREADS'])"
+    environment = {name: os.environ[name] for name in os.environ if name != "OMP_NUM_THREADS"}
+    with control_group(cores=0.8) as words:
+        command = [*words, sys.executable, "-c", code]
+        assert (
+            subprocess.check_output(command, text=True, env=environment | given) == f"{threads}\n"
+        )

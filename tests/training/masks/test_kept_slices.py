@@ -55,6 +55,18 @@ def test_those_of_something_else_are_deleted_and_no_other_file_is(tmp_path: Path
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
+def test_a_stack_whose_files_have_changed_may_differ(tmp_path: Path) -> None:
+    before, now = [1, 2000, 30], [1, 2000, 31]
+    with KeptSlices(tmp_path, RECORD, before).hold() as kept:
+        assert not kept.may_differ
+    with KeptSlices(tmp_path, RECORD, now).hold() as kept:
+        assert not kept.may_differ, "no slice was kept of the stack before"
+        kept.keep(0, result(0))
+    for files, expected in ((now, False), (before, True), (None, False)):
+        with KeptSlices(tmp_path, RECORD, files).hold() as kept:
+            assert kept.count == 1 and kept.may_differ == expected
+
+
 def test_what_lacks_one_before_it_does_not_count(tmp_path: Path) -> None:
     keep(tmp_path, 3)
     (tmp_path / "1.npz").unlink()

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
+from PIL import Image
 from scipy import ndimage
 
-from training.sampling.resampling import resize_bilinear
+from training.sampling.resampling import resize_bicubic, resize_bilinear
 
 
 def test_bilinear_resize_has_centres_of_pixels_at_halves() -> None:
@@ -27,3 +28,13 @@ def test_bilinear_resize_is_scipy_s(shape: tuple[int, int], wanted: tuple[int, i
     found = resize_bilinear(image, wanted)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected, atol=5e-7)
+
+
+@pytest.mark.parametrize("shape", [(31, 90), (7, 20), (52, 3), (1, 40)])
+def test_cubics_are_those_of_pillow(shape: tuple[int, int]) -> None:
+    image = np.random.default_rng(0).normal(size=(52, 40)).astype(np.float32)
+    found = resize_bicubic(image, shape, (-0.5, 2.0))
+    height, width = shape
+    expected = Image.fromarray(image).resize((width, height), Image.Resampling.BICUBIC)
+    assert (found.dtype, found.shape) == (np.float32, shape)
+    np.testing.assert_allclose(found, np.clip(expected, -0.5, 2.0), atol=2e-6)

@@ -195,6 +195,47 @@ def test_what_has_no_pixels_is_refused(shape: tuple[int, ...], dtype: type, prob
         Scaling.of(np.zeros(shape, dtype))
 
 
+@pytest.mark.parametrize(
+    ("dtype", "factor", "offset"),
+    [
+        ("uint64", 1, 2**63),
+        ("int64", 1, -(2**63)),
+        ("int64", 1, 2**60),
+        ("float64", 1e-310, 0),
+        ("float64", 1e302, 0),
+        ("float64", 7e305, -9e307),
+    ],
+)
+def test_what_floats_can_t_tell_apart_is_refused(
+    tissue: np.ndarray, dtype: str, factor: float, offset: float
+) -> None:
+    stack = tissue.astype(dtype) * np.dtype(dtype).type(factor) + np.dtype(dtype).type(offset)
+    with pytest.raises(UserError, match=rf"are {dtype} from .* too large, or too close"):
+        Scaling.of(stack)
+    with pytest.raises(UserError, match="to compute with"):
+        Scaling.of(tissue).for_stack(stack)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "factor", "offset"),
+    [
+        ("uint64", 2**55, 0),
+        ("uint64", 1, 2**52),
+        ("int64", 2**54, -(2**62)),
+        ("uint32", 1, 2**32 - 256),
+        ("float64", 1e-299, 0),
+        ("float64", 1e297, 0),
+    ],
+)
+def test_large_and_small_values_that_differ_enough_keep_their_contrast(
+    tissue: np.ndarray, dtype: str, factor: float, offset: float
+) -> None:
+    stack = tissue.astype(dtype) * np.dtype(dtype).type(factor) + np.dtype(dtype).type(offset)
+    found = Scaling.of(stack).apply(stack)
+    assert np.corrcoef(found.ravel(), tissue.ravel())[0, 1] > 0.9999
+    assert found.std() > 0.2
+
+
 def test_no_more_than_8_slices_of_a_large_stack_are_read() -> None:
     class Counting:
         read = 0

@@ -58,6 +58,8 @@ from training.formats.tif_stack import TifStack
 from training.opening import open_stack
 from training.runs.run_directory import RunDirectory
 
+_MOST_NAMES = 100  # that are tried
+
 
 class Begun(NamedTuple):
     """A prediction that goes on on the server, or went on there already.
@@ -102,7 +104,7 @@ class PredictionLauncher(RemoteLauncher):
         ----------
         request : PredictionRequest
         name : str
-            Name of a new folder for it.
+            Name of a new folder for it; where it is taken, here or there, a number is added.
 
         Raises
         ------
@@ -215,7 +217,7 @@ class PredictionLauncher(RemoteLauncher):
                 class_thresholds=request.class_thresholds,
                 corner=request.corner,
             )
-            folder = await self._make_folders(run, store, record)
+            run, folder = await self._make_folders(run, store, record)
         else:
             run, (folder,) = same, self._nodes_to_change(same)
         arguments = request.arguments(
@@ -288,31 +290,41 @@ class PredictionLauncher(RemoteLauncher):
 
     async def _make_folders(
         self, run: RunDirectory, store: Store, record: PredictionRecord
-    ) -> RunFolder:
-        """Make a prediction's folders, here and there."""
-        folder = RunFolder(store.server, store.folder.runs / run.name)
-        if await folder.exists():
-            raise UserError(f"{self.name} has a run {run.name} already.", "Choose another name.")
+    ) -> tuple[RunDirectory, RunFolder]:
+        """Make a prediction's folders, here and there, by another name where that is taken.
+
+        Several that begin in the same second have the same name at first.
+        """
+        for name in (run.name, *(f"{run.name}-{number}" for number in range(2, _MOST_NAMES))):
+            named = RunDirectory(run.path.with_name(name))
+            folder = RunFolder(store.server, store.folder.runs / name)
+            try:
+                named.path.mkdir(parents=True)
+            except FileExistsError:
+                continue
+            except OSError as error:
+                raise UnwritableError(named.path, error) from error
+            try:
+                if await folder.claim():
+                    await self._write_records(named, folder, record)
+                    return named, folder
+            except BaseException:
+                remove_folder(named.path)
+                raise
+            remove_folder(named.path)
+        raise UserError(f"{self.name} has a run {run.name} already.", "Predict again.")
+
+    async def _write_records(
+        self, run: RunDirectory, folder: RunFolder, record: PredictionRecord
+    ) -> None:
+        """Write what is known of a prediction into its new folders."""
         run_id = secrets.token_hex(16)
-        async with store.server.files() as files:
-            await files.make_folder(folder.path)
         await folder.write_launch(run_id, 1)
         await folder.write(folder.prediction, record.to_json())
-        try:
-            run.path.mkdir(parents=True)
-        except OSError as error:
-            raise UnwritableError(run.path, error) from error
-        try:
-            profile = store.server.profile.replace(devices=1, job_nodes=1)
-            remote = RemoteRecord(
-                profile=profile, run_id=run_id, devices=1, paths=(str(folder.path),)
-            )
-            write_record(run, remote)
-            write_prediction(run, record)
-        except BaseException:
-            remove_folder(run.path)
-            raise
-        return folder
+        profile = folder.server.profile.replace(devices=1, job_nodes=1)
+        remote = RemoteRecord(profile=profile, run_id=run_id, devices=1, paths=(str(folder.path),))
+        write_record(run, remote)
+        write_prediction(run, record)
 
     async def _stop(self, run: RunDirectory) -> None:
         record = read_record(run)

@@ -300,6 +300,16 @@ def test_an_image_of_another_shape_is_refused(
     assert "'other' has the shape (2, 9, 9)" in said(dock)
 
 
+def test_an_image_of_other_pixels_is_questioned(
+    dock: MeasureDock, viewer: Viewer, labels: Labels, button: Button, qtbot: QtBot
+) -> None:
+    size = tuple(2 * side for side in NM)
+    viewer.add_image(np.zeros(labels.data.shape), name="other", scale=size, units=("nm",) * 3)
+    dock.findChild(QCheckBox).click()
+    measure(dock, button, qtbot)
+    assert "and 'other' of" in said(dock) and "all is measured by the first" in said(dock)
+
+
 def test_rows_keep_the_table_s_order_where_values_are_equal() -> None:
     model = MeasuresModel()
     model.show(Table({"object": np.array([5, 7, 9]), "slices": np.array([2, 1, 2])}))

@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 import tifffile
 
+from napari_unet.cli.remote_prediction import follow_prediction
 from napari_unet.launchers.servers.connection import Server
 from napari_unet.launchers.servers.event_loop import wait_for
-from napari_unet.launchers.servers.predictions.record import parse_prediction
+from napari_unet.launchers.servers.predictions.prediction_launcher import PredictionLauncher
+from napari_unet.launchers.servers.predictions.record import parse_prediction, result_path
+from napari_unet.launchers.servers.predictions.request import PredictionRequest
 from napari_unet.launchers.servers.profile.profile import Profile
 from napari_unet.launchers.servers.profiles import remove_profile
 from napari_unet.neurons.linking import StackLinker
@@ -215,6 +218,48 @@ def test_a_prediction_whose_files_are_gone_or_damaged_is_resumed_once_they_are_b
     np.testing.assert_array_equal(mask == 0, pages / np.float32(255) >= 0.5)
 
 
+def test_one_command_waits_for_a_prediction(sshd: Sshd, folder: Path, type_in: TypeIn) -> None:
+    """The first that has its results deletes it, and the other would find half of them."""
+    hold = sshd.work.with_name("hold-slice")
+    hold.write_text("2")
+    command = ("predict", "starter", "stack.tif", "--remote=lab", "-o")
+    with begun(folder, *command, "mask.tif") as process:
+        read_until(process, "2 of 6 slices")
+        refused = type_in(*command, "other.tif")
+        told = f"Another command is waiting for the results of {name_there(sshd)}."
+        assert refused.code == 2 and told in refused.errors, refused
+        hold.unlink()
+        assert process.wait() == 0
+    assert tifffile.imread(folder / "mask.tif").shape == (6, 20, 30)
+    assert files_below(sshd.work / "runs") == files_below(folder / "runs") == []
+
+
+def test_predictions_that_begin_in_the_same_second_are_two(
+    sshd: Sshd, lab: Profile, folder: Path, tmp_path: Path
+) -> None:
+    """Of one computer, or of two whose person has one account on the server."""
+    sshd.work.with_name("hold-slice").write_text("2")
+    stacks = [folder / f"{value}.tif" for value in (10, 220, 120)]
+    computers = [PredictionLauncher(lab, tmp_path / name / "runs") for name in "aab"]
+    requests = []
+    for stack in stacks:
+        page = np.full((20, 30), int(stack.stem), np.uint8)
+        tifffile.imwrite(stack, np.stack([page] * 4), photometric="minisblack")
+        requests.append(PredictionRequest(starter_path(), stack, {"probability": ""}))
+    runs = [
+        launcher.predict(request, "now").run
+        for launcher, request in zip(computers, requests, strict=True)
+    ]
+    assert [run.name for run in runs] == ["now", "now-2", "now-3"]
+    sshd.work.with_name("hold-slice").unlink()
+    for launcher, run, stack in zip(computers, runs, stacks, strict=True):
+        assert follow_prediction(run, launcher, "")
+        launcher.fetch(run)
+        found = tifffile.imread(result_path(run, "probability"))
+        np.testing.assert_array_equal(found, np.float32(int(stack.stem)) / np.float32(255))
+        launcher.close()
+
+
 def test_why_a_prediction_failed_is_told(sshd: Sshd, folder: Path, type_in: TypeIn) -> None:
     pages = tifffile.imread(folder / "stack.tif").astype(np.float32)
     pages[3, 4, 5] = np.nan
@@ -265,10 +310,10 @@ def test_a_stack_of_another_format_and_a_model_are_sent(
     with open_stack(folder / "masks" / "stack.zarr") as mask:
         assert mask.shape == (6, 20, 30)
     part = ("predict", "starter", "away.zarr", "--remote=lab", "--region=2:5,4:,:7")
-    done = type_in(*part, "-o", "part.zarr")
+    done = type_in(*part, "-o", "part.zarr", "--pixel-size=40,5,5")
     assert done.code == 0, done
     with open_stack(folder / "part.zarr") as mask:
-        assert mask.pixel_size == where["pixel_size"] and mask.offset == (120.0, 30.0, 15.0)
+        assert mask.pixel_size == PixelSize(40, 5, 5) and mask.offset == (140.0, 30.0, 15.0)
         expected = pages[2:5, 4:, :7] / np.float32(255) >= 0.5
         np.testing.assert_array_equal(np.stack([*mask]) == 0, expected)
     outside = type_in(*part[:-1], "--region=2:9", "-o", "outside.tif")
@@ -334,6 +379,10 @@ def test_what_is_on_the_server_stays_there(sshd: Sshd, folder: Path, type_in: Ty
         (("stack.tif", "--remote=none", "-o", "m.tif"), "There is no server 'none'"),
         (("stack.tif", "--remote=lab", "-o", "m.tif", "--memory=1"), "--memory is not for what"),
         (("stack.tif", "--remote=lab", "-o", "stack.tif"), "stack.tif exists already"),
+        (
+            ("stack.tif", "--remote=lab", "-o", "m.tif", "--resample"),
+            "does not know the pixel size",
+        ),
         (
             ("stack.tif", "--remote=lab", "-o", "lab:/m.zarr", "--ome-zarr=0.4"),
             "--ome-zarr is not for what a server writes",
