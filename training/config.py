@@ -131,8 +131,10 @@ class TrainingConfig:
     preview_slice: int = advanced(
         -1,
         "Slice previewed",
-        "Labelled slice to predict after each validation, to look at; -1: the first one held out.",
+        "Labelled slice to predict after each validation, to look at; -1 (auto): the first one "
+        "held out, or in the window the one that is displayed.",
         minimum=-1,
+        automatic=-1,
     )
     device: str = advanced(
         "auto",
@@ -187,7 +189,7 @@ class TrainingConfig:
         "Steps",
         "End after this many optimizer steps; 0 (auto): after the epochs.",
         minimum=0,
-        is_zero_automatic=True,
+        automatic=0,
         flag="steps",
     )
     seed: int = advanced(
@@ -204,7 +206,7 @@ class TrainingConfig:
         "Learning rate",
         "Peak learning rate of Adam; 0: chosen by the number of steps.",
         minimum=0,
-        is_zero_automatic=True,
+        automatic=0,
     )
     lr_schedule: str = advanced(
         "constant",
@@ -277,7 +279,7 @@ class TrainingConfig:
         "Epochs between validations; 0: about 24 validations in a run, on an NPU at least a "
         "minute apart.",
         minimum=0,
-        is_zero_automatic=True,
+        automatic=0,
     )
     patience: int = advanced(
         0,

@@ -26,7 +26,7 @@ def option(
     flag: str = "",
     is_path: bool = False,
     is_advanced: bool = False,
-    is_zero_automatic: bool = False,
+    automatic: float | None = None,
 ) -> Any:
     """Declare an option as a field of a dataclass.
 
@@ -48,8 +48,8 @@ def option(
         Whether it names a file or folder of this machine.
     is_advanced : bool
         Whether the form may fold it away.
-    is_zero_automatic : bool
-        Whether 0 lets the training choose; the form calls it "auto" then.
+    automatic : float, optional
+        The number that lets the training choose; the form calls it "auto".
     """
     metadata = {
         "title": title,
@@ -60,7 +60,7 @@ def option(
         "flag": flag,
         "is_path": is_path,
         "is_advanced": is_advanced,
-        "is_zero_automatic": is_zero_automatic,
+        "automatic": automatic,
     }
     return field(default=default, metadata=metadata)
 

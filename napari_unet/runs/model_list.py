@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,14 +26,23 @@ class ModelList:
     preferred : Path
         The model of the last prediction if it still exists, else the newest run's; the starter
         where there is neither.
+    missing : frozenset of Path
+        Those that were offered before and were deleted since.
     """
 
     titles: Mapping[Path, str]
     preferred: Path
+    missing: frozenset[Path] = frozenset()
 
 
-def list_models() -> ModelList:
-    """The models in the folder of the runs that the settings name, and the starter."""
+def list_models(offered: Iterable[Path] = ()) -> ModelList:
+    """The models in the folder of the runs that the settings name, and the starter.
+
+    Parameters
+    ----------
+    offered : iterable of Path
+        Models that a person can choose already, also of other folders.
+    """
     settings = load_settings()
     runs = list_runs(Path(settings.runs_folder))
     titles = {summary.run.path: model_title(summary) for summary in runs if summary.has_model}
@@ -41,7 +50,8 @@ def list_models() -> ModelList:
     last = Path(settings.model) if settings.model else starter
     if last == starter or not last.exists():
         last = next(iter(titles), starter)
-    return ModelList({**titles, starter: STARTER_TITLE}, last)
+    missing = frozenset(path for path in offered if not path.exists())
+    return ModelList({**titles, starter: STARTER_TITLE}, last, missing)
 
 
 def model_title(summary: RunSummary) -> str:

@@ -196,8 +196,10 @@ class Predicts(Protocol):
         model: Path,
         image: Image | None,
         on_done: Callable[[Labels], None] = ...,
+        *,
+        of_classes: bool = ...,
     ) -> None:
-        """Predict every slice of an image, or of the chosen one; the mask is passed on then."""
+        """Predict every slice of an image, or of the chosen one; the layer is passed on then."""
 
 
 class ListsRuns(Protocol):
@@ -211,7 +213,7 @@ class Evaluates(Protocol):
     """What other docks ask of the Evaluate dock."""
 
     def choose_mask(self, mask: Labels) -> None:
-        """Judge this mask."""
+        """Judge this mask, or these classes."""
 
 
 @overload

@@ -41,6 +41,7 @@ from napari_unet.widgets.files.save_dialog import file_stem, folder_of
 from napari_unet.widgets.files.unpredicted_question import UnpredictedQuestion
 from training.class_thresholds import thresholds_text
 from training.console import list_names
+from training.label_classes import LabelClasses
 
 
 class EvaluateDock(Dock):
@@ -75,7 +76,7 @@ class EvaluateDock(Dock):
         self._on_layers_changed()
 
     def choose_mask(self, mask: Labels) -> None:
-        """Judge this mask."""
+        """Judge this mask, or these classes."""
         self._mask.choose(mask)
 
     def _lay_out(self) -> None:
@@ -148,7 +149,10 @@ class EvaluateDock(Dock):
         return int(layer != truth) + int(has_few_values)
 
     def _rank_truth(self, layer: Layer) -> int:
-        """Finished labels first, then strokes, then another prediction; all of the mask's shape."""
+        """Finished labels first, then strokes, then another prediction; all of the mask's shape.
+
+        Of finished labels those of the mask's classes are first.
+        """
         mask = self._compared[0]
         if layer == mask:
             return 0
@@ -160,7 +164,7 @@ class EvaluateDock(Dock):
         if classes and classes.membrane is None and mask is not None and not layer_classes(mask):
             return 1
         is_predicted = is_predicted_mask(layer) or is_predicted_class_layer(layer)
-        return 2 if is_predicted else 4
+        return 2 if is_predicted else 4 + (bool(classes) and _has_classes_of(mask, classes))
 
     def _on_layers_changed(self) -> None:
         """Compare the chosen layers, once neither choice gives way to the other."""
@@ -292,6 +296,10 @@ class EvaluateDock(Dock):
             task.failed.connect(self.report)
             task.start()
         dialog.deleteLater()
+
+
+def _has_classes_of(mask: Layer | None, classes: LabelClasses) -> bool:
+    return mask is not None and {*layer_classes(mask).names} == {*classes.names}
 
 
 def _write_all(files: Sequence[tuple[Writer, Path]], on_slice: OnSlice) -> str:

@@ -16,6 +16,7 @@ from napari_unet.text import as_notification
 from napari_unet.widgets.common.background import Progress
 from napari_unet.widgets.common.dock import PLUGIN
 from napari_unet.widgets.files.long_task import do_and_wait
+from napari_unet.widgets.files.opening_order import opened_first
 from training.errors import UserError
 from training.formats.tif_structure import OtherImageError
 
@@ -67,7 +68,8 @@ def open_layer(viewer: Viewer, path: Path) -> Layer:
 
 def _read(paths: list[Path], given: str | list[str]) -> list[Any]:
     try:
-        opened = _open(paths)
+        with opened_first():
+            opened = _open(paths)
     except OtherImageError:
         names = [given] if isinstance(given, str) else given
         return npe2.read(names, stack=names is given, plugin_name="napari")

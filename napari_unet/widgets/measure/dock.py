@@ -76,6 +76,7 @@ class MeasureDock(Dock):
         self._shown: Table | None = None  # rows of the report
         self._parts: Labels | None = None  # the layer of parts that was made last, unchanged since
         self._task: LongTask | None = None
+        self._measured: Labels | None = None  # by the task
         self._labels = LayerChoice(self._viewer, _is_stack_of_labels, prefers=self._rank)
         self._image = LayerChoice(self._viewer, is_tissue)
         self._has_image = QCheckBox("Intensities")
@@ -171,7 +172,8 @@ class MeasureDock(Dock):
             self.report(error)
             return
         self._task = LongTask(f"Measuring {labels.name}", work, self)
-        self._task.done.connect(partial(self._on_measured, labels))
+        self._measured = labels
+        self._task.done.connect(self._on_measured)  # a method alone is not called once it is closed
         self._task.failed.connect(self.report)
         self._task.ended.connect(self._on_ended)
         self._measure.setEnabled(False)
@@ -203,8 +205,9 @@ class MeasureDock(Dock):
         self._measure.setText("Measure")
         self._measure.setEnabled(self._labels.layer is not None)
 
-    def _on_measured(self, labels: Labels, found: Report) -> None:
-        if labels not in self._viewer.layers or labels != self._labels.layer:
+    def _on_measured(self, found: Report) -> None:
+        labels = self._measured
+        if labels is None or labels not in self._viewer.layers or labels != self._labels.layer:
             return
         shown = labels
         if found.parts is not None:  # which have numbers of their own, to be seen and clicked

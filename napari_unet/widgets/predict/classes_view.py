@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -65,6 +65,7 @@ class ClassesView(QWidget):
 
     requested = Signal()
     offered = Signal()  # controls of the classes of a model
+    rested = Signal()  # nothing is read or predicted any more
 
     def __init__(self, viewer: Viewer, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -74,9 +75,12 @@ class ClassesView(QWidget):
         self._predicted: _Predicted | None = None  # the last one, whose probabilities are kept
         self._classes = NO_CLASSES
         self._worker: Worker | None = None
+        self._filled: Labels | None = None  # while the worker is there
+        self._on_done: Callable[[Labels], None] = lambda _: None
         self._begin, self._done, self._total = 0.0, 0, 0
         self._bar, self._state = QProgressBar(), MessageLine()
         self._reading = LatestWork(self, _classes_of, self._on_read, self._state.tell_error)
+        self._reading.rested.connect(self.rested)
         self._deciding = LatestWork(self, _decide, self._on_decided, self._state.tell_error)
         self._thresholds = ClassThresholdsView()
         self._thresholds.changed.connect(self._on_thresholds_changed)
@@ -105,6 +109,16 @@ class ClassesView(QWidget):
         layout.addWidget(self._state)
         self._show()
 
+    @property
+    def has_classes(self) -> bool:
+        """Whether the model that is offered has classes, as far as is known."""
+        return bool(self._classes)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether the classes of a model are being read, or predicted."""
+        return self._reading.is_busy or self._worker is not None
+
     def offer(self, model: Path | None, image: Image | None) -> None:
         """Find in a thread the classes of a model, and show the thresholds of those of an image."""
         is_other_image, self._image = image != self._image, image
@@ -119,8 +133,17 @@ class ClassesView(QWidget):
         else:
             self._reading.request(model)
 
-    def predict(self, image: Image, tta: bool, membranes: Membranes) -> None:
-        """Predict every slice of an image into a new layer, the one that is shown first."""
+    def predict(
+        self,
+        image: Image,
+        tta: bool,
+        membranes: Membranes,
+        on_done: Callable[[Labels], None] = lambda _: None,
+    ) -> None:
+        """Predict every slice of an image into a new layer, the one that is shown first.
+
+        The layer is passed on once it is whole.
+        """
         if self._worker is not None or self._model is None or not self._classes:
             return
         try:
@@ -135,9 +158,11 @@ class ClassesView(QWidget):
         given = self._model, whole.data, live, indices, tta, whole.window, membranes
         self._worker = Worker(predict_classes, *given)
         self._worker.show_activity(f"Predicting {image.name}", count)
-        self._worker.yielded.connect(lambda index: self._on_slice_done(layer, index))
+        # Methods alone are not called any more once the dock is closed.
+        self._filled, self._on_done = layer, on_done
+        self._worker.yielded.connect(self._on_slice_done)
         self._worker.errored.connect(self._state.tell_error)
-        self._worker.finished.connect(partial(self._on_finished, layer))
+        self._worker.finished.connect(self._on_finished)
         self.destroyed.connect(self._worker.quit)
         self._state.tell("")
         self._show()
@@ -226,7 +251,8 @@ class ClassesView(QWidget):
         of_image = (found for found in by_model if image_under(self._viewer, found) == self._image)
         return next(of_image, None)
 
-    def _on_slice_done(self, layer: Labels, index: int) -> None:
+    def _on_slice_done(self, index: int) -> None:
+        layer: Any = self._filled
         self._done += 1
         elapsed = time.monotonic() - self._begin
         self._bar.setRange(0, self._total)
@@ -235,8 +261,9 @@ class ClassesView(QWidget):
         if displayed_slice(self._viewer, layer) in (index, None):
             layer.refresh()
 
-    def _on_finished(self, layer: Labels) -> None:
-        self._worker = None
+    def _on_finished(self) -> None:
+        layer: Any = self._filled
+        self._worker = self._filled = None
         layer.events.data(value=layer.data)  # whoever compares it does so again
         if self._done == self._total:
             seconds = time.monotonic() - self._begin
@@ -244,6 +271,9 @@ class ClassesView(QWidget):
         elif self._done:
             self._state.tell(f"Ended after {self._done} of {self._total} slices.")
         self._show()
+        if self._done == self._total:
+            self._on_done(layer)
+        self.rested.emit()
 
     def _on_read(self, classes: LabelClasses) -> None:
         self._classes = classes

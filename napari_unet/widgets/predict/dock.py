@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from napari import Viewer
 from napari.layers import Image, Labels
@@ -53,6 +53,13 @@ from training.console import list_slices
 from training.errors import UserError
 
 
+class _Awaited(NamedTuple):
+    """What another dock asked for: who is given the layer, and whether it is one of classes."""
+
+    on_done: Callable[[Labels], None]
+    is_of_classes: bool
+
+
 class PredictDock(Dock):
     """Coordinates the views below with the viewer.
 
@@ -67,7 +74,7 @@ class PredictDock(Dock):
         viewer = napari_viewer
         self._viewer = viewer
         self._on_done: Callable[[Labels], None] | None = None  # who waits for the mask
-        self._awaited: Callable[[Labels], None] | None = None  # who waits for that to begin
+        self._awaited: _Awaited | None = None  # what is to begin as soon as it can
         self._predictions = Predictions(viewer, self)
         self._worker = PredictionWorker(self)
         self._events = Connections(self)
@@ -101,17 +108,21 @@ class PredictDock(Dock):
         model: Path,
         image: Image | None,
         on_done: Callable[[Labels], None] = lambda _: None,
+        *,
+        of_classes: bool = False,
     ) -> None:
-        """Predict every slice of an image, or of the chosen one; the mask is passed on then.
+        """Predict every slice of an image, or of the chosen one; the layer is passed on then.
 
-        What goes on is cancelled.
+        That is a mask; ``of_classes``, if the model has several, one of all its classes. What goes
+        on is cancelled.
         """
         self.use_model(model)
         if image is not None:
             self._image.choose(image)
         if self._image.layer is not None and image in (None, self._image.layer):
-            self._awaited = on_done
+            self._awaited = _Awaited(on_done, of_classes)
             self._worker.cancel()
+            self._classes.cancel()
             self._begin_awaited()
 
     def _lay_out(self) -> None:
@@ -153,6 +164,7 @@ class PredictDock(Dock):
         self._progress.all_requested.connect(self._on_all_requested)
         self._classes.requested.connect(self._on_classes_requested)
         self._classes.offered.connect(self.ease_controls)
+        self._classes.rested.connect(self._begin_awaited)
         self._progress.slice_requested.connect(self._on_slice_requested)
         self._progress.cancel_requested.connect(self._worker.cancel)
         self._worker.progressed.connect(self._progress.show_progress)
@@ -180,8 +192,9 @@ class PredictDock(Dock):
         self._predictions.forgotten.connect(self._on_forgotten)
 
     def _look_again(self) -> None:
-        """Offer the models that trainings made since the dock was last seen."""
-        run_in_thread(list_models, self._model.show_models, self.report)
+        """Offer the models that there are now; they may be others than when it was last seen."""
+        models = partial(list_models, self._model.paths)
+        run_in_thread(models, self._model.show_models, self.report)
         run_in_thread(_list_engines, self._on_engines_listed, self.report)
         run_in_thread(RemoteLauncher.list_places, self._place.show_servers, self.report)
 
@@ -223,12 +236,15 @@ class PredictDock(Dock):
             self._progress.show_missing("")
 
     def _begin_awaited(self) -> None:
-        is_ready = not (self._worker.is_busy or self._is_looking)
+        is_ready = not (self._worker.is_busy or self._classes.is_busy or self._is_looking)
         if self._awaited and is_ready and self._image.layer and self._model.model:
             awaited, self._awaited = self._awaited, None
             self._choose_level()
-            self._on_done = awaited
-            self._predict_all()
+            if awaited.is_of_classes and self._classes.has_classes:
+                self._predict_classes(awaited.on_done)
+            else:
+                self._on_done = awaited.on_done
+                self._predict_all()
 
     @property
     def _is_looking(self) -> bool:
@@ -299,17 +315,20 @@ class PredictDock(Dock):
 
     def _on_classes_requested(self) -> None:
         if self._choose_region():
-            tta, resample, membranes = self._options.chosen
-            image: Any = self._image.layer
-            if resample:
-                self.report(
-                    UserError(
-                        "Classes are predicted at the image's pixel size.",
-                        "Uncheck the box that resamples, or predict on the command line.",
-                    )
+            self._predict_classes()
+
+    def _predict_classes(self, on_done: Callable[[Labels], None] = lambda _: None) -> None:
+        tta, resample, membranes = self._options.chosen
+        image: Any = self._image.layer
+        if resample:
+            self.report(
+                UserError(
+                    "Classes are predicted at the image's pixel size.",
+                    "Uncheck the box that resamples, or predict on the command line.",
                 )
-                return
-            self._classes.predict(image, tta, membranes)
+            )
+            return
+        self._classes.predict(image, tta, membranes, on_done)
 
     def _on_neurons_requested(self) -> None:
         result, chosen = self._predictions.current, self._model.model

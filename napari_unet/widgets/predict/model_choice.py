@@ -51,32 +51,39 @@ class ModelChoice(QWidget):
         """Folder of a run, or a file of a model: ONNX, a checkpoint or a package."""
         return self._models.currentData()  # type: ignore[no-any-return]
 
+    @property
+    def paths(self) -> list[Path]:
+        """All models that are offered."""
+        return [self._models.itemData(index) for index in range(self._models.count())]
+
     def show_models(self, models: ModelList) -> None:
-        """Offer these models first, in their order; the preferred one is chosen if none was."""
+        """Offer these models first, in their order, and no more those that were deleted.
+
+        The preferred one is chosen if none was, or if that is gone.
+        """
         chosen = self.model
         with signals_blocked(self._models):
+            for path in models.missing & {*self.paths}:
+                self._models.removeItem(self.paths.index(path))
             for place, (path, title) in enumerate(models.titles.items()):
-                if path in self._paths():
-                    self._models.removeItem(self._paths().index(path))
+                if path in self.paths:
+                    self._models.removeItem(self.paths.index(path))
                 self._offer(title, path, place)
-            self._models.setCurrentIndex(self._paths().index(chosen) if chosen else -1)
+            self._models.setCurrentIndex(self.paths.index(chosen) if chosen in self.paths else -1)
         if self.model is None:
             self.choose(models.preferred)
 
     def choose(self, path: Path) -> None:
         """Choose a model, which is added if it isn't offered yet."""
-        if path not in self._paths():
+        if path not in self.paths:
             title = path.name if path.is_dir() else f"{path.parent.name}/{path.name}"
             self._offer(title, path, self._models.count())
-        self._models.setCurrentIndex(self._paths().index(path))
+        self._models.setCurrentIndex(self.paths.index(path))
 
     def _offer(self, title: str, path: Path, place: int) -> None:
         self._models.insertItem(place, title, path)
         tooltip = plain_tooltip(str(path))
         self._models.setItemData(place, tooltip, Qt.ItemDataRole.ToolTipRole)
-
-    def _paths(self) -> list[Path]:
-        return [self._models.itemData(index) for index in range(self._models.count())]
 
     def _on_folder_requested(self) -> None:
         folder = QFileDialog.getExistingDirectory(self, "Folder of a run", self._start())

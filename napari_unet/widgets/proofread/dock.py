@@ -30,6 +30,7 @@ from napari_unet.layers.plugin_layers import (
     role,
 )
 from napari_unet.layers.slices import (
+    displayed_slice,
     pixels_in_world,
     show_slice,
     slider_in_pixels,
@@ -161,6 +162,7 @@ class NeuronsDock(Dock):
         self._mending.loaded.connect(self._on_loaded)
         self._mending.seen.connect(self._show_outline)
         self._mending.changed.connect(self._on_changed)
+        self._mending.went_back.connect(self._show_one_of)
         self._mending.failed.connect(self._on_failed)
         self._mending.ranked.connect(self._on_ranked)
         self._mending.replayed.connect(self._on_replayed)
@@ -331,6 +333,16 @@ class NeuronsDock(Dock):
             self.message.tell(done + said)
         self._show_chosen()
         self._show_state()
+
+    def _show_one_of(self, slices: list[int]) -> None:
+        """Go to the nearest of these slices, unless one of them is displayed."""
+        layer: Any = self._layer
+        if not slices or layer not in self._viewer.layers or self._viewer.dims.ndisplay == 3:
+            return
+        shown = displayed_slice(self._viewer, layer)
+        if shown not in slices:
+            shown = slices[0] if shown is None else shown
+            show_slice(self._viewer, layer, min(slices, key=lambda index: abs(index - shown)))
 
     def _on_failed(self, error: Exception) -> None:
         self.report(error)

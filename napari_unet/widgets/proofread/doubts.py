@@ -34,5 +34,5 @@ class Doubts:
         return None
 
     def text(self, item: Suspicion) -> str:
-        """Say which one it is, of how many, and why."""
-        return f"{self._next} of {len(self)}: neuron {item.body} {item.reason}."
+        """Say which place it is, of how many to look at, and why; a neuron may have several."""
+        return f"Place {self._next} of {len(self)}: neuron {item.body} {item.reason}."

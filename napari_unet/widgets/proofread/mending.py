@@ -70,6 +70,7 @@ class Mending(QObject):
     seen = Signal()  # an operation has changed the displayed slice
     # Step, or None for a stroke of the brush; what to add; whether it was taken back
     changed = Signal(object, str, bool)
+    went_back = Signal(object)  # list of int: the slices that an undo or redo changed
     failed = Signal(Exception)
     ranked = Signal(object)  # list of Suspicion
     replayed = Signal(str)  # what became of a list of operations
@@ -324,14 +325,18 @@ class Mending(QObject):
             def on_done(step: Step, said: str) -> None:
                 latter.append(former.pop())
                 self._tell(step, said, is_undo=is_undo)
+                if step.edit is not None:
+                    self.went_back.emit(step.edit.slices(history.neurons.labels.shape))
 
             title = "Undoing" if is_undo else "Doing it again"
             self._start(lambda _: step_back, title, is_undo=is_undo, on_done=on_done)
         else:
-            self._dirty |= former[-1].slices
+            slices = former[-1].slices
+            self._dirty |= slices
             brush()
             latter.append(former.pop())
             self._tell(None, "", is_undo=is_undo)
+            self.went_back.emit(sorted(slices))
 
     def _tell(self, step: Step | None, said: str, *, is_undo: bool = False) -> None:
         """Say what was changed, once the slices are looked at that the brush painted on."""

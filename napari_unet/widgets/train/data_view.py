@@ -19,7 +19,7 @@ from qtpy.QtWidgets import (
 from superqt import QElidingLabel
 
 from napari_unet.launchers.server_path import ServerPath
-from napari_unet.layers.class_layers import layer_classes
+from napari_unet.layers.class_layers import CLASSES_KEY, layer_classes
 from napari_unet.layers.layer_search import unusable_image
 from napari_unet.layers.plugin_layers import NEURONS, is_sparse_layer, is_tissue, role
 from napari_unet.runs.training_sources import FolderData, LayerData, LayerStack, TrainingData
@@ -107,6 +107,12 @@ class TrainingDataView(QWidget):
             return None
         self._offered = labels
         return NO_CLASSES if labels is None else layer_classes(labels)
+
+    def name_classes(self, classes: LabelClasses) -> None:
+        """Keep with the layer of labels what its values are, as far as the labels don't say so."""
+        labels = self._labels.layer if self._source.currentIndex() == _LAYERS else None
+        if classes and labels is not None and not is_sparse_layer(labels):
+            labels.metadata[CLASSES_KEY] = classes.text
 
     @property
     def images_layer(self) -> Image | None:

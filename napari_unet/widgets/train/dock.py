@@ -198,6 +198,7 @@ class TrainDock(Dock):
         except UserError as error:
             self._buttons.message.tell_error(error)
             return
+        self.data.name_classes(config.label_classes)  # whoever judges by them knows them, too
         self._images = self.data.images_layer
         if self._images is not None and not self.data.is_list and config.preview_slice < 0:
             shown = displayed_slice(self._viewer, self._images)
@@ -295,11 +296,12 @@ class TrainDock(Dock):
             self._banner.offer(f"Training {outcome}.", PREDICT, action)
 
     def _predict_and_evaluate(self, run: RunDirectory) -> None:
-        """Predict what was trained on, and judge the mask."""
+        """Predict what was trained on, all classes where there are several, and judge that."""
         images = self._images if self._images in self._viewer.layers else self.data.images_layer
         evaluate = partial(_evaluate, self._viewer)
         self._preview_layer.hide()  # the mask is seen there now
-        open_dock(self._viewer, "Predict").predict_all(run.path, images, evaluate)
+        predict = open_dock(self._viewer, "Predict")
+        predict.predict_all(run.path, images, evaluate, of_classes=True)
 
     def _on_disturbed(self, error: UserError) -> None:
         if isinstance(error, UnknownHostKeyError):

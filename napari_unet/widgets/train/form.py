@@ -31,7 +31,9 @@ _OF_IDS = ("border", "unknown")
 _LARGEST = 2**31 - 1
 _AUTO = "auto"
 _AUTOMATIC = {
-    option.name for option in fields(TrainingConfig) if option.metadata["is_zero_automatic"]
+    option.name: option.metadata["automatic"]
+    for option in fields(TrainingConfig)
+    if option.metadata["automatic"] is not None
 }
 _FOR_FEW_LABELS = "for_few_labels"  # where options of the recipe for sparse labels are remembered
 
@@ -167,7 +169,7 @@ class TrainingForm(QWidget):
                 values[name] = widget.value
             except (ValueError, SyntaxError):
                 if name in _AUTOMATIC and widget.native.text().strip() in ("", _AUTO):
-                    values[name] = 0
+                    values[name] = _AUTOMATIC[name]
                     continue
                 raise UserError(
                     f"{widget.label} is not a number.", "Write it as 0.001 or 1e-3."
@@ -220,7 +222,7 @@ class TrainingForm(QWidget):
             opened = [choice for choice in widget.choices if choice not in (STARTER, NO_WEIGHTS)]
             offer_weights(widget, [*usual_weights(preset), *opened, value])
         widget.value = value
-        if name in _AUTOMATIC and value == 0:
+        if name in _AUTOMATIC and value == _AUTOMATIC[name]:
             widget.native.setText(_AUTO)
 
     def _show(self, config: TrainingConfig) -> None:

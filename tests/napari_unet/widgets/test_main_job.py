@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -19,6 +20,7 @@ from qtpy.QtWidgets import (
     QDialog,
     QDialogButtonBox,
     QLabel,
+    QLineEdit,
     QMenu,
     QMenuBar,
     QPushButton,
@@ -27,11 +29,15 @@ from qtpy.QtWidgets import (
 )
 
 from napari_unet.launchers import local_launcher
-from napari_unet.layers.plugin_layers import is_preview
+from napari_unet.layers.plugin_layers import is_predicted_mask, is_preview
 from napari_unet.settings import Settings, remember
 from napari_unet.training_python.choice import TrainingPython
+from napari_unet.widgets.common.layer_choice import LayerChoice
 from napari_unet.widgets.evaluate.dock import EvaluateDock
 from napari_unet.widgets.train.dock import TrainDock
+from tests.napari_unet.class_model import expected_channels, write_class_model
+from training.label_classes import LabelClasses
+from training.metrics.class_metrics import class_overlap
 from training.runs.event_log import EventLog
 from training.runs.run_directory import RunDirectory
 
@@ -108,10 +114,10 @@ def pair(tmp_path: Path, images: np.ndarray, membrane: np.ndarray) -> list[Path]
 @pytest.fixture
 def instant_training(
     write_model: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """Trainings end at once, with a model."""
+) -> Path:
+    """Trainings end at once, with the model in this file."""
     remember(Settings(runs_folder=str(tmp_path / "runs")))
-    model = write_model(fold=1).read_bytes()
+    model = write_model(fold=1)
 
     def finish(run: RunDirectory, python: TrainingPython) -> None:
         log = EventLog(run.events)
@@ -123,7 +129,7 @@ def instant_training(
             "valid_slices": [2],
         }
         log.append("started", device="CPU", world_size=1, **totals)
-        run.onnx.write_bytes(model)
+        run.onnx.write_bytes(model.read_bytes())
         preview = run.preview_image(1)
         Image.fromarray(np.full((61, 83), 99, np.uint8)).save(preview)
         log.append("preview", step=1, slice=2, path=run.relative(preview))
@@ -131,6 +137,7 @@ def instant_training(
         log.close()
 
     monkeypatch.setattr(local_launcher, "_start_training", finish)
+    return model
 
 
 def in_front(viewer: Viewer, kind: type[QWidget]) -> Callable[[], bool]:
@@ -171,6 +178,49 @@ def test_the_main_job_takes_at_most_nine_clicks(
     names = ("mask.tif", "probability.tif", "figures.csv", "picture.png")
     qtbot.waitUntil(lambda: all((pair[1].parent / f"tissue-{name}").exists() for name in names))
     assert hand.clicks <= 9
+
+
+def test_a_training_with_classes_is_predicted_and_judged_by_its_classes(
+    make_napari_viewer: Callable[..., Viewer],
+    images: np.ndarray,
+    instant_training: Path,
+    qtbot: QtBot,
+) -> None:
+    written = "membrane=1,mitochondria=3"
+    write_class_model(instant_training, written)
+    truth = np.array([0, 1, 3], np.uint8)[expected_channels(images)]
+    truth[:, :20] = 0
+    viewer = make_napari_viewer(show=True)
+    viewer.window._qt_window.resize(1280, 800)
+    viewer.add_image(images, name="tissue")
+    viewer.add_labels((images < 128).astype(np.uint8), name="other labels")
+    labels = viewer.add_labels(truth, name="kinds")
+    hand = Hand(viewer, qtbot)
+    hand.choose(*MENU)
+    qtbot.waitUntil(in_front(viewer, TrainDock))
+    train = viewer.window._qt_window.findChild(TrainDock)
+    train.choose_layers(viewer.layers["tissue"], labels)
+    qtbot.waitUntil(lambda: "name what the values are" in text(train))
+    names = next(line for line in train.findChildren(QLineEdit) if "membrane," in line.toolTip())
+    qtbot.keyClicks(names, written)
+    qtbot.keyClick(names, Qt.Key.Key_Return)
+    hand.press(train, "Start")
+    hand.press(train, "Predict and evaluate")
+
+    qtbot.waitUntil(in_front(viewer, EvaluateDock))
+    evaluate = viewer.window._qt_window.findChild(EvaluateDock)
+    judged, wanted = evaluate.findChildren(LayerChoice)
+    assert (judged.layer, wanted.layer) == (viewer.layers["tissue classes"], labels)
+    assert not any(map(is_predicted_mask, viewer.layers))
+    qtbot.waitUntil(lambda: "mean" in text(evaluate) or "held out" in text(evaluate))
+    hand.press(evaluate, "Copy")
+    rows = csv.DictReader(QApplication.clipboard().text().splitlines(), delimiter="\t")
+    found, named = judged.layer.data, LabelClasses.parse(written)
+    for page, row in enumerate(list(rows)[: len(found)]):
+        channels = named.channels(found[page]).ravel(), named.channels(truth[page]).ravel()
+        figures = class_overlap(*channels, named)
+        for figure in ("dice", "dice_membrane", "dice_mitochondria"):
+            assert float(row[figure]) == pytest.approx(figures[figure], abs=1e-6)
 
 
 def text(widget: QWidget) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,17 +13,19 @@ import pytest
 from napari import Viewer
 from napari.layers import Labels
 from pytestqt.qtbot import QtBot
-from qtpy.QtCore import QPoint, QPointF, Qt
+from qtpy.QtCore import QPoint, QPointF, Qt, QTimer
 from qtpy.QtWidgets import QCheckBox, QComboBox, QDialog, QFileDialog, QLabel, QPushButton
 from skimage.measure import label, regionprops_table
 
 from napari_unet.layers.plugin_layers import add_class_labels
 from napari_unet.measurement.tables import Table
 from napari_unet.widgets.common.layer_choice import LayerChoice
+from napari_unet.widgets.files import long_task
 from napari_unet.widgets.measure.dock import MeasureDock
 from napari_unet.widgets.measure.model import MeasuresModel
 from napari_unet.widgets.measure.plot import MeasuresPlot
 from napari_unet.widgets.measure.table import MeasuresTable
+from napari_unet.widgets.measure.work import measuring
 from tests.napari_unet.measurement.volumes import NM, blobs
 from tests.napari_unet.widgets.layout_faults import faults_of
 from training.label_classes import LabelClasses
@@ -360,3 +363,27 @@ def test_skeletons_of_chosen_objects_are_saved(
 def test_nothing_of_the_results_is_cut(dock: MeasureDock, button: Button, qtbot: QtBot) -> None:
     measure(dock, button, qtbot)
     qtbot.waitUntil(lambda: faults_of(dock) == [], timeout=5000)  # it is laid out in steps
+
+
+def test_a_dock_that_is_closed_while_it_measures_leaves_the_viewer_alone(
+    viewer: Viewer,
+    dock: MeasureDock,
+    labels: Labels,
+    button: Button,
+    qtbot: QtBot,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    goes_on = threading.Event()
+
+    def measuring_slowly(*given: Any) -> Callable[..., Any]:
+        work = measuring(*given)
+        return lambda progress: goes_on.wait(60) and work(progress)
+
+    monkeypatch.setattr("napari_unet.widgets.measure.dock.measuring", measuring_slowly)
+    qtbot.mouseClick(button(dock, "Measure"), Qt.MouseButton.LeftButton)
+    assert long_task._running
+    with qtbot.waitSignal(dock.destroyed):
+        QTimer.singleShot(0, lambda: viewer.window.remove_dock_widget(dock))
+    goes_on.set()
+    qtbot.waitUntil(lambda: not long_task._running)
+    assert [*viewer.layers] == [labels]

@@ -1,8 +1,10 @@
 """All classes of a model in one layer, by the predict dock in a real viewer."""
 
 import csv
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +18,10 @@ from superqt import QLabeledDoubleSlider
 
 from napari_unet.layers.class_layers import layer_classes, layer_thresholds
 from napari_unet.layers.plugin_layers import add_class_labels
+from napari_unet.prediction.class_prediction import predict_classes
 from napari_unet.prediction.predictor import load_predictor
+from napari_unet.widgets.common import background
+from napari_unet.widgets.predict import classes_view
 from napari_unet.widgets.predict.dock import PredictDock
 from tests.napari_unet.class_model import CLASSES, write_class_model
 from tests.napari_unet.widgets.layout_faults import faults_of
@@ -244,6 +249,38 @@ def test_thresholds_are_those_of_the_next_prediction_and_are_found_with_the_laye
     box, slider = row_of(new, "mitochondria")
     assert box.isChecked() and slider.value() == 0.3
     assert not row_of(new, "membrane")[0].isChecked()
+
+
+def test_a_dock_that_is_closed_while_classes_are_predicted_ends_that(
+    viewer: Viewer,
+    dock: PredictDock,
+    model: Path,
+    qtbot: QtBot,
+    button: Button,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    goes_on, has_ended = threading.Event(), threading.Event()
+
+    def predict_slowly(*given: Any) -> Iterator[int]:
+        try:
+            for index in predict_classes(*given):
+                yield index
+                goes_on.wait(60)
+        finally:
+            has_ended.set()
+
+    monkeypatch.setattr(classes_view, "predict_classes", predict_slowly)
+    dock.use_model(model)
+    qtbot.waitUntil(lambda: button(dock, PREDICT).isVisibleTo(dock))
+    qtbot.mouseClick(button(dock, PREDICT), LEFT)
+    qtbot.waitUntil(lambda: "1 of 7" in texts(dock))
+    with qtbot.waitSignal(dock.destroyed):
+        QTimer.singleShot(0, lambda: viewer.window.remove_dock_widget(dock))
+    goes_on.set()
+    qtbot.waitUntil(lambda: has_ended.is_set() and not background._working)
+    layer = viewer.layers["tissue classes"]
+    done = [page.any() for page in layer.data].count(True)
+    assert 0 < done < len(layer.data), "what was done is kept"
 
 
 def test_a_model_of_membranes_has_no_such_button(

@@ -1,5 +1,6 @@
 """What Predict offers once it is seen again, behind whose back trainings went on."""
 
+import shutil
 from collections.abc import Callable
 
 from napari import Viewer
@@ -27,7 +28,7 @@ def finish_run(name: str, time: float) -> None:
     run.onnx.write_bytes(b"model")
 
 
-def test_a_click_on_the_tab_offers_models_made_meanwhile_the_newest_first(
+def test_a_click_on_the_tab_offers_the_models_that_there_are_now_the_newest_first(
     make_napari_viewer: Callable[..., Viewer], qtbot: QtBot
 ) -> None:
     finish_run("old", 1e9)
@@ -56,3 +57,8 @@ def test_a_click_on_the_tab_offers_models_made_meanwhile_the_newest_first(
     click("Predict")
     qtbot.waitUntil(lambda: listed() == ["new", "old", "Starter (no training)"])
     assert models.currentText() == chosen
+    click("Evaluate")
+    shutil.rmtree(default_runs_folder() / "old")
+    click("Predict")
+    qtbot.waitUntil(lambda: listed() == ["new", "Starter (no training)"])
+    assert models.currentText().endswith("new"), "the one that was chosen is deleted"

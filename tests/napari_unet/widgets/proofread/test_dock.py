@@ -119,7 +119,7 @@ def test_what_is_done_is_not_suspicious_any_more(
     viewer: Viewer, dock: NeuronsDock, neurons: Labels, press: Press, qtbot: QtBot
 ) -> None:
     press(KEYS.Key_N)
-    qtbot.waitUntil(lambda: "1 of " in text(dock))
+    qtbot.waitUntil(lambda: "Place 1 of " in text(dock))
     first = text(dock)
     assert "neuron 1 may be several" in first or "touches the border" in first
     press(KEYS.Key_D)
@@ -144,6 +144,34 @@ def test_a_stroke_of_the_brush_and_an_operation_are_undone_in_their_order(
     press(KEYS.Key_Z, control)
     becomes(neurons, first, qtbot)
     qtbot.waitUntil(lambda: not button_of(dock, "Undo").isEnabled())
+
+
+def test_undo_and_redo_go_to_a_slice_that_they_change(
+    viewer: Viewer, dock: NeuronsDock, neurons: Labels, drag: Drag, press: Press, qtbot: QtBot
+) -> None:
+    control, last = Qt.KeyboardModifier.ControlModifier, len(neurons.data) - 1
+    redo = control | Qt.KeyboardModifier.ShiftModifier
+    neurons.data[3, :10] = 0
+    neurons.refresh()
+    press(KEYS.Key_A)
+    drag(neurons, quarter(neurons, 0.05, 0.1), quarter(neurons, 0.05, 0.3))  # on slice 3 alone
+    qtbot.waitUntil(lambda: "Added neuron 5." in text(dock))
+    for key, is_there in ((control, False), (redo, True)):
+        viewer.dims.set_current_step(0, last)
+        press(KEYS.Key_Z, key)
+        qtbot.waitUntil(lambda is_there=is_there: (neurons.data == 5).any() == is_there)
+        qtbot.waitUntil(lambda: viewer.dims.current_step[0] == 3)
+    neurons.paint((1, 10, 10), 9)
+    press(KEYS.Key_Z, control)
+    assert viewer.dims.current_step[0] == 1, "where the brush was"
+    viewer.dims.set_current_step(0, 2)
+    click(viewer, neurons, quarter(neurons, 0.7, 0.7), qtbot)
+    press(KEYS.Key_R)  # in all slices
+    qtbot.waitUntil(lambda: "Deleted neuron 4." in text(dock))
+    viewer.dims.set_current_step(0, last)
+    press(KEYS.Key_Z, control)
+    qtbot.waitUntil(lambda: "Undone: delete." in text(dock))
+    assert viewer.dims.current_step[0] == last, "which shows it"
 
 
 def test_what_can_not_be_done_is_told_and_changes_nothing(

@@ -166,7 +166,7 @@ def test_values_of_a_recipe_are_not_remembered(qtbot: QtBot) -> None:
     assert form.choices() == {"preset": "compact", "for_few_labels": {}}
 
 
-def test_zero_is_called_auto_where_the_training_chooses(qtbot: QtBot) -> None:
+def test_what_the_training_chooses_is_called_auto(qtbot: QtBot) -> None:
     form = make_form(qtbot)
     edits = [edit for edit in form.findChildren(QLineEdit) if edit.text() == "auto"]
     config = form.config()
@@ -175,9 +175,23 @@ def test_zero_is_called_auto_where_the_training_chooses(qtbot: QtBot) -> None:
         edit.setText("2")
     config = form.config()
     assert (config.steps, config.lr, config.eval_interval) == (2, 2, 2)
+    assert config.preview_slice == 2
     for edit in edits:
         edit.clear()
     assert form.config() == preset_config("compact")
+
+
+def test_the_slice_previewed_is_called_auto_until_one_is_written(qtbot: QtBot) -> None:
+    form = make_form(qtbot)
+    edits = form.findChildren(QLineEdit)
+    (edit,) = (found for found in edits if "Labelled slice" in found.toolTip())
+    assert (edit.text(), form.config().preview_slice) == ("auto", -1)
+    for text, chosen in (("7", 7), ("auto", -1), ("0", 0)):
+        edit.selectAll()
+        qtbot.keyClicks(edit, text)
+        assert form.config().preview_slice == chosen
+    remembered = make_form(qtbot, form.choices())
+    assert remembered.config().preview_slice == 0
 
 
 def test_the_names_of_classes_are_seen_before_their_colours(qtbot: QtBot) -> None:
