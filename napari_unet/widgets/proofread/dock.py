@@ -440,17 +440,18 @@ class NeuronsDock(Dock):
         self._learn.setEnabled(False)
         layer = self._layer
 
-        def copy(on_part: OnSlice) -> Any:
+        def copy(on_part: OnSlice) -> tuple[Labels, Any]:
             with under_way:  # a copy has no half of an operation
-                return copy_pixels(layer.name, layer.data, on_part)
+                return layer, copy_pixels(layer.name, layer.data, on_part)
 
         task = LongTask(f"Copying '{layer.name}'", copy, self)
-        task.done.connect(partial(self._add_copy, layer))
+        task.done.connect(self._add_copy)  # a method alone is not called once it is closed
         task.failed.connect(self._on_failed)
         task.ended.connect(self._show_state)
         task.start()
 
-    def _add_copy(self, layer: Labels, copy: Any) -> None:
+    def _add_copy(self, done: tuple[Labels, Any]) -> None:
+        layer, copy = done
         image = image_under(self._viewer, layer)
         name = f"{layer.name} truth"
         metadata = {} if image is None else {IMAGE_KEY: image.name}

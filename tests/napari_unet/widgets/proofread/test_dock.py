@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,12 @@ import tifffile
 from napari import Viewer
 from napari.layers import Labels, Surface
 from pytestqt.qtbot import QtBot
-from qtpy.QtCore import Qt
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QApplication
 
 from napari_unet.settings import load_settings
 from napari_unet.widgets.common.dock import PLUGIN
+from napari_unet.widgets.files import long_task
 from napari_unet.widgets.project.dock import ProjectDock
 from napari_unet.widgets.proofread.dock import NeuronsDock
 from tests.napari_unet.widgets.proofread.conftest import (
@@ -230,6 +232,27 @@ def test_neurons_become_labels_to_learn_from(
     qtbot.waitUntil(lambda: "neurons truth" in viewer.layers)
     np.testing.assert_array_equal(viewer.layers["neurons truth"].data, neurons.data)
     assert dock._labels.layer == neurons
+
+
+def test_a_dock_that_is_closed_while_neurons_are_copied_adds_none(
+    viewer: Viewer,
+    dock: NeuronsDock,
+    neurons: Labels,
+    button: Button,
+    qtbot: QtBot,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    goes_on = threading.Event()
+    place = "napari_unet.widgets.proofread.dock.copy_pixels"
+    monkeypatch.setattr(place, lambda name, pixels, on_part: goes_on.wait(60) and pixels.copy())
+    before = [*viewer.layers]
+    button(dock, "Use as labels to learn from").click()
+    assert long_task._running
+    with qtbot.waitSignal(dock.destroyed):
+        QTimer.singleShot(0, lambda: viewer.window.remove_dock_widget(dock))
+    goes_on.set()
+    qtbot.waitUntil(lambda: not long_task._running)
+    assert [*viewer.layers] == before
 
 
 def test_a_project_brings_operations_back_to_be_undone(
