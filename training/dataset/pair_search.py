@@ -167,8 +167,9 @@ def _find_default(folder: Path, default: str) -> Path:
             f"(of slices it has: {there}).",
             f"Name them, such as --image {folder}/raw --labels {folder}/labels.",
         )
+    named = folder if folder.name else folder.absolute()  # not "."
     raise UserError(
-        f"{folder} does not hold a {default}.",
+        f"{named} does not hold a {default}.",
         f"Name the files {DEFAULT_IMAGES} and {DEFAULT_LABELS}, or such as a.tif and a_labels.tif, "
         f"or put them under one name into {IMAGE_FOLDER} and {LABEL_FOLDERS[0]}; or give yours: by "
         "--image and --labels on the command line, as two layers in the window.",

@@ -1,4 +1,5 @@
 import contextlib
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -238,6 +239,12 @@ def test_pair_by_given_names(folder: Path, tmp_path_factory: pytest.TempPathFact
 def test_folder_without_the_names(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"does not hold a train-volume\.tif.*Name the files"):
         find_pair(tmp_path)
+
+
+def test_the_working_folder_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=rf"^{re.escape(str(Path.cwd()))} does not hold a train-"):
+        find_pair(Path())
 
 
 def test_given_name_that_is_not_there(folder: Path) -> None:
