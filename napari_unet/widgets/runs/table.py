@@ -66,6 +66,7 @@ class RunsTable(QWidget):
         header = self._table.horizontalHeader()
         header.setSectionResizeMode(NAME_COLUMN, QHeaderView.ResizeMode.Stretch)
         header.setResizeContentsPrecision(0)  # the rows in sight
+        self._table.resizeColumnsToContents()  # of the titles, as long as there are none
         self._table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         rename = QShortcut(QKeySequence("F2"), self._table)
         rename.setContext(Qt.ShortcutContext.WidgetShortcut)
