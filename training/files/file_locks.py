@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -105,21 +106,29 @@ def hold_lock(path: Path, patience: float = PATIENCE, *, is_left: bool = True) -
     """
     place = path.with_name(f".{path.name}.lock")
     is_held = False
-    while not is_held:
-        with open_to_append(place) as lock:
-            if not take_lock(lock, patience=patience):
-                raise UserError(
-                    f"Another program has been changing {path} for {patience:g} seconds.",
-                    "End it, or try again later.",
-                )
-            is_held = is_left or _is_at(lock, place)  # whoever held it has removed it, perhaps
-            if is_held:
-                try:
-                    yield
-                finally:
-                    if not is_left:
-                        with suppress(OSError):  # another process has it open
-                            place.unlink()
+    try:
+        while not is_held:
+            with open_to_append(place) as lock:
+                if not take_lock(lock, patience=patience):
+                    raise UserError(
+                        f"Another program has been changing {path} for {patience:g} seconds.",
+                        "End it, or try again later.",
+                    )
+                is_held = is_left or _is_at(lock, place)  # whoever held it has removed it, perhaps
+                if is_held:
+                    try:
+                        yield
+                    finally:
+                        if not is_left:
+                            _remove(place)
+    finally:
+        if not is_left and sys.platform == "win32":  # which removes nothing that is open
+            _remove(place)
+
+
+def _remove(path: Path) -> None:
+    with suppress(OSError):  # another process has it open
+        path.unlink()
 
 
 def _is_at(file: IO[bytes], path: Path) -> bool:
