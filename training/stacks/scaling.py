@@ -302,7 +302,7 @@ def _measure(stack: Slices) -> tuple[np.dtype[Any], Intensities]:
         for index in pick_evenly(range(len(stack)), SAMPLED_SLICES):
             image = np.asarray(stack[index])
             check_pixels(image, f"Slice {index}")
-            low, high = image.min(), image.max()
+            low, high = float(image.min()), float(image.max())
             if image.dtype.kind == "f" and max(-low, high) > LARGEST:
                 raise _not_computable(image.dtype, low, high)
             dtypes.append(image.dtype)
