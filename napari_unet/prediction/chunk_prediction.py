@@ -26,6 +26,7 @@ from training import __version__
 from training.console import list_names
 from training.errors import UserError
 from training.files.atomic_files import UnwritableError
+from training.formats.file_times import file_times
 from training.formats.stack import Stack
 from training.masks.result_warnings import share_warning
 from training.masks.shares import WHOLE, Share
@@ -152,22 +153,22 @@ class ChunkPrediction:
         self.folders = [chunks.folder for chunks in results.values()]
         self._results, self._to_page, self._threshold = results, to_page, threshold
         self.slices = share.of_slices(part.shape[0])
-        self.note = self.warning = ""
+        self.note = self._doubt = ""
         record = {
             "version": __version__,
             "model": predictor.digest,
             "stack": describe(stack),
             "options": options,
         }
-        begun = {chunks: chunks.read_record() for chunks in results.values()}
-        known = next((former for former in begun.values() if former is not None), None)
-        for chunks, former in begun.items():
-            if former is not None:
-                check_same(chunks, former, record)
-                self.warning = edit_warning(chunks, former, record, stack)
+        records = ((chunks, chunks.read_record()) for chunks in results.values())
+        self._begun = {chunks: former for chunks, former in records if former is not None}
+        for chunks, former in self._begun.items():
+            check_same(chunks, former, record)
+        known = next(iter(self._begun.values()), None)
         if known is None:
-            card, self.note, self.warning = card_for(predictor.card, _Readable(stack), membranes)
-            known = record | {"how": write_how(card)}
+            files = file_times(stack.path)
+            card, self.note, self._doubt = card_for(predictor.card, _Readable(stack), membranes)
+            known = record | {"how": write_how(card), "files": files}
         self._card = read_how(known["how"], predictor.card)
         self.memory = memory_to_take(memory)
         self._parts = self._cut()
@@ -190,6 +191,10 @@ class ChunkPrediction:
             If the results can't be written, such as on a full disk.
         """
         return self.predict_slices(self.slices)
+
+    @cached_property
+    def warning(self) -> str:
+        return edit_warning(self.stack, self._begun) if self._begun else self._doubt
 
     @cached_property
     def done(self) -> int:
@@ -303,12 +308,10 @@ class ChunkPrediction:
 
     def share_warning(self) -> str:
         """Say what speaks against the whole mask; empty where nothing does, or others began it."""
+        if self.done:
+            return ""
         found = self._outcome
-        return (
-            ""
-            if self.done
-            else share_warning(found.membrane, found.pixels, self._predictor.of_class)
-        )
+        return share_warning(found.membrane, found.pixels, self._predictor.of_class)
 
     def _cut(self) -> list[Window]:
         """Cut a slice where tiles and chunks end."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
@@ -23,18 +24,14 @@ _TOLD = {"version": "by another version", "model": "with another model"}
 
 
 def describe(stack: Stack) -> dict[str, Any]:
-    """Say by what a stack is known again: its shape, and the pixels of a few slices.
-
-    Its ``files`` say whether the other slices may have been edited, see :func:`file_times`.
-    """
+    """Say by what a stack is known again: its shape, and the pixels of a few slices."""
     hashes: dict[str, str | None] = {}
     for index in pick_evenly(range(len(stack)), _KNOWN_BY):
         try:
             hashes[str(index)] = fingerprint([stack[index]])
         except (UserError, OSError):  # it may be mended before the next run
             hashes[str(index)] = None
-    files = file_times(stack.path)
-    return {"shape": [*stack.shape], "dtype": stack.dtype.name, "slices": hashes, "files": files}
+    return {"shape": [*stack.shape], "dtype": stack.dtype.name, "slices": hashes}
 
 
 def write_how(card: ModelCard) -> dict[str, Any]:
@@ -79,17 +76,24 @@ def check_same(chunks: ZarrChunks, former: dict[str, Any], record: dict[str, Any
         )
 
 
-def edit_warning(
-    chunks: ZarrChunks, former: dict[str, Any], record: dict[str, Any], stack: Stack
-) -> str:
-    """Warn of a stack that may have been edited since a prediction of it began; else empty."""
-    before, now = former["stack"].get("files"), record["stack"]["files"]
-    if None in (before, now) or before == now:
+def edit_warning(stack: Stack, begun: Mapping[ZarrChunks, dict[str, Any]]) -> str:
+    """Warn of a stack that may have been edited since predictions of it began; else empty.
+
+    Their records have its ``files``, by which the slices count that it is not known by: see
+    :func:`file_times`.
+    """
+    now = file_times(stack.path)
+    changed = (
+        chunks.folder
+        for chunks, former in begun.items()
+        if None not in (former.get("files"), now) and former["files"] != now
+    )
+    folder = next(changed, None)
+    if folder is None:
         return ""
     return (
-        f"The files of {stack.path} have changed since {chunks.folder} was begun: unless they were "
-        "only copied, parts that are done are of the image before. Delete that folder to begin "
-        "again."
+        f"The files of {stack.path} have changed since {folder} was begun: unless they were only "
+        "copied, parts that are done are of the image before. Delete that folder to begin again."
     )
 
 

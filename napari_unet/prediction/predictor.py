@@ -66,8 +66,6 @@ class Predictor:
         As given.
     digest : str
         By which its network is known again: SHA-256.
-    is_foreign : bool
-        Whether it is somebody else's model, which prepares whole slices.
     parallel : int
         How many slices, or parts of them, at once give the most a second.
 
@@ -91,7 +89,7 @@ class Predictor:
         threads: int = 0,
         of_class: str | None = MEMBRANE,
     ) -> None:
-        self._foreign, self.is_foreign = foreign, foreign is not None
+        self._foreign = foreign
         card = read_card(content, model) if foreign is None else foreign.card
         self._channels = card.label_classes.outputs
         self._channel = find_channel(card, of_class, model)
@@ -108,6 +106,11 @@ class Predictor:
             raise _unusable(model) from error
         self.parallel = self._engine.parallel
         self._model = model
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether it is somebody else's model, which prepares whole slices."""
+        return self._foreign is not None
 
     def predict(
         self,
