@@ -105,25 +105,34 @@ def hold_lock(path: Path, patience: float = PATIENCE, *, is_left: bool = True) -
         If another holds it for longer, or the lock can't be written.
     """
     place = path.with_name(f".{path.name}.lock")
-    is_held = False
     try:
-        while not is_held:
-            with open_to_append(place) as lock:
-                if not take_lock(lock, patience=patience):
-                    raise UserError(
-                        f"Another program has been changing {path} for {patience:g} seconds.",
-                        "End it, or try again later.",
-                    )
-                is_held = is_left or _is_at(lock, place)  # whoever held it has removed it, perhaps
-                if is_held:
-                    try:
-                        yield
-                    finally:
-                        if not is_left:
-                            _remove(place)
+        with _taken(place, path, patience, is_left=is_left):
+            try:
+                yield
+            finally:
+                if not is_left:
+                    _remove(place)
     finally:
         if not is_left and sys.platform == "win32":  # which removes nothing that is open
             _remove(place)
+
+
+def _taken(place: Path, path: Path, patience: float, *, is_left: bool) -> IO[bytes]:
+    """Open the file of a lock, and take it."""
+    while True:
+        lock = open_to_append(place)
+        try:
+            if not take_lock(lock, patience=patience):
+                raise UserError(
+                    f"Another program has been changing {path} for {patience:g} seconds.",
+                    "End it, or try again later.",
+                )
+            if is_left or _is_at(lock, place):  # whoever held it has removed it, perhaps
+                return lock
+        except BaseException:
+            lock.close()
+            raise
+        lock.close()
 
 
 def _remove(path: Path) -> None:
