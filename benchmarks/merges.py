@@ -79,9 +79,9 @@ def limit(settings: Settings, lengths: Sequence[int]) -> Table:
             seeds = ", ".join(f"{level:g}" for level in levels)
             rows.append([str(epochs), seeds, f"{count:.0f}", f"{rand:.4f}", f"{info:.4f}"])
     how = (
-        "What truth would make of the regions of the same slices, if it merged them: the most that "
-        "merges can give. Regions grow from seeds below these probabilities of membrane; below "
-        "each level from those that hold no seed of a lower one."
+        "The regions of the same slices, merged by the truth: the most that merges can give. "
+        "Regions grow from seeds below these probabilities of membrane; at each level, only where "
+        "no seed of a lower one lies."
     )
     columns = ["epochs", "seeds", "regions of a slice", "v_rand", "v_info"]
     return Table("Limits of learned merges", how, columns, rows)

@@ -23,7 +23,7 @@ from training.metrics.neuron_metrics import Labels
 
 SEEDS = (0.01, 0.03, 0.1, 0.3)
 """Connected regions below the first probability of membrane are seeds of the over-segmentation, and
-below each of the next ones those that hold no seed yet. A low level keeps neurons apart that a gap
+below each of the next ones those without a seed so far. A low level keeps neurons apart that a gap
 connects at a higher one, and a high level finds small ones that no network is sure of: what is one
 region here is never parted again."""
 CONTEXT = 0.5

@@ -58,7 +58,7 @@ class Dock(VerticalScrollArea):
 
     closed = Signal()  # the dock alone, not the window with it
     front_changed = Signal(bool)  # whether it is seen, and not behind another tab
-    came_in_sight = Signal()  # it was opened, or brought to the front: Qt shows no tab anew
+    came_in_sight = Signal()  # opened, or brought to the front: Qt sends a tab no show event
 
     def __init__(self) -> None:
         super().__init__(QWidget())

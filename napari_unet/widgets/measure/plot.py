@@ -89,7 +89,7 @@ class MeasuresPlot(pyqtgraph.PlotWidget):  # type: ignore[misc]
 
     def _name_axes(self, x: str, y: str) -> None:
         self.setLabel("bottom", x)
-        # There is no room for more at its side, and what is drawn is chosen above.
+        # What is drawn is chosen above, and its side has no room for more.
         self.setLabel("left", y.rpartition("(")[2].rstrip(")") if y.endswith(")") else y)
 
     def _on_clicked(self, event: Any) -> None:

@@ -216,12 +216,12 @@ class LessPainting(QWidget):
         self._message.tell(self._said)
 
     def _on_painted(self, _: object) -> None:
-        """Take back what was said of a filling, which Ctrl-Z does not undo any more."""
+        """Clear the message about a filling that Ctrl-Z does not undo any more."""
         if not self._setting.is_busy and self._message.text() == self._said:
             self._message.tell("")
 
     def _on_drawn(self, _: object) -> None:
-        """Take back what was said of a filling that is undone; napari has no event for that."""
+        """Clear the message about a filling that was undone; napari has no event for that."""
         layer, filled = self._layer, self._filled
         if layer is not None and filled is not None and layer.data[filled[0]] != filled[1]:
             self._on_painted(None)

@@ -441,7 +441,7 @@ class NeuronsDock(Dock):
         layer = self._layer
 
         def copy(on_part: OnSlice) -> tuple[Labels, Any]:
-            with under_way:  # a copy has no half of an operation
+            with under_way:  # copy no operation that is half done
                 return layer, copy_pixels(layer.name, layer.data, on_part)
 
         task = LongTask(f"Copying '{layer.name}'", copy, self)
