@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+import multiprocessing
+import os
 import signal
+import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any, Protocol, TypeVar
 
@@ -17,6 +20,8 @@ from training.resources.limits import usable_cores
 _CONNECT_SECONDS = 20
 _LIVES = 3  # workers that die of a task, or of the one it was split from, until it is given up
 _DIED = f"{_LIVES} workers died of it, perhaps for lack of memory"
+_ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+_FORKS = sys.platform == "linux"  # macOS's own libraries don't bear it
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -37,6 +42,20 @@ class TaskError(Exception):
 
 class DeadlyError(TaskError):
     """Workers died of it."""
+
+
+def prepare(modules: Sequence[str]) -> None:
+    """Import modules in the background, for the processes that :func:`connect` will start here.
+
+    They are forked, where the system does that well, from one process that has imported them.
+    """
+    if not _FORKS:
+        return
+    from multiprocessing import forkserver
+
+    forkserver.set_forkserver_preload(["distributed", __name__, *modules])
+    with _environment(_ONE_THREAD):
+        forkserver.ensure_running()
 
 
 @contextmanager
@@ -200,7 +219,9 @@ def _connected(distributed: Any, workers: int, scheduler: str) -> Iterator[Any]:
     quiet = {
         "logging": {"distributed": "critical", "tornado": "critical", "asyncio": "critical"},
         # Without dask's MALLOC_TRIM_THRESHOLD_: pages of memory would be given back for each slice.
-        "distributed.nanny.pre-spawn-environ": {"OMP_NUM_THREADS": 1, "OPENBLAS_NUM_THREADS": 1},
+        "distributed.nanny.pre-spawn-environ": _ONE_THREAD,
+        # Python's own, because dask's "forkserver" imports pandas and others that it finds.
+        "distributed.worker.multiprocessing-method": None,
     }
     with ExitStack() as opened:
         opened.enter_context(dask.config.set(quiet))
@@ -217,6 +238,7 @@ def _connected(distributed: Any, workers: int, scheduler: str) -> Iterator[Any]:
                     "Give its address as it prints it, such as tcp://node1:8786.",
                 ) from error
         else:
+            opened.enter_context(_start_method("forkserver" if _FORKS else "spawn"))
             folder = opened.enter_context(
                 tempfile.TemporaryDirectory(prefix="napari-unet-", ignore_cleanup_errors=True)
             )
@@ -234,6 +256,32 @@ def _connected(distributed: Any, workers: int, scheduler: str) -> Iterator[Any]:
             client.register_plugin(_deaf(distributed))
         say(f"What the workers do: {client.dashboard_link}")
         yield client
+
+
+@contextmanager
+def _start_method(name: str) -> Iterator[None]:
+    """Start processes of Python's in this way."""
+    former = multiprocessing.get_start_method(allow_none=True)
+    multiprocessing.set_start_method(name, force=True)
+    try:
+        yield
+    finally:
+        multiprocessing.set_start_method(former, force=True)
+
+
+@contextmanager
+def _environment(variables: dict[str, str]) -> Iterator[None]:
+    """Set variables for the processes that are started meanwhile."""
+    former = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in former.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def _deaf(distributed: Any) -> Any:
