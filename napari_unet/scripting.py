@@ -279,8 +279,9 @@ def evaluate(
     Parameters
     ----------
     mask : path, or array (Z, Y, X) or (Y, X)
-        A mask, where 0 is membrane; a probability of membrane, floats from 0 to 1; or neurons by
-        their ids, as ``segment`` gives them.
+        A mask, where 0 is membrane; a probability of membrane, floats from 0 to 1, which is
+        membrane from 0.5 on; or neurons by their ids, as ``segment`` gives them. Whether one value
+        alone is membrane, ``mask_convention`` says.
     truth : path, or array of the mask's shape
         Finished labels; strokes, 0 = unknown, 1 = membrane, 2 = inside; or ids of cells.
     image : path, or array of the same shape, optional

@@ -292,8 +292,8 @@ def test_what_is_no_number_of_a_cell_is_refused_as_such(membrane: Array) -> None
 
 
 def test_a_mask_of_one_value_is_called_a_mask(membrane: Array) -> None:
-    with pytest.raises(UserError, match="Give a mask with both"):
-        LabelMeaning.of(np.zeros_like(membrane), "it", LabelConvention.ISBI, is_mask=True)
+    with pytest.raises(UserError, match="Choose the mask's convention"):
+        LabelMeaning.of(np.zeros_like(membrane), "it", is_mask=True)
 
 
 def test_a_convention_that_is_asked_for_is_taken(membrane: Array, cells: Array) -> None:
