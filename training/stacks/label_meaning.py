@@ -27,7 +27,8 @@ from training.stacks.label_reading import LabelReading
 from training.stacks.scaling import Slices
 from training.stacks.sparse_labels import INSIDE, MEMBRANE, UNKNOWN
 
-MOST_MEMBRANE, LEAST_MEMBRANE = 0.5, 0.01  # shares beyond which labels are questioned
+MOST_MEMBRANE, LEAST_MEMBRANE = 0.5, 0.01  # shares of what can hardly be membrane
+_MUCH_MEMBRANE = 0.4  # share from which the rarer of two kinds may as well be the other
 _MOST_PAINTED = 0.15  # share of labelled slices; nobody paints more strokes on membranes
 _STRAY = 0.01  # share of the pixels other than 0 up to which a value is a slip of the brush
 _ENDS = 0.55  # share of the pixels near either end of the range, of what was smoothed; images: 0.4
@@ -399,14 +400,14 @@ def percent(share: float) -> str:
 
 def question_share(share: float, convention: LabelConvention) -> str:
     """Ask about a share of membrane, 0..1, that is unlikely; empty for others."""
-    if LEAST_MEMBRANE <= share <= MOST_MEMBRANE:
+    if LEAST_MEMBRANE <= share <= _MUCH_MEMBRANE:
         return ""
-    amount = "a lot of" if share > MOST_MEMBRANE else "very little"
+    amount = "a lot of" if share > _MUCH_MEMBRANE else "very little"
     other = {
         LabelConvention.ISBI: LabelConvention.MEMBRANE,
         LabelConvention.MEMBRANE: LabelConvention.ISBI,
     }.get(convention)
     question = f"{percent(share)} is {amount} membrane: are these the right labels?"
-    if other is None or share < MOST_MEMBRANE:
+    if other is None or share <= _MUCH_MEMBRANE:
         return question
     return f"{question} The other way round is the convention {other}."

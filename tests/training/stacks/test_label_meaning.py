@@ -254,6 +254,13 @@ def test_a_share_that_is_unlikely_is_questioned(
     assert ("the convention membrane" in meaning.question) == bool(words)
 
 
+def test_the_rarer_of_two_kinds_is_questioned_where_both_are_frequent() -> None:
+    """Membranes that are drawn thick may be the more frequent kind."""
+    thick = np.random.default_rng(0).random((2, 60, 60)) < 0.55
+    question = LabelMeaning.of(thick.astype(np.uint8)).question
+    assert "45% is a lot of membrane" in question and "the convention membrane" in question
+
+
 def test_a_little_membrane_is_questioned(membrane: Array) -> None:
     little = np.zeros(membrane.shape, np.uint8)
     little[:, 3, :60] = 1
