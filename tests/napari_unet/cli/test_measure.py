@@ -285,7 +285,9 @@ def test_no_file_is_replaced_unasked(labels: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="exists already"):
         measure(labels, "-o", table)
     twice = ("-o", table, "--json", tmp_path / "." / "a.csv")
-    for outputs, problem in ((twice, "named twice"), (("-o", labels), "not named as a table is")):
+    sheet = ("-o", tmp_path / "a.XLSX")
+    wrong = "not named as a table is"
+    for outputs, problem in ((twice, "named twice"), (("-o", labels), wrong), (sheet, wrong)):
         with pytest.raises(UserError, match=problem):
             measure(labels, "--overwrite", *outputs)
     assert labels.read_bytes() == before
