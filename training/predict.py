@@ -172,7 +172,7 @@ def _keeping(
     files = file_times(stack.path)
     with KeptSlices(folder, made_by | {"bands": bands}, files).hold() as kept:
         if kept.is_anew:
-            say("Note: Slices that were kept are of something else, so it begins anew.")
+            say("Note: Slices that were kept are of something else, so it begins again.")
         if kept.count:
             slices, of_next = divmod(kept.count, bands)
             more = f", and {of_next} of {bands} bands of the next" if of_next else ""
