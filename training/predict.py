@@ -110,7 +110,8 @@ def _predict(options: argparse.Namespace, arguments: list[str]) -> None:
     source, scale = weights_of(options.run, options.ckpt), _scale(options)
     model = load_model(source)
     predicted = card_of_channel(model.card, find_channel(model.card, options.of_class, source))
-    check_class_results(predicted.label_classes, paths)
+    convention = LabelConvention(options.convention)
+    check_class_results(predicted.label_classes, paths, convention)
     class_thresholds = thresholds.of(predicted.label_classes)
     scale.check(model.card, source)
     threshold = model.card.threshold if thresholds.single is None else thresholds.single
@@ -126,7 +127,7 @@ def _predict(options: argparse.Namespace, arguments: list[str]) -> None:
             paths,
             steps.part.shape,
             threshold,
-            LabelConvention(options.convention),
+            convention,
             overwrite=options.overwrite,
             classes=predicted.label_classes,
             class_thresholds=class_thresholds,
