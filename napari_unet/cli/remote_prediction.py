@@ -44,6 +44,7 @@ from training.errors import UserError
 from training.files.atomic_files import UnwritableError
 from training.files.file_locks import hold_lock
 from training.formats.pixel_size import Offset, PixelSize
+from training.label_convention import LabelConvention
 from training.masks.result_files import check_class_results, result_pixels
 from training.masks.writer_choice import is_stack_name, open_writer
 from training.model.class_choice import card_of_channel, find_channel
@@ -171,6 +172,7 @@ def check_model_there(
     kinds: Iterable[str],
     thresholds: Thresholds,
     scale: StackScale,
+    convention: LabelConvention,
 ) -> None:
     """Refuse what a model can't do, before it is sent.
 
@@ -185,7 +187,7 @@ def check_model_there(
     card = source.read_card()
     channel = find_channel(card, of_class, source.path)
     classes = card_of_channel(card, channel).label_classes
-    check_class_results(classes, kinds)
+    check_class_results(classes, kinds, convention)
     thresholds.of(classes)
     scale.check(card, source.path)
 

@@ -40,6 +40,7 @@ from training.dataset.volumes import VolumeFiles, choose_held_out, find_volumes,
 from training.errors import UserError
 from training.label_classes import LabelClasses
 from training.label_convention import LabelConvention, leading_convention
+from training.model.weight_files import check_checkpoint
 from training.presets.registry import DEFAULT_PRESET
 from training.runs.run_directory import RunDirectory
 from training.runs.run_state import load_state
@@ -147,6 +148,8 @@ def _configure(
     weights = given.get("weights", NO_WEIGHTS)
     if weights not in (STARTER, NO_WEIGHTS):
         given["weights"] = weights = _absolute(weights)
+        if not Path(weights).is_dir():
+            check_checkpoint(Path(weights))
     if config_file is not None:
         try:
             text = config_file.read_text(encoding="utf-8")
