@@ -244,10 +244,16 @@ find . -name __pycache__ -prune -o ! -type d -print0 |
             raise ConnectionLostError(f"The connection to {name} was lost: {error}.") from error
 
     async def _explain_failure(self, error: asyncssh.SFTPError) -> UserError:
-        """SFTP's version 3 says "Failure" for a full disk too, so it is looked at."""
-        free = await self.run(f"df -P -k -- {shlex.quote(self.profile.folder)} | tail -n 1")
-        if free.split()[3:4] == ["0"]:
-            return disk_full(self.profile.name)
+        """SFTP's version 3 says "Failure" for a full disk too, so it is looked at.
+
+        A disk is full as well where it has room for bytes, but for no more files.
+        """
+        folder = shlex.quote(self.profile.folder.removeprefix("~/") or ".")
+        rows = await self.run(f"for of in -k -i; do df -P $of -- {folder} | tail -n 1; done")
+        for row in rows.splitlines():
+            total, _, free, *_ = [*row.split()[1:], "", "", ""]
+            if free == "0" != total:
+                return disk_full(self.profile.name)
         return CommandError(f"A file on {self.profile.name} can't be used: {error.reason}.")
 
     def _drop(self, connection: asyncssh.SSHClientConnection) -> None:
@@ -291,5 +297,6 @@ def _end(mark: str) -> bytes:
 def disk_full(name: str) -> UserError:
     """The disk of a server is full."""
     return UserError(
-        f"The disk of {name} is full.", "Free some space in its working folder, then try again."
+        f"The disk of {name} is full.",
+        "Free some space in its working folder, or delete files, then try again.",
     )
