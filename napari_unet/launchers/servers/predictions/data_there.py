@@ -37,7 +37,7 @@ class StackThere(Document):
     offset : (float, float, float)
         Where it begins along Z, Y and X, in nm.
     state : str
-        Changes with whatever is written to its files.
+        Changes with whatever is written to its files, and not where these are moved.
     """
 
     shape: tuple[int, int, int] = Field(strict=False)

@@ -197,7 +197,7 @@ def test_a_prediction_whose_files_are_gone_or_damaged_is_resumed_once_they_are_b
     name = name_there(sshd)
     (model,) = (sshd.work / "store").iterdir()
     for gone, shown, remedy in (
-        (there, f"{stack}/raw, the stack", f"Put it there again and resume {name}"),
+        (stack, f"{stack}/raw, the stack", f"Put it there again and resume {name}"),
         (model, f"{model}, the model", f"Give the command that began {name} again"),
     ):
         gone.rename(sshd.folder / "elsewhere")
