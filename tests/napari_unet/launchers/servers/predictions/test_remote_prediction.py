@@ -391,6 +391,15 @@ def test_what_is_on_the_server_stays_there(sshd: Sshd, folder: Path, type_in: Ty
             ("stack.tif", "lab:/a.tif", "--remote=lab", "-o", "lab:/masks"),
             "Results of many stacks can't stay on a server.",
         ),
+        (("stack.tif", "--remote=lab", "-o", "lab:/masks"), "lab:/masks does not name the file"),
+        (
+            ("stack.tif", "--remote=lab", "-o", "lab:m.tif"),
+            "lab:m.tif is not an absolute path on lab",
+        ),
+        (
+            ("lab:~/a.tif", "-o", "m.tif"),
+            "lab:~/a.tif is not an absolute path on lab. Give the whole",
+        ),
         (("C:\\data\\a.tif", "--remote=lab", "-o", "m.tif"), "C:\\data\\a.tif"),
     ],
 )
