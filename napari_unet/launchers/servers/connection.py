@@ -120,13 +120,19 @@ class Server:
                     raise ConnectionError("it broke during a command")
             finally:
                 process.close()
-        output, code = found.groups() if found else (printed, b"")
+        login, has_begun, output = printed.partition(_begin(mark))
+        code = b""
+        if found:
+            output, code = found.groups()
         if code != b"0":
-            words = (complaints.removesuffix(_end(mark)) + output).decode(errors="replace").strip()
+            told = complaints.removesuffix(_end(mark)) + (output if has_begun else login)
+            words = told.decode(errors="replace").strip()
             last = words.splitlines()[-1] if words else f"exit code {code.decode()}"
             if found is None and not words:
                 last = "its login scripts read what is meant for bash, or end it"
-            raise CommandError(f"A command on {self.profile.name} failed: {last:.300}.")
+                if has_begun:
+                    last = "bash was ended, perhaps by the command line that activates Python"
+            raise CommandError(f"A command on {self.profile.name} failed: {last.rstrip('.'):.300}.")
         return bytes(output).decode(errors="surrogateescape")
 
     async def count(self, script: str, *, is_patient: bool = False) -> int:
@@ -196,12 +202,26 @@ find . -name __pycache__ -prune -o ! -type d -print0 |
         connection = await self.connect(is_patient=is_patient)
         async with self._explain_errors(connection):
             if self._files is None:
-                async with asyncio.timeout(REQUEST_SECONDS):
-                    sftp = await connection.start_sftp_client(
-                        path_encoding="utf-8", path_errors="surrogateescape"
-                    )
-                self._files = RemoteFiles(sftp, self.profile.name)
+                self._files = await self._start_sftp(connection)
             yield self._files
+
+    async def _start_sftp(self, connection: asyncssh.SSHClientConnection) -> RemoteFiles:
+        import asyncssh
+
+        try:
+            async with asyncio.timeout(REQUEST_SECONDS):
+                sftp = await connection.start_sftp_client(
+                    path_encoding="utf-8", path_errors="surrogateescape"
+                )
+        except (asyncssh.SFTPBadMessage, asyncssh.SFTPConnectionLost) as error:
+            if await _is_lost(connection):
+                raise
+            raise CommandError(
+                f"{self.profile.name} answers otherwise than by SFTP where that should begin.",
+                "Have its login scripts, such as ~/.bashrc, print and end nothing where no person "
+                "types; and ask who runs it whether it forces a command.",
+            ) from error
+        return RemoteFiles(sftp, self.profile.name)
 
     async def close(self) -> None:
         """Close the connection, if there is one; what a person has logged in to stays open."""
@@ -239,6 +259,14 @@ find . -name __pycache__ -prune -o ! -type d -print0 |
         except TimeoutError as error:
             self._drop(connection)
             raise ConnectionLostError(f"{name} did not answer in time.") from error
+        except asyncssh.ChannelOpenError as error:
+            if await _is_lost(connection):
+                self._drop(connection)
+                raise ConnectionLostError(f"The connection to {name} was lost.") from error
+            raise CommandError(
+                f"{name} refuses a session: {error.reason.rstrip('.')}.",
+                "Its sshd must offer SFTP, and two sessions a connection (MaxSessions).",
+            ) from error
         except (asyncssh.Error, ConnectionError) as error:
             self._drop(connection)
             raise ConnectionLostError(f"The connection to {name} was lost: {error}.") from error
@@ -269,6 +297,12 @@ find . -name __pycache__ -prune -o ! -type d -print0 |
         )
 
 
+async def _is_lost(connection: asyncssh.SSHClientConnection) -> bool:
+    """Whether a connection is closed, or is being closed just now."""
+    await asyncio.sleep(0)
+    return connection.is_closed()
+
+
 def _with_marks(script: str, mark: str) -> bytes:
     """Make a script for bash whose output is distinguished from that of the login's own scripts.
 
@@ -287,7 +321,11 @@ def _with_marks(script: str, mark: str) -> bytes:
 
 
 def _between(mark: str) -> bytes:
-    return f"{mark}-begin\n(.*){mark}-code (\\d{{1,3}})\n{mark}-end\n".encode()
+    return _begin(mark) + f"(.*){mark}-code (\\d{{1,3}})\n{mark}-end\n".encode()
+
+
+def _begin(mark: str) -> bytes:
+    return f"{mark}-begin\n".encode()
 
 
 def _end(mark: str) -> bytes:

@@ -280,7 +280,27 @@ class RemoteLauncher:
                 await folder.give_up(record.run_id)
             raise
         paths = tuple(str(folder.path) for folder in folders)
-        await self._launch(run, update_record(run, paths=paths))
+        record = update_record(run, paths=paths)
+        try:
+            await self._launch(run, record)
+        except CommandError:
+            await self._give_up(run, folders)
+            raise
+        except ConnectionLostError as error:
+            remedy = f"The run {run.name} may have begun: follow it, or resume it."
+            raise ConnectionLostError(error.problem, remedy) from error
+
+    async def _give_up(self, run: RunDirectory, folders: Nodes) -> None:
+        """Leave nothing there of a run whose start was refused, by one of several servers perhaps.
+
+        Where it may go on on another of them, it stays a run.
+        """
+        with contextlib.suppress(UserError):
+            if len(folders) > 1:
+                await self._cancel(run, delete=False)
+            for folder in folders:
+                await folder.give_up(read_record(run).run_id)
+            update_record(run, paths=())
 
     async def _launch(self, run: RunDirectory, record: RemoteRecord) -> None:
         nodes = self._nodes_to_change(run)

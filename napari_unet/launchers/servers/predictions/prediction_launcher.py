@@ -232,8 +232,9 @@ class PredictionLauncher(RemoteLauncher):
         try:
             await write_options(folder, arguments)
             await self._begin_there(run, folder)
-        except ConnectionLostError:  # it may have begun
-            raise
+        except ConnectionLostError as error:
+            remedy = f"{run.name} may have begun: predict again, which goes on with it."
+            raise ConnectionLostError(error.problem, remedy) from error
         except UserError:
             if same is None:
                 await folder.give_up(read_record(run).run_id)

@@ -540,6 +540,44 @@ def test_a_start_that_fails_leaves_nothing_there(
     assert not list(launcher.runs_folder.iterdir())
 
 
+OLD_PYTHON = """\
+#!/bin/sh
+case "$1" in
+  --version) echo Python 3.9.2 ;;
+  *) echo "Unknown option: -P" >&2; exit 2 ;;
+esac
+"""
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        (
+            {"activate": "export PATH='{folder}':$PATH"},
+            "Python 3.9.2 is older than 3.11, or",
+        ),
+        ({"activate": "export PATH='{folder}/none'"}, "There is no python on the PATH."),
+        ({"activate": "exit 3"}, "ended, perhaps by the command line that activates Python"),
+        ({"prefix": "no-apptainer exec"}, "no python on the PATH of what is run by no-apptainer"),
+    ],
+)
+def test_a_python_that_can_not_train_is_told_at_once(
+    sshd: Sshd, tmp_path: Path, data: Path, changes: dict[str, str], told: str
+) -> None:
+    """Then nothing is left, here or there."""
+    python = sshd.folder / "old" / "python"
+    python.parent.mkdir()
+    python.write_text(OLD_PYTHON)
+    python.chmod(0o755)
+    given = {name: value.format(folder=python.parent) for name, value in changes.items()}
+    profile = sshd.profile(**given)
+    save_profile(profile)
+    launcher = RemoteLauncher(profile, tmp_path / "copies")
+    with closing(launcher), pytest.raises(UserError, match=told):
+        launcher.start(quick_config(data, 5), "first")
+    assert not list(sshd.work.glob("runs/*")) and not list(tmp_path.glob("copies/*"))
+
+
 def test_an_unreadable_stack_is_not_a_full_disk(
     launcher: RemoteLauncher, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
