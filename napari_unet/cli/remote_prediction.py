@@ -311,19 +311,20 @@ def bring_home(
     **written
         Options of :func:`open_writer`.
     """
-    for kind in read_prediction(run).coming_home:
-        if kind not in results:
-            continue
-        path = results[kind]
-        with open_stack(result_path(run, kind)) as pages:
+    coming = [kind for kind in read_prediction(run).coming_home if kind in results]
+    with ExitStack() as opened:  # all get their names, or none where one can't be written
+        for kind in coming:
+            pages = opened.enter_context(open_stack(result_path(run, kind)))
             options = {**written, **result_pixels(kind), "pixel_size": pages.pixel_size}
             where = place_home(offset, region, pages.pixel_size)
             if pages.label_note is not None:
                 options["classes"] = pages.label_note.classes
-            with open_writer(path, pages.shape, offset=where, **options) as writer:
-                for page in pages:
-                    writer.write(page)
-        say(f"{kind}: {path}")
+            about = results[kind], pages.shape
+            writer = opened.enter_context(open_writer(*about, offset=where, **options))
+            for page in pages:
+                writer.write(page)
+    for kind in coming:
+        say(f"{kind}: {results[kind]}")
 
 
 def resume_prediction(name: str, place: RemoteOptions) -> None:

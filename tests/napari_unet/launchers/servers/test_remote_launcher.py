@@ -11,7 +11,7 @@ import sys
 import textwrap
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ from tests.napari_unet.launchers.servers.loopback.quick_server import (
     quick_config,
     write_data,
 )
+from tests.napari_unet.launchers.servers.loopback.small_disk import small_disk
 from tests.napari_unet.launchers.servers.loopback.sshd import Sshd
 from tests.stack_files import read_pixel_size
 from training.config import preset_config
@@ -70,18 +71,6 @@ def launcher(sshd: Sshd, tmp_path: Path, activate: str) -> Iterator[RemoteLaunch
     launcher = RemoteLauncher(profile, tmp_path / "copies")
     yield launcher
     launcher.close()
-
-
-@contextmanager
-def small_disk(folder: Path, limit: str) -> Iterator[None]:
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", limit, "tmpfs", folder]
-    if subprocess.run(mount, capture_output=True).returncode != 0:
-        pytest.skip("a small disk can't be mounted here")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "-l", folder], check=True)
 
 
 def sha256(path: Path) -> str:

@@ -19,6 +19,7 @@ from napari_unet.launchers.servers.profiles import remove_profile
 from napari_unet.neurons.linking import StackLinker
 from napari_unet.neurons.segmentation import Segmentation, find_neurons
 from tests.napari_unet.launchers.servers.loopback.begun_command import PROGRAM, begun, read_until
+from tests.napari_unet.launchers.servers.loopback.small_disk import small_disk
 from tests.napari_unet.launchers.servers.loopback.sshd import Sshd
 from tests.napari_unet.launchers.servers.predictions.conftest import TypeIn
 from tests.stack_files import read_pixel_size
@@ -175,6 +176,7 @@ def test_a_killed_prediction_is_resumed_by_its_name(
     predicted = [line for line in printed if line.startswith("predicting")]
     assert predicted == [f"predicting slice {index}" for index in range(6)]
     assert "It has finished." in type_in("predict", "--resume", name).errors
+    assert type_in("stop", name).output == f"{name} has ended before: it is finished.\n"
     assert "Give no other option" in type_in("predict", "--resume", name, "--tta").errors
     trained = type_in("train", "--resume", f"runs/{name}").errors
     assert f"napari-unet predict --resume {name}" in trained
@@ -320,6 +322,20 @@ def test_a_stack_of_another_format_and_a_model_are_sent(
     assert outside.code == 2 and "The region reaches to 9 along Z" in outside.errors
     assert {path.suffix for path in (sshd.work / "store").iterdir()} == {".tif"}
     assert not list((folder / "runs").iterdir())
+
+
+def test_all_results_come_home_or_none(sshd: Sshd, folder: Path, type_in: TypeIn) -> None:
+    """The same command goes on where there is room for all of them."""
+    command = ("predict", "starter", "stack.tif", "--remote=lab", "-o", "small/mask.tif")
+    command += ("--probability", "small/probability.tif")
+    with small_disk(folder / "small", "size=12k"):
+        full = type_in(*command)
+        assert full.code == 2 and "probability.tif can't be written: No space" in full.errors
+        assert not list((folder / "small").iterdir())
+    name = name_there(sshd)
+    done = type_in(*command)
+    assert done.code == 0 and f"Going on: the prediction is {name}" in done.output
+    assert len(list((folder / "small").iterdir())) == 2
 
 
 def test_neurons_are_found_here(folder: Path, type_in: TypeIn) -> None:
