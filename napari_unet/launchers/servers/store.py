@@ -27,6 +27,7 @@ from training.errors import UserError
 from training.runs.run_paths import checkpoint_step
 
 SEND_TRIES = 3
+_LONGEST_SUFFIX = 16  # ".safetensors" has 12; of others the rest of a name may be one
 
 
 class Store:
@@ -75,7 +76,8 @@ class Store:
             with _reading(path):
                 digest = await asyncio.to_thread(hash_file, path)
                 size = path.stat().st_size
-            target = str(self.folder.store / f"{digest}{path.suffix}")
+            suffix = path.suffix if len(path.suffix) <= _LONGEST_SUFFIX else ""
+            target = str(self.folder.store / f"{digest}{suffix}")
             if await self._has(target) and await self.server.digest(target) == digest:
                 return target
             if await self._put(path.name, _chunks(path, size), size, target, digest):

@@ -277,15 +277,15 @@ class PredictionLauncher(RemoteLauncher):
                 continue
             if remote.profile.address != self.profile.address or known.request != wanted:
                 continue
-            if known.outcome == "finished":
-                return run
-            if known.outcome not in ("", *CAN_GO_ON):
+            if known.outcome == "stopped":
                 continue
             (folder,) = self._nodes_to_change(run)
             if not await folder.belongs_to(remote.run_id):
                 continue
             await self._look(run, again=True)  # killed or resumed since it was last asked for
             known = read_prediction(run)
+            if known.outcome == "finished" and not await _has_results(run, folder):
+                continue
             if known.outcome in ("", "finished"):
                 return run
             can_go_on = run if known.outcome in CAN_GO_ON else can_go_on
@@ -381,3 +381,14 @@ class PredictionLauncher(RemoteLauncher):
                 raise UserError(
                     f"{self.name} no longer has the {kind} of {run.name}.", "Predict again."
                 )
+
+
+async def _has_results(run: RunDirectory, folder: RunFolder) -> bool:
+    """Whether all that a finished prediction brings home is there still, or here."""
+    async with folder.server.files() as files:
+        for kind in read_prediction(run).coming_home:
+            if not (
+                result_path(run, kind).exists() or await files.exists(result_path(folder, kind))
+            ):
+                return False
+    return True

@@ -124,6 +124,8 @@ def test_a_killed_prediction_goes_on_where_it_was(
     assert "predict again: it goes on after the slices that are done." in killed.errors
     name = name_there(sshd)
     assert not (folder / "mask.tif").exists() and not list(there.glob("probability*"))
+    # As one leaves it that is killed after its results have their names, and before it says so.
+    (sshd.work / "runs" / name / "mask.tif").write_text("a mask")
     hold = sshd.work.with_name("hold-slice")
     deadly.unlink()
     hold.write_text("5")
@@ -322,6 +324,25 @@ def test_a_stack_of_another_format_and_a_model_are_sent(
     assert outside.code == 2 and "The region reaches to 9 along Z" in outside.errors
     assert {path.suffix for path in (sshd.work / "store").iterdir()} == {".tif"}
     assert not list((folder / "runs").iterdir())
+
+
+@pytest.mark.parametrize("gone", ["", "mask.tif"])
+def test_what_was_deleted_on_the_server_is_predicted_anew(
+    sshd: Sshd, folder: Path, type_in: TypeIn, lab: Profile, gone: str
+) -> None:
+    request = PredictionRequest(starter_path(), folder / "stack.tif", {"mask": ""})
+    launcher = PredictionLauncher(lab, folder / "runs")
+    first = launcher.predict(request, "first").run
+    while launcher.state(first).status != "finished":
+        launcher.refresh(first)
+    launcher.close()
+    there = sshd.work / "runs" / "first" / gone
+    there.rename(sshd.folder / "deleted")
+    lost = type_in("fetch", "first")
+    assert lost.code == 2 and "lab no longer has the mask of first. Predict again." in lost.errors
+    done = type_in("predict", "starter", "stack.tif", "--remote=lab", "-o", "mask.tif")
+    assert done.code == 0 and "Going on" not in done.output, done
+    assert (folder / "mask.tif").exists()
 
 
 def test_all_results_come_home_or_none(sshd: Sshd, folder: Path, type_in: TypeIn) -> None:
