@@ -21,10 +21,10 @@ from napari_unet.cli.run_access import (
     train_remotely,
 )
 from napari_unet.launchers.launcher import new_run_name
-from napari_unet.launchers.server_path import ServerPath, data_of, find_server
+from napari_unet.launchers.server_path import ServerPath, check_absolute, data_of, find_server
 from napari_unet.launchers.servers.predictions.data_there import describe_volumes, settled_there
 from napari_unet.launchers.servers.predictions.record import is_prediction
-from napari_unet.launchers.servers.profiles import find_profile
+from napari_unet.launchers.servers.profiles import find_profile, load_profiles
 from napari_unet.runs.learning_on import learn_on_config, unseen_of_volumes
 from napari_unet.runs.moved_data import find_data, move_data
 from napari_unet.runs.training_places import THIS_COMPUTER, launcher_for
@@ -111,7 +111,14 @@ def command(
             )
         _resume(resume, devices, device_ids, moved)
         return
-    place = find_server(_data_given(given))
+    named = _data_given(given)
+    check_absolute(named, load_profiles)
+    if out is not None and ServerPath.parse(out):
+        raise UserError(
+            f"{out} is on a server, and a run, or its copy, is kept on this computer.",
+            "Give a folder here: --out runs/first.",
+        )
+    place = find_server(named)
     if place and place != remote:
         raise UserError(f"The data are on {place}.", f"Train there: --remote {place}.")
     config, meanings = _configure(config_file, given)

@@ -36,7 +36,7 @@ class KeptSlices:
         Of their own; made if it is missing, in a folder that is there.
     record : dict
         All that the results depend on, as JSON has it. Slices of another record are deleted.
-    files : list of int or None
+    files : str or None
         See :func:`training.formats.file_times.file_times`, of the stack.
 
     Attributes
@@ -49,9 +49,7 @@ class KeptSlices:
         Whether the stack's files have changed since the first was kept.
     """
 
-    def __init__(
-        self, folder: Path, record: dict[str, Any], files: list[int] | None = None
-    ) -> None:
+    def __init__(self, folder: Path, record: dict[str, Any], files: str | None = None) -> None:
         self._folder, self._record, self._files = folder, record, files
         self._about = folder / "record.json"
         self.count, self.is_anew, self.may_differ = 0, False, False

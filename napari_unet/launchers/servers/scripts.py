@@ -22,6 +22,7 @@ from training.errors import UserError
 from training.runs.run_paths import RunPaths
 
 RemotePaths = RunPaths[PurePosixPath]
+LEAST_PYTHON = "3.11"
 _KILL_ROUNDS = 50
 # Prints a section for each package: its version in the last line, or why it can't be imported.
 _IMPORT = """
@@ -61,12 +62,24 @@ cann=
 {profile.activate}
 {_source_first(of_python)}
 python=$({profile.prefix} sh -c 'command -v python || command -v python3') ||
-  {{ echo "There is no python on the PATH" >&2; return 1; }}
+  {{ echo {shlex.quote(_no_python(profile))} >&2; return 1; }}
 PYTHONPATH={shlex.quote(source)}${{PYTHONPATH:+:$PYTHONPATH}}
-if ! {python} -P -c 'import importlib.util as u, sys; sys.exit(not u.find_spec("tifffile"))'
-then PYTHONPATH=$PYTHONPATH:{without_tifffile}; fi
+found=0
+{python} -P -c 'import importlib.util as u, sys; sys.exit(0 if u.find_spec("tifffile") else 9)' ||
+  found=$?
+case $found in
+  0) ;;
+  9) PYTHONPATH=$PYTHONPATH:{without_tifffile} ;;
+  *) echo "$({python} --version 2>&1) is older than {LEAST_PYTHON}, or can't be run" >&2
+     return 1 ;;
+esac
 export PYTHONPATH
 {_exports(profile)}"""
+
+
+def _no_python(profile: Profile) -> str:
+    where = f" of what is run by {profile.prefix}" if profile.prefix else ""
+    return f"There is no python on the PATH{where}"
 
 
 def python_of(profile: Profile) -> str:

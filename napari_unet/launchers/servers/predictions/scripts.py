@@ -7,10 +7,12 @@ import shlex
 from pathlib import PurePosixPath
 
 from napari_unet.launchers.servers.predictions.record import (
+    KINDS,
     Outcome,
     exit_code_path,
     kept_path,
     log_path,
+    result_path,
 )
 from napari_unet.launchers.servers.profile.profile import Profile
 from napari_unet.launchers.servers.scripts import activation, check_id, python_of
@@ -40,7 +42,7 @@ def start(
     return f"""
 {activation(profile, source)}
 cd -- {shlex.quote(str(run.path))} || return
-rm -f -- {exit_code_path(run).name}
+rm -f -- {_ending(run)}
 export {RUN_MARK}={check_id(run_id)}
 setsid nohup {_noting(profile, run, arguments)} >/dev/null 2>&1 &
 until grep -qsz '^{RUN_MARK}=' /proc/$!/environ || ! kill -0 $! 2>/dev/null; do sleep 0.05; done
@@ -60,7 +62,7 @@ def submit(
     script = f"""#!/bin/bash -l
 cd -- {shlex.quote(str(run.path))} || exit
 [ ! -e {run.stop_request.name} ] || exit
-rm -f -- {exit_code}
+rm -f -- {_ending(run)}
 trap : TERM {LIMIT_SIGNAL}
 activate() {{
 {activation(profile, source)}
@@ -71,6 +73,12 @@ export {RUN_MARK}={check_id(run_id)}
 exit "$(cat {exit_code})"
 """
     return batch_script.submit(options, run, log_path(run), run_id, script)
+
+
+def _ending(run: RemotePaths) -> str:
+    """Name what a prediction leaves in its folder that ends: also one that is killed just then."""
+    results = (result_path(run, kind) for kind in KINDS)
+    return shlex.join([path.name for path in (exit_code_path(run), *results)])
 
 
 def _noting(profile: Profile, run: RemotePaths, arguments: list[str]) -> str:

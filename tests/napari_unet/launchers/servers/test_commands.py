@@ -134,6 +134,8 @@ def test_a_remote_run_from_start_to_fetch(sshd: Sshd, folder: Path, tmp_path: Pa
     hold.unlink()
     followed = type_in(folder, "follow", "it's mine")
     assert "The run it's mine is stopped." in followed.stdout, followed.stderr
+    again = type_in(folder, "stop", "it's mine")
+    assert (again.returncode, again.stdout) == (0, "it's mine does not run: it is stopped.\n")
     assert type_in(folder, "stop", "it's mine", "--now").stdout == (
         "No process of it's mine is left.\n"
     )
