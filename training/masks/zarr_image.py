@@ -13,6 +13,7 @@ import numpy as np
 from training.errors import UserError
 from training.formats.pixel_size import NO_OFFSET, Offset, PixelSize
 from training.formats.zarr_folders.multiscales import CLASSES
+from training.formats.zarr_folders.nodes import Node
 from training.label_classes import NO_CLASSES, LabelClasses
 from training.masks.pyramid import count_levels
 from training.masks.stack_writer import lacking_library, report_errors, split_path
@@ -251,6 +252,7 @@ def _split(path: Path) -> tuple[Path, str]:
 
 def _version_of(folder: Path) -> str | None:
     """Find the version of OME-Zarr that a folder can have, by Zarr's; None if it is no group."""
-    if (folder / "zarr.json").is_file():
-        return "0.5"
-    return "0.4" if (folder / ".zgroup").is_file() else None
+    node = Node.read(folder, folder)
+    if node is None or node.is_array:
+        return None
+    return "0.5" if node.version == 3 else "0.4"
