@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import signal
+import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from multiprocessing import resource_tracker
 from typing import Any, Protocol, TypeVar
 
 from training.console import say
@@ -220,20 +222,54 @@ def _connected(distributed: Any, workers: int, scheduler: str) -> Iterator[Any]:
             folder = opened.enter_context(
                 tempfile.TemporaryDirectory(prefix="napari-unet-", ignore_cleanup_errors=True)
             )
-            cluster = distributed.LocalCluster(
-                n_workers=workers,
-                threads_per_worker=1,
-                processes=True,
-                memory_limit=None,
-                security=True,  # others on this machine can't send it tasks
-                local_directory=folder,
-                dashboard_address="127.0.0.1:0",
-                silence_logs=logging.CRITICAL,
-            )
-            client = opened.enter_context(distributed.Client(opened.enter_context(cluster)))
-            client.register_plugin(_deaf(distributed))
+            with _one_interrupt_kept():  # dask can't end workers that are starting
+                cluster = distributed.LocalCluster(
+                    n_workers=workers,
+                    threads_per_worker=1,
+                    processes=True,
+                    memory_limit=None,
+                    security=True,  # others on this machine can't send it tasks
+                    local_directory=folder,
+                    dashboard_address="127.0.0.1:0",
+                    silence_logs=logging.CRITICAL,
+                )
+                client = opened.enter_context(distributed.Client(opened.enter_context(cluster)))
+                client.register_plugin(_deaf(distributed))
         say(f"What the workers do: {client.dashboard_link}")
         yield client
+
+
+@contextmanager
+def _one_interrupt_kept() -> Iterator[None]:
+    """Let the first Ctrl-C end this process at the end of the ``with`` statement.
+
+    Processes that are started meanwhile, and later by threads that were, never hear it.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    kept: list[int] = []
+
+    def keep(number: int, _: object) -> None:
+        if kept:
+            raise KeyboardInterrupt
+        kept.append(number)
+
+    former = signal.signal(signal.SIGINT, keep)
+    try:
+        if sys.platform == "win32":
+            yield
+        else:
+            resource_tracker.ensure_running()  # whose start would let the signal through again
+            heard = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+            try:
+                yield
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, heard)
+    finally:
+        signal.signal(signal.SIGINT, former)
+    if kept:
+        raise KeyboardInterrupt
 
 
 def _deaf(distributed: Any) -> Any:

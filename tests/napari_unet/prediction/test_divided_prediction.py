@@ -43,6 +43,12 @@ if os.environ.get("DEATHS") and "spawn_main" in " ".join(__import__("sys").orig_
     former, ChunkPrediction.predict_batch = ChunkPrediction.predict_batch, predict_batch
 """
 
+STARTING = """
+import sys
+if "spawn_main" in " ".join(sys.orig_argv):
+    print("a worker starts", flush=True)
+"""
+
 
 def run(*arguments: object) -> Result:
     given = [str(argument) for argument in arguments]
@@ -204,4 +210,18 @@ def test_ctrl_c_leaves_no_worker(
     assert code == 1
     assert "m.partial.zarr: the same command goes on there." in text
     assert "Traceback" not in text
+    assert processes_with("PREDICTION", str(tmp_path)) == []
+
+
+@pytest.mark.heavy
+def test_ctrl_c_while_workers_start_ends_them(
+    model: Path, raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(STARTING)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *sys.path]))
+    monkeypatch.setenv("PREDICTION", str(tmp_path))
+    given = (model, raw, "-o", tmp_path / "m.zarr", "--workers", "2")
+    terminal = start_on_terminal([PROGRAM, "predict", *given], until="a worker starts")
+    code, text = interrupt(terminal)
+    assert (code, "Aborted!" in text, "Traceback" in text) == (1, True, False)
     assert processes_with("PREDICTION", str(tmp_path)) == []
