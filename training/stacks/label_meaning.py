@@ -263,7 +263,7 @@ class _Decision:
         return replace(meaning, share=share, question=question)
 
     def _graded(self, convention: LabelConvention | None) -> LabelMeaning:
-        """Values in between, of smoothed labels or a probability, are cut at the middle."""
+        """Values in between are cut at the middle: of smoothed labels, or of 0 to 1."""
         low, high = self.values[0], self.values[-1]
         quarter = (high - low) / 4
         ends = [value for value in self.values if not low + quarter < value < high - quarter]
@@ -273,7 +273,9 @@ class _Decision:
                 "looks like an image, not like labels.",
                 _CLEAR_LABELS,
             )
-        return self._two_kinds(convention, (low + high) / 2, is_graded=True)
+        is_probability = 0 <= low < 0.5 < high <= 1
+        cut = 0.5 if is_probability else (low + high) / 2
+        return self._two_kinds(convention, cut, is_graded=True)
 
     def _classes(self, convention: LabelConvention | None) -> LabelMeaning:
         """Read several even values: ids of cells, a mask with strays, or unclear classes."""
