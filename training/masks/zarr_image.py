@@ -50,6 +50,9 @@ def check_zarr_output(path: Path, is_label: bool, overwrite: bool = False) -> No
         names = f"{container} or {container}/{_LABELS}/NAME" if is_label else str(container)
         raise UserError(f"{path} is not where OME-Zarr has such pixels.", f"Give {names}.")
     check_folder(container)
+    if parts and container.exists():
+        labels = container / _LABELS
+        check_folder(path if labels.exists() else labels)
     if container.exists() and _version_of(container) is None:
         raise UserError(f"{container} is there, and is not a Zarr group.", "Choose another name.")
     if path.exists() and not overwrite:

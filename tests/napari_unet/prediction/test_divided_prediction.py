@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from napari_unet.cli.stacks import chunks as chunks_by_workers
 from napari_unet.prediction.chunk_prediction import ChunkPrediction, Outcome
 from tests.terminal import interrupt, start_on_terminal
 from training.errors import UserError
+from training.files.atomic_files import UnwritableError
 from training.masks.shares import Share
 from training.masks.writer_choice import open_chunks
 
@@ -128,6 +130,10 @@ def fail_of_slice_2(prediction: ChunkPrediction, indices: Sequence[int]) -> Outc
     return Outcome()
 
 
+def find_no_room(prediction: ChunkPrediction, indices: Sequence[int]) -> Outcome:
+    raise UnwritableError(Path("chunk"), OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+
+
 def test_the_workers_of_a_running_cluster_predict(
     model: Path,
     raw: Path,
@@ -146,6 +152,10 @@ def test_the_workers_of_a_running_cluster_predict(
         with monkeypatch.context() as failing:
             failing.setattr(ChunkPrediction, "predict_batch", fail_of_slice_2)
             failed = run(model, raw, "-o", "k.zarr", "--scheduler", address)
+        with monkeypatch.context() as failing:
+            failing.setattr(ChunkPrediction, "predict_batch", find_no_room)
+            with pytest.raises(UnwritableError, match="chunk can't be written: No space left"):
+                run(model, raw, "-o", "full.zarr", "--scheduler", address)
         damaged = tmp_path / "raw.zarr"
         zarr.create_array(damaged, shape=(2, 30, 40), dtype="f4", chunks=(1, 30, 40))[1] = np.nan
         result = run(model, damaged, "-o", "n.zarr", "--scheduler", address)
